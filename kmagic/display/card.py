@@ -1,0 +1,74 @@
+"""The card that every output stands in, and the bundle that carries it.
+
+A bundle's HTML must stand where a notebook is not trusted: JupyterLab then takes away ``<style>``
+and inline ``<svg>`` and keeps tables, images with data addresses and simple ``style`` attributes.
+So a picture is an ``<img>``, a figure is a table, and colours that carry meaning are set inline.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from functools import cache
+from importlib.resources import files
+from typing import TypeAlias
+
+Bundle: TypeAlias = dict[str, str]
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#7d8590"
+
+
+def escape(value: object) -> str:
+    """Text as text: nothing a user or a file says becomes markup."""
+    return html.escape(str(value), quote=True)
+
+
+@cache
+def stylesheet(name: str = "card.css") -> str:
+    """A style sheet of the package, by its file name."""
+    return files("kmagic").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def card(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
+    """One card as HTML.
+
+    Args:
+        title: What it shows, as plain text.
+        facts: How much, how good: the rest of the header line, as plain text.
+        body: HTML, already escaped where it must be.
+        foot: A line below, as plain text.
+        aside: HTML at the right end of the header line.
+    """
+    right = f'<span class="km-space"></span>{aside}' if aside else ""
+    below = f'<div class="km-foot">{escape(foot)}</div>' if foot else ""
+    return (
+        f"<style>{stylesheet()}</style>"
+        f'<div class="kmagic" role="group" aria-label="{escape(title)}: {escape(facts)}">'
+        f'<div class="km-head"><span class="km-title"><b>{escape(title)}</b></span> '
+        f'<span class="km-mute">{escape(facts)}</span>{right}</div>'
+        f"{body}{below}</div>"
+    )
+
+
+def bar(share: float, *, colour: str = BLUE, label: str = "") -> str:
+    """A thin horizontal bar; ``share`` is its length from 0 to 1."""
+    width = 100 * min(max(share, 0.0), 1.0)
+    name = f' role="img" aria-label="{escape(label)}"' if label else ' aria-hidden="true"'
+    return (
+        f'<span class="km-bar"{name}><span style="width:{width:.1f}%;background-color:{colour}">'
+        "</span></span>"
+    )
+
+
+def image(data: bytes, mime: str, *, alt: str, width: int, height: int, style: str = "") -> str:
+    """A picture that travels inside the notebook."""
+    address = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        f'<img src="{address}" alt="{escape(alt)}" width="{width}" height="{height}" '
+        f'style="max-width:100%;height:auto;{style}">'
+    )
+
+
+def bundle(text: str, markup: str) -> Bundle:
+    """Plain words and HTML, as IPython's ``display(..., raw=True)`` takes them."""
+    return {"text/plain": text, "text/html": markup}

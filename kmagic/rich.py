@@ -1,0 +1,80 @@
+"""A result that has a picture: IPython asks for it, and only then is it drawn.
+
+The results (a data set, a run, a matrix) stand below the displays and import none of them, so
+each names its picture by address, as an entry point does.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, ClassVar
+
+
+class Rich:
+    """Base of all results that a notebook shows as a card.
+
+    Attributes:
+        picture: Address of a function from the result to its bundle of MIME types,
+            "package.module:function".
+    """
+
+    picture: ClassVar[str]
+
+    def _bundle(self) -> dict[str, str]:
+        module, _, name = self.picture.partition(":")
+        bundle: dict[str, str] = getattr(import_module(module), name)(self)
+        return bundle
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        return self._bundle()
+
+    def _ipython_display_(self) -> None:
+        if not _shown.forget(self):
+            show(self)
+
+
+class _JustShown:
+    """Remembers the object that a magic has shown in the cell that runs now.
+
+    A magic shows its result and returns it; were it the cell's last line, IPython would show it
+    a second time.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[int, int] | None = None
+
+    def note(self, value: object) -> None:
+        self._key = (id(value), _execution_count())
+
+    def forget(self, value: object) -> bool:
+        """True once, if this very object was shown in this very cell."""
+        known = self._key == (id(value), _execution_count())
+        self._key = None
+        return known
+
+
+_shown = _JustShown()
+
+
+def note_shown(value: object) -> None:
+    """Say that the running cell shows ``value`` already."""
+    _shown.note(value)
+
+
+def was_just_shown(value: object) -> bool:
+    """Whether the running cell shows ``value`` already; asked once, forgotten then."""
+    return _shown.forget(value)
+
+
+def show(value: Rich) -> None:
+    """Put a result's card into the running cell."""
+    from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
+
+    display(value._bundle(), raw=True)  # noqa: SLF001 - the same module
+
+
+def _execution_count() -> int:
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "execution_count", 0)
