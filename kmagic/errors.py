@@ -40,7 +40,7 @@ class KmagicError(Exception):
     def __str__(self) -> str:
         return self.render(colour=False)
 
-    def render(self, *, colour: bool) -> str:
+    def render(self, *, colour: bool) -> str:  # noqa: ARG002 - those that mark a text use it
         """The whole message, with ANSI colours for a notebook or plain for a log."""
         return "\n\n".join(part for part in (self.message, self.hint) if part)
 
@@ -94,6 +94,7 @@ class MarkedError(KmagicError):
         super().__init__(self.problems[0].message, self.problems[0].hint)
 
     def render(self, *, colour: bool) -> str:
+        """Every mistake with its line, a caret under it, and what to do."""
         parts = [self._mark(problem, colour=colour) for problem in self.problems]
         return "\n\n".join(parts)
 

@@ -71,7 +71,7 @@ def show(value: Rich) -> None:
     """Put a result's card into the running cell."""
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
 
-    display(value._bundle(), raw=True)  # noqa: SLF001 - the same module
+    display(value._bundle(), raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
 
 
 def _execution_count() -> int:

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 from typing import Literal as OneOf
-from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Span:
 NOWHERE = Span()
 
 
-def _span() -> Span:
+def _span() -> Any:
     return field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
@@ -71,7 +71,7 @@ class Expr:
 class Object:
     """``l2(1e-4)``: something with arguments, looked up where its place implies."""
 
-    callee: Word | Expr
+    callee: Word | Expr | Given
     args: tuple[Arg, ...] = ()
     span: Span = _span()
 
@@ -80,7 +80,7 @@ class Object:
 class Phrase:
     """``lstm 32 return_sequences`` as an argument: a layer inside a layer."""
 
-    callee: Word | Expr
+    callee: Word | Expr | Given
     args: tuple[Arg, ...]
     span: Span = _span()
 
@@ -119,8 +119,58 @@ class Index:
     span: Span = _span()
 
 
+# Values that no text holds, but that a graph puts in the place of names and expressions.
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value from the notebook, and the expression that gave it."""
+
+    value: Any
+    source: str
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class Out:
+    """The output of a node of a graph; a path picks one of several."""
+
+    node: int
+    path: tuple[int | str, ...] = ()
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class LayerOf:
+    """The layer that a node applies, not its output."""
+
+    node: int
+    span: Span = _span()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOf:
+    """A nested model itself."""
+
+    model: int
+    span: Span = _span()
+
+
 Value: TypeAlias = (
-    Literal | Word | Shape | Expr | Object | Phrase | Sequence | Mapping | Ref | Index
+    Literal
+    | Word
+    | Shape
+    | Expr
+    | Object
+    | Phrase
+    | Sequence
+    | Mapping
+    | Ref
+    | Index
+    | Given
+    | Out
+    | LayerOf
+    | ModelOf
 )
 
 

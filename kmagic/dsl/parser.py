@@ -1,0 +1,258 @@
+"""Text to spec: which statements a model's text holds, and how they nest.
+
+A line with a mistake is left out and the rest goes on, so that all mistakes of a cell are told
+together. Lines and their values are read by :mod:`kmagic.dsl.phrases`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from kmagic.dsl.phrases import Cursor, ParseError, read_step
+from kmagic.dsl.tokens import Line, Token, tokenize
+from kmagic.errors import DSLError, Problem
+from kmagic.spec import (
+    BlockSpec,
+    BranchSpec,
+    CompileSpec,
+    ForSpec,
+    FreezeSpec,
+    HeadSpec,
+    InputsSpec,
+    MergeSpec,
+    ModelKind,
+    ModelSpec,
+    NestedSpec,
+    OutputSpec,
+    Param,
+    RepeatSpec,
+    ResidualSpec,
+    Span,
+    Statement,
+    Value,
+)
+
+HEADS = ("model", "block", "repeat", "for", "residual", "merge", "branch")
+DIRECTIVES = ("compile", "freeze", "output", "inputs")
+RESERVED = frozenset({*HEADS, *DIRECTIVES, "reuse", "input", "_", "_in"})
+
+
+def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
+    """Read a model's text.
+
+    Args:
+        text: In the layer language; see ``docs/language.md``.
+        where: What the text is, for messages: "%%keras_model cnn".
+        first_line: Number of its first line in the user's editor.
+
+    Returns:
+        The spec; it says what the text says, not whether Keras will have it.
+
+    Raises:
+        DSLError: With every mistake of the text.
+
+    Example:
+        >>> spec = parse("input 4 / dense 2 softmax")
+        >>> [statement.callee.text for statement in spec]
+        ['input', 'dense']
+    """
+    lines, broken = tokenize(text)
+    cut_short = {each.line for each in broken}
+    reader = _Statements(lines)
+    statements = reader.block(at_top=True)
+    problems = {*broken, *(each for each in reader.problems if each.line not in cut_short)}
+    if problems:
+        ordered = sorted(problems, key=lambda each: (each.line, each.column))
+        raise DSLError(ordered, text, where, first_line)
+    return ModelSpec(statements, source=text)
+
+
+class _Statements:
+    """Reads lines into statements, and indented lines into the bodies of their heads."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        self.lines = lines
+        self.problems: list[Problem] = []
+        self._next = 0
+
+    def block(self, *, at_top: bool = False) -> tuple[Statement, ...]:
+        """All lines of the next line's indentation."""
+        statements: list[Statement] = []
+        indent = self.lines[self._next].indent if self._next < len(self.lines) else 0
+        while self._next < len(self.lines):
+            line = self.lines[self._next]
+            if line.indent < indent:
+                if not at_top:
+                    break
+                indent = line.indent
+            if line.indent > indent:
+                first = line.tokens[0].span
+                hint = "Only the body of a line that ends in `:` is indented."
+                self._note("this line is indented, but belongs to no block", first, hint)
+                self.block()
+                continue
+            self._next += 1
+            statements += self._statements(line)
+        return tuple(statements)
+
+    def _statements(self, line: Line) -> list[Statement]:
+        cursor = Cursor(line.tokens)
+        found: list[Statement] = []
+        try:
+            if _opens_body(cursor):
+                return [self._head(cursor, line)]
+            while True:
+                found.append(self._simple(cursor))
+                if cursor.done:
+                    break
+                cursor.expect("/", "expected ` / ` or the end of the line")
+                if cursor.done:
+                    cursor.fail("expected a layer after /")
+        except ParseError as error:
+            self.problems.append(error.problem)
+            if line.tokens[0].text in HEADS:
+                self._skip_body(line)
+        return found
+
+    def _body(self, cursor: Cursor, line: Line) -> tuple[Statement, ...]:
+        """The indented lines below a head, or the rest of its own line."""
+        colon = cursor.expect(":", "expected `:` here, and an indented body below")
+        if not cursor.done:
+            inline = Line(line.indent, line.number, cursor.rest())
+            return tuple(self._statements(inline))
+        if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
+            cursor.fail_at(colon.span, "expected an indented body below this line")
+        return self.block()
+
+    def _skip_body(self, line: Line) -> None:
+        if self._next < len(self.lines) and self.lines[self._next].indent > line.indent:
+            self.block()
+
+    def _head(self, cursor: Cursor, line: Line) -> Statement:
+        word = cursor.take()
+        readers: dict[str, Callable[[Cursor, Line, Span], Statement]] = {
+            "model": self._nested,
+            "block": self._block_definition,
+            "repeat": self._repeat,
+            "for": self._for,
+            "residual": lambda cursor, line, span: ResidualSpec(
+                self._body(cursor, line), span=span
+            ),
+            "branch": lambda cursor, line, span: BranchSpec(self._body(cursor, line), span=span),
+            "merge": self._merge,
+        }
+        return readers[word.text](cursor, line, word.span)
+
+    def _nested(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+        name = _new_name(cursor, "a name for the model")
+        kind = _kind(cursor)
+        args = cursor.args(until=":")
+        return NestedSpec(name, self._body(cursor, line), kind, args, span=span)
+
+    def _block_definition(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+        name = _new_name(cursor, "a name for the block")
+        params: list[Param] = []
+        if cursor.accept("("):
+            while not cursor.accept(")"):
+                token = cursor.name("a parameter's name")
+                default: Value | None = cursor.phrase() if cursor.accept("=") else None
+                if default is None and params and params[-1].default is not None:
+                    cursor.fail_at(
+                        token.span, "a parameter without a default after one that has one"
+                    )
+                if any(each.name == token.text for each in params):
+                    cursor.fail_at(token.span, "this parameter is there already")
+                params.append(Param(token.text, default, span=token.span))
+                if not cursor.at(")"):
+                    cursor.expect(",", "expected `,` or `)`")
+        return BlockSpec(name, tuple(params), self._body(cursor, line), span=span)
+
+    def _repeat(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+        if cursor.at(":"):
+            cursor.fail("expected how often, as in `repeat 3:`")
+        return RepeatSpec(cursor.value(), self._body(cursor, line), span=span)
+
+    def _for(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+        name = _new_name(cursor, "a name, as in `for f in 32 64:`")
+        if not cursor.accept_name("in"):
+            cursor.fail("expected `in`, as in `for f in 32 64:`")
+        values: list[Value] = []
+        while not cursor.done and not cursor.at(":"):
+            values.append(cursor.value())
+            cursor.accept(",")
+        if not values:
+            cursor.fail("expected values, as in `for f in 32 64:`")
+        return ForSpec(name, tuple(values), self._body(cursor, line), span=span)
+
+    def _merge(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+        callee = cursor.callee("a layer that merges, as in `merge add:`")
+        args = cursor.args(until=":")
+        body = self._body(cursor, line)
+        branches = tuple(each for each in body if isinstance(each, BranchSpec))
+        for each in body:
+            if not isinstance(each, BranchSpec):
+                cursor.fail_at(each.span, "only `branch:` stands in a merge")
+        if not branches:
+            cursor.fail_at(span, "expected at least one `branch:` below")
+        return MergeSpec(callee, args, branches, span=span)
+
+    def _simple(self, cursor: Cursor) -> Statement:
+        token = cursor.peek
+        if token.kind == "name" and not cursor.next_is("=", 1) and not cursor.next_is(",", 1):
+            if token.text in ("compile", "freeze"):
+                cursor.take()
+                args = cursor.args(commas_make_lists=True)
+                kind = CompileSpec if token.text == "compile" else FreezeSpec
+                return kind(args, span=token.span)
+            if token.text in ("output", "inputs"):
+                cursor.take()
+                entries = cursor.tensors()
+                kind_of = OutputSpec if token.text == "output" else InputsSpec
+                return kind_of(entries, span=token.span)
+            if token.text == "model":
+                cursor.take()
+                name = _new_name(cursor, "a name for the model", anything=True)
+                return HeadSpec(name, _kind(cursor), cursor.args(), span=token.span)
+            if token.text in HEADS:
+                example = {"for": "for f in 32 64:", "repeat": "repeat 3:", "merge": "merge add:"}
+                shown = example.get(token.text, f"{token.text}:")
+                cursor.fail_at(
+                    token.span, f"opens a body, and its line ends in `:`, as in `{shown}`"
+                )
+        return read_step(cursor)
+
+    def _note(self, message: str, span: Span, hint: str = "") -> None:
+        self.problems.append(Problem(message, span.line, span.column, span.width, hint))
+
+
+def _opens_body(cursor: Cursor) -> bool:
+    first = cursor.tokens[0] if cursor.tokens else None
+    if first is None or first.kind != "name" or first.text not in HEADS:
+        return False
+    depth = 0
+    for token in cursor.tokens:
+        if token.kind == "op":
+            depth += (token.text in "([") - (token.text in ")]")
+            if token.text == ":" and depth == 0:
+                return True
+    return False
+
+
+def _kind(cursor: Cursor) -> ModelKind:
+    if cursor.accept_name("sequential"):
+        return "sequential"
+    return "functional" if cursor.accept_name("functional") else ""
+
+
+def _new_name(cursor: Cursor, wanted: str, *, anything: bool = False) -> str:
+    if anything and not cursor.done and cursor.peek.kind == "string":
+        return str(cursor.string_value())
+    token: Token = cursor.name(wanted)
+    if token.text in RESERVED or "." in token.text:
+        _taken(cursor, token)
+    return token.text
+
+
+def _taken(cursor: Cursor, token: Token) -> NoReturn:
+    cursor.fail_at(token.span, f"{token.text} is a word of the language, not a name")

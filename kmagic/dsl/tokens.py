@@ -1,0 +1,215 @@
+"""A model's text cut into tokens, line by logical line.
+
+Written by hand: ``3x3`` is one token here and two and a half in Python's tokenizer, and a
+mistake should be told in the words of this language.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal as OneOf
+from typing import TypeAlias
+
+from kmagic.errors import Problem
+from kmagic.spec import Span
+
+Kind: TypeAlias = OneOf["name", "number", "shape", "string", "brace", "op"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token; ``spaced`` tells whether white space stands before it."""
+
+    kind: Kind
+    text: str
+    span: Span
+    spaced: bool
+
+
+@dataclass(slots=True)
+class Line:
+    """One logical line: brackets may carry it over several lines of text."""
+
+    indent: int
+    number: int
+    tokens: list[Token] = field(default_factory=list)
+
+
+_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("shape", re.compile(r"(?:\d+|\?)(?:x(?:\d+|\?))+(?![\w?])|\?(?![\w?])")),
+    (
+        "number",
+        re.compile(
+            r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])"
+            r"|[-+](?:inf|nan)(?!\w)"
+        ),
+    ),
+    ("name", re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")),
+    ("string", re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")),
+    ("op", re.compile(r"<-|\.\.\.|[=!()\[\],:*/&]")),
+)
+_OPEN, _CLOSE = "([", ")]"
+_FOREIGN = {
+    "$": "R's $ has no place here: one layer a line, as in `dense 32 relu`.",
+    "%": "R's pipes are not needed: each line takes what came before it.",
+    "@": "Decorators and matrix products are Python's: write one layer a line.",
+    ";": "One layer a line, or several between ` / `.",
+    ">": "Inputs are named by an arrow to the left: `add <- a, b`.",
+    "|": "One layer a line, or several between ` / `.",
+    "-": "A minus sign belongs to a number; a subtraction goes in braces: {a - b}.",
+    "+": "A sum goes in braces, {a + b}; tensors are added by `add <- a, b`.",
+    "<": "Inputs are named by an arrow, `<-`; a comparison goes in braces.",
+}
+
+
+def tokenize(text: str) -> tuple[list[Line], list[Problem]]:
+    """Cut a text into logical lines of tokens.
+
+    Returns:
+        The lines, without blank ones and comments, and the mistakes found on the way. A line
+        with a mistake ends before it.
+    """
+    reader = _Reader(text)
+    reader.run()
+    return reader.lines, reader.problems
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self.rows = text.splitlines()
+        self.lines: list[Line] = []
+        self.problems: list[Problem] = []
+        self._row = 0
+        self._open: list[Token] = []
+
+    def run(self) -> None:
+        while self._row < len(self.rows):
+            self._read_row()
+        for token in self._open[:1]:
+            self._problem(f"{token.text} is never closed", token.span)
+
+    def _read_row(self) -> None:
+        row = self.rows[self._row]
+        number = self._row + 1
+        self._row += 1
+        body = row.lstrip(" \t")
+        if not body or body.startswith("#"):
+            return
+        column = len(row) - len(body)
+        if self._open:
+            line = self.lines[-1]
+        else:
+            line = Line(column, number)
+            self.lines.append(line)
+            if "\t" in row[:column]:
+                span = Span(number, 1, column)
+                self._problem("a tab in the indentation", span, "Indent with spaces.")
+        self._read_tokens(line, row, number, column)
+        if self._open and self._row == len(self.rows):
+            return
+        if not line.tokens:
+            self.lines.pop()
+
+    def _read_tokens(self, line: Line, row: str, number: int, column: int) -> None:
+        while column < len(row):
+            char = row[column]
+            if char in " \t\u00a0":
+                column += 1
+                continue
+            if char == "#":
+                return
+            spaced = column == 0 or row[column - 1] in " \t\u00a0"
+            if char == "{":
+                end = self._read_brace(line, row, number, column, spaced=spaced)
+                if end is None:
+                    return
+                row, number, column = end
+                continue
+            token = self._match(row, number, column, spaced=spaced)
+            if token is None:
+                self._open.clear()
+                return
+            if not self._balance(token):
+                return
+            line.tokens.append(token)
+            column += len(token.text)
+
+    def _match(self, row: str, number: int, column: int, *, spaced: bool) -> Token | None:
+        for kind, pattern in _PATTERNS:
+            found = pattern.match(row, column)
+            if found:
+                return Token(
+                    kind, found.group(), Span(number, column + 1, len(found.group())), spaced
+                )
+        rest = re.compile(r"[\w.?]+|.").match(row, column)
+        bad = rest.group() if rest else row[column]
+        span = Span(number, column + 1, len(bad))
+        if bad[0] in "\"'":
+            self._problem("this text is never closed", Span(number, column + 1, len(row) - column))
+        elif bad[0].isdigit():
+            hint = "A shape is written 28x28x1, a number 32, 0.5 or 1e-3."
+            self._problem("is neither a number nor a shape", span, hint)
+        elif bad[0] == "}":
+            self._problem("closes a brace that was never opened", span)
+        else:
+            self._problem("does not belong to the language", span, _FOREIGN.get(bad[0], ""))
+        return None
+
+    def _balance(self, token: Token) -> bool:
+        if token.kind != "op":
+            return True
+        if token.text in _OPEN:
+            self._open.append(token)
+        elif token.text in _CLOSE:
+            wanted = _OPEN[_CLOSE.index(token.text)]
+            if not self._open or self._open[-1].text != wanted:
+                self._problem(f"closes no {wanted}", token.span)
+                self._open.clear()
+                return False
+            self._open.pop()
+        return True
+
+    def _read_brace(
+        self, line: Line, row: str, number: int, column: int, *, spaced: bool
+    ) -> tuple[str, int, int] | None:
+        """Take all up to the matching brace, over several rows if need be."""
+        start = column
+        first, depth, quote = number, 0, ""
+        text: list[str] = []
+        while True:
+            while column < len(row):
+                char = row[column]
+                text.append(char)
+                column += 1
+                if quote:
+                    if char == "\\":
+                        text.append(row[column : column + 1])
+                        column += 1
+                    elif char == quote:
+                        quote = ""
+                elif char in "\"'":
+                    quote = char
+                elif char in "{[(":
+                    depth += 1
+                elif char in ")]}":
+                    depth -= 1
+                    if depth == 0:
+                        width = (
+                            column - start if number == first else len(self.rows[first - 1]) - start
+                        )
+                        span = Span(first, start + 1, width)
+                        line.tokens.append(Token("brace", "".join(text), span, spaced))
+                        return row, number, column
+            if self._row >= len(self.rows) or quote:
+                self._problem("{ is never closed", Span(first, start + 1, 1))
+                self._open.clear()
+                return None
+            text.append("\n")
+            row = self.rows[self._row]
+            self._row += 1
+            number += 1
+            column = 0
+
+    def _problem(self, message: str, span: Span, hint: str = "") -> None:
+        self.problems.append(Problem(message, span.line, span.column, span.width, hint))
