@@ -1,0 +1,98 @@
+"""Spec to keras.Model, each of Keras's errors tied to the line that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from kmagic.build.builder import Step, assemble
+from kmagic.build.compiling import compile_model
+from kmagic.build.context import Context
+from kmagic.build.keras_errors import first_words, shape_text
+from kmagic.dsl import format_spec, parse
+from kmagic.dsl.expand import ExpandError, expand
+from kmagic.dsl.graph import Graph
+from kmagic.spec import ModelSpec, Span
+
+__all__ = ["Built", "Step", "build", "build_model", "first_words", "origin", "shape_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A model together with the text it came from.
+
+    Attributes:
+        spec: What the text says.
+        graph: What the text stands for.
+        steps: Each node's layer and the shape that leaves it.
+    """
+
+    spec: ModelSpec
+    graph: Graph
+    steps: tuple[Step, ...]
+
+
+_origins: WeakKeyDictionary[Any, Built] = WeakKeyDictionary()
+
+
+def build(text: str | ModelSpec, /, **values: Any) -> Any:
+    """Build a Keras model from a text of the layer language.
+
+    Args:
+        text: The text, or a spec that :func:`kmagic.parse` has made of it.
+        values: What the names in braces stand for.
+
+    Returns:
+        A ``keras.Sequential`` for a plain stack, else a functional ``keras.Model``; compiled if
+        the text has a ``compile`` line.
+
+    Raises:
+        DSLError: The text holds mistakes; each is shown with its line and a caret.
+        BuildError: A layer does not fit the shape that reaches it.
+
+    Example:
+        >>> model = build("input 4 / dense {units} relu / dense 2 softmax", units=8)
+        >>> model.output_shape
+        (None, 2)
+    """
+    return build_model(text, values)
+
+
+def build_model(
+    text: str | ModelSpec, names: Mapping[str, Any], *, where: str = "", first_line: int = 1
+) -> Any:
+    """Build a model; as :func:`build`, for callers that know where the text stands.
+
+    Args:
+        text: The text or spec.
+        names: What the names in braces stand for.
+        where: What the text is, in the user's words, for messages.
+        first_line: Number of its first line in the user's editor.
+    """
+    spec = parse(text, where=where, first_line=first_line) if isinstance(text, str) else text
+    source = spec.source or format_spec(spec)
+    if not spec.source:
+        spec = parse(source)
+    context = Context(source, where, first_line, names)
+    try:
+        graph = expand(spec, names)
+    except ExpandError as error:
+        context.trail = error.trail
+        found = error.problem
+        context.note(found.message, Span(found.line, found.column, found.width), found.hint)
+        raise context.error() from None
+    if not graph.nodes:
+        context.note("the text holds no layer", Span(1, 1), "Begin with `input 28x28x1`.")
+        raise context.error()
+    assembled = assemble(graph, context)
+    if graph.compile is not None:
+        compile_model(assembled.model, graph.compile.args, graph.compile.span, context)
+    _origins[assembled.model] = Built(spec, graph, tuple(assembled.steps))
+    return assembled.model
+
+
+def origin(model: Any) -> Built | None:
+    """What a model was built from, or None if kmagic did not build it."""
+    return _origins.get(model)

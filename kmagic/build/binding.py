@@ -1,0 +1,273 @@
+"""A step's words to the arguments of a Keras signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from kmagic import catalogue
+from kmagic.build.context import Context
+from kmagic.catalogue import Parameter
+from kmagic.dsl import format_value
+from kmagic.dsl.vocabulary import OLD_ARGUMENTS
+from kmagic.spec import Arg, Given, Literal, Object, Span, Word
+from kmagic.suggest import did_you_mean, nearest
+
+Resolve = Callable[[Any, catalogue.Role, Context], Any]
+UNRESOLVED = object()
+"""Stands for a value with a mistake, which is noted already."""
+
+
+@dataclass(slots=True)
+class Bound:
+    """Arguments for one call of a Keras class or function.
+
+    Attributes:
+        kwargs: By parameter name.
+        spans: Where each stands in the text.
+        adapt: Data that the layer is adapted to, or None.
+        sound: Whether no mistake was found.
+    """
+
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    adapt: Any = None
+    sound: bool = True
+
+
+def bind(  # noqa: PLR0917 - all six are always given
+    function: Callable[..., Any],
+    word: str,
+    args: tuple[Arg, ...],
+    span: Span,
+    context: Context,
+    resolve: Resolve,
+) -> Bound:
+    """Give each value of a step the parameter that it means.
+
+    A bare word binds by its meaning wherever it stands: the name of a true-or-false parameter,
+    a padding, an activation, a dtype. All else goes to the parameters in their order.
+
+    Args:
+        function: A class or function with a signature.
+        word: What the text calls it.
+        args: The step's arguments.
+        span: Where the step's own word stands.
+        context: Mistakes are noted there.
+        resolve: Turns a value of the text into a Python value, given its role.
+    """
+    return _Binder(function, word, span, context, resolve).bind(args)
+
+
+class _Binder:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        word: str,
+        span: Span,
+        context: Context,
+        resolve: Resolve,
+    ) -> None:
+        self.function, self.word, self.span = function, word, span
+        self.context, self.resolve = context, resolve
+        self.params = {each.name: each for each in catalogue.parameters(function)}
+        self.bound = Bound()
+        self.named: set[str] = set()
+        self.full = False
+
+    def bind(self, args: tuple[Arg, ...]) -> Bound:
+        self.named = {arg.name for arg in args if arg.name}
+        for arg in args:
+            if arg.name is None:
+                self._positional(arg)
+            else:
+                self._keyword(arg.name, arg)
+        self._check_required()
+        return self.bound
+
+    # --- one argument -------------------------------------------------------------------------
+
+    def _keyword(self, name: str, arg: Arg) -> None:
+        param = self.params.get(name)
+        if name == "adapt" and hasattr(self.function, "adapt"):
+            self.bound.adapt = self.resolve(arg.value, "any", self.context)
+        elif param is not None:
+            self._set(param, arg)
+        elif catalogue.takes_any_keyword(self.function) and not _is_keras(self.function):
+            self._set(Parameter(name, catalogue.role_of(name)), arg)
+        else:
+            self._note(f"{self.word} has no argument {name}", arg.span, self._argument_hint(name))
+
+    def _argument_hint(self, name: str) -> str:
+        old = OLD_ARGUMENTS.get(name)
+        renamed = old and old.removeprefix("It is called ").split()[0].strip(";.:,")
+        if old and (renamed in self.params or not old.startswith("It is called")):
+            return old
+        return did_you_mean(name, self.params) or self._takes()
+
+    def _positional(self, arg: Arg) -> None:
+        word = _word_of(arg)
+        param = self._by_meaning(word) if word is not None else None
+        if param is not None and param.is_flag:
+            self._set(param, Arg(Literal(True, span=arg.span), span=arg.span))
+            return
+        param = param or self._next()
+        if param is None:
+            self._too_many(arg, word)
+        elif param.name in self.named:
+            hint = "Leave one out."
+            self._note(f"{self.word} has {param.name} twice", arg.span, hint)
+        elif word is not None and self._is_stray(param, word):
+            self._stray_word(word, arg.span)
+        elif isinstance(arg.value, Object) and self._is_elsewhere(param, arg.value):
+            self._stray_word(format_value(arg.value), arg.span)
+        else:
+            self._set(param, arg)
+
+    def _by_meaning(self, word: str) -> Parameter | None:
+        flag = self.params.get(word)
+        if flag is not None and flag.is_flag and self._is_free(word):
+            return flag
+        if word in catalogue.PADDINGS and self._is_free("padding"):
+            return self.params["padding"]
+        if self._is_free("activation") and catalogue.understands("activation", word):
+            return self.params["activation"]
+        if word in catalogue.DTYPES and self._is_free("dtype"):
+            return self.params["dtype"]
+        return None
+
+    def _is_free(self, name: str) -> bool:
+        return name in self.params and name not in self.bound.spans and name not in self.named
+
+    def _next(self) -> Parameter | None:
+        free = (
+            each
+            for each in self.params.values()
+            if each.positional and each.name not in self.bound.spans
+        )
+        return next((each for each in free if self._is_free(each.name) or each.role == "any"), None)
+
+    def _is_stray(self, param: Parameter, word: str) -> bool:
+        """Whether a bare word cannot be meant for the next parameter in order."""
+        if isinstance(param.default, str) and param.role == "any":
+            return False
+        if param.role in ("any", "shape"):
+            return True
+        if param.role != "activation":
+            return False  # its own message, when it is resolved, says more
+        return not catalogue.find(param.role, word) and word not in self.context.names
+
+    @staticmethod
+    def _is_elsewhere(param: Parameter, value: Object) -> bool:
+        """Whether an object such as ``l2(0.1)`` is known, but not as what comes next."""
+        if not isinstance(value.callee, Word) or param.role not in catalogue.OBJECT_ROLES:
+            return False
+        word = value.callee.text
+        if param.role == "activation" and catalogue.find("layer", word):
+            return False
+        named: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
+        return not catalogue.find(param.role, word) and any(
+            catalogue.find(role, word) for role in named
+        )
+
+    def _set(self, param: Parameter, arg: Arg) -> None:
+        if param.name in self.bound.spans:
+            self._note(f"{self.word} has {param.name} twice", arg.span, "Leave one out.")
+            return
+        self.bound.spans[param.name] = getattr(arg.value, "span", arg.span)
+        value = self.resolve(arg.value, param.role, self.context)
+        if value is UNRESOLVED:
+            self.bound.sound = False
+        else:
+            self.bound.kwargs[param.name] = value
+
+    # --- mistakes -----------------------------------------------------------------------------
+
+    def _check_required(self) -> None:
+        missing = [
+            each.name
+            for each in self.params.values()
+            if each.required and each.name not in self.bound.spans
+        ]
+        if missing and self.bound.sound:
+            self._note(f"{self.word} needs {_and(missing)}", self.span, self._takes())
+
+    def _too_many(self, arg: Arg, word: str | None) -> None:
+        if self.full:
+            return
+        self.full = True
+        if word is not None:
+            self._stray_word(word, arg.span)
+            return
+        self._note(f"{self.word} takes no more values", arg.span, self._takes())
+
+    def _stray_word(self, word: str, span: Span) -> None:
+        has_activation = "activation" in self.params
+        message = f"{self.word} has no parameter of that name"
+        if has_activation:
+            message = f"is not an activation, and {message}"
+        self._note(message, span, self._word_hint(word, has_activation=has_activation))
+
+    def _word_hint(self, word: str, *, has_activation: bool) -> str:
+        roles: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
+        for role in roles:
+            takers = [each.name for each in self.params.values() if each.role == role]
+            if takers and catalogue.find(role, word.split("(", maxsplit=1)[0]):
+                return f"{word} is {_a(role)}: write {takers[0]}={word}."
+        if word in self.context.names:
+            return f"For the notebook's {word} write it in braces: {{{word}}}."
+        flags = [each.name for each in self.params.values() if each.is_flag]
+        pool = [*flags, *(catalogue.words("activation") if has_activation else ())]
+        pool += catalogue.PADDINGS if "padding" in self.params else ()
+        found = nearest(word, pool)
+        if found and found[0] in catalogue.words("activation"):
+            return f"Did you mean {found[0]}?   The other activations: %keras_layers activations"
+        if found:
+            return f"Did you mean {found[0]}?"
+        others = nearest(word, self.params)
+        if others:
+            return f"Did you mean {others[0]}=...?"
+        return "All activations: %keras_layers activations" if has_activation else self._takes()
+
+    def _takes(self) -> str:
+        shown = [
+            each.name if each.required else f"{each.name}={_shown(each.default)}"
+            for each in self.params.values()
+            if each.positional
+        ]
+        most = 6
+        rest = f" ... (all: %keras_layers {self.word})" if len(shown) > most else ""
+        return f"{self.word} takes: {' '.join(shown[:most]) or 'no values'}{rest}"
+
+    def _note(self, message: str, span: Span, hint: str = "") -> None:
+        self.bound.sound = False
+        self.context.note(message, span, hint)
+
+
+def _word_of(arg: Arg) -> str | None:
+    if isinstance(arg.value, Word):
+        return arg.value.text
+    if isinstance(arg.value, Given) and isinstance(arg.value.value, str):
+        return arg.value.value
+    return None
+
+
+def _is_keras(function: Callable[..., Any]) -> bool:
+    return (getattr(function, "__module__", "") or "").split(".")[0] == "keras"
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple) and value and all(isinstance(each, int) and each for each in value):
+        return "x".join(map(str, value))
+    return str(value)
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
