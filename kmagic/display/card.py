@@ -16,6 +16,7 @@ from typing import TypeAlias
 Bundle: TypeAlias = dict[str, str]
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#7d8590"
+TONES = {BLUE: "km-is-blue", ORANGE: "km-is-orange", GREEN: "km-is-green"}
 
 
 def escape(value: object) -> str:
@@ -44,7 +45,7 @@ def card(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") 
     return (
         f"<style>{stylesheet()}</style>"
         f'<div class="kmagic" role="group" aria-label="{escape(title)}: {escape(facts)}">'
-        f'<div class="km-head"><span class="km-title"><b>{escape(title)}</b></span> '
+        f'<div class="km-head"><span class="km-title"><b><bdi>{escape(title)}</bdi></b></span> '
         f'<span class="km-mute">{escape(facts)}</span>{right}</div>'
         f"{body}{below}</div>"
     )
@@ -54,9 +55,11 @@ def bar(share: float, *, colour: str = BLUE, label: str = "") -> str:
     """A thin horizontal bar; ``share`` is its length from 0 to 1."""
     width = 100 * min(max(share, 0.0), 1.0)
     name = f' role="img" aria-label="{escape(label)}"' if label else ' aria-hidden="true"'
+    tone = TONES.get(colour, "")
     return (
-        f'<span class="km-bar"{name}><span style="width:{width:.1f}%;background-color:{colour}">'
-        "</span></span>"
+        f'<span class="km-bar"{name} style="display:block;height:6px">'
+        f'<span class="{tone}" style="display:block;height:6px;width:{width:.1f}%;'
+        f'background-color:{colour}"></span></span>'
     )
 
 
