@@ -1,0 +1,1 @@
+"""What a model gets right and wrong: confusion matrices, metrics, pictures with their classes."""

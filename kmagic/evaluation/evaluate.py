@@ -1,0 +1,166 @@
+"""A model's loss and metrics on data that it has not seen."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from kmagic.errors import EvaluationError
+from kmagic.evaluation.predictions import as_samples, check_input, show_shape
+from kmagic.labels import isolate
+from kmagic.rich import Rich
+from kmagic.words import number
+
+LONGEST = 240  # characters of the backend's own message
+
+
+class Evaluation(Rich, dict[str, float]):
+    """Loss and metrics by name: a dict that a notebook shows as a card.
+
+    Args:
+        figures: Value of each metric.
+        name: Name of the model.
+        samples: How many samples were judged; None where a stream did not say.
+        unit: What a sample is, in the plural.
+    """
+
+    picture: ClassVar[str] = "kmagic.display.evaluation:bundle"
+
+    def __init__(
+        self,
+        figures: dict[str, float],
+        *,
+        name: str = "",
+        samples: int | None = None,
+        unit: str = "samples",
+    ) -> None:
+        super().__init__(figures)
+        self.name = name
+        self.samples = samples
+        self.unit = unit
+
+    def facts(self) -> str:
+        """What was judged: "10,000 test digits"."""
+        return "" if self.samples is None else f"{self.samples:,} {self.unit}"
+
+    def describe(self) -> str:
+        """The figures in words: "cnn: 10,000 test digits, accuracy 0.9807, loss 0.0612"."""
+        figures = [f"{isolate(name)} {number(value)}" for name, value in self.items()]
+        title = f"{isolate(self.name)}: " if self.name else ""
+        return title + ", ".join(filter(None, [self.facts(), *figures]))
+
+
+def evaluate(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    batch_size: int | None = None,
+    sample_weight: Any = None,
+    name: str = "",
+    unit: str = "samples",
+) -> Evaluation:
+    """Judge a compiled model, as ``model.evaluate`` does.
+
+    Args:
+        model: A compiled Keras model.
+        x: Samples along the first axis, or a ``tf.data.Dataset`` that holds both.
+        y: What is true, as the model's loss takes it.
+        batch_size: Samples a batch; Keras's default is 32.
+        sample_weight: Weight of each sample.
+        name: Name for the heading; by default the model's own.
+        unit: What a sample is, in the plural, for the heading: "test digits".
+
+    Returns:
+        The metrics by name, the loss last.
+
+    Raises:
+        EvaluationError: The model is not compiled, or the data does not fit it.
+
+    Example:
+        >>> import keras, numpy
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> list(evaluate(model, numpy.zeros((4, 2)), numpy.zeros(4)))
+        ['loss']
+    """
+    name = name or getattr(model, "name", "")
+    if not getattr(model, "compiled", False):
+        raise EvaluationError(
+            f"The model {name!r} must be compiled: without a loss there is nothing to measure.",
+            "model.compile(loss=..., metrics=[...]), or a line `compile` in its cell.",
+        )
+    samples = as_samples(model, x)
+    if samples is not None:
+        check_input(model, samples)
+        if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - a list may also be a part for each output
+            y = np.asarray(y)
+        _check_truth(_count(samples), y)
+    try:
+        found = model.evaluate(
+            x if samples is None else samples,
+            y,
+            batch_size=batch_size,
+            sample_weight=sample_weight,
+            verbose=0,
+            return_dict=True,
+        )
+    except Exception as error:
+        if not _by_the_data(error):
+            raise
+        raise EvaluationError(_explain(model, y, error)) from error
+    figures = {str(key): float(np.mean(value)) for key, value in found.items()}
+    if "loss" in figures:
+        figures["loss"] = figures.pop("loss")
+    count = None if samples is None else _count(samples)
+    return Evaluation(figures, name=name, samples=count, unit=unit)
+
+
+def _count(samples: Any) -> int:
+    parts = samples.values() if isinstance(samples, dict) else samples
+    return len(next(iter(parts))) if isinstance(samples, dict | list) else len(samples)
+
+
+def _check_truth(samples: int, y: Any) -> None:
+    if y is None:
+        raise EvaluationError(
+            "y is missing: what is true must be known to judge a model.",
+            "For the answers alone: model.predict(x).",
+        )
+    if not samples:
+        raise EvaluationError("x is empty: there is nothing to judge.")
+    shape = getattr(y, "shape", None)
+    if isinstance(y, dict | list | tuple) and shape is None:
+        return
+    if shape and shape[0] != samples:
+        raise EvaluationError(
+            f"x and y must hold equally many samples; received {samples:,} and {shape[0]:,}."
+        )
+
+
+def _by_the_data(error: Exception) -> bool:
+    """Whether Keras or its backend complains of a shape or a value, not of a bug."""
+    return isinstance(error, ValueError | TypeError) or type(error).__name__ == (
+        "InvalidArgumentError"
+    )
+
+
+def _explain(model: Any, y: Any, error: Exception) -> str:
+    answer = getattr(model, "output_shape", None)
+    shape = getattr(y, "shape", None)
+    known = isinstance(answer, tuple) and shape is not None
+    fit = (
+        f"it answers with shape {show_shape(tuple(answer))}, y has shape {tuple(shape)}. "
+        if known and answer is not None and shape is not None
+        else ""
+    )
+    said = _gist(str(error)) or type(error).__name__
+    return f"The data does not fit the model {getattr(model, 'name', '')!r}: {fit}Keras: {said}"
+
+
+def _gist(message: str) -> str:
+    """The line of a backend's message that says what is wrong, without the graph's stack."""
+    noise = ("Graph execution error", "Detected at", "File ", "[[{{")
+    lines = [line.strip() for line in message.splitlines()]
+    return next((line[:LONGEST] for line in lines if line and not line.startswith(noise)), "")
