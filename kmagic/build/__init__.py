@@ -12,8 +12,9 @@ from kmagic.build.compiling import compile_model
 from kmagic.build.context import Context
 from kmagic.build.keras_errors import first_words, shape_text
 from kmagic.dsl import format_spec, parse
-from kmagic.dsl.expand import ExpandError, expand
+from kmagic.dsl.expand import expand
 from kmagic.dsl.graph import Graph
+from kmagic.dsl.lookup import ExpandError
 from kmagic.spec import ModelSpec, Span
 
 __all__ = ["Built", "Step", "build", "build_model", "first_words", "origin", "shape_text"]

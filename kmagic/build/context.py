@@ -40,8 +40,8 @@ class Context:
     def problem(self, message: str, span: Span, hint: str = "") -> Problem:
         """A mistake at a place of the text, with the blocks around it."""
         trail = tuple(
-            f"block {name}, used in line {place.line + self.first_line - 1}"
-            for name, place in self.trail
+            f"block {use.name}, used in line {use.span.line + self.first_line - 1}"
+            for use in self.trail
         )
         return Problem(message, max(span.line, 1), max(span.column, 1), span.width, hint, trail)
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import Any
 
-from kmagic.dsl import expressions
-from kmagic.dsl.graph import Graph, Node, Trail
-from kmagic.errors import Problem
+from kmagic.dsl.graph import Graph, Node, Use
+from kmagic.dsl.lookup import Lookup, Scope
 from kmagic.spec import (
-    NOWHERE,
     Arg,
     BlockSpec,
     BranchSpec,
@@ -28,43 +26,21 @@ from kmagic.spec import (
     InputsSpec,
     LayerOf,
     LayerSpec,
-    Literal,
     MergeSpec,
     ModelOf,
     ModelSpec,
     NestedSpec,
-    Object,
     Out,
     OutputSpec,
-    Phrase,
     Ref,
     RepeatSpec,
     ResidualSpec,
     Sequence,
-    Shape,
     Span,
     Statement,
-    Value,
     Word,
 )
-from kmagic.spec import Mapping as MappingValue
 from kmagic.suggest import did_you_mean
-
-MOST_REPEATS = 100_000
-CALL_WORDS = frozenset({"training", "mask"})
-
-
-class ExpandError(Exception):
-    """The text does not make a graph.
-
-    Args:
-        problem: What is wrong, and where.
-        trail: The blocks it stands in.
-    """
-
-    def __init__(self, problem: Problem, trail: Trail = ()) -> None:
-        super().__init__(problem.message)
-        self.problem, self.trail = problem, trail
 
 
 def expand(spec: ModelSpec, names: Mapping[str, Any]) -> Graph:
@@ -86,26 +62,8 @@ def expand(spec: ModelSpec, names: Mapping[str, Any]) -> Graph:
     return _Expander(Graph(), names).model(spec.statements)
 
 
-@dataclass(slots=True)
-class _Scope:
-    """Where a name is looked up: one for the text, one more for each use of a block."""
-
-    names: Mapping[str, Any]
-    blocks: dict[str, tuple[BlockSpec, _Scope]] = field(default_factory=dict)
-    models: dict[str, ModelOf] = field(default_factory=dict)
-    taps: dict[str, tuple[Out, Span]] = field(default_factory=dict)
-    layers: dict[str, int] = field(default_factory=dict)
-    current: tuple[Out, ...] = ()
-    entry: tuple[Out, ...] = ()
-    trail: Trail = ()
-    names_layers: bool = True
-    outputs: tuple[Arg, ...] = ()
-
-
-class _Expander:
-    def __init__(self, graph: Graph, names: Mapping[str, Any]) -> None:
-        self.graph = graph
-        self.scope = _Scope(names)
+class _Expander(Lookup):
+    """Runs statements, one after the other, into the graph."""
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -131,7 +89,7 @@ class _Expander:
             case NestedSpec():
                 self._nested(statement)
             case RepeatSpec():
-                self._loop([None] * self._count(statement.times), statement.body)
+                self._loop([None] * self.count(statement.times), statement.body)
             case ForSpec():
                 self._for(statement)
             case ResidualSpec():
@@ -140,25 +98,25 @@ class _Expander:
                 self._merge(statement)
             case CompileSpec():
                 self._top_only(statement.span, "compile")
-                self.graph.compile = replace(statement, args=self._args(statement.args))
+                self.graph.compile = replace(statement, args=self.args(statement.args))
             case FreezeSpec():
                 self._freeze(statement)
             case OutputSpec():
-                self.scope.outputs = self._entries(statement.entries)
+                self.scope.outputs = self.entries(statement.entries)
             case InputsSpec():
                 self._top_only(statement.span, "inputs")
-                self.graph.inputs = self._entries(statement.entries)
+                self.graph.inputs = self.entries(statement.entries)
             case HeadSpec():
                 self._top_only(statement.span, "model")
                 self.graph.name, self.graph.kind = statement.name, statement.kind
-                self.graph.args, self.graph.span = self._args(statement.args), statement.span
+                self.graph.args, self.graph.span = self.args(statement.args), statement.span
             case BranchSpec():
-                self._fail(
+                self.fail(
                     "stands outside a merge", statement.span, "It belongs below `merge add:`."
                 )
 
     def _step(self, spec: LayerSpec) -> None:
-        times = 1 if spec.times is None else self._count(spec.times)
+        times = 1 if spec.times is None else self.count(spec.times)
         for turn in range(times):
             inputs = spec.inputs
             if turn and inputs is not None and not _mentions_current(inputs):
@@ -168,19 +126,19 @@ class _Expander:
     def _apply(self, spec: LayerSpec, *, named: bool) -> None:
         callee = spec.callee
         if spec.reuse:
-            self._add(self._known_layer(callee), spec, named=False)
+            self._add(self.known_layer(callee), spec, named=False)
             return
         if isinstance(callee, Word) and callee.text in self.scope.blocks:
             self._use_block(*self.scope.blocks[callee.text], spec)
             return
         if isinstance(callee, Word) and callee.text in self.scope.models:
             if spec.args:
-                self._fail("a nested model takes no arguments here", spec.args[0].span)
+                self.fail("a nested model takes no arguments here", spec.args[0].span)
             self._add(self.scope.models[callee.text], spec, named=False)
             return
-        found = self._expr(callee) if isinstance(callee, Expr) else callee
+        found = self.expr(callee) if isinstance(callee, Expr) else callee
         if not isinstance(found, Word | Given):
-            self._fail("is not a layer", callee.span)
+            self.fail("is not a layer", callee.span)
         self._add(found, spec, named=named)
 
     def _add(
@@ -188,10 +146,10 @@ class _Expander:
     ) -> None:
         is_input = isinstance(callee, Word) and callee.text == "input"
         if is_input and spec.inputs is not None:
-            self._fail("an input takes nothing from before", spec.span)
+            self.fail("an input takes nothing from before", spec.span)
         inputs: tuple[Arg, ...] = ()
         if spec.inputs is not None:
-            inputs = self._call(spec.inputs)
+            inputs = self.call(spec.inputs)
         elif not is_input:
             inputs = tuple(Arg(out) for out in self.scope.current)
         name = (
@@ -203,12 +161,13 @@ class _Expander:
         self.graph.nodes.append(
             Node(
                 callee,
-                self._args(spec.args),
+                self.args(spec.args),
                 inputs,
                 name,
                 spec.span,
                 self.scope.trail,
                 spec.inputs is not None,
+                spec,
             )
         )
         outs: tuple[Out, ...] = (Out(number),)
@@ -226,26 +185,26 @@ class _Expander:
             if target in self.scope.taps and self.scope.names_layers:
                 line = self.scope.taps[target][1].line
                 hint = "It would name two layers. Take another name."
-                self._fail(f"{target} is taken already, in line {line}", span, hint)
+                self.fail(f"{target} is taken already, in line {line}", span, hint)
             self.scope.taps[target] = (out, span)
 
     # --- blocks, models, loops ----------------------------------------------------------------
 
-    def _use_block(self, block: BlockSpec, home: _Scope, spec: LayerSpec) -> None:
-        if any(name == block.name for name, _ in self.scope.trail):
-            self._fail(f"block {block.name} uses itself", spec.span)
+    def _use_block(self, block: BlockSpec, home: Scope, spec: LayerSpec) -> None:
+        if any(use.name == block.name for use in self.scope.trail):
+            self.fail(f"block {block.name} uses itself", spec.span)
         values = self._block_arguments(block, spec)
         inputs = self.scope.current
         if spec.inputs is not None:
-            inputs = tuple(self._only_output(arg) for arg in self._call(spec.inputs))
+            inputs = tuple(self._only_output(arg) for arg in self.call(spec.inputs))
         outer = self.scope
-        self.scope = _Scope(
+        self.scope = Scope(
             {**home.names, **values},
             dict(home.blocks),
             dict(home.models),
             current=inputs,
             entry=inputs,
-            trail=(*outer.trail, (block.name, spec.span)),
+            trail=(*outer.trail, Use(block.name, spec.span, spec)),
             names_layers=False,
         )
         try:
@@ -260,14 +219,14 @@ class _Expander:
 
     def _only_output(self, arg: Arg) -> Out:
         if arg.name is not None or not isinstance(arg.value, Out):
-            self._fail("a block takes outputs by their names, nothing else", arg.span)
+            self.fail("a block takes outputs by their names, nothing else", arg.span)
         return arg.value
 
     def _finish(self, spec: LayerSpec, outs: tuple[Out, ...]) -> None:
         """Bind a block's outputs to a step's names."""
         if len(spec.targets) > 1 and len(spec.targets) != len(outs):
             hint = "A block gives what its last line gives, or what its `output a, b` names."
-            self._fail(f"{len(spec.targets)} names for {len(outs)} outputs", spec.span, hint)
+            self.fail(f"{len(spec.targets)} names for {len(outs)} outputs", spec.span, hint)
         self._bind(spec.targets, outs[: len(spec.targets)], spec.span)
         for target, out in zip(spec.targets, outs, strict=False):
             self.scope.layers[target] = out.node
@@ -282,7 +241,7 @@ class _Expander:
                 param = next((each for each in free if each.name not in values), None)
                 if param is None:
                     shape = ", ".join(known) or "none"
-                    self._fail(
+                    self.fail(
                         f"block {block.name} takes no more arguments",
                         arg.span,
                         f"It takes: {shape}.",
@@ -292,25 +251,25 @@ class _Expander:
                 name = arg.name
                 if name not in known:
                     hint = did_you_mean(name, known) or f"It takes: {', '.join(known) or 'none'}."
-                    self._fail(f"block {block.name} has no parameter {name}", arg.span, hint)
+                    self.fail(f"block {block.name} has no parameter {name}", arg.span, hint)
             if name in values:
-                self._fail(f"{name} is given twice", arg.span)
-            values[name] = self._plain(self._value(arg.value))
+                self.fail(f"{name} is given twice", arg.span)
+            values[name] = self.plain(self.value(arg.value))
         for param in block.params:
             if param.name not in values:
                 if param.default is None:
-                    self._fail(
+                    self.fail(
                         f"block {block.name} needs {param.name}",
                         spec.span,
                         f"Write {param.name}=...",
                     )
-                values[param.name] = self._plain(self._value(param.default))
+                values[param.name] = self.plain(self.value(param.default))
         return values
 
     def _nested(self, spec: NestedSpec) -> None:
         self._check_new(spec.name, spec.span, "model")
         inner = _Expander(Graph(name=spec.name, kind=spec.kind, span=spec.span), self.scope.names)
-        inner.graph.args = self._args(spec.args)
+        inner.graph.args = self.args(spec.args)
         inner.scope.blocks = dict(self.scope.blocks)
         inner.scope.trail = self.scope.trail
         inner.graph.models = self.graph.models
@@ -321,7 +280,7 @@ class _Expander:
 
     def _for(self, spec: ForSpec) -> None:
         outer = self.scope.names
-        values = [self._value(value) for value in spec.values]
+        values = [self.value(value) for value in spec.values]
         if (
             len(values) == 1
             and isinstance(values[0], Given)
@@ -329,7 +288,7 @@ class _Expander:
         ):
             with suppress(TypeError):  # one value, not a series of them
                 values = [Given(each, spec.name, span=spec.span) for each in values[0].value]
-        turns = [{**outer, spec.name: self._plain(value)} for value in values]
+        turns = [{**outer, spec.name: self.plain(value)} for value in values]
         self._loop(turns, spec.body)
         self.scope.names = outer
 
@@ -376,164 +335,25 @@ class _Expander:
             ]
         for arg in spec.args:
             if arg.name is not None or not isinstance(arg.value, Word | Ref):
-                self._fail("expected the name of a layer or model", arg.span)
-            self.graph.frozen.append(self._known_layer(arg.value))
-
-    # --- names and values ---------------------------------------------------------------------
-
-    def _known_layer(self, value: Value) -> LayerOf | ModelOf:
-        name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
-        if name in self.scope.models:
-            return replace(self.scope.models[name], span=value.span)
-        if name in self.scope.layers:
-            return LayerOf(self.scope.layers[name], span=value.span)
-        return self._fail_layer(name, value)
-
-    def _fail_layer(self, name: str, value: Value) -> NoReturn:
-        known = {*self.scope.layers, *self.scope.models}
-        hint = did_you_mean(name, known) or "Name it where it is made: `d = dense 4`."
-        self._fail(f"there is no layer named {name} above", value.span, hint)
-
-    def _call(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        """Right of an arrow: names are outputs, ``_`` may stand for several."""
-        found: list[Arg] = []
-        for arg in args:
-            several = self._several(arg.value) if arg.name is None else None
-            if several is not None:
-                found += [Arg(out, span=arg.span) for out in several]
-            else:
-                found.append(replace(arg, value=self._tensor(arg.value)))
-        return tuple(found)
-
-    def _entries(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        return tuple(replace(arg, value=self._tensor(arg.value)) for arg in args)
-
-    def _several(self, value: Value) -> tuple[Out, ...] | None:
-        if isinstance(value, Word) and value.text in ("_", "_in"):
-            outs = self.scope.current if value.text == "_" else self.scope.entry
-            if not outs:
-                self._fail(f"nothing came before that {value.text} could stand for", value.span)
-            return tuple(replace(out, span=value.span) for out in outs)
-        return None
-
-    def _tensor(self, value: Value) -> Any:
-        match value:
-            case Word(text="_" | "_in"):
-                outs = self._several(value) or ()
-                return outs[0] if len(outs) == 1 else Sequence("list", outs, span=value.span)
-            case Word():
-                return replace(self._tap(value.text, value.span), span=value.span)
-            case Index():
-                return self._indexed(value)
-            case Sequence():
-                items = tuple(self._tensor(item) for item in value.items)
-                return replace(value, items=items)
-            case MappingValue():
-                entries = tuple((key, self._tensor(item)) for key, item in value.entries)
-                return replace(value, entries=entries)
-            case _:
-                return self._value(value)
-
-    def _indexed(self, value: Index) -> Out:
-        if value.name in ("_", "_in"):
-            outs = self.scope.current if value.name == "_" else self.scope.entry
-            first = value.path[0]
-            if len(outs) > 1 and isinstance(first, int) and first < len(outs):
-                return replace(outs[first], path=outs[first].path + value.path[1:], span=value.span)
-            if not outs:
-                self._fail(f"nothing came before that {value.name} could stand for", value.span)
-            out = outs[0]
-        else:
-            out = self._tap(value.name, value.span)
-        return replace(out, path=out.path + value.path, span=value.span)
-
-    def _tap(self, name: str, span: Span) -> Out:
-        if name not in self.scope.taps:
-            hint = did_you_mean(name, self.scope.taps)
-            hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
-            self._fail(f"no output above is named {name}", span, hint)
-        return self.scope.taps[name][0]
-
-    def _args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        return tuple(replace(arg, value=self._value(arg.value)) for arg in args)
-
-    def _value(self, value: Value) -> Any:
-        match value:
-            case Expr():
-                return self._expr(value)
-            case Object() | Phrase():
-                callee = (
-                    self._expr(value.callee) if isinstance(value.callee, Expr) else value.callee
-                )
-                return replace(value, callee=callee, args=self._args(value.args))
-            case Sequence():
-                return replace(value, items=tuple(self._value(item) for item in value.items))
-            case MappingValue():
-                entries = tuple(
-                    (self._value(key), self._value(item)) for key, item in value.entries
-                )
-                return replace(value, entries=entries)
-            case Ref():
-                return self._known_layer(value)
-            case _:
-                return value
-
-    def _expr(self, expr: Expr) -> Value:
-        known = self.scope.names.get(expr.source)
-        if isinstance(known, Object | Phrase):
-            return known
-        try:
-            found = expressions.evaluate(expr.source, self.scope.names)
-        except expressions.ExpressionError as error:
-            where = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
-            self._fail(error.message, where, error.hint)
-        return Given(found, expr.source, span=expr.span)
-
-    @staticmethod
-    def _plain(value: Value) -> Any:
-        """A block's argument as its expressions see it."""
-        match value:
-            case Literal() | Given():
-                return value.value
-            case Word():
-                return value.text
-            case Shape():
-                return value.dims
-            case Sequence():
-                items = (_Expander._plain(item) for item in value.items)
-                return list(items) if value.kind == "list" else tuple(items)
-            case _:
-                return value
-
-    def _count(self, value: Value) -> int:
-        found = self._plain(self._value(value))
-        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= MOST_REPEATS:
-            self._fail(f"expected a whole number of repetitions, not {found!r}", value.span)
-        return found
+                self.fail("expected the name of a layer or model", arg.span)
+            self.graph.frozen.append(self.known_layer(arg.value))
 
     # --- checks -------------------------------------------------------------------------------
 
     def _need_current(self, span: Span) -> tuple[Out, ...]:
         if not self.scope.current:
-            self._fail(
+            self.fail(
                 "nothing came before this", span, "Begin with a line such as `input 28x28x1`."
             )
         return self.scope.current
 
     def _check_new(self, name: str, span: Span, what: str) -> None:
         if name in self.scope.blocks or name in self.scope.models:
-            self._fail(f"there is a {what} or model named {name} already", span)
+            self.fail(f"there is a {what} or model named {name} already", span)
 
     def _top_only(self, span: Span, what: str) -> None:
         if self.scope.trail:
-            self._fail(f"{what} stands in the model itself, not in a block", span)
-
-    def _fail(self, message: str, span: Span, hint: str = "") -> NoReturn:
-        if span == NOWHERE and self.scope.trail:
-            span = self.scope.trail[-1][1]
-        raise ExpandError(
-            Problem(message, span.line, span.column, span.width, hint), self.scope.trail
-        )
+            self.fail(f"{what} stands in the model itself, not in a block", span)
 
 
 def _mentions_current(args: tuple[Arg, ...]) -> bool:

@@ -11,6 +11,7 @@ from kmagic.spec import (
     CompileSpec,
     Given,
     LayerOf,
+    LayerSpec,
     ModelKind,
     ModelOf,
     Out,
@@ -18,7 +19,17 @@ from kmagic.spec import (
     Word,
 )
 
-Trail: TypeAlias = tuple[tuple[str, Span], ...]
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of a block: its name, and the step that uses it."""
+
+    name: str
+    span: Span
+    spec: LayerSpec
+
+
+Trail: TypeAlias = tuple[Use, ...]
 
 
 @dataclass(slots=True)
@@ -33,6 +44,7 @@ class Node:
         span: Where the step stands.
         trail: The blocks it stands in, outermost first, each with the place of its use.
         explicit: Whether the text names the inputs.
+        spec: The step as it is written, with its expressions.
     """
 
     callee: Word | Given | LayerOf | ModelOf
@@ -42,6 +54,7 @@ class Node:
     span: Span
     trail: Trail = ()
     explicit: bool = False
+    spec: LayerSpec | None = None
 
     @property
     def is_input(self) -> bool:

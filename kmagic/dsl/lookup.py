@@ -1,0 +1,218 @@
+"""What a name or a value of the text stands for, where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+from kmagic.dsl import expressions
+from kmagic.dsl.graph import Graph, Trail
+from kmagic.errors import Problem
+from kmagic.spec import (
+    NOWHERE,
+    Arg,
+    BlockSpec,
+    Expr,
+    Given,
+    Index,
+    LayerOf,
+    Literal,
+    ModelOf,
+    Object,
+    Out,
+    Phrase,
+    Ref,
+    Sequence,
+    Shape,
+    Span,
+    Value,
+    Word,
+)
+from kmagic.spec import Mapping as MappingValue
+from kmagic.suggest import did_you_mean
+
+MOST_REPEATS = 100_000
+
+
+class ExpandError(Exception):
+    """The text does not make a graph.
+
+    Args:
+        problem: What is wrong, and where.
+        trail: The blocks it stands in.
+    """
+
+    def __init__(self, problem: Problem, trail: Trail = ()) -> None:
+        super().__init__(problem.message)
+        self.problem, self.trail = problem, trail
+
+
+@dataclass(slots=True)
+class Scope:
+    """Where a name is looked up: one for the text, one more for each use of a block."""
+
+    names: Mapping[str, Any]
+    blocks: dict[str, tuple[BlockSpec, Scope]] = field(default_factory=dict)
+    models: dict[str, ModelOf] = field(default_factory=dict)
+    taps: dict[str, tuple[Out, Span]] = field(default_factory=dict)
+    layers: dict[str, int] = field(default_factory=dict)
+    current: tuple[Out, ...] = ()
+    entry: tuple[Out, ...] = ()
+    trail: Trail = ()
+    names_layers: bool = True
+    outputs: tuple[Arg, ...] = ()
+
+
+class Lookup:
+    """Looks names up in the scope that is open, and evaluates values.
+
+    Args:
+        graph: What is made so far.
+        names: What the names in braces stand for.
+    """
+
+    def __init__(self, graph: Graph, names: Mapping[str, Any]) -> None:
+        self.graph = graph
+        self.scope = Scope(names)
+
+    def known_layer(self, value: Value) -> LayerOf | ModelOf:
+        """The layer or nested model of a name."""
+        name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
+        if name in self.scope.models:
+            return replace(self.scope.models[name], span=value.span)
+        if name in self.scope.layers:
+            return LayerOf(self.scope.layers[name], span=value.span)
+        return self._fail_layer(name, value)
+
+    def _fail_layer(self, name: str, value: Value) -> NoReturn:
+        known = {*self.scope.layers, *self.scope.models}
+        hint = did_you_mean(name, known) or "Name it where it is made: `d = dense 4`."
+        self.fail(f"there is no layer named {name} above", value.span, hint)
+
+    def call(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+        """Right of an arrow: names are outputs, ``_`` may stand for several."""
+        found: list[Arg] = []
+        for arg in args:
+            several = self._several(arg.value) if arg.name is None else None
+            if several is not None:
+                found += [Arg(out, span=arg.span) for out in several]
+            else:
+                found.append(replace(arg, value=self._tensor(arg.value)))
+        return tuple(found)
+
+    def entries(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+        """What an ``output`` or ``inputs`` line names."""
+        return tuple(replace(arg, value=self._tensor(arg.value)) for arg in args)
+
+    def _several(self, value: Value) -> tuple[Out, ...] | None:
+        if isinstance(value, Word) and value.text in ("_", "_in"):
+            outs = self.scope.current if value.text == "_" else self.scope.entry
+            if not outs:
+                self.fail(f"nothing came before that {value.text} could stand for", value.span)
+            return tuple(replace(out, span=value.span) for out in outs)
+        return None
+
+    def _tensor(self, value: Value) -> Any:
+        match value:
+            case Word(text="_" | "_in"):
+                outs = self._several(value) or ()
+                return outs[0] if len(outs) == 1 else Sequence("list", outs, span=value.span)
+            case Word():
+                return replace(self._tap(value.text, value.span), span=value.span)
+            case Index():
+                return self._indexed(value)
+            case Sequence():
+                items = tuple(self._tensor(item) for item in value.items)
+                return replace(value, items=items)
+            case MappingValue():
+                entries = tuple((key, self._tensor(item)) for key, item in value.entries)
+                return replace(value, entries=entries)
+            case _:
+                return self.value(value)
+
+    def _indexed(self, value: Index) -> Out:
+        if value.name in ("_", "_in"):
+            outs = self.scope.current if value.name == "_" else self.scope.entry
+            first = value.path[0]
+            if len(outs) > 1 and isinstance(first, int) and first < len(outs):
+                return replace(outs[first], path=outs[first].path + value.path[1:], span=value.span)
+            if not outs:
+                self.fail(f"nothing came before that {value.name} could stand for", value.span)
+            out = outs[0]
+        else:
+            out = self._tap(value.name, value.span)
+        return replace(out, path=out.path + value.path, span=value.span)
+
+    def _tap(self, name: str, span: Span) -> Out:
+        if name not in self.scope.taps:
+            hint = did_you_mean(name, self.scope.taps)
+            hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
+            self.fail(f"no output above is named {name}", span, hint)
+        return self.scope.taps[name][0]
+
+    def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+        """A step's arguments, evaluated."""
+        return tuple(replace(arg, value=self.value(arg.value)) for arg in args)
+
+    def value(self, value: Value) -> Any:
+        """A value with all its expressions evaluated."""
+        match value:
+            case Expr():
+                return self.expr(value)
+            case Object() | Phrase():
+                callee: Any = value.callee
+                callee = self.expr(callee) if isinstance(value.callee, Expr) else callee
+                return replace(value, callee=callee, args=self.args(value.args))
+            case Sequence():
+                return replace(value, items=tuple(self.value(item) for item in value.items))
+            case MappingValue():
+                entries = tuple((self.value(key), self.value(item)) for key, item in value.entries)
+                return replace(value, entries=entries)
+            case Ref():
+                return self.known_layer(value)
+            case _:
+                return value
+
+    def expr(self, expr: Expr) -> Value:
+        """What an expression stands for."""
+        known = self.scope.names.get(expr.source)
+        if isinstance(known, Object | Phrase):
+            return known
+        try:
+            found = expressions.evaluate(expr.source, self.scope.names)
+        except expressions.ExpressionError as error:
+            where = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
+            self.fail(error.message, where, error.hint)
+        return Given(found, expr.source, span=expr.span)
+
+    @staticmethod
+    def plain(value: Value) -> Any:
+        """A block's argument as its expressions see it."""
+        match value:
+            case Literal() | Given():
+                return value.value
+            case Word():
+                return value.text
+            case Shape():
+                return value.dims
+            case Sequence():
+                items = (Lookup.plain(item) for item in value.items)
+                return list(items) if value.kind == "list" else tuple(items)
+            case _:
+                return value
+
+    def count(self, value: Value) -> int:
+        """A whole number of repetitions."""
+        found = self.plain(self.value(value))
+        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= MOST_REPEATS:
+            self.fail(f"expected a whole number of repetitions, not {found!r}", value.span)
+        return found
+
+    def fail(self, message: str, span: Span, hint: str = "") -> NoReturn:
+        """Stop here: the text is wrong at this place."""
+        if span == NOWHERE and self.scope.trail:
+            span = self.scope.trail[-1].span
+        raise ExpandError(
+            Problem(message, span.line, span.column, span.width, hint), self.scope.trail
+        )
