@@ -1,0 +1,205 @@
+"""One small object for any data set: training part, test part, classes and scaling."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from kmagic.data.scaling import Scaling
+from kmagic.rich import Rich
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Dataset(Rich):
+    """Real data, ready for ``fit``.
+
+    Attributes:
+        name: What it is called.
+        x_train: Inputs of the training part, rows first.
+        y_train: Labels (integers, or one-hot rows) or, for regression, values.
+        x_test: Inputs of the test part, prepared as the training part was.
+        y_test: Its labels or values.
+        classes: Names of the classes in the order of the labels; None for regression.
+        scaling: What was done to the inputs, learned on the training part only.
+        note: Why this is only a sample and what to do, or what else one should know; else "".
+        source: Where the data came from.
+        title: What it is, in a few words.
+        columns: Names of a table's columns, where they are known.
+        target: What is to be predicted, for regression.
+        picture_shape: Height, width and perhaps channels, where a row is a picture.
+    """
+
+    picture: ClassVar[str] = "kmagic.display.data:bundle"
+
+    name: str
+    x_train: NDArray[Any]
+    y_train: NDArray[Any]
+    x_test: NDArray[Any]
+    y_test: NDArray[Any]
+    classes: tuple[str, ...] | None = None
+    scaling: Scaling = field(default_factory=Scaling)
+    note: str = ""
+    source: str = ""
+    title: str = ""
+    columns: tuple[str, ...] | None = None
+    target: str = ""
+    picture_shape: tuple[int, ...] | None = None
+
+    def __repr__(self) -> str:
+        title = f", {self.title}" if self.title else ""
+        rows = f"{len(self.x_train):,} rows to train, {len(self.x_test):,} to test"
+        sentences = [
+            f"{self.name}{title}: {rows}",
+            f"x is {self.layout()}, {self.span()}, {self.scaling.describe()}",
+            f"y is {self.balance()}",
+        ]
+        if self.source:
+            sentences.append(f"From {self.source}")
+        if self.note:
+            sentences.append(self.note.removesuffix("."))
+        return ". ".join(sentences) + "."
+
+    def layout(self) -> str:
+        """Shape of one input and type: "28 x 28 x 1 float32" or "13 columns, float64"."""
+        if self.x_train.dtype == object:
+            return "lists of word numbers, of different lengths"
+        sides = [f"{side:,}" for side in self.x_train.shape[1:]]
+        if len(sides) == 1:
+            what = "values" if self.picture_shape else "columns"
+            return f"{sides[0]} {what}, {self.x_train.dtype}"
+        return f"{' x '.join(sides)} {self.x_train.dtype}"
+
+    def span(self) -> str:
+        """Range of the training inputs: "0 to 1"."""
+        if self.x_train.dtype == object:
+            lengths = [len(row) for row in self.x_train]
+            return f"{min(lengths):,} to {max(lengths):,} long"
+        return f"{_number(self.x_train.min())} to {_number(self.x_train.max())}"
+
+    def balance(self) -> str:
+        """What the labels are and how the training rows fall to them."""
+        kind = "one-hot rows of" if self.y_train.ndim > 1 else ""
+        if self.classes is None:
+            low, high = _number(self.y_train.min()), _number(self.y_train.max())
+            what = self.target or "values"
+            return f"{what}, {low} to {high}, {self.y_train.dtype}"
+        counts = self.counts(self.y_train)
+        few, many = counts.min(), counts.max()
+        each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
+        shown = _name_some(self.classes)
+        words = [kind, f"{self.y_train.dtype}, {len(self.classes)} classes ({shown})"]
+        return f"{' '.join(filter(None, words))}, {each} rows each in training"
+
+    def labels(self, y: NDArray[Any]) -> NDArray[np.intp]:
+        """Labels as whole numbers, also where ``y`` is one-hot.
+
+        Args:
+            y: ``y_train``, ``y_test`` or rows of them.
+        """
+        one_hot = 2
+        whole = y.argmax(axis=1) if y.ndim == one_hot and y.shape[1] > 1 else y.reshape(-1)
+        return whole.astype(np.intp)
+
+    def counts(self, y: NDArray[Any]) -> NDArray[np.intp]:
+        """How many rows of ``y`` each class has."""
+        return np.bincount(self.labels(y), minlength=len(self.classes or ()))
+
+    def labels_of(self, x: ArrayLike) -> NDArray[np.intp] | None:
+        """Labels of inputs that are found in this set by their content.
+
+        Slices, copies and shuffled rows find their labels, flat pictures too; the test part is
+        looked through first.
+
+        Args:
+            x: Inputs as they are in this set, rows first, or a single one.
+
+        Returns:
+            One label a row, -1 where a row is not in the set; None where none is, and for
+            regression.
+
+        Example:
+            >>> import numpy as np
+            >>> x = np.arange(6.0).reshape(3, 2)
+            >>> few = Dataset("few", x[:2], np.array([0, 1]), x[2:], np.array([1]), ("a", "b"))
+            >>> few.labels_of(x[::-1]).tolist()
+            [1, 1, 0]
+        """
+        if self.classes is None:
+            return None
+        rows = self._rows(x)
+        if not rows:
+            return None
+        found = [self._known_test.get(row, -1) for row in rows]
+        if -1 in found:
+            known = self._known_train
+            found = [
+                known.get(row, -1) if label < 0 else label
+                for row, label in zip(rows, found, strict=True)
+            ]
+        labels = np.array(found, dtype=np.intp)
+        return labels if (labels >= 0).any() else None
+
+    def pictures(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
+        """Prepared inputs as pictures to be shown.
+
+        Args:
+            x: Rows of ``x_train`` or ``x_test``, flat or not.
+
+        Returns:
+            Bytes 0 to 255, (rows, height, width) or (rows, height, width, 3); None where a row is
+            not a picture.
+        """
+        if self.picture_shape is None:
+            return None
+        raw = self.scaling.inverse(x).reshape(-1, *self.picture_shape)
+        pictures: NDArray[np.uint8] = np.clip(np.rint(raw), 0, 255).astype(np.uint8)
+        return pictures
+
+    @cached_property
+    def _known_test(self) -> dict[bytes, int]:
+        return self._index(self.x_test, self.y_test)
+
+    @cached_property
+    def _known_train(self) -> dict[bytes, int]:
+        return self._index(self.x_train, self.y_train)
+
+    def _index(self, x: NDArray[Any], y: NDArray[Any]) -> dict[bytes, int]:
+        pairs = zip(self._rows(x), self.labels(y).tolist(), strict=True)
+        # Backwards, so that the first of equal rows has the last word.
+        return dict(reversed(list(pairs)))
+
+    def _rows(self, x: ArrayLike) -> list[bytes]:
+        """A digest a row; none if ``x`` cannot hold rows of this set."""
+        if self.x_train.dtype == object:
+            return [_digest(np.asarray(row, dtype=np.int64)) for row in np.asarray(x, dtype=object)]
+        array = np.asarray(x)
+        row_size = int(np.prod(self.x_train.shape[1:]))
+        if array.dtype.kind not in "biuf" or row_size == 0 or array.size % row_size:
+            return []
+        single = array.size == row_size
+        if not single and int(np.prod(array.shape[1:])) != row_size:
+            return []
+        rows = np.ascontiguousarray(array, dtype=self.x_train.dtype).reshape(-1, row_size)
+        return [_digest(row) for row in rows]
+
+
+def _digest(row: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(row.data, digest_size=16).digest()
+
+
+def _number(value: Any) -> str:
+    number = float(value)
+    return f"{number:,.0f}" if number.is_integer() else f"{number:,.4g}"
+
+
+def _name_some(names: tuple[str, ...], most: int = 10) -> str:
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[: most - 2])}, ... {names[-1]}"
