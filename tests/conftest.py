@@ -1,0 +1,72 @@
+"""What every test stands on: homes of its own, no network, an order, the real data if there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+_HOMES = ("HOME", "KERAS_HOME", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+_JUPYTER_HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before anything is imported: Keras, Matplotlib and Jupyter look for their homes once."""
+    homes = Path(tempfile.mkdtemp(prefix="kmagic-tests-"))
+    config.add_cleanup(lambda: shutil.rmtree(homes, ignore_errors=True))
+    for name in _HOMES + _JUPYTER_HOMES:
+        home = homes / name.lower()
+        home.mkdir()
+        os.environ[name] = str(home)
+    os.environ |= {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        # Never the network: a test must not depend on whether there is one.
+        "KMAGIC_OFFLINE": "1",
+        # Started without an option, a Python of ours must not find the checkout before what is
+        # installed.
+        "PYTHONSAFEPATH": "1",
+        # Jupyter warns until one of two layouts is chosen.
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
+    os.environ.pop("KMAGIC_DISPLAY", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Quick tests first, then the notebooks, then the browser."""
+    items.sort(key=_stage)
+
+
+def _stage(item: pytest.Item) -> int:
+    if item.path.is_relative_to(ROOT / "tests" / "browser"):
+        return 2
+    return int(item.path.suffix == ".ipynb")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; tests that need it are skipped without it."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the full data sets are not at ../shared/data")
+    return SHARED_DATA
+
+
+@pytest.fixture
+def keras_home() -> Path:
+    """Keras's own home in this session, its cache of data sets empty."""
+    home = Path(os.environ["KERAS_HOME"])
+    datasets = home / "datasets"
+    shutil.rmtree(datasets, ignore_errors=True)
+    datasets.mkdir()
+    return home

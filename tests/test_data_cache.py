@@ -1,0 +1,306 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from kmagic.data import cache, load_data
+from kmagic.data.catalogue import BY_NAME, ENTRIES, Entry
+from kmagic.errors import DataError
+
+BOSTON = BY_NAME["boston_housing"]
+RIGHT = files("kmagic.data").joinpath("samples", "boston_housing.npz").read_bytes()
+
+
+@pytest.fixture
+def refused(keras_home: Path) -> Path:
+    """A file of the user's in Keras's cache that Keras would delete."""
+    path = keras_home / "datasets" / "boston_housing.npz"
+    path.write_bytes(b"the user's own, rebuilt by hand")
+    return path
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keras gets its turn, as with a network."""
+    monkeypatch.setenv("KMAGIC_OFFLINE", "0")
+    monkeypatch.setattr(cache, "reachable", lambda _url: True)
+
+
+def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:
+    monkeypatch.setattr(import_module("keras.src.utils.file_utils"), "urlretrieve", fetch)
+
+
+def loaded() -> Any:
+    return cache.through_keras(
+        BOSTON.files, import_module("keras.datasets.boston_housing").load_data
+    )
+
+
+# --- the table --------------------------------------------------------------------------------
+
+
+class StopHereError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_files_and_hashes_are_keras_own(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def get_file(fname: str, origin: str, **keywords: Any) -> str:
+        archive = "_archive" if keywords.get("extract") else ""
+        subdir = keywords.get("cache_subdir", "datasets")
+        asked.append((fname + archive, origin, keywords.get("file_hash") or "", subdir))
+        if len(asked) == len(entry.files):
+            raise StopHereError
+        return fname
+
+    module = import_module(f"keras.src.datasets.{entry.name}")
+    monkeypatch.setattr(module, "get_file", get_file)
+    with pytest.raises(StopHereError):
+        module.load_data()
+    assert asked == [(file.name, file.url, file.sha256, file.folder) for file in entry.files]
+
+
+def test_every_data_set_of_keras_is_in_the_table() -> None:
+    datasets = import_module("keras.datasets")
+    assert {name for name in vars(datasets) if not name.startswith("_")} == set(BY_NAME)
+
+
+def test_class_names() -> None:
+    labels = import_module("keras.datasets.reuters").get_label_names()
+    assert BY_NAME["reuters"].classes == tuple(labels)
+    assert [len(BY_NAME[name].classes or ()) for name in ("fashion_mnist", "cifar10")] == [10, 10]
+    fine = BY_NAME["cifar100"].classes or ()
+    assert len(fine) == 100
+    assert list(fine) == sorted(fine)
+
+
+def test_the_boston_file_is_keras_own() -> None:
+    assert hashlib.sha256(RIGHT).hexdigest() == BOSTON.files[0].sha256
+
+
+# --- where Keras's cache is -------------------------------------------------------------------
+
+
+def test_home_is_where_keras_looks(keras_home: Path) -> None:
+    import_module("keras")
+    assert cache.keras_home() == keras_home
+    found = import_module("keras.utils").get_file
+    path = cache.path_of(BOSTON.files[0])
+    path.write_bytes(RIGHT)
+    assert Path(found(BOSTON.files[0].name, origin=BOSTON.files[0].url)) == path
+
+
+def test_home_before_keras_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "keras.src.backend.config", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "elsewhere"))
+    assert cache.keras_home() == tmp_path / "elsewhere"
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.keras_home() == tmp_path / ".keras"
+
+
+def test_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "keras.src.backend.config", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(cache.os, "access", lambda path, _mode: path != tmp_path)
+    assert cache.keras_home() == Path("/tmp/.keras")  # noqa: S108 - where Keras goes then
+
+
+def test_paths_are_shown_from_home() -> None:
+    assert cache.show_path(Path.home() / "a" / "b.npz") == "~/a/b.npz"
+    assert cache.show_path(Path("/srv/b.npz")) == "/srv/b.npz"
+
+
+# --- a file with a wrong hash is never lost -----------------------------------------------------
+
+
+def test_offline_it_is_not_touched(refused: Path) -> None:
+    before, stamp = refused.read_bytes(), refused.stat().st_mtime_ns
+    with pytest.raises(DataError) as caught:
+        load_data("boston_housing")
+    assert (refused.read_bytes(), refused.stat().st_mtime_ns) == (before, stamp)
+    message = str(caught.value)
+    assert str(refused) in message
+    assert hashlib.sha256(before).hexdigest()[:16] in message
+    assert BOSTON.files[0].sha256 in message
+    assert "left as it is" in message
+
+
+@pytest.mark.usefixtures("online")
+def test_it_comes_back_when_the_download_fails(
+    refused: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = []
+
+    def fetch(_url: str, target: str, _progress: Any) -> None:
+        seen.append(target)
+        Path(target).write_bytes(b"half")
+        raise URLError("gone")
+
+    fetching(monkeypatch, fetch)
+    before = refused.read_bytes()
+    with pytest.raises(cache.NotHereError, match="the download failed"):
+        loaded()
+    assert seen == [str(refused)]
+    assert refused.read_bytes() == before
+    assert list(refused.parent.iterdir()) == [refused]
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("online")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError("timed out"), MemoryError])
+def test_it_comes_back_whatever_breaks_off(
+    refused: Path, monkeypatch: pytest.MonkeyPatch, error: Any
+) -> None:
+    def fetch(_url: str, target: str, _progress: Any) -> None:
+        Path(target).write_bytes(b"half")
+        raise error
+
+    fetching(monkeypatch, fetch)
+    before = refused.read_bytes()
+    with pytest.raises((KeyboardInterrupt, cache.NotHereError, DataError)):
+        loaded()
+    assert refused.read_bytes() == before
+    assert list(refused.parent.iterdir()) == [refused]
+
+
+@pytest.mark.usefixtures("online")
+def test_it_is_kept_beside_when_keras_fetches_anew(
+    refused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetching(monkeypatch, lambda _url, target, _progress: Path(target).write_bytes(RIGHT))
+    before = refused.read_bytes()
+    taken = refused.with_name("boston_housing.npz.kept")
+    taken.write_bytes(b"from an earlier time")
+    with pytest.warns(cache.CacheWarning, match=r"Yours is now .*\.kept-2"):
+        (x_train, _), _ = loaded()
+    assert x_train.shape == (404, 13)
+    assert refused.read_bytes() == RIGHT
+    assert refused.with_name("boston_housing.npz.kept-2").read_bytes() == before
+    assert taken.read_bytes() == b"from an earlier time"
+
+
+@pytest.mark.usefixtures("online")
+def test_without_room_for_a_copy_keras_is_not_called(
+    refused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_from: Path, _to: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    called = []
+    with pytest.raises(DataError, match="No space left on device"):
+        cache.through_keras(BOSTON.files, lambda: called.append(1))
+    assert not called
+    assert refused.exists()
+
+
+def test_a_file_that_may_not_be_read(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = keras_home / "datasets" / "boston_housing.npz"
+    path.write_bytes(RIGHT)
+
+    def denied(_path: Path) -> str:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(cache, "_sha256", denied)
+    with pytest.raises(DataError, match=r"could not read .*Permission denied"):
+        load_data("boston_housing")
+
+
+# --- the network ------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("online", "keras_home")
+def test_a_download_is_silent_and_may_not_stall(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = []
+
+    def fetch(_url: str, target: str, progress: Any) -> None:
+        limits.append(socket.getdefaulttimeout())
+        progress(1, len(RIGHT), len(RIGHT))
+        Path(target).write_bytes(RIGHT)
+
+    fetching(monkeypatch, fetch)
+    (x_train, _), _ = loaded()
+    assert x_train.shape == (404, 13)
+    assert limits == [cache.STALL_AFTER]
+    assert socket.getdefaulttimeout() is None
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("online", "keras_home")
+def test_a_corrupted_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    fetching(monkeypatch, lambda _url, target, _progress: Path(target).write_bytes(b"<html>"))
+    with pytest.raises(DataError, match="Incomplete or corrupted"):
+        loaded()
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_error(403)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with HTTPServer(("127.0.0.1", 0), _Refusing) as served:
+        running = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
+        running.start()
+        yield f"http://127.0.0.1:{served.server_port}/"
+        served.shutdown()
+        running.join()
+
+
+def test_any_answer_is_an_answer(server: str) -> None:
+    assert cache.reachable(server)
+
+
+def test_a_closed_port_is_no_answer() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        assert not cache.reachable(f"http://127.0.0.1:{unused.getsockname()[1]}/")
+
+
+def test_silence_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        assert not cache.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2)
+        assert time.monotonic() - started < 5
+
+
+def test_a_slow_name_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def resolving(*_: object, **__: object) -> None:
+        released.wait()
+        raise URLError("no such name")
+
+    monkeypatch.setattr(cache, "urlopen", resolving)
+    assert not cache.reachable("http://127.0.0.1/", within=0.05)
+    released.set()
+
+
+def test_offline_by_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in (("1", True), ("yes", True), ("0", False), ("", False)):
+        monkeypatch.setenv("KMAGIC_OFFLINE", value)
+        assert cache.offline() is expected
