@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kmagic.data import Dataset, SampleDataWarning, load_data
+from kmagic.display.data import EXAMPLES, MOST_CLASSES, bundle
+
+pytestmark = pytest.mark.usefixtures("keras_home")
+
+
+class Reader(HTMLParser):
+    """Rows of a card's table, its pictures, and the words outside the style."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.pictures: list[dict[str, str | None]] = []
+        self.labels: list[str] = []
+        self.words = ""
+        self.open: list[str] = []
+        self.feed(markup)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "img":
+            self.pictures.append(found)
+            return
+        self.open.append(tag)
+        self.labels.append(found.get("aria-label") or "")
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" in self.open:
+            return
+        self.words += data
+        if self.open and {"td", "th"} & set(self.open):
+            self.rows[-1][-1] += data
+
+
+@pytest.fixture
+def digits() -> Dataset:
+    with pytest.warns(SampleDataWarning):
+        return load_data("mnist", scale=255, channel=True)
+
+
+def photos(rows: int = 40, classes: tuple[str, ...] = ("cat", "dog")) -> Dataset:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8)
+    y = np.arange(rows) % len(classes)
+    return Dataset("pets", x, y, x[:4], y[:4], classes, picture_shape=(32, 32, 3))
+
+
+def decoded(picture: dict[str, str | None]) -> Image.Image:
+    address = picture["src"] or ""
+    return Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+
+
+def test_the_words_are_the_repr(digits: Dataset) -> None:
+    made = bundle(digits)
+    assert set(made) == {"text/plain", "text/html"}
+    assert made["text/plain"] == repr(digits)
+
+
+def test_one_row_a_class_with_its_counts(digits: Dataset) -> None:
+    card = Reader(bundle(digits)["text/html"])
+    assert card.rows[0] == ["class", "", "train", "test"]
+    assert [row[0] for row in card.rows[1:]] == list("0123456789")
+    assert sum(int(row[2]) for row in card.rows[1:]) == 5_000
+    assert sum(int(row[3]) for row in card.rows[1:]) == 1_000
+    assert card.rows[2][2:] == ["562", "114"]
+    assert "562 training rows of 1" in card.labels
+
+
+def test_head_preparation_and_note(digits: Dataset) -> None:
+    words = Reader(bundle(digits)["text/html"]).words
+    assert "mnist handwritten digits · 5,000 to train · 1,000 to test" in words
+    assert "x: 28 x 28 x 1 float32, 0 to 1, divided by 255 · y: labels of 10 classes" in words
+    assert digits.note in words
+
+
+def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> None:
+    card = Reader(bundle(digits)["text/html"])
+    assert len(card.pictures) == 10 * EXAMPLES
+    third = np.flatnonzero(digits.y_train == 3)
+    raw = digits.pictures(digits.x_train[third[:1]])
+    assert raw is not None
+    shown = np.asarray(decoded(card.pictures[3 * EXAMPLES]))
+    np.testing.assert_array_equal(shown, 255 - raw[0])
+    assert f"{EXAMPLES} training pictures of 3" in card.labels
+
+
+def test_a_flat_set_shows_the_same_pictures(digits: Dataset) -> None:
+    with pytest.warns(SampleDataWarning):
+        flat = load_data("mnist", flatten=True, scale="standard", onehot=True)
+    pictures = [Reader(bundle(data)["text/html"]).pictures for data in (digits, flat)]
+    assert pictures[0] == pictures[1]
+    assert "one-hot rows of 10 classes, float32" in bundle(flat)["text/html"]
+
+
+def test_colour_pictures_are_small(digits: Dataset) -> None:
+    card = Reader(bundle(photos())["text/html"])
+    assert decoded(card.pictures[0]).size == (32, 32)
+    assert (card.pictures[0]["src"] or "").startswith("data:image/jpeg")
+    assert len(bundle(digits)["text/html"]) < 70_000
+
+
+def test_a_table_shows_raw_values_by_column() -> None:
+    houses = load_data("boston_housing", scale="standard")
+    card = Reader(bundle(houses)["text/html"])
+    raw = load_data("boston_housing").x_train
+    assert [row[0] for row in card.rows[1:]] == [*(houses.columns or ()), "y"]
+    rooms = card.rows[6]
+    assert rooms[0] == "RM"
+    assert [float(each) for each in rooms[2:]] == pytest.approx(
+        [raw[:, 5].min(), np.median(raw[:, 5]), raw[:, 5].max()], rel=1e-3
+    )
+    assert (card.pictures[5]["alt"] or "").startswith("RM: most often ")
+    assert 'Column "B"' in card.words
+
+
+def test_a_histogram_is_as_high_as_its_counts() -> None:
+    x = np.repeat([0.0, 1.0, 3.0], [90, 45, 1])[:, np.newaxis]
+    card = Reader(bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
+    columns = (np.asarray(decoded(card.pictures[0]))[..., 3] > 0).sum(axis=0)
+    heights = columns[::6]
+    assert heights[0] == 18
+    assert heights[8] == 9
+    assert heights[-1] == 1
+    assert (heights > 0).sum() == 3
+
+
+def test_many_classes_are_cut_to_the_largest() -> None:
+    names = tuple(f"kind {each}" for each in range(46))
+    y = np.repeat(np.arange(46), np.arange(1, 47))
+    x = np.empty(len(y), dtype=object)
+    x[:] = [[1, 2]] * len(y)
+    card = Reader(bundle(Dataset("wires", x, y, x[:9], y[:9], names))["text/html"])
+    assert [row[0] for row in card.rows[1:]] == [f"kind {45 - n}" for n in range(MOST_CLASSES)]
+    assert "and 34 more classes with 1 to 34 training rows each" in card.words
+    assert card.pictures == []
+
+
+def test_what_a_file_says_is_text() -> None:
+    evil = photos(classes=("<b>cat</b>", '"><script>alert(1)</script>'))
+    markup = bundle(evil)["text/html"]
+    assert "<script" not in markup
+    assert "<b>cat" not in markup
+    assert "<b>cat</b>" in Reader(markup).words
+
+
+def test_it_stands_without_svg_and_scripts(digits: Dataset) -> None:
+    markup = bundle(digits)["text/html"]
+    assert "<svg" not in markup
+    assert not re.search(r'\son\w+="', markup)
+    assert all((each["src"] or "").startswith("data:") for each in Reader(markup).pictures)
+
+
+def test_an_empty_class_is_shown_as_empty() -> None:
+    empty = photos(classes=("cat", "dog"))
+    with_fish = Dataset(
+        "pets",
+        empty.x_train,
+        empty.y_train,
+        empty.x_test,
+        empty.y_test,
+        ("cat", "dog", "fish"),
+        picture_shape=(32, 32, 3),
+    )
+    assert Reader(bundle(with_fish)["text/html"]).rows[3] == ["fish", "", "0", "0"]
