@@ -1,0 +1,108 @@
+"""What all families of magics share: the session, the model a line means, the data it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+from IPython.core.magic import Magics, magics_class
+
+from kmagic import start
+from kmagic.magics.arguments import Arguments, Line
+from kmagic.session import Session, is_model
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@magics_class
+class Family(Magics):
+    """Base of the families.
+
+    Args:
+        shell: The InteractiveShell.
+        session: What the magics of this notebook remember.
+    """
+
+    shell: Any
+
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(shell)
+        self.session = session
+
+    def read(self, arguments: Arguments, line: str) -> Line | None:
+        """Read a line; None if it only asked for help, which is printed then."""
+        if set(line.split()) & {"-h", "--help"}:
+            print(arguments.help)  # noqa: T201 - help is text for the reader
+            return None
+        start.start()
+        return arguments.parse(line, self.session.names)
+
+    def take_model(self, line: Line, words: list[str]) -> tuple[str, Any]:
+        """The model that a line means: its first word, if it names one, or the last one made.
+
+        Args:
+            line: The line, for messages.
+            words: Its positional words; the model's is taken away.
+
+        Raises:
+            MagicError: There is no model.
+        """
+        if words:
+            value, known = line.try_value(words[0])
+            if known and is_model(value):
+                name = words.pop(0)
+                if name.isidentifier():
+                    self.session.last_model = name
+                return name.strip("{}"), value
+        current = self.session.current_model()
+        if current is None:
+            hint = "Make one: `%%keras_model cnn`, and below it one layer a line."
+            line.fail("there is no model in this notebook yet", words[0] if words else "", hint)
+        return current
+
+    def take_data(self, line: Line, words: list[str], *, test: bool) -> tuple[Any, Any, Any]:
+        """Inputs and targets that a line names, by ``--data D`` or as two words.
+
+        Args:
+            line: The line, with an option ``data``.
+            words: Its positional words behind the model.
+            test: Whether a data set stands for its test part.
+
+        Returns:
+            Inputs, targets or None, and the data set or None.
+
+        Raises:
+            MagicError: None are named, or a word is left over.
+        """
+        if line.data:
+            if words:
+                line.fail("is one too many: --data names the data already", words[0])
+            data = line.value(line.data)
+            if not hasattr(data, "x_train"):
+                kind = type(data).__name__
+                hint = "Load one: `%keras_data mnist -o digits`. Arrays are given as two words."
+                line.fail(f"is no data set with x_train, y_train ..., but {kind}", line.data, hint)
+            return (data.x_test, data.y_test, data) if test else (data.x_train, data.y_train, data)
+        if not words:
+            hint = "Name a data set, `--data digits`, or arrays, `x_test y_test`."
+            line.fail("expected data", "", hint)
+        most = 2
+        if len(words) > most:
+            line.fail("is one word too many", words[most], "Expected: MODEL X Y.")
+        values = [line.value(word) for word in words]
+        return values[0], values[1] if len(values) == most else None, None
+
+
+def forgiving(method: Method) -> Method:
+    """Turn an interrupt into a quiet end: there is nothing of ours to show for it."""
+
+    @wraps(method)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except KeyboardInterrupt:
+            print("Interrupted.")  # noqa: T201 - one word for the reader
+            return None
+
+    return wrapped  # type: ignore[return-value]  # same signature

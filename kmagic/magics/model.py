@@ -1,0 +1,124 @@
+"""``%%keras_model``, ``%keras_compile``, ``%keras_summary``: making a model and looking at it."""
+
+from __future__ import annotations
+
+import keyword
+from typing import Any
+
+from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
+from IPython.display import display
+
+from kmagic.magics.arguments import Arguments, Line
+from kmagic.magics.base import Family
+from kmagic.rich import note_shown, was_just_shown
+
+MODEL = Arguments(
+    "%%keras_model",
+    "Build a Keras model from the layer language, one layer a line, and give it a name.",
+    "%%keras_model cnn\ninput 28x28x1\nconv2d 32 3x3 relu / maxpool 2x2\nflatten / dense 10 softmax"
+    "\ncompile adam loss=sparse_categorical_crossentropy metrics=accuracy",
+)
+MODEL.option("name", nargs="?", default="model", help="the model's name (default: model)")
+MODEL.option("-q", "--quiet", action="store_true", help="show nothing")
+
+COMPILE = Arguments(
+    "%keras_compile",
+    "Compile a model: optimizer, loss, metrics, in the words of the layer language.",
+    "%keras_compile cnn adam loss=mse\n%keras_compile adam(1e-4) loss=mse metrics=mae",
+)
+COMPILE.option("words", nargs="*", metavar="[MODEL] OPTIMIZER", help="as in a `compile` line")
+COMPILE.option("--loss", metavar="L", help="the loss")
+COMPILE.option("--metrics", metavar="A,B", help="metrics, between commas")
+COMPILE.option("-q", "--quiet", action="store_true", help="show nothing")
+
+SUMMARY = Arguments("%keras_summary", "Show a model: its text, shapes and parameters.")
+SUMMARY.option("words", nargs="*", metavar="[MODEL]", help="default: the last one made")
+SUMMARY.option("--keras", action="store_true", help="print Keras's own summary")
+
+
+@magics_class
+class ModelMagics(Family):
+    """Making a model and looking at it."""
+
+    @no_var_expand
+    @cell_magic
+    def keras_model(self, line: str, cell: str) -> Any:
+        """Build a Keras model from the layer language; ``%%keras_model -h`` tells more."""
+        read = self.read(MODEL, line)
+        if read is None:
+            return None
+        from kmagic.build import build_model  # noqa: PLC0415 - not before a model is built
+
+        name = read.name
+        if not name.isidentifier() or keyword.iskeyword(name):
+            read.fail("is not a name", name, "A name has letters, digits and _, as in Python.")
+        model = build_model(
+            cell, self.session.names, where=f"%%keras_model {name}", first_line=2, name=name
+        )
+        self.session.bind(name, model)
+        self.session.last_model = name
+        return self.show_model(name, model, quiet=read.quiet)
+
+    @no_var_expand
+    @line_magic
+    def keras_compile(self, line: str) -> Any:
+        """Compile a model; ``%keras_compile -h`` tells more."""
+        read = self.read(COMPILE, line)
+        if read is None:
+            return None
+        from kmagic.build import compile_text  # noqa: PLC0415 - not before a model is built
+
+        words = list(read.words)
+        name, model = self.take_model(read, words)
+        text = " ".join(["compile", *words])
+        text += f" loss={read.loss}" if read.loss else ""
+        text += f" metrics=[{read.metrics}]" if read.metrics else ""
+        compile_text(model, text, self.session.names, where="%keras_compile")
+        return self.show_model(name, model, quiet=read.quiet)
+
+    @no_var_expand
+    @line_magic
+    def keras_summary(self, line: str) -> Any:
+        """Show a model; ``%keras_summary -h`` tells more."""
+        read = self.read(SUMMARY, line)
+        if read is None:
+            return None
+        words = list(read.words)
+        name, model = self.take_model(read, words)
+        _no_more(read, words)
+        if read.keras:
+            model.summary()
+            return None
+        return self.show_model(name, model, quiet=False)
+
+    def show_model(self, name: str, model: Any, *, quiet: bool) -> Any:
+        """Put a model's card into the cell, unless it is to be quiet."""
+        self._teach_notebook()
+        if not quiet:
+            display(_bundle(name, model), raw=True)  # type: ignore[no-untyped-call]  # no types there
+        note_shown(model)
+        return model
+
+    def _teach_notebook(self) -> None:
+        """From now on a model at a cell's end is shown as its card."""
+        import keras  # noqa: PLC0415 - it is loaded by now
+
+        formatter = self.shell.display_formatter.ipython_display_formatter
+        formatter.for_type(keras.Model, self._show_at_end)
+
+    def _show_at_end(self, model: Any) -> None:
+        if not was_just_shown(model):
+            names = (name for name, value in self.session.models().items() if value is model)
+            display(_bundle(next(names, model.name), model), raw=True)  # type: ignore[no-untyped-call]  # no types there
+
+
+def _bundle(name: str, model: Any) -> dict[str, str]:
+    from kmagic.build import origin  # noqa: PLC0415 - not before a model is built
+    from kmagic.display.model import model_bundle  # noqa: PLC0415 - as above
+
+    return model_bundle(model, name, origin(model))
+
+
+def _no_more(line: Line, words: list[str]) -> None:
+    if words:
+        line.fail("is not a model of this notebook", words[0], line._name_hint(words[0]))  # noqa: SLF001 - the same package
