@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from kmagic.binding.context import Context
 from kmagic.build.builder import Step, assemble
 from kmagic.build.compiling import compile_model
-from kmagic.build.context import Context
 from kmagic.build.keras_errors import first_words, shape_text
 from kmagic.dsl import format_spec, parse
 from kmagic.dsl.expand import expand

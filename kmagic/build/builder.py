@@ -10,16 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic import catalogue
-from kmagic.build.binding import UNRESOLVED, bind
+from kmagic.binding.arguments import UNRESOLVED, bind
+from kmagic.binding.context import Context
+from kmagic.binding.lookup import layer_of
 from kmagic.build.calls import FunctionCall, call_layer
-from kmagic.build.context import Context
 from kmagic.build.keras_errors import explain
 from kmagic.build.values import Values, construct
 from kmagic.dsl.graph import Graph, Node
-from kmagic.dsl.vocabulary import OLD_LAYERS, snake_case
 from kmagic.spec import Arg, Given, LayerOf, Literal, ModelOf, Out, Sequence, Span, Word
 from kmagic.spec import Mapping as MappingValue
-from kmagic.suggest import did_you_mean
 
 DEEP = 400
 """From this many nodes on, Keras's recursions outgrow Python's usual limit."""
@@ -97,7 +96,7 @@ class _Assembly:
             case Given():
                 word, found = node.callee.source, node.callee.value
             case Word():
-                word, found = node.callee.text, self._find(node.callee)
+                word, found = node.callee.text, layer_of(node.callee, self.context)
         if found is UNRESOLVED:
             return UNRESOLVED
         if inspect.isclass(found) or word == "input":
@@ -112,40 +111,6 @@ class _Assembly:
             return self._function(found, word, node)
         self.context.note("is neither a layer, a model nor a function", node.callee.span)
         return UNRESOLVED
-
-    def _find(self, word: Word) -> Any:
-        import keras  # noqa: PLC0415 - takes seconds
-
-        text = word.text
-        if text == "input":
-            return keras.Input
-        if text.startswith("ops."):
-            found = getattr(keras.ops, text.removeprefix("ops."), None)
-            if callable(found):
-                return found
-            known = (f"ops.{name}" for name in dir(keras.ops) if not name.startswith("_"))
-            self.context.note("is not in keras.ops", word.span, did_you_mean(text, known))
-            return UNRESOLVED
-        if text in self.context.names and not text.islower():
-            return self.context.names[text]
-        found = catalogue.find("layer", text)
-        if found is not None and text == text.lower():
-            return found
-        if text in self.context.names:
-            return self.context.names[text]
-        if catalogue.understands("activation", text):
-            return keras.activations.get(text)
-        self._unknown(text, word.span, found)
-        return UNRESOLVED
-
-    def _unknown(self, text: str, span: Span, capital: Any) -> None:
-        if capital is not None:
-            word = catalogue.word_for(capital)
-            self.context.note("is Keras's name of the class", span, f"Here it is written {word}.")
-            return
-        old = OLD_LAYERS.get(snake_case(text)) or OLD_LAYERS.get(text)
-        hint = old or did_you_mean(text, [*catalogue.words("layer"), "input", "compile", "output"])
-        self.context.note("is not a layer", span, hint or "All layers: %keras_layers")
 
     def _made(self, cls: Any, word: str, node: Node) -> Any:
         args = node.args

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-LIST_NAMES = frozenset({"inputs", "xs", "arrays", "tensors", "values"})
-"""Names that Keras gives to a first parameter that holds all inputs together."""
-NOT_INPUTS = frozenset({"training", "mask"})
+from kmagic.binding.calls import wants_list
 
 
 @dataclass(slots=True)
@@ -29,30 +26,8 @@ class FunctionCall:
 def call_layer(layer: Any, inputs: list[Any], named: dict[str, Any]) -> Any:
     """Apply a layer or function to its inputs."""
     if isinstance(layer, FunctionCall):
-        args = [inputs] if len(inputs) > 1 and _wants_list(layer.function, len(inputs)) else inputs
+        args = [inputs] if len(inputs) > 1 and wants_list(layer.function, len(inputs)) else inputs
         return layer.function(*args, *layer.args, **layer.kwargs, **named)
-    if len(inputs) > 1 and _wants_list(layer.call, len(inputs)):
+    if len(inputs) > 1 and wants_list(layer.call, len(inputs)):
         return layer(inputs, **named)
     return layer(*inputs, **named)
-
-
-def _wants_list(function: Callable[..., Any], count: int) -> bool:
-    try:
-        params = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    if any(each.kind is each.VAR_POSITIONAL for each in params):
-        return False
-    places = [
-        each
-        for each in params
-        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-        and each.name not in NOT_INPUTS
-    ]
-    if not places:
-        return False
-    if places[0].name in LIST_NAMES and (
-        len(places) == 1 or places[1].default is not inspect.Parameter.empty
-    ):
-        return True
-    return len(places) < count

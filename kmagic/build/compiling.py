@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmagic.build.binding import bind
-from kmagic.build.context import Context
+from kmagic.binding.arguments import bind
+from kmagic.binding.context import Context
 from kmagic.build.keras_errors import first_words
 from kmagic.build.values import Values
 from kmagic.spec import Arg, LayerOf, ModelOf, Span

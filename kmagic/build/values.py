@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable
 from typing import Any
 
-from kmagic import catalogue
-from kmagic.build.binding import UNRESOLVED, Bound, bind
-from kmagic.build.context import Context
+from kmagic.binding.arguments import UNRESOLVED, Bound, bind
+from kmagic.binding.context import Context
+from kmagic.binding.lookup import function_of, meaning
 from kmagic.build.keras_errors import first_words
-from kmagic.catalogue import OBJECT_ROLES, Role
+from kmagic.catalogue import Role
 from kmagic.spec import (
     Given,
     LayerOf,
@@ -26,8 +25,6 @@ from kmagic.spec import (
     Word,
 )
 from kmagic.suggest import did_you_mean
-
-_A = {"initializer": "an", "activation": "an", "optimizer": "an"}
 
 
 class Values:
@@ -76,70 +73,25 @@ class Values:
         return UNRESOLVED if any(item is UNRESOLVED for item in found.values()) else found
 
     def _word(self, word: Word, role: Role, context: Context) -> Any:
-        text = word.text
-        if role == "layer":
-            return self.make(Object(word, span=word.span), role, context)
-        if role == "any":
-            return text
-        if role == "shape":
-            context.note("is not a shape", word.span, "A shape is written 28x28x1.")
-            return UNRESOLVED
-        if role != "schedule" and catalogue.understands(role, text):
-            return text
-        if text in context.names:
-            return context.names[text]
-        found = catalogue.find(role, text)
-        if found is not None and role != "activation":
-            return self.make(Object(word, span=word.span), role, context)
-        hint = did_you_mean(text, catalogue.words(role))
-        if role == "schedule":
-            message, hint = (
-                "is neither a number nor a schedule",
-                hint or "Write a number such as 1e-3.",
-            )
-        else:
-            message = f"is not {_A.get(role, 'a')} {role}"
-        plural = catalogue.PLURALS.get(role, f"{role}s")
-        context.note(message, word.span, hint or f"The known ones: %keras_layers {plural}")
-        return UNRESOLVED
+        match meaning(word, role, context):
+            case "text":
+                return word.text
+            case "name":
+                return context.names[word.text]
+            case "object":
+                return self.make(Object(word, span=word.span), role, context)
+            case _:
+                return UNRESOLVED
 
     def make(self, value: Object | Phrase, role: Role, context: Context) -> Any:
         """A Keras object from a word with arguments."""
-        function, name = self._function(value, role, context)
+        function, name = function_of(value, role, context)
         if function is None:
             return UNRESOLVED
         bound = bind(function, name, value.args, value.span, context, self.resolve)
         if not bound.sound:
             return UNRESOLVED
         return construct(function, name, bound, value.span, context)
-
-    def _function(self, value: Object | Phrase, role: Role, context: Context) -> tuple[Any, str]:
-        callee: Any = value.callee
-        if isinstance(callee, Given):
-            if not callable(callee.value):
-                context.note(f"{{{callee.source}}} cannot be called", callee.span)
-                return None, ""
-            return callee.value, callee.source
-        word = callee.text
-        # A function with arguments (an activation) cannot be made; the class of its name can.
-        places = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
-        found = [item for item in (catalogue.find(place, word) for place in places) if item]
-        for item in found:
-            if inspect.isclass(item):
-                return item, word
-        if callable(context.names.get(word)):
-            return context.names[word], word
-        if found:
-            context.note(f"{word} takes no arguments here", value.span, f"Write {word} alone.")
-            return None, ""
-        what = "layer" if role == "layer" else role if role in OBJECT_ROLES else "known object"
-        pool = catalogue.words(role) if role in OBJECT_ROLES else _all_words()
-        context.note(f"is not {_A.get(what, 'a')} {what}", value.span, did_you_mean(word, pool))
-        return None, ""
-
-
-def _all_words() -> list[str]:
-    return [word for role in OBJECT_ROLES for word in catalogue.words(role)]
 
 
 def _as_shape(value: Any, role: Role) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic import catalogue
-from kmagic.build.context import Context
+from kmagic.binding.context import Context
 from kmagic.catalogue import Parameter
 from kmagic.dsl import format_value
 from kmagic.dsl.vocabulary import OLD_ARGUMENTS
