@@ -18,6 +18,7 @@ from kmagic.data.catalogue import BY_NAME
 from kmagic.data.dataset import Dataset
 from kmagic.data.split import train_test
 from kmagic.errors import DataError
+from kmagic.start import start
 from kmagic.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -98,8 +99,6 @@ def load_data(
             cannot be had or read.
 
     Example:
-        >>> import os
-        >>> os.environ["KMAGIC_OFFLINE"] = "1"
         >>> houses = load_data("boston_housing", scale="standard")
         >>> houses.x_train.shape, houses.x_test.shape
         ((404, 13), (102, 13))
@@ -186,6 +185,7 @@ def _by_keras(entry: Entry, options: _Options) -> _Raw:
         keywords = {"num_words": options.num_words, "maxlen": options.maxlen}
 
     def load() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        start()
         module = import_module("keras.datasets")
         parts: tuple[tuple[Any, Any], tuple[Any, Any]] = getattr(module, entry.name).load_data(
             **keywords
