@@ -1,0 +1,214 @@
+"""The house stands as docs/architecture.md draws it: imports point down, and start light."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import kmagic
+
+PACKAGE = Path(kmagic.__file__).parent
+
+# From the ground up. A unit is a module or package directly below kmagic; "" is kmagic itself.
+# A unit may import from the floors below its own and from itself, never from beside it or above.
+FLOORS: tuple[set[str], ...] = (
+    {"errors", "labels", "rich", "series", "start", "suggest", "words"},
+    {"spec"},
+    {"dsl", "run"},
+    {"catalogue"},
+    {"binding"},
+    {"binding"},
+    {
+        "build",
+        "checks",
+        "codegen",
+        "data",
+        "decompile",
+        "display",
+        "evaluation",
+        "persistence",
+        "training",
+    },
+    {"session"},
+    {"api"},
+    {"magics"},
+    {""},
+)
+FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
+
+HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets")
+MOST_LINES = 400
+
+
+def _name(path: Path) -> str:
+    parts = ("kmagic", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _unit(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def _only_for_types(test: ast.expr) -> bool:
+    return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
+
+
+def _working(node: ast.AST) -> Iterator[ast.AST]:
+    """All below a node but what only a type checker reads; imports within functions count."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and _only_for_types(child.test):
+            for other in child.orelse:
+                yield other
+                yield from _working(other)
+            continue
+        yield child
+        yield from _working(child)
+
+
+def _imports(name: str) -> set[str]:
+    """The modules of kmagic that a module imports."""
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found = set()
+    for node in _working(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            wanted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *filter(None, [base])])
+            wanted = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for each in wanted:
+            # `from kmagic.data import cache` names a module, `... import load_data` does not.
+            known = each if each in MODULES else each.rpartition(".")[0]
+            if known in MODULES and known != name:
+                found.add(known)
+    return found
+
+
+IMPORTS = {name: _imports(name) for name in MODULES}
+
+
+def test_the_check_sees_imports() -> None:
+    assert "kmagic.errors" in IMPORTS["kmagic.data.cache"]
+    assert "kmagic.data.cache" in IMPORTS["kmagic.data.loaders"]  # from kmagic.data import cache
+    assert "kmagic.magics" in IMPORTS["kmagic"]  # within a function
+    assert "kmagic.data" not in IMPORTS["kmagic"]  # for types only
+
+
+def test_every_unit_has_its_floor() -> None:
+    assert {_unit(name) for name in MODULES} <= set(FLOOR_OF), "give the new unit a floor"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_down(name: str) -> None:
+    own = _unit(name)
+    wrong = [
+        each
+        for each in sorted(IMPORTS[name])
+        if _unit(each) != own and FLOOR_OF[_unit(each)] >= FLOOR_OF[own]
+    ]
+    assert not wrong, f"{name} imports from beside or above"
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    # Modules of one package are initialised by their __init__, which is not an import of theirs.
+    graph = {
+        name: {each for each in found if not name.startswith(f"{each}.")}
+        for name, found in IMPORTS.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_file_is_one_concept(name: str) -> None:
+    lines = MODULES[name].read_text(encoding="utf-8").count("\n")
+    assert lines <= MOST_LINES, "split it by concept"
+
+
+EXPORTING = [name for name, path in MODULES.items() if "__all__" in path.read_text("utf-8")]
+
+
+@pytest.mark.parametrize("name", EXPORTING)
+def test_what_a_module_exports_is_there_and_documented(name: str) -> None:
+    module = import_module(name)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for each in module.__all__:
+        value = getattr(module, each)
+        if inspect.isclass(value) or inspect.isroutine(value):
+            assert value.__doc__, f"{name}.{each} has no docstring"
+
+
+def _pictures() -> Iterator[tuple[str, str]]:
+    for name, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign):
+                targets, value = node.targets, node.value
+            elif isinstance(node, ast.AnnAssign) and node.value:
+                targets, value = [node.target], node.value
+            else:
+                continue
+            named = any(isinstance(each, ast.Name) and each.id == "picture" for each in targets)
+            if named and isinstance(value, ast.Constant) and isinstance(value.value, str):
+                yield name, value.value
+
+
+@pytest.mark.parametrize(("name", "address"), list(_pictures()))
+def test_a_picture_is_where_its_result_says(name: str, address: str) -> None:
+    module, _, function = address.partition(":")
+    assert module.startswith("kmagic.display."), f"{name}: pictures are drawn by display"
+    assert callable(getattr(import_module(module), function))
+
+
+# --- starting light -------------------------------------------------------------------------------
+
+SHELL = """
+import os, sys, time
+os.environ["KMAGIC_WARM"] = "0"
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+before, started = set(sys.modules), time.process_time()
+shell.run_line_magic("load_ext", "kmagic")
+took = time.process_time() - started
+assert "keras_fit" in shell.magics_manager.magics["line"], "the magics are not there"
+"""
+
+
+def _run(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_kmagic_imports_nothing_heavy() -> None:
+    loaded = _run("import sys, kmagic; print(*sys.modules)").split()
+    assert [each for each in HEAVY if each in loaded] == []
+
+
+def test_load_ext_imports_nothing_heavy() -> None:
+    loaded = _run(SHELL + "print(*set(sys.modules) - before)").split()
+    assert [each for each in HEAVY if each in loaded] == []
+
+
+def test_load_ext_is_quick() -> None:
+    times = [float(_run(SHELL + "print(took)")) for _ in range(3)]
+    assert min(times) <= 0.15, f"seconds of processor time: {times}"
