@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from kmagic.catalogue import word_for
 from kmagic.display.card import Bundle, bar, bundle, card, escape
 from kmagic.dsl import format_statement
 from kmagic.words import count
@@ -144,7 +145,7 @@ def _bytes(model: Any) -> float:
 def _compiled(model: Any) -> str:
     if not getattr(model, "compiled", False):
         return "not compiled"
-    optimizer = getattr(model.optimizer, "name", "") or type(model.optimizer).__name__
+    optimizer = word_for(type(model.optimizer))
     return (
         f"compiled: {optimizer}, {_loss_words(model.loss)}"
         if model.loss

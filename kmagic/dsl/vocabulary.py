@@ -46,6 +46,7 @@ ALIASES: dict[str, str] = {
 }
 
 PREFERRED: dict[str, str] = {
+    "AdamW": "adamw",
     "AveragePooling1D": "avgpool1d",
     "AveragePooling2D": "avgpool",
     "AveragePooling3D": "avgpool3d",
@@ -60,6 +61,7 @@ PREFERRED: dict[str, str] = {
     "MaxPooling2D": "maxpool",
     "MaxPooling3D": "maxpool3d",
     "PReLU": "prelu",
+    "RMSprop": "rmsprop",
     "ReLU": "relu",
 }
 """The word that is written for a class, where it is not the class's own in snake_case."""

@@ -182,7 +182,8 @@ class Line:
 
     def number(self, text: str, option: str, *, least: float = 0, whole: bool = True) -> Any:
         """A number, literal or from the notebook, that is at least so much."""
-        found = self.value(text)
+        found, known = self.try_value(text)
+        found = found if known else text
         kind = int if whole else (int, float)
         if isinstance(found, bool) or not isinstance(found, kind) or found < least:
             wanted = "a whole number" if whole else "a number"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from IPython.core.magic import Magics, magics_class
 from kmagic import start
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.session import Session, is_model
+from kmagic.suggest import did_you_mean
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -55,6 +56,10 @@ class Family(Magics):
                 if name.isidentifier():
                     self.session.last_model = name
                 return name.strip("{}"), value
+            if not known and words[0].isidentifier():
+                models = self.session.models()
+                hint = did_you_mean(words[0], models) or _models_hint(models)
+                line.fail("is not a model of this notebook", words[0], hint)
         current = self.session.current_model()
         if current is None:
             hint = "Make one: `%%keras_model cnn`, and below it one layer a line."
@@ -92,6 +97,13 @@ class Family(Magics):
             line.fail("is one word too many", words[most], "Expected: MODEL X Y.")
         values = [line.value(word) for word in words]
         return values[0], values[1] if len(values) == most else None, None
+
+
+def _models_hint(models: Iterable[str]) -> str:
+    known = ", ".join(models)
+    if known:
+        return f"Its models: {known}."
+    return "Make one: `%%keras_model cnn`, and below it one layer a line."
 
 
 def forgiving(method: Method) -> Method:

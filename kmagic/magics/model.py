@@ -121,4 +121,4 @@ def _bundle(name: str, model: Any) -> dict[str, str]:
 
 def _no_more(line: Line, words: list[str]) -> None:
     if words:
-        line.fail("is not a model of this notebook", words[0], line._name_hint(words[0]))  # noqa: SLF001 - the same package
+        line.fail("is one word too many", words[0], f"Help: {line.magic} -h")
