@@ -67,11 +67,16 @@ def was_just_shown(value: object) -> bool:
     return _shown.forget(value)
 
 
+def forget_shown(*_: object) -> None:
+    """A new cell begins: whatever was shown belongs to an earlier one."""
+    _shown.forget(None)
+
+
 def show(value: Rich) -> None:
     """Put a result's card into the running cell."""
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
 
-    display(value._bundle(), raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
+    display(value._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
 
 
 def _execution_count() -> int:

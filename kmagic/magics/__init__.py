@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 from kmagic import start
@@ -11,6 +12,7 @@ from kmagic.magics.evaluation import EvaluationMagics
 from kmagic.magics.language import LanguageMagics
 from kmagic.magics.model import ModelMagics
 from kmagic.magics.training import TrainingMagics
+from kmagic.rich import forget_shown
 from kmagic.session import Session
 
 FAMILIES = (ModelMagics, LanguageMagics, DataMagics, TrainingMagics, EvaluationMagics)
@@ -24,12 +26,15 @@ def register(shell: Any) -> None:
     session = Session(shell)
     for family in FAMILIES:
         shell.register_magics(family(shell, session))
+    shell.events.register("pre_run_cell", forget_shown)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
         start.warm()
 
 
 def unregister(shell: Any) -> None:
     """Take the magics out of a shell."""
+    with suppress(ValueError):  # was not loaded
+        shell.events.unregister("pre_run_cell", forget_shown)
     for family in FAMILIES:
         for kind, names in family.magics.items():
             for name in names:

@@ -13,7 +13,8 @@ from kmagic.magics.base import Family
 DATA = Arguments(
     "%keras_data",
     "Load a data set as D.x_train, D.y_train, D.x_test, D.y_test, D.classes.",
-    "%keras_data mnist --scale 255 --channel -o digits\n%keras_data boston_housing --scale standard",
+    "%keras_data mnist --scale 255 --channel -o digits\n"
+    "%keras_data boston_housing --scale standard",
 )
 DATA.option(
     "name", help="mnist, fashion_mnist, cifar10, cifar100, imdb, reuters, boston_housing ..."

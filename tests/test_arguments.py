@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmagic.errors import MagicError
+from kmagic.magics.arguments import Arguments, split
+
+FIT = Arguments("%fit", "Train.").option("words", nargs="*").option("-e", "--epochs", default="1")
+FIT.option("--normalize", choices=("true", "pred"))
+
+
+def refused(line, names=None, read=lambda line: line):
+    with pytest.raises(MagicError) as caught:
+        read(FIT.parse(line, names or {}))
+    return str(caught.value)
+
+
+def test_brackets_and_quotes_hold_together():
+    pieces = split("cnn {x[:8] + y['a b']} 'my photo.jpg' [1, 2] --top 3")
+    assert [each.text for each in pieces] == [
+        "cnn", "{x[:8] + y['a b']}", "'my photo.jpg'", "[1, 2]", "--top", "3",
+    ]  # fmt: skip
+
+
+@given(st.lists(st.text("ab{}[]()'\" -", min_size=0), max_size=4).map(" ".join))
+def test_no_line_is_lost_by_splitting(line):
+    pieces = split(line)
+    assert "".join("".join(each.text for each in pieces).split()) == "".join(line.split())
+    assert all(line[each.column :].startswith(each.text) for each in pieces)
+
+
+def test_an_unknown_option_names_the_nearest():
+    assert refused("cnn --epoch 3") == (
+        "line 1, column 10\n"
+        "  1 | %fit cnn --epoch 3\n"
+        "    |          ^^^^^^^ %fit has no option --epoch\n"
+        "\n"
+        "Did you mean --epochs?"
+    )
+
+
+def test_an_option_without_its_value():
+    assert "^^ -e needs a value" in refused("cnn -e")
+
+
+def test_a_bad_choice_lists_the_good_ones():
+    assert "Choose from true, pred." in refused("--normalize row")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("1e-3", 1e-3),
+        ("'a b'", "a b"),
+        ("n", 7),
+        ("{n + 1}", 8),
+        ("rows[1]", 2),
+        ("array.shape", (2, 3)),
+        ("[1, 2]", [1, 2]),
+    ],
+)
+def test_values(text, value):
+    names = {"n": 7, "rows": [1, 2], "array": np.zeros((2, 3))}
+    assert FIT.parse(text, names).value(text) == value
+
+
+def test_an_unknown_name_is_marked_inside_its_expression():
+    message = refused("{digts.x}", {"digits": 1}, lambda line: line.value("{digts.x}"))
+    assert "    |       ^^^^^ is not defined in the notebook" in message
+    assert "Did you mean digits?" in message
+
+
+def test_braces_hold_no_calls():
+    message = refused("{open(n)}", {}, lambda line: line.value("{open(n)}"))
+    assert "is a call, and braces take none" in message
+
+
+@pytest.mark.parametrize("text", ["two", "0", "1.5", "True"])
+def test_a_count_is_a_whole_number(text):
+    message = refused(text, {}, lambda line: line.number(text, "--epochs", least=1))
+    assert "--epochs takes a whole number of at least 1" in message
+
+
+def test_every_option_is_in_the_help():
+    assert "--epochs" in FIT.help
+    assert "--normalize" in FIT.help

@@ -1,0 +1,202 @@
+"""The magics in a bare IPython shell: what they bind, show, return and refuse."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+import kmagic
+
+NET = """input 28x28x1
+maxpool 4x4 / flatten / dense 16 relu
+dense 10 softmax
+compile adam loss=sparse_categorical_crossentropy metrics=accuracy
+"""
+
+
+@pytest.fixture(scope="module")
+def shell():
+    os.environ["KMAGIC_DISPLAY"] = "static"
+    os.environ["KMAGIC_WARM"] = "0"
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+    os.environ.pop("KMAGIC_DISPLAY")
+
+
+@pytest.fixture(scope="module")
+def digits(shell):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 10, 120)
+    x = (np.eye(10)[y] @ rng.random((10, 784))).reshape(-1, 28, 28, 1).astype("float32")
+    parts = {"x_train": x[:80], "y_train": y[:80], "x_test": x[80:], "y_test": y[80:]}
+    names = tuple(map(str, range(10)))
+    data = type("Digits", (), {**parts, "classes": names, "scaling": None})()
+    shell.user_ns["digits"] = data
+    return data
+
+
+@pytest.fixture
+def cnn(shell, digits):
+    shell.run_cell_magic("keras_model", "cnn -q", NET)
+    return shell.user_ns["cnn"]
+
+
+def run(shell, code):
+    """Run a cell; return its result and what it displayed."""
+    with capture_output() as captured:
+        result = shell.run_cell(code)
+    return result, captured
+
+
+def test_a_model_is_bound_under_its_name_and_shown_once(shell):
+    result, captured = run(shell, "%%keras_model net\n" + NET)
+    assert result.success
+    assert result.result is shell.user_ns["net"]
+    assert shell.user_ns["net"].name == "net"
+    (shown,) = captured.outputs
+    assert "dense 16 relu" in shown.data["text/plain"]
+    assert "<table" in shown.data["text/html"]
+
+
+def test_a_failing_cell_changes_no_name(shell, cnn):
+    before = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
+    result, _ = run(shell, "%%keras_model cnn\ninput 28x28x1\ndense 10 sofmax")
+    after = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
+    assert not result.success
+    assert after == before
+    assert after["cnn"] is cnn
+
+
+def test_a_mistake_shows_the_cells_line_and_not_our_stack(shell):
+    with redirect_stdout(io.StringIO()) as printed:
+        shell.run_cell("%%keras_model cnn\ninput 28x28x1\ndense 10 sofmax")
+    text = printed.getvalue()
+    assert "in %%keras_model cnn" in text
+    assert "line 3, column 10" in text
+    assert "Did you mean softmax?" in text
+    assert "Traceback" not in text
+    assert ".py" not in text
+
+
+def test_a_bug_of_ours_keeps_its_traceback(shell, monkeypatch):
+    monkeypatch.setattr("kmagic.build.build_model", lambda *_, **__: 1 / 0)
+    with redirect_stdout(io.StringIO()) as printed:
+        shell.run_cell("%%keras_model cnn\n" + NET)
+    assert "ZeroDivisionError" in printed.getvalue()
+    assert ".py" in printed.getvalue()
+
+
+def test_fit_binds_the_run_and_returns_it(shell, cnn):
+    result, captured = run(shell, "run = %keras_fit cnn --data digits -e 2 -b 16 --val 0.2 -o same")
+    assert result.success
+    assert shell.user_ns["run"] is shell.user_ns["same"]
+    assert set(shell.user_ns["run"].history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert len(shell.user_ns["run"].history["loss"]) == 2
+    assert len(captured.outputs) == 1
+
+
+def test_a_result_at_a_cells_end_is_shown_once(shell, cnn):
+    _, captured = run(shell, "%keras_evaluate cnn --data digits")
+    assert len(captured.outputs) == 1
+
+
+def test_quiet_shows_nothing_and_returns_all_the_same(shell, cnn):
+    result, captured = run(shell, "%keras_evaluate cnn --data digits -q")
+    assert captured.outputs == []
+    assert set(result.result) == {"loss", "accuracy"}
+
+
+def test_the_model_may_be_left_out(shell, cnn):
+    result, _ = run(shell, "%keras_evaluate --data digits")
+    assert result.success
+
+
+def test_confusion_of_a_model_and_of_labels(shell, cnn, digits):
+    result, _ = run(shell, "%keras_confusion cnn --data digits")
+    assert result.result.matrix.sum() == len(digits.y_test)
+    shell.user_ns["pred"] = digits.y_test
+    result, _ = run(shell, "%keras_confusion --true {digits.y_test} --pred pred")
+    assert result.result.accuracy == 1.0
+
+
+def test_classify_knows_the_models_classes(shell, cnn):
+    result, _ = run(shell, "%keras_classify cnn {digits.x_test[:3]} --top 2")
+    assert len(result.result.to_frame()) == 6
+
+
+def test_predict_gives_probabilities_or_classes(shell, cnn, digits):
+    result, _ = run(shell, "%keras_predict cnn {digits.x_test} -o p")
+    np.testing.assert_allclose(result.result.sum(axis=1), 1, rtol=1e-5)
+    result, _ = run(shell, "%keras_predict cnn {digits.x_test} --classes")
+    assert (result.result == shell.user_ns["p"].argmax(axis=1)).all()
+
+
+def test_compile_by_a_line(shell, cnn):
+    run(shell, "%keras_compile cnn sgd(0.5) --loss mse --metrics mae,accuracy")
+    assert cnn.loss == "mse"
+    assert float(cnn.optimizer.learning_rate) == 0.5
+
+
+def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
+    _, captured = run(shell, "cnn")
+    (shown,) = captured.outputs
+    assert shown.data["text/plain"].startswith("cnn:")
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%keras_fit cnm --data digits", "Did you mean cnn?"),
+        ("%keras_fit cnn --data digitz", "Did you mean digits?"),
+        ("%keras_fit cnn", "Name a data set"),
+        ("%keras_fit cnn --data digits -e 0", "at least 1"),
+        ("%keras_fit cnn --data digits --val 2", "between 0 and 1"),
+        ("%keras_fit cnn --data cnn", "is no data set"),
+        ("%keras_confusion cnn --true x", "--pred is missing"),
+        ("%keras_classify cnn", "expected pictures"),
+        ("%keras_compile cnn adma", "Did you mean adam?"),
+        ("%%keras_model 3d\ninput 3", "is not a name"),
+        ("%%keras_model for\ninput 3", "is not a name"),
+    ],
+)
+def test_a_wrong_line_says_what_to_do(shell, cnn, line, words):
+    result, _ = run(shell, line)
+    assert isinstance(result.error_in_exec, kmagic.KmagicError)
+    assert words in str(result.error_in_exec)
+
+
+@pytest.mark.parametrize("magic", ["fit", "data", "evaluate", "confusion", "classify", "compile"])
+def test_help_prints_and_does_nothing(shell, magic):
+    with capture_output() as captured:
+        result = shell.run_cell(f"%keras_{magic} -h")
+    assert result.result is None
+    assert f"usage: %keras_{magic}" in captured.stdout
+
+
+def test_loading_is_light():
+    code = (
+        "import json, sys\n"
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance(); before = set(sys.modules)\n"
+        "shell.run_line_magic('load_ext', 'kmagic')\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(json.dumps(sorted(new)))\n"
+    )
+    environment = {**os.environ, "KMAGIC_WARM": "0"}
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+    heavy = {"tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets"}
+    assert not heavy & set(json.loads(printed))

@@ -1,0 +1,44 @@
+"""Keras's start: quiet, but only about what is noise."""
+
+import os
+import subprocess
+import sys
+
+from kmagic.start import _NOISE
+
+NOISE = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
+I0000 00:00:1795504096.278530    8120 port.cc:153] oneDNN is on. Set TF_ENABLE_ONEDNN_OPTS=0.
+2026-11-24 07:00:00.123456: I tensorflow/core/cpu_feature_guard.cc:210] This binary is optimized
+E0000 00:00:1795505138.447958   20518 cuda_platform.cc:52] failed call to cuInit
+"""
+
+
+def test_start_up_lines_are_noise_and_others_are_not():
+    assert all(_NOISE.search(line.encode()) for line in NOISE.splitlines())
+    assert not _NOISE.search(b"Fatal Python error: Segmentation fault")
+    assert not _NOISE.search(b"Input 3 is not there")
+
+
+def run(code):
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+
+
+def test_a_model_is_built_without_a_line_of_noise():
+    code = (
+        "from kmagic import start; thread = start.warm(); start.start(); thread.join()\n"
+        "import os; os.write(2, b'mine\\n')\n"
+        "import kmagic; kmagic.build('input 4 / dense 2')(__import__('numpy').ones((1, 4)))"
+    )
+    assert run(code).stderr == "mine\n"
+
+
+def test_what_is_no_noise_goes_through():
+    code = (
+        "import os\nfrom kmagic.start import _without_noise\n"
+        "with _without_noise():\n"
+        "    os.write(2, b'I0000 00:00:1 1 port.cc:1] noise\\nsomething broke\\n')"
+    )
+    assert run(code).stderr == "something broke\n"
