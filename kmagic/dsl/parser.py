@@ -7,8 +7,10 @@ together. Lines and their values are read by :mod:`kmagic.dsl.phrases`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
+from kmagic.dsl.foreign import gather
 from kmagic.dsl.phrases import Cursor, ParseError, read_step
 from kmagic.dsl.tokens import Line, Token, tokenize
 from kmagic.errors import DSLError, Problem
@@ -57,15 +59,34 @@ def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
         >>> [statement.callee.text for statement in spec]
         ['input', 'dense']
     """
+    found = read(text)
+    if found.problems:
+        raise DSLError(gather(found.problems, text), text, where, first_line)
+    return found.spec
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read of a text.
+
+    Attributes:
+        spec: The lines without mistakes.
+        problems: The mistakes, in the order of the text.
+        lost: Names that the lines with mistakes may have made.
+    """
+
+    spec: ModelSpec
+    problems: tuple[Problem, ...] = ()
+    lost: frozenset[str] = frozenset()
+
+
+def read(text: str) -> Reading:
+    """Read what can be read of a model's text; as :func:`parse`, but it raises nothing."""
     lines, broken = tokenize(text)
-    cut_short = {each.line for each in broken}
     reader = _Statements(lines)
     statements = reader.block(at_top=True)
-    problems = {*broken, *(each for each in reader.problems if each.line not in cut_short)}
-    if problems:
-        ordered = sorted(problems, key=lambda each: (each.line, each.column))
-        raise DSLError(ordered, text, where, first_line)
-    return ModelSpec(statements, source=text)
+    problems = sorted({*broken, *reader.problems}, key=lambda each: (each.line, each.column))
+    return Reading(ModelSpec(statements, source=text), tuple(problems), frozenset(reader.lost))
 
 
 class _Statements:
@@ -74,6 +95,7 @@ class _Statements:
     def __init__(self, lines: list[Line]) -> None:
         self.lines = lines
         self.problems: list[Problem] = []
+        self.lost: set[str] = set()
         self._next = 0
 
     def block(self, *, at_top: bool = False) -> tuple[Statement, ...]:
@@ -90,13 +112,16 @@ class _Statements:
                 first = line.tokens[0].span
                 hint = "Only the body of a line that ends in `:` is indented."
                 self._note("this line is indented, but belongs to no block", first, hint)
-                self.block()
+                statements += self.block()
                 continue
             self._next += 1
             statements += self._statements(line)
         return tuple(statements)
 
     def _statements(self, line: Line) -> list[Statement]:
+        if line.broken:
+            self._lose(line)
+            return []
         cursor = Cursor(line.tokens)
         found: list[Statement] = []
         try:
@@ -111,8 +136,7 @@ class _Statements:
                     cursor.fail("expected a layer after /")
         except ParseError as error:
             self.problems.append(error.problem)
-            if line.tokens[0].text in HEADS:
-                self._skip_body(line)
+            self._lose(line)
         return found
 
     def _body(self, cursor: Cursor, line: Line) -> tuple[Statement, ...]:
@@ -125,9 +149,13 @@ class _Statements:
             cursor.fail_at(colon.span, "expected an indented body below this line")
         return self.block()
 
-    def _skip_body(self, line: Line) -> None:
-        if self._next < len(self.lines) and self.lines[self._next].indent > line.indent:
+    def _lose(self, line: Line) -> None:
+        """Leave a line out, with its body; names that they make are not missed later."""
+        first = self._next
+        if first < len(self.lines) and self.lines[first].indent > line.indent:
             self.block()
+        for each in (line, *self.lines[first : self._next]):
+            self.lost |= _names_made(each)
 
     def _head(self, cursor: Cursor, line: Line) -> Statement:
         word = cursor.take()
@@ -153,6 +181,8 @@ class _Statements:
     def _block_definition(self, cursor: Cursor, line: Line, span: Span) -> Statement:
         name = _new_name(cursor, "a name for the block")
         params: list[Param] = []
+        if not cursor.done and cursor.peek.kind == "name":
+            cursor.fail("expected `(` or `:`", "Parameters stand in brackets: `block res(f, s=1):`")
         if cursor.accept("("):
             while not cursor.accept(")"):
                 token = cursor.name("a parameter's name")
@@ -192,7 +222,8 @@ class _Statements:
         branches = tuple(each for each in body if isinstance(each, BranchSpec))
         for each in body:
             if not isinstance(each, BranchSpec):
-                cursor.fail_at(each.span, "only `branch:` stands in a merge")
+                hint = "Each way to the merge is a `branch:` with a body of its own."
+                cursor.fail_at(each.span, "only `branch:` stands in a merge", hint)
         if not branches:
             cursor.fail_at(span, "expected at least one `branch:` below")
         return MergeSpec(callee, args, branches, span=span)
@@ -217,9 +248,9 @@ class _Statements:
             if token.text in HEADS:
                 example = {"for": "for f in 32 64:", "repeat": "repeat 3:", "merge": "merge add:"}
                 shown = example.get(token.text, f"{token.text}:")
-                cursor.fail_at(
-                    token.span, f"opens a body, and its line ends in `:`, as in `{shown}`"
-                )
+                hint = "Outputs are joined by a layer: `add <- a, b`." * (token.text == "merge")
+                message = f"opens a body, and its line ends in `:`, as in `{shown}`"
+                cursor.fail_at(token.span, message, hint)
         return read_step(cursor)
 
     def _note(self, message: str, span: Span, hint: str = "") -> None:
@@ -237,6 +268,15 @@ def _opens_body(cursor: Cursor) -> bool:
             if token.text == ":" and depth == 0:
                 return True
     return False
+
+
+def _names_made(line: Line) -> set[str]:
+    """Names that a line may give to outputs, blocks or models."""
+    tokens = line.tokens
+    if tokens and tokens[0].text in HEADS:
+        return {each.text for each in tokens[1:2]}
+    signs = [place for place, each in enumerate(tokens) if each.text == "="]
+    return {each.text for each in tokens[: signs[0] if signs else 0]}
 
 
 def _kind(cursor: Cursor) -> ModelKind:

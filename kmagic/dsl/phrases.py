@@ -164,7 +164,7 @@ class Cursor:
             self.take()
             name = self.name("the name of a layer or model after &")
             return Ref(name.text, span=token.span)
-        return self.fail("expected a value", _value_hint(token.text))
+        return self.fail("has no place here", _place_hint(token.text))
 
     def string_value(self) -> str:
         """A quoted text, with Python's escapes."""
@@ -237,7 +237,7 @@ class Cursor:
         found: list[Arg] = []
         while not ends_step(self) and not (until and self.at(until)):
             found.append(self.arg())
-            if commas_make_lists and self.at(","):
+            if commas_make_lists and found[-1].name and self.at(","):
                 found[-1] = self._comma_list(found[-1])
         return tuple(found)
 
@@ -277,6 +277,8 @@ class Cursor:
 
     def callee(self, wanted: str) -> Word | Expr:
         """A layer's word or an expression."""
+        if self.done:
+            self.fail(f"expected {wanted}")
         token = self.peek
         if token.kind == "brace":
             self.take()
@@ -285,7 +287,7 @@ class Cursor:
                 return value
             self.fail_at(token.span, f"expected {wanted}")
         if token.kind != "name":
-            self.fail(f"expected {wanted}", _value_hint(token.text))
+            self.fail(f"expected {wanted}", _layer_hint(token))
         self.take()
         return Word(token.text, span=token.span)
 
@@ -308,8 +310,7 @@ def read_step(cursor: Cursor) -> LayerSpec:
     inputs = cursor.tensors() if cursor.accept("<-") else None
     times = cursor.value() if cursor.accept("*") else None
     if not cursor.done and not cursor.at("/"):
-        hint = "Arguments are separated by spaces." if cursor.at(",") else ""
-        cursor.fail("expected ` / ` or the end of the line", hint)
+        cursor.fail("has no place here", _place_hint(cursor.peek.text))
     return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
 
 
@@ -411,9 +412,21 @@ def _number(text: str) -> int | float:
     return float(plain) if any(sign in plain for sign in ".eE") else int(plain)
 
 
-def _value_hint(text: str) -> str:
-    if text == "=":
-        return "An argument is written name=value."
-    if text == ",":
-        return "Arguments are separated by spaces."
-    return ""
+def _place_hint(sign: str) -> str:
+    """What to do about a sign where a value or the line's end is expected."""
+    return {
+        "=": "An argument is written name=value.",
+        ",": "Arguments are separated by spaces.",
+        ":": "An argument is written name=value; only a line with an indented body ends in `:`.",
+        "*": "A shape is written 28x28x1; a line is repeated by one * at its end.",
+        "(": "A layer's arguments follow it without brackets: `dense 32 relu`.",
+    }.get(sign, "A line holds a layer and its arguments: `dense 32 relu`.")
+
+
+def _layer_hint(token: Token) -> str:
+    """What to do about a token where a layer's word is expected."""
+    if token.kind == "string" or (token.text == "/" and not token.spaced):
+        return "A comment begins with #."
+    if token.text == "!":
+        return "A shell command stands in a cell of its own."
+    return "A line begins with the word of a layer: `dense 32 relu`."

@@ -29,11 +29,19 @@ class Token:
 
 @dataclass(slots=True)
 class Line:
-    """One logical line: brackets may carry it over several lines of text."""
+    """One logical line: brackets may carry it over several lines of text.
+
+    Attributes:
+        indent: Column of its first character, from 0.
+        number: Of its first line of text.
+        tokens: Up to the first mistake.
+        broken: Whether there is a mistake.
+    """
 
     indent: int
     number: int
     tokens: list[Token] = field(default_factory=list)
+    broken: bool = False
 
 
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
@@ -50,17 +58,26 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("op", re.compile(r"<-|\.\.\.|[=!()\[\],:*/&]")),
 )
 _OPEN, _CLOSE = "([", ")]"
-_FOREIGN = {
-    "$": "R's $ has no place here: one layer a line, as in `dense 32 relu`.",
-    "%": "R's pipes are not needed: each line takes what came before it.",
+_UNKNOWN = {
+    "$": "One layer a line, as in `dense 32 relu`.",
+    "%": "A magic stands in a cell of its own.",
     "@": "Decorators and matrix products are Python's: write one layer a line.",
     ";": "One layer a line, or several between ` / `.",
     ">": "Inputs are named by an arrow to the left: `add <- a, b`.",
     "|": "One layer a line, or several between ` / `.",
     "-": "A minus sign belongs to a number; a subtraction goes in braces: {a - b}.",
-    "+": "A sum goes in braces, {a + b}; tensors are added by `add <- a, b`.",
+    "->": "A name stands in front, `h = dense 4`; inputs stand behind `<-`.",
+    "+": "A sum goes in braces, {a + b}; outputs are added by `add <- a, b`.",
     "<": "Inputs are named by an arrow, `<-`; a comparison goes in braces.",
+    "`": "Words stand without quotes.",
+    "\u00d7": "A shape is written with the letter x, 28x28x1; a repetition with *.",
+    "\u2013": "Write the plain minus sign: -.",
+    "\u2192": "Write an arrow to the left, `<-`, and the inputs behind it.",
+    "\u2190": "Write the arrow with two plain signs: <-.",
+    **dict.fromkeys("\u201c\u201d\u201e\u2018\u2019", 'Write plain quotes: "...".'),
 }
+_MOST_PROBLEMS = 20
+"""With so many mistakes an open bracket ends the reading."""
 
 
 def tokenize(text: str) -> tuple[list[Line], list[Problem]]:
@@ -86,8 +103,8 @@ class _Reader:
     def run(self) -> None:
         while self._row < len(self.rows):
             self._read_row()
-        for token in self._open[:1]:
-            self._problem(f"{token.text} is never closed", token.span)
+            if self._open and self._row == len(self.rows):
+                self._never_closed(self._open[0].text, self._open[0].span)
 
     def _read_row(self) -> None:
         row = self.rows[self._row]
@@ -103,12 +120,9 @@ class _Reader:
             line = Line(column, number)
             self.lines.append(line)
             if "\t" in row[:column]:
-                span = Span(number, 1, column)
-                self._problem("a tab in the indentation", span, "Indent with spaces.")
+                self._tab(Span(number, 1, column))
         self._read_tokens(line, row, number, column)
-        if self._open and self._row == len(self.rows):
-            return
-        if not line.tokens:
+        if not line.tokens and not line.broken:
             self.lines.pop()
 
     def _read_tokens(self, line: Line, row: str, number: int, column: int) -> None:
@@ -127,10 +141,8 @@ class _Reader:
                 row, number, column = end
                 continue
             token = self._match(row, number, column, spaced=spaced)
-            if token is None:
+            if token is None or not self._balance(token):
                 self._open.clear()
-                return
-            if not self._balance(token):
                 return
             line.tokens.append(token)
             column += len(token.text)
@@ -142,18 +154,17 @@ class _Reader:
                 return Token(
                     kind, found.group(), Span(number, column + 1, len(found.group())), spaced
                 )
-        rest = re.compile(r"[\w.?]+|.").match(row, column)
+        rest = re.compile(r"[\w.?]+|->|.").match(row, column)
         bad = rest.group() if rest else row[column]
         span = Span(number, column + 1, len(bad))
         if bad[0] in "\"'":
             self._problem("this text is never closed", Span(number, column + 1, len(row) - column))
         elif bad[0].isdigit():
-            hint = "A shape is written 28x28x1, a number 32, 0.5 or 1e-3."
-            self._problem("is neither a number nor a shape", span, hint)
+            self._problem("is neither a number nor a shape", span, _number_hint(bad))
         elif bad[0] == "}":
             self._problem("closes a brace that was never opened", span)
         else:
-            self._problem("does not belong to the language", span, _FOREIGN.get(bad[0], ""))
+            self._problem("has no meaning here", span, _unknown_hint(bad, row, column))
         return None
 
     def _balance(self, token: Token) -> bool:
@@ -162,12 +173,15 @@ class _Reader:
         if token.text in _OPEN:
             self._open.append(token)
         elif token.text in _CLOSE:
-            wanted = _OPEN[_CLOSE.index(token.text)]
-            if not self._open or self._open[-1].text != wanted:
-                self._problem(f"closes no {wanted}", token.span)
-                self._open.clear()
+            if not self._open:
+                self._problem("closes a bracket that was never opened", token.span)
                 return False
-            self._open.pop()
+            opened = self._open.pop()
+            right = _CLOSE[_OPEN.index(opened.text)]
+            if token.text != right:
+                place = f"the {opened.text} in column {opened.span.column}"
+                self._problem(f"stands where {right} should close {place}", token.span)
+                return False
         return True
 
     def _read_brace(
@@ -202,8 +216,7 @@ class _Reader:
                         line.tokens.append(Token("brace", "".join(text), span, spaced))
                         return row, number, column
             if self._row >= len(self.rows) or quote:
-                self._problem("{ is never closed", Span(first, start + 1, 1))
-                self._open.clear()
+                self._never_closed("{", Span(first, start + 1, 1))
                 return None
             text.append("\n")
             row = self.rows[self._row]
@@ -211,5 +224,33 @@ class _Reader:
             number += 1
             column = 0
 
+    def _never_closed(self, sign: str, span: Span) -> None:
+        """Say so, and read on in the next line of text as if the bracket were not there."""
+        self._problem(f"{sign} is never closed", span)
+        self._open.clear()
+        if len(self.problems) < _MOST_PROBLEMS:
+            self._row = span.line
+
+    def _tab(self, span: Span) -> None:
+        self.lines[-1].broken = True
+        if not any("tab" in each.message for each in self.problems):
+            self._problem("is a tab, and lines are indented with spaces", span)
+
     def _problem(self, message: str, span: Span, hint: str = "") -> None:
         self.problems.append(Problem(message, span.line, span.column, span.width, hint))
+        self.lines[-1].broken = True
+
+
+def _number_hint(bad: str) -> str:
+    if re.fullmatch(r"[\d?]+([xX\u00d7][\d?]+)+", bad):
+        return "A shape is written with a small x: 28x28x1."
+    return "A number is written 32, 0.5 or 1e-3, a shape 28x28x1; a name begins with a letter."
+
+
+def _unknown_hint(bad: str, row: str, column: int) -> str:
+    before, after = row[:column], row[column + 1 :]
+    if bad == "-" and before[-1:].isalpha() and after[:1].isalpha():
+        return "Words are joined by underscores: global_average_pooling2d."
+    if bad == "%" and before[-1:].isdigit():
+        return "A share is written as a fraction: 0.25."
+    return _UNKNOWN.get(bad, "")
