@@ -35,6 +35,7 @@ FLOORS: tuple[set[str], ...] = (
         "display",
         "evaluation",
         "persistence",
+        "reference",
         "training",
     },
     {"session"},

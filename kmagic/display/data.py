@@ -118,10 +118,10 @@ def _table(lines: list[str], label: str) -> str:
 def _row(cells: list[str], tag: str = "td") -> str:
     """Cells of one row: a name at the left, a picture that takes what room is left, figures."""
     name, picture, *figures = cells
-    breaks = ' style="white-space:normal"' if len(name) > LONG_NAME else ""
+    breaks = ";white-space:normal" if len(name) > LONG_NAME else ""
     return (
-        f'<tr><{tag} class="km-left"{breaks}>{name}</{tag}>'
-        f'<{tag} class="km-left" style="width:82%">{picture}</{tag}>'
+        f'<tr><{tag} class="km-left" style="text-align:left{breaks}">{name}</{tag}>'
+        f'<{tag} class="km-left" style="text-align:left;width:82%">{picture}</{tag}>'
         f"{''.join(f'<{tag}>{each}</{tag}>' for each in figures)}</tr>"
     )
 
