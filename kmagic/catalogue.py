@@ -26,6 +26,8 @@ Role: TypeAlias = OneOf[
     "schedule",
     "layer",
     "dtype",
+    "quantizer",
+    "seed",
     "shape",
     "any",
 ]
@@ -42,6 +44,8 @@ _MODULES: dict[str, str] = {
     "schedule": "optimizers.schedules",
     "layer": "layers",
     "dtype": "dtype_policies",
+    "quantizer": "quantizers",
+    "seed": "random",
 }
 OBJECT_ROLES: tuple[Role, ...] = (
     "initializer",
@@ -54,6 +58,8 @@ OBJECT_ROLES: tuple[Role, ...] = (
     "metric",
     "activation",
     "dtype",
+    "quantizer",
+    "seed",
 )
 """Where an object such as ``l2(1e-4)`` is looked for, if its place says nothing."""
 
@@ -141,9 +147,23 @@ def _index(role: Role) -> dict[str, Any]:
     return index
 
 
+@cache
+def _inner_layers() -> dict[str, Any]:
+    """Squeezed word -> layer that Keras's applications hold, and its layers module does not."""
+    found: dict[str, Any] = {}
+    pending = [layer_class()]
+    while pending:
+        for each in pending.pop().__subclasses__():
+            pending.append(each)
+            if each.__module__.startswith("keras.src.applications."):
+                found[squeeze(each.__name__)] = each
+    return found
+
+
 def find(role: Role, word: str) -> Any | None:
     """The class or function that a word stands for, or None."""
-    return _index(role).get(squeeze(word))
+    found = _index(role).get(squeeze(word))
+    return _inner_layers().get(squeeze(word)) if found is None and role == "layer" else found
 
 
 @cache
@@ -166,7 +186,7 @@ def words(role: Role) -> tuple[str, ...]:
 def word_for(cls: Any) -> str:
     """The word that is written for a class."""
     name = cls.__name__
-    return PREFERRED.get(name) or snake_case(name)
+    return PREFERRED.get(name) or snake_case(name.replace("DType", "Dtype"))
 
 
 @cache
@@ -176,11 +196,11 @@ def understands(role: Role, word: str) -> bool:
         return word in DTYPES
     if role == "metric" and word in _METRIC_STRINGS:
         return True
-    if role in ("layer", "schedule"):
+    if role in ("layer", "schedule", "quantizer", "seed"):
         return False
     try:
         found = module(role).get(word)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):  # KeyError: "constant", which needs its value
         return False
     return found is not None
 
@@ -241,6 +261,8 @@ _ROLE_NAMES: dict[str, Role] = {
     "loss": "loss",
     "metrics": "metric",
     "optimizer": "optimizer",
+    "quantization_config": "quantizer",
+    "seed": "seed",
     "shape": "shape",
     "target_shape": "shape",
     "weighted_metrics": "metric",
