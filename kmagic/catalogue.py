@@ -6,8 +6,11 @@ a layer that Keras gains is a word here at once.
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -225,7 +228,21 @@ def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
             )
         if not any(param.kind is param.VAR_KEYWORD for param in each.parameters.values()):
             break
+    for name, default in _unlisted(function):
+        found.setdefault(name, Parameter(name, role_of(name, function), default, positional=False))
     return tuple(found.values())
+
+
+_POPPED = re.compile(r"""kwargs\.pop\(\s*["'](\w+)["'],\s*(True|False|\d+)\s*\)""")
+
+
+def _unlisted(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Parameters of Keras's classes that no signature shows: taken out of ``**kwargs``."""
+    for cls in getattr(function, "__mro__", ()):
+        if cls.__module__.startswith("keras.") and "__init__" in vars(cls):
+            with suppress(OSError, TypeError):  # no source at hand
+                for name, default in _POPPED.findall(inspect.getsource(vars(cls)["__init__"])):
+                    yield name, ast.literal_eval(default)
 
 
 def _signatures(function: Callable[..., Any]) -> Iterator[inspect.Signature]:

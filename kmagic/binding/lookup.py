@@ -9,6 +9,7 @@ from typing import Literal as OneOf
 from kmagic import catalogue
 from kmagic.binding.arguments import UNRESOLVED
 from kmagic.binding.context import Context
+from kmagic.binding.plain import PLAIN_OBJECTS
 from kmagic.catalogue import OBJECT_ROLES, Role
 from kmagic.dsl.vocabulary import OLD_LAYERS, snake_case
 from kmagic.spec import Given, Object, Phrase, Span, Word
@@ -62,6 +63,8 @@ def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[A
             return None, ""
         return callee.value, callee.source
     word = callee.text
+    if word in PLAIN_OBJECTS:
+        return PLAIN_OBJECTS[word], word
     # A function with arguments (an activation) cannot be made; the class of its name can.
     places = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
     found = [item for item in (catalogue.find(place, word) for place in places) if item]

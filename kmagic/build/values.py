@@ -53,7 +53,8 @@ class Values:
             case Object() | Phrase():
                 return self.make(value, role, context)
             case Sequence():
-                items = [self.resolve(item, role, context) for item in value.items]
+                inner: Role = "any" if role == "shape" else role
+                items = [self.resolve(item, inner, context) for item in value.items]
                 if any(item is UNRESOLVED for item in items):
                     return UNRESOLVED
                 return items if value.kind == "list" else tuple(items)
