@@ -1,0 +1,73 @@
+"""Figures as a reader wants them: the same number of digits everywhere, times as on a clock."""
+
+from __future__ import annotations
+
+import math
+
+MINUTE, HOUR = 60, 3600
+
+
+def number(value: float) -> str:
+    """A measured value with about four digits that count.
+
+    Example:
+        >>> [number(value) for value in (0.0806, 2.5, 1002.25, 0.0000123, float("nan"))]
+        ['0.0806', '2.5000', '1,002.2', '1.23e-05', 'nan']
+    """
+    size = abs(value)
+    if not math.isfinite(value):
+        return str(float(value))
+    if size == 0 or 1e-3 <= size < 10:  # noqa: PLR2004 - the bounds of each form, said once
+        return f"{value:.4f}"
+    if size < 1e-3 or size >= 1e7:  # noqa: PLR2004 - as above
+        return f"{value:.2e}"
+    decimals = max(1, 4 - math.floor(math.log10(size)))
+    return f"{value:,.{decimals}f}"
+
+
+def count(value: int, one: str, many: str = "") -> str:
+    """How many there are of something.
+
+    Example:
+        >>> count(1, "epoch"), count(54000, "sample")
+        ('1 epoch', '54,000 samples')
+    """
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A time that has passed, as on a stop watch.
+
+    Example:
+        >>> duration(8.4), duration(754), duration(3725)
+        ('0:08', '12:34', '1:02:05')
+    """
+    whole = max(0, int(seconds))
+    hours, minutes = divmod(whole // MINUTE, MINUTE)
+    if hours:
+        return f"{hours}:{minutes:02d}:{whole % MINUTE:02d}"
+    return f"{minutes}:{whole % MINUTE:02d}"
+
+
+def about(seconds: float) -> str:
+    """A time still to come, no finer than anybody can know it.
+
+    Example:
+        >>> about(7.2), about(93), about(4000)
+        ('0:07', '1:35', '1:07:00')
+    """
+    grains = ((20, 1), (2 * MINUTE, 5), (10 * MINUTE, 15))
+    grain = next((grain for limit, grain in grains if seconds < limit), MINUTE)
+    return duration(math.ceil(max(seconds, 0.0) / grain - 0.2) * grain)
+
+
+def seconds(value: float) -> str:
+    """How long one thing took.
+
+    Example:
+        >>> seconds(0.0314), seconds(7.42), seconds(75.0)
+        ('31 ms', '7.4 s', '1:15')
+    """
+    if value < 0.1:  # noqa: PLR2004 - below a tenth of a second, thousandths are what counts
+        return f"{value * 1000:.0f} ms"
+    return f"{value:.1f} s" if value < MINUTE else duration(value)
