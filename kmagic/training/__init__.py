@@ -1,0 +1,1 @@
+"""The fit: Keras's own, watched, and stopped without loss."""

@@ -1,0 +1,53 @@
+"""What Keras says when model and data do not fit, cut down to the sentence that helps."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+LIBRARIES = ("keras", "tensorflow", "numpy", "pandas", "jax", "torch", "optree", "kmagic")
+DECORATION = (
+    "Exception encountered when calling",
+    "Arguments received by",
+    "Graph execution error",
+    "Detected at node",
+    "File ",
+)
+LONGEST = 300
+
+
+def is_misfit(error: Exception) -> bool:
+    """Whether Keras or TensorFlow refused the data, and not some code of the user's own."""
+    refused = isinstance(error, ValueError) or type(error).__name__ == "InvalidArgumentError"
+    return refused and not _from_user_code(error.__traceback__)
+
+
+def essence(error: Exception) -> str:
+    r"""The part of a message that says what is wrong.
+
+    Example:
+        >>> essence(ValueError("Exception encountered when calling Dense.call().\\n\\nTwo is odd."))
+        'Two is odd.'
+    """
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("[[{{node")[0].strip()
+    paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
+    if "Graph execution error" in text:  # the sentence is the last line, after the graph's places
+        paragraphs = text.splitlines()[-1:]
+    telling = [each for each in paragraphs if not each.startswith(DECORATION)]
+    found = telling[0] if telling else type(error).__name__
+    return found if len(found) <= LONGEST else found[:LONGEST].rsplit(" ", 1)[0] + " ..."
+
+
+def _from_user_code(trace: TracebackType | None) -> bool:
+    """Whether a layer, callback or generator of the user's own is in the trace."""
+    trace = trace.tb_next if trace else None  # the first frame is our own
+    while trace:
+        module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        made = "__autograph_generated_file" in trace.tb_frame.f_code.co_filename
+        if module not in LIBRARIES and not made:
+            return True
+        trace = trace.tb_next
+    return False
