@@ -1,0 +1,71 @@
+"""A training run as lines of text: one an epoch, and on a terminal a line that moves."""
+
+from __future__ import annotations
+
+import sys
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, TextIO
+
+from kmagic.display.training import heading, line, progress
+from kmagic.rich import note_shown
+
+if TYPE_CHECKING:
+    from kmagic.run import TrainingRun
+
+FEW = 200
+PAUSE = 1.0
+
+
+class Lines:
+    """One tidy line an epoch; of more than 200 epochs only one a second, and the last.
+
+    Args:
+        stream: Where to write; standard output as it is when the run begins, if not given.
+    """
+
+    interval = 0.1
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._given = stream
+        self._moving = ""
+        self._written = -PAUSE
+        self._last = ""
+
+    @property
+    def _stream(self) -> TextIO:
+        return self._given or sys.stdout
+
+    def begin(self, run: TrainingRun) -> None:
+        """Say what is trained."""
+        self._write(heading(run))
+
+    def update(self, run: TrainingRun) -> None:
+        """Move the moving line, where there is a terminal to move it on."""
+        if not self._stream.isatty():
+            return
+        text = progress(run)[: get_terminal_size().columns - 1]
+        blank = " " * max(0, len(self._moving) - len(text))
+        self._stream.write(f"\r{text}{blank}")
+        self._stream.flush()
+        self._moving = text
+
+    def epoch(self, run: TrainingRun) -> None:
+        """Write the epoch's line."""
+        self._last = line(run.log[-1], run)
+        if run.epochs <= FEW or run.now.elapsed >= self._written + PAUSE:
+            self._written = run.now.elapsed
+            self._write(self._last)
+            self._last = ""
+
+    def end(self, run: TrainingRun) -> None:
+        """Sum up."""
+        if self._last:
+            self._write(self._last)
+        self._write(f"{run.model_name}: {run.describe()}")
+        note_shown(run)
+
+    def _write(self, text: str) -> None:
+        blank = " " * max(0, len(self._moving) - len(text))
+        self._stream.write(f"\r{text}{blank}\n" if self._moving else f"{text}\n")
+        self._stream.flush()
+        self._moving = ""
