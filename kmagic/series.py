@@ -32,23 +32,21 @@ class Series:
         self._kept: list[Point] = []
         self._length = 1
         self._count = 0
-        self._stretch: tuple[Point, Point, Point] | None = None  # lowest, highest, newest
+        self._stretch: tuple[Point, Point] | None = None  # its lowest and its highest
+        self._newest: Point | None = None
 
     def append(self, x: float, y: float) -> None:
         """Add the next point; ``x`` never falls."""
-        point = (x, y)
-        if self._stretch is None:
-            self._stretch = (point, point, point)
-        else:
-            low, high, _ = self._stretch
-            if y < low[1] or low[1] != low[1]:
-                low = point
-            if y > high[1] or high[1] != high[1]:
-                high = point
-            self._stretch = (low, high, point)
+        point = self._newest = (x, y)
+        low, high = self._stretch or (point, point)
+        if y < low[1] or low[1] != low[1]:  # a NaN gives way to any figure
+            low = point
+        if y > high[1] or high[1] != high[1]:
+            high = point
+        self._stretch = (low, high)
         self._count += 1
         if self._count >= self._length:
-            self._kept += sorted(set(self._stretch[:2]))
+            self._kept += sorted({low, high})
             self._stretch, self._count = None, 0
             if len(self._kept) >= self._limit:
                 self._kept = _by_stretch(self._kept, 4)
@@ -56,7 +54,10 @@ class Series:
 
     def points(self) -> list[Point]:
         """What is kept, the newest point among it."""
-        return [*self._kept, *(sorted(set(self._stretch)) if self._stretch else ())]
+        points = [*self._kept, *(sorted(set(self._stretch)) if self._stretch else ())]
+        if self._newest and points[-1][0] != self._newest[0]:
+            points.append(self._newest)
+        return points
 
 
 def thinned(points: Sequence[Point], limit: int) -> list[Point]:
