@@ -109,8 +109,10 @@ def fit(
         early = len(run.log) < epochs - run.initial_epoch
         recorder.end("done", "stopped early" if early else "")
     except Stopped:
-        _finish(model, others, run)
-        recorder.end("stopped")
+        try:
+            _finish(model, others, run)
+        finally:
+            recorder.end("stopped")
     except KeyboardInterrupt:
         recorder.end("interrupted")
     except Exception as error:
