@@ -648,3 +648,6 @@ export default {
     return () => view.forget?.();
   },
 };
+
+// For the test that holds them against their twins in Python.
+export { about, duration, number, spread, tickText, ticks, wholeSteps };
