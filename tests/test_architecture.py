@@ -39,7 +39,7 @@ FLOORS: tuple[set[str], ...] = (
         "training",
     },
     {"session"},
-    {"api"},
+    {"api", "reference"},
     {"magics"},
     {""},
 )

@@ -6,15 +6,22 @@ from typing import Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
+from kmagic.errors import KmagicError
 from kmagic.magics.arguments import Arguments
 from kmagic.magics.base import Family
 
 LAYERS = Arguments(
     "%keras_layers",
     "The words of the layer language: all layers, the words of one kind, or one word's arguments.",
-    "%keras_layers\n%keras_layers activations\n%keras_layers conv2d",
+    "%keras_layers\n%keras_layers activations\n%keras_layers conv2d\n%keras_layers metric hinge",
 )
-LAYERS.option("word", nargs="?", help="a layer, or activations, initializers, losses, ...")
+LAYERS.option(
+    "words",
+    nargs="*",
+    metavar="WORD",
+    help="a layer, a family such as pooling, a kind such as activations, initializers, losses, "
+    "metrics, optimizers; or one of their words",
+)
 
 
 @magics_class
@@ -30,6 +37,8 @@ class LanguageMagics(Family):
             return None
         from kmagic.reference import reference  # noqa: PLC0415 - asks Keras for all its words
 
-        return self.session.deliver(
-            reference(read.word or "", self.session.names), out=None, quiet=False
-        )
+        try:
+            found = reference(" ".join(read.words), self.session.names)
+        except KmagicError as error:
+            read.fail(error.message, read.words[-1], error.hint)
+        return self.session.deliver(found, out=None, quiet=False)

@@ -1,0 +1,404 @@
+from __future__ import annotations
+
+import inspect
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import keras
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from kmagic import catalogue
+from kmagic.build import build
+from kmagic.dsl import parse
+from kmagic.errors import KmagicError, MagicError
+from kmagic.reference import Entry, Listing, native, reference
+from kmagic.reference.docstring import docstring, shape_words
+from kmagic.reference.docstring import parse as take_apart
+from kmagic.reference.entry import entry_of, explanations
+from kmagic.reference.words import FAMILIES, OTHER, ROLES, families, known_words
+
+FOREIGN = {"flax_layer", "jax_layer", "tfsm_layer", "torch_module_wrapper"}
+NO_EXAMPLE = FOREIGN | {
+    "cut_mix",
+    "input_layer",
+    "max_num_bounding_boxes",
+    "mix_up",
+    "multi_optimizer",
+    "optimizer_map",
+    "wrapper",
+}
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+def test_every_layer_of_keras_stands_in_a_family() -> None:
+    listed = [known.value for members in families().values() for known in members]
+    assert len(listed) == len({id(each) for each in listed}), "a layer is listed twice"
+    everything = set(catalogue.members("layer").values()) - {keras.layers.Layer}
+    assert set(listed) == everything
+
+
+def test_families_are_keras_folders() -> None:
+    assert set(families()) <= {*FAMILIES.values(), OTHER}, "Keras has a new folder: name it"
+    assert {known.word for known in families()[OTHER]} == FOREIGN
+    assert "maxpool" in {known.word for known in families()["pooling"]}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_member_of_a_kind_is_listed(role: Any) -> None:
+    words = {word for known in known_words(role) for word in (known.word, *known.aliases)}
+    squeezed = {catalogue.squeeze(word) for word in words}
+    for word in catalogue.words(role):
+        value = catalogue.find(role, word) if role != "dtype" else None
+        if inspect.isclass(value) and value.__name__.lower() == role:
+            continue
+        if value is keras.optimizers.schedules.LearningRateSchedule:
+            continue
+        if value is None and not catalogue.understands(role, word):
+            continue
+        assert catalogue.squeeze(word) in squeezed, word
+
+
+def test_the_first_list_shows_layers_by_family_and_the_language() -> None:
+    found = reference()
+    assert isinstance(found, Listing)
+    titles = [group.title for group in found.groups]
+    assert titles[:4] == ["core", "convolution", "pooling", "recurrent"]
+    assert titles[-1] == "the language"
+    text = found._bundle()["text/plain"]
+    assert "conv2d" in text
+    assert "maxpool (max_pooling2d)" in text
+    assert "residual" in text
+    assert max(map(len, text.split("More lists")[0].splitlines())) <= 100
+
+
+@pytest.mark.parametrize(
+    ("word", "member"),
+    [
+        ("activations", "gelu"),
+        ("initializers", "he_normal"),
+        ("regularizers", "l2"),
+        ("constraints", "max_norm"),
+        ("losses", "huber"),
+        ("metrics", "auc"),
+        ("optimizers", "adamw"),
+        ("schedules", "cosine_decay"),
+        ("dtypes", "mixed_float16"),
+        ("loss", "huber"),
+        ("pooling", "maxpool"),
+        ("recurrent", "lstm"),
+        ("image preprocessing", "random_flip"),
+        ("family normalization", "layer_normalization"),
+        ("ops", "ops.maximum"),
+    ],
+)
+def test_kinds_and_families(word: str, member: str) -> None:
+    found = reference(word)
+    assert isinstance(found, Listing)
+    assert member in {item.word for group in found.groups for item in group.items}
+    assert member in found._bundle()["text/plain"]
+    assert member in found._bundle()["text/html"]
+
+
+def test_what_stands_in_a_list_can_be_asked_for() -> None:
+    for role in ROLES[:-1]:
+        for known in known_words(role):
+            for word in (known.word, *known.aliases):
+                found = reference(f"{role} {word}")
+                assert isinstance(found, Entry)
+                assert found.word == known.word
+
+
+# --- one word -------------------------------------------------------------------------------------
+
+
+def test_a_layer() -> None:
+    found = reference("conv2d")
+    assert isinstance(found, Entry)
+    assert found.name == "keras.layers.Conv2D"
+    assert found.summary == "2D convolution layer."
+    assert found.shape_in == "height x width x channels"
+    assert found.shape_out == "new_height x new_width x filters"
+    told = {each.name: each for each in found.arguments}
+    assert told["filters"].default is None
+    assert told["strides"].default == "1x1"
+    assert told["padding"].default == "valid"
+    assert told["use_bias"].flag
+    assert told["kernel_initializer"].role == "initializer"
+    assert told["kernel_size"].says.startswith("int or tuple/list of 2 integer")
+    assert [(line.text, line.shape) for line in found.example] == [
+        ("input 32x32x3", "32 x 32 x 3"),
+        ("conv2d 32 3x3 same relu", "32 x 32 x 32"),
+    ]
+
+
+def test_call_arguments() -> None:
+    found = reference("lstm")
+    assert isinstance(found, Entry)
+    told = {each.name: each.says for each in found.call_arguments}
+    assert list(told) == ["sequences", "initial_state", "mask", "training"]
+    assert told["initial_state"].startswith("List of initial state tensors")
+
+
+def test_aliases_lead_to_the_same_word() -> None:
+    words = {reference(word).word for word in ("maxpool", "max_pooling2d", "MaxPooling2D")}  # type: ignore[attr-defined]
+    assert words == {"maxpool"}
+
+
+def test_a_word_with_several_meanings() -> None:
+    layer = reference("relu")
+    assert isinstance(layer, Entry)
+    assert layer.name == "keras.layers.ReLU"
+    assert layer.also == ("activation relu",)
+    activation = reference("activation relu")
+    assert isinstance(activation, Entry)
+    assert activation.name == "keras.activations.relu"
+
+
+def test_objects() -> None:
+    adam = reference("adam")
+    assert isinstance(adam, Entry)
+    assert adam.form.startswith("adam(learning_rate=0.001")
+    assert adam.example[-1].text == "compile adam(0.001) loss=mse"
+    l2 = reference("l2")
+    assert isinstance(l2, Entry)
+    assert l2.example[-1].text == "dense 32 kernel_regularizer=l2(0.01)"
+
+
+def test_a_function_of_keras_ops() -> None:
+    found = reference("ops.expand_dims")
+    assert isinstance(found, Entry)
+    assert [each.name for each in found.arguments] == ["x", "axis"]
+
+
+def test_a_class_of_the_notebook() -> None:
+    class Twice(keras.layers.Layer):
+        """Doubles <b>everything</b>.
+
+        Args:
+            how: How, `plain` or <i>not</i>.
+        """
+
+        def __init__(self, how: str = "plain", **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.how = how
+
+    names = {"Twice": Twice, "_hidden": Twice, "Dense": keras.layers.Dense}
+    listed = reference("", names)
+    assert isinstance(listed, Listing)
+    own = next(group for group in listed.groups if group.title == "of this notebook")
+    assert [item.word for item in own.items] == ["Twice"]
+    found = reference("Twice", names)
+    assert isinstance(found, Entry)
+    assert found.arguments[0].says == "How, `plain` or <i>not</i>."
+    markup = found._bundle()["text/html"]
+    assert "<b>everything" not in markup
+    assert "&lt;b&gt;everything&lt;/b&gt;" in markup
+    assert '<code class="km-code">plain</code> or &lt;i&gt;not' in markup
+
+
+@pytest.mark.parametrize("word", [each.word for each in native.WORDS if each.word != "ops"])
+def test_the_languages_own_words(word: str) -> None:
+    found = reference(word)
+    assert isinstance(found, Entry)
+    assert found.summary
+    assert any(line.shape for line in found.example), "the example has built"
+    assert word.strip("{}") in found.form
+
+
+def test_compile_tells_its_arguments() -> None:
+    found = reference("compile")
+    assert isinstance(found, Entry)
+    assert found.arguments[0].name == "optimizer"
+    assert "metrics" in {each.name for each in found.arguments}
+
+
+# --- every word -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_word_has_an_example_that_builds(role: Any) -> None:
+    without = set()
+    for known in known_words(role):
+        found = entry_of(known, ())  # builds the example
+        if found.needs:
+            without.add(known.word)
+            assert not found.example
+        else:
+            assert any(line.shape for line in found.example), known.word
+            text = "\n".join(line.text for line in found.example)
+            assert re.search(rf"(?<![\w.]){re.escape(known.word)}(?!\w)", text), known.word
+            parse(text)
+    assert without <= NO_EXAMPLE
+
+
+def test_examples_build_what_they_say() -> None:
+    for word in ("dense", "lstm", "multi_head_attention"):
+        found = reference(word)
+        assert isinstance(found, Entry)
+        model = build("\n".join(line.text for line in found.example))
+        made = catalogue.find("layer", word)
+        assert any(type(layer) is made for layer in model.layers)
+
+
+def test_nearly_every_argument_is_explained() -> None:
+    bare, total = [], 0
+    for role in ROLES[:-1]:
+        for known in known_words(role):
+            if known.value is None or role == "activation":
+                continue
+            told = explanations(known.value)
+            for param in catalogue.parameters(known.value):
+                if param.positional:
+                    total += 1
+                    if not told.get(param.name):
+                        bare.append(f"{known.word}.{param.name}")
+    assert total > 1000
+    assert len(bare) <= 0.03 * total, bare
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("conv2", "Did you mean conv2d?"),
+        ("adamm", "Did you mean adam?"),
+        ("residul", "Did you mean residual?"),
+        ("activation_s", "Did you mean activations?"),
+        ("zzzzzzzz", "All words: %keras_layers"),
+        ("ops.expand_dim", "Did you mean ops.expand_dims?"),
+        ("loss hubert", "Did you mean huber?"),
+    ],
+)
+def test_unknown_words(word: str, hint: str) -> None:
+    with pytest.raises(KmagicError) as caught:
+        reference(word)
+    assert caught.value.hint == hint
+
+
+def test_the_magic() -> None:
+    settings = Config()
+    settings.HistoryManager.enabled = False
+    shell = InteractiveShell(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    found = shell.run_line_magic("keras_layers", "dropout")
+    assert isinstance(found, Entry)
+    assert found.word == "dropout"
+    with pytest.raises(MagicError) as caught:
+        shell.run_line_magic("keras_layers", "droput")
+    assert str(caught.value) == (
+        "line 1, column 15\n"
+        "  1 | %keras_layers droput\n"
+        "    |               ^^^^^^ droput is not a word of the language\n"
+        "\n"
+        "Did you mean dropout?"
+    )
+
+
+# --- docstrings -----------------------------------------------------------------------------------
+
+
+def test_a_docstring_is_taken_apart() -> None:
+    found = take_apart(inspect.cleandoc(_DOCSTRING))
+    assert found.summary == "Makes tea."
+    assert found.about == ("It uses `leaves`, see the paper.", "And water.")
+    assert found.arguments() == {
+        "leaves": "int, how many. Not `None`.",
+        "time": "Defaults to: 3.",
+    }
+    assert found.arguments("Call arguments") == {"water": "Hot, in `(batch, litres)`."}
+    assert found.shape("Output shape") == "cups x saucers"
+
+
+_DOCSTRING = """Makes tea.
+
+    It uses `leaves`, see [the paper](
+    https://example.org/tea).
+
+    ```python
+tea = Tea(
+    leaves=3)
+Args:
+    ```
+
+    And water.
+
+    Args:
+        leaves: int, how many.
+            Not `None`.
+        time: Defaults to: 3.
+
+    Call arguments:
+        water: Hot, in `(batch, litres)`.
+
+    Output shape:
+    A tensor: `(batch_size, cups, saucers)`.
+
+    Example:
+
+    >>> Tea()
+    """
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        (
+            '- If `data_format="channels_last"`:\n    `(batch_size, h, w, channels)`',
+            "h x w x channels",
+        ),
+        ("`(batch, channels, h)` or `(batch, h, channels)`", "h x channels"),
+        (
+            "- If `keepdims=True`: `(b, 1, channels)`\n- If `keepdims=False`: `(b, channels)`",
+            "channels",
+        ),
+        ("Same shape as the input.", "Same shape as the input."),
+        ("Arbitrary. Use the keyword (tuple of integers, no batch).", "Arbitrary."),
+        ("", ""),
+    ],
+)
+def test_shapes(text: str, shape: str) -> None:
+    assert shape_words(text) == shape
+
+
+def test_every_docstring_of_keras_can_be_read() -> None:
+    for role in ROLES[:-1]:
+        for known in known_words(role):
+            if known.value is not None:
+                found = docstring(known.value)
+                assert found.summary, known.word
+                assert "```" not in " ".join([found.summary, *found.about]), known.word
+                assert "](" not in found.summary, known.word
+
+
+# --- cards ----------------------------------------------------------------------------------------
+
+
+class _Balance(HTMLParser):
+    """Counts open and closed tags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the interface
+        if tag not in {"br", "img"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("word", ["", "conv2d", "residual", "losses", "mha", "<-", "{}"])
+def test_cards_are_whole(word: str) -> None:
+    bundle = reference(word)._bundle()
+    assert set(bundle) == {"text/plain", "text/html"}
+    parser = _Balance()
+    parser.feed(bundle["text/html"])
+    assert parser.open == []
