@@ -174,11 +174,9 @@ def _table(rows: Sequence[Row]) -> str:
 
 def _html_row(row: Row, most: int) -> str:
     size = "shared" if row.shared else f"{row.parameters:,}" if row.parameters else ""
-    text = f'<code class="km-code">{escape(row.text)}</code>'
+    text = f'<span class="km-code">{escape(row.text)}</span>'
     if row.inside:
-        lines = "".join(
-            f'<div><code class="km-code">{escape(line)}</code></div>' for line in _outline(row, 1)
-        )
+        lines = "".join(f'<div class="km-code">{escape(line)}</div>' for line in _outline(row, 1))
         text = f"<details><summary>{text}</summary>{lines}</details>"
     share = bar(row.parameters / most) if most and row.parameters else bar(0.0)
     return (
