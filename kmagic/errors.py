@@ -21,6 +21,7 @@ class KmagicError(Exception):
         KmagicError
         ├── DSLError           the text of a model: a word, an argument, a value
         │   └── BuildError     Keras refused a line, most often for the shape that reached it
+        ├── DecompileError     a model that no text of the language builds
         ├── MagicError         the line of a magic: an unknown option, a missing name
         ├── DataError          data that is missing, broken or does not fit
         ├── TrainingError      a fit that cannot start or go on
@@ -130,6 +131,10 @@ class DSLError(MarkedError):
 
 class BuildError(DSLError):
     """Keras refused a line of a model's text."""
+
+
+class DecompileError(KmagicError):
+    """A model cannot be written down as text; the message names the layer and says why."""
 
 
 class MagicError(MarkedError):
