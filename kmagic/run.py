@@ -310,13 +310,14 @@ class TrainingRun(Rich):
         if not self.now.epoch:
             return "starting" if running else "before the first batch"
         epoch = f"epoch {self.now.epoch:,} of {self.epochs:,}"
-        if self.now.phase == "validating":
-            return f"{epoch}, validating" if running else f"in the validation of {epoch}"
+        validating = self.now.phase == "validating"
         if running:
             of = f" of {self.steps:,}" if self.steps else ""
-            return f"{epoch}, batch {self.now.batch:,}{of}"
+            return f"{epoch}, " + ("validating" if validating else f"batch {self.now.batch:,}{of}")
         if self.partial is None:
             return f"after {epoch}"
+        if validating:
+            return f"in the validation of {epoch}"
         at = self.partial.fraction
         return f"in {epoch}" + ("" if at is None else f" at {100 * at:.0f} %")
 

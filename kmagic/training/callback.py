@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from kmagic.training.stop import check
+from kmagic.training.stop import HeldInterrupt, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +21,9 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
     training ends, and what they add to the logs is recorded.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, interrupts: HeldInterrupt) -> None:
         super().__init__()
+        self._interrupts = interrupts
         self._recorder = recorder
         self._run = recorder.run
 
@@ -32,12 +33,12 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002 - as above
         """An epoch, which Keras counts from 0."""
-        check(self._run)
         self._recorder.epoch_begins(epoch + 1, learning_rate(self.model))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """A batch, or the last of those that Keras ran in one go."""
         self._recorder.batches_done(batch + 1, logs or {})
+        self._interrupts.release()
         check(self._run)
 
     def on_test_begin(self, logs: object = None) -> None:  # noqa: ARG002 - as above
@@ -53,11 +54,13 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         """Validation is over."""
         self._recorder.validation_ends()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - as above
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """An epoch is over; one that a callback ended half-way is not a whole one."""
         steps = self._run.steps
         cut = bool(self.model.stop_training and steps and self._run.now.batch < steps)
         self._recorder.epoch_ends(logs or {}, whole=not cut)
+        if epoch + 1 < self._run.epochs:
+            check(self._run)
 
 
 def learning_rate(model: keras.Model) -> float | None:

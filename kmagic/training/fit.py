@@ -9,7 +9,7 @@ from kmagic.errors import TrainingError
 from kmagic.run import Display, TrainingRun
 from kmagic.training.mistakes import essence, is_misfit
 from kmagic.training.recorder import Recorder
-from kmagic.training.stop import Stopped
+from kmagic.training.stop import HeldInterrupt, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,19 +93,19 @@ def fit(
     others = keras.tree.flatten(callbacks) if callbacks else []
     if not any(isinstance(each, keras.callbacks.History) for each in others):
         others.append(keras.callbacks.History())
-    everybody = [*others, Watch(recorder)]
     keywords.setdefault("verbose", 0)
     try:
-        model.fit(
-            x,
-            y,
-            epochs=epochs,
-            batch_size=batch_size,
-            validation_split=validation_split,
-            validation_data=validation_data,
-            callbacks=everybody,
-            **keywords,
-        )
+        with HeldInterrupt() as interrupts:
+            model.fit(
+                x,
+                y,
+                epochs=epochs,
+                batch_size=batch_size,
+                validation_split=validation_split,
+                validation_data=validation_data,
+                callbacks=[*others, Watch(recorder, interrupts)],
+                **keywords,
+            )
         early = len(run.log) < epochs - run.initial_epoch
         recorder.end("done", "stopped early" if early else "")
     except Stopped:

@@ -69,6 +69,7 @@ class Pace:
             self._rests.append(max(0.0, at - self._trained - validation))
         self._done += 1
         self._first = None
+        self._batches, self._trained = 0, at
 
     def batch_seconds(self) -> float | None:
         """Time of a batch: this epoch's, leaning on the epochs before while it is young."""

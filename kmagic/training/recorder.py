@@ -77,10 +77,11 @@ class Recorder:
     def batches_done(self, done: int, logs: Mapping[str, float]) -> None:
         """So many batches of the epoch are done; ``logs`` are its figures up to here."""
         at = self.clock()
-        now, tail = self.run.now, self.run.tail
+        now, tail, steps = self.run.now, self.run.tail, self.run.steps
+        done = min(done, steps or done)  # Keras counts whole executions of several batches
         now.batch, now.logs = done, logs
-        if self.run.steps:
-            x = now.epoch - 1 + min(1.0, done / self.run.steps)
+        if steps:
+            x = now.epoch - 1 + done / steps
             for key, value in logs.items():
                 if key not in tail:
                     tail[key] = Series(TAIL_POINTS)
@@ -117,7 +118,7 @@ class Recorder:
             run.opening = {key: series.points() for key, series in run.tail.items()}
         if run.steps is None and now.batch:
             run.steps = now.batch
-        now.logs = dict(logs)
+        now.phase, now.logs = "training", dict(logs)
         self._pace.epoch_ends(at)
         run.add(Epoch(now.epoch, now.logs, at - self._epoch_start, now.learning_rate))
         run.tail = {}

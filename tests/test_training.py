@@ -1,0 +1,539 @@
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kmagic.errors import TrainingError
+from kmagic.run import RecordingDisplay, TrainingRun
+from kmagic.training.fit import fit
+from kmagic.training.mistakes import essence, is_misfit
+from kmagic.training.pace import Pace
+from kmagic.training.recorder import Recorder
+
+ROWS, WIDTH, CLASSES = 96, 4, 3
+BATCH = 16
+
+
+@pytest.fixture
+def data() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(ROWS, WIDTH)).astype("float32"), rng.integers(0, CLASSES, ROWS)
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((WIDTH,)), keras.layers.Dense(CLASSES, activation="softmax")]
+    made = keras.Sequential(layers, name="small")
+    made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return made
+
+
+class At(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
+    """Does something at one moment of the training, and counts all of them."""
+
+    def __init__(self, moment: str, act: Callable[[], object], *, epoch: int = 1) -> None:
+        super().__init__()
+        self.moment, self.act, self.wanted = moment, act, epoch
+        self.epoch = 0
+        self.seen: list[str] = []
+
+    def _see(self, moment: str) -> None:
+        self.seen.append(moment)
+        if moment == self.moment and self.epoch == self.wanted:
+            self.act()
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002 - Keras's
+        self.epoch = epoch + 1
+        self._see("epoch begin")
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002 - Keras's
+        self._see(f"batch {batch + 1}")
+
+    def on_test_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002 - Keras's
+        self._see(f"test batch {batch + 1}")
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002 - Keras's
+        self._see("epoch end")
+
+    def on_train_end(self, logs: object = None) -> None:  # noqa: ARG002 - Keras's
+        self._see("train end")
+
+
+class Grab(RecordingDisplay):
+    """Keeps the run that it is shown, so that a test can end it."""
+
+    run: TrainingRun
+
+    def begin(self, run: TrainingRun) -> None:
+        self.run = run
+        super().begin(run)
+
+    def stop(self) -> None:
+        self.run.stop()
+
+
+def interrupt() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+# --- the fit --------------------------------------------------------------------------------------
+
+
+def test_the_history_is_that_of_keras(model: keras.Model, data: Any) -> None:
+    twin = keras.models.clone_model(model)
+    twin.set_weights(model.get_weights())
+    twin.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    how = {"epochs": 3, "batch_size": BATCH, "validation_split": 0.25, "shuffle": False}
+    run = fit(model, *data, **how)  # type: ignore[arg-type]
+    expected = twin.fit(*data, verbose=0, **how).history
+    assert run.history == expected
+    assert model.history.history == expected
+    assert (run.status, run.samples, run.validation_samples, run.steps) == ("done", 72, 24, 5)
+    assert run.batch_size == BATCH
+    assert run.learning_rates == [0.001] * 3
+    assert run.model_name == "small"
+    for mine, theirs in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_displays_are_told_in_order(model: keras.Model, data: Any) -> None:
+    display = RecordingDisplay(interval=0.0)
+    fit(model, *data, epochs=2, batch_size=48, validation_split=0.5, displays=[display])
+    assert display.told == [
+        ("begin", "starting"),
+        ("update", "epoch 1 of 2, batch 0 of 1"),
+        ("update", "epoch 1 of 2, batch 1 of 1"),
+        ("update", "epoch 1 of 2, validating"),
+        ("update", "epoch 1 of 2, validating"),
+        ("epoch", "epoch 1 of 2, batch 1 of 1"),
+        ("update", "epoch 1 of 2, batch 1 of 1"),
+        ("update", "epoch 2 of 2, batch 0 of 1"),
+        ("update", "epoch 2 of 2, batch 1 of 1"),
+        ("update", "epoch 2 of 2, validating"),
+        ("update", "epoch 2 of 2, validating"),
+        ("epoch", "epoch 2 of 2, batch 1 of 1"),
+        ("update", "epoch 2 of 2, batch 1 of 1"),
+        ("end", display.told[-1][1]),
+    ]
+    assert display.told[-1][1].startswith("2 epochs; best epoch")
+
+
+def test_batches_of_one_execution_are_counted(model: keras.Model, data: Any) -> None:
+    model.compile("adam", "sparse_categorical_crossentropy", steps_per_execution=4)
+    display = RecordingDisplay()
+    run = fit(model, *data, batch_size=BATCH, displays=[display])
+    assert ("update", "epoch 1 of 1, batch 4 of 6") in display.told
+    assert ("update", "epoch 1 of 1, batch 6 of 6") in display.told
+    assert run.progress == 1.0
+
+
+def test_what_callbacks_add_is_recorded(model: keras.Model, data: Any) -> None:
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
+    run = fit(model, *data, epochs=2, callbacks=schedule)
+    assert run.history["learning_rate"] == pytest.approx([0.1, 0.05])
+    assert run.learning_rates == [0.1, 0.05]
+    assert run.metrics == ["loss", "accuracy"]
+
+
+def test_epochs_are_counted_on(model: keras.Model, data: Any) -> None:
+    run = fit(model, *data, epochs=5, initial_epoch=3)
+    assert [epoch.number for epoch in run.log] == [4, 5]
+    assert run.describe(times=False).startswith("2 epochs")
+    assert list(run.to_frame().index) == [4, 5]
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")  # of no known length
+def test_a_generator_tells_its_length_with_the_first_epoch(model: keras.Model, data: Any) -> None:
+    x, y = data
+    batches = ((x[i : i + 32], y[i : i + 32]) for i in itertools.cycle(range(0, ROWS, 32)))
+    display = RecordingDisplay()
+    with_steps = fit(model, batches, epochs=2, steps_per_epoch=3, shuffle=False, displays=[display])
+    assert (with_steps.steps, with_steps.samples, with_steps.batch_size) == (3, None, None)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: zip(x, y, strict=True),
+        output_signature=(tf.TensorSpec((WIDTH,)), tf.TensorSpec((), tf.int64)),
+    ).batch(32)
+    unknown = RecordingDisplay()
+    run = fit(model, dataset, shuffle=False, displays=[unknown])
+    assert ("update", "epoch 1 of 1, batch 3") in unknown.told
+    assert run.steps == 3
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")  # that is the test
+def test_data_that_runs_out_ends_the_run_early(model: keras.Model, data: Any) -> None:
+    x, y = data
+    batches = ((x[i : i + 32], y[i : i + 32]) for i in range(0, ROWS, 32))
+    run = fit(model, batches, epochs=2, steps_per_epoch=3, shuffle=False)
+    assert run.status == "done"
+    assert run.history == model.history.history
+
+
+@pytest.mark.parametrize(
+    ("arguments", "samples", "validated"),
+    [
+        ({}, ROWS, 0),
+        ({"validation_split": 0.3}, 67, 29),
+        ({"validation_data": "pair"}, ROWS, 10),
+        ({"validation_data": "dataset"}, ROWS, None),
+        ({"x": "dict"}, ROWS, 0),
+    ],
+)
+def test_samples_are_counted_as_keras_splits_them(
+    data: Any, arguments: dict[str, Any], samples: int, validated: int | None
+) -> None:
+    x, y = data
+    inputs = keras.Input((WIDTH,), name="a")
+    small = keras.Model({"a": inputs}, keras.layers.Dense(CLASSES)(inputs))
+    small.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    held = ({"a": x[:10]}, y[:10])
+    kinds = {"pair": held, "dataset": tf.data.Dataset.from_tensor_slices(held).batch(5)}
+    arguments = {key: kinds.get(str(value), value) for key, value in arguments.items()}
+    arguments["x"] = {"a": x}
+    run = fit(small, y=y, **arguments)
+    assert (run.samples, run.validation_samples) == (samples, validated)
+
+
+# --- ending ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("moment", "where", "fraction"),
+    [
+        ("batch 2", "stopped in epoch 2 of 5 at 67 %", 2 / 3),
+        ("test batch 1", "stopped in the validation of epoch 2 of 5", 1.0),
+        ("epoch end", "stopped after epoch 2 of 5", None),
+    ],
+)
+def test_a_stop_keeps_what_is_finished(
+    model: keras.Model, data: Any, moment: str, where: str, fraction: float | None
+) -> None:
+    display = Grab()
+    watch = At(moment, display.stop, epoch=2)
+    before = model.get_weights()
+    run = fit(
+        model, *data, epochs=5, batch_size=24, validation_split=0.25,
+        callbacks=[watch], displays=[display],
+    )  # fmt: skip
+    finished = 2 if fraction is None else 1
+    assert run.status == "stopped"
+    assert len(run.history["loss"]) == len(run.history["val_loss"]) == finished
+    assert run.history == model.history.history
+    assert (run.partial.fraction if run.partial else None) == fraction
+    assert run.describe(times=False).startswith(where)
+    # The moment is the last that Keras reached: nothing is trained or validated after it.
+    assert watch.seen[-2:] == [moment, "train end"]
+    assert display.told[-1][0] == "end"
+    assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    assert np.isfinite(model.predict(data[0], verbose=0)).all()
+    assert fit(model, *data).status == "done"
+
+
+def test_a_stop_ends_as_keras_ends(model: keras.Model, data: Any) -> None:
+    # With averaged weights the last thing that fit does is to put them in place.
+    model.compile(
+        keras.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.5), "sparse_categorical_crossentropy"
+    )
+    display = Grab()
+    stop = At("batch 3", display.stop)
+    fit(model, *data, batch_size=BATCH, callbacks=[stop], displays=[display])
+    averages = model.optimizer._model_variables_moving_average
+    for weight, average in zip(model.trainable_weights, averages, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), average.numpy())
+
+
+@pytest.mark.parametrize(
+    ("moment", "where"),
+    [
+        ("epoch begin", "interrupted after epoch 1 of 3"),
+        ("batch 2", "interrupted in epoch 2 of 3 at 33 %"),
+        ("test batch 1", "interrupted in the validation of epoch 2 of 3"),
+        ("epoch end", "interrupted in the validation of epoch 2 of 3"),
+    ],
+)
+def test_an_interrupt_ends_it_at_any_moment(
+    model: keras.Model, data: Any, moment: str, where: str
+) -> None:
+    display = RecordingDisplay()
+    cause = At(moment, interrupt, epoch=2)
+    run = fit(
+        model, *data, epochs=3, batch_size=24, validation_split=0.25,
+        callbacks=[cause], displays=[display],
+    )  # fmt: skip
+    assert run.status == "interrupted"
+    assert run.describe(times=False).startswith(f"{where}; 1 epoch kept; best epoch 1")
+    assert run.history == model.history.history
+    assert display.told[-1][0] == "end"
+    assert fit(model, *data, epochs=1).status == "done"
+
+
+class Interrupting(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
+    """Interrupts when Keras makes weights and graph, at chosen passes through its call."""
+
+    def __init__(self, *passes: int) -> None:
+        super().__init__()
+        self.passes, self.seen = passes, 0
+
+    def call(self, x: Any) -> Any:
+        self.seen += 1
+        if self.seen in self.passes:
+            interrupt()
+        return x
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_interrupt_while_the_model_is_made_waits_until_it_is_whole(data: Any, at: int) -> None:
+    layers = [Interrupting(at), keras.layers.Dense(CLASSES, activation="softmax")]
+    made = keras.Sequential(layers)
+    made.compile("adam", "sparse_categorical_crossentropy")
+    display = RecordingDisplay()
+    handler = signal.getsignal(signal.SIGINT)
+    run = fit(made, *data, batch_size=BATCH, displays=[display])
+    assert run.describe(times=False) == "interrupted in epoch 1 of 1 at 17 %; 0 epochs kept"
+    assert display.told[-1] == ("end", run.describe(times=False))
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert fit(made, *data).status == "done"
+
+
+def test_a_second_interrupt_does_not_wait(data: Any) -> None:
+    made = keras.Sequential([Interrupting(1, 2), keras.layers.Dense(CLASSES)])
+    made.compile("adam", "sparse_categorical_crossentropy")
+    display = RecordingDisplay()
+    handler = signal.getsignal(signal.SIGINT)
+    run = fit(made, *data, displays=[display])
+    assert run.describe(times=False) == "interrupted in epoch 1 of 1 at 0 %; 0 epochs kept"
+    assert display.told[-1][0] == "end"
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_fit_in_another_thread_leaves_interrupts_to_the_main_thread(
+    model: keras.Model, data: Any
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(fit, model, *data).result()
+    assert run.status == "done"
+
+
+def test_early_stopping_is_told(model: keras.Model, data: Any) -> None:
+    early = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=10.0)
+    run = fit(model, *data, epochs=9, callbacks=[early])
+    assert run.status == "done"
+    assert run.describe(times=False).startswith("2 of 9 epochs (stopped early)")
+    assert run.partial is None
+
+
+def test_an_epoch_that_a_callback_broke_off_is_no_epoch(model: keras.Model, data: Any) -> None:
+    def end() -> None:
+        model.stop_training = True
+
+    run = fit(model, *data, epochs=4, batch_size=BATCH, callbacks=[At("batch 3", end, epoch=2)])
+    assert (run.status, len(run.log)) == ("done", 1)
+    assert run.partial is not None
+    assert (run.partial.epoch, run.partial.fraction) == (2, 0.5)
+    assert run.describe(times=False).startswith("1 of 4 epochs (stopped early)")
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+def test_an_uncompiled_model_is_told_so(data: Any) -> None:
+    bare = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(1)], name="bare")
+    with pytest.raises(TrainingError, match="bare is not compiled") as caught:
+        fit(bare, *data)
+    assert "compile" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda x, y: (x, y[:-1]), "Data cardinality is ambiguous"),
+        (lambda x, y: (x, np.eye(CLASSES)[y]), "Argument `output` must have rank"),
+        (lambda x, y: (x, y + CLASSES), "outside the valid range"),
+        (lambda x, y: (x[:, :2], y), "expected axis -1 of input shape to have value 4"),
+    ],
+)
+def test_data_that_does_not_fit(
+    model: keras.Model, data: Any, spoil: Callable[..., Any], said: str
+) -> None:
+    display = RecordingDisplay()
+    with pytest.raises(TrainingError, match="small cannot be trained on this data") as caught:
+        fit(model, *spoil(*data), displays=[display])
+    assert said in caught.value.message
+    assert caught.value.__cause__ is not None
+    # Nothing is shown of a run that never began; what began is ended.
+    assert not display.told or display.told[-1][0] == "end"
+
+
+def test_a_mistake_of_the_user_s_own_code_goes_through(model: keras.Model, data: Any) -> None:
+    def wrong() -> None:
+        raise ValueError("mine")
+
+    display = RecordingDisplay()
+    with pytest.raises(ValueError, match="mine"):
+        fit(model, *data, epochs=3, callbacks=[At("batch 1", wrong, epoch=2)], displays=[display])
+    assert display.told[-1][0] == "end"
+    assert display.told[-1][1].startswith("failed in epoch 2 of 3 at 0 % (mine); 1 epoch kept")
+
+
+def test_essence_is_the_paragraph_that_says_it() -> None:
+    keras_says = (
+        "Exception encountered when calling Dense.call().\n\n"
+        "\x1b[1mInput 0 does not fit.\x1b[0m\n\n"
+        "Arguments received by Dense.call():\n  x"
+    )
+    assert essence(ValueError(keras_says)) == "Input 0 does not fit."
+    assert essence(ValueError()) == "ValueError"
+    assert essence(ValueError("long " * 200)).endswith("long ...")
+    assert not is_misfit(OSError("disk"))
+
+
+# --- the recorder, by a clock of its own ----------------------------------------------------------
+
+
+class Clock:
+    """Time that passes only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def recorded(
+    *displays: RecordingDisplay, epochs: int = 2, steps: int = 100, **keywords: Any
+) -> tuple[Recorder, Clock]:
+    clock = Clock()
+    run = TrainingRun("cnn", epochs=epochs, steps=steps, **keywords)
+    return Recorder(run, displays, clock=clock), clock
+
+
+def train_epoch(recorder: Recorder, clock: Clock, number: int, *, batch: float = 0.01) -> None:
+    recorder.epoch_begins(number, 0.001)
+    for done in range(1, (recorder.run.steps or 0) + 1):
+        clock.now += batch
+        recorder.batches_done(done, {"loss": 1 / done})
+    recorder.epoch_ends({"loss": 1 / number})
+
+
+def test_updates_come_no_more_often_than_asked_for() -> None:
+    quick, slow = RecordingDisplay(interval=0.1), RecordingDisplay(interval=1.0)
+    recorder, clock = recorded(quick, slow)
+    recorder.begin()
+    for number in (1, 2):
+        train_epoch(recorder, clock, number)  # a second each
+    recorder.end("done")
+    updates = [sum(moment == "update" for moment, _ in view.told) for view in (quick, slow)]
+    assert 17 <= updates[0] <= 21
+    assert 2 <= updates[1] <= 3
+    # Epochs are not throttled: a log has a line for each.
+    assert sum(moment == "epoch" for moment, _ in slow.told) == 2
+    assert [view.told[-1][0] for view in (quick, slow)] == ["end", "end"]
+
+
+class Broken(RecordingDisplay):
+    """Raises at one moment."""
+
+    def __init__(self, moment: str) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def update(self, run: TrainingRun) -> None:
+        super().update(run)
+        if self.moment == "update":
+            raise RuntimeError("no paper")
+
+    def end(self, run: TrainingRun) -> None:
+        super().end(run)
+        if self.moment == "end":
+            raise RuntimeError("no paper")
+
+
+@pytest.mark.parametrize("moment", ["update", "end"])
+def test_a_broken_view_is_told_of_once_and_the_training_goes_on(moment: str) -> None:
+    broken, whole = Broken(moment), RecordingDisplay()
+    recorder, clock = recorded(broken, whole)
+    recorder.begin()
+    train_epoch(recorder, clock, 1)
+    with pytest.warns(RuntimeWarning, match=r"the training is whole[\s\S]*no paper") as caught:
+        recorder.end("done")
+    assert len(caught) == 1
+    assert sum(each == "update" for each, _ in broken.told) == (1 if moment == "update" else 102)
+    assert broken.told[-1][0] == whole.told[-1][0] == "end"
+
+
+def test_the_time_left_is_that_of_the_whole_run_with_validation() -> None:
+    recorder, clock = recorded(epochs=4, steps=100, samples=3200, validation_samples=320)
+    recorder.begin()
+    now = recorder.run.now
+    recorder.epoch_begins(1)
+    clock.now += 8.0  # the graph is made: once
+    recorder.batches_done(1, {"loss": 1.0})
+    for done in range(2, 101):
+        clock.now += 0.1
+        recorder.batches_done(done, {"loss": 1.0})
+    recorder.validation_begins()
+    clock.now += 2.0
+    recorder.validation_ends()
+    recorder.epoch_ends({"loss": 1.0, "val_loss": 1.0})
+    assert now.left == pytest.approx(3 * (10 + 2), rel=0.02)
+    recorder.epoch_begins(2)
+    for done in range(1, 51):
+        clock.now += 0.1
+        recorder.batches_done(done, {"loss": 1.0})
+    recorder._estimate(clock.now)
+    assert now.left == pytest.approx(5 + 2 + 2 * 12, rel=0.02)
+    assert now.rate == pytest.approx(10.0)
+    assert now.elapsed == pytest.approx(8 + 9.9 + 2 + 5)
+    recorder.end("stopped")
+    assert now.left is None
+
+
+def test_the_time_left_before_anything_is_known() -> None:
+    pace = Pace(3, 10, 0.5)
+    assert pace.left(0.0) is None
+    pace.epoch_begins(0.0)
+    pace.batches_done(1, 5.0)
+    assert pace.left(5.0) is None
+    pace.batches_done(2, 6.0)
+    # Validation, not seen yet, is taken for less than its share of batches.
+    assert pace.left(6.0) == pytest.approx(8 + 2 + 2 * 12)
+    pace.batches_done(10, 14.0)
+    pace.validation_begins(14.0)
+    assert pace.left(15.0) == pytest.approx(1 + 2 * 12)
+
+
+def test_a_batch_that_takes_longer_than_all_before_does_not_turn_time_back() -> None:
+    pace = Pace(1, 10, 0.0)
+    pace.epoch_begins(0.0)
+    for done in range(1, 6):
+        pace.batches_done(done, float(done))
+    assert pace.left(5.0) == pytest.approx(5.0)
+    assert pace.left(5.5) == pytest.approx(4.5)
+    assert pace.left(60.0) == pytest.approx(4.0)
+
+
+@pytest.fixture
+def long_run() -> TrainingRun:
+    recorder, clock = recorded(epochs=1, steps=1_000_000)
+    recorder.begin()
+    recorder.epoch_begins(1)
+    for done in range(1, 200_001):
+        clock.now += 0.001
+        recorder.batches_done(done, {"loss": 9.0 if done == 12_345 else 1 / done})
+    return recorder.run
+
+
+def test_the_course_of_a_long_epoch_stays_short(long_run: TrainingRun) -> None:
+    points = long_run.tail["loss"].points()
+    assert len(points) < 150
+    assert (12_345 / 1_000_000, 9.0) in points
+    assert points[-1] == (0.2, 1 / 200_000)
