@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmagic.dsl.graph import Trail
+from kmagic.dsl.foreign import gather
+from kmagic.dsl.graph import Node, Trail, Turns
 from kmagic.errors import BuildError, DSLError, Problem
 from kmagic.spec import Span
 
@@ -21,7 +22,12 @@ class Context:
         first_line: Number of the text's first line in the user's editor.
         names: The notebook's names.
         problems: Mistakes found so far; all are told together.
+        refused: Those of them that Keras found when the layers were connected.
         trail: The blocks around the step that is looked at.
+        turns: The turns of the loops around it.
+        params: The parameters of its blocks.
+        below: Blocks and nested models of the text, and the line that each is defined in.
+        lost: Names that lines with mistakes would have made.
     """
 
     source: str
@@ -29,37 +35,62 @@ class Context:
     first_line: int = 1
     names: Mapping[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    refused: set[Problem] = field(default_factory=set)
     trail: Trail = ()
+    turns: Turns = ()
+    params: frozenset[str] = frozenset()
+    below: Mapping[str, int] = field(default_factory=dict)
+    lost: frozenset[str] = frozenset()
+
+    def enter(self, node: Node) -> None:
+        """From now on, mistakes are this step's."""
+        self.trail, self.turns, self.params = node.trail, node.turns, node.params
+
+    def leave(self) -> None:
+        """From now on, mistakes are the whole text's."""
+        self.trail, self.turns, self.params = (), (), frozenset()
+
+    def number(self, line: int) -> int:
+        """A line's number in the user's editor."""
+        return line + self.first_line - 1
 
     def note(self, message: str, span: Span, hint: str = "") -> None:
-        """Keep a mistake for the common report."""
-        problem = self.problem(message, span, hint)
-        if problem not in self.problems:
-            self.problems.append(problem)
-
-    def problem(self, message: str, span: Span, hint: str = "") -> Problem:
-        """A mistake at a place of the text, with the blocks around it."""
-        trail = tuple(
-            f"block {use.name}, used in line {use.span.line + self.first_line - 1}"
-            for use in self.trail
+        """Keep a mistake for the common report, once however often its line is used."""
+        uses = tuple(
+            f"block {use.name}, used in line {self.number(use.span.line)}" for use in self.trail
         )
+        self._keep(self._problem(message, span, hint, uses))
+
+    def refuse(self, message: str, span: Span, hint: str = "") -> None:
+        """Keep what Keras refused, with the blocks and the loops' turns that led there."""
+        steps: list[str] = []
+        for depth in range(len(self.trail) + 1):
+            steps += [words for blocks, words in self.turns if blocks == depth]
+            steps += [
+                f"block {use.name}, used in line {self.number(use.span.line)}"
+                for use in self.trail[depth : depth + 1]
+            ]
+        problem = self._problem(message, span, hint, tuple(steps))
+        self._keep(problem)
+        self.refused.add(problem)
+
+    @staticmethod
+    def _problem(message: str, span: Span, hint: str, trail: tuple[str, ...]) -> Problem:
         return Problem(message, max(span.line, 1), max(span.column, 1), span.width, hint, trail)
+
+    def _keep(self, problem: Problem) -> None:
+        known = {(each.line, each.column, each.message) for each in self.problems}
+        if (problem.line, problem.column, problem.message) not in known:
+            self.problems.append(problem)
 
     def check(self) -> None:
         """Raise what was noted.
 
         Raises:
-            DSLError: If there is anything.
+            DSLError: If there is anything; BuildError if it is all for shapes.
         """
-        if self.problems:
-            raise self.error()
-
-    def error(self) -> DSLError:
-        """The common report of what was noted."""
+        if not self.problems:
+            return
+        kind = BuildError if self.refused.issuperset(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda each: (each.line, each.column))
-        return DSLError(ordered, self.source, self.where, self.first_line)
-
-    def refuse(self, message: str, span: Span, hint: str = "") -> BuildError:
-        """The error for a line that Keras refuses."""
-        problem = self.problem(message, span, hint)
-        return BuildError([problem], self.source, self.where, self.first_line)
+        raise kind(gather(ordered, self.source), self.source, self.where, self.first_line)

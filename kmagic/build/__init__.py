@@ -8,13 +8,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from kmagic.binding.context import Context
-from kmagic.build.builder import Step, assemble
-from kmagic.build.compiling import compile_model
+from kmagic.build.builder import Step, assemble, note_mistakes
+from kmagic.build.compiling import compile_arguments, compile_model
 from kmagic.build.keras_errors import first_words, shape_text
-from kmagic.dsl import format_spec, parse
+from kmagic.dsl import format_spec
 from kmagic.dsl.expand import expand
 from kmagic.dsl.graph import Graph
-from kmagic.dsl.lookup import ExpandError
+from kmagic.dsl.lookup import ExpandError, definitions
+from kmagic.dsl.parser import Reading, read
 from kmagic.spec import ModelSpec, Span
 
 __all__ = [
@@ -87,20 +88,25 @@ def build_model(
         first_line: Number of its first line in the user's editor.
         name: What Keras is to call the model, if the text does not say.
     """
-    spec = parse(text, where=where, first_line=first_line) if isinstance(text, str) else text
-    source = spec.source or format_spec(spec)
-    if not spec.source:
-        spec = parse(source)
-    context = Context(source, where, first_line, names)
-    graph = _expanded(spec, context)
+    if isinstance(text, ModelSpec) and text.source:
+        reading = Reading(text)
+    else:
+        reading = read(text if isinstance(text, str) else format_spec(text))
+    context = Context(reading.spec.source, where, first_line, names)
+    graph = _expanded(reading, context)
     if not graph.nodes:
-        context.note("the text holds no layer", Span(1, 1), "Begin with `input 28x28x1`.")
-        raise context.error()
+        hint = "Begin with a line such as `input 28x28x1`."
+        context.note("the text holds no layer", Span(1, 1), hint)
+        context.check()
     graph.name = graph.name or name
+    compiling = graph.compile
+    arguments = (
+        compile_arguments(compiling.args, compiling.span, context) if compiling is not None else {}
+    )
     assembled = assemble(graph, context)
-    if graph.compile is not None:
-        compile_model(assembled.model, graph.compile.args, graph.compile.span, context)
-    _origins[assembled.model] = Built(spec, graph, tuple(assembled.steps))
+    if compiling is not None:
+        compile_model(assembled.model, arguments, compiling.span, context)
+    _origins[assembled.model] = Built(reading.spec, graph, tuple(assembled.steps))
     return assembled.model
 
 
@@ -122,20 +128,36 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
         >>> model.loss
         'mse'
     """
+    reading = read(text)
     context = Context(text, where, 1, names)
-    graph = _expanded(parse(text, where=where), context)
+    graph = _expanded(reading, context)
     if graph.compile is not None:
-        compile_model(model, graph.compile.args, graph.compile.span, context)
+        arguments = compile_arguments(graph.compile.args, graph.compile.span, context)
+        compile_model(model, arguments, graph.compile.span, context)
 
 
-def _expanded(spec: ModelSpec, context: Context) -> Graph:
+def _expanded(reading: Reading, context: Context) -> Graph:
+    """The graph of a text; if there is a mistake, all that can be found are told at once."""
+    context.below = definitions(reading.spec.statements)
+    context.lost = reading.lost
+    context.problems += reading.problems
     try:
-        return expand(spec, context.names)
+        graph = expand(
+            reading.spec, context.names, first_line=context.first_line, lost=reading.lost
+        )
+        if not context.problems:
+            return graph
     except ExpandError as error:
-        context.trail = error.trail
-        found = error.problem
-        context.note(found.message, Span(found.line, found.column, found.width), found.hint)
-        raise context.error() from None
+        graph = error.graph
+        for found, trail in error.found:
+            context.trail = trail
+            context.note(found.message, Span(found.line, found.column, found.width), found.hint)
+        context.leave()
+    note_mistakes(graph, context)
+    if graph.compile is not None:
+        compile_arguments(graph.compile.args, graph.compile.span, context)
+    context.check()
+    return graph
 
 
 def origin(model: Any) -> Built | None:

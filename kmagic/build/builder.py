@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic import catalogue
-from kmagic.binding.arguments import UNRESOLVED, bind
+from kmagic.binding.arguments import UNRESOLVED, Bound, bind
 from kmagic.binding.context import Context
 from kmagic.binding.lookup import layer_of
 from kmagic.build.calls import FunctionCall, call_layer
-from kmagic.build.keras_errors import explain
+from kmagic.build.keras_errors import first_words
+from kmagic.build.refusals import Reached, explain, explain_model
+from kmagic.build.tensors import is_broken, pick, reached_from, shapes_of, word_of
 from kmagic.build.values import Values, construct
+from kmagic.dsl import format_value
 from kmagic.dsl.graph import Graph, Node
+from kmagic.errors import DSLError
 from kmagic.spec import Arg, Given, LayerOf, Literal, ModelOf, Out, Sequence, Span, Word
 from kmagic.spec import Mapping as MappingValue
 
@@ -39,6 +43,15 @@ class Assembled:
 
     model: Any
     steps: list[Step] = field(default_factory=list)
+
+
+def note_mistakes(graph: Graph, context: Context) -> None:
+    """Note what is wrong with the words of a graph that cannot be built."""
+    for each in (graph, *graph.models):
+        each.nodes = [node for node in each.nodes if isinstance(node.callee, Word | Given)]
+        assembly = _Assembly(each, context, [], {})
+        assembly.values = Values(lambda _: UNRESOLVED)
+        assembly.make()
 
 
 def assemble(graph: Graph, context: Context) -> Assembled:
@@ -71,14 +84,13 @@ class _Assembly:
     ) -> None:
         self.graph, self.context, self.models, self.made = graph, context, models, made
         self.layers: list[Any] = []
+        self.named: dict[str, Span] = {}
         self.values = Values(self._layer_of)
 
     def run(self) -> Assembled:
-        for node in self.graph.nodes:
-            self.context.trail = node.trail
-            self.layers.append(self._layer(node))
-        self.context.trail = ()
-        self.context.check()
+        self.make()
+        if self.context.problems:
+            self._connect()  # where the words are right, the shapes may be wrong
         self._freeze()
         model, shapes = self._stack() if self._is_stack() else self._connect()
         steps = [
@@ -86,6 +98,13 @@ class _Assembly:
             for node, layer, shape in zip(self.graph.nodes, self.layers, shapes, strict=True)
         ]
         return Assembled(model, steps)
+
+    def make(self) -> None:
+        """Make the layers; mistakes in their words and arguments are noted."""
+        for node in self.graph.nodes:
+            self.context.enter(node)
+            self.layers.append(self._layer(node))
+        self.context.leave()
 
     # --- layers -------------------------------------------------------------------------------
 
@@ -103,9 +122,8 @@ class _Assembly:
             return self._made(found, word, node)
         if isinstance(found, catalogue.layer_class()):
             if node.args:
-                self.context.note(
-                    f"{word} is a layer already, and takes no arguments here", node.args[0].span
-                )
+                message = f"{{{word}}} is a layer already, and takes no arguments"
+                self.context.note(message, node.args[0].span)
             return found
         if callable(found):
             return self._function(found, word, node)
@@ -118,16 +136,37 @@ class _Assembly:
             params = catalogue.parameters(cls)
             if any(each.name == "name" for each in params) or catalogue.takes_any_keyword(cls):
                 args = (*args, Arg(Literal(node.name, span=node.span), "name", span=node.span))
-        bound = bind(cls, word, args, node.span, self.context, self.values.resolve)
-        if not bound.sound:
+        span = node.callee.span
+        if word == "input" and not _is_one_shape(node, self.context):
             return UNRESOLVED
-        layer = construct(cls, word, bound, node.span, self.context)
+        bound = bind(cls, word, args, span, self.context, self.values.resolve)
+        if not bound.sound or not self._is_new_name(bound):
+            return UNRESOLVED
+        layer = construct(cls, word, bound, span, self.context)
         if bound.adapt is not None and layer is not UNRESOLVED:
             try:
                 layer.adapt(bound.adapt)
             except Exception as error:  # noqa: BLE001 - the data are the user's
-                self.context.note(f"cannot adapt to these data: {error}", node.span)
+                where = bound.spans.get("adapt", span)
+                hint = "It takes an array or a list of what the layer will get in training."
+                self.context.note(f"{word} cannot adapt to this: {first_words(error)}", where, hint)
         return layer
+
+    def _is_new_name(self, bound: Bound) -> bool:
+        """Whether no layer before has the name that the text gives to this one."""
+        name = bound.kwargs.get("name")
+        if not isinstance(name, str):
+            return True
+        span = bound.spans["name"]
+        before = self.named.setdefault(name, span)
+        if before is span:
+            return True
+        line = self.context.number(before.line)
+        message = f"{name} is taken already, in line {line}"
+        if before.line == span.line:
+            message = f"{name} would be the name of several layers"
+        self.context.note(message, span, "Each layer has a name of its own, or none.")
+        return False
 
     def _function(self, function: Any, word: str, node: Node) -> Any:
         import keras  # noqa: PLC0415 - takes seconds
@@ -152,7 +191,12 @@ class _Assembly:
             return self.layers[reference.node]
         if reference.model not in self.made:
             inner = _Assembly(self.models[reference.model], self.context, self.models, self.made)
-            self.made[reference.model] = inner.run().model
+            place = self.context.trail, self.context.turns, self.context.params
+            try:
+                self.made[reference.model] = inner.run().model
+            except DSLError:  # told with all others
+                self.made[reference.model] = UNRESOLVED
+            self.context.trail, self.context.turns, self.context.params = place
         return self.made[reference.model]
 
     def _freeze(self) -> None:
@@ -166,22 +210,35 @@ class _Assembly:
     def _is_stack(self) -> bool:
         if self.graph.kind == "functional" or not self.graph.is_stack:
             if self.graph.kind == "sequential":
-                raise self.context.refuse(
-                    "a sequential model is a plain stack, and this is not", self.graph.span
-                )
+                self._refuse_sequential()
             return False
         start = bool(self.graph.nodes) and self.graph.nodes[0].is_input
         return all(isinstance(each, catalogue.layer_class()) for each in self.layers[start:]) and (
             len({id(each) for each in self.layers}) == len(self.layers)
         )
 
+    def _refuse_sequential(self) -> None:
+        """Show the first line that is no part of a stack."""
+        line = self.context.number(self.graph.span.line)
+        for place, node in enumerate(self.graph.nodes):
+            before = (Arg(Out(place - 1)),) if place else ()
+            if node.inputs != before or isinstance(node.callee, LayerOf):
+                message = "does not simply take what came before, as a sequential model must"
+                hint = f"Leave out `sequential` in line {line}."
+                self.context.refuse(message, node.span, hint)
+                break
+        else:
+            self.context.refuse("a sequential model is a plain stack", self.graph.span)
+        self.context.check()
+
     def _stack(self) -> tuple[Any, list[Any]]:
         import keras  # noqa: PLC0415 - takes seconds
 
         try:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
-        except Exception:
+        except Exception as error:
             self._connect()  # tells the line, if a line is at fault
+            self._refuse_model(error)
             raise
         return model, [self._shape_after(layer, model) for layer in self.layers]
 
@@ -196,12 +253,14 @@ class _Assembly:
 
         outs: list[Any] = []
         for node, layer in zip(self.graph.nodes, self.layers, strict=True):
+            self.context.enter(node)
             outs.append(layer if node.is_input else self._applied(node, layer, outs))
+        self.context.leave()
         if not self.graph.outputs or not any(node.is_input for node in self.graph.nodes):
             span = self.graph.nodes[0].span if self.graph.nodes else self.graph.span
-            raise self.context.refuse(
-                "the model has no input", span, "Begin with a line such as `input 28x28x1`."
-            )
+            hint = "Begin with a line such as `input 28x28x1`."
+            self.context.refuse("the model has no input", span, hint)
+        self.context.check()
         inputs = (
             self._ends(self.graph.inputs, outs)
             if self.graph.inputs
@@ -210,36 +269,65 @@ class _Assembly:
         if isinstance(inputs, list) and len(inputs) == 1:
             inputs = inputs[0]
         outputs = self._ends(self.graph.outputs, outs)
+        self.context.check()
         try:
             model = keras.Model(inputs, outputs, **self._model_arguments())
         except Exception as error:
-            message, hint = explain(error, "the model", [], [])
-            span = self.graph.nodes[-1].span
-            raise self.context.refuse(message, span, hint) from error
-        return model, [getattr(out, "shape", None) or _shapes(out) for out in outs]
+            self._refuse_model(error)
+            raise
+        return model, [getattr(out, "shape", None) or shapes_of(out) for out in outs]
 
     def _applied(self, node: Node, layer: Any, outs: list[Any]) -> Any:
-        self.context.trail = node.trail
-        word = getattr(node.callee, "text", "") or getattr(node.callee, "source", "") or layer.name
+        if layer is UNRESOLVED:
+            return UNRESOLVED
+        word = word_of(node) or layer.name
         if not node.inputs:
-            raise self.context.refuse(
-                f"nothing reaches {word}", node.span, "Begin with a line such as `input 28x28x1`."
-            )
+            hint = "Begin with a line such as `input 28x28x1`."
+            self.context.refuse(f"nothing reaches {word}", node.span, hint)
+            return UNRESOLVED
         positional = [self._tensor(arg, outs) for arg in node.inputs if arg.name is None]
         named = {arg.name: self._tensor(arg, outs) for arg in node.inputs if arg.name is not None}
+        if self.context.problems and is_broken([positional, named]):
+            return UNRESOLVED
         try:
-            return call_layer(layer, positional, named)
-        except Exception as error:
-            shapes = [getattr(each, "shape", None) or _shapes(each) for each in positional]
-            message, hint = explain(error, word, shapes, self._names(node))
-            raise self.context.refuse(message, node.span, hint) from error
+            out = call_layer(layer, positional, named)
+        except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
+            refusal = explain(error, word, layer, self._sources(node, positional))
+            spans = {arg.name: arg.span for arg in node.inputs}
+            span = spans.get(refusal.argument or None, node.span)
+            self.context.refuse(refusal.message, span, refusal.hint)
+            return UNRESOLVED
+        return out if self._is_enough(node, word, out) else UNRESOLVED
 
-    def _names(self, node: Node) -> list[str]:
-        found: list[str] = []
-        for arg in node.inputs:
-            if arg.name is None:
-                made = self.graph.nodes[arg.value.node] if isinstance(arg.value, Out) else None
-                found.append(str((made.name or getattr(made.callee, "text", "")) if made else ""))
+    def _is_enough(self, node: Node, word: str, out: Any) -> bool:
+        """Whether a layer gives an output for each name in front of it."""
+        names = node.spec.targets if node.spec is not None else ()
+        if len(names) < 2:  # noqa: PLR2004 - one name takes whatever comes
+            return True
+        import keras  # noqa: PLC0415 - takes seconds
+
+        count = len(keras.tree.flatten(out))
+        if count < len(names):
+            gives = "one output" if count == 1 else f"{count} outputs"
+            self.context.refuse(f"{len(names)} names, but {word} gives {gives}", node.span)
+        return count >= len(names)
+
+    def _refuse_model(self, error: Exception) -> None:
+        self.context.refuse(explain_model(error), self.graph.nodes[-1].span)
+        self.context.check()
+
+    def _sources(self, node: Node, tensors: list[Any]) -> list[Reached]:
+        args = [arg for arg in node.inputs if arg.name is None]
+        found: list[Reached] = []
+        for arg, tensor in zip(args, tensors, strict=True):
+            shape = getattr(tensor, "shape", None) or shapes_of(tensor)
+            if isinstance(arg.value, Out):
+                number = arg.value.node
+                found.append(
+                    reached_from(self.graph.nodes[number], self.layers[number], shape, self.context)
+                )
+            else:
+                found.append(Reached(shape))
         return found
 
     def _tensor(self, arg: Arg, outs: list[Any]) -> Any:
@@ -248,7 +336,7 @@ class _Assembly:
     def _structure(self, value: Any, outs: list[Any], span: Span) -> Any:
         match value:
             case Out():
-                return _pick(outs[value.node], value, self.context)
+                return pick(outs[value.node], value, self.context)
             case Sequence():
                 items = [self._structure(item, outs, span) for item in value.items]
                 return items if value.kind == "list" else tuple(items)
@@ -257,9 +345,7 @@ class _Assembly:
                     self._key(key): self._structure(item, outs, span) for key, item in value.entries
                 }
             case _:
-                found = self.values.resolve(value, "any", self.context)
-                self.context.check()
-                return found
+                return self.values.resolve(value, "any", self.context)
 
     def _key(self, key: Any) -> Any:
         return key.text if isinstance(key, Word) else self.values.resolve(key, "any", self.context)
@@ -284,25 +370,14 @@ class _Assembly:
         return bound.kwargs
 
 
-def _pick(out: Any, reference: Out, context: Context) -> Any:
-    """One of several outputs; a number counts through nested structures."""
-    import keras  # noqa: PLC0415 - takes seconds
-
-    for key in reference.path:
-        if isinstance(out, dict) and key in out:
-            out = out[key]
-            continue
-        flat = keras.tree.flatten(out)
-        if not isinstance(key, int) or not -len(flat) <= key < len(flat):
-            known = f"It has {len(flat)}." if len(flat) > 1 else "It has only one output."
-            raise context.refuse(f"there is no output {key!r}", reference.span, known)
-        out = flat[key]
-    return out
-
-
-def _shapes(out: Any) -> Any:
-    if isinstance(out, dict):
-        return {key: _shapes(item) for key, item in out.items()}
-    if isinstance(out, list | tuple):
-        return [_shapes(item) for item in out]
-    return getattr(out, "shape", None)
+def _is_one_shape(node: Node, context: Context) -> bool:
+    """Whether an input's shape is written in one piece; else that is noted."""
+    sizes = [
+        arg
+        for arg in node.args
+        if arg.name is None and isinstance(arg.value, Literal) and type(arg.value.value) is int
+    ]
+    if len(sizes) > 1:
+        shape = "x".join(format_value(arg.value) for arg in sizes)
+        context.note("is a second number", sizes[1].span, f"A shape is one word: `input {shape}`.")
+    return len(sizes) <= 1

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from kmagic.suggest import did_you_mean
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _CALLING = re.compile(r"Exception encountered when calling .*?\n+", re.DOTALL)
-_INCOMPATIBLE = re.compile(
-    r"Input \d+ (?:with name .*? )?of layer \S+ is incompatible with the layer: (?P<why>.*)",
-    re.DOTALL,
+_RECEIVED = re.compile(
+    r"\W*\b(?:Full (?:input )?shapes?|Received|Inputs received|Arguments)\b.*", re.DOTALL
 )
-_FULL_SHAPE = re.compile(
-    r"\s*(?:\.|,)?\s*(?:Full shape received|but received input with shape).*", re.DOTALL
-)
-_DIMENSIONS = {
-    1: "a vector of samples",
-    2: "samples x features",
-    3: "samples x steps x features",
-    4: "samples x height x width x channels",
-    5: "samples x depth x height x width x channels",
-}
+_SHAPE = re.compile(r"\(None(?:, (?:None|\d+))*,?\)")
 
 
 def first_words(error: BaseException) -> str:
     """The essential first paragraph of an exception's message."""
     text = _ANSI.sub("", str(error)).strip()
     text = _CALLING.sub("", text)
-    paragraph = re.split(r"\n\s*\n|\n\nArguments received", text)[0]
+    paragraph = re.split(r"\n\s*\n", text)[0]
     paragraph = " ".join(paragraph.split())
     return paragraph or type(error).__name__
 
@@ -47,77 +40,114 @@ def shape_text(shape: Any) -> str:
     return " x ".join(dims) or "a single number"
 
 
-def explain(
-    error: BaseException, word: str, shapes: Sequence[Any], names: Sequence[str]
-) -> tuple[str, str]:
-    """A message and a hint for a layer that refused what reached it.
+def tidy(message: str) -> str:
+    """A message of Keras's without what it received, code marks, and the batch dimension."""
+    message = _RECEIVED.sub("", message) or message
+    message = _SHAPE.sub(lambda found: shape_text(_dimensions(found[0])), message)
+    return message.replace("`", "").strip(" .")
+
+
+def _dimensions(text: str) -> tuple[int | None, ...]:
+    return tuple(None if each == "None" else int(each) for each in re.findall(r"None|\d+", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why something of Keras's was refused.
+
+    Attributes:
+        message: What was expected, and what came.
+        hint: What to do.
+        argument: Name of the argument that is at fault, if one is.
+    """
+
+    message: str
+    hint: str = ""
+    argument: str = ""
+
+
+def explain_argument(error: BaseException, word: str, arguments: Mapping[str, Any]) -> Refusal:
+    """Why a class did not take its arguments.
 
     Args:
-        error: What Keras raised.
-        word: The layer's word in the text.
-        shapes: The shapes that reached it, with the batch dimension.
-        names: What the text calls each of them.
+        error: What it raised.
+        word: What the text calls the class.
+        arguments: What it was given.
     """
     message = first_words(error)
-    reached = _reached(shapes, names)
-    found = _INCOMPATIBLE.search(message)
-    if found:
-        why = _FULL_SHAPE.sub("", found["why"]).strip(" .")
-        return f"{word} does not fit {reached}: {_plainly(why)}", _dimension_hint(why, shapes)
-    if "must be fully-defined" in message or "fully defined" in message:
-        return (
-            f"{word} needs to know the last dimension, and {reached}",
-            "Give the input a size where it has `?`, or pool over the unknown dimension first.",
-        )
-    if "unsupported operand type(s) for %" in message and "NoneType" in message:
-        return f"{word} needs to know the channels, and {reached}", "Give the input its channels."
-    if isinstance(error, IndexError) and "tuple index out of range" in message:
-        return f"{word} has an axis that does not exist in {reached}", ""
-    missing = re.search(r"missing (?:a|\d+) required (?:positional )?arguments?: (.*)", message)
-    if missing:
-        wanted = missing[1].replace("'", "")
-        return (
-            f"{word} needs more than one input: {wanted} is missing",
-            f"Name the inputs: `{word} ... <- _, _`.",
-        )
-    return f"{word} does not fit {reached}: {message}", ""
+    named = [each for each in arguments if re.search(rf"\b{re.escape(each)}\b", message)]
+    name = max(named, key=len, default="")
+    value = value_text(arguments.get(name))
+    for pattern, words, hint in _ARGUMENT_RULES:
+        found = re.search(pattern, message)
+        if found and (name or "{name}" not in words):
+            parts = {"name": name, "value": value, "word": word, **found.groupdict()}
+            return Refusal(words.format(**parts), hint.format(**parts), name)
+    found = re.search(r"tuple of (\d+) integers", message)
+    if found and name:
+        return Refusal(_window(name, int(found[1]), value), "", name)
+    found = re.search(r"(?:one of|in) [{\[(](?P<all>['\"][^}\])]*)[}\])]", message)
+    if found and name:
+        allowed = sorted(re.findall(r"['\"]([^'\"]+)['\"]", found["all"]))
+        hint = did_you_mean(value, allowed)
+        return Refusal(f"{name} is {_or(allowed)}, not {value}", hint, name)
+    return Refusal(f"{word}: {tidy(message)}", "", name)
 
 
-def _reached(shapes: Sequence[Any], names: Sequence[str]) -> str:
-    if not shapes:
-        return "its inputs"
-    if len(shapes) == 1:
-        return f"the shape that reached it, {shape_text(shapes[0])}"
-    shown = ", ".join(
-        f"{name} {shape_text(shape)}" if name else shape_text(shape)
-        for name, shape in zip(names, shapes, strict=True)
-    )
-    return f"the shapes that reached it, {shown}"
+_ARGUMENT_RULES = (
+    (
+        r"strides > 1.* not supported in conjunction with .*dilation_rate > 1",
+        "strides and dilation_rate cannot both be above 1",
+        "Leave one of them out.",
+    ),
+    (r"Negative dimensions are not allowed", "a shape has no negative numbers", ""),
+    (r"You must pass a `?shape`? argument", "an input needs a shape", "As in `input 28x28x1`."),
+    (r"Invalid dtype: (?P<what>.*)", "{what} is not a dtype", "As in `input 80 int32`."),
+    (
+        r"tuple of 1 integers",
+        "{name} is a whole number above 0, not {value}",
+        "",
+    ),
+    (
+        r"between 0 and 1|range \[0, 1[\])]",
+        "{name} is between 0 and 1, not {value}",
+        "",
+    ),
+    (
+        r"expected a positive integer|must be a positive integer|strictly positive|greater than 0",
+        "{name} is a whole number above 0, not {value}",
+        "",
+    ),
+    (r"non-negative", "{name} is not negative, but {value} is", ""),
+    (
+        r"Could not interpret (?P<role>\w+) (?:function )?identifier",
+        "{value} has no meaning as {role}",
+        "",
+    ),
+    (
+        r"could not be deserialized properly|Please initialize `(?P<what>\w+)` layer with",
+        "{word} does not take a layer of this kind",
+        "It takes a recurrent layer: `{word}(lstm 32)`.",
+    ),
+)
+"""What is found in Keras's message, and the message and hint that are shown for it."""
 
 
-def _plainly(why: str) -> str:
-    for pattern, words in (
-        (r"expected min_ndim=(\d+), found ndim=(\d+)", "at least "),
-        (r"expected ndim=(\d+), found ndim=(\d+)", ""),
-        (r"expected max_ndim=(\d+), found ndim=(\d+)", "at most "),
-    ):
-        found = re.search(pattern, why)
-        if found:
-            wanted, came = int(found[1]), int(found[2])
-            meaning = f" ({_DIMENSIONS[wanted]})" if wanted in _DIMENSIONS else ""
-            return f"expected {words}{wanted} dimensions{meaning}, found {came}"
-    return why
+def _window(name: str, count: int, value: str) -> str:
+    example = "x".join("3" * count)
+    return f"{name} is a whole number above 0, or {count} of them as in {example}; not {value}"
 
 
-def _dimension_hint(why: str, shapes: Sequence[Any]) -> str:
-    found = re.search(r"expected (?:min_|max_)?ndim=(\d+), found ndim=(\d+)", why)
-    if not found or len(shapes) != 1:
-        return ""
-    wanted, came = int(found[1]), int(found[2])
-    if wanted > came:
-        if (wanted, came) == (4, 3):
-            return (
-                "A grey picture has one channel: `input 28x28x1`, or a `reshape` before this line."
-            )
-        return "A `reshape` before this line gives it more dimensions; `flatten` takes them away."
-    return "`flatten` or a global pooling before this line takes dimensions away."
+def value_text(value: Any) -> str:
+    """A value as the text would have it, as near as can be."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple) and len(value) > 1 and all(type(each) is int for each in value):
+        return "x".join(map(str, value))
+    if isinstance(value, str | int | float | list | tuple | dict):
+        return str(value)
+    return f"a {type(value).__name__}"
+
+
+def _or(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from kmagic.binding.arguments import UNRESOLVED, Bound, bind
 from kmagic.binding.context import Context
 from kmagic.binding.lookup import function_of, meaning
-from kmagic.build.keras_errors import first_words
+from kmagic.build.keras_errors import explain_argument
 from kmagic.catalogue import Role
 from kmagic.spec import (
     Given,
@@ -24,7 +23,6 @@ from kmagic.spec import (
     Span,
     Word,
 )
-from kmagic.suggest import did_you_mean
 
 
 class Values:
@@ -108,19 +106,6 @@ def construct(
     try:
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
-        message = first_words(error)
-        named = [param for param in bound.spans if param in message]
-        where = bound.spans[max(named, key=len)] if named else span
-        context.note(f"{name}: {message}", where, _allowed(message, bound, named))
+        refusal = explain_argument(error, name, bound.kwargs)
+        context.note(refusal.message, bound.spans.get(refusal.argument, span), refusal.hint)
         return UNRESOLVED
-
-
-def _allowed(message: str, bound: Bound, named: list[str]) -> str:
-    """If the message lists what is allowed, the nearest of it."""
-    texts = [bound.kwargs[name] for name in named if isinstance(bound.kwargs.get(name), str)]
-    quoted = re.findall(r"['\"](\w+)['\"]", message)
-    for text in texts:
-        found = did_you_mean(text, (each for each in quoted if each != text))
-        if found:
-            return found
-    return ""

@@ -10,8 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from kmagic.dsl.arguments import block_arguments
 from kmagic.dsl.graph import Graph, Node, Use
-from kmagic.dsl.lookup import Lookup, Scope
+from kmagic.dsl.lookup import ExpandError, Lookup, Mistake, Scope, mentions_current
 from kmagic.spec import (
     Arg,
     BlockSpec,
@@ -22,7 +23,6 @@ from kmagic.spec import (
     FreezeSpec,
     Given,
     HeadSpec,
-    Index,
     InputsSpec,
     LayerOf,
     LayerSpec,
@@ -30,25 +30,32 @@ from kmagic.spec import (
     ModelOf,
     ModelSpec,
     NestedSpec,
+    Object,
     Out,
     OutputSpec,
     Ref,
     RepeatSpec,
     ResidualSpec,
-    Sequence,
     Span,
     Statement,
     Word,
 )
-from kmagic.suggest import did_you_mean
 
 
-def expand(spec: ModelSpec, names: Mapping[str, Any]) -> Graph:
+def expand(
+    spec: ModelSpec,
+    names: Mapping[str, Any],
+    *,
+    first_line: int = 1,
+    lost: Iterable[str] = (),
+) -> Graph:
     """The graph that a spec stands for.
 
     Args:
         spec: From :func:`kmagic.dsl.parse`.
         names: What the names in braces stand for.
+        first_line: Number of the text's first line in the user's editor.
+        lost: Names that lines with mistakes would have made.
 
     Raises:
         ExpandError: An unknown name, a wrong argument of a block, a cycle of blocks ...
@@ -59,7 +66,11 @@ def expand(spec: ModelSpec, names: Mapping[str, Any]) -> Graph:
         >>> len(graph.nodes), graph.is_stack
         (4, True)
     """
-    return _Expander(Graph(), names).model(spec.statements)
+    expander = _Expander(Graph(), names, spec.statements, first_line, lost)
+    graph = expander.model(spec.statements)
+    if expander.found:
+        raise ExpandError(expander.found.items(), graph)
+    return graph
 
 
 class _Expander(Lookup):
@@ -77,7 +88,18 @@ class _Expander(Lookup):
 
     def _all(self, statements: Iterable[Statement]) -> None:
         for statement in statements:
-            self._one(statement)
+            try:
+                self._one(statement)
+            except Mistake as mistake:
+                self._leave_out(statement, mistake)
+
+    def _leave_out(self, statement: Statement, mistake: Mistake) -> None:
+        """Note a mistake once, and go on without its statement."""
+        self.failures += 1
+        if mistake.problem is not None:
+            self.found.setdefault(mistake.problem, mistake.trail)
+        if isinstance(statement, LayerSpec):
+            self.lost.update(each for each in statement.targets if each not in self.scope.taps)
 
     def _one(self, statement: Statement) -> None:
         match statement:
@@ -89,7 +111,7 @@ class _Expander(Lookup):
             case NestedSpec():
                 self._nested(statement)
             case RepeatSpec():
-                self._loop([None] * self.count(statement.times), statement.body)
+                self._loop([None] * self.count(statement.times), statement)
             case ForSpec():
                 self._for(statement)
             case ResidualSpec():
@@ -117,15 +139,26 @@ class _Expander(Lookup):
 
     def _step(self, spec: LayerSpec) -> None:
         times = 1 if spec.times is None else self.count(spec.times)
+        if spec.times is not None and spec.callee == Word("input"):
+            hint = "A shape is written 28x28."
+            self.fail("an input is not repeated", spec.times.span, hint)
+        outer = self.scope.turns
         for turn in range(times):
+            if times > 1:
+                words = f"repetition {turn + 1} of {times}"
+                self.scope.turns = (*outer, (len(self.scope.trail), words))
             inputs = spec.inputs
-            if turn and inputs is not None and not _mentions_current(inputs):
+            if turn and inputs is not None and not mentions_current(inputs):
                 inputs = (Arg(Word("_", span=spec.span)),)
             self._apply(replace(spec, inputs=inputs, times=None), named=times == 1)
+        self.scope.turns = outer
 
     def _apply(self, spec: LayerSpec, *, named: bool) -> None:
         callee = spec.callee
         if spec.reuse:
+            if spec.args:
+                hint = "It has them from where it is made."
+                self.fail("a layer that is used again takes no arguments", spec.args[0].span, hint)
             self._add(self.known_layer(callee), spec, named=False)
             return
         if isinstance(callee, Word) and callee.text in self.scope.blocks:
@@ -133,9 +166,12 @@ class _Expander(Lookup):
             return
         if isinstance(callee, Word) and callee.text in self.scope.models:
             if spec.args:
-                self.fail("a nested model takes no arguments here", spec.args[0].span)
+                hint = f"Its inputs stand behind an arrow: `{callee.text} <- _`."
+                self.fail("a nested model takes no arguments", spec.args[0].span, hint)
             self._add(self.scope.models[callee.text], spec, named=False)
             return
+        if isinstance(callee, Word):
+            self.miss(callee.text)
         found = self.expr(callee) if isinstance(callee, Expr) else callee
         if not isinstance(found, Word | Given):
             self.fail("is not a layer", callee.span)
@@ -146,7 +182,8 @@ class _Expander(Lookup):
     ) -> None:
         is_input = isinstance(callee, Word) and callee.text == "input"
         if is_input and spec.inputs is not None:
-            self.fail("an input takes nothing from before", spec.span)
+            hint = "A layer takes from before; an input is where the model begins."
+            self.fail("an input takes nothing from before", spec.inputs[0].span, hint)
         inputs: tuple[Arg, ...] = ()
         if spec.inputs is not None:
             inputs = self.call(spec.inputs)
@@ -168,6 +205,8 @@ class _Expander(Lookup):
                 self.scope.trail,
                 spec.inputs is not None,
                 spec,
+                self.scope.params,
+                self.scope.turns,
             )
         )
         outs: tuple[Out, ...] = (Out(number),)
@@ -183,7 +222,7 @@ class _Expander(Lookup):
             if target == "_":
                 continue
             if target in self.scope.taps and self.scope.names_layers:
-                line = self.scope.taps[target][1].line
+                line = self.number(self.scope.taps[target][1].line)
                 hint = "It would name two layers. Take another name."
                 self.fail(f"{target} is taken already, in line {line}", span, hint)
             self.scope.taps[target] = (out, span)
@@ -192,8 +231,9 @@ class _Expander(Lookup):
 
     def _use_block(self, block: BlockSpec, home: Scope, spec: LayerSpec) -> None:
         if any(use.name == block.name for use in self.scope.trail):
-            self.fail(f"block {block.name} uses itself", spec.span)
-        values = self._block_arguments(block, spec)
+            hint = "To repeat what it holds: `repeat 3:` inside, or `* 3` where it is used."
+            self.fail(f"block {block.name} uses itself", spec.span, hint)
+        values = block_arguments(block, spec, self)
         inputs = self.scope.current
         if spec.inputs is not None:
             inputs = tuple(self._only_output(arg) for arg in self.call(spec.inputs))
@@ -206,9 +246,11 @@ class _Expander(Lookup):
             entry=inputs,
             trail=(*outer.trail, Use(block.name, spec.span, spec)),
             names_layers=False,
+            params=home.params | set(values),
+            turns=outer.turns,
         )
         try:
-            self._all(block.body)
+            self._body(block.body)
             inner = self.scope
         finally:
             self.scope = outer
@@ -216,6 +258,13 @@ class _Expander(Lookup):
         if inner.outputs:
             outs = tuple(arg.value for arg in inner.outputs if isinstance(arg.value, Out))
         self._finish(spec, outs)
+
+    def _body(self, body: tuple[Statement, ...]) -> None:
+        """Run a body whose output is needed: a mistake in it is one of the whole."""
+        before = self.failures
+        self._all(body)
+        if self.failures > before:
+            raise Mistake(None)
 
     def _only_output(self, arg: Arg) -> Out:
         if arg.name is not None or not isinstance(arg.value, Out):
@@ -232,54 +281,32 @@ class _Expander(Lookup):
             self.scope.layers[target] = out.node
         self.scope.current = outs
 
-    def _block_arguments(self, block: BlockSpec, spec: LayerSpec) -> dict[str, Any]:
-        known = {param.name: param for param in block.params}
-        values: dict[str, Any] = {}
-        free = iter(block.params)
-        for arg in spec.args:
-            if arg.name is None:
-                param = next((each for each in free if each.name not in values), None)
-                if param is None:
-                    shape = ", ".join(known) or "none"
-                    self.fail(
-                        f"block {block.name} takes no more arguments",
-                        arg.span,
-                        f"It takes: {shape}.",
-                    )
-                name = param.name
-            else:
-                name = arg.name
-                if name not in known:
-                    hint = did_you_mean(name, known) or f"It takes: {', '.join(known) or 'none'}."
-                    self.fail(f"block {block.name} has no parameter {name}", arg.span, hint)
-            if name in values:
-                self.fail(f"{name} is given twice", arg.span)
-            values[name] = self.plain(self.value(arg.value))
-        for param in block.params:
-            if param.name not in values:
-                if param.default is None:
-                    self.fail(
-                        f"block {block.name} needs {param.name}",
-                        spec.span,
-                        f"Write {param.name}=...",
-                    )
-                values[param.name] = self.plain(self.value(param.default))
-        return values
-
     def _nested(self, spec: NestedSpec) -> None:
         self._check_new(spec.name, spec.span, "model")
-        inner = _Expander(Graph(name=spec.name, kind=spec.kind, span=spec.span), self.scope.names)
+        inner = _Expander(
+            Graph(name=spec.name, kind=spec.kind, span=spec.span),
+            self.scope.names,
+            self.text,
+            self.first_line,
+        )
+        inner.found, inner.lost, inner.failures = self.found, self.lost, self.failures
+        inner.scope.params, inner.owner = self.scope.params, spec.name
         inner.graph.args = self.args(spec.args)
         inner.scope.blocks = dict(self.scope.blocks)
         inner.scope.trail = self.scope.trail
         inner.graph.models = self.graph.models
         inner.scope.models = dict(self.scope.models)
         graph = inner.model(spec.body)
+        self.failures = inner.failures
         self.graph.models.append(graph)
         self.scope.models[spec.name] = ModelOf(len(self.graph.models) - 1)
 
     def _for(self, spec: ForSpec) -> None:
         outer = self.scope.names
+        for value in spec.values:
+            if isinstance(value, Object) and value.callee == Word("range"):
+                hint = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
+                self.fail("is Python's", value.span, hint)
         values = [self.value(value) for value in spec.values]
         if (
             len(values) == 1
@@ -289,17 +316,24 @@ class _Expander(Lookup):
             with suppress(TypeError):  # one value, not a series of them
                 values = [Given(each, spec.name, span=spec.span) for each in values[0].value]
         turns = [{**outer, spec.name: self.plain(value)} for value in values]
-        self._loop(turns, spec.body)
-        self.scope.names = outer
+        params, self.scope.params = self.scope.params, self.scope.params | {spec.name}
+        self._loop(turns, spec)
+        self.scope.names, self.scope.params = outer, params
 
-    def _loop(self, turns: list[Any], body: tuple[Statement, ...]) -> None:
-        outer = self.scope.names_layers
+    def _loop(self, turns: list[Any], spec: ForSpec | RepeatSpec) -> None:
+        outer, before = (self.scope.names_layers, self.scope.turns), self.failures
         self.scope.names_layers = False
-        for names in turns:
-            if names is not None:
+        for turn, names in enumerate(turns, 1):
+            words = f"turn {turn} of the loop in line {self.number(spec.span.line)}"
+            if names is not None and isinstance(spec, ForSpec):
                 self.scope.names = names
-            self._all(body)
-        self.scope.names_layers = outer
+                value = names[spec.name]
+                words += f", {spec.name} = {value}" * isinstance(value, int | float | str | tuple)
+            self.scope.turns = (*outer[1], (len(self.scope.trail), words))
+            self._all(spec.body)
+            if self.failures > before:
+                break
+        self.scope.names_layers, self.scope.turns = outer
 
     def _residual(self, spec: ResidualSpec) -> None:
         before = self._need_current(spec.span)
@@ -325,8 +359,10 @@ class _Expander(Lookup):
 
     def _inside(self, body: tuple[Statement, ...], entry: tuple[Out, ...]) -> None:
         outer, self.scope.entry = self.scope.entry, entry
-        self._all(body)
-        self.scope.entry = outer
+        try:
+            self._body(body)
+        finally:
+            self.scope.entry = outer
 
     def _freeze(self, spec: FreezeSpec) -> None:
         if not spec.args:
@@ -342,24 +378,16 @@ class _Expander(Lookup):
 
     def _need_current(self, span: Span) -> tuple[Out, ...]:
         if not self.scope.current:
-            self.fail(
-                "nothing came before this", span, "Begin with a line such as `input 28x28x1`."
-            )
+            if self.failures:
+                raise Mistake(None)
+            hint = "Begin with a line such as `input 28x28x1`."
+            self.fail("nothing came before this", span, hint)
         return self.scope.current
 
     def _check_new(self, name: str, span: Span, what: str) -> None:
         if name in self.scope.blocks or name in self.scope.models:
-            self.fail(f"there is a {what} or model named {name} already", span)
+            self.fail(f"a {what} or model is named {name} already", span, "Take another name.")
 
     def _top_only(self, span: Span, what: str) -> None:
         if self.scope.trail:
             self.fail(f"{what} stands in the model itself, not in a block", span)
-
-
-def _mentions_current(args: tuple[Arg, ...]) -> bool:
-    return any(
-        (isinstance(arg.value, Word) and arg.value.text == "_")
-        or (isinstance(arg.value, Index) and arg.value.name == "_")
-        or (isinstance(arg.value, Sequence) and "_" in str(arg.value.items))
-        for arg in args
-    )

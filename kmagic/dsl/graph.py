@@ -30,6 +30,8 @@ class Use:
 
 
 Trail: TypeAlias = tuple[Use, ...]
+Turns: TypeAlias = tuple[tuple[int, str], ...]
+"""Turns of the loops around a step, in words, each with the number of blocks around its loop."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Node:
         trail: The blocks it stands in, outermost first, each with the place of its use.
         explicit: Whether the text names the inputs.
         spec: The step as it is written, with its expressions.
+        params: Names of the blocks' parameters and loops' variables that are seen here.
+        turns: The turns of the loops that it stands in.
     """
 
     callee: Word | Given | LayerOf | ModelOf
@@ -55,6 +59,8 @@ class Node:
     trail: Trail = ()
     explicit: bool = False
     spec: LayerSpec | None = None
+    params: frozenset[str] = frozenset()
+    turns: Turns = ()
 
     @property
     def is_input(self) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from kmagic.dsl import expressions
-from kmagic.dsl.graph import Graph, Trail
+from kmagic.dsl.formatter import format_value
+from kmagic.dsl.graph import Graph, Trail, Turns
 from kmagic.errors import Problem
 from kmagic.spec import (
     NOWHERE,
@@ -17,8 +18,10 @@ from kmagic.spec import (
     Given,
     Index,
     LayerOf,
+    LayerSpec,
     Literal,
     ModelOf,
+    NestedSpec,
     Object,
     Out,
     Phrase,
@@ -26,6 +29,7 @@ from kmagic.spec import (
     Sequence,
     Shape,
     Span,
+    Statement,
     Value,
     Word,
 )
@@ -35,17 +39,30 @@ from kmagic.suggest import did_you_mean
 MOST_REPEATS = 100_000
 
 
+class Mistake(Exception):  # noqa: N818 - it ends one statement, and is told with the others later
+    """A statement cannot go into the graph.
+
+    Args:
+        problem: What is wrong, and where; None if it is only what an earlier mistake entails.
+        trail: The blocks it stands in.
+    """
+
+    def __init__(self, problem: Problem | None, trail: Trail = ()) -> None:
+        super().__init__(problem.message if problem else "")
+        self.problem, self.trail = problem, trail
+
+
 class ExpandError(Exception):
     """The text does not make a graph.
 
     Args:
-        problem: What is wrong, and where.
-        trail: The blocks it stands in.
+        found: What is wrong, and the blocks that each mistake stands in.
+        graph: Of the statements without mistakes.
     """
 
-    def __init__(self, problem: Problem, trail: Trail = ()) -> None:
-        super().__init__(problem.message)
-        self.problem, self.trail = problem, trail
+    def __init__(self, found: Iterable[tuple[Problem, Trail]], graph: Graph) -> None:
+        self.found, self.graph = tuple(found), graph
+        super().__init__(self.found[0][0].message)
 
 
 @dataclass(slots=True)
@@ -62,6 +79,8 @@ class Scope:
     trail: Trail = ()
     names_layers: bool = True
     outputs: tuple[Arg, ...] = ()
+    params: frozenset[str] = frozenset()
+    turns: Turns = ()
 
 
 class Lookup:
@@ -70,11 +89,25 @@ class Lookup:
     Args:
         graph: What is made so far.
         names: What the names in braces stand for.
+        text: The whole text's statements, to tell where else a name is made.
+        first_line: Number of the text's first line in the user's editor.
+        lost: Names that lines with mistakes would have made; nobody is told that they are missing.
     """
 
-    def __init__(self, graph: Graph, names: Mapping[str, Any]) -> None:
-        self.graph = graph
+    def __init__(
+        self,
+        graph: Graph,
+        names: Mapping[str, Any],
+        text: tuple[Statement, ...] = (),
+        first_line: int = 1,
+        lost: Iterable[str] = (),
+    ) -> None:
+        self.graph, self.text, self.first_line = graph, text, first_line
         self.scope = Scope(names)
+        self.lost = set(lost)
+        self.found: dict[Problem, Trail] = {}
+        self.failures = int(bool(self.lost))
+        self.owner = ""
 
     def known_layer(self, value: Value) -> LayerOf | ModelOf:
         """The layer or nested model of a name."""
@@ -86,6 +119,7 @@ class Lookup:
         return self._fail_layer(name, value)
 
     def _fail_layer(self, name: str, value: Value) -> NoReturn:
+        self.miss(name)
         known = {*self.scope.layers, *self.scope.models}
         hint = did_you_mean(name, known) or "Name it where it is made: `d = dense 4`."
         self.fail(f"there is no layer named {name} above", value.span, hint)
@@ -109,7 +143,7 @@ class Lookup:
         if isinstance(value, Word) and value.text in ("_", "_in"):
             outs = self.scope.current if value.text == "_" else self.scope.entry
             if not outs:
-                self.fail(f"nothing came before that {value.text} could stand for", value.span)
+                self._fail_empty(value.text, value.span)
             return tuple(replace(out, span=value.span) for out in outs)
         return None
 
@@ -138,7 +172,7 @@ class Lookup:
             if len(outs) > 1 and isinstance(first, int) and first < len(outs):
                 return replace(outs[first], path=outs[first].path + value.path[1:], span=value.span)
             if not outs:
-                self.fail(f"nothing came before that {value.name} could stand for", value.span)
+                self._fail_empty(value.name, value.span)
             out = outs[0]
         else:
             out = self._tap(value.name, value.span)
@@ -146,10 +180,34 @@ class Lookup:
 
     def _tap(self, name: str, span: Span) -> Out:
         if name not in self.scope.taps:
-            hint = did_you_mean(name, self.scope.taps)
-            hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
-            self.fail(f"no output above is named {name}", span, hint)
+            self._fail_tap(name, span)
         return self.scope.taps[name][0]
+
+    def _fail_empty(self, sign: str, span: Span) -> NoReturn:
+        if self.failures:
+            raise Mistake(None)
+        if sign == "_in":
+            hint = "_in is what entered a block, `residual:` or `branch:`, and stands only there."
+            self.fail("nothing entered that _in could stand for", span, hint)
+        self.fail("nothing came before that _ could stand for", span)
+
+    def _fail_tap(self, name: str, span: Span) -> NoReturn:
+        self.miss(name)
+        here = self.scope.trail[-1].name if self.scope.trail else self.owner
+        made = list(_names_made(self.text))
+        for other, line, owner in made:
+            if other == name and owner == here and line > span.line:
+                hint = "A model runs from its first line to its last: move that line up."
+                self.fail(f"{name} is made further down, in line {self.number(line)}", span, hint)
+        hint = did_you_mean(name, self.scope.taps)
+        elsewhere = [owner for other, _, owner in made if other == name and owner != here]
+        if any(elsewhere):
+            inside = next(filter(None, elsewhere))
+            hint = f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
+        elif elsewhere:
+            hint = f"{here} sees only what it is given: `{here} <- _, {name}`, inside `_in[1]`."
+        hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
+        self.fail(f"no output above is named {name}", span, hint)
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """A step's arguments, evaluated."""
@@ -206,13 +264,49 @@ class Lookup:
         """A whole number of repetitions."""
         found = self.plain(self.value(value))
         if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= MOST_REPEATS:
-            self.fail(f"expected a whole number of repetitions, not {found!r}", value.span)
+            hint = f"For the notebook's {found} write {{{found}}}." * (found in self.scope.names)
+            shown = format_value(value)
+            self.fail(f"expected a whole number of repetitions, not {shown}", value.span, hint)
         return found
+
+    def number(self, line: int) -> int:
+        """A line's number in the user's editor."""
+        return line + self.first_line - 1
+
+    def miss(self, name: str) -> None:
+        """Say nothing about a name that only a line with a mistake could have made."""
+        if name in self.lost:
+            raise Mistake(None)
 
     def fail(self, message: str, span: Span, hint: str = "") -> NoReturn:
         """Stop here: the text is wrong at this place."""
         if span == NOWHERE and self.scope.trail:
             span = self.scope.trail[-1].span
-        raise ExpandError(
-            Problem(message, span.line, span.column, span.width, hint), self.scope.trail
-        )
+        raise Mistake(Problem(message, span.line, span.column, span.width, hint), self.scope.trail)
+
+
+def _names_made(statements: Iterable[Statement], owner: str = "") -> Iterator[tuple[str, int, str]]:
+    """Every output's name, its line, and the block or nested model it is in."""
+    for each in statements:
+        if isinstance(each, LayerSpec):
+            yield from ((name, each.span.line, owner) for name in each.targets)
+        inside = each.name if isinstance(each, BlockSpec | NestedSpec) else owner
+        yield from _names_made(getattr(each, "body", ()), inside)
+        yield from _names_made(getattr(each, "branches", ()), owner)
+
+
+def definitions(statements: Iterable[Statement]) -> dict[str, int]:
+    """The blocks and nested models that a text defines, each with its line."""
+    return {
+        each.name: each.span.line for each in statements if isinstance(each, BlockSpec | NestedSpec)
+    }
+
+
+def mentions_current(args: tuple[Arg, ...]) -> bool:
+    """Whether a step's inputs name what came before, by `_`."""
+    return any(
+        (isinstance(arg.value, Word) and arg.value.text == "_")
+        or (isinstance(arg.value, Index) and arg.value.name == "_")
+        or (isinstance(arg.value, Sequence) and "_" in str(arg.value.items))
+        for arg in args
+    )

@@ -7,7 +7,8 @@ import math
 from typing import NoReturn
 
 from kmagic.dsl import expressions
-from kmagic.dsl.tokens import Token, tokenize
+from kmagic.dsl.hints import layer_hint, place_hint
+from kmagic.dsl.tokens import Token, has_colon, tokenize
 from kmagic.errors import Problem
 from kmagic.spec import (
     Arg,
@@ -164,7 +165,7 @@ class Cursor:
             self.take()
             name = self.name("the name of a layer or model after &")
             return Ref(name.text, span=token.span)
-        return self.fail("has no place here", _place_hint(token.text))
+        return self.fail("has no place here", place_hint(token.text))
 
     def string_value(self) -> str:
         """A quoted text, with Python's escapes."""
@@ -287,7 +288,7 @@ class Cursor:
                 return value
             self.fail_at(token.span, f"expected {wanted}")
         if token.kind != "name":
-            self.fail(f"expected {wanted}", _layer_hint(token))
+            self.fail(f"expected {wanted}", layer_hint(token.kind, token.text, spaced=token.spaced))
         self.take()
         return Word(token.text, span=token.span)
 
@@ -310,7 +311,7 @@ def read_step(cursor: Cursor) -> LayerSpec:
     inputs = cursor.tensors() if cursor.accept("<-") else None
     times = cursor.value() if cursor.accept("*") else None
     if not cursor.done and not cursor.at("/"):
-        cursor.fail("has no place here", _place_hint(cursor.peek.text))
+        cursor.fail("has no place here", place_hint(cursor.peek.text))
     return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
 
 
@@ -343,7 +344,7 @@ def _check_target(cursor: Cursor, token: Token) -> None:
 def _brace(token: Token) -> Value:
     """``{expr}`` is an expression, ``{key: value}`` a mapping."""
     inner = token.text[1:-1]
-    if inner.strip() and not _has_colon(inner):
+    if inner.strip() and not has_colon(inner):
         _check_expression(inner, token)
         return Expr(inner.strip(), span=token.span)
     row, column = token.span.line, token.span.column
@@ -388,45 +389,8 @@ def _check_expression(inner: str, token: Token) -> None:
         ) from None
 
 
-def _has_colon(text: str) -> bool:
-    depth, quote, skip = 0, "", False
-    for char in text:
-        if skip:
-            skip = False
-        elif quote:
-            skip = char == "\\"
-            quote = "" if char == quote else quote
-        elif char in "\"'":
-            quote = char
-        elif char == ":" and depth == 0:
-            return True
-        else:
-            depth += (char in "([{") - (char in ")]}")
-    return False
-
-
 def _number(text: str) -> int | float:
     if text in CONSTANTS:
         return float(text)
     plain = text.replace("_", "")
     return float(plain) if any(sign in plain for sign in ".eE") else int(plain)
-
-
-def _place_hint(sign: str) -> str:
-    """What to do about a sign where a value or the line's end is expected."""
-    return {
-        "=": "An argument is written name=value.",
-        ",": "Arguments are separated by spaces.",
-        ":": "An argument is written name=value; only a line with an indented body ends in `:`.",
-        "*": "A shape is written 28x28x1; a line is repeated by one * at its end.",
-        "(": "A layer's arguments follow it without brackets: `dense 32 relu`.",
-    }.get(sign, "A line holds a layer and its arguments: `dense 32 relu`.")
-
-
-def _layer_hint(token: Token) -> str:
-    """What to do about a token where a layer's word is expected."""
-    if token.kind == "string" or (token.text == "/" and not token.spaced):
-        return "A comment begins with #."
-    if token.text == "!":
-        return "A shell command stands in a cell of its own."
-    return "A line begins with the word of a layer: `dense 32 relu`."

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal as OneOf
 from typing import TypeAlias
 
+from kmagic.dsl.hints import number_hint, unknown_hint
 from kmagic.errors import Problem
 from kmagic.spec import Span
 
@@ -58,24 +59,6 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("op", re.compile(r"<-|\.\.\.|[=!()\[\],:*/&]")),
 )
 _OPEN, _CLOSE = "([", ")]"
-_UNKNOWN = {
-    "$": "One layer a line, as in `dense 32 relu`.",
-    "%": "A magic stands in a cell of its own.",
-    "@": "Decorators and matrix products are Python's: write one layer a line.",
-    ";": "One layer a line, or several between ` / `.",
-    ">": "Inputs are named by an arrow to the left: `add <- a, b`.",
-    "|": "One layer a line, or several between ` / `.",
-    "-": "A minus sign belongs to a number; a subtraction goes in braces: {a - b}.",
-    "->": "A name stands in front, `h = dense 4`; inputs stand behind `<-`.",
-    "+": "A sum goes in braces, {a + b}; outputs are added by `add <- a, b`.",
-    "<": "Inputs are named by an arrow, `<-`; a comparison goes in braces.",
-    "`": "Words stand without quotes.",
-    "\u00d7": "A shape is written with the letter x, 28x28x1; a repetition with *.",
-    "\u2013": "Write the plain minus sign: -.",
-    "\u2192": "Write an arrow to the left, `<-`, and the inputs behind it.",
-    "\u2190": "Write the arrow with two plain signs: <-.",
-    **dict.fromkeys("\u201c\u201d\u201e\u2018\u2019", 'Write plain quotes: "...".'),
-}
 _MOST_PROBLEMS = 20
 """With so many mistakes an open bracket ends the reading."""
 
@@ -160,11 +143,11 @@ class _Reader:
         if bad[0] in "\"'":
             self._problem("this text is never closed", Span(number, column + 1, len(row) - column))
         elif bad[0].isdigit():
-            self._problem("is neither a number nor a shape", span, _number_hint(bad))
+            self._problem("is neither a number nor a shape", span, number_hint(bad))
         elif bad[0] == "}":
             self._problem("closes a brace that was never opened", span)
         else:
-            self._problem("has no meaning here", span, _unknown_hint(bad, row, column))
+            self._problem("has no meaning here", span, unknown_hint(bad, row, column))
         return None
 
     def _balance(self, token: Token) -> bool:
@@ -241,16 +224,19 @@ class _Reader:
         self.lines[-1].broken = True
 
 
-def _number_hint(bad: str) -> str:
-    if re.fullmatch(r"[\d?]+([xX\u00d7][\d?]+)+", bad):
-        return "A shape is written with a small x: 28x28x1."
-    return "A number is written 32, 0.5 or 1e-3, a shape 28x28x1; a name begins with a letter."
-
-
-def _unknown_hint(bad: str, row: str, column: int) -> str:
-    before, after = row[:column], row[column + 1 :]
-    if bad == "-" and before[-1:].isalpha() and after[:1].isalpha():
-        return "Words are joined by underscores: global_average_pooling2d."
-    if bad == "%" and before[-1:].isdigit():
-        return "A share is written as a fraction: 0.25."
-    return _UNKNOWN.get(bad, "")
+def has_colon(text: str) -> bool:
+    """Whether there is a colon outside of brackets and quotes: what a mapping has."""
+    depth, quote, skip = 0, "", False
+    for char in text:
+        if skip:
+            skip = False
+        elif quote:
+            skip = char == "\\"
+            quote = "" if char == quote else quote
+        elif char in "\"'":
+            quote = char
+        elif char == ":" and depth == 0:
+            return True
+        else:
+            depth += (char in "([{") - (char in ")]}")
+    return False

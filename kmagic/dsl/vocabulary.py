@@ -104,9 +104,11 @@ def snake_case(name: str) -> str:
     """A class's name as a word.
 
     Example:
-        >>> [snake_case(name) for name in ("Conv2D", "MaxPooling2D", "LSTMCell", "AUC")]
-        ['conv2d', 'max_pooling2d', 'lstm_cell', 'auc']
+        >>> [snake_case(name) for name in ("Conv2D", "MaxPooling2D", "LSTMCell", "AUC", "MeanIoU")]
+        ['conv2d', 'max_pooling2d', 'lstm_cell', 'auc', 'mean_iou']
     """
+    for odd in ("AdamW", "DType", "IoU"):
+        name = name.replace(odd, odd.title())
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", "_", name)
     name = re.sub(r"(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"_(\d)_?d\b", r"\1d", name.lower())

@@ -1,0 +1,289 @@
+"""Why a layer refuses what reached it, in the words of the text and without Keras's own.
+
+Keras's message tells what kind of refusal it is; the shapes, and where they come from, are known
+here better than there.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kmagic.build.keras_errors import Refusal, first_words, shape_text, tidy
+from kmagic.suggest import did_you_mean
+
+_MEANINGS = {
+    2: "one dimension, features",
+    3: "two dimensions, steps x features",
+    4: "three dimensions, height x width x channels",
+    5: "four dimensions, depth x height x width x channels",
+}
+"""What the dimensions mean, by their number with that of the samples."""
+_MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_REDUCING = ("Flatten", "Global")
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """One of the inputs that reached a layer.
+
+    Attributes:
+        shape: With the batch dimension.
+        label: What the text calls it: "a", or "conv2d in line 4".
+        word: The word of the layer that it comes from.
+        line: That layer's line, as the user's editor counts.
+        layer: That layer.
+    """
+
+    shape: Any
+    label: str = ""
+    word: str = ""
+    line: int = 0
+    layer: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A refusal that is looked at."""
+
+    error: BaseException
+    message: str
+    word: str
+    layer: Any
+    inputs: Sequence[Reached]
+
+    @property
+    def shapes(self) -> str:
+        """What reached the layer: "28 x 28", or "4 from a and 5 from b"."""
+        shown = [
+            f"{shape_text(each.shape)} from {each.label}"
+            if each.label and len(self.inputs) > 1
+            else shape_text(each.shape)
+            for each in self.inputs
+        ]
+        return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether a single tensor reached the layer."""
+        return len(self.inputs) == 1 and not isinstance(self.inputs[0].shape, list | dict)
+
+    @property
+    def kind(self) -> str:
+        """Name of the layer's class."""
+        return type(self.layer).__name__
+
+    def has(self, *texts: str) -> bool:
+        """Whether Keras's message holds one of these."""
+        return any(each in self.message for each in texts)
+
+
+def explain(error: BaseException, word: str, layer: Any, inputs: Sequence[Reached]) -> Refusal:
+    """Why a layer refused what reached it.
+
+    Args:
+        error: What Keras raised.
+        word: What the text calls the layer.
+        layer: The layer, or a function that is applied like one.
+        inputs: What reached it.
+    """
+    case = _Case(error, first_words(error), word, layer, inputs)
+    for rule in _RULES:
+        found = rule(case)
+        if found is not None:
+            return found
+    why = tidy(case.message)
+    return Refusal(f"{word} does not take {case.shapes or 'this'}: {why}")
+
+
+def explain_model(error: BaseException) -> str:
+    """Why the layers do not make a model."""
+    message = first_words(error)
+    twice = re.search(r'name "(?P<name>.*?)" is used (?P<count>\d+) times', message)
+    if twice:
+        return f"{twice['count']} layers have the name {twice['name']}"
+    return f"this does not make a model: {tidy(message)}"
+
+
+# --- the rules, tried in their order -----------------------------------------------------------
+
+
+def _call_word(case: _Case) -> Refusal | None:
+    found = re.search(r"got an unexpected keyword argument '(\w+)'", case.message)
+    if not found:
+        return None
+    known = _call_words(case.layer)
+    hint = did_you_mean(found[1], known) or f"It takes: {', '.join(known) or 'nothing by name'}."
+    return Refusal(f"{case.word} takes no {found[1]} where it is used", hint, found[1])
+
+
+def _call_words(layer: Any) -> list[str]:
+    """Names of what a layer takes beside its first input."""
+    try:
+        params = list(inspect.signature(getattr(layer, "call", layer)).parameters.values())
+    except (TypeError, ValueError):
+        return []
+    return [each.name for each in params[1:] if each.kind is not each.VAR_KEYWORD]
+
+
+def _attention(case: _Case) -> Refusal | None:
+    missing = re.search(
+        r"missing (?:a|\d+) required (?:positional )?arguments?: (.*)", case.message
+    )
+    pair = case.has("must be called on a list of inputs, namely [query, value]")
+    if not pair and not missing:
+        return None
+    wanted = "value" if pair or missing is None else missing[1].replace("'", "")
+    hint = f"For attention to itself: `{case.word} ... <- _, _`."
+    if wanted != "value":
+        hint = f"Name the inputs behind an arrow: `{case.word} ... <- a, b`."
+    return Refusal(f"{case.word} needs another input: {wanted} is missing", hint)
+
+
+def _merge(case: _Case) -> Refusal | None:
+    if case.kind not in (*_MERGES, "Concatenate", "Dot"):
+        return None
+    if case.is_one:
+        hint = f"Name them behind an arrow: `{case.word} <- a, b`."
+        return Refusal(f"{case.word} joins several outputs, and only one reached it", hint)
+    if case.word == "residual":
+        entered, leaves = (shape_text(each.shape) for each in case.inputs)
+        message = f"adds what entered, {entered}, to what leaves its body, {leaves}"
+        hint = "Both need one shape: let the body end as it begins, or use `merge add:`."
+        return Refusal(message, hint)
+    if case.kind == "Dot":
+        hint = "The sizes along its axes must be equal; axes are counted with the samples as 0."
+        return Refusal(f"{case.word} got {case.shapes}", hint)
+    if case.kind == "Concatenate":
+        hint = "All dimensions but the joined one must be equal; that is the last, or axis=..."
+        return Refusal(f"{case.word} got {case.shapes}", hint)
+    return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}")
+
+
+def _one_input(case: _Case) -> Refusal | None:
+    if not case.has("expects 1 input(s)"):
+        return None
+    hint = f"Join them first: `concatenate <- a, b / {case.word} ...`."
+    return Refusal(f"{case.word} takes one input, and got {case.shapes}", hint)
+
+
+def _other_model(case: _Case) -> Refusal | None:
+    takes = getattr(case.layer, "input_shape", None) if hasattr(case.layer, "layers") else None
+    if not isinstance(takes, tuple) or not case.is_one or None in (takes, case.inputs[0].shape):
+        return None
+    came = case.inputs[0].shape
+    if len(takes) == len(came) and all(
+        one is None or other is None or one == other for one, other in zip(takes, came, strict=True)
+    ):
+        return None
+    return Refusal(f"{case.word} takes {shape_text(takes)}, and {case.shapes} reached it")
+
+
+def _rank(case: _Case) -> Refusal | None:
+    found = re.search(r"expected (min_|max_)?ndim=(\d+), found ndim=(\d+)", case.message)
+    if found is None and case.has("at least 3 dimensions"):  # TimeDistributed
+        found = re.search(r"()(3)()", "min_3")
+    if not found or not case.is_one:
+        return None
+    wanted, came = int(found[2]), len(case.inputs[0].shape)
+    meaning = _MEANINGS.get(wanted, f"{wanted - 1} dimensions")
+    return Refusal(
+        f"{case.word} takes {meaning}, and {case.shapes} reached it",
+        _rank_hint(case, wanted, came),
+    )
+
+
+def _rank_hint(case: _Case, wanted: int, came: int) -> str:
+    source = case.inputs[0]
+    if wanted < came:
+        return "`flatten` or a global pooling before this line takes dimensions away."
+    if getattr(source.layer, "return_sequences", None) is False:
+        return (
+            f"{source.word} in line {source.line} gives its last step only: "
+            f"write return_sequences there."
+        )
+    if type(source.layer).__name__.startswith(_REDUCING):
+        return f"{source.word} in line {source.line} takes dimensions away: move it below."
+    dims = [str(each) if each else "?" for each in source.shape[1:]]
+    if (wanted, came) == (4, 3):
+        return f"Of one channel: `reshape {'x'.join(dims)}x1` before this line."
+    if (wanted, came) == (3, 2):
+        return f"As steps of one feature: `reshape {dims[0]}x1` before this line."
+    return "A `reshape` before this line gives it more dimensions."
+
+
+def _unknown_size(case: _Case) -> Refusal | None:
+    if case.has("must be fully-defined", "fully defined", "should be defined"):
+        what = "the size of the last dimension"
+    elif "for %" in case.message and "NoneType" in case.message:
+        what = "the number of channels"
+    else:
+        return None
+    hint = "Give the input a number in that place of its shape."
+    return Refusal(f"{case.word} needs {what}, and {case.shapes} reached it", hint)
+
+
+def _no_axis(case: _Case) -> Refusal | None:
+    if not isinstance(case.error, IndexError) or not case.has("tuple index out of range"):
+        return None
+    axis = getattr(case.layer, "axis", None)
+    hint = "The samples are axis 0, and -1 is the last axis."
+    return Refusal(f"{case.word} works along axis {axis}, and {case.shapes} has none", hint)
+
+
+def _nothing_left(case: _Case) -> Refusal | None:
+    if not case.has("output size would be zero or negative", "should be smaller than"):
+        return None
+    hint = "Use a smaller window, fewer of such lines, or padding `same`."
+    if "cropping" in case.message:
+        hint = "Crop less."
+    return Refusal(f"{case.word} would leave nothing of {case.shapes}", hint)
+
+
+def _used_again(case: _Case) -> Refusal | None:
+    found = re.search(r"expected axis (-?\d+) of input shape to have value (\d+)", case.message)
+    if not found:
+        return None
+    where = "the last dimension" if found[1] == "-1" else f"dimension {found[1]}"
+    message = f"{case.word} was made for {found[2]} in {where}, and {case.shapes} reached it"
+    return Refusal(message, "A layer that is used again has the weights of its first use.")
+
+
+def _reshape(case: _Case) -> Refusal | None:
+    target = getattr(case.layer, "target_shape", None)
+    if case.kind != "Reshape" or not target or not case.is_one:
+        return None
+    came = case.inputs[0].shape[1:]
+    asked = " x ".join("?" if each in (-1, None) else str(each) for each in target)
+    if all(isinstance(each, int) and each > 0 for each in (*target, *came)):
+        asked += f", {math.prod(target):,} values"
+        have = f"{case.shapes}, {math.prod(came):,} values,"
+    else:
+        have = case.shapes
+    return Refusal(f"{case.word} makes {asked}, and {have} reached it")
+
+
+def _broadcast(case: _Case) -> Refusal | None:
+    if not case.has("Cannot broadcast", "cannot be broadcasted", "ncompatible shapes"):
+        return None
+    return Refusal(f"{case.word} cannot bring these shapes together: {case.shapes}")
+
+
+_RULES: tuple[Callable[[_Case], Refusal | None], ...] = (
+    _call_word,
+    _attention,
+    _merge,
+    _one_input,
+    _other_model,
+    _rank,
+    _unknown_size,
+    _no_axis,
+    _nothing_left,
+    _used_again,
+    _reshape,
+    _broadcast,
+)
