@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.applications import Application, find_application
-from kmagic.evaluation.pictures import Opened, Size, list_pictures, open_picture, size_of
+from kmagic.evaluation.pictures import (
+    INTERPOLATIONS,
+    Opened,
+    Size,
+    list_pictures,
+    open_picture,
+    size_of,
+)
 from kmagic.evaluation.predictions import Shape, answer_batch, sample_shape
 from kmagic.evaluation.verdicts import Judge, Picture
 from kmagic.labels import isolate
@@ -98,6 +105,7 @@ def classify(
     classes: Classes | None = None,
     y_true: Any = None,
     scaling: Any = None,
+    interpolation: str = "nearest",
     batch_size: int = BATCH,
     name: str = "",
 ) -> Classification:
@@ -117,6 +125,8 @@ def classify(
             picture; -1 or "" where it is not known.
         scaling: What the training data was scaled with: a number to divide by, a function, or
             an object with ``apply``. Without it, bytes reach the model as 0 to 255.
+        interpolation: How a picture of another size is resized: "nearest", which is what Keras's
+            ``load_img`` does, "bilinear", "bicubic", "hamming", "box" or "lanczos".
         batch_size: Pictures a batch.
         name: Name for the heading; by default the model's own.
 
@@ -139,6 +149,10 @@ def classify(
         raise EvaluationError(
             f"top and batch_size must be at least 1; received {top} and {batch_size}."
         )
+    if interpolation not in INTERPOLATIONS:
+        raise EvaluationError(
+            f"interpolation must be one of {', '.join(INTERPOLATIONS)}; received {interpolation!r}."
+        )
     application = None if app is None else find_application(app)
     if application is not None and model is None:
         model = application.model()
@@ -147,7 +161,7 @@ def classify(
             "classify needs a model, or app, the name of one of keras.applications.",
             "classify(images, model) or classify(images, app='MobileNetV2').",
         )
-    eye = _Eye.of(model, application, scaling)
+    eye = _Eye.of(model, application, scaling, interpolation)
     listed = list_pictures(images, eye.shape)
     names = application.classes() if application and classes is None else None
     judge = Judge(classes, names, y_true, len(listed), top)
@@ -171,9 +185,12 @@ class _Eye:
     application: Application | None
 
     @classmethod
-    def of(cls, model: Any, application: Application | None, scaling: Any) -> _Eye:
+    def of(
+        cls, model: Any, application: Application | None, scaling: Any, interpolation: str
+    ) -> _Eye:
         shape = sample_shape(model)
         size = Size(None, None, 3 if application else 1) if shape is None else size_of(shape)
+        size = replace(size, interpolation=interpolation)
         if application is not None:
             return cls(shape, size, application.preprocess, application)
         return cls(shape, size, _scaler(scaling), None)
@@ -184,11 +201,10 @@ class _Eye:
         )
 
     def see(self, opened: Sequence[Opened]) -> NDArray[Any]:
-        pixels = [
-            self.scale(one.pixels[None]) if one.raw and self.scale else one.pixels[None]
-            for one in opened
-        ]
-        return np.concatenate(pixels)
+        return np.concatenate([self._scaled(one) for one in opened])
+
+    def _scaled(self, one: Opened) -> Any:
+        return self.scale(one.pixels[None]) if one.raw and self.scale else one.pixels[None]
 
     def note(self, listed: Sequence[tuple[str, Any]]) -> str:
         if self.scale is not None or all(hasattr(picture, "shape") for _, picture in listed):

@@ -16,7 +16,7 @@ from kmagic.evaluation.figures import (
     report_frame,
 )
 from kmagic.evaluation.targets import Classes, Label, Targets, read_targets
-from kmagic.labels import isolate, tally
+from kmagic.labels import isolate, shorten, tally
 from kmagic.rich import Rich
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Pair:
 
     def title(self) -> str:
         """What was taken for what: "9 taken for 4"."""
-        return f"{isolate(self.true_name)} taken for {isolate(self.predicted_name)}"
+        true, pred = (isolate(shorten(n, 40)) for n in (self.true_name, self.predicted_name))
+        return f"{true} taken for {pred}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -45,13 +45,14 @@ def count_pairs(targets: Targets, weights: NDArray[np.float64] | None) -> NDArra
     """
     from sklearn.metrics import confusion_matrix  # noqa: PLC0415 - a second to import
 
+    count = len(targets.names)
     matrix: NDArray[np.generic] = confusion_matrix(
         targets.true,
         targets.predicted,
-        labels=np.arange(len(targets.names)),
+        labels=np.arange(max(count, 2)),  # of a single class it warns, whatever it was told
         sample_weight=weights,
     )
-    return matrix
+    return matrix[:count, :count]
 
 
 def class_figures(targets: Targets, weights: NDArray[np.float64] | None) -> ClassFigures:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 THUMB = 160  # pixels of a thumbnail's longer side
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> what Pillow calls them
 
 
@@ -30,12 +31,15 @@ class Size:
         width: Pixels.
         channels: 1 grey, 3 colours, 4 with transparency.
         flat: The model takes all pixels in one row.
+        interpolation: How a picture of another size is resized, in the words of Keras's
+            ``load_img``.
     """
 
     height: int | None
     width: int | None
     channels: int
     flat: bool = False
+    interpolation: str = "nearest"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -64,7 +68,7 @@ def size_of(shape: Shape) -> Size:
 
     Example:
         >>> size_of((784,))
-        Size(height=28, width=28, channels=1, flat=True)
+        Size(height=28, width=28, channels=1, flat=True, interpolation='nearest')
     """
     match shape:
         case (height, width, channels) if channels in MODES:
@@ -129,6 +133,21 @@ def open_picture(
     Raises:
         EvaluationError: It cannot be read, or an array of floats does not fit.
     """
+    opened = _open(picture, size, shape, raw_floats=raw_floats)
+    if shape is None or opened.pixels.ndim == len(shape):
+        return opened
+    more = opened.pixels.ndim < len(shape)
+    return replace(opened, pixels=opened.pixels[..., None] if more else opened.pixels[..., 0])
+
+
+def to_thumbnail(image: Image) -> NDArray[Any]:
+    """A small copy for a person to see, at most ``THUMB`` pixels wide and high."""
+    small = image.copy()
+    small.thumbnail((THUMB, THUMB))
+    return np.asarray(small)
+
+
+def _open(picture: Any, size: Size, shape: Shape | None, *, raw_floats: bool) -> Opened:
     if isinstance(picture, str | os.PathLike):
         return _prepare(_read_file(Path(picture)), size)
     if _is_pillow(picture):
@@ -139,13 +158,6 @@ def open_picture(
     if array.dtype == np.uint8:
         return _prepare(_as_pillow(_unroll(array, size)), size)
     return _take(array, size, shape)
-
-
-def to_thumbnail(image: Image) -> NDArray[Any]:
-    """A small copy for a person to see, at most ``THUMB`` pixels wide and high."""
-    small = image.copy()
-    small.thumbnail((THUMB, THUMB))
-    return np.asarray(small)
 
 
 def _is_pillow(value: Any) -> bool:
@@ -257,7 +269,7 @@ def _prepare(image: Image, size: Size) -> Opened:
     wide, high = size.width or seen.width, size.height or seen.height
     fitted = seen
     if (wide, high) != seen.size:
-        fitted = seen.resize((wide, high), Image.Resampling.BILINEAR)
+        fitted = seen.resize((wide, high), Image.Resampling[size.interpolation.upper()])
     pixels = np.asarray(fitted, dtype=np.float32)
     if size.channels == 1:
         pixels = pixels[..., None]

@@ -16,7 +16,7 @@ from kmagic.evaluation.targets import (
     find_labels,
     name_classes,
 )
-from kmagic.labels import isolate
+from kmagic.labels import isolate, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,10 +76,10 @@ class Picture:
         """The picture in a line: "3: 2 58.6%, 4 34.8%, 6 6.2% (wrong, it is 4)"."""
         if self.error:
             return f"{isolate(self.name)}: {self.error}"
-        guesses = ", ".join(f"{isolate(g.label)} {g.probability:.1%}" for g in self.guesses)
+        guesses = ", ".join(f"{_short(g.label)} {g.probability:.1%}" for g in self.guesses)
         if self.truth is None:
             return f"{isolate(self.name)}: {guesses}"
-        said = "right" if self.right else f"wrong, it is {isolate(self.truth.label)}"
+        said = "right" if self.right else f"wrong, it is {_short(self.truth.label)}"
         return f"{isolate(self.name)}: {guesses} ({said})"
 
 
@@ -171,6 +171,10 @@ class Judge:
         label = names[self._truths[number]]
         rank = next(place for place, k in enumerate(order, start=1) if names[k] == label)
         return Truth(label, float(row[order[rank - 1]]), rank)
+
+
+def _short(name: str) -> str:
+    return isolate(shorten(name, 60))
 
 
 def _spread(scores: NDArray[Any]) -> NDArray[np.float64]:
