@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    classification_report,
+    confusion_matrix,
+    precision_recall_fscore_support,
+)
+
+from kmagic.errors import EvaluationError
+from kmagic.evaluation.confusion import confusion
+
+
+@st.composite
+def judged(draw):
+    classes = draw(st.integers(1, 6))
+    size = draw(st.integers(1, 40))
+    labels = st.lists(st.integers(0, classes - 1), min_size=size, max_size=size)
+    return classes, draw(labels), draw(labels)
+
+
+@given(judged())
+@settings(max_examples=60, deadline=None)
+def test_figures_are_those_of_scikit_learn(case):
+    classes, true, predicted = case
+    found = confusion(true, predicted, classes=range(classes))
+    every = np.arange(classes)
+    if classes > 1:
+        assert (found.matrix == confusion_matrix(true, predicted, labels=every)).all()
+        for over in ("true", "pred", "all"):
+            theirs = confusion_matrix(true, predicted, labels=every, normalize=over)
+            np.testing.assert_allclose(found.normalized(over), theirs)
+    theirs = precision_recall_fscore_support(true, predicted, labels=every, zero_division=0)
+    ours = found.figures
+    for mine, other in zip(
+        (ours.precision, ours.recall, ours.f1, ours.support), theirs, strict=True
+    ):
+        np.testing.assert_array_equal(mine, other)
+    assert found.accuracy == accuracy_score(true, predicted)
+    report = found.report()
+    table = classification_report(true, predicted, labels=every, output_dict=True, zero_division=0)
+    assert list(report.index[-3:]) == ["accuracy", "macro avg", "weighted avg"]
+    assert report.loc["macro avg"].to_dict() == table["macro avg"]
+    assert report.loc["accuracy", "f1-score"] == table["accuracy"]
+    for position in range(classes):
+        assert report.iloc[position].to_dict() == table[str(position)]
+
+
+@given(judged(), st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_weighted_figures_are_those_of_scikit_learn(case, random):
+    classes, true, predicted = case
+    weights = [random.choice([0.0, 0.25, 1.0, 3.5]) for _ in true]
+    weights[0] = 2.0
+    found = confusion(true, predicted, classes=range(classes), sample_weight=weights)
+    every = np.arange(classes)
+    if classes > 1:
+        theirs = confusion_matrix(true, predicted, labels=every, sample_weight=weights)
+        np.testing.assert_allclose(found.matrix, theirs)
+    theirs = precision_recall_fscore_support(
+        true, predicted, labels=every, sample_weight=weights, zero_division=0
+    )
+    np.testing.assert_allclose(found.figures.f1, theirs[2])
+    np.testing.assert_allclose(
+        found.accuracy, accuracy_score(true, predicted, sample_weight=weights)
+    )
+
+
+@given(judged())
+@settings(max_examples=40, deadline=None)
+def test_every_form_of_input_gives_the_same_matrix(case):
+    classes, true, predicted = case
+    classes += 1
+    ids = confusion(true, predicted, classes=range(classes))
+    eye = np.eye(classes)
+    odds = 0.9 * eye[predicted] + 0.1 / classes
+    names = [f"class {k}" for k in range(classes)]
+    forms = [
+        confusion(np.array(true)[:, None], np.array(predicted, dtype=float)),
+        confusion(eye[true].astype(int), odds),
+        confusion(true, np.log(odds) + 3),
+        confusion([names[k] for k in true], [names[k] for k in predicted], classes=names),
+        confusion(pd.Series([names[k] for k in true]), odds, classes=names),
+        confusion(true, [names[k] for k in predicted], classes=names),
+    ]
+    for form in forms[1:]:
+        assert (form.matrix == ids.matrix).all()
+    labels = sorted({*true, *predicted})
+    assert (forms[0].matrix == ids.matrix[np.ix_(labels, labels)]).all()
+
+
+@given(judged())
+@settings(max_examples=40, deadline=None)
+def test_the_cells_hold_every_sample_once(case):
+    classes, true, predicted = case
+    found = confusion(true, predicted, classes=range(classes))
+    seen = []
+    for row in range(classes):
+        for column in range(classes):
+            cell = found.indices(true=row, pred=column)
+            assert len(cell) == found.matrix[row, column]
+            seen += cell.tolist()
+    assert sorted(seen) == list(range(len(true)))
+    assert sum(pair.count for pair in found.pairs(None)) == found.wrong
+
+
+def test_confident_mistakes_come_first():
+    odds = [[0.4, 0.6], [0.1, 0.9], [0.2, 0.8], [0.9, 0.1]]
+    found = confusion([0, 0, 0, 0], odds, classes=["cat", "dog"])
+    assert found.indices(true="cat", pred="dog").tolist() == [1, 2, 0]
+    assert found.indices(true=0, pred=1, n=2).tolist() == [1, 2]
+    assert found.indices(pred="cat").tolist() == [3]
+    assert found.indices(true=np.int64(1)).tolist() == []
+
+
+def test_a_number_is_an_id_and_a_string_is_a_name():
+    found = confusion([3, 5, 5], [3, 5, 3], classes={3: "5", 5: "3"})
+    assert found.indices(true=5, pred=3).tolist() == [2]
+    assert found.indices(true="3", pred="5").tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold", "expected"),
+    [
+        ([0.1, 0.5, 0.6, 0.9], None, [0, 0, 1, 1]),
+        ([[0.1], [0.5], [0.6], [0.9]], 0.3, [0, 1, 1, 1]),
+        ([[0.9, 0.1], [0.5, 0.5], [0.4, 0.6], [0.1, 0.9]], 0.7, [0, 0, 0, 1]),
+        ([-3.0, -0.5, 0.5, 2.5], 0, [0, 0, 1, 1]),
+    ],
+)
+def test_threshold_for_two_classes(scores, threshold, expected):
+    found = confusion([0, 0, 1, 1], scores, threshold=threshold)
+    assert found.targets.predicted.tolist() == expected
+
+
+def test_binary_confidence_is_that_of_the_predicted_class():
+    found = confusion([0, 1, 1], np.array([[0.2], [0.9], [0.3]], dtype="float32"))
+    np.testing.assert_allclose(found.confidence, [0.8, 0.9, 0.7], rtol=1e-6)
+    assert confusion([0, 1], [0, 1]).confidence is None
+
+
+def test_probabilities_of_sixteen_bits_count_as_such():
+    odds = np.array([[0.3, 0.7], [1.0, 0.0]], dtype=np.float16)
+    np.testing.assert_allclose(confusion([1, 0], odds).confidence, [0.7, 1.0], rtol=1e-3)
+
+
+def test_pairs_in_words():
+    found = confusion(["b"] * 3 + ["a"] * 1009, ["a"] * 2 + ["b"] + ["b"] * 2 + ["a"] * 1007)
+    first, second = found.pairs()
+    assert first.words() == "b taken for a: 2 of 3"
+    assert second.words() == "a taken for b: 2 of 1,009"
+    assert found.pairs(1) == [first]
+
+
+def test_words_of_the_whole():
+    found = confusion([0, 1, 1, 0], [0, 1, 0, 0], name="cnn", unit="test digits")
+    assert found.facts() == "4 test digits · 1 wrong · accuracy 0.7500"
+    assert found.describe() == (
+        "cnn: 4 test digits, 1 wrong, accuracy 0.7500.\nMost confused: 1 taken for 0: 1 of 2."
+    )
+    assert repr(found) == ("<Confusion cnn: 2 classes, 4 test digits · 1 wrong · accuracy 0.7500>")
+    assert "none wrong" in confusion([0], [0]).facts()
+
+
+def test_the_report_survives_classes_that_are_named_like_its_rows():
+    found = confusion([0, 1, 1], [0, 1, 0], classes=["accuracy", "macro avg"])
+    assert found.report().shape == (5, 4)
+    assert found.report().iloc[1]["recall"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "keywords", "said"),
+    [
+        ([0, 1], [0], {}, "2 labels and 1 predictions"),
+        ([], [], {}, "empty"),
+        ([0, 12], [0, 1], {"classes": list("ab")}, "12 (sample 1)"),
+        ([0, -1], [0.1, 0.9], {}, "-1 (sample 1)"),
+        ([0, 5], np.eye(3)[[0, 1]], {}, "5 (sample 1)"),
+        (["a", "c"], ["a", "b"], {"classes": ["a", "b"]}, "'c' (sample 1)"),
+        ([0.0, float("nan")], [0, 1], {}, "NaN or infinity, the first is sample 1"),
+        ([0, 1], [[0.5, np.nan], [0.5, 0.5]], {}, "the first is sample 0"),
+        ([0, 1], [0.5, 3.0], {}, "between 0 and 1"),
+        ([0.3, 1], [0, 1], {}, "0.3 (sample 0) is not a whole number"),
+        ([[1, 1], [0, 1]], [0, 1], {}, "one matrix a label"),
+        (["a", None], ["a", "b"], {}, "None of type NoneType"),
+        (["a", "b"], np.eye(2), {}, "which number"),
+        ([0, 1], np.eye(2), {"classes": ["a"]}, "must name 2 classes"),
+        ([0, 1], [0, 1], {"classes": ["a", "a"]}, "a stands twice"),
+        ([0, 1], [0, 1], {"classes": "ab"}, "list of names"),
+        ([0, 1], [0, 1], {"classes": []}, "classes is empty"),
+        ([0, 1], [0, 1], {"normalize": "rows"}, "'rows'"),
+        ([0, 1], [0, 1], {"sample_weight": [1]}, "shape (1,)"),
+        ([0, 1], [0, 1], {"sample_weight": [1, -1]}, "not negative"),
+        ([0, 1], [0, 1], {"x": [1]}, "received 1"),
+        ([0, 1], np.eye(3)[[0, 1]], {"threshold": 0.5}, "3 columns"),
+        (np.zeros((2, 3)).astype(int), np.eye(2), {}, "one-hot"),
+        (np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), {}, "flatten both"),
+        (np.eye(3), np.eye(2, 3), {}, "3 labels and 2 predictions"),
+        (np.eye(2, 3), np.eye(2), {}, "3 in y_true and 2 in y_pred"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(true, predicted, keywords, said):
+    with pytest.raises(EvaluationError) as caught:
+        confusion(true, predicted, **keywords)
+    assert said in str(caught.value)
+
+
+def test_an_unknown_class_is_said_with_those_there_are():
+    with pytest.raises(EvaluationError, match="'bird' is not one of the classes: cat, dog"):
+        confusion([0, 1], [0, 1], classes=["cat", "dog"]).indices(true="bird")
+
+
+def test_the_figure_is_a_figure_and_leaves_pyplot_alone(tmp_path):
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    figure = confusion([0, 1, 1], [0, 0, 1], classes=["a $b$", "c"]).plot()
+    figure.savefig(tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    assert plt.get_fignums() == before
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert words == ["1\n100.0%", "1\n50.0%", "1\n50.0%"]
+
+
+def test_a_figure_of_many_classes_has_no_words(tmp_path):
+    labels = np.arange(200)
+    figure = confusion(labels, labels, normalize="all").plot()
+    assert not figure.axes[0].texts
+    figure.savefig(tmp_path / "many.png", dpi=40)
