@@ -12,7 +12,7 @@ def number(value: float) -> str:
 
     Example:
         >>> [number(value) for value in (0.0806, 2.5, 1002.25, 0.0000123, float("nan"))]
-        ['0.0806', '2.5000', '1,002.2', '1.23e-05', 'nan']
+        ['0.0806', '2.5000', '1,002.2', '1.23e-5', 'nan']
     """
     size = abs(value)
     if not math.isfinite(value):
@@ -20,9 +20,20 @@ def number(value: float) -> str:
     if size == 0 or 1e-3 <= size < 10:  # noqa: PLR2004 - the bounds of each form, said once
         return f"{value:.4f}"
     if size < 1e-3 or size >= 1e7:  # noqa: PLR2004 - as above
-        return f"{value:.2e}"
+        return power(value, 2)
     decimals = max(1, 4 - math.floor(math.log10(size)))
     return f"{value:,.{decimals}f}"
+
+
+def power(value: float, decimals: int) -> str:
+    """A value by its power of ten, without the zeros that Python puts there.
+
+    Example:
+        >>> power(12000000.0, 2), power(0.000042, 1)
+        ('1.20e7', '4.2e-5')
+    """
+    mantissa, exponent = f"{value:.{decimals}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def count(value: int, one: str, many: str = "") -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kmagic.display.card import escape, stylesheet
-from kmagic.words import number
+from kmagic.words import number, power
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,8 +25,9 @@ LEFT, RIGHT, TOP, BOTTOM = 44, 72, 34, 22
 LABEL_HEIGHT = 13
 CHARACTER = 6.2
 PAD = 4
-EPSILON = 1e-9
+EPSILON, TINY = 1e-9, 1e-300
 DOTS = 40
+PASSES = 40
 STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 MIDTONES = "--km-blue:#1f83c6;--km-orange:#d9660f;--km-mute:#7b828a;--km-fg:#7b828a;"
 """Colours that can be told from white and from black, where the theme is out of reach."""
@@ -124,7 +125,7 @@ def ticks(values: Iterable[float]) -> tuple[float, float, float]:
     if high - low < EPSILON * max(
         abs(high), abs(low), EPSILON
     ):  # a level line stands in the middle
-        room = abs(high) / 10 or 1.0
+        room = abs(high) / 10 if abs(high) > TINY else 1.0
         low, high = low - room, high + room
     power = math.floor(math.log10((high - low) / 2))
     for exponent in (power, power + 1):
@@ -135,8 +136,12 @@ def ticks(values: Iterable[float]) -> tuple[float, float, float]:
             if high <= 1 < base + reach - EPSILON:
                 base = 1 - reach  # a share is never more than one
             if base <= low + EPSILON * unit and base + reach >= high - EPSILON * unit:
-                return round(base, 12), round(base + reach / 2, 12), round(base + reach, 12)
+                return _clean(base), _clean(base + reach / 2), _clean(base + reach)
     return low, (low + high) / 2, high
+
+
+def _clean(value: float) -> float:
+    return float(f"{value:.12g}")
 
 
 def tick_text(value: float, step: float) -> str:
@@ -147,9 +152,9 @@ def tick_text(value: float, step: float) -> str:
         ('0.4', '0.96', '1,500')
     """
     if value and not (step >= 1e-4 and max(abs(value), step) < 1e6):  # noqa: PLR2004 - the margin
-        return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
+        return power(value, 1)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if round(step, decimals) != round(step, 12):
+    if abs(step - round(step, decimals)) > EPSILON * step:
         decimals += 1
     return f"{value:,.{decimals}f}"
 
@@ -284,7 +289,7 @@ def spread(heights: Sequence[float], gap: float, low: float, high: float) -> lis
     """
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     placed = [min(max(heights[index], low), high) for index in order]
-    for _ in placed:
+    for _ in range(PASSES):
         for above in range(len(placed) - 1):
             lacking = gap - (placed[above + 1] - placed[above])
             if lacking > 0:

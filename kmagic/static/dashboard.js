@@ -30,6 +30,7 @@ const PLOT = { left: 44, right: 72, top: 20, bottom: 22, pad: 4 };
 const LABEL_HEIGHT = 13;
 const CHARACTER = 6.2;
 const DOTS = 40;
+const PASSES = 40;
 /** Of an epoch's course, the part whose means are of too few batches: to draw, to scale by. */
 const [NOISY, YOUNG] = [0.03, 0.1];
 const MOST_MARKS = 60;
@@ -43,7 +44,7 @@ function number(value) {
   if (value === null || !Number.isFinite(value)) return "not finite";
   const size = Math.abs(value);
   if (size === 0 || (size >= 1e-3 && size < 10)) return value.toFixed(4);
-  if (size < 1e-3 || size >= 1e7) return value.toExponential(2);
+  if (size < 1e-3 || size >= 1e7) return value.toExponential(2).replace("+", "");
   const decimals = Math.max(1, 4 - Math.floor(Math.log10(size)));
   return value.toLocaleString("en", {
     minimumFractionDigits: decimals,
@@ -73,7 +74,7 @@ function ticks(values) {
   let high = Math.max(...values);
   if (!values.length) [low, high] = [0, 1];
   if (high - low < 1e-9 * Math.max(Math.abs(high), Math.abs(low), 1e-9)) {
-    const room = Math.abs(high) / 10 || 1;
+    const room = Math.abs(high) > 1e-300 ? Math.abs(high) / 10 : 1;
     [low, high] = [low - room, high + room];
   }
   const power = Math.floor(Math.log10((high - low) / 2));
@@ -95,7 +96,7 @@ function ticks(values) {
 function tickText(value, step) {
   if (value && (Math.max(Math.abs(value), step) >= 1e6 || step < 1e-4)) {
 
-    return value.toExponential(1).replace("e+", "e");
+    return value.toExponential(1).replace("+", "");
   }
   let decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   if (Math.abs(step - Number(step.toFixed(decimals))) > 1e-9 * step) decimals += 1;
@@ -121,7 +122,7 @@ function wholeSteps(start, end, room) {
 function spread(heights, low, high) {
   const order = heights.map((_, index) => index).sort((a, b) => heights[a] - heights[b]);
   const placed = order.map((index) => Math.min(Math.max(heights[index], low), high));
-  for (const _ of placed) {
+  for (let pass = 0; pass < PASSES; pass += 1) {
     for (let above = 0; above + 1 < placed.length; above += 1) {
       const lacking = LABEL_HEIGHT - (placed[above + 1] - placed[above]);
       if (lacking > 0) {
