@@ -123,8 +123,8 @@ class NotebookPage(JupyterPage):
         return self.page.locator(f'[data-test-cell="{i}"]')
 
     def output(self, i: int) -> Locator:
-        """Return a locator of what stands below a code cell."""
-        return self.cell(i).locator(".jp-Cell-outputWrapper")
+        """Return a locator of what stands below a code cell, all its outputs with their prompts."""
+        return self.cell(i).locator(".jp-Cell-outputArea")
 
     # ---- the notebook
 
@@ -151,27 +151,25 @@ class NotebookPage(JupyterPage):
         self.command("docmanager:save")
         self.wait_until("!panel.context.model.dirty", what="the notebook to be saved")
 
-    def screenshot(
-        self, path: Path | str, cell: int | None = None, *, part: Literal["cell", "output"] = "cell"
-    ) -> Path:
+    def screenshot(self, path: Path | str, what: int | Locator | None = None) -> Path:
         """Write a PNG of what is seen.
 
         Args:
             path: The file; its folder is made.
-            cell: Which cell, whole even if it is higher than the window; default: the window.
-            part: Of a cell, all of it or only its output.
+            what: A cell, or an element such as `output(i)`, whole even if it is higher than the
+                window. Default: the window.
 
         Returns:
             The file.
         """
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if cell is None:
+        if what is None:
             self.page.screenshot(path=target)
             return target
-        locator = self.cell(cell) if part == "cell" else self.output(cell)
-        with self._room_for(locator):
-            locator.screenshot(path=target)
+        element = self.cell(what) if isinstance(what, int) else what
+        with self._room_for(element):
+            element.screenshot(path=target)
         return target
 
     # ---- inside

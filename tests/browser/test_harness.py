@@ -89,7 +89,7 @@ def test_themes_and_pictures(notebook: NotebookPage, lab: Lab, tmp_path: Path) -
     # Notebook 7 folds high outputs into a frame that scrolls, JupyterLab does not.
     high = png_size(notebook.screenshot(tmp_path / "cell.png", 1))[1]
     assert high > 2000 if lab.app == "lab" else 300 < high < 500
-    small = png_size(notebook.screenshot(tmp_path / "output.png", 0, part="output"))
+    small = png_size(notebook.screenshot(tmp_path / "output.png", notebook.output(0)))
     assert small[1] < 100
     assert notebook.js("[innerWidth, innerHeight]") == [1280, 900]
 

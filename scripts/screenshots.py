@@ -1,0 +1,119 @@
+"""Takes the pictures of docs/images: the first tutorial in JupyterLab, light and dark.
+
+    python scripts/screenshots.py [FOLDER] [--mnist PATH/TO/mnist.npz]
+
+With the full MNIST, as Keras would fetch it, the pictures show what a user with a network sees (and
+take minutes); without, the bundled sample. It runs the notebook in a real JupyterLab, saves it, and
+pictures the training of a longer run while it goes on. The other pictures are of the saved notebook
+with no kernel: what a reader of the file sees. Each is there as NAME-light.png and NAME-dark.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import sync_playwright  # noqa: E402 - the harness is found by this path
+
+from tests.browser.lab import Lab  # noqa: E402
+from tests.browser.notebook import NotebookPage  # noqa: E402
+from tests.browser.page import Theme, launch  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator
+
+TUTORIAL = ROOT / "notebooks" / "01_mnist.ipynb"
+
+MISTAKE = "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 softmax"
+
+PICTURES = {
+    "data": "%keras_data",
+    "model": "%%keras_model cnn",
+    "training": "%keras_fit",
+    "evaluation": "%keras_evaluate",
+    "confusion": "%keras_confusion",
+    "classification": "%keras_classify",
+    "mistake": MISTAKE,
+}
+"""A picture's name, and how the cell begins whose output it shows."""
+
+
+def main() -> None:
+    """Run the tutorial and write the pictures."""
+    parser = argparse.ArgumentParser(description="Take the pictures of docs/images.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "images")
+    parser.add_argument("--mnist", type=Path, help="the full data set; default: the bundled sample")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
+    # As many epochs as make a curve and leave the time for two pictures.
+    half, epochs = (4, 7) if arguments.mnist else (8, 20)
+    with Lab() as lab, sync_playwright() as playwright, launch(playwright) as browser:
+        (lab.root / TUTORIAL.name).write_bytes(TUTORIAL.read_bytes())
+        if arguments.mnist:
+            cache = lab.home / "keras" / "datasets"
+            cache.mkdir(parents=True)
+            shutil.copyfile(arguments.mnist, cache / "mnist.npz")
+        with page(lab, browser) as notebook:
+            notebook.open(TUTORIAL.name)
+            notebook.run_all()
+            notebook.run_cell(notebook.append(MISTAKE), allow_errors=True)
+            notebook.save()
+            live(notebook, folder, half, epochs)
+            notebook.check()
+        for theme in get_args(Theme):
+            with page(lab, browser) as notebook:
+                notebook.open(TUTORIAL.name, kernel=False)
+                notebook.set_theme(theme)
+                still(notebook, folder, theme)
+                notebook.check()
+
+
+def page(lab: Lab, browser: Browser) -> NotebookPage:
+    """Return a page as wide as the pictures are shown, in twice the pixels."""
+    return NotebookPage(lab, browser, width=1000, height=860, scale=2.0, timeout=300.0)
+
+
+def live(notebook: NotebookPage, folder: Path, half: int, epochs: int) -> None:
+    """Picture a training while it runs: its view alone, and in the window under the model."""
+    sources = [notebook.source(i) for i in range(len(notebook))]
+    model = next(i for i, text in enumerate(sources) if text.startswith(PICTURES["model"]))
+    training = next(i for i, text in enumerate(sources) if text.startswith(PICTURES["training"]))
+    notebook.set_source(training, f"%keras_fit cnn --data digits -e {epochs} -b 64 --val 0.1")
+    notebook.run_cell(training, wait=False)
+    for theme in get_args(Theme):
+        notebook.set_theme(theme)
+        notebook.wait_until(
+            r"(node(arg[0]).innerText.match(/epoch (\d+) of/)?.[1] ?? 0) >= arg[1]",
+            [training, half],
+            what=f"epoch {half}",
+        )
+        notebook.js("node(arg).scrollIntoView()", model)
+        notebook.screenshot(folder / f"window-{theme}.png")
+        notebook.screenshot(folder / f"live-{theme}.png", output(notebook, training))
+    if notebook.cell_state(training) != "running":
+        raise SystemExit("The training was over before its picture was taken: train longer")
+    notebook.interrupt()
+    notebook.wait_cell(training, allow_errors=True)
+
+
+def still(notebook: NotebookPage, folder: Path, theme: Theme) -> None:
+    """Picture the outputs of the saved notebook."""
+    sources = [notebook.source(i) for i in range(len(notebook))]
+    for name, beginning in PICTURES.items():
+        i = next(i for i, text in enumerate(sources) if text.startswith(beginning))
+        notebook.screenshot(folder / f"{name}-{theme}.png", output(notebook, i))
+
+
+def output(notebook: NotebookPage, i: int) -> Locator:
+    """Return a cell's last output, without the prompt beside it."""
+    return notebook.output(i).locator(".jp-OutputArea-output").last
+
+
+if __name__ == "__main__":
+    main()
