@@ -5,7 +5,7 @@ import pytest
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.evaluate import Evaluation, evaluate
-from kmagic.evaluation.predictions import predict
+from kmagic.evaluation.predictions import predict, to_classes
 
 
 class Rows:
@@ -99,6 +99,13 @@ def test_an_interrupt_passes():
     model.predict_on_batch = interrupt
     with pytest.raises(KeyboardInterrupt):
         predict(model, np.zeros((2, 3)))
+
+
+def test_answers_become_classes():
+    assert to_classes(np.array([[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]])).tolist() == [1, 0]
+    assert to_classes(np.array([[0.5], [0.51]])).tolist() == [0, 1]
+    assert to_classes(np.array([-1.0, 0.2]), threshold=0).tolist() == [0, 1]
+    assert to_classes(np.eye(3)[None]).tolist() == [[0, 1, 2]]
 
 
 def test_evaluation_is_a_dict_of_floats_with_the_loss_last():

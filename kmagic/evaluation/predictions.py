@@ -84,6 +84,28 @@ def to_classes(scores: NDArray[Any], *, threshold: float = 0.5) -> NDArray[Any]:
     return (scores.reshape(len(scores)) >= threshold).astype(int)
 
 
+def to_classes(answers: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
+    """The class that each of a model's answers means.
+
+    Args:
+        answers: Scores of shape (..., classes), or for two classes the probability of the second,
+            of shape (n,) or (..., 1).
+        threshold: For two classes: the second one is meant above it, as in Keras's metrics.
+
+    Returns:
+        Class ids from 0, without the last axis of ``answers``.
+
+    Example:
+        >>> to_classes(np.array([[0.1, 0.9], [0.8, 0.2]])), to_classes(np.array([[0.3], [0.7]]))
+        (array([1, 0]), array([0, 1]))
+    """
+    if answers.ndim == 1:
+        return np.asarray(answers > threshold, dtype=np.intp)
+    if answers.shape[-1] == 1:
+        return np.asarray(answers[..., 0] > threshold, dtype=np.intp)
+    return np.asarray(answers.argmax(axis=-1), dtype=np.intp)
+
+
 def answer_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
     """What the model answers to one batch.
 
