@@ -208,7 +208,7 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
         tail = tail or _tails(run).get(name, [])
     calm = [y for x, y in (*opening, *tail) if x % 1 > YOUNG]
     scale = calm + [y for _, y in (*trained, *checked)]
-    course = thinned([*opening, *trained[-1:], *tail], COURSE)
+    course = thinned([*opening[:-1], *trained[-1:], *tail], COURSE)
     label = "training" if checked else ""
     lines = [
         Line("course", course, label if tail else ""),

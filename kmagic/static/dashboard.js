@@ -312,7 +312,7 @@ class Chart {
     const label = this.checked.length ? "training" : "";
     /** @type {[string, [number, number][], string][]} */
     const lines = [
-      ["course", [...opening, ...this.trained.slice(-1), ...tail], tail.length ? label : ""],
+      ["course", [...opening.slice(0, -1), ...this.trained.slice(-1), ...tail], tail.length ? label : ""],
       ["train", this.trained, tail.length ? "" : label],
     ];
     if (this.checked.length) lines.push(["val", this.checked, "validation"]);
