@@ -62,28 +62,6 @@ def predict(model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any
     return answers
 
 
-def to_classes(scores: NDArray[Any], *, threshold: float = 0.5) -> NDArray[Any]:
-    """The most likely class of each sample.
-
-    Args:
-        scores: Probabilities of shape (samples, classes), or of the second of two classes of
-            shape (samples,) or (samples, 1).
-        threshold: From which probability on the second of two classes is taken.
-
-    Returns:
-        Class numbers of shape (samples,).
-
-    Example:
-        >>> import numpy as np
-        >>> to_classes(np.array([[0.1, 0.9], [0.8, 0.2]])), to_classes(np.array([[0.7], [0.2]]))
-        (array([1, 0]), array([1, 0]))
-    """
-    if scores.ndim > 1 and scores.shape[-1] > 1:
-        best: NDArray[Any] = scores.argmax(axis=-1)
-        return best
-    return (scores.reshape(len(scores)) >= threshold).astype(int)
-
-
 def to_classes(answers: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
     """The class that each of a model's answers means.
 
