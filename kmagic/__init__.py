@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,6 +41,20 @@ _HOMES = {
 """Public name -> the module that holds it; nothing is imported before it is asked for."""
 
 __all__ = ["__version__", "load_ipython_extension", *sorted(_HOMES)]  # noqa: PLE0604 - names only
+
+
+class _Contents(ModuleType):
+    """The package, whose functions are not hidden by a submodule of the same name.
+
+    Importing ``kmagic.build`` would else put the module in the place of ``kmagic.build()``.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _HOMES or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Contents
 
 
 def __getattr__(name: str) -> Any:

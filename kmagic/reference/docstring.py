@@ -56,8 +56,9 @@ class Docstring:
 
 @cache
 def docstring(value: Any) -> Docstring:
-    """The docstring of a class or function, taken apart."""
-    return parse(inspect.getdoc(value) or "")
+    """The docstring of a class or function, taken apart; a class's own, not its bases'."""
+    told = vars(value).get("__doc__") if inspect.isclass(value) else inspect.getdoc(value)
+    return parse(inspect.cleandoc(told) if isinstance(told, str) else "")
 
 
 def parse(text: str) -> Docstring:

@@ -68,6 +68,7 @@ _VALUES: dict[str, str] = {
     "values": "[0.01, 0.005, 0.001]",
     "num_classes": "3",
     "target_class_ids": "[0]",
+    "name": '"mixed_float16"',
     "recall": "0.5",
     "precision": "0.5",
     "sensitivity": "0.5",
@@ -132,6 +133,27 @@ _WHOLE: dict[str, Example] = {
         "input 16\ndense 1\ncompile loss_scale_optimizer(adam()) loss=mse"
     ),
     "stft": Example("input 16000x1\nconv1d 32 256 kernel_initializer=stft"),
+    "quantized_dtype_policy": Example(
+        'input 16\ndense 32 dtype=quantized_dtype_policy("int8", "float32")'
+    ),
+    "quantized_float8_dtype_policy": Example(
+        'input 16\ndense 32 dtype=quantized_float8_dtype_policy("float8", "float32")'
+    ),
+    "int4_dtype_policy": Example(
+        'input 16\ndense 32 dtype=int4_dtype_policy("int4/128", "float32")'
+    ),
+    "gptq_dtype_policy": Example(
+        'input 16\ndense 32 dtype=gptq_dtype_policy("gptq/4/-1", "float32")'
+    ),
+    "awq_dtype_policy": Example(
+        'input 16\ndense 32 dtype=awq_dtype_policy("awq/4/128", "float32")'
+    ),
+    "seed_generator": Example(
+        "input 16\ndense 32 kernel_initializer=he_normal(seed=seed_generator(1))"
+    ),
+    "abs_max_quantizer": Example(
+        "input 16\ndense 32 quantization_config=int8_quantization_config(abs_max_quantizer(axis=0))"
+    ),
     "mean_metric_wrapper": Example(
         "input 16\ndense 1\ncompile adam loss=mse metrics=[mean_metric_wrapper({miss})]",
         given="def miss(y_true, y_pred):\n    return abs(y_true - y_pred)",
@@ -242,8 +264,10 @@ def _of_object(known: Known) -> Example:
             return Example(f"input 16\ndense 3\ncompile {line} loss=mse")
         case "schedule":
             return Example(f"input 16\ndense 3\ncompile adam({line}) loss=mse")
-        case _ if "float" in known.word:
-            return Example(f"input 16\ndense 3 dtype={known.word}")
+        case "quantizer":
+            return Example(f"input 16\ndense 32 quantization_config={line}")
+        case _ if "float" in known.word or known.value is not None:
+            return Example(f"input 16\ndense 3 dtype={line}")
         case _:
             return Example(f"input 16 {known.word}\nflatten")
 

@@ -108,6 +108,8 @@ _USES: dict[Role, str] = {
     "metric": "compile adam loss=mse metrics=mae,auc(curve=PR).",
     "optimizer": "compile adam(1e-3) loss=mse",
     "schedule": "In the place of a learning rate: compile adam(cosine_decay(0.01, 1000)) loss=mse",
+    "quantizer": "dense 64 quantization_config=int8_quantization_config",
+    "seed": "dense 64 kernel_initializer=he_normal(seed=seed_generator(1))",
     "dtype": "An argument of every layer: dense 64 dtype=float16, or input 80 int32.",
 }
 
@@ -143,12 +145,16 @@ def _beside(known: Known) -> str:
 
 def says(known: Known) -> str:
     """What a word stands for, in a sentence."""
-    if known.value is None:
-        return STRINGS.get(known.word, "")
-    return docstring(known.value).summary
+    told = docstring(known.value).summary if known.value is not None else ""
+    return told or UNSAID.get(known.word, "")
 
 
-STRINGS = {
+UNSAID = {
+    "abs_max_quantizer": "Scales weights by the largest of them along an axis.",
+    "float_dtype_policy": "The dtypes of computations and weights, by a name.",
+    "quantized_dtype_policy": "The policy of a layer whose weights are quantized to int8.",
+    "quantized_float8_dtype_policy": "The policy of a layer whose weights are quantized to float8.",
+    "input_layer": "The layer behind `input 28x28x1`.",
     "accuracy": "How often the answer is right; of the kind that fits loss and outputs.",
     "acc": "The same as accuracy.",
     "crossentropy": "The crossentropy that fits the loss and the outputs.",
@@ -157,3 +163,4 @@ STRINGS = {
     "mixed_bfloat16": "Computes in bfloat16, keeps weights in float32.",
     "string": "Text, for preprocessing layers.",
 }
+"""What Keras leaves unsaid."""

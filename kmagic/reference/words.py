@@ -22,6 +22,8 @@ ROLES: tuple[Role, ...] = (
     "metric",
     "optimizer",
     "schedule",
+    "quantizer",
+    "seed",
     "dtype",
 )
 """In this order a word is looked for, where it means several things."""
@@ -102,14 +104,14 @@ def families() -> dict[str, list[Known]]:
 @cache
 def known_words(role: Role) -> tuple[Known, ...]:
     """All things of a role, by their words."""
-    if role == "dtype":
-        return tuple(Known(word, role) for word in catalogue.words(role))
     base = _base(role)
     words: dict[int, list[str]] = {}
     values: dict[int, Any] = {}
     for word in _all_words(role):
         value = resolve(role, word)
-        if value is base or (value is None and not catalogue.understands(role, word)):
+        if value is None and not catalogue.understands(role, word):
+            continue
+        if value is not None and value is base:
             continue
         key = id(value) if value is not None else hash(word)
         values[key] = value
@@ -141,8 +143,7 @@ def look_up(word: str, names: Mapping[str, Any]) -> list[Known]:
     for role in ROLES:
         value = resolve(role, word)
         if value is not None and value is not _base(role):
-            same = next(each for each in known_words(role) if each.value is value)
-            found.append(same)
+            found += [each for each in known_words(role) if each.value is value]
         elif value is None and catalogue.understands(role, word):
             found.append(Known(word, role))
     if not found and is_layer_class(names.get(word)):
@@ -167,6 +168,8 @@ def _all_words(role: Role) -> list[str]:
     found = list(catalogue.words(role))
     if role == "layer":
         found += [snake_case(name) for name in catalogue.members("layer")]
+    if role == "dtype":
+        found += [catalogue.word_for(policy) for policy in catalogue.members(role).values()]
     return found
 
 
@@ -185,4 +188,4 @@ def _is_other(alias: str, word: str) -> bool:
 def _base(role: Role) -> Any:
     """The class that all of a role derive from: it has a name in Keras, but makes nothing."""
     name = "LearningRateSchedule" if role == "schedule" else role.title()
-    return None if role == "dtype" else catalogue.members(role).get(name)
+    return catalogue.members(role).get(name)

@@ -1,0 +1,91 @@
+"""Write the list of every word into docs/language.md, from the installed Keras.
+
+Run it when Keras has gained a word: python scripts/make_language_reference.py
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import keras
+
+from kmagic.reference.entry import Argument, Entry, entry_of
+from kmagic.reference.listing import says
+from kmagic.reference.native import WORDS
+from kmagic.reference.words import KINDS, ROLES, Known, families, known_words
+
+PAGE = Path(__file__).parents[1] / "docs" / "language.md"
+BEGIN = "<!-- Every word: written by scripts/make_language_reference.py; do not edit below. -->"
+MOST_OPTIONAL = 4
+"""So many optional arguments of a layer are named; the rest are keywords that few need."""
+
+
+def words_part() -> str:
+    """The page's last part: every word by family, in Markdown."""
+    lines = [
+        BEGIN,
+        "",
+        "# Every word",
+        "",
+        f"As Keras {keras.__version__} has them. Arguments stand in the order of positional",
+        "values, and those in brackets can be left out; `%keras_layers WORD` shows all there are.",
+        "",
+        "## The language's own",
+        "",
+        "| Word | Line | |",
+        "|---|---|---|",
+    ]
+    lines += [f"| {_code(each.word)} | {_code(each.form)} | {_cell(each.says)} |" for each in WORDS]
+    for title, members in families().items():
+        lines += ["", f"## Layers: {title}", "", "| Word | Arguments | |", "|---|---|---|"]
+        lines += [_layer(known) for known in members]
+    for role in ROLES[1:]:
+        lines += ["", f"## {KINDS[role].capitalize()}", ""]
+        plain = [known for known in known_words(role) if not says(known)]
+        if plain:
+            lines += [", ".join(map(_names, plain)), ""]
+        lines += ["| Word | |", "|---|---|"]
+        told = ((known, says(known)) for known in known_words(role))
+        lines += [f"| {_names(known)} | {_cell(said)} |" for known, said in told if said]
+    return "\n".join(lines) + "\n"
+
+
+def _layer(known: Known) -> str:
+    found = entry_of(known, ())
+    return f"| {_names(known)} | {_arguments(found)} | {_cell(found.summary)} |"
+
+
+def _names(known: Known) -> str:
+    return ", ".join(map(_code, (known.word, *known.aliases)))
+
+
+def _arguments(found: Entry) -> str:
+    required = [each.name for each in found.arguments if each.default is None]
+    optional = [each for each in found.arguments if each.default is not None and each.positional]
+    shown = [*required, *map(_optional, optional[:MOST_OPTIONAL])]
+    return _code(" ".join(shown)) if shown else ""
+
+
+def _optional(argument: Argument) -> str:
+    return f"[{argument.name}={argument.default}]"
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def whole(page: str) -> str:
+    """The page with its last part as it is now."""
+    return page.split(BEGIN, maxsplit=1)[0].rstrip("\n") + "\n\n" + words_part()
+
+
+if __name__ == "__main__":
+    before = PAGE.read_text(encoding="utf-8")
+    after = whole(before)
+    PAGE.write_text(after, encoding="utf-8")
+    print("unchanged" if before == after else f"{PAGE.name} written", file=sys.stderr)
