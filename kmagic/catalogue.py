@@ -189,7 +189,7 @@ def words(role: Role) -> tuple[str, ...]:
 def word_for(cls: Any) -> str:
     """The word that is written for a class."""
     name = cls.__name__
-    return PREFERRED.get(name) or snake_case(name.replace("DType", "Dtype"))
+    return PREFERRED.get(name) or snake_case(name)
 
 
 @cache

@@ -89,6 +89,25 @@ OLD_ARGUMENTS: dict[str, str] = {
 }
 """Arguments of Keras 1 and 2 that are gone, and what took their place."""
 
+OTHER_WORDS: dict[str, str] = {
+    "bilstm": "bidirectional(lstm 32)",
+    "conv": "conv2d",
+    "fc": "dense",
+    "fully_connected": "dense",
+    "keras_input": "input",
+    "layer_input": "input",
+    "linear_layer": "dense",
+    "max_pool": "maxpool",
+    "pool": "maxpool",
+    "pooling": "maxpool",
+    "recurrent": "simple_rnn",
+    "residual_connection": "residual:",
+    "self_attention": "multi_head_attention",
+    "skip": "residual:",
+    "transformer": "multi_head_attention",
+}
+"""What people call a layer elsewhere, and its word here."""
+
 OLD_LAYERS: dict[str, str] = {
     "cudnn_gru": "gru uses the GPU by itself.",
     "cudnn_lstm": "lstm uses the GPU by itself.",
