@@ -18,6 +18,7 @@ from kmagic.reference import Entry, Listing, native, reference
 from kmagic.reference.docstring import docstring, shape_words
 from kmagic.reference.docstring import parse as take_apart
 from kmagic.reference.entry import entry_of, explanations
+from kmagic.reference.listing import says
 from kmagic.reference.words import FAMILIES, OTHER, ROLES, families, known_words
 
 FOREIGN = {"flax_layer", "jax_layer", "tfsm_layer", "torch_module_wrapper"}
@@ -372,7 +373,7 @@ def test_every_docstring_of_keras_can_be_read() -> None:
         for known in known_words(role):
             if known.value is not None:
                 found = docstring(known.value)
-                assert found.summary, known.word
+                assert says(known), f"{known.word}: Keras does not say, so UNSAID must"
                 assert "```" not in " ".join([found.summary, *found.about]), known.word
                 assert "](" not in found.summary, known.word
 
