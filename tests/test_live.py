@@ -1,0 +1,415 @@
+from __future__ import annotations
+
+import json
+import math
+import queue
+import time
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+from jupyter_client import BlockingKernelClient
+from jupyter_client.manager import start_new_kernel
+
+from kmagic.display import live
+from kmagic.display.live import Final, Live, Picture, displays_for
+from kmagic.display.mode import Mode, mode
+from kmagic.display.terminal import Lines
+from kmagic.display.wire import CURVE_POINTS, Feed
+from kmagic.errors import KmagicError
+from kmagic.run import Epoch, TrainingRun
+
+Json = dict[str, Any]
+
+# --- where results are shown ----------------------------------------------------------------------
+
+
+class Kernel:
+    """What a kernel lets one know of the cell that it runs."""
+
+    def __init__(self, *, watched: bool) -> None:
+        self.watched = watched
+
+    def get_parent(self, channel: str) -> Json:
+        assert channel == "shell"
+        return {"content": {"allow_stdin": self.watched}}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "expected"),
+    [
+        (None, "text"),
+        (Kernel(watched=True), "widget"),
+        (Kernel(watched=False), "log"),
+        (object(), "widget"),  # some other kernel, of which nothing is known
+    ],
+)
+def test_the_surroundings_decide(
+    monkeypatch: pytest.MonkeyPatch, kernel: object, expected: str
+) -> None:
+    monkeypatch.setattr("kmagic.display.mode.running_kernel", lambda: kernel)
+    assert mode() == expected
+
+
+def test_the_variable_decides_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KMAGIC_DISPLAY", " Static ")
+    assert mode() == "static"
+    monkeypatch.setenv("KMAGIC_DISPLAY", "fax")
+    with pytest.raises(KmagicError, match="'fax'") as caught:
+        mode()
+    assert "widget, html, log, text, static, none" in caught.value.hint
+
+
+def test_every_mode_has_its_views() -> None:
+    kinds = {how: [type(view) for view in displays_for(how)] for how in get_args(Mode)}
+    assert kinds == {
+        "widget": [Live],
+        "html": [Picture],
+        "log": [Lines, Final],
+        "text": [Lines],
+        "static": [Final],
+        "none": [],
+    }
+
+
+# --- what the browser is told ---------------------------------------------------------------------
+
+
+def add(run: TrainingRun, loss: float) -> None:
+    number = len(run.log) + 1
+    run.add(Epoch(number, {"loss": loss, "val_loss": 2 * loss}, 1.0))
+    run.now.epoch = number
+
+
+class Page:
+    """A view as dashboard.js has it: a snapshot, and the news that follow without a gap."""
+
+    def __init__(self, snapshot: Json) -> None:
+        self.state = json.loads(json.dumps(snapshot, allow_nan=False))
+
+    def hear(self, news: Json) -> None:
+        news = json.loads(json.dumps(news, allow_nan=False))
+        if news["seq"] != self.state["seq"] + 1:
+            return
+        curves = news.pop("curves", {})
+        tail = news.pop("tail")
+        self.state |= news
+        if curves:
+            self.state["tail"] = {}
+        for known, more in ((self.state["curves"], curves), (self.state["tail"], tail)):
+            for key, points in more.items():
+                known.setdefault(key, []).extend(points)
+
+
+def test_snapshot_and_news_make_the_same_state() -> None:
+    run = TrainingRun("cnn", epochs=50)
+    feed = Feed(run)
+    page = Page(feed.snapshot())
+    for number in range(1, 41):
+        add(run, 1 / number)
+        page.hear(feed.news())
+    whole = Page(feed.snapshot())
+    page.state["seq"] = whole.state["seq"]
+    assert page.state == whole.state
+    assert page.state["curves"]["val_loss"][:4] == [1, 2, 2, 1]
+
+
+def test_a_page_that_missed_something_waits_for_the_next_snapshot() -> None:
+    run = TrainingRun("cnn", epochs=9)
+    feed = Feed(run)
+    page = Page(feed.snapshot())
+    add(run, 1.0)
+    feed.news()  # lost on the way
+    add(run, 0.5)
+    page.hear(feed.news())
+    assert page.state["curves"] == {}
+    page = Page(feed.snapshot())
+    add(run, 0.25)
+    page.hear(feed.news())
+    assert page.state["curves"]["loss"] == [1, 1, 2, 0.5, 3, 0.25]
+
+
+def test_news_hold_only_what_is_new() -> None:
+    run = TrainingRun("cnn", epochs=9)
+    feed = Feed(run)
+    feed.snapshot()
+    add(run, 1.0)
+    assert feed.news()["curves"] == {"loss": [1, 1.0], "val_loss": [1, 2.0]}
+    run.now.batch = 7
+    later = feed.news()
+    assert set(later) == {"seq", "head", "tail"}
+    assert len(json.dumps(later)) < 400
+
+
+def test_what_is_not_finite_goes_as_null() -> None:
+    run = TrainingRun("cnn", epochs=9)
+    add(run, math.nan)
+    add(run, math.inf)
+    feed = Feed(run)
+    state = Page(feed.snapshot()).state
+    assert state["curves"]["loss"] == [1, None, 2, None]
+    assert [row["cells"][1] for row in state["table"]["rows"]] == ["nan", "inf"]
+
+
+def test_a_long_run_s_snapshot_stays_small() -> None:
+    run = TrainingRun("cnn", epochs=10_000)
+    feed = Feed(run)
+    for number in range(10_000):
+        add(run, 3.0 if number == 7_777 else math.sin(number))
+    state = feed.snapshot()
+    assert len(state["curves"]["loss"]) <= 2 * (CURVE_POINTS + 5)
+    assert 3.0 in state["curves"]["loss"]
+    assert len(json.dumps(state)) < 20_000
+
+
+def test_head_axis_and_table() -> None:
+    run = TrainingRun("cnn", epochs=4, steps=10, batch_size=8, samples=80)
+    for loss in (1.0, 0.5, 0.75):
+        add(run, loss)
+    run.now.elapsed, run.now.left, run.now.rate = 3.21, 1.04, 10.0
+    state = Feed(run, answers=True).snapshot()
+    assert state["answers"] is True
+    assert state["head"]["where"] == "epoch 3 of 4, batch 0 of 10"
+    assert state["head"]["foot"] == "80 samples in batches of 8 · 80 samples/s"
+    assert (state["head"]["progress"], state["head"]["left"]) == (0.75, 1.0)
+    assert state["axis"]["mark"] == {"epoch": 2, "words": {"loss": "best 1.0000"}}
+    assert (state["axis"]["start"], state["axis"]["end"]) == (1, 4)
+    assert [row["best"] for row in state["table"]["rows"]] == [False, True, False]
+
+
+# --- the widget, without a kernel -----------------------------------------------------------------
+
+
+class Handle:
+    """Stands for IPython's display handle."""
+
+    def __init__(self) -> None:
+        self.shown: list[Any] = []
+
+    def update(self, bundle: Any, **options: Any) -> None:
+        assert options == {"raw": True}
+        self.shown.append(bundle)
+
+
+@pytest.fixture
+def handle(monkeypatch: pytest.MonkeyPatch) -> Handle:
+    made = Handle()
+
+    def put(what: Any, **_: Any) -> Handle:
+        made.shown.append(what)
+        return made
+
+    monkeypatch.setattr(live, "_put", put)
+    return made
+
+
+def test_every_tenth_word_is_a_snapshot(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = TrainingRun("cnn", epochs=99)
+    view = Live()
+    view.begin(run)
+    sent: list[Json] = []
+    monkeypatch.setattr(type(view.widget), "send", lambda _, content: sent.append(content))
+    numbers = [view.widget.state["seq"]]
+    for _ in range(20):
+        view.update(run)
+        numbers.append(view.widget.state["seq"])
+    assert len(sent) == 18
+    assert sorted({*numbers, *(news["seq"] for news in sent)}) == list(range(1, 22))
+    assert sorted(set(numbers)) == [1, 11, 21]
+    assert handle.shown == [view.widget]
+
+
+def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
+    run = TrainingRun("cnn", epochs=1)
+    view = Live()
+    view.begin(run)
+    add(run, 0.5)
+    run.status = "done"
+    view.end(run)
+    assert view.widget.state["head"]["status"] == "done"
+    assert view.widget.state["head"]["words"].startswith("1 epoch in")
+    assert "<img " in handle.shown[-1]["text/html"]
+    assert not live.stop(run.id)
+
+
+def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Any] = []
+
+    def close(widget: Any) -> None:
+        closed.append(widget)
+
+    monkeypatch.setattr(live.dashboard(), "close", close)
+    views = []
+    for _ in range(live.KEPT_WIDGETS + 3):
+        run = TrainingRun("cnn")
+        views.append(Live())
+        views[-1].begin(run)
+        run.status = "done"
+        views[-1].end(run)
+    assert views[-1].widget not in closed
+    assert views[0].widget in closed
+    assert len(live._retired) == live.KEPT_WIDGETS
+    assert len(handle.shown) == 2 * len(views)
+
+
+def test_the_widget_s_words_are_always_the_same(handle: Handle) -> None:
+    view = Live()
+    view.begin(TrainingRun("cnn"))
+    assert repr(view.widget) == "kmagic's live view of a training, which needs its kernel"
+    assert handle.shown
+
+
+def test_only_a_training_that_runs_is_stopped(handle: Handle) -> None:
+    run = TrainingRun("cnn")
+    view = Live()
+    view.begin(run)
+    assert not live.stop("another")
+    assert not run.stopping
+    assert live.stop(run.id)
+    assert run.stopping
+    assert handle.shown
+
+
+# --- in a kernel ----------------------------------------------------------------------------------
+
+TRAINING = """
+import time
+from kmagic.display.live import displays_for
+from kmagic.run import TrainingRun
+from kmagic.training.recorder import Recorder
+
+def train(how, patience=60):
+    run = TrainingRun("cnn", epochs=10**9, steps=20_000)
+    recorder = Recorder(run, displays_for(how))
+    deadline, status = time.monotonic() + patience, "done"
+    try:
+        recorder.begin()
+        while time.monotonic() < deadline and not run.stopping:
+            recorder.epoch_begins(len(run.log) + 1)
+            for batch in range(1, 20_001):
+                recorder.batches_done(batch, {"loss": 1 / batch})
+            recorder.epoch_ends({"loss": 1 / len(run.log or "1"), "val_loss": 1.0})
+        status = "stopped" if run.stopping else "done"
+    except KeyboardInterrupt:
+        status = "interrupted"
+    recorder.end(status)
+    return run
+"""
+PATIENCE = 60
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[BlockingKernelClient]:
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute_interactive(TRAINING, timeout=PATIENCE)
+        yield client
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+class Cell:
+    """A cell that runs, and what came out of it so far."""
+
+    def __init__(self, client: BlockingKernelClient, code: str, *, watched: bool = True) -> None:
+        self.client = client
+        self.id = client.execute(code, allow_stdin=watched)
+        self.messages: list[Json] = []
+
+    def read(self) -> Json:
+        message: Json = self.client.get_iopub_msg(timeout=PATIENCE)
+        self.messages.append(message)
+        return message
+
+    def until(self, kind: str) -> None:
+        while self.read()["msg_type"] != kind:
+            pass
+
+    def finish(self) -> None:
+        while True:
+            message = self.read()
+            own = message["parent_header"].get("msg_id") == self.id
+            if own and message["content"].get("execution_state") == "idle":
+                return
+
+    def of(self, kind: str) -> list[Json]:
+        return [each["content"] for each in self.messages if each["msg_type"] == kind]
+
+
+def ask_to_stop(client: BlockingKernelClient, **content: Any) -> Json:
+    message = client.session.msg("kmagic_stop", content)
+    client.control_channel.send(message)
+    while True:
+        reply: Json = client.control_channel.get_msg(timeout=PATIENCE)
+        if reply["parent_header"].get("msg_id") == message["header"]["msg_id"]:
+            return reply
+
+
+@pytest.mark.parametrize(("now", "status"), [(False, "stopped"), (True, "interrupted")])
+def test_a_running_cell_hears_the_control_channel(
+    kernel: BlockingKernelClient, now: bool, status: str
+) -> None:
+    cell = Cell(kernel, "run = train('widget'); run")
+    cell.until("comm_msg")  # it trains
+    states = [each["data"]["state"] for each in cell.of("comm_open")]
+    (state,) = (each["state"] for each in states if "state" in each)  # the other is the layout's
+    assert state["answers"] is True
+    run = state["run"]
+    started = time.monotonic()
+    reply = ask_to_stop(kernel, run=run, now=now)
+    assert reply["msg_type"] == "kmagic_stop_reply"
+    assert reply["content"] == {"status": "ok", "stopping": True}
+    cell.finish()
+    assert time.monotonic() - started < 5
+    # One output, and in the end it is a picture; the cell's last line does not show it again.
+    (shown,) = cell.of("display_data")
+    assert "application/vnd.jupyter.widget-view+json" in shown["data"]
+    (final,) = cell.of("update_display_data")
+    assert set(final["data"]) == {"text/plain", "text/html"}
+    allowed = {status, "stopped"}  # the stop, which comes first, may have ended it already
+    assert final["data"]["text/plain"].removeprefix("cnn: ").split()[0] in allowed
+    assert not cell.of("error")
+    assert not cell.of("execute_result")
+    assert ask_to_stop(kernel, run=run)["content"]["stopping"] is False
+
+
+def test_at_most_ten_updates_a_second(kernel: BlockingKernelClient) -> None:
+    cell = Cell(kernel, "train('widget', patience=1.05)")
+    cell.finish()
+    state = [each["data"].get("method") for each in cell.of("comm_msg")]
+    assert 5 <= len(state) <= 13
+    assert "custom" in state
+    assert "update" in state
+
+
+def test_html_is_replaced_in_place(kernel: BlockingKernelClient) -> None:
+    cell = Cell(kernel, "train('html', patience=1.2)")
+    cell.finish()
+    assert not cell.of("comm_open")
+    (shown,) = cell.of("display_data")
+    updates = cell.of("update_display_data")
+    assert 2 <= len(updates) <= 5
+    assert {each["transient"]["display_id"] for each in (shown, *updates)} == {
+        shown["transient"]["display_id"]
+    }
+
+
+def test_a_notebook_that_nobody_watches_gets_lines_and_a_picture(
+    kernel: BlockingKernelClient,
+) -> None:
+    cell = Cell(kernel, "train(None, patience=0.0)", watched=False)
+    cell.finish()
+    assert not cell.of("comm_open")
+    text = "".join(each["text"] for each in cell.of("stream"))
+    assert text.splitlines()[0] == "cnn: 1,000,000,000 epochs of 20,000 batches"
+    assert "\r" not in text
+    (card,) = cell.of("display_data")
+    assert "text/html" in card["data"]
+
+
+def test_the_kernel_s_queue_is_empty(kernel: BlockingKernelClient) -> None:
+    # Nothing of a run that has ended is sent later.
+    Cell(kernel, "1").finish()
+    with pytest.raises(queue.Empty):
+        kernel.get_iopub_msg(timeout=0.2)
