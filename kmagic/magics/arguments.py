@@ -56,6 +56,14 @@ def split(line: str) -> list[Piece]:
     return pieces
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a magic, as far as Tab needs to know it."""
+
+    takes_value: bool
+    choices: tuple[str, ...] = ()
+
+
 class _UsageError(Exception):
     """argparse has found something wrong."""
 
@@ -102,6 +110,14 @@ class Arguments:
         """The help text."""
         return self._parser.format_help()
 
+    def options(self) -> dict[str, Option]:
+        """The options by their flags."""
+        return {
+            flag: Option(action.nargs != 0, tuple(map(str, action.choices or ())))
+            for action in self._parser._actions  # noqa: SLF001 - argparse has no public list
+            for flag in action.option_strings
+        }
+
     def parse(self, line: str, names: Mapping[str, Any]) -> Line:
         """Read a line.
 
@@ -114,7 +130,7 @@ class Arguments:
         """
         pieces = split(line)
         read = Line(self.name, line, names, pieces)
-        known = [flag for action in self._parser._actions for flag in action.option_strings]  # noqa: SLF001 - argparse has no public list
+        known = list(self.options())
         for piece in pieces:
             flag = piece.text.split("=")[0]
             if re.match(r"--?[a-zA-Z]", flag) and flag not in known and "{" not in flag:

@@ -24,7 +24,7 @@ DATA.option("--channel", action="store_true", help="grey pictures as 28x28x1, no
 DATA.option("--scale", metavar="HOW", help="255, standard or none; learned on the training part")
 DATA.option("--onehot", action="store_true", help="labels as one-hot rows")
 DATA.option("--num-words", metavar="N", help="keep the N most frequent words of a text set")
-DATA.option("--maxlen", metavar="N", help="cut or pad texts to N words")
+DATA.option("--maxlen", metavar="N", help="leave out texts of N words or more, pad the rest")
 DATA.option("--split", metavar="F", help="fraction that becomes the test part")
 DATA.option("--seed", metavar="N", default="0", help="seed of the split (default 0)")
 DATA.result_options()

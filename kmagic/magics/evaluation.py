@@ -63,8 +63,8 @@ class EvaluationMagics(Family):
 
         words = list(read.words)
         name, model = self.take_model(read, words)
-        x, y, _ = self.take_data(read, words, test=True)
-        found = evaluate(model, x, y, batch_size=_batch(read), name=name)
+        x, y, data = self.take_data(read, words, test=True)
+        found = evaluate(model, x, y, batch_size=_batch(read), name=name, unit=_unit(data))
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
     @forgiving
@@ -113,7 +113,7 @@ class EvaluationMagics(Family):
         if options["classes"] is None and data is not None:
             options["classes"] = data.classes
         answers = predict(model, x, batch_size=_batch(read))
-        found = confusion(y, answers, x=x, name=name, **options)
+        found = confusion(y, answers, x=x, name=name, unit=_unit(data), **options)
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
     @forgiving
@@ -143,7 +143,7 @@ class EvaluationMagics(Family):
             classes=classes,
             y_true=truth,
             scaling=getattr(data, "scaling", None),
-            name=name or read.app,
+            name=name,
         )
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
@@ -151,7 +151,9 @@ class EvaluationMagics(Family):
         """The data set that has as many classes as the model has outputs, if there is one."""
         shape = getattr(model, "output_shape", None)
         for data in self.session.datasets():
-            if isinstance(shape, tuple) and data.classes and len(data.classes) == shape[-1]:
+            outputs = shape[-1] if isinstance(shape, tuple) else 0
+            classes = 2 if outputs == 1 else outputs
+            if data.classes and len(data.classes) == classes:
                 return data
         return None
 
@@ -162,6 +164,10 @@ class EvaluationMagics(Family):
             if found is not None:
                 return found
         return None
+
+
+def _unit(data: Any) -> str:
+    return "samples" if data is None else "test samples"
 
 
 def _batch(read: Line) -> int | None:

@@ -151,6 +151,11 @@ class NotebookPage(JupyterPage):
         self.command("docmanager:save")
         self.wait_until("!panel.context.model.dirty", what="the notebook to be saved")
 
+    def show(self, i: int) -> None:
+        """Bring a cell into view: JupyterLab does not render what is far away."""
+        self._activate(i)
+        self.cell(i).scroll_into_view_if_needed()
+
     def screenshot(self, path: Path | str, what: int | Locator | None = None) -> Path:
         """Write a PNG of what is seen.
 

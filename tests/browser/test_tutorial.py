@@ -99,11 +99,16 @@ def _all_is_there(notebook: NotebookPage, fit: int) -> None:
         ("%keras_classify", "8 pictures, top 3"),
     ):
         i = find(notebook, start)
-        notebook.wait_until("node(arg[0]).innerText.includes(arg[1])", [i, words])
+        notebook.show(i)
+        notebook.wait_until(
+            "node(arg[0]).innerText.includes(arg[1])", [i, words], timeout=15, what=words
+        )
     seen = "[...node(arg).querySelectorAll('img, svg')].filter(each => each.clientWidth > 100)"
+    notebook.show(fit)
     notebook.wait_until(f"{seen}.length >= 2", fit, what="the curves")
     digits = find(notebook, "%keras_classify")
     whole = "[...node(arg).querySelectorAll('img')].filter(each => each.naturalWidth > 0).length"
+    notebook.show(digits)
     notebook.wait_until(f"{whole} >= 8", digits, what="the digits")
 
 

@@ -1,0 +1,225 @@
+"""Tab in ``%%keras_model`` cells and on the lines of our magics.
+
+IPython asks a matcher for what can stand at the cursor; ours answers in our cells only, and there
+it keeps Python's own guesses away.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kmagic.magics.arguments import Arguments, split
+from kmagic.session import Session, is_model
+
+if TYPE_CHECKING:
+    from kmagic.completion import Completion
+
+MODULES = ("data", "evaluation", "language", "model", "training")
+CELL = "%%keras_model"
+_LINE = re.compile(r"(?:\s*[^\W\d][\w, ]*=)?\s*%{1,2}(keras_\w+)\s(.*)", re.DOTALL)
+Matcher = Callable[[Any], dict[str, Any]]
+
+
+def register(shell: Any, session: Session) -> Matcher | None:
+    """Teach a shell's Tab our cells and lines; None in a shell without a completer."""
+    completer = getattr(shell, "Completer", None)
+    if completer is None:
+        return None
+    from IPython.core.completer import context_matcher  # noqa: PLC0415 - not with a bare shell
+
+    @context_matcher()  # type: ignore[untyped-decorator]  # IPython ships no types
+    def kmagic_matcher(context: Any) -> dict[str, Any]:
+        return match(context.full_text, context.cursor_line, context.cursor_position, session)
+
+    completer.custom_matchers.insert(0, kmagic_matcher)
+    found: Matcher = kmagic_matcher
+    return found
+
+
+def unregister(shell: Any) -> None:
+    """Take our matcher out of a shell."""
+    completer = getattr(shell, "Completer", None)
+    if completer is not None:
+        completer.custom_matchers[:] = [
+            each for each in completer.custom_matchers if each.__name__ != "kmagic_matcher"
+        ]
+
+
+def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
+    """The answer to IPython, for a cell's text and the cursor in it.
+
+    Args:
+        text: The whole cell.
+        row: The cursor's line, from 0.
+        column: The cursor's place in its line, from 0.
+        session: What the notebook remembers.
+    """
+    from kmagic.completion import complete  # noqa: PLC0415 - not before the first Tab
+
+    lines = text.split("\n")
+    first = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    in_cell = lines[first].lstrip().startswith(CELL) and row > first
+    if in_cell:
+        body = lines[first + 1 :]
+        cursor = sum(len(line) + 1 for line in lines[first + 1 : row]) + column
+        found = complete("\n".join(body), cursor, session.names)
+        written = cursor - found[0].start if found else 0
+    else:
+        before = lines[row][:column] if row < len(lines) else ""
+        line = _LINE.fullmatch(before)
+        if line is None:
+            return _answer([], "")
+        found = complete_line(line[1], line[2], session)
+        written = len(line[2]) - found[0].start if found else 0
+        in_cell = line[1] == CELL.lstrip("%")
+    fragment = lines[row][column - written : column]
+    if in_cell and not found:
+        # IPython suppresses others only for a matcher that has something. What is written, as it
+        # is, changes nothing; Python's guesses would be wrong here, and Jedi takes seconds.
+        word = re.search(r"\w*$", lines[row][:column])
+        fragment = word[0] if word else ""
+        return _answer([(fragment, "text")], fragment)
+    return _answer([(each.text, each.kind) for each in found], fragment)
+
+
+def _answer(found: list[tuple[str, str]], fragment: str) -> dict[str, Any]:
+    from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - as above
+
+    return {
+        "completions": [SimpleCompletion(text=text, type=kind) for text, kind in found],
+        "matched_fragment": fragment,
+        "suppress": bool(found),
+        "ordered": True,
+    }
+
+
+# --- lines --------------------------------------------------------------------------------------
+
+
+def complete_line(magic: str, before: str, session: Session) -> list[Completion]:
+    """What can stand at the end of a magic's line.
+
+    Args:
+        magic: The magic's name without its percent signs.
+        before: What stands between the name and the cursor.
+        session: What the notebook remembers.
+    """
+    from kmagic.completion.candidates import fits  # noqa: PLC0415 - not before the first Tab
+
+    pieces = [piece.text for piece in split(before)]
+    fragment = "" if not before or before[-1].isspace() else pieces.pop()
+    start = len(before) - len(fragment)
+    arguments = _known().get(magic)
+    if arguments is None:
+        return []
+    if magic == "keras_compile" and not fragment.startswith("-"):
+        found = list(_of_compile(pieces, fragment, session))
+    else:
+        found = list(_candidates(magic, arguments, pieces, fragment, session))
+    unique = {each.text: each for each in reversed(found) if fits(each.text, fragment)}
+    return [each.at(each.start or start) for each in reversed(unique.values())]
+
+
+def _candidates(
+    magic: str, arguments: Arguments, pieces: list[str], fragment: str, session: Session
+) -> Iterator[Completion]:
+    options = arguments.options()
+    if fragment.startswith("-"):
+        # Long ones only: a short one is quicker typed than chosen.
+        yield from _as("param", (flag for flag in options if flag.startswith("--")))
+        return
+    option = options.get(pieces[-1]) if pieces else None
+    if option is not None and option.takes_value:
+        yield from _as("keyword", option.choices or _WORDS.get(pieces[-1], ()))
+        if pieces[-1] in {"--data", "--val"}:
+            yield from _as("instance", _datasets(session.names))
+        if pieces[-1] in _FROM_NOTEBOOK:
+            yield from _as("instance", _values(session.names))
+        return
+    if magic == "keras_model":
+        yield from _as("instance", session.models())
+    elif magic == "keras_data":
+        yield from _as("keyword", _dataset_names())
+    elif magic == "keras_layers":
+        yield from _words()
+    else:
+        yield from _as("instance", session.models())
+        if fragment or session.models().keys() & set(pieces):
+            yield from _as("instance", _values(session.names))
+
+
+def _of_compile(pieces: list[str], fragment: str, session: Session) -> Iterator[Completion]:
+    """The line of ``%keras_compile`` is a ``compile`` line of the language, with dashes."""
+    from kmagic.completion import Completion, complete  # noqa: PLC0415 - not before the first Tab
+
+    if pieces and pieces[-1] in {"--loss", "--metrics"}:
+        text = f"compile adam {pieces[-1][2:]}={fragment}"
+    else:
+        if not pieces:
+            yield from _as("instance", session.models())
+        words = [each for each in pieces if each not in session.models()]
+        text = " ".join(["compile", *words, fragment])
+    for each in complete(text, len(text), session.names):
+        if each.kind != "param":
+            written = len(text) - each.start
+            yield Completion(fragment[: len(fragment) - written] + each.text, each.kind)
+
+
+def _known() -> Mapping[str, Arguments]:
+    """The magics' options, by the magics' names."""
+    found = {}
+    for name in MODULES:
+        for value in vars(import_module(f"kmagic.magics.{name}")).values():
+            if isinstance(value, Arguments):
+                found[value.name.lstrip("%")] = value
+    return found
+
+
+def _words() -> Iterator[Completion]:
+    """Everything that ``%keras_layers`` can be asked for."""
+    from kmagic.completion import vocabulary  # noqa: PLC0415 - only when it is asked for
+    from kmagic.reference import native, words  # noqa: PLC0415 - as above
+
+    yield from _as("keyword", (kind for kind in words.KINDS.values() if kind != "layers"))
+    yield from _as("keyword", (each.word for each in native.WORDS if each.word[0].isalpha()))
+    for role in words.ROLES:
+        yield from _as("class", (word.text for word in vocabulary.words(role)))
+
+
+def _dataset_names() -> list[str]:
+    from kmagic.data.catalogue import BY_NAME  # noqa: PLC0415 - only when it is asked for
+
+    return list(BY_NAME)
+
+
+def _datasets(names: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in names.items() if hasattr(value, "x_train") and name[0] != "_"]
+
+
+def _values(names: Mapping[str, Any]) -> Iterator[str]:
+    """Names of arrays, frames, lists: what can be data."""
+    array = getattr(sys.modules.get("numpy"), "ndarray", ())
+    for name, value in list(names.items()):
+        if name.startswith("_") or name in {"In", "Out"} or is_model(value):
+            continue
+        if isinstance(value, (array, list, tuple, dict)):
+            yield name
+        elif hasattr(value, "x_train"):
+            yield from (name, *(f"{name}.{part}" for part in _PARTS))
+
+
+_WORDS = {"--scale": ("standard", "255", "none")}
+_FROM_NOTEBOOK = frozenset(
+    {"--val", "--callbacks", "--class-weight", "--sample-weight", "--true", "--pred", "--labels"}
+)
+_PARTS = ("x_train", "y_train", "x_test", "y_test")
+
+
+def _as(kind: str, found: Iterable[str]) -> Iterator[Completion]:
+    from kmagic.completion import Completion  # noqa: PLC0415 - not before the first Tab
+
+    return (Completion(each, kind) for each in found)
