@@ -10,11 +10,17 @@ from kmagic import catalogue
 from kmagic.binding.context import Context
 from kmagic.catalogue import Parameter
 from kmagic.dsl import format_value
+from kmagic.dsl.formatter import format_arg
 from kmagic.dsl.vocabulary import OLD_ARGUMENTS
-from kmagic.spec import Arg, Given, Literal, Object, Span, Word
+from kmagic.spec import Arg, Given, Literal, Object, Shape, Span, Word
 from kmagic.suggest import did_you_mean, nearest
 
 Resolve = Callable[[Any, catalogue.Role, Context], Any]
+_OBJECTS_ONLY = ("activation", "initializer", "regularizer", "constraint")
+_SHAPES = frozenset({"input_shape", "input_dim"})
+_OPTIMIZER_ARGUMENTS = frozenset(
+    {"lr", "learning_rate", "momentum", "decay", "weight_decay", "clipnorm", "beta_1", "rho"}
+)
 UNRESOLVED = object()
 """Stands for a value with a mistake, which is noted already."""
 
@@ -78,11 +84,16 @@ class _Binder:
 
     def bind(self, args: tuple[Arg, ...]) -> Bound:
         self.named = {arg.name for arg in args if arg.name}
-        for arg in args:
-            if arg.name is None:
-                self._positional(arg)
-            else:
+        for place, arg in enumerate(args):
+            if arg.name is not None:
                 self._keyword(arg.name, arg)
+            elif self._is_open_layer(arg, args[place + 1 :]):
+                inner = " ".join(format_arg(each) for each in args[place:])
+                hint = f"Write {self.word}({inner})."
+                self._note("and its arguments stand in brackets here", arg.span, hint)
+                break
+            else:
+                self._positional(arg, args[place - 1] if place else None)
         self._check_required()
         return self.bound
 
@@ -91,22 +102,39 @@ class _Binder:
     def _keyword(self, name: str, arg: Arg) -> None:
         param = self.params.get(name)
         if name == "adapt" and hasattr(self.function, "adapt"):
+            self.bound.spans[name] = getattr(arg.value, "span", arg.span)
             self.bound.adapt = self.resolve(arg.value, "any", self.context)
         elif param is not None:
             self._set(param, arg)
         elif catalogue.takes_any_keyword(self.function) and not _is_keras(self.function):
             self._set(Parameter(name, catalogue.role_of(name)), arg)
         else:
-            self._note(f"{self.word} has no argument {name}", arg.span, self._argument_hint(name))
+            self._note(f"{self.word} has no argument {name}", arg.span, self._argument_hint(arg))
 
-    def _argument_hint(self, name: str) -> str:
+    def _argument_hint(self, arg: Arg) -> str:
+        name = arg.name or ""
+        if name in _SHAPES and isinstance(arg.value, Literal | Shape):
+            return f"The shape has a line of its own: `input {format_value(arg.value)}`."
         old = OLD_ARGUMENTS.get(name)
         renamed = old and old.removeprefix("It is called ").split()[0].strip(";.:,")
         if old and (renamed in self.params or not old.startswith("It is called")):
             return old
+        if self.word == "compile" and name in _OPTIMIZER_ARGUMENTS:
+            return "The optimizer takes it, in brackets: `compile adam(1e-3) loss=mse`."
         return did_you_mean(name, self.params) or self._takes()
 
-    def _positional(self, arg: Arg) -> None:
+    def _is_open_layer(self, arg: Arg, rest: tuple[Arg, ...]) -> bool:
+        """Whether a layer in an argument's place has its own arguments behind it."""
+        if not isinstance(arg.value, Word) or not any(each.name is None for each in rest):
+            return False
+        param = self._next()
+        return (
+            param is not None
+            and param.role == "layer"
+            and catalogue.find("layer", arg.value.text) is not None
+        )
+
+    def _positional(self, arg: Arg, before: Arg | None) -> None:
         word = _word_of(arg)
         param = self._by_meaning(word) if word is not None else None
         if param is not None and param.is_flag:
@@ -120,6 +148,12 @@ class _Binder:
             self._note(f"{self.word} has {param.name} twice", arg.span, hint)
         elif word is not None and self._is_stray(param, word):
             self._stray_word(word, arg.span)
+        elif param.role in _OBJECTS_ONLY and isinstance(arg.value, Literal) and word is None:
+            hint = self._takes()
+            if before is not None and isinstance(before.value, Word):
+                value = format_value(arg.value)
+                hint = f"If it is for {before.value.text}: {before.value.text}({value})."
+            self._note("is one value too many", arg.span, hint)
         elif isinstance(arg.value, Object) and self._is_elsewhere(param, arg.value):
             self._stray_word(format_value(arg.value), arg.span)
         else:
@@ -175,12 +209,30 @@ class _Binder:
         if param.name in self.bound.spans:
             self._note(f"{self.word} has {param.name} twice", arg.span, "Leave one out.")
             return
+        if not self._fits_truth(param, arg):
+            return
         self.bound.spans[param.name] = getattr(arg.value, "span", arg.span)
         value = self.resolve(arg.value, param.role, self.context)
         if value is UNRESOLVED:
             self.bound.sound = False
         else:
             self.bound.kwargs[param.name] = value
+
+    def _fits_truth(self, param: Parameter, arg: Arg) -> bool:
+        """Whether true and false, and only they, stand where they belong; if not, note it."""
+        span = getattr(arg.value, "span", arg.span)
+        if param.is_flag and isinstance(arg.value, Word):
+            self._note(f"{param.name} is true or false, not {arg.value.text}", span)
+            return False
+        if param.is_flag or not isinstance(arg.value, Literal) or not _is_keras(self.function):
+            return True
+        wants_object = param.role in catalogue.OBJECT_ROLES
+        wants_number = param.required or isinstance(param.default, int | float)
+        if isinstance(arg.value.value, bool) and (wants_object or wants_number):
+            hint = f"For none at all: {param.name}=none." * (param.default is None)
+            self._note(f"{param.name} is not true or false", span, hint)
+            return False
+        return True
 
     # --- mistakes -----------------------------------------------------------------------------
 
@@ -205,9 +257,20 @@ class _Binder:
     def _stray_word(self, word: str, span: Span) -> None:
         has_activation = "activation" in self.params
         message = f"{self.word} has no parameter of that name"
-        if has_activation:
+        hint = ""
+        if catalogue.understands("activation", word):
+            has = "has its activation already" if has_activation else "has no activation"
+            message = f"{self.word} {has}"
+            hint = f"An activation may stand on its own, after the layer: `/ {word}`."
+        elif has_activation:
             message = f"is not an activation, and {message}"
-        self._note(message, span, self._word_hint(word, has_activation=has_activation))
+        param = self._next()
+        if param is None or param.role != "any" or hint:
+            pass
+        elif param.required or (not has_activation and _is_size(param)):
+            message = f"is neither a value for {param.name} nor a known word"
+        hint = hint or self._word_hint(word, has_activation=has_activation)
+        self._note(message, span, hint)
 
     def _word_hint(self, word: str, *, has_activation: bool) -> str:
         roles: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
@@ -215,11 +278,14 @@ class _Binder:
             takers = [each.name for each in self.params.values() if each.role == role]
             if takers and catalogue.find(role, word.split("(", maxsplit=1)[0]):
                 return f"{word} is {_a(role)}: write {takers[0]}={word}."
+        if word in self.context.params:
+            return f"For the value of {word} write it in braces: {{{word}}}."
         if word in self.context.names:
             return f"For the notebook's {word} write it in braces: {{{word}}}."
         flags = [each.name for each in self.params.values() if each.is_flag]
         pool = [*flags, *(catalogue.words("activation") if has_activation else ())]
         pool += catalogue.PADDINGS if "padding" in self.params else ()
+        pool += catalogue.DTYPES if "dtype" in self.params else ()
         found = nearest(word, pool)
         if found and found[0] in catalogue.words("activation"):
             return f"Did you mean {found[0]}?   The other activations: %keras_layers activations"
@@ -243,6 +309,12 @@ class _Binder:
     def _note(self, message: str, span: Span, hint: str = "") -> None:
         self.bound.sound = False
         self.context.note(message, span, hint)
+
+
+def _is_size(param: Parameter) -> bool:
+    """Whether a parameter asks for a number, or for several."""
+    is_flag = isinstance(param.default, bool)
+    return param.required or (isinstance(param.default, int | float | tuple) and not is_flag)
 
 
 def _word_of(arg: Arg) -> str | None:

@@ -94,3 +94,18 @@ class Context:
         kind = BuildError if self.refused.issuperset(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda each: (each.line, each.column))
         raise kind(gather(ordered, self.source), self.source, self.where, self.first_line)
+
+
+def value_text(value: Any) -> str:
+    """A value as the text would have it, as near as can be."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple) and len(value) > 1 and all(type(each) is int for each in value):
+        return "x".join(map(str, value))
+    if isinstance(value, str):
+        return value if value.isidentifier() else f'"{value}"'
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, int | list | tuple | dict):
+        return str(value)
+    return f"a {type(value).__name__}"

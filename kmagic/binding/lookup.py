@@ -8,14 +8,19 @@ from typing import Literal as OneOf
 
 from kmagic import catalogue
 from kmagic.binding.arguments import UNRESOLVED
-from kmagic.binding.context import Context
+from kmagic.binding.context import Context, value_text
 from kmagic.binding.plain import PLAIN_OBJECTS
 from kmagic.catalogue import OBJECT_ROLES, Role
-from kmagic.dsl.vocabulary import OLD_LAYERS, snake_case
+from kmagic.dsl.vocabulary import OLD_LAYERS, OTHER_WORDS
 from kmagic.spec import Given, Object, Phrase, Span, Word
 from kmagic.suggest import did_you_mean
 
 _A = {"initializer": "an", "activation": "an", "optimizer": "an"}
+_STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
+_STRICT = ("initializer", "regularizer", "constraint")
+"""Roles whose objects Keras mistakes for each other, since all are called with weights."""
+_NAMED = (*_STRICT, "activation", "loss", "metric", "optimizer", "dtype")
+"""Roles in which a text is one of Keras's names."""
 
 
 def meaning(word: Word, role: Role, context: Context) -> OneOf["text", "name", "object", ""]:
@@ -39,15 +44,56 @@ def meaning(word: Word, role: Role, context: Context) -> OneOf["text", "name", "
         return "name"
     if role != "activation" and catalogue.find(role, text) is not None:
         return "object"
-    hint = did_you_mean(text, catalogue.words(role))
-    if role == "schedule":
-        message = "is neither a number nor a schedule"
-        hint = hint or "Write a number such as 1e-3."
-    else:
-        message = f"is not {_A.get(role, 'a')} {role}"
-    plural = catalogue.PLURALS.get(role, f"{role}s")
-    context.note(message, word.span, hint or f"The known ones: %keras_layers {plural}")
+    _no_member(text, role, word.span, context)
     return ""
+
+
+def check_plain(value: Any, role: Role, span: Span, context: Context) -> bool:
+    """Whether a number or a quoted text can stand in an argument of this role; if not, note it."""
+    if role == "schedule":
+        if isinstance(value, int | float) and value < 0:
+            context.note(f"a learning rate is not negative, and {value} is", span)
+            return False
+        return True
+    if role not in _NAMED or value is None:
+        return True
+    if isinstance(value, str) and catalogue.understands(role, value):
+        return True
+    _no_member(value if isinstance(value, str) else value_text(value), role, span, context)
+    return False
+
+
+def _no_member(text: str, role: Role, span: Span, context: Context) -> None:
+    """Note that a word is nothing that its place asks for."""
+    hint = did_you_mean(text, catalogue.words(role))
+    if role in ("schedule", "seed"):
+        example = "1e-3" if role == "schedule" else "42"
+        what = "schedule" if role == "schedule" else "seed_generator"
+        message = f"is neither a number nor a {what}"
+        context.note(message, span, hint or f"Write a number such as {example}.")
+        return
+    other = _other_role(text, role)
+    message = f"is not {_A.get(role, 'a')} {role}" + f", but {_A.get(other, 'a')} {other}" * bool(
+        other
+    )
+    context.note(message, span, hint or _known(role))
+
+
+def _known(role: Role) -> str:
+    """What there is, if it is little, or where it is listed."""
+    plural = catalogue.PLURALS.get(role, f"{role}s")
+    words = catalogue.words(role)
+    few = 8
+    if len(words) <= few:
+        return f"The {plural}: {', '.join(words)}"
+    return f"All {plural}: %keras_layers {plural}"
+
+
+def _other_role(text: str, role: Role) -> Role | str:
+    """What else a word is, if it is not what its place asks for."""
+    others: tuple[Role, ...] = ("initializer", "regularizer", "constraint", "loss", "optimizer")
+    found = (each for each in others if each != role and catalogue.find(each, text) is not None)
+    return next(found, "")
 
 
 def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[Any, str]:
@@ -66,6 +112,10 @@ def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[A
     if word in PLAIN_OBJECTS:
         return PLAIN_OBJECTS[word], word
     # A function with arguments (an activation) cannot be made; the class of its name can.
+    other = _other_role(word, role)
+    if role in _STRICT and other in _STRICT and not catalogue.find(role, word):
+        context.note(f"is {_A.get(other, 'a')} {other}, not {_A.get(role, 'a')} {role}", value.span)
+        return None, ""
     places = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
     found = [item for item in (catalogue.find(place, word) for place in places) if item]
     for item in found:
@@ -76,9 +126,11 @@ def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[A
     if found:
         context.note(f"{word} takes no arguments here", value.span, f"Write {word} alone.")
         return None, ""
-    what = "layer" if role == "layer" else role if role in OBJECT_ROLES else "known object"
-    pool = catalogue.words(role) if role in OBJECT_ROLES else _all_words()
-    context.note(f"is not {_A.get(what, 'a')} {what}", value.span, did_you_mean(word, pool))
+    if role in OBJECT_ROLES:
+        _no_member(word, role, value.span, context)
+    else:
+        hint = did_you_mean(word, _all_words()) or "Objects look like calls: `l2(1e-4)`."
+        context.note("is no object that the language knows", value.span, hint)
     return None, ""
 
 
@@ -114,13 +166,34 @@ def layer_of(word: Word, context: Context) -> Any:
 
 
 def _unknown(text: str, span: Span, capital: Any, context: Context) -> None:
+    if text in context.lost:  # its line has a mistake of its own
+        return
+    if text in context.below:
+        line = context.number(context.below[text])
+        hint = "A block or model stands above its first use."
+        context.note(f"is defined further down, in line {line}", span, hint)
+        return
     if capital is not None:
         word = catalogue.word_for(capital)
         context.note("is Keras's name of the class", span, f"Here it is written {word}.")
         return
-    old = OLD_LAYERS.get(snake_case(text)) or OLD_LAYERS.get(text)
-    hint = old or did_you_mean(text, [*catalogue.words("layer"), "input", "compile", "output"])
-    context.note("is not a layer", span, hint or "All layers: %keras_layers")
+    context.note("is not a layer", span, _unknown_hint(text, context))
+
+
+def _unknown_hint(text: str, context: Context) -> str:
+    plain = catalogue.squeeze(text.rsplit(".", maxsplit=1)[-1])
+    for table in (OLD_LAYERS, OTHER_WORDS):
+        found = {catalogue.squeeze(key): value for key, value in table.items()}.get(plain)
+        if found:
+            return found if table is OLD_LAYERS else f"Here it is called {found}."
+    close = did_you_mean(text, [*catalogue.words("layer"), *_STATEMENTS, *context.below])
+    if close:
+        return close
+    if catalogue.find("optimizer", text) or catalogue.find("loss", text):
+        return "Optimizer and loss stand in a line of their own: `compile adam loss=mse`."
+    if text in ("fit", "train", "evaluate", "predict"):
+        return f"A model's text only builds it; then: %keras_{text.replace('train', 'fit')}"
+    return "All layers: %keras_layers"
 
 
 def _all_words() -> list[str]:

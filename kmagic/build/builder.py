@@ -21,7 +21,7 @@ from kmagic.build.values import Values, construct
 from kmagic.dsl import format_value
 from kmagic.dsl.graph import Graph, Node
 from kmagic.errors import DSLError
-from kmagic.spec import Arg, Given, LayerOf, Literal, ModelOf, Out, Sequence, Span, Word
+from kmagic.spec import Arg, Given, LayerOf, Literal, ModelOf, Out, Sequence, Shape, Span, Word
 from kmagic.spec import Mapping as MappingValue
 
 DEEP = 400
@@ -84,7 +84,7 @@ class _Assembly:
     ) -> None:
         self.graph, self.context, self.models, self.made = graph, context, models, made
         self.layers: list[Any] = []
-        self.named: dict[str, Span] = {}
+        self.named: dict[str, Node] = {}
         self.values = Values(self._layer_of)
 
     def run(self) -> Assembled:
@@ -140,7 +140,7 @@ class _Assembly:
         if word == "input" and not _is_one_shape(node, self.context):
             return UNRESOLVED
         bound = bind(cls, word, args, span, self.context, self.values.resolve)
-        if not bound.sound or not self._is_new_name(bound):
+        if not bound.sound or not self._is_new_name(bound, node):
             return UNRESOLVED
         layer = construct(cls, word, bound, span, self.context)
         if bound.adapt is not None and layer is not UNRESOLVED:
@@ -152,20 +152,19 @@ class _Assembly:
                 self.context.note(f"{word} cannot adapt to this: {first_words(error)}", where, hint)
         return layer
 
-    def _is_new_name(self, bound: Bound) -> bool:
+    def _is_new_name(self, bound: Bound, node: Node) -> bool:
         """Whether no layer before has the name that the text gives to this one."""
         name = bound.kwargs.get("name")
         if not isinstance(name, str):
             return True
-        span = bound.spans["name"]
-        before = self.named.setdefault(name, span)
-        if before is span:
+        before = self.named.setdefault(name, node)
+        if before is node:
             return True
-        line = self.context.number(before.line)
-        message = f"{name} is taken already, in line {line}"
-        if before.line == span.line:
+        message = f"{name} is taken already, in line {self.context.number(before.span.line)}"
+        if before.span == node.span:
             message = f"{name} would be the name of several layers"
-        self.context.note(message, span, "Each layer has a name of its own, or none.")
+        hint = "Each layer has a name of its own, or none."
+        self.context.note(message, bound.spans["name"], hint)
         return False
 
     def _function(self, function: Any, word: str, node: Node) -> Any:
@@ -237,7 +236,10 @@ class _Assembly:
         try:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
         except Exception as error:
-            self._connect()  # tells the line, if a line is at fault
+            # Made anew, since a layer that failed once may pass the second time.
+            again = _Assembly(self.graph, self.context, self.models, {})
+            again.make()
+            again._connect()  # tells the line, if a line is at fault
             self._refuse_model(error)
             raise
         return model, [self._shape_after(layer, model) for layer in self.layers]
@@ -256,6 +258,7 @@ class _Assembly:
             self.context.enter(node)
             outs.append(layer if node.is_input else self._applied(node, layer, outs))
         self.context.leave()
+        self.context.check()
         if not self.graph.outputs or not any(node.is_input for node in self.graph.nodes):
             span = self.graph.nodes[0].span if self.graph.nodes else self.graph.span
             hint = "Begin with a line such as `input 28x28x1`."
@@ -293,8 +296,8 @@ class _Assembly:
             out = call_layer(layer, positional, named)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
             refusal = explain(error, word, layer, self._sources(node, positional))
-            spans = {arg.name: arg.span for arg in node.inputs}
-            span = spans.get(refusal.argument or None, node.span)
+            spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
+            span = spans.get(refusal.argument, node.span)
             self.context.refuse(refusal.message, span, refusal.hint)
             return UNRESOLVED
         return out if self._is_enough(node, word, out) else UNRESOLVED
@@ -380,4 +383,9 @@ def _is_one_shape(node: Node, context: Context) -> bool:
     if len(sizes) > 1:
         shape = "x".join(format_value(arg.value) for arg in sizes)
         context.note("is a second number", sizes[1].span, f"A shape is one word: `input {shape}`.")
-    return len(sizes) <= 1
+        return False
+    for arg in node.args:
+        if isinstance(arg.value, Shape) and 0 in arg.value.dims:
+            context.note("has a dimension of 0, which holds nothing", arg.value.span)
+            return False
+    return True

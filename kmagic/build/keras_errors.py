@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kmagic.binding.context import value_text
 from kmagic.suggest import did_you_mean
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -75,9 +76,18 @@ def explain_argument(error: BaseException, word: str, arguments: Mapping[str, An
         arguments: What it was given.
     """
     message = first_words(error)
-    named = [each for each in arguments if re.search(rf"\b{re.escape(each)}\b", message)]
+    named = [
+        each
+        for each in arguments
+        if re.search(rf"\b{re.escape(each)}\b", message) or each.replace("_", " ") in message
+    ]
     name = max(named, key=len, default="")
     value = value_text(arguments.get(name))
+    share = arguments.get(name)
+    if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
+        percent = isinstance(share, int | float) and 1 < share <= 100  # noqa: PLR2004 - per cent
+        hint = f"Did you mean {share / 100:g}?" if percent else ""  # type: ignore[operator]  # a number
+        return Refusal(f"{name} is between 0 and 1, not {value}", hint, name)
     for pattern, words, hint in _ARGUMENT_RULES:
         found = re.search(pattern, message)
         if found and (name or "{name}" not in words):
@@ -88,7 +98,8 @@ def explain_argument(error: BaseException, word: str, arguments: Mapping[str, An
         return Refusal(_window(name, int(found[1]), value), "", name)
     found = re.search(r"(?:one of|in) [{\[(](?P<all>['\"][^}\])]*)[}\])]", message)
     if found and name:
-        allowed = sorted(re.findall(r"['\"]([^'\"]+)['\"]", found["all"]))
+        allowed = sorted(set(re.findall(r"['\"]([^'\"]+)['\"]", found["all"])))
+        allowed += ["none"] * ("None" in found["all"])
         hint = did_you_mean(value, allowed)
         return Refusal(f"{name} is {_or(allowed)}, not {value}", hint, name)
     return Refusal(f"{word}: {tidy(message)}", "", name)
@@ -106,11 +117,6 @@ _ARGUMENT_RULES = (
     (
         r"tuple of 1 integers",
         "{name} is a whole number above 0, not {value}",
-        "",
-    ),
-    (
-        r"between 0 and 1|range \[0, 1[\])]",
-        "{name} is between 0 and 1, not {value}",
         "",
     ),
     (
@@ -136,17 +142,6 @@ _ARGUMENT_RULES = (
 def _window(name: str, count: int, value: str) -> str:
     example = "x".join("3" * count)
     return f"{name} is a whole number above 0, or {count} of them as in {example}; not {value}"
-
-
-def value_text(value: Any) -> str:
-    """A value as the text would have it, as near as can be."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple) and len(value) > 1 and all(type(each) is int for each in value):
-        return "x".join(map(str, value))
-    if isinstance(value, str | int | float | list | tuple | dict):
-        return str(value)
-    return f"a {type(value).__name__}"
 
 
 def _or(words: Sequence[str]) -> str:

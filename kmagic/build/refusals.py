@@ -150,17 +150,19 @@ def _merge(case: _Case) -> Refusal | None:
     if case.is_one:
         hint = f"Name them behind an arrow: `{case.word} <- a, b`."
         return Refusal(f"{case.word} joins several outputs, and only one reached it", hint)
+    if case.kind == "Subtract" and len(case.inputs) != 2:  # noqa: PLR2004 - one from another
+        return Refusal(f"{case.word} takes two outputs, and {len(case.inputs)} reached it")
     if case.word == "residual":
         entered, leaves = (shape_text(each.shape) for each in case.inputs)
-        message = f"adds what entered, {entered}, to what leaves its body, {leaves}"
-        hint = "Both need one shape: let the body end as it begins, or use `merge add:`."
+        message = f"adds what leaves its body, {leaves}, to what entered it, {entered}"
+        hint = "Both need one shape: let the body end in the shape that entered it."
         return Refusal(message, hint)
     if case.kind == "Dot":
         hint = "The sizes along its axes must be equal; axes are counted with the samples as 0."
-        return Refusal(f"{case.word} got {case.shapes}", hint)
+        return Refusal(f"{case.word} multiplies equal sizes, and got {case.shapes}", hint)
     if case.kind == "Concatenate":
         hint = "All dimensions but the joined one must be equal; that is the last, or axis=..."
-        return Refusal(f"{case.word} got {case.shapes}", hint)
+        return Refusal(f"{case.word} cannot join {case.shapes}", hint)
     return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}")
 
 
@@ -185,12 +187,24 @@ def _other_model(case: _Case) -> Refusal | None:
 
 def _rank(case: _Case) -> Refusal | None:
     found = re.search(r"expected (min_|max_)?ndim=(\d+), found ndim=(\d+)", case.message)
-    if found is None and case.has("at least 3 dimensions"):  # TimeDistributed
-        found = re.search(r"()(3)()", "min_3")
-    if not found or not case.is_one:
+    kernel = re.search(
+        r"Kernel shape must have the same length.* kernel of shape \((.*?)\)", case.message
+    )
+    if not case.is_one:
         return None
-    wanted, came = int(found[2]), len(case.inputs[0].shape)
+    if found:
+        wanted = int(found[2])
+    elif kernel:
+        wanted = len(kernel[1].split(","))
+    elif case.has("at least 3 dimensions"):  # TimeDistributed
+        wanted = 3
+    else:
+        return None
+    came = len(case.inputs[0].shape)
     meaning = _MEANINGS.get(wanted, f"{wanted - 1} dimensions")
+    if case.kind == "Permute":
+        message = f"{case.word} orders {wanted - 1} dimensions, and {case.shapes} reached it"
+        return Refusal(message, "Each dimension stands there once, counted from 1.")
     return Refusal(
         f"{case.word} takes {meaning}, and {case.shapes} reached it",
         _rank_hint(case, wanted, came),
@@ -209,14 +223,19 @@ def _rank_hint(case: _Case, wanted: int, came: int) -> str:
     if type(source.layer).__name__.startswith(_REDUCING):
         return f"{source.word} in line {source.line} takes dimensions away: move it below."
     dims = [str(each) if each else "?" for each in source.shape[1:]]
+    change = "input" if source.word == "input" else "reshape"
+    before = "" if source.word == "input" else " before this line"
     if (wanted, came) == (4, 3):
-        return f"Of one channel: `reshape {'x'.join(dims)}x1` before this line."
+        return f"A grey picture has one channel: `{change} {'x'.join(dims)}x1`{before}."
     if (wanted, came) == (3, 2):
-        return f"As steps of one feature: `reshape {dims[0]}x1` before this line."
+        words = "" if before else "; whole numbers first go through `embedding`"
+        return f"Steps of one feature: `{change} {dims[0]}x1`{before}{words}."
     return "A `reshape` before this line gives it more dimensions."
 
 
 def _unknown_size(case: _Case) -> Refusal | None:
+    if not any(None in tuple(each.shape)[1:] for each in case.inputs if each.shape):
+        return None
     if case.has("must be fully-defined", "fully defined", "should be defined"):
         what = "the size of the last dimension"
     elif "for %" in case.message and "NoneType" in case.message:
@@ -259,16 +278,16 @@ def _reshape(case: _Case) -> Refusal | None:
         return None
     came = case.inputs[0].shape[1:]
     asked = " x ".join("?" if each in (-1, None) else str(each) for each in target)
-    if all(isinstance(each, int) and each > 0 for each in (*target, *came)):
-        asked += f", {math.prod(target):,} values"
-        have = f"{case.shapes}, {math.prod(came):,} values,"
-    else:
-        have = case.shapes
-    return Refusal(f"{case.word} makes {asked}, and {have} reached it")
+    if not all(isinstance(each, int) and each > 0 for each in (*target, *came)):
+        return Refusal(f"{case.word} cannot make {asked} of {case.shapes}")
+    values = f"{math.prod(target):,} values, not of the {math.prod(came):,} that reached it"
+    return Refusal(f"{case.word} makes {asked} of {values}")
 
 
 def _broadcast(case: _Case) -> Refusal | None:
-    if not case.has("Cannot broadcast", "cannot be broadcasted", "ncompatible shapes"):
+    if not case.has(
+        "Cannot broadcast", "cannot be broadcasted", "ncompatible shapes", "Inner dimensions"
+    ):
         return None
     return Refusal(f"{case.word} cannot bring these shapes together: {case.shapes}")
 

@@ -43,6 +43,8 @@ def shapes_of(out: Any) -> Any:
 
 def word_of(node: Node) -> str:
     """What the text calls a step's layer."""
+    if node.word:
+        return node.word
     match node.callee:
         case Word(text=text):
             return text

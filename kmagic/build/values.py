@@ -7,7 +7,7 @@ from typing import Any
 
 from kmagic.binding.arguments import UNRESOLVED, Bound, bind
 from kmagic.binding.context import Context
-from kmagic.binding.lookup import function_of, meaning
+from kmagic.binding.lookup import check_plain, function_of, meaning
 from kmagic.build.keras_errors import explain_argument
 from kmagic.catalogue import Role
 from kmagic.spec import (
@@ -41,6 +41,8 @@ class Values:
             case Given():
                 return _as_shape(value.value, role)
             case Literal():
+                if not check_plain(value.value, role, value.span, context):
+                    return UNRESOLVED
                 return _as_shape(value.value, role)
             case Shape(dims=(None,)) if role != "shape":
                 return None

@@ -150,7 +150,9 @@ class _Expander(Lookup):
             inputs = spec.inputs
             if turn and inputs is not None and not mentions_current(inputs):
                 inputs = (Arg(Word("_", span=spec.span)),)
-            self._apply(replace(spec, inputs=inputs, times=None), named=times == 1)
+            targets = spec.targets if turn == times - 1 else ()
+            once = replace(spec, inputs=inputs, times=None, targets=targets)
+            self._apply(once, named=times == 1)
         self.scope.turns = outer
 
     def _apply(self, spec: LayerSpec, *, named: bool) -> None:
@@ -275,7 +277,8 @@ class _Expander(Lookup):
         """Bind a block's outputs to a step's names."""
         if len(spec.targets) > 1 and len(spec.targets) != len(outs):
             hint = "A block gives what its last line gives, or what its `output a, b` names."
-            self.fail(f"{len(spec.targets)} names for {len(outs)} outputs", spec.span, hint)
+            outputs = f"{len(outs)} outputs" if len(outs) > 1 else "one output"
+            self.fail(f"{len(spec.targets)} names for {outputs}", spec.span, hint)
         self._bind(spec.targets, outs[: len(spec.targets)], spec.span)
         for target, out in zip(spec.targets, outs, strict=False):
             self.scope.layers[target] = out.node
@@ -341,6 +344,7 @@ class _Expander(Lookup):
         if self.scope.current != before:
             add = LayerSpec(Word("add", span=spec.span), span=spec.span)
             self._join(add, (*before, *self.scope.current))
+            self.graph.nodes[-1].word = "residual"
 
     def _merge(self, spec: MergeSpec) -> None:
         before = self._need_current(spec.span)

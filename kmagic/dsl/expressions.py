@@ -46,7 +46,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
-_CALL_HINT = "Call it in a cell of its own, and name the result here."
+_CALL_HINT = "Call it in a cell above, and name the result here."
+_OTHER_HINT = "Work it out in a cell above, and name the result here."
 
 
 class ExpressionError(Exception):
@@ -112,7 +113,7 @@ class _Walker:
     def value(self, node: ast.expr) -> Any:
         visit = getattr(self, f"_{type(node).__name__}", None)
         if visit is None:
-            raise self._error(f"{self._text(node)} is not allowed in braces", node, _CALL_HINT)
+            raise self._error(f"{self._text(node)} is not allowed in braces", node, _OTHER_HINT)
         return visit(node)
 
     def _attempt(self, node: ast.AST, work: Callable[[], Any]) -> Any:
@@ -138,7 +139,7 @@ class _Walker:
     def _Attribute(self, node: ast.Attribute) -> Any:
         owner = self.value(node.value)
         if node.attr.startswith("_"):
-            raise self._error(f"{node.attr} is private", node)
+            raise self._error(f"{node.attr} is private", node, _OTHER_HINT)
         if not hasattr(owner, node.attr):
             hint = did_you_mean(node.attr, (each for each in dir(owner) if each[0] != "_"))
             raise self._error(f"{type(owner).__name__} has no {node.attr}", node, hint)

@@ -45,9 +45,17 @@ _ADVICE = (
     (r"\s*class\b", "Define a class in a cell above, and write {Name} here."),
     (r"\s*for\b", "Write `repeat 3:`, or `for f in 32 64:`."),
     (r"\s*(?:if|elif|else|while|with|try)\b", "Decide in a cell above, and write {name} here."),
+    (r"\s*(?:print|[\w.$]*\b(?:fit|evaluate|predict|summary|save))\(", "Run it in a cell below."),
+    (r"\s*lambda\b", "Name the function in a cell above; its name is a line here."),
+    (r".*\boptimizer_\w+\(", "Here it is written adam(1e-3)."),
     (r"\s*return\b", "A block gives what its last line gives."),
     (r"\s*(\w+)\s*(?:=|<-)\s*[-\d\"'\[({TFN]", "Write this in a cell above, and {name} here."),
     (r".*(?<![\w.])c\(", "A shape is written 28x28x1."),
+)
+_LONG = 3
+_LONG_ADVICE = (
+    "Here a line is a layer and its arguments, as in `dense 32 relu`. A model that you have\n"
+    "already is written in this language by %keras_code MODEL --as dsl."
 )
 _ANY_ADVICE = "Here a line is a layer and its arguments, as in `dense 32 relu`."
 
@@ -112,7 +120,7 @@ def _told(lines: list[_Line], text: str) -> Problem:
         first.number,
         column,
         len(body),
-        _written(text, language) or _advice(first.text),
+        _written(text, language) or (_LONG_ADVICE if len(lines) > _LONG else _advice(first.text)),
     )
 
 

@@ -36,6 +36,10 @@ from kmagic.spec import (
     Word,
 )
 
+_WIDTH = 88
+"""A branch in one line is no longer than this."""
+_SMALL = 0.01
+"""Only numbers below this are written with an exponent, which is not shorter otherwise."""
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -74,7 +78,7 @@ def format_value(value: Value) -> str:
         case Object():
             return f"{format_value(value.callee)}({_call(value.args)})"
         case Phrase():
-            return " ".join([format_value(value.callee), *map(_arg, value.args)])
+            return " ".join([format_value(value.callee), *map(format_arg, value.args)])
         case Sequence(kind="list"):
             return f"[{', '.join(map(format_value, value.items))}]"
         case Sequence():
@@ -100,14 +104,28 @@ def _literal(value: object) -> str:
         return '"' + "".join(map(_character, value)) + '"'
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else f"{value}"
+    if isinstance(value, float):
+        return _float(value)
     return repr(value)
+
+
+def _float(value: float) -> str:
+    """A float as Python writes it, or with an exponent where that is shorter: ``1e-3``."""
+    plain = repr(value)
+    mantissa, _, exponent = f"{value:e}".partition("e")
+    if "e" in plain:
+        mantissa, _, exponent = plain.partition("e")
+    short = f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
+    small = abs(value) < _SMALL or "e" in plain
+    return short if small and len(short) < len(plain) and float(short) == value else plain
 
 
 def _character(char: str) -> str:
     return f"\\{char}" if char == '"' else "'" if char == "'" else repr(char)[1:-1]
 
 
-def _arg(arg: Arg) -> str:
+def format_arg(arg: Arg) -> str:
+    """One argument: a value, `name=value` or `!name`."""
     if arg.name is None:
         return format_value(arg.value)
     if isinstance(arg.value, Literal) and arg.value.value is False:
@@ -116,7 +134,7 @@ def _arg(arg: Arg) -> str:
 
 
 def _call(args: Iterable[Arg]) -> str:
-    return ", ".join(map(_arg, args))
+    return ", ".join(map(format_arg, args))
 
 
 def _tensors(args: Iterable[Arg]) -> str:
@@ -136,7 +154,7 @@ def _step(spec: LayerSpec) -> str:
     callee = format_value(spec.callee)
     if in_brackets:
         callee += f"({_call(spec.args[:in_brackets])})"
-    parts += [callee, *map(_arg, spec.args[in_brackets:])]
+    parts += [callee, *map(format_arg, spec.args[in_brackets:])]
     if spec.inputs is not None:
         parts.append("<- " + _tensors(spec.inputs))
     if spec.times is not None:
@@ -154,18 +172,18 @@ def _statement(statement: Statement) -> Iterator[tuple[str, tuple[Statement, ...
         case LayerSpec():
             yield _step(statement), None
         case CompileSpec():
-            yield _words("compile", *map(_arg, statement.args)), None
+            yield _words("compile", *map(format_arg, statement.args)), None
         case FreezeSpec():
-            yield _words("freeze", *map(_arg, statement.args)), None
+            yield _words("freeze", *map(format_arg, statement.args)), None
         case OutputSpec():
             yield f"output {_tensors(statement.entries)}", None
         case InputsSpec():
             yield f"inputs {_tensors(statement.entries)}", None
         case HeadSpec(name=name):
             shown = name if _PLAIN_NAME.fullmatch(name) else _literal(name)
-            yield _words("model", shown, statement.kind, *map(_arg, statement.args)), None
+            yield _words("model", shown, statement.kind, *map(format_arg, statement.args)), None
         case NestedSpec():
-            args = map(_arg, statement.args)
+            args = map(format_arg, statement.args)
             yield _words("model", statement.name, statement.kind, *args) + ":", statement.body
         case BlockSpec():
             params = ", ".join(
@@ -184,7 +202,7 @@ def _statement(statement: Statement) -> Iterator[tuple[str, tuple[Statement, ...
         case BranchSpec():
             yield "branch:", statement.body
         case MergeSpec():
-            args = map(_arg, statement.args)
+            args = map(format_arg, statement.args)
             yield _words("merge", format_value(statement.callee), *args) + ":", statement.branches
 
 
@@ -199,7 +217,11 @@ def _lines(statements: Iterable[Statement], indent: str, width: int) -> Iterator
         if row:
             yield indent + row
         row = text
-        if body is not None:
+        inline = _inline(statement, indent)
+        if inline:
+            yield indent + inline
+            row = ""
+        elif body is not None:
             yield indent + row
             row = ""
             yield from _lines(body, indent + "  ", width)
@@ -208,3 +230,12 @@ def _lines(statements: Iterable[Statement], indent: str, width: int) -> Iterator
             row = ""
     if row:
         yield indent + row
+
+
+def _inline(statement: Statement, indent: str) -> str:
+    """A branch of a few plain steps in one line, or "" if it takes several."""
+    if not isinstance(statement, BranchSpec):
+        return ""
+    steps = [each for each in statement.body if isinstance(each, LayerSpec)]
+    row = "branch: " + " / ".join(map(_step, steps))
+    return row if len(steps) == len(statement.body) and len(indent + row) <= _WIDTH else ""

@@ -49,6 +49,7 @@ class Node:
         spec: The step as it is written, with its expressions.
         params: Names of the blocks' parameters and loops' variables that are seen here.
         turns: The turns of the loops that it stands in.
+        word: What the text calls it, if that is not the callee: "residual".
     """
 
     callee: Word | Given | LayerOf | ModelOf
@@ -61,6 +62,7 @@ class Node:
     spec: LayerSpec | None = None
     params: frozenset[str] = frozenset()
     turns: Turns = ()
+    word: str = ""
 
     @property
     def is_input(self) -> bool:

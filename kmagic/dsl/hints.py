@@ -16,6 +16,7 @@ _UNKNOWN = {
     "+": "A sum goes in braces, {a + b}; outputs are added by `add <- a, b`.",
     "<": "Inputs are named by an arrow, `<-`; a comparison goes in braces.",
     "`": "Words stand without quotes.",
+    "\\": "A line is a whole layer; only brackets carry it on to the next line.",
     "\u00d7": "A shape is written with the letter x, 28x28x1; a repetition with *.",
     "\u2013": "Write the plain minus sign: -.",
     "\u2192": "Write an arrow to the left, `<-`, and the inputs behind it.",
@@ -44,8 +45,8 @@ def unknown_hint(bad: str, row: str, column: int) -> str:
 def place_hint(sign: str) -> str:
     """For a sign where a value or the line's end is expected."""
     return {
-        "=": "An argument is written name=value.",
-        ",": "Arguments are separated by spaces.",
+        "=": "An argument is written name=value; a line's own name, h = dense 4, stands in front.",
+        ",": "Arguments are separated by spaces; a shape is written 28x28x1, a number 0.5.",
         ":": "An argument is written name=value; only a line with an indented body ends in `:`.",
         "*": "A shape is written 28x28x1; a line is repeated by one * at its end.",
         "(": "A layer's arguments follow it without brackets: `dense 32 relu`.",
@@ -56,6 +57,8 @@ def layer_hint(kind: str, text: str, *, spaced: bool) -> str:
     """For a token where a layer's word is expected."""
     if kind == "string" or (text == "/" and not spaced):
         return "A comment begins with #."
+    if kind == "number" and not spaced:
+        return "A division goes in braces: {1 / 255}."
     if text == "!":
         return "A shell command stands in a cell of its own."
     return "A line begins with the word of a layer: `dense 32 relu`."

@@ -205,7 +205,7 @@ class Lookup:
             inside = next(filter(None, elsewhere))
             hint = f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
         elif elsewhere:
-            hint = f"{here} sees only what it is given: `{here} <- _, {name}`, inside `_in[1]`."
+            hint = f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
         hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
         self.fail(f"no output above is named {name}", span, hint)
 

@@ -83,7 +83,7 @@ class Reading:
 def read(text: str) -> Reading:
     """Read what can be read of a model's text; as :func:`parse`, but it raises nothing."""
     lines, broken = tokenize(text)
-    reader = _Statements(lines)
+    reader = _Statements(lines, has_tabs="\t" in text)
     statements = reader.block(at_top=True)
     problems = sorted({*broken, *reader.problems}, key=lambda each: (each.line, each.column))
     return Reading(ModelSpec(statements, source=text), tuple(problems), frozenset(reader.lost))
@@ -92,8 +92,9 @@ def read(text: str) -> Reading:
 class _Statements:
     """Reads lines into statements, and indented lines into the bodies of their heads."""
 
-    def __init__(self, lines: list[Line]) -> None:
+    def __init__(self, lines: list[Line], *, has_tabs: bool = False) -> None:
         self.lines = lines
+        self._has_tabs = has_tabs  # one mistake, which explains all that is wrong with indentation
         self.problems: list[Problem] = []
         self.lost: set[str] = set()
         self._next = 0
@@ -109,9 +110,10 @@ class _Statements:
                     break
                 indent = line.indent
             if line.indent > indent:
-                first = line.tokens[0].span
-                hint = "Only the body of a line that ends in `:` is indented."
-                self._note("this line is indented, but belongs to no block", first, hint)
+                first = line.tokens[0].span if line.tokens else Span(line.number, 1)
+                if not self._has_tabs:
+                    hint = "Only the body of a line that ends in `:` is indented."
+                    self._note("this line is indented, but belongs to no block", first, hint)
                 statements += self.block()
                 continue
             self._next += 1
@@ -275,8 +277,15 @@ def _names_made(line: Line) -> set[str]:
     tokens = line.tokens
     if tokens and tokens[0].text in HEADS:
         return {each.text for each in tokens[1:2]}
-    signs = [place for place, each in enumerate(tokens) if each.text == "="]
-    return {each.text for each in tokens[: signs[0] if signs else 0]}
+    made: set[str] = set()
+    for each in tokens:
+        if each.text == "=":
+            return made
+        if each.kind == "name":
+            made.add(each.text)
+        elif each.text != ",":
+            break
+    return set()
 
 
 def _kind(cursor: Cursor) -> ModelKind:

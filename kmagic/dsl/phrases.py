@@ -238,7 +238,7 @@ class Cursor:
         found: list[Arg] = []
         while not ends_step(self) and not (until and self.at(until)):
             found.append(self.arg())
-            if commas_make_lists and found[-1].name and self.at(","):
+            if commas_make_lists and found[-1].name and self.at(",") and not self.next_is("=", 2):
                 found[-1] = self._comma_list(found[-1])
         return tuple(found)
 
@@ -309,6 +309,8 @@ def read_step(cursor: Cursor) -> LayerSpec:
         args = cursor.call_args()
     args += cursor.args()
     inputs = cursor.tensors() if cursor.accept("<-") else None
+    if inputs is not None and not cursor.done and cursor.peek.kind in ("name", "brace"):
+        cursor.fail("has no place here", "Inputs are separated by commas: `add <- a, b`.")
     times = cursor.value() if cursor.accept("*") else None
     if not cursor.done and not cursor.at("/"):
         cursor.fail("has no place here", place_hint(cursor.peek.text))

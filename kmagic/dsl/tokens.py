@@ -211,6 +211,8 @@ class _Reader:
         """Say so, and read on in the next line of text as if the bracket were not there."""
         self._problem(f"{sign} is never closed", span)
         self._open.clear()
+        line = self.lines[-1]
+        line.tokens = [each for each in line.tokens if each.span.line <= span.line]
         if len(self.problems) < _MOST_PROBLEMS:
             self._row = span.line
 

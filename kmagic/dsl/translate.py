@@ -96,6 +96,8 @@ def _lines(node: ast.expr) -> list[str]:
         return [" ".join(["compile", *_arguments(node, first="optimizer")])]
     if name in _MODELS:
         return _model(node)
+    if name == "input" and len(node.args) > 1:
+        return [f"input {_shape(ast.Tuple(node.args))}"]
     if name in ("input", "input_layer"):
         return [" ".join(["input", *_arguments(node, first="shape")])]
     shapes = [each for each in node.keywords if each.arg in _SHAPES and name != "embedding"]
@@ -157,7 +159,10 @@ def _value(node: ast.expr) -> str:
             numbers = [each.value for each in items if isinstance(each, ast.Constant)]
             if len(numbers) == len(items) > 1 and all(type(each) is int for each in numbers):
                 return "x".join(map(str, numbers))
-            return f"[{', '.join(map(_value, items))}]"
+            shown = [_value(each) for each in items]
+            return (
+                shown[0] if len(shown) == 1 and shown[0].isidentifier() else f"[{', '.join(shown)}]"
+            )
         case ast.Call() if not isinstance(node.func, ast.Call):
             inner = _arguments(node)
             layer = isinstance(node.func, ast.Name | ast.Attribute) and _looks_a_layer(node.func)
