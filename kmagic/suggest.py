@@ -18,7 +18,7 @@ def nearest(word: str, known: Iterable[str], *, count: int = 1) -> list[str]:
     by_form = {_squeeze(each): each for each in reversed(pool)}
     if wanted in by_form:
         return [by_form[wanted]]
-    close = get_close_matches(wanted, by_form, n=max(count, 3), cutoff=0.6)
+    close = get_close_matches(wanted, by_form, n=max(count, 3), cutoff=0.66)
     close.sort(key=lambda each: (-_likeness(wanted, each), each))
     return [by_form[each] for each in close[:count]]
 
