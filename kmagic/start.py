@@ -33,6 +33,11 @@ def start() -> None:
             import_module("keras")
 
 
+def ready() -> bool:
+    """Whether Keras is there, without waiting for it."""
+    return not _lock.locked() and "keras" in sys.modules and "tensorflow" in sys.modules
+
+
 def warm() -> threading.Thread:
     """Start Keras in the background."""
     thread = threading.Thread(target=_try_start, name="kmagic-warm", daemon=True)

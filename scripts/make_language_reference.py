@@ -1,21 +1,24 @@
-"""Write the list of every word into docs/language.md, from the installed Keras.
+"""Write the list of every word into docs/language.md and words.json, from the installed Keras.
 
 Run it when Keras has gained a word: python scripts/make_language_reference.py
 """
 
 from __future__ import annotations
 
-import sys
+import json
 from pathlib import Path
 
 import keras
 
+from kmagic.completion.vocabulary import to_store
 from kmagic.reference.entry import Argument, Entry, entry_of
 from kmagic.reference.listing import says
 from kmagic.reference.native import WORDS
 from kmagic.reference.words import KINDS, ROLES, Known, families, known_words
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
+WORDS_FILE = Path(__file__).parents[1] / "kmagic" / "static" / "words.json"
+"""What Tab completes with while Keras is not there yet."""
 BEGIN = "<!-- Every word: written by scripts/make_language_reference.py; do not edit below. -->"
 MOST_OPTIONAL = 4
 """So many optional arguments of a layer are named; the rest are keywords that few need."""
@@ -84,8 +87,11 @@ def whole(page: str) -> str:
     return page.split(BEGIN, maxsplit=1)[0].rstrip("\n") + "\n\n" + words_part()
 
 
+def words_file() -> str:
+    """The words of each kind, as JSON."""
+    return json.dumps(to_store(), indent=1) + "\n"
+
+
 if __name__ == "__main__":
-    before = PAGE.read_text(encoding="utf-8")
-    after = whole(before)
-    PAGE.write_text(after, encoding="utf-8")
-    print("unchanged" if before == after else f"{PAGE.name} written", file=sys.stderr)
+    PAGE.write_text(whole(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    WORDS_FILE.write_text(words_file(), encoding="utf-8")

@@ -40,6 +40,7 @@ FLOORS: tuple[set[str], ...] = (
     },
     {"session"},
     {"api", "reference"},
+    {"completion"},
     {"magics"},
     {""},
 )

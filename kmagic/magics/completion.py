@@ -164,7 +164,7 @@ def _of_compile(pieces: list[str], fragment: str, session: Session) -> Iterator[
         words = [each for each in pieces if each not in session.models()]
         text = " ".join(["compile", *words, fragment])
     for each in complete(text, len(text), session.names):
-        if each.kind != "param":
+        if each.kind != "param" or "(" in fragment:
             written = len(text) - each.start
             yield Completion(fragment[: len(fragment) - written] + each.text, each.kind)
 

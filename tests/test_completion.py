@@ -1,0 +1,391 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client.manager import start_new_kernel
+from traitlets.config import Config
+
+from kmagic import catalogue, start
+from kmagic.build import build
+from kmagic.completion import complete, vocabulary
+from kmagic.completion.place import locate
+from kmagic.completion.scope import scope_at
+from kmagic.magics import completion as magic_completion
+from kmagic.magics.completion import complete_line, match
+from kmagic.session import Session
+
+NAMES = {"width": 64, "cfg": types.SimpleNamespace(units=3), "np": np, "_hidden": 1, "In": []}
+
+
+def texts(text: str, names: dict[str, Any] | None = None) -> list[str]:
+    """What can stand at the ``|`` of a text."""
+    before, _, after = text.partition("|")
+    found = complete(before + after, len(before), NAMES if names is None else names)
+    assert len({each.start for each in found}) <= 1
+    return [each.text for each in found]
+
+
+def applied(text: str) -> list[str]:
+    """The text before the cursor with each completion put in."""
+    return [text[: each.start] + each.text for each in complete(text, len(text), NAMES)]
+
+
+# --- the pure function ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        # layers, blocks, the language's words
+        ("con|", ["conv2d", "concatenate"]),
+        ("input 4 / den|", ["dense"]),
+        ("h = den|", ["dense"]),
+        ("branch: den|", ["dense"]),
+        ("max|", ["maxpool", "max_pooling2d", "maximum"]),
+        ("batchn|", ["batch_normalization", "batchnorm"]),
+        ("resid|", ["residual"]),
+        ("gel|", ["gelu"]),
+        ("merge con|", ["concatenate"]),
+        ("block res(f):\n  dense {f}\nre|", ["res", "repeat", "residual"]),
+        ("model enc:\n  input 4\n  dense 2\nen|", ["enc"]),
+        ("ops.max|", ["ops.maximum", "ops.max_pool"]),
+        ("model big |", ["sequential", "functional"]),
+        # arguments
+        ("conv2d 32 3x3 kernel_r|", ["kernel_regularizer="]),
+        ("conv2d 32 3x3 s|", ["same", "selu", "strides="]),
+        ("dense 8 |", ["relu", "kernel_initializer=", "!use_bias"]),
+        ("conv2d 8 3x3 !|", ["!use_bias"]),
+        ("lstm 8 ret|", ["return_sequences", "return_state"]),
+        ("bidirectional(|", ["lstm"]),
+        ("bidirectional(ls|", ["lstm"]),
+        ("bidirectional(lstm 32 ret|", ["return_sequences"]),
+        ("bidirectional(lstm 32, mer|", ["merge_mode="]),
+        ("rnn([lstm_cell 3, gru|", ["gru_cell"]),
+        ("merge concatenate ax|", ["axis="]),
+        ("block res(f, s=1):\n  dense {f}\nres 4 |", ["f=", "s="]),
+        ("normalization ad|", ["adapt="]),
+        ("input 28x28 u|", ["uint8"]),
+        # values
+        ("dense 8 kernel_initializer=he|", ["he_normal", "he_uniform"]),
+        ("dense 8 kernel_regularizer=|", ["l2", "none"]),
+        ("dense 8 kernel_regularizer=l2(|", ["l2="]),
+        ("dense 8 kernel_constraint=max|", ["max_norm"]),
+        ("dense 8 activation=re|", ["relu", "relu6"]),
+        ("dense 8 use_bias=|", ["true", "false"]),
+        ("dense 8 dtype=mixed|", ["mixed_float16"]),
+        ("conv2d 8 3 padding=|", ["valid", "same"]),
+        ("conv1d 8 3 padding=|", ["causal"]),
+        ("upsample interpolation=|", ["nearest", "bilinear"]),
+        ("bidirectional(lstm 4, merge_mode=|", ["concat", "ave"]),
+        ("compile |", ["adam", "sgd"]),
+        ("compile ad|", ["adam", "adamw"]),
+        ("compile adam lo|", ["loss=", "loss_weights="]),
+        ("compile adam loss=spa|", ["sparse_categorical_crossentropy"]),
+        ("compile adam metrics=acc|", ["accuracy"]),
+        ("compile adam metrics=accuracy,m|", ["mae", "mean_squared_error"]),
+        ("compile adam metrics=[accuracy, au|", ["auc"]),
+        ("compile adam(lea|", ["learning_rate="]),
+        ("compile adam(cosine_decay(dec|", ["decay_steps="]),
+        ("compile adam(learning_rate=cos|", ["cosine_decay"]),
+        ("compile adam loss=huber(|", ["delta="]),
+        ("compile adam loss={cls: spa|", ["sparse_categorical_crossentropy"]),
+        # names
+        ("dense {|", ["width", "cfg", "np"]),
+        ("dense {wi|", ["width"]),
+        ("dense {cfg.|", ["cfg.units"]),
+        ("dense {2 * cfg.u|", ["cfg.units"]),
+        ("dense kernel_initializer=he_normal(seed={wi|", ["width"]),
+        ("block res(f, s=1):\n  conv2d {|", ["f", "s", "width"]),
+        ("for f in 3 4:\n  dense {|", ["f"]),
+        ("a = input 4\nb = input 4\nadd <- a, |", ["b", "a", "_"]),
+        ("a = input 4\nresidual:\n  dense 4\n  add <- |", ["_in", "a"]),
+        ("lstm 3 <- _, tr|", ["training="]),
+        ("dropout 0.1 <- _, training=|", ["true", "false"]),
+        ("h = input 3\nlstm 3 <- _, initial_state=[|", ["h"]),
+        ("a = dense 3\nreuse |", ["a"]),
+        ("a = dense 3\nfreeze |", ["a"]),
+        ("a = dense 3\noutput |", ["a"]),
+        ("model m:\n  input 3\n  dense 2\ntime_distributed(&|", ["m"]),
+        # in the midst of a text
+        ("dense 8 re|\ndense 3", ["relu"]),
+        ("dense 8 kernel_initializer=he| relu", ["he_normal"]),
+    ],
+)
+def test_what_is_offered(text: str, wanted: list[str]) -> None:
+    found = texts(text)
+    assert not set(wanted) - set(found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "unwanted"),
+    [
+        ("dense 8 use_bias=false |", ["use_bias=", "!use_bias"]),
+        ("conv2d 8 3 same |", ["valid"]),
+        ("dense 8 relu |", ["tanh"]),
+        ("dense {|", ["_hidden", "In"]),
+        ("dense <- |", ["_in"]),
+        ("block b(f):\n  t = dense {f}\nadd <- |", ["t"]),
+        ("t = input 3\nblock b(f):\n  dense {f} <- |", ["t"]),
+        ("h = dense |", ["dense"]),
+        ("conv2d 8 3 padding=|", ["causal"]),
+        ("compile |", ["dense"]),
+    ],
+)
+def test_what_is_not_offered(text: str, unwanted: list[str]) -> None:
+    assert not set(unwanted) & set(texts(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["# den|", "dense 3 # re|", 'dense 3 name="re|', "for |", "block re|", "dense 3 * |"]
+)
+def test_nothing_is_offered_where_the_user_is_free(text: str) -> None:
+    assert texts(text) == []
+
+
+def test_the_first_are_the_common() -> None:
+    found = texts("|")
+    assert found.index("dense") < found.index("activation")
+    assert texts("block res(f):\n  dense {f}\nre|")[0] == "res"
+    assert texts("dense 8 dtype=|")[0] == "bfloat16"
+
+
+def test_a_completion_replaces_what_is_written() -> None:
+    assert "bidirectional(lstm 32, merge_mode=" in applied("bidirectional(lstm 32, mer")
+    assert "compile adam metrics=accuracy,mae" in applied("compile adam metrics=accuracy,ma")
+    assert "conv2d 8 3x3 !use_bias" in applied("conv2d 8 3x3 !us")
+    assert "a = input 4\ndense {cfg.units" in applied("a = input 4\ndense {cfg.un")
+    assert "batch_normalization" in applied("batchn")
+
+
+def test_classes_and_functions_of_the_notebook() -> None:
+    class Gate(keras.layers.Dense):
+        """A layer.
+
+        Args:
+            mode: string, `"soft"` or `"hard"`.
+        """
+
+        def __init__(self, units: int, mode: str = "soft", **kwargs: Any) -> None:
+            super().__init__(units, **kwargs)
+            self.mode = mode
+
+    def halve(x: Any) -> Any:
+        return x / 2
+
+    names = {"Gate": Gate, "halve": halve}
+    assert "Gate" in texts("Ga|", names)
+    assert "halve" in texts("ha|", names)
+    assert "mode=" in texts("Gate 3 mo|", names)
+    assert texts("Gate 3 mode=|", names) == ["soft", "hard"]
+
+
+def test_every_word_that_is_offered_for_a_layer_builds() -> None:
+    for word in texts("conv2d 8 3x3 |"):
+        if not word.endswith("="):
+            assert build(f"input 8x8x3 / conv2d 8 3x3 {word}").built
+
+
+def test_every_layer_offers_all_its_arguments() -> None:
+    for known in vocabulary.words("layer"):
+        made = catalogue.find("layer", known.text)
+        shown = {each for each in texts(f"{known.text} |") if each.endswith("=")}
+        missing = {f"{each.name}=" for each in vocabulary.parameters(made)} - shown
+        assert not missing, known.text
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "}", "))", "dense 3 <-", "[", "{{", "a,b=", "'"])
+def test_no_text_breaks_it(text: str) -> None:
+    for cursor in range(len(text) + 1):
+        complete(text, cursor, NAMES)
+
+
+def test_no_place_in_a_text_breaks_it() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
+    for text in page.split("```kmagic\n")[1:]:
+        sample = text.split("```")[0]
+        for cursor in range(len(sample) + 1):
+            for each in complete(sample, cursor, NAMES):
+                assert 0 <= each.start <= cursor
+
+
+def test_place_and_scope() -> None:
+    text = "block res(f, s=1):\n  t = dense {f}\n  conv2d 3 kernel_regularizer=l1l2(0.1, l2="
+    place = locate(text, len(text))
+    assert (place.kind, place.callee, place.name, place.owner) == (
+        "value",
+        "l1l2",
+        "l2",
+        "kernel_regularizer",
+    )
+    scope = scope_at(text, len(text))
+    assert scope.taps == ["t"]
+    assert scope.values == ["f", "s"]
+    assert scope.inside
+
+
+# --- without Keras --------------------------------------------------------------------------------
+
+
+def test_without_keras_the_stored_words_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "ready", lambda: False)
+    assert "conv2d" in texts("con|")
+    assert "relu" in texts("dense 8 re|")
+    assert "he_normal" in texts("dense 8 kernel_initializer=he|")
+    assert "adam" in texts("compile ad|")
+    assert "res" in texts("block res(f):\n  dense {f}\nre|")
+
+
+def test_completing_does_not_start_keras() -> None:
+    program = (
+        "import sys\n"
+        "from kmagic.completion import complete\n"
+        "for text in ('con', 'conv2d 8 ', 'dense 8 kernel_initializer=', 'compile ', 'x <- '):\n"
+        "    complete(text, len(text), {})\n"
+        "print(*{'keras', 'tensorflow'} & set(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_the_stored_words_are_keras_words() -> None:
+    stored = vocabulary.stored()
+    if stored == vocabulary.to_store():
+        return
+    page = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
+    assert f"As Keras {keras.__version__} " not in page, "run scripts/make_language_reference.py"
+
+
+# --- IPython --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session() -> Session:
+    settings = Config()
+    settings.HistoryManager.enabled = False
+    shell = InteractiveShell(config=settings)
+    shell.user_ns.update(NAMES)
+    return Session(shell)
+
+
+def answers(session: Session, text: str) -> list[str]:
+    """What the matcher answers at the ``|`` of a cell."""
+    before, _, after = text.partition("|")
+    row, column = before.count("\n"), len(before.rpartition("\n")[2])
+    found = match(before + after, row, column, session)
+    assert before.endswith(found["matched_fragment"])
+    assert found["suppress"] is bool(found["completions"])
+    return [each.text for each in found["completions"]]
+
+
+def test_the_matcher_answers_in_our_cells_only(session: Session) -> None:
+    assert "conv2d" in answers(session, "%%keras_model cnn\ninput 4x4x1\ncon|")
+    assert "conv2d" in answers(session, "\n%%keras_model cnn\ninput 4x4x1\ncon|\ndense 3")
+    assert answers(session, "con|") == []
+    assert answers(session, "x = 3\ncon|") == []
+    assert answers(session, "%%time\ncon|") == []
+    assert answers(session, "%%keras_mod|") == []
+
+
+def test_where_nothing_fits_the_matcher_says_what_is_written(session: Session) -> None:
+    assert answers(session, "%%keras_model cnn\nimp|") == ["imp"]
+    assert answers(session, "%%keras_model cnn\ndense 3 * |") == [""]
+
+
+def test_lines_of_magics(session: Session) -> None:
+    session.names["net"] = build("input 4 / dense 2")
+    session.names["digits"] = types.SimpleNamespace(x_train=1, y_train=1, x_test=1, y_test=1)
+    session.names["xs"] = np.ones(3)
+    assert answers(session, "%keras_fit |") == ["net"]
+    assert {"--epochs", "--data"} <= set(answers(session, "run = %keras_fit net --|"))
+    assert answers(session, "%keras_fit net --data |") == ["digits"]
+    assert "digits.x_train" in answers(session, "%keras_fit net digits.x|")
+    assert "xs" in answers(session, "%keras_fit net x|")
+    assert answers(session, "%keras_confusion net --normalize p|") == ["pred"]
+    assert "mnist" in answers(session, "%keras_data mn|")
+    assert answers(session, "%keras_data mnist --scale s|") == ["standard"]
+    assert "conv2d" in answers(session, "%keras_layers con|")
+    assert "activations" in answers(session, "%keras_layers act|")
+    assert "adam" in answers(session, "%keras_compile net ad|")
+    assert "mse" in answers(session, "%keras_compile net adam --loss ms|")
+    assert answers(session, "%keras_compile net adam(lea|") == ["adam(learning_rate="]
+    assert answers(session, "%%keras_model n|") == ["net"]
+    assert answers(session, "%keras_classify net photo|") == []  # files are IPython's own
+    assert complete_line("no_magic_of_ours", "a", session) == []
+
+
+def test_registering_and_unregistering(session: Session) -> None:
+    completer = session.shell.Completer
+    before = list(completer.custom_matchers)
+    magic_completion.register(session.shell, session)
+    cell = "%%keras_model cnn\ninput 4\ndense 3 rel"
+    with provisionalcompleter():
+        found = list(completer.completions(cell, len(cell)))
+    assert [(each.text, each.start) for each in found] == [
+        ("relu", len(cell) - 3),
+        ("relu6", len(cell) - 3),
+    ]
+    magic_completion.unregister(session.shell)
+    assert completer.custom_matchers == [
+        each for each in before if each.__name__ != "kmagic_matcher"
+    ]
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    environment = {**os.environ, "KMAGIC_WARM": "0"}
+    manager, client = start_new_kernel(kernel_name="python3", env=environment)
+    client.execute_interactive(
+        "%load_ext kmagic\n"
+        "from kmagic.magics import completion\n"
+        "from kmagic.session import Session\n"
+        "completion.unregister(get_ipython())\n"
+        "completion.register(get_ipython(), Session(get_ipython()))\n"
+        "width = 64",
+        timeout=60,
+    )
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def asked(client: Any, code: str) -> tuple[list[str], int, int]:
+    """A kernel's answer to Tab at the end of a cell."""
+    reply = client.complete(code, len(code), reply=True, timeout=60)["content"]
+    return reply["matches"], reply["cursor_start"], reply["cursor_end"]
+
+
+def test_a_real_kernel_completes(kernel: Any) -> None:
+    cell = "%%keras_model cnn\ninput 28x28x1\n"
+    matches, begin, end = asked(kernel, cell + "con")
+    assert "conv2d" in matches
+    assert (begin, end) == (len(cell), len(cell) + 3)
+    assert all("import" not in each for each in matches)
+    assert asked(kernel, cell + "dense {wid")[0] == ["width"]
+    assert asked(kernel, cell + "dense 8 kernel_initializer=he_n")[0] == ["he_normal"]
+    assert asked(kernel, cell + "imp")[0] == ["imp"]
+    assert "--epochs" in asked(kernel, "%keras_fit --ep")[0]
+    assert "width" in asked(kernel, "print(wid")[0]
+
+
+def test_a_real_kernel_completes_without_starting_keras(kernel: Any) -> None:
+    asked(kernel, "%%keras_model cnn\nconv2d 3 ")
+    seen = []
+    kernel.execute_interactive(
+        "import sys; print('keras' in sys.modules)",
+        timeout=60,
+        output_hook=lambda message: seen.append(message["content"].get("text", "")),
+    )
+    assert "False\n" in seen
