@@ -91,7 +91,7 @@ def test_a_mistake_shows_the_cells_line_and_not_our_stack(shell):
 
 
 def test_a_bug_of_ours_keeps_its_traceback(shell, monkeypatch):
-    monkeypatch.setattr("kmagic.build.build_model", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sys.modules["kmagic.build"], "build_model", lambda *_, **__: 1 / 0)
     with redirect_stdout(io.StringIO()) as printed:
         shell.run_cell("%%keras_model cnn\n" + NET)
     assert "ZeroDivisionError" in printed.getvalue()
