@@ -93,7 +93,8 @@ class Context:
             return
         kind = BuildError if self.refused.issuperset(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda each: (each.line, each.column))
-        raise kind(gather(ordered, self.source), self.source, self.where, self.first_line)
+        found = gather(ordered, self.source, self.names)
+        raise kind(found, self.source, self.where, self.first_line)
 
 
 def value_text(value: Any) -> str:

@@ -186,7 +186,8 @@ def _unknown_hint(text: str, context: Context) -> str:
         found = {catalogue.squeeze(key): value for key, value in table.items()}.get(plain)
         if found:
             return found if table is OLD_LAYERS else f"Here it is called {found}."
-    close = did_you_mean(text, [*catalogue.words("layer"), *_STATEMENTS, *context.below])
+    own = [name for name, value in context.names.items() if callable(value) and name[0] != "_"]
+    close = did_you_mean(text, [*catalogue.words("layer"), *_STATEMENTS, *context.below, *own])
     if close:
         return close
     if catalogue.find("optimizer", text) or catalogue.find("loss", text):

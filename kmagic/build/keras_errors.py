@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +67,22 @@ class Refusal:
     argument: str = ""
 
 
-def explain_argument(error: BaseException, word: str, arguments: Mapping[str, Any]) -> Refusal:
+def explain_argument(
+    error: BaseException, word: str, arguments: Mapping[str, Any], known: Iterable[str] = ()
+) -> Refusal:
     """Why a class did not take its arguments.
 
     Args:
         error: What it raised.
         word: What the text calls the class.
         arguments: What it was given.
+        known: Names of all that it takes.
     """
     message = first_words(error)
+    stray = re.search(r"Unrecognized keyword arguments? passed to \w+: \{'(\w+)'", message)
+    if stray:
+        hint = did_you_mean(stray[1], known)
+        return Refusal(f"{word} has no argument {stray[1]}", hint, stray[1])
     named = [
         each
         for each in arguments

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from kmagic import catalogue
 from kmagic.binding.arguments import UNRESOLVED, Bound, bind
 from kmagic.binding.context import Context
 from kmagic.binding.lookup import check_plain, function_of, meaning
@@ -108,6 +109,10 @@ def construct(
     try:
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
-        refusal = explain_argument(error, name, bound.kwargs)
+        refusal = explain_argument(error, name, bound.kwargs, _names_of(function))
         context.note(refusal.message, bound.spans.get(refusal.argument, span), refusal.hint)
         return UNRESOLVED
+
+
+def _names_of(function: Callable[..., Any]) -> list[str]:
+    return [each.name for each in catalogue.parameters(function)]

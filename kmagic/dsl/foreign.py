@@ -7,11 +7,12 @@ language.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from kmagic.dsl.translate import translate
 from kmagic.errors import Problem
+from kmagic.suggest import nearest
 
 _CALL = r"[A-Za-z_][\w.]*\("
 _PYTHON = re.compile(
@@ -39,6 +40,7 @@ _R = re.compile(
     """,
     re.VERBOSE,
 )
+_CAPITAL = re.compile(r"(?<![\w.])([A-Z]\w*)\(")
 _ADVICE = (
     (r"\s*(?:import|from|library|require)\b", "Nothing is imported: all layers are words here."),
     (r"\s*def\b", "A function that makes layers is a block: `block res(f, s=1):`."),
@@ -66,18 +68,19 @@ class _Line(NamedTuple):
     text: str
 
 
-def gather(problems: Sequence[Problem], text: str) -> list[Problem]:
+def gather(problems: Sequence[Problem], text: str, names: Collection[str] = ()) -> list[Problem]:
     """The problems, with those of lines in another language told as one.
 
     Args:
         problems: All mistakes of a text, in its order.
         text: The text.
+        names: The notebook's: ``MyLayer(3)`` may be one of them, or nearly so.
     """
     rows = text.splitlines()
     lines = [
         _Line(number, language, row)
         for number, row in enumerate(rows, 1)
-        if (language := language_of(row))
+        if (language := language_of(row, names))
     ]
     wrong = {each.line for each in problems}
     if not any(each.number in wrong for each in lines):
@@ -93,9 +96,10 @@ def gather(problems: Sequence[Problem], text: str) -> list[Problem]:
     return sorted([*told, *rest], key=lambda each: each.line)
 
 
-def language_of(row: str) -> str:
+def language_of(row: str, names: Collection[str] = ()) -> str:
     """By the looks of one line: "R", "Python" or nothing."""
     row = row.split("#", maxsplit=1)[0]
+    row = _CAPITAL.sub(lambda found: "known(" if nearest(found[1], names) else found[0], row)
     return "R" if _R.search(row) else "Python" if _PYTHON.search(row) else ""
 
 

@@ -1,0 +1,102 @@
+"""Every mistake of tests/mistakes is answered by the message that stands there.
+
+A file holds a text, a line of four dashes, and what is shown for it. To write the messages anew
+and see what changes:
+
+    KMAGIC_MISTAKES=write pytest tests/test_mistakes.py -s
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from difflib import unified_diff
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from kmagic.build import build_model
+from kmagic.errors import DSLError
+
+HERE = Path(__file__).parent / "mistakes"
+FILES = sorted(HERE.rglob("*.txt"))
+DASHES = "----\n"
+JARGON = re.compile(
+    r"\b(?:ndim|NoneType|KerasTensor|deserializ\w+|Received|kwargs|input_layer\w*|\w+_\d+)\b|\(None"
+)
+"""Keras's own words, its numbered names among them."""
+MOST_WORDS = 30
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    """What the user's notebook defines when the mistakes are made."""
+    import keras
+
+    class Twice(keras.layers.Layer):
+        def __init__(self, factor=2.0, **keywords):
+            super().__init__(**keywords)
+            self.factor = factor
+
+        def call(self, inputs):
+            return self.factor * inputs
+
+    picture = keras.Input((28, 28, 1))
+    return {
+        "units": 64,
+        "names": ["a", "b"],
+        "data": SimpleNamespace(shape=(10, 4), _secret=1, max=lambda: 3),
+        "sizes": [8, 16],
+        "nothing": None,
+        "Twice": Twice,
+        "backbone": keras.Model(picture, keras.layers.Conv2D(4, 3)(picture)),
+    }
+
+
+def split(file: Path) -> tuple[str, str]:
+    text, _, expected = file.read_text(encoding="utf-8").partition(DASHES)
+    return text.removesuffix("\n"), expected
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_mistake(file, notebook):
+    text, expected = split(file)
+    before = dict(notebook)
+    with pytest.raises(DSLError) as caught:
+        build_model(text, notebook)
+    shown = "".join(f"{line.rstrip()}\n" for line in str(caught.value).split("\n"))
+    if os.environ.get("KMAGIC_MISTAKES") == "write":
+        file.write_text(f"{text}\n{DASHES}{shown}" if text else f"{DASHES}{shown}", "utf-8")
+        diff = unified_diff(expected.split("\n"), shown.split("\n"), file.stem, "now", n=0)
+        sys.stdout.write("\n".join(["", *diff]))
+    else:
+        assert shown == expected
+    assert notebook == before
+
+
+def test_there_are_enough_of_them():
+    assert len(FILES) >= 250
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_the_answer_is_short_and_in_plain_words(file):
+    text, expected = split(file)
+    ours = [
+        line for line in expected.splitlines() if line.partition("| ")[2] not in text.split("\n")
+    ]
+    assert not JARGON.search("\n".join(ours))
+    for problem in re.split(r"^line \d+, column \d+$", expected, flags=re.MULTILINE)[1:]:
+        caret = next(line for line in problem.splitlines() if "^" in line)
+        assert len(caret.split("^ ")[-1].split()) <= MOST_WORDS
+
+
+def test_one_mistake_is_one_problem():
+    several = [
+        file.stem
+        for file in FILES
+        if file.parent.name != "together"
+        and len(re.findall(r"^line \d+", split(file)[1], re.MULTILINE)) > 1
+    ]
+    assert not several
