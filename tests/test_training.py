@@ -511,6 +511,17 @@ def test_the_time_left_before_anything_is_known() -> None:
     assert pace.left(15.0) == pytest.approx(1 + 2 * 12)
 
 
+def test_the_time_between_two_epochs_counts() -> None:
+    pace = Pace(10, 1, 0.0)
+    at = 0.0
+    for _ in range(5):
+        pace.epoch_begins(at)
+        pace.batches_done(1, at + 1.0)
+        pace.epoch_ends(at + 1.5)
+        at += 4.0
+    assert pace.left(at - 2.5) == pytest.approx(5 * 4.0)
+
+
 def test_a_batch_that_takes_longer_than_all_before_does_not_turn_time_back() -> None:
     pace = Pace(1, 10, 0.0)
     pace.epoch_begins(0.0)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections import deque
-
-RECENT = 3
 FORWARD_ONLY = 0.4  # a batch of validation costs about this much of a batch of training
+
+
+MEMORY = 10.0
+LEAST, MOST = 0.02, 0.5
+
+
+class _Mean:
+    """A mean that leans on what came last: a machine's speed changes."""
+
+    def __init__(self) -> None:
+        self.value: float | None = None
+
+    def add(self, value: float, share: float) -> None:
+        """Let ``value`` count for ``share`` of the mean."""
+        self.value = value if self.value is None else self.value + share * (value - self.value)
 
 
 class Pace:
     """Learns the time of a batch, of a validation and of all else in an epoch.
 
     All times are seconds. The very first batch is left out, since it holds the tracing of the
-    graph, and so are all epochs but the last three: a machine's speed changes.
+    graph. An epoch counts for the more the longer it takes: about ten seconds are remembered.
 
     Args:
         epochs: How many epochs the run has.
@@ -31,15 +43,18 @@ class Pace:
         self._batches = 0
         self._trained = 0.0
         self._checking: float | None = None
-        self._epoch_batches: deque[float] = deque(maxlen=RECENT)
-        self._validations: deque[float] = deque(maxlen=RECENT)
-        self._rests: deque[float] = deque(maxlen=RECENT)
+        self._checked = 0.0
+        self._worked_until: float | None = None
+        self._share = MOST
+        self._epoch_batch, self._epoch_check, self._epoch_rest = _Mean(), _Mean(), _Mean()
 
     def epoch_begins(self, at: float) -> None:
         """An epoch begins."""
+        if self._worked_until is not None:  # callbacks, and what Keras does between two epochs
+            self._epoch_rest.add(max(0.0, at - self._worked_until), self._share)
         self._begun = self._trained = at
         self._batches = 0
-        self._checking = None
+        self._checked, self._checking = 0.0, None
         self._first = None if self._done == 0 else (0, at)
 
     def batches_done(self, done: int, at: float) -> None:
@@ -55,27 +70,26 @@ class Pace:
     def validation_ends(self, at: float) -> None:
         """The epoch's validation is over."""
         if self._checking is not None:
-            self._validations.append(at - self._checking)
+            self._checked = at - self._checking
         self._checking = None
 
     def epoch_ends(self, at: float) -> None:
-        """The epoch is over, callbacks and all."""
+        """The epoch is over."""
         self.steps = self._batches or self.steps
         batch = self.batch_seconds()
+        self._share = min(max((at - self._begun) / MEMORY, LEAST), MOST)
         if batch is not None:
-            self._epoch_batches.append(batch)
-        validation = self._validations[-1] if self._validations else 0.0
-        if self._done:  # what the first epoch does besides, it does once
-            self._rests.append(max(0.0, at - self._trained - validation))
+            self._epoch_batch.add(batch, self._share)
+        if self._checked:
+            self._epoch_check.add(self._checked, self._share)
+        self._worked_until = self._trained + self._checked
         self._done += 1
         self._first = None
         self._batches, self._trained = 0, at
 
     def batch_seconds(self) -> float | None:
         """Time of a batch: this epoch's, leaning on the epochs before while it is young."""
-        before = (
-            sum(self._epoch_batches) / len(self._epoch_batches) if self._epoch_batches else None
-        )
+        before = self._epoch_batch.value
         if self._first is None:
             return before
         batches = self._batches - self._first[0]
@@ -93,7 +107,7 @@ class Pace:
         if batch is None or not self.steps:
             return None
         validation = self._validation_seconds(batch * self.steps)
-        rest = sum(self._rests) / len(self._rests) if self._rests else 0.0
+        rest = self._epoch_rest.value or 0.0
         epoch = self.steps * batch + validation + rest
         if self._checking is not None:
             this = max(0.0, validation - (at - self._checking)) + rest
@@ -103,6 +117,6 @@ class Pace:
         return this + max(0, self._epochs - self._done - 1) * epoch
 
     def _validation_seconds(self, training: float) -> float:
-        if self._validations:
-            return sum(self._validations) / len(self._validations)
+        if self._epoch_check.value is not None:
+            return self._epoch_check.value
         return FORWARD_ONLY * training * (self._validation or 0.0)
