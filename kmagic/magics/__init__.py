@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from kmagic import start
+from kmagic.magics.classification import ClassificationMagics
 from kmagic.magics.data import DataMagics
 from kmagic.magics.evaluation import EvaluationMagics
 from kmagic.magics.language import LanguageMagics
@@ -15,7 +16,14 @@ from kmagic.magics.training import TrainingMagics
 from kmagic.rich import forget_shown
 from kmagic.session import Session
 
-FAMILIES = (ModelMagics, LanguageMagics, DataMagics, TrainingMagics, EvaluationMagics)
+FAMILIES = (
+    ModelMagics,
+    LanguageMagics,
+    DataMagics,
+    TrainingMagics,
+    EvaluationMagics,
+    ClassificationMagics,
+)
 
 
 def register(shell: Any) -> None:
