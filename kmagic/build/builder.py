@@ -213,7 +213,8 @@ class _Assembly:
             return False
         start = bool(self.graph.nodes) and self.graph.nodes[0].is_input
         return all(isinstance(each, catalogue.layer_class()) for each in self.layers[start:]) and (
-            len({id(each) for each in self.layers}) == len(self.layers)
+            self.graph.kind == "sequential"
+            or len({id(each) for each in self.layers}) == len(self.layers)
         )
 
     def _refuse_sequential(self) -> None:

@@ -180,7 +180,7 @@ def _statement(statement: Statement) -> Iterator[tuple[str, tuple[Statement, ...
         case InputsSpec():
             yield f"inputs {_tensors(statement.entries)}", None
         case HeadSpec(name=name):
-            shown = name if _PLAIN_NAME.fullmatch(name) else _literal(name)
+            shown = name if not name or _PLAIN_NAME.fullmatch(name) else _literal(name)
             yield _words("model", shown, statement.kind, *map(format_arg, statement.args)), None
         case NestedSpec():
             args = map(format_arg, statement.args)

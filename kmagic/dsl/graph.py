@@ -98,11 +98,11 @@ class Graph:
     @property
     def is_stack(self) -> bool:
         """Whether every node takes just what the node before it gave."""
-        if any(not isinstance(node.callee, Word | Given | ModelOf) for node in self.nodes):
-            return False
-        if len(
-            {node.callee.model for node in self.nodes if isinstance(node.callee, ModelOf)}
-        ) < sum(isinstance(node.callee, ModelOf) for node in self.nodes):
+        models = [node.callee.model for node in self.nodes if isinstance(node.callee, ModelOf)]
+        again = len(set(models)) < len(models) or any(
+            isinstance(node.callee, LayerOf) for node in self.nodes
+        )
+        if again and self.kind != "sequential":
             return False
         for place, node in enumerate(self.nodes):
             if node.is_input and place:

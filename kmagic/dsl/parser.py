@@ -245,7 +245,7 @@ class _Statements:
                 return kind_of(entries, span=token.span)
             if token.text == "model":
                 cursor.take()
-                name = _new_name(cursor, "a name for the model", anything=True)
+                name = "" if _is_nameless(cursor) else _head_name(cursor)
                 return HeadSpec(name, _kind(cursor), cursor.args(), span=token.span)
             if token.text in HEADS:
                 example = {"for": "for f in 32 64:", "repeat": "repeat 3:", "merge": "merge add:"}
@@ -292,6 +292,19 @@ def _kind(cursor: Cursor) -> ModelKind:
     if cursor.accept_name("sequential"):
         return "sequential"
     return "functional" if cursor.accept_name("functional") else ""
+
+
+def _is_nameless(cursor: Cursor) -> bool:
+    """Whether a head gives only a kind or arguments: ``model functional``."""
+    if cursor.done or cursor.at("!"):
+        return not cursor.done
+    kinds = ("sequential", "functional")
+    texts = [each.text for each in cursor.coming(2)]
+    return texts[0] in kinds and not (len(texts) > 1 and texts[1] in kinds)
+
+
+def _head_name(cursor: Cursor) -> str:
+    return _new_name(cursor, "a name for the model", anything=True)
 
 
 def _new_name(cursor: Cursor, wanted: str, *, anything: bool = False) -> str:

@@ -78,6 +78,10 @@ class Cursor:
         self._at += 1
         return token
 
+    def coming(self, count: int) -> list[Token]:
+        """The next tokens, without reading them."""
+        return self.tokens[self._at : self._at + count]
+
     def rest(self) -> list[Token]:
         """Read all that is left."""
         left = self.tokens[self._at :]
