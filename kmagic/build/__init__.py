@@ -38,11 +38,13 @@ class Built:
         spec: What the text says.
         graph: What the text stands for.
         steps: Each node's layer and the shape that leaves it.
+        nested: Those of the nested models.
     """
 
     spec: ModelSpec
     graph: Graph
     steps: tuple[Step, ...]
+    nested: tuple[Step, ...] = ()
 
 
 _origins: WeakKeyDictionary[Any, Built] = WeakKeyDictionary()
@@ -106,7 +108,9 @@ def build_model(
     assembled = assemble(graph, context)
     if compiling is not None:
         compile_model(assembled.model, arguments, compiling.span, context)
-    _origins[assembled.model] = Built(reading.spec, graph, tuple(assembled.steps))
+    _origins[assembled.model] = Built(
+        reading.spec, graph, tuple(assembled.steps), tuple(assembled.nested)
+    )
     return assembled.model
 
 

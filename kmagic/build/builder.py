@@ -39,10 +39,11 @@ class Step:
 
 @dataclass(slots=True)
 class Assembled:
-    """A model and its steps, in the order of the text."""
+    """A model, its steps, and those of its nested models, in the order of the text."""
 
     model: Any
     steps: list[Step] = field(default_factory=list)
+    nested: list[Step] = field(default_factory=list)
 
 
 def note_mistakes(graph: Graph, context: Context) -> None:
@@ -85,6 +86,7 @@ class _Assembly:
         self.graph, self.context, self.models, self.made = graph, context, models, made
         self.layers: list[Any] = []
         self.named: dict[str, Node] = {}
+        self.nested: list[Step] = []
         self.values = Values(self._layer_of)
 
     def run(self) -> Assembled:
@@ -97,7 +99,7 @@ class _Assembly:
             Step(node, layer, shape)
             for node, layer, shape in zip(self.graph.nodes, self.layers, shapes, strict=True)
         ]
-        return Assembled(model, steps)
+        return Assembled(model, steps, self.nested)
 
     def make(self) -> None:
         """Make the layers; mistakes in their words and arguments are noted."""
@@ -192,7 +194,9 @@ class _Assembly:
             inner = _Assembly(self.models[reference.model], self.context, self.models, self.made)
             place = self.context.trail, self.context.turns, self.context.params
             try:
-                self.made[reference.model] = inner.run().model
+                made = inner.run()
+                self.made[reference.model] = made.model
+                self.nested += [*made.steps, *made.nested]
             except DSLError:  # told with all others
                 self.made[reference.model] = UNRESOLVED
             self.context.trail, self.context.turns, self.context.params = place

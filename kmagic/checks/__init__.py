@@ -1,0 +1,103 @@
+"""Advice on a model before it is trained: what Keras takes in silence, and what will hurt.
+
+Nothing here stops anybody: every advice has a code, and a comment with the code behind the line of
+the text, or ``silent=``, silences it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from kmagic.checks.advice import Advice, heard
+from kmagic.checks.data import data_advice
+from kmagic.checks.facts import facts_of
+from kmagic.checks.layers import layer_advice
+from kmagic.checks.outputs import output_advice
+from kmagic.checks.text import text_advice
+from kmagic.dsl.graph import Graph
+from kmagic.spec import NOWHERE, ModelSpec, Span
+
+__all__ = ["Advice", "advise"]
+
+
+class Built(Protocol):
+    """A model's origin, as ``kmagic.build.origin`` gives it."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the text says."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it stands for."""
+
+    @property
+    def steps(self) -> Collection[Any]:
+        """Each node with its layer."""
+
+    @property
+    def nested(self) -> Collection[Any]:
+        """Those of the nested models."""
+
+
+def advise(
+    model: Any,
+    built: Built | None = None,
+    *,
+    x: Any = None,
+    y: Any = None,
+    silent: Collection[str] = (),
+    hints: bool = False,
+) -> tuple[Advice, ...]:
+    """Look a model over.
+
+    Args:
+        model: A Keras model; of a subclassed one little can be told.
+        built: What it was built from, if that is known: then advice has lines.
+        x: Inputs for training, if they are to be looked at too.
+        y: Targets.
+        silent: Codes of advice that is not wanted.
+        hints: Whether to tell also what is not wrong, but could be better.
+
+    Returns:
+        In the order of the text; nothing for a model that is as it should be.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+        >>> model.compile(loss="sparse_categorical_crossentropy")
+        >>> [each.code for each in advise(model)]
+        ['no-softmax']
+    """
+    spans = _spans(built)
+    facts = facts_of(model, spans)
+    found: list[Advice] = []
+    if built is not None:
+        found += text_advice(built.spec.statements, built.graph)
+        if facts.opaque and built.graph.nodes:
+            found.append(_no_input(built.graph.nodes[0].span))
+    compile_span = built.graph.compile.span if built and built.graph.compile else NOWHERE
+    found += layer_advice(facts)
+    found += output_advice(facts, compile_span)
+    found += data_advice(facts, x, y)
+    return heard(found, built.spec.source if built else "", silent, hints=hints)
+
+
+def _spans(built: Built | None) -> dict[int, Span]:
+    """The line of each layer, the first if it is used again."""
+    spans: dict[int, Span] = {}
+    for step in (*built.steps, *built.nested) if built is not None else ():
+        history = getattr(step.layer, "_keras_history", None)  # an input's step holds its tensor
+        layer = history.operation if history is not None else step.layer
+        spans.setdefault(id(layer), step.node.span)
+    return spans
+
+
+def _no_input(span: Span) -> Advice:
+    return Advice(
+        "no-input",
+        "without an input line, shapes and parameters are not known before the first training.",
+        "Begin with a line such as `input 28x28x1`.",
+        span,
+    )

@@ -1,0 +1,122 @@
+"""Whether data go with a model: what Keras tells late, in other words, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kmagic.checks.advice import Advice
+from kmagic.checks.facts import Call, Facts
+from kmagic.checks.outputs import BINARY, REGRESSION, loss_name, losses_of
+
+SAMPLES = 10_000
+"""So many samples are looked at."""
+_SCALING = ("BatchNormalization", "Embedding", "Normalization", "Rescaling")
+_BRIGHT = 16
+"""Scaled pictures stay below this, and raw ones go far beyond."""
+
+
+def data_advice(facts: Facts, x: Any, y: Any) -> Iterator[Advice]:
+    """Advice about arrays for training; what is no single array is not looked at.
+
+    Args:
+        facts: The model's.
+        x: Inputs.
+        y: Targets.
+    """
+    inputs, targets = _array(x), _array(y)
+    if inputs is not None:
+        yield from _raw_pictures(facts, inputs)
+        yield from _beyond_embedding(facts, inputs)
+    if targets is not None and len(facts.ends) == 1 and getattr(facts.model, "compiled", False):
+        loss = losses_of(facts.model, 1)[0]
+        yield from _of_targets(facts.ends[0], loss_name(loss), targets)
+
+
+def _array(values: Any) -> Any:
+    """The first samples as an array, or None if they are not one array of numbers."""
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    if not hasattr(values, "shape") or not hasattr(values, "__getitem__"):
+        return None
+    array = np.asarray(values[:SAMPLES])
+    return array if array.size and array.dtype.kind in "biuf" else None
+
+
+def _raw_pictures(facts: Facts, x: Any) -> Iterator[Advice]:
+    first = [call for call in facts.calls if call.kind == "InputLayer"]
+    if x.ndim < 3 or x.min() < 0 or x.max() <= _BRIGHT or len(first) != 1 or facts.opaque:  # noqa: PLR2004 - samples of rows at least
+        return
+    if any(call.is_any(*_SCALING) for child in first[0].children for call in _first_two(child)):
+        return
+    if first[0].children and all(child.is_any("Dense", "Conv") for child in first[0].children):
+        yield Advice(
+            "raw-pictures",
+            f"the values go up to {x.max():,g}, and a model learns best from values near 0 to 1.",
+            "Divide them by 255, or begin with `rescaling {1 / 255}`.",
+        )
+
+
+def _first_two(call: Call) -> list[Call]:
+    return [call, *call.children]
+
+
+def _beyond_embedding(facts: Facts, x: Any) -> Iterator[Advice]:
+    for call in facts.calls:
+        direct = [each.kind for each in call.parents] == ["InputLayer"]
+        if call.kind == "Embedding" and direct and x.max() >= call.layer.input_dim:
+            yield Advice(
+                "embedding-index",
+                f"embedding knows the numbers below {call.layer.input_dim:,}, "
+                f"and the data go up to {x.max():,}.",
+                f"Write `embedding {x.max() + 1}`, or make fewer words.",
+                call.span,
+                call.name,
+            )
+
+
+def _of_targets(end: Call, loss: str, y: Any) -> Iterator[Advice]:
+    units, shape = end.units, tuple(y.shape)
+
+    def advice(code: str, message: str, remedy: str) -> Advice:
+        return Advice(code, message, remedy, end.span, end.name)
+
+    one_hot = units > 1 and shape[-1] == units and len(shape) == end.rank
+    if loss == "sparse_categorical_crossentropy":
+        if one_hot:
+            yield advice(
+                "one-hot-sparse",
+                "the targets are one-hot, and sparse_categorical_crossentropy takes class numbers.",
+                "Write loss=categorical_crossentropy.",
+            )
+        elif units > 1 and (y.max() >= units or y.min() < 0):
+            yield advice(
+                "label-range",
+                f"labels go from {y.min():g} to {y.max():g}, and the units are 0 to {units - 1}.",
+                f"Write {y.max() + 1:g} units, or count the labels from 0.",
+            )
+    elif loss == "categorical_crossentropy" and units > 1 and not one_hot:
+        yield advice(
+            "numbers-categorical",
+            f"the targets are class numbers, and {loss} takes {units} shares for each.",
+            "Write loss=sparse_categorical_crossentropy.",
+        )
+    elif loss in BINARY and (y.max() > 1 or y.min() < 0):
+        yield advice(
+            "binary-range",
+            f"{loss} takes targets from 0 to 1, and these go from {y.min():g} to {y.max():g}.",
+            "Scale them, or take softmax and a categorical loss for several classes.",
+        )
+    elif loss in REGRESSION and end.rank == 2 and len(shape) == 2:  # noqa: PLR2004 - a row a sample
+        if shape[-1] != units and 1 in (shape[-1], units):
+            yield advice(
+                "target-shape",
+                f"targets are {shape[-1]} numbers and outputs {units}: each is held against all.",
+                f"Let the last layer have {shape[-1]} units.",
+            )
+    elif loss in REGRESSION and end.rank == 2 and len(shape) == 1 and units > 1:  # noqa: PLR2004 - as above
+        yield advice(
+            "target-shape",
+            f"a target is one number and an output has {units}: all of them are to be that number.",
+            "Let the last layer have 1 unit.",
+        )
