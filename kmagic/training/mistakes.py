@@ -29,7 +29,7 @@ def essence(error: Exception) -> str:
     r"""The part of a message that says what is wrong.
 
     Example:
-        >>> essence(ValueError("Exception encountered when calling Dense.call().\\n\\nTwo is odd."))
+        >>> essence(ValueError("Exception encountered when calling Dense.call().\n\nTwo is odd."))
         'Two is odd.'
     """
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("[[{{node")[0].strip()
