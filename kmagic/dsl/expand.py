@@ -246,7 +246,7 @@ class _Expander(Lookup):
             dict(home.models),
             current=inputs,
             entry=inputs,
-            trail=(*outer.trail, Use(block.name, spec.span, spec)),
+            trail=(*outer.trail, Use(block.name, spec.span, spec, self.args(spec.args))),
             names_layers=False,
             params=home.params | set(values),
             turns=outer.turns,

@@ -22,11 +22,12 @@ from kmagic.spec import (
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a block: its name, and the step that uses it."""
+    """One use of a block: its name, the step that uses it, and that step's values."""
 
     name: str
     span: Span
     spec: LayerSpec
+    args: tuple[Arg, ...] = field(default=(), compare=False)
 
 
 Trail: TypeAlias = tuple[Use, ...]

@@ -1,7 +1,7 @@
 """Text to spec: which statements a model's text holds, and how they nest.
 
 A line with a mistake is left out and the rest goes on, so that all mistakes of a cell are told
-together. Lines and their values are read by :mod:`kmagic.dsl.phrases`.
+together. Lines and their values are read by :mod:`kmagic.dsl.steps`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from kmagic.dsl.foreign import gather
-from kmagic.dsl.phrases import Cursor, ParseError, read_step
+from kmagic.dsl.phrases import Cursor, ParseError
+from kmagic.dsl.steps import read_step
 from kmagic.dsl.tokens import Line, Token, tokenize
 from kmagic.errors import DSLError, Problem
 from kmagic.spec import (

@@ -1,0 +1,53 @@
+"""One step of a line: ``h = conv2d 32 3x3 relu <- x * 2``."""
+
+from __future__ import annotations
+
+from kmagic.dsl.hints import place_hint
+from kmagic.dsl.phrases import CONSTANTS, Cursor
+from kmagic.dsl.tokens import Token
+from kmagic.spec import Arg, LayerSpec
+
+
+def read_step(cursor: Cursor) -> LayerSpec:
+    """``h = conv2d 32 3x3 relu <- x * 2``."""
+    start = cursor.peek.span
+    targets = _targets(cursor)
+    reuse = cursor.accept_name("reuse")
+    callee = cursor.callee("a layer")
+    args: tuple[Arg, ...] = ()
+    if cursor.at("(") and not cursor.peek.spaced:
+        args = cursor.call_args()
+    args += cursor.args()
+    inputs = cursor.tensors() if cursor.accept("<-") else None
+    if inputs is not None and not cursor.done and cursor.peek.kind in ("name", "brace"):
+        cursor.fail("has no place here", "Inputs are separated by commas: `add <- a, b`.")
+    times = cursor.value() if cursor.accept("*") else None
+    if not cursor.done and not cursor.at("/"):
+        cursor.fail("has no place here", place_hint(cursor.peek.text))
+    return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
+
+
+def _targets(cursor: Cursor) -> tuple[str, ...]:
+    """``a, b =`` in front of a step, if it is there."""
+    ahead = 0
+    tokens = cursor.tokens[cursor._at :]  # noqa: SLF001 - looking ahead is the cursor's own work
+    names: list[str] = []
+    while ahead < len(tokens) and tokens[ahead].kind == "name":
+        names.append(tokens[ahead].text)
+        if cursor.next_is("=", ahead + 1):
+            for place in range(0, ahead + 1, 2):
+                _check_target(cursor, tokens[place])
+            for _ in range(ahead + 2):
+                cursor.take()
+            return tuple(names)
+        if not cursor.next_is(",", ahead + 1):
+            return ()
+        ahead += 2
+    return ()
+
+
+def _check_target(cursor: Cursor, token: Token) -> None:
+    if "." in token.text:
+        cursor.fail_at(token.span, "a name has no dots")
+    if token.text in CONSTANTS or token.text == "_in":
+        cursor.fail_at(token.span, f"{token.text} cannot be a name")
