@@ -20,8 +20,18 @@ PACKAGE = Path(kmagic.__file__).parent
 # From the ground up. A unit is a module or package directly below kmagic; "" is kmagic itself.
 # A unit may import from the floors below its own and from itself, never from beside it or above.
 FLOORS: tuple[set[str], ...] = (
-    {"errors", "labels", "rich", "series", "start", "suggest", "words"},
-    {"spec"},
+    {
+        "errors",
+        "labels",
+        "lineage",
+        "network",
+        "rich",
+        "series",
+        "start",
+        "suggest",
+        "words",
+    },
+    {"progress", "spec"},
     {"dsl", "run"},
     {"catalogue"},
     {"binding"},
