@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from kmagic.lineage import remember
 from kmagic.run import Display, TrainingRun
 
 
@@ -43,8 +44,13 @@ def fit(
         >>> run.status
         'done'
     """
+    from kmagic.data.dataset import dataset_of  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
     views = list(displays_for()) if displays is None else list(displays)
-    return train(model, x, y, displays=views, **keywords)
+    run = train(model, x, y, displays=views, **keywords)
+    data = dataset_of(x)
+    if data is not None:
+        remember(model, data)
+    return run

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from kmagic.errors import DataError
+from kmagic.network import offline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,11 +81,6 @@ def show_path(path: Path) -> str:
     with contextlib.suppress(ValueError, RuntimeError):
         return str(Path("~") / path.relative_to(Path.home()))
     return str(path)
-
-
-def offline() -> bool:
-    """Whether the user has said, by ``KMAGIC_OFFLINE=1``, that the network is not to be asked."""
-    return os.environ.get("KMAGIC_OFFLINE", "0") not in ("", "0")
 
 
 def reachable(url: str, *, within: float = ANSWER_WITHIN) -> bool:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class Dataset(Rich):
     columns: tuple[str, ...] | None = None
     target: str = ""
     picture_shape: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _sets.add(self)
 
     def __repr__(self) -> str:
         title = f", {self.title}" if self.title else ""
@@ -188,6 +192,23 @@ class Dataset(Rich):
             return []
         rows = np.ascontiguousarray(array, dtype=self.x_train.dtype).reshape(-1, row_size)
         return [_digest(row) for row in rows]
+
+
+_sets: WeakSet[Dataset] = WeakSet()
+
+
+def dataset_of(x: Any) -> Dataset | None:
+    """The data set whose training part these inputs are, or a slice of it; else None.
+
+    Args:
+        x: What a model learns from.
+    """
+    if not isinstance(x, np.ndarray) or not x.size:
+        return None
+    for data in _sets:
+        if x is data.x_train or np.may_share_memory(x, data.x_train):
+            return data
+    return None
 
 
 def _digest(row: NDArray[Any]) -> bytes:
