@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 
+from kmagic.dsl.parser import RESERVED
 from kmagic.spec import (
     Arg,
     BlockSpec,
@@ -40,6 +41,7 @@ _WIDTH = 88
 """A branch in one line is no longer than this."""
 _SMALL = 0.01
 """Only numbers below this are written with an exponent, which is not shorter otherwise."""
+_NOT_A_NAME = RESERVED | {"sequential", "functional"}
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 
 
@@ -162,6 +164,12 @@ def _step(spec: LayerSpec) -> str:
     return " ".join(parts)
 
 
+def _head_name(name: str) -> str:
+    """A model's name, in quotes if it would be read as something else."""
+    plain = _PLAIN_NAME.fullmatch(name) and name not in _NOT_A_NAME
+    return name if not name or plain else _literal(name)
+
+
 def _words(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
@@ -180,8 +188,8 @@ def _statement(statement: Statement) -> Iterator[tuple[str, tuple[Statement, ...
         case InputsSpec():
             yield f"inputs {_tensors(statement.entries)}", None
         case HeadSpec(name=name):
-            shown = name if not name or _PLAIN_NAME.fullmatch(name) else _literal(name)
-            yield _words("model", shown, statement.kind, *map(format_arg, statement.args)), None
+            args = map(format_arg, statement.args)
+            yield _words("model", _head_name(name), statement.kind, *args), None
         case NestedSpec():
             args = map(format_arg, statement.args)
             yield _words("model", statement.name, statement.kind, *args) + ":", statement.body

@@ -1,0 +1,267 @@
+"""Text to spec: the grammar, one production after the other."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmagic.dsl import parse
+from kmagic.dsl.parser import read
+from kmagic.errors import DSLError
+from kmagic.spec import (
+    Arg,
+    BlockSpec,
+    BranchSpec,
+    CompileSpec,
+    Expr,
+    ForSpec,
+    FreezeSpec,
+    HeadSpec,
+    Index,
+    InputsSpec,
+    LayerSpec,
+    Literal,
+    Mapping,
+    MergeSpec,
+    ModelSpec,
+    NestedSpec,
+    Object,
+    OutputSpec,
+    Param,
+    Phrase,
+    Ref,
+    RepeatSpec,
+    ResidualSpec,
+    Sequence,
+    Shape,
+    Span,
+    Word,
+)
+
+
+def only(text):
+    (statement,) = parse(text)
+    return statement
+
+
+def args(text):
+    return only(text).args
+
+
+def value(text):
+    ((arg),) = args(f"layer {text}")
+    assert arg.name is None
+    return arg.value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("32", Literal(32)),
+        ("-1", Literal(-1)),
+        ("1_000", Literal(1000)),
+        ("0.5", Literal(0.5)),
+        ("1e3", Literal(1000.0)),
+        ("true", Literal(True)),
+        ("False", Literal(False)),
+        ("none", Literal(None)),
+        ("inf", Literal(math.inf)),
+        ("-inf", Literal(-math.inf)),
+        ("...", Literal(...)),
+        ('"a b"', Literal("a b")),
+        (r"'\n'", Literal("\n")),
+        ("relu", Word("relu")),
+        ("keras.activations.relu", Word("keras.activations.relu")),
+        ("3x3", Shape((3, 3))),
+        ("?x64", Shape((None, 64))),
+        ("?", Shape((None,))),
+        ("{units // 2}", Expr("units // 2")),
+        ("{x[1:2]}", Expr("x[1:2]")),
+        ("l2(1e-4)", Object(Word("l2"), (Arg(Literal(1e-4)),))),
+        ("zeros()", Object(Word("zeros"))),
+        ("{Own}(3)", Object(Expr("Own"), (Arg(Literal(3)),))),
+        ("f(a=1, !b)", Object(Word("f"), (Arg(Literal(1), "a"), Arg(Literal(False), "b")))),
+        ("f(lstm 3)", Object(Word("f"), (Arg(Phrase(Word("lstm"), (Arg(Literal(3)),))),))),
+        (
+            "f(cell=lstm 3)",
+            Object(Word("f"), (Arg(Phrase(Word("lstm"), (Arg(Literal(3)),)), "cell"),)),
+        ),
+        ("[]", Sequence("list", ())),
+        ("[1, a]", Sequence("list", (Literal(1), Word("a")))),
+        ("[dense 3,]", Sequence("list", (Phrase(Word("dense"), (Arg(Literal(3)),)),))),
+        ("(0, 1)", Sequence("tuple", (Literal(0), Literal(1)))),
+        ("(7,)", Sequence("tuple", (Literal(7),))),
+        ("(7)", Literal(7)),
+        ("()", Sequence("tuple", ())),
+        ("{a: 1, 'b': mse}", Mapping(((Word("a"), Literal(1)), (Literal("b"), Word("mse"))))),
+        ("{}", Mapping(())),
+        ("{a: {b: 1}}", Mapping(((Word("a"), Mapping(((Word("b"), Literal(1)),))),))),
+        ("&encoder", Ref("encoder")),
+    ],
+)
+def test_values(text, expected):
+    assert value(text) == expected
+    assert repr(value(text)) == repr(expected)
+
+
+def test_arguments_with_and_without_names():
+    assert args("dense 4 activation=relu !use_bias seed = 3") == (
+        Arg(Literal(4)),
+        Arg(Word("relu"), "activation"),
+        Arg(Literal(False), "use_bias"),
+        Arg(Literal(3), "seed"),
+    )
+
+
+def test_brackets_around_arguments_are_allowed_and_more_may_follow():
+    assert args("dense(4, relu) !use_bias") == args("dense 4 relu !use_bias")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("flatten", LayerSpec(Word("flatten"))),
+        ("{backbone}", LayerSpec(Expr("backbone"))),
+        ("h = flatten", LayerSpec(Word("flatten"), targets=("h",))),
+        ("a, b = split", LayerSpec(Word("split"), targets=("a", "b"))),
+        ("reuse d", LayerSpec(Word("d"), reuse=True)),
+        ("dense 4 * 3", LayerSpec(Word("dense"), (Arg(Literal(4)),), times=Literal(3))),
+        ("add <- a, _", LayerSpec(Word("add"), inputs=(Arg(Word("a")), Arg(Word("_"))))),
+        ("f <- a[0]['k']", LayerSpec(Word("f"), inputs=(Arg(Index("a", (0, "k"))),))),
+        (
+            "f <- [a, b]",
+            LayerSpec(Word("f"), inputs=(Arg(Sequence("list", (Word("a"), Word("b")))),)),
+        ),
+        (
+            "f <- _, training=false * {n}",
+            LayerSpec(
+                Word("f"),
+                inputs=(Arg(Word("_")), Arg(Literal(False), "training")),
+                times=Expr("n"),
+            ),
+        ),
+        ("compile adam loss=mse", CompileSpec((Arg(Word("adam")), Arg(Word("mse"), "loss")))),
+        (
+            "compile adam metrics=mae, mse",
+            CompileSpec(
+                (Arg(Word("adam")), Arg(Sequence("list", (Word("mae"), Word("mse"))), "metrics"))
+            ),
+        ),
+        ("freeze", FreezeSpec()),
+        ("freeze a &b", FreezeSpec((Arg(Word("a")), Arg(Ref("b"))))),
+        ("output a, k=b", OutputSpec((Arg(Word("a")), Arg(Word("b"), "k")))),
+        ("inputs b, a", InputsSpec((Arg(Word("b")), Arg(Word("a"))))),
+        ("model net sequential", HeadSpec("net", "sequential")),
+        (
+            "model 'my net' trainable=false",
+            HeadSpec("my net", args=(Arg(Literal(False), "trainable"),)),
+        ),
+        ("model functional", HeadSpec("", "functional")),
+        ("compile = dense", LayerSpec(Word("dense"), targets=("compile",))),
+    ],
+)
+def test_lines(text, expected):
+    assert only(text) == expected
+
+
+INNER = (LayerSpec(Word("flatten")),)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("model enc functional:\n  flatten", NestedSpec("enc", INNER, "functional")),
+        ("block b:\n  flatten", BlockSpec("b", (), INNER)),
+        ("block b():\n  flatten", BlockSpec("b", (), INNER)),
+        (
+            "block b(f, s=1, act=l2(0.1)):\n  flatten",
+            BlockSpec(
+                "b",
+                (
+                    Param("f"),
+                    Param("s", Literal(1)),
+                    Param("act", Object(Word("l2"), (Arg(Literal(0.1)),))),
+                ),
+                INNER,
+            ),
+        ),
+        ("repeat {n}:\n  flatten", RepeatSpec(Expr("n"), INNER)),
+        ("for f in 32 64:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
+        ("for f in 32, 64:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
+        ("residual:\n  flatten", ResidualSpec(INNER)),
+        ("residual: flatten", ResidualSpec(INNER)),
+        (
+            "merge concatenate axis=1:\n  branch:\n    flatten\n  branch: flatten",
+            MergeSpec(
+                Word("concatenate"),
+                (Arg(Literal(1), "axis"),),
+                (BranchSpec(INNER), BranchSpec(INNER)),
+            ),
+        ),
+    ],
+)
+def test_bodies(text, expected):
+    assert only(text) == expected
+
+
+def test_steps_between_slashes_are_lines():
+    assert parse("input 4 / dense 3 / dense 2") == parse("input 4\ndense 3\ndense 2")
+
+
+def test_bodies_nest_and_end_where_the_indentation_does():
+    spec = parse("repeat 2:\n  residual:\n      dense 4\n  dense 4\ndense 2")
+    assert [type(each).__name__ for each in spec] == ["RepeatSpec", "LayerSpec"]
+    assert [type(each).__name__ for each in spec.statements[0].body] == [
+        "ResidualSpec",
+        "LayerSpec",
+    ]
+
+
+def test_a_whole_text_may_be_indented():
+    assert parse("    input 4\n    dense 2") == parse("input 4\ndense 2")
+
+
+def test_spans_tell_places_and_do_not_count():
+    layer = only("  h = conv2d 32 3x3")
+    assert layer.callee.span == Span(1, 7, 6)
+    assert layer.args[1].value.span == Span(1, 17, 3)
+    assert layer == only("h = conv2d   32   3x3")
+
+
+def test_the_head_and_the_compile_line_are_found():
+    spec = parse("model net\ninput 4\ndense 2\ncompile sgd\ncompile adam loss=mse")
+    assert spec.head.name == "net"
+    assert spec.compile.args[0] == Arg(Word("adam"))
+    assert parse("input 4").head is None
+    assert parse("input 4").compile is None
+
+
+def test_the_source_is_kept():
+    assert parse("input 4").source == "input 4"
+
+
+def test_read_gives_what_can_be_read_and_the_names_that_are_missing():
+    reading = read("input 4\nh = dense 4, relu\nblock res(f:\n  dense {f}\nk = dense 2")
+    assert reading.spec == parse("input 4\nk = dense 2")
+    assert reading.lost == {"h", "res"}
+    assert [problem.line for problem in reading.problems] == [2, 3]
+
+
+def test_lines_are_numbered_as_the_user_counts():
+    with pytest.raises(DSLError, match=r"^line 7, column 1\n  7 \| 32"):
+        parse("input 4\n32 dense", first_line=6)
+
+
+@given(st.text(alphabet=st.sampled_from(list("ab 3x(){}[]=<-,:/*!&._?\"'#\n\t$")), max_size=60))
+def test_any_text_is_read_or_refused(text):
+    reading = read(text)
+    assert isinstance(reading.spec, ModelSpec)
+    if reading.problems:
+        with pytest.raises(DSLError) as caught:
+            parse(text)
+        assert str(caught.value)
+    else:
+        assert parse(text) == reading.spec
