@@ -22,13 +22,14 @@ PACKAGE = Path(kmagic.__file__).parent
 FLOORS: tuple[set[str], ...] = (
     {
         "errors",
+        "keras_cache",
         "labels",
         "lineage",
-        "network",
         "rich",
         "series",
         "start",
         "suggest",
+        "tones",
         "words",
     },
     {"progress", "spec"},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
+from kmagic.evaluation.scores import ROUNDING, Scores, softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,9 +19,10 @@ Classes: TypeAlias = Sequence[object] | Mapping[int, object]
 Label: TypeAlias = int | str
 
 SHOWN = 8  # of many classes, so many are named in a message
+SPREAD = 4  # ids that lie within so many times the number of samples are looked up in a table
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Targets:
     """What is true and what was predicted, in the same list of classes.
 
@@ -28,14 +31,21 @@ class Targets:
         names: What a person calls each class.
         true: Position of each sample's true class, shape (n,).
         predicted: Position of each sample's predicted class, shape (n,).
-        confidence: Probability of the predicted class, shape (n,); None where only classes came.
+        scores: What the model said of each class; None where only classes came.
+        threshold: For two classes: above it the second one is meant.
     """
 
     labels: tuple[Label, ...]
     names: tuple[str, ...]
     true: NDArray[np.intp]
     predicted: NDArray[np.intp]
-    confidence: NDArray[np.float64] | None
+    scores: Scores | None = None
+    threshold: float = 0.5
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64] | None:
+        """Probability of the predicted class, shape (n,); None where it is not known."""
+        return None if self.scores is None else self.scores.of(self.predicted)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -46,7 +56,7 @@ class _Side:
     labels: NDArray[Any] | None = None
     positions: NDArray[np.intp] | None = None
     columns: int | None = None
-    confidence: NDArray[np.float64] | None = None
+    scores: Scores | None = None
 
     @property
     def strings(self) -> bool:
@@ -94,7 +104,8 @@ def read_targets(
     sides = _read_labels(truth, "y_true"), _read_predictions(guess, threshold)
     labels, names = _list_classes(classes, sides)
     true, predicted = (_place(side, labels, names) for side in sides)
-    return Targets(labels, names, true, predicted, sides[1].confidence)
+    above = 0.5 if threshold is None else threshold
+    return Targets(labels, names, true, predicted, sides[1].scores, above)
 
 
 def as_array(value: object, what: str) -> NDArray[Any]:
@@ -143,10 +154,9 @@ def as_probabilities(scores: NDArray[Any]) -> NDArray[np.float64]:
     leaves their order as it is.
     """
     values = np.asarray(scores, dtype=np.float64)
-    if values.min(initial=0) >= 0 and values.max(initial=1) <= 1 + 1e-6:
+    if values.min(initial=0) >= 0 and values.max(initial=1) <= 1 + ROUNDING:
         return np.minimum(values, 1)
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(values)
 
 
 def name_classes(classes: Classes) -> tuple[tuple[Label, ...] | None, tuple[str, ...]]:
@@ -176,21 +186,43 @@ def find_labels(
     values: NDArray[Any], labels: Sequence[Label], names: Sequence[str], what: str
 ) -> NDArray[np.intp]:
     """The position of each label: strings are sought among the names, numbers among the ids."""
-    found, inverse = np.unique(values, return_inverse=True)
     wanted = names if values.dtype.kind == "U" else labels
+    if values.dtype.kind != "U" and len(values):
+        low, high = int(values.min()), int(values.max())
+        if wanted == tuple(range(len(wanted))) and low >= 0 and high < len(wanted):
+            return np.array(values, dtype=np.intp)  # a copy: the user's array may change
+        if high - low < SPREAD * len(values):
+            return _look_up(values, low, high, wanted, what)
+    found, inverse = np.unique(values, return_inverse=True)
     known = {label: position for position, label in enumerate(wanted)}
     places = [known.get(label, -1) for label in found.tolist()]
     missing = [label for label, place in zip(found.tolist(), places, strict=True) if place < 0]
     if missing:
-        first = int(np.flatnonzero(values == missing[0])[0])
-        raise EvaluationError(
-            f"{what} holds {missing[0]!r} (sample {first:,}), which is not among the "
-            f"{len(wanted):,} classes: {_some(wanted)}.",
-            "A mapping names ids that do not run from 0: classes={1: 'one', 2: 'two'}."
-            if values.dtype.kind != "U"
-            else "",
-        )
+        _refuse(int(np.flatnonzero(values == missing[0])[0]), values, wanted, what)
     return np.asarray(places, dtype=np.intp)[inverse]
+
+
+def _look_up(
+    values: NDArray[Any], low: int, high: int, wanted: Sequence[Label], what: str
+) -> NDArray[np.intp]:
+    table = np.full(high - low + 1, -1, dtype=np.intp)
+    for position, label in enumerate(wanted):
+        if isinstance(label, int) and low <= label <= high:
+            table[label - low] = position
+    places: NDArray[np.intp] = table[values - low]
+    if places.min() < 0:
+        _refuse(int(places.argmin()), values, wanted, what)
+    return places
+
+
+def _refuse(first: int, values: NDArray[Any], wanted: Sequence[Label], what: str) -> NoReturn:
+    raise EvaluationError(
+        f"{what} holds {values[first].item()!r} (sample {first:,}), which is not among the "
+        f"{len(wanted):,} classes: {_some(wanted)}.",
+        "A mapping names ids that do not run from 0: classes={1: 'one', 2: 'two'}."
+        if values.dtype.kind != "U"
+        else "",
+    )
 
 
 def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
@@ -231,7 +263,7 @@ def _read_labels(array: NDArray[Any], what: str) -> _Side:
             "number.",
             "For a regression, kmagic.evaluate gives the metrics.",
         )
-    return _Side(what, labels=array.astype(np.int64))
+    return _Side(what, labels=array.astype(np.int64, copy=False))
 
 
 def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Side:
@@ -246,29 +278,24 @@ def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Side:
                 f"1; received {array.min():g} to {array.max():g}.",
                 "Logits of a model with one output: give threshold=0.",
             )
-        return _binary(array, array, 0.5 if threshold is None else threshold)
+        return _binary(Scores(array), 0.5 if threshold is None else threshold)
     return _read_labels(array, "y_pred")
 
 
 def _read_scores(array: NDArray[Any], threshold: float | None) -> _Side:
-    odds = as_probabilities(array)
-    if threshold is not None:
-        if array.shape[1] != 2:  # noqa: PLR2004 - that is what binary means
-            raise EvaluationError(
-                f"threshold is for two classes; y_pred has {array.shape[1]} columns."
-            )
-        return _binary(odds[:, 1], odds[:, 1], threshold)
-    places = array.argmax(axis=1)
-    sure = np.take_along_axis(odds, places[:, None], axis=1)[:, 0]
-    return _Side("y_pred", positions=places, columns=array.shape[1], confidence=sure)
+    scores = Scores(array)
+    if threshold is None:
+        return _Side(
+            "y_pred", positions=array.argmax(axis=1), columns=array.shape[1], scores=scores
+        )
+    if array.shape[1] != 2:  # noqa: PLR2004 - that is what binary means
+        raise EvaluationError(f"threshold is for two classes; y_pred has {array.shape[1]} columns.")
+    return _binary(scores, threshold)
 
 
-def _binary(values: NDArray[Any], odds: NDArray[Any], threshold: float) -> _Side:
-    second = values > threshold
-    sure = None
-    if odds.min() >= 0 and odds.max() <= 1:
-        sure = np.where(second, odds, 1.0 - odds).astype(np.float64)
-    return _Side("y_pred", positions=second.astype(np.intp), columns=2, confidence=sure)
+def _binary(scores: Scores, threshold: float) -> _Side:
+    second = scores.second() > threshold
+    return _Side("y_pred", positions=second.astype(np.intp), columns=2, scores=scores)
 
 
 def _list_classes(
@@ -307,9 +334,21 @@ def _found_classes(
     if width is not None:
         labels = tuple(range(width))
     else:
-        both = np.concatenate([side.labels for side in sides if side.labels is not None])
-        labels = tuple(np.unique(both).tolist())
+        labels = _distinct([side.labels for side in sides if side.labels is not None])
     return labels, tuple(str(label) for label in labels)
+
+
+def _distinct(arrays: list[NDArray[Any]]) -> tuple[Label, ...]:
+    """All labels that occur, in order."""
+    if arrays[0].dtype.kind != "U":
+        low = min(int(each.min()) for each in arrays)
+        high = max(int(each.max()) for each in arrays)
+        if high - low < SPREAD * len(arrays[0]):
+            there = np.zeros(high - low + 1, dtype=bool)
+            for each in arrays:
+                there[each - low] = True
+            return tuple((np.flatnonzero(there) + low).tolist())
+    return tuple(np.unique(np.concatenate(arrays)).tolist())
 
 
 def _place(side: _Side, labels: tuple[Label, ...], names: tuple[str, ...]) -> NDArray[np.intp]:

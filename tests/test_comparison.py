@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2
+
+from kmagic.errors import EvaluationError
+from kmagic.evaluation.comparison import mcnemar
+from kmagic.evaluation.confusion import confusion
+
+
+def two_models():
+    """Twenty samples a class of five; the new model mends class 3, and breaks class 2."""
+    true = np.repeat(np.arange(5), 20)
+    old, new = true.copy(), true.copy()
+    old[60:75] = 4
+    new[60:62] = 4
+    new[40:50] = 1
+    old[0] = new[0] = 3
+    keywords = {"classes": list("abcde"), "unit": "letters"}
+    return (
+        confusion(true, new, name="cnn", **keywords),
+        confusion(true, old, name="mlp", **keywords),
+    )
+
+
+def test_it_is_said_in_words():
+    new, old = two_models()
+    found = new.versus(old)
+    assert found.errors() == "errors 16 -> 13"
+    assert found.facts() == "100 letters · errors 16 -> 13"
+    assert (found.fixed, found.broken) == (13, 10)
+    assert found.describe() == (
+        "cnn against mlp: errors 16 -> 13; better on d, worse on c.\n"
+        "Only cnn is right in 13 samples, only mlp in 10: may well be chance "
+        "(McNemar's test, p = 0.678)."
+    )
+    assert found.changes(2) == ["d taken for e: 15 -> 2", "c taken for b: 0 -> 10"]
+    assert found.difference[3, 3] == 13
+
+
+def test_what_was_mended_and_what_was_broken():
+    new, old = two_models()
+    found = new.versus(old)
+    assert found.indices(fixed=True).tolist() == list(range(62, 75))
+    assert found.indices(broken=True, n=3).tolist() == [40, 41, 42]
+    frame = found.to_frame()
+    assert frame.loc["d", ["fixed", "broken"]].tolist() == [13, 0]
+    assert frame.loc["c", "recall_before"] == 1.0
+    with pytest.raises(EvaluationError, match="fixed=True or"):
+        found.indices()
+
+
+def test_confident_mistakes_come_first():
+    true = [0, 0, 0]
+    old = confusion(true, [[0.4, 0.6], [0.1, 0.9], [0.9, 0.1]])
+    new = confusion(true, [[0.9, 0.1], [0.8, 0.2], [0.2, 0.8]])
+    assert new.versus(old).indices(fixed=True).tolist() == [1, 0]
+    assert new.versus(old).indices(broken=True).tolist() == [2]
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_mcnemar_is_the_binomial_test(fixed, broken):
+    theirs = binomtest(fixed, fixed + broken).pvalue if fixed + broken else 1.0
+    assert mcnemar(fixed, broken) == pytest.approx(theirs, rel=1e-6, abs=1e-300)
+
+
+def test_mcnemar_of_many_is_chi_squared():
+    assert mcnemar(6000, 5800) == pytest.approx(chi2.sf(199**2 / 11800, 1))
+    assert mcnemar(6000, 6000) == 1.0
+
+
+def test_equal_models_are_called_equal():
+    new, _ = two_models()
+    found = new.versus(new)
+    assert found.describe().splitlines()[1] == "Both get the same samples right."
+    assert "no single class" in found.verdict()
+    assert found.names == ("cnn, new", "cnn, old")
+    assert found.changes() == []
+
+
+def test_a_certain_difference_is_called_so():
+    true = np.zeros(200, dtype=int)
+    old = confusion(true, np.r_[np.ones(80), np.zeros(120)].astype(int))
+    new = confusion(true, np.r_[np.ones(9), np.zeros(191)].astype(int), classes=[0, 1])
+    said = new.versus(old).test()
+    assert said.endswith("only the other in 0: more than chance (McNemar's test, p < 0.001).")
+
+
+def test_only_the_same_samples_can_be_compared():
+    base = confusion([0, 1, 1], [0, 1, 0])
+    for other, said in (
+        (confusion([0, 1], [0, 1]), "received 3 and 2"),
+        (confusion([0, 1, 0], [0, 1, 0]), "true classes differ"),
+        (confusion([0, 1, 2], [0, 1, 2]), "received 2 and 3"),
+        (3, "received int"),
+    ):
+        with pytest.raises(EvaluationError, match=said):
+            base.versus(other)
+
+
+def test_the_figure_is_signed(tmp_path):
+    new, old = two_models()
+    figure = new.versus(old).plot()
+    figure.savefig(tmp_path / "versus.png", dpi=50)
+    words = {text.get_text() for text in figure.axes[0].texts}
+    assert words == {"+13", "-13", "+10", "-10"}

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kmagic.evaluation import intervals
+from kmagic.evaluation.confusion import confusion
+
+
+def judged(samples=400, classes=4, seed=0):
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, classes, samples)
+    wrong = rng.random(samples) < 0.3
+    return true, np.where(wrong, rng.integers(0, classes, samples), true)
+
+
+def test_intervals_hold_the_figures_and_are_the_same_again():
+    found = confusion(*judged())
+    once, again = found.intervals(), confusion(*judged()).intervals()
+    assert list(once.overall) == list(found.overall)
+    for name, (low, high) in once.overall.items():
+        assert low < found.overall[name] < high, name
+        assert (low, high) == again.overall[name]
+    for name in ("precision", "recall", "f1"):
+        low, high = getattr(once, name)
+        assert ((low < getattr(found.figures, name)) & (getattr(found.figures, name) < high)).all()
+    assert found.intervals() is once
+    assert found.intervals(seed=1).overall != once.overall
+    narrow = found.intervals(level=0.5).overall["MCC"]
+    assert once.overall["MCC"][0] < narrow[0] < narrow[1] < once.overall["MCC"][1]
+
+
+def test_they_are_those_of_drawing_the_samples():
+    true, predicted = judged(300)
+    rng = np.random.default_rng(1)
+    drawn = []
+    for _ in range(600):
+        chosen = rng.integers(0, 300, 300)
+        drawn.append(confusion(true[chosen], predicted[chosen], classes=range(4)).overall)
+    found = confusion(true, predicted).intervals().overall
+    for name in ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted precision"):
+        theirs = np.quantile([one[name] for one in drawn], [0.025, 0.975])
+        np.testing.assert_allclose(found[name], theirs, atol=0.012)
+
+
+def test_groups_say_the_same_as_cells(monkeypatch):
+    found = confusion(*judged(20_000))
+    cells = found.intervals(seed=2).overall
+    monkeypatch.setattr(intervals, "MOST_DRAWS", 0)
+    groups = found.intervals(seed=2).overall
+    for name, (low, high) in cells.items():
+        width = high - low
+        assert groups[name][0] == pytest.approx(low, abs=0.12 * width), name
+        assert groups[name][1] == pytest.approx(high, abs=0.12 * width), name
+
+
+def test_weights_widen_what_rests_on_few_samples():
+    true, predicted = judged(400)
+    even = confusion(true, predicted, sample_weight=np.ones(400)).intervals().overall["accuracy"]
+    plain = confusion(true, predicted).intervals().overall["accuracy"]
+    np.testing.assert_allclose(even, plain, atol=0.01)
+    heavy = np.ones(400)
+    heavy[:20] = 100
+    uneven = confusion(true, predicted, sample_weight=heavy).intervals().overall["accuracy"]
+    assert uneven[1] - uneven[0] > 2 * (even[1] - even[0])
+
+
+def test_top_k_has_its_interval_with_weights_too():
+    rng = np.random.default_rng(0)
+    odds, true = rng.dirichlet(np.ones(9), 500), rng.integers(0, 9, 500)
+    plain = confusion(true, odds).intervals().overall["top-3 accuracy"]
+    even = confusion(true, odds, sample_weight=np.full(500, 2.0)).intervals()
+    np.testing.assert_allclose(even.overall["top-3 accuracy"], plain, atol=0.01)
+
+
+def test_a_figure_that_does_not_exist_has_no_interval():
+    found = confusion([0, 0, 0], [0, 0, 0], classes=["a", "b"])
+    assert np.isnan(found.kappa)
+    assert np.isnan(found.intervals().overall["kappa"]).all()
+    assert found.intervals().overall["accuracy"] == (1.0, 1.0)
+    frame = found.summary()
+    assert frame.loc["accuracy"].tolist() == [1, 1, 1]
+
+
+def test_many_resamples_are_taken_in_parts(monkeypatch):
+    found = confusion(*judged())
+    whole = found.intervals(seed=5).overall["accuracy"]
+    monkeypatch.setattr(intervals, "AT_ONCE", 100)
+    assert found.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn import metrics
+
+from kmagic.errors import EvaluationError
+from kmagic.evaluation.confusion import confusion
+from kmagic.evaluation.matrix import Confusion
+from kmagic.evaluation.multilabel import MultiConfusion
+
+
+@st.composite
+def several(draw):
+    shape = draw(st.tuples(st.integers(1, 30), st.integers(2, 5)))
+    sides = [draw(arrays(np.int64, shape, elements=st.integers(0, 1))) for _ in range(2)]
+    weight = st.sampled_from([0.25, 1.0, 3.5])
+    weights = draw(st.none() | st.lists(weight, min_size=shape[0], max_size=shape[0]))
+    return *sides, weights
+
+
+@given(several())
+@settings(max_examples=80, deadline=None)
+def test_figures_are_those_of_scikit_learn(case):
+    true, guess, weights = case
+    found = confusion(true, guess, sample_weight=weights, multilabel=True)
+    keywords = {"sample_weight": weights}
+    np.testing.assert_allclose(
+        found.matrices, metrics.multilabel_confusion_matrix(true, guess, **keywords)
+    )
+    three = metrics.precision_recall_fscore_support(true, guess, zero_division=0, **keywords)
+    ours = found.figures
+    for mine, theirs in zip(
+        (ours.precision, ours.recall, ours.f1, ours.support), three, strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs)
+    expected = {
+        "subset accuracy": metrics.accuracy_score(true, guess, **keywords),
+        "Hamming loss": metrics.hamming_loss(true, guess, **keywords),
+    }
+    for how in ("micro", "macro", "weighted"):
+        expected[f"{how} F1"] = metrics.f1_score(
+            true, guess, average=how, zero_division=0, **keywords
+        )
+    assert found.overall == pytest.approx(expected)
+
+
+def test_rows_that_are_not_one_hot_are_several_labels():
+    odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.2, 0.3]])
+    true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0]])
+    found = confusion(true, odds, classes=["cat", "dog", "emu"], name="net", unit="photos")
+    assert isinstance(found, MultiConfusion)
+    assert found.matrices[2].tolist() == [[2, 0], [1, 0]]
+    assert found.facts() == "3 photos · 3 labels · 1 with a wrong label · F1 0.8571"
+    assert found.describe().endswith("Lowest F1: emu 0.000, cat 1.000, dog 1.000.")
+    assert found.indices("emu", true=True, pred=False).tolist() == [1]
+    dog = found["dog"]
+    assert dog.classes == ("not dog", "dog")
+    assert dog.name == "net, dog"
+    assert dog.sweep.auc == 1.0
+    assert [each.accuracy for each in found] == [1, 1, pytest.approx(2 / 3)]
+    assert found[2].matrix.tolist() == found.matrices[2].tolist()
+    assert repr(found) == f"<MultiConfusion net: {found.facts()}>"
+    # Lists do as well, and one-hot rows are classes unless it is said otherwise.
+    assert isinstance(confusion(true.tolist(), odds.tolist()), MultiConfusion)
+    hot = np.eye(3, dtype=int)
+    assert isinstance(confusion(hot, odds), Confusion)
+    assert isinstance(confusion(hot, odds, multilabel=True), MultiConfusion)
+
+
+def test_a_threshold_for_all_or_for_each():
+    true = np.array([[1, 1], [0, 0]])
+    odds = np.array([[0.4, 0.9], [0.3, 0.6]])
+    assert confusion(true, odds, threshold=0.35).targets.predicted.tolist() == [[1, 1], [0, 1]]
+    each = confusion(true, odds, threshold=[0.35, 0.7])
+    assert each.targets.predicted.tolist() == [[1, 1], [0, 0]]
+    assert each[1].targets.threshold == 0.7
+    logits = confusion(true, odds - 0.5, threshold=0)
+    assert logits.targets.predicted.tolist() == [[0, 1], [0, 1]]
+
+
+def test_the_report_is_scikit_learns():
+    rng = np.random.default_rng(0)
+    true, guess = rng.integers(0, 2, (2, 40, 3))
+    found = confusion(true, guess, classes=list("abc"))
+    theirs = metrics.classification_report(true, guess, output_dict=True, zero_division=0)
+    report = found.report()
+    means = ["micro avg", "macro avg", "weighted avg", "samples avg"]
+    assert list(report.index) == ["a", "b", "c", *means]
+    assert report.loc["samples avg"].to_dict() == theirs["samples avg"]
+    assert report.loc["b"].to_dict() == theirs["1"]
+
+
+def test_labels_can_be_sorted():
+    true = np.array([[1, 1, 1], [0, 1, 1], [0, 1, 0]])
+    guess = np.array([[1, 1, 0], [0, 0, 1], [0, 1, 0]])
+    names = ["label 10", "label 9", "b"]
+    orders = {
+        by: confusion(true, guess, classes=names, order=by).ordered().tolist()
+        for by in ("given", "name", "support", "error", "similarity")
+    }
+    assert orders == {
+        "given": [0, 1, 2],
+        "name": [2, 1, 0],
+        "support": [1, 2, 0],
+        "error": [2, 1, 0],
+        "similarity": [0, 1, 2],
+    }
+
+
+@pytest.mark.parametrize(
+    ("true", "guess", "keywords", "said"),
+    [
+        ([[1, 1], [0, 1]], [[0.1, 0.2]], {"multilabel": True}, r"\(2, 2\) and \(1, 2\)"),
+        ([[1, 2], [0, 1]], [[0, 1], [0, 1]], {"multilabel": True}, "nought and one"),
+        ([[1, 1], [0, 1]], [[3.0, -1.0], [0, 1]], {}, "threshold=0"),
+        ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"classes": list("abc")}, "must name 2 labels"),
+        ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"threshold": [1, 2, 3]}, "each of the 2"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(true, guess, keywords, said):
+    with pytest.raises(EvaluationError, match=said):
+        confusion(true, guess, **keywords)
+
+
+def test_an_unknown_label_is_said():
+    found = confusion([[1, 1], [0, 0]], [[1, 1], [0, 1]], classes=["cat", "dog"])
+    with pytest.raises(EvaluationError, match="'bird' is not one of the labels: cat, dog"):
+        found["bird"]
+
+
+def test_the_figure_has_a_matrix_a_label(tmp_path):
+    true = np.ones((2, 8), dtype=int)
+    figure = confusion(true, true, classes=[f"l{k}" for k in range(8)]).plot()
+    figure.savefig(tmp_path / "labels.png", dpi=40)
+    assert len([axes for axes in figure.axes if axes.get_title()]) == 8
