@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
+from kmagic.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,16 +19,35 @@ Shape: TypeAlias = tuple[int | None, ...]
 SMALLEST, LARGEST, BYTES = 32, 256, 8_000_000  # samples, samples and input bytes of a batch
 
 
-def predict(model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
+@dataclass(slots=True)
+class Answers:
+    """What a model has answered so far; an interrupted work goes on from there.
+
+    Attributes:
+        rows: One row a sample; only the first ``done`` are there. None before the first batch.
+        done: How many samples have been answered.
+    """
+
+    rows: NDArray[Any] | None = None
+    done: int = 0
+
+
+def predict(
+    model: Any, x: Any, *, batch_size: int | None = None, answers: Answers | None = None
+) -> NDArray[Any]:
     """What ``model.predict(x)`` answers, without its start-up and without a copy of ``x``.
 
-    Batches are cut from ``x`` one at a time, so that a memory-mapped array stays on the disk.
+    Batches are cut from ``x`` one at a time, so that a memory-mapped array stays on the disk. If it
+    takes longer than a second, it shows how far it is, and an interrupt ends it after no more than
+    a batch.
 
     Args:
         model: A Keras model with one output, or anything with ``predict_on_batch``.
         x: Samples along the first axis; for a model of several inputs a list or dict of such
             arrays. A ``tf.data.Dataset`` or a generator is left to ``model.predict``.
         batch_size: Samples a batch; by default 32 to 256, fewer for larger samples.
+        answers: What an earlier, interrupted call has got of the same model and samples; it is
+            filled on.
 
     Returns:
         One row a sample, as the model's output is shaped.
@@ -50,16 +71,22 @@ def predict(model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any
     step = batch_size or _fitting_batch(parts)
     if step < 1:
         raise EvaluationError(f"batch_size must be at least 1; received {batch_size}.")
-    answers: NDArray[Any] | None = None
-    shape = None if isinstance(arrays, dict | list) else sample_shape(model)
-    for start in range(0, samples, step):
-        answer = answer_batch(model, _cut(arrays, start, start + step), shape)
-        if answers is None:
-            answers = np.empty((samples, *answer.shape[1:]), dtype=answer.dtype)
-        answers[start : start + step] = answer
-    if answers is None:
+    if not samples:
         raise EvaluationError("x is empty: there is nothing to predict.")
-    return answers
+    found = answers or Answers()
+    shape = None if isinstance(arrays, dict | list) else sample_shape(model)
+    with Progress(samples, "samples predicted") as work:
+        work.advance(found.done)
+        for start in range(found.done, samples, step):
+            stop = min(start + step, samples)
+            answer = answer_batch(model, _cut(arrays, start, stop), shape)
+            if found.rows is None:
+                found.rows = np.empty((samples, *answer.shape[1:]), dtype=answer.dtype)
+            found.rows[start:stop] = answer
+            found.done = stop
+            work.advance(stop - start)
+    assert found.rows is not None  # noqa: S101 - there was at least one batch
+    return found.rows
 
 
 def to_classes(answers: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
