@@ -26,7 +26,7 @@ def complete(text: str, cursor: int, names: Mapping[str, Any]) -> list[Completio
     Example:
         >>> text = "block res(f):\n  conv2d {f}\nre"
         >>> [each.text for each in complete(text, len(text), {})][:2]
-        ['res', 'repeat']
+        ['res', 'reuse']
     """
     place = locate(text, cursor)
     found = Candidates(place, scope_at(text, cursor), names).all()
