@@ -168,6 +168,13 @@ def test_the_well_known_models(name: str) -> None:
     check(MODELS[name])
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_the_programs_of_the_benchmark_give_the_same_models(name: str, root: Path) -> None:
+    source = (root / "benchmarks" / "keras_models" / f"{name}.py").read_text(encoding="utf-8")
+    assert formatted(source) == source
+    assert_equal(fresh(build_model, MODELS[name], {}), fresh(run, source, {}))
+
+
 def test_a_stack_reads_as_a_keras_user_would_write_it() -> None:
     assert (
         check(MODELS["mnist_conv"])
