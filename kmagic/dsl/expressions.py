@@ -98,6 +98,8 @@ def parse(source: str) -> ast.expr:
     Raises:
         ExpressionError: It is not one Python expression.
     """
+    if not source.strip():
+        raise ExpressionError("is not an expression: there is nothing in it")
     try:
         return ast.parse(f"({source}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError) as error:

@@ -172,7 +172,8 @@ class _Reader:
     ) -> tuple[str, int, int] | None:
         """Take all up to the matching brace, over several rows if need be."""
         start = column
-        first, depth, quote = number, 0, ""
+        first, quote = number, ""
+        opened: list[str] = []
         text: list[str] = []
         while True:
             while column < len(row):
@@ -188,10 +189,15 @@ class _Reader:
                 elif char in "\"'":
                     quote = char
                 elif char in "{[(":
-                    depth += 1
+                    opened.append(char)
                 elif char in ")]}":
-                    depth -= 1
-                    if depth == 0:
+                    right = ")]}"["([{".index(opened.pop())]
+                    if char != right:
+                        message = f"stands where {right} should be"
+                        self._problem(message, Span(number, column))
+                        self._open.clear()
+                        return None
+                    if not opened:
                         width = (
                             column - start if number == first else len(self.rows[first - 1]) - start
                         )
