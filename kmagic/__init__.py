@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classify import classify as classify
     from kmagic.evaluation.confusion import confusion as confusion
     from kmagic.evaluation.evaluate import evaluate as evaluate
+    from kmagic.export import to_dsl as to_dsl
+    from kmagic.export import to_python as to_python
     from kmagic.run import TrainingRun as TrainingRun
 
 __version__ = "0.1.0"
@@ -37,6 +39,8 @@ _HOMES = {
     "format_spec": "dsl",
     "load_data": "data",
     "parse": "dsl",
+    "to_dsl": "export",
+    "to_python": "export",
 }
 """Public name -> the module that holds it; nothing is imported before it is asked for."""
 

@@ -200,3 +200,35 @@ def test_loading_is_light():
     ).stdout
     heavy = {"tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets"}
     assert not heavy & set(json.loads(printed))
+
+
+def test_code_shows_the_program_and_the_text(shell, cnn):
+    result, captured = run(shell, "%keras_code cnn")
+    assert "cnn = keras.Sequential(" in result.result
+    assert captured.outputs[0].data["text/plain"] == result.result
+    result, _ = run(shell, "%keras_code cnn --as dsl -o text")
+    assert "dense 16 relu" in shell.user_ns["text"]
+    same = kmagic.build(shell.user_ns["text"])
+    assert same.count_params() == cnn.count_params()
+
+
+def test_code_can_go_into_a_new_cell(shell, cnn, monkeypatch):
+    put = []
+    monkeypatch.setattr(shell, "set_next_input", put.append, raising=False)
+    _, captured = run(shell, "%keras_code cnn --as dsl --cell")
+    assert put[0].startswith("%%keras_model cnn\n")
+    assert captured.outputs == []
+
+
+def test_plot_shows_a_diagram(shell, cnn):
+    _, captured = run(shell, "%keras_plot cnn")
+    (shown,) = captured.outputs
+    assert "dense 16 relu" in shown.data["text/plain"]
+
+
+def test_advice_stands_below_the_model_and_can_be_silenced(shell):
+    text = "input 4\ndense 3\ncompile adam loss=sparse_categorical_crossentropy"
+    _, captured = run(shell, "%%keras_model net\n" + text)
+    assert "line 3: " in captured.outputs[0].data["text/plain"]
+    _, captured = run(shell, "%%keras_model net --no-checks\n" + text)
+    assert "line 3: " not in captured.outputs[0].data["text/plain"]

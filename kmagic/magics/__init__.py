@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from kmagic import start
+from kmagic.magics import completion
 from kmagic.magics.classification import ClassificationMagics
 from kmagic.magics.data import DataMagics
 from kmagic.magics.evaluation import EvaluationMagics
@@ -34,6 +35,7 @@ def register(shell: Any) -> None:
     session = Session(shell)
     for family in FAMILIES:
         shell.register_magics(family(shell, session))
+    completion.register(shell, session)
     shell.events.register("pre_run_cell", forget_shown)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
         start.warm()
@@ -43,6 +45,7 @@ def unregister(shell: Any) -> None:
     """Take the magics out of a shell."""
     with suppress(ValueError):  # was not loaded
         shell.events.unregister("pre_run_cell", forget_shown)
+    completion.unregister(shell)
     for family in FAMILIES:
         for kind, names in family.magics.items():
             for name in names:

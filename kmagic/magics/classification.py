@@ -1,26 +1,42 @@
-"""``%keras_classify``: single pictures with their most likely classes."""
+"""``%keras_classify``: pictures with their most likely classes."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
+from kmagic.lineage import recall
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family, forgiving
 from kmagic.magics.evaluation import labels
 
 CLASSIFY = Arguments(
     "%keras_classify",
-    "Single pictures with their most likely classes.",
-    "%keras_classify cnn {digits.x_test[:8]} --top 3\n%keras_classify --app MobileNetV2 photo.jpg",
+    "Pictures with their most likely classes, by a model of yours or by a pretrained one.",
+    "%keras_classify cnn {digits.x_test[:8]} --top 3\n"
+    "%keras_classify --app MobileNetV2 photo.jpg --explain\n"
+    "%keras_classify --app ResNet50 photos/*.jpg -o answers\n"
+    "%keras_classify cnn 'my photos' --labels cat,dog",
 )
-CLASSIFY.option("words", nargs="*", metavar="[MODEL] IMAGE", help="arrays, files, PIL images")
+CLASSIFY.option(
+    "words",
+    nargs="*",
+    metavar="[MODEL] IMAGE",
+    help="files, folders, patterns, addresses, arrays, bytes, PIL images",
+)
 CLASSIFY.option("--app", metavar="NAME", help="a network of keras.applications, with its weights")
 CLASSIFY.option("--top", metavar="N", default="3", help="how many classes (default 3)")
+CLASSIFY.option("--explain", action="store_true", help="show what speaks for the best class")
+CLASSIFY.option("--explain-for", metavar="CLASS", help="show what speaks for this class")
 CLASSIFY.option("--labels", metavar="L", help="names of the classes")
 CLASSIFY.option("--true", metavar="T", help="the true labels, where they are known")
-CLASSIFY.result_options()
+CLASSIFY.option("-b", "--batch-size", metavar="N", default="32", help="pictures in a batch")
+CLASSIFY.option(
+    "-o", "--out", metavar="NAME", help="also bind the DataFrame of all answers to this name"
+)
+CLASSIFY.option("-q", "--quiet", action="store_true", help="show nothing")
 
 
 @magics_class
@@ -38,14 +54,13 @@ class ClassificationMagics(Family):
         from kmagic.evaluation.classify import classify  # noqa: PLC0415 - not before it is needed
 
         words = list(read.words)
-        name, model = ("", None) if read.app else self.take_model(read, words)
+        name, model = self._model(read, words)
         images = _images(read, words)
-        data = None if read.app else self._data_for(model)
-        truth, classes = (read.value(read.true) if read.true else None), labels(read)
-        if truth is None:
-            truth = self._known_labels(images)
-        if classes is None and data is not None:
-            classes = data.classes
+        truth = read.value(read.true) if read.true else self._known_labels(images)
+        classes, scaling = labels(read), None
+        data = None if read.app or recall(model) else self._data_for(model)
+        if data is not None:
+            classes, scaling = classes or data.classes, data.scaling
         found = classify(
             images,
             model=model,
@@ -53,23 +68,42 @@ class ClassificationMagics(Family):
             top=read.number(read.top, "--top", least=1),
             classes=classes,
             y_true=truth,
-            scaling=getattr(data, "scaling", None),
+            scaling=scaling,
+            explain=read.explain_for or read.explain,
+            batch_size=read.number(read.batch_size, "--batch-size", least=1),
             name=name,
         )
-        return self.session.deliver(found, out=read.out, quiet=read.quiet)
+        if read.out:
+            self.session.bind(read.out, found.to_frame())
+        return self.session.deliver(found, out=None, quiet=read.quiet)
+
+    def _model(self, read: Line, words: list[str]) -> tuple[str, Any]:
+        """The model of the line; with ``--app`` only if it is named."""
+        file = bool(words) and not read.try_value(words[0])[1] and _is_there(words[0])
+        if read.app:
+            named = bool(words) and words[0] in self.session.models()
+            return self.take_model(read, words) if named else ("", None)
+        if not file:
+            return self.take_model(read, words)
+        name, model = self.take_model(read, [])
+        return name, model
 
     def _data_for(self, model: Any) -> Any:
-        """The data set that has as many classes as the model has outputs, if there is one."""
-        shape = getattr(model, "output_shape", None)
+        """The data set that has the model's inputs and as many classes, if there is one."""
+        inputs, outputs = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+        if not isinstance(inputs, tuple) or not isinstance(outputs, tuple):
+            return None
+        classes = 2 if outputs[-1] == 1 else outputs[-1]
         for data in self.session.datasets():
-            outputs = shape[-1] if isinstance(shape, tuple) else 0
-            classes = 2 if outputs == 1 else outputs
-            if data.classes and len(data.classes) == classes:
+            same = data.x_train.shape[1:] == inputs[1:] or data.x_train[0].size == _size(inputs)
+            if same and data.classes and len(data.classes) == classes:
                 return data
         return None
 
     def _known_labels(self, images: Any) -> Any:
         """The true labels of pictures that come from a data set of this notebook."""
+        if not hasattr(images, "shape"):
+            return None
         for data in self.session.datasets():
             found = data.labels_of(images)
             if found is not None:
@@ -77,13 +111,36 @@ class ClassificationMagics(Family):
         return None
 
 
+def _size(shape: tuple[int | None, ...]) -> int:
+    size = 1
+    for side in shape[1:]:
+        size *= side or 0
+    return size
+
+
 def _images(read: Line, words: list[str]) -> Any:
-    """What stands for the pictures: values from the notebook, or paths of files."""
+    """What stands for the pictures: values from the notebook, or what names files."""
     if not words:
-        hint = "Name an array, a PIL image, or a file."
+        hint = "Name a file, a folder, a pattern, an address, an array or a PIL image."
         read.fail("expected pictures", "", hint)
-    found = []
-    for word in words:
-        value, known = read.try_value(word)
-        found.append(value if known else word)
+    found = [_image(read, word) for word in words]
     return found[0] if len(found) == 1 else found
+
+
+def _image(read: Line, word: str) -> Any:
+    """A name of the notebook goes before a file; a file before an expression like photo.jpg."""
+    if not word.isidentifier() and not word.startswith("{") and _is_there(word):
+        return word
+    value, known = read.try_value(word)
+    if known:
+        return value
+    if word.isidentifier() and not _is_there(word):
+        read.fail("is no name of this notebook and no file", word, "Write `photo.jpg`, or a name.")
+    return word
+
+
+def _is_there(word: str) -> bool:
+    try:
+        return Path(word).expanduser().exists()
+    except (OSError, ValueError):  # no name that a file can have
+        return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kmagic.magics.arguments import Arguments, split
@@ -171,12 +170,11 @@ def _of_compile(pieces: list[str], fragment: str, session: Session) -> Iterator[
 
 def _known() -> Mapping[str, Arguments]:
     """The magics' options, by the magics' names."""
-    found = {}
-    for name in MODULES:
-        for value in vars(import_module(f"kmagic.magics.{name}")).values():
-            if isinstance(value, Arguments):
-                found[value.name.lstrip("%")] = value
-    return found
+    from kmagic.magics import FAMILIES  # noqa: PLC0415 - which imports this module
+
+    modules = [sys.modules[family.__module__] for family in FAMILIES]
+    values = [value for module in modules for value in vars(module).values()]
+    return {each.name.lstrip("%"): each for each in values if isinstance(each, Arguments)}
 
 
 def _words() -> Iterator[Completion]:

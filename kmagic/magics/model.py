@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Sequence
 from typing import Any
 
 from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
@@ -12,6 +13,9 @@ from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family
 from kmagic.rich import note_shown, was_just_shown
 
+WIDTH = 88
+"""Columns of a text that %keras_code writes."""
+
 MODEL = Arguments(
     "%%keras_model",
     "Build a Keras model from the layer language, one layer a line, and give it a name.",
@@ -19,6 +23,7 @@ MODEL = Arguments(
     "\ncompile adam loss=sparse_categorical_crossentropy metrics=accuracy",
 )
 MODEL.option("name", nargs="?", default="model", help="the model's name (default: model)")
+MODEL.option("--no-checks", action="store_true", help="give no advice on the model")
 MODEL.option("-q", "--quiet", action="store_true", help="show nothing")
 
 COMPILE = Arguments(
@@ -34,6 +39,20 @@ COMPILE.option("-q", "--quiet", action="store_true", help="show nothing")
 SUMMARY = Arguments("%keras_summary", "Show a model: its text, shapes and parameters.")
 SUMMARY.option("words", nargs="*", metavar="[MODEL]", help="default: the last one made")
 SUMMARY.option("--keras", action="store_true", help="print Keras's own summary")
+
+
+CODE = Arguments(
+    "%keras_code",
+    "The way out: the Keras program for a model, or its text in the layer language.",
+    "%keras_code cnn\n%keras_code cnn --as dsl\n%keras_code cnn --cell",
+)
+CODE.option("words", nargs="*", metavar="[MODEL]", help="default: the last one made")
+CODE.option("--as", dest="language", choices=("python", "dsl"), default="python", help="which")
+CODE.option("--cell", action="store_true", help="put it into a new cell below")
+CODE.result_options()
+
+PLOT = Arguments("%keras_plot", "Show a model as a diagram, with shapes and parameters.")
+PLOT.option("words", nargs="*", metavar="[MODEL]", help="default: the last one made")
 
 
 @magics_class
@@ -57,7 +76,7 @@ class ModelMagics(Family):
         )
         self.session.bind(name, model)
         self.session.last_model = name
-        return self.show_model(name, model, quiet=read.quiet)
+        return self.show_model(name, model, quiet=read.quiet, advise=not read.no_checks)
 
     @no_var_expand
     @line_magic
@@ -91,11 +110,53 @@ class ModelMagics(Family):
             return None
         return self.show_model(name, model, quiet=False)
 
-    def show_model(self, name: str, model: Any, *, quiet: bool) -> Any:
-        """Put a model's card into the cell, unless it is to be quiet."""
+    @no_var_expand
+    @line_magic
+    def keras_code(self, line: str) -> Any:
+        """Show the Keras program for a model; ``%keras_code -h`` tells more."""
+        read = self.read(CODE, line)
+        if read is None:
+            return None
+        from kmagic.export import Code, to_dsl, to_python  # noqa: PLC0415 - not before it is asked for
+
+        words = list(read.words)
+        name, model = self.take_model(read, words)
+        _no_more(read, words)
+        if read.language == "dsl":
+            text = to_dsl(model, width=WIDTH)
+            cell = f"%%keras_model {name}\n{text}"
+        else:
+            text = to_python(model, name=name, names=self.session.names)
+            cell = text
+        if read.cell:
+            self.shell.set_next_input(cell)
+        code = Code(text, name, read.language)
+        return self.session.deliver(code, out=read.out, quiet=read.quiet or read.cell)
+
+    @no_var_expand
+    @line_magic
+    def keras_plot(self, line: str) -> Any:
+        """Show a model as a diagram; ``%keras_plot -h`` tells more."""
+        read = self.read(PLOT, line)
+        if read is None:
+            return None
+        from kmagic.build import origin  # noqa: PLC0415 - not before a model is built
+        from kmagic.display.diagram import diagram_bundle  # noqa: PLC0415 - as above
+
+        words = list(read.words)
+        name, model = self.take_model(read, words)
+        _no_more(read, words)
+        self._teach_notebook()
+        display(diagram_bundle(model, origin(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
+        note_shown(model)
+        return model
+
+    def show_model(self, name: str, model: Any, *, quiet: bool, advise: bool = True) -> Any:
+        """Put a model's card into the cell, with advice below, unless it is to be quiet."""
         self._teach_notebook()
         if not quiet:
-            display(_bundle(name, model), raw=True)  # type: ignore[no-untyped-call]  # no types there
+            notes = _advice(model) if advise else []
+            display(_bundle(name, model, notes), raw=True)  # type: ignore[no-untyped-call]  # no types there
         note_shown(model)
         return model
 
@@ -112,11 +173,19 @@ class ModelMagics(Family):
             display(_bundle(next(names, model.name), model), raw=True)  # type: ignore[no-untyped-call]  # no types there
 
 
-def _bundle(name: str, model: Any) -> dict[str, str]:
+def _bundle(name: str, model: Any, notes: Sequence[str] = ()) -> dict[str, str]:
     from kmagic.build import origin  # noqa: PLC0415 - not before a model is built
     from kmagic.display.model import model_bundle  # noqa: PLC0415 - as above
 
-    return model_bundle(model, name, origin(model))
+    return model_bundle(model, name, origin(model), notes)
+
+
+def _advice(model: Any) -> list[str]:
+    """What Keras takes in silence and will hurt, in words; lines as the cell counts them."""
+    from kmagic.build import origin  # noqa: PLC0415 - not before a model is built
+    from kmagic.checks import advise  # noqa: PLC0415 - as above
+
+    return [each.words(first_line=2) for each in advise(model, origin(model))]
 
 
 def _no_more(line: Line, words: list[str]) -> None:
