@@ -1,0 +1,113 @@
+"""Arrays as an endless stream of batches.
+
+Keras makes a new iterator for every epoch, and throws the old one away. That costs time (an
+iterator starts threads and makes functions), and dropping one waits for the thread that tunes
+it, which sleeps for ever longer. So there is one iterator here for all epochs, and none is tuned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+ENDLESS = 2**62
+AHEAD = 4
+"""Batches that are made while the model still trains on another."""
+
+
+def batches_in(samples: int, batch_size: int) -> int:
+    """How many batches an epoch has, the last short one included."""
+    return -(-samples // batch_size)
+
+
+def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
+    """Batches without end: every sample once an epoch, in a new order each time.
+
+    Args:
+        arrays: A structure of NumPy arrays, each of shape (samples, ...).
+        samples: How many samples.
+        batch_size: Samples in a batch; the last of an epoch holds what is left.
+
+    Returns:
+        A data set of that structure, each tensor of shape (batch, ...).
+
+    Example:
+        >>> import numpy as np
+        >>> stream = shuffled(np.arange(5), 5, 2).as_numpy_iterator()
+        >>> [len(next(stream)) for _ in range(4)]
+        [2, 2, 1, 2]
+    """
+    import tensorflow as tf  # noqa: PLC0415 - takes seconds
+
+    full, rest = divmod(samples, batch_size)
+    with tf.device("CPU:0"):
+        tensors = tf.nest.map_structure(tf.convert_to_tensor, arrays)
+
+    def order(_: tf.Tensor) -> tf.Tensor:
+        return tf.random.shuffle(tf.range(samples, dtype=tf.int64))
+
+    def cut(indices: tf.Tensor) -> tf.data.Dataset:
+        head = tf.reshape(indices[: full * batch_size], (full, batch_size))
+        batches = tf.data.Dataset.from_tensor_slices(head)
+        if not rest:
+            return batches
+        tail = tf.data.Dataset.from_tensors(indices[full * batch_size :])
+        return batches.concatenate(tail) if full else tail
+
+    def gather(indices: tf.Tensor) -> Any:
+        return tf.nest.map_structure(lambda tensor: tf.gather(tensor, indices), tensors)
+
+    # The next order is made while an epoch runs: it takes a while where samples are many.
+    orders = tf.data.Dataset.range(ENDLESS).map(order).prefetch(1)
+    return _untuned(orders.flat_map(cut).map(gather).prefetch(AHEAD))
+
+
+def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
+    """Batches without end, in the order of the samples.
+
+    Nothing in it is a function, so that its iterator is made in no time: one is needed for each
+    validation.
+
+    Args:
+        arrays: A structure of NumPy arrays, each of shape (samples, ...).
+        samples: How many samples.
+        batch_size: Samples in a batch; the last of a round holds what is left.
+
+    Returns:
+        A data set of that structure, each tensor of shape (batch, ...).
+
+    Example:
+        >>> import numpy as np
+        >>> stream = ordered(np.arange(3), 3, 2).as_numpy_iterator()
+        >>> [next(stream).tolist() for _ in range(3)]
+        [[0, 1], [2], [0, 1]]
+    """
+    import tensorflow as tf  # noqa: PLC0415 - takes seconds
+
+    full, rest = divmod(samples, batch_size)
+
+    def head(array: Any) -> Any:
+        return array[: full * batch_size].reshape(full, batch_size, *array.shape[1:])
+
+    def tail(array: Any) -> Any:
+        return array[full * batch_size :]
+
+    parts = []
+    if full:
+        parts.append(tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(head, arrays)))
+    if rest:
+        parts.append(tf.data.Dataset.from_tensors(tf.nest.map_structure(tail, arrays)))
+    batches = parts[0].concatenate(parts[1]) if len(parts) > 1 else parts[0]
+    return _untuned(batches.repeat())
+
+
+def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    import tensorflow as tf  # noqa: PLC0415 - takes seconds
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    # There is nothing to optimise, and looking for it takes longer than a small epoch.
+    options.experimental_optimization.apply_default_optimizations = False
+    return dataset.with_options(options)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from kmagic.training import inputs
+from kmagic.training.inputs import (
+    UnsuitedError,
+    class_weights,
+    take_arrays,
+    take_list,
+    take_lists,
+    take_validation,
+)
+
+X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
+
+
+def model(*shape: int) -> keras.Model:
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "dtype"),
+    [
+        (X, (6, 2), "float32"),
+        (X.astype("float16"), (6, 2), "float32"),
+        (X.astype("uint8"), (6, 2), "uint8"),
+        (X > 3, (6, 2), "bool"),
+        (tf.constant(X), (6, 2), "float32"),
+        (tf.Variable(X), (6, 2), "float32"),
+        (pd.DataFrame(X), (6, 2), "float32"),
+        (pd.DataFrame({"a": Y, "b": X[:, 0]}), (6, 2), "float32"),
+        (pd.DataFrame({"a": Y}), (6, 1), "int64"),
+        (pd.Series(Y), (6, 1), "int64"),
+        (pd.Index(Y), (6,), "int64"),
+    ],
+)
+def test_arrays_are_taken_as_keras_takes_them(given: Any, shape: Any, dtype: str) -> None:
+    taken = take_arrays(given).x
+    assert (taken.shape, str(taken.dtype)) == (shape, dtype)
+    probe = model(2)
+    probe.compile("sgd", "mse")
+    seen = []
+
+    class See(keras.Model):  # type: ignore[misc] # Keras ships no types
+        def train_step(self, data: Any) -> Any:
+            seen.append((data.shape[1:], data.dtype))
+            return {"loss": 0.0}
+
+    see = See()
+    see.compile("sgd")
+    see.fit(given, verbose=0)
+    assert seen == [(shape[1:], dtype)]
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ((tf.data.Dataset.from_tensor_slices(X),), "x is a tf.data.Dataset"),
+        ((tf.data.Dataset.from_tensor_slices(X).batch(2),), "x is a tf.data.Dataset"),
+        (((row for row in X),), "x is a generator"),
+        ((keras.utils.PyDataset(),), "x is a PyDataset"),
+        ((tf.ragged.constant([[1], [2, 3]]),), "x is a RaggedTensor"),
+        ((tf.sparse.from_dense(X),), "x is a SparseTensor"),
+        ((np.array(["a", "b"]),), "x holds values of type <U1, not numbers"),
+        ((np.array(["a", "b"], dtype=object),), "x holds values of type object, not numbers"),
+        ((X, np.array(["a"] * 6)), "y holds values of type <U1, not numbers"),
+        ((pd.DataFrame({"a": list("abc")}),), "x holds values of type"),
+        ((X + 1j,), "x holds values of type complex128, not numbers"),
+        ((None, Y), "there is no x"),
+        (([],), "x is empty"),
+        ((X[:0], Y[:0]), "there are no samples"),
+        ((np.float64(1.0),), "x is a single number"),
+        (({"a": X, "b": None},), "x is a NoneType"),
+        ((X, Y[:5]), "x and y differ in length"),
+        (({"a": X, "b": X[:2]}, Y), "x and y differ in length"),
+        ((X, None, Y), "sample_weight has not the structure of y"),
+        ((X, Y, (Y, Y)), "sample_weight has not the structure of y"),
+        ((X, (Y, Y), {"a": Y, "b": Y}), "sample_weight has not the structure of y"),
+        ((X, (Y, Y), X), "sample_weight is no number a sample"),
+    ],
+)
+def test_what_is_left_to_keras(given: Any, why: str) -> None:
+    with pytest.raises(UnsuitedError) as caught:
+        take_arrays(*given)
+    assert str(caught.value).startswith(why)
+
+
+def test_large_data_is_left_to_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped = np.memmap(tmp_path / "x", dtype="float32", mode="w+", shape=(6, 2))
+    assert take_arrays(mapped).samples == 6
+    monkeypatch.setattr(inputs, "LARGEST_MAP", 40)
+    with pytest.raises(UnsuitedError, match=r"x is a file of 0\.0 GB mapped"):
+        take_arrays(mapped)
+    # An array of zeros that nobody has written to takes no memory.
+    memory = inputs.memory()
+    with pytest.raises(UnsuitedError, match="the data is large"):
+        take_arrays(np.zeros(memory // inputs.SHARE_OF_MEMORY + 1, dtype="uint8"))
+
+
+def test_a_split_is_cut_off_the_end() -> None:
+    arrays = take_arrays({"a": X}, Y, np.ones(6))
+    head, tail = arrays.split(0.3)
+    assert (head.samples, tail.samples) == (4, 2)
+    np.testing.assert_array_equal(tail.x["a"], X[4:])
+    np.testing.assert_array_equal(tail.y, Y[4:])
+    assert tail.sample_weight.shape == (2,)
+    assert take_arrays(X).split(0.5)[0].y is None
+    for fraction in (0.01, 1.0):
+        with pytest.raises(UnsuitedError, match="leaves nothing"):
+            arrays.split(fraction if fraction == 1.0 else 0.999)
+
+
+@pytest.mark.parametrize(
+    "y", [Y, Y[:, None], Y.astype("float32") + 0.2, np.eye(3)[Y], np.array([5, 0, 7, 7, 1, 5])]
+)
+def test_class_weights_are_those_of_keras(y: np.ndarray) -> None:
+    weights = {0: 0.5, 2: 3.0, 7: 9.0}
+    seen = []
+
+    class See(keras.Model):  # type: ignore[misc] # Keras ships no types
+        def train_step(self, data: Any) -> Any:
+            seen.extend(data[2].numpy().tolist())
+            return {"loss": 0.0}
+
+    see = See()
+    see.compile("sgd", run_eagerly=True)
+    see.fit(X, y, class_weight=weights, shuffle=False, verbose=0)
+    ours = class_weights(y, weights)
+    assert ours.tolist() == seen
+    assert ours.dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ((X, Y, Y), "class_weight and sample_weight are both given"),
+        ((X, (Y, Y)), "class_weight is for a model with a single output"),
+        ((X,), "class_weight is for a model with a single output"),
+        ((X, X[:, None]), "class_weight is for one class a sample"),
+    ],
+)
+def test_class_weights_that_keras_refuses(given: Any, why: str) -> None:
+    with pytest.raises(UnsuitedError, match=why):
+        take_arrays(*given).weighted({0: 1.0})
+
+
+def test_validation_data() -> None:
+    for held in ((X, Y), [X, Y], (X, Y, Y), (X,)):
+        taken = take_validation(held)
+        assert taken is not None
+        assert taken.samples == 6
+    for other in (tf.data.Dataset.from_tensor_slices((X, Y)), X, (X, Y[:2]), (X, Y, Y, Y), ()):
+        assert take_validation(other) is None
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+def test_lists_of_numbers_and_words_become_arrays() -> None:
+    assert take_list(X.tolist()).shape == (6, 2)
+    assert take_list(list(Y)).dtype == "int64"
+    assert take_list(["good", "bad"]).dtype == object
+    ragged = [[1], [2, 3]]
+    assert take_list(ragged) is ragged
+    for other in (None, X, [], {"a": [1]}, [X, Y]):
+        assert take_list(other) is other
+
+
+def test_a_list_of_pictures_is_samples_for_one_input_and_inputs_for_several() -> None:
+    pictures = [np.zeros((4, 4))] * 3
+    assert take_list(pictures, model(4, 4).inputs).shape == (3, 4, 4)
+    assert take_list(pictures, None) is pictures
+    assert take_list(pictures, model(4).inputs) is pictures  # one batch of vectors each
+    ends = [keras.Input((4, 4)), keras.Input((4, 4))]
+    both = keras.Model(ends, keras.layers.Add()(ends))
+    assert take_list(pictures, both.inputs) is pictures
+
+
+def test_all_arguments_of_a_fit() -> None:
+    given = {"x": X.tolist(), "y": Y.tolist(), "validation_data": [X.tolist(), Y], "epochs": 2}
+    taken = take_lists(model(2), given)
+    assert taken["x"].shape == (6, 2)
+    assert taken["validation_data"][0].shape == (6, 2)
+    assert taken["validation_data"][1] is Y
+    assert (taken["epochs"], taken["sample_weight"]) == (2, None)
+    assert isinstance(given["x"], list)
+    unbuilt = keras.Sequential([keras.layers.Dense(1)])
+    assert take_lists(unbuilt, {"x": [[1.0]]})["x"].shape == (1, 1)
