@@ -115,6 +115,8 @@ class TrainingRun(Rich):
             own button) or "failed".
         partial: The epoch that was broken off, or None.
         note: Why the run ended otherwise than asked for, in a few words.
+        pipeline: How the data reaches the model: "fast" by a pipeline of our own, "plain: ..." by
+            Keras alone and for what reason; "" where nobody said.
         opening: The curves within the first epoch, batch by batch.
         tail: The curves within the epoch that runs.
 
@@ -152,6 +154,7 @@ class TrainingRun(Rich):
         self.initial_epoch = initial_epoch
         self.status: Status = "running"
         self.note = ""
+        self.pipeline = ""
         self.partial: Partial | None = None
         self.log: list[Epoch] = []
         self.now = Now()

@@ -21,6 +21,9 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
     training ends, and what they add to the logs is recorded.
     """
 
+    any_stride = True
+    """It need not be told of each batch."""
+
     def __init__(self, recorder: Recorder, interrupts: HeldInterrupt) -> None:
         super().__init__()
         self._interrupts = interrupts
