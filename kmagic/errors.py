@@ -105,7 +105,7 @@ class MarkedError(KmagicError):
         number = problem.line + self.first_line - 1
         gutter = f"{number:>3} | "
         blank = " " * (len(gutter) - 2) + "| "
-        caret = "^" * max(1, min(problem.width, len(text) - problem.column + 2))
+        caret = "^" * max(1, min(problem.width, len(text) - problem.column + 1))
         if colour:
             caret = f"{ORANGE}{caret}{RESET}"
         message = problem.message.replace("\n", "\n" + blank + " " * problem.column)

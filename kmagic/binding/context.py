@@ -28,6 +28,7 @@ class Context:
         params: The parameters of its blocks.
         below: Blocks and nested models of the text, and the line that each is defined in.
         lost: Names that lines with mistakes would have made.
+        cause: What Keras or a layer of the user's raised first; it is kept behind the report.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Context:
     params: frozenset[str] = frozenset()
     below: Mapping[str, int] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
+    cause: BaseException | None = None
 
     def enter(self, node: Node) -> None:
         """From now on, mistakes are this step's."""
@@ -61,8 +63,11 @@ class Context:
         )
         self._keep(self._problem(message, span, hint, uses))
 
-    def refuse(self, message: str, span: Span, hint: str = "") -> None:
+    def refuse(
+        self, message: str, span: Span, hint: str = "", cause: BaseException | None = None
+    ) -> None:
         """Keep what Keras refused, with the blocks and the loops' turns that led there."""
+        self.cause = self.cause or cause
         steps: list[str] = []
         for depth in range(len(self.trail) + 1):
             steps += [words for blocks, words in self.turns if blocks == depth]
@@ -94,7 +99,7 @@ class Context:
         kind = BuildError if self.refused.issuperset(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda each: (each.line, each.column))
         found = gather(ordered, self.source, self.names)
-        raise kind(found, self.source, self.where, self.first_line)
+        raise kind(found, self.source, self.where, self.first_line) from self.cause
 
 
 def value_text(value: Any) -> str:

@@ -269,13 +269,10 @@ class _Assembly:
             hint = "Begin with a line such as `input 28x28x1`."
             self.context.refuse("the model has no input", span, hint)
         self.context.check()
-        inputs = (
-            self._ends(self.graph.inputs, outs)
-            if self.graph.inputs
-            else [out for node, out in zip(self.graph.nodes, outs, strict=True) if node.is_input]
-        )
-        if isinstance(inputs, list) and len(inputs) == 1:
-            inputs = inputs[0]
+        made = [out for node, out in zip(self.graph.nodes, outs, strict=True) if node.is_input]
+        inputs = made[0] if len(made) == 1 else made
+        if self.graph.inputs is not None:
+            inputs = self._ends(self.graph.inputs, outs)
         outputs = self._ends(self.graph.outputs, outs)
         self.context.check()
         try:
@@ -303,7 +300,7 @@ class _Assembly:
             refusal = explain(error, word, layer, self._sources(node, positional))
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
             span = spans.get(refusal.argument, node.span)
-            self.context.refuse(refusal.message, span, refusal.hint)
+            self.context.refuse(refusal.message, span, refusal.hint, error)
             return UNRESOLVED
         return out if self._is_enough(node, word, out) else UNRESOLVED
 
@@ -321,7 +318,7 @@ class _Assembly:
         return count >= len(names)
 
     def _refuse_model(self, error: Exception) -> None:
-        self.context.refuse(explain_model(error), self.graph.nodes[-1].span)
+        self.context.refuse(explain_model(error), self.graph.nodes[-1].span, cause=error)
         self.context.check()
 
     def _sources(self, node: Node, tensors: list[Any]) -> list[Reached]:

@@ -30,7 +30,7 @@ def compile_model(model: Any, arguments: Mapping[str, Any], span: Span, context:
     try:
         model.compile(**arguments)
     except Exception as error:
-        context.refuse(tidy(first_words(error)), span)
+        context.refuse(tidy(first_words(error)), span, cause=error)
         context.check()
         raise
 

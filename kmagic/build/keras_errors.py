@@ -22,6 +22,8 @@ def first_words(error: BaseException) -> str:
     """The essential first paragraph of an exception's message."""
     text = _ANSI.sub("", str(error)).strip()
     text = _CALLING.sub("", text)
+    _, _, inner = text.rpartition("Error encountered:")  # in a layer of the user's own
+    text = inner.strip() or text
     paragraph = re.split(r"\n\s*\n", text)[0]
     paragraph = " ".join(paragraph.split())
     return paragraph or type(error).__name__
