@@ -50,7 +50,7 @@ FLOORS: tuple[set[str], ...] = (
         "training",
     },
     {"session"},
-    {"api", "reference"},
+    {"api", "export", "reference"},
     {"completion"},
     {"magics"},
     {""},
