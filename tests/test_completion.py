@@ -286,7 +286,7 @@ def answers(session: Session, text: str) -> list[str]:
     row, column = before.count("\n"), len(before.rpartition("\n")[2])
     found = match(before + after, row, column, session)
     assert before.endswith(found["matched_fragment"])
-    assert found["suppress"] is bool(found["completions"])
+    assert found["suppress"] is bool(len(found["completions"]))
     return [each.text for each in found["completions"]]
 
 
@@ -299,9 +299,11 @@ def test_the_matcher_answers_in_our_cells_only(session: Session) -> None:
     assert answers(session, "%%keras_mod|") == []
 
 
-def test_where_nothing_fits_the_matcher_says_what_is_written(session: Session) -> None:
-    assert answers(session, "%%keras_model cnn\nimp|") == ["imp"]
-    assert answers(session, "%%keras_model cnn\ndense 3 * |") == [""]
+def test_where_nothing_fits_python_is_silent_too(session: Session) -> None:
+    for text in ("%%keras_model cnn\nimp|", "%%keras_model cnn\ndense 3 * |"):
+        assert answers(session, text) == []
+    assert match("%%keras_model cnn\nimp", 1, 3, session)["suppress"]
+    assert not match("imp", 0, 3, session)["suppress"]
 
 
 def test_lines_of_magics(session: Session) -> None:
@@ -375,7 +377,7 @@ def test_a_real_kernel_completes(kernel: Any) -> None:
     assert all("import" not in each for each in matches)
     assert asked(kernel, cell + "dense {wid")[0] == ["width"]
     assert asked(kernel, cell + "dense 8 kernel_initializer=he_n")[0] == ["he_normal"]
-    assert asked(kernel, cell + "imp")[0] == ["imp"]
+    assert asked(kernel, cell + "imp")[0] == []
     assert "--epochs" in asked(kernel, "%keras_fit --ep")[0]
     assert "width" in asked(kernel, "print(wid")[0]
 

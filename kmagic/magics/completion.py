@@ -77,23 +77,30 @@ def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
         in_cell = line[1] == CELL.lstrip("%")
     fragment = lines[row][column - written : column]
     if in_cell and not found:
-        # IPython suppresses others only for a matcher that has something. What is written, as it
-        # is, changes nothing; Python's guesses would be wrong here, and Jedi takes seconds.
-        word = re.search(r"\w*$", lines[row][:column])
-        fragment = word[0] if word else ""
-        return _answer([(fragment, "text")], fragment)
-    return _answer([(each.text, each.kind) for each in found], fragment)
+        # Python's guesses would be wrong here, and Jedi takes seconds for some of them.
+        return {"completions": _Silence(), "matched_fragment": "", "suppress": True}
+    return _answer(found, fragment)
 
 
-def _answer(found: list[tuple[str, str]], fragment: str) -> dict[str, Any]:
+def _answer(found: list[Completion], fragment: str) -> dict[str, Any]:
     from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - as above
 
     return {
-        "completions": [SimpleCompletion(text=text, type=kind) for text, kind in found],
+        "completions": [SimpleCompletion(text=each.text, type=each.kind) for each in found],
         "matched_fragment": fragment,
         "suppress": bool(found),
         "ordered": True,
     }
+
+
+class _Silence:
+    """No completions, but a length: IPython lets only who has something keep others silent."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
 
 
 # --- lines --------------------------------------------------------------------------------------
