@@ -182,7 +182,7 @@ def words(role: Role) -> tuple[str, ...]:
     if role == "metric":
         found |= set(_METRIC_STRINGS)
     if role in ("loss", "metric"):
-        found |= set(_SHORT)
+        found |= {each for each in _SHORT if understands(role, each)}
     return tuple(sorted(found))
 
 
@@ -192,9 +192,20 @@ def word_for(cls: Any) -> str:
     return PREFERRED.get(name) or snake_case(name)
 
 
-@cache
 def understands(role: Role, word: str) -> bool:
     """Whether Keras takes this string in an argument of this role."""
+    if (role, word) in _understood:
+        return True
+    found = _takes_string(role, word)
+    if found:  # a refusal is not kept: the word may be registered later
+        _understood.add((role, word))
+    return found
+
+
+_understood: set[tuple[Role, str]] = set()
+
+
+def _takes_string(role: Role, word: str) -> bool:
     if role == "dtype":
         return word in DTYPES
     if role == "metric" and word in _METRIC_STRINGS:

@@ -97,7 +97,6 @@ OTHER_WORDS: dict[str, str] = {
     "keras_input": "input",
     "layer_input": "input",
     "linear_layer": "dense",
-    "max_pool": "maxpool",
     "pool": "maxpool",
     "pooling": "maxpool",
     "recurrent": "simple_rnn",

@@ -1,0 +1,230 @@
+"""The language's words against the installed Keras: a drift of either is told here."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import keras
+import pytest
+
+from kmagic import catalogue
+from kmagic.catalogue import find, parameters, role_of, understands, word_for, words
+from kmagic.dsl import parse
+from kmagic.dsl.vocabulary import (
+    ALIASES,
+    OLD_ARGUMENTS,
+    OLD_LAYERS,
+    OTHER_WORDS,
+    PREFERRED,
+    snake_case,
+)
+
+LAYERS = sorted(
+    {
+        value
+        for value in vars(keras.layers).values()
+        if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
+    },
+    key=lambda cls: cls.__name__,
+)
+STATEMENTS = ("input", "residual:", "compile", "repeat", "merge")
+OPTIMIZERS = [value for value in vars(keras.optimizers).values() if inspect.isclass(value)]
+
+
+def known(word):
+    return word in STATEMENTS or find("layer", word) is not None
+
+
+@pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
+def test_every_layer_has_a_word(cls):
+    word = word_for(cls)
+    assert find("layer", word) is cls
+    assert word == word.lower()
+    assert word.isidentifier()
+    assert word in words("layer")
+
+
+@pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
+def test_every_layers_arguments_are_known(cls):
+    found = parameters(cls)
+    assert len({each.name for each in found}) == len(found)
+    own = inspect.signature(cls.__init__).parameters
+    plain = [
+        each.name
+        for each in own.values()
+        if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL) and each.name != "self"
+    ]
+    assert [each.name for each in found][: len(plain)] == plain
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_aliases(alias, name):
+    assert find("layer", alias) is getattr(keras.layers, name)
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_no_alias_hides_another_layer(alias):
+    own = {
+        catalogue.squeeze(snake_case(cls.__name__)): cls
+        for cls in LAYERS
+        if cls is not getattr(keras.layers, ALIASES[alias])
+    }
+    assert catalogue.squeeze(alias) not in own
+
+
+@pytest.mark.parametrize(("name", "word"), PREFERRED.items())
+def test_preferred_words(name, word):
+    role = "layer" if hasattr(keras.layers, name) else "optimizer"
+    cls = getattr(keras.layers if role == "layer" else keras.optimizers, name)
+    assert word_for(cls) == word
+    assert find(role, word) is cls
+
+
+@pytest.mark.parametrize(("word", "advice"), OLD_LAYERS.items())
+def test_layers_that_are_gone(word, advice):
+    assert find("layer", word) is None
+    for text in re.findall(r"`(.*?)`", advice):
+        assert all(known(step.callee.text) for step in parse(text))
+    assert any(known(each) for each in re.findall(r"\w+", advice))
+
+
+@pytest.mark.parametrize(("word", "here"), OTHER_WORDS.items())
+def test_what_layers_are_called_elsewhere(word, here):
+    assert find("layer", word) is None
+    assert word not in words("layer")
+    assert known(here) or known(here.partition("(")[0])
+
+
+@pytest.mark.parametrize(("name", "advice"), OLD_ARGUMENTS.items())
+def test_arguments_that_are_gone(name, advice):
+    renamed = re.match(r"It is called (\w+)", advice)
+    if renamed:
+        takers = [
+            each
+            for each in (*LAYERS, *OPTIMIZERS, keras.Model.fit)
+            if any(param.name == renamed[1] for param in parameters(each))
+        ]
+        assert takers
+        assert not all(any(param.name == name for param in parameters(each)) for each in takers)
+    for text in re.findall(r"`(.*?)`", advice):
+        assert parse(text).statements
+
+
+@pytest.mark.parametrize("role", ["initializer", "regularizer", "constraint", "optimizer", "loss"])
+def test_every_class_of_a_role_has_a_word(role):
+    for name, value in catalogue.members(role).items():
+        if inspect.isclass(value):
+            assert find(role, word_for(value)) is not None, name
+            assert find(role, name) is not None
+
+
+@pytest.mark.parametrize(
+    "role", ["layer", "initializer", "regularizer", "constraint", "activation", "loss", "metric"]
+)
+def test_words_are_known_words(role):
+    for word in words(role):
+        assert find(role, word) is not None or understands(role, word), word
+
+
+@pytest.mark.parametrize(
+    ("role", "word"),
+    [
+        ("layer", "conv2d"),
+        ("layer", "Conv2D"),
+        ("layer", "max_pooling2d"),
+        ("layer", "maxpooling2d"),
+        ("layer", "grouped_query_attention"),
+        ("layer", "group_query_attention"),
+        ("initializer", "he_normal"),
+        ("regularizer", "l2"),
+        ("constraint", "max_norm"),
+        ("optimizer", "adam"),
+        ("schedule", "exponential_decay"),
+        ("loss", "mean_squared_error"),
+        ("metric", "auc"),
+    ],
+)
+def test_find(role, word):
+    assert find(role, word) is not None
+
+
+def test_what_is_not_there_is_not_found():
+    assert find("layer", "conv9d") is None
+    assert find("loss", "conv2d") is None
+
+
+@pytest.mark.parametrize(
+    ("role", "word", "answer"),
+    [
+        ("activation", "relu", True),
+        ("activation", "rleu", False),
+        ("initializer", "he_normal", True),
+        ("loss", "mse", True),
+        ("loss", "cross_entropy", False),
+        ("metric", "acc", True),
+        ("metric", "accuracy", True),
+        ("optimizer", "adam", True),
+        ("dtype", "int32", True),
+        ("dtype", "mixed_float16", True),
+        ("dtype", "float99", False),
+        ("layer", "dense", False),
+    ],
+)
+def test_strings_that_keras_takes(role, word, answer):
+    assert understands(role, word) is answer
+
+
+def test_a_string_that_is_registered_later_is_taken_then():
+    assert not understands("initializer", "tests>Later")
+
+    @keras.saving.register_keras_serializable(package="tests")
+    class Later(keras.initializers.Zeros):
+        pass
+
+    assert understands("initializer", "tests>Later")
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("kernel_initializer", "initializer"),
+        ("embeddings_regularizer", "regularizer"),
+        ("depthwise_constraint", "constraint"),
+        ("recurrent_activation", "activation"),
+        ("cell", "layer"),
+        ("layer", "layer"),
+        ("learning_rate", "schedule"),
+        ("dtype", "dtype"),
+        ("target_shape", "shape"),
+        ("metrics", "metric"),
+        ("loss", "loss"),
+        ("units", "any"),
+        ("activity_regularizer", "regularizer"),
+    ],
+)
+def test_roles(name, role):
+    assert role_of(name) == role
+
+
+def test_parameters_in_the_order_of_the_signature_then_those_of_the_bases():
+    names = [each.name for each in parameters(keras.layers.Dense)]
+    assert names[:3] == ["units", "activation", "use_bias"]
+    assert {"name", "dtype", "trainable"} <= set(names)
+    units, activation, use_bias, *_ = parameters(keras.layers.Dense)
+    assert (units.required, units.is_flag) == (True, False)
+    assert (activation.required, activation.role) == (False, "activation")
+    assert use_bias.is_flag
+
+
+def test_a_class_of_the_notebook():
+    class Own(keras.layers.Layer):
+        def __init__(self, factor, *, bias=True, **kwargs):
+            super().__init__(**kwargs)
+            self.factor, self.bias = factor, bias
+
+    factor, bias, *rest = parameters(Own)
+    assert (factor.name, factor.positional) == ("factor", True)
+    assert (bias.name, bias.positional, bias.is_flag) == ("bias", False, True)
+    assert "name" in {each.name for each in rest}
+    assert catalogue.takes_any_keyword(Own)
