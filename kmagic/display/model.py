@@ -98,11 +98,15 @@ def _group(steps: Sequence[Any], depth: int, seen: set[int]) -> Iterator[Row]:
         if block is None:
             yield from (_row(step, seen) for step in group)
             continue
-        inside = list(_group(group, depth + 1, seen))
+        first = group[0].node.span
+        times = sum(step.node.span == first for step in group)
+        times = times if len(group) % times == 0 else 1
+        inside = list(_group(group[: len(group) // times], depth + 1, seen))
+        rest = list(_group(group[len(group) // times :], depth + 1, seen))
         yield Row(
-            format_statement(block.spec),
+            format_statement(block.spec) + (f" * {times}" if times > 1 else ""),
             shape_words(group[-1].shape),
-            sum(row.parameters for row in inside),
+            sum(row.parameters for row in (*inside, *rest)),
             inside=inside,
         )
 
