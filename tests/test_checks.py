@@ -1,0 +1,284 @@
+"""Advice: what Keras takes in silence is told, and a sound model gets none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kmagic.build import build, origin
+from kmagic.checks import Advice, advise
+from kmagic.spec import Span
+
+LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categorical_crossentropy"}
+MODELS = sorted((Path(__file__).parent / "models").glob("*.kmagic"))
+
+
+def found(text, *, hints=True, **data):
+    """Code and line of each advice on a text's model."""
+    for short, name in LOSSES.items():
+        text = text.replace(short, name)
+    model = build(text)
+    return [
+        (each.code, each.span.line) for each in advise(model, origin(model), hints=hints, **data)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (
+            "input 4\ndense 3 softmax\ncompile adam loss=SPARSE(from_logits=true)",
+            ("logits", 2),
+        ),
+        (
+            "input 4\ndense 1 sigmoid\ncompile adam loss=binary_crossentropy(from_logits=true)",
+            ("logits", 2),
+        ),
+        ("input 4\ndense 3\ncompile adam loss=SPARSE", ("no-softmax", 2)),
+        ("input 4\ndense 3 relu\ncompile adam loss=CATEGORICAL", ("no-softmax", 2)),
+        ("input 4\ndense 3 tanh\ncompile adam loss=CATEGORICAL()", ("no-softmax", 2)),
+        ("input 4\ndense 1\ncompile adam loss=binary_crossentropy", ("no-sigmoid", 2)),
+        (
+            "input 4\ndense 3 relu\ndense 1 softmax\ncompile adam loss=binary_crossentropy",
+            ("one-softmax", 3),
+        ),
+        (
+            "input 4\ndense 1 sigmoid\ncompile adam loss=SPARSE",
+            ("one-class", 2),
+        ),
+        (
+            "input 4\ndense 3 sigmoid\ncompile adam loss=CATEGORICAL",
+            ("sigmoid-categorical", 2),
+        ),
+        ("input 4\ndense 3 softmax\ncompile adam loss=bce", ("binary-softmax", 2)),
+        ("input 4\ndense 3 softmax\ncompile adam loss=mse", ("regression-softmax", 2)),
+        ("input 4\ndense 1 relu\ncompile adam loss=mse", ("relu-output", 2)),
+        ("input 4\ndense 1\nrelu\ncompile adam loss=huber", ("relu-output", 3)),
+        ("input 4\ndense 1\ncompile adam loss=mse metrics=accuracy", ("accuracy", 3)),
+        ("input 4\ndense 1\ncompile adam loss=mae metrics=[mse, acc]", ("accuracy", 3)),
+        ("input 4\ndense 3\ndense 2", ("no-activation", 2)),
+        ("input 4\ndense 3\ndropout 0.2\ndense 2", ("no-activation", 2)),
+        ("input 4\ndense 3 softmax\ndense 2", ("hidden-softmax", 2)),
+        ("input 4\ndense 3 softmax\nactivation softmax", ("softmax-twice", 3)),
+        ("input 4\ndense 3 softmax\nsoftmax", ("softmax-twice", 3)),
+        ("a = input 4x1\nb = input 4x3\nadd <- a, b", ("broadcast", 3)),
+        ("a = input 28x28x1\nb = input 10\nadd <- a, b", ("broadcast", 3)),
+        ("input 4\ndense 4 relu\nembedding 10 3", ("embedding-floats", 3)),
+        ("input 4x3\nbn\ndropout 0.1\nreshape 12\nembedding 9 2", ("embedding-floats", 5)),
+        ("input 8x8x1\nconv2d 4 3x3\nbn\nrelu", ("bias", 2)),
+        ("input 4\ndense 2 softmax\ndropout 0.4\ncompile adam loss=mse", ("after-output", 3)),
+        ("input 4\ndense 2\nbn\ncompile adam loss=mse", ("after-output", 3)),
+        ("input 28x28\ndense 4 relu\ndense 3 softmax", ("no-flatten", 3)),
+        ("a = input 4\nb = input 3\ndense 2 <- a", ("unused-input", 2)),
+        ("input 4\na = dense 3 relu\nb = dense 5 <- a\nc = dense 2 <- a", ("unused-line", 3)),
+        ("input 4\na = dense 3 relu\ndense 5\nrelu\nc = dense 2 <- a", ("unused-line", 4)),
+        ("block wide(n):\n  dense {n}\ninput 4\ndense 3", ("unused-block", 1)),
+        ("model enc:\n  input 4\n  dense 3\ninput 4\ndense 3", ("unused-model", 1)),
+        ("dense 3", ("no-input", 1)),
+    ],
+)
+def test_advice_with_its_line(text, advice):
+    assert advice in found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input 4\ndense 3 relu\ndense 3 softmax\ncompile adam loss=SPARSE metrics=accuracy",
+        "input 4\ndense 3\ncompile adam loss=SPARSE(from_logits=true)",
+        "input 4\ndense 3\nsoftmax\ncompile adam loss=CATEGORICAL",
+        "input 4\ndense 3\nactivation softmax\nactivation linear\ncompile adam loss=CATEGORICAL",
+        "input 4\ndense 6\nreshape 2x3\nsoftmax\ncompile adam loss=CATEGORICAL",
+        "input 4\ndense 1 sigmoid\ncompile adam loss=bce metrics=accuracy",
+        "input 4\ndense 5 sigmoid\ncompile adam loss=binary_crossentropy",
+        "input 4\ndense 1\ncompile adam loss=mse metrics=mae",
+        "input 4\ndense 1 softplus\ncompile adam loss=mse",
+        "input 4\ndense 2 tanh\ncompile adam loss=mse",
+        "input 8x8x1\nconv2d 1 3x3 relu\ncompile adam loss=mse",  # pixels are not below 0
+        "input 8x8x1\nconv2d 4 3x3 !use_bias\nbn\nrelu",
+        "input 8x8x1\nconv2d 4 3x3 relu\nbn",
+        "a = input 4x4x3\nb = gap keepdims\nmultiply <- a, b",  # squeeze and excite
+        "a = input ?x4\nb = input 3x4\nadd <- a, b",
+        "input 80 int32\nembedding 10 4\nlstm 3\ndense 1",
+        "input 80\nembedding 10 4\ngap1d\ndense 1",
+        "input 80x3\nlstm 4 return_sequences\ndense 3 softmax\ncompile adam loss=CATEGORICAL",
+        "input 4\ndense 4 relu\nresidual: dense 4",
+        "input 4\nh = dense 3 relu\noutput h\ndense 2",
+        "block wide(n):\n  dense {n} relu\nblock two(n):\n  wide {n} * 2\ninput 4\ntwo 3",
+        "model enc:\n  input 4\n  dense 3\ninput 4\ntime = enc\nfreeze enc",
+        "input 4\nd = dense 4 relu\nreuse d",
+        "input 4\nlayer_normalization\ndense 3 softmax",
+    ],
+)
+def test_no_false_alarm(text):
+    codes = {code for code, _ in found(text)} - {"unused-line"}
+    assert not codes
+
+
+def test_a_line_that_output_leaves_out_is_told():
+    assert found("input 4\nh = dense 3 relu\noutput h\ndense 2") == [("unused-line", 4)]
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_well_known_models_get_none(path):
+    model = build(path.read_text(encoding="utf-8"))
+    assert not advise(model, origin(model))
+    assert not advise(model)
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "ConvNeXtTiny", "DenseNet121"])
+def test_applications_get_none(name):
+    model = getattr(keras.applications, name)(weights=None)
+    model.compile(loss="categorical_crossentropy", metrics=["accuracy"])
+    assert not advise(model)
+    keras.backend.clear_session()
+
+
+# --- places -----------------------------------------------------------------------------------
+
+
+def test_lines_within_nested_models_and_blocks():
+    text = "model enc:\n  input 4\n  dense 3\n  dense 4 relu\nblock two(n):\n  dense {n} * 2\n"
+    assert found(f"{text}input 4\nenc\ntwo 3\ntwo 5") == [
+        ("no-activation", 3),
+        ("no-activation", 6),
+    ]
+
+
+def test_the_output_of_a_nested_model_counts():
+    text = "model head:\n  input 4\n  dense 3\ninput 4\nhead\ncompile adam loss=CATEGORICAL"
+    assert found(text) == [("no-softmax", 3)]
+
+
+def test_a_plain_model_has_layers_instead_of_lines():
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(3, name="first"), layers.Dense(2, name="second")]
+    )
+    (advice,) = advise(model)
+    assert (advice.code, advice.layer, advice.span) == ("no-activation", "first", Span())
+    assert str(advice).startswith("layer first: ")
+
+
+def test_several_outputs_and_a_loss_for_each():
+    text = "input 4\na = dense 3\nb = dense 1 relu <- _in"
+    text = "x = input 4\na = dense 3 <- x\nb = dense 1 relu <- x\noutput a=a, b=b\n"
+    text += "compile adam loss={a: SPARSE, b: mse}"
+    assert found(text) == [("no-softmax", 2), ("relu-output", 3)]
+
+
+def test_losses_in_a_list():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, [layers.Dense(3)(inputs), layers.Dense(1, "relu")(inputs)])
+    model.compile(loss=["sparse_categorical_crossentropy", keras.losses.MeanSquaredError()])
+    assert [each.code for each in advise(model)] == ["no-softmax", "relu-output"]
+
+
+def test_models_that_cannot_be_read():
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    model = Own()
+    model.compile(loss="mse", metrics=["accuracy"])
+    assert not advise(model)
+    assert not advise(keras.Sequential([layers.Dense(3), layers.Dense(2)]))
+
+
+def test_ops_between_layers():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.ops.softmax(layers.Dense(3)(inputs) * 2))
+    model.compile(loss="sparse_categorical_crossentropy")
+    assert not advise(model)
+
+
+def test_a_deep_model():
+    model = build("input 4\nops.negative * 1500")
+    assert not advise(model, origin(model))
+
+
+# --- silence ----------------------------------------------------------------------------------
+
+
+def test_a_comment_with_the_code_silences_its_line():
+    text = "input 4\ndense 3{}\ndense 2"
+    assert found(text.format("")) == [("no-activation", 2)]
+    assert found(text.format("  # low rank: no-activation")) == []
+    assert found(text.format("  # no-activations")) == [("no-activation", 2)]
+
+
+def test_the_caller_silences_codes():
+    model = build("input 4\ndense 3\ndense 2")
+    assert not advise(model, origin(model), silent=["no-activation"])
+
+
+def test_hints_only_where_they_are_asked_for():
+    text = "input 8x8x1\nconv2d 4 3x3\nbn"
+    assert found(text, hints=False) == []
+    assert found(text) == [("bias", 2)]
+
+
+def test_a_line_is_told_once_however_often_it_runs():
+    assert found("input 4\nrepeat 3:\n  dense 4") == [("no-activation", 3)]
+
+
+def test_the_words_say_place_remedy_and_silence():
+    advice = Advice("code", "It is so.", "Do this.", Span(3, 1))
+    assert advice.words(first_line=2) == "line 4: It is so. Do this. (Silence: # code)"
+    assert str(advice) == "line 3: It is so. Do this. (Silence: # code)"
+
+
+# --- data -------------------------------------------------------------------------------------
+
+CNN = "input 8x8x1\n{}conv2d 4 3x3 relu\ngap\ndense 3 softmax\ncompile adam loss=SPARSE"
+PICTURES = np.arange(64 * 20).reshape(20, 8, 8, 1) % 256
+
+
+def test_raw_pictures():
+    assert found(CNN.format(""), x=PICTURES) == [("raw-pictures", 0)]
+    assert found(CNN.format(""), x=PICTURES / 255) == []
+    assert found(CNN.format("rescaling {1 / 255}\n"), x=PICTURES) == []
+    assert found(CNN.format("bn\n"), x=PICTURES) == []
+    assert found(CNN.format(""), x=PICTURES - 128.0) == []
+
+
+def test_an_index_beyond_the_embedding():
+    text = "input 5 int32\nembedding 10 4\ngap1d\ndense 1"
+    assert found(text, x=np.full((3, 5), 10)) == [("embedding-index", 2)]
+    assert found(text, x=np.full((3, 5), 9)) == []
+
+
+SPARSE = "input 4\ndense 3 softmax\ncompile adam loss=SPARSE"
+CATEGORICAL = "input 4\ndense 3 softmax\ncompile adam loss=CATEGORICAL"
+
+
+@pytest.mark.parametrize(
+    ("text", "y", "codes"),
+    [
+        (SPARSE, [0, 1, 2], []),
+        (SPARSE, [[0], [1], [2]], []),
+        (SPARSE, [1, 2, 3], ["label-range"]),
+        (SPARSE, [-1, 0, 1], ["label-range"]),
+        (SPARSE, np.eye(3), ["one-hot-sparse"]),
+        (CATEGORICAL, np.eye(3), []),
+        (CATEGORICAL, [0, 1, 2], ["numbers-categorical"]),
+        ("input 4\ndense 1 sigmoid\ncompile adam loss=bce", [0, 1, 1], []),
+        ("input 4\ndense 1 sigmoid\ncompile adam loss=bce", [1, 2, 1], ["binary-range"]),
+        ("input 4\ndense 1\ncompile adam loss=mse", [0.5, 1.5], []),
+        ("input 4\ndense 1\ncompile adam loss=mse", [[0.5], [1.5]], []),
+        ("input 4\ndense 1\ncompile adam loss=mse", [[0.5, 1], [1.5, 2]], ["target-shape"]),
+        ("input 4\ndense 2\ncompile adam loss=mse", [0.5, 1.5], ["target-shape"]),
+        ("input 4\ndense 2\ncompile adam loss=mse", [[0.5, 1], [1.5, 2]], []),
+    ],
+)
+def test_targets(text, y, codes):
+    assert [code for code, _ in found(text, y=np.asarray(y))] == codes
+
+
+def test_data_that_is_no_single_array_is_not_looked_at():
+    model = build("input 4\ndense 1\ncompile adam loss=mse")
+    assert not advise(model, x={"a": np.zeros(3)}, y=iter([1, 2]))
+    assert not advise(model, x=np.array(["a", "b"]), y=np.array([], "float32"))
