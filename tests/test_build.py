@@ -1,0 +1,347 @@
+"""Text to model: every line becomes the layer that Keras itself would make."""
+
+from __future__ import annotations
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kmagic
+from kmagic.build import Built, build, build_model, origin
+from kmagic.dsl import format_spec, parse
+from kmagic.errors import BuildError, DSLError
+
+
+def last(text, **values):
+    return build(text, **values).layers[-1]
+
+
+def same(model, other):
+    """Whether two models are built alike, but for the names of their layers."""
+
+    def plain(config):
+        if isinstance(config, dict):
+            return {
+                key: plain(value)
+                for key, value in config.items()
+                if key not in ("name", "build_config", "keras_history")
+            }
+        return [plain(each) for each in config] if isinstance(config, list | tuple) else config
+
+    return [plain(each.get_config()) for each in model.layers] == [
+        plain(each.get_config()) for each in other.layers
+    ]
+
+
+# --- lines to layers --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "layer"),
+    [
+        ("dense 3", layers.Dense(3)),
+        ("dense 3 relu", layers.Dense(3, "relu")),
+        ("dense relu 3", layers.Dense(3, "relu")),
+        ("dense 3 !use_bias", layers.Dense(3, use_bias=False)),
+        ("dense units=3 activation=tanh", layers.Dense(3, "tanh")),
+        ("dense(3, relu)", layers.Dense(3, "relu")),
+        ("dense 3 kernel_initializer=he_normal", layers.Dense(3, kernel_initializer="he_normal")),
+        (
+            "dense 3 kernel_initializer=he_normal(seed=1)",
+            layers.Dense(3, kernel_initializer=keras.initializers.HeNormal(seed=1)),
+        ),
+        (
+            "dense 3 kernel_regularizer=l1_l2(0.1, l2=0.2)",
+            layers.Dense(3, kernel_regularizer=keras.regularizers.L1L2(0.1, 0.2)),
+        ),
+        (
+            "dense 3 bias_constraint=max_norm(2)",
+            layers.Dense(3, bias_constraint=keras.constraints.MaxNorm(2)),
+        ),
+        ("dense 3 leaky_relu", layers.Dense(3, "leaky_relu")),
+        ("dense 3 float16", layers.Dense(3, dtype="float16")),
+        ("dense 3 dtype=mixed_float16", layers.Dense(3, dtype="mixed_float16")),
+        ("dense 3 trainable=false", layers.Dense(3, trainable=False)),
+        ("dropout 0.5", layers.Dropout(0.5)),
+        ("dropout 0.5 seed=3", layers.Dropout(0.5, seed=3)),
+        ("relu", layers.ReLU()),
+        ("relu threshold=1.0", layers.ReLU(threshold=1.0)),
+        ("gelu", layers.Activation("gelu")),
+        ("activation tanh", layers.Activation("tanh")),
+        ("bn", layers.BatchNormalization()),
+        ("batch_normalization momentum=0.9", layers.BatchNormalization(momentum=0.9)),
+        ("reshape 2x6", layers.Reshape((2, 6))),
+        ("reshape 12", layers.Reshape((12,))),
+        ("reshape (-1, 3)", layers.Reshape((-1, 3))),
+        ("flatten", layers.Flatten()),
+        ("repeat_vector 3", layers.RepeatVector(3)),
+        ("gaussian_noise 0.1", layers.GaussianNoise(0.1)),
+        ("rescaling {1 / 255}", layers.Rescaling(1 / 255)),
+    ],
+)
+def test_a_line_on_a_vector(line, layer):
+    expected = keras.Sequential([keras.Input((12,)), layer])
+    assert same(build(f"input 12\n{line}"), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "layer"),
+    [
+        ("conv2d 4 3x3", layers.Conv2D(4, (3, 3))),
+        ("conv2d 4 3", layers.Conv2D(4, 3)),
+        ("conv2d 4 3x3 same relu", layers.Conv2D(4, (3, 3), padding="same", activation="relu")),
+        ("conv2d 4 3x3 2x2 valid", layers.Conv2D(4, (3, 3), (2, 2), "valid")),
+        ("conv2d 4 3x3 strides=2", layers.Conv2D(4, (3, 3), strides=2)),
+        ("maxpool 2x2", layers.MaxPooling2D((2, 2))),
+        ("maxpool", layers.MaxPooling2D()),
+        ("avgpool 2x2 same", layers.AveragePooling2D((2, 2), padding="same")),
+        ("gap", layers.GlobalAveragePooling2D()),
+        ("gap keepdims", layers.GlobalAveragePooling2D(keepdims=True)),
+        ("upsample 2x2", layers.UpSampling2D((2, 2))),
+        ("sepconv2d 4 3x3", layers.SeparableConv2D(4, (3, 3))),
+        ("permute (2, 1, 3)", layers.Permute((2, 1, 3))),
+        ("zero_padding2d ((1, 2), (0, 1))", layers.ZeroPadding2D(((1, 2), (0, 1)))),
+        ("cropping2d 1", layers.Cropping2D(1)),
+        ("time_distributed(dense 2)", layers.TimeDistributed(layers.Dense(2))),
+    ],
+)
+def test_a_line_on_a_picture(line, layer):
+    expected = keras.Sequential([keras.Input((8, 6, 3)), layer])
+    assert same(build(f"input 8x6x3\n{line}"), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "layer"),
+    [
+        ("lstm 4", layers.LSTM(4)),
+        ("lstm 4 return_sequences", layers.LSTM(4, return_sequences=True)),
+        ("lstm 4 dropout=0.2", layers.LSTM(4, dropout=0.2)),
+        ("bidirectional(lstm 4)", layers.Bidirectional(layers.LSTM(4))),
+        ("bidirectional(gru 4) sum", layers.Bidirectional(layers.GRU(4), "sum")),
+        ("rnn(lstm_cell 4)", layers.RNN(layers.LSTMCell(4))),
+        (
+            "rnn([lstm_cell 4, gru_cell 3])",
+            layers.RNN([layers.LSTMCell(4), layers.GRUCell(3)]),
+        ),
+        ("conv1d 4 3 causal", layers.Conv1D(4, 3, padding="causal")),
+        ("gap1d", layers.GlobalAveragePooling1D()),
+    ],
+)
+def test_a_line_on_a_sequence(line, layer):
+    expected = keras.Sequential([keras.Input((5, 3)), layer])
+    assert same(build(f"input 5x3\n{line}"), expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "shape", "dtype"),
+    [
+        ("input 28x28x1", (None, 28, 28, 1), "float32"),
+        ("input 4", (None, 4), "float32"),
+        ("input ?x3", (None, None, 3), "float32"),
+        ("input ?", (None, None), "float32"),
+        ("input 80 int32", (None, 80), "int32"),
+        ("input (28, 28)", (None, 28, 28), "float32"),
+        ("input {shape}", (None, 2, 3), "float32"),
+        ("input {shape[0]}", (None, 2), "float32"),
+        ("input ()", (None,), "float32"),
+        ("input 4 batch_size=7", (7, 4), "float32"),
+    ],
+)
+def test_inputs(line, shape, dtype):
+    model = build(f"{line}\nidentity", shape=(2, 3))
+    assert model.input_shape == shape
+    assert model.inputs[0].dtype == dtype
+
+
+# --- kinds of models --------------------------------------------------------------------------
+
+
+def test_a_stack_is_sequential_and_a_graph_is_functional():
+    assert isinstance(build("input 4 / dense 3 / dense 2"), keras.Sequential)
+    graph = build("input 4\nresidual: dense 4")
+    assert not isinstance(graph, keras.Sequential)
+    assert [type(each).__name__ for each in graph.layers] == ["InputLayer", "Dense", "Add"]
+
+
+def test_the_head_gives_kind_and_name():
+    model = build("model net functional\ninput 4\ndense 2")
+    assert model.name == "net"
+    assert not isinstance(model, keras.Sequential)
+    assert build_model("input 4\ndense 2", {}, name="cnn").name == "cnn"
+    assert build_model("model net\ninput 4\ndense 2", {}, name="cnn").name == "net"
+
+
+def test_a_stack_without_an_input_is_built_later():
+    model = build("dense 3\ndense 2")
+    assert not model.built
+    assert model(np.zeros((1, 5))).shape == (1, 2)
+
+
+def test_names_of_lines_are_names_of_layers():
+    model = build("a = input 4\nh = dense 3\ndense 2 name=out")
+    assert model.get_layer("h").units == 3
+    assert model.get_layer("out").units == 2
+    assert model.inputs[0].name == "a"
+
+
+def test_the_values_pass_through_as_they_should():
+    text = (
+        "x = input 3\na = dense 3 kernel_initializer=ones !use_bias\nsubtract <- a, x\nadd <- _, x"
+    )
+    assert build(text).predict(np.array([[1.0, 2, 3]]), verbose=0).tolist() == [[6, 6, 6]]
+
+
+def test_inputs_and_outputs_in_the_order_of_the_text_or_as_it_says():
+    text = "a = input 2\nb = input 3\nconcatenate <- a, b\nc = dense 1\nd = dense 4 <- c\n"
+    assert [each.shape for each in build(text).inputs] == [(None, 2), (None, 3)]
+    assert [each.shape for each in build(f"{text}inputs b, a").inputs] == [(None, 3), (None, 2)]
+    assert [each.shape for each in build(f"{text}output d, c").outputs] == [(None, 4), (None, 1)]
+    assert set(build(f"{text}output x=d, y=c").output) == {"x", "y"}
+
+
+def test_call_words():
+    text = "x = input 5x3\nm = input 5 bool\nlstm 2 <- x, mask=m"
+    model = build(text)
+    assert len(model.inputs) == 2
+    model = build("input 4\ndropout 0.9 <- _, training=true")
+    (node,) = model.layers[-1]._inbound_nodes
+    assert node.arguments.kwargs == {"training": True}
+
+
+def test_several_outputs_of_a_layer():
+    model = build("input 5x3\na, h, c = lstm 4 return_state\nadd <- a, h, c")
+    assert model.output_shape == (None, 4)
+    assert build("input 5x3\ns = lstm 4 return_state\nadd <- s[0], s[2]").output_shape == (None, 4)
+
+
+def test_attention():
+    assert build("input 5x8\nmha 2 4 <- _, _").output_shape == (None, 5, 8)
+    assert build("a = input 5x8\nb = input 7x8\nattention <- a, b").output_shape == (None, 5, 8)
+
+
+def test_shared_layers_have_one_set_of_weights():
+    model = build("a = input 4\nb = input 4\nd = dense 4 <- a\ne = reuse d <- b\nadd <- d, e")
+    assert len(model.weights) == 2
+    enc = "model enc:\n  input 4\n  dense 3\n"
+    model = build(f"{enc}a = input 4\nb = input 4\nx = enc <- a\ny = enc <- b\nadd <- x, y")
+    assert len(model.weights) == 2
+
+
+def test_blocks_have_weights_of_their_own():
+    assert len(build("block two(n):\n  dense {n}\ninput 4\ntwo 4 * 3").weights) == 6
+
+
+def test_freeze():
+    model = build("input 4\nd = dense 3\ndense 2\nfreeze d")
+    assert [each.trainable for each in model.layers] == [False, True]
+    assert [each.trainable for each in build("input 4\ndense 3\nfreeze\ndense 2").layers] == [
+        False,
+        True,
+    ]
+
+
+def test_ops_are_words():
+    assert build("input 4\nops.square").predict(np.array([[1.0, 2, 3, 4]]), verbose=0).tolist() == [
+        [1, 4, 9, 16]
+    ]
+    assert build("input 4x3\nops.mean axis=1").output_shape == (None, 3)
+
+
+# --- the notebook -----------------------------------------------------------------------------
+
+
+class Twice(layers.Layer):
+    def __init__(self, factor=2.0, **keywords):
+        super().__init__(**keywords)
+        self.factor = factor
+
+    def call(self, inputs):
+        return self.factor * inputs
+
+
+def test_values_layers_models_and_functions_of_the_notebook():
+    backbone = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    layer = layers.Dense(2)
+    assert last("input 4\ndense {n * 2}", n=3).units == 6
+    assert last("input 4\n{layer}", layer=layer) is layer
+    assert backbone in build("input 4\n{net}\ndense 2", net=backbone).layers
+    assert last("input 4\nTwice 3.0", Twice=Twice).factor == 3.0
+    assert last("input 4\n{Twice} factor=5.0", Twice=Twice).factor == 5.0
+    doubled = build("input 2\ndouble", double=lambda x: 2 * x)
+    assert doubled.predict(np.array([[1.0, 2]]), verbose=0).tolist() == [[2, 4]]
+    assert last("input 4\ndense 2 {act}", act="tanh").activation is keras.activations.tanh
+
+
+def test_a_notebooks_name_does_not_hide_a_layer():
+    assert isinstance(last("input 4\ndense 2", dense=3), layers.Dense)
+
+
+def test_adapting():
+    words = ["a b", "b c"]
+    layer = last("input 1 string\ntext_vectorization 10 adapt={words}", words=words)
+    assert layer.vocabulary_size() == 5
+    data = np.array([[0.0], [2.0]])
+    layer = last("input 1\nnormalization adapt={data}", data=data)
+    assert float(keras.ops.squeeze(layer.mean)) == 1.0
+
+
+# --- spec, origin, depth ----------------------------------------------------------------------
+
+
+def test_a_spec_is_built_as_its_text():
+    text = "input 4\ndense 3 relu"
+    assert same(build(parse(text)), build(text))
+    bare = kmagic.spec.ModelSpec(parse(text).statements)
+    assert same(build(bare), build(text))
+    with pytest.raises(DSLError, match="line 2, column 7"):
+        build(kmagic.spec.ModelSpec(parse("input 4\ndense rleu").statements))
+
+
+def test_a_model_knows_its_origin():
+    text = "model enc:\n  input 4\n  dense 3\ninput 4\nenc\ndense 2"
+    found = origin(build(text))
+    assert isinstance(found, Built)
+    assert format_spec(found.spec) == text
+    assert [step.shape for step in found.steps] == [(None, 4), (None, 3), (None, 2)]
+    assert [step.layer.__class__.__name__ for step in found.nested][-1] == "Dense"
+    assert origin(keras.Sequential()) is None
+
+
+def test_shapes_of_each_step():
+    steps = origin(build("input 8x8x1\nconv2d 4 3x3\nresidual: conv2d 4 3x3 same\ngap")).steps
+    assert [step.shape for step in steps] == [
+        (None, 8, 8, 1),
+        (None, 6, 6, 4),
+        (None, 6, 6, 4),
+        (None, 6, 6, 4),
+        (None, 4),
+    ]
+
+
+def test_deep_models():
+    limit = sys.getrecursionlimit()
+    assert len(build("input 4\nops.negative * 1200").operations) == 1201
+    assert sys.getrecursionlimit() == limit
+
+
+def test_names_of_the_caller_are_not_changed():
+    names = {"n": 3}
+    build_model("input 4\nfor n in 2 3:\n  dense {n}", names)
+    assert names == {"n": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("input 28x28\nconv2d 8 3x3", BuildError),
+        ("input 4\ndense 0", DSLError),
+        ("input 28x28\nconv2d 8 3x3\nflatten\ndense 0", DSLError),
+    ],
+)
+def test_what_only_shapes_refuse_is_a_build_error(text, kind):
+    with pytest.raises(DSLError) as caught:
+        build(text)
+    assert type(caught.value) is kind
