@@ -9,11 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import shutil
 import socket
-import sys
-import tempfile
 import threading
 import warnings
 from http.client import HTTPException
@@ -24,7 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from kmagic.errors import DataError
-from kmagic.network import offline
+from kmagic.keras_cache import keras_home, offline, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -46,21 +43,6 @@ class CacheWarning(UserWarning):
     """Something in Keras's cache was not as it should be."""
 
 
-def keras_home() -> Path:
-    """The folder that Keras uses in this process, found without importing Keras."""
-    config = sys.modules.get("keras.src.backend.config")
-    told = getattr(config, "keras_home", lambda: None)() or os.environ.get("KERAS_HOME")
-    if told:
-        home = Path(told).expanduser()
-    else:
-        user = Path.home()
-        home = (user if os.access(user, os.W_OK) else Path("/tmp")) / ".keras"  # noqa: S108 - Keras's own choice
-    if home.exists() and not os.access(home, os.W_OK):
-        shared = Path("/tmp")  # noqa: S108 - Keras's own choice
-        return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / ".keras"
-    return home
-
-
 def path_of(file: CachedFile) -> Path:
     """Where a file of a data set lies, or would lie."""
     return keras_home() / file.folder / file.name
@@ -74,13 +56,6 @@ def state_of(file: CachedFile) -> State:
     if not file.sha256:
         return "unchecked"
     return "right" if _sha256(path) == file.sha256 else "wrong"
-
-
-def show_path(path: Path) -> str:
-    """A path as a reader writes it: the home folder is ``~``."""
-    with contextlib.suppress(ValueError, RuntimeError):
-        return str(Path("~") / path.relative_to(Path.home()))
-    return str(path)
 
 
 def reachable(url: str, *, within: float = ANSWER_WITHIN) -> bool:
