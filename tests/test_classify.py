@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -9,6 +11,10 @@ from PIL import Image
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.classify import classify
+from kmagic.evaluation.eye import Eye
+from kmagic.evaluation.verdicts import Picture
+from kmagic.lineage import remember
+from kmagic.progress import Progress
 
 NAMES = ["dark", "bright", "none"]
 
@@ -127,21 +133,30 @@ def test_what_shines_through_is_white():
 def test_a_broken_file_is_reported_in_its_place_and_the_rest_go_on(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     Image.fromarray(grey(9, dtype="uint8")).save(tmp_path / "good.png")
-    paths = [tmp_path / "broken.png", tmp_path / "good.png", tmp_path / "missing.png", tmp_path]
+    (tmp_path / "empty").mkdir()
+    names = ("broken.png", "good.png", "missing.png", "empty")
+    paths = [tmp_path / name for name in names]
     found = classify(paths, Light(8, 8, 1), y_true=[0, 1, 1, 0], classes=NAMES)
     errors = [picture.error for picture in found.pictures]
     assert "not a picture" in errors[0]
     assert errors[1] == ""
     assert "no file" in errors[2]
-    assert "is a folder" in errors[3]
+    assert "holds no pictures" in errors[3]
     assert found.pictures[1].truth.label == "bright"
     assert found.facts() == "4 pictures, top 3 · none wrong of 1 known · 3 unreadable"
-    assert set(found.to_frame()["image"]) == {str(tmp_path / "good.png")}
+    frame = found.to_frame()
+    assert set(frame["image"]) == {str(tmp_path / "good.png")}
+    assert frame["true"].tolist() == ["bright"] * 3
+    assert list(frame.attrs["errors"]) == [str(paths[k]) for k in (0, 2, 3)]
 
 
 def test_if_nothing_can_be_read_that_is_an_error(tmp_path):
     with pytest.raises(EvaluationError, match="There is no file"):
         classify(tmp_path / "missing.png", Light(8, 8, 1))
+    with pytest.raises(
+        EvaluationError, match=r"None of the 7 .*\n(There is no file.*\n){5}.* 2 more"
+    ):
+        classify([tmp_path / f"{k}.png" for k in range(7)], Light(8, 8, 1))
 
 
 def test_pictures_of_several_sizes_go_by_size():
@@ -155,7 +170,9 @@ def test_pictures_of_several_sizes_go_by_size():
 def test_batches():
     model = Light(8, 8, 1)
     found = classify(grey(0.5, (70, 8, 8)), model, batch_size=32)
-    assert [len(x) for x in model.seen] == [32, 32, 6]
+    assert [len(x) for x in model.seen] == [32, 32, 32], (
+        "the last is filled up: one shape, one graph"
+    )
     assert len(found.pictures) == 70
     assert [p.name for p in found.pictures] == [str(k) for k in range(70)]
 
@@ -259,6 +276,37 @@ def test_an_application_refuses_pictures_that_are_scaled_already(application):
         classify(grey(0.5, (2, 8, 8, 3)), application.model, app=application)
 
 
+def test_an_application_takes_whole_numbers_of_any_type(application):
+    model = application.model
+    pictures = [grey(255, (8, 8, 3), dtype) for dtype in ("uint8", "int64", "float64")]
+    pictures += [grey(65535, (8, 8), "uint16"), grey(True, (8, 8), "bool")]
+    classify(pictures, model, app=application)
+    assert (model.seen[0] == 1).all()
+    for wrong in (grey(-1, (8, 8, 3), "int64"), grey(70_000, (8, 8, 3), "int64")):
+        with pytest.raises(EvaluationError, match="0 to 255"):
+            classify(wrong, model, app=application)
+
+
+def test_the_users_scaling_goes_before_the_applications(application):
+    classify(grey(255, (8, 8, 3), "uint8"), application.model, app=application, scaling=510)
+    assert (application.model.seen[0] == 0.5).all()
+
+
+def test_a_model_that_takes_any_size_gets_what_it_was_trained_on(application):
+    model = application.model
+    model.input_shape = (None, None, None, 3)
+    classify([grey(9, (30, 20), "uint8"), grey(9, (5, 5), "uint8")], model, app=application)
+    assert [x.shape for x in model.seen] == [(2, 224, 224, 3)]
+
+
+def test_an_application_with_a_head_of_ones_own_has_no_names_of_imagenet(application):
+    model = Light(8, 8, 3)
+    found = classify(grey(255, (8, 8, 3), "uint8"), model, app=application)
+    assert found.pictures[0].guesses[0].label == "1"
+    found = classify(grey(255, (8, 8, 3), "uint8"), model, app=application, classes=NAMES)
+    assert found.pictures[0].guesses[0].label == "bright"
+
+
 def test_missing_weights_are_said(application, monkeypatch):
     def Absent():  # noqa: N802 - applications are named like classes
         raise Exception("URL fetch failure on weights.h5: None")  # noqa: TRY002 - as Keras does
@@ -266,20 +314,6 @@ def test_missing_weights_are_said(application, monkeypatch):
     Absent.__module__ = "lights"
     with pytest.raises(EvaluationError, match="weights of Absent are not on this machine"):
         classify(grey(255.0, (8, 8, 3)), app=Absent)
-
-
-def test_every_application_of_the_installed_keras_is_found():
-    from kmagic.evaluation.applications import (
-        application_names,
-        find_application,
-    )
-
-    names = application_names()
-    assert {"MobileNetV2", "ResNet50", "EfficientNetB0", "ConvNeXtTiny"} <= set(names)
-    assert all(find_application(name).name == name for name in names)
-    assert find_application("mobilenet_v2").name == "MobileNetV2"
-    with pytest.raises(EvaluationError, match="Did you mean MobileNetV2"):
-        find_application("MobileNetV22")
 
 
 def test_with_keras_itself():
@@ -291,3 +325,221 @@ def test_with_keras_itself():
     best = model.predict(x, verbose=0).argmax(axis=1)
     assert [p.guesses[0].label for p in found.pictures] == [str(k) for k in best]
     assert found.name == model.name
+
+
+# --- what a model learned from -------------------------------------------------------------------
+
+
+class Data:
+    """A data set as far as a classification knows one."""
+
+    def __init__(self, x, y):
+        self.x_train, self.classes, self.picture_shape = x, ("no", "yes", "none"), None
+        self._y, self.scaling = y, self
+
+    def apply(self, x):
+        return x / 510
+
+    def inverse(self, x):
+        return x * 510
+
+    def labels_of(self, x):
+        return self._y if len(x) == len(self._y) else None
+
+
+def test_the_training_data_gives_classes_scaling_and_truth():
+    model, x = Light(8, 8, 1), np.stack([grey(0.1), grey(0.4)])
+    remember(model, Data(x, np.array([0, 1])))
+    found = classify(x, model)
+    assert [p.truth.label for p in found.pictures] == ["no", "yes"]
+    assert found.pictures[0].guesses[0].label == "no"
+    assert found.pictures[1].thumbnail.dtype == np.uint8, "it is shown as it was before scaling"
+    assert (found.pictures[1].thumbnail == 204).all()
+    classify(grey(255, dtype="uint8"), model)
+    assert (model.seen[-1] == 0.5).all()
+    found = classify(grey(255, dtype="uint8"), model, scaling=1, classes=NAMES)
+    assert (model.seen[-1] == 255).all()
+    assert found.pictures[0].guesses[0].label == "bright"
+
+
+def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
+    model = Light(8, 8, 1)
+    del model.input_shape
+    remember(model, Data(np.zeros((1, 8, 8, 1)), np.array([0])))
+    classify(grey(9, (30, 20), "uint8"), model)
+    assert model.seen[0].shape == (1, 8, 8, 1)
+
+
+def test_rows_of_pixels_that_are_no_square():
+    model = Light(18)
+    data = Data(np.zeros((1, 18)), np.array([0]))
+    data.picture_shape = (3, 6)
+    remember(model, data)
+    picture = np.zeros((6, 12), np.uint8)
+    picture[:, 6:] = 255
+    found = classify(picture, model)
+    assert model.seen[0].reshape(3, 6)[0].tolist() == [0, 0, 0, 0.5, 0.5, 0.5]
+    assert found.pictures[0].thumbnail.shape == (6, 12)
+    assert classify(np.zeros((2, 18), "float32"), model).pictures[1].thumbnail.shape == (3, 6, 1)
+
+
+def test_values_that_were_not_divided_are_noticed():
+    model = Light(8, 8, 1)
+    assert "were they divided by 255?" in classify(grey(200.0), model, scaling=255).note
+    assert classify(grey(1.0), model, scaling=255).note == ""
+
+
+def test_a_model_that_scales_by_itself_needs_no_note():
+    import keras
+
+    layers = keras.layers
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), *head])
+    assert classify(Image.new("RGB", (9, 9)), model).note == ""
+    model = keras.Sequential([keras.Input((8, 8, 3)), *head])
+    assert "0 to 255" in classify(Image.new("RGB", (9, 9)), model).note
+
+
+def test_folders_named_like_classes_are_the_truth(tmp_path):
+    for name, value in (("dark/1", 0), ("dark/2", 255), ("BRIGHT/1", 255)):
+        path = tmp_path / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(grey(value, dtype="uint8")).save(path)
+    found = classify(tmp_path, Light(8, 8, 1), classes=NAMES, scaling=255)
+    assert [(p.truth.label, p.right) for p in found] == [
+        ("bright", True), ("dark", True), ("dark", False),
+    ]  # fmt: skip
+    assert "names of the folders" in found.note
+    found = classify(str(tmp_path / "*" / "1.png"), Light(8, 8, 1), classes=NAMES, scaling=255)
+    assert all(p.right for p in found)
+    (tmp_path / "other").mkdir()
+    Image.fromarray(grey(0, dtype="uint8")).save(tmp_path / "other" / "1.png")
+    assert all(p.truth is None for p in classify(tmp_path, Light(8, 8, 1), classes=NAMES))
+
+
+# --- many pictures -------------------------------------------------------------------------------
+
+
+def test_memory_stays_flat(tmp_path):
+    Image.fromarray(grey(9, (30, 40), "uint8")).save(tmp_path / "a.png")
+    opened, kept = [], []
+
+    class Slow(Light):
+        def predict_on_batch(self, x):
+            kept.append(sum(1 for one in opened if one() is not None))
+            return super().predict_on_batch(x)
+
+    eye_open = Eye.open
+
+    def noted(self, source, **keywords):
+        found = eye_open(self, source, **keywords)
+        opened.append(weakref.ref(found.pixels))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Eye, "open", noted)
+        found = classify([tmp_path / "a.png"] * 400, Slow(8, 8, 1), batch_size=10)
+    assert len(found) == 400
+    assert max(kept) <= 10 + 2 * 10 + 10, "one batch, and what is read ahead"
+    assert sum(p.thumbnail is not None for p in found) == 24
+
+
+def test_order_is_kept_whatever_is_read_first():
+    pictures = [grey(k % 256, (8 + k % 7, 8), "uint8") for k in range(200)]
+    found = classify(pictures, Light(8, 8, 1), scaling=255, batch_size=16)
+    shares = [next(g.probability for g in p.guesses if g.label == "1") for p in found]
+    np.testing.assert_allclose(shares, [0.9 * (k % 256) / 255 for k in range(200)], atol=1e-6)
+
+
+def test_progress_is_told_batch_by_batch():
+    told = []
+
+    class Told(Progress):
+        def advance(self, steps=1):
+            super().advance(steps)
+            told.append(self.words().split(" ·")[0])
+
+    def progress(total):
+        return Told(total, "pictures", open_view=lambda: None)
+
+    classify(grey(0.5, (70, 8, 8)), Light(8, 8, 1), progress=progress)
+    assert told == ["32 of 70 pictures", "64 of 70 pictures", "70 of 70 pictures"]
+
+
+class Interrupted(Light):
+    """A model that is interrupted in its third batch."""
+
+    def predict_on_batch(self, x):
+        if len(self.seen) == self.at:
+            raise KeyboardInterrupt
+        return super().predict_on_batch(x)
+
+
+def test_an_interrupt_keeps_what_is_done():
+    model = Interrupted(8, 8, 1)
+    model.at = 2
+    found = classify(grey(0.5, (100, 8, 8)), model)
+    assert (len(found), found.asked) == (64, 100)
+    assert found.facts() == "interrupted after 64 of 100 pictures, top 3"
+    model = Interrupted(8, 8, 1)
+    model.at = 0
+    with pytest.raises(KeyboardInterrupt):
+        classify(grey(0.5, (100, 8, 8)), model)
+
+
+def test_no_thread_is_left_behind(tmp_path):
+    Image.fromarray(grey(9, (30, 40), "uint8")).save(tmp_path / "a.png")
+    model = Interrupted(8, 8, 1)
+    model.at = 1
+    classify([tmp_path / "a.png"] * 300, model)
+    for thread in threading.enumerate():
+        if thread.name.startswith("kmagic-read"):
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+# --- the result ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forty():
+    x = np.stack([grey((k % 11) / 10) for k in range(40)])
+    return classify(x, Light(8, 8, 1), classes=NAMES, y_true=[0] * 40)
+
+
+def test_it_is_a_sequence(forty):
+    assert len(forty) == len(list(forty)) == 40
+    assert forty[3].name == "3"
+    some = forty[30:33]
+    assert [p.name for p in some] == ["30", "31", "32"]
+    assert all(p.thumbnail is not None for p in some), "what was not kept is looked at again"
+    assert forty[30].thumbnail is None
+    assert some.facts() == "3 pictures, top 3 · 3 wrong"
+
+
+def test_mistakes_and_what_it_was_not_sure_of(forty):
+    assert {p.guesses[0].label for p in forty.mistakes()} == {"bright"}
+    shares = [p.guesses[0].probability for p in forty.mistakes()]
+    assert shares == sorted(shares, reverse=True)
+    assert forty.unsure()[0].guesses[0].probability == pytest.approx(0.45)
+    assert forty.counts() == {"dark": 24, "bright": 16}
+    assert forty.summary() == "Taken for: dark 24, bright 16."
+    with pytest.raises(EvaluationError, match="none was made"):
+        forty[:1].mistakes()
+    with pytest.raises(EvaluationError, match="true classes are not known"):
+        classify(grey(0.5), Light(8, 8, 1)).mistakes()
+
+
+def test_a_file_that_has_gone_has_no_picture_any_more(tmp_path):
+    Image.fromarray(grey(9, (30, 40), "uint8")).save(tmp_path / "a.png")
+    found = classify([tmp_path / "a.png"] * 30, Light(8, 8, 1))
+    (tmp_path / "a.png").unlink()
+    assert found[25:][0].thumbnail is None
+    assert found[25:][0].guesses
+
+
+def test_a_line_is_a_line_whatever_the_name():
+    picture = Picture("a\nb\u202e" + "c" * 10_000, error="no\nfile")
+    assert len(picture.words().splitlines()) == 1
+    assert len(picture.words()) < 700
+    assert "\u202e" not in picture.words()

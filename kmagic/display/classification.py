@@ -20,15 +20,18 @@ from kmagic.display.card import (
 )
 from kmagic.display.card import bundle as carry
 from kmagic.display.names import hint, name_html
-from kmagic.display.thumbnail import Look, look_of, thumbnail
+from kmagic.display.overlay import overlay
+from kmagic.display.thumbnail import BYTE, Look, look_of, thumbnail
+from kmagic.labels import isolate, plain, shorten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN = 24
-BOX = 84  # pixels of a thumbnail
+BOX, LARGE = 84, 120  # pixels of a thumbnail, and of one that is explained
 SHORT = 8  # signs of a class's name that fit into a narrow column
 LONGEST = 40  # signs of a class's name
+LONGEST_ERROR, LONGEST_LEGEND = 300, 120  # signs
 
 
 class Guess(Protocol):
@@ -47,6 +50,7 @@ class Picture(Protocol):
     thumbnail: NDArray[Any] | None
     error: str
     right: bool | None
+    looked: Any
 
     def words(self) -> str:
         """The picture in a line."""
@@ -58,9 +62,13 @@ class Shown(Protocol):
     pictures: tuple[Picture, ...]
     name: str
     note: str
+    legend: str
 
     def facts(self) -> str:
         """How many and how good."""
+
+    def summary(self) -> str:
+        """What they were taken for, in a sentence."""
 
     def describe(self) -> str:
         """All in words, a line a picture."""
@@ -74,16 +82,14 @@ def bundle(classification: Shown) -> Bundle:
     look = look_of(floats) if floats else None
     labels = [guess.label for picture in shown for guess in picture.guesses]
     narrow = max(map(len, labels), default=0) <= SHORT
-    width = 220 if narrow else 285
+    width = (220 if narrow else 285) + (2 * LARGE - BOX + 10 if classification.legend else 0)
     items = "".join(_picture(picture, look, narrow=narrow) for picture in shown)
     body = (
         f"<style>{stylesheet('classification.css')}</style>"
-        '<div class="km-pics" style="display:grid;gap:14px 18px;'
-        f'grid-template-columns:repeat(auto-fill, minmax({width}px, 1fr))">{items}</div>'
+        '<div class="km-pics" role="list" style="display:grid;gap:14px 18px;'
+        f'grid-template-columns:repeat(auto-fill, minmax(min({width}px, 100%), 1fr))">{items}</div>'
     )
-    more = len(classification.pictures) - len(shown)
-    left_out = f"{more:,} more pictures: .to_frame() holds all." if more else ""
-    foot = " ".join(filter(None, [left_out, classification.note]))
+    foot = " ".join(_sentences(classification))
     markup = card(classification.name or "classification", classification.facts(), body, foot=foot)
     return carry(words(classification), markup)
 
@@ -91,38 +97,75 @@ def bundle(classification: Shown) -> Bundle:
 def words(classification: Shown) -> str:
     """The pictures as plain text, a line each."""
     lines = classification.describe().splitlines()
-    more = len(lines) - 1 - SHOWN
-    tail = [f"{more:,} more pictures: .to_frame() holds all."] if more > 0 else []
-    note = [classification.note] if classification.note else []
-    return "\n".join([*lines[: 1 + SHOWN], *tail, *note])
+    return "\n".join([*lines[: 1 + SHOWN], *_sentences(classification)])
+
+
+def _sentences(classification: Shown) -> list[str]:
+    """What is said below the pictures."""
+    said = []
+    more = len(classification.pictures) - SHOWN
+    if more > 0:
+        said += [classification.summary(), f"{more:,} more pictures: .to_frame() holds all."]
+    if classification.legend:
+        said.append(
+            "The more orange a place, the more it speaks for "
+            f"{isolate(shorten(classification.legend, LONGEST_LEGEND))}; "
+            "the line runs at half of the most."
+        )
+    return [*said, classification.note] if classification.note else said
 
 
 def _picture(picture: Picture, look: Look | None, *, narrow: bool) -> str:
-    name = "" if picture.name.isdigit() else os.path.basename(picture.name)  # noqa: PTH119 - text of any system, not a path to be opened
-    title = f'<div class="km-file" title="{hint(picture.name)}">{name_html(name)}</div>'
+    name = "" if picture.name.isdigit() else _file(picture.name)
+    title = f'<div class="km-file" title="{hint(picture.name)}">{name_html(name, LONGEST)}</div>'
     if picture.error:
         inside = (
             f'<span class="km-wrong" style="color:{ORANGE}">✗ not read</span> '
-            f'<span class="km-mute">{escape(picture.error)}</span>'
+            f'<span class="km-mute">{name_html(picture.error, LONGEST_ERROR)}</span>'
         )
-        return f'<div class="km-pic"><div class="km-said">{title}{inside}</div></div>'
+        return (
+            f'<div class="km-pic" role="listitem"><div class="km-said">{title}{inside}</div></div>'
+        )
     rows = "".join(_row(guess, picture.truth, narrow=narrow) for guess in picture.guesses)
+    caption = escape(f"picture {picture.name}" if picture.name.isdigit() else name)
     return (
-        f'<div class="km-pic" style="display:flex;gap:10px">{_image(picture, look)}'
-        f'<div class="km-said" style="flex:1 1 0;min-width:0">{title if name else ""}'
-        f'<table class="km-top"><tbody>{rows}</tbody></table>{_verdict(picture)}</div></div>'
+        '<div class="km-pic" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
+        f"{_images(picture, look)}"
+        f'<div class="km-said" style="flex:1 1 {120 if narrow else 140}px;min-width:0">'
+        f"{title if name else ''}"
+        f'<table class="km-top" aria-label="{caption}"><tbody>{rows}</tbody></table>'
+        f"{_verdict(picture)}{_looked(picture)}</div></div>"
     )
 
 
-def _image(picture: Picture, look: Look | None) -> str:
+def _file(name: str) -> str:
+    """The last part of a path or an address."""
+    return os.path.basename(name.rstrip("/")) or name  # noqa: PTH119 - text of any system, not a path to be opened
+
+
+def _images(picture: Picture, look: Look | None) -> str:
     shown = picture.thumbnail
     if shown is None or shown.ndim == 1:
         return ""
-    alt = f"picture {hint(picture.name)}"
     mine = look if look is not None and shown.dtype != np.uint8 else look_of([shown])
-    return (
-        f'<div style="flex:none;width:{BOX + 2}px">{thumbnail(shown, mine, box=BOX, alt=alt)}</div>'
-    )
+    box = BOX if picture.looked is None else LARGE
+    images = [thumbnail(shown, mine, box=box, alt=f"picture {_plainly(picture.name)}")]
+    if picture.looked is not None:
+        drawn = overlay(shown, picture.looked.heat, mine)
+        told = _plainly(picture.looked.words())
+        images.append(thumbnail(drawn, Look(0, BYTE, paper=False), box=box, alt=told))
+    style = f"flex:none;width:{box + 2}px"
+    return "".join(f'<div style="{style}">{one}</div>' for one in images)
+
+
+def _plainly(text: str) -> str:
+    return isolate(shorten(plain(text), 200))
+
+
+def _looked(picture: Picture) -> str:
+    if picture.looked is None:
+        return ""
+    return f'<div class="km-mute km-looked">{escape(_plainly(picture.looked.words()))}</div>'
 
 
 def _row(guess: Guess, truth: Any, *, narrow: bool) -> str:

@@ -62,6 +62,25 @@ def look_of(pictures: Sequence[NDArray[Any]]) -> Look:
     return Look(low, high, paper)
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A small picture as a file.
+
+    Attributes:
+        data: The file.
+        mime: What kind of file it is.
+        width: On the screen, in pixels.
+        height: On the screen, in pixels.
+        pixelated: Its pixels are to be seen.
+    """
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
+    pixelated: bool
+
+
 def thumbnail(picture: NDArray[Any], look: Look, *, box: int, alt: str) -> str:
     """One picture as an ``<img>`` of at most ``box`` pixels, in its own proportions.
 
@@ -71,9 +90,22 @@ def thumbnail(picture: NDArray[Any], look: Look, *, box: int, alt: str) -> str:
         box: The longest side on the screen, in pixels.
         alt: What it shows, in words.
     """
+    made = pack(picture, look, box=box)
+    return image(
+        made.data,
+        made.mime,
+        alt=alt,
+        width=made.width,
+        height=made.height,
+        style="image-rendering:pixelated" if made.pixelated else "",
+    )
+
+
+def pack(picture: NDArray[Any], look: Look, *, box: int) -> Packed:
+    """One picture as a small file; the arguments are those of :func:`thumbnail`."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    shown = Image.fromarray(_to_bytes(picture, look))
+    shown = Image.fromarray(as_bytes(picture, look))
     longest = max(shown.size)
     grow = box / longest
     if longest <= SMALL:
@@ -86,16 +118,9 @@ def thumbnail(picture: NDArray[Any], look: Look, *, box: int, alt: str) -> str:
     held = io.BytesIO()
     if longest > SMALL and shown.mode in ("L", "RGB"):
         shown.save(held, "JPEG", quality=82)
-        return image(held.getvalue(), "image/jpeg", alt=alt, width=width, height=height)
+        return Packed(held.getvalue(), "image/jpeg", width, height, pixelated=False)
     shown.save(held, "PNG", optimize=True)
-    return image(
-        held.getvalue(),
-        "image/png",
-        alt=alt,
-        width=width,
-        height=height,
-        style="image-rendering:pixelated" if longest <= SMALL else "",
-    )
+    return Packed(held.getvalue(), "image/png", width, height, pixelated=longest <= SMALL)
 
 
 def _nearest() -> Any:
@@ -112,7 +137,8 @@ def _is_drawing(picture: NDArray[Any]) -> bool:
     return float(np.mean(picture <= np.min(picture))) > 0.5  # noqa: PLR2004 - the greater part
 
 
-def _to_bytes(picture: NDArray[Any], look: Look) -> NDArray[np.uint8]:
+def as_bytes(picture: NDArray[Any], look: Look) -> NDArray[np.uint8]:
+    """A picture's values as bytes, an axis of one channel left out."""
     flat = picture[..., 0] if picture.ndim > 2 and picture.shape[2] == 1 else picture  # noqa: PLR2004 - height, width, channels
     values = np.nan_to_num(np.asarray(flat, dtype=np.float64))
     span = (look.high - look.low) or 1.0

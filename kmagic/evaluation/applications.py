@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
+import urllib.request
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
+from kmagic.keras_cache import keras_home, offline, show_path
 from kmagic.suggest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ASKED = 1000  # classes of ImageNet, which all of keras.applications were trained on
+SIDE = 224  # pixels: what the networks that take any size (MobileNetV3) were trained on
+LOADED = 2  # models that are kept, for those who compare two
+_ADDRESS = re.compile(r"https?://\S+?(?=:?(?:\s|$))")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,12 +37,14 @@ class Application:
         make: The function that makes the model, with its weights.
         preprocess: From pictures of values 0 to 255 to what the model was trained on.
         decode: From its output to names, as Keras's ``decode_predictions``.
+        side: Height and width of a picture where the model takes any.
     """
 
     name: str
     make: Callable[..., Any]
     preprocess: Callable[[Any], Any]
     decode: Callable[..., Any]
+    side: int = SIDE
 
     def model(self) -> Any:
         """The model with ImageNet's weights, which Keras downloads once.
@@ -75,6 +87,22 @@ def find_application(app: str | Callable[..., Any]) -> Application:
     return Application(getattr(make, "__name__", str(app)), make, preprocess, decode)
 
 
+def recognise(model: Any) -> Application | None:
+    """The application that a model is by its name and its thousand classes, or None.
+
+    So that ``keras.applications.MobileNetV2()`` is seen and named as it must be, also where it is
+    given as a model.
+    """
+    shape = getattr(model, "output_shape", None)
+    if not isinstance(shape, tuple) or shape[-1:] != (ASKED,):
+        return None
+    key = _key(str(getattr(model, "name", "")))
+    known = [name for name in application_names() if key.startswith(_key(name))]
+    if key.startswith("nasnet"):
+        known = [name for name in application_names() if key == _key(name)]
+    return find_application(max(known, key=len)) if known else None
+
+
 def application_names() -> list[str]:
     """The names that ``keras.applications`` has in the installed Keras."""
     import keras  # noqa: PLC0415 - eight seconds to import
@@ -105,35 +133,68 @@ def _key(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-@lru_cache(maxsize=1)
+# --- what Keras fetches --------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=LOADED)
 def _load(make: Callable[..., Any]) -> Any:
-    try:
+    with _through_keras(f"The weights of {make.__name__}"):
         return make()
-    except Exception as error:
-        if not _missing(error):
-            raise
-        raise EvaluationError(
-            f"The weights of {make.__name__} are not on this machine and could not be fetched. "
-            f"Keras: {error}",
-            "With a network Keras fetches them once. Without one, put the file into "
-            "~/.keras/models, or give a model that has weights: "
-            f"classify(images, model, app={make.__name__!r}).",
-        ) from error
 
 
 @lru_cache(maxsize=8)
 def _read_names(decode: Callable[..., Any]) -> tuple[str, ...]:
-    try:
+    with _through_keras("The names of ImageNet's classes"):
         rows = decode(np.eye(ASKED, dtype=np.float32), top=1)
-    except Exception as error:
-        if not _missing(error):
-            raise
-        raise EvaluationError(
-            "The names of ImageNet's classes are not on this machine and could not be fetched. "
-            f"Keras: {error}",
-            "Without a network put imagenet_class_index.json into ~/.keras/models.",
-        ) from error
     return tuple(str(row[0][1]) for row in rows)
+
+
+@contextmanager
+def _through_keras(what: str) -> Iterator[None]:
+    """Let Keras read from its cache, or fetch; say which file goes where if it cannot."""
+    with ExitStack() as stack:
+        if offline():
+            stack.enter_context(_without_network())
+            stack.enter_context(redirect_stdout(io.StringIO()))  # "Downloading data from ..."
+        try:
+            yield
+        except Exception as error:
+            if not _missing(error):
+                raise
+            found = _ADDRESS.search(str(error))
+            raise EvaluationError(
+                f"{what} are not on this machine and could not be fetched. Keras: {error}",
+                _what_to_do(found[0] if found else ""),
+            ) from error
+
+
+def _what_to_do(address: str) -> str:
+    models = keras_home() / "models"
+    if not address:
+        return (
+            "With a network Keras fetches them once. Without one, put the file into "
+            f"{show_path(models)}."
+        )
+    return (
+        "With a network Keras fetches them once. Without one, fetch the file elsewhere and put it "
+        f"here:\n  {show_path(models / PurePosixPath(address).name)}\n    from {address}"
+    )
+
+
+@contextmanager
+def _without_network() -> Iterator[None]:
+    """Every address is refused; Keras fetches by ``urllib``."""
+
+    class Refuse(urllib.request.BaseHandler):
+        def default_open(self, _request: object) -> None:
+            raise URLError("KMAGIC_OFFLINE is set")
+
+    before = getattr(urllib.request, "_opener", None)
+    urllib.request.install_opener(urllib.request.build_opener(Refuse))
+    try:
+        yield
+    finally:
+        urllib.request.install_opener(before)
 
 
 def _missing(error: Exception) -> bool:

@@ -1,99 +1,39 @@
-"""Pictures and the classes that a model takes them for."""
+"""Say what a model takes pictures for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
-from kmagic.evaluation.applications import Application, find_application
-from kmagic.evaluation.pictures import (
-    INTERPOLATIONS,
-    Opened,
-    Size,
-    list_pictures,
-    open_picture,
-    size_of,
-)
-from kmagic.evaluation.predictions import Shape, answer_batch, sample_shape
+from kmagic.evaluation.applications import find_application, recognise
+from kmagic.evaluation.classification import KEPT, Classification
+from kmagic.evaluation.explain import Explanation
+from kmagic.evaluation.explain import explain as explain_pictures
+from kmagic.evaluation.eye import Eye, read_ahead
+from kmagic.evaluation.predictions import answer_batch
+from kmagic.evaluation.reading import without_warnings
+from kmagic.evaluation.sources import Source, list_pictures
 from kmagic.evaluation.verdicts import Judge, Picture
-from kmagic.labels import isolate
-from kmagic.rich import Rich
+from kmagic.lineage import recall
+from kmagic.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
-    import pandas as pd
     from numpy.typing import NDArray
 
+    from kmagic.evaluation.pictures import Opened
     from kmagic.evaluation.targets import Classes
 
-KEPT = 60  # pictures whose thumbnails are kept to be shown
 BATCH = 32  # pictures a batch
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Classification(Rich):
-    """Pictures with their most probable classes.
-
-    Attributes:
-        pictures: One for each that was given, in its order.
-        top: How many classes are kept of each.
-        name: Name of the model.
-        note: What a reader should know of how the pictures reached the model.
-    """
-
-    picture: ClassVar[str] = "kmagic.display.classification:bundle"
-
-    pictures: tuple[Picture, ...]
-    top: int
-    name: str = ""
-    note: str = field(default="")
-
-    @property
-    def wrong(self) -> int:
-        """How many pictures of known truth were taken for something else."""
-        return sum(picture.right is False for picture in self.pictures)
-
-    def to_frame(self) -> pd.DataFrame:
-        """The guesses as a table.
-
-        Returns:
-            One row a picture and guess; columns image (the file, or the number as text), rank
-            from 1, label, probability. A picture that could not be read has no row.
-        """
-        import pandas as pd  # noqa: PLC0415 - half a second to import
-
-        rows = [
-            (picture.name, rank, guess.label, guess.probability)
-            for picture in self.pictures
-            for rank, guess in enumerate(picture.guesses, start=1)
-        ]
-        return pd.DataFrame(rows, columns=["image", "rank", "label", "probability"])
-
-    def facts(self) -> str:
-        """How many and how good: "6 pictures, top 3 · 2 wrong"."""
-        count = len(self.pictures)
-        said = [f"{count:,} {'picture' if count == 1 else 'pictures'}, top {self.top}"]
-        known = sum(picture.truth is not None for picture in self.pictures)
-        if known:
-            of = "" if known == count else f" of {known:,} known"
-            said.append(f"{self.wrong:,} wrong{of}" if self.wrong else f"none wrong{of}")
-        failed = sum(bool(picture.error) for picture in self.pictures)
-        if failed:
-            said.append(f"{failed:,} unreadable")
-        return " · ".join(said)
-
-    def describe(self) -> str:
-        """The whole in words, a line a picture."""
-        title = f"{isolate(self.name)}: " if self.name else ""
-        return "\n".join([title + self.facts(), *(p.words() for p in self.pictures)])
-
-    def __repr__(self) -> str:
-        name = f" {self.name}" if self.name else ""
-        return f"<Classification{name}: {self.facts()}>"
+AHEAD = 2  # batches that are read while one is answered
 
 
 def classify(
@@ -105,33 +45,49 @@ def classify(
     classes: Classes | None = None,
     y_true: Any = None,
     scaling: Any = None,
+    explain: bool | str = False,
     interpolation: str = "nearest",
     batch_size: int = BATCH,
     name: str = "",
+    progress: Callable[[int], Progress] | None = None,
 ) -> Classification:
     """Say what a model takes pictures for.
 
+    Files, Pillow images and arrays of whole numbers are turned upright, resized to the model's
+    input and scaled; arrays of floats are the model's own input. Pictures are read by threads
+    while the model answers, a batch at a time, so that any number of them takes little memory.
+
+    What the model learned from is known if it was trained by :func:`kmagic.fit` on a data set of
+    :func:`kmagic.load_data`: then its classes, its scaling and the truth of its pictures are too.
+    A model of ``keras.applications`` is known by its name and its thousand classes.
+
     Args:
-        images: One picture or many: an array of shape (n, height, width, channels), (n, height,
-            width), or one picture's; a path; a Pillow image; or a list of any of these. Files,
-            Pillow images and arrays of bytes are turned upright, resized to the model's input
-            and scaled; arrays of floats are taken as the model's own input.
+        images: One picture or many: a path, a folder, a pattern such as ``photos/*.jpg``, an
+            address (http, https), the bytes of a file, an open file, a Pillow image, an array of
+            shape (n, height, width, channels), (n, height, width) or one picture's; or a list of
+            any of these.
         model: A Keras model with one score a class, or one probability for two classes.
         app: A function of ``keras.applications`` or its name, which brings its own size, scaling
             and class names. With ``model`` too, that model is used in its place.
         top: How many classes are shown of each picture.
         classes: Names in the order of the ids 0, 1, 2 ..., or a mapping from id to name.
         y_true: What the pictures really show, where known: ids, names or one-hot rows, one a
-            picture; -1 or "" where it is not known.
+            picture; -1 or "" where it is not known. Without it, the names of the folders that
+            pictures lie in count, if all are classes.
         scaling: What the training data was scaled with: a number to divide by, a function, or
             an object with ``apply``. Without it, bytes reach the model as 0 to 255.
+        explain: True lays over each picture what speaks for its best class, by Grad-CAM, or by
+            occlusion for a model without convolutions; the name of a class asks for that one.
+            Of many pictures those are explained that are shown.
         interpolation: How a picture of another size is resized: "nearest", which is what Keras's
             ``load_img`` does, "bilinear", "bicubic", "hamming", "box" or "lanczos".
         batch_size: Pictures a batch.
         name: Name for the heading; by default the model's own.
+        progress: Makes the view of a long work from the number of pictures.
 
     Returns:
-        The pictures and their classes. A file that cannot be read is reported in its place.
+        The pictures and their classes. One that is missing, broken or too large is reported in
+        its place. After an interrupt, those that were done.
 
     Raises:
         EvaluationError: The pictures do not fit the model, or none could be read.
@@ -149,10 +105,6 @@ def classify(
         raise EvaluationError(
             f"top and batch_size must be at least 1; received {top} and {batch_size}."
         )
-    if interpolation not in INTERPOLATIONS:
-        raise EvaluationError(
-            f"interpolation must be one of {', '.join(INTERPOLATIONS)}; received {interpolation!r}."
-        )
     application = None if app is None else find_application(app)
     if application is not None and model is None:
         model = application.model()
@@ -161,91 +113,154 @@ def classify(
             "classify needs a model, or app, the name of one of keras.applications.",
             "classify(images, model) or classify(images, app='MobileNetV2').",
         )
-    eye = _Eye.of(model, application, scaling, interpolation)
-    listed = list_pictures(images, eye.shape)
-    names = application.classes() if application and classes is None else None
-    judge = Judge(classes, names, y_true, len(listed), top)
-    pictures: list[Picture] = []
-    for start in range(0, len(listed), batch_size):
-        some = listed[start : start + batch_size]
-        pictures += _classify_batch(some, start, model, eye, judge)
-    if all(picture.error for picture in pictures):
-        raise EvaluationError(pictures[0].error)
-    heading = name or (application.name if application else getattr(model, "name", ""))
-    return Classification(tuple(pictures), min(top, judge.width), heading, eye.note(listed))
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Eye:
-    """How a picture reaches the model."""
-
-    shape: Shape | None
-    size: Size
-    scale: Callable[[NDArray[Any]], Any] | None
-    application: Application | None
-
-    @classmethod
-    def of(
-        cls, model: Any, application: Application | None, scaling: Any, interpolation: str
-    ) -> _Eye:
-        shape = sample_shape(model)
-        size = Size(None, None, 3 if application else 1) if shape is None else size_of(shape)
-        size = replace(size, interpolation=interpolation)
-        if application is not None:
-            return cls(shape, size, application.preprocess, application)
-        return cls(shape, size, _scaler(scaling), None)
-
-    def open(self, picture: Any) -> Opened:
-        return open_picture(
-            picture, self.size, shape=self.shape, raw_floats=self.application is not None
-        )
-
-    def see(self, opened: Sequence[Opened]) -> NDArray[Any]:
-        return np.concatenate([self._scaled(one) for one in opened])
-
-    def _scaled(self, one: Opened) -> Any:
-        return self.scale(one.pixels[None]) if one.raw and self.scale else one.pixels[None]
-
-    def note(self, listed: Sequence[tuple[str, Any]]) -> str:
-        if self.scale is not None or all(hasattr(picture, "shape") for _, picture in listed):
-            return ""
-        return "The pictures reached the model as values 0 to 255; scaling= says otherwise."
-
-
-def _classify_batch(
-    listed: Sequence[tuple[str, Any]], start: int, model: Any, eye: _Eye, judge: Judge
-) -> list[Picture]:
-    """Read, predict and name one batch; pictures of several sizes go by size."""
-    found: dict[int, Picture] = {}
-    opened: dict[int, Opened] = {}
-    for number, (name, picture) in enumerate(listed, start=start):
-        try:
-            opened[number] = eye.open(picture)
-        except EvaluationError as error:
-            found[number] = Picture(name, error=str(error))
-    sizes: dict[tuple[int, ...], list[int]] = {}
-    for number, one in opened.items():
-        sizes.setdefault(one.pixels.shape, []).append(number)
-    for numbers in sizes.values():
-        batch = eye.see([opened[number] for number in numbers])
-        scores = answer_batch(model, batch, eye.shape)
-        for number, (guesses, truth) in zip(numbers, judge.judge(scores, numbers), strict=True):
-            shown = opened[number].thumbnail if number < KEPT else None
-            found[number] = Picture(listed[number - start][0], guesses, truth, shown)
-    return [found[number] for number in sorted(found)]
-
-
-def _scaler(scaling: Any) -> Callable[[NDArray[Any]], Any] | None:
-    if scaling is None:
-        return None
-    apply = getattr(scaling, "apply", None)
-    if callable(apply):
-        return apply  # type: ignore[no-any-return]
-    if callable(scaling):
-        return scaling  # type: ignore[no-any-return]
-    if isinstance(scaling, int | float) and scaling:
-        return lambda pixels: pixels / scaling
-    raise EvaluationError(
-        "scaling must be a number to divide by, a function, or an object with apply; "
-        f"received {scaling!r}."
+    data, note = recall(model), ""
+    if application is None and data is None and scaling is None:
+        application = recognise(model)
+        note = f"Seen as {application.name} of keras.applications." if application else ""
+    eye = Eye.of(model, application, data, scaling, interpolation)
+    sources = list_pictures(images, eye.shape)
+    if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
+        y_true = data.labels_of(images)
+    offers = [data.classes] if data is not None and data.classes else []
+    if application is not None and classes is None and not offers:
+        offers = [application.classes()]
+    judge = Judge(classes, offers, y_true, [source.folder for source in sources], top)
+    work = _Work(model, eye, judge, sources, batch_size, explain)
+    pictures = work.done((progress or partial(Progress, unit="pictures"))(len(sources)))
+    _refuse_nothing(pictures)
+    if not name:
+        name = application.name if application and app else getattr(model, "name", "")
+    if judge.by_folder:
+        note = f"{note} The true classes are the names of the folders.".strip()
+    return Classification(
+        tuple(pictures),
+        min(top, judge.width),
+        name,
+        " ".join(filter(None, [note, work.note])),
+        work.legend,
+        len(sources),
     )
+
+
+@dataclass(eq=False, slots=True)
+class _Work:
+    """The way of the pictures through the model, batch by batch."""
+
+    model: Any
+    eye: Eye
+    judge: Judge
+    sources: Sequence[Source]
+    batch_size: int
+    explained: bool | str
+    note: str = ""
+    legend: str = ""
+    _full: set[tuple[int, ...]] = field(default_factory=set)  # shapes that were answered in full
+
+    def done(self, progress: Progress) -> list[Picture]:
+        """All pictures, or after an interrupt those that were done."""
+        pictures: list[Picture] = []
+        ahead = AHEAD * self.batch_size
+        try:
+            with progress, without_warnings():
+                reading = read_ahead(self.sources, self.eye, ahead=ahead, keep=KEPT)
+                with closing(reading) as opened:
+                    for start, batch in _batches(opened, self.batch_size):
+                        pictures += self._classify(start, batch)
+                        progress.advance(len(batch))
+        except KeyboardInterrupt:
+            if not pictures:
+                raise
+        return pictures
+
+    def _classify(self, start: int, batch: Sequence[Opened | EvaluationError]) -> list[Picture]:
+        """Name one batch; pictures of several sizes go by size."""
+        found: dict[int, Picture] = {}
+        sizes: dict[tuple[int, ...], list[int]] = {}
+        for number, one in enumerate(batch, start):
+            if isinstance(one, EvaluationError):
+                found[number] = Picture(self.sources[number].name, error=one.message)
+            else:
+                sizes.setdefault(one.pixels.shape, []).append(number)
+        for numbers in sizes.values():
+            some = [one for n in numbers if not isinstance(one := batch[n - start], Exception)]
+            found.update(zip(numbers, self._name(numbers, some), strict=True))
+        return [found[number] for number in sorted(found)]
+
+    def _name(self, numbers: Sequence[int], opened: Sequence[Opened]) -> Iterator[Picture]:
+        seen = self.eye.see(opened)
+        if not self.note:
+            self.note = self.eye.note(self.sources, seen)
+        verdicts = list(self.judge.judge(self._answer(seen), numbers))
+        some = [place for place, number in enumerate(numbers) if number < KEPT]
+        heats: dict[int, Explanation] = {}
+        if self.explained and some:
+            best = [verdicts[place][0][0].position for place in some]
+            heats = dict(zip(some, self._explain(seen[some], best), strict=True))
+        for place, number in enumerate(numbers):
+            guesses, truth = verdicts[place]
+            again = None if number < KEPT else partial(self.look, self.sources[number])
+            yield Picture(
+                self.sources[number].name,
+                guesses,
+                truth,
+                opened[place].thumbnail,
+                looked=heats.get(place),
+                again=again,
+            )
+
+    def _answer(self, seen: NDArray[Any]) -> NDArray[Any]:
+        """What the model answers; a last, shorter batch is filled up, or Keras traces anew."""
+        count, rest = len(seen), self.batch_size - len(seen)
+        if rest and seen.shape[1:] in self._full:
+            seen = np.concatenate([seen, np.broadcast_to(seen[:1], (rest, *seen.shape[1:]))])
+        elif not rest:
+            self._full.add(seen.shape[1:])
+        return answer_batch(self.model, seen, self.eye.shape)[:count]
+
+    def look(self, source: Source, picture: Picture) -> Picture:
+        """A picture that was not kept with a small copy of it, if it can still be read."""
+        try:
+            with without_warnings():
+                opened = self.eye.open(source)
+        except EvaluationError:
+            return picture
+        best = [picture.guesses[0].position]
+        looked = self._explain(self.eye.see([opened]), best)[0] if self.explained else None
+        return replace(picture, thumbnail=opened.thumbnail, looked=looked)
+
+    def _explain(self, seen: NDArray[Any], best: list[int]) -> list[Explanation]:
+        asked = best
+        if isinstance(self.explained, str):
+            asked = [self.judge.position(self.explained)] * len(best)
+        heats, method = explain_pictures(
+            self.model, seen, asked, size=self.eye.size, shape=self.eye.shape
+        )
+        which = "the best class" if self.explained is True else str(self.explained)
+        self.legend = f"{which}, by {method}"
+        names = self.judge.names or ()
+        return [
+            Explanation(names[position], heat, method)
+            for position, heat in zip(asked, heats, strict=True)
+        ]
+
+
+def _batches(
+    opened: Iterable[Opened | EvaluationError], size: int
+) -> Iterator[tuple[int, list[Opened | EvaluationError]]]:
+    """Some at a time, with the number of the first."""
+    stream, start = iter(opened), 0
+    while batch := list(islice(stream, size)):
+        yield start, batch
+        start += len(batch)
+
+
+def _refuse_nothing(pictures: Sequence[Picture]) -> None:
+    """Raises if no picture at all could be read: there is no answer then."""
+    errors = [picture.error for picture in pictures]
+    if not all(errors):
+        return
+    if len(errors) == 1:
+        raise EvaluationError(errors[0])
+    more = f"\n... and {len(errors) - 5:,} more" if len(errors) > 5 else ""  # noqa: PLR2004 - as many as are listed
+    shown = "\n".join(errors[:5])
+    raise EvaluationError(f"None of the {len(errors):,} pictures could be read.\n{shown}{more}")

@@ -1,11 +1,8 @@
-"""Pictures, however they come, as a model takes them and as a person sees them."""
+"""Pictures as a model takes them and as a person sees them."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-THUMB = 160  # pixels of a thumbnail's longer side
+THUMB = 168  # pixels of a thumbnail's longer side
+BYTE, WORD = 255, 65535  # the largest values of 8 and 16 bits
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> what Pillow calls them
 
@@ -48,20 +46,22 @@ class Opened:
 
     Attributes:
         pixels: Shape (height, width, channels), or flat; what the model takes.
-        thumbnail: Shape (height, width) or (height, width, channels), small; for a person.
+        thumbnail: Shape (height, width) or (height, width, channels), small, for a person; None
+            if nobody will look.
         raw: The values are 0 to 255 and still to be scaled.
     """
 
     pixels: NDArray[Any]
-    thumbnail: NDArray[Any]
+    thumbnail: NDArray[Any] | None
     raw: bool
 
 
-def size_of(shape: Shape) -> Size:
+def size_of(shape: Shape, picture_shape: tuple[int, ...] | None = None) -> Size:
     """The size of pictures that a model with samples of this shape takes.
 
     Args:
-        shape: (height, width, channels), (height, width), or (pixels,) of a square picture.
+        shape: (height, width, channels), (height, width), or (pixels,).
+        picture_shape: What a row of pixels is, where that is known; else it is a square.
 
     Raises:
         EvaluationError: These are not pictures.
@@ -76,6 +76,9 @@ def size_of(shape: Shape) -> Size:
         case (height, width):
             return Size(height, width, 1)
         case (int(pixels),):
+            if picture_shape and np.prod(picture_shape) == pixels:
+                height, width, channels = (*picture_shape, 1)[:3]
+                return Size(height, width, channels, flat=True)
             for channels in MODES:
                 side = round((pixels / channels) ** 0.5)
                 if side * side * channels == pixels:
@@ -86,106 +89,7 @@ def size_of(shape: Shape) -> Size:
     )
 
 
-def list_pictures(images: Any, shape: Shape | None) -> list[tuple[str, Any]]:
-    """Each picture with its name, still unread.
-
-    Args:
-        images: One picture or many: an array of shape (n, height, width, channels), (n, height,
-            width), or one picture's; a path; a Pillow image; or a list of any of these.
-        shape: Shape of the model's samples, which tells one picture from several.
-
-    Returns:
-        Pairs of a name (the file's, or the number) and the array, path or Pillow image.
-
-    Raises:
-        EvaluationError: There is nothing, or nothing that a picture can be made of.
-    """
-    if isinstance(images, str | os.PathLike) or _is_pillow(images):
-        found = [images]
-    elif hasattr(images, "shape"):
-        found = _split(images, shape)
-    elif isinstance(images, Iterable):
-        found = list(images)
-    else:
-        raise EvaluationError(
-            "images must be arrays, paths or Pillow images, or a list of them; "
-            f"received {type(images).__name__}."
-        )
-    if len(found) == 0:
-        raise EvaluationError("images is empty: there is nothing to classify.")
-    return [(_name(picture, number), picture) for number, picture in enumerate(found)]
-
-
-def open_picture(
-    picture: Any, size: Size, *, shape: Shape | None, raw_floats: bool = False
-) -> Opened:
-    """Read a picture and bring it to the model's size.
-
-    Files, Pillow images and arrays of bytes are turned upright as their EXIF says, resized and
-    given the model's channels. Arrays of floats are taken as the model's own input.
-
-    Args:
-        picture: One of ``list_pictures``.
-        size: What the model sees.
-        shape: Shape of the model's samples, None where any size will do.
-        raw_floats: Arrays of floats are pictures of values 0 to 255 as well, and resized.
-
-    Raises:
-        EvaluationError: It cannot be read, or an array of floats does not fit.
-    """
-    opened = _open(picture, size, shape, raw_floats=raw_floats)
-    if shape is None or opened.pixels.ndim == len(shape):
-        return opened
-    more = opened.pixels.ndim < len(shape)
-    return replace(opened, pixels=opened.pixels[..., None] if more else opened.pixels[..., 0])
-
-
-def to_thumbnail(image: Image) -> NDArray[Any]:
-    """A small copy for a person to see, at most ``THUMB`` pixels wide and high."""
-    small = image.copy()
-    small.thumbnail((THUMB, THUMB))
-    return np.asarray(small)
-
-
-def _open(picture: Any, size: Size, shape: Shape | None, *, raw_floats: bool) -> Opened:
-    if isinstance(picture, str | os.PathLike):
-        return _prepare(_read_file(Path(picture)), size)
-    if _is_pillow(picture):
-        return _prepare(_upright(picture), size)
-    array = np.asarray(picture)
-    if raw_floats and array.dtype.kind == "f":
-        array = _to_bytes(array)
-    if array.dtype == np.uint8:
-        return _prepare(_as_pillow(_unroll(array, size)), size)
-    return _take(array, size, shape)
-
-
-def _is_pillow(value: Any) -> bool:
-    return hasattr(value, "convert") and hasattr(value, "getexif")
-
-
-def _name(picture: Any, number: int) -> str:
-    if isinstance(picture, str | os.PathLike):
-        return os.fspath(picture)
-    return str(getattr(picture, "filename", "") or number)
-
-
-def _split(array: Any, shape: Shape | None) -> Any:
-    """An array as a sequence of pictures, whether it holds one or many."""
-    if shape is not None:
-        if _fits(array.shape, shape):
-            return array[None]
-        if _fits(array.shape[1:], shape):
-            return array
-    match array.shape:
-        case (_, _):
-            return array[None]
-        case (height, width, channels) if channels in MODES and min(height, width) > max(MODES):
-            return array[None]
-    return array
-
-
-def _fits(received: tuple[int, ...], expected: Shape) -> bool:
+def fits(received: tuple[int, ...], expected: Shape) -> bool:
     """Whether the shapes are alike, but for a last axis of one."""
     return (
         _alike(received, expected)
@@ -194,75 +98,14 @@ def _fits(received: tuple[int, ...], expected: Shape) -> bool:
     )
 
 
-def _alike(received: tuple[int, ...], expected: Shape) -> bool:
-    return len(received) == len(expected) and all(
-        want is None or want == got for want, got in zip(expected, received, strict=True)
-    )
+def prepare(image: Image, size: Size, *, keep: bool = True) -> Opened:
+    """A Pillow image in the model's colours and size, its values 0 to 255.
 
-
-def _read_file(path: Path) -> Image:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - 0.1 s to import
-
-    path = path.expanduser()
-    if path.is_dir():
-        raise EvaluationError(f"{path} is a folder; give its files: sorted(Path(...).iterdir()).")
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            return _upright(opened)
-    except FileNotFoundError as error:
-        raise EvaluationError(f"There is no file {path}.") from error
-    except UnidentifiedImageError as error:
-        raise EvaluationError(f"{path} is not a picture that Pillow can read.") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise EvaluationError(f"{path} cannot be read: {error}.") from error
-
-
-def _upright(image: Image) -> Image:
-    from PIL import ImageOps  # noqa: PLC0415 - 0.1 s to import
-
-    return ImageOps.exif_transpose(image)
-
-
-def _to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    if not np.isfinite(array).all():
-        raise EvaluationError("The picture holds NaN or infinity.")
-    low, high = float(array.min()), float(array.max())
-    if low < 0 or high > 255 or 0 < high <= 1:  # noqa: PLR2004 - what a byte holds
-        raise EvaluationError(
-            "With app the values of a picture must be 0 to 255, because the application scales "
-            f"them by itself; received {low:g} to {high:g}.",
-            "Give the picture unscaled: 255 * picture.",
-        )
-    whole: NDArray[np.uint8] = np.rint(array).astype(np.uint8)
-    return whole
-
-
-def _unroll(array: NDArray[Any], size: Size) -> NDArray[Any]:
-    """A row of pixels as a picture again."""
-    side = size.height or 0
-    if array.ndim == 1 and size.flat and array.size == side * side * size.channels:
-        return array.reshape(side, side, size.channels)
-    return array
-
-
-def _as_pillow(array: NDArray[Any]) -> Image:
-    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
-
-    match array.shape:
-        case (_, _, 1):
-            array = array[..., 0]
-        case (_, _) | (_, _, 3) | (_, _, 4):
-            pass
-        case _:
-            raise EvaluationError(
-                "A picture has shape (height, width) or (height, width, channels) with 1, 3 or 4 "
-                f"channels; received {array.shape}."
-            )
-    return Image.fromarray(np.ascontiguousarray(array))
-
-
-def _prepare(image: Image, size: Size) -> Opened:
+    Args:
+        image: The picture, upright.
+        size: What the model sees.
+        keep: Whether somebody will look at the picture.
+    """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     seen = _recolour(image, MODES[size.channels])
@@ -270,37 +113,114 @@ def _prepare(image: Image, size: Size) -> Opened:
     fitted = seen
     if (wide, high) != seen.size:
         fitted = seen.resize((wide, high), Image.Resampling[size.interpolation.upper()])
-    pixels = np.asarray(fitted, dtype=np.float32)
+    pixels = np.asarray(fitted)
     if size.channels == 1:
         pixels = pixels[..., None]
-    return Opened(pixels.reshape(-1) if size.flat else pixels, to_thumbnail(seen), raw=True)
+    shown = to_thumbnail(seen) if keep else None
+    return Opened(pixels.reshape(-1) if size.flat else pixels, shown, raw=True)
+
+
+def to_thumbnail(image: Image) -> NDArray[Any]:
+    """A small copy for a person to see, at most ``THUMB`` pixels wide and high."""
+    scale = min(1.0, THUMB / max(image.size))
+    if scale == 1.0:
+        return np.array(image)
+    wide, high = (max(1, round(side * scale)) for side in image.size)
+    return np.asarray(image.resize((wide, high), reducing_gap=3.0))
+
+
+def as_image(array: NDArray[Any], size: Size) -> Image:
+    """An array of bytes as a Pillow image.
+
+    Args:
+        array: uint8 of shape (height, width), (height, width, channels) or, if the model takes
+            its pixels in one row, (pixels,).
+        size: What the model sees.
+
+    Raises:
+        EvaluationError: It is no picture.
+    """
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    array = unroll(array, size)
+    if array.ndim > 2 and array.shape[-1] == 1:  # noqa: PLR2004 - height, width
+        array = array[..., 0]
+    if not array.size or array.shape[2:] not in ((), (3,), (4,)) or array.ndim < 2:  # noqa: PLR2004 - as above
+        raise EvaluationError(
+            "A picture has shape (height, width) or (height, width, channels) with 1, 3 or 4 "
+            f"channels; received {show_shape(array.shape)}."
+        )
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values of 0 to 255, or whole numbers of 16 bits, as bytes.
+
+    Raises:
+        EvaluationError: They are something else, most often scaled already.
+    """
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(BYTE)
+    if not np.isfinite(array).all():
+        raise EvaluationError("The picture holds NaN or infinity.")
+    low, high = float(array.min(initial=0)), float(array.max(initial=0))
+    if low >= 0 and array.dtype.kind in "iu" and BYTE < high <= WORD:
+        array, high = array / (WORD / BYTE), BYTE
+    if low < 0 or high > BYTE or (0 < high <= 1 and array.dtype.kind == "f"):
+        raise EvaluationError(
+            "The values of a picture must be 0 to 255, because they are scaled as the network "
+            f"expects them; received {low:g} to {high:g}.",
+            "Give the picture unscaled: 255 * picture.",
+        )
+    whole: NDArray[np.uint8] = np.rint(array).astype(np.uint8)
+    return whole
+
+
+def unroll(array: NDArray[Any], size: Size) -> NDArray[Any]:
+    """A row of pixels as a picture again."""
+    height, width = size.height or 0, size.width or 0
+    if array.ndim == 1 and size.flat and array.size == height * width * size.channels:
+        return array.reshape(height, width, size.channels)
+    return array
+
+
+def _alike(received: tuple[int, ...], expected: Shape) -> bool:
+    return len(received) == len(expected) and all(
+        want is None or want == got for want, got in zip(expected, received, strict=True)
+    )
 
 
 def _recolour(image: Image, mode: str) -> Image:
     """The picture in grey or in colours; what shines through is white, 16 bits become 8."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image) / 257).clip(0, 255).astype(np.uint8))
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_squeeze(np.asarray(image)))
     clear = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
     if clear and mode != "RGBA":
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
+    if image.mode == "LAB":
+        image = _from_lab(image)
     return image if image.mode == mode else image.convert(mode)
 
 
-def _take(array: NDArray[Any], size: Size, shape: Shape | None) -> Opened:
-    """An array of floats as it is: it is the model's own input."""
-    if array.dtype.kind not in "biuf" or (shape is not None and not _fits(array.shape, shape)):
-        raise EvaluationError(
-            f"The model expects pictures of shape {show_shape(shape or ())}; "
-            f"received {show_shape(array.shape)} of type {array.dtype}.",
-            "Pictures of bytes (uint8, 0 to 255), files and Pillow images are resized by "
-            "themselves.",
-        )
-    if not np.isfinite(array).all():
-        raise EvaluationError("The picture holds NaN or infinity.")
-    shown = _unroll(array, size)
-    step = -(-max(shown.shape) // (2 * THUMB))
-    return Opened(array, shown[::step, ::step] if shown.ndim > 1 else shown, raw=False)
+def _squeeze(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey of 16 bits, 32 bits or floats as bytes."""
+    shares = np.nan_to_num(values.astype(np.float64))
+    high = float(shares.max(initial=0))
+    usual = WORD if values.dtype.kind in "iu" else 1 if high <= 1 else BYTE
+    most = max(usual, high)
+    return np.asarray((BYTE * shares / most).clip(0, BYTE).astype(np.uint8))
+
+
+def _from_lab(image: Image) -> Image:
+    from PIL import ImageCms  # noqa: PLC0415 - rarely needed
+
+    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    changed = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+    assert changed is not None  # noqa: S101 - None comes only where the image is changed in place
+    return changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,20 +16,26 @@ from kmagic.evaluation.targets import (
     find_labels,
     name_classes,
 )
-from kmagic.labels import isolate, shorten
+from kmagic.labels import isolate, plain, shorten
+from kmagic.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
+
+    from kmagic.evaluation.explain import Explanation
+
+LONGEST, LONGEST_ERROR = 200, 400  # signs of a file's name and of an error in a line
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A class and how probable the model finds it, from 0 to 1."""
+    """A class, how probable the model finds it, from 0 to 1, and its place in the answer."""
 
     label: str
     probability: float
+    position: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,8 @@ class Picture:
         truth: What it really shows, where that is known.
         thumbnail: A small copy, shape (height, width) or (height, width, channels).
         error: Why it could not be read, else "".
+        looked: What the model looked at, where that was asked for.
+        again: Gives the picture with its small copy, where none was kept.
     """
 
     name: str
@@ -64,6 +72,8 @@ class Picture:
     truth: Truth | None = None
     thumbnail: NDArray[Any] | None = None
     error: str = ""
+    looked: Explanation | None = None
+    again: Callable[[Picture], Picture] | None = None
 
     @property
     def right(self) -> bool | None:
@@ -74,13 +84,18 @@ class Picture:
 
     def words(self) -> str:
         """The picture in a line: "3: 2 58.6%, 4 34.8%, 6 6.2% (wrong, it is 4)"."""
+        name = isolate(shorten(self.name, LONGEST))
         if self.error:
-            return f"{isolate(self.name)}: {self.error}"
-        guesses = ", ".join(f"{_short(g.label)} {g.probability:.1%}" for g in self.guesses)
-        if self.truth is None:
-            return f"{isolate(self.name)}: {guesses}"
-        said = "right" if self.right else f"wrong, it is {_short(self.truth.label)}"
-        return f"{isolate(self.name)}: {guesses} ({said})"
+            error = plain(shorten(self.error, LONGEST_ERROR))
+            return error if name in error else f"{name}: {error}"
+        said = ", ".join(f"{_short(g.label)} {g.probability:.1%}" for g in self.guesses)
+        if self.truth is not None:
+            said += f" ({'right' if self.right else f'wrong, it is {_short(self.truth.label)}'})"
+        return f"{name}: {said}" + (f"; {self.looked.words()}" if self.looked else "")
+
+    def look(self) -> Picture:
+        """The picture with a small copy of it, as far as it can still be had."""
+        return self if self.again is None else replace(self.again(self), again=None)
 
 
 class Judge:
@@ -88,32 +103,35 @@ class Judge:
 
     Args:
         classes: The user's list of classes, or None.
-        names: Names that stand where the user gave none, or None for the numbers.
+        offers: Lists of names to choose from where the user gave none: the first one that is as
+            long as the model's answer. Without any the numbers stand.
         y_true: The user's labels, or None.
-        pictures: How many pictures there are.
+        folders: The folder that each picture is in, or ""; they are taken for labels if all of
+            them are names of classes.
         top: How many classes are kept of each.
     """
 
     def __init__(
         self,
         classes: Classes | None,
-        names: tuple[str, ...] | None,
+        offers: Sequence[Sequence[str]],
         y_true: Any,
-        pictures: int,
+        folders: Sequence[str],
         top: int,
     ) -> None:
         self.ids: tuple[Label, ...] | None = None
-        self.names = names
+        self.names: tuple[str, ...] | None = None
+        self.offers, self.folders, self.top = offers, folders, top
         if classes is not None:
             self.ids, self.names = name_classes(classes)
         self.y_true = None if y_true is None else as_array(np.atleast_1d(y_true), "y_true")
-        self.top = top
+        self.by_folder = False
         self.width = 0
         self._truths: NDArray[np.intp] | None = None
-        if self.y_true is not None and len(self.y_true) != pictures:
+        if self.y_true is not None and len(self.y_true) != len(folders):
             raise EvaluationError(
                 f"y_true must have one label a picture; received {len(self.y_true):,} labels for "
-                f"{pictures:,} pictures."
+                f"{len(folders):,} pictures."
             )
 
     def judge(
@@ -125,17 +143,18 @@ class Judge:
             scores: The model's answers, shape (batch, classes), (batch, 1) or (batch,).
             numbers: Which pictures these are.
         """
-        odds = _spread(scores)
+        odds = spread(scores)
         names = self._fit(odds.shape[1])
         for number, row in zip(numbers, odds, strict=True):
             order = np.argsort(-row, kind="stable")
-            best = tuple(Guess(names[k], float(row[k])) for k in order[: self.top])
+            best = tuple(Guess(names[k], float(row[k]), int(k)) for k in order[: self.top])
             yield best, self._truth(number, row, order, names)
 
     def _fit(self, width: int) -> tuple[str, ...]:
         if not self.width:
             self.width = width
-            self.names = self.names or tuple(map(str, range(width)))
+            offered = (tuple(map(str, names)) for names in self.offers if len(names) == width)
+            self.names = self.names or next(offered, None) or tuple(map(str, range(width)))
             if len(self.names) != width:
                 raise EvaluationError(
                     f"classes must name {width:,} classes, as many as the model tells apart; "
@@ -148,7 +167,7 @@ class Judge:
     def _find_truths(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
         y = self.y_true
         if y is None:
-            return None
+            return self._by_folders(names)
         if y.ndim == 2:  # noqa: PLR2004 - one-hot rows
             if y.shape[1] != len(names):
                 raise EvaluationError(
@@ -163,6 +182,25 @@ class Judge:
         places[~unknown] = find_labels(values[~unknown], labels, names, "y_true")
         return places
 
+    def _by_folders(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
+        places = {_folded(name): place for place, name in enumerate(names)}
+        found = [places.get(_folded(folder), -1) for folder in self.folders]
+        self.by_folder = min(found, default=-1) >= 0
+        return np.asarray(found, dtype=np.intp) if self.by_folder else None
+
+    def position(self, label: str) -> int:
+        """The place of a class in the model's answer.
+
+        Raises:
+            EvaluationError: There is no such class.
+        """
+        names = self.names or ()
+        if label not in names:
+            raise EvaluationError(
+                f"{label!r} is none of the model's classes.", did_you_mean(label, names)
+            )
+        return names.index(label)
+
     def _truth(
         self, number: int, row: NDArray[Any], order: NDArray[np.intp], names: tuple[str, ...]
     ) -> Truth | None:
@@ -173,11 +211,16 @@ class Judge:
         return Truth(label, float(row[order[rank - 1]]), rank)
 
 
+def _folded(name: str) -> str:
+    """A class's name as a folder may write it: "Egyptian cat" for "Egyptian_cat"."""
+    return name.casefold().replace("_", " ").replace("-", " ")
+
+
 def _short(name: str) -> str:
     return isolate(shorten(name, 60))
 
 
-def _spread(scores: NDArray[Any]) -> NDArray[np.float64]:
+def spread(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Scores as one probability a class, of shape (n, classes)."""
     if scores.ndim == 1 or (scores.ndim == 2 and scores.shape[1] == 1):  # noqa: PLR2004 - rows and columns
         second = np.asarray(scores, dtype=np.float64).reshape(-1)
