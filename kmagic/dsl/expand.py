@@ -138,8 +138,11 @@ class _Expander(Lookup):
                 )
 
     def _step(self, spec: LayerSpec) -> None:
-        times = 1 if spec.times is None else self.count(spec.times)
-        if spec.times is not None and spec.callee == Word("input"):
+        if spec.times is None:
+            self._apply(spec, named=True)
+            return
+        times = self.count(spec.times)
+        if spec.callee == Word("input"):
             hint = "A shape is written 28x28."
             self.fail("an input is not repeated", spec.times.span, hint)
         outer = self.scope.turns

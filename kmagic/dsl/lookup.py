@@ -211,7 +211,11 @@ class Lookup:
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """A step's arguments, evaluated."""
-        return tuple(replace(arg, value=self.value(arg.value)) for arg in args)
+        values = [self.value(arg.value) for arg in args]
+        return tuple(
+            arg if value is arg.value else replace(arg, value=value)
+            for arg, value in zip(args, values, strict=True)
+        )
 
     def value(self, value: Value) -> Any:
         """A value with all its expressions evaluated."""

@@ -67,9 +67,10 @@ class Cursor:
     @property
     def peek(self) -> Token:
         """The next token; fails at the end of the line."""
-        if self.done:
+        try:
+            return self.tokens[self._at]
+        except IndexError:
             self.fail("the line ends too early")
-        return self.tokens[self._at]
 
     def take(self) -> Token:
         """Read one token."""
@@ -81,6 +82,11 @@ class Cursor:
         """The next tokens, without reading them."""
         return self.tokens[self._at : self._at + count]
 
+    def ahead(self, count: int) -> Token | None:
+        """The token after so many others, without reading it; None behind the end."""
+        place = self._at + count
+        return self.tokens[place] if place < len(self.tokens) else None
+
     def rest(self) -> list[Token]:
         """Read all that is left."""
         left = self.tokens[self._at :]
@@ -89,26 +95,28 @@ class Cursor:
 
     def next_is(self, text: str, ahead: int = 0) -> bool:
         """Whether a coming token is this sign."""
-        place = self._at + ahead
-        return (
-            place < len(self.tokens)
-            and self.tokens[place].text == text
-            and (self.tokens[place].kind == "op")
-        )
+        return self._is_sign(self._at + ahead, text)
 
-    def at(self, text: str) -> bool:
-        """Whether the next token is this sign."""
-        return self.next_is(text)
+    def at(self, *signs: str) -> bool:
+        """Whether the next token is one of these signs."""
+        return self._is_sign(self._at, *signs)
+
+    def _is_sign(self, place: int, *signs: str) -> bool:
+        if place >= len(self.tokens):
+            return False
+        token = self.tokens[place]
+        return token.kind == "op" and token.text in signs
 
     def accept(self, text: str) -> bool:
         """Read this sign if it comes next."""
-        found = self.at(text)
+        found = self._is_sign(self._at, text)
         self._at += found
         return found
 
     def accept_name(self, text: str) -> bool:
         """Read this name if it comes next."""
-        found = not self.done and self.peek.kind == "name" and self.peek.text == text
+        token = self.ahead(0)
+        found = token is not None and token.kind == "name" and token.text == text
         self._at += found
         return found
 
@@ -215,7 +223,7 @@ class Cursor:
         if not isinstance(first, Word | Expr):
             return first
         args: list[Arg] = []
-        while not self.done and not any(self.at(sign) for sign in (",", ")", "]", "=", ":")):
+        while not self.done and not self.at(",", ")", "]", "=", ":"):
             args.append(self.arg())
         return Phrase(first, tuple(args), span=first.span) if args else first
 
@@ -298,7 +306,8 @@ class Cursor:
 
 def ends_step(cursor: Cursor) -> bool:
     """Whether the step ends here: at the line's end, at ``/``, an arrow or a repetition."""
-    return cursor.done or any(cursor.at(sign) for sign in ("/", "<-", "*"))
+    token = cursor.ahead(0)
+    return token is None or (token.kind == "op" and token.text in ("/", "<-", "*"))
 
 
 def _brace(token: Token) -> Value:

@@ -30,18 +30,17 @@ def read_step(cursor: Cursor) -> LayerSpec:
 def _targets(cursor: Cursor) -> tuple[str, ...]:
     """``a, b =`` in front of a step, if it is there."""
     ahead = 0
-    tokens = cursor.tokens[cursor._at :]  # noqa: SLF001 - looking ahead is the cursor's own work
-    names: list[str] = []
-    while ahead < len(tokens) and tokens[ahead].kind == "name":
-        names.append(tokens[ahead].text)
+    names: list[Token] = []
+    while (token := cursor.ahead(ahead)) and token.kind == "name":
+        names.append(token)
         if cursor.next_is("=", ahead + 1):
-            for place in range(0, ahead + 1, 2):
-                _check_target(cursor, tokens[place])
+            for each in names:
+                _check_target(cursor, each)
             for _ in range(ahead + 2):
                 cursor.take()
-            return tuple(names)
+            return tuple(each.text for each in names)
         if not cursor.next_is(",", ahead + 1):
-            return ()
+            break
         ahead += 2
     return ()
 

@@ -58,6 +58,10 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("string", re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")),
     ("op", re.compile(r"<-|\.\.\.|[=!()\[\],:*/&]")),
 )
+_TOKEN = re.compile(
+    "|".join(f"(?P<{kind}>{pattern.pattern})" for kind, pattern in _PATTERNS)
+    + "|(?P<space>[ \\t\u00a0]+)"
+)
 _OPEN, _CLOSE = "([", ")]"
 _MOST_PROBLEMS = 20
 """With so many mistakes an open bracket ends the reading."""
@@ -109,34 +113,34 @@ class _Reader:
             self.lines.pop()
 
     def _read_tokens(self, line: Line, row: str, number: int, column: int) -> None:
+        spaced = True
         while column < len(row):
-            char = row[column]
-            if char in " \t\u00a0":
-                column += 1
-                continue
-            if char == "#":
-                return
-            spaced = column == 0 or row[column - 1] in " \t\u00a0"
-            if char == "{":
+            found = _TOKEN.match(row, column)
+            if found is None:
+                if row[column] == "#":
+                    return
+                if row[column] != "{":
+                    self._meaningless(row, number, column)
+                    self._open.clear()
+                    return
                 end = self._read_brace(line, row, number, column, spaced=spaced)
                 if end is None:
                     return
                 row, number, column = end
+                spaced = False
                 continue
-            token = self._match(row, number, column, spaced=spaced)
-            if token is None or not self._balance(token):
-                self._open.clear()
-                return
-            line.tokens.append(token)
-            column += len(token.text)
+            kind, text = found.lastgroup, found.group()
+            if kind != "space":
+                token = Token(kind, text, Span(number, column + 1, len(text)), spaced)  # type: ignore[arg-type]  # the groups are the kinds
+                if kind == "op" and not self._balance(token):
+                    self._open.clear()
+                    return
+                line.tokens.append(token)
+            spaced = kind == "space"
+            column = found.end()
 
-    def _match(self, row: str, number: int, column: int, *, spaced: bool) -> Token | None:
-        for kind, pattern in _PATTERNS:
-            found = pattern.match(row, column)
-            if found:
-                return Token(
-                    kind, found.group(), Span(number, column + 1, len(found.group())), spaced
-                )
+    def _meaningless(self, row: str, number: int, column: int) -> None:
+        """Note that no token begins here."""
         rest = re.compile(r"[\w.?]+|->|.").match(row, column)
         bad = rest.group() if rest else row[column]
         span = Span(number, column + 1, len(bad))
@@ -148,11 +152,9 @@ class _Reader:
             self._problem("closes a brace that was never opened", span)
         else:
             self._problem("has no meaning here", span, unknown_hint(bad, row, column))
-        return None
 
     def _balance(self, token: Token) -> bool:
-        if token.kind != "op":
-            return True
+        """Whether a sign opens no bracket, or closes the right one; else that is noted."""
         if token.text in _OPEN:
             self._open.append(token)
         elif token.text in _CLOSE:
