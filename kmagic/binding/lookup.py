@@ -146,7 +146,9 @@ def layer_of(word: Word, context: Context) -> Any:
     if text == "input":
         return keras.Input
     if text.startswith("ops."):
-        found = getattr(keras.ops, text.removeprefix("ops."), None)
+        found = keras.ops
+        for name in text.split(".")[1:]:
+            found = getattr(found, name, None)
         if callable(found):
             return found
         known = (f"ops.{name}" for name in dir(keras.ops) if not name.startswith("_"))

@@ -28,5 +28,16 @@ def array(values: Any, dtype: str | None = None) -> Any:
     return np.array(values, dtype)
 
 
-PLAIN_OBJECTS: dict[str, Callable[..., Any]] = {"array": array, "slice": slice_of}
+def tensor(values: Any, dtype: str | None = None) -> Any:
+    """``tensor([0.5, 1.5])``: numbers in a tensor of Keras's backend."""
+    import keras  # noqa: PLC0415 - takes seconds, so only when a model is built
+
+    return keras.ops.convert_to_tensor(values, dtype)
+
+
+PLAIN_OBJECTS: dict[str, Callable[..., Any]] = {
+    "array": array,
+    "slice": slice_of,
+    "tensor": tensor,
+}
 """Word -> what makes the value."""
