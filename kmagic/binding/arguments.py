@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from kmagic import catalogue
@@ -66,6 +67,16 @@ def bind(  # noqa: PLR0917 - all six are always given
     return _Binder(function, word, span, context, resolve).bind(args)
 
 
+@cache
+def _by_name(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    return {each.name: each for each in catalogue.parameters(function)}
+
+
+@cache
+def _required(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in catalogue.parameters(function) if each.required)
+
+
 class _Binder:
     def __init__(
         self,
@@ -77,7 +88,7 @@ class _Binder:
     ) -> None:
         self.function, self.word, self.span = function, word, span
         self.context, self.resolve = context, resolve
-        self.params = {each.name: each for each in catalogue.parameters(function)}
+        self.params = _by_name(function)
         self.bound = Bound()
         self.named: set[str] = set()
         self.full = False
@@ -237,11 +248,7 @@ class _Binder:
     # --- mistakes -----------------------------------------------------------------------------
 
     def _check_required(self) -> None:
-        missing = [
-            each.name
-            for each in self.params.values()
-            if each.required and each.name not in self.bound.spans
-        ]
+        missing = [each for each in _required(self.function) if each not in self.bound.spans]
         if missing and self.bound.sound:
             self._note(f"{self.word} needs {_and(missing)}", self.span, self._takes())
 
