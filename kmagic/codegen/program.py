@@ -173,5 +173,7 @@ def _written(state: State) -> str:
     used = [each for each in ("layers", "ops") if re.search(rf"(?<![\w.]){each}\.", text)]
     if used:
         head.append(f"from keras import {', '.join(used)}")
+    imports = sorted((module, each) for each, module in state.values.imports.items())
+    head += [f"from {module} import {each}" for module, each in imports]
     gap = "\n\n" if state.scope.frame.defs else "\n"
     return "\n".join(head) + "\n" + gap + text

@@ -78,6 +78,7 @@ class Values:
     Attributes:
         reference: Writes a graph's layer or model, where a graph is what is written.
         needs: Names of the notebook that the source uses.
+        imports: Names that the source imports, and their modules.
         roles: What the objects that went through a parameter were used as.
     """
 
@@ -85,6 +86,7 @@ class Values:
         self.context, self.expression = context, expression
         self.reference: Callable[[LayerOf | ModelOf], Code] | None = None
         self.needs: set[str] = set()
+        self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
 
     def resolve(self, value: Any, role: Role, context: Context) -> Any:
@@ -219,7 +221,13 @@ class Values:
     def path(self, function: Any, word: str) -> Code:
         """Where the program finds a class or function: in Keras, or in the notebook."""
         found = public_path(function)
-        return Atom(found) if found else self.notebook(word)
+        if found:
+            return Atom(found)
+        if self.context.names.get(word) is function:
+            return self.notebook(word)
+        # Some layers of Keras's own applications have no public name.
+        self.imports[function.__name__] = function.__module__
+        return Atom(function.__name__)
 
 
 def public_path(function: Any) -> str:

@@ -1,0 +1,172 @@
+"""Source is laid out as ruff does it: whatever the tree, ruff changes nothing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kmagic.codegen.braces import python
+from kmagic.codegen.source import (
+    Assign,
+    Atom,
+    Blank,
+    Call,
+    Code,
+    Comprehension,
+    Def,
+    Display,
+    Item,
+    Line,
+    Loop,
+    Stmt,
+    call,
+    flat,
+    listed,
+    literal,
+    render,
+)
+
+NAMES = ("x", "a1", "filters", "layers.Dense", "keras.layers.Conv2D", "very_long_variable_name")
+TEXTS = ("relu", "same", "sparse_categorical_crossentropy", "it's", 'say "so"')
+NUMBERS = (1e-4, 0.5, 1e6, -3, 5000, None, True)
+
+
+def formatted(source: str) -> str:
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
+    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{source}\n{done.stderr}"
+    return done.stdout
+
+
+names = st.sampled_from(NAMES).map(Atom)
+atoms = st.one_of(names, st.sampled_from((*TEXTS, *NUMBERS)).map(literal))
+
+
+def _items(codes: st.SearchStrategy[Code], *prefixes: str) -> st.SearchStrategy[tuple[Item, ...]]:
+    """Arguments, those with a name behind those without."""
+    pairs = st.lists(st.tuples(codes, st.sampled_from(("", "", *prefixes))), max_size=6)
+    ordered = pairs.map(lambda found: sorted(found, key=lambda pair: bool(pair[1])))
+    return ordered.map(lambda found: tuple(Item(code, prefix) for code, prefix in found))
+
+
+def _larger(codes: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
+    calls = st.builds(Call, names, _items(codes, "name=", "kernel_initializer="))
+    entries = st.lists(st.tuples(codes, st.sampled_from(('"a": ', '"long_key": '))), max_size=4)
+    return st.one_of(
+        calls,
+        st.builds(Call, calls, _items(st.one_of(names, codes), "mask=")),
+        st.lists(codes, max_size=5).map(listed),
+        st.lists(codes, max_size=5).map(lambda found: Display("()", tuple(map(Item, found)))),
+        entries.map(lambda found: Display("{}", tuple(Item(*entry) for entry in found))),
+        codes.map(lambda code: Comprehension(code, "_", call("range", literal(3)))),
+    )
+
+
+larger = _larger(st.recursive(atoms, _larger, max_leaves=12))
+lines: st.SearchStrategy[Stmt] = st.one_of(
+    st.builds(Assign, st.sampled_from(("x", "a_longer_target", "a, b")), larger),
+    st.builds(Line, st.sampled_from(("return ", "", "stack += ")), larger),
+)
+loops: st.SearchStrategy[Stmt] = st.builds(
+    Loop,
+    st.just("f"),
+    st.lists(atoms, min_size=1, max_size=9).map(listed),
+    st.lists(lines, min_size=1, max_size=3).map(tuple),
+)
+params = st.lists(st.sampled_from(("x", "filters", "strides", "activation")), unique=True)
+functions: st.SearchStrategy[Stmt] = st.builds(
+    Def,
+    st.just("block_with_a_long_name_" * 2),
+    params.map(lambda found: tuple(Item(Atom(name)) for name in found)),
+    st.lists(st.one_of(lines, loops), min_size=1, max_size=3).map(tuple),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.one_of(lines, loops, functions), min_size=1, max_size=5))
+def test_ruff_changes_nothing(statements: list[Stmt]) -> None:
+    source = render(statements)
+    assert formatted(source) == source
+
+
+def test_an_empty_line_stays_between_parts() -> None:
+    parts = [Assign("x", literal(1)), Blank(), Assign("y", literal(2))]
+    assert render(parts) == "x = 1\n\ny = 2\n"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1e-4, "1e-4"),
+        (3e-05, "3e-5"),
+        (0.01, "0.01"),
+        (0.001, "1e-3"),
+        (-0.00025, "-2.5e-4"),
+        (100.0, "100.0"),
+        (1e6, "1e6"),
+        (1e300, "1e300"),
+        (0.1 + 0.2, "0.30000000000000004"),
+        (0.0, "0.0"),
+        (float("inf"), 'float("inf")'),
+        (float("nan"), 'float("nan")'),
+        ("it's", '"it\'s"'),
+        ('say "so"', "'say \"so\"'"),
+        ("a\nb", '"a\\nb"'),
+        ((3,), "(3,)"),
+        ([], "[]"),
+        ({"a": [1, None]}, '{"a": [1, None]}'),
+        (..., "..."),
+    ],
+)
+def test_values_as_python_has_them(value: object, text: str) -> None:
+    assert flat(literal(value)) == text
+
+
+EXPRESSIONS = """\
+a//b
+-a**2
+(-a)**2
+2**-n
+a**b.c
+a[0]**2
+a**b**c
+(a**b)**c
+(a+b)*c
+a-(b-c)
+-(a+b)
+a[1:2]
+a[i+1:]
+a[i+1::2]
+a[b.c:3]
+a[:,0]
+x.shape[1:]
+(a if b else c)+1
+not a and b or c
+not (a or b)
+a<b<=c
+(a == b) == c
+a is not None
+(1,)
+[1,'x',"it's"]
+{'a':1}['a']
+(5).real
+a|b&c
+a @ b
+"block_%d" % i""".splitlines()
+
+
+def test_expressions_keep_their_meaning_and_get_the_usual_form() -> None:
+    printed = [flat(python(each, str)) for each in EXPRESSIONS]
+    for before, after in zip(EXPRESSIONS, printed, strict=True):
+        assert ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
+    source = "".join(f"x = {each}\n" for each in printed)
+    assert formatted(source) == source
+
+
+def test_names_in_expressions_are_called_as_the_program_calls_them() -> None:
+    assert flat(python("layers * n", {"layers": "layers_", "n": "n"}.__getitem__)) == "layers_ * n"
