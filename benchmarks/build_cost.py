@@ -1,0 +1,132 @@
+"""What the text costs: parse and build against the same model in plain Keras.
+
+Both sides make the same model, in turn, in one process and the same run; plain Keras runs source
+that was compiled before the clock starts, ours begins with the text. Each side starts from a
+cleared session with the garbage collected. The clock is the thread's processor time, which other
+programs on the machine disturb least; the figures are medians, the ratio that of the rounds' pairs.
+
+    python benchmarks/build_cost.py [--rounds 7] [--layers 10 100 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow comes with Keras
+
+import keras
+
+from kmagic import build, parse
+
+GOAL = 1.02
+STACK = (
+    ("dense 64 relu", 'layers.Dense(64, activation="relu")'),
+    ("dropout 0.1", "layers.Dropout(0.1)"),
+    ("dense 64 !use_bias kernel_initializer=he_normal", "HE_DENSE"),
+    ("batch_normalization", "layers.BatchNormalization()"),
+)
+HE_DENSE = 'layers.Dense(64, use_bias=False, kernel_initializer="he_normal")'
+
+
+def stack(count: int) -> tuple[str, str]:
+    """A plain stack: the text, and the program."""
+    steps = [STACK[number % len(STACK)] for number in range(count)]
+    text = "\n".join(["input 64", *(line for line, _ in steps)])
+    made = "".join(f"    {code.replace('HE_DENSE', HE_DENSE)},\n" for _, code in steps)
+    return text, f"model = keras.Sequential([\n    keras.Input(shape=(64,)),\n{made}])\n"
+
+
+def graph(count: int) -> tuple[str, str]:
+    """Residual blocks of four layers each: the text, and the program."""
+    lines = ["input 64"]
+    program = ["inputs = keras.Input(shape=(64,))", "x = inputs"]
+    for _ in range(max(count // 4, 1)):
+        lines += ["residual:", "  dense 64 relu", "  dense 64 / batch_normalization"]
+        program += [
+            "shortcut = x",
+            'x = layers.Dense(64, activation="relu")(x)',
+            "x = layers.Dense(64)(x)",
+            "x = layers.BatchNormalization()(x)",
+            "x = layers.Add()([shortcut, x])",
+        ]
+    return "\n".join(lines), "\n".join([*program, "model = keras.Model(inputs, x)"])
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds of this thread's processor time, from a clean start."""
+    keras.backend.clear_session()
+    gc.collect()
+    start = time.thread_time()
+    made = work()
+    took = time.thread_time() - start
+    del made
+    return took
+
+
+def compare(text: str, program: str, rounds: int) -> tuple[float, float, float]:
+    """Median seconds of ours and of Keras's, and the median of their ratios."""
+    code = compile(program, "plain Keras", "exec")
+
+    def plain() -> Any:
+        names = {"keras": keras, "layers": keras.layers}
+        exec(code, names)  # noqa: S102 - the program is ours
+        return names["model"]
+
+    sides: dict[str, Callable[[], Any]] = {"ours": lambda: build(text), "keras": plain}
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    for number in range(rounds + 1):
+        for side in ("ours", "keras") if number % 2 else ("keras", "ours"):
+            took = timed(sides[side])
+            if number:  # the first round warms up
+                times[side].append(took)
+    ratios = [ours / theirs for ours, theirs in zip(times["ours"], times["keras"], strict=True)]
+    return (
+        statistics.median(times["ours"]),
+        statistics.median(times["keras"]),
+        statistics.median(ratios),
+    )
+
+
+def parsing(rounds: int) -> None:
+    """How the time of parsing grows with the text."""
+    print(f"\n{'parse alone':14}{'lines':>8}{'ms':>10}{'µs a line':>12}")
+    for count in (10, 100, 1_000, 10_000):
+        text, _ = stack(count)
+        times = []
+        for _ in range(rounds):
+            gc.collect()
+            start = time.thread_time()
+            parse(text)
+            times.append(time.thread_time() - start)
+        took = statistics.median(times)
+        print(f"{'':14}{count:8,}{took * 1e3:10.2f}{took / count * 1e6:12.1f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--layers", type=int, nargs="*", default=[10, 100, 1000])
+    asked = parser.parse_args()
+    sys.setrecursionlimit(100_000)  # plain Keras needs it for the deep ones
+    worst = 0.0
+    print(f"{'':14}{'layers':>8}{'ours, s':>10}{'keras, s':>10}{'ratio':>8}")
+    for name, make in (("stack", stack), ("graph", graph)):
+        for count in asked.layers:
+            rounds = max(asked.rounds, asked.rounds * 60 // count)  # the short ones waver most
+            ours, theirs, ratio = compare(*make(count), rounds)
+            worst = max(worst, ratio)
+            print(f"{name:14}{count:8,}{ours:10.3f}{theirs:10.3f}{ratio:8.3f}", flush=True)
+    parsing(asked.rounds)
+    print(f"\nGoal: at most {GOAL} of Keras's time. {'Met' if worst <= GOAL else 'Missed'}.")
+
+
+if __name__ == "__main__":
+    main()
