@@ -225,9 +225,9 @@ def test_the_dashboard_says_and_scales_as_python_does() -> None:
     times = [0.0, 7.2, 19.9, 93.0, 500.0, 4000.0]
     heights = [[100, 104], [5, 1, 9], [50], [150, 149, 151]]
     program = """
-      const source = process.argv[1];
-      const { values, spans, axes, times, heights } = JSON.parse(process.argv[2]);
-      const d = await import(`data:text/javascript;base64,${source}`);
+      const { values, spans, axes, times, heights } = JSON.parse(process.argv[1]);
+      const sources = process.argv.slice(2).map(each => `data:text/javascript;base64,${each}`);
+      const d = Object.assign({}, ...await Promise.all(sources.map(each => import(each))));
       const scales = spans.map(span => d.ticks(span));
       console.log(JSON.stringify({
         numbers: values.map(d.number), scales,
@@ -237,10 +237,12 @@ def test_the_dashboard_says_and_scales_as_python_does() -> None:
         heights: heights.map(h => d.spread(h, 20, 150)),
       }));
     """
-    source = files("kmagic").joinpath("static", "dashboard.js").read_bytes()
+    folder = files("kmagic").joinpath("static")
+    sources = [folder.joinpath(name).read_bytes() for name in ("figures.js", "scales.js")]
     given = {"values": values, "spans": spans, "axes": axes, "times": times, "heights": heights}
-    command = ["node", "--input-type=module", "-e", program, base64.b64encode(source).decode()]
-    done = subprocess.run([*command, json.dumps(given)], capture_output=True, text=True, check=True)
+    command = ["node", "--input-type=module", "-e", program, json.dumps(given)]
+    command += [base64.b64encode(source).decode() for source in sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     theirs = json.loads(done.stdout)
     scales = [ticks(span) for span in spans]
     assert theirs["numbers"] == [number(value) for value in values]

@@ -1,4 +1,4 @@
-"""Curves as SVG text: pure, from points to picture. ``static/dashboard.js`` draws the same live.
+"""Curves as SVG text: pure, from points to picture. ``static/curves.js`` draws the same live.
 
 The picture names its parts by class and says nothing of colours, so that one drawing serves the
 notebook's theme (``static/chart.css`` in the page) and an ``<img>`` that no theme reaches

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.display.card import stylesheet
 from kmagic.display.mode import mode, running_kernel
+from kmagic.display.modules import module
 from kmagic.display.terminal import Lines
 from kmagic.display.training import bundle
 from kmagic.display.wire import Feed
@@ -142,7 +143,7 @@ def dashboard() -> Any:
     class Dashboard(anywidget.AnyWidget):
         """A run's view; ``state`` is what :class:`~kmagic.display.wire.Feed` makes."""
 
-        _esm = stylesheet("dashboard.js")
+        _esm = module("dashboard.js")
         _css = "\n".join(map(stylesheet, ("card.css", "chart.css", "dashboard.css")))
         state = traitlets.Dict().tag(sync=True)
 

@@ -1,0 +1,206 @@
+// @ts-check
+/**
+ * One chart of the live view. kmagic/display/chart.py draws the same for the picture that stays.
+ *
+ * @typedef {import("./dashboard.js").State} State
+ */
+
+import { number } from "./figures.js";
+import { LABEL_HEIGHT, spread, tickText, ticks, wholeSteps } from "./scales.js";
+import { SVG, draw, element, say } from "./elements.js";
+
+const HEIGHT = 158;
+const PLOT = { left: 44, right: 72, top: 20, bottom: 22, pad: 4 };
+const CHARACTER = 6.2;
+const DOTS = 40;
+/** Of an epoch's course, the part whose means are of too few batches: to draw, to scale by. */
+const [NOISY, YOUNG] = [0.03, 0.1];
+
+/** @param {number[] | undefined} flat @returns {[number, number][]} */
+function pairs(flat) {
+  /** @type {[number, number][]} */
+  const found = [];
+  for (let index = 0; flat && index < flat.length; index += 2) {
+    found.push([flat[index], flat[index + 1] ?? NaN]);
+  }
+  return found;
+}
+
+/**
+ * @param {[number, number][]} points
+ * @returns {[number, number][]}
+ */
+const finite = (points) => points.filter(([, y]) => Number.isFinite(y));
+
+/** How much of its epoch is done at x; the end of an epoch is 1. @param {number} x */
+const within = (x) => x % 1 || 1;
+
+/**
+ * What is left of an epoch's course without the means of its first few batches.
+ * @param {[number, number][]} course
+ * @returns {[number, number][]}
+ */
+const steady = (course) => course.filter(([x]) => within(x) > NOISY);
+
+export class Chart {
+  /** @param {string} name @param {(epoch: number | null) => void} onHover */
+  constructor(name, onHover) {
+    this.name = name;
+    /** @type {[number, number][]} */
+    this.trained = [];
+    /** @type {[number, number][]} */
+    this.checked = [];
+    this.width = 0;
+    this.element = element("figure", "km-live-figure");
+    const caption = element("figcaption", "km-live-caption");
+    this.readout = element("span", "km-live-readout");
+    caption.append(element("b", "", name), this.readout);
+    this.svg = document.createElementNS(SVG, "svg");
+    this.svg.setAttribute("class", "km-chart");
+    this.svg.setAttribute("role", "img");
+    this.svg.setAttribute("tabindex", "0");
+    this.element.append(caption, this.svg);
+    this.svg.addEventListener("pointermove", (event) => {
+      const box = this.svg.getBoundingClientRect();
+      onHover(this.nearest(this.epochAt(event.clientX - box.left)));
+    });
+    this.svg.addEventListener("pointerleave", () => onHover(null));
+    this.svg.addEventListener("blur", () => onHover(null));
+    this.svg.addEventListener("keydown", (event) => {
+      const epochs = this.epochs();
+      const at = epochs.indexOf(this.hover ?? epochs[epochs.length - 1] + 1);
+      const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (event.key === "Escape") onHover(null);
+      if (!steps || !epochs.length) return;
+      event.preventDefault();
+      onHover(epochs[at < 0 ? epochs.length - 1 : Math.min(Math.max(at + steps, 0), epochs.length - 1)]);
+    });
+    /** @type {number | null} */
+    this.hover = null;
+  }
+
+  epochs() {
+    const whole = (/** @type {[number, number][]} */ points) => points.map(([x]) => x);
+    return [...new Set([...whole(this.trained), ...whole(this.checked)])].sort((a, b) => a - b);
+  }
+
+  /** @param {number} x */
+  nearest(x) {
+    let best = null;
+    for (const epoch of this.epochs()) {
+      if (best === null || Math.abs(epoch - x) < Math.abs(best - x)) best = epoch;
+    }
+    return best;
+  }
+
+  /** @param {number} pixels */
+  epochAt(pixels) {
+    const share = (pixels - PLOT.left) / (this.width - PLOT.right - PLOT.left);
+    return this.start + share * (this.end - this.start);
+  }
+
+  start = 0;
+  end = 1;
+
+  /** @param {State} state @param {number} width @param {number | null} hover */
+  draw(state, width, hover) {
+    this.width = width;
+    this.hover = hover;
+    const { start, end, mark } = state.axis;
+    [this.start, this.end] = [start, Math.max(end, start + 1e-9)];
+    const [right, bottom] = [width - PLOT.right, HEIGHT - PLOT.bottom];
+    this.trained = pairs(state.curves[this.name]);
+    this.checked = pairs(state.curves[`val_${this.name}`]);
+    const opening = this.trained.length === 1 ? steady(pairs(state.opening[this.name])) : [];
+    const whole = pairs(state.tail[this.name]);
+    const calm = steady(whole);
+    const tail = this.trained.length || calm.length ? calm : whole;
+    const scale = finite([
+      ...this.trained, ...this.checked, ...[...opening, ...tail].filter(([x]) => within(x) > YOUNG),
+    ]);
+    const [low, middle, high] = ticks((scale.length ? scale : finite(tail)).map(([, y]) => y));
+    const toX = (/** @type {number} */ epoch) =>
+      PLOT.left + ((epoch - this.start) / (this.end - this.start)) * (right - PLOT.left);
+    const toY = (/** @type {number} */ value) =>
+      bottom - Math.min(Math.max((value - low) / (high - low), -1), 2) * (bottom - PLOT.top);
+
+    const svg = this.svg;
+    svg.replaceChildren();
+    svg.setAttribute("width", String(width));
+    svg.setAttribute("height", String(HEIGHT));
+    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    for (const tick of [low, middle, high]) {
+      const y = toY(tick);
+      draw(svg, "line", { class: "km-grid", x1: PLOT.left, x2: right, y1: y, y2: y });
+      draw(svg, "text", { x: PLOT.left - 7, y: y + 3.5, "text-anchor": "end" }, tickText(tick, middle - low));
+    }
+    const room = (right - PLOT.left) / (14 + CHARACTER * String(Math.round(end)).length);
+    for (const epoch of wholeSteps(start, end, room)) {
+      draw(svg, "text", { x: toX(epoch), y: bottom + 17, "text-anchor": "middle" }, String(epoch));
+    }
+    const words = mark?.words[this.name];
+    if (mark && words) {
+      const x = toX(mark.epoch);
+      const half = (words.length * CHARACTER) / 2;
+      draw(svg, "line", { class: "km-hair", x1: x, x2: x, y1: PLOT.top - 3, y2: bottom });
+      const at = Math.min(Math.max(x, PLOT.left + half), width - half);
+      draw(svg, "text", { x: at, y: PLOT.top - 7, "text-anchor": "middle" }, words);
+    }
+
+    // A picture inside the picture cuts off what leaves the plot.
+    const [x0, y0] = [PLOT.left - PLOT.pad, PLOT.top - PLOT.pad];
+    const [w, h] = [right - PLOT.left + 2 * PLOT.pad, bottom - PLOT.top + 2 * PLOT.pad];
+    const plot = draw(svg, "svg", { x: x0, y: y0, width: w, height: h, viewBox: `${x0} ${y0} ${w} ${h}` });
+    const label = this.checked.length ? "training" : "";
+    /** @type {[string, [number, number][], string][]} */
+    const lines = [
+      ["course", [...opening.slice(0, -1), ...this.trained.slice(-1), ...tail], tail.length ? label : ""],
+      ["train", this.trained, tail.length ? "" : label],
+    ];
+    if (this.checked.length) lines.push(["val", this.checked, "validation"]);
+    /** @type {{kind: string, label: string, x: number, y: number}[]} */
+    const ends = [];
+    for (const [kind, points, words] of lines) {
+      let path = "";
+      let pen = "M";
+      for (const [x, y] of points) {
+        if (Number.isFinite(y)) path += `${pen}${toX(x).toFixed(1)},${toY(y).toFixed(1)}`;
+        pen = Number.isFinite(y) ? "L" : "M";
+      }
+      draw(plot, "path", { class: `km-${kind}`, d: path });
+      const real = finite(points);
+      let dots = kind === "val" || (kind === "train" && real.length === 1) ? real : [];
+      if (dots.length > DOTS) dots = dots.slice(-1);
+      const d = dots.map(([x, y]) => `M${toX(x).toFixed(1)},${toY(y).toFixed(1)}h0`).join("");
+      if (d) draw(plot, "path", { class: `km-${kind}-dot`, d });
+      if (real.length && words) {
+        const [x, y] = real[real.length - 1];
+        ends.push({ kind, label: words, x: toX(x), y: toY(y) });
+      }
+    }
+    const heights = spread(ends.map(({ y }) => y), PLOT.top, bottom);
+    ends.forEach(({ kind, label, x }, index) => {
+      const left = Math.min(x + 7, width - label.length * CHARACTER);
+      draw(svg, "text", { class: `km-l${kind}`, x: left, y: heights[index] + 4 }, label);
+    });
+    if (hover !== null && hover >= start) {
+      const x = toX(hover);
+      draw(svg, "line", { class: "km-cursor", x1: x, x2: x, y1: PLOT.top, y2: bottom });
+    }
+    this.tell(hover);
+  }
+
+  /** Says the values at the cursor, and what the picture shows. @param {number | null} hover */
+  tell(hover) {
+    const at = (/** @type {[number, number][]} */ points, /** @type {number} */ x) =>
+      points.find(([epoch]) => epoch === x)?.[1];
+    const values = (/** @type {number} */ x) => {
+      const both = [["training", at(this.trained, x)], ["validation", at(this.checked, x)]];
+      return both.filter(([, y]) => y !== undefined).map(([label, y]) => `${label} ${number(Number(y))}`);
+    };
+    say(this.readout, hover === null ? "" : `epoch ${hover}: ${values(hover).join(", ")}`);
+    const last = this.trained[this.trained.length - 1]?.[0];
+    const words = last === undefined ? "no epoch finished yet" : `epoch ${last}, ${values(last).join(", ")}`;
+    this.svg.setAttribute("aria-label", hover === null ? `${this.name}: ${words}` : `${this.name}, ${this.readout.textContent}`);
+  }
+}

@@ -1,0 +1,77 @@
+// @ts-check
+/** Round figures for axes, and room between labels: the twins of kmagic/display/chart.py. */
+
+export const LABEL_HEIGHT = 13;
+const PASSES = 40;
+const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
+
+/** @param {number[]} values @returns {[number, number, number]} */
+export function ticks(values) {
+  let low = Math.min(...values);
+  let high = Math.max(...values);
+  if (!values.length) [low, high] = [0, 1];
+  if (high - low < 1e-9 * Math.max(Math.abs(high), Math.abs(low), 1e-9)) {
+    const room = Math.abs(high) > 1e-300 ? Math.abs(high) / 10 : 1;
+    [low, high] = [low - room, high + room];
+  }
+  const power = Math.floor(Math.log10((high - low) / 2));
+  for (const exponent of [power, power + 1]) {
+    const unit = 10 ** exponent;
+    for (const step of STEPS) {
+      const reach = 2 * step * unit;
+      let base = Math.floor(low / unit + 1e-9) * unit;
+      if (high <= 1 && base + reach > 1 + 1e-9) base = 1 - reach; // a share is never more than one
+      if (base <= low + 1e-9 * unit && base + reach >= high - 1e-9 * unit) {
+        return [base, base + reach / 2, base + reach];
+      }
+    }
+  }
+  return [low, (low + high) / 2, high];
+}
+
+/** @param {number} value @param {number} step */
+export function tickText(value, step) {
+  if (value && (Math.max(Math.abs(value), step) >= 1e6 || step < 1e-4)) {
+    return value.toExponential(1).replace("+", "");
+  }
+  let decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  if (Math.abs(step - Number(step.toFixed(decimals))) > 1e-9 * step) decimals += 1;
+  return value.toLocaleString("en", {
+    minimumFractionDigits: decimals,
+    maximumFractionDigits: decimals,
+  });
+}
+
+/** @param {number} start @param {number} end @param {number} room */
+export function wholeSteps(start, end, room) {
+  let step = 1;
+  while ((end - start) / step > Math.max(room, 1)) {
+    step *= String(step).startsWith("2") ? 2.5 : 2;
+  }
+  const found = [];
+  const first = Math.ceil(Math.max(start, 1) / step) * step;
+  for (let epoch = first; epoch <= end; epoch += step) found.push(epoch);
+  return found;
+}
+
+/** @param {number[]} heights @param {number} low @param {number} high */
+export function spread(heights, low, high) {
+  const order = heights.map((_, index) => index).sort((a, b) => heights[a] - heights[b]);
+  const placed = order.map((index) => Math.min(Math.max(heights[index], low), high));
+  for (let pass = 0; pass < PASSES; pass += 1) {
+    for (let above = 0; above + 1 < placed.length; above += 1) {
+      const lacking = LABEL_HEIGHT - (placed[above + 1] - placed[above]);
+      if (lacking > 0) {
+        placed[above] -= lacking / 2;
+        placed[above + 1] += lacking / 2;
+      }
+    }
+  }
+  const last = placed[placed.length - 1];
+  const shift = placed.length ? Math.max(0, low - placed[0]) - Math.max(0, last - high) : 0;
+  const result = new Array(heights.length);
+  order.forEach((index, place) => {
+    result[index] = placed[place] + shift;
+  });
+  return result;
+}
