@@ -10,90 +10,32 @@ import _thread
 import math
 import threading
 import uuid
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from kmagic.moments import Best, Epoch, Message, Now, Partial, Phase, Status
 from kmagic.rich import Rich
 from kmagic.words import count, duration, number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     from matplotlib.figure import Figure
 
     from kmagic.series import Point, Series
 
-Status: TypeAlias = Literal["running", "done", "stopped", "interrupted", "failed"]
-Phase: TypeAlias = Literal["starting", "training", "validating"]
+__all__ = [
+    "Best",
+    "Display",
+    "Epoch",
+    "Message",
+    "Now",
+    "Partial",
+    "Phase",
+    "RecordingDisplay",
+    "Status",
+    "TrainingRun",
+]
 
 VALIDATION = "val_"
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One finished epoch.
-
-    Attributes:
-        number: From 1.
-        logs: Its figures by name, as Keras's History has them.
-        seconds: Its time, validation and callbacks included.
-        learning_rate: The rate that it began with, if the optimizer has one.
-    """
-
-    number: int
-    logs: Mapping[str, float]
-    seconds: float
-    learning_rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """An epoch that was broken off.
-
-    Attributes:
-        epoch: Its number, from 1.
-        fraction: How much of its batches was trained, 0 to 1; None where their number is unknown.
-        logs: Its figures so far.
-    """
-
-    epoch: int
-    fraction: float | None
-    logs: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Best:
-    """The best finished epoch, by validation loss, or by loss where nothing is validated."""
-
-    epoch: int
-    monitor: str
-    value: float
-
-
-@dataclass(slots=True)
-class Now:
-    """Where a running training stands.
-
-    Attributes:
-        phase: What it is at.
-        epoch: Number of the epoch that runs, from 1; 0 before the first.
-        batch: How many of its batches are done.
-        logs: Its figures so far.
-        learning_rate: As the epoch began.
-        elapsed: Seconds since the run began.
-        left: Seconds to the end of the run, validation included; None while nobody can know.
-        rate: Batches trained a second, validation not counted; None before the first.
-    """
-
-    phase: Phase = "starting"
-    epoch: int = 0
-    batch: int = 0
-    logs: Mapping[str, float] = field(default_factory=dict)
-    learning_rate: float | None = None
-    elapsed: float = 0.0
-    left: float | None = None
-    rate: float | None = None
 
 
 class TrainingRun(Rich):
@@ -117,6 +59,15 @@ class TrainingRun(Rich):
         note: Why the run ended otherwise than asked for, in a few words.
         pipeline: How the data reaches the model: "fast" by a pipeline of our own, "plain: ..." by
             Keras alone and for what reason; "" where nobody said.
+        messages: What happened beside the figures, as (epoch, text): a check before the first
+            epoch, which is 0, an early stop, a lower learning rate, a checkpoint.
+        resumed: How many of the finished epochs an earlier run has trained, which this one goes
+            on with.
+        options: What was asked for, by the names that :func:`kmagic.fit` has for it.
+        seed: The seed, or None.
+        text: The model in the layer language; "" where no text can say it.
+        versions: Of Python and the libraries, by name.
+        fingerprint: Shapes and types of the data, and a digest; "" where it cannot be looked at.
         opening: The curves within the first epoch, batch by batch.
         tail: The curves within the epoch that runs.
 
@@ -156,6 +107,13 @@ class TrainingRun(Rich):
         self.note = ""
         self.pipeline = ""
         self.partial: Partial | None = None
+        self.messages: list[Message] = []
+        self.resumed = 0
+        self.options: dict[str, Any] = {}
+        self.seed: int | None = None
+        self.text = ""
+        self.versions: dict[str, str] = {}
+        self.fingerprint = ""
         self.log: list[Epoch] = []
         self.now = Now()
         self.opening: dict[str, list[Point]] = {}
@@ -168,6 +126,11 @@ class TrainingRun(Rich):
     def add(self, epoch: Epoch) -> None:
         """Put down a finished epoch."""
         self.log.append(epoch)
+
+    def tell(self, text: str) -> Message:
+        """Put down a message, at the epoch that runs."""
+        self.messages.append(Message(self.now.epoch, text))
+        return self.messages[-1]
 
     # --- what is asked of it ------------------------------------------------------------------
 
@@ -301,8 +264,10 @@ class TrainingRun(Rich):
             short = self.epochs - self.initial_epoch - done
             asked = f" of {self.epochs - self.initial_epoch:,}" if short > 0 else ""
             words = f"{done:,}{asked} epochs" if asked else count(done, "epoch")
+            if self.resumed:
+                words += f", {self.resumed:,} of them before,"
             took = f" in {passed}" if times else ""
-            return f"{words}{took}" + (f" ({self.note})" if self.note else "")
+            return f"{words.rstrip(',')}{took}" + (f" ({self.note})" if self.note else "")
         why = f" ({self.note})" if self.note else ""
         took = f", after {passed}" if times else ""
         return f"{self.status} {self.where()}{took}{why}; {kept}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 MINUTE, HOUR = 60, 3600
 
@@ -82,3 +83,20 @@ def seconds(value: float) -> str:
     if value < 0.1:  # noqa: PLR2004 - below a tenth of a second, thousandths are what counts
         return f"{value * 1000:.0f} ms"
     return f"{value:.1f} s" if value < MINUTE else duration(value)
+
+
+def time_of(text: str) -> float | None:
+    """The seconds that a text means: "90", "90s", "2m", "1h30m"; None if it is no time.
+
+    Example:
+        >>> time_of("2m"), time_of("1h30m"), time_of("0.5s"), time_of("soon")
+        (120.0, 5400.0, 0.5, None)
+    """
+    parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s?)?", text.strip())
+    if parts is None or not any(parts.groups()):
+        return None
+    try:
+        hours, minutes, rest = (float(part or 0) for part in parts.groups())
+    except ValueError:  # more than one point
+        return None
+    return hours * HOUR + minutes * MINUTE + rest

@@ -32,7 +32,7 @@ FLOORS: tuple[set[str], ...] = (
         "tones",
         "words",
     },
-    {"progress", "spec"},
+    {"moments", "progress", "spec"},
     {"dsl", "run"},
     {"catalogue"},
     {"binding"},

@@ -101,19 +101,31 @@ class Pace:
         weight = min(1.0, self._batches / self.steps)
         return weight * current + (1 - weight) * before
 
-    def left(self, at: float) -> float | None:
-        """Time to the end of the run; None while there is nothing to tell it from."""
+    def epoch_seconds(self) -> float | None:
+        """Time of a whole epoch, validation included; None while nobody can know."""
+        batch = self.batch_seconds()
+        if batch is None or not self.steps:
+            return None
+        training = batch * self.steps
+        return training + self._validation_seconds(training) + (self._epoch_rest.value or 0.0)
+
+    def this_epoch(self, at: float) -> float | None:
+        """Time to the end of the epoch that runs; None while nobody can know."""
         batch = self.batch_seconds()
         if batch is None or not self.steps:
             return None
         validation = self._validation_seconds(batch * self.steps)
         rest = self._epoch_rest.value or 0.0
-        epoch = self.steps * batch + validation + rest
         if self._checking is not None:
-            this = max(0.0, validation - (at - self._checking)) + rest
-        else:
-            gone = min(at - self._trained, batch)  # of the batch that runs
-            this = max(0.0, (self.steps - self._batches) * batch - gone) + validation + rest
+            return max(0.0, validation - (at - self._checking)) + rest
+        gone = min(at - self._trained, batch)  # of the batch that runs
+        return max(0.0, (self.steps - self._batches) * batch - gone) + validation + rest
+
+    def left(self, at: float) -> float | None:
+        """Time to the end of the run; None while there is nothing to tell it from."""
+        this, epoch = self.this_epoch(at), self.epoch_seconds()
+        if this is None or epoch is None:
+            return None
         return this + max(0, self._epochs - self._done - 1) * epoch
 
     def _validation_seconds(self, training: float) -> float:

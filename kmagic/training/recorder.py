@@ -51,7 +51,12 @@ class Recorder:
         share = None
         if run.samples and run.validation_samples is not None:
             share = run.validation_samples / run.samples
-        return Pace(run.epochs - run.initial_epoch, run.steps, share)
+        return Pace(run.epochs - run.initial_epoch - run.resumed, run.steps, share)
+
+    @property
+    def pace(self) -> Pace:
+        """How long things take, as far as it is known."""
+        return self._pace
 
     # --- moments ------------------------------------------------------------------------------
 
