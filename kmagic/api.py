@@ -15,6 +15,7 @@ def fit(
     y: Any = None,
     *,
     displays: Iterable[Display] | None = None,
+    earlier: Iterable[TrainingRun] = (),
     **keywords: Any,
 ) -> TrainingRun:
     """Train a compiled model with a live view.
@@ -28,6 +29,8 @@ def fit(
         x: Inputs.
         y: Targets.
         displays: Views to use instead of the chosen ones; an empty list shows nothing.
+        earlier: Runs to compare with: the last three of the same model are drawn faintly behind
+            this one's curves.
         **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` ...
 
     Returns:
@@ -45,11 +48,12 @@ def fit(
         'done'
     """
     from kmagic.data.dataset import dataset_of  # noqa: PLC0415 - not needed before a fit
+    from kmagic.display.ghosts import Behind  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
     views = list(displays_for()) if displays is None else list(displays)
-    run = train(model, x, y, displays=views, **keywords)
+    run = train(model, x, y, displays=[Behind(earlier), *views], **keywords)
     data = dataset_of(x)
     if data is not None:
         remember(model, data)

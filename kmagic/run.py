@@ -68,6 +68,8 @@ class TrainingRun(Rich):
         text: The model in the layer language; "" where no text can say it.
         versions: Of Python and the libraries, by name.
         fingerprint: Shapes and types of the data, and a digest; "" where it cannot be looked at.
+        earlier: Curves of earlier runs of the same model, oldest first: few points each, to be
+            drawn faintly behind this one's.
         opening: The curves within the first epoch, batch by batch.
         tail: The curves within the epoch that runs.
 
@@ -116,6 +118,7 @@ class TrainingRun(Rich):
         self.fingerprint = ""
         self.log: list[Epoch] = []
         self.now = Now()
+        self.earlier: list[dict[str, list[Point]]] = []
         self.opening: dict[str, list[Point]] = {}
         self.tail: dict[str, Series] = {}
         self._stop = threading.Event()

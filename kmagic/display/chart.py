@@ -253,7 +253,7 @@ class _Plot:
                 path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in piece)
                 parts.append(f'<polyline class="km-{line.kind}" points="{path}"/>')
             dots = [point for point in line.points if math.isfinite(point[1])]
-            if line.kind != "val" and (line.kind, len(dots)) != ("train", 1):
+            if line.kind != "val" and (len(dots) > 1 or line.kind == "course"):
                 dots = []
             elif len(dots) > DOTS:
                 dots = dots[-1:]

@@ -57,7 +57,7 @@ class Live:
         """Put the widget into the running cell."""
         self._feed = Feed(run, answers=_listen())
         self.run = run
-        self.widget = dashboard()(state=self._feed.snapshot())
+        self.widget = dashboard()(state=self._feed.snapshot(), earlier=self._feed.earlier())
         _watched[run.id] = self
         self._handle = _put(self.widget, display_id=True)
 
@@ -146,6 +146,7 @@ def dashboard() -> Any:
         _esm = module("dashboard.js")
         _css = "\n".join(map(stylesheet, ("card.css", "chart.css", "dashboard.css")))
         state = traitlets.Dict().tag(sync=True)
+        earlier: Any = traitlets.List().tag(sync=True)
 
         def __repr__(self) -> str:
             return "kmagic's live view of a training, which needs its kernel"

@@ -11,7 +11,7 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from kmagic.display import chart
+from kmagic.display import chart, ghosts
 from kmagic.display.card import Bundle, bar, card, escape, image, stylesheet
 from kmagic.display.card import bundle as as_bundle
 from kmagic.display.chart import Chart, Line
@@ -97,6 +97,8 @@ def foot(run: TrainingRun, *, times: bool = True) -> str:
     hidden = len(run.metrics) - MOST_FIGURES
     if hidden > 0:
         parts.append(f"{count(hidden, 'more figure')} in run.history")
+    if grey := ghosts.words(run):
+        parts.append(grey)
     return " · ".join(parts)
 
 
@@ -208,9 +210,12 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
         tail = tail or _tails(run).get(name, [])
     calm = [y for x, y in (*opening, *tail) if x % 1 > YOUNG]
     scale = calm + [y for _, y in (*trained, *checked)]
+    before = ghosts.of(run, name)
+    scale += ghosts.reach(scale, before, end)
     course = thinned([*opening[:-1], *trained[-1:], *tail], COURSE)
     label = "training" if checked else ""
     lines = [
+        *(Line("ghost", points) for points in before),
         Line("course", course, label if tail else ""),
         Line("train", thinned(trained, room), "" if tail else label),
     ]

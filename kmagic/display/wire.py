@@ -39,6 +39,10 @@ class Feed:
         self._heading: object = None
         self._curves: dict[str, Series] = {}
 
+    def earlier(self) -> list[dict[str, list[float | None]]]:
+        """The curves of earlier runs, which do not change."""
+        return [{key: _flat(points) for key, points in each.items()} for each in self._run.earlier]
+
     def snapshot(self) -> Json:
         """All that a view needs; what :meth:`news` says next follows upon it."""
         run = self._run

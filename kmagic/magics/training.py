@@ -50,7 +50,15 @@ class TrainingMagics(Family):
         name, model = self.take_model(read, words)
         x, y, data = self.take_data(read, words, test=False)
         keywords = _keywords(read, data)
-        run = fit(model, x, y, name=name, displays=[] if read.quiet else None, **keywords)
+        run = fit(
+            model,
+            x,
+            y,
+            name=name,
+            displays=[] if read.quiet else None,
+            earlier=self.session.runs,
+            **keywords,
+        )
         self.session.runs.append(run)
         if read.out:
             self.session.bind(read.out, run)

@@ -3,10 +3,12 @@
  * One chart of the live view. kmagic/display/chart.py draws the same for the picture that stays.
  *
  * @typedef {import("./dashboard.js").State} State
+ * @typedef {import("./dashboard.js").Curves} Curves
+ * @typedef {[number, number][]} Points
  */
 
 import { number } from "./figures.js";
-import { LABEL_HEIGHT, spread, tickText, ticks, wholeSteps } from "./scales.js";
+import { LABEL_HEIGHT, reach, spread, tickText, ticks, wholeSteps } from "./scales.js";
 import { SVG, draw, element, say } from "./elements.js";
 
 const HEIGHT = 158;
@@ -16,9 +18,9 @@ const DOTS = 40;
 /** Of an epoch's course, the part whose means are of too few batches: to draw, to scale by. */
 const [NOISY, YOUNG] = [0.03, 0.1];
 
-/** @param {number[] | undefined} flat @returns {[number, number][]} */
+/** @param {number[] | undefined} flat @returns {Points} */
 function pairs(flat) {
-  /** @type {[number, number][]} */
+  /** @type {Points} */
   const found = [];
   for (let index = 0; flat && index < flat.length; index += 2) {
     found.push([flat[index], flat[index + 1] ?? NaN]);
@@ -27,8 +29,8 @@ function pairs(flat) {
 }
 
 /**
- * @param {[number, number][]} points
- * @returns {[number, number][]}
+ * @param {Points} points
+ * @returns {Points}
  */
 const finite = (points) => points.filter(([, y]) => Number.isFinite(y));
 
@@ -37,8 +39,8 @@ const within = (x) => x % 1 || 1;
 
 /**
  * What is left of an epoch's course without the means of its first few batches.
- * @param {[number, number][]} course
- * @returns {[number, number][]}
+ * @param {Points} course
+ * @returns {Points}
  */
 const steady = (course) => course.filter(([x]) => within(x) > NOISY);
 
@@ -46,9 +48,9 @@ export class Chart {
   /** @param {string} name @param {(epoch: number | null) => void} onHover */
   constructor(name, onHover) {
     this.name = name;
-    /** @type {[number, number][]} */
+    /** @type {Points} */
     this.trained = [];
-    /** @type {[number, number][]} */
+    /** @type {Points} */
     this.checked = [];
     this.width = 0;
     this.element = element("figure", "km-live-figure");
@@ -80,7 +82,7 @@ export class Chart {
   }
 
   epochs() {
-    const whole = (/** @type {[number, number][]} */ points) => points.map(([x]) => x);
+    const whole = (/** @type {Points} */ points) => points.map(([x]) => x);
     return [...new Set([...whole(this.trained), ...whole(this.checked)])].sort((a, b) => a - b);
   }
 
@@ -102,8 +104,11 @@ export class Chart {
   start = 0;
   end = 1;
 
-  /** @param {State} state @param {number} width @param {number | null} hover */
-  draw(state, width, hover) {
+  /**
+   * @param {State} state @param {Curves[]} earlier  earlier runs of the same model
+   * @param {number} width @param {number | null} hover
+   */
+  draw(state, earlier, width, hover) {
     this.width = width;
     this.hover = hover;
     const { start, end, mark } = state.axis;
@@ -118,7 +123,10 @@ export class Chart {
     const scale = finite([
       ...this.trained, ...this.checked, ...[...opening, ...tail].filter(([x]) => within(x) > YOUNG),
     ]);
-    const [low, middle, high] = ticks((scale.length ? scale : finite(tail)).map(([, y]) => y));
+    const values = (scale.length ? scale : finite(tail)).map(([, y]) => y);
+    const keys = this.checked.length || !this.trained.length ? [`val_${this.name}`, this.name] : [this.name];
+    const ghosts = earlier.map((run) => pairs(keys.map((key) => run[key]).find(Boolean)));
+    const [low, middle, high] = ticks([...values, ...reach(values, ghosts, this.end)]);
     const toX = (/** @type {number} */ epoch) =>
       PLOT.left + ((epoch - this.start) / (this.end - this.start)) * (right - PLOT.left);
     const toY = (/** @type {number} */ value) =>
@@ -152,8 +160,9 @@ export class Chart {
     const [w, h] = [right - PLOT.left + 2 * PLOT.pad, bottom - PLOT.top + 2 * PLOT.pad];
     const plot = draw(svg, "svg", { x: x0, y: y0, width: w, height: h, viewBox: `${x0} ${y0} ${w} ${h}` });
     const label = this.checked.length ? "training" : "";
-    /** @type {[string, [number, number][], string][]} */
+    /** @type {[string, Points, string][]} */
     const lines = [
+      ...ghosts.map((points) => /** @type {[string, Points, string]} */ (["ghost", points, ""])),
       ["course", [...opening.slice(0, -1), ...this.trained.slice(-1), ...tail], tail.length ? label : ""],
       ["train", this.trained, tail.length ? "" : label],
     ];
@@ -169,7 +178,7 @@ export class Chart {
       }
       draw(plot, "path", { class: `km-${kind}`, d: path });
       const real = finite(points);
-      let dots = kind === "val" || (kind === "train" && real.length === 1) ? real : [];
+      let dots = kind === "val" || (kind !== "course" && real.length === 1) ? real : [];
       if (dots.length > DOTS) dots = dots.slice(-1);
       const d = dots.map(([x, y]) => `M${toX(x).toFixed(1)},${toY(y).toFixed(1)}h0`).join("");
       if (d) draw(plot, "path", { class: `km-${kind}-dot`, d });
@@ -192,7 +201,7 @@ export class Chart {
 
   /** Says the values at the cursor, and what the picture shows. @param {number | null} hover */
   tell(hover) {
-    const at = (/** @type {[number, number][]} */ points, /** @type {number} */ x) =>
+    const at = (/** @type {Points} */ points, /** @type {number} */ x) =>
       points.find(([epoch]) => epoch === x)?.[1];
     const values = (/** @type {number} */ x) => {
       const both = [["training", at(this.trained, x)], ["validation", at(this.checked, x)]];

@@ -36,6 +36,8 @@ class View {
     this.model = model;
     /** @type {State} */
     this.state = structuredClone(model.get("state"));
+    /** @type {Curves[]} */
+    this.earlier = model.get("earlier") ?? [];
     this.heard = Date.now();
     this.asked = 0;
     this.lost = false;
@@ -191,7 +193,7 @@ class View {
       this.figures?.replaceChildren(...this.charts.map((chart) => chart.element));
     }
     for (const chart of this.charts) {
-      chart.draw(this.state, Math.max(chart.element.clientWidth, 240), this.hover);
+      chart.draw(this.state, this.earlier, Math.max(chart.element.clientWidth, 240), this.hover);
     }
     this.renderTable();
     say(/** @type {Element} */ (this.foot), head.foot);

@@ -29,6 +29,19 @@ export function ticks(values) {
   return [low, (low + high) / 2, high];
 }
 
+/**
+ * Values for the scale to hold, so that ghosts are seen and never flatten what is new.
+ *
+ * @param {number[]} values  what it holds without them @param {[number, number][][]} ghosts
+ * @param {number} end  where the axis ends; what lies beyond does not count
+ */
+export function reach(values, ghosts, end) {
+  const seen = ghosts.flat().filter(([x, y]) => x <= end && Number.isFinite(y)).map(([, y]) => y);
+  const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 0];
+  const span = high - low;
+  return span ? seen.map((y) => Math.min(Math.max(y, low - span), high + span)) : seen;
+}
+
 /** @param {number} value @param {number} step */
 export function tickText(value, step) {
   if (value && (Math.max(Math.abs(value), step) >= 1e6 || step < 1e-4)) {

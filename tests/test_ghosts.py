@@ -1,0 +1,102 @@
+"""Earlier runs of the same model behind a run's curves."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import kmagic
+from kmagic.display.ghosts import MOST_POINTS, Behind, ghost, of, reach
+from kmagic.display.training import bundle, charts, foot
+from kmagic.display.wire import Feed
+from kmagic.run import Epoch, TrainingRun
+
+
+def trained(
+    name: str = "cnn", *, by: float = 1.0, epochs: int = 5, val: bool = True
+) -> TrainingRun:
+    run = TrainingRun(name, epochs=epochs)
+    for number in range(1, epochs + 1):
+        logs = {"loss": by / number} | ({"val_loss": 2 * by / number} if val else {})
+        run.add(Epoch(number, logs, 1.0))
+    run.now.epoch = epochs
+    run.status = "done"
+    return run
+
+
+def test_the_last_three_of_the_same_model_are_kept() -> None:
+    runs = [trained(by=by) for by in (1, 2, 3, 4)]
+    empty = TrainingRun("cnn")
+    run = trained(by=9)
+    Behind([*runs[:2], trained("other"), empty, *runs[2:], run]).begin(run)
+    assert [each["loss"][0] for each in run.earlier] == [(1, 2), (1, 3), (1, 4)]
+    assert foot(run) == "grey: 3 runs before"
+    Behind(runs[:1]).begin(run)
+    assert foot(run) == "grey: the run before"
+
+
+def test_a_run_that_is_gone_on_with_is_no_ghost_of_itself() -> None:
+    first = trained(epochs=2)
+    run = trained(epochs=5)
+    Behind([first]).begin(run)
+    assert run.earlier == []
+    assert foot(run) == ""
+
+
+def test_they_stand_below_the_curves_and_in_the_scale() -> None:
+    run = trained(by=1.0)
+    Behind([trained(by=1.5)]).begin(run)
+    (loss,) = charts(run)
+    assert [line.kind for line in loss.lines] == ["ghost", "course", "train", "val"]
+    assert loss.lines[0].points[0] == (1, 3.0)
+    assert max(loss.scale) == 3.0
+    assert bundle(run)["text/html"].count('class="km-ghost"') == 1
+
+
+def test_what_is_compared_is_alike() -> None:
+    run = trained(val=False)
+    Behind([trained(by=3.0)]).begin(run)
+    assert of(run, "loss")[0][0] == (1, 3.0)  # both on the training data
+    assert of(run, "accuracy") == []
+    begun = TrainingRun("cnn")
+    begun.earlier = run.earlier
+    assert of(begun, "loss")[0][0] == (1, 6.0)  # nothing is known yet, so the validation
+
+
+def test_a_long_run_leaves_a_small_ghost() -> None:
+    run = trained(epochs=5000)
+    kept = ghost(run)
+    assert set(kept) == {"loss", "val_loss"}
+    assert all(len(points) <= MOST_POINTS + 2 for points in kept.values())
+    new = trained()
+    new.earlier = [kept] * 3
+    assert len(json.dumps(Feed(new).earlier())) < 5000
+
+
+@pytest.mark.parametrize(
+    ("values", "ghosts", "expected"),
+    [
+        ([], [[(1, 5.0)]], [5.0]),
+        ([0.5], [[(1, 5.0)]], [5.0]),
+        ([0.2, 0.3], [[(1, 9.0), (2, -9.0)], [(1, 0.25), (11, 7.0)]], [0.4, 0.1, 0.25]),
+    ],
+)
+def test_how_far_they_stretch_the_scale(
+    values: list[float], ghosts: list[list[tuple[float, float]]], expected: list[float]
+) -> None:
+    assert reach(values, ghosts, 10) == pytest.approx(expected)
+    assert reach(values, [[(1, math.nan)]], 10) == []
+    if node := shutil.which("node"):
+        module = Path(kmagic.__file__).parent / "static" / "scales.js"
+        program = (
+            f"import {{ reach }} from {json.dumps(module.as_uri())};"
+            f"console.log(JSON.stringify(reach({values}, {json.dumps(ghosts)}, 10)))"
+        )
+        command = [node, "--no-warnings", "--input-type=module", "-e", program]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout) == pytest.approx(expected)
