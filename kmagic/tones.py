@@ -49,7 +49,10 @@ def difference_tones(change: NDArray[Any]) -> NDArray[np.float64]:
     values = np.array(change, dtype=np.float64)
     right = np.eye(len(values), dtype=bool)
     values[right] *= -1
-    return np.asarray(np.sign(values) * _spread(np.abs(values), log=False))
+    # The diagonal gathers what its row loses, so it would outshine all mistakes.
+    most = np.abs(values[~right]).max(initial=0) or np.abs(values).max(initial=0)
+    size = np.minimum(np.abs(values), most)
+    return np.asarray(np.sign(values) * _spread(size, log=False))
 
 
 def _spread(values: NDArray[np.float64], *, log: bool) -> NDArray[np.float64]:

@@ -1,253 +1,280 @@
-"""A confusion matrix as a card: what is coloured are the mistakes."""
+"""A confusion matrix as a card: the matrix, the samples behind it, and how good it all is.
+
+The card is whole by itself: cells open by HTML's own means, so it works in a notebook that was only
+opened. While the kernel is there, :mod:`kmagic.display.confusion_widget` adds what takes a kernel.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.card import Bundle, bar, card, stylesheet
+from kmagic.display import matrix_figures
+from kmagic.display.card import Bundle, card, escape, stylesheet
 from kmagic.display.card import bundle as carry
-from kmagic.display.names import hint, name_html
-from kmagic.display.thumbnail import are_pictures, look_of, thumbnail
+from kmagic.display.confusion_live import LiveMatrix
+from kmagic.display.confusion_widget import enliven
+from kmagic.display.heatmap import heatmap
+from kmagic.display.matrix_table import switch, table
+from kmagic.display.names import name_html
+from kmagic.display.samples import Sample, gather, strip
 from kmagic.labels import isolate, shorten, tally
+from kmagic.tones import tones
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
 WHOLE = 30  # up to so many classes the whole matrix is shown
 WORST = 15  # of more classes, so many with the most mistakes
 WORDED = 16  # up to so many classes the plain text holds the matrix too
-ROOMY = 12  # up to so many classes the cells are roomy
-PAIRS = 6
+BESIDE = 15  # up to so many classes there is room beside the matrix
+PAIRS, MORE_PAIRS = 6, 12
 THUMBS = 6
-BOX = 56  # pixels of a thumbnail
-FAINT, FULL = 0.15, 0.75  # opacity of the least and of the worst mistake: text stays legible on it
-ORANGE, BLUE = "213,94,0", "0,114,178"
-UNDEFINED = "\N{EN DASH}"  # a rate of nothing
-COLUMN_NAME, ROW_NAME = 14, 18  # signs
+OPENING, FEWER = 24, 16  # cells that open without a kernel; of more than 20 classes
+FEW = 20
+MOST_BYTES = 250_000  # of the samples within all cells
+ROW_NAME, CAPTION_NAME = 18, 10  # signs
 
 
-class Pair(Protocol):
-    """Two classes, the first of which was taken for the second."""
+def bundle(found: Any) -> Bundle:
+    """The card of a matrix, and the same in words.
 
-    true: int
-    predicted: int
-    true_name: str
-    predicted_name: str
-    count: float
-    support: float
-
-    def words(self) -> str:
-        """What was taken for what, how often."""
+    Args:
+        found: A :class:`~kmagic.evaluation.matrix.Confusion`.
+    """
+    living = LiveMatrix(found, choose(found, found.pairs(None)), samples_of)
+    return carry(words(found), markup(found, enliven(living)))
 
 
-class Shown(Protocol):
-    """What a confusion matrix must tell to be drawn."""
+def markup(found: Any, key: str = "") -> str:
+    """The card as HTML.
 
-    matrix: NDArray[Any]
-    classes: tuple[str, ...]
-    labels: tuple[int | str, ...]
-    figures: Any
-    accuracy: float
-    targets: Any
-    x: Any
-    normalize: Any
-    name: str
-
-    def normalized(self, over: Any = "true") -> NDArray[np.float64]:
-        """The matrix as shares."""
-
-    def pairs(self, n: int | None = 10) -> Sequence[Pair]:
-        """The most confused pairs."""
-
-    def indices(
-        self, true: object = None, pred: object = None, *, n: int | None = None
-    ) -> NDArray[np.intp]:
-        """The samples of a cell."""
-
-    def facts(self) -> str:
-        """How many and how good."""
-
-    def describe(self) -> str:
-        """All in words."""
-
-
-def bundle(confusion: Shown) -> Bundle:
-    """The card of a matrix, and the same in words."""
-    pairs = confusion.pairs(None)
-    chosen = _choose(len(confusion.classes), pairs)
+    Args:
+        found: A :class:`~kmagic.evaluation.matrix.Confusion`.
+        key: What the card's companion in the kernel knows it by; "" without one.
+    """
+    pairs = found.pairs(None)
+    chosen = choose(found, pairs)
+    marked = (pairs[0].true, pairs[0].predicted) if pairs else None
+    opening = _opening(found, chosen, pairs)
+    if marked not in opening:
+        marked = None
+    whole = len(chosen) == len(found.classes)
+    layout = "km-wide" if not whole else "km-beside" if len(chosen) <= BESIDE else "km-below"
     body = (
         f"<style>{stylesheet('confusion.css')}</style>"
-        '<div class="km-confusion"><div class="km-split" '
+        f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
+        f'<div class="km-split {layout}" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
-        f'<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
-        f"{_table(confusion, chosen, pairs)}</div>"
-        f"{_aside(confusion, pairs)}</div></div>"
+        f"{'' if whole else _map(found)}"
+        '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
+        f"{table(found, chosen, marked=marked, inside=opening)}</div>"
+        f"{_slot(opening.get(marked, '') if marked else '', key)}{_list(pairs, whole)}</div>"
+        f"{_worst(found)}{matrix_figures.headline(found)}{matrix_figures.curves(found)}"
+        f"{matrix_figures.details(found)}</div>"
     )
-    title = confusion.name or "confusion matrix"
-    markup = card(title, confusion.facts(), body, foot=_left_out(confusion, chosen, pairs))
-    return carry(words(confusion), markup)
+    title = found.name or "confusion matrix"
+    foot = left_out(found, chosen, pairs)
+    return card(title, facts(found), body, foot=foot, aside=switch(found.normalize))
 
 
-def words(confusion: Shown) -> str:
+def words(found: Any) -> str:
     """The matrix as plain text: the figures of each class, and what is confused most."""
-    pairs = confusion.pairs(None)
-    chosen = _choose(len(confusion.classes), pairs)
-    head, *_ = confusion.describe().splitlines()
-    lines = [head, "", *_rows(confusion, chosen)]
+    pairs = found.pairs(None)
+    chosen = choose(found, pairs)
+    head, *_ = found.describe().splitlines()
+    lines = [head, "", *_rows(found, chosen)]
     if pairs:
         lines += ["", "Most confused:", *(f"  {pair.words()}" for pair in pairs[:PAIRS])]
-    left_out = _left_out(confusion, chosen, pairs)
-    return "\n".join([*lines, *(["", left_out] if left_out else [])])
+    if found.worst:
+        lines += ["", "Worst samples:"]
+        lines += [f"  sample {one.number:,}: {one.title}" for one in _worst_samples(found)]
+    lines += ["", "With 95 % intervals:", *(f"  {line}" for line in matrix_figures.lines(found))]
+    missing = left_out(found, chosen, pairs)
+    return "\n".join([*lines, *(["", missing] if missing else [])])
 
 
-def _choose(classes: int, pairs: Sequence[Pair]) -> list[int]:
-    """Positions of the classes that are shown: all, or those of the worst pairs."""
-    if classes <= WHOLE:
-        return list(range(classes))
+def facts(found: Any) -> str:
+    """How many and how good, and the threshold of two classes."""
+    if found.sweep is None:
+        return str(found.facts())
+    name = isolate(shorten(found.classes[1], ROW_NAME))
+    return f"{found.facts()} · {name} above {found.targets.threshold:g}"
+
+
+def choose(found: Any, pairs: Sequence[Any]) -> list[int]:
+    """Positions of the classes that are shown, in their order: all, or those of the worst pairs."""
+    order: list[int] = found.ordered().tolist()
+    if len(order) <= WHOLE:
+        return order
     worst: dict[int, None] = {}
     for pair in pairs:
         if len(worst.keys() | {pair.true, pair.predicted}) > WORST:
             break
         worst.update({pair.true: None, pair.predicted: None})
-    rest = (position for position in range(classes) if position not in worst)
+    rest = (position for position in order if position not in worst)
     while len(worst) < WORST:
         worst[next(rest)] = None
-    return sorted(worst)
+    return [position for position in order if position in worst]
 
 
-def _left_out(confusion: Shown, chosen: Sequence[int], pairs: Sequence[Pair]) -> str:
-    if len(chosen) == len(confusion.classes):
+def left_out(found: Any, chosen: Sequence[int], pairs: Sequence[Any]) -> str:
+    """What of the matrix is not in the table, in a sentence."""
+    if len(chosen) == len(found.classes):
         return ""
     inside = set(chosen)
     seen = sum(pair.count for pair in pairs if {pair.true, pair.predicted} <= inside)
     return (
-        f"Shown are the {len(chosen)} classes of the most confused pairs, of "
-        f"{len(confusion.classes):,}: {tally(seen)} of {tally(sum(p.count for p in pairs))} "
+        f"The table shows the {len(chosen)} classes of the most confused pairs, of "
+        f"{len(found.classes):,}: {tally(seen)} of {tally(sum(p.count for p in pairs))} "
         "mistakes are among them. All classes: .report(), .matrix, .pairs()."
     )
 
 
-def _table(confusion: Shown, chosen: Sequence[int], pairs: Sequence[Pair]) -> str:
-    over = confusion.normalize or "true"
-    shares = confusion.normalized(over)
-    shown = confusion.matrix if confusion.normalize is None else shares
-    mistakes = np.where(np.eye(len(shown), dtype=bool), 0, shown)
-    strength = mistakes / (mistakes.max() or 1)
-    marked = (pairs[0].true, pairs[0].predicted) if pairs else None
-    names = [name_html(confusion.classes[k], COLUMN_NAME) for k in chosen]
-    tall = " km-tall" if max(len(confusion.classes[k]) for k in chosen) > 4 else ""  # noqa: PLR2004 - what a column holds
-    many = " km-many" if len(chosen) > ROOMY else ""
-    heads = "".join(f'<th scope="col"><span>{name}</span></th>' for name in names)
-    figures = confusion.figures
-    body = []
-    for row in chosen:
-        cells = "".join(
-            _cell(confusion, row, k, shares[row, k], strength[row, k], marked=(row, k) == marked)
-            for k in chosen
+# --- samples ------------------------------------------------------------------------------------
+
+
+def captions(found: Any, numbers: Sequence[int]) -> list[str]:
+    """How sure the model was of each sample, or its number where that is unknown."""
+    sure = found.confidence
+    return [f"no. {k:,}" if sure is None else f"{sure[k]:.2f}" for k in numbers]
+
+
+def titles(found: Any, numbers: Sequence[int]) -> list[str]:
+    """What each sample is and what it was taken for."""
+    said = []
+    for number in numbers:
+        true, guess = (
+            isolate(shorten(found.classes[side[number]], 60))
+            for side in (found.targets.true, found.targets.predicted)
         )
-        has = figures.support[row] > 0
-        recall = _percent(figures.recall[row]) if has else UNDEFINED
-        body.append(
-            f'<tr><th scope="row">{name_html(confusion.classes[row], ROW_NAME)}</th>{cells}'
-            f'<td class="km-side"><div class="km-recall">{bar(figures.recall[row])}'
-            f"<span>{recall}</span></div></td>"
-            f'<td class="km-side">{_percent(figures.f1[row])}</td>'
-            f'<td class="km-side">{tally(figures.support[row])}</td></tr>'
+        said.append(f"{true} taken for {guess}" if true != guess else f"{true}, right")
+    return said
+
+
+def samples_of(found: Any, numbers: Sequence[int]) -> list[Sample]:
+    """Samples with what the model says of them."""
+    return gather(found.x, numbers, captions(found, numbers), titles(found, numbers))
+
+
+def _opening(found: Any, chosen: Sequence[int], pairs: Sequence[Any]) -> dict[tuple[int, int], str]:
+    """What opens within the cells of the worst pairs."""
+    if found.x is None:
+        return {}
+    inside, held = set(chosen), 0
+    most = OPENING if len(chosen) <= FEW else FEWER
+    opening: dict[tuple[int, int], str] = {}
+    for pair in pairs:
+        if len(opening) >= most or held > MOST_BYTES:
+            break
+        if not {pair.true, pair.predicted} <= inside:
+            continue
+        shown = _pair(found, pair)
+        held += len(shown)
+        opening[pair.true, pair.predicted] = (
+            '<div class="km-pop" style="position:absolute;z-index:2;max-width:300px;padding:8px;'
+            "border:1px solid #999;background-color:#fff;color:#222;text-align:left;"
+            f'white-space:normal">{shown}</div>'
         )
-    called = confusion.matrix.sum(axis=0)
-    precision = "".join(
-        f"<td>{_percent(figures.precision[k]) if called[k] > 0 else UNDEFINED}</td>" for k in chosen
-    )
-    of = {"true": "its row", "pred": "its column", "all": "all"}[over]
+    return opening
+
+
+def _pair(found: Any, pair: Any) -> str:
+    true, guess = found.labels[pair.true], found.labels[pair.predicted]
+    every = found.indices(true=true, pred=guess)
+    more = len(every) - THUMBS
+    below = ""
+    if more > 0:
+        asked = escape(f".indices(true={_call(true)}, pred={_call(guess)})")
+        below = f'<div class="km-mute km-more">{more:,} more: {asked}</div>'
+    title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
     return (
-        f'<table class="km-matrix{many}"><caption>Rows: true class. Columns: predicted class. '
-        f"Small: percent of {of}.</caption>"
-        f'<thead class="{tall.strip()}"><tr><th class="km-corner">true \\ predicted</th>{heads}'
-        '<th scope="col" class="km-side km-wide">recall&nbsp;%</th>'
-        '<th scope="col" class="km-side">F1&nbsp;%</th>'
-        f'<th scope="col" class="km-side">support</th></tr></thead><tbody>{"".join(body)}</tbody>'
-        f'<tfoot><tr><th scope="row">precision&nbsp;%</th>{precision}'
-        '<td class="km-side" colspan="3">'
-        f"accuracy {_percent(confusion.accuracy, 2)}</td></tr></tfoot></table>"
+        f'<div class="km-sub"><b>{title}</b></div>'
+        f"{strip(samples_of(found, every[:THUMBS].tolist()))}{below}"
     )
 
 
-def _cell(
-    confusion: Shown, row: int, column: int, share: float, strength: float, *, marked: bool
-) -> str:
-    count = confusion.matrix[row, column]
-    if not count:
-        return '<td class="km-none">·</td>'
-    right = row == column
-    colour = BLUE if right else ORANGE
-    alpha = 0.15 if right else FAINT + (FULL - FAINT) * strength
-    row_name, column_name = hint(confusion.classes[row]), hint(confusion.classes[column])
-    tip = f"{row_name} right" if right else f"{row_name} taken for {column_name}"
-    classes = ' class="km-shown"' if marked else ""
-    return (
-        f'<td{classes} title="{tip}: {tally(count)}" '
-        f'style="background-color:rgba({colour},{alpha:.2f})">'
-        f"{tally(count)}<br><small>{_percent(share)}%</small></td>"
-    )
+def _call(label: int | str) -> str:
+    return repr(shorten(label, CAPTION_NAME * 3)) if isinstance(label, str) else str(label)
 
 
-def _aside(confusion: Shown, pairs: Sequence[Pair]) -> str:
+def _slot(shown: str, key: str) -> str:
+    """Where samples are shown: those of the worst pair until a cell is opened."""
+    if not shown and not key:
+        return ""
+    # The worst pair's stand here a second time, and not as something that opens.
+    inside = shown[shown.index(">") + 1 : -len("</div>")] if shown else ""
+    return f'<div class="km-slot">{inside}</div>'
+
+
+def _list(pairs: Sequence[Any], whole: bool) -> str:
     if not pairs:
         return ""
     listed = "".join(
-        f"<li>{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)} "
+        f'<li value="{place}">{name_html(pair.true_name)} taken for '
+        f"{name_html(pair.predicted_name)} "
         f'<span class="km-mute">{tally(pair.count)} of {tally(pair.support)}</span></li>'
-        for pair in pairs[:PAIRS]
+        for place, pair in enumerate(pairs[: PAIRS if whole else MORE_PAIRS], start=1)
     )
     return (
-        f'<div class="km-aside">{_samples(confusion, pairs[0])}'
-        f'<div class="km-sub"><b>Most confused</b></div><ol>{listed}</ol></div>'
+        '<div class="km-list"><div class="km-sub"><b>Most confused</b></div>'
+        f"<ol>{listed}</ol></div>"
     )
 
 
-def _samples(confusion: Shown, pair: Pair) -> str:
-    """Thumbnails of the samples of one pair, the most confident first."""
-    if confusion.x is None or not are_pictures(confusion.x):
+def _worst_samples(found: Any) -> list[Sample]:
+    rows = found.top_losses(found.worst)
+    names = [
+        [isolate(shorten(name, CAPTION_NAME)) for name in rows[side]]
+        for side in ("true", "predicted")
+    ]
+    below = [
+        f"{true} as {guess}, {sure:.2f}" if true != guess else f"{true}, {sure:.2f}"
+        for true, guess, sure in zip(*names, rows["probability"], strict=True)
+    ]
+    said = [
+        f"{title}, loss {loss:.2f}"
+        for title, loss in zip(titles(found, rows.index), rows["loss"], strict=True)
+    ]
+    return gather(found.x, rows.index, below, said)
+
+
+def _worst(found: Any) -> str:
+    if not found.worst:
         return ""
-    true, pred = (confusion.labels[position] for position in (pair.true, pair.predicted))
-    numbers = confusion.indices(true=true, pred=pred, n=THUMBS)
-    pictures = [np.asarray(confusion.x[int(number)]) for number in numbers]
-    look = look_of(pictures)
-    sure = confusion.targets.confidence
-    figures = []
-    for number, picture in zip(numbers, pictures, strict=True):
-        below = f"no. {number:,}" if sure is None else f"{sure[number]:.2f}"
-        alt = f"sample {number}: {isolate(pair.true_name)} taken for {isolate(pair.predicted_name)}"
-        figures.append(
-            f'<div class="km-thumb" title="sample {number:,}">'
-            f"{thumbnail(picture, look, box=BOX, alt=shorten(alt, 120))}"
-            f'<div class="km-mute">{below}</div></div>'
-        )
-    title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
     return (
-        f'<div class="km-sub"><b>{title}</b></div><div class="km-thumbs" '
-        f'style="display:flex;flex-wrap:wrap;gap:6px">{"".join(figures)}</div>'
+        '<div class="km-worst" style="margin-top:12px"><div class="km-sub"><b>Worst samples</b> '
+        '<span class="km-mute">by their loss</span></div>'
+        f"{strip(_worst_samples(found))}</div>"
     )
 
 
-def _percent(share: float, digits: int = 1) -> str:
-    return f"{100 * share:.{digits}f}"
+# --- the rest -----------------------------------------------------------------------------------
 
 
-def _rows(confusion: Shown, chosen: Sequence[int]) -> list[str]:
+def _map(found: Any) -> str:
+    order = found.ordered()
+    shown = found.matrix if found.normalize is None else found.normalized(found.normalize)
+    shades = tones(shown[np.ix_(order, order)], log=found.scale == "log", diagonal=found.diagonal)
+    alt = f"heatmap of all {len(order):,} classes, rows true, columns predicted"
+    return (
+        f'<div class="km-map">{heatmap(shades, alt)}'
+        f'<div class="km-mute km-read" style="font-size:11px">All {len(order):,} classes; '
+        "down: true, across: predicted</div></div>"
+    )
+
+
+def _rows(found: Any, chosen: Sequence[int]) -> list[str]:
     """The lines of the plain text's table."""
-    figures = confusion.figures
+    figures = found.figures
     with_matrix = len(chosen) <= WORDED
-    names = [isolate(shorten(confusion.classes[k], ROW_NAME)) for k in chosen]
+    names = [isolate(shorten(found.classes[k], ROW_NAME)) for k in chosen]
     head = ["true \\ predicted" if with_matrix else "class"]
     head += names if with_matrix else []
     rows = [[*head, "precision", "recall", "F1", "support"]]
     for name, k in zip(names, chosen, strict=True):
-        cells = [tally(confusion.matrix[k, other]) for other in chosen] if with_matrix else []
+        cells = [tally(found.matrix[k, other]) for other in chosen] if with_matrix else []
         rates = [f"{rate[k]:.3f}" for rate in (figures.precision, figures.recall, figures.f1)]
         rows.append([name, *cells, *rates, tally(figures.support[k])])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -21,6 +21,6 @@ def name_html(name: str, most: int = 24) -> str:
     return f"<bdi{tip}>{escape(short)}</bdi>"
 
 
-def hint(name: str) -> str:
-    """A name as an attribute's value."""
-    return escape(isolate(shorten(plain(name), LONGEST)))
+def hint(name: str, most: int = LONGEST) -> str:
+    """A name as an attribute's value, of at most ``most`` signs."""
+    return escape(isolate(shorten(plain(name), most)))

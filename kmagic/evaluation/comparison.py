@@ -186,18 +186,26 @@ class Comparison(Rich):
         new, old = (isolate(name) for name in self.names)
         return f"{new} against {old}: {self.errors()}; {self.verdict()}.\n{self.test()}"
 
+    def changed(self, n: int | None = None) -> list[tuple[int, int]]:
+        """The mistakes that changed, as positions (true, predicted), the most changed first.
+
+        Args:
+            n: At most so many.
+        """
+        size = np.abs(np.array(self.difference, dtype=np.float64))
+        np.fill_diagonal(size, 0)
+        cells = np.flatnonzero(size)
+        order = cells[np.argsort(-size.ravel()[cells], kind="stable")][:n]
+        rows, columns = np.divmod(order, len(size))
+        return list(zip(rows.tolist(), columns.tolist(), strict=True))
+
     def changes(self, n: int = NAMED) -> list[str]:
         """The mistakes that changed most: "4 taken for 9: 31 -> 8"."""
-        change = np.array(self.difference, dtype=np.float64)
-        np.fill_diagonal(change, 0)
-        order = np.argsort(-np.abs(change), axis=None, kind="stable")[:n]
         said = []
-        for cell in order.tolist():
-            row, column = divmod(cell, len(self.classes))
-            if change[row, column]:
-                before, now = self.old.matrix[row, column], self.new.matrix[row, column]
-                true, guess = (isolate(shorten(self.classes[k], LONGEST)) for k in (row, column))
-                said.append(f"{true} taken for {guess}: {tally(before)} -> {tally(now)}")
+        for cell in self.changed(n):
+            before, now = self.old.matrix[cell], self.new.matrix[cell]
+            true, guess = (isolate(shorten(self.classes[k], LONGEST)) for k in cell)
+            said.append(f"{true} taken for {guess}: {tally(before)} -> {tally(now)}")
         return said
 
     def plot(self) -> Figure:
@@ -207,9 +215,10 @@ class Comparison(Rich):
         return draw_difference(self)
 
     def _list(self, places: list[int]) -> str:
-        named = [isolate(shorten(self.classes[place], LONGEST)) for place in places[:NAMED]]
-        if len(places) > NAMED:
-            return f"{', '.join(named)} and {count(len(places) - NAMED, 'more', 'more')}"
+        most = len(places) if len(places) <= NAMED + 1 else NAMED  # never "and 1 more"
+        named = [isolate(shorten(self.classes[place], LONGEST)) for place in places[:most]]
+        if len(places) > most:
+            return f"{', '.join(named)} and {len(places) - most:,} more"
         return " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
 
     def __repr__(self) -> str:
