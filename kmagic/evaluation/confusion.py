@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from kmagic.errors import EvaluationError
+from kmagic.evaluation.asking import ask
 from kmagic.evaluation.figures import count_pairs
 from kmagic.evaluation.matrix import Confusion, Over, Scale, check_over
 from kmagic.evaluation.multilabel import MultiConfusion, has_several_labels, read_multilabel
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 
 def confusion(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
+    y_true: Any,
+    y_pred: Any = None,
+    y: Any = None,
     *,
     classes: Classes | None = None,
     normalize: Over | None = None,
@@ -27,29 +29,38 @@ def confusion(
     sample_weight: ArrayLike | None = None,
     x: Any = None,
     name: str = "",
-    unit: str = "samples",
+    unit: str = "",
     order: Order = "given",
     scale: Scale = "linear",
     diagonal: bool = False,
     top_losses: int = 0,
     multilabel: bool | None = None,
-) -> Confusion | MultiConfusion:
+    batch_size: int | None = None,
+) -> Any:
     """Compare predictions with the truth, class by class.
+
+    There are three ways to call it: ``confusion(y_true, y_pred)``, ``confusion(model, x, y)`` and
+    ``confusion(model, data)`` with a data set, whose test part is judged. What a model answers is
+    kept, so that it is asked once about the same samples.
 
     Args:
         y_true: Class ids or strings of shape (n,) or (n, 1), or one-hot rows of shape (n, k).
             Rows with several ones, or with none, say which of several labels a sample has.
+            Or a Keras model.
         y_pred: The same, or what a model predicts: a probability (or logit) for each class, shape
             (n, k), or for two classes the probability of the second, shape (n,) or (n, 1).
+            Behind a model: the samples, or a data set.
+        y: Behind a model and samples: the truth.
         classes: Names in the order of the ids 0, 1, 2 ...; or the ids themselves; or a
-            mapping from id to name.
+            mapping from id to name. By default the data set's, if there is one.
         normalize: What the percentages are of: "true" (the default), "pred" or "all". The
             matrix itself always holds counts.
         threshold: For two classes: the second one is meant where its probability is above. With
             several labels a sample: the same for each, or one for all.
         sample_weight: Weight of each sample, shape (n,).
         x: The samples, to show what was confused: pictures of shape (n, height, width) or
-            (n, height, width, channels), texts, rows, or anything of length n.
+            (n, height, width, channels), texts, rows, or anything of length n. A model's own are
+            shown by themselves.
         name: Name of the model, for the heading.
         unit: What a sample is, in the plural, for the heading: "test digits".
         order: How the classes are sorted where they are shown: "given", "name", "support",
@@ -58,10 +69,12 @@ def confusion(
         diagonal: Whether what is right takes part in the scale of colours.
         top_losses: So many samples with the highest loss are shown too.
         multilabel: Whether a sample has several labels, where ``y_true`` leaves that open.
+        batch_size: Samples that a model is given at a time.
 
     Returns:
-        The matrix, its figures, and the samples behind each cell. With several labels a sample:
-        a matrix for each label.
+        A :class:`~kmagic.evaluation.matrix.Confusion`: the matrix, its figures, and the samples
+        behind each cell. With several labels a sample a
+        :class:`~kmagic.evaluation.multilabel.MultiConfusion`: a matrix for each label.
 
     Raises:
         EvaluationError: Lengths differ, labels are outside the classes, values are missing.
@@ -71,6 +84,18 @@ def confusion(
         >>> found.matrix.tolist(), round(found.accuracy, 2)
         ([[1, 0], [1, 1]], 0.67)
     """
+    if hasattr(y_true, "predict_on_batch"):
+        asked = ask(y_true, y_pred, y, batch_size=batch_size)
+        y_true, y_pred = asked.y_true, asked.answers
+        classes = asked.classes if classes is None else classes
+        x = asked.x if x is None else x
+        name, unit = name or asked.name, unit or asked.unit
+    elif y is not None or y_pred is None:
+        raise EvaluationError(
+            "Expected labels and predictions, confusion(y_true, y_pred), or a model, its samples "
+            f"and the truth, confusion(model, x, y); received {type(y_true).__name__} first."
+        )
+    unit = unit or "samples"
     if normalize is not None:
         check_over(normalize)
     check_order(order)

@@ -9,6 +9,7 @@ from typing import Any
 from kmagic import start
 from kmagic.magics import completion
 from kmagic.magics.classification import ClassificationMagics
+from kmagic.magics.confusion import ConfusionMagics
 from kmagic.magics.data import DataMagics
 from kmagic.magics.evaluation import EvaluationMagics
 from kmagic.magics.language import LanguageMagics
@@ -23,6 +24,7 @@ FAMILIES = (
     DataMagics,
     TrainingMagics,
     EvaluationMagics,
+    ConfusionMagics,
     ClassificationMagics,
 )
 

@@ -17,7 +17,7 @@ from kmagic.session import Session, is_model
 if TYPE_CHECKING:
     from kmagic.completion import Completion
 
-MODULES = ("classification", "data", "evaluation", "language", "model", "training")
+MODULES = ("classification", "confusion", "data", "evaluation", "language", "model", "training")
 CELL = "%%keras_model"
 _LINE = re.compile(r"(?:\s*[^\W\d][\w, ]*=)?\s*%{1,2}(keras_\w+)\s(.*)", re.DOTALL)
 Matcher = Callable[[Any], dict[str, Any]]
