@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import xml.etree.ElementTree as ET
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ from kmagic.display.chart import (
 )
 from kmagic.words import about, duration, number
 
+needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs Node to run JavaScript")
 NS = "{http://www.w3.org/2000/svg}"
 TRAIN = [(1.0, 0.7), (2.0, 0.3), (3.0, 0.2)]
 VAL = [(1.0, 0.5), (2.0, 0.25), (3.0, 0.3)]
@@ -57,6 +59,17 @@ def texts(picture: str) -> list[str]:
 def corners(line: ET.Element) -> list[tuple[float, float]]:
     pairs = (pair.split(",") for pair in (line.get("points") or "").split())
     return [(float(x), float(y)) for x, y in pairs]
+
+
+def asked(name: str, expression: str) -> Any:
+    """What a module of the live view, ``m`` in the expression, says."""
+    source = base64.b64encode(files("kmagic").joinpath("static", name).read_bytes()).decode()
+    program = (
+        f'const m = await import("data:text/javascript;base64,{source}");'
+        f"console.log(JSON.stringify({expression}))"
+    )
+    command = ["node", "--input-type=module", "-e", program]
+    return json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 # --- the drawing ----------------------------------------------------------------------------------
@@ -206,10 +219,46 @@ def test_spread_keeps_order_and_distance(heights: list[float]) -> None:
     assert all(gap >= 9 for gap in gaps)
 
 
+@needs_node
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0602, 0.9376], [0.05, 0.2, 1]),
+        ([1.2e-5, 3.0], [1e-5, 0.005, 5]),
+        ([3.0, 9.0], [2, 5, 10]),
+        ([0.85, 0.99], None),  # a logarithm would show the same
+        ([0.0, 1.0], None),
+        ([-1.0, 10.0], None),
+        ([], None),
+    ],
+)
+def test_a_logarithmic_axis(values: list[float], expected: list[float] | None) -> None:
+    found = asked("scales.js", f"m.logTicks({values})")
+    assert found == (expected and pytest.approx(expected))
+
+
+@needs_node
+def test_smoothing_takes_out_the_noise_and_keeps_the_course() -> None:
+    course = [[x, 100.0 - x + (-1) ** x] for x in range(1, 101)]
+    smooth = asked("scales.js", f"m.smoothed({course})")
+    assert [x for x, _ in smooth] == [x for x, _ in course]
+    assert smooth[0] == course[0]
+    steps = [b[1] - a[1] for a, b in itertools.pairwise(smooth[20:])]
+    assert all(-1.6 < step < -0.4 for step in steps)
+    assert all(0 < y - (100 - x) < 6 for x, y in smooth[20:])
+    assert asked("scales.js", "m.smoothed([[1, NaN], [2, 3], [3, NaN], [4, 3]])") == [
+        [1, None],
+        [2, 3],
+        [3, None],
+        [4, 3],
+    ]
+    assert asked("scales.js", "m.smoothed([])") == []
+
+
 # --- the live view draws the same -----------------------------------------------------------------
 
 
-@pytest.mark.skipif(not shutil.which("node"), reason="needs Node to run the dashboard's code")
+@needs_node
 def test_the_dashboard_says_and_scales_as_python_does() -> None:
     values = [0.0, 0.0806, -3.5, 9.99999, 12.0583, 100.0, 1002.26, 98765.4, 1.2e7, 4.2e-5, 0.001]
     spans = [

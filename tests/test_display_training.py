@@ -12,7 +12,7 @@ import pytest
 
 from kmagic.display.terminal import Lines
 from kmagic.display.training import bundle, charts, columns, heading, line, progress, rows
-from kmagic.run import Epoch, TrainingRun
+from kmagic.run import Epoch, Message, TrainingRun
 from kmagic.training.recorder import Recorder
 
 
@@ -135,6 +135,18 @@ def test_a_row_an_epoch_and_the_best_is_bold() -> None:
     assert [row[0] for row in card.rows[1:]] == list("123456")
     bold = [row[0][0] for row in card.cells if "font-weight:600" in row[0][1]]
     assert bold == ["5"]
+
+
+def test_messages_are_words_below_the_curves_and_ticks_on_their_axis() -> None:
+    run = simulated(6)
+    run.messages += [Message(0, "<b>no</b>"), Message(3, "one"), Message(3, "two")]
+    (loss, _) = charts(run)
+    assert loss.notes == {0: "<b>no</b>", 3: "one\ntwo"}
+    card = Reader(bundle(run)["text/html"])
+    for words in ("<b>no</b>", "epoch 3: one", "epoch 3: two"):
+        assert words in card.words
+    run.messages *= 4
+    assert "6 earlier in run.messages" in Reader(bundle(run)["text/html"]).words
 
 
 def test_of_many_epochs_first_best_and_last_have_a_row() -> None:

@@ -15,7 +15,7 @@ from kmagic.display import live
 from kmagic.display.live import Final, Live, Picture, displays_for
 from kmagic.display.mode import Mode, mode
 from kmagic.display.terminal import Lines
-from kmagic.display.wire import CURVE_POINTS, Feed
+from kmagic.display.wire import CURVE_POINTS, MOST_MESSAGES, Feed
 from kmagic.errors import KmagicError
 from kmagic.run import Epoch, TrainingRun
 
@@ -139,6 +139,22 @@ def test_news_hold_only_what_is_new() -> None:
     later = feed.news()
     assert set(later) == {"seq", "head", "tail"}
     assert len(json.dumps(later)) < 400
+
+
+def test_messages_go_when_there_are_new_ones() -> None:
+    run = TrainingRun("cnn", epochs=9)
+    run.tell("pixels go from 0 to 255")
+    feed = Feed(run)
+    assert feed.snapshot()["messages"] == [[0, "pixels go from 0 to 255"]]
+    feed.news()
+    assert "messages" not in feed.news()
+    for _ in range(100):
+        add(run, 1.0)
+        run.tell("a checkpoint")
+    news = feed.news()
+    assert news["told"] == 101
+    assert len(news["messages"]) == MOST_MESSAGES
+    assert news["messages"][-1] == [100, "a checkpoint"]
 
 
 def test_what_is_not_finite_goes_as_null() -> None:

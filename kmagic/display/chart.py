@@ -8,14 +8,14 @@ notebook's theme (``static/chart.css`` in the page) and an ``<img>`` that no the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kmagic.display.card import escape, stylesheet
 from kmagic.words import number, power
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Point: TypeAlias = tuple[float, float]
 Kind: TypeAlias = Literal["train", "val", "course", "ghost"]
@@ -60,6 +60,7 @@ class Chart:
         end: Where the axis ends, in epochs.
         mark: The best epoch's hairline, as (epoch, words above it), or None.
         scale: Values that the vertical axis must hold; by default all of the curves'.
+        notes: What happened at an epoch: a short tick on the axis.
     """
 
     title: str
@@ -68,6 +69,7 @@ class Chart:
     end: float
     mark: tuple[float, str] | None = None
     scale: Sequence[float] = ()
+    notes: Mapping[float, str] = field(default_factory=dict)
 
 
 def svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = "") -> str:
@@ -83,6 +85,7 @@ def svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = 
         f"<style>{style}</style>" if style else "",
         f'<text class="km-ttl" x="0" y="13">{escape(chart.title)}</text>',
         plot.axes(),
+        plot.notes(),
         plot.mark(),
         plot.curves(),
         plot.labels(),
@@ -229,6 +232,13 @@ class _Plot:
             for epoch in whole_steps(self.chart.start, self.chart.end, room)
         ]
         return "".join(parts)
+
+    def notes(self) -> str:
+        return "".join(
+            f'<path class="km-note" d="M{max(self.x(epoch), LEFT):.1f},{self.bottom}v-7">'
+            f"<title>{escape(text)}</title></path>"
+            for epoch, text in self.chart.notes.items()
+        )
 
     def mark(self) -> str:
         if not self.chart.mark:

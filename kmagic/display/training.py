@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from kmagic.series import Point
 
 MOST_FIGURES = 6
+MOST_MESSAGES = 6
 MOST_POINTS = 400
+MOST_NOTES = 12
 FIRST_ROWS, LAST_ROWS = 2, 5
 COURSE = 48
 NOISY, YOUNG = 0.03, 0.1
@@ -41,7 +43,7 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
         times: False leaves out what differs from one run to the next on the same machine.
     """
     facts = run.describe(times=times)
-    body = _pictures(charts(run)) + table(run, times=times)
+    body = _pictures(charts(run)) + messages(run) + table(run, times=times)
     if run.status == "running":
         facts = facts.removeprefix("running: ")
         body = bar(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
@@ -108,6 +110,16 @@ def speed(run: TrainingRun) -> str:
     if run.batch_size:
         return f"{rate * run.batch_size:,.0f} samples/s"
     return f"{rate:,.1f} batches/s"
+
+
+def messages(run: TrainingRun) -> str:
+    """What happened beside the figures, as an HTML list; the newest, if there are many."""
+    newest = run.messages[-MOST_MESSAGES:]
+    lines = [f"epoch {epoch:,}: {text}" if epoch else text for epoch, text in newest]
+    if len(run.messages) > len(newest):
+        lines.insert(0, f"{len(run.messages) - len(newest):,} earlier in run.messages")
+    items = "".join(f'<div style="overflow-wrap:anywhere">{escape(line)}</div>' for line in lines)
+    return f'<div style="margin:6px 0;font-size:12px">{items}</div>' if items else ""
 
 
 # --- table --------------------------------------------------------------------------------------
@@ -221,7 +233,14 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
     ]
     if checked:
         lines.append(Line("val", thinned(checked, room), "validation"))
-    return Chart(name, lines, start, end, mark(run, name), scale)
+    return Chart(name, lines, start, end, mark(run, name), scale, _notes(run))
+
+
+def _notes(run: TrainingRun) -> dict[float, str]:
+    notes: dict[float, str] = {}
+    for epoch, text in run.messages[-MOST_NOTES:]:
+        notes[epoch] = f"{notes[epoch]}\n{text}" if epoch in notes else text
+    return notes
 
 
 def _steady(course: Sequence[Point]) -> list[Point]:

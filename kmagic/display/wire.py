@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Json: TypeAlias = dict[str, Any]
 
 CURVE_POINTS = 200
+MOST_MESSAGES = 24
 MOST_CHARTS = 6
 
 
@@ -37,6 +38,7 @@ class Feed:
         self._sequence = 0
         self._told = 0
         self._heading: object = None
+        self._messages: object = None
         self._curves: dict[str, Series] = {}
 
     def earlier(self) -> list[dict[str, list[float | None]]]:
@@ -58,6 +60,7 @@ class Feed:
             "head": _head(run),
             "axis": _axis(run),
             "table": _table(run),
+            **_messages(run),
             "curves": {key: _flat(series.points()) for key, series in self._curves.items()},
             "opening": {key: _flat(points) for key, points in run.opening.items()},
             "tail": {key: _flat(series.points()) for key, series in run.tail.items()},
@@ -74,6 +77,10 @@ class Feed:
         if fresh or heading != self._heading:
             news |= {"axis": _axis(run), "table": _table(run), "curves": fresh}
             self._heading = heading
+        messages = (len(run.messages), run.messages[-1:])
+        if messages != self._messages:
+            news |= _messages(run)
+            self._messages = messages
         return news
 
     def _take_epochs(self) -> dict[str, list[float | None]]:
@@ -114,6 +121,12 @@ def _axis(run: TrainingRun) -> Json:
         "metrics": names,
         "mark": {"epoch": epochs[0], "words": words} if epochs else None,
     }
+
+
+def _messages(run: TrainingRun) -> Json:
+    """The newest, and how many there are in all."""
+    newest = run.messages[-MOST_MESSAGES:]
+    return {"messages": [[epoch, text] for epoch, text in newest], "told": len(run.messages)}
 
 
 def _table(run: TrainingRun) -> Json:

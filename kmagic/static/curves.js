@@ -5,10 +5,11 @@
  * @typedef {import("./dashboard.js").State} State
  * @typedef {import("./dashboard.js").Curves} Curves
  * @typedef {[number, number][]} Points
+ * @typedef {{log: boolean, smooth: boolean}} Wishes
  */
 
 import { number } from "./figures.js";
-import { LABEL_HEIGHT, reach, spread, tickText, ticks, wholeSteps } from "./scales.js";
+import { LABEL_HEIGHT, logTicks, reach, smoothed, spread, tickText, ticks, wholeSteps } from "./scales.js";
 import { SVG, draw, element, say } from "./elements.js";
 
 const HEIGHT = 158;
@@ -44,6 +45,13 @@ const within = (x) => x % 1 || 1;
  */
 const steady = (course) => course.filter(([x]) => within(x) > NOISY);
 
+/** @param {[number, string][]} messages @returns {Map<number, string[]>} */
+function byEpoch(messages) {
+  const found = new Map();
+  for (const [epoch, text] of messages) found.set(epoch, [...(found.get(epoch) ?? []), text]);
+  return found;
+}
+
 export class Chart {
   /** @param {string} name @param {(epoch: number | null) => void} onHover */
   constructor(name, onHover) {
@@ -56,7 +64,8 @@ export class Chart {
     this.element = element("figure", "km-live-figure");
     const caption = element("figcaption", "km-live-caption");
     this.readout = element("span", "km-live-readout");
-    caption.append(element("b", "", name), this.readout);
+    this.scaled = element("span", "km-mute");
+    caption.append(element("b", "", name), this.scaled, this.readout);
     this.svg = document.createElementNS(SVG, "svg");
     this.svg.setAttribute("class", "km-chart");
     this.svg.setAttribute("role", "img");
@@ -71,7 +80,7 @@ export class Chart {
     this.svg.addEventListener("keydown", (event) => {
       const epochs = this.epochs();
       const at = epochs.indexOf(this.hover ?? epochs[epochs.length - 1] + 1);
-      const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
       if (event.key === "Escape") onHover(null);
       if (!steps || !epochs.length) return;
       event.preventDefault();
@@ -103,12 +112,14 @@ export class Chart {
 
   start = 0;
   end = 1;
+  /** Whether a logarithmic axis would be of use. */
+  spans = false;
 
   /**
    * @param {State} state @param {Curves[]} earlier  earlier runs of the same model
-   * @param {number} width @param {number | null} hover
+   * @param {Wishes} wishes @param {number} width @param {number | null} hover
    */
-  draw(state, earlier, width, hover) {
+  draw(state, earlier, wishes, width, hover) {
     this.width = width;
     this.hover = hover;
     const { start, end, mark } = state.axis;
@@ -126,11 +137,18 @@ export class Chart {
     const values = (scale.length ? scale : finite(tail)).map(([, y]) => y);
     const keys = this.checked.length || !this.trained.length ? [`val_${this.name}`, this.name] : [this.name];
     const ghosts = earlier.map((run) => pairs(keys.map((key) => run[key]).find(Boolean)));
-    const [low, middle, high] = ticks([...values, ...reach(values, ghosts, this.end)]);
+    const held = [...values, ...reach(values, ghosts, this.end)];
+    const powers = logTicks(held);
+    this.spans = powers !== null;
+    const log = wishes.log ? powers : null;
+    const [low, middle, high] = log ?? ticks(held);
+    say(this.scaled, [log ? "log" : "", wishes.smooth ? "smooth" : ""].filter(Boolean).join(", "));
     const toX = (/** @type {number} */ epoch) =>
       PLOT.left + ((epoch - this.start) / (this.end - this.start)) * (right - PLOT.left);
+    const share = (/** @type {number} */ value) =>
+      log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
     const toY = (/** @type {number} */ value) =>
-      bottom - Math.min(Math.max((value - low) / (high - low), -1), 2) * (bottom - PLOT.top);
+      bottom - Math.min(Math.max(log && value <= 0 ? -1 : share(value), -1), 2) * (bottom - PLOT.top);
 
     const svg = this.svg;
     svg.replaceChildren();
@@ -140,11 +158,16 @@ export class Chart {
     for (const tick of [low, middle, high]) {
       const y = toY(tick);
       draw(svg, "line", { class: "km-grid", x1: PLOT.left, x2: right, y1: y, y2: y });
-      draw(svg, "text", { x: PLOT.left - 7, y: y + 3.5, "text-anchor": "end" }, tickText(tick, middle - low));
+      draw(svg, "text", { x: PLOT.left - 7, y: y + 3.5, "text-anchor": "end" }, tickText(tick, log ? tick : middle - low));
     }
     const room = (right - PLOT.left) / (14 + CHARACTER * String(Math.round(end)).length);
     for (const epoch of wholeSteps(start, end, room)) {
       draw(svg, "text", { x: toX(epoch), y: bottom + 17, "text-anchor": "middle" }, String(epoch));
+    }
+    for (const [epoch, texts] of byEpoch(state.messages)) {
+      const x = Math.max(toX(epoch), PLOT.left);
+      const tick = draw(svg, "path", { class: "km-note", d: `M${x.toFixed(1)},${bottom}v-7` });
+      draw(tick, "title", {}, texts.join("\n"));
     }
     const words = mark?.words[this.name];
     if (mark && words) {
@@ -164,9 +187,11 @@ export class Chart {
     const lines = [
       ...ghosts.map((points) => /** @type {[string, Points, string]} */ (["ghost", points, ""])),
       ["course", [...opening.slice(0, -1), ...this.trained.slice(-1), ...tail], tail.length ? label : ""],
-      ["train", this.trained, tail.length ? "" : label],
     ];
-    if (this.checked.length) lines.push(["val", this.checked, "validation"]);
+    const calmer = (/** @type {Points} */ points) => (wishes.smooth ? smoothed(points) : points);
+    if (wishes.smooth) lines.push(["raw km-train", this.trained, ""], ["raw km-val", this.checked, ""]);
+    lines.push(["train", calmer(this.trained), tail.length ? "" : label]);
+    if (this.checked.length) lines.push(["val", calmer(this.checked), "validation"]);
     /** @type {{kind: string, label: string, x: number, y: number}[]} */
     const ends = [];
     for (const [kind, points, words] of lines) {
@@ -179,6 +204,7 @@ export class Chart {
       draw(plot, "path", { class: `km-${kind}`, d: path });
       const real = finite(points);
       let dots = kind === "val" || (kind !== "course" && real.length === 1) ? real : [];
+      if (kind.startsWith("raw")) dots = [];
       if (dots.length > DOTS) dots = dots.slice(-1);
       const d = dots.map(([x, y]) => `M${toX(x).toFixed(1)},${toY(y).toFixed(1)}h0`).join("");
       if (d) draw(plot, "path", { class: `km-${kind}-dot`, d });

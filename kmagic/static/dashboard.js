@@ -16,9 +16,10 @@
  * @typedef {{start: number, end: number, mark: {epoch: number, words: Record<string, string>} | null,
  *     metrics: string[]}} Axis
  * @typedef {{seq: number, run: string, name: string, epochs: number, before: number,
- *     answers: boolean, head: Head, axis: Axis, table: Table, curves: Curves, opening: Curves,
- *     tail: Curves}} State
- * @typedef {{seq: number, head: Head, tail: Curves, axis?: Axis, table?: Table, curves?: Curves}} News
+ *     answers: boolean, head: Head, axis: Axis, table: Table, messages: [number, string][],
+ *     told: number, curves: Curves, opening: Curves, tail: Curves}} State
+ * @typedef {{seq: number, head: Head, tail: Curves, axis?: Axis, table?: Table,
+ *     curves?: Curves, messages?: [number, string][], told?: number}} News
  * @typedef {{get(name: string): any, on(name: string, callback: Function): void,
  *     off(name: string, callback: Function): void, widget_manager?: any}} Model
  */
@@ -29,6 +30,7 @@ import { element, say } from "./elements.js";
 import { about, duration } from "./figures.js";
 
 const MOST_MARKS = 60;
+const MOST_MESSAGES = 4;
 
 class View {
   /** @param {Model} model @param {HTMLElement} host */
@@ -45,6 +47,7 @@ class View {
     this.hover = null;
     /** @type {Chart[]} */
     this.charts = [];
+    this.wishes = { log: false, smooth: false };
     this.frame = 0;
     /** What the table shows, to leave it alone while that is so. */
     this.shown = "";
@@ -90,12 +93,41 @@ class View {
     this.table = element("table", "km-table");
     const scroll = element("div", "km-live-scroll");
     scroll.append(this.table);
-    this.foot = element("div", "km-foot");
+    this.messages = element("ul", "km-live-messages");
+    this.messages.setAttribute("role", "log");
+    this.messages.setAttribute("aria-label", "messages");
+    this.foot = element("span", "");
+    const tools = element("span", "km-live-tools");
+    tools.setAttribute("role", "group");
+    tools.setAttribute("aria-label", "how the curves are drawn");
+    this.log = this.toggle("log", "logarithmic scale, where figures are positive and far apart");
+    this.smooth = this.toggle("smooth", "take the noise out; the curves as they are stay behind, faint");
+    tools.append(this.log, this.smooth);
+    const foot = element("div", "km-foot km-live-foot");
+    foot.append(this.foot, tools);
     this.news = element("div", "km-live-unseen");
     this.news.setAttribute("role", "status");
-    root.append(head, this.bar, this.figures, scroll, this.foot, this.news);
+    root.append(head, this.bar, this.figures, this.messages, scroll, foot, this.news);
     host.append(root);
     this.root = root;
+  }
+
+  /**
+   * A button that stays pressed until it is pressed again.
+   *
+   * @param {"log" | "smooth"} wish @param {string} title
+   */
+  toggle(wish, title) {
+    const made = /** @type {HTMLButtonElement} */ (element("button", "", wish));
+    made.type = "button";
+    made.title = title;
+    made.setAttribute("aria-pressed", "false");
+    made.addEventListener("click", () => {
+      this.wishes[wish] = !this.wishes[wish];
+      made.setAttribute("aria-pressed", String(this.wishes[wish]));
+      this.schedule();
+    });
+    return made;
   }
 
   /** Listens to the model, to the size of the cell and to the kernel's life. */
@@ -147,6 +179,7 @@ class View {
     state.head = news.head;
     if (news.axis) state.axis = news.axis;
     if (news.table) state.table = news.table;
+    if (news.messages) [state.messages, state.told] = [news.messages, news.told ?? 0];
     if (news.curves) {
       state.tail = {};
       for (const [name, points] of Object.entries(news.curves)) {
@@ -193,8 +226,13 @@ class View {
       this.figures?.replaceChildren(...this.charts.map((chart) => chart.element));
     }
     for (const chart of this.charts) {
-      chart.draw(this.state, this.earlier, Math.max(chart.element.clientWidth, 240), this.hover);
+      const width = Math.max(chart.element.clientWidth, 240);
+      chart.draw(this.state, this.earlier, this.wishes, width, this.hover);
     }
+    const log = /** @type {HTMLButtonElement} */ (this.log);
+    log.disabled = !this.wishes.log && !this.charts.some(({ spans }) => spans);
+    /** @type {HTMLElement} */ (log.parentElement).hidden = !this.charts.length;
+    this.renderMessages();
     this.renderTable();
     say(/** @type {Element} */ (this.foot), head.foot);
   }
@@ -219,6 +257,20 @@ class View {
       : late ? "Interrupt" : this.asked ? "Stopping" : "\u25a0\u2002Stop";
     say(button, label);
     button.title = late ? "break off where it is" : "end the training after this batch; what it has learned is kept";
+  }
+
+  renderMessages() {
+    const { messages, told } = this.state;
+    const last = messages.slice(-MOST_MESSAGES);
+    const more = told - last.length;
+    const lines = last.map(([epoch, text]) => (epoch ? `epoch ${epoch.toLocaleString("en")}: ${text}` : text));
+    if (more > 0) lines.unshift(`${more.toLocaleString("en")} earlier in run.messages`);
+    const list = /** @type {HTMLElement} */ (this.messages);
+    const known = [...list.children].map((item) => item.textContent);
+    if (known.join("\n") === lines.join("\n")) return;
+    // What stays is left alone, so that only what is new is read out.
+    const kept = new Map([...list.children].map((item) => [item.textContent, item]));
+    list.replaceChildren(...lines.map((text) => kept.get(text) ?? element("li", "", text)));
   }
 
   renderTable() {

@@ -3,6 +3,8 @@
 
 export const LABEL_HEIGHT = 13;
 const PASSES = 40;
+/** How many times the lowest value the highest must be for a logarithmic axis. */
+const LEAST_RATIO = 3;
 const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
 
 /** @param {number[]} values @returns {[number, number, number]} */
@@ -27,6 +29,42 @@ export function ticks(values) {
     }
   }
   return [low, (low + high) / 2, high];
+}
+
+/**
+ * Three round figures for a logarithmic axis; null where it would show nothing new: with values
+ * that are not positive, or all of about the same size.
+ *
+ * @param {number[]} values @returns {[number, number, number] | null}
+ */
+export function logTicks(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (!values.length || low <= 0 || high / low < LEAST_RATIO) return null;
+  const round = (/** @type {number} */ value, /** @type {(share: number) => number} */ choose) => {
+    const power = Math.floor(Math.log10(value) + 1e-9);
+    return choose(value / 10 ** power) * 10 ** power;
+  };
+  const down = (/** @type {number} */ share) => (share >= 5 - 1e-9 ? 5 : share >= 2 - 1e-9 ? 2 : 1);
+  const up = (/** @type {number} */ share) => (share <= 1 + 1e-9 ? 1 : share <= 2 + 1e-9 ? 2 : share <= 5 + 1e-9 ? 5 : 10);
+  const near = (/** @type {number} */ share) => (share < 1.5 ? 1 : share < 3.2 ? 2 : share < 7.1 ? 5 : 10);
+  const [first, last] = [round(low, down), round(high, up)];
+  return [first, round(Math.sqrt(first * last), near), last];
+}
+
+/**
+ * A curve with its noise taken out: a mean that forgets, as far back as a twenty-fifth of it.
+ *
+ * @param {[number, number][]} points @returns {[number, number][]}
+ */
+export function smoothed(points) {
+  const memory = points.length ? Math.max(1, (points[points.length - 1][0] - points[0][0]) / 25) : 1;
+  let [sum, weight, before] = [0, 0, NaN];
+  return points.map(([x, y]) => {
+    if (!Number.isFinite(y)) return [x, y];
+    const kept = Number.isFinite(before) ? Math.exp((before - x) / memory) : 0;
+    [sum, weight, before] = [sum * kept + y * (1 - kept || 1), weight * kept + (1 - kept || 1), x];
+    return [x, sum / weight];
+  });
 }
 
 /**
