@@ -1,4 +1,4 @@
-"""Which data a model has learned from, so that what it is given later is prepared alike."""
+"""What a model has learned from and how, so that what comes later is alike, or goes on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 _data: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def remember(model: Any, data: Any) -> None:
@@ -30,5 +31,31 @@ def recall(model: Any) -> Any:
     """
     try:
         return _data.get(model)
+    except TypeError:  # it can be no key
+        return None
+
+
+def remember_run(model: Any, run: Any) -> None:
+    """Note a model's last training run.
+
+    Args:
+        model: The model; it is not kept alive.
+        run: The run.
+    """
+    _runs[model] = run
+
+
+def recall_run(model: Any) -> Any:
+    """A model's last training run, or None where there is none.
+
+    Example:
+        >>> class Model: ...
+        >>> model = Model()
+        >>> remember_run(model, "run")
+        >>> recall_run(model), recall_run(Model())
+        ('run', None)
+    """
+    try:
+        return _runs.get(model)
     except TypeError:  # it can be no key
         return None

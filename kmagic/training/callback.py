@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
     """Tells a recorder what Keras does, and ends the training where the run asks for it.
 
-    It belongs last in the list of callbacks: then the others have seen each moment before the
-    training ends, and what they add to the logs is recorded.
+    It belongs behind the user's callbacks: then those have seen each moment before the training
+    ends, and what they add to the logs is recorded.
     """
 
     any_stride = True
@@ -57,13 +57,11 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         """Validation is over."""
         self._recorder.validation_ends()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - as above
         """An epoch is over; one that a callback ended half-way is not a whole one."""
         steps = self._run.steps
         cut = bool(self.model.stop_training and steps and self._run.now.batch < steps)
         self._recorder.epoch_ends(logs or {}, whole=not cut)
-        if epoch + 1 < self._run.epochs:
-            check(self._run)
 
 
 def learning_rate(model: keras.Model) -> float | None:

@@ -6,17 +6,24 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import TrainingError
+from kmagic.lineage import remember_run
 from kmagic.run import Display, TrainingRun
+from kmagic.training.crew import Crew, open_store
 from kmagic.training.inputs import take_lists
 from kmagic.training.mistakes import essence, is_misfit
-from kmagic.training.plan import DEFAULT_BATCH, plan
-from kmagic.training.recorder import Recorder
-from kmagic.training.stop import HeldInterrupt, Stopped
+from kmagic.training.options import Options, sow
+from kmagic.training.plan import DEFAULT_BATCH, Fast, Plain, plan
+from kmagic.training.record import fingerprint, versions
+from kmagic.training.stop import Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import keras
+
+PLAIN = (bool, int, float, str)
+"""Types of those arguments that the record keeps."""
 
 
 def fit(
@@ -32,6 +39,16 @@ def fit(
     name: str | None = None,
     displays: Sequence[Display] = (),
     plain: bool = False,
+    seed: int | None = None,
+    patience: int | None = None,
+    reduce_lr: int | bool | None = None,
+    restore_best: bool = False,
+    csv: str | Path | None = None,
+    tensorboard: str | Path | None = None,
+    budget: float | str | None = None,
+    checkpoint: str | Path | None = None,
+    resume: TrainingRun | bool | None = None,
+    notes: Sequence[str] = (),
     **keywords: Any,
 ) -> TrainingRun:
     """Train a compiled model and return the record of the run.
@@ -59,13 +76,28 @@ def fit(
         name: What the model is called in the record; by default its own name.
         displays: Views that are told while it trains.
         plain: Leave everything to Keras.
+        seed: Makes the run repeatable, layers with chance of their own among it.
+        patience: Stop after so many epochs in which the validation loss (or the loss, if nothing
+            is validated) was no better.
+        reduce_lr: Lower the learning rate to a tenth after so many such epochs; True takes 5.
+        restore_best: In the end put the weights of the best epoch back.
+        csv: A file for each epoch's figures.
+        tensorboard: A folder for TensorBoard.
+        budget: Seconds, or a text such as "2m": no epoch is begun that would not end in time.
+        checkpoint: A folder that keeps the run after each epoch (``state/``, ``best.weights.h5``,
+            ``run.json``). What another run left there is moved to its folder ``before/``.
+        resume: Go on to ``epochs`` with the run in ``checkpoint``, or else with the model's last
+            one: history, epoch numbers, the optimizer and its schedule go on as if there had been
+            no break. An epoch that was broken off is trained as a whole. Patience counts anew.
+        notes: What was found before the training; it stands at the beginning of ``run.messages``.
         **keywords: Whatever else ``model.fit`` takes: ``class_weight``, ``shuffle``, ...
 
     Returns:
         The run. ``model.history`` is as Keras leaves it.
 
     Raises:
-        TrainingError: The model is not compiled, or does not fit the data.
+        TrainingError: The model is not compiled or does not fit the data, an option has a wrong
+            value, or there is nothing to go on with.
 
     Example:
         >>> import keras, numpy
@@ -75,16 +107,23 @@ def fit(
         >>> run.status, len(run.history["loss"])
         ('done', 2)
     """
-    import keras  # noqa: PLC0415 - takes seconds
-
-    from kmagic.training.callback import Watch  # noqa: PLC0415 - needs Keras
-
     name = name or model.name
     if not model.compiled:
         raise TrainingError(
             f"{name} is not compiled: it has no loss and no optimizer yet.",
             'Compile it first, for example model.compile("adam", loss="mse").',
         )
+    options = Options(
+        seed=seed,
+        patience=patience,
+        reduce_lr=reduce_lr,
+        restore_best=restore_best,
+        csv=csv,
+        tensorboard=tensorboard,
+        budget=budget,
+        checkpoint=checkpoint,
+    )
+    options.check(model)
     arguments = take_lists(
         model,
         {
@@ -98,56 +137,94 @@ def fit(
             **keywords,
         },
     )
+    run = _new_run(name, arguments)
+    run.options = {key: value for key, value in arguments.items() if isinstance(value, PLAIN)}
+    run.options |= options.asked() | {"plain": plain}
+    run.seed = seed
+    run.versions = versions()
+    run.fingerprint = fingerprint(arguments["x"], arguments["y"])
+    for text in notes:
+        run.tell(text)
+    store = open_store(run, model, checkpoint, resume)
+    if run.log:
+        arguments["initial_epoch"] = run.log[-1].number
+    if seed is not None:
+        sow(model, seed + run.resumed)
     way = plan(model, arguments, plain=plain)
-    samples, validation_samples = _samples(
-        arguments["x"], validation_split, arguments["validation_data"]
-    )
-    if keywords.get("steps_per_epoch"):
-        samples = None
-    run = TrainingRun(
-        name,
-        epochs=epochs,
-        batch_size=(batch_size or DEFAULT_BATCH) if samples is not None else None,
-        samples=samples,
-        validation_samples=validation_samples,
-        initial_epoch=keywords.get("initial_epoch", 0),
-    )
-    recorder = Recorder(run, displays)
-    others = keras.tree.flatten(callbacks) if callbacks else []
-    if not any(isinstance(each, keras.callbacks.History) for each in others):
-        others.append(keras.callbacks.History())
+    _train(model, way, run, Crew(run, displays, options, callbacks, store), arguments["x"])
+    remember_run(model, run)
+    return run
+
+
+def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, x: Any) -> None:
+    """Call Keras's fit, and bring every way that it may end to a record and a whole model."""
+    from kmagic.training.finite import NotFinite  # noqa: PLC0415 - needs Keras
+
+    recorder = crew.recorder
     try:
-        with HeldInterrupt() as interrupts, way:
-            everybody = way.callbacks([*others, Watch(recorder, interrupts)])
+        with crew.interrupts, way:
+            everybody = way.callbacks(crew.callbacks)
             run.pipeline = way.way
             model.fit(callbacks=everybody, **way.arguments)
-        early = len(run.log) < epochs - run.initial_epoch
-        recorder.end("done", "stopped early" if early else "")
+        recorder.end("done", crew.why_early())
     except Stopped:
         try:
-            _finish(model, others, run)
+            _finish(model, crew.others, run)
         finally:
             recorder.end("stopped")
+    except NotFinite as found:
+        words = crew.rescue(model, found, x)
+        try:
+            _finish(model, crew.others, run, average=False)
+        finally:
+            recorder.end("failed", words)
     except KeyboardInterrupt:
+        crew.put_best_back(model)
         recorder.end("interrupted")
     except Exception as error:
         recorder.end("failed", essence(error))
         if is_misfit(error):
             raise TrainingError(
-                f"{name} cannot be trained on this data: {essence(error)}",
+                f"{run.model_name} cannot be trained on this data: {essence(error)}",
                 "Look at the shapes of x and y, at the model's outputs and at its loss.",
             ) from error
         raise
-    return run
+
+
+def _new_run(name: str, arguments: Mapping[str, Any]) -> TrainingRun:
+    samples, validation_samples = _samples(
+        arguments["x"], arguments["validation_split"], arguments["validation_data"]
+    )
+    if arguments.get("steps_per_epoch"):
+        samples = None
+    return TrainingRun(
+        name,
+        epochs=arguments["epochs"],
+        batch_size=(arguments["batch_size"] or DEFAULT_BATCH) if samples is not None else None,
+        samples=samples,
+        validation_samples=validation_samples,
+        initial_epoch=arguments.get("initial_epoch", 0),
+    )
 
 
 def _finish(
-    model: keras.Model, callbacks: Sequence[keras.callbacks.Callback], run: TrainingRun
+    model: keras.Model,
+    callbacks: Sequence[keras.callbacks.Callback],
+    run: TrainingRun,
+    *,
+    average: bool = True,
 ) -> None:
-    """Do what Keras does at the end of a fit, which a stop leaves out."""
+    """Do what Keras does at the end of a fit, which a stop leaves out.
+
+    Args:
+        model: The model.
+        callbacks: Who is told.
+        run: The record.
+        average: Whether an optimizer that averages the weights puts the averages in.
+    """
     import keras  # noqa: PLC0415 - takes seconds
 
-    if isinstance(model.optimizer, keras.optimizers.Optimizer):
+    if average and isinstance(model.optimizer, keras.optimizers.Optimizer):
         model.optimizer.finalize_variable_values(model.trainable_weights)
     logs = dict(run.log[-1].logs) if run.log else {}
     for callback in callbacks:

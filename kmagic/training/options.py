@@ -1,0 +1,149 @@
+"""What a fit may be asked for beside Keras's own arguments, as Keras's own callbacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kmagic.errors import TrainingError
+from kmagic.words import duration, time_of
+
+if TYPE_CHECKING:
+    import keras
+
+PLATEAU = 5
+"""Epochs without progress after which the learning rate is lowered, where no number is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of a fit.
+
+    Attributes:
+        seed: Makes the run repeatable.
+        patience: Stop after so many epochs without progress.
+        reduce_lr: Lower the learning rate after so many; True takes 5.
+        restore_best: Put the best epoch's weights back in the end.
+        csv: A file for the figures of each epoch.
+        tensorboard: A folder for TensorBoard.
+        budget: Seconds, or a text such as "2m": no epoch is begun that does not fit in.
+        checkpoint: A folder that keeps the run, so that it can go on in another process.
+    """
+
+    seed: int | None = None
+    patience: int | None = None
+    reduce_lr: int | bool | None = None
+    restore_best: bool = False
+    csv: str | Path | None = None
+    tensorboard: str | Path | None = None
+    budget: float | str | None = None
+    checkpoint: str | Path | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The budget in seconds.
+
+        Raises:
+            TrainingError: It is no time.
+        """
+        if self.budget is None:
+            return None
+        value = time_of(str(self.budget))
+        if not value:
+            raise TrainingError(
+                f"budget is a time such as 90 (seconds), '2m' or '1h30m', not {self.budget!r}."
+            )
+        return value
+
+    @property
+    def budget_words(self) -> str:
+        """The budget as on a stop watch."""
+        return duration(self.seconds or 0.0)
+
+    def check(self, model: keras.Model) -> None:
+        """Refuse what cannot be, before anything starts.
+
+        Raises:
+            TrainingError: A value that its option does not take.
+        """
+        import keras  # noqa: PLC0415 - takes seconds
+
+        _ = self.seconds
+        for name in ("seed", "patience", "reduce_lr"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and value >= 0
+            if value is not None and not whole:
+                raise TrainingError(f"{name} is a whole number of at least 0, not {value!r}.")
+        rate = getattr(model.optimizer, "learning_rate", None)
+        lowers = self.reduce_lr is not None and self.reduce_lr is not False
+        if lowers and not isinstance(rate, keras.Variable):
+            raise TrainingError(
+                "reduce_lr cannot lower a learning rate that follows a schedule.",
+                "Compile with a number as the learning rate, or leave reduce_lr out.",
+            )
+        for name in ("csv", "tensorboard", "checkpoint"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_path(name, value, is_folder=name != "csv")
+
+    def callbacks(self, monitor: str, epochs: int, *, resumed: bool) -> list[Any]:
+        """Keras's callbacks that do it.
+
+        Args:
+            monitor: The figure that tells progress.
+            epochs: How many are asked for.
+            resumed: Whether the run goes on with an earlier one.
+        """
+        from keras import callbacks  # noqa: PLC0415 - takes seconds
+
+        made: list[Any] = []
+        if self.patience is not None or self.restore_best:
+            patience = epochs + 1 if self.patience is None else self.patience
+            made.append(
+                callbacks.EarlyStopping(
+                    monitor, patience=patience, restore_best_weights=self.restore_best
+                )
+            )
+        if self.reduce_lr is not None and self.reduce_lr is not False:
+            patience = PLATEAU if self.reduce_lr is True else self.reduce_lr
+            made.append(callbacks.ReduceLROnPlateau(monitor, patience=patience))
+        if self.csv is not None:
+            made.append(callbacks.CSVLogger(str(self.csv), append=resumed))
+        if self.tensorboard is not None:
+            made.append(callbacks.TensorBoard(str(self.tensorboard), write_graph=False))
+        return made
+
+    def asked(self) -> dict[str, Any]:
+        """Those that were given, as plain values."""
+        names = self.__dataclass_fields__
+        values = {name: getattr(self, name) for name in names}
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in values.items()
+            if value is not None and value is not False
+        }
+
+
+def sow(model: keras.Model, seed: int) -> None:
+    """Make all that follows repeatable: Python's, NumPy's and Keras's chance, and the layers'.
+
+    A layer with chance of its own, such as dropout, holds its state since it was made; that is
+    set anew.
+    """
+    import keras  # noqa: PLC0415 - takes seconds
+
+    keras.utils.set_random_seed(seed)
+    states = [each for each in model.non_trainable_variables if "seed_generator_state" in each.path]
+    for number, state in enumerate(states):
+        state.assign([seed % 2**32, number])
+
+
+def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
+    path = Path(value)
+    if is_folder and path.exists() and not path.is_dir():
+        raise TrainingError(f"{name} is a folder, and {path} is a file.", "Name another.")
+    if not is_folder and path.is_dir():
+        raise TrainingError(f"{name} is a file, and {path} is a folder.", "Name a file in it.")
+    if not is_folder and not path.parent.is_dir():
+        raise TrainingError(f"{name}: there is no folder {path.parent}.", "Make it first.")
