@@ -13,6 +13,7 @@ Imported only when Keras is there already.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -95,19 +96,19 @@ class Executions:
         self._model = model
         self._kind = kind
         self._keras = getattr(model, self._name)
-
-        asis = tf.autograph.experimental.do_not_convert  # as Keras has it
-        one = tf.function(asis(getattr(model, f"{kind}_step")), reduce_retracing=True)
+        self._iterator: Any = None
+        self._graph: Any = None
+        step = getattr(model, f"{kind}_step")
 
         def several(iterator: Any, batches: tf.Tensor) -> Any:
             def body(done: tf.Tensor) -> tf.Tensor:
-                one(iterator.get_next())
+                step(iterator.get_next())
                 return done + 1
 
             tf.while_loop(lambda done: done < batches, body, [tf.constant(0)])
             return model.get_metrics_result()
 
-        self._graph = tf.function(asis(several), reduce_retracing=True)
+        self._function = as_it_is(several)
 
     @property
     def _name(self) -> str:
@@ -134,15 +135,57 @@ class Executions:
         return self._keras(iterator)
 
     def _execute(self, iterator: Any, batches: int) -> Any:
-        logs = self._graph(iterator, tf.constant(batches))
+        count = tf.constant(batches)
+        if iterator is not self._iterator:
+            if not self.made and self._kind == "train":
+                make_variables(self._model, iterator.element_spec)
+            # A function of its own, since TensorFlow warns where many of its calls make a graph,
+            # and here there are few calls.
+            self._graph = self._function.get_concrete_function(iterator, count)
+            self._iterator = iterator
+        logs = self._graph(iterator, count)
         self.made = True
         return logs
 
     def leave(self) -> None:
         """The fit is over. A graph that was broken off while it was made is of no use again."""
-        self.loop = None
+        self.loop = self._iterator = self._graph = None
         if not self.made and getattr(self._model, self._name) is self:
             setattr(self._model, self._name, self._keras)
+
+
+def as_it_is(function: Callable[..., Any]) -> Any:
+    """A function's graph, its Python taken literally, as Keras has it."""
+    return tf.function(tf.autograph.experimental.do_not_convert(function), reduce_retracing=True)
+
+
+def make_variables(model: keras.Model, batch: Any) -> None:
+    """Make the variables of optimizer and metrics, before the graph of a step is made.
+
+    TensorFlow makes a graph twice where making it makes variables, and that of a step is large.
+    Here they are made by a small graph, which is never run. Where that cannot be, because the
+    model's output is known only by calling it or is more than one, nothing is lost but time.
+
+    Args:
+        model: A compiled model.
+        batch: The specification of what a step takes.
+    """
+    outputs = getattr(model, "outputs", None)
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    if not model.built or model.optimizer is None or y is None:
+        return
+    if not outputs or len(outputs) > 1 or keras.tree.is_nested(y):
+        return
+
+    def make(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
+        if not model.optimizer.built:
+            with keras.name_scope(model.optimizer.name, caller=model.optimizer):
+                model.optimizer.build(model.trainable_variables)
+        return model.compute_metrics(x, y, y_pred, sample_weight)
+
+    y_pred = tf.TensorSpec(outputs[0].shape, outputs[0].dtype)
+    with contextlib.suppress(Exception):  # a mistake of the user's is told of by the step itself
+        as_it_is(make).get_concrete_function(x, y, y_pred, sample_weight)
 
 
 class Callbacks(keras.callbacks.CallbackList):  # type: ignore[misc] # Keras ships no types
