@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SIDE = 360  # pixels on the screen
 ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
 LEVELS = 24  # of a colour: few enough for a palette
-STRONGER = 1.25  # a dot must be seen better than a cell with a figure in it
+STRONGER = 0.25  # a dot must be seen better than a cell with a figure in it
 
 
 def heatmap(tones: NDArray[np.float64], alt: str) -> str:
@@ -28,8 +28,8 @@ def heatmap(tones: NDArray[np.float64], alt: str) -> str:
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     small = pooled(tones, SIDE)
-    level = np.rint(np.clip(STRONGER * np.abs(small), 0, 1) * LEVELS).astype(np.uint8)
-    level[(small != 0) & (level == 0)] = 1
+    strength = np.where(small != 0, np.minimum(1, STRONGER + np.abs(small)), 0)
+    level = np.rint(strength * LEVELS).astype(np.uint8)
     places = np.where(small < 0, level + LEVELS * (level > 0), level).astype(np.uint8)
     picture = Image.fromarray(places, "P")
     colours = [(128, 128, 128), *[ORANGE] * LEVELS, *[BLUE] * LEVELS]

@@ -10,7 +10,8 @@
  */
 
 const CANVAS = { side: 360, edge: 76, least: 3, most: 40, named: 11, orange: [213, 94, 0], blue: [0, 114, 178] };
-const STRONGER = 1.25;
+/** A dot must be seen better than a cell with a figure in it. */
+const STRONGER = 0.25;
 
 class Heat {
   /**
@@ -227,7 +228,7 @@ class Heat {
       const y = edge + (rows[k] - this.top) * cell;
       if (x + cell < edge || y + cell < edge || x > side || y > side || !tones[k]) continue;
       const [red, green, blue] = tones[k] < 0 ? CANVAS.blue : CANVAS.orange;
-      context.fillStyle = `rgba(${red},${green},${blue},${Math.min(1, STRONGER * Math.abs(tones[k])).toFixed(3)})`;
+      context.fillStyle = `rgba(${red},${green},${blue},${Math.min(1, Math.abs(tones[k]) + STRONGER / 2).toFixed(3)})`;
       const [x0, y0] = [Math.max(edge, Math.floor(x)), Math.max(edge, Math.floor(y))];
       context.fillRect(x0, y0, Math.ceil(x + cell) - x0 - gap, Math.ceil(y + cell) - y0 - gap);
     }
@@ -254,7 +255,7 @@ class Heat {
       const tone = strongest[at];
       if (!tone) continue;
       image.data.set(tone < 0 ? CANVAS.blue : CANVAS.orange, 4 * at);
-      image.data[4 * at + 3] = 255 * Math.min(1, STRONGER * Math.abs(tone));
+      image.data[4 * at + 3] = 255 * Math.min(1, STRONGER + Math.abs(tone));
     }
     context.putImageData(image, 0, 0);
   }

@@ -1,0 +1,88 @@
+"""A matrix from a model and its data, in every way that Keras takes data."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kmagic.errors import EvaluationError
+from kmagic.evaluation.asking import fit_shape
+from kmagic.evaluation.confusion import confusion
+from kmagic.lineage import remember
+
+RNG = np.random.default_rng(0)
+X = RNG.random((24, 4)).astype("float32")
+Y = RNG.integers(0, 3, 24)
+
+
+@pytest.fixture(scope="module")
+def net():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4,)), keras.layers.Dense(3, activation="softmax")]
+    return keras.Sequential(layers, name="net")
+
+
+def test_a_model_and_samples(net):
+    found = confusion(net, X, Y)
+    expected = confusion(Y, net.predict(X, verbose=0))
+    assert (found.matrix == expected.matrix).all()
+    np.testing.assert_allclose(found.confidence, expected.confidence, rtol=1e-5)
+    assert (found.name, found.unit) == ("net", "samples")
+    assert found.x is X
+    assert confusion(net, X, Y, name="other", x=list("a" * 24)).x == list("a" * 24)
+
+
+def test_a_model_and_a_data_set(net):
+    data = SimpleNamespace(
+        x_train=None, x_test=X, y_test=Y, classes=("a", "b", "c"), picture_shape=(2, 2)
+    )
+    found = confusion(net, data)
+    assert found.classes == ("a", "b", "c")
+    assert found.unit == "test samples"
+    assert found.x.shape == (24, 2, 2)
+    assert np.shares_memory(found.x, X)
+
+
+def test_the_classes_of_the_data_that_it_learned_from(net):
+    remember(net, SimpleNamespace(classes=("x", "y", "z")))
+    assert confusion(net, X, Y).classes == ("x", "y", "z")
+    assert confusion(net, X, Y, classes=list("abc")).classes == ("a", "b", "c")
+    remember(net, SimpleNamespace(classes=("too", "few")))
+    assert confusion(net, X, Y).classes == ("0", "1", "2")
+
+
+def test_a_stream_is_gone_through_once(net):
+    import tensorflow as tf
+
+    stream = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(24, seed=1).batch(7)
+    found = confusion(net, stream)
+    assert (found.matrix == confusion(net, X, Y).matrix).all()
+    assert found.x is None
+    with pytest.raises(EvaluationError, match=r"batches of samples and labels"):
+        confusion(net, tf.data.Dataset.from_tensor_slices(X).batch(7))
+    with pytest.raises(EvaluationError, match="stream is empty"):
+        confusion(net, stream.take(0))
+
+
+def test_what_is_missing_is_said(net):
+    with pytest.raises(EvaluationError, match="truth is missing"):
+        confusion(net, X)
+    with pytest.raises(EvaluationError, match="received ndarray first"):
+        confusion(Y)
+    with pytest.raises(EvaluationError, match="received list first"):
+        confusion([0, 1], [0, 1], [0, 1])
+    with pytest.raises(EvaluationError, match=r"received int"):
+        confusion(net, 3)
+
+
+def test_two_models_of_different_inputs(net):
+    pictures = X.reshape(24, 2, 2)
+    assert fit_shape(net, pictures).shape == (24, 4)
+    assert fit_shape(net, X) is X
+    other = SimpleNamespace(input_shape=(None, None, 2))
+    assert fit_shape(other, X) is X
+    assert fit_shape(SimpleNamespace(input_shape=(None, 5)), X) is X
