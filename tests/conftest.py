@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
+PRETRAINED = "04_pretrained.ipynb"  # a notebook that needs weights
 
 _HOMES = ("HOME", "KERAS_HOME", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 _JUPYTER_HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
@@ -40,6 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Quick tests first, then the notebooks, then the browser."""
     items.sort(key=_stage)
+    pretrained = [item for item in items if item.path.name == PRETRAINED]
+    if SHARED_DATA.is_dir() and pretrained:
+        link_weights(SHARED_DATA)
+    elif pretrained:
+        missing = pytest.mark.skip(reason="the weights of the networks are not at ../shared/data")
+        for item in pretrained:
+            item.add_marker(missing)
 
 
 def _stage(item: pytest.Item) -> int:
@@ -60,6 +68,32 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the full data sets are not at ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture
+def keras_models() -> Path:
+    """The folder of weights in Keras's home, empty."""
+    models = Path(os.environ["KERAS_HOME"]) / "models"
+    shutil.rmtree(models, ignore_errors=True)
+    models.mkdir()
+    return models
+
+
+@pytest.fixture
+def pretrained(shared_data: Path) -> Path:
+    """The folder of weights in Keras's home, with all that there is."""
+    return link_weights(shared_data)
+
+
+def link_weights(shared: Path) -> Path:
+    """Put the weights into Keras's home, where it finds them."""
+    models = Path(os.environ["KERAS_HOME"]) / "models"
+    models.mkdir(exist_ok=True)
+    for file in (shared / "models").iterdir():
+        link = models / file.name
+        if not link.exists():
+            link.symlink_to(file)
+    return models
 
 
 @pytest.fixture

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import urllib.request
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
@@ -153,6 +155,7 @@ def _read_names(decode: Callable[..., Any]) -> tuple[str, ...]:
 def _through_keras(what: str) -> Iterator[None]:
     """Let Keras read from its cache, or fetch; say which file goes where if it cannot."""
     with ExitStack() as stack:
+        stack.enter_context(_nothing_lost())
         if offline():
             stack.enter_context(_without_network())
             stack.enter_context(redirect_stdout(io.StringIO()))  # "Downloading data from ..."
@@ -166,6 +169,30 @@ def _through_keras(what: str) -> Iterator[None]:
                 f"{what} are not on this machine and could not be fetched. Keras: {error}",
                 _what_to_do(found[0] if found else ""),
             ) from error
+
+
+@contextmanager
+def _nothing_lost() -> Iterator[None]:
+    """Keep the files of Keras's cache.
+
+    A file whose hash is not the one that Keras expects, such as weights that somebody rebuilt, is
+    deleted when Keras cannot fetch it anew. A second name for each file costs nothing.
+    """
+    models = keras_home() / "models"
+    kept: dict[Path, Path] = {}
+    with ExitStack() as stack:
+        with suppress(OSError):  # there is no folder yet, or its disk knows no second names
+            files = [file for file in models.iterdir() if file.is_file()]
+            folder = stack.enter_context(TemporaryDirectory(prefix=".kmagic-", dir=models))
+            for file in files:
+                os.link(file, Path(folder, file.name), follow_symlinks=False)
+                kept[file] = Path(folder, file.name)
+        try:
+            yield
+        finally:
+            for file, other in kept.items():
+                if not os.path.lexists(file):
+                    other.rename(file)
 
 
 def _what_to_do(address: str) -> str:

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kmagic.errors import EvaluationError
+from kmagic.evaluation import applications
+from kmagic.evaluation.applications import application_names, find_application, recognise
+from kmagic.evaluation.classify import classify
+
+# Pixels a side that each was trained on, as its paper and Keras's page of it say.
+SIDES = {
+    "ConvNeXtBase": 224, "ConvNeXtLarge": 224, "ConvNeXtSmall": 224, "ConvNeXtTiny": 224,
+    "ConvNeXtXLarge": 224, "DenseNet121": 224, "DenseNet169": 224, "DenseNet201": 224,
+    "EfficientNetB0": 224, "EfficientNetB1": 240, "EfficientNetB2": 260, "EfficientNetB3": 300,
+    "EfficientNetB4": 380, "EfficientNetB5": 456, "EfficientNetB6": 528, "EfficientNetB7": 600,
+    "EfficientNetV2B0": 224, "EfficientNetV2B1": 240, "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300, "EfficientNetV2L": 480, "EfficientNetV2M": 480,
+    "EfficientNetV2S": 384, "InceptionResNetV2": 299, "InceptionV3": 299, "MobileNet": 224,
+    "MobileNetV2": 224, "MobileNetV3Large": 224, "MobileNetV3Small": 224, "NASNetLarge": 331,
+    "NASNetMobile": 224, "ResNet101": 224, "ResNet101V2": 224, "ResNet152": 224,
+    "ResNet152V2": 224, "ResNet50": 224, "ResNet50V2": 224, "VGG16": 224, "VGG19": 224,
+    "Xception": 299,
+}  # fmt: skip
+# The smallest of each module; the others take minutes together.
+QUICK = {
+    "ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionV3",
+    "MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2",
+    "VGG16", "Xception",
+}  # fmt: skip
+ALL = [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SIDES]
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    path = tmp_path / "photo.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def named(scores, top=5):
+    """In the place of Keras's function, whose list of names may not be on this machine."""
+    order = np.argsort(-scores, axis=1)[:, :top]
+    return [[(f"n{k}", f"class_{k}", scores[i, k]) for k in row] for i, row in enumerate(order)]
+
+
+def test_the_table_holds_every_application_of_the_installed_keras():
+    assert application_names() == sorted(SIDES)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_application_sees_as_keras_says_and_shows_what_it_looked_at(name, photo, monkeypatch):
+    import keras
+
+    application = find_application(name)
+    module = sys.modules[application.make.__module__]
+    monkeypatch.setattr(module, "decode_predictions", named)
+    model = application.make(weights=None)
+    seen, answers = [], []
+
+    def predict_on_batch(x):  # without a graph, which takes longer to make than to run once
+        seen.append(x)
+        answers.append(model(x, training=False).numpy())
+        return answers[-1]
+
+    monkeypatch.setattr(model, "predict_on_batch", predict_on_batch)
+    found = classify(photo, model, app=name, top=5, explain=True)
+
+    loaded = keras.utils.load_img(photo, target_size=(SIDES[name], SIDES[name]))
+    expected = module.preprocess_input(keras.utils.img_to_array(loaded)[None])
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
+    guesses = found[0].guesses
+    best = np.sort(answers[0][0])[::-1][:5]
+    np.testing.assert_allclose([guess.probability for guess in guesses], best, rtol=1e-3)
+    assert guesses[0].label == f"class_{guesses[0].position}"
+    assert found.name == name
+    assert "Grad-CAM" in found.legend
+    assert min(found[0].looked.heat.shape) >= 4
+    assert recognise(model).name == name
+
+
+def test_names_are_found_however_they_are_written():
+    assert find_application("mobilenet_v2").name == "MobileNetV2"
+    assert find_application("resnet-50").name == "ResNet50"
+    with pytest.raises(EvaluationError, match="Did you mean MobileNetV2"):
+        find_application("MobileNetV22")
+
+
+def test_a_model_that_only_looks_like_one_is_not_recognised():
+    assert recognise(SimpleNamespace(name="resnet50", output_shape=(None, 10))) is None
+    assert recognise(SimpleNamespace(name="my_net", output_shape=(None, 1000))) is None
+    assert recognise(SimpleNamespace(name="resnet50")) is None
+    v2 = SimpleNamespace(name="resnet50v2_1", output_shape=(None, 1000))
+    assert recognise(v2).name == "ResNet50V2"
+
+
+def test_a_recognised_model_is_seen_and_named_as_it_must_be(photo, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(sys.modules[keras.applications.MobileNet.__module__],
+                        "decode_predictions", named)  # fmt: skip
+    model = keras.applications.MobileNet(weights=None, alpha=0.25)
+    found = classify(photo, model)
+    assert found.note == "Seen as MobileNet of keras.applications."
+    assert found[0].guesses[0].label.startswith("class_")
+    same = classify(photo, model, app="MobileNet")
+    assert same.note == ""
+    assert same[0].guesses == found[0].guesses
+    other = classify(photo, model, scaling=255)
+    assert other[0].guesses[0].label.isdigit()
+
+
+@pytest.mark.parametrize("cached", ["", "somebody else's"])
+def test_without_weights_it_says_which_file_goes_where(cached, keras_models, capsys):
+    file = keras_models / "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
+    if cached:
+        file.write_text(cached)
+    with pytest.raises(EvaluationError) as caught:
+        classify(np.zeros((9, 9, 3), "uint8"), app="VGG16")
+    said = str(caught.value)
+    assert "The weights of VGG16 are not on this machine" in said
+    assert "KMAGIC_OFFLINE is set" in said
+    assert str(file) in said
+    assert "from https://storage.googleapis.com/" in said
+    assert "/vgg16_weights_tf_dim_ordering_tf_kernels.h5" in said
+    assert capsys.readouterr().out == ""
+    assert not cached or file.read_text() == cached, "the user's file is left alone"
+    assert [each.name for each in keras_models.iterdir()] == ([file.name] if cached else [])
+
+
+def test_without_names_it_says_so(keras_models, monkeypatch):
+    from keras.src.applications import imagenet_utils
+
+    monkeypatch.setattr(imagenet_utils, "CLASS_INDEX", None)
+    applications._read_names.cache_clear()
+    with pytest.raises(
+        EvaluationError, match=r"names of ImageNet's classes(.|\n)*class_index.json"
+    ):
+        find_application("MobileNet").classes()
