@@ -55,7 +55,7 @@ class ClassificationMagics(Family):
 
         words = list(read.words)
         name, model = self._model(read, words)
-        images = _images(read, words)
+        images = self._images(read, words)
         truth = read.value(read.true) if read.true else self._known_labels(images)
         classes, scaling = labels(read), None
         data = None if read.app or recall(model) else self._data_for(model)
@@ -79,14 +79,31 @@ class ClassificationMagics(Family):
 
     def _model(self, read: Line, words: list[str]) -> tuple[str, Any]:
         """The model of the line; with ``--app`` only if it is named."""
-        file = bool(words) and not read.try_value(words[0])[1] and _is_there(words[0])
         if read.app:
             named = bool(words) and words[0] in self.session.models()
             return self.take_model(read, words) if named else ("", None)
-        if not file:
-            return self.take_model(read, words)
-        name, model = self.take_model(read, [])
-        return name, model
+        return self.take_model(read, [] if words and self._is_file(words[0]) else words)
+
+    def _is_file(self, word: str) -> bool:
+        """A name of the notebook goes before a file; a file before an expression: photo.jpg."""
+        return word not in self.session.names and not word.startswith("{") and is_there(word)
+
+    def _images(self, read: Line, words: list[str]) -> Any:
+        """What stands for the pictures: values from the notebook, or what names files."""
+        if not words:
+            hint = "Name a file, a folder, a pattern, an address, an array or a PIL image."
+            read.fail("expected pictures", "", hint)
+        found = [self._image(read, word) for word in words]
+        return found[0] if len(found) == 1 else found
+
+    def _image(self, read: Line, word: str) -> Any:
+        if self._is_file(word):
+            return word
+        value, known = read.try_value(word)
+        if not known and word.isidentifier():
+            hint = "A file is named with its ending: photo.jpg."
+            read.fail("is no name of this notebook and no file", word, hint)
+        return value if known else word
 
     def _data_for(self, model: Any) -> Any:
         """The data set that has the model's inputs and as many classes, if there is one."""
@@ -111,36 +128,16 @@ class ClassificationMagics(Family):
         return None
 
 
+def is_there(word: str) -> bool:
+    """Whether there is a file or a folder of this name."""
+    try:
+        return Path(word).expanduser().exists()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
+
+
 def _size(shape: tuple[int | None, ...]) -> int:
     size = 1
     for side in shape[1:]:
         size *= side or 0
     return size
-
-
-def _images(read: Line, words: list[str]) -> Any:
-    """What stands for the pictures: values from the notebook, or what names files."""
-    if not words:
-        hint = "Name a file, a folder, a pattern, an address, an array or a PIL image."
-        read.fail("expected pictures", "", hint)
-    found = [_image(read, word) for word in words]
-    return found[0] if len(found) == 1 else found
-
-
-def _image(read: Line, word: str) -> Any:
-    """A name of the notebook goes before a file; a file before an expression like photo.jpg."""
-    if not word.isidentifier() and not word.startswith("{") and _is_there(word):
-        return word
-    value, known = read.try_value(word)
-    if known:
-        return value
-    if word.isidentifier() and not _is_there(word):
-        read.fail("is no name of this notebook and no file", word, "Write `photo.jpg`, or a name.")
-    return word
-
-
-def _is_there(word: str) -> bool:
-    try:
-        return Path(word).expanduser().exists()
-    except (OSError, ValueError):  # no name that a file can have
-        return False

@@ -1,0 +1,150 @@
+"""%keras_classify in a bare IPython shell."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from PIL import Image
+from traitlets.config import Config
+
+import kmagic
+from kmagic.data import Dataset
+from kmagic.data.scaling import Scaling
+
+NET = """%%keras_model net
+input 8x8x1
+conv2d 2 3x3 relu / global_average_pooling2d / dense 2 softmax
+compile adam loss=sparse_categorical_crossentropy
+"""
+
+
+@pytest.fixture(scope="module")
+def shell():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KMAGIC_DISPLAY", "static")
+        patch.setenv("KMAGIC_WARM", "0")
+        settings = Config({"HistoryManager": {"enabled": False}})
+        shell = InteractiveShell.instance(config=settings)
+        shell.run_line_magic("load_ext", "kmagic")
+        yield shell
+        shell.run_line_magic("unload_ext", "kmagic")
+        InteractiveShell.clear_instance()
+
+
+@pytest.fixture(scope="module")
+def run(shell):
+    def run(cell):
+        with capture_output() as captured:
+            result = shell.run_cell(cell)
+        result.raise_error()
+        run.cards = captured.outputs
+        return result.result
+
+    run(NET)
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("photo.png", 255), ("my photo.png", 0), ("photos/1.png", 9)):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (9, 9), value).save(path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("photo.png", ["photo.png"]),
+        ("'my photo.png' photo.png", ["my photo.png", "photo.png"]),
+        ("photos", ["photos/1.png"]),
+        ("*.png", ["my photo.png", "photo.png"]),
+        ("photos/*.png none.png", ["photos/1.png", "none.png"]),
+        ("{folder / 'photo.png'}", None),
+        ("paths", ["photo.png", "photos/1.png"]),
+        ("x photo.png", ["0", "1", "photo.png"]),
+        ("data", ["0"]),
+    ],
+)
+def test_what_can_stand_for_pictures(run, shell, folder, words, names):
+    shell.user_ns |= {
+        "folder": folder,
+        "photo": "a name that photo.png begins with",
+        "paths": ["photo.png", "photos/1.png"],
+        "x": np.zeros((2, 8, 8, 1), "float32"),
+        "data": (folder / "photo.png").read_bytes(),
+    }
+    for model in ("", "net "):
+        found = run(f"%keras_classify {model}{words}")
+        assert [p.name for p in found] == (names or [str(folder / "photo.png")])
+        assert found.name == "net"
+
+
+def test_the_frame_and_the_card(run, shell, folder):
+    found = run("%keras_classify net photo.png none.png --labels cat,dog --top 2 -o answers")
+    frame = shell.user_ns["answers"]
+    assert list(frame.columns) == ["image", "rank", "label", "probability"]
+    assert set(frame["label"]) == {"cat", "dog"}
+    assert "There is no file none.png." in frame.attrs["errors"]["none.png"]
+    (card,) = run.cards
+    assert "✗ not read" in card.data["text/html"]
+    assert found.to_frame().equals(frame)
+    assert run("found = %keras_classify net photo.png -q") is None
+    assert run.cards == []
+    assert len(shell.user_ns["found"]) == 1
+
+
+def test_what_it_looked_at(run, folder):
+    found = run("%keras_classify net photo.png --explain")
+    assert "Grad-CAM" in found.legend
+    found = run("%keras_classify net photo.png --labels cat,dog --explain-for dog")
+    assert found[0].looked.label == "dog"
+
+
+def test_the_data_of_the_training(run, shell, folder):
+    x = np.zeros((8, 8, 8, 1), "float32")
+    y = np.arange(8) % 2
+    x[y == 1] = 1
+    shell.user_ns["sets"] = [
+        Dataset("other", x + 1, y, x[:2] + 1, y[:2], ("no", "yes"), Scaling("none")),
+        Dataset("some", x, y, x[:2].copy(), y[:2], ("dark", "bright"), Scaling("255")),
+    ]
+    shell.user_ns["some"] = shell.user_ns["sets"][1]
+    run("%keras_fit net --data some -e 1")
+    found = run("%keras_classify net {some.x_test}")
+    assert [p.truth.label for p in found] == ["dark", "bright"]
+    found = run("%keras_classify net photo.png")
+    assert found.note == ""
+    assert {guess.label for guess in found[0].guesses} == {"dark", "bright"}
+    run("import keras; copy = keras.models.clone_model(net)")
+    found = run("%keras_classify copy photo.png")
+    assert {guess.label for guess in found[0].guesses} == {"dark", "bright"}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("%keras_classify net", "expected pictures"),
+        ("%keras_classify net nothing", "no name of this notebook and no file"),
+        ("%keras_classify nte photo.png", "is not a model of this notebook"),
+        ("%keras_classify net photo.png --explain-for cat", "none of the model's classes"),
+        ("%keras_classify --app MobilNet photo.png", "Did you mean MobileNet"),
+        ("%keras_classify net photo.png -b 0", "at least 1"),
+        ("%keras_classify net photo.png --shape 3", "has no option --shape"),
+        ("%keras_classify net none.png", "There is no file none.png"),
+    ],
+)
+def test_a_wrong_line_says_what_to_do(run, folder, line, words):
+    with pytest.raises(kmagic.KmagicError) as caught:
+        run(line)
+    assert words in str(caught.value)
+
+
+def test_an_application_with_a_model_of_ones_own(run, shell, folder):
+    run("%%keras_model head\ninput 32x32x3\nglobal_average_pooling2d / dense 3 softmax\n")
+    found = run("%keras_classify head photo.png --app MobileNet --labels a,b,c")
+    assert {guess.label for guess in found[0].guesses} == {"a", "b", "c"}
