@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from kmagic.display.ghosts import ghost
 from kmagic.display.terminal import Lines
 from kmagic.display.training import bundle, charts, columns, heading, line, progress, rows
 from kmagic.run import Epoch, Message, TrainingRun
@@ -141,7 +142,7 @@ def test_messages_are_words_below_the_curves_and_ticks_on_their_axis() -> None:
     run = simulated(6)
     run.messages += [Message(0, "<b>no</b>"), Message(3, "one"), Message(3, "two")]
     (loss, _) = charts(run)
-    assert loss.notes == {0: "<b>no</b>", 3: "one\ntwo"}
+    assert loss.notes == [0, 3]
     card = Reader(bundle(run)["text/html"])
     for words in ("<b>no</b>", "epoch 3: one", "epoch 3: two"):
         assert words in card.words
@@ -218,8 +219,13 @@ MANY = tuple(f"metric_number_{n}" for n in range(12))
     ("epochs", "metrics"), [(8, ("accuracy",)), (41, LONG), (3000, MANY), (10_000, ("accuracy",))]
 )
 def test_the_card_stays_small(epochs: int, metrics: tuple[str, ...]) -> None:
-    made = bundle(simulated(epochs, steps=2, metrics=metrics))
-    assert len(made["text/html"].encode()) <= 40_000
+    run = simulated(epochs, steps=2, metrics=metrics)
+    assert len(bundle(run)["text/html"].encode()) <= 40_000
+    run.earlier = [ghost(run)] * 3
+    run.messages += [
+        Message(number, "a checkpoint was saved in best.keras") for number in range(99)
+    ]
+    assert len(bundle(run)["text/html"].encode()) <= 40_000
 
 
 def test_what_is_left_out_is_said() -> None:

@@ -15,9 +15,11 @@ from kmagic.display import live
 from kmagic.display.live import Final, Live, Picture, displays_for
 from kmagic.display.mode import Mode, mode
 from kmagic.display.terminal import Lines
+from kmagic.display.training import bundle
 from kmagic.display.wire import CURVE_POINTS, MOST_MESSAGES, Feed
 from kmagic.errors import KmagicError
 from kmagic.run import Epoch, TrainingRun
+from kmagic.training.recorder import Recorder
 
 Json = dict[str, Any]
 
@@ -176,6 +178,25 @@ def test_a_long_run_s_snapshot_stays_small() -> None:
     assert len(state["curves"]["loss"]) <= 2 * (CURVE_POINTS + 5)
     assert 3.0 in state["curves"]["loss"]
     assert len(json.dumps(state)) < 20_000
+
+
+def test_a_million_batches_in_an_epoch_stay_small() -> None:
+    run = TrainingRun("cnn", epochs=1, steps=1_000_000)
+    seconds = iter(range(10**9))
+    recorder = Recorder(run, [], clock=lambda: next(seconds) / 1000)
+    recorder.begin()
+    recorder.epoch_begins(1)
+    feed = Feed(run)
+    feed.snapshot()
+    for batch in range(10, 1_000_001, 10):  # ten batches to an execution
+        recorder.batches_done(batch, {"loss": 1e6 / batch, "accuracy": batch / 1e6})
+        if batch % 100_000 == 0:
+            assert len(json.dumps(feed.news())) < 1_000
+    state = feed.snapshot()
+    assert state["head"]["where"] == "epoch 1 of 1, batch 1,000,000 of 1,000,000"
+    assert len(json.dumps(state)) < 20_000
+    assert state["tail"]["accuracy"][-1] == 1.0
+    assert len(bundle(run)["text/html"].encode()) <= 40_000
 
 
 def test_head_axis_and_table() -> None:

@@ -8,14 +8,15 @@ notebook's theme (``static/chart.css`` in the page) and an ``<img>`` that no the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kmagic.display.card import escape, stylesheet
 from kmagic.words import number, power
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 Point: TypeAlias = tuple[float, float]
 Kind: TypeAlias = Literal["train", "val", "course", "ghost"]
@@ -60,7 +61,7 @@ class Chart:
         end: Where the axis ends, in epochs.
         mark: The best epoch's hairline, as (epoch, words above it), or None.
         scale: Values that the vertical axis must hold; by default all of the curves'.
-        notes: What happened at an epoch: a short tick on the axis.
+        notes: Epochs at which something happened: short ticks on the axis.
     """
 
     title: str
@@ -69,7 +70,7 @@ class Chart:
     end: float
     mark: tuple[float, str] | None = None
     scale: Sequence[float] = ()
-    notes: Mapping[float, str] = field(default_factory=dict)
+    notes: Sequence[float] = ()
 
 
 def svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = "") -> str:
@@ -96,7 +97,11 @@ def svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = 
 
 def standalone(chart: Chart, *, width: int = WIDTH) -> str:
     """The chart as an SVG document for an ``<img>``: it brings its colours with it."""
-    return svg(chart, width=width, style=f".km-chart{{{MIDTONES}}}{stylesheet('chart.css')}")
+    used = {f".{name}" for name in re.findall(r'class="([\w-]+)"', svg(chart, width=width))}
+    rules = re.findall(r"^\.km-chart[^{]*\{.*\}$", stylesheet("chart.css"), re.MULTILINE)
+    needed = [rule for rule in rules if used & {*re.findall(r"\.km-[\w-]+(?=[ ,]*[{,])", rule)}]
+    needed += [rule for rule in rules if rule.startswith(".km-chart text ")]
+    return svg(chart, width=width, style=f".km-chart{{{MIDTONES}}}{''.join(needed)}")
 
 
 def words(chart: Chart) -> str:
@@ -234,11 +239,9 @@ class _Plot:
         return "".join(parts)
 
     def notes(self) -> str:
-        return "".join(
-            f'<path class="km-note" d="M{max(self.x(epoch), LEFT):.1f},{self.bottom}v-7">'
-            f"<title>{escape(text)}</title></path>"
-            for epoch, text in self.chart.notes.items()
-        )
+        places = [max(self.x(epoch), LEFT) for epoch in self.chart.notes]
+        path = "".join(f"M{x:.1f},{self.bottom}v-7" for x in places)
+        return f'<path class="km-note" d="{path}"/>' if path else ""
 
     def mark(self) -> str:
         if not self.chart.mark:

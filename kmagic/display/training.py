@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 MOST_FIGURES = 6
 MOST_MESSAGES = 6
-MOST_POINTS = 400
-MOST_NOTES = 12
+MOST_POINTS = 240
+MOST_NOTES = 8
 FIRST_ROWS, LAST_ROWS = 2, 5
 COURSE = 48
 NOISY, YOUNG = 0.03, 0.1
@@ -222,25 +222,19 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
         tail = tail or _tails(run).get(name, [])
     calm = [y for x, y in (*opening, *tail) if x % 1 > YOUNG]
     scale = calm + [y for _, y in (*trained, *checked)]
+    notes = sorted({epoch for epoch, _ in run.messages[-MOST_NOTES:]})
     before = ghosts.of(run, name)
     scale += ghosts.reach(scale, before, end)
     course = thinned([*opening[:-1], *trained[-1:], *tail], COURSE)
     label = "training" if checked else ""
     lines = [
-        *(Line("ghost", points) for points in before),
+        *(Line("ghost", thinned(points, room // (3 * len(before)))) for points in before),
         Line("course", course, label if tail else ""),
         Line("train", thinned(trained, room), "" if tail else label),
     ]
     if checked:
         lines.append(Line("val", thinned(checked, room), "validation"))
-    return Chart(name, lines, start, end, mark(run, name), scale, _notes(run))
-
-
-def _notes(run: TrainingRun) -> dict[float, str]:
-    notes: dict[float, str] = {}
-    for epoch, text in run.messages[-MOST_NOTES:]:
-        notes[epoch] = f"{notes[epoch]}\n{text}" if epoch in notes else text
-    return notes
+    return Chart(name, lines, start, end, mark(run, name), scale, notes)
 
 
 def _steady(course: Sequence[Point]) -> list[Point]:
