@@ -131,7 +131,10 @@ def _first_output(model: keras.Model, x: Any) -> str:
     """The first layer that gives what is no number for the first samples, or ""."""
     try:
         layers = [each for each in model.layers if each.__class__.__name__ != "InputLayer"]
-        probe = keras.Model(model.inputs, [each.output for each in layers])
+        inputs = model.inputs
+        if len(inputs) == 1:
+            inputs, x = inputs[0], keras.tree.flatten(x)[0]
+        probe = keras.Model(inputs, [each.output for each in layers])
         some = keras.tree.map_structure(lambda array: array[:LOOKED_AT], x)
         outputs = probe(some, training=False)
     except Exception:  # noqa: BLE001 - a subclassed model cannot be looked into; the rest is told

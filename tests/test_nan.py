@@ -1,0 +1,114 @@
+"""A loss that is no number: told at once, and the weights are good."""
+
+import keras
+import numpy as np
+import pytest
+
+from kmagic.training.finite import Guard
+from kmagic.training.fit import fit
+
+BATCH = 8
+
+
+def make(optimizer="sgd"):
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((2,)), keras.layers.Dense(3, name="hidden"), keras.layers.Dense(1)]
+    net = keras.Sequential(layers, name="net")
+    net.compile(optimizer, "mse")
+    return net
+
+
+def finite(net):
+    return all(np.isfinite(each).all() for each in net.get_weights())
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(32, 2)).astype("float32"), rng.normal(size=(32, 1)).astype("float32")
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_it_names_epoch_batch_and_data_and_keeps_the_weights(data, plain):
+    x, y = data
+    x[20] = np.nan
+    net = make()
+    before = net.get_weights()
+    run = fit(net, x, y, epochs=3, batch_size=BATCH, shuffle=False, plain=plain)
+    assert run.status == "failed"
+    assert run.partial.epoch == 1
+    text = run.messages[-1].text
+    assert "the loss became nan" in text
+    assert "in batch 3;" in text or "in one of the batches 3 to 4;" in text
+    assert "sample 20" in text
+    assert "beginning of epoch 1" in text
+    assert "nan" in repr(run)
+    for mine, theirs in zip(net.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_batch_by_batch_the_batch_is_named(data):
+    x, y = data
+    x[20] = np.nan
+    run = fit(make(), x, y, batch_size=BATCH, shuffle=False, plain=True)
+    assert "in batch 3;" in run.messages[-1].text
+
+
+def test_a_rate_that_is_too_high_names_a_layer(data):
+    net = make(keras.optimizers.SGD(1e20))
+    run = fit(net, *data, epochs=50, batch_size=BATCH)
+    assert run.status == "failed"
+    assert "the layer hidden" in run.messages[-1].text
+    assert finite(net)
+
+
+def test_a_layer_that_gives_no_numbers_is_named(data):
+    layers = [
+        keras.Input((2,)),
+        keras.layers.Dense(3, name="first"),
+        keras.layers.Lambda(lambda t: keras.ops.log(-1 - keras.ops.square(t)), name="logs"),
+        keras.layers.Dense(1),
+    ]
+    net = keras.Sequential(layers)
+    net.compile("adam", "mse")
+    run = fit(net, *data, batch_size=BATCH)
+    assert "the layer logs" in run.messages[-1].text
+    assert finite(net)
+    assert all(np.isfinite(each.numpy()).all() for each in net.optimizer.variables)
+
+
+def test_it_goes_on_afterwards(data):
+    x, y = data
+    bad = x.copy()
+    bad[3] = np.inf
+    net = make("adam")
+    fit(net, x, y, epochs=2, batch_size=BATCH)
+    fit(net, bad, y, epochs=4, resume=True, batch_size=BATCH)
+    run = fit(net, x, y, epochs=4, resume=True, batch_size=BATCH)
+    assert (run.status, len(run.log)) == ("done", 4)
+    assert np.isfinite(run.history["loss"]).all()
+
+
+def test_copies_are_only_made_when_they_cost_next_to_nothing():
+    now = [0.0]
+
+    def clock():
+        return now[0]
+
+    class Slow:
+        copies = 0
+
+        def get_weights(self):
+            self.copies += 1
+            now[0] += 1.0
+            return [np.ones(2)]
+
+    guard, net = Guard(clock=clock), Slow()
+    guard._model = net
+    for epoch in range(10):
+        guard.on_epoch_begin(epoch)
+        now[0] += 1.0
+    assert net.copies == 1
+    now[0] += 100.0
+    guard.on_epoch_begin(10)
+    assert (net.copies, guard.epoch) == (2, 11)

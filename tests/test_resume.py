@@ -1,0 +1,173 @@
+"""A run that was stopped or killed goes on as if there had been no break."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from kmagic.errors import TrainingError
+from kmagic.run import RecordingDisplay
+from kmagic.training.fit import fit
+
+ROWS, BATCH = 48, 16
+HOW = {"batch_size": BATCH, "shuffle": False, "validation_split": 1 / 3}
+
+
+def make():
+    keras.utils.set_random_seed(1)
+    net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.05, 4, 0.5)
+    net.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
+    return net
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(ROWS, 4)).astype("float32"), rng.integers(0, 3, ROWS)
+
+
+@pytest.fixture(scope="module")
+def whole(data):
+    """Four epochs without a break."""
+    net = make()
+    return fit(net, *data, epochs=4, **HOW), net.get_weights()
+
+
+def same(weights, others):
+    return all(np.array_equal(a, b) for a, b in zip(weights, others, strict=True))
+
+
+class StopAfter(RecordingDisplay):
+    def __init__(self, epoch):
+        super().__init__()
+        self.last = epoch
+
+    def epoch(self, run):
+        super().epoch(run)
+        if len(run.log) == self.last:
+            run.stop()
+
+
+def test_a_stopped_run_goes_on(data, whole):
+    net = make()
+    first = fit(net, *data, epochs=4, displays=[StopAfter(2)], **HOW)
+    assert (first.status, len(first.log)) == ("stopped", 2)
+    display = RecordingDisplay()
+    run = fit(net, *data, epochs=4, resume=True, displays=[display], **HOW)
+    expected, weights = whole
+    assert run.history == expected.history
+    assert run.learning_rates == expected.learning_rates
+    assert [each.number for each in run.log] == [1, 2, 3, 4]
+    assert (run.status, run.resumed, run.progress) == ("done", 2, 1.0)
+    assert same(net.get_weights(), weights)
+    assert run.messages[0] == (0, "goes on behind epoch 2.")
+    assert [told for told in display.told if told[0] == "epoch"] == [
+        ("epoch", "epoch 3 of 4, batch 2 of 2"),
+        ("epoch", "epoch 4 of 4, batch 2 of 2"),
+    ]
+    assert run.describe(times=False).startswith("4 epochs, 2 of them before;")
+
+
+def test_it_goes_on_with_a_run_by_name_and_says_if_the_data_changed(data):
+    x, y = data
+    net = make()
+    first = fit(net, x, y, epochs=1, **HOW)
+    fit(net, x, y, epochs=1, **HOW)
+    run = fit(net, x + 1, y, epochs=2, resume=first, **HOW)
+    assert len(run.log) == 2
+    assert any("not what the earlier epochs" in text for _, text in run.messages)
+
+
+def test_without_an_earlier_run_there_is_nothing_to_go_on_with(data):
+    with pytest.raises(TrainingError, match="no earlier run"):
+        fit(make(), *data, resume=True)
+
+
+def test_a_finished_run_has_nothing_left_to_train(data):
+    net = make()
+    fit(net, *data, epochs=2, **HOW)
+    weights = net.get_weights()
+    run = fit(net, *data, epochs=2, resume=True, **HOW)
+    assert (run.status, len(run.log)) == ("done", 2)
+    assert "already" in run.messages[0].text
+    assert same(net.get_weights(), weights)
+
+
+def test_a_checkpoint_of_another_run_is_moved_and_not_lost(data, tmp_path):
+    folder = tmp_path / "run"
+    fit(make(), *data, epochs=2, checkpoint=folder, **HOW)
+    run = fit(make(), *data, epochs=1, checkpoint=folder, **HOW)
+    assert "moved" in run.messages[0].text
+    assert len(json.loads((folder / "before" / "run.json").read_text())["log"]) == 2
+    assert len(json.loads((folder / "run.json").read_text())["log"]) == 1
+    assert (folder / "before" / "best.weights.h5").exists()
+
+
+def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
+    fit(make(), *data, checkpoint=tmp_path, **HOW)
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(3)])
+    other.compile("adam", "mse")
+    with pytest.raises(TrainingError, match="keeps another model"):
+        fit(other, *data, checkpoint=tmp_path, resume=True)
+
+
+def test_a_record_that_is_ahead_of_the_state_is_cut(data, tmp_path, whole):
+    fit(make(), *data, epochs=2, checkpoint=tmp_path, **HOW)
+    path = tmp_path / "run.json"
+    record = json.loads(path.read_text())
+    record["log"].append({**record["log"][-1], "number": 3})
+    path.write_text(json.dumps(record))
+    run = fit(make(), *data, epochs=4, checkpoint=tmp_path, resume=True, **HOW)
+    assert run.history == whole[0].history
+
+
+def test_resume_with_an_empty_checkpoint_begins(data, tmp_path, whole):
+    run = fit(make(), *data, epochs=4, checkpoint=tmp_path / "new", resume=True, **HOW)
+    assert (run.resumed, run.history) == (0, whole[0].history)
+
+
+CHILD = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import keras, numpy as np
+from test_resume import HOW, make
+from kmagic.training.fit import fit
+
+class Kill(keras.callbacks.Callback):
+    epoch = 0
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+with np.load({data!r}) as held:
+    fit(make(), held["x"], held["y"], epochs=4, checkpoint={folder!r}, callbacks=Kill(), **HOW)
+"""
+
+
+def test_a_killed_process_loses_nothing(data, tmp_path, whole):
+    np.savez(tmp_path / "data.npz", x=data[0], y=data[1])
+    folder = tmp_path / "run"
+    program = CHILD.format(
+        tests=os.path.dirname(__file__),  # noqa: PTH120 - a text for the program
+        data=str(tmp_path / "data.npz"),
+        folder=str(folder),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    net = make()
+    run = fit(net, *data, epochs=4, checkpoint=folder, resume=True, **HOW)
+    expected, weights = whole
+    assert run.resumed == 2
+    assert run.history == expected.history
+    assert run.learning_rates == expected.learning_rates
+    assert same(net.get_weights(), weights)
