@@ -34,7 +34,7 @@ FLOORS: tuple[set[str], ...] = (
     },
     {"moments", "progress", "spec"},
     {"dsl", "run"},
-    {"catalogue"},
+    {"catalogue", "runs"},
     {"binding"},
     {"binding"},
     {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Point: TypeAlias = tuple[float, float]
-Kind: TypeAlias = Literal["train", "val", "course", "ghost"]
+Kind: TypeAlias = Literal["train", "val", "course", "ghost", "other-train", "other-val"]
 
 WIDTH, HEIGHT = 330, 172
 LEFT, RIGHT, TOP, BOTTOM = 44, 72, 34, 22
@@ -40,7 +40,8 @@ class Line:
 
     Attributes:
         kind: How it is drawn: "train" is dashed, "val" is solid with points, "course" (what
-            happens within an epoch) is thin, "ghost" is faint.
+            happens within an epoch) is thin, "ghost" is faint; "other-train" and "other-val" are
+            another run's, the same in grey.
         points: (x, y) in the order of x; a y that is not finite is a gap.
         label: What stands at its end; "" for nothing.
     """

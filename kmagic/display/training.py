@@ -43,7 +43,7 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
         times: False leaves out what differs from one run to the next on the same machine.
     """
     facts = run.describe(times=times)
-    body = _pictures(charts(run)) + messages(run) + table(run, times=times)
+    body = pictures(charts(run)) + messages(run) + table(run, times=times)
     if run.status == "running":
         facts = facts.removeprefix("running: ")
         body = bar(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
@@ -254,7 +254,8 @@ def mark(run: TrainingRun, name: str) -> tuple[float, str] | None:
     return best.epoch, word + number(value)
 
 
-def _pictures(shown: Sequence[Chart]) -> str:
+def pictures(shown: Sequence[Chart]) -> str:
+    """Up to four charts in a row, each twice: as the theme's drawing and as an image."""
     if not shown:
         return ""
     width = WIDTHS[len(shown)]

@@ -12,6 +12,7 @@ from kmagic.magics.classification import ClassificationMagics
 from kmagic.magics.confusion import ConfusionMagics
 from kmagic.magics.data import DataMagics
 from kmagic.magics.evaluation import EvaluationMagics
+from kmagic.magics.history import HistoryMagics
 from kmagic.magics.language import LanguageMagics
 from kmagic.magics.model import ModelMagics
 from kmagic.magics.training import TrainingMagics
@@ -23,6 +24,7 @@ FAMILIES = (
     LanguageMagics,
     DataMagics,
     TrainingMagics,
+    HistoryMagics,
     EvaluationMagics,
     ConfusionMagics,
     ClassificationMagics,

@@ -1,0 +1,213 @@
+"""Runs beside each other: all of a session as a table, two compared, and the magic for both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+from kmagic.display.card import escape
+from kmagic.display.runs import MOST_ROWS, bundle, comparison_bundle, overlaid
+from kmagic.errors import KmagicError
+from kmagic.magics import HistoryMagics
+from kmagic.run import Epoch, TrainingRun
+from kmagic.runs import Comparison, Runs, named
+from kmagic.session import Session
+
+
+def trained(
+    name: str = "cnn", *, losses: tuple[float, ...] = (0.5, 0.25, 0.75), **options: Any
+) -> TrainingRun:
+    run = TrainingRun(name, epochs=len(losses))
+    for number, loss in enumerate(losses, 1):
+        logs = {"loss": loss / 2, "accuracy": 1 - loss, "val_loss": loss, "val_accuracy": 0.9}
+        run.add(Epoch(number, logs, seconds=2.0, learning_rate=0.001))
+    run.now.epoch = len(losses)
+    run.status = "done"
+    run.options = options
+    return run
+
+
+def words(markup: str) -> str:
+    return re.sub(r"<[^>]+>", " ", re.sub(r"<style>[\s\S]*?</style>", "", markup))
+
+
+# --- all of them ----------------------------------------------------------------------------------
+
+
+def test_a_row_a_run_with_its_figures_at_the_best_epoch() -> None:
+    frame = Runs({"a": trained(), "b": trained(losses=(0.9,))}).to_frame()
+    assert list(frame.index) == ["a", "b"]
+    assert frame.loc["a", "best_epoch"] == 2
+    assert frame.loc["a", "val_loss"] == 0.25
+    assert frame.loc["b", "val_loss"] == 0.9
+    assert list(frame.columns) == [
+        *("model", "status", "epochs", "best_epoch"),
+        *("loss", "val_loss", "accuracy", "val_accuracy", "seconds"),
+    ]
+    assert Runs({}).to_frame().empty
+
+
+def test_the_table_has_small_curves_and_says_which_is_best() -> None:
+    runs = Runs({"a": trained(), "b": trained(losses=(0.125,)), "c": trained("other")})
+    assert runs.best() == {"b"}  # alone of its name, a run is neither best nor worst
+    made = bundle(runs)
+    assert made["text/html"].count('src="data:image/svg+xml') == 3
+    assert made["text/html"].count("font-weight:600") == 4
+    assert "bold: the lowest val_loss of its model" in words(made["text/html"])
+    assert made["text/plain"].splitlines()[:2] == [
+        "3 runs",
+        "a  cnn: 3 epochs in 0:06; best epoch 2, val_loss 0.2500",
+    ]
+
+
+def test_runs_without_an_epoch_without_validation_and_broken_off() -> None:
+    none = TrainingRun("cnn", epochs=5)
+    none.status = "failed"
+    plain = TrainingRun("cnn", epochs=2)
+    plain.add(Epoch(1, {"loss": float("nan")}, 1.0))
+    plain.add(Epoch(2, {"loss": 3.0}, 1.0))
+    plain.now.epoch = 2
+    plain.status = "stopped"
+    made = bundle(Runs({"none": none, "plain": plain}))
+    assert "stopped after epoch 2 of 2" in words(made["text/html"])
+    assert "failed before the first batch" in words(made["text/html"])
+    assert made["text/html"].count("<img") == 1
+    assert "nan" not in made["text/html"]
+    assert "train a model" in words(bundle(Runs({}))["text/html"])
+
+
+def test_many_long_runs_stay_small() -> None:
+    long = trained(losses=tuple(1 / n for n in range(1, 2001)))
+    made = bundle(Runs({f"#{n}": long for n in range(1, 101)}))
+    assert len(made["text/html"].encode()) <= 40_000
+    assert f"{100 - MOST_ROWS} earlier runs in to_frame()" in words(made["text/html"])
+
+
+def test_names_are_text() -> None:
+    evil = "<script>alert(1)</script>"
+    first, second = trained(evil, note=evil), trained(evil)
+    first.text, second.text = f"dense 1 # {evil}", "dense 2"
+    for markup in (
+        bundle(Runs({evil: first}))["text/html"],
+        comparison_bundle(Comparison(first, second, names=(evil, evil)))["text/html"],
+    ):
+        assert "<script" not in markup
+        assert escape(evil) in markup
+
+
+def test_runs_have_the_notebook_s_names_or_numbers() -> None:
+    runs = [trained(), trained(), trained()]
+    assert list(named(runs, {"good": runs[1], "_": runs[0]})) == ["#1", "good", "#3"]
+
+
+# --- two ------------------------------------------------------------------------------------------
+
+
+def test_what_two_runs_differ_in() -> None:
+    first = trained(batch_size=32, shuffle=True, class_weight=None)
+    second = trained(losses=(0.4, 0.2), batch_size=64, shuffle=True, patience=3)
+    first.text, second.text = "input 8\ndense 16 relu\ndense 1", "input 8\ndense 32 relu\ndense 1"
+    first.versions = second.versions = {"keras": "3.15"}
+    compared = Comparison(first, second, names=("a", "b"))
+    assert compared.differences == {
+        "batch_size": ("32", "64"),
+        "patience": ("-", "3"),
+        "epochs": ("3", "2"),
+        "epochs trained": ("3", "2"),
+    }
+    assert compared.changed_lines == ["- dense 16 relu", "+ dense 32 relu"]
+    assert compared.figures["val_loss"] == (0.25, 0.2)
+    frame = compared.to_frame()
+    assert list(frame.columns) == ["a", "b", "difference"]
+    assert frame.loc["val_loss", "difference"] == pytest.approx(-0.05)
+    said = words(comparison_bundle(compared)["text/html"])
+    for part in ("val_loss 0.2000, was 0.2500", "batch_size", "+ dense 32 relu", "-0.0500"):
+        assert part in said
+        assert part in repr(compared) or part[0] in "-v"
+
+
+def test_equal_runs_say_so() -> None:
+    compared = Comparison(trained(), trained(), names=("a", "a"))
+    assert compared.differences == {}
+    assert "Both were asked for alike." in comparison_bundle(compared)["text/html"]
+    assert list(compared.to_frame().columns) == ["a (1)", "a (2)", "difference"]
+
+
+def test_curves_are_overlaid_the_first_in_grey() -> None:
+    loss, _ = overlaid(Comparison(trained(), trained(losses=(0.4,)), names=("a", "a_long_name_b")))
+    assert [(line.kind, line.label) for line in loss.lines] == [
+        ("other-train", ""),
+        ("other-val", "a"),
+        ("train", ""),
+        ("val", "a_long_n..."),
+    ]
+    assert (loss.start, loss.end) == (1, 3)
+
+
+def test_runs_of_different_kinds_are_compared_as_far_as_it_goes() -> None:
+    other = TrainingRun("line", epochs=1)
+    other.add(Epoch(1, {"mae": 3.0}, 1.0))
+    compared = Comparison(trained(), other)
+    assert compared.figures["loss"] == (0.125, None)
+    assert compared.figures["mae"] == (None, 3.0)
+    assert "mae" in words(comparison_bundle(compared)["text/html"])
+    empty = TrainingRun("none")
+    assert Comparison(empty, empty).figures == {}
+    assert "<img" not in comparison_bundle(Comparison(empty, empty))["text/html"]
+
+
+# --- the magic ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryMagics]:
+    monkeypatch.setattr("kmagic.start.start", lambda: None)
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    session = Session(shell)
+    session.runs += [trained(), trained(losses=(0.1,))]
+    session.names["good"] = session.runs[1]
+    yield HistoryMagics(shell, session)
+    InteractiveShell.clear_instance()
+
+
+def asked(history: HistoryMagics, line: str) -> tuple[Any, str]:
+    with capture_output() as captured:
+        result = history.keras_history(line)
+    return result, "".join(each.data["text/html"] for each in captured.outputs)
+
+
+def test_the_magic_shows_all_one_or_two(history: HistoryMagics) -> None:
+    result, shown = asked(history, "")
+    assert list(result.runs) == ["#1", "good"]
+    assert "2 runs" in shown
+    result, shown = asked(history, "#1")
+    assert result is history.session.runs[0]
+    assert "3 epochs" in shown
+    result, shown = asked(history, "1 good -o both")
+    assert result.second is history.session.runs[1]
+    assert history.session.names["both"] is result
+    assert "against 1" in words(shown)
+    assert asked(history, "good -q")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("goood", "is no run of this notebook"),
+        ("#3", "there is no run of this number"),
+        ("1 2 good", "is one run too many"),
+        ("3.5", "is no training run"),
+    ],
+)
+def test_mistakes(history: HistoryMagics, line: str, message: str) -> None:
+    with pytest.raises(KmagicError, match=message):
+        asked(history, line)
+    history.session.runs.clear()
+    with pytest.raises(KmagicError, match="no run in this notebook yet"):
+        asked(history, "")
