@@ -3,13 +3,17 @@ from __future__ import annotations
 import base64
 import io
 import re
+from html.parser import HTMLParser
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from kmagic.display.overlay import overlay
 from kmagic.display.thumbnail import Look, are_pictures, look_of, thumbnail
 from kmagic.evaluation.classify import Classification, classify
+from kmagic.evaluation.explain import Explanation
 from kmagic.evaluation.verdicts import Guess, Picture, Truth
 
 
@@ -68,8 +72,8 @@ def test_of_many_pictures_the_first_are_shown_and_the_rest_is_said():
     found = shown(*[RIGHT] * 1024)
     assert html(found).count("✓ right") == 24
     assert text(found).count("(right)") == 24
-    assert "1,000 more pictures: .to_frame() holds all." in html(found)
-    assert "1,000 more pictures: .to_frame() holds all." in text(found)
+    assert "1,000 more pictures: [24:] shows the next, .to_frame() holds all." in html(found)
+    assert "1,000 more pictures: [24:] shows the next, .to_frame() holds all." in text(found)
     assert "more pictures" not in html(shown(*[RIGHT] * 24)) + text(shown(*[RIGHT] * 24))
 
 
@@ -79,16 +83,107 @@ def test_a_file_that_was_not_read_is_said_in_its_place():
     assert "There is no file a/b.png." in markup
 
 
-def test_hostile_names_stay_text():
-    evil = "<script>alert('1')</script>\u202e"
-    picture = Picture(
-        f"dir/{evil}.png", guesses((evil, 0.5), ("x" * 10_000, 0.5)), Truth(evil, 0.5, 1)
-    )
+EVIL = (
+    "<script>alert('1')</script>",
+    "</style><img src=x onerror=alert(1)>",
+    '"><b>bold</b>',
+    "\u202ecat\u2066\n\x00",
+    "\u05d0\u05d1",
+    "x" * 10_000,
+)
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_hostile_names_stay_text(evil):
+    looked = Explanation(evil, np.eye(7, dtype="float32"), evil)
+    thumb = np.zeros((9, 9), "uint8")
+    said = guesses((evil, 0.5), ("b", 0.5))
+    picture = Picture(f"dir/{evil}.png", said, Truth("b", 0.5, 2), thumb, looked=looked)
     broken = Picture(evil, error=evil)
-    markup = html(Classification((picture, broken), 2, evil, evil))
-    assert "<script" not in markup
-    assert "&lt;script&gt;" in markup
-    assert len(markup) < 20_000
+    found = Classification((picture,) * 2 + (broken,), 2, evil, evil[:50], f"{evil}, by {evil}")
+    markup = html(found)
+    Tags().check(markup)
+    body = re.sub(r"<style>.*?</style>", "", markup, flags=re.DOTALL)
+    assert "\u202e" not in body
+    assert "\u2066" not in body
+    assert len(markup) < 60_000
+    assert len(text(found).splitlines()) == 6
+
+
+class Tags(HTMLParser):
+    """Fails for any element or attribute that is not ours."""
+
+    ours: ClassVar = {
+        "style", "div", "span", "b", "bdi", "img", "table", "tbody", "tr", "th", "td",
+    }  # fmt: skip
+
+    def handle_starttag(self, tag, attrs):
+        assert tag in self.ours
+        for name, value in attrs:
+            assert name in {
+                "style", "class", "role", "aria-label", "aria-hidden", "title", "scope", "src",
+                "alt", "width", "height",
+            }, name  # fmt: skip
+            if name == "src":
+                assert value.startswith("data:image/")
+
+    def check(self, markup):
+        self.feed(markup)
+        self.close()
+
+
+def test_a_screen_reader_finds_a_list_of_tables():
+    found = shown(RIGHT, Picture("a/cat.jpg", guesses(("cat", 0.9))))
+    markup = html(found)
+    assert markup.count('role="list"') == 1
+    assert markup.count('role="listitem"') == 2
+    assert 'aria-label="picture 0"' in markup
+    assert 'aria-label="cat.jpg"' in markup
+    assert markup.count('<th scope="row"') == 3
+
+
+def test_what_it_looked_at_stands_beside_the_picture_and_in_words():
+    heat = np.zeros((7, 7), "float32")
+    heat[:2, :2] = 1
+    picture = Picture(
+        "0", guesses(("cat", 0.9)), None, np.full((90, 120, 3), 128, "uint8"),
+        looked=Explanation("cat", heat, "the map"),
+    )  # fmt: skip
+    found = shown(picture, legend="the best class, by the map (Grad-CAM)")
+    markup = html(found)
+    assert markup.count("<img ") == 2
+    assert 'alt="for cat it looks at the top left, 8% of the picture"' in markup
+    assert "speaks for the best class, by the map (Grad-CAM)" in markup
+    assert "speaks for the best class, by the map (Grad-CAM)" in text(found)
+    assert "for cat it looks at the top left" in text(found)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (90, 120, 3), (120, 90, 4), (30, 300)])
+def test_the_overlay_is_orange_where_it_is_hot(shape):
+    heat = np.zeros((6, 6), "float32")
+    heat[:2, :2] = 1
+    drawn = overlay(np.full(shape, 0.5), heat, Look(0, 1, paper=False)).astype(int)
+    high, wide = drawn.shape[:2]
+    assert max(high, wide) == 168
+    assert high / wide == pytest.approx(shape[0] / shape[1], rel=0.2)
+    hot, cold = drawn[0, 0], drawn[-1, -1]
+    assert hot[0] > hot[2] + 100
+    assert cold[0] == cold[1] == cold[2]
+    edge = (drawn == 20).all(axis=-1)
+    assert edge.any(), "a line tells the place without colours"
+    assert not edge[high // 2 :].any()
+
+
+def test_nothing_hot_nothing_tinted():
+    drawn = overlay(np.full((28, 28), 0.5), np.zeros((3, 3)), Look(0, 1, paper=False))
+    assert (drawn == drawn[0, 0]).all()
+
+
+def test_few_photos_are_larger_and_all_fit_into_a_narrow_page():
+    photo = Picture("a.jpg", guesses(("a_long_name", 0.9)), None, np.zeros((100, 200, 3), "uint8"))
+    assert 'width="120"' in html(shown(photo))
+    assert 'width="84"' in html(shown(*[photo] * 5))
+    assert "minmax(min(321px, 100%), 1fr)" in html(shown(photo))
 
 
 def test_pictures_travel_with_the_card():

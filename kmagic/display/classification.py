@@ -21,14 +21,15 @@ from kmagic.display.card import (
 from kmagic.display.card import bundle as carry
 from kmagic.display.names import hint, name_html
 from kmagic.display.overlay import overlay
-from kmagic.display.thumbnail import BYTE, Look, look_of, thumbnail
+from kmagic.display.thumbnail import BYTE, SMALL, Look, look_of, thumbnail
 from kmagic.labels import isolate, plain, shorten
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN = 24
-BOX, LARGE = 84, 120  # pixels of a thumbnail, and of one that is explained
+BOX, LARGE = 84, 120  # pixels of a thumbnail, and of one that is explained or has room
+FEW = 4  # photos that have room
 SHORT = 8  # signs of a class's name that fit into a narrow column
 LONGEST = 40  # signs of a class's name
 LONGEST_ERROR, LONGEST_LEGEND = 300, 120  # signs
@@ -82,15 +83,18 @@ def bundle(classification: Shown) -> Bundle:
     look = look_of(floats) if floats else None
     labels = [guess.label for picture in shown for guess in picture.guesses]
     narrow = max(map(len, labels), default=0) <= SHORT
-    width = (220 if narrow else 285) + (2 * LARGE - BOX + 10 if classification.legend else 0)
-    items = "".join(_picture(picture, look, narrow=narrow) for picture in shown)
+    few = len(shown) <= FEW and any(max(one.shape[:2]) > SMALL for one in arrays)
+    box = LARGE if few or classification.legend else BOX
+    width = (130 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
+    items = "".join(_picture(picture, look, box, narrow=narrow) for picture in shown)
     body = (
         f"<style>{stylesheet('classification.css')}</style>"
         '<div class="km-pics" role="list" style="display:grid;gap:14px 18px;'
         f'grid-template-columns:repeat(auto-fill, minmax(min({width}px, 100%), 1fr))">{items}</div>'
     )
+    title = _plainly(classification.name) or "classification"
     foot = " ".join(_sentences(classification))
-    markup = card(classification.name or "classification", classification.facts(), body, foot=foot)
+    markup = card(title, classification.facts(), body, foot=foot)
     return carry(words(classification), markup)
 
 
@@ -105,17 +109,21 @@ def _sentences(classification: Shown) -> list[str]:
     said = []
     more = len(classification.pictures) - SHOWN
     if more > 0:
-        said += [classification.summary(), f"{more:,} more pictures: .to_frame() holds all."]
+        said += [
+            classification.summary(),
+            f"{more:,} more pictures: [{SHOWN}:] shows the next, .to_frame() holds all.",
+        ]
     if classification.legend:
         said.append(
             "The more orange a place, the more it speaks for "
             f"{isolate(shorten(classification.legend, LONGEST_LEGEND))}; "
             "the line runs at half of the most."
         )
-    return [*said, classification.note] if classification.note else said
+    note = isolate(shorten(classification.note, LONGEST_ERROR))
+    return [*said, note] if note else said
 
 
-def _picture(picture: Picture, look: Look | None, *, narrow: bool) -> str:
+def _picture(picture: Picture, look: Look | None, box: int, *, narrow: bool) -> str:
     name = "" if picture.name.isdigit() else _file(picture.name)
     title = f'<div class="km-file" title="{hint(picture.name)}">{name_html(name, LONGEST)}</div>'
     if picture.error:
@@ -127,10 +135,10 @@ def _picture(picture: Picture, look: Look | None, *, narrow: bool) -> str:
             f'<div class="km-pic" role="listitem"><div class="km-said">{title}{inside}</div></div>'
         )
     rows = "".join(_row(guess, picture.truth, narrow=narrow) for guess in picture.guesses)
-    caption = escape(f"picture {picture.name}" if picture.name.isdigit() else name)
+    caption = hint(name or f"picture {picture.name}")
     return (
         '<div class="km-pic" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
-        f"{_images(picture, look)}"
+        f"{_images(picture, look, box)}"
         f'<div class="km-said" style="flex:1 1 {120 if narrow else 140}px;min-width:0">'
         f"{title if name else ''}"
         f'<table class="km-top" aria-label="{caption}"><tbody>{rows}</tbody></table>'
@@ -143,17 +151,18 @@ def _file(name: str) -> str:
     return os.path.basename(name.rstrip("/")) or name  # noqa: PTH119 - text of any system, not a path to be opened
 
 
-def _images(picture: Picture, look: Look | None) -> str:
+def _images(picture: Picture, look: Look | None, box: int) -> str:
     shown = picture.thumbnail
     if shown is None or shown.ndim == 1:
         return ""
     mine = look if look is not None and shown.dtype != np.uint8 else look_of([shown])
-    box = BOX if picture.looked is None else LARGE
     images = [thumbnail(shown, mine, box=box, alt=f"picture {_plainly(picture.name)}")]
     if picture.looked is not None:
         drawn = overlay(shown, picture.looked.heat, mine)
         told = _plainly(picture.looked.words())
-        images.append(thumbnail(drawn, Look(0, BYTE, paper=False), box=box, alt=told))
+        longest = max(shown.shape[:2])
+        same = box if longest > SMALL else max(1, box // longest) * longest
+        images.append(thumbnail(drawn, Look(0, BYTE, paper=False), box=same, alt=told))
     style = f"flex:none;width:{box + 2}px"
     return "".join(f'<div style="{style}">{one}</div>' for one in images)
 

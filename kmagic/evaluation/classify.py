@@ -20,7 +20,7 @@ from kmagic.evaluation.eye import Eye, read_ahead
 from kmagic.evaluation.predictions import answer_batch
 from kmagic.evaluation.reading import without_warnings
 from kmagic.evaluation.sources import Source, list_pictures
-from kmagic.evaluation.verdicts import Judge, Picture
+from kmagic.evaluation.verdicts import Judge, Picture, spread
 from kmagic.lineage import recall
 from kmagic.progress import Progress
 
@@ -229,18 +229,21 @@ class _Work:
         return replace(picture, thumbnail=opened.thumbnail, looked=looked)
 
     def _explain(self, seen: NDArray[Any], best: list[int]) -> list[Explanation]:
-        asked = best
+        """What the model looked at for the best class, or for the one that was asked for."""
+        asked, which = best, "the best class"
+        shares: Sequence[float | None] = [None] * len(best)
         if isinstance(self.explained, str):
-            asked = [self.judge.position(self.explained)] * len(best)
+            which, wanted = self.explained, self.judge.position(self.explained)
+            asked = [wanted] * len(best)
+            shares = spread(self._answer(seen))[:, wanted].tolist()
         heats, method = explain_pictures(
             self.model, seen, asked, size=self.eye.size, shape=self.eye.shape
         )
-        which = "the best class" if self.explained is True else str(self.explained)
         self.legend = f"{which}, by {method}"
         names = self.judge.names or ()
         return [
-            Explanation(names[position], heat, method)
-            for position, heat in zip(asked, heats, strict=True)
+            Explanation(names[position], heat, method, share)
+            for position, heat, share in zip(asked, heats, shares, strict=True)
         ]
 
 

@@ -35,11 +35,13 @@ class Explanation:
         heat: How much each place speaks for it, from 0 to 1 for the strongest, shape (rows,
             columns) over the whole picture; all 0 where nothing does.
         method: How it was found, in a reader's words.
+        probability: What the model gives the class, where the class was asked for by its name.
     """
 
     label: str
     heat: NDArray[np.float32]
     method: str
+    probability: float | None = None
 
     @property
     def area(self) -> float:
@@ -74,7 +76,8 @@ class Explanation:
 
     def words(self) -> str:
         """The whole in words: "for tusker it looks at the centre, 12% of the picture"."""
-        return f"for {isolate(shorten(self.label, 60))} it looks at {self.where()}"
+        share = "" if self.probability is None else f" ({self.probability:.1%})"
+        return f"for {isolate(shorten(self.label, 60))}{share} it looks at {self.where()}"
 
 
 def explain(
