@@ -268,6 +268,7 @@ def test_the_dashboard_says_and_scales_as_python_does() -> None:
         [-5.0, 3.0],
         [1e-6, 3e-6],
         [1e3, 5e8],
+        [-3.26e8, -3.37000001e8],
         [],
     ]
     axes = [[0, 3, 10], [1, 50, 6], [10, 12, 8], [1, 3000, 5.3]]

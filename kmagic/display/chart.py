@@ -29,6 +29,7 @@ PAD = 4
 EPSILON, TINY = 1e-9, 1e-300
 DOTS = 40
 PASSES = 40
+MOST_DECIMALS = 4
 STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 MIDTONES = "--km-blue:#1f83c6;--km-orange:#d9660f;--km-mute:#7b828a;--km-fg:#7b828a;"
 """Colours that can be told from white and from black, where the theme is out of reach."""
@@ -161,11 +162,19 @@ def tick_text(value: float, step: float) -> str:
         ('0.4', '0.96', '1,500')
     """
     if value and not (step >= 1e-4 and max(abs(value), step) < 1e6):  # noqa: PLR2004 - the margin
-        return power(value, 1)
+        return power(value, _power_decimals(value, step))
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if abs(step - round(step, decimals)) > EPSILON * step:
         decimals += 1
     return f"{value:,.{decimals}f}"
+
+
+def _power_decimals(value: float, step: float) -> int:
+    """How many decimals tell powers of ten apart that are a step from each other."""
+    size = math.floor(math.log10(step) + EPSILON)
+    share = step / 10.0**size
+    more = abs(share - round(share)) > EPSILON * share
+    return min(max(1, math.floor(math.log10(abs(value)) + EPSILON) - size + more), MOST_DECIMALS)
 
 
 def whole_steps(start: float, end: float, room: float) -> list[int]:

@@ -3,6 +3,7 @@
 
 export const LABEL_HEIGHT = 13;
 const PASSES = 40;
+const MOST_DECIMALS = 4;
 /** How many times the lowest value the highest must be for a logarithmic axis. */
 const LEAST_RATIO = 3;
 const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
@@ -83,7 +84,11 @@ export function reach(values, ghosts, end) {
 /** @param {number} value @param {number} step */
 export function tickText(value, step) {
   if (value && (Math.max(Math.abs(value), step) >= 1e6 || step < 1e-4)) {
-    return value.toExponential(1).replace("+", "");
+    const size = Math.floor(Math.log10(step) + 1e-9);
+    const share = step / 10 ** size;
+    const more = Math.abs(share - Math.round(share)) > 1e-9 * share ? 1 : 0;
+    const decimals = Math.floor(Math.log10(Math.abs(value)) + 1e-9) - size + more;
+    return value.toExponential(Math.min(Math.max(1, decimals), MOST_DECIMALS)).replace("+", "");
   }
   let decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   if (Math.abs(step - Number(step.toFixed(decimals))) > 1e-9 * step) decimals += 1;
