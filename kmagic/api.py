@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kmagic.errors import KmagicError
 from kmagic.lineage import remember
 from kmagic.run import Display, TrainingRun
+
+MOST_LAYERS = 64
+"""A model that was not made here is written down for the record up to so many layers."""
 
 
 def fit(
@@ -16,28 +20,35 @@ def fit(
     *,
     displays: Iterable[Display] | None = None,
     earlier: Iterable[TrainingRun] = (),
+    checks: bool = True,
     **keywords: Any,
 ) -> TrainingRun:
-    """Train a compiled model with a live view.
+    """Train a model with a live view.
 
     As :func:`kmagic.training.fit.fit`, which says what the arguments are; the views are chosen by
     where it runs: a widget in a notebook, a line an epoch in a terminal, and what
     ``KMAGIC_DISPLAY`` says before all.
 
     Args:
-        model: A compiled ``keras.Model``.
+        model: A ``keras.Model``. Where it is not compiled it gets what suits its output and the
+            targets, and ``run.messages`` says what; not with ``checks=False``.
         x: Inputs.
         y: Targets.
         displays: Views to use instead of the chosen ones; an empty list shows nothing.
         earlier: Runs to compare with: the last three of the same model are drawn faintly behind
             this one's curves.
-        **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` ...
+        checks: Look at the data before the training. What cannot be trained is refused; what will
+            probably hurt is told in ``run.messages``, at epoch 0.
+        **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` ...,
+            and ``seed``, ``patience``, ``reduce_lr``, ``restore_best``, ``csv``, ``tensorboard``,
+            ``budget``, ``checkpoint``, ``resume``, ``plain``.
 
     Returns:
         The run: ``run.history``, ``run.status``, ``run.to_frame()``, ``run.plot()``.
 
     Raises:
-        TrainingError: The model is not compiled, or does not fit the data.
+        TrainingError: The model does not fit the data, an option has a wrong value, or there is
+            nothing to go on with.
 
     Example:
         >>> import keras, numpy
@@ -52,9 +63,37 @@ def fit(
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
+    keywords["notes"] = _looked_over(model, x, y, keywords) if checks else []
     views = list(displays_for()) if displays is None else list(displays)
-    run = train(model, x, y, displays=[Behind(earlier), *views], **keywords)
+    run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
     data = dataset_of(x)
     if data is not None:
         remember(model, data)
     return run
+
+
+def _looked_over(model: Any, x: Any, y: Any, keywords: Mapping[str, Any]) -> list[str]:
+    """What is to be told before a training, in sentences; raises for what cannot be trained."""
+    from kmagic.build import origin  # noqa: PLC0415 - not needed before a fit
+    from kmagic.checks.training import look_over  # noqa: PLC0415 - as above
+
+    name = keywords.get("name") or model.name
+    held = keywords.get("validation_data")
+    return look_over(model, x, y, built=origin(model), validation=held, name=name)
+
+
+def _text(model: Any) -> str:
+    """The model in the layer language; "" where no text can say it."""
+    from kmagic.build import origin  # noqa: PLC0415 - not needed before a fit
+    from kmagic.decompile import to_dsl  # noqa: PLC0415 - as above
+    from kmagic.dsl import format_spec  # noqa: PLC0415 - as above
+
+    built = origin(model)
+    if built is not None:
+        return built.spec.source or format_spec(built.spec)
+    if len(model.layers) > MOST_LAYERS:
+        return ""
+    try:
+        return to_dsl(model)
+    except (KmagicError, ValueError):  # a class of the user's own; not built yet
+        return ""

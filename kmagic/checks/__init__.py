@@ -7,38 +7,18 @@ the text, or ``silent=``, silences it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any
 
 from kmagic.checks.advice import Advice, heard
 from kmagic.checks.data import data_advice
 from kmagic.checks.facts import facts_of
 from kmagic.checks.layers import layer_advice
 from kmagic.checks.outputs import output_advice
+from kmagic.checks.spans import Built, spans_of
 from kmagic.checks.text import text_advice
-from kmagic.dsl.graph import Graph
-from kmagic.spec import NOWHERE, ModelSpec, Span
+from kmagic.spec import NOWHERE, Span
 
 __all__ = ["Advice", "advise"]
-
-
-class Built(Protocol):
-    """A model's origin, as ``kmagic.build.origin`` gives it."""
-
-    @property
-    def spec(self) -> ModelSpec:
-        """What the text says."""
-
-    @property
-    def graph(self) -> Graph:
-        """What it stands for."""
-
-    @property
-    def steps(self) -> Collection[Any]:
-        """Each node with its layer."""
-
-    @property
-    def nested(self) -> Collection[Any]:
-        """Those of the nested models."""
 
 
 def advise(
@@ -70,7 +50,7 @@ def advise(
         >>> [each.code for each in advise(model)]
         ['no-softmax']
     """
-    spans = _spans(built)
+    spans = spans_of(built)
     facts = facts_of(model, spans)
     found: list[Advice] = []
     if built is not None:
@@ -82,16 +62,6 @@ def advise(
     found += output_advice(facts, compile_span)
     found += data_advice(facts, x, y)
     return heard(found, built.spec.source if built else "", silent, hints=hints)
-
-
-def _spans(built: Built | None) -> dict[int, Span]:
-    """The line of each layer, the first if it is used again."""
-    spans: dict[int, Span] = {}
-    for step in (*built.steps, *built.nested) if built is not None else ():
-        history = getattr(step.layer, "_keras_history", None)  # an input's step holds its tensor
-        layer = history.operation if history is not None else step.layer
-        spans.setdefault(id(layer), step.node.span)
-    return spans
 
 
 def _no_input(span: Span) -> Advice:

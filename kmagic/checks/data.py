@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmagic.checks.advice import Advice
-from kmagic.checks.facts import Call, Facts
+from kmagic.checks.facts import NOISE, TRANSPARENT, Call, Facts
 from kmagic.checks.outputs import BINARY, REGRESSION, loss_name, losses_of
 
 SAMPLES = 10_000
 """So many samples are looked at."""
+ALL_LABELS = 1_000_000
+"""Of labels so many, since they may be sorted."""
 _SCALING = ("BatchNormalization", "Embedding", "Normalization", "Rescaling")
+_MOVING = ("AveragePooling", "Cropping", "MaxPooling", "ZeroPadding")
+_FLAT, _BRIGHTEST = 64, 255
+"""A table so wide whose largest value is this one holds pictures as rows."""
 _BRIGHT = 16
 """Scaled pictures stay below this, and raw ones go far beyond."""
 
@@ -24,7 +29,7 @@ def data_advice(facts: Facts, x: Any, y: Any) -> Iterator[Advice]:
         x: Inputs.
         y: Targets.
     """
-    inputs, targets = _array(x), _array(y)
+    inputs, targets = _array(x), _array(y, ALL_LABELS)
     if inputs is not None:
         yield from _raw_pictures(facts, inputs)
         yield from _beyond_embedding(facts, inputs)
@@ -33,28 +38,41 @@ def data_advice(facts: Facts, x: Any, y: Any) -> Iterator[Advice]:
         yield from _of_targets(facts.ends[0], loss_name(loss), targets)
 
 
-def _array(values: Any) -> Any:
+def _array(values: Any, most: int = SAMPLES) -> Any:
     """The first samples as an array, or None if they are not one array of numbers."""
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
     if not hasattr(values, "shape") or not hasattr(values, "__getitem__"):
         return None
-    array = np.asarray(values[:SAMPLES])
+    array = np.asarray(values[:most])
     return array if array.size and array.dtype.kind in "biuf" else None
 
 
 def _raw_pictures(facts: Facts, x: Any) -> Iterator[Advice]:
     first = [call for call in facts.calls if call.kind == "InputLayer"]
-    if x.ndim < 3 or x.min() < 0 or x.max() <= _BRIGHT or len(first) != 1 or facts.opaque:  # noqa: PLR2004 - samples of rows at least
+    if x.min() < 0 or x.max() <= _BRIGHT or len(first) != 1 or facts.opaque:
         return
-    if any(call.is_any(*_SCALING) for child in first[0].children for call in _first_two(child)):
+    flat = x.ndim == 2 and x.shape[1] >= _FLAT and x.max() == _BRIGHTEST  # noqa: PLR2004 - rows of pixels
+    if x.ndim < 3 and not flat:  # noqa: PLR2004 - samples of rows at least
         return
-    if first[0].children and all(child.is_any("Dense", "Conv") for child in first[0].children):
+    working = list(_working(first[0]))
+    if any(call.is_any(*_SCALING) for child in working for call in _first_two(child)):
+        return
+    if working and all(child.is_any("Dense", "Conv") for child in working):
         yield Advice(
             "raw-pictures",
             f"the values go up to {x.max():,g}, and a model learns best from values near 0 to 1.",
             "Divide them by 255, or begin with `rescaling {1 / 255}`.",
         )
+
+
+def _working(call: Call) -> Iterator[Call]:
+    """The first calls behind one that do more than move, pool or drop values."""
+    for child in call.children:
+        if child.is_any(*TRANSPARENT, *NOISE, *_MOVING):
+            yield from _working(child)
+        else:
+            yield child
 
 
 def _first_two(call: Call) -> list[Call]:

@@ -49,6 +49,7 @@ def fit(
     checkpoint: str | Path | None = None,
     resume: TrainingRun | bool | None = None,
     notes: Sequence[str] = (),
+    text: str = "",
     **keywords: Any,
 ) -> TrainingRun:
     """Train a compiled model and return the record of the run.
@@ -90,6 +91,7 @@ def fit(
             one: history, epoch numbers, the optimizer and its schedule go on as if there had been
             no break. An epoch that was broken off is trained as a whole. Patience counts anew.
         notes: What was found before the training; it stands at the beginning of ``run.messages``.
+        text: The model in the layer language, for the record.
         **keywords: Whatever else ``model.fit`` takes: ``class_weight``, ``shuffle``, ...
 
     Returns:
@@ -143,8 +145,9 @@ def fit(
     run.seed = seed
     run.versions = versions()
     run.fingerprint = fingerprint(arguments["x"], arguments["y"])
-    for text in notes:
-        run.tell(text)
+    run.text = text
+    for note in notes:
+        run.tell(note)
     store = open_store(run, model, checkpoint, resume)
     if run.log:
         arguments["initial_epoch"] = run.log[-1].number

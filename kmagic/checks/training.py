@@ -1,0 +1,321 @@
+"""A last look before the first epoch: what cannot be trained, and what will probably hurt.
+
+It takes well under a fifth of a second: of large data only a part is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kmagic.checks.advice import Advice, heard
+from kmagic.checks.data import data_advice
+from kmagic.checks.facts import Facts, facts_of
+from kmagic.checks.outputs import loss_name, losses_of
+from kmagic.checks.spans import spans_of
+from kmagic.errors import TrainingError
+
+LOOKED_AT = 2**23
+"""So many values of an array are looked at, evenly spread over the samples."""
+APART = 1000.0
+"""Features whose spreads differ by more than this are told of."""
+SHIFTED = 12.0
+"""Validation data whose spread differs by more than this was scaled in another way."""
+SCALING = (
+    "BatchNormalization",
+    "Embedding",
+    "GroupNormalization",
+    "LayerNormalization",
+    "Normalization",
+    "Rescaling",
+)
+MISFITS = ("embedding-index", "label-range", "numbers-categorical", "one-hot-sparse")
+"""Codes of advice on data that Keras cannot train on, or only to nan."""
+SILENCE = "`--no-checks` (checks=False) trains all the same."
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Data that cannot be trained on.
+
+    Attributes:
+        message: What was expected, and what came.
+        remedy: What to do.
+    """
+
+    message: str
+    remedy: str
+
+
+def look_over(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    built: Any = None,
+    validation: Any = None,
+    name: str = "",
+) -> list[str]:
+    """Look at a model and its data before they are trained; compile it where it is not.
+
+    Args:
+        model: A Keras model.
+        x: Inputs.
+        y: Targets.
+        built: What the model was built from, if that is known.
+        validation: Validation data; a pair is looked at.
+        name: What the user calls the model.
+
+    Returns:
+        What should be known, a sentence or two each.
+
+    Raises:
+        TrainingError: The data cannot be trained on. Nothing was changed, but that a model that
+            was not compiled may be so now.
+
+    Example:
+        >>> import keras, numpy
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)], name="line")
+        >>> look_over(model, numpy.ones((8, 2)), numpy.ones(8))
+        ['line was not compiled; now it is: adam, loss=mse, metrics=mae.']
+    """
+    name = name or model.name
+    inputs, targets = _array(x), _array(y)
+    found = list(_of_shapes(model, inputs, targets))
+    found += _of_labels(y)
+    found += _of_numbers("x", inputs)
+    found += _of_numbers("y", targets)
+    _refuse(name, found)
+    told = []
+    if not getattr(model, "compiled", False):
+        told.append(_compile(model, name, targets))
+    facts = facts_of(model, spans_of(built))
+    advice = list(data_advice(facts, x, y))
+    hard = [Misfit(each.message, each.remedy) for each in advice if each.code in MISFITS]
+    _refuse(name, [*hard, *_of_fractions(facts, targets)])
+    advice += _of_scales(facts, inputs)
+    advice += _of_validation(inputs, validation)
+    source = built.spec.source if built is not None else ""
+    told += [f"{each.message} {each.remedy}" for each in heard(advice, source, (), hints=False)]
+    return told
+
+
+def _refuse(name: str, found: list[Misfit]) -> None:
+    if not found:
+        return
+    words = found[0].message
+    if len(found) > 1:
+        words = "".join(f"\n  - {each.message}" for each in found)
+    remedies = " ".join(dict.fromkeys(each.remedy for each in found))
+    raise TrainingError(f"{name} cannot be trained on this data: {words}", f"{remedies}\n{SILENCE}")
+
+
+def _array(values: Any) -> Any:
+    """An array as it is, or None for all that is none; a list of numbers is one."""
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    if isinstance(values, list):
+        try:
+            values = np.asarray(values)
+        except ValueError:  # rows of different length
+            return None
+    if not hasattr(values, "__array__") or not hasattr(values, "shape"):
+        return None
+    array = np.asarray(values)
+    return array if array.ndim and array.size else None
+
+
+def _some(array: Any) -> Any:
+    """A part of an array, evenly spread over its samples."""
+    return array[:: max(1, -(-array.size // LOOKED_AT))]
+
+
+# --- what cannot be trained -------------------------------------------------------------------
+
+
+def _of_shapes(model: Any, x: Any, y: Any) -> Iterator[Misfit]:
+    if x is not None and y is not None and len(x) != len(y):
+        yield Misfit(
+            f"x has {len(x):,} samples and y has {len(y):,}.",
+            "Both need one entry for each sample, in the same order.",
+        )
+    expected = getattr(model, "input_shape", None)
+    if x is None or not isinstance(expected, tuple) or not _is_shape(expected):
+        return
+    received = tuple(x.shape)
+    if _fits(received, expected):
+        return
+    yield Misfit(
+        f"its input expects {_words(expected)} for each sample, and x has {_words(received)}.",
+        _reshaping(received[1:], expected[1:]),
+    )
+
+
+def _is_shape(shape: tuple[Any, ...]) -> bool:
+    return all(each is None or isinstance(each, int) for each in shape)
+
+
+def _fits(received: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether Keras takes it; it adds or drops a last dimension of one."""
+    if len(received) == len(expected) - 1 and expected[-1] == 1:
+        received = (*received, 1)
+    elif len(received) == len(expected) + 1 and received[-1] == 1:
+        received = received[:-1]
+    return len(received) == len(expected) and all(
+        want is None or want == got for got, want in zip(received[1:], expected[1:], strict=True)
+    )
+
+
+def _reshaping(received: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
+    if len(received) + 1 == len(expected) and expected[:-1] == received:
+        return (
+            f"The channel axis is missing: write `input {_plain((*received, 1))}`, "
+            f"or give x {expected[-1]} channels."
+        )
+    sizes = [each for each in expected if each is not None]
+    if len(sizes) == len(expected) and _product(sizes) == _product(received):
+        return f"Write x.reshape(-1, {', '.join(map(str, sizes))}), or `input {_plain(received)}`."
+    return f"Write `input {_plain(received)}`, or bring x into the shape of the input."
+
+
+def _product(sizes: Any) -> int:
+    from math import prod  # noqa: PLC0415 - used here alone
+
+    return prod(sizes)
+
+
+def _plain(shape: Any) -> str:
+    return "x".join(map(str, shape)) or "1"
+
+
+def _words(shape: tuple[Any, ...]) -> str:
+    sizes = ["any" if each is None else str(each) for each in shape[1:]]
+    return "x".join(sizes) if sizes else "a single number"
+
+
+def _of_labels(y: Any) -> Iterator[Misfit]:
+    array = _array(y)
+    if array is None or array.dtype.kind not in "OUS":
+        return
+    first = array.reshape(-1)[0]
+    if isinstance(first, str | bytes):
+        yield Misfit(
+            f"the labels are words such as {str(first)!r}, and a loss takes numbers.",
+            "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
+        )
+
+
+def _of_numbers(what: str, array: Any) -> Iterator[Misfit]:
+    """Whether there are nan or inf: a sum finds them, since it is one as well."""
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    if array is None or array.dtype.kind not in "fc":
+        return
+    some = _some(array)
+    with np.errstate(all="ignore"):
+        if np.isfinite(some.sum(dtype="float64")):
+            return
+    good = np.isfinite(some.reshape(len(some), -1)).all(axis=1)
+    if good.all():
+        return
+    step = max(1, -(-array.size // LOOKED_AT))
+    row = int(np.argmin(good)) * step
+    yield Misfit(
+        f"{what} holds nan or inf, first in sample {row:,}: the loss would be nan as well.",
+        f"Leave those samples out, or write numpy.nan_to_num({what}).",
+    )
+
+
+def _of_fractions(facts: Facts, y: Any) -> Iterator[Misfit]:
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    if y is None or y.dtype.kind != "f" or len(facts.ends) != 1:
+        return
+    some = _some(y)
+    loss = loss_name(losses_of(facts.model, 1)[0])
+    if loss == "sparse_categorical_crossentropy" and (some != np.floor(some)).any():
+        odd = float(some[some != np.floor(some)].flat[0])
+        yield Misfit(
+            f"{loss} takes class numbers, and y holds fractions such as {odd:g}.",
+            "For numbers to predict: `dense 1` and loss=mse. For classes: whole numbers from 0.",
+        )
+
+
+# --- what will probably hurt ------------------------------------------------------------------
+
+
+def _of_scales(facts: Facts, x: Any) -> Iterator[Advice]:
+    """Columns of which some are so small that the others drown them."""
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    table = 2
+    if x is None or x.ndim != table or x.shape[1] < table or x.dtype.kind not in "iuf":
+        return
+    first = [child for call in facts.calls if call.kind == "InputLayer" for child in call.children]
+    if facts.opaque or any(call.is_any(*SCALING) for call in first):
+        return
+    spread = _some(x).std(axis=0)
+    columns = np.flatnonzero(spread > 0)
+    if len(columns) < table:
+        return
+    small = int(columns[spread[columns].argmin()])
+    large = int(columns[spread[columns].argmax()])
+    if spread[large] > APART * spread[small]:
+        yield Advice(
+            "feature-scales",
+            f"the features are of very different size: column {large} spreads by "
+            f"{spread[large]:,.3g}, column {small} by {spread[small]:,.3g}, and the large ones "
+            "drown the small.",
+            "Load with --scale standard, or begin with `batchnormalization`.",
+        )
+
+
+def _of_validation(x: Any, validation: Any) -> Iterator[Advice]:
+    pair = isinstance(validation, tuple | list) and len(validation) > 1
+    held = _array(validation[0]) if pair else None
+    if x is None or held is None or "O" in (x.dtype.kind, held.dtype.kind):
+        return
+    if x.dtype.kind not in "biuf" or held.dtype.kind not in "biuf" or len(held) < 2:  # noqa: PLR2004 - one tells no spread
+        return
+    mine, theirs = float(_some(x).std()), float(_some(held).std())
+    if mine > 0 and theirs > 0 and not 1 / SHIFTED < theirs / mine < SHIFTED:
+        yield Advice(
+            "validation-scale",
+            f"the validation data are scaled in another way: they spread by {theirs:,.3g}, "
+            f"the training data by {mine:,.3g}.",
+            "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255.",
+        )
+
+
+# --- what is not compiled ---------------------------------------------------------------------
+
+
+def _compile(model: Any, name: str, y: Any) -> str:
+    """Compile by what suits the output and the targets; returns what was chosen."""
+    facts = facts_of(model, {})
+    if len(facts.ends) != 1:
+        raise TrainingError(
+            f"{name} is not compiled, and for several outputs no loss can be guessed.",
+            "Add a line such as `compile adam loss=mse`, or call model.compile(...).",
+        )
+    end = facts.ends[0]
+    labels = y is not None and y.dtype.kind in "iu" and end.units > 1
+    one_hot = y is not None and y.ndim == end.rank and y.shape[-1] == end.units > 1
+    if end.activation == "softmax" or (labels and not one_hot and end.activation == "linear"):
+        loss = "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy"
+        metrics = "accuracy"
+    elif end.activation == "sigmoid":
+        loss, metrics = "binary_crossentropy", "accuracy"
+    else:
+        loss, metrics = "mse", "mae"
+    logits = metrics == "accuracy" and end.activation == "linear"
+    if logits:
+        import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+        chosen = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", chosen, metrics=[metrics])
+    else:
+        model.compile("adam", loss, metrics=[metrics])
+    how = f"{loss}(from_logits=true)" if logits else loss
+    return f"{name} was not compiled; now it is: adam, loss={how}, metrics={metrics}."

@@ -1,0 +1,161 @@
+"""What is looked at before the first epoch: what is refused, what is told, and how fast."""
+
+import time
+
+import numpy as np
+import pytest
+
+import kmagic
+from kmagic.checks.training import look_over
+from kmagic.errors import TrainingError
+
+RNG = np.random.default_rng(0)
+
+
+def net(text, **values):
+    return kmagic.build(text, **values)
+
+
+SPARSE = " loss=sparse_categorical_crossentropy"
+
+
+@pytest.fixture
+def pictures():
+    return net("input 8x8x1\nconv2d 2 3x3 relu\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
+
+
+@pytest.fixture
+def table():
+    return net("input 4\ndense 8 relu\ndense 3 softmax\ncompile adam" + SPARSE)
+
+
+X, Y = RNG.random((30, 4)).astype("float32"), RNG.integers(0, 3, 30)
+IMAGES = RNG.random((30, 8, 8, 1)).astype("float32")
+
+
+def bad(values, where, value):
+    values = values.copy()
+    values[where] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message", "remedy"),
+    [
+        (X, Y[:-1], "x has 30 samples and y has 29", "one entry for each sample"),
+        (bad(X, (7, 2), np.nan), Y, "x holds nan or inf, first in sample 7", "nan_to_num"),
+        (bad(X, (7, 2), -np.inf), Y, "x holds nan or inf, first in sample 7", "nan_to_num"),
+        (X, np.eye(3)[Y], "the targets are one-hot", "loss=categorical_crossentropy"),
+        (X, Y + 1, "labels go from 1 to 3", "count the labels from 0"),
+        (X, np.array(["a", "b", "c"])[Y], "words such as", "return_inverse"),
+        (X, list("abc" * 10), "words such as 'a'", "return_inverse"),
+        (X, Y + 0.5, "holds fractions such as", "loss=mse"),
+        (X[:, :3], Y, "expects 4 for each sample, and x has 3", "input 3"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
+    before = table.get_weights()
+    with pytest.raises(TrainingError) as caught:
+        kmagic.fit(table, x, y, displays=[])
+    assert message in caught.value.message
+    assert remedy in caught.value.hint
+    assert "--no-checks" in caught.value.hint
+    for mine, theirs in zip(table.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_missing_channel_axis_is_named():
+    colour = net("input 8x8x3\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
+    with pytest.raises(
+        TrainingError, match="expects 8x8x3 for each sample, and x has 8x8"
+    ) as caught:
+        look_over(colour, IMAGES[..., 0], Y)
+    assert "channel axis is missing" in caught.value.hint
+
+
+def test_flat_pictures_are_to_be_reshaped(pictures):
+    with pytest.raises(TrainingError) as caught:
+        look_over(pictures, IMAGES.reshape(30, 64), Y)
+    assert "x.reshape(-1, 8, 8, 1)" in caught.value.hint
+
+
+def test_what_keras_takes_is_taken(pictures):
+    assert look_over(pictures, IMAGES[..., 0], Y) == []
+    assert look_over(pictures, IMAGES, Y, validation=(IMAGES, Y)) == []
+
+
+def test_the_mistakes_are_told_together(table):
+    with pytest.raises(TrainingError) as caught:
+        look_over(table, bad(X, 0, np.nan), Y[:-1])
+    assert "samples" in caught.value.message
+    assert "nan or inf" in caught.value.message
+
+
+def test_raw_pixels_are_told_of(pictures):
+    (told,) = look_over(pictures, (IMAGES * 255).astype("uint8"), Y)
+    assert "Divide them by 255" in told
+    scaled = net(
+        "input 8x8x1\nrescaling {1 / 255}\nflatten\ndense 3 softmax\ncompile adam" + SPARSE
+    )
+    assert look_over(scaled, (IMAGES * 255).astype("uint8"), Y) == []
+
+
+def test_raw_pixels_behind_flatten_and_in_rows_are_told_of():
+    flat = net("input 8x8x1\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
+    pixels = bad((IMAGES * 255).astype("uint8"), 0, 255)
+    assert "Divide" in look_over(flat, pixels, Y)[0]
+    rows = net("input 64\ndense 3 softmax\ncompile adam" + SPARSE)
+    assert "Divide" in look_over(rows, pixels.reshape(30, 64), Y)[0]
+
+
+def test_features_of_different_size_are_told_of(table):
+    x = X * np.array([1, 1, 1, 1e5], "float32")
+    (told,) = look_over(table, x, Y)
+    assert "column 3 spreads by" in told
+    assert "--scale standard" in told
+    normal = net("input 4\nbatchnormalization\ndense 3 softmax\ncompile adam" + SPARSE)
+    assert look_over(normal, x, Y) == []
+
+
+def test_validation_data_scaled_in_another_way_are_told_of(pictures):
+    (told,) = look_over(pictures, IMAGES, Y, validation=(IMAGES * 255, Y))
+    assert "scaled in another way" in told
+
+
+@pytest.mark.parametrize(
+    ("last", "y", "loss", "metric"),
+    [
+        ("dense 3 softmax", Y, "sparse_categorical_crossentropy", "accuracy"),
+        ("dense 3 softmax", np.eye(3)[Y], "categorical_crossentropy", "accuracy"),
+        ("dense 3", Y, "sparse_categorical_crossentropy(from_logits=true)", "accuracy"),
+        ("dense 1 sigmoid", Y % 2, "binary_crossentropy", "accuracy"),
+        ("dense 1", X[:, 0], "mse", "mae"),
+    ],
+)
+def test_what_is_not_compiled_gets_what_suits(last, y, loss, metric):
+    model = net(f"input 4\n{last}")
+    run = kmagic.fit(model, X, y, name="new", displays=[])
+    assert run.status == "done"
+    told = f"new was not compiled; now it is: adam, loss={loss}, metrics={metric}."
+    assert run.messages[0] == (0, told)
+    assert set(run.history) == {"loss", metric}
+
+
+def test_without_checks_nothing_is_looked_at(table):
+    with pytest.raises(TrainingError, match="not compiled"):
+        kmagic.fit(net("input 4\ndense 1"), X, X[:, 0], checks=False, displays=[])
+    run = kmagic.fit(table, bad(X, 0, np.nan), Y, checks=False, displays=[])
+    assert run.status == "failed"
+
+
+def test_they_are_quick_on_large_data(pictures):
+    x = np.zeros((20_000, 28, 28, 1), "float32")
+    x[-1] = 1
+    model = net("input 28x28x1\nconv2d 2 3x3 relu\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
+    y = np.zeros(20_000, "int64")
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        look_over(model, x, y)
+        took.append(time.process_time() - began)
+    assert min(took) < 0.2
