@@ -89,6 +89,20 @@ def test_it_goes_on_afterwards(data):
     assert np.isfinite(run.history["loss"]).all()
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_weights_that_are_no_numbers_are_seen_behind_a_good_loss(data, epochs):
+    x, y = data
+    x[20] = np.nan
+    net = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3, "relu"), keras.layers.Dense(1)]
+    )
+    net.compile("sgd", "mse")
+    run = fit(net, x, y, epochs=epochs, batch_size=BATCH)
+    assert run.status == "failed"
+    assert "sample 20" in run.note
+    assert finite(net)
+
+
 def test_copies_are_only_made_when_they_cost_next_to_nothing():
     now = [0.0]
 

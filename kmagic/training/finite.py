@@ -24,27 +24,17 @@ LOOKED_AT = 256
 
 
 class NotFinite(BaseException):
-    """The loss is nan or infinite.
+    """The loss or the weights are nan or infinite.
 
     Like ``Stopped`` it is no Exception: nothing on its way shall take it for a mistake.
 
     Args:
-        loss: What it is.
-        first: The first batch that it may have come from, counted from 1.
-        last: The last one.
+        words: What it is, and since when.
     """
 
-    def __init__(self, loss: float, first: int, last: int) -> None:
-        super().__init__(loss)
-        self.loss, self.first, self.last = loss, first, last
-
-    @property
-    def words(self) -> str:
-        """What happened, and in which batch of several that ran in one go."""
-        where = f"in batch {self.last:,}"
-        if self.first < self.last:
-            where = f"in one of the batches {self.first:,} to {self.last:,}"
-        return f"the loss became {number(self.loss)} {where}"
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
 
 
 class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -73,8 +63,8 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         if self._weights and self._spent > SHARE * (began - self._start):
             return
         weights = self.model.get_weights()
-        if all(_is_finite(each) for each in weights):
-            self._weights, self.epoch = weights, epoch + 1
+        self._check(weights, f"in epoch {epoch:,}" if epoch else "before the first epoch")
+        self._weights, self.epoch = weights, epoch + 1
         self._spent += self._clock() - began
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
@@ -82,7 +72,19 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         first, self._batch = self._batch + 1, batch + 1
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            raise NotFinite(loss, first, batch + 1)
+            where = f"in batch {self._batch:,}"
+            if first < self._batch:  # they ran in one go
+                where = f"in one of the batches {first:,} to {self._batch:,}"
+            raise NotFinite(f"the loss became {number(loss)} {where}")
+
+    def on_train_end(self, logs: object = None) -> None:
+        """A relu turns nan to 0: the loss may be good although the weights are not."""
+        del logs
+        self._check(self.model.get_weights(), "in the last epoch")
+
+    def _check(self, weights: list[Any], when: str) -> None:
+        if not all(_is_finite(each) for each in weights):
+            raise NotFinite(f"the weights became nan {when}, though the loss did not")
 
     def restore(self) -> bool:
         """Put the last good weights back, and clear the optimizer of what is no number."""
