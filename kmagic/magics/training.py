@@ -1,14 +1,16 @@
-"""``%keras_fit`` and ``%keras_history``: training, watched."""
+"""``%keras_fit``: training, watched."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family
-from kmagic.rich import note_shown, show
+from kmagic.rich import note_shown
+from kmagic.words import time_of
 
 FIT = Arguments(
     "%keras_fit",
@@ -22,15 +24,31 @@ FIT.option("-e", "--epochs", metavar="N", default="1", help="epochs (default 1)"
 FIT.option("-b", "--batch-size", metavar="N", default="32", help="batch size (default 32)")
 FIT.option("--val", metavar="V", help="a fraction such as 0.1, a pair Xv,Yv, or a data set")
 FIT.option("--patience", metavar="N", help="stop when validation has not improved for N epochs")
+FIT.option(
+    "--reduce-lr",
+    metavar="N",
+    nargs="?",
+    const="5",
+    help="lower the learning rate after N such epochs (default 5)",
+)
+FIT.option("--restore-best", action="store_true", help="put the best epoch's weights back")
+FIT.option("--budget", metavar="T", help="a time such as 90s, 2m, 1h30m: end before it is over")
+FIT.option("--checkpoint", metavar="DIR", help="a folder that keeps the run after each epoch")
+FIT.option(
+    "--resume",
+    action="store_true",
+    help="go on with the model's last run, or with the one in the checkpoint, up to -e epochs",
+)
+FIT.option("--csv", metavar="FILE", help="write each epoch's figures to a file")
+FIT.option("--tensorboard", metavar="DIR", help="write a log for TensorBoard")
 FIT.option("--callbacks", metavar="C", help="a Keras callback or a list of them")
 FIT.option("--class-weight", metavar="W", help="a dictionary: class -> weight")
 FIT.option("--sample-weight", metavar="W", help="an array: one weight a sample")
 FIT.option("--no-shuffle", action="store_true", help="keep the samples in their order")
 FIT.option("--seed", metavar="N", help="make the run repeatable")
+FIT.option("--plain", action="store_true", help="Keras's own way, without our pipeline")
+FIT.option("--no-checks", action="store_true", help="do not look at the data before the training")
 FIT.result_options()
-
-HISTORY = Arguments("%keras_history", "Show the last training run again, or the run of a name.")
-HISTORY.option("name", nargs="?", metavar="[RUN]", help="a run, made by %%keras_fit -o RUN")
 
 
 @magics_class
@@ -48,8 +66,8 @@ class TrainingMagics(Family):
 
         words = list(read.words)
         name, model = self.take_model(read, words)
-        x, y, data = self.take_data(read, words, test=False)
-        keywords = _keywords(read, data)
+        x, y, _ = self.take_data(read, words, test=False)
+        keywords = _keywords(read)
         run = fit(
             model,
             x,
@@ -65,56 +83,70 @@ class TrainingMagics(Family):
         note_shown(run)
         return run
 
-    @no_var_expand
-    @line_magic
-    def keras_history(self, line: str) -> Any:
-        """Show a run again; ``%keras_history -h`` tells more."""
-        read = self.read(HISTORY, line)
-        if read is None:
-            return None
-        if read.name:
-            run = read.value(read.name)
-        elif self.session.runs:
-            run = self.session.runs[-1]
-        else:
-            read.fail("there is no run in this notebook yet", "", "Train a model: `%keras_fit`.")
-        if not hasattr(run, "history"):
-            read.fail("is no training run", read.name, "`%keras_fit ... -o run` makes one.")
-        show(run)
-        note_shown(run)
-        return run
 
-
-def _keywords(read: Line, data: Any) -> dict[str, Any]:
+def _keywords(read: Line) -> dict[str, Any]:
     """The options as the keywords of ``model.fit``; all are checked before anything starts."""
     found: dict[str, Any] = {
         "epochs": read.number(read.epochs, "--epochs", least=1),
         "batch_size": read.number(read.batch_size, "--batch-size", least=1),
         "shuffle": not read.no_shuffle,
         **_validation(read),
+        **_options(read),
     }
     if read.class_weight:
         found["class_weight"] = read.value(read.class_weight)
     if read.sample_weight:
         found["sample_weight"] = read.value(read.sample_weight)
-    callbacks: list[Any] = []
     if read.callbacks:
         given = read.value(read.callbacks)
-        callbacks += given if isinstance(given, list | tuple) else [given]
-    import keras  # noqa: PLC0415 - it is loaded by now
-
-    if read.patience:
-        patience = read.number(read.patience, "--patience")
-        watched = (
-            "val_loss" if "validation_split" in found or "validation_data" in found else "loss"
-        )
-        callbacks.append(keras.callbacks.EarlyStopping(monitor=watched, patience=patience))
-    if callbacks:
-        found["callbacks"] = callbacks
-    if read.seed:
-        keras.utils.set_random_seed(read.number(read.seed, "--seed"))
-    del data
+        found["callbacks"] = given if isinstance(given, list | tuple) else [given]
     return found
+
+
+def _options(read: Line) -> dict[str, Any]:
+    """Those that are not Keras's own; the ones that were not given are left out."""
+    found: dict[str, Any] = {}
+    for name, least in (("seed", 0), ("patience", 0), ("reduce_lr", 1)):
+        text = getattr(read, name)
+        if text is not None:
+            found[name] = read.number(text, f"--{name.replace('_', '-')}", least=least)
+    for name in ("csv", "tensorboard", "checkpoint"):
+        text = getattr(read, name)
+        if text is not None:
+            found[name] = _path(read, text, f"--{name}")
+    if read.budget is not None:
+        found["budget"] = _budget(read)
+    for name in ("restore_best", "resume", "plain"):
+        if getattr(read, name):
+            found[name] = True
+    if read.no_checks:
+        found["checks"] = False
+    return found
+
+
+def _path(read: Line, text: str, option: str) -> Path:
+    """A path: as it stands, quoted, or a value of the notebook's in braces."""
+    value = read.value(text) if text[0] in "{\"'" else text
+    if not isinstance(value, str | Path) or not str(value):
+        read.fail(f"{option} takes a path, not {value!r}", text)
+    path = Path(value)
+    is_folder = option != "--csv"
+    if is_folder and path.exists() and not path.is_dir():
+        read.fail(f"{option} takes a folder, and this is a file", text)
+    if not is_folder and path.is_dir():
+        read.fail(f"{option} takes a file, and this is a folder", text)
+    if not is_folder and not path.parent.is_dir():
+        read.fail(f"there is no folder {path.parent}", text, "Make it first.")
+    return path
+
+
+def _budget(read: Line) -> float:
+    value, known = read.try_value(read.budget)
+    seconds = time_of(str(value) if known else read.budget)
+    if not seconds:
+        hint = "Write 90s, 2m or 1h30m."
+        read.fail(f"--budget takes a time, not {read.budget}", read.budget, hint)
+    return seconds
 
 
 def _validation(read: Line) -> dict[str, Any]:

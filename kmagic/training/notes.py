@@ -42,6 +42,11 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         self._best: dict[int, object] = {}
         self._saved: Message | None = None
 
+    def on_train_begin(self, logs: object = None) -> None:
+        """The others are set up."""
+        del logs
+        self._best = {id(each): getattr(each, "best", None) for each in self._others}
+
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """The others have seen the epoch."""
         del logs
@@ -55,7 +60,7 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
                 if rate is not None and before is not None and rate < before:
                     self._run.tell(f"learning rate lowered to {rate:g}: {_stuck(each)}.")
             elif isinstance(each, keras.callbacks.ModelCheckpoint) and each.save_best_only:
-                if each.best != self._best.get(id(each), each.best if not epoch else None):
+                if each.best != self._best.get(id(each)):
                     self._told_of_best(each)
                 self._best[id(each)] = each.best
 

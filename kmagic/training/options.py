@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,8 @@ class Options:
                 "reduce_lr cannot lower a learning rate that follows a schedule.",
                 "Compile with a number as the learning rate, or leave reduce_lr out.",
             )
+        if self.tensorboard is not None and find_spec("tensorboard") is None:
+            raise TrainingError("TensorBoard is not installed.", "`pip install tensorboard`")
         for name in ("csv", "tensorboard", "checkpoint"):
             value = getattr(self, name)
             if value is not None:

@@ -1,0 +1,257 @@
+"""The options of a fit: Keras's own callbacks, told of in the run, and refused with a caret."""
+
+import csv
+import os
+
+import keras
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+import kmagic
+from kmagic.errors import KmagicError, TrainingError
+from kmagic.run import TrainingRun
+from kmagic.training.fit import fit
+from kmagic.training.notes import Budget
+from kmagic.training.recorder import Recorder
+
+BATCH = 16
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(48, 4)).astype("float32")
+Y = RNG.normal(size=(48, 1)).astype("float32")
+
+
+def make(rate=0.01, *, dropout=False):
+    layers = [keras.Input((4,)), keras.layers.Dense(1)]
+    if dropout:
+        layers.insert(1, keras.layers.Dropout(0.5))
+    net = keras.Sequential(layers, name="net")
+    net.compile(keras.optimizers.SGD(rate), "mse")
+    return net
+
+
+def texts(run):
+    return [text for _, text in run.messages]
+
+
+def test_patience_stops_early_and_says_so():
+    run = fit(make(0.0), X, Y, epochs=9, batch_size=BATCH, validation_split=0.25, patience=2)
+    assert (run.status, run.note, len(run.log)) == ("done", "stopped early", 3)
+    assert run.messages == [(3, "stopped early: val_loss no better for 2 epochs.")]
+
+
+def test_without_validation_the_loss_is_watched():
+    run = fit(make(0.0), X, Y, epochs=9, shuffle=False, patience=1)
+    assert "loss no better for 1 epoch." in run.messages[0].text
+
+
+class Jump(keras.callbacks.Callback):
+    """Makes the weights bad after the first epoch, and knows what they were."""
+
+    def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+        if epoch == 0:
+            self.good = self.model.get_weights()
+        self.model.set_weights([each + 9 for each in self.good])
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_best_weights_come_back_where_asked_for(asked):
+    jump, net = Jump(), make(1e-9)
+    run = fit(net, X, Y, epochs=3, shuffle=False, callbacks=jump, restore_best=asked)
+    # Keras's callback comes behind the user's, and so sees the weights after the jump.
+    assert run.best.epoch == 1
+    assert texts(run) == (["the weights of epoch 1 are put back."] if asked else [])
+
+
+def test_the_best_weights_are_those_of_the_best_epoch():
+    net = make(0.5)  # too high a rate: it gets worse and worse
+    kept = []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: kept.append(net.get_weights()))
+    run = fit(net, X * 3, Y, epochs=4, callbacks=keep, restore_best=True)
+    assert run.best.epoch < 4
+    for mine, theirs in zip(net.get_weights(), kept[run.best.epoch - 1], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_plateau_lowers_the_rate_and_says_so():
+    run = fit(make(1e-9), X, Y, epochs=4, shuffle=False, reduce_lr=1)
+    assert run.learning_rates[0] == 1e-9
+    assert run.learning_rates[-1] < 1e-9
+    assert texts(run)[0].startswith("learning rate lowered to 1e-10: loss no better for 1 epoch")
+
+
+def test_csv_is_written_and_goes_on(tmp_path):
+    net, file = make(), tmp_path / "log.csv"
+    fit(net, X, Y, epochs=2, csv=file)
+    fit(net, X, Y, epochs=3, csv=file, resume=True)
+    with file.open() as lines:
+        assert [row["epoch"] for row in csv.DictReader(lines)] == ["0", "1", "2"]
+
+
+def test_tensorboard_is_written(tmp_path):
+    pytest.importorskip("tensorboard")
+    fit(make(), X, Y, tensorboard=tmp_path)
+    assert list((tmp_path / "train").iterdir())
+
+
+def test_without_tensorboard_nothing_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr("kmagic.training.options.find_spec", lambda _: None)
+    with pytest.raises(TrainingError, match="TensorBoard is not installed"):
+        fit(make(), X, Y, tensorboard=tmp_path)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_seed_makes_a_run_repeatable(plain):
+    def once():
+        net = make(dropout=True)
+        net.set_weights([np.ones((4, 1)), np.zeros(1)])
+        return fit(net, X, Y, epochs=2, batch_size=BATCH, seed=3, plain=plain)
+
+    first, second = once(), once()
+    assert first.history == second.history
+    assert first.seed == 3
+    net = make(dropout=True)
+    net.set_weights([np.ones((4, 1)), np.zeros(1)])
+    assert fit(net, X, Y, epochs=2, batch_size=BATCH, seed=4).history != first.history
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():
+    run, clock = TrainingRun("net", epochs=100, steps=10, samples=10, validation_samples=0), Clock()
+    recorder = Recorder(run, clock=clock)
+    budget = Budget(recorder, 35.0)
+    budget.set_model(make())
+    budget.model.stop_training = False
+    recorder.begin(10)
+    for epoch in range(100):
+        recorder.epoch_begins(epoch + 1)
+        for batch in range(10):
+            clock.now += 1.0
+            recorder.batches_done(batch + 1, {"loss": 1.0})
+            budget.on_train_batch_end(batch)
+        recorder.epoch_ends({"loss": 1.0})
+        budget.on_epoch_end(epoch)
+        if budget.model.stop_training:
+            break
+    assert (len(run.log), clock.now) == (3, 30.0)
+    assert run.messages[0] == (1, "about 3 of 100 epochs fit into 0:35.")
+    assert "another epoch takes about 10.0 s, and 5.0 s are left" in run.messages[1].text
+
+
+def test_a_budget_ends_a_fit_behind_a_whole_epoch():
+    run = fit(make(), X, Y, epochs=10_000, batch_size=BATCH, budget="0.5s")
+    assert run.status == "done"
+    assert run.note == "budget of 0:00"
+    assert 0 < len(run.log) < 10_000
+    assert run.partial is None
+
+
+def test_the_best_is_saved_and_told_once(tmp_path):
+    run = fit(make(), X, Y, epochs=4, validation_split=0.25, checkpoint=tmp_path)
+    (told,) = texts(run)
+    assert told.startswith(f"best so far, val_loss {run.best.value:.4f}: saved in {tmp_path}")
+    net = make()
+    net.load_weights(tmp_path / "best.weights.h5")
+
+
+def test_the_record_says_where_it_comes_from():
+    net = kmagic.build("input 4 / dense 1 / compile sgd loss=mse".replace(" / ", "\n"))
+    run = kmagic.fit(net, X, Y, epochs=2, seed=1, patience=5, displays=[])
+    assert run.text == "input 4\ndense 1\ncompile sgd loss=mse"
+    assert run.options["patience"] == 5
+    assert run.options["epochs"] == 2
+    assert run.versions["keras"] == keras.__version__
+    assert run.fingerprint.startswith("48x4 float32, 48x1 float32; ")
+    changed = X.copy()
+    changed[5, 2] += 1
+    assert kmagic.fit(net, changed, Y, displays=[]).fingerprint != run.fingerprint
+    assert kmagic.fit(make(), X, Y, displays=[]).text == f"model net\n{run.text}"
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"patience": -1}, "patience is a whole number"),
+        ({"seed": 1.5}, "seed is a whole number"),
+        ({"budget": "soon"}, "budget is a time"),
+        ({"csv": "/nowhere/at/all.csv"}, "no folder /nowhere/at"),
+        ({"checkpoint": __file__}, "is a folder"),
+    ],
+)
+def test_a_wrong_value_is_refused_before_anything_starts(option, words):
+    net = make()
+    before = net.get_weights()
+    with pytest.raises(TrainingError, match=words):
+        fit(net, X, Y, **option)
+    np.testing.assert_array_equal(net.get_weights()[0], before[0])
+
+
+def test_a_rate_that_follows_a_schedule_is_not_lowered():
+    net = make()
+    net.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9)), "mse")
+    with pytest.raises(TrainingError, match="follows a schedule"):
+        fit(net, X, Y, reduce_lr=True)
+
+
+# --- the magic ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shell():
+    os.environ |= {"KMAGIC_DISPLAY": "static", "KMAGIC_WARM": "0"}
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    shell.user_ns |= {"X": X, "Y": Y, "net": make()}
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+    os.environ.pop("KMAGIC_DISPLAY")
+
+
+def run_cell(shell, line):
+    with capture_output():
+        return shell.run_cell(line)
+
+
+def test_the_magic_takes_them_all(shell, tmp_path):
+    line = (
+        "%keras_fit net X Y -e 3 --val 0.25 --seed 1 --patience 2 --reduce-lr --restore-best "
+        f"--budget 2m --csv {tmp_path}/a.csv --checkpoint {tmp_path}/run --plain --no-checks -q"
+    )
+    run = run_cell(shell, line).result
+    assert run.options["reduce_lr"] == 5
+    assert run.options["budget"] == 120.0
+    assert run.pipeline == "plain: asked for"
+    assert run.seed == 1
+    assert (tmp_path / "a.csv").exists()
+    run = run_cell(shell, "%keras_fit net X Y -e 5 --resume -q").result
+    assert (run.resumed, len(run.log)) == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "marked", "words"),
+    [
+        ("--patience many", "many", "--patience takes a whole number"),
+        ("--reduce-lr 0", "0", "at least 1"),
+        ("--seed x1", "x1", "--seed takes a whole number"),
+        ("--budget soon", "soon", "--budget takes a time"),
+        ("--csv /nowhere/a.csv", "/nowhere/a.csv", "there is no folder /nowhere"),
+        ("--checkpoint {X}", "{X}", "--checkpoint takes a path"),
+        ("--resum", "--resum", "Did you mean --resume?"),
+    ],
+)
+def test_a_wrong_option_is_marked(shell, options, marked, words):
+    error = run_cell(shell, f"%keras_fit net X Y {options}").error_in_exec
+    assert isinstance(error, KmagicError)
+    assert words in str(error)
+    line, caret = str(error).splitlines()[1:3]
+    assert line[caret.index("^") :][: len(marked)] == marked
