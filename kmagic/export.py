@@ -13,18 +13,18 @@ class Code(Rich, str):  # noqa: SLOT000 - it remembers two things
     """A text of code: a string, shown as a card of its lines.
 
     Attributes:
-        title: Whose code it is.
+        name: Whose code it is.
         language: "python" or "dsl".
     """
 
     picture: ClassVar[str] = "kmagic.display.code:bundle"
-    title: str
+    name: str
     language: str
 
-    def __new__(cls, text: str, title: str, language: str) -> Self:
+    def __new__(cls, text: str, name: str, language: str) -> Self:
         """Make a string that remembers whose code it is."""
         made = super().__new__(cls, text)
-        made.title, made.language = title, language
+        made.name, made.language = name, language
         return made
 
 
@@ -79,10 +79,7 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
         from keras import layers
         <BLANKLINE>
         model = keras.Sequential(
-            [
-                keras.Input(shape=(4,)),
-                layers.Dense(2, activation="softmax"),
-            ]
+            [keras.Input(shape=(4,)), layers.Dense(2, activation="softmax")]
         )
     """
     from kmagic.codegen import program  # noqa: PLC0415 - not before a program is written

@@ -119,7 +119,7 @@ def test_home_before_keras_is_imported(tmp_path: Path, monkeypatch: pytest.Monke
 def test_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras.src.backend.config", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr(cache.os, "access", lambda path, _mode: path != tmp_path)
+    monkeypatch.setattr("kmagic.keras_cache.os.access", lambda path, _mode: path != tmp_path)
     assert cache.keras_home() == Path("/tmp/.keras")  # noqa: S108 - where Keras goes then
 
 

@@ -18,6 +18,7 @@ from kmagic.data.catalogue import BY_NAME
 from kmagic.data.dataset import Dataset
 from kmagic.data.split import train_test
 from kmagic.errors import DataError
+from kmagic.keras_cache import show_path
 from kmagic.start import start
 from kmagic.suggest import did_you_mean
 
@@ -193,7 +194,7 @@ def _by_keras(entry: Entry, options: _Options) -> _Raw:
         return parts
 
     (x_train, y_train), (x_test, y_test) = cache.through_keras(entry.files, load)
-    source = f"Keras's cache, {cache.show_path(cache.path_of(entry.files[0]).parent)}"
+    source = f"Keras's cache, {show_path(cache.path_of(entry.files[0]).parent)}"
     return _Raw(x_train, y_train, x_test, y_test, source)
 
 

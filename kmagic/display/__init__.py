@@ -1,0 +1,1 @@
+"""Results as text, HTML, pictures and widgets: one module each."""

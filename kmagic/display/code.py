@@ -12,7 +12,7 @@ from kmagic.words import count
 class Lines(Protocol):
     """What is shown: a string that knows whose code it is."""
 
-    title: str
+    name: str
     language: str
 
     def __str__(self) -> str:
@@ -27,4 +27,4 @@ def bundle(code: Lines) -> Bundle:
         '<pre class="km-code" style="margin:0;overflow-x:auto;background:none">'
         f"{escape(text)}</pre>"
     )
-    return as_bundle(text, card(code.title, facts, body))
+    return as_bundle(text, card(code.name, facts, body))
