@@ -30,14 +30,17 @@ class Lines:
         self._moving = ""
         self._written = -PAUSE
         self._last = ""
+        self._told = 0
 
     @property
     def _stream(self) -> TextIO:
         return self._given or sys.stdout
 
     def begin(self, run: TrainingRun) -> None:
-        """Say what is trained."""
+        """Say what is trained, and what was found before."""
+        self._told = 0
         self._write(heading(run))
+        self._tell(run)
 
     def update(self, run: TrainingRun) -> None:
         """Move the moving line, where there is a terminal to move it on."""
@@ -56,13 +59,22 @@ class Lines:
             self._written = run.now.elapsed
             self._write(self._last)
             self._last = ""
+        self._tell(run)
 
     def end(self, run: TrainingRun) -> None:
         """Sum up."""
         if self._last:
             self._write(self._last)
+        self._tell(run)
         self._write(f"{run.model_name}: {run.describe()}")
         note_shown(run)
+
+    def _tell(self, run: TrainingRun) -> None:
+        """Write the messages that are new; a passing one that another has replaced is left out."""
+        new = run.messages[self._told :]
+        self._told = len(run.messages)
+        for message in new:
+            self._write(f"  {message.text}")
 
     def _write(self, text: str) -> None:
         blank = " " * max(0, len(self._moving) - len(text))
