@@ -196,10 +196,8 @@ def named(runs: Sequence[TrainingRun], names: Mapping[str, Any]) -> dict[str, Tr
 
 
 def summary(run: TrainingRun) -> str:
-    """How a run went, in a few words for a table: "done", "stopped in epoch 3 of 8 at 40 %"."""
-    if run.status == "done":
-        return run.note or "done"
-    return f"{run.status} {run.where()}" if run.status != "running" else run.where()
+    """How a run ended, in a few words for a table: "done", "stopped early", "interrupted"."""
+    return _short(run.note or run.status, 36)
 
 
 def took(run: TrainingRun) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import queue
 import time
 from collections.abc import Iterator
@@ -254,6 +255,31 @@ def test_every_tenth_word_is_a_snapshot(handle: Handle, monkeypatch: pytest.Monk
     assert sorted({*numbers, *(news["seq"] for news in sent)}) == list(range(1, 22))
     assert sorted(set(numbers)) == [1, 11, 21]
     assert handle.shown == [view.widget]
+
+
+def test_a_page_without_widgets_gets_the_card_beside_it(
+    handle: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith("VSCODE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(live, "_listen", lambda: True)
+    run = TrainingRun("cnn", epochs=9)
+    view = Live()
+    view.begin(run)
+    run.now.elapsed = live.PATIENCE
+    for _ in range(live.UNSEEN_EVERY):
+        view.update(run)
+    assert len(handle.shown) == 1  # the page still has time
+    run.now.elapsed += 1
+    for _ in range(live.UNSEEN_EVERY):
+        view.update(run)
+    assert set(handle.shown[-1]) == {"text/plain", "text/html", live.VIEW}
+    assert handle.shown[-1][live.VIEW]["model_id"] == view.widget.model_id
+    assert not live.seen("another")
+    assert live.seen(run.id)
+    for _ in range(2 * live.UNSEEN_EVERY):
+        view.update(run)
+    assert len(handle.shown) == 2
 
 
 def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:

@@ -7,6 +7,7 @@ middle of the training, may still show it.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,13 @@ if TYPE_CHECKING:
     from kmagic.run import Display, TrainingRun
 
 STOP = "kmagic_stop"
+SEEN = "kmagic_seen"
+VIEW = "application/vnd.jupyter.widget-view+json"
 SNAPSHOT_EVERY = 10
 KEPT_WIDGETS = 8
+PATIENCE = 4.0
+"""Seconds that a page has to say that it shows the widget."""
+UNSEEN_EVERY = 20
 
 _watched: dict[str, Live] = {}
 _retired: deque[Any] = deque()
@@ -46,24 +52,35 @@ def displays_for(how: Mode | None = None) -> list[Display]:
 
 
 class Live:
-    """The dashboard: deltas ten times a second, a snapshot with every tenth."""
+    """The dashboard: deltas ten times a second, a snapshot with every tenth.
+
+    A page that can show it says so on the control channel. Where none does, the card is sent
+    beside the widget, drawn anew every two seconds: a frontend without widgets shows that.
+    """
 
     interval = 0.1
 
     def __init__(self) -> None:
         self._sent = 0
+        self.seen = False
 
     def begin(self, run: TrainingRun) -> None:
         """Put the widget into the running cell."""
-        self._feed = Feed(run, answers=_listen())
+        listens = _listen()
+        self._feed = Feed(run, answers=listens)
+        # Without the channel, and in VS Code, which keeps it from widgets, nobody could tell.
+        self.seen = not listens or any(name.startswith("VSCODE_") for name in os.environ)
         self.run = run
         self.widget = dashboard()(state=self._feed.snapshot(), earlier=self._feed.earlier())
         _watched[run.id] = self
         self._handle = _put(self.widget, display_id=True)
 
-    def update(self, run: TrainingRun) -> None:  # noqa: ARG002 - it is the run of the beginning
+    def update(self, run: TrainingRun) -> None:
         """Send what is new."""
         self._sent += 1
+        if not self.seen and run.now.elapsed > PATIENCE and self._sent % UNSEEN_EVERY == 0:
+            view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+            self._handle.update({**bundle(run), VIEW: view}, raw=True)
         if self._sent % SNAPSHOT_EVERY:
             self.widget.send(self._feed.news())
         else:
@@ -168,11 +185,11 @@ def _retire(widget: Any) -> None:
         _retired.popleft().close()
 
 
-# --- the stop, on the control channel ------------------------------------------------------------
+# --- the stop and the sign of life, on the control channel ----------------------------------------
 
 
 def _listen() -> bool:
-    """Let the kernel take ``kmagic_stop`` while a cell runs; False where it cannot."""
+    """Let the kernel hear from a page while a cell runs; False where it cannot."""
     kernel = running_kernel()
     handlers = getattr(kernel, "control_handlers", None)
     if not isinstance(handlers, dict):
@@ -183,8 +200,26 @@ def _listen() -> bool:
         reply = {"status": "ok", "stopping": known}
         kernel.session.send(stream, f"{STOP}_reply", reply, message, ident=ident)
 
+    def on_seen(stream: Any, ident: Any, message: Any) -> None:
+        known = seen(**message.get("content", {}))
+        reply = {"status": "ok", "running": known}
+        kernel.session.send(stream, f"{SEEN}_reply", reply, message, ident=ident)
+
     handlers[STOP] = on_stop
+    handlers[SEEN] = on_seen
     return True
+
+
+def seen(run: str = "", **_: object) -> bool:
+    """Take note that a page shows the widget of the training with this id.
+
+    Returns:
+        Whether such a training runs.
+    """
+    view = _watched.get(run)
+    if view is not None:
+        view.seen = True
+    return view is not None
 
 
 def stop(run: str = "", *, now: bool = False, **_: object) -> bool:

@@ -32,24 +32,36 @@ export class Brake {
     this.release();
     if (!this.running()) return;
     if (!(this.answers && listening)) return this.interrupt();
-    const header = {
-      date: new Date().toISOString(),
-      msg_id: `kmagic-${Date.now()}-${Math.random().toString(36).slice(2)}`,
-      msg_type: "kmagic_stop",
-      session: this.kernel.clientId ?? "",
-      username: this.kernel.username ?? "",
-      version: "5.3",
-    };
-    const message = {
-      header, parent_header: {}, metadata: {}, content: { run, now }, channel: "control", buffers: [],
-    };
     try {
-      const future = this.kernel.sendControlMessage(message, true, true);
+      const future = this.send("kmagic_stop", { run, now });
       if (future) future.onReply = () => this.release();
     } catch {
       return this.interrupt();
     }
     this.timer = setTimeout(() => this.interrupt(), PATIENCE);
+  }
+
+  /** Says that a page shows this run, so that nothing else need be shown. @param {string} run */
+  hello(run) {
+    try {
+      if (this.answers) this.send("kmagic_seen", { run });
+    } catch {
+      // A connection that is not there yet: the kernel sends the card beside the widget.
+    }
+  }
+
+  /** @param {string} type @param {object} content */
+  send(type, content) {
+    const header = {
+      date: new Date().toISOString(),
+      msg_id: `kmagic-${Date.now()}-${Math.random().toString(36).slice(2)}`,
+      msg_type: type,
+      session: this.kernel.clientId ?? "",
+      username: this.kernel.username ?? "",
+      version: "5.3",
+    };
+    const message = { header, parent_header: {}, metadata: {}, content, channel: "control", buffers: [] };
+    return this.kernel.sendControlMessage(message, true, true);
   }
 
   interrupt() {

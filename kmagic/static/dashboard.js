@@ -53,6 +53,7 @@ class View {
     this.shown = "";
     this.told = 0;
     this.brake = new Brake(model, () => this.running());
+    if (this.running() && this.state.answers) this.brake.hello(this.state.run);
     this.build(host);
     this.follow();
     this.render();

@@ -39,7 +39,7 @@ def stop(notebook: NotebookPage, cell: int) -> None:
     On a machine so busy that the kernel does not answer in time, the view interrupts it instead.
     """
     notebook.cell(cell).get_by_role("button", name="Stop").first.click()
-    ended = "/(stopped|interrupted) in epoch/.test(node(arg).innerText)"
+    ended = "/(stopped|interrupted) (in|after) /.test(node(arg).innerText)"
     notebook.wait_until(ended, cell, timeout=30, what="the end of the training")
 
 
@@ -119,6 +119,6 @@ def test_reopened_without_a_kernel_it_shows_its_picture(notebook: NotebookPage, 
     notebook.save()
     notebook.open("live.ipynb", kernel=False)
     notebook.show(fit)
-    notebook.wait_until("node(arg).innerText.includes(' in epoch')", fit)
+    notebook.wait_until("/(stopped|interrupted) (in|after) /.test(node(arg).innerText)", fit)
     seen = "[...node(arg).querySelectorAll('img, svg')].filter(each => each.clientWidth > 100)"
     notebook.wait_until(f"{seen}.length >= 2", fit, what="the curves")
