@@ -207,7 +207,7 @@ _understood: set[tuple[Role, str]] = set()
 
 def _takes_string(role: Role, word: str) -> bool:
     if role == "dtype":
-        return word in DTYPES
+        return word in DTYPES or _is_quantized(word)
     if role == "metric" and word in _METRIC_STRINGS:
         return True
     if role in ("layer", "schedule", "quantizer", "seed"):
@@ -217,6 +217,15 @@ def _takes_string(role: Role, word: str) -> bool:
     except (ValueError, TypeError, KeyError):  # KeyError: "constant", which needs its value
         return False
     return found is not None
+
+
+def _is_quantized(word: str) -> bool:
+    """Whether a word is a dtype policy such as ``int8_from_float32``."""
+    if "_from_" not in word:
+        return False
+    with suppress(ValueError, TypeError):
+        return module("dtype").get(word) is not None
+    return False
 
 
 @cache

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import random
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from kmagic import catalogue
@@ -38,6 +39,7 @@ class Arguments:
 
     def __init__(self) -> None:
         self.writer = Writer(self.of)
+        self._needed: dict[str, dict[str, Any]] = {}
 
     def of(self, cls: Any, config: Mapping[str, Any]) -> tuple[Arg, ...]:
         """The arguments that make an object of this config, as short as they can be.
@@ -55,67 +57,95 @@ class Arguments:
         Raises:
             Unwritable: An object made from the whole config has another config.
         """
+        mark = _mark(cls, config)
+        if mark not in self._needed:
+            self._needed[mark] = self._find_needed(cls, config)
+        return self._needed[mark] if mark else self._needed.pop(mark)
+
+    def _find_needed(self, cls: Any, config: Mapping[str, Any]) -> dict[str, Any]:
         params = {each.name: each for each in catalogue.parameters(cls)}
-        given = {key: value for key, value in config.items() if key in params and key != "name"}
+        given = {
+            key: value
+            for key, value in _as_given(cls, config).items()
+            if key in params and key != "name"
+        }
         target = _compared(config)
         make = self._maker(cls, config)
+        made = make(given)
+        if not _fits(made, target):
+            short = {name: shorter(name, value) for name, value in given.items()}
+            if not _fits(make(short), target):
+                for name, value in given.items():
+                    self.value(params[name], value)  # says more, if it is this
+                raise Unwritable(_difference(made, target))
+            given = short
         names = {name for name in given if params[name].required}
-        made = make({name: given[name] for name in names})
         for _ in range(4):
-            if made is None:
-                break
-            wrong = {
-                name for name in given if not same(made.get(name, _MISSING), target[name])
-            } - names
-            if not wrong:
+            made = make({name: given[name] for name in names})
+            wrong = set(given) if made is None else _wrong(made, target).intersection(given)
+            if not wrong - names:
                 break
             names |= wrong
-            made = make({name: given[name] for name in names})
-        if made is None or not same(made, target):
+        if not _fits(made, target):
             names = set(given)
-            made = make(given)
-            if made is None or not same(made, target):
-                raise Unwritable(_difference(made, target))
         for name in sorted(names, key=list(params).index, reverse=True):
             fewer = {each: given[each] for each in names if each != name}
             if not params[name].required and _fits(make(fewer), target):
                 names.remove(name)
         chosen = {name: given[name] for name in params if name in names}
-        short = {name: shorter(name, value) for name, value in chosen.items()}
-        return short if _fits(make(short), target) else chosen
-
-    def remade(self, cls: Any, given: Mapping[str, Any], name: str) -> Any:
-        """An object made from what is written; None if its class does not take it."""
-        has_name = any(each.name == "name" for each in catalogue.parameters(cls))
-        naming = {"name": name} if has_name and name else {}
-        try:
-            return cls(**self._revived(dict(given)), **naming)
-        except Exception:  # noqa: BLE001 - whatever a class raises, these arguments do not do
-            return None
+        for name, value in chosen.items():
+            short_one = {**chosen, name: shorter(name, value)}
+            if short_one[name] is not value and _fits(make(short_one), target):
+                chosen = short_one
+        return chosen
 
     def _maker(
         self, cls: Any, config: Mapping[str, Any]
     ) -> Callable[[Mapping[str, Any]], dict[str, Any] | None]:
+        """Makes an object and gives its config to compare; None where the class refuses."""
+
         def make(kwargs: Mapping[str, Any]) -> dict[str, Any] | None:
-            found = self.remade(cls, kwargs, config.get("name") or "")
-            try:
-                return None if found is None else _compared(found.get_config())
-            except NotImplementedError:
-                return None
+            for words in (False, True):
+                found = self.remade(cls, kwargs, config.get("name") or "", words=words)
+                with suppress(NotImplementedError):  # some configs can only tell plain words
+                    return None if found is None else _compared(found.get_config())
+            return None
 
         return make
+
+    def remade(self, cls: Any, given: Mapping[str, Any], name: str, *, words: bool = False) -> Any:
+        """An object made from what is written; None if its class does not take it.
+
+        Args:
+            cls: Its class.
+            given: Arguments, as they are in its config.
+            name: Its name.
+            words: Whether objects that Keras knows by a word are given as that word.
+        """
+        has_name = any(each.name == "name" for each in catalogue.parameters(cls))
+        kwargs = {"name": name} if has_name and name else {}
+        roles = {each.name: each.role for each in catalogue.parameters(cls)}
+        try:
+            for key, value in given.items():
+                word = self.writer.value(value, roles[key]) if words and is_object(value) else None
+                kwargs[key] = word.text if isinstance(word, Word) else self._revived(value)
+            return cls(**kwargs)
+        except Exception:  # noqa: BLE001 - whatever a class raises, these arguments do not do
+            return None
 
     def _revived(self, value: Any) -> Any:
         import keras  # noqa: PLC0415 - a model is here, so Keras is
 
         if is_object(value):
+            if value["class_name"] == "DTypePolicy":
+                return value["config"]["name"]
             with keras.saving.custom_object_scope(self.writer.live):
                 return keras.saving.deserialize_keras_object(copy.deepcopy(value), safe_mode=False)
         if isinstance(value, dict):
             return {key: self._revived(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(self._revived(item) for item in value)
-        return copy.deepcopy(value)
+        return value if hasattr(value, "get_config") else copy.deepcopy(value)
 
     # --- how it is written --------------------------------------------------------------------
 
@@ -130,6 +160,8 @@ class Arguments:
 
     def value(self, param: Parameter, value: Any) -> Value:
         """The value of one parameter."""
+        if param.role == "dtype" and param.name != "dtype" and not isinstance(value, str):
+            return self.writer.value(value)
         found = self.writer.value(value, param.role)
         if param.role == "shape" and isinstance(found, Sequence) and len(found.items) == 1:
             only = found.items[0]
@@ -221,6 +253,8 @@ def shorter(name: str, value: Any) -> Any:
             return value[0]
     if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], int):
         return value[0]
+    if name.endswith("factor") and isinstance(value, tuple) and value[:1] == (-value[-1],):
+        return value[-1]  # a range around zero
     if isinstance(value, float) and len(repr(value)) > _LONG:
         import numpy as np  # noqa: PLC0415 - a model is here, so NumPy is
 
@@ -240,14 +274,38 @@ def _compared(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: comparable(value) for key, value in config.items() if key not in _UNSEEN}
 
 
+def _wrong(made: dict[str, Any], target: dict[str, Any]) -> set[str]:
+    return {
+        key
+        for key in {*made, *target}
+        if not same(made.get(key, _MISSING), target.get(key, _MISSING))
+    }
+
+
+def _mark(cls: Any, config: Mapping[str, Any]) -> str:
+    """The same for equal configs, names aside; "" for those that cannot be told apart so."""
+    own = {key: value for key, value in config.items() if key not in _UNSEEN}
+    try:
+        return f"{cls.__module__}.{cls.__qualname__} {json.dumps(own)}{own!r}"
+    except (TypeError, ValueError):
+        return ""
+
+
+def _as_given(cls: Any, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A config as the arguments were: Bidirectional gives the layer in it another name."""
+    if cls.__name__ != "Bidirectional":
+        return config
+    found = copy.deepcopy(dict(config))
+    inner = (found.get("layer") or {}).get("config", {})
+    if "name" in inner:
+        inner["name"] = inner["name"].removeprefix("forward_")
+    return found
+
+
 def _difference(made: dict[str, Any] | None, target: dict[str, Any]) -> str:
     if made is None:
         return "it cannot be made again from its own config"
-    keys = [
-        key
-        for key in sorted({*made, *target})
-        if not same(made.get(key, _MISSING), target.get(key, _MISSING))
-    ]
+    keys = sorted(_wrong(made, target))
     return f"its {' and '.join(keys)} cannot be given when it is made"
 
 

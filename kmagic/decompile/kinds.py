@@ -78,4 +78,5 @@ def refused(layer: Any, reason: str) -> DecompileError:
     """The refusal to write a layer down."""
     kind = type(layer).__name__
     named = "" if invented(layer.name, kind) and layer.name == kind.lower() else f" {layer.name}"
-    return DecompileError(f"the layer{named} ({kind}) cannot be written down: {reason}")
+    what = "model" if is_model(layer) else "layer"
+    return DecompileError(f"the {what}{named} ({kind}) cannot be written down: {reason}")

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic import catalogue
-from kmagic.decompile.arguments import Arguments, shorter, surface
+from kmagic.decompile.arguments import Arguments, surface
 from kmagic.decompile.configs import invented
 from kmagic.decompile.values import Unwritable, text_value
-from kmagic.spec import Arg, Expr, Literal, Object, Value, Word
+from kmagic.spec import Arg, Expr, Literal, Value, Word
 
 
 @dataclass(slots=True)
@@ -93,8 +93,13 @@ class Layers:
             values["arguments"] = self.writer.value(dict(layer.arguments))
         if layer.dtype_policy.name != _default_dtype():
             values["dtype"] = text_value(layer.dtype_policy.name, "dtype")
-        if not layer.trainable:
-            values["trainable"] = Literal(False)
+        if layer.activity_regularizer is not None:
+            values["activity_regularizer"] = self.writer.value(
+                layer.activity_regularizer, "regularizer"
+            )
+        for flag in ("trainable", "autocast"):
+            if not getattr(layer, flag):
+                values[flag] = Literal(False)
         return Words(Word("lambda"), type(layer), values, own_name(layer))
 
 
@@ -121,6 +126,8 @@ def _config(layer: Any) -> dict[str, Any]:
         raise Unwritable(
             f"{type(layer).__name__} has no get_config, so its arguments are unknown"
         ) from None
+    except (TypeError, ValueError) as error:
+        raise Unwritable(f"its config cannot be told: {error}") from None
     if "vocabulary" in config and hasattr(layer, "get_vocabulary"):
         _learned_vocabulary(layer, config)
     if getattr(layer, "built", False):
@@ -195,6 +202,3 @@ def live_names(layer: Any) -> dict[str, Any]:
 
 def _is_model(value: Any) -> bool:
     return hasattr(value, "layers") and hasattr(value, "get_compile_config")
-
-
-__all__ = ["Arg", "Layers", "Object", "Words", "live_names", "own_name", "shorter"]

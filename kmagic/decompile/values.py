@@ -59,6 +59,8 @@ class Writer:
             return self._sequence(value, role)
         if is_object(value):
             return self.object(value, role)
+        if isinstance(value, Mapping) and role == "activation":
+            raise Unwritable("it holds a function without a name (a lambda)")
         if isinstance(value, Mapping):
             entries = ((self._key(key), self.value(item, role)) for key, item in value.items())
             return MappingValue(tuple(entries))
@@ -161,8 +163,11 @@ class Writer:
             "__tensor__": lambda: self.array(inner["value"], inner["dtype"], "tensor"),
             "__slice__": lambda: self._slice(inner["start"], inner["stop"], inner["step"]),
             "__ellipsis__": lambda: Literal(...),
-            "DTypePolicy": lambda: text_value(str(inner["name"]), "dtype"),
         }
+        if kind == "DTypePolicy":
+            name = str(inner["name"])
+            policy = Object(Word("dtype_policy"), (Arg(Literal(name)),))
+            return text_value(name, "dtype") if role == "dtype" else policy
         if kind in special:
             return special[kind]()
         if kind == "__lambda__":
@@ -179,8 +184,9 @@ class Writer:
         callee = self.callee_for(found, role)
         if role == "layer":
             return _layer_value(callee, args)
-        if not args and isinstance(callee, Word) and catalogue.find(role, callee.text) is found:
-            return callee
+        if not args and isinstance(callee, Word) and role in OBJECT_ROLES:
+            bare = catalogue.find(role, callee.text) is found
+            return callee if bare else Object(callee)
         return Object(callee, args)
 
     @staticmethod
@@ -192,8 +198,7 @@ class Writer:
             return ()
         if "name" not in params or name == params["name"].default or invented(name, found.__name__):
             return ()
-        stem = re.sub(r"^(?:forward_|backward_)+", "", name) if role == "layer" else name
-        return (Arg(text_value(stem, "any"), "name"),)
+        return (Arg(text_value(name, "any"), "name"),)
 
     def _unseen(
         self, cls: Any, config: Mapping[str, Any], given: Mapping[str, Any]

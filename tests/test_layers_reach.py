@@ -1,0 +1,225 @@
+"""Every public layer, and every argument of each, is reached from text; so is every object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from kmagic import catalogue
+from kmagic.binding import Context
+from kmagic.build import build
+from kmagic.build.values import Values
+from kmagic.decompile.configs import comparable, same
+from kmagic.dsl import parse
+from kmagic.dsl.expand import expand
+from kmagic.errors import DSLError
+
+from . import layer_samples, object_samples
+from .layer_samples import LINES, NAMES, Sample
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns of what some samples mean
+
+
+def line(word: str, given: dict[str, Sample]) -> str:
+    """Something with every argument by its name."""
+    return f"{word}({', '.join(f'{name}={text}' for name, (_, text) in given.items())})"
+
+
+def config(layer: Any) -> Any:
+    try:
+        return comparable(layer.get_config(), type(layer).__name__)
+    except NotImplementedError:  # ELU and Identity, once they hold an object
+        return comparable([layer.dtype_policy, layer.activity_regularizer])
+
+
+def value_of(text: str, role: catalogue.Role, names: dict[str, Any] = NAMES) -> Any:
+    """What a text stands for as the value of an argument."""
+    text = f"dense x={text}"
+    context = Context(text, names=names)
+    (arg,) = expand(parse(text), names).nodes[0].args
+    found = Values(pytest.fail).resolve(arg.value, role, context)
+    context.check()
+    return found
+
+
+# --- layers -----------------------------------------------------------------------------------
+
+
+def test_the_tables_know_every_layer_and_parameter_of_the_installed_keras() -> None:
+    unknown = [
+        f"{cls.__name__}.{param.name}"
+        for cls in layer_samples.classes()
+        if cls.__name__ not in layer_samples.ELSEWHERE
+        for param in catalogue.parameters(cls)
+        if layer_samples.samples(cls, param) is None
+    ]
+    assert not unknown
+
+
+def test_the_tables_name_nothing_that_keras_has_not() -> None:
+    known = {
+        cls.__name__: {param.name for param in catalogue.parameters(cls)}
+        for cls in layer_samples.classes()
+    }
+    everywhere = set().union(*known.values())
+    assert not [name for name in layer_samples.PARAMETERS if name not in everywhere]
+    assert not [key for key in layer_samples.OWN if key[1] not in known.get(key[0], ())]
+    assert not [key for key in layer_samples.REFUSED if key[1] not in known.get(key[0], ())]
+
+
+@pytest.mark.parametrize(("cls", "param"), list(layer_samples.pairs()))
+def test_an_argument_arrives(cls: Any, param: catalogue.Parameter) -> None:
+    arrived = 0
+    for given in layer_samples.cases(cls, param):
+        text = line(catalogue.word_for(cls), given)
+        try:
+            wanted = cls(**{name: value for name, (value, _) in given.items()})
+        except (ValueError, TypeError, AttributeError):
+            with pytest.raises(DSLError):
+                build(text, **NAMES)
+            continue
+        arrived += 1
+        found = build(text, **NAMES).layers[0]
+        assert type(found) is cls
+        assert same(config(found), config(wanted)), text
+        assert found.autocast == wanted.autocast
+    assert bool(arrived) is ((cls.__name__, param.name) not in layer_samples.REFUSED)
+
+
+# --- objects ----------------------------------------------------------------------------------
+
+
+def test_the_tables_know_every_object_and_parameter_of_the_installed_keras() -> None:
+    unknown = [
+        f"{cls.__name__}.{param.name}"
+        for _, cls in object_samples.classes()
+        for param in catalogue.parameters(cls)
+        if object_samples.samples(cls, param) is None
+    ]
+    assert not unknown
+
+
+@pytest.mark.parametrize(
+    ("role", "cls"),
+    [pytest.param(*each, id=f"{each[0]}-{each[1].__name__}") for each in object_samples.classes()],
+)
+def test_an_object_with_its_arguments_arrives(role: catalogue.Role, cls: Any) -> None:
+    names = {**NAMES, **object_samples.NAMES}
+    for param in catalogue.parameters(cls):
+        arrived = 0
+        for given in object_samples.cases(cls, param):
+            text = line(catalogue.word_for(cls), given)
+            try:
+                wanted = cls(**{name: value for name, (value, _) in given.items()})
+            except (ValueError, TypeError, AttributeError):
+                with pytest.raises(DSLError):
+                    value_of(text, role, names)
+                continue
+            arrived += 1
+            found = value_of(text, role, names)
+            assert type(found) is cls
+            assert same(comparable(found), comparable(wanted)), text
+        known = (cls.__name__, param.name) not in object_samples.REFUSED
+        assert bool(arrived) is known, f"{cls.__name__}.{param.name}"
+
+
+# --- by hand ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("text", "wanted"), LINES, ids=[text for text, _ in LINES])
+def test_a_line_makes_the_layer_that_python_makes(text: str, wanted: Any) -> None:
+    found = build(text, **NAMES).layers[0]
+    assert type(found) is type(wanted)
+    assert same(config(found), config(wanted)), (found.get_config(), wanted.get_config())
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ("28x28x1", {"shape": (28, 28, 1)}),
+        ("4", {"shape": (4,)}),
+        ("()", {"shape": ()}),
+        ("?", {"shape": (None,)}),
+        ("?x?x3", {"shape": (None, None, 3)}),
+        ("(0, 1)", {"shape": (0, 1)}),
+        ("80 int32", {"shape": (80,), "dtype": "int32"}),
+        ("4 string", {"shape": (4,), "dtype": "string"}),
+        ("4 dtype=bfloat16 name=x", {"shape": (4,), "dtype": "bfloat16", "name": "x"}),
+        ("4 batch_size=8", {"shape": (4,), "batch_size": 8}),
+        ("batch_shape=?x3x4", {"batch_shape": (None, 3, 4)}),
+        ("4 sparse=true", {"shape": (4,), "sparse": True}),
+        ("? int32 ragged=true", {"shape": (None,), "dtype": "int32", "ragged": True}),
+        ("4 optional", {"shape": (4,), "optional": True}),
+    ],
+)
+def test_an_input_takes_whatever_keras_takes(text: str, given: dict[str, Any]) -> None:
+    found = build(f"model functional\ninput {text}\nidentity").layers[0]
+    wanted = keras.Input(**given)._keras_history.operation
+    assert same(config(found), config(wanted))
+
+
+@pytest.mark.parametrize(
+    ("cls", "text", "wanted"),
+    [
+        (
+            "TFSMLayer",
+            'tfsm_layer "model" call_endpoint=serve',
+            {"filepath": "model", "call_endpoint": "serve"},
+        ),
+        (
+            "JaxLayer",
+            "jax_layer {double} init_fn={init_fn} params={matrix} seed=3",
+            {
+                "call_fn": layer_samples.double,
+                "init_fn": layer_samples.init_fn,
+                "params": NAMES["matrix"],
+                "seed": 3,
+            },
+        ),
+        (
+            "FlaxLayer",
+            'flax_layer {matrix} method="forward" variables={a: 1}',
+            {"module": NAMES["matrix"], "method": "forward", "variables": {"a": 1}},
+        ),
+        (
+            "TorchModuleWrapper",
+            "torch_module_wrapper {matrix} output_shape=4x2",
+            {"module": NAMES["matrix"], "output_shape": (4, 2)},
+        ),
+    ],
+)
+def test_layers_of_other_libraries_take_values_from_the_notebook(
+    cls: str, text: str, wanted: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those libraries are not installed: what arrives at the class is held, not what it does."""
+    got: dict[str, Any] = {}
+
+    def remember(self: Any, *args: Any, **kwargs: Any) -> None:
+        assert not args
+        got.update(kwargs)
+        raise ValueError("enough")
+
+    found = getattr(keras.layers, cls)
+    remember.__signature__ = __import__("inspect").signature(found.__init__)  # type: ignore[attr-defined]
+    monkeypatch.setattr(found, "__init__", remember)
+    with pytest.raises(DSLError, match="enough"):
+        build(text, **NAMES)
+    assert got == wanted
+
+
+def test_layers_adapt_to_data_from_the_notebook() -> None:
+    texts = ["the cat", "the dog", "a cat"]
+    numbers = np.array([[1.0, 2.0], [3.0, 6.0]], "float32")
+    found = build("text_vectorization output_sequence_length=4 adapt={texts}", texts=texts)
+    assert set(found.layers[0].get_vocabulary()) == {"", "[UNK]", "the", "cat", "dog", "a"}
+    found = build("string_lookup adapt={texts}", texts=np.array(["x", "y", "x"]))
+    assert found.layers[0].get_vocabulary() == ["[UNK]", "x", "y"]
+    found = build("input 2 / normalization adapt={data} / dense 1", data=numbers)
+    assert np.allclose(found.layers[0](numbers), [[-1, -1], [1, 1]])
+    found = build("discretization num_bins=2 adapt={data}", data=numbers)
+    assert len(found.layers[0].bin_boundaries) == 1
+    found = build("integer_lookup adapt={data}", data=np.array([5, 5, 9]))
+    assert list(found.layers[0].get_vocabulary()) == [-1, 5, 9]

@@ -1,0 +1,148 @@
+"""There and back: a model's text builds an equal model."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import keras
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from keras import layers as L  # noqa: N812 - short, since it stands in every line
+
+from kmagic.build import build
+from kmagic.decompile import needs, to_dsl, to_spec
+from kmagic.dsl import format_spec, parse
+
+from .model_zoo import MODELS
+from .same_models import assert_same
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns of what some models mean
+
+APPLICATIONS = [
+    name for name, found in vars(keras.applications).items() if inspect.isfunction(found)
+]
+QUICK = ("EfficientNetB0", "InceptionV3", "MobileNetV2", "ResNet50", "Xception")
+"""One of each kind of repetition: these are tried every time."""
+
+
+def there_and_back(model: Any, *, exact: bool = False, outputs: bool = True) -> str:
+    text = to_dsl(model, exact=exact)
+    assert_same(model, build(text, **needs(model)), outputs=outputs)
+    return text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_awkward_model(name: str) -> None:
+    model = MODELS[name]()
+    text = there_and_back(model)
+    spec = to_spec(model)
+    assert parse(text) == spec
+    assert parse(format_spec(spec, width=80)) == spec
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_an_awkward_model_line_by_line(name: str) -> None:
+    model = MODELS[name]()
+    text = there_and_back(model, exact=True)
+    assert "block " not in text
+    assert " * " not in text
+
+
+def test_how_a_model_was_compiled_comes_back() -> None:
+    model = MODELS["compiled"]()
+    found = build(to_dsl(model))
+    one, other = model.get_compile_config(), found.get_compile_config()
+    for config in (one, other):
+        del config["optimizer"]["config"]["name"]
+    assert one == other
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_an_application(name: str) -> None:
+    model = getattr(keras.applications, name)(weights=None)
+    text = there_and_back(model, outputs=name == "MobileNetV2")
+    assert len(text.splitlines()) < len(model.layers) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [each for each in APPLICATIONS if each not in QUICK])
+def test_every_other_application(name: str) -> None:
+    keras.backend.clear_session()
+    there_and_back(getattr(keras.applications, name)(weights=None), outputs=False)
+
+
+# --- graphs that nobody thought of --------------------------------------------------------------
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Any:
+    """A functional model of dense layers, merges and operators, with repetitions and reuse."""
+    sizes = (3, 4)
+    inputs = [keras.Input((draw(st.sampled_from(sizes)),)) for _ in range(draw(st.integers(1, 3)))]
+    tensors, shared = list(inputs), []
+    for _ in range(draw(st.integers(1, 12))):
+        x = draw(st.sampled_from(tensors))
+        like = [each for each in tensors if each.shape == x.shape]
+        other = draw(st.sampled_from(like))
+        kind = draw(st.integers(0, 9))
+        units = draw(st.sampled_from(sizes))
+        if kind < 3:
+            layer = L.Dense(units, draw(st.sampled_from([None, "relu", "tanh"])))
+            tensors.append(layer(x))
+            shared.append((layer, x.shape))
+        elif kind == 3:
+            for _ in range(draw(st.integers(2, 4))):
+                x = L.Dropout(0.1)(L.Dense(x.shape[-1], "relu")(x))
+            tensors.append(x)
+        elif kind == 4:
+            tensors.append(L.Add()([x, other]))
+        elif kind == 5:
+            tensors.append(L.Dense(units)(L.Concatenate()([x, draw(st.sampled_from(tensors))])))
+        elif kind == 6:
+            tensors.append(L.Add()([x, L.Dense(x.shape[-1])(L.Dense(units, "relu")(x))]))
+        elif kind == 7:
+            tensors.append(
+                x * other if draw(st.booleans()) else x + draw(st.sampled_from([1.0, 2]))
+            )
+        elif kind == 8:
+            fitting = [layer for layer, shape in shared if shape == x.shape]
+            if fitting:
+                tensors.append(draw(st.sampled_from(fitting))(x))
+        else:
+            name = draw(st.sampled_from(["", f"named_{len(tensors)}", f"odd-{len(tensors)}"]))
+            tensors.append(L.LayerNormalization(name=name or None)(x))
+    outputs = draw(st.lists(st.sampled_from(tensors[1:] or tensors), min_size=1, max_size=3))
+    return keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs())
+def test_any_graph(model: Any) -> None:
+    there_and_back(model)
+    there_and_back(model, exact=True)
+
+
+LAYERS = st.sampled_from(
+    [
+        lambda: L.Dense(4),
+        lambda: L.Dense(4, "relu"),
+        lambda: L.Dense(8, use_bias=False),
+        L.BatchNormalization,
+        lambda: L.BatchNormalization(momentum=0.9),
+        L.ReLU,
+        lambda: L.Dropout(0.2),
+        lambda: L.Dropout(0.5),
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.lists(LAYERS, min_size=1, max_size=4), min_size=1, max_size=4), st.data())
+def test_any_stack_with_repetitions(patterns: Any, data: st.DataObject) -> None:
+    layers = [keras.Input((4,))]
+    for _ in range(data.draw(st.integers(1, 6))):
+        pattern = data.draw(st.sampled_from(patterns))
+        layers += [make() for make in pattern]
+    there_and_back(keras.Sequential(layers), outputs=False)
