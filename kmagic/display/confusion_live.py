@@ -112,7 +112,8 @@ class LiveMatrix:
         low, high = 0.0, 1.0
         if scores.given.ndim == 1 and not scores.probable:
             low, high = float(sweep.thresholds[-1]), float(sweep.thresholds[0])
-        steps = np.unique(np.append(np.linspace(low, high, STEPS + 1), now))
+        # Rounded, since these are written on the page: 0.7, not 0.7000000000000001.
+        steps = np.unique(np.append(np.linspace(low, high, STEPS + 1).round(6), now))
         return {
             "thresholds": steps.tolist(),
             "counts": [sweep.counts(step) for step in steps],

@@ -16,7 +16,7 @@
  * @typedef {{number: number, caption: string, title: string, text: string, mime?: string,
  *     width?: number, height?: number, pixelated?: boolean}} Sample
  * @typedef {{get(name: string): any, on(name: string, callback: Function): void,
- *     send(content: any): void}} Model
+ *     send(content: any): void, widget_manager?: any}} Model
  */
 
 const [FAINT, FULL, TINT] = [0.15, 0.75, 0.15];
@@ -918,7 +918,16 @@ export default {
     const registry = (page[REGISTRY] ??= new Registry());
     const companion = new Companion(model);
     registry.add(companion);
-    const leave = () => registry.remove(companion);
+    // Jupyter keeps a widget whose kernel was started anew, but nobody answers it any more.
+    const life = model.widget_manager?.kernel?.statusChanged;
+    const onKernel = (/** @type {unknown} */ _, /** @type {string} */ status) => {
+      if (["dead", "restarting", "autorestarting", "terminating"].includes(status)) leave();
+    };
+    const leave = () => {
+      life?.disconnect?.(onKernel);
+      registry.remove(companion);
+    };
+    life?.connect?.(onKernel);
     signal?.addEventListener("abort", leave);
     return leave;
   },

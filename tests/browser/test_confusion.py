@@ -1,0 +1,392 @@
+"""The confusion matrix as its reader meets it: clicked, walked through by keys, moved, reopened."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from kmagic.tones import difference_tones, tones
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+    from .lab import Lab
+    from .notebook import NotebookPage
+
+pytestmark = pytest.mark.browser
+
+STATIC = Path(__file__).parents[2] / "kmagic" / "static"
+
+SETUP = """
+import numpy as np
+from kmagic import confusion
+rng = np.random.default_rng(0)
+true = rng.integers(0, 6, 600)
+odds = rng.dirichlet(np.ones(6), 600) + 1.2 * np.eye(6)[true] * rng.random((600, 1))
+odds /= odds.sum(axis=1, keepdims=True)
+x = rng.integers(0, 255, (600, 16, 16), dtype="uint8")
+"""
+NAMES = ["ant", "bee", "<script>window.bad = 1</script>", "\u05d3\u05d2", "e" * 300, "f'\"g"]
+MATRIX = SETUP + f"cm = confusion(true, odds, x=x, classes={NAMES!r}, name='net')\ncm"
+TWO = SETUP + (
+    "two = true < 3\n"
+    "cm = confusion(two.astype(int), odds[:, :3].sum(axis=1), x=x, classes=['no', 'yes'])\ncm"
+)
+LARGE = """
+import numpy as np
+from kmagic import confusion
+rng = np.random.default_rng(0)
+true = rng.integers(0, 1000, 50_000)
+pred = np.where(rng.random(50_000) < 0.8, true, (true // 5) * 5 + rng.integers(0, 5, 50_000))
+cm = confusion(true, pred, classes=[f"kind {k}" for k in range(1000)])
+cm
+"""
+ALIVE = "node(0).querySelector('.km-alive') !== null"
+
+
+def start(notebook: NotebookPage, lab: Lab, cell: str, *more: str) -> Locator:
+    """Run a cell in a fresh notebook, and wait until its card is alive."""
+    lab.write("cm.ipynb", [cell, *more])
+    notebook.open("cm.ipynb")
+    notebook.run_cell(0, timeout=60)
+    notebook.wait_until(ALIVE, what="the card's companion")
+    return notebook.output(0)
+
+
+def python(notebook: NotebookPage, expression: str) -> Any:
+    """What an expression gives in the kernel."""
+    cell = notebook.append(f"print(repr({expression}))")
+    (output,) = notebook.run_cell(cell)
+    return eval("".join(output["text"]))  # noqa: S307 - our own cell
+
+
+def body_cell(card: Locator, row: int, column: int) -> Locator:
+    return card.locator("table.km-matrix tbody tr").nth(row).locator("td").nth(column)
+
+
+def shown(card: Locator) -> list[int]:
+    """The numbers of the samples in the panel, once it has come."""
+    card.locator(".km-slot .km-call").wait_for()
+    titles = card.locator(".km-slot .km-thumb").evaluate_all("all => all.map(e => e.title)")
+    return [int(title.removeprefix("no. ").split(":")[0].replace(",", "")) for title in titles]
+
+
+def test_a_click_shows_the_samples_of_any_cell(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, MATRIX)
+    body_cell(card, 1, 0).click()
+    numbers = shown(card)
+    found = python(notebook, "cm.indices(true='bee', pred='ant').tolist()")
+    assert numbers == found[:12]
+    slot = card.locator(".km-slot")
+    assert "bee taken for ant" in slot.inner_text()
+    assert f"{len(found)} of " in slot.inner_text()
+    loaded = "all => all.every(e => e.complete && e.naturalWidth === 48)"
+    assert slot.locator("img").evaluate_all(loaded)
+    assert python(notebook, "cm.selection") == [(1, 0)]
+
+    # What is right has samples as well, and the rest comes by a click.
+    body_cell(card, 0, 0).click()
+    card.locator(".km-slot", has_text="ant right").wait_for()
+    many = python(notebook, "cm.indices(true=0, pred=0).tolist()")
+    assert len(many) > 24
+    slot.get_by_role("button", name="more").click()
+    notebook.page.wait_for_function("document.querySelectorAll('.km-slot .km-thumb').length === 24")
+    assert shown(card) == many[:24]
+
+    # Several cells, and what Python has of them.
+    body_cell(card, 1, 0).click()
+    body_cell(card, 0, 1).click(modifiers=["Control"])
+    card.locator(".km-slot", has_text="2 cells").wait_for()
+    both = "[*cm.indices(true=1, pred=0), *cm.indices(true=0, pred=1)]"
+    assert python(notebook, f"cm.selected().tolist() == {both}")
+    assert card.locator("td.km-chosen").count() == 2
+    slot.get_by_role("button", name="close").click()
+    assert card.locator("td.km-chosen").count() == 0
+    assert python(notebook, "cm.selection") == []
+
+    # Names are text wherever they are put.
+    body_cell(card, 2, 3).click()
+    card.locator(".km-slot", has_text="window.bad = 1</script> taken for").wait_for()
+    assert not notebook.js("window.bad")
+
+
+def test_by_keys_alone(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, MATRIX)
+    assert card.get_by_role("grid").count() == 1
+    body_cell(card, 0, 0).focus()
+    keys = notebook.page.keyboard
+    keys.press("ArrowRight")
+    keys.press("ArrowDown")
+    keys.press("ArrowDown")
+    focused = "[document.activeElement.parentElement.rowIndex, document.activeElement.cellIndex]"
+    assert notebook.js(focused) == [3, 2]
+    keys.press("Enter")
+    assert shown(card) == python(notebook, "cm.indices(true=2, pred=1, n=12).tolist()")
+    body_cell(card, 2, 1).focus()
+    keys.press("End")
+    assert notebook.js(focused) == [3, 6]
+    keys.press("ArrowRight")  # beyond the matrix there is nothing to go to
+    assert notebook.js(focused) == [3, 6]
+    keys.press("Control+Enter")
+    card.locator(".km-slot", has_text="2 cells").wait_for()
+    news = card.get_by_role("status")
+    assert "2 cells" in news.inner_text()
+    keys.press("Escape")
+    assert card.locator(".km-slot .km-call").count() == 0
+    # One stop for the Tab key, not one a cell.
+    assert card.locator("table.km-matrix [tabindex='0']").count() == 1
+    # The list goes by keys too.
+    card.locator(".km-list li").first.focus()
+    keys.press("Enter")
+    worst = python(notebook, "[(p.true, p.predicted) for p in cm.pairs(1)][0]")
+    assert shown(card) == python(notebook, f"cm.indices(*{worst}, n=12).tolist()")
+
+
+def colours(card: Locator) -> dict[str, str]:
+    """The colour of each cell, by what it says."""
+    return dict(
+        card.locator("table.km-matrix td[style]").evaluate_all(
+            "all => all.map(e => [`${e.parentElement.rowIndex},${e.cellIndex}`,"
+            " getComputedStyle(e).backgroundColor])"
+        )
+    )
+
+
+def alpha(colour: str) -> float:
+    return float(colour.rstrip(")").split(",")[-1])
+
+
+def test_buttons_orders_and_colours(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, MATRIX)
+    seen = card.locator("table.km-matrix tbody td[style] i:visible")
+    counts = np.array(python(notebook, "cm.matrix.tolist()"))
+    for name, over in (("of column", "pred"), ("of all", "all"), ("of row", "true")):
+        card.get_by_role("radio", name=name).check()
+        shares = np.array(python(notebook, f"cm.normalized({over!r}).tolist()"))
+        expected = [f"{100 * share:.1f}" for share in shares[counts > 0]]
+        assert [text.rstrip("%") for text in seen.all_inner_texts()] == expected
+        wanted = tones(counts if over == "all" else shares)
+        for place, colour in colours(card).items():
+            row, column = (int(k) - 1 for k in place.split(","))
+            assert math.isclose(alpha(colour), abs(wanted[row, column]), abs_tol=0.006)
+
+    card.get_by_text("log colours").click()
+    card.get_by_text("colour what is right too").click()
+    wanted = tones(shares, log=True, diagonal=True)
+    for place, colour in colours(card).items():
+        row, column = (int(k) - 1 for k in place.split(","))
+        assert math.isclose(alpha(colour), abs(wanted[row, column]), abs_tol=0.006)
+
+    card.get_by_role("combobox").select_option("error")
+    order = python(notebook, "cm.ordered('error').tolist()")
+    body = card.locator("table.km-matrix tbody")
+    for row, true in enumerate(order):
+        cells = body.locator("tr").nth(row).locator("td b:visible").all_inner_texts()
+        assert cells == [f"{counts[true, pred]:,}" for pred in order if counts[true, pred]]
+    body_cell(card, 0, 1).click()
+    label = f"cm.indices(true={order[0]}, pred={order[1]}, n=12).tolist()"
+    assert shown(card) == python(notebook, label)
+
+
+def test_a_threshold_is_moved(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, TWO)
+    slider = card.get_by_role("slider")
+    before = card.locator(".km-head").inner_text()
+    body_cell(card, 1, 0).click()
+    assert shown(card) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
+    slider.focus()
+    for _ in range(40):
+        notebook.page.keyboard.press("ArrowRight")
+    assert slider.get_attribute("aria-valuetext") == "0.7"
+    matrix = python(notebook, "cm.at(0.7).matrix.tolist()")
+    cells = card.locator("table.km-matrix tbody td b:visible").all_inner_texts()
+    assert cells == [f"{count:,}" for row in matrix for count in row if count]
+    assert "above 0.7" in card.locator(".km-head").inner_text()
+    assert f"accuracy {python(notebook, 'round(cm.at(0.7).accuracy, 4)'):.4f}" in (
+        card.locator(".km-head").inner_text()
+    )
+    rates = python(
+        notebook,
+        "[float(v) for v in (cm.at(0.7).figures.recall[1], 1 - cm.at(0.7).figures.recall[0])]",
+    )
+    at = card.locator(".km-drawn .km-at").first
+    mark = [float(at.get_attribute(name) or "nan") for name in ("cx", "cy")]
+    assert mark == pytest.approx([34 + rates[1] * 170, 172 - rates[0] * 150], abs=0.1)
+    # The samples follow the threshold.
+    call = card.locator(".km-slot .km-call", has_text=".at(0.7).indices(true=1, pred=0)")
+    call.wait_for()
+    assert shown(card) == python(notebook, "cm.at(0.7).indices(true=1, pred=0, n=12).tolist()")
+    card.get_by_role("button", name="back").click()
+    assert card.locator(".km-head").inner_text() == before
+
+
+def test_a_thousand_classes_on_a_canvas(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, LARGE)
+    canvas = card.locator("canvas")
+    canvas.wait_for()
+    ink = (
+        "e => e.getContext('2d').getImageData(0, 0, e.width, e.height).data"
+        ".reduce((n, v, k) => n + (k % 4 === 3 && v > 0), 0)"
+    )
+    notebook.page.wait_for_function(f"({ink})(document.querySelector('canvas')) > 300")
+    # Every cell that holds something is one of the pixels that are drawn.
+    row, column = python(notebook, "[(p.true, p.predicted) for p in cm.pairs(1)][0]")
+    canvas.focus()
+    notebook.page.keyboard.press("+")
+    for _ in range(3):
+        notebook.page.keyboard.press("+")
+    card.get_by_role("button", name="walk through the worst").last.click()
+    words = f"kind {row} taken for kind {column}: "
+    card.locator(".km-read", has_text=words).wait_for()
+    assert words in (canvas.get_attribute("aria-label") or "")
+    card.locator(".km-slot", has_text=f"kind {row} taken for kind {column}").wait_for()
+    assert python(notebook, "cm.selection") == [(row, column)]
+    # The cursor goes on by keys, and Enter shows what is there.
+    canvas.focus()
+    for _ in range(abs(row - column)):
+        notebook.page.keyboard.press("ArrowRight" if row > column else "ArrowLeft")
+    card.locator(".km-read", has_text=f"kind {row} right").wait_for()
+    notebook.page.keyboard.press("Enter")
+    card.locator(".km-slot", has_text=f"kind {row} right").wait_for()
+    # The pointer says what it is over; a click shows it.
+    notebook.page.keyboard.press("0")
+    box = canvas.bounding_box()
+    assert box is not None
+    canvas.hover(position={"x": 100.4 * box["width"] / 1000, "y": 100.4 * box["width"] / 1000})
+    card.locator(".km-read", has_text="kind 1").wait_for()
+    # Drawing all of it anew is a matter of one frame or a few.
+    took = notebook.page.evaluate(
+        "async () => { const c = document.querySelector('canvas'); const all = [];"
+        " for (let k = 0; k < 9; k += 1) { const t = performance.now();"
+        " c.dispatchEvent(new KeyboardEvent('keydown', {key: k % 2 ? '+' : '-', bubbles: true}));"
+        " await new Promise(requestAnimationFrame); await new Promise(requestAnimationFrame);"
+        " all.push(performance.now() - t); } return all.sort((a, b) => a - b)[4]; }"
+    )
+    assert took < 250
+    # The matrix itself stays a table.
+    assert card.locator("table.km-matrix tbody tr").count() <= 15
+
+
+@pytest.mark.parametrize("notebook", ["lab", "notebook"], indirect=True)
+def test_it_survives_a_reload_and_goes_back_when_the_kernel_goes(
+    notebook: NotebookPage, lab: Lab
+) -> None:
+    card = start(notebook, lab, MATRIX)
+    notebook.save()
+    notebook.reload()
+    notebook.wait_until(ALIVE, what="the card to come to life again")
+    card = notebook.output(0)
+    body_cell(card, 1, 0).click()
+    assert shown(card) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
+    # The file holds the card alone: no widget that could not be shown later.
+    (output,) = notebook.outputs(0)
+    assert set(output["data"]) == {"text/plain", "text/html"}
+    if lab.app == "notebook":
+        return  # its debugger complains on the console of a kernel that starts anew
+    notebook.js("harness.begin('restart', panel.sessionContext.session.kernel.restart())")
+    notebook.wait_until("harness.call('restart').done", what="the kernel to start anew")
+    notebook.wait_until(f"!({ALIVE})", what="the card to be static again")
+    assert card.locator(".km-tools, .km-slot .km-call").count() == 0
+    opened = card.locator("details.km-cell").first
+    opened.locator("summary").click()
+    assert opened.locator(".km-pop img").first.is_visible()
+    assert python(notebook, "1 + 1") == 2  # so that the kernel is there to be ended
+
+
+def test_a_second_view_is_as_alive_as_the_first(notebook: NotebookPage, lab: Lab) -> None:
+    card = start(notebook, lab, MATRIX)
+    notebook.js("panel.content.activeCellIndex = 0")
+    notebook.command("notebook:create-output-view")
+    second = notebook.page.locator(".jp-LinkedOutputView")
+    second.locator(".km-alive").wait_for()
+    body_cell(second, 1, 0).click()
+    assert shown(second) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
+    assert card.locator(".km-slot .km-call").count() == 0
+    # Each has buttons of its own.
+    second.get_by_role("radio", name="of column").check()
+    checked = "input[name='km-by']:checked"
+    assert second.locator(checked).get_attribute("value") == "pred"
+    assert card.locator(checked).get_attribute("value") == "counts"
+
+
+def opens(page: Page, card: Locator) -> None:
+    """A cell opens by a click and by Enter, with its pictures in view."""
+    cells = card.locator("details.km-cell")
+    assert cells.count() > 10
+    for place, act in ((3, "click"), (5, "Enter")):
+        cell = cells.nth(place)
+        summary = cell.locator("summary")
+        if act == "click":
+            summary.click()
+        else:
+            summary.focus()
+            page.keyboard.press("Enter")
+        pop = cell.locator(".km-pop")
+        pop.locator("img").first.wait_for()
+        assert pop.locator("img").first.evaluate(
+            "e => { const b = e.getBoundingClientRect();"
+            " return e.naturalWidth > 0 && document.elementFromPoint("
+            "b.x + b.width / 2, b.y + b.height / 2) === e; }"
+        ), "the picture is covered"
+        summary.focus()
+        page.keyboard.press("Enter")
+        assert not pop.is_visible()
+
+
+def test_without_a_kernel(notebook: NotebookPage, lab: Lab) -> None:
+    start(notebook, lab, MATRIX)
+    notebook.save()
+    # A colleague opens it: no kernel, no trust, no style sheet.
+    lab.copy_untrusted("cm.ipynb", "mail.ipynb")
+    notebook.open("mail.ipynb", kernel=False)
+    assert not notebook.is_trusted()
+    notebook.wait_until("node(0).querySelector('table.km-matrix') !== null")
+    card = notebook.output(0)
+    assert card.locator("input[name='km-by']:visible").count() == 0
+    assert len(set(colours(card).values())) > 5
+    opens(notebook.page, card)
+
+    lab.trust("cm.ipynb")
+    notebook.open("cm.ipynb", kernel=False)
+    assert notebook.is_trusted()
+    card = notebook.output(0)
+    opens(notebook.page, card)
+    card.get_by_role("radio", name="of column").check()
+    assert card.locator("table.km-matrix td i:visible").first.inner_text().rstrip("%")
+
+    # nbconvert's page has neither Jupyter nor a kernel.
+    command = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "html", "cm.ipynb"]
+    subprocess.run(command, cwd=lab.root, check=True, capture_output=True)
+    page = notebook.page.context.new_page()
+    page.route(lambda url: not url.startswith("file:"), lambda route: route.abort())
+    page.goto((lab.root / "cm.html").as_uri())
+    opens(page, page.locator(".kmagic").first)
+    page.close()
+
+
+def test_tones_are_those_of_python(notebook: NotebookPage, lab: Lab) -> None:
+    lab.write("a.ipynb", [])
+    notebook.open("a.ipynb", kernel=False)
+    source = "".join((STATIC / name).read_text() for name in ("heatmap.js", "confusion.js"))
+    rng = np.random.default_rng(0)
+    for case in range(12):
+        counts = rng.poisson(rng.choice([0.2, 3, 40]), (7, 7))
+        how = {"log": bool(case % 2), "diagonal": bool(case % 4 < 2)}
+        found = notebook.page.evaluate(
+            """async ([source, counts, how]) => {
+              const url = URL.createObjectURL(new Blob([source], {type: "text/javascript"}));
+              const { tones, differenceTones } = await import(url);
+              const right = (k) => k % 8 === 0;
+              const less = counts.map((c) => c - 2);
+              return [[...tones(counts, right, how)], [...differenceTones(less, right)]];
+            }""",
+            [source, counts.ravel().tolist(), how],
+        )
+        np.testing.assert_allclose(found[0], tones(counts, **how).ravel(), atol=1e-6)
+        np.testing.assert_allclose(found[1], difference_tones(counts - 2).ravel(), atol=1e-6)

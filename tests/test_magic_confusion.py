@@ -1,0 +1,185 @@
+"""``%keras_confusion`` in a bare IPython shell, with models that need no Keras training."""
+
+from __future__ import annotations
+
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+import kmagic
+from kmagic.evaluation.comparison import Comparison
+from kmagic.evaluation.multilabel import MultiConfusion
+from kmagic.lineage import remember
+
+RNG = np.random.default_rng(0)
+X = RNG.random((40, 6)).astype("float32")
+Y = RNG.integers(0, 3, 40)
+
+
+@pytest.fixture(scope="module")
+def shell():
+    import keras
+
+    os.environ["KMAGIC_DISPLAY"] = "static"
+    os.environ["KMAGIC_WARM"] = "0"
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    keras.utils.set_random_seed(0)
+    nets = {
+        "flat": [keras.Input((6,)), keras.layers.Dense(3, activation="softmax")],
+        "deep": [
+            keras.Input((2, 3)),
+            keras.layers.Flatten(),
+            keras.layers.Dense(3, activation="softmax"),
+        ],
+        "gate": [keras.Input((6,)), keras.layers.Dense(1, activation="sigmoid")],
+    }
+    shell.user_ns |= {name: keras.Sequential(layers, name=name) for name, layers in nets.items()}
+    shell.user_ns |= {
+        "data": SimpleNamespace(
+            x_train=X, y_train=Y, x_test=X, y_test=Y, classes=("a", "b", "c"), scaling=None,
+            picture_shape=(2, 3),
+        ),
+        "x": X, "y": Y, "two": Y % 2, "w": np.arange(1.0, 41), "texts": [f"no {k}" for k in Y],
+        "p": RNG.dirichlet(np.ones(3), 40), "tags": RNG.integers(0, 2, (40, 3)),
+        "said": RNG.random((40, 3)),
+    }  # fmt: skip
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+    os.environ.pop("KMAGIC_DISPLAY")
+
+
+def run(shell, line):
+    with capture_output() as captured:
+        result = shell.run_cell(line)
+    return result, captured
+
+
+def made(shell, line):
+    result, captured = run(shell, line)
+    result.raise_error()
+    assert len(captured.outputs) == 1
+    return result.result
+
+
+def test_a_model_and_a_data_set(shell):
+    found = made(shell, "%keras_confusion flat --data data -o cm")
+    assert shell.user_ns["cm"] is found
+    assert (found.name, found.unit, found.classes) == ("flat", "test samples", ("a", "b", "c"))
+    assert found.x.shape == (40, 2, 3)
+    expected = kmagic.confusion(shell.user_ns["flat"], X, Y)
+    assert (found.matrix == expected.matrix).all()
+
+
+def test_options_reach_the_matrix(shell):
+    found = made(
+        shell,
+        "%keras_confusion flat x y --order similarity --scale log --diagonal --normalize pred "
+        "--top-losses 3 --labels one,two,three --sample-weight w --x texts -b 7",
+    )
+    assert (found.order, found.scale, found.diagonal) == ("similarity", "log", True)
+    assert (found.normalize, found.worst) == ("pred", 3)
+    assert found.classes == ("one", "two", "three")
+    assert found.sample_weight.tolist() == list(range(1, 41))
+    assert found.x == shell.user_ns["texts"]
+
+
+def test_a_threshold(shell):
+    found = made(shell, "%keras_confusion gate x two --threshold 0.3")
+    odds = shell.user_ns["gate"].predict(X, verbose=0)
+    assert (found.matrix == kmagic.confusion(Y % 2, odds, threshold=0.3).matrix).all()
+    again = made(shell, "%keras_confusion --true two --pred {p[:, 0]} --threshold {1 / 4}")
+    assert again.targets.threshold == 0.25
+
+
+def test_two_models_of_different_shapes(shell):
+    found = made(shell, "%keras_confusion flat --data data --vs deep -o both")
+    assert isinstance(found, Comparison)
+    assert shell.user_ns["both"] is found
+    assert found.names == ("flat", "deep")
+    expected = kmagic.confusion(shell.user_ns["deep"], X.reshape(40, 2, 3), Y)
+    assert (found.old.matrix == expected.matrix).all()
+    assert found.old.x is not None
+
+
+def test_answers_to_compare_with(shell):
+    found = made(shell, "%keras_confusion --true y --pred p --vs {p[::-1]}")
+    assert isinstance(found, Comparison)
+    assert made(shell, "%keras_confusion flat x y --vs p").names == ("flat", "p")
+
+
+def test_the_data_that_the_model_learned_from(shell):
+    result, _ = run(shell, "%keras_confusion deep")
+    assert "Name a data set" in str(result.error_in_exec)
+    remember(shell.user_ns["deep"], SimpleNamespace(
+        x_test=X.reshape(40, 2, 3), y_test=Y, classes=("a", "b", "c"))
+    )  # fmt: skip
+    found = made(shell, "%keras_confusion deep")
+    assert found.classes == ("a", "b", "c")
+    assert found.samples == 40
+
+
+def test_several_labels(shell):
+    assert isinstance(made(shell, "%keras_confusion --true tags --pred said"), MultiConfusion)
+    result, _ = run(shell, "%keras_confusion --true tags --pred said --vs said")
+    assert "several labels" in str(result.error_in_exec)
+
+
+def test_a_model_is_asked_once(shell, monkeypatch):
+    made(shell, "%keras_confusion flat x y")
+
+    def refuse(*_):
+        pytest.fail("the answers are known")
+
+    monkeypatch.setattr(type(shell.user_ns["flat"]), "predict_on_batch", refuse)
+    made(shell, "%keras_confusion flat x y --order error")
+    result, _ = run(shell, "%keras_predict flat x")
+    assert result.result.shape == (40, 3)
+    result.result[0] = 0  # what is given away is a copy
+
+
+def test_an_interrupt_is_no_error_and_the_work_goes_on(shell, monkeypatch):
+    asked = []
+    original = type(shell.user_ns["flat"]).predict_on_batch
+
+    def interrupted(model, batch):
+        asked.append(len(batch))
+        if len(asked) == 3:
+            raise KeyboardInterrupt
+        return original(model, batch)
+
+    monkeypatch.setattr(type(shell.user_ns["flat"]), "predict_on_batch", interrupted)
+    line = "%keras_confusion flat {x * 2} y -b 10 -q"
+    result, captured = run(shell, line)
+    assert result.result is None
+    assert "Interrupted" in captured.stdout
+    result, _ = run(shell, line)
+    assert result.result.samples == 40
+    assert asked == [10] * 5
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--true y", "--pred is missing"),
+        ("flat --true y --pred p", "one too many"),
+        ("flat x", "true labels are missing"),
+        ("flat x y --order size", "Choose from given, name"),
+        ("flat x y --top-losses 0", "at least 1"),
+        ("flat x y --vs flut", "Did you mean flat?"),
+        ("--true y --pred p --vs flat", "name no samples"),
+        ("flat x y --threshold 0.5", "3 columns"),
+        ("flat x y --sample-weight {w[:3]}", "one value a sample"),
+    ],
+)
+def test_a_wrong_line_says_what_to_do(shell, line, words):
+    result, _ = run(shell, f"%keras_confusion {line}")
+    assert isinstance(result.error_in_exec, kmagic.KmagicError)
+    assert words in str(result.error_in_exec)
