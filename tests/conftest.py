@@ -38,9 +38,18 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.pop("KMAGIC_DISPLAY", None)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Quick tests first, then the notebooks, then the browser."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Minutes more of the same, for a change that may touch every layer or network."""
+    parser.addoption("--slow", action="store_true", help="run also what takes minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Quick tests first, then the notebooks, then the browser; what is slow only if asked for."""
     items.sort(key=_stage)
+    if not config.getoption("--slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: pytest --slow"))
     pretrained = [item for item in items if item.path.name == PRETRAINED]
     if SHARED_DATA.is_dir() and pretrained:
         link_weights(SHARED_DATA)
