@@ -81,7 +81,7 @@ class _Folder:
         for block in self.blocks:
             body = structured(block.body, block.entries, ())
             block.body = looped(body, (), self.taken | set(block.params))
-        return Folded(*inlined(parts, self.blocks))
+        return Folded(*inlined(parts, self.ends, self.blocks))
 
     def _make_block(self, candidate: Candidate, made: Template) -> None:
         entries, gives = tuple(outside(made.body)), made.body[-1].gives

@@ -93,9 +93,14 @@ def _text(value: Value | None) -> str:
 
 
 def inlined(
-    parts: tuple[Part, ...], blocks: Sequence[Block]
+    parts: tuple[Part, ...], ends: Sequence[Out], blocks: Sequence[Block]
 ) -> tuple[tuple[Part, ...], tuple[Block, ...]]:
     """Bodies of blocks that only one loop uses, moved into the loop.
+
+    Args:
+        parts: Of the model.
+        ends: What is used behind them.
+        blocks: All of the model's.
 
     Returns:
         The parts, and the blocks that are left.
@@ -104,24 +109,36 @@ def inlined(
     uses = Counter(use.block for body in bodies for use in _uses(body))
     gone: set[Block] = set()
 
-    def moved(parts: Iterable[Part]) -> tuple[Part, ...]:
+    def moved(parts: Sequence[Part], ends: Sequence[Out]) -> tuple[Part, ...]:
         found: list[Part] = []
-        for part in parts:
+        flow = Flow(parts, ends)
+        for place, part in enumerate(parts):
             match part:
-                case Loop(body=(Use() as use,)) if uses[use.block] == 1 and _is_plain(use, part):
+                case Loop(body=(Use() as use,)) if (
+                    uses[use.block] == 1 and _is_plain(use, part) and _stands_alone(flow, place)
+                ):
                     gone.add(use.block)
-                    found.append(replace(part, body=moved(use.block.body)))
+                    found.append(replace(part, body=moved(use.block.body, ())))
                 case Loop():
-                    found.append(replace(part, body=moved(part.body)))
+                    found.append(replace(part, body=moved(part.body, ())))
                 case Fork():
-                    found.append(replace(part, branches=tuple(map(moved, part.branches))))
+                    ways = tuple(moved(branch, ()) for branch in part.branches)
+                    found.append(replace(part, branches=ways))
                 case _:
                     found.append(part)
         return tuple(found)
 
     for block in blocks:
-        block.body = moved(block.body)
-    return moved(parts), tuple(block for block in blocks if block not in gone)
+        block.body = moved(block.body, ())
+    return moved(parts, ends), tuple(block for block in blocks if block not in gone)
+
+
+def _stands_alone(flow: Flow, place: int) -> bool:
+    """Whether a loop needs neither an arrow nor a name for what it gives."""
+    parts = flow.parts
+    before = parts[place - 1].gives if place else None
+    takes = parts[place].takes
+    return flow.flows_on(place) and (before is None or tuple(map(Out, before)) == takes)
 
 
 def _is_plain(use: Use, loop: Loop) -> bool:

@@ -30,11 +30,28 @@ _LETTERS = {
     "dilation_rate": "d",
 }
 _MOST_FACTOR = 16
+MOST_COLUMNS = 12
+"""With more values than this that differ in ways of their own, there is no template."""
 _NAME_EXPR = re.compile(r"(?P<name>\w+) \+ \"(?P<rest>[^\"\\%]*)\"")
 _WORDS = re.compile(r"\d+|[^\W\d_]+|[\W_]")
 
 Place = tuple[Any, ...]
 """A field of a stretch: the item's place in it, then the item's own key."""
+
+
+class Column:
+    """One field's values, a value for each stretch.
+
+    Attributes:
+        values: In the order of the stretches.
+        texts: The same as texts, which tell apart what Python finds equal: 1 and true.
+        numbers: The same as whole numbers, or None if they are not all whole and positive.
+    """
+
+    def __init__(self, values: Iterable[Value]) -> None:
+        self.values = tuple(values)
+        self.texts = tuple(map(format_value, self.values))
+        self.numbers = _numbers(self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +81,10 @@ def template(stretches: Sequence[tuple[Item, ...]], taken: Iterable[str]) -> Tem
     columns = _columns(stretches)
     if columns is None:
         return None
-    varying = {place: column for place, column in columns.items() if len(set(_texts(column))) > 1}
+    varying = {place: column for place, column in columns.items() if len(set(column.texts)) > 1}
     names = {place for place in varying if is_name(stretches[0][place[0]], place[1:])}
+    if len({varying[place].texts for place in varying.keys() - names}) > MOST_COLUMNS:
+        return None
     holes = _Holes(varying, names, set(taken), len(stretches))
     holes.fill()
     body = tuple(
@@ -82,19 +101,20 @@ def is_name(item: Item, key: Key) -> bool:
     return key == ("name",) or (isinstance(item, Use) and key[1] in item.block.names)
 
 
-def _columns(stretches: Sequence[tuple[Item, ...]]) -> dict[Place, tuple[Value, ...]] | None:
+def _columns(stretches: Sequence[tuple[Item, ...]]) -> dict[Place, Column] | None:
     """Every field's value in each stretch; a missing argument is its default."""
-    found: dict[Place, tuple[Value, ...]] = {}
+    found: dict[Place, Column] = {}
     for at, items in enumerate(zip(*stretches, strict=True)):
         rows = [item.fields() for item in items]
         for key in dict.fromkeys(key for row in rows for key in row):
-            column = tuple(
+            values = [
                 row[key] if key in row else _default(item, key)
                 for row, item in zip(rows, items, strict=True)
-            )
-            if any(value is None for value in column):
+            ]
+            known = [value for value in values if value is not None]
+            if len(known) < len(values):
                 return None
-            found[at, *key] = column  # type: ignore[assignment]  # no None is left
+            found[at, *key] = Column(known)
     return found
 
 
@@ -129,14 +149,14 @@ class _Holes:
 
     def __init__(
         self,
-        varying: dict[Place, tuple[Value, ...]],
+        varying: dict[Place, Column],
         name_places: set[Place],
         taken: set[str],
         count: int,
     ) -> None:
         self.varying, self.name_places, self.taken, self.count = varying, name_places, taken, count
         self.found: dict[Place, Value] = {}
-        self.params: dict[str, tuple[Value, ...]] = {}
+        self.params: dict[str, Column] = {}
         self.names: set[str] = set()
 
     def fill(self) -> None:
@@ -152,19 +172,18 @@ class _Holes:
         params: dict[str, Value | None] = {}
         defaults: dict[str, Value] = {}
         for name, column in self.params.items():
-            texts = _texts(column)
-            usual, often = Counter(texts).most_common(1)[0]
-            if name not in self.names and often > 1 and often >= 2 * (len(column) - often):
-                defaults[name] = column[texts.index(usual)]
+            usual, often = Counter(column.texts).most_common(1)[0]
+            if name not in self.names and often > 1 and often >= 2 * (self.count - often):
+                defaults[name] = column.values[column.texts.index(usual)]
             else:
                 params[name] = None
         params |= defaults
         args = tuple(
             {
-                name: self.params[name][turn]
+                name: self.params[name].values[turn]
                 for name in params
                 if name not in defaults
-                or format_value(self.params[name][turn]) != format_value(defaults[name])
+                or self.params[name].texts[turn] != format_value(defaults[name])
             }
             for turn in range(self.count)
         )
@@ -172,41 +191,36 @@ class _Holes:
 
     # --- numbers ------------------------------------------------------------------------------
 
-    def _known(self, column: tuple[Value, ...]) -> str:
+    def _known(self, column: Column) -> str:
         """A parameter that is this column, or one from which it follows by arithmetic."""
         for name, other in self.params.items():
-            if _texts(other) == _texts(column):
+            if other.texts == column.texts:
                 return name
-        shape = self._known_shape(column)
-        if shape:
-            return shape
-        numbers = _numbers(column)
+        if column.numbers is None:
+            return self._known_shape(column.values)
         for name, other in self.params.items():
-            base = _numbers(other)
-            if numbers is None or base is None or len(set(base)) == 1:
-                continue
-            for factor in range(2, _MOST_FACTOR + 1):
-                if all(value == factor * each for value, each in zip(numbers, base, strict=True)):
-                    return f"{name} * {factor}"
+            factor = _factor(column.numbers, other.numbers)
+            if factor:
+                return f"{name} * {factor}"
         return ""
 
-    def _known_shape(self, column: tuple[Value, ...]) -> str:
+    def _known_shape(self, values: tuple[Value, ...]) -> str:
         """A shape whose varying dimensions are parameters: ``(1, 1, f)``."""
-        shapes = [each.dims for each in column if isinstance(each, Shape)]
-        if len(shapes) < len(column) or len(set(map(len, shapes))) > 1:
+        shapes = [each.dims for each in values if isinstance(each, Shape)]
+        if len(shapes) < len(values) or len(set(map(len, shapes))) > 1:
             return ""
         found: list[str] = []
         for dims in zip(*shapes, strict=True):
             if len(set(dims)) == 1:
                 found.append(str(dims[0]))
                 continue
-            known = self._known(tuple(map(Literal, dims)))
+            known = self._known(Column(map(Literal, dims)))
             if not known:
                 return ""
             found.append(known)
         return f"({', '.join(found)})"
 
-    def _new(self, place: Place, column: tuple[Value, ...]) -> str:
+    def _new(self, place: Place, column: Column) -> str:
         name = self._free(_LETTERS.get(str(place[-1]), str(place[-1])[0]))
         self.params[name] = column
         return name
@@ -220,11 +234,11 @@ class _Holes:
 
     # --- names of layers ----------------------------------------------------------------------
 
-    def _fill_names(self, names: dict[Place, tuple[Value, ...]]) -> None:
-        texts = {place: tuple(map(_text, column)) for place, column in names.items()}
+    def _fill_names(self, names: dict[Place, Column]) -> None:
+        texts = {place: tuple(map(_text, column.values)) for place, column in names.items()}
         groups: dict[tuple[str, ...], list[tuple[Place, str, str]]] = {}
-        for place, column in texts.items():
-            before, middles, after = split_names(column)
+        for place, own in texts.items():
+            before, middles, after = split_names(own)
             groups.setdefault(middles, []).append((place, before, after))
         for middles, members in groups.items():
             stems = {before for _, before, _ in members}
@@ -232,11 +246,11 @@ class _Holes:
             stem = next(iter(stems)) if whole else ""
             rest = {after for _, _, after in members}
             tail = next(iter(rest)) if whole and len(rest) == 1 else ""
-            values = tuple(_word(stem + middle + tail) for middle in middles)
-            name = self._known(values)
+            column = Column(_word(stem + middle + tail) for middle in middles)
+            name = self._known(column)
             if not name:
                 name = self._free("p")
-                self.params[name] = values
+                self.params[name] = column
                 self.names.add(name)
             for place, before, after in members:
                 self.found[place] = _joined("" if whole else before, name, "" if tail else after)
@@ -267,7 +281,10 @@ def numbered(
             else (name, Expr(name), tuple(series))
         )
     before, middles, after = split_names(texts)
-    if not all(each.isdigit() and str(int(each)) == each for each in middles):
+    if (
+        not all(each.isdigit() and str(int(each)) == each for each in middles)
+        or "%" in before + after
+    ):
         return None if lead else (name, Expr(name), tuple(series))
     var, count = "i", 1
     while var in taken:
@@ -318,19 +335,21 @@ def _word(text: str) -> Value:
     return Word(text) if is_plain_word(text) else Literal(text)
 
 
-def _size(column: tuple[Value, ...]) -> tuple[int, ...]:
+def _size(column: Column) -> tuple[int, ...]:
     """Small numbers first, so that the others are multiples; what is no number comes last."""
-    numbers = _numbers(column)
-    return (1,) if numbers is None else (0, *numbers)
+    return (1,) if column.numbers is None else (0, *column.numbers)
 
 
-def _numbers(column: tuple[Value, ...]) -> tuple[int, ...] | None:
-    found = [each.value for each in column if isinstance(each, Literal)]
-    if len(found) < len(column) or not all(type(each) is int and each > 0 for each in found):
-        return None
-    return tuple(found)  # type: ignore[arg-type]  # whole numbers, as was just found
+def _factor(numbers: tuple[int, ...], base: tuple[int, ...] | None) -> int:
+    """The whole number by which all of some numbers are multiples of others; 0 if there is none."""
+    if base is None or len(set(base)) == 1:
+        return 0
+    factor = numbers[0] // base[0]
+    fits = all(value == factor * each for value, each in zip(numbers, base, strict=True))
+    return factor if fits and 1 < factor <= _MOST_FACTOR else 0
 
 
-def _texts(column: Sequence[Value]) -> tuple[str, ...]:
-    """Values by their texts: 1 and true are equal in Python."""
-    return tuple(map(format_value, column))
+def _numbers(values: tuple[Value, ...]) -> tuple[int, ...] | None:
+    found = [each.value for each in values if isinstance(each, Literal)]
+    whole = [each for each in found if type(each) is int and each > 0]
+    return tuple(whole) if len(whole) == len(values) else None
