@@ -68,3 +68,22 @@ def test_code_is_a_string_with_a_card():
     assert code == "a < b\n"
     assert bundle["text/plain"] == code
     assert "a &lt; b" in bundle["text/html"]
+
+
+def test_a_repeated_stretch_is_used_later_by_name():
+    """Every decoder block takes what the repeated encoder gave."""
+    source = x = keras.Input((6, 8))
+    for _ in range(3):
+        y = keras.layers.Dense(8, "relu")(x)
+        x = keras.layers.LayerNormalization()(keras.layers.Add()([x, y]))
+    memory = x
+    target = z = keras.Input((4, 8))
+    for _ in range(3):
+        y = keras.layers.MultiHeadAttention(2, 4)(z, memory)
+        z = keras.layers.LayerNormalization()(keras.layers.Add()([z, y]))
+    model = keras.Model([source, target], keras.layers.Dense(2)(z))
+    same = kmagic.build(kmagic.to_dsl(model))
+    same.set_weights(model.get_weights())
+    rng = np.random.default_rng(0)
+    data = [rng.random((2, 6, 8), dtype="float32"), rng.random((2, 4, 8), dtype="float32")]
+    np.testing.assert_array_equal(model.predict(data, verbose=0), same.predict(data, verbose=0))
