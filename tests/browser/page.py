@@ -60,6 +60,8 @@ _NOISE = (
     r"reading 'kernel'\)[\s\S]*@jupyter-widgets/jupyterlab-manager",
     # The shortcuts' plugin hears of settings before its own are loaded (seen in Notebook 7).
     r"reading 'schema'\)[\s\S]*/(notebook|jlab)_core",
+    # A page that is reloaded, or whose kernel ends, breaks off what Jupyter itself had asked.
+    r"Canceled future for \w+ message before replies were done",
 )
 
 _INIT = Path(__file__).with_name("page.js").read_text()
