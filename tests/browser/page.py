@@ -35,7 +35,7 @@ from .lab import LabError, LabTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright
 
     from .lab import Json, Lab
 
@@ -63,6 +63,11 @@ _NOISE = (
     # A page that is reloaded, or whose kernel ends, breaks off what Jupyter itself had asked.
     r"Canceled future for \w+ message before replies were done",
 )
+
+# Where Jupyter's own application prints its errors from, and what names a widget in one: modules
+# of widgets are blobs, and the widgets' manager is an extension of its own.
+_APPLICATION = re.compile(r"/(jlab|notebook)_core\.")
+_OF_WIDGETS = re.compile(r"blob:|widget|kmagic", re.IGNORECASE)
 
 _INIT = Path(__file__).with_name("page.js").read_text()
 
@@ -110,7 +115,8 @@ class JupyterPage:
         page: Playwright's page, for all that is not wrapped here; a new one after each `open`.
         path: The notebook's path, from the server's root.
         console: Every console message so far, as "type: text".
-        errors: Uncaught JavaScript errors and rejected promises, and `console.error` messages.
+        errors: Uncaught JavaScript errors and rejected promises, and `console.error` messages but
+            those of the Jupyter application about itself.
 
     Args:
         lab: The server.
@@ -189,7 +195,7 @@ class JupyterPage:
         self._page = page = self._context.new_page()
         page.set_default_timeout(self.timeout * 1000)
         page.on("pageerror", lambda error: self._note_error(f"uncaught: {error.stack or error}"))
-        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("console", self._note)
         # Leaving a notebook with unsaved changes is no question here.
         page.on("dialog", lambda dialog: dialog.accept())
         page.add_init_script(f"const LAB_KERNEL = {str(kernel).lower()};\n{_INIT}")
@@ -357,10 +363,14 @@ class JupyterPage:
         if context is not None:
             context.close()
 
-    def _note(self, kind: str, text: str) -> None:
-        self.console.append(f"{kind}: {text}")
-        if kind == "error":
-            self._note_error(f"console: {text}")
+    def _note(self, message: ConsoleMessage) -> None:
+        self.console.append(f"{message.type}: {message.text}")
+        if message.type != "error":
+            return
+        # What the application says of itself (a session, a debugger) is no matter of a notebook.
+        if _APPLICATION.search(message.location["url"]) and not _OF_WIDGETS.search(message.text):
+            return
+        self._note_error(f"console: {message.text}")
 
     def _note_error(self, text: str) -> None:
         if not any(pattern.search(text) for pattern in self._ignore):
