@@ -85,7 +85,7 @@ def bundle(classification: Shown) -> Bundle:
     narrow = max(map(len, labels), default=0) <= SHORT
     few = len(shown) <= FEW and any(max(one.shape[:2]) > SMALL for one in arrays)
     box = LARGE if few or classification.legend else BOX
-    width = (130 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
+    width = (134 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
     items = "".join(_picture(picture, look, box, narrow=narrow) for picture in shown)
     body = (
         f"<style>{stylesheet('classification.css')}</style>"
@@ -139,7 +139,7 @@ def _picture(picture: Picture, look: Look | None, box: int, *, narrow: bool) -> 
     return (
         '<div class="km-pic" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
         f"{_images(picture, look, box)}"
-        f'<div class="km-said" style="flex:1 1 {120 if narrow else 140}px;min-width:0">'
+        f'<div class="km-said" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
         f"{title if name else ''}"
         f'<table class="km-top" aria-label="{caption}"><tbody>{rows}</tbody></table>'
         f"{_verdict(picture)}{_looked(picture)}</div></div>"
