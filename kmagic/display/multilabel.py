@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 30  # labels in the table
 THUMBS = 6
-OPENING = 16  # cells that open
+OPENING = 2 * MOST  # cells that open
 MOST_BYTES = 250_000  # of the samples within all cells
 NAME = 24  # signs
 KINDS = (((1, 0), "missed"), ((0, 1), "false alarms"))
