@@ -32,7 +32,7 @@ FLOORS: tuple[set[str], ...] = (
         "tones",
         "words",
     },
-    {"moments", "progress", "spec"},
+    {"moments", "pixels", "preparation", "progress", "spec"},
     {"dsl", "run"},
     {"catalogue", "runs"},
     {"binding"},

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kmagic.errors import EvaluationError
-from kmagic.evaluation import reading
-from kmagic.evaluation.reading import read_picture, without_warnings
+from kmagic.pixels import reading
+from kmagic.pixels.reading import read_picture, without_warnings
 
 KINDS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "ICO")
 

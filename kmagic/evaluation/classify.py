@@ -18,10 +18,10 @@ from kmagic.evaluation.explain import Explanation
 from kmagic.evaluation.explain import explain as explain_pictures
 from kmagic.evaluation.eye import Eye, read_ahead
 from kmagic.evaluation.predictions import answer_batch
-from kmagic.evaluation.reading import without_warnings
 from kmagic.evaluation.sources import Source, list_pictures
 from kmagic.evaluation.verdicts import Judge, Picture, spread
 from kmagic.lineage import recall
+from kmagic.pixels.reading import without_warnings
 from kmagic.progress import Progress
 
 if TYPE_CHECKING:

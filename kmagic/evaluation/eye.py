@@ -12,7 +12,6 @@ import numpy as np
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.pictures import (
-    BYTE,
     INTERPOLATIONS,
     THUMB,
     Opened,
@@ -25,7 +24,8 @@ from kmagic.evaluation.pictures import (
     unroll,
 )
 from kmagic.evaluation.predictions import Shape, sample_shape, show_shape
-from kmagic.evaluation.reading import read_picture
+from kmagic.pixels.colours import BYTE
+from kmagic.pixels.reading import read_picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

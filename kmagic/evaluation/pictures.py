@@ -9,13 +9,13 @@ import numpy as np
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.predictions import Shape, show_shape
+from kmagic.pixels.colours import BYTE, WORD, recolour
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
 THUMB = 168  # pixels of a thumbnail's longer side
-BYTE, WORD = 255, 65535  # the largest values of 8 and 16 bits
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> what Pillow calls them
 
@@ -108,7 +108,7 @@ def prepare(image: Image, size: Size, *, keep: bool = True) -> Opened:
     """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    seen = _recolour(image, MODES[size.channels])
+    seen = recolour(image, MODES[size.channels])
     wide, high = size.width or seen.width, size.height or seen.height
     fitted = seen
     if (wide, high) != seen.size:
@@ -190,37 +190,3 @@ def _alike(received: tuple[int, ...], expected: Shape) -> bool:
     return len(received) == len(expected) and all(
         want is None or want == got for want, got in zip(expected, received, strict=True)
     )
-
-
-def _recolour(image: Image, mode: str) -> Image:
-    """The picture in grey or in colours; what shines through is white, 16 bits become 8."""
-    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
-
-    if image.mode.startswith("I") or image.mode == "F":
-        image = Image.fromarray(_squeeze(np.asarray(image)))
-    clear = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
-    if clear and mode != "RGBA":
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    if image.mode == "LAB":
-        image = _from_lab(image)
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _squeeze(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey of 16 bits, 32 bits or floats as bytes."""
-    shares = np.nan_to_num(values.astype(np.float64))
-    high = float(shares.max(initial=0))
-    usual = WORD if values.dtype.kind in "iu" else 1 if high <= 1 else BYTE
-    most = max(usual, high)
-    return np.asarray((BYTE * shares / most).clip(0, BYTE).astype(np.uint8))
-
-
-def _from_lab(image: Image) -> Image:
-    from PIL import ImageCms  # noqa: PLC0415 - rarely needed
-
-    profiles = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    changed = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
-    assert changed is not None  # noqa: S101 - None comes only where the image is changed in place
-    return changed

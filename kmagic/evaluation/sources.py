@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,10 @@ import numpy as np
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.pictures import MODES, fits
+from kmagic.pixels.files import as_counted, is_address, is_picture, is_pillow
 
 if TYPE_CHECKING:
     from kmagic.evaluation.predictions import Shape
-
-NO_PICTURES = {"EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}  # not pixels, or run a program
-_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -61,21 +57,6 @@ def list_pictures(images: Any, shape: Shape | None) -> list[Source]:
     if not found:
         raise EvaluationError("images is empty: there is nothing to classify.")
     return found
-
-
-def is_address(text: object) -> bool:
-    """Whether it is an address on the network.
-
-    Example:
-        >>> is_address("https://example.org/cat.jpg"), is_address("cat.jpg")
-        (True, False)
-    """
-    return isinstance(text, str) and _ADDRESS.match(text) is not None
-
-
-def is_pillow(value: object) -> bool:
-    """Whether it is a Pillow image, without importing Pillow."""
-    return hasattr(value, "convert") and hasattr(value, "getexif")
 
 
 def _expand(images: Any, shape: Shape | None) -> Iterator[Source]:
@@ -125,43 +106,22 @@ def _of_folder(path: Path, name: str) -> Iterator[Source]:
         Path(folder, file)
         for folder, _, files in os.walk(path)
         for file in files
-        if _is_picture(Path(file))
+        if is_picture(Path(file))
     ]
     if not files:
         yield Source(name, EvaluationError(f"The folder {name} holds no pictures."))
-    for file in sorted(files, key=_as_counted):
+    for file in sorted(files, key=as_counted):
         yield Source(str(file), file, "" if file.parent == path else file.parent.name)
 
 
 def _of_pattern(path: Path, name: str) -> Iterator[Source]:
     files = [Path(hit) for hit in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = [file for file in files if file.is_file()]
-    files = [file for file in files if _is_picture(file)] or files
+    files = [file for file in files if is_picture(file)] or files
     if not files:
         yield Source(name, EvaluationError(f"No file matches {name}."))
-    for file in sorted(files, key=_as_counted):
+    for file in sorted(files, key=as_counted):
         yield Source(str(file), file, file.parent.name)
-
-
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in _endings() and not file.name.startswith(".")
-
-
-@cache
-def _endings() -> frozenset[str]:
-    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
-
-    return frozenset(
-        ending
-        for ending, kind in Image.registered_extensions().items()
-        if kind in Image.OPEN and kind not in NO_PICTURES
-    )
-
-
-def _as_counted(path: Path) -> list[tuple[bool, int, str]]:
-    """A key that sorts 2 before 10."""
-    parts = re.split(r"(\d+)", str(path).casefold())
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 # --- arrays --------------------------------------------------------------------------------------

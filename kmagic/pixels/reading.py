@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 from kmagic.errors import EvaluationError
-from kmagic.evaluation.sources import NO_PICTURES, is_address, is_pillow
 from kmagic.keras_cache import offline
+from kmagic.pixels.files import NO_PICTURES, is_address, is_pillow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,24 +22,43 @@ if TYPE_CHECKING:
 
 PATIENCE = 20.0  # seconds that a server may take to answer
 LARGEST = 100_000_000  # bytes that are fetched for one picture
+ORIENTATION = 274  # the EXIF tag that says how the camera was held
+LYING = (5, 6, 7, 8)  # its values for a picture that lies on its side
 
 _lock = threading.Lock()
 
 
-def read_picture(picture: Any, name: str) -> Image:
+def read_picture(picture: Any, name: str, *, least: int | None = None) -> Image:
     """A picture, upright as its EXIF says; of an animated one the first frame.
 
     Args:
         picture: A path, an address, bytes, an open file or a Pillow image.
         name: What to call it in a message.
+        least: So many pixels in each direction are enough: a larger JPEG is decoded at a
+            fraction of its size, which is much quicker. None reads it whole.
 
     Raises:
         EvaluationError: It is missing, broken, too large, or no picture.
     """
     if is_pillow(picture) or hasattr(picture, "read"):
         with _lock:  # the same image may be given twice, and would be read by two threads
-            return _read(picture, name)
-    return _read(_fetch(picture) if is_address(picture) else picture, name)
+            return _read(picture, name, least)
+    return _read(_fetch(picture) if is_address(picture) else picture, name, least)
+
+
+def size_of_file(path: Path, name: str) -> tuple[int, int]:
+    """Height and width of a picture as it stands upright, by its header alone.
+
+    Args:
+        path: The file.
+        name: What to call it in a message.
+
+    Raises:
+        EvaluationError: As :func:`read_picture`, as far as the header tells.
+    """
+    with _opened(path, name) as image:
+        lying = image.getexif().get(ORIENTATION) in LYING
+        return (image.width, image.height) if lying else (image.height, image.width)
 
 
 @contextmanager
@@ -56,20 +75,39 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def _read(picture: Any, name: str) -> Image:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - 0.1 s to import
-
-    try:
-        if is_pillow(picture):
+def _read(picture: Any, name: str, least: int | None) -> Image:
+    if is_pillow(picture):
+        with _explained(name):
             picture.load()
             return _upright(picture)
+    with _opened(picture, name) as opened:
+        if least is not None:
+            opened.draft(None, (least, least))
+        opened.load()
+        return _upright(opened)
+
+
+@contextmanager
+def _opened(picture: Any, name: str) -> Iterator[Image]:
+    """A picture whose header is read."""
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    with _explained(name):
         if isinstance(picture, Path):
             _check_file(picture, name)
         stream = io.BytesIO(picture) if isinstance(picture, bytes) else picture
         with Image.open(stream, formats=_formats()) as opened:
             _check_size(opened, name)
-            opened.load()
-            return _upright(opened)
+            yield opened
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Put what Pillow raises in our words."""
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 - 0.1 s to import
+
+    try:
+        yield
     except EvaluationError:
         raise
     except FileNotFoundError as error:
