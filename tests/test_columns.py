@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kmagic.errors import DataError
+from kmagic.preparation.columns import Columns, learn_columns
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "size": [30.0, 70.0, 50.0],
+            "town": ["Ulm", "Bonn", "Ulm"],
+            "garden": [True, False, True],
+            "floor": pd.Categorical([2, 1, 2]),
+        }
+    )
+
+
+def test_words_become_one_hot_and_yes_and_no_one_and_nought(frame: pd.DataFrame) -> None:
+    columns = learn_columns(frame)
+    assert columns.names == ("size", "town=Bonn", "town=Ulm", "garden", "floor=1", "floor=2")
+    x = columns.apply(frame)
+    assert x.dtype == np.float32
+    assert x.tolist() == [[30, 0, 1, 1, 0, 1], [70, 1, 0, 0, 1, 0], [50, 0, 1, 1, 0, 1]]
+    assert columns.restore(x) == [
+        [30.0, "Ulm", 1.0, "2"],
+        [70.0, "Bonn", 0.0, "1"],
+        [50.0, "Ulm", 1.0, "2"],
+    ]
+
+
+def test_the_same_row_in_whatever_it_is_given(frame: pd.DataFrame) -> None:
+    columns = learn_columns(frame)
+    expected = columns.apply(frame.iloc[:1])
+    row = {"town": "Ulm", "size": 30, "garden": True, "floor": 2.0, "price": 9}
+    for given in (
+        row,
+        pd.Series(row),
+        [row],
+        {name: [value] for name, value in row.items()},
+        [30, "Ulm", True, 2],
+        [[30, "Ulm", True, 2]],
+        np.array([[30, "Ulm", True, 2]], dtype=object),
+        frame.iloc[:1][["floor", "garden", "town", "size"]],
+    ):
+        np.testing.assert_array_equal(columns.apply(given), expected, strict=True)
+
+
+def test_a_word_of_later_is_none_of_the_words(frame: pd.DataFrame) -> None:
+    x = learn_columns(frame).apply([[30, "Rome", False, 3]])
+    assert x.tolist() == [[30, 0, 0, 0, 0, 0]]
+
+
+def test_no_rows_give_no_rows(frame: pd.DataFrame) -> None:
+    assert learn_columns(frame).apply(frame.iloc[:0]).shape == (0, 6)
+
+
+def test_empty_cells_are_filled_as_in_training_or_refused() -> None:
+    frame = pd.DataFrame({"size": [30.0, None, 50.0], "town": ["Ulm", None, "Ulm"]})
+    filled = learn_columns(frame, fill=True)
+    assert filled.apply(frame).tolist() == [[30, 1], [40, 1], [50, 1]]
+    assert filled.apply({"size": None, "town": None}).tolist() == [[40, 1]]
+    with pytest.raises(DataError, match="Column size has no value in 1 of 3 rows") as caught:
+        learn_columns(frame).apply(frame)
+    assert 'missing="mean"' in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"size": 3, "twon": "Ulm", "garden": True, "floor": 1}, "no column town; it has size"),
+        ([[1, 2, 3]], "Expected rows of 4 columns, size, town, garden, floor; received rows of 3"),
+        ([], "received rows of none"),
+        ("Ulm", "received rows of none"),
+        (5, "received rows of none"),
+        ([["big", "Ulm", True, 1]], r"Column size holds numbers; row 0 \(from 0\) has 'big'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(rows: object, message: str, frame: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match=message):
+        learn_columns(frame).apply(rows)
+
+
+def test_a_config_is_plain_json(frame: pd.DataFrame) -> None:
+    columns = learn_columns(frame, fill=True)
+    again = Columns.from_config(json.loads(json.dumps(columns.get_config())))
+    assert again.columns == columns.columns
+    np.testing.assert_array_equal(again.apply(frame), columns.apply(frame))
