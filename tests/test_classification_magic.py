@@ -11,7 +11,7 @@ from traitlets.config import Config
 
 import kmagic
 from kmagic.data import Dataset
-from kmagic.data.scaling import Scaling
+from kmagic.preparation.scaling import Scaling
 
 NET = """%%keras_model net
 input 8x8x1

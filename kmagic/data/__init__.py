@@ -6,24 +6,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kmagic.data.cache import CacheWarning
     from kmagic.data.dataset import Dataset
     from kmagic.data.loaders import SampleDataWarning, load_data
-    from kmagic.data.scaling import Scaling
+    from kmagic.keras_cache import CacheWarning
+    from kmagic.preparation import Scaling
 
 __all__ = ["CacheWarning", "Dataset", "SampleDataWarning", "Scaling", "load_data"]
 
 _HOMES = {
-    "CacheWarning": "cache",
-    "Dataset": "dataset",
-    "SampleDataWarning": "loaders",
-    "Scaling": "scaling",
-    "load_data": "loaders",
+    "CacheWarning": "keras_cache",
+    "Dataset": "data.dataset",
+    "SampleDataWarning": "data.loaders",
+    "Scaling": "preparation",
+    "load_data": "data.loaders",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Look a public name up where it lives: NumPy is not imported before it is needed."""
     if name in _HOMES:
-        return getattr(import_module(f"kmagic.data.{_HOMES[name]}"), name)
+        return getattr(import_module(f"kmagic.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

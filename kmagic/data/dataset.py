@@ -10,7 +10,10 @@ from weakref import WeakSet
 
 import numpy as np
 
-from kmagic.data.scaling import Scaling
+from kmagic.preparation.encoding import TextEncoding
+from kmagic.preparation.preparation import Features, Preparation
+from kmagic.preparation.scaling import Scaling
+from kmagic.preparation.sentences import as_sentences
 from kmagic.rich import Rich
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ class Dataset(Rich):
         columns: Names of a table's columns, where they are known.
         target: What is to be predicted, for regression.
         picture_shape: Height, width and perhaps channels, where a row is a picture.
+        encoding: How sentences became rows of word numbers.
+        features: How a table's columns became numbers, where not all of them were.
     """
 
     picture: ClassVar[str] = "kmagic.display.data:bundle"
@@ -52,6 +57,8 @@ class Dataset(Rich):
     columns: tuple[str, ...] | None = None
     target: str = ""
     picture_shape: tuple[int, ...] | None = None
+    encoding: TextEncoding | None = None
+    features: Features | None = None
 
     def __post_init__(self) -> None:
         _sets.add(self)
@@ -70,8 +77,47 @@ class Dataset(Rich):
             sentences.append(self.note.removesuffix("."))
         return ". ".join(sentences) + "."
 
+    @cached_property
+    def preparation(self) -> Preparation:
+        """What was done to the inputs, and what the answers mean, without the data."""
+        numbers = self.x_train.dtype.kind in "biuf"
+        sample = None if self._ragged else tuple(map(int, self.x_train.shape[1:]))
+        return Preparation(
+            name=self.name,
+            classes=self.classes,
+            scaling=self.scaling,
+            encoding=self.encoding,
+            columns=self.features,
+            target=self.target,
+            picture_shape=self.picture_shape,
+            sample_shape=None if numbers and sample == () else sample,
+        )
+
+    def prepare(self, raw: Any) -> NDArray[Any]:
+        """Raw data prepared as the training part was: sentences, data frames, pictures, rows.
+
+        Args:
+            raw: As :meth:`~kmagic.preparation.preparation.Preparation.apply` takes it.
+
+        Raises:
+            DataError: They are not what this set held.
+        """
+        return self.preparation.apply(raw)
+
+    @property
+    def sentences(self) -> bool:
+        """Whether the inputs are texts as they were written."""
+        kind = self.x_train.dtype.kind
+        return kind in "UT" or (kind == "O" and isinstance(next(iter(self.x_train), 0), str))
+
+    @property
+    def _ragged(self) -> bool:
+        return self.x_train.dtype == object and not self.sentences
+
     def layout(self) -> str:
         """Shape of one input and type: "28 x 28 x 1 float32" or "13 columns, float64"."""
+        if self.sentences:
+            return "texts"
         if self.x_train.dtype == object:
             return "lists of word numbers, of different lengths"
         sides = [f"{side:,}" for side in self.x_train.shape[1:]]
@@ -82,6 +128,9 @@ class Dataset(Rich):
 
     def span(self) -> str:
         """Range of the training inputs: "0 to 1"."""
+        if self.sentences:
+            lengths = [len(text.split()) for text in self.x_train]
+            return f"{min(lengths):,} to {max(lengths):,} words long"
         if self.x_train.dtype == object:
             lengths = [len(row) for row in self.x_train]
             return f"{min(lengths):,} to {max(lengths):,} long"
@@ -160,11 +209,7 @@ class Dataset(Rich):
             Bytes 0 to 255, (rows, height, width) or (rows, height, width, 3); None where a row is
             not a picture.
         """
-        if self.picture_shape is None:
-            return None
-        raw = self.scaling.inverse(x).reshape(-1, *self.picture_shape)
-        pictures: NDArray[np.uint8] = np.clip(np.rint(raw), 0, 255).astype(np.uint8)
-        return pictures
+        return self.preparation.pictures(x)
 
     @cached_property
     def _known_test(self) -> dict[bytes, int]:
@@ -181,6 +226,10 @@ class Dataset(Rich):
 
     def _rows(self, x: ArrayLike) -> list[bytes]:
         """A digest a row; none if ``x`` cannot hold rows of this set."""
+        if self.sentences:
+            return [
+                _digest(np.frombuffer(text.encode(), np.uint8)) for text in as_sentences(x) or ()
+            ]
         if self.x_train.dtype == object:
             return [_digest(np.asarray(row, dtype=np.int64)) for row in np.asarray(x, dtype=object)]
         array = np.asarray(x)

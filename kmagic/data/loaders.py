@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data import cache, scaling
+from kmagic.data import cache
 from kmagic.data.catalogue import BY_NAME
 from kmagic.data.dataset import Dataset
 from kmagic.data.split import train_test
 from kmagic.errors import DataError
 from kmagic.keras_cache import show_path
+from kmagic.preparation import scaling
 from kmagic.start import start
 from kmagic.suggest import did_you_mean
 

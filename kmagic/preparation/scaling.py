@@ -121,7 +121,7 @@ class Scaling:
         if self.mean is None or self.deviation is None:
             raise DataError(
                 "This standard scaling has not seen a training part.",
-                "Make it with kmagic.data.scaling.learn('standard', x_train).",
+                "Make it with kmagic.preparation.scaling.learn('standard', x_train).",
             )
         if self.mean.size == 1:
             return self.mean, self.deviation

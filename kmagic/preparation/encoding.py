@@ -1,0 +1,297 @@
+"""Sentences and rows of word numbers: one vocabulary, learned once, there and back."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from kmagic.errors import DataError
+from kmagic.start import start as start_keras
+from kmagic.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Side: TypeAlias = Literal["pre", "post"]
+SIDES: tuple[Side, ...] = ("pre", "post")
+
+UNKNOWN, START = "[UNK]", "[START]"
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+_STRIP = str.maketrans("", "", string.punctuation)
+_APART = str.maketrans(dict.fromkeys(string.punctuation.replace("'", ""), " "))
+STANDARDIZE: dict[str | None, tuple[dict[int, Any], ...]] = {
+    "lower_and_strip_punctuation": (_LOWER, _STRIP),
+    "lower": (_LOWER,),
+    "strip_punctuation": (_STRIP,),
+    "text_to_word_sequence": (_LOWER, _APART),
+    None: (),
+}
+"""How a text is cleaned: Keras's words for its TextVectorization, which looks at ASCII alone; and
+the way of Keras's old ``text_to_word_sequence``, by which IMDB and Reuters were numbered: a word
+keeps its apostrophe, and what is between other punctuation marks is a word of its own."""
+
+_SPACE = re.compile("[ \t\n\v\f\r]+")
+
+
+@dataclass(frozen=True, eq=False)
+class TextEncoding:
+    """A vocabulary, and how sentences become rows of its numbers.
+
+    Attributes:
+        vocabulary: Words by their numbers: 0 is padding, those numbered ``start`` and ``unknown``
+            stand for what their names say, an empty word for nothing.
+        maxlen: Length of a row; None leaves each as long as its sentence.
+        padding: Where a short row gets its noughts, "pre" or "post".
+        truncating: Where a long one loses words, "pre" or "post".
+        start: Number at the beginning of each sentence; None for no such number.
+        unknown: Number of the words that are not in the vocabulary.
+        standardize: A key of ``STANDARDIZE``: how a text is cleaned before it is cut at its spaces.
+    """
+
+    vocabulary: tuple[str, ...]
+    maxlen: int | None = None
+    padding: Side = "pre"
+    truncating: Side = "pre"
+    start: int | None = None
+    unknown: int = 1
+    standardize: str | None = "lower_and_strip_punctuation"
+
+    def __post_init__(self) -> None:
+        check_options(self.maxlen, self.padding, self.truncating, self.standardize)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Number of each word, without those that stand for no word."""
+        special = {0, self.start, self.unknown}
+        pairs = ((word, at) for at, word in enumerate(self.vocabulary) if at not in special)
+        return {word: at for word, at in pairs if word}
+
+    def words(self, text: str) -> list[str]:
+        """A text cut into words as the vocabulary has them.
+
+        Example:
+            >>> TextEncoding(("", "[UNK]")).words("Don't stop!")
+            ['dont', 'stop']
+        """
+        for table in STANDARDIZE[self.standardize]:
+            text = text.translate(table)
+        return [word for word in _SPACE.split(text) if word]
+
+    def encode(self, texts: str | Iterable[str]) -> NDArray[Any]:
+        """Rows of word numbers.
+
+        Args:
+            texts: Sentences, or a single one.
+
+        Returns:
+            (sentences, maxlen) int32; without ``maxlen`` an array of lists.
+
+        Example:
+            >>> few = TextEncoding(("", "[UNK]", "a", "film"), maxlen=4)
+            >>> few.encode(["A great film!", "film"])
+            array([[0, 2, 1, 3],
+                   [0, 0, 0, 3]], dtype=int32)
+        """
+        first = [] if self.start is None else [self.start]
+        number, unknown = self.numbers.get, self.unknown
+        return self.pad(
+            [
+                first + [number(word, unknown) for word in self.words(text)]
+                for text in ([texts] if isinstance(texts, str) else texts)
+            ]
+        )
+
+    def pad(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
+        """Rows of word numbers brought to the length ``maxlen``, as Keras's ``pad_sequences`` does.
+
+        Example:
+            >>> TextEncoding(("", "[UNK]", "a"), maxlen=2, padding="post").pad([[2], [2, 1, 1]])
+            array([[2, 0],
+                   [1, 1]], dtype=int32)
+        """
+        if self.maxlen is None:
+            ragged = np.empty(len(rows), dtype=object)
+            ragged[:] = [list(row) for row in rows]
+            return ragged
+        padded = np.zeros((len(rows), self.maxlen), dtype=np.int32)
+        for at, row in enumerate(rows):
+            kept = row[-self.maxlen :] if self.truncating == "pre" else row[: self.maxlen]
+            if len(kept):
+                place = slice(-len(kept), None) if self.padding == "pre" else slice(len(kept))
+                padded[at, place] = kept
+        return padded
+
+    def decode(self, rows: Iterable[Iterable[int]]) -> list[str]:
+        """Sentences from rows of word numbers, without padding and start.
+
+        Args:
+            rows: Whole numbers; those of no word become "[UNK]".
+
+        Example:
+            >>> TextEncoding(("", "[UNK]", "a", "film")).decode([[0, 2, 1, 3]])
+            ['a [UNK] film']
+        """
+        silent = {0, self.start}
+        return [
+            " ".join(self._word(at) for at in map(int, row) if at not in silent) for row in rows
+        ]
+
+    def describe(self) -> str:
+        """What is done to a sentence, in a few words.
+
+        Example:
+            >>> TextEncoding(("", "[UNK]", "a", "film"), maxlen=100).describe()
+            'numbers of 2 words, padded at the front to 100'
+        """
+        said = f"numbers of {len(self.numbers):,} words"
+        if self.maxlen is None:
+            return said
+        return f"{said}, padded at the {_place(self.padding)} to {self.maxlen:,}"
+
+    def _word(self, at: int) -> str:
+        known = 0 <= at < len(self.vocabulary) and at != self.unknown
+        return (known and self.vocabulary[at]) or UNKNOWN
+
+    def get_config(self) -> dict[str, Any]:
+        """Plain values that :meth:`from_config` takes, fit for JSON."""
+        return {
+            "vocabulary": list(self.vocabulary),
+            "maxlen": self.maxlen,
+            "padding": self.padding,
+            "truncating": self.truncating,
+            "start": self.start,
+            "unknown": self.unknown,
+            "standardize": self.standardize,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TextEncoding:
+        """The encoding that :meth:`get_config` described.
+
+        Example:
+            >>> TextEncoding.from_config({"vocabulary": ["", "[UNK]", "film"]}).numbers
+            {'film': 2}
+        """
+        return cls(**{**config, "vocabulary": tuple(config["vocabulary"])})
+
+
+def check_options(
+    maxlen: int | None, padding: str, truncating: str, standardize: str | None
+) -> None:
+    """Refuse what no encoding can be made with.
+
+    Raises:
+        DataError: The message names the option, what it may be and what it was.
+    """
+    if maxlen is not None and maxlen < 1:
+        raise DataError(f"maxlen must be at least 1; received {maxlen}.")
+    for option, side in (("padding", padding), ("truncating", truncating)):
+        if side not in SIDES:
+            raise DataError(
+                f'{option}={side!r} is no side of a row: expected "pre" or "post".',
+                did_you_mean(str(side), SIDES),
+            )
+    if standardize not in STANDARDIZE:
+        known = ", ".join(map(str, STANDARDIZE))
+        raise DataError(
+            f"standardize={standardize!r} is not known: expected one of {known}.",
+            did_you_mean(str(standardize), filter(None, STANDARDIZE)),
+        )
+
+
+def learn_text(
+    texts: Sequence[str] | NDArray[Any],
+    *,
+    num_words: int | None = None,
+    maxlen: int | None = None,
+    padding: Side = "pre",
+    truncating: Side = "pre",
+    standardize: str | None = "lower_and_strip_punctuation",
+) -> TextEncoding:
+    """Learn a vocabulary by Keras's own TextVectorization.
+
+    Args:
+        texts: The training part's sentences.
+        num_words: Keep so many numbers for the most frequent words, with those of padding and of
+            unknown words, as Keras's ``max_tokens``; None keeps all words.
+        maxlen: Length of a row; None leaves each as long as its sentence.
+        padding: Where a short row gets its noughts.
+        truncating: Where a long one loses words.
+        standardize: As Keras has it: "lower_and_strip_punctuation", "lower",
+            "strip_punctuation" or None.
+
+    Raises:
+        DataError: There is no word to learn, or an option makes no sense.
+
+    Example:
+        >>> learn_text(["a film", "a bad film", "a book"], num_words=4).vocabulary
+        ('', '[UNK]', 'a', 'film')
+    """
+    check_options(maxlen, padding, truncating, standardize)
+    least = 3
+    if num_words is not None and num_words < least:
+        raise DataError(
+            f"num_words must be at least {least}, for padding, unknown words and one word; "
+            f"received {num_words}."
+        )
+    if standardize == "text_to_word_sequence":
+        texts = [text.translate(_LOWER).translate(_APART) for text in texts]
+    start_keras()
+    from keras.layers import TextVectorization  # noqa: PLC0415 - only where texts are numbered
+
+    own = None if standardize == "text_to_word_sequence" else standardize
+    layer = TextVectorization(max_tokens=num_words, standardize=own)
+    layer.adapt(np.asarray(texts, dtype=object))
+    vocabulary = tuple(map(str, layer.get_vocabulary()))
+    if len(vocabulary) < least:
+        raise DataError(f"There is no word in {len(texts):,} texts: there is nothing to learn.")
+    return TextEncoding(
+        vocabulary,
+        maxlen=maxlen,
+        padding=padding,
+        truncating=truncating,
+        standardize=standardize,
+    )
+
+
+def from_word_index(
+    ranks: Mapping[str, int], *, num_words: int | None = None, maxlen: int | None = None
+) -> TextEncoding:
+    """The encoding of a data set that Keras brings: 1 is the start, 2 unknown, words follow from 4.
+
+    Args:
+        ranks: Word and rank, from 1, as the data set's ``get_word_index()`` gives it.
+        num_words: Numbers from this on stand for unknown words, as in Keras's loader.
+        maxlen: Length of a row; padded and truncated at the front, as ``pad_sequences`` does.
+
+    Example:
+        >>> films = from_word_index({"the": 1, "film": 2}, maxlen=4)
+        >>> films.encode("The film!"), films.decode([[0, 1, 4, 5]])
+        (array([[0, 1, 4, 5]], dtype=int32), ['the film'])
+    """
+    size = 4 + max(ranks.values(), default=0)
+    vocabulary = [""] * (size if num_words is None else min(num_words, size))
+    for word, rank in ranks.items():
+        if rank + 3 < len(vocabulary):
+            vocabulary[rank + 3] = word
+    for at, word in ((1, START), (2, UNKNOWN)):
+        if at < len(vocabulary):
+            vocabulary[at] = word
+    return TextEncoding(
+        tuple(vocabulary),
+        maxlen=maxlen,
+        start=1,
+        unknown=2,
+        standardize="text_to_word_sequence",
+    )
+
+
+def _place(side: Side) -> str:
+    return "front" if side == "pre" else "end"

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmagic.data import Dataset
+from kmagic.errors import DataError
+from kmagic.preparation import Preparation, Scaling, TextEncoding, as_sentences
+from kmagic.preparation.scaling import learn
+
+WORDS = TextEncoding(("", "[UNK]", "a", "great", "film"), maxlen=3)
+RAW = np.random.default_rng(3).integers(0, 256, (6, 4, 5), dtype=np.uint8)
+
+
+def _digits(scale: Any, sample: tuple[int, ...]) -> Preparation:
+    return Preparation(
+        "digits", ("a", "b"), learn(scale, RAW, pictures=True), picture_shape=(4, 5),
+        sample_shape=sample,
+    )  # fmt: skip
+
+
+# --- sentences ------------------------------------------------------------------------------------
+
+GREAT = [[2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "A great film!",
+        b"A great film!",
+        ["A great film!"],
+        ("A great film!",),
+        np.array("A great film!"),
+        np.array(["A great film!"]),
+        np.array([["A great film!"]], dtype=object),
+        np.array([b"A great film!"]),
+        pd.Series(["A great film!"], index=[7]),
+        pd.Series(["A great film!"], dtype="string"),
+        pd.Series(["A great film!"]).to_numpy(),
+    ],
+    ids=lambda raw: f"{type(raw).__name__}-{getattr(raw, 'dtype', '')}",
+)
+def test_sentences_in_whatever_they_come(raw: Any) -> None:
+    assert Preparation(encoding=WORDS, sample_shape=(3,)).apply(raw).tolist() == GREAT
+
+
+def test_sentences_in_tensors() -> None:
+    import tensorflow as tf
+
+    assert Preparation(encoding=WORDS).apply(tf.constant(["A great film!"])).tolist() == GREAT
+
+
+def test_sentences_that_the_model_takes_as_they_are() -> None:
+    as_they_are = Preparation(sample_shape=())
+    found = as_they_are.apply(["A great film!", "dull"])
+    assert found.dtype == object
+    assert found.tolist() == ["A great film!", "dull"]
+    with pytest.raises(DataError, match="Expected sentences"):
+        as_they_are.apply([[1, 2], [3, 4]])
+
+
+def test_rows_of_word_numbers_are_padded() -> None:
+    films = Preparation(encoding=WORDS)
+    assert films.apply([[3, 4], [2, 3, 4, 4]]).tolist() == [[0, 3, 4], [3, 4, 4]]
+    assert films.apply([3, 4]).tolist() == [[0, 3, 4]]
+    assert films.apply(np.array([[2, 3, 4]], dtype=np.int64)).tolist() == GREAT
+    for wrong in ([[0.5, 1.0]], [[[1, 2]]], 7, {"a": 1}, None):
+        with pytest.raises(DataError, match="Expected sentences"):
+            films.apply(wrong)
+
+
+def test_a_row_without_a_text_is_named() -> None:
+    with pytest.raises(DataError, match=r"row 1 .* is nan, float"):
+        as_sentences(pd.Series(["good", float("nan")]))
+    with pytest.raises(DataError, match=r"Text 1 .* not UTF-8"):
+        as_sentences([b"good", "sch\xf6n".encode("latin-1")])
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        [],
+        [1, 2],
+        np.zeros((2, 2)),
+        {"text": "good"},
+        pd.DataFrame({"a": ["x", "y"]}),
+        np.array([["a", "b"], ["c", "d"]]),
+        None,
+        7,
+    ],
+    ids=repr,
+)
+def test_what_holds_no_sentences(raw: Any) -> None:
+    assert as_sentences(raw) is None
+
+
+# --- pictures and tables --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["none", "255", "standard"])
+@pytest.mark.parametrize("sample", [(4, 5), (20,), (4, 5, 1)])
+def test_raw_pictures_become_what_the_model_takes(scale: str, sample: tuple[int, ...]) -> None:
+    digits = _digits(scale, sample)
+    expected = digits.scaling.apply(RAW).reshape(6, *sample)
+    for raw in (RAW, RAW.reshape(6, 20), RAW[..., np.newaxis], RAW.tolist()):
+        np.testing.assert_array_equal(digits.apply(raw), expected)
+    for one in (RAW[0], RAW[0].ravel(), RAW[0, ..., np.newaxis], RAW[:1]):
+        np.testing.assert_array_equal(digits.apply(one), expected[:1])
+    assert digits.apply(RAW[:0]).shape == (0, *sample)
+
+
+def test_pictures_are_shown_as_they_were() -> None:
+    digits = _digits("standard", (20,))
+    np.testing.assert_array_equal(digits.pictures(digits.apply(RAW)), RAW)
+    assert Preparation().pictures(np.zeros((2, 3))) is None
+
+
+def test_rows_of_a_table() -> None:
+    table = np.random.default_rng(1).normal(5, 3, (9, 4))
+    houses = Preparation("houses", scaling=learn("standard", table), sample_shape=(4,))
+    expected = houses.scaling.apply(table)
+    np.testing.assert_array_equal(houses.apply(table), expected)
+    np.testing.assert_array_equal(houses.apply(table.tolist()), expected)
+    np.testing.assert_array_equal(houses.apply(pd.DataFrame(table)), expected)
+    np.testing.assert_array_equal(houses.apply(table[0]), expected[:1])
+
+
+@pytest.mark.parametrize(
+    ("raw", "came"),
+    [
+        ("seven.png", "the text 'seven.png'"),
+        (np.zeros((2, 7, 7)), "a ndarray of shape (2, 7, 7), float64"),
+        (np.zeros(3), "a ndarray of shape (3,), float64"),
+        ([[1, 2], [3]], "a list of 2 (list)"),
+        (pd.DataFrame({"a": [1], "b": [2]}), "a DataFrame of 2 columns: a, b"),
+        (np.array([["a"] * 20]), "a ndarray of shape (1, 20), <U1"),
+        (None, "a NoneType"),
+    ],
+    ids=lambda raw: type(raw).__name__,
+)
+def test_what_is_no_picture_of_the_set(raw: Any, came: str) -> None:
+    with pytest.raises(DataError) as error:
+        _digits("255", (4, 5)).apply(raw)
+    assert f"Expected pictures of 4 x 5, as what digits was made of; received {came}." in str(
+        error.value
+    )
+
+
+class _Doubled:
+    """Stands in for the features of a table."""
+
+    def apply(self, frame_or_rows: Any) -> Any:
+        return 2 * np.asarray(frame_or_rows["a"], dtype=np.float32)[:, np.newaxis]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"doubled": True}
+
+
+def test_features_come_before_the_scaling() -> None:
+    scaling = Scaling("255")
+    table = Preparation(columns=_Doubled(), scaling=scaling, sample_shape=(1,))
+    assert table.apply(pd.DataFrame({"a": [255.0]})).tolist() == [[2.0]]
+    assert table.get_config()["columns"] == {"doubled": True}
+
+
+# --- config ---------------------------------------------------------------------------------------
+
+BY_COLUMN = learn("standard", RAW.reshape(6, 20))
+SHAPES = st.none() | st.lists(st.integers(1, 9), max_size=3).map(tuple)
+
+
+@given(
+    made=st.builds(
+        Preparation,
+        name=st.text(max_size=5),
+        classes=st.none() | st.lists(st.text(max_size=4), max_size=4).map(tuple),
+        scaling=st.sampled_from(
+            [Scaling(), Scaling("255"), learn("standard", RAW, pictures=True), BY_COLUMN]
+        ),
+        encoding=st.none() | st.just(WORDS),
+        target=st.text(max_size=5),
+        picture_shape=SHAPES,
+        sample_shape=SHAPES,
+    )
+)
+def test_config_survives_json(made: Preparation) -> None:
+    after = Preparation.from_config(json.loads(json.dumps(made.get_config())))
+    assert after.get_config() == made.get_config()
+    for name in ("name", "classes", "target", "picture_shape", "sample_shape"):
+        assert getattr(after, name) == getattr(made, name)
+
+
+# --- data sets ------------------------------------------------------------------------------------
+
+
+def test_a_data_set_and_its_preparation_are_asked_alike() -> None:
+    scaling = learn("255", RAW)
+    x = scaling.apply(RAW).reshape(6, 20)
+    y = np.array([0, 1, 0, 1, 0, 1])
+    digits = Dataset("d", x, y, x[:2], y[:2], ("a", "b"), scaling, picture_shape=(4, 5))
+    left = Preparation.from_config(digits.preparation.get_config())
+    for each in (digits, left):
+        assert each.classes == ("a", "b")
+        assert each.scaling.kind == "255"
+        np.testing.assert_array_equal(each.prepare(RAW), x)
+        np.testing.assert_array_equal(each.pictures(x), RAW)
+        assert each.preparation.sample_shape == (20,)
+    assert digits.labels_of(x[1:2]) is not None
+    assert left.labels_of(x[1:2]) is None
+
+
+def test_a_data_set_of_sentences() -> None:
+    x = np.array(["a great film", "dull, dull", "a film"], dtype=object)
+    y = np.array([1, 0, 1])
+    films = Dataset("films", x[:2], y[:2], x[2:], y[2:], ("bad", "good"))
+    assert films.sentences
+    assert "x is texts, 2 to 3 words long" in repr(films)
+    assert films.preparation.sample_shape == ()
+    assert films.prepare("a film").tolist() == ["a film"]
+    labels = films.labels_of(x[::-1])
+    assert labels is not None
+    assert labels.tolist() == [1, 0, 1]
+    assert films.labels_of(np.zeros(3)) is None
+
+
+def test_rows_of_word_numbers_are_no_sentences() -> None:
+    x = WORDS.encode(["a film", "great"])
+    y = np.array([0, 1])
+    films = Dataset("films", x, y, x, y, ("bad", "good"), encoding=WORDS)
+    assert not films.sentences
+    assert films.prepare("great").tolist() == x[1:].tolist()
+    ragged = np.array([[1, 2], [3]], dtype=object)
+    assert Dataset("r", ragged, y, ragged, y, ("a", "b")).preparation.sample_shape is None
