@@ -8,6 +8,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from kmagic.repeatable import is_repeatable
+
 
 def keras_home() -> Path:
     """The folder that Keras uses in this process, found without importing Keras."""
@@ -25,7 +27,16 @@ def keras_home() -> Path:
 
 
 def show_path(path: Path) -> str:
-    """A path as a reader writes it: the home folder is ``~``."""
+    """A path as a reader writes it: the home folder is ``~``.
+
+    Where what is shown must be the same everywhere, Keras's own folder stands where it stands by
+    default, and of any other path only the part below the working folder is told, or the name.
+    """
+    if is_repeatable():
+        for folder, said in ((keras_home(), "~/.keras"), (Path.cwd(), "")):
+            with suppress(ValueError):
+                return str(Path(said) / path.absolute().relative_to(folder.absolute()))
+        return path.name
     with suppress(ValueError, RuntimeError):
         return str(Path("~") / path.relative_to(Path.home()))
     return str(path)

@@ -13,6 +13,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kmagic.moments import Best, Epoch, Message, Now, Partial, Phase, Status
+from kmagic.repeatable import is_repeatable
 from kmagic.rich import Rich
 from kmagic.words import count, duration, number
 
@@ -252,9 +253,10 @@ class TrainingRun(Rich):
         """The run in one sentence.
 
         Args:
-            times: False leaves out what differs from one run to the next on the same machine.
+            times: False leaves out what differs from one run to the next on the same machine, as
+                ``KMAGIC_DISPLAY=static`` always does.
         """
-        parts = [self._outcome(times=times), self._judgement()]
+        parts = [self._outcome(times=times and not is_repeatable()), self._judgement()]
         return "; ".join(part for part in parts if part)
 
     def _outcome(self, *, times: bool) -> str:

@@ -22,7 +22,6 @@ PACKAGE = Path(kmagic.__file__).parent
 FLOORS: tuple[set[str], ...] = (
     {
         "errors",
-        "keras_cache",
         "labels",
         "lineage",
         "repeatable",
@@ -33,6 +32,7 @@ FLOORS: tuple[set[str], ...] = (
         "tones",
         "words",
     },
+    {"keras_cache"},
     {"moments", "pixels", "preparation", "progress", "spec", "watched"},
     {"dsl", "run"},
     {"catalogue", "runs"},

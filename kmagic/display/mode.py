@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any, Literal, TypeAlias, get_args
 
 from kmagic.errors import KmagicError
+from kmagic.repeatable import VARIABLE, wished
 
 Mode: TypeAlias = Literal["widget", "html", "log", "text", "static", "none"]
-
-VARIABLE = "KMAGIC_DISPLAY"
 
 
 def mode() -> Mode:
@@ -29,7 +27,7 @@ def mode() -> Mode:
     Raises:
         KmagicError: The variable holds no such word.
     """
-    wish = os.environ.get(VARIABLE, "").strip().lower()
+    wish = wished()
     if not wish:
         return _surroundings()
     for known in get_args(Mode):

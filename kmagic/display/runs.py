@@ -10,6 +10,7 @@ from kmagic.display.card import Bundle, card, escape, image
 from kmagic.display.card import bundle as as_bundle
 from kmagic.display.chart import MIDTONES, Chart, Line
 from kmagic.display.training import pictures
+from kmagic.repeatable import is_repeatable
 from kmagic.runs import at_best, figure_words, summary, took
 from kmagic.series import thinned
 from kmagic.words import count
@@ -39,7 +40,8 @@ def bundle(runs: Runs) -> Bundle:
     keys = list(dict.fromkeys(key for run in newest.values() for key in at_best(run)))
     keys = keys[:MOST_FIGURES]
     best = runs.best()
-    heads = ["run", "model", "course", "epochs", *keys, "time", "end"]
+    times = [] if is_repeatable() else ["time"]
+    heads = ["run", "model", "course", "epochs", *keys, *times, "end"]
     left = {"run", "model", "course", "end"}
     parts = [f'<th scope="col"{LEFT if head in left else ""}>{escape(head)}</th>' for head in heads]
     rows = [f"<thead><tr>{''.join(parts)}</tr></thead>"]
@@ -52,7 +54,7 @@ def bundle(runs: Runs) -> Bundle:
             f"<td{LEFT}>{_spark(run)}</td>",
             f"<td>{len(run.log):,}</td>",
             *(f"<td{strong}>{_figure(figures.get(key))}</td>" for key in keys),
-            f"<td>{took(run)}</td>",
+            *(f"<td>{took(run)}</td>" for _ in times),
             f"<td{LEFT}>{escape(summary(run))}</td>",
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
@@ -172,7 +174,8 @@ def _figures(comparison: Comparison) -> str:
         ("time", took),
         ("end", summary),
     ):
-        rows.append([word, say(comparison.first), say(comparison.second), ""])
+        if word != "time" or not is_repeatable():
+            rows.append([word, say(comparison.first), say(comparison.second), ""])
     return _table(["at the best epoch", *comparison.names, "difference"], rows)
 
 

@@ -15,6 +15,7 @@ from kmagic.display import chart, ghosts
 from kmagic.display.card import Bundle, bar, card, escape, image, stylesheet
 from kmagic.display.card import bundle as as_bundle
 from kmagic.display.chart import Chart, Line
+from kmagic.repeatable import is_repeatable
 from kmagic.series import thinned
 from kmagic.words import about, count, duration, number, seconds
 
@@ -40,8 +41,10 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
 
     Args:
         run: The record.
-        times: False leaves out what differs from one run to the next on the same machine.
+        times: False leaves out what differs from one run to the next on the same machine, as
+            ``KMAGIC_DISPLAY=static`` always does.
     """
+    times = times and not is_repeatable()
     facts = run.describe(times=times)
     body = pictures(charts(run)) + messages(run) + table(run, times=times)
     if run.status == "running":
@@ -220,6 +223,8 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
     tail = _steady(_tails(run).get(name, []))
     if not trained:
         tail = tail or _tails(run).get(name, [])
+    if is_repeatable() and trained:  # the moments that were looked at are never the same
+        opening, tail = [], []
     calm = [y for x, y in (*opening, *tail) if x % 1 > YOUNG]
     scale = calm + [y for _, y in (*trained, *checked)]
     notes = sorted({epoch for epoch, _ in run.messages[-MOST_NOTES:]})
