@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.errors import EvaluationError
+from kmagic.errors import EvaluationError, KmagicError
 from kmagic.evaluation import applications
 from kmagic.evaluation.applications import application_names, find_application, recognise
 from kmagic.evaluation.classify import classify
+from kmagic.evaluation.fetched import through_keras
 
 # Pixels a side that each was trained on, as its paper and Keras's page of it say.
 SIDES = {
@@ -142,3 +148,51 @@ def test_without_names_it_says_so(keras_models, monkeypatch):
         EvaluationError, match=r"names of ImageNet's classes(.|\n)*class_index.json"
     ):
         find_application("MobileNet").classes()
+
+
+class Short(BaseHTTPRequestHandler):
+    """A server that promises more than it sends."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"the first half")
+
+    def log_message(self, *_):
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def short_server():
+    server = HTTPServer(("127.0.0.1", 0), Short)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_download_that_breaks_off_or_finds_no_room_leaves_the_users_file(
+    full, short_server, keras_models, monkeypatch
+):
+    import keras
+
+    def no_room(_from, _to):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv("KMAGIC_OFFLINE", "0")
+    if full:
+        monkeypatch.setattr(shutil, "copy2", no_room)
+    mine = keras_models / "weights.h5"
+    mine.write_text("rebuilt by hand")
+    said = "No space left" if full else "could not be fetched"
+    with pytest.raises(KmagicError, match=said), through_keras("The weights"):
+        keras.utils.get_file(
+            "weights.h5", f"{short_server}/weights.h5", cache_subdir="models",
+            cache_dir=keras_models.parent, file_hash="0" * 64,
+        )  # fmt: skip
+    assert mine.read_text() == "rebuilt by hand"
+    assert list(keras_models.iterdir()) == [mine]

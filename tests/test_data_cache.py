@@ -21,6 +21,7 @@ import pytest
 from kmagic.data import cache, load_data
 from kmagic.data.catalogue import BY_NAME, ENTRIES, Entry
 from kmagic.errors import DataError
+from kmagic.keras_cache import CacheWarning
 
 BOSTON = BY_NAME["boston_housing"]
 RIGHT = files("kmagic.data").joinpath("samples", "boston_housing.npz").read_bytes()
@@ -189,7 +190,7 @@ def test_it_is_kept_beside_when_keras_fetches_anew(
     before = refused.read_bytes()
     taken = refused.with_name("boston_housing.npz.kept")
     taken.write_bytes(b"from an earlier time")
-    with pytest.warns(cache.CacheWarning, match=r"Yours is now .*\.kept-2"):
+    with pytest.warns(CacheWarning, match=r"Yours is now .*\.kept-2"):
         (x_train, _), _ = loaded()
     assert x_train.shape == (404, 13)
     assert refused.read_bytes() == RIGHT
@@ -219,7 +220,7 @@ def test_a_file_that_may_not_be_read(keras_home: Path, monkeypatch: pytest.Monke
     def denied(_path: Path) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(cache, "_sha256", denied)
+    monkeypatch.setattr(cache, "sha256_of", denied)
     with pytest.raises(DataError, match=r"could not read .*Permission denied"):
         load_data("boston_housing")
 

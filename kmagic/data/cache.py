@@ -7,12 +7,9 @@ it, and writes its progress into the notebook.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import shutil
 import socket
 import threading
-import warnings
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
@@ -21,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from kmagic.errors import DataError
-from kmagic.keras_cache import keras_home, offline, show_path
+from kmagic.keras_cache import kept_file, keras_home, offline, sha256_of, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,10 +36,6 @@ class NotHereError(Exception):
     """A data set is not in the cache and cannot be fetched now; the message says why."""
 
 
-class CacheWarning(UserWarning):
-    """Something in Keras's cache was not as it should be."""
-
-
 def path_of(file: CachedFile) -> Path:
     """Where a file of a data set lies, or would lie."""
     return keras_home() / file.folder / file.name
@@ -55,7 +48,7 @@ def state_of(file: CachedFile) -> State:
         return "missing"
     if not file.sha256:
         return "unchecked"
-    return "right" if _sha256(path) == file.sha256 else "wrong"
+    return "right" if sha256_of(path) == file.sha256 else "wrong"
 
 
 def reachable(url: str, *, within: float = ANSWER_WITHIN) -> bool:
@@ -143,7 +136,7 @@ def _why(wrong: list[CachedFile], missing: list[CachedFile], network: str) -> st
         path = path_of(file)
         parts.append(
             f"{show_path(path)} is not the file that Keras expects "
-            f"({path.stat().st_size:,} bytes, sha256 {_sha256(path)[:16]}..., expected "
+            f"({path.stat().st_size:,} bytes, sha256 {sha256_of(path)[:16]}..., expected "
             f"{file.sha256[:16]}...: cut off, or another edition; it was left as it is)"
         )
     if missing:
@@ -168,44 +161,8 @@ def _kept(files: list[CachedFile]) -> Iterator[None]:
     """Copies of files that Keras may delete or write over; given back unless it replaced them."""
     with contextlib.ExitStack() as stack:
         for file in files:
-            stack.enter_context(_kept_one(path_of(file)))
+            stack.enter_context(kept_file(path_of(file)))
         yield
-
-
-@contextlib.contextmanager
-def _kept_one(path: Path) -> Iterator[None]:
-    copy = _free_name(path)
-    try:
-        shutil.copy2(path, copy)
-    except OSError as error:
-        copy.unlink(missing_ok=True)
-        raise DataError(
-            f"{show_path(path)} is not the file that Keras expects, and Keras would delete it; "
-            f"no copy could be made first: {error.strerror}.",
-            "Move the file away by hand, then load again.",
-        ) from error
-    before = _sha256(copy)
-    done = False
-    try:
-        yield
-        done = True
-    finally:
-        if not done or not path.exists() or _sha256(path) == before:
-            copy.replace(path)
-        else:
-            warnings.warn(
-                f"{show_path(path)} was not the file that Keras expects, so Keras fetched it "
-                f"anew. Yours is now {show_path(copy)}; delete it if you do not need it.",
-                CacheWarning,
-                stacklevel=2,
-            )
-
-
-def _free_name(path: Path) -> Path:
-    copy, number = path.with_name(f"{path.name}.kept"), 2
-    while copy.exists():
-        copy, number = path.with_name(f"{path.name}.kept-{number}"), number + 1
-    return copy
 
 
 @contextlib.contextmanager
@@ -217,8 +174,3 @@ def _patience() -> Iterator[None]:
         yield
     finally:
         socket.setdefaulttimeout(before)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import os
-import re
 import sys
-import urllib.request
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
-from kmagic.keras_cache import keras_home, offline, show_path
+from kmagic.evaluation.fetched import through_keras
 from kmagic.suggest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 ASKED = 1000  # classes of ImageNet, which all of keras.applications were trained on
 SIDE = 224  # pixels: what the networks that take any size (MobileNetV3) were trained on
 LOADED = 2  # models that are kept, for those who compare two
-_ADDRESS = re.compile(r"https?://\S+?(?=:?(?:\s|$))")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -140,90 +131,12 @@ def _key(name: str) -> str:
 
 @lru_cache(maxsize=LOADED)
 def _load(make: Callable[..., Any]) -> Any:
-    with _through_keras(f"The weights of {make.__name__}"):
+    with through_keras(f"The weights of {make.__name__}"):
         return make()
 
 
 @lru_cache(maxsize=8)
 def _read_names(decode: Callable[..., Any]) -> tuple[str, ...]:
-    with _through_keras("The names of ImageNet's classes"):
+    with through_keras("The names of ImageNet's classes"):
         rows = decode(np.eye(ASKED, dtype=np.float32), top=1)
     return tuple(str(row[0][1]) for row in rows)
-
-
-@contextmanager
-def _through_keras(what: str) -> Iterator[None]:
-    """Let Keras read from its cache, or fetch; say which file goes where if it cannot."""
-    with ExitStack() as stack:
-        stack.enter_context(_nothing_lost())
-        if offline():
-            stack.enter_context(_without_network())
-            stack.enter_context(redirect_stdout(io.StringIO()))  # "Downloading data from ..."
-        try:
-            yield
-        except Exception as error:
-            if not _missing(error):
-                raise
-            found = _ADDRESS.search(str(error))
-            raise EvaluationError(
-                f"{what} are not on this machine and could not be fetched. Keras: {error}",
-                _what_to_do(found[0] if found else ""),
-            ) from error
-
-
-@contextmanager
-def _nothing_lost() -> Iterator[None]:
-    """Keep the files of Keras's cache.
-
-    A file whose hash is not the one that Keras expects, such as weights that somebody rebuilt, is
-    deleted when Keras cannot fetch it anew. A second name for each file costs nothing.
-    """
-    models = keras_home() / "models"
-    kept: dict[Path, Path] = {}
-    with ExitStack() as stack:
-        with suppress(OSError):  # there is no folder yet, or its disk knows no second names
-            files = [file for file in models.iterdir() if file.is_file()]
-            folder = stack.enter_context(TemporaryDirectory(prefix=".kmagic-", dir=models))
-            for file in files:
-                os.link(file, Path(folder, file.name), follow_symlinks=False)
-                kept[file] = Path(folder, file.name)
-        try:
-            yield
-        finally:
-            for file, other in kept.items():
-                if not os.path.lexists(file):
-                    other.rename(file)
-
-
-def _what_to_do(address: str) -> str:
-    models = keras_home() / "models"
-    if not address:
-        return (
-            "With a network Keras fetches them once. Without one, put the file into "
-            f"{show_path(models)}."
-        )
-    return (
-        "With a network Keras fetches them once. Without one, fetch the file elsewhere and put it "
-        f"here:\n  {show_path(models / PurePosixPath(address).name)}\n    from {address}"
-    )
-
-
-@contextmanager
-def _without_network() -> Iterator[None]:
-    """Every address is refused; Keras fetches by ``urllib``."""
-
-    class Refuse(urllib.request.BaseHandler):
-        def default_open(self, _request: object) -> None:
-            raise URLError("KMAGIC_OFFLINE is set")
-
-    before = getattr(urllib.request, "_opener", None)
-    urllib.request.install_opener(urllib.request.build_opener(Refuse))
-    try:
-        yield
-    finally:
-        urllib.request.install_opener(before)
-
-
-def _missing(error: Exception) -> bool:
-    """Keras tells of a failed download by a plain Exception."""
-    return isinstance(error, OSError) or "URL fetch failure" in str(error)
