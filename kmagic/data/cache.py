@@ -123,10 +123,10 @@ def what_to_do(files: Sequence[CachedFile]) -> str:
 
 def what_to_do_briefly(files: Sequence[CachedFile]) -> str:
     """The same in one sentence, for a note."""
-    steps = [
-        f"{file.url} (sha256 {file.sha256[:16]}...) goes to {show_path(path_of(file))}"
-        for file in files
-    ]
+    steps = []
+    for file in files:
+        hashed = f" (sha256 {file.sha256[:16]}...)" if file.sha256 else ""
+        steps.append(f"{file.url}{hashed} goes to {show_path(path_of(file))}")
     return f"Keras fetches it at the next call with a network; by hand, {', '.join(steps)}."
 
 

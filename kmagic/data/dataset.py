@@ -40,6 +40,7 @@ class Dataset(Rich):
         picture_shape: Height, width and perhaps channels, where a row is a picture.
         encoding: How sentences became rows of word numbers.
         features: How a table's columns became numbers, where not all of them were.
+        lacking: Why the words behind word numbers are not known, and what to do; else "".
     """
 
     picture: ClassVar[str] = "kmagic.display.data:bundle"
@@ -59,6 +60,7 @@ class Dataset(Rich):
     picture_shape: tuple[int, ...] | None = None
     encoding: TextEncoding | None = None
     features: Features | None = None
+    lacking: str = ""
 
     def __post_init__(self) -> None:
         _sets.add(self)
@@ -91,6 +93,7 @@ class Dataset(Rich):
             target=self.target,
             picture_shape=self.picture_shape,
             sample_shape=None if numbers and sample == () else sample,
+            lacking=self.lacking,
         )
 
     def prepare(self, raw: Any) -> NDArray[Any]:

@@ -262,14 +262,21 @@ def learn_text(
 
 
 def from_word_index(
-    ranks: Mapping[str, int], *, num_words: int | None = None, maxlen: int | None = None
+    ranks: Mapping[str, int],
+    *,
+    num_words: int | None = None,
+    maxlen: int | None = None,
+    padding: Side = "pre",
+    truncating: Side = "pre",
 ) -> TextEncoding:
     """The encoding of a data set that Keras brings: 1 is the start, 2 unknown, words follow from 4.
 
     Args:
         ranks: Word and rank, from 1, as the data set's ``get_word_index()`` gives it.
         num_words: Numbers from this on stand for unknown words, as in Keras's loader.
-        maxlen: Length of a row; padded and truncated at the front, as ``pad_sequences`` does.
+        maxlen: Length of a row; None leaves each as long as its sentence.
+        padding: Where a short row gets its noughts.
+        truncating: Where a long one loses words.
 
     Example:
         >>> films = from_word_index({"the": 1, "film": 2}, maxlen=4)
@@ -287,6 +294,8 @@ def from_word_index(
     return TextEncoding(
         tuple(vocabulary),
         maxlen=maxlen,
+        padding=padding,
+        truncating=truncating,
         start=1,
         unknown=2,
         standardize="text_to_word_sequence",

@@ -42,6 +42,7 @@ class Preparation:
         target: What is predicted, for regression.
         picture_shape: Height, width and perhaps channels of a raw picture.
         sample_shape: Shape of one prepared sample; () for a sentence as it is.
+        lacking: Why sentences cannot become numbers, and what to do, where that might have been.
     """
 
     name: str = ""
@@ -52,6 +53,7 @@ class Preparation:
     target: str = ""
     picture_shape: tuple[int, ...] | None = None
     sample_shape: tuple[int, ...] | None = None
+    lacking: str = ""
 
     @property
     def preparation(self) -> Self:
@@ -87,6 +89,8 @@ class Preparation:
                 return self.encoding.encode(sentences)
             if self.sample_shape == ():
                 return np.array(sentences, dtype=object)
+            if self.lacking:
+                raise DataError("Sentences cannot become word numbers here.", self.lacking)
             raise self._unlike(raw)
         if self.encoding is not None:
             return self._rows_of_words(raw)
@@ -146,6 +150,7 @@ class Preparation:
             "target": self.target,
             "picture_shape": _as_list(self.picture_shape),
             "sample_shape": _as_list(self.sample_shape),
+            "lacking": self.lacking,
         }
 
     @classmethod

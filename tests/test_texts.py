@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kmagic.data import cache
+from kmagic.data.texts import TextOptions, as_texts, holds_sentences, number_texts, read_texts
+from kmagic.data.word_index import FILES, words_of
+from kmagic.errors import DataError
+
+RANKS = {"the": 1, "film": 2, "it's": 3}
+
+
+def _written(folder: Path, **texts: bytes) -> list[Path]:
+    files = []
+    for name, raw in texts.items():
+        files.append(folder / f"{name}.txt")
+        files[-1].write_bytes(raw)
+    return files
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_texts_are_read_as_they_are(tmp_path: Path) -> None:
+    files = _written(tmp_path, a="Schön\nwar's.".encode(), b=b"", c="\ufeffmarked".encode())
+    found = read_texts(files)
+    assert found.dtype == object
+    assert found.tolist() == ["Schön\nwar's.", "", "marked"]
+
+
+def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    files = _written(tmp_path, good=b"good", odd="one\nsch\xf6n".encode("latin-1"))
+    with pytest.raises(DataError) as error:
+        read_texts(files)
+    assert f"{tmp_path}/odd.txt is not UTF-8: byte 0xf6 in line 2." in str(error.value)
+    assert "iconv -f latin1 -t utf-8 odd.txt" in str(error.value)
+
+
+def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"gone\.txt"):
+        read_texts([tmp_path / "gone.txt"])
+
+
+# --- sentences ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("x", "are"),
+    [
+        (["a", "b"], True),
+        (np.array(["a", "b"]), True),
+        (np.array(["a", "b"], dtype=object), True),
+        (pd.Series(["a", "b"], index=[7, 8]), True),
+        ("a", False),
+        ([[1, 2]], False),
+        (np.array([[1, 2], [3]], dtype=object), False),
+        (np.zeros((2, 3)), False),
+        (pd.DataFrame({"a": ["x"]}), False),
+        ([], False),
+    ],
+)
+def test_what_sentences_are(x: Any, are: bool) -> None:
+    assert holds_sentences(x) is are
+
+
+def test_sentences_become_one_array() -> None:
+    for x in (["a", "bc"], np.array(["a", "bc"]), pd.Series(["a", "bc"], index=[3, 1])):
+        found = as_texts(x)
+        assert found.dtype == object
+        assert found.tolist() == ["a", "bc"]
+    with pytest.raises(DataError, match="row 1"):
+        as_texts(["a", None])
+
+
+def test_the_vocabulary_is_of_the_training_part_alone() -> None:
+    train, test = as_texts(["a film", "a book"]), as_texts(["a new film"])
+    rows, more, encoding = number_texts(train, test, TextOptions(maxlen=4, padding="post"))
+    assert encoding is not None
+    assert "new" not in encoding.vocabulary
+    assert encoding.decode(more) == ["a [UNK] film"]
+    assert rows[0].tolist() == [*encoding.encode("a film")[0]]
+    assert rows[0, 2:].tolist() == [0, 0]
+
+
+def test_sentences_stay_sentences_unless_numbers_are_asked_for() -> None:
+    train = as_texts(["a film"])
+    assert number_texts(train, train, TextOptions())[0] is train
+    assert number_texts(train, train, TextOptions())[2] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"num_words": 0}, "num_words=0: expected a whole number above 0"),
+        ({"maxlen": True}, "maxlen=True: expected a whole number above 0"),
+        ({"maxlen": 2.5}, "maxlen=2.5: expected a whole number above 0"),
+        ({"padding": "left"}, "padding='left' is no side"),
+    ],
+)
+def test_options_are_looked_at(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as error:
+        TextOptions(**options)
+    assert said in str(error.value)
+
+
+# --- the words of IMDB and Reuters ----------------------------------------------------------------
+
+
+@pytest.fixture
+def index(keras_home: Path) -> Path:
+    path = keras_home / "datasets" / "imdb_word_index.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(RANKS), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("index")
+def test_words_of_imdb() -> None:
+    encoding, lacking = words_of("imdb", TextOptions(num_words=6, maxlen=5))
+    assert encoding is not None
+    assert not lacking
+    assert encoding.encode("The film: it's THE!").tolist() == [[1, 4, 5, 2, 4]]
+    assert encoding.decode([[0, 1, 4, 5, 2]]) == ["the film [UNK]"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_without_the_word_index_it_is_said_which_file_goes_where(
+    name: str, keras_home: Path
+) -> None:
+    encoding, lacking = words_of(name, TextOptions())
+    assert encoding is None
+    assert f"{name}_word_index.json" in lacking
+    assert "KMAGIC_OFFLINE is set" in lacking
+    assert f"goes to {keras_home}/datasets/{name}_word_index.json" in lacking
+    assert "sha256" not in lacking
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[1, 2]", b'{"a": "x"}', b"\xff\xfe"])
+def test_a_broken_word_index_is_kept_and_named(index: Path, broken: bytes) -> None:
+    index.write_bytes(broken)
+    encoding, lacking = words_of("imdb", TextOptions())
+    assert encoding is None
+    assert "cannot be read as a word index" in lacking
+    assert index.read_bytes() == broken
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_word_index_is_the_file_that_keras_fetches(
+    name: str, monkeypatch: pytest.MonkeyPatch, keras_home: Path
+) -> None:
+    module = import_module(f"keras.src.datasets.{name}")
+    raw = json.dumps(RANKS).encode()
+    asked = []
+
+    def get_file(fname: str, origin: str, file_hash: str) -> str:
+        asked.append((fname, origin))
+        assert len(file_hash) == hashlib.md5(b"", usedforsecurity=False).digest_size * 2
+        path = keras_home / fname
+        path.write_bytes(raw)
+        return str(path)
+
+    monkeypatch.setattr(module, "get_file", get_file)
+    monkeypatch.setenv("KMAGIC_OFFLINE", "0")
+    monkeypatch.setattr(cache, "reachable", lambda _url: True)
+    encoding, lacking = words_of(name, TextOptions())
+    assert encoding is not None, lacking
+    assert asked == [(FILES[name].name, FILES[name].url)]
+    assert encoding.decode([[1, 4, 5]]) == ["the film"]
