@@ -156,6 +156,19 @@ def test_inputs(line, shape, dtype):
     assert model.inputs[0].dtype == dtype
 
 
+@pytest.mark.parametrize("line", ["input string", "input dtype=string", "input 1 string"])
+def test_an_input_of_texts_takes_one_a_sample(line):
+    model = build(f"{line}\ntext_vectorization adapt={{texts}}", texts=["a film", "a book"])
+    assert model.input_shape == (None, 1)
+    assert model.inputs[0].dtype == "string"
+    assert model.predict(np.array(["a book"], dtype=object), verbose=0).tolist() == [[2, 4]]
+
+
+def test_an_input_of_texts_has_the_shape_that_is_said():
+    assert build("input 7 string\nidentity").input_shape == (None, 7)
+    assert build("input string shape=(3,)\nidentity").input_shape == (None, 3)
+
+
 # --- kinds of models --------------------------------------------------------------------------
 
 

@@ -64,7 +64,16 @@ def bind(  # noqa: PLR0917 - all six are always given
         context: Mistakes are noted there.
         resolve: Turns a value of the text into a Python value, given its role.
     """
+    if word == "input" and _is_only_text(args):
+        args = (Arg(Literal(1, span=span), span=span), *args)  # one text a sample
     return _Binder(function, word, span, context, resolve).bind(args)
+
+
+def _is_only_text(args: tuple[Arg, ...]) -> bool:
+    """Whether an input says that it takes texts, and no shape."""
+    texts = [arg for arg in args if arg.name in (None, "dtype") and _word_of(arg) == "string"]
+    others = {arg.name for arg in args if arg not in texts}
+    return bool(texts) and not others & {None, "shape", "batch_shape", "tensor"}
 
 
 @cache
