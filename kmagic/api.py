@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kmagic.errors import KmagicError
+from kmagic.errors import EvaluationError, KmagicError, TrainingError
 from kmagic.lineage import remember
 from kmagic.run import Display, TrainingRun
 
@@ -21,6 +21,7 @@ def fit(
     displays: Iterable[Display] | None = None,
     earlier: Iterable[TrainingRun] = (),
     checks: bool = True,
+    watch: str | None = None,
     **keywords: Any,
 ) -> TrainingRun:
     """Train a model with a live view.
@@ -39,6 +40,8 @@ def fit(
             this one's curves.
         checks: Look at the data before the training. What cannot be trained is refused; what will
             probably hurt is told in ``run.messages``, at epoch 0.
+        watch: "confusion": the confusion matrix of the validation data after each epoch, in the
+            view and as ``run.watched``.
         **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` ...,
             and ``seed``, ``patience``, ``reduce_lr``, ``restore_best``, ``csv``, ``tensorboard``,
             ``budget``, ``checkpoint``, ``resume``, ``plain``.
@@ -63,13 +66,27 @@ def fit(
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
+    data = dataset_of(x)
+    if watch is not None:
+        keywords["watch"] = _judge(model, watch, data)
     keywords["notes"] = _looked_over(model, x, y, keywords) if checks else []
     views = list(displays_for()) if displays is None else list(displays)
     run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
-    data = dataset_of(x)
     if data is not None:
         remember(model, data)
     return run
+
+
+def _judge(model: Any, watch: str, data: Any) -> Any:
+    """Who watches a training; raises for what cannot be watched."""
+    from kmagic.evaluation.watching import Judge  # noqa: PLC0415 - not needed before a fit
+
+    if watch != "confusion":
+        raise TrainingError(f"watch is 'confusion' or nothing, not {watch!r}.")
+    try:
+        return Judge(model, getattr(data, "classes", None))
+    except EvaluationError as error:
+        raise TrainingError(error.message, error.hint) from error
 
 
 def _looked_over(model: Any, x: Any, y: Any, keywords: Mapping[str, Any]) -> list[str]:

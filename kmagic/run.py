@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from kmagic.series import Point, Series
+    from kmagic.watched import Watched
 
 __all__ = [
     "Best",
@@ -71,6 +72,8 @@ class TrainingRun(Rich):
         fingerprint: Shapes and types of the data, and a digest; "" where it cannot be looked at.
         earlier: Curves of earlier runs of the same model, oldest first: few points each, to be
             drawn faintly behind this one's.
+        watched: The confusion matrix of the validation data after the last epoch, where it was
+            asked for (``watch="confusion"``); else None.
         opening: The curves within the first epoch, batch by batch.
         tail: The curves within the epoch that runs.
 
@@ -120,6 +123,7 @@ class TrainingRun(Rich):
         self.log: list[Epoch] = []
         self.now = Now()
         self.earlier: list[dict[str, list[Point]]] = []
+        self.watched: Watched | None = None
         self.opening: dict[str, list[Point]] = {}
         self.tail: dict[str, Series] = {}
         self._stop = threading.Event()

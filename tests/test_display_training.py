@@ -78,6 +78,7 @@ class Reader(HTMLParser):
         found = dict(attrs)
         if tag == "img":
             self.pictures.append(found)
+        if tag in ("img", "wbr"):  # these have no end
             return
         self.open.append((tag, found.get("style") or ""))
         if tag == "tr":

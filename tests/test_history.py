@@ -58,7 +58,7 @@ def test_the_table_has_small_curves_and_says_which_is_best() -> None:
     assert runs.best() == {"b"}  # alone of its name, a run is neither best nor worst
     made = bundle(runs)
     assert made["text/html"].count('src="data:image/svg+xml') == 3
-    assert made["text/html"].count("font-weight:600") == 4
+    assert made["text/html"].partition("</style>")[2].count("font-weight:600") == 4
     assert "bold: the lowest val_loss of its model" in words(made["text/html"])
     assert made["text/plain"].splitlines()[:2] == [
         "3 runs",

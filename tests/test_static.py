@@ -14,7 +14,8 @@ import kmagic
 from kmagic.display.modules import module
 
 STATIC = Path(kmagic.__file__).parent / "static"
-LIVE = ("figures.js", "scales.js", "elements.js", "curves.js", "brake.js", "dashboard.js")
+LIVE = ("figures.js", "scales.js", "elements.js", "curves.js", "brake.js", "matrix.js")
+LIVE += ("dashboard.js",)
 DECLARED = re.compile(r"^(?:export )?(?:function|class|const|let) (\w+|\[[^]]+\])", re.MULTILINE)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TypeAlias
@@ -30,6 +31,13 @@ def stylesheet(name: str = "card.css") -> str:
     return files("kmagic").joinpath("static", name).read_text(encoding="utf-8")
 
 
+@cache
+def packed(name: str = "card.css") -> str:
+    """A style sheet without what is for its readers: it travels in every output."""
+    bare = re.sub(r"/\*.*?\*/", "", stylesheet(name), flags=re.DOTALL)
+    return re.sub(r"\s*([{};,])\s*|(:)\s+", r"\1\2", bare).strip()
+
+
 def card(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
     """One card as HTML.
 
@@ -43,7 +51,7 @@ def card(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") 
     right = f'<span class="km-space"></span>{aside}' if aside else ""
     below = f'<div class="km-foot">{escape(foot)}</div>' if foot else ""
     return (
-        f"<style>{stylesheet()}</style>"
+        f"<style>{packed()}</style>"
         f'<div class="kmagic" role="group" aria-label="{escape(title)}: {escape(facts)}">'
         f'<div class="km-head"><span class="km-title"><b><bdi>{escape(title)}</bdi></b></span> '
         f'<span class="km-mute">{escape(facts)}</span>{right}</div>'

@@ -11,8 +11,8 @@ import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from kmagic.display import chart, ghosts
-from kmagic.display.card import Bundle, bar, card, escape, image, stylesheet
+from kmagic.display import chart, ghosts, watched
+from kmagic.display.card import Bundle, bar, card, escape, image, packed
 from kmagic.display.card import bundle as as_bundle
 from kmagic.display.chart import Chart, Line
 from kmagic.repeatable import is_repeatable
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 MOST_FIGURES = 6
 MOST_MESSAGES = 6
-MOST_POINTS = 240
+MOST_POINTS, BESIDE_MATRIX, LEAST_POINTS = 224, 96, 12
+"""Of all curves together, the same where a matrix takes room as well; of each."""
+MOST_COLUMNS = 6
+"""With more, a row becomes a line that may break, where the page is narrow."""
 MOST_NOTES = 8
 FIRST_ROWS, LAST_ROWS = 2, 5
 COURSE = 48
@@ -46,7 +49,8 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     """
     times = times and not is_repeatable()
     facts = run.describe(times=times)
-    body = pictures(charts(run)) + messages(run) + table(run, times=times)
+    drawn = pictures(charts(run), watched.figure(run.watched))
+    body = drawn + messages(run) + table(run, times=times)
     if run.status == "running":
         facts = facts.removeprefix("running: ")
         body = bar(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
@@ -161,7 +165,8 @@ def table(run: TrainingRun, *, times: bool = True) -> str:
     names = columns(run)
     best = run.best.epoch if run.best and run.best.monitor != "loss" else 0
     heads = ["epoch", *names, *(["time"] if times else [])]
-    parts = ["".join(f'<th scope="col">{escape(head)}</th>' for head in heads)]
+    many = len(heads) > MOST_COLUMNS
+    parts = ["".join(f'<th scope="col">{_breaking(head)}</th>' for head in heads)]
     for epoch in shown:
         if epoch is None:
             parts.append(f'<td>...</td><td colspan="{len(heads) - 1}"></td>')
@@ -171,10 +176,16 @@ def table(run: TrainingRun, *, times: bool = True) -> str:
         strong = ' style="font-weight:600"' if epoch.number == best else ""
         parts.append("".join(f"<td{strong}>{cell}</td>" for cell in cells))
     body = "".join(f"<tr>{row}</tr>" for row in parts[1:])
+    kind = "km-table km-many-columns" if many else "km-table"
     return (
-        '<div style="overflow-x:auto"><table class="km-table">'
+        f'<div class="km-fit" style="overflow-x:auto"><table class="{kind}">'
         f"<thead><tr>{parts[0]}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _breaking(name: str) -> str:
+    """A column's name, which may break behind what ties its words together."""
+    return escape(name).replace("_", "_<wbr>")
 
 
 def row_cells(epoch: Epoch, names: Sequence[str]) -> list[str]:
@@ -191,7 +202,8 @@ def charts(run: TrainingRun) -> list[Chart]:
     names = run.metrics[: len(WIDTHS)]
     if not names or not (run.log or run.tail):
         return []
-    room = max(24, MOST_POINTS // (2 * len(names)))
+    most = MOST_POINTS if run.watched is None else BESIDE_MATRIX
+    room = max(LEAST_POINTS, most // (2 * len(names)))
     return [_chart(run, name, room) for name in names]
 
 
@@ -259,8 +271,13 @@ def mark(run: TrainingRun, name: str) -> tuple[float, str] | None:
     return best.epoch, word + number(value)
 
 
-def pictures(shown: Sequence[Chart]) -> str:
-    """Up to four charts in a row, each twice: as the theme's drawing and as an image."""
+def pictures(shown: Sequence[Chart], beside: str = "") -> str:
+    """Up to four charts in a row, each twice: as the theme's drawing and as an image.
+
+    Args:
+        shown: The charts.
+        beside: HTML that stands behind them in the row.
+    """
     if not shown:
         return ""
     width = WIDTHS[len(shown)]
@@ -281,8 +298,8 @@ def pictures(shown: Sequence[Chart]) -> str:
     # trusted, may stand in the same page.
     key = "km-" + hashlib.sha256(inside.encode()).hexdigest()[:10]
     return (
-        f"<style>{stylesheet('chart.css')}.{key} .km-bare{{display:none}}"
+        f"<style>{packed('chart.css')}.{key} .km-bare{{display:none}}"
         f".{key} .km-drawn{{display:block!important}}</style>"
         f'<div class="{key}" style="display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0">'
-        f"{inside}</div>"
+        f"{inside}{beside}</div>"
     )

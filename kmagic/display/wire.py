@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from kmagic.display import watched
 from kmagic.display.training import axis, columns, foot, mark, row_cells, rows
 from kmagic.series import Point, Series
 
@@ -22,6 +23,8 @@ Json: TypeAlias = dict[str, Any]
 CURVE_POINTS = 200
 MOST_MESSAGES = 24
 MOST_CHARTS = 6
+MATRIX_EVERY = 0.5
+"""Seconds between two matrices among the news: epochs may be shorter."""
 
 
 class Feed:
@@ -39,6 +42,7 @@ class Feed:
         self._told = 0
         self._heading: object = None
         self._messages: object = None
+        self._matrix = (0, -math.inf)
         self._curves: dict[str, Series] = {}
 
     def earlier(self) -> list[dict[str, list[float | None]]]:
@@ -61,6 +65,7 @@ class Feed:
             "axis": _axis(run),
             "table": _table(run),
             **_messages(run),
+            "watched": watched.wire(run.watched),
             "curves": {key: _flat(series.points()) for key, series in self._curves.items()},
             "opening": {key: _flat(points) for key, points in run.opening.items()},
             "tail": {key: _flat(series.points()) for key, series in run.tail.items()},
@@ -81,6 +86,10 @@ class Feed:
         if messages != self._messages:
             news |= _messages(run)
             self._messages = messages
+        epoch, at = run.watched.epoch if run.watched else 0, run.now.elapsed
+        if epoch != self._matrix[0] and at >= self._matrix[1] + MATRIX_EVERY:
+            news["watched"] = watched.wire(run.watched)
+            self._matrix = (epoch, at)
         return news
 
     def _take_epochs(self) -> dict[str, list[float | None]]:

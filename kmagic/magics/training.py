@@ -39,6 +39,11 @@ FIT.option(
     action="store_true",
     help="go on with the model's last run, or with the one in the checkpoint, up to -e epochs",
 )
+FIT.option(
+    "--watch",
+    choices=("confusion",),
+    help="the confusion matrix of the validation data after each epoch",
+)
 FIT.option("--csv", metavar="FILE", help="write each epoch's figures to a file")
 FIT.option("--tensorboard", metavar="DIR", help="write a log for TensorBoard")
 FIT.option("--callbacks", metavar="C", help="a Keras callback or a list of them")
@@ -119,6 +124,11 @@ def _options(read: Line) -> dict[str, Any]:
     for name in ("restore_best", "resume", "plain"):
         if getattr(read, name):
             found[name] = True
+    if read.watch is not None:
+        if not read.val:
+            hint = "Keep some of the data for it: `--val 0.1`."
+            read.fail("needs validation data", "--watch", hint)
+        found["watch"] = "confusion"
     if read.no_checks:
         found["checks"] = False
     return found

@@ -17,9 +17,10 @@
  *     metrics: string[]}} Axis
  * @typedef {{seq: number, run: string, name: string, epochs: number, before: number,
  *     answers: boolean, head: Head, axis: Axis, table: Table, messages: [number, string][],
- *     told: number, curves: Curves, opening: Curves, tail: Curves}} State
+ *     told: number, watched: Watched | null, curves: Curves, opening: Curves, tail: Curves}} State
  * @typedef {{seq: number, head: Head, tail: Curves, axis?: Axis, table?: Table,
- *     curves?: Curves, messages?: [number, string][], told?: number}} News
+ *     curves?: Curves, messages?: [number, string][], told?: number, watched?: Watched}} News
+ * @typedef {import("./matrix.js").Watched} Watched
  * @typedef {{get(name: string): any, on(name: string, callback: Function): void,
  *     off(name: string, callback: Function): void, widget_manager?: any}} Model
  */
@@ -28,9 +29,12 @@ import { Brake } from "./brake.js";
 import { Chart } from "./curves.js";
 import { element, say } from "./elements.js";
 import { about, duration } from "./figures.js";
+import { Matrix } from "./matrix.js";
 
 const MOST_MARKS = 60;
 const MOST_MESSAGES = 4;
+/** With more columns a row becomes a line that may break, where the page is narrow. */
+const MOST_COLUMNS = 6;
 
 class View {
   /** @param {Model} model @param {HTMLElement} host */
@@ -47,6 +51,7 @@ class View {
     this.hover = null;
     /** @type {Chart[]} */
     this.charts = [];
+    this.matrix = new Matrix();
     this.wishes = { log: false, smooth: false };
     this.frame = 0;
     /** What the table shows, to leave it alone while that is so. */
@@ -92,7 +97,7 @@ class View {
     }
     this.figures = element("div", "km-live-figures");
     this.table = element("table", "km-table");
-    const scroll = element("div", "km-live-scroll");
+    const scroll = element("div", "km-fit");
     scroll.append(this.table);
     this.messages = element("ul", "km-live-messages");
     this.messages.setAttribute("role", "log");
@@ -181,6 +186,7 @@ class View {
     if (news.axis) state.axis = news.axis;
     if (news.table) state.table = news.table;
     if (news.messages) [state.messages, state.told] = [news.messages, news.told ?? 0];
+    if (news.watched) state.watched = news.watched;
     if (news.curves) {
       state.tail = {};
       for (const [name, points] of Object.entries(news.curves)) {
@@ -224,12 +230,13 @@ class View {
         this.hover = epoch;
         this.schedule();
       }));
-      this.figures?.replaceChildren(...this.charts.map((chart) => chart.element));
+      this.figures?.replaceChildren(...this.charts.map((chart) => chart.element), this.matrix.element);
     }
     for (const chart of this.charts) {
       const width = Math.max(chart.element.clientWidth, 240);
       chart.draw(this.state, this.earlier, this.wishes, width, this.hover);
     }
+    this.matrix.draw(this.state.watched);
     const log = /** @type {HTMLButtonElement} */ (this.log);
     log.disabled = !this.wishes.log && !this.charts.some(({ spans }) => spans);
     /** @type {HTMLElement} */ (log.parentElement).hidden = !this.charts.length;
@@ -283,18 +290,19 @@ class View {
     const body = element("tbody", "");
     const line = element("tr", "");
     for (const column of columns) {
-      const cell = element("th", "", column);
+      const cell = element("th", "");
       cell.setAttribute("scope", "col");
+      for (const part of column.split(/(?<=_)/)) cell.append(part, document.createElement("wbr"));
       line.append(cell);
     }
     head.append(line);
     for (const row of rows) {
       const made = element("tr", row?.best ? "km-best" : "");
-      for (const text of row ? row.cells : columns.map((_, index) => (index ? "" : "..."))) {
-        made.append(element("td", "", text));
-      }
+      const cells = row ? row.cells : columns.map((_, index) => (index ? "" : "..."));
+      made.append(...cells.map((text) => element("td", "", text)));
       body.append(made);
     }
+    this.table?.classList.toggle("km-many-columns", columns.length > MOST_COLUMNS);
     this.table?.replaceChildren(...(rows.length ? [head, body] : []));
     const last = rows[rows.length - 1];
     if (last && this.news && Date.now() - this.told > 3000) {

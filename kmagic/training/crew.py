@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import TrainingError
@@ -31,6 +32,7 @@ class Crew:
         options: What was asked for.
         callbacks: The user's own, one or several.
         store: The folder that keeps the run, or None.
+        before: Ours that are told just before the recorder, so that it tells what they found.
 
     Attributes:
         callbacks: All, in the order in which each moment reaches them: the user's and Keras's,
@@ -45,6 +47,8 @@ class Crew:
         options: Options,
         callbacks: Any,
         store: Checkpoint | None,
+        *,
+        before: Sequence[Any] = (),
     ) -> None:
         import keras  # noqa: PLC0415 - takes seconds
 
@@ -74,6 +78,7 @@ class Crew:
         self.others.append(self._notes)
         self.callbacks = [
             *self.others,
+            *before,
             Watch(self.recorder, self.interrupts),
             self._guard,
             *after,
@@ -159,6 +164,7 @@ def open_store(
     elif earlier is not None:
         run.opening = earlier.opening
         run.initial_epoch = earlier.initial_epoch
+        run.watched = deepcopy(earlier.watched)  # its curves go on, and those of the other do not
         _go_on(run, earlier.log)
         if earlier.fingerprint != run.fingerprint:
             run.tell("the data is not what the earlier epochs were trained on.")

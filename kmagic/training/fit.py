@@ -15,12 +15,15 @@ from kmagic.training.options import Options, sow
 from kmagic.training.plan import DEFAULT_BATCH, Fast, Plain, plan
 from kmagic.training.record import fingerprint, versions
 from kmagic.training.stop import Stopped
+from kmagic.training.watching import held_back, watching
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import keras
+
+    from kmagic.training.watching import Judge
 
 PLAIN = (bool, int, float, str)
 """Types of those arguments that the record keeps."""
@@ -48,6 +51,7 @@ def fit(
     budget: float | str | None = None,
     checkpoint: str | Path | None = None,
     resume: TrainingRun | bool | None = None,
+    watch: Judge | None = None,
     notes: Sequence[str] = (),
     text: str = "",
     **keywords: Any,
@@ -90,6 +94,8 @@ def fit(
         resume: Go on to ``epochs`` with the run in ``checkpoint``, or else with the model's last
             one: history, epoch numbers, the optimizer and its schedule go on as if there had been
             no break. An epoch that was broken off is trained as a whole. Patience counts anew.
+        watch: Counts the confusion matrix of the validation data after each epoch, for
+            ``run.watched``.
         notes: What was found before the training; it stands at the beginning of ``run.messages``.
         text: The model in the layer language, for the record.
         **keywords: Whatever else ``model.fit`` takes: ``class_weight``, ``shuffle``, ...
@@ -139,9 +145,12 @@ def fit(
             **keywords,
         },
     )
+    held = held_back(arguments, watch) if watch is not None else None
     run = _new_run(name, arguments)
     run.options = {key: value for key, value in arguments.items() if isinstance(value, PLAIN)}
     run.options |= options.asked() | {"plain": plain}
+    if watch is not None:
+        run.options["watch"] = "confusion"
     run.seed = seed
     run.versions = versions()
     run.fingerprint = fingerprint(arguments["x"], arguments["y"])
@@ -154,7 +163,9 @@ def fit(
     if seed is not None:
         sow(model, seed + run.resumed)
     way = plan(model, arguments, plain=plain)
-    _train(model, way, run, Crew(run, displays, options, callbacks, store), arguments["x"])
+    before = [watching(run, watch, held)] if watch is not None else []
+    crew = Crew(run, displays, options, callbacks, store, before=before)
+    _train(model, way, run, crew, arguments["x"])
     remember_run(model, run)
     return run
 

@@ -1,0 +1,348 @@
+"""The confusion matrix that is watched while a model learns."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+import kmagic
+from kmagic.data.dataset import Dataset
+from kmagic.display.ghosts import ghost
+from kmagic.display.terminal import Lines
+from kmagic.display.training import bundle
+from kmagic.display.watched import svg
+from kmagic.display.wire import Feed
+from kmagic.errors import MagicError, TrainingError
+from kmagic.evaluation.watching import Judge
+from kmagic.run import Epoch, RecordingDisplay, TrainingRun
+from kmagic.watched import Watched
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(90, 4)).astype("float32")
+Y = RNG.integers(0, 3, 90)
+HELD = 30
+
+
+def make(units=3, activation="softmax", loss="sparse_categorical_crossentropy"):
+    net = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(units, activation=activation)], name="net"
+    )
+    net.compile("sgd", loss)
+    return net
+
+
+def watch(net, x, y=None, **keywords):
+    return kmagic.fit(net, x, y, watch="confusion", displays=[], batch_size=16, **keywords)
+
+
+def counted(truth, predicted, classes=3):
+    matrix = np.zeros((classes, classes), int)
+    np.add.at(matrix, (truth, predicted), 1)
+    return matrix
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_it_is_the_matrix_of_the_last_part_that_is_split_off(plain):
+    net = make()
+    run = watch(net, X, Y, epochs=2, validation_split=1 / 3, plain=plain)
+    predicted = net.predict(X[-HELD:], verbose=0).argmax(axis=1)
+    np.testing.assert_array_equal(run.watched.matrix, counted(Y[-HELD:], predicted))
+    assert run.pipeline == ("plain: asked for" if plain else "fast")
+    assert (run.watched.epoch, run.options["watch"]) == (2, "confusion")
+    assert run.watched.classes == ("0", "1", "2")
+
+
+def stream(x, y):
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(7)
+
+
+ONE_HOT = np.eye(3, dtype="float32")[Y]
+
+
+@pytest.mark.parametrize(
+    ("held", "loss"),
+    [
+        ((X[:40], Y[:40]), "sparse_categorical_crossentropy"),
+        ((X[:40], Y[:40], np.ones(40)), "sparse_categorical_crossentropy"),
+        ((X[:40], ONE_HOT[:40]), "categorical_crossentropy"),
+        (stream(X[:40], Y[:40]), "sparse_categorical_crossentropy"),
+        ((pd.DataFrame(X[:40]), pd.Series(Y[:40])), "sparse_categorical_crossentropy"),
+        ((X[:40].tolist(), Y[:40].tolist()), "sparse_categorical_crossentropy"),
+    ],
+    ids=["pair", "triple", "one-hot", "stream", "pandas", "lists"],
+)
+def test_validation_data_of_every_kind(held, loss):
+    net = make(loss=loss)
+    run = watch(net, X, ONE_HOT if loss[0] == "c" else Y, validation_data=held)
+    predicted = net.predict(X[:40], verbose=0).argmax(axis=1)
+    np.testing.assert_array_equal(run.watched.matrix, counted(Y[:40], predicted))
+
+
+@pytest.mark.parametrize("logits", [False, True])
+def test_two_classes_by_one_unit(logits):
+    loss = keras.losses.BinaryCrossentropy(from_logits=logits)
+    net = make(1, None if logits else "sigmoid", loss)
+    run = watch(net, X, Y % 2, validation_split=1 / 3)
+    answers = net.predict(X[-HELD:], verbose=0)[:, 0]
+    truth = Y[-HELD:] % 2
+    above = answers > (0 if logits else 0.5)
+    np.testing.assert_array_equal(run.watched.matrix, counted(truth, above.astype(int), 2))
+
+
+def test_several_inputs():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    joined = keras.layers.Concatenate()([a, b])
+    net = keras.Model([a, b], keras.layers.Dense(3, activation="softmax")(joined))
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    run = watch(net, {"a": X, "b": -X}, Y, validation_split=1 / 3)
+    answers = net.predict({"a": X[-HELD:], "b": -X[-HELD:]}, verbose=0)
+    np.testing.assert_array_equal(run.watched.matrix, counted(Y[-HELD:], answers.argmax(axis=1)))
+
+
+def test_the_classes_are_called_as_in_the_data_set():
+    x = X.copy()  # what shares memory with a data set is called as it is
+    animals = Dataset("few", x[:60], Y[:60], x[60:], Y[60:], ("cat", "dog", "eel"))
+    run = watch(make(), animals.x_train, animals.y_train, validation_split=1 / 3)
+    assert run.watched.classes == animals.classes
+    assert Judge(make(), ("a", "b")).classes == ("0", "1", "2")
+
+
+# --- what cannot be watched -----------------------------------------------------------------------
+
+
+def untouched(net, **keywords):
+    """Fit what must be refused; returns the error, and holds that nothing was trained."""
+    before = net.get_weights()
+    with pytest.raises(TrainingError) as refused:
+        watch(net, **keywords)
+    for mine, theirs in zip(before, net.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    return str(refused.value)
+
+
+def test_without_validation_it_says_what_to_write():
+    assert "--val 0.1" in untouched(make(), x=X, y=Y)
+
+
+@pytest.mark.parametrize("split", [{"validation_split": 0.3}, {"validation_data": (X, X[:, :1])}])
+def test_measured_values_are_no_classes(split):
+    words = untouched(make(1, None, "mse"), x=X, y=X[:, :1], **split)
+    assert "measured values" in words
+
+
+def test_labels_beyond_the_classes_are_told():
+    words = untouched(
+        make(1, None, "mse"), x=X, y=Y * 7.0, validation_data=(X, Y * 7.0), checks=False
+    )
+    assert "go from 0 to 14, and net tells 2 classes apart" in words
+
+
+def test_several_labels_a_sample_are_told():
+    several = np.ones((90, 3))
+    words = untouched(
+        make(3, "sigmoid", "binary_crossentropy"), x=X, y=several, validation_split=0.3
+    )
+    assert "%keras_confusion" in words
+
+
+def test_several_outputs_are_told():
+    inputs = keras.Input((4,))
+    net = keras.Model(inputs, [keras.layers.Dense(3)(inputs), keras.layers.Dense(2)(inputs)])
+    net.compile("sgd", ["mse", "mse"])
+    assert "2 outputs" in untouched(net, x=X, y=[ONE_HOT, ONE_HOT[:, :2]], validation_split=0.3)
+
+
+def test_another_word_is_told():
+    with pytest.raises(TrainingError, match="'confusion' or nothing, not 'loss'"):
+        kmagic.fit(make(), X, Y, watch="loss")
+
+
+def test_a_stream_that_cannot_be_judged_ends_the_watching_and_not_the_training():
+    net = make(1, None, "mse")
+    run = watch(net, X, X[:, 0], epochs=2, validation_data=stream(X, X[:, 0]))
+    assert (run.status, run.watched, len(run.log)) == ("done", None, 2)
+    assert [text for _, text in run.messages if "measured values" in text]
+
+
+def test_a_stop_leaves_the_matrix_out_and_keeps_the_epoch():
+    class Stopping(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+            display.run.stop()
+
+    class Keeping(RecordingDisplay):
+        def begin(self, run):
+            self.run = run
+
+    display = Keeping()
+    run = kmagic.fit(
+        make(), X, Y, epochs=3, validation_split=0.3, watch="confusion",
+        displays=[display], callbacks=[Stopping()],
+    )  # fmt: skip
+    assert (run.status, len(run.log), run.watched) == ("stopped", 1, None)
+
+
+def test_a_resumed_run_goes_on_with_its_curves():
+    net = make()
+    first = watch(net, X, Y, epochs=2, validation_split=0.3)
+    second = watch(net, X, Y, epochs=3, validation_split=0.3, resume=True)
+    assert [at for at, _ in second.watched.accuracy["0"]] == [1, 2, 3]
+    assert [at for at, _ in first.watched.accuracy["0"]] == [1, 2]
+
+
+# --- the record and its pictures ------------------------------------------------------------------
+
+
+def seen(classes, epoch=2):
+    watched = Watched([str(each) for each in range(classes)])
+    matrix = RNG.integers(0, 5, (classes, classes))
+    np.fill_diagonal(matrix, 30)
+    watched.add(epoch, matrix)
+    return watched
+
+
+def ended(watched):
+    run = TrainingRun("cnn", epochs=2)
+    for number in (1, 2):
+        run.add(Epoch(number, {"loss": 1 / number, "val_loss": 1 / number}, 1.0))
+    run.status, run.watched = "done", watched
+    return run
+
+
+def test_the_worst_mistakes_in_words():
+    watched = Watched(["cat", "dog", "eel"])
+    assert (watched.words(), watched.worst(), bundle(ended(watched))["text/html"].count("<img")) \
+        == ("", [], 1)  # fmt: skip
+    watched.add(1, np.diag([2, 3, 0]))
+    assert (watched.words(), watched.worst()) == ("no mistake", [])
+    watched.add(2, np.array([[2, 0, 0], [1, 3, 4], [0, 0, 0]]))
+    assert watched.words() == "worst: dog taken for eel, 4 times"
+    assert watched.worst() == [(1, 2, 4), (1, 0, 1)]
+    assert watched.accuracy == {
+        "cat": [(1, 1.0), (2, 1.0)],
+        "dog": [(1, 1.0), (2, 0.375)],
+        "eel": [],
+    }
+    assert watched.to_frame().loc["dog", "eel"] == 4
+
+
+def test_it_is_bounded_in_epochs_and_classes():
+    watched = Watched(["a", "b"])
+    for epoch in range(1, 2001):
+        watched.add(epoch, np.array([[epoch, 1], [1, 1]]))
+    assert len(watched.accuracy["a"]) < 200
+    assert seen(101).accuracy == {}
+
+
+def test_the_card_shows_it_in_words_and_as_an_image():
+    markup = bundle(ended(seen(10)))["text/html"]
+    assert "confusion, epoch 2" in markup
+    assert re.search(r'alt="confusion after epoch 2: 300 of [\d,]+ right; worst: ', markup)
+
+
+@pytest.mark.parametrize("classes", [2, 10, 20, 60, 1000])
+def test_the_card_stays_small(classes):
+    run = ended(seen(classes))
+    run.log[:] = [
+        Epoch(number, {f"{held}{name}": float(RNG.random()) for name in ("loss", "acc", "a", "b")
+                       for held in ("", "val_")}, 1.0)
+        for number in range(1, 500)
+    ]  # fmt: skip
+    run.earlier = [ghost(run)] * 3
+    assert len(bundle(run)["text/html"].encode()) < 40_000
+
+
+def test_the_picture_is_whole_whatever_a_class_is_called():
+    watched = Watched(["<script>", 'a"b&c', "\u05d0\u05d1"])
+    watched.add(1, np.array([[3, 1, 0], [0, 2, 2], [0, 0, 1]]))
+    text, width, left = svg(watched)
+    ET.fromstring(text)  # noqa: S314 - our own text
+    assert 0 < left < width
+    assert "<script>" not in text + bundle(ended(watched))["text/html"]
+
+
+def test_mistakes_and_what_is_right_differ_in_colour_and_in_strength():
+    watched = Watched(["a", "b", "c"])
+    watched.add(1, np.array([[9, 1, 0], [0, 9, 8], [0, 0, 9]]))
+    paths = re.findall(r'<path stroke="(#\w+)" opacity="([\d.]+)" d="([^"]*)"', svg(watched)[0])
+    cells = {
+        move: (colour, float(tone))
+        for colour, tone, d in paths
+        for move in re.findall(r"M(\d \d)", d)
+    }
+    assert len(cells) == 5
+    assert len({cells[f"{k} {k}"] for k in range(3)}) == 1
+    few, many, right = cells["1 0"], cells["2 1"], cells["0 0"]
+    assert few[0] == many[0] != right[0]
+    assert few[1] < many[1]
+
+
+def test_the_live_view_gets_it_once_an_epoch_and_not_too_often():
+    run = ended(None)
+    feed = Feed(run)
+    assert feed.snapshot()["watched"] is None
+    run.watched = seen(3, epoch=1)
+    told = feed.news()["watched"]
+    assert (told["epoch"], len(told["counts"]), told["classes"]) == (1, 9, ["0", "1", "2"])
+    assert "watched" not in feed.news()
+    run.watched.add(2, run.watched.matrix)
+    assert "watched" not in feed.news()  # within half a second
+    run.now.elapsed = 0.6
+    assert feed.news()["watched"]["epoch"] == 2
+    assert feed.snapshot()["watched"]["epoch"] == 2
+
+
+def test_of_many_classes_cells_are_pooled_and_not_told():
+    run = ended(seen(60))
+    told = Feed(run).snapshot()["watched"]
+    assert (told["classes"], told["counts"]) == ([], [])
+    assert len(told["picture"]) < 12_000
+
+
+def test_in_text_it_is_a_line_an_epoch(capsys):
+    kmagic.fit(
+        make(), X, Y, epochs=2, validation_split=0.3, watch="confusion", displays=[Lines()]
+    )  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:5] for line in lines] == ["net: ", "epoch", "  wor", "epoch", "  wor", "net: "]
+
+
+# --- the magic ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    monkeypatch.setenv("KMAGIC_WARM", "0")
+    monkeypatch.setenv("KMAGIC_DISPLAY", "text")
+    config = Config()
+    config.HistoryManager.enabled = False
+    made = InteractiveShell(config=config)
+    made.user_ns |= {"net": make(), "X": X, "Y": Y}
+    made.run_line_magic("load_ext", "kmagic")
+    return made
+
+
+def test_the_magic_watches(shell):
+    with capture_output() as said:
+        shell.run_line_magic("keras_fit", "net X Y --val 0.3 --watch confusion -o run")
+    assert shell.user_ns["run"].watched.epoch == 1
+    assert "worst: " in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("net X Y --watch confusion", "needs validation data"),
+        ("net X Y --val 0.3 --watch loss", "--watch does not take this"),
+    ],
+)
+def test_the_magic_refuses_with_a_caret(shell, line, words):
+    with pytest.raises(MagicError, match=words) as refused:
+        shell.run_line_magic("keras_fit", line)
+    assert "^" in str(refused.value)
