@@ -51,10 +51,10 @@ FLOORS: tuple[set[str], ...] = (
         "training",
     },
     {"session"},
-    {"api", "export", "reference"},
+    {"api", "export", "from_r", "reference", "saving"},
     {"completion"},
     {"magics"},
-    {""},
+    {"", "testing"},
 )
 FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
 
@@ -119,7 +119,7 @@ IMPORTS = {name: _imports(name) for name in MODULES}
 
 def test_the_check_sees_imports() -> None:
     assert "kmagic.errors" in IMPORTS["kmagic.data.cache"]
-    assert "kmagic.data.cache" in IMPORTS["kmagic.data.loaders"]  # from kmagic.data import cache
+    assert "kmagic.data.cache" in IMPORTS["kmagic.data.named"]  # from kmagic.data import cache
     assert "kmagic.magics" in IMPORTS["kmagic"]  # within a function
     assert "kmagic.data" not in IMPORTS["kmagic"]  # for types only
 

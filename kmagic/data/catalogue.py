@@ -47,6 +47,7 @@ class Entry:
         brought: File in ``samples/`` that is the very file Keras fetches.
         sample: File in ``samples/`` that stands in for the whole.
         title: What it is, in a few words.
+        contested: The column that the remark is about, if it is about one.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Entry:
     brought: str = ""
     sample: str = ""
     title: str = field(default="", kw_only=True)
+    contested: str | None = field(default=None, kw_only=True)
 
 
 def _file(name: str, sha256: str) -> CachedFile:
@@ -112,6 +114,11 @@ _BOSTON_COLUMNS = (
     "LSTAT",
 )  # fmt: skip
 
+_CALIFORNIA_COLUMNS = (
+    "MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude",
+    "Longitude",
+)  # fmt: skip
+
 ENTRIES = (
     Entry(
         "boston_housing",
@@ -126,8 +133,10 @@ ENTRIES = (
         target="median house price in 1,000 $",
         remark=(
             'Column "B" (index 11) is made from the share of Black residents, on a contested '
-            "assumption about segregation and prices: leave it out unless that is the lesson."
+            "assumption about segregation and prices: leave it out (drop B) unless that is the "
+            "lesson."
         ),
+        contested="B",
         brought="boston_housing.npz",
         title="houses around Boston, 1978",
     ),
@@ -140,6 +149,7 @@ ENTRIES = (
                 "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
             ),
         ),
+        columns=_CALIFORNIA_COLUMNS,
         target="median house price in $",
         title="districts of California, 1990",
     ),

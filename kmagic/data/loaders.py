@@ -1,66 +1,31 @@
-"""Data sets by name: Keras's loaders, our samples where there is no network, one preparation."""
+"""``load_data``: one door for every kind of data, by name, by path or from the notebook."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import warnings
-from dataclasses import dataclass, replace
-from functools import partial
-from importlib import import_module
-from importlib.resources import as_file, files
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kmagic.data import cache
 from kmagic.data.catalogue import BY_NAME
-from kmagic.data.dataset import Dataset
-from kmagic.data.split import train_test
+from kmagic.data.named import SampleDataWarning, load_named
+from kmagic.data.options import Options, read_options
+from kmagic.data.paths import existing, unknown
 from kmagic.errors import DataError
 from kmagic.keras_cache import show_path
-from kmagic.preparation import scaling
-from kmagic.start import start
-from kmagic.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Sequence
 
-    from kmagic.data.catalogue import Entry
+    from kmagic.data.dataset import Dataset
 
+__all__ = ["SampleDataWarning", "load_data", "name_of"]
 
-class SampleDataWarning(UserWarning):
-    """A bundled sample stands in for a data set that cannot be had now."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    """What ``load_data`` was asked for, checked against the set."""
-
-    flatten: bool
-    channel: bool
-    scale: scaling.Kind
-    onehot: bool
-    num_words: int | None
-    maxlen: int | None
-    split: float | None
-    seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """What a loader gave, before any preparation."""
-
-    x_train: NDArray[Any]
-    y_train: NDArray[Any]
-    x_test: NDArray[Any]
-    y_test: NDArray[Any]
-    source: str
-    note: str = ""
+_TABLES = (".csv", ".tsv", ".tab", ".parquet", ".pq")
 
 
 def load_data(
-    name: str,
+    source: Any,
     *,
     flatten: bool = False,
     channel: bool = False,
@@ -68,18 +33,36 @@ def load_data(
     onehot: bool = False,
     num_words: int | None = None,
     maxlen: int | None = None,
+    padding: str | None = None,
+    truncating: str | None = None,
+    standardize: str | None = None,
     split: float | None = None,
     seed: int = 0,
+    size: int | str | tuple[int, int] | None = None,
+    gray: bool = False,
+    target: Any = None,
+    features: str | Sequence[Any] | None = None,
+    drop: str | Sequence[Any] | None = None,
+    missing: str | None = None,
+    sep: str | None = None,
+    task: str | None = None,
+    class_names: str | Sequence[str] | None = None,
+    allow_pickle: bool = False,
+    name: str | None = None,
 ) -> Dataset:
-    """Load a data set by name, prepared for a model.
+    """Load any data set, prepared for a model.
 
-    Keras's own loader reads or fetches it; ``KMAGIC_OFFLINE=1`` keeps it from asking the network.
-    Where MNIST cannot be had, a bundled sample of 5,000 + 1,000 real digits stands in, and a
-    :class:`SampleDataWarning` and the set's ``note`` say so.
+    Keras's own loader reads or fetches what has a name there; ``KMAGIC_OFFLINE=1`` keeps it from
+    asking the network. Where MNIST cannot be had, a bundled sample of 5,000 + 1,000 real digits
+    stands in, and a :class:`SampleDataWarning` and the set's ``note`` say so.
 
     Args:
-        name: boston_housing, california_housing, mnist, fashion_mnist, cifar10, cifar100, imdb
-            or reuters.
+        source: A name: boston_housing, california_housing, mnist, fashion_mnist, cifar10,
+            cifar100, imdb or reuters. A path: of a folder of pictures or of texts, a folder for
+            each class, perhaps below ``train/`` and ``test/`` (or ``val/``); of a table, ``.csv``,
+            ``.tsv`` or ``.parquet``, or a list of such tables, which are put together; of an
+            ``.npz`` file. A pandas data frame. Arrays or lists ``(x, y)`` or ``(x_train, y_train,
+            x_test, y_test)``. A ``tf.data.Dataset`` of pairs.
         flatten: Make each picture a vector: 28 x 28 becomes 784.
         channel: Give grey pictures an axis of channels: 28 x 28 becomes 28 x 28 x 1.
         scale: "255" divides the bytes of pictures by 255; "standard" gives each column of a
@@ -87,215 +70,171 @@ def load_data(
             part; None or "none" leaves values alone. Scaled inputs are float32.
         onehot: Make labels rows of float32 noughts and a one.
         num_words: For texts: keep so many of the most frequent words.
-        maxlen: For texts: leave out texts of so many words or more, as Keras's loader does, and
-            pad the rest at the front to this length.
-        split: Put both parts together and take this share, 0 to 1, as the test part; classes
-            keep their shares. None keeps the set's own parts.
+        maxlen: For texts: the length of a row; shorter ones are padded, longer ones cut. Of IMDB
+            and Reuters texts of so many words or more are left out, as Keras's loader does.
+        padding: For texts: where a short row gets its noughts, "pre" (default) or "post".
+        truncating: For texts: where a long one loses words, "pre" (default) or "post".
+        standardize: For texts: how they are cleaned, in the words of Keras's TextVectorization;
+            by default "lower_and_strip_punctuation".
+        split: Put all parts together and take this share, 0 to 1, as the test part; classes keep
+            their shares. None keeps the parts that a set has, and takes 0.2 of one without.
         seed: Seed of that division.
+        size: For picture files: height and width, (64, 48) or "64x48" or 64 for both; needed
+            where they are not all alike.
+        gray: For picture files: grey instead of colours.
+        target: For tables: the column to be predicted; not needed if one is called target, label,
+            class or y.
+        features: For tables: the columns to learn from; by default all others.
+        drop: For tables: columns to leave out.
+        missing: For tables: "mean" fills empty cells with the mean, or the most frequent word, of
+            the training part; "drop" leaves such rows out. By default they are refused.
+        sep: For text files of tables: what separates the cells, such as ";".
+        task: "classification" or "regression", where the target's values could be both.
+        class_names: Names of the classes, in the order of the labels.
+        allow_pickle: Read pickled objects in an ``.npz`` file, which can run any code.
+        name: What to call the set; by default after the file or folder.
 
     Returns:
         The data set.
 
     Raises:
-        DataError: If the name is unknown, an option makes no sense for the set, or the data
-            cannot be had or read.
+        DataError: If the source is unknown or cannot be had or read, or an option makes no sense
+            for it.
 
     Example:
-        >>> houses = load_data("boston_housing", scale="standard")
+        >>> houses = load_data("boston_housing", scale="standard", drop="B")
         >>> houses.x_train.shape, houses.x_test.shape
-        ((404, 13), (102, 13))
+        ((404, 12), (102, 12))
+        >>> x, y = [[1.0], [2.0], [8.0], [9.0]], ["low", "low", "high", "high"]
+        >>> load_data((x, y), split=0.5).classes
+        ('high', 'low')
     """
-    entry = _entry(name)
-    options = _Options(
-        flatten, channel, scaling.kind_of(scale), onehot, num_words, maxlen, split, seed
+    options = read_options(
+        flatten=flatten,
+        channel=channel,
+        scale=scale,
+        onehot=onehot,
+        num_words=num_words,
+        maxlen=maxlen,
+        padding=padding,
+        truncating=truncating,
+        standardize=standardize,
+        split=split,
+        seed=seed,
+        size=size,
+        gray=gray,
+        target=target,
+        features=features,
+        drop=drop,
+        missing=missing,
+        sep=sep,
+        task=task,
+        class_names=class_names,
+        allow_pickle=allow_pickle,
+        name=name,
     )
-    _check(entry, options)
-    raw = _read(entry, options)
-    return _prepare(entry, raw, options)
+    if isinstance(source, str) and source.strip().lower() in BY_NAME:
+        return load_named(source.strip().lower(), options)
+    if isinstance(source, str | os.PathLike):
+        return _of_path(source, options)
+    return _of_values(source, options)
 
 
-def _entry(name: str) -> Entry:
-    if isinstance(name, str) and name.strip().lower() in BY_NAME:
-        return BY_NAME[name.strip().lower()]
-    guess = did_you_mean(str(name), BY_NAME)
-    known = f"Known are: {', '.join(BY_NAME)}."
-    raise DataError(f"There is no data set {name!r}.", f"{guess} {known}".strip())
+def name_of(source: Any) -> str:
+    """A name for what is loaded, fit for a variable.
+
+    Example:
+        >>> name_of("photos/my cats/"), name_of("2024.csv"), name_of([[1], [2]])
+        ('my_cats', 'data_2024', 'data')
+    """
+    if not isinstance(source, str | os.PathLike):
+        return "data"
+    stem = Path(source).stem if Path(source).suffix else Path(source).name
+    word = re.sub(r"\W+", "_", stem).strip("_").lower()
+    return word if word.isidentifier() else f"data_{word}".rstrip("_")
 
 
-def _check(entry: Entry, options: _Options) -> None:
-    """Refuse what makes no sense for the set, before anything is loaded."""
-    what = {"pictures": "pictures", "table": "a table of numbers", "text": "texts"}[entry.kind]
-    _check_kind(entry, options, what)
-    if options.flatten and options.channel:
-        raise DataError(
-            "flatten and channel exclude each other.",
-            "Dense layers take flat vectors, convolutions take channels.",
-        )
-    if options.scale != "none" and entry.kind == "text":
-        raise DataError(
-            f"{entry.name} is {what}: word numbers are names, not sizes, and are not scaled.",
-            "Leave scale out; an embedding layer takes them as they are.",
-        )
-    if options.scale == "255" and entry.kind == "table":
-        raise DataError(
-            f"scale=255 is for the bytes of pictures; {entry.name} is {what}.",
-            'Use scale="standard".',
-        )
-    if options.onehot and entry.classes is None:
-        raise DataError(
-            f"onehot is for classes; {entry.name} has numbers to predict.", "Leave onehot out."
-        )
-    if options.split is not None and not 0 < options.split < 1:
-        raise DataError(f"split={options.split!r}: expected a share between 0 and 1, such as 0.2.")
+def _of_path(source: str | os.PathLike[str], options: Options) -> Dataset:
+    text = os.fspath(source)
+    is_word = isinstance(source, str) and not re.search(r"[/\\.~]", text)
+    if is_word and not Path(text).exists():
+        raise unknown(text)
+    path = existing(text)
+    if path.is_dir():
+        return _of_folder(path, options)
+    ending = path.suffix.lower()
+    if ending in _TABLES:
+        from kmagic.data.tables import load_tables  # noqa: PLC0415 - pandas is imported there
 
+        return load_tables([path], options)
+    if ending == ".npz":
+        from kmagic.data.arrays import load_npz  # noqa: PLC0415 - as the others: when it is needed
 
-def _check_kind(entry: Entry, options: _Options, what: str) -> None:
-    """Refuse the options of another kind of set."""
-    for kind, plural, names in (
-        ("pictures", "pictures", ("flatten", "channel")),
-        ("text", "texts", ("num_words", "maxlen")),
-    ):
-        for name in names:
-            value = getattr(options, name)
-            if value is None or value is False:
-                continue
-            if kind != entry.kind:
-                raise DataError(
-                    f"{name} is for {plural}; {entry.name} is {what}.", f"Leave {name} out."
-                )
-            if kind == "text" and (value is True or not isinstance(value, int) or value < 1):
-                raise DataError(f"{name}={value!r}: expected a whole number above 0.")
-
-
-def _read(entry: Entry, options: _Options) -> _Raw:
-    """The set by Keras's loader or, where it cannot be had, the sample."""
-    if entry.brought:
-        _bring(entry)
-    try:
-        return _by_keras(entry, options)
-    except cache.NotHereError as absent:
-        if entry.sample:
-            return _sample(entry, absent)
-        raise DataError(
-            f"{entry.name} cannot be loaded: {absent}.", cache.what_to_do(entry.files)
-        ) from absent
-
-
-def _by_keras(entry: Entry, options: _Options) -> _Raw:
-    keywords: dict[str, Any] = {}
-    if entry.kind == "text":
-        keywords = {"num_words": options.num_words, "maxlen": options.maxlen}
-
-    def load() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        start()
-        module = import_module("keras.datasets")
-        parts: tuple[tuple[Any, Any], tuple[Any, Any]] = getattr(module, entry.name).load_data(
-            **keywords
-        )
-        return parts
-
-    (x_train, y_train), (x_test, y_test) = cache.through_keras(entry.files, load)
-    source = f"Keras's cache, {show_path(cache.path_of(entry.files[0]).parent)}"
-    return _Raw(x_train, y_train, x_test, y_test, source)
-
-
-def _bring(entry: Entry) -> None:
-    """Put the file that the package brings where Keras would put it after fetching it."""
-    path = cache.path_of(entry.files[0])
-    if path.exists():
-        return
-    half = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with as_file(files("kmagic.data").joinpath("samples", entry.brought)) as own:
-            shutil.copyfile(own, half)
-        half.replace(path)
-    except OSError:
-        # Keras then fetches it itself, or says why the folder will not do.
-        half.unlink(missing_ok=True)
-
-
-def _sample(entry: Entry, absent: cache.NotHereError) -> _Raw:
-    with (
-        as_file(files("kmagic.data").joinpath("samples", entry.sample)) as own,
-        np.load(own, allow_pickle=False) as part,
-    ):
-        raw = _Raw(
-            part["x_train"],
-            part["y_train"],
-            part["x_test"],
-            part["y_test"],
-            "the sample that kmagic brings",
-        )
-    rows = len(raw.x_train) + len(raw.x_test)
-    todo = cache.what_to_do_briefly(entry.files)
-    note = f"Only a sample of {rows:,} real rows: {absent}. {todo}"
-    warnings.warn(f"{entry.name}: {note}", SampleDataWarning, stacklevel=4)
-    return replace(raw, note=note)
-
-
-def _prepare(entry: Entry, raw: _Raw, options: _Options) -> Dataset:
-    """Divide, scale and shape what was read."""
-    y_train, y_test = np.ravel(raw.y_train), np.ravel(raw.y_test)
-    x_train, x_test = raw.x_train, raw.x_test
-    if entry.kind == "text" and options.maxlen is not None:
-        x_train, x_test = _padded(x_train, options.maxlen), _padded(x_test, options.maxlen)
-    if options.split is not None:
-        x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
-        labels = None if entry.classes is None else y
-        train, test = train_test(len(x), options.split, options.seed, labels)
-        x_train, y_train, x_test, y_test = x[train], y[train], x[test], y[test]
-
-    is_picture = entry.kind == "pictures"
-    picture_shape = x_train.shape[1:] if is_picture else None
-    learned = scaling.Scaling()
-    if options.scale != "none":
-        learned = scaling.learn(options.scale, x_train, pictures=is_picture)
-    shape = partial(_shaped, name=entry.name, options=options)
-    if options.onehot:
-        y_train, y_test = (
-            np.eye(len(entry.classes or ()), dtype=np.float32)[y] for y in (y_train, y_test)
-        )
-    return Dataset(
-        name=entry.name,
-        x_train=shape(learned.apply(x_train)),
-        y_train=y_train,
-        x_test=shape(learned.apply(x_test)),
-        y_test=y_test,
-        classes=entry.classes,
-        scaling=learned,
-        note=_note(entry, raw, options),
-        source=raw.source,
-        title=entry.title,
-        columns=entry.columns,
-        target=entry.target,
-        picture_shape=picture_shape,
+        return load_npz(path, options)
+    raise DataError(
+        f"{show_path(path)} is no kind of file that holds a data set.",
+        "Expected a folder, .csv, .tsv, .parquet or .npz. What pandas or numpy can read, such as "
+        "Excel or JSON, is given as a data frame or as arrays: load_data(pandas.read_excel(path)).",
     )
 
 
-def _note(entry: Entry, raw: _Raw, options: _Options) -> str:
-    notes = [raw.note, entry.remark]
-    if options.maxlen is not None:
-        notes.append(f"Texts of {options.maxlen:,} words or more are left out (maxlen).")
-    return " ".join(filter(None, notes))
+def _of_folder(path: Path, options: Options) -> Dataset:
+    from kmagic.data.folders import survey  # noqa: PLC0415 - as above
+
+    folder = survey(path)
+    if folder.kind == "table":
+        from kmagic.data.tables import load_tables  # noqa: PLC0415 - as above
+
+        test = folder.test.files if folder.test else None
+        return load_tables(folder.train.files, options, test=test)
+    if folder.kind == "pictures":
+        from kmagic.data.picture_files import load_pictures  # noqa: PLC0415 - as above
+
+        return load_pictures(folder, options)
+    from kmagic.data.text_files import load_texts  # noqa: PLC0415 - as above
+
+    return load_texts(folder, options)
 
 
-def _shaped(x: NDArray[Any], *, name: str, options: _Options) -> NDArray[Any]:
-    if options.flatten:
-        return x.reshape(len(x), -1)
-    if options.channel:
-        grey = 3
-        if x.ndim != grey:
-            sides = " x ".join(str(side) for side in x.shape[1:])
-            raise DataError(
-                f"channel is for grey pictures; those of {name} have their channels: {sides}.",
-                "Leave channel out.",
-            )
-        return x[..., np.newaxis]
-    return x
+def _of_values(source: Any, options: Options) -> Dataset:
+    """A data set from what a notebook holds."""
+    from kmagic.data import arrays, frames, streams  # noqa: PLC0415 - as above
+
+    where = "the notebook"
+    called = options.name or "data"
+    if streams.is_stream(source):
+        return arrays.from_arrays(streams.collect(source, called), options, called, "tf.data")
+    if frames.is_frame(source):
+        return frames.from_frames([source], options, called, where)
+    if isinstance(source, list | tuple) and source and all(map(frames.is_frame, source)):
+        parts = list(source)
+        if len(parts) == 2 and len(parts[1].columns) == 1 and len(parts[0]) == len(parts[1]):  # noqa: PLR2004 - x and y
+            return frames.from_pairs(arrays.Four(*parts), options, called, where)
+        return frames.from_frames(parts, options, called, where)
+    if (
+        isinstance(source, list | tuple)
+        and source
+        and all(isinstance(each, str | os.PathLike) for each in source)
+    ):
+        from kmagic.data.tables import load_tables  # noqa: PLC0415 - as above
+
+        return load_tables([existing(os.fspath(each)) for each in source], options)
+    four = arrays.take_apart(source)
+    if four is None:
+        raise DataError(
+            f"Nothing can be loaded from {_what(source)}.",
+            "Expected a name, a path, a data frame, a tf.data.Dataset, (x, y), or (x_train, "
+            "y_train, x_test, y_test).",
+        )
+    if frames.is_frame(four.x):
+        return frames.from_pairs(four, options, called, where)
+    return arrays.from_arrays(four, options, called, where)
 
 
-def _padded(rows: NDArray[Any], maxlen: int) -> NDArray[np.int32]:
-    pad = import_module("keras.utils").pad_sequences
-    padded: NDArray[np.int32] = pad(rows, maxlen=maxlen)
-    return padded
+def _what(source: Any) -> str:
+    kind = type(source).__name__
+    if hasattr(source, "shape"):
+        return f"one {kind} of shape {tuple(source.shape)}, without a target"
+    if isinstance(source, list | tuple):
+        return f"a {kind} of {len(source):,}"
+    return f"{kind} {source!r}"[:80] if source is not None else "None"
