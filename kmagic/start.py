@@ -7,6 +7,7 @@ thinks, and those lines are kept away from the notebook; all others go through.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -23,9 +24,16 @@ _NOISE = re.compile(
 _lock = threading.Lock()
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for TensorFlow's warning that Keras makes a graph for each model: so it must."""
+    said = record.getMessage()
+    return "retracing" not in said or "TensorFlowTrainer.make_" not in said
+
+
 def start() -> None:
     """Import Keras and TensorFlow, quietly; at once if they are there already."""
     with _lock:
+        logging.getLogger("tensorflow").addFilter(_is_news)
         if "keras" in sys.modules and "tensorflow" in sys.modules:
             return
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is no error

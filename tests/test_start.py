@@ -42,3 +42,14 @@ def test_what_is_no_noise_goes_through():
         "    os.write(2, b'I0000 00:00:1 1 port.cc:1] noise\\nsomething broke\\n')"
     )
     assert run(code).stderr == "something broke\n"
+
+
+def test_a_graph_for_each_model_is_no_news():
+    code = (
+        "import os; os.environ['TF_CPP_MIN_LOG_LEVEL'] = '0'\n"
+        "from kmagic import start; start.start()\n"
+        "import kmagic, numpy\n"
+        "for _ in range(7):\n"
+        "    kmagic.build('input 4 / dense 2').predict(numpy.ones((1, 4)), verbose=0)"
+    )
+    assert "retracing" not in run(code).stderr
