@@ -232,3 +232,14 @@ def test_advice_stands_below_the_model_and_can_be_silenced(shell):
     assert "line 3: " in captured.outputs[0].data["text/plain"]
     _, captured = run(shell, "%%keras_model net --no-checks\n" + text)
     assert "line 3: " not in captured.outputs[0].data["text/plain"]
+
+
+def test_a_model_begins_the_same_with_a_seed(shell):
+    def weights(line):
+        shell.run_cell_magic("keras_model", line, "input 4 / dense 3")
+        return shell.user_ns["small"].get_weights()[0]
+
+    assert (weights("small -q --seed 7") == weights("small -q --seed 7")).all()
+    assert (weights("small -q --seed 7") != weights("small -q --seed 8")).any()
+    result, _ = run(shell, "%%keras_model small --seed half\ninput 4 / dense 3")
+    assert "--seed takes a whole number" in str(result.error_in_exec)

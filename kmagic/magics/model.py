@@ -8,13 +8,15 @@ from typing import Any
 
 from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
+from IPython.utils.capture import capture_output
 
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family
+from kmagic.repeatable import is_repeatable
 from kmagic.rich import note_shown, was_just_shown
 
 WIDTH = 88
-"""Columns of a text that %keras_code writes."""
+"""Columns of a text that %keras_code and Keras write."""
 
 MODEL = Arguments(
     "%%keras_model",
@@ -23,6 +25,7 @@ MODEL = Arguments(
     "\ncompile adam loss=sparse_categorical_crossentropy metrics=accuracy",
 )
 MODEL.option("name", nargs="?", default="model", help="the model's name (default: model)")
+MODEL.option("--seed", metavar="N", help="begin with the same weights each time")
 MODEL.option("--no-checks", action="store_true", help="give no advice on the model")
 MODEL.option("-q", "--quiet", action="store_true", help="show nothing")
 
@@ -71,6 +74,8 @@ class ModelMagics(Family):
         name = read.name
         if not name.isidentifier() or keyword.iskeyword(name):
             read.fail("is not a name", name, "A name has letters, digits and _, as in Python.")
+        if read.seed is not None:
+            _sow(read.number(read.seed, "--seed", least=0))
         model = build_model(
             cell, self.session.names, where=f"%%keras_model {name}", first_line=2, name=name
         )
@@ -106,7 +111,7 @@ class ModelMagics(Family):
         name, model = self.take_model(read, words)
         _no_more(read, words)
         if read.keras:
-            model.summary()
+            _print_summary(model)
             return None
         return self.show_model(name, model, quiet=False)
 
@@ -171,6 +176,24 @@ class ModelMagics(Family):
         if not was_just_shown(model):
             names = (name for name, value in self.session.models().items() if value is model)
             display(_bundle(next(names, model.name), model), raw=True)  # type: ignore[no-untyped-call]  # no types there
+
+
+def _print_summary(model: Any) -> None:
+    """Keras's own summary, which is several displays, as wide as a terminal that is not there."""
+    if not is_repeatable():
+        model.summary()
+        return
+    lines: list[str] = []
+    with capture_output():
+        model.summary(line_length=WIDTH, print_fn=lines.append)
+    print("\n".join(lines))  # noqa: T201 - as Keras does
+
+
+def _sow(seed: int) -> None:
+    """Let chance be the same from here on; so are the weights that a model begins with."""
+    import keras  # noqa: PLC0415 - not before a model is built
+
+    keras.utils.set_random_seed(seed)
 
 
 def _bundle(name: str, model: Any, notes: Sequence[str] = ()) -> dict[str, str]:
