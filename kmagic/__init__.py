@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from kmagic.evaluation.evaluate import evaluate as evaluate
     from kmagic.export import to_dsl as to_dsl
     from kmagic.export import to_python as to_python
+    from kmagic.from_r import from_r as from_r
     from kmagic.run import TrainingRun as TrainingRun
+    from kmagic.saving import load as load
+    from kmagic.saving import save as save
 
 __version__ = "0.1.0"
 
@@ -37,8 +40,11 @@ _HOMES = {
     "evaluate": "evaluation.evaluate",
     "fit": "api",
     "format_spec": "dsl",
+    "from_r": "from_r",
+    "load": "saving",
     "load_data": "data",
     "parse": "dsl",
+    "save": "saving",
     "to_dsl": "export",
     "to_python": "export",
 }

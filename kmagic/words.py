@@ -6,6 +6,7 @@ import math
 import re
 
 MINUTE, HOUR = 60, 3600
+UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def number(value: float) -> str:
@@ -45,6 +46,33 @@ def count(value: int, one: str, many: str = "") -> str:
         ('1 epoch', '54,000 samples')
     """
     return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def memory(size: float) -> str:
+    """A size in bytes, readable.
+
+    Example:
+        >>> memory(2_403_240), memory(12)
+        ('2.4 MB', '12 bytes')
+    """
+    for unit, least in UNITS:
+        if size >= least:
+            return f"{size / least:.1f} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def ago(seconds: float) -> str:
+    """How long something is past, as one says it.
+
+    Example:
+        >>> ago(4), ago(200), ago(7300), ago(260_000)
+        ('just now', '3 minutes ago', '2 hours ago', '3 days ago')
+    """
+    day = 24 * HOUR
+    for length, name in ((day, "day"), (HOUR, "hour"), (MINUTE, "minute")):
+        if seconds >= length:
+            return f"{count(int(seconds // length), name)} ago"
+    return "just now"
 
 
 def duration(seconds: float) -> str:

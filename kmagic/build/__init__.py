@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from kmagic.binding.context import Context
+from kmagic.build.adoption import read_steps, write_steps
 from kmagic.build.builder import Step, assemble, note_mistakes
 from kmagic.build.compiling import compile_arguments, compile_model
 from kmagic.build.keras_errors import first_words, shape_text
@@ -16,17 +17,20 @@ from kmagic.dsl.expand import expand
 from kmagic.dsl.graph import Graph
 from kmagic.dsl.lookup import ExpandError, definitions
 from kmagic.dsl.parser import Reading, read
+from kmagic.dsl.portable import Portable, portable
 from kmagic.spec import ModelSpec, Span
 
 __all__ = [
     "Built",
     "Step",
+    "adopt",
     "build",
     "build_model",
     "compile_text",
     "first_words",
     "origin",
     "shape_text",
+    "written_steps",
 ]
 
 
@@ -39,12 +43,14 @@ class Built:
         graph: What the text stands for.
         steps: Each node's layer and the shape that leaves it.
         nested: Those of the nested models.
+        kept: The text with what its braces stood for, as a file keeps it.
     """
 
     spec: ModelSpec
     graph: Graph
     steps: tuple[Step, ...]
     nested: tuple[Step, ...] = ()
+    kept: Portable = field(default_factory=lambda: Portable(""))
 
 
 _origins: WeakKeyDictionary[Any, Built] = WeakKeyDictionary()
@@ -109,7 +115,11 @@ def build_model(
     if compiling is not None:
         compile_model(assembled.model, arguments, compiling.span, context)
     _origins[assembled.model] = Built(
-        reading.spec, graph, tuple(assembled.steps), tuple(assembled.nested)
+        reading.spec,
+        graph,
+        tuple(assembled.steps),
+        tuple(assembled.nested),
+        portable(reading.spec, names),
     )
     return assembled.model
 
@@ -167,3 +177,38 @@ def _expanded(reading: Reading, context: Context) -> Graph:
 def origin(model: Any) -> Built | None:
     """What a model was built from, or None if kmagic did not build it."""
     return _origins.get(model)
+
+
+def written_steps(model: Any) -> list[list[list[Any]]]:
+    """Where the layers of a model's steps are, fit for JSON; [] if it has no origin."""
+    built = origin(model)
+    if built is None:
+        return []
+    return [write_steps(model, built.graph, steps) for steps in (built.steps, built.nested)]
+
+
+def adopt(
+    model: Any,
+    text: str,
+    names: Mapping[str, Any],
+    written: Sequence[Sequence[Sequence[Any]]],
+    kept: Portable,
+) -> bool:
+    """Take a model out of a file as one that was built from its text.
+
+    Args:
+        model: The model.
+        text: Its text.
+        names: What the names in braces stand for.
+        written: From :func:`written_steps`, when it was saved.
+        kept: The text with what its braces stood for.
+
+    Returns:
+        Whether text and model are of one piece; if not, the model has no origin.
+    """
+    found = read_steps(model, text, names, written)
+    if found is None:
+        return False
+    spec, graph, (steps, nested) = found
+    _origins[model] = Built(spec, graph, steps, nested, kept)
+    return True

@@ -10,9 +10,7 @@ from typing import Any
 from kmagic.catalogue import word_for
 from kmagic.display.card import Bundle, bar, bundle, card, escape
 from kmagic.dsl import format_statement
-from kmagic.words import count
-
-UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+from kmagic.words import count, memory
 
 
 @dataclass(slots=True)
@@ -51,19 +49,6 @@ def model_facts(model: Any) -> str:
             facts.insert(1, f"{frozen:,} not trained")
     facts.append(_compiled(model))
     return " · ".join(facts)
-
-
-def memory(size: float) -> str:
-    """A size in bytes, readable.
-
-    Example:
-        >>> memory(2_403_240)
-        '2.4 MB'
-    """
-    for unit, least in UNITS:
-        if size >= least:
-            return f"{size / least:.1f} {unit}"
-    return f"{size:.0f} bytes"
 
 
 def shape_words(shape: Any) -> str:

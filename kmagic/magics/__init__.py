@@ -15,6 +15,7 @@ from kmagic.magics.evaluation import EvaluationMagics
 from kmagic.magics.history import HistoryMagics
 from kmagic.magics.language import LanguageMagics
 from kmagic.magics.model import ModelMagics
+from kmagic.magics.persistence import PersistenceMagics
 from kmagic.magics.training import TrainingMagics
 from kmagic.rich import forget_shown
 from kmagic.session import Session
@@ -28,6 +29,7 @@ FAMILIES = (
     EvaluationMagics,
     ConfusionMagics,
     ClassificationMagics,
+    PersistenceMagics,
 )
 
 

@@ -1,0 +1,183 @@
+"""Configurations of earlier Keras, mended to what Keras 3 reads; what cannot be is said.
+
+Arguments that Keras 3 no longer has are left out where they stand at what it does anyway. Classes
+that are gone get their successor where it computes the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from kmagic.errors import PersistenceError
+
+# What Keras 3 does without being told: an argument of that value may be left out.
+_USUAL: dict[str, tuple[Any, ...]] = {
+    "adjustment": (None,),
+    "batch_size": (None,),
+    "fused": (None, True, False),  # how it is computed, not what
+    "groups": (1, None),
+    "implementation": (0, 1, 2),  # as above
+    "input_dtype": (None, "float32"),
+    "ragged": (False, None),
+    "renorm": (False,),
+    "reset_after": (True, False),
+    "sparse": (False, None),
+    "swap_memory": (False,),
+    "time_major": (False,),
+    "virtual_batch_size": (None,),
+    "zero_output_for_mask": (False,),
+}
+_SILENT = frozenset({"fused", "implementation", "input_dtype", "ragged", "sparse", "groups"})
+_GONE = {
+    "LocallyConnected1D": "LocallyConnected1D is no longer in Keras; a Conv1D of the same size, "
+    "trained anew, comes nearest",
+    "LocallyConnected2D": "LocallyConnected2D is no longer in Keras; a Conv2D of the same size, "
+    "trained anew, comes nearest",
+    "CuDNNLSTM": "CuDNNLSTM is no longer in Keras, and its weights are laid out otherwise than "
+    "those of an LSTM; Keras 2 turns them: build it there with LSTM, load_weights, save",
+    "CuDNNGRU": "CuDNNGRU is no longer in Keras, and its weights are laid out otherwise than "
+    "those of a GRU; Keras 2 turns them: build it there with GRU, load_weights, save",
+    "TFOpLambda": "it applies an operation of TensorFlow outside any layer, which Keras 3 does "
+    "not read; build the model with keras.ops in its place and load the weights alone",
+    "TensorFlowOpLayer": "it applies an operation of TensorFlow outside any layer, which Keras 3 "
+    "does not read; build the model with keras.ops in its place and load the weights alone",
+    "SlicingOpLambda": "it cuts a tensor outside any layer, which Keras 3 does not read; build "
+    "the model with ops.slice in its place and load the weights alone",
+    "DenseFeatures": "feature columns of TensorFlow are no longer in Keras",
+    "MaxoutDense": "MaxoutDense is no longer in Keras",
+    "Highway": "Highway is no longer in Keras",
+    "Merge": "Merge is no longer in Keras: add, concatenate ... are layers of their own",
+}
+_SUCCESSORS: dict[str, tuple[str, Callable[[dict[str, Any]], None]]] = {
+    "ThresholdedReLU": ("ReLU", lambda config: _rename(config, "theta", "threshold")),
+    "SyncBatchNormalization": (
+        "BatchNormalization",
+        lambda config: config.update(synchronized=True),
+    ),
+    "Convolution1D": ("Conv1D", lambda _: None),
+    "Convolution2D": ("Conv2D", lambda _: None),
+    "BatchNormalizationV1": ("BatchNormalization", lambda _: None),
+    "BatchNormalizationV2": ("BatchNormalization", lambda _: None),
+}
+
+
+def is_legacy(config: Any) -> bool:
+    """Whether a model's configuration is written as Keras 1 and 2 did, and Keras 3 in ``.h5``."""
+    return isinstance(config, dict) and "module" not in config
+
+
+def mended(config: dict[str, Any], name: str) -> tuple[dict[str, Any], list[str]]:
+    """A model's configuration as Keras 3 reads it, and what was changed, in words.
+
+    Args:
+        config: As the file has it; it stays as it is.
+        name: Of the file, for messages.
+
+    Raises:
+        PersistenceError: It holds what Keras 3 has no successor for.
+    """
+    fresh = copy.deepcopy(config)
+    notes: dict[str, None] = {}
+    if fresh.get("class_name") == "Model":
+        fresh["class_name"] = "Functional"
+    if isinstance(fresh.get("config"), list):  # Sequential before Keras 2.2
+        fresh["config"] = {"name": "sequential", "layers": fresh["config"]}
+    _mend(fresh, name, notes)
+    return fresh, list(notes)
+
+
+def _mend(part: Any, name: str, notes: dict[str, None]) -> None:
+    if isinstance(part, list):
+        for each in part:
+            _mend(each, name, notes)
+        return
+    if not isinstance(part, dict):
+        return
+    kind, config = part.get("class_name"), part.get("config")
+    if isinstance(kind, str) and isinstance(config, dict):
+        _mend_layer(part, kind, config, name, notes)
+    for value in part.values():
+        _mend(value, name, notes)
+
+
+def _mend_layer(
+    part: dict[str, Any], kind: str, config: dict[str, Any], name: str, notes: dict[str, None]
+) -> None:
+    import keras  # noqa: PLC0415 - takes seconds
+
+    layer = config.get("name", kind)
+    if kind == "Sequential":
+        _give_input(config)
+    if hasattr(keras.initializers, kind):
+        config.pop("dtype", None)
+        return
+    if kind in _GONE and not hasattr(keras.layers, kind):
+        raise PersistenceError(
+            f"{name} was not loaded: its layer {layer} is a {kind} of an earlier Keras.",
+            f"{_GONE[kind][0].upper()}{_GONE[kind][1:]}.",
+        )
+    if kind in _SUCCESSORS and not hasattr(keras.layers, kind):
+        successor, change = _SUCCESSORS[kind]
+        part["class_name"] = successor
+        change(config)
+        notes[f"{layer}: {kind} is {successor} now"] = None
+        kind = successor
+    if isinstance(config.get("dtype"), dict) and config["dtype"].get("class_name") == "Policy":
+        config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
+    cls = getattr(keras.layers, kind, None)
+    if cls is None:
+        return
+    shape = config.pop("batch_input_shape", None)
+    if kind == "InputLayer" and shape is not None:
+        config.setdefault("batch_shape", shape)
+    known = _arguments(cls)
+    for key in sorted(set(config) - known):
+        value = config[key]
+        if key in ("input_dim", "input_length", "batch_shape"):  # the input's own line says it
+            del config[key]
+        elif key in _USUAL and value in _USUAL[key]:
+            del config[key]
+            if key not in _SILENT:
+                notes[f"{kind}: {key}={value!r} is left out, Keras 3 knows no other"] = None
+        elif key in _USUAL:
+            raise PersistenceError(
+                f"{name} was not loaded: its layer {layer}, a {kind}, has {key}={value!r}, "
+                "which Keras 3 does not have.",
+                "Load it with the Keras that wrote it, set this to its default and save it anew; "
+                "or build the model here and load its weights alone.",
+            )
+
+
+def _give_input(sequential: dict[str, Any]) -> None:
+    """Put the first layer's input shape where Keras 3 looks for it: into an input of its own."""
+    layers = sequential.get("layers")
+    if not isinstance(layers, list) or not layers or not isinstance(layers[0], dict):
+        return
+    config = layers[0].get("config")
+    if layers[0].get("class_name") == "InputLayer" or not isinstance(config, dict):
+        return
+    shape = config.get("batch_input_shape")
+    if shape is None and isinstance(config.get("layer"), dict):  # a wrapper's
+        shape = (config["layer"].get("config") or {}).get("batch_input_shape")
+    if shape is not None:
+        kind = layers[0].get("class_name")
+        own = {"batch_shape": shape, "dtype": "int32" if kind == "Embedding" else "float32"}
+        layers.insert(0, {"class_name": "InputLayer", "config": {**own, "name": "input_layer"}})
+
+
+def _rename(config: dict[str, Any], old: str, new: str) -> None:
+    if old in config:
+        config[new] = config.pop(old)
+
+
+def _arguments(cls: type) -> set[str]:
+    """Names that a layer's class and its bases take; what Keras passes on is among them."""
+    names = {"name", "dtype", "trainable", "autocast", "activity_regularizer", "batch_shape"}
+    for each in cls.__mro__:
+        init = each.__dict__.get("__init__")
+        if init is not None and each is not object:
+            names |= set(inspect.signature(init).parameters)
+    return names - {"self", "args", "kwargs"}
