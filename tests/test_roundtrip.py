@@ -14,6 +14,7 @@ from keras import layers as L  # noqa: N812 - short, since it stands in every li
 from kmagic.build import build
 from kmagic.decompile import needs, to_dsl, to_spec
 from kmagic.dsl import format_spec, parse
+from kmagic.export import to_python
 
 from .model_zoo import MODELS
 from .same_models import assert_same
@@ -71,6 +72,21 @@ def test_an_application(name: str) -> None:
 def test_every_other_application(name: str) -> None:
     keras.backend.clear_session()
     there_and_back(getattr(keras.applications, name)(weights=None), outputs=False)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        each if each in QUICK else pytest.param(each, marks=pytest.mark.slow)
+        for each in APPLICATIONS
+    ],
+)
+def test_an_application_as_a_program(name: str) -> None:
+    keras.backend.clear_session()
+    model = getattr(keras.applications, name)(weights=None)
+    names: dict[str, Any] = dict(needs(model))
+    exec(str(to_python(model)), names)  # noqa: S102 - it is what the program is for
+    assert_same(model, names["model"], outputs=False)
 
 
 # --- graphs that nobody thought of --------------------------------------------------------------
