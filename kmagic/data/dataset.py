@@ -70,7 +70,7 @@ class Dataset(Rich):
         rows = f"{len(self.x_train):,} rows to train, {len(self.x_test):,} to test"
         sentences = [
             f"{self.name}{title}: {rows}",
-            f"x is {self.layout()}, {self.span()}, {self.scaling.describe()}",
+            f"x is {self.layout()}, {self.span()}, {self.prepared()}",
             f"y is {self.balance()}",
         ]
         if self.source:
@@ -126,6 +126,7 @@ class Dataset(Rich):
         sides = [f"{side:,}" for side in self.x_train.shape[1:]]
         if len(sides) == 1:
             what = "values" if self.picture_shape else "columns"
+            what = "word numbers" if self.encoding else what
             return f"{sides[0]} {what}, {self.x_train.dtype}"
         return f"{' x '.join(sides)} {self.x_train.dtype}"
 
@@ -138,6 +139,14 @@ class Dataset(Rich):
             lengths = [len(row) for row in self.x_train]
             return f"{min(lengths):,} to {max(lengths):,} long"
         return f"{_number(self.x_train.min())} to {_number(self.x_train.max())}"
+
+    def prepared(self) -> str:
+        """What was done to the inputs: "divided by 255"."""
+        if self.encoding is not None:
+            return self.encoding.describe()
+        if self.sentences:
+            return "as they were written"
+        return self.scaling.describe()
 
     def balance(self) -> str:
         """What the labels are and how the training rows fall to them."""

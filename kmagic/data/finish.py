@@ -56,6 +56,7 @@ class Raw:
     scaling: Scaling | None = None
     features: Features | None = None
     encoding: TextEncoding | None = None
+    lacking: str = ""
 
 
 def divide(
@@ -175,6 +176,7 @@ def finish(raw: Raw, options: Options) -> Dataset:
         picture_shape=picture_shape,
         encoding=raw.encoding,
         features=raw.features,
+        lacking=raw.lacking,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +204,8 @@ def _of_values(source: Any, options: Options) -> Dataset:
     where = "the notebook"
     called = options.name or "data"
     if streams.is_stream(source):
+        if options.class_names is None and options.task is None:
+            options = replace(options, class_names=streams.class_names(source))
         return arrays.from_arrays(streams.collect(source, called), options, called, "tf.data")
     if frames.is_frame(source):
         return frames.from_frames([source], options, called, where)

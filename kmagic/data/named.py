@@ -167,10 +167,10 @@ def _prepare(entry: Entry, read: _Read, options: Options) -> Raw:
     """Choose columns, pad and divide what was read."""
     y_train, y_test = np.ravel(read.y_train), np.ravel(read.y_test)
     x_train, x_test = read.x_train, read.x_test
-    encoding, wordless = None, ""
+    encoding, lacking = None, ""
     if entry.kind == "text":
         x_train, x_test = padded(x_train, options), padded(x_test, options)
-        encoding, wordless = words_of(entry.name, options.text)
+        encoding, lacking = words_of(entry.name, options.text)
     kept = _kept_columns(entry, options)
     columns = entry.columns
     if kept is not None and columns is not None:
@@ -190,8 +190,9 @@ def _prepare(entry: Entry, read: _Read, options: Options) -> Raw:
         y_test=y_test,
         classes=entry.classes,
         source=read.source,
-        note=" ".join(filter(None, [_note(entry, read, options, columns), wordless])),
+        note=_note(entry, read, options, columns),
         encoding=encoding,
+        lacking=lacking,
         title=entry.title,
         columns=columns,
         target=entry.target,

@@ -26,6 +26,12 @@ def is_stream(value: Any) -> bool:
     return tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
 
 
+def class_names(stream: Any) -> tuple[str, ...] | None:
+    """Names of the classes that Keras's ``image_dataset_from_directory`` leaves with a stream."""
+    names = getattr(stream, "class_names", None)
+    return tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
+
+
 def collect(stream: Any, name: str) -> Four:
     """All that a stream gives, as arrays.
 

@@ -188,7 +188,11 @@ def _of_numbers(
     if names is not None and len(names) != len(found):
         span = f"{what} has {len(found):,} different values, {found[0]:g} to {found[-1]:g}"
         raise _other_count(names, len(found), span)
-    said = "" if options.task or names else f'{_span(found, what)}; task="regression" decides else.'
+    said = (
+        ""
+        if options.task or names or found[0] == 0
+        else f'{_span(found, what)}; task="regression" decides else.'
+    )
     shown = names or tuple(word_of(float(each)) for each in found)
     if plain:
         return Target(values, shown, said)
