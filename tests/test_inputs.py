@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from kmagic.errors import DataError
 from kmagic.training import inputs
 from kmagic.training.inputs import (
     UnsuitedError,
@@ -69,10 +70,9 @@ def test_arrays_are_taken_as_keras_takes_them(given: Any, shape: Any, dtype: str
         ((keras.utils.PyDataset(),), "x is a PyDataset"),
         ((tf.ragged.constant([[1], [2, 3]]),), "x is a RaggedTensor"),
         ((tf.sparse.from_dense(X),), "x is a SparseTensor"),
-        ((np.array(["a", "b"]),), "x holds values of type <U1, not numbers"),
-        ((np.array(["a", "b"], dtype=object),), "x holds values of type object, not numbers"),
+        ((np.array(["a", None], dtype=object),), "x holds values of type object, not numbers"),
         ((X, np.array(["a"] * 6)), "y holds values of type <U1, not numbers"),
-        ((pd.DataFrame({"a": list("abc")}),), "x holds values of type"),
+        ((X, np.array(["a"] * 6, dtype=object)), "y holds values of type object"),
         ((X + 1j,), "x holds values of type complex128, not numbers"),
         ((None, Y), "there is no x"),
         (([],), "x is empty"),
@@ -172,6 +172,39 @@ def test_lists_of_numbers_and_words_become_arrays() -> None:
     assert take_list(ragged) is ragged
     for other in (None, X, [], {"a": [1]}, [X, Y]):
         assert take_list(other) is other
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["good", "bad"],
+        np.array(["good", "bad"]),
+        np.array(["good", "bad"], dtype=object),
+        pd.Series(["good", "bad"], index=[4, 2]),
+        pd.Series(["good", "bad"], dtype="string"),
+    ],
+)
+def test_texts_become_objects(given: Any) -> None:
+    model = keras.Sequential([keras.Input((1,), dtype="string")])
+    taken = take_lists(model, {"x": given, "validation_data": (given, Y[:2])})
+    for x in (taken["x"], taken["validation_data"][0]):
+        assert x.dtype == object
+        assert x.tolist() == ["good", "bad"]
+        assert take_arrays(x).x.tolist() == ["good", "bad"]
+    named = take_lists(model, {"x": {"text": given, "size": Y}})["x"]
+    assert named["size"] is Y
+    if not isinstance(given, list):
+        assert named["text"].tolist() == ["good", "bad"]
+
+
+def test_bytes_and_tables_of_texts() -> None:
+    model = keras.Sequential([keras.Input((1,), dtype="string")])
+    assert take_lists(model, {"x": np.array([b"a"])})["x"].tolist() == ["a"]
+    assert take_lists(model, {"x": np.array([["a"], ["b"]])})["x"].tolist() == ["a", "b"]
+    for other in (pd.DataFrame({"a": ["x"], "b": [1]}), np.array([["a", "b"]]), X):
+        assert take_lists(model, {"x": other})["x"] is other
+    with pytest.raises(DataError, match=r"row 1 \(from 0\) is None"):
+        take_lists(model, {"x": np.array(["a", None], dtype=object)})
 
 
 def test_a_list_of_pictures_is_samples_for_one_input_and_inputs_for_several() -> None:

@@ -72,6 +72,18 @@ def lstm() -> keras.Model:
     )
 
 
+def texts() -> keras.Model:
+    words = layers.TextVectorization(vocabulary=list("abcdefg"), output_sequence_length=4)
+    return stack(
+        words,
+        layers.Embedding(9, 4),
+        layers.GlobalAveragePooling1D(),
+        layers.Dense(CLASSES, activation="softmax"),
+        shape=(1,),
+        dtype="string",
+    )
+
+
 def regression() -> keras.Model:
     # The rate falls with each batch, a callback's falls with each epoch.
     rate = keras.optimizers.schedules.ExponentialDecay(0.1, 5, 0.9)
@@ -130,6 +142,8 @@ BRANCHED_DATA = {
 }
 FRAME = pd.DataFrame(numbers(ROWS, WIDTH).astype("float64"), columns=list("abcdef"))
 FRAME["f"] = np.arange(ROWS) % 7
+WORDS = np.array(list("abcdefgh"))[classes(8, ROWS * 3)].reshape(ROWS, 3)
+TEXTS = np.array([" ".join(row) for row in WORDS], dtype=object)
 HALF = np.linspace(0, 2, ROWS)
 PAIR = (numbers(ROWS, WIDTH)[:37], classes()[:37])
 
@@ -142,6 +156,11 @@ CASES: dict[str, tuple[Callable[[], keras.Model], dict[str, Any]]] = {
     "noise, dropout, batch norm": (noisy, {**PLAIN_DATA, "validation_split": 0.2}),
     "cnn": (cnn, {"x": numbers(ROWS, 8, 8, 1), "y": classes(), "validation_split": 0.3}),
     "lstm": (lstm, {"x": classes(20, ROWS * 5).reshape(ROWS, 5), "y": classes()}),
+    "texts": (texts, {"x": TEXTS, "y": classes(), "validation_split": 0.2}),
+    "texts, validation pair": (
+        texts,
+        {"x": TEXTS, "y": classes(), "validation_data": (TEXTS[:9], classes()[:9])},
+    ),
     "regression": (regression, {"x": numbers(ROWS, WIDTH), "y": numbers(ROWS)}),
     "64-bit floats": (regression, {"x": numbers(ROWS, WIDTH).astype("float64"), "y": HALF}),
     "bytes": (regression, {"x": np.arange(ROWS * 6, dtype="uint8").reshape(ROWS, 6), "y": HALF}),

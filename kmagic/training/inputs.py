@@ -1,4 +1,4 @@
-"""What ``x`` and ``y`` may be, and which of it is plain arrays of numbers."""
+"""What ``x`` and ``y`` may be, and which of it is plain arrays of numbers or texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from kmagic.preparation import as_sentences
 
 if TYPE_CHECKING:
     import keras
@@ -86,17 +88,19 @@ def take_lists(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, An
     """The arguments of ``model.fit`` with lists of numbers, words or arrays turned into arrays.
 
     Keras asks for arrays. A list of equal arrays is samples for a model with one input, and
-    inputs of their own otherwise.
+    inputs of their own otherwise. Texts become strings as objects: Keras refuses all others.
     """
     taken = dict(arguments)
     # A model that is not built yet has neither.
     inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
     for name, tensors in (("x", inputs), ("y", outputs), ("sample_weight", None)):
         taken[name] = take_list(taken.get(name), tensors)
+    taken["x"] = _take_texts(taken["x"])
     held = taken.get("validation_data")
     if isinstance(held, tuple | list) and len(held) in {2, 3}:
         sides = zip(held, (inputs, outputs, None), strict=False)
-        taken["validation_data"] = tuple(take_list(each, tensors) for each, tensors in sides)
+        x, *others = (take_list(each, tensors) for each, tensors in sides)
+        taken["validation_data"] = (_take_texts(x), *others)
     return taken
 
 
@@ -132,6 +136,22 @@ def take_list(value: Any, tensors: Any = None) -> Any:
     return value
 
 
+def _take_texts(value: Any) -> Any:
+    """Texts in an array or a column as Keras takes them, (samples,) objects; all else as it is."""
+    import numpy as np  # noqa: PLC0415 - a tenth of a second
+
+    if isinstance(value, dict):
+        return {name: _take_texts(each) for name, each in value.items()}
+    if isinstance(value, list | tuple) and all(hasattr(each, "dtype") for each in value):
+        taken = [_take_texts(each) for each in value]
+        return taken if isinstance(value, list) else tuple(taken)
+    column = hasattr(value, "iloc") and not hasattr(value, "columns")
+    if isinstance(value, np.ndarray) or column:
+        sentences = as_sentences(value)
+        return value if sentences is None else np.array(sentences, dtype=object)
+    return value
+
+
 def _one(tensors: Any) -> bool:
     import keras  # noqa: PLC0415 - takes seconds
 
@@ -139,7 +159,7 @@ def _one(tensors: Any) -> bool:
 
 
 def take_arrays(x: Any, y: Any = None, sample_weight: Any = None) -> Arrays:
-    """Take data as Keras does, if it is dense arrays of numbers.
+    """Take data as Keras does, if it is dense arrays of numbers, or of texts in ``x``.
 
     Floats become those of ``keras.config.floatx()``, a pandas Series a column.
 
@@ -217,7 +237,7 @@ def _structure(value: Any, what: str) -> Any:
 
 
 def _array(value: Any, what: str) -> np.ndarray:
-    """One leaf as Keras takes it: a dense array of numbers."""
+    """One leaf as Keras takes it: a dense array of numbers or, for ``x``, of texts."""
     import keras  # noqa: PLC0415 - takes seconds
     import numpy as np  # noqa: PLC0415 - a tenth of a second
 
@@ -229,6 +249,8 @@ def _array(value: Any, what: str) -> np.ndarray:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
         raise UnsuitedError(f"{what} is a {_kind(value)}") from None
+    if what == "x" and array.dtype.kind == "O" and array.size and _all_texts(array):
+        return array
     if array.dtype.kind not in NUMBERS:
         raise UnsuitedError(f"{what} holds values of type {array.dtype}, not numbers")
     if not array.ndim:
@@ -237,6 +259,10 @@ def _array(value: Any, what: str) -> np.ndarray:
         array = array.astype(keras.config.floatx())
     column = array.ndim == 1 and _kind(value) == "Series"
     return array[:, None] if column else array
+
+
+def _all_texts(array: np.ndarray) -> bool:
+    return all(isinstance(each, str | bytes) for each in array.flat)
 
 
 def _kind(value: Any) -> str:
