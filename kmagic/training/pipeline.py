@@ -60,6 +60,8 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         return tf.nest.map_structure(lambda tensor: tf.gather(tensor, indices), tensors)
 
     # The next order is made while an epoch runs: it takes a while where samples are many.
+    # AutoGraph would find nothing to translate in these, and looking takes it a while.
+    order, cut, gather = map(tf.autograph.experimental.do_not_convert, (order, cut, gather))
     orders = tf.data.Dataset.range(ENDLESS).map(order).prefetch(1)
     return _untuned(orders.flat_map(cut).map(gather).prefetch(AHEAD))
 
