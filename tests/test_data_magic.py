@@ -1,0 +1,155 @@
+"""``%keras_data`` in a bare IPython shell: what its words mean, and what it refuses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from PIL import Image
+from traitlets.config import Config
+
+from kmagic.errors import DataError, MagicError
+from kmagic.magics.data import DATA
+
+ROWS = 20
+
+
+@pytest.fixture(scope="module")
+def shell():
+    os.environ["KMAGIC_DISPLAY"] = "static"
+    os.environ["KMAGIC_WARM"] = "0"
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+    os.environ.pop("KMAGIC_DISPLAY")
+    os.environ.pop("KMAGIC_WARM")
+
+
+@pytest.fixture
+def names(shell, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(shell.user_ns)
+    yield shell.user_ns
+    for each in set(shell.user_ns) - before:
+        del shell.user_ns[each]
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"size": rng.random(ROWS), "my town": ["Ulm", "Bonn"] * 10, "price": 1.5})
+
+
+def load(shell, line):
+    with capture_output():
+        return shell.run_line_magic("keras_data", line)
+
+
+def test_a_file_is_bound_to_its_name(shell, names, frame) -> None:
+    frame.to_csv("houses for sale.csv", index=False)
+    data = load(shell, "'houses for sale.csv' --target price --drop 'my town' --scale standard")
+    assert names["houses_for_sale"] is data
+    assert data.columns == ("size",)
+    assert data.scaling.kind == "standard"
+
+
+def test_what_the_notebook_has_is_not_lost(shell, names, frame) -> None:
+    frame.to_csv("houses.csv", index=False)
+    names["houses"] = frame
+    data = load(shell, "houses.csv --target price")
+    assert names["houses"] is frame
+    assert names["houses_set"] is data
+    again = load(shell, "houses --target price")
+    assert names["data"] is again
+    assert again.name == "houses"
+
+
+def test_values_of_the_notebook(shell, names, frame) -> None:
+    names.update(x=np.random.default_rng(0).random((ROWS, 3)), y=np.arange(ROWS) % 2, frame=frame)
+    assert load(shell, "x y -o few").x_train.shape == (16, 3)
+    assert names["few"].name == "few"
+    assert load(shell, "x y x y").x_test.shape == (ROWS, 3)
+    assert load(shell, "{x[:10]} {y[:10]} --split 0.5").x_test.shape == (5, 3)
+    chosen = load(shell, "frame --target 'my town' --features {['size']} --classes Ulm,Bonn")
+    assert chosen.classes == ("Ulm", "Bonn")
+    assert chosen.columns == ("size",)
+
+
+def test_a_folder_of_pictures(shell, names, tmp_path) -> None:
+    for folder in ("cats", "dogs"):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for number in range(3):
+            Image.new("RGB", (9, 6), "red").save(tmp_path / "photos" / folder / f"{number}.png")
+    data = load(shell, "photos --size 4x5 --gray --channel --scale 255 --split 0.34")
+    assert names["photos"] is data
+    assert data.x_train.shape == (4, 4, 5, 1)
+
+
+def test_several_tables_are_put_together(shell, names, frame) -> None:
+    frame.to_csv("a.csv", index=False, sep=";")
+    frame.to_csv("b.csv", index=False, sep=";")
+    data = load(shell, "a.csv b.csv --target price --sep ; -o both")
+    assert len(data.x_train) + len(data.x_test) == 2 * ROWS
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("frame", "Name it: --target price"),
+        ("frame --target price --drop twon", "has no column twon"),
+        ("boston_housing --size 8", "size is for pictures; boston_housing is a table"),
+        ("houses.csv --target price", r"--sep ';'"),
+        ("mnst", "Did you mean mnist"),
+        ("hose.csv", "Did you mean houses.csv"),
+    ],
+)
+def test_mistakes_are_told_in_the_words_of_the_line(shell, names, frame, line, message) -> None:
+    names["frame"] = frame
+    frame.to_csv("houses.csv", index=False, sep=";")
+    before = dict(names)
+    with pytest.raises(DataError) as caught:
+        load(shell, line)
+    assert message in str(caught.value)
+    assert names == before
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "%keras_data"),
+        ("frame nothing", "neither a value nor a known name"),
+        ("frame --task regresion", "--task does not take this"),
+        ("frame --split half", "--split takes a number"),
+        ("frame --targt price", "has no option --targt"),
+    ],
+)
+def test_mistakes_of_the_line_are_marked(shell, names, frame, line, message) -> None:
+    names["frame"] = frame
+    with pytest.raises(MagicError, match=message):
+        load(shell, line)
+
+
+def test_every_option_of_load_data_has_a_flag() -> None:
+    import inspect
+
+    from kmagic.data import load_data
+
+    flags = set(DATA.options())
+    others = {"source", "name", "class_names"}
+    for each in set(inspect.signature(load_data).parameters) - others:
+        assert f"--{each.replace('_', '-')}" in flags
+    assert "--classes" in flags
+
+
+def test_paths_of_the_home_folder(shell, names, frame, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    frame.to_csv(Path(tmp_path, "here.csv"), index=False)
+    assert load(shell, "~/here.csv --target price").name == "here"
