@@ -14,13 +14,15 @@ def remember(model: Any, data: Any) -> None:
 
     Args:
         model: The model; it is not kept alive.
-        data: A data set: an object with ``classes`` and ``scaling``.
+        data: A data set; or what is left of one after a file, a
+            :class:`~kmagic.preparation.Preparation`. Both have ``classes``, ``scaling``,
+            ``labels_of(x)``, ``pictures(x)``, ``prepare(raw)`` and ``preparation``.
     """
     _data[model] = data
 
 
 def recall(model: Any) -> Any:
-    """The data set that a model learned from last, or None where that is not known.
+    """The data set that a model learned from last, or its preparation; None where unknown.
 
     Example:
         >>> class Model: ...

@@ -5,12 +5,17 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from kmagic.data import Dataset
+from kmagic.display.samples import describe
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.asking import fit_shape
 from kmagic.evaluation.confusion import confusion
+from kmagic.evaluation.kept import KEPT, Kept
 from kmagic.lineage import remember
+from kmagic.preparation import TextEncoding
 
 RNG = np.random.default_rng(0)
 X = RNG.random((24, 4)).astype("float32")
@@ -53,6 +58,56 @@ def test_the_classes_of_the_data_that_it_learned_from(net):
     assert confusion(net, X, Y, classes=list("abc")).classes == ("a", "b", "c")
     remember(net, SimpleNamespace(classes=("too", "few")))
     assert confusion(net, X, Y).classes == ("0", "1", "2")
+
+
+WORDS = TextEncoding(("", "[UNK]", "bad", "good"), maxlen=4)
+REVIEWS = ["good", "a bad film", "good film, good"] * 8
+
+
+def test_word_numbers_are_shown_as_sentences(net):
+    rows = WORDS.encode(REVIEWS)
+    data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
+    shown = confusion(net, data).x
+    assert shown[2] == "good [UNK] good"
+    assert describe(shown, 1) == "[UNK] bad [UNK]"
+    assert "good [UNK] good" in confusion(net, data)._repr_mimebundle_()["text/html"]
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["a data set", "its preparation"])
+def test_the_model_remembers_how_to_read_word_numbers(net, left):
+    rows = WORDS.encode(REVIEWS)
+    data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
+    remember(net, data.preparation if left else data)
+    assert confusion(net, rows, Y).x[0] == "good"
+    assert confusion(net, rows.astype("float32"), Y).x.dtype == "float32"
+
+
+def test_texts_that_a_model_takes_as_they_are():
+    import keras
+
+    words = keras.layers.TextVectorization(vocabulary=["bad", "good"], output_sequence_length=3)
+    layers = [keras.Input((1,), dtype="string"), words, keras.layers.Embedding(4, 3)]
+    model = keras.Sequential([*layers, keras.layers.GlobalAveragePooling1D()])
+    texts = np.array(REVIEWS, dtype=object)
+    found = confusion(model, texts, Y)
+    assert found.x.tolist() == REVIEWS
+    expected = model.predict(texts, verbose=0)
+    for given in (REVIEWS, np.array(REVIEWS), pd.Series(REVIEWS), texts[:, None]):
+        np.testing.assert_allclose(KEPT.predict(model, given), expected, rtol=1e-6)
+
+
+def test_texts_are_known_again_by_what_they_say():
+    class Longest:
+        asked = 0
+
+        def predict_on_batch(self, x):
+            self.asked += 1
+            return np.array([[len(text)] for text in x.ravel()])
+
+    model, kept = Longest(), Kept()
+    for texts in (["a", "bc"], np.array(["a", "bc"], dtype=object), ["ab", "c"], ["a", "bc"]):
+        assert kept.predict(model, texts).ravel().tolist() == [len(text) for text in texts]
+    assert model.asked == 2
 
 
 def test_a_stream_is_gone_through_once(net):

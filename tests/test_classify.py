@@ -14,6 +14,7 @@ from kmagic.evaluation.classify import classify
 from kmagic.evaluation.eye import Eye
 from kmagic.evaluation.verdicts import Picture
 from kmagic.lineage import remember
+from kmagic.preparation import Preparation
 from kmagic.progress import Progress
 
 NAMES = ["dark", "bright", "none"]
@@ -334,7 +335,8 @@ class Data:
     """A data set as far as a classification knows one."""
 
     def __init__(self, x, y):
-        self.x_train, self.classes, self.picture_shape = x, ("no", "yes", "none"), None
+        self.classes, self.picture_shape = ("no", "yes", "none"), None
+        self.preparation = Preparation(sample_shape=x.shape[1:])
         self._y, self.scaling = y, self
 
     def apply(self, x):
@@ -365,9 +367,11 @@ def test_the_training_data_gives_classes_scaling_and_truth():
 def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
     model = Light(8, 8, 1)
     del model.input_shape
-    remember(model, Data(np.zeros((1, 8, 8, 1)), np.array([0])))
-    classify(grey(9, (30, 20), "uint8"), model)
-    assert model.seen[0].shape == (1, 8, 8, 1)
+    data = Data(np.zeros((1, 8, 8, 1)), np.array([0]))
+    for known in (data, data.preparation):
+        remember(model, known)
+        classify(grey(9, (30, 20), "uint8"), model)
+        assert model.seen[-1].shape == (1, 8, 8, 1)
 
 
 def test_rows_of_pixels_that_are_no_square():

@@ -13,6 +13,7 @@ from kmagic.errors import EvaluationError
 from kmagic.evaluation.kept import KEPT
 from kmagic.evaluation.predictions import answer_batch, as_samples, sample_shape
 from kmagic.lineage import recall
+from kmagic.preparation.encoding import Decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,17 +69,26 @@ def ask(model: Any, x: Any, y: Any = None, *, batch_size: int | None = None) -> 
             "Give it with the samples: confusion(model, x, y).",
         )
     answers = KEPT.predict(model, x, batch_size=batch_size)
-    shown = None if isinstance(x, dict) or _is_list_of_inputs(model, x) else x
+    shown = x
+    if isinstance(x, dict) or _is_list_of_inputs(model, x):
+        shown = None
+    elif hasattr(x, "shape"):
+        shown = as_shown(recall(model), x)
     return Asked(y, answers, shown, _classes(model, answers), name, "samples")
 
 
 def as_shown(data: Any, x: Any) -> Any:
     """A data set's samples as they are shown: flat pictures get their shape back, without a copy.
 
+    Word numbers are read as sentences, each when it is looked at.
+
     Args:
-        data: A data set.
+        data: A data set, or what is left of it: with ``picture_shape`` or ``encoding``.
         x: Its samples, rows first.
     """
+    encoding = getattr(data, "encoding", None)
+    if encoding is not None and encoding.may_be(x):
+        return Decoded(x, encoding)
     shape = getattr(data, "picture_shape", None)
     if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
         return x

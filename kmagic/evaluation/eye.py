@@ -84,7 +84,7 @@ class Eye:
             )
         shape = sample_shape(model)
         if shape is None and data is not None:
-            shape = tuple(data.x_train.shape[1:])
+            shape = data.preparation.sample_shape
         size = Size(None, None, 3 if application else 1)
         if shape is not None:
             size = size_of(shape, getattr(data, "picture_shape", None))

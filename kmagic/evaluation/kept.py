@@ -114,6 +114,10 @@ def _add(digest: Any, array: Any) -> None:
     step = max(1, AT_ONCE * rows // max(1, int(getattr(array, "nbytes", 0))))
     for start in range(0, rows, step):
         piece = np.ascontiguousarray(np.asarray(array[start : start + step]))
-        digest.update(piece.reshape(-1).view(np.uint8))
+        if piece.dtype == object:  # texts; their lengths tell ["a", "bc"] from ["ab", "c"]
+            for text in piece.flat:
+                digest.update(f"{len(text)} {text}".encode())
+        else:
+            digest.update(piece.reshape(-1).view(np.uint8))
     if not array.shape:
         digest.update(np.asarray(array).tobytes())

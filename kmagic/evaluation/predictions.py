@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from kmagic.errors import EvaluationError
+from kmagic.preparation.sentences import as_sentences
 from kmagic.progress import Progress
 
 if TYPE_CHECKING:
@@ -204,6 +205,9 @@ def _fits(received: Shape, expected: Shape) -> bool:
 
 
 def _as_array(value: Any) -> Any:
+    sentences = as_sentences(value)
+    if sentences is not None:
+        return np.array(sentences, dtype=object)
     if hasattr(value, "iloc"):
         value = value.to_numpy()
     try:

@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 
@@ -143,6 +143,20 @@ class TextEncoding:
             " ".join(self._word(at) for at in map(int, row) if at not in silent) for row in rows
         ]
 
+    def may_be(self, rows: Any) -> bool:
+        """Whether an array may hold rows of these word numbers.
+
+        Example:
+            >>> films = TextEncoding(("", "[UNK]", "film"), maxlen=3)
+            >>> films.may_be(np.array([[0, 1, 2]])), films.may_be(np.array([[0.5, 1.0]]))
+            (True, False)
+        """
+        if not isinstance(rows, np.ndarray) or not len(rows):
+            return False
+        if rows.dtype == object:
+            return rows.ndim == 1 and not isinstance(rows[0], str | bytes)
+        return rows.dtype.kind in "iu" and rows.ndim == 2 and rows.shape[1] == self.maxlen  # noqa: PLR2004 - a table
+
     def describe(self) -> str:
         """What is done to a sentence, in a few words.
 
@@ -180,6 +194,38 @@ class TextEncoding:
             {'film': 2}
         """
         return cls(**{**config, "vocabulary": tuple(config["vocabulary"])})
+
+
+class Decoded(Sequence[str]):
+    """Rows of word numbers as sentences, each read when it is looked at.
+
+    Args:
+        rows: The rows.
+        encoding: How they were made.
+
+    Example:
+        >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
+        >>> read = Decoded(films.encode(["a film", "film"]), films)
+        >>> len(read), read[0], read[-2:]
+        (2, 'a film', ['a film', 'film'])
+    """
+
+    def __init__(self, rows: NDArray[Any], encoding: TextEncoding) -> None:
+        self.rows, self.encoding = rows, encoding
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return self.encoding.decode(self.rows[place])
+        return self.encoding.decode([self.rows[place]])[0]
 
 
 def check_options(

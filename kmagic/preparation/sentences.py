@@ -8,6 +8,8 @@ import numpy as np
 
 from kmagic.errors import DataError
 
+NUMBERS = frozenset("biufcmMV")
+
 
 def as_sentences(raw: Any) -> list[str] | None:
     """The sentences in what was given, or None where it holds none.
@@ -28,11 +30,11 @@ def as_sentences(raw: Any) -> list[str] | None:
     if isinstance(raw, dict) or hasattr(raw, "columns"):
         return None
     if not isinstance(raw, list | tuple | np.ndarray):
-        if not hasattr(raw, "__array__"):
+        if not hasattr(raw, "__array__") or _kind(raw) in NUMBERS:
             return None
         raw = np.asarray(raw)
     if isinstance(raw, np.ndarray):
-        if raw.dtype.kind not in "OUST":
+        if raw.dtype.kind in NUMBERS:
             return None
         if raw.size != (len(raw) if raw.ndim else 1):
             return None
@@ -40,6 +42,11 @@ def as_sentences(raw: Any) -> list[str] | None:
     if not raw or not any(isinstance(each, str | bytes) for each in raw):
         return None
     return [_text(each, place) for place, each in enumerate(raw)]
+
+
+def _kind(raw: Any) -> str:
+    """NumPy's letter for what an array holds, asked before a file is read for it."""
+    return str(getattr(getattr(raw, "dtype", None), "kind", ""))
 
 
 def _text(value: Any, place: int) -> str:
