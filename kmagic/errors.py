@@ -23,6 +23,7 @@ class KmagicError(Exception):
         │   └── BuildError     Keras refused a line, most often for the shape that reached it
         ├── DecompileError     a model that no text of the language builds
         ├── MagicError         the line of a magic: an unknown option, a missing name
+        ├── RCodeError         R code that makes no model, or one that Keras 3 cannot make
         ├── DataError          data that is missing, broken or does not fit
         ├── TrainingError      a fit that cannot start or go on
         ├── EvaluationError    labels, predictions or pictures that cannot be judged
@@ -139,6 +140,10 @@ class DecompileError(KmagicError):
 
 class MagicError(MarkedError):
     """The line of a magic holds a mistake: an unknown option, a missing name, a bad value."""
+
+
+class RCodeError(MarkedError):
+    """R code holds a mistake, or something that has no counterpart in Keras 3."""
 
 
 class DataError(KmagicError):

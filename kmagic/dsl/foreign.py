@@ -59,6 +59,7 @@ _LONG_ADVICE = (
     "Here a line is a layer and its arguments, as in `dense 32 relu`. A model that you have\n"
     "already is written in this language by %keras_code MODEL --as dsl."
 )
+_TAKEN_AS_R = "\n\nAs it is, R's code is taken by `%%keras_model NAME --from-r`."
 _ANY_ADVICE = "Here a line is a layer and its arguments, as in `dense 32 relu`."
 
 
@@ -119,12 +120,16 @@ def _told(lines: list[_Line], text: str) -> Problem:
     language = "R" if any(each.language == "R" for each in lines) else "Python"
     body = first.text.strip()
     column = first.text.index(body) + 1
+    hint = _written(text, language)
+    hint = hint or (_LONG_ADVICE if len(lines) > _LONG else _advice(first.text))
+    if language == "R" and len(lines) > 1:
+        hint += _TAKEN_AS_R
     return Problem(
         f"is {language}, and a model is written in the layer language here",
         first.number,
         column,
         len(body),
-        _written(text, language) or (_LONG_ADVICE if len(lines) > _LONG else _advice(first.text)),
+        hint,
     )
 
 

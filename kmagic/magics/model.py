@@ -26,6 +26,7 @@ MODEL = Arguments(
 )
 MODEL.option("name", nargs="?", default="model", help="the model's name (default: model)")
 MODEL.option("--seed", metavar="N", help="begin with the same weights each time")
+MODEL.option("--from-r", action="store_true", help="the cell is R: kerasR's way or R keras's")
 MODEL.option("--no-checks", action="store_true", help="give no advice on the model")
 MODEL.option("-q", "--quiet", action="store_true", help="show nothing")
 
@@ -76,12 +77,17 @@ class ModelMagics(Family):
             read.fail("is not a name", name, "A name has letters, digits and _, as in Python.")
         if read.seed is not None:
             _sow(read.number(read.seed, "--seed", least=0))
-        model = build_model(
-            cell, self.session.names, where=f"%%keras_model {name}", first_line=2, name=name
-        )
+        where = f"%%keras_model {name}"
+        if read.from_r:
+            model = self._from_r(cell, name, where, quiet=read.quiet)
+        else:
+            model = build_model(cell, self.session.names, where=where, first_line=2, name=name)
         self.session.bind(name, model)
         self.session.last_model = name
-        return self.show_model(name, model, quiet=read.quiet, advise=not read.no_checks)
+        first_line = 1 if read.from_r else 2  # of the text that the advice counts the lines of
+        return self.show_model(
+            name, model, quiet=read.quiet, advise=not read.no_checks, first_line=first_line
+        )
 
     @no_var_expand
     @line_magic
@@ -156,11 +162,27 @@ class ModelMagics(Family):
         note_shown(model)
         return model
 
-    def show_model(self, name: str, model: Any, *, quiet: bool, advise: bool = True) -> Any:
+    def _from_r(self, cell: str, name: str, where: str, *, quiet: bool) -> Any:
+        """Build what an R cell says, and show its text and the Python for it."""
+        from kmagic.build import build_model  # noqa: PLC0415 - not before a model is built
+        from kmagic.errors import DSLError  # noqa: PLC0415 - as above
+        from kmagic.from_r import from_r  # noqa: PLC0415 - not before there is R
+
+        text = from_r(cell, name=name, where=where, first_line=2)
+        try:
+            model = build_model(str(text), self.session.names, where=where, name=name)
+        except DSLError as error:
+            raise text.in_r(error, where=where, first_line=2) from None
+        self.session.deliver(text, out=None, quiet=quiet)
+        return model
+
+    def show_model(
+        self, name: str, model: Any, *, quiet: bool, advise: bool = True, first_line: int = 2
+    ) -> Any:
         """Put a model's card into the cell, with advice below, unless it is to be quiet."""
         self._teach_notebook()
         if not quiet:
-            notes = _advice(model) if advise else []
+            notes = _advice(model, first_line) if advise else []
             display(_bundle(name, model, notes), raw=True)  # type: ignore[no-untyped-call]  # no types there
         note_shown(model)
         return model
@@ -203,12 +225,12 @@ def _bundle(name: str, model: Any, notes: Sequence[str] = ()) -> dict[str, str]:
     return model_bundle(model, name, origin(model), notes)
 
 
-def _advice(model: Any) -> list[str]:
+def _advice(model: Any, first_line: int) -> list[str]:
     """What Keras takes in silence and will hurt, in words; lines as the cell counts them."""
     from kmagic.build import origin  # noqa: PLC0415 - not before a model is built
     from kmagic.checks import advise  # noqa: PLC0415 - as above
 
-    return [each.words(first_line=2) for each in advise(model, origin(model))]
+    return [each.words(first_line=first_line) for each in advise(model, origin(model))]
 
 
 def _no_more(line: Line, words: list[str]) -> None:

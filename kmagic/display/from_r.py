@@ -1,0 +1,81 @@
+"""A model out of R as a card: its text, the Keras program for it, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from kmagic.display.card import Bundle, card, escape
+from kmagic.display.card import bundle as as_bundle
+from kmagic.words import count
+
+_PANE = "margin:0;overflow-x:auto;background:none"
+_SIDE = "flex:1 1 270px;min-width:0"
+
+
+class Remark(Protocol):
+    """Something about a line of the R text."""
+
+    line: int
+    code: str
+    text: str
+
+
+class Translated(Protocol):
+    """What is shown: a string that knows where it comes from."""
+
+    name: str
+    notes: Sequence[Remark]
+    left_out: Sequence[Remark]
+
+    @property
+    def python(self) -> str:
+        """The Keras program."""
+
+    def __str__(self) -> str:
+        """The text in the layer language."""
+
+
+def bundle(found: Translated) -> Bundle:
+    """The translation in plain text and as a card."""
+    text, program = str(found), found.python.rstrip()
+    facts = f"out of R \u00b7 {count(len(text.splitlines()), 'line')}"
+    body = (
+        '<div style="display:flex;flex-wrap:wrap;gap:8px 24px">'
+        f"{_pane('In the layer language', text)}{_pane('In Python', program)}</div>"
+        f"{_remarks('Put otherwise', found.notes)}{_remarks('Left out', found.left_out)}"
+    )
+    return as_bundle(_words(found, text, program), card(found.name, facts, body))
+
+
+def _pane(title: str, code: str) -> str:
+    return (
+        f'<div style="{_SIDE}"><div class="km-mute">{escape(title)}</div>'
+        f'<pre class="km-code" style="{_PANE}">{escape(code)}</pre></div>'
+    )
+
+
+def _remarks(title: str, remarks: Sequence[Remark]) -> str:
+    if not remarks:
+        return ""
+    rows = "".join(
+        f'<tr><td class="km-num">{each.line}</td>'
+        f'<td class="km-left"><code>{escape(_short(each.code))}</code></td>'
+        f'<td class="km-left">{escape(each.text)}</td></tr>'
+        for each in remarks
+    )
+    head = f'<div class="km-mute" style="margin-top:10px">{escape(title)}</div>'
+    return f'{head}<div class="km-fit"><table class="km-table"><tbody>{rows}</tbody></table></div>'
+
+
+def _short(code: str, most: int = 44) -> str:
+    return code if len(code) <= most else code[: most - 4].rstrip() + " ..."
+
+
+def _words(found: Translated, text: str, program: str) -> str:
+    parts = [text, program]
+    for title, remarks in (("Put otherwise", found.notes), ("Left out", found.left_out)):
+        lines = [f"  line {each.line}: {_short(each.code)}  ->  {each.text}" for each in remarks]
+        if lines:
+            parts.append("\n".join([f"{title}:", *lines]))
+    return "\n\n".join(parts)

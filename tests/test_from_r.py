@@ -1,0 +1,268 @@
+"""R code becomes text of the layer language, and its mistakes are shown in the R code.
+
+A file of tests/from_r holds R code, a line of four dashes, and what comes of it. To write what
+comes of it anew and see what changes:
+
+    KMAGIC_MISTAKES=write pytest tests/test_from_r.py -s
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+import kmagic
+from kmagic.build import build_model
+from kmagic.dsl import parse
+from kmagic.errors import DSLError, MarkedError, RCodeError
+from kmagic.from_r import Translation, from_r
+from kmagic.from_r.nodes import Assign, Call, Infix, Mistake, Name, Pipe
+from kmagic.from_r.reader import read
+from kmagic.from_r.tokens import tokenize
+
+HERE = Path(__file__).parent / "from_r"
+MODELS = sorted((HERE / "models").glob("*.txt"))
+MISTAKES = sorted((HERE / "mistakes").glob("*.txt"))
+DASHES = "----\n"
+NOT_BUILT = {"vignette_mnist_dense", "layer_of_the_notebook", "old_words"}  # need names, or shapes
+
+
+def split(file: Path) -> tuple[str, str]:
+    text, _, expected = file.read_text(encoding="utf-8").partition(DASHES)
+    return text.removesuffix("\n"), expected
+
+
+def compare(file: Path, text: str, found: str) -> None:
+    found = "\n".join(line.rstrip() for line in found.splitlines()) + "\n"
+    expected = split(file)[1]
+    if found != expected and os.environ.get("KMAGIC_MISTAKES") == "write":
+        print(*unified_diff(expected.splitlines(), found.splitlines(), file.stem, "", lineterm=""))  # noqa: T201 - asked for
+        file.write_text(f"{text}\n{DASHES}{found}", encoding="utf-8")
+        return
+    assert found == expected
+
+
+def shown(found: Translation) -> str:
+    lines = [str(found)]
+    lines += [f"put otherwise, line {each.line}: {each.text}" for each in found.notes]
+    lines += [f"left out, line {each.line}: {each.text}" for each in found.left_out]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
+def test_a_model(file: Path) -> None:
+    text, _ = split(file)
+    found = from_r(text, name="net")
+    compare(file, text, shown(found))
+    assert parse(str(found)) == found.spec, "the text says what was meant"
+    assert len(found.spans) == len(found.splitlines())
+    lines = text.splitlines()
+    assert all(lines[span.line - 1][span.column - 1 :].strip() for span in found.spans if span.line)
+
+
+@pytest.mark.parametrize("file", [each for each in MODELS if each.stem not in NOT_BUILT], ids=str)
+def test_a_model_is_built_and_its_program_gives_the_same(file: Path) -> None:
+    found = from_r(split(file)[0], name="net")
+    model = kmagic.build(str(found))
+    names: dict[str, object] = {}
+    exec(found.python, names)  # noqa: S102 - our own program
+    again = names["net"]
+    assert type(again) is type(model)
+    assert [type(each) for each in again.layers] == [type(each) for each in model.layers]
+    if model.built:
+        assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
+
+
+@pytest.mark.parametrize("file", MISTAKES, ids=lambda file: file.stem)
+def test_a_mistake(file: Path) -> None:
+    text, _ = split(file)
+    with pytest.raises(RCodeError) as caught:
+        from_r(text)
+    compare(file, text, caught.value.render(colour=False))
+    assert caught.value.problems[0].message
+    rows = text.splitlines()
+    for each in caught.value.problems:
+        assert 1 <= each.column <= len(rows[each.line - 1])
+
+
+def test_the_vignette_s_boston_model_is_keras_s() -> None:
+    import keras
+
+    found = from_r(split(HERE / "models/vignette_boston.txt")[0])
+    ours = kmagic.build(str(found))
+    theirs = keras.Sequential(
+        [
+            keras.Input((13,)),
+            keras.layers.Dense(50),
+            keras.layers.Activation("relu"),
+            keras.layers.Dense(1),
+        ]
+    )
+    theirs.compile("rmsprop", "mse")
+    plain = [layer.get_config() for layer in ours.layers]
+    same = [layer.get_config() for layer in theirs.layers]
+    for each in (*plain, *same):
+        each.pop("name")
+    assert plain == same
+    assert type(ours.optimizer) is type(theirs.optimizer)
+    assert float(ours.optimizer.learning_rate) == float(theirs.optimizer.learning_rate)
+    assert ours.loss == "mse"
+
+
+def test_decay_is_the_decay_of_old() -> None:
+    found = from_r(split(HERE / "models/schedules.txt")[0])
+    schedule = kmagic.build(str(found)).optimizer._learning_rate
+    assert float(schedule(0)) == pytest.approx(0.1)
+    assert float(schedule(1000)) == pytest.approx(0.1 / (1 + 1e-4 * 1000))
+
+
+def test_what_the_build_refuses_is_shown_in_the_r_code() -> None:
+    text = "mod <- Sequential()\nmod$add(Conv2D(8, c(3, 3), input_shape = 13))\n"
+    found = from_r(text)
+    with pytest.raises(DSLError) as caught:
+        build_model(str(found), {})
+    told = found.in_r(caught.value, where="a cell", first_line=2)
+    assert isinstance(told, RCodeError)
+    rendered = told.render(colour=False)
+    assert "line 3, column 9" in rendered
+    assert "conv2d 8 3x3" in rendered
+    assert "three dimensions" in rendered
+
+
+def test_the_chosen_model_is_the_named_one_or_the_compiled_one() -> None:
+    text = "a <- Sequential(list(Dense(1)))\nb <- Sequential(list(Dense(2)))\n"
+    assert str(from_r(text)) == "dense 2"
+    assert str(from_r(text, name="a")) == "dense 1"
+    assert str(from_r(text + "a$compile('adam', 'mse')")).startswith("dense 1")
+    left = from_r(text, name="a").left_out
+    assert [(each.line, each.text) for each in left] == [
+        (2, "Another model: it takes a cell of its own.")
+    ]
+
+
+def test_the_card_shows_text_program_and_what_was_left_out() -> None:
+    found = from_r(split(HERE / "models/vignette_boston.txt")[0], name="boston")
+    bundle = found._repr_mimebundle_()
+    for kind in ("text/plain", "text/html"):
+        assert "dense 50" in bundle[kind]
+        assert "keras.Sequential(" in bundle[kind]
+        assert "%keras_fit boston X_train Y_train --epochs 200" in bundle[kind]
+    assert "<script" not in bundle["text/html"]
+
+
+def test_nothing_of_r_becomes_markup() -> None:
+    found = from_r('mod <- Sequential(list(Dense(1)))\nplot("<b>", x < y)')
+    assert "<b>&" not in found._repr_mimebundle_()["text/html"]
+    assert "&lt;b&gt;" in found._repr_mimebundle_()["text/html"]
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_a_pipe_is_read_from_the_left() -> None:
+    (found,) = read("m <- a() %>%\n  b(1) |>  # comment\n  c()")
+    assert isinstance(found, Assign)
+    assert found.target == Name("m")
+    assert isinstance(found.value, Pipe)
+    assert isinstance(found.value.left, Pipe)
+
+
+def test_powers_signs_and_ranges_bind_as_in_r() -> None:
+    (found,) = read("-2^2:3")
+    assert isinstance(found, Infix)
+    assert found.sign == ":"
+
+
+def test_a_line_break_ends_a_statement_outside_of_brackets_only() -> None:
+    assert len(read("a\nb")) == 2
+    assert len(read("f(a,\n  b)")) == 1
+    assert len(read("a +\n b; c")) == 2
+    assert len(read("{\n a\n b }")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("1e-4 32L .5 0x1F 1.", ["number"] * 5),
+        ('"a\'b" \'c\\n\' r"(d"e)"', ["string"] * 3),
+        ("x.y `a b` .z", ["name"] * 3),
+        ("<- %>% |> :: [[", ["sign"] * 5),
+    ],
+)
+def test_tokens(text: str, kinds: list[str]) -> None:
+    assert [token.kind for token in tokenize(text)][:-1] == kinds
+
+
+def test_strings_are_what_they_say() -> None:
+    assert tokenize(r"'it\'s A\t'")[0].text == "it's A\t"
+    assert tokenize('r"-(raw \\n)-"')[0].text == "raw \\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["((((", "a]", "f(,", "'", "x <-", "%>%", "if (", "function(", "@"]
+)
+def test_what_is_no_r_is_a_mistake_with_its_place(text: str) -> None:
+    with pytest.raises(Mistake) as caught:
+        read(text)
+    problem = caught.value.problem(text)
+    assert problem.line == 1
+    assert problem.column <= len(text) + 1
+
+
+def test_deep_nesting_is_a_mistake_not_a_crash() -> None:
+    with pytest.raises(Mistake):
+        read("(" * 5000 + ")" * 5000)
+
+
+def test_calls_keep_their_argument_names() -> None:
+    (found,) = read('f(1, `a b` = 2, "c" = 3)')
+    assert isinstance(found, Call)
+    assert [each.name for each in found.args] == [None, "a b", "c"]
+
+
+# --- the magic ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shell():
+    os.environ["KMAGIC_WARM"] = "0"
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+
+
+def test_the_magic_builds_and_shows(shell, capsys) -> None:
+    text = split(HERE / "models/vignette_boston.txt")[0]
+    model = shell.run_cell_magic("keras_model", "boston --from-r", text)
+    assert shell.user_ns["boston"] is model
+    assert model.count_params() == 751
+    out = capsys.readouterr().out
+    assert "dense 50" in out
+    assert "keras.Sequential(" in out
+    assert "Left out" in out
+
+
+def test_the_magic_shows_a_mistake_of_the_build_in_r(shell) -> None:
+    text = "mod <- Sequential()\nmod$add(Dense(3, input_shape = ncol(nowhere)))\n"
+    with pytest.raises(MarkedError) as caught:
+        shell.run_cell_magic("keras_model", "wrong --from-r", text)
+    assert "line 3" in str(caught.value)
+    assert "is not defined in the notebook" in str(caught.value)
+    assert "wrong" not in shell.user_ns
+
+
+def test_sizes_come_from_the_notebook(shell) -> None:
+    import numpy as np
+
+    shell.user_ns["X_train"] = np.zeros((5, 784))
+    text = split(HERE / "models/vignette_mnist_dense.txt")[0]
+    model = shell.run_cell_magic("keras_model", "net --from-r -q", text)
+    assert model.input_shape == (None, 784)
