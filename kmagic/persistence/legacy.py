@@ -30,6 +30,7 @@ _USUAL: dict[str, tuple[Any, ...]] = {
     "virtual_batch_size": (None,),
     "zero_output_for_mask": (False,),
 }
+_INSIDE = ("layer", "backward_layer", "cell", "cells")
 _SILENT = frozenset({"fused", "implementation", "input_dtype", "ragged", "sparse", "groups"})
 _GONE = {
     "LocallyConnected1D": "LocallyConnected1D is no longer in Keras; a Conv1D of the same size, "
@@ -111,6 +112,12 @@ def _mend_layer(
     layer = config.get("name", kind)
     if kind == "Sequential":
         _give_input(config)
+    if kind in ("Functional", "Model"):
+        for key in ("input_layers", "output_layers"):
+            ends = config.get(key)
+            # Keras 3 would make it a list of one, and a model that answers with a list.
+            if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
+                config[key] = ends[0]
     if hasattr(keras.initializers, kind):
         config.pop("dtype", None)
         return
@@ -133,6 +140,8 @@ def _mend_layer(
     shape = config.pop("batch_input_shape", None)
     if kind == "InputLayer" and shape is not None:
         config.setdefault("batch_shape", shape)
+    for key in _INSIDE:
+        _say_module(config.get(key))
     known = _arguments(cls)
     for key in sorted(set(config) - known):
         value = config[key]
@@ -149,6 +158,15 @@ def _mend_layer(
                 "Load it with the Keras that wrote it, set this to its default and save it anew; "
                 "or build the model here and load its weights alone.",
             )
+
+
+def _say_module(inner: Any) -> None:
+    """Say where the layers inside a layer come from, which Keras 3 wants to be told."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    for each in inner if isinstance(inner, list) else [inner]:
+        if isinstance(each, dict) and hasattr(keras.layers, str(each.get("class_name"))):
+            each.setdefault("module", "keras.layers")
 
 
 def _give_input(sequential: dict[str, Any]) -> None:

@@ -173,11 +173,7 @@ def _hdf5(opened: Opened, trust: Trust) -> None:
             with h5py.File(copy, "r+") as held:
                 held.attrs["model_config"] = json.dumps(fresh)
             opened.model = load(copy)
-    if training is None:
-        opened.notes.append("not compiled: the file does not say how. Compile it: %keras_compile")
-        return
-    troubles = compile_as_saved(opened.model, training, objects)
-    opened.notes += troubles
+    opened.notes += compile_as_saved(opened.model, training, objects)
     if has_state and opened.model.compiled:
         _optimizer_state(opened, old=old)
 

@@ -205,18 +205,18 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_keras(name: str, registered: str, module: Any, *, is_function: bool) -> bool:
-    import keras  # noqa: PLC0415 - takes seconds
-
     if isinstance(module, str) and module.split(".", maxsplit=1)[0] in _KERAS:
         return not (is_function and module == "builtins") or _in_keras(name)
     if module is None and registered == name:
-        return _in_keras(name) or hasattr(keras, name)
+        return _in_keras(name)
     return False
 
 
 def _in_keras(name: str) -> bool:
     import keras  # noqa: PLC0415 - takes seconds
 
+    if name == "Functional":  # which is Keras's own name for its own class
+        return True
     places = ("layers", "models", "activations", "initializers", "regularizers", "constraints")
     others = ("losses", "metrics", "optimizers", "ops", "dtype_policies", "random", "quantizers")
     rates = keras.optimizers.schedules

@@ -43,11 +43,9 @@ def not_written(error: BaseException, path: Path) -> PersistenceError | None:
     number = error_number(error)
     name, folder = show_path(path), show_path(path.parent)
     if number in (errno.ENOSPC, errno.EDQUOT):
-        free = _free(path.parent)
+        free = _free(path.parent) if number == errno.ENOSPC else None
         left = f": {memory(free)} are left for {folder}" if free is not None else ""
-        reason = (
-            "the disk is full" if number == errno.ENOSPC else "your share of the disk is used up"
-        )
+        reason = "the disk is full" if number == errno.ENOSPC else "your share of it is used up"
         return PersistenceError(
             f"{name} was not written, because {reason}{left}.",
             f"{WHOLE} Make room, or name a path on another disk.",

@@ -1,0 +1,295 @@
+"""Files of earlier Keras: loaded, or refused with the exact reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kmagic.errors import PersistenceError
+from kmagic.saving import open_model
+
+from . import old_files as old
+
+RANDOM = np.random.default_rng(0)
+KERNEL = RANDOM.normal(size=(4, 3)).astype("float32")
+BIAS = RANDOM.normal(size=3).astype("float32")
+X = RANDOM.normal(size=(5, 4)).astype("float32")
+DENSE = {"kernel": KERNEL, "bias": BIAS}
+
+
+def expected() -> Any:
+    return np.maximum(X @ KERNEL + BIAS, 0)
+
+
+def answers(model: Any) -> Any:
+    return np.asarray(model(X))
+
+
+def test_a_sequential_of_keras_2_with_string_loss_and_metrics(tmp_path: Path) -> None:
+    config = old.sequential(
+        old.input_layer(4), old.dense("dense", 3, "relu", batch_input_shape=[None, 4])
+    )
+    path = old.write(tmp_path / "old.h5", config, {"dense": DENSE}, old.training())
+    loaded = open_model(path)
+    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    assert loaded.made_by == "2.4.0"
+    assert loaded.model.loss == "mse"
+    assert type(loaded.model.optimizer).__name__ == "Adam"
+    assert float(loaded.model.optimizer.learning_rate) == pytest.approx(0.005)
+    assert loaded.notes == ("the optimizer's state was not taken over: Keras 2 had it otherwise",)
+    history = loaded.model.fit(X, expected(), verbose=0)
+    assert set(history.history) == {"loss", "mae"}
+
+
+def test_a_sequential_as_a_list_without_an_input(tmp_path: Path) -> None:
+    config = {
+        "class_name": "Sequential",
+        "config": [old.dense("dense_1", 3, "relu", batch_input_shape=[None, 4])],
+    }
+    optimizer = {"class_name": "SGD", "config": {"lr": 0.25, "momentum": 0.5, "decay": 0.01}}
+    compiled = old.training(
+        "mean_squared_error", ["accuracy"], sample_weight_mode=None, optimizer_config=optimizer
+    )
+    path = old.write(tmp_path / "m.h5", config, {"dense_1": DENSE}, compiled, version="2.1.6")
+    loaded = open_model(path)
+    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    optimizer = loaded.model.optimizer
+    assert type(optimizer).__name__ == "SGD"
+    assert optimizer.momentum == 0.5
+    assert float(optimizer.learning_rate) == pytest.approx(0.25)
+    assert "decay=0.01 of the optimizer is an InverseTimeDecay of its rate now" in loaded.notes
+    loaded.model.fit(X, expected(), verbose=0)
+    assert float(optimizer.learning_rate) == pytest.approx(0.25 / 1.01)
+
+
+def test_a_functional_model_of_keras_2(tmp_path: Path) -> None:
+    first = old.input_layer(4, name="input_1") | {"name": "input_1", "inbound_nodes": []}
+    dense = old.dense("dense", 3, "relu") | {
+        "name": "dense",
+        "inbound_nodes": [[["input_1", 0, 0, {}]]],
+    }
+    double = old.layer("Add", "add") | {
+        "name": "add",
+        "inbound_nodes": [[["dense", 0, 0, {}], ["dense", 0, 0, {}]]],
+    }
+    config = {
+        "class_name": "Model",
+        "config": {
+            "name": "model",
+            "layers": [first, dense, double],
+            "input_layers": [["input_1", 0, 0]],
+            "output_layers": [["add", 0, 0]],
+        },
+    }
+    weights = {"input_1": {}, "dense": DENSE, "add": {}}
+    loaded = open_model(old.write(tmp_path / "f.h5", config, weights))
+    np.testing.assert_allclose(answers(loaded.model), 2 * expected(), rtol=1e-5)
+    assert not loaded.model.compiled
+
+
+METRICS = {
+    "named": [["accuracy"]],
+    "wrapped": [
+        [
+            {
+                "class_name": "MeanMetricWrapper",
+                "config": {
+                    "name": "accuracy",
+                    "dtype": "float32",
+                    "fn": "sparse_categorical_accuracy",
+                },
+            }
+        ]
+    ],
+    "classes": [
+        {"class_name": "SparseCategoricalAccuracy", "config": {"name": "a", "dtype": "float32"}}
+    ],
+}
+
+
+@pytest.mark.parametrize("metrics", METRICS.values(), ids=METRICS)
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        {
+            "class_name": "SparseCategoricalCrossentropy",
+            "config": {
+                "reduction": "auto",
+                "name": "s",
+                "from_logits": False,
+                "ignore_class": None,
+            },
+        },
+    ],
+    ids=["word", "class"],
+)
+def test_losses_and_metrics_of_keras_2(tmp_path: Path, loss: Any, metrics: Any) -> None:
+    config = old.sequential(old.input_layer(4), old.dense("dense", 3, "softmax"))
+    path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, old.training(loss, metrics))
+    model = open_model(path).model
+    figures = model.evaluate(X, np.array([0, 1, 2, 0, 1]), verbose=0, return_dict=True)
+    assert len(figures) == 2
+    assert figures["loss"] > 0
+
+
+LAYERS = {
+    "time_major": (
+        (5, 2),
+        old.layer("LSTM", "a", units=3, time_major=False, implementation=2),
+    ),
+    "groups": ((6, 6, 2), old.layer("DepthwiseConv2D", "a", kernel_size=[3, 3], groups=1)),
+    "axis": ((6, 2), old.layer("BatchNormalization", "a", axis=[2], renorm=False, fused=True)),
+    "policy": (
+        (4,),
+        old.dense("a", 3, "relu", dtype={"class_name": "Policy", "config": {"name": "float32"}}),
+    ),
+    "threshold": ((4,), old.layer("ThresholdedReLU", "a", theta=0.5)),
+    "synchronized": ((4,), old.layer("SyncBatchNormalization", "a", axis=[1])),
+    "embedding": (
+        (4,),
+        old.layer("Embedding", "a", input_dim=9, output_dim=2, input_length=4, mask_zero=False),
+    ),
+    "wrapped": (
+        (4, 2),
+        old.layer("Bidirectional", "a", merge_mode="concat", layer=old.layer(
+            "GRU", "g", units=2, time_major=False, reset_after=True
+        )),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "config"), LAYERS.values(), ids=LAYERS)
+def test_arguments_that_keras_3_no_longer_has(
+    tmp_path: Path, shape: tuple[int, ...], config: dict[str, Any]
+) -> None:
+    model = old.sequential(old.input_layer(*shape), config)
+    (tmp_path / "m.json").write_text(json.dumps(model | {"keras_version": "2.4.0"}))
+    loaded = open_model(tmp_path / "m.json")
+    weights = {"a": {f"w{at}": each for at, each in enumerate(_legacy(loaded.model.layers[-1]))}}
+    path = old.write(tmp_path / "m.h5", model, weights)
+    again = open_model(path).model
+    x = np.ones((2, *shape), "float32")
+    np.testing.assert_array_equal(np.asarray(loaded.model(x)), np.asarray(again(x)))
+
+
+def _legacy(layer: Any) -> Iterator[Any]:
+    for each in (*layer.trainable_weights, *layer.non_trainable_weights):
+        yield np.asarray(each)
+
+
+def test_a_successor_computes_the_same(tmp_path: Path) -> None:
+    config = old.sequential(old.input_layer(4), old.layer("ThresholdedReLU", "cut", theta=0.5))
+    loaded = open_model(old.write(tmp_path / "m.h5", config, {"cut": {}}))
+    assert answers(loaded.model) == pytest.approx(np.where(X > 0.5, X, 0))
+    assert "cut: ThresholdedReLU is ReLU now" in loaded.notes
+
+
+REFUSED = {
+    "LocallyConnected1D": (
+        old.layer("LocallyConnected1D", "local", filters=2, kernel_size=[2]),
+        "its layer local is a LocallyConnected1D of an earlier Keras",
+        "a Conv1D of the same size, trained anew, comes nearest",
+    ),
+    "CuDNNLSTM": (
+        old.layer("CuDNNLSTM", "fast", units=2),
+        "its layer fast is a CuDNNLSTM of an earlier Keras",
+        "Keras 2 turns them",
+    ),
+    "TFOpLambda": (
+        old.layer("TFOpLambda", "tf.math.add", function="math.add"),
+        "its layer tf.math.add is a TFOpLambda",
+        "an operation of TensorFlow outside any layer",
+    ),
+    "time_major": (
+        old.layer("LSTM", "lstm", units=2, time_major=True),
+        "its layer lstm, a LSTM, has time_major=True, which Keras 3 does not have",
+        "load its weights alone",
+    ),
+}
+
+
+@pytest.mark.parametrize(("layer", "message", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_what_keras_3_cannot_is_said(
+    tmp_path: Path, layer: dict[str, Any], message: str, remedy: str
+) -> None:
+    config = old.sequential(old.input_layer(4, 2), layer)
+    path = old.write(tmp_path / "m.h5", config, {})
+    with pytest.raises(PersistenceError) as caught:
+        open_model(path)
+    assert message in caught.value.message
+    assert remedy in caught.value.hint
+
+
+def test_a_file_of_keras_1_is_refused(tmp_path: Path) -> None:
+    config = {"class_name": "Sequential", "config": []}
+    path = old.write(tmp_path / "m.h5", config, {}, version="1.2.2")
+    with pytest.raises(PersistenceError, match=r"Keras 1\.2\.2 wrote it") as caught:
+        open_model(path)
+    assert "Keras 2" in caught.value.hint
+
+
+def test_a_loss_that_is_not_here_leaves_the_model_uncompiled(tmp_path: Path) -> None:
+    config = old.sequential(old.input_layer(4), old.dense("dense", 3, "relu"))
+    path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, old.training("my_loss"))
+    loaded = open_model(path)
+    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    assert not loaded.model.compiled
+    assert loaded.notes == (
+        "not compiled: its loss my_loss is not here. Compile it: %keras_compile",
+    )
+
+    def my_loss(true: Any, predicted: Any) -> Any:
+        return (true - predicted) ** 2
+
+    given = open_model(path, custom_objects={"my_loss": my_loss})
+    assert given.model.compiled
+    assert given.model.fit(X, expected(), verbose=0).history["loss"][0] < 1e-8
+
+
+def test_an_unknown_argument_of_an_optimizer_is_told(tmp_path: Path) -> None:
+    config = old.sequential(old.input_layer(4), old.dense("dense", 3, "relu"))
+    compiled = old.training(optimizer_config=old.adam(schedule_decay=0.004))
+    path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, compiled)
+    notes = open_model(path).notes
+    assert "schedule_decay=0.004 of Adam is no longer in Keras and left out" in notes
+
+
+@pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "weights"])
+def test_old_weights_by_any_name(tmp_path: Path, name: str) -> None:
+    import keras
+
+    path = old.write(tmp_path / name, None, {"whatever": DENSE})
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu")])
+    assert open_model(path, into=model).model is model
+    np.testing.assert_allclose(answers(model), expected(), rtol=1e-5)
+
+
+def test_old_json(tmp_path: Path) -> None:
+    config = old.sequential(old.input_layer(4), old.dense("dense", 3, "relu"))
+    text = json.dumps({**config, "keras_version": "2.2.4", "backend": "tensorflow"})
+    (tmp_path / "m.json").write_text(text)
+    loaded = open_model(tmp_path / "m.json")
+    assert loaded.model.count_params() == 15
+    assert loaded.made_by == "2.2.4"
+
+
+def test_a_saved_model_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    import keras
+
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).export(
+        tmp_path / "net", verbose=False
+    )
+    with pytest.raises(PersistenceError) as caught:
+        open_model(tmp_path / "net")
+    assert "is a SavedModel of TensorFlow" in caught.value.message
+    assert "keras.layers.TFSMLayer(" in caught.value.hint
+    assert keras.layers.TFSMLayer(str(tmp_path / "net"), call_endpoint="serving_default")(X)
+    with pytest.raises(PersistenceError) as caught:
+        open_model(tmp_path / "net" / "saved_model.pb")
+    assert "saved_model.pb" in caught.value.message

@@ -1,0 +1,229 @@
+"""What a file may run: nothing; and the classes that it takes from the notebook by name."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kmagic
+from kmagic.errors import PersistenceError
+from kmagic.persistence.safety import may_serve, needs_of, refuse_code
+from kmagic.saving import open_model
+
+from . import old_files as old
+
+X = np.arange(8, dtype="float32").reshape(2, 4)
+
+
+class Scale(layers.Layer):
+    """A class of the notebook's."""
+
+    def __init__(self, factor: float = 2.0, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.factor = factor
+
+    def call(self, inputs: Any) -> Any:
+        return inputs * self.factor
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor}
+
+
+class Bare(keras.Model):
+    """A subclassed model."""
+
+    def __init__(self, units: int = 3, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.units = units
+        self.dense = layers.Dense(units)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"units": self.units, "name": self.name}
+
+
+def soft(x: Any) -> Any:
+    """A function of the notebook's."""
+    return keras.ops.relu(x) * 0.5
+
+
+def stack(*inner: Any) -> keras.Model:
+    return keras.Sequential([keras.Input((4,)), *inner], name="net")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+def test_a_lambda_is_refused_by_the_name_of_its_layer(tmp_path: Path, suffix: str) -> None:
+    model = stack(layers.Lambda(lambda x: x * 2, name="double"))
+    path = tmp_path / f"net{suffix}"
+    saved = kmagic.save(model, path)
+    assert any("its layer double is a Lambda" in note for note in saved.notes)
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(path)
+    assert "its layer double is a Lambda whose Python code is in the file" in caught.value.message
+    assert "--unsafe" in caught.value.hint
+    loaded = open_model(path, safe_mode=False)
+    np.testing.assert_array_equal(np.asarray(loaded.model(X)), 2 * X)
+
+
+def test_no_code_of_the_file_has_run(tmp_path: Path) -> None:
+    path, trace = tmp_path / "net.keras", tmp_path / "trace"
+    place = str(trace)
+    model = stack(layers.Lambda(lambda x: (open(place, "w").close(), x)[1]))  # noqa: PTH123 - what a file may do
+    trace.unlink()
+    kmagic.save(model, path)
+    with pytest.raises(PersistenceError):
+        kmagic.load(path)
+    assert not trace.exists()
+
+
+OLD_LAMBDAS = {
+    "list": {"function": ["4wEAAA==\n", None, None], "function_type": "lambda"},
+    "shape": {
+        "function": {"class_name": "function", "config": "relu", "module": "builtins"},
+        "output_shape": ["4wEAAA==\n", None, None],
+        "output_shape_type": "lambda",
+    },
+    "dictionary": {"function": {"class_name": "__lambda__", "config": {"code": "4wEAAA=="}}},
+}
+
+
+@pytest.mark.parametrize("config", OLD_LAMBDAS.values(), ids=OLD_LAMBDAS)
+def test_a_lambda_of_keras_2_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
+    model = old.sequential(old.input_layer(4), old.layer("Lambda", "own", **config))
+    path = old.write(tmp_path / "old.h5", model, {})
+    with pytest.raises(PersistenceError, match="its layer own is a Lambda"):
+        kmagic.load(path)
+
+
+OTHERS = {
+    "TFSMLayer": ({"filepath": "/tmp/x", "name": "graph"}, "its layer graph runs a SavedModel"),  # noqa: S108 - a name
+    "StringLookup": (
+        {"vocabulary": "/etc/passwd", "name": "words"},
+        "reads its words from",
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "config", "words"), [(k, *v) for k, v in OTHERS.items()])
+def test_other_files_are_not_touched(kind: str, config: dict[str, Any], words: str) -> None:
+    part = {"module": "keras.layers", "class_name": kind, "config": config}
+    with pytest.raises(PersistenceError, match=words):
+        refuse_code({"class_name": "Sequential", "config": {"layers": [part]}}, "net.keras")
+
+
+def test_a_module_that_the_file_names_is_not_imported(tmp_path: Path) -> None:
+    path = tmp_path / "net.keras"
+    kmagic.save(stack(layers.Dense(2, name="evil")), path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"]["layers"][-1] |= {"module": "antigravity", "class_name": "fly"}
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, held in members.items():
+            archive.writestr(name, held)
+    with pytest.raises(PersistenceError, match="its layer evil needs the class fly"):
+        kmagic.load(path)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
+def test_a_class_of_the_notebook_is_found_by_its_name(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"net{suffix}"
+    kmagic.save(stack(Scale(3.0, name="times")), path)
+    with pytest.raises(PersistenceError) as caught:
+        open_model(path, notebook={"Scales": Scale})
+    missing = "its layer times needs the class Scale, which is not here."
+    assert caught.value.message == f"{path} was not loaded: {missing}"
+    assert caught.value.hint.startswith("Did you mean Scales? Define or import Scale")
+    loaded = open_model(path, notebook={"Scale": Scale})
+    np.testing.assert_array_equal(np.asarray(loaded.model(X)), 3 * X)
+    assert kmagic.load(path, custom_objects={"Scale": Scale}).layers[-1].factor == 3
+
+
+def test_a_function_of_the_notebook_is_found_by_its_name(tmp_path: Path) -> None:
+    for suffix in (".keras", ".h5", ".json"):
+        path = tmp_path / f"net{suffix}"
+        kmagic.save(stack(layers.Dense(2, soft, name="dense")), path)
+        with pytest.raises(PersistenceError, match="its layer dense needs the function soft"):
+            kmagic.load(path)
+        assert kmagic.load(path, custom_objects={"soft": soft}).layers[-1].activation is soft
+
+
+def test_a_subclassed_model_says_its_class(tmp_path: Path) -> None:
+    model = Bare(name="own")
+    before = np.asarray(model(X))
+    path = tmp_path / "own.keras"
+    kmagic.save(model, path)
+    with pytest.raises(PersistenceError, match="needs the class Bare, which is not here"):
+        kmagic.load(path)
+    loaded = open_model(path, notebook={"Bare": Bare})
+    np.testing.assert_allclose(np.asarray(loaded.model(X)), before)
+
+
+def test_a_library_serves_no_file_by_name(tmp_path: Path) -> None:
+    import shutil
+    import subprocess
+
+    assert not may_serve(shutil.rmtree)
+    assert not may_serve(subprocess.Popen)
+    assert not may_serve(np)
+    assert may_serve(Scale)
+    assert may_serve(soft)
+    path = tmp_path / "net.keras"
+    kmagic.save(stack(layers.Dense(2, soft)), path)
+    with pytest.raises(PersistenceError) as caught:
+        open_model(path, notebook={"soft": shutil.rmtree})
+    assert "comes from a library: name it on purpose" in caught.value.hint
+
+
+def test_a_text_may_call_no_function_of_a_library(tmp_path: Path) -> None:
+    import shutil
+
+    (tmp_path / "keep").mkdir()
+    path = tmp_path / "net.kmagic"
+    path.write_text(f"input 4 / rmtree '{tmp_path / 'keep'}'")
+    with pytest.raises(kmagic.KmagicError):
+        open_model(path, notebook={"rmtree": shutil.rmtree})
+    assert (tmp_path / "keep").is_dir()
+
+
+def test_what_keras_has_is_no_need() -> None:
+    model = keras.Sequential(
+        [
+            keras.Input((8, 4)),
+            layers.Bidirectional(layers.LSTM(2, kernel_regularizer="l2")),
+            layers.Dense(1, activation="gelu", kernel_initializer=keras.initializers.HeNormal()),
+        ]
+    )
+    model.compile(
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.1, 9)),
+        keras.losses.Huber(),
+        metrics=["mae", keras.metrics.RootMeanSquaredError()],
+    )
+    assert needs_of(json.loads(model.to_json())) == []
+
+
+def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "trace",))
+
+    (tmp_path / "net.h5").write_bytes(pickle.dumps(Bomb()))
+    with pytest.raises(PersistenceError, match="is a pickle") as caught:
+        kmagic.load(tmp_path / "net.h5")
+    assert "runs whatever code is in it" in caught.value.hint
+    with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
+        archive.writestr("net/data.pkl", pickle.dumps(Bomb()))
+    with pytest.raises(PersistenceError, match="a model of PyTorch"):
+        kmagic.load(tmp_path / "net.pt")
+    assert not (tmp_path / "trace").exists()
