@@ -16,6 +16,7 @@ from kmagic.data.options import Kind, check_kind
 from kmagic.data.paths import readable
 from kmagic.data.targets import decide
 from kmagic.data.texts import as_texts, holds_sentences, number_texts
+from kmagic.data.word_index import encoding_of
 from kmagic.errors import DataError
 from kmagic.keras_cache import show_path
 from kmagic.preparation.scaling import Scaling
@@ -115,9 +116,12 @@ def from_arrays(four: Four, options: Options, name: str, source: str) -> Dataset
     x_test = as_inputs(four.x_test, "x_test") if own_parts else None
     if x_test is not None:
         same_length(x_test, four.y_test, "x_test", "y_test")
+        if x.dtype != x_test.dtype and {x.ndim, x_test.ndim} == {1, 2}:
+            x, x_test = as_lists(x), as_lists(x_test)  # word numbers, in one part of one length
         _alike(x, x_test)
-    kind = _kind(x)
+    kind = _kind(x) if options.words is None or x.dtype.kind not in "iu" else "text"
     check_kind(options, kind, name, WHATS[kind])
+    _check_arrays(options, name, WHATS[kind])
     values = y if x_test is None else np.concatenate([np.asarray(y), np.asarray(four.y_test)])
     target = decide(values, options, pictures=kind == "pictures")
     notes = [target.said]
@@ -135,9 +139,9 @@ def from_arrays(four: Four, options: Options, name: str, source: str) -> Dataset
             labels = target.labels
             classes = target.classes
             notes.append(check_classes(labels[: len(x)], labels[len(x) :], classes, name))
-    x_train, x_test, encoding = parts[0], parts[2], None
+    x_train, x_test, encoding, lacking = parts[0], parts[2], None, ""
     if kind == "text":
-        x_train, x_test, encoding = as_words(x_train, x_test, options, name)
+        x_train, x_test, encoding, lacking = as_words(x_train, x_test, options, name)
     raw = Raw(
         name=name,
         kind=kind,
@@ -150,6 +154,7 @@ def from_arrays(four: Four, options: Options, name: str, source: str) -> Dataset
         note=" ".join(filter(None, notes)),
         scaling=scaled,
         encoding=encoding,
+        lacking=lacking,
     )
     return finish(raw, options)
 
@@ -203,9 +208,41 @@ def as_inputs(x: Any, what: str) -> NDArray[Any]:
         array = _of_objects(array, what)
     if array.dtype.kind not in "biufOUST":
         raise DataError(f"{what} holds {array.dtype}: expected numbers, or texts.")
+    if array.dtype.kind in "OUST" and array.ndim > 1:
+        if array.size != len(array):
+            raise DataError(
+                f"{what} holds rows of words, or of words and numbers.",
+                "Give such a table as a pandas data frame.",
+            )
+        array = array.reshape(-1)
     if array.dtype.kind == "b":
         array = array.astype(np.uint8)
     return array[:, np.newaxis] if array.ndim == 1 and array.dtype.kind in "iuf" else array
+
+
+def _check_arrays(options: Options, name: str, what: str) -> None:
+    """Refuse options of tables with names and of picture files: arrays have neither."""
+    for option in ("target", "features", "drop", "missing", "sep"):
+        if options.given(option):
+            raise DataError(
+                f"{option} is for tables with names for their columns; {name} is {what}.",
+                f"Leave {option} out, or give a data frame: pandas.DataFrame(x, columns=[...]).",
+            )
+    for option in ("size", "gray"):
+        if options.given(option):
+            raise DataError(
+                f"{option} is for picture files; {name} is {what} in memory already.",
+                f"Leave {option} out; keras.ops.image resizes arrays.",
+            )
+
+
+def as_lists(x: NDArray[Any]) -> NDArray[Any]:
+    """Rows of word numbers as lists, which need not be of one length."""
+    if x.dtype.kind not in "iu":
+        return x
+    rows = np.empty(len(x), dtype=object)
+    rows[:] = x.tolist()
+    return rows
 
 
 def _of_names(arrays: Mapping[str, Any], what: str) -> Four:
@@ -284,16 +321,28 @@ def _scaled_already(
 
 def as_words(
     x_train: NDArray[Any], x_test: NDArray[Any], options: Options, name: str
-) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None]:
-    """Texts as they are or numbered; lists of word numbers padded if a length is asked for."""
+) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None, str]:
+    """Texts as they are or numbered; lists of word numbers padded if a length is asked for.
+
+    Returns:
+        Both parts, how their words are numbered, and why that is not known.
+    """
     if holds_sentences(x_train):
-        return number_texts(as_texts(x_train), as_texts(x_test), options.text)
+        if options.words is not None:
+            raise DataError(
+                f"words says what word numbers mean; {name} holds texts.", "Leave words out."
+            )
+        return *number_texts(as_texts(x_train), as_texts(x_test), options.text), ""
+    if options.words is not None:
+        encoding = encoding_of(options.words, options.text, x_train)
+        return encoding.limit(x_train), encoding.limit(x_test), encoding, ""
     if options.num_words is not None:
         raise DataError(
             f"num_words needs the texts themselves; {name} holds word numbers.",
-            "Leave num_words out.",
+            'Say what they mean, such as words="imdb", or leave num_words out.',
         )
-    return padded(x_train, options), padded(x_test, options), None
+    lacking = f"What the word numbers of {name} mean is not known: load them with words=..."
+    return padded(x_train, options), padded(x_test, options), None, lacking
 
 
 def _alike(x: NDArray[Any], x_test: NDArray[Any]) -> None:

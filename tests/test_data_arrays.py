@@ -1,0 +1,387 @@
+"""Arrays, lists, npz files and streams as data sets; what their targets are taken for."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kmagic.data import Dataset, load_data, memory, streams
+from kmagic.data.options import Options
+from kmagic.data.targets import decide
+from kmagic.errors import DataError
+
+ROWS = 40
+
+
+@pytest.fixture
+def x() -> Any:
+    return np.random.default_rng(0).random((ROWS, 3))
+
+
+@pytest.fixture
+def y() -> Any:
+    return np.arange(ROWS) % 2
+
+
+@pytest.fixture
+def pixels() -> Any:
+    return np.random.default_rng(0).integers(0, 256, (ROWS, 6, 5, 3), dtype=np.uint8)
+
+
+def rows(data: Dataset) -> int:
+    return len(data.x_train) + len(data.x_test)
+
+
+# --- forms ----------------------------------------------------------------------------------------
+
+
+def test_x_and_y(x: Any, y: Any) -> None:
+    data = load_data((x, y), scale="standard", name="few")
+    assert data.name == "few"
+    assert data.classes == ("0", "1")
+    assert (data.x_train.shape, data.x_test.shape) == ((32, 3), (8, 3))
+    assert data.counts(data.y_test).tolist() == [4, 4]
+    np.testing.assert_allclose(data.x_train.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(data.prepare(x).mean(), data.scaling.apply(x).mean())
+    assert data.note == ""
+
+
+def test_parts_that_are_given_are_kept_in_their_order(x: Any, y: Any) -> None:
+    forms: list[Any] = [
+        (x[:30], y[:30], x[30:], y[30:]),
+        [x[:30], y[:30], x[30:], y[30:]],
+        ((x[:30], y[:30]), (x[30:], y[30:])),
+        {"x_train": x[:30], "y_train": y[:30], "x_test": x[30:], "y_test": y[30:]},
+        (x[:30].tolist(), y[:30].tolist(), x[30:].tolist(), y[30:].tolist()),
+    ]
+    for form in forms:
+        data = load_data(form)
+        np.testing.assert_array_equal(data.x_train, x[:30])
+        np.testing.assert_array_equal(data.y_test, y[30:])
+    assert len(load_data(forms[0], split=0.5).x_test) == ROWS // 2
+
+
+def test_one_feature_is_a_column(y: Any) -> None:
+    assert load_data((np.arange(ROWS), y)).x_train.shape == (32, 1)
+    assert load_data((list(range(ROWS)), y.tolist())).x_train.shape == (32, 1)
+
+
+def test_pictures(pixels: Any, y: Any) -> None:
+    data = load_data((pixels, y), scale=255)
+    assert data.picture_shape == (6, 5, 3)
+    pictures = data.pictures(data.x_train)
+    assert pictures is not None
+    assert {each.tobytes() for each in pictures} <= {each.tobytes() for each in pixels}
+    grey = load_data((pixels[..., 0], y), channel=True)
+    assert grey.x_train.shape == (32, 6, 5, 1)
+    assert load_data((pixels, y), flatten=True).x_train.shape == (32, 90)
+
+
+def test_pictures_of_0_to_1_have_been_divided_by_255(pixels: Any, y: Any) -> None:
+    shares = (pixels / 255).astype(np.float32)
+    data = load_data((shares, y))
+    assert data.scaling.kind == "255"
+    assert "taken as divided by 255" in data.note
+    np.testing.assert_allclose(data.prepare(pixels), shares, atol=1e-6)
+    pictures = data.pictures(shares)
+    assert pictures is not None
+    np.testing.assert_array_equal(pictures, pixels)
+    with pytest.raises(DataError, match="they are divided by 255 already"):
+        load_data((shares, y), scale="255")
+
+
+def test_sequences_are_no_pictures(y: Any) -> None:
+    series = np.random.default_rng(0).normal(size=(ROWS, 12, 4))
+    data = load_data((series, y), scale="standard")
+    assert data.picture_shape is None
+    assert data.x_train.shape == (32, 12, 4)
+    with pytest.raises(DataError, match="channel is for pictures; data is arrays of numbers"):
+        load_data((series, y), channel=True)
+
+
+def test_lists_of_word_numbers(y: Any) -> None:
+    ragged = [[1, 2, 3], [4, 5]] * (ROWS // 2)
+    assert load_data((ragged, y)).x_train.dtype == object
+    assert load_data((ragged, y), maxlen=2).x_train.shape == (32, 2)
+    post = load_data((ragged, y), maxlen=4, padding="post")
+    assert set(post.x_train[:, 3].tolist()) == {0}
+    with pytest.raises(DataError, match="num_words needs the texts themselves"):
+        load_data((ragged, y), num_words=5)
+
+
+def test_sentences(y: Any) -> None:
+    said = ["a great film", "a bad film"] * (ROWS // 2)
+    assert load_data((said, y)).sentences
+    numbered = load_data((np.array(said), y), num_words=10, maxlen=5)
+    assert numbered.encoding is not None
+    assert numbered.x_train.shape == (32, 5)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "Nothing can be loaded from None"),
+        (3, "Nothing can be loaded from int 3"),
+        (np.zeros((4, 2)), r"one ndarray of shape \(4, 2\), without a target"),
+        (([[1, 2]] * 4, [0, 1, 0]), "x has 4 rows and y 3"),
+        (([[1, 2]] * 4, 7), "Nothing can be loaded from a tuple of 2"),
+        (([], []), "x is empty"),
+        (([[1, 2]], [1]), "data has 1 row: nothing to divide"),
+        (([[1, "a"]] * 4, [0, 1] * 2), "x holds rows of words, or of words and numbers"),
+        (([{}] * 4, [0, 1] * 2), "x holds dict: expected numbers"),
+        (([1j] * 4, [0, 1] * 2), "x holds complex128"),
+        (([np.zeros((2, 2)), np.zeros((3, 3))], [0, 1]), "arrays of 2 sizes: 2 x 2, 3 x 3"),
+        (([[1]] * 4, [0, 1] * 2, [[1, 2]] * 2, [0, 1]), "A row of x_train is 1, one of x_test 2"),
+        (([[1]] * 4, [0, 0, 0, 0], [[1]] * 2, [0, 1]), "Class 1 of data is in the test part and"),
+        (([[1]] * 4, [0, 0, 0, 1]), "Class 1 of data has one row"),
+        ({"images": [[1]], "y": [1]}, "holds images, y: expected x_train"),
+        ({}, "holds nothing"),
+    ],
+)
+def test_what_is_no_data_set(source: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_data(source)
+
+
+# --- npz ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("x_train", "y_train", "x_test", "y_test"), ("x_train", "y_train"), ("x", "y"), ("X", "y")],
+)
+def test_npz(tmp_path: Path, x: Any, y: Any, names: tuple[str, ...]) -> None:
+    arrays = dict(zip(names, (x[:30], y[:30], x[30:], y[30:]), strict=False))
+    np.savez_compressed(tmp_path / "few.npz", **arrays)
+    data = load_data(tmp_path / "few.npz")
+    assert data.name == "few"
+    assert rows(data) == (ROWS if len(names) == 4 else 30)
+
+
+def test_broken_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
+    path = tmp_path / "few.npz"
+    np.savez_compressed(path, x=x, y=y)
+    whole = path.read_bytes()
+    spoiled = whole[:200] + bytes(100) + whole[300:]
+    for content, message in (
+        (b"", "is empty"),
+        (b"no archive", "is no .npz file, or is cut off"),
+        (whole[: len(whole) // 2], "is no .npz file, or is cut off"),
+        (spoiled, "is broken or cut off"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            load_data(path)
+        assert path.read_bytes() == content
+
+
+def test_pickled_objects_are_refused_unless_asked_for(tmp_path: Path, y: Any) -> None:
+    ragged = np.empty(ROWS, dtype=object)
+    ragged[:] = [[1, 2, 3], [4, 5]] * (ROWS // 2)
+    np.savez(tmp_path / "words.npz", x=ragged, y=y)
+    with pytest.raises(DataError, match="pickled objects, which can run any code") as caught:
+        load_data(tmp_path / "words.npz")
+    assert "allow_pickle=True" in caught.value.hint
+    assert rows(load_data(tmp_path / "words.npz", allow_pickle=True)) == ROWS
+
+
+def test_other_names_in_a_file_are_told(tmp_path: Path, x: Any, y: Any) -> None:
+    np.savez(tmp_path / "odd.npz", images=x, labels=y)
+    with pytest.raises(DataError, match="holds images, labels: expected x_train") as caught:
+        load_data(tmp_path / "odd.npz")
+    assert 'load_data((file["images"], file["labels"]))' in caught.value.hint
+
+
+def test_what_does_not_fit_into_memory(
+    tmp_path: Path, x: Any, y: Any, pixels: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "few.npz", x=x, y=y)
+    monkeypatch.setattr(memory, "available", lambda: 1000)
+    with pytest.raises(DataError, match=r"few\.npz would take 1.5 kB of memory; 1.0 kB are free"):
+        load_data(tmp_path / "few.npz")
+    with pytest.raises(DataError, match="data, scaled to float32, would take"):
+        load_data((pixels, y), scale=255)
+    monkeypatch.setattr(memory, "available", lambda: None)
+    assert rows(load_data(tmp_path / "few.npz")) == ROWS
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tf() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import tensorflow as tf
+    return tf.data.Dataset
+
+
+def test_streams(tf: Any, pixels: Any, y: Any) -> None:
+    stream = tf.from_tensor_slices((pixels, y))
+    one = load_data(stream)
+    assert one.x_train.dtype == np.uint8
+    for other in (stream.batch(7), stream.batch(8, drop_remainder=True), stream.prefetch(2)):
+        data = load_data(other)
+        np.testing.assert_array_equal(data.x_test, one.x_test)
+    half = load_data(stream.filter(lambda _x, label: label == 0), task="classification")
+    assert rows(half) == ROWS // 2
+
+
+def test_onehot_streams_and_names_of_classes(tf: Any, pixels: Any, y: Any) -> None:
+    stream = tf.from_tensor_slices((pixels, np.eye(2)[y])).batch(8)
+    assert load_data(stream).y_train.shape == (32, 2)
+    stream.class_names = ["cats", "dogs"]
+    assert load_data(stream).classes == ("cats", "dogs")
+
+
+def test_keras_own_folder_stream(tmp_path: Path) -> None:
+    from PIL import Image
+
+    keras_utils = pytest.importorskip("keras.utils")
+    for name in ("cats", "dogs"):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.new("RGB", (8, 8), "red").save(tmp_path / name / f"{number}.png")
+    stream = keras_utils.image_dataset_from_directory(tmp_path, image_size=(8, 8), verbose=False)
+    data = load_data(stream, split=0.5)
+    assert data.classes == ("cats", "dogs")
+    assert data.x_train.shape == (4, 8, 8, 3)
+
+
+def test_streams_of_texts(tf: Any, y: Any) -> None:
+    said = ["a great film", "a bad film"] * (ROWS // 2)
+    data = load_data(tf.from_tensor_slices((said, y)).batch(4), num_words=9, maxlen=4)
+    assert data.encoding is not None
+    assert "film" in data.encoding.decode(data.x_train[:1])[0]
+
+
+def test_streams_that_are_refused(
+    tf: Any, pixels: Any, y: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = tf.from_tensor_slices((pixels, y))
+    mixed = tf.from_generator(
+        lambda: ((np.zeros(each), 0) for each in (2, 3)),
+        output_signature=(
+            _spec((None,), "float64"),
+            _spec((), "int32"),
+        ),
+    )
+    for wrong, message in (
+        (stream.repeat(), "never ends"),
+        (stream.take(0), "is empty"),
+        (tf.from_tensor_slices(pixels), "gives TensorSpec: expected pairs"),
+        (tf.from_tensor_slices((pixels, y, y)), "gives 3 parts: expected pairs"),
+        (tf.from_tensor_slices(({"a": pixels}, y)), "x of data is dict: expected one dense"),
+        (mixed, "samples of 2 sizes: 2, 3"),
+    ):
+        with pytest.raises(DataError, match=message):
+            load_data(wrong)
+    monkeypatch.setattr(streams, "available", lambda: 2000)
+    for large in (stream, stream.filter(lambda _x, _y: True)):
+        with pytest.raises(
+            DataError, match=r"data takes .* or more; 800 bytes can be held"
+        ) as caught:
+            load_data(large)
+        assert "stream.take(n)" in caught.value.hint
+
+
+def _spec(shape: Any, kind: str) -> Any:
+    import tensorflow as tf
+
+    return tf.TensorSpec(shape, kind)
+
+
+# --- targets --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "classes", "expected"),
+    [
+        ([0, 1, 1, 0], {}, ("0", "1"), [0, 1, 1, 0]),
+        (["b", "a", "b"], {}, ("a", "b"), [1, 0, 1]),
+        ([b"b", b"a"], {}, ("a", "b"), [1, 0]),
+        ([True, False], {}, ("False", "True"), [1, 0]),
+        ([3, 5, 3, 5], {}, ("3", "5"), [0, 1, 0, 1]),
+        ([-1.0, 1.0], {}, ("-1", "1"), [0, 1]),
+        ([[0], [1], [1]], {}, ("0", "1"), [0, 1, 1]),
+        ([1, 2, 3, 4], {}, None, [1, 2, 3, 4]),
+        ([1, 2, 3, 4], {"task": "classification"}, ("1", "2", "3", "4"), [0, 1, 2, 3]),
+        ([0, 1, 0, 1], {"task": "regression"}, None, [0, 1, 0, 1]),
+        ([0.5, 1.5], {}, None, [0.5, 1.5]),
+        ([0, 2], {"class_names": ("a", "b", "c")}, ("a", "b", "c"), [0, 2]),
+        ([5, 9], {"class_names": ("low", "high")}, ("low", "high"), [0, 1]),
+        (["a"], {"class_names": ("b", "a")}, ("b", "a"), [1]),
+        ([[0, 1], [1, 0]], {}, ("0", "1"), [[0, 1], [1, 0]]),
+        ([[0.5, 1], [2, 3]], {}, None, [[0.5, 1], [2, 3]]),
+        ([[1, 1], [0, 0]], {}, None, [[1, 1], [0, 0]]),
+        (np.array([1, 2, 1, 2], dtype=object), {}, ("1", "2"), [0, 1, 0, 1]),
+    ],
+)
+def test_targets(
+    values: Any, options: dict[str, Any], classes: tuple[str, ...] | None, expected: Any
+) -> None:
+    found = decide(values, Options(**options))
+    assert found.classes == classes
+    assert found.y.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([0.5, 1.5], {"task": "classification"}, "holds numbers such as 0.5, which are no classes"),
+        (["a", "b"], {"task": "regression"}, 'task="regression" needs numbers'),
+        ([1.0, float("nan")], {}, "has no value, or infinity, in 1 of 2 rows"),
+        (["a", None], {}, "has no value in 1 of 2 rows"),
+        ([[1, 2], [3]], {}, "rows of different lengths"),
+        ([], {}, "y is empty"),
+        (3, {}, "y is 3: expected one value for each row"),
+        ([{}, {}], {}, "y holds dict: expected numbers or words"),
+        ([1j, 2j], {}, "y holds complex128"),
+        (np.zeros((2, 2, 2)), {}, "y is 2 x 2 x 2"),
+        ([0, 1, 2], {"class_names": ("a", "b")}, "class_names has 2 names, and y has 3 different"),
+        ([[0, 1], [1, 0]], {"class_names": ("a",)}, "class_names has 1 names, and y has 2 columns"),
+        ([[1, 1], [0, 0]], {"task": "classification"}, "2 values a row that are not one-hot"),
+        (["a", "c"], {"class_names": ("a", "b")}, "holds 'c', which class_names does not have"),
+        ([f"name {each}" for each in range(30)], {}, "30 different words in 30 rows"),
+    ],
+)
+def test_targets_that_are_refused(values: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        decide(values, Options(**options))
+
+
+def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
+    labels = np.arange(ROWS) // 2
+    assert load_data((pixels, labels), split=0.5).classes == tuple(map(str, range(20)))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": "axb"}, "size='axb' is not a size: expected height x width"),
+        ({"size": (1, 2, 3)}, "is not a size"),
+        ({"size": 0}, "is not a size"),
+        ({"size": True}, "is not a size"),
+        ({"task": "guess"}, "task='guess': expected classification or regression"),
+        ({"split": "half"}, "split='half': expected a share"),
+        ({"split": True}, "split=True: expected a share"),
+        ({"class_names": "a,,b"}, "expected names"),
+        ({"class_names": "a,b", "task": "regression"}, "class_names is for classes"),
+        ({"onehot": True, "task": "regression"}, "onehot is for classes"),
+        ({"target": "y"}, "target is for tables with names for their columns; data is rows"),
+        ({"gray": True}, "gray is for pictures"),
+        ({"maxlen": 4}, "maxlen is for texts"),
+    ],
+)
+def test_options_are_looked_at(x: Any, y: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_data((x, y), **options)
+
+
+def test_arrays_of_pictures_are_not_resized(pixels: Any, y: Any) -> None:
+    with pytest.raises(DataError, match="size is for picture files; data is pictures in memory"):
+        load_data((pixels, y), size=4)

@@ -1,0 +1,328 @@
+"""Folders of pictures and of texts as data sets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kmagic.data import load_data, memory, picture_files
+from kmagic.data.folders import survey
+from kmagic.errors import DataError
+
+RED, BLUE = (200, 0, 0), (0, 0, 200)
+
+
+def picture(
+    path: Path, colour: Any = RED, size: tuple[int, int] = (6, 8), mode: str = "RGB"
+) -> None:
+    """One picture, height x width."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size[::-1], colour).save(path)
+
+
+def text(path: Path, words: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(words, encoding="utf-8")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Ten red cats and ten blue dogs."""
+    for number in range(10):
+        picture(tmp_path / "photos" / "cats" / f"{number}.png", RED)
+        picture(tmp_path / "photos" / "dogs" / f"{number}.png", BLUE)
+    return tmp_path / "photos"
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+def test_a_folder_a_class(photos: Path) -> None:
+    pets = load_data(photos)
+    assert pets.name == "photos"
+    assert pets.classes == ("cats", "dogs")
+    assert (pets.x_train.shape, pets.x_test.shape) == ((16, 6, 8, 3), (4, 6, 8, 3))
+    assert pets.x_train.dtype == np.uint8
+    for x, y in ((pets.x_train, pets.y_train), (pets.x_test, pets.y_test)):
+        np.testing.assert_array_equal(x[:, 0, 0], np.array([RED, BLUE])[y])
+    assert pets.counts(pets.y_train).tolist() == [8, 8]
+    assert len(set(pets.y_train[:8].tolist())) == 2, "the rows are shuffled"
+    assert repr(pets).startswith(
+        "photos: 16 rows to train, 4 to test. x is 6 x 8 x 3 uint8, 0 to 200, not scaled. "
+        "y is int64, 2 classes (cats, dogs), 8 rows each in training. From "
+    )
+
+
+def test_the_same_seed_gives_the_same_rows(photos: Path) -> None:
+    for number in range(10):
+        picture(photos / "cats" / f"{number}.png", (number, 0, 0))
+        picture(photos / "dogs" / f"{number}.png", (0, 0, number))
+    one, again, other = (load_data(photos, split=0.3, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.x_test, again.x_test)
+    assert not np.array_equal(one.x_test, other.x_test)
+    whole = np.concatenate([one.x_train, one.x_test])
+    assert len(np.unique(whole[:, 0, 0], axis=0)) == 19, "each picture once; black is in both"
+
+
+@pytest.mark.parametrize("test", ["test", "val", "validation"])
+def test_parts_are_folders_too(photos: Path, test: str) -> None:
+    for part, many in (("train", 4), (test, 2)):
+        for number in range(many):
+            picture(photos.parent / "parted" / part / "cats" / f"{number}.png", RED)
+            picture(photos.parent / "parted" / part / "dogs" / f"{number}.png", BLUE)
+    parted = load_data(photos.parent / "parted")
+    assert (len(parted.x_train), len(parted.x_test)) == (8, 4)
+    assert parted.note == ""
+    anew = load_data(photos.parent / "parted", split=0.5)
+    assert (len(anew.x_train), len(anew.x_test)) == (6, 6)
+
+
+def test_a_validation_part_beside_a_test_part_is_left_aside(
+    tmp_path: Path,
+) -> None:
+    for part in ("train", "val", "test"):
+        for name in ("cats", "dogs"):
+            picture(tmp_path / part / name / "1.png")
+    assert load_data(tmp_path).note == "val/ was left aside: the test part is test/."
+
+
+def test_classes_may_be_called_test(tmp_path: Path) -> None:
+    for name in ("control", "test", "treated"):
+        for number in range(3):
+            picture(tmp_path / name / f"{number}.png")
+    assert load_data(tmp_path).classes == ("control", "test", "treated")
+
+
+def test_an_archive_s_own_folder_is_looked_into(photos: Path) -> None:
+    outer = photos.parent / "download"
+    (outer / "__MACOSX").mkdir(parents=True)
+    photos.rename(outer / "photos")
+    assert load_data(outer).name == "photos"
+
+
+def test_size_grey_channel_and_scale(photos: Path) -> None:
+    pets = load_data(photos, size="4x5", gray=True, channel=True, scale=255)
+    assert pets.x_train.shape == (16, 4, 5, 1)
+    assert pets.picture_shape == (4, 5)
+    assert pets.x_train.dtype == np.float32
+    assert 0 < pets.x_train.max() <= 1
+    assert load_data(photos, size=4, flatten=True).x_train.shape == (16, 48)
+    standard = load_data(photos, scale="standard")
+    assert standard.scaling.mean is not None
+    assert standard.scaling.mean.shape == (3,)
+    assert abs(float(standard.x_train.mean())) < 1e-6
+
+
+def test_the_order_of_the_classes_can_be_said(photos: Path) -> None:
+    pets = load_data(photos, class_names=["dogs", "cats"])
+    assert pets.classes == ("dogs", "cats")
+    np.testing.assert_array_equal(pets.x_test[:, 0, 0], np.array([BLUE, RED])[pets.y_test])
+    with pytest.raises(DataError, match="the folders of photos are cats, dogs"):
+        load_data(photos, class_names="dog,cat")
+
+
+def test_pictures_stand_upright_and_any_mode_becomes_colours(tmp_path: Path) -> None:
+    for name, mode in (("cats", "L"), ("dogs", "P")):
+        for number in range(3):
+            picture(tmp_path / name / f"{number}.png", 90, mode=mode)
+    lying = Image.new("RGB", (6, 8), "green")
+    exif = lying.getexif()
+    exif[274] = 6  # held on its side: 8 high, 6 wide becomes 6 high, 8 wide
+    lying.save(tmp_path / "cats" / "turned.jpg", exif=exif)
+    assert load_data(tmp_path).x_train.shape[1:] == (6, 8, 3)
+
+
+def test_a_folder_of_grey_pictures_could_take_a_third(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        for number in range(3):
+            picture(tmp_path / name / f"{number}.png", 9, mode="L")
+    assert "All pictures are grey: gray=True" in load_data(tmp_path).note
+    assert load_data(tmp_path, gray=True).note == ""
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            coarse.resize((800, 600), Image.Resampling.BICUBIC).save(
+                tmp_path / name / f"{number}.jpg", quality=95
+            )
+    small = load_data(tmp_path, size="30x40", split=0.5)
+    expected = np.asarray(
+        coarse.resize((800, 600), Image.Resampling.BICUBIC).resize((40, 30)), float
+    )
+    assert np.abs(small.x_train[0] - expected).mean() < 3
+
+
+# --- what can be wrong with pictures --------------------------------------------------------------
+
+
+def test_mixed_sizes_are_told(photos: Path) -> None:
+    picture(photos / "cats" / "large.png", RED, (60, 80))
+    with pytest.raises(DataError) as caught:
+        load_data(photos)
+    assert "have 2 sizes: 6 x 8 (height x width) in 20 of 21" in caught.value.message
+    assert "6 to 60 high and 8 to 80 wide" in caught.value.message
+    assert "size=6x8" in caught.value.hint
+    assert load_data(photos, size=8).x_train.shape[1:] == (8, 8, 3)
+
+
+@pytest.mark.parametrize("size", [None, 6])
+def test_broken_pictures_are_left_out_and_named(photos: Path, size: int | None) -> None:
+    whole = (photos / "dogs" / "1.png").read_bytes()
+    (photos / "cats" / "empty.png").write_bytes(b"")
+    (photos / "cats" / "text.jpg").write_text("no picture")
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    noise.save(photos / "dogs" / "cut.png")
+    cut = (photos / "dogs" / "cut.png").read_bytes()
+    (photos / "dogs" / "cut.png").write_bytes(cut[: len(cut) // 2])
+    pets = load_data(photos, size=size)
+    assert len(pets.x_train) + len(pets.x_test) == 20
+    for name in ("cats/empty.png is empty", "cats/text.jpg is not a picture", "dogs/cut.png"):
+        assert name in pets.note
+    for x, y in ((pets.x_train, pets.y_train), (pets.x_test, pets.y_test)):
+        assert len(x) == len(y)
+        np.testing.assert_array_equal(x[:, 0, 0], np.array([RED, BLUE])[y])
+    assert (photos / "dogs" / "1.png").read_bytes() == whole
+
+
+@pytest.mark.parametrize("size", [None, 6])
+def test_where_all_are_broken_nothing_is_loaded(tmp_path: Path, size: int | None) -> None:
+    for name in ("cats", "dogs"):
+        for number in range(3):
+            text(tmp_path / name / f"{number}.jpg", "no picture")
+    with pytest.raises(DataError, match="None of the pictures"):
+        load_data(tmp_path, size=size)
+
+
+def test_too_many_pictures_are_refused_before_they_are_read(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 1_000_000)
+    monkeypatch.setattr(picture_files, "read_picture", lambda *_a, **_k: pytest.fail("was read"))
+    with pytest.raises(DataError) as caught:
+        load_data(photos, size="300x400")
+    assert "20 pictures of 300 x 400 would take 7.2 MB of memory; 1.0 MB are free" in str(
+        caught.value
+    )
+    assert "image_dataset_from_directory" in caught.value.hint
+
+
+def test_other_files_are_left_aside(photos: Path) -> None:
+    text(photos / "cats" / "notes.txt", "a note")
+    text(photos / "cats" / ".hidden.png", "")
+    (photos / "empty").mkdir()
+    assert load_data(photos).note == (
+        "Without a file of a kind that can be read: empty. 1 other file left aside."
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([], "is empty"),
+        (["1.png", "2.png"], "holds 2 pictures and no folders"),
+        (["cats/1.png"], "has no folders in it|one class only"),
+        (["cats/1.exe", "dogs/2.exe"], r"neither pictures nor texts: its files are \.exe \(2\)"),
+        (["test/cats/1.png", "test/dogs/1.png", "val/cats/2.png"], r"has test/ and no train/"),
+        (["train/1.png", "test/1.png"], "has no folders in it"),
+        (["a.csv", "b.csv"], "holds 2 tables: a.csv, b.csv"),
+    ],
+)
+def test_folders_without_classes(tmp_path: Path, files: list[str], message: str) -> None:
+    for file in files:
+        text(tmp_path / file, "")
+    with pytest.raises(DataError, match=message):
+        load_data(tmp_path)
+
+
+def test_a_class_that_is_only_in_the_test_part(tmp_path: Path) -> None:
+    for name in ("train/cats", "train/dogs", "test/cats", "test/owls"):
+        picture(tmp_path / name / "1.png")
+    with pytest.raises(
+        DataError, match=r"Class owls of .* is in the test part and not in the train"
+    ):
+        load_data(tmp_path)
+
+
+def test_a_class_without_a_test_row_is_noted(tmp_path: Path) -> None:
+    for name in ("train/cats", "train/dogs", "test/cats"):
+        picture(tmp_path / name / "1.png")
+    assert load_data(tmp_path).note == "Class dogs without a row in the test part."
+
+
+def test_a_class_of_one_picture_cannot_be_divided(photos: Path) -> None:
+    picture(photos / "owls" / "1.png")
+    with pytest.raises(DataError, match="Class owls of photos has one row: expected 2 or more"):
+        load_data(photos)
+
+
+def test_a_folder_that_may_not_be_read(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(top: Path, **_: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(top))
+
+    monkeypatch.setattr(os, "walk", refuse)
+    with pytest.raises(DataError, match="cats may not be read: permission denied") as caught:
+        load_data(photos)
+    assert "chmod" in caught.value.hint
+
+
+def test_options_of_other_kinds(photos: Path) -> None:
+    for option in ({"target": "a"}, {"num_words": 5}, {"missing": "drop"}):
+        with pytest.raises(DataError, match="photos is pictures"):
+            load_data(photos, **option)
+    with pytest.raises(DataError, match="is a folder of classes; regression needs numbers"):
+        load_data(photos, task="regression")
+
+
+# --- texts ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    for number in range(6):
+        text(tmp_path / "reviews" / "good" / f"{number}.txt", f"a great film number {number}")
+        text(tmp_path / "reviews" / "bad" / f"{number}.txt", "a boring film, indeed")
+    return tmp_path / "reviews"
+
+
+def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
+    films = load_data(reviews, split=0.5)
+    assert films.classes == ("bad", "good")
+    assert films.sentences
+    assert films.x_train.shape == (6,)
+    for words, label in zip(films.x_train, films.y_train, strict=True):
+        assert ("great" in words) == (label == 1)
+
+
+def test_a_folder_of_texts_as_word_numbers(reviews: Path) -> None:
+    films = load_data(reviews, num_words=8, maxlen=5, padding="post")
+    assert films.x_train.shape == (10, 5)
+    assert films.x_train.dtype == np.int32
+    assert films.encoding is not None
+    shown = films.encoding.decode(films.x_train[:1])[0]
+    assert "film" in shown
+    np.testing.assert_array_equal(films.prepare(["A great film!"])[0, 3:], [0, 0])
+    assert "word numbers" in repr(films)
+
+
+def test_a_text_that_is_not_utf8_is_named(reviews: Path) -> None:
+    (reviews / "bad" / "odd.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DataError, match=r"odd\.txt is not UTF-8"):
+        load_data(reviews)
+
+
+def test_what_a_folder_holds(reviews: Path) -> None:
+    found = survey(reviews)
+    assert found.kind == "text"
+    assert found.classes == ("bad", "good")
+    assert found.train.labels == [0] * 6 + [1] * 6
+    assert found.test is None

@@ -1,0 +1,365 @@
+"""Tables as data sets: files, data frames, and what becomes of their columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kmagic.data import load_data, memory, tables
+from kmagic.data.options import Options
+from kmagic.errors import DataError
+from kmagic.preparation import Preparation
+
+ROWS = 60
+
+
+@pytest.fixture
+def houses() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "size": rng.integers(20, 200, ROWS),
+            "town": rng.choice(["Ulm", "Bonn", "Kiel"], ROWS),
+            "garden": rng.random(ROWS) > 0.5,
+            "rooms": np.arange(ROWS) % 5 + 1,
+            "price": rng.random(ROWS) * 1e5,
+        }
+    )
+
+
+@pytest.fixture
+def file(houses: pd.DataFrame, tmp_path: Path) -> Path:
+    houses.to_csv(tmp_path / "houses.csv", index=False)
+    return tmp_path / "houses.csv"
+
+
+def rows(data: Any) -> int:
+    return len(data.x_train) + len(data.x_test)
+
+
+# --- what is loaded -------------------------------------------------------------------------------
+
+
+def test_a_csv_file(file: Path) -> None:
+    data = load_data(str(file), target="price", scale="standard")
+    assert data.name == "houses"
+    assert data.classes is None
+    assert data.target == "price"
+    assert data.columns == ("size", "town=Bonn", "town=Kiel", "town=Ulm", "garden", "rooms")
+    assert (data.x_train.shape, data.x_test.shape) == ((48, 6), (12, 6))
+    assert data.x_train.dtype == np.float32
+    np.testing.assert_allclose(data.x_train.mean(axis=0), 0, atol=1e-5)
+    assert data.note == ""
+
+
+def test_rows_and_targets_stay_together(houses: pd.DataFrame) -> None:
+    houses["price"] = houses["size"] * 10.5
+    data = load_data(houses, target="price", features="size")
+    np.testing.assert_allclose(data.y_train, data.x_train[:, 0] * 10.5)
+    np.testing.assert_allclose(data.y_test, data.x_test[:, 0] * 10.5)
+
+
+def test_a_raw_frame_is_prepared_as_the_training_part_was(houses: pd.DataFrame) -> None:
+    data = load_data(houses, target="price", scale="standard")
+    every = data.prepare(houses)
+    known = {row.tobytes() for row in np.concatenate([data.x_train, data.x_test])}
+    assert {row.tobytes() for row in every} == known
+    config = json.loads(json.dumps(data.preparation.get_config()))
+    np.testing.assert_array_equal(Preparation.from_config(config).apply(houses), every)
+    np.testing.assert_array_equal(data.prepare(houses.to_dict("records")[3]), every[3:4])
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_separators(houses: pd.DataFrame, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"houses.{ending}"
+    houses.to_csv(path, index=False, sep="\t" if ending == "tsv" else ";")
+    options = {} if ending == "tsv" else {"sep": ";"}
+    assert rows(load_data(path, target="price", **options)) == ROWS
+
+
+def test_a_file_with_a_mark_of_its_encoding(houses: pd.DataFrame, tmp_path: Path) -> None:
+    houses.to_csv(tmp_path / "excel.csv", index=False, encoding="utf-8-sig")
+    assert "size" in (load_data(tmp_path / "excel.csv", target="price").columns or ())
+
+
+def test_several_files_are_put_together_and_parts_are_parts(
+    houses: pd.DataFrame, tmp_path: Path
+) -> None:
+    houses.iloc[:50].to_csv(tmp_path / "train.csv", index=False)
+    houses.iloc[50:].to_csv(tmp_path / "test.csv", index=False)
+    names = [str(tmp_path / name) for name in ("train.csv", "test.csv")]
+    together = load_data(names, target="price")
+    assert (len(together.x_train), len(together.x_test)) == (48, 12)
+    parts = load_data(tmp_path, target="price", features=["size"])
+    assert (len(parts.x_train), len(parts.x_test)) == (50, 10)
+    np.testing.assert_array_equal(parts.y_test, houses["price"].iloc[50:])
+    frames = load_data((houses.iloc[:50], houses.iloc[50:]), target="price", features=["size"])
+    np.testing.assert_array_equal(frames.x_train, parts.x_train)
+
+
+def test_features_and_targets_given_apart(houses: pd.DataFrame) -> None:
+    x, y = houses[["size", "town"]], houses["price"]
+    for target in (y, y.to_frame(), y.tolist(), y.to_numpy()):
+        data = load_data((x, target), seed=3)
+        assert data.columns == ("size", "town=Bonn", "town=Kiel", "town=Ulm")
+        assert data.y_train.dtype == np.float64
+    four = load_data((x[:40], y[:40], x[40:], y[40:]))
+    assert (len(four.x_train), len(four.x_test)) == (40, 20)
+    assert four.target == "price"
+
+
+def test_a_target_by_its_usual_name_is_taken(houses: pd.DataFrame) -> None:
+    assert load_data(houses.rename(columns={"price": "Target"})).target == "Target"
+
+
+def test_words_are_classes_and_keep_their_shares(houses: pd.DataFrame) -> None:
+    data = load_data(houses, target="town", split=0.25)
+    assert data.classes == ("Bonn", "Kiel", "Ulm")
+    exact = houses["town"].value_counts().sort_index().to_numpy() / 4
+    assert np.abs(data.counts(data.y_test) - exact).max() < 1
+    assert data.note == ""
+
+
+def test_few_whole_numbers_are_classes_and_that_is_said(houses: pd.DataFrame) -> None:
+    data = load_data(houses, target="rooms")
+    assert data.classes == ("1", "2", "3", "4", "5")
+    assert data.y_train.max() == 4
+    assert 'rooms has 5 whole values, 1 to 5, taken as classes; task="regression"' in repr(data)
+    values = load_data(houses, target="rooms", task="regression")
+    assert values.classes is None
+    assert values.y_train.max() == 5
+    many = load_data(houses, target="size")
+    assert many.classes is None
+    assert 'taken as a number; task="classification" decides else' in many.note
+
+
+def test_one_column_of_texts_is_read_as_sentences() -> None:
+    frame = pd.DataFrame({"said": ["a great film", "a bad film"] * 10, "label": ["+", "-"] * 10})
+    data = load_data(frame)
+    assert data.sentences
+    assert data.classes == ("+", "-")
+    numbered = load_data(frame, num_words=10, maxlen=4)
+    assert numbered.x_train.shape == (16, 4)
+    assert numbered.prepare(["a great film"]).shape == (1, 4)
+
+
+def test_empty_cells(houses: pd.DataFrame) -> None:
+    houses["size"] = houses["size"].astype(float)
+    houses.loc[3:5, "size"] = np.nan
+    houses.loc[9, "town"] = None
+    with pytest.raises(DataError, match="empty cells: size in 3, town in 1 of 60 rows") as caught:
+        load_data(houses, target="price")
+    assert 'missing="mean"' in caught.value.hint
+    dropped = load_data(houses, target="price", missing="drop")
+    assert rows(dropped) == ROWS - 4
+    assert "4 rows with empty cells left out" in dropped.note
+    filled = load_data(houses, target="price", missing="mean", features="size")
+    assert rows(filled) == ROWS
+    assert filled.features is not None
+    fill = filled.prepare({"size": None})[0, 0]
+    assert fill == pytest.approx(filled.x_train[:, 0].mean(), rel=1e-4)
+    assert rows(load_data(houses, target="price", drop="size,town")) == ROWS
+
+
+def test_the_numbers_of_the_rows_are_no_feature(houses: pd.DataFrame, tmp_path: Path) -> None:
+    houses.to_csv(tmp_path / "indexed.csv")
+    data = load_data(tmp_path / "indexed.csv", target="price", drop="town")
+    assert data.columns == ("size", "garden", "rooms")
+    assert "only counts the rows and is left out" in data.note
+
+
+def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
+    data = load_data("boston_housing", drop="B")
+    assert data.x_train.shape == (404, 12)
+    assert data.columns is not None
+    assert "B" not in data.columns
+    assert "contested" not in data.note
+    two = load_data("boston_housing", features=["LSTAT", "RM"])
+    whole = load_data("boston_housing")
+    np.testing.assert_array_equal(two.x_test, whole.x_test[:, [12, 5]])
+    frame = pd.DataFrame(whole.x_test[:3], columns=list(whole.columns or ()))
+    np.testing.assert_array_equal(two.prepare(frame), two.x_test[:3].astype(np.float32))
+    with pytest.raises(DataError, match="has no column b2"):
+        load_data("boston_housing", drop="b2")
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="Which column of data is to be predicted") as caught:
+        load_data(houses)
+    assert "size, town, garden, rooms, price" in caught.value.message
+    assert caught.value.hint == 'Name it: target="price".'
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "prise"}, "data has no column prise"),
+        ({"target": "price", "drop": "twon"}, "data has no column twon"),
+        ({"target": "price", "features": ["price"]}, "never among the features"),
+        ({"target": "price", "drop": "size,size"}, "names size twice"),
+        ({"target": "price", "drop": ""}, "expected names"),
+        ({"target": "price", "drop": "size", "features": "town"}, "exclude each other"),
+        ({"target": "price", "drop": "size,town,garden,rooms"}, "no column left to learn from"),
+        ({"target": "price", "missing": "median"}, "expected mean or drop"),
+        ({"target": "price", "task": "classification"}, "which are no classes"),
+        ({"target": "town", "task": "regression"}, 'task="regression" needs numbers'),
+        ({"target": "price", "onehot": True}, "onehot is for classes"),
+        ({"target": "price", "flatten": True}, "flatten is for pictures; data is a table"),
+        ({"target": "price", "scale": 255}, "scale=255 is for the bytes of pictures"),
+        ({"target": "town", "class_names": "Ulm,Bonn"}, "holds 'Kiel', which class_names does not"),
+    ],
+)
+def test_options_that_make_no_sense(
+    houses: pd.DataFrame, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        load_data(houses, **options)
+
+
+def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFrame) -> None:
+    odd = houses.assign(
+        sold=pd.date_range("2020-01-01", periods=ROWS),
+        built=[f"{each % 28 + 1:02d}.01.1990" for each in range(ROWS)],
+        owner=[f"person {each}" for each in range(ROWS)],
+        area=[f"{each},5" for each in range(ROWS)],
+        plan=[[1, 2]] * ROWS,
+    )
+    with pytest.raises(DataError) as caught:
+        load_data(odd, target="price")
+    for said in (
+        "sold holds dates or times",
+        "built holds dates such as 01.01.1990",
+        "owner holds 60 different words in 60 rows",
+        "area holds numbers with a comma such as 0,5",
+        "plan holds list",
+    ):
+        assert said in caught.value.message
+    assert 'drop="sold,built,owner,area,plan"' in caught.value.hint
+    assert rows(load_data(odd, target="price", drop="sold,built,owner,area,plan")) == ROWS
+
+
+def test_infinity_and_a_column_without_values(houses: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="size holds infinity in 60 rows"):
+        load_data(houses.assign(size=np.inf), target="price")
+    with pytest.raises(DataError, match="size of data has no value at all"):
+        load_data(houses.assign(size=np.nan), target="price", missing="mean")
+    with pytest.raises(DataError, match="leaves no row"):
+        load_data(houses.assign(size=np.nan), target="price", missing="drop")
+
+
+def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
+    houses.loc[4, "price"] = np.nan
+    with pytest.raises(DataError, match="price, which is to be predicted, has no value in 1 of 60"):
+        load_data(houses, target="price", missing="mean")
+    assert rows(load_data(houses, target="price", missing="drop")) == ROWS - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message", "remedy"),
+    [
+        ("empty.csv", "", "empty.csv is empty", ""),
+        ("head.csv", "a,b,y\n", "head has no rows", ""),
+        ("semi.csv", "a;b;y\n1;2;3\n", "separated by semicolons, not commas", "sep=';'"),
+        ("tabs.csv", "a\tb\ty\n1\t2\t3\n", "separated by tabs", r"sep='\t'"),
+        ("one.csv", "a\n1\n2\n", "has one column, 'a'", "sep="),
+        ("twice.csv", "a,b,a,y\n1,2,3,4\n", "more than one column named a", "a name of its own"),
+        ("bare.csv", "1,2,0\n3,4,1\n", "The first line of .* holds numbers", "header=None"),
+        ("ragged.csv", "a,y\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3", "sep="),
+        ("bytes.csv", b"caf\xe9,y\n1,2\n", "is no text in UTF-8", "encoding="),
+        ("late.csv", b"a,y\n1,2\ncaf\xe9,3\n", "is no text in UTF-8", "encoding="),
+        ("quote.csv", 'a,y\n"1,2\n3,4\n', "cannot be read as a table", ""),
+        ("no.parquet", b"not parquet at all", "is no parquet file, or is cut off", ""),
+        ("cut.parquet", b"PAR1" + bytes(30), "is no parquet file, or is cut off", ""),
+        ("book.xlsx", b"PK", "is no kind of file that holds a data set", "read_excel"),
+    ],
+)
+def test_files_that_are_no_tables(
+    tmp_path: Path, name: str, content: str | bytes, message: str, remedy: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.raises(DataError, match=message) as caught:
+        load_data(path)
+    assert remedy in caught.value.hint
+    assert path.exists()
+
+
+def test_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without(*_: Any) -> Any:
+        raise ImportError("Missing optional dependency 'pyarrow'.")
+
+    monkeypatch.setattr(pd, "read_parquet", without)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(30) + b"PAR1")
+    with pytest.raises(DataError, match="pandas needs pyarrow") as caught:
+        load_data(tmp_path / "a.parquet")
+    assert "%pip install pyarrow" in caught.value.hint
+
+
+def test_a_parquet_file_is_read_by_pandas(
+    houses: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pd, "read_parquet", lambda _path: houses)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(30) + b"PAR1")
+    assert rows(load_data(tmp_path / "a.parquet", target="price")) == ROWS
+
+    def broken(_path: Path) -> Any:
+        raise ValueError("Couldn't deserialize thrift")
+
+    monkeypatch.setattr(pd, "read_parquet", broken)
+    with pytest.raises(DataError, match="cannot be read as parquet: Couldn't deserialize"):
+        load_data(tmp_path / "a.parquet")
+
+
+def test_a_table_that_would_not_fit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "available", lambda: 100)
+    with pytest.raises(DataError, match=r"would take .* of memory; 100 bytes are free"):
+        load_data(file, target="price")
+
+
+def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_a: Any, **_k: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(file))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"houses\.csv may not be read: permission denied"):
+        tables.read_table(file, Options())
+
+
+def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="more than one column named size"):
+        load_data(houses.set_axis(["size", "size", "a", "b", "y"], axis=1))
+    with pytest.raises(DataError, match="columns of 2 levels"):
+        load_data(pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])))
+    with pytest.raises(DataError, match="The test part of data has no column town"):
+        load_data((houses, houses.drop(columns="town")), target="price")
+    with pytest.raises(DataError, match="x has 60 rows and y 10"):
+        load_data((houses[["size"]], houses["price"][:10]))
+    with pytest.raises(DataError, match="price is in x and is y"):
+        load_data((houses, houses["price"]))
+    houses.to_csv(tmp_path / "a.csv", index=False)
+    houses.rename(columns={"size": "area"}).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="different columns: area, size"):
+        load_data([tmp_path / "a.csv", tmp_path / "b.csv"], target="price")
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "hint"),
+    [
+        ("house.csv", r"There is no file or folder .*house\.csv", "houses.csv?"),
+        ("hose/houses.csv", "There is no file or folder", "house"),
+        ("a/b/c.csv", "There is no file or folder", "is there, and holds no a"),
+    ],
+)
+def test_a_wrong_path_names_the_nearest(file: Path, path: str, message: str, hint: str) -> None:
+    (file.parent / "house").mkdir()
+    with pytest.raises(DataError, match=message) as caught:
+        load_data(str(file.parent / path))
+    assert hint in caught.value.hint
