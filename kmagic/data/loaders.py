@@ -37,6 +37,7 @@ def load_data(
     padding: str | None = None,
     truncating: str | None = None,
     standardize: str | None = None,
+    words: Any = None,
     split: float | None = None,
     seed: int = 0,
     size: int | str | tuple[int, int] | None = None,
@@ -76,7 +77,10 @@ def load_data(
         padding: For texts: where a short row gets its noughts, "pre" (default) or "post".
         truncating: For texts: where a long one loses words, "pre" (default) or "post".
         standardize: For texts: how they are cleaned, in the words of Keras's TextVectorization;
-            by default "lower_and_strip_punctuation".
+            by default "lower_and_strip_punctuation"; "none" leaves them as they are.
+        words: For rows of word numbers of one's own: what the numbers mean, so that sentences can
+            be read and given. "imdb" or "reuters"; the path of a word index of that kind, as
+            JSON; or a dictionary of words and ranks.
         split: Put all parts together and take this share, 0 to 1, as the test part; classes keep
             their shares. None keeps the parts that a set has, and takes 0.2 of one without.
         seed: Seed of that division.
@@ -120,6 +124,7 @@ def load_data(
         padding=padding,
         truncating=truncating,
         standardize=standardize,
+        words=words,
         split=split,
         seed=seed,
         size=size,

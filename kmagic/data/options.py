@@ -28,6 +28,7 @@ FOR = {
     "padding": "text",
     "truncating": "text",
     "standardize": "text",
+    "words": "text",
     "target": "table",
     "features": "table",
     "drop": "table",
@@ -35,7 +36,17 @@ FOR = {
     "sep": "table",
 }
 """Options that only one kind of data takes."""
-FOR_OWN = ("size", "gray", "target", "missing", "sep", "task", "class_names", "standardize")
+FOR_OWN = (
+    "size",
+    "gray",
+    "target",
+    "missing",
+    "sep",
+    "task",
+    "class_names",
+    "standardize",
+    "words",
+)
 """Options of data of one's own, which Keras's data sets do not take."""
 
 
@@ -52,6 +63,7 @@ class Options:
     padding: Side | None = None
     truncating: Side | None = None
     standardize: str | None = None
+    words: Any = None
     split: float | None = None
     seed: int = 0
     size: tuple[int, int] | None = None
@@ -78,7 +90,7 @@ class Options:
             self.maxlen,
             self.padding or "pre",
             self.truncating or "pre",
-            self.standardize or DEFAULT,
+            None if self.standardize == "none" else self.standardize or DEFAULT,
         )
 
     def given(self, option: str) -> bool:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kmagic.data import cache
 from kmagic.data.catalogue import CachedFile
+from kmagic.data.paths import existing
 from kmagic.errors import DataError
 from kmagic.keras_cache import show_path
 from kmagic.preparation.encoding import TextEncoding, from_word_index
 from kmagic.start import start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from kmagic.data.texts import TextOptions
 
@@ -40,15 +46,46 @@ def words_of(name: str, options: TextOptions) -> tuple[TextEncoding | None, str]
         ranks = _ranks(name)
     except (cache.NotHereError, DataError) as error:
         return None, f"The words of {name} are not known: {error}"
-    return (
-        from_word_index(
-            ranks,
-            num_words=options.num_words,
-            maxlen=options.maxlen,
-            padding=options.padding,
-            truncating=options.truncating,
-        ),
-        "",
+    return _encoding(ranks, options), ""
+
+
+def encoding_of(words: Any, options: TextOptions, rows: NDArray[Any]) -> TextEncoding:
+    """How rows of word numbers of the user's own are read and made.
+
+    Args:
+        words: "imdb" or "reuters"; the path of a word index; or words and their ranks.
+        options: How they are loaded.
+        rows: The rows; if they are all of one length, later ones get it too.
+
+    Raises:
+        DataError: The words are not known.
+    """
+    if isinstance(words, Mapping):
+        ranks = _checked(words, "words")
+    elif isinstance(words, str) and words in FILES:
+        try:
+            ranks = _ranks(words)
+        except cache.NotHereError as absent:
+            raise DataError(f"The words of {words} are not known: {absent}") from absent
+    elif isinstance(words, str | os.PathLike):
+        ranks = _read(existing(os.fspath(words)))
+    else:
+        raise DataError(
+            f"words={words!r}: expected imdb, reuters, the path of a word index, or a dictionary "
+            "of words and ranks."
+        )
+    if options.maxlen is None and rows.ndim > 1:
+        options = replace(options, maxlen=rows.shape[1])
+    return _encoding(ranks, options)
+
+
+def _encoding(ranks: Mapping[str, int], options: TextOptions) -> TextEncoding:
+    return from_word_index(
+        ranks,
+        num_words=options.num_words,
+        maxlen=options.maxlen,
+        padding=options.padding,
+        truncating=options.truncating,
     )
 
 
@@ -63,14 +100,28 @@ def _ranks(name: str) -> Mapping[str, int]:
             todo = cache.what_to_do_briefly([file])
             raise cache.NotHereError(f"{absent}. {todo}") from absent
     # Read here, since Keras deletes a file that is not the one it expects.
+    return _read(path, "Move it away, and Keras fetches it again with a network.")
+
+
+def _read(path: Path, hint: str = "") -> Mapping[str, int]:
     try:
-        ranks = json.loads(path.read_bytes())
-        return {str(word): int(rank) for word, rank in ranks.items()}
-    except (OSError, ValueError, AttributeError, TypeError) as error:
+        return _checked(json.loads(path.read_bytes()), show_path(path))
+    except (OSError, ValueError) as error:
         raise DataError(
-            f"{show_path(path)} cannot be read as a word index: {error}.",
-            "Move it away, and Keras fetches it again with a network.",
+            f"{show_path(path)} cannot be read as a word index: {error}.", hint
         ) from error
+
+
+def _checked(ranks: Any, where: str) -> Mapping[str, int]:
+    if (
+        not isinstance(ranks, Mapping)
+        or not ranks
+        or not all(
+            isinstance(word, str) and type(rank) is int and rank > 0 for word, rank in ranks.items()
+        )
+    ):
+        raise DataError(f"{where} is no word index: expected words and their ranks, from 1.")
+    return ranks
 
 
 def _by_keras(name: str) -> dict[str, int]:

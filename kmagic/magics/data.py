@@ -59,6 +59,7 @@ DATA.option(
 DATA.option("--padding", choices=("pre", "post"), help="texts: where short rows get noughts")
 DATA.option("--truncating", choices=("pre", "post"), help="texts: where long rows lose words")
 DATA.option("--standardize", metavar="HOW", help="texts: lower_and_strip_punctuation, lower ...")
+DATA.option("--words", metavar="INDEX", help="word numbers: what they mean: imdb, reuters, a file")
 DATA.option("--target", metavar="COLUMN", help="tables: the column to predict")
 DATA.option("--features", metavar="A,B", help="tables: the columns to learn from")
 DATA.option("--drop", metavar="A,B", help="tables: columns to leave out")
@@ -84,7 +85,7 @@ AS_GIVEN = (
 )
 """Options whose words reach ``load_data`` as they are."""
 _IN_PYTHON = re.compile(
-    r"\b(size|target|features|drop|sep|split|seed|num_words|maxlen|class_names|"
+    r"\b(size|target|features|drop|sep|split|seed|num_words|maxlen|words|class_names|"
     + "|".join(AS_GIVEN)
     + r")=(\"[^\"]*\"|'[^']*'|[\w.]+(?=\W|$)|)"
 )
@@ -115,6 +116,7 @@ class DataMagics(Family):
             "drop": _plain(read, read.drop),
             "class_names": _plain(read, read.classes),
             "size": _plain(read, read.size),
+            "words": _plain(read, read.words),
             "sep": _separator(_plain(read, read.sep)),
             "name": called and (read.out or called),
         }

@@ -128,6 +128,18 @@ class TextEncoding:
                 padded[at, place] = kept
         return padded
 
+    def limit(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
+        """Rows of word numbers with those beyond the vocabulary made unknown, and padded.
+
+        Example:
+            >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
+            >>> films.limit([[2, 900], [3]])
+            array([[0, 2, 1],
+                   [0, 0, 3]], dtype=int32)
+        """
+        size, unknown = len(self.vocabulary), self.unknown
+        return self.pad([[at if at < size else unknown for at in map(int, row)] for row in rows])
+
     def decode(self, rows: Iterable[Iterable[int]]) -> list[str]:
         """Sentences from rows of word numbers, without padding and start.
 
