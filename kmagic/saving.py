@@ -243,7 +243,6 @@ def _make(opened: Opened, trust: Any) -> None:
     opened.model = build_model(text, names, where=opened.path.name, name=name)
     if not opened.text:
         opened.notes += load_weights(opened.model, opened.path, opened.content)
-        opened.notes.append("the model was built from the text that came with the weights")
 
 
 def _names_for(baggage: Baggage | None, trust: Any) -> dict[str, Any]:

@@ -95,13 +95,14 @@ class Baggage:
     def describe(self) -> list[str]:
         """What of it helps: "text", "10 class names", "scaling" ..."""
         held = self.preparation or {}
+        scaling, encoding = held.get("scaling"), held.get("encoding")
         found = ["text"] if self.text else []
-        if held.get("classes"):
+        if isinstance(held.get("classes"), list) and held["classes"]:
             found.append(count(len(held["classes"]), "class name"))
-        if (held.get("scaling") or {}).get("kind", "none") != "none":
+        if isinstance(scaling, dict) and scaling.get("kind", "none") != "none":
             found.append("scaling")
-        if held.get("encoding"):
-            found.append(count(len(held["encoding"].get("vocabulary") or ()), "word"))
+        if isinstance(encoding, dict):
+            found.append(count(len(encoding.get("vocabulary") or ()), "word"))
         if held.get("columns"):
             found.append("columns")
         if self.history:

@@ -169,6 +169,14 @@ def _of_text(path: Path, head: bytes) -> Content:
     )
 
 
+def damaged(path: Path) -> PersistenceError:
+    """That a file is whole, and yet not what was written."""
+    return PersistenceError(
+        f"{show_path(path)} is damaged: its check sum is not that of what was written.",
+        "Copy or download it again; a model that is still in a notebook can be saved again.",
+    )
+
+
 def broken_off(path: Path) -> PersistenceError:
     """That a file's beginning is right and its end is missing."""
     return PersistenceError(

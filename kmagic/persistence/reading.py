@@ -17,7 +17,7 @@ from kmagic.keras_cache import show_path
 from kmagic.persistence.baggage import Baggage
 from kmagic.persistence.compiled import compile_as_saved
 from kmagic.persistence.containers import metadata_of, take, text_in
-from kmagic.persistence.content import Content, broken_off, content_of
+from kmagic.persistence.content import Content, broken_off, content_of, damaged
 from kmagic.persistence.legacy import is_legacy, mended
 from kmagic.persistence.safety import needs_of, objects_for, refuse_code
 from kmagic.persistence.troubles import not_read
@@ -98,7 +98,7 @@ def open_file(path: Path, trust: Trust, *, into: Any = None) -> Opened:
     except KmagicError:
         raise
     except (zipfile.BadZipFile, EOFError) as error:
-        raise broken_off(path) from error
+        raise (damaged if "CRC" in str(error) else broken_off)(path) from error
     except Exception as error:
         raise _refused(error, opened) from error
     opened.notes += dict.fromkeys(_words(each.message) for each in told if _matters(each))

@@ -1,0 +1,511 @@
+"""What goes into a file and comes out of it: in this process, and in another."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import kmagic
+from kmagic.build import origin
+from kmagic.errors import PersistenceError
+from kmagic.lineage import recall, remember, remember_run
+from kmagic.moments import Epoch
+from kmagic.persistence.baggage import MOST_EPOCHS, Baggage, thinned
+from kmagic.persistence.containers import as_text, take, text_in
+from kmagic.preparation import Preparation, Scaling
+from kmagic.run import TrainingRun
+from kmagic.saving import LoadWarning, open_model
+
+TEXT = """\
+# my own net
+input 28x28x1
+conv2d {filters} 3x3 relu / maxpool 4x4
+dense {sizes[0]} relu / flatten
+dense 10 softmax
+compile adam(0.002) loss=sparse_categorical_crossentropy metrics=accuracy"""
+DIGITS = Preparation(
+    name="digits",
+    classes=tuple("0123456789"),
+    scaling=Scaling("255"),
+    picture_shape=(28, 28),
+    sample_shape=(28, 28, 1),
+)
+RAW = (np.arange(5 * 784) % 256).astype("uint8").reshape(5, 28, 28)
+SUFFIXES = (".keras", ".h5", ".weights.h5", ".json", ".kmagic")
+
+
+@pytest.fixture
+def cnn() -> Iterator[keras.Model]:
+    """A model with all that may travel along."""
+    keras.utils.set_random_seed(3)
+    model = kmagic.build(TEXT, filters=2, sizes=(4, 8))
+    model.name = "cnn"
+    model.fit(DIGITS.apply(RAW), np.arange(5), verbose=0)
+    remember(model, DIGITS)
+    run = TrainingRun("cnn", epochs=2)
+    run.add(Epoch(1, {"loss": 2.5, "accuracy": 0.1}, seconds=1.0))
+    run.add(Epoch(2, {"loss": 2.0, "accuracy": 0.3}, seconds=1.0))
+    remember_run(model, run)
+    yield model
+    model.name = "cnn"
+
+
+def answers(model: Any) -> Any:
+    return np.asarray(model(recall(model).prepare(RAW)))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_model_comes_back_with_all_it_had(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
+    path = tmp_path / "models" / f"cnn{suffix}"
+    saved = kmagic.save(cnn, path)
+    assert saved.size == path.stat().st_size
+    assert {"text", "10 class names", "scaling", "history of 2 epochs"} <= set(saved.parts)
+    loaded = open_model(path)
+    model = loaded.model
+    assert model is not cnn
+    assert recall(model).classes == tuple("0123456789")
+    assert loaded.history == {"loss": [2.5, 2.0], "accuracy": [0.1, 0.3]}
+    built = origin(model)
+    assert built is not None
+    assert built.spec == origin(cnn).spec
+    assert built.spec.source.rstrip("\n") == TEXT
+    assert [step.shape for step in built.steps] == [step.shape for step in origin(cnn).steps]
+    assert built.steps[1].layer is model.layers[-5]
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
+    if suffix in (".keras", ".h5", ".weights.h5"):
+        np.testing.assert_allclose(answers(model), answers(cnn), rtol=1e-5)
+        assert int(model.optimizer.iterations) == 1
+        for ours, theirs in zip(model.optimizer.variables, cnn.optimizer.variables, strict=True):
+            np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-6)
+    again = tmp_path / f"again{suffix}"
+    kmagic.save(model, again)
+    second = take(again, "json" if suffix == ".json" else _content(suffix))
+    first = loaded.baggage
+    assert first is not None
+    assert second is not None
+    assert (second.text, second.values, second.preparation) == (
+        first.text,
+        first.values,
+        first.preparation,
+    )
+
+
+def _content(suffix: str) -> str:
+    return {".keras": "keras", ".h5": "h5", ".weights.h5": "weights", ".kmagic": "text"}[suffix]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_keras_reads_the_file_as_its_own(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
+    path = tmp_path / f"cnn{suffix}"
+    kmagic.save(cnn, path)
+    model = keras.models.load_model(path, safe_mode=True, compile=suffix == ".keras")
+    np.testing.assert_allclose(np.asarray(model(DIGITS.apply(RAW))), answers(cnn), rtol=1e-5)
+
+
+def test_keras_reads_weights_and_json_as_its_own(tmp_path: Path, cnn: keras.Model) -> None:
+    kmagic.save(cnn, tmp_path / "cnn.json")
+    model = keras.models.model_from_json((tmp_path / "cnn.json").read_text())
+    kmagic.save(cnn, tmp_path / "cnn.weights.h5")
+    model.load_weights(tmp_path / "cnn.weights.h5")
+    np.testing.assert_allclose(np.asarray(model(DIGITS.apply(RAW))), answers(cnn), rtol=1e-5)
+
+
+def test_a_zip_keeps_three_members(tmp_path: Path, cnn: keras.Model) -> None:
+    kmagic.save(cnn, tmp_path / "cnn.keras")
+    with zipfile.ZipFile(tmp_path / "cnn.keras") as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["config.json", "metadata.json", "model.weights.h5"]
+        metadata = json.loads(archive.read("metadata.json"))
+    assert metadata["keras_version"] == keras.__version__
+    assert metadata["kmagic"]["name"] == "cnn"
+
+
+def test_long_baggage_fits_into_every_file(tmp_path: Path, cnn: keras.Model) -> None:
+    names = tuple(f"a class with a long name {number}" for number in range(5000))
+    remember(cnn, Preparation(name="many", classes=names))
+    for suffix in SUFFIXES:
+        kmagic.save(cnn, tmp_path / f"cnn{suffix}")
+        assert recall(kmagic.load(tmp_path / f"cnn{suffix}")).classes == names
+    with h5py.File(tmp_path / "cnn.h5") as file:
+        assert file["kmagic"].nbytes > 64_000
+
+
+def test_a_text_says_to_people_what_it_is(tmp_path: Path, cnn: keras.Model) -> None:
+    path = tmp_path / "cnn.kmagic"
+    kmagic.save(cnn, path)
+    lines = path.read_text().splitlines()
+    assert lines[0].startswith("# cnn, saved 20")
+    assert lines[1:3] == [
+        "# 10 classes: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        "# filters = 2, sizes = (4, 8)",
+    ]
+    assert all(len(line) <= 103 for line in lines)
+    assert text_in(path).strip("\n") == TEXT
+    built = kmagic.build(path.read_text(), filters=2, sizes=(4, 8))
+    assert built.count_params() == cnn.count_params()
+
+
+def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.kmagic"
+    path.write_text("# by hand\ninput 4 / dense 2 softmax\n")
+    loaded = open_model(path)
+    assert loaded.model.count_params() == 10
+    assert loaded.name == "mine"
+    path.write_text("input 4 / dnse 2")
+    with pytest.raises(kmagic.KmagicError) as caught:
+        kmagic.load(path)
+    assert "Did you mean dense?" in str(caught.value)
+
+
+def test_a_text_says_how_the_model_is_compiled_today(tmp_path: Path, cnn: keras.Model) -> None:
+    cnn.compile("sgd", "mse")
+    kmagic.save(cnn, tmp_path / "cnn.kmagic")
+    assert text_in(tmp_path / "cnn.kmagic").splitlines()[-1] == "compile sgd loss=mse"
+    model = kmagic.load(tmp_path / "cnn.kmagic")
+    assert model.loss == "mse"
+
+
+def test_what_braces_stood_for_is_kept_where_it_is_data(tmp_path: Path) -> None:
+    x = np.zeros((9, 4))
+    model = kmagic.build("input {x.shape[1:]} / dense {units}", x=x, units=3)
+    kmagic.save(model, tmp_path / "net.kmagic")
+    assert text_in(tmp_path / "net.kmagic").strip() == "input {(4,)} / dense {units}"
+    assert kmagic.load(tmp_path / "net.kmagic").count_params() == 15
+
+
+def test_a_model_of_keras_alone_gets_a_text(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, "relu")], name="net")
+    saved = kmagic.save(model, tmp_path / "net.keras")
+    assert saved.parts == ["weights", "text"]
+    assert take(saved.path, "keras").text == "model net\ninput 4\ndense 2 relu"  # type: ignore[union-attr]
+    kmagic.save(model, tmp_path / "net.kmagic")
+    assert kmagic.load(tmp_path / "net.kmagic").count_params() == 10
+
+
+def test_saving_leaves_the_model_as_it_was(tmp_path: Path, cnn: keras.Model) -> None:
+    before = cnn.get_compile_config()
+    assert before["optimizer"]
+    for suffix in SUFFIXES:
+        kmagic.save(cnn, tmp_path / f"cnn{suffix}")
+        assert cnn.get_compile_config() == before
+
+
+def test_an_optimizer_that_keras_took_out_is_found_again(tmp_path: Path, cnn: keras.Model) -> None:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        cnn.save(tmp_path / "keras.h5")  # Keras forgets the optimizer here
+    kmagic.save(cnn, tmp_path / "cnn.keras")
+    loaded = kmagic.load(tmp_path / "cnn.keras")
+    assert float(loaded.optimizer.learning_rate) == pytest.approx(0.002)
+
+
+def test_a_graph_with_blocks_and_nested_models_keeps_its_steps(tmp_path: Path) -> None:
+    text = """\
+block twice(f):
+  conv2d {f} 3x3 same relu
+model inner:
+  input 4 / dense 3 relu
+input 8x8x1
+conv2d 4 3x3 same
+residual:
+  twice 4 * 2
+ops.square
+flatten / dense 4
+inner / dense 2"""
+    model = kmagic.build(text)
+    kmagic.save(model, tmp_path / "net.keras")
+    loaded = open_model(tmp_path / "net.keras")
+    ours, theirs = origin(model), origin(loaded.model)
+    assert ours is not None
+    assert theirs is not None
+    for before, after in zip(
+        (*ours.steps, *ours.nested), (*theirs.steps, *theirs.nested), strict=True
+    ):
+        assert after.node.span == before.node.span
+        assert after.shape == before.shape
+        if isinstance(before.layer, layers.Layer):
+            assert type(after.layer) is type(before.layer)
+            assert after.layer is not before.layer
+    assert "twice 4 * 2" in loaded._repr_mimebundle_()["text/plain"]
+    from kmagic.display.diagram import diagram_bundle
+
+    assert diagram_bundle(loaded.model, theirs, "net")["text/html"]
+
+
+def test_a_long_history_is_thinned() -> None:
+    run = {"loss": [float(number) for number in range(12_345)]}
+    kept = thinned(run)["loss"]
+    assert len(kept) <= MOST_EPOCHS
+    assert kept[0] == 0
+    assert kept == sorted(kept)
+
+
+def test_baggage_that_is_not_as_it_should_be_is_left_out(tmp_path: Path) -> None:
+    assert Baggage.from_json("{") is None
+    assert Baggage.from_json("[]") is None
+    assert Baggage.from_dict({"name": "x"}) is None
+    held = Baggage.from_dict({"format": 9, "name": 3, "steps": "x", "text": "input 4"})
+    assert held == Baggage(text="input 4")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="net")
+    kmagic.save(model, tmp_path / "net.json")
+    config = json.loads((tmp_path / "net.json").read_text())
+    broken = {"preparation": {"classes": 3, "scaling": 3}, "text": "dnse", "steps": [[1]]}
+    config["kmagic"] |= broken
+    (tmp_path / "net.json").write_text(json.dumps(config))
+    with pytest.warns(LoadWarning, match="how its data were prepared cannot be read"):
+        loaded = kmagic.load(tmp_path / "net.json")
+    assert origin(loaded) is None
+    assert loaded.count_params() == 10
+
+
+def test_values_are_read_as_literals_only(tmp_path: Path) -> None:
+    baggage = Baggage("net", "input {n}", {"n": "__import__('os').getpid()"})
+    (tmp_path / "net.kmagic").write_text(as_text(baggage))
+    with pytest.raises(kmagic.KmagicError, match="is not defined in the notebook"):
+        kmagic.load(tmp_path / "net.kmagic")
+
+
+# --- weights into a model ---------------------------------------------------------------------
+
+
+def stack(*units: int, name: str = "net") -> keras.Model:
+    inner = [layers.Dense(number, name=f"dense_{at}") for at, number in enumerate(units)]
+    return keras.Sequential([keras.Input((4,)), *inner], name=name)
+
+
+def weights(model: keras.Model) -> list[Any]:
+    return [np.array(each) for each in model.weights]
+
+
+MISFITS = {
+    "shape": (
+        (3, 2),
+        (3, 5),
+        "the layer dense_1 has 3 x 5 and 5 here, and 3 x 2 and 2 in the file",
+    ),
+    "missing": ((3,), (3, 3), "the file has no weights for dense_1"),
+    "extra": ((3, 3), (3,), "the file also has weights for dense_1, which net has not"),
+}
+
+
+@pytest.mark.parametrize(("there", "here", "words"), MISFITS.values(), ids=MISFITS)
+def test_weights_that_do_not_fit_leave_the_model_as_it_was(
+    tmp_path: Path, there: tuple[int, ...], here: tuple[int, ...], words: str
+) -> None:
+    path = tmp_path / "w.weights.h5"
+    kmagic.save(stack(*there), path)
+    model = stack(*here)
+    before = weights(model)
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(path, model=model)
+    assert caught.value.message == f"the weights in {path} do not fit net: {words}."
+    assert caught.value.hint.startswith("net keeps the weights it has.")
+    for old, new in zip(before, weights(model), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_whole_files_give_their_weights_too(tmp_path: Path) -> None:
+    source = stack(3, 2)
+    for suffix in (".keras", ".h5", ".weights.h5"):
+        kmagic.save(source, tmp_path / f"w{suffix}")
+        model = stack(3, 2)
+        assert kmagic.load(tmp_path / f"w{suffix}", model=model) is model
+        for old, new in zip(weights(source), weights(model), strict=True):
+            np.testing.assert_array_equal(old, new)
+        other = stack(3, 5)
+        with pytest.raises(PersistenceError, match="the layer dense_1 has 3 x 5 and 5 here"):
+            kmagic.load(tmp_path / f"w{suffix}", model=other)
+
+
+def test_another_optimizers_state_is_left_and_told(tmp_path: Path) -> None:
+    source = stack(3, 2)
+    source.compile("adam", "mse")
+    source.fit(np.ones((4, 4)), np.ones((4, 2)), verbose=0)
+    kmagic.save(source, tmp_path / "w.weights.h5")
+    model = stack(3, 2)
+    model.compile("sgd", "mse")
+    with pytest.warns(LoadWarning, match="it is another optimizer's"):
+        kmagic.load(tmp_path / "w.weights.h5", model=model)
+
+
+def test_a_model_without_weights_takes_none_and_gives_none(tmp_path: Path) -> None:
+    kmagic.save(stack(3), tmp_path / "w.weights.h5")
+    model = keras.Sequential([layers.Dense(3)], name="open")
+    with pytest.raises(PersistenceError, match="open has no weights yet to put those of"):
+        kmagic.load(tmp_path / "w.weights.h5", model=model)
+    with pytest.raises(PersistenceError, match="open has no weights yet: the shape"):
+        kmagic.save(model, tmp_path / "o.weights.h5")
+
+
+def test_weights_without_a_text_need_a_model(tmp_path: Path) -> None:
+    stack(3).save_weights(tmp_path / "w.weights.h5")
+    with pytest.raises(PersistenceError, match="holds weights, and no model") as caught:
+        kmagic.load(tmp_path / "w.weights.h5")
+    assert "kmagic.load(path, model=model)" in caught.value.hint
+
+
+# --- files that are none ----------------------------------------------------------------------
+
+
+def test_a_missing_file_is_told_with_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "digits.keras").write_bytes(b"x")
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(tmp_path / "digit.keras")
+    assert caught.value.message == f"there is no file {tmp_path}/digit.keras."
+    assert caught.value.hint == "Did you mean digits.keras?"
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(tmp_path / "zzz.h5")
+    assert caught.value.hint == f"In {tmp_path}: digits.keras."
+    with pytest.raises(PersistenceError, match="there is no folder"):
+        kmagic.load(tmp_path / "model" / "zzz.h5")
+
+
+OTHERS = {
+    "empty": (b"", "is empty: whatever wrote it did not come to its end"),
+    "zeros": (bytes(500), "holds nothing but zeros"),
+    "picture": (b"\x89PNG\r\n\x1a\n" + bytes(9), "is a picture"),
+    "page": (b"<!DOCTYPE html><html>", "is a web page"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+    "packed": (b"\x1f\x8b\x08\x00rest", "is packed with gzip"),
+    "noise": (bytes(range(128, 250)), "is no model: its first bytes are 80 81 82"),
+    "lite": (b"\x1c\0\0\0TFL3" + bytes(20), "is a model of TensorFlow Lite"),
+    "json": (b'{"a": 1}', "is JSON, but not of a model"),
+    "half json": (b'{"class_name": "Sequ', "is broken off"),
+    "half zip": (b"PK\x03\x04" + bytes(range(100)), "is broken off"),
+    "half hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "is broken off"),
+    "prose": (b"Dear Sir or Madam", "is a text, and only one that ends in .kmagic"),
+}
+
+
+@pytest.mark.parametrize(("held", "words"), OTHERS.values(), ids=OTHERS)
+def test_what_is_no_model_is_told_by_its_first_bytes(
+    tmp_path: Path, held: bytes, words: str
+) -> None:
+    path = tmp_path / "cnn.keras"
+    path.write_bytes(held)
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(path)
+    assert words in caught.value.message
+    assert path.read_bytes() == held
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".json"])
+def test_every_truncation_is_told(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
+    whole, part = tmp_path / f"cnn{suffix}", tmp_path / f"part{suffix}"
+    kmagic.save(cnn, whole)
+    held = whole.read_bytes()
+    model = stack(3) if suffix == ".weights.h5" else None
+    for share in (0.05, 0.3, 0.6, 0.9, 0.99):
+        part.write_bytes(held[: int(share * len(held))])
+        with pytest.raises(PersistenceError, match="is broken off"):
+            kmagic.load(part, model=model)
+
+
+def test_a_damaged_zip_is_told(tmp_path: Path, cnn: keras.Model) -> None:
+    kmagic.save(cnn, tmp_path / "cnn.keras")
+    held = bytearray((tmp_path / "cnn.keras").read_bytes())
+    held[len(held) // 2] ^= 0xFF
+    (tmp_path / "cnn.keras").write_bytes(held)
+    with pytest.raises(PersistenceError, match="is damaged"):
+        kmagic.load(tmp_path / "cnn.keras")
+
+
+@pytest.mark.parametrize(
+    ("real", "named"), [(".keras", ".h5"), (".h5", ".keras"), (".json", ".h5")]
+)
+def test_a_file_is_read_whatever_its_name(
+    tmp_path: Path, cnn: keras.Model, real: str, named: str
+) -> None:
+    kmagic.save(cnn, tmp_path / f"cnn{real}")
+    (tmp_path / f"cnn{real}").rename(tmp_path / f"other{named}")
+    assert kmagic.load(tmp_path / f"other{named}").count_params() == cnn.count_params()
+
+
+def test_a_file_of_a_newer_keras_says_so(tmp_path: Path) -> None:
+    kmagic.save(stack(3), tmp_path / "net.keras")
+    with zipfile.ZipFile(tmp_path / "net.keras") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(members["config.json"])
+    config["config"]["layers"][-1]["config"]["newer"] = 1
+    members["config.json"] = json.dumps(config).encode()
+    members["metadata.json"] = b'{"keras_version": "9.1.0"}'
+    with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
+        for name, held in members.items():
+            archive.writestr(name, held)
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.load(tmp_path / "net.keras")
+    assert "Keras 9.1.0 wrote it, and this is Keras" in caught.value.message
+    assert caught.value.hint.startswith("pip install --upgrade keras")
+
+
+def test_a_model_that_keras_cannot_write_is_told(tmp_path: Path) -> None:
+    class Odd(layers.Layer):
+        def __init__(self, function: Any) -> None:
+            super().__init__()
+            self.function = function
+
+        def call(self, inputs: Any) -> Any:
+            return self.function(inputs)
+
+    model = keras.Sequential([keras.Input((4,)), Odd(abs)], name="odd")
+    path = tmp_path / "models" / "odd.keras"
+    with pytest.raises(PersistenceError) as caught:
+        kmagic.save(model, path)
+    assert "odd cannot be written as .keras: it holds a class without `get_config`" in (
+        caught.value.message
+    )
+    assert not path.parent.exists()
+
+
+def test_only_models_are_saved(tmp_path: Path) -> None:
+    with pytest.raises(PersistenceError, match="expected a Keras model to save, not int"):
+        kmagic.save(3, tmp_path / "x.keras")
+
+
+# --- in another process -----------------------------------------------------------------------
+
+ELSEWHERE = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
+import kmagic
+from kmagic.build import origin
+from kmagic.lineage import recall
+for path in sys.argv[2:]:
+    model = kmagic.load(path)
+    known = recall(model)
+    raw = np.load(sys.argv[1])
+    np.save(path + ".npy", np.asarray(model(known.prepare(raw))))
+    print(known.classes[3], origin(model).spec.source.splitlines()[0])
+"""
+
+
+def test_a_colleague_classifies_raw_pictures_at_once(tmp_path: Path, cnn: keras.Model) -> None:
+    np.save(tmp_path / "raw.npy", RAW)
+    paths = [tmp_path / f"cnn{suffix}" for suffix in (".keras", ".h5", ".weights.h5")]
+    for path in paths:
+        kmagic.save(cnn, path)
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(tmp_path / "raw.npy"), *map(str, paths)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["3 # my own net"] * 3
+    for path in paths:
+        np.testing.assert_allclose(np.load(f"{path}.npy"), answers(cnn), rtol=1e-4, atol=1e-6)
