@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from kmagic.export import to_dsl as to_dsl
     from kmagic.export import to_python as to_python
     from kmagic.from_r import from_r as from_r
+    from kmagic.preparation import Preparation as Preparation
+    from kmagic.preparation import TextEncoding as TextEncoding
+    from kmagic.preparation import learn_text as learn_text
     from kmagic.run import TrainingRun as TrainingRun
     from kmagic.saving import load as load
     from kmagic.saving import save as save
@@ -33,6 +36,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Dataset": "data",
     "KmagicError": "errors",
+    "Preparation": "preparation",
+    "TextEncoding": "preparation",
     "TrainingRun": "run",
     "build": "build",
     "classify": "evaluation.classify",
@@ -41,6 +46,7 @@ _HOMES = {
     "fit": "api",
     "format_spec": "dsl",
     "from_r": "from_r",
+    "learn_text": "preparation",
     "load": "saving",
     "load_data": "data",
     "parse": "dsl",

@@ -44,6 +44,7 @@ GREAT = [[2, 3, 4]]
         pd.Series(["A great film!"], index=[7]),
         pd.Series(["A great film!"], dtype="string"),
         pd.Series(["A great film!"]).to_numpy(),
+        pd.DataFrame({"text": ["A great film!"]}),
     ],
     ids=lambda raw: f"{type(raw).__name__}-{getattr(raw, 'dtype', '')}",
 )
@@ -64,6 +65,14 @@ def test_sentences_that_the_model_takes_as_they_are() -> None:
     assert found.tolist() == ["A great film!", "dull"]
     with pytest.raises(DataError, match="Expected sentences"):
         as_they_are.apply([[1, 2], [3, 4]])
+
+
+def test_a_table_of_several_columns_is_no_sentences() -> None:
+    frame = pd.DataFrame({"review": ["a film"], "stars": [5]})
+    with pytest.raises(DataError) as error:
+        Preparation(encoding=WORDS).apply(frame)
+    assert "received a DataFrame of 2 columns: review, stars" in str(error.value)
+    assert "Give the column of the texts: frame['review']." in str(error.value)
 
 
 def test_rows_of_word_numbers_are_padded() -> None:
@@ -90,7 +99,8 @@ def test_a_row_without_a_text_is_named() -> None:
         [1, 2],
         np.zeros((2, 2)),
         {"text": "good"},
-        pd.DataFrame({"a": ["x", "y"]}),
+        pd.DataFrame({"a": ["x", "y"], "b": ["x", "y"]}),
+        pd.DataFrame({"a": [1, 2]}),
         np.array([["a", "b"], ["c", "d"]]),
         None,
         7,

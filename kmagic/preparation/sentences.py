@@ -15,8 +15,8 @@ def as_sentences(raw: Any) -> list[str] | None:
     """The sentences in what was given, or None where it holds none.
 
     Args:
-        raw: A sentence; or a list, an array, a column of a data frame or a tensor of them, of
-            shape (n,) or (n, 1). Bytes are read as UTF-8.
+        raw: A sentence; or a list, an array, a tensor, a column of a data frame, or a data frame
+            of one column of them, of shape (n,) or (n, 1). Bytes are read as UTF-8.
 
     Raises:
         DataError: Some are sentences and some are not.
@@ -27,8 +27,12 @@ def as_sentences(raw: Any) -> list[str] | None:
     """
     if isinstance(raw, str | bytes):
         return [_text(raw, 0)]
-    if isinstance(raw, dict) or hasattr(raw, "columns"):
+    if isinstance(raw, dict):
         return None
+    if hasattr(raw, "columns") and hasattr(raw, "iloc"):
+        if len(raw.columns) != 1:
+            return None
+        raw = raw.iloc[:, 0]
     if not isinstance(raw, list | tuple | np.ndarray):
         if not hasattr(raw, "__array__") or _kind(raw) in NUMBERS:
             return None
