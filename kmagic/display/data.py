@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kmagic.display.card import BLUE, Bundle, bar, card, escape, image
+from kmagic.display.card import Bundle, bar, card, escape, image
 from kmagic.display.card import bundle as carry
+from kmagic.display.data_table import below, columns, first_rows, lines, row, saved, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 EXAMPLES = 8
 MOST_CLASSES = 12
 SIDE = 32
-LONG_NAME = 14
+MOST_NUMBERS = 20
+LONGEST = 140  # letters of a text
 BESIDE = "display:flex;flex-wrap:wrap;gap:3px 16px;align-items:center"
 
 
@@ -35,6 +36,15 @@ class Shown(Protocol):
     columns: tuple[str, ...] | None
     target: str
     picture_shape: tuple[int, ...] | None
+    encoding: Any
+    features: Any
+
+    @property
+    def sentences(self) -> bool:
+        """Whether the inputs are texts as they were written."""
+
+    def prepared(self) -> str:
+        """What was done to the inputs."""
 
     def layout(self) -> str:
         """Shape of one input and type of its values."""
@@ -56,10 +66,21 @@ def bundle(data: Shown) -> Bundle:
     """The card of a data set, and its paragraph as plain text."""
     rows = f"{len(data.x_train):,} to train · {len(data.x_test):,} to test"
     facts = f"{data.title} · {rows}" if data.title else rows
-    prepared = f"x: {data.layout()}, {data.span()}, {data.scaling.describe()} · y: {_labels(data)}"
-    body = f'<div class="km-mute" style="margin-bottom:6px">{escape(prepared)}</div>'
-    body += _columns(data) if data.classes is None else _classes(data)
-    return carry(repr(data), card(data.name, facts, body, foot=data.note))
+    prepared = f"x: {data.layout()}, {data.span()}, {data.prepared()} · y: {_labels(data)}"
+    parts = [f'<div class="km-mute" style="margin-bottom:6px">{escape(prepared)}</div>']
+    if data.classes is not None:
+        parts.append(_classes(data))
+    if _is_table(data):
+        parts += [columns(data), first_rows(data)]
+    elif data.classes is None:
+        parts += [_samples(data, np.arange(min(EXAMPLES, len(data.x_train))), data.name)]
+        parts.append(spread(data))
+    return carry(repr(data), card(data.name, facts, "".join(parts), foot=data.note))
+
+
+def _is_table(data: Shown) -> bool:
+    numbers = data.x_train.dtype.kind in "biuf" and data.x_train.ndim == 2  # noqa: PLR2004 - rows, columns
+    return numbers and data.picture_shape is None and data.encoding is None
 
 
 def _labels(data: Shown) -> str:
@@ -70,64 +91,58 @@ def _labels(data: Shown) -> str:
 
 
 def _classes(data: Shown) -> str:
-    """One row a class: a few of its pictures, its share of the training part as a bar, counts."""
+    """One row a class: a few of its samples, its share of the training part as a bar, counts."""
     names = data.classes or ()
     train, test = data.counts(data.y_train), data.counts(data.y_test)
     labels = data.labels(data.y_train)
     order = list(range(len(names)))
     if len(names) > MOST_CLASSES:
         order = np.argsort(-train, kind="stable")[:MOST_CLASSES].tolist()
-    lines = [_row(["class", "", "train", "test"], "th")]
+    made = [row(["class", "", "train", "test"], "th")]
     for each in order:
         name, count = names[each], int(train[each])
-        strip = _strip(data, np.flatnonzero(labels == each)[:EXAMPLES], name)
+        strip = _samples(data, np.flatnonzero(labels == each)[:EXAMPLES], name)
         share = bar(count / max(int(train.max()), 1), label=f"{count:,} training rows of {name}")
         middle = f'<div style="{BESIDE}">{strip}<div style="flex:1 1 90px">{share}</div></div>'
-        lines.append(_row([escape(name), middle, f"{count:,}", f"{int(test[each]):,}"]))
-    table = _table(lines, "Rows of each class")
+        made.append(row([escape(name), middle, f"{count:,}", f"{int(test[each]):,}"]))
+    table = lines(made, "Rows of each class")
     rest = np.delete(train, order)
     if rest.size:
-        table += _below(
+        table += below(
             f"and {rest.size} more classes with {rest.min():,} to {rest.max():,} training rows each"
         )
     return table
 
 
-def _columns(data: Shown) -> str:
-    """One row a column of a table, with the spread of its raw values; the target last."""
-    raw = data.scaling.inverse(data.x_train)
-    names = data.columns or tuple(f"column {each}" for each in range(raw.shape[1]))
-    columns = [(name, raw[:, each]) for each, name in enumerate(names)]
-    columns.append(("y", data.y_train))
-    lines = [_row(["column", "", "least", "median", "most"], "th")]
-    for name, values in columns:
-        figures = [_figure(each) for each in (values.min(), np.median(values), values.max())]
-        lines.append(_row([escape(name), _histogram(values, name), *figures]))
-    what = "Spread of the raw values in the training part"
-    return _table(lines, what) + _below(f"{what}.")
-
-
-def _table(lines: list[str], label: str) -> str:
-    head, *rows = lines
+def _samples(data: Shown, rows: NDArray[np.intp], name: str) -> str:
+    """A few of the inputs to be looked at: pictures, or one text; nothing for numbers."""
+    if data.picture_shape is not None:
+        return _strip(data, rows, name)
+    if not len(rows) or _is_table(data):
+        return ""
+    words = _text(data, int(rows[0]))
+    if not words:
+        return ""
+    cut = words if len(words) <= LONGEST else f"{words[:LONGEST].rsplit(' ', 1)[0]} ..."
     return (
-        f'<table class="km-table" aria-label="{escape(label)}"><thead>{head}</thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        '<div class="km-mute" style="flex:1 1 100%;white-space:normal;overflow-wrap:anywhere;'
+        f'line-height:1.35"><bdi>{escape(cut)}</bdi></div>'
     )
 
 
-def _row(cells: list[str], tag: str = "td") -> str:
-    """Cells of one row: a name at the left, a picture that takes what room is left, figures."""
-    name, picture, *figures = cells
-    breaks = ";white-space:normal" if len(name) > LONG_NAME else ""
-    return (
-        f'<tr><{tag} class="km-left" style="text-align:left{breaks}">{name}</{tag}>'
-        f'<{tag} class="km-left" style="text-align:left;width:82%">{picture}</{tag}>'
-        f"{''.join(f'<{tag}>{each}</{tag}>' for each in figures)}</tr>"
-    )
-
-
-def _below(words: str) -> str:
-    return f'<div class="km-mute" style="margin-top:6px">{escape(words)}</div>'
+def _text(data: Shown, place: int) -> str:
+    """One input as words, or as word numbers where nobody knows the words."""
+    one = data.x_train[place]
+    if data.sentences:
+        return " ".join(str(one).split())
+    if data.encoding is not None:
+        words: str = data.encoding.decode([one])[0]
+        return words
+    if data.x_train.dtype == object:
+        return ", ".join(str(number) for number in list(one)[:MOST_NUMBERS]) + (
+            " ..." if len(one) > MOST_NUMBERS else ""
+        )
+    return ""
 
 
 def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
@@ -147,46 +162,10 @@ def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     )
 
 
-def _histogram(values: NDArray[Any], name: str, bins: int = 24) -> str:
-    """How values spread, as small columns."""
-    counts, edges = np.histogram(values, bins=bins)
-    high, step = 18, 6
-    sheet = np.zeros((high, bins * step, 4), dtype=np.uint8)
-    colour = [int(BLUE[at : at + 2], 16) for at in (1, 3, 5)]
-    for place, count in enumerate(counts):
-        tall = int(np.ceil(high * count / counts.max()))
-        sheet[high - tall :, place * step : place * step + step - 1] = [*colour, 255]
-    fullest = int(counts.argmax())
-    words = f"{name}: most often {_figure(edges[fullest])} to {_figure(edges[fullest + 1])}"
-    return image(
-        _saved(sheet, "PNG"),
-        "image/png",
-        alt=words,
-        width=sheet.shape[1],
-        height=high,
-        style=f"height:{high}px;min-width:48px",
-    )
-
-
 def _packed(picture: NDArray[np.uint8]) -> tuple[bytes, str]:
     """One picture as a small file: grey ones as ink on paper, colour ones as a photo."""
     grey = 2
     flat = picture[..., 0] if picture.ndim > grey and picture.shape[-1] == 1 else picture
     if flat.ndim == grey:
-        return _saved(255 - flat, "PNG"), "image/png"
-    return _saved(flat, "JPEG"), "image/jpeg"
-
-
-def _saved(pixels: NDArray[np.uint8], form: str) -> bytes:
-    from PIL import Image  # noqa: PLC0415 - only where a picture is drawn
-
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, form, optimize=True, quality=90)
-    return stream.getvalue()
-
-
-def _figure(value: Any) -> str:
-    number = float(value)
-    if number.is_integer() or abs(number) >= 1000:  # noqa: PLR2004 - four figures are enough
-        return f"{number:,.0f}"
-    return f"{number:.4g}"
+        return saved(255 - flat, "PNG"), "image/png"
+    return saved(flat, "JPEG"), "image/jpeg"
