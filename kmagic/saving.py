@@ -269,8 +269,10 @@ def _remember(opened: Opened) -> None:
     from kmagic.preparation import Preparation  # noqa: PLC0415 - not before a model is loaded
 
     held = opened.baggage.preparation if opened.baggage is not None else None
+    if not held:
+        return  # nobody knows them, and whoever asks is to look further
     try:
-        remember(opened.model, Preparation.from_config(dict(held or {})))
+        remember(opened.model, Preparation.from_config(dict(held)))
     except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
         opened.notes.append(f"how its data were prepared cannot be read: {error}")
 
