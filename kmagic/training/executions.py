@@ -163,8 +163,9 @@ def make_variables(model: keras.Model, batch: Any) -> None:
     """Make the variables of optimizer and metrics, before the graph of a step is made.
 
     TensorFlow makes a graph twice where making it makes variables, and that of a step is large.
-    Here they are made by a small graph, which is never run. Where that cannot be, because the
-    model's output is known only by calling it or is more than one, nothing is lost but time.
+    Here the optimizer's are made at once, and those of the metrics by a small graph, which is
+    never run. Where that cannot be, because the model's output is known only by calling it or is
+    more than one, nothing is lost but time.
 
     Args:
         model: A compiled model.
@@ -178,13 +179,13 @@ def make_variables(model: keras.Model, batch: Any) -> None:
         return
 
     def make(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
-        if not model.optimizer.built:
-            with keras.name_scope(model.optimizer.name, caller=model.optimizer):
-                model.optimizer.build(model.trainable_variables)
         return model.compute_metrics(x, y, y_pred, sample_weight)
 
     y_pred = tf.TensorSpec(outputs[0].shape, outputs[0].dtype)
     with contextlib.suppress(Exception):  # a mistake of the user's is told of by the step itself
+        if not model.optimizer.built:
+            with keras.name_scope(model.optimizer.name, caller=model.optimizer):
+                model.optimizer.build(model.trainable_variables)
         as_it_is(make).get_concrete_function(x, y, y_pred, sample_weight)
 
 
