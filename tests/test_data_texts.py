@@ -104,6 +104,30 @@ def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
     assert answers[0, 0] > 0.5 > answers[1, 0]
 
 
+@pytest.mark.parametrize("numbered", [True, False], ids=["numbers", "texts"])
+def test_a_saved_model_answers_to_sentences(reviews: Path, tmp_path: Path, numbered: bool) -> None:
+    import keras
+
+    from kmagic import fit, load, save
+    from kmagic.lineage import recall
+
+    data = load_data(reviews, maxlen=5 if numbered else None)
+    words = keras.layers.TextVectorization(vocabulary=["great", "dull"], output_sequence_length=5)
+    first = [keras.Input((5,))] if numbered else [keras.Input((1,), dtype="string"), words]
+    layers = [*first, keras.layers.Embedding(30, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("adam", "mse")
+    fit(model, data.x_train, data.y_train, displays=[])
+    save(model, tmp_path / "model.keras")
+    again = load(tmp_path / "model.keras")
+    sentence = "A great film, and what a dull story"
+    expected = model.predict(data.prepare(sentence), verbose=0)
+    np.testing.assert_array_equal(
+        again.predict(recall(again).prepare(sentence), verbose=0), expected
+    )
+    assert recall(again).classes == ("neg", "pos")
+
+
 # --- word numbers of one's own --------------------------------------------------------------------
 
 RANKS = {"the": 1, "film": 2, "story": 3}
