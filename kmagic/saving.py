@@ -278,9 +278,10 @@ def _remember(opened: Opened) -> None:
 
 
 def _parts(opened: Opened) -> tuple[str, ...]:
+    from kmagic.persistence.weights import has_state  # noqa: PLC0415 - not before a model is loaded
+
     model, baggage = opened.model, opened.baggage
-    optimizer = getattr(model, "optimizer", None)
     parts = ["weights"] if opened.content not in ("json", "text") else []
-    if parts and optimizer is not None and optimizer.built:
+    if parts and has_state(model):
         parts.append("optimizer")
     return (*parts, *(baggage.describe() if baggage is not None else ()))

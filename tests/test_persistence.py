@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from keras import layers
 
 import kmagic
-from kmagic.build import origin
+from kmagic.build import build_model, origin
 from kmagic.errors import PersistenceError
 from kmagic.lineage import recall, remember, remember_run
 from kmagic.moments import Epoch
@@ -45,20 +44,24 @@ RAW = (np.arange(5 * 784) % 256).astype("uint8").reshape(5, 28, 28)
 SUFFIXES = (".keras", ".h5", ".weights.h5", ".json", ".kmagic")
 
 
-@pytest.fixture
-def cnn() -> Iterator[keras.Model]:
-    """A model with all that may travel along."""
+@pytest.fixture(scope="module")
+def trained() -> keras.Model:
+    """A model after a little training: its optimizer has a state."""
     keras.utils.set_random_seed(3)
-    model = kmagic.build(TEXT, filters=2, sizes=(4, 8))
-    model.name = "cnn"
+    model = build_model(TEXT, {"filters": 2, "sizes": (4, 8)}, name="cnn")
     model.fit(DIGITS.apply(RAW), np.arange(5), verbose=0)
-    remember(model, DIGITS)
+    return model
+
+
+@pytest.fixture
+def cnn(trained: keras.Model) -> keras.Model:
+    """A model with all that may travel along."""
+    remember(trained, DIGITS)
     run = TrainingRun("cnn", epochs=2)
     run.add(Epoch(1, {"loss": 2.5, "accuracy": 0.1}, seconds=1.0))
     run.add(Epoch(2, {"loss": 2.0, "accuracy": 0.3}, seconds=1.0))
-    remember_run(model, run)
-    yield model
-    model.name = "cnn"
+    remember_run(trained, run)
+    return trained
 
 
 def answers(model: Any) -> Any:
@@ -168,9 +171,10 @@ def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
     assert "Did you mean dense?" in str(caught.value)
 
 
-def test_a_text_says_how_the_model_is_compiled_today(tmp_path: Path, cnn: keras.Model) -> None:
-    cnn.compile("sgd", "mse")
-    kmagic.save(cnn, tmp_path / "cnn.kmagic")
+def test_a_text_says_how_the_model_is_compiled_today(tmp_path: Path) -> None:
+    net = kmagic.build("input 4 / dense 2\ncompile adam loss=mae")
+    net.compile("sgd", "mse")
+    kmagic.save(net, tmp_path / "cnn.kmagic")
     assert text_in(tmp_path / "cnn.kmagic").splitlines()[-1] == "compile sgd loss=mse"
     model = kmagic.load(tmp_path / "cnn.kmagic")
     assert model.loss == "mse"
@@ -337,7 +341,7 @@ def test_another_optimizers_state_is_left_and_told(tmp_path: Path) -> None:
     kmagic.save(source, tmp_path / "w.weights.h5")
     model = stack(3, 2)
     model.compile("sgd", "mse")
-    with pytest.warns(LoadWarning, match="it is another optimizer's"):
+    with pytest.warns(LoadWarning, match="the optimizer's state was not taken over"):
         kmagic.load(tmp_path / "w.weights.h5", model=model)
 
 
@@ -482,7 +486,7 @@ import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import kmagic
-from kmagic.build import origin
+from kmagic.build import build_model, origin
 from kmagic.lineage import recall
 for path in sys.argv[2:]:
     model = kmagic.load(path)

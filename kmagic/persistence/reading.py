@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from kmagic.persistence.content import Content, broken_off, content_of, damaged
 from kmagic.persistence.legacy import is_legacy, mended
 from kmagic.persistence.safety import needs_of, objects_for, refuse_code
 from kmagic.persistence.troubles import not_read
-from kmagic.persistence.weights import SUFFIX, load_weights, named
+from kmagic.persistence.weights import SUFFIX, load_weights, named, tell
 
 
 @dataclass(slots=True)
@@ -101,7 +101,7 @@ def open_file(path: Path, trust: Trust, *, into: Any = None) -> Opened:
         raise (damaged if "CRC" in str(error) else broken_off)(path) from error
     except Exception as error:
         raise _refused(error, opened) from error
-    opened.notes += dict.fromkeys(_words(each.message) for each in told if _matters(each))
+    opened.notes += dict.fromkeys(words for each in told if (words := tell(each.message)))
     return opened
 
 
@@ -284,20 +284,6 @@ def _words(error: Any) -> str:
     chosen = chosen.removeprefix("Exception encountered:").strip()
     most = 300
     return chosen if len(chosen) <= most else f"{chosen[:most]} ..."
-
-
-_SKIPPED = "variable loading for optimizer"
-_IDLE: tuple[Callable[[str], bool], ...] = (
-    lambda words: "input_shape" in words,
-    lambda words: "legacy" in words and "HDF5" in words,
-    lambda words: "is deprecated" in words,
-    lambda words: "__array__" in words,
-)
-
-
-def _matters(warning: Any) -> bool:
-    words = str(warning.message)
-    return _SKIPPED in words or not any(idle(words) for idle in _IDLE)
 
 
 def _decoded(value: Any) -> str:

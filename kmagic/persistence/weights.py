@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +80,32 @@ def load_weights(model: Any, path: Path, content: Content) -> list[str]:
         if not isinstance(error, Exception):
             raise
         raise _refused(error, model, path, content) from error
-    return [_tell(each) for each in told]
+    return [words for each in told if (words := tell(each.message))]
 
 
-def _tell(warning: Any) -> str:
-    words = str(warning.message).strip().splitlines()[0]
-    if "variable loading for optimizer" in words:
-        return "the optimizer's state was not taken over: it is another optimizer's"
-    return words
+def tell(warning: object) -> str:
+    """What Keras warns of while it loads, in words; "" for what is of no account."""
+    words = str(warning).strip().splitlines()[0] if str(warning).strip() else ""
+    if _SKIPPED in words:
+        untrained = re.search(r"saved optimizer has [012] variables", words)
+        return "" if untrained else f"{_STATE}: it is not laid out as here"
+    return "" if any(idle(words) for idle in _IDLE) else words
+
+
+_STATE = "the optimizer's state was not taken over"
+_SKIPPED = "variable loading for optimizer"
+_IDLE: tuple[Callable[[str], bool], ...] = (
+    lambda words: "input_shape" in words,
+    lambda words: "legacy" in words and "HDF5" in words,
+    lambda words: "is deprecated" in words,
+    lambda words: "__array__" in words,
+)
+
+
+def has_state(model: Any) -> bool:
+    """Whether a model's optimizer has been at work."""
+    optimizer = getattr(model, "optimizer", None)
+    return optimizer is not None and int(optimizer.iterations) > 0
 
 
 def _copies(model: Any) -> list[tuple[Any, Any]]:

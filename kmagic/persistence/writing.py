@@ -17,6 +17,7 @@ from kmagic.persistence.containers import as_json, as_text, put_into_hdf5, put_i
 from kmagic.persistence.kinds import Kind
 from kmagic.persistence.saved import Saved
 from kmagic.persistence.troubles import WHOLE, error_number
+from kmagic.persistence.weights import has_state
 from kmagic.words import memory
 
 SPARE = 1_000_000
@@ -137,12 +138,11 @@ def _bytes(variable: Any) -> int:
 
 def _parts(model: Any, kind: Kind, baggage: Baggage) -> list[str]:
     """What is in the file, in words."""
-    optimizer = getattr(model, "optimizer", None)
-    trained = optimizer is not None and optimizer.built
+    whole = ["weights", *(["optimizer"] if has_state(model) else [])]
     first = {
-        "weights": ["weights", *(["optimizer"] if trained else [])],
-        "keras": ["weights", *(["optimizer"] if trained else [])],
-        "h5": ["weights", *(["optimizer"] if trained else [])],
+        "weights": whole,
+        "keras": whole,
+        "h5": whole,
         "json": ["architecture"],
         "text": [],
     }[kind.form]

@@ -1,0 +1,247 @@
+"""``%keras_save`` and ``%keras_load`` in a bare shell: what they bind, show, return and refuse."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
+
+from kmagic.build import origin
+from kmagic.errors import KmagicError
+from kmagic.lineage import recall
+
+NET = """input 28x28x1 / maxpool 4x4 / flatten
+dense 10 softmax
+compile adam loss=sparse_categorical_crossentropy"""
+
+
+@pytest.fixture(scope="module")
+def shell() -> Iterator[InteractiveShell]:
+    os.environ["KMAGIC_DISPLAY"] = "static"
+    os.environ["KMAGIC_WARM"] = "0"
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+    os.environ.pop("KMAGIC_DISPLAY")
+
+
+@pytest.fixture
+def here(
+    shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> InteractiveShell:
+    """The shell in a folder of its own, with a model `cnn`."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(shell.user_ns):
+        if type(shell.user_ns[name]).__name__ in ("Sequential", "Functional"):
+            del shell.user_ns[name]
+    shell.run_cell_magic("keras_model", "cnn -q", NET)
+    return shell
+
+
+def run(shell: InteractiveShell, line: str) -> tuple[Any, list[dict[str, str]]]:
+    """Run a line as a cell; its value and what it showed."""
+    with capture_output() as captured:
+        result = shell.run_cell(line)
+    result.raise_error()
+    return result.result, [each.data for each in captured.outputs]
+
+
+def refused(shell: InteractiveShell, name: str, line: str) -> str:
+    with pytest.raises(KmagicError) as caught:
+        shell.run_line_magic(name, line)
+    return str(caught.value)
+
+
+def test_save_says_what_went_in_once(here: InteractiveShell, tmp_path: Path) -> None:
+    saved, (shown,) = run(here, "%keras_save cnn models/cnn.keras")
+    assert saved.path == Path("models/cnn.keras")
+    size = f"{(tmp_path / saved.path).stat().st_size / 1000:.1f} kB"
+    assert shown["text/plain"] == f"cnn saved as models/cnn.keras, {size}: weights, text"
+    assert f"saved as models/cnn.keras \u00b7 {size}" in shown["text/html"]
+    assert "weights, text" in shown["text/html"]
+
+
+def test_the_last_model_is_meant_where_none_is_named(here: InteractiveShell) -> None:
+    saved, shown = run(here, "%keras_save cnn --weights -q -o kept")
+    assert shown == []
+    assert here.user_ns["kept"] is saved
+    assert Path("cnn.weights.h5").exists()
+    run(here, "%keras_save models/cnn --json")
+    run(here, "%keras_save models/cnn --text")
+    assert sorted(each.name for each in Path("models").iterdir()) == ["cnn.json", "cnn.kmagic"]
+
+
+def test_paths_are_words_quoted_or_expressions(here: InteractiveShell, tmp_path: Path) -> None:
+    here.user_ns["folder"] = tmp_path / "mine"
+    run(here, "%keras_save cnn 'my models/the net.keras' -q")
+    run(here, "%keras_save cnn {folder / 'net.keras'} -q")
+    model, _ = run(here, "%keras_load 'my models/the net.keras' again")
+    assert here.user_ns["again"] is model
+    assert Path("mine/net.keras").exists()
+
+
+def test_nothing_is_replaced_unasked(here: InteractiveShell) -> None:
+    run(here, "%keras_save cnn net.keras -q")
+    before = Path("net.keras").read_bytes()
+    words = refused(here, "keras_save", "cnn net.keras")
+    assert words.startswith("net.keras is there already: ")
+    assert "written just now." in words
+    assert "--force" in words
+    assert Path("net.keras").read_bytes() == before
+    run(here, "%keras_save cnn net.keras --force -q")
+
+
+def test_load_binds_shows_and_is_the_last_model(here: InteractiveShell) -> None:
+    run(here, "%keras_save cnn net.keras -q")
+    old = here.user_ns["cnn"]
+    model, (shown,) = run(here, "%keras_load net.keras")
+    assert here.user_ns["cnn"] is model
+    assert model is not old
+    lines = shown["text/plain"].splitlines()
+    assert lines[0].startswith("cnn: 500 parameters")
+    assert lines[1].split() == ["input", "28x28x1", "28", "x", "28", "x", "1"]
+    assert lines[-1].startswith("From net.keras, ")
+    assert lines[-1].endswith(": weights, text")
+    assert "<table" in shown["text/html"]
+    other, _ = run(here, "%keras_load net.keras other -q")
+    assert here.user_ns["other"] is other
+    assert origin(other) is not None
+    assert run(here, "%keras_summary")[0] is other
+
+
+def test_weights_go_into_the_model_of_that_name(here: InteractiveShell) -> None:
+    run(here, "%keras_save cnn w.weights.h5 -q")
+    here.run_cell_magic("keras_model", "other -q", NET)
+    model, _ = run(here, "%keras_load w.weights.h5 other")
+    assert model is here.user_ns["other"]
+    for ours, theirs in zip(model.weights, here.user_ns["cnn"].weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
+    words = refused(here, "keras_load", "w.weights.h5 othr")
+    assert "is not a model of this notebook" in words
+    assert "Did you mean other?" in words
+
+
+def test_weights_bring_their_model_where_there_is_none(here: InteractiveShell) -> None:
+    run(here, "%keras_save cnn w.weights.h5 -q")
+    before = here.user_ns.pop("cnn")
+    model, _ = run(here, "%keras_load w.weights.h5")
+    assert here.user_ns["cnn"] is model
+    np.testing.assert_array_equal(np.asarray(model.weights[0]), np.asarray(before.weights[0]))
+
+
+def test_a_class_of_the_notebook_is_used(here: InteractiveShell) -> None:
+    run(
+        here,
+        "import keras\n"
+        "class Twice(keras.layers.Layer):\n"
+        "    def call(self, inputs):\n"
+        "        return 2 * inputs\n",
+    )
+    here.run_cell_magic("keras_model", "net -q", "input 4 / Twice")
+    for name in ("net.keras", "net.h5", "net.json", "net.kmagic"):
+        run(here, f"%keras_save net {name} -q")
+        model, _ = run(here, f"%keras_load {name} again -q")
+        assert type(model.layers[-1]) is here.user_ns["Twice"]
+    twice = here.user_ns.pop("Twice")
+    for name in ("net.keras", "net.h5", "net.json", "net.kmagic"):
+        words = refused(here, "keras_load", f"{name} again")
+        assert "Twice" in words, words
+    assert here.user_ns["again"] is model
+    here.user_ns["Twice"] = twice
+
+
+def test_unsafe_is_asked_for_by_name(here: InteractiveShell) -> None:
+    run(
+        here,
+        "net = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)])",
+    )
+    _, (shown,) = run(here, "%keras_save net net.keras")
+    assert "is a Lambda whose Python code is in the file" in shown["text/plain"]
+    assert "is a Lambda" in shown["text/html"]
+    assert "--unsafe" in refused(here, "keras_load", "net.keras")
+    model, _ = run(here, "%keras_load net.keras again --unsafe -q")
+    assert np.asarray(model(np.ones((1, 4)))).tolist() == [[2, 2, 2, 2]]
+
+
+REFUSED = {
+    "keras_save cnn net.pt": "net.pt does not end in a kind of file",
+    "keras_save cnn a.keras b.keras": "is one word too many",
+    "keras_save nocnn a.keras": "is not a model of this notebook",
+    "keras_save cnn net --json --weights": "is one too many beside --weights",
+    "keras_save cnn": "cnn does not end in a kind of file",
+    "keras_load missing.keras": "there is no file missing.keras.",
+    "keras_load net.keras 3x": "is not a name",
+    "keras_load net.keras --unsave": "Did you mean --unsafe?",
+}
+
+
+@pytest.mark.parametrize(("line", "words"), REFUSED.items())
+def test_what_is_wrong_is_said_in_the_line(here: InteractiveShell, line: str, words: str) -> None:
+    run(here, "%keras_save cnn net.keras -q")
+    assert words in refused(here, *line.split(" ", 1))
+
+
+def test_texts_are_understood_after_loading(here: InteractiveShell, tmp_path: Path) -> None:
+    for name, words in (("good", "good fine great"), ("bad", "bad awful poor")):
+        folder = tmp_path / "texts" / name
+        folder.mkdir(parents=True)
+        for number in range(6):
+            (folder / f"{number}.txt").write_text(f"{words} film {number}")
+    run(here, "%keras_data texts --maxlen 6 --num-words 20 -o films -q")
+    here.run_cell_magic(
+        "keras_model",
+        "critic -q",
+        "input 6 / embedding 20 4 / globalaveragepooling1d / dense 2 softmax\n"
+        "compile adam loss=sparse_categorical_crossentropy",
+    )
+    run(here, "%keras_fit critic --data films --epochs 1 -q")
+    sentences = ["a great film", "awful"]
+    before = answers(here.user_ns["critic"], sentences)
+    run(here, "%keras_save critic critic.keras -q")
+    model, (shown,) = run(here, "%keras_load critic.keras again")
+    assert "2 class names" in shown["text/plain"]
+    assert " words" in shown["text/plain"]
+    assert recall(model) is not recall(here.user_ns["critic"])
+    np.testing.assert_allclose(answers(model, sentences), before, rtol=1e-5)
+
+
+def test_frames_are_understood_after_loading(here: InteractiveShell) -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame(
+        {
+            "rooms": np.arange(20.0),
+            "town": ["north", "south"] * 10,
+            "price": np.arange(20.0) * 3,
+        }
+    )
+    frame.to_csv("houses.csv", index=False)
+    run(here, "%keras_data houses.csv --target price --scale standard -o houses -q")
+    width = here.user_ns["houses"].x_train.shape[1]
+    here.run_cell_magic("keras_model", "net -q", f"input {width} / dense 1\ncompile adam loss=mse")
+    run(here, "%keras_fit net --data houses --epochs 1 -q")
+    before = answers(here.user_ns["net"], frame)
+    run(here, "%keras_save net net.h5 -q")
+    model, (shown,) = run(here, "%keras_load net.h5 again")
+    assert "columns" in shown["text/plain"]
+    np.testing.assert_allclose(answers(model, frame), before, rtol=1e-5)
+
+
+def answers(model: Any, raw: Any) -> Any:
+    return np.asarray(model(recall(model).prepare(raw)))
+
+
+def test_help(here: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("keras_save", "keras_load"):
+        assert here.run_line_magic(name, "-h") is None
+        assert "examples:" in capsys.readouterr().out
