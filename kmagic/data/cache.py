@@ -1,13 +1,12 @@
 """Keras's cache of data sets, used so that nothing in it is lost, nobody waits and nothing prints.
 
 Left alone, Keras deletes a file whose hash is wrong, hangs for as long as a silent network lets
-it, and writes its progress into the notebook.
+it, and writes its progress into the notebook as text.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
 import socket
 import threading
 from http.client import HTTPException
@@ -17,6 +16,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from kmagic.data.fetching import listening
 from kmagic.errors import DataError
 from kmagic.keras_cache import kept_file, keras_home, offline, sha256_of, show_path
 
@@ -97,7 +97,7 @@ def through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
         if not reachable(url):
             raise NotHereError(_why(wrong, missing, f"{urlsplit(url).netloc} cannot be reached"))
     try:
-        with _kept(wrong), _patience(), contextlib.redirect_stdout(io.StringIO()):
+        with _kept(wrong), _patience(), listening():
             return load()
     except (TimeoutError, ConnectionError) as error:
         raise NotHereError(_why(wrong, missing, f"the download broke off ({error})")) from error
