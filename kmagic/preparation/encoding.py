@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,22 +21,23 @@ Side: TypeAlias = Literal["pre", "post"]
 SIDES: tuple[Side, ...] = ("pre", "post")
 
 UNKNOWN, START = "[UNK]", "[START]"
+_AS_IT_IS = "surrogatepass"  # for halves of signs, which are no UTF-8
 
-_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
-_STRIP = str.maketrans("", "", string.punctuation)
-_APART = str.maketrans(dict.fromkeys(string.punctuation.replace("'", ""), " "))
-STANDARDIZE: dict[str | None, tuple[dict[int, Any], ...]] = {
-    "lower_and_strip_punctuation": (_LOWER, _STRIP),
-    "lower": (_LOWER,),
-    "strip_punctuation": (_STRIP,),
-    "text_to_word_sequence": (_LOWER, _APART),
-    None: (),
+_UPPER, _LOWER = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
+_MARKS = string.punctuation.encode()
+_APART = _MARKS.replace(b"'", b"")
+_SMALL = bytes.maketrans(_UPPER, _LOWER)
+STANDARDIZE: dict[str | None, tuple[bytes | None, bytes]] = {
+    "lower_and_strip_punctuation": (_SMALL, _MARKS),
+    "lower": (_SMALL, b""),
+    "strip_punctuation": (None, _MARKS),
+    "text_to_word_sequence": (bytes.maketrans(_UPPER + _APART, _LOWER + b" " * len(_APART)), b""),
+    None: (None, b""),
 }
 """How a text is cleaned: Keras's words for its TextVectorization, which looks at ASCII alone; and
 the way of Keras's old ``text_to_word_sequence``, by which IMDB and Reuters were numbered: a word
-keeps its apostrophe, and what is between other punctuation marks is a word of its own."""
-
-_SPACE = re.compile("[ \t\n\v\f\r]+")
+keeps its apostrophe, and what is between other punctuation marks is a word of its own. Each is a
+table of bytes, and the bytes to be left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +80,15 @@ class TextEncoding:
             >>> TextEncoding(("", "[UNK]")).words("Don't stop!")
             ['dont', 'stop']
         """
-        for table in STANDARDIZE[self.standardize]:
-            text = text.translate(table)
-        return [word for word in _SPACE.split(text) if word]
+        return [word.decode("utf-8", _AS_IT_IS) for word in self._cut(text)]
+
+    def _cut(self, text: str) -> list[bytes]:
+        # Bytes are cut five times as fast, and at the spaces of ASCII alone, as TensorFlow does.
+        return text.encode("utf-8", _AS_IT_IS).translate(*STANDARDIZE[self.standardize]).split()
+
+    @cached_property
+    def _numbers(self) -> dict[bytes, int]:
+        return {word.encode("utf-8", _AS_IT_IS): at for word, at in self.numbers.items()}
 
     def encode(self, texts: str | Iterable[str]) -> NDArray[Any]:
         """Rows of word numbers.
@@ -100,10 +106,10 @@ class TextEncoding:
                    [0, 0, 0, 3]], dtype=int32)
         """
         first = [] if self.start is None else [self.start]
-        number, unknown = self.numbers.get, self.unknown
+        number, unknown = self._numbers.get, self.unknown
         return self.pad(
             [
-                first + [number(word, unknown) for word in self.words(text)]
+                first + [number(word, unknown) for word in self._cut(text)]
                 for text in ([texts] if isinstance(texts, str) else texts)
             ]
         )
@@ -300,7 +306,8 @@ def learn_text(
             f"received {num_words}."
         )
     if standardize == "text_to_word_sequence":
-        texts = [text.translate(_LOWER).translate(_APART) for text in texts]
+        cleaned = TextEncoding((), standardize=standardize)
+        texts = [" ".join(cleaned.words(text)) for text in texts]
     start_keras()
     from keras.layers import TextVectorization  # noqa: PLC0415 - only where texts are numbered
 
