@@ -306,6 +306,26 @@ def test_where_nothing_fits_python_is_silent_too(session: Session) -> None:
     assert not match("imp", 0, 3, session)["suppress"]
 
 
+def test_sources_of_data(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos" / "cats").mkdir(parents=True)
+    (tmp_path / "prices.csv").write_text("size,town,my street,price\n1,Ulm,a,2\n")
+    (tmp_path / "semi.csv").write_text("a;b\n")
+    (tmp_path / "program.py").touch()
+    session.names["people"] = pytest.importorskip("pandas").DataFrame({"age": [1], "name": ["Ann"]})
+    session.names["pixels"] = np.ones(3)
+    assert set(answers(session, "%keras_data p|")) == {"people", "photos/", "pixels", "prices.csv"}
+    assert answers(session, "%keras_data photos/|") == ["photos/cats/"]
+    assert answers(session, f"%keras_data {tmp_path}/pho|") == [f"{tmp_path}/photos/"]
+    assert answers(session, "%keras_data no/such/|") == []
+    assert answers(session, "%keras_data prices.csv --target p|") == ["price"]
+    assert "'my street'" in answers(session, "%keras_data prices.csv --target |")
+    assert answers(session, "%keras_data prices.csv --drop size,t|") == ["size,town"]
+    assert answers(session, "%keras_data people --target |") == ["age", "name"]
+    assert answers(session, "%keras_data semi.csv --sep ; --target |") == ["a", "b"]
+    assert answers(session, "%keras_data none.csv --target |") == []
+
+
 def test_lines_of_magics(session: Session) -> None:
     session.names["net"] = build("input 4 / dense 2")
     session.names["digits"] = types.SimpleNamespace(x_train=1, y_train=1, x_test=1, y_test=1)

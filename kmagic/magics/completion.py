@@ -145,11 +145,17 @@ def _candidates(
             yield from _as("instance", _datasets(session.names))
         if pieces[-1] in _FROM_NOTEBOOK:
             yield from _as("instance", _values(session.names))
+        if pieces[-1] in _COLUMNS and magic == "keras_data":
+            yield from _as("keyword", _columns(pieces, fragment, session.names))
         return
     if magic == "keras_model":
         yield from _as("instance", session.models())
     elif magic == "keras_data":
         yield from _as("keyword", _dataset_names())
+        yield from _as("instance", _frames(session.names))
+        if fragment:
+            yield from _as("instance", _values(session.names))
+        yield from _as("path", _paths(fragment))
     elif magic == "keras_layers":
         yield from _words()
     else:
@@ -201,6 +207,31 @@ def _dataset_names() -> list[str]:
     return list(BY_NAME)
 
 
+def _paths(fragment: str) -> Iterator[str]:
+    from kmagic.completion.sources import paths  # noqa: PLC0415 - only when it is asked for
+
+    return paths(fragment)
+
+
+def _columns(pieces: list[str], fragment: str, names: Mapping[str, Any]) -> Iterator[str]:
+    """Columns of the table that a line of ``%keras_data`` begins with; several with commas."""
+    from kmagic.completion.sources import columns  # noqa: PLC0415 - only when it is asked for
+
+    written, comma, _ = fragment.rpartition(",")
+    sep = pieces[pieces.index("--sep") + 1].strip("\"'") if "--sep" in pieces[:-1] else None
+    for each in columns(pieces[0], names, sep):
+        if each not in written.split(","):
+            yield f"{written}{comma}{each}" if " " not in each else f"'{each}'"
+
+
+def _frames(names: Mapping[str, Any]) -> list[str]:
+    """Names of pandas data frames."""
+    frame = getattr(sys.modules.get("pandas"), "DataFrame", ())
+    return [
+        name for name, value in list(names.items()) if isinstance(value, frame) and name[0] != "_"
+    ]
+
+
 def _datasets(names: Mapping[str, Any]) -> list[str]:
     return [name for name, value in names.items() if hasattr(value, "x_train") and name[0] != "_"]
 
@@ -217,6 +248,7 @@ def _values(names: Mapping[str, Any]) -> Iterator[str]:
             yield from (name, *(f"{name}.{part}" for part in _PARTS))
 
 
+_COLUMNS = frozenset({"--target", "--features", "--drop"})
 _WORDS = {"--scale": ("standard", "255", "none")}
 _FROM_NOTEBOOK = frozenset(
     {"--val", "--callbacks", "--class-weight", "--sample-weight", "--true", "--pred", "--labels"}
