@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 _data: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_best: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def remember(model: Any, data: Any) -> None:
@@ -61,3 +62,29 @@ def recall_run(model: Any) -> Any:
         return _runs.get(model)
     except TypeError:  # it can be no key
         return None
+
+
+def remember_best(model: Any, best: Any) -> None:
+    """Note the best epoch of a model's last run with its weights; None forgets it.
+
+    Args:
+        model: The model; it is not kept alive.
+        best: The epoch, its figure and its weights.
+    """
+    if best is None:
+        _best.pop(model, None)
+    else:
+        _best[model] = best
+
+
+def recall_best(model: Any) -> Any:
+    """The best epoch of a model's last run with its weights, or None where nobody kept them.
+
+    Example:
+        >>> class Model: ...
+        >>> model = Model()
+        >>> remember_best(model, "weights")
+        >>> recall_best(model), recall_best(Model())
+        ('weights', None)
+    """
+    return _best.get(model)

@@ -132,6 +132,103 @@ def test_resume_with_an_empty_checkpoint_begins(data, tmp_path, whole):
     assert (run.resumed, run.history) == (0, whole[0].history)
 
 
+# --- what counts epochs, and the best of them -----------------------------------------------------
+
+FLAT = [3.0, 2.0, 2.5, 2.5]
+"""Losses: no progress for two epochs, the second is the best."""
+
+
+class Losses(keras.callbacks.Callback):
+    """Puts wished losses in the place of the real ones, and keeps each epoch's weights."""
+
+    def __init__(self, losses):
+        super().__init__()
+        self.losses = losses
+        self.weights = {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_loss"] = self.losses[epoch]
+        self.weights[epoch + 1] = self.model.get_weights()
+
+
+def flat(rate=0.01):
+    net = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    net.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+    return net
+
+
+def texts(run):
+    return [text for _, text in run.messages]
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "checkpoint"])
+def test_patience_goes_on_counting(data, tmp_path, kept):
+    where = {"checkpoint": tmp_path / "run"} if kept else {}
+    losses, net = Losses([*FLAT, 2.5, 2.5]), flat()
+    fit(net, *data, epochs=4, patience=3, callbacks=losses, **where, **HOW)
+    other = flat() if kept else net
+    run = fit(other, *data, epochs=9, patience=3, callbacks=losses, resume=True, **where, **HOW)
+    assert len(run.log) == 5
+    assert texts(run)[-1] == "stopped early: val_loss no better for 3 epochs."
+
+
+def test_patience_that_was_used_up_is_whole_again(data):
+    losses, net = Losses([*FLAT, *[2.5] * 9]), flat()
+    first = fit(net, *data, epochs=9, patience=2, callbacks=losses, **HOW)
+    second = fit(net, *data, epochs=9, patience=2, callbacks=losses, resume=True, **HOW)
+    assert (len(first.log), len(second.log)) == (4, 6)
+
+
+def test_a_plateau_goes_on_counting(data):
+    losses, net = Losses([*FLAT, 2.5, 2.5, 2.5, 2.5]), flat(1.0)
+    fit(net, *data, epochs=4, reduce_lr=3, callbacks=losses, **HOW)
+    run = fit(net, *data, epochs=8, reduce_lr=3, callbacks=losses, resume=True, **HOW)
+    assert run.learning_rates == pytest.approx([1.0] * 5 + [0.1] * 3)
+    assert float(net.optimizer.learning_rate) == pytest.approx(0.01)
+    whole, once = Losses(losses.losses), flat(1.0)
+    assert fit(once, *data, epochs=8, reduce_lr=3, callbacks=whole, **HOW).learning_rates == \
+        pytest.approx(run.learning_rates)  # fmt: skip
+
+
+def test_a_rate_that_just_fell_begins_the_count_anew(data):
+    losses, net = Losses([*FLAT, 2.5, 2.5, 2.5]), flat(1.0)
+    fit(net, *data, epochs=4, reduce_lr=2, callbacks=losses, **HOW)
+    assert float(net.optimizer.learning_rate) == pytest.approx(0.1)
+    run = fit(net, *data, epochs=7, reduce_lr=2, callbacks=losses, resume=True, **HOW)
+    assert run.learning_rates == pytest.approx([1.0] * 4 + [0.1] * 2 + [0.01])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "checkpoint"])
+def test_the_best_epoch_may_be_one_before(data, tmp_path, kept):
+    where = {"checkpoint": tmp_path / "run"} if kept else {}
+    losses, net = Losses([*FLAT, 2.5, 2.5]), flat()
+    fit(net, *data, epochs=4, restore_best=not kept, callbacks=losses, **where, **HOW)
+    best = losses.weights[2]
+    other = flat() if kept else net
+    run = fit(
+        other, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **where, **HOW
+    )
+    assert texts(run)[-1] == "the weights of epoch 2 are put back."
+    assert same(other.get_weights(), best)
+
+
+def test_a_better_epoch_afterwards_is_put_back(data):
+    losses, net = Losses([*FLAT, 1.0, 1.5]), flat()
+    fit(net, *data, epochs=4, restore_best=True, callbacks=losses, **HOW)
+    fit(net, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **HOW)
+    assert same(net.get_weights(), losses.weights[5])
+
+
+def test_where_the_best_weights_were_not_kept_it_is_said(data):
+    losses, net = Losses([*FLAT, 2.25, 2.5]), flat()
+    fit(net, *data, epochs=4, callbacks=losses, **HOW)
+    run = fit(net, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **HOW)
+    assert any(
+        text.startswith("the weights of epoch 2, the best before, were not") for text in texts(run)
+    )
+    assert same(net.get_weights(), losses.weights[5])
+
+
 CHILD = """
 import os, signal, sys
 sys.path.insert(0, {tests!r})

@@ -90,6 +90,19 @@ class Checkpoint:
             ) from error
         return [each for each in log if each.number <= done]
 
+    def best_weights(self, model: keras.Model) -> list[Any] | None:
+        """The weights that are kept as the best; None where there are none for this model."""
+        if not self.best.exists() or not model.built:
+            return None
+        now = model.get_weights()
+        try:
+            model.load_weights(str(self.best))
+            return list(model.get_weights())
+        except (ValueError, OSError, KeyError):  # another model's
+            return None
+        finally:
+            model.set_weights(now)
+
     def callbacks(self, run: TrainingRun, monitor: str) -> tuple[Any, list[Any]]:
         """What keeps the best weights, and what keeps record and state behind the recorder."""
         self.folder.mkdir(parents=True, exist_ok=True)

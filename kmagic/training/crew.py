@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import TrainingError
-from kmagic.lineage import recall_run
+from kmagic.lineage import recall_best, recall_run
 from kmagic.moments import Epoch
 from kmagic.run import VALIDATION, Display, TrainingRun
 from kmagic.training.recorder import Recorder
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import keras
 
     from kmagic.training.checkpoint import Checkpoint
+    from kmagic.training.counting import Best
     from kmagic.training.finite import NotFinite
     from kmagic.training.options import Options
 
@@ -33,6 +34,7 @@ class Crew:
         callbacks: The user's own, one or several.
         store: The folder that keeps the run, or None.
         before: Ours that are told just before the recorder, so that it tells what they found.
+        known: The weights of the best epoch before, where the run goes on and they are kept.
 
     Attributes:
         callbacks: All, in the order in which each moment reaches them: the user's and Keras's,
@@ -49,6 +51,7 @@ class Crew:
         store: Checkpoint | None,
         *,
         before: Sequence[Any] = (),
+        known: Best | None = None,
     ) -> None:
         import keras  # noqa: PLC0415 - takes seconds
 
@@ -59,11 +62,11 @@ class Crew:
         self.recorder = Recorder(run, displays)
         self.interrupts = HeldInterrupt()
         self._options = options
-        monitor = "loss" if run.validation_samples == 0 else VALIDATION + "loss"
+        monitor = monitor_of(run)
         others = keras.tree.flatten(callbacks) if callbacks else []
         if not any(isinstance(each, keras.callbacks.History) for each in others):
             others.append(keras.callbacks.History())
-        self._own = options.callbacks(monitor, run.epochs, resumed=bool(run.resumed))
+        self._own = options.callbacks(monitor, run.epochs, log=run.log, known=known)
         self.others = [*others, *self._own]
         after: list[Any] = []
         if store is not None:
@@ -93,6 +96,11 @@ class Crew:
         if self._budget is not None and self._budget.used_up:
             return f"budget of {self._options.budget_words}"
         return "stopped early"
+
+    @property
+    def best(self) -> Best | None:
+        """The best epoch with its weights, where they were to be put back."""
+        return next((found for each in self._own if (found := getattr(each, "found", None))), None)
 
     def put_best_back(self, model: keras.Model) -> None:
         """After an interrupt: the best weights, where they were asked for and are known."""
@@ -187,3 +195,30 @@ def _go_on(run: TrainingRun, log: Sequence[Epoch]) -> None:
         run.tell(f"all {run.epochs:,} epochs are trained already; ask for more epochs to go on.")
     else:
         run.tell(f"goes on behind epoch {log[-1].number:,}.")
+
+
+def best_before(run: TrainingRun, model: keras.Model, store: Checkpoint | None) -> Best | None:
+    """The best epoch of the run that this one goes on with, where its weights are still known.
+
+    Args:
+        run: The record, with those epochs.
+        model: The model.
+        store: The folder that keeps the run.
+    """
+    from kmagic.training.counting import Best, count  # noqa: PLC0415 - needs Keras
+
+    if not run.log:
+        return None
+    before = count(run.log, monitor_of(run))
+    known = recall_best(model)
+    if known is not None and (known.epoch, known.value) == (before.epoch, before.best):
+        return known  # type: ignore[no-any-return] # the ground floor does not know what it keeps
+    weights = store.best_weights(model) if store is not None else None
+    if weights is None or before.best is None:
+        return None
+    return Best(before.epoch, before.best, weights)
+
+
+def monitor_of(run: TrainingRun) -> str:
+    """The figure that tells progress: the validation's loss, or the loss where nothing is."""
+    return "loss" if run.validation_samples == 0 else VALIDATION + "loss"

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import TrainingError
-from kmagic.lineage import remember_run
+from kmagic.lineage import remember_best, remember_run
 from kmagic.run import Display, TrainingRun
-from kmagic.training.crew import Crew, open_store
+from kmagic.training.crew import Crew, best_before, open_store
 from kmagic.training.inputs import take_lists
 from kmagic.training.mistakes import essence, is_misfit
 from kmagic.training.options import Options, sow
@@ -93,7 +93,8 @@ def fit(
             ``run.json``). What another run left there is moved to its folder ``before/``.
         resume: Go on to ``epochs`` with the run in ``checkpoint``, or else with the model's last
             one: history, epoch numbers, the optimizer and its schedule go on as if there had been
-            no break. An epoch that was broken off is trained as a whole. Patience counts anew.
+            no break. An epoch that was broken off is trained as a whole. ``patience`` and
+            ``reduce_lr`` go on counting, and the best epoch may be an earlier one.
         watch: Counts the confusion matrix of the validation data after each epoch, for
             ``run.watched``.
         notes: What was found before the training; it stands at the beginning of ``run.messages``.
@@ -164,9 +165,11 @@ def fit(
         sow(model, seed + run.resumed)
     way = plan(model, arguments, plain=plain)
     before = [watching(run, watch, held)] if watch is not None else []
-    crew = Crew(run, displays, options, callbacks, store, before=before)
+    known = best_before(run, model, store) if restore_best else None
+    crew = Crew(run, displays, options, callbacks, store, before=before, known=known)
     _train(model, way, run, crew, arguments["x"])
     remember_run(model, run)
+    remember_best(model, crew.best)
     return run
 
 

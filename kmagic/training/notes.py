@@ -46,6 +46,12 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         """The others are set up."""
         del logs
         self._best = {id(each): getattr(each, "best", None) for each in self._others}
+        for each in self._others:
+            if lost := getattr(each, "lost", 0):
+                self._run.tell(
+                    f"the weights of epoch {lost:,}, the best before, were not kept: "
+                    "the best is sought among the epochs from here on."
+                )
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """The others have seen the epoch."""

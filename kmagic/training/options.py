@@ -11,7 +11,12 @@ from kmagic.errors import TrainingError
 from kmagic.words import duration, time_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
+
+    from kmagic.moments import Epoch
+    from kmagic.training.counting import Best
 
 PLATEAU = 5
 """Epochs without progress after which the learning rate is lowered, where no number is given."""
@@ -90,29 +95,31 @@ class Options:
             if value is not None:
                 _check_path(name, value, is_folder=name != "csv")
 
-    def callbacks(self, monitor: str, epochs: int, *, resumed: bool) -> list[Any]:
+    def callbacks(
+        self, monitor: str, epochs: int, *, log: Sequence[Epoch] = (), known: Best | None = None
+    ) -> list[Any]:
         """Keras's callbacks that do it.
 
         Args:
             monitor: The figure that tells progress.
             epochs: How many are asked for.
-            resumed: Whether the run goes on with an earlier one.
+            log: Epochs of the run that this one goes on with.
+            known: The best one's weights, where they are kept.
         """
         from keras import callbacks  # noqa: PLC0415 - takes seconds
+
+        from kmagic.training.counting import Patience, Plateau  # noqa: PLC0415 - needs Keras
 
         made: list[Any] = []
         if self.patience is not None or self.restore_best:
             patience = epochs + 1 if self.patience is None else self.patience
-            made.append(
-                callbacks.EarlyStopping(
-                    monitor, patience=patience, restore_best_weights=self.restore_best
-                )
-            )
+            how = {"patience": patience, "restore_best_weights": self.restore_best}
+            made.append(Patience(monitor, log=log, known=known, **how))
         if self.reduce_lr is not None and self.reduce_lr is not False:
             patience = PLATEAU if self.reduce_lr is True else self.reduce_lr
-            made.append(callbacks.ReduceLROnPlateau(monitor, patience=patience))
+            made.append(Plateau(monitor, log=log, patience=patience))
         if self.csv is not None:
-            made.append(callbacks.CSVLogger(str(self.csv), append=resumed))
+            made.append(callbacks.CSVLogger(str(self.csv), append=bool(log)))
         if self.tensorboard is not None:
             made.append(callbacks.TensorBoard(str(self.tensorboard), write_graph=False))
         return made
