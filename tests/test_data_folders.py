@@ -161,6 +161,27 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path: Path
     assert np.abs(small.x_train[0] - expected).mean() < 3
 
 
+def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Path) -> None:
+    import kmagic
+    from kmagic import lineage
+    from kmagic.evaluation.eye import Eye
+    from kmagic.evaluation.sources import list_pictures
+
+    rng = np.random.default_rng(0)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            pixels = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    data = load_data(tmp_path, size=8, scale=255, split=0.5)
+    model = kmagic.build("input 8x8x3 / flatten / dense 2 softmax")
+    lineage.remember(model, data.preparation)
+    eye = Eye.of(model, None, data.preparation, None)
+    seen = eye.see([eye.open(source) for source in list_pictures(tmp_path, (8, 8, 3))])
+    known = np.concatenate([data.x_train, data.x_test])
+    assert {each.tobytes() for each in seen} == {each.tobytes() for each in known}
+
+
 # --- what can be wrong with pictures --------------------------------------------------------------
 
 

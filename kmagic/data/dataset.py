@@ -40,6 +40,7 @@ class Dataset(Rich):
         picture_shape: Height, width and perhaps channels, where a row is a picture.
         encoding: How sentences became rows of word numbers.
         features: How a table's columns became numbers, where not all of them were.
+        interpolation: How pictures of another size were resized; "" where none was.
         lacking: Why the words behind word numbers are not known, and what to do; else "".
     """
 
@@ -61,6 +62,7 @@ class Dataset(Rich):
     encoding: TextEncoding | None = None
     features: Features | None = None
     lacking: str = ""
+    interpolation: str = ""
 
     def __post_init__(self) -> None:
         _sets.add(self)
@@ -94,6 +96,7 @@ class Dataset(Rich):
             picture_shape=self.picture_shape,
             sample_shape=None if numbers and sample == () else sample,
             lacking=self.lacking,
+            interpolation=self.interpolation,
         )
 
     def prepare(self, raw: Any) -> NDArray[Any]:

@@ -57,6 +57,7 @@ class Raw:
     features: Features | None = None
     encoding: TextEncoding | None = None
     lacking: str = ""
+    interpolation: str = ""
 
 
 def divide(
@@ -177,6 +178,7 @@ def finish(raw: Raw, options: Options) -> Dataset:
         encoding=raw.encoding,
         features=raw.features,
         lacking=raw.lacking,
+        interpolation=raw.interpolation,
     )
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHUNK = 32  # pictures that a thread takes at once
 AHEAD = 2.0  # a JPEG is decoded at no less than this many times the size that is wanted
+INTERPOLATION = "bilinear"  # as Keras's image_dataset_from_directory has it
 GREY = ("1", "L", "LA", "La", "I", "I;16", "F")
 _SHOWN = 3
 
@@ -92,6 +93,7 @@ def load_pictures(folder: Folder, options: Options) -> Dataset:
         classes=classes,
         source=show_path(folder.path),
         note=" ".join(filter(None, notes)),
+        interpolation=INTERPOLATION,
     )
     return finish(raw, options)
 
@@ -145,7 +147,7 @@ def _read(
             was_grey = image.mode in GREY
             image = recolour(image, "L" if grey else "RGB")
             if image.size != (wide, high):
-                image = image.resize((wide, high), Image.Resampling.BILINEAR)
+                image = image.resize((wide, high), Image.Resampling[INTERPOLATION.upper()])
         except EvaluationError as error:
             return _Opened(problem=error.message)
         x[place[file]] = np.asarray(image)

@@ -46,7 +46,7 @@ def classify(
     y_true: Any = None,
     scaling: Any = None,
     explain: bool | str = False,
-    interpolation: str = "nearest",
+    interpolation: str | None = None,
     batch_size: int = BATCH,
     name: str = "",
     progress: Callable[[int], Progress] | None = None,
@@ -79,8 +79,9 @@ def classify(
         explain: True lays over each picture what speaks for its best class, by Grad-CAM, or by
             occlusion for a model without convolutions; the name of a class asks for that one.
             Of many pictures those are explained that are shown.
-        interpolation: How a picture of another size is resized: "nearest", which is what Keras's
-            ``load_img`` does, "bilinear", "bicubic", "hamming", "box" or "lanczos".
+        interpolation: How a picture of another size is resized: "nearest", "bilinear",
+            "bicubic", "hamming", "box" or "lanczos"; by default as the pictures were from which
+            the model learned, or else "nearest", which is what Keras's ``load_img`` does.
         batch_size: Pictures a batch.
         name: Name for the heading; by default the model's own.
         progress: Makes the view of a long work from the number of pictures.

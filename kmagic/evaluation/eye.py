@@ -64,7 +64,12 @@ class Eye:
 
     @classmethod
     def of(
-        cls, model: Any, application: Application | None, data: Any, scaling: Any, how: str
+        cls,
+        model: Any,
+        application: Application | None,
+        data: Any,
+        scaling: Any,
+        how: str | None = None,
     ) -> Eye:
         """The eye of a model.
 
@@ -73,11 +78,12 @@ class Eye:
             application: What belongs to it, if it is a pretrained one.
             data: The data set that it learned from, if that is known.
             scaling: What the user says of the scale, before all else.
-            how: The interpolation by which pictures are resized.
+            how: The interpolation by which pictures are resized; None asks ``data``.
 
         Raises:
             EvaluationError: The model does not take pictures, or an argument is wrong.
         """
+        how = how or getattr(data, "interpolation", "") or INTERPOLATIONS[0]
         if how not in INTERPOLATIONS:
             raise EvaluationError(
                 f"interpolation must be one of {', '.join(INTERPOLATIONS)}; received {how!r}."

@@ -42,6 +42,8 @@ class Preparation:
         target: What is predicted, for regression.
         picture_shape: Height, width and perhaps channels of a raw picture.
         sample_shape: Shape of one prepared sample; () for a sentence as it is.
+        interpolation: How pictures of another size were resized, in the words of Keras's
+            ``load_img``; "" where none was.
         lacking: Why sentences cannot become numbers, and what to do, where that might have been.
     """
 
@@ -54,6 +56,7 @@ class Preparation:
     picture_shape: tuple[int, ...] | None = None
     sample_shape: tuple[int, ...] | None = None
     lacking: str = ""
+    interpolation: str = ""
 
     @property
     def preparation(self) -> Self:
@@ -151,6 +154,7 @@ class Preparation:
             "picture_shape": _as_list(self.picture_shape),
             "sample_shape": _as_list(self.sample_shape),
             "lacking": self.lacking,
+            "interpolation": self.interpolation,
         }
 
     @classmethod
