@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classify import classify as classify
     from kmagic.evaluation.confusion import confusion as confusion
     from kmagic.evaluation.evaluate import evaluate as evaluate
+    from kmagic.evaluation.predicting import predict as predict
+    from kmagic.evaluation.predicting import predict_classes as predict_classes
+    from kmagic.evaluation.predicting import predict_proba as predict_proba
     from kmagic.export import to_dsl as to_dsl
     from kmagic.export import to_python as to_python
     from kmagic.from_r import from_r as from_r
@@ -50,6 +53,9 @@ _HOMES = {
     "load": "saving",
     "load_data": "data",
     "parse": "dsl",
+    "predict": "evaluation.predicting",
+    "predict_classes": "evaluation.predicting",
+    "predict_proba": "evaluation.predicting",
     "save": "saving",
     "to_dsl": "export",
     "to_python": "export",

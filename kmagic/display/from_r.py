@@ -10,6 +10,8 @@ from kmagic.display.card import bundle as as_bundle
 from kmagic.words import count
 
 _PANE = "margin:0;overflow-x:auto;background:none"
+_ROW = "display:flex;flex-wrap:wrap;gap:0 16px"
+_CELL = "flex:1 1 240px;min-width:0;overflow-wrap:anywhere"
 _SIDE = "flex:1 1 270px;min-width:0"
 
 
@@ -60,8 +62,9 @@ def _remarks(title: str, remarks: Sequence[Remark]) -> str:
         return ""
     rows = "".join(
         f'<tr><td class="km-num">{each.line}</td>'
-        f'<td class="km-left"><code>{escape(_short(each.code))}</code></td>'
-        f'<td class="km-left">{escape(each.text)}</td></tr>'
+        f'<td class="km-left" style="white-space:normal"><div style="{_ROW}">'
+        f'<code style="{_CELL}">{escape(_short(each.code))}</code>'
+        f'<span style="{_CELL}">{escape(each.text)}</span></div></td></tr>'
         for each in remarks
     )
     head = f'<div class="km-mute" style="margin-top:10px">{escape(title)}</div>'

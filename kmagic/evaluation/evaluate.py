@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 
 from kmagic.errors import EvaluationError
+from kmagic.evaluation.material import material_for
+from kmagic.evaluation.predicting import read_pictures
 from kmagic.evaluation.predictions import as_samples, check_input, show_shape
 from kmagic.labels import isolate
+from kmagic.progress import Progress
 from kmagic.rich import Rich
 from kmagic.words import number
 
+KERAS_BATCH = 32  # samples, where nobody says
 LONGEST = 240  # characters of the backend's own message
 
 
@@ -63,10 +70,15 @@ def evaluate(
 ) -> Evaluation:
     """Judge a compiled model, as ``model.evaluate`` does.
 
+    A long work shows how far it is; raw data are prepared as in :func:`kmagic.predict`.
+
     Args:
         model: A compiled Keras model.
-        x: Samples along the first axis, or a ``tf.data.Dataset`` that holds both.
-        y: What is true, as the model's loss takes it.
+        x: Samples along the first axis: arrays, data frames, files, sentences; a data set of
+            :func:`kmagic.load_data`, whose test part is taken; or a ``tf.data.Dataset`` that
+            holds both.
+        y: What is true, as the model's loss takes it; names of classes become their numbers. A
+            data set brings its own.
         batch_size: Samples a batch; Keras's default is 32.
         sample_weight: Weight of each sample.
         name: Name for the heading; by default the model's own.
@@ -91,6 +103,11 @@ def evaluate(
             f"The model {name!r} must be compiled: without a loss there is nothing to measure.",
             "model.compile(loss=..., metrics=[...]), or a line `compile` in its cell.",
         )
+    material = material_for(model, x)
+    if y is None and material.truth is not None:
+        y, unit = material.truth, "test samples" if unit == "samples" else unit
+    y = _numbers(y, getattr(material.data, "classes", None))
+    x = material.x if material.x is not None else read_pictures(model, material)
     samples = as_samples(model, x)
     if samples is not None:
         check_input(model, samples)
@@ -98,14 +115,16 @@ def evaluate(
             y = np.asarray(y)
         _check_truth(_count(samples), y)
     try:
-        found = model.evaluate(
-            x if samples is None else samples,
-            y,
-            batch_size=batch_size,
-            sample_weight=sample_weight,
-            verbose=0,
-            return_dict=True,
-        )
+        with _shown(model, samples, batch_size) as watched:
+            found = model.evaluate(
+                x if samples is None else samples,
+                y,
+                batch_size=batch_size,
+                sample_weight=sample_weight,
+                verbose=0,
+                return_dict=True,
+                **watched,
+            )
     except Exception as error:
         if not _by_the_data(error):
             raise
@@ -115,6 +134,38 @@ def evaluate(
         figures["loss"] = figures.pop("loss")
     count = None if samples is None else _count(samples)
     return Evaluation(figures, name=name, samples=count, unit=unit)
+
+
+@contextmanager
+def _shown(model: Any, samples: Any, batch_size: int | None) -> Iterator[dict[str, Any]]:
+    """The keywords that let a long evaluation be watched."""
+    keras = sys.modules.get("keras")
+    if samples is None or keras is None or not isinstance(model, keras.Model):
+        yield {}
+        return
+    step = batch_size or KERAS_BATCH
+    with Progress(_count(samples), "samples judged") as work:
+
+        def advance(batch: int, logs: Any = None) -> None:  # noqa: ARG001 - Keras's own
+            work.advance(min((batch + 1) * step, work.total) - work.done)
+
+        yield {"callbacks": [keras.callbacks.LambdaCallback(on_test_batch_end=advance)]}
+
+
+def _numbers(y: Any, classes: Any) -> Any:
+    """Labels as the model's loss takes them: a column as an array, names as numbers."""
+    if hasattr(y, "iloc"):
+        y = y.to_numpy()
+    words = y[0] if isinstance(y, list | tuple | np.ndarray) and len(y) else None
+    if classes is None or not isinstance(words, str):
+        return y
+    known = {name: number for number, name in enumerate(classes)}
+    foreign = sorted({str(each) for each in y} - set(known))
+    if foreign:
+        raise EvaluationError(
+            f"The classes are {', '.join(map(str, classes))}; y holds {', '.join(foreign[:5])}."
+        )
+    return np.array([known[str(each)] for each in y])
 
 
 def _count(samples: Any) -> int:

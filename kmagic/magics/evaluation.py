@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
@@ -9,6 +10,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family, forgiving
 
+TWO = 2  # samples and their truth, which a prediction does not need
 EVALUATE = Arguments(
     "%keras_evaluate",
     "Loss and metrics of a model on data it has not seen.",
@@ -16,14 +18,23 @@ EVALUATE = Arguments(
 )
 PREDICT = Arguments(
     "%keras_predict",
-    "What a model answers: probabilities, or with --classes the most likely class.",
-    "%keras_predict cnn {digits.x_test[:8]} --classes -o answers",
+    "What a model answers about arrays, frames, files of pictures or sentences. The result is an\n"
+    "array, shown as a card; -o gives it a name.",
+    "%keras_predict cnn x_new -o answers\n%keras_predict cnn --data digits --classes\n"
+    '%keras_predict cnn photos/*.jpg --proba\n%keras_predict film "a great film" "too long"',
+)
+EVALUATE.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model made")
+PREDICT.option(
+    "words",
+    nargs="*",
+    metavar="[MODEL] X",
+    help="arrays, data frames, files, folders, patterns, quoted sentences",
 )
 for each in (EVALUATE, PREDICT):
-    each.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model made")
     each.option("--data", metavar="D", help="a data set from %%keras_data: its test part")
     each.option("-b", "--batch-size", metavar="N", help="samples in a batch")
-PREDICT.option("--classes", action="store_true", help="the most likely class, not probabilities")
+PREDICT.option("--classes", action="store_true", help="the number of the most likely class")
+PREDICT.option("--proba", action="store_true", help="one probability a class, also for two")
 for each in (EVALUATE, PREDICT):
     each.result_options()
 
@@ -56,17 +67,52 @@ class EvaluationMagics(Family):
         read = self.read(PREDICT, line)
         if read is None:
             return None
-        from kmagic.evaluation.kept import KEPT  # noqa: PLC0415 - as above
-        from kmagic.evaluation.predictions import to_classes  # noqa: PLC0415 - as above
+        from kmagic.evaluation.predicting import predict, predict_classes, predict_proba  # noqa: PLC0415 - as above
 
         words = list(read.words)
-        _, model = self.take_model(read, words)
-        x, _, _ = self.take_data(read, words, test=True)
-        found = KEPT.predict(model, x, batch_size=batch_of(read))
-        found = to_classes(found) if read.classes else found.copy()
-        if read.out:
-            self.session.bind(read.out, found)
-        return None if read.quiet else found
+        if read.classes and read.proba:
+            read.fail("is one too many beside --classes", "--proba")
+        name, model = self.take_model(read, words if not _is_file(self, words) else [])
+        ask = predict_classes if read.classes else predict_proba if read.proba else predict
+        found = ask(model, self._samples(read, words), batch_size=batch_of(read), name=name)
+        return self.session.deliver(found, out=read.out, quiet=read.quiet)
+
+    def _samples(self, read: Line, words: list[str]) -> Any:
+        """What is to be predicted: values of the notebook, files, or quoted sentences."""
+        if read.data:
+            return self.take_data(read, words, test=True)[2]
+        if not words:
+            hint = "Name an array, a data frame, files, or a sentence in quotes; or --data digits."
+            read.fail("expected something to predict", "", hint)
+        found = [self._sample(read, word) for word in words]
+        if len(found) == 1:
+            return found[0]
+        if len(found) == TWO and hasattr(found[0], "shape") and hasattr(found[1], "shape"):
+            model = self.session.current_model()
+            inputs = getattr(model[1], "inputs", None) if model else None
+            return found if inputs is not None and len(inputs) > 1 else found[0]
+        return found
+
+    def _sample(self, read: Line, word: str) -> Any:
+        if _is_file(self, [word]):
+            return word
+        value, known = read.try_value(word)
+        if known:
+            return value
+        if word.isidentifier():
+            hint = "A file is named with its ending, a sentence stands in quotes."
+            read.fail("is no name of this notebook and no file", word, hint)
+        return word
+
+
+def _is_file(family: Family, words: list[str]) -> bool:
+    """Whether the first word is a file: a name of the notebook goes before it."""
+    if not words or words[0] in family.session.names or words[0][:1] in "{\"'":
+        return False
+    try:
+        return Path(words[0]).expanduser().exists()
+    except (OSError, ValueError):  # no name that a file can have
+        return False
 
 
 def _unit(data: Any) -> str:

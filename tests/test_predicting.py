@@ -1,0 +1,466 @@
+"""A model's answers about arrays, frames, files and sentences, and how they are shown."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from PIL import Image
+from traitlets.config import Config
+
+import kmagic
+from kmagic.data.dataset import Dataset
+from kmagic.errors import DataError, EvaluationError, MagicError
+from kmagic.evaluation.answered import Outputs, Predictions
+from kmagic.evaluation.meaning import meaning_of
+from kmagic.lineage import remember
+from kmagic.preparation import Preparation, Scaling, TextEncoding
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(40, 4)).astype("float32")
+NAMES = ("ant", "bee", "cow")
+
+
+@pytest.fixture(scope="module")
+def net():
+    return kmagic.build(
+        "input 4 / dense 3 softmax\ncompile adam loss=sparse_categorical_crossentropy"
+    )
+
+
+@pytest.fixture(scope="module")
+def line():
+    return kmagic.build("input 4 / dense 1\ncompile adam loss=mse")
+
+
+@pytest.fixture(scope="module")
+def eye():
+    """A model of small pictures that knows how they were scaled."""
+    model = kmagic.build("input 6x6x1 / flatten / dense 3 softmax")
+    remember(
+        model,
+        Preparation("dots", NAMES, Scaling("255"), picture_shape=(6, 6), sample_shape=(6, 6, 1)),
+    )
+    return model
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, np.ndarray]:
+    pixels = RNG.integers(0, 256, (3, 6, 6), dtype=np.uint8)
+    for number, one in enumerate(pixels):
+        Image.fromarray(one).save(tmp_path / f"dot{number}.png")
+    return tmp_path, pixels
+
+
+# --- an array in every way ------------------------------------------------------------------------
+
+
+def test_the_answers_are_keras_s(net) -> None:
+    found = kmagic.predict(net, X)
+    assert isinstance(found, np.ndarray)
+    np.testing.assert_allclose(found, net.predict(X, verbose=0), rtol=1e-5)
+    assert type(np.asarray(found)) is np.ndarray
+    assert type(found.array) is np.ndarray
+
+
+def test_what_is_made_of_them_is_a_plain_array(net) -> None:
+    found = kmagic.predict(net, X)
+    assert type(found[:3]) is np.ndarray
+    assert type(found > 0.5) is np.ndarray
+    assert type(found + 1) is np.ndarray
+    assert found.sum(axis=1).shape == (40,)
+    assert repr(found.argmax(axis=1)).startswith("array(")
+    with pytest.raises(NotImplementedError):
+        found.argmax(axis=1)._repr_mimebundle_()
+
+
+def test_they_can_be_written_into_and_pickled(net) -> None:
+    found = kmagic.predict(net, X)
+    found[0] = 0
+    assert kmagic.predict(net, X)[0].sum() == pytest.approx(1, abs=1e-5)
+    assert (pickle.loads(pickle.dumps(found)) == found).all()  # noqa: S301 - our own bytes
+
+
+def test_classes_are_numbers_that_compare_with_labels(net) -> None:
+    numbers = kmagic.predict_classes(net, X)
+    assert numbers.dtype.kind == "i"
+    assert (numbers == kmagic.predict(net, X).argmax(axis=1)).all()
+
+
+def test_probabilities_have_a_column_for_each_class() -> None:
+    model = kmagic.build("input 4 / dense 1 sigmoid")
+    second = kmagic.predict(model, X)
+    both = kmagic.predict_proba(model, X)
+    np.testing.assert_allclose(both, np.hstack([1 - second, second]))
+    assert (kmagic.predict_classes(model, X) == (second[:, 0] > 0.5)).all()
+
+
+def test_scores_before_a_softmax_go_through_it() -> None:
+    model = kmagic.build(
+        "input 4 / dense 3\ncompile adam loss=sparse_categorical_crossentropy(from_logits=true)"
+    )
+    scores = kmagic.predict(model, X).array
+    shares = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(kmagic.predict_proba(model, X), shares, rtol=1e-4)
+
+
+def test_several_labels_at_once() -> None:
+    model = kmagic.build("input 4 / dense 5 sigmoid\ncompile adam loss=binary_crossentropy")
+    found = kmagic.predict_classes(model, X)
+    assert found.shape == (40, 5)
+    assert (found == (kmagic.predict(model, X) > 0.5)).all()
+    assert "labels" in repr(found)
+
+
+def test_names_are_known_from_what_the_model_learned(net) -> None:
+    remember(net, Preparation(classes=NAMES))
+    words = kmagic.predict_classes(net, X, names=True)
+    assert set(words) <= set(NAMES)
+    assert (words == np.array(NAMES)[kmagic.predict_classes(net, X)]).all()
+    frame = kmagic.predict(net, X).to_frame()
+    assert list(frame.columns) == ["class", "probability", *NAMES]
+    assert (frame["class"] == words).all()
+    np.testing.assert_allclose(frame["probability"], frame[list(NAMES)].max(axis=1))
+
+
+def test_a_regression_has_no_classes(line) -> None:
+    with pytest.raises(EvaluationError, match="gives values, not probabilities"):
+        kmagic.predict_classes(line, X)
+    remember(line, Preparation(target="price"))
+    assert list(kmagic.predict(line, X).to_frame().columns) == ["price"]
+
+
+def test_several_outputs_are_arrays_by_name() -> None:
+    model = kmagic.build("a = input 4\ncls = dense 3 softmax\nbox = dense 2 <- a\noutput cls, box")
+    found = kmagic.predict(model, X, name="two")
+    assert isinstance(found, Outputs)
+    assert {key: value.shape for key, value in found.items()} == {"cls": (40, 3), "box": (40, 2)}
+    one, other = model.predict(X, verbose=0)
+    np.testing.assert_allclose(found["cls"], one, rtol=1e-5)
+    np.testing.assert_allclose(found["box"], other, rtol=1e-4, atol=1e-6)
+    assert "two, cls" in repr(found)
+    assert ("cls", "probability") in found.to_frame().columns
+
+
+def test_outputs_by_a_dictionary_and_inputs_too() -> None:
+    text = "a = input 4\nb = input 2\nconcatenate <- a, b\n"
+    text += "d = dense 3\ne = dense 1 <- d\noutput x=d, y=e"
+    model = kmagic.build(text)
+    found = kmagic.predict(model, {"a": X, "b": X[:, :2]})
+    assert {key: value.shape for key, value in found.items()} == {"x": (40, 3), "y": (40, 1)}
+    assert kmagic.predict(model, [X, X[:, :2]])["x"].shape == (40, 3)
+
+
+# --- all kinds of input ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "given",
+    [X.tolist(), pd.DataFrame(X), X.astype("float64"), list(X)],
+    ids=["lists", "frame", "float64", "rows"],
+)
+def test_the_same_numbers_in_another_dress(line, given) -> None:
+    expected = kmagic.predict(line, X)
+    np.testing.assert_allclose(kmagic.predict(line, given), expected, rtol=1e-4)
+
+
+def test_one_sample_alone(net) -> None:
+    expected = kmagic.predict(net, X[:1])
+    for one in (X[0], X[0].tolist(), pd.DataFrame(X).iloc[0]):
+        np.testing.assert_allclose(kmagic.predict(net, one), expected, rtol=1e-5)
+
+
+def test_a_data_set_is_its_test_part(net) -> None:
+    labels = np.array([0, 1, 2, 1])
+    data = Dataset("few", X[:8], np.zeros(8, int), X[8:12], labels, NAMES)
+    found = kmagic.predict(net, data)
+    np.testing.assert_allclose(found, kmagic.predict(net, X[8:12]), rtol=1e-6)
+    said = repr(found)
+    assert said.count("right") + said.count("wrong") == 4
+    assert kmagic.predict_classes(net, data).told.truth is labels
+
+
+def test_a_raw_frame_is_prepared_by_what_the_model_learned(line) -> None:
+    raw = pd.DataFrame(X * 10 + 5, columns=list("abcd"))
+    scaling = Scaling("standard", mean=raw.to_numpy().mean(0), deviation=raw.to_numpy().std(0))
+    data = Dataset(
+        "raw",
+        scaling.apply(raw.to_numpy()),
+        X[:, 0],
+        X,
+        X[:, 0],
+        scaling=scaling,
+        columns=tuple("abcd"),
+    )
+    remember(line, data)
+    expected = kmagic.predict(line, scaling.apply(raw.to_numpy()))
+    np.testing.assert_allclose(kmagic.predict(line, raw), expected, rtol=1e-4, atol=1e-5)
+    turned = raw[["d", "c", "b", "a"]]
+    np.testing.assert_allclose(kmagic.predict(line, turned), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_bytes_of_pictures_are_scaled_and_floats_are_not(eye, photos) -> None:
+    _, pixels = photos
+    ready = (pixels / 255).astype("float32")[..., None]
+    expected = kmagic.predict(eye, ready)
+    np.testing.assert_allclose(kmagic.predict(eye, pixels), expected, rtol=1e-5)
+
+
+def test_files_folders_and_patterns(eye, photos) -> None:
+    folder, pixels = photos
+    expected = kmagic.predict(eye, pixels)
+    for given in (
+        str(folder),
+        folder,
+        f"{folder}/*.png",
+        [str(folder / f"dot{n}.png") for n in range(3)],
+        [Image.fromarray(one) for one in pixels],
+    ):
+        np.testing.assert_allclose(kmagic.predict(eye, given), expected, rtol=1e-5)
+    frame = kmagic.predict(eye, f"{folder}/*.png").to_frame()
+    assert [Path(name).name for name in frame.index] == ["dot0.png", "dot1.png", "dot2.png"]
+    assert list(frame.columns) == ["class", "probability", *NAMES]
+
+
+def test_a_file_that_is_not_there_or_broken_is_said(eye, tmp_path) -> None:
+    with pytest.raises(EvaluationError, match=r"nowhere\.png"):
+        kmagic.predict(eye, "nowhere.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(EvaluationError, match="broken"):
+        kmagic.predict(eye, tmp_path / "broken.png")
+
+
+def test_sentences_after_training_on_word_numbers() -> None:
+    model = kmagic.build("input 4 int32 / embedding 10 4 / gap1d / dense 1 sigmoid")
+    encoding = TextEncoding(("", "[UNK]", "good", "bad", "film"), maxlen=4)
+    data = Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,))
+    remember(model, data)
+    texts = ["good film", "a bad film"]
+    found = kmagic.predict(model, texts)
+    np.testing.assert_allclose(found, kmagic.predict(model, encoding.encode(texts)), rtol=1e-6)
+    assert "good film" in repr(found)
+    assert kmagic.predict(model, "good film").shape == (1, 1)
+    assert kmagic.predict(model, pd.Series(texts)).shape == (2, 1)
+    assert kmagic.predict(model, [[2, 4], [3]]).shape == (2, 1)
+
+
+def test_sentences_to_a_model_that_takes_them_itself() -> None:
+    texts = ["a good film", "a bad film"]
+    model = kmagic.build(
+        "input string / text_vectorization 20 output_sequence_length=3 adapt={texts}"
+        " / embedding 20 2"
+        " / gap1d / dense 2 softmax",
+        texts=texts,
+    )
+    assert kmagic.predict(model, texts).shape == (2, 2)
+    assert kmagic.predict(model, texts[0]).shape == (1, 2)
+
+
+def test_sentences_to_a_model_of_numbers_are_refused() -> None:
+    model = kmagic.build("input 4 / dense 1")
+    with pytest.raises(EvaluationError, match="takes numbers") as caught:
+        kmagic.predict(model, "a great film")
+    assert "text_vectorization" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", [5, None, X[:, :3], []])
+def test_what_is_no_sample_is_refused(net, given) -> None:
+    with pytest.raises((EvaluationError, DataError)):
+        kmagic.predict(net, given)
+
+
+def test_a_stream_is_predicted(net) -> None:
+    import tensorflow as tf
+
+    stream = tf.data.Dataset.from_tensor_slices(X).batch(8)
+    np.testing.assert_allclose(kmagic.predict(net, stream), kmagic.predict(net, X), rtol=1e-5)
+
+
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_a_data_set_is_judged_by_its_own_truth(net) -> None:
+    data = Dataset("few", X[:8], np.zeros(8, int), X[8:12], np.array([0, 1, 2, 1]), NAMES)
+    found = kmagic.evaluate(net, data)
+    assert found == kmagic.evaluate(net, X[8:12], data.y_test)
+    assert found.unit == "test samples"
+
+
+def test_names_of_classes_are_judged_as_their_numbers(net) -> None:
+    remember(net, Preparation(classes=NAMES))
+    numbers = np.arange(40) % 3
+    words = [NAMES[n] for n in numbers]
+    assert kmagic.evaluate(net, X, words) == kmagic.evaluate(net, X, numbers)
+    assert kmagic.evaluate(net, X, pd.Series(words)) == kmagic.evaluate(net, X, numbers)
+    with pytest.raises(EvaluationError, match="y holds dog"):
+        kmagic.evaluate(net, X, ["dog"] * 40)
+
+
+def test_files_are_judged(eye, photos) -> None:
+    folder, pixels = photos
+    eye.compile("adam", "sparse_categorical_crossentropy")
+    ready = (pixels / 255).astype("float32")[..., None]
+    found = kmagic.evaluate(eye, str(folder), np.array([0, 1, 2]))
+    assert found["loss"] == pytest.approx(kmagic.evaluate(eye, ready, np.array([0, 1, 2]))["loss"])
+
+
+# --- what the answers mean ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "logits"),
+    [
+        ("input 2 / dense 3 softmax", "classes", False),
+        ("input 2 / dense 3 / softmax", "classes", False),
+        ("input 2 / dense 3 / activation softmax", "classes", False),
+        ("input 2 / dense 1 sigmoid", "classes", False),
+        ("input 2 / dense 4 sigmoid", "labels", False),
+        ("input 2 / dense 1", "values", False),
+        ("input 2 / dense 3 relu", "values", False),
+        ("input 2 / dense 1\ncompile loss=binary_crossentropy(from_logits=true)", "classes", True),
+        ("input 2 / dense 4\ncompile loss=binary_crossentropy(from_logits=true)", "labels", True),
+        (
+            "input 2 / dense 3\ncompile loss=categorical_crossentropy(from_logits=true)",
+            "classes",
+            True,
+        ),
+        ("input 2 / dense 1\ncompile loss=mse", "values", False),
+    ],
+)
+def test_a_model_says_what_its_answers_are(text, kind, logits) -> None:
+    model = kmagic.build(text)
+    answers = model.predict(X[:, :2], verbose=0)
+    found = meaning_of(model, answers)
+    assert (found.kind, found.logits) == (kind, logits)
+
+
+# --- the card -------------------------------------------------------------------------------------
+
+
+def test_the_card_shows_the_first_and_says_how_to_get_at_the_array(net) -> None:
+    remember(net, Preparation(classes=NAMES))
+    bundle = kmagic.predict(net, X)._repr_mimebundle_()
+    for kind in ("text/plain", "text/html"):
+        assert "(40, 3)" in bundle[kind]
+        assert "-o NAME" in bundle[kind]
+        assert any(name in bundle[kind] for name in NAMES)
+    assert bundle["text/html"].count("<tr>") == 10
+    assert "30 more" in bundle["text/plain"]
+
+
+def test_the_card_shows_thumbnails(eye, photos) -> None:
+    folder, pixels = photos
+    for given in (str(folder), pixels):
+        assert kmagic.predict(eye, given)._repr_mimebundle_()["text/html"].count("<img") == 3
+
+
+def test_nothing_of_a_name_becomes_markup() -> None:
+    model = kmagic.build("input 4 / dense 2 softmax")
+    remember(model, Preparation(classes=("<b>x</b>", "y")))
+    markup = kmagic.predict(model, X)._repr_mimebundle_()["text/html"]
+    assert "<b>x</b>" not in markup
+    assert "&lt;b&gt;x" in markup
+
+
+# --- the magic ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shell(net, eye):
+    os.environ["KMAGIC_WARM"] = "0"
+    settings = Config({"HistoryManager": {"enabled": False}})
+    shell = InteractiveShell.instance(config=settings)
+    shell.run_line_magic("load_ext", "kmagic")
+    shell.user_ns.update(net=net, eye=eye, x=X, y=np.arange(40) % 3)
+    yield shell
+    shell.run_line_magic("unload_ext", "kmagic")
+    InteractiveShell.clear_instance()
+
+
+def test_o_binds_an_array(shell, net) -> None:
+    with capture_output() as shown:
+        shell.run_line_magic("keras_predict", "net x -o p")
+    assert isinstance(shell.user_ns["p"], Predictions)
+    np.testing.assert_allclose(shell.user_ns["p"], net.predict(X, verbose=0), rtol=1e-5)
+    assert len(shown.outputs) == 1
+    assert "<table" in shown.outputs[0].data["text/html"]
+
+
+def test_classes_probabilities_and_quiet(shell) -> None:
+    with capture_output() as shown:
+        numbers = shell.run_line_magic("keras_predict", "net x --classes -q")
+        shares = shell.run_line_magic("keras_predict", "net {x[:5]} --proba -q")
+    assert shown.outputs == []
+    assert numbers.shape == (40,)
+    assert shares.shape == (5, 3)
+    with pytest.raises(MagicError, match="one too many"):
+        shell.run_line_magic("keras_predict", "net x --classes --proba")
+
+
+def test_a_file_in_the_line(shell, photos) -> None:
+    folder, _ = photos
+    for words in (
+        f"'{folder}/*.png'",
+        f"{folder}/*.png",
+        f"{folder}/dot0.png {folder}/dot1.png {folder}/dot2.png",
+    ):
+        found = shell.run_line_magic("keras_predict", f"eye {words} -q")
+        assert found.shape == (3, 3)
+
+
+def test_x_and_y_may_both_be_named(shell) -> None:
+    assert shell.run_line_magic("keras_predict", "net x y -q").shape == (40, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("net", "expected something to predict"),
+        ("net nowhere", "is no name of this notebook and no file"),
+        ("net x --data x", "is one too many"),
+        ("net x -b zero", "takes a whole number"),
+    ],
+)
+def test_mistakes_of_the_line(shell, line, said) -> None:
+    with pytest.raises(MagicError, match=said):
+        shell.run_line_magic("keras_predict", line)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input 4 / dense 1",
+        "dense 3",
+        "a = input 4\nb = input 4\nadd <- a, b",
+        "model inner:\n  input 4\n  dense 2\ninput 4\ninner",
+    ],
+)
+def test_any_model_has_a_summary(shell, text) -> None:
+    shell.user_ns["any"] = kmagic.build(text)
+    with capture_output() as shown:
+        shell.run_line_magic("keras_summary", "any")
+        shell.run_line_magic("keras_summary", "any --keras")
+    assert "any" in shown.outputs[0].data["text/plain"]
+
+
+def test_a_model_of_the_users_own_class_has_a_summary(shell) -> None:
+    import keras
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    shell.user_ns["own"] = Own()
+    with capture_output() as shown:
+        shell.run_line_magic("keras_summary", "own")
+    assert "own" in shown.outputs[0].data["text/plain"]
