@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from kmagic.persistence.reading import Opened
     from kmagic.persistence.saved import Loaded, Saved
 
-MOST_LAYERS = 200
-"""A model that was not built here is written down up to so many layers, beside its weights."""
+MOST_LAYERS = 64
+"""A model that was not built here gets a text beside its weights up to so many layers."""
 
 
 class LoadWarning(UserWarning):
@@ -150,7 +150,7 @@ def open_model(
         origin(model),
         baggage,
         tuple(opened.notes),
-        opened.made_by,
+        opened.made_by or (baggage.versions.get("keras", "") if baggage is not None else ""),
         _parts(opened),
     )
 
@@ -204,20 +204,28 @@ def _text_of(model: Any, *, must: bool) -> tuple[str, dict[str, str]]:
 
 
 def _compiled_today(model: Any, text: str) -> str:
-    """A text with the ``compile`` line that the model has now."""
-    from kmagic.decompile import to_spec  # noqa: PLC0415 - not before a model is saved
-    from kmagic.dsl import format_spec, parse  # noqa: PLC0415 - as above
+    """A text with the ``compile`` line that the model has now; the rest stays as it is written."""
+    from kmagic.decompile.compiled import compile_args  # noqa: PLC0415 - not before a model is saved
+    from kmagic.decompile.layers import Layers  # noqa: PLC0415 - as above
+    from kmagic.dsl import format_spec, format_statement, parse  # noqa: PLC0415 - as above
     from kmagic.spec import CompileSpec, ModelSpec  # noqa: PLC0415 - as above
 
-    if len(model.layers) > MOST_LAYERS:
-        return text
-    try:
-        today = to_spec(model).compile
-    except (KmagicError, ValueError, AttributeError):
-        return text
     spec = parse(text)
-    if today == spec.compile:
+    written = spec.compile
+    try:
+        args = compile_args(model, Layers())
+    except Exception:  # noqa: BLE001 - a loss without a name; the text says what it was built with
         return text
+    today = CompileSpec(args) if args is not None else None
+    if today == written:
+        return text
+    if written is None and today is not None:
+        return f"{text.rstrip()}\n{format_statement(today)}"
+    lines = text.split("\n")
+    at = written.span.line - 1 if written is not None else 0
+    if today is not None and lines[at].startswith("compile") and " / " not in lines[at]:
+        lines[at] = format_statement(today)
+        return "\n".join(lines)
     kept = [each for each in spec.statements if not isinstance(each, CompileSpec)]
     return format_spec(ModelSpec((*kept, *([today] if today else []))))
 
@@ -240,7 +248,9 @@ def _make(opened: Opened, trust: Any) -> None:
     names = _names_for(baggage, trust)
     name = baggage.name if baggage is not None else opened.path.name.partition(".")[0]
     name = name if name.isidentifier() else ""
-    opened.model = build_model(text, names, where=opened.path.name, name=name)
+    opened.model = build_model(
+        text, names, where=opened.path.name, first_line=opened.first_line, name=name
+    )
     if not opened.text:
         opened.notes += load_weights(opened.model, opened.path, opened.content)
 
@@ -249,12 +259,19 @@ def _names_for(baggage: Baggage | None, trust: Any) -> dict[str, Any]:
     """What a file's text may name: its own values, and what the notebook may lend."""
     from kmagic.persistence.safety import may_serve  # noqa: PLC0415 - not before a model is loaded
 
-    lent = {name: value for name, value in trust.notebook.items() if may_serve(value)}
+    lent = {
+        name: value
+        for name, value in trust.notebook.items()
+        if not name.startswith("_") and (isinstance(value, _PLAIN) or may_serve(value))
+    }
     try:
         own = baggage.portable.names() if baggage is not None else {}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         own = {}
     return {**lent, **trust.given, **own}
+
+
+_PLAIN = (bool, int, float, str, tuple)
 
 
 def _adopt(model: Any, baggage: Baggage, trust: Any) -> None:

@@ -154,7 +154,7 @@ def test_a_text_says_to_people_what_it_is(tmp_path: Path, cnn: keras.Model) -> N
         "# filters = 2, sizes = (4, 8)",
     ]
     assert all(len(line) <= 103 for line in lines)
-    assert text_in(path).strip("\n") == TEXT
+    assert text_in(path)[0].strip("\n") == TEXT
     built = kmagic.build(path.read_text(), filters=2, sizes=(4, 8))
     assert built.count_params() == cnn.count_params()
 
@@ -172,19 +172,45 @@ def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
 
 
 def test_a_text_says_how_the_model_is_compiled_today(tmp_path: Path) -> None:
-    net = kmagic.build("input 4 / dense 2\ncompile adam loss=mae")
-    net.compile("sgd", "mse")
-    kmagic.save(net, tmp_path / "cnn.kmagic")
-    assert text_in(tmp_path / "cnn.kmagic").splitlines()[-1] == "compile sgd loss=mse"
-    model = kmagic.load(tmp_path / "cnn.kmagic")
-    assert model.loss == "mse"
+    compiled = ("\ncompile adam loss=mae", "", " / compile adam loss=mae")
+    for number, line in enumerate(compiled):
+        net = kmagic.build(
+            f"# mine\ninput  4 / dense 2{line}" if number else f"# mine\ninput  4 / dense 2\n{line}"
+        )
+        net.compile("sgd", "mse")
+        path = tmp_path / f"{number}.kmagic"
+        kmagic.save(net, path)
+        lines = text_in(path)[0].strip().splitlines()
+        assert lines[-1] == "compile sgd loss=mse"
+        if number < 2:
+            assert lines[:-1] == ["# mine", "input  4 / dense 2"]
+        assert kmagic.load(path).loss == "mse"
+
+
+def test_a_mistake_in_a_text_is_told_at_its_line_in_the_file(
+    tmp_path: Path, cnn: keras.Model
+) -> None:
+    path = tmp_path / "cnn.kmagic"
+    kmagic.save(cnn, path)
+    text = path.read_text().replace("flatten", "flaten")
+    path.write_text(text)
+    number = next(at for at, line in enumerate(text.splitlines(), 1) if "flaten" in line)
+    with pytest.raises(kmagic.KmagicError) as caught:
+        kmagic.load(path)
+    assert str(caught.value).startswith(f"line {number}, column ")
+
+
+def test_a_text_of_ones_own_takes_plain_values_of_the_notebook(tmp_path: Path) -> None:
+    path = tmp_path / "mine.kmagic"
+    path.write_text("input 4 / dense {units}")
+    assert open_model(path, notebook={"units": 3}).model.count_params() == 15
 
 
 def test_what_braces_stood_for_is_kept_where_it_is_data(tmp_path: Path) -> None:
     x = np.zeros((9, 4))
     model = kmagic.build("input {x.shape[1:]} / dense {units}", x=x, units=3)
     kmagic.save(model, tmp_path / "net.kmagic")
-    assert text_in(tmp_path / "net.kmagic").strip() == "input {(4,)} / dense {units}"
+    assert text_in(tmp_path / "net.kmagic")[0].strip() == "input {(4,)} / dense {units}"
     assert kmagic.load(tmp_path / "net.kmagic").count_params() == 15
 
 
@@ -472,6 +498,48 @@ def test_a_model_that_keras_cannot_write_is_told(tmp_path: Path) -> None:
         caught.value.message
     )
     assert not path.parent.exists()
+
+
+def test_no_room_is_told_before_anything_is_written(
+    tmp_path: Path, cnn: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    path = tmp_path / "cnn.keras"
+    path.write_text("the old file")
+    usage = type(shutil.disk_usage(tmp_path))(10, 9, 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(PersistenceError, match="and the disk has 1 bytes left") as caught:
+        kmagic.save(cnn, path, force=True)
+    assert caught.value.hint.startswith("Nothing was changed.")
+    assert path.read_text() == "the old file"
+    assert [each.name for each in tmp_path.iterdir()] == ["cnn.keras"]
+
+
+def test_a_file_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "net.keras"
+    kmagic.save(stack(3), path)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PersistenceError, match="you have no permission to read it") as caught:
+        kmagic.load(path)
+    assert "chmod a+r net.keras" in caught.value.hint
+
+
+def test_folders_and_addresses_are_no_files(tmp_path: Path) -> None:
+    kmagic.save(stack(3), tmp_path / "kept" / "best.weights.h5")
+    with pytest.raises(PersistenceError, match="is a folder") as caught:
+        kmagic.load(tmp_path / "kept")
+    assert caught.value.hint == "Name the file in it: best.weights.h5."
+    with pytest.raises(PersistenceError, match="is an address"):
+        kmagic.load("https://example.org/net.keras")
+    net = stack(3)
+    net.save(tmp_path / "open", zipped=False)
+    assert kmagic.load(tmp_path / "open").count_params() == net.count_params()
 
 
 def test_only_models_are_saved(tmp_path: Path) -> None:

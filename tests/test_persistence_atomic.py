@@ -195,6 +195,27 @@ def test_parts_of_those_who_live_or_are_elsewhere_stay(
     assert len(litter(place.parent)) == 1
 
 
+KILLED_SAVE = """
+import os, signal, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import keras, kmagic
+from kmagic.persistence import writing
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)], name="net")
+def kill(part, baggage):
+    assert os.path.getsize(part) > 1000, "Keras has written its part"
+    os.kill(os.getpid(), signal.SIGKILL)
+writing.put_into_zip = kill
+kmagic.save(model, sys.argv[1], force=True)
+"""
+
+
+def test_a_kill_in_the_middle_of_a_save(place: Path) -> None:
+    assert run(KILLED_SAVE, place).returncode == -signal.SIGKILL
+    assert place.read_text() == OLD
+    attempt(place.with_name("other.keras"), lambda part: part.write_text(NEW))
+    assert litter(place.parent) == []
+
+
 FULL = """
 import os, resource, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

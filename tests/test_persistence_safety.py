@@ -159,6 +159,17 @@ def test_a_function_of_the_notebook_is_found_by_its_name(tmp_path: Path) -> None
         assert kmagic.load(path, custom_objects={"soft": soft}).layers[-1].activation is soft
 
 
+def test_a_lambda_with_a_named_function_is_safe(tmp_path: Path) -> None:
+    model = stack(layers.Lambda(soft, name="half"))
+    for suffix in (".keras", ".h5", ".json"):
+        path = tmp_path / f"net{suffix}"
+        assert kmagic.save(model, path).notes == []
+        with pytest.raises(PersistenceError, match="its layer half needs the function soft"):
+            kmagic.load(path)
+        loaded = open_model(path, notebook={"soft": soft})
+        np.testing.assert_array_equal(np.asarray(loaded.model(X)), X * 0.5)
+
+
 def test_a_subclassed_model_says_its_class(tmp_path: Path) -> None:
     model = Bare(name="own")
     before = np.asarray(model(X))

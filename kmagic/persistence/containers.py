@@ -8,7 +8,6 @@ disk before it loads. In HDF5 it is a data set at the root, since an attribute h
 from __future__ import annotations
 
 import json
-import re
 import textwrap
 import zipfile
 from pathlib import Path
@@ -87,14 +86,17 @@ def take(path: Path, content: str) -> Baggage | None:
         return None
 
 
-def text_in(path: Path) -> str:
-    """The text of a ``.kmagic`` file, without our comments; the user's own stay."""
-    text = path.read_text(encoding="utf-8")
-    if _LINE not in text:
-        return text
-    head, _, below = text.rpartition(_LINE)
-    del head
-    return re.sub(r"\A[^\n]*\n+", "", below)
+def text_in(path: Path) -> tuple[str, int]:
+    """The text of a ``.kmagic`` file without our comments, and the number of its first line.
+
+    The user's own comments stay.
+    """
+    lines = path.read_text(encoding="utf-8").split("\n")
+    ours = [number for number, line in enumerate(lines, 1) if line.startswith(_LINE)]
+    first = ours[-1] if ours else 0
+    while ours and first < len(lines) and not lines[first].strip():
+        first += 1
+    return "\n".join(lines[first:]), first + 1
 
 
 def metadata_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from kmagic.errors import PersistenceError
 from kmagic.keras_cache import show_path
+from kmagic.persistence.kinds import kind_of
 from kmagic.persistence.troubles import not_read, not_there
 
 Content: TypeAlias = Literal["keras", "h5", "weights", "old weights", "json", "text"]
@@ -100,7 +101,9 @@ def _of_folder(path: Path) -> Content:
             f"{name} holds checkpoints of TensorFlow: weights without a model.",
             "Build the model and restore them: tf.train.Checkpoint(model=model).restore(...).",
         )
-    raise PersistenceError(f"{name} is a folder.", "Name the file in it.")
+    held = sorted(each.name for each in path.iterdir() if kind_of(each) and each.is_file())
+    inside = f": {', '.join(held[:8])}" if held else ""
+    raise PersistenceError(f"{name} is a folder.", f"Name the file in it{inside}.")
 
 
 def _of_zip(path: Path) -> Content:

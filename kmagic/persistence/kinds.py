@@ -63,6 +63,11 @@ def as_path(path: str | os.PathLike[str]) -> Path:
             f"expected a path, such as models/cnn.keras, not {path!r}.",
             "Name the file that is meant, in quotes if its name holds spaces.",
         )
+    if "://" in text:
+        raise PersistenceError(
+            f"{text} is an address, and models are read from and written to files.",
+            "Fetch it first: keras.utils.get_file(origin=address) gives the path.",
+        )
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # a ~ that is nobody's

@@ -33,6 +33,7 @@ class Opened:
         content: What it is.
         model: The model; None where the file is a text, or weights for which none was given.
         text: The text of a ``.kmagic`` file.
+        first_line: The number of its first line in the file.
         baggage: What came with it; None where the file has none of ours.
         notes: What became otherwise than it was, in words.
         made_by: Version of the Keras that wrote it, where the file says.
@@ -42,6 +43,7 @@ class Opened:
     content: Content
     model: Any = None
     text: str = ""
+    first_line: int = 1
     baggage: Baggage | None = None
     notes: list[str] = field(default_factory=list)
     made_by: str = ""
@@ -76,7 +78,7 @@ def open_file(path: Path, trust: Trust, *, into: Any = None) -> Opened:
     content = content_of(path)
     opened = Opened(path, content, baggage=take(path, content))
     if content == "text":
-        opened.text = text_in(path)
+        opened.text, opened.first_line = text_in(path)
         return opened
     if into is not None:
         if content == "json":
@@ -264,6 +266,12 @@ def _refused(error: Exception, opened: Opened) -> PersistenceError:
         )
     if "truncated" in words or "bad object header" in words or "Unable to" in words:
         return broken_off(opened.path)
+    if "marshal" in words:
+        return PersistenceError(
+            f"{name} was not loaded: the Python code in it was written by another Python, and "
+            f"this one cannot read it: {words}",
+            "Load it with the Python that wrote it, and save it there with ops of keras.ops.",
+        )
     by = f" Keras {opened.made_by} wrote it;" if opened.made_by else ""
     return PersistenceError(
         f"{name} was not loaded:{by} Keras {keras.__version__} says: {words}",

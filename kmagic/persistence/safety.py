@@ -101,8 +101,10 @@ def needs_of(config: Any) -> list[Need]:
 
 
 def _functions_by_name(config: Any) -> Iterator[str]:
-    """Activations that older files give as a bare name, and that Keras has not."""
-    for key in ("activation", "recurrent_activation") if isinstance(config, dict) else ():
+    """Functions that older files give as a bare name, and that Keras has not."""
+    for key in (
+        ("activation", "recurrent_activation", "function") if isinstance(config, dict) else ()
+    ):
         word = config.get(key)
         if isinstance(word, str) and not _in_keras(word):
             yield word
