@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import kmagic
@@ -296,9 +300,26 @@ def test_adapting():
     words = ["a b", "b c"]
     layer = last("input 1 string\ntext_vectorization 10 adapt={words}", words=words)
     assert layer.vocabulary_size() == 5
+    column = pd.Series(words, index=[3, 5])
+    same = last("input string\ntext_vectorization 10 adapt={column}", column=column)
+    assert same.get_vocabulary() == layer.get_vocabulary()
     data = np.array([[0.0], [2.0]])
     layer = last("input 1\nnormalization adapt={data}", data=data)
     assert float(keras.ops.squeeze(layer.mean)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (SimpleNamespace(x_train=["a"]), "it is a whole data set"),
+        (tf.data.Dataset.from_tensor_slices((["a"], [1])), "the stream holds targets, too"),
+        (pd.Series([1.5]), "{frame.column.values}"),
+        (None, "it is None"),
+    ],
+)
+def test_what_no_layer_adapts_to(data, said):
+    with pytest.raises(DSLError, match=re.escape(said)):
+        build("input string\ntext_vectorization adapt={data}", data=data)
 
 
 # --- spec, origin, depth ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from difflib import unified_diff
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
 from kmagic.build import build_model
@@ -49,6 +50,7 @@ def notebook():
         "names": ["a", "b"],
         "data": SimpleNamespace(shape=(10, 4), _secret=1, max=lambda: 3),
         "sizes": [8, 16],
+        "frame": pd.DataFrame({"review": ["a film"]}),
         "nothing": None,
         "Twice": Twice,
         "backbone": keras.Model(picture, keras.layers.Conv2D(4, 3)(picture)),

@@ -13,8 +13,8 @@ from kmagic import catalogue
 from kmagic.binding.arguments import UNRESOLVED, Bound, bind
 from kmagic.binding.context import Context
 from kmagic.binding.lookup import layer_of
+from kmagic.build.adapting import adapt
 from kmagic.build.calls import FunctionCall, call_layer
-from kmagic.build.keras_errors import first_words
 from kmagic.build.refusals import Reached, explain, explain_model
 from kmagic.build.tensors import is_broken, pick, reached_from, shapes_of, word_of
 from kmagic.build.values import Values, construct
@@ -145,13 +145,8 @@ class _Assembly:
         if not bound.sound or not self._is_new_name(bound, node):
             return UNRESOLVED
         layer = construct(cls, word, bound, span, self.context)
-        if bound.adapt is not None and layer is not UNRESOLVED:
-            try:
-                layer.adapt(bound.adapt)
-            except Exception as error:  # noqa: BLE001 - the data are the user's
-                where = bound.spans.get("adapt", span)
-                hint = "It takes an array or a list of what the layer will get in training."
-                self.context.note(f"{word} cannot adapt to this: {first_words(error)}", where, hint)
+        if "adapt" in bound.spans and bound.adapt is not UNRESOLVED and layer is not UNRESOLVED:
+            adapt(layer, word, bound.adapt, bound.spans["adapt"], self.context)
         return layer
 
     def _is_new_name(self, bound: Bound, node: Node) -> bool:
