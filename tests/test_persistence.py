@@ -174,9 +174,7 @@ def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
 def test_a_text_says_how_the_model_is_compiled_today(tmp_path: Path) -> None:
     compiled = ("\ncompile adam loss=mae", "", " / compile adam loss=mae")
     for number, line in enumerate(compiled):
-        net = kmagic.build(
-            f"# mine\ninput  4 / dense 2{line}" if number else f"# mine\ninput  4 / dense 2\n{line}"
-        )
+        net = kmagic.build(f"# mine\ninput  4 / dense 2{line}")
         net.compile("sgd", "mse")
         path = tmp_path / f"{number}.kmagic"
         kmagic.save(net, path)

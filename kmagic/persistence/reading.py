@@ -21,7 +21,7 @@ from kmagic.persistence.content import Content, broken_off, content_of, damaged
 from kmagic.persistence.legacy import is_legacy, mended
 from kmagic.persistence.safety import needs_of, objects_for, refuse_code
 from kmagic.persistence.troubles import not_read
-from kmagic.persistence.weights import SUFFIX, load_weights, named, tell
+from kmagic.persistence.weights import SUFFIX, UNTRAINED, load_weights, named, tell
 
 
 @dataclass(slots=True)
@@ -187,11 +187,13 @@ def _optimizer_state(opened: Opened, *, old: bool) -> None:
 
     note = "the optimizer's state was not taken over: Keras 2 had it otherwise"
     optimizer = opened.model.optimizer
-    optimizer.build(opened.model.trainable_variables)
     if not old:
         with h5py.File(opened.path, "r") as file:
             group = file["optimizer_weights"]
             values = [np.asarray(group[each]) for each in _names(group)]
+        if len(values) <= UNTRAINED:
+            return
+        optimizer.build(opened.model.trainable_variables)
         if [each.shape for each in values] == [tuple(each.shape) for each in optimizer.variables]:
             for variable, value in zip(optimizer.variables, values, strict=True):
                 variable.assign(value)

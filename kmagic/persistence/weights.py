@@ -18,6 +18,8 @@ from kmagic.persistence.troubles import not_read
 
 SUFFIX = {"weights": ".weights.h5", "old weights": ".h5", "h5": ".h5", "keras": ".keras"}
 """What Keras wants a name to end in, by what the file holds."""
+UNTRAINED = 2
+"""Variables of an optimizer that has not been at work: its count of steps, and its rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ def load_weights(model: Any, path: Path, content: Content) -> list[str]:
             "Begin the model with its input's shape, such as `input 28x28x1`, or call it once.",
         )
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built:
+    if optimizer is not None and not optimizer.built and _brings_state(path, content):
         optimizer.build(model.trainable_variables)
     kept = _copies(model)
     try:
@@ -100,6 +102,18 @@ _IDLE: tuple[Callable[[str], bool], ...] = (
     lambda words: "is deprecated" in words,
     lambda words: "__array__" in words,
 )
+
+
+def _brings_state(path: Path, content: Content) -> bool:
+    import h5py  # noqa: PLC0415 - not before such a file is read
+
+    if content != "weights":
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return len(file.get("optimizer/vars", ())) > UNTRAINED
+    except (OSError, RuntimeError, TypeError):
+        return False  # told when it is read
 
 
 def has_state(model: Any) -> bool:
