@@ -87,6 +87,13 @@ def test_what_does_not_fit_is_refused(rows: object, message: str, frame: pd.Data
         learn_columns(frame).apply(rows)
 
 
+def test_columns_named_by_numbers() -> None:
+    frame = pd.DataFrame(np.arange(6.0).reshape(3, 2))
+    columns = learn_columns(frame)
+    for given in (frame.iloc[:1], frame.iloc[0], {0: 0, 1: 1}, [[0, 1]], np.array([0, 1])):
+        assert columns.apply(given).tolist() == [[0, 1]]
+
+
 def test_a_config_is_plain_json(frame: pd.DataFrame) -> None:
     columns = learn_columns(frame, fill=True)
     again = Columns.from_config(json.loads(json.dumps(columns.get_config())))

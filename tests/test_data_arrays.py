@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from kmagic.data import Dataset, load_data, memory, streams
 from kmagic.data.options import Options
@@ -140,6 +141,7 @@ def test_sentences(y: Any) -> None:
         (([[1]] * 4, [0, 0, 0, 1]), "Class 1 of data has one row"),
         ({"images": [[1]], "y": [1]}, "holds images, y: expected x_train"),
         ({}, "holds nothing"),
+        ((csr_array(np.eye(4)), [0, 1] * 2), "x is a sparse matrix"),
     ],
 )
 def test_what_is_no_data_set(source: Any, message: str) -> None:
@@ -305,6 +307,7 @@ def _spec(shape: Any, kind: str) -> Any:
         (["b", "a", "b"], {}, ("a", "b"), [1, 0, 1]),
         ([b"b", b"a"], {}, ("a", "b"), [1, 0]),
         ([True, False], {}, ("False", "True"), [1, 0]),
+        (["10", "9", "9"], {}, ("9", "10"), [1, 0, 0]),
         ([3, 5, 3, 5], {}, ("3", "5"), [0, 1, 0, 1]),
         ([-1.0, 1.0], {}, ("-1", "1"), [0, 1]),
         ([[0], [1], [1]], {}, ("0", "1"), [0, 1, 1]),

@@ -135,7 +135,7 @@ def test_few_whole_numbers_are_classes_and_that_is_said(houses: pd.DataFrame) ->
     assert values.y_train.max() == 5
     many = load_data(houses, target="size")
     assert many.classes is None
-    assert 'taken as a number; task="classification" decides else' in many.note
+    assert 'taken as numbers; task="classification" takes them as classes' in many.note
 
 
 def test_one_column_of_texts_is_read_as_sentences() -> None:
@@ -164,6 +164,16 @@ def test_empty_cells(houses: pd.DataFrame) -> None:
     fill = filled.prepare({"size": None})[0, 0]
     assert fill == pytest.approx(filled.x_train[:, 0].mean(), rel=1e-4)
     assert rows(load_data(houses, target="price", drop="size,town")) == ROWS
+
+
+def test_pandas_own_types(houses: pd.DataFrame) -> None:
+    plain = load_data(houses, target="price")
+    modern = load_data(houses.convert_dtypes(), target="price")
+    np.testing.assert_array_equal(modern.x_train, plain.x_train)
+    assert modern.columns == plain.columns
+    assert load_data(houses.convert_dtypes(), target="garden").classes == ("False", "True")
+    kinds = houses.assign(rooms=houses["rooms"].astype("category"))
+    assert load_data(kinds, target="price", features="rooms").x_train.shape == (48, 5)
 
 
 def test_the_numbers_of_the_rows_are_no_feature(houses: pd.DataFrame, tmp_path: Path) -> None:
@@ -278,6 +288,7 @@ def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
         ("quote.csv", 'a,y\n"1,2\n3,4\n', "cannot be read as a table", ""),
         ("no.parquet", b"not parquet at all", "is no parquet file, or is cut off", ""),
         ("cut.parquet", b"PAR1" + bytes(30), "is no parquet file, or is cut off", ""),
+        ("photos.tar.gz", b"", "is an archive", "unpack_archive"),
         ("book.xlsx", b"PK", "is no kind of file that holds a data set", "read_excel"),
     ],
 )

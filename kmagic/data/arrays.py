@@ -195,6 +195,10 @@ def as_inputs(x: Any, what: str) -> NDArray[Any]:
     Raises:
         DataError: They are empty, of several sizes, or neither numbers nor texts.
     """
+    if hasattr(x, "toarray"):
+        raise DataError(
+            f"{what} is a sparse matrix ({type(x).__name__}).", f"Give it whole: {what}.toarray()."
+        )
     try:
         array = np.asarray(x)
     except ValueError:  # different lengths

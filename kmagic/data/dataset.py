@@ -130,6 +130,7 @@ class Dataset(Rich):
         if len(sides) == 1:
             what = "values" if self.picture_shape else "columns"
             what = "word numbers" if self.encoding else what
+            what = what.removesuffix("s") if sides[0] == "1" else what
             return f"{sides[0]} {what}, {self.x_train.dtype}"
         return f"{' x '.join(sides)} {self.x_train.dtype}"
 
@@ -137,10 +138,10 @@ class Dataset(Rich):
         """Range of the training inputs: "0 to 1"."""
         if self.sentences:
             lengths = [len(text.split()) for text in self.x_train]
-            return f"{min(lengths):,} to {max(lengths):,} words long"
+            return f"{_from_to(lengths)} words long"
         if self.x_train.dtype == object:
             lengths = [len(row) for row in self.x_train]
-            return f"{min(lengths):,} to {max(lengths):,} long"
+            return f"{_from_to(lengths)} long"
         return f"{_number(self.x_train.min())} to {_number(self.x_train.max())}"
 
     def prepared(self) -> str:
@@ -156,7 +157,7 @@ class Dataset(Rich):
         kind = "one-hot rows of" if self.y_train.ndim > 1 else ""
         if self.classes is None:
             low, high = _number(self.y_train.min()), _number(self.y_train.max())
-            what = self.target or "values"
+            what = self.target if self.target not in ("", "y") else "values"
             return f"{what}, {low} to {high}, {self.y_train.dtype}"
         counts = self.counts(self.y_train)
         few, many = counts.min(), counts.max()
@@ -277,6 +278,11 @@ def dataset_of(x: Any) -> Dataset | None:
 
 def _digest(row: NDArray[Any]) -> bytes:
     return hashlib.blake2b(row.data, digest_size=16).digest()
+
+
+def _from_to(lengths: list[int]) -> str:
+    least, most = min(lengths), max(lengths)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _number(value: Any) -> str:

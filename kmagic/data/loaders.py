@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SampleDataWarning", "load_data", "name_of"]
 
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".pq")
 
 
@@ -177,6 +178,11 @@ def _of_path(source: str | os.PathLike[str], options: Options) -> Dataset:
         from kmagic.data.arrays import load_npz  # noqa: PLC0415 - as the others: when it is needed
 
         return load_npz(path, options)
+    if "".join(path.suffixes[-2:]).lower().endswith(_ARCHIVES):
+        raise DataError(
+            f"{show_path(path)} is an archive.",
+            f"Unpack it and give the folder: shutil.unpack_archive({str(path)!r}).",
+        )
     raise DataError(
         f"{show_path(path)} is no kind of file that holds a data set.",
         "Expected a folder, .csv, .tsv, .parquet or .npz. What pandas or numpy can read, such as "

@@ -160,7 +160,7 @@ def _of_words(values: NDArray[Any], options: Options, what: str) -> Target:
             f'{what} holds words such as {words[0]!r}; task="regression" needs numbers.',
             "Leave task out, or choose another target.",
         )
-    there = sorted(set(words))
+    there = _sorted(set(words))
     names = options.class_names or tuple(there)
     unknown = sorted(set(there) - set(names))
     if unknown:
@@ -178,6 +178,14 @@ def _of_words(values: NDArray[Any], options: Options, what: str) -> Target:
     return Target(np.array([place[word] for word in words], dtype=np.int64), tuple(names))
 
 
+def _sorted(words: set[str]) -> list[str]:
+    """Words in their order; such as are numbers by their size."""
+    try:
+        return sorted(words, key=float)
+    except ValueError:
+        return sorted(words)
+
+
 def _of_numbers(
     values: NDArray[Any], found: NDArray[Any], options: Options, what: str, *, plain: bool
 ) -> Target:
@@ -191,7 +199,7 @@ def _of_numbers(
     said = (
         ""
         if options.task or names or found[0] == 0
-        else f'{_span(found, what)}; task="regression" decides else.'
+        else f'{_span(found, what)}; task="regression" takes them as numbers.'
     )
     shown = names or tuple(word_of(float(each)) for each in found)
     if plain:
@@ -217,8 +225,8 @@ def _as_number(found: NDArray[Any], what: str) -> str:
         return ""
     span = f"{found[0]:g} to {found[-1]:g}"
     return (
-        f"{what} has {len(found):,} whole values, {span}, taken as a number; "
-        'task="classification" decides else.'
+        f"{what} has {len(found):,} whole values, {span}, taken as numbers; "
+        'task="classification" takes them as classes.'
     )
 
 

@@ -85,7 +85,8 @@ def _is_table(data: Shown) -> bool:
 
 def _labels(data: Shown) -> str:
     if data.classes is None:
-        return f"{data.target or 'values to predict'}, {data.y_train.dtype}"
+        named = data.target not in ("", "y")
+        return f"{data.target if named else 'values to predict'}, {data.y_train.dtype}"
     form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
     return f"{form} of {len(data.classes)} classes, {data.y_train.dtype}"
 

@@ -13,7 +13,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.errors import DataError
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family
+from kmagic.magics.base import Family, forgiving
 
 DATA = Arguments(
     "%keras_data",
@@ -98,6 +98,7 @@ class DataMagics(Family):
 
     @no_var_expand
     @line_magic
+    @forgiving
     def keras_data(self, line: str) -> Any:
         """Load a data set; ``%keras_data -h`` tells more."""
         read = self.read(DATA, line)
@@ -127,7 +128,7 @@ class DataMagics(Family):
                 data = load_data(source, **options)
         except DataError as error:
             raise DataError(*map(_as_options, (error.message, error.hint))) from error
-        out = read.out or self._free("data" if called else name_of(source))
+        out = read.out or self._free("data" if called else name_of(data.name))
         return self.session.deliver(data, out=out, quiet=read.quiet)
 
     def _source(self, read: Line) -> tuple[Any, str]:

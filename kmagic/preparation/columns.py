@@ -133,6 +133,7 @@ class Columns:
             [[30.0, 1.0, 0.0], [50.0, 0.0, 0.0]]
         """
         frame = self._frame(frame_or_rows)
+        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
         self._check(frame)
         if not len(frame):
             return np.empty((0, len(self.names)), dtype=np.float32)
@@ -199,7 +200,7 @@ class Columns:
         if isinstance(raw, pd.DataFrame):
             return raw
         if isinstance(raw, pd.Series):
-            raw = raw.to_dict() if set(raw.index) & set(self.wanted) else raw.tolist()
+            raw = raw.to_dict() if set(map(str, raw.index)) & set(self.wanted) else raw.tolist()
         if isinstance(raw, Mapping):
             single = not any(np.ndim(value) for value in raw.values())
             return pd.DataFrame([raw] if single else raw)
