@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kmagic.errors import EvaluationError, KmagicError, TrainingError
-from kmagic.lineage import remember
+from kmagic.lineage import remember, remember_spread
 from kmagic.run import Display, TrainingRun
 
 MOST_LAYERS = 64
@@ -61,6 +61,7 @@ def fit(
         >>> run.status
         'done'
     """
+    from kmagic.checks.scales import spread  # noqa: PLC0415 - not needed before a fit
     from kmagic.data.dataset import dataset_of  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.ghosts import Behind  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
@@ -69,11 +70,12 @@ def fit(
     data = dataset_of(x)
     if watch is not None:
         keywords["watch"] = _judge(model, watch, data)
-    keywords["notes"] = _looked_over(model, x, y, keywords) if checks else []
+    keywords["notes"] = _looked_over(model, x, y, keywords, data) if checks else []
     views = list(displays_for()) if displays is None else list(displays)
     run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
     if data is not None:
         remember(model, data)
+    remember_spread(model, spread(x))
     return run
 
 
@@ -89,14 +91,16 @@ def _judge(model: Any, watch: str, data: Any) -> Any:
         raise TrainingError(error.message, error.hint) from error
 
 
-def _looked_over(model: Any, x: Any, y: Any, keywords: Mapping[str, Any]) -> list[str]:
+def _looked_over(
+    model: Any, x: Any, y: Any, keywords: Mapping[str, Any], data: Any = None
+) -> list[str]:
     """What is to be told before a training, in sentences; raises for what cannot be trained."""
     from kmagic.build import origin  # noqa: PLC0415 - not needed before a fit
     from kmagic.checks.training import look_over  # noqa: PLC0415 - as above
 
     name = keywords.get("name") or model.name
-    held = keywords.get("validation_data")
-    return look_over(model, x, y, built=origin(model), validation=held, name=name)
+    held, test = keywords.get("validation_data"), getattr(data, "x_test", None)
+    return look_over(model, x, y, built=origin(model), validation=held, test=test, name=name)
 
 
 def _text(model: Any) -> str:

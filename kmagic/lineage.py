@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 _data: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _best: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+_spreads: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
 
 
 def remember(model: Any, data: Any) -> None:
@@ -88,3 +89,32 @@ def recall_best(model: Any) -> Any:
         ('weights', None)
     """
     return _best.get(model)
+
+
+def remember_spread(model: Any, spread: float | None) -> None:
+    """Note how far the values spread that a model has learned from; None forgets it.
+
+    Args:
+        model: The model; it is not kept alive.
+        spread: Their standard deviation.
+    """
+    if spread is None:
+        _spreads.pop(model, None)
+    else:
+        _spreads[model] = spread
+
+
+def recall_spread(model: Any) -> float | None:
+    """How far the values spread that a model has learned from, or None where nobody knows.
+
+    Example:
+        >>> class Model: ...
+        >>> model = Model()
+        >>> remember_spread(model, 0.3)
+        >>> recall_spread(model), recall_spread(Model())
+        (0.3, None)
+    """
+    try:
+        return _spreads.get(model)
+    except TypeError:  # it can be no key
+        return None

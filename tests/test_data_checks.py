@@ -4,9 +4,14 @@ import time
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from traitlets.config import Config
 
 import kmagic
+from kmagic.checks.scales import scaled_otherwise
 from kmagic.checks.training import look_over
+from kmagic.data.dataset import Dataset
 from kmagic.errors import TrainingError
 
 RNG = np.random.default_rng(0)
@@ -27,6 +32,17 @@ def pictures():
 @pytest.fixture
 def table():
     return net("input 4\ndense 8 relu\ndense 3 softmax\ncompile adam" + SPARSE)
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    monkeypatch.setenv("KMAGIC_WARM", "0")
+    monkeypatch.setenv("KMAGIC_DISPLAY", "text")
+    config = Config()
+    config.HistoryManager.enabled = False
+    made = InteractiveShell(config=config)
+    made.run_line_magic("load_ext", "kmagic")
+    return made
 
 
 X, Y = RNG.random((30, 4)).astype("float32"), RNG.integers(0, 3, 30)
@@ -115,6 +131,52 @@ def test_features_of_different_size_are_told_of(table):
     assert "--scale standard" in told
     normal = net("input 4\nbatchnormalization\ndense 3 softmax\ncompile adam" + SPARSE)
     assert look_over(normal, x, Y) == []
+
+
+def test_test_data_scaled_in_another_way_are_told_of(pictures):
+    x = IMAGES.copy()  # what shares memory with a data set belongs to it
+    parts = Dataset("few", x, Y, IMAGES * 255, Y, ("a", "b", "c"))
+    run = kmagic.fit(pictures, parts.x_train, parts.y_train, displays=[])
+    (told,) = [each.text for each in run.messages]
+    assert told.startswith("the test data are scaled in another way: they spread by 74")
+    assert kmagic.fit(pictures, x, Y, displays=[], checks=False).messages == []
+
+
+@pytest.mark.parametrize("magic", ["keras_evaluate", "keras_confusion"])
+def test_the_magics_say_so_too(pictures, shell, magic):
+    kmagic.fit(pictures, IMAGES, Y, displays=[])
+    shell.user_ns |= {
+        "net": pictures,
+        "good": IMAGES[:9] * 1.1,
+        "bad": IMAGES[:9] * 255,
+        "y": Y[:9],
+    }
+    said = []
+    for line in ("net good y", "net bad y --no-checks", "net bad y -q", "net bad y"):
+        with capture_output() as output:
+            shell.run_line_magic(magic, line)
+        said.append("The test data are scaled in another way" in output.stdout)
+    assert said == [False, False, False, True]
+
+
+def test_of_a_model_without_a_past_nothing_is_said(pictures):
+    assert scaled_otherwise(pictures, IMAGES * 255) == ""
+    kmagic.fit(pictures, IMAGES, Y, displays=[])
+    assert scaled_otherwise(pictures, ["a", "b"]) == ""
+    assert scaled_otherwise(pictures, IMAGES[:1] * 255) == ""
+    batches = (each for each in [(IMAGES, Y)])
+    kmagic.fit(pictures, batches, displays=[], steps_per_epoch=1, shuffle=False)
+    assert scaled_otherwise(pictures, IMAGES * 255) == ""
+
+
+@pytest.mark.parametrize(("y", "words"), [(Y + 1, "labels go from 1 to 3"), (Y + 0.5, "fractions")])
+def test_what_is_refused_is_not_compiled_either(y, words):
+    model = net("input 4\ndense 3 softmax")
+    with pytest.raises(TrainingError, match=words):
+        kmagic.fit(model, X, y, displays=[])
+    assert not model.compiled
+    assert kmagic.fit(model, X, Y, displays=[]).status == "done"
+    assert model.compiled
 
 
 def test_validation_data_scaled_in_another_way_are_told_of(pictures):

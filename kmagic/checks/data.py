@@ -21,21 +21,23 @@ _BRIGHT = 16
 """Scaled pictures stay below this, and raw ones go far beyond."""
 
 
-def data_advice(facts: Facts, x: Any, y: Any) -> Iterator[Advice]:
+def data_advice(facts: Facts, x: Any, y: Any, *, loss: str = "") -> Iterator[Advice]:
     """Advice about arrays for training; what is no single array is not looked at.
 
     Args:
         facts: The model's.
         x: Inputs.
         y: Targets.
+        loss: The loss's name, for a model that is not compiled yet.
     """
     inputs, targets = _array(x), _array(y, ALL_LABELS)
     if inputs is not None:
         yield from _raw_pictures(facts, inputs)
         yield from _beyond_embedding(facts, inputs)
-    if targets is not None and len(facts.ends) == 1 and getattr(facts.model, "compiled", False):
-        loss = losses_of(facts.model, 1)[0]
-        yield from _of_targets(facts.ends[0], loss_name(loss), targets)
+    if targets is not None and len(facts.ends) == 1:
+        if getattr(facts.model, "compiled", False):
+            loss = loss_name(losses_of(facts.model, 1)[0])
+        yield from _of_targets(facts.ends[0], loss, targets)
 
 
 def _array(values: Any, most: int = SAMPLES) -> Any:

@@ -13,6 +13,7 @@ from kmagic.checks.advice import Advice, heard
 from kmagic.checks.data import data_advice
 from kmagic.checks.facts import Facts, facts_of
 from kmagic.checks.outputs import loss_name, losses_of
+from kmagic.checks.scales import REMEDY, differing, spread
 from kmagic.checks.spans import spans_of
 from kmagic.errors import TrainingError
 
@@ -20,8 +21,6 @@ LOOKED_AT = 2**23
 """So many values of an array are looked at, evenly spread over the samples."""
 APART = 1000.0
 """Features whose spreads differ by more than this are told of."""
-SHIFTED = 12.0
-"""Validation data whose spread differs by more than this was scaled in another way."""
 SCALING = (
     "BatchNormalization",
     "Embedding",
@@ -55,6 +54,7 @@ def look_over(
     *,
     built: Any = None,
     validation: Any = None,
+    test: Any = None,
     name: str = "",
 ) -> list[str]:
     """Look at a model and its data before they are trained; compile it where it is not.
@@ -65,14 +65,14 @@ def look_over(
         y: Targets.
         built: What the model was built from, if that is known.
         validation: Validation data; a pair is looked at.
+        test: Inputs that the model will be judged by, where they are known.
         name: What the user calls the model.
 
     Returns:
         What should be known, a sentence or two each.
 
     Raises:
-        TrainingError: The data cannot be trained on. Nothing was changed, but that a model that
-            was not compiled may be so now.
+        TrainingError: The data cannot be trained on. Nothing was changed.
 
     Example:
         >>> import keras, numpy
@@ -87,15 +87,16 @@ def look_over(
     found += _of_numbers("x", inputs)
     found += _of_numbers("y", targets)
     _refuse(name, found)
-    told = []
-    if not getattr(model, "compiled", False):
-        told.append(_compile(model, name, targets))
     facts = facts_of(model, spans_of(built))
-    advice = list(data_advice(facts, x, y))
+    compiled = getattr(model, "compiled", False)
+    chosen = None if compiled else _choose(facts, name, targets)
+    loss = chosen.loss if chosen else ""
+    advice = list(data_advice(facts, x, y, loss=loss))
     hard = [Misfit(each.message, each.remedy) for each in advice if each.code in MISFITS]
-    _refuse(name, [*hard, *_of_fractions(facts, targets)])
+    _refuse(name, [*hard, *_of_fractions(facts, targets, loss)])
+    told = [chosen.compile(model, name)] if chosen else []
     advice += _of_scales(facts, inputs)
-    advice += _of_validation(inputs, validation)
+    advice += _of_parts(inputs, validation, test)
     source = built.spec.source if built is not None else ""
     told += [f"{each.message} {each.remedy}" for each in heard(advice, source, (), hints=False)]
     return told
@@ -227,13 +228,13 @@ def _of_numbers(what: str, array: Any) -> Iterator[Misfit]:
     )
 
 
-def _of_fractions(facts: Facts, y: Any) -> Iterator[Misfit]:
+def _of_fractions(facts: Facts, y: Any, loss: str) -> Iterator[Misfit]:
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
     if y is None or y.dtype.kind != "f" or len(facts.ends) != 1:
         return
     some = _some(y)
-    loss = loss_name(losses_of(facts.model, 1)[0])
+    loss = loss or loss_name(losses_of(facts.model, 1)[0])
     if loss == "sparse_categorical_crossentropy" and (some != np.floor(some)).any():
         odd = float(some[some != np.floor(some)].flat[0])
         yield Misfit(
@@ -271,29 +272,41 @@ def _of_scales(facts: Facts, x: Any) -> Iterator[Advice]:
         )
 
 
-def _of_validation(x: Any, validation: Any) -> Iterator[Advice]:
+def _of_parts(x: Any, validation: Any, test: Any) -> Iterator[Advice]:
+    """Validation and test data that were scaled in another way than the training data."""
     pair = isinstance(validation, tuple | list) and len(validation) > 1
-    held = _array(validation[0]) if pair else None
-    if x is None or held is None or "O" in (x.dtype.kind, held.dtype.kind):
-        return
-    if x.dtype.kind not in "biuf" or held.dtype.kind not in "biuf" or len(held) < 2:  # noqa: PLR2004 - one tells no spread
-        return
-    mine, theirs = float(_some(x).std()), float(_some(held).std())
-    if mine > 0 and theirs > 0 and not 1 / SHIFTED < theirs / mine < SHIFTED:
-        yield Advice(
-            "validation-scale",
-            f"the validation data are scaled in another way: they spread by {theirs:,.3g}, "
-            f"the training data by {mine:,.3g}.",
-            "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255.",
-        )
+    mine = spread(x)
+    for what, values in (("validation", validation[0] if pair else None), ("test", test)):
+        message = differing(what, spread(_array(values)), mine)
+        if message:
+            yield Advice(f"{what}-scale", message, REMEDY)
 
 
 # --- what is not compiled ---------------------------------------------------------------------
 
 
-def _compile(model: Any, name: str, y: Any) -> str:
-    """Compile by what suits the output and the targets; returns what was chosen."""
-    facts = facts_of(model, {})
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What suits a model that is not compiled."""
+
+    loss: str
+    metrics: str
+    logits: bool
+
+    def compile(self, model: Any, name: str) -> str:
+        """Compile by it; returns what was chosen, in words."""
+        loss: Any = self.loss
+        if self.logits:
+            import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=[self.metrics])
+        how = f"{self.loss}(from_logits=true)" if self.logits else self.loss
+        return f"{name} was not compiled; now it is: adam, loss={how}, metrics={self.metrics}."
+
+
+def _choose(facts: Facts, name: str, y: Any) -> _Choice:
+    """What suits the output and the targets."""
     if len(facts.ends) != 1:
         raise TrainingError(
             f"{name} is not compiled, and for several outputs no loss can be guessed.",
@@ -309,13 +322,4 @@ def _compile(model: Any, name: str, y: Any) -> str:
         loss, metrics = "binary_crossentropy", "accuracy"
     else:
         loss, metrics = "mse", "mae"
-    logits = metrics == "accuracy" and end.activation == "linear"
-    if logits:
-        import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
-
-        chosen = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        model.compile("adam", chosen, metrics=[metrics])
-    else:
-        model.compile("adam", loss, metrics=[metrics])
-    how = f"{loss}(from_logits=true)" if logits else loss
-    return f"{name} was not compiled; now it is: adam, loss={how}, metrics={metrics}."
+    return _Choice(loss, metrics, metrics == "accuracy" and end.activation == "linear")

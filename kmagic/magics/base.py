@@ -99,6 +99,21 @@ class Family(Magics):
         return values[0], values[1] if len(values) == most else None, None
 
 
+def heed_scale(line: Line, model: Any, x: Any) -> None:
+    """Say it if samples were scaled in another way than what the model has learned from.
+
+    Args:
+        line: The line, with the options ``quiet`` and ``no_checks``.
+        model: The model.
+        x: What it is to be judged by.
+    """
+    from kmagic.checks.scales import scaled_otherwise  # noqa: PLC0415 - not before it is needed
+
+    words = "" if line.quiet or line.no_checks else scaled_otherwise(model, x)
+    if words:
+        print(words)  # noqa: T201 - a sentence for the reader
+
+
 def _models_hint(models: Iterable[str]) -> str:
     known = ", ".join(models)
     if known:

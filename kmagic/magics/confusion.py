@@ -8,7 +8,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.lineage import recall
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family, forgiving
+from kmagic.magics.base import Family, forgiving, heed_scale
 from kmagic.magics.evaluation import batch_of, labels
 from kmagic.session import is_model
 
@@ -44,6 +44,7 @@ CONFUSION.option("--top-losses", metavar="N", help="show the N samples with the 
 CONFUSION.option("--threshold", metavar="P", help="above it the second of two classes is meant")
 CONFUSION.option("--sample-weight", metavar="W", help="an array: one weight a sample")
 CONFUSION.option("--multilabel", action="store_true", help="a sample may have several labels")
+CONFUSION.option("--no-checks", action="store_true", help="do not look at the data before")
 CONFUSION.option("-b", "--batch-size", metavar="N", help="samples in a batch")
 CONFUSION.result_options()
 
@@ -75,6 +76,7 @@ class ConfusionMagics(Family):
         else:
             name, model = self.take_model(read, words)
             x, truth, data = self._judged_on(read, model, words)
+            heed_scale(read, model, x)
             options = _with_data(options, data, x)
             found = confusion(model, x, truth, name=name, batch_size=batch_of(read), **options)
         if read.vs:

@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family, forgiving
+from kmagic.magics.base import Family, forgiving, heed_scale
 
 TWO = 2  # samples and their truth, which a prediction does not need
 EVALUATE = Arguments(
@@ -33,6 +33,7 @@ PREDICT.option(
 for each in (EVALUATE, PREDICT):
     each.option("--data", metavar="D", help="a data set from %%keras_data: its test part")
     each.option("-b", "--batch-size", metavar="N", help="samples in a batch")
+EVALUATE.option("--no-checks", action="store_true", help="do not look at the data before")
 PREDICT.option("--classes", action="store_true", help="the number of the most likely class")
 PREDICT.option("--proba", action="store_true", help="one probability a class, also for two")
 for each in (EVALUATE, PREDICT):
@@ -56,6 +57,7 @@ class EvaluationMagics(Family):
         words = list(read.words)
         name, model = self.take_model(read, words)
         x, y, data = self.take_data(read, words, test=True)
+        heed_scale(read, model, x)
         found = evaluate(model, x, y, batch_size=batch_of(read), name=name, unit=_unit(data))
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
