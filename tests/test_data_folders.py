@@ -161,6 +161,25 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path: Path
     assert np.abs(small.x_train[0] - expected).mean() < 3
 
 
+def test_files_with_their_labels(photos: Path) -> None:
+    files = sorted(photos.rglob("*.png"))
+    labels = [file.parent.name for file in files]
+    pets = load_data((files, labels), scale=255)
+    assert pets.classes == ("cats", "dogs")
+    assert pets.x_train.shape == (16, 6, 8, 3)
+    np.testing.assert_array_equal(pets.x_train[:, 0, 0, 0] > 0, pets.y_train == 0)
+    ages = load_data(([str(file) for file in files], [0.5 + each for each in range(20)]))
+    assert ages.classes is None
+    assert ages.y_train.dtype == np.float64
+    parts = load_data((files[5:], labels[5:], files[:5], labels[:5]), size=4)
+    np.testing.assert_array_equal(parts.y_test, [0] * 5)
+    assert "Class dogs without a row in the test part" in parts.note
+    files[3].write_bytes(b"")
+    assert "3.png is empty" in load_data((files, labels)).note
+    with pytest.raises(DataError, match="x has 20 rows and y 19"):
+        load_data((files, labels[1:]))
+
+
 def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Path) -> None:
     import kmagic
     from kmagic import lineage

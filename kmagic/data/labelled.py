@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Files:
-    """Files of one part, and the numbers of their classes."""
+    """Files of one part, and what belongs to each: the number of its class, or a value."""
 
     files: list[Path]
-    labels: NDArray[np.int64]
+    labels: NDArray[Any]
 
     def only(self, good: Sequence[bool]) -> Files:
         """Those that are good."""

@@ -14,6 +14,7 @@ from kmagic.data.options import Options, read_options
 from kmagic.data.paths import existing, unknown
 from kmagic.errors import DataError
 from kmagic.keras_cache import show_path
+from kmagic.pixels.files import is_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def load_data(
             each class, perhaps below ``train/`` and ``test/`` (or ``val/``); of a table, ``.csv``,
             ``.tsv`` or ``.parquet``, or a list of such tables, which are put together; of an
             ``.npz`` file. A pandas data frame. Arrays or lists ``(x, y)`` or ``(x_train, y_train,
-            x_test, y_test)``. A ``tf.data.Dataset`` of pairs.
+            x_test, y_test)``; x may also be paths of pictures. A ``tf.data.Dataset`` of pairs.
         flatten: Make each picture a vector: 28 x 28 becomes 784.
         channel: Give grey pictures an axis of channels: 28 x 28 becomes 28 x 28 x 1.
         scale: "255" divides the bytes of pictures by 255; "standard" gives each column of a
@@ -242,7 +243,22 @@ def _of_values(source: Any, options: Options) -> Dataset:
         )
     if frames.is_frame(four.x):
         return frames.from_pairs(four, options, called, where)
+    if _are_pictures(four.x):
+        from kmagic.data.picture_files import load_listed  # noqa: PLC0415 - as above
+
+        return load_listed(four, options, called, where)
     return arrays.from_arrays(four, options, called, where)
+
+
+def _are_pictures(x: Any) -> bool:
+    """Whether these are paths of picture files."""
+    if getattr(x, "ndim", 1) != 1 or not hasattr(x, "__iter__") or isinstance(x, str | bytes):
+        return False
+    first = next(iter(x), None)
+    if not isinstance(first, str | os.PathLike) or not is_picture(Path(first)):
+        return False
+    paths = (Path(each) for each in x if isinstance(each, str | os.PathLike))
+    return Path(first).expanduser().is_file() and all(map(is_picture, paths))
 
 
 def _what(source: Any) -> str:

@@ -6,14 +6,17 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kmagic.data.finish import Raw, check_classes, finish
+from kmagic.data.arrays import same_length
+from kmagic.data.finish import Raw, check_classes, divide, finish
 from kmagic.data.labelled import Files, divide_files
 from kmagic.data.memory import require
 from kmagic.data.options import check_kind
+from kmagic.data.targets import decide
 from kmagic.errors import DataError, EvaluationError
 from kmagic.keras_cache import show_path
 from kmagic.pixels.colours import recolour
@@ -23,10 +26,10 @@ from kmagic.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from kmagic.data.arrays import Four
     from kmagic.data.dataset import Dataset
     from kmagic.data.folders import Folder
     from kmagic.data.options import Options
@@ -62,11 +65,62 @@ def load_pictures(folder: Folder, options: Options) -> Dataset:
     name = options.name or folder.path.resolve().name
     check_kind(options, "pictures", name, "pictures")
     parts, classes = divide_files(folder, options, name)
+    made = _Made(name, folder.path, classes, folder.note, show_path(folder.path))
+    return _load(parts, made, options)
+
+
+def load_listed(four: Four, options: Options, name: str, source: str) -> Dataset:
+    """Picture files that are given with their labels, or with numbers to predict.
+
+    Args:
+        four: Paths as x, and what belongs to them as y.
+        options: As for a folder.
+        name: What they are called.
+        source: Where they are from.
+
+    Raises:
+        DataError: As for a folder; or paths and labels are not as many.
+    """
+    check_kind(options, "pictures", name, "pictures")
+    same_length(four.x, four.y, "x", "y")
+    files = [Path(each).expanduser() for each in four.x]
+    rows = len(files)
+    y = four.y
+    if four.x_test is not None:
+        same_length(four.x_test, four.y_test, "x_test", "y_test")
+        files += [Path(each).expanduser() for each in four.x_test]
+        y = np.concatenate([np.asarray(y), np.asarray(four.y_test)])
+    target = decide(y, options, pictures=True)
+    every = Files(files, target.y)
+    if four.x_test is not None and options.split is None:
+        places = [np.arange(rows), np.arange(rows, len(files))]
+    else:
+        places = list(divide(len(files), options, name, target.labels, target.classes or ()))
+    made = _Made(name, None, target.classes, target.said, source)
+    return _load([every.at(each) for each in places], made, options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What is known of the pictures before they are read."""
+
+    name: str
+    root: Path | None
+    classes: tuple[str, ...] | None
+    note: str
+    source: str
+
+    @property
+    def shown(self) -> str:
+        return show_path(self.root) if self.root is not None else self.name
+
+
+def _load(parts: Sequence[Files], made: _Made, options: Options) -> Dataset:
     broken: list[str] = []
     size = options.size
     with without_warnings():
         if size is None:
-            parts, size = _common_size(parts, folder.path, broken)
+            parts, size = _common_size(parts, made, broken)
         channels = 1 if options.gray else 3
         rows = sum(len(part.files) for part in parts)
         bytes_each = 5 if options.scale != "none" else 1
@@ -76,22 +130,25 @@ def load_pictures(folder: Folder, options: Options) -> Dataset:
             "Ask for a smaller size, such as size=64x64; gray=True takes a third; or leave them on "
             "the disk: keras.utils.image_dataset_from_directory.",
         )
-        read = [_read(part, folder.path, size, broken, grey=options.gray) for part in parts]
+        read = [_read(part, made, size, broken, grey=options.gray) for part in parts]
     (x_train, y_train, grey), (x_test, y_test, _) = read
     if not len(x_train) or not len(x_test):
-        _all_broken(broken, folder.path)
-    notes = [folder.note, _told(broken), check_classes(y_train, y_test, classes, name)]
+        _all_broken(broken, made)
+    notes = [made.note, _told(broken)]
+    if made.classes is not None:
+        labels = [y.argmax(axis=1) if y.ndim > 1 else y for y in (y_train, y_test)]
+        notes.append(check_classes(labels[0], labels[1], made.classes, made.name))
     if grey and not options.gray:
         notes.append("All pictures are grey: gray=True takes a third of the memory.")
     raw = Raw(
-        name=name,
+        name=made.name,
         kind="pictures",
         x_train=x_train,
         y_train=y_train,
         x_test=x_test,
         y_test=y_test,
-        classes=classes,
-        source=show_path(folder.path),
+        classes=made.classes,
+        source=made.source,
         note=" ".join(filter(None, notes)),
         interpolation=INTERPOLATION,
     )
@@ -99,12 +156,12 @@ def load_pictures(folder: Folder, options: Options) -> Dataset:
 
 
 def _common_size(
-    parts: Sequence[Files], root: Path, broken: list[str]
+    parts: Sequence[Files], made: _Made, broken: list[str]
 ) -> tuple[list[Files], tuple[int, int]]:
     """The size that all pictures have, and the parts without those that cannot be read."""
 
     def look(file: Path) -> _Opened:
-        name = _name(file, root)
+        name = _name(file, made.root)
         try:
             return _Opened(size_of_file(file, name))
         except EvaluationError as error:
@@ -115,13 +172,13 @@ def _common_size(
     broken += [each.problem for each in found.values() if each.problem]
     sizes = Counter(each.size for each in found.values() if each.size is not None)
     if not sizes:
-        _all_broken(broken, root)
+        _all_broken(broken, made)
     if len(sizes) > 1:
         (high, wide), most = sizes.most_common(1)[0]
         tall, broad = (sorted(sizes.elements(), key=lambda each: each[at]) for at in (0, 1))
         middle = tall[len(tall) // 2][0], broad[len(broad) // 2][1]
         raise DataError(
-            f"The pictures of {show_path(root)} have {len(sizes):,} sizes: {high} x {wide} (height "
+            f"The pictures of {made.shown} have {len(sizes):,} sizes: {high} x {wide} (height "
             f"x width) in {most:,} of {sizes.total():,}; {tall[0][0]} to {tall[-1][0]} high and "
             f"{broad[0][1]} to {broad[-1][1]} wide.",
             f"Say to which all are to be brought: size={middle[0]}x{middle[1]} is the middle; "
@@ -132,7 +189,7 @@ def _common_size(
 
 
 def _read(
-    part: Files, root: Path, size: tuple[int, int], broken: list[str], *, grey: bool
+    part: Files, made: _Made, size: tuple[int, int], broken: list[str], *, grey: bool
 ) -> tuple[NDArray[np.uint8], NDArray[Any], bool]:
     """Pixels and labels of one part, and whether all pictures were grey."""
     high, wide = size
@@ -143,7 +200,7 @@ def _read(
         from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
         try:
-            image = read_picture(file, _name(file, root), least=round(AHEAD * max(size)))
+            image = read_picture(file, _name(file, made.root), least=round(AHEAD * max(size)))
             was_grey = image.mode in GREY
             image = recolour(image, "L" if grey else "RGB")
             if image.size != (wide, high):
@@ -179,8 +236,8 @@ def _in_threads(work: Callable[[Path], T], files: Sequence[Path], unit: str) -> 
     return answers
 
 
-def _name(file: Path, root: Path) -> str:
-    return str(file.relative_to(root))
+def _name(file: Path, root: Path | None) -> str:
+    return show_path(file) if root is None else str(file.relative_to(root))
 
 
 def _told(broken: list[str]) -> str:
@@ -190,9 +247,9 @@ def _told(broken: list[str]) -> str:
     return f"{count(len(broken), 'picture')} left out: {' '.join(broken[:_SHOWN])}{more}"
 
 
-def _all_broken(broken: list[str], root: Path) -> None:
+def _all_broken(broken: list[str], made: _Made) -> None:
     raise DataError(
-        f"None of the pictures of {show_path(root)}, or of one of its parts, can be read: "
+        f"None of the pictures of {made.shown}, or of one of its parts, can be read: "
         f"{' '.join(broken[:_SHOWN])}",
         "Fetch or write them again.",
     )
