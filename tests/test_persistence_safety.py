@@ -66,7 +66,7 @@ def test_a_lambda_is_refused_by_the_name_of_its_layer(tmp_path: Path, suffix: st
     model = stack(layers.Lambda(lambda x: x * 2, name="double"))
     path = tmp_path / f"net{suffix}"
     saved = kmagic.save(model, path)
-    assert any("its layer double is a Lambda" in note for note in saved.notes)
+    assert any("Its layer double is a Lambda" in note for note in saved.notes)
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(path)
     assert "its layer double is a Lambda whose Python code is in the file" in caught.value.message

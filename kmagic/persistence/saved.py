@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 from kmagic.keras_cache import show_path
 from kmagic.persistence.baggage import Baggage
+from kmagic.repeatable import is_repeatable
 from kmagic.rich import Rich
 from kmagic.words import memory
 
@@ -37,13 +38,14 @@ class Saved(Rich):
     parts: Sequence[str] = ()
     notes: Sequence[str] = ()
 
-    def describe(self) -> str:
-        """The file in one sentence."""
-        parts = f": {', '.join(self.parts)}" if self.parts else ""
-        return f"{self.name} saved as {show_path(self.path)}, {memory(self.size)}{parts}"
+    def facts(self) -> str:
+        """Where it is and how large; another run may make it a few bytes larger."""
+        size = "" if is_repeatable() else f", {memory(self.size)}"
+        return f"saved as {show_path(self.path)}{size}"
 
     def __repr__(self) -> str:
-        return "\n".join([self.describe(), *self.notes])
+        parts = f": {', '.join(self.parts)}" if self.parts else ""
+        return "\n".join([f"{self.name} {self.facts()}{parts}", *self.notes])
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -86,12 +88,18 @@ class Loaded(Rich):
 
     def describe(self) -> str:
         """Where it came from and what came with it, in one sentence."""
+        parts = f": {', '.join(self.parts)}" if self.parts else ""
+        if is_repeatable():
+            return f"from {show_path(self.path)}{parts}"
         by = f", written by Keras {self.made_by}" if self.made_by else ""
         when = self.baggage.saved[:10] if self.baggage is not None else ""
         on = f" on {when}" if when else ""
-        parts = f": {', '.join(self.parts)}" if self.parts else ""
         size = f", {memory(self.size)}" if self.size else ""
         return f"from {show_path(self.path)}{size}{by}{on}{parts}"
 
+    def lines(self) -> list[str]:
+        """Where it came from, and what became otherwise, as sentences."""
+        return [f"{each[0].upper()}{each[1:]}" for each in (self.describe(), *self.notes)]
+
     def __repr__(self) -> str:
-        return "\n".join([f"{self.name} {self.describe()}", *self.notes])
+        return "\n".join([f"{self.name} {self.describe()}", *self.lines()[1:]])

@@ -153,15 +153,15 @@ def _notes(model: Any, kind: Kind) -> list[str]:
     """What whoever loads it will meet."""
     notes = []
     if kind.is_whole and not model.built:
-        notes.append("it has no weights yet: the shape of its input is not known")
+        notes.append("It has no weights yet: the shape of its input is not known.")
     if kind.form in ("weights", "text"):
         return notes
     for layer in _layers(model):
         function = getattr(layer, "function", None)
         if type(layer).__name__ == "Lambda" and getattr(function, "__name__", "") == "<lambda>":
             notes.append(
-                f"its layer {layer.name} is a Lambda whose Python code is in the file: it is "
-                "refused unless loaded with --unsafe; ops of keras.ops need none"
+                f"Its layer {layer.name} is a Lambda whose Python code is in the file, which is "
+                "refused unless it is loaded with --unsafe. An op of keras.ops needs no code."
             )
     return notes
 
