@@ -193,6 +193,29 @@ def test_a_sentence_for_numbers_that_nobody_can_read() -> None:
     )
 
 
+def test_real_reviews_and_sentences_of_one_s_own(shared_data: Path) -> None:
+    from kmagic import build, fit, predict
+
+    data = load_data(
+        shared_data / "imdb_sample.npz",
+        allow_pickle=True,
+        words=shared_data / "imdb_word_index.json",
+        num_words=5000,
+        maxlen=100,
+    )
+    assert data.x_train.shape == (4000, 100)
+    assert data.encoding is not None
+    read = data.encoding.decode(data.x_test[:200])
+    assert sum(" the " in review for review in read) > 150
+    net = "input 100 / embedding 5000 16 mask_zero / gap1d / dense 1 sigmoid"
+    model = build(f"{net}\ncompile adam(0.01) loss=binary_crossentropy metrics=accuracy")
+    fit(model, data.x_train, data.y_train, epochs=3, seed=1, displays=[])
+    assert model.evaluate(data.x_test, data.y_test, verbose=0)[1] > 0.77
+    found = predict(model, ["A wonderful film, the best in years.", "Terrible, a boring waste."])
+    assert found[0, 0] > 0.9
+    assert found[1, 0] < 0.1
+
+
 # --- IMDB by its name -----------------------------------------------------------------------------
 
 
