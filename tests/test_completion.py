@@ -326,6 +326,23 @@ def test_sources_of_data(session: Session, tmp_path: Path, monkeypatch: pytest.M
     assert answers(session, "%keras_data none.csv --target |") == []
 
 
+def test_files_of_models(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    for name in ("net.keras", "net.weights.h5", "net.csv"):
+        (tmp_path / "models" / name).touch()
+    session.names["net"] = build("input 4 / dense 2")
+    assert answers(session, "%keras_load |") == ["models/"]
+    assert answers(session, "%keras_load models/n|") == [
+        "models/net.keras",
+        "models/net.weights.h5",
+    ]
+    assert answers(session, "%keras_load models/net.weights.h5 |") == ["net"]
+    assert answers(session, "%keras_save n|") == ["net"]
+    assert answers(session, "%keras_save net m|") == ["models/"]
+    assert "--unsafe" in answers(session, "%keras_load models/net.keras --u|")
+
+
 def test_lines_of_magics(session: Session) -> None:
     session.names["net"] = build("input 4 / dense 2")
     session.names["digits"] = types.SimpleNamespace(x_train=1, y_train=1, x_test=1, y_test=1)

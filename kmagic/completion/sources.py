@@ -1,4 +1,4 @@
-"""What Tab offers for data: files that can be loaded, and the columns of a table."""
+"""What Tab offers for files: data and models that can be loaded, and the columns of a table."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 ENDINGS = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".npz")
+MODELS = (".keras", ".h5", ".hdf5", ".json", ".kmagic")
 MOST = 200  # files of a folder that are looked at
 _SEPARATORS = {".tsv": "\t", ".tab": "\t"}
 
 
-def paths(fragment: str) -> Iterator[str]:
+def paths(fragment: str, endings: tuple[str, ...] = ENDINGS) -> Iterator[str]:
     """Folders, and files of tables and arrays, that go on from what is written.
 
     Args:
         fragment: The beginning of a path; names with spaces are left to IPython.
+        endings: How the files' names end.
     """
     folder, _, begun = fragment.rpartition("/")
     before = f"{folder}/" if "/" in fragment else ""
@@ -31,7 +33,7 @@ def paths(fragment: str) -> Iterator[str]:
             continue
         if each.is_dir():
             yield f"{before}{each.name}/"
-        elif each.suffix.lower() in ENDINGS:
+        elif each.suffix.lower() in endings:
             yield f"{before}{each.name}"
 
 

@@ -156,6 +156,11 @@ def _candidates(
         if fragment:
             yield from _as("instance", _values(session.names))
         yield from _as("path", _paths(fragment))
+    elif magic in ("keras_save", "keras_load"):
+        if bool(pieces) == (magic == "keras_load"):
+            yield from _as("instance", session.models())
+        if magic == "keras_save" or not pieces:
+            yield from _as("path", _paths(fragment, models=True))
     elif magic == "keras_layers":
         yield from _words()
     else:
@@ -207,10 +212,10 @@ def _dataset_names() -> list[str]:
     return list(BY_NAME)
 
 
-def _paths(fragment: str) -> Iterator[str]:
-    from kmagic.completion.sources import paths  # noqa: PLC0415 - only when it is asked for
+def _paths(fragment: str, *, models: bool = False) -> Iterator[str]:
+    from kmagic.completion.sources import ENDINGS, MODELS, paths  # noqa: PLC0415 - as above
 
-    return paths(fragment)
+    return paths(fragment, MODELS if models else ENDINGS)
 
 
 def _columns(pieces: list[str], fragment: str, names: Mapping[str, Any]) -> Iterator[str]:
