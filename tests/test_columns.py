@@ -94,6 +94,20 @@ def test_columns_named_by_numbers() -> None:
         assert columns.apply(given).tolist() == [[0, 1]]
 
 
+def test_a_model_answers_to_rows_with_names(frame: pd.DataFrame) -> None:
+    import kmagic
+    from kmagic import lineage
+    from kmagic.preparation import Preparation
+
+    model = kmagic.build("input 6 / dense 1")
+    lineage.remember(model, Preparation(columns=learn_columns(frame), target="price"))
+    expected = np.asarray(kmagic.predict(model, frame))
+    row = frame.iloc[0].to_dict()
+    np.testing.assert_array_equal(kmagic.predict(model, row), expected[:1])
+    rows = frame.to_dict("records")
+    np.testing.assert_allclose(kmagic.predict(model, rows), expected, rtol=1e-6)
+
+
 def test_a_config_is_plain_json(frame: pd.DataFrame) -> None:
     columns = learn_columns(frame, fill=True)
     again = Columns.from_config(json.loads(json.dumps(columns.get_config())))

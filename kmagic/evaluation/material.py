@@ -66,6 +66,8 @@ def material_for(model: Any, x: Any) -> Material:
 
 
 def _of_anything(model: Any, data: Any, x: Any) -> Material:
+    if _are_named_rows(model, data, x):
+        return Material(data.prepare(x))
     if isinstance(x, dict) or _several_inputs(model):
         return Material(x)
     if _are_pictures(model, data, x):
@@ -95,6 +97,14 @@ def as_samples_or_rows(model: Any, data: Any, x: Any) -> Any:
             f"received {type(x).__name__}."
         )
     return x if samples is None else samples
+
+
+def _are_named_rows(model: Any, data: Any, x: Any) -> bool:
+    """Whether these are rows of the table that the model learned from, as dictionaries."""
+    if getattr(getattr(data, "preparation", None), "columns", None) is None:
+        return False
+    rows = x if isinstance(x, list | tuple) else [x]
+    return bool(rows) and all(isinstance(row, dict) for row in rows) and not _several_inputs(model)
 
 
 def _several_inputs(model: Any) -> bool:
