@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kmagic.display.matrix_table import UNSEEN
 from kmagic.evaluation.confusion import confusion
 
 TRUE = [0] * 5 + [1] * 5 + [2] * 4
@@ -40,7 +41,8 @@ class Tree(HTMLParser):
         if tag in ("th", "td"):
             self.cells[-1].append("")
         # Of a cell's percentages one is seen; what opens within it is not part of its text.
-        if "hidden" in dict(attrs) or self.hidden or "km-pop" in (dict(attrs).get("class") or ""):
+        unseen = "hidden" in dict(attrs) or dict(attrs).get("style") == "display:none"
+        if unseen or self.hidden or "km-pop" in (dict(attrs).get("class") or ""):
             self.hidden += tag not in ("img", "br")
 
     def handle_endtag(self, tag):  # noqa: ARG002 - HTMLParser's
@@ -79,9 +81,9 @@ def test_the_table_is_a_table():
     assert scopes.count("col") == 6
     head, *rows, foot = tree.cells
     assert head[1:] == ["ant", "bee", "cow", "recall\u00a0%", "F1\u00a0%", "support"]
-    assert rows[0] == ["ant", "5100.0", "·", "·", "100.0", "90.9", "5"]
-    assert rows[1] == ["bee", "120.0", "360.0", "120.0", "60.0", "54.5", "5"]
-    assert rows[2] == ["cow", "·", "375.0", "125.0", "25.0", "33.3", "4"]
+    assert rows[0] == ["ant", "5 100.0", "·", "·", "100.0", "90.9", "5"]
+    assert rows[1] == ["bee", "1 20.0", "3 60.0", "1 20.0", "60.0", "54.5", "5"]
+    assert rows[2] == ["cow", "·", "3 75.0", "1 25.0", "25.0", "33.3", "4"]
     assert foot[:4] == ["precision %", "83.3", "50.0", "50.0"]
     assert foot[4].startswith("accuracy 64.29")
 
@@ -118,8 +120,8 @@ def test_every_cell_holds_what_the_buttons_ask_for():
     true, predicted = [0] * 100 + [1] * 2, [0] * 90 + [1] * 10 + [0, 1]
     found = confusion(true, predicted, normalize="pred")
     cell = re.findall(r"<td title=.*?</td>", matrix(found))[0]
-    assert re.findall(r"<i( hidden)?>(.*?)</i>", cell) == [
-        (" hidden", "10.0"), ("", "90.9"), (" hidden", "9.8"),
+    assert re.findall(rf"<i({UNSEEN})?>(.*?)</i>", cell) == [
+        (UNSEEN, "10.0"), ("", "90.9"), (UNSEEN, "9.8"),
     ]  # fmt: skip
     assert "rgba(213,94,0,.75);--t:.27;--p:.75" in cell
     radios = {each["value"]: "checked" in each for each in Tree(html(found)).all("input")}

@@ -26,6 +26,9 @@ ROOMY = 12  # up to so many classes the cells are roomy
 TOLD = 20  # up to so many classes each cell says in words what it is
 ORANGE, BLUE = "213,94,0", "0,114,178"
 UNDEFINED = "\N{EN DASH}"  # a rate of nothing
+UNSEEN, BRIEFLY = " style=display:none", " hidden"
+"""What is not shown at first; a notebook that is not trusted keeps the style only, and of the cells
+of many classes the shorter word keeps the card small."""
 COLUMN_NAME, ROW_NAME, TIP_NAME = 14, 18, 40  # signs
 TALL = 4  # signs: longer names of columns are written upwards
 WAYS = {"counts": "counts", "true": "of row", "pred": "of column", "all": "of all"}
@@ -194,11 +197,12 @@ def _cell(
         true, guess = (hint(found.classes[k], TIP_NAME) for k in (row, column))
         tip = f"{true} right" if right else f"{true} taken for {guess}"
         title = f' title="{tip}: {tally(count)}"'
+    unseen = UNSEEN if len(found.classes) <= ROOMY else BRIEFLY
     small = "".join(
-        f"<i{'' if way == shades.first else ' hidden'}>{percent(share[row, column])}</i>"
+        f"<i{'' if way == shades.first else unseen}>{percent(share[row, column])}</i>"
         for way, share in enumerate(shades.shares)
     )
-    figure = f"<b>{brief(count)}</b>{small}"
+    figure = f"<b>{brief(count)}</b> {small}"
     if inside:
         figure = (
             '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
