@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kmagic.training.counting import Best
     from kmagic.training.finite import NotFinite
     from kmagic.training.options import Options
+    from kmagic.training.plan import Fast, Plain
 
 
 class Crew:
@@ -57,7 +58,7 @@ class Crew:
 
         from kmagic.training import notes  # noqa: PLC0415 - needs Keras
         from kmagic.training.callback import Watch  # noqa: PLC0415 - as above
-        from kmagic.training.finite import Guard  # noqa: PLC0415 - as above
+        from kmagic.training.finite import Gate, Guard  # noqa: PLC0415 - as above
 
         self.recorder = Recorder(run, displays)
         self.interrupts = HeldInterrupt()
@@ -73,6 +74,7 @@ class Crew:
             saver, after = store.callbacks(run, monitor)
             self.others.append(saver)
         self._guard = Guard()
+        gate = [Gate(self._guard)] if store is not None or options.restore_best else []
         self._budget = None
         if options.seconds is not None:
             self._budget = notes.Budget(self.recorder, options.seconds)
@@ -80,6 +82,7 @@ class Crew:
         self._notes = notes.Notes(run, self.others)
         self.others.append(self._notes)
         self.callbacks = [
+            *gate,
             *self.others,
             *before,
             Watch(self.recorder, self.interrupts),
@@ -87,6 +90,10 @@ class Crew:
             *after,
             notes.Ending(run),
         ]
+
+    def joins(self, way: Plain | Fast) -> None:
+        """Know how the training is done."""
+        self._guard.exact = way.breaks
 
     def why_early(self) -> str:
         """Why the training ended before the epochs that were asked for; "" if it did not."""

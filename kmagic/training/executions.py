@@ -60,13 +60,17 @@ class Loop:
         """The next thing that Keras does is to run this batch."""
         self._turn = batch
 
-    def run(self, execute: Callable[[int], Any]) -> Any:
-        """Run the batch that is awaited, with those after it, unless it is run already."""
+    def run(self, execute: Callable[[int], tuple[Any, int]]) -> Any:
+        """Run the batch that is awaited, with those after it, unless it is run already.
+
+        Args:
+            execute: Runs so many batches, or fewer; gives the figures, and how many it has run.
+        """
         turn, self._turn = self._turn, None
         if turn == self._done:
             batches = self._stride.next(self.batches - self._done)
             began = self._clock()
-            self._logs = execute(batches)
+            self._logs, batches = execute(batches)
             self._stride.took(batches, self._clock() - began)
             self._first, self._done = self._done, self._done + batches
         return self._logs
@@ -88,6 +92,8 @@ class Executions:
     else's (a callback that evaluates the model, a later ``model.fit``) and goes to Keras's own
     function. As Keras's own it stays with the model until that is compiled again, and so the
     graph is made only once.
+
+    An execution of training ends with the batch in which the loss is no number any more.
     """
 
     def __init__(self, model: keras.Model, kind: Literal["train", "test"]) -> None:
@@ -101,12 +107,17 @@ class Executions:
         step = getattr(model, f"{kind}_step")
 
         def several(iterator: Any, batches: tf.Tensor) -> Any:
-            def body(done: tf.Tensor) -> tf.Tensor:
-                step(iterator.get_next())
-                return done + 1
+            def body(done: tf.Tensor, good: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+                logs = step(iterator.get_next())
+                if kind == "train" and "loss" in logs:
+                    good = tf.math.is_finite(tf.cast(logs["loss"], tf.float64))
+                return done + 1, good
 
-            tf.while_loop(lambda done: done < batches, body, [tf.constant(0)])
-            return model.get_metrics_result()
+            def goes_on(done: tf.Tensor, good: tf.Tensor) -> tf.Tensor:
+                return tf.logical_and(good, done < batches)
+
+            done, _ = tf.while_loop(goes_on, body, [tf.constant(0), tf.constant(True)])
+            return model.get_metrics_result(), done
 
         self._function = as_it_is(several)
 
@@ -134,7 +145,7 @@ class Executions:
             setattr(self._model, self._name, self)
         return self._keras(iterator)
 
-    def _execute(self, iterator: Any, batches: int) -> Any:
+    def _execute(self, iterator: Any, batches: int) -> tuple[Any, int]:
         count = tf.constant(batches)
         if iterator is not self._iterator:
             if not self.made and self._kind == "train":
@@ -143,9 +154,9 @@ class Executions:
             # and here there are few calls.
             self._graph = self._function.get_concrete_function(iterator, count)
             self._iterator = iterator
-        logs = self._graph(iterator, count)
+        logs, done = self._graph(iterator, count)
         self.made = True
-        return logs
+        return logs, int(done)
 
     def leave(self) -> None:
         """The fit is over. A graph that was broken off while it was made is of no use again."""

@@ -54,6 +54,8 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         self._weights: list[Any] = []
         self._batch = 0
         self.epoch = 0
+        self.exact = False
+        """Whether the last batch that ran is the one that broke it, however many ran in one go."""
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         """Keep the weights, if that costs next to nothing, and if they are good."""
@@ -73,7 +75,7 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
             where = f"in batch {self._batch:,}"
-            if first < self._batch:  # they ran in one go
+            if first < self._batch and not self.exact:  # they ran in one go
                 where = f"in one of the batches {first:,} to {self._batch:,}"
             raise NotFinite(f"the loss became {number(loss)} {where}")
 
@@ -81,6 +83,10 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         """A relu turns nan to 0: the loss may be good although the weights are not."""
         del logs
         self._check(self.model.get_weights(), "in the last epoch")
+
+    def check_epoch(self, epoch: int) -> None:
+        """Hold that the weights are good behind an epoch, counted from 0: somebody keeps them."""
+        self._check(self.model.get_weights(), f"in epoch {epoch + 1:,}")
 
     def _check(self, weights: list[Any], when: str) -> None:
         if not all(_is_finite(each) for each in weights):
@@ -96,6 +102,25 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
             if not _is_finite(values):
                 each.assign(np.zeros_like(values))
         return True
+
+
+class Gate(keras.callbacks.Callback):  # type: ignore[misc] # as above
+    """Lets nobody behind it keep weights that are no numbers.
+
+    Args:
+        guard: Knows how to look.
+    """
+
+    any_stride = True
+
+    def __init__(self, guard: Guard) -> None:
+        super().__init__()
+        self._guard = guard
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """The epoch's last batch may have broken what its loss does not show yet."""
+        del logs
+        self._guard.check_epoch(epoch)
 
 
 def culprit(model: keras.Model, x: Any, broken: Sequence[Any], names: Sequence[str]) -> str:

@@ -180,6 +180,7 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
     recorder = crew.recorder
     try:
         with crew.interrupts, way:
+            crew.joins(way)
             everybody = way.callbacks(crew.callbacks)
             run.pipeline = way.way
             model.fit(callbacks=everybody, **way.arguments)

@@ -37,11 +37,16 @@ class Plain:
     Args:
         why: The reason, as "x is a generator".
         arguments: What ``model.fit`` is called with, the callbacks left out.
+
+    Attributes:
+        way: In words, for the record.
+        breaks: Whether an execution ends with the batch in which the loss is no number any more.
     """
 
     def __init__(self, why: str, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
         self.way = f"plain: {why}"
+        self.breaks = False
 
     def callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
         """The callbacks as ``model.fit`` takes them."""
@@ -76,6 +81,7 @@ class Fast:
         self._model = model
         self._used: list[Executions] = []
         self.way = "fast"
+        self.breaks = True
         batch = arguments.pop("batch_size", None) or DEFAULT_BATCH
         validated = arguments.pop("validation_batch_size", None) or batch
         mix = shuffled if arguments.pop("shuffle", True) else ordered
