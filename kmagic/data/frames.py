@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -292,8 +293,6 @@ def _text_column(frame: Any, features: list[str]) -> str | None:
 
 def _check_text(options: Options, name: str) -> None:
     """Options of tables have done their work where one column of texts is left."""
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
     others = replace(options, target=None, features=None, drop=None, missing=None, sep=None)
     check_kind(others, "text", name, "texts")
 

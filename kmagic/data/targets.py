@@ -162,6 +162,8 @@ def _of_words(values: NDArray[Any], options: Options, what: str) -> Target:
         )
     there = _sorted(set(words))
     names = options.class_names or tuple(there)
+    if len(names) == 2 and set(there) == {"False", "True"} != set(names):  # noqa: PLR2004 - no and yes
+        return Target(np.array([word == "True" for word in words], dtype=np.int64), names)
     unknown = sorted(set(there) - set(names))
     if unknown:
         raise DataError(

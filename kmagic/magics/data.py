@@ -20,10 +20,10 @@ DATA = Arguments(
     "Load a data set as D.x_train, D.y_train, D.x_test, D.y_test, D.classes.",
     "%keras_data mnist --scale 255 --channel -o digits\n"
     "%keras_data boston_housing --scale standard --drop B\n"
-    "%keras_data photos/ --size 64x64 --scale 255      a folder for each class\n"
+    "%keras_data photos/ --size 64x64 --scale 255\n"
     "%keras_data reviews/ --num-words 5000 --maxlen 200\n"
     "%keras_data houses.csv --target price --scale standard\n"
-    "%keras_data frame --target price                  a data frame of the notebook\n"
+    "%keras_data frame --target price --missing mean\n"
     "%keras_data x y --split 0.25",
 )
 DATA.option(
