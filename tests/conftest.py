@@ -16,7 +16,6 @@ settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
-PRETRAINED = "04_pretrained.ipynb"  # a notebook that needs weights
 
 _HOMES = ("HOME", "KERAS_HOME", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 _JUPYTER_HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
@@ -55,13 +54,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: pytest --slow"))
-    pretrained = [item for item in items if item.path.name == PRETRAINED]
-    if SHARED_DATA.is_dir() and pretrained:
-        link_weights(SHARED_DATA)
-    elif pretrained:
-        missing = pytest.mark.skip(reason="the weights of the networks are not at ../shared/data")
-        for item in pretrained:
-            item.add_marker(missing)
 
 
 def _stage(item: pytest.Item) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -140,3 +141,27 @@ def test_the_plugin_compares_words_of_a_static_display(tmp_path, recorded, passe
     )
     assert ("1 passed" in done.stdout) is passes, done.stdout
     assert ("1 failed" in done.stdout) is not passes, done.stdout
+
+
+def test_a_lesson_is_recorded_and_passes(tmp_path) -> None:
+    lines = ["import kmagic, random", "kmagic.parse('input 4 / dense 3')", "random.random()"]
+    cells = [nbformat.v4.new_code_cell(line) for line in lines]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "lesson.ipynb")
+    record = ["-m", "jupyter", "execute", "--inplace", "lesson.ipynb"]
+    subprocess.run(
+        [sys.executable, *record],
+        cwd=tmp_path,
+        env={**os.environ, "KMAGIC_DISPLAY": "static"},
+        capture_output=True,
+        check=True,
+    )
+    assert nbformat.read(tmp_path / "lesson.ipynb", as_version=4).cells[1].outputs
+    options = ["-p", "kmagic.testing.plugin", "--nbval", "--nbval-current-env", "lesson.ipynb"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "3 passed" in done.stdout, done.stdout
