@@ -1,5 +1,6 @@
 """The options of a fit: Keras's own callbacks, told of in the run, and refused with a caret."""
 
+import contextlib
 import csv
 import os
 
@@ -88,6 +89,25 @@ def test_csv_is_written_and_goes_on(tmp_path):
     fit(net, X, Y, epochs=3, csv=file, resume=True)
     with file.open() as lines:
         assert [row["epoch"] for row in csv.DictReader(lines)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_csv_is_closed_whatever_ends_the_training(tmp_path, monkeypatch, error):
+    class Breaks(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
+            if epoch == 2:
+                raise error
+
+    file = tmp_path / "log.csv"
+    loggers = []
+    monkeypatch.setattr(
+        keras.callbacks.CSVLogger, "on_epoch_begin", lambda self, *_: loggers.append(self)
+    )
+    with contextlib.suppress(ZeroDivisionError):
+        assert fit(make(), X, Y, epochs=4, csv=file, callbacks=Breaks()).status == "interrupted"
+    assert loggers[0].csv_file.closed
+    with file.open() as lines:
+        assert [row["epoch"] for row in csv.DictReader(lines)] == ["0", "1"]
 
 
 def test_tensorboard_is_written(tmp_path):

@@ -119,6 +119,15 @@ class Crew:
                     f"the weights of epoch {each.best_epoch + 1:,} are put back."
                 )
 
+    def close(self) -> None:
+        """After a fit that Keras has not brought to its end: what our callbacks write is written.
+
+        The user's own are not told: Keras does not tell them either.
+        """
+        for each in self._own:
+            if getattr(each, "best_weights", None) is None:
+                each.on_train_end()
+
     def rescue(self, model: keras.Model, found: NotFinite, x: Any) -> str:
         """After a loss that is no number: good weights, and in words what happened.
 

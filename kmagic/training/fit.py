@@ -198,8 +198,10 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
             recorder.end("failed", words)
     except KeyboardInterrupt:
         crew.put_best_back(model)
+        crew.close()
         recorder.end("interrupted")
     except Exception as error:
+        crew.close()
         recorder.end("failed", essence(error))
         if is_misfit(error):
             raise TrainingError(
