@@ -141,6 +141,14 @@ def test_sentences(y: Any) -> None:
         (([[1]] * 4, [0, 0, 0, 1]), "Class 1 of data has one row"),
         ({"images": [[1]], "y": [1]}, "holds images, y: expected x_train"),
         ({}, "holds nothing"),
+        (
+            ([[1]] * 4, [0, 1] * 2, [[1]] * 2, [[0, 1], [1, 0]]),
+            "y_train is 4 of int64, y_test 2 x 2",
+        ),
+        (([[1]] * 4, [0, 1] * 2, [[1]] * 2, ["a", "b"]), "y_train is 4 of int64, y_test 2 of <U1"),
+        (([[1]] * 2, [[1, 2], [3]]), "y has rows of different lengths"),
+        (([[1]] * 2, [[1, 2], [3]], [[1]], [[1]]), "y has rows of different lengths|expected"),
+        (([[1]] * 2, "ab"), "Nothing can be loaded from a tuple of 2"),
         ((csr_array(np.eye(4)), [0, 1] * 2), "x is a sparse matrix"),
     ],
 )

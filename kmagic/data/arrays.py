@@ -1,9 +1,7 @@
-"""Arrays as a data set: x and y, or four parts, from the notebook or from an ``.npz`` file."""
+"""Arrays as a data set: x and y, or four parts."""
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,19 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.finish import Raw, check_classes, divide, finish, padded
-from kmagic.data.memory import require
 from kmagic.data.options import Kind, check_kind
-from kmagic.data.paths import readable
 from kmagic.data.targets import decide
 from kmagic.data.texts import as_texts, holds_sentences, number_texts
 from kmagic.data.word_index import encoding_of
 from kmagic.errors import DataError
-from kmagic.keras_cache import show_path
 from kmagic.preparation.scaling import Scaling
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
     from kmagic.data.dataset import Dataset
@@ -52,52 +45,6 @@ class Four:
     y_test: Any = None
 
 
-def load_npz(path: Path, options: Options) -> Dataset:
-    """A NumPy archive with the names that Keras's own have.
-
-    Args:
-        path: The file: x_train, y_train, x_test, y_test; or x_train, y_train; or x, y.
-        options: What was asked for.
-
-    Raises:
-        DataError: It cannot be read, is cut off, holds other names, or pickled objects without
-            ``allow_pickle``.
-    """
-    name = options.name or path.stem
-    with readable(path):
-        if not path.stat().st_size:
-            raise DataError(f"{show_path(path)} is empty.")
-        if not zipfile.is_zipfile(path):
-            raise DataError(
-                f"{show_path(path)} is no .npz file, or is cut off.",
-                "Write it with numpy.savez(path, x=x, y=y); a part of a download must be fetched "
-                "again.",
-            )
-        require(
-            _unpacked(path),
-            show_path(path),
-            "Load a part of it with numpy, or feed the model by tf.data.",
-        )
-        try:
-            with np.load(path, allow_pickle=options.allow_pickle) as archive:
-                four = _of_names(archive, show_path(path))
-        except DataError:
-            raise
-        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
-            raise DataError(
-                f"{show_path(path)} is broken or cut off: {error}.", "Fetch or write it again."
-            ) from error
-        except ValueError as error:
-            if "allow_pickle" not in str(error):
-                raise
-            raise DataError(
-                f"{show_path(path)} holds pickled objects, which can run any code when they are "
-                "read.",
-                "If you trust where it came from: allow_pickle=True.",
-            ) from error
-    return from_arrays(four, options, name, show_path(path))
-
-
 def from_arrays(four: Four, options: Options, name: str, source: str) -> Dataset:
     """Arrays, lists of numbers or of word numbers.
 
@@ -122,7 +69,7 @@ def from_arrays(four: Four, options: Options, name: str, source: str) -> Dataset
     kind = _kind(x) if options.words is None or x.dtype.kind not in "iu" else "text"
     check_kind(options, kind, name, WHATS[kind])
     _check_arrays(options, name, WHATS[kind])
-    values = y if x_test is None else np.concatenate([np.asarray(y), np.asarray(four.y_test)])
+    values = y if x_test is None else together(y, four.y_test)
     target = decide(values, options, pictures=kind == "pictures")
     notes = [target.said]
     x, x_test, scaled = _scaled_already(x, x_test, kind)
@@ -167,7 +114,7 @@ def take_apart(source: Any) -> Four | None:
             as Keras's loaders return them, or a dictionary with these names.
     """
     if isinstance(source, Mapping):
-        return _of_names(source, "The dictionary")
+        return of_names(source, "The dictionary")
     if not isinstance(source, tuple | list):
         return None
     inner = [each for each in source if isinstance(each, tuple) and len(each) == 2]  # noqa: PLR2004 - x and y
@@ -180,13 +127,28 @@ def take_apart(source: Any) -> Four | None:
 
 def same_length(x: Any, y: Any, x_name: str, y_name: str) -> None:
     """Refuse inputs and targets that do not belong together."""
-    if not hasattr(y, "__len__") or np.ndim(y) == 0:
+    if not hasattr(y, "__len__") or isinstance(y, str | bytes) or getattr(y, "ndim", 1) == 0:
         raise DataError(f"{y_name} is {y!r}: expected one value for each row of {x_name}.")
     if len(x) != len(y):
         raise DataError(
             f"{x_name} has {len(x):,} rows and {y_name} {len(y):,}: expected one target a row.",
             "Were rows left out of one of them, or is one the test part?",
         )
+
+
+def together(y: Any, y_test: Any) -> NDArray[Any]:
+    """The targets of both parts, which must be of one form.
+
+    Raises:
+        DataError: They are not.
+    """
+    parts = [np.asarray(each, dtype=object if _is_ragged(each) else None) for each in (y, y_test)]
+    shapes = [part.shape[1:] if part.size != len(part) else () for part in parts]
+    words = [part.dtype.kind in "OUST" for part in parts]
+    if shapes[0] != shapes[1] or words[0] != words[1]:
+        said = [" x ".join(map(str, part.shape)) + f" of {part.dtype}" for part in parts]
+        raise DataError(f"y_train is {said[0]}, y_test {said[1]}: expected the same form.")
+    return np.concatenate([part.reshape(len(part), *shapes[0]) for part in parts])
 
 
 def as_inputs(x: Any, what: str) -> NDArray[Any]:
@@ -249,7 +211,12 @@ def as_lists(x: NDArray[Any]) -> NDArray[Any]:
     return rows
 
 
-def _of_names(arrays: Mapping[str, Any], what: str) -> Four:
+def of_names(arrays: Mapping[str, Any], what: str) -> Four:
+    """The parts by their names.
+
+    Raises:
+        DataError: They have other names.
+    """
     names = list(arrays)
     for wanted in (PARTS, PARTS[:2], ("x", "y"), ("X", "y")):
         if all(name in names for name in wanted):
@@ -261,12 +228,14 @@ def _of_names(arrays: Mapping[str, Any], what: str) -> Four:
     )
 
 
-def _unpacked(path: Path) -> int:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return sum(each.file_size for each in archive.infolist())
-    except zipfile.BadZipFile:
-        return 0  # told when it is read
+def _is_ragged(y: Any) -> bool:
+    """Whether rows are of different lengths."""
+    if not isinstance(y, list | tuple):
+        return False
+    return (
+        len({len(row) if hasattr(row, "__len__") else -1 for row in y if not isinstance(row, str)})
+        > 1
+    )
 
 
 def _is_column(value: Any) -> bool:

@@ -176,7 +176,7 @@ def _of_path(source: str | os.PathLike[str], options: Options) -> Dataset:
 
         return load_tables([path], options)
     if ending == ".npz":
-        from kmagic.data.arrays import load_npz  # noqa: PLC0415 - as the others: when it is needed
+        from kmagic.data.npz import load_npz  # noqa: PLC0415 - as the others: when it is needed
 
         return load_npz(path, options)
     if "".join(path.suffixes[-2:]).lower().endswith(_ARCHIVES):

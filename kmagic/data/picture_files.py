@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kmagic.data.arrays import same_length
+from kmagic.data.arrays import same_length, together
 from kmagic.data.finish import Raw, check_classes, divide, finish
 from kmagic.data.labelled import Files, divide_files
 from kmagic.data.memory import require
@@ -89,7 +89,7 @@ def load_listed(four: Four, options: Options, name: str, source: str) -> Dataset
     if four.x_test is not None:
         same_length(four.x_test, four.y_test, "x_test", "y_test")
         files += [Path(each).expanduser() for each in four.x_test]
-        y = np.concatenate([np.asarray(y), np.asarray(four.y_test)])
+        y = together(y, four.y_test)
     target = decide(y, options, pictures=True)
     every = Files(files, target.y)
     if four.x_test is not None and options.split is None:
