@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,23 @@ def test_a_folder_a_class(photos: Path) -> None:
         "photos: 16 rows to train, 4 to test. x is 6 x 8 x 3 uint8, 0 to 200, not scaled. "
         "y is int64, 2 classes (cats, dogs), 8 rows each in training. From "
     )
+
+
+def test_two_thousand_real_photos(shared_data: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(shared_data / "cifar10_sample_jpg.zip") as archive:
+        archive.extractall(tmp_path)
+    photos = load_data(tmp_path, scale=255)
+    assert (photos.x_train.shape, photos.x_test.shape) == ((1_500, 32, 32, 3), (500, 32, 32, 3))
+    assert photos.classes is not None
+    assert photos.classes[::9] == ("airplane", "truck")
+    assert photos.counts(photos.y_train).tolist() == [150] * 10
+    assert photos.note == ""
+    file = tmp_path / "cifar10_sample" / "test" / "ship" / "0000.jpg"
+    with Image.open(file) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    found = photos.labels_of(photos.prepare(pixels))
+    assert found is not None
+    assert photos.classes[int(found[0])] == "ship"
 
 
 def test_the_same_seed_gives_the_same_rows(photos: Path) -> None:

@@ -119,6 +119,22 @@ def test_colour_pictures_are_small(digits: Dataset) -> None:
     assert len(bundle(digits)["text/html"]) < 70_000
 
 
+def test_large_pictures_are_made_small_and_grey_photos_stay_positive() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(8) % 2
+    large = rng.integers(0, 256, (8, 300, 400, 3), dtype=np.uint8)
+    card = bundle(load_data((large, y), split=0.5))["text/html"]
+    assert decoded(Reader(card).pictures[0]).size == (85, 64)
+    assert len(card) < 60_000
+    grey = rng.integers(100, 256, (8, 20, 20), dtype=np.uint8)
+    data = load_data((grey, y), split=0.5)
+    shown = Reader(bundle(data)["text/html"]).pictures[0]
+    np.testing.assert_array_equal(decoded(shown), data.x_train[data.y_train == 0][0])
+    clear = rng.integers(0, 256, (8, 20, 20, 4), dtype=np.uint8)
+    shown = Reader(bundle(load_data((clear, y), split=0.5))["text/html"]).pictures[0]
+    assert decoded(shown).mode == "RGBA"
+
+
 def test_a_table_shows_raw_values_by_column() -> None:
     houses = load_data("boston_housing", scale="standard")
     card = Reader(bundle(houses)["text/html"])

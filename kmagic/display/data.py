@@ -8,7 +8,8 @@ import numpy as np
 
 from kmagic.display.card import Bundle, bar, card, escape, image
 from kmagic.display.card import bundle as carry
-from kmagic.display.data_table import below, columns, first_rows, lines, row, saved, spread
+from kmagic.display.data_table import below, columns, first_rows, lines, row, saved, shrunk, spread
+from kmagic.display.thumbnail import look_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 EXAMPLES = 8
 MOST_CLASSES = 12
 SIDE = 32
+SOME = 64  # pictures that tell how all are to be shown
 MOST_NUMBERS = 20
 LONGEST = 140  # letters of a text
 BESIDE = "display:flex;flex-wrap:wrap;gap:3px 16px;align-items:center"
@@ -152,8 +154,14 @@ def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     if pictures is None or not len(pictures):
         return ""
     side = min(pictures.shape[1], SIDE)
+    paper = _are_drawings(data)
     shown = [
-        image(*_packed(one), alt="", width=round(side * one.shape[1] / one.shape[0]), height=side)
+        image(
+            *_packed(one, paper=paper),
+            alt="",
+            width=round(side * one.shape[1] / one.shape[0]),
+            height=side,
+        )
         for one in pictures
     ]
     return (
@@ -163,10 +171,20 @@ def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     )
 
 
-def _packed(picture: NDArray[np.uint8]) -> tuple[bytes, str]:
-    """One picture as a small file: grey ones as ink on paper, colour ones as a photo."""
-    grey = 2
+def _are_drawings(data: Shown) -> bool:
+    """Whether the pictures are ink on an empty ground, such as digits; photos in grey are not."""
+    some = data.pictures(data.x_train[:SOME])
+    if some is None:
+        return False
+    drawn = [look_of([one]).paper for one in some]
+    return sum(drawn) > len(drawn) / 2
+
+
+def _packed(picture: NDArray[np.uint8], *, paper: bool) -> tuple[bytes, str]:
+    """One picture as a small file: drawings as ink on paper, others as photos."""
+    grey, colours = 2, 3
     flat = picture[..., 0] if picture.ndim > grey and picture.shape[-1] == 1 else picture
-    if flat.ndim == grey:
-        return saved(255 - flat, "PNG"), "image/png"
-    return saved(flat, "JPEG"), "image/jpeg"
+    flat = shrunk(255 - flat if paper and flat.ndim == grey else flat, 2 * SIDE)
+    if flat.ndim > grey and flat.shape[-1] == colours:
+        return saved(flat, "JPEG"), "image/jpeg"
+    return saved(flat, "PNG"), "image/png"

@@ -134,6 +134,16 @@ def saved(pixels: NDArray[np.uint8], form: str) -> bytes:
     return stream.getvalue()
 
 
+def shrunk(pixels: NDArray[np.uint8], high: int) -> NDArray[np.uint8]:
+    """Pixels of at most this height, in their own proportions."""
+    from PIL import Image  # noqa: PLC0415 - only where a picture is drawn
+
+    if pixels.shape[0] <= high:
+        return pixels
+    wide = max(1, round(pixels.shape[1] * high / pixels.shape[0]))
+    return np.asarray(Image.fromarray(pixels).resize((wide, high), reducing_gap=3.0))
+
+
 class _Plain:
     """A column of numbers, of which only the name is known."""
 
