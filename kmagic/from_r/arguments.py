@@ -111,17 +111,21 @@ class Arguments:
         if each.value is None:  # R's NULL: whatever Keras does
             return Literal(None) if param.required else None
         value = each.value
-        if param.name in ("axis", "axes") and isinstance(value, int) and value > 0:
-            value = self._axis(value, each.place)
+        if param.name in ("axis", "axes"):
+            value = self._axes(value, each.place)
         return self.value(value, param.role, each.place, param)
 
-    def _axis(self, axis: int, place: Place) -> int:
-        """An axis as Keras counts it: from 0, the batch being the first."""
+    def _axes(self, value: Any, place: Place) -> Any:
+        """Axes as Keras counts them: from 0, the batch being the first."""
+        if isinstance(value, Vector):
+            return Vector(value.kind, [(key, self._axes(each, place)) for key, each in value.items])
+        if not isinstance(value, int) or value <= 0:
+            return value
         if self._from_one:
             self._note("keras3 counts axes from 1, Keras from 0", place)
-            return axis - 1
+            return value - 1
         self._note("axis is taken as Keras counts it: from 0, which is the batch", place)
-        return axis
+        return value
 
     @staticmethod
     def _is_bare(param: Parameter, value: Value) -> bool:
@@ -194,8 +198,14 @@ class Arguments:
             return self.thing(value, role)
         if isinstance(value, Unknown):
             return Expr(source_of(value, place))
+        if isinstance(value, Model) and role in _ROLES_OF_STRINGS:
+            raise Mistake(f"is a model, not {_article(role)} {role}", place)
         if isinstance(value, Model):
             return Ref(self._model_name(value, place))
+        if isinstance(value, Closure) and value.variable:
+            said = f"{value.variable} is a function of R's: define it in a Python cell"
+            self._note(said, place)
+            return Expr(value.variable)
         if isinstance(value, Closure):
             hint = "Define it in a Python cell, and write its name here in R, without quotes."
             raise Mistake("is a function of R, which Keras cannot call from here", place, hint)
@@ -230,12 +240,13 @@ class Arguments:
         return Word(text) if plain and (param is None or param.name != "name") else Literal(text)
 
     def _symbol(self, symbol: Symbol, role: Role, place: Place) -> Value:
-        found = meaning(symbol.name, role)
+        found = meaning(symbol.name, role) if role != "any" else None
         if found is not None:
             return Word(word_for_function(found))
         word = string_for(word_of(symbol.name), role) if role in _ROLES_OF_STRINGS else ""
         if not word:
-            raise Mistake(f"is not {_article(role)} {role}", place)
+            what = f"{_article(role)} {role}" if role != "any" else "a value"
+            raise Mistake(f"is not {what}", place)
         return Word(word)
 
     def _vector(self, vector: Vector, role: Role, place: Place, param: Parameter | None) -> Value:

@@ -126,6 +126,9 @@ def _path(path: str, plain: str) -> str:
 
 
 def _source(each: Given) -> str:
+    if isinstance(each.value, Vector) and each.value.items:
+        parts = [item.python if isinstance(item, Unknown) else "" for item in each.value]
+        return "{[" + ", ".join(parts) + "]}" if all(parts) else ""
     found = each.value.python if isinstance(each.value, Unknown) else ""
     return found if not found or found.replace("_", "").isalnum() else "{" + found + "}"
 

@@ -127,8 +127,9 @@ class Maker:
         return model
 
     def _functional(self, given: list[Given], place: Place) -> Model:
-        bound = dict(zip(("inputs", "outputs"), [e for e in given if e.name is None], strict=False))
-        bound |= {each.name: each for each in given if each.name in ("inputs", "outputs")}
+        bound = {each.name: each for each in given if each.name in ("inputs", "outputs")}
+        free = [name for name in ("inputs", "outputs") if name not in bound]
+        bound |= dict(zip(free, [each for each in given if each.name is None], strict=False))
         ends: dict[str, list[Tensor]] = {}
         for name in ("inputs", "outputs"):
             each = bound.get(name)
@@ -159,7 +160,7 @@ class Maker:
             elif name in ("batch_size", "input_batch_size"):
                 made.batch = each.value
             elif name == "name":
-                made.name = str(each.value)
+                made.name = str(each.value or "")
             elif each.value is not None and each.value is not False:
                 self._note(f"{name} of an input has no place here and is left out", each.place)
         if made.shape is None:
@@ -179,6 +180,8 @@ class Maker:
             raise Mistake("is no layer", place, nearest_layer(called) if called else hint)
         if isinstance(layer, Thing) and not is_layer(layer.name):
             raise Mistake("is no layer", layer.place, hint)
+        if isinstance(layer, Model) and _holds(layer, model):
+            raise Mistake("is put into itself", place)
         self.steps += 1
         model.layers.append(layer)
         return model
@@ -198,6 +201,12 @@ class Maker:
             node.call = [each for each in what.args if each.name and _holds_tensors(each.value)]
             what.args = [each for each in what.args if each not in node.call]
         return Tensor(node)
+
+
+def _holds(model: Model, other: Model) -> bool:
+    """Whether a model is another one, or has it somewhere within."""
+    within = (each for each in model.layers if isinstance(each, Model))
+    return model is other or any(_holds(each, other) for each in within)
 
 
 def _holds_tensors(value: Any) -> bool:

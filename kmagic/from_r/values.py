@@ -133,6 +133,7 @@ class Closure:
 
     node: Function
     names: dict[str, Any]
+    variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

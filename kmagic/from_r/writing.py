@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable
 from typing import Any
 
@@ -61,10 +62,10 @@ class Writer:
 
     # --- graphs -------------------------------------------------------------------------------
 
-    def _body(self, model: Model) -> list[Statement]:
+    def _body(self, model: Model, *, within: bool = False) -> list[Statement]:
         inputs, outputs = model.inputs, model.outputs
         if inputs is None:
-            inputs, outputs = self._stack(model)
+            inputs, outputs = self._stack(model, within=within)
         nodes = reached(outputs)
         missing = [each for each in inputs if each.node not in nodes]
         nodes = [*(each.node for each in missing), *nodes]
@@ -91,7 +92,7 @@ class Writer:
             found.append(OutputSpec(entries, span=self._spans(model.place)))
         return found
 
-    def _stack(self, model: Model) -> tuple[list[Tensor], list[Tensor]]:
+    def _stack(self, model: Model, *, within: bool) -> tuple[list[Tensor], list[Tensor]]:
         """A row of layers as a chain of nodes."""
         if not model.layers:
             raise Mistake("has no layers", model.place, "Add some: mod$add(Dense(units = 50)).")
@@ -111,7 +112,7 @@ class Writer:
         chain: list[Tensor] = []
         if shape is not None:
             chain.append(Tensor(Node(shape, shape.place)))
-        elif isinstance(first, Thing):
+        elif isinstance(first, Thing) and not within:
             hint = "Built all the same: Keras takes the shape from the first data it sees."
             self._note(f"The first layer says no input_shape. {hint}", first.place)
         for each in model.layers:
@@ -160,7 +161,8 @@ class Writer:
     def _free(self, name: str) -> str:
         """A name that nothing else has, and that the language can have."""
         name = name if name.isidentifier() else "x"
-        is_word = name in RESERVED or name in _VALUES or find("layer", name) is not None
+        is_word = name in RESERVED or name in _VALUES or keyword.iskeyword(name)
+        is_word = is_word or find("layer", name) is not None
         name = f"{name}_" if is_word and name != "_" else name
         fresh, count = name, 2
         while fresh in self._taken:
@@ -205,22 +207,20 @@ class Writer:
         return tuple(args)
 
     def _shape(self, value: Any, place: Place) -> Value:
-        if isinstance(value, Vector) and all(isinstance(each, int | None) for each in value):
-            dims = tuple(value)
-            return Literal(dims[0]) if len(dims) == 1 and dims[0] is not None else Shape(dims)
-        if isinstance(value, Vector) and len(value) == 1:
-            value = next(iter(value))
-        if isinstance(value, Vector) and all(isinstance(each, int | Unknown) for each in value):
-            sides = [
-                str(each) if isinstance(each, int) else source_of(each, place) for each in value
+        sides = list(value) if isinstance(value, Vector) else [value]
+        known = all(each is None or _is_side(each) for each in sides)
+        if known and sides and (sides != [None] or isinstance(value, Vector)):
+            one = len(sides) == 1 and sides[0] is not None
+            return Literal(sides[0]) if one else Shape(tuple(sides))
+        if len(sides) == 1 and isinstance(sides[0], Unknown):
+            return Expr(source_of(sides[0], place))
+        if sides and all(
+            each is None or _is_side(each) or isinstance(each, Unknown) for each in sides
+        ):
+            words = [
+                source_of(each, place) if isinstance(each, Unknown) else str(each) for each in sides
             ]
-            made = f"({', '.join(sides)})"
-            hint = f"Make it in a Python cell, `shape = {made}`, and write shape here."
-            raise Mistake("holds a size that only the data know", place, hint)
-        if isinstance(value, Unknown):
-            return Expr(source_of(value, place))
-        if isinstance(value, int) and not isinstance(value, bool):
-            return Literal(value)
+            return Expr(f"({', '.join(words)})")
         raise Mistake("is no shape", place, "A shape is written c(28, 28, 1) or 13.")
 
     def _tensor(self, tensor: Tensor, names: dict[int, str]) -> Value:
@@ -243,7 +243,7 @@ class Writer:
             self._models[id(model)] = name
             taken, self._taken = self._taken, set()
             made, self._made = self._made, {}
-            body = tuple(self._body(model))
+            body = tuple(self._body(model, within=True))
             self._taken, self._made = taken, made
             self._nested.append(NestedSpec(name, body, span=self._spans(place)))
         return self._models[id(model)]
@@ -297,6 +297,10 @@ def _follows(node: Node, before: Node | None) -> bool:
     if not node.inputs:
         return True
     return len(node.inputs) == 1 and node.inputs[0].node is before and not node.inputs[0].path
+
+
+def _is_side(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _word(node: Node, lines: dict[int, Line]) -> str:
