@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,19 @@ LAYERS = {
         (4,),
         old.dense("a", 3, "relu", dtype={"class_name": "Policy", "config": {"name": "float32"}}),
     ),
+    "unused": (
+        (6, 6, 2),
+        old.layer(
+            "SeparableConv2D",
+            "a",
+            filters=3,
+            kernel_size=[3, 3],
+            groups=1,
+            kernel_initializer=old.INITIALIZERS["kernel_initializer"],
+            kernel_regularizer=None,
+            kernel_constraint=None,
+        ),
+    ),
     "threshold": ((4,), old.layer("ThresholdedReLU", "a", theta=0.5)),
     "synchronized": ((4,), old.layer("SyncBatchNormalization", "a", axis=[1])),
     "embedding": (
@@ -188,6 +202,116 @@ def test_a_successor_computes_the_same(tmp_path: Path) -> None:
     loaded = open_model(old.write(tmp_path / "m.h5", config, {"cut": {}}))
     assert answers(loaded.model) == pytest.approx(np.where(X > 0.5, X, 0))
     assert "cut: ThresholdedReLU is ReLU now" in loaded.notes
+
+
+def with_modules(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as Keras 2.12 and later wrote it, with the place of each layer's class."""
+    fresh = json.loads(json.dumps(config))
+    for layer in fresh["config"]["layers"]:
+        layer |= {"module": "keras.layers", "registered_name": None}
+        layer["build_config"] = {"input_shape": [None, 4]}
+    kind = fresh["class_name"].lower()
+    return fresh | {"module": f"tf_keras.src.engine.{kind}", "registered_name": fresh["class_name"]}
+
+
+COMPILED = {
+    "words": {"optimizer": "adam", "loss": "mae", "metrics": ["mse"]},
+    "objects": {
+        "optimizer": {
+            "module": "keras.optimizers",
+            "class_name": "Custom>Adam",
+            "config": {"learning_rate": 0.005, "jit_compile": False, "is_legacy_optimizer": False},
+        },
+        "loss": {
+            "module": "keras.losses",
+            "class_name": "MeanAbsoluteError",
+            "config": {"reduction": "auto", "name": "m", "fn": "mean_absolute_error"},
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("compiled", COMPILED.values(), ids=COMPILED)
+def test_a_zip_of_keras_2(tmp_path: Path, compiled: dict[str, Any]) -> None:
+    import keras
+
+    today = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu", name="dense")])
+    today.set_weights([KERNEL, BIAS])
+    today.save_weights(tmp_path / "model.weights.h5")
+    config = with_modules(old.sequential(old.input_layer(4), old.dense("dense", 3, "relu")))
+    path = tmp_path / "old.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps(config | {"compile_config": compiled}))
+        archive.writestr("metadata.json", json.dumps({"keras_version": "2.15.0"}))
+        archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    loaded = open_model(path)
+    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    assert loaded.model.compiled
+    assert loaded.made_by == "2.15.0"
+    assert loaded.notes == ("the optimizer's state was not taken over: Keras 2 had it otherwise",)
+    assert loaded.model.evaluate(X, expected(), verbose=0, return_dict=True)["loss"] < 1e-5
+
+
+def test_a_call_that_takes_tensors_by_name(tmp_path: Path) -> None:
+    first = old.input_layer(4, 2, name="input_1") | {"name": "input_1", "inbound_nodes": []}
+    attention = old.layer(
+        "MultiHeadAttention",
+        "attention",
+        num_heads=2,
+        key_dim=3,
+        attention_axes=[1],
+        query_shape=[None, 4, 2],
+        key_shape=[None, 4, 2],
+        value_shape=[None, 4, 2],
+        softmax_robust_masking=False,
+    ) | {
+        "name": "attention",
+        "inbound_nodes": [[["input_1", 0, 0, {"value": ["input_1", 0, 0]}]]],
+        "build_config": {"input_shape": [None, 4, 2]},
+    }
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "name": "model",
+            "layers": [first, attention],
+            "input_layers": [["input_1", 0, 0]],
+            "output_layers": [["attention", 0, 0]],
+        },
+    }
+    for fresh in (config, with_modules(config)):
+        (tmp_path / "m.json").write_text(json.dumps(fresh | {"keras_version": "2.15.0"}))
+        model = open_model(tmp_path / "m.json").model
+        x = np.ones((2, 4, 2), "float32")
+        layer = model.get_layer("attention")
+        np.testing.assert_allclose(np.asarray(model(x)), np.asarray(layer(x, x)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".json"])
+def test_code_of_keras_2_runs_where_it_is_asked_for(tmp_path: Path, suffix: str) -> None:
+    import keras
+
+    dumped = keras.layers.Lambda(lambda x: x * 2).get_config()["function"]["config"]
+    code = [dumped["code"], dumped["defaults"], dumped["closure"]]
+    own = old.layer(
+        "Lambda",
+        "own",
+        function=code,
+        function_type="lambda",
+        module="__main__",
+        output_shape=None,
+        output_shape_type="raw",
+        output_shape_module=None,
+        arguments={},
+    )
+    config = old.sequential(old.input_layer(4), own)
+    path = tmp_path / f"m{suffix}"
+    if suffix == ".json":
+        path.write_text(json.dumps(config | {"keras_version": "2.4.0"}))
+    else:
+        old.write(path, config, {"own": {}})
+    with pytest.raises(PersistenceError, match="its layer own is a Lambda"):
+        open_model(path)
+    np.testing.assert_array_equal(answers(open_model(path, safe_mode=False).model), 2 * X)
 
 
 REFUSED = {

@@ -20,7 +20,7 @@ def compile_as_saved(
 
     Args:
         model: The model, loaded without compiling.
-        config: The file's ``training_config``, or None.
+        config: The file's ``training_config`` or ``compile_config``, or None.
         objects: Classes and functions by name.
 
     Returns:
@@ -34,7 +34,7 @@ def compile_as_saved(
     notes: list[str] = []
     try:
         with keras.saving.custom_object_scope(dict(objects)):
-            optimizer = _optimizer(config.get("optimizer_config"), notes)
+            optimizer = _optimizer(config.get("optimizer_config", config.get("optimizer")), notes)
             arguments = {
                 "optimizer": optimizer,
                 "loss": _read(config.get("loss"), _one_loss),
@@ -60,18 +60,19 @@ class _MissingError(Exception):
 def _optimizer(config: Any, notes: list[str]) -> Any:
     import keras  # noqa: PLC0415 - takes seconds
 
+    config = {"class_name": config} if isinstance(config, str) else config
     if not isinstance(config, dict):
         raise _MissingError("the file does not say its optimizer")
-    name = str(config.get("class_name", ""))
     given = dict(config.get("config") or {})
+    name = str(config.get("class_name", ""))
+    if keras.saving.get_registered_object(name) is None:
+        name = name.removeprefix("Custom>")  # so some releases of Keras 2 wrote their own
     cls = keras.saving.get_registered_object(name) or getattr(keras.optimizers, name, None)
     if cls is None:
         found = {each.lower(): each for each in dir(keras.optimizers)}.get(name.lower())
         cls = getattr(keras.optimizers, found) if found else None
     if not isinstance(cls, type):
         raise _MissingError(f"its optimizer {name} is not here")
-    if "module" in config:
-        return keras.optimizers.deserialize(config)
     for old, new in _OLD_RATES.items():
         if old in given:
             given.setdefault(new, given.pop(old))
@@ -144,10 +145,9 @@ def _one(config: Any, module: Any, what: str) -> Any:
     inner = dict(config.get("config") or {})
     if inner.get("reduction") in ("auto", "AUTO"):
         inner["reduction"] = "sum_over_batch_size"
-    if "module" not in config:
-        if isinstance(inner.get("fn"), str):
-            inner.pop("fn")
-        config["config"] = inner
+    if isinstance(inner.get("fn"), str):
+        inner.pop("fn")
+    config["config"] = inner
     try:
         found = module.deserialize(config)
     except (ValueError, TypeError) as error:

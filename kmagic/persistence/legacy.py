@@ -24,14 +24,21 @@ _USUAL: dict[str, tuple[Any, ...]] = {
     "ragged": (False, None),
     "renorm": (False,),
     "reset_after": (True, False),
+    "softmax_robust_masking": (False,),
     "sparse": (False, None),
     "swap_memory": (False,),
     "time_major": (False,),
     "virtual_batch_size": (None,),
     "zero_output_for_mask": (False,),
 }
+# What Keras 3 sees for itself, by the layer's inputs.
+_SEEN = ("input_dim", "input_length", "batch_shape", "query_shape", "key_shape", "value_shape")
+# What Keras 2 wrote of a base class's arguments that the layer does not use.
+_UNUSED = dict.fromkeys(
+    ("SeparableConv1D", "SeparableConv2D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    ("kernel_initializer", "kernel_regularizer", "kernel_constraint"),
+)
 _INSIDE = ("layer", "backward_layer", "cell", "cells")
-_SILENT = frozenset({"fused", "implementation", "input_dtype", "ragged", "sparse", "groups"})
 _GONE = {
     "LocallyConnected1D": "LocallyConnected1D is no longer in Keras; a Conv1D of the same size, "
     "trained anew, comes nearest",
@@ -110,6 +117,8 @@ def _mend_layer(
     import keras  # noqa: PLC0415 - takes seconds
 
     layer = config.get("name", kind)
+    if "module" in part:
+        _say_new_module(part, kind)
     if kind == "Sequential":
         _give_input(config)
     if kind in ("Functional", "Model"):
@@ -118,9 +127,18 @@ def _mend_layer(
             # Keras 3 would make it a list of one, and a model that answers with a list.
             if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
                 config[key] = ends[0]
+        _give_tensors(config)
     if hasattr(keras.initializers, kind):
         config.pop("dtype", None)
         return
+    if kind == "Lambda":
+        for key in ("module", "function_type", "output_shape_type", "output_shape_module"):
+            config.pop(key, None)
+        for key in ("function", "output_shape"):
+            code = config.get(key)
+            if isinstance(code, list) and code and isinstance(code[0], str):
+                held = dict(zip(("code", "defaults", "closure"), code, strict=False))
+                config[key] = {"class_name": "__lambda__", "config": held}
     if kind in _GONE and not hasattr(keras.layers, kind):
         raise PersistenceError(
             f"{name} was not loaded: its layer {layer} is a {kind} of an earlier Keras.",
@@ -140,17 +158,18 @@ def _mend_layer(
     shape = config.pop("batch_input_shape", None)
     if kind == "InputLayer" and shape is not None:
         config.setdefault("batch_shape", shape)
+    part.pop("build_config", None)  # it is built when it is called
+    axis = config.get("axis")
+    if isinstance(axis, list) and len(axis) == 1:
+        config["axis"] = axis[0]
     for key in _INSIDE:
         _say_module(config.get(key))
     known = _arguments(cls)
     for key in sorted(set(config) - known):
         value = config[key]
-        if key in ("input_dim", "input_length", "batch_shape"):  # the input's own line says it
+        unused = key in _SEEN or key in _UNUSED.get(kind, ())
+        if unused or (key in _USUAL and value in _USUAL[key]):
             del config[key]
-        elif key in _USUAL and value in _USUAL[key]:
-            del config[key]
-            if key not in _SILENT:
-                notes[f"{kind}: {key}={value!r} is left out, Keras 3 knows no other"] = None
         elif key in _USUAL:
             raise PersistenceError(
                 f"{name} was not loaded: its layer {layer}, a {kind}, has {key}={value!r}, "
@@ -158,6 +177,58 @@ def _mend_layer(
                 "Load it with the Keras that wrote it, set this to its default and save it anew; "
                 "or build the model here and load its weights alone.",
             )
+
+
+def _give_tensors(functional: dict[str, Any]) -> None:
+    """Let calls take tensors by name, which Keras 2 wrote as it wrote any other list."""
+    layers = [each for each in functional.get("layers") or () if isinstance(each, dict)]
+    names = {each.get("name") for each in layers}
+
+    def is_tensor(value: Any) -> bool:
+        kinds = (str, int, int)
+        return (
+            isinstance(value, list)
+            and len(value) == len(kinds)
+            and all(map(isinstance, value, kinds))
+            and value[0] in names
+        )
+
+    def revived(value: Any) -> Any:
+        if is_tensor(value):
+            # Keras looks for the tensor by its history; shape and type are not read.
+            config = {"shape": [], "dtype": "float32", "keras_history": value}
+            return {"class_name": "__keras_tensor__", "config": config}
+        return [revived(each) for each in value] if isinstance(value, list) else value
+
+    def called(node: Any) -> Any:
+        whole = 4  # layer, node, tensor, arguments by name
+        given = node[0][3] if node and isinstance(node, list) and len(node[0]) == whole else {}
+        fresh = {name: revived(value) for name, value in given.items()}
+        if fresh == given:
+            return node
+        inputs = [revived(each[:3]) for each in node]
+        return {"args": inputs if len(inputs) == 1 else [inputs], "kwargs": fresh}
+
+    for each in layers:
+        if isinstance(each.get("inbound_nodes"), list):
+            each["inbound_nodes"] = [called(node) for node in each["inbound_nodes"]]
+
+
+def _say_new_module(part: dict[str, Any], kind: str) -> None:
+    """Say where a class of Keras is today: Keras 2 wrote its own folders, or tf_keras's."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    package = str(part["module"]).partition(".")[0]
+    if package not in ("keras", "tf_keras", "tensorflow"):
+        return
+    if kind == "Functional":
+        part["module"] = "keras.src.models.functional"
+    elif kind == "Sequential":
+        part["module"], part["registered_name"] = "keras", None
+    elif hasattr(keras.layers, kind):
+        part["module"], part["registered_name"] = "keras.layers", None
+    elif package != "keras":
+        part["module"] = str(part["module"]).replace(package, "keras", 1)
 
 
 def _say_module(inner: Any) -> None:

@@ -16,12 +16,14 @@ from kmagic.errors import KmagicError, PersistenceError
 from kmagic.keras_cache import show_path
 from kmagic.persistence.baggage import Baggage
 from kmagic.persistence.compiled import compile_as_saved
-from kmagic.persistence.containers import metadata_of, take, text_in
+from kmagic.persistence.containers import KEY, metadata_of, take, text_in
 from kmagic.persistence.content import Content, broken_off, content_of, damaged
 from kmagic.persistence.legacy import is_legacy, mended
 from kmagic.persistence.safety import needs_of, objects_for, refuse_code
 from kmagic.persistence.troubles import not_read
 from kmagic.persistence.weights import SUFFIX, UNTRAINED, load_weights, named, tell
+
+OLD_STATE = "the optimizer's state was not taken over: Keras 2 had it otherwise"
 
 
 @dataclass(slots=True)
@@ -116,6 +118,9 @@ def _keras(opened: Opened, trust: Trust) -> None:
     else:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
+    if opened.made_by.startswith("2.") and not path.is_dir():
+        _old_keras(opened, config, trust)
+        return
     objects = _judge(opened, config, trust)
     with named(path, "" if path.is_dir() else SUFFIX["keras"]) as file:
 
@@ -137,6 +142,31 @@ def _keras(opened: Opened, trust: Trust) -> None:
             except Exception:  # noqa: BLE001 - the first one says what is wrong
                 raise error from None
             opened.notes.append(f"not compiled, since Keras refuses it: {_words(error)}")
+
+
+def _old_keras(opened: Opened, config: dict[str, Any], trust: Trust) -> None:
+    """A ``.keras`` of Keras 2.12 or later: the same zip, in the words of then."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    compiled = config.pop("compile_config", None)
+    fresh, notes = mended(config, show_path(opened.path))
+    objects = _judge(opened, [fresh, compiled], trust)
+    opened.notes += notes
+    with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
+        copy = Path(folder) / "model.keras"
+        with zipfile.ZipFile(opened.path) as held, zipfile.ZipFile(copy, "w") as made:
+            for name in held.namelist():
+                with held.open(name) as source, made.open(name, "w", force_zip64=True) as target:
+                    if name == "config.json":
+                        target.write(json.dumps(fresh).encode())
+                    else:
+                        shutil.copyfileobj(source, target)
+        opened.model = keras.models.load_model(
+            str(copy), custom_objects=objects, compile=False, safe_mode=trust.safe_mode
+        )
+    opened.notes += compile_as_saved(opened.model, compiled, objects)
+    if opened.model.compiled:
+        opened.notes.append(OLD_STATE)
 
 
 def _hdf5(opened: Opened, trust: Trust) -> None:
@@ -185,7 +215,7 @@ def _optimizer_state(opened: Opened, *, old: bool) -> None:
     import h5py  # noqa: PLC0415 - not before such a file is read
     import numpy as np  # noqa: PLC0415 - as above
 
-    note = "the optimizer's state was not taken over: Keras 2 had it otherwise"
+    note = OLD_STATE
     optimizer = opened.model.optimizer
     if not old:
         with h5py.File(opened.path, "r") as file:
@@ -210,21 +240,16 @@ def _json(opened: Opened, trust: Trust) -> None:
     import keras  # noqa: PLC0415 - takes seconds
 
     config = json.loads(opened.path.read_text(encoding="utf-8"))
-    if not is_legacy(config):
-        config.pop("kmagic", None)
-        objects = _judge(opened, config, trust)
-        opened.model = keras.saving.deserialize_keras_object(
-            config, custom_objects=objects, safe_mode=trust.safe_mode
-        )
-        return
-    fresh, notes = mended(config, show_path(opened.path))
-    objects = _judge(opened, fresh, trust)
-    opened.notes += notes
-    cls = objects.get(fresh["class_name"]) or (
-        keras.Sequential if fresh["class_name"] == "Sequential" else keras.Model
+    config.pop(KEY, None)
+    if is_legacy(config) or opened.made_by.startswith("2."):
+        config, notes = mended(config, show_path(opened.path))
+        opened.notes += notes
+        functional = config["class_name"] == "Functional"
+        config["module"] = "keras.src.models.functional" if functional else "keras"
+    objects = _judge(opened, config, trust)
+    opened.model = keras.saving.deserialize_keras_object(
+        config, custom_objects=objects, safe_mode=trust.safe_mode
     )
-    with keras.saving.custom_object_scope(objects):
-        opened.model = cls.from_config(fresh["config"])
 
 
 def _judge(opened: Opened, config: Any, trust: Trust) -> dict[str, Any]:
@@ -287,10 +312,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _words(error: Any) -> str:
     """What an exception says in its first sentence that says anything."""
+    while "could not be deserialized properly" in str(error) and error.__cause__ is not None:
+        error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     told = [line for line in lines if not line.startswith(("Error when deserializing", "config="))]
     inner = [line for line in lines if line.startswith("Exception encountered:")]
-    chosen = (inner or told or lines or [type(error).__name__])[0]
+    chosen = (inner[-1:] or told or lines or [type(error).__name__])[0]
     chosen = chosen.removeprefix("Exception encountered:").strip()
     most = 300
     return chosen if len(chosen) <= most else f"{chosen[:most]} ..."

@@ -209,6 +209,7 @@ def _layout(file: Any) -> Layout:
     names: dict[str, str] = {}
 
     def visit(place: str, thing: Any) -> None:
+        place = place.replace("_layer_checkpoint_dependencies", "layers")  # Keras 2.12
         if _is_aside(place):
             return
         owner, _, number = place.rpartition("/vars/")
