@@ -101,7 +101,7 @@ def _parquet(path: Path) -> Any:
     except ImportError as error:
         raise DataError(
             f"{show_path(path)} cannot be read: pandas needs pyarrow for parquet files.",
-            "Install it: %pip install pyarrow",
+            "Install it: %pip install 'kmagic[data]', or %pip install pyarrow",
         ) from error
     except Exception as error:  # a broken file can break its reader anywhere
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
