@@ -68,6 +68,16 @@ def test_without_force_a_file_stays_and_its_age_is_told(place: Path) -> None:
     assert place.read_text() == OLD
 
 
+def test_where_it_must_read_the_same_each_time_neither_size_nor_age_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KMAGIC_DISPLAY", "static")
+    with pytest.raises(PersistenceError) as caught:
+        attempt(place, never)
+    assert caught.value.message == f"{place.name} is there already."
+    assert place.read_text() == OLD
+
+
 def test_a_file_that_came_meanwhile_stays(tmp_path: Path) -> None:
     path = tmp_path / "cnn.keras"
     with pytest.raises(PersistenceError, match="is there already"):

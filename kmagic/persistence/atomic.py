@@ -21,6 +21,7 @@ from pathlib import Path
 from kmagic.errors import PersistenceError
 from kmagic.keras_cache import show_path
 from kmagic.persistence.troubles import not_written
+from kmagic.repeatable import is_repeatable
 from kmagic.words import ago, memory
 
 _PART = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
@@ -87,8 +88,9 @@ def _allow(path: Path, place: Path, *, force: bool, now: Callable[[], float]) ->
         return
     about = place.stat()
     age = ago(max(0.0, now() - about.st_mtime))
+    which = "" if is_repeatable() else f": {memory(about.st_size)}, written {age}"
     raise PersistenceError(
-        f"{show_path(path)} is there already: {memory(about.st_size)}, written {age}.",
+        f"{show_path(path)} is there already{which}.",
         "--force (in Python: force=True) replaces it; or name another file.",
     )
 
