@@ -70,7 +70,7 @@ def save(
             "kmagic.save(model, 'models/cnn.keras')",
         )
     place, kind = target(path, only)
-    baggage = _pack(model, name or model.name, must_be_text=kind.form == "text")
+    baggage = _pack(model, name or model.name, kind.form)
     return write(model, place, kind, baggage, force=force)
 
 
@@ -130,6 +130,7 @@ def open_model(
     from kmagic.persistence.kinds import as_path  # noqa: PLC0415 - as above
     from kmagic.persistence.reading import Trust, open_file  # noqa: PLC0415 - as above
     from kmagic.persistence.saved import Loaded  # noqa: PLC0415 - as above
+    from kmagic.persistence.vocabulary import give_words  # noqa: PLC0415 - as above
 
     place = as_path(path)
     trust = Trust(safe_mode, custom_objects or {}, notebook or {})
@@ -139,6 +140,8 @@ def open_model(
     model, baggage = opened.model, opened.baggage
     if into is None and opened.content != "text" and baggage is not None:
         _adopt(model, baggage, trust)
+    if baggage is not None and baggage.words:
+        opened.notes += give_words(model, baggage.words)
     if baggage is not None and baggage.preparation:
         _remember(opened)
     size = place.stat().st_size if place.is_file() else 0
@@ -158,11 +161,12 @@ def open_model(
 # --- what goes in -----------------------------------------------------------------------------
 
 
-def _pack(model: Any, name: str, *, must_be_text: bool) -> Baggage:
+def _pack(model: Any, name: str, form: Form) -> Baggage:
     from kmagic.build import written_steps  # noqa: PLC0415 - not before a model is saved
     from kmagic.persistence.baggage import Baggage, thinned, today, versions  # noqa: PLC0415 - as above
+    from kmagic.persistence.vocabulary import words_of  # noqa: PLC0415 - as above
 
-    text, values = _text_of(model, must=must_be_text)
+    text, values = _text_of(model, must=form == "text")
     run, data = recall_run(model), recall(model)
     preparation = getattr(data, "preparation", None)
     return Baggage(
@@ -170,6 +174,7 @@ def _pack(model: Any, name: str, *, must_be_text: bool) -> Baggage:
         text=text,
         values=values,
         steps=written_steps(model) if text else (),
+        words=words_of(model) if form != "keras" else (),
         preparation=preparation.get_config() if preparation is not None else None,
         history=thinned(run.history) if run is not None else {},
         epochs=len(run.log) if run is not None else 0,

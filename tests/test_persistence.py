@@ -22,6 +22,7 @@ from kmagic.lineage import recall, remember, remember_run
 from kmagic.moments import Epoch
 from kmagic.persistence.baggage import MOST_EPOCHS, Baggage, thinned
 from kmagic.persistence.containers import as_text, take, text_in
+from kmagic.persistence.vocabulary import give_words
 from kmagic.preparation import Preparation, Scaling
 from kmagic.run import TrainingRun
 from kmagic.saving import LoadWarning, open_model
@@ -271,6 +272,45 @@ inner / dense 2"""
     from kmagic.display.diagram import diagram_bundle
 
     assert diagram_bundle(loaded.model, theirs, "net")["text/html"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_words_that_a_layer_has_learned_go_along(tmp_path: Path, suffix: str) -> None:
+    texts = [np.str_("good fine great"), np.str_("bad awful poor")] * 4
+    model = kmagic.build(
+        "input string\n"
+        "text_vectorization max_tokens=20 output_sequence_length=3 adapt={texts}\n"
+        "embedding 20 2 / flatten / dense 1",
+        texts=texts,
+    )
+    path = tmp_path / f"net{suffix}"
+    saved = kmagic.save(model, path)
+    told = [note for note in saved.notes if "Keras alone finds them in a .keras file only" in note]
+    assert bool(told) == (suffix in (".h5", ".weights.h5", ".json"))
+    loaded = open_model(path)
+    assert loaded.notes == ()
+    layer, again = model.layers[0], loaded.model.layers[0]
+    assert again.get_vocabulary() == layer.get_vocabulary()
+    sentences = keras.ops.convert_to_tensor(["a great film", "awful"])
+    np.testing.assert_array_equal(np.asarray(again(sentences)), np.asarray(layer(sentences)))
+    built = origin(loaded.model)
+    assert built is not None
+    assert built.spec.source.splitlines()[1] == (
+        "text_vectorization max_tokens=20 output_sequence_length=3"
+    )
+
+
+def test_words_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    net = kmagic.build("input string / text_vectorization / embedding 9 2", name="net")
+    net.layers[0].set_vocabulary(["a", "b"])
+    kmagic.save(net, tmp_path / "w.weights.h5")
+    other = stack(3)
+    words = Baggage(words=[["a"], ["b"]]).words
+    assert give_words(other, words) == ["the words of 2 layers came along, and 0 here take any"]
+    kept = kmagic.build("input string / text_vectorization output_mode=tf_idf", name="tf")
+    (note,) = give_words(kept, [["a", "b"]])
+    assert note.startswith("text_vectorization")
+    assert "does not take the words that came along" in note
 
 
 def test_a_long_history_is_thinned() -> None:

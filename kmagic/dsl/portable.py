@@ -12,6 +12,7 @@ from kmagic.dsl import expressions
 from kmagic.dsl.formatter import format_spec
 from kmagic.spec import Expr, ModelSpec
 
+ADAPT = "adapt="
 LONGEST = 10_000
 """Signs of a value; more than this is data, and no part of a text."""
 
@@ -54,6 +55,12 @@ def portable(spec: ModelSpec, names: Mapping[str, Any]) -> Portable:
     values: dict[str, str] = {}
     found = sorted(_expressions(spec), key=lambda each: each.span.column, reverse=True)
     for each in found:
+        line, start = each.span.line - 1, each.span.column - 1
+        end = start + each.span.width
+        if spec.source and lines[line][:start].endswith(ADAPT):
+            # What a layer has learned goes along with it; what it learned from stays here.
+            lines[line] = lines[line][:start].removesuffix(ADAPT).rstrip() + lines[line][end:]
+            continue
         try:
             known = {name for name in expressions.names_in(each.source) if name in names}
             written = {name: written_down(names[name]) for name in known}
@@ -63,9 +70,7 @@ def portable(spec: ModelSpec, names: Mapping[str, Any]) -> Portable:
             value = written_down(expressions.evaluate(each.source, names))
         except expressions.ExpressionError:
             continue  # a block's parameter is in it
-        line, start = each.span.line - 1, each.span.column - 1
-        if value is not None and spec.source and lines[line : line + 1]:
-            end = start + each.span.width
+        if value is not None and spec.source:
             lines[line] = f"{lines[line][:start]}{{{value}}}{lines[line][end:]}"
     return Portable("\n".join(lines), values)
 
@@ -90,8 +95,10 @@ _LONGEST_LIST = 2000
 
 
 def _plain(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return str(value)  # NumPy's own texts are none that can be read again
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):

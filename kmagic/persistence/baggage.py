@@ -27,6 +27,7 @@ class Baggage:
         text: The model in the layer language; "" where no text can say it.
         values: What the names in its braces stand for, as Python writes it.
         steps: Which layer each of its steps is (``kmagic.build.written_steps``).
+        words: What its layers have learned of words, where Keras does not keep it in such a file.
         preparation: Class names, scaling, text encoding, columns
             (``Preparation.get_config()``); None where nobody knows them.
         history: The last training's figures, an entry an epoch, as Keras has them.
@@ -39,6 +40,7 @@ class Baggage:
     text: str = ""
     values: Mapping[str, str] = field(default_factory=dict)
     steps: Sequence[Sequence[Sequence[Any]]] = ()
+    words: Sequence[Sequence[Any]] = ()
     preparation: Mapping[str, Any] | None = None
     history: Mapping[str, Sequence[float]] = field(default_factory=dict)
     epochs: int = 0
@@ -80,6 +82,7 @@ class Baggage:
             "text": str,
             "values": dict,
             "steps": list,
+            "words": list,
             "preparation": dict,
             "history": dict,
             "epochs": int,

@@ -11,6 +11,7 @@ from typing import Any
 
 from kmagic.errors import KmagicError, PersistenceError
 from kmagic.keras_cache import show_path
+from kmagic.persistence import vocabulary
 from kmagic.persistence.atomic import replacing
 from kmagic.persistence.baggage import Baggage
 from kmagic.persistence.containers import as_json, as_text, put_into_hdf5, put_into_zip
@@ -154,6 +155,12 @@ def _notes(model: Any, kind: Kind) -> list[str]:
     notes = []
     if kind.is_whole and not model.built:
         notes.append("It has no weights yet: the shape of its input is not known.")
+    if kind.form not in ("keras", "text"):
+        notes += [
+            f"The words of its layer {layer.name} go along for kmagic; Keras alone finds them in a "
+            ".keras file only."
+            for layer in vocabulary.layers(model)
+        ]
     if kind.form in ("weights", "text"):
         return notes
     for layer in _layers(model):
