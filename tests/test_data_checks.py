@@ -80,6 +80,13 @@ def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
         np.testing.assert_array_equal(mine, theirs)
 
 
+def test_validation_data_of_another_shape_are_refused(table):
+    with pytest.raises(
+        TrainingError, match="expects 4 for each sample, and the validation data have 3"
+    ):
+        kmagic.fit(table, X, Y, validation_data=(X[:, :3], Y), displays=[])
+
+
 def test_a_missing_channel_axis_is_named():
     colour = net("input 8x8x3\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
     with pytest.raises(

@@ -83,6 +83,8 @@ def look_over(
     name = name or model.name
     inputs, targets = _array(x), _array(y)
     found = list(_of_shapes(model, inputs, targets))
+    if isinstance(validation, tuple | list) and validation:
+        found += _of_shapes(model, _array(validation[0]), None, "the validation data have")
     found += _of_labels(y)
     found += _of_numbers("x", inputs)
     found += _of_numbers("y", targets)
@@ -135,7 +137,7 @@ def _some(array: Any) -> Any:
 # --- what cannot be trained -------------------------------------------------------------------
 
 
-def _of_shapes(model: Any, x: Any, y: Any) -> Iterator[Misfit]:
+def _of_shapes(model: Any, x: Any, y: Any, who: str = "x has") -> Iterator[Misfit]:
     if x is not None and y is not None and len(x) != len(y):
         yield Misfit(
             f"x has {len(x):,} samples and y has {len(y):,}.",
@@ -148,7 +150,7 @@ def _of_shapes(model: Any, x: Any, y: Any) -> Iterator[Misfit]:
     if _fits(received, expected):
         return
     yield Misfit(
-        f"its input expects {_words(expected)} for each sample, and x has {_words(received)}.",
+        f"its input expects {_words(expected)} for each sample, and {who} {_words(received)}.",
         _reshaping(received[1:], expected[1:]),
     )
 

@@ -79,10 +79,11 @@ class Judge:
         """
         counts: NDArray[Any] | None = None
         logits = getattr(getattr(self._model, "loss", None), "from_logits", False)
-        for x, y in _batches(self._model, held):
+        for x, y in _batches(held):
             if stop():
                 return None
-            answers = answer_batch(self._model, x)
+            single = sample_shape(self._model) if hasattr(x, "ndim") else None
+            answers = answer_batch(self._model, x, single)
             units = answers.shape[-1] if answers.ndim == TWO else 1
             if not self._units:
                 self._units, self.classes = units, self._named(units)
@@ -120,7 +121,7 @@ def _no_matrix(why: str, remedy: str = REMEDY) -> EvaluationError:
     return EvaluationError(f"there is no confusion matrix to watch: {why}.", remedy)
 
 
-def _batches(model: Any, held: Any) -> Iterator[tuple[Any, Any]]:
+def _batches(held: Any) -> Iterator[tuple[Any, Any]]:
     """Batches of samples and truth; those of arrays are cut here, a stream brings its own."""
     import keras  # noqa: PLC0415 - there is a model, so it is loaded
 
@@ -134,13 +135,9 @@ def _batches(model: Any, held: Any) -> Iterator[tuple[Any, Any]]:
     leaves = keras.tree.flatten(x)
     size = sum(getattr(each, "nbytes", 0) // max(1, len(each)) for each in leaves if len(each))
     step = max(1, min(SAMPLES, BYTES // max(1, int(size))))
-    single = sample_shape(model) if len(leaves) == 1 else None
     for start in range(0, len(leaves[0]), step):
 
         def cut(values: Any, start: int = start) -> Any:
             return np.asarray(values[start : start + step])
 
-        part = keras.tree.map_structure(cut, x)
-        if single is not None and hasattr(part, "ndim") and part.ndim == len(single):
-            part = part[..., None]  # as Keras does, but it fails where it is given both by turns
-        yield part, cut(y)
+        yield keras.tree.map_structure(cut, x), cut(y)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kmagic.errors import TrainingError
 from kmagic.lineage import remember_best, remember_run
 from kmagic.run import Display, TrainingRun
+from kmagic.training.arguments import check_arguments, is_stream
 from kmagic.training.crew import Crew, best_before, open_store
 from kmagic.training.inputs import take_lists
 from kmagic.training.mistakes import essence, is_misfit
@@ -146,6 +147,9 @@ def fit(
             **keywords,
         },
     )
+    check_arguments(model, name, arguments)
+    if is_stream(arguments["x"]):
+        arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn of that
     held = held_back(arguments, watch) if watch is not None else None
     run = _new_run(name, arguments)
     run.options = {key: value for key, value in arguments.items() if isinstance(value, PLAIN)}

@@ -99,9 +99,41 @@ def take_lists(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, An
     held = taken.get("validation_data")
     if isinstance(held, tuple | list) and len(held) in {2, 3}:
         sides = zip(held, (inputs, outputs, None), strict=False)
-        x, *others = (take_list(each, tensors) for each, tensors in sides)
-        taken["validation_data"] = (_take_texts(x), *others)
+        x, y, *weights = (take_list(each, tensors) for each, tensors in sides)
+        if weights:
+            y, weights[0] = _by_output(model, y, weights[0])
+        taken["validation_data"] = (_take_texts(x), y, *weights)
+    if taken["sample_weight"] is not None:
+        targets = _by_output(model, taken["y"], taken["sample_weight"])
+        taken["y"], taken["sample_weight"] = targets
     return taken
+
+
+def _by_output(model: keras.Model, y: Any, weights: Any) -> tuple[Any, Any]:
+    """Targets and weights of several outputs in the structure that the model gives them in.
+
+    Keras pairs targets with outputs by name or by order, and weights only with what is alike.
+    """
+    names = list(getattr(model, "output_names", None) or ())
+    given = getattr(model, "output", None) if len(names) > 1 else None
+    names = list(given) if isinstance(given, dict) else names
+
+    def named(values: Any) -> dict[str, Any] | None:
+        if isinstance(values, Mapping):
+            return dict(values) if set(values) == set(names) else None
+        fits = isinstance(values, list | tuple) and len(values) == len(names)
+        return dict(zip(names, values, strict=True)) if fits else None
+
+    targets = named(y) if given is not None else None
+    if targets is None:
+        return y, weights
+    alike = named(weights)
+    if alike is None and not hasattr(weights, "shape"):
+        return y, weights
+    each = alike or dict.fromkeys(names, weights)
+    if isinstance(given, dict):
+        return targets, each
+    return [targets[name] for name in names], [each[name] for name in names]
 
 
 def take_list(value: Any, tensors: Any = None) -> Any:
@@ -118,6 +150,8 @@ def take_list(value: Any, tensors: Any = None) -> Any:
     import keras  # noqa: PLC0415 - takes seconds
     import numpy as np  # noqa: PLC0415 - a tenth of a second
 
+    if hasattr(value, "columns") and hasattr(value, "iloc"):
+        return _take_frame(value)
     if not isinstance(value, list | tuple) or not value:
         return value
     leaves = keras.tree.flatten(value)
@@ -134,6 +168,16 @@ def take_list(value: Any, tensors: Any = None) -> Any:
         if len(shapes) == 1 and len(shapes.pop()) == rank - 1:
             return np.stack(value)
     return value
+
+
+def _take_frame(frame: Any) -> Any:
+    """A data frame in which truth or objects that are numbers stand beside numbers, as floats."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    array = frame.to_numpy()
+    if array.dtype.kind != "O" or not all(isinstance(each, numbers.Number) for each in array.flat):
+        return frame
+    return array.astype(keras.config.floatx())
 
 
 def _take_texts(value: Any) -> Any:

@@ -1,0 +1,142 @@
+"""What Keras takes in silence or refuses without help, and data as users have them."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+import kmagic
+from kmagic.errors import TrainingError
+from kmagic.training.fit import fit
+
+RNG = np.random.default_rng(0)
+ROWS = 24
+X, Y = RNG.normal(size=(ROWS, 4)).astype("float32"), RNG.integers(0, 3, ROWS)
+PRICE = RNG.normal(size=ROWS)
+
+
+def make():
+    net = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, activation="softmax")], name="net"
+    )
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    return net
+
+
+def two(outputs):
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    joined = keras.layers.Concatenate()([a, b])
+    kind = keras.layers.Dense(3, activation="softmax", name="kind")(joined)
+    price = keras.layers.Dense(1, name="price")(joined)
+    net = keras.Model([a, b], {"kind": kind, "price": price} if outputs is dict else [kind, price])
+    net.compile("sgd", {"kind": "sparse_categorical_crossentropy", "price": "mse"})
+    return net
+
+
+def stream(*parts):
+    return tf.data.Dataset.from_tensor_slices(parts)
+
+
+FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:, 2]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "remedy"),
+    [
+        ({"epochs": -1}, "epochs is a whole number of at least 0, not -1", ""),
+        ({"epochs": 1.5}, "epochs is a whole number of at least 0, not 1.5", ""),
+        ({"batch_size": 0}, "batch_size is a whole number of at least 1, not 0", ""),
+        ({"batch_size": True}, "batch_size is a whole number", ""),
+        ({"validation_split": 1.5}, "a fraction from 0 to below 1, not 1.5", ""),
+        ({"validation_split": -0.1}, "a fraction from 0 to below 1", ""),
+        ({"x": X[:0], "y": Y[:0]}, "x is empty", "at least one sample"),
+        ({"x": []}, "x is empty", "at least one sample"),
+        ({"x": [[1, 2], [3]], "y": [0, 1]}, "rows of different length", "pad_sequences"),
+        ({"y": None}, "there are no targets", "Give x and y"),
+        ({"y": "price"}, "y is the text 'price'", "one target a sample"),
+        ({"x": FRAME.assign(c="x")}, "the column c holds words", "kmagic.load_data"),
+        ({"x": FRAME.assign(c="x", a="y")}, "the columns a, c hold words", "get_dummies"),
+        ({"x": stream(X, Y), "y": None}, "single samples", "x.batch(32)"),
+        (
+            {"x": stream(X, Y).batch(8), "y": None, "validation_split": 0.1},
+            "x is a stream of batches",
+            "data.skip",
+        ),
+        ({"validation_data": (X,)}, "validation_data has no targets", "a pair"),
+        ({"validation_data": (X, Y, Y, Y)}, "validation_data has 4 parts", "a pair"),
+        ({"validation_data": (X, Y[:-1])}, "x and y have 24 and 23 samples", "same order"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
+    net = make()
+    before = net.get_weights()
+    with pytest.raises(TrainingError) as refused:
+        fit(net, **{"x": X, "y": Y, **arguments})
+    assert words in refused.value.message
+    assert remedy in refused.value.hint
+    for mine, theirs in zip(net.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_a_loss_of_the_model_s_own_needs_no_targets():
+    class Own(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, *_, **__):  # noqa: ARG002 - Keras's signature
+            return keras.ops.mean(keras.ops.square(y_pred))
+
+    net = Own([keras.Input((4,)), keras.layers.Dense(3)])
+    net.compile("sgd", "mse")
+    assert fit(net, X).status == "done"
+
+
+@pytest.mark.parametrize(
+    "frame", [FRAME, pd.DataFrame(X).astype(object), pd.DataFrame(X), FRAME[["a", "b", "d", "d"]]]
+)
+def test_frames_of_numbers_and_truth_are_taken(frame):
+    assert (
+        fit(make(), frame, pd.Series(Y), validation_data=(frame, pd.Series(Y))).pipeline == "fast"
+    )
+
+
+@pytest.mark.parametrize("outputs", [list, dict])
+@pytest.mark.parametrize("targets", [list, dict])
+@pytest.mark.parametrize("weights", ["list", "dict", "one"])
+def test_weights_of_several_outputs_by_order_or_by_name(outputs, targets, weights):
+    y = [Y, PRICE] if targets is list else {"price": PRICE, "kind": Y}
+    none, full = np.zeros(ROWS), np.ones(ROWS)
+    w = {"list": [none, full], "dict": {"price": full, "kind": none}, "one": none}[weights]
+    run = fit(two(outputs), {"a": X, "b": X}, y, sample_weight=w, validation_data=([X, X], y, w))
+    for held in ("", "val_"):
+        assert run.history[f"{held}kind_loss"] == [0.0]
+        assert (run.history[f"{held}price_loss"][0] > 0) == (weights != "one")
+
+
+def test_streams_with_validation_and_several_outputs():
+    data = stream({"a": X, "b": X}, {"kind": Y, "price": PRICE.astype("float32")}).batch(8)
+    run = fit(two(list), data, validation_data=data)
+    assert {"val_kind_loss", "val_price_loss"} <= set(run.history)
+    assert run.pipeline == "plain: x is a tf.data.Dataset"
+
+
+def test_sentences_reach_a_model_that_reads_them():
+    sentences = ["a good film", "a bad film"] * 12
+    labels = np.array([1, 0] * 12)
+    read = keras.layers.TextVectorization(max_tokens=20, output_sequence_length=5)
+    read.adapt(sentences)
+    layers = [read, keras.layers.Embedding(20, 4), keras.layers.GlobalAveragePooling1D()]
+    net = keras.Sequential(
+        [keras.Input((1,), dtype="string"), *layers, keras.layers.Dense(1, activation="sigmoid")]
+    )
+    net.compile("adam", "binary_crossentropy")
+    for x, how in (
+        (sentences, {"validation_split": 0.25}),
+        (pd.Series(sentences), {"validation_data": (np.array(sentences), labels)}),
+        (
+            stream(sentences, labels).batch(8),
+            {"validation_data": stream(sentences, labels).batch(8)},
+        ),
+    ):
+        y = None if hasattr(x, "element_spec") else labels
+        run = kmagic.fit(net, x, y, displays=[], watch="confusion", **how)
+        assert run.status == "done"
+        assert run.watched.matrix.sum() == (6 if "validation_split" in how else 24)
