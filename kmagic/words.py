@@ -27,6 +27,19 @@ def number(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def figure(value: float) -> str:
+    """A value of a sample or a target, in four digits at most where it has more.
+
+    Example:
+        >>> [figure(value) for value in (3, 29060.4, 0.123456, 2.0, 1.5e-7, float("nan"))]
+        ['3', '29,060', '0.1235', '2', '1.5e-07', 'nan']
+    """
+    number = float(value)
+    if math.isfinite(number) and (number.is_integer() or 1000 <= abs(number) < 1e9):  # noqa: PLR2004 - four digits are enough
+        return f"{number:,.0f}"
+    return f"{number:.4g}"
+
+
 def power(value: float, decimals: int) -> str:
     """A value by its power of ten, without the zeros that Python puts there.
 

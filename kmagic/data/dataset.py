@@ -15,6 +15,7 @@ from kmagic.preparation.preparation import Features, Preparation
 from kmagic.preparation.scaling import Scaling
 from kmagic.preparation.sentences import as_sentences
 from kmagic.rich import Rich
+from kmagic.words import figure
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -142,7 +143,7 @@ class Dataset(Rich):
         if self.x_train.dtype == object:
             lengths = [len(row) for row in self.x_train]
             return f"{_from_to(lengths)} long"
-        return f"{_number(self.x_train.min())} to {_number(self.x_train.max())}"
+        return f"{figure(self.x_train.min())} to {figure(self.x_train.max())}"
 
     def prepared(self) -> str:
         """What was done to the inputs: "divided by 255"."""
@@ -156,7 +157,7 @@ class Dataset(Rich):
         """What the labels are and how the training rows fall to them."""
         kind = "one-hot rows of" if self.y_train.ndim > 1 else ""
         if self.classes is None:
-            low, high = _number(self.y_train.min()), _number(self.y_train.max())
+            low, high = figure(self.y_train.min()), figure(self.y_train.max())
             what = self.target if self.target not in ("", "y") else "values"
             return f"{what}, {low} to {high}, {self.y_train.dtype}"
         counts = self.counts(self.y_train)
@@ -283,11 +284,6 @@ def _digest(row: NDArray[Any]) -> bytes:
 def _from_to(lengths: list[int]) -> str:
     least, most = min(lengths), max(lengths)
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"
-
-
-def _number(value: Any) -> str:
-    number = float(value)
-    return f"{number:,.0f}" if number.is_integer() else f"{number:,.4g}"
 
 
 def _name_some(names: tuple[str, ...], most: int = 10) -> str:

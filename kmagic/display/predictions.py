@@ -13,7 +13,7 @@ from kmagic.display.names import name_html
 from kmagic.display.samples import describe
 from kmagic.display.thumbnail import are_pictures, look_of, thumbnail
 from kmagic.labels import isolate, plain, shorten
-from kmagic.words import count
+from kmagic.words import count, figure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -224,9 +224,9 @@ def _images(shown: Any, rows: int) -> list[str]:
 
 def _line(row: _Row, images: list[str], *, named: bool) -> str:
     name = name_html(row.name.rpartition("/")[2] or row.name, 24) if named else f"{row.number:,}"
-    cells = [f'<td class="km-num km-mute">{name}</td>']
+    cells = [f'<td class="km-num km-mute" style="width:1%">{name}</td>']
     if row.number < len(images):
-        cells.append(f'<td class="km-left">{images[row.number]}</td>')
+        cells.append(f'<td class="km-left" style="width:{BOX}px">{images[row.number]}</td>')
     else:
         seen = _seen(row.about.shown, row.number)
         if seen:
@@ -250,7 +250,8 @@ def _answer(row: _Row) -> str:
         return (
             f'<td class="km-left"><b>{name_html(label)}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
-            f'<td style="min-width:70px">{bar(share, colour=colour, label=f"{share:.1%}")}</td>'
+            '<td style="min-width:70px;width:40%">'
+            f"{bar(share, colour=colour, label=f'{share:.1%}')}</td>"
             f'<td class="km-num">{share:.1%}</td>'
             f'<td class="km-left km-mute">{second}</td>'
         )
@@ -262,4 +263,4 @@ def _answer(row: _Row) -> str:
 
 
 def _figure(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else plain(str(value))
+    return figure(value) if isinstance(value, float) else plain(str(value))

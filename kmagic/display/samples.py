@@ -10,6 +10,7 @@ import numpy as np
 
 from kmagic.display.thumbnail import Packed, are_pictures, look_of, pack, thumbnail
 from kmagic.labels import isolate, plain, shorten
+from kmagic.words import figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -123,7 +124,7 @@ def _cut(text: str, values: int) -> str:
 
 def _figure(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return figure(value)
     return plain(str(value))
 
 
