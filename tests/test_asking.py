@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kmagic.build import build
 from kmagic.data import Dataset
 from kmagic.display.samples import describe
 from kmagic.errors import EvaluationError
@@ -15,7 +16,7 @@ from kmagic.evaluation.asking import fit_shape
 from kmagic.evaluation.confusion import confusion
 from kmagic.evaluation.kept import KEPT, Kept
 from kmagic.lineage import remember
-from kmagic.preparation import TextEncoding
+from kmagic.preparation import Preparation, Scaling, TextEncoding
 
 RNG = np.random.default_rng(0)
 X = RNG.random((24, 4)).astype("float32")
@@ -141,3 +142,14 @@ def test_two_models_of_different_inputs(net):
     other = SimpleNamespace(input_shape=(None, None, 2))
     assert fit_shape(other, X) is X
     assert fit_shape(SimpleNamespace(input_shape=(None, 5)), X) is X
+
+
+def test_raw_data_are_prepared_as_those_that_the_model_learned_from() -> None:
+    rng = np.random.default_rng(1)
+    pixels = rng.integers(0, 256, (12, 6, 6), dtype=np.uint8)
+    model = build("input 6x6x1 / flatten / dense 2 softmax")
+    kept = Preparation(scaling=Scaling("255"), picture_shape=(6, 6), sample_shape=(6, 6, 1))
+    remember(model, kept)
+    truth = np.arange(12) % 2
+    expected = confusion(model, (pixels / 255).astype("float32")[..., None], truth)
+    assert (confusion(model, pixels, truth).matrix == expected.matrix).all()

@@ -287,6 +287,16 @@ def test_the_magic_shows_a_mistake_of_the_build_in_r(shell) -> None:
     assert "wrong" not in shell.user_ns
 
 
+def test_tab_keeps_quiet_in_r(shell) -> None:
+    from kmagic.magics.completion import match
+    from kmagic.session import Session
+
+    text = "%%keras_model net --from-r\nmod$add(De"
+    found = match(text, 1, 10, Session(shell))
+    assert found["suppress"]
+    assert list(found["completions"]) == []
+
+
 def test_sizes_come_from_the_notebook(shell) -> None:
     import numpy as np
 

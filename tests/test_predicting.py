@@ -414,6 +414,36 @@ def test_a_file_in_the_line(shell, photos) -> None:
         assert found.shape == (3, 3)
 
 
+def test_files_are_judged_in_a_line(shell, photos) -> None:
+    folder, _ = photos
+    shell.user_ns["eye"].compile("adam", "sparse_categorical_crossentropy")
+    found = shell.run_line_magic("keras_evaluate", f"eye {folder} {{y[:3]}} -q")
+    assert list(found) == ["loss"]
+
+
+def test_an_interrupt_is_quiet_and_goes_on_later(shell, net, monkeypatch) -> None:
+    asked = net.predict_on_batch
+    done = []
+
+    def once(batch):
+        if done:
+            raise KeyboardInterrupt
+        done.append(len(batch))
+        return asked(batch)
+
+    shell.user_ns["fresh"] = X + 1
+    monkeypatch.setattr(net, "predict_on_batch", once)
+    with capture_output() as shown:
+        assert shell.run_line_magic("keras_predict", "net fresh -b 10 -o never") is None
+    assert shown.stdout == "Interrupted.\n"
+    assert "never" not in shell.user_ns
+    later = []
+    monkeypatch.setattr(net, "predict_on_batch", lambda x: (later.append(len(x)), asked(x))[1])
+    found = shell.run_line_magic("keras_predict", "net fresh -b 10 -q")
+    assert later == [10, 10, 10], "what was answered is not asked again"
+    np.testing.assert_allclose(found, net.predict(X + 1, verbose=0), rtol=1e-4)
+
+
 def test_x_and_y_may_both_be_named(shell) -> None:
     assert shell.run_line_magic("keras_predict", "net x y -q").shape == (40, 3)
 

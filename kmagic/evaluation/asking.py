@@ -11,9 +11,11 @@ import numpy as np
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.kept import KEPT
+from kmagic.evaluation.material import material_for
+from kmagic.evaluation.predicting import read_pictures
 from kmagic.evaluation.predictions import answer_batch, as_samples, sample_shape
+from kmagic.evaluation.shown import as_shown
 from kmagic.lineage import recall
-from kmagic.preparation.encoding import Decoded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,31 +70,11 @@ def ask(model: Any, x: Any, y: Any = None, *, batch_size: int | None = None) -> 
             "The truth is missing: a model alone does not know what is right.",
             "Give it with the samples: confusion(model, x, y).",
         )
-    answers = KEPT.predict(model, x, batch_size=batch_size)
-    shown = x
-    if isinstance(x, dict) or _is_list_of_inputs(model, x):
-        shown = None
-    elif hasattr(x, "shape"):
-        shown = as_shown(recall(model), x)
+    material = material_for(model, x)
+    prepared = read_pictures(model, material) if material.x is None else material.x
+    answers = KEPT.predict(model, prepared, batch_size=batch_size)
+    shown = prepared if material.x is None else material.shown
     return Asked(y, answers, shown, _classes(model, answers), name, "samples")
-
-
-def as_shown(data: Any, x: Any) -> Any:
-    """A data set's samples as they are shown: flat pictures get their shape back, without a copy.
-
-    Word numbers are read as sentences, each when it is looked at.
-
-    Args:
-        data: A data set, or what is left of it: with ``picture_shape`` or ``encoding``.
-        x: Its samples, rows first.
-    """
-    encoding = getattr(data, "encoding", None)
-    if encoding is not None and encoding.may_be(x):
-        return Decoded(x, encoding)
-    shape = getattr(data, "picture_shape", None)
-    if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
-        return x
-    return x.reshape(len(x), *shape)
 
 
 def fit_shape(model: Any, x: Any) -> Any:
@@ -115,10 +97,6 @@ def _classes(model: Any, answers: NDArray[Any]) -> Any:
     known = getattr(recall(model), "classes", None)
     width = answers.shape[-1] if answers.ndim == ROWS else 1
     return known if known and len(known) == max(width, PARTS) else None
-
-
-def _is_list_of_inputs(model: Any, x: Any) -> bool:
-    return isinstance(x, list | tuple) and len(getattr(model, "inputs", None) or ()) > 1
 
 
 def _stream(model: Any, batches: Any) -> tuple[NDArray[Any], NDArray[Any]]:

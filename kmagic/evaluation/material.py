@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.errors import EvaluationError
-from kmagic.evaluation.asking import as_shown
 from kmagic.evaluation.predictions import as_samples, sample_shape
+from kmagic.evaluation.shown import as_shown
 from kmagic.lineage import recall
 from kmagic.pixels.files import is_address, is_picture, is_pillow
 from kmagic.preparation.sentences import as_sentences
@@ -84,6 +84,16 @@ def _of_anything(model: Any, data: Any, x: Any) -> Material:
     return Material(samples, shown=as_shown(data, samples) if hasattr(samples, "shape") else None)
 
 
+def is_raw(model: Any, x: Any) -> bool:
+    """Whether samples are prepared before the model sees them, so that their scale says nothing.
+
+    Args:
+        model: The model.
+        x: Samples.
+    """
+    return not isinstance(x, np.ndarray) or _are_bytes(recall(model), x)
+
+
 def as_samples_or_rows(model: Any, data: Any, x: Any) -> Any:
     """Arrays and streams as they are; lists of word numbers padded as the model learned it."""
     encoding = getattr(data, "encoding", None)
@@ -130,7 +140,8 @@ def _of_sentences(model: Any, data: Any, sentences: list[str]) -> Material:
     if data is not None:
         return Material(data.prepare(sentences), shown=sentences)
     if _takes_strings(model):
-        return Material(np.array(sentences, dtype=object), shown=sentences)
+        texts = np.array(sentences, dtype=object)
+        return Material(texts, shown=texts)
     first = sentences[0]
     raise EvaluationError(
         f"The model takes numbers, and how {first[:40]!r} becomes some is not known here.",

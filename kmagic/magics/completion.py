@@ -62,6 +62,8 @@ def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
     lines = text.split("\n")
     first = next((number for number, line in enumerate(lines) if line.strip()), 0)
     in_cell = lines[first].lstrip().startswith(CELL) and row > first
+    if in_cell and "--from-r" in lines[first].split():
+        return _silence()
     if in_cell:
         body = lines[first + 1 :]
         cursor = sum(len(line) + 1 for line in lines[first + 1 : row]) + column
@@ -77,9 +79,13 @@ def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
         in_cell = line[1] == CELL.lstrip("%")
     fragment = lines[row][column - written : column]
     if in_cell and not found:
-        # Python's guesses would be wrong here, and Jedi takes seconds for some of them.
-        return {"completions": _Silence(), "matched_fragment": "", "suppress": True}
+        return _silence()
     return _answer(found, fragment)
+
+
+def _silence() -> dict[str, Any]:
+    """Nothing: Python's guesses would be wrong, and Jedi takes seconds for some of them."""
+    return {"completions": _Silence(), "matched_fragment": "", "suppress": True}
 
 
 def _answer(found: list[Completion], fragment: str) -> dict[str, Any]:
@@ -167,6 +173,7 @@ def _candidates(
         yield from _as("instance", session.models())
         if fragment or session.models().keys() & set(pieces):
             yield from _as("instance", _values(session.names))
+            yield from _as("instance", _frames(session.names))
 
 
 def _of_compile(pieces: list[str], fragment: str, session: Session) -> Iterator[Completion]:

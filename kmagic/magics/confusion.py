@@ -74,9 +74,12 @@ class ConfusionMagics(Family):
             truth, x, name = read.value(read.true), None, ""
             found = confusion(truth, read.value(read.pred), **options)
         else:
+            from kmagic.evaluation.material import is_raw  # noqa: PLC0415 - not before it is needed
+
             name, model = self.take_model(read, words)
             x, truth, data = self._judged_on(read, model, words)
-            heed_scale(read, model, x)
+            if not is_raw(model, x):
+                heed_scale(read, model, x)
             options = _with_data(options, data, x)
             found = confusion(model, x, truth, name=name, batch_size=batch_of(read), **options)
         if read.vs:
@@ -137,7 +140,7 @@ def _with_data(options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
     """The options, with what a data set knows of its classes and of how its samples look."""
     if data is None:
         return options
-    from kmagic.evaluation.asking import as_shown  # noqa: PLC0415 - not before it is needed
+    from kmagic.evaluation.shown import as_shown  # noqa: PLC0415 - not before it is needed
 
     found = {"x": as_shown(data, x), "unit": "test samples", **options}
     if found["classes"] is None:

@@ -33,7 +33,7 @@ PREDICT.option(
 for each in (EVALUATE, PREDICT):
     each.option("--data", metavar="D", help="a data set from %%keras_data: its test part")
     each.option("-b", "--batch-size", metavar="N", help="samples in a batch")
-EVALUATE.option("--no-checks", action="store_true", help="do not look at the data before")
+    each.option("--no-checks", action="store_true", help="do not look at the data before")
 PREDICT.option("--classes", action="store_true", help="the number of the most likely class")
 PREDICT.option("--proba", action="store_true", help="one probability a class, also for two")
 for each in (EVALUATE, PREDICT):
@@ -53,11 +53,17 @@ class EvaluationMagics(Family):
         if read is None:
             return None
         from kmagic.evaluation.evaluate import evaluate  # noqa: PLC0415 - not before it is needed
+        from kmagic.evaluation.material import is_raw  # noqa: PLC0415 - as above
 
         words = list(read.words)
-        name, model = self.take_model(read, words)
-        x, y, data = self.take_data(read, words, test=True)
-        heed_scale(read, model, x)
+        name, model = self.take_model(read, words if not _is_file(self, words) else [])
+        if _is_file(self, words):
+            x, data = words[0], None
+            y = read.value(words[1]) if len(words) > 1 else None
+        else:
+            x, y, data = self.take_data(read, words, test=True)
+        if not is_raw(model, x):
+            heed_scale(read, model, x)
         found = evaluate(model, x, y, batch_size=batch_of(read), name=name, unit=_unit(data))
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
@@ -69,6 +75,7 @@ class EvaluationMagics(Family):
         read = self.read(PREDICT, line)
         if read is None:
             return None
+        from kmagic.evaluation.material import is_raw  # noqa: PLC0415 - as above
         from kmagic.evaluation.predicting import predict, predict_classes, predict_proba  # noqa: PLC0415 - as above
 
         words = list(read.words)
@@ -76,7 +83,10 @@ class EvaluationMagics(Family):
             read.fail("is one too many beside --classes", "--proba")
         name, model = self.take_model(read, words if not _is_file(self, words) else [])
         ask = predict_classes if read.classes else predict_proba if read.proba else predict
-        found = ask(model, self._samples(read, words), batch_size=batch_of(read), name=name)
+        x = self._samples(read, words)
+        if not is_raw(model, x):
+            heed_scale(read, model, x)
+        found = ask(model, x, batch_size=batch_of(read), name=name)
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
     def _samples(self, read: Line, words: list[str]) -> Any:
