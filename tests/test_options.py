@@ -275,3 +275,16 @@ def test_a_wrong_option_is_marked(shell, options, marked, words):
     assert words in str(error)
     line, caret = str(error).splitlines()[1:3]
     assert line[caret.index("^") :][: len(marked)] == marked
+
+
+def test_an_interrupt_before_the_training_is_a_quiet_end(shell, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kmagic.checks.training.look_over", interrupted)
+        with capture_output() as output:
+            result = shell.run_line_magic("keras_fit", "net X Y")
+    assert (result, output.stdout) == (None, "Interrupted.\n")
+    with capture_output():
+        assert shell.run_line_magic("keras_fit", "net X Y -q").status == "done"

@@ -188,6 +188,15 @@ def test_a_stop_leaves_the_matrix_out_and_keeps_the_epoch():
     assert (run.status, len(run.log), run.watched) == ("stopped", 1, None)
 
 
+def test_an_interrupt_while_it_looks_keeps_the_epoch(monkeypatch):
+    def interrupted(self, held, stop):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Judge, "__call__", interrupted)
+    run = watch(make(), X, Y, epochs=3, validation_split=0.3)
+    assert (run.status, len(run.log), run.watched) == ("stopped", 1, None)
+
+
 def test_a_resumed_run_goes_on_with_its_curves():
     net = make()
     first = watch(net, X, Y, epochs=2, validation_split=0.3)

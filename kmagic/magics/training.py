@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family
+from kmagic.magics.base import Family, forgiving
 from kmagic.rich import note_shown
 from kmagic.words import time_of
 
@@ -60,6 +60,7 @@ FIT.result_options()
 class TrainingMagics(Family):
     """Training."""
 
+    @forgiving
     @no_var_expand
     @line_magic
     def keras_fit(self, line: str) -> Any:

@@ -82,7 +82,7 @@ def watching(run: TrainingRun, judge: Judge, held: Any) -> Any:
             self._held = held
 
         def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-            """The epoch is validated; a stop leaves the matrix out, and not the epoch."""
+            """The epoch is validated; a stop or interrupt leaves the matrix out, and it alone."""
             del logs
             if self._held is None:
                 return
@@ -91,6 +91,9 @@ def watching(run: TrainingRun, judge: Judge, held: Any) -> Any:
             except KmagicError as error:
                 self._held = None
                 run.tell(error.message)
+                return
+            except KeyboardInterrupt:  # the epoch is whole: it is kept, and the last one
+                run.stop()
                 return
             if matrix is None:
                 return
