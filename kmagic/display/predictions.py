@@ -231,11 +231,12 @@ def _line(row: _Row, images: list[str], *, named: bool) -> str:
         seen = _seen(row.about.shown, row.number)
         if seen:
             cells.append(f'<td class="km-left" {_WRAPS}>{name_html(seen, LONGEST)}</td>')
-    cells.append(_answer(row))
+    # A sample in words takes the room that a picture leaves to the bar.
+    cells.append(_answer(row, wide="40%" if row.number < len(images) else "15%"))
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _answer(row: _Row) -> str:
+def _answer(row: _Row, wide: str) -> str:
     if row.best and row.shares is not None:
         first = row.best[0]
         share = float(row.shares[first])
@@ -250,7 +251,7 @@ def _answer(row: _Row) -> str:
         return (
             f'<td class="km-left"><b>{name_html(label)}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
-            '<td style="min-width:70px;width:40%">'
+            f'<td style="min-width:70px;width:{wide}">'
             f"{bar(share, colour=colour, label=f'{share:.1%}')}</td>"
             f'<td class="km-num">{share:.1%}</td>'
             f'<td class="km-left km-mute">{second}</td>'
