@@ -160,6 +160,29 @@ def test_a_text_says_to_people_what_it_is(tmp_path: Path, cnn: keras.Model) -> N
     assert built.count_params() == cnn.count_params()
 
 
+def test_no_name_breaks_out_of_its_comment(tmp_path: Path, cnn: keras.Model) -> None:
+    names = ("a\ndense 3", "b\u2028dense 4", "c\x85dense 5", "d\r\ndense 6")
+    remember(cnn, Preparation(classes=names))
+    path = tmp_path / "cnn.kmagic"
+    kmagic.save(cnn, path, name="cnn\ndense 7")
+    model = kmagic.load(path)
+    assert model.count_params() == cnn.count_params()
+    assert recall(model).classes == names
+
+
+def test_saving_says_nothing_beside_its_card(
+    tmp_path: Path,
+    cnn: keras.Model,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for suffix in SUFFIXES:
+        kmagic.save(cnn, tmp_path / f"cnn{suffix}")
+        kmagic.load(tmp_path / f"cnn{suffix}")
+    told = [*capfd.readouterr(), *caplog.messages]
+    assert [each for each in told if "HDF5" in each or "legacy" in each] == []
+
+
 def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.kmagic"
     path.write_text("# by hand\ninput 4 / dense 2 softmax\n")

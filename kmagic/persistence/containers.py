@@ -52,14 +52,16 @@ def as_json(config: str, baggage: Baggage) -> str:
 def as_text(baggage: Baggage) -> str:
     """The model's text below comments: what it is for people, and the baggage for us."""
     made = ", ".join(f"{name} {number}" for name, number in list(baggage.versions.items())[:2])
-    lines = [f"# {baggage.name or 'model'}, saved {baggage.saved[:10]} by {made}"]
+    lines = [f"{baggage.name or 'model'}, saved {baggage.saved[:10]} by {made}"]
     classes = (baggage.preparation or {}).get("classes")
     if classes:
         names = textwrap.shorten(", ".join(map(str, classes)), 70, placeholder=" ...")
-        lines.append(f"# {count(len(classes), 'class', 'classes')}: {names}".replace("\n", " "))
+        lines.append(f"{count(len(classes), 'class', 'classes')}: {names}")
     if baggage.values:
         given = ", ".join(f"{name} = {value}" for name, value in baggage.values.items())
-        lines.append(f"# {textwrap.shorten(given, 90, placeholder=' ...')}")
+        lines.append(textwrap.shorten(given, 90, placeholder=" ..."))
+    # Whatever a name holds, a comment is one line.
+    lines = [f"# {' '.join(line.split())}" for line in lines]
     held = json.loads(baggage.to_json())
     for written in ("text", "steps"):  # the text stands below, and its steps are made from it
         held.pop(written, None)

@@ -87,6 +87,8 @@ def load_weights(model: Any, path: Path, content: Content) -> list[str]:
 
 def tell(warning: object) -> str:
     """What Keras warns of while it loads, in words; "" for what is of no account."""
+    if not isinstance(warning, UserWarning):  # for programmers
+        return ""
     words = str(warning).strip().splitlines()[0] if str(warning).strip() else ""
     if _SKIPPED in words:
         untrained = re.search(r"saved optimizer has [012] variables", words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -76,14 +77,26 @@ def _write(model: Any, part: Path, kind: Kind, baggage: Baggage) -> None:
     if kind.form == "text":
         part.write_text(as_text(baggage), encoding="utf-8")
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that HDF5 is old, that a model has no weights: told below
+    with warnings.catch_warnings(), _hushed():
+        warnings.simplefilter("ignore")  # that a model has no weights: told below
         if kind.form == "weights":
             model.save_weights(str(part))
         else:
             with _as_compiled(model):
                 model.save(str(part))
     (put_into_zip if kind.form == "keras" else put_into_hdf5)(part, baggage)
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Without Keras's advice against HDF5: who names a file so wants one."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager
