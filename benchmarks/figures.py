@@ -332,11 +332,12 @@ compile rmsprop(0.00025) {YES_NO}""",
         ),
         own=Recipe(
             f"""input 100
-embedding 500 64 / dropout 0.5 / conv1d 64 3 relu / maxpool1d 2 / dropout 0.5
+embedding 500 64 / dropout 0.3 noise_shape=?x100x1 / dropout 0.3
+conv1d 64 3 relu / maxpool1d 2 / dropout 0.5
 bidirectional(lstm 32 return_sequences) / gmp1d / dropout 0.5
 dense 1 sigmoid
-compile adam(cosine_decay(3e-3, 630)) {YES_NO}""",
-            {"epochs": 10, "batch_size": 64},
+compile adam(cosine_decay(3e-3, 504)) {YES_NO}""",
+            {"epochs": 8, "batch_size": 64},
         ),
     ),
 }
