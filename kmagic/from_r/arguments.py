@@ -236,6 +236,8 @@ class Arguments:
                 hint = did_you_mean(text, words(role))
                 raise Mistake(f"is not {_article(role)} {role} that Keras knows", place, hint)
             return Word(word)
+        if param is not None and param.name == "padding":
+            text = text.lower()
         plain = _PLAIN.fullmatch(text) and text not in _VALUES
         return Word(text) if plain and (param is None or param.name != "name") else Literal(text)
 

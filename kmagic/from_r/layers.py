@@ -57,6 +57,8 @@ def line_of(thing: Thing, arguments: Arguments, note: Note) -> Line:
     name = next((each.value for each in kept if each.name == "name"), "")
     kept = [each for each in kept if each.name != "name" or not _is_name(each.value)]
     word = word_for_function(cls)
+    if thing.name in ("GRU", "LSTM") and all(each.name != "recurrent_activation" for each in kept):
+        note(f"{word} has recurrent_activation=sigmoid; kerasR's was hard_sigmoid", thing.place)
     shape = _shape(thing, taken, word)
     args = arguments.of(cls, kept, layer=True)
     return Line(Word(word), args, shape, name if _is_name(name) else "")
