@@ -24,11 +24,9 @@ def main(names: list[str]) -> None:
     """Record the named notebooks, or all."""
     ground = _ground()
     with tempfile.TemporaryDirectory(prefix="kmagic-record-") as folder:
-        ground.provide(Path(folder, "keras"))
         os.environ |= {
+            **ground.provide(Path(folder)),
             "HOME": folder,
-            "IPYTHONDIR": folder,
-            "KERAS_HOME": str(Path(folder, "keras")),
             "KMAGIC_DISPLAY": "static",
             "KMAGIC_OFFLINE": "1",
             "TF_CPP_MIN_LOG_LEVEL": "3",
