@@ -15,7 +15,7 @@ from keras import layers
 
 import kmagic
 from kmagic.errors import PersistenceError
-from kmagic.persistence.safety import may_serve, needs_of, refuse_code
+from kmagic.persistence.safety import may_serve, needs_of, objects_for, refuse_code
 from kmagic.saving import open_model
 
 from . import old_files as old
@@ -134,6 +134,25 @@ def test_a_module_that_the_file_names_is_not_imported(tmp_path: Path) -> None:
             archive.writestr(name, held)
     with pytest.raises(PersistenceError, match="its layer evil needs the class fly"):
         kmagic.load(path)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [("keras.utils", "get_file"), ("builtins", "eval"), ("keras.src.utils.file_utils", "get_file")],
+)
+def test_no_function_that_does_more_than_compute(module: str, name: str) -> None:
+    function = {
+        "module": module,
+        "class_name": "function",
+        "config": name,
+        "registered_name": name,
+    }
+    own = {"name": "own", "function": function, "arguments": {"fname": "/tmp/x"}}  # noqa: S108 - a name
+    part = {"module": "keras.layers", "class_name": "Lambda", "config": own}
+    (need,) = needs_of({"class_name": "Sequential", "config": {"layers": [part]}})
+    assert (need.name, need.where, need.is_function) == (name, "own", True)
+    with pytest.raises(PersistenceError, match=f"its layer own needs the function {name}"):
+        objects_for([need], {}, {"eval": eval, "get_file": keras.utils.get_file}, "net.keras")
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])

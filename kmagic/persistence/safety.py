@@ -208,7 +208,8 @@ def _is_text(value: Any) -> bool:
 
 def _is_keras(name: str, registered: str, module: Any, *, is_function: bool) -> bool:
     if isinstance(module, str) and module.split(".", maxsplit=1)[0] in _KERAS:
-        return not (is_function and module == "builtins") or _in_keras(name)
+        # Of functions only those that compute: keras.utils has some that fetch and write files.
+        return not is_function or _in_keras(name)
     if module is None and registered == name:
         return _in_keras(name)
     return False
