@@ -250,6 +250,29 @@ def test_sentences_after_training_on_word_numbers() -> None:
     assert kmagic.predict(model, [[2, 4], [3]]).shape == (2, 1)
 
 
+def test_files_of_texts(tmp_path) -> None:
+    model = kmagic.build("input 4 int32 / embedding 10 4 / gap1d / dense 1 sigmoid")
+    encoding = TextEncoding(("", "[UNK]", "good", "bad", "film"), maxlen=4)
+    remember(model, Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,)))
+    texts = {"a.txt": "good film", "b.txt": "a bad film"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    expected = kmagic.predict(model, list(texts.values()))
+    files = [tmp_path / name for name in texts]
+    for given in (
+        tmp_path,
+        str(tmp_path),
+        f"{tmp_path}/*.txt",
+        files,
+        [str(each) for each in files],
+    ):
+        found = kmagic.predict(model, given)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert [Path(name).name for name in found.to_frame().index] == list(texts)
+    with pytest.raises(EvaluationError, match="cannot be read"):
+        kmagic.predict(model, tmp_path / "nowhere.txt")
+
+
 def test_sentences_to_a_model_that_takes_them_itself() -> None:
     texts = ["a good film", "a bad film"]
     model = kmagic.build(

@@ -72,6 +72,9 @@ def _of_anything(model: Any, data: Any, x: Any) -> Material:
         return Material(x)
     if _are_pictures(model, data, x):
         return Material(pictures=x)
+    if _takes_texts(model, data) and (files := _text_files(x)):
+        texts = _of_sentences(model, data, [_read(each) for each in files])
+        return replace(texts, names=[str(each) for each in files])
     if hasattr(x, "iloc") and as_sentences(x) is None:
         return _of_frame(model, data, x)
     sentences = as_sentences(x)
@@ -150,6 +153,33 @@ def _of_sentences(model: Any, data: Any, sentences: list[str]) -> Material:
     )
 
 
+def _text_files(x: Any) -> list[Path]:
+    """The files that paths, folders and patterns name; none if it is anything else."""
+    if isinstance(x, list | tuple) and x:
+        parts = [_text_files(each) for each in x]
+        return [each for part in parts for each in part] if all(parts) else []
+    if not isinstance(x, str | os.PathLike):
+        return []
+    path = Path(x).expanduser()
+    try:
+        if path.is_dir():
+            return sorted(path.rglob("*.txt"))
+        if path.is_file() or not isinstance(x, str):
+            return [path]
+        pattern = path.name if glob.has_magic(path.name) and path.parent.is_dir() else ""
+        return sorted(path.parent.glob(pattern)) if pattern.endswith(".txt") else []
+    except (OSError, ValueError):  # a sentence, and no name that a file can have
+        return []
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise EvaluationError(f"{path} cannot be read: {why}.") from error
+
+
 def _takes_strings(model: Any) -> bool:
     inputs = getattr(model, "inputs", None) or ()
     return any(str(getattr(each, "dtype", "")) == "string" for each in inputs)
@@ -164,7 +194,7 @@ def _are_pictures(model: Any, data: Any, x: Any) -> bool:
     if is_pillow(x) or isinstance(x, bytes | bytearray) or hasattr(x, "read"):
         return not _takes_texts(model, data)
     if isinstance(x, str | os.PathLike):
-        return _is_file(x) and not (isinstance(x, str) and _takes_texts(model, data))
+        return _is_file(x) and not _takes_texts(model, data)
     if isinstance(x, list | tuple) and x:
         return _are_pictures(model, data, x[0])
     return False
