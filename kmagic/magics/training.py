@@ -16,7 +16,8 @@ FIT = Arguments(
     "%keras_fit",
     "Train a model with a live view; stop it by its button and lose nothing.",
     "%keras_fit cnn --data digits -e 3 -b 64 --val 0.1 -o run\n"
-    "%keras_fit cnn x_train y_train -e 10",
+    "%keras_fit cnn x_train y_train -e 30 --val 0.1 --patience 3 --restore-best\n"
+    "%keras_fit cnn --data digits -e 10 --val 0.1 --watch confusion",
 )
 FIT.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model made")
 FIT.option("--data", metavar="D", help="a data set from %%keras_data: its training part")

@@ -77,6 +77,23 @@ def test_curves_are_drawn_as_wished_with_the_run_before_behind(
     stop(notebook, fit)
 
 
+def test_the_matrix_of_each_epoch_stands_beside_the_curves(
+    notebook: NotebookPage, lab: Lab
+) -> None:
+    fit = start(notebook, lab, f"{FIT} --watch confusion")
+    picture = "node(arg).querySelector('.km-live-matrix')"
+    notebook.wait_until(f"{picture}.naturalWidth > 99", fit, what="the matrix")
+    title = "Number(node(arg).innerText.match(/confusion, epoch ([\\d,]+)/)[1].replace(',', ''))"
+    seen = notebook.js(title, fit)
+    notebook.wait_until(f"{title.replace('arg', 'arg[0]')} > arg[1]", [fit, seen])
+    assert "confusion after epoch" in notebook.js(f"{picture}.alt", fit)
+    notebook.output(fit).locator(".km-live-matrix").hover()
+    notebook.wait_until("/[01] (right|taken for [01]): \\d/.test(node(arg).innerText)", fit)
+    stop(notebook, fit)
+    card = "node(arg).querySelector('img[alt^=\"confusion after epoch\"]')"
+    notebook.wait_until(f"{card}.naturalWidth > 99", fit, what="the card's matrix")
+
+
 def test_where_no_widget_is_seen_the_card_comes_beside_it(notebook: NotebookPage, lab: Lab) -> None:
     deaf = "from kmagic.display import live\nlive.seen = lambda **_: False\nlive.PATIENCE = 1.0"
     fit = start(notebook, lab, f"{deaf}\n{FIT}")
