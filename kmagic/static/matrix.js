@@ -19,12 +19,38 @@ export class Matrix {
     this.element.hidden = true;
     const caption = element("figcaption", "km-live-caption");
     this.title = element("b", "");
-    this.readout = element("span", "km-live-readout");
-    caption.append(this.title, this.readout);
+    caption.append(this.title);
     this.picture = /** @type {HTMLImageElement} */ (element("img", "km-live-matrix"));
-    this.element.append(caption, this.picture);
-    this.picture.addEventListener("pointermove", (event) => this.point(event));
-    this.picture.addEventListener("pointerleave", () => this.rest());
+    this.readout = element("div", "km-mute km-live-said");
+    this.element.append(caption, this.picture, this.readout);
+    /** Where the pointer is, from the picture's left and top. @type {[number, number] | null} */
+    this.pointer = null;
+    this.picture.addEventListener("pointermove", (event) => {
+      const box = this.picture.getBoundingClientRect();
+      this.pointer = [event.clientX - box.left, event.clientY - box.top];
+      this.tell();
+    });
+    const leave = () => {
+      this.pointer = null;
+      this.tell();
+    };
+    this.picture.addEventListener("pointerleave", leave);
+    this.picture.addEventListener("blur", leave);
+    this.picture.tabIndex = 0;
+    this.picture.addEventListener("keydown", (event) => {
+      const way = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
+      if (event.key === "Escape") leave();
+      if (!way || !this.watched?.classes.length) return;
+      event.preventDefault();
+      const last = this.watched.classes.length - 1;
+      const here = this.place();
+      const [row, column] = here ? here.map((at, axis) => Math.min(Math.max(at + way[axis], 0), last)) : [0, 0];
+      const [left, top, side, width] = this.watched.place;
+      const scale = (this.picture.clientWidth || width) / width;
+      const middle = (/** @type {number} */ at) => ((at + 0.5) * side) / (last + 1);
+      this.pointer = [(left + middle(column)) * scale, (top + middle(row)) * scale];
+      this.tell();
+    });
   }
 
   /** @param {Watched | null} watched */
@@ -35,28 +61,36 @@ export class Matrix {
     // An image runs nothing, whatever a class is called.
     this.picture.src = `data:image/svg+xml,${encodeURIComponent(watched.picture)}`;
     [, , , this.picture.width, this.picture.height] = watched.place;
-    this.picture.alt = watched.summary;
     say(this.title, `confusion, epoch ${watched.epoch.toLocaleString("en")}`);
-    this.rest();
+    this.tell();
   }
 
-  rest() {
-    say(this.readout, this.watched?.words ?? "");
+  /** Says what the cell under the pointer counts, or else the worst mistake. */
+  tell() {
+    const cell = this.cell();
+    say(this.readout, cell || (this.watched?.words ?? ""));
+    this.picture.alt = cell || (this.watched?.summary ?? "");
   }
 
-  /** @param {PointerEvent} event */
-  point(event) {
-    const { place, classes, counts } = /** @type {Watched} */ (this.watched);
+  /** The row and column under the pointer. @returns {[number, number] | null} */
+  place() {
+    if (!this.watched || !this.pointer) return null;
+    const { place, classes } = this.watched;
     const [left, top, side, width] = place;
-    const box = this.picture.getBoundingClientRect();
-    const scale = width / (box.width || width);
-    const cell = (/** @type {number} */ at) => Math.floor((at / side) * classes.length);
-    const row = cell((event.clientY - box.top) * scale - top);
-    const column = cell((event.clientX - box.left) * scale - left);
-    const inside = [row, column].every((at) => at >= 0 && at < classes.length);
-    if (!inside) return this.rest();
+    const scale = width / (this.picture.clientWidth || width);
+    const index = (/** @type {number} */ at) => Math.floor((at / side) * classes.length);
+    const column = index(this.pointer[0] * scale - left);
+    const row = index(this.pointer[1] * scale - top);
+    return [row, column].every((at) => at >= 0 && at < classes.length) ? [row, column] : null;
+  }
+
+  cell() {
+    const here = this.place();
+    if (!this.watched || !here) return "";
+    const [row, column] = here;
+    const { classes, counts } = this.watched;
     const count = counts[row * classes.length + column].toLocaleString("en");
     const what = row === column ? `${classes[row]} right` : `${classes[row]} taken for ${classes[column]}`;
-    say(this.readout, `${what}: ${count}`);
+    return `${what}: ${count}`;
   }
 }

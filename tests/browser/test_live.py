@@ -89,6 +89,10 @@ def test_the_matrix_of_each_epoch_stands_beside_the_curves(
     assert "confusion after epoch" in notebook.js(f"{picture}.alt", fit)
     notebook.output(fit).locator(".km-live-matrix").hover()
     notebook.wait_until("/[01] (right|taken for [01]): \\d/.test(node(arg).innerText)", fit)
+    notebook.output(fit).locator(".km-live-matrix").focus()
+    for key in ("Escape", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
+        notebook.page.keyboard.press(key)
+    notebook.wait_until("/1 taken for 0: \\d/.test(node(arg).innerText)", fit)
     stop(notebook, fit)
     card = "node(arg).querySelector('img[alt^=\"confusion after epoch\"]')"
     notebook.wait_until(f"{card}.naturalWidth > 99", fit, what="the card's matrix")
