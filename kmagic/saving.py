@@ -135,10 +135,15 @@ def open_model(
     place = as_path(path)
     trust = Trust(safe_mode, custom_objects or {}, notebook or {})
     opened = open_file(place, trust, into=into)
-    if opened.model is None:
+    if opened.refused is not None:
+        try:
+            _make(opened, trust)
+        except KmagicError:
+            raise opened.refused from None
+    elif opened.model is None:
         _make(opened, trust)
     model, baggage = opened.model, opened.baggage
-    if into is None and opened.content != "text" and baggage is not None:
+    if into is None and origin(model) is None and baggage is not None:
         _adopt(model, baggage, trust)
     if baggage is not None and baggage.words:
         opened.notes += give_words(model, baggage.words)

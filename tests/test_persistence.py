@@ -603,6 +603,36 @@ def test_folders_and_addresses_are_no_files(tmp_path: Path) -> None:
     assert kmagic.load(tmp_path / "open").count_params() == net.count_params()
 
 
+def test_an_h5_that_keras_would_not_read_is_not_written(tmp_path: Path) -> None:
+    x = keras.Input((4,), name="x")
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4)], name="inner")
+    for model in (
+        keras.Model(x, keras.ops.square(inner(x)), name="net"),
+        keras.Model(x, keras.Model(x, inner(x) + 1, name="low")(x), name="net"),
+    ):
+        with pytest.raises(PersistenceError, match=r"is an operation of keras\.ops") as caught:
+            kmagic.save(model, tmp_path / "net.h5")
+        assert caught.value.hint == "Nothing was changed. Save it as .keras."
+        kmagic.save(model, tmp_path / "net.keras", force=True)
+        loaded = kmagic.load(tmp_path / "net.keras")
+        x_values = np.ones((2, 4), "float32")
+        np.testing.assert_allclose(np.asarray(loaded(x_values)), np.asarray(model(x_values)))
+
+
+def test_a_text_builds_what_keras_does_not_find_its_way_through(tmp_path: Path) -> None:
+    inner = keras.Sequential([keras.Input((4,)), layers.Dense(4)], name="inner")
+    outer = keras.Sequential([keras.Input((4,)), inner, layers.ReLU()], name="outer")
+    x = keras.Input((4,))
+    model = keras.Model(x, outer(inner(outer(x))), name="deep")
+    path = tmp_path / "deep.keras"
+    kmagic.save(model, path)
+    with pytest.raises(ValueError, match="could not be loaded"):
+        keras.models.load_model(path)
+    loaded = kmagic.load(path)
+    values = np.ones((2, 4), "float32")
+    np.testing.assert_allclose(np.asarray(loaded(values)), np.asarray(model(values)), rtol=1e-6)
+
+
 def test_only_models_are_saved(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError, match="expected a Keras model to save, not int"):
         kmagic.save(3, tmp_path / "x.keras")

@@ -39,6 +39,7 @@ class Opened:
         baggage: What came with it; None where the file has none of ours.
         notes: What became otherwise than it was, in words.
         made_by: Version of the Keras that wrote it, where the file says.
+        refused: Why Keras does not make the model, where it came with a text that may build it.
     """
 
     path: Path
@@ -49,6 +50,7 @@ class Opened:
     baggage: Baggage | None = None
     notes: list[str] = field(default_factory=list)
     made_by: str = ""
+    refused: PersistenceError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,11 @@ def open_file(path: Path, trust: Trust, *, into: Any = None) -> Opened:
     except (zipfile.BadZipFile, EOFError) as error:
         raise (damaged if "CRC" in str(error) else broken_off)(path) from error
     except Exception as error:
-        raise _refused(error, opened) from error
+        refused = _refused(error, opened)
+        if content != "keras" or opened.baggage is None or not opened.baggage.text:
+            raise refused from error
+        opened.refused = refused  # its text may still build it
+        return opened
     opened.notes += dict.fromkeys(words for each in told if (words := tell(each.message)))
     return opened
 

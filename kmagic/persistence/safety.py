@@ -10,6 +10,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -216,16 +217,22 @@ def _is_keras(name: str, registered: str, module: Any, *, is_function: bool) -> 
 
 
 def _in_keras(name: str) -> bool:
+    return name in _names_of_keras()
+
+
+@cache
+def _names_of_keras() -> frozenset[str]:
+    """Names of all that a configuration may hold, those of the classes too: Keras writes these."""
     import keras  # noqa: PLC0415 - takes seconds
 
-    if name == "Functional":  # which is Keras's own name for its own class
-        return True
     places = ("layers", "models", "activations", "initializers", "regularizers", "constraints")
     others = ("losses", "metrics", "optimizers", "ops", "dtype_policies", "random", "quantizers")
-    rates = keras.optimizers.schedules
-    return any(hasattr(getattr(keras, each), name) for each in (*places, *others)) or hasattr(
-        rates, name
-    )
+    found = [getattr(keras, each) for each in (*places, *others) if hasattr(keras, each)]
+    names = {"Functional"}
+    for module in (*found, keras.optimizers.schedules):
+        names |= set(dir(module))
+        names |= {each.__name__ for each in vars(module).values() if isinstance(each, type)}
+    return frozenset(names)
 
 
 def _parts(config: Any, layer: str = "") -> Iterator[tuple[dict[str, Any], str]]:

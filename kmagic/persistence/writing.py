@@ -53,6 +53,8 @@ def write(model: Any, path: Path, kind: Kind, baggage: Baggage, *, force: bool =
             f"{model.name} has no weights yet: the shape of its input is not known.",
             "Begin it with its input's shape, such as `input 28x28x1`, or call it once.",
         )
+    if kind.form == "h5":
+        _refuse_operations(model)
     with replacing(path, kind.suffix, force=force) as part:
         if kind.form in ("weights", "keras", "h5"):
             _check_room(model, path, part.parent)
@@ -85,6 +87,21 @@ def _write(model: Any, part: Path, kind: Kind, baggage: Baggage) -> None:
             with _as_compiled(model):
                 model.save(str(part))
     (put_into_zip if kind.form == "keras" else put_into_hdf5)(part, baggage)
+
+
+def _refuse_operations(model: Any) -> None:
+    """Refuse an ``.h5`` that Keras would write, and then not read."""
+    import keras  # noqa: PLC0415 - a model is here, so Keras is
+
+    for each in getattr(model, "operations", ()):
+        if not isinstance(each, keras.layers.Layer):
+            raise PersistenceError(
+                f"{model.name} cannot be written as .h5: its step {each.name} is an operation of "
+                "keras.ops, and Keras does not read these from an .h5.",
+                f"{WHOLE} Save it as .keras.",
+            )
+        if hasattr(each, "operations"):
+            _refuse_operations(each)
 
 
 @contextmanager
@@ -124,7 +141,8 @@ def _refused(error: Exception, model: Any, kind: Kind) -> PersistenceError:
             "(a name that ends in .weights.h5).",
         )
     return PersistenceError(
-        f"{model.name} cannot be written as {kind.suffix}. Keras says: {words}", WHOLE
+        f"{model.name} cannot be written as {kind.suffix}. Keras says: {words}",
+        f"{WHOLE} Save it as .keras." if kind.form == "h5" else WHOLE,
     )
 
 
