@@ -33,8 +33,8 @@ def fit(
     Args:
         model: A ``keras.Model``. Where it is not compiled it gets what suits its output and the
             targets, and ``run.messages`` says what; not with ``checks=False``.
-        x: Inputs.
-        y: Targets.
+        x: Inputs; or a data set as :func:`kmagic.load_data` gives it, whose training part is taken.
+        y: Targets, where ``x`` does not bring them.
         displays: Views to use instead of the chosen ones; an empty list shows nothing.
         earlier: Runs to compare with: the last three of the same model are drawn faintly behind
             this one's curves.
@@ -42,9 +42,10 @@ def fit(
             probably hurt is told in ``run.messages``, at epoch 0.
         watch: "confusion": the confusion matrix of the validation data after each epoch, in the
             view and as ``run.watched``.
-        **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` ...,
-            and ``seed``, ``patience``, ``reduce_lr``, ``restore_best``, ``csv``, ``tensorboard``,
-            ``budget``, ``checkpoint``, ``resume``, ``plain``.
+        **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` (also a
+            data set, whose test part is taken) ..., and ``seed``, ``patience``, ``reduce_lr``,
+            ``restore_best``, ``csv``, ``tensorboard``, ``budget``, ``checkpoint``, ``resume``,
+            ``plain``.
 
     Returns:
         The run: ``run.history``, ``run.status``, ``run.to_frame()``, ``run.plot()``.
@@ -67,6 +68,11 @@ def fit(
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
+    if hasattr(x, "x_train") and y is None:
+        x, y = x.x_train, x.y_train
+    held: Any = keywords.get("validation_data")
+    if hasattr(held, "x_test"):
+        keywords["validation_data"] = (held.x_test, held.y_test)
     data = dataset_of(x)
     if watch is not None:
         keywords["watch"] = _judge(model, watch, data)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import kmagic
+from kmagic.data.dataset import Dataset
 from kmagic.errors import TrainingError
 from kmagic.training.fit import fit
 
@@ -140,3 +141,9 @@ def test_sentences_reach_a_model_that_reads_them():
         run = kmagic.fit(net, x, y, displays=[], watch="confusion", **how)
         assert run.status == "done"
         assert run.watched.matrix.sum() == (6 if "validation_split" in how else 24)
+
+
+def test_a_data_set_brings_its_parts():
+    data = Dataset("few", X[:16], Y[:16], X[16:], Y[16:], ("a", "b", "c"))
+    run = kmagic.fit(make(), data, validation_data=data, displays=[])
+    assert (run.samples, run.validation_samples, run.pipeline) == (16, 8, "fast")
