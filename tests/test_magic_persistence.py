@@ -173,7 +173,8 @@ def test_a_class_of_the_notebook_is_used(here: InteractiveShell) -> None:
 def test_unsafe_is_asked_for_by_name(here: InteractiveShell) -> None:
     run(
         here,
-        "import keras\nnet = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)])",
+        "import keras\n"
+        "net = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x * 2)])",
     )
     _, (shown,) = run(here, "%keras_save net net.keras")
     assert "is a Lambda whose Python code is in the file" in shown["text/plain"]

@@ -59,7 +59,10 @@ def test_a_file_is_replaced_at_the_end(place: Path) -> None:
     assert litter(place.parent) == []
 
 
-def test_without_force_a_file_stays_and_its_age_is_told(place: Path) -> None:
+def test_without_force_a_file_stays_and_its_age_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KMAGIC_DISPLAY", raising=False)
     os.utime(place, (1000.0, 1000.0))
     with pytest.raises(PersistenceError) as caught:
         attempt(place, never, now=lambda: 1000.0 + 7300)
