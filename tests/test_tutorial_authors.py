@@ -106,6 +106,16 @@ def test_of_a_card_the_header_counts() -> None:
     assert sanitized(card("cnn", "3 parameters", "")) != sanitized(one)
 
 
+def test_of_a_data_frame_the_plain_text_counts() -> None:
+    import pandas as pd
+
+    frame = pd.DataFrame({"accuracy": [0.25]}, index=["cnn"])
+    other = pd.DataFrame({"accuracy": [12.5]}, index=["cnn"])
+    assert sanitized(frame._repr_html_()) == "data frame"
+    assert sanitized(repr(frame)) == sanitized(repr(other))
+    assert sanitized(repr(frame)) != sanitized(repr(other.rename(index={"cnn": "mlp"})))
+
+
 def test_rules_do_not_hang_on_blanks_that_an_editor_cuts() -> None:
     text = Path(SANITIZE).read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line != line.rstrip()] == []
