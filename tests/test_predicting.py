@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -381,6 +382,14 @@ def test_the_card_shows_thumbnails(eye, photos) -> None:
     folder, pixels = photos
     for given in (str(folder), pixels):
         assert kmagic.predict(eye, given)._repr_mimebundle_()["text/html"].count("<img") == 3
+
+
+def test_words_stand_at_the_left_where_a_notebook_is_not_trusted(net) -> None:
+    remember(net, Preparation(classes=NAMES))
+    markup = kmagic.predict(net, X)._repr_mimebundle_()["text/html"]
+    cells = re.findall(r'<td class="km-left[^>]*>', markup)
+    assert cells
+    assert all("text-align:left" in cell for cell in cells)
 
 
 def test_nothing_of_a_name_becomes_markup() -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FIRST = 10
 BOX = 40  # pixels of a thumbnail
 LONGEST = 90  # signs of a sample in words
-_WRAPS = 'style="white-space:normal;overflow-wrap:anywhere"'
+_LEFT = "text-align:left"  # said in the cell too: an untrusted notebook has no classes
+_WRAPS = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
 VALUES = 6  # of one answer
 
 
@@ -226,7 +227,7 @@ def _line(row: _Row, images: list[str], *, named: bool) -> str:
     name = name_html(row.name.rpartition("/")[2] or row.name, 24) if named else f"{row.number:,}"
     cells = [f'<td class="km-num km-mute" style="width:1%">{name}</td>']
     if row.number < len(images):
-        cells.append(f'<td class="km-left" style="width:{BOX}px">{images[row.number]}</td>')
+        cells.append(f'<td class="km-left" style="{_LEFT};width:{BOX}px">{images[row.number]}</td>')
     else:
         seen = _seen(row.about.shown, row.number)
         if seen:
@@ -249,16 +250,16 @@ def _answer(row: _Row, wide: str) -> str:
             second = f"{name_html(row.about.meaning.name(other))} {row.shares[other]:.1%}"
         sign = "" if right is None else (" \u2713" if right else f" \u2717 {escape(row.truth)}")
         return (
-            f'<td class="km-left"><b>{name_html(label)}</b>'
+            f'<td class="km-left" style="{_LEFT}"><b>{name_html(label)}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
             f'<td style="min-width:70px;width:{wide}">'
             f"{bar(share, colour=colour, label=f'{share:.1%}')}</td>"
             f'<td class="km-num">{share:.1%}</td>'
-            f'<td class="km-left km-mute">{second}</td>'
+            f'<td class="km-left km-mute" style="{_LEFT}">{second}</td>'
         )
     if row.about.meaning.kind == "labels":
         said = ", ".join(map(name_html, row.labels)) or '<span class="km-mute">none</span>'
-        return f'<td class="km-left">{said}</td>'
+        return f'<td class="km-left" style="{_LEFT}">{said}</td>'
     truth = f'<td class="km-num km-mute">true {escape(row.truth)}</td>' if row.truth else ""
     return f'<td class="km-num">{escape(row.values)}</td>{truth}'
 
