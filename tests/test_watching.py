@@ -250,7 +250,9 @@ def test_it_is_bounded_in_epochs_and_classes():
 
 
 def test_the_card_shows_it_in_words_and_as_an_image():
-    markup = bundle(ended(seen(10)))["text/html"]
+    made = bundle(ended(seen(10)))
+    markup = made["text/html"]
+    assert made["text/plain"].splitlines()[1].startswith("confusion after epoch 2: 300 of ")
     assert "confusion, epoch 2" in markup
     assert re.search(r'alt="confusion after epoch 2: 300 of [\d,]+ right; worst: ', markup)
 

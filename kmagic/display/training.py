@@ -56,7 +56,10 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
         body = bar(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
         facts += f" · {clock(run)}"
     markup = card(run.model_name, facts, body, foot=foot(run, times=times))
-    return as_bundle(f"{run.model_name}: {run.describe(times=times)}", markup)
+    text = f"{run.model_name}: {run.describe(times=times)}"
+    if run.watched is not None and run.watched.matrix is not None:
+        text += f"\n{run.watched.summary()}"
+    return as_bundle(text, markup)
 
 
 # --- words --------------------------------------------------------------------------------------
