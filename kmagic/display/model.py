@@ -154,10 +154,10 @@ def _table(rows: Sequence[Row]) -> str:
     most = max((row.parameters for row in rows), default=0)
     body = "".join(_html_row(row, most) for row in rows)
     return (
-        '<table class="km-table"><thead><tr><th scope="col" class="km-left" '
-        'style="text-align:left">layer</th><th scope="col">shape</th>'
-        '<th scope="col">parameters</th><th aria-hidden="true"></th></tr></thead>'
-        f"<tbody>{body}</tbody></table>"
+        '<div class="km-fit"><table class="km-table km-layers"><thead><tr>'
+        '<th scope="col" class="km-left" style="text-align:left">layer</th>'
+        '<th scope="col">shape</th><th scope="col">parameters</th><th aria-hidden="true"></th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 
@@ -169,9 +169,9 @@ def _html_row(row: Row, most: int) -> str:
         text = f"<details><summary>{text}</summary>{lines}</details>"
     share = bar(row.parameters / most) if most and row.parameters else bar(0.0)
     return (
-        f'<tr><td class="km-left" style="text-align:left">{text}</td>'
+        f'<tr><td class="km-left" style="text-align:left;white-space:normal">{text}</td>'
         f'<td class="km-mute">{escape(row.shape)}</td><td class="km-mute">{size}</td>'
-        f'<td style="width:34%">{share}</td></tr>'
+        f'<td style="width:30%">{share}</td></tr>'
     )
 
 
