@@ -156,7 +156,8 @@ def _table(rows: Sequence[Row]) -> str:
     return (
         '<div class="km-fit"><table class="km-table km-layers"><thead><tr>'
         '<th scope="col" class="km-left" style="text-align:left">layer</th>'
-        '<th scope="col">shape</th><th scope="col">parameters</th><th aria-hidden="true"></th></tr></thead>'
+        '<th scope="col">shape</th><th scope="col">parameters</th>'
+        '<th aria-hidden="true"></th></tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
