@@ -44,7 +44,21 @@ first
 ---
 %keras_history first second
 ---
+%keras_fit mlp --data digits -e 1 -b 64 --val 0.1 --seed 2 --watch confusion
+---
 %keras_evaluate cnn --data digits
+---
+%keras_predict cnn {digits.x_test[:3]}
+---
+%keras_predict cnn {digits.x_test[:3]} --classes
+---
+%keras_save cnn nets/cnn.keras
+---
+%keras_load nets/cnn.keras again
+---
+%keras_save cnn nets/cnn.weights.h5
+---
+%keras_load nets/cnn.weights.h5 again
 ---
 %keras_confusion cnn --data digits
 ---
@@ -78,9 +92,14 @@ OTHERS = """
 [first, second]
 ---
 first.history
----
-%keras_predict cnn {digits.x_test[:3]}
 """
+TWO = """
+%%keras_model from_r --from-r
+mod <- Sequential()
+mod$add(Dense(units = 50, input_shape = 13))
+mod$add(Activation("relu"))
+mod$add(Dense(units = 1))
+"""  # the text with its Python, and the model
 TIME = re.compile(r"\b\d+:\d\d\b|\b\d+(\.\d)? m?s\b|samples/s|\b20\d\d-\d\d")
 
 
@@ -112,7 +131,7 @@ def cells(text: str) -> list[Any]:
 def twice(tmp_path_factory) -> list[Any]:
     """Two notebooks with the same cells, each executed by a kernel of its own."""
     load = nbformat.v4.new_code_cell("%load_ext kmagic")
-    notebook = nbformat.v4.new_notebook(cells=[load, *cells(DISPLAYS), *cells(OTHERS)])
+    notebook = nbformat.v4.new_notebook(cells=[load, *cells(DISPLAYS), *cells(TWO), *cells(OTHERS)])
     paths = [tmp_path_factory.mktemp("once") / "all.ipynb" for _ in range(2)]
     running = []
     for path in paths:
@@ -138,6 +157,7 @@ def test_one_display_a_magic_that_never_changes(twice) -> None:
     first, second = twice
     assert first.metadata.changes == second.metadata.changes == 0
     for cell in first.cells[1 : len(cells(DISPLAYS)) + 1]:
+        assert len(cell.outputs) == 1, (cell.source, cell.outputs)
         (output,) = cell.outputs
         assert output.output_type == "display_data", cell.source
         assert set(output.data) == {"text/plain", "text/html"}, cell.source
