@@ -19,7 +19,7 @@ from kmagic.display.terminal import Lines
 from kmagic.display.training import bundle
 from kmagic.display.watched import svg
 from kmagic.display.wire import Feed
-from kmagic.errors import MagicError, TrainingError
+from kmagic.errors import EvaluationError, MagicError, TrainingError
 from kmagic.evaluation.watching import Judge
 from kmagic.run import Epoch, RecordingDisplay, TrainingRun
 from kmagic.watched import Watched
@@ -63,6 +63,30 @@ def stream(x, y):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(7)
 
 
+class Batches(keras.utils.PyDataset):
+    """Batches by number, of which there may be more than are counted."""
+
+    batches = 6
+
+    @property
+    def num_batches(self):
+        return self.batches
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, number):
+        here = slice(7 * number, min(7 * number + 7, 40))
+        return X[here], Y[here]
+
+
+def test_validation_data_without_an_end_are_not_watched():
+    endless = Batches()
+    endless.batches = None
+    with pytest.raises(EvaluationError, match="have no end"):
+        Judge(make())(endless, lambda: False)
+
+
 ONE_HOT = np.eye(3, dtype="float32")[Y]
 
 
@@ -73,10 +97,11 @@ ONE_HOT = np.eye(3, dtype="float32")[Y]
         ((X[:40], Y[:40], np.ones(40)), "sparse_categorical_crossentropy"),
         ((X[:40], ONE_HOT[:40]), "categorical_crossentropy"),
         (stream(X[:40], Y[:40]), "sparse_categorical_crossentropy"),
+        (Batches(), "sparse_categorical_crossentropy"),
         ((pd.DataFrame(X[:40]), pd.Series(Y[:40])), "sparse_categorical_crossentropy"),
         ((X[:40].tolist(), Y[:40].tolist()), "sparse_categorical_crossentropy"),
     ],
-    ids=["pair", "triple", "one-hot", "stream", "pandas", "lists"],
+    ids=["pair", "triple", "one-hot", "stream", "batches", "pandas", "lists"],
 )
 def test_validation_data_of_every_kind(held, loss):
     net = make(loss=loss)

@@ -125,6 +125,10 @@ def _batches(held: Any) -> Iterator[tuple[Any, Any]]:
     """Batches of samples and truth; those of arrays are cut here, a stream brings its own."""
     import keras  # noqa: PLC0415 - there is a model, so it is loaded
 
+    if isinstance(held, keras.utils.PyDataset):  # it has no end but by its number of batches
+        if held.num_batches is None:
+            raise _no_matrix("the validation data have no end")
+        held = map(held.__getitem__, range(held.num_batches))
     if not isinstance(held, tuple | list):
         for batch in held:
             if not isinstance(batch, tuple | list) or len(batch) < TWO:
