@@ -62,7 +62,7 @@ def bad(values, where, value):
         (bad(X, (7, 2), np.nan), Y, "x holds nan or inf, first in sample 7", "nan_to_num"),
         (bad(X, (7, 2), -np.inf), Y, "x holds nan or inf, first in sample 7", "nan_to_num"),
         (X, np.eye(3)[Y], "the targets are one-hot", "loss=categorical_crossentropy"),
-        (X, Y + 1, "labels go from 1 to 3", "count the labels from 0"),
+        (X, Y + 1, "labels go from 1 to 3", "Count the labels from 0"),
         (X, np.array(["a", "b", "c"])[Y], "words such as", "return_inverse"),
         (X, list("abc" * 10), "words such as 'a'", "return_inverse"),
         (X, Y + 0.5, "holds fractions such as", "loss=mse"),
@@ -78,6 +78,50 @@ def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
     assert "--no-checks" in caught.value.hint
     for mine, theirs in zip(table.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("text", "y", "message", "remedy"),
+    [
+        (
+            "input 8x8x1\nconv2d 2 3x3\ndense 3 softmax\ncompile adam" + SPARSE,
+            Y,
+            "holds it against an output of 6x6x3",
+            "`flatten` above `dense`",
+        ),
+        (
+            "input 8x8x1\nflatten\ndense 3 softmax\ncompile adam loss=mse",
+            Y / 2,
+            "mean_squared_error holds it against an output of 3",
+            "`dense 1`, without softmax",
+        ),
+        (
+            "input 8x8x1\nflatten\ndense 3 sigmoid\ncompile adam loss=bce",
+            Y,
+            "binary_crossentropy holds it against an output of 3",
+            "softmax and loss=sparse_categorical_crossentropy",
+        ),
+    ],
+)
+def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
+    with pytest.raises(TrainingError) as caught:
+        kmagic.fit(net(text), IMAGES, y, displays=[])
+    assert message in caught.value.message
+    assert remedy in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("y", "remedy"),
+    [
+        (Y + 1, "Count the labels from 0."),
+        (Y * 2, "Write 5 units, or count the labels from 0."),
+        (Y - 0.5, "Count the labels from 0."),
+    ],
+)
+def test_labels_out_of_range_get_whole_units(table, y, remedy):
+    with pytest.raises(TrainingError) as caught:
+        look_over(table, X, y)
+    assert caught.value.hint.startswith(remedy)
 
 
 def test_validation_data_of_another_shape_are_refused(table):

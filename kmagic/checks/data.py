@@ -17,6 +17,8 @@ _SCALING = ("BatchNormalization", "Embedding", "Normalization", "Rescaling")
 _MOVING = ("AveragePooling", "Cropping", "MaxPooling", "ZeroPadding")
 _FLAT, _BRIGHTEST = 64, 255
 """A table so wide whose largest value is this one holds pictures as rows."""
+_LOSSES = ("sparse_categorical_crossentropy", *BINARY, *REGRESSION)
+"""Those of which it is known what they take."""
 _BRIGHT = 16
 """Scaled pictures stay below this, and raw ones go far beyond."""
 
@@ -102,7 +104,14 @@ def _of_targets(end: Call, loss: str, y: Any) -> Iterator[Advice]:
         return Advice(code, message, remedy, end.span, end.name)
 
     one_hot = units > 1 and shape[-1] == units and len(shape) == end.rank
-    if loss == "sparse_categorical_crossentropy":
+    if loss in _LOSSES and _one_for_many(end, loss, shape):
+        many = "x".join("any" if each is None else str(each) for each in end.shape[1:])
+        yield advice(
+            "target-rank",
+            f"a target is one number, and {loss} holds it against an output of {many}.",
+            _less_output(end, loss),
+        )
+    elif loss == "sparse_categorical_crossentropy":
         if one_hot:
             yield advice(
                 "one-hot-sparse",
@@ -113,7 +122,7 @@ def _of_targets(end: Call, loss: str, y: Any) -> Iterator[Advice]:
             yield advice(
                 "label-range",
                 f"labels go from {y.min():g} to {y.max():g}, and the units are 0 to {units - 1}.",
-                f"Write {y.max() + 1:g} units, or count the labels from 0.",
+                _more_units(y, units),
             )
     elif loss == "categorical_crossentropy" and units > 1 and not one_hot:
         yield advice(
@@ -127,16 +136,41 @@ def _of_targets(end: Call, loss: str, y: Any) -> Iterator[Advice]:
             f"{loss} takes targets from 0 to 1, and these go from {y.min():g} to {y.max():g}.",
             "Scale them, or take softmax and a categorical loss for several classes.",
         )
-    elif loss in REGRESSION and end.rank == 2 and len(shape) == 2:  # noqa: PLR2004 - a row a sample
-        if shape[-1] != units and 1 in (shape[-1], units):
-            yield advice(
-                "target-shape",
-                f"targets are {shape[-1]} numbers and outputs {units}: each is held against all.",
-                f"Let the last layer have {shape[-1]} units.",
-            )
-    elif loss in REGRESSION and end.rank == 2 and len(shape) == 1 and units > 1:  # noqa: PLR2004 - as above
+    elif (
+        loss in REGRESSION
+        and end.rank == len(shape) == 2  # noqa: PLR2004 - a row a sample
+        and shape[-1] != units
+        and 1 in (shape[-1], units)
+    ):
         yield advice(
             "target-shape",
-            f"a target is one number and an output has {units}: all of them are to be that number.",
-            "Let the last layer have 1 unit.",
+            f"targets are {shape[-1]} numbers and outputs {units}: each is held against all.",
+            f"Let the last layer have {shape[-1]} units.",
         )
+
+
+def _more_units(y: Any, units: int) -> str:
+    """What to do about labels that are not 0 to units - 1."""
+    if y.dtype.kind == "f" and (y % 1).any():
+        return "Count the labels from 0."
+    if y.min() >= 1 and y.max() - y.min() < units:
+        return "Count the labels from 0."
+    return f"Write {y.max() + 1:g} units, or count the labels from 0."
+
+
+def _one_for_many(end: Call, loss: str, shape: tuple[int, ...]) -> bool:
+    """Whether samples have one target each, and more outputs than the loss holds against it."""
+    if end.rank < 2 or shape[1:] not in ((), (1,)):  # noqa: PLR2004 - a row a sample
+        return False
+    if loss == "sparse_categorical_crossentropy":
+        return end.rank > 2  # noqa: PLR2004 - as above
+    return not shape[1:] and (end.rank > 2 or end.units > 1)  # noqa: PLR2004 - as above
+
+
+def _less_output(end: Call, loss: str) -> str:
+    """What to do about an output of more numbers than a target has."""
+    if end.rank > 2:  # noqa: PLR2004 - a row a sample
+        return f"Write `flatten` above `{end.word}`, or a pooling such as `gap`."
+    if loss in BINARY:
+        return "For classes: softmax and loss=sparse_categorical_crossentropy; for two: one unit."
+    return "For a number to predict: `dense 1`, without softmax."

@@ -29,7 +29,13 @@ SCALING = (
     "Normalization",
     "Rescaling",
 )
-MISFITS = ("embedding-index", "label-range", "numbers-categorical", "one-hot-sparse")
+MISFITS = (
+    "embedding-index",
+    "label-range",
+    "numbers-categorical",
+    "one-hot-sparse",
+    "target-rank",
+)
 """Codes of advice on data that Keras cannot train on, or only to nan."""
 SILENCE = "`--no-checks` (checks=False) trains all the same."
 
