@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from kmagic.rich import Rich, note_shown, show
+from kmagic.rich import Rich, note_shown, show, was_just_shown
 
 
 class Session:
@@ -61,6 +61,24 @@ class Session:
             for value in list(self.names.values()):
                 if isinstance(value, data.Dataset):
                     yield value
+
+    def show_models_at_end(self) -> None:
+        """From now on a model at a cell's end is shown as its card, once a cell."""
+        import keras  # noqa: PLC0415 - there is a model, so it is loaded
+
+        formatter = self.shell.display_formatter.ipython_display_formatter
+        formatter.for_type(keras.Model, self._show_at_end)
+
+    def _show_at_end(self, model: Any) -> None:
+        from IPython.display import display  # noqa: PLC0415 - not before there is a model
+
+        from kmagic.build import origin  # noqa: PLC0415 - as above
+        from kmagic.display.model import model_bundle  # noqa: PLC0415 - as above
+
+        if not was_just_shown(model):
+            names = (name for name, value in self.models().items() if value is model)
+            card = model_bundle(model, next(names, model.name), origin(model), ())
+            display(card, raw=True)  # type: ignore[no-untyped-call]  # no types there
 
     def deliver(self, value: Any, *, out: str | None, quiet: bool) -> Any:
         """Show a magic's result, bind it, and hand it back without being shown twice."""

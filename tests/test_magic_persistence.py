@@ -129,6 +129,16 @@ def test_load_binds_shows_and_is_the_last_model(here: InteractiveShell) -> None:
     assert run(here, "%keras_summary")[0] is other
 
 
+def test_a_loaded_model_at_a_cells_end_is_its_card(here: InteractiveShell) -> None:
+    import keras
+
+    run(here, "%keras_save cnn net.keras -q")
+    here.display_formatter.ipython_display_formatter.pop(keras.Model, None)  # as in a new kernel
+    run(here, "%keras_load net.keras other -q")
+    _, (shown,) = run(here, "other")
+    assert shown["text/plain"].startswith("other: 500 parameters")
+
+
 def test_weights_go_into_the_model_of_that_name(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn w.weights.h5 -q")
     here.run_cell_magic("keras_model", "other -q", NET)

@@ -13,7 +13,7 @@ from IPython.utils.capture import capture_output
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family
 from kmagic.repeatable import is_repeatable
-from kmagic.rich import note_shown, was_just_shown
+from kmagic.rich import note_shown
 
 WIDTH = 88
 """Columns of a text that %keras_code and Keras write."""
@@ -157,7 +157,7 @@ class ModelMagics(Family):
         words = list(read.words)
         name, model = self.take_model(read, words)
         _no_more(read, words)
-        self._teach_notebook()
+        self.session.show_models_at_end()
         display(diagram_bundle(model, origin(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
         note_shown(model)
         return model
@@ -180,24 +180,12 @@ class ModelMagics(Family):
         self, name: str, model: Any, *, quiet: bool, advise: bool = True, first_line: int = 2
     ) -> Any:
         """Put a model's card into the cell, with advice below, unless it is to be quiet."""
-        self._teach_notebook()
+        self.session.show_models_at_end()
         if not quiet:
             notes = _advice(model, first_line) if advise else []
             display(_bundle(name, model, notes), raw=True)  # type: ignore[no-untyped-call]  # no types there
         note_shown(model)
         return model
-
-    def _teach_notebook(self) -> None:
-        """From now on a model at a cell's end is shown as its card."""
-        import keras  # noqa: PLC0415 - it is loaded by now
-
-        formatter = self.shell.display_formatter.ipython_display_formatter
-        formatter.for_type(keras.Model, self._show_at_end)
-
-    def _show_at_end(self, model: Any) -> None:
-        if not was_just_shown(model):
-            names = (name for name, value in self.session.models().items() if value is model)
-            display(_bundle(next(names, model.name), model), raw=True)  # type: ignore[no-untyped-call]  # no types there
 
 
 def _print_summary(model: Any) -> None:

@@ -96,6 +96,7 @@ class PersistenceMagics(Family):
         self.session.last_model = name
         if not read.quiet:
             show(loaded)
+        self.session.show_models_at_end()
         note_shown(loaded.model)
         return loaded.model
 
