@@ -293,6 +293,50 @@ def test_sentences_to_a_model_of_numbers_are_refused() -> None:
     assert "text_vectorization" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("input 4 / dense 1", None),
+        ("input 25 / dense 1", tuple("abcdefghijklmnopqrstuvwxy")),
+        ("input 25 int32 / embedding 9 2 / flatten / dense 1", None),
+    ],
+)
+def test_photos_to_a_model_of_rows_are_refused(text, columns, photos) -> None:
+    model = kmagic.build(text)
+    if columns:
+        rows = np.zeros((1, len(columns)))
+        remember(model, Dataset("rows", rows, rows[:, 0], rows, rows[:, 0], columns=columns))
+    with pytest.raises(EvaluationError, match=r"takes rows of \d+ numbers, and no pictures"):
+        kmagic.predict(model, photos[0] / "dot0.png")
+
+
+def test_photos_to_a_model_of_flat_pictures_are_taken(photos) -> None:
+    assert kmagic.predict(kmagic.build("input 36 / dense 2"), photos[0] / "dot0.png").shape == (
+        1,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("a great film", "learned from rows of 4 columns, and 'a great film' is a text"),
+        ("rows.csv", "There is no file rows.csv."),
+    ],
+)
+def test_sentences_to_a_model_of_a_table_are_refused(given, message) -> None:
+    model = kmagic.build("input 4 / dense 1")
+    remember(model, Dataset("rows", X, X[:, 0], X, X[:, 0], columns=tuple("abcd")))
+    with pytest.raises(EvaluationError) as caught:
+        kmagic.predict(model, given)
+    assert message in caught.value.message
+
+
+def test_sentences_to_a_model_of_pictures_are_refused(eye) -> None:
+    with pytest.raises(EvaluationError, match="learned from pictures"):
+        kmagic.predict(eye, "a great film")
+
+
 @pytest.mark.parametrize("given", [5, None, X[:, :3], []])
 def test_what_is_no_sample_is_refused(net, given) -> None:
     with pytest.raises((EvaluationError, DataError)):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PLANE = 2  # axes of a picture without channels
+SMALLEST = 16
+"""A row of fewer values is no picture."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,6 +73,7 @@ def _of_anything(model: Any, data: Any, x: Any) -> Material:
     if isinstance(x, dict) or _several_inputs(model):
         return Material(x)
     if _are_pictures(model, data, x):
+        _refuse_pictures(model, data)
         return Material(pictures=x)
     if _takes_texts(model, data) and (files := _text_files(x)):
         texts = _of_sentences(model, data, [_read(each) for each in files])
@@ -140,6 +143,7 @@ def _of_frame(model: Any, data: Any, frame: Any) -> Material:
 
 
 def _of_sentences(model: Any, data: Any, sentences: list[str]) -> Material:
+    _refuse_sentences(data, sentences)
     if data is not None:
         return Material(data.prepare(sentences), shown=sentences)
     if _takes_strings(model):
@@ -151,6 +155,40 @@ def _of_sentences(model: Any, data: Any, sentences: list[str]) -> Material:
         "If it is a file, it is not there. Sentences are known after a fit on data that "
         "load_data has read, or with a line text_vectorization in the model.",
     )
+
+
+def _refuse_sentences(data: Any, sentences: list[str]) -> None:
+    """Refuse sentences, or files that are not there, to a model that learned from neither."""
+    columns = getattr(data, "columns", None)
+    columns = getattr(columns, "wanted", columns) or ()
+    is_row = len(sentences) == len(columns)  # one row of a table of words
+    pictures = getattr(data, "picture_shape", None) is not None
+    if getattr(data, "encoding", None) is not None or not (pictures or (columns and not is_row)):
+        return
+    first = sentences[0]
+    if Path(first).suffix and not first.endswith(".") and " " not in first:
+        raise EvaluationError(f"There is no file {first}.")
+    what = "pictures" if pictures else f"rows of {len(columns)} columns"
+    raise EvaluationError(
+        f"The model has learned from {what}, and {first[:40]!r} is a text.",
+        "Give arrays or files of pictures."
+        if pictures
+        else "Give a data frame, or dictionaries with the columns' names.",
+    )
+
+
+def _refuse_pictures(model: Any, data: Any) -> None:
+    """Refuse pictures to a model of rows that are none, instead of making each a tiny square."""
+    shape = sample_shape(model)
+    if shape is None or len(shape) != 1 or getattr(data, "picture_shape", None) is not None:
+        return
+    inputs = getattr(model, "inputs", None) or ()
+    numbers = any(str(getattr(each, "dtype", "")).startswith("int") for each in inputs)
+    if numbers or data is not None or (shape[0] or 0) < SMALLEST:
+        raise EvaluationError(
+            f"The model takes rows of {shape[0] or 'any number of'} numbers, and no pictures.",
+            "Give an array or a data frame, one row a sample.",
+        )
 
 
 def _text_files(x: Any) -> list[Path]:
