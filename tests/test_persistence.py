@@ -456,7 +456,7 @@ def test_a_missing_file_is_told_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "digit.keras")
     assert caught.value.message == f"there is no file {tmp_path}/digit.keras."
-    assert caught.value.hint == "Did you mean digits.keras?"
+    assert caught.value.hint == f"Did you mean {tmp_path}/digits.keras?"
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "zzz.h5")
     assert caught.value.hint == f"In {tmp_path}: digits.keras."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kmagic.errors import PersistenceError
 from kmagic.keras_cache import show_path
-from kmagic.suggest import did_you_mean
+from kmagic.suggest import did_you_mean, nearest
 from kmagic.words import memory
 
 WHOLE = "Nothing was changed."
@@ -111,7 +111,8 @@ def not_there(path: Path) -> PersistenceError:
             near or f"The notebook works in {show_path(Path.cwd())}.",
         )
     known = _names(folder)
-    near = did_you_mean(path.name, known)
+    found = nearest(path.name, known)
+    near = f"Did you mean {show_path(folder / found[0])}?" if found else ""
     if not near:
         models = [each for each in known if each.endswith((".keras", ".h5", ".json", ".kmagic"))]
         where = show_path(folder.resolve())
