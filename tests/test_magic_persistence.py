@@ -199,7 +199,10 @@ REFUSED = {
     "keras_save cnn a.keras b.keras": "is one word too many",
     "keras_save nocnn a.keras": "is not a model of this notebook",
     "keras_save cnn net --json --weights": "is one too many beside --weights",
-    "keras_save cnn": "cnn does not end in a kind of file",
+    "keras_save cnn": "is the model; where is it to go?\n\nSuch as: cnn cnn.keras",
+    "keras_save some": "some does not end in a kind of file",
+    "keras_save": "expected [MODEL] PATH",
+    "keras_load": "expected PATH",
     "keras_load missing.keras": "there is no file missing.keras.",
     "keras_load net.keras 3x": "is not a name",
     "keras_load net.keras --unsave": "Did you mean --unsafe?",
@@ -209,7 +212,13 @@ REFUSED = {
 @pytest.mark.parametrize(("line", "words"), REFUSED.items())
 def test_what_is_wrong_is_said_in_the_line(here: InteractiveShell, line: str, words: str) -> None:
     run(here, "%keras_save cnn net.keras -q")
-    assert words in refused(here, *line.split(" ", 1))
+    name, _, rest = line.partition(" ")
+    assert words in refused(here, name, rest)
+
+
+def test_the_nearest_file_is_named_with_its_folder(here: InteractiveShell) -> None:
+    run(here, "%keras_save cnn kept/net.keras -q")
+    assert "Did you mean kept/net.keras?" in refused(here, "keras_load", "kept/nett.keras")
 
 
 def test_texts_are_understood_after_loading(here: InteractiveShell, tmp_path: Path) -> None:

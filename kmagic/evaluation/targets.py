@@ -261,7 +261,7 @@ def _read_labels(array: NDArray[Any], what: str) -> _Side:
         raise EvaluationError(
             f"{what} must be class ids, and {array[first]:g} (sample {first:,}) is not a whole "
             "number.",
-            "For a regression, kmagic.evaluate gives the metrics.",
+            "For a regression, %keras_evaluate (kmagic.evaluate) gives the metrics.",
         )
     return _Side(what, labels=array.astype(np.int64, copy=False))
 

@@ -18,6 +18,8 @@ from kmagic.errors import MagicError, Problem
 from kmagic.suggest import did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
+OF_IPYTHON = ("In", "Out", "exit", "get_ipython", "open", "quit")
+"""Names that each notebook has, and that nobody means."""
 _OPENING, _CLOSING = "{[(", "}])"
 
 
@@ -192,7 +194,7 @@ class Line:
             )
 
     def _name_hint(self, text: str) -> str:
-        names = [name for name in self.names if not name.startswith("_")]
+        names = [name for name in self.names if name[0] != "_" and name not in OF_IPYTHON]
         hint = did_you_mean(re.split(r"[.\[]", text)[0], names)
         return hint or "Values are a number, a quoted text, a name, or an expression in braces."
 
@@ -247,4 +249,7 @@ class Line:
         if extra:
             first = extra[1].split()[0]
             self.fail(f"{self.magic} has no place for this", first, f"Help: {self.magic} -h")
+        required = re.fullmatch(r"the following arguments are required: (.*)", message)
+        if required:
+            message = f"expected {required[1]}"
         self.fail(message, "", f"Help: {self.magic} -h")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from IPython.core.magic import Magics, magics_class
 
@@ -83,20 +83,35 @@ class Family(Magics):
         if line.data:
             if words:
                 line.fail("is one too many: --data names the data already", words[0])
-            data = line.value(line.data)
+            data, known = line.try_value(line.data)
+            if not known:
+                self._fail_no_data(line)
             if not hasattr(data, "x_train"):
                 kind = type(data).__name__
                 hint = "Load one: `%keras_data mnist -o digits`. Arrays are given as two words."
                 line.fail(f"is no data set with x_train, y_train ..., but {kind}", line.data, hint)
             return (data.x_test, data.y_test, data) if test else (data.x_train, data.y_train, data)
         if not words:
-            hint = "Name a data set, `--data digits`, or arrays, `x_test y_test`."
+            arrays = "x_test y_test" if test else "x_train y_train"
+            hint = f"Name a data set, `--data digits`, or arrays, `{arrays}`."
             line.fail("expected data", "", hint)
         most = 2
         if len(words) > most:
             line.fail("is one word too many", words[most], "Expected: MODEL X Y.")
         values = [line.value(word) for word in words]
         return values[0], values[1] if len(values) == most else None, None
+
+    def _fail_no_data(self, line: Line) -> NoReturn:
+        """Say that ``--data`` names nothing, and how it would.
+
+        Raises:
+            MagicError: Always.
+        """
+        names = self.session.names
+        sets = [name for name, value in names.items() if hasattr(value, "x_train")]
+        word = line.data if line.data.isidentifier() else "NAME"
+        hint = did_you_mean(line.data, sets) or f"Load it first: `%keras_data ... -o {word}`."
+        line.fail("is not a data set of this notebook", line.data, hint)
 
 
 def heed_scale(line: Line, model: Any, x: Any) -> None:

@@ -11,6 +11,7 @@ from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family, forgiving, heed_scale
 from kmagic.magics.evaluation import batch_of, labels
 from kmagic.session import is_model
+from kmagic.suggest import did_you_mean
 
 CONFUSION = Arguments(
     "%keras_confusion",
@@ -103,7 +104,10 @@ class ConfusionMagics(Family):
         from kmagic.evaluation.asking import fit_shape  # noqa: PLC0415 - as above
         from kmagic.evaluation.confusion import confusion  # noqa: PLC0415 - as above
 
-        value = read.value(read.vs)
+        value, known = read.try_value(read.vs)
+        if not known:
+            hint = did_you_mean(read.vs, self.session.models()) or "Name a model, or predictions."
+            read.fail("is not a model of this notebook", read.vs, hint)
         name = read.vs if read.vs.isidentifier() else ""
         if not is_model(value):
             return confusion(truth, value, name=name, **options)

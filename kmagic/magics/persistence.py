@@ -31,7 +31,7 @@ LOAD = Arguments(
     "%keras_load models/cnn.keras\n%keras_load models/cnn.keras digits\n"
     "%keras_load models/cnn.weights.h5 cnn",
 )
-LOAD.option("path", help="the file")
+LOAD.option("path", metavar="PATH", help="the file")
 LOAD.option("name", nargs="?", metavar="NAME", help="default: the name it was saved by")
 LOAD.option("--unsafe", action="store_true", help="run Python code in a file that you made")
 LOAD.result_options()
@@ -58,6 +58,8 @@ class PersistenceMagics(Family):
             read.fail(f"is one too many beside --{forms[0]}", f"--{forms[1]}")
         words = list(read.words)
         last = words.pop()
+        if not words and not forms and last in self.session.models():
+            read.fail("is the model; where is it to go?", last, f"Such as: {last} {last}.keras")
         most = 1
         if len(words) > most:
             read.fail("is one word too many", words[most], "Expected: [MODEL] PATH.")
