@@ -257,6 +257,19 @@ def test_the_magic_takes_them_all(shell, tmp_path):
     assert (run.resumed, len(run.log)) == (3, 5)
 
 
+def test_a_run_that_goes_on_has_as_many_epochs_as_it_was_to_have(shell):
+    class Halt(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, _logs=None):
+            self.model.stop_training = epoch == 1
+
+    shell.user_ns |= {"halt": Halt(), "half": make()}
+    first = run_cell(shell, "%keras_fit half X Y -e 4 --callbacks halt -q").result
+    assert len(first.log) == 2
+    run = run_cell(shell, "%keras_fit half X Y --resume -q").result
+    assert (run.resumed, len(run.log)) == (2, 4)
+    assert len(run_cell(shell, "%keras_fit half X Y -q").result.log) == 1
+
+
 @pytest.mark.parametrize(
     ("options", "marked", "words"),
     [

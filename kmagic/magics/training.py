@@ -7,6 +7,7 @@ from typing import Any
 
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
+from kmagic.lineage import recall_run
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family, forgiving
 from kmagic.rich import note_shown
@@ -21,7 +22,12 @@ FIT = Arguments(
 )
 FIT.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model made")
 FIT.option("--data", metavar="D", help="a data set from %%keras_data: its training part")
-FIT.option("-e", "--epochs", metavar="N", default="1", help="epochs (default 1)")
+FIT.option(
+    "-e",
+    "--epochs",
+    metavar="N",
+    help="epochs (default 1; with --resume as many as its run was to have)",
+)
 FIT.option("-b", "--batch-size", metavar="N", default="32", help="batch size (default 32)")
 FIT.option("--val", metavar="V", help="a fraction such as 0.1, a pair Xv,Yv, or a data set")
 FIT.option("--patience", metavar="N", help="stop when validation has not improved for N epochs")
@@ -74,7 +80,7 @@ class TrainingMagics(Family):
         words = list(read.words)
         name, model = self.take_model(read, words)
         x, y, _ = self.take_data(read, words, test=False)
-        keywords = _keywords(read)
+        keywords = _keywords(read, model)
         run = fit(
             model,
             x,
@@ -91,10 +97,10 @@ class TrainingMagics(Family):
         return run
 
 
-def _keywords(read: Line) -> dict[str, Any]:
+def _keywords(read: Line, model: Any) -> dict[str, Any]:
     """The options as the keywords of ``model.fit``; all are checked before anything starts."""
     found: dict[str, Any] = {
-        "epochs": read.number(read.epochs, "--epochs", least=1),
+        "epochs": _epochs(read, model),
         "batch_size": read.number(read.batch_size, "--batch-size", least=1),
         "shuffle": not read.no_shuffle,
         **_validation(read),
@@ -108,6 +114,14 @@ def _keywords(read: Line) -> dict[str, Any]:
         given = read.value(read.callbacks)
         found["callbacks"] = given if isinstance(given, list | tuple) else [given]
     return found
+
+
+def _epochs(read: Line, model: Any) -> Any:
+    """How many are asked for; a run of this model that is to go on has its own number."""
+    if read.epochs is not None:
+        return read.number(read.epochs, "--epochs", least=1)
+    earlier = recall_run(model) if read.resume else None
+    return 1 if earlier is None else earlier.epochs
 
 
 def _options(read: Line) -> dict[str, Any]:
