@@ -73,7 +73,7 @@ def test_train_watch_judge_save_and_reopen(tutorial: NotebookPage, lab: Lab) -> 
 
     for i in range(fit + 1, len(tutorial)):
         if tutorial.js("cell(arg).model.type", i) == "code":
-            tutorial.run_cell(i, timeout=60)
+            tutorial.run_cell(i, timeout=180)
     tutorial.save()
 
     # A colleague opens the file: no kernel, and no trust.
