@@ -10,6 +10,9 @@ recipes were chosen on data held out of the training part (for Boston's few hous
 by cross-validation within it); the test part is only looked at here. Each figure is the mean over
 the seeds, and the figures of all seeds stand beside it.
 
+The vignette's LSTM is still in the middle of learning after its ten epochs: from seed to seed plain
+Keras gives anything from 0.73 to 0.83. So it is told of plain Keras too whether it gets as far.
+
 The data are those of ``../shared/data``: without them nothing can be measured, and the script
 says so. Reviews are cut and cleaned as the vignette's: 500 words, reviews of fewer than 100 words
 out of both of Keras's parts, the first 4,000 of 5,736 to train.
@@ -410,9 +413,11 @@ def measure(name: str, case: Case, ways: list[str], seeds: int) -> list[str]:
         print(found[way].line(way, base))
     end = "least" if case.sign > 0 else "most"
     missed = []
-    for way, bound in ((SAME, case.bound), (OWN, case.goal)):
-        if way in found and not told(way, end, bound, ahead=case.sign * (found[way].mean - bound)):
-            missed.append(f"{name}, {way}")
+    for way, bound in ((PLAIN, case.bound), (SAME, case.bound), (OWN, case.goal)):
+        if way in found:
+            met = told(way, end, bound, ahead=case.sign * (found[way].mean - bound))
+            if not met and way != PLAIN:
+                missed.append(f"{name}, {way}")
     if OWN in found and not told(
         f"{OWN}, share of the time", "most", 1, ahead=1 - found[OWN].share(base)
     ):
