@@ -276,7 +276,8 @@ class TrainingRun(Rich):
             if self.resumed:
                 words += f", {self.resumed:,} of them before,"
             took = f" in {passed}" if times else ""
-            return f"{words.rstrip(',')}{took}" + (f" ({self.note})" if self.note else "")
+            words = words if took else words.rstrip(",")
+            return f"{words}{took}" + (f" ({self.note})" if self.note else "")
         why = f" ({self.note})" if self.note else ""
         took = f", after {passed}" if times else ""
         return f"{self.status} {self.where()}{took}{why}; {kept}"
