@@ -256,6 +256,14 @@ CATEGORICAL = "input 4\ndense 3 softmax\ncompile adam loss=CATEGORICAL"
 
 
 @pytest.mark.parametrize(
+    ("loss", "remedy"), [("mse", "number to predict: `dense 1`"), ("bce", "`dense 1 sigmoid`")]
+)
+def test_softmax_over_one_unit_is_answered_for_what_is_predicted(loss, remedy):
+    (told,) = advise(build(f"input 4\ndense 1 softmax\ncompile adam loss={loss}"))
+    assert remedy in told.words()
+
+
+@pytest.mark.parametrize(
     ("text", "y", "codes"),
     [
         (SPARSE, [0, 1, 2], []),

@@ -180,7 +180,8 @@ def test_features_of_different_size_are_told_of(table):
     (told,) = look_over(table, x, Y)
     assert "column 3 spreads by" in told
     assert "--scale standard" in told
-    normal = net("input 4\nbatchnormalization\ndense 3 softmax\ncompile adam" + SPARSE)
+    assert "`batch_normalization`" in told
+    normal = net("input 4\nbatch_normalization\ndense 3 softmax\ncompile adam" + SPARSE)
     assert look_over(normal, x, Y) == []
 
 

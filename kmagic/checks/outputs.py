@@ -90,7 +90,9 @@ def _of_output(end: Call, loss: Any, span: Span) -> Iterator[Advice]:
         yield advice(
             "one-softmax",
             "softmax over one unit is always 1, whatever the model learns.",
-            "Write `dense 1 sigmoid` with loss=binary_crossentropy.",
+            "For a number to predict: `dense 1`."
+            if name in REGRESSION
+            else "Write `dense 1 sigmoid` with loss=binary_crossentropy.",
         )
         return
     if takes_logits(loss):

@@ -276,7 +276,7 @@ def _of_scales(facts: Facts, x: Any) -> Iterator[Advice]:
             f"the features are of very different size: column {large} spreads by "
             f"{spread[large]:,.3g}, column {small} by {spread[small]:,.3g}, and the large ones "
             "drown the small.",
-            "Load with --scale standard, or begin with `batchnormalization`.",
+            "Load with --scale standard, or begin with `batch_normalization`.",
         )
 
 
