@@ -35,7 +35,7 @@ MISTAKE = "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 
 PICTURES = {
     "data": "%keras_data",
     "model": "%%keras_model cnn",
-    "training": "%keras_fit",
+    "training": "%keras_fit cnn",
     "evaluation": "%keras_evaluate",
     "confusion": "%keras_confusion",
     "classification": "%keras_classify",
