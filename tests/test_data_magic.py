@@ -121,6 +121,15 @@ def test_mistakes_are_told_in_the_words_of_the_line(shell, names, frame, line, m
     assert names == before
 
 
+def test_what_should_be_known_is_told_in_the_words_of_the_line(shell, names, frame) -> None:
+    names["frame"] = frame.assign(rooms=[1, 2, 3] * (len(frame) // 3) + [1] * (len(frame) % 3))
+    data = load(shell, "frame --target rooms")
+    assert "--task regression takes them as numbers" in data.note
+    np.savez("pickled.npz", x=np.array([[1], [1, 2]], dtype=object), y=np.zeros(2))
+    with pytest.raises(DataError, match=r": --allow-pickle\.$"):
+        load(shell, "pickled.npz")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ AS_GIVEN = (
 _IN_PYTHON = re.compile(
     r"\b(size|target|features|drop|sep|split|seed|num_words|maxlen|words|class_names|"
     + "|".join(AS_GIVEN)
-    + r")=(\"[^\"]*\"|'[^']*'|[\w.]+(?=\W|$)|)"
+    + r")=(\"[^\"]*\"|'[^']*'|\w+(?:\.\w+)*|)"
 )
 _BARE = re.compile(r"[^\s;|\\]+")  # what a line's word is without quotes
 
@@ -128,6 +129,8 @@ class DataMagics(Family):
                 data = load_data(source, **options)
         except DataError as error:
             raise DataError(*map(_as_options, (error.message, error.hint))) from error
+        if data.note:
+            data = replace(data, note=_as_options(data.note))
         out = read.out or self._free("data" if called else name_of(data.name))
         return self.session.deliver(data, out=out, quiet=read.quiet)
 
@@ -198,8 +201,8 @@ def _as_options(said: str) -> str:
     """A message that speaks of Python's arguments, in the words of the line.
 
     Example:
-        >>> _as_options('Name it: target="price". Or gray=True; drop= leaves out a column.')
-        'Name it: --target price. Or --gray; --drop leaves out a column.'
+        >>> _as_options('Name it: target="price". drop= leaves out a column. Or gray=True.')
+        'Name it: --target price. --drop leaves out a column. Or --gray.'
     """
 
     def spoken(found: re.Match[str]) -> str:
