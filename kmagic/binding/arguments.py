@@ -13,7 +13,7 @@ from kmagic.catalogue import Parameter
 from kmagic.dsl import format_value
 from kmagic.dsl.formatter import format_arg
 from kmagic.dsl.vocabulary import OLD_ARGUMENTS
-from kmagic.spec import Arg, Given, Literal, Object, Shape, Span, Word
+from kmagic.spec import Arg, Given, Literal, Object, Shape, Span, Value, Word
 from kmagic.suggest import did_you_mean, nearest
 
 Resolve = Callable[[Any, catalogue.Role, Context], Any]
@@ -215,15 +215,16 @@ class _Binder:
     @staticmethod
     def _is_elsewhere(param: Parameter, value: Object) -> bool:
         """Whether an object such as ``l2(0.1)`` is known, but not as what comes next."""
-        if not isinstance(value.callee, Word) or param.role not in catalogue.OBJECT_ROLES:
+        if not isinstance(value.callee, Word):
+            return False
+        if param.role not in catalogue.OBJECT_ROLES and not param.is_flag:
             return False
         word = value.callee.text
         if param.role == "activation" and catalogue.find("layer", word):
             return False
         named: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
-        return not catalogue.find(param.role, word) and any(
-            catalogue.find(role, word) for role in named
-        )
+        is_its_own = not param.is_flag and catalogue.find(param.role, word)
+        return not is_its_own and any(catalogue.find(role, word) for role in named)
 
     def _set(self, param: Parameter, arg: Arg) -> None:
         if param.name in self.bound.spans:
@@ -241,8 +242,8 @@ class _Binder:
     def _fits_truth(self, param: Parameter, arg: Arg) -> bool:
         """Whether true and false, and only they, stand where they belong; if not, note it."""
         span = getattr(arg.value, "span", arg.span)
-        if param.is_flag and isinstance(arg.value, Word):
-            self._note(f"{param.name} is true or false, not {arg.value.text}", span)
+        if param.is_flag and _is_no_truth(arg.value):
+            self._note(f"{param.name} is true or false, not {format_value(arg.value)}", span)
             return False
         if param.is_flag or not isinstance(arg.value, Literal) or not _is_keras(self.function):
             return True
@@ -331,6 +332,13 @@ def _is_size(param: Parameter) -> bool:
     """Whether a parameter asks for a number, or for several."""
     is_flag = isinstance(param.default, bool)
     return param.required or (isinstance(param.default, int | float | tuple) and not is_flag)
+
+
+def _is_no_truth(value: Value) -> bool:
+    """Whether a value as it is written can be neither true nor false."""
+    if isinstance(value, Literal):
+        return value.value not in (True, False, None)  # 0 and 1 are as good
+    return isinstance(value, Word | Object | Shape)
 
 
 def _word_of(arg: Arg) -> str | None:
