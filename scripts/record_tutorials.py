@@ -13,11 +13,14 @@ import time
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOT_PASSED_ON = "not-passed-on"
+"""Tag of a cell that shows data which have no licence to be passed on."""
 
 
 def main(names: list[str]) -> None:
@@ -35,6 +38,13 @@ def main(names: list[str]) -> None:
             print(f"{path.name}: {ground.missing(path.name) or record(path)}")
 
 
+def in_words(output: dict[str, Any]) -> list[dict[str, Any]]:
+    """What may be kept of a cell that shows data of others: a card's words, which show none."""
+    if "text/plain" not in output.get("data", {}):
+        return []
+    return [{**output, "data": {"text/plain": output["data"]["text/plain"]}}]
+
+
 def record(path: Path) -> str:
     """Run a notebook and write it anew; says how long it took."""
     notebook = nbformat.read(path, as_version=4)
@@ -50,6 +60,9 @@ def record(path: Path) -> str:
         },
         "language_info": {"name": "python"},
     }
+    for cell in notebook.cells:
+        if NOT_PASSED_ON in cell.metadata.get("tags", ()):
+            cell.outputs = [plain for output in cell.outputs for plain in in_words(output)]
     # JupyterLab writes it the same, so that a reader's save changes nothing.
     text = nbformat.writes(notebook)
     path.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8")
