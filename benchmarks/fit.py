@@ -127,7 +127,7 @@ def conv_net() -> keras.Model:
         L.Dropout(0.25),
         L.Flatten(),
         L.Dense(128, activation="relu"),
-        L.Dropout(0.5),
+        L.Dropout(0.25),
         shape=(28, 28, 1),
     )
 
