@@ -106,7 +106,17 @@ def _looked_over(
 
     name = keywords.get("name") or model.name
     held, test = keywords.get("validation_data"), getattr(data, "x_test", None)
-    return look_over(model, x, y, built=origin(model), validation=held, test=test, name=name)
+    columns = getattr(data, "columns", None)
+    return look_over(
+        model,
+        x,
+        y,
+        built=origin(model),
+        validation=held,
+        test=test,
+        name=name,
+        columns=columns if isinstance(columns, tuple) else (),
+    )
 
 
 def _text(model: Any) -> str:

@@ -185,6 +185,19 @@ def test_features_of_different_size_are_told_of(table):
     assert look_over(normal, x, Y) == []
 
 
+def test_features_of_different_size_are_called_by_their_names(table):
+    x = X * np.array([1e-3, 1, 1, 1e5], "float32")
+    for columns, said in (
+        (("NOX", "RM", "AGE", "TAX"), ("column TAX spreads by", "column NOX by")),
+        (("of", "raw", "data"), ("column 3 spreads by", "column 0 by")),  # words became numbers
+        (None, ("column 3 spreads by", "column 0 by")),
+    ):
+        own = x.copy()  # what shares memory with a data set belongs to it
+        data = Dataset("houses", own, Y, x[:4], Y[:4], ("a", "b", "c"), columns=columns)
+        (told,) = [each.text for each in kmagic.fit(table, data, displays=[]).messages]
+        assert all(words in told for words in said)
+
+
 def test_test_data_scaled_in_another_way_are_told_of(pictures):
     x = IMAGES.copy()  # what shares memory with a data set belongs to it
     parts = Dataset("few", x, Y, IMAGES * 255, Y, ("a", "b", "c"))

@@ -5,7 +5,7 @@ It takes well under a fifth of a second: of large data only a part is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,7 @@ def look_over(
     validation: Any = None,
     test: Any = None,
     name: str = "",
+    columns: Sequence[str] = (),
 ) -> list[str]:
     """Look at a model and its data before they are trained; compile it where it is not.
 
@@ -73,6 +74,7 @@ def look_over(
         validation: Validation data; a pair is looked at.
         test: Inputs that the model will be judged by, where they are known.
         name: What the user calls the model.
+        columns: Names of the inputs' columns, where they are known.
 
     Returns:
         What should be known, a sentence or two each.
@@ -103,7 +105,7 @@ def look_over(
     hard = [Misfit(each.message, each.remedy) for each in advice if each.code in MISFITS]
     _refuse(name, [*hard, *_of_fractions(facts, targets, loss)])
     told = [chosen.compile(model, name)] if chosen else []
-    advice += _of_scales(facts, inputs)
+    advice += _of_scales(facts, inputs, columns)
     advice += _of_parts(inputs, validation, test)
     source = built.spec.source if built is not None else ""
     told += [f"{each.message} {each.remedy}" for each in heard(advice, source, (), hints=False)]
@@ -254,7 +256,7 @@ def _of_fractions(facts: Facts, y: Any, loss: str) -> Iterator[Misfit]:
 # --- what will probably hurt ------------------------------------------------------------------
 
 
-def _of_scales(facts: Facts, x: Any) -> Iterator[Advice]:
+def _of_scales(facts: Facts, x: Any, names: Sequence[str]) -> Iterator[Advice]:
     """Columns of which some are so small that the others drown them."""
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
@@ -271,10 +273,12 @@ def _of_scales(facts: Facts, x: Any) -> Iterator[Advice]:
     small = int(columns[spread[columns].argmin()])
     large = int(columns[spread[columns].argmax()])
     if spread[large] > APART * spread[small]:
+        named = len(names) == x.shape[1]
+        high, low = (f"column {names[each] if named else each}" for each in (large, small))
         yield Advice(
             "feature-scales",
-            f"the features are of very different size: column {large} spreads by "
-            f"{spread[large]:,.3g}, column {small} by {spread[small]:,.3g}, and the large ones "
+            f"the features are of very different size: {high} spreads by "
+            f"{spread[large]:,.3g}, {low} by {spread[small]:,.3g}, and the large ones "
             "drown the small.",
             "Load with --scale standard, or begin with `batch_normalization`.",
         )
