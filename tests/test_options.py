@@ -16,6 +16,7 @@ from kmagic.errors import KmagicError, TrainingError
 from kmagic.run import TrainingRun
 from kmagic.training.fit import fit
 from kmagic.training.notes import Budget
+from kmagic.training.options import Options
 from kmagic.training.recorder import Recorder
 
 BATCH = 16
@@ -43,9 +44,31 @@ def test_patience_stops_early_and_says_so():
     assert run.messages == [(3, "stopped early: val_loss no better for 2 epochs.")]
 
 
-def test_without_validation_the_loss_is_watched():
+def test_without_validation_the_loss_is_watched_and_that_is_said():
     run = fit(make(0.0), X, Y, epochs=9, shuffle=False, patience=1)
-    assert "loss no better for 1 epoch." in run.messages[0].text
+    first, second = run.messages
+    said = "no validation data: the early stop goes by the training loss."
+    assert first == (0, said)
+    assert "loss no better for 1 epoch." in second.text
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"reduce_lr": True}, "lowering the rate goes by"),
+        ({"restore_best": True}, "the best epoch goes by"),
+        (
+            {"patience": 0, "reduce_lr": 2, "restore_best": True},
+            "stop, lowering the rate and ",
+        ),
+        ({"reduce_lr": False}, ""),
+        ({"seed": 1}, ""),
+    ],
+)
+def test_what_goes_by_the_training_loss_is_named(asked, words):
+    said = Options(**asked).by_loss("loss")
+    assert (words in said) if words else not said
+    assert not Options(**asked).by_loss("val_loss")
 
 
 class Jump(keras.callbacks.Callback):
@@ -63,7 +86,7 @@ def test_the_best_weights_come_back_where_asked_for(asked):
     run = fit(net, X, Y, epochs=3, shuffle=False, callbacks=jump, restore_best=asked)
     # Keras's callback comes behind the user's, and so sees the weights after the jump.
     assert run.best.epoch == 1
-    assert texts(run) == (["the weights of epoch 1 are put back."] if asked else [])
+    assert texts(run)[1:] == (["the weights of epoch 1 are put back."] if asked else [])
 
 
 def test_the_best_weights_are_those_of_the_best_epoch():
@@ -80,7 +103,7 @@ def test_a_plateau_lowers_the_rate_and_says_so():
     run = fit(make(1e-9), X, Y, epochs=4, shuffle=False, reduce_lr=1)
     assert run.learning_rates[0] == 1e-9
     assert run.learning_rates[-1] < 1e-9
-    assert texts(run)[0].startswith("learning rate lowered to 1e-10: loss no better for 1 epoch")
+    assert texts(run)[1].startswith("learning rate lowered to 1e-10: loss no better for 1 epoch")
 
 
 def test_csv_is_written_and_goes_on(tmp_path):

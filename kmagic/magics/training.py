@@ -30,7 +30,12 @@ FIT.option(
 )
 FIT.option("-b", "--batch-size", metavar="N", default="32", help="batch size (default 32)")
 FIT.option("--val", metavar="V", help="a fraction such as 0.1, a pair Xv,Yv, or a data set")
-FIT.option("--patience", metavar="N", help="stop when validation has not improved for N epochs")
+FIT.option(
+    "--patience",
+    metavar="N",
+    help="stop when the loss has not improved for N epochs: with --val the validation's, "
+    "without it the training's",
+)
 FIT.option(
     "--reduce-lr",
     metavar="N",

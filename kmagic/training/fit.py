@@ -9,7 +9,7 @@ from kmagic.errors import TrainingError
 from kmagic.lineage import remember_best, remember_run
 from kmagic.run import Display, TrainingRun
 from kmagic.training.arguments import check_arguments, is_stream
-from kmagic.training.crew import Crew, best_before, open_store
+from kmagic.training.crew import Crew, best_before, monitor_of, open_store
 from kmagic.training.inputs import take_lists
 from kmagic.training.mistakes import essence, is_misfit
 from kmagic.training.options import Options, sow
@@ -163,6 +163,8 @@ def fit(
     for note in notes:
         run.tell(note)
     store = open_store(run, model, checkpoint, resume)
+    if by_loss := options.by_loss(monitor_of(run)):
+        run.tell(by_loss)
     if run.log:
         arguments["initial_epoch"] = run.log[-1].number
     if seed is not None:

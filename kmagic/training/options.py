@@ -124,6 +124,29 @@ class Options:
             made.append(callbacks.TensorBoard(str(self.tensorboard), write_graph=False))
         return made
 
+    def by_loss(self, monitor: str) -> str:
+        """What goes by the loss of the training, as nothing is validated; "" if nothing does.
+
+        Args:
+            monitor: The figure that tells progress.
+
+        Example:
+            >>> Options(patience=3, restore_best=True).by_loss("loss")
+            'no validation data: the early stop and the best epoch go by the training loss.'
+        """
+        lowers = self.reduce_lr is not None and self.reduce_lr is not False
+        named = {
+            "the early stop": self.patience is not None,
+            "lowering the rate": lowers,
+            "the best epoch": self.restore_best,
+        }
+        asked = [name for name, is_asked in named.items() if is_asked]
+        if monitor != "loss" or not asked:
+            return ""
+        verb = "goes" if len(asked) == 1 else "go"
+        words = " and ".join(filter(None, [", ".join(asked[:-1]), asked[-1]]))
+        return f"no validation data: {words} {verb} by the training loss."
+
     def asked(self) -> dict[str, Any]:
         """Those that were given, as plain values."""
         names = self.__dataclass_fields__
