@@ -293,6 +293,20 @@ def test_a_run_that_goes_on_has_as_many_epochs_as_it_was_to_have(shell):
     assert len(run_cell(shell, "%keras_fit half X Y -q").result.log) == 1
 
 
+def test_so_has_one_that_another_process_left_in_a_checkpoint(shell, tmp_path):
+    shell.user_ns |= {"dead": make(), "alive": make()}
+    kept = f"--checkpoint {tmp_path}/run -q"
+    line = f"%keras_fit dead X Y -e 4 --callbacks halt {kept}"
+    assert len(run_cell(shell, line).result.log) == 2
+    run = run_cell(shell, f"%keras_fit alive X Y --resume {kept}").result  # it has no run in memory
+    assert (run.resumed, run.epochs, len(run.log)) == (2, 4, 4)
+    run = run_cell(shell, f"%keras_fit alive X Y -e 6 --resume {kept}").result
+    assert (run.resumed, run.epochs, len(run.log)) == (4, 6, 6)
+    (tmp_path / "run" / "run.json").write_text("[]")
+    error = run_cell(shell, f"%keras_fit alive X Y --resume {kept}").error_in_exec
+    assert "run.json cannot be read" in str(error)
+
+
 @pytest.mark.parametrize(
     ("options", "marked", "words"),
     [

@@ -122,10 +122,18 @@ def _keywords(read: Line, model: Any) -> dict[str, Any]:
 
 
 def _epochs(read: Line, model: Any) -> Any:
-    """How many are asked for; a run of this model that is to go on has its own number."""
+    """How many are asked for; a run that is to go on, the checkpoint's before all, has its own."""
     if read.epochs is not None:
         return read.number(read.epochs, "--epochs", least=1)
-    earlier = recall_run(model) if read.resume else None
+    if not read.resume:
+        return 1
+    if read.checkpoint is not None:
+        from kmagic.training.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
+
+        store = Checkpoint(_path(read, read.checkpoint, "--checkpoint"))
+        if store.is_there:
+            return store.epochs or 1
+    earlier = recall_run(model)
     return 1 if earlier is None else earlier.epochs
 
 

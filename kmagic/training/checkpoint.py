@@ -48,6 +48,15 @@ class Checkpoint:
         """Whether it holds a run."""
         return (self.folder / RECORD).exists()
 
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs its run was to have; None where there is none that can be read."""
+        try:
+            found = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))["epochs"]
+        except (OSError, ValueError, KeyError, TypeError):  # who goes on with it says what is wrong
+            return None
+        return found if isinstance(found, int) and found > 0 else None
+
     def put_aside(self) -> bool:
         """Make room for another run; returns whether there was one."""
         if not self.is_there:
