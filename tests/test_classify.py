@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import kmagic
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.classify import classify
 from kmagic.evaluation.eye import Eye
@@ -385,6 +386,37 @@ def test_rows_of_pixels_that_are_no_square():
     assert model.seen[0].reshape(3, 6)[0].tolist() == [0, 0, 0, 0.5, 0.5, 0.5]
     assert found.pictures[0].thumbnail.shape == (6, 12)
     assert classify(np.zeros((2, 18), "float32"), model).pictures[1].thumbnail.shape == (3, 6, 1)
+
+
+@pytest.mark.parametrize("data", [None, Preparation(sample_shape=(16,))])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input 13 / dense 1",
+        "input 9 / dense 2",
+        "input 16 int32 / embedding 9 2 / flatten / dense 2",
+        "input 16 / embedding 9 2 / flatten / dense 2",
+    ],
+)
+def test_a_picture_is_refused_by_a_model_of_rows(text, data):
+    model = kmagic.build(text)
+    if data is not None:
+        remember(model, data)
+    with pytest.raises(EvaluationError) as caught:
+        classify(Image.new("L", (9, 9)), model)
+    assert "not pictures" in caught.value.message or "no pictures" in caught.value.message
+    assert "%keras_predict" in caught.value.hint
+
+
+def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
+    model = Light(16)
+    remember(model, Preparation(sample_shape=(16,)))
+    with pytest.raises(EvaluationError, match="takes rows of 16 numbers, and no pictures"):
+        classify([np.zeros(16), Image.new("L", (4, 4))], model)
+    assert len(classify(np.zeros((2, 16), "float32"), model)) == 2
+    remember(model, Preparation(picture_shape=(4, 4), sample_shape=(16,)))
+    assert len(classify(Image.new("L", (4, 4)), model)) == 1
+    assert len(classify(Image.new("L", (4, 4)), Light(16))) == 1, "a square that nobody knows"
 
 
 def test_values_that_were_not_divided_are_noticed():

@@ -17,6 +17,8 @@ from kmagic.evaluation.classification import KEPT, Classification
 from kmagic.evaluation.explain import Explanation
 from kmagic.evaluation.explain import explain as explain_pictures
 from kmagic.evaluation.eye import Eye, read_ahead
+from kmagic.evaluation.material import refuse_pictures
+from kmagic.evaluation.pictures import NO_PICTURES
 from kmagic.evaluation.predictions import answer_batch
 from kmagic.evaluation.sources import Source, list_pictures
 from kmagic.evaluation.verdicts import Judge, Picture, spread
@@ -120,6 +122,8 @@ def classify(
         note = f"Seen as {application.name} of keras.applications." if application else ""
     eye = Eye.of(model, application, data, scaling, interpolation)
     sources = list_pictures(images, eye.shape)
+    if application is None and not all(hasattr(one.picture, "shape") for one in sources):
+        refuse_pictures(model, data, NO_PICTURES)
     if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
         y_true = data.labels_of(images)
     offers = [data.classes] if data is not None and data.classes else []

@@ -73,7 +73,7 @@ def _of_anything(model: Any, data: Any, x: Any) -> Material:
     if isinstance(x, dict) or _several_inputs(model):
         return Material(x)
     if _are_pictures(model, data, x):
-        _refuse_pictures(model, data)
+        refuse_pictures(model, data)
         return Material(pictures=x)
     if _takes_texts(model, data) and (files := _text_files(x)):
         texts = _of_sentences(model, data, [_read(each) for each in files])
@@ -88,6 +88,29 @@ def _of_anything(model: Any, data: Any, x: Any) -> Material:
         return Material(data.prepare(samples), shown=samples)
     samples = _one_as_many(model, samples)
     return Material(samples, shown=as_shown(data, samples) if hasattr(samples, "shape") else None)
+
+
+def refuse_pictures(
+    model: Any, data: Any, remedy: str = "Give an array or a data frame, one row a sample."
+) -> None:
+    """Refuse pictures to a model of rows that are none, instead of making each a tiny square.
+
+    Args:
+        model: The model.
+        data: What it learned from, where that is known.
+        remedy: What to do instead.
+
+    Raises:
+        EvaluationError: It takes rows that are no pictures.
+    """
+    shape = sample_shape(model)
+    if shape is None or len(shape) != 1 or getattr(data, "picture_shape", None) is not None:
+        return
+    if data is not None or (shape[0] or 0) < SMALLEST or _reads_word_numbers(model):
+        raise EvaluationError(
+            f"The model takes rows of {shape[0] or 'any number of'} numbers, and no pictures.",
+            remedy,
+        )
 
 
 def is_raw(model: Any, x: Any) -> bool:
@@ -177,18 +200,13 @@ def _refuse_sentences(data: Any, sentences: list[str]) -> None:
     )
 
 
-def _refuse_pictures(model: Any, data: Any) -> None:
-    """Refuse pictures to a model of rows that are none, instead of making each a tiny square."""
-    shape = sample_shape(model)
-    if shape is None or len(shape) != 1 or getattr(data, "picture_shape", None) is not None:
-        return
+def _reads_word_numbers(model: Any) -> bool:
+    """Whether rows of whole numbers go in, or an embedding looks them up."""
     inputs = getattr(model, "inputs", None) or ()
-    numbers = any(str(getattr(each, "dtype", "")).startswith("int") for each in inputs)
-    if numbers or data is not None or (shape[0] or 0) < SMALLEST:
-        raise EvaluationError(
-            f"The model takes rows of {shape[0] or 'any number of'} numbers, and no pictures.",
-            "Give an array or a data frame, one row a sample.",
-        )
+    layers = getattr(model, "layers", None) or ()
+    return any(str(getattr(each, "dtype", "")).startswith("int") for each in inputs) or any(
+        kind.__name__ == "Embedding" for layer in layers for kind in type(layer).__mro__
+    )
 
 
 def _text_files(x: Any) -> list[Path]:

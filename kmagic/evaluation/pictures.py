@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 THUMB = 168  # pixels of a thumbnail's longer side
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> what Pillow calls them
+NO_PICTURES = (
+    "Ask it by %keras_predict (kmagic.predict): for an array or a table, one row a sample."
+)
+"""What to do with a model that takes no pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ def size_of(shape: Shape, picture_shape: tuple[int, ...] | None = None) -> Size:
     raise EvaluationError(
         f"The model takes samples of shape {show_shape(shape)}, which are not pictures: "
         "(height, width, channels) with 1, 3 or 4 channels last.",
+        NO_PICTURES,
     )
 
 
