@@ -227,6 +227,7 @@ def test_the_record_says_where_it_comes_from():
         ({"budget": "soon"}, "budget is a time"),
         ({"csv": "/nowhere/at/all.csv"}, "no folder /nowhere/at"),
         ({"checkpoint": __file__}, "is a folder"),
+        ({"checkpoint": "models/half.keras"}, "half.keras is a file's name"),
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_starts(option, words):
@@ -235,6 +236,12 @@ def test_a_wrong_value_is_refused_before_anything_starts(option, words):
     with pytest.raises(TrainingError, match=words):
         fit(net, X, Y, **option)
     np.testing.assert_array_equal(net.get_weights()[0], before[0])
+
+
+def test_a_folder_that_is_there_may_have_a_file_s_name(tmp_path):
+    folder = tmp_path / "half.keras"  # as one from before it was refused
+    folder.mkdir()
+    assert fit(make(), X, Y, checkpoint=folder).status == "done"
 
 
 def test_a_rate_that_follows_a_schedule_is_not_lowered():
@@ -316,6 +323,7 @@ def test_so_has_one_that_another_process_left_in_a_checkpoint(shell, tmp_path):
         ("--budget soon", "soon", "--budget takes a time"),
         ("--csv /nowhere/a.csv", "/nowhere/a.csv", "there is no folder /nowhere"),
         ("--checkpoint {X}", "{X}", "--checkpoint takes a path"),
+        ("--checkpoint models/half.keras", "models/half.keras", "and this is a file's name"),
         ("--resum", "--resum", "Did you mean --resume?"),
     ],
 )

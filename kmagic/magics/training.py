@@ -11,6 +11,7 @@ from kmagic.lineage import recall_run
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family, forgiving
 from kmagic.rich import note_shown
+from kmagic.training.options import has_file_name
 from kmagic.words import time_of
 
 FIT = Arguments(
@@ -172,6 +173,9 @@ def _path(read: Line, text: str, option: str) -> Path:
     is_folder = option != "--csv"
     if is_folder and path.exists() and not path.is_dir():
         read.fail(f"{option} takes a folder, and this is a file", text)
+    if is_folder and has_file_name(path):
+        hint = f"Name it {path.with_suffix('')}. `%keras_save` makes files."
+        read.fail(f"{option} takes a folder, and this is a file's name", text, hint)
     if not is_folder and path.is_dir():
         read.fail(f"{option} takes a file, and this is a folder", text)
     if not is_folder and not path.parent.is_dir():

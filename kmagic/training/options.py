@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PLATEAU = 5
 """Epochs without progress after which the learning rate is lowered, where no number is given."""
 
+FILES = (".keras", ".h5", ".hdf5", ".kmagic", ".json")
+"""Endings of the files that models are saved in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -172,10 +175,24 @@ def sow(model: keras.Model, seed: int) -> None:
         state.assign([seed % 2**32, number])
 
 
+def has_file_name(path: Path) -> bool:
+    """Whether a folder that is not there yet would have the name of a model's file.
+
+    Example:
+        >>> has_file_name(Path("models/half.keras")), has_file_name(Path("models/half"))
+        (True, False)
+    """
+    return path.suffix.lower() in FILES and not path.exists()
+
+
 def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
     path = Path(value)
     if is_folder and path.exists() and not path.is_dir():
         raise TrainingError(f"{name} is a folder, and {path} is a file.", "Name another.")
+    if is_folder and has_file_name(path):
+        raise TrainingError(
+            f"{name} is a folder, and {path} is a file's name.", f"Name it {path.with_suffix('')}."
+        )
     if not is_folder and path.is_dir():
         raise TrainingError(f"{name} is a file, and {path} is a folder.", "Name a file in it.")
     if not is_folder and not path.parent.is_dir():
