@@ -22,6 +22,7 @@ from kmagic.evaluation.answered import Outputs, Predictions
 from kmagic.evaluation.meaning import meaning_of
 from kmagic.lineage import remember
 from kmagic.preparation import Preparation, Scaling, TextEncoding
+from kmagic.words import figure
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4)).astype("float32")
@@ -420,6 +421,18 @@ def test_the_card_shows_the_first_and_says_how_to_get_at_the_array(net) -> None:
         assert any(name in bundle[kind] for name in NAMES)
     assert bundle["text/html"].count("<tr>") == 10
     assert "30 more" in bundle["text/plain"]
+
+
+def test_a_number_of_a_sample_is_not_cut() -> None:
+    rows = np.linspace(-1.23456, 9.87654, 4 * 13).reshape(4, 13)
+    model = kmagic.build("input 13 / dense 1")
+    bundle = kmagic.predict(model, rows)._repr_mimebundle_()
+    whole = {figure(value) for value in rows[0].tolist()}
+    said = re.search(r"\[(.*?) \.\.\.\]", bundle["text/plain"])[1]
+    cell = re.search(r"<bdi[^>]*>(-.*?) \.\.\.</bdi>", bundle["text/html"])[1]
+    for shown in (said, cell):
+        assert set(shown.split(", ")) <= whole
+    assert len(said) <= 48 < len(cell) <= 90
 
 
 def test_the_card_shows_thumbnails(eye, photos) -> None:

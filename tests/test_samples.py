@@ -40,6 +40,17 @@ def test_what_is_no_picture_is_said_in_a_line(x, said):
     assert describe(x, 0) == said
 
 
+def test_values_are_left_out_whole_and_so_are_words():
+    row = np.array([[1.554, -0.4836, 1.028, 0.2355, 1.11, 2.2]])
+    assert describe(row, 0, 24) == "1.554, -0.4836, 1.028 ..."
+    assert describe(row, 0, 3) == "1…4 ..."  # one value that is too long
+    frame = pd.DataFrame({"sepal length": [5.1], "sepal width": [3.5]})
+    assert describe(frame, 0, 20) == "sepal length 5.1 ..."
+    said = describe(["it was [UNK] and so [UNK] that we left"], 0, 22)
+    assert set("[]").isdisjoint(said.replace("[UNK]", ""))
+    assert "…" in said
+
+
 def test_pictures_of_every_form_become_files():
     grey = np.zeros((2, 9, 7), dtype="uint8")
     for x in (

@@ -9,10 +9,10 @@ import numpy as np
 
 from kmagic.display.card import BLUE, GREEN, ORANGE, Bundle, bar, card, escape
 from kmagic.display.card import bundle as carry
-from kmagic.display.names import name_html
+from kmagic.display.names import hint, name_html
 from kmagic.display.samples import describe
 from kmagic.display.thumbnail import are_pictures, look_of, thumbnail
-from kmagic.labels import isolate, plain, shorten
+from kmagic.labels import isolate, plain
 from kmagic.words import count, figure
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 FIRST = 10
 BOX = 40  # pixels of a thumbnail
-LONGEST = 90  # signs of a sample in words
+WHOLE = 160  # signs of a sample in words, in a tooltip
+LONGEST = 90  # of one in its cell
+IN_WORDS = 48  # of one where all is words
 _LEFT = "text-align:left"  # said in the cell too: an untrusted notebook has no classes
 _WRAPS = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
 VALUES = 6  # of one answer
@@ -172,8 +174,8 @@ class _Row:
 
     def words(self) -> str:
         """The sample and its answer in a line."""
-        seen = _seen(self.about.shown, self.number)
-        seen = f" [{shorten(seen, 48)}]" if seen else ""
+        seen = _seen(self.about.shown, self.number, IN_WORDS)
+        seen = f" [{seen}]" if seen else ""
         return f"  {isolate(self.name)}{seen}: {self.said()}"
 
 
@@ -191,11 +193,11 @@ def _truth(about: About, number: int) -> str | None:
     return about.meaning.name(int(value)) if isinstance(value, int | float) else str(value)
 
 
-def _seen(shown: Any, number: int) -> str:
+def _seen(shown: Any, number: int, most: int = WHOLE) -> str:
     """A sample in words; "" where it is a picture or not known."""
     if shown is None or _pictures(shown) or number >= len(shown):
         return ""
-    return describe(shown, number)
+    return describe(shown, number, most)
 
 
 def _pictures(shown: Any) -> bool:
@@ -231,7 +233,9 @@ def _line(row: _Row, images: list[str], *, named: bool) -> str:
     else:
         seen = _seen(row.about.shown, row.number)
         if seen:
-            cells.append(f'<td class="km-left" {_WRAPS}>{name_html(seen, LONGEST)}</td>')
+            short = plain(_seen(row.about.shown, row.number, LONGEST))
+            tip = f' title="{hint(seen)}"' if short != plain(seen) else ""
+            cells.append(f'<td class="km-left" {_WRAPS}><bdi{tip}>{escape(short)}</bdi></td>')
     # A sample in words takes the room that a picture leaves to the bar.
     cells.append(_answer(row, wide="40%" if row.number < len(images) else "15%"))
     return f"<tr>{''.join(cells)}</tr>"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.thumbnail import Packed, are_pictures, look_of, pack, thumbnail
-from kmagic.labels import isolate, plain, shorten
+from kmagic.labels import isolate, join, plain, shorten
 from kmagic.words import figure
 
 if TYPE_CHECKING:
@@ -96,8 +96,13 @@ def files(samples: Sequence[Sample]) -> list[Packed | None]:
     return [None if each is None else pack(each, look, box=BOX) for each in pixels]
 
 
-def describe(x: Any, number: int) -> str:
+def describe(x: Any, number: int, most: int = LONGEST) -> str:
     """A sample that is no picture, in a line: a text, or the first values of a row.
+
+    Args:
+        x: All samples.
+        number: Which one.
+        most: So many signs; words and values are left out whole.
 
     Example:
         >>> describe(["It rains.", "It snows."], 1), describe(np.array([[1.5, 20], [0.25, 3]]), 0)
@@ -107,19 +112,20 @@ def describe(x: Any, number: int) -> str:
     if isinstance(one, bytes):
         one = one.decode("utf-8", "replace")
     if isinstance(one, str):
-        return isolate(shorten(one.strip(), LONGEST))
+        return isolate(shorten(one.strip(), most))
     if hasattr(one, "items"):  # a row of a frame
         pairs = [f"{key} {_figure(value)}" for key, value in list(one.items())[:VALUES]]
-        return _cut(", ".join(pairs), len(one))
+        return _row(pairs, most, more=len(one) > VALUES)
     values = np.asarray(one)
     if values.ndim > 1:
         return f"array of shape {values.shape}"
     row = values.reshape(-1)
-    return _cut(", ".join(_figure(value) for value in row[:VALUES].tolist()), len(row))
+    figures = [_figure(value) for value in row[:VALUES].tolist()]
+    return _row(figures, most, more=len(row) > VALUES)
 
 
-def _cut(text: str, values: int) -> str:
-    return isolate(shorten(text, LONGEST)) + (" ..." if values > VALUES else "")
+def _row(values: Sequence[str], most: int, *, more: bool) -> str:
+    return isolate(join([shorten(value, most) for value in values], most, more=more))
 
 
 def _figure(value: Any) -> str:
