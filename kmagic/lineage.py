@@ -9,6 +9,11 @@ _data: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _best: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _spreads: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+_new: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
+
+NEVER_TRAINED = "These weights have never been trained, so the answers are chance."
+WHOLE = 2**16
+"""Values of a weight up to which all of it is looked at, to see whether it has changed."""
 
 
 def remember(model: Any, data: Any) -> None:
@@ -118,3 +123,50 @@ def recall_spread(model: Any) -> float | None:
         return _spreads.get(model)
     except TypeError:  # it can be no key
         return None
+
+
+def remember_new(model: Any) -> None:
+    """Note that a model's weights are as they were made; one without weights is not noted.
+
+    Args:
+        model: A Keras model; it is not kept alive.
+    """
+    if getattr(model, "built", False) and model.trainable_variables:
+        _new[model] = _print_of(model)
+
+
+def is_untrained(model: Any) -> bool:
+    """Whether a model is known to have the weights that it was made with.
+
+    It is not said of one that was trained in any way, that has got weights from elsewhere, or
+    whose past nobody knows.
+
+    Args:
+        model: The model.
+    """
+    try:
+        made = _new.get(model)
+    except TypeError:  # it can be no key
+        return False
+    if made is None or recall_run(model) is not None:
+        return False
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and int(optimizer.iterations) > 0:
+        return False
+    return made == _print_of(model)
+
+
+def _print_of(model: Any) -> bytes:
+    """A fingerprint of a model's weights; of a large one a row from the middle counts."""
+    import hashlib  # noqa: PLC0415 - not before a model is built
+
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    found = hashlib.blake2b(digest_size=16)
+    for each in model.trainable_variables:
+        size = 1
+        for side in each.shape:
+            size *= side
+        part = each if size <= WHOLE else each[each.shape[0] // 2]
+        found.update(np.asarray(part).tobytes())
+    return found.digest()

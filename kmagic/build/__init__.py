@@ -11,6 +11,7 @@ from kmagic.binding.context import Context
 from kmagic.build.adoption import read_steps, write_steps
 from kmagic.build.builder import Step, assemble, note_mistakes
 from kmagic.build.compiling import compile_arguments, compile_model
+from kmagic.build.fresh import is_fresh
 from kmagic.build.keras_errors import first_words, shape_text
 from kmagic.dsl import format_spec
 from kmagic.dsl.expand import expand
@@ -18,6 +19,7 @@ from kmagic.dsl.graph import Graph
 from kmagic.dsl.lookup import ExpandError, definitions
 from kmagic.dsl.parser import Reading, read
 from kmagic.dsl.portable import Portable, portable
+from kmagic.lineage import remember_new
 from kmagic.spec import ModelSpec, Span
 
 __all__ = [
@@ -121,6 +123,8 @@ def build_model(
         tuple(assembled.nested),
         portable(reading.spec, names),
     )
+    if is_fresh(graph, [*assembled.steps, *assembled.nested], names):
+        remember_new(assembled.model)
     return assembled.model
 
 

@@ -47,6 +47,7 @@ class About(Protocol):
     truth: Any
     target: str
     form: str
+    note: str
 
 
 class Shown(Protocol):
@@ -81,7 +82,7 @@ def bundle(found: Shown, more: str = "") -> Bundle:
     about = found.told
     rows = [_Row(found, number) for number in range(min(len(found), FIRST))]
     facts = f"{count(len(found), 'prediction')} \u00b7 {_what(found)}"
-    foot = " ".join(filter(None, [_foot(found), more]))
+    foot = " ".join(filter(None, [about.note, _foot(found), more]))
     body = _table(found, rows)
     title = plain(about.name) or "predictions"
     lines = [f"{isolate(title)}: {facts}", *(each.words() for each in rows), foot]

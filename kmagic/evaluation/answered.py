@@ -29,6 +29,7 @@ class About:
         target: What is predicted, for regression.
         form: Whether the array holds the answers, class numbers or probabilities.
         probabilities: Those behind class numbers.
+        note: What a reader should know of them.
     """
 
     name: str
@@ -39,6 +40,7 @@ class About:
     target: str = ""
     form: Form = "answers"
     probabilities: Any = None
+    note: str = ""
 
     def but(self, **changes: Any) -> About:
         """The same with some changes."""

@@ -22,7 +22,7 @@ from kmagic.evaluation.pictures import NO_PICTURES
 from kmagic.evaluation.predictions import answer_batch
 from kmagic.evaluation.sources import Source, list_pictures
 from kmagic.evaluation.verdicts import Judge, Picture, spread
-from kmagic.lineage import recall
+from kmagic.lineage import NEVER_TRAINED, is_untrained, recall
 from kmagic.pixels.reading import without_warnings
 from kmagic.progress import Progress
 
@@ -141,7 +141,7 @@ def classify(
         tuple(pictures),
         min(top, judge.width),
         name,
-        " ".join(filter(None, [note, work.note])),
+        " ".join(filter(None, [NEVER_TRAINED if is_untrained(model) else "", note, work.note])),
         work.legend,
         len(sources),
     )

@@ -17,6 +17,7 @@ from kmagic.evaluation.meaning import HALF, ROWS, meaning_of
 from kmagic.evaluation.predictions import answer_batch
 from kmagic.evaluation.predictions import predict as predict_rows
 from kmagic.evaluation.sources import list_pictures
+from kmagic.lineage import NEVER_TRAINED, is_untrained
 from kmagic.pixels.reading import without_warnings
 from kmagic.progress import Progress
 
@@ -178,6 +179,7 @@ def _made(model: Any, rows: NDArray[Any], material: Material, name: str) -> Pred
     meaning = meaning_of(model, rows[:LOOKED_AT], data, classes)
     target = str(getattr(data, "target", ""))
     about = About(name, meaning, material.shown, material.names, material.truth, target)
+    about = about.but(note=_note(model))
     return Predictions(rows, about)
 
 
@@ -189,7 +191,12 @@ def _several(model: Any, material: Material, batch_size: int | None, name: str) 
     for key, part in joined.part(rows).items():
         about = About(f"{name}, {key}", meaning_of(None, part), material.shown, material.names)
         found[key] = Predictions(part, about)
+    found[key] = Predictions(part, about.but(note=_note(model)))  # once for all, below the last
     return Outputs(found, name)
+
+
+def _note(model: Any) -> str:
+    return NEVER_TRAINED if is_untrained(model) else ""
 
 
 class _Joined:

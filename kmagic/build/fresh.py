@@ -1,0 +1,54 @@
+"""Whether all weights of a model that was just built were made with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from kmagic.build.builder import Step
+from kmagic.dsl.graph import Graph
+from kmagic.dsl.portable import written_down
+from kmagic.spec import Given, Word
+
+
+def is_fresh(graph: Graph, steps: Sequence[Step], names: Mapping[str, Any]) -> bool:
+    """Whether a model holds nothing of the notebook that may bring weights along.
+
+    A layer or a model of the notebook may have been trained, and a class or a function of the
+    user's own may read weights: then it is not known.
+
+    Args:
+        graph: What the text stands for.
+        steps: Each node's layer, also those of the nested models.
+        names: What the names in braces stand for.
+    """
+    nodes = [node for each in (graph, *graph.models) for node in each.nodes]
+    return all(_is_of_keras(step.layer) for step in steps) and not any(
+        _is_lent(part, names)
+        for node in nodes
+        for part in _parts((node.callee, *(arg for arg in node.args if arg.name != "adapt")))
+    )
+
+
+def _is_of_keras(layer: Any) -> bool:
+    made_by = getattr(layer, "function", type(layer))  # a function of keras.ops is one step too
+    return str(getattr(made_by, "__module__", "")).startswith("keras.")
+
+
+def _is_lent(part: Given | Word, names: Mapping[str, Any]) -> bool:
+    if isinstance(part, Given):
+        return written_down(part.value) is None
+    return part.text in names and written_down(names[part.text]) is None
+
+
+def _parts(value: Any) -> Iterator[Given | Word]:
+    """What of a step's values stands for something else."""
+    if isinstance(value, Given | Word):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from _parts(each)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _parts(getattr(value, field.name))
