@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import KmagicError, PersistenceError
-from kmagic.lineage import recall, recall_run, remember
+from kmagic.lineage import is_untrained, recall, recall_run, remember, remember_new
 
 if TYPE_CHECKING:
     from kmagic.persistence.baggage import Baggage
@@ -143,6 +144,8 @@ def open_model(
     elif opened.model is None:
         _make(opened, trust)
     model, baggage = opened.model, opened.baggage
+    if opened.content == "json":
+        remember_new(model)
     if into is None and origin(model) is None and baggage is not None:
         _adopt(model, baggage, trust)
     if baggage is not None and baggage.words:
@@ -308,7 +311,9 @@ def _parts(opened: Opened) -> tuple[str, ...]:
     from kmagic.persistence.weights import has_state  # noqa: PLC0415 - not before a model is loaded
 
     model, baggage = opened.model, opened.baggage
-    parts = ["weights"] if opened.content not in ("json", "text") else []
-    if parts and has_state(model):
-        parts.append("optimizer")
+    if opened.content in ("json", "text"):
+        new = not model.built or is_untrained(model)
+        known = replace(baggage, history={}).describe() if baggage is not None else ()
+        return (*(["new weights, never trained"] if new else []), *known)
+    parts = ["weights", *(["optimizer"] if has_state(model) else [])]
     return (*parts, *(baggage.describe() if baggage is not None else ()))

@@ -15,7 +15,7 @@ from traitlets.config import Config
 
 from kmagic.build import origin
 from kmagic.errors import KmagicError
-from kmagic.lineage import recall
+from kmagic.lineage import NEVER_TRAINED, is_untrained, recall
 
 NET = """input 28x28x1 / maxpool 4x4 / flatten
 dense 10 softmax
@@ -127,6 +127,24 @@ def test_load_binds_shows_and_is_the_last_model(here: InteractiveShell) -> None:
     assert here.user_ns["other"] is other
     assert origin(other) is not None
     assert run(here, "%keras_summary")[0] is other
+
+
+def test_an_architecture_alone_has_new_weights(here: InteractiveShell) -> None:
+    x, y = np.zeros((8, 28, 28, 1), "float32"), np.arange(8)
+    here.user_ns.update(x=x, y=y)
+    run(here, "%keras_fit cnn x y -e 2 -q")
+    run(here, "%keras_save cnn net.keras -q")
+    for name in ("net.json", "net.kmagic"):
+        run(here, f"%keras_save cnn {name} -q")
+        model, (shown,) = run(here, f"%keras_load {name} other")
+        for words in shown.values():
+            assert "new weights, never trained" in words
+            assert "history" not in words
+        assert is_untrained(model)
+        assert NEVER_TRAINED in run(here, "%keras_predict other x")[1][0]["text/plain"]
+    _, (shown,) = run(here, "%keras_load net.keras other")
+    assert "history of 2 epochs" in shown["text/plain"]
+    assert "never trained" not in shown["text/plain"]
 
 
 def test_a_loaded_model_at_a_cells_end_is_its_card(here: InteractiveShell) -> None:
