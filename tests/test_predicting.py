@@ -421,6 +421,8 @@ def test_the_card_shows_the_first_and_says_how_to_get_at_the_array(net) -> None:
         assert any(name in bundle[kind] for name in NAMES)
     assert bundle["text/html"].count("<tr>") == 10
     assert "30 more" in bundle["text/plain"]
+    assert "`-o NAME`" in bundle["text/plain"]
+    assert ">-o NAME</code>" in bundle["text/html"]
 
 
 def test_a_number_of_a_sample_is_not_cut() -> None:

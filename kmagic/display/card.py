@@ -38,6 +38,17 @@ def packed(name: str = "card.css") -> str:
     return re.sub(r"\s*([{};,])\s*|(:)\s+", r"\1\2", bare).strip()
 
 
+def prose(text: str) -> str:
+    """A sentence as HTML: what stands between backticks is code, the rest is text.
+
+    Example:
+        >>> prose("a < b: `-o NAME`")
+        'a &lt; b: <code class="km-code" style="white-space:normal">-o NAME</code>'
+    """
+    code = r'<code class="km-code" style="white-space:normal">\1</code>'
+    return re.sub(r"`([^`]+)`", code, escape(text))
+
+
 def card(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
     """One card as HTML.
 
@@ -45,11 +56,11 @@ def card(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") 
         title: What it shows, as plain text.
         facts: How much, how good: the rest of the header line, as plain text.
         body: HTML, already escaped where it must be.
-        foot: A line below, as plain text.
+        foot: A line below, as plain text; what stands between backticks becomes code.
         aside: HTML at the right end of the header line.
     """
     right = f'<span class="km-space"></span>{aside}' if aside else ""
-    below = f'<div class="km-foot">{escape(foot)}</div>' if foot else ""
+    below = f'<div class="km-foot">{prose(foot)}</div>' if foot else ""
     return (
         f"<style>{packed()}</style>"
         f'<div class="kmagic" role="group" aria-label="{escape(title)}: {escape(facts)}">'

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from kmagic.catalogue import word_for
-from kmagic.display.card import Bundle, bar, bundle, card, escape
+from kmagic.display.card import Bundle, bar, bundle, card, escape, prose
 from kmagic.dsl import format_statement
 from kmagic.words import count, memory
 
@@ -185,7 +185,7 @@ def _outline(row: Row, depth: int) -> Iterator[str]:
 
 
 def _notes(notes: Sequence[str]) -> str:
-    return "".join(f'<div class="km-foot">{escape(note)}</div>' for note in notes)
+    return "".join(f'<div class="km-foot">{prose(note)}</div>' for note in notes)
 
 
 def _text(name: str, facts: str, rows: Sequence[Row], notes: Sequence[str]) -> str:

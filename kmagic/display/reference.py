@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kmagic.display.card import Bundle, card, escape
+from kmagic.display.card import Bundle, card, escape, prose
 from kmagic.display.card import bundle as carry
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ FIRST = 140
 
 _LEFT = "text-align:left;vertical-align:top"
 _WRAPS = f"{_LEFT};white-space:normal"
-_CODE = re.compile(r"`([^`]+)`")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"(\[])")
 
 
@@ -222,11 +221,6 @@ def _split(text: str) -> tuple[str, str]:
             break
         shown.append(each)
     return " ".join(shown), " ".join(sentences[len(shown) :])
-
-
-def prose(text: str) -> str:
-    """Keras's prose as HTML: what stands between backticks is code."""
-    return _CODE.sub(r'<code class="km-code">\1</code>', escape(text))
 
 
 def _entry_text(found: Entry) -> str:
