@@ -257,6 +257,8 @@ def test_of_many_classes_the_worst_are_shown_and_the_rest_is_said(classes):
     assert whole["alt"].startswith(f"heatmap of all {classes:,} classes")
     assert len(whole["src"]) < 60_000
     assert f"7 taken for 3: {found.matrix[7, 3]} of" in text(found)
+    bare = re.sub("<[^>]*>", "", html(found))  # as it reads where no style is
+    assert f"7 taken for 3: {found.matrix[7, 3]} of" in bare
     assert len(markup) < 200_000
     inside = re.search(r"([\d,]+) of ([\d,]+) mistakes", text(found))
     assert int(inside[2].replace(",", "")) == found.wrong

@@ -213,8 +213,8 @@ def _list(pairs: Sequence[Any], whole: bool) -> str:
         return ""
     listed = "".join(
         f'<li value="{place}">{name_html(pair.true_name)} taken for '
-        f"{name_html(pair.predicted_name)} "
-        f'<span class="km-mute">{tally(pair.count)} of {tally(pair.support)}</span></li>'
+        f"{name_html(pair.predicted_name)}"
+        f'<span class="km-mute">: {tally(pair.count)} of {tally(pair.support)}</span></li>'
         for place, pair in enumerate(pairs[: PAIRS if whole else MORE_PAIRS], start=1)
     )
     return (
