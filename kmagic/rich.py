@@ -74,9 +74,18 @@ def forget_shown(*_: object) -> None:
 
 def show(value: Rich) -> None:
     """Put a result's card into the running cell."""
+    put(value._repr_mimebundle_())
+
+
+def put(bundle: dict[str, str]) -> None:
+    """Put a bundle of MIME types into the running cell; without IPython print its words."""
+    ipython: Any = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(bundle["text/plain"])  # noqa: T201 - as IPython does, but not the HTML too
+        return
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
 
-    display(value._repr_mimebundle_(), raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
 
 
 def _execution_count() -> int:

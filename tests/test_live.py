@@ -19,6 +19,7 @@ from kmagic.display.terminal import Lines
 from kmagic.display.training import bundle
 from kmagic.display.wire import CURVE_POINTS, MOST_MESSAGES, Feed
 from kmagic.errors import KmagicError
+from kmagic.rich import show
 from kmagic.run import Epoch, TrainingRun
 from kmagic.training.recorder import Recorder
 
@@ -293,6 +294,20 @@ def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
     assert view.widget.state["head"]["words"].startswith("1 epoch in")
     assert "<img " in handle.shown[-1]["text/html"]
     assert not live.stop(run.id)
+
+
+def test_without_ipython_only_the_words_are_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("IPython.get_ipython", lambda: None)
+    run = TrainingRun("net", epochs=1)
+    add(run, 0.5)
+    Final(times=False).end(run)
+    show(run)
+    said = capsys.readouterr().out
+    assert said.count("val_loss 1.0000") == 2
+    assert "text/html" not in said
+    assert "<" not in said
 
 
 def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:

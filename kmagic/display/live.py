@@ -18,7 +18,7 @@ from kmagic.display.modules import module
 from kmagic.display.terminal import Lines
 from kmagic.display.training import bundle
 from kmagic.display.wire import Feed
-from kmagic.rich import note_shown
+from kmagic.rich import note_shown, put
 
 if TYPE_CHECKING:
     from kmagic.display.mode import Mode
@@ -147,7 +147,7 @@ class Final:
 
     def end(self, run: TrainingRun) -> None:
         """Show the card."""
-        _put(bundle(run, times=self._times), raw=True)
+        put(bundle(run, times=self._times))
         note_shown(run)
 
 
