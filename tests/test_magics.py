@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -238,6 +239,22 @@ def test_advice_stands_below_the_model_and_can_be_silenced(shell):
     assert "line 3: " in captured.outputs[0].data["text/plain"]
     _, captured = run(shell, "%%keras_model net --no-checks\n" + text)
     assert "line 3: " not in captured.outputs[0].data["text/plain"]
+
+
+def test_keras_does_not_say_again_what_our_advice_has_said(shell):
+    net = "\ninput 4 / dense 1 softmax\ncompile adam loss=binary_crossentropy"
+    shell.user_ns |= {"four": np.ones((8, 4)), "ones": np.ones(8)}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        run(shell, f"%%keras_model one --no-checks{net}")
+        run(shell, "%keras_fit one four ones --no-checks")
+        assert any("a softmax over" in str(each.message) for each in told)  # only Keras says it
+        told.clear()
+        _, captured = run(shell, f"%%keras_model one{net}")
+        assert "softmax over one unit" in captured.outputs[0].data["text/plain"]
+        for line in ("%keras_fit one four ones --no-checks", "%keras_predict one four"):
+            assert run(shell, line)[0].success
+        assert not any("softmax" in str(each.message) for each in told)
 
 
 def test_a_model_begins_the_same_with_a_seed(shell):

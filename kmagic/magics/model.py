@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from kmagic.magics.base import Family
 from kmagic.repeatable import is_repeatable
 from kmagic.rich import note_shown
 
+SOFTMAX = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
+"""How Keras says at each training and prediction what our advice has said of the model."""
 WIDTH = 88
 """Columns of a text that %keras_code and Keras write."""
 
@@ -218,7 +221,10 @@ def _advice(model: Any, first_line: int) -> list[str]:
     from kmagic.build import origin  # noqa: PLC0415 - not before a model is built
     from kmagic.checks import advise  # noqa: PLC0415 - as above
 
-    return [each.words(first_line=first_line) for each in advise(model, origin(model))]
+    found = advise(model, origin(model))
+    if any(each.code == "one-softmax" for each in found):
+        warnings.filterwarnings("ignore", message=SOFTMAX, category=UserWarning)
+    return [each.words(first_line=first_line) for each in found]
 
 
 def _no_more(line: Line, words: list[str]) -> None:
