@@ -148,3 +148,10 @@ def test_an_application_with_a_model_of_ones_own(run, shell, folder):
     run("%%keras_model head\ninput 32x32x3\nglobal_average_pooling2d / dense 3 softmax\n")
     found = run("%keras_classify head photo.png --app MobileNet --labels a,b,c")
     assert {guess.label for guess in found[0].guesses} == {"a", "b", "c"}
+
+
+def test_how_the_values_came_is_told_without_python_s_words(run, folder):
+    run("%%keras_model small -q\ninput 6x6x1 / flatten / dense 2 softmax\ncompile adam loss=mse")
+    found = run("%keras_classify small photo.png")
+    assert "values 0 to 255; a data set in this notebook, or a line rescaling" in found.note
+    assert all("scaling=" not in text for text in run.cards[0].data.values())

@@ -494,6 +494,17 @@ def test_classes_probabilities_and_quiet(shell) -> None:
         shell.run_line_magic("keras_predict", "net x --classes --proba")
 
 
+def test_a_refusal_speaks_the_line_s_words(shell) -> None:
+    shell.user_ns["mine"] = kmagic.build(
+        "model b2\ninput 4 / dense 3 softmax\ncompile adam loss=mse"
+    )
+    for magic, words in (("predict", "mine {x[:, :3]}"), ("evaluate", "mine {x[:, :3]} y")):
+        with pytest.raises(EvaluationError, match="The model 'mine' expects samples"):
+            shell.run_line_magic(f"keras_{magic}", words)
+    with pytest.raises(EvaluationError, match="data that %keras_data has read"):
+        shell.run_line_magic("keras_predict", 'mine "a great film"')
+
+
 def test_a_file_in_the_line(shell, photos) -> None:
     folder, _ = photos
     for words in (

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
 from IPython.core.magic import Magics, magics_class
 
 from kmagic import start
+from kmagic.errors import EvaluationError
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.session import Session, is_model
 from kmagic.suggest import did_you_mean
@@ -112,6 +114,23 @@ class Family(Magics):
         word = line.data if line.data.isidentifier() else "NAME"
         hint = did_you_mean(line.data, sets) or f"Load it first: `%keras_data ... -o {word}`."
         line.fail("is not a data set of this notebook", line.data, hint)
+
+
+@contextmanager
+def in_the_line_s_words(name: str, model: Any) -> Iterator[None]:
+    """Let what cannot be judged be said in the words of a line, and not in Python's.
+
+    Args:
+        name: What the line calls the model.
+        model: The model, which may have a name of its own.
+    """
+    try:
+        yield
+    except EvaluationError as error:
+        own = f"The model {getattr(model, 'name', '')!r} "
+        said = error.message.replace(own, f"The model {name!r} ")
+        hint = error.hint.replace("load_data has read", "%keras_data has read")
+        raise type(error)(said, hint) from error
 
 
 def heed_scale(line: Line, model: Any, x: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.lineage import recall
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family, forgiving
+from kmagic.magics.base import Family, forgiving, in_the_line_s_words
 from kmagic.magics.evaluation import labels
 
 CLASSIFY = Arguments(
@@ -38,6 +39,9 @@ CLASSIFY.option(
 )
 CLASSIFY.option("-q", "--quiet", action="store_true", help="show nothing")
 
+IN_PYTHON = "; scaling= says otherwise."
+HERE = "; a data set in this notebook, or a line rescaling in the model, says otherwise."
+
 
 @magics_class
 class ClassificationMagics(Family):
@@ -61,18 +65,21 @@ class ClassificationMagics(Family):
         data = None if read.app or recall(model) else self._data_for(model)
         if data is not None:
             classes, scaling = classes or data.classes, data.scaling
-        found = classify(
-            images,
-            model=model,
-            app=read.app,
-            top=read.number(read.top, "--top", least=1),
-            classes=classes,
-            y_true=truth,
-            scaling=scaling,
-            explain=read.explain_for or read.explain,
-            batch_size=read.number(read.batch_size, "--batch-size", least=1),
-            name=name,
-        )
+        with in_the_line_s_words(name, model):
+            found = classify(
+                images,
+                model=model,
+                app=read.app,
+                top=read.number(read.top, "--top", least=1),
+                classes=classes,
+                y_true=truth,
+                scaling=scaling,
+                explain=read.explain_for or read.explain,
+                batch_size=read.number(read.batch_size, "--batch-size", least=1),
+                name=name,
+            )
+        if "scaling=" in found.note:
+            found = replace(found, note=found.note.replace(IN_PYTHON, HERE))
         if read.out:
             self.session.bind(read.out, found.to_frame())
         return self.session.deliver(found, out=None, quiet=read.quiet)

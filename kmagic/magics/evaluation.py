@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family, forgiving, heed_scale
+from kmagic.magics.base import Family, forgiving, heed_scale, in_the_line_s_words
 
 TWO = 2  # samples and their truth, which a prediction does not need
 EVALUATE = Arguments(
@@ -64,7 +64,8 @@ class EvaluationMagics(Family):
             x, y, data = self.take_data(read, words, test=True)
         if not is_raw(model, x):
             heed_scale(read, model, x)
-        found = evaluate(model, x, y, batch_size=batch_of(read), name=name, unit=_unit(data))
+        with in_the_line_s_words(name, model):
+            found = evaluate(model, x, y, batch_size=batch_of(read), name=name, unit=_unit(data))
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
     @forgiving
@@ -86,7 +87,8 @@ class EvaluationMagics(Family):
         x = self._samples(read, words)
         if not is_raw(model, x):
             heed_scale(read, model, x)
-        found = ask(model, x, batch_size=batch_of(read), name=name)
+        with in_the_line_s_words(name, model):
+            found = ask(model, x, batch_size=batch_of(read), name=name)
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
     def _samples(self, read: Line, words: list[str]) -> Any:
