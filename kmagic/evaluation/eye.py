@@ -102,11 +102,7 @@ class Eye:
         if scaling is None and data is not None:
             scaling = data.scaling
         scale, inverse = _read_scaling(scaling)
-        learned = (
-            ""
-            if scaling is not None or _scales_itself(model)
-            else ("The pictures reached the model as values 0 to 255; scaling= says otherwise.")
-        )
+        learned = "" if scaling is not None or _scales_itself(model) else UNSCALED
         return cls(shape, size, scale, application, inverse, learned)
 
     def open(self, source: Source, *, keep: bool = True) -> Opened:
