@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -32,6 +33,7 @@ BOX, LARGE = 84, 120  # pixels of a thumbnail, and of one that is explained or h
 FEW = 4  # photos that have room
 SHORT = 8  # signs of a class's name that fit into a narrow column
 LONGEST = 40  # signs of a class's name
+_JOINT = re.compile(r"_(?=[^<>]*(?:<|$))")  # outside of tags
 LONGEST_ERROR, LONGEST_LEGEND = 300, 120  # signs
 
 
@@ -171,10 +173,16 @@ def _plainly(text: str) -> str:
     return isolate(shorten(plain(text), 200))
 
 
+def _breaking(markup: str) -> str:
+    """Names that may break behind an underscore, where no style sheet lets them break anywhere."""
+    return _JOINT.sub("_<wbr>", markup)
+
+
 def _looked(picture: Picture) -> str:
     if picture.looked is None:
         return ""
-    return f'<div class="km-mute km-looked">{escape(_plainly(picture.looked.words()))}</div>'
+    words = _plainly(picture.looked.words())
+    return f'<div class="km-mute km-looked">{_breaking(escape(words))}</div>'
 
 
 def _row(guess: Guess, truth: Any, *, narrow: bool) -> str:
@@ -182,7 +190,7 @@ def _row(guess: Guess, truth: Any, *, narrow: bool) -> str:
     share = bar(guess.probability, colour=BLUE if true else GREY)
     return (
         '<tr><th scope="row" style="text-align:left;padding:1px 6px 1px 0">'
-        f"{name_html(guess.label, LONGEST)}</th>"
+        f"{_breaking(name_html(guess.label, LONGEST))}</th>"
         f'<td style="width:{55 if narrow else 40}%;padding:1px 0">{share}</td>'
         '<td class="km-num" style="padding:1px 0 1px 6px">'
         f"{100 * guess.probability:.1f}</td></tr>"
