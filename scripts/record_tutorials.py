@@ -38,11 +38,12 @@ def main(names: list[str]) -> None:
             print(f"{path.name}: {ground.missing(path.name) or record(path)}")
 
 
-def in_words(output: dict[str, Any]) -> list[dict[str, Any]]:
+def in_words(output: Any) -> list[Any]:
     """What may be kept of a cell that shows data of others: a card's words, which show none."""
     if "text/plain" not in output.get("data", {}):
         return []
-    return [{**output, "data": {"text/plain": output["data"]["text/plain"]}}]
+    words = {"text/plain": output["data"]["text/plain"]}
+    return [nbformat.from_dict({**output, "data": words})]  # type: ignore[no-untyped-call] # nbformat's own
 
 
 def record(path: Path) -> str:
