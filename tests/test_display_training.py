@@ -12,7 +12,16 @@ import pytest
 
 from kmagic.display.ghosts import ghost
 from kmagic.display.terminal import Lines
-from kmagic.display.training import bundle, charts, columns, heading, line, progress, rows
+from kmagic.display.training import (
+    bundle,
+    charts,
+    closing,
+    columns,
+    heading,
+    line,
+    progress,
+    rows,
+)
 from kmagic.run import Epoch, Message, TrainingRun
 from kmagic.training.recorder import Recorder
 
@@ -124,10 +133,35 @@ def test_the_words_say_the_same() -> None:
     run = simulated(3)
     made = bundle(run)
     assert set(made) == {"text/plain", "text/html"}
-    assert made["text/plain"] == repr(run) == "cnn: 3 epochs in 0:03; best epoch 3, val_loss 0.3000"
+    words = "cnn: 3 epochs in 0:03; best epoch 3, val_loss 0.3000"
+    assert repr(run) == words
+    figures = ", loss 0.0996, accuracy 0.9751, val_accuracy 0.9701"
+    assert made["text/plain"] == words + figures
     card = Reader(made["text/html"])
     assert "3 epochs in 0:03; best epoch 3, val_loss 0.3000" in card.words
     assert "640 samples in batches of 64 · learning rate 0.001 · 640 samples/s" in card.words
+
+
+def test_the_words_tell_what_was_told_and_in_a_tutorial_they_do_not() -> None:
+    run = simulated(3)
+    run.messages[:] = [Message(0, "cnn was not compiled."), Message(2, "stopped early.")]
+    told = bundle(run)["text/plain"].splitlines()
+    assert told[1:] == ["cnn was not compiled.", "epoch 2: stopped early."]
+    assert len(bundle(run, times=False)["text/plain"].splitlines()) == 1
+    run.messages[:] = [Message(0, f"note {each}") for each in range(100)]
+    told = bundle(run)["text/plain"].splitlines()
+    assert told[1] == "94 earlier in run.messages"
+    assert told[-1] == "note 99"
+
+
+def test_the_last_words_are_of_the_best_epoch_or_of_the_last_one() -> None:
+    assert closing(simulated(8), times=False) == (
+        "cnn: 8 epochs; best epoch 5, val_loss 0.1000, "
+        "loss 0.0135, accuracy 0.9966, val_accuracy 0.9960"
+    )
+    alone = simulated(2, validation=False)
+    assert closing(alone, times=False) == "cnn: 2 epochs; loss 0.2707, accuracy 0.9323"
+    assert closing(TrainingRun("cnn")) == repr(TrainingRun("cnn"))
 
 
 def test_a_row_an_epoch_and_the_best_is_bold() -> None:
@@ -333,7 +367,7 @@ def test_the_lines_of_a_log() -> None:
         "cnn: 2 epochs of 10 batches, 640 samples",
         "epoch 1 of 2  loss 0.7358  val_loss 0.5000  accuracy 0.8161  val_accuracy 0.7793  1.0 s",
         "epoch 2 of 2  loss 0.2707  val_loss 0.4000  accuracy 0.9323  val_accuracy 0.9188  1.0 s",
-        "cnn: 2 epochs in 0:02; best epoch 2, val_loss 0.4000",
+        f"{simulated(2)!r}, loss 0.2707, accuracy 0.9323, val_accuracy 0.9188",
     ]
 
 

@@ -6,7 +6,7 @@ import sys
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, TextIO
 
-from kmagic.display.training import heading, line, progress
+from kmagic.display.training import closing, heading, line, progress
 from kmagic.rich import note_shown
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Lines:
         if self._last:
             self._write(self._last)
         self._tell(run)
-        self._write(f"{run.model_name}: {run.describe()}")
+        self._write(closing(run))
         note_shown(run)
 
     def _tell(self, run: TrainingRun) -> None:

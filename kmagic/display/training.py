@@ -16,6 +16,7 @@ from kmagic.display.card import Bundle, bar, card, escape, image, packed
 from kmagic.display.card import bundle as as_bundle
 from kmagic.display.chart import Chart, Line
 from kmagic.repeatable import is_repeatable
+from kmagic.runs import at_best
 from kmagic.series import thinned
 from kmagic.words import about, count, duration, number, seconds
 
@@ -56,10 +57,11 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
         body = bar(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
         facts += f" · {clock(run)}"
     markup = card(run.model_name, facts, body, foot=foot(run, times=times))
-    text = f"{run.model_name}: {run.describe(times=times)}"
+    text = [closing(run, times=times)]
     if run.watched is not None and run.watched.matrix is not None:
-        text += f"\n{run.watched.summary()}"
-    return as_bundle(text, markup)
+        text.append(run.watched.summary())
+    text += told(run) if times else []  # what is told depends on figures, which are not compared
+    return as_bundle("\n".join(text), markup)
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -71,6 +73,29 @@ def heading(run: TrainingRun) -> str:
     steps = f" of {count(run.steps, 'batch', 'batches')}" if run.steps else ""
     samples = f", {count(run.samples, 'sample')}" if run.samples else ""
     return f"{run.model_name}: {epochs}{steps}{samples}"
+
+
+def closing(run: TrainingRun, *, times: bool = True) -> str:
+    """The run in one sentence with all figures of its best epoch, or of its last one.
+
+    Args:
+        run: The record.
+        times: As for :meth:`~kmagic.run.TrainingRun.describe`.
+
+    Example:
+        >>> from kmagic.run import Epoch, TrainingRun
+        >>> run = TrainingRun("cnn", epochs=1)
+        >>> run.add(Epoch(1, {"accuracy": 0.9, "loss": 0.3, "val_loss": 0.4}, seconds=2.0))
+        >>> run.status = "done"
+        >>> closing(run, times=False)
+        'cnn: 1 epoch; best epoch 1, val_loss 0.4000, loss 0.3000, accuracy 0.9000'
+    """
+    said = f"{run.model_name}: {run.describe(times=times)}"
+    if run.best is None:
+        return said
+    logs = at_best(run)
+    others = [key for key in columns(run, logs) if key != run.best.monitor]
+    return ", ".join([said, *(f"{key} {number(logs[key])}" for key in others)])
 
 
 def line(epoch: Epoch, run: TrainingRun) -> str:
@@ -122,13 +147,20 @@ def speed(run: TrainingRun) -> str:
     return f"{rate:,.1f} batches/s"
 
 
-def messages(run: TrainingRun) -> str:
-    """What happened beside the figures, as an HTML list; the newest, if there are many."""
+def told(run: TrainingRun) -> list[str]:
+    """What happened beside the figures, a line each; the newest, if there are many."""
     newest = run.messages[-MOST_MESSAGES:]
     lines = [f"epoch {epoch:,}: {text}" if epoch else text for epoch, text in newest]
     if len(run.messages) > len(newest):
         lines.insert(0, f"{len(run.messages) - len(newest):,} earlier in run.messages")
-    items = "".join(f'<div style="overflow-wrap:anywhere">{escape(line)}</div>' for line in lines)
+    return lines
+
+
+def messages(run: TrainingRun) -> str:
+    """The same as an HTML list."""
+    items = "".join(
+        f'<div style="overflow-wrap:anywhere">{escape(line)}</div>' for line in told(run)
+    )
     return f'<div style="margin:6px 0;font-size:12px">{items}</div>' if items else ""
 
 
