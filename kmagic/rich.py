@@ -7,6 +7,7 @@ each names its picture by address, as an entry point does.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -86,6 +87,24 @@ def put(bundle: dict[str, str]) -> None:
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
 
     display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
+
+
+def show_figures() -> None:
+    """Let the running notebook show matplotlib's figures that belong to no pyplot.
+
+    IPython learns to draw figures when pyplot is imported; until then all that it shows of one is
+    its name.
+    """
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None:
+        return
+    from IPython.core.pylabtools import print_figure  # noqa: PLC0415 - not needed elsewhere
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second
+
+    formatters = shell.display_formatter.formatters
+    if not any(Figure in each for each in formatters.values()):
+        formatters["image/png"].for_type(Figure, partial(print_figure, base64=True))
 
 
 def _execution_count() -> int:

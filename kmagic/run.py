@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from kmagic.moments import Best, Epoch, Message, Now, Partial, Phase, Status
 from kmagic.repeatable import is_repeatable
-from kmagic.rich import Rich
+from kmagic.rich import Rich, show_figures
 from kmagic.words import count, duration, number
 
 if TYPE_CHECKING:
@@ -249,6 +249,7 @@ class TrainingRun(Rich):
             axes.set(title=name, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.spines[["top", "right"]].set_visible(False)
+        show_figures()
         return figure
 
     # --- in words -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import pickle
 import threading
+from base64 import b64decode
 
 import pytest
 from hypothesis import given
@@ -83,6 +84,19 @@ def test_plot_has_axes_a_figure_and_leaves_pyplot_alone() -> None:
     assert [len(each.lines) for each in axes] == [2, 1]
     assert axes[0].lines[1].get_ydata().tolist() == [2.0, 1.0, 2 / 3]
     assert TrainingRun().plot().axes[0].get_title() == "loss"
+
+
+def test_a_notebook_draws_a_figure_that_pyplot_does_not_know(shell) -> None:
+    shown, _ = shell.display_formatter.format(trained({"loss": 1.0}).plot())
+    assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
+
+
+def test_a_notebook_that_draws_figures_its_own_way_keeps_it(shell) -> None:
+    from matplotlib.figure import Figure
+
+    shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, str)
+    shown, _ = shell.display_formatter.format(trained({"loss": 1.0}).plot())
+    assert "image/png" not in shown
 
 
 def test_a_run_can_be_kept() -> None:

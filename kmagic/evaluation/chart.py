@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.labels import shorten, tally
+from kmagic.rich import show_figures
 from kmagic.tones import difference_tones, tones
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def draw_all(found: MultiConfusion) -> Figure:
     places = found.ordered()[:MOST]
     across = min(ACROSS, len(places))
     down = math.ceil(len(places) / across)
+    show_figures()
     figure = Figure(figsize=(2.2 * across, 2.3 * down), layout="constrained")
     for axes, place in zip(
         figure.subplots(down, across, squeeze=False).ravel(),
@@ -107,6 +109,7 @@ def draw_all(found: MultiConfusion) -> Figure:
 def _sheet(classes: int) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
 
+    show_figures()
     side = min(max(3.2, 0.52 * classes), 14) if classes <= WRITTEN else 8
     figure = Figure(figsize=(side + 1, side + 0.6), layout="constrained")
     return figure, figure.add_subplot()
