@@ -14,37 +14,44 @@ import kmagic
 from kmagic.display.modules import module
 
 STATIC = Path(kmagic.__file__).parent / "static"
-LIVE = ("figures.js", "scales.js", "elements.js", "curves.js", "brake.js", "matrix.js")
-LIVE += ("dashboard.js",)
-DECLARED = re.compile(r"^(?:export )?(?:function|class|const|let) (\w+|\[[^]]+\])", re.MULTILINE)
+ENTRIES = {
+    "dashboard.js": ("number", "Chart", "Matrix", "View"),
+    "confusion.js": ("element", "Heat", "LargeMap", "View"),
+}
+"""What widgets are made of, and some of the names therein, what is needed first."""
+DECLARED = re.compile(
+    r"^(?:export )?(?:(?:async )?function|class|const|let) (\w+|\[[^]]+\])", re.MULTILINE
+)
 
 
-def declared(name: str) -> list[str]:
-    found = DECLARED.findall((STATIC / name).read_text(encoding="utf-8"))
-    return [word for each in found for word in re.findall(r"\w+", each)]
+def declared(text: str) -> list[str]:
+    return [word for each in DECLARED.findall(text) for word in re.findall(r"\w+", each)]
 
 
-def test_no_two_modules_of_the_live_view_share_a_name() -> None:
-    names = Counter(name for file in LIVE for name in declared(file))
-    assert {"View", "Chart", "Brake", "ticks", "number", "element"} <= set(names)
-    assert [name for name, times in names.items() if times > 1] == []
-
-
-def test_the_joined_module_holds_each_once_and_imports_nothing() -> None:
-    joined = module("dashboard.js")
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_joined_module_holds_each_once_and_imports_nothing(entry: str) -> None:
+    joined = module(entry)
     assert not re.search(r"^import ", joined, re.MULTILINE)
     assert re.findall(r"^export .*", joined, re.MULTILINE) == ["export default {"]
-    names = DECLARED.findall(joined)
-    assert len(names) == len(set(names))
-    assert names.index("number") < names.index("Chart") < names.index("View")
+    names = declared(joined)
+    assert [name for name, times in Counter(names).items() if times > 1] == []
+    places = [names.index(each) for each in ENTRIES[entry]]
+    assert places == sorted(places)
+
+
+def test_every_module_is_one_concept_of_a_widget() -> None:
+    joined = {name for entry in ENTRIES for name in declared(module(entry))}
+    for path in STATIC.glob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert set(declared(text)) <= joined, path.name
+        assert len(text.splitlines()) <= 400, path.name
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="needs Node to read JavaScript")
-def test_the_joined_module_is_javascript() -> None:
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_the_joined_module_is_javascript(entry: str) -> None:
     command = ["node", "--input-type=module", "--check", "-"]
-    done = subprocess.run(
-        command, input=module("dashboard.js"), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, input=module(entry), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kmagic.display.card import stylesheet
 from kmagic.display.mode import mode
+from kmagic.display.modules import module
 from kmagic.display.samples import files
 from kmagic.errors import KmagicError
 
@@ -148,7 +149,7 @@ def companion() -> Any:
     class Companion(anywidget.AnyWidget):
         """A card's other end; ``state`` is what :class:`Living` tells."""
 
-        _esm = stylesheet("heatmap.js") + stylesheet("confusion.js")
+        _esm = module("confusion.js")
         _css = stylesheet("companion.css")
         state = traitlets.Dict().tag(sync=True)
 

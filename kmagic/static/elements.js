@@ -4,7 +4,7 @@
 export const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * @param {string} tag @param {string} className @param {string} [text]
+ * @param {string} tag @param {string} [className] @param {string} [text]
  * @returns {HTMLElement}
  */
 export function element(tag, className, text) {

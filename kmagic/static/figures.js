@@ -27,3 +27,12 @@ export function about(seconds) {
   const grain = seconds < 20 ? 1 : seconds < 120 ? 5 : seconds < 600 ? 15 : 60;
   return duration(Math.ceil(Math.max(seconds, 0) / grain - 0.2) * grain);
 }
+
+/** A count, or a weight of samples. @param {number} value */
+export const tally = (value) => value.toLocaleString("en", { maximumFractionDigits: 2 });
+
+/** @param {number} part @param {number} whole */
+export const share = (part, whole) => (whole ? part / whole : 0);
+
+/** @param {number} part @param {number} [digits] */
+export const percent = (part, digits = 1) => (100 * part).toFixed(digits);

@@ -3,7 +3,7 @@
  * A matrix of up to a thousand classes on a canvas: zoom, drag, hover, and a cursor for the keys.
  *
  * Only cells that hold something are drawn. Where several fall on one pixel the strongest is seen,
- * so a single mistake among a million cells is still a dot. Concatenated before `confusion.js`.
+ * so a single mistake among a million cells is still a dot.
  *
  * @typedef {{row: number, column: number}} Place  in the order shown
  * @typedef {{rows: Uint16Array, columns: Uint16Array, tones: Float32Array}} Dots
@@ -13,7 +13,7 @@ const CANVAS = { side: 360, edge: 76, least: 3, most: 40, named: 11, orange: [21
 /** A dot must be seen better than a cell with a figure in it. */
 const STRONGER = 0.25;
 
-class Heat {
+export class Heat {
   /**
    * @param {number} classes
    * @param {(place: number) => string} name  of the class at a place
