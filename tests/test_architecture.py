@@ -21,6 +21,7 @@ PACKAGE = Path(kmagic.__file__).parent
 # A unit may import from the floors below its own and from itself, never from beside it or above.
 FLOORS: tuple[set[str], ...] = (
     {
+        "axes",
         "errors",
         "labels",
         "lineage",

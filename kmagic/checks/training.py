@@ -15,7 +15,9 @@ from kmagic.checks.facts import Facts, facts_of
 from kmagic.checks.outputs import loss_name, losses_of
 from kmagic.checks.scales import REMEDY, differing, spread
 from kmagic.checks.spans import spans_of
+from kmagic.dsl.vocabulary import snake_case
 from kmagic.errors import TrainingError
+from kmagic.words import count
 
 LOOKED_AT = 2**23
 """So many values of an array are looked at, evenly spread over the samples."""
@@ -153,6 +155,7 @@ def _of_shapes(model: Any, x: Any, y: Any, who: str = "x has") -> Iterator[Misfi
         )
     expected = getattr(model, "input_shape", None)
     if x is None or not isinstance(expected, tuple) or not _is_shape(expected):
+        yield from _of_axes(model, x, who)
         return
     received = tuple(x.shape)
     if _fits(received, expected):
@@ -160,6 +163,27 @@ def _of_shapes(model: Any, x: Any, y: Any, who: str = "x has") -> Iterator[Misfi
     yield Misfit(
         f"its input expects {_words(expected)} for each sample, and {who} {_words(received)}.",
         _reshaping(received[1:], expected[1:]),
+    )
+
+
+def _of_axes(model: Any, x: Any, who: str) -> Iterator[Misfit]:
+    """Of a stack that has no shapes yet: whether the first layer takes so many axes."""
+    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+    if x is None or not isinstance(model, keras.Sequential) or model.built or not model.layers:
+        return
+    spec = model.layers[0].input_spec
+    wanted = getattr(spec, "ndim", None) or getattr(spec, "min_ndim", None)
+    if wanted is None or x.ndim >= wanted:
+        return
+    word = snake_case(type(model.layers[0]).__name__)
+    shape = _plain((*x.shape[1:], *(1,) * (wanted - x.ndim)))
+    yield Misfit(
+        f"its first layer, {word}, takes samples of {count(wanted - 1, 'axis', 'axes')}, "
+        f"and {who} {_words(tuple(x.shape))}.",
+        f"If the last axis is missing, begin with `input {shape}`, or give x[..., None]."
+        if wanted - x.ndim == 1
+        else f"Bring x into the shape of such samples; {shape} would be one.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kmagic.axes import REMEDY, other_axes, with_axes_of
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.material import material_for
 from kmagic.evaluation.predicting import read_pictures
@@ -111,6 +112,7 @@ def evaluate(
     samples = as_samples(model, x)
     if samples is not None:
         check_input(model, samples)
+        samples = with_axes_of(model, samples)
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - a list may also be a part for each output
             y = np.asarray(y)
         _check_truth(_count(samples), y)
@@ -128,6 +130,9 @@ def evaluate(
     except Exception as error:
         if not _by_the_data(error):
             raise
+        if other_axes(error):
+            said = f"the samples of {name} have other axes than those that it was given before."
+            raise EvaluationError(said, REMEDY) from error
         raise EvaluationError(_explain(model, y, error)) from error
     figures = {str(key): float(np.mean(value)) for key, value in found.items()}
     if "loss" in figures:

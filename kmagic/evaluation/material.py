@@ -278,7 +278,11 @@ def _one_as_many(model: Any, x: Any) -> Any:
     """A single sample as a batch of one."""
     shape = sample_shape(model)
     received = tuple(getattr(x, "shape", ()))
-    if shape is None or not received or len(received) != len(shape):
+    if shape is None or not received:
+        return x
+    if shape[-1] == 1 and len(received) == len(shape) - 1:  # a picture without its channel
+        x, received = x[..., None], (*received, 1)
+    if len(received) != len(shape):
         return x
     fits = all(want in (None, got) for got, want in zip(received, shape, strict=True))
     batch = len(shape) == 1 and shape[0] == 1  # rows of one number each are a batch

@@ -11,7 +11,7 @@ from kmagic.run import Display, TrainingRun
 from kmagic.training.arguments import check_arguments, is_stream
 from kmagic.training.crew import Crew, best_before, monitor_of, open_store
 from kmagic.training.inputs import take_lists
-from kmagic.training.mistakes import essence, is_misfit
+from kmagic.training.mistakes import essence, in_words, is_misfit
 from kmagic.training.options import Options, sow
 from kmagic.training.plan import DEFAULT_BATCH, Fast, Plain, plan
 from kmagic.training.record import fingerprint, versions
@@ -210,10 +210,9 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
         crew.close()
         recorder.end("failed", essence(error))
         if is_misfit(error):
-            raise TrainingError(
-                f"{run.model_name} cannot be trained on this data: {essence(error)}",
-                "Look at the shapes of x and y, at the model's outputs and at its loss.",
-            ) from error
+            why, remedy = in_words(error)
+            words = f"{run.model_name} cannot be trained on this data: {why}"
+            raise TrainingError(words, remedy) from error
         raise
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kmagic.axes import with_axes_of
 from kmagic.preparation import as_sentences
 
 if TYPE_CHECKING:
@@ -88,21 +89,22 @@ def take_lists(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, An
     """The arguments of ``model.fit`` with lists of numbers, words or arrays turned into arrays.
 
     Keras asks for arrays. A list of equal arrays is samples for a model with one input, and
-    inputs of their own otherwise. Texts become strings as objects: Keras refuses all others.
+    inputs of their own otherwise. Texts become strings as objects: Keras refuses all others. A
+    last axis of one value is there where the model's input has it, and only there.
     """
     taken = dict(arguments)
     # A model that is not built yet has neither.
     inputs, outputs = (getattr(model, name, None) for name in ("inputs", "outputs"))
     for name, tensors in (("x", inputs), ("y", outputs), ("sample_weight", None)):
         taken[name] = take_list(taken.get(name), tensors)
-    taken["x"] = _take_texts(taken["x"])
+    taken["x"] = with_axes_of(model, _take_texts(taken["x"]))
     held = taken.get("validation_data")
     if isinstance(held, tuple | list) and len(held) in {2, 3}:
         sides = zip(held, (inputs, outputs, None), strict=False)
         x, y, *weights = (take_list(each, tensors) for each, tensors in sides)
         if weights:
             y, weights[0] = _by_output(model, y, weights[0])
-        taken["validation_data"] = (_take_texts(x), y, *weights)
+        taken["validation_data"] = (with_axes_of(model, _take_texts(x)), y, *weights)
     if taken["sample_weight"] is not None:
         targets = _by_output(model, taken["y"], taken["sample_weight"])
         taken["y"], taken["sample_weight"] = targets

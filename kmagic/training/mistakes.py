@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from kmagic.axes import REMEDY, other_axes
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -39,6 +41,21 @@ def essence(error: Exception) -> str:
     telling = [each for each in paragraphs if not each.startswith(DECORATION)]
     found = telling[0] if telling else type(error).__name__
     return found if len(found) <= LONGEST else found[:LONGEST].rsplit(" ", 1)[0] + " ..."
+
+
+def in_words(error: Exception) -> tuple[str, str]:
+    """What was refused, and what to do.
+
+    Args:
+        error: What Keras or TensorFlow has raised.
+
+    Example:
+        >>> in_words(ValueError("Two is odd."))[0]
+        'Two is odd.'
+    """
+    if other_axes(error):
+        return "its samples have other axes than those that it was given before.", REMEDY
+    return essence(error), "Look at the shapes of x and y, at the model's outputs and at its loss."
 
 
 def _from_user_code(trace: TracebackType | None) -> bool:

@@ -1,0 +1,103 @@
+"""A last axis of one value may be there or not, also by turns."""
+
+import numpy as np
+import pytest
+
+import kmagic
+from kmagic.axes import with_axes_of
+from kmagic.checks.training import look_over
+from kmagic.errors import EvaluationError, TrainingError
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.random((40, 8, 8, 1), "float32"), RNG.integers(0, 3, 40)
+FLAT = X[..., 0]
+BODY = "conv2d 2 3x3 relu\nflatten\ndense 3 softmax\n"
+COMPILE = "compile adam loss=sparse_categorical_crossentropy metrics=accuracy"
+
+
+@pytest.fixture
+def net():
+    return kmagic.build("model net\ninput 8x8x1\n" + BODY + COMPILE)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize(("first", "then"), [(X, FLAT), (FLAT, X), (X, FLAT.tolist())])
+def test_a_fit_goes_on_with_or_without_the_channel(net, first, then, plain):
+    assert kmagic.fit(net, first, Y, displays=[], plain=plain).status == "done"
+    assert kmagic.fit(net, then, Y, displays=[], plain=plain).status == "done"
+    held = kmagic.fit(net, X, Y, validation_data=(FLAT, Y), displays=[], plain=plain)
+    assert held.status == "done"
+    assert net.evaluate(X, Y, verbose=0)  # the function is still traced for one shape
+
+
+def test_it_is_the_same_training(net):
+    before = net.get_weights()
+    one = kmagic.fit(net, X, Y, displays=[], shuffle=False)
+    net.set_weights(before)
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    other = kmagic.fit(net, FLAT, Y, displays=[], shuffle=False)
+    assert one.history == other.history
+
+
+def test_an_evaluation_goes_on_without_the_channel(net):
+    asked = [kmagic.evaluate(net, x, Y) for x in (X, FLAT, X, FLAT)]
+    assert all(each == asked[0] for each in asked)
+
+
+def test_a_single_picture_without_its_channel_is_one_sample(net):
+    (alone,) = kmagic.predict(net, FLAT[0]).tolist()
+    assert alone == kmagic.predict(net, X[:1]).tolist()[0]
+
+
+def test_streams_of_other_axes_are_refused_in_our_words(net):
+    import tensorflow as tf
+
+    with_channel, without = (
+        tf.data.Dataset.from_tensor_slices((x, Y)).batch(20) for x in (X, FLAT)
+    )
+    kmagic.fit(net, with_channel, displays=[])
+    with pytest.raises(TrainingError, match="other axes than those that it was given") as caught:
+        kmagic.fit(net, without, displays=[])
+    assert "x[..., None] adds the last one" in caught.value.hint
+    assert kmagic.evaluate(net, with_channel)
+    with pytest.raises(EvaluationError, match="other axes than those that it was given") as told:
+        kmagic.evaluate(net, without)
+    assert "x[..., None] adds the last one" in told.value.hint
+
+
+def test_several_inputs_get_their_axes_by_name_or_by_place():
+    from keras import Input, Model, layers
+
+    a, b = Input((8, 8, 1), name="a"), Input((4,), name="b")
+    model = Model({"a": a, "b": b}, layers.concatenate([layers.Flatten()(a), b]))
+    found = with_axes_of(model, {"b": np.ones((5, 4, 1)), "a": FLAT[:5], "odd": FLAT})
+    assert {key: each.shape for key, each in found.items()} == {
+        "b": (5, 4),
+        "a": (5, 8, 8, 1),
+        "odd": (40, 8, 8),
+    }
+    taken = with_axes_of(Model([a, b], model.output), [FLAT[:5], np.ones((5, 4))])
+    assert [each.shape for each in taken] == [(5, 8, 8, 1), (5, 4)]
+
+
+@pytest.mark.parametrize(
+    ("body", "x", "message", "remedy"),
+    [
+        (BODY, FLAT, "first layer, conv2d, takes samples of 3 axes, and x has 8x8", "input 8x8x1"),
+        (BODY, X.reshape(40, 64), "conv2d, takes samples of 3 axes, and x has 64", "64x1x1"),
+        (
+            "lstm 4\ndense 3 softmax\n",
+            X.reshape(40, 64),
+            "lstm, takes samples of 2 axes",
+            "x[..., None]",
+        ),
+    ],
+)
+def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, message, remedy):
+    model = kmagic.build("model net\n" + body + COMPILE)
+    with pytest.raises(TrainingError) as caught:
+        kmagic.fit(model, x, Y, displays=[])
+    assert message in caught.value.message
+    assert remedy in caught.value.hint
+    assert not model.built
+    assert look_over(kmagic.build("model net\n" + BODY + COMPILE), X, Y) == []
