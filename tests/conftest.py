@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from IPython.core.interactiveshell import InteractiveShell
+
+from .shells import ipython_shell, kmagic_shell
 
 # A property fails for what it finds, never for how long that took on a machine with other work.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -33,6 +37,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "TF_CPP_MIN_LOG_LEVEL": "3",
         # Never the network: a test must not depend on whether there is one.
         "KMAGIC_OFFLINE": "1",
+        # Nor Keras in a thread of its own, beside a test that asks or patches it.
+        "KMAGIC_WARM": "0",
         # Started without an option, a Python of ours must not find the checkout before what is
         # installed.
         "PYTHONSAFEPATH": "1",
@@ -74,6 +80,21 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the full data sets are not at ../shared/data")
     return SHARED_DATA
+
+
+@pytest.fixture
+def plain_shell() -> Iterator[InteractiveShell]:
+    """IPython's shell as it is by itself, new for each test."""
+    with ipython_shell() as shell:
+        yield shell
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """A shell with the magics, new for each test; it shows what a saved notebook keeps."""
+    monkeypatch.setenv("KMAGIC_DISPLAY", "static")
+    with kmagic_shell() as shell:
+        yield shell
 
 
 @pytest.fixture

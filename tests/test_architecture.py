@@ -195,8 +195,7 @@ def test_a_picture_is_where_its_result_says(name: str, address: str) -> None:
 # --- starting light -------------------------------------------------------------------------------
 
 SHELL = """
-import os, sys, time
-os.environ["KMAGIC_WARM"] = "0"
+import sys, time
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 before, started = set(sys.modules), time.process_time()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 from PIL import Image
-from traitlets.config import Config
 
 import kmagic
 from kmagic.data import Dataset
 from kmagic.preparation.scaling import Scaling
+
+from .shells import value_of
 
 NET = """%%keras_model net
 input 8x8x1
@@ -20,27 +19,12 @@ compile adam loss=sparse_categorical_crossentropy
 """
 
 
-@pytest.fixture(scope="module")
-def shell():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KMAGIC_DISPLAY", "static")
-        patch.setenv("KMAGIC_WARM", "0")
-        settings = Config({"HistoryManager": {"enabled": False}})
-        shell = InteractiveShell.instance(config=settings)
-        shell.run_line_magic("load_ext", "kmagic")
-        yield shell
-        shell.run_line_magic("unload_ext", "kmagic")
-        InteractiveShell.clear_instance()
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def run(shell):
     def run(cell):
-        with capture_output() as captured:
-            result = shell.run_cell(cell)
-        result.raise_error()
+        value, captured = value_of(shell, cell)
         run.cards = captured.outputs
-        return result.result
+        return value
 
     run(NET)
     return run

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import types
@@ -14,7 +13,6 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
-from traitlets.config import Config
 
 from kmagic import catalogue, start
 from kmagic.build import build
@@ -272,12 +270,9 @@ def test_the_stored_words_are_keras_words() -> None:
 
 
 @pytest.fixture
-def session() -> Session:
-    settings = Config()
-    settings.HistoryManager.enabled = False
-    shell = InteractiveShell(config=settings)
-    shell.user_ns.update(NAMES)
-    return Session(shell)
+def session(plain_shell: InteractiveShell) -> Session:
+    plain_shell.user_ns.update(NAMES)
+    return Session(plain_shell)
 
 
 def answers(session: Session, text: str) -> list[str]:
@@ -384,8 +379,7 @@ def test_registering_and_unregistering(session: Session) -> None:
 
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Any]:
-    environment = {**os.environ, "KMAGIC_WARM": "0"}
-    manager, client = start_new_kernel(kernel_name="python3", env=environment)
+    manager, client = start_new_kernel(kernel_name="python3")
     client.execute_interactive(
         "%load_ext kmagic\n"
         "from kmagic.magics import completion\n"

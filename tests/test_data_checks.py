@@ -4,9 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import kmagic
 from kmagic.checks.scales import scaled_otherwise
@@ -35,14 +33,9 @@ def table():
 
 
 @pytest.fixture
-def shell(monkeypatch):
-    monkeypatch.setenv("KMAGIC_WARM", "0")
+def shell(shell, monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "text")
-    config = Config()
-    config.HistoryManager.enabled = False
-    made = InteractiveShell(config=config)
-    made.run_line_magic("load_ext", "kmagic")
-    return made
+    return shell
 
 
 X, Y = RNG.random((30, 4)).astype("float32"), RNG.integers(0, 3, 30)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
-from traitlets.config import Config
 
 from kmagic.errors import DataError, MagicError
 from kmagic.magics.data import DATA
@@ -19,27 +16,10 @@ from kmagic.magics.data import DATA
 ROWS = 20
 
 
-@pytest.fixture(scope="module")
-def shell():
-    os.environ["KMAGIC_DISPLAY"] = "static"
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-    os.environ.pop("KMAGIC_DISPLAY")
-    os.environ.pop("KMAGIC_WARM")
-
-
 @pytest.fixture
 def names(shell, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    before = set(shell.user_ns)
-    yield shell.user_ns
-    for each in set(shell.user_ns) - before:
-        del shell.user_ns[each]
+    return shell.user_ns
 
 
 @pytest.fixture

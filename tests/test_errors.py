@@ -107,20 +107,11 @@ def test_one_tree():
     assert all(each.__name__ in drawn for each in found if each is not MarkedError)
 
 
-@pytest.fixture
-def shell():
-    from IPython.core.interactiveshell import InteractiveShell
-
-    shell = InteractiveShell()
-    shell.colors = "nocolor"
-    yield shell
-    shell.history_manager.end_session()
-
-
-def test_ipython_shows_it_so(shell):
-    shell.user_ns["build"] = build
+def test_ipython_shows_it_so(plain_shell):
+    plain_shell.colors = "nocolor"
+    plain_shell.user_ns["build"] = build
     with redirect_stdout(io.StringIO()) as printed:
-        shell.run_cell("build('input 4 / dnese 2')")
+        plain_shell.run_cell("build('input 4 / dnese 2')")
     assert "is not a layer" in printed.getvalue()
     assert "Did you mean dense?" in printed.getvalue()
     assert "Traceback" not in printed.getvalue()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
+from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,14 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import kmagic
 from kmagic.catalogue import OBJECT_ROLES, find
 from kmagic.data import cache
 from kmagic.data.catalogue import BY_NAME
 from kmagic.errors import TrainingError
+
+from .shells import kmagic_shell, value_of
 
 PAGE = Path(__file__).parents[1] / "docs" / "from-kerasr.md"
 TEXT, _, MORE = PAGE.read_text(encoding="utf-8").partition("# Arguments that are gone")
@@ -69,20 +70,12 @@ def test_every_row_is_read() -> None:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory):
-    before = Path.cwd()
-    os.chdir(tmp_path_factory.mktemp("kerasr"))
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InteractiveShell]:
+    """One for the whole page: its examples go on from one another."""
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    result = shell.run_cell(code)
-    result.raise_error()
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-    os.chdir(before)
+    with chdir(tmp_path_factory.mktemp("kerasr")), kmagic_shell() as shell:
+        value_of(shell, code)
+        yield shell
 
 
 @pytest.fixture
@@ -118,10 +111,7 @@ def run(shell: InteractiveShell, example: str) -> Any:
         run(shell, f"%keras_save net {loaded[1]}")
     if example.startswith("input "):
         return kmagic.build(example, texts=shell.user_ns["texts"])
-    with capture_output():
-        result = shell.run_cell(example)
-    result.raise_error()
-    return result.result
+    return value_of(shell, example)[0]
 
 
 def class_of(export: str) -> str:

@@ -14,8 +14,6 @@ from difflib import unified_diff
 from pathlib import Path
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import kmagic
 from kmagic.build import build_model
@@ -254,17 +252,6 @@ def test_calls_keep_their_argument_names() -> None:
 
 
 # --- the magic ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def shell():
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
 
 
 def test_the_magic_builds_and_shows(shell, capsys) -> None:

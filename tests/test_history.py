@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 from kmagic.display.card import escape
 from kmagic.display.runs import MOST_ROWS, bundle, comparison_bundle, overlaid
@@ -165,14 +163,12 @@ def test_runs_of_different_kinds_are_compared_as_far_as_it_goes() -> None:
 
 
 @pytest.fixture
-def history(monkeypatch: pytest.MonkeyPatch) -> Iterator[HistoryMagics]:
+def history(plain_shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> HistoryMagics:
     monkeypatch.setattr("kmagic.start.start", lambda: None)
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    session = Session(shell)
+    session = Session(plain_shell)
     session.runs += [trained(), trained(losses=(0.1,))]
     session.names["good"] = session.runs[1]
-    yield HistoryMagics(shell, session)
-    InteractiveShell.clear_instance()
+    return HistoryMagics(plain_shell, session)
 
 
 def asked(history: HistoryMagics, line: str) -> tuple[Any, str]:

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import kmagic
 from kmagic.evaluation.comparison import Comparison
 from kmagic.evaluation.multilabel import MultiConfusion
 from kmagic.lineage import remember
 
+from .shells import run_cell, value_of
+
 RNG = np.random.default_rng(0)
 X = RNG.random((40, 6)).astype("float32")
 Y = RNG.integers(0, 3, 40)
+ODDS, TAGS = RNG.dirichlet(np.ones(3), 40), RNG.integers(0, 2, (40, 3))
+SAID = RNG.random((40, 3))
 
 
 @pytest.fixture(scope="module")
-def shell():
+def nets():
     import keras
 
-    os.environ["KMAGIC_DISPLAY"] = "static"
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
     keras.utils.set_random_seed(0)
     nets = {
         "flat": [keras.Input((6,)), keras.layers.Dense(3, activation="softmax")],
@@ -40,33 +35,26 @@ def shell():
         ],
         "gate": [keras.Input((6,)), keras.layers.Dense(1, activation="sigmoid")],
     }
-    shell.user_ns |= {name: keras.Sequential(layers, name=name) for name, layers in nets.items()}
-    shell.user_ns |= {
+    return {name: keras.Sequential(layers, name=name) for name, layers in nets.items()}
+
+
+@pytest.fixture
+def shell(shell, nets):
+    shell.user_ns |= nets | {
         "data": SimpleNamespace(
             x_train=X, y_train=Y, x_test=X, y_test=Y, classes=("a", "b", "c"), scaling=None,
             picture_shape=(2, 3),
         ),
         "x": X, "y": Y, "two": Y % 2, "w": np.arange(1.0, 41), "texts": [f"no {k}" for k in Y],
-        "p": RNG.dirichlet(np.ones(3), 40), "tags": RNG.integers(0, 2, (40, 3)),
-        "said": RNG.random((40, 3)),
+        "p": ODDS, "tags": TAGS, "said": SAID,
     }  # fmt: skip
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-    os.environ.pop("KMAGIC_DISPLAY")
-
-
-def run(shell, line):
-    with capture_output() as captured:
-        result = shell.run_cell(line)
-    return result, captured
+    return shell
 
 
 def made(shell, line):
-    result, captured = run(shell, line)
-    result.raise_error()
+    value, captured = value_of(shell, line)
     assert len(captured.outputs) == 1
-    return result.result
+    return value
 
 
 def test_a_model_and_a_data_set(shell):
@@ -116,7 +104,7 @@ def test_answers_to_compare_with(shell):
 
 
 def test_the_data_that_the_model_learned_from(shell):
-    result, _ = run(shell, "%keras_confusion deep")
+    result, _ = run_cell(shell, "%keras_confusion deep")
     assert "Name a data set" in str(result.error_in_exec)
     remember(shell.user_ns["deep"], SimpleNamespace(
         x_test=X.reshape(40, 2, 3), y_test=Y, classes=("a", "b", "c"))
@@ -128,7 +116,7 @@ def test_the_data_that_the_model_learned_from(shell):
 
 def test_several_labels(shell):
     assert isinstance(made(shell, "%keras_confusion --true tags --pred said"), MultiConfusion)
-    result, _ = run(shell, "%keras_confusion --true tags --pred said --vs said")
+    result, _ = run_cell(shell, "%keras_confusion --true tags --pred said --vs said")
     assert "several labels" in str(result.error_in_exec)
 
 
@@ -140,7 +128,7 @@ def test_a_model_is_asked_once(shell, monkeypatch):
 
     monkeypatch.setattr(type(shell.user_ns["flat"]), "predict_on_batch", refuse)
     made(shell, "%keras_confusion flat x y --order error")
-    result, _ = run(shell, "%keras_predict flat x")
+    result, _ = run_cell(shell, "%keras_predict flat x")
     assert result.result.shape == (40, 3)
     result.result[0] = 0  # what is given away is a copy
 
@@ -157,10 +145,10 @@ def test_an_interrupt_is_no_error_and_the_work_goes_on(shell, monkeypatch):
 
     monkeypatch.setattr(type(shell.user_ns["flat"]), "predict_on_batch", interrupted)
     line = "%keras_confusion flat {x * 2} y -b 10 -q"
-    result, captured = run(shell, line)
+    result, captured = run_cell(shell, line)
     assert result.result is None
     assert "Interrupted" in captured.stdout
-    result, _ = run(shell, line)
+    result, _ = run_cell(shell, line)
     assert result.result.samples == 40
     assert asked == [10] * 5
 
@@ -180,6 +168,6 @@ def test_an_interrupt_is_no_error_and_the_work_goes_on(shell, monkeypatch):
     ],
 )
 def test_a_wrong_line_says_what_to_do(shell, line, words):
-    result, _ = run(shell, f"%keras_confusion {line}")
+    result, _ = run_cell(shell, f"%keras_confusion {line}")
     assert isinstance(result.error_in_exec, kmagic.KmagicError)
     assert words in str(result.error_in_exec)

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 from kmagic.build import origin
 from kmagic.errors import KmagicError
 from kmagic.lineage import NEVER_TRAINED, is_untrained, recall
 
+from .shells import value_of
+
 NET = """input 28x28x1 / maxpool 4x4 / flatten
 dense 10 softmax
 compile adam loss=sparse_categorical_crossentropy"""
-
-
-@pytest.fixture(scope="module")
-def shell() -> Iterator[InteractiveShell]:
-    os.environ["KMAGIC_DISPLAY"] = "html"
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-    os.environ.pop("KMAGIC_DISPLAY")
 
 
 @pytest.fixture
@@ -40,20 +25,16 @@ def here(
     shell: InteractiveShell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> InteractiveShell:
     """The shell in a folder of its own, with a model `cnn`."""
+    monkeypatch.setenv("KMAGIC_DISPLAY", "html")
     monkeypatch.chdir(tmp_path)
-    for name in list(shell.user_ns):
-        if type(shell.user_ns[name]).__name__ in ("Sequential", "Functional"):
-            del shell.user_ns[name]
     shell.run_cell_magic("keras_model", "cnn -q", NET)
     return shell
 
 
 def run(shell: InteractiveShell, line: str) -> tuple[Any, list[dict[str, str]]]:
-    """Run a line as a cell; its value and what it showed."""
-    with capture_output() as captured:
-        result = shell.run_cell(line)
-    result.raise_error()
-    return result.result, [each.data for each in captured.outputs]
+    """Run a line as a cell; its value and the cards that it showed."""
+    value, captured = value_of(shell, line)
+    return value, [each.data for each in captured.outputs]
 
 
 def refused(shell: InteractiveShell, name: str, line: str) -> str:

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import subprocess
 import sys
 import warnings
@@ -10,11 +9,10 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import kmagic
+
+from .shells import run_cell
 
 NET = """input 28x28x1
 maxpool 4x4 / flatten / dense 16 relu
@@ -23,20 +21,7 @@ compile adam loss=sparse_categorical_crossentropy metrics=accuracy
 """
 
 
-@pytest.fixture(scope="module")
-def shell():
-    os.environ["KMAGIC_DISPLAY"] = "static"
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-    os.environ.pop("KMAGIC_DISPLAY")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def digits(shell):
     rng = np.random.default_rng(0)
     y = rng.integers(0, 10, 120)
@@ -54,15 +39,8 @@ def cnn(shell, digits):
     return shell.user_ns["cnn"]
 
 
-def run(shell, code):
-    """Run a cell; return its result and what it displayed."""
-    with capture_output() as captured:
-        result = shell.run_cell(code)
-    return result, captured
-
-
 def test_a_model_is_bound_under_its_name_and_shown_once(shell):
-    result, captured = run(shell, "%%keras_model net\n" + NET)
+    result, captured = run_cell(shell, "%%keras_model net\n" + NET)
     assert result.success
     assert result.result is shell.user_ns["net"]
     assert shell.user_ns["net"].name == "net"
@@ -73,7 +51,7 @@ def test_a_model_is_bound_under_its_name_and_shown_once(shell):
 
 def test_a_failing_cell_changes_no_name(shell, cnn):
     before = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
-    result, _ = run(shell, "%%keras_model cnn\ninput 28x28x1\ndense 10 sofmax")
+    result, _ = run_cell(shell, "%%keras_model cnn\ninput 28x28x1\ndense 10 sofmax")
     after = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
     assert not result.success
     assert after == before
@@ -100,7 +78,9 @@ def test_a_bug_of_ours_keeps_its_traceback(shell, monkeypatch):
 
 
 def test_fit_binds_the_run_and_returns_it(shell, cnn):
-    result, captured = run(shell, "run = %keras_fit cnn --data digits -e 2 -b 16 --val 0.2 -o same")
+    result, captured = run_cell(
+        shell, "run = %keras_fit cnn --data digits -e 2 -b 16 --val 0.2 -o same"
+    )
     assert result.success
     assert shell.user_ns["run"] is shell.user_ns["same"]
     assert set(shell.user_ns["run"].history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
@@ -109,49 +89,49 @@ def test_fit_binds_the_run_and_returns_it(shell, cnn):
 
 
 def test_a_result_at_a_cells_end_is_shown_once(shell, cnn):
-    _, captured = run(shell, "%keras_evaluate cnn --data digits")
+    _, captured = run_cell(shell, "%keras_evaluate cnn --data digits")
     assert len(captured.outputs) == 1
 
 
 def test_quiet_shows_nothing_and_returns_all_the_same(shell, cnn):
-    result, captured = run(shell, "%keras_evaluate cnn --data digits -q")
+    result, captured = run_cell(shell, "%keras_evaluate cnn --data digits -q")
     assert captured.outputs == []
     assert set(result.result) == {"loss", "accuracy"}
 
 
 def test_the_model_may_be_left_out(shell, cnn):
-    result, _ = run(shell, "%keras_evaluate --data digits")
+    result, _ = run_cell(shell, "%keras_evaluate --data digits")
     assert result.success
 
 
 def test_confusion_of_a_model_and_of_labels(shell, cnn, digits):
-    result, _ = run(shell, "%keras_confusion cnn --data digits")
+    result, _ = run_cell(shell, "%keras_confusion cnn --data digits")
     assert result.result.matrix.sum() == len(digits.y_test)
     shell.user_ns["pred"] = digits.y_test
-    result, _ = run(shell, "%keras_confusion --true {digits.y_test} --pred pred")
+    result, _ = run_cell(shell, "%keras_confusion --true {digits.y_test} --pred pred")
     assert result.result.accuracy == 1.0
 
 
 def test_classify_knows_the_models_classes(shell, cnn):
-    result, _ = run(shell, "%keras_classify cnn {digits.x_test[:3]} --top 2")
+    result, _ = run_cell(shell, "%keras_classify cnn {digits.x_test[:3]} --top 2")
     assert len(result.result.to_frame()) == 6
 
 
 def test_predict_gives_probabilities_or_classes(shell, cnn, digits):
-    result, _ = run(shell, "%keras_predict cnn {digits.x_test} -o p")
+    result, _ = run_cell(shell, "%keras_predict cnn {digits.x_test} -o p")
     np.testing.assert_allclose(result.result.sum(axis=1), 1, rtol=1e-5)
-    result, _ = run(shell, "%keras_predict cnn {digits.x_test} --classes")
+    result, _ = run_cell(shell, "%keras_predict cnn {digits.x_test} --classes")
     assert (result.result == shell.user_ns["p"].argmax(axis=1)).all()
 
 
 def test_compile_by_a_line(shell, cnn):
-    run(shell, "%keras_compile cnn sgd(0.5) --loss mse --metrics mae,accuracy")
+    run_cell(shell, "%keras_compile cnn sgd(0.5) --loss mse --metrics mae,accuracy")
     assert cnn.loss == "mse"
     assert float(cnn.optimizer.learning_rate) == 0.5
 
 
 def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
-    _, captured = run(shell, "cnn")
+    _, captured = run_cell(shell, "cnn")
     (shown,) = captured.outputs
     assert shown.data["text/plain"].startswith("cnn:")
 
@@ -179,15 +159,14 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
     ],
 )
 def test_a_wrong_line_says_what_to_do(shell, cnn, line, words):
-    result, _ = run(shell, line)
+    result, _ = run_cell(shell, line)
     assert isinstance(result.error_in_exec, kmagic.KmagicError)
     assert words in str(result.error_in_exec)
 
 
 @pytest.mark.parametrize("magic", ["fit", "data", "evaluate", "confusion", "classify", "compile"])
 def test_help_prints_and_does_nothing(shell, magic):
-    with capture_output() as captured:
-        result = shell.run_cell(f"%keras_{magic} -h")
+    result, captured = run_cell(shell, f"%keras_{magic} -h")
     assert result.result is None
     assert f"usage: %keras_{magic}" in captured.stdout
 
@@ -201,19 +180,30 @@ def test_loading_is_light():
         "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(json.dumps(sorted(new)))\n"
     )
-    environment = {**os.environ, "KMAGIC_WARM": "0"}
     printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     heavy = {"tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets"}
     assert not heavy & set(json.loads(printed))
 
 
+@pytest.mark.parametrize(("warm", "starts"), [("1", 1), (None, 1), ("0", 0)])
+def test_loading_starts_keras_in_the_background(plain_shell, monkeypatch, warm, starts):
+    started = []
+    monkeypatch.setattr("kmagic.start.warm", lambda: started.append(1))
+    if warm is None:
+        monkeypatch.delenv("KMAGIC_WARM")
+    else:
+        monkeypatch.setenv("KMAGIC_WARM", warm)
+    plain_shell.run_line_magic("load_ext", "kmagic")
+    assert len(started) == starts
+
+
 def test_code_shows_the_program_and_the_text(shell, cnn):
-    result, captured = run(shell, "%keras_code cnn")
+    result, captured = run_cell(shell, "%keras_code cnn")
     assert "cnn = keras.Sequential(" in result.result
     assert captured.outputs[0].data["text/plain"] == result.result
-    result, _ = run(shell, "%keras_code cnn --as dsl -o text")
+    result, _ = run_cell(shell, "%keras_code cnn --as dsl -o text")
     assert "dense 16 relu" in shell.user_ns["text"]
     same = kmagic.build(shell.user_ns["text"])
     assert same.count_params() == cnn.count_params()
@@ -222,22 +212,22 @@ def test_code_shows_the_program_and_the_text(shell, cnn):
 def test_code_can_go_into_a_new_cell(shell, cnn, monkeypatch):
     put = []
     monkeypatch.setattr(shell, "set_next_input", put.append, raising=False)
-    _, captured = run(shell, "%keras_code cnn --as dsl --cell")
+    _, captured = run_cell(shell, "%keras_code cnn --as dsl --cell")
     assert put[0].startswith("%%keras_model cnn\n")
     assert captured.outputs == []
 
 
 def test_plot_shows_a_diagram(shell, cnn):
-    _, captured = run(shell, "%keras_plot cnn")
+    _, captured = run_cell(shell, "%keras_plot cnn")
     (shown,) = captured.outputs
     assert "dense 16 relu" in shown.data["text/plain"]
 
 
 def test_advice_stands_below_the_model_and_can_be_silenced(shell):
     text = "input 4\ndense 3\ncompile adam loss=sparse_categorical_crossentropy"
-    _, captured = run(shell, "%%keras_model net\n" + text)
+    _, captured = run_cell(shell, "%%keras_model net\n" + text)
     assert "line 3: " in captured.outputs[0].data["text/plain"]
-    _, captured = run(shell, "%%keras_model net --no-checks\n" + text)
+    _, captured = run_cell(shell, "%%keras_model net --no-checks\n" + text)
     assert "line 3: " not in captured.outputs[0].data["text/plain"]
 
 
@@ -246,14 +236,14 @@ def test_keras_does_not_say_again_what_our_advice_has_said(shell):
     shell.user_ns |= {"four": np.ones((8, 4)), "ones": np.ones(8)}
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        run(shell, f"%%keras_model one --no-checks{net}")
-        run(shell, "%keras_fit one four ones --no-checks")
+        run_cell(shell, f"%%keras_model one --no-checks{net}")
+        run_cell(shell, "%keras_fit one four ones --no-checks")
         assert any("a softmax over" in str(each.message) for each in told)  # only Keras says it
         told.clear()
-        _, captured = run(shell, f"%%keras_model one{net}")
+        _, captured = run_cell(shell, f"%%keras_model one{net}")
         assert "softmax over one unit" in captured.outputs[0].data["text/plain"]
         for line in ("%keras_fit one four ones --no-checks", "%keras_predict one four"):
-            assert run(shell, line)[0].success
+            assert run_cell(shell, line)[0].success
         assert not any("softmax" in str(each.message) for each in told)
 
 
@@ -264,5 +254,5 @@ def test_a_model_begins_the_same_with_a_seed(shell):
 
     assert (weights("small -q --seed 7") == weights("small -q --seed 7")).all()
     assert (weights("small -q --seed 7") != weights("small -q --seed 8")).any()
-    result, _ = run(shell, "%%keras_model small --seed half\ninput 4 / dense 3")
+    result, _ = run_cell(shell, "%%keras_model small --seed half\ninput 4 / dense 3")
     assert "--seed takes a whole number" in str(result.error_in_exec)

@@ -2,14 +2,11 @@
 
 import contextlib
 import csv
-import os
 
 import keras
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import kmagic
 from kmagic.errors import KmagicError, TrainingError
@@ -18,6 +15,8 @@ from kmagic.training.fit import fit
 from kmagic.training.notes import Budget
 from kmagic.training.options import Options
 from kmagic.training.recorder import Recorder
+
+from .shells import run_cell, value_of
 
 BATCH = 16
 RNG = np.random.default_rng(0)
@@ -254,22 +253,15 @@ def test_a_rate_that_follows_a_schedule_is_not_lowered():
 # --- the magic ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def shell():
-    os.environ |= {"KMAGIC_DISPLAY": "static", "KMAGIC_WARM": "0"}
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
-    shell.user_ns |= {"X": X, "Y": Y, "net": make()}
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-    os.environ.pop("KMAGIC_DISPLAY")
+class Halt(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, _logs=None):
+        self.model.stop_training = epoch == 1
 
 
-def run_cell(shell, line):
-    with capture_output():
-        return shell.run_cell(line)
+@pytest.fixture
+def shell(shell):
+    shell.user_ns |= {"X": X, "Y": Y, "net": make(), "halt": Halt()}
+    return shell
 
 
 def test_the_magic_takes_them_all(shell, tmp_path):
@@ -277,40 +269,36 @@ def test_the_magic_takes_them_all(shell, tmp_path):
         "%keras_fit net X Y -e 3 --val 0.25 --seed 1 --patience 2 --reduce-lr --restore-best "
         f"--budget 2m --csv {tmp_path}/a.csv --checkpoint {tmp_path}/run --plain --no-checks -q"
     )
-    run = run_cell(shell, line).result
+    run = value_of(shell, line)[0]
     assert run.options["reduce_lr"] == 5
     assert run.options["budget"] == 120.0
     assert run.pipeline == "plain: asked for"
     assert run.seed == 1
     assert (tmp_path / "a.csv").exists()
-    run = run_cell(shell, "%keras_fit net X Y -e 5 --resume -q").result
+    run = value_of(shell, "%keras_fit net X Y -e 5 --resume -q")[0]
     assert (run.resumed, len(run.log)) == (3, 5)
 
 
 def test_a_run_that_goes_on_has_as_many_epochs_as_it_was_to_have(shell):
-    class Halt(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, _logs=None):
-            self.model.stop_training = epoch == 1
-
-    shell.user_ns |= {"halt": Halt(), "half": make()}
-    first = run_cell(shell, "%keras_fit half X Y -e 4 --callbacks halt -q").result
+    shell.user_ns["half"] = make()
+    first = value_of(shell, "%keras_fit half X Y -e 4 --callbacks halt -q")[0]
     assert len(first.log) == 2
-    run = run_cell(shell, "%keras_fit half X Y --resume -q").result
+    run = value_of(shell, "%keras_fit half X Y --resume -q")[0]
     assert (run.resumed, len(run.log)) == (2, 4)
-    assert len(run_cell(shell, "%keras_fit half X Y -q").result.log) == 1
+    assert len(value_of(shell, "%keras_fit half X Y -q")[0].log) == 1
 
 
 def test_so_has_one_that_another_process_left_in_a_checkpoint(shell, tmp_path):
     shell.user_ns |= {"dead": make(), "alive": make()}
     kept = f"--checkpoint {tmp_path}/run -q"
     line = f"%keras_fit dead X Y -e 4 --callbacks halt {kept}"
-    assert len(run_cell(shell, line).result.log) == 2
-    run = run_cell(shell, f"%keras_fit alive X Y --resume {kept}").result  # it has no run in memory
+    assert len(value_of(shell, line)[0].log) == 2
+    run = value_of(shell, f"%keras_fit alive X Y --resume {kept}")[0]  # it has no run in memory
     assert (run.resumed, run.epochs, len(run.log)) == (2, 4, 4)
-    run = run_cell(shell, f"%keras_fit alive X Y -e 6 --resume {kept}").result
+    run = value_of(shell, f"%keras_fit alive X Y -e 6 --resume {kept}")[0]
     assert (run.resumed, run.epochs, len(run.log)) == (4, 6, 6)
     (tmp_path / "run" / "run.json").write_text("[]")
-    error = run_cell(shell, f"%keras_fit alive X Y --resume {kept}").error_in_exec
+    error = run_cell(shell, f"%keras_fit alive X Y --resume {kept}")[0].error_in_exec
     assert "run.json cannot be read" in str(error)
 
 
@@ -328,7 +316,7 @@ def test_so_has_one_that_another_process_left_in_a_checkpoint(shell, tmp_path):
     ],
 )
 def test_a_wrong_option_is_marked(shell, options, marked, words):
-    error = run_cell(shell, f"%keras_fit net X Y {options}").error_in_exec
+    error = run_cell(shell, f"%keras_fit net X Y {options}")[0].error_in_exec
     assert isinstance(error, KmagicError)
     assert words in str(error)
     line, caret = str(error).splitlines()[1:3]

@@ -122,10 +122,7 @@ def test_the_kernelspec(wheel: Path) -> None:
     ]
 
 
-def test_its_kernel_starts_with_the_magics(
-    use_installed: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("KMAGIC_WARM", "0")
+def test_its_kernel_starts_with_the_magics(use_installed: Path) -> None:
     manager, client = import_module("jupyter_client.manager").start_new_kernel(kernel_name="kmagic")
     try:
         told: list[str] = []

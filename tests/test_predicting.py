@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from PIL import Image
-from traitlets.config import Config
 
 import kmagic
 from kmagic.data.dataset import Dataset
@@ -462,16 +459,10 @@ def test_nothing_of_a_name_becomes_markup() -> None:
 # --- the magic ------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def shell(net, eye):
-    os.environ["KMAGIC_WARM"] = "0"
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
+@pytest.fixture
+def shell(shell, net, eye):
     shell.user_ns.update(net=net, eye=eye, x=X, y=np.arange(40) % 3)
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
+    return shell
 
 
 def test_o_binds_an_array(shell, net) -> None:

@@ -7,12 +7,11 @@ import re
 
 import numpy as np
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 from PIL import Image
-from traitlets.config import Config
 
 import kmagic
+
+from .shells import value_of
 
 NETWORKS = {"v1_1.0_224": "MobileNet", "v2_1.0_224": "MobileNetV2"}
 pytestmark = pytest.mark.usefixtures("pretrained")
@@ -33,23 +32,6 @@ def expected(shared_data):
     return found
 
 
-@pytest.fixture
-def shell():
-    settings = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell.instance(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
-    yield shell
-    shell.run_line_magic("unload_ext", "kmagic")
-    InteractiveShell.clear_instance()
-
-
-def run(shell, line):
-    with capture_output() as captured:
-        result = shell.run_cell(line)
-    result.raise_error()
-    return result.result, captured
-
-
 @pytest.mark.parametrize("app", NETWORKS.values())
 def test_the_photos_are_named_as_expected(app, expected, shared_data):
     paths = {name: shared_data / name for network, name in expected if network == app}
@@ -62,7 +44,7 @@ def test_the_photos_are_named_as_expected(app, expected, shared_data):
 
 def test_the_elephant_by_one_magic(shell, shared_data):
     photo = shared_data / "photos" / "elephant.jpg"
-    found, captured = run(
+    found, captured = value_of(
         shell, f"%keras_classify --app MobileNetV2 {photo} --top 2 --explain -o answers"
     )
     (guess, other) = found[0].guesses
@@ -116,7 +98,7 @@ def test_what_it_looked_at_is_the_animal(shared_data):
 def test_a_model_of_keras_applications_is_recognised(shell, shared_data):
     shell.run_cell("import keras; net = keras.applications.MobileNetV2()")
     photo = shared_data / "photos" / "coffee.png"
-    found, _ = run(shell, f"%keras_classify net {photo}")
+    found, _ = value_of(shell, f"%keras_classify net {photo}")
     assert found[0].guesses[0].label == "espresso"
     assert "Seen as MobileNetV2" in found.note
 

@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from kmagic import catalogue
 from kmagic.build import build
@@ -283,11 +282,7 @@ def test_unknown_words(word: str, hint: str) -> None:
     assert caught.value.hint == hint
 
 
-def test_the_magic() -> None:
-    settings = Config()
-    settings.HistoryManager.enabled = False
-    shell = InteractiveShell(config=settings)
-    shell.run_line_magic("load_ext", "kmagic")
+def test_the_magic(shell: InteractiveShell) -> None:
     found = shell.run_line_magic("keras_layers", "dropout")
     assert isinstance(found, Entry)
     assert found.word == "dropout"

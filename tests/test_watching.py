@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 import kmagic
 from kmagic.data.dataset import Dataset
@@ -353,15 +351,10 @@ def test_in_text_it_is_a_line_an_epoch(capsys):
 
 
 @pytest.fixture
-def shell(monkeypatch):
-    monkeypatch.setenv("KMAGIC_WARM", "0")
+def shell(shell, monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "text")
-    config = Config()
-    config.HistoryManager.enabled = False
-    made = InteractiveShell(config=config)
-    made.user_ns |= {"net": make(), "X": X, "Y": Y}
-    made.run_line_magic("load_ext", "kmagic")
-    return made
+    shell.user_ns |= {"net": make(), "X": X, "Y": Y}
+    return shell
 
 
 def test_the_magic_watches(shell):

@@ -1,0 +1,49 @@
+"""A shell as a notebook has one, and cells that are run in it."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from IPython.utils.capture import CapturedIO, capture_output
+from traitlets.config import Config
+
+
+@contextmanager
+def ipython_shell() -> Iterator[InteractiveShell]:
+    """IPython's shell in this process, which is gone afterwards with all its names."""
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    try:
+        yield shell
+    finally:
+        InteractiveShell.clear_instance()
+        shell.restore_sys_module_state()
+        # What waits for the end of the process would keep the shell and its models until then.
+        atexit.unregister(shell.atexit_operations)
+        shell.user_ns.clear()
+
+
+@contextmanager
+def kmagic_shell() -> Iterator[InteractiveShell]:
+    """The same with the magics in it."""
+    with ipython_shell() as shell:
+        shell.run_line_magic("load_ext", "kmagic")
+        yield shell
+        shell.run_line_magic("unload_ext", "kmagic")
+
+
+def run_cell(shell: InteractiveShell, cell: str) -> tuple[ExecutionResult, CapturedIO]:
+    """Run a cell; how it ended, and what it showed."""
+    with capture_output() as captured:
+        result = shell.run_cell(cell)
+    return result, captured
+
+
+def value_of(shell: InteractiveShell, cell: str) -> tuple[Any, CapturedIO]:
+    """Run a cell that must not fail; its value, and what it showed."""
+    result, captured = run_cell(shell, cell)
+    result.raise_error()
+    return result.result, captured
