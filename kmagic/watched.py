@@ -9,7 +9,7 @@ from kmagic.series import Series
 from kmagic.words import count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -109,6 +109,54 @@ class Watched:
         return (
             f"confusion after epoch {self.epoch:,}: {tally(right)} of {tally(all_)} right{mistakes}"
         )
+
+    # --- kept ---------------------------------------------------------------------------------
+
+    def kept(self) -> dict[str, Any]:
+        """All of it as plain values, for a record that is written down.
+
+        Of the matrix those cells that are not empty: (true, predicted, times).
+
+        Example:
+            >>> import numpy as np
+            >>> seen = Watched(["cat", "dog"])
+            >>> seen.add(1, np.array([[8, 2], [0, 5]]))
+            >>> seen.kept()["cells"], Watched.of(seen.kept(), upto=1).words()
+            ([[0, 0, 8], [0, 1, 2], [1, 1, 5]], 'worst: cat taken for dog, 2 times')
+        """
+        import numpy as np  # noqa: PLC0415 - a tenth of a second
+
+        cells: list[list[int]] = []
+        if self.matrix is not None:
+            rows, columns = np.nonzero(self.matrix)
+            cells = np.stack([rows, columns, self.matrix[rows, columns]], axis=1).tolist()
+        curves = [curve.points() for curve in self._curves]
+        return {"classes": self.classes, "epoch": self.epoch, "cells": cells, "curves": curves}
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any], *, upto: int) -> Watched:
+        """What :meth:`kept` gave, up to an epoch; a later one's matrix is left out.
+
+        Args:
+            kept: As it was written down, perhaps as lists.
+            upto: The last epoch that counts.
+
+        Raises:
+            KeyError, TypeError, ValueError, IndexError: It is nothing of the kind.
+        """
+        import numpy as np  # noqa: PLC0415 - a tenth of a second
+
+        found = cls([str(name) for name in kept["classes"]])
+        for curve, points in zip(found._curves, kept["curves"], strict=True):
+            for epoch, share in points:
+                if epoch <= upto:
+                    curve.append(int(epoch), float(share))
+        if 0 < kept["epoch"] <= upto:
+            found.epoch = int(kept["epoch"])
+            found.matrix = np.zeros((len(found.classes),) * 2, "int64")
+            for true, predicted, times in kept["cells"]:
+                found.matrix[true, predicted] = times
+        return found
 
     def to_frame(self) -> pd.DataFrame:
         """The last matrix as a table: rows are true classes, columns predicted ones."""

@@ -269,3 +269,47 @@ def test_a_killed_process_loses_nothing(data, tmp_path, whole):
     assert run.history == expected.history
     assert run.learning_rates == expected.learning_rates
     assert same(net.get_weights(), weights)
+
+
+def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
+    from kmagic.evaluation.watching import Judge
+
+    def judged(net):
+        return {"watch": Judge(net, ("a", "b", "c")), **HOW}
+
+    net = make()
+    expected = fit(net, *data, epochs=4, **judged(net)).watched
+    first = make()
+    fit(first, *data, epochs=2, checkpoint=tmp_path, **judged(first))
+    again = make()  # as in another process: what the first model has is not known to it
+    done = fit(again, *data, epochs=2, checkpoint=tmp_path, resume=True, **HOW)
+    assert (done.watched.epoch, done.watched.classes) == (2, ("a", "b", "c"))
+    assert done.watched.matrix.sum() == ROWS // 3
+    run = fit(again, *data, epochs=4, checkpoint=tmp_path, resume=True, **judged(again))
+    assert run.watched.accuracy == expected.accuracy
+    assert (run.watched.matrix == expected.matrix).all()
+    assert run.watched.epoch == 4
+
+
+def test_of_a_record_that_is_ahead_of_the_weights_a_matrix_is_cut_off_too():
+    from kmagic.watched import Watched
+
+    seen = Watched(["a", "b"])
+    for epoch in (1, 2, 3):
+        seen.add(epoch, np.array([[epoch, 1], [0, 4]]))
+    kept = json.loads(json.dumps(seen.kept()))
+    whole, cut = Watched.of(kept, upto=3), Watched.of(kept, upto=2)
+    assert whole.summary() == seen.summary()
+    assert whole.accuracy == seen.accuracy
+    assert (cut.matrix, cut.epoch) == (None, 0)
+    assert cut.accuracy == {key: points[:2] for key, points in seen.accuracy.items()}
+
+
+@pytest.mark.parametrize("kept", [None, {}, {"classes": ["a"]}, [1], "odd"])
+def test_a_record_without_a_matrix_is_read_all_the_same(data, tmp_path, kept):
+    fit(make(), *data, epochs=1, checkpoint=tmp_path, **HOW)
+    record = json.loads((tmp_path / "run.json").read_text())
+    record["watched"] = kept
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    run = fit(make(), *data, epochs=2, checkpoint=tmp_path, resume=True, **HOW)
+    assert (run.resumed, run.watched) == (1, None)

@@ -21,6 +21,7 @@ import keras
 from kmagic.errors import TrainingError
 from kmagic.moments import Epoch
 from kmagic.training.mistakes import essence
+from kmagic.watched import Watched
 
 if TYPE_CHECKING:
     from kmagic.run import TrainingRun
@@ -99,6 +100,18 @@ class Checkpoint:
             ) from error
         return [each for each in log if each.number <= done]
 
+    def watched(self, upto: int) -> Watched | None:
+        """What its run took for what, up to an epoch; None where nobody watched.
+
+        Args:
+            upto: The last epoch that counts.
+        """
+        try:
+            kept = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))["watched"]
+            return None if kept is None else Watched.of(kept, upto=upto)
+        except (OSError, ValueError, KeyError, TypeError, IndexError):  # kept by an earlier kmagic
+            return None
+
     def best_weights(self, model: keras.Model) -> list[Any] | None:
         """The weights that are kept as the best; None where there are none for this model."""
         if not self.best.exists() or not model.built:
@@ -172,6 +185,7 @@ class _Record(keras.callbacks.Callback):  # type: ignore[misc] # as above
                 "fingerprint": run.fingerprint,
                 "messages": run.messages,
                 "log": [asdict(each) for each in run.log],
+                "watched": None if run.watched is None else run.watched.kept(),
             },
             default=str,
         )

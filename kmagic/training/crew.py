@@ -184,7 +184,9 @@ def open_store(
                 "resume would have gone on with it."
             )
     elif store is not None and store.is_there:
-        _go_on(run, store.restore(model))
+        log = store.restore(model)
+        run.watched = store.watched(log[-1].number) if log else None
+        _go_on(run, log)
     elif earlier is not None:
         run.opening = earlier.opening
         run.initial_epoch = earlier.initial_epoch
