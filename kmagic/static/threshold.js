@@ -34,14 +34,16 @@ export class Threshold {
     });
     const row = this.build();
     (view.card.querySelector(".km-curves") ?? view.card).prepend(row);
-    const kept = view.grid?.table.cloneNode(true);
+    const kept = /** @type {HTMLTableElement | undefined} */ (view.grid?.table.cloneNode(true));
     view.undo.push(() => {
       clearTimeout(this.later);
       row.remove();
       view.card.classList.remove("km-moved");
       if (this.facts) this.facts.textContent = this.before;
       this.mark(sweep.counts[this.start]);
-      if (kept) view.grid?.table.replaceWith(kept);
+      if (!view.grid || !kept) return;
+      view.grid.table.replaceWith(kept);
+      view.grid.table = kept;
     });
     this.move();
   }

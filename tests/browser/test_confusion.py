@@ -224,6 +224,20 @@ def test_a_threshold_is_moved(notebook: NotebookPage, lab: Lab) -> None:
     assert shown(card) == python(notebook, "cm.at(0.7).indices(true=1, pred=0, n=12).tolist()")
     card.get_by_role("button", name="back").click()
     assert card.locator(".km-head").inner_text() == before
+    slider.focus()
+    notebook.page.keyboard.press("End")
+    assert card.locator(".km-head").inner_text() != before
+    # When the kernel goes, the card is what it was: no threshold, and no grid to be walked through.
+    restart(notebook)
+    notebook.wait_until(f"!({ALIVE})", what="the card to be static again")
+    assert card.locator(".km-head").inner_text() == before
+    assert card.locator(".km-slide, [role=grid], table.km-matrix td[tabindex]").count() == 0
+    assert python(notebook, "1 + 1") == 2  # so that the kernel is there to be ended
+
+
+def restart(notebook: NotebookPage) -> None:
+    notebook.js("harness.begin('restart', panel.sessionContext.session.kernel.restart())")
+    notebook.wait_until("harness.call('restart').done", what="the kernel to start anew")
 
 
 def test_a_thousand_classes_on_a_canvas(notebook: NotebookPage, lab: Lab) -> None:
@@ -269,6 +283,15 @@ def test_a_thousand_classes_on_a_canvas(notebook: NotebookPage, lab: Lab) -> Non
         " all.push(performance.now() - t); } return all.sort((a, b) => a - b)[4]; }"
     )
     assert took < 250
+    # Sorted, the canvas shows the classes in another order; the pointer says what is where now.
+    card.get_by_role("combobox").select_option("error")
+    card.get_by_text("classes sorted by error").wait_for(state="attached")
+    first = python(notebook, "cm.ordered('error').tolist()[0]")
+    card.get_by_role("button", name="show all classes").click()
+    canvas.focus()
+    for key in ("ArrowUp", "ArrowLeft") * 100:
+        notebook.page.keyboard.press(f"Shift+{key}")
+    card.locator(".km-read", has_text=f"kind {first} right").wait_for()
     # The matrix itself stays a table.
     assert card.locator("table.km-matrix tbody tr").count() <= 15
 
@@ -289,8 +312,7 @@ def test_it_survives_a_reload_and_goes_back_when_the_kernel_goes(
     assert set(output["data"]) == {"text/plain", "text/html"}
     if lab.app == "notebook":
         return  # its debugger complains on the console of a kernel that starts anew
-    notebook.js("harness.begin('restart', panel.sessionContext.session.kernel.restart())")
-    notebook.wait_until("harness.call('restart').done", what="the kernel to start anew")
+    restart(notebook)
     notebook.wait_until(f"!({ALIVE})", what="the card to be static again")
     assert card.locator(".km-tools, .km-slot .km-call").count() == 0
     opened = card.locator("details.km-cell").first
