@@ -5,7 +5,7 @@ from __future__ import annotations
 from kmagic.dsl.hints import place_hint
 from kmagic.dsl.phrases import CONSTANTS, Cursor
 from kmagic.dsl.tokens import Token
-from kmagic.spec import Arg, LayerSpec
+from kmagic.spec import Arg, LayerSpec, Word
 
 
 def read_step(cursor: Cursor) -> LayerSpec:
@@ -17,7 +17,11 @@ def read_step(cursor: Cursor) -> LayerSpec:
     args: tuple[Arg, ...] = ()
     if cursor.at("(") and not cursor.peek.spaced:
         args = cursor.call_args()
+    if cursor.at(":"):
+        example = f"{callee.text} ..." if isinstance(callee, Word) else "dense 32 relu"
+        cursor.fail("has no place here", f"A layer's values follow without a colon: `{example}`.")
     args += cursor.args()
+    _check_star(cursor)
     inputs = cursor.tensors() if cursor.accept("<-") else None
     if inputs is not None and not cursor.done and cursor.peek.kind in ("name", "brace"):
         cursor.fail("has no place here", "Inputs are separated by commas: `add <- a, b`.")
@@ -25,6 +29,22 @@ def read_step(cursor: Cursor) -> LayerSpec:
     if not cursor.done and not cursor.at("/"):
         cursor.fail("has no place here", place_hint(cursor.peek.text))
     return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
+
+
+def _check_star(cursor: Cursor) -> None:
+    """Refuse ``3*3``: a shape is meant, and a repetition would be read."""
+    ahead = -1
+    dims: list[str] = []
+    while (token := cursor.ahead(ahead)) and token.kind == "number":
+        dims.append(token.text)
+        star, after = cursor.ahead(ahead + 1), cursor.ahead(ahead + 2)
+        if star is None or star.text != "*" or star.spaced or after is None or after.spaced:
+            break
+        ahead += 2
+    if len(dims) > 1:
+        shape = "x".join(dims)
+        hint = f"A shape is written with the letter x: {shape}; a line is repeated by ` * 3`."
+        cursor.fail("has no place here", hint)
 
 
 def _targets(cursor: Cursor) -> tuple[str, ...]:
