@@ -9,12 +9,13 @@ from typing import Any
 
 from kmagic import catalogue
 from kmagic.binding.context import Context
+from kmagic.binding.strays import shape_in_parts, word_hint
 from kmagic.catalogue import Parameter
 from kmagic.dsl import format_value
 from kmagic.dsl.formatter import format_arg
 from kmagic.dsl.vocabulary import OLD_ARGUMENTS
-from kmagic.spec import Arg, Given, Literal, Object, Shape, Span, Value, Word
-from kmagic.suggest import did_you_mean, nearest
+from kmagic.spec import Arg, Given, Literal, Object, Phrase, Shape, Span, Value, Word
+from kmagic.suggest import did_you_mean
 
 Resolve = Callable[[Any, catalogue.Role, Context], Any]
 _OBJECTS_ONLY = ("activation", "initializer", "regularizer", "constraint")
@@ -22,6 +23,8 @@ _SHAPES = frozenset({"input_shape", "input_dim"})
 _OPTIMIZER_ARGUMENTS = frozenset(
     {"lr", "learning_rate", "momentum", "decay", "weight_decay", "clipnorm", "beta_1", "rho"}
 )
+_IN_COMPILE = ("optimizer", "loss")
+"""What a line `compile` may leave without a name."""
 UNRESOLVED = object()
 """Stands for a value with a mistake, which is noted already."""
 
@@ -112,7 +115,7 @@ class _Binder:
                 hint = f"Write {self.word}({inner})."
                 self._note("and its arguments stand in brackets here", arg.span, hint)
                 break
-            else:
+            elif not self._is_name_without_sign(arg, args[place + 1 : place + 2]):
                 self._positional(arg, args[place - 1] if place else None)
         self._check_required()
         return self.bound
@@ -154,7 +157,27 @@ class _Binder:
             and catalogue.find("layer", arg.value.text) is not None
         )
 
+    def _is_name_without_sign(self, arg: Arg, after: tuple[Arg, ...]) -> bool:
+        """Whether a parameter's name stands before its value as if it were one; then noted."""
+        name = arg.value.callee if isinstance(arg.value, Phrase) else arg.value
+        if isinstance(arg.value, Phrase):
+            after = arg.value.args[:1]
+        if not isinstance(name, Word) or name.text not in self.params or not after:
+            return False
+        if self.params[name.text].is_flag or after[0].name or self._is_known(name.text):
+            return False
+        value = format_value(after[0].value)
+        hint = f"Its value stands behind `=`: {name.text}={value}."
+        self._note("is the name of an argument", name.span, hint)
+        return True
+
+    def _is_known(self, word: str) -> bool:
+        """Whether an argument's name is a value as well: ``activation`` is none."""
+        return self._by_meaning(word) is not None or word in self.context.names
+
     def _positional(self, arg: Arg, before: Arg | None) -> None:
+        if self.full:
+            return
         word = _word_of(arg)
         param = self._by_meaning(word) if word is not None else None
         if param is not None and param.is_flag:
@@ -163,6 +186,11 @@ class _Binder:
         param = param or self._next()
         if param is None:
             self._too_many(arg, word)
+        elif self.word == "compile" and isinstance(arg.value, Literal) and word is None:
+            hint = f"A learning rate stands in brackets: adam({format_value(arg.value)})."
+            self._note("is one value too many", arg.span, hint)
+        elif self.word == "compile" and word is not None and param.name not in _IN_COMPILE:
+            self._stray_word(word, arg.span)
         elif param.name in self.named:
             hint = "Leave one out."
             self._note(f"{self.word} has {param.name} twice", arg.span, hint)
@@ -263,8 +291,6 @@ class _Binder:
             self._note(f"{self.word} needs {_and(missing)}", self.span, self._takes())
 
     def _too_many(self, arg: Arg, word: str | None) -> None:
-        if self.full:
-            return
         self.full = True
         if word is not None:
             self._stray_word(word, arg.span)
@@ -272,6 +298,12 @@ class _Binder:
         self._note(f"{self.word} takes no more values", arg.span, self._takes())
 
     def _stray_word(self, word: str, span: Span) -> None:
+        if hint := shape_in_parts(word):
+            self._note("has no place here", span, hint)
+            return
+        if word in catalogue.PADDINGS and "padding" in self.params:
+            self._note(f"{self.word} has padding twice", span, "Leave one out.")
+            return
         has_activation = "activation" in self.params
         message = f"{self.word} has no parameter of that name"
         hint = ""
@@ -287,30 +319,13 @@ class _Binder:
         elif param.required or (not has_activation and _is_size(param)):
             message = f"is neither a value for {param.name} nor a known word"
         hint = hint or self._word_hint(word, has_activation=has_activation)
+        self.full = self.full or hint.startswith("A layer ")  # the rest belongs to that layer
         self._note(message, span, hint)
 
     def _word_hint(self, word: str, *, has_activation: bool) -> str:
-        roles: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
-        for role in roles:
-            takers = [each.name for each in self.params.values() if each.role == role]
-            if takers and catalogue.find(role, word.split("(", maxsplit=1)[0]):
-                return f"{word} is {_a(role)}: write {takers[0]}={word}."
-        if word in self.context.params:
-            return f"For the value of {word} write it in braces: {{{word}}}."
-        if word in self.context.names:
-            return f"For the notebook's {word} write it in braces: {{{word}}}."
-        flags = [each.name for each in self.params.values() if each.is_flag]
-        pool = [*flags, *(catalogue.words("activation") if has_activation else ())]
-        pool += catalogue.PADDINGS if "padding" in self.params else ()
-        pool += catalogue.DTYPES if "dtype" in self.params else ()
-        found = nearest(word, pool)
-        if found and found[0] in catalogue.words("activation"):
-            return f"Did you mean {found[0]}?   The other activations: %keras_layers activations"
-        if found:
-            return f"Did you mean {found[0]}?"
-        others = nearest(word, self.params)
-        if others:
-            return f"Did you mean {others[0]}=...?"
+        hint = word_hint(word, self.word, self.params, self.context, self._is_free)
+        if hint:
+            return hint
         return "All activations: %keras_layers activations" if has_activation else self._takes()
 
     def _takes(self) -> str:
@@ -363,7 +378,3 @@ def _shown(value: Any) -> str:
 
 def _and(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _a(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
