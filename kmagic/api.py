@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kmagic.errors import EvaluationError, KmagicError, TrainingError
-from kmagic.lineage import remember, remember_spread
+from kmagic.lineage import remember, remember_spreads
 from kmagic.run import Display, TrainingRun
 
 MOST_LAYERS = 64
@@ -62,10 +62,10 @@ def fit(
         >>> run.status
         'done'
     """
-    from kmagic.checks.scales import spread  # noqa: PLC0415 - not needed before a fit
     from kmagic.data.dataset import dataset_of  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.ghosts import Behind  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
+    from kmagic.scales import spreads  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
     if hasattr(x, "x_train") and y is None:
@@ -81,7 +81,7 @@ def fit(
     run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
     if data is not None:
         remember(model, data)
-    remember_spread(model, spread(x))
+    remember_spreads(model, spreads(model, x))
     return run
 
 

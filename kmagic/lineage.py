@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 _data: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _best: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-_spreads: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+_spreads: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
 _new: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 
 NEVER_TRAINED = "These weights have never been trained, so the answers are chance."
@@ -96,33 +96,33 @@ def recall_best(model: Any) -> Any:
     return _best.get(model)
 
 
-def remember_spread(model: Any, spread: float | None) -> None:
-    """Note how far the values spread that a model has learned from; None forgets it.
+def remember_spreads(model: Any, spreads: dict[str, float]) -> None:
+    """Note how far the values spread that a model has learned from; nothing forgets it.
 
     Args:
         model: The model; it is not kept alive.
-        spread: Their standard deviation.
+        spreads: Their standard deviation, an entry an input; "" is the only one's name.
     """
-    if spread is None:
-        _spreads.pop(model, None)
+    if spreads:
+        _spreads[model] = spreads
     else:
-        _spreads[model] = spread
+        _spreads.pop(model, None)
 
 
-def recall_spread(model: Any) -> float | None:
-    """How far the values spread that a model has learned from, or None where nobody knows.
+def recall_spreads(model: Any) -> dict[str, float]:
+    """How far the values spread that a model has learned from; nothing where nobody knows.
 
     Example:
         >>> class Model: ...
         >>> model = Model()
-        >>> remember_spread(model, 0.3)
-        >>> recall_spread(model), recall_spread(Model())
-        (0.3, None)
+        >>> remember_spreads(model, {"": 0.3})
+        >>> recall_spreads(model), recall_spreads(Model())
+        ({'': 0.3}, {})
     """
     try:
-        return _spreads.get(model)
+        return _spreads.get(model, {})
     except TypeError:  # it can be no key
-        return None
+        return {}
 
 
 def remember_new(model: Any) -> None:

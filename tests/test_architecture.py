@@ -34,7 +34,7 @@ FLOORS: tuple[set[str], ...] = (
         "words",
     },
     {"keras_cache"},
-    {"moments", "pixels", "preparation", "progress", "spec", "watched"},
+    {"moments", "pixels", "preparation", "progress", "scales", "spec", "watched"},
     {"dsl", "run"},
     {"catalogue", "runs"},
     {"binding"},

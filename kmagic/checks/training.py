@@ -5,7 +5,7 @@ It takes well under a fifth of a second: of large data only a part is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,11 @@ from kmagic.checks.advice import Advice, heard
 from kmagic.checks.data import data_advice
 from kmagic.checks.facts import Facts, facts_of
 from kmagic.checks.outputs import loss_name, losses_of
-from kmagic.checks.scales import REMEDY, differing, spread
+from kmagic.checks.parts import array_of, parts_of
 from kmagic.checks.spans import spans_of
 from kmagic.dsl.vocabulary import snake_case
 from kmagic.errors import TrainingError
+from kmagic.scales import REMEDY, differing, spreads
 from kmagic.words import count
 
 LOOKED_AT = 2**23
@@ -91,13 +92,15 @@ def look_over(
         ['line was not compiled; now it is: adam, loss=mse, metrics=mae.']
     """
     name = name or model.name
-    inputs, targets = _array(x), _array(y)
-    found = list(_of_shapes(model, inputs, targets))
+    parts = parts_of("x", x, model, "inputs") | parts_of("y", y, model, "outputs")
+    inputs, targets = parts.get("x"), parts.get("y")
+    found = [*_of_lengths(parts), *_of_shapes(model, inputs)]
     if isinstance(validation, tuple | list) and validation:
-        found += _of_shapes(model, _array(validation[0]), None, "the validation data have")
+        held = parts_of("x", validation[0], model, "inputs").get("x")
+        found += _of_shapes(model, held, "the validation data have")
     found += _of_labels(y)
-    found += _of_numbers("x", inputs)
-    found += _of_numbers("y", targets)
+    for what, part in parts.items():
+        found += _of_numbers(what, part)
     _refuse(name, found)
     facts = facts_of(model, spans_of(built))
     compiled = getattr(model, "compiled", False)
@@ -108,7 +111,7 @@ def look_over(
     _refuse(name, [*hard, *_of_fractions(facts, targets, loss)])
     told = [chosen.compile(model, name)] if chosen else []
     advice += _of_scales(facts, inputs, columns)
-    advice += _of_parts(inputs, validation, test)
+    advice += _of_parts(model, x, validation, test)
     source = built.spec.source if built is not None else ""
     told += [f"{each.message} {each.remedy}" for each in heard(advice, source, (), hints=False)]
     return told
@@ -124,21 +127,6 @@ def _refuse(name: str, found: list[Misfit]) -> None:
     raise TrainingError(f"{name} cannot be trained on this data: {words}", f"{remedies}\n{SILENCE}")
 
 
-def _array(values: Any) -> Any:
-    """An array as it is, or None for all that is none; a list of numbers is one."""
-    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
-
-    if isinstance(values, list):
-        try:
-            values = np.asarray(values)
-        except ValueError:  # rows of different length
-            return None
-    if not hasattr(values, "__array__") or not hasattr(values, "shape"):
-        return None
-    array = np.asarray(values)
-    return array if array.ndim and array.size else None
-
-
 def _some(array: Any) -> Any:
     """A part of an array, evenly spread over its samples."""
     return array[:: max(1, -(-array.size // LOOKED_AT))]
@@ -147,12 +135,18 @@ def _some(array: Any) -> Any:
 # --- what cannot be trained -------------------------------------------------------------------
 
 
-def _of_shapes(model: Any, x: Any, y: Any, who: str = "x has") -> Iterator[Misfit]:
-    if x is not None and y is not None and len(x) != len(y):
-        yield Misfit(
-            f"x has {len(x):,} samples and y has {len(y):,}.",
-            "Both need one entry for each sample, in the same order.",
-        )
+def _of_lengths(parts: Mapping[str, Any]) -> Iterator[Misfit]:
+    for what, part in parts.items():
+        first = next(iter(parts))
+        if len(part) != len(parts[first]):
+            yield Misfit(
+                f"{first} has {len(parts[first]):,} samples and {what} has {len(part):,}.",
+                "Both need one entry for each sample, in the same order.",
+            )
+            return
+
+
+def _of_shapes(model: Any, x: Any, who: str = "x has") -> Iterator[Misfit]:
     expected = getattr(model, "input_shape", None)
     if x is None or not isinstance(expected, tuple) or not _is_shape(expected):
         yield from _of_axes(model, x, who)
@@ -230,7 +224,7 @@ def _words(shape: tuple[Any, ...]) -> str:
 
 
 def _of_labels(y: Any) -> Iterator[Misfit]:
-    array = _array(y)
+    array = array_of(y)
     if array is None or array.dtype.kind not in "OUS":
         return
     first = array.reshape(-1)[0]
@@ -308,14 +302,18 @@ def _of_scales(facts: Facts, x: Any, names: Sequence[str]) -> Iterator[Advice]:
         )
 
 
-def _of_parts(x: Any, validation: Any, test: Any) -> Iterator[Advice]:
+def _of_parts(model: Any, x: Any, validation: Any, test: Any) -> Iterator[Advice]:
     """Validation and test data that were scaled in another way than the training data."""
     pair = isinstance(validation, tuple | list) and len(validation) > 1
-    mine = spread(x)
+    mine = _spreads(model, x)
     for what, values in (("validation", validation[0] if pair else None), ("test", test)):
-        message = differing(what, spread(_array(values)), mine)
+        message = differing(what, _spreads(model, values), mine)
         if message:
             yield Advice(f"{what}-scale", message, REMEDY)
+
+
+def _spreads(model: Any, x: Any) -> dict[str, float]:
+    return spreads(model, parts_of("x", x, model, "inputs").get("x", x))
 
 
 # --- what is not compiled ---------------------------------------------------------------------

@@ -17,6 +17,7 @@ from kmagic.evaluation.shown import as_shown
 from kmagic.lineage import recall
 from kmagic.pixels.files import is_address, is_picture, is_pillow
 from kmagic.preparation.sentences import as_sentences
+from kmagic.scales import warn_of_scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +61,13 @@ def material_for(model: Any, x: Any) -> Material:
     Raises:
         EvaluationError: They are not what this model takes.
         DataError: As above, told by the preparation.
+
+    Warns:
+        ScaleWarning: They were scaled in another way than what the model has learned from.
     """
+    judged = getattr(x, "x_test", x)
+    if not is_raw(model, judged):
+        warn_of_scale(model, judged)
     if hasattr(x, "x_test"):
         return Material(x.x_test, shown=as_shown(x, x.x_test), truth=x.y_test, data=x)
     data = recall(model)
@@ -120,6 +127,8 @@ def is_raw(model: Any, x: Any) -> bool:
         model: The model.
         x: Samples.
     """
+    if _several_inputs(model):
+        return False
     return not isinstance(x, np.ndarray) or _are_bytes(recall(model), x)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -133,19 +134,27 @@ def in_the_line_s_words(name: str, model: Any) -> Iterator[None]:
         raise type(error)(said, hint) from error
 
 
-def heed_scale(line: Line, model: Any, x: Any) -> None:
-    """Say it if samples were scaled in another way than what the model has learned from.
+@contextmanager
+def heeding_scale(line: Line) -> Iterator[None]:
+    """Let it be said in a sentence if samples were scaled otherwise than what a model learned from.
 
     Args:
         line: The line, with the options ``quiet`` and ``no_checks``.
-        model: The model.
-        x: What it is to be judged by.
     """
-    from kmagic.checks.scales import scaled_otherwise  # noqa: PLC0415 - not before it is needed
+    from kmagic.scales import ScaleWarning  # noqa: PLC0415 - not before it is needed
 
-    words = "" if line.quiet or line.no_checks else scaled_otherwise(model, x)
-    if words:
-        print(words)  # noqa: T201 - a sentence for the reader
+    show = warnings.showwarning
+
+    def tell(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, ScaleWarning):
+            show(message, category, *where, **more)
+        elif not (line.quiet or line.no_checks):
+            print(message)  # noqa: T201 - a sentence for the reader
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ScaleWarning)
+        warnings.showwarning = tell
+        yield
 
 
 def _models_hint(models: Iterable[str]) -> str:

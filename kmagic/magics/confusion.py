@@ -8,7 +8,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.lineage import recall
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family, forgiving, heed_scale
+from kmagic.magics.base import Family, forgiving, heeding_scale
 from kmagic.magics.evaluation import batch_of, labels
 from kmagic.session import is_model
 from kmagic.suggest import did_you_mean
@@ -75,14 +75,11 @@ class ConfusionMagics(Family):
             truth, x, name = read.value(read.true), None, ""
             found = confusion(truth, read.value(read.pred), **options)
         else:
-            from kmagic.evaluation.material import is_raw  # noqa: PLC0415 - not before it is needed
-
             name, model = self.take_model(read, words)
             x, truth, data = self._judged_on(read, model, words)
-            if not is_raw(model, x):
-                heed_scale(read, model, x)
             options = _with_data(options, data, x)
-            found = confusion(model, x, truth, name=name, batch_size=batch_of(read), **options)
+            with heeding_scale(read):
+                found = confusion(model, x, truth, name=name, batch_size=batch_of(read), **options)
         if read.vs:
             if not hasattr(found, "versus"):
                 read.fail("is for one class a sample, and these have several labels", read.vs)

@@ -8,7 +8,7 @@ from typing import Any
 from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.arguments import Arguments, Line
-from kmagic.magics.base import Family, forgiving, heed_scale, in_the_line_s_words
+from kmagic.magics.base import Family, forgiving, heeding_scale, in_the_line_s_words
 
 TWO = 2  # samples and their truth, which a prediction does not need
 EVALUATE = Arguments(
@@ -53,7 +53,6 @@ class EvaluationMagics(Family):
         if read is None:
             return None
         from kmagic.evaluation.evaluate import evaluate  # noqa: PLC0415 - not before it is needed
-        from kmagic.evaluation.material import is_raw  # noqa: PLC0415 - as above
 
         words = list(read.words)
         name, model = self.take_model(read, words if not _is_file(self, words) else [])
@@ -62,9 +61,7 @@ class EvaluationMagics(Family):
             y = read.value(words[1]) if len(words) > 1 else None
         else:
             x, y, data = self.take_data(read, words, test=True)
-        if not is_raw(model, x):
-            heed_scale(read, model, x)
-        with in_the_line_s_words(name, model):
+        with heeding_scale(read), in_the_line_s_words(name, model):
             found = evaluate(model, x, y, batch_size=batch_of(read), name=name, unit=_unit(data))
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 
@@ -76,7 +73,6 @@ class EvaluationMagics(Family):
         read = self.read(PREDICT, line)
         if read is None:
             return None
-        from kmagic.evaluation.material import is_raw  # noqa: PLC0415 - as above
         from kmagic.evaluation.predicting import predict, predict_classes, predict_proba  # noqa: PLC0415 - as above
 
         words = list(read.words)
@@ -85,9 +81,7 @@ class EvaluationMagics(Family):
         name, model = self.take_model(read, words if not _is_file(self, words) else [])
         ask = predict_classes if read.classes else predict_proba if read.proba else predict
         x = self._samples(read, words)
-        if not is_raw(model, x):
-            heed_scale(read, model, x)
-        with in_the_line_s_words(name, model):
+        with heeding_scale(read), in_the_line_s_words(name, model):
             found = ask(model, x, batch_size=batch_of(read), name=name)
         return self.session.deliver(found, out=read.out, quiet=read.quiet)
 

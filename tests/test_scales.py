@@ -1,0 +1,94 @@
+"""Data that were scaled otherwise than what a model has learned from, of one input or several."""
+
+import warnings
+
+import numpy as np
+import pytest
+from IPython.utils.capture import capture_output
+from keras import Input, Model, layers
+
+import kmagic
+from kmagic.checks.training import look_over
+from kmagic.errors import TrainingError
+from kmagic.scales import ScaleWarning, scaled_otherwise
+
+RNG = np.random.default_rng(0)
+A, B = (RNG.random((40, 4), "float32") for _ in range(2))
+Y = RNG.integers(0, 3, 40)
+IN_B = r"The test data are scaled in another way in b: they spread by [\d.]+, the training"
+
+
+@pytest.fixture
+def pair():
+    a, b = Input((4,), name="a"), Input((4,), name="b")
+    joined = layers.Dense(3, activation="softmax")(layers.concatenate([a, b]))
+    model = Model([a, b], joined, name="pair")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("x", [[A, B], (A, B), {"a": A, "b": B}], ids=["list", "tuple", "dict"])
+def test_several_inputs_are_looked_at_one_by_one(pair, x):
+    kmagic.fit(pair, x, Y, displays=[])
+    for same in ([A, B], {"b": B, "a": A}):
+        assert scaled_otherwise(pair, same) == ""
+    for other in ([A, 255 * B], (A, 255 * B), {"b": 255 * B, "a": A}):
+        assert " in b: they spread by 7" in scaled_otherwise(pair, other)
+    both = scaled_otherwise(pair, [255 * A, 255 * B])
+    assert " in a and b: they spread by 7" in both
+    assert both.count(" and ") == 3  # names, and the figures of each side
+
+
+def test_the_validation_of_several_inputs_is_told_of(pair):
+    (told,) = look_over(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y))
+    assert told.startswith("the validation data are scaled in another way in a: ")
+    assert look_over(pair, [A, B], Y, validation=((A, B), Y)) == []
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        ([A, B[:-1]], Y, r"x\[0\] has 40 samples and x\[1\] has 39"),
+        ({"a": A, "b": B}, Y[:-1], r"x\['a'\] has 40 samples and y has 39"),
+        ([A, B * np.nan], Y, r"x\[1\] holds nan or inf"),
+        ({"a": A * np.inf, "b": B}, Y, r"x\['a'\] holds nan or inf"),
+    ],
+)
+def test_several_inputs_are_checked(pair, x, y, words):
+    with pytest.raises(TrainingError, match=words):
+        kmagic.fit(pair, x, y, displays=[])
+
+
+def test_one_input_in_a_list_is_one_input():
+    model = kmagic.build("input 4 / dense 3 softmax")
+    model.compile("adam", "sparse_categorical_crossentropy")
+    assert look_over(model, [A], Y) == []
+    assert look_over(model, [A[0]], Y[:1]) == []
+    with pytest.raises(TrainingError, match="x has 40 samples and y has 39"):
+        look_over(model, [A], Y[:-1])
+
+
+@pytest.mark.parametrize("ask", ["evaluate", "confusion", "predict", "predict_classes"])
+def test_python_warns_on_the_line_that_asks(pair, ask):
+    kmagic.fit(pair, [A, B], Y, displays=[])
+    rest = () if ask.startswith("predict") else (Y,)
+    with pytest.warns(ScaleWarning, match=IN_B) as caught:
+        getattr(kmagic, ask)(pair, [A, 255 * B], *rest)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    getattr(kmagic, ask)(pair, [A, B], *rest)  # which would fail by a warning
+
+
+@pytest.mark.parametrize(
+    "line", ["evaluate pair {[x, z]} Y", "confusion pair {[x, z]} Y", "predict pair x z"]
+)
+def test_the_magics_say_it_once_in_a_sentence(shell, pair, monkeypatch, line):
+    monkeypatch.setenv("KMAGIC_DISPLAY", "text")
+    kmagic.fit(pair, [A, B], Y, displays=[])
+    shell.user_ns |= {"pair": pair, "x": A, "z": 255 * B, "Y": Y}
+    for options, times in (("", 1), ("", 1), (" --no-checks", 0), (" -q", 0)):
+        with capture_output() as told, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            shell.run_line_magic(f"keras_{line.split()[0]}", line.partition(" ")[2] + options)
+        assert told.stdout.count("scaled in another way in b") == times
+        assert told.stderr == ""
