@@ -35,7 +35,7 @@ FLOORS: tuple[set[str], ...] = (
     },
     {"keras_cache"},
     {"moments", "pixels", "preparation", "progress", "scales", "spec", "watched"},
-    {"dsl", "run"},
+    {"dsl", "fetching", "run"},
     {"catalogue", "runs"},
     {"binding"},
     {"binding"},

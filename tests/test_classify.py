@@ -314,7 +314,7 @@ def test_missing_weights_are_said(application, monkeypatch):
         raise Exception("URL fetch failure on weights.h5: None")  # noqa: TRY002 - as Keras does
 
     Absent.__module__ = "lights"
-    with pytest.raises(EvaluationError, match="weights of Absent are not on this machine"):
+    with pytest.raises(EvaluationError, match="weights of Absent cannot be loaded: the downl"):
         classify(grey(255.0, (8, 8, 3)), app=Absent)
 
 

@@ -17,6 +17,7 @@ import pytest
 from kmagic.data import Dataset, SampleDataWarning, cache, load_data
 from kmagic.data.catalogue import BY_NAME
 from kmagic.errors import DataError
+from kmagic.fetching.cached import path_of
 
 SAMPLE = Path(str(files("kmagic.data").joinpath("samples", "mnist_sample.npz")))
 
@@ -70,7 +71,7 @@ def test_without_a_network_a_sample_stands_in_and_says_so() -> None:
     assert str(caught[0].message) == f"mnist: {digits.note}"
     for fact in ("6,000", "KMAGIC_OFFLINE", "mnist.npz", "731c5ac602752760", "goes to"):
         assert fact in digits.note
-    assert str(cache.path_of(BY_NAME["mnist"].files[0])) in digits.note
+    assert str(path_of(BY_NAME["mnist"].files[0])) in digits.note
     assert digits.x_train.shape == (5_000, 28, 28)
     assert digits.x_test.shape == (1_000, 28, 28)
     assert digits.x_train.dtype == digits.y_train.dtype == np.uint8
@@ -180,7 +181,7 @@ def test_what_cannot_be_had_says_which_file_goes_where(name: str) -> None:
     for file in BY_NAME[name].files:
         assert file.url in caught.value.hint
         assert file.sha256 in caught.value.hint
-        assert str(cache.path_of(file)) in caught.value.hint
+        assert str(path_of(file)) in caught.value.hint
 
 
 def _fashion(folder: Path, rows: int = 30) -> None:

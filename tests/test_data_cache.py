@@ -6,10 +6,6 @@ import os
 import shutil
 import socket
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +17,10 @@ import pytest
 from kmagic.data import cache, load_data
 from kmagic.data.catalogue import BY_NAME, ENTRIES, Entry
 from kmagic.errors import DataError
-from kmagic.keras_cache import CacheWarning
+from kmagic.fetching import network
+from kmagic.fetching.cached import path_of
+from kmagic.keras_cache import CacheWarning, show_path
+from kmagic.keras_cache import keras_home as home_of_keras
 
 BOSTON = BY_NAME["boston_housing"]
 RIGHT = files("kmagic.data").joinpath("samples", "boston_housing.npz").read_bytes()
@@ -39,7 +38,7 @@ def refused(keras_home: Path) -> Path:
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras gets its turn, as with a network."""
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr(cache, "reachable", lambda _url: True)
+    monkeypatch.setattr(network, "reachable", lambda _url: True)
 
 
 def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:
@@ -101,9 +100,9 @@ def test_the_boston_file_is_keras_own() -> None:
 
 def test_home_is_where_keras_looks(keras_home: Path) -> None:
     import_module("keras")
-    assert cache.keras_home() == keras_home
+    assert home_of_keras() == keras_home
     found = import_module("keras.utils").get_file
-    path = cache.path_of(BOSTON.files[0])
+    path = path_of(BOSTON.files[0])
     path.write_bytes(RIGHT)
     assert Path(found(BOSTON.files[0].name, origin=BOSTON.files[0].url)) == path
 
@@ -111,22 +110,22 @@ def test_home_is_where_keras_looks(keras_home: Path) -> None:
 def test_home_before_keras_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras.src.backend.config", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "elsewhere"))
-    assert cache.keras_home() == tmp_path / "elsewhere"
+    assert home_of_keras() == tmp_path / "elsewhere"
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache.keras_home() == tmp_path / ".keras"
+    assert home_of_keras() == tmp_path / ".keras"
 
 
 def test_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras.src.backend.config", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr("kmagic.keras_cache.os.access", lambda path, _mode: path != tmp_path)
-    assert cache.keras_home() == Path("/tmp/.keras")  # noqa: S108 - where Keras goes then
+    assert home_of_keras() == Path("/tmp/.keras")  # noqa: S108 - where Keras goes then
 
 
 def test_paths_are_shown_from_home() -> None:
-    assert cache.show_path(Path.home() / "a" / "b.npz") == "~/a/b.npz"
-    assert cache.show_path(Path("/srv/b.npz")) == "/srv/b.npz"
+    assert show_path(Path.home() / "a" / "b.npz") == "~/a/b.npz"
+    assert show_path(Path("/srv/b.npz")) == "/srv/b.npz"
 
 
 # --- a file with a wrong hash is never lost -----------------------------------------------------
@@ -242,7 +241,7 @@ def test_a_download_is_silent_and_may_not_stall(
     fetching(monkeypatch, fetch)
     (x_train, _), _ = loaded()
     assert x_train.shape == (404, 13)
-    assert limits == [cache.STALL_AFTER]
+    assert limits == [network.STALL_AFTER]
     assert socket.getdefaulttimeout() is None
     assert capsys.readouterr().out == ""
 
@@ -252,56 +251,3 @@ def test_a_corrupted_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     fetching(monkeypatch, lambda _url, target, _progress: Path(target).write_bytes(b"<html>"))
     with pytest.raises(DataError, match="Incomplete or corrupted"):
         loaded()
-
-
-class _Refusing(BaseHTTPRequestHandler):
-    def do_HEAD(self) -> None:
-        self.send_error(403)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), _Refusing) as served:
-        running = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
-        running.start()
-        yield f"http://127.0.0.1:{served.server_port}/"
-        served.shutdown()
-        running.join()
-
-
-def test_any_answer_is_an_answer(server: str) -> None:
-    assert cache.reachable(server)
-
-
-def test_a_closed_port_is_no_answer() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        assert not cache.reachable(f"http://127.0.0.1:{unused.getsockname()[1]}/")
-
-
-def test_silence_is_not_waited_for() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        started = time.monotonic()
-        assert not cache.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2)
-        assert time.monotonic() - started < 5
-
-
-def test_a_slow_name_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    released = threading.Event()
-
-    def resolving(*_: object, **__: object) -> None:
-        released.wait()
-        raise URLError("no such name")
-
-    monkeypatch.setattr(cache, "urlopen", resolving)
-    assert not cache.reachable("http://127.0.0.1/", within=0.05)
-    released.set()
-
-
-def test_offline_by_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    for value, expected in (("1", True), ("yes", True), ("0", False), ("", False)):
-        monkeypatch.setenv("KMAGIC_OFFLINE", value)
-        assert cache.offline() is expected

@@ -1,13 +1,33 @@
+"""What Keras fetches, by a server of our own: shown, given up in time, explained."""
+
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import io
+import socket
 import sys
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 
-from kmagic.data.fetching import Listener, listening
+from kmagic.data import cache
+from kmagic.errors import DataError, EvaluationError
+from kmagic.evaluation import fetched
+from kmagic.fetching import network
+from kmagic.fetching.cached import CachedFile, path_of
+from kmagic.fetching.listening import Listener, listening
 from kmagic.progress import Progress
+
+from .servers import no_server, serving
+
+BODY = bytes(range(256)) * 12_000  # three megabytes
 
 
 class View:
@@ -58,3 +78,160 @@ def test_nothing_that_keras_prints_reaches_the_notebook() -> None:
     with contextlib.redirect_stdout(outside), listening():
         sys.stdout.write("Downloading data from https://example.org/1/2.npz\n3/Unknown")
     assert outside.getvalue() == ""
+
+
+# --- data sets and weights alike ------------------------------------------------------------------
+
+
+def data(file: CachedFile) -> None:
+    cache.through_keras([file], lambda: get(file))
+
+
+def weights(file: CachedFile) -> None:
+    with fetched.through_keras("The weights"):
+        get(file)
+
+
+def get(file: CachedFile) -> None:
+    get_file = import_module("keras.utils").get_file
+    get_file(file.name, file.url, file_hash=file.sha256 or None, cache_subdir=file.folder)
+
+
+@pytest.fixture(params=[data, weights])
+def room(request: pytest.FixtureRequest) -> Callable[[CachedFile], None]:
+    """Whoever lets Keras fetch something."""
+    found: Callable[[CachedFile], None] = request.param
+    return found
+
+
+@pytest.fixture
+def views(monkeypatch: pytest.MonkeyPatch, keras_models: Path) -> list[View]:
+    """The views of downloads, all of which are long here; there is a network."""
+    made: list[View] = []
+
+    def view_of_here() -> View:
+        made.append(View())
+        return made[-1]
+
+    monkeypatch.setenv("KMAGIC_OFFLINE", "0")
+    monkeypatch.setattr("kmagic.progress._view_of_here", view_of_here)
+    monkeypatch.setattr("kmagic.progress.PATIENCE", 0)
+    monkeypatch.setattr("kmagic.progress.PAUSE", 0)
+    files = import_module("keras.src.utils.file_utils")
+    monkeypatch.setattr(files, "Progbar", functools.partial(files.Progbar, interval=0))
+    return made
+
+
+def weights_at(address: str, sha256: str = "") -> CachedFile:
+    return CachedFile("net.weights.h5", f"{address}/net.weights.h5", sha256, folder="models")
+
+
+def test_a_download_shows_our_progress(
+    room: Callable[[CachedFile], None], views: list[View], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(BODY) as address:
+        file = weights_at(address, hashlib.sha256(BODY).hexdigest())
+        room(file)
+    assert path_of(file).read_bytes() == BODY
+    (view,) = views
+    assert list(dict.fromkeys(view.words)) == [f"{done} of 3 MB" for done in range(3)]
+    assert view.closed
+    assert set(capsys.readouterr().out.splitlines()) == {"a view may write"}
+    assert socket.getdefaulttimeout() is None
+
+
+def test_a_download_that_breaks_midway_leaves_nothing_behind(
+    room: Callable[[CachedFile], None], views: list[View]
+) -> None:
+    with serving(BODY, missing=1_000_000) as address:
+        file = weights_at(address)
+        with pytest.raises((EvaluationError, cache.NotHereError)) as caught:
+            room(file)
+    said = str(caught.value)
+    assert "Keras's cache has no net.weights.h5, and the download failed (retrieval inc" in said
+    assert list(path_of(file).parent.iterdir()) == []
+    assert [view.closed for view in views] == [True]
+    assert views[0].words[-1] == "3 of 4 MB"
+    assert not isinstance(sys.stdout, Listener)
+
+
+@pytest.mark.usefixtures("views")
+def test_what_the_server_answers_is_told(room: Callable[[CachedFile], None]) -> None:
+    with (
+        serving(status=404) as address,
+        pytest.raises((EvaluationError, cache.NotHereError), match=r"failed \(Not Found\)"),
+    ):
+        room(weights_at(address))
+
+
+def test_a_server_that_does_not_answer_is_not_waited_for(
+    room: Callable[[CachedFile], None], views: list[View]
+) -> None:
+    with no_server() as address:
+        host = address.removeprefix("http://")
+        with pytest.raises((EvaluationError, cache.NotHereError), match=f"{host} cannot be reac"):
+            room(weights_at(address))
+    assert views == []
+
+
+@pytest.mark.usefixtures("views")
+def test_another_file_than_was_asked_for_is_told(room: Callable[[CachedFile], None]) -> None:
+    with (
+        serving(b"<html>") as address,
+        pytest.raises((EvaluationError, DataError), match=r"could not .*Incomplete or corrupted"),
+    ):
+        room(weights_at(address, "0" * 64))
+
+
+def test_an_interrupt_goes_through(
+    room: Callable[[CachedFile], None], views: list[View], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_view: View, _progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(View, "update", interrupted)
+    with serving(BODY) as address:
+        file = weights_at(address)
+        with pytest.raises(KeyboardInterrupt):
+            room(file)
+    assert list(path_of(file).parent.iterdir()) == []
+    assert [view.closed for view in views] == [True]
+    assert socket.getdefaulttimeout() is None
+
+
+# --- whether anybody answers ----------------------------------------------------------------------
+
+
+def test_any_answer_is_an_answer() -> None:
+    with serving(status=403) as address:
+        assert network.reachable(address)
+
+
+def test_a_closed_port_is_no_answer() -> None:
+    with no_server() as address:
+        assert not network.reachable(address)
+
+
+def test_silence_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        assert not network.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2)
+        assert time.monotonic() - started < 5
+
+
+def test_a_slow_name_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def resolving(*_: object, **__: object) -> None:
+        released.wait()
+        raise URLError("no such name")
+
+    monkeypatch.setattr(network, "urlopen", resolving)
+    assert not network.reachable("http://127.0.0.1/", within=0.05)
+    released.set()
+
+
+def test_offline_by_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, expected in (("1", True), ("yes", True), ("0", False), ("", False)):
+        monkeypatch.setenv("KMAGIC_OFFLINE", value)
+        assert network.offline() is expected

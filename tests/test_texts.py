@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data import cache
 from kmagic.data.texts import TextOptions, as_texts, holds_sentences, number_texts, read_texts
 from kmagic.data.word_index import FILES, words_of
 from kmagic.errors import DataError
+from kmagic.fetching import network
 
 RANKS = {"the": 1, "film": 2, "it's": 3}
 
@@ -170,7 +170,7 @@ def test_the_word_index_is_the_file_that_keras_fetches(
 
     monkeypatch.setattr(module, "get_file", get_file)
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr(cache, "reachable", lambda _url: True)
+    monkeypatch.setattr(network, "reachable", lambda _url: True)
     encoding, lacking = words_of(name, TextOptions())
     assert encoding is not None, lacking
     assert asked == [(FILES[name].name, FILES[name].url)]

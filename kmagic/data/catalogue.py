@@ -9,27 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from kmagic.fetching.cached import CachedFile
+
 Kind: TypeAlias = Literal["pictures", "table", "text"]
 
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
-
-
-@dataclass(frozen=True, slots=True)
-class CachedFile:
-    """A file in Keras's cache.
-
-    Attributes:
-        name: As Keras stores it.
-        url: Where Keras fetches it.
-        sha256: What Keras checks; empty where Keras takes any file.
-        folder: Below Keras's home.
-    """
-
-    name: str
-    url: str
-    sha256: str = ""
-    folder: str = "datasets"
 
 
 @dataclass(frozen=True, slots=True)

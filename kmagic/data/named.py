@@ -19,6 +19,7 @@ from kmagic.data.options import check_kind
 from kmagic.data.split import train_test
 from kmagic.data.word_index import words_of
 from kmagic.errors import DataError
+from kmagic.fetching.cached import path_of, what_to_do, what_to_do_briefly
 from kmagic.keras_cache import show_path
 from kmagic.preparation.columns import Column, Columns
 from kmagic.start import start
@@ -106,7 +107,7 @@ def _read(entry: Entry, options: Options) -> _Read:
         if entry.sample:
             return _sample(entry, absent)
         raise DataError(
-            f"{entry.name} cannot be loaded: {absent}.", cache.what_to_do(entry.files)
+            f"{entry.name} cannot be loaded: {absent}.", what_to_do(entry.files)
         ) from absent
 
 
@@ -124,13 +125,13 @@ def _by_keras(entry: Entry, options: Options) -> _Read:
         return parts
 
     (x_train, y_train), (x_test, y_test) = cache.through_keras(entry.files, load)
-    source = f"Keras's cache, {show_path(cache.path_of(entry.files[0]).parent)}"
+    source = f"Keras's cache, {show_path(path_of(entry.files[0]).parent)}"
     return _Read(x_train, y_train, x_test, y_test, source)
 
 
 def _bring(entry: Entry) -> None:
     """Put the file that the package brings where Keras would put it after fetching it."""
-    path = cache.path_of(entry.files[0])
+    path = path_of(entry.files[0])
     if path.exists():
         return
     half = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -157,7 +158,7 @@ def _sample(entry: Entry, absent: cache.NotHereError) -> _Read:
             "the sample that kmagic brings",
         )
     rows = len(raw.x_train) + len(raw.x_test)
-    todo = cache.what_to_do_briefly(entry.files)
+    todo = what_to_do_briefly(entry.files)
     note = f"Only a sample of {rows:,} real rows: {absent}. {todo}"
     warnings.warn(f"{entry.name}: {note}", SampleDataWarning, stacklevel=5)
     return _Read(raw.x_train, raw.y_train, raw.x_test, raw.y_test, raw.source, note)

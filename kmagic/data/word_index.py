@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kmagic.data import cache
-from kmagic.data.catalogue import CachedFile
 from kmagic.data.paths import existing
 from kmagic.errors import DataError
+from kmagic.fetching.cached import CachedFile, path_of, what_to_do_briefly
 from kmagic.keras_cache import show_path
 from kmagic.preparation.encoding import TextEncoding, from_word_index
 from kmagic.start import start
@@ -92,12 +92,12 @@ def _encoding(ranks: Mapping[str, int], options: TextOptions) -> TextEncoding:
 def _ranks(name: str) -> Mapping[str, int]:
     """Word and rank, from Keras's cache; Keras fetches the file where it is missing."""
     file = FILES[name]
-    path = cache.path_of(file)
+    path = path_of(file)
     if not path.exists():
         try:
             return cache.through_keras([file], lambda: _by_keras(name))
         except cache.NotHereError as absent:
-            todo = cache.what_to_do_briefly([file])
+            todo = what_to_do_briefly([file])
             raise cache.NotHereError(f"{absent}. {todo}") from absent
     # Read here, since Keras deletes a file that is not the one it expects.
     return _read(path, "Move it away, and Keras fetches it again with a network.")

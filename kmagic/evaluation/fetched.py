@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import urllib.request
-from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
-from pathlib import Path, PurePosixPath
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.error import URLError
+from urllib.parse import urlsplit
 
 from kmagic.errors import EvaluationError
-from kmagic.keras_cache import kept_file, keras_home, offline, show_path
+from kmagic.fetching.cached import LOOK_AT_THEM, CachedFile, path_of, what_to_do, why_not_here
+from kmagic.fetching.network import NotFetchedError, ask_first, fetching
+from kmagic.keras_cache import kept_file, keras_home, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-_ADDRESS = re.compile(r"https?://\S+?(?=:?(?:\s|$))")
+_FOLDER = "models"
 
 
 @contextmanager
@@ -28,32 +29,45 @@ def through_keras(what: str) -> Iterator[None]:
         what: What is read, as the first words of the message: "The weights of VGG16".
 
     Raises:
-        EvaluationError: It is not there and cannot be fetched.
+        EvaluationError: It is not there and cannot be fetched, or cannot be read.
+        DataError: A file would be deleted, and there is no room for a copy.
     """
-    with ExitStack() as stack:
+    asked: list[tuple[CachedFile, bool]] = []  # what Keras fetches, and whether it was there
+    try:
+        with ExitStack() as kept:
 
-        def keep(address: str) -> None:
-            """Keep what is there: Keras writes into it, and deletes it if the rest never comes."""
-            file = keras_home() / "models" / PurePosixPath(address).name
-            stack.enter_context(_second_name(file))
-            if offline():
-                raise URLError("KMAGIC_OFFLINE is set")
-            if file.exists():
-                stack.enter_context(kept_file(file))
+            def keep(url: str) -> None:
+                """Keep what is there: Keras writes into it, or deletes it if nothing comes."""
+                file = CachedFile(PurePosixPath(urlsplit(url).path).name, url, folder=_FOLDER)
+                path = path_of(file)
+                asked.append((file, path.exists()))
+                kept.enter_context(_second_name(path))
+                ask_first(url)
+                if path.exists():
+                    kept.enter_context(kept_file(path))
 
-        stack.enter_context(_before_fetching(keep))
-        if offline():
-            stack.enter_context(redirect_stdout(io.StringIO()))  # "Downloading data from ..."
-        try:
-            yield
-        except Exception as error:
-            if not _missing(error):
-                raise
-            found = _ADDRESS.search(str(error))
-            raise EvaluationError(
-                f"{what} are not on this machine and could not be fetched. Keras: {error}",
-                _what_to_do(found[0] if found else ""),
-            ) from error
+            with fetching(), _before_fetching(keep):
+                yield
+    except NotFetchedError as error:
+        raise _not_here(what, asked, str(error)) from error
+    except Exception as error:
+        if not isinstance(error, OSError) and not str(error).startswith("Incomplete or corrupted"):
+            raise
+        said = f"{what} could not be read from {show_path(keras_home() / _FOLDER)}: {error}"
+        raise EvaluationError(said, LOOK_AT_THEM) from error
+
+
+def _not_here(what: str, asked: list[tuple[CachedFile, bool]], reason: str) -> EvaluationError:
+    if not asked:
+        return EvaluationError(
+            f"{what} cannot be loaded: {reason}.",
+            "With a network Keras fetches them once. Without one, put the file into "
+            f"{show_path(keras_home() / _FOLDER)}.",
+        )
+    file, was_there = asked[-1]
+    wrong, missing = ([file], []) if was_there else ([], [file])
+    said = f"{what} cannot be loaded: {why_not_here(wrong, missing, reason)}."
+    return EvaluationError(said, what_to_do([file]))
 
 
 @contextmanager
@@ -71,28 +85,17 @@ def _second_name(file: Path) -> Iterator[None]:
             other.rename(file)
 
 
-def _what_to_do(address: str) -> str:
-    models = keras_home() / "models"
-    if not address:
-        return (
-            "With a network Keras fetches them once. Without one, put the file into "
-            f"{show_path(models)}."
-        )
-    return (
-        "With a network Keras fetches them once. Without one, fetch the file elsewhere and put it "
-        f"here:\n  {show_path(models / PurePosixPath(address).name)}\n    from {address}"
-    )
-
-
 @contextmanager
 def _before_fetching(look: Callable[[str], None]) -> Iterator[None]:
-    """Show every address to ``look`` before it is opened; Keras fetches by ``urllib``."""
+    """Show every address to ``look`` before it is fetched; Keras does so by ``urllib``."""
 
     class Look(urllib.request.BaseHandler):
         handler_order = 0  # before all others
 
         def default_open(self, request: urllib.request.Request) -> None:
-            look(request.full_url)
+            # Neither where an address leads on to, nor the question whether its server answers.
+            if request.get_method() == "GET" and not request.unverifiable:
+                look(request.full_url)
 
     before = getattr(urllib.request, "_opener", None)
     urllib.request.install_opener(urllib.request.build_opener(Look))
@@ -100,8 +103,3 @@ def _before_fetching(look: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         urllib.request.install_opener(before)
-
-
-def _missing(error: Exception) -> bool:
-    """Keras tells of a failed download by a plain Exception."""
-    return isinstance(error, OSError) or "URL fetch failure" in str(error)
