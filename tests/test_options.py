@@ -133,7 +133,6 @@ def test_csv_is_closed_whatever_ends_the_training(tmp_path, monkeypatch, error):
 
 
 def test_tensorboard_is_written(tmp_path):
-    pytest.importorskip("tensorboard")
     fit(make(), X, Y, tensorboard=tmp_path)
     assert list((tmp_path / "train").iterdir())
 
