@@ -31,6 +31,7 @@ from kmagic.spec import (
     Param,
     RepeatSpec,
     ResidualSpec,
+    Sequence,
     Span,
     Statement,
     Value,
@@ -149,7 +150,8 @@ class _Statements:
             inline = Line(line.indent, line.number, cursor.rest())
             return tuple(self._statements(inline))
         if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
-            cursor.fail_at(colon.span, "expected an indented body below this line")
+            hint = "Indent the lines that belong to it."
+            cursor.fail_at(colon.span, "expected an indented body below this line", hint)
         return self.block()
 
     def _lose(self, line: Line) -> None:
@@ -214,6 +216,8 @@ class _Statements:
         while not cursor.done and not cursor.at(":"):
             values.append(cursor.value())
             cursor.accept(",")
+        if len(values) == 1 and isinstance(values[0], Sequence):
+            values = list(values[0].items)  # as Python has them
         if not values:
             cursor.fail("expected values, as in `for f in 32 64:`")
         return ForSpec(name, tuple(values), self._body(cursor, line), span=span)
@@ -249,7 +253,12 @@ class _Statements:
                 name = "" if _is_nameless(cursor) else _head_name(cursor)
                 return HeadSpec(name, _kind(cursor), cursor.args(), span=token.span)
             if token.text in HEADS:
-                example = {"for": "for f in 32 64:", "repeat": "repeat 3:", "merge": "merge add:"}
+                example = {
+                    "block": "block res(f):",
+                    "for": "for f in 32 64:",
+                    "merge": "merge add:",
+                    "repeat": "repeat 3:",
+                }
                 shown = example.get(token.text, f"{token.text}:")
                 hint = "Outputs are joined by a layer: `add <- a, b`." * (token.text == "merge")
                 message = f"opens a body, and its line ends in `:`, as in `{shown}`"

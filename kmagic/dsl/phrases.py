@@ -299,7 +299,8 @@ class Cursor:
                 return value
             self.fail_at(token.span, f"expected {wanted}")
         if token.kind != "name":
-            self.fail(f"expected {wanted}", layer_hint(token.kind, token.text, spaced=token.spaced))
+            plain = layer_hint(token.kind, token.text, spaced=token.spaced)
+            self.fail(f"expected {wanted}", plain if wanted == "a layer" else "")
         self.take()
         return Word(token.text, span=token.span)
 
