@@ -24,7 +24,7 @@ _PYTHON = re.compile(
     | \b\w+\.(?:add|compile|fit|evaluate|predict|summary|build|save|append)\(
     | (?<![\w.])[A-Z]\w*\(
     | \)\(
-    | ^\s*print\(
+    | ^\s*(?:print|compile)\(
     | ^\s*\w+\s*=\s*(?:[-\d"'\[({]|True|False|None)
     | ^\s*[)\]}]+,?\s*$
     """,
@@ -40,6 +40,7 @@ _R = re.compile(
     """,
     re.VERBOSE,
 )
+_OFTEN = r"activation|conv[123]d|dense|dropout|embedding|flatten|gru|input|lstm|maxpool"
 _CAPITAL = re.compile(r"(?<![\w.])([A-Z]\w*)\(")
 _ADVICE = (
     (r"\s*(?:import|from|library|require)\b", "Nothing is imported: all layers are words here."),
@@ -50,6 +51,8 @@ _ADVICE = (
     (r"\s*(?:print|[\w.$]*\b(?:fit|evaluate|predict|summary|save))\(", "Run it in a cell below."),
     (r"\s*lambda\b", "Name the function in a cell above; its name is a line here."),
     (r".*\boptimizer_\w+\(", "Here it is written adam(1e-3)."),
+    (r"\s*compile\(", "Here it is written `compile adam loss=mse metrics=mae`."),
+    (rf"\s*(?:{_OFTEN})\s*=", "A layer's values follow its word: `dense 32 relu`."),
     (r"\s*return\b", "A block gives what its last line gives."),
     (r"\s*(\w+)\s*(?:=|<-)\s*[-\d\"'\[({TFN]", "Write this in a cell above, and {name} here."),
     (r".*(?<![\w.])c\(", "A shape is written 28x28x1."),

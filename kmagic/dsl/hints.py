@@ -35,6 +35,10 @@ def number_hint(bad: str) -> str:
 def unknown_hint(bad: str, row: str, column: int) -> str:
     """For a sign that the language does not have."""
     before, after = row[:column], row[column + 1 :]
+    if bad in ("-", "*") and not before.strip():
+        return "A line begins with the word of a layer: `dense 32 relu`."
+    if bad == "-" and before.endswith("<-"):
+        return "Write the arrow with two signs: <-."
     if bad == "-" and before[-1:].isalpha() and after[:1].isalpha():
         return "Words are joined by underscores: global_average_pooling2d."
     if bad == "%" and before[-1:].isdigit():

@@ -144,7 +144,9 @@ class _Reader:
         rest = re.compile(r"[\w.?]+|->|.").match(row, column)
         bad = rest.group() if rest else row[column]
         span = Span(number, column + 1, len(bad))
-        if bad[0] in "\"'":
+        if bad[0] == "%" and not row[:column].strip():
+            self._magic(Span(number, column + 1, len(row.rstrip()) - column))
+        elif bad[0] in "\"'":
             self._problem("this text is never closed", Span(number, column + 1, len(row) - column))
         elif bad[0].isdigit():
             self._problem("is neither a number nor a shape", span, number_hint(bad))
@@ -228,6 +230,13 @@ class _Reader:
         self.lines[-1].broken = True
         if not any("tab" in each.message for each in self.problems):
             self._problem("is a tab, and lines are indented with spaces", span)
+
+    def _magic(self, span: Span) -> None:
+        """Several magics below a model's text are one mistake."""
+        self.lines[-1].broken = True
+        message = "is a magic, and the cell holds a model's text only"
+        if not any(each.message == message for each in self.problems):
+            self._problem(message, span, "Put it, and what follows, into a cell below.")
 
     def _problem(self, message: str, span: Span, hint: str = "") -> None:
         self.problems.append(Problem(message, span.line, span.column, span.width, hint))

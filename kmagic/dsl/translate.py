@@ -93,6 +93,8 @@ def _lines(node: ast.expr) -> list[str]:
     if name == "add":
         return [line for each in node.args for line in _lines(each)]
     if name == "compile":
+        if isinstance(node.func, ast.Name):  # half of this language: its names are words
+            node = _Worded().visit_Call(node)
         return [" ".join(["compile", *_arguments(node, first="optimizer")])]
     if name in _MODELS:
         return _model(node)
@@ -104,6 +106,19 @@ def _lines(node: ast.expr) -> list[str]:
     node.keywords = [each for each in node.keywords if each not in shapes]
     line = " ".join([name, *_arguments(node)])
     return [*(f"input {_shape(each.value)}" for each in shapes), line]
+
+
+class _Worded(ast.NodeTransformer):
+    """Bare names as texts."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.copy_location(ast.Constant(node.id), node)
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        node.args = [self.visit(each) for each in node.args]
+        for each in node.keywords:
+            each.value = self.visit(each.value)
+        return node
 
 
 def _model(node: ast.Call) -> list[str]:
