@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
+SHELLS_OWN = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
+"""Names that a notebook has without its user's doing."""
+
 
 def nearest(word: str, known: Iterable[str], *, count: int = 1) -> list[str]:
     """The known words most like ``word``, best first; none if nothing is close.

@@ -47,6 +47,7 @@ def notebook():
     picture = keras.Input((28, 28, 1))
     return {
         "units": 64,
+        "quit": None,
         "names": ["a", "b"],
         "data": SimpleNamespace(shape=(10, 4), _secret=1, max=lambda: 3),
         "sizes": [8, 16],

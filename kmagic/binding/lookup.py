@@ -11,9 +11,9 @@ from kmagic.binding.arguments import UNRESOLVED
 from kmagic.binding.context import Context, value_text
 from kmagic.binding.plain import PLAIN_OBJECTS
 from kmagic.catalogue import OBJECT_ROLES, Role
-from kmagic.dsl.vocabulary import OLD_LAYERS, OTHER_WORDS
+from kmagic.dsl.vocabulary import OLD_LAYERS, OTHER_LOSSES, OTHER_WORDS
 from kmagic.spec import Given, Object, Phrase, Span, Word
-from kmagic.suggest import did_you_mean
+from kmagic.suggest import SHELLS_OWN, did_you_mean
 
 _A = {"initializer": "an", "activation": "an", "optimizer": "an"}
 _STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
@@ -65,7 +65,8 @@ def check_plain(value: Any, role: Role, span: Span, context: Context) -> bool:
 
 def _no_member(text: str, role: Role, span: Span, context: Context) -> None:
     """Note that a word is nothing that its place asks for."""
-    hint = did_you_mean(text, catalogue.words(role))
+    hint = OTHER_LOSSES.get(catalogue.squeeze(text), "") if role == "loss" else ""
+    hint = hint or did_you_mean(text, catalogue.words(role))
     if role in ("schedule", "seed"):
         example = "1e-3" if role == "schedule" else "42"
         what = "schedule" if role == "schedule" else "seed_generator"
@@ -188,7 +189,11 @@ def _unknown_hint(text: str, context: Context) -> str:
         found = {catalogue.squeeze(key): value for key, value in table.items()}.get(plain)
         if found:
             return found if table is OLD_LAYERS else f"Here it is called {found}."
-    own = [name for name, value in context.names.items() if callable(value) and name[0] != "_"]
+    own = [
+        name
+        for name, value in context.names.items()
+        if callable(value) and name[0] != "_" and name not in SHELLS_OWN
+    ]
     close = did_you_mean(text, [*catalogue.words("layer"), *_STATEMENTS, *context.below, *own])
     if close:
         return close

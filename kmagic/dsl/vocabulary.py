@@ -90,6 +90,8 @@ OLD_ARGUMENTS: dict[str, str] = {
 """Arguments of Keras 1 and 2 that are gone, and what took their place."""
 
 OTHER_WORDS: dict[str, str] = {
+    "avg": "avgpool",
+    "batch": "bn",
     "bilstm": "bidirectional(lstm 32)",
     "conv": "conv2d",
     "fc": "dense",
@@ -97,6 +99,7 @@ OTHER_WORDS: dict[str, str] = {
     "keras_input": "input",
     "layer_input": "input",
     "linear_layer": "dense",
+    "max": "maxpool",
     "pool": "maxpool",
     "pooling": "maxpool",
     "recurrent": "simple_rnn",
@@ -106,6 +109,17 @@ OTHER_WORDS: dict[str, str] = {
     "transformer": "multi_head_attention",
 }
 """What people call a layer elsewhere, and its word here."""
+
+_WHICH = "For one class of several: sparse_categorical_crossentropy; of two: binary_crossentropy."
+
+OTHER_LOSSES: dict[str, str] = {
+    **dict.fromkeys(
+        ("ce", "crossentropy", "crossentropyloss", "logloss", "nll", "nllloss"), _WHICH
+    ),
+    "bcewithlogits": "Write binary_crossentropy(from_logits=true).",
+    "sparsecrossentropy": "Did you mean sparse_categorical_crossentropy?",
+}
+"""What people call a loss elsewhere, without its underscores, and what to write here."""
 
 OLD_LAYERS: dict[str, str] = {
     "cudnn_gru": "gru uses the GPU by itself.",
