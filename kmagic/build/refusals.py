@@ -163,7 +163,8 @@ def _merge(case: _Case) -> Refusal | None:
     if case.kind == "Concatenate":
         hint = "All dimensions but the joined one must be equal; that is the last, or axis=..."
         return Refusal(f"{case.word} cannot join {case.shapes}", hint)
-    return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}")
+    hint = "Bring them to one shape before it; `concatenate` joins outputs of several sizes."
+    return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}", hint)
 
 
 def _one_input(case: _Case) -> Refusal | None:
