@@ -89,6 +89,8 @@ def test_a_repeated_line_goes_on_from_itself():
 
 
 def test_a_loop_runs_over_its_values():
+    listed = graph("input 4\nfor f in [8, {big}]:\n  dense {f}", big=16)
+    assert [node.args[0].value.value for node in listed.nodes[1:]] == [8, 16]
     nodes = graph("input 4\nfor f in 8 {big}:\n  dense {f}", big=16).nodes
     assert [node.args[0].value.value for node in nodes[1:]] == [8, 16]
 

@@ -191,7 +191,6 @@ INNER = (LayerSpec(Word("flatten")),)
         ("repeat {n}:\n  flatten", RepeatSpec(Expr("n"), INNER)),
         ("for f in 32 64:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
         ("for f in 32, 64:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
-        ("for f in [32, 64]:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
         ("residual:\n  flatten", ResidualSpec(INNER)),
         ("residual: flatten", ResidualSpec(INNER)),
         (

@@ -1,12 +1,13 @@
-"""The arguments of a block's use."""
+"""The arguments of a block's use, and the values of a loop."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from kmagic.dsl.formatter import format_value
 from kmagic.dsl.lookup import Lookup
-from kmagic.spec import BlockSpec, LayerSpec
+from kmagic.spec import BlockSpec, ForSpec, Given, LayerSpec, Object, Sequence, Word
 from kmagic.suggest import did_you_mean
 
 
@@ -41,6 +42,28 @@ def block_arguments(block: BlockSpec, spec: LayerSpec, lookup: Lookup) -> dict[s
             if param.default is None:
                 lookup.fail(f"block {block.name} needs {param.name}", spec.span, _takes(block))
             values[param.name] = lookup.plain(lookup.value(param.default))
+    return values
+
+
+def loop_values(spec: ForSpec, lookup: Lookup) -> list[Any]:
+    """What the name of a loop is in each of its turns.
+
+    Args:
+        spec: The loop.
+        lookup: Evaluates the values.
+    """
+    series = spec.values
+    if len(series) == 1 and isinstance(series[0], Sequence):
+        series = series[0].items  # a list, as Python has it
+    for value in series:
+        if isinstance(value, Object) and value.callee == Word("range"):
+            hint = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
+            lookup.fail("is Python's", value.span, hint)
+    values = [lookup.value(value) for value in series]
+    only = values[0] if len(values) == 1 else None
+    if isinstance(only, Given) and not isinstance(only.value, str):
+        with suppress(TypeError):  # one value, not a series of them
+            return [Given(each, spec.name, span=spec.span) for each in only.value]
     return values
 
 

@@ -6,11 +6,10 @@ Nothing here asks Keras: an unknown layer is found later, an unknown name here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kmagic.dsl.arguments import block_arguments
+from kmagic.dsl.arguments import block_arguments, loop_values
 from kmagic.dsl.graph import Graph, Node, Use
 from kmagic.dsl.lookup import ExpandError, Lookup, Mistake, Scope, mentions_current
 from kmagic.spec import (
@@ -30,7 +29,6 @@ from kmagic.spec import (
     ModelOf,
     ModelSpec,
     NestedSpec,
-    Object,
     Out,
     OutputSpec,
     Ref,
@@ -309,18 +307,7 @@ class _Expander(Lookup):
 
     def _for(self, spec: ForSpec) -> None:
         outer = self.scope.names
-        for value in spec.values:
-            if isinstance(value, Object) and value.callee == Word("range"):
-                hint = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
-                self.fail("is Python's", value.span, hint)
-        values = [self.value(value) for value in spec.values]
-        if (
-            len(values) == 1
-            and isinstance(values[0], Given)
-            and not isinstance(values[0].value, str)
-        ):
-            with suppress(TypeError):  # one value, not a series of them
-                values = [Given(each, spec.name, span=spec.span) for each in values[0].value]
+        values = loop_values(spec, self)
         turns = [{**outer, spec.name: self.plain(value)} for value in values]
         params, self.scope.params = self.scope.params, self.scope.params | {spec.name}
         self._loop(turns, spec)

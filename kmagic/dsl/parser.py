@@ -31,7 +31,6 @@ from kmagic.spec import (
     Param,
     RepeatSpec,
     ResidualSpec,
-    Sequence,
     Span,
     Statement,
     Value,
@@ -216,8 +215,6 @@ class _Statements:
         while not cursor.done and not cursor.at(":"):
             values.append(cursor.value())
             cursor.accept(",")
-        if len(values) == 1 and isinstance(values[0], Sequence):
-            values = list(values[0].items)  # as Python has them
         if not values:
             cursor.fail("expected values, as in `for f in 32 64:`")
         return ForSpec(name, tuple(values), self._body(cursor, line), span=span)
