@@ -11,7 +11,7 @@ Spans tell where a value stands in the text. They do not count when two specs ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
@@ -370,3 +370,21 @@ class ModelSpec:
     def head(self) -> HeadSpec | None:
         """The line that names the model itself, or None."""
         return next((each for each in self.statements if isinstance(each, HeadSpec)), None)
+
+
+def parts_of(part: Any, *kinds: type) -> Iterator[Any]:
+    """All of some kinds that stand in a part of a text, in its order; within them none is sought.
+
+    Example:
+        >>> line = LayerSpec(Word("dense"), (Arg(Expr("n")), Arg(Literal(3))))
+        >>> [each.source for each in parts_of(line, Expr)]
+        ['n']
+    """
+    if isinstance(part, kinds):
+        yield part
+    elif isinstance(part, tuple):
+        for each in part:
+            yield from parts_of(each, *kinds)
+    elif is_dataclass(part) and not isinstance(part, type):
+        for each in fields(part):
+            yield from parts_of(getattr(part, each.name), *kinds)

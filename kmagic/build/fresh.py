@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmagic.build.builder import Step
 from kmagic.dsl.graph import Graph
 from kmagic.dsl.portable import written_down
-from kmagic.spec import Given, Word
+from kmagic.spec import Given, Word, parts_of
 
 
 def is_fresh(graph: Graph, steps: Sequence[Step], names: Mapping[str, Any]) -> bool:
@@ -27,7 +26,8 @@ def is_fresh(graph: Graph, steps: Sequence[Step], names: Mapping[str, Any]) -> b
     return all(_is_of_keras(step.layer) for step in steps) and not any(
         _is_lent(part, names)
         for node in nodes
-        for part in _parts((node.callee, *(arg for arg in node.args if arg.name != "adapt")))
+        for value in (node.callee, *(arg for arg in node.args if arg.name != "adapt"))
+        for part in parts_of(value, Given, Word)
     )
 
 
@@ -40,15 +40,3 @@ def _is_lent(part: Given | Word, names: Mapping[str, Any]) -> bool:
     if isinstance(part, Given):
         return written_down(part.value) is None
     return part.text in names and written_down(names[part.text]) is None
-
-
-def _parts(value: Any) -> Iterator[Given | Word]:
-    """What of a step's values stands for something else."""
-    if isinstance(value, Given | Word):
-        yield value
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _parts(each)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from _parts(getattr(value, field.name))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import numbers
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic.dsl import expressions
 from kmagic.dsl.formatter import format_spec
-from kmagic.spec import Expr, ModelSpec
+from kmagic.spec import Expr, ModelSpec, parts_of
 
 ADAPT = "adapt="
 LONGEST = 10_000
@@ -53,7 +53,7 @@ def portable(spec: ModelSpec, names: Mapping[str, Any]) -> Portable:
     """
     lines = (spec.source or format_spec(spec)).split("\n")
     values: dict[str, str] = {}
-    found = sorted(_expressions(spec), key=lambda each: each.span.column, reverse=True)
+    found = sorted(parts_of(spec, Expr), key=lambda each: each.span.column, reverse=True)
     for each in found:
         line, start = each.span.line - 1, each.span.column - 1
         end = start + each.span.width
@@ -116,14 +116,3 @@ def _plain(value: Any, depth: int) -> Any:
         return dict(zip(keys, items, strict=True))
     items = [_plain(item, depth + 1) for item in value]
     return _OTHER if any(each is _OTHER for each in items) else type(value)(items)
-
-
-def _expressions(part: Any) -> Iterator[Expr]:
-    if isinstance(part, Expr):
-        yield part
-    elif isinstance(part, tuple):
-        for each in part:
-            yield from _expressions(each)
-    elif is_dataclass(part) and not isinstance(part, type):
-        for each in fields(part):
-            yield from _expressions(getattr(part, each.name))
