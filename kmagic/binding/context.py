@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmagic.dsl.foreign import gather
 from kmagic.dsl.graph import Node, Trail, Turns
 from kmagic.errors import BuildError, DSLError, Problem
 from kmagic.spec import Span
+
+if TYPE_CHECKING:
+    from kmagic.dsl.graph import Graph
+    from kmagic.dsl.lookup import ExpandError
 
 
 @dataclass(slots=True)
@@ -62,6 +66,14 @@ class Context:
             f"block {use.name}, used in line {self.number(use.span.line)}" for use in self.trail
         )
         self._keep(self._problem(message, span, hint, uses))
+
+    def note_all(self, error: ExpandError) -> Graph:
+        """Keep what could not be expanded, each with its blocks; what could be is given back."""
+        for found, trail in error.found:
+            self.trail = trail
+            self.note(found.message, Span(found.line, found.column, found.width), found.hint)
+        self.leave()
+        return error.graph
 
     def refuse(
         self, message: str, span: Span, hint: str = "", cause: BaseException | None = None

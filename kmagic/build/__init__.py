@@ -166,11 +166,7 @@ def _expanded(reading: Reading, context: Context) -> Graph:
         if not context.problems:
             return graph
     except ExpandError as error:
-        graph = error.graph
-        for found, trail in error.found:
-            context.trail = trail
-            context.note(found.message, Span(found.line, found.column, found.width), found.hint)
-        context.leave()
+        graph = context.note_all(error)
     note_mistakes(graph, context)
     if graph.compile is not None:
         compile_arguments(graph.compile.args, graph.compile.span, context)

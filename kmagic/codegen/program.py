@@ -101,11 +101,7 @@ def _graph(spec: ModelSpec, context: Context) -> Graph:
     try:
         graph = expand(spec, context.names, first_line=context.first_line)
     except ExpandError as error:
-        graph = error.graph
-        for found, trail in error.found:
-            context.trail = trail
-            context.note(found.message, Span(found.line, found.column, found.width), found.hint)
-        context.leave()
+        graph = context.note_all(error)
     if not graph.nodes:
         hint = "Begin with a line such as `input 28x28x1`."
         context.note("the text holds no layer", Span(1, 1), hint)
