@@ -178,6 +178,16 @@ def test_features_of_different_size_are_told_of(table):
     assert look_over(normal, x, Y) == []
 
 
+def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
+    rows = net("input 64\ndense 3 softmax\ncompile adam" + SPARSE)
+    pixels = IMAGES.reshape(30, 64).copy()
+    pixels[:, 5] = 0
+    pixels[0, 5] = 1e-4
+    assert look_over(rows, pixels, Y) == []
+    (told,) = look_over(rows, pixels * 300 - 150, Y)  # no pixels
+    assert "column 5 by" in told
+
+
 def test_features_of_different_size_are_called_by_their_names(table):
     x = X * np.array([1e-3, 1, 1, 1e5], "float32")
     for columns, said in (

@@ -24,6 +24,8 @@ LOOKED_AT = 2**23
 """So many values of an array are looked at, evenly spread over the samples."""
 APART = 1000.0
 """Features whose spreads differ by more than this are told of."""
+PICTURE = 64
+"""So many columns from 0 to 1 are a picture, a pixel a column."""
 SCALING = (
     "BatchNormalization",
     "Embedding",
@@ -284,7 +286,10 @@ def _of_scales(facts: Facts, x: Any, names: Sequence[str]) -> Iterator[Advice]:
     first = [child for call in facts.calls if call.kind == "InputLayer" for child in call.children]
     if facts.opaque or any(call.is_any(*SCALING) for call in first):
         return
-    spread = _some(x).std(axis=0)
+    some = _some(x)
+    if x.shape[1] >= PICTURE and some.min() >= 0 and some.max() <= 1:
+        return  # pixels in a row: one that is hardly ever lit is of no other size
+    spread = some.std(axis=0)
     columns = np.flatnonzero(spread > 0)
     if len(columns) < table:
         return
