@@ -120,6 +120,13 @@ def test_the_data_of_the_training(run, shell, folder):
         ("%keras_classify net photo.png -b 0", "at least 1"),
         ("%keras_classify net photo.png --shape 3", "has no option --shape"),
         ("%keras_classify net none.png", "There is no file none.png"),
+        ("%keras_classify net phto.png", "Did you mean photo.png?"),
+        ("%keras_classify net phtos", "Did you mean photos?"),
+        ("%keras_classify net phtos/a.png", "Did you mean photos?"),
+        ("%keras_classify net phtos/*.png", "Did you mean photos?"),
+        ("%keras_classify net 'a great film' 'too long.'", "`%keras_predict`"),
+        ("%keras_classify net 'a great film.'", "There is no file a great film.\n"),
+        ("%keras_classify net {[1, 2, 3]}", "received 3 numbers"),
     ],
 )
 def test_a_wrong_line_says_what_to_do(run, folder, line, words):

@@ -159,6 +159,27 @@ def test_if_nothing_can_be_read_that_is_an_error(tmp_path):
         EvaluationError, match=r"None of the 7 .*\n(There is no file.*\n){5}.* 2 more"
     ):
         classify([tmp_path / f"{k}.png" for k in range(7)], Light(8, 8, 1))
+    with pytest.raises(EvaluationError, match=r"None of the 3 .*\n.*") as caught:
+        classify([np.zeros((9, 9))] * 3, Light(8, 8, 1))
+    assert caught.value.message.count("\n") == 1
+
+
+def test_what_lies_near_a_file_that_is_not_there_is_told(tmp_path):
+    for name in ("cat1.png", "dog.png", ".cats.png"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(EvaluationError) as caught:
+        classify([tmp_path / "cat.png", tmp_path / "dogs.png"], Light(8, 8, 1))
+    assert caught.value.hint == f"Did you mean {tmp_path}/cat1.png or {tmp_path}/dog.png?"
+    with pytest.raises(EvaluationError) as caught:
+        classify(tmp_path / "elephant.png", Light(8, 8, 1))
+    assert caught.value.hint == ""
+
+
+def test_a_model_of_texts_is_not_asked_about_pictures():
+    model = kmagic.build("input string\ntext_vectorization output_sequence_length=4\ndense 2")
+    with pytest.raises(EvaluationError, match="takes texts") as caught:
+        classify("a great film", model)
+    assert "`%keras_predict`" in caught.value.hint
 
 
 def test_pictures_of_several_sizes_go_by_size():

@@ -55,6 +55,7 @@ def test_what_the_notebook_has_is_not_lost(shell, names, frame) -> None:
 def test_values_of_the_notebook(shell, names, frame) -> None:
     names.update(x=np.random.default_rng(0).random((ROWS, 3)), y=np.arange(ROWS) % 2, frame=frame)
     assert load(shell, "x y -o few").x_train.shape == (16, 3)
+    assert load(shell, "{(x, y)} -o pair").name == "pair"
     assert names["few"].name == "few"
     assert load(shell, "x y x y").x_test.shape == (ROWS, 3)
     assert load(shell, "{x[:10]} {y[:10]} --split 0.5").x_test.shape == (5, 3)

@@ -20,7 +20,7 @@ from kmagic.evaluation.eye import Eye, read_ahead
 from kmagic.evaluation.material import refuse_pictures
 from kmagic.evaluation.pictures import NO_PICTURES
 from kmagic.evaluation.predictions import answer_batch
-from kmagic.evaluation.sources import Source, list_pictures
+from kmagic.evaluation.sources import Source, list_pictures, what_was_meant
 from kmagic.evaluation.verdicts import Judge, Picture, spread
 from kmagic.lineage import NEVER_TRAINED, is_untrained, recall
 from kmagic.pixels.reading import without_warnings
@@ -132,7 +132,7 @@ def classify(
     judge = Judge(classes, offers, y_true, [source.folder for source in sources], top)
     work = _Work(model, eye, judge, sources, batch_size, explain)
     pictures = work.done((progress or partial(Progress, unit="pictures"))(len(sources)))
-    _refuse_nothing(pictures)
+    _refuse_nothing(pictures, sources)
     if not name:
         name = application.name if application and app else getattr(model, "name", "")
     if judge.by_folder:
@@ -262,13 +262,15 @@ def _batches(
         start += len(batch)
 
 
-def _refuse_nothing(pictures: Sequence[Picture]) -> None:
+def _refuse_nothing(pictures: Sequence[Picture], sources: Sequence[Source]) -> None:
     """Raises if no picture at all could be read: there is no answer then."""
-    errors = [picture.error for picture in pictures]
-    if not all(errors):
+    if not all(picture.error for picture in pictures):
         return
-    if len(errors) == 1:
-        raise EvaluationError(errors[0])
+    errors = list(dict.fromkeys(picture.error for picture in pictures))
+    hint = what_was_meant(sources)
+    if len(pictures) == 1:
+        raise EvaluationError(errors[0], hint)
     more = f"\n... and {len(errors) - 5:,} more" if len(errors) > 5 else ""  # noqa: PLR2004 - as many as are listed
     shown = "\n".join(errors[:5])
-    raise EvaluationError(f"None of the {len(errors):,} pictures could be read.\n{shown}{more}")
+    words = f"None of the {len(pictures):,} pictures could be read.\n{shown}{more}"
+    raise EvaluationError(words, hint)

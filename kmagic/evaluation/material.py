@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PLANE = 2  # axes of a picture without channels
 SMALLEST = 16
 """A row of fewer values is no picture."""
+FOR_TEXTS = "Sentences are for kmagic.predict (`%keras_predict`)."
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -113,6 +114,8 @@ def refuse_pictures(
     shape = sample_shape(model)
     if shape is None or len(shape) != 1 or getattr(data, "picture_shape", None) is not None:
         return
+    if _takes_texts(model, data):
+        raise EvaluationError("The model takes texts, and no pictures.", FOR_TEXTS)
     if data is not None or (shape[0] or 0) < SMALLEST or _reads_word_numbers(model):
         raise EvaluationError(
             f"The model takes rows of {shape[0] or 'any number of'} numbers, and no pictures.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,12 @@ import numpy as np
 
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.pictures import MODES, fits
-from kmagic.pixels.files import as_counted, is_address, is_picture, is_pillow
+from kmagic.pixels.files import as_counted, is_address, is_picture, is_pillow, nearby
 
 if TYPE_CHECKING:
     from kmagic.evaluation.predictions import Shape
+
+SOME = 3  # files that are not there, of which it is told what was meant
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,6 +83,30 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[Source]:
             "images must be paths, folders, patterns, addresses, bytes, arrays or Pillow images, "
             f"or a list of them; received {type(images).__name__}."
         )
+
+
+def what_was_meant(sources: Sequence[Source]) -> str:
+    """A hint on files that are not there: what has nearly their names, or that they are sentences.
+
+    Args:
+        sources: Of which none could be read.
+    """
+    names = [one.name for one in sources if _is_missing(one)]
+    if any(" " in name and not is_picture(Path(name)) for name in names):
+        return "Sentences are for kmagic.predict (`%keras_predict`)."
+    near = [found for name in names[:SOME] if (found := nearby(Path(name).expanduser()))]
+    meant = " or ".join(dict.fromkeys(map(str, near)))
+    return f"Did you mean {meant}?" if meant else ""
+
+
+def _is_missing(source: Source) -> bool:
+    picture = source.picture
+    try:
+        return isinstance(picture, EvaluationError) or (
+            isinstance(picture, Path) and not picture.exists()
+        )
+    except (OSError, ValueError):  # no name that a file can have
+        return True
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -155,6 +181,11 @@ def _split(array: Any, shape: Shape | None) -> Any:
     match tuple(array.shape):
         case ():
             raise EvaluationError("images must be pictures; received a single number.")
+        case (length,):
+            raise EvaluationError(
+                f"images must be pictures; received {length:,} numbers.",
+                "A picture has shape (height, width) or (height, width, channels).",
+            )
         case (_, _):
             return array[None]
         case (height, width, channels) if channels in MODES and min(height, width) > max(MODES):

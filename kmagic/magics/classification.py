@@ -12,6 +12,7 @@ from kmagic.lineage import recall
 from kmagic.magics.arguments import Arguments, Line
 from kmagic.magics.base import Family, forgiving, in_the_line_s_words
 from kmagic.magics.evaluation import labels
+from kmagic.pixels.files import nearby
 
 CLASSIFY = Arguments(
     "%keras_classify",
@@ -39,6 +40,7 @@ CLASSIFY.option(
 )
 CLASSIFY.option("-q", "--quiet", action="store_true", help="show nothing")
 
+A_FILE = "A file is named with its ending: photo.jpg."
 IN_PYTHON = "; scaling= says otherwise."
 HERE = "; a data set in this notebook, or a line rescaling in the model, says otherwise."
 
@@ -108,7 +110,8 @@ class ClassificationMagics(Family):
             return word
         value, known = read.try_value(word)
         if not known and word.isidentifier():
-            hint = "A file is named with its ending: photo.jpg."
+            near = nearby(Path(word))
+            hint = f"Did you mean {near}?" if near else A_FILE
             read.fail("is no name of this notebook and no file", word, hint)
         return value if known else word
 

@@ -6,6 +6,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from kmagic.suggest import nearest
+
 NO_PICTURES = {"EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}  # not pixels, or run a program
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
@@ -44,6 +46,23 @@ def as_counted(path: Path) -> list[tuple[bool, int, str]]:
     """
     parts = re.split(r"(\d+)", str(path).casefold())
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+def nearby(path: Path) -> Path | None:
+    """What is there and has nearly the name of a file or folder that is not; None if nothing has.
+
+    Args:
+        path: A path, perhaps with a pattern in its name.
+    """
+    missing = path
+    try:
+        while missing.parent != missing and not missing.parent.is_dir():
+            missing = missing.parent
+        names = [each.name for each in missing.parent.iterdir() if each.name[0] != "."]
+    except (OSError, ValueError):  # no folder that can be read
+        return None
+    near = nearest(missing.name, names)
+    return missing.parent / near[0] if near and near[0] != missing.name else None
 
 
 @cache

@@ -111,7 +111,7 @@ def _explained(name: str) -> Iterator[None]:
     except EvaluationError:
         raise
     except FileNotFoundError as error:
-        raise EvaluationError(f"There is no file {name}.") from error
+        raise EvaluationError(f"There is no file {name.rstrip('.')}.") from error
     except UnidentifiedImageError as error:
         raise EvaluationError(f"{name} is not a picture that Pillow can read.") from error
     except Image.DecompressionBombError as error:
