@@ -16,13 +16,7 @@ from kmagic.evaluation.classify import Classification, classify
 from kmagic.evaluation.explain import Explanation
 from kmagic.evaluation.verdicts import Guess, Picture, Truth
 
-
-def html(found):
-    return found._repr_mimebundle_()["text/html"]
-
-
-def text(found):
-    return found._repr_mimebundle_()["text/plain"]
+from .cards import html, text
 
 
 def guesses(*pairs):

@@ -10,22 +10,7 @@ import pytest
 
 from kmagic.evaluation.confusion import confusion
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</style><img src=x onerror=alert(1)>",
-    "\"quotes' & more",
-    "\u05e9\u05dc\u05d5\u05dd",
-    "\u202etfel ot thgir",
-    "long " * 2000,
-]
-
-
-def html(found):
-    return found._repr_mimebundle_()["text/html"]
-
-
-def text(found):
-    return found._repr_mimebundle_()["text/plain"]
+from .cards import HOSTILE, html, text
 
 
 def tags(markup):

@@ -11,16 +11,10 @@ import pytest
 from kmagic.display.matrix_table import UNSEEN
 from kmagic.evaluation.confusion import confusion
 
+from .cards import HOSTILE, html, text
+
 TRUE = [0] * 5 + [1] * 5 + [2] * 4
 PREDICTED = [0] * 5 + [1, 1, 1, 0, 2] + [2, 1, 1, 1]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</style><img src=x onerror=alert(1)>",
-    "\"quotes' & more",
-    "\u05e9\u05dc\u05d5\u05dd",
-    "\u202etfel ot thgir",
-    "long " * 2000,
-]
 
 
 class Tree(HTMLParser):
@@ -56,17 +50,9 @@ class Tree(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def html(found):
-    return found._repr_mimebundle_()["text/html"]
-
-
 def matrix(found):
     """The table of the matrix alone."""
     return re.search(r'<table class="km-matrix.*?</table>', html(found))[0]
-
-
-def text(found):
-    return found._repr_mimebundle_()["text/plain"]
 
 
 def strengths(markup, colour):

@@ -25,15 +25,7 @@ from kmagic.display.training import (
 from kmagic.run import Epoch, Message, TrainingRun
 from kmagic.training.recorder import Recorder
 
-
-class Clock:
-    """Time that passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from .clocks import Clock
 
 
 def simulated(

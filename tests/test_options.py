@@ -16,6 +16,7 @@ from kmagic.training.notes import Budget
 from kmagic.training.options import Options
 from kmagic.training.recorder import Recorder
 
+from .clocks import Clock
 from .shells import run_cell, value_of
 
 BATCH = 16
@@ -156,13 +157,6 @@ def test_a_seed_makes_a_run_repeatable(plain):
     net = make(dropout=True)
     net.set_weights([np.ones((4, 1)), np.zeros(1)])
     assert fit(net, X, Y, epochs=2, batch_size=BATCH, seed=4).history != first.history
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():

@@ -7,13 +7,7 @@ import pytest
 from kmagic.display import progress as display
 from kmagic.progress import Progress
 
-
-class Clock:
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
+from .clocks import Clock
 
 
 class Watcher:

@@ -18,6 +18,8 @@ from kmagic.training.mistakes import essence, is_misfit
 from kmagic.training.pace import Pace
 from kmagic.training.recorder import Recorder
 
+from .clocks import Clock
+
 ROWS, WIDTH, CLASSES = 96, 4, 3
 BATCH = 16
 
@@ -398,20 +400,10 @@ def test_essence_is_the_paragraph_that_says_it() -> None:
 # --- the recorder, by a clock of its own ----------------------------------------------------------
 
 
-class Clock:
-    """Time that passes only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def recorded(
     *displays: RecordingDisplay, epochs: int = 2, steps: int = 100, **keywords: Any
 ) -> tuple[Recorder, Clock]:
-    clock = Clock()
+    clock = Clock(100.0)
     run = TrainingRun("cnn", epochs=epochs, steps=steps, **keywords)
     return Recorder(run, displays, clock=clock), clock
 

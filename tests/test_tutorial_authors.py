@@ -133,6 +133,18 @@ SOURCE = """import os
 print(os.environ["KMAGIC_DISPLAY"], "loss", 0.5)"""
 
 
+def compared(folder):
+    """What pytest says of lesson.ipynb, run anew."""
+    options = ["-p", "kmagic.testing.plugin", "--nbval", "--nbval-current-env", "lesson.ipynb"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *options],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+
 @pytest.mark.parametrize(
     ("recorded", "passes"),
     [("static loss 0.7321\n", True), ("static accuracy 0.5\n", False), ("log loss 0.5\n", False)],
@@ -141,16 +153,9 @@ def test_the_plugin_compares_words_of_a_static_display(tmp_path, recorded, passe
     cell = nbformat.v4.new_code_cell(SOURCE, execution_count=1)
     cell.outputs = [nbformat.v4.new_output("stream", text=recorded)]
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "lesson.ipynb")
-    options = ["-p", "kmagic.testing.plugin", "--nbval", "--nbval-current-env", "lesson.ipynb"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ("1 passed" in done.stdout) is passes, done.stdout
-    assert ("1 failed" in done.stdout) is not passes, done.stdout
+    said = compared(tmp_path)
+    assert ("1 passed" in said) is passes, said
+    assert ("1 failed" in said) is not passes, said
 
 
 def test_a_lesson_is_recorded_and_passes(tmp_path) -> None:
@@ -166,12 +171,5 @@ def test_a_lesson_is_recorded_and_passes(tmp_path) -> None:
         check=True,
     )
     assert nbformat.read(tmp_path / "lesson.ipynb", as_version=4).cells[1].outputs
-    options = ["-p", "kmagic.testing.plugin", "--nbval", "--nbval-current-env", "lesson.ipynb"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *options],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "3 passed" in done.stdout, done.stdout
+    said = compared(tmp_path)
+    assert "3 passed" in said, said
