@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
@@ -27,7 +27,8 @@ def serving(body: bytes = b"", *, missing: int = 0, status: int = 200) -> Iterat
 
         def do_GET(self) -> None:
             self.do_HEAD()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # whoever asked may be gone
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Nothing is printed."""
