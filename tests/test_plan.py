@@ -234,7 +234,7 @@ def test_a_callback_may_evaluate_predict_and_train_meanwhile() -> None:
 def graphs(model: keras.Model) -> tuple[int, int]:
     """How often the model's train and test function were made."""
     return tuple(
-        function._function.experimental_get_tracing_count()
+        function._steps._function.experimental_get_tracing_count()
         for function in (model.train_function, model.test_function)
     )  # type: ignore[return-value] # two of them
 

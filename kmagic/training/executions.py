@@ -13,36 +13,50 @@ Imported only when Keras is there already.
 
 from __future__ import annotations
 
-import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import keras
-import tensorflow as tf
 
+from kmagic.training.graphs import Kind, Steps, make_variables
 from kmagic.training.stride import Stride
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+SAVED = 0.15
+"""The share of its time, at the least, that a step saves by knowing the size of its batch, where it
+gains by that (see ``graphs``). A second graph is made where that is more than its making costs."""
 
 
 class Loop:
     """Where Keras stands in an epoch or a validation, and how far ahead of it the model is.
 
     Args:
-        batches: Batches in all.
+        batches: Batches in an epoch.
         stride: Chooses how many of them an execution takes.
+        epochs: How many epochs there are.
+        whole: Samples in each batch but the last, where that one is shorter and the model gains
+            by knowing it; else None.
         clock: Seconds.
     """
 
     def __init__(
-        self, batches: int, stride: Stride, *, clock: Callable[[], float] = time.perf_counter
+        self,
+        batches: int,
+        stride: Stride,
+        *,
+        epochs: int = 1,
+        whole: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.batches = batches
+        self.whole = whole
         self._stride = stride
         self._clock = clock
         self._turn: int | None = None
         self._first = self._done = 0
+        self._epochs_after = epochs
         self._logs: Any = None
 
     @property
@@ -50,28 +64,40 @@ class Loop:
         """Whether Keras is about to run a batch of this loop, and not somebody else one of his."""
         return self._turn is not None
 
+    @property
+    def ahead(self) -> int:
+        """Batches from here to the end of the epoch."""
+        return self.batches - self._done
+
+    @property
+    def seconds_ahead(self) -> float:
+        """What all batches from here to the last epoch's end will take, as far as is known."""
+        return (self._epochs_after * self.batches + self.ahead) * (self._stride.batch or 0.0)
+
     def starts(self, batch: int) -> bool:
         """Whether an execution begins with a batch, counted from 0."""
         if batch == 0:
             self._done = 0
+            self._epochs_after -= 1
         return batch == self._done
 
     def awaits(self, batch: int) -> None:
         """The next thing that Keras does is to run this batch."""
         self._turn = batch
 
-    def run(self, execute: Callable[[int], tuple[Any, int]]) -> Any:
+    def run(self, execute: Callable[[int], tuple[Any, int, bool]]) -> Any:
         """Run the batch that is awaited, with those after it, unless it is run already.
 
         Args:
-            execute: Runs so many batches, or fewer; gives the figures, and how many it has run.
+            execute: Runs so many batches, or fewer; gives the figures, how many it has run, and
+                whether a graph was made for it, so that its time tells nothing.
         """
         turn, self._turn = self._turn, None
         if turn == self._done:
-            batches = self._stride.next(self.batches - self._done)
+            batches = self._stride.next(self.ahead)
             began = self._clock()
-            self._logs, batches = execute(batches)
-            self._stride.took(batches, self._clock() - began)
+            self._logs, batches, made = execute(batches)
+            self._stride.took(batches, None if made else self._clock() - began)
             self._first, self._done = self._done, self._done + batches
         return self._logs
 
@@ -96,37 +122,26 @@ class Executions:
     An execution of training ends with the batch in which the loss is no number any more.
     """
 
-    def __init__(self, model: keras.Model, kind: Literal["train", "test"]) -> None:
+    def __init__(self, model: keras.Model, kind: Kind) -> None:
         self.loop: Loop | None = None
-        self.made = False
         self._model = model
         self._kind = kind
         self._keras = getattr(model, self._name)
         self._iterator: Any = None
-        self._graph: Any = None
-        step = getattr(model, f"{kind}_step")
+        self._steps = Steps(model, kind)
+        self._whole: Steps | None = None
 
-        def several(iterator: Any, batches: tf.Tensor) -> Any:
-            def body(done: tf.Tensor, good: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                logs = step(iterator.get_next())
-                if kind == "train" and "loss" in logs:
-                    good = tf.math.is_finite(tf.cast(logs["loss"], tf.float64))
-                return done + 1, good
-
-            def goes_on(done: tf.Tensor, good: tf.Tensor) -> tf.Tensor:
-                return tf.logical_and(good, done < batches)
-
-            done, _ = tf.while_loop(goes_on, body, [tf.constant(0), tf.constant(True)])
-            return model.get_metrics_result(), done
-
-        self._function = as_it_is(several)
+    @property
+    def made(self) -> bool:
+        """Whether there is a graph."""
+        return self._steps.made
 
     @property
     def _name(self) -> str:
         return f"{self._kind}_function"
 
     @classmethod
-    def of(cls, model: keras.Model, kind: Literal["train", "test"]) -> Executions:
+    def of(cls, model: keras.Model, kind: Kind) -> Executions:
         """Those of a model, put in place where they are not there yet."""
         known = getattr(model, f"{kind}_function")
         if isinstance(known, cls):
@@ -138,66 +153,49 @@ class Executions:
     def __call__(self, iterator: Any) -> Any:
         """What Keras calls for each batch; returns the figures up to here."""
         if self.loop is not None and self.loop.awaited:
-            return self.loop.run(lambda batches: self._execute(iterator, batches))
+            loop = self.loop
+            return loop.run(lambda batches: self._execute(loop, iterator, batches))
         if self._keras is None:
             getattr(self._model, f"make_{self._name}")(force=True)
             self._keras = getattr(self._model, self._name)
             setattr(self._model, self._name, self)
         return self._keras(iterator)
 
-    def _execute(self, iterator: Any, batches: int) -> tuple[Any, int]:
-        count = tf.constant(batches)
-        if iterator is not self._iterator:
-            if not self.made and self._kind == "train":
-                make_variables(self._model, iterator.element_spec)
-            # A function of its own, since TensorFlow warns where many of its calls make a graph,
-            # and here there are few calls.
-            self._graph = self._function.get_concrete_function(iterator, count)
-            self._iterator = iterator
-        logs, done = self._graph(iterator, count)
-        self.made = True
-        return logs, int(done)
+    def _execute(self, loop: Loop, iterator: Any, batches: int) -> tuple[Any, int, bool]:
+        if not self.made and self._kind == "train":
+            make_variables(self._model, iterator.element_spec)
+        steps = self._steps
+        whole = self._for_whole_batches(loop, iterator)
+        if whole is not None and loop.ahead > 1:
+            steps, batches = whole, min(batches, loop.ahead - 1)
+        new = not steps.made
+        logs, done = steps.run(iterator, batches)
+        return logs, done, new
+
+    def _for_whole_batches(self, loop: Loop, iterator: Any) -> Steps | None:
+        """Steps that know how large a batch is, where they are there or worth their making."""
+        if loop.whole is None:
+            return None
+        if self._whole is None or self._whole.size != loop.whole:
+            if not SAVED * loop.seconds_ahead > self._steps.seconds:
+                return None
+            whole = Steps(self._model, self._kind, loop.whole)
+            try:
+                whole.make(iterator)
+            except Exception:  # noqa: BLE001 - a function of the user's that needs the size open
+                loop.whole = None
+                return None
+            self._whole = whole
+        return self._whole
 
     def leave(self) -> None:
         """The fit is over. A graph that was broken off while it was made is of no use again."""
-        self.loop = self._iterator = self._graph = None
+        self.loop = None
+        for steps in (self._steps, self._whole):
+            if steps is not None:
+                steps.rest()
         if not self.made and getattr(self._model, self._name) is self:
             setattr(self._model, self._name, self._keras)
-
-
-def as_it_is(function: Callable[..., Any]) -> Any:
-    """A function's graph, its Python taken literally, as Keras has it."""
-    return tf.function(tf.autograph.experimental.do_not_convert(function), reduce_retracing=True)
-
-
-def make_variables(model: keras.Model, batch: Any) -> None:
-    """Make the variables of optimizer and metrics, before the graph of a step is made.
-
-    TensorFlow makes a graph twice where making it makes variables, and that of a step is large.
-    Here the optimizer's are made at once, and those of the metrics by a small graph, which is
-    never run. Where that cannot be, because the model's output is known only by calling it or is
-    more than one, nothing is lost but time.
-
-    Args:
-        model: A compiled model.
-        batch: The specification of what a step takes.
-    """
-    outputs = getattr(model, "outputs", None)
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    if not model.built or model.optimizer is None or y is None:
-        return
-    if not outputs or len(outputs) > 1 or keras.tree.is_nested(y):
-        return
-
-    def make(x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Any:
-        return model.compute_metrics(x, y, y_pred, sample_weight)
-
-    y_pred = tf.TensorSpec(outputs[0].shape, outputs[0].dtype)
-    with contextlib.suppress(Exception):  # a mistake of the user's is told of by the step itself
-        if not model.optimizer.built:
-            with keras.name_scope(model.optimizer.name, caller=model.optimizer):
-                model.optimizer.build(model.trainable_variables)
-        as_it_is(make).get_concrete_function(x, y, y_pred, sample_weight)
 
 
 class Callbacks(keras.callbacks.CallbackList):  # type: ignore[misc] # Keras ships no types

@@ -169,7 +169,7 @@ def fit(
         arguments["initial_epoch"] = run.log[-1].number
     if seed is not None:
         sow(model, seed + run.resumed)
-    way = plan(model, arguments, plain=plain)
+    way = plan(model, arguments, plain=plain, repeatable=seed is not None)
     before = [watching(run, watch, held)] if watch is not None else []
     known = best_before(run, model, store) if restore_best else None
     crew = Crew(run, displays, options, callbacks, store, before=before, known=known)

@@ -69,6 +69,7 @@ class Fast:
         training: What it is trained on.
         validation: What is validated, where that is arrays too.
         arguments: Those of ``model.fit``; here they become what it is called with.
+        repeatable: What is trained must not depend on how quick the machine is, not by a bit.
     """
 
     def __init__(
@@ -77,6 +78,8 @@ class Fast:
         training: Arrays,
         validation: Arrays | None,
         arguments: dict[str, Any],
+        *,
+        repeatable: bool,
     ) -> None:
         self._model = model
         self._used: list[Executions] = []
@@ -88,6 +91,9 @@ class Fast:
         for name in ("y", "sample_weight", "class_weight", "validation_split"):
             arguments.pop(name, None)
         self._steps = batches_in(training.samples, batch)
+        self._batch = batch
+        self._short = bool(training.samples % batch)
+        self._exact = repeatable or mix is ordered
         self._validation_steps = 0
         self.arguments = arguments | {
             "x": mix(training.packed, training.samples, batch),
@@ -115,12 +121,19 @@ class Fast:
             Executions,
             Loop,
         )
+        from kmagic.training.graphs import gains_by_size  # noqa: PLC0415 - as above
 
         minding = [each for each in callbacks if not getattr(each, "any_stride", False)]
         watching = watchers(minding, TRAINING)
         if watching:
             self.way = f"fast, batch by batch: {watching[0]} watches each"
-        training = Loop(self._steps, Stride(1 if watching else None))
+        sized = self._short and not self._exact and gains_by_size(self._model)
+        training = Loop(
+            self._steps,
+            Stride(1 if watching else None),
+            epochs=self.arguments.get("epochs", 1) - self.arguments.get("initial_epoch", 0),
+            whole=self._batch if sized else None,
+        )
         self._used = [Executions.of(self._model, "train")]
         self._used[0].loop = training
         validation = None
@@ -150,13 +163,21 @@ class Fast:
             executions.leave()
 
 
-def plan(model: keras.Model, arguments: Mapping[str, Any], *, plain: bool = False) -> Plain | Fast:
+def plan(
+    model: keras.Model,
+    arguments: Mapping[str, Any],
+    *,
+    plain: bool = False,
+    repeatable: bool = False,
+) -> Plain | Fast:
     """Choose how a fit is done.
 
     Args:
         model: A compiled model.
         arguments: Those of ``model.fit``, by name, the callbacks left out.
         plain: The user wants Keras's own way.
+        repeatable: The user wants the same from each training, to the last bit. So it is without
+            ``shuffle`` anyway.
 
     Returns:
         The way, as a context; within it ``model.fit(**way.arguments)`` trains, with
@@ -166,12 +187,12 @@ def plan(model: keras.Model, arguments: Mapping[str, Any], *, plain: bool = Fals
         if plain:
             raise UnsuitedError("asked for")  # noqa: TRY301 - the one way out
         check_model(model)
-        return _fast(model, dict(arguments))
+        return _fast(model, dict(arguments), repeatable=repeatable)
     except UnsuitedError as reason:
         return Plain(str(reason), dict(arguments))
 
 
-def _fast(model: keras.Model, arguments: dict[str, Any]) -> Fast:
+def _fast(model: keras.Model, arguments: dict[str, Any], *, repeatable: bool) -> Fast:
     """A fit by a pipeline of our own; raises UnsuitedError if it cannot be."""
     for name in ("steps_per_epoch", "validation_steps"):
         if arguments.get(name) is not None:
@@ -189,7 +210,7 @@ def _fast(model: keras.Model, arguments: dict[str, Any]) -> Fast:
     elif arguments.get("validation_split"):
         training, validation = training.split(arguments["validation_split"])
     training = training.weighted(arguments.get("class_weight"))
-    return Fast(model, training, validation, arguments)
+    return Fast(model, training, validation, arguments, repeatable=repeatable)
 
 
 def check_model(model: keras.Model) -> None:

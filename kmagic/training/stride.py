@@ -20,6 +20,9 @@ class Stride:
         most: Batches in an execution at most, where somebody watches each of them.
         longest: Seconds that an execution may take.
 
+    Attributes:
+        batch: Seconds that a batch takes; None until that is known.
+
     Example:
         >>> stride = Stride()
         >>> stride.next(1000)
@@ -33,7 +36,7 @@ class Stride:
     def __init__(self, most: int | None = None, *, longest: float = LONGEST) -> None:
         self._most = most
         self._longest = longest
-        self._batch: float | None = None  # seconds
+        self.batch: float | None = None
         self._last = 0
 
     def next(self, left: int) -> int:
@@ -43,15 +46,15 @@ class Stride:
             left: Batches to the end of the epoch, 1 or more. They are shared out evenly, so that
                 no short execution is left for the end.
         """
-        if self._batch is None:
+        if self.batch is None:
             return 1
-        fitting = int(self._longest / self._batch) if self._batch > 0 else left
+        fitting = int(self._longest / self.batch) if self.batch > 0 else left
         most = max(1, min(fitting, GROWTH * self._last, self._most or left))
         return math.ceil(left / math.ceil(left / most))
 
-    def took(self, batches: int, seconds: float) -> None:
-        """The execution of so many batches took so long."""
-        if self._last:
+    def took(self, batches: int, seconds: float | None) -> None:
+        """The execution of so many batches took so long; None where that tells nothing."""
+        if self._last and seconds is not None:
             batch = seconds / batches
-            self._batch = batch if self._batch is None else (self._batch + batch) / 2
+            self.batch = batch if self.batch is None else (self.batch + batch) / 2
         self._last = batches
