@@ -14,7 +14,7 @@ from kmagic.binding.arguments import UNRESOLVED, Bound, bind
 from kmagic.binding.context import Context
 from kmagic.binding.lookup import layer_of
 from kmagic.build.adapting import adapt
-from kmagic.build.calls import FunctionCall, call_layer
+from kmagic.build.calls import FunctionCall, call_layer, takes
 from kmagic.build.refusals import Reached, explain, explain_model
 from kmagic.build.tensors import is_broken, pick, reached_from, shapes_of, word_of
 from kmagic.build.values import Values, construct
@@ -180,6 +180,12 @@ class _Assembly:
             for arg in node.args
             if arg.name is not None
         }
+        if is_activation and not takes(function, positional, named):
+            units = format_value(node.args[0].value)
+            hint = f"For a layer with so many units: `dense {units}`." * units.isdigit()
+            message = f"{word} is an activation, and takes no such value"
+            self.context.note(message, node.args[0].span, hint)
+            return UNRESOLVED
         return FunctionCall(function, tuple(positional), named)
 
     def _layer_of(self, reference: LayerOf | ModelOf) -> Any:
@@ -233,6 +239,10 @@ class _Assembly:
     def _stack(self) -> tuple[Any, list[Any]]:
         import keras  # noqa: PLC0415 - takes seconds
 
+        if all(node.is_input for node in self.graph.nodes):
+            hint = "Write one below it: `dense 10 softmax`."
+            self.context.refuse("a model needs a layer", self.graph.nodes[0].span, hint)
+            self.context.check()
         try:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
         except Exception as error:

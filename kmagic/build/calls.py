@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,15 @@ class FunctionCall:
     def name(self) -> str:
         """The function's own name."""
         return getattr(self.function, "__name__", "function")
+
+
+def takes(function: Callable[..., Any], args: list[Any], named: dict[str, Any]) -> bool:
+    """Whether a function of one input takes these arguments behind it."""
+    try:
+        inspect.signature(function).bind(None, *args, **named)
+    except TypeError:
+        return False
+    return True
 
 
 def call_layer(layer: Any, inputs: list[Any], named: dict[str, Any]) -> Any:
