@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from kmagic import start
-from kmagic.magics import completion
+from kmagic.magics import completion, prompt
 from kmagic.magics.classification import ClassificationMagics
 from kmagic.magics.confusion import ConfusionMagics
 from kmagic.magics.data import DataMagics
@@ -42,6 +42,7 @@ def register(shell: Any) -> None:
     for family in FAMILIES:
         shell.register_magics(family(shell, session))
     completion.register(shell, session)
+    prompt.register(shell)
     shell.events.register("pre_run_cell", forget_shown)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
         start.warm()
@@ -52,6 +53,7 @@ def unregister(shell: Any) -> None:
     with suppress(ValueError):  # was not loaded
         shell.events.unregister("pre_run_cell", forget_shown)
     completion.unregister(shell)
+    prompt.unregister(shell)
     for family in FAMILIES:
         for kind, names in family.magics.items():
             for name in names:
