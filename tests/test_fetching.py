@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from urllib.error import URLError
 
+import h5py
 import pytest
 
 from kmagic.data import cache
@@ -181,6 +182,23 @@ def test_another_file_than_was_asked_for_is_told(room: Callable[[CachedFile], No
         pytest.raises((EvaluationError, DataError), match=r"could not .*Incomplete or corrupted"),
     ):
         room(weights_at(address, "0" * 64))
+
+
+def read(file: CachedFile) -> None:
+    if not path_of(file).exists():
+        get(file)
+    h5py.File(path_of(file))
+
+
+@pytest.mark.usefixtures("views")
+def test_weights_that_cannot_be_read_are_told_with_their_place() -> None:
+    with serving(b"no weights") as address:
+        file = weights_at(address)
+        # Only of a file that was fetched its name is known.
+        for where in (path_of(file), path_of(file).parent):
+            said = f"The weights could not be read from {where}: "
+            with pytest.raises(EvaluationError, match=said), fetched.through_keras("The weights"):
+                read(file)
 
 
 def test_an_interrupt_goes_through(

@@ -53,7 +53,8 @@ def through_keras(what: str) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and not str(error).startswith("Incomplete or corrupted"):
             raise
-        said = f"{what} could not be read from {show_path(keras_home() / _FOLDER)}: {error}"
+        where = path_of(asked[-1][0]) if asked else keras_home() / _FOLDER
+        said = f"{what} could not be read from {show_path(where)}: {error}"
         raise EvaluationError(said, LOOK_AT_THEM) from error
 
 
