@@ -1,7 +1,7 @@
 """What the browser is told of a run: a whole snapshot, and between two of them the news.
 
 Pure but for what it remembers of what was said. Numbers go as plain JSON: a value that is not
-finite goes as null, and none has more digits than anybody sees.
+finite goes as null, and none has more digits than Keras's 32 bits hold.
 """
 
 from __future__ import annotations
@@ -157,4 +157,5 @@ def _flat(points: Iterable[Point]) -> list[float | None]:
 
 
 def _plain(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+    # Shorter, a figure half-way between two is rounded once more, and not as in the table beside.
+    return float(f"{value:.8g}") if math.isfinite(value) else None
