@@ -71,23 +71,28 @@ export class Chart {
     this.svg.setAttribute("role", "img");
     this.svg.setAttribute("tabindex", "0");
     this.element.append(caption, this.svg);
-    this.svg.addEventListener("pointermove", (event) => {
-      const box = this.svg.getBoundingClientRect();
-      onHover(this.nearest(this.epochAt(event.clientX - box.left)));
-    });
-    this.svg.addEventListener("pointerleave", () => onHover(null));
-    this.svg.addEventListener("blur", () => onHover(null));
-    this.svg.addEventListener("keydown", (event) => {
-      const epochs = this.epochs();
-      const at = epochs.indexOf(this.hover ?? epochs[epochs.length - 1] + 1);
-      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
-      if (event.key === "Escape") onHover(null);
-      if (!steps || !epochs.length) return;
-      event.preventDefault();
-      onHover(epochs[at < 0 ? epochs.length - 1 : Math.min(Math.max(at + steps, 0), epochs.length - 1)]);
-    });
     /** @type {number | null} */
     this.hover = null;
+    const show = (/** @type {number | null} */ epoch) => {
+      this.hover = epoch; // at once: the next key may come before the next frame
+      onHover(epoch);
+    };
+    this.svg.addEventListener("pointermove", (event) => {
+      const box = this.svg.getBoundingClientRect();
+      show(this.nearest(this.epochAt(event.clientX - box.left)));
+    });
+    this.svg.addEventListener("pointerleave", () => show(null));
+    this.svg.addEventListener("blur", () => show(null));
+    this.svg.addEventListener("keydown", (event) => {
+      const epochs = this.epochs();
+      // Behind the last one, where nothing is shown yet; points that were thinned out have a neighbour.
+      const at = this.hover === null ? epochs.length : epochs.indexOf(this.nearest(this.hover) ?? 0);
+      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+      if (event.key === "Escape") show(null);
+      if (!steps || !epochs.length) return;
+      event.preventDefault();
+      show(epochs[Math.min(Math.max(at + steps, 0), epochs.length - 1)]);
+    });
   }
 
   epochs() {

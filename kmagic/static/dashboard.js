@@ -221,6 +221,7 @@ class View {
     const where = this.lost ? `${head.where}; the kernel has gone` : going ? head.where : head.words;
     say(/** @type {Element} */ (this.where), this.asked && going ? `${where}, stopping` : where);
     this.bar?.setAttribute("aria-valuenow", String(Math.round(100 * head.progress)));
+    this.bar?.setAttribute("aria-valuetext", going ? head.where : head.words);
     if (this.fill) this.fill.style.width = `${100 * head.progress}%`;
     this.tick();
     this.renderButton(going);

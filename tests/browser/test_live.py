@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from .lab import Lab
-from .notebook import NotebookPage
+from .training import EPOCH, FIT, start, stop
+
+if TYPE_CHECKING:
+    from .lab import Lab
+    from .notebook import NotebookPage
 
 pytestmark = pytest.mark.browser
 
 both_apps = pytest.mark.parametrize("notebook", ["lab", "notebook"], indirect=True)
-
-SETUP = """%load_ext kmagic
-import numpy as np
-rng = np.random.default_rng(0)
-x = rng.normal(size=(6400, 8)).astype("float32")
-y = (x.sum(axis=1) > 0).astype(int)
-import kmagic
-net = kmagic.build("input 8 / dense 16 relu / dense 1 sigmoid\\n"
-                   "compile adam loss=binary_crossentropy metrics=accuracy")"""
-FIT = "%keras_fit net x y -e 4000 -b 32 --val 0.1 -o run"
-EPOCH = r"Number((node(arg).innerText.match(/epoch ([\d,]+) of/) || [0, '0'])[1].replace(',', ''))"
-
-
-def start(notebook: NotebookPage, lab: Lab, line: str = FIT) -> int:
-    """Start a training that would go on for long; return its cell when it has drawn curves."""
-    lab.write("live.ipynb", [SETUP, line, "run.status"])
-    notebook.open("live.ipynb")
-    notebook.run_cell(0, timeout=120)
-    notebook.run_cell(1, wait=False)
-    notebook.wait_until(f"{EPOCH} >= 3", 1, timeout=60, what="the third epoch")
-    return 1
-
-
-def stop(notebook: NotebookPage, cell: int) -> None:
-    """Click on Stop, and wait until the cell has ended.
-
-    On a machine so busy that the kernel does not answer in time, the view interrupts it instead.
-    """
-    notebook.cell(cell).get_by_role("button", name="Stop").first.click()
-    ended = "/(stopped|interrupted) (in|after) /.test(node(arg).innerText)"
-    notebook.wait_until(ended, cell, timeout=30, what="the end of the training")
 
 
 @both_apps
@@ -54,20 +28,8 @@ def test_it_grows_and_stops(notebook: NotebookPage, lab: Lab) -> None:
     assert status["data"]["text/plain"] in ("'stopped'", "'interrupted'")
 
 
-def test_curves_are_drawn_as_wished_with_the_run_before_behind(
-    notebook: NotebookPage, lab: Lab
-) -> None:
-    fit = start(notebook, lab, f"%keras_fit net x y -e 8 -b 640 --val 0.1 -q\n{FIT}")
-    view = notebook.output(fit)
-    assert notebook.js("node(arg).querySelectorAll('.km-ghost').length", fit) == 2
-    assert "grey: the run before" in view.inner_text()
-    log, smooth = (view.get_by_role("button", name=name) for name in ("log", "smooth"))
-    log.focus()
-    for pressed in ("true", "false"):
-        notebook.page.keyboard.press("Enter")
-        assert log.get_attribute("aria-pressed") == pressed
-    smooth.click()
-    notebook.wait_until("node(arg).querySelectorAll('.km-raw').length >= 4", fit)
+def test_it_fills_its_card_and_needs_no_other(notebook: NotebookPage, lab: Lab) -> None:
+    fit = start(notebook, lab)
     right = "node(arg).querySelector(SELECTOR).getBoundingClientRect().right"
     edge, button = (right.replace("SELECTOR", f"'{each}'") for each in (".km-live-run", "button"))
     assert notebook.js(f"Math.abs({edge} - {button})", fit) < 1
@@ -119,18 +81,25 @@ def test_a_second_view_shows_the_same(notebook: NotebookPage, lab: Lab) -> None:
 
 
 def test_a_reload_in_mid_training_loses_nothing(notebook: NotebookPage, lab: Lab) -> None:
-    fit = start(notebook, lab, "%keras_fit net x y -e 250 -b 640 --val 0.1 -o run")
+    enough = (
+        "import keras, pathlib\n"
+        "until_told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(\n"
+        "    net, 'stop_training', pathlib.Path('enough').exists()))\n"
+    )
+    fit = start(notebook, lab, f"{enough}{FIT} --callbacks until_told")
     assert notebook.cell_state(fit) == "running"
+    seen = notebook.js(EPOCH, fit)
     notebook.save()
-    notebook.reload()  # the kernel goes on, and answers when its cell has ended
+    # The kernel goes on while the page is loaded anew, and answers when its cell has ended.
+    notebook.page.once("domcontentloaded", lambda _: (lab.root / "enough").touch())
+    notebook.reload()
     notebook.show(fit)
-    notebook.wait_until("node(arg).innerText.includes('250 epochs')", fit, what="the whole run")
+    notebook.wait_until("/of 4,000 epochs/.test(node(arg).innerText)", fit, what="the whole run")
     assert notebook.js("node(arg).querySelectorAll('.km-chart').length", fit) == 2
-    (status,) = notebook.run_cell(2, timeout=60)
-    assert "done" in status["data"]["text/plain"]
-    assert notebook.append("run") == len(notebook) - 1
-    (output,) = notebook.run_cell(len(notebook) - 1)
-    assert "250 epochs" in "".join(output["data"]["text/plain"])
+    (output,) = notebook.run_cell(notebook.append("print(len(run.history['loss']))"), timeout=60)
+    epochs = int("".join(output["text"]))
+    assert epochs > seen
+    assert f"{epochs:,} of 4,000 epochs" in notebook.output(fit).inner_text()
 
 
 @both_apps
