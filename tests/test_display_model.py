@@ -30,6 +30,10 @@ def test_each_line_has_its_shape_and_parameters(card):
     assert rows[2].split() == ["d", "=", "dense", "3", "8", "x", "8", "x", "3", "12"]
 
 
+def test_a_shape_is_one_word_however_narrow_the_card(card):
+    assert ">8\u00a0x\u00a08\u00a0x\u00a03</td>" in card["text/html"]
+
+
 def test_a_layer_used_again_is_counted_once(card):
     assert card["text/plain"].splitlines()[3].endswith("shared")
 

@@ -87,3 +87,9 @@ def test_a_repeated_stretch_is_used_later_by_name():
     rng = np.random.default_rng(0)
     data = [rng.random((2, 6, 8), dtype="float32"), rng.random((2, 4, 8), dtype="float32")]
     np.testing.assert_array_equal(model.predict(data, verbose=0), same.predict(data, verbose=0))
+
+
+def test_code_that_is_too_wide_breaks_between_its_words():
+    # Jupyter breaks what stands in <pre> anywhere, unless the element itself says otherwise
+    markup = Code("dense 1", "net", "dsl")._repr_mimebundle_()["text/html"]
+    assert "word-break:normal" in markup

@@ -159,6 +159,7 @@ def test_the_card_shows_text_program_and_what_was_left_out() -> None:
         assert "keras.Sequential(" in bundle[kind]
         assert "%keras_fit boston X_train Y_train --epochs 200" in bundle[kind]
     assert "<script" not in bundle["text/html"]
+    assert '"text-align:left;white-space:normal"' in bundle["text/html"]  # also without style sheet
 
 
 def test_nothing_of_r_becomes_markup() -> None:

@@ -24,7 +24,7 @@ def bundle(code: Lines) -> Bundle:
     text = str(code)
     facts = f"{code.language} \u00b7 {count(len(text.splitlines()), 'line')}"
     body = (
-        '<pre class="km-code" style="margin:0;overflow-x:auto;background:none">'
+        '<pre class="km-code" style="margin:0;overflow-x:auto;word-break:normal;background:none">'
         f"{escape(text)}</pre>"
     )
     return as_bundle(text, card(code.name, facts, body))

@@ -9,7 +9,7 @@ from kmagic.display.card import Bundle, card, escape
 from kmagic.display.card import bundle as as_bundle
 from kmagic.words import count
 
-_PANE = "margin:0;overflow-x:auto;background:none"
+_PANE = "margin:0;overflow-x:auto;word-break:normal;background:none"
 _ROW = "display:flex;flex-wrap:wrap;gap:0 16px"
 _CELL = "flex:1 1 240px;min-width:0;overflow-wrap:anywhere"
 _SIDE = "flex:1 1 270px;min-width:0"
@@ -62,7 +62,7 @@ def _remarks(title: str, remarks: Sequence[Remark]) -> str:
         return ""
     rows = "".join(
         f'<tr><td class="km-num">{each.line}</td>'
-        f'<td class="km-left" style="white-space:normal"><div style="{_ROW}">'
+        f'<td class="km-left" style="text-align:left;white-space:normal"><div style="{_ROW}">'
         f'<code style="{_CELL}">{escape(_short(each.code))}</code>'
         f'<span style="{_CELL}">{escape(each.text)}</span></div></td></tr>'
         for each in remarks

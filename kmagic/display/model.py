@@ -168,10 +168,11 @@ def _html_row(row: Row, most: int) -> str:
     if row.inside:
         lines = "".join(f'<div class="km-code">{escape(line)}</div>' for line in _outline(row, 1))
         text = f"<details><summary>{text}</summary>{lines}</details>"
+    shape = escape(row.shape).replace(" x ", "\u00a0x\u00a0")  # one word, however narrow the card
     share = bar(row.parameters / most) if most and row.parameters else bar(0.0)
     return (
         f'<tr><td class="km-left" style="text-align:left;white-space:normal">{text}</td>'
-        f'<td class="km-mute">{escape(row.shape)}</td><td class="km-mute">{size}</td>'
+        f'<td class="km-mute">{shape}</td><td class="km-mute">{size}</td>'
         f'<td style="width:30%">{share}</td></tr>'
     )
 

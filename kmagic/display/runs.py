@@ -194,7 +194,7 @@ def _differences(comparison: Comparison) -> str:
     model = (
         f'<div style="margin-top:8px">The model, {escape(comparison.names[0])} to '
         f'{escape(comparison.names[1])}:</div><pre class="km-code" style="margin:2px 0;'
-        f'overflow-x:auto;color:inherit;background:none">{code}</pre>'
+        f'overflow-x:auto;word-break:normal;color:inherit;background:none">{code}</pre>'
     )
     return f'<div style="margin-top:8px">{table}</div>' + (model if lines else "")
 
