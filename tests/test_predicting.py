@@ -434,6 +434,12 @@ def test_a_number_of_a_sample_is_not_cut() -> None:
     assert len(said) <= 48 < len(cell) <= 90
 
 
+def test_one_answer_has_its_classes_and_several_have_theirs(net) -> None:
+    said = [kmagic.predict(net, X[:k])._repr_mimebundle_()["text/plain"] for k in (1, 2)]
+    assert "1 prediction \u00b7 with its likeliest classes" in said[0]
+    assert "2 predictions \u00b7 with their likeliest classes" in said[1]
+
+
 def test_the_card_shows_thumbnails(eye, photos) -> None:
     folder, pixels = photos
     for given in (str(folder), pixels):

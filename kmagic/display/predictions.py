@@ -107,7 +107,9 @@ def _what(found: Shown) -> str:
         return "the most likely classes" if about.meaning.kind == "classes" else "labels"
     if about.meaning.kind == "values":
         return about.target or "values"
-    return "probabilities" if found.probabilities is found.array else "with their likeliest classes"
+    if found.probabilities is found.array:
+        return "probabilities"
+    return f"with {'its' if len(found) == 1 else 'their'} likeliest classes"
 
 
 def _foot(found: Shown) -> str:
