@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.card import Bundle, card, escape, stylesheet
+from kmagic.display.card import Bundle, card, escape, packed
 from kmagic.display.card import bundle as carry
 from kmagic.display.confusion_live import LiveComparison
 from kmagic.display.confusion_widget import enliven
@@ -61,7 +61,7 @@ def markup(found: Any, key: str = "") -> str:
     layout = "km-wide" if not whole else "km-beside" if len(chosen) <= BESIDE else "km-below"
     new, old = found.names
     body = (
-        f"<style>{stylesheet('confusion.css')}</style>"
+        f"<style>{packed('confusion.css')}</style>"
         f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
         f'<div class="km-said"><b>{escape(_capital(found.verdict()))}.</b> '
         f"{escape(found.test())}</div>"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display import matrix_figures
-from kmagic.display.card import Bundle, card, escape, stylesheet
+from kmagic.display.card import Bundle, card, escape, packed
 from kmagic.display.card import bundle as carry
 from kmagic.display.confusion_live import LiveMatrix
 from kmagic.display.confusion_widget import enliven
@@ -63,7 +63,7 @@ def markup(found: Any, key: str = "") -> str:
     whole = len(chosen) == len(found.classes)
     layout = "km-wide" if not whole else "km-beside" if len(chosen) <= BESIDE else "km-below"
     body = (
-        f"<style>{stylesheet('confusion.css')}</style>"
+        f"<style>{packed('confusion.css')}</style>"
         f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
         f'<div class="km-split {layout}" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.card import Bundle, bar, card, stylesheet
+from kmagic.display.card import Bundle, bar, card, packed
 from kmagic.display.card import bundle as carry
 from kmagic.display.matrix_figures import fold, plain_table
 from kmagic.display.matrix_table import BLUE, ORANGE, UNDEFINED, alpha
@@ -68,7 +68,7 @@ def markup(found: Any) -> str:
     first = next(iter(opening.values()), "")
     inside = first[first.index(">") + 1 : -len("</div>")] if first else ""
     body = (
-        f"<style>{stylesheet('confusion.css')}</style>"
+        f"<style>{packed('confusion.css')}</style>"
         '<div class="km-confusion"><div class="km-split km-beside" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
         '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'

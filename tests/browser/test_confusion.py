@@ -337,6 +337,27 @@ def test_a_second_view_is_as_alive_as_the_first(notebook: NotebookPage, lab: Lab
     assert card.locator(checked).get_attribute("value") == "counts"
 
 
+def test_a_table_is_seen_whole_where_there_is_room(notebook: NotebookPage, lab: Lab) -> None:
+    cell = (
+        "import numpy as np\nfrom kmagic import confusion\nrng = np.random.default_rng(0)\n"
+        "for classes in (6, 8, 10, 11):\n"
+        "    true, other = rng.integers(0, classes, (2, 3000))\n"
+        "    x = rng.integers(0, 255, (3000, 28, 28), dtype='uint8')\n"
+        "    display(confusion(true, np.where(rng.random(3000) < 0.9, true, other), x=x))"
+    )
+    lab.write("cm.ipynb", [cell])
+    notebook.open("cm.ipynb")
+    notebook.run_cell(0, timeout=60)
+    notebook.wait_until("node(0).querySelectorAll('.km-alive').length === 4")
+    hidden = (
+        "[...node(0).querySelectorAll('.km-scroll')].map(e => e.scrollWidth - e.clientWidth)"
+        ".filter(pixels => pixels > 1)"
+    )
+    for width in range(1280, 600, -80):
+        notebook.page.set_viewport_size({"width": width, "height": 900})
+        assert notebook.js(hidden) == [], width
+
+
 def opens(page: Page, card: Locator) -> None:
     """A cell opens by a click and by Enter, with its pictures in view."""
     cells = card.locator("details.km-cell")
