@@ -44,6 +44,38 @@ def test_an_option_without_its_value():
     assert "^^ -e needs a value" in refused("cnn -e")
 
 
+def test_a_value_that_looks_like_an_option_is_no_value():
+    said = refused("cnn -e -3s")
+    assert "^^^ -e does not take this" in said
+    assert said.splitlines()[0] == "line 1, column 13"
+    assert "-e needs a value" in refused("cnn -e --normalize true")
+
+
+def test_what_is_missing_is_missing_at_the_end():
+    for line, column in (("", 6), ("cnn", 10), ("cnn  x ", 13)):
+        told = refused(line, read=lambda line: line.fail("expected data", ""))
+        assert told.startswith(f"line 1, column {column}\n")
+
+
+def test_a_word_is_marked_and_not_one_that_holds_it():
+    told = refused("x2 2", read=lambda line: line.fail("is odd", "2"))
+    assert told.startswith("line 1, column 9\n")
+
+
+@pytest.mark.parametrize("name", ["3x", "a-b", "class", "a.b"])
+def test_a_result_has_a_name_that_python_takes(name):
+    out = Arguments("%fit", "Train.").result_options()
+    with pytest.raises(MagicError, match="-o takes a name"):
+        out.parse(f"-o {name}", {})
+    assert out.parse("-o found", {}).out == "found"
+
+
+def test_a_pair_with_a_blank_is_told_of():
+    pair = Arguments("%fit", "Train.").option("--val")
+    with pytest.raises(MagicError, match="without a blank: X,Y"):
+        pair.parse("--val a, b", {})
+
+
 def test_a_bad_choice_lists_the_good_ones():
     assert "Choose from true, pred." in refused("--normalize row")
 

@@ -11,6 +11,8 @@ import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 from kmagic.dsl import expressions
@@ -133,6 +135,7 @@ class Arguments:
         pieces = split(line)
         read = Line(self.name, line, names, pieces)
         known = list(self.options())
+        read.flags = frozenset(known)
         for piece in pieces:
             flag = piece.text.split("=")[0]
             if re.match(r"--?[a-zA-Z]", flag) and flag not in known and "{" not in flag:
@@ -143,6 +146,9 @@ class Arguments:
             read.options = self._parser.parse_args([piece.text for piece in pieces])
         except _UsageError as error:
             read.fail_usage(str(error))
+        out = getattr(read.options, "out", None)
+        if out is not None and (not out.isidentifier() or iskeyword(out)):
+            read.fail("-o takes a name for the result, such as `found`", out)
         return read
 
 
@@ -151,6 +157,7 @@ class Line:
 
     Attributes:
         options: By name, as argparse gives them: texts, or what their ``type`` made of them.
+        flags: What the magic's options are called.
     """
 
     def __init__(
@@ -158,6 +165,7 @@ class Line:
     ) -> None:
         self.magic, self.text, self.names, self.pieces = magic, text, names, pieces
         self.options = argparse.Namespace()
+        self.flags: frozenset[str] = frozenset()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.options, name)
@@ -216,16 +224,21 @@ class Line:
         Raises:
             MagicError: Always.
         """
-        column = next(
-            (piece.column + piece.text.find(text) for piece in self.pieces if text in piece.text),
-            len(self.text),
-        )
+        column = self._column(text)
         before = len(self.magic) + 1
         source = f"{self.magic} {self.text}".rstrip()
         problem = Problem(
             message, 1, before + column + inset + 1, width or max(len(text) - inset, 1), hint
         )
         raise MagicError([problem], source, self.magic)
+
+    def _column(self, text: str) -> int:
+        """Where a word stands, or a part of one; nothing is missing at the end."""
+        if not text:
+            return len(self.text.rstrip()) + bool(self.text.strip())
+        whole = (piece.column for piece in self.pieces if piece.text == text)
+        part = (piece.column + piece.text.find(text) for piece in self.pieces if text in piece.text)
+        return next(whole, next(part, len(self.text)))
 
     def fail_usage(self, message: str) -> NoReturn:
         """Put argparse's words in ours."""
@@ -234,6 +247,10 @@ class Line:
             flag = next(
                 (name for name in missing[1].split("/") if name in self.text.split()), missing[1]
             )
+            texts = [piece.text for piece in self.pieces]
+            after = "".join(texts[texts.index(flag) + 1 :][:1]) if flag in texts else ""
+            if after.startswith("-") and after not in self.flags:
+                self.fail(f"{flag} does not take this", after, f"Help: {self.magic} -h")
             self.fail(f"{flag} needs a value", flag, f"Help: {self.magic} -h")
         bad = re.fullmatch(r"argument (.+?): invalid (.+?) value: '(.*)'", message)
         if bad:
@@ -248,7 +265,11 @@ class Line:
         extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
         if extra:
             first = extra[1].split()[0]
-            self.fail(f"{self.magic} has no place for this", first, f"Help: {self.magic} -h")
+            parted = any(
+                one.text.endswith(",") and two.text == first for one, two in pairwise(self.pieces)
+            )
+            hint = "Write a pair without a blank: X,Y." if parted else f"Help: {self.magic} -h"
+            self.fail(f"{self.magic} has no place for this", first, hint)
         required = re.fullmatch(r"the following arguments are required: (.*)", message)
         if required:
             message = f"expected {required[1]}"
