@@ -116,6 +116,7 @@ def _looked_over(
         test=test,
         name=name,
         columns=columns if isinstance(columns, tuple) else (),
+        class_weight=keywords.get("class_weight"),
     )
 
 

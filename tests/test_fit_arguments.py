@@ -1,5 +1,8 @@
 """What Keras takes in silence or refuses without help, and data as users have them."""
 
+import os
+from functools import partial
+
 import keras
 import numpy as np
 import pandas as pd
@@ -67,6 +70,25 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ({"validation_data": (X,)}, "validation_data has no targets", "a pair"),
         ({"validation_data": (X, Y, Y, Y)}, "validation_data has 4 parts", "a pair"),
         ({"validation_data": (X, Y[:-1])}, "x and y have 24 and 23 samples", "same order"),
+        ({"validation_data": X}, "validation_data has no targets", "a pair"),
+        ({"validation_data": True}, "validation_data is True, and no data", "a pair"),
+        ({"validation_split": 0.99}, "0.99 leaves none of 24 samples to train on", "such as 0.1"),
+        ({"callbacks": 3}, "and 3 is none", "TerminateOnNaN()"),
+        ({"callbacks": [keras.callbacks.EarlyStopping(), "x"]}, "and 'x' is none", "a list"),
+        (
+            {"callbacks": keras.callbacks.EarlyStopping},
+            "EarlyStopping is a class",
+            "EarlyStopping()",
+        ),
+        ({"class_weight": [1, 2]}, "class_weight is a dictionary", "such as {0: 1.0"),
+        ({"class_weight": {"a": 2.0}}, "'a' is none", "such as {0: 1.0"),
+        ({"class_weight": {0: "x"}}, "class_weight is 'x' for class 0", "such as {0: 1.0"),
+        ({"class_weight": {0: np.nan}}, "class_weight is nan for class 0", "such as {0: 1.0"),
+        ({"class_weight": {0: 1.0}, "sample_weight": PRICE}, "are both given", "Multiply them"),
+        ({"sample_weight": PRICE[:9]}, "x has 24 samples and sample_weight has 9", "each sample"),
+        ({"sample_weight": 3}, "sample_weight is 3", "each sample"),
+        ({"sample_weight": ["a"] * ROWS}, "sample_weight holds 'a'", "each sample"),
+        ({"seed": 2**32}, "seed is at most 4,294,967,295", ""),
     ],
 )
 def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
@@ -75,7 +97,7 @@ def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
     with pytest.raises(TrainingError) as refused:
         fit(net, **{"x": X, "y": Y, **arguments})
     assert words in refused.value.message
-    assert remedy in refused.value.hint
+    assert remedy.lower() in refused.value.hint.lower()
     for mine, theirs in zip(net.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -147,3 +169,93 @@ def test_a_data_set_brings_its_parts():
     data = Dataset("few", X[:16], Y[:16], X[16:], Y[16:], ("a", "b", "c"))
     run = kmagic.fit(make(), data, validation_data=data, displays=[])
     assert (run.samples, run.validation_samples, run.pipeline) == (16, 8, "fast")
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        ({0: 1.0, 1: 2.0}, ["class_weight leaves out class 2. A class"]),
+        ({1: 2.0}, ["class_weight leaves out classes 0, 2. A class"]),
+        ({0: 1, 1: 1, 2: 1, 7: 2}, ["class_weight names 7, and y has 0, 1, 2. A class"]),
+        ({0: -1, 1: 1, 2: 1}, ["class_weight is negative for 0: the model learns to be wrong"]),
+        ({0: 1, 1: 1, np.int64(2): 1}, []),
+    ],
+)
+def test_weights_that_do_not_go_with_the_labels_are_told_of(weights, words):
+    for y in (Y, np.eye(3)[Y].argmax(axis=1)[:, None]):
+        run = kmagic.fit(make(), X, y, class_weight=weights, displays=[])
+        told = [each.text[: len(said)] for each, said in zip(run.messages, words, strict=True)]
+        assert told == words
+    assert kmagic.fit(make(), X, Y, class_weight=weights, displays=[], checks=False).messages == []
+
+
+class Breaks(keras.callbacks.Callback):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def on_epoch_begin(self, epoch, logs=None):
+        del logs
+        if epoch == 2:
+            raise self.error
+
+
+def test_an_error_of_the_user_s_own_leaves_the_run_to_go_on_with():
+    net = make()
+    with pytest.raises(ZeroDivisionError):
+        kmagic.fit(net, X, Y, epochs=5, displays=[], callbacks=Breaks(ZeroDivisionError("mine")))
+    run = kmagic.fit(net, X, Y, epochs=5, displays=[], resume=True)
+    assert (run.resumed, len(run.log)) == (2, 5)
+    with pytest.raises(FileNotFoundError):  # it is not ours, and keeps its trace
+        kmagic.fit(net, X, Y, epochs=5, displays=[], callbacks=Breaks(FileNotFoundError("mine")))
+
+
+def test_the_magic_keeps_the_record_of_a_run_that_broke(shell):
+    shell.user_ns |= {"net": make(), "x": X, "y": Y, "mine": Breaks(ZeroDivisionError("mine"))}
+    line = "net x y -e 4 -q -o broken"
+    with pytest.raises(ZeroDivisionError):
+        shell.run_line_magic("keras_fit", f"{line} --callbacks mine")
+    broken = shell.user_ns["broken"]
+    assert (broken.status, len(broken.log), broken.note) == ("failed", 2, "mine")
+    shell.run_line_magic("keras_fit", "net x y --resume -q -o on")
+    assert (shell.user_ns["on"].resumed, len(shell.user_ns["on"].log)) == (2, 4)
+    runs = shell.run_line_magic("keras_history", "-q")
+    assert [run.status for run in runs.runs.values()] == ["failed", "done"]
+    with pytest.raises(TrainingError):
+        shell.run_line_magic("keras_fit", "net x {y[:3]} -q -o none")
+    assert "none" not in shell.user_ns
+    assert len(shell.run_line_magic("keras_history", "-q").runs) == 2
+
+
+def test_a_full_disk_ends_the_training_and_loses_nothing(tmp_path, monkeypatch):
+    from kmagic.training import checkpoint
+
+    refuses = partial(os.open, tmp_path / "none" / "run.json", os.O_RDONLY)  # as a full disk does
+    net = make()
+    how = {"epochs": 4, "displays": [], "checkpoint": tmp_path / "run"}
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "fsync", refuses)
+        with pytest.raises(TrainingError) as refused:
+            kmagic.fit(net, X, Y, **how)
+    assert "run.json: No such file or directory. 1 epoch is kept" in refused.value.message
+    assert "--resume" in refused.value.hint
+    run = kmagic.fit(net, X, Y, resume=True, **how)
+    assert (run.resumed, len(run.log)) == (1, 4)
+
+
+@pytest.mark.parametrize("option", ["tensorboard", "checkpoint"])
+def test_a_folder_that_cannot_be_made_is_told(tmp_path, option, monkeypatch):
+    def refuses(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuses)
+    with pytest.raises(TrainingError, match=f"{option}: the folder .* Permission denied"):
+        fit(make(), X, Y, **{option: tmp_path / "new"})
+
+
+def test_a_place_that_may_not_be_written_to_is_told_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(TrainingError, match="may not be written to"):
+        fit(make(), X, Y, csv=tmp_path / "log.csv")
+    with pytest.raises(TrainingError, match="may not be written to"):
+        fit(make(), X, Y, checkpoint=tmp_path / "a" / "b")

@@ -15,6 +15,7 @@ from kmagic.checks.facts import Facts, facts_of
 from kmagic.checks.outputs import loss_name, losses_of
 from kmagic.checks.parts import array_of, parts_of
 from kmagic.checks.spans import spans_of
+from kmagic.checks.weights import weight_advice
 from kmagic.dsl.vocabulary import snake_case
 from kmagic.errors import TrainingError
 from kmagic.scales import REMEDY, differing, spreads
@@ -68,6 +69,7 @@ def look_over(
     test: Any = None,
     name: str = "",
     columns: Sequence[str] = (),
+    class_weight: Any = None,
 ) -> list[str]:
     """Look at a model and its data before they are trained; compile it where it is not.
 
@@ -80,6 +82,7 @@ def look_over(
         test: Inputs that the model will be judged by, where they are known.
         name: What the user calls the model.
         columns: Names of the inputs' columns, where they are known.
+        class_weight: What each class counts.
 
     Returns:
         What should be known, a sentence or two each.
@@ -114,6 +117,7 @@ def look_over(
     told = [chosen.compile(model, name)] if chosen else []
     advice += _of_scales(facts, inputs, columns)
     advice += _of_parts(model, x, validation, test)
+    advice += weight_advice(class_weight, targets)
     source = built.spec.source if built is not None else ""
     told += [f"{each.message} {each.remedy}" for each in heard(advice, source, (), hints=False)]
     return told

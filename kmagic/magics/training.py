@@ -87,20 +87,26 @@ class TrainingMagics(Family):
         name, model = self.take_model(read, words)
         x, y, _ = self.take_data(read, words, test=False)
         keywords = _keywords(read, model)
-        run = fit(
-            model,
-            x,
-            y,
-            name=name,
-            displays=[] if read.quiet else None,
-            earlier=self.session.runs,
-            **keywords,
-        )
-        self.session.runs.append(run)
-        if read.out:
-            self.session.bind(read.out, run)
-        note_shown(run)
-        return run
+        before, done = recall_run(model), None
+        try:
+            done = fit(
+                model,
+                x,
+                y,
+                name=name,
+                displays=[] if read.quiet else None,
+                earlier=self.session.runs,
+                **keywords,
+            )
+        finally:
+            # Of a training that broke with an error the record is kept as well.
+            run = recall_run(model) if done is None else done
+            if run is not before:
+                self.session.runs.append(run)
+                if read.out:
+                    self.session.bind(read.out, run)
+        note_shown(done)
+        return done
 
 
 def _keywords(read: Line, model: Any) -> dict[str, Any]:
@@ -197,13 +203,17 @@ def _validation(read: Line) -> dict[str, Any]:
         return {}
     value, known = read.try_value(read.val)
     if not known and "," in read.val:
-        value, known = tuple(read.value(part) for part in read.val.split(",")), True
+        inner = read.val[1:-1] if read.val[0] == "(" and read.val[-1] == ")" else read.val
+        value, known = tuple(read.value(part.strip()) for part in inner.split(",")), True
     if not known:
         value = read.value(read.val)
     if isinstance(value, float | int) and not isinstance(value, bool):
         if not 0 < value < 1:
             read.fail(f"--val takes a fraction between 0 and 1, not {value}", read.val)
         return {"validation_split": float(value)}
+    if isinstance(value, bool | str):
+        hint = "Write a fraction such as 0.1, a pair Xv,Yv, or a data set."
+        read.fail("is no validation data", read.val, hint)
     if hasattr(value, "x_test"):
         value = (value.x_test, value.y_test)
     return {"validation_data": value}

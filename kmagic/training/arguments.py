@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import TrainingError
+from kmagic.training.weights import check_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import keras
 
+PLAIN = (str, bool, int, float)
 PAIR = "Give a pair, (x, y), or a data set."
 
 
@@ -40,7 +43,10 @@ def check_arguments(model: keras.Model, name: str, arguments: Mapping[str, Any])
         _check_no_array(name, x)
     else:
         _check_arrays(model, name, x, y)
-    _check_validation(name, arguments.get("validation_data"))
+    _check_split(name, x, split if arguments.get("validation_data") is None else 0)
+    _check_validation(model, name, arguments.get("validation_data"))
+    check_weights(name, arguments)
+    _check_callbacks(arguments.get("callbacks"))
 
 
 def is_stream(x: Any) -> bool:
@@ -134,8 +140,46 @@ def _columns_of_words(x: Any) -> list[str]:
     return found
 
 
-def _check_validation(name: str, held: Any) -> None:
-    if held is None or is_stream(held) or not isinstance(held, tuple | list):
+def _check_split(name: str, x: Any, split: float) -> None:
+    sizes = [] if is_stream(x) or x is None else _lengths(x)
+    if split and sizes and math.floor(sizes[0] * (1.0 - split)) < 1:  # as Keras rounds
+        _refuse(
+            name,
+            f"a validation of {split:g} leaves none of {sizes[0]:,} samples to train on.",
+            "Take a smaller fraction, such as 0.1.",
+        )
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    """Refuse what is no callback; a class is taken for one most easily."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    for each in keras.tree.flatten(callbacks):
+        if each is None or isinstance(
+            each, keras.callbacks.Callback | keras.callbacks.CallbackList
+        ):
+            continue
+        if isinstance(each, type):
+            hint = f"Make one of it in a cell above: {each.__name__}()."
+            raise TrainingError(f"callbacks: {each.__name__} is a class, and no callback.", hint)
+        raise TrainingError(
+            f"callbacks are Keras callbacks, and {each!r} is none.",
+            "Such as keras.callbacks.TerminateOnNaN(), or a list of them.",
+        )
+
+
+def _check_validation(model: keras.Model, name: str, held: Any) -> None:
+    import keras  # noqa: PLC0415 - takes seconds
+
+    if held is None or is_stream(held) or isinstance(held, keras.utils.PyDataset):
+        return
+    if not isinstance(held, tuple | list):
+        if hasattr(held, "__next__") or not (hasattr(held, "shape") or isinstance(held, PLAIN)):
+            return  # some other source of batches, which Keras may know
+        if isinstance(held, PLAIN):
+            raise TrainingError(f"validation_data is {held!r}, and no data.", PAIR)
+        if getattr(model, "loss", None) is not None and _is_plain(model):
+            raise TrainingError("validation_data has no targets.", PAIR)
         return
     most = 3
     if not held or len(held) > most:

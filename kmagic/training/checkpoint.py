@@ -21,6 +21,7 @@ import keras
 from kmagic.errors import TrainingError
 from kmagic.moments import Epoch
 from kmagic.training.mistakes import essence
+from kmagic.training.options import make_folder
 from kmagic.watched import Watched
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Checkpoint:
 
     def callbacks(self, run: TrainingRun, monitor: str) -> tuple[Any, list[Any]]:
         """What keeps the best weights, and what keeps record and state behind the recorder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder("checkpoint", self.folder)
         best = run.best if run.log else None
         saver = keras.callbacks.ModelCheckpoint(
             str(self.best),

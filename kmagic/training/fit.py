@@ -11,7 +11,7 @@ from kmagic.run import Display, TrainingRun
 from kmagic.training.arguments import check_arguments, is_stream
 from kmagic.training.crew import Crew, best_before, monitor_of, open_store
 from kmagic.training.inputs import take_lists
-from kmagic.training.mistakes import essence, in_words, is_misfit
+from kmagic.training.mistakes import essence, in_words, is_misfit, is_refusal, refused
 from kmagic.training.options import Options, sow
 from kmagic.training.plan import DEFAULT_BATCH, Fast, Plain, plan
 from kmagic.training.record import fingerprint, versions
@@ -147,7 +147,7 @@ def fit(
             **keywords,
         },
     )
-    check_arguments(model, name, arguments)
+    check_arguments(model, name, arguments | {"callbacks": callbacks})
     if is_stream(arguments["x"]):
         arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn of that
     held = held_back(arguments, watch) if watch is not None else None
@@ -209,6 +209,10 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
     except Exception as error:
         crew.close()
         recorder.end("failed", essence(error))
+        if run.log:  # what is trained is kept, and a run can go on from there
+            remember_run(model, run)
+        if is_refusal(error):
+            raise TrainingError(*refused(run, error)) from error
         if is_misfit(error):
             why, remedy = in_words(error)
             words = f"{run.model_name} cannot be trained on this data: {why}"

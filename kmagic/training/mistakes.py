@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from kmagic.axes import REMEDY, other_axes
+from kmagic.words import count
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-LIBRARIES = ("keras", "tensorflow", "numpy", "pandas", "jax", "torch", "optree", "kmagic")
+    from kmagic.run import TrainingRun
+
+LIBRARIES = ("keras", "tensorflow", "numpy", "pandas", "jax", "torch", "optree", "h5py", "kmagic")
 DECORATION = (
     "Exception encountered when calling",
     "Arguments received by",
@@ -58,13 +62,35 @@ def in_words(error: Exception) -> tuple[str, str]:
     return essence(error), "Look at the shapes of x and y, at the model's outputs and at its loss."
 
 
+def is_refusal(error: Exception) -> bool:
+    """Whether the machine refused a file of ours: a full disk, a folder that is gone."""
+    return isinstance(error, OSError) and not _from_user_code(error.__traceback__)
+
+
+def refused(run: TrainingRun, error: Exception) -> tuple[str, str]:
+    """What the machine refused, and what is left of the run.
+
+    Args:
+        run: The record.
+        error: What :func:`is_refusal` has found.
+    """
+    file = getattr(error, "filename", None)
+    why = getattr(error, "strerror", None) or essence(error)
+    what = f"{file}: {why}" if file else why
+    verb = "is" if len(run.log) == 1 else "are"
+    kept = f" {count(len(run.log), 'epoch')} {verb} kept." if run.log else ""
+    words = f"{run.model_name}'s training ended, since a file could not be written. {what}.{kept}"
+    go_on = "Make room or name another place; with resume (`--resume`) the run goes on."
+    return words, go_on if run.log else "Make room, or name another place."
+
+
 def _from_user_code(trace: TracebackType | None) -> bool:
     """Whether a layer, callback or generator of the user's own is in the trace."""
     trace = trace.tb_next if trace else None  # the first frame is our own
     while trace:
         module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
         made = "__autograph_generated_file" in trace.tb_frame.f_code.co_filename
-        if module not in LIBRARIES and not made:
+        if module not in LIBRARIES and module not in sys.stdlib_module_names and not made:
             return True
         trace = trace.tb_next
     return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 PLATEAU = 5
 """Epochs without progress after which the learning rate is lowered, where no number is given."""
+
+LARGEST_SEED = 2**32 - 1
+"""NumPy's."""
 
 FILES = (".keras", ".h5", ".hdf5", ".kmagic", ".json")
 """Endings of the files that models are saved in."""
@@ -84,6 +88,8 @@ class Options:
             whole = isinstance(value, int) and value >= 0
             if value is not None and not whole:
                 raise TrainingError(f"{name} is a whole number of at least 0, not {value!r}.")
+        if self.seed is not None and self.seed > LARGEST_SEED:
+            raise TrainingError(f"seed is at most {LARGEST_SEED:,}, not {self.seed:,}.")
         rate = getattr(model.optimizer, "learning_rate", None)
         lowers = self.reduce_lr is not None and self.reduce_lr is not False
         if lowers and not isinstance(rate, keras.Variable):
@@ -124,6 +130,7 @@ class Options:
         if self.csv is not None:
             made.append(callbacks.CSVLogger(str(self.csv), append=bool(log)))
         if self.tensorboard is not None:
+            make_folder("tensorboard", Path(self.tensorboard))
             made.append(callbacks.TensorBoard(str(self.tensorboard), write_graph=False))
         return made
 
@@ -169,7 +176,7 @@ def sow(model: keras.Model, seed: int) -> None:
     """
     import keras  # noqa: PLC0415 - takes seconds
 
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(seed % 2**32)
     states = [each for each in model.non_trainable_variables if "seed_generator_state" in each.path]
     for number, state in enumerate(states):
         state.assign([seed % 2**32, number])
@@ -185,6 +192,20 @@ def has_file_name(path: Path) -> bool:
     return path.suffix.lower() in FILES and not path.exists()
 
 
+def make_folder(name: str, folder: Path) -> None:
+    """Make a folder that an option names.
+
+    Raises:
+        TrainingError: It cannot be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{name}: the folder {folder} cannot be made: {error.strerror}.", "Name another."
+        ) from error
+
+
 def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
     path = Path(value)
     if is_folder and path.exists() and not path.is_dir():
@@ -197,3 +218,8 @@ def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
         raise TrainingError(f"{name} is a file, and {path} is a folder.", "Name a file in it.")
     if not is_folder and not path.parent.is_dir():
         raise TrainingError(f"{name}: there is no folder {path.parent}.", "Make it first.")
+    there = path
+    while not there.exists() and there.parent != there:
+        there = there.parent
+    if not os.access(there, os.W_OK | (os.X_OK if there.is_dir() else 0)):
+        raise TrainingError(f"{name}: {there} may not be written to.", "Name another place.")
