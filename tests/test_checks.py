@@ -79,6 +79,7 @@ def found(text, *, hints=True, **data):
         ("block wide(n):\n  dense {n}\ninput 4\ndense 3", ("unused-block", 1)),
         ("model enc:\n  input 4\n  dense 3\ninput 4\ndense 3", ("unused-model", 1)),
         ("dense 3", ("no-input", 1)),
+        ("input 3", ("no-layer", 1)),
     ],
 )
 def test_advice_with_its_line(text, advice):

@@ -239,10 +239,6 @@ class _Assembly:
     def _stack(self) -> tuple[Any, list[Any]]:
         import keras  # noqa: PLC0415 - takes seconds
 
-        if all(node.is_input for node in self.graph.nodes):
-            hint = "Write one below it: `dense 10 softmax`."
-            self.context.refuse("a model needs a layer", self.graph.nodes[0].span, hint)
-            self.context.check()
         try:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
         except Exception as error:
@@ -392,7 +388,7 @@ def _is_one_shape(node: Node, context: Context) -> bool:
         context.note("is a second number", sizes[1].span, f"A shape is one word: `input {shape}`.")
         return False
     for arg in node.args:
-        if isinstance(arg.value, Shape) and 0 in arg.value.dims:
+        if (isinstance(arg.value, Shape) and 0 in arg.value.dims) or arg.value == Literal(0):
             context.note("has a dimension of 0, which holds nothing", arg.value.span)
             return False
     return True

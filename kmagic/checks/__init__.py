@@ -56,12 +56,19 @@ def advise(
     if built is not None:
         found += text_advice(built.spec.statements, built.graph)
         if facts.opaque and built.graph.nodes:
-            found.append(_no_input(built.graph.nodes[0].span))
+            none = all(node.is_input for node in built.graph.nodes)
+            found.append((_no_layer if none else _no_input)(built.graph.nodes[0].span))
     compile_span = built.graph.compile.span if built and built.graph.compile else NOWHERE
     found += layer_advice(facts)
     found += output_advice(facts, compile_span)
     found += data_advice(facts, x, y)
     return heard(found, built.spec.source if built else "", silent, hints=hints)
+
+
+def _no_layer(span: Span) -> Advice:
+    return Advice(
+        "no-layer", "an input alone learns nothing.", "Write a layer: `dense 10 softmax`.", span
+    )
 
 
 def _no_input(span: Span) -> Advice:
