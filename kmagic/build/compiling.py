@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,9 @@ from kmagic.binding.context import Context
 from kmagic.build.keras_errors import first_words, tidy
 from kmagic.build.values import Values
 from kmagic.spec import Arg, LayerOf, ModelOf, Span
+from kmagic.suggest import did_you_mean
 
+_BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics")
 _LISTS = ("metrics", "weighted_metrics")
 
 
@@ -26,6 +29,8 @@ def compile_model(model: Any, arguments: Mapping[str, Any], span: Span, context:
     Raises:
         DSLError: An unknown optimizer, loss, metric or argument.
     """
+    context.check()
+    _check_names(model, arguments, span, context)
     context.check()
     try:
         model.compile(**arguments)
@@ -50,6 +55,37 @@ def compile_arguments(args: tuple[Arg, ...], span: Span, context: Context) -> di
         if name in bound.kwargs and not isinstance(bound.kwargs[name], list | tuple | dict):
             bound.kwargs[name] = [bound.kwargs[name]]
     return bound.kwargs
+
+
+def _check_names(model: Any, arguments: Mapping[str, Any], span: Span, context: Context) -> None:
+    """Refuse a loss or metrics for an output that the model does not have."""
+    known = _outputs(model)
+    for name in _BY_OUTPUT if known else ():
+        given = arguments.get(name)
+        for key in given if isinstance(given, Mapping) else ():
+            if key not in known:
+                hint = did_you_mean(str(key), known) or f"Its outputs: {', '.join(known)}."
+                place = _place(str(key), name, span, context)
+                context.refuse(f"the model has no output {key}", place, hint)
+
+
+def _outputs(model: Any) -> list[str]:
+    """The names by which Keras knows a model's outputs; none if that cannot be told."""
+    outputs = getattr(model, "output", None) if model.built else None
+    if outputs is None:
+        return []
+    if not isinstance(outputs, Mapping):
+        return list(getattr(model, "output_names", ()))
+    nested = any(isinstance(each, Mapping | list | tuple) for each in outputs.values())
+    return [] if nested else [str(key) for key in outputs]
+
+
+def _place(key: str, argument: str, span: Span, context: Context) -> Span:
+    """Where a name stands in the value of an argument; else the line."""
+    rows = context.source.splitlines()
+    row = rows[span.line - 1] if span.line <= len(rows) else ""
+    found = re.search(rf"\b{argument}\s*=\s*{{[^}}]*?(?<!\w)({re.escape(key)})\b", row)
+    return span if found is None else Span(span.line, found.start(1) + 1, len(key))
 
 
 def _no_layers(reference: LayerOf | ModelOf) -> Any:
