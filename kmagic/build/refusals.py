@@ -214,6 +214,10 @@ def _rank(case: _Case) -> Refusal | None:
 
 def _rank_hint(case: _Case, wanted: int, came: int) -> str:
     source = case.inputs[0]
+    if (wanted, came) == (3, 4) and "1d" in case.word:
+        return f"For pictures: `{case.word.replace('1d', '2d')}`."
+    if (wanted, came) == (3, 4):
+        return "`time_distributed(flatten)` before this line makes one step of each row."
     if wanted < came:
         return "`flatten` or a global pooling before this line takes dimensions away."
     if getattr(source.layer, "return_sequences", None) is False:
