@@ -86,7 +86,7 @@ def _words(params: Mapping[str, Parameter]) -> Iterable[str]:
 
 
 def _own_line(word: str, owner: str) -> str:
-    if owner != "compile" and catalogue.find("layer", word) is not None:
+    if owner != "compile" and word != "layer" and catalogue.find("layer", word) is not None:
         return f"A layer has a line of its own, or ` / ` before it: `/ {word}`."
     return ""
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from kmagic.dsl.translate import translate
+from kmagic.dsl.vocabulary import snake_case
 from kmagic.errors import Problem
 from kmagic.suggest import nearest
 
@@ -150,4 +151,7 @@ def _advice(row: str) -> str:
         found = re.match(pattern, row)
         if found:
             return advice.replace("{name}", "{" + found[1] + "}" if found.groups() else "{name}")
+    dotted = re.search(r"\b(?:tf|keras)(?:\.\w+)*\.(\w+)", row)
+    if dotted:
+        return f"Keras's own stand here by their name alone: {snake_case(dotted[1])}."
     return _ANY_ADVICE

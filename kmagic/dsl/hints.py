@@ -12,7 +12,7 @@ _UNKNOWN = {
     ">": "Inputs are named by an arrow to the left: `add <- a, b`.",
     "|": "One layer a line, or several between ` / `.",
     "-": "A minus sign belongs to a number; a subtraction goes in braces: {a - b}.",
-    "->": "A name stands in front, `h = dense 4`; inputs stand behind `<-`.",
+    "->": "Layers stand between ` / `; a name in front, `h = dense 4`; inputs behind `<-`.",
     "+": "A sum goes in braces, {a + b}; outputs are added by `add <- a, b`.",
     "<": "Inputs are named by an arrow, `<-`; a comparison goes in braces.",
     "`": "Words stand without quotes.",

@@ -206,6 +206,8 @@ class Lookup:
             hint = f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
         elif elsewhere:
             hint = f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
+        if name == "input":
+            hint = "Give the input a name, `img = input 8`, and write that behind the arrow."
         hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
         self.fail(f"no output above is named {name}", span, hint)
 

@@ -113,7 +113,7 @@ class _Statements:
             if line.indent > indent:
                 first = line.tokens[0].span if line.tokens else Span(line.number, 1)
                 if not self._has_tabs:
-                    hint = "Only the body of a line that ends in `:` is indented."
+                    hint = "Only the body of a line that ends in `:` is indented, all of it alike."
                     self._note("this line is indented, but belongs to no block", first, hint)
                 statements += self.block()
                 continue
@@ -242,7 +242,14 @@ class _Statements:
                 return kind(args, span=token.span)
             if token.text in ("output", "inputs"):
                 cursor.take()
+                after = cursor.ahead(0)
+                if token.text == "inputs" and after and after.kind in ("number", "shape"):
+                    hint = f"Where data comes in is `input {after.text}`."
+                    cursor.fail("is no name of an input", hint)
                 entries = cursor.tensors()
+                if not cursor.done and cursor.peek.kind == "name":
+                    hint = f"Names are separated by commas: `{token.text} a, b`."
+                    cursor.fail("has no place here", hint)
                 kind_of = OutputSpec if token.text == "output" else InputsSpec
                 return kind_of(entries, span=token.span)
             if token.text == "model":

@@ -229,7 +229,8 @@ class _Reader:
     def _tab(self, span: Span) -> None:
         self.lines[-1].broken = True
         if not any("tab" in each.message for each in self.problems):
-            self._problem("is a tab, and lines are indented with spaces", span)
+            hint = "Indent with spaces, the lines of one body all alike."
+            self._problem("is a tab, and lines are indented with spaces", span, hint)
 
     def _magic(self, span: Span) -> None:
         """Several magics below a model's text are one mistake."""
