@@ -80,6 +80,7 @@ def found(text, *, hints=True, **data):
         ("model enc:\n  input 4\n  dense 3\ninput 4\ndense 3", ("unused-model", 1)),
         ("dense 3", ("no-input", 1)),
         ("input 3", ("no-layer", 1)),
+        ("input 3\ndense 2\ncompile adam", ("no-loss", 3)),
     ],
 )
 def test_advice_with_its_line(text, advice):

@@ -45,6 +45,13 @@ def output_advice(facts: Facts, compile_span: Span) -> Iterator[Advice]:
     """
     if not getattr(facts.model, "compiled", False):
         return
+    if facts.model.loss is None and compile_span.line and not facts.model.losses:
+        yield Advice(
+            "no-loss",
+            "without a loss there is nothing to train for.",
+            "For classes: loss=sparse_categorical_crossentropy; for numbers: loss=mse.",
+            compile_span,
+        )
     losses = losses_of(facts.model, len(facts.ends))
     for end, loss in zip(facts.ends, losses, strict=False):
         place = end.span if end.span.line else compile_span
