@@ -1,7 +1,8 @@
-"""A last axis of one value, which a sample may have or not: Keras takes it either way.
+"""A last axis of one value, which a sample or a target may have or not: Keras takes both.
 
-But it traces a function for the shape that came first, and breaks when the other one follows. So
-arrays get the axes that the model's inputs have before they reach it.
+But it traces a function for the shape that came first, and breaks when the other one follows, from
+then on for both. So arrays get the axes that the model's inputs have before they reach it, and
+where data have other axes than those before, the function is traced anew.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
-REMEDY = "Give all data the same axes: x[..., None] adds the last one, x[..., 0] drops it."
+REMEDY = "Run it again: Keras traces the model anew. Data of the same axes need no such thing."
+_seen: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 _TRACED = re.compile(r"unknown (rank|TensorShape)", re.IGNORECASE)
 
 
@@ -50,6 +53,49 @@ def _fitted(array: Any, tensor: Any) -> Any:
     if array.ndim == len(shape) + 1 and array.shape[-1] == 1:
         return array[..., 0]
     return array
+
+
+def trace_for(model: Any, kind: str, data: Any) -> None:
+    """Let a model's function be traced anew if data have other axes than those that it has seen.
+
+    Args:
+        model: A compiled Keras model.
+        kind: "train" or "test".
+        data: Inputs, targets and weights as they are given to it, or a stream of them.
+    """
+    axes = _axes(data)
+    if axes is None:
+        return
+    seen = _seen.setdefault(model, {})
+    if seen.get(kind, axes) != axes:
+        setattr(model, f"{kind}_function", None)
+    seen[kind] = axes
+
+
+def trace_anew(model: Any) -> None:
+    """Forget a model's functions, since one of them is broken."""
+    _seen.pop(model, None)
+    model.train_function = model.test_function = None
+
+
+def _axes(data: Any) -> tuple[Any, ...] | None:
+    """How many axes each array has; None where that cannot be told."""
+    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+    if hasattr(data, "element_spec"):
+        return _axes(data.element_spec)
+    if isinstance(data, tuple | list) and data and hasattr(data[0], "element_spec"):
+        return _axes(data[0].element_spec)
+    found = []
+    for leaf in keras.tree.flatten(data):
+        if leaf is None:
+            continue
+        shape = getattr(leaf, "shape", None)
+        if shape is None or getattr(shape, "rank", 0) is None:
+            return None
+        column = hasattr(leaf, "iloc") and len(shape) == 1  # Keras makes one of a Series
+        found.append(2 if column else len(shape))
+    return tuple(found)
 
 
 def other_axes(error: Exception) -> bool:

@@ -49,20 +49,47 @@ def test_a_single_picture_without_its_channel_is_one_sample(net):
     assert alone == kmagic.predict(net, X[:1]).tolist()[0]
 
 
-def test_streams_of_other_axes_are_refused_in_our_words(net):
+def streams():
     import tensorflow as tf
 
-    with_channel, without = (
-        tf.data.Dataset.from_tensor_slices((x, Y)).batch(20) for x in (X, FLAT)
-    )
-    kmagic.fit(net, with_channel, displays=[])
-    with pytest.raises(TrainingError, match="other axes than those that it was given") as caught:
+    return [tf.data.Dataset.from_tensor_slices((x, Y)).batch(20) for x in (X, FLAT)]
+
+
+def test_streams_may_come_by_turns_too(net):
+    for stream in (*streams(), *streams()):
+        assert kmagic.fit(net, stream, validation_data=stream, displays=[]).status == "done"
+        assert kmagic.evaluate(net, stream)
+
+
+def test_targets_may_be_a_column_or_not(net):
+    import pandas as pd
+
+    for y in (Y, pd.Series(Y), Y[:, None], Y):
+        for how in ({"validation_split": 0.25}, {"validation_data": (X, y)}):
+            assert kmagic.fit(net, X, y, displays=[], **how).status == "done"
+        assert kmagic.evaluate(net, X, y)
+
+
+def test_what_keras_itself_has_traced_breaks_once_and_not_for_good(net):
+    with_channel, without = streams()
+    net.fit(with_channel, verbose=0, shuffle=False)
+    with pytest.raises(TrainingError, match="have other axes than those before") as caught:
         kmagic.fit(net, without, displays=[])
-    assert "x[..., None] adds the last one" in caught.value.hint
-    assert kmagic.evaluate(net, with_channel)
-    with pytest.raises(EvaluationError, match="other axes than those that it was given") as told:
-        kmagic.evaluate(net, without)
-    assert "x[..., None] adds the last one" in told.value.hint
+    assert caught.value.hint.startswith("Run it again")
+    assert kmagic.fit(net, without, displays=[]).status == "done"
+    assert kmagic.fit(net, with_channel, displays=[]).status == "done"
+
+
+def test_an_evaluation_that_breaks_by_its_axes_is_told_in_our_words(net, monkeypatch):
+    def breaks(*_, **__):
+        raise ValueError("Cannot take the length of shape with unknown rank.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(net, "evaluate", breaks)
+        with pytest.raises(EvaluationError, match="have other axes than those before") as caught:
+            kmagic.evaluate(net, X, Y)
+    assert caught.value.hint.startswith("Run it again")
+    assert kmagic.evaluate(net, X, Y)
 
 
 def test_several_inputs_get_their_axes_by_name_or_by_place():

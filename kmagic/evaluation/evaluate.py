@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kmagic.axes import REMEDY, other_axes, with_axes_of
+from kmagic.axes import REMEDY, other_axes, trace_anew, trace_for, with_axes_of
 from kmagic.errors import EvaluationError
 from kmagic.evaluation.material import material_for
 from kmagic.evaluation.predicting import read_pictures
@@ -116,10 +116,12 @@ def evaluate(
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - a list may also be a part for each output
             y = np.asarray(y)
         _check_truth(_count(samples), y)
+    given = x if samples is None else samples
+    trace_for(model, "test", [given, y, sample_weight])
     try:
         with _shown(model, samples, batch_size) as watched:
             found = model.evaluate(
-                x if samples is None else samples,
+                given,
                 y,
                 batch_size=batch_size,
                 sample_weight=sample_weight,
@@ -131,7 +133,8 @@ def evaluate(
         if not _by_the_data(error):
             raise
         if other_axes(error):
-            said = f"the samples of {name} have other axes than those that it was given before."
+            trace_anew(model)
+            said = f"{name}: samples or targets have other axes than those before."
             raise EvaluationError(said, REMEDY) from error
         raise EvaluationError(_explain(model, y, error)) from error
     figures = {str(key): float(np.mean(value)) for key, value in found.items()}

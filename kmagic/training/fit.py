@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from kmagic.axes import other_axes, trace_anew, trace_for
 from kmagic.errors import TrainingError
 from kmagic.lineage import remember_best, remember_run
 from kmagic.run import Display, TrainingRun
@@ -169,6 +170,8 @@ def fit(
         arguments["initial_epoch"] = run.log[-1].number
     if seed is not None:
         sow(model, seed + run.resumed)
+    trace_for(model, "train", [arguments["x"], arguments["y"], arguments.get("sample_weight")])
+    trace_for(model, "test", _validated(arguments))
     way = plan(model, arguments, plain=plain, repeatable=seed is not None)
     before = [watching(run, watch, held)] if watch is not None else []
     known = best_before(run, model, store) if restore_best else None
@@ -211,6 +214,8 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
         recorder.end("failed", essence(error))
         if run.log:  # what is trained is kept, and a run can go on from there
             remember_run(model, run)
+        if other_axes(error):
+            trace_anew(model)
         if is_refusal(error):
             raise TrainingError(*refused(run, error)) from error
         if is_misfit(error):
@@ -258,6 +263,14 @@ def _finish(
     logs = dict(run.log[-1].logs) if run.log else {}
     for callback in callbacks:
         callback.on_train_end(logs)
+
+
+def _validated(arguments: Mapping[str, Any]) -> Any:
+    """What is validated, as far as its axes count."""
+    held = arguments["validation_data"]
+    if held is None and arguments["validation_split"]:
+        return [arguments["x"], arguments["y"], arguments.get("sample_weight")]
+    return held
 
 
 def _samples(x: Any, split: float, validation_data: Any) -> tuple[int | None, int | None]:

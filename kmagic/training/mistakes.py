@@ -58,7 +58,7 @@ def in_words(error: Exception) -> tuple[str, str]:
         'Two is odd.'
     """
     if other_axes(error):
-        return "its samples have other axes than those that it was given before.", REMEDY
+        return "samples or targets have other axes than those before.", REMEDY
     return essence(error), "Look at the shapes of x and y, at the model's outputs and at its loss."
 
 
