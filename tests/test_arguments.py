@@ -40,6 +40,15 @@ def test_an_unknown_option_names_the_nearest():
     )
 
 
+def test_braces_hold_a_dictionary_too():
+    read = FIT.parse("{0: 1.5, 1: n} {x[1:]}", {"n": 2, "x": "abc"})
+    assert [read.value(word) for word in read.words] == [{0: 1.5, 1: 2}, "bc"]
+
+
+def test_a_brace_that_is_never_closed_is_no_value():
+    assert "    |          ^ { is never closed" in refused("cnn {x[:8] --epochs 3")
+
+
 def test_an_option_without_its_value():
     assert "^^ -e needs a value" in refused("cnn -e")
 

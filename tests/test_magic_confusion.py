@@ -66,6 +66,11 @@ def test_a_model_and_a_data_set(shell):
     assert (found.matrix == expected.matrix).all()
 
 
+def test_a_data_set_may_stand_where_its_samples_would(shell):
+    found = made(shell, "%keras_confusion flat data")
+    assert (found.unit, found.classes) == ("test samples", ("a", "b", "c"))
+
+
 def test_options_reach_the_matrix(shell):
     found = made(
         shell,

@@ -16,12 +16,11 @@ from keyword import iskeyword
 from typing import Any, NoReturn
 
 from kmagic.dsl import expressions
+from kmagic.dsl.tokens import has_colon
 from kmagic.errors import MagicError, Problem
-from kmagic.suggest import did_you_mean
+from kmagic.suggest import SHELLS_OWN, did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
-OF_IPYTHON = ("In", "Out", "exit", "get_ipython", "open", "quit")
-"""Names that each notebook has, and that nobody means."""
 _OPENING, _CLOSING = "{[(", "}])"
 
 
@@ -137,6 +136,8 @@ class Arguments:
         known = list(self.options())
         read.flags = frozenset(known)
         for piece in pieces:
+            if piece.text[0] == "{" and piece.text.count("{") > piece.text.count("}"):
+                read.fail("{ is never closed", piece.text, width=1)
             flag = piece.text.split("=")[0]
             if re.match(r"--?[a-zA-Z]", flag) and flag not in known and "{" not in flag:
                 options = ", ".join(each for each in known if each.startswith("--"))
@@ -184,6 +185,8 @@ class Line:
     def try_value(self, text: str) -> tuple[Any, bool]:
         """As :meth:`value`; the second item tells whether the word means anything."""
         if text.startswith("{") and text.endswith("}"):
+            if has_colon(text[1:-1]):  # a dictionary
+                return self._expression(text, text, 0), True
             return self._expression(text[1:-1], text, 1), True
         word = _WORD.fullmatch(text)
         if word and re.split(r"[.\[]", text)[0] in self.names:
@@ -202,7 +205,7 @@ class Line:
             )
 
     def _name_hint(self, text: str) -> str:
-        names = [name for name in self.names if name[0] != "_" and name not in OF_IPYTHON]
+        names = [name for name in self.names if name[0] != "_" and name not in SHELLS_OWN]
         hint = did_you_mean(re.split(r"[.\[]", text)[0], names)
         return hint or "Values are a number, a quoted text, a name, or an expression in braces."
 
@@ -268,7 +271,10 @@ class Line:
             parted = any(
                 one.text.endswith(",") and two.text == first for one, two in pairwise(self.pieces)
             )
+            name, sign, value = first.partition("=")
             hint = "Write a pair without a blank: X,Y." if parted else f"Help: {self.magic} -h"
+            if sign and f"--{name}" in self.flags:
+                hint = f"Did you mean --{name} {value}?"
             self.fail(f"{self.magic} has no place for this", first, hint)
         required = re.fullmatch(r"the following arguments are required: (.*)", message)
         if required:

@@ -99,9 +99,13 @@ class Family(Magics):
             hint = f"Name a data set, `--data digits`, or arrays, `{arrays}`."
             line.fail("expected data", "", hint)
         most = 2
+        if len(words) == most + 1 and line.words[:1] == words[:1]:
+            line.fail("is no model", words[0], _models_hint(self.session.models()))
         if len(words) > most:
             line.fail("is one word too many", words[most], "Expected: MODEL X Y.")
         values = [line.value(word) for word in words]
+        if test and len(values) == 1 and hasattr(values[0], "x_test"):
+            return values[0].x_test, values[0].y_test, values[0]
         return values[0], values[1] if len(values) == most else None, None
 
     def _fail_no_data(self, line: Line) -> NoReturn:

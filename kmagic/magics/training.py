@@ -211,6 +211,9 @@ def _validation(read: Line) -> dict[str, Any]:
         if not 0 < value < 1:
             read.fail(f"--val takes a fraction between 0 and 1, not {value}", read.val)
         return {"validation_split": float(value)}
+    if isinstance(value, tuple) and all(isinstance(each, int | float) for each in value):
+        hint = "A fraction has a point: 0.1."
+        read.fail(f"--val takes a fraction or two arrays, not {read.val}", read.val, hint)
     if isinstance(value, bool | str):
         hint = "Write a fraction such as 0.1, a pair Xv,Yv, or a data set."
         read.fail("is no validation data", read.val, hint)
