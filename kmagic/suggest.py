@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
+BEGINNING = 5
+"""A word of so many letters that others begin with is meant for the shortest of these."""
 SHELLS_OWN = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
 """Names that a notebook has without its user's doing."""
 
@@ -13,14 +15,17 @@ def nearest(word: str, known: Iterable[str], *, count: int = 1) -> list[str]:
     """The known words most like ``word``, best first; none if nothing is close.
 
     Example:
-        >>> nearest("rleu", ["relu", "elu", "tanh"])
-        ['relu']
+        >>> nearest("rleu", ["relu", "elu", "tanh"]), nearest("boston", ["boston_housing", "mnist"])
+        (['relu'], ['boston_housing'])
     """
     pool = sorted({each for each in known if each})
     wanted = _squeeze(word)
     by_form = {_squeeze(each): each for each in reversed(pool)}
     if wanted in by_form:
         return [by_form[wanted]]
+    longer = [each for each in by_form if len(wanted) >= BEGINNING and each.startswith(wanted)]
+    if longer:
+        return [by_form[each] for each in sorted(longer, key=len)[:count]]
     close = get_close_matches(wanted, by_form, n=max(count, 3), cutoff=0.66)
     close.sort(key=lambda each: (-_likeness(wanted, each), each))
     return [by_form[each] for each in close[:count]]

@@ -81,7 +81,8 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[Source]:
     else:
         raise EvaluationError(
             "images must be paths, folders, patterns, addresses, bytes, arrays or Pillow images, "
-            f"or a list of them; received {type(images).__name__}."
+            f"or a list of them; received {type(images).__name__}.",
+            "Of a data set take some: `{digits.x_test[:8]}`." if hasattr(images, "x_test") else "",
         )
 
 
