@@ -3,22 +3,25 @@
     python scripts/screenshots.py [FOLDER] [--mnist PATH/TO/mnist.npz]
 
 With the full MNIST, as Keras would fetch it, the pictures show what a user with a network sees (and
-take minutes); without, the bundled sample. It runs the notebook in a real JupyterLab, saves it, and
-pictures the training of a longer run while it goes on. The other pictures are of the saved notebook
-with no kernel: what a reader of the file sees. Each is there as NAME-light.png and NAME-dark.png.
+take minutes); without, the bundled sample. It runs the notebook's cells in a real JupyterLab as far
+as they are pictured, saves it, and pictures the training of a longer run while it goes on. The
+other pictures are of the saved notebook with no kernel: what a reader of the file sees. Each is
+there as NAME-light.png and NAME-dark.png.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from PIL import Image  # noqa: E402 - beside the next ones
 from playwright.sync_api import sync_playwright  # noqa: E402 - the harness is found by this path
 
 from tests.browser.lab import Lab  # noqa: E402
@@ -30,18 +33,25 @@ if TYPE_CHECKING:
 
 TUTORIAL = ROOT / "notebooks" / "01_mnist.ipynb"
 
+HISTORY = "%keras_history"
 MISTAKE = "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 softmax"
 
 PICTURES = {
-    "data": "%keras_data",
     "model": "%%keras_model cnn",
-    "training": "%keras_fit cnn",
-    "evaluation": "%keras_evaluate",
     "confusion": "%keras_confusion",
+    "comparison": "%keras_confusion cnn --data digits --vs",
     "classification": "%keras_classify",
+    "history": HISTORY,
     "mistake": MISTAKE,
 }
 """A picture's name, and how the cell begins whose output it shows."""
+
+LAST = "%keras_classify"
+"""How the last cell of the tutorial begins that is run: what comes after it is not pictured."""
+
+TRAINING = "%keras_fit cnn"
+COLOURS = 256
+"""A card has few; with a palette its picture weighs less, and looks the same."""
 
 
 def main() -> None:
@@ -54,7 +64,7 @@ def main() -> None:
     # As many epochs as make a curve and leave the time for two pictures.
     half, epochs = (4, 7) if arguments.mnist else (8, 20)
     with Lab() as lab, sync_playwright() as playwright, launch(playwright) as browser:
-        (lab.root / TUTORIAL.name).write_bytes(TUTORIAL.read_bytes())
+        (lab.root / TUTORIAL.name).write_text(json.dumps(beginning()), encoding="utf-8")
         if arguments.mnist:
             cache = lab.home / "keras" / "datasets"
             cache.mkdir(parents=True)
@@ -62,6 +72,7 @@ def main() -> None:
         with page(lab, browser) as notebook:
             notebook.open(TUTORIAL.name)
             notebook.run_all()
+            notebook.run_cell(notebook.append(HISTORY))
             notebook.run_cell(notebook.append(MISTAKE), allow_errors=True)
             notebook.save()
             live(notebook, folder, half, epochs)
@@ -70,8 +81,20 @@ def main() -> None:
             with page(lab, browser) as notebook:
                 notebook.open(TUTORIAL.name, kernel=False)
                 notebook.set_theme(theme)
-                still(notebook, folder, theme)
+                for name, words in PICTURES.items():
+                    take(notebook, find(notebook, words), folder / f"{name}-{theme}.png")
                 notebook.check()
+
+
+def beginning() -> dict[str, Any]:
+    """Return the tutorial as far as it is pictured, with nothing run: so it is trusted later."""
+    tutorial: dict[str, Any] = json.loads(TUTORIAL.read_text(encoding="utf-8"))
+    cells = tutorial["cells"]
+    last = next(i for i, cell in enumerate(cells) if "".join(cell["source"]).startswith(LAST))
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return tutorial | {"cells": cells[: last + 1]}
 
 
 def page(lab: Lab, browser: Browser) -> NotebookPage:
@@ -80,10 +103,8 @@ def page(lab: Lab, browser: Browser) -> NotebookPage:
 
 
 def live(notebook: NotebookPage, folder: Path, half: int, epochs: int) -> None:
-    """Picture a training while it runs: its view alone, and in the window under the model."""
-    sources = [notebook.source(i) for i in range(len(notebook))]
-    model = next(i for i, text in enumerate(sources) if text.startswith(PICTURES["model"]))
-    training = next(i for i, text in enumerate(sources) if text.startswith(PICTURES["training"]))
+    """Picture a training while it runs."""
+    training = find(notebook, TRAINING)
     notebook.set_source(training, f"%keras_fit cnn --data digits -e {epochs} -b 64 --val 0.1")
     notebook.run_cell(training, wait=False)
     for theme in get_args(Theme):
@@ -93,21 +114,27 @@ def live(notebook: NotebookPage, folder: Path, half: int, epochs: int) -> None:
             [training, half],
             what=f"epoch {half}",
         )
-        notebook.js("node(arg).scrollIntoView()", model)
-        notebook.screenshot(folder / f"window-{theme}.png")
-        notebook.screenshot(folder / f"live-{theme}.png", output(notebook, training))
+        take(notebook, training, folder / f"live-{theme}.png")
     if notebook.cell_state(training) != "running":
         raise SystemExit("The training was over before its picture was taken: train longer")
     notebook.interrupt()
     notebook.wait_cell(training, allow_errors=True)
 
 
-def still(notebook: NotebookPage, folder: Path, theme: Theme) -> None:
-    """Picture the outputs of the saved notebook."""
-    sources = [notebook.source(i) for i in range(len(notebook))]
-    for name, beginning in PICTURES.items():
-        i = next(i for i, text in enumerate(sources) if text.startswith(beginning))
-        notebook.screenshot(folder / f"{name}-{theme}.png", output(notebook, i))
+def find(notebook: NotebookPage, words: str) -> int:
+    """Return the first cell whose text begins so."""
+    for i in range(len(notebook)):
+        if notebook.source(i).startswith(words):
+            return i
+    raise SystemExit(f"{TUTORIAL.name} has no cell that begins with {words!r}")
+
+
+def take(notebook: NotebookPage, i: int, path: Path) -> None:
+    """Picture a cell's last output, in few colours."""
+    notebook.screenshot(path, output(notebook, i))
+    with Image.open(path) as taken:
+        few = taken.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def output(notebook: NotebookPage, i: int) -> Locator:
