@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -85,8 +87,10 @@ def missing(notebook: str) -> str:
 def pytest_configure(config: pytest.Config) -> None:
     """Load the tests' conftest, which pytest does by itself only when it runs the tests."""
     loaded = {getattr(each, "__file__", None) for each in config.pluginmanager.get_plugins()}
-    spec = spec_from_file_location("tests_conftest", TESTS)
+    spec = spec_from_file_location("tests.conftest", TESTS)
     if str(TESTS) not in loaded and spec is not None and spec.loader is not None:
+        package = sys.modules.setdefault("tests", ModuleType("tests"))
+        package.__path__ = [str(TESTS.parent)]  # it imports what stands beside it
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         config.pluginmanager.register(module)

@@ -173,3 +173,14 @@ def test_a_lesson_is_recorded_and_passes(tmp_path) -> None:
     assert nbformat.read(tmp_path / "lesson.ipynb", as_version=4).cells[1].outputs
     said = compared(tmp_path)
     assert "3 passed" in said, said
+
+
+def test_our_own_tutorials_are_found_without_the_other_tests(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "--collect-only", "-q", "notebooks/05_language.ipynb"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
