@@ -176,8 +176,9 @@ def test_a_lesson_is_recorded_and_passes(tmp_path) -> None:
 
 
 def test_our_own_tutorials_are_found_without_the_other_tests(root: Path) -> None:
+    notebook = "notebooks/05_language.ipynb"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest", "--collect-only", "-q", "notebooks/05_language.ipynb"],
+        [sys.executable, "-P", "-m", "pytest", "--collect-only", "-q", notebook],
         cwd=root,
         capture_output=True,
         text=True,
