@@ -64,12 +64,13 @@ def trace_for(model: Any, kind: str, data: Any) -> None:
         data: Inputs, targets and weights as they are given to it, or a stream of them.
     """
     axes = _axes(data)
-    if axes is None:
+    if not axes:
         return
     seen = _seen.setdefault(model, {})
-    if seen.get(kind, axes) != axes:
+    parts = f"{kind}, {len(axes)} arrays"  # with and without weights Keras traces it twice anyway
+    if seen.get(parts, axes) != axes:
         setattr(model, f"{kind}_function", None)
-    seen[kind] = axes
+    seen[parts] = axes
 
 
 def trace_anew(model: Any) -> None:

@@ -1,5 +1,6 @@
 """A last axis of one value may be there or not, also by turns."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -128,3 +129,14 @@ def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, messa
     assert remedy in caught.value.hint
     assert not model.built
     assert look_over(kmagic.build("model net\n" + BODY + COMPILE), X, Y) == []
+
+
+def test_no_function_is_made_again_for_want_of_validation_or_weights():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((32, 4), "float32"), np.ones(32, "float32")
+    kmagic.fit(model, x, y, validation_split=0.25, displays=[])
+    made = model.train_function, model.test_function
+    for how in ({}, {"sample_weight": np.ones(32)}, {"validation_split": 0.5}):
+        kmagic.fit(model, x, y, **how, displays=[])
+        assert (model.train_function, model.test_function) == made, how
