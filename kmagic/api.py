@@ -8,6 +8,7 @@ from typing import Any
 from kmagic.errors import EvaluationError, KmagicError, TrainingError
 from kmagic.lineage import remember, remember_spreads
 from kmagic.run import Display, TrainingRun
+from kmagic.suggest import did_you_mean
 
 MOST_LAYERS = 64
 """A model that was not made here is written down for the record up to so many layers."""
@@ -68,6 +69,7 @@ def fit(
     from kmagic.scales import spreads  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
+    _check_call(model, keywords, train)
     if hasattr(x, "x_train") and y is None:
         x, y = x.x_train, x.y_train
     held: Any = keywords.get("validation_data")
@@ -83,6 +85,19 @@ def fit(
         remember(model, data)
     remember_spreads(model, spreads(model, x))
     return run
+
+
+def _check_call(model: Any, keywords: Mapping[str, Any], train: Any) -> None:
+    """Refuse what is no model, and an argument that nobody takes."""
+    from inspect import signature  # noqa: PLC0415 - not needed before a fit
+
+    if not hasattr(model, "fit") or not hasattr(model, "name"):
+        kind = repr(model) if isinstance(model, str) else type(model).__name__
+        raise TrainingError(f"fit trains a Keras model, not {kind}.")
+    known = {*signature(train).parameters, *signature(model.fit).parameters}
+    for word in keywords:
+        if word not in known:
+            raise TrainingError(f"fit has no argument {word}.", did_you_mean(word, known))
 
 
 def _judge(model: Any, watch: str, data: Any) -> Any:

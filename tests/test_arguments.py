@@ -85,6 +85,11 @@ def test_a_pair_with_a_blank_is_told_of():
         pair.parse("--val a, b", {})
 
 
+def test_a_comment_is_told_of():
+    assert "^ a comment is not for a magic's line" in refused("cnn # quick")
+    assert FIT.parse("cnn -e #", {}).epochs == "#"  # a value, as of --sep
+
+
 def test_a_bad_choice_lists_the_good_ones():
     assert "Choose from true, pred." in refused("--normalize row")
 

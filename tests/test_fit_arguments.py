@@ -70,6 +70,12 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ({"validation_data": (X,)}, "validation_data has no targets", "a pair"),
         ({"validation_data": (X, Y, Y, Y)}, "validation_data has 4 parts", "a pair"),
         ({"validation_data": (X, Y[:-1])}, "x and y have 24 and 23 samples", "same order"),
+        ({"x": None}, "there is no x", "one entry for each sample"),
+        ({"x": 3}, "x is 3, and no samples", "one entry for each sample"),
+        ({"y": object()}, "y is object, and no targets", "one target a sample"),
+        ({"y": 3}, "y is 3, and no targets", "one target a sample"),
+        ({"resume": "kept"}, "resume is a run", "checkpoint=FOLDER, resume=True"),
+        ({"csv": 3}, "csv is a path, not 3", ""),
         ({"validation_data": X}, "validation_data has no targets", "a pair"),
         ({"validation_data": True}, "validation_data is True, and no data", "a pair"),
         ({"validation_split": 0.99}, "0.99 leaves none of 24 samples to train on", "such as 0.1"),
@@ -169,6 +175,28 @@ def test_a_data_set_brings_its_parts():
     data = Dataset("few", X[:16], Y[:16], X[16:], Y[16:], ("a", "b", "c"))
     run = kmagic.fit(make(), data, validation_data=data, displays=[])
     assert (run.samples, run.validation_samples, run.pipeline) == (16, 8, "fast")
+
+
+def test_what_no_fit_takes_is_refused():
+    with pytest.raises(TrainingError, match="has no argument epoch") as refused:
+        kmagic.fit(make(), X, Y, epoch=3)
+    assert refused.value.hint == "Did you mean epochs?"
+    with pytest.raises(TrainingError, match="trains a Keras model, not 'net'"):
+        kmagic.fit("net", X, Y)
+    with pytest.raises(TrainingError, match="trains a Keras model, not int"):
+        kmagic.fit(3, X, Y)
+
+
+def test_a_file_of_figures_is_written_on_in_its_own_columns(tmp_path):
+    net, file = make(), tmp_path / "log.csv"
+    kmagic.fit(net, X, Y, epochs=2, csv=file, reduce_lr=2, validation_split=0.5, displays=[])
+    kmagic.fit(net, X, Y, epochs=3, csv=file, resume=True, validation_split=0.5, displays=[])
+    frame = pd.read_csv(file)
+    assert frame["epoch"].tolist() == [0, 1, 2]
+    assert frame["learning_rate"].isna().tolist() == [False, False, True]
+    assert frame[["loss", "val_loss"]].notna().all(axis=None)
+    kmagic.fit(net, X, Y, csv=file, displays=[])  # a new run, and a new file
+    assert len(pd.read_csv(file)) == 1
 
 
 @pytest.mark.parametrize(

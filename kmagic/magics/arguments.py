@@ -135,7 +135,11 @@ class Arguments:
         read = Line(self.name, line, names, pieces)
         known = list(self.options())
         read.flags = frozenset(known)
+        before = ""
         for piece in pieces:
+            if piece.text[0] == "#" and not before.startswith("-"):
+                read.fail("a comment is not for a magic's line", piece.text, "Put it above.")
+            before = piece.text
             if piece.text[0] == "{" and piece.text.count("{") > piece.text.count("}"):
                 read.fail("{ is never closed", piece.text, width=1)
             flag = piece.text.split("=")[0]

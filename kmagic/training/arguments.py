@@ -90,6 +90,9 @@ def _check_stream(model: keras.Model, name: str, x: Any, split: float) -> None:
 
 
 def _check_no_array(name: str, x: Any) -> None:
+    if x is None or isinstance(x, PLAIN):
+        said = "there is no x" if x is None else f"x is {x!r}, and no samples"
+        _refuse(name, f"{said}.", "Give an array with one entry for each sample, or a data set.")
     if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple):
         if len({len(row) for row in x if isinstance(row, list | tuple)}) > 1:
             _refuse(
@@ -116,6 +119,9 @@ def _check_arrays(model: keras.Model, name: str, x: Any, y: Any) -> None:
         _refuse(
             name, f"y is the text {y!r}, and no targets.", "Give an array, one target a sample."
         )
+    if y is not None and not isinstance(y, list | tuple | dict) and not hasattr(y, "shape"):
+        kind = repr(y) if isinstance(y, PLAIN) else type(y).__name__
+        _refuse(name, f"y is {kind}, and no targets.", "Give an array, one target a sample.")
     if y is None and getattr(model, "loss", None) is not None and _is_plain(model):
         _refuse(name, "there are no targets: y is missing.", "Give x and y.")
 

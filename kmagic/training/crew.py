@@ -171,6 +171,11 @@ def open_store(
     Raises:
         TrainingError: There is no run to go on with, or it is another model's.
     """
+    if not isinstance(resume, TrainingRun | bool | None):
+        raise TrainingError(
+            f"resume is a run, True or False, not {resume!r}.",
+            "The folder of a run goes with it: checkpoint=FOLDER, resume=True.",
+        )
     store = None
     if checkpoint is not None:
         from kmagic.training.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras

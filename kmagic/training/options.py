@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from csv import reader as csv_rows
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,7 +129,7 @@ class Options:
             patience = PLATEAU if self.reduce_lr is True else self.reduce_lr
             made.append(Plateau(monitor, log=log, patience=patience))
         if self.csv is not None:
-            made.append(callbacks.CSVLogger(str(self.csv), append=bool(log)))
+            made.append(figures_file(Path(self.csv), goes_on=bool(log)))
         if self.tensorboard is not None:
             make_folder("tensorboard", Path(self.tensorboard))
             made.append(callbacks.TensorBoard(str(self.tensorboard), write_graph=False))
@@ -192,6 +193,39 @@ def has_file_name(path: Path) -> bool:
     return path.suffix.lower() in FILES and not path.exists()
 
 
+def figures_file(file: Path, *, goes_on: bool) -> Any:
+    """Keras's own logger of figures, which keeps to the columns that a file has already.
+
+    Args:
+        file: Where to.
+        goes_on: Whether to write on below what is there.
+    """
+    from keras import callbacks  # noqa: PLC0415 - takes seconds
+
+    class Logger(callbacks.CSVLogger):  # type: ignore[misc] # Keras ships no types
+        any_stride = True
+
+        def on_train_begin(self, logs: object = None) -> None:
+            columns = _columns_of(file) if self.append else None
+            super().on_train_begin(logs)
+            self.keys = columns
+
+    return Logger(str(file), append=goes_on)
+
+
+def _columns_of(file: Path) -> list[str] | None:
+    """The figures in a file that is written on, whatever this run has; None where there are none.
+
+    Keras would write the figures of this run in their order below the names of the others.
+    """
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            names = next(csv_rows(lines), [])
+    except (OSError, ValueError):  # who writes into it says what is wrong
+        return None
+    return names[1:] if names[:1] == ["epoch"] else None
+
+
 def make_folder(name: str, folder: Path) -> None:
     """Make a folder that an option names.
 
@@ -207,6 +241,8 @@ def make_folder(name: str, folder: Path) -> None:
 
 
 def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
+    if not isinstance(value, str | Path):
+        raise TrainingError(f"{name} is a path, not {value!r}.")
     path = Path(value)
     if is_folder and path.exists() and not path.is_dir():
         raise TrainingError(f"{name} is a folder, and {path} is a file.", "Name another.")
