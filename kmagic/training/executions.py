@@ -127,7 +127,6 @@ class Executions:
         self._model = model
         self._kind = kind
         self._keras = getattr(model, self._name)
-        self._iterator: Any = None
         self._steps = Steps(model, kind)
         self._whole: Steps | None = None
 
