@@ -166,7 +166,9 @@ class _Work:
         try:
             return writer.write(model)
         except Mistake as mistake:
-            found.mistakes.append(mistake)
+            # A model without a layer lacks the one of a line that holds a mistake of its own.
+            if model.layers or model.outputs or not found.mistakes:
+                found.mistakes.append(mistake)
         except Told:
             pass
         return ()
