@@ -59,6 +59,45 @@ def test_several_inputs_are_checked(pair, x, y, words):
         kmagic.fit(pair, x, y, displays=[])
 
 
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (A, "the model has 2 inputs, a, b, and x is one array"),
+        ([A, B, A], "the model has 2 inputs, a, b, and x is a list of 3"),
+        ({"a": A, "c": B}, "the model has 2 inputs, a, b, and x has nothing for b"),
+        ([A, B[:, :3]], "its input b expects 4 for each sample, and x has 3 there"),
+        ({"b": B, "a": A[:, 0]}, "its input a expects 4 for each sample, and x has a single"),
+    ],
+)
+def test_what_is_no_part_for_each_input_is_refused(pair, x, words):
+    with pytest.raises(TrainingError) as caught:
+        kmagic.fit(pair, x, Y, displays=[])
+    assert words in caught.value.message
+    if "has 2 inputs" in words:
+        assert caught.value.hint.startswith("Give {'a': ..., 'b': ...}, or a list in this order.")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_is_no_part_for_each_output_is_refused(named):
+    a = Input((4,), name="a")
+    p, q = layers.Dense(1, name="p")(a), layers.Dense(1, name="q")(a)
+    model = Model(a, {"p": p, "q": q} if named else [p, q])
+    model.compile("sgd", "mse")
+    t = RNG.random(40)
+    for y, words in (
+        (t, "and y is one array"),
+        ([t, t, t], "and y is a list of 3"),
+        ({"p": t}, "and y has nothing for q"),
+        ({"p": t, "q": t, "r": t}, "and y has r"),
+    ):
+        with pytest.raises(TrainingError, match=words):
+            look_over(model, A, y)
+    for y in ({"q": t, "p": t}, [t, t]):
+        assert look_over(model, A, y) == []
+    model.compile("sgd", {"p": "mse"})
+    assert look_over(model, A, {"p": t}) == []
+
+
 def test_one_input_in_a_list_is_one_input():
     model = kmagic.build("input 4 / dense 3 softmax")
     model.compile("adam", "sparse_categorical_crossentropy")

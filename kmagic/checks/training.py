@@ -15,6 +15,7 @@ from kmagic.checks.facts import Facts, facts_of
 from kmagic.checks.outputs import loss_name, losses_of
 from kmagic.checks.parts import array_of, parts_of
 from kmagic.checks.spans import spans_of
+from kmagic.checks.structure import structure_faults
 from kmagic.checks.weights import weight_advice
 from kmagic.dsl.vocabulary import snake_case
 from kmagic.errors import TrainingError
@@ -99,7 +100,10 @@ def look_over(
     name = name or model.name
     parts = parts_of("x", x, model, "inputs") | parts_of("y", y, model, "outputs")
     inputs, targets = parts.get("x"), parts.get("y")
-    found = [*_of_lengths(parts), *_of_shapes(model, inputs)]
+    faults = [Misfit(*each) for each in structure_faults(model, x, y)]
+    found = [*faults, *_of_lengths(parts), *_of_shapes(model, inputs)]
+    if not faults:
+        found += _of_several_shapes(model, x)
     if isinstance(validation, tuple | list) and validation:
         held = parts_of("x", validation[0], model, "inputs").get("x")
         found += _of_shapes(model, held, "the validation data have")
@@ -166,6 +170,29 @@ def _of_shapes(model: Any, x: Any, who: str = "x has") -> Iterator[Misfit]:
     )
 
 
+def _of_several_shapes(model: Any, x: Any) -> Iterator[Misfit]:
+    """The same for each of several inputs."""
+    tensors = list(getattr(model, "inputs", None) or ())
+    if len(tensors) < 2:  # noqa: PLR2004 - several
+        return
+    if isinstance(x, Mapping):
+        pairs = [(name, x.get(name), tensor) for tensor in tensors if (name := tensor.name) in x]
+    else:
+        several = isinstance(x, list | tuple) and len(x) == len(tensors)
+        pairs = [(t.name, part, t) for part, t in zip(x, tensors, strict=True)] if several else []
+    for name, part, tensor in pairs:
+        received = getattr(part, "shape", None)
+        expected = tuple(tensor.shape)
+        if not isinstance(received, tuple) or not received or not _is_shape(expected):
+            continue
+        if not _fits(received, expected):
+            yield Misfit(
+                f"its input {name} expects {_words(expected)} for each sample, "
+                f"and x has {_words(received)} there.",
+                _reshaping(received[1:], expected[1:]),
+            )
+
+
 def _of_axes(model: Any, x: Any, who: str) -> Iterator[Misfit]:
     """Of a stack that has no shapes yet: whether the first layer takes so many axes."""
     import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
@@ -203,7 +230,7 @@ def _fits(received: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
 
 
 def _reshaping(received: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
-    if len(received) + 1 == len(expected) and expected[:-1] == received:
+    if received and len(received) + 1 == len(expected) and expected[:-1] == received:
         return (
             f"The channel axis is missing: write `input {_plain((*received, 1))}`, "
             f"or give x {expected[-1]} channels."
