@@ -88,6 +88,7 @@ def test_a_pair_with_a_blank_is_told_of():
 def test_a_comment_is_told_of():
     assert "^ a comment is not for a magic's line" in refused("cnn # quick")
     assert FIT.parse("cnn -e #", {}).epochs == "#"  # a value, as of --sep
+    assert FIT.parse("#3", {}).words == ["#3"]  # a run, as of %keras_history
 
 
 def test_a_bad_choice_lists_the_good_ones():

@@ -137,7 +137,7 @@ class Arguments:
         read.flags = frozenset(known)
         before = ""
         for piece in pieces:
-            if piece.text[0] == "#" and not before.startswith("-"):
+            if re.match(r"#(?!\d)", piece.text) and not before.startswith("-"):
                 read.fail("a comment is not for a magic's line", piece.text, "Put it above.")
             before = piece.text
             if piece.text[0] == "{" and piece.text.count("{") > piece.text.count("}"):
