@@ -1,12 +1,21 @@
 """What a magic has shown is not announced by an empty prompt; its result stays."""
 
+import builtins
 import sys
 
+import pytest
 from IPython.core.displayhook import DisplayHook
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
 from traitlets.config import Config
 
 from kmagic.magics import prompt
+
+
+@pytest.fixture(autouse=True)
+def no_underscore(monkeypatch):
+    """Python's own hook leaves one among the builtins, and IPython then makes none."""
+    monkeypatch.delattr(builtins, "_", raising=False)
+
 
 MODEL = "%%keras_model net\ninput 2\ndense 1\n"
 
