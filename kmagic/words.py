@@ -126,6 +126,16 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < MINUTE else duration(value)
 
 
+def limit(value: float) -> str:
+    """A time that is to be kept to, as on a stop watch, unless that is too coarse.
+
+    Example:
+        >>> limit(0.05), limit(0.5), limit(90)
+        ('50 ms', '0.5 s', '1:30')
+    """
+    return seconds(value) if value < 1 else duration(value)
+
+
 def time_of(text: str) -> float | None:
     """The seconds that a text means: "90", "90s", "2m", "1h30m"; None if it is no time.
 

@@ -184,7 +184,7 @@ def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():
 def test_a_budget_ends_a_fit_behind_a_whole_epoch():
     run = fit(make(), X, Y, epochs=10_000, batch_size=BATCH, budget="0.5s")
     assert run.status == "done"
-    assert run.note == "budget of 0:00"
+    assert run.note == "budget of 0.5 s"
     assert 0 < len(run.log) < 10_000
     assert run.partial is None
 

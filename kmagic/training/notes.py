@@ -12,7 +12,7 @@ import keras
 from kmagic.moments import Message
 from kmagic.training.callback import learning_rate
 from kmagic.training.stop import check
-from kmagic.words import count, duration, number
+from kmagic.words import count, limit, number, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +128,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
             if fitting < run.epochs:
                 run.tell(
                     f"about {fitting:,} of {run.epochs:,} epochs fit into "
-                    f"{duration(self._seconds)}."
+                    f"{limit(self._seconds)}."
                 )
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
@@ -140,9 +140,9 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         if epoch + 1 < run.epochs and gone + following > self._seconds:
             self.used_up = self.model.stop_training = True
             run.tell(
-                f"the budget of {duration(self._seconds)} ends here: "
-                f"another epoch takes about {following:.1f} s, "
-                f"and {max(0.0, self._seconds - gone):.1f} s are left."
+                f"the budget of {limit(self._seconds)} ends here: "
+                f"another epoch takes about {seconds(following)}, "
+                f"and {seconds(max(0.0, self._seconds - gone))} are left."
             )
 
 
