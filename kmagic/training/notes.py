@@ -127,8 +127,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
             fitting = run.now.epoch + more
             if fitting < run.epochs:
                 run.tell(
-                    f"about {fitting:,} of {run.epochs:,} epochs fit into "
-                    f"{limit(self._seconds)}."
+                    f"about {fitting:,} of {run.epochs:,} epochs fit into {limit(self._seconds)}."
                 )
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
