@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from kmagic.moments import Best, Epoch, Message, Now, Partial, Phase, Status
 from kmagic.repeatable import is_repeatable
 from kmagic.rich import Rich, show_figures
-from kmagic.words import count, duration, number
+from kmagic.words import count, number, stop_watch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -266,7 +266,7 @@ class TrainingRun(Rich):
 
     def _outcome(self, *, times: bool) -> str:
         done = len(self.log)
-        passed = duration(self.now.elapsed or sum(self.epoch_times))
+        passed = stop_watch(self.now.elapsed or sum(self.epoch_times))
         kept = f"{count(done, 'epoch')} kept"
         if self.status == "running":
             return f"running: {self.where()}"

@@ -126,11 +126,11 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < MINUTE else duration(value)
 
 
-def limit(value: float) -> str:
-    """A time that is to be kept to, as on a stop watch, unless that is too coarse.
+def stop_watch(value: float) -> str:
+    """A time as on a stop watch, unless that is too coarse.
 
     Example:
-        >>> limit(0.05), limit(0.5), limit(90)
+        >>> stop_watch(0.05), stop_watch(0.5), stop_watch(90)
         ('50 ms', '0.5 s', '1:30')
     """
     return seconds(value) if value < 1 else duration(value)

@@ -12,7 +12,7 @@ import keras
 from kmagic.moments import Message
 from kmagic.training.callback import learning_rate
 from kmagic.training.stop import check
-from kmagic.words import count, limit, number, seconds
+from kmagic.words import count, number, seconds, stop_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -126,9 +126,8 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
             more = max(0, int((self._seconds - (at - self._start) - this) / epoch))
             fitting = run.now.epoch + more
             if fitting < run.epochs:
-                run.tell(
-                    f"about {fitting:,} of {run.epochs:,} epochs fit into {limit(self._seconds)}."
-                )
+                budget = stop_watch(self._seconds)
+                run.tell(f"about {fitting:,} of {run.epochs:,} epochs fit into {budget}.")
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """End here if the next epoch would not."""
@@ -139,7 +138,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         if epoch + 1 < run.epochs and gone + following > self._seconds:
             self.used_up = self.model.stop_training = True
             run.tell(
-                f"the budget of {limit(self._seconds)} ends here: "
+                f"the budget of {stop_watch(self._seconds)} ends here: "
                 f"another epoch takes about {seconds(following)}, "
                 f"and {seconds(max(0.0, self._seconds - gone))} are left."
             )

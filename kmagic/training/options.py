@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmagic.errors import TrainingError
-from kmagic.words import limit, time_of
+from kmagic.words import stop_watch, time_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ class Options:
     @property
     def budget_words(self) -> str:
         """The budget as on a stop watch."""
-        return limit(self.seconds or 0.0)
+        return stop_watch(self.seconds or 0.0)
 
     def check(self, model: keras.Model) -> None:
         """Refuse what cannot be, before anything starts.
