@@ -75,6 +75,13 @@ class Options:
         """The budget as on a stop watch."""
         return stop_watch(self.seconds or 0.0)
 
+    @property
+    def plateau(self) -> int | None:
+        """Epochs without progress after which the learning rate falls; None where it does not."""
+        if self.reduce_lr is None or self.reduce_lr is False:
+            return None
+        return PLATEAU if self.reduce_lr is True else self.reduce_lr
+
     def check(self, model: keras.Model) -> None:
         """Refuse what cannot be, before anything starts.
 
@@ -92,8 +99,7 @@ class Options:
         if self.seed is not None and self.seed > LARGEST_SEED:
             raise TrainingError(f"seed is at most {LARGEST_SEED:,}, not {self.seed:,}.")
         rate = getattr(model.optimizer, "learning_rate", None)
-        lowers = self.reduce_lr is not None and self.reduce_lr is not False
-        if lowers and not isinstance(rate, keras.Variable):
+        if self.plateau is not None and not isinstance(rate, keras.Variable):
             raise TrainingError(
                 "reduce_lr cannot lower a learning rate that follows a schedule.",
                 "Compile with a number as the learning rate, or leave reduce_lr out.",
@@ -125,9 +131,8 @@ class Options:
             patience = epochs + 1 if self.patience is None else self.patience
             how = {"patience": patience, "restore_best_weights": self.restore_best}
             made.append(Patience(monitor, log=log, known=known, **how))
-        if self.reduce_lr is not None and self.reduce_lr is not False:
-            patience = PLATEAU if self.reduce_lr is True else self.reduce_lr
-            made.append(Plateau(monitor, log=log, patience=patience))
+        if self.plateau is not None:
+            made.append(Plateau(monitor, log=log, patience=self.plateau))
         if self.csv is not None:
             made.append(figures_file(Path(self.csv), goes_on=bool(log)))
         if self.tensorboard is not None:
@@ -145,10 +150,9 @@ class Options:
             >>> Options(patience=3, restore_best=True).by_loss("loss")
             'no validation data: the early stop and the best epoch go by the training loss.'
         """
-        lowers = self.reduce_lr is not None and self.reduce_lr is not False
         named = {
             "the early stop": self.patience is not None,
-            "lowering the rate": lowers,
+            "lowering the rate": self.plateau is not None,
             "the best epoch": self.restore_best,
         }
         asked = [name for name, is_asked in named.items() if is_asked]
