@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     import keras
 
-PLAIN = (str, bool, int, float)
+PLAIN = (bool, int, float, str)
+"""Types of those arguments that the record keeps, and that are no data."""
 PAIR = "Give a pair, (x, y), or a data set."
 
 

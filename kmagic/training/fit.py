@@ -9,7 +9,7 @@ from kmagic.axes import other_axes, trace_anew, trace_for
 from kmagic.errors import TrainingError
 from kmagic.lineage import remember_best, remember_run
 from kmagic.run import Display, TrainingRun
-from kmagic.training.arguments import check_arguments, is_stream
+from kmagic.training.arguments import PLAIN, check_arguments, is_stream
 from kmagic.training.crew import Crew, best_before, monitor_of, open_store
 from kmagic.training.inputs import take_lists
 from kmagic.training.mistakes import essence, in_words, is_misfit, is_refusal, refused
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     import keras
 
     from kmagic.training.watching import Judge
-
-PLAIN = (bool, int, float, str)
-"""Types of those arguments that the record keeps."""
 
 
 def fit(
