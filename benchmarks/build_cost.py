@@ -24,7 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow comes wi
 
 import keras
 
-from kmagic import build, parse
+from kmagic import parse
+from kmagic.models import build
 
 GOAL = 1.02
 BUILDS = 200

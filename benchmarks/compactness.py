@@ -17,7 +17,7 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
-from kmagic.dsl.tokens import tokenize as words
+from kmagic.language.tokens import tokenize as words
 
 HERE = Path(__file__).parent
 TEXTS = HERE.parent / "tests" / "models"

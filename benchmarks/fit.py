@@ -43,8 +43,8 @@ from tqdm.keras import TqdmCallback
 
 import kmagic
 from kmagic.data import SampleDataWarning
-from kmagic.display.live import displays_for
-from kmagic.words import count
+from kmagic.display.training.live_view import displays_for
+from kmagic.support.formatting import count
 
 REVIEWS = Path(__file__).parents[2] / "shared" / "data" / "imdb_sample.npz"
 L = keras.layers

@@ -12,53 +12,53 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kmagic.api import fit as fit
-    from kmagic.build import build as build
     from kmagic.data import Dataset as Dataset
-    from kmagic.data import load_data as load_data
-    from kmagic.dsl import format_spec as format_spec
-    from kmagic.dsl import parse as parse
-    from kmagic.errors import KmagicError as KmagicError
-    from kmagic.evaluation.classify import classify as classify
-    from kmagic.evaluation.confusion import confusion as confusion
-    from kmagic.evaluation.evaluate import evaluate as evaluate
-    from kmagic.evaluation.predicting import predict as predict
-    from kmagic.evaluation.predicting import predict_classes as predict_classes
-    from kmagic.evaluation.predicting import predict_proba as predict_proba
-    from kmagic.export import to_dsl as to_dsl
-    from kmagic.export import to_python as to_python
+    from kmagic.data import loading as loading
+    from kmagic.data.preparation import Preparation as Preparation
+    from kmagic.data.preparation import TextEncoding as TextEncoding
+    from kmagic.data.preparation import learn_text as learn_text
+    from kmagic.evaluation.classification.classify import classify as classify
+    from kmagic.evaluation.confusion.confusion import confusion as confusion
+    from kmagic.evaluation.prediction.evaluate import evaluate as evaluate
+    from kmagic.evaluation.prediction.predict import predict as predict
+    from kmagic.evaluation.prediction.predict import predict_classes as predict_classes
+    from kmagic.evaluation.prediction.predict import predict_proba as predict_proba
     from kmagic.from_r import from_r as from_r
-    from kmagic.preparation import Preparation as Preparation
-    from kmagic.preparation import TextEncoding as TextEncoding
-    from kmagic.preparation import learn_text as learn_text
-    from kmagic.run import TrainingRun as TrainingRun
-    from kmagic.saving import load as load
-    from kmagic.saving import save as save
+    from kmagic.language import format_spec as format_spec
+    from kmagic.language import parse as parse
+    from kmagic.models.build import build as build
+    from kmagic.models.export import to_dsl as to_dsl
+    from kmagic.models.export import to_python as to_python
+    from kmagic.persistence.save_load import load as load
+    from kmagic.persistence.save_load import save as save
+    from kmagic.support.errors import KmagicError as KmagicError
+    from kmagic.training.run.training_run import TrainingRun as TrainingRun
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Dataset": "data",
-    "KmagicError": "errors",
-    "Preparation": "preparation",
-    "TextEncoding": "preparation",
-    "TrainingRun": "run",
-    "build": "build",
-    "classify": "evaluation.classify",
-    "confusion": "evaluation.confusion",
-    "evaluate": "evaluation.evaluate",
+    "KmagicError": "support.errors",
+    "Preparation": "data.preparation",
+    "TextEncoding": "data.preparation",
+    "TrainingRun": "training.run.training_run",
+    "build": "models.build",
+    "classify": "evaluation.classification.classify",
+    "confusion": "evaluation.confusion.confusion",
+    "evaluate": "evaluation.prediction.evaluate",
     "fit": "api",
-    "format_spec": "dsl",
+    "format_spec": "language",
     "from_r": "from_r",
-    "learn_text": "preparation",
-    "load": "saving",
+    "learn_text": "data.preparation",
+    "load": "persistence.save_load",
     "load_data": "data",
-    "parse": "dsl",
-    "predict": "evaluation.predicting",
-    "predict_classes": "evaluation.predicting",
-    "predict_proba": "evaluation.predicting",
-    "save": "saving",
-    "to_dsl": "export",
-    "to_python": "export",
+    "parse": "language",
+    "predict": "evaluation.prediction.predict",
+    "predict_classes": "evaluation.prediction.predict",
+    "predict_proba": "evaluation.prediction.predict",
+    "save": "persistence.save_load",
+    "to_dsl": "models.export",
+    "to_python": "models.export",
 }
 """Public name -> the module that holds it; nothing is imported before it is asked for."""
 

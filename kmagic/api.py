@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kmagic.errors import EvaluationError, KmagicError, TrainingError
-from kmagic.lineage import remember, remember_spreads
-from kmagic.run import Display, TrainingRun
-from kmagic.suggest import did_you_mean
+from kmagic.support.errors import EvaluationError, KmagicError, TrainingError
+from kmagic.support.model_registry import remember, remember_spreads
+from kmagic.support.suggestions import did_you_mean
+from kmagic.training.run.training_run import Display, TrainingRun
 
 MOST_LAYERS = 64
 """A model that was not made here is written down for the record up to so many layers."""
@@ -64,9 +64,9 @@ def fit(
         'done'
     """
     from kmagic.data.dataset import dataset_of  # noqa: PLC0415 - not needed before a fit
-    from kmagic.display.ghosts import Behind  # noqa: PLC0415 - not needed before a fit
-    from kmagic.display.live import displays_for  # noqa: PLC0415 - not needed before a fit
-    from kmagic.scales import spreads  # noqa: PLC0415 - not needed before a fit
+    from kmagic.data.preparation.scale_drift import spreads  # noqa: PLC0415 - not needed before a fit
+    from kmagic.display.training.live_view import displays_for  # noqa: PLC0415 - not needed before a fit
+    from kmagic.display.training.previous_runs import Behind  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
 
     _check_call(model, keywords, train)
@@ -102,7 +102,7 @@ def _check_call(model: Any, keywords: Mapping[str, Any], train: Any) -> None:
 
 def _judge(model: Any, watch: str, data: Any) -> Any:
     """Who watches a training; raises for what cannot be watched."""
-    from kmagic.evaluation.watching import Judge  # noqa: PLC0415 - not needed before a fit
+    from kmagic.evaluation.confusion.validation_confusion import Judge  # noqa: PLC0415 - not needed before a fit
 
     if watch != "confusion":
         raise TrainingError(f"watch is 'confusion' or nothing, not {watch!r}.")
@@ -116,8 +116,8 @@ def _looked_over(
     model: Any, x: Any, y: Any, keywords: Mapping[str, Any], data: Any = None
 ) -> list[str]:
     """What is to be told before a training, in sentences; raises for what cannot be trained."""
-    from kmagic.build import origin  # noqa: PLC0415 - not needed before a fit
-    from kmagic.checks.training import look_over  # noqa: PLC0415 - as above
+    from kmagic.models.build import origin  # noqa: PLC0415 - not needed before a fit
+    from kmagic.training.validation.fit_checks import look_over  # noqa: PLC0415 - as above
 
     name = keywords.get("name") or model.name
     held, test = keywords.get("validation_data"), getattr(data, "x_test", None)
@@ -137,9 +137,9 @@ def _looked_over(
 
 def _text(model: Any) -> str:
     """The model in the layer language; "" where no text can say it."""
-    from kmagic.build import origin  # noqa: PLC0415 - not needed before a fit
-    from kmagic.decompile import to_dsl  # noqa: PLC0415 - as above
-    from kmagic.dsl import format_spec  # noqa: PLC0415 - as above
+    from kmagic.language import format_spec  # noqa: PLC0415 - as above
+    from kmagic.models.build import origin  # noqa: PLC0415 - not needed before a fit
+    from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - as above
 
     built = origin(model)
     if built is not None:

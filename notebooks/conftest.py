@@ -34,7 +34,7 @@ def take_as_right(file):
 
 
 def read_unchecked(files, load):
-    from kmagic.start import start
+    from kmagic.support.keras_import import start
 
     start()
     from keras.src.datasets import imdb

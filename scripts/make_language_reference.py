@@ -10,11 +10,11 @@ from pathlib import Path
 
 import keras
 
-from kmagic.completion.vocabulary import to_store
-from kmagic.reference.entry import Argument, Entry, entry_of
-from kmagic.reference.listing import says
-from kmagic.reference.native import WORDS
-from kmagic.reference.words import KINDS, ROLES, Known, families, known_words
+from kmagic.magics.completion.completion_words import to_store
+from kmagic.models.reference.entry import Argument, Entry, entry_of
+from kmagic.models.reference.language_words import WORDS
+from kmagic.models.reference.listing import says
+from kmagic.models.reference.word_families import KINDS, ROLES, Known, families, known_words
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
 WORDS_FILE = Path(__file__).parents[1] / "kmagic" / "static" / "words.json"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kmagic.data.catalogue import BY_NAME
+from kmagic.data.known_datasets import BY_NAME
 from kmagic.data.split import pick
 
 SIZES = {"train": 5_000, "test": 1_000}

@@ -14,7 +14,7 @@ import pytest
 from keras import constraints, initializers, quantizers, regularizers
 from keras import layers as L  # noqa: N812 - short, as the lines that it stands beside
 
-from kmagic import catalogue
+from kmagic.models import catalogue
 
 Sample = tuple[Any, str]
 """A Python value, and how it is written."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from kmagic import catalogue
+from kmagic.models import catalogue
 
 from .layer_samples import ROLES, Sample
 

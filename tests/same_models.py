@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kmagic.decompile.configs import invented
+from kmagic.models.decompile.configs import invented
 
 NOISE = frozenset({"registered_name", "build_config", "compile_config", "shared_object_id"})
 """Parts of a serialized model that say nothing about what it is."""

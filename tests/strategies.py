@@ -10,7 +10,7 @@ import string
 
 from hypothesis import strategies as st
 
-from kmagic.spec import (
+from kmagic.language.spec import (
     Arg,
     BlockSpec,
     BranchSpec,

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.errors import EvaluationError, KmagicError
-from kmagic.evaluation import applications
-from kmagic.evaluation.applications import application_names, find_application, recognise
-from kmagic.evaluation.classify import classify
-from kmagic.evaluation.fetched import through_keras
+from kmagic.evaluation.classification import applications
+from kmagic.evaluation.classification.applications import (
+    application_names,
+    find_application,
+    recognise,
+)
+from kmagic.evaluation.classification.classify import classify
+from kmagic.evaluation.classification.pretrained_files import through_keras
+from kmagic.support.errors import EvaluationError, KmagicError
 
 from .servers import serving
 

@@ -6,6 +6,7 @@ import ast
 import inspect
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -17,50 +18,26 @@ import kmagic
 
 PACKAGE = Path(kmagic.__file__).parent
 
-# From the ground up. A unit is a module or package directly below kmagic; "" is kmagic itself.
-# A unit may import from the floors below its own and from itself, never from beside it or above.
-FLOORS: tuple[set[str], ...] = (
-    {
-        "axes",
-        "errors",
-        "labels",
-        "lineage",
-        "repeatable",
-        "rich",
-        "series",
-        "start",
-        "suggest",
-        "tones",
-        "words",
-    },
-    {"keras_cache"},
-    {"moments", "pixels", "preparation", "progress", "scales", "spec", "watched"},
-    {"dsl", "fetching", "run"},
-    {"catalogue", "runs"},
-    {"binding"},
-    {"binding"},
-    {
-        "build",
-        "checks",
-        "codegen",
-        "data",
-        "decompile",
-        "display",
-        "evaluation",
-        "persistence",
-        "reference",
-        "training",
-    },
-    {"session"},
-    {"api", "export", "from_r", "reference", "saving"},
-    {"completion"},
-    {"magics"},
-    {"", "testing"},
+# From the ground up: every folder and module directly below kmagic; "" is kmagic/__init__.py.
+# A unit may import only from itself and from the units listed before it.
+LAYERS = (
+    "support",
+    "language",
+    "models",
+    "from_r",
+    "data",
+    "training",
+    "evaluation",
+    "persistence",
+    "display",
+    "api",
+    "magics",
+    "",
+    "testing",
 )
-FLOOR_OF = {unit: floor for floor, units in enumerate(FLOORS) for unit in units}
+LAYER_OF = {unit: layer for layer, unit in enumerate(LAYERS)}
 
 HEAVY = ("tensorflow", "keras", "matplotlib", "pandas", "sklearn", "anywidget", "ipywidgets")
-MOST_LINES = 400
 
 
 def _name(path: Path) -> str:
@@ -119,14 +96,34 @@ IMPORTS = {name: _imports(name) for name in MODULES}
 
 
 def test_the_check_sees_imports() -> None:
-    assert "kmagic.errors" in IMPORTS["kmagic.data.cache"]
-    assert "kmagic.data.cache" in IMPORTS["kmagic.data.named"]  # from kmagic.data import cache
+    assert "kmagic.support.errors" in IMPORTS["kmagic.data.dataset_cache"]
+    assert (
+        "kmagic.data.dataset_cache" in IMPORTS["kmagic.data.named_datasets"]
+    )  # from kmagic.data import cache
     assert "kmagic.magics" in IMPORTS["kmagic"]  # within a function
     assert "kmagic.data" not in IMPORTS["kmagic"]  # for types only
 
 
-def test_every_unit_has_its_floor() -> None:
-    assert {_unit(name) for name in MODULES} <= set(FLOOR_OF), "give the new unit a floor"
+def test_every_unit_is_listed_once() -> None:
+    assert len(LAYERS) == len(LAYER_OF), "a unit is listed twice"
+    assert {_unit(name) for name in MODULES} == set(LAYERS)
+
+
+def test_the_documentation_names_every_folder(root: Path) -> None:
+    text = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    folders = [each.name for each in PACKAGE.iterdir() if (each / "__init__.py").is_file()]
+    missing = [name for name in [*folders, "static"] if f"{name}/" not in text]
+    assert not missing, "describe these folders in docs/architecture.md"
+
+
+def test_few_modules_lie_at_the_top() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 3
+
+
+def test_no_file_name_is_used_twice() -> None:
+    names = Counter(path.name for path in MODULES.values())
+    twice = {name for name, count in names.items() if count > 1}
+    assert twice <= {"__init__.py", "__main__.py"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -135,7 +132,7 @@ def test_imports_point_down(name: str) -> None:
     wrong = [
         each
         for each in sorted(IMPORTS[name])
-        if _unit(each) != own and FLOOR_OF[_unit(each)] >= FLOOR_OF[own]
+        if _unit(each) != own and LAYER_OF[_unit(each)] >= LAYER_OF[own]
     ]
     assert not wrong, f"{name} imports from beside or above"
 
@@ -150,12 +147,6 @@ def test_no_module_imports_itself_in_a_circle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_file_is_one_concept(name: str) -> None:
-    lines = MODULES[name].read_text(encoding="utf-8").count("\n")
-    assert lines <= MOST_LINES, "split it by concept"
 
 
 EXPORTING = [name for name, path in MODULES.items() if "__all__" in path.read_text("utf-8")]

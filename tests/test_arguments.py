@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.errors import MagicError
-from kmagic.magics.arguments import Arguments, split
+from kmagic.magics.line_parser import Arguments, split
+from kmagic.support.errors import MagicError
 
 FIT = Arguments("%fit", "Train.").option("words", nargs="*").option("-e", "--epochs", default="1")
 FIT.option("--normalize", choices=("true", "pred"))

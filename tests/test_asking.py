@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.build import build
 from kmagic.data import Dataset
-from kmagic.display.samples import describe
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.asking import fit_shape
-from kmagic.evaluation.confusion import confusion
-from kmagic.evaluation.kept import KEPT, Kept
-from kmagic.lineage import remember
-from kmagic.preparation import Preparation, Scaling, TextEncoding
+from kmagic.data.preparation import Preparation, Scaling, TextEncoding
+from kmagic.display.kit.samples import describe
+from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.evaluation.confusion.predict_with_labels import fit_shape
+from kmagic.evaluation.prediction.prediction_cache import KEPT, Kept
+from kmagic.models.build import build
+from kmagic.support.errors import EvaluationError
+from kmagic.support.model_registry import remember
 
 RNG = np.random.default_rng(0)
 X = RNG.random((24, 4)).astype("float32")

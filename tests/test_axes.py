@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import kmagic
-from kmagic.axes import with_axes_of
-from kmagic.checks.training import look_over
-from kmagic.errors import EvaluationError, TrainingError
+from kmagic.support.errors import EvaluationError, TrainingError
+from kmagic.training.pipeline.retracing import with_axes_of
+from kmagic.training.validation.fit_checks import look_over
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((40, 8, 8, 1), "float32"), RNG.integers(0, 3, 40)

@@ -14,9 +14,9 @@ import tensorflow as tf
 from keras import layers
 
 import kmagic
-from kmagic.build import Built, build, build_model, origin
-from kmagic.dsl import format_spec, parse
-from kmagic.errors import BuildError, DSLError
+from kmagic.language import format_spec, parse
+from kmagic.models.build import Built, build, build_model, origin
+from kmagic.support.errors import BuildError, DSLError
 
 
 def last(text, **values):
@@ -328,10 +328,10 @@ def test_what_no_layer_adapts_to(data, said):
 def test_a_spec_is_built_as_its_text():
     text = "input 4\ndense 3 relu"
     assert same(build(parse(text)), build(text))
-    bare = kmagic.spec.ModelSpec(parse(text).statements)
+    bare = kmagic.language.spec.ModelSpec(parse(text).statements)
     assert same(build(bare), build(text))
     with pytest.raises(DSLError, match="line 2, column 7"):
-        build(kmagic.spec.ModelSpec(parse("input 4\ndense rleu").statements))
+        build(kmagic.language.spec.ModelSpec(parse("input 4\ndense rleu").statements))
 
 
 def test_a_model_knows_its_origin():

@@ -8,10 +8,8 @@ import re
 import keras
 import pytest
 
-from kmagic import catalogue
-from kmagic.catalogue import find, parameters, role_of, understands, word_for, words
-from kmagic.dsl import parse
-from kmagic.dsl.vocabulary import (
+from kmagic.language import parse
+from kmagic.language.vocabulary import (
     ALIASES,
     OLD_ARGUMENTS,
     OLD_LAYERS,
@@ -19,6 +17,8 @@ from kmagic.dsl.vocabulary import (
     PREFERRED,
     snake_case,
 )
+from kmagic.models import catalogue
+from kmagic.models.catalogue import find, parameters, role_of, understands, word_for, words
 
 LAYERS = sorted(
     {

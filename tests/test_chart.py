@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.display.chart import (
+from kmagic.display.kit.chart import (
     DOTS,
     HEIGHT,
     LEFT,
@@ -32,7 +32,7 @@ from kmagic.display.chart import (
     whole_steps,
     words,
 )
-from kmagic.words import about, duration, number
+from kmagic.support.formatting import about, duration, number
 
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs Node to run JavaScript")
 NS = "{http://www.w3.org/2000/svg}"

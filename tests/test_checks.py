@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kmagic.build import build, origin
-from kmagic.checks import Advice, advise
-from kmagic.spec import Span
+from kmagic.language.spec import Span
+from kmagic.models.build import build, origin
+from kmagic.models.lint import Advice, advise
 
 LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categorical_crossentropy"}
 MODELS = sorted((Path(__file__).parent / "models").glob("*.kmagic"))

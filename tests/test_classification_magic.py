@@ -8,7 +8,7 @@ from PIL import Image
 
 import kmagic
 from kmagic.data import Dataset
-from kmagic.preparation.scaling import Scaling
+from kmagic.data.preparation.scaling import Scaling
 
 from .shells import value_of
 

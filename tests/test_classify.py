@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 import kmagic
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.classify import classify
-from kmagic.evaluation.eye import Eye
-from kmagic.evaluation.verdicts import Picture
-from kmagic.lineage import remember
-from kmagic.preparation import Preparation
-from kmagic.progress import Progress
+from kmagic.data.preparation import Preparation
+from kmagic.evaluation.classification.classify import classify
+from kmagic.evaluation.classification.image_predictions import Picture
+from kmagic.evaluation.classification.image_preprocessor import Eye
+from kmagic.support.errors import EvaluationError
+from kmagic.support.model_registry import remember
+from kmagic.support.progress import Progress
 
 NAMES = ["dark", "bright", "none"]
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kmagic.build import build_model
-from kmagic.codegen import program
-from kmagic.errors import DSLError
+from kmagic.models.build import build_model
+from kmagic.models.codegen import program
+from kmagic.support.errors import DSLError
 
 FOLDER = Path(__file__).parent / "models"
 MODELS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.kmagic"))}

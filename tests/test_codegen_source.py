@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kmagic.codegen.braces import python
-from kmagic.codegen.source import (
+from kmagic.models.codegen.brace_source import python
+from kmagic.models.codegen.source_tree import (
     Assign,
     Atom,
     Blank,

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.errors import DataError
-from kmagic.preparation.columns import Columns, learn_columns
+from kmagic.data.preparation.columns import Columns, learn_columns
+from kmagic.support.errors import DataError
 
 
 @pytest.fixture
@@ -96,11 +96,11 @@ def test_columns_named_by_numbers() -> None:
 
 def test_a_model_answers_to_rows_with_names(frame: pd.DataFrame) -> None:
     import kmagic
-    from kmagic import lineage
-    from kmagic.preparation import Preparation
+    from kmagic.data.preparation import Preparation
+    from kmagic.support import model_registry
 
     model = kmagic.build("input 6 / dense 1")
-    lineage.remember(model, Preparation(columns=learn_columns(frame), target="price"))
+    model_registry.remember(model, Preparation(columns=learn_columns(frame), target="price"))
     expected = np.asarray(kmagic.predict(model, frame))
     row = frame.iloc[0].to_dict()
     np.testing.assert_allclose(kmagic.predict(model, row), expected[:1], rtol=1e-5, atol=1e-6)

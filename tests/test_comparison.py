@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.comparison import mcnemar
-from kmagic.evaluation.confusion import confusion
+from kmagic.evaluation.confusion.comparison import mcnemar
+from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.support.errors import EvaluationError
 
 
 def two_models():

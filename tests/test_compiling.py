@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.build import build, compile_text
-from kmagic.errors import DSLError
+from kmagic.models.build import build, compile_text
+from kmagic.support.errors import DSLError
 
 NET = "input 4\ndense 3 softmax\ncompile "
 

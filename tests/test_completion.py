@@ -14,14 +14,15 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
 
-from kmagic import catalogue, start
-from kmagic.build import build
-from kmagic.completion import complete, vocabulary
-from kmagic.completion.place import locate
-from kmagic.completion.scope import scope_at
-from kmagic.magics import completion as magic_completion
-from kmagic.magics.completion import complete_line, match
-from kmagic.session import Session
+from kmagic.magics.completion import complete, completion_words
+from kmagic.magics.completion import completer as magic_completion
+from kmagic.magics.completion.completer import complete_line, match
+from kmagic.magics.completion.cursor_position import locate
+from kmagic.magics.completion.names_in_scope import scope_at
+from kmagic.magics.session import Session
+from kmagic.models import catalogue
+from kmagic.models.build import build
+from kmagic.support import keras_import
 
 NAMES = {"width": 64, "cfg": types.SimpleNamespace(units=3), "np": np, "_hidden": 1, "In": []}
 
@@ -195,10 +196,10 @@ def test_every_word_that_is_offered_for_a_layer_builds() -> None:
 
 
 def test_every_layer_offers_all_its_arguments() -> None:
-    for known in vocabulary.words("layer"):
+    for known in completion_words.words("layer"):
         made = catalogue.find("layer", known.text)
         shown = {each for each in texts(f"{known.text} |") if each.endswith("=")}
-        missing = {f"{each.name}=" for each in vocabulary.parameters(made)} - shown
+        missing = {f"{each.name}=" for each in completion_words.parameters(made)} - shown
         assert not missing, known.text
 
 
@@ -236,7 +237,7 @@ def test_place_and_scope() -> None:
 
 
 def test_without_keras_the_stored_words_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "ready", lambda: False)
+    monkeypatch.setattr(keras_import, "ready", lambda: False)
     assert "conv2d" in texts("con|")
     assert "relu" in texts("dense 8 re|")
     assert "he_normal" in texts("dense 8 kernel_initializer=he|")
@@ -247,7 +248,7 @@ def test_without_keras_the_stored_words_are_offered(monkeypatch: pytest.MonkeyPa
 def test_completing_does_not_start_keras() -> None:
     program = (
         "import sys\n"
-        "from kmagic.completion import complete\n"
+        "from kmagic.magics.completion import complete\n"
         "for text in ('con', 'conv2d 8 ', 'dense 8 kernel_initializer=', 'compile ', 'x <- '):\n"
         "    complete(text, len(text), {})\n"
         "print(*{'keras', 'tensorflow'} & set(sys.modules))\n"
@@ -259,8 +260,8 @@ def test_completing_does_not_start_keras() -> None:
 
 
 def test_the_stored_words_are_keras_words() -> None:
-    stored = vocabulary.stored()
-    if stored == vocabulary.to_store():
+    stored = completion_words.stored()
+    if stored == completion_words.to_store():
         return
     page = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
     assert f"As Keras {keras.__version__} " not in page, "run scripts/make_language_reference.py"
@@ -383,7 +384,7 @@ def kernel() -> Iterator[Any]:
     client.execute_interactive(
         "%load_ext kmagic\n"
         "from kmagic.magics import completion\n"
-        "from kmagic.session import Session\n"
+        "from kmagic.magics.session import Session\n"
         "completion.unregister(get_ipython())\n"
         "completion.register(get_ipython(), Session(get_ipython()))\n"
         "width = 64",

@@ -12,8 +12,8 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.confusion import confusion
+from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.support.errors import EvaluationError
 
 
 @st.composite

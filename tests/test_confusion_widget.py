@@ -8,13 +8,13 @@ import json
 import numpy as np
 from PIL import Image
 
-from kmagic.display import confusion_widget
-from kmagic.display.comparison import cell_samples
-from kmagic.display.comparison import samples_of as compared_samples
-from kmagic.display.confusion import samples_of
-from kmagic.display.confusion_live import LiveComparison, LiveMatrix
-from kmagic.display.confusion_widget import answer, enliven
-from kmagic.evaluation.confusion import confusion
+from kmagic.display.confusion import interactive_matrix
+from kmagic.display.confusion.comparison_card import cell_samples
+from kmagic.display.confusion.comparison_card import samples_of as compared_samples
+from kmagic.display.confusion.confusion_card import samples_of
+from kmagic.display.confusion.interactive_matrix import answer, enliven
+from kmagic.display.confusion.matrix_requests import LiveComparison, LiveMatrix
+from kmagic.evaluation.confusion.confusion import confusion
 
 
 def digits(samples=60, classes=4, **keywords):
@@ -60,7 +60,7 @@ def test_several_cells_and_right_ones_have_samples_too():
 def test_never_more_than_a_page_is_sent():
     found = digits(400, 2)
     reply, parts = ask(living(found), ask="samples", cells=[[0, 1]], count=10_000)
-    assert len(parts) == len(reply["samples"]) == confusion_widget.MOST_SAMPLES
+    assert len(parts) == len(reply["samples"]) == interactive_matrix.MOST_SAMPLES
     assert reply["total"] > len(parts)
 
 
@@ -145,7 +145,7 @@ def test_what_cannot_be_answered_is_said():
             self.sent = [content, buffers]
 
     widget = Widget()
-    confusion_widget._answer(widget, living(digits()), {"seq": 7, "ask": "order", "by": "size"})
+    interactive_matrix._answer(widget, living(digits()), {"seq": 7, "ask": "order", "by": "size"})
     assert widget.sent[0]["re"] == 7
     assert "order must be one of" in widget.sent[0]["error"]
 
@@ -158,18 +158,18 @@ def test_a_companion_comes_only_where_there_is_a_widget(monkeypatch):
         assert "data-km" not in found._repr_mimebundle_()["text/html"]
     monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
     key = enliven(living(found))
-    widget = confusion_widget._living[-1]
+    widget = interactive_matrix._living[-1]
     assert widget.state["key"] == key
     markup = found._repr_mimebundle_()["text/html"]
-    assert f"data-km='{confusion_widget._living[-1].state['key']}'" in markup
+    assert f"data-km='{interactive_matrix._living[-1].state['key']}'" in markup
 
 
 def test_old_companions_are_let_go(monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
-    monkeypatch.setattr(confusion_widget, "KEPT", 2)
+    monkeypatch.setattr(interactive_matrix, "KEPT", 2)
     found = living(digits())
     keys = [enliven(found) for _ in range(4)]
-    assert [widget.state["key"] for widget in confusion_widget._living] == keys[-2:]
+    assert [widget.state["key"] for widget in interactive_matrix._living] == keys[-2:]
 
 
 def test_static_cards_are_the_same_again(monkeypatch):

@@ -14,13 +14,13 @@ from urllib.error import URLError
 
 import pytest
 
-from kmagic.data import cache, load_data
-from kmagic.data.catalogue import BY_NAME, ENTRIES, Entry
-from kmagic.errors import DataError
-from kmagic.fetching import network
-from kmagic.fetching.cached import path_of
-from kmagic.keras_cache import CacheWarning, show_path
-from kmagic.keras_cache import keras_home as home_of_keras
+from kmagic.data import dataset_cache, loading
+from kmagic.data.known_datasets import BY_NAME, ENTRIES, Entry
+from kmagic.support.downloads import network
+from kmagic.support.downloads.cached_file import path_of
+from kmagic.support.errors import DataError
+from kmagic.support.keras_cache import CacheWarning, show_path
+from kmagic.support.keras_cache import keras_home as home_of_keras
 
 BOSTON = BY_NAME["boston_housing"]
 RIGHT = files("kmagic.data").joinpath("samples", "boston_housing.npz").read_bytes()
@@ -46,7 +46,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:
 
 
 def loaded() -> Any:
-    return cache.through_keras(
+    return dataset_cache.through_keras(
         BOSTON.files, import_module("keras.datasets.boston_housing").load_data
     )
 
@@ -119,7 +119,9 @@ def test_home_before_keras_is_imported(tmp_path: Path, monkeypatch: pytest.Monke
 def test_home_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras.src.backend.config", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setattr("kmagic.keras_cache.os.access", lambda path, _mode: path != tmp_path)
+    monkeypatch.setattr(
+        "kmagic.support.keras_cache.os.access", lambda path, _mode: path != tmp_path
+    )
     assert home_of_keras() == Path("/tmp/.keras")  # noqa: S108 - where Keras goes then
 
 
@@ -134,7 +136,7 @@ def test_paths_are_shown_from_home() -> None:
 def test_offline_it_is_not_touched(refused: Path) -> None:
     before, stamp = refused.read_bytes(), refused.stat().st_mtime_ns
     with pytest.raises(DataError) as caught:
-        load_data("boston_housing")
+        loading("boston_housing")
     assert (refused.read_bytes(), refused.stat().st_mtime_ns) == (before, stamp)
     message = str(caught.value)
     assert str(refused) in message
@@ -156,7 +158,7 @@ def test_it_comes_back_when_the_download_fails(
 
     fetching(monkeypatch, fetch)
     before = refused.read_bytes()
-    with pytest.raises(cache.NotHereError, match="the download failed"):
+    with pytest.raises(dataset_cache.NotHereError, match="the download failed"):
         loaded()
     assert seen == [str(refused)]
     assert refused.read_bytes() == before
@@ -175,7 +177,7 @@ def test_it_comes_back_whatever_breaks_off(
 
     fetching(monkeypatch, fetch)
     before = refused.read_bytes()
-    with pytest.raises((KeyboardInterrupt, cache.NotHereError, DataError)):
+    with pytest.raises((KeyboardInterrupt, dataset_cache.NotHereError, DataError)):
         loaded()
     assert refused.read_bytes() == before
     assert list(refused.parent.iterdir()) == [refused]
@@ -207,7 +209,7 @@ def test_without_room_for_a_copy_keras_is_not_called(
     monkeypatch.setattr(shutil, "copy2", full)
     called = []
     with pytest.raises(DataError, match="No space left on device"):
-        cache.through_keras(BOSTON.files, lambda: called.append(1))
+        dataset_cache.through_keras(BOSTON.files, lambda: called.append(1))
     assert not called
     assert refused.exists()
 
@@ -219,9 +221,9 @@ def test_a_file_that_may_not_be_read(keras_home: Path, monkeypatch: pytest.Monke
     def denied(_path: Path) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(cache, "sha256_of", denied)
+    monkeypatch.setattr(dataset_cache, "sha256_of", denied)
     with pytest.raises(DataError, match=r"could not read .*Permission denied"):
-        load_data("boston_housing")
+        loading("boston_housing")
 
 
 # --- the network ------------------------------------------------------------------------------

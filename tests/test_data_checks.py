@@ -7,10 +7,10 @@ import pytest
 from IPython.utils.capture import capture_output
 
 import kmagic
-from kmagic.checks.training import look_over
 from kmagic.data.dataset import Dataset
-from kmagic.errors import TrainingError
-from kmagic.scales import scaled_otherwise
+from kmagic.data.preparation.scale_drift import scaled_otherwise
+from kmagic.support.errors import TrainingError
+from kmagic.training.validation.fit_checks import look_over
 
 RNG = np.random.default_rng(0)
 

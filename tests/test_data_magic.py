@@ -10,8 +10,8 @@ import pytest
 from IPython.utils.capture import capture_output
 from PIL import Image
 
-from kmagic.errors import DataError, MagicError
-from kmagic.magics.data import DATA
+from kmagic.magics.keras_data import DATA
+from kmagic.support.errors import DataError, MagicError
 
 ROWS = 20
 
@@ -130,11 +130,11 @@ def test_mistakes_of_the_line_are_marked(shell, names, frame, line, message) -> 
 def test_every_option_of_load_data_has_a_flag() -> None:
     import inspect
 
-    from kmagic.data import load_data
+    from kmagic.data import loading
 
     flags = set(DATA.options())
     others = {"source", "name", "class_names"}
-    for each in set(inspect.signature(load_data).parameters) - others:
+    for each in set(inspect.signature(loading).parameters) - others:
         assert f"--{each.replace('_', '-')}" in flags
     assert "--classes" in flags
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812 - as short as the lines that are tested
 
-from kmagic import catalogue
-from kmagic.build import build
-from kmagic.decompile import needs, to_dsl
-from kmagic.decompile.configs import comparable, same
-from kmagic.errors import DecompileError
+from kmagic.models import catalogue
+from kmagic.models.build import build
+from kmagic.models.decompile import needs, to_dsl
+from kmagic.models.decompile.configs import comparable, same
+from kmagic.support.errors import DecompileError
 
 from . import layer_samples
 from .model_zoo import MODELS

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmagic.build import build, origin
-from kmagic.display.diagram import diagram_bundle
-from kmagic.display.fold import MOST, Fork, Gap, Item, Row, height, plan, rows, short
-from kmagic.display.layout import Layout, lay_out
-from kmagic.display.network import Network, Node, label_of, read
-from kmagic.display.weave import GAP, Series, weave
+from kmagic.display.model.diagram import diagram_bundle
+from kmagic.display.model.diagram_graph import Network, Node, label_of, read
+from kmagic.display.model.diagram_layout import Layout, lay_out
+from kmagic.display.model.diagram_rows import MOST, Fork, Gap, Item, Row, height, plan, rows, short
+from kmagic.display.model.series_parallel import GAP, Series, weave
+from kmagic.models.build import build, origin
 
 UNET = """
 block cc(f):

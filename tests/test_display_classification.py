@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.display.overlay import overlay
-from kmagic.display.thumbnail import Look, are_pictures, look_of, thumbnail
-from kmagic.evaluation.classify import Classification, classify
-from kmagic.evaluation.explain import Explanation
-from kmagic.evaluation.verdicts import Guess, Picture, Truth
+from kmagic.display.kit.thumbnail import Look, are_pictures, look_of, thumbnail
+from kmagic.display.prediction.heatmap_overlay import overlay
+from kmagic.evaluation.classification.classify import Classification, classify
+from kmagic.evaluation.classification.explain import Explanation
+from kmagic.evaluation.classification.image_predictions import Guess, Picture, Truth
 
 from .cards import html, text
 

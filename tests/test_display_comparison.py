@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from kmagic.evaluation.confusion import confusion
+from kmagic.evaluation.confusion.confusion import confusion
 
 from .cards import HOSTILE, html, text
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.display.matrix_table import UNSEEN
-from kmagic.evaluation.confusion import confusion
+from kmagic.display.confusion.matrix_table import UNSEEN
+from kmagic.evaluation.confusion.confusion import confusion
 
 from .cards import HOSTILE, html, text
 

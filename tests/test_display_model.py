@@ -4,8 +4,8 @@ import keras
 import pytest
 
 import kmagic
-from kmagic.build import origin
-from kmagic.display.model import _rows, memory, model_bundle, shape_words
+from kmagic.display.model.model_card import _rows, memory, model_bundle, shape_words
+from kmagic.models.build import origin
 
 NET = """block pair(f):
   conv2d {f} 3x3 same relu

@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kmagic.display.ghosts import ghost
-from kmagic.display.terminal import Lines
-from kmagic.display.training import (
+from kmagic.display.training.previous_runs import ghost
+from kmagic.display.training.terminal import Lines
+from kmagic.display.training.training_card import (
     bundle,
     charts,
     closing,
@@ -22,8 +22,8 @@ from kmagic.display.training import (
     progress,
     rows,
 )
-from kmagic.run import Epoch, Message, TrainingRun
-from kmagic.training.recorder import Recorder
+from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.training_run import Epoch, Message, TrainingRun
 
 from .clocks import Clock
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.errors import DataError
-from kmagic.preparation.encoding import (
+from kmagic.data.preparation.text_encoding import (
     SIDES,
     STANDARDIZE,
     TextEncoding,
     from_word_index,
     learn_text,
 )
+from kmagic.support.errors import DataError
 
 FILMS = ["A great film, great actors!", "A dull film.", "Great: it's not dull"]
 WRITTEN = st.text(

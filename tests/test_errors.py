@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from kmagic import errors
-from kmagic.build import build, build_model
-from kmagic.errors import (
+from kmagic.models.build import build, build_model
+from kmagic.support import errors
+from kmagic.support.errors import (
     BuildError,
     DataError,
     DSLError,

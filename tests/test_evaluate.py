@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.evaluate import Evaluation, evaluate
-from kmagic.evaluation.predictions import predict, to_classes
+from kmagic.evaluation.prediction.batch_prediction import predict, to_classes
+from kmagic.evaluation.prediction.evaluate import Evaluation, evaluate
+from kmagic.support.errors import EvaluationError
 
 
 class Rows:

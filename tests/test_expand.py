@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kmagic.dsl import parse
-from kmagic.dsl.expand import expand
-from kmagic.dsl.lookup import ExpandError
-from kmagic.spec import Arg, Given, LayerOf, Literal, ModelOf, Object, Out, Sequence, Word
+from kmagic.language import parse
+from kmagic.language.expand import expand
+from kmagic.language.name_lookup import ExpandError
+from kmagic.language.spec import Arg, Given, LayerOf, Literal, ModelOf, Object, Out, Sequence, Word
 
 
 def graph(text, **names):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.classify import classify
-from kmagic.evaluation.explain import Explanation, occlusion
-from kmagic.evaluation.gradcam import grad_cam
-from kmagic.evaluation.pictures import Size
+from kmagic.evaluation.classification.classify import classify
+from kmagic.evaluation.classification.explain import Explanation, occlusion
+from kmagic.evaluation.classification.gradcam import grad_cam
+from kmagic.evaluation.classification.image_arrays import Size
+from kmagic.support.errors import EvaluationError
 
 
 @pytest.fixture(scope="module")

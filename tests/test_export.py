@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import kmagic
-from kmagic.export import Code
+from kmagic.models.export import Code
 
 NET = """block pair(f):
   conv2d {f} 3x3 same relu * 2

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.dsl.expressions import ExpressionError, evaluate, names_in, parse
+from kmagic.language.expressions import ExpressionError, evaluate, names_in, parse
 
 NAMES = {
     "n": 7,

@@ -18,13 +18,13 @@ from urllib.error import URLError
 import h5py
 import pytest
 
-from kmagic.data import cache
-from kmagic.errors import DataError, EvaluationError
-from kmagic.evaluation import fetched
-from kmagic.fetching import network
-from kmagic.fetching.cached import CachedFile, path_of
-from kmagic.fetching.listening import Listener, listening
-from kmagic.progress import Progress
+from kmagic.data import dataset_cache
+from kmagic.evaluation.classification import pretrained_files
+from kmagic.support.downloads import network
+from kmagic.support.downloads.cached_file import CachedFile, path_of
+from kmagic.support.downloads.download_progress import Listener, listening
+from kmagic.support.errors import DataError, EvaluationError
+from kmagic.support.progress import Progress
 
 from .servers import no_server, serving
 
@@ -85,11 +85,11 @@ def test_nothing_that_keras_prints_reaches_the_notebook() -> None:
 
 
 def data(file: CachedFile) -> None:
-    cache.through_keras([file], lambda: get(file))
+    dataset_cache.through_keras([file], lambda: get(file))
 
 
 def weights(file: CachedFile) -> None:
-    with fetched.through_keras("The weights"):
+    with pretrained_files.through_keras("The weights"):
         get(file)
 
 
@@ -115,9 +115,9 @@ def views(monkeypatch: pytest.MonkeyPatch, keras_models: Path) -> list[View]:
         return made[-1]
 
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr("kmagic.progress._view_of_here", view_of_here)
-    monkeypatch.setattr("kmagic.progress.PATIENCE", 0)
-    monkeypatch.setattr("kmagic.progress.PAUSE", 0)
+    monkeypatch.setattr("kmagic.support.progress._view_of_here", view_of_here)
+    monkeypatch.setattr("kmagic.support.progress.PATIENCE", 0)
+    monkeypatch.setattr("kmagic.support.progress.PAUSE", 0)
     files = import_module("keras.src.utils.file_utils")
     monkeypatch.setattr(files, "Progbar", functools.partial(files.Progbar, interval=0))
     return made
@@ -146,7 +146,7 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
 ) -> None:
     with serving(BODY, missing=1_000_000) as address:
         file = weights_at(address)
-        with pytest.raises((EvaluationError, cache.NotHereError)) as caught:
+        with pytest.raises((EvaluationError, dataset_cache.NotHereError)) as caught:
             room(file)
     said = str(caught.value)
     assert "Keras's cache has no net.weights.h5, and the download failed (retrieval inc" in said
@@ -160,7 +160,7 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
 def test_what_the_server_answers_is_told(room: Callable[[CachedFile], None]) -> None:
     with (
         serving(status=404) as address,
-        pytest.raises((EvaluationError, cache.NotHereError), match=r"failed \(Not Found\)"),
+        pytest.raises((EvaluationError, dataset_cache.NotHereError), match=r"failed \(Not Found\)"),
     ):
         room(weights_at(address))
 
@@ -170,7 +170,9 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
 ) -> None:
     with no_server() as address:
         host = address.removeprefix("http://")
-        with pytest.raises((EvaluationError, cache.NotHereError), match=f"{host} cannot be reac"):
+        with pytest.raises(
+            (EvaluationError, dataset_cache.NotHereError), match=f"{host} cannot be reac"
+        ):
             room(weights_at(address))
     assert views == []
 
@@ -197,7 +199,10 @@ def test_weights_that_cannot_be_read_are_told_with_their_place() -> None:
         # Only of a file that was fetched its name is known.
         for where in (path_of(file), path_of(file).parent):
             said = f"The weights could not be read from {where}: "
-            with pytest.raises(EvaluationError, match=said), fetched.through_keras("The weights"):
+            with (
+                pytest.raises(EvaluationError, match=said),
+                pretrained_files.through_keras("The weights"),
+            ):
                 read(file)
 
 

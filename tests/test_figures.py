@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.confusion import confusion
-from kmagic.evaluation.curves import Sweep, calibrate
-from kmagic.evaluation.targets import read_targets
+from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.evaluation.confusion.label_arrays import read_targets
+from kmagic.evaluation.confusion.threshold_curves import Sweep, calibrate
+from kmagic.support.errors import EvaluationError
 
 FEW = st.integers(2, 6)
 
@@ -242,7 +242,7 @@ def test_scores_are_worked_on_in_parts(monkeypatch):
     rng = np.random.default_rng(0)
     odds, true = rng.dirichlet(np.ones(8), 100), rng.integers(0, 8, 100)
     whole = confusion(true, odds)
-    monkeypatch.setattr("kmagic.evaluation.scores.AT_ONCE", 24)
+    monkeypatch.setattr("kmagic.evaluation.confusion.scores.AT_ONCE", 24)
     parts = confusion(true, odds)
     assert (parts.confidence == whole.confidence).all()
     assert parts.top_k_accuracy(3) == whole.top_k_accuracy(3)

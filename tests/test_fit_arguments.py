@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.errors import TrainingError
+from kmagic.support.errors import TrainingError
 from kmagic.training.fit import fit
 
 RNG = np.random.default_rng(0)
@@ -256,7 +256,7 @@ def test_the_magic_keeps_the_record_of_a_run_that_broke(shell):
 
 
 def test_a_full_disk_ends_the_training_and_loses_nothing(tmp_path, monkeypatch):
-    from kmagic.training import checkpoint
+    from kmagic.training.callbacks import checkpoint
 
     refuses = partial(os.open, tmp_path / "none" / "run.json", os.O_RDONLY)  # as a full disk does
     net = make()

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kmagic.dsl import format_spec, format_statement, format_value, parse
-from kmagic.spec import Given, HeadSpec, LayerSpec, ModelSpec, Out, Sequence, Word
+from kmagic.language import format_spec, format_statement, format_value, parse
+from kmagic.language.spec import Given, HeadSpec, LayerSpec, ModelSpec, Out, Sequence, Word
 
 STRATEGIES = runpy.run_path(str(Path(__file__).with_name("strategies.py")))
 MODELS = sorted((Path(__file__).parent / "models").glob("*.kmagic"))

@@ -17,10 +17,10 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import kmagic
-from kmagic.catalogue import OBJECT_ROLES, find
-from kmagic.data import cache
-from kmagic.data.catalogue import BY_NAME
-from kmagic.errors import TrainingError
+from kmagic.data import dataset_cache
+from kmagic.data.known_datasets import BY_NAME
+from kmagic.models.catalogue import OBJECT_ROLES, find
+from kmagic.support.errors import TrainingError
 
 from .shells import kmagic_shell, value_of
 
@@ -92,9 +92,9 @@ def loaders(monkeypatch: pytest.MonkeyPatch, keras_home: Path) -> None:
         "reuters": (texts, 46),
     }
     known = {file.name for name in parts for file in BY_NAME[name].files}
-    state_of = cache.state_of
+    state_of = dataset_cache.state_of
     monkeypatch.setattr(
-        cache, "state_of", lambda file: "right" if file.name in known else state_of(file)
+        dataset_cache, "state_of", lambda file: "right" if file.name in known else state_of(file)
     )
     for name, (x, classes) in parts.items():
         y = np.arange(12) % classes

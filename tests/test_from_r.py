@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 
 import kmagic
-from kmagic.build import build_model
-from kmagic.dsl import parse
-from kmagic.errors import DSLError, MarkedError, RCodeError
 from kmagic.from_r import Translation, from_r
-from kmagic.from_r.nodes import Assign, Call, Infix, Mistake, Name, Pipe
-from kmagic.from_r.reader import read
-from kmagic.from_r.tokens import tokenize
+from kmagic.from_r.r_nodes import Assign, Call, Infix, Mistake, Name, Pipe
+from kmagic.from_r.r_parser import read
+from kmagic.from_r.r_tokens import tokenize
+from kmagic.language import parse
+from kmagic.models.build import build_model
+from kmagic.support.errors import DSLError, MarkedError, RCodeError
 
 HERE = Path(__file__).parent / "from_r"
 MODELS = sorted((HERE / "models").glob("*.txt"))
@@ -276,8 +276,8 @@ def test_the_magic_shows_a_mistake_of_the_build_in_r(shell) -> None:
 
 
 def test_tab_keeps_quiet_in_r(shell) -> None:
-    from kmagic.magics.completion import match
-    from kmagic.session import Session
+    from kmagic.magics.completion.completer import match
+    from kmagic.magics.session import Session
 
     text = "%%keras_model net --from-r\nmod$add(De"
     found = match(text, 1, 10, Session(shell))

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 import kmagic
-from kmagic.display.ghosts import MOST_POINTS, Behind, ghost, of, reach
-from kmagic.display.training import bundle, charts, foot
-from kmagic.display.wire import Feed
-from kmagic.run import Epoch, TrainingRun
+from kmagic.display.training.previous_runs import MOST_POINTS, Behind, ghost, of, reach
+from kmagic.display.training.training_card import bundle, charts, foot
+from kmagic.display.training.widget_feed import Feed
+from kmagic.training.run.training_run import Epoch, TrainingRun
 
 
 def trained(

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.training import executions, plan
-from kmagic.training.executions import Executions, Loop
 from kmagic.training.fit import fit
-from kmagic.training.graphs import Steps
-from kmagic.training.stride import Stride
+from kmagic.training.pipeline import executions, pipeline_choice
+from kmagic.training.pipeline.batches_per_call import Stride
+from kmagic.training.pipeline.executions import Executions, Loop
+from kmagic.training.pipeline.step_graph import Steps
 
 ROWS, WORDS, BATCH = 90, 5, 16  # five whole batches and a short one
 layers = keras.layers
@@ -73,7 +73,7 @@ def whole(model: keras.Model) -> Steps | None:
     return model.train_function._whole
 
 
-class InOrder(plan.Fast):
+class InOrder(pipeline_choice.Fast):
     """As if the order of the samples were one of chance, to see what is learned from it."""
 
     def __init__(self, *given: Any, repeatable: bool) -> None:
@@ -89,7 +89,7 @@ def test_bit_by_bit_what_keras_makes_of_it(name: str, monkeypatch: pytest.Monkey
         how |= {"validation_split": 0.2, "class_weight": {0: 2.0, 1: 0.5}}
     model, twin = seeded(make), seeded(make)
     expected = twin.fit(X, Y, verbose=0, **how).history
-    monkeypatch.setattr(plan, "Fast", InOrder)
+    monkeypatch.setattr(pipeline_choice, "Fast", InOrder)
     assert fit(model, X, Y, **how).history == expected
     steps = whole(model)
     assert steps is not None

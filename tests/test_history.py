@@ -9,13 +9,13 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from kmagic.display.card import escape
-from kmagic.display.runs import MOST_ROWS, bundle, comparison_bundle, overlaid
-from kmagic.errors import KmagicError
+from kmagic.display.kit.card import escape
+from kmagic.display.training.runs_card import MOST_ROWS, bundle, comparison_bundle, overlaid
 from kmagic.magics import HistoryMagics
-from kmagic.run import Epoch, TrainingRun
-from kmagic.runs import Comparison, Runs, named
-from kmagic.session import Session
+from kmagic.magics.session import Session
+from kmagic.support.errors import KmagicError
+from kmagic.training.run.run_history import Comparison, Runs, named
+from kmagic.training.run.training_run import Epoch, TrainingRun
 
 
 def trained(
@@ -164,7 +164,7 @@ def test_runs_of_different_kinds_are_compared_as_far_as_it_goes() -> None:
 
 @pytest.fixture
 def history(plain_shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> HistoryMagics:
-    monkeypatch.setattr("kmagic.start.start", lambda: None)
+    monkeypatch.setattr("kmagic.support.keras_import.start", lambda: None)
     session = Session(plain_shell)
     session.runs += [trained(), trained(losses=(0.1,))]
     session.names["good"] = session.runs[1]

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from kmagic.errors import DataError
-from kmagic.training import inputs
-from kmagic.training.inputs import (
+from kmagic.support.errors import DataError
+from kmagic.training.pipeline import fit_inputs
+from kmagic.training.pipeline.fit_inputs import (
     UnsuitedError,
     class_weights,
     take_arrays,
@@ -96,13 +96,13 @@ def test_what_is_left_to_keras(given: Any, why: str) -> None:
 def test_large_data_is_left_to_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = np.memmap(tmp_path / "x", dtype="float32", mode="w+", shape=(6, 2))
     assert take_arrays(mapped).samples == 6
-    monkeypatch.setattr(inputs, "LARGEST_MAP", 40)
+    monkeypatch.setattr(fit_inputs, "LARGEST_MAP", 40)
     with pytest.raises(UnsuitedError, match=r"x is a file of 0\.0 GB mapped"):
         take_arrays(mapped)
     # An array of zeros that nobody has written to takes no memory.
-    memory = inputs.memory()
+    memory = fit_inputs.memory()
     with pytest.raises(UnsuitedError, match="the data is large"):
-        take_arrays(np.zeros(memory // inputs.SHARE_OF_MEMORY + 1, dtype="uint8"))
+        take_arrays(np.zeros(memory // fit_inputs.SHARE_OF_MEMORY + 1, dtype="uint8"))
 
 
 def test_a_split_is_cut_off_the_end() -> None:

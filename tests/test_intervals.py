@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kmagic.evaluation import intervals
-from kmagic.evaluation.confusion import confusion
+from kmagic.evaluation.confusion import intervals
+from kmagic.evaluation.confusion.confusion import confusion
 
 
 def judged(samples=400, classes=4, seed=0):

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import pytest
 
-from kmagic.build import build_model
-from kmagic.dsl import format_spec, parse
-from kmagic.errors import DSLError
+from kmagic.language import format_spec, parse
+from kmagic.models.build import build_model
+from kmagic.support.errors import DSLError
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
 SCRIPT = Path(__file__).parents[1] / "scripts" / "make_language_reference.py"

@@ -8,14 +8,14 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic import catalogue
-from kmagic.binding import Context
-from kmagic.build import build
-from kmagic.build.values import Values
-from kmagic.decompile.configs import comparable, same
-from kmagic.dsl import parse
-from kmagic.dsl.expand import expand
-from kmagic.errors import DSLError
+from kmagic.language import parse
+from kmagic.language.expand import expand
+from kmagic.models import catalogue
+from kmagic.models.binding import Context
+from kmagic.models.build import build
+from kmagic.models.build.object_values import Values
+from kmagic.models.decompile.configs import comparable, same
+from kmagic.support.errors import DSLError
 
 from . import layer_samples, object_samples
 from .layer_samples import LINES, NAMES, Sample

@@ -9,7 +9,7 @@ from PIL import Image
 import kmagic
 from kmagic.data import Dataset
 from kmagic.data.dataset import dataset_of
-from kmagic.lineage import NEVER_TRAINED, is_untrained, recall, remember
+from kmagic.support.model_registry import NEVER_TRAINED, is_untrained, recall, remember
 
 
 class Model:

@@ -12,16 +12,16 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
-from kmagic.display import live
-from kmagic.display.live import Final, Live, Picture, displays_for
-from kmagic.display.mode import Mode, mode
-from kmagic.display.terminal import Lines
-from kmagic.display.training import bundle
-from kmagic.display.wire import CURVE_POINTS, MOST_MESSAGES, Feed
-from kmagic.errors import KmagicError
-from kmagic.rich import show
-from kmagic.run import Epoch, TrainingRun
-from kmagic.training.recorder import Recorder
+from kmagic.display.kit.mode import Mode, mode
+from kmagic.display.training import live_view
+from kmagic.display.training.live_view import Final, Live, Picture, displays_for
+from kmagic.display.training.terminal import Lines
+from kmagic.display.training.training_card import bundle
+from kmagic.display.training.widget_feed import CURVE_POINTS, MOST_MESSAGES, Feed
+from kmagic.support.errors import KmagicError
+from kmagic.support.rendering import show
+from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.training_run import Epoch, TrainingRun
 
 Json = dict[str, Any]
 
@@ -51,7 +51,7 @@ class Kernel:
 def test_the_surroundings_decide(
     monkeypatch: pytest.MonkeyPatch, kernel: object, expected: str
 ) -> None:
-    monkeypatch.setattr("kmagic.display.mode.running_kernel", lambda: kernel)
+    monkeypatch.setattr("kmagic.display.kit.mode.running_kernel", lambda: kernel)
     assert mode() == expected
 
 
@@ -238,7 +238,7 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Handle:
         made.shown.append(what)
         return made
 
-    monkeypatch.setattr(live, "_put", put)
+    monkeypatch.setattr(live_view, "_put", put)
     return made
 
 
@@ -263,22 +263,22 @@ def test_a_page_without_widgets_gets_the_card_beside_it(
 ) -> None:
     for name in [name for name in os.environ if name.startswith("VSCODE_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(live, "_listen", lambda: True)
+    monkeypatch.setattr(live_view, "_listen", lambda: True)
     run = TrainingRun("cnn", epochs=9)
     view = Live()
     view.begin(run)
-    run.now.elapsed = live.PATIENCE
-    for _ in range(live.UNSEEN_EVERY):
+    run.now.elapsed = live_view.PATIENCE
+    for _ in range(live_view.UNSEEN_EVERY):
         view.update(run)
     assert len(handle.shown) == 1  # the page still has time
     run.now.elapsed += 1
-    for _ in range(live.UNSEEN_EVERY):
+    for _ in range(live_view.UNSEEN_EVERY):
         view.update(run)
-    assert set(handle.shown[-1]) == {"text/plain", "text/html", live.VIEW}
-    assert handle.shown[-1][live.VIEW]["model_id"] == view.widget.model_id
-    assert not live.seen("another")
-    assert live.seen(run.id)
-    for _ in range(2 * live.UNSEEN_EVERY):
+    assert set(handle.shown[-1]) == {"text/plain", "text/html", live_view.VIEW}
+    assert handle.shown[-1][live_view.VIEW]["model_id"] == view.widget.model_id
+    assert not live_view.seen("another")
+    assert live_view.seen(run.id)
+    for _ in range(2 * live_view.UNSEEN_EVERY):
         view.update(run)
     assert len(handle.shown) == 2
 
@@ -293,7 +293,7 @@ def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
     assert view.widget.state["head"]["status"] == "done"
     assert view.widget.state["head"]["words"].startswith("1 epoch in")
     assert "<img " in handle.shown[-1]["text/html"]
-    assert not live.stop(run.id)
+    assert not live_view.stop(run.id)
 
 
 def test_without_ipython_only_the_words_are_printed(
@@ -316,9 +316,9 @@ def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.Monkey
     def close(widget: Any) -> None:
         closed.append(widget)
 
-    monkeypatch.setattr(live.dashboard(), "close", close)
+    monkeypatch.setattr(live_view.dashboard(), "close", close)
     views = []
-    for _ in range(live.KEPT_WIDGETS + 3):
+    for _ in range(live_view.KEPT_WIDGETS + 3):
         run = TrainingRun("cnn")
         views.append(Live())
         views[-1].begin(run)
@@ -326,7 +326,7 @@ def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.Monkey
         views[-1].end(run)
     assert views[-1].widget not in closed
     assert views[0].widget in closed
-    assert len(live._retired) == live.KEPT_WIDGETS
+    assert len(live_view._retired) == live_view.KEPT_WIDGETS
     assert len(handle.shown) == 2 * len(views)
 
 
@@ -341,9 +341,9 @@ def test_only_a_training_that_runs_is_stopped(handle: Handle) -> None:
     run = TrainingRun("cnn")
     view = Live()
     view.begin(run)
-    assert not live.stop("another")
+    assert not live_view.stop("another")
     assert not run.stopping
-    assert live.stop(run.id)
+    assert live_view.stop(run.id)
     assert run.stopping
     assert handle.shown
 
@@ -352,9 +352,9 @@ def test_only_a_training_that_runs_is_stopped(handle: Handle) -> None:
 
 TRAINING = """
 import time
-from kmagic.display.live import displays_for
-from kmagic.run import TrainingRun
-from kmagic.training.recorder import Recorder
+from kmagic.display.training.live_view import displays_for
+from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.recorder import Recorder
 
 def train(how, patience=60):
     run = TrainingRun("cnn", epochs=10**9, steps=20_000)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import kmagic
-from kmagic.evaluation.comparison import Comparison
-from kmagic.evaluation.multilabel import MultiConfusion
-from kmagic.lineage import remember
+from kmagic.evaluation.confusion.comparison import Comparison
+from kmagic.evaluation.confusion.multilabel import MultiConfusion
+from kmagic.support.model_registry import remember
 
 from .shells import run_cell, value_of
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from kmagic.build import origin
-from kmagic.errors import KmagicError
-from kmagic.lineage import NEVER_TRAINED, is_untrained, recall
+from kmagic.models.build import origin
+from kmagic.support.errors import KmagicError
+from kmagic.support.model_registry import NEVER_TRAINED, is_untrained, recall
 
 from .shells import value_of
 

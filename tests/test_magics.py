@@ -70,7 +70,7 @@ def test_a_mistake_shows_the_cells_line_and_not_our_stack(shell):
 
 
 def test_a_bug_of_ours_keeps_its_traceback(shell, monkeypatch):
-    monkeypatch.setattr(sys.modules["kmagic.build"], "build_model", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sys.modules["kmagic.models.build"], "build_model", lambda *_, **__: 1 / 0)
     with redirect_stdout(io.StringIO()) as printed:
         shell.run_cell("%%keras_model cnn\n" + NET)
     assert "ZeroDivisionError" in printed.getvalue()
@@ -193,7 +193,7 @@ def test_loading_is_light():
 @pytest.mark.parametrize(("warm", "starts"), [("1", 1), (None, 1), ("0", 0)])
 def test_loading_starts_keras_in_the_background(plain_shell, monkeypatch, warm, starts):
     started = []
-    monkeypatch.setattr("kmagic.start.warm", lambda: started.append(1))
+    monkeypatch.setattr("kmagic.support.keras_import.warm", lambda: started.append(1))
     if warm is None:
         monkeypatch.delenv("KMAGIC_WARM")
     else:

@@ -18,8 +18,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from kmagic.build import build_model
-from kmagic.errors import DSLError
+from kmagic.models.build import build_model
+from kmagic.support.errors import DSLError
 
 HERE = Path(__file__).parent / "mistakes"
 FILES = sorted(HERE.rglob("*.txt"))

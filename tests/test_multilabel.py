@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.confusion import confusion
-from kmagic.evaluation.matrix import Confusion
-from kmagic.evaluation.multilabel import MultiConfusion
+from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.evaluation.confusion.confusion_matrix import Confusion
+from kmagic.evaluation.confusion.multilabel import MultiConfusion
+from kmagic.support.errors import EvaluationError
 
 
 @st.composite

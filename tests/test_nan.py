@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.run import RecordingDisplay
-from kmagic.training.finite import Guard
+from kmagic.training.callbacks.nan_guard import Guard
 from kmagic.training.fit import fit
+from kmagic.training.run.training_run import RecordingDisplay
 
 BATCH = 8
 

@@ -9,12 +9,12 @@ import pytest
 from IPython.utils.capture import capture_output
 
 import kmagic
-from kmagic.errors import KmagicError, TrainingError
-from kmagic.run import TrainingRun
+from kmagic.support.errors import KmagicError, TrainingError
+from kmagic.training.callbacks.budget import Budget
 from kmagic.training.fit import fit
-from kmagic.training.notes import Budget
-from kmagic.training.options import Options
-from kmagic.training.recorder import Recorder
+from kmagic.training.fit_options import Options
+from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.training_run import TrainingRun
 
 from .clocks import Clock
 from .shells import run_cell, value_of
@@ -139,7 +139,7 @@ def test_tensorboard_is_written(tmp_path):
 
 
 def test_without_tensorboard_nothing_starts(tmp_path, monkeypatch):
-    monkeypatch.setattr("kmagic.training.options.find_spec", lambda _: None)
+    monkeypatch.setattr("kmagic.training.fit_options.find_spec", lambda _: None)
     with pytest.raises(TrainingError, match="TensorBoard is not installed"):
         fit(make(), X, Y, tensorboard=tmp_path)
 
@@ -321,7 +321,7 @@ def test_an_interrupt_before_the_training_is_a_quiet_end(shell, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("kmagic.checks.training.look_over", interrupted)
+        patched.setattr("kmagic.training.validation.fit_checks.look_over", interrupted)
         with capture_output() as output:
             result = shell.run_line_magic("keras_fit", "net X Y")
     assert (result, output.stdout) == (None, "Interrupted.\n")

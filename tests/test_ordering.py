@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.confusion import confusion
-from kmagic.evaluation.ordering import order_classes
+from kmagic.evaluation.confusion.class_order import order_classes
+from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.support.errors import EvaluationError
 
 ORDERS = ("given", "name", "support", "error", "similarity")
 

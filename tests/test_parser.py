@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.dsl import parse
-from kmagic.dsl.parser import read
-from kmagic.errors import DSLError
-from kmagic.spec import (
+from kmagic.language import parse
+from kmagic.language.parser import read
+from kmagic.language.spec import (
     Arg,
     BlockSpec,
     BranchSpec,
@@ -40,6 +39,7 @@ from kmagic.spec import (
     Span,
     Word,
 )
+from kmagic.support.errors import DSLError
 
 
 def only(text):

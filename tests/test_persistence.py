@@ -16,16 +16,16 @@ import pytest
 from keras import layers
 
 import kmagic
-from kmagic.build import build_model, origin
-from kmagic.errors import PersistenceError
-from kmagic.lineage import recall, remember, remember_run
-from kmagic.moments import Epoch
-from kmagic.persistence.baggage import MOST_EPOCHS, Baggage, thinned
+from kmagic.data.preparation import Preparation, Scaling
+from kmagic.models.build import build_model, origin
 from kmagic.persistence.containers import as_text, take, text_in
-from kmagic.persistence.vocabulary import give_words
-from kmagic.preparation import Preparation, Scaling
-from kmagic.run import TrainingRun
-from kmagic.saving import LoadWarning, open_model
+from kmagic.persistence.layer_vocabularies import give_words
+from kmagic.persistence.model_metadata import MOST_EPOCHS, Baggage, thinned
+from kmagic.persistence.save_load import LoadWarning, open_model
+from kmagic.support.errors import PersistenceError
+from kmagic.support.model_registry import recall, remember, remember_run
+from kmagic.training.run.records import Epoch
+from kmagic.training.run.training_run import TrainingRun
 
 TEXT = """\
 # my own net
@@ -292,7 +292,7 @@ inner / dense 2"""
             assert type(after.layer) is type(before.layer)
             assert after.layer is not before.layer
     assert "twice 4 * 2" in loaded._repr_mimebundle_()["text/plain"]
-    from kmagic.display.diagram import diagram_bundle
+    from kmagic.display.model.diagram import diagram_bundle
 
     assert diagram_bundle(loaded.model, theirs, "net")["text/html"]
 
@@ -645,8 +645,8 @@ import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import kmagic
-from kmagic.build import build_model, origin
-from kmagic.lineage import recall
+from kmagic.models.build import build_model, origin
+from kmagic.support.model_registry import recall
 for path in sys.argv[2:]:
     model = kmagic.load(path)
     known = recall(model)

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kmagic.errors import PersistenceError
 from kmagic.persistence import atomic
 from kmagic.persistence.atomic import replacing
-from kmagic.persistence.kinds import as_path, target
+from kmagic.persistence.formats import as_path, target
+from kmagic.support.errors import PersistenceError
 
 OLD, NEW = "the old file", "the new file"
 

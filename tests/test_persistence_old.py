@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmagic.errors import PersistenceError
-from kmagic.saving import open_model
+from kmagic.persistence.save_load import open_model
+from kmagic.support.errors import PersistenceError
 
 from . import old_files as old
 

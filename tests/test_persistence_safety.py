@@ -14,9 +14,9 @@ import pytest
 from keras import layers
 
 import kmagic
-from kmagic.errors import PersistenceError
 from kmagic.persistence.safety import may_serve, needs_of, objects_for, refuse_code
-from kmagic.saving import open_model
+from kmagic.persistence.save_load import open_model
+from kmagic.support.errors import PersistenceError
 
 from . import old_files as old
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmagic.training.pipeline import batches_in, ordered, shuffled
+from kmagic.training.pipeline.batch_stream import batches_in, ordered, shuffled
 
 SIZES = [(12, 4), (13, 4), (3, 4), (4, 4), (1, 1), (7, 1)]
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmagic.errors import TrainingError
-from kmagic.run import RecordingDisplay
-from kmagic.training import plan
-from kmagic.training.executions import Executions
+from kmagic.support.errors import TrainingError
 from kmagic.training.fit import fit
-from kmagic.training.inputs import UnsuitedError
-from kmagic.training.stride import Stride
+from kmagic.training.pipeline import pipeline_choice
+from kmagic.training.pipeline.batches_per_call import Stride
+from kmagic.training.pipeline.executions import Executions
+from kmagic.training.pipeline.fit_inputs import UnsuitedError
+from kmagic.training.run.training_run import RecordingDisplay
 
 ROWS, WIDTH, CLASSES, BATCH = 96, 4, 3, 16
 rng = np.random.default_rng(0)
@@ -53,7 +53,7 @@ class Steps(Stride):
 
 @pytest.fixture
 def by_four(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "Stride", functools.partial(Steps, 4))
+    monkeypatch.setattr(pipeline_choice, "Stride", functools.partial(Steps, 4))
 
 
 class Moments(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -175,7 +175,7 @@ def test_a_callback_that_watches_each_batch_of_validation() -> None:
     ],
 )
 def test_who_watches_each_batch(callback: keras.callbacks.Callback, watches: bool) -> None:
-    assert bool(plan.watchers([callback], plan.TRAINING)) is watches
+    assert bool(pipeline_choice.watchers([callback], pipeline_choice.TRAINING)) is watches
 
 
 @pytest.mark.usefixtures("by_four")
@@ -457,7 +457,7 @@ def test_functions_that_run_eagerly() -> None:
     tf.config.run_functions_eagerly(run_eagerly=True)
     try:
         with pytest.raises(UnsuitedError, match="the model runs eagerly"):
-            plan.check_model(stack())
+            pipeline_choice.check_model(stack())
     finally:
         tf.config.run_functions_eagerly(run_eagerly=False)
 

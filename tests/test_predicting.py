@@ -14,12 +14,12 @@ from PIL import Image
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.errors import DataError, EvaluationError, MagicError
-from kmagic.evaluation.answered import Outputs, Predictions
-from kmagic.evaluation.meaning import meaning_of
-from kmagic.lineage import remember
-from kmagic.preparation import Preparation, Scaling, TextEncoding
-from kmagic.words import figure
+from kmagic.data.preparation import Preparation, Scaling, TextEncoding
+from kmagic.evaluation.prediction.output_kind import meaning_of
+from kmagic.evaluation.prediction.predictions import Outputs, Predictions
+from kmagic.support.errors import DataError, EvaluationError, MagicError
+from kmagic.support.formatting import figure
+from kmagic.support.model_registry import remember
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4)).astype("float32")

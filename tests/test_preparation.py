@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmagic.data import Dataset
-from kmagic.errors import DataError
-from kmagic.preparation import Preparation, Scaling, TextEncoding, as_sentences
-from kmagic.preparation.scaling import learn
+from kmagic.data.preparation import Preparation, Scaling, TextEncoding
+from kmagic.data.preparation.scaling import learn
+from kmagic.support.errors import DataError
+from kmagic.support.sentences import as_sentences
 
 WORDS = TextEncoding(("", "[UNK]", "a", "great", "film"), maxlen=3)
 RAW = np.random.default_rng(3).integers(0, 256, (6, 4, 5), dtype=np.uint8)

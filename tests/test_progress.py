@@ -4,8 +4,8 @@ import io
 
 import pytest
 
-from kmagic.display import progress as display
-from kmagic.progress import Progress
+from kmagic.display.kit import progress_bar as display
+from kmagic.support.progress import Progress
 
 from .clocks import Clock
 

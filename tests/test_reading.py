@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kmagic.errors import EvaluationError
-from kmagic.pixels import reading
-from kmagic.pixels.reading import read_picture, without_warnings
+from kmagic.data.images import image_reader
+from kmagic.data.images.image_reader import read_picture, without_warnings
+from kmagic.support.errors import EvaluationError
 
 KINDS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "ICO")
 
@@ -209,11 +209,11 @@ def test_addresses(site, monkeypatch):
     assert read(f"{site}/moved.png").size == (17, 11)
     assert "404" in refused(f"{site}/none.png")
     assert "cannot be" in refused(f"{site}/short.png")
-    monkeypatch.setattr(reading, "LARGEST", 10)
+    monkeypatch.setattr(image_reader, "LARGEST", 10)
     assert "larger than 10 bytes" in refused(f"{site}/a.png")
 
 
 def test_offline_no_address_is_asked(monkeypatch):
     monkeypatch.setenv("KMAGIC_OFFLINE", "1")
-    monkeypatch.setattr(reading.urllib.request, "urlopen", None)
+    monkeypatch.setattr(image_reader.urllib.request, "urlopen", None)
     assert "KMAGIC_OFFLINE is set" in refused("http://127.0.0.1/a.png")

@@ -9,16 +9,16 @@ import keras
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from kmagic import catalogue
-from kmagic.build import build
-from kmagic.dsl import parse
-from kmagic.errors import KmagicError, MagicError
-from kmagic.reference import Entry, Listing, native, reference
-from kmagic.reference.docstring import docstring, shape_words
-from kmagic.reference.docstring import parse as take_apart
-from kmagic.reference.entry import entry_of, explanations
-from kmagic.reference.listing import says
-from kmagic.reference.words import FAMILIES, OTHER, ROLES, families, known_words
+from kmagic.language import parse
+from kmagic.models import catalogue
+from kmagic.models.build import build
+from kmagic.models.reference import Entry, Listing, language_words, reference
+from kmagic.models.reference.docstring import docstring, shape_words
+from kmagic.models.reference.docstring import parse as take_apart
+from kmagic.models.reference.entry import entry_of, explanations
+from kmagic.models.reference.listing import says
+from kmagic.models.reference.word_families import FAMILIES, OTHER, ROLES, families, known_words
+from kmagic.support.errors import KmagicError, MagicError
 
 FOREIGN = {"flax_layer", "jax_layer", "tfsm_layer", "torch_module_wrapper"}
 NO_EXAMPLE = FOREIGN | {
@@ -201,7 +201,7 @@ def test_a_class_of_the_notebook() -> None:
     assert ">plain</code> or &lt;i&gt;not" in markup
 
 
-@pytest.mark.parametrize("word", [each.word for each in native.WORDS if each.word != "ops"])
+@pytest.mark.parametrize("word", [each.word for each in language_words.WORDS if each.word != "ops"])
 def test_the_languages_own_words(word: str) -> None:
     found = reference(word)
     assert isinstance(found, Entry)

@@ -12,8 +12,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from kmagic.keras_cache import show_path
-from kmagic.run import Epoch, TrainingRun
+from kmagic.support.keras_cache import show_path
+from kmagic.training.run.training_run import Epoch, TrainingRun
 
 DISPLAYS = """
 %keras_data mnist --scale 255 --channel -o digits

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.errors import TrainingError
-from kmagic.run import RecordingDisplay
+from kmagic.support.errors import TrainingError
 from kmagic.training.fit import fit
+from kmagic.training.run.training_run import RecordingDisplay
 
 ROWS, BATCH = 48, 16
 HOW = {"batch_size": BATCH, "shuffle": False, "validation_split": 1 / 3}
@@ -272,7 +272,7 @@ def test_a_killed_process_loses_nothing(data, tmp_path, whole):
 
 
 def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
-    from kmagic.evaluation.watching import Judge
+    from kmagic.evaluation.confusion.validation_confusion import Judge
 
     def judged(net):
         return {"watch": Judge(net, ("a", "b", "c")), **HOW}
@@ -292,7 +292,7 @@ def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
 
 
 def test_of_a_record_that_is_ahead_of_the_weights_a_matrix_is_cut_off_too():
-    from kmagic.watched import Watched
+    from kmagic.training.run.confusion_history import Watched
 
     seen = Watched(["a", "b"])
     for epoch in (1, 2, 3):

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers as L  # noqa: N812 - short, since it stands in every line
 
-from kmagic.build import build
-from kmagic.decompile import needs, to_dsl, to_spec
-from kmagic.dsl import format_spec, parse
-from kmagic.export import to_python
+from kmagic.language import format_spec, parse
+from kmagic.models.build import build
+from kmagic.models.decompile import needs, to_dsl, to_spec
+from kmagic.models.export import to_python
 
 from .model_zoo import MODELS
 from .same_models import assert_same

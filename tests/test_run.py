@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.run import Epoch, Partial, RecordingDisplay, TrainingRun
-from kmagic.series import Series, thinned
-from kmagic.words import about, number, seconds
+from kmagic.support.downsampling import Series, thinned
+from kmagic.support.formatting import about, number, seconds
+from kmagic.training.run.training_run import Epoch, Partial, RecordingDisplay, TrainingRun
 
 
 def trained(*logs: dict[str, float], epochs: int = 0, **keywords: object) -> TrainingRun:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from kmagic.display.heatmap import heatmap, pooled
-from kmagic.display.rates import Rates, charts, svg
-from kmagic.display.samples import describe, files, gather, strip
-from kmagic.tones import difference_tones, tones
+from kmagic.display.confusion.heatmap import heatmap, pooled
+from kmagic.display.confusion.rate_charts import Rates, charts, svg
+from kmagic.display.kit.samples import describe, files, gather, strip
+from kmagic.support.colour_scale import difference_tones, tones
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from IPython.utils.capture import capture_output
 from keras import Input, Model, layers
 
 import kmagic
-from kmagic.checks.training import look_over
-from kmagic.errors import TrainingError
-from kmagic.scales import ScaleWarning, scaled_otherwise
+from kmagic.data.preparation.scale_drift import ScaleWarning, scaled_otherwise
+from kmagic.support.errors import TrainingError
+from kmagic.training.validation.fit_checks import look_over
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.random((40, 4), "float32") for _ in range(2))

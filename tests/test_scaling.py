@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
-from kmagic.errors import DataError
-from kmagic.preparation import scaling
-from kmagic.preparation.scaling import Scaling, kind_of, learn
+from kmagic.data.preparation import scaling
+from kmagic.data.preparation.scaling import Scaling, kind_of, learn
+from kmagic.support.errors import DataError
 
 
 @pytest.fixture

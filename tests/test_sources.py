@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.errors import EvaluationError
-from kmagic.evaluation.sources import list_pictures
+from kmagic.evaluation.classification.image_sources import list_pictures
+from kmagic.support.errors import EvaluationError
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from kmagic.start import _NOISE
+from kmagic.support.keras_import import _NOISE
 
 NOISE = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795504096.278530    8120 port.cc:153] oneDNN is on. Set TF_ENABLE_ONEDNN_OPTS=0.
@@ -37,7 +37,7 @@ def test_a_model_is_built_without_a_line_of_noise():
 
 def test_what_is_no_noise_goes_through():
     code = (
-        "import os\nfrom kmagic.start import _without_noise\n"
+        "import os\nfrom kmagic.support.keras_import import _without_noise\n"
         "with _without_noise():\n"
         "    os.write(2, b'I0000 00:00:1 1 port.cc:1] noise\\nsomething broke\\n')"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kmagic
-from kmagic.display.modules import module
+from kmagic.display.kit.js_modules import module
 
 STATIC = Path(kmagic.__file__).parent / "static"
 ENTRIES = {

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kmagic.training.stride import LONGEST, Stride
+from kmagic.training.pipeline.batches_per_call import LONGEST, Stride
 
 
 def run(stride: Stride, batches: int, *, batch: float, call: float = 0.0) -> list[int]:

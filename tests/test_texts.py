@@ -12,8 +12,8 @@ import pytest
 
 from kmagic.data.texts import TextOptions, as_texts, holds_sentences, number_texts, read_texts
 from kmagic.data.word_index import FILES, words_of
-from kmagic.errors import DataError
-from kmagic.fetching import network
+from kmagic.support.downloads import network
+from kmagic.support.errors import DataError
 
 RANKS = {"the": 1, "film": 2, "it's": 3}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.dsl.tokens import has_colon, tokenize
+from kmagic.language.tokens import has_colon, tokenize
 
 
 def kinds(text):

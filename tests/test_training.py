@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmagic.errors import TrainingError
-from kmagic.run import RecordingDisplay, TrainingRun
+from kmagic.support.errors import TrainingError
+from kmagic.training.callbacks.eta import Pace
 from kmagic.training.fit import fit
-from kmagic.training.mistakes import essence, is_misfit
-from kmagic.training.pace import Pace
-from kmagic.training.recorder import Recorder
+from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.training_run import RecordingDisplay, TrainingRun
+from kmagic.training.validation.fit_errors import essence, is_misfit
 
 from .clocks import Clock
 

@@ -102,7 +102,7 @@ def test_words_and_counts_may_not(one, other) -> None:
 
 
 def test_of_a_card_the_header_counts() -> None:
-    from kmagic.display.card import card
+    from kmagic.display.kit.card import card
 
     one = card("cnn", "600,810 parameters", "<table>a</table>", foot="b")
     other = card("cnn", "600,810 parameters", '<img src="data:image/png;base64,a">')

@@ -12,15 +12,15 @@ from IPython.utils.capture import capture_output
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.display.ghosts import ghost
-from kmagic.display.terminal import Lines
-from kmagic.display.training import bundle
-from kmagic.display.watched import svg
-from kmagic.display.wire import Feed
-from kmagic.errors import EvaluationError, MagicError, TrainingError
-from kmagic.evaluation.watching import Judge
-from kmagic.run import Epoch, RecordingDisplay, TrainingRun
-from kmagic.watched import Watched
+from kmagic.display.confusion.confusion_history_chart import svg
+from kmagic.display.training.previous_runs import ghost
+from kmagic.display.training.terminal import Lines
+from kmagic.display.training.training_card import bundle
+from kmagic.display.training.widget_feed import Feed
+from kmagic.evaluation.confusion.validation_confusion import Judge
+from kmagic.support.errors import EvaluationError, MagicError, TrainingError
+from kmagic.training.run.confusion_history import Watched
+from kmagic.training.run.training_run import Epoch, RecordingDisplay, TrainingRun
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4)).astype("float32")

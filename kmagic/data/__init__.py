@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kmagic.data.dataset import Dataset
-    from kmagic.data.loaders import SampleDataWarning, load_data
-    from kmagic.keras_cache import CacheWarning
-    from kmagic.preparation import Scaling
+    from kmagic.data.loading import SampleDataWarning, load_data
+    from kmagic.data.preparation import Scaling
+    from kmagic.support.keras_cache import CacheWarning
 
 __all__ = ["CacheWarning", "Dataset", "SampleDataWarning", "Scaling", "load_data"]
 
 _HOMES = {
-    "CacheWarning": "keras_cache",
+    "CacheWarning": "support.keras_cache",
     "Dataset": "data.dataset",
-    "SampleDataWarning": "data.loaders",
-    "Scaling": "preparation",
-    "load_data": "data.loaders",
+    "SampleDataWarning": "data.loading",
+    "Scaling": "data.preparation",
+    "load_data": "data.loading",
 }
 
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.finish import Raw, check_classes, divide, finish, padded
-from kmagic.data.options import Kind, check_kind
-from kmagic.data.targets import decide
+from kmagic.data.assemble import Raw, check_classes, divide, finish, padded
+from kmagic.data.load_options import Kind, check_kind
+from kmagic.data.preparation.scaling import Scaling
+from kmagic.data.target_kind import decide
 from kmagic.data.texts import as_texts, holds_sentences, number_texts
 from kmagic.data.word_index import encoding_of
-from kmagic.errors import DataError
-from kmagic.preparation.scaling import Scaling
+from kmagic.support.errors import DataError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.data.dataset import Dataset
-    from kmagic.data.options import Options
-    from kmagic.preparation.encoding import TextEncoding
+    from kmagic.data.load_options import Options
+    from kmagic.data.preparation.text_encoding import TextEncoding
 
 PARTS = ("x_train", "y_train", "x_test", "y_test")
 WHATS: dict[Kind, str] = {

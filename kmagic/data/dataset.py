@@ -10,12 +10,12 @@ from weakref import WeakSet
 
 import numpy as np
 
-from kmagic.preparation.encoding import TextEncoding
-from kmagic.preparation.preparation import Features, Preparation
-from kmagic.preparation.scaling import Scaling
-from kmagic.preparation.sentences import as_sentences
-from kmagic.rich import Rich
-from kmagic.words import figure
+from kmagic.data.preparation.preparation import Features, Preparation
+from kmagic.data.preparation.scaling import Scaling
+from kmagic.data.preparation.text_encoding import TextEncoding
+from kmagic.support.formatting import figure
+from kmagic.support.rendering import Rich
+from kmagic.support.sentences import as_sentences
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -45,7 +45,7 @@ class Dataset(Rich):
         lacking: Why the words behind word numbers are not known, and what to do; else "".
     """
 
-    picture: ClassVar[str] = "kmagic.display.data:bundle"
+    picture: ClassVar[str] = "kmagic.display.data.data_card:bundle"
 
     name: str
     x_train: NDArray[Any]
@@ -104,7 +104,7 @@ class Dataset(Rich):
         """Raw data prepared as the training part was: sentences, data frames, pictures, rows.
 
         Args:
-            raw: As :meth:`~kmagic.preparation.preparation.Preparation.apply` takes it.
+            raw: As :meth:`~kmagic.data.preparation.preparation.Preparation.apply` takes it.
 
         Raises:
             DataError: They are not what this set held.

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from kmagic.data.images.image_paths import is_picture
 from kmagic.data.paths import readable
-from kmagic.errors import DataError
-from kmagic.keras_cache import show_path
-from kmagic.pixels.files import is_picture
-from kmagic.words import count
+from kmagic.support.errors import DataError
+from kmagic.support.formatting import count
+from kmagic.support.keras_cache import show_path
 
 Kind: TypeAlias = Literal["pictures", "text", "table"]
 

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.finish import Raw, check_classes, divide, finish
-from kmagic.data.options import check_kind
-from kmagic.data.targets import decide
+from kmagic.data.assemble import Raw, check_classes, divide, finish
+from kmagic.data.load_options import check_kind
+from kmagic.data.preparation.columns import is_numeric, learn_columns, word_of
+from kmagic.data.target_kind import decide
 from kmagic.data.texts import as_texts, number_texts
-from kmagic.errors import DataError
-from kmagic.preparation.columns import is_numeric, learn_columns, word_of
-from kmagic.suggest import did_you_mean
-from kmagic.words import count
+from kmagic.support.errors import DataError
+from kmagic.support.formatting import count
+from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kmagic.data.arrays import Four
     from kmagic.data.dataset import Dataset
-    from kmagic.data.options import Options
-    from kmagic.data.targets import Target
+    from kmagic.data.load_options import Options
+    from kmagic.data.target_kind import Target
 
 TARGETS = ("target", "label", "labels", "class", "y")
 FEW = 20  # different words that are always a category

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kmagic.errors import DataError
+from kmagic.support.errors import DataError
 
 SHARE = 0.8  # of what is free, that a data set may take
 _CGROUP = Path("/sys/fs/cgroup")

@@ -11,14 +11,14 @@ import numpy as np
 from kmagic.data.arrays import from_arrays, of_names
 from kmagic.data.memory import require
 from kmagic.data.paths import readable
-from kmagic.errors import DataError
-from kmagic.keras_cache import show_path
+from kmagic.support.errors import DataError
+from kmagic.support.keras_cache import show_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from kmagic.data.dataset import Dataset
-    from kmagic.data.options import Options
+    from kmagic.data.load_options import Options
 
 
 def load_npz(path: Path, options: Options) -> Dataset:

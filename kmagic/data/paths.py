@@ -6,10 +6,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from kmagic.data.catalogue import BY_NAME
-from kmagic.errors import DataError
-from kmagic.keras_cache import show_path
-from kmagic.suggest import did_you_mean, nearest
+from kmagic.data.known_datasets import BY_NAME
+from kmagic.support.errors import DataError
+from kmagic.support.keras_cache import show_path
+from kmagic.support.suggestions import did_you_mean, nearest
 
 
 def existing(text: str | Path) -> Path:

@@ -10,8 +10,8 @@ import numpy as np
 
 from kmagic.data.arrays import Four
 from kmagic.data.memory import SHARE, available, in_words
-from kmagic.errors import DataError
-from kmagic.progress import Progress
+from kmagic.support.errors import DataError
+from kmagic.support.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

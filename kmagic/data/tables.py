@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from kmagic.data.frames import from_frames
 from kmagic.data.memory import require
 from kmagic.data.paths import readable
-from kmagic.errors import DataError
-from kmagic.keras_cache import show_path
+from kmagic.support.errors import DataError
+from kmagic.support.keras_cache import show_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from kmagic.data.dataset import Dataset
-    from kmagic.data.options import Options
+    from kmagic.data.load_options import Options
 
 PARQUET = (".parquet", ".pq")
 TABS = (".tsv", ".tab")

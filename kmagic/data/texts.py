@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.paths import readable
-from kmagic.errors import DataError
-from kmagic.keras_cache import show_path
-from kmagic.preparation.encoding import Side, TextEncoding, check_options, learn_text
-from kmagic.preparation.sentences import as_sentences
-from kmagic.progress import Progress
+from kmagic.data.preparation.text_encoding import Side, TextEncoding, check_options, learn_text
+from kmagic.support.errors import DataError
+from kmagic.support.keras_cache import show_path
+from kmagic.support.progress import Progress
+from kmagic.support.sentences import as_sentences
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,13 +9,13 @@ from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from kmagic.data import cache
+from kmagic.data import dataset_cache
 from kmagic.data.paths import existing
-from kmagic.errors import DataError
-from kmagic.fetching.cached import CachedFile, path_of, what_to_do_briefly
-from kmagic.keras_cache import show_path
-from kmagic.preparation.encoding import TextEncoding, from_word_index
-from kmagic.start import start
+from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
+from kmagic.support.downloads.cached_file import CachedFile, path_of, what_to_do_briefly
+from kmagic.support.errors import DataError
+from kmagic.support.keras_cache import show_path
+from kmagic.support.keras_import import start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def words_of(name: str, options: TextOptions) -> tuple[TextEncoding | None, str]
     """
     try:
         ranks = _ranks(name)
-    except (cache.NotHereError, DataError) as error:
+    except (dataset_cache.NotHereError, DataError) as error:
         return None, f"The words of {name} are not known: {error}"
     return _encoding(ranks, options), ""
 
@@ -65,7 +65,7 @@ def encoding_of(words: Any, options: TextOptions, rows: NDArray[Any]) -> TextEnc
     elif isinstance(words, str) and words in FILES:
         try:
             ranks = _ranks(words)
-        except cache.NotHereError as absent:
+        except dataset_cache.NotHereError as absent:
             raise DataError(f"The words of {words} are not known: {absent}") from absent
     elif isinstance(words, str | os.PathLike):
         ranks = _read(existing(os.fspath(words)))
@@ -95,10 +95,10 @@ def _ranks(name: str) -> Mapping[str, int]:
     path = path_of(file)
     if not path.exists():
         try:
-            return cache.through_keras([file], lambda: _by_keras(name))
-        except cache.NotHereError as absent:
+            return dataset_cache.through_keras([file], lambda: _by_keras(name))
+        except dataset_cache.NotHereError as absent:
             todo = what_to_do_briefly([file])
-            raise cache.NotHereError(f"{absent}. {todo}") from absent
+            raise dataset_cache.NotHereError(f"{absent}. {todo}") from absent
     # Read here, since Keras deletes a file that is not the one it expects.
     return _read(path, "Move it away, and Keras fetches it again with a network.")
 

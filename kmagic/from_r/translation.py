@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from kmagic.dsl import format_spec
-from kmagic.errors import DSLError, MarkedError, Problem, RCodeError
-from kmagic.from_r.arguments import Told
-from kmagic.from_r.making import Maker
-from kmagic.from_r.nodes import Mistake, Place, line_of
-from kmagic.from_r.reader import read
-from kmagic.from_r.script import Found, Left, Script
-from kmagic.from_r.values import MODEL, Model
-from kmagic.from_r.writing import Writer, reached, span_of
-from kmagic.rich import Rich
-from kmagic.spec import NOWHERE, ModelSpec, Span, Statement
+from kmagic.from_r.model_calls import Maker
+from kmagic.from_r.r_arguments import Told
+from kmagic.from_r.r_nodes import Mistake, Place, line_of
+from kmagic.from_r.r_parser import read
+from kmagic.from_r.r_script import Found, Left, Script
+from kmagic.from_r.r_values import MODEL, Model
+from kmagic.from_r.spec_writer import Writer, reached, span_of
+from kmagic.language import format_spec
+from kmagic.language.spec import NOWHERE, ModelSpec, Span, Statement
+from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
+from kmagic.support.rendering import Rich
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Translation(Rich, str):  # noqa: SLOT000 - it remembers where it comes fro
         spans: For each line of the text, where it comes from in R's.
     """
 
-    picture: ClassVar[str] = "kmagic.display.from_r:bundle"
+    picture: ClassVar[str] = "kmagic.display.model.r_card:bundle"
     name: str
     r: str
     spec: ModelSpec
@@ -65,7 +65,7 @@ class Translation(Rich, str):  # noqa: SLOT000 - it remembers where it comes fro
     @property
     def python(self) -> str:
         """The Keras program for the model."""
-        from kmagic.codegen import program  # noqa: PLC0415 - not before it is asked for
+        from kmagic.models.codegen import program  # noqa: PLC0415 - not before it is asked for
 
         return program(self.spec, None, name=self.name)
 

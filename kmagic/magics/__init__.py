@@ -6,19 +6,20 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from kmagic import start
-from kmagic.magics import completion, prompt
-from kmagic.magics.classification import ClassificationMagics
-from kmagic.magics.confusion import ConfusionMagics
-from kmagic.magics.data import DataMagics
-from kmagic.magics.evaluation import EvaluationMagics
-from kmagic.magics.history import HistoryMagics
-from kmagic.magics.language import LanguageMagics
-from kmagic.magics.model import ModelMagics
-from kmagic.magics.persistence import PersistenceMagics
-from kmagic.magics.training import TrainingMagics
-from kmagic.rich import forget_shown
-from kmagic.session import Session
+from kmagic.magics import prompt
+from kmagic.magics.completion import completer
+from kmagic.magics.keras_classify import ClassificationMagics
+from kmagic.magics.keras_confusion import ConfusionMagics
+from kmagic.magics.keras_data import DataMagics
+from kmagic.magics.keras_evaluate import EvaluationMagics
+from kmagic.magics.keras_fit import TrainingMagics
+from kmagic.magics.keras_history_magic import HistoryMagics
+from kmagic.magics.keras_layers import LanguageMagics
+from kmagic.magics.keras_model import ModelMagics
+from kmagic.magics.keras_save import PersistenceMagics
+from kmagic.magics.session import Session
+from kmagic.support import keras_import
+from kmagic.support.rendering import forget_shown
 
 FAMILIES = (
     ModelMagics,
@@ -41,18 +42,18 @@ def register(shell: Any) -> None:
     session = Session(shell)
     for family in FAMILIES:
         shell.register_magics(family(shell, session))
-    completion.register(shell, session)
+    completer.register(shell, session)
     prompt.register(shell)
     shell.events.register("pre_run_cell", forget_shown)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
-        start.warm()
+        keras_import.warm()
 
 
 def unregister(shell: Any) -> None:
     """Take the magics out of a shell."""
     with suppress(ValueError):  # was not loaded
         shell.events.unregister("pre_run_cell", forget_shown)
-    completion.unregister(shell)
+    completer.unregister(shell)
     prompt.unregister(shell)
     for family in FAMILIES:
         for kind, names in family.magics.items():

@@ -10,11 +10,11 @@ from typing import Any, NoReturn, TypeVar
 
 from IPython.core.magic import Magics, magics_class
 
-from kmagic import start
-from kmagic.errors import EvaluationError
-from kmagic.magics.arguments import Arguments, Line
-from kmagic.session import Session, is_model
-from kmagic.suggest import did_you_mean
+from kmagic.magics.line_parser import Arguments, Line
+from kmagic.magics.session import Session, is_model
+from kmagic.support import keras_import
+from kmagic.support.errors import EvaluationError
+from kmagic.support.suggestions import did_you_mean
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -39,7 +39,7 @@ class Family(Magics):
         if set(line.split()) & {"-h", "--help"}:
             print(arguments.help)  # noqa: T201 - help is text for the reader
             return None
-        start.start()
+        keras_import.start()
         return arguments.parse(line, self.session.names)
 
     def take_model(self, line: Line, words: list[str]) -> tuple[str, Any]:
@@ -145,7 +145,7 @@ def heeding_scale(line: Line) -> Iterator[None]:
     Args:
         line: The line, with the options ``quiet`` and ``no_checks``.
     """
-    from kmagic.scales import ScaleWarning  # noqa: PLC0415 - not before it is needed
+    from kmagic.data.preparation.scale_drift import ScaleWarning  # noqa: PLC0415 - not before it is needed
 
     show = warnings.showwarning
 

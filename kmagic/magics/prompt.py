@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmagic.rich import was_just_shown
+from kmagic.support.rendering import was_just_shown
 
 NAME = "KmagicDisplayHook"
 

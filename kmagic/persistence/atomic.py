@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from kmagic.errors import PersistenceError
-from kmagic.keras_cache import show_path
-from kmagic.persistence.troubles import not_written
-from kmagic.repeatable import is_repeatable
-from kmagic.words import ago, memory
+from kmagic.persistence.file_errors import not_written
+from kmagic.support.errors import PersistenceError
+from kmagic.support.formatting import ago, memory
+from kmagic.support.keras_cache import show_path
+from kmagic.support.static_display import is_repeatable
 
 _PART = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
 

@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from kmagic.persistence.baggage import Baggage
-from kmagic.words import count
+from kmagic.persistence.model_metadata import Baggage
+from kmagic.support.formatting import count
 
 KEY = "kmagic"
 METADATA = "metadata.json"

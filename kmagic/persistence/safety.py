@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
-from kmagic.errors import PersistenceError
-from kmagic.suggest import did_you_mean
+from kmagic.support.errors import PersistenceError
+from kmagic.support.suggestions import did_you_mean
 
 UNSAFE = "--unsafe (in Python: safe_mode=False) loads it: only for a file that you made yourself."
 _INTERNAL = frozenset(

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from kmagic.errors import PersistenceError
-from kmagic.keras_cache import show_path
-from kmagic.persistence.content import Content, broken_off
-from kmagic.persistence.troubles import not_read
+from kmagic.persistence.file_errors import not_read
+from kmagic.persistence.file_type import Content, broken_off
+from kmagic.support.errors import PersistenceError
+from kmagic.support.keras_cache import show_path
 
 SUFFIX = {"weights": ".weights.h5", "old weights": ".h5", "h5": ".h5", "keras": ".keras"}
 """What Keras wants a name to end in, by what the file holds."""

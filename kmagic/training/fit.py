@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from kmagic.axes import other_axes, trace_anew, trace_for
-from kmagic.errors import TrainingError
-from kmagic.lineage import remember_best, remember_run
-from kmagic.run import Display, TrainingRun
-from kmagic.training.arguments import PLAIN, check_arguments, is_stream
-from kmagic.training.crew import Crew, best_before, monitor_of, open_store
-from kmagic.training.inputs import take_lists
-from kmagic.training.mistakes import essence, in_words, is_misfit, is_refusal, refused
-from kmagic.training.options import Options, sow
-from kmagic.training.plan import DEFAULT_BATCH, Fast, Plain, plan
-from kmagic.training.record import fingerprint, versions
-from kmagic.training.stop import Stopped
-from kmagic.training.watching import held_back, watching
+from kmagic.support.errors import TrainingError
+from kmagic.support.model_registry import remember_best, remember_run
+from kmagic.training.callbacks.callback_set import Crew, best_before, monitor_of, open_store
+from kmagic.training.callbacks.confusion_callback import held_back, watching
+from kmagic.training.callbacks.stop_request import Stopped
+from kmagic.training.fit_options import Options, sow
+from kmagic.training.pipeline.fit_inputs import take_lists
+from kmagic.training.pipeline.pipeline_choice import DEFAULT_BATCH, Fast, Plain, plan
+from kmagic.training.pipeline.retracing import other_axes, trace_anew, trace_for
+from kmagic.training.run.provenance import fingerprint, versions
+from kmagic.training.run.training_run import Display, TrainingRun
+from kmagic.training.validation.fit_arguments import PLAIN, check_arguments, is_stream
+from kmagic.training.validation.fit_errors import essence, in_words, is_misfit, is_refusal, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from kmagic.training.watching import Judge
+    from kmagic.training.callbacks.confusion_callback import Judge
 
 
 def fit(
@@ -181,7 +181,7 @@ def fit(
 
 def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, x: Any) -> None:
     """Call Keras's fit, and bring every way that it may end to a record and a whole model."""
-    from kmagic.training.finite import NotFinite  # noqa: PLC0415 - needs Keras
+    from kmagic.training.callbacks.nan_guard import NotFinite  # noqa: PLC0415 - needs Keras
 
     recorder = crew.recorder
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from kmagic.tones import difference_tones, tones
+from kmagic.support.colour_scale import difference_tones, tones
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -15,8 +15,8 @@ SOURCE = "cell(arg[0]).model.sharedModel.getSource() === arg[1]"
 DIAGRAM = """%load_ext kmagic
 import kmagic
 from IPython.display import display
-from kmagic.build import origin
-from kmagic.display.diagram import diagram_bundle
+from kmagic.models.build import origin
+from kmagic.display.model.diagram import diagram_bundle
 net = kmagic.build('''input 8x8x3
 merge concatenate:
   branch: conv2d 4 1x1

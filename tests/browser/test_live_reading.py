@@ -137,7 +137,7 @@ def test_values_at_the_pointer_and_by_keys(notebook: NotebookPage, lab: Lab) -> 
     stop(notebook, fit)
     # What was read is what the run holds, as kmagic writes it.
     cell = notebook.append(
-        "from kmagic.words import number\n"
+        "from kmagic.support.formatting import number\n"
         "print([[number(v) for v in values] for values in run.history.values()])"
     )
     (output,) = notebook.run_cell(cell)

@@ -1,9 +1,0 @@
-"""What the words of a text mean to Keras: the floor on which a model and its program are built.
-
-Names are looked up and values are given their parameters here; nothing is made.
-"""
-
-from kmagic.binding.arguments import UNRESOLVED, Bound, Resolve, bind
-from kmagic.binding.context import Context
-
-__all__ = ["UNRESOLVED", "Bound", "Context", "Resolve", "bind"]

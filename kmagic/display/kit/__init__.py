@@ -1,0 +1,1 @@
+"""What all displays share: the card, charts, the display mode, thumbnails."""

@@ -1,0 +1,84 @@
+"""The bar of a long work, while it runs."""
+
+from __future__ import annotations
+
+import sys
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any, TextIO
+
+from kmagic.display.kit.card import bar, bundle, escape, stylesheet
+from kmagic.display.kit.mode import mode
+
+if TYPE_CHECKING:
+    from kmagic.display.kit.card import Bundle
+    from kmagic.display.kit.mode import Mode
+    from kmagic.support.progress import Progress, View
+
+
+def view_for(how: Mode | None = None) -> View | None:
+    """A view that suits the surroundings, or the mode that is asked for; None shows nothing."""
+    how = how or mode()
+    if how in ("widget", "html"):
+        return Bar()
+    return Line(sys.stdout) if how == "text" and sys.stdout.isatty() else None
+
+
+def picture(progress: Progress) -> Bundle:
+    """A bar with words below, plain and as HTML."""
+    words = progress.words()
+    markup = (
+        f"<style>{stylesheet()}</style>"
+        f'<div class="kmagic" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
+        f'aria-valuenow="{100 * progress.share:.0f}" aria-valuetext="{escape(words)}">'
+        f'<div class="km-mute" style="margin-bottom:6px">{escape(words)}</div>'
+        f"{bar(progress.share)}</div>"
+    )
+    return bundle(words, markup)
+
+
+class Bar:
+    """A bar in the running cell, which goes when the work is over."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def update(self, progress: Progress) -> None:
+        """Show where it stands."""
+        if self._handle is None:
+            from IPython.display import display  # noqa: PLC0415 - only a notebook has it
+
+            self._handle = display(picture(progress), raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython's is not typed
+        else:
+            self._handle.update(picture(progress), raw=True)
+
+    def close(self) -> None:
+        """Leave nothing to be seen: the result comes below."""
+        if self._handle is not None:
+            self._handle.update(bundle("", ""), raw=True)
+
+
+class Line:
+    """A line on a terminal that moves.
+
+    Args:
+        stream: The terminal.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._width = 0
+
+    def update(self, progress: Progress) -> None:
+        """Write over the line."""
+        self._write(progress.words()[: get_terminal_size().columns - 1])
+
+    def close(self) -> None:
+        """Wipe the line."""
+        self._write("")
+        self._stream.write("\r")
+        self._stream.flush()
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"\r{text}{' ' * max(0, self._width - len(text))}")
+        self._stream.flush()
+        self._width = len(text)

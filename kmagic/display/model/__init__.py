@@ -1,0 +1,1 @@
+"""Cards and diagrams of models."""

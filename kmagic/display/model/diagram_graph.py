@@ -1,0 +1,322 @@
+"""A model as nodes and edges, ready to be drawn: from its text, or from any Keras model."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+from kmagic.display.model.model_card import shape_words
+from kmagic.language import format_statement
+from kmagic.language.spec import (
+    Arg,
+    Expr,
+    Given,
+    LayerOf,
+    LayerSpec,
+    Literal,
+    Mapping,
+    ModelOf,
+    Object,
+    Out,
+    Phrase,
+    Word,
+)
+from kmagic.language.spec import Sequence as SequenceValue
+from kmagic.models import catalogue
+
+FEW = 3
+"""A picture of no more boxes than these is opened one level of blocks further."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One box of the picture: a layer, or several that are folded into one.
+
+    Attributes:
+        label: What it is, as the language writes it.
+        shape: The shape that leaves it, in words.
+        parameters: How many it has; those of a shared layer count once.
+        sources: Numbers of the nodes whose outputs it takes.
+        shared: Whether its layer has been used before.
+        inside: The words of the layers that it folds, or none.
+        layers: How many layers it stands for.
+    """
+
+    label: str
+    shape: str = ""
+    parameters: int = 0
+    sources: tuple[int, ...] = ()
+    shared: bool = False
+    inside: tuple[str, ...] = ()
+    layers: int = 1
+
+    @property
+    def word(self) -> str:
+        """The first word of the label."""
+        return self.label.split(" = ")[-1].split(maxsplit=1)[0].partition("(")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A model's nodes, each after all of its sources.
+
+    Attributes:
+        nodes: A node's number is its place here.
+        loose: Whether the connections are not known: the model is a class of its own.
+    """
+
+    nodes: tuple[Node, ...]
+    loose: bool = False
+
+
+def read(model: Any, built: Any = None) -> Network:
+    """A model's nodes and edges.
+
+    Args:
+        model: A Keras model.
+        built: What it was built from (``kmagic.models.build.origin``), or None.
+    """
+    if built is not None:
+        return Network(tuple(_of_steps(built.steps)))
+    if getattr(model, "outputs", None) and hasattr(model, "operations"):
+        return Network(tuple(_of_tensors(model)))
+    import keras  # noqa: PLC0415 - it is loaded by now
+
+    layers = list(model.layers)
+    chain = [
+        replace(_of_layer(each), sources=(n - 1,) if n else ()) for n, each in enumerate(layers)
+    ]
+    return Network(tuple(chain), loose=not isinstance(model, keras.Sequential))
+
+
+# --- from the text ------------------------------------------------------------------------------
+
+
+def _of_steps(steps: Sequence[Any]) -> list[Node]:
+    depth = 1
+    while True:
+        nodes = _folded(steps, depth)
+        deepest = max((len(step.node.trail) for step in steps), default=0)
+        if len(nodes) > FEW or depth > deepest:
+            return nodes
+        depth += 1
+
+
+def _folded(steps: Sequence[Any], depth: int) -> list[Node]:
+    """One node for each step outside of blocks, and one for each use of a block."""
+
+    def group(numbered: tuple[int, Any]) -> Any:
+        number, step = numbered
+        trail = step.node.trail
+        return (number,) if len(trail) < depth else tuple(id(use) for use in trail[:depth])
+
+    nodes: list[Node] = []
+    home: dict[int, int] = {}
+    seen: set[int] = set()
+    for _, found in groupby(enumerate(steps), key=group):
+        members = list(found)
+        sources: list[int] = []
+        for number, step in members:
+            outside = (home[each] for each in _outs(step.node.inputs) if each in home)
+            sources += [each for each in outside if each != len(nodes)]
+            home[number] = len(nodes)
+        nodes.append(_of_use([step for _, step in members], depth, sources, seen))
+    return nodes
+
+
+def _of_use(steps: Sequence[Any], depth: int, sources: list[int], seen: set[int]) -> Node:
+    fresh, shared = 0, False
+    for step in steps:
+        size = _parameters(step.layer)
+        shared = id(step.layer) in seen and size > 0
+        fresh += 0 if id(step.layer) in seen else size
+        seen.add(id(step.layer))
+    last = steps[-1]
+    unique = tuple(dict.fromkeys(sources))
+    shape = shape_words(last.shape)
+    if len(last.node.trail) < depth:
+        label = _label(last.node.spec, last.node.args, last.layer)
+        return Node(label, shape, fresh, unique, shared)
+    use = last.node.trail[depth - 1]
+    label = _label(use.spec, use.args, None)
+    inside = tuple(label_of(step.layer) for step in steps)
+    return Node(label, shape, fresh, unique, inside=inside, layers=len(steps))
+
+
+def _label(spec: LayerSpec | None, args: tuple[Arg, ...], layer: Any) -> str:
+    """A step with its values, and without what the edges of the picture show."""
+    if spec is None:
+        return label_of(layer)
+    written = tuple(replace(arg, value=_written(arg.value)) for arg in args)
+    return format_statement(replace(spec, args=written, inputs=None, times=None))
+
+
+def _written(value: Any) -> Any:
+    """A value as it can be written: one of the notebook's by its name, unless it is short."""
+    match value:
+        case Given():
+            plain = isinstance(value.value, bool | int | float | str | None)
+            return Literal(value.value) if plain else Expr(value.source)
+        case SequenceValue():
+            return replace(value, items=tuple(map(_written, value.items)))
+        case Mapping():
+            entries = tuple((key, _written(item)) for key, item in value.entries)
+            return replace(value, entries=entries)
+        case Object() | Phrase():
+            args = tuple(replace(arg, value=_written(arg.value)) for arg in value.args)
+            callee = value.callee
+            if isinstance(callee, Given):
+                callee = Expr(callee.source)
+            return replace(value, callee=callee, args=args)
+        case LayerOf() | ModelOf():
+            return Word("...")
+        case _:
+            return value
+
+
+def _outs(values: Iterable[Arg]) -> Iterator[int]:
+    """Numbers of the nodes whose outputs stand in a call's arguments."""
+    for arg in values:
+        yield from _outs_in(arg.value)
+
+
+def _outs_in(value: Any) -> Iterator[int]:
+    match value:
+        case Out():
+            yield value.node
+        case SequenceValue():
+            for item in value.items:
+                yield from _outs_in(item)
+        case Mapping():
+            for _, item in value.entries:
+                yield from _outs_in(item)
+
+
+# --- from Keras ---------------------------------------------------------------------------------
+
+
+def _of_tensors(model: Any) -> Iterator[Node]:
+    """The nodes of a functional model, followed back from its outputs."""
+    order = list(_calls(model.outputs))
+    place = {key: number for number, (key, _, _) in enumerate(order)}
+    seen: set[int] = set()
+    for _, call, sources in order:
+        operation = call.operation
+        known = id(operation) in seen
+        seen.add(id(operation))
+        node = _of_layer(operation, [each.shape for each in call.outputs])
+        yield replace(
+            node,
+            sources=tuple(dict.fromkeys(place[each] for each in sources)),
+            parameters=0 if known else node.parameters,
+            shared=known and node.parameters > 0,
+        )
+
+
+def _calls(outputs: Iterable[Any]) -> Iterator[tuple[tuple[int, int], Any, list[tuple[int, int]]]]:
+    """Each call of an operation after those that it takes its inputs from."""
+    done: set[tuple[int, int]] = set()
+    waiting = [(each, False) for each in reversed(list(outputs))]
+    while waiting:
+        tensor, ready = waiting.pop()
+        history = tensor._keras_history  # noqa: SLF001 - Keras's only record of where a tensor is from
+        key = (id(history.operation), history.node_index)
+        if key in done:
+            continue
+        call = history.operation._inbound_nodes[history.node_index]  # noqa: SLF001 - as above
+        inputs = list(call.input_tensors)
+        if ready or not inputs:
+            done.add(key)
+            yield key, call, [_key(each) for each in inputs]
+        else:
+            waiting.append((tensor, True))
+            waiting += [(each, False) for each in reversed(inputs)]
+
+
+def _key(tensor: Any) -> tuple[int, int]:
+    history = tensor._keras_history  # noqa: SLF001 - as above
+    return id(history.operation), history.node_index
+
+
+def _of_layer(layer: Any, shapes: Sequence[Any] = ()) -> Node:
+    shape: Any = list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None
+    inner = getattr(layer, "layers", None)
+    inside: tuple[str, ...] = ()
+    if isinstance(inner, list):
+        inside = tuple(label_of(each) for each in inner)
+    return Node(
+        label_of(layer),
+        shape_words(shape),
+        _parameters(layer),
+        inside=inside,
+        layers=max(1, len(inside)),
+    )
+
+
+def label_of(layer: Any) -> str:
+    """A layer with the values that say most about it: ``conv2d 32 3x3 relu``.
+
+    Example:
+        >>> import keras
+        >>> label_of(keras.layers.Conv2D(32, 3, activation="relu", padding="same"))
+        'conv2d 32 3x3 relu'
+    """
+    cls = type(layer)
+    if hasattr(layer, "function") and not isinstance(layer, catalogue.layer_class()):
+        return str(getattr(layer.function, "__name__", "function"))
+    if hasattr(layer, "layers") and hasattr(layer, "outputs"):
+        return f"model {layer.name}"
+    if cls.__name__ == "InputLayer":
+        shape = layer.batch_shape
+        dims = "x".join("?" if dim is None else str(dim) for dim in shape[1:]) or "()"
+        kind = "" if layer.dtype == "float32" else f" {layer.dtype}"
+        return f"input {dims}{kind}"
+    parts = [catalogue.word_for(cls)]
+    for param in _telling(cls):
+        shown = _value(getattr(layer, param, None) or getattr(layer, f"forward_{param}", None))
+        parts += [shown] if shown else []
+    strides = _value(getattr(layer, "strides", None))
+    if strides and set(strides) - set("1x") and not hasattr(layer, "pool_size"):
+        parts.append(f"strides={strides}")
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", "") or getattr(activation, "name", "")
+    if name and name not in ("linear", _default(cls, "activation")):
+        parts.append(name)
+    return " ".join(parts)
+
+
+def _default(cls: Any, name: str) -> Any:
+    found = (each.default for each in catalogue.parameters(cls) if each.name == name)
+    return next(found, None)
+
+
+def _telling(cls: Any) -> list[str]:
+    """The parameters without which a layer is not described."""
+    try:
+        params = [each for each in catalogue.parameters(cls) if each.positional]
+    except (TypeError, ValueError):
+        return []
+    required = [each.name for each in params if each.required and each.name != "activation"]
+    return required or [each.name for each in params[:1] if each.name == "pool_size"]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return ""
+    if isinstance(value, int | float):
+        return f"{value:g}"
+    if isinstance(value, tuple | list) and value and all(isinstance(each, int) for each in value):
+        return "x".join(map(str, value))
+    if isinstance(value, catalogue.layer_class()):
+        return f"({label_of(value)})"
+    return value if isinstance(value, str) and len(value) < 20 else ""  # noqa: PLR2004 - room in a box
+
+
+def _parameters(layer: Any) -> int:
+    counts = getattr(layer, "count_params", None)
+    if not getattr(layer, "built", False) or not inspect.ismethod(counts):
+        return 0
+    return int(counts())

@@ -1,0 +1,199 @@
+"""A model as its own text: each line, the shape that leaves it, its parameters as a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from kmagic.display.kit.card import Bundle, bar, bundle, card, escape, prose
+from kmagic.language import format_statement
+from kmagic.models.catalogue import word_for
+from kmagic.support.formatting import count, memory
+
+
+@dataclass(slots=True)
+class Row:
+    """One line of the picture; a block's line holds the lines inside it."""
+
+    text: str
+    shape: str
+    parameters: int = 0
+    shared: bool = False
+    inside: list[Row] = field(default_factory=list)
+
+
+def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -> Bundle:
+    """A model's card.
+
+    Args:
+        model: A Keras model.
+        name: What the notebook calls it.
+        built: What it was built from (``kmagic.models.build.origin``), or None.
+        notes: Warnings below the picture.
+    """
+    rows = _rows(built) if built is not None else _layer_rows(model)
+    facts = model_facts(model)
+    return bundle(_text(name, facts, rows, notes), card(name, facts, _table(rows) + _notes(notes)))
+
+
+def model_facts(model: Any) -> str:
+    """How large a model is, and how it is compiled, in words."""
+    facts = ["not built yet: the shape of its input is not known"]
+    if model.built:
+        total = model.count_params()
+        frozen = sum(_size(weight) for weight in model.non_trainable_weights)
+        facts = [count(total, "parameter"), memory(_bytes(model))]
+        if frozen:
+            facts.insert(1, f"{frozen:,} not trained")
+    facts.append(_compiled(model))
+    return " · ".join(facts)
+
+
+def shape_words(shape: Any) -> str:
+    """A shape without its batch dimension.
+
+    Example:
+        >>> shape_words((None, 28, 28, 1)), shape_words((None, None, 64)), shape_words((None,))
+        ('28 x 28 x 1', '? x 64', 'one number')
+    """
+    if isinstance(shape, dict):
+        return ", ".join(f"{key} {shape_words(item)}" for key, item in shape.items())
+    if isinstance(shape, list) or (shape and isinstance(shape[0], list | tuple)):
+        return ", ".join(shape_words(item) for item in shape)
+    if shape is None:
+        return ""
+    return " x ".join("?" if dim is None else str(dim) for dim in shape[1:]) or "one number"
+
+
+def _rows(built: Any) -> list[Row]:
+    seen: set[int] = set()
+    return list(_group(built.steps, 0, seen))
+
+
+def _group(steps: Sequence[Any], depth: int, seen: set[int]) -> Iterator[Row]:
+    """Rows of one level; the steps of one use of a block fold into one row."""
+
+    def use(step: Any) -> Any:
+        return step.node.trail[depth] if len(step.node.trail) > depth else None
+
+    for block, members in groupby(steps, key=use):
+        group = list(members)
+        if block is None:
+            yield from (_row(step, seen) for step in group)
+            continue
+        first = group[0].node.span
+        times = sum(step.node.span == first for step in group)
+        times = times if len(group) % times == 0 else 1
+        inside = list(_group(group[: len(group) // times], depth + 1, seen))
+        rest = list(_group(group[len(group) // times :], depth + 1, seen))
+        yield Row(
+            format_statement(block.spec) + (f" * {times}" if times > 1 else ""),
+            shape_words(group[-1].shape),
+            sum(row.parameters for row in (*inside, *rest)),
+            inside=inside,
+        )
+
+
+def _row(step: Any, seen: set[int]) -> Row:
+    text = format_statement(step.node.spec) if step.node.spec is not None else "?"
+    shared = id(step.layer) in seen
+    seen.add(id(step.layer))
+    size = 0 if shared else _parameters(step.layer)
+    return Row(text, shape_words(step.shape), size, shared and _parameters(step.layer) > 0)
+
+
+def _layer_rows(model: Any) -> list[Row]:
+    rows = []
+    for layer in model.layers:
+        shape = getattr(getattr(layer, "output", None), "shape", None) if layer.built else None
+        text = f"{layer.name} ({type(layer).__name__})"
+        rows.append(Row(text, shape_words(shape), _parameters(layer)))
+    return rows
+
+
+def _parameters(layer: Any) -> int:
+    if not getattr(layer, "built", False) or not hasattr(layer, "count_params"):
+        return 0
+    return int(layer.count_params())
+
+
+def _size(weight: Any) -> int:
+    total = 1
+    for dim in weight.shape:
+        total *= dim
+    return total
+
+
+def _bytes(model: Any) -> float:
+    widths = {"64": 8, "32": 4, "16": 2, "t8": 1}
+    return sum(_size(weight) * widths.get(str(weight.dtype)[-2:], 4) for weight in model.weights)
+
+
+def _compiled(model: Any) -> str:
+    if not getattr(model, "compiled", False):
+        return "not compiled"
+    optimizer = word_for(type(model.optimizer))
+    return (
+        f"compiled: {optimizer}, {_loss_words(model.loss)}"
+        if model.loss
+        else f"compiled: {optimizer}"
+    )
+
+
+def _loss_words(loss: Any) -> str:
+    if isinstance(loss, dict):
+        return ", ".join(f"{key} {_loss_words(item)}" for key, item in loss.items())
+    if isinstance(loss, list | tuple):
+        return ", ".join(map(_loss_words, loss))
+    return loss if isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
+
+
+def _table(rows: Sequence[Row]) -> str:
+    most = max((row.parameters for row in rows), default=0)
+    body = "".join(_html_row(row, most) for row in rows)
+    return (
+        '<div class="km-fit"><table class="km-table km-layers"><thead><tr>'
+        '<th scope="col" class="km-left" style="text-align:left">layer</th>'
+        '<th scope="col">shape</th><th scope="col">parameters</th>'
+        '<th aria-hidden="true"></th></tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _html_row(row: Row, most: int) -> str:
+    size = "shared" if row.shared else f"{row.parameters:,}" if row.parameters else ""
+    text = f'<span class="km-code">{escape(row.text)}</span>'
+    if row.inside:
+        lines = "".join(f'<div class="km-code">{escape(line)}</div>' for line in _outline(row, 1))
+        text = f"<details><summary>{text}</summary>{lines}</details>"
+    shape = escape(row.shape).replace(" x ", "\u00a0x\u00a0")  # one word, however narrow the card
+    share = bar(row.parameters / most) if most and row.parameters else bar(0.0)
+    return (
+        f'<tr><td class="km-left" style="text-align:left;white-space:normal">{text}</td>'
+        f'<td class="km-mute">{shape}</td><td class="km-mute">{size}</td>'
+        f'<td style="width:30%">{share}</td></tr>'
+    )
+
+
+def _outline(row: Row, depth: int) -> Iterator[str]:
+    for inner in row.inside:
+        size = f"  {inner.parameters:,}" if inner.parameters else ""
+        indent = "\u00a0\u00a0" * depth
+        yield f"{indent}{inner.text}  \u2192 {inner.shape}{size}"
+        yield from _outline(inner, depth + 1)
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "".join(f'<div class="km-foot">{prose(note)}</div>' for note in notes)
+
+
+def _text(name: str, facts: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
+    width = max((len(row.text) for row in rows), default=0)
+    shapes = max((len(row.shape) for row in rows), default=0)
+    lines = [f"{name}: {facts}"]
+    for row in rows:
+        size = "shared" if row.shared else f"{row.parameters:,}" if row.parameters else ""
+        lines.append(f"  {row.text:<{width}}  {row.shape:>{shapes}}  {size:>12}".rstrip())
+    return "\n".join([*lines, *notes])

@@ -1,0 +1,1 @@
+"""Cards of predictions and classified images."""

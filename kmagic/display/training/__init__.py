@@ -1,0 +1,1 @@
+"""The live view of a training run, and its card."""

@@ -1,6 +1,0 @@
-"""The layer language: text to spec and back. Knows neither Keras nor IPython."""
-
-from kmagic.dsl.formatter import format_spec, format_statement, format_value
-from kmagic.dsl.parser import parse
-
-__all__ = ["format_spec", "format_statement", "format_value", "parse"]

@@ -1,0 +1,257 @@
+"""How a picture reaches a model: in its size, its colours and its scale."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from os import cpu_count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kmagic.data.images.colours import BYTE
+from kmagic.data.images.image_reader import read_picture
+from kmagic.evaluation.classification.image_arrays import (
+    INTERPOLATIONS,
+    THUMB,
+    Opened,
+    Size,
+    as_image,
+    fits,
+    prepare,
+    size_of,
+    to_bytes,
+    unroll,
+)
+from kmagic.evaluation.prediction.batch_prediction import Shape, sample_shape, show_shape
+from kmagic.support.errors import EvaluationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    from numpy.typing import NDArray
+
+    from kmagic.evaluation.classification.applications import Application
+    from kmagic.evaluation.classification.image_sources import Source
+
+THREADS = 4  # that read pictures while the model answers
+SCALERS = ("Rescaling", "Normalization")  # layers of Keras that scale within the model
+UNSCALED = "The pictures reached the model as values 0 to 255; scaling= says otherwise."
+WHOLE = 1.0  # what pictures divided by 255 reach at most
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Eye:
+    """How a picture reaches one model.
+
+    Attributes:
+        shape: Shape of the model's samples; None where any will do.
+        size: The same as a picture's size.
+        scale: From values 0 to 255 to what the model learned from, a batch at a time; None
+            leaves them.
+        application: What belongs to the pretrained model, if it is one.
+        inverse: Back from there to 0 to 255, where known.
+        learned: Why the values are what the model expects, or a warning, for a reader.
+    """
+
+    shape: Shape | None
+    size: Size
+    scale: Callable[[NDArray[Any]], Any] | None = None
+    application: Application | None = None
+    inverse: Callable[[NDArray[Any]], Any] | None = None
+    learned: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        application: Application | None,
+        data: Any,
+        scaling: Any,
+        how: str | None = None,
+    ) -> Eye:
+        """The eye of a model.
+
+        Args:
+            model: The model.
+            application: What belongs to it, if it is a pretrained one.
+            data: The data set that it learned from, if that is known.
+            scaling: What the user says of the scale, before all else.
+            how: The interpolation by which pictures are resized; None asks ``data``.
+
+        Raises:
+            EvaluationError: The model does not take pictures, or an argument is wrong.
+        """
+        how = how or getattr(data, "interpolation", "") or INTERPOLATIONS[0]
+        if how not in INTERPOLATIONS:
+            raise EvaluationError(
+                f"interpolation must be one of {', '.join(INTERPOLATIONS)}; received {how!r}."
+            )
+        shape = sample_shape(model)
+        if shape is None and data is not None:
+            shape = data.preparation.sample_shape
+        size = Size(None, None, 3 if application else 1)
+        if shape is not None:
+            size = size_of(shape, getattr(data, "picture_shape", None))
+        size = replace(size, interpolation=how)
+        if application is not None and size.height is None:
+            size = replace(size, height=application.side, width=application.side)
+        if scaling is None and application is not None:
+            return cls(shape, size, application.preprocess, application)
+        if scaling is None and data is not None:
+            scaling = data.scaling
+        scale, inverse = _read_scaling(scaling)
+        learned = "" if scaling is not None or _scales_itself(model) else UNSCALED
+        return cls(shape, size, scale, application, inverse, learned)
+
+    def open(self, source: Source, *, keep: bool = True) -> Opened:
+        """Read a picture and bring it to the model's size.
+
+        Files, Pillow images and arrays of whole numbers are pictures of values 0 to 255, which
+        are resized and scaled; arrays of floats are the model's own input.
+
+        Args:
+            source: The picture.
+            keep: Whether somebody will look at it.
+
+        Raises:
+            EvaluationError: It cannot be read, or an array of floats does not fit.
+        """
+        picture = source.picture
+        if isinstance(picture, EvaluationError):
+            raise picture
+        if hasattr(picture, "shape"):
+            opened = self._open_array(np.asarray(picture), keep=keep)
+        else:
+            opened = prepare(read_picture(picture, source.name), self.size, keep=keep)
+        if self.shape is None or opened.pixels.ndim == len(self.shape):
+            return opened
+        more = opened.pixels.ndim < len(self.shape)
+        return replace(opened, pixels=opened.pixels[..., None] if more else opened.pixels[..., 0])
+
+    def see(self, opened: Sequence[Opened]) -> NDArray[Any]:
+        """Pictures of one shape as a batch that the model takes."""
+        raw = [number for number, one in enumerate(opened) if one.raw]
+        batch = np.stack([one.pixels for one in opened]).astype(np.float32)
+        if not raw or self.scale is None:
+            return batch
+        if len(raw) == len(opened):
+            return np.asarray(self.scale(batch))
+        batch[raw] = self.scale(batch[raw])
+        return batch
+
+    def note(self, sources: Sequence[Source], batch: NDArray[Any]) -> str:
+        """What a reader should know of how the pictures reached the model.
+
+        Args:
+            sources: All the pictures.
+            batch: Some of them as the model saw them.
+        """
+        own = all(hasattr(one.picture, "shape") for one in sources)
+        if not own:
+            return self.learned
+        if self.inverse is not None and batch.max(initial=0) / 2 > WHOLE and self._is_share():
+            return (
+                f"The values reach {batch.max():g}, but the model learned from values up to 1: "
+                "were they divided by 255?"
+            )
+        return ""
+
+    def _is_share(self) -> bool:
+        probe = np.full((1, *(n or 1 for n in self.shape or (1,))), BYTE, np.float32)
+        return self.scale is not None and bool(np.allclose(self.scale(probe), WHOLE))
+
+    def _open_array(self, array: NDArray[Any], *, keep: bool) -> Opened:
+        kind = array.dtype.kind
+        if kind not in "biuf":
+            raise EvaluationError(f"A picture must hold numbers; received {array.dtype}.")
+        raw = self.application is not None or array.dtype in (np.uint8, np.uint16)
+        if kind in "iu" and array.size and 1 < array.max() <= BYTE and array.min() >= 0:
+            raw = True
+        if raw:
+            image = as_image(unroll(to_bytes(array), self.size), self.size)
+            return prepare(image, self.size, keep=keep)
+        return self._take(array, keep=keep)
+
+    def _take(self, array: NDArray[Any], *, keep: bool) -> Opened:
+        """An array as it is: it is the model's own input."""
+        if self.shape is not None and not fits(array.shape, self.shape):
+            raise EvaluationError(
+                f"The model expects pictures of shape {show_shape(self.shape)}; "
+                f"received {show_shape(array.shape)} of type {array.dtype}.",
+                "Pictures of bytes (uint8, 0 to 255), files and Pillow images are resized by "
+                "themselves.",
+            )
+        if not array.ndim:
+            raise EvaluationError("A picture is more than a single number.")
+        if not np.isfinite(array).all():
+            raise EvaluationError("The picture holds NaN or infinity.")
+        return Opened(array, self._shown(array) if keep else None, raw=False)
+
+    def _shown(self, array: NDArray[Any]) -> NDArray[Any]:
+        shown = array
+        if self.inverse is not None:
+            raw = np.asarray(self.inverse(array[None]))[0]
+            shown = np.rint(raw).clip(0, BYTE).astype(np.uint8)
+        shown = unroll(shown, self.size)
+        step = -(-max(shown.shape) // (2 * THUMB))
+        return shown[::step, ::step] if shown.ndim > 1 else shown
+
+
+def read_ahead(
+    sources: Sequence[Source], eye: Eye, *, ahead: int, keep: int
+) -> Generator[Opened | EvaluationError]:
+    """The pictures in their order, read by threads while whoever asks is busy.
+
+    No more than ``ahead`` wait to be asked for, so that the memory stays flat.
+
+    Args:
+        sources: The pictures.
+        eye: The model's eye.
+        ahead: How many are read before they are asked for.
+        keep: So many from the beginning keep a small copy to be looked at.
+    """
+
+    def read(number: int) -> Opened | EvaluationError:
+        try:
+            return eye.open(sources[number], keep=number < keep)
+        except EvaluationError as error:
+            return error
+
+    pool = ThreadPoolExecutor(min(THREADS, cpu_count() or 1), "kmagic-read")
+    waiting: deque[Future[Opened | EvaluationError]] = deque()
+    try:
+        for number in range(len(sources)):
+            waiting.append(pool.submit(read, number))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read_scaling(scaling: Any) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    """What scales a batch, and what undoes it."""
+    if scaling is None:
+        return None, None
+    apply, inverse = getattr(scaling, "apply", None), getattr(scaling, "inverse", None)
+    if callable(apply):
+        return apply, inverse if callable(inverse) else None
+    if callable(scaling):
+        return scaling, None
+    if isinstance(scaling, int | float) and scaling:
+        return (lambda pixels: pixels / scaling), (lambda pixels: pixels * scaling)
+    raise EvaluationError(
+        "scaling must be a number to divide by, a function, or an object with apply; "
+        f"received {scaling!r}."
+    )
+
+
+def _scales_itself(model: Any) -> bool:
+    """Whether a layer of the model scales the pictures."""
+    layers = getattr(model, "layers", None) or ()
+    return any(kind.__name__ in SCALERS for layer in layers for kind in type(layer).__mro__) or any(
+        _scales_itself(layer) for layer in layers if hasattr(layer, "layers")
+    )

@@ -1,0 +1,260 @@
+"""The confusion matrix as a result: what is taken for what, how good, and which samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from kmagic.evaluation.confusion.class_metrics import count_pairs
+from kmagic.evaluation.confusion.class_order import Order, order_classes
+from kmagic.evaluation.confusion.confused_pairs import Pair, worst_pairs
+from kmagic.evaluation.confusion.confusion_metrics import Judged
+from kmagic.evaluation.confusion.label_arrays import Label, Targets
+from kmagic.support.errors import EvaluationError
+from kmagic.support.names_text import isolate
+from kmagic.support.rendering import Rich
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from kmagic.evaluation.confusion.comparison import Comparison
+
+Over: TypeAlias = Literal["true", "pred", "all"]
+Scale: TypeAlias = Literal["linear", "log"]
+
+SHOWN = 10  # of many classes, so many are named in a message
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Confusion(Judged, Rich):
+    """A confusion matrix that knows its samples.
+
+    Attributes:
+        matrix: Counts of shape (classes, classes): rows are true, columns predicted classes.
+            Sums of weights where there are weights.
+        targets: Position of the true and of the predicted class of each sample, and the scores.
+        sample_weight: Weight of each sample, or None.
+        x: The samples themselves, or None.
+        normalize: What the percentages are of: "true" (None too), "pred" or "all".
+        order: How the classes are sorted where they are shown.
+        scale: Whether colours follow the counts or their logarithm.
+        diagonal: Whether what is right takes part in the scale of colours.
+        worst: So many samples with the highest loss are shown too.
+        name: Name of the model.
+        unit: What a sample is, in the plural: "test digits".
+        selection: Cells chosen in the notebook, as (true, predicted) labels.
+    """
+
+    picture: ClassVar[str] = "kmagic.display.confusion.confusion_card:bundle"
+
+    matrix: NDArray[Any]
+    targets: Targets
+    sample_weight: NDArray[np.float64] | None = None
+    x: Any = None
+    normalize: Over | None = None
+    order: Order = "given"
+    scale: Scale = "linear"
+    diagonal: bool = False
+    worst: int = 0
+    name: str = ""
+    unit: str = "samples"
+    selection: list[tuple[Label, Label]] = field(default_factory=list)
+
+    # --- what it is ---------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of rows and columns."""
+        return self.targets.names
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """What the data calls the classes: ids or strings."""
+        return self.targets.labels
+
+    @property
+    def samples(self) -> int:
+        """How many samples were compared."""
+        return len(self.targets.true)
+
+    @cached_property
+    def wrong(self) -> int:
+        """How many samples were taken for another class."""
+        return int((self.targets.true != self.targets.predicted).sum())
+
+    @property
+    def confidence(self) -> NDArray[np.float64] | None:
+        """Probability of the predicted class of each sample; None where only classes came."""
+        return self.targets.confidence
+
+    def normalized(self, over: Over = "true") -> NDArray[np.float64]:
+        """The matrix as shares from 0 to 1.
+
+        Args:
+            over: "true": each row sums to 1. "pred": each column. "all": the whole.
+
+        Returns:
+            Shape (classes, classes); a class without samples has zeros, as in scikit-learn.
+        """
+        check_over(over)
+        axis = {"true": 1, "pred": 0, "all": None}[over]
+        whole = self.matrix.sum(axis=axis, keepdims=True)
+        shares = np.zeros(self.matrix.shape)
+        np.divide(self.matrix, whole, out=shares, where=whole != 0)
+        return shares
+
+    def ordered(self, by: Order | None = None) -> NDArray[np.intp]:
+        """Positions of the classes, sorted.
+
+        Args:
+            by: "given", "name", "support", "error" or "similarity"; default: as this matrix is
+                shown.
+        """
+        return order_classes(self.matrix, self.classes, by or self.order)
+
+    # --- which samples ------------------------------------------------------------------------
+
+    def indices(
+        self, true: object = None, pred: object = None, *, n: int | None = None
+    ) -> NDArray[np.intp]:
+        """The numbers of the samples in a cell of the matrix.
+
+        Args:
+            true: True class, by name or by id; None for any.
+            pred: Predicted class, by name or by id; None for any.
+            n: At most so many.
+
+        Returns:
+            Positions in ``x``, shape (samples,); the most confident predictions come first where
+            probabilities are known, else in the order of the data.
+
+        Raises:
+            EvaluationError: There is no such class.
+
+        Example:
+            >>> from kmagic.evaluation.confusion.confusion import confusion
+            >>> confusion([0, 1, 1, 1], [0, 0, 1, 0]).indices(true=1, pred=0)
+            array([1, 3])
+        """
+        here = np.ones(self.samples, dtype=bool)
+        for wanted, found in ((true, self.targets.true), (pred, self.targets.predicted)):
+            if wanted is not None:
+                here &= found == self.position(wanted)
+        numbers = np.flatnonzero(here)
+        if self.confidence is not None:
+            numbers = numbers[np.argsort(-self.confidence[numbers], kind="stable")]
+        return numbers[:n]
+
+    def selected(self) -> NDArray[np.intp]:
+        """The numbers of the samples in the cells that are selected in the notebook."""
+        found = [self.indices(true=true, pred=pred) for true, pred in self.selection]
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
+
+    def pairs(self, n: int | None = 10) -> list[Pair]:
+        """The most confused pairs of classes, worst first.
+
+        Args:
+            n: At most so many; None for all that occur.
+
+        Returns:
+            Pairs ordered by count, then by share of the true class.
+
+        Example:
+            >>> from kmagic.evaluation.confusion.confusion import confusion
+            >>> print(confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"]).pairs()[0].words())
+            dog taken for cat: 1 of 2
+        """
+        return worst_pairs(self.matrix, self.classes, n)
+
+    # --- other matrices of the same samples ---------------------------------------------------
+
+    def at(self, threshold: float) -> Confusion:
+        """The same two classes, told apart at another threshold.
+
+        Args:
+            threshold: The second class is meant where its score is above.
+
+        Raises:
+            EvaluationError: There are more classes than two, or no scores.
+        """
+        scores = self.targets.scores
+        if self.sweep is None or scores is None:
+            raise EvaluationError("A threshold needs two classes and the scores of the second.")
+        predicted = (scores.second() > threshold).astype(np.intp)
+        targets = replace(self.targets, predicted=predicted, threshold=threshold)
+        matrix = count_pairs(targets, self.sample_weight)
+        return replace(self, matrix=matrix, targets=targets, selection=[])
+
+    def versus(self, other: Confusion) -> Comparison:
+        """This model beside another one, on the same samples.
+
+        Args:
+            other: The matrix of the model to compare with.
+
+        Raises:
+            EvaluationError: The two do not judge the same samples.
+        """
+        from kmagic.evaluation.confusion.comparison import compare  # noqa: PLC0415 - it imports this file
+
+        return compare(self, other)
+
+    # --- in words and pictures ----------------------------------------------------------------
+
+    def describe(self) -> str:
+        """The whole in words: how many, how good, and what is confused most."""
+        title = f"{isolate(self.name)}: " if self.name else ""
+        worst = self.pairs(5)
+        tail = "; ".join(pair.words() for pair in worst)
+        return f"{title}{self.facts().replace(' · ', ', ')}." + (
+            f"\nMost confused: {tail}." if worst else ""
+        )
+
+    def facts(self) -> str:
+        """How many and how good: "10,000 test digits · 193 wrong · accuracy 0.9807"."""
+        wrong = f"{self.wrong:,} wrong" if self.wrong else "none wrong"
+        return f"{self.samples:,} {self.unit} · {wrong} · accuracy {self.accuracy:.4f}"
+
+    def plot(self) -> Figure:
+        """The matrix as a matplotlib figure, for a paper or a file.
+
+        It belongs to no pyplot state: ``confusion(...).plot().savefig("confusion.pdf")``.
+        """
+        from kmagic.evaluation.confusion.matrix_plot import draw  # noqa: PLC0415 - matplotlib, a second to import
+
+        return draw(self)
+
+    def __repr__(self) -> str:
+        name = f" {self.name}" if self.name else ""
+        return f"<Confusion{name}: {len(self.classes):,} classes, {self.facts()}>"
+
+    def position(self, wanted: object) -> int:
+        """The row and column of a class.
+
+        Args:
+            wanted: Its name, or its id.
+
+        Raises:
+            EvaluationError: There is no such class.
+        """
+        if isinstance(wanted, np.generic):
+            wanted = wanted.item()
+        places = self.classes if isinstance(wanted, str) else self.labels
+        if wanted in places:
+            return places.index(wanted)
+        raise EvaluationError(
+            f"{wanted!r} is not one of the classes: {', '.join(map(str, places[:SHOWN]))}"
+            f"{' ...' if len(places) > SHOWN else '.'}"
+        )
+
+
+def check_over(over: str) -> None:
+    """Refuse a way of normalizing that does not exist."""
+    if over not in get_args(Over):
+        raise EvaluationError(
+            f"normalize must be 'true' (of the row), 'pred' (of the column) or 'all'; "
+            f"received {over!r}."
+        )

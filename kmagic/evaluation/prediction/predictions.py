@@ -1,0 +1,182 @@
+"""A model's answers: an array that a notebook shows as a card."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+
+from kmagic.evaluation.prediction.output_kind import Meaning
+from kmagic.support.rendering import Rich
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Form: TypeAlias = Literal["answers", "classes", "probabilities"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class About:
+    """What is known of some answers.
+
+    Attributes:
+        name: The model's name.
+        meaning: How its answers are to be read.
+        shown: The samples as they are to be shown, or None.
+        names: What the samples are called, where they have names.
+        truth: The labels or values, where they are known.
+        target: What is predicted, for regression.
+        form: Whether the array holds the answers, class numbers or probabilities.
+        probabilities: Those behind class numbers.
+        note: What a reader should know of them.
+    """
+
+    name: str
+    meaning: Meaning
+    shown: Any = None
+    names: Any = ()
+    truth: Any = None
+    target: str = ""
+    form: Form = "answers"
+    probabilities: Any = None
+    note: str = ""
+
+    def but(self, **changes: Any) -> About:
+        """The same with some changes."""
+        return replace(self, **changes)
+
+
+class Predictions(Rich, np.ndarray):
+    """Answers of a model: a NumPy array in every way, shown as a card.
+
+    What is made of it (``p[:5]``, ``p.argmax(axis=1)``, ``p > 0.5``) is a plain array.
+
+    Args:
+        rows: One a sample.
+        about: What is known of them.
+    """
+
+    picture: ClassVar[str] = "kmagic.display.prediction.predictions_card:bundle"
+    about: About | None
+
+    def __new__(cls, rows: Any, about: About) -> Self:
+        """Put what is known beside a copy of the rows."""
+        made = np.array(rows).view(cls)
+        made.about = about
+        return made
+
+    def __array_finalize__(self, made_of: Any) -> None:
+        self.about = None
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        plain = np.asarray(array)
+        return plain[()] if return_scalar else plain
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.array[key]
+
+    def __repr__(self) -> str:
+        return repr(self.array) if self.about is None else self._bundle()["text/plain"]
+
+    def __reduce__(self) -> Any:
+        return self.array.__reduce__()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        if self.about is None:  # part of one: a plain array
+            raise NotImplementedError
+        return self._bundle()
+
+    def _ipython_display_(self) -> None:
+        if self.about is None:
+            raise NotImplementedError
+        super()._ipython_display_()
+
+    @property
+    def told(self) -> About:
+        """What is known of the answers.
+
+        Raises:
+            ValueError: This is only a part of them.
+        """
+        if self.about is None:
+            raise ValueError("Only the whole of the predictions knows what it is.")
+        return self.about
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The plain array."""
+        return self.view(np.ndarray)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, where they are known."""
+        return None if self.about is None else self.about.meaning.classes
+
+    @property
+    def probabilities(self) -> np.ndarray[Any, Any] | None:
+        """One probability a class, of shape (n, classes); None for values."""
+        if self.told.probabilities is not None:
+            return np.asarray(self.told.probabilities)
+        if self.told.form == "probabilities":
+            return self.array
+        if self.told.meaning.kind == "values" or self.told.form == "classes":
+            return None
+        return self.told.meaning.probabilities(self.array)
+
+    def to_frame(self) -> DataFrame:
+        """A table, one row a sample: class and probabilities, or values.
+
+        Returns:
+            Columns ``class`` and ``probability`` and one a class; or one a value, named by what
+            is predicted. Files and a frame's rows keep their names as the index.
+        """
+        import pandas as pd  # noqa: PLC0415 - not needed before a table is asked for
+
+        about = self.told
+        index = list(about.names) if len(about.names) == len(self) else None
+        shares = self.probabilities
+        if shares is None or about.meaning.kind == "labels":
+            return pd.DataFrame(self._columns(shares), index=index)
+        best = shares.argmax(axis=1)
+        if shares.shape[1] == 2:  # noqa: PLR2004 - two classes: the second only above a half
+            best = (shares[:, 1] > 0.5).astype(np.intp)  # noqa: PLR2004 - one half
+        columns: dict[str, Any] = {"class": [about.meaning.name(int(each)) for each in best]}
+        columns["probability"] = shares[np.arange(len(shares)), best]
+        for number in range(shares.shape[1]):
+            columns[about.meaning.name(number)] = shares[:, number]
+        return pd.DataFrame(columns, index=index)
+
+    def _columns(self, shares: Any) -> dict[str, Any]:
+        about = self.told
+        rows = self.array if shares is None or about.form == "classes" else shares
+        flat = rows.reshape(len(rows), -1)
+        if flat.shape[1] == 1:
+            return {about.target or "prediction": flat[:, 0]}
+        if about.meaning.kind == "labels":
+            return {about.meaning.name(place): flat[:, place] for place in range(flat.shape[1])}
+        return {str(place): flat[:, place] for place in range(flat.shape[1])}
+
+
+class Outputs(Rich, dict[str, Predictions]):
+    """The answers of a model with several outputs: a dict of arrays by the outputs' names.
+
+    Args:
+        found: The arrays.
+        name: The model's name.
+    """
+
+    picture: ClassVar[str] = "kmagic.display.prediction.predictions_card:several"
+
+    def __init__(self, found: dict[str, Predictions], name: str) -> None:
+        super().__init__(found)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self._bundle()["text/plain"]
+
+    def to_frame(self) -> DataFrame:
+        """All outputs side by side; the first level of the columns is the output's name."""
+        import pandas as pd  # noqa: PLC0415 - not needed before a table is asked for
+
+        return pd.concat({key: value.to_frame() for key, value in self.items()}, axis=1)

@@ -1,0 +1,1 @@
+"""Keras models: from the layer language, back to it, and to Python code."""

@@ -1,0 +1,9 @@
+"""What the words of a text mean to Keras: the floor on which a model and its program are built.
+
+Names are looked up and values are given their parameters here; nothing is made.
+"""
+
+from kmagic.models.binding.argument_binding import UNRESOLVED, Bound, Resolve, bind
+from kmagic.models.binding.build_context import Context
+
+__all__ = ["UNRESOLVED", "Bound", "Context", "Resolve", "bind"]

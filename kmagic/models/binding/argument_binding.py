@@ -1,0 +1,380 @@
+"""A step's words to the arguments of a Keras signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from kmagic.language import format_value
+from kmagic.language.formatter import format_arg
+from kmagic.language.spec import Arg, Given, Literal, Object, Phrase, Shape, Span, Value, Word
+from kmagic.language.vocabulary import OLD_ARGUMENTS
+from kmagic.models import catalogue
+from kmagic.models.binding.build_context import Context
+from kmagic.models.binding.word_suggestions import shape_in_parts, word_hint
+from kmagic.models.catalogue import Parameter
+from kmagic.support.suggestions import did_you_mean
+
+Resolve = Callable[[Any, catalogue.Role, Context], Any]
+_OBJECTS_ONLY = ("activation", "initializer", "regularizer", "constraint")
+_SHAPES = frozenset({"input_shape", "input_dim"})
+_OPTIMIZER_ARGUMENTS = frozenset(
+    {"lr", "learning_rate", "momentum", "decay", "weight_decay", "clipnorm", "beta_1", "rho"}
+)
+_IN_COMPILE = ("optimizer", "loss")
+"""What a line `compile` may leave without a name."""
+UNRESOLVED = object()
+"""Stands for a value with a mistake, which is noted already."""
+
+
+@dataclass(slots=True)
+class Bound:
+    """Arguments for one call of a Keras class or function.
+
+    Attributes:
+        kwargs: By parameter name.
+        spans: Where each stands in the text.
+        adapt: Data that the layer is adapted to, or None.
+        sound: Whether no mistake was found.
+    """
+
+    kwargs: dict[str, Any] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    adapt: Any = None
+    sound: bool = True
+
+
+def bind(  # noqa: PLR0917 - all six are always given
+    function: Callable[..., Any],
+    word: str,
+    args: tuple[Arg, ...],
+    span: Span,
+    context: Context,
+    resolve: Resolve,
+) -> Bound:
+    """Give each value of a step the parameter that it means.
+
+    A bare word binds by its meaning wherever it stands: the name of a true-or-false parameter,
+    a padding, an activation, a dtype. All else goes to the parameters in their order.
+
+    Args:
+        function: A class or function with a signature.
+        word: What the text calls it.
+        args: The step's arguments.
+        span: Where the step's own word stands.
+        context: Mistakes are noted there.
+        resolve: Turns a value of the text into a Python value, given its role.
+    """
+    if word == "input" and _is_only_text(args):
+        args = (Arg(Literal(1, span=span), span=span), *args)  # one text a sample
+    return _Binder(function, word, span, context, resolve).bind(args)
+
+
+def _is_only_text(args: tuple[Arg, ...]) -> bool:
+    """Whether an input says that it takes texts, and no shape."""
+    texts = [arg for arg in args if arg.name in (None, "dtype") and _word_of(arg) == "string"]
+    others = {arg.name for arg in args if arg not in texts}
+    return bool(texts) and not others & {None, "shape", "batch_shape", "tensor"}
+
+
+@cache
+def _by_name(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    return {each.name: each for each in catalogue.parameters(function)}
+
+
+@cache
+def _required(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(each.name for each in catalogue.parameters(function) if each.required)
+
+
+class _Binder:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        word: str,
+        span: Span,
+        context: Context,
+        resolve: Resolve,
+    ) -> None:
+        self.function, self.word, self.span = function, word, span
+        self.context, self.resolve = context, resolve
+        self.params = _by_name(function)
+        self.bound = Bound()
+        self.named: set[str] = set()
+        self.full = False
+
+    def bind(self, args: tuple[Arg, ...]) -> Bound:
+        self.named = {arg.name for arg in args if arg.name}
+        for place, arg in enumerate(args):
+            if arg.name is not None:
+                self._keyword(arg.name, arg)
+            elif self._is_open_layer(arg, args[place + 1 :]):
+                inner = " ".join(format_arg(each) for each in args[place:])
+                hint = f"Write {self.word}({inner})."
+                self._note("and its arguments stand in brackets here", arg.span, hint)
+                break
+            elif not self._is_name_without_sign(arg, args[place + 1 : place + 2]):
+                self._positional(arg, args[place - 1] if place else None)
+        self._check_required()
+        return self.bound
+
+    # --- one argument -------------------------------------------------------------------------
+
+    def _keyword(self, name: str, arg: Arg) -> None:
+        param = self.params.get(name)
+        if name == "adapt" and hasattr(self.function, "adapt"):
+            self.bound.spans[name] = getattr(arg.value, "span", arg.span)
+            self.bound.adapt = self.resolve(arg.value, "any", self.context)
+        elif param is not None:
+            self._set(param, arg)
+        elif catalogue.takes_any_keyword(self.function) and not _is_keras(self.function):
+            self._set(Parameter(name, catalogue.role_of(name)), arg)
+        else:
+            self._note(f"{self.word} has no argument {name}", arg.span, self._argument_hint(arg))
+
+    def _argument_hint(self, arg: Arg) -> str:
+        name = arg.name or ""
+        if name in _SHAPES and isinstance(arg.value, Literal | Shape):
+            return f"The shape has a line of its own: `input {format_value(arg.value)}`."
+        old = OLD_ARGUMENTS.get(name)
+        renamed = old and old.removeprefix("It is called ").split()[0].strip(";.:,")
+        if old and (renamed in self.params or not old.startswith("It is called")):
+            return old
+        if self.word == "compile" and name in _OPTIMIZER_ARGUMENTS:
+            return "The optimizer takes it, in brackets: `compile adam(1e-3) loss=mse`."
+        return did_you_mean(name, self.params) or self._takes()
+
+    def _is_open_layer(self, arg: Arg, rest: tuple[Arg, ...]) -> bool:
+        """Whether a layer in an argument's place has its own arguments behind it."""
+        if not isinstance(arg.value, Word) or not any(each.name is None for each in rest):
+            return False
+        param = self._next()
+        return (
+            param is not None
+            and param.role == "layer"
+            and catalogue.find("layer", arg.value.text) is not None
+        )
+
+    def _is_name_without_sign(self, arg: Arg, after: tuple[Arg, ...]) -> bool:
+        """Whether a parameter's name stands before its value as if it were one; then noted."""
+        name = arg.value.callee if isinstance(arg.value, Phrase) else arg.value
+        if isinstance(arg.value, Phrase):
+            after = arg.value.args[:1]
+        if not isinstance(name, Word) or name.text not in self.params or not after:
+            return False
+        if self.params[name.text].is_flag or after[0].name or self._is_known(name.text):
+            return False
+        value = format_value(after[0].value)
+        hint = f"Its value stands behind `=`: {name.text}={value}."
+        self._note("is the name of an argument", name.span, hint)
+        return True
+
+    def _is_known(self, word: str) -> bool:
+        """Whether an argument's name is a value as well: ``activation`` is none."""
+        return self._by_meaning(word) is not None or word in self.context.names
+
+    def _positional(self, arg: Arg, before: Arg | None) -> None:
+        if self.full:
+            return
+        word = _word_of(arg)
+        param = self._by_meaning(word) if word is not None else None
+        if param is not None and param.is_flag:
+            self._set(param, Arg(Literal(True, span=arg.span), span=arg.span))
+            return
+        param = param or self._next()
+        if param is None:
+            self._too_many(arg, word)
+        elif self.word == "compile" and isinstance(arg.value, Literal) and word is None:
+            hint = f"A learning rate stands in brackets: adam({format_value(arg.value)})."
+            self._note("is one value too many", arg.span, hint)
+        elif self.word == "compile" and word is not None and param.name not in _IN_COMPILE:
+            self._stray_word(word, arg.span)
+        elif param.name in self.named:
+            hint = "Leave one out."
+            self._note(f"{self.word} has {param.name} twice", arg.span, hint)
+        elif word is not None and self._is_stray(param, word):
+            self._stray_word(word, arg.span)
+        elif param.role in _OBJECTS_ONLY and isinstance(arg.value, Literal) and word is None:
+            hint = self._takes()
+            if before is not None and isinstance(before.value, Word):
+                value = format_value(arg.value)
+                hint = f"If it is for {before.value.text}: {before.value.text}({value})."
+            self._note("is one value too many", arg.span, hint)
+        elif isinstance(arg.value, Object) and self._is_elsewhere(param, arg.value):
+            self._stray_word(format_value(arg.value), arg.span)
+        else:
+            self._set(param, arg)
+
+    def _by_meaning(self, word: str) -> Parameter | None:
+        flag = self.params.get(word)
+        if flag is not None and flag.is_flag and self._is_free(word):
+            return flag
+        if word in catalogue.PADDINGS and self._is_free("padding"):
+            return self.params["padding"]
+        if self._is_free("activation") and catalogue.understands("activation", word):
+            return self.params["activation"]
+        if word in catalogue.DTYPES and self._is_free("dtype"):
+            return self.params["dtype"]
+        return None
+
+    def _is_free(self, name: str) -> bool:
+        return name in self.params and name not in self.bound.spans and name not in self.named
+
+    def _next(self) -> Parameter | None:
+        free = (
+            each
+            for each in self.params.values()
+            if each.positional and each.name not in self.bound.spans
+        )
+        return next((each for each in free if self._is_free(each.name) or each.role == "any"), None)
+
+    def _is_stray(self, param: Parameter, word: str) -> bool:
+        """Whether a bare word cannot be meant for the next parameter in order."""
+        if isinstance(param.default, str) and param.role == "any":
+            return False
+        if param.role in ("any", "shape"):
+            return True
+        if param.role != "activation":
+            return False  # its own message, when it is resolved, says more
+        return not catalogue.find(param.role, word) and word not in self.context.names
+
+    @staticmethod
+    def _is_elsewhere(param: Parameter, value: Object) -> bool:
+        """Whether an object such as ``l2(0.1)`` is known, but not as what comes next."""
+        if not isinstance(value.callee, Word):
+            return False
+        if param.role not in catalogue.OBJECT_ROLES and not param.is_flag:
+            return False
+        word = value.callee.text
+        if param.role == "activation" and catalogue.find("layer", word):
+            return False
+        named: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
+        is_its_own = not param.is_flag and catalogue.find(param.role, word)
+        return not is_its_own and any(catalogue.find(role, word) for role in named)
+
+    def _set(self, param: Parameter, arg: Arg) -> None:
+        if param.name in self.bound.spans:
+            self._note(f"{self.word} has {param.name} twice", arg.span, "Leave one out.")
+            return
+        if not self._fits_truth(param, arg):
+            return
+        self.bound.spans[param.name] = getattr(arg.value, "span", arg.span)
+        value = self.resolve(arg.value, param.role, self.context)
+        if value is UNRESOLVED:
+            self.bound.sound = False
+        else:
+            self.bound.kwargs[param.name] = value
+
+    def _fits_truth(self, param: Parameter, arg: Arg) -> bool:
+        """Whether true and false, and only they, stand where they belong; if not, note it."""
+        span = getattr(arg.value, "span", arg.span)
+        if param.is_flag and _is_no_truth(arg.value):
+            self._note(f"{param.name} is true or false, not {format_value(arg.value)}", span)
+            return False
+        if param.is_flag or not isinstance(arg.value, Literal) or not _is_keras(self.function):
+            return True
+        wants_object = param.role in catalogue.OBJECT_ROLES
+        wants_number = param.required or isinstance(param.default, int | float)
+        if isinstance(arg.value.value, bool) and (wants_object or wants_number):
+            hint = f"For none at all: {param.name}=none." * (param.default is None)
+            self._note(f"{param.name} is not true or false", span, hint)
+            return False
+        return True
+
+    # --- mistakes -----------------------------------------------------------------------------
+
+    def _check_required(self) -> None:
+        missing = [each for each in _required(self.function) if each not in self.bound.spans]
+        if missing and self.bound.sound:
+            self._note(f"{self.word} needs {_and(missing)}", self.span, self._takes())
+
+    def _too_many(self, arg: Arg, word: str | None) -> None:
+        self.full = True
+        if word is not None:
+            self._stray_word(word, arg.span)
+            return
+        self._note(f"{self.word} takes no more values", arg.span, self._takes())
+
+    def _stray_word(self, word: str, span: Span) -> None:
+        if hint := shape_in_parts(word):
+            self._note("has no place here", span, hint)
+            return
+        if word in catalogue.PADDINGS and "padding" in self.params:
+            self._note(f"{self.word} has padding twice", span, "Leave one out.")
+            return
+        has_activation = "activation" in self.params
+        message = f"{self.word} has no parameter of that name"
+        hint = ""
+        if catalogue.understands("activation", word):
+            has = "has its activation already" if has_activation else "has no activation"
+            message = f"{self.word} {has}"
+            hint = f"An activation may stand on its own, after the layer: `/ {word}`."
+        elif has_activation:
+            message = f"is not an activation, and {message}"
+        param = self._next()
+        if param is None or param.role != "any" or hint:
+            pass
+        elif param.required or (not has_activation and _is_size(param)):
+            message = f"is neither a value for {param.name} nor a known word"
+        hint = hint or self._word_hint(word, has_activation=has_activation)
+        self.full = self.full or hint.startswith("A layer ")  # the rest belongs to that layer
+        self._note(message, span, hint)
+
+    def _word_hint(self, word: str, *, has_activation: bool) -> str:
+        hint = word_hint(word, self.word, self.params, self.context, self._is_free)
+        if hint:
+            return hint
+        return "All activations: %keras_layers activations" if has_activation else self._takes()
+
+    def _takes(self) -> str:
+        shown = [
+            each.name if each.required else f"{each.name}={_shown(each.default)}"
+            for each in self.params.values()
+            if each.positional
+        ]
+        most = 6
+        rest = f" ... (all: %keras_layers {self.word})" if len(shown) > most else ""
+        return f"{self.word} takes: {' '.join(shown[:most]) or 'no values'}{rest}"
+
+    def _note(self, message: str, span: Span, hint: str = "") -> None:
+        self.bound.sound = False
+        self.context.note(message, span, hint)
+
+
+def _is_size(param: Parameter) -> bool:
+    """Whether a parameter asks for a number, or for several."""
+    is_flag = isinstance(param.default, bool)
+    return param.required or (isinstance(param.default, int | float | tuple) and not is_flag)
+
+
+def _is_no_truth(value: Value) -> bool:
+    """Whether a value as it is written can be neither true nor false."""
+    if isinstance(value, Literal):
+        return value.value not in (True, False, None)  # 0 and 1 are as good
+    return isinstance(value, Word | Object | Shape)
+
+
+def _word_of(arg: Arg) -> str | None:
+    if isinstance(arg.value, Word):
+        return arg.value.text
+    if isinstance(arg.value, Given) and isinstance(arg.value.value, str):
+        return arg.value.value
+    return None
+
+
+def _is_keras(function: Callable[..., Any]) -> bool:
+    return (getattr(function, "__module__", "") or "").split(".")[0] == "keras"
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple) and value and all(isinstance(each, int) and each for each in value):
+        return "x".join(map(str, value))
+    return str(value)
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

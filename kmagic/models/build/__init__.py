@@ -1,0 +1,214 @@
+"""Spec to keras.Model, each of Keras's errors tied to the line that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from kmagic.language import format_spec
+from kmagic.language.expand import expand
+from kmagic.language.graph import Graph
+from kmagic.language.name_lookup import ExpandError, definitions
+from kmagic.language.parser import Reading, read
+from kmagic.language.portable_text import Portable, portable
+from kmagic.language.spec import ModelSpec, Span
+from kmagic.models.binding.build_context import Context
+from kmagic.models.build.builder import Step, assemble, note_mistakes
+from kmagic.models.build.compile_line import compile_arguments, compile_model
+from kmagic.models.build.keras_errors import first_words, shape_text
+from kmagic.models.build.new_weights import is_fresh
+from kmagic.models.build.restored_text import read_steps, write_steps
+from kmagic.support.model_registry import remember_new
+
+__all__ = [
+    "Built",
+    "Step",
+    "adopt",
+    "build",
+    "build_model",
+    "compile_text",
+    "first_words",
+    "origin",
+    "shape_text",
+    "written_steps",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A model together with the text it came from.
+
+    Attributes:
+        spec: What the text says.
+        graph: What the text stands for.
+        steps: Each node's layer and the shape that leaves it.
+        nested: Those of the nested models.
+        kept: The text with what its braces stood for, as a file keeps it.
+    """
+
+    spec: ModelSpec
+    graph: Graph
+    steps: tuple[Step, ...]
+    nested: tuple[Step, ...] = ()
+    kept: Portable = field(default_factory=lambda: Portable(""))
+
+
+_origins: WeakKeyDictionary[Any, Built] = WeakKeyDictionary()
+
+
+def build(text: str | ModelSpec, /, **values: Any) -> Any:
+    """Build a Keras model from a text of the layer language.
+
+    Args:
+        text: The text, or a spec that :func:`kmagic.parse` has made of it.
+        values: What the names in braces stand for.
+
+    Returns:
+        A ``keras.Sequential`` for a plain stack, else a functional ``keras.Model``; compiled if
+        the text has a ``compile`` line.
+
+    Raises:
+        DSLError: The text holds mistakes; each is shown with its line and a caret.
+        BuildError: A layer does not fit the shape that reaches it.
+
+    Example:
+        >>> model = build("input 4 / dense {units} relu / dense 2 softmax", units=8)
+        >>> model.output_shape
+        (None, 2)
+    """
+    return build_model(text, values)
+
+
+def build_model(
+    text: str | ModelSpec,
+    names: Mapping[str, Any],
+    *,
+    where: str = "",
+    first_line: int = 1,
+    name: str = "",
+) -> Any:
+    """Build a model; as :func:`build`, for callers that know where the text stands.
+
+    Args:
+        text: The text or spec.
+        names: What the names in braces stand for.
+        where: What the text is, in the user's words, for messages.
+        first_line: Number of its first line in the user's editor.
+        name: What Keras is to call the model, if the text does not say.
+    """
+    if isinstance(text, ModelSpec) and text.source:
+        reading = Reading(text)
+    else:
+        reading = read(text if isinstance(text, str) else format_spec(text))
+    context = Context(reading.spec.source, where, first_line, names)
+    graph = _expanded(reading, context)
+    if not graph.nodes:
+        hint = "Begin with a line such as `input 28x28x1`."
+        context.note("the text holds no layer", Span(1, 1), hint)
+        context.check()
+    graph.name = graph.name or name
+    compiling = graph.compile
+    arguments = (
+        compile_arguments(compiling.args, compiling.span, context) if compiling is not None else {}
+    )
+    assembled = assemble(graph, context)
+    if compiling is not None:
+        compile_model(assembled.model, arguments, compiling.span, context)
+    _origins[assembled.model] = Built(
+        reading.spec,
+        graph,
+        tuple(assembled.steps),
+        tuple(assembled.nested),
+        portable(reading.spec, names),
+    )
+    if is_fresh(graph, [*assembled.steps, *assembled.nested], names):
+        remember_new(assembled.model)
+    return assembled.model
+
+
+def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str = "") -> None:
+    """Compile a model as a ``compile`` line of the language says.
+
+    Args:
+        model: A Keras model.
+        text: The line: "compile adam loss=mse".
+        names: What the names in braces stand for.
+        where: What the text is, in the user's words, for messages.
+
+    Raises:
+        DSLError: An unknown optimizer, loss, metric or argument.
+
+    Example:
+        >>> model = build("input 4 / dense 2")
+        >>> compile_text(model, "compile adam(1e-4) loss=mse metrics=mae", {})
+        >>> model.loss
+        'mse'
+    """
+    reading = read(text)
+    context = Context(text, where, 1, names)
+    graph = _expanded(reading, context)
+    if graph.compile is not None:
+        arguments = compile_arguments(graph.compile.args, graph.compile.span, context)
+        compile_model(model, arguments, graph.compile.span, context)
+
+
+def _expanded(reading: Reading, context: Context) -> Graph:
+    """The graph of a text; if there is a mistake, all that can be found are told at once."""
+    context.below = definitions(reading.spec.statements)
+    context.lost = reading.lost
+    context.problems += reading.problems
+    try:
+        graph = expand(
+            reading.spec, context.names, first_line=context.first_line, lost=reading.lost
+        )
+        if not context.problems:
+            return graph
+    except ExpandError as error:
+        graph = context.note_all(error)
+    note_mistakes(graph, context)
+    if graph.compile is not None:
+        compile_arguments(graph.compile.args, graph.compile.span, context)
+    context.check()
+    return graph
+
+
+def origin(model: Any) -> Built | None:
+    """What a model was built from, or None if kmagic did not build it."""
+    return _origins.get(model)
+
+
+def written_steps(model: Any) -> list[list[list[Any]]]:
+    """Where the layers of a model's steps are, fit for JSON; [] if it has no origin."""
+    built = origin(model)
+    if built is None:
+        return []
+    return [write_steps(model, built.graph, steps) for steps in (built.steps, built.nested)]
+
+
+def adopt(
+    model: Any,
+    text: str,
+    names: Mapping[str, Any],
+    written: Sequence[Sequence[Sequence[Any]]],
+    kept: Portable,
+) -> bool:
+    """Take a model out of a file as one that was built from its text.
+
+    Args:
+        model: The model.
+        text: Its text.
+        names: What the names in braces stand for.
+        written: From :func:`written_steps`, when it was saved.
+        kept: The text with what its braces stood for.
+
+    Returns:
+        Whether text and model are of one piece; if not, the model has no origin.
+    """
+    found = read_steps(model, text, names, written)
+    if found is None:
+        return False
+    spec, graph, (steps, nested) = found
+    _origins[model] = Built(spec, graph, steps, nested, kept)
+    return True

@@ -1,0 +1,118 @@
+"""Values of the text to Python values and Keras objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kmagic.language.spec import (
+    Given,
+    LayerOf,
+    Literal,
+    Mapping,
+    ModelOf,
+    Object,
+    Phrase,
+    Sequence,
+    Shape,
+    Span,
+    Word,
+)
+from kmagic.models import catalogue
+from kmagic.models.binding.argument_binding import UNRESOLVED, Bound, bind
+from kmagic.models.binding.build_context import Context
+from kmagic.models.binding.word_lookup import check_plain, function_of, meaning
+from kmagic.models.build.keras_errors import explain_argument
+from kmagic.models.catalogue import Role
+
+
+class Values:
+    """Resolves values; it knows the layers that the text has made so far.
+
+    Args:
+        layer_of: Gives the layer that a ``&name`` stands for.
+    """
+
+    def __init__(self, layer_of: Callable[[LayerOf | ModelOf], Any]) -> None:
+        self._layer_of = layer_of
+
+    def resolve(self, value: Any, role: Role, context: Context) -> Any:
+        """The Python value for a value of the text; mistakes are noted in the context."""
+        match value:
+            case Given():
+                return _as_shape(value.value, role)
+            case Literal():
+                if not check_plain(value.value, role, value.span, context):
+                    return UNRESOLVED
+                return _as_shape(value.value, role)
+            case Shape(dims=(None,)) if role != "shape":
+                return None
+            case Shape():
+                return value.dims
+            case Word():
+                return self._word(value, role, context)
+            case Object() | Phrase():
+                return self.make(value, role, context)
+            case Sequence():
+                inner: Role = "any" if role == "shape" else role
+                items = [self.resolve(item, inner, context) for item in value.items]
+                if any(item is UNRESOLVED for item in items):
+                    return UNRESOLVED
+                return items if value.kind == "list" else tuple(items)
+            case Mapping():
+                return self._mapping(value, role, context)
+            case LayerOf() | ModelOf():
+                return self._layer_of(value)
+            case _:
+                context.note("has no place here", value.span)
+                return UNRESOLVED
+
+    def _mapping(self, value: Mapping, role: Role, context: Context) -> Any:
+        found = {}
+        for key, item in value.entries:
+            name = key.text if isinstance(key, Word) else self.resolve(key, "any", context)
+            found[name] = self.resolve(item, role, context)
+        return UNRESOLVED if any(item is UNRESOLVED for item in found.values()) else found
+
+    def _word(self, word: Word, role: Role, context: Context) -> Any:
+        match meaning(word, role, context):
+            case "text":
+                return word.text
+            case "name":
+                return context.names[word.text]
+            case "object":
+                return self.make(Object(word, span=word.span), role, context)
+            case _:
+                return UNRESOLVED
+
+    def make(self, value: Object | Phrase, role: Role, context: Context) -> Any:
+        """A Keras object from a word with arguments."""
+        function, name = function_of(value, role, context)
+        if function is None:
+            return UNRESOLVED
+        bound = bind(function, name, value.args, value.span, context, self.resolve)
+        if not bound.sound:
+            return UNRESOLVED
+        return construct(function, name, bound, value.span, context)
+
+
+def _as_shape(value: Any, role: Role) -> Any:
+    if role == "shape" and isinstance(value, int) and not isinstance(value, bool):
+        return (value,)
+    return value
+
+
+def construct(
+    function: Callable[..., Any], name: str, bound: Bound, span: Span, context: Context
+) -> Any:
+    """Call a class with bound arguments; what it refuses is noted at the argument it names."""
+    try:
+        return function(**bound.kwargs)
+    except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
+        refusal = explain_argument(error, name, bound.kwargs, _names_of(function))
+        context.note(refusal.message, bound.spans.get(refusal.argument, span), refusal.hint)
+        return UNRESOLVED
+
+
+def _names_of(function: Callable[..., Any]) -> list[str]:
+    return [each.name for each in catalogue.parameters(function)]

@@ -1,0 +1,39 @@
+"""Where in a text the layers of the model that was built from it stand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Protocol
+
+from kmagic.language.graph import Graph
+from kmagic.language.spec import ModelSpec, Span
+
+
+class Built(Protocol):
+    """A model's origin, as ``kmagic.models.build.origin`` gives it."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the text says."""
+
+    @property
+    def graph(self) -> Graph:
+        """What it stands for."""
+
+    @property
+    def steps(self) -> Collection[Any]:
+        """Each node with its layer."""
+
+    @property
+    def nested(self) -> Collection[Any]:
+        """Those of the nested models."""
+
+
+def spans_of(built: Built | None) -> dict[int, Span]:
+    """The line of each layer, the first if it is used again."""
+    spans: dict[int, Span] = {}
+    for step in (*built.steps, *built.nested) if built is not None else ():
+        history = getattr(step.layer, "_keras_history", None)  # an input's step holds its tensor
+        layer = history.operation if history is not None else step.layer
+        spans.setdefault(id(layer), step.node.span)
+    return spans

@@ -1,0 +1,227 @@
+"""A Keras model as the calls of its layers: what feeds what, and what it does to the values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kmagic.language.spec import NOWHERE, Span
+from kmagic.language.vocabulary import snake_case
+
+CONSTANT_ACTIVATIONS = {
+    "ELU": "elu",
+    "LeakyReLU": "leaky_relu",
+    "PReLU": "prelu",
+    "ReLU": "relu",
+    "Relu": "relu",
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
+    "Tanh": "tanh",
+}
+"""Layers and ops that are an activation themselves."""
+TRANSPARENT = ("Flatten", "Identity", "Permute", "Reshape")
+"""Layers that only move values."""
+NOISE = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout")
+"""Beginnings of the names of layers that are there in training only."""
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM")
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One layer or op applied once.
+
+    Attributes:
+        layer: The layer or op.
+        kind: Its class's name.
+        shape: What leaves it, with the batch dimension; a structure if it gives several.
+        shapes: What reaches it.
+        parents: The calls that it takes from.
+        children: The calls that take from it.
+        span: Its line in the text, if known.
+    """
+
+    layer: Any
+    kind: str
+    shape: Any
+    shapes: tuple[Any, ...] = ()
+    parents: list[Call] = field(default_factory=list)
+    children: list[Call] = field(default_factory=list)
+    span: Span = NOWHERE
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return str(getattr(self.layer, "name", ""))
+
+    @property
+    def word(self) -> str:
+        """The word of its kind, for messages."""
+        return snake_case(self.kind)
+
+    @property
+    def rank(self) -> int:
+        """Dimensions of what leaves it, the samples among them; 0 if it gives several outputs."""
+        return len(self.shape) if _is_one(self.shape) else 0
+
+    @property
+    def units(self) -> int:
+        """Size of the last dimension of what leaves it; 0 if it is not known."""
+        known = self.rank > 1 and isinstance(self.shape[-1], int)
+        return self.shape[-1] if known else 0
+
+    @property
+    def activation(self) -> str:
+        """What it does to each value in the end: "relu", "linear"; "" if that cannot be told."""
+        return _activation(self.layer, self.kind)
+
+    def is_any(self, *kinds: str) -> bool:
+        """Whether its kind's name begins with one of these."""
+        return self.kind.startswith(kinds)
+
+
+@dataclass(slots=True)
+class Facts:
+    """A model's calls.
+
+    Attributes:
+        model: The model.
+        calls: From the inputs to the outputs, those of nested models among them.
+        ends: The call that gives each of the model's outputs.
+        unused: Inputs that no output depends on.
+        opaque: Whether the model's inside cannot be read: it is subclassed, or not built yet.
+    """
+
+    model: Any
+    calls: list[Call] = field(default_factory=list)
+    ends: list[Call] = field(default_factory=list)
+    unused: list[Call] = field(default_factory=list)
+    opaque: bool = False
+
+
+def facts_of(model: Any, spans: Mapping[int, Span]) -> Facts:
+    """Read a model.
+
+    Args:
+        model: A Keras model.
+        spans: Lines of the text, by the layers' ids.
+    """
+    graph = _functional(model)
+    if graph is None:
+        return Facts(model, opaque=True)
+    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+    reader = _Reader(spans)
+    outputs = keras.tree.flatten(graph.outputs)
+    ends = [reader.call(each._keras_history) for each in outputs]  # noqa: SLF001 - the one record of a graph that Keras keeps
+    reached = {id(call.layer) for call in reader.own.values()}
+    inputs = [each._keras_history.operation for each in keras.tree.flatten(graph.inputs)]  # noqa: SLF001 - as above
+    unused = [
+        Call(layer, "InputLayer", None, span=spans.get(id(layer), NOWHERE))
+        for layer in inputs
+        if id(layer) not in reached
+    ]
+    calls = list(reader.own.values())
+    for call in list(calls):
+        if _functional(call.layer) is not None:
+            calls += facts_of(call.layer, spans).calls
+    return Facts(model, calls, [_innermost(end, spans) for end in ends], unused)
+
+
+def before(call: Call, *kinds: str) -> Call | None:
+    """The call that a call takes from, behind calls of some kinds; None if there are several."""
+    while len(call.parents) == 1:
+        call = call.parents[0]
+        if not call.is_any(*kinds):
+            return call
+    return None
+
+
+def all_before(call: Call) -> Iterator[Call]:
+    """All that a call depends on, itself first."""
+    seen: set[int] = set()
+    todo = [call]
+    while todo:
+        each = todo.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            todo += each.parents
+
+
+class _Reader:
+    def __init__(self, spans: Mapping[int, Span]) -> None:
+        self.spans = spans
+        self.own: dict[int, Call] = {}
+
+    def call(self, history: Any) -> Call:
+        """The call that gave a tensor, with all before it."""
+        last = history.operation._inbound_nodes[history.node_index]  # noqa: SLF001 - as in facts_of
+        todo = [last]
+        while todo:  # a loop, since a deep model would outgrow Python's recursion
+            node = todo[-1]
+            waiting = [each for each in node.parent_nodes if id(each) not in self.own]
+            if waiting:
+                todo += waiting
+                continue
+            todo.pop()
+            if id(node) not in self.own:
+                self.own[id(node)] = self._made(node)
+        return self.own[id(last)]
+
+    def _made(self, node: Any) -> Call:
+        layer = node.operation
+        outputs = [each.shape for each in node.outputs]
+        call = Call(
+            layer,
+            type(layer).__name__,
+            outputs[0] if len(outputs) == 1 else outputs,
+            tuple(each.shape for each in node.input_tensors),
+            span=self.spans.get(id(layer), NOWHERE),
+        )
+        for parent in {id(each): each for each in node.parent_nodes}:
+            call.parents.append(self.own[parent])
+            self.own[parent].children.append(call)
+        return call
+
+
+def _functional(model: Any) -> Any:
+    """The Functional model that a model is or holds; None if there is none (yet)."""
+    import keras  # noqa: PLC0415 - there is a model, so it is loaded
+
+    if not isinstance(model, keras.Model):
+        return None
+    if isinstance(model, keras.Sequential):
+        return getattr(model, "_functional", None) if model.built else None
+    return model if getattr(model, "_nodes", None) and getattr(model, "outputs", None) else None
+
+
+def _innermost(call: Call, spans: Mapping[int, Span]) -> Call:
+    """The call that really gives an output: a nested model's last, behind what moves values."""
+    while True:
+        if _functional(call.layer) is not None:
+            ends = facts_of(call.layer, spans).ends
+            if len(ends) != 1:
+                return call
+            call = ends[0]
+        moves = call.is_any(*TRANSPARENT) or (
+            call.kind == "Activation" and call.activation == "linear"
+        )
+        if not moves or len(call.parents) != 1:
+            return call
+        call = call.parents[0]
+
+
+def _is_one(shape: Any) -> bool:
+    return isinstance(shape, tuple) and all(each is None or isinstance(each, int) for each in shape)
+
+
+def _activation(layer: Any, kind: str) -> str:
+    if kind in CONSTANT_ACTIVATIONS:
+        return CONSTANT_ACTIVATIONS[kind]
+    if kind == "TimeDistributed":
+        return _activation(layer.layer, type(layer.layer).__name__)
+    if kind.startswith(RECURRENT) or not hasattr(layer, "activation"):
+        return ""
+    found = layer.activation
+    return "linear" if found is None else str(getattr(found, "__name__", ""))

@@ -1,0 +1,1 @@
+"""Shared by all other packages: errors, formatting, suggestions, downloads."""

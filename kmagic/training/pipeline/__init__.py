@@ -1,0 +1,1 @@
+"""The fast training loop: several batches per call of the graph."""

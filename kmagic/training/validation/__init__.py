@@ -1,0 +1,1 @@
+"""Checks of model, data and options before training."""
