@@ -109,7 +109,7 @@ def _judge(model: Any, watch: str, data: Any) -> Any:
     try:
         return Judge(model, getattr(data, "classes", None))
     except EvaluationError as error:
-        raise TrainingError(error.message, error.hint) from error
+        raise TrainingError(error.message, error.remedy) from error
 
 
 def _looked_over(

@@ -162,7 +162,7 @@ def test_what_a_module_exports_is_there_and_documented(name: str) -> None:
             assert value.__doc__, f"{name}.{each} has no docstring"
 
 
-def _pictures() -> Iterator[tuple[str, str]]:
+def _renderers() -> Iterator[tuple[str, str]]:
     for name, path in MODULES.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Assign):
@@ -171,13 +171,13 @@ def _pictures() -> Iterator[tuple[str, str]]:
                 targets, value = [node.target], node.value
             else:
                 continue
-            named = any(isinstance(each, ast.Name) and each.id == "picture" for each in targets)
+            named = any(isinstance(each, ast.Name) and each.id == "renderer" for each in targets)
             if named and isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield name, value.value
 
 
-@pytest.mark.parametrize(("name", "address"), list(_pictures()))
-def test_a_picture_is_where_its_result_says(name: str, address: str) -> None:
+@pytest.mark.parametrize(("name", "address"), list(_renderers()))
+def test_a_renderer_exists_at_its_address(name: str, address: str) -> None:
     module, _, function = address.partition(":")
     assert module.startswith("kmagic.display."), f"{name}: pictures are drawn by display"
     assert callable(getattr(import_module(module), function))

@@ -76,7 +76,7 @@ def test_what_keras_itself_has_traced_breaks_once_and_not_for_good(net):
     net.fit(with_channel, verbose=0, shuffle=False)
     with pytest.raises(TrainingError, match="have other axes than those before") as caught:
         kmagic.fit(net, without, displays=[])
-    assert caught.value.hint.startswith("Run it again")
+    assert caught.value.remedy.startswith("Run it again")
     assert kmagic.fit(net, without, displays=[]).status == "done"
     assert kmagic.fit(net, with_channel, displays=[]).status == "done"
 
@@ -89,7 +89,7 @@ def test_an_evaluation_that_breaks_by_its_axes_is_told_in_our_words(net, monkeyp
         patch.setattr(net, "evaluate", breaks)
         with pytest.raises(EvaluationError, match="have other axes than those before") as caught:
             kmagic.evaluate(net, X, Y)
-    assert caught.value.hint.startswith("Run it again")
+    assert caught.value.remedy.startswith("Run it again")
     assert kmagic.evaluate(net, X, Y)
 
 
@@ -126,7 +126,7 @@ def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, messa
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(model, x, Y, displays=[])
     assert message in caught.value.message
-    assert remedy in caught.value.hint
+    assert remedy in caught.value.remedy
     assert not model.built
     assert look_over(kmagic.build("model net\n" + BODY + COMPILE), X, Y) == []
 

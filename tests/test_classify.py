@@ -169,17 +169,17 @@ def test_what_lies_near_a_file_that_is_not_there_is_told(tmp_path):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(EvaluationError) as caught:
         classify([tmp_path / "cat.png", tmp_path / "dogs.png"], Light(8, 8, 1))
-    assert caught.value.hint == f"Did you mean {tmp_path}/cat1.png or {tmp_path}/dog.png?"
+    assert caught.value.remedy == f"Did you mean {tmp_path}/cat1.png or {tmp_path}/dog.png?"
     with pytest.raises(EvaluationError) as caught:
         classify(tmp_path / "elephant.png", Light(8, 8, 1))
-    assert caught.value.hint == ""
+    assert caught.value.remedy == ""
 
 
 def test_a_model_of_texts_is_not_asked_about_pictures():
     model = kmagic.build("input string\ntext_vectorization output_sequence_length=4\ndense 2")
     with pytest.raises(EvaluationError, match="takes texts") as caught:
         classify("a great film", model)
-    assert "`%keras_predict`" in caught.value.hint
+    assert "`%keras_predict`" in caught.value.remedy
 
 
 def test_pictures_of_several_sizes_go_by_size():
@@ -426,7 +426,7 @@ def test_a_picture_is_refused_by_a_model_of_rows(text, data):
     with pytest.raises(EvaluationError) as caught:
         classify(Image.new("L", (9, 9)), model)
     assert "not pictures" in caught.value.message or "no pictures" in caught.value.message
-    assert "%keras_predict" in caught.value.hint
+    assert "%keras_predict" in caught.value.remedy
 
 
 def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():

@@ -68,7 +68,7 @@ def test_empty_cells_are_filled_as_in_training_or_refused() -> None:
     assert filled.apply({"size": None, "town": None}).tolist() == [[40, 1]]
     with pytest.raises(DataError, match="Column size has no value in 1 of 3 rows") as caught:
         learn_columns(frame).apply(frame)
-    assert 'missing="mean"' in caught.value.hint
+    assert 'missing="mean"' in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -179,9 +179,9 @@ def test_what_cannot_be_had_says_which_file_goes_where(name: str) -> None:
     with pytest.raises(DataError, match=f"{name} cannot be loaded: ") as caught:
         loading(name)
     for file in BY_NAME[name].files:
-        assert file.url in caught.value.hint
-        assert file.sha256 in caught.value.hint
-        assert str(path_of(file)) in caught.value.hint
+        assert file.url in caught.value.remedy
+        assert file.sha256 in caught.value.remedy
+        assert str(path_of(file)) in caught.value.remedy
 
 
 def _fashion(folder: Path, rows: int = 30) -> None:
@@ -333,8 +333,8 @@ def test_options_that_make_no_sense(
 def test_unknown_names(name: str, guess: str) -> None:
     with pytest.raises(DataError, match=f"There is no data set '{name}'") as caught:
         loading(name)
-    assert f"Did you mean {guess}" in caught.value.hint or not guess
-    assert all(known in caught.value.hint for known in BY_NAME)
+    assert f"Did you mean {guess}" in caught.value.remedy or not guess
+    assert all(known in caught.value.remedy for known in BY_NAME)
 
 
 # --- the object ---------------------------------------------------------------------------------

@@ -195,7 +195,7 @@ def test_pickled_objects_are_refused_unless_asked_for(tmp_path: Path, y: Any) ->
     np.savez(tmp_path / "words.npz", x=ragged, y=y)
     with pytest.raises(DataError, match="pickled objects, which can run any code") as caught:
         loading(tmp_path / "words.npz")
-    assert "allow_pickle=True" in caught.value.hint
+    assert "allow_pickle=True" in caught.value.remedy
     assert rows(loading(tmp_path / "words.npz", allow_pickle=True)) == ROWS
 
 
@@ -203,7 +203,7 @@ def test_other_names_in_a_file_are_told(tmp_path: Path, x: Any, y: Any) -> None:
     np.savez(tmp_path / "odd.npz", images=x, labels=y)
     with pytest.raises(DataError, match="holds images, labels: expected x_train") as caught:
         loading(tmp_path / "odd.npz")
-    assert 'load_data((file["images"], file["labels"]))' in caught.value.hint
+    assert 'load_data((file["images"], file["labels"]))' in caught.value.remedy
 
 
 def test_what_does_not_fit_into_memory(
@@ -296,7 +296,7 @@ def test_streams_that_are_refused(
             DataError, match=r"data takes .* or more; 800 bytes can be held"
         ) as caught:
             loading(large)
-        assert "stream.take(n)" in caught.value.hint
+        assert "stream.take(n)" in caught.value.remedy
 
 
 def _spec(shape: Any, kind: str) -> Any:

@@ -67,8 +67,8 @@ def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(table, x, y, displays=[])
     assert message in caught.value.message
-    assert remedy in caught.value.hint
-    assert "--no-checks" in caught.value.hint
+    assert remedy in caught.value.remedy
+    assert "--no-checks" in caught.value.remedy
     for mine, theirs in zip(table.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -100,7 +100,7 @@ def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(net(text), IMAGES, y, displays=[])
     assert message in caught.value.message
-    assert remedy in caught.value.hint
+    assert remedy in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
 def test_labels_out_of_range_get_whole_units(table, y, remedy):
     with pytest.raises(TrainingError) as caught:
         look_over(table, X, y)
-    assert caught.value.hint.startswith(remedy)
+    assert caught.value.remedy.startswith(remedy)
 
 
 def test_validation_data_of_another_shape_are_refused(table):
@@ -130,13 +130,13 @@ def test_a_missing_channel_axis_is_named():
         TrainingError, match="expects 8x8x3 for each sample, and x has 8x8"
     ) as caught:
         look_over(colour, IMAGES[..., 0], Y)
-    assert "channel axis is missing" in caught.value.hint
+    assert "channel axis is missing" in caught.value.remedy
 
 
 def test_flat_pictures_are_to_be_reshaped(pictures):
     with pytest.raises(TrainingError) as caught:
         look_over(pictures, IMAGES.reshape(30, 64), Y)
-    assert "x.reshape(-1, 8, 8, 1)" in caught.value.hint
+    assert "x.reshape(-1, 8, 8, 1)" in caught.value.remedy
 
 
 def test_what_keras_takes_is_taken(pictures):

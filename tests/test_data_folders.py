@@ -229,7 +229,7 @@ def test_mixed_sizes_are_told(photos: Path) -> None:
         loading(photos)
     assert "have 2 sizes: 6 x 8 (height x width) in 20 of 21" in caught.value.message
     assert "6 to 60 high and 8 to 80 wide" in caught.value.message
-    assert "size=6x8" in caught.value.hint
+    assert "size=6x8" in caught.value.remedy
     assert loading(photos, size=8).x_train.shape[1:] == (8, 8, 3)
 
 
@@ -272,7 +272,7 @@ def test_too_many_pictures_are_refused_before_they_are_read(
     assert "20 pictures of 300 x 400 would take 7.2 MB of memory; 1.0 MB are free" in str(
         caught.value
     )
-    assert "image_dataset_from_directory" in caught.value.hint
+    assert "image_dataset_from_directory" in caught.value.remedy
 
 
 def test_other_files_are_left_aside(photos: Path) -> None:
@@ -331,7 +331,7 @@ def test_a_folder_that_may_not_be_read(photos: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "walk", refuse)
     with pytest.raises(DataError, match="cats may not be read: permission denied") as caught:
         loading(photos)
-    assert "chmod" in caught.value.hint
+    assert "chmod" in caught.value.remedy
 
 
 def test_options_of_other_kinds(photos: Path) -> None:

@@ -154,7 +154,7 @@ def test_empty_cells(houses: pd.DataFrame) -> None:
     houses.loc[9, "town"] = None
     with pytest.raises(DataError, match="empty cells: size in 3, town in 1 of 60 rows") as caught:
         loading(houses, target="price")
-    assert 'missing="mean"' in caught.value.hint
+    assert 'missing="mean"' in caught.value.remedy
     dropped = loading(houses, target="price", missing="drop")
     assert rows(dropped) == ROWS - 4
     assert "4 rows with empty cells left out" in dropped.note
@@ -205,7 +205,7 @@ def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="Which column of data is to be predicted") as caught:
         loading(houses)
     assert "size, town, garden, rooms, price" in caught.value.message
-    assert caught.value.hint == 'Name it: target="price".'
+    assert caught.value.remedy == 'Name it: target="price".'
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFra
         "plan holds list",
     ):
         assert said in caught.value.message
-    assert 'drop="sold,built,owner,area,plan"' in caught.value.hint
+    assert 'drop="sold,built,owner,area,plan"' in caught.value.remedy
     assert rows(loading(odd, target="price", drop="sold,built,owner,area,plan")) == ROWS
 
 
@@ -299,7 +299,7 @@ def test_files_that_are_no_tables(
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(DataError, match=message) as caught:
         loading(path)
-    assert remedy in caught.value.hint
+    assert remedy in caught.value.remedy
     assert path.exists()
 
 
@@ -311,7 +311,7 @@ def test_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(30) + b"PAR1")
     with pytest.raises(DataError, match="pandas needs pyarrow") as caught:
         loading(tmp_path / "a.parquet")
-    assert "%pip install pyarrow" in caught.value.hint
+    assert "%pip install pyarrow" in caught.value.remedy
 
 
 def test_a_parquet_file_is_read_by_pandas(houses: pd.DataFrame, tmp_path: Path) -> None:
@@ -358,15 +358,15 @@ def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "message", "hint"),
+    ("path", "message", "remedy"),
     [
         ("house.csv", r"There is no file or folder .*house\.csv", "houses.csv?"),
         ("hose/houses.csv", "There is no file or folder", "house"),
         ("a/b/c.csv", "There is no file or folder", "is there, and holds no a"),
     ],
 )
-def test_a_wrong_path_names_the_nearest(file: Path, path: str, message: str, hint: str) -> None:
+def test_a_wrong_path_names_the_nearest(file: Path, path: str, message: str, remedy: str) -> None:
     (file.parent / "house").mkdir()
     with pytest.raises(DataError, match=message) as caught:
         loading(str(file.parent / path))
-    assert hint in caught.value.hint
+    assert remedy in caught.value.remedy

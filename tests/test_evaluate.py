@@ -80,7 +80,7 @@ def test_a_shape_that_only_needs_reshaping_is_said():
     model.input_shape = (None, 28, 28, 1)
     with pytest.raises(EvaluationError) as caught:
         predict(model, np.zeros((2, 784)))
-    assert "x.reshape(-1, 28, 28, 1) fits" in caught.value.hint
+    assert "x.reshape(-1, 28, 28, 1) fits" in caught.value.remedy
 
 
 def test_several_outputs_are_one_too_many():

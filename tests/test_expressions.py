@@ -138,7 +138,7 @@ def test_mistakes(source, message, column, width):
 
 
 @pytest.mark.parametrize(
-    ("source", "hint"),
+    ("source", "remedy"),
     [
         ("unist", "Did you mean units?"),
         ("data.shpe", "Did you mean shape?"),
@@ -147,10 +147,10 @@ def test_mistakes(source, message, column, width):
         ("data._hidden", "Work it out in a cell above, and name the result here."),
     ],
 )
-def test_hints(source, hint):
+def test_hints(source, remedy):
     with pytest.raises(ExpressionError) as caught:
         evaluate(source, NAMES)
-    assert caught.value.hint == hint
+    assert caught.value.remedy == remedy
 
 
 class Trap:

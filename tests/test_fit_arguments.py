@@ -103,7 +103,7 @@ def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
     with pytest.raises(TrainingError) as refused:
         fit(net, **{"x": X, "y": Y, **arguments})
     assert words in refused.value.message
-    assert remedy.lower() in refused.value.hint.lower()
+    assert remedy.lower() in refused.value.remedy.lower()
     for mine, theirs in zip(net.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -180,7 +180,7 @@ def test_a_data_set_brings_its_parts():
 def test_what_no_fit_takes_is_refused():
     with pytest.raises(TrainingError, match="has no argument epoch") as refused:
         kmagic.fit(make(), X, Y, epoch=3)
-    assert refused.value.hint == "Did you mean epochs?"
+    assert refused.value.remedy == "Did you mean epochs?"
     with pytest.raises(TrainingError, match="trains a Keras model, not 'net'"):
         kmagic.fit("net", X, Y)
     with pytest.raises(TrainingError, match="trains a Keras model, not int"):
@@ -266,7 +266,7 @@ def test_a_full_disk_ends_the_training_and_loses_nothing(tmp_path, monkeypatch):
         with pytest.raises(TrainingError) as refused:
             kmagic.fit(net, X, Y, **how)
     assert "run.json: No such file or directory. 1 epoch is kept" in refused.value.message
-    assert "--resume" in refused.value.hint
+    assert "--resume" in refused.value.remedy
     run = kmagic.fit(net, X, Y, resume=True, **how)
     assert (run.resumed, len(run.log)) == (1, 4)
 

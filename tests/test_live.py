@@ -61,7 +61,7 @@ def test_the_variable_decides_before_them(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("KMAGIC_DISPLAY", "fax")
     with pytest.raises(KmagicError, match="'fax'") as caught:
         mode()
-    assert "widget, html, log, text, static, none" in caught.value.hint
+    assert "widget, html, log, text, static, none" in caught.value.remedy
 
 
 def test_every_mode_has_its_views() -> None:

@@ -403,7 +403,7 @@ def test_weights_that_do_not_fit_leave_the_model_as_it_was(
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(path, model=model)
     assert caught.value.message == f"the weights in {path} do not fit net: {words}."
-    assert caught.value.hint.startswith("net keeps the weights it has.")
+    assert caught.value.remedy.startswith("net keeps the weights it has.")
     for old, new in zip(before, weights(model), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -445,7 +445,7 @@ def test_weights_without_a_text_need_a_model(tmp_path: Path) -> None:
     stack(3).save_weights(tmp_path / "w.weights.h5")
     with pytest.raises(PersistenceError, match="holds weights, and no model") as caught:
         kmagic.load(tmp_path / "w.weights.h5")
-    assert "kmagic.load(path, model=model)" in caught.value.hint
+    assert "kmagic.load(path, model=model)" in caught.value.remedy
 
 
 # --- files that are none ----------------------------------------------------------------------
@@ -456,10 +456,10 @@ def test_a_missing_file_is_told_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "digit.keras")
     assert caught.value.message == f"there is no file {tmp_path}/digit.keras."
-    assert caught.value.hint == f"Did you mean {tmp_path}/digits.keras?"
+    assert caught.value.remedy == f"Did you mean {tmp_path}/digits.keras?"
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "zzz.h5")
-    assert caught.value.hint == f"In {tmp_path}: digits.keras."
+    assert caught.value.remedy == f"In {tmp_path}: digits.keras."
     with pytest.raises(PersistenceError, match="there is no folder"):
         kmagic.load(tmp_path / "model" / "zzz.h5")
 
@@ -539,7 +539,7 @@ def test_a_file_of_a_newer_keras_says_so(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "net.keras")
     assert "Keras 9.1.0 wrote it, and this is Keras" in caught.value.message
-    assert caught.value.hint.startswith("pip install --upgrade keras")
+    assert caught.value.remedy.startswith("pip install --upgrade keras")
 
 
 def test_a_model_that_keras_cannot_write_is_told(tmp_path: Path) -> None:
@@ -572,7 +572,7 @@ def test_no_room_is_told_before_anything_is_written(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(PersistenceError, match="and the disk has 1 bytes left") as caught:
         kmagic.save(cnn, path, force=True)
-    assert caught.value.hint.startswith("Nothing was changed.")
+    assert caught.value.remedy.startswith("Nothing was changed.")
     assert path.read_text() == "the old file"
     assert [each.name for each in tmp_path.iterdir()] == ["cnn.keras"]
 
@@ -588,14 +588,14 @@ def test_a_file_that_may_not_be_read_is_told(
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PersistenceError, match="you have no permission to read it") as caught:
         kmagic.load(path)
-    assert "chmod a+r net.keras" in caught.value.hint
+    assert "chmod a+r net.keras" in caught.value.remedy
 
 
 def test_folders_and_addresses_are_no_files(tmp_path: Path) -> None:
     kmagic.save(stack(3), tmp_path / "kept" / "best.weights.h5")
     with pytest.raises(PersistenceError, match="is a folder") as caught:
         kmagic.load(tmp_path / "kept")
-    assert caught.value.hint == "Name the file in it: best.weights.h5."
+    assert caught.value.remedy == "Name the file in it: best.weights.h5."
     with pytest.raises(PersistenceError, match="is an address"):
         kmagic.load("https://example.org/net.keras")
     net = stack(3)
@@ -612,7 +612,7 @@ def test_an_h5_that_keras_would_not_read_is_not_written(tmp_path: Path) -> None:
     ):
         with pytest.raises(PersistenceError, match=r"is an operation of keras\.ops") as caught:
             kmagic.save(model, tmp_path / "net.h5")
-        assert caught.value.hint == "Nothing was changed. Save it as .keras."
+        assert caught.value.remedy == "Nothing was changed. Save it as .keras."
         kmagic.save(model, tmp_path / "net.keras", force=True)
         loaded = kmagic.load(tmp_path / "net.keras")
         x_values = np.ones((2, 4), "float32")

@@ -67,7 +67,7 @@ def test_without_force_a_file_stays_and_its_age_is_told(
     with pytest.raises(PersistenceError) as caught:
         attempt(place, never, now=lambda: 1000.0 + 7300)
     assert caught.value.message == f"{place} is there already: 12 bytes, written 2 hours ago."
-    assert caught.value.hint.startswith("--force (in Python: force=True) replaces it")
+    assert caught.value.remedy.startswith("--force (in Python: force=True) replaces it")
     assert place.read_text() == OLD
 
 
@@ -126,7 +126,7 @@ def test_its_permissions_stay(place: Path) -> None:
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError, match="is a folder") as caught:
         attempt(tmp_path, never, force=True)
-    assert caught.value.hint == f"Name a file in it: {tmp_path}/model.keras"
+    assert caught.value.remedy == f"Name a file in it: {tmp_path}/model.keras"
 
 
 def test_a_file_on_the_way_is_said(place: Path) -> None:
@@ -156,7 +156,7 @@ def test_what_the_disk_refuses_is_said(
     with pytest.raises(PersistenceError) as caught:
         attempt(place, failing(error), force=True)
     assert words in caught.value.message
-    assert "Nothing was changed" in caught.value.hint
+    assert "Nothing was changed" in caught.value.remedy
     assert place.read_text() == OLD
     assert litter(place.parent) == []
 

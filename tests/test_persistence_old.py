@@ -347,7 +347,7 @@ def test_what_keras_3_cannot_is_said(
     with pytest.raises(PersistenceError) as caught:
         open_model(path)
     assert message in caught.value.message
-    assert remedy in caught.value.hint
+    assert remedy in caught.value.remedy
 
 
 def test_a_file_of_keras_1_is_refused(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_a_file_of_keras_1_is_refused(tmp_path: Path) -> None:
     path = old.write(tmp_path / "m.h5", config, {}, version="1.2.2")
     with pytest.raises(PersistenceError, match=r"Keras 1\.2\.2 wrote it") as caught:
         open_model(path)
-    assert "Keras 2" in caught.value.hint
+    assert "Keras 2" in caught.value.remedy
 
 
 def test_a_loss_that_is_not_here_leaves_the_model_uncompiled(tmp_path: Path) -> None:
@@ -412,7 +412,7 @@ def test_a_saved_model_is_refused_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError) as caught:
         open_model(tmp_path / "net")
     assert "is a SavedModel of TensorFlow" in caught.value.message
-    assert "keras.layers.TFSMLayer(" in caught.value.hint
+    assert "keras.layers.TFSMLayer(" in caught.value.remedy
     assert keras.layers.TFSMLayer(str(tmp_path / "net"), call_endpoint="serving_default")(X)
     with pytest.raises(PersistenceError) as caught:
         open_model(tmp_path / "net" / "saved_model.pb")

@@ -70,7 +70,7 @@ def test_a_lambda_is_refused_by_the_name_of_its_layer(tmp_path: Path, suffix: st
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(path)
     assert "its layer double is a Lambda whose Python code is in the file" in caught.value.message
-    assert "--unsafe" in caught.value.hint
+    assert "--unsafe" in caught.value.remedy
     loaded = open_model(path, safe_mode=False)
     np.testing.assert_array_equal(np.asarray(loaded.model(X)), 2 * X)
 
@@ -163,7 +163,7 @@ def test_a_class_of_the_notebook_is_found_by_its_name(tmp_path: Path, suffix: st
         open_model(path, notebook={"Scales": Scale})
     missing = "its layer times needs the class Scale, which is not here."
     assert caught.value.message == f"{path} was not loaded: {missing}"
-    assert caught.value.hint.startswith("Did you mean Scales? Define or import Scale")
+    assert caught.value.remedy.startswith("Did you mean Scales? Define or import Scale")
     loaded = open_model(path, notebook={"Scale": Scale})
     np.testing.assert_array_equal(np.asarray(loaded.model(X)), 3 * X)
     assert kmagic.load(path, custom_objects={"Scale": Scale}).layers[-1].factor == 3
@@ -213,7 +213,7 @@ def test_a_library_serves_no_file_by_name(tmp_path: Path) -> None:
     kmagic.save(stack(layers.Dense(2, soft)), path)
     with pytest.raises(PersistenceError) as caught:
         open_model(path, notebook={"soft": shutil.rmtree})
-    assert "comes from a library: name it on purpose" in caught.value.hint
+    assert "comes from a library: name it on purpose" in caught.value.remedy
 
 
 def test_a_text_may_call_no_function_of_a_library(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
     (tmp_path / "net.h5").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(PersistenceError, match="is a pickle") as caught:
         kmagic.load(tmp_path / "net.h5")
-    assert "runs whatever code is in it" in caught.value.hint
+    assert "runs whatever code is in it" in caught.value.remedy
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", pickle.dumps(Bomb()))
     with pytest.raises(PersistenceError, match="a model of PyTorch"):

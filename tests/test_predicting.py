@@ -288,7 +288,7 @@ def test_sentences_to_a_model_of_numbers_are_refused() -> None:
     model = kmagic.build("input 4 / dense 1")
     with pytest.raises(EvaluationError, match="takes numbers") as caught:
         kmagic.predict(model, "a great film")
-    assert "text_vectorization" in caught.value.hint
+    assert "text_vectorization" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ def test_nearly_every_argument_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"),
+    ("word", "remedy"),
     [
         ("conv2", "Did you mean conv2d?"),
         ("adamm", "Did you mean adam?"),
@@ -276,10 +276,10 @@ def test_nearly_every_argument_is_explained() -> None:
         ("loss hubert", "Did you mean huber?"),
     ],
 )
-def test_unknown_words(word: str, hint: str) -> None:
+def test_unknown_words(word: str, remedy: str) -> None:
     with pytest.raises(KmagicError) as caught:
         reference(word)
-    assert caught.value.hint == hint
+    assert caught.value.remedy == remedy
 
 
 def test_the_magic(shell: InteractiveShell) -> None:

@@ -74,7 +74,7 @@ def test_what_is_no_part_for_each_input_is_refused(pair, x, words):
         kmagic.fit(pair, x, Y, displays=[])
     assert words in caught.value.message
     if "has 2 inputs" in words:
-        assert caught.value.hint.startswith("Give {'a': ..., 'b': ...}, or a list in this order.")
+        assert caught.value.remedy.startswith("Give {'a': ..., 'b': ...}, or a list in this order.")
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -130,4 +130,4 @@ def test_words_for_a_scaling(value: object, kind: str) -> None:
 def test_an_unknown_scaling_is_refused(value: Any) -> None:
     with pytest.raises(DataError, match="expected 255, standard or none") as caught:
         kind_of(value)
-    assert (caught.value.hint == "Did you mean standard?") == (value == "standart")
+    assert (caught.value.remedy == "Did you mean standard?") == (value == "standart")

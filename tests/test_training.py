@@ -350,7 +350,7 @@ def test_an_uncompiled_model_is_told_so(data: Any) -> None:
     bare = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(1)], name="bare")
     with pytest.raises(TrainingError, match="bare is not compiled") as caught:
         fit(bare, *data)
-    assert "compile" in caught.value.hint
+    assert "compile" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class Dataset(Rich):
         lacking: Why the words behind word numbers are not known, and what to do; else "".
     """
 
-    picture: ClassVar[str] = "kmagic.display.data.data_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.data.data_card:bundle"
 
     name: str
     x_train: NDArray[Any]

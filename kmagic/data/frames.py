@@ -222,8 +222,8 @@ def _features(frame: Any, target: str, options: Options, name: str) -> list[str]
 
 
 def _no_column(word: str, columns: Sequence[str], name: str) -> DataError:
-    hint = did_you_mean(word, columns)
-    return DataError(f"{name} has no column {word}; it has {_listed(columns)}.", hint)
+    remedy = did_you_mean(word, columns)
+    return DataError(f"{name} has no column {word}; it has {_listed(columns)}.", remedy)
 
 
 def _without_index(frames: list[Any]) -> tuple[list[Any], str]:

@@ -224,5 +224,5 @@ def _names(value: Any, option: str, *, whole: bool = True) -> tuple[Any, ...] | 
 def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:
     if value is None or value in known:
         return value
-    hint = did_you_mean(str(value), known)
-    raise DataError(f"{option}={value!r}: expected {' or '.join(known)}.", hint)
+    remedy = did_you_mean(str(value), known)
+    raise DataError(f"{option}={value!r}: expected {' or '.join(known)}.", remedy)

@@ -17,13 +17,13 @@ def available() -> int | None:
     return min(free) if free else None
 
 
-def require(size: int, what: str, hint: str) -> None:
+def require(size: int, what: str, remedy: str) -> None:
     """Refuse what would not fit.
 
     Args:
         size: Bytes that it takes.
         what: What it is: "2,000 pictures of 32 x 32".
-        hint: What to do instead.
+        remedy: What to do instead.
 
     Raises:
         DataError: It takes more than most of the memory that is free.
@@ -31,7 +31,7 @@ def require(size: int, what: str, hint: str) -> None:
     free = available()
     if free is not None and size > SHARE * free:
         raise DataError(
-            f"{what} would take {in_words(size)} of memory; {in_words(free)} are free.", hint
+            f"{what} would take {in_words(size)} of memory; {in_words(free)} are free.", remedy
         )
 
 

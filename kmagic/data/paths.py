@@ -34,10 +34,10 @@ def existing(text: str | Path) -> Path:
     except OSError:
         near = []
     if near:
-        hint = f"Did you mean {show_path(parent / near[0])}?"
+        remedy = f"Did you mean {show_path(parent / near[0])}?"
     else:
-        hint = f"{show_path(parent.resolve())} is there, and holds no {missing}."
-    raise DataError(f"There is no file or folder {show_path(path)}.", hint)
+        remedy = f"{show_path(parent.resolve())} is there, and holds no {missing}."
+    raise DataError(f"There is no file or folder {show_path(path)}.", remedy)
 
 
 def unknown(word: str) -> DataError:

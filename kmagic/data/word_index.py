@@ -103,16 +103,16 @@ def _ranks(name: str) -> Mapping[str, int]:
     return _read(path, "Move it away, and Keras fetches it again with a network.")
 
 
-def _read(path: Path, hint: str = "") -> Mapping[str, int]:
+def _read(path: Path, remedy: str = "") -> Mapping[str, int]:
     try:
-        return _checked(json.loads(path.read_bytes()), show_path(path), hint)
+        return _checked(json.loads(path.read_bytes()), show_path(path), remedy)
     except (OSError, ValueError) as error:
         raise DataError(
-            f"{show_path(path)} cannot be read as a word index: {error}.", hint
+            f"{show_path(path)} cannot be read as a word index: {error}.", remedy
         ) from error
 
 
-def _checked(ranks: Any, where: str, hint: str = "") -> Mapping[str, int]:
+def _checked(ranks: Any, where: str, remedy: str = "") -> Mapping[str, int]:
     if (
         not isinstance(ranks, Mapping)
         or not ranks
@@ -120,7 +120,7 @@ def _checked(ranks: Any, where: str, hint: str = "") -> Mapping[str, int]:
             isinstance(word, str) and type(rank) is int and rank > 0 for word, rank in ranks.items()
         )
     ):
-        raise DataError(f"{where} is no word index: expected words and their ranks, from 1.", hint)
+        raise DataError(f"{where} is no word index: expected words and their ranks, from 1.", remedy)
     return ranks
 
 

@@ -73,8 +73,8 @@ class Maker:
             return True, thing
         rest = [each for each in given if each is not flow]
         if isinstance(flow.value, Model) and not flow.value.is_stack:
-            hint = "A functional model is complete: apply the layer to its $output."
-            raise Mistake("cannot be added to this model", place, hint)
+            remedy = "A functional model is complete: apply the layer to its $output."
+            raise Mistake("cannot be added to this model", place, remedy)
         if isinstance(flow.value, Model):
             thing.args = rest
             return True, self._add(flow.value, thing, place)
@@ -138,8 +138,8 @@ class Maker:
             found = tensors(each.value) if each is not None else []
             if not found:
                 where = each.place if each is not None else place
-                hint = "Inputs come from layer_input(), outputs from layers applied to them."
-                raise Mistake(f"gives no {name}", where, hint)
+                remedy = "Inputs come from layer_input(), outputs from layers applied to them."
+                raise Mistake(f"gives no {name}", where, remedy)
             ends[name] = found
         model = Model(place, inputs=ends["inputs"], outputs=ends["outputs"])
         self.models.append(model)
@@ -174,12 +174,12 @@ class Maker:
             model.shape = layer.node.what
             return model
         is_named = isinstance(layer, Unknown) and layer.python
-        hint = "A layer is added: mod$add(Dense(units = 50))."
+        remedy = "A layer is added: mod$add(Dense(units = 50))."
         if not isinstance(layer, Thing | Model) and not is_named:
             called = layer.function if isinstance(layer, Unknown) else ""
-            raise Mistake("is no layer", place, nearest_layer(called) if called else hint)
+            raise Mistake("is no layer", place, nearest_layer(called) if called else remedy)
         if isinstance(layer, Thing) and not is_layer(layer.name):
-            raise Mistake("is no layer", layer.place, hint)
+            raise Mistake("is no layer", layer.place, remedy)
         if isinstance(layer, Model) and _holds(layer, model):
             raise Mistake("is put into itself", place)
         self.steps += 1

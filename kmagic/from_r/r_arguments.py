@@ -174,9 +174,9 @@ class Arguments:
         if len(begun) == 1:  # R completes the names of arguments
             return begun[0]
         word = word_for_function(function)
-        hint = did_you_mean(name, [*params, *_OTHER_ARGUMENTS]) or OLD_ARGUMENTS.get(name, "")
+        remedy = did_you_mean(name, [*params, *_OTHER_ARGUMENTS]) or OLD_ARGUMENTS.get(name, "")
         known = ", ".join(list(params)[:12])
-        raise Mistake(f"is no argument of {word}", each.place, hint or f"{word} takes {known} ...")
+        raise Mistake(f"is no argument of {word}", each.place, remedy or f"{word} takes {known} ...")
 
     # --- a value ------------------------------------------------------------------------------
 
@@ -207,8 +207,8 @@ class Arguments:
             self._note(said, place)
             return Expr(value.variable)
         if isinstance(value, Closure):
-            hint = "Define it in a Python cell, and write its name here in R, without quotes."
-            raise Mistake("is a function of R, which Keras cannot call from here", place, hint)
+            remedy = "Define it in a Python cell, and write its name here in R, without quotes."
+            raise Mistake("is a function of R, which Keras cannot call from here", place, remedy)
         if isinstance(value, Tensor):
             raise Mistake("is what leaves a layer, and an argument of a layer is a value", place)
         raise Mistake("has no counterpart in the layer language", place)
@@ -220,8 +220,8 @@ class Arguments:
             found = next(filter(None, (meaning(thing.name, each) for each in _OBJECTS)), None)
         if found is None:
             what = "an argument of this kind" if role == "any" else f"{_article(role)} {role}"
-            hint = did_you_mean(word_of(thing.name), words(role)) if role != "any" else ""
-            raise Mistake(f"is not {what}", thing.place, hint)
+            remedy = did_you_mean(word_of(thing.name), words(role)) if role != "any" else ""
+            raise Mistake(f"is not {what}", thing.place, remedy)
         if role == "layer":
             return Phrase(Word(word_for_function(found)), self.of(found, thing.args, layer=True))
         given = optimizer_arguments(found, thing, self._note) if role == "optimizer" else thing.args
@@ -233,8 +233,8 @@ class Arguments:
         if role in _ROLES_OF_STRINGS:
             word = string_for(text, role)
             if not word:
-                hint = did_you_mean(text, words(role))
-                raise Mistake(f"is not {_article(role)} {role} that Keras knows", place, hint)
+                remedy = did_you_mean(text, words(role))
+                raise Mistake(f"is not {_article(role)} {role} that Keras knows", place, remedy)
             return Word(word)
         if param is not None and param.name == "padding":
             text = text.lower()
@@ -316,8 +316,8 @@ def source_of(value: Unknown, place: Place) -> str:
     if isinstance(value, Broken):
         raise Told
     if not value.python:
-        hint = "Write the number, or make it in a Python cell and write its name here."
-        raise Mistake("is a value that only R could work out", place, hint)
+        remedy = "Write the number, or make it in a Python cell and write its name here."
+        raise Mistake("is a value that only R could work out", place, remedy)
     return value.python
 
 

@@ -140,18 +140,18 @@ class Caller(ABC):
         if given and flows(given[0].value):
             near = nearest_layer(name)
             if near or tensors(given[0].value):
-                hint = "A layer that the notebook holds is written without brackets: x %>% name."
-                raise Mistake("is no layer of Keras", function.place, near or hint)
+                remedy = "A layer that the notebook holds is written without brackets: x %>% name."
+                raise Mistake("is no layer of Keras", function.place, near or remedy)
             return Unknown()
         if name.startswith("layer_"):
-            hint = nearest_layer(name) or "All layers: %keras_layers"
-            raise Mistake("is no layer of Keras", function.place, hint)
+            remedy = nearest_layer(name) or "All layers: %keras_layers"
+            raise Mistake("is no layer of Keras", function.place, remedy)
         if any(isinstance(each.value, Broken) for each in given):
             return Broken()
         made = [each.value for each in given if isinstance(each.value, Thing)]
         if any(is_layer(each.name) for each in made):
-            hint = f"In R it is written {name.replace('.', '$')}(...)." if "." in name else ""
-            raise Mistake("is no function that takes a layer", function.place, hint)
+            remedy = f"In R it is written {name.replace('.', '$')}(...)." if "." in name else ""
+            raise Mistake("is no function that takes a layer", function.place, remedy)
         return Unknown("", "", name)
 
     def _piped_into(self, args: tuple[Argument, ...], piped: list[Given]) -> list[Given]:

@@ -49,8 +49,8 @@ def line_of(thing: Thing, arguments: Arguments, note: Note) -> Line:
     thing = _today(thing, note)
     cls = meaning(thing.name, "layer")
     if cls is None:
-        hint = nearest_layer(thing.name) if is_layer(thing.name) else ""
-        raise Mistake("is no layer of Keras", thing.place, hint or "All layers: %keras_layers")
+        remedy = nearest_layer(thing.name) if is_layer(thing.name) else ""
+        raise Mistake("is no layer of Keras", thing.place, remedy or "All layers: %keras_layers")
     names = {each.name for each in parameters(cls)}
     taken = [each for each in thing.args if each.name in _SHAPES and each.name not in names]
     kept = [each for each in thing.args if each not in taken]

@@ -185,12 +185,12 @@ class Mistake(Exception):  # noqa: N818 - a signal within this package; users se
     Args:
         message: Completes the caret: "is no layer of Keras".
         place: What is marked.
-        hint: What to do.
+        remedy: What to do.
     """
 
-    def __init__(self, message: str, place: Place, hint: str = "") -> None:
+    def __init__(self, message: str, place: Place, remedy: str = "") -> None:
         super().__init__(message)
-        self.message, self.place, self.hint = message, place, hint
+        self.message, self.place, self.remedy = message, place, remedy
 
     def problem(self, text: str) -> Problem:
         """The mistake with its line and column."""
@@ -198,7 +198,7 @@ class Mistake(Exception):  # noqa: N818 - a signal within this package; users se
         before = text[:start]
         line = before.count("\n") + 1
         column = start - (before.rfind("\n") + 1) + 1
-        return Problem(self.message, line, column, width_of(self.place, text), self.hint)
+        return Problem(self.message, line, column, width_of(self.place, text), self.remedy)
 
 
 def width_of(place: Place, text: str) -> int:

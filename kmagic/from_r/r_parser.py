@@ -112,8 +112,8 @@ class _Reader:
         token = self._token
         if token.kind == "end":
             raise Mistake("is not closed", opened.place, f"A {sign} is missing.")
-        hint = f"A comma or {sign} is expected here." if sign in ")]" else f"{sign} is expected."
-        raise Mistake("does not belong here", token.place, hint)
+        remedy = f"A comma or {sign} is expected here." if sign in ")]" else f"{sign} is expected."
+        raise Mistake("does not belong here", token.place, remedy)
 
     def _end(self) -> int:
         return self._tokens[self._next - 1].end
@@ -192,12 +192,12 @@ class _Reader:
             ]
             where = before[-1] if before else token
             raise Mistake("is not the end of a line", where.place, "Something is missing after it.")
-        hint = ""
+        remedy = ""
         if token.text in ("%>%", "|>", "+"):
-            hint = (
+            remedy = (
                 f"In R {token.text} stands at the end of the line above, not at a line's beginning."
             )
-        raise Mistake("does not belong here", token.place, hint)
+        raise Mistake("does not belong here", token.place, remedy)
 
     def _within(self, opened: Token) -> Node:
         self._in_brackets.append(True)

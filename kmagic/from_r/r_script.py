@@ -206,9 +206,9 @@ class Script(Caller):
                 with suppress(Returned):
                     self._value(each)
         if self._maker.steps != before:
-            hint = "Decide it: leave only the lines that hold."
+            remedy = "Decide it: leave only the lines that hold."
             raise Mistake(
-                "changes the model, and only R knows how this turns out", node.test.place, hint
+                "changes the model, and only R knows how this turns out", node.test.place, remedy
             )
         return Unknown()
 
@@ -223,8 +223,8 @@ class Script(Caller):
         self._names[node.name] = 1  # to see whether the body makes layers
         self._value(node.body)
         if self._maker.steps != before:
-            hint = "Write the values out: for (units in c(64, 32))."
-            raise Mistake("is known to R only, and the loop makes layers", node.values.place, hint)
+            remedy = "Write the values out: for (units in c(64, 32))."
+            raise Mistake("is known to R only, and the loop makes layers", node.values.place, remedy)
         return Unknown()
 
     # --- names --------------------------------------------------------------------------------

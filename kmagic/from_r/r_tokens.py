@@ -100,8 +100,8 @@ def _unreadable(text: str, place: int) -> Mistake:
         return Mistake(
             "cannot begin a name", Place(place, place + 1), "R's names begin with a letter."
         )
-    hint = "A magic stands in a cell of its own." if char == "%" else ""
-    return Mistake("has no meaning in R", Place(place, place + 1), hint)
+    remedy = "A magic stands in a cell of its own." if char == "%" else ""
+    return Mistake("has no meaning in R", Place(place, place + 1), remedy)
 
 
 def number(token: Token) -> int | float:

@@ -113,8 +113,8 @@ class Writer:
         if shape is not None:
             chain.append(Tensor(Node(shape, shape.place)))
         elif isinstance(first, Thing) and not within:
-            hint = "Built all the same: Keras takes the shape from the first data it sees."
-            self._note(f"The first layer says no input_shape. {hint}", first.place)
+            remedy = "Built all the same: Keras takes the shape from the first data it sees."
+            self._note(f"The first layer says no input_shape. {remedy}", first.place)
         for each in model.layers:
             place = model.place if isinstance(each, Unknown) else each.place
             chain.append(Tensor(Node(each, place, chain[-1:])))

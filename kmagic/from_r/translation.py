@@ -47,7 +47,7 @@ class Translation(Rich, str):  # noqa: SLOT000 - it remembers where it comes fro
         spans: For each line of the text, where it comes from in R's.
     """
 
-    picture: ClassVar[str] = "kmagic.display.model.r_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.r_card:bundle"
     name: str
     r: str
     spec: ModelSpec
@@ -85,7 +85,7 @@ class Translation(Rich, str):  # noqa: SLOT000 - it remembers where it comes fro
             said = self.splitlines()[each.line - 1]
             mark = f"{' ' * (each.column - 1)}{'^' * each.width} {each.message}"
             message = f"is in the layer language\n{said}\n{mark}"
-            problems.append(Problem(message, span.line, span.column, span.width, each.hint))
+            problems.append(Problem(message, span.line, span.column, span.width, each.remedy))
         return RCodeError(problems, self.r, where, first_line)
 
 
@@ -222,5 +222,5 @@ def _spans(statements: tuple[Statement, ...]) -> Iterator[Span]:
 
 def _no_model(text: str) -> Mistake:
     end = len(text.splitlines()[0]) if text.strip() else 0
-    hint = "It begins with Sequential() or keras_model_sequential()."
-    return Mistake("makes no model", Place(0, end), hint)
+    remedy = "It begins with Sequential() or keras_model_sequential()."
+    return Mistake("makes no model", Place(0, end), remedy)

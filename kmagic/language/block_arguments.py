@@ -32,8 +32,8 @@ def block_arguments(block: BlockSpec, spec: LayerSpec, lookup: Lookup) -> dict[s
         else:
             name = arg.name
             if name not in known:
-                hint = did_you_mean(name, known) or _takes(block)
-                lookup.fail(f"block {block.name} has no parameter {name}", arg.span, hint)
+                remedy = did_you_mean(name, known) or _takes(block)
+                lookup.fail(f"block {block.name} has no parameter {name}", arg.span, remedy)
         if name in values:
             lookup.fail(f"{name} is given twice", arg.span)
         values[name] = lookup.plain(lookup.value(arg.value))
@@ -57,8 +57,8 @@ def loop_values(spec: ForSpec, lookup: Lookup) -> list[Any]:
         series = series[0].items  # a list, as Python has it
     for value in series:
         if isinstance(value, Object) and value.callee == Word("range"):
-            hint = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
-            lookup.fail("is Python's", value.span, hint)
+            remedy = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
+            lookup.fail("is Python's", value.span, remedy)
     values = [lookup.value(value) for value in series]
     only = values[0] if len(values) == 1 else None
     if isinstance(only, Given) and not isinstance(only.value, str):

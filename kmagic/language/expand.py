@@ -141,8 +141,8 @@ class _Expander(Lookup):
             return
         times = self.count(spec.times)
         if spec.callee == Word("input"):
-            hint = "A shape is written 28x28."
-            self.fail("an input is not repeated", spec.times.span, hint)
+            remedy = "A shape is written 28x28."
+            self.fail("an input is not repeated", spec.times.span, remedy)
         outer = self.scope.turns
         for turn in range(times):
             if times > 1:
@@ -160,8 +160,8 @@ class _Expander(Lookup):
         callee = spec.callee
         if spec.reuse:
             if spec.args:
-                hint = "It has them from where it is made."
-                self.fail("a layer that is used again takes no arguments", spec.args[0].span, hint)
+                remedy = "It has them from where it is made."
+                self.fail("a layer that is used again takes no arguments", spec.args[0].span, remedy)
             self._add(self.known_layer(callee), spec, named=False)
             return
         if isinstance(callee, Word) and callee.text in self.scope.blocks:
@@ -169,8 +169,8 @@ class _Expander(Lookup):
             return
         if isinstance(callee, Word) and callee.text in self.scope.models:
             if spec.args:
-                hint = f"Its inputs stand behind an arrow: `{callee.text} <- _`."
-                self.fail("a nested model takes no arguments", spec.args[0].span, hint)
+                remedy = f"Its inputs stand behind an arrow: `{callee.text} <- _`."
+                self.fail("a nested model takes no arguments", spec.args[0].span, remedy)
             self._add(self.scope.models[callee.text], spec, named=False)
             return
         if isinstance(callee, Word):
@@ -185,8 +185,8 @@ class _Expander(Lookup):
     ) -> None:
         is_input = isinstance(callee, Word) and callee.text == "input"
         if is_input and spec.inputs is not None:
-            hint = "A layer takes from before; an input is where the model begins."
-            self.fail("an input takes nothing from before", spec.inputs[0].span, hint)
+            remedy = "A layer takes from before; an input is where the model begins."
+            self.fail("an input takes nothing from before", spec.inputs[0].span, remedy)
         inputs: tuple[Arg, ...] = ()
         if spec.inputs is not None:
             inputs = self.call(spec.inputs)
@@ -226,16 +226,16 @@ class _Expander(Lookup):
                 continue
             if target in self.scope.taps and self.scope.names_layers:
                 line = self.number(self.scope.taps[target][1].line)
-                hint = "It would name two layers. Take another name."
-                self.fail(f"{target} is taken already, in line {line}", span, hint)
+                remedy = "It would name two layers. Take another name."
+                self.fail(f"{target} is taken already, in line {line}", span, remedy)
             self.scope.taps[target] = (out, span)
 
     # --- blocks, models, loops ----------------------------------------------------------------
 
     def _use_block(self, block: BlockSpec, home: Scope, spec: LayerSpec) -> None:
         if any(use.name == block.name for use in self.scope.trail):
-            hint = "To repeat what it holds: `repeat 3:` inside, or `* 3` where it is used."
-            self.fail(f"block {block.name} uses itself", spec.span, hint)
+            remedy = "To repeat what it holds: `repeat 3:` inside, or `* 3` where it is used."
+            self.fail(f"block {block.name} uses itself", spec.span, remedy)
         values = block_arguments(block, spec, self)
         inputs = self.scope.current
         if spec.inputs is not None:
@@ -277,9 +277,9 @@ class _Expander(Lookup):
     def _finish(self, spec: LayerSpec, outs: tuple[Out, ...]) -> None:
         """Bind a block's outputs to a step's names."""
         if len(spec.targets) > 1 and len(spec.targets) != len(outs):
-            hint = "A block gives what its last line gives, or what its `output a, b` names."
+            remedy = "A block gives what its last line gives, or what its `output a, b` names."
             outputs = f"{len(outs)} outputs" if len(outs) > 1 else "one output"
-            self.fail(f"{len(spec.targets)} names for {outputs}", spec.span, hint)
+            self.fail(f"{len(spec.targets)} names for {outputs}", spec.span, remedy)
         self._bind(spec.targets, outs[: len(spec.targets)], spec.span)
         for target, out in zip(spec.targets, outs, strict=False):
             self.scope.layers[target] = out.node
@@ -374,8 +374,8 @@ class _Expander(Lookup):
         if not self.scope.current:
             if self.failures:
                 raise Mistake(None)
-            hint = "Begin with a line such as `input 28x28x1`."
-            self.fail("nothing came before this", span, hint)
+            remedy = "Begin with a line such as `input 28x28x1`."
+            self.fail("nothing came before this", span, remedy)
         return self.scope.current
 
     def _check_new(self, name: str, span: Span, what: str) -> None:

@@ -57,12 +57,12 @@ class ExpressionError(Exception):
         message: Completes the caret.
         column: Where in the expression, from 0.
         width: How many characters.
-        hint: What to do.
+        remedy: What to do.
     """
 
-    def __init__(self, message: str, column: int = 0, width: int = 1, hint: str = "") -> None:
+    def __init__(self, message: str, column: int = 0, width: int = 1, remedy: str = "") -> None:
         super().__init__(message)
-        self.message, self.column, self.width, self.hint = message, column, width, hint
+        self.message, self.column, self.width, self.remedy = message, column, width, remedy
 
 
 def evaluate(source: str, names: Mapping[str, Any]) -> Any:
@@ -133,9 +133,9 @@ class _Walker:
     def _Name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
             own = (each for each in self.names if each[0] != "_" and each not in SHELLS_OWN)
-            hint = did_you_mean(node.id, own)
+            remedy = did_you_mean(node.id, own)
             raise self._error(
-                "is not defined in the notebook", node, hint or "Define it in a cell above."
+                "is not defined in the notebook", node, remedy or "Define it in a cell above."
             )
         return self.names[node.id]
 
@@ -144,8 +144,8 @@ class _Walker:
         if node.attr.startswith("_"):
             raise self._error(f"{node.attr} is private", node, _OTHER_HINT)
         if not hasattr(owner, node.attr):
-            hint = did_you_mean(node.attr, (each for each in dir(owner) if each[0] != "_"))
-            raise self._error(f"{type(owner).__name__} has no {node.attr}", node, hint)
+            remedy = did_you_mean(node.attr, (each for each in dir(owner) if each[0] != "_"))
+            raise self._error(f"{type(owner).__name__} has no {node.attr}", node, remedy)
         return getattr(owner, node.attr)
 
     def _Subscript(self, node: ast.Subscript) -> Any:
@@ -205,7 +205,7 @@ class _Walker:
     def _text(self, node: ast.AST) -> str:
         return ast.get_source_segment(f"({self.source}\n)", node) or type(node).__name__
 
-    def _error(self, message: str, node: ast.AST, hint: str = "") -> ExpressionError:
+    def _error(self, message: str, node: ast.AST, remedy: str = "") -> ExpressionError:
         text = self._text(node)
         column = max(getattr(node, "col_offset", 1) - 1, 0)
-        return ExpressionError(message, column, len(text.splitlines()[0]), hint)
+        return ExpressionError(message, column, len(text.splitlines()[0]), remedy)

@@ -124,16 +124,16 @@ def _told(lines: list[_Line], text: str) -> Problem:
     language = "R" if any(each.language == "R" for each in lines) else "Python"
     body = first.text.strip()
     column = first.text.index(body) + 1
-    hint = _written(text, language)
-    hint = hint or (_LONG_ADVICE if len(lines) > _LONG else _advice(first.text))
+    remedy = _written(text, language)
+    remedy = remedy or (_LONG_ADVICE if len(lines) > _LONG else _advice(first.text))
     if language == "R" and len(lines) > 1:
-        hint += _TAKEN_AS_R
+        remedy += _TAKEN_AS_R
     return Problem(
         f"is {language}, and a model is written in the layer language here",
         first.number,
         column,
         len(body),
-        hint,
+        remedy,
     )
 
 

@@ -121,8 +121,8 @@ class Lookup:
     def _fail_layer(self, name: str, value: Value) -> NoReturn:
         self.miss(name)
         known = {*self.scope.layers, *self.scope.models}
-        hint = did_you_mean(name, known) or "Name it where it is made: `d = dense 4`."
-        self.fail(f"there is no layer named {name} above", value.span, hint)
+        remedy = did_you_mean(name, known) or "Name it where it is made: `d = dense 4`."
+        self.fail(f"there is no layer named {name} above", value.span, remedy)
 
     def call(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """Right of an arrow: names are outputs, ``_`` may stand for several."""
@@ -187,8 +187,8 @@ class Lookup:
         if self.failures:
             raise Mistake(None)
         if sign == "_in":
-            hint = "_in is what entered a block, `residual:` or `branch:`, and stands only there."
-            self.fail("nothing entered that _in could stand for", span, hint)
+            remedy = "_in is what entered a block, `residual:` or `branch:`, and stands only there."
+            self.fail("nothing entered that _in could stand for", span, remedy)
         self.fail("nothing came before that _ could stand for", span)
 
     def _fail_tap(self, name: str, span: Span) -> NoReturn:
@@ -197,19 +197,19 @@ class Lookup:
         made = list(_names_made(self.text))
         for other, line, owner in made:
             if other == name and owner == here and line > span.line:
-                hint = "A model runs from its first line to its last: move that line up."
-                self.fail(f"{name} is made further down, in line {self.number(line)}", span, hint)
-        hint = did_you_mean(name, self.scope.taps)
+                remedy = "A model runs from its first line to its last: move that line up."
+                self.fail(f"{name} is made further down, in line {self.number(line)}", span, remedy)
+        remedy = did_you_mean(name, self.scope.taps)
         elsewhere = [owner for other, _, owner in made if other == name and owner != here]
         if any(elsewhere):
             inside = next(filter(None, elsewhere))
-            hint = f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
+            remedy = f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
         elif elsewhere:
-            hint = f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
+            remedy = f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
         if name == "input":
-            hint = "Give the input a name, `img = input 8`, and write that behind the arrow."
-        hint = hint or f"Name an output above: `{name} = dense 4`; _ is what came before."
-        self.fail(f"no output above is named {name}", span, hint)
+            remedy = "Give the input a name, `img = input 8`, and write that behind the arrow."
+        remedy = remedy or f"Name an output above: `{name} = dense 4`; _ is what came before."
+        self.fail(f"no output above is named {name}", span, remedy)
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """A step's arguments, evaluated."""
@@ -247,7 +247,7 @@ class Lookup:
             found = expressions.evaluate(expr.source, self.scope.names)
         except expressions.ExpressionError as error:
             where = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
-            self.fail(error.message, where, error.hint)
+            self.fail(error.message, where, error.remedy)
         return Given(found, expr.source, span=expr.span)
 
     @staticmethod
@@ -270,9 +270,9 @@ class Lookup:
         """A whole number of repetitions."""
         found = self.plain(self.value(value))
         if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= MOST_REPEATS:
-            hint = f"For the notebook's {found} write {{{found}}}." * (found in self.scope.names)
+            remedy = f"For the notebook's {found} write {{{found}}}." * (found in self.scope.names)
             shown = format_value(value)
-            self.fail(f"expected a whole number of repetitions, not {shown}", value.span, hint)
+            self.fail(f"expected a whole number of repetitions, not {shown}", value.span, remedy)
         return found
 
     def number(self, line: int) -> int:
@@ -284,11 +284,11 @@ class Lookup:
         if name in self.lost:
             raise Mistake(None)
 
-    def fail(self, message: str, span: Span, hint: str = "") -> NoReturn:
+    def fail(self, message: str, span: Span, remedy: str = "") -> NoReturn:
         """Stop here: the text is wrong at this place."""
         if span == NOWHERE and self.scope.trail:
             span = self.scope.trail[-1].span
-        raise Mistake(Problem(message, span.line, span.column, span.width, hint), self.scope.trail)
+        raise Mistake(Problem(message, span.line, span.column, span.width, remedy), self.scope.trail)
 
 
 def _names_made(statements: Iterable[Statement], owner: str = "") -> Iterator[tuple[str, int, str]]:

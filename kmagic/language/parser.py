@@ -113,8 +113,8 @@ class _Statements:
             if line.indent > indent:
                 first = line.tokens[0].span if line.tokens else Span(line.number, 1)
                 if not self._has_tabs:
-                    hint = "Only the body of a line that ends in `:` is indented, all of it alike."
-                    self._note("this line is indented, but belongs to no block", first, hint)
+                    remedy = "Only the body of a line that ends in `:` is indented, all of it alike."
+                    self._note("this line is indented, but belongs to no block", first, remedy)
                 statements += self.block()
                 continue
             self._next += 1
@@ -149,8 +149,8 @@ class _Statements:
             inline = Line(line.indent, line.number, cursor.rest())
             return tuple(self._statements(inline))
         if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
-            hint = "Indent the lines that belong to it."
-            cursor.fail_at(colon.span, "expected an indented body below this line", hint)
+            remedy = "Indent the lines that belong to it."
+            cursor.fail_at(colon.span, "expected an indented body below this line", remedy)
         return self.block()
 
     def _lose(self, line: Line) -> None:
@@ -226,8 +226,8 @@ class _Statements:
         branches = tuple(each for each in body if isinstance(each, BranchSpec))
         for each in body:
             if not isinstance(each, BranchSpec):
-                hint = "Each way to the merge is a `branch:` with a body of its own."
-                cursor.fail_at(each.span, "only `branch:` stands in a merge", hint)
+                remedy = "Each way to the merge is a `branch:` with a body of its own."
+                cursor.fail_at(each.span, "only `branch:` stands in a merge", remedy)
         if not branches:
             cursor.fail_at(span, "expected at least one `branch:` below")
         return MergeSpec(callee, args, branches, span=span)
@@ -244,12 +244,12 @@ class _Statements:
                 cursor.take()
                 after = cursor.ahead(0)
                 if token.text == "inputs" and after and after.kind in ("number", "shape"):
-                    hint = f"Where data comes in is `input {after.text}`."
-                    cursor.fail("is no name of an input", hint)
+                    remedy = f"Where data comes in is `input {after.text}`."
+                    cursor.fail("is no name of an input", remedy)
                 entries = cursor.tensors()
                 if not cursor.done and cursor.peek.kind == "name":
-                    hint = f"Names are separated by commas: `{token.text} a, b`."
-                    cursor.fail("has no place here", hint)
+                    remedy = f"Names are separated by commas: `{token.text} a, b`."
+                    cursor.fail("has no place here", remedy)
                 kind_of = OutputSpec if token.text == "output" else InputsSpec
                 return kind_of(entries, span=token.span)
             if token.text == "model":
@@ -264,13 +264,13 @@ class _Statements:
                     "repeat": "repeat 3:",
                 }
                 shown = example.get(token.text, f"{token.text}:")
-                hint = "Outputs are joined by a layer: `add <- a, b`." * (token.text == "merge")
+                remedy = "Outputs are joined by a layer: `add <- a, b`." * (token.text == "merge")
                 message = f"opens a body, and its line ends in `:`, as in `{shown}`"
-                cursor.fail_at(token.span, message, hint)
+                cursor.fail_at(token.span, message, remedy)
         return read_step(cursor)
 
-    def _note(self, message: str, span: Span, hint: str = "") -> None:
-        self.problems.append(Problem(message, span.line, span.column, span.width, hint))
+    def _note(self, message: str, span: Span, remedy: str = "") -> None:
+        self.problems.append(Problem(message, span.line, span.column, span.width, remedy))
 
 
 def _opens_body(cursor: Cursor) -> bool:

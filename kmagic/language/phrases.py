@@ -132,16 +132,16 @@ class Cursor:
             self.fail(f"expected {wanted}")
         return self.take()
 
-    def fail(self, message: str, hint: str = "") -> NoReturn:
+    def fail(self, message: str, remedy: str = "") -> NoReturn:
         """Report a mistake at the next token, or just behind the last one."""
         if not self.done:
-            self.fail_at(self.tokens[self._at].span, message, hint)
+            self.fail_at(self.tokens[self._at].span, message, remedy)
         last = self.tokens[-1].span
-        self.fail_at(Span(last.line, last.column + last.width), message, hint)
+        self.fail_at(Span(last.line, last.column + last.width), message, remedy)
 
-    def fail_at(self, span: Span, message: str, hint: str = "") -> NoReturn:
+    def fail_at(self, span: Span, message: str, remedy: str = "") -> NoReturn:
         """Report a mistake at a given place."""
-        raise ParseError(Problem(message, span.line, span.column, span.width, hint))
+        raise ParseError(Problem(message, span.line, span.column, span.width, remedy))
 
     # --- values -------------------------------------------------------------------------------
 
@@ -321,7 +321,7 @@ def _brace(token: Token) -> Value:
     lines, problems = tokenize(" " + inner.replace("\n", " ") + " ")
     for problem in problems:
         raise ParseError(
-            Problem(problem.message, row, problem.column + column - 1, problem.width, problem.hint)
+            Problem(problem.message, row, problem.column + column - 1, problem.width, problem.remedy)
         )
     tokens = [
         Token(
@@ -354,7 +354,7 @@ def _check_expression(inner: str, token: Token) -> None:
                 token.span.line,
                 token.span.column + 1 + error.column,
                 error.width,
-                error.hint,
+                error.remedy,
             )
         ) from None
 

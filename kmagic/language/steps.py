@@ -43,8 +43,8 @@ def _check_star(cursor: Cursor) -> None:
         ahead += 2
     if len(dims) > 1:
         shape = "x".join(dims)
-        hint = f"A shape is written with the letter x: {shape}; a line is repeated by ` * 3`."
-        cursor.fail("has no place here", hint)
+        remedy = f"A shape is written with the letter x: {shape}; a line is repeated by ` * 3`."
+        cursor.fail("has no place here", remedy)
 
 
 def _targets(cursor: Cursor) -> tuple[str, ...]:

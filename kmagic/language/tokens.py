@@ -229,8 +229,8 @@ class _Reader:
     def _tab(self, span: Span) -> None:
         self.lines[-1].broken = True
         if not any("tab" in each.message for each in self.problems):
-            hint = "Indent with spaces, the lines of one body all alike."
-            self._problem("is a tab, and lines are indented with spaces", span, hint)
+            remedy = "Indent with spaces, the lines of one body all alike."
+            self._problem("is a tab, and lines are indented with spaces", span, remedy)
 
     def _magic(self, span: Span) -> None:
         """Several magics below a model's text are one mistake."""
@@ -239,8 +239,8 @@ class _Reader:
         if not any(each.message == message for each in self.problems):
             self._problem(message, span, "Put it, and what follows, into a cell below.")
 
-    def _problem(self, message: str, span: Span, hint: str = "") -> None:
-        self.problems.append(Problem(message, span.line, span.column, span.width, hint))
+    def _problem(self, message: str, span: Span, remedy: str = "") -> None:
+        self.problems.append(Problem(message, span.line, span.column, span.width, remedy))
         self.lines[-1].broken = True
 
 

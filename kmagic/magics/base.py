@@ -61,12 +61,12 @@ class Family(Magics):
                 return name.strip("{}"), value
             if not known and words[0].isidentifier():
                 models = self.session.models()
-                hint = did_you_mean(words[0], models) or _models_hint(models)
-                line.fail("is not a model of this notebook", words[0], hint)
+                remedy = did_you_mean(words[0], models) or _models_hint(models)
+                line.fail("is not a model of this notebook", words[0], remedy)
         current = self.session.current_model()
         if current is None:
-            hint = "Make one: `%%keras_model cnn`, and below it one layer a line."
-            line.fail("there is no model in this notebook yet", words[0] if words else "", hint)
+            remedy = "Make one: `%%keras_model cnn`, and below it one layer a line."
+            line.fail("there is no model in this notebook yet", words[0] if words else "", remedy)
         return current
 
     def take_data(self, line: Line, words: list[str], *, test: bool) -> tuple[Any, Any, Any]:
@@ -91,13 +91,13 @@ class Family(Magics):
                 self._fail_no_data(line)
             if not hasattr(data, "x_train"):
                 kind = type(data).__name__
-                hint = "Load one: `%keras_data mnist -o digits`. Arrays are given as two words."
-                line.fail(f"is no data set with x_train, y_train ..., but {kind}", line.data, hint)
+                remedy = "Load one: `%keras_data mnist -o digits`. Arrays are given as two words."
+                line.fail(f"is no data set with x_train, y_train ..., but {kind}", line.data, remedy)
             return (data.x_test, data.y_test, data) if test else (data.x_train, data.y_train, data)
         if not words:
             arrays = "x_test y_test" if test else "x_train y_train"
-            hint = f"Name a data set, `--data digits`, or arrays, `{arrays}`."
-            line.fail("expected data", "", hint)
+            remedy = f"Name a data set, `--data digits`, or arrays, `{arrays}`."
+            line.fail("expected data", "", remedy)
         most = 2
         if len(words) == most + 1 and line.words[:1] == words[:1]:
             line.fail("is no model", words[0], _models_hint(self.session.models()))
@@ -117,8 +117,8 @@ class Family(Magics):
         names = self.session.names
         sets = [name for name, value in names.items() if hasattr(value, "x_train")]
         word = line.data if line.data.isidentifier() else "NAME"
-        hint = did_you_mean(line.data, sets) or f"Load it first: `%keras_data ... -o {word}`."
-        line.fail("is not a data set of this notebook", line.data, hint)
+        remedy = did_you_mean(line.data, sets) or f"Load it first: `%keras_data ... -o {word}`."
+        line.fail("is not a data set of this notebook", line.data, remedy)
 
 
 @contextmanager
@@ -134,8 +134,8 @@ def in_the_line_s_words(name: str, model: Any) -> Iterator[None]:
     except EvaluationError as error:
         own = f"The model {getattr(model, 'name', '')!r} "
         said = error.message.replace(own, f"The model {name!r} ")
-        hint = error.hint.replace("load_data has read", "%keras_data has read")
-        raise type(error)(said, hint) from error
+        remedy = error.remedy.replace("load_data has read", "%keras_data has read")
+        raise type(error)(said, remedy) from error
 
 
 @contextmanager

@@ -100,8 +100,8 @@ class ClassificationMagics(Family):
     def _images(self, read: Line, words: list[str]) -> Any:
         """What stands for the pictures: values from the notebook, or what names files."""
         if not words:
-            hint = "Name a file, a folder, a pattern, an address, an array or a PIL image."
-            read.fail("expected pictures", "", hint)
+            remedy = "Name a file, a folder, a pattern, an address, an array or a PIL image."
+            read.fail("expected pictures", "", remedy)
         found = [self._image(read, word) for word in words]
         return found[0] if len(found) == 1 else found
 
@@ -111,8 +111,8 @@ class ClassificationMagics(Family):
         value, known = read.try_value(word)
         if not known and word.isidentifier():
             near = nearby(Path(word))
-            hint = f"Did you mean {near}?" if near else A_FILE
-            read.fail("is no name of this notebook and no file", word, hint)
+            remedy = f"Did you mean {near}?" if near else A_FILE
+            read.fail("is no name of this notebook and no file", word, remedy)
         return value if known else word
 
     def _data_for(self, model: Any) -> Any:

@@ -103,8 +103,8 @@ class ConfusionMagics(Family):
 
         value, known = read.try_value(read.vs)
         if not known:
-            hint = did_you_mean(read.vs, self.session.models()) or "Name a model, or predictions."
-            read.fail("is not a model of this notebook", read.vs, hint)
+            remedy = did_you_mean(read.vs, self.session.models()) or "Name a model, or predictions."
+            read.fail("is not a model of this notebook", read.vs, remedy)
         name = read.vs if read.vs.isidentifier() else ""
         if not is_model(value):
             return confusion(truth, value, name=name, **options)

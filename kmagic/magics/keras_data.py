@@ -128,7 +128,7 @@ class DataMagics(Family):
                 warnings.simplefilter("ignore", SampleDataWarning)  # the card says it
                 data = load_data(source, **options)
         except DataError as error:
-            raise DataError(*map(_as_options, (error.message, error.hint))) from error
+            raise DataError(*map(_as_options, (error.message, error.remedy))) from error
         if data.note:
             data = replace(data, note=_as_options(data.note))
         out = read.out or self._free("data" if called else name_of(data.name))

@@ -90,8 +90,8 @@ class EvaluationMagics(Family):
         if read.data:
             return self.take_data(read, words, test=True)[2]
         if not words:
-            hint = "Name an array, a data frame, files, or a sentence in quotes; or --data digits."
-            read.fail("expected something to predict", "", hint)
+            remedy = "Name an array, a data frame, files, or a sentence in quotes; or --data digits."
+            read.fail("expected something to predict", "", remedy)
         found = [self._sample(read, word) for word in words]
         if len(found) == 1:
             return found[0]
@@ -108,8 +108,8 @@ class EvaluationMagics(Family):
         if known:
             return value
         if word.isidentifier():
-            hint = "A file is named with its ending, a sentence stands in quotes."
-            read.fail("is no name of this notebook and no file", word, hint)
+            remedy = "A file is named with its ending, a sentence stands in quotes."
+            read.fail("is no name of this notebook and no file", word, remedy)
         return word
 
 

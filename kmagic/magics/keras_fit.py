@@ -162,8 +162,8 @@ def _options(read: Line) -> dict[str, Any]:
             found[name] = True
     if read.watch is not None:
         if not read.val:
-            hint = "Keep some of the data for it: `--val 0.1`."
-            read.fail("needs validation data", "--watch", hint)
+            remedy = "Keep some of the data for it: `--val 0.1`."
+            read.fail("needs validation data", "--watch", remedy)
         found["watch"] = "confusion"
     if read.no_checks:
         found["checks"] = False
@@ -180,8 +180,8 @@ def _path(read: Line, text: str, option: str) -> Path:
     if is_folder and path.exists() and not path.is_dir():
         read.fail(f"{option} takes a folder, and this is a file", text)
     if is_folder and has_file_name(path):
-        hint = f"Name it {path.with_suffix('')}. `%keras_save` makes files."
-        read.fail(f"{option} takes a folder, and this is a file's name", text, hint)
+        remedy = f"Name it {path.with_suffix('')}. `%keras_save` makes files."
+        read.fail(f"{option} takes a folder, and this is a file's name", text, remedy)
     if not is_folder and path.is_dir():
         read.fail(f"{option} takes a file, and this is a folder", text)
     if not is_folder and not path.parent.is_dir():
@@ -193,8 +193,8 @@ def _budget(read: Line) -> float:
     value, known = read.try_value(read.budget)
     seconds = time_of(str(value) if known else read.budget)
     if not seconds:
-        hint = "Write 90s, 2m or 1h30m."
-        read.fail(f"--budget takes a time, not {read.budget}", read.budget, hint)
+        remedy = "Write 90s, 2m or 1h30m."
+        read.fail(f"--budget takes a time, not {read.budget}", read.budget, remedy)
     return seconds
 
 
@@ -212,11 +212,11 @@ def _validation(read: Line) -> dict[str, Any]:
             read.fail(f"--val takes a fraction between 0 and 1, not {value}", read.val)
         return {"validation_split": float(value)}
     if isinstance(value, tuple) and all(isinstance(each, int | float) for each in value):
-        hint = "A fraction has a point: 0.1."
-        read.fail(f"--val takes a fraction or two arrays, not {read.val}", read.val, hint)
+        remedy = "A fraction has a point: 0.1."
+        read.fail(f"--val takes a fraction or two arrays, not {read.val}", read.val, remedy)
     if isinstance(value, bool | str):
-        hint = "Write a fraction such as 0.1, a pair Xv,Yv, or a data set."
-        read.fail("is no validation data", read.val, hint)
+        remedy = "Write a fraction such as 0.1, a pair Xv,Yv, or a data set."
+        read.fail("is no validation data", read.val, remedy)
     if hasattr(value, "x_test"):
         value = (value.x_test, value.y_test)
     return {"validation_data": value}

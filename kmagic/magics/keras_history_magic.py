@@ -63,8 +63,8 @@ class HistoryMagics(Family):
             return runs[int(place[1]) - 1]
         value, found = read.try_value(word)
         if not found:
-            hint = did_you_mean(word, known) or "Name one: `%keras_fit ... -o run`."
-            read.fail("is no run of this notebook", word, hint)
+            remedy = did_you_mean(word, known) or "Name one: `%keras_fit ... -o run`."
+            read.fail("is no run of this notebook", word, remedy)
         if not hasattr(value, "history") or not hasattr(value, "log"):
             read.fail("is no training run", word, "`%keras_fit ... -o run` makes one.")
         return value

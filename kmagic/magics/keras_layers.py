@@ -40,5 +40,5 @@ class LanguageMagics(Family):
         try:
             found = reference(" ".join(read.words), self.session.names)
         except KmagicError as error:
-            read.fail(error.message, read.words[-1], error.hint)
+            read.fail(error.message, read.words[-1], error.remedy)
         return self.session.deliver(found, out=None, quiet=False)

@@ -145,8 +145,8 @@ class Arguments:
             flag = piece.text.split("=")[0]
             if re.match(r"--?[a-zA-Z]", flag) and flag not in known and "{" not in flag:
                 options = ", ".join(each for each in known if each.startswith("--"))
-                hint = did_you_mean(flag, known) or f"{self.name} knows {options}."
-                read.fail(f"{self.name} has no option {flag}", piece.text, hint)
+                remedy = did_you_mean(flag, known) or f"{self.name} knows {options}."
+                read.fail(f"{self.name} has no option {flag}", piece.text, remedy)
         try:
             read.options = self._parser.parse_args([piece.text for piece in pieces])
         except _UsageError as error:
@@ -205,13 +205,13 @@ class Line:
             return expressions.evaluate(source, self.names)
         except expressions.ExpressionError as error:
             self.fail(
-                error.message, text, error.hint, inset=inset + error.column, width=error.width
+                error.message, text, error.remedy, inset=inset + error.column, width=error.width
             )
 
     def _name_hint(self, text: str) -> str:
         names = [name for name in self.names if name[0] != "_" and name not in SHELLS_OWN]
-        hint = did_you_mean(re.split(r"[.\[]", text)[0], names)
-        return hint or "Values are a number, a quoted text, a name, or an expression in braces."
+        remedy = did_you_mean(re.split(r"[.\[]", text)[0], names)
+        return remedy or "Values are a number, a quoted text, a name, or an expression in braces."
 
     def number(self, text: str, option: str, *, least: float = 0, whole: bool = True) -> Any:
         """A number, literal or from the notebook, that is at least so much."""
@@ -224,7 +224,7 @@ class Line:
         return found
 
     def fail(
-        self, message: str, text: str, hint: str = "", *, inset: int = 0, width: int = 0
+        self, message: str, text: str, remedy: str = "", *, inset: int = 0, width: int = 0
     ) -> NoReturn:
         """Show the line with a caret under a word of it.
 
@@ -235,7 +235,7 @@ class Line:
         before = len(self.magic) + 1
         source = f"{self.magic} {self.text}".rstrip()
         problem = Problem(
-            message, 1, before + column + inset + 1, width or max(len(text) - inset, 1), hint
+            message, 1, before + column + inset + 1, width or max(len(text) - inset, 1), remedy
         )
         raise MagicError([problem], source, self.magic)
 
@@ -267,8 +267,8 @@ class Line:
         )
         if choice:
             known = re.findall(r"\w+", choice[3])
-            hint = did_you_mean(choice[2], known) or f"Choose from {', '.join(known)}."
-            self.fail(f"{choice[1]} does not take this", choice[2], hint)
+            remedy = did_you_mean(choice[2], known) or f"Choose from {', '.join(known)}."
+            self.fail(f"{choice[1]} does not take this", choice[2], remedy)
         extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
         if extra:
             first = extra[1].split()[0]
@@ -276,10 +276,10 @@ class Line:
                 one.text.endswith(",") and two.text == first for one, two in pairwise(self.pieces)
             )
             name, sign, value = first.partition("=")
-            hint = "Write a pair without a blank: X,Y." if parted else f"Help: {self.magic} -h"
+            remedy = "Write a pair without a blank: X,Y." if parted else f"Help: {self.magic} -h"
             if sign and f"--{name}" in self.flags:
-                hint = f"Did you mean --{name} {value}?"
-            self.fail(f"{self.magic} has no place for this", first, hint)
+                remedy = f"Did you mean --{name} {value}?"
+            self.fail(f"{self.magic} has no place for this", first, remedy)
         required = re.fullmatch(r"the following arguments are required: (.*)", message)
         if required:
             message = f"expected {required[1]}"

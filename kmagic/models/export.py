@@ -17,7 +17,7 @@ class Code(Rich, str):  # noqa: SLOT000 - it remembers two things
         language: "python" or "dsl".
     """
 
-    picture: ClassVar[str] = "kmagic.display.model.code_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.code_card:bundle"
     name: str
     language: str
 

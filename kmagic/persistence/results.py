@@ -30,7 +30,7 @@ class Saved(Rich):
         cnn saved as models/cnn.keras, 1.2 MB: weights, 10 class names
     """
 
-    picture: ClassVar[str] = "kmagic.display.model.file_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:bundle"
 
     name: str
     path: Path
@@ -64,7 +64,7 @@ class Loaded(Rich):
         parts: What came with it, in words.
     """
 
-    picture: ClassVar[str] = "kmagic.display.model.file_card:loaded_bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:loaded_bundle"
 
     model: Any
     name: str

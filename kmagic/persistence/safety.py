@@ -155,18 +155,18 @@ def _missing(missing: list[Need], names: Mapping[str, Any], name: str) -> Persis
     more = f", and {', '.join(others)}" if others else ""
     held = names.get(first.name)
     if held is not None:
-        hint = (
+        remedy = (
             f"{first.name} is here, but comes from a library: name it on purpose, "
             f"kmagic.load(path, custom_objects={{{first.name!r}: {first.name}}})."
         )
     else:
         near = did_you_mean(first.name, [each for each in names if may_serve(names[each])])
-        hint = f"{near} " * bool(near) + (
+        remedy = f"{near} " * bool(near) + (
             f"Define or import {first.name} in a cell above and load again; in Python: "
             f"kmagic.load(path, custom_objects={{{first.name!r}: {first.name}}})."
         )
     return PersistenceError(
-        f"{name} was not loaded: {place} the {what} {first.name}, which is not here{more}.", hint
+        f"{name} was not loaded: {place} the {what} {first.name}, which is not here{more}.", remedy
     )
 
 

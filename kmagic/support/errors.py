@@ -1,50 +1,97 @@
-"""What can go wrong by the user's hand, and how it is shown.
+"""The exceptions of kmagic, and how a notebook shows them.
 
-Every exception here is about something the user can put right, so a notebook shows the message
-alone: IPython asks an exception for ``_render_traceback_`` and prints what it returns. A bug of
-ours is any other exception, and keeps its full traceback.
+Every exception here is about something that the user can correct, so a notebook shows the message
+without a traceback: IPython calls ``_render_traceback_`` on the exception and prints the result.
+Any other exception is a bug of kmagic and keeps its full traceback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 
 BOLD, ORANGE, MUTED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 
 
 class KmagicError(Exception):
-    """Base of all that kmagic raises on purpose.
+    """Base of all exceptions that kmagic raises on purpose.
 
     ::
 
         KmagicError
         ├── DSLError           the text of a model: a word, an argument, a value
-        │   └── BuildError     Keras refused a line, most often for the shape that reached it
-        ├── DecompileError     a model that no text of the language builds
+        │   └── BuildError     Keras rejected a line, usually because of its input shape
+        ├── DecompileError     a model that the layer language cannot express
         ├── MagicError         the line of a magic: an unknown option, a missing name
-        ├── RCodeError         R code that makes no model, or one that Keras 3 cannot make
-        ├── DataError          data that is missing, broken or does not fit
-        ├── TrainingError      a fit that cannot start or go on
-        ├── EvaluationError    labels, predictions or pictures that cannot be judged
+        ├── RCodeError         R code that defines no model, or one that Keras 3 cannot build
+        ├── DataError          data that is missing, damaged or unsuitable
+        ├── TrainingError      a training run that cannot start or continue
+        ├── EvaluationError    labels, predictions or images that cannot be evaluated
         └── PersistenceError   a file that cannot be written, read or trusted
 
+    The message is either given, or composed of the fields: "SUBJECT must be EXPECTED; got ACTUAL."
+
     Args:
-        message: What was expected, and what came.
-        hint: What to do about it, in a sentence of its own.
+        message: What is wrong, with the value, and what was expected.
+        remedy: What to do about it, as a sentence of its own.
+        subject: What is wrong, where the message is composed; ``option`` if it is left out.
+        expected: What was expected, where the message is composed.
+        actual: What was received, where the message is composed.
+        option: The parameter that is wrong, by its Python name; a magic shows it as its option.
+
+    Attributes:
+        spelling: How parameters, functions and the model are written; a magic sets its own.
+
+    Example:
+        >>> print(KmagicError(option="patience", expected="at least 1", actual=0))
+        patience= must be at least 1; got 0.
     """
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+    def __init__(
+        self,
+        message: str | Text = "",
+        remedy: str | Text = "",
+        *,
+        subject: str | Text = "",
+        expected: str | Text = "",
+        actual: object = None,
+        option: str = "",
+    ) -> None:
+        self.subject = subject or (Text(Option(option)) if option else "")
+        self.expected = expected
+        self.actual = actual
+        self.option = option
+        self.spelling: Spelling = PYTHON
+        self.message_text = message or self._compose()
+        self.remedy_text = remedy
+        super().__init__(str(self.message_text))
+
+    def _compose(self) -> Text:
+        parts = Text(self.subject, " must be ", self.expected)
+        if self.actual is not None:
+            shown = self.actual if isinstance(self.actual, Text) else repr(self.actual)
+            parts += Text("; got ", shown)
+        return parts + "."
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in the error's spelling."""
+        return render(self.message_text, self.spelling)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, in the error's spelling."""
+        return render(self.remedy_text, self.spelling)
 
     def __str__(self) -> str:
         return self.render(colour=False)
 
-    def render(self, *, colour: bool) -> str:  # noqa: ARG002 - those that mark a text use it
+    def render(self, *, colour: bool) -> str:  # noqa: ARG002 - subclasses that mark a text use it
         """The whole message, with ANSI colours for a notebook or plain for a log."""
-        return "\n\n".join(part for part in (self.message, self.hint) if part)
+        return "\n\n".join(part for part in (self.message, self.remedy) if part)
 
     def _render_traceback_(self) -> list[str]:
         name = f"{BOLD}{type(self).__name__}{RESET}"
@@ -53,33 +100,33 @@ class KmagicError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a text, and where it is.
+    """One mistake in a text, and its location.
 
     Attributes:
-        message: Completes the caret: "is not an activation".
+        message: Continues the line of the caret: "is not an activation".
         line: Line within the text, from 1.
         column: Column of the first marked character, from 1.
-        width: How many characters are marked.
-        hint: What to do about it.
-        trail: The chain of blocks that led here, outermost first: "block res, used in line 7".
+        width: Number of marked characters.
+        remedy: What to do about it.
+        trail: The blocks that lead here, outermost first: "block res, used in line 7".
     """
 
     message: str
     line: int
     column: int
     width: int = 1
-    hint: str = ""
+    remedy: str = ""
     trail: tuple[str, ...] = ()
 
 
 class MarkedError(KmagicError):
-    """A mistake in a text of the user's, shown as the line with a caret under it.
+    """A mistake in a text of the user, shown as its line with a caret below.
 
     Args:
         problems: One or more mistakes, in the order of the text.
-        source: The text that they are in.
-        where: What the text is, in the user's words: "%%keras_model cnn".
-        first_line: Number of the text's first line, as the user's editor counts.
+        source: The text that contains them.
+        where: What the text is: "%%keras_model cnn".
+        first_line: Number of the first line in the editor of the user.
     """
 
     def __init__(
@@ -93,7 +140,7 @@ class MarkedError(KmagicError):
         self.source = source
         self.where = where
         self.first_line = first_line
-        super().__init__(self.problems[0].message, self.problems[0].hint)
+        super().__init__(self.problems[0].message, self.problems[0].remedy)
 
     def render(self, *, colour: bool) -> str:
         """Every mistake with its line, a caret under it, and what to do."""
@@ -116,8 +163,8 @@ class MarkedError(KmagicError):
             f"{blank}{' ' * (problem.column - 1)}{caret} {message}",
         ]
         shown += [f"    in {step}" for step in problem.trail]
-        if problem.hint:
-            shown += ["", problem.hint]
+        if problem.remedy:
+            shown += ["", problem.remedy]
         return "\n".join(shown)
 
     def _render_traceback_(self) -> list[str]:
@@ -127,36 +174,50 @@ class MarkedError(KmagicError):
 
 
 class DSLError(MarkedError):
-    """The text of a model holds a mistake."""
+    """The text of a model contains a mistake."""
 
 
 class BuildError(DSLError):
-    """Keras refused a line of a model's text."""
+    """Keras rejected a line of a model's text."""
 
 
 class DecompileError(KmagicError):
-    """A model cannot be written down as text; the message names the layer and says why."""
+    """A model cannot be written as text; the message names the layer and the reason."""
 
 
 class MagicError(MarkedError):
-    """The line of a magic holds a mistake: an unknown option, a missing name, a bad value."""
+    """The line of a magic contains a mistake: an unknown option, a missing name, a bad value."""
 
 
 class RCodeError(MarkedError):
-    """R code holds a mistake, or something that has no counterpart in Keras 3."""
+    """R code contains a mistake, or something that Keras 3 does not have."""
 
 
 class DataError(KmagicError):
-    """Data is missing, broken, or does not fit what it is used for."""
+    """Data is missing, damaged, or unsuitable for its use."""
 
 
 class TrainingError(KmagicError):
-    """A fit cannot start, or cannot go on."""
+    """A training run cannot start or continue."""
 
 
 class EvaluationError(KmagicError):
-    """Labels, predictions or pictures cannot be judged."""
+    """Labels, predictions or images cannot be evaluated."""
 
 
 class PersistenceError(KmagicError):
     """A file cannot be written, read or trusted."""
+
+
+@contextmanager
+def error_spelling(spelling: Spelling) -> Iterator[None]:
+    """Let errors that pass through be shown in a spelling; a magic sets that of its line.
+
+    Args:
+        spelling: How parameters, functions and the model are written.
+    """
+    try:
+        yield
+    except KmagicError as error:
+        error.spelling = spelling
+        raise

@@ -16,14 +16,14 @@ class Rich:
     """Base of all results that a notebook shows as a card.
 
     Attributes:
-        picture: Address of a function from the result to its bundle of MIME types,
+        renderer: Address of a function from the result to its bundle of MIME types,
             "package.module:function".
     """
 
-    picture: ClassVar[str]
+    renderer: ClassVar[str]
 
     def _bundle(self) -> dict[str, str]:
-        module, _, name = self.picture.partition(":")
+        module, _, name = self.renderer.partition(":")
         bundle: dict[str, str] = getattr(import_module(module), name)(self)
         return bundle
 

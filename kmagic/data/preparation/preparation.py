@@ -223,10 +223,10 @@ class Preparation:
 
     def _unlike(self, raw: Any) -> DataError:
         whose = f"what {self.name} was made of" if self.name else "what the model has learned from"
-        hint = "Give raw data, as they are before any preparation."
+        remedy = "Give raw data, as they are before any preparation."
         if self.expects() == "sentences" and len(getattr(raw, "columns", ())) > 1:
-            hint = f"Give the column of the texts: frame[{raw.columns[0]!r}]."
-        return DataError(f"Expected {self.expects()}, as {whose}; received {_what(raw)}.", hint)
+            remedy = f"Give the column of the texts: frame[{raw.columns[0]!r}]."
+        return DataError(f"Expected {self.expects()}, as {whose}; received {_what(raw)}.", remedy)
 
 
 def _what(raw: Any) -> str:

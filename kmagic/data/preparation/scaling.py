@@ -153,9 +153,9 @@ def kind_of(value: object) -> Kind:
     for kind in KINDS:
         if word in (kind, f"{kind}.0", f"/{kind}"):
             return kind
-    hint = did_you_mean(word, KINDS)
+    remedy = did_you_mean(word, KINDS)
     raise DataError(
-        f"scale={value!r} is not a scaling: expected 255, standard or none.", hint
+        f"scale={value!r} is not a scaling: expected 255, standard or none.", remedy
     ) from None
 
 

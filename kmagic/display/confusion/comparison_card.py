@@ -22,7 +22,7 @@ from kmagic.display.confusion.matrix_table import (
 from kmagic.display.confusion.metrics_table import fold, plain_table
 from kmagic.display.kit.card import Bundle, card, escape, packed
 from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import hint, name_html
+from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.display.kit.samples import Sample, gather, strip
 from kmagic.support.colour_scale import difference_tones
 from kmagic.support.names_text import isolate, plain, shorten, tally
@@ -178,7 +178,7 @@ def _cell(found: Any, shades: NDArray[Any], place: tuple[int, int], inside: str)
     colour = BLUE if tone < 0 else ORANGE
     title = ""
     if len(found.classes) <= WHOLE:
-        true, guess = (hint(found.classes[k], TIP_NAME) for k in place)
+        true, guess = (tooltip_text(found.classes[k], TIP_NAME) for k in place)
         what = f"{true} right" if place[0] == place[1] else f"{true} taken for {guess}"
         before, now = tally(found.old.matrix[place]), tally(found.new.matrix[place])
         title = f' title="{what}: {before} -&gt; {now}"'

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from kmagic.display.kit.card import bar
-from kmagic.display.kit.name_html import hint, name_html
+from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.support.colour_scale import tones
 from kmagic.support.names_text import tally
 
@@ -194,7 +194,7 @@ def _cell(
     vars_ = f";--t:{two};--p:{three}" + (f";--c:{one}" if ground != one else "")
     title = ""
     if len(found.classes) <= TOLD:
-        true, guess = (hint(found.classes[k], TIP_NAME) for k in (row, column))
+        true, guess = (tooltip_text(found.classes[k], TIP_NAME) for k in (row, column))
         tip = f"{true} right" if right else f"{true} taken for {guess}"
         title = f' title="{tip}: {tally(count)}"'
     unseen = UNSEEN if len(found.classes) <= ROOMY else BRIEFLY

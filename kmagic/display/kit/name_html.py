@@ -17,10 +17,10 @@ def name_html(name: str, most: int = 24) -> str:
     """
     whole = plain(name)
     short = shorten(whole, most)
-    tip = f' title="{hint(name)}"' if short != whole else ""
+    tip = f' title="{tooltip_text(name)}"' if short != whole else ""
     return f"<bdi{tip}>{escape(short)}</bdi>"
 
 
-def hint(name: str, most: int = LONGEST) -> str:
+def tooltip_text(name: str, most: int = LONGEST) -> str:
     """A name as an attribute's value, of at most ``most`` signs."""
     return escape(isolate(shorten(plain(name), most)))

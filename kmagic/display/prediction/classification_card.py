@@ -10,7 +10,7 @@ import numpy as np
 
 from kmagic.display.kit.card import BLUE, GREEN, GREY, ORANGE, Bundle, bar, card, escape, stylesheet
 from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import hint, name_html
+from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.display.kit.thumbnail import BYTE, SMALL, Look, look_of, thumbnail
 from kmagic.display.prediction.heatmap_overlay import overlay
 from kmagic.support.names_text import isolate, plain, shorten
@@ -117,7 +117,7 @@ def _sentences(classification: Shown) -> list[str]:
 
 def _picture(picture: Picture, look: Look | None, box: int, *, narrow: bool) -> str:
     name = "" if picture.name.isdigit() else _file(picture.name)
-    title = f'<div class="km-file" title="{hint(picture.name)}">{name_html(name, LONGEST)}</div>'
+    title = f'<div class="km-file" title="{tooltip_text(picture.name)}">{name_html(name, LONGEST)}</div>'
     if picture.error:
         inside = (
             f'<span class="km-wrong" style="color:{ORANGE}">✗ not read</span> '
@@ -127,7 +127,7 @@ def _picture(picture: Picture, look: Look | None, box: int, *, narrow: bool) -> 
             f'<div class="km-pic" role="listitem"><div class="km-said">{title}{inside}</div></div>'
         )
     rows = "".join(_row(guess, picture.truth, narrow=narrow) for guess in picture.guesses)
-    caption = hint(name or f"picture {picture.name}")
+    caption = tooltip_text(name or f"picture {picture.name}")
     return (
         '<div class="km-pic" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
         f"{_images(picture, look, box)}"

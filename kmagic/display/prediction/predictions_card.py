@@ -9,7 +9,7 @@ import numpy as np
 
 from kmagic.display.kit.card import BLUE, GREEN, ORANGE, Bundle, bar, card, escape
 from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import hint, name_html
+from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.display.kit.samples import describe
 from kmagic.display.kit.thumbnail import are_pictures, look_of, thumbnail
 from kmagic.support.formatting import count, figure
@@ -237,7 +237,7 @@ def _line(row: _Row, images: list[str], *, named: bool) -> str:
         seen = _seen(row.about.shown, row.number)
         if seen:
             short = plain(_seen(row.about.shown, row.number, LONGEST))
-            tip = f' title="{hint(seen)}"' if short != plain(seen) else ""
+            tip = f' title="{tooltip_text(seen)}"' if short != plain(seen) else ""
             cells.append(f'<td class="km-left" {_WRAPS}><bdi{tip}>{escape(short)}</bdi></td>')
     # A sample in words takes the room that a picture leaves to the bar.
     cells.append(_answer(row, wide="40%" if row.number < len(images) else "15%"))

@@ -38,7 +38,7 @@ class Classification(Rich):
         asked: How many pictures were given; more than there are if it was interrupted.
     """
 
-    picture: ClassVar[str] = "kmagic.display.prediction.classification_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.prediction.classification_card:bundle"
 
     pictures: tuple[Picture, ...]
     top: int

@@ -267,10 +267,10 @@ def _refuse_nothing(pictures: Sequence[Picture], sources: Sequence[Source]) -> N
     if not all(picture.error for picture in pictures):
         return
     errors = list(dict.fromkeys(picture.error for picture in pictures))
-    hint = what_was_meant(sources)
+    remedy = what_was_meant(sources)
     if len(pictures) == 1:
-        raise EvaluationError(errors[0], hint)
+        raise EvaluationError(errors[0], remedy)
     more = f"\n... and {len(errors) - 5:,} more" if len(errors) > 5 else ""  # noqa: PLR2004 - as many as are listed
     shown = "\n".join(errors[:5])
     words = f"None of the {len(pictures):,} pictures could be read.\n{shown}{more}"
-    raise EvaluationError(words, hint)
+    raise EvaluationError(words, remedy)

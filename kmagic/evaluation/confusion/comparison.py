@@ -37,7 +37,7 @@ class Comparison(Rich):
         old: The model it is compared with.
     """
 
-    picture: ClassVar[str] = "kmagic.display.confusion.comparison_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.comparison_card:bundle"
 
     new: Confusion
     old: Confusion

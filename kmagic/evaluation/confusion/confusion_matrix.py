@@ -49,7 +49,7 @@ class Confusion(Judged, Rich):
         selection: Cells chosen in the notebook, as (true, predicted) labels.
     """
 
-    picture: ClassVar[str] = "kmagic.display.confusion.confusion_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:bundle"
 
     matrix: NDArray[Any]
     targets: Targets

@@ -151,7 +151,7 @@ class MultiConfusion(Rich):
         unit: What a sample is, in the plural.
     """
 
-    picture: ClassVar[str] = "kmagic.display.confusion.multilabel_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.multilabel_card:bundle"
 
     targets: MultiTargets
     sample_weight: NDArray[np.float64] | None = None

@@ -175,15 +175,15 @@ def check_input(model: Any, x: Any) -> None:
         return
     if received[-1:] == (1,) and _fits(received[:-1], expected):
         return
-    hint = ""
+    remedy = ""
     if None not in expected and math.prod(received) == math.prod(int(n or 0) for n in expected):
-        hint = (
+        remedy = (
             f"The number of values is right: x.reshape({show_shape((-1, *expected))[1:-1]}) fits."
         )
     raise EvaluationError(
         f"The model{_named(model)} expects samples of shape {show_shape(expected)}; "
         f"received {show_shape(received)}.",
-        hint,
+        remedy,
     )
 
 

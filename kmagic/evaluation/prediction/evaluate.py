@@ -39,7 +39,7 @@ class Evaluation(Rich, dict[str, float]):
         unit: What a sample is, in the plural.
     """
 
-    picture: ClassVar[str] = "kmagic.display.prediction.evaluation_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.prediction.evaluation_card:bundle"
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class Predictions(Rich, np.ndarray):
         about: What is known of them.
     """
 
-    picture: ClassVar[str] = "kmagic.display.prediction.predictions_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:bundle"
     about: About | None
 
     def __new__(cls, rows: Any, about: About) -> Self:
@@ -166,7 +166,7 @@ class Outputs(Rich, dict[str, Predictions]):
         name: The model's name.
     """
 
-    picture: ClassVar[str] = "kmagic.display.prediction.predictions_card:several"
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:several"
 
     def __init__(self, found: dict[str, Predictions], name: str) -> None:
         super().__init__(found)

@@ -112,8 +112,8 @@ class _Binder:
                 self._keyword(arg.name, arg)
             elif self._is_open_layer(arg, args[place + 1 :]):
                 inner = " ".join(format_arg(each) for each in args[place:])
-                hint = f"Write {self.word}({inner})."
-                self._note("and its arguments stand in brackets here", arg.span, hint)
+                remedy = f"Write {self.word}({inner})."
+                self._note("and its arguments stand in brackets here", arg.span, remedy)
                 break
             elif not self._is_name_without_sign(arg, args[place + 1 : place + 2]):
                 self._positional(arg, args[place - 1] if place else None)
@@ -167,8 +167,8 @@ class _Binder:
         if self.params[name.text].is_flag or after[0].name or self._is_known(name.text):
             return False
         value = format_value(after[0].value)
-        hint = f"Its value stands behind `=`: {name.text}={value}."
-        self._note("is the name of an argument", name.span, hint)
+        remedy = f"Its value stands behind `=`: {name.text}={value}."
+        self._note("is the name of an argument", name.span, remedy)
         return True
 
     def _is_known(self, word: str) -> bool:
@@ -187,21 +187,21 @@ class _Binder:
         if param is None:
             self._too_many(arg, word)
         elif self.word == "compile" and isinstance(arg.value, Literal) and word is None:
-            hint = f"A learning rate stands in brackets: adam({format_value(arg.value)})."
-            self._note("is one value too many", arg.span, hint)
+            remedy = f"A learning rate stands in brackets: adam({format_value(arg.value)})."
+            self._note("is one value too many", arg.span, remedy)
         elif self.word == "compile" and word is not None and param.name not in _IN_COMPILE:
             self._stray_word(word, arg.span)
         elif param.name in self.named:
-            hint = "Leave one out."
-            self._note(f"{self.word} has {param.name} twice", arg.span, hint)
+            remedy = "Leave one out."
+            self._note(f"{self.word} has {param.name} twice", arg.span, remedy)
         elif word is not None and self._is_stray(param, word):
             self._stray_word(word, arg.span)
         elif param.role in _OBJECTS_ONLY and isinstance(arg.value, Literal) and word is None:
-            hint = self._takes()
+            remedy = self._takes()
             if before is not None and isinstance(before.value, Word):
                 value = format_value(arg.value)
-                hint = f"If it is for {before.value.text}: {before.value.text}({value})."
-            self._note("is one value too many", arg.span, hint)
+                remedy = f"If it is for {before.value.text}: {before.value.text}({value})."
+            self._note("is one value too many", arg.span, remedy)
         elif isinstance(arg.value, Object) and self._is_elsewhere(param, arg.value):
             self._stray_word(format_value(arg.value), arg.span)
         else:
@@ -278,8 +278,8 @@ class _Binder:
         wants_object = param.role in catalogue.OBJECT_ROLES
         wants_number = param.required or isinstance(param.default, int | float)
         if isinstance(arg.value.value, bool) and (wants_object or wants_number):
-            hint = f"For none at all: {param.name}=none." * (param.default is None)
-            self._note(f"{param.name} is not true or false", span, hint)
+            remedy = f"For none at all: {param.name}=none." * (param.default is None)
+            self._note(f"{param.name} is not true or false", span, remedy)
             return False
         return True
 
@@ -298,34 +298,34 @@ class _Binder:
         self._note(f"{self.word} takes no more values", arg.span, self._takes())
 
     def _stray_word(self, word: str, span: Span) -> None:
-        if hint := shape_in_parts(word):
-            self._note("has no place here", span, hint)
+        if remedy := shape_in_parts(word):
+            self._note("has no place here", span, remedy)
             return
         if word in catalogue.PADDINGS and "padding" in self.params:
             self._note(f"{self.word} has padding twice", span, "Leave one out.")
             return
         has_activation = "activation" in self.params
         message = f"{self.word} has no parameter of that name"
-        hint = ""
+        remedy = ""
         if catalogue.understands("activation", word):
             has = "has its activation already" if has_activation else "has no activation"
             message = f"{self.word} {has}"
-            hint = f"An activation may stand on its own, after the layer: `/ {word}`."
+            remedy = f"An activation may stand on its own, after the layer: `/ {word}`."
         elif has_activation:
             message = f"is not an activation, and {message}"
         param = self._next()
-        if param is None or param.role != "any" or hint:
+        if param is None or param.role != "any" or remedy:
             pass
         elif param.required or (not has_activation and _is_size(param)):
             message = f"is neither a value for {param.name} nor a known word"
-        hint = hint or self._word_hint(word, has_activation=has_activation)
-        self.full = self.full or hint.startswith("A layer ")  # the rest belongs to that layer
-        self._note(message, span, hint)
+        remedy = remedy or self._word_hint(word, has_activation=has_activation)
+        self.full = self.full or remedy.startswith("A layer ")  # the rest belongs to that layer
+        self._note(message, span, remedy)
 
     def _word_hint(self, word: str, *, has_activation: bool) -> str:
-        hint = word_hint(word, self.word, self.params, self.context, self._is_free)
-        if hint:
-            return hint
+        remedy = word_hint(word, self.word, self.params, self.context, self._is_free)
+        if remedy:
+            return remedy
         return "All activations: %keras_layers activations" if has_activation else self._takes()
 
     def _takes(self) -> str:
@@ -338,9 +338,9 @@ class _Binder:
         rest = f" ... (all: %keras_layers {self.word})" if len(shown) > most else ""
         return f"{self.word} takes: {' '.join(shown[:most]) or 'no values'}{rest}"
 
-    def _note(self, message: str, span: Span, hint: str = "") -> None:
+    def _note(self, message: str, span: Span, remedy: str = "") -> None:
         self.bound.sound = False
-        self.context.note(message, span, hint)
+        self.context.note(message, span, remedy)
 
 
 def _is_size(param: Parameter) -> bool:

@@ -60,23 +60,23 @@ class Context:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
 
-    def note(self, message: str, span: Span, hint: str = "") -> None:
+    def note(self, message: str, span: Span, remedy: str = "") -> None:
         """Keep a mistake for the common report, once however often its line is used."""
         uses = tuple(
             f"block {use.name}, used in line {self.number(use.span.line)}" for use in self.trail
         )
-        self._keep(self._problem(message, span, hint, uses))
+        self._keep(self._problem(message, span, remedy, uses))
 
     def note_all(self, error: ExpandError) -> Graph:
         """Keep what could not be expanded, each with its blocks; what could be is given back."""
         for found, trail in error.found:
             self.trail = trail
-            self.note(found.message, Span(found.line, found.column, found.width), found.hint)
+            self.note(found.message, Span(found.line, found.column, found.width), found.remedy)
         self.leave()
         return error.graph
 
     def refuse(
-        self, message: str, span: Span, hint: str = "", cause: BaseException | None = None
+        self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None
     ) -> None:
         """Keep what Keras refused, with the blocks and the loops' turns that led there."""
         self.cause = self.cause or cause
@@ -87,13 +87,13 @@ class Context:
                 f"block {use.name}, used in line {self.number(use.span.line)}"
                 for use in self.trail[depth : depth + 1]
             ]
-        problem = self._problem(message, span, hint, tuple(steps))
+        problem = self._problem(message, span, remedy, tuple(steps))
         self._keep(problem)
         self.refused.add(problem)
 
     @staticmethod
-    def _problem(message: str, span: Span, hint: str, trail: tuple[str, ...]) -> Problem:
-        return Problem(message, max(span.line, 1), max(span.column, 1), span.width, hint, trail)
+    def _problem(message: str, span: Span, remedy: str, trail: tuple[str, ...]) -> Problem:
+        return Problem(message, max(span.line, 1), max(span.column, 1), span.width, remedy, trail)
 
     def _keep(self, problem: Problem) -> None:
         known = {(each.line, each.column, each.message) for each in self.problems}

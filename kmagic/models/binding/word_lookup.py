@@ -65,19 +65,19 @@ def check_plain(value: Any, role: Role, span: Span, context: Context) -> bool:
 
 def _no_member(text: str, role: Role, span: Span, context: Context) -> None:
     """Note that a word is nothing that its place asks for."""
-    hint = OTHER_LOSSES.get(catalogue.squeeze(text), "") if role == "loss" else ""
-    hint = hint or did_you_mean(text, catalogue.words(role))
+    remedy = OTHER_LOSSES.get(catalogue.squeeze(text), "") if role == "loss" else ""
+    remedy = remedy or did_you_mean(text, catalogue.words(role))
     if role in ("schedule", "seed"):
         example = "1e-3" if role == "schedule" else "42"
         what = "schedule" if role == "schedule" else "seed_generator"
         message = f"is neither a number nor a {what}"
-        context.note(message, span, hint or f"Write a number such as {example}.")
+        context.note(message, span, remedy or f"Write a number such as {example}.")
         return
     other = _other_role(text, role)
     message = f"is not {_A.get(role, 'a')} {role}" + f", but {_A.get(other, 'a')} {other}" * bool(
         other
     )
-    context.note(message, span, hint or _known(role))
+    context.note(message, span, remedy or _known(role))
 
 
 def _known(role: Role) -> str:
@@ -130,8 +130,8 @@ def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[A
     if role in OBJECT_ROLES:
         _no_member(word, role, value.span, context)
     else:
-        hint = did_you_mean(word, _all_words()) or "Objects look like calls: `l2(1e-4)`."
-        context.note("is no object that the language knows", value.span, hint)
+        remedy = did_you_mean(word, _all_words()) or "Objects look like calls: `l2(1e-4)`."
+        context.note("is no object that the language knows", value.span, remedy)
     return None, ""
 
 
@@ -173,8 +173,8 @@ def _unknown(text: str, span: Span, capital: Any, context: Context) -> None:
         return
     if text in context.below:
         line = context.number(context.below[text])
-        hint = "A block or model stands above its first use."
-        context.note(f"is defined further down, in line {line}", span, hint)
+        remedy = "A block or model stands above its first use."
+        context.note(f"is defined further down, in line {line}", span, remedy)
         return
     if capital is not None:
         word = catalogue.word_for(capital)

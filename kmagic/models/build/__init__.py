@@ -105,8 +105,8 @@ def build_model(
     context = Context(reading.spec.source, where, first_line, names)
     graph = _expanded(reading, context)
     if not graph.nodes:
-        hint = "Begin with a line such as `input 28x28x1`."
-        context.note("the text holds no layer", Span(1, 1), hint)
+        remedy = "Begin with a line such as `input 28x28x1`."
+        context.note("the text holds no layer", Span(1, 1), remedy)
         context.check()
     graph.name = graph.name or name
     compiling = graph.compile

@@ -29,10 +29,10 @@ def adapt(layer: Any, word: str, data: Any, span: Span, context: Context) -> Non
         texts = as_sentences(data) if hasattr(data, "iloc") else None
         layer.adapt(data if texts is None else texts)
     except Exception as error:  # noqa: BLE001 - the data are the user's
-        hint = "It takes an array or a list of what the layer will get in training."
+        remedy = "It takes an array or a list of what the layer will get in training."
         if hasattr(data, "iloc"):
-            hint = "Give the values of the column: {frame.column.values}."
-        context.note(f"{word} cannot adapt to this: {first_words(error)}", span, hint)
+            remedy = "Give the values of the column: {frame.column.values}."
+        context.note(f"{word} cannot adapt to this: {first_words(error)}", span, remedy)
 
 
 def _refused(data: Any) -> tuple[str, str] | None:

@@ -171,8 +171,8 @@ class _Assembly:
         message = f"{name} is taken already, in line {self.context.number(before.span.line)}"
         if before.span == node.span:
             message = f"{name} would be the name of several layers"
-        hint = "Each layer has a name of its own, or none."
-        self.context.note(message, bound.spans["name"], hint)
+        remedy = "Each layer has a name of its own, or none."
+        self.context.note(message, bound.spans["name"], remedy)
         return False
 
     def _function(self, function: Any, word: str, node: Node) -> Any:
@@ -193,9 +193,9 @@ class _Assembly:
         }
         if is_activation and not takes(function, positional, named):
             units = format_value(node.args[0].value)
-            hint = f"For a layer with so many units: `dense {units}`." * units.isdigit()
+            remedy = f"For a layer with so many units: `dense {units}`." * units.isdigit()
             message = f"{word} is an activation, and takes no such value"
-            self.context.note(message, node.args[0].span, hint)
+            self.context.note(message, node.args[0].span, remedy)
             return UNRESOLVED
         return FunctionCall(function, tuple(positional), named)
 
@@ -240,8 +240,8 @@ class _Assembly:
             before = (Arg(Out(place - 1)),) if place else ()
             if node.inputs != before or isinstance(node.callee, LayerOf):
                 message = "does not simply take what came before, as a sequential model must"
-                hint = f"Leave out `sequential` in line {line}."
-                self.context.refuse(message, node.span, hint)
+                remedy = f"Leave out `sequential` in line {line}."
+                self.context.refuse(message, node.span, remedy)
                 break
         else:
             self.context.refuse("a sequential model is a plain stack", self.graph.span)
@@ -278,8 +278,8 @@ class _Assembly:
         self.context.check()
         if not self.graph.outputs or not any(node.is_input for node in self.graph.nodes):
             span = self.graph.nodes[0].span if self.graph.nodes else self.graph.span
-            hint = "Begin with a line such as `input 28x28x1`."
-            self.context.refuse("the model has no input", span, hint)
+            remedy = "Begin with a line such as `input 28x28x1`."
+            self.context.refuse("the model has no input", span, remedy)
         self.context.check()
         made = [out for node, out in zip(self.graph.nodes, outs, strict=True) if node.is_input]
         inputs = made[0] if len(made) == 1 else made
@@ -299,8 +299,8 @@ class _Assembly:
             return UNRESOLVED
         word = word_of(node) or layer.name
         if not node.inputs:
-            hint = "Begin with a line such as `input 28x28x1`."
-            self.context.refuse(f"nothing reaches {word}", node.span, hint)
+            remedy = "Begin with a line such as `input 28x28x1`."
+            self.context.refuse(f"nothing reaches {word}", node.span, remedy)
             return UNRESOLVED
         positional = [self._tensor(arg, outs) for arg in node.inputs if arg.name is None]
         named = {arg.name: self._tensor(arg, outs) for arg in node.inputs if arg.name is not None}
@@ -312,7 +312,7 @@ class _Assembly:
             refusal = explain(error, word, layer, self._sources(node, positional))
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
             span = spans.get(refusal.argument, node.span)
-            self.context.refuse(refusal.message, span, refusal.hint, error)
+            self.context.refuse(refusal.message, span, refusal.remedy, error)
             return UNRESOLVED
         return out if self._is_enough(node, word, out) else UNRESOLVED
 

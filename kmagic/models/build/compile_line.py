@@ -64,9 +64,9 @@ def _check_names(model: Any, arguments: Mapping[str, Any], span: Span, context: 
         given = arguments.get(name)
         for key in given if isinstance(given, Mapping) else ():
             if key not in known:
-                hint = did_you_mean(str(key), known) or f"Its outputs: {', '.join(known)}."
+                remedy = did_you_mean(str(key), known) or f"Its outputs: {', '.join(known)}."
                 place = _place(str(key), name, span, context)
-                context.refuse(f"the model has no output {key}", place, hint)
+                context.refuse(f"the model has no output {key}", place, remedy)
 
 
 def _outputs(model: Any) -> list[str]:

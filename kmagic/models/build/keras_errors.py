@@ -60,12 +60,12 @@ class Refusal:
 
     Attributes:
         message: What was expected, and what came.
-        hint: What to do.
+        remedy: What to do.
         argument: Name of the argument that is at fault, if one is.
     """
 
     message: str
-    hint: str = ""
+    remedy: str = ""
     argument: str = ""
 
 
@@ -83,8 +83,8 @@ def explain_argument(
     message = first_words(error)
     stray = re.search(r"Unrecognized keyword arguments? passed to \w+: \{'(\w+)'", message)
     if stray:
-        hint = did_you_mean(stray[1], known)
-        return Refusal(f"{word} has no argument {stray[1]}", hint, stray[1])
+        remedy = did_you_mean(stray[1], known)
+        return Refusal(f"{word} has no argument {stray[1]}", remedy, stray[1])
     named = [
         each
         for each in arguments
@@ -95,13 +95,13 @@ def explain_argument(
     share = arguments.get(name)
     if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
         percent = isinstance(share, int | float) and 1 < share <= 100  # noqa: PLR2004 - per cent
-        hint = f"Did you mean {share / 100:g}?" if percent else ""  # type: ignore[operator]  # a number
-        return Refusal(f"{name} is between 0 and 1, not {value}", hint, name)
-    for pattern, words, hint in _ARGUMENT_RULES:
+        remedy = f"Did you mean {share / 100:g}?" if percent else ""  # type: ignore[operator]  # a number
+        return Refusal(f"{name} is between 0 and 1, not {value}", remedy, name)
+    for pattern, words, remedy in _ARGUMENT_RULES:
         found = re.search(pattern, message)
         if found and (name or "{name}" not in words):
             parts = {"name": name, "value": value, "word": word, **found.groupdict()}
-            return Refusal(words.format(**parts), hint.format(**parts), name)
+            return Refusal(words.format(**parts), remedy.format(**parts), name)
     found = re.search(r"tuple of (\d+) integers", message)
     if found and name:
         return Refusal(_window(name, int(found[1]), value), "", name)
@@ -109,8 +109,8 @@ def explain_argument(
     if found and name:
         allowed = sorted(set(re.findall(r"['\"]([^'\"]+)['\"]", found["all"])))
         allowed += ["none"] * ("None" in found["all"])
-        hint = did_you_mean(value, allowed)
-        return Refusal(f"{name} is {_or(allowed)}, not {value}", hint, name)
+        remedy = did_you_mean(value, allowed)
+        return Refusal(f"{name} is {_or(allowed)}, not {value}", remedy, name)
     return Refusal(f"{word}: {tidy(message)}", "", name)
 
 

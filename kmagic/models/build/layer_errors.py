@@ -117,8 +117,8 @@ def _call_word(case: _Case) -> Refusal | None:
     if not found:
         return None
     known = _call_words(case.layer)
-    hint = did_you_mean(found[1], known) or f"It takes: {', '.join(known) or 'nothing by name'}."
-    return Refusal(f"{case.word} takes no {found[1]} where it is used", hint, found[1])
+    remedy = did_you_mean(found[1], known) or f"It takes: {', '.join(known) or 'nothing by name'}."
+    return Refusal(f"{case.word} takes no {found[1]} where it is used", remedy, found[1])
 
 
 def _call_words(layer: Any) -> list[str]:
@@ -138,40 +138,40 @@ def _attention(case: _Case) -> Refusal | None:
     if not pair and not missing:
         return None
     wanted = "value" if pair or missing is None else missing[1].replace("'", "")
-    hint = f"For attention to itself: `{case.word} ... <- _, _`."
+    remedy = f"For attention to itself: `{case.word} ... <- _, _`."
     if wanted != "value":
-        hint = f"Name the inputs behind an arrow: `{case.word} ... <- a, b`."
-    return Refusal(f"{case.word} needs another input: {wanted} is missing", hint)
+        remedy = f"Name the inputs behind an arrow: `{case.word} ... <- a, b`."
+    return Refusal(f"{case.word} needs another input: {wanted} is missing", remedy)
 
 
 def _merge(case: _Case) -> Refusal | None:
     if case.kind not in (*_MERGES, "Concatenate", "Dot"):
         return None
     if case.is_one:
-        hint = f"Name them behind an arrow: `{case.word} <- a, b`."
-        return Refusal(f"{case.word} joins several outputs, and only one reached it", hint)
+        remedy = f"Name them behind an arrow: `{case.word} <- a, b`."
+        return Refusal(f"{case.word} joins several outputs, and only one reached it", remedy)
     if case.kind == "Subtract" and len(case.inputs) != 2:  # noqa: PLR2004 - one from another
         return Refusal(f"{case.word} takes two outputs, and {len(case.inputs)} reached it")
     if case.word == "residual":
         entered, leaves = (shape_text(each.shape) for each in case.inputs)
         message = f"adds what leaves its body, {leaves}, to what entered it, {entered}"
-        hint = "Both need one shape: let the body end in the shape that entered it."
-        return Refusal(message, hint)
+        remedy = "Both need one shape: let the body end in the shape that entered it."
+        return Refusal(message, remedy)
     if case.kind == "Dot":
-        hint = "The sizes along its axes must be equal; axes are counted with the samples as 0."
-        return Refusal(f"{case.word} multiplies equal sizes, and got {case.shapes}", hint)
+        remedy = "The sizes along its axes must be equal; axes are counted with the samples as 0."
+        return Refusal(f"{case.word} multiplies equal sizes, and got {case.shapes}", remedy)
     if case.kind == "Concatenate":
-        hint = "All dimensions but the joined one must be equal; that is the last, or axis=..."
-        return Refusal(f"{case.word} cannot join {case.shapes}", hint)
-    hint = "Bring them to one shape before it; `concatenate` joins outputs of several sizes."
-    return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}", hint)
+        remedy = "All dimensions but the joined one must be equal; that is the last, or axis=..."
+        return Refusal(f"{case.word} cannot join {case.shapes}", remedy)
+    remedy = "Bring them to one shape before it; `concatenate` joins outputs of several sizes."
+    return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}", remedy)
 
 
 def _one_input(case: _Case) -> Refusal | None:
     if not case.has("expects 1 input(s)"):
         return None
-    hint = f"Join them first: `concatenate <- a, b / {case.word} ...`."
-    return Refusal(f"{case.word} takes one input, and got {case.shapes}", hint)
+    remedy = f"Join them first: `concatenate <- a, b / {case.word} ...`."
+    return Refusal(f"{case.word} takes one input, and got {case.shapes}", remedy)
 
 
 def _other_model(case: _Case) -> Refusal | None:
@@ -247,25 +247,25 @@ def _unknown_size(case: _Case) -> Refusal | None:
         what = "the number of channels"
     else:
         return None
-    hint = "Give the input a number in that place of its shape."
-    return Refusal(f"{case.word} needs {what}, and {case.shapes} reached it", hint)
+    remedy = "Give the input a number in that place of its shape."
+    return Refusal(f"{case.word} needs {what}, and {case.shapes} reached it", remedy)
 
 
 def _no_axis(case: _Case) -> Refusal | None:
     if not isinstance(case.error, IndexError) or not case.has("tuple index out of range"):
         return None
     axis = getattr(case.layer, "axis", None)
-    hint = "The samples are axis 0, and -1 is the last axis."
-    return Refusal(f"{case.word} works along axis {axis}, and {case.shapes} has none", hint)
+    remedy = "The samples are axis 0, and -1 is the last axis."
+    return Refusal(f"{case.word} works along axis {axis}, and {case.shapes} has none", remedy)
 
 
 def _nothing_left(case: _Case) -> Refusal | None:
     if not case.has("output size would be zero or negative", "should be smaller than"):
         return None
-    hint = "Use a smaller window, fewer of such lines, or padding `same`."
+    remedy = "Use a smaller window, fewer of such lines, or padding `same`."
     if "cropping" in case.message:
-        hint = "Crop less."
-    return Refusal(f"{case.word} would leave nothing of {case.shapes}", hint)
+        remedy = "Crop less."
+    return Refusal(f"{case.word} would leave nothing of {case.shapes}", remedy)
 
 
 def _used_again(case: _Case) -> Refusal | None:

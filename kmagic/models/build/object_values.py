@@ -110,7 +110,7 @@ def construct(
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
         refusal = explain_argument(error, name, bound.kwargs, _names_of(function))
-        context.note(refusal.message, bound.spans.get(refusal.argument, span), refusal.hint)
+        context.note(refusal.message, bound.spans.get(refusal.argument, span), refusal.remedy)
         return UNRESOLVED
 
 

@@ -115,8 +115,8 @@ def _write_flow(
     scope.input_base = f"{prefix}inputs"
     if not spec_survey.inputs(statements) and not any(node.is_input for node in graph.nodes):
         span = graph.nodes[0].span
-        hint = "Begin with a line such as `input 28x28x1`."
-        state.refuse("the model has no input", span, hint)
+        remedy = "Begin with a line such as `input 28x28x1`."
+        state.refuse("the model has no input", span, remedy)
     writer = Flow(state)
     writer.all(statements)
     inputs = _ends(writer, scope.inputs) or one_or_list([t.code for t in scope.model_inputs])

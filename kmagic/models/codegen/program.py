@@ -103,8 +103,8 @@ def _graph(spec: ModelSpec, context: Context) -> Graph:
     except ExpandError as error:
         graph = context.note_all(error)
     if not graph.nodes:
-        hint = "Begin with a line such as `input 28x28x1`."
-        context.note("the text holds no layer", Span(1, 1), hint)
+        remedy = "Begin with a line such as `input 28x28x1`."
+        context.note("the text holds no layer", Span(1, 1), remedy)
     context.check()
     return graph
 

@@ -59,9 +59,9 @@ class State:
         self.values = Values(context, self.expression)
         self.steps = Steps(context, self.values)
 
-    def refuse(self, message: str, span: Span, hint: str = "") -> NoReturn:
+    def refuse(self, message: str, span: Span, remedy: str = "") -> NoReturn:
         """Stop here: there is no program for this text."""
-        self.context.refuse(message, span, hint)
+        self.context.refuse(message, span, remedy)
         self.context.check()
         raise AssertionError(message)
 

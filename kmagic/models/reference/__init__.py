@@ -80,8 +80,8 @@ def _of_kind(kind_word: str, word: str, names: Mapping[str, Any]) -> Rich:
     role = BY_KIND[kind_word.lower()]
     found = [known for known in look_up(word, names) if known.role == role]
     if not found:
-        hint = did_you_mean(word, (known.word for known in known_words(role)))
-        raise KmagicError(f"there is no {role} {word}", hint or f"All: %keras_layers {role}s")
+        remedy = did_you_mean(word, (known.word for known in known_words(role)))
+        raise KmagicError(f"there is no {role} {word}", remedy or f"All: %keras_layers {role}s")
     return entry_of(found[0], ())
 
 

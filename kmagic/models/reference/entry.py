@@ -70,7 +70,7 @@ class Entry(Rich):
         needs: Why there is no example, or "".
     """
 
-    picture = "kmagic.display.model.reference_card:entry_bundle"
+    renderer = "kmagic.display.model.reference_card:entry_bundle"
 
     word: str
     name: str = ""
@@ -144,8 +144,8 @@ def ops_entry(name: str) -> Entry:
     function = getattr(keras.ops, name, None)
     if not inspect.isfunction(function):
         known = (f"ops.{each}" for each in vars(keras.ops) if not each.startswith("_"))
-        hint = did_you_mean(f"ops.{name}", known) or "All of them: %keras_layers ops"
-        raise KmagicError(f"ops.{name} is not in keras.ops", hint)
+        remedy = did_you_mean(f"ops.{name}", known) or "All of them: %keras_layers ops"
+        raise KmagicError(f"ops.{name} is not in keras.ops", remedy)
     told = docstring(function)
     return Entry(
         word=f"ops.{name}",

@@ -54,7 +54,7 @@ class Listing(Rich):
         foot: What else there is to see.
     """
 
-    picture = "kmagic.display.model.reference_card:listing_bundle"
+    renderer = "kmagic.display.model.reference_card:listing_bundle"
 
     title: str
     facts: str

@@ -58,7 +58,7 @@ def held_back(arguments: Mapping[str, Any], judge: Judge) -> Any:
         try:
             judge.check(held[1])
         except KmagicError as error:
-            raise TrainingError(error.message, error.hint) from error
+            raise TrainingError(error.message, error.remedy) from error
         return held
     if hasattr(held, "__next__"):
         raise TrainingError(

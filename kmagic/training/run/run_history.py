@@ -33,7 +33,7 @@ class Runs(Rich):
         first  cnn: 1 epoch in 0:02; loss 0.5000
     """
 
-    picture: ClassVar[str] = "kmagic.display.training.runs_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.training.runs_card:bundle"
 
     def __init__(self, runs: Mapping[str, TrainingRun]) -> None:
         self.runs = dict(runs)
@@ -99,7 +99,7 @@ class Comparison(Rich):
         batch_size  a -   b 16
     """
 
-    picture: ClassVar[str] = "kmagic.display.training.runs_card:comparison_bundle"
+    renderer: ClassVar[str] = "kmagic.display.training.runs_card:comparison_bundle"
 
     def __init__(
         self, first: TrainingRun, second: TrainingRun, *, names: tuple[str, str] = ("1", "2")

@@ -88,7 +88,7 @@ class TrainingRun(Rich):
         cnn: 2 epochs in 0:06; best epoch 2, val_loss 0.4000
     """
 
-    picture: ClassVar[str] = "kmagic.display.training.training_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.training.training_card:bundle"
 
     def __init__(
         self,

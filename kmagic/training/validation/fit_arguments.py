@@ -167,8 +167,8 @@ def _check_callbacks(callbacks: Any) -> None:
         ):
             continue
         if isinstance(each, type):
-            hint = f"Make one of it in a cell above: {each.__name__}()."
-            raise TrainingError(f"callbacks: {each.__name__} is a class, and no callback.", hint)
+            remedy = f"Make one of it in a cell above: {each.__name__}()."
+            raise TrainingError(f"callbacks: {each.__name__} is a class, and no callback.", remedy)
         raise TrainingError(
             f"callbacks are Keras callbacks, and {each!r} is none.",
             "Such as keras.callbacks.TerminateOnNaN(), or a list of them.",
