@@ -44,7 +44,7 @@ from tqdm.keras import TqdmCallback
 import kmagic
 from kmagic.data import SampleDataWarning
 from kmagic.display.training.live_view import displays_for
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 REVIEWS = Path(__file__).parents[2] / "shared" / "data" / "imdb_sample.npz"
 L = keras.layers
@@ -223,7 +223,7 @@ def measure(name: str, case: Case, rounds: int, epochs: int) -> bool:
             if turn:  # the first round warms up, one epoch each
                 times[way].append(took)
     print(
-        f"\n{name}: {count(epochs, 'epoch')}, median of {rounds} rounds; ratios to fit(verbose=0)"
+        f"\n{name}: {pluralize(epochs, 'epoch')}, median of {rounds} rounds; ratios to fit(verbose=0)"
     )
     print("                     seconds   ratio (least to most)     together   processor's time")
     ratios = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kmagic.support.errors import EvaluationError, KmagicError, TrainingError
-from kmagic.support.model_registry import remember, remember_spreads
+from kmagic.support.model_registry import set_dataset, set_spreads
 from kmagic.support.suggestions import did_you_mean
 from kmagic.training.run.training_run import Display, TrainingRun
 
@@ -82,8 +82,8 @@ def fit(
     views = list(displays_for()) if displays is None else list(displays)
     run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
     if data is not None:
-        remember(model, data)
-    remember_spreads(model, spreads(model, x))
+        set_dataset(model, data)
+    set_spreads(model, spreads(model, x))
     return run
 
 

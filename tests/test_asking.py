@@ -16,7 +16,7 @@ from kmagic.evaluation.confusion.predict_with_labels import fit_shape
 from kmagic.evaluation.prediction.prediction_cache import KEPT, Kept
 from kmagic.models.build import build
 from kmagic.support.errors import EvaluationError
-from kmagic.support.model_registry import remember
+from kmagic.support.model_registry import set_dataset
 
 RNG = np.random.default_rng(0)
 X = RNG.random((24, 4)).astype("float32")
@@ -54,10 +54,10 @@ def test_a_model_and_a_data_set(net):
 
 
 def test_the_classes_of_the_data_that_it_learned_from(net):
-    remember(net, SimpleNamespace(classes=("x", "y", "z")))
+    set_dataset(net, SimpleNamespace(classes=("x", "y", "z")))
     assert confusion(net, X, Y).classes == ("x", "y", "z")
     assert confusion(net, X, Y, classes=list("abc")).classes == ("a", "b", "c")
-    remember(net, SimpleNamespace(classes=("too", "few")))
+    set_dataset(net, SimpleNamespace(classes=("too", "few")))
     assert confusion(net, X, Y).classes == ("0", "1", "2")
 
 
@@ -78,7 +78,7 @@ def test_word_numbers_are_shown_as_sentences(net):
 def test_the_model_remembers_how_to_read_word_numbers(net, left):
     rows = WORDS.encode(REVIEWS)
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
-    remember(net, data.preparation if left else data)
+    set_dataset(net, data.preparation if left else data)
     assert confusion(net, rows, Y).x[0] == "good"
     assert confusion(net, rows.astype("float32"), Y).x.dtype == "float32"
 
@@ -149,7 +149,7 @@ def test_raw_data_are_prepared_as_those_that_the_model_learned_from() -> None:
     pixels = rng.integers(0, 256, (12, 6, 6), dtype=np.uint8)
     model = build("input 6x6x1 / flatten / dense 2 softmax")
     kept = Preparation(scaling=Scaling("255"), picture_shape=(6, 6), sample_shape=(6, 6, 1))
-    remember(model, kept)
+    set_dataset(model, kept)
     truth = np.arange(12) % 2
     expected = confusion(model, (pixels / 255).astype("float32")[..., None], truth)
     assert (confusion(model, pixels, truth).matrix == expected.matrix).all()

@@ -32,7 +32,7 @@ from kmagic.display.kit.chart import (
     whole_steps,
     words,
 )
-from kmagic.support.formatting import about, duration, number
+from kmagic.support.formatting import format_approximate_duration, format_duration, format_metric
 
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs Node to run JavaScript")
 NS = "{http://www.w3.org/2000/svg}"
@@ -295,11 +295,11 @@ def test_the_dashboard_says_and_scales_as_python_does() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     theirs = json.loads(done.stdout)
     scales = [ticks(span) for span in spans]
-    assert theirs["numbers"] == [number(value) for value in values]
+    assert theirs["numbers"] == [format_metric(value) for value in values]
     for mine, other in zip(scales, theirs["scales"], strict=True):
         assert other == pytest.approx(mine)
     assert theirs["texts"] == [[tick_text(v, s[1] - s[0]) for v in s] for s in scales]
     assert theirs["axes"] == [whole_steps(*each) for each in axes]  # type: ignore[arg-type]
-    assert theirs["times"] == [[duration(t), about(t)] for t in times]
+    assert theirs["times"] == [[format_duration(t), format_approximate_duration(t)] for t in times]
     for each, other in zip(heights, theirs["heights"], strict=True):
         assert other == pytest.approx(spread(each, 13, 20, 150))

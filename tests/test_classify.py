@@ -15,7 +15,7 @@ from kmagic.evaluation.classification.classify import classify
 from kmagic.evaluation.classification.image_predictions import Picture
 from kmagic.evaluation.classification.image_preprocessor import Eye
 from kmagic.support.errors import EvaluationError
-from kmagic.support.model_registry import remember
+from kmagic.support.model_registry import set_dataset
 from kmagic.support.progress import Progress
 
 NAMES = ["dark", "bright", "none"]
@@ -373,7 +373,7 @@ class Data:
 
 def test_the_training_data_gives_classes_scaling_and_truth():
     model, x = Light(8, 8, 1), np.stack([grey(0.1), grey(0.4)])
-    remember(model, Data(x, np.array([0, 1])))
+    set_dataset(model, Data(x, np.array([0, 1])))
     found = classify(x, model)
     assert [p.truth.label for p in found.pictures] == ["no", "yes"]
     assert found.pictures[0].guesses[0].label == "no"
@@ -391,7 +391,7 @@ def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
     del model.input_shape
     data = Data(np.zeros((1, 8, 8, 1)), np.array([0]))
     for known in (data, data.preparation):
-        remember(model, known)
+        set_dataset(model, known)
         classify(grey(9, (30, 20), "uint8"), model)
         assert model.seen[-1].shape == (1, 8, 8, 1)
 
@@ -400,7 +400,7 @@ def test_rows_of_pixels_that_are_no_square():
     model = Light(18)
     data = Data(np.zeros((1, 18)), np.array([0]))
     data.picture_shape = (3, 6)
-    remember(model, data)
+    set_dataset(model, data)
     picture = np.zeros((6, 12), np.uint8)
     picture[:, 6:] = 255
     found = classify(picture, model)
@@ -422,7 +422,7 @@ def test_rows_of_pixels_that_are_no_square():
 def test_a_picture_is_refused_by_a_model_of_rows(text, data):
     model = kmagic.build(text)
     if data is not None:
-        remember(model, data)
+        set_dataset(model, data)
     with pytest.raises(EvaluationError) as caught:
         classify(Image.new("L", (9, 9)), model)
     assert "not pictures" in caught.value.message or "no pictures" in caught.value.message
@@ -431,11 +431,11 @@ def test_a_picture_is_refused_by_a_model_of_rows(text, data):
 
 def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
     model = Light(16)
-    remember(model, Preparation(sample_shape=(16,)))
+    set_dataset(model, Preparation(sample_shape=(16,)))
     with pytest.raises(EvaluationError, match="takes rows of 16 numbers, and no pictures"):
         classify([np.zeros(16), Image.new("L", (4, 4))], model)
     assert len(classify(np.zeros((2, 16), "float32"), model)) == 2
-    remember(model, Preparation(picture_shape=(4, 4), sample_shape=(16,)))
+    set_dataset(model, Preparation(picture_shape=(4, 4), sample_shape=(16,)))
     assert len(classify(Image.new("L", (4, 4)), model)) == 1
     assert len(classify(Image.new("L", (4, 4)), Light(16))) == 1, "a square that nobody knows"
 

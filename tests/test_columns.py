@@ -100,7 +100,7 @@ def test_a_model_answers_to_rows_with_names(frame: pd.DataFrame) -> None:
     from kmagic.support import model_registry
 
     model = kmagic.build("input 6 / dense 1")
-    model_registry.remember(model, Preparation(columns=learn_columns(frame), target="price"))
+    model_registry.set_dataset(model, Preparation(columns=learn_columns(frame), target="price"))
     expected = np.asarray(kmagic.predict(model, frame))
     row = frame.iloc[0].to_dict()
     np.testing.assert_allclose(kmagic.predict(model, row), expected[:1], rtol=1e-5, atol=1e-6)

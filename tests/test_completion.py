@@ -237,7 +237,7 @@ def test_place_and_scope() -> None:
 
 
 def test_without_keras_the_stored_words_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keras_import, "ready", lambda: False)
+    monkeypatch.setattr(keras_import, "is_loaded", lambda: False)
     assert "conv2d" in texts("con|")
     assert "relu" in texts("dense 8 re|")
     assert "he_normal" in texts("dense 8 kernel_initializer=he|")

@@ -38,7 +38,7 @@ def refused(keras_home: Path) -> Path:
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras gets its turn, as with a network."""
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr(network, "reachable", lambda _url: True)
+    monkeypatch.setattr(network, "is_reachable", lambda _url: True)
 
 
 def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:

@@ -213,7 +213,7 @@ def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Pa
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
     data = loading(tmp_path, size=8, scale=255, split=0.5)
     model = kmagic.build("input 8x8x3 / flatten / dense 2 softmax")
-    model_registry.remember(model, data.preparation)
+    model_registry.set_dataset(model, data.preparation)
     eye = Eye.of(model, None, data.preparation, None)
     seen = eye.see([eye.open(source) for source in list_pictures(tmp_path, (8, 8, 3))])
     known = np.concatenate([data.x_train, data.x_test])

@@ -92,7 +92,7 @@ def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
     import keras
 
     from kmagic import fit
-    from kmagic.support.model_registry import recall
+    from kmagic.support.model_registry import dataset_for
 
     data = loading(reviews, num_words=20, maxlen=5)
     layers = [keras.Input((5,)), keras.layers.Embedding(20, 4), keras.layers.Flatten()]
@@ -100,7 +100,7 @@ def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
     model.compile(keras.optimizers.Adam(0.1), "binary_crossentropy")
     keras.utils.set_random_seed(0)
     fit(model, data.x_train, data.y_train, epochs=20, displays=[])
-    answers = model.predict(recall(model).prepare(["great film", "dull film"]), verbose=0)
+    answers = model.predict(dataset_for(model).prepare(["great film", "dull film"]), verbose=0)
     assert answers[0, 0] > 0.5 > answers[1, 0]
 
 
@@ -109,7 +109,7 @@ def test_a_saved_model_answers_to_sentences(reviews: Path, tmp_path: Path, numbe
     import keras
 
     from kmagic import fit, load, save
-    from kmagic.support.model_registry import recall
+    from kmagic.support.model_registry import dataset_for
 
     data = loading(reviews, maxlen=5 if numbered else None)
     words = keras.layers.TextVectorization(vocabulary=["great", "dull"], output_sequence_length=5)
@@ -123,9 +123,9 @@ def test_a_saved_model_answers_to_sentences(reviews: Path, tmp_path: Path, numbe
     sentence = "A great film, and what a dull story"
     expected = model.predict(data.prepare(sentence), verbose=0)
     np.testing.assert_array_equal(
-        again.predict(recall(again).prepare(sentence), verbose=0), expected
+        again.predict(dataset_for(again).prepare(sentence), verbose=0), expected
     )
-    assert recall(again).classes == ("neg", "pos")
+    assert dataset_for(again).classes == ("neg", "pos")
 
 
 # --- word numbers of one's own --------------------------------------------------------------------

@@ -22,7 +22,7 @@ from kmagic.data import dataset_cache
 from kmagic.evaluation.classification import pretrained_files
 from kmagic.support.downloads import network
 from kmagic.support.downloads.cached_file import CachedFile, path_of
-from kmagic.support.downloads.download_progress import Listener, listening
+from kmagic.support.downloads.download_progress import ProgressReader, show_download_progress
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.progress import Progress
 
@@ -57,7 +57,7 @@ def test_keras_own_bar_becomes_ours(capsys: pytest.CaptureFixture[str]) -> None:
     def make(total: int, unit: str) -> Progress:
         return Progress(total, unit, clock=lambda: float(next(ticks)), open_view=open_view)
 
-    stream = Listener(make)
+    stream = ProgressReader(make)
     with contextlib.redirect_stdout(stream):
         for total in (170_498_071, 9_900_000):
             bar = Progbar(total)
@@ -76,7 +76,7 @@ def test_keras_own_bar_becomes_ours(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_that_keras_prints_reaches_the_notebook() -> None:
     outside = io.StringIO()
-    with contextlib.redirect_stdout(outside), listening():
+    with contextlib.redirect_stdout(outside), show_download_progress():
         sys.stdout.write("Downloading data from https://example.org/1/2.npz\n3/Unknown")
     assert outside.getvalue() == ""
 
@@ -153,7 +153,7 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
     assert list(path_of(file).parent.iterdir()) == []
     assert [view.closed for view in views] == [True]
     assert views[0].words[-1] == "3 of 4 MB"
-    assert not isinstance(sys.stdout, Listener)
+    assert not isinstance(sys.stdout, ProgressReader)
 
 
 @pytest.mark.usefixtures("views")
@@ -227,18 +227,18 @@ def test_an_interrupt_goes_through(
 
 def test_any_answer_is_an_answer() -> None:
     with serving(status=403) as address:
-        assert network.reachable(address)
+        assert network.is_reachable(address)
 
 
 def test_a_closed_port_is_no_answer() -> None:
     with no_server() as address:
-        assert not network.reachable(address)
+        assert not network.is_reachable(address)
 
 
 def test_silence_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
-        assert not network.reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2)
+        assert not network.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2)
         assert time.monotonic() - started < 5
 
 
@@ -250,7 +250,7 @@ def test_a_slow_name_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         raise URLError("no such name")
 
     monkeypatch.setattr(network, "urlopen", resolving)
-    assert not network.reachable("http://127.0.0.1/", within=0.05)
+    assert not network.is_reachable("http://127.0.0.1/", within=0.05)
     released.set()
 
 

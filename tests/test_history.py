@@ -164,7 +164,7 @@ def test_runs_of_different_kinds_are_compared_as_far_as_it_goes() -> None:
 
 @pytest.fixture
 def history(plain_shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> HistoryMagics:
-    monkeypatch.setattr("kmagic.support.keras_import.start", lambda: None)
+    monkeypatch.setattr("kmagic.support.keras_import.load_keras", lambda: None)
     session = Session(plain_shell)
     session.runs += [trained(), trained(losses=(0.1,))]
     session.names["good"] = session.runs[1]

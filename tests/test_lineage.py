@@ -9,7 +9,7 @@ from PIL import Image
 import kmagic
 from kmagic.data import Dataset
 from kmagic.data.dataset import dataset_of
-from kmagic.support.model_registry import NEVER_TRAINED, is_untrained, recall, remember
+from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained, set_dataset
 
 
 class Model:
@@ -24,13 +24,13 @@ def some_data():
 
 def test_what_is_remembered_does_not_keep_a_model():
     model, data = Model(), some_data()
-    remember(model, data)
-    assert recall(model) is data
-    assert recall(Model()) is None
-    assert recall([]) is None
+    set_dataset(model, data)
+    assert dataset_for(model) is data
+    assert dataset_for(Model()) is None
+    assert dataset_for([]) is None
     del model
     gc.collect()
-    assert recall(Model()) is None
+    assert dataset_for(Model()) is None
 
 
 def test_a_data_set_is_known_by_its_training_part():
@@ -50,9 +50,9 @@ def test_a_fit_remembers_its_data():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     model.compile("sgd", "sparse_categorical_crossentropy")
     kmagic.fit(model, data.x_train, data.y_train, displays=[])
-    assert recall(model) is data
+    assert dataset_for(model) is data
     kmagic.fit(model, data.x_train + 1, data.y_train, displays=[])
-    assert recall(model) is data
+    assert dataset_for(model) is data
 
 
 # --- weights that are as they were made -----------------------------------------------------------
@@ -158,14 +158,14 @@ def test_answers_by_chance_are_called_so(kind):
         lambda: kmagic.classify(image, model),
     )
     for ask in asked:
-        assert ask()._repr_mimebundle_()[kind].count(NEVER_TRAINED) == 1
+        assert ask()._repr_mimebundle_()[kind].count(UNTRAINED_WARNING) == 1
     model.fit(X, Y, verbose=0)
     for ask in asked:
-        assert NEVER_TRAINED not in ask()._repr_mimebundle_()[kind]
+        assert UNTRAINED_WARNING not in ask()._repr_mimebundle_()[kind]
 
 
 def test_of_several_outputs_it_is_said_once():
     text = "a = input 4\ncls = dense 3 softmax\nbox = dense 2 <- a\noutput cls, box"
     found = kmagic.predict(kmagic.build(text), np.eye(4))
     for words in found._repr_mimebundle_().values():
-        assert words.count(NEVER_TRAINED) == 1
+        assert words.count(UNTRAINED_WARNING) == 1

@@ -19,7 +19,7 @@ from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import CURVE_POINTS, MOST_MESSAGES, Feed
 from kmagic.support.errors import KmagicError
-from kmagic.support.rendering import show
+from kmagic.support.rendering import display_result
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
@@ -303,7 +303,7 @@ def test_without_ipython_only_the_words_are_printed(
     run = TrainingRun("net", epochs=1)
     add(run, 0.5)
     Final(times=False).end(run)
-    show(run)
+    display_result(run)
     said = capsys.readouterr().out
     assert said.count("val_loss 1.0000") == 2
     assert "text/html" not in said

@@ -10,7 +10,7 @@ import pytest
 import kmagic
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.multilabel import MultiConfusion
-from kmagic.support.model_registry import remember
+from kmagic.support.model_registry import set_dataset
 
 from .shells import run_cell, value_of
 
@@ -111,7 +111,7 @@ def test_answers_to_compare_with(shell):
 def test_the_data_that_the_model_learned_from(shell):
     result, _ = run_cell(shell, "%keras_confusion deep")
     assert "Name a data set" in str(result.error_in_exec)
-    remember(shell.user_ns["deep"], SimpleNamespace(
+    set_dataset(shell.user_ns["deep"], SimpleNamespace(
         x_test=X.reshape(40, 2, 3), y_test=Y, classes=("a", "b", "c"))
     )  # fmt: skip
     found = made(shell, "%keras_confusion deep")

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from kmagic.models.build import origin
 from kmagic.support.errors import KmagicError
-from kmagic.support.model_registry import NEVER_TRAINED, is_untrained, recall
+from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 
 from .shells import value_of
 
@@ -122,7 +122,7 @@ def test_an_architecture_alone_has_new_weights(here: InteractiveShell) -> None:
             assert "new weights, never trained" in words
             assert "history" not in words
         assert is_untrained(model)
-        assert NEVER_TRAINED in run(here, "%keras_predict other x")[1][0]["text/plain"]
+        assert UNTRAINED_WARNING in run(here, "%keras_predict other x")[1][0]["text/plain"]
     _, (shown,) = run(here, "%keras_load net.keras other")
     assert "history of 2 epochs" in shown["text/plain"]
     assert "never trained" not in shown["text/plain"]
@@ -240,7 +240,7 @@ def test_texts_are_understood_after_loading(here: InteractiveShell, tmp_path: Pa
     model, (shown,) = run(here, "%keras_load critic.keras again")
     assert "2 class names" in shown["text/plain"]
     assert " words" in shown["text/plain"]
-    assert recall(model) is not recall(here.user_ns["critic"])
+    assert dataset_for(model) is not dataset_for(here.user_ns["critic"])
     np.testing.assert_allclose(answers(model, sentences), before, rtol=1e-5)
 
 
@@ -267,7 +267,7 @@ def test_frames_are_understood_after_loading(here: InteractiveShell) -> None:
 
 
 def answers(model: Any, raw: Any) -> Any:
-    return np.asarray(model(recall(model).prepare(raw)))
+    return np.asarray(model(dataset_for(model).prepare(raw)))
 
 
 def test_help(here: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,7 @@ from kmagic.persistence.layer_vocabularies import give_words
 from kmagic.persistence.model_metadata import MOST_EPOCHS, Baggage, thinned
 from kmagic.persistence.save_load import LoadWarning, open_model
 from kmagic.support.errors import PersistenceError
-from kmagic.support.model_registry import recall, remember, remember_run
+from kmagic.support.model_registry import dataset_for, set_dataset, set_run
 from kmagic.training.run.records import Epoch
 from kmagic.training.run.training_run import TrainingRun
 
@@ -57,16 +57,16 @@ def trained() -> keras.Model:
 @pytest.fixture
 def cnn(trained: keras.Model) -> keras.Model:
     """A model with all that may travel along."""
-    remember(trained, DIGITS)
+    set_dataset(trained, DIGITS)
     run = TrainingRun("cnn", epochs=2)
     run.add(Epoch(1, {"loss": 2.5, "accuracy": 0.1}, seconds=1.0))
     run.add(Epoch(2, {"loss": 2.0, "accuracy": 0.3}, seconds=1.0))
-    remember_run(trained, run)
+    set_run(trained, run)
     return trained
 
 
 def answers(model: Any) -> Any:
-    return np.asarray(model(recall(model).prepare(RAW)))
+    return np.asarray(model(dataset_for(model).prepare(RAW)))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -78,7 +78,7 @@ def test_a_model_comes_back_with_all_it_had(tmp_path: Path, cnn: keras.Model, su
     loaded = open_model(path)
     model = loaded.model
     assert model is not cnn
-    assert recall(model).classes == tuple("0123456789")
+    assert dataset_for(model).classes == tuple("0123456789")
     assert loaded.history == {"loss": [2.5, 2.0], "accuracy": [0.1, 0.3]}
     built = origin(model)
     assert built is not None
@@ -137,10 +137,10 @@ def test_a_zip_keeps_three_members(tmp_path: Path, cnn: keras.Model) -> None:
 
 def test_long_baggage_fits_into_every_file(tmp_path: Path, cnn: keras.Model) -> None:
     names = tuple(f"a class with a long name {number}" for number in range(5000))
-    remember(cnn, Preparation(name="many", classes=names))
+    set_dataset(cnn, Preparation(name="many", classes=names))
     for suffix in SUFFIXES:
         kmagic.save(cnn, tmp_path / f"cnn{suffix}")
-        assert recall(kmagic.load(tmp_path / f"cnn{suffix}")).classes == names
+        assert dataset_for(kmagic.load(tmp_path / f"cnn{suffix}")).classes == names
     with h5py.File(tmp_path / "cnn.h5") as file:
         assert file["kmagic"].nbytes > 64_000
 
@@ -162,12 +162,12 @@ def test_a_text_says_to_people_what_it_is(tmp_path: Path, cnn: keras.Model) -> N
 
 def test_no_name_breaks_out_of_its_comment(tmp_path: Path, cnn: keras.Model) -> None:
     names = ("a\ndense 3", "b\u2028dense 4", "c\x85dense 5", "d\r\ndense 6")
-    remember(cnn, Preparation(classes=names))
+    set_dataset(cnn, Preparation(classes=names))
     path = tmp_path / "cnn.kmagic"
     kmagic.save(cnn, path, name="cnn\ndense 7")
     model = kmagic.load(path)
     assert model.count_params() == cnn.count_params()
-    assert recall(model).classes == names
+    assert dataset_for(model).classes == names
 
 
 def test_saving_says_nothing_beside_its_card(

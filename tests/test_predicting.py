@@ -18,8 +18,8 @@ from kmagic.data.preparation import Preparation, Scaling, TextEncoding
 from kmagic.evaluation.prediction.output_kind import meaning_of
 from kmagic.evaluation.prediction.predictions import Outputs, Predictions
 from kmagic.support.errors import DataError, EvaluationError, MagicError
-from kmagic.support.formatting import figure
-from kmagic.support.model_registry import remember
+from kmagic.support.formatting import format_value
+from kmagic.support.model_registry import set_dataset
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4)).astype("float32")
@@ -42,7 +42,7 @@ def line():
 def eye():
     """A model of small pictures that knows how they were scaled."""
     model = kmagic.build("input 6x6x1 / flatten / dense 3 softmax")
-    remember(
+    set_dataset(
         model,
         Preparation("dots", NAMES, Scaling("255"), picture_shape=(6, 6), sample_shape=(6, 6, 1)),
     )
@@ -118,7 +118,7 @@ def test_several_labels_at_once() -> None:
 
 
 def test_names_are_known_from_what_the_model_learned(net) -> None:
-    remember(net, Preparation(classes=NAMES))
+    set_dataset(net, Preparation(classes=NAMES))
     words = kmagic.predict_classes(net, X, names=True)
     assert set(words) <= set(NAMES)
     assert (words == np.array(NAMES)[kmagic.predict_classes(net, X)]).all()
@@ -131,7 +131,7 @@ def test_names_are_known_from_what_the_model_learned(net) -> None:
 def test_a_regression_has_no_classes(line) -> None:
     with pytest.raises(EvaluationError, match="gives values, not probabilities"):
         kmagic.predict_classes(line, X)
-    remember(line, Preparation(target="price"))
+    set_dataset(line, Preparation(target="price"))
     assert list(kmagic.predict(line, X).to_frame().columns) == ["price"]
 
 
@@ -197,7 +197,7 @@ def test_a_raw_frame_is_prepared_by_what_the_model_learned(line) -> None:
         scaling=scaling,
         columns=tuple("abcd"),
     )
-    remember(line, data)
+    set_dataset(line, data)
     expected = kmagic.predict(line, scaling.apply(raw.to_numpy()))
     np.testing.assert_allclose(kmagic.predict(line, raw), expected, rtol=1e-4, atol=1e-5)
     turned = raw[["d", "c", "b", "a"]]
@@ -239,7 +239,7 @@ def test_sentences_after_training_on_word_numbers() -> None:
     model = kmagic.build("input 4 int32 / embedding 10 4 / gap1d / dense 1 sigmoid")
     encoding = TextEncoding(("", "[UNK]", "good", "bad", "film"), maxlen=4)
     data = Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,))
-    remember(model, data)
+    set_dataset(model, data)
     texts = ["good film", "a bad film"]
     found = kmagic.predict(model, texts)
     np.testing.assert_allclose(found, kmagic.predict(model, encoding.encode(texts)), rtol=1e-6)
@@ -252,7 +252,7 @@ def test_sentences_after_training_on_word_numbers() -> None:
 def test_files_of_texts(tmp_path) -> None:
     model = kmagic.build("input 4 int32 / embedding 10 4 / gap1d / dense 1 sigmoid")
     encoding = TextEncoding(("", "[UNK]", "good", "bad", "film"), maxlen=4)
-    remember(model, Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,)))
+    set_dataset(model, Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,)))
     texts = {"a.txt": "good film", "b.txt": "a bad film"}
     for name, text in texts.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -303,7 +303,7 @@ def test_photos_to_a_model_of_rows_are_refused(text, columns, photos) -> None:
     model = kmagic.build(text)
     if columns:
         rows = np.zeros((1, len(columns)))
-        remember(model, Dataset("rows", rows, rows[:, 0], rows, rows[:, 0], columns=columns))
+        set_dataset(model, Dataset("rows", rows, rows[:, 0], rows, rows[:, 0], columns=columns))
     with pytest.raises(EvaluationError, match=r"takes rows of \d+ numbers, and no pictures"):
         kmagic.predict(model, photos[0] / "dot0.png")
 
@@ -324,7 +324,7 @@ def test_photos_to_a_model_of_flat_pictures_are_taken(photos) -> None:
 )
 def test_sentences_to_a_model_of_a_table_are_refused(given, message) -> None:
     model = kmagic.build("input 4 / dense 1")
-    remember(model, Dataset("rows", X, X[:, 0], X, X[:, 0], columns=tuple("abcd")))
+    set_dataset(model, Dataset("rows", X, X[:, 0], X, X[:, 0], columns=tuple("abcd")))
     with pytest.raises(EvaluationError) as caught:
         kmagic.predict(model, given)
     assert message in caught.value.message
@@ -359,7 +359,7 @@ def test_a_data_set_is_judged_by_its_own_truth(net) -> None:
 
 
 def test_names_of_classes_are_judged_as_their_numbers(net) -> None:
-    remember(net, Preparation(classes=NAMES))
+    set_dataset(net, Preparation(classes=NAMES))
     numbers = np.arange(40) % 3
     words = [NAMES[n] for n in numbers]
     assert kmagic.evaluate(net, X, words) == kmagic.evaluate(net, X, numbers)
@@ -410,7 +410,7 @@ def test_a_model_says_what_its_answers_are(text, kind, logits) -> None:
 
 
 def test_the_card_shows_the_first_and_says_how_to_get_at_the_array(net) -> None:
-    remember(net, Preparation(classes=NAMES))
+    set_dataset(net, Preparation(classes=NAMES))
     bundle = kmagic.predict(net, X)._repr_mimebundle_()
     for kind in ("text/plain", "text/html"):
         assert "(40, 3)" in bundle[kind]
@@ -426,7 +426,7 @@ def test_a_number_of_a_sample_is_not_cut() -> None:
     rows = np.linspace(-1.23456, 9.87654, 4 * 13).reshape(4, 13)
     model = kmagic.build("input 13 / dense 1")
     bundle = kmagic.predict(model, rows)._repr_mimebundle_()
-    whole = {figure(value) for value in rows[0].tolist()}
+    whole = {format_value(value) for value in rows[0].tolist()}
     said = re.search(r"\[(.*?) \.\.\.\]", bundle["text/plain"])[1]
     cell = re.search(r"<bdi[^>]*>(-.*?) \.\.\.</bdi>", bundle["text/html"])[1]
     for shown in (said, cell):
@@ -447,7 +447,7 @@ def test_the_card_shows_thumbnails(eye, photos) -> None:
 
 
 def test_words_stand_at_the_left_where_a_notebook_is_not_trusted(net) -> None:
-    remember(net, Preparation(classes=NAMES))
+    set_dataset(net, Preparation(classes=NAMES))
     markup = kmagic.predict(net, X)._repr_mimebundle_()["text/html"]
     cells = re.findall(r'<td class="km-left[^>]*>', markup)
     assert cells
@@ -456,7 +456,7 @@ def test_words_stand_at_the_left_where_a_notebook_is_not_trusted(net) -> None:
 
 def test_nothing_of_a_name_becomes_markup() -> None:
     model = kmagic.build("input 4 / dense 2 softmax")
-    remember(model, Preparation(classes=("<b>x</b>", "y")))
+    set_dataset(model, Preparation(classes=("<b>x</b>", "y")))
     markup = kmagic.predict(model, X)._repr_mimebundle_()["text/html"]
     assert "<b>x</b>" not in markup
     assert "&lt;b&gt;x" in markup

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.support.downsampling import Series, thinned
-from kmagic.support.formatting import about, number, seconds
+from kmagic.support.downsampling import BoundedSeries, downsample
+from kmagic.support.formatting import format_approximate_duration, format_metric, format_seconds
 from kmagic.training.run.training_run import Epoch, Partial, RecordingDisplay, TrainingRun
 
 
@@ -224,18 +224,18 @@ def test_a_recording_display_remembers() -> None:
 
 @given(st.floats(1e-9, 1e9))
 def test_a_number_keeps_its_size(value: float) -> None:
-    assert float(number(value).replace(",", "")) == pytest.approx(value, rel=0.05)
+    assert float(format_metric(value).replace(",", "")) == pytest.approx(value, rel=0.05)
 
 
 @given(st.floats(0, 1e6))
 def test_about_is_never_far_off(left: float) -> None:
-    parts = [int(part) for part in about(left).split(":")]
+    parts = [int(part) for part in format_approximate_duration(left).split(":")]
     told = sum(part * 60**power for power, part in enumerate(reversed(parts)))
     assert abs(told - left) <= max(1.0, 0.25 * left)
 
 
 def test_seconds_change_their_unit() -> None:
-    assert [seconds(value) for value in (0.004, 0.25, 59.0, 61.0)] == [
+    assert [format_seconds(value) for value in (0.004, 0.25, 59.0, 61.0)] == [
         "4 ms",
         "0.2 s",
         "59.0 s",
@@ -250,7 +250,7 @@ values = st.lists(st.floats(allow_nan=True, allow_infinity=False, width=32), max
 
 @given(values, st.integers(4, 64))
 def test_a_series_is_short_and_keeps_both_extremes(ys: list[float], limit: int) -> None:
-    series = Series(limit)
+    series = BoundedSeries(limit)
     for x, y in enumerate(ys):
         series.append(x, y)
     points = series.points()
@@ -269,7 +269,7 @@ def test_a_series_is_short_and_keeps_both_extremes(ys: list[float], limit: int) 
 @given(values, st.integers(4, 64))
 def test_thinning_keeps_ends_and_extremes(ys: list[float], limit: int) -> None:
     points = [(float(x), y) for x, y in enumerate(ys)]
-    few = thinned(points, limit)
+    few = downsample(points, limit)
     assert len(few) <= max(limit, 4) + 4
     assert few[:1] == points[:1]
     assert few[-1:] == points[-1:]
@@ -282,7 +282,7 @@ def test_thinning_keeps_ends_and_extremes(ys: list[float], limit: int) -> None:
 
 
 def test_the_newest_point_is_always_there() -> None:
-    series = Series(8)
+    series = BoundedSeries(8)
     for x in range(1000):
         series.append(x, float(-x % 7))
         assert series.points()[-1][0] == x

@@ -17,7 +17,7 @@ from PIL import Image
 from kmagic.display.confusion.heatmap import heatmap, pooled
 from kmagic.display.confusion.rate_charts import Rates, charts, svg
 from kmagic.display.kit.samples import describe, files, gather, strip
-from kmagic.support.colour_scale import difference_tones, tones
+from kmagic.support.colour_scale import colour_values, difference_values
 
 
 @pytest.mark.parametrize(
@@ -109,18 +109,18 @@ def test_a_single_mistake_among_a_million_cells_is_a_dot():
 
 def test_tones():
     counts = np.array([[900, 1, 0], [10, 800, 100], [0, 0, 0]])
-    assert tones(counts).round(3).tolist() == [
+    assert colour_values(counts).round(3).tolist() == [
         [-0.15, 0.156, 0], [0.21, -0.15, 0.75], [0, 0, 0],
     ]  # fmt: skip
-    assert tones(counts, log=True).round(3).tolist() == [
+    assert colour_values(counts, log=True).round(3).tolist() == [
         [-0.15, 0.15, 0], [0.45, -0.15, 0.75], [0, 0, 0],
     ]  # fmt: skip
-    assert tones(counts, diagonal=True)[0, 0] == -0.75
-    assert tones(np.zeros((2, 2))).tolist() == [[0, 0], [0, 0]]
-    assert difference_tones(np.array([[6, -4], [2, -30]])).round(2).tolist() == [
+    assert colour_values(counts, diagonal=True)[0, 0] == -0.75
+    assert colour_values(np.zeros((2, 2))).tolist() == [[0, 0], [0, 0]]
+    assert difference_values(np.array([[6, -4], [2, -30]])).round(2).tolist() == [
         [-0.75, -0.75], [0.45, 0.75],
     ]  # fmt: skip
-    assert difference_tones(np.diag([2, 0])).tolist() == [[-0.75, 0], [0, 0]]
+    assert difference_values(np.diag([2, 0])).tolist() == [[-0.75, 0], [0, 0]]
 
 
 # --- charts of shares -----------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def test_the_word_index_is_the_file_that_keras_fetches(
 
     monkeypatch.setattr(module, "get_file", get_file)
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr(network, "reachable", lambda _url: True)
+    monkeypatch.setattr(network, "is_reachable", lambda _url: True)
     encoding, lacking = words_of(name, TextOptions())
     assert encoding is not None, lacking
     assert asked == [(FILES[name].name, FILES[name].url)]

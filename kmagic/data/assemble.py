@@ -14,7 +14,7 @@ from kmagic.data.memory import require
 from kmagic.data.preparation import scaling
 from kmagic.data.split import train_test
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,7 @@ def divide(
     """
     if rows < 2:  # noqa: PLR2004 - one for each part
         raise DataError(
-            f"{name} has {count(rows, 'row')}: nothing to divide into a training and a test part."
+            f"{name} has {pluralize(rows, 'row')}: nothing to divide into a training and a test part."
         )
     if labels is not None:
         counts = np.bincount(labels, minlength=len(classes))

@@ -13,8 +13,8 @@ import numpy as np
 from kmagic.data.preparation.preparation import Features, Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.support.formatting import figure
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import format_value
+from kmagic.support.rendering import Renderable
 from kmagic.support.sentences import as_sentences
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Dataset(Rich):
+class Dataset(Renderable):
     """Real data, ready for ``fit``.
 
     Attributes:
@@ -143,7 +143,7 @@ class Dataset(Rich):
         if self.x_train.dtype == object:
             lengths = [len(row) for row in self.x_train]
             return f"{_from_to(lengths)} long"
-        return f"{figure(self.x_train.min())} to {figure(self.x_train.max())}"
+        return f"{format_value(self.x_train.min())} to {format_value(self.x_train.max())}"
 
     def prepared(self) -> str:
         """What was done to the inputs: "divided by 255"."""
@@ -157,7 +157,7 @@ class Dataset(Rich):
         """What the labels are and how the training rows fall to them."""
         kind = "one-hot rows of" if self.y_train.ndim > 1 else ""
         if self.classes is None:
-            low, high = figure(self.y_train.min()), figure(self.y_train.max())
+            low, high = format_value(self.y_train.min()), format_value(self.y_train.max())
             what = self.target if self.target not in ("", "y") else "values"
             return f"{what}, {low} to {high}, {self.y_train.dtype}"
         counts = self.counts(self.y_train)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from kmagic.support.downloads.cached_file import LOOK_AT_THEM, path_of, why_not_here
-from kmagic.support.downloads.network import NotFetchedError, ask_first, fetching
+from kmagic.support.downloads.cached_file import LOOK_AT_THEM, missing_files_message, path_of
+from kmagic.support.downloads.network import DownloadError, check_reachable, quick_failure
 from kmagic.support.errors import DataError
-from kmagic.support.keras_cache import kept_file, sha256_of, show_path
+from kmagic.support.keras_cache import backup_file, sha256_of, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -55,11 +55,11 @@ def through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
     missing = [file for file, state in states.items() if state == "missing"]
     try:
         if wrong or missing:
-            ask_first((wrong + missing)[0].url)
-        with _kept(wrong), fetching():
+            check_reachable((wrong + missing)[0].url)
+        with _kept(wrong), quick_failure():
             return load()
-    except NotFetchedError as error:
-        raise NotHereError(why_not_here(wrong, missing, str(error))) from error
+    except DownloadError as error:
+        raise NotHereError(missing_files_message(wrong, missing, str(error))) from error
     except DataError:
         raise
     except Exception as error:
@@ -77,5 +77,5 @@ def _kept(files: list[CachedFile]) -> Iterator[None]:
     """Copies of files that Keras may delete or write over; given back unless it replaced them."""
     with ExitStack() as stack:
         for file in files:
-            stack.enter_context(kept_file(path_of(file)))
+            stack.enter_context(backup_file(path_of(file)))
         yield

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from kmagic.data.images.image_paths import is_picture
 from kmagic.data.paths import readable
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 from kmagic.support.keras_cache import show_path
 
 Kind: TypeAlias = Literal["pictures", "text", "table"]
@@ -107,7 +107,7 @@ def _labelled(
         notes.append(f"Without a file of a kind that can be read: {', '.join(empty)}.")
     left = sum(map(len, _flat(found))) - sum(map(len, _flat(kept)))
     if left:
-        notes.append(f"{count(left, 'other file')} left aside.")
+        notes.append(f"{pluralize(left, 'other file')} left aside.")
     if len(names) < 2:  # noqa: PLR2004 - to tell apart takes two
         raise DataError(
             f"{show_path(path)} holds one class only: {', '.join(names)}.",
@@ -217,7 +217,7 @@ def _of_files(path: Path, files: list[Path]) -> Folder:
     if not files:
         raise DataError(f"The folder {show_path(path)} is empty.")
     pictures = sum(map(is_picture, files))
-    what = count(pictures, "picture") if pictures else count(len(files), "file")
+    what = pluralize(pictures, "picture") if pictures else pluralize(len(files), "file")
     raise DataError(
         f"{show_path(path)} holds {what} and no folders, so nothing tells their classes.",
         "Each class needs its own folder: cats/ and dogs/.",

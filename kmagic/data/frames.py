@@ -15,7 +15,7 @@ from kmagic.data.preparation.columns import is_numeric, learn_columns, word_of
 from kmagic.data.target_kind import decide
 from kmagic.data.texts import as_texts, number_texts
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _missing(
                 "Leave out a column that is mostly empty: drop=.",
             )
         left = rows - sum(map(len, kept))
-        return kept, f"{count(left, 'row')} with empty cells left out." if left else ""
+        return kept, f"{pluralize(left, 'row')} with empty cells left out." if left else ""
     if target in there.index:
         raise DataError(
             f"{target}, which is to be predicted, has no value in {there[target]:,} of {rows:,} "

@@ -19,10 +19,10 @@ from kmagic.data.load_options import check_kind
 from kmagic.data.preparation.columns import Column, Columns
 from kmagic.data.split import train_test
 from kmagic.data.word_index import words_of
-from kmagic.support.downloads.cached_file import path_of, what_to_do, what_to_do_briefly
+from kmagic.support.downloads.cached_file import download_remedy, path_of, short_download_remedy
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
-from kmagic.support.keras_import import start
+from kmagic.support.keras_import import load_keras
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _read(entry: Entry, options: Options) -> _Read:
         if entry.sample:
             return _sample(entry, absent)
         raise DataError(
-            f"{entry.name} cannot be loaded: {absent}.", what_to_do(entry.files)
+            f"{entry.name} cannot be loaded: {absent}.", download_remedy(entry.files)
         ) from absent
 
 
@@ -117,7 +117,7 @@ def _by_keras(entry: Entry, options: Options) -> _Read:
         keywords = {"num_words": options.num_words, "maxlen": options.maxlen}
 
     def load() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        start()
+        load_keras()
         module = import_module("keras.datasets")
         parts: tuple[tuple[Any, Any], tuple[Any, Any]] = getattr(module, entry.name).load_data(
             **keywords
@@ -158,7 +158,7 @@ def _sample(entry: Entry, absent: dataset_cache.NotHereError) -> _Read:
             "the sample that kmagic brings",
         )
     rows = len(raw.x_train) + len(raw.x_test)
-    todo = what_to_do_briefly(entry.files)
+    todo = short_download_remedy(entry.files)
     note = f"Only a sample of {rows:,} real rows: {absent}. {todo}"
     warnings.warn(f"{entry.name}: {note}", SampleDataWarning, stacklevel=5)
     return _Read(raw.x_train, raw.y_train, raw.x_test, raw.y_test, raw.source, note)

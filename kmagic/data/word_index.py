@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kmagic.data import dataset_cache
 from kmagic.data.paths import existing
 from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
-from kmagic.support.downloads.cached_file import CachedFile, path_of, what_to_do_briefly
+from kmagic.support.downloads.cached_file import CachedFile, path_of, short_download_remedy
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
-from kmagic.support.keras_import import start
+from kmagic.support.keras_import import load_keras
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,7 +97,7 @@ def _ranks(name: str) -> Mapping[str, int]:
         try:
             return dataset_cache.through_keras([file], lambda: _by_keras(name))
         except dataset_cache.NotHereError as absent:
-            todo = what_to_do_briefly([file])
+            todo = short_download_remedy([file])
             raise dataset_cache.NotHereError(f"{absent}. {todo}") from absent
     # Read here, since Keras deletes a file that is not the one it expects.
     return _read(path, "Move it away, and Keras fetches it again with a network.")
@@ -120,11 +120,13 @@ def _checked(ranks: Any, where: str, remedy: str = "") -> Mapping[str, int]:
             isinstance(word, str) and type(rank) is int and rank > 0 for word, rank in ranks.items()
         )
     ):
-        raise DataError(f"{where} is no word index: expected words and their ranks, from 1.", remedy)
+        raise DataError(
+            f"{where} is no word index: expected words and their ranks, from 1.", remedy
+        )
     return ranks
 
 
 def _by_keras(name: str) -> dict[str, int]:
-    start()
+    load_keras()
     ranks: dict[str, int] = import_module(f"keras.datasets.{name}").get_word_index()
     return ranks

@@ -176,7 +176,9 @@ class Arguments:
         word = word_for_function(function)
         remedy = did_you_mean(name, [*params, *_OTHER_ARGUMENTS]) or OLD_ARGUMENTS.get(name, "")
         known = ", ".join(list(params)[:12])
-        raise Mistake(f"is no argument of {word}", each.place, remedy or f"{word} takes {known} ...")
+        raise Mistake(
+            f"is no argument of {word}", each.place, remedy or f"{word} takes {known} ..."
+        )
 
     # --- a value ------------------------------------------------------------------------------
 

@@ -224,7 +224,9 @@ class Script(Caller):
         self._value(node.body)
         if self._maker.steps != before:
             remedy = "Write the values out: for (units in c(64, 32))."
-            raise Mistake("is known to R only, and the loop makes layers", node.values.place, remedy)
+            raise Mistake(
+                "is known to R only, and the loop makes layers", node.values.place, remedy
+            )
         return Unknown()
 
     # --- names --------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from kmagic.from_r.spec_writer import Writer, reached, span_of
 from kmagic.language import format_spec
 from kmagic.language.spec import NOWHERE, ModelSpec, Span, Statement
 from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
-from kmagic.support.rendering import Rich
+from kmagic.support.rendering import Renderable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Remark:
     text: str
 
 
-class Translation(Rich, str):  # noqa: SLOT000 - it remembers where it comes from
+class Translation(Renderable, str):  # noqa: SLOT000 - it remembers where it comes from
     """A model's text, and what R's text said besides: a string, shown as a card.
 
     Attributes:

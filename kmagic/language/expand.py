@@ -161,7 +161,9 @@ class _Expander(Lookup):
         if spec.reuse:
             if spec.args:
                 remedy = "It has them from where it is made."
-                self.fail("a layer that is used again takes no arguments", spec.args[0].span, remedy)
+                self.fail(
+                    "a layer that is used again takes no arguments", spec.args[0].span, remedy
+                )
             self._add(self.known_layer(callee), spec, named=False)
             return
         if isinstance(callee, Word) and callee.text in self.scope.blocks:

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kmagic.support.suggestions import SHELLS_OWN, did_you_mean
+from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -132,7 +132,7 @@ class _Walker:
 
     def _Name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
-            own = (each for each in self.names if each[0] != "_" and each not in SHELLS_OWN)
+            own = (each for each in self.names if each[0] != "_" and each not in IPYTHON_NAMES)
             remedy = did_you_mean(node.id, own)
             raise self._error(
                 "is not defined in the notebook", node, remedy or "Define it in a cell above."

@@ -203,9 +203,13 @@ class Lookup:
         elsewhere = [owner for other, _, owner in made if other == name and owner != here]
         if any(elsewhere):
             inside = next(filter(None, elsewhere))
-            remedy = f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
+            remedy = (
+                f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
+            )
         elif elsewhere:
-            remedy = f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
+            remedy = (
+                f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
+            )
         if name == "input":
             remedy = "Give the input a name, `img = input 8`, and write that behind the arrow."
         remedy = remedy or f"Name an output above: `{name} = dense 4`; _ is what came before."
@@ -288,7 +292,9 @@ class Lookup:
         """Stop here: the text is wrong at this place."""
         if span == NOWHERE and self.scope.trail:
             span = self.scope.trail[-1].span
-        raise Mistake(Problem(message, span.line, span.column, span.width, remedy), self.scope.trail)
+        raise Mistake(
+            Problem(message, span.line, span.column, span.width, remedy), self.scope.trail
+        )
 
 
 def _names_made(statements: Iterable[Statement], owner: str = "") -> Iterator[tuple[str, int, str]]:

@@ -113,7 +113,9 @@ class _Statements:
             if line.indent > indent:
                 first = line.tokens[0].span if line.tokens else Span(line.number, 1)
                 if not self._has_tabs:
-                    remedy = "Only the body of a line that ends in `:` is indented, all of it alike."
+                    remedy = (
+                        "Only the body of a line that ends in `:` is indented, all of it alike."
+                    )
                     self._note("this line is indented, but belongs to no block", first, remedy)
                 statements += self.block()
                 continue

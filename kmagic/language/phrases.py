@@ -321,7 +321,9 @@ def _brace(token: Token) -> Value:
     lines, problems = tokenize(" " + inner.replace("\n", " ") + " ")
     for problem in problems:
         raise ParseError(
-            Problem(problem.message, row, problem.column + column - 1, problem.width, problem.remedy)
+            Problem(
+                problem.message, row, problem.column + column - 1, problem.width, problem.remedy
+            )
         )
     tokens = [
         Token(

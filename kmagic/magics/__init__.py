@@ -19,7 +19,7 @@ from kmagic.magics.keras_model import ModelMagics
 from kmagic.magics.keras_save import PersistenceMagics
 from kmagic.magics.session import Session
 from kmagic.support import keras_import
-from kmagic.support.rendering import forget_shown
+from kmagic.support.rendering import forget_displayed
 
 FAMILIES = (
     ModelMagics,
@@ -44,15 +44,15 @@ def register(shell: Any) -> None:
         shell.register_magics(family(shell, session))
     completer.register(shell, session)
     prompt.register(shell)
-    shell.events.register("pre_run_cell", forget_shown)
+    shell.events.register("pre_run_cell", forget_displayed)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
-        keras_import.warm()
+        keras_import.preload()
 
 
 def unregister(shell: Any) -> None:
     """Take the magics out of a shell."""
     with suppress(ValueError):  # was not loaded
-        shell.events.unregister("pre_run_cell", forget_shown)
+        shell.events.unregister("pre_run_cell", forget_displayed)
     completer.unregister(shell)
     prompt.unregister(shell)
     for family in FAMILIES:

@@ -39,7 +39,7 @@ class Family(Magics):
         if set(line.split()) & {"-h", "--help"}:
             print(arguments.help)  # noqa: T201 - help is text for the reader
             return None
-        keras_import.start()
+        keras_import.load_keras()
         return arguments.parse(line, self.session.names)
 
     def take_model(self, line: Line, words: list[str]) -> tuple[str, Any]:
@@ -92,7 +92,9 @@ class Family(Magics):
             if not hasattr(data, "x_train"):
                 kind = type(data).__name__
                 remedy = "Load one: `%keras_data mnist -o digits`. Arrays are given as two words."
-                line.fail(f"is no data set with x_train, y_train ..., but {kind}", line.data, remedy)
+                line.fail(
+                    f"is no data set with x_train, y_train ..., but {kind}", line.data, remedy
+                )
             return (data.x_test, data.y_test, data) if test else (data.x_train, data.y_train, data)
         if not words:
             arrays = "x_test y_test" if test else "x_train y_train"

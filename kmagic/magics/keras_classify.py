@@ -12,7 +12,7 @@ from kmagic.data.images.image_paths import nearby
 from kmagic.magics.base import Family, forgiving, in_the_line_s_words
 from kmagic.magics.keras_evaluate import labels
 from kmagic.magics.line_parser import Arguments, Line
-from kmagic.support.model_registry import recall
+from kmagic.support.model_registry import dataset_for
 
 CLASSIFY = Arguments(
     "%keras_classify",
@@ -64,7 +64,7 @@ class ClassificationMagics(Family):
         images = self._images(read, words)
         truth = read.value(read.true) if read.true else self._known_labels(images)
         classes, scaling = labels(read), None
-        data = None if read.app or recall(model) else self._data_for(model)
+        data = None if read.app or dataset_for(model) else self._data_for(model)
         if data is not None:
             classes, scaling = classes or data.classes, data.scaling
         with in_the_line_s_words(name, model):

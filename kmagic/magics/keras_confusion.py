@@ -10,7 +10,7 @@ from kmagic.magics.base import Family, forgiving, heeding_scale
 from kmagic.magics.keras_evaluate import batch_of, labels
 from kmagic.magics.line_parser import Arguments, Line
 from kmagic.magics.session import is_model
-from kmagic.support.model_registry import recall
+from kmagic.support.model_registry import dataset_for
 from kmagic.support.suggestions import did_you_mean
 
 CONFUSION = Arguments(
@@ -88,7 +88,7 @@ class ConfusionMagics(Family):
 
     def _judged_on(self, read: Line, model: Any, words: list[str]) -> tuple[Any, Any, Any]:
         """The samples and the truth: those named, or those that the model's past names."""
-        known = recall(model)
+        known = dataset_for(model)
         if not words and not read.data and hasattr(known, "x_test"):
             return known.x_test, known.y_test, known
         x, truth, data = self.take_data(read, words, test=True)

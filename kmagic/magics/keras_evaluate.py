@@ -90,7 +90,9 @@ class EvaluationMagics(Family):
         if read.data:
             return self.take_data(read, words, test=True)[2]
         if not words:
-            remedy = "Name an array, a data frame, files, or a sentence in quotes; or --data digits."
+            remedy = (
+                "Name an array, a data frame, files, or a sentence in quotes; or --data digits."
+            )
             read.fail("expected something to predict", "", remedy)
         found = [self._sample(read, word) for word in words]
         if len(found) == 1:

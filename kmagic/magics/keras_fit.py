@@ -9,9 +9,9 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.base import Family, forgiving
 from kmagic.magics.line_parser import Arguments, Line
-from kmagic.support.formatting import time_of
-from kmagic.support.model_registry import recall_run
-from kmagic.support.rendering import note_shown
+from kmagic.support.formatting import parse_duration
+from kmagic.support.model_registry import run_for
+from kmagic.support.rendering import mark_displayed
 from kmagic.training.fit_options import has_file_name
 
 FIT = Arguments(
@@ -87,7 +87,7 @@ class TrainingMagics(Family):
         name, model = self.take_model(read, words)
         x, y, _ = self.take_data(read, words, test=False)
         keywords = _keywords(read, model)
-        before, done = recall_run(model), None
+        before, done = run_for(model), None
         try:
             done = fit(
                 model,
@@ -100,12 +100,12 @@ class TrainingMagics(Family):
             )
         finally:
             # Of a training that broke with an error the record is kept as well.
-            run = recall_run(model) if done is None else done
+            run = run_for(model) if done is None else done
             if run is not before:
                 self.session.runs.append(run)
                 if read.out:
                     self.session.bind(read.out, run)
-        note_shown(done)
+        mark_displayed(done)
         return done
 
 
@@ -140,7 +140,7 @@ def _epochs(read: Line, model: Any) -> Any:
         store = Checkpoint(_path(read, read.checkpoint, "--checkpoint"))
         if store.is_there:
             return store.epochs or 1
-    earlier = recall_run(model)
+    earlier = run_for(model)
     return 1 if earlier is None else earlier.epochs
 
 
@@ -191,7 +191,7 @@ def _path(read: Line, text: str, option: str) -> Path:
 
 def _budget(read: Line) -> float:
     value, known = read.try_value(read.budget)
-    seconds = time_of(str(value) if known else read.budget)
+    seconds = parse_duration(str(value) if known else read.budget)
     if not seconds:
         remedy = "Write 90s, 2m or 1h30m."
         read.fail(f"--budget takes a time, not {read.budget}", read.budget, remedy)

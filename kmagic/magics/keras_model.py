@@ -13,8 +13,8 @@ from IPython.utils.capture import capture_output
 
 from kmagic.magics.base import Family
 from kmagic.magics.line_parser import Arguments, Line
-from kmagic.support.rendering import note_shown
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.rendering import mark_displayed
+from kmagic.support.static_display import is_static
 
 SOFTMAX = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
 """How Keras says at each training and prediction what our advice has said of the model."""
@@ -162,7 +162,7 @@ class ModelMagics(Family):
         _no_more(read, words)
         self.session.show_models_at_end()
         display(diagram_bundle(model, origin(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
-        note_shown(model)
+        mark_displayed(model)
         return model
 
     def _from_r(self, cell: str, name: str, where: str, *, quiet: bool) -> Any:
@@ -187,13 +187,13 @@ class ModelMagics(Family):
         if not quiet:
             notes = _advice(model, first_line) if advise else []
             display(_bundle(name, model, notes), raw=True)  # type: ignore[no-untyped-call]  # no types there
-        note_shown(model)
+        mark_displayed(model)
         return model
 
 
 def _print_summary(model: Any) -> None:
     """Keras's own summary, which is several displays, as wide as a terminal that is not there."""
-    if not is_repeatable():
+    if not is_static():
         model.summary()
         return
     lines: list[str] = []

@@ -9,7 +9,7 @@ from IPython.core.magic import line_magic, magics_class, no_var_expand
 
 from kmagic.magics.base import Family, forgiving
 from kmagic.magics.line_parser import Arguments, Line
-from kmagic.support.rendering import note_shown
+from kmagic.support.rendering import mark_displayed
 
 SAVE = Arguments(
     "%keras_save",
@@ -79,7 +79,7 @@ class PersistenceMagics(Family):
         from kmagic.persistence.file_type import content_of  # noqa: PLC0415 - not before a model is loaded
         from kmagic.persistence.formats import as_path  # noqa: PLC0415 - as above
         from kmagic.persistence.save_load import open_model  # noqa: PLC0415 - as above
-        from kmagic.support.rendering import show  # noqa: PLC0415 - as above
+        from kmagic.support.rendering import display_result  # noqa: PLC0415 - as above
 
         path = as_path(_path(read, read.path))
         into = None
@@ -97,9 +97,9 @@ class PersistenceMagics(Family):
             self.session.bind(name, loaded.model)
         self.session.last_model = name
         if not read.quiet:
-            show(loaded)
+            display_result(loaded)
         self.session.show_models_at_end()
-        note_shown(loaded.model)
+        mark_displayed(loaded.model)
         return loaded.model
 
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from kmagic.language import expressions
 from kmagic.language.tokens import has_colon
 from kmagic.support.errors import MagicError, Problem
-from kmagic.support.suggestions import SHELLS_OWN, did_you_mean
+from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _WORD = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
 _OPENING, _CLOSING = "{[(", "}])"
@@ -209,7 +209,7 @@ class Line:
             )
 
     def _name_hint(self, text: str) -> str:
-        names = [name for name in self.names if name[0] != "_" and name not in SHELLS_OWN]
+        names = [name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES]
         remedy = did_you_mean(re.split(r"[.\[]", text)[0], names)
         return remedy or "Values are a number, a quoted text, a name, or an expression in braces."
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmagic.support.rendering import was_just_shown
+from kmagic.support.rendering import was_just_displayed
 
 NAME = "KmagicDisplayHook"
 
@@ -21,7 +21,7 @@ def register(shell: Any) -> None:
     theirs: type[Any] = type(hook)
 
     def displayhook(self: Any, result: Any = None) -> None:
-        if result is None or self.quiet() or not was_just_shown(result):
+        if result is None or self.quiet() or not was_just_displayed(result):
             theirs.__call__(self, result)
             return
         self.check_for_underscore()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from kmagic.support.rendering import Rich, note_shown, show, was_just_shown
+from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
 
 
 class Session:
@@ -75,7 +75,7 @@ class Session:
         from kmagic.display.model.model_card import model_bundle  # noqa: PLC0415 - as above
         from kmagic.models.build import origin  # noqa: PLC0415 - as above
 
-        if not was_just_shown(model):
+        if not was_just_displayed(model):
             names = (name for name, value in self.models().items() if value is model)
             card = model_bundle(model, next(names, model.name), origin(model), ())
             display(card, raw=True)  # type: ignore[no-untyped-call]  # no types there
@@ -84,10 +84,10 @@ class Session:
         """Show a magic's result, bind it, and hand it back without being shown twice."""
         if out:
             self.bind(out, value)
-        if isinstance(value, Rich):
+        if isinstance(value, Renderable):
             if not quiet:
-                show(value)
-            note_shown(value)
+                display_result(value)
+            mark_displayed(value)
         return value
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from kmagic.language.spec import CompileSpec, ModelSpec
-from kmagic.support.rendering import Rich
+from kmagic.support.rendering import Renderable
 
 
-class Code(Rich, str):  # noqa: SLOT000 - it remembers two things
+class Code(Renderable, str):  # noqa: SLOT000 - it remembers two things
     """A text of code: a string, shown as a card of its lines.
 
     Attributes:

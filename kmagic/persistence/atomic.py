@@ -20,9 +20,9 @@ from pathlib import Path
 
 from kmagic.persistence.file_errors import not_written
 from kmagic.support.errors import PersistenceError
-from kmagic.support.formatting import ago, memory
+from kmagic.support.formatting import format_ago, format_bytes
 from kmagic.support.keras_cache import show_path
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.static_display import is_static
 
 _PART = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
 
@@ -87,8 +87,8 @@ def _allow(path: Path, place: Path, *, force: bool, now: Callable[[], float]) ->
     if force or not place.exists():
         return
     about = place.stat()
-    age = ago(max(0.0, now() - about.st_mtime))
-    which = "" if is_repeatable() else f": {memory(about.st_size)}, written {age}"
+    age = format_ago(max(0.0, now() - about.st_mtime))
+    which = "" if is_static() else f": {format_bytes(about.st_size)}, written {age}"
     raise PersistenceError(
         f"{show_path(path)} is there already{which}.",
         "--force (in Python: force=True) replaces it; or name another file.",

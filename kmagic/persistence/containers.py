@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kmagic.persistence.model_metadata import Baggage
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 KEY = "kmagic"
 METADATA = "metadata.json"
@@ -56,7 +56,7 @@ def as_text(baggage: Baggage) -> str:
     classes = (baggage.preparation or {}).get("classes")
     if classes:
         names = textwrap.shorten(", ".join(map(str, classes)), 70, placeholder=" ...")
-        lines.append(f"{count(len(classes), 'class', 'classes')}: {names}")
+        lines.append(f"{pluralize(len(classes), 'class', 'classes')}: {names}")
     if baggage.values:
         given = ", ".join(f"{name} = {value}" for name, value in baggage.values.items())
         lines.append(textwrap.shorten(given, 90, placeholder=" ..."))

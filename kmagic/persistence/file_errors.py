@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kmagic.support.errors import PersistenceError
-from kmagic.support.formatting import memory
+from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.suggestions import did_you_mean, nearest
 
@@ -44,7 +44,7 @@ def not_written(error: BaseException, path: Path) -> PersistenceError | None:
     name, folder = show_path(path), show_path(path.parent)
     if number in (errno.ENOSPC, errno.EDQUOT):
         free = _free(path.parent) if number == errno.ENOSPC else None
-        left = f": {memory(free)} are left for {folder}" if free is not None else ""
+        left = f": {format_bytes(free)} are left for {folder}" if free is not None else ""
         reason = "the disk is full" if number == errno.ENOSPC else "your share of it is used up"
         return PersistenceError(
             f"{name} was not written, because {reason}{left}.",

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from kmagic.language.portable_text import Portable
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 FORMAT = 1
 MOST_EPOCHS = 1000
@@ -101,15 +101,15 @@ class Baggage:
         scaling, encoding = held.get("scaling"), held.get("encoding")
         found = ["text"] if self.text else []
         if isinstance(held.get("classes"), list) and held["classes"]:
-            found.append(count(len(held["classes"]), "class name"))
+            found.append(pluralize(len(held["classes"]), "class name"))
         if isinstance(scaling, dict) and scaling.get("kind", "none") != "none":
             found.append("scaling")
         if isinstance(encoding, dict):
-            found.append(count(len(encoding.get("vocabulary") or ()), "word"))
+            found.append(pluralize(len(encoding.get("vocabulary") or ()), "word"))
         if held.get("columns"):
             found.append("columns")
         if self.history:
-            found.append(f"history of {count(self.epochs, 'epoch')}")
+            found.append(f"history of {pluralize(self.epochs, 'epoch')}")
         return found
 
 

@@ -19,7 +19,7 @@ from kmagic.persistence.model_metadata import Baggage
 from kmagic.persistence.results import Saved
 from kmagic.persistence.weights import has_state
 from kmagic.support.errors import KmagicError, PersistenceError
-from kmagic.support.formatting import memory
+from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 
 SPARE = 1_000_000
@@ -154,8 +154,8 @@ def _check_room(model: Any, path: Path, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise PersistenceError(
-            f"{show_path(path)} was not written: it takes {memory(needed)}, and the disk has "
-            f"{memory(free)} left.",
+            f"{show_path(path)} was not written: it takes {format_bytes(needed)}, and the disk has "
+            f"{format_bytes(free)} left.",
             f"{WHOLE} Make room, or name a path on another disk.",
         )
 

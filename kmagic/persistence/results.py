@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from kmagic.persistence.model_metadata import Baggage
-from kmagic.support.formatting import memory
+from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
-from kmagic.support.rendering import Rich
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.rendering import Renderable
+from kmagic.support.static_display import is_static
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Saved(Rich):
+class Saved(Renderable):
     """A file that was written.
 
     Attributes:
@@ -40,7 +40,7 @@ class Saved(Rich):
 
     def facts(self) -> str:
         """Where it is and how large; another run may make it a few bytes larger."""
-        size = "" if is_repeatable() else f", {memory(self.size)}"
+        size = "" if is_static() else f", {format_bytes(self.size)}"
         return f"saved as {show_path(self.path)}{size}"
 
     def __repr__(self) -> str:
@@ -49,7 +49,7 @@ class Saved(Rich):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Loaded(Rich):
+class Loaded(Renderable):
     """A model that came out of a file.
 
     Attributes:
@@ -89,12 +89,12 @@ class Loaded(Rich):
     def describe(self) -> str:
         """Where it came from and what came with it, in one sentence."""
         parts = f": {', '.join(self.parts)}" if self.parts else ""
-        if is_repeatable():
+        if is_static():
             return f"from {show_path(self.path)}{parts}"
         by = f", written by Keras {self.made_by}" if self.made_by else ""
         when = self.baggage.saved[:10] if self.baggage is not None else ""
         on = f" on {when}" if when else ""
-        size = f", {memory(self.size)}" if self.size else ""
+        size = f", {format_bytes(self.size)}" if self.size else ""
         return f"from {show_path(self.path)}{size}{by}{on}{parts}"
 
     def lines(self) -> list[str]:

@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.errors import KmagicError, PersistenceError
-from kmagic.support.model_registry import is_untrained, recall, recall_run, remember, remember_new
+from kmagic.support.model_registry import (
+    dataset_for,
+    is_untrained,
+    mark_untrained,
+    run_for,
+    set_dataset,
+)
 
 if TYPE_CHECKING:
     from kmagic.persistence.formats import Form
@@ -91,7 +97,7 @@ def load(
         custom_objects: Classes and functions that are not Keras's, by name.
 
     Returns:
-        The model. Where it was saved by kmagic, ``kmagic.support.model_registry.recall(model)`` knows its class
+        The model. Where it was saved by kmagic, ``kmagic.support.model_registry.dataset_for(model)`` knows its class
         names and how its data were prepared, and its card shows its text.
 
     Raises:
@@ -145,7 +151,7 @@ def open_model(
         _make(opened, trust)
     model, baggage = opened.model, opened.baggage
     if opened.content == "json":
-        remember_new(model)
+        mark_untrained(model)
     if into is None and origin(model) is None and baggage is not None:
         _adopt(model, baggage, trust)
     if baggage is not None and baggage.words:
@@ -175,7 +181,7 @@ def _pack(model: Any, name: str, form: Form) -> Baggage:
     from kmagic.persistence.model_metadata import Baggage, thinned, today, versions  # noqa: PLC0415 - as above
 
     text, values = _text_of(model, must=form == "text")
-    run, data = recall_run(model), recall(model)
+    run, data = run_for(model), dataset_for(model)
     preparation = getattr(data, "preparation", None)
     return Baggage(
         name=name,
@@ -302,7 +308,7 @@ def _remember(opened: Opened) -> None:
     if not held:
         return  # nobody knows them, and whoever asks is to look further
     try:
-        remember(opened.model, Preparation.from_config(dict(held)))
+        set_dataset(opened.model, Preparation.from_config(dict(held)))
     except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
         opened.notes.append(f"how its data were prepared cannot be read: {error}")
 

@@ -10,10 +10,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FAINT, FULL = 0.15, 0.75  # of the least and of the worst mistake: text stays legible on it
-TINT = 0.15  # of what is right
+DIAGONAL_TINT = 0.15  # of what is right
 
 
-def tones(shown: NDArray[Any], *, log: bool = False, diagonal: bool = False) -> NDArray[np.float64]:
+def colour_values(
+    shown: NDArray[Any], *, log: bool = False, diagonal: bool = False
+) -> NDArray[np.float64]:
     """The opacity of each cell: mistakes positive, what is right negative.
 
     Args:
@@ -25,7 +27,7 @@ def tones(shown: NDArray[Any], *, log: bool = False, diagonal: bool = False) -> 
         Values from -0.75 to 0.75; 0 where there is nothing.
 
     Example:
-        >>> tones(np.array([[90, 4], [2, 80]])).round(2).tolist()
+        >>> colour_values(np.array([[90, 4], [2, 80]])).round(2).tolist()
         [[-0.15, 0.75], [0.45, -0.15]]
     """
     values = np.asarray(shown, dtype=np.float64)
@@ -33,11 +35,11 @@ def tones(shown: NDArray[Any], *, log: bool = False, diagonal: bool = False) -> 
     scaled = values if diagonal else np.where(right, 0, values)
     strength = _spread(scaled, log=log)
     if not diagonal:
-        strength = np.where(right & (values > 0), TINT, strength)
+        strength = np.where(right & (values > 0), DIAGONAL_TINT, strength)
     return np.asarray(np.where(right, -strength, strength))
 
 
-def difference_tones(change: NDArray[Any]) -> NDArray[np.float64]:
+def difference_values(change: NDArray[Any]) -> NDArray[np.float64]:
     """The opacity of each cell of a signed matrix: better negative, worse positive.
 
     Args:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 Point: TypeAlias = tuple[float, float]
 
 
-class Series:
+class BoundedSeries:
     """Points in the order they came; beyond ``limit`` only the lowest and highest of each stretch.
 
     All stretches are of the same length, and it doubles whenever the series is full: so a
@@ -20,7 +20,7 @@ class Series:
         limit: How many points are kept at most, not counting the newest stretch.
 
     Example:
-        >>> series = Series(limit=4)
+        >>> series = BoundedSeries(limit=4)
         >>> for x in range(1000):
         ...     series.append(x, 100.0 if x == 321 else 0.0)
         >>> len(series.points()) <= 8, max(y for _, y in series.points())
@@ -60,12 +60,12 @@ class Series:
         return points
 
 
-def thinned(points: Sequence[Point], limit: int) -> list[Point]:
+def downsample(points: Sequence[Point], limit: int) -> list[Point]:
     """At most about ``limit`` points of a finished curve: both ends, and each stretch's extremes.
 
     Example:
         >>> curve = [(float(x), 1.0 if x == 70 else 0.0) for x in range(100)]
-        >>> few = thinned(curve, 10)
+        >>> few = downsample(curve, 10)
         >>> len(few) <= 12, (70.0, 1.0) in few, few[0], few[-1]
         (True, True, (0.0, 0.0), (99.0, 0.0))
     """

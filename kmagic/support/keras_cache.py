@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kmagic.support.errors import DataError
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.static_display import is_static
 
 
 class CacheWarning(UserWarning):
@@ -41,7 +41,7 @@ def show_path(path: Path) -> str:
     Where what is shown must be the same everywhere, Keras's own folder stands where it stands by
     default, and of any other path only the part below the working folder is told, or the name.
     """
-    if is_repeatable():
+    if is_static():
         for folder, said in ((keras_home(), "~/.keras"), (Path.cwd(), "")):
             with suppress(ValueError):
                 return str(Path(said) / path.absolute().relative_to(folder.absolute()))
@@ -51,13 +51,13 @@ def show_path(path: Path) -> str:
     return str(path)
 
 
-def offline() -> bool:
+def is_offline() -> bool:
     """Whether the user has said, by ``KMAGIC_OFFLINE=1``, that the network is not to be asked."""
     return os.environ.get("KMAGIC_OFFLINE", "0") not in ("", "0")
 
 
 @contextmanager
-def kept_file(path: Path) -> Iterator[None]:
+def backup_file(path: Path) -> Iterator[None]:
     """Keep a file of the cache that Keras may write over or delete.
 
     At the end it is given back, unless Keras has put another in its place; then the user's stands

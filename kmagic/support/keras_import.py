@@ -30,7 +30,7 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "retracing" not in said or "TensorFlowTrainer.make_" not in said
 
 
-def start() -> None:
+def load_keras() -> None:
     """Import Keras and TensorFlow, quietly; at once if they are there already."""
     with _lock:
         logging.getLogger("tensorflow").addFilter(_is_news)
@@ -41,12 +41,12 @@ def start() -> None:
             import_module("keras")
 
 
-def ready() -> bool:
+def is_loaded() -> bool:
     """Whether Keras is there, without waiting for it."""
     return not _lock.locked() and "keras" in sys.modules and "tensorflow" in sys.modules
 
 
-def warm() -> threading.Thread:
+def preload() -> threading.Thread:
     """Start Keras in the background."""
     thread = threading.Thread(target=_try_start, name="kmagic-warm", daemon=True)
     thread.start()
@@ -55,7 +55,7 @@ def warm() -> threading.Thread:
 
 def _try_start() -> None:
     with suppress(Exception):  # the first magic that needs Keras meets the same error, and shows it
-        start()
+        load_keras()
 
 
 @contextmanager

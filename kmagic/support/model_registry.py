@@ -11,12 +11,12 @@ _best: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 _spreads: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
 _new: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 
-NEVER_TRAINED = "These weights have never been trained, so the answers are chance."
+UNTRAINED_WARNING = "These weights have never been trained, so the answers are chance."
 WHOLE = 2**16
 """Values of a weight up to which all of it is looked at, to see whether it has changed."""
 
 
-def remember(model: Any, data: Any) -> None:
+def set_dataset(model: Any, data: Any) -> None:
     """Note what a model learned from.
 
     Args:
@@ -28,14 +28,14 @@ def remember(model: Any, data: Any) -> None:
     _data[model] = data
 
 
-def recall(model: Any) -> Any:
+def dataset_for(model: Any) -> Any:
     """The data set that a model learned from last, or its preparation; None where unknown.
 
     Example:
         >>> class Model: ...
         >>> model = Model()
-        >>> remember(model, "digits")
-        >>> recall(model), recall(Model())
+        >>> set_dataset(model, "digits")
+        >>> dataset_for(model), dataset_for(Model())
         ('digits', None)
     """
     try:
@@ -44,7 +44,7 @@ def recall(model: Any) -> Any:
         return None
 
 
-def remember_run(model: Any, run: Any) -> None:
+def set_run(model: Any, run: Any) -> None:
     """Note a model's last training run.
 
     Args:
@@ -54,14 +54,14 @@ def remember_run(model: Any, run: Any) -> None:
     _runs[model] = run
 
 
-def recall_run(model: Any) -> Any:
+def run_for(model: Any) -> Any:
     """A model's last training run, or None where there is none.
 
     Example:
         >>> class Model: ...
         >>> model = Model()
-        >>> remember_run(model, "run")
-        >>> recall_run(model), recall_run(Model())
+        >>> set_run(model, "run")
+        >>> run_for(model), run_for(Model())
         ('run', None)
     """
     try:
@@ -70,7 +70,7 @@ def recall_run(model: Any) -> Any:
         return None
 
 
-def remember_best(model: Any, best: Any) -> None:
+def set_best(model: Any, best: Any) -> None:
     """Note the best epoch of a model's last run with its weights; None forgets it.
 
     Args:
@@ -83,20 +83,20 @@ def remember_best(model: Any, best: Any) -> None:
         _best[model] = best
 
 
-def recall_best(model: Any) -> Any:
+def best_for(model: Any) -> Any:
     """The best epoch of a model's last run with its weights, or None where nobody kept them.
 
     Example:
         >>> class Model: ...
         >>> model = Model()
-        >>> remember_best(model, "weights")
-        >>> recall_best(model), recall_best(Model())
+        >>> set_best(model, "weights")
+        >>> best_for(model), best_for(Model())
         ('weights', None)
     """
     return _best.get(model)
 
 
-def remember_spreads(model: Any, spreads: dict[str, float]) -> None:
+def set_spreads(model: Any, spreads: dict[str, float]) -> None:
     """Note how far the values spread that a model has learned from; nothing forgets it.
 
     Args:
@@ -109,14 +109,14 @@ def remember_spreads(model: Any, spreads: dict[str, float]) -> None:
         _spreads.pop(model, None)
 
 
-def recall_spreads(model: Any) -> dict[str, float]:
+def spreads_for(model: Any) -> dict[str, float]:
     """How far the values spread that a model has learned from; nothing where nobody knows.
 
     Example:
         >>> class Model: ...
         >>> model = Model()
-        >>> remember_spreads(model, {"": 0.3})
-        >>> recall_spreads(model), recall_spreads(Model())
+        >>> set_spreads(model, {"": 0.3})
+        >>> spreads_for(model), spreads_for(Model())
         ({'': 0.3}, {})
     """
     try:
@@ -125,7 +125,7 @@ def recall_spreads(model: Any) -> dict[str, float]:
         return {}
 
 
-def remember_new(model: Any) -> None:
+def mark_untrained(model: Any) -> None:
     """Note that a model's weights are as they were made; one without weights is not noted.
 
     Args:
@@ -148,7 +148,7 @@ def is_untrained(model: Any) -> bool:
         made = _new.get(model)
     except TypeError:  # it can be no key
         return False
-    if made is None or recall_run(model) is not None:
+    if made is None or run_for(model) is not None:
         return False
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and int(optimizer.iterations) > 0:

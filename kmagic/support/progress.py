@@ -6,7 +6,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, Self
 
-from kmagic.support.formatting import about, duration
+from kmagic.support.formatting import format_approximate_duration, format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,7 @@ PATIENCE = 1.0  # seconds until a work is called long: what is shorter shows not
 PAUSE = 0.2  # seconds between two looks
 
 
-class View(Protocol):
+class ProgressView(Protocol):
     """Something that shows how far a work is."""
 
     def update(self, progress: Progress) -> None:
@@ -57,12 +57,12 @@ class Progress:
         unit: str = "samples",
         *,
         clock: Callable[[], float] = time.monotonic,
-        open_view: Callable[[], View | None] | None = None,
+        open_view: Callable[[], ProgressView | None] | None = None,
     ) -> None:
         self.total, self.unit, self.done = total, unit, 0
         self._clock = clock
         self._open_view = open_view or _view_of_here
-        self._view: View | None = None
+        self._view: ProgressView | None = None
         self._started = self._looked = clock()
         self._opened = False
         self._first: tuple[float, int] | None = None  # when the first steps were done, and how many
@@ -119,14 +119,14 @@ class Progress:
 
     def words(self) -> str:
         """Where it stands: "300 of 1,000 pictures · 0:06 · about 0:14 left"."""
-        said = [f"{self.done:,} of {self.total:,} {self.unit}", duration(self.elapsed)]
+        said = [f"{self.done:,} of {self.total:,} {self.unit}", format_duration(self.elapsed)]
         left = self.left
         if left is not None and self.done < self.total:
-            said.append(f"about {about(left)} left")
+            said.append(f"about {format_approximate_duration(left)} left")
         return " · ".join(said)
 
 
-def _view_of_here() -> View | None:
+def _view_of_here() -> ProgressView | None:
     module, _, name = VIEW.partition(":")
-    view: View | None = getattr(import_module(module), name)()
+    view: ProgressView | None = getattr(import_module(module), name)()
     return view

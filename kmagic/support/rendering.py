@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 
-class Rich:
+class Renderable:
     """Base of all results that a notebook shows as a card.
 
     Attributes:
@@ -32,7 +32,7 @@ class Rich:
 
     def _ipython_display_(self) -> None:
         if not _shown.forget(self):
-            show(self)
+            display_result(self)
 
 
 class _JustShown:
@@ -58,27 +58,27 @@ class _JustShown:
 _shown = _JustShown()
 
 
-def note_shown(value: object) -> None:
+def mark_displayed(value: object) -> None:
     """Say that the running cell shows ``value`` already."""
     _shown.note(value)
 
 
-def was_just_shown(value: object) -> bool:
+def was_just_displayed(value: object) -> bool:
     """Whether the running cell shows ``value`` already; asked once, forgotten then."""
     return _shown.forget(value)
 
 
-def forget_shown(*_: object) -> None:
+def forget_displayed(*_: object) -> None:
     """A new cell begins: whatever was shown belongs to an earlier one."""
     _shown.forget(None)
 
 
-def show(value: Rich) -> None:
+def display_result(value: Renderable) -> None:
     """Put a result's card into the running cell."""
-    put(value._repr_mimebundle_())
+    display_bundle(value._repr_mimebundle_())
 
 
-def put(bundle: dict[str, str]) -> None:
+def display_bundle(bundle: dict[str, str]) -> None:
     """Put a bundle of MIME types into the running cell; without IPython print its words."""
     ipython: Any = sys.modules.get("IPython")
     if ipython is None or ipython.get_ipython() is None:
@@ -89,7 +89,7 @@ def put(bundle: dict[str, str]) -> None:
     display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
 
 
-def show_figures() -> None:
+def enable_figure_display() -> None:
     """Let the running notebook show matplotlib's figures that belong to no pyplot.
 
     IPython learns to draw figures when pyplot is imported; until then all that it shows of one is

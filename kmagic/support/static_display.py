@@ -8,16 +8,16 @@ VARIABLE = "KMAGIC_DISPLAY"
 STATIC = "static"
 
 
-def wished() -> str:
+def requested_display() -> str:
     """How the variable says that results are to be shown; "" where it says nothing."""
     return os.environ.get(VARIABLE, "").strip().lower()
 
 
-def is_repeatable() -> bool:
+def is_static() -> bool:
     """Whether to leave out what another run or another machine has otherwise: times, folders.
 
     Example:
-        >>> is_repeatable()
+        >>> is_static()
         False
     """
-    return wished() == STATIC
+    return requested_display() == STATIC

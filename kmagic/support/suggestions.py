@@ -7,7 +7,7 @@ from difflib import SequenceMatcher, get_close_matches
 
 BEGINNING = 5
 """A word of so many letters that others begin with is meant for the shortest of these."""
-SHELLS_OWN = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
+IPYTHON_NAMES = frozenset({"In", "Out", "exit", "get_ipython", "open", "quit"})
 """Names that a notebook has without its user's doing."""
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.errors import TrainingError
-from kmagic.support.model_registry import remember_best, remember_run
+from kmagic.support.model_registry import set_best, set_run
 from kmagic.training.callbacks.callback_set import Crew, best_before, monitor_of, open_store
 from kmagic.training.callbacks.confusion_callback import held_back, watching
 from kmagic.training.callbacks.stop_request import Stopped
@@ -174,8 +174,8 @@ def fit(
     known = best_before(run, model, store) if restore_best else None
     crew = Crew(run, displays, options, callbacks, store, before=before, known=known)
     _train(model, way, run, crew, arguments["x"])
-    remember_run(model, run)
-    remember_best(model, crew.best)
+    set_run(model, run)
+    set_best(model, crew.best)
     return run
 
 
@@ -210,7 +210,7 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
         crew.close()
         recorder.end("failed", essence(error))
         if run.log:  # what is trained is kept, and a run can go on from there
-            remember_run(model, run)
+            set_run(model, run)
         if other_axes(error):
             trace_anew(model)
         if is_refusal(error):

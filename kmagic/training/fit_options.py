@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import stop_watch, time_of
+from kmagic.support.formatting import format_elapsed, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +63,7 @@ class Options:
         """
         if self.budget is None:
             return None
-        value = time_of(str(self.budget))
+        value = parse_duration(str(self.budget))
         if not value:
             raise TrainingError(
                 f"budget is a time such as 90 (seconds), '2m' or '1h30m', not {self.budget!r}."
@@ -73,7 +73,7 @@ class Options:
     @property
     def budget_words(self) -> str:
         """The budget as on a stop watch."""
-        return stop_watch(self.seconds or 0.0)
+        return format_elapsed(self.seconds or 0.0)
 
     @property
     def plateau(self) -> int | None:

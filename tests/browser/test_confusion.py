@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from kmagic.support.colour_scale import difference_tones, tones
+from kmagic.support.colour_scale import colour_values, difference_values
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -171,14 +171,14 @@ def test_buttons_orders_and_colours(notebook: NotebookPage, lab: Lab) -> None:
         shares = np.array(python(notebook, f"cm.normalized({over!r}).tolist()"))
         expected = [f"{100 * share:.1f}" for share in shares[counts > 0]]
         assert [text.rstrip("%") for text in seen.all_inner_texts()] == expected
-        wanted = tones(counts if over == "all" else shares)
+        wanted = colour_values(counts if over == "all" else shares)
         for place, colour in colours(card).items():
             row, column = (int(k) - 1 for k in place.split(","))
             assert math.isclose(alpha(colour), abs(wanted[row, column]), abs_tol=0.006)
 
     card.get_by_text("log colours").click()
     card.get_by_text("colour what is right too").click()
-    wanted = tones(shares, log=True, diagonal=True)
+    wanted = colour_values(shares, log=True, diagonal=True)
     for place, colour in colours(card).items():
         row, column = (int(k) - 1 for k in place.split(","))
         assert math.isclose(alpha(colour), abs(wanted[row, column]), abs_tol=0.006)
@@ -431,5 +431,5 @@ def test_tones_are_those_of_python(notebook: NotebookPage, lab: Lab) -> None:
             }""",
             [source, counts.ravel().tolist(), how],
         )
-        np.testing.assert_allclose(found[0], tones(counts, **how).ravel(), atol=1e-6)
-        np.testing.assert_allclose(found[1], difference_tones(counts - 2).ravel(), atol=1e-6)
+        np.testing.assert_allclose(found[0], colour_values(counts, **how).ravel(), atol=1e-6)
+        np.testing.assert_allclose(found[1], difference_values(counts - 2).ravel(), atol=1e-6)

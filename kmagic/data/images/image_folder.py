@@ -20,7 +20,7 @@ from kmagic.data.load_options import check_kind
 from kmagic.data.memory import require
 from kmagic.data.target_kind import decide
 from kmagic.support.errors import DataError, EvaluationError
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 from kmagic.support.keras_cache import show_path
 from kmagic.support.progress import Progress
 
@@ -244,7 +244,7 @@ def _told(broken: list[str]) -> str:
     if not broken:
         return ""
     more = f" And {len(broken) - _SHOWN:,} more." if len(broken) > _SHOWN else ""
-    return f"{count(len(broken), 'picture')} left out: {' '.join(broken[:_SHOWN])}{more}"
+    return f"{pluralize(len(broken), 'picture')} left out: {' '.join(broken[:_SHOWN])}{more}"
 
 
 def _all_broken(broken: list[str], made: _Made) -> None:

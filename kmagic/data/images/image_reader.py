@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 
 from kmagic.data.images.image_paths import NO_PICTURES, is_address, is_pillow
 from kmagic.support.errors import EvaluationError
-from kmagic.support.keras_cache import offline
+from kmagic.support.keras_cache import is_offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ def _upright(image: Image) -> Image:
 
 
 def _fetch(address: str) -> bytes:
-    if offline():
+    if is_offline():
         raise EvaluationError(f"{address} is not fetched: KMAGIC_OFFLINE is set.")
     request = urllib.request.Request(address, headers={"User-Agent": "kmagic"})  # noqa: S310 - http or https: is_address has seen it
     try:

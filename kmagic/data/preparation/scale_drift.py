@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from kmagic.support.model_registry import recall_spreads
+from kmagic.support.model_registry import spreads_for
 
 LOOKED_AT = 2**20
 """So many values are looked at, evenly spread over the samples."""
@@ -90,7 +90,7 @@ def scaled_otherwise(model: Any, x: Any) -> str:
         model: A model; that of which it is known what it was trained on is looked at.
         x: The samples.
     """
-    mine = recall_spreads(model)
+    mine = spreads_for(model)
     message = differing("test", spreads(model, x), mine) if mine else ""
     return f"{message[:1].upper()}{message[1:]} {REMEDY}" if message else ""
 

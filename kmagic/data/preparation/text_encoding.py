@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 import numpy as np
 
 from kmagic.support.errors import DataError
-from kmagic.support.keras_import import start as start_keras
+from kmagic.support.keras_import import load_keras as start_keras
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:

@@ -24,8 +24,13 @@ from kmagic.display.kit.card import Bundle, card, escape, packed
 from kmagic.display.kit.card import bundle as carry
 from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.display.kit.samples import Sample, gather, strip
-from kmagic.support.colour_scale import difference_tones
-from kmagic.support.names_text import isolate, plain, shorten, tally
+from kmagic.support.colour_scale import difference_values
+from kmagic.support.formatting import (
+    format_count,
+    isolate_direction,
+    shorten_name,
+    strip_control_characters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,7 +133,7 @@ def samples_of(found: Any, numbers: Iterable[int]) -> list[Sample]:
     below, said = [], []
     for number in numbers:
         true, now, before = (
-            isolate(shorten(found.classes[side[number]], 12))
+            isolate_direction(shorten_name(found.classes[side[number]], 12))
             for side in (
                 found.new.targets.true,
                 found.new.targets.predicted,
@@ -144,7 +149,7 @@ def samples_of(found: Any, numbers: Iterable[int]) -> list[Sample]:
 
 
 def _table(found: Any, chosen: Sequence[int]) -> str:
-    shades = difference_tones(found.difference)
+    shades = difference_values(found.difference)
     opening = _opening(found, set(chosen))
     names = [name_html(found.classes[k], COLUMN_NAME) for k in chosen]
     tall = " km-tall" if max(len(found.classes[k]) for k in chosen) > TALL else ""
@@ -157,9 +162,12 @@ def _table(found: Any, chosen: Sequence[int]) -> str:
         rows.append(
             f'<tr><th scope="row">{name_html(found.classes[row], ROW_NAME)}</th>{cells}'
             f'<td class="km-side">{_signed(change[row], 1)}</td>'
-            f'<td class="km-side">{tally(found.new.figures.support[row])}</td></tr>'
+            f'<td class="km-side">{format_count(found.new.figures.support[row])}</td></tr>'
         )
-    new, old = (isolate(shorten(plain(name), COLUMN_NAME)) for name in found.names)
+    new, old = (
+        isolate_direction(shorten_name(strip_control_characters(name), COLUMN_NAME))
+        for name in found.names
+    )
     return (
         f'<table class="km-matrix{many}"><caption>Rows: true class. Columns: predicted class. '
         f"What {escape(new)} has more than {escape(old)}, or less.</caption>"
@@ -180,7 +188,7 @@ def _cell(found: Any, shades: NDArray[Any], place: tuple[int, int], inside: str)
     if len(found.classes) <= WHOLE:
         true, guess = (tooltip_text(found.classes[k], TIP_NAME) for k in place)
         what = f"{true} right" if place[0] == place[1] else f"{true} taken for {guess}"
-        before, now = tally(found.old.matrix[place]), tally(found.new.matrix[place])
+        before, now = format_count(found.old.matrix[place]), format_count(found.new.matrix[place])
         title = f' title="{what}: {before} -&gt; {now}"'
     figure = f"<b>{_signed(change)}</b>"
     if inside:
@@ -229,7 +237,10 @@ def _mended(found: Any) -> str:
     """Samples that only one of the two gets right."""
     if found.new.x is None:
         return ""
-    new, old = (isolate(shorten(plain(name), COLUMN_NAME)) for name in found.names)
+    new, old = (
+        isolate_direction(shorten_name(strip_control_characters(name), COLUMN_NAME))
+        for name in found.names
+    )
     parts = []
     for name, call, count in ((new, "fixed", found.fixed), (old, "broken", found.broken)):
         if not count:
@@ -254,7 +265,7 @@ def _list(found: Any) -> str:
 
 def _map(found: Any) -> str:
     order = found.new.ordered()
-    shades = difference_tones(found.difference[np.ix_(order, order)])
+    shades = difference_values(found.difference[np.ix_(order, order)])
     return (
         f'<div class="km-map">{heatmap(shades, f"signed heatmap of all {len(order):,} classes")}'
         f'<div class="km-mute km-read" style="font-size:11px">All {len(order):,} classes; '
@@ -302,7 +313,7 @@ def _classes(found: Any) -> str:
 
 def _signed(value: float, digits: int = 0) -> str:
     """A change with its sign; what rounds to nought has none."""
-    shown = f"{abs(value):.{digits}f}" if digits else tally(abs(value))
+    shown = f"{abs(value):.{digits}f}" if digits else format_count(abs(value))
     if not float(shown.replace(",", "")):
         return shown
     return f"{'+' if value > 0 else chr(0x2212)}{shown}"

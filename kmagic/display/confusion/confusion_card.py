@@ -19,8 +19,8 @@ from kmagic.display.kit.card import Bundle, card, escape, packed
 from kmagic.display.kit.card import bundle as carry
 from kmagic.display.kit.name_html import name_html
 from kmagic.display.kit.samples import Sample, gather, strip
-from kmagic.support.colour_scale import tones
-from kmagic.support.names_text import isolate, shorten, tally
+from kmagic.support.colour_scale import colour_values
+from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +99,7 @@ def facts(found: Any) -> str:
     """How many and how good, and the threshold of two classes."""
     if found.sweep is None:
         return str(found.facts())
-    name = isolate(shorten(found.classes[1], ROW_NAME))
+    name = isolate_direction(shorten_name(found.classes[1], ROW_NAME))
     return f"{found.facts()} · {name} above {found.targets.threshold:g}"
 
 
@@ -127,7 +127,7 @@ def left_out(found: Any, chosen: Sequence[int], pairs: Sequence[Any]) -> str:
     seen = sum(pair.count for pair in pairs if {pair.true, pair.predicted} <= inside)
     return (
         f"The table shows the {len(chosen)} classes of the most confused pairs, of "
-        f"{len(found.classes):,}: {tally(seen)} of {tally(sum(p.count for p in pairs))} "
+        f"{len(found.classes):,}: {format_count(seen)} of {format_count(sum(p.count for p in pairs))} "
         "mistakes are among them. All classes: .report(), .matrix, .pairs()."
     )
 
@@ -146,7 +146,7 @@ def titles(found: Any, numbers: Sequence[int]) -> list[str]:
     said = []
     for number in numbers:
         true, guess = (
-            isolate(shorten(found.classes[side[number]], 60))
+            isolate_direction(shorten_name(found.classes[side[number]], 60))
             for side in (found.targets.true, found.targets.predicted)
         )
         said.append(f"{true} taken for {guess}" if true != guess else f"{true}, right")
@@ -196,7 +196,7 @@ def _pair(found: Any, pair: Any) -> str:
 
 
 def _call(label: int | str) -> str:
-    return repr(shorten(label, CAPTION_NAME * 3)) if isinstance(label, str) else str(label)
+    return repr(shorten_name(label, CAPTION_NAME * 3)) if isinstance(label, str) else str(label)
 
 
 def _slot(shown: str, key: str) -> str:
@@ -214,7 +214,7 @@ def _list(pairs: Sequence[Any], whole: bool) -> str:
     listed = "".join(
         f'<li value="{place}">{name_html(pair.true_name)} taken for '
         f"{name_html(pair.predicted_name)}"
-        f'<span class="km-mute">: {tally(pair.count)} of {tally(pair.support)}</span></li>'
+        f'<span class="km-mute">: {format_count(pair.count)} of {format_count(pair.support)}</span></li>'
         for place, pair in enumerate(pairs[: PAIRS if whole else MORE_PAIRS], start=1)
     )
     return (
@@ -226,7 +226,7 @@ def _list(pairs: Sequence[Any], whole: bool) -> str:
 def _worst_samples(found: Any) -> list[Sample]:
     rows = found.top_losses(found.worst)
     names = [
-        [isolate(shorten(name, CAPTION_NAME)) for name in rows[side]]
+        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in rows[side]]
         for side in ("true", "predicted")
     ]
     below = [
@@ -256,7 +256,9 @@ def _worst(found: Any) -> str:
 def _map(found: Any) -> str:
     order = found.ordered()
     shown = found.matrix if found.normalize is None else found.normalized(found.normalize)
-    shades = tones(shown[np.ix_(order, order)], log=found.scale == "log", diagonal=found.diagonal)
+    shades = colour_values(
+        shown[np.ix_(order, order)], log=found.scale == "log", diagonal=found.diagonal
+    )
     alt = f"heatmap of all {len(order):,} classes, rows true, columns predicted"
     return (
         f'<div class="km-map">{heatmap(shades, alt)}'
@@ -269,14 +271,14 @@ def _rows(found: Any, chosen: Sequence[int]) -> list[str]:
     """The lines of the plain text's table."""
     figures = found.figures
     with_matrix = len(chosen) <= WORDED
-    names = [isolate(shorten(found.classes[k], ROW_NAME)) for k in chosen]
+    names = [isolate_direction(shorten_name(found.classes[k], ROW_NAME)) for k in chosen]
     head = ["true \\ predicted" if with_matrix else "class"]
     head += names if with_matrix else []
     rows = [[*head, "precision", "recall", "F1", "support"]]
     for name, k in zip(names, chosen, strict=True):
-        cells = [tally(found.matrix[k, other]) for other in chosen] if with_matrix else []
+        cells = [format_count(found.matrix[k, other]) for other in chosen] if with_matrix else []
         rates = [f"{rate[k]:.3f}" for rate in (figures.precision, figures.recall, figures.f1)]
-        rows.append([name, *cells, *rates, tally(figures.support[k])])
+        rows.append([name, *cells, *rates, format_count(figures.support[k])])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

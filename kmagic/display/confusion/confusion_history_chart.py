@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.display.confusion.heatmap import pooled
 from kmagic.display.kit.card import escape, image
-from kmagic.support.colour_scale import tones
-from kmagic.support.names_text import isolate, shorten
+from kmagic.support.colour_scale import colour_values
+from kmagic.support.formatting import isolate_direction, shorten_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,9 @@ def wire(watched: Watched | None) -> dict[str, Any] | None:
         "epoch": watched.epoch,
         "picture": text,
         "place": [left, TOP, SIDE, width, HEIGHT],
-        "classes": [isolate(shorten(name, 2 * SIGNS)) for name in watched.classes] if told else [],
+        "classes": [isolate_direction(shorten_name(name, 2 * SIGNS)) for name in watched.classes]
+        if told
+        else [],
         "counts": watched.matrix.ravel().tolist() if told else [],
         "words": watched.words(),
         "summary": watched.summary(),
@@ -73,10 +75,10 @@ def svg(watched: Watched) -> tuple[str, int, int]:
         The document, its width, and where the matrix begins in it from the left.
     """
     assert watched.matrix is not None  # noqa: S101 - as said
-    shades = pooled(tones(watched.matrix), MOST)
+    shades = pooled(colour_values(watched.matrix), MOST)
     size = len(shades)
     names = watched.classes if len(watched.classes) <= NAMED else ()
-    rows = [isolate(shorten(name, SIGNS)) for name in names]
+    rows = [isolate_direction(shorten_name(name, SIGNS)) for name in names]
     left = round(6 + SIGN * max(map(len, rows))) if rows else 0
     width = left + SIDE + 2
     step = SIDE / size

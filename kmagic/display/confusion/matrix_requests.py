@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.support.names_text import isolate, plain, shorten, tally
+from kmagic.support.formatting import (
+    format_count,
+    isolate_direction,
+    shorten_name,
+    strip_control_characters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +86,7 @@ class LiveMatrix:
         words = f"{sum(map(len, numbers)):,}"
         if len(cells) == 1:
             (row, _), *_ = cells
-            words += f" of {tally((found.targets.true == row).sum())}"
+            words += f" of {format_count((found.targets.true == row).sum())}"
         return np.concatenate(numbers).tolist() if numbers else [], words
 
     def show(self, numbers: Sequence[int], threshold: float | None) -> Sequence[Sample]:
@@ -119,7 +124,7 @@ class LiveMatrix:
             "counts": [sweep.counts(step) for step in steps],
             "now": now,
             "samples": self._found.samples,
-            "unit": plain(self._found.unit),
+            "unit": strip_control_characters(self._found.unit),
         }
 
 
@@ -199,4 +204,4 @@ class LiveComparison:
 
 
 def _names(found: Any) -> list[str]:
-    return [isolate(shorten(name, NAME)) for name in found.classes]
+    return [isolate_direction(shorten_name(name, NAME)) for name in found.classes]

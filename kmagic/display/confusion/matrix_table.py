@@ -14,8 +14,8 @@ import numpy as np
 
 from kmagic.display.kit.card import bar
 from kmagic.display.kit.name_html import name_html, tooltip_text
-from kmagic.support.colour_scale import tones
-from kmagic.support.names_text import tally
+from kmagic.support.colour_scale import colour_values
+from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ class _Shades:
     def of(cls, found: Shown) -> _Shades:
         how = {"log": found.scale == "log", "diagonal": found.diagonal}
         shares = tuple(found.normalized(over) for over in ("true", "pred", "all"))
-        shades = tuple(tones(each, **how) for each in (found.matrix, *shares[:2]))
+        shades = tuple(colour_values(each, **how) for each in (found.matrix, *shares[:2]))
         over = found.normalize
         first = {"pred": 1, "all": 2}.get(over, 0)
         return cls(shares, shades, first, shades[{"true": 1, "pred": 2}.get(over, 0)])
@@ -121,7 +121,7 @@ def table(
             f'<td class="km-side"><div class="km-recall">{bar(figures.recall[row])}'
             f"<span>{recall}</span></div></td>"
             f'<td class="km-side">{percent(figures.f1[row])}</td>'
-            f'<td class="km-side">{tally(figures.support[row])}</td></tr>'
+            f'<td class="km-side">{format_count(figures.support[row])}</td></tr>'
         )
     called = found.matrix.sum(axis=0)
     precision = "".join(
@@ -196,7 +196,7 @@ def _cell(
     if len(found.classes) <= TOLD:
         true, guess = (tooltip_text(found.classes[k], TIP_NAME) for k in (row, column))
         tip = f"{true} right" if right else f"{true} taken for {guess}"
-        title = f' title="{tip}: {tally(count)}"'
+        title = f' title="{tip}: {format_count(count)}"'
     unseen = UNSEEN if len(found.classes) <= ROOMY else BRIEFLY
     small = "".join(
         f"<i{'' if way == shades.first else unseen}>{percent(share[row, column])}</i>"

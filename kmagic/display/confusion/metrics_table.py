@@ -10,7 +10,7 @@ import numpy as np
 from kmagic.display.confusion.matrix_table import UNDEFINED
 from kmagic.display.confusion.rate_charts import Rates, charts
 from kmagic.display.kit.name_html import name_html
-from kmagic.support.names_text import tally
+from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +111,7 @@ def _classes(found: Any) -> str:
         rows.append(
             f'<tr><th scope="row" class="km-left" style="text-align:left">'
             f"{name_html(found.classes[k])}</th>{''.join(cells)}"
-            f"<td>{tally(figures.support[k])}</td></tr>"
+            f"<td>{format_count(figures.support[k])}</td></tr>"
         )
     return plain_table(("", "precision", "recall", "F1", "support"), "".join(rows))
 
@@ -168,7 +168,7 @@ def _thresholds(found: Any) -> str:
         rows.append(
             f'<tr><th scope="row">{threshold:g}</th>'
             f"{''.join(f'<td>{_figure(value)}</td>' for value in cells)}"
-            f"<td>{tally(missed)}</td><td>{tally(alarms)}</td></tr>"
+            f"<td>{format_count(missed)}</td><td>{format_count(alarms)}</td></tr>"
         )
     head = ("above", "accuracy", "precision", "recall", "missed", "false alarms")
     return fold("Other thresholds", plain_table(head, "".join(rows)))

@@ -13,8 +13,8 @@ from kmagic.display.kit.card import Bundle, bar, card, packed
 from kmagic.display.kit.card import bundle as carry
 from kmagic.display.kit.name_html import name_html
 from kmagic.display.kit.samples import gather, strip
-from kmagic.support.colour_scale import FAINT, FULL, TINT
-from kmagic.support.names_text import isolate, shorten, tally
+from kmagic.support.colour_scale import DIAGONAL_TINT, FAINT, FULL
+from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +43,8 @@ def words(found: Any) -> str:
     for k in _shown(found):
         counts, figures = found.matrices[k], found.figures
         rates = [f"{rate[k]:.3f}" for rate in (figures.precision, figures.recall, figures.f1)]
-        cells = [tally(counts[at]) for at in ((1, 1), (1, 0), (0, 1))]
-        rows.append([isolate(shorten(found.classes[k], NAME)), *cells, *rates])
+        cells = [format_count(counts[at]) for at in ((1, 1), (1, 0), (0, 1))]
+        rows.append([isolate_direction(shorten_name(found.classes[k], NAME)), *cells, *rates])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -98,25 +98,25 @@ def _shown(found: Any) -> list[int]:
 
 def _row(found: Any, k: int, worst: float, opening: dict[tuple[int, int, int], str]) -> str:
     counts, figures = found.matrices[k], found.figures
-    cells = [_cell(counts[1, 1], BLUE, TINT)]
+    cells = [_cell(counts[1, 1], BLUE, DIAGONAL_TINT)]
     for at, _ in KINDS:
         strength = FAINT + (FULL - FAINT) * float(counts[at]) / worst if worst else 0.0
         cells.append(_cell(counts[at], ORANGE, strength, opening.get((k, *at), "")))
-    cells.append(f'<td class="km-side">{tally(counts[0, 0])}</td>')
+    cells.append(f'<td class="km-side">{format_count(counts[0, 0])}</td>')
     called, support = counts[:, 1].sum(), counts[1].sum()
     for rate, there in ((figures.precision, called), (figures.recall, support)):
         cells.append(f'<td class="km-side">{_rate(rate[k], there)}</td>')
     f1 = _rate(figures.f1[k], called + support)
     f1 = f'<div class="km-recall">{bar(figures.f1[k])}<span>{f1}</span></div>'
     cells.append(f'<td class="km-side">{f1}</td>')
-    cells.append(f'<td class="km-side">{tally(support)}</td>')
+    cells.append(f'<td class="km-side">{format_count(support)}</td>')
     return f'<tr><th scope="row">{name_html(found.classes[k], NAME)}</th>{"".join(cells)}</tr>'
 
 
 def _cell(count: float, colour: str, strength: float, inside: str = "") -> str:
     if not count:
         return '<td class="km-none">·</td>'
-    figure = f"<b>{tally(count)}</b>"
+    figure = f"<b>{format_count(count)}</b>"
     if inside:
         figure = (
             '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
@@ -139,7 +139,7 @@ def _opening(found: Any, shown: Sequence[int]) -> dict[tuple[int, int, int], str
         sure = one.confidence
         chosen = numbers[:THUMBS].tolist()
         below = [f"no. {n:,}" if sure is None else f"{sure[n]:.2f}" for n in chosen]
-        said = [f"{isolate(shorten(found.classes[k], NAME))}, {word}"] * len(chosen)
+        said = [f"{isolate_direction(shorten_name(found.classes[k], NAME))}, {word}"] * len(chosen)
         shown_here = (
             f'<div class="km-sub"><b>{name_html(found.classes[k])}</b> {word} '
             f'<span class="km-mute">{len(numbers):,}</span></div>'

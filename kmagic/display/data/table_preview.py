@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.kit.card import BLUE, escape, image
-from kmagic.support.formatting import figure
+from kmagic.support.formatting import format_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -171,7 +171,7 @@ def _numbers(name: str, values: NDArray[Any]) -> str:
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.reshape(-1)
     if not finite.size:
         return row([escape(name), "", "", "", ""])
-    figures = [figure(each) for each in (finite.min(), np.median(finite), finite.max())]
+    figures = [format_value(each) for each in (finite.min(), np.median(finite), finite.max())]
     return row([escape(name), _histogram(finite, name), *figures])
 
 
@@ -210,7 +210,9 @@ def _histogram(values: NDArray[Any], name: str) -> str:
     """How values spread, as small columns."""
     counts, edges = np.histogram(values, bins=BINS)
     fullest = int(counts.argmax())
-    words = f"{name}: most often {figure(edges[fullest])} to {figure(edges[fullest + 1])}"
+    words = (
+        f"{name}: most often {format_value(edges[fullest])} to {format_value(edges[fullest + 1])}"
+    )
     return _drawn(counts, words)
 
 
@@ -238,7 +240,7 @@ def _cells(cells: list[str], tag: str = "td", *, mute: bool = False) -> str:
 def _cell(column: Any, numbers: NDArray[Any]) -> str:
     """A raw cell of a table."""
     if column.kind != "category":
-        return figure(numbers[0])
+        return format_value(numbers[0])
     there = len(numbers) and numbers.max() > 0.5  # noqa: PLR2004 - nought or one, after rounding
     return escape(column.categories[int(numbers.argmax())]) if there else ""
 
@@ -247,10 +249,10 @@ def _seen(numbers: NDArray[Any]) -> str:
     """The numbers of a cell as a model takes them."""
     if len(numbers) > FIRST:
         return f"{len(numbers):,} numbers"
-    return " ".join(figure(each) for each in numbers)
+    return " ".join(format_value(each) for each in numbers)
 
 
 def _target(data: Any, place: int) -> str:
     if data.classes is None:
-        return figure(data.y_train[place])
+        return format_value(data.y_train[place])
     return escape(data.classes[int(data.labels(data.y_train[place : place + 1])[0])])

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from kmagic.display.kit.card import escape, stylesheet
-from kmagic.support.formatting import number, power
+from kmagic.support.formatting import format_metric, format_power
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,7 +112,7 @@ def words(chart: Chart) -> str:
     for line in chart.lines:
         real = [y for _, y in line.points if math.isfinite(y)]
         if line.label and real:
-            said.append(f"{line.label} from {number(real[0])} to {number(real[-1])}")
+            said.append(f"{line.label} from {format_metric(real[0])} to {format_metric(real[-1])}")
     if chart.mark:
         said.append(f"epoch {chart.mark[0]:g}: {chart.mark[1]}")
     return f"{chart.title}: {', '.join(said) or 'nothing yet'}"
@@ -137,8 +137,8 @@ def ticks(values: Iterable[float]) -> tuple[float, float, float]:
     ):  # a level line stands in the middle
         room = abs(high) / 10 if abs(high) > TINY else 1.0
         low, high = low - room, high + room
-    power = math.floor(math.log10((high - low) / 2))
-    for exponent in (power, power + 1):
+    exponent_of_step = math.floor(math.log10((high - low) / 2))
+    for exponent in (exponent_of_step, exponent_of_step + 1):
         unit = 10.0**exponent
         for step in STEPS:
             reach = 2 * step * unit
@@ -162,7 +162,7 @@ def tick_text(value: float, step: float) -> str:
         ('0.4', '0.96', '1,500')
     """
     if value and not (step >= 1e-4 and max(abs(value), step) < 1e6):  # noqa: PLR2004 - the margin
-        return power(value, _power_decimals(value, step))
+        return format_power(value, _power_decimals(value, step))
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     if abs(step - round(step, decimals)) > EPSILON * step:
         decimals += 1

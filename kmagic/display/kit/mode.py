@@ -6,7 +6,7 @@ import sys
 from typing import Any, Literal, TypeAlias, get_args
 
 from kmagic.support.errors import KmagicError
-from kmagic.support.static_display import VARIABLE, wished
+from kmagic.support.static_display import VARIABLE, requested_display
 
 Mode: TypeAlias = Literal["widget", "html", "log", "text", "static", "none"]
 
@@ -27,7 +27,7 @@ def mode() -> Mode:
     Raises:
         KmagicError: The variable holds no such word.
     """
-    wish = wished()
+    wish = requested_display()
     if not wish:
         return _surroundings()
     for known in get_args(Mode):

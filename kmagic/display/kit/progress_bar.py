@@ -12,10 +12,10 @@ from kmagic.display.kit.mode import mode
 if TYPE_CHECKING:
     from kmagic.display.kit.card import Bundle
     from kmagic.display.kit.mode import Mode
-    from kmagic.support.progress import Progress, View
+    from kmagic.support.progress import Progress, ProgressView
 
 
-def view_for(how: Mode | None = None) -> View | None:
+def view_for(how: Mode | None = None) -> ProgressView | None:
     """A view that suits the surroundings, or the mode that is asked for; None shows nothing."""
     how = how or mode()
     if how in ("widget", "html"):

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.kit.thumbnail import Packed, are_pictures, look_of, pack, thumbnail
-from kmagic.support.formatting import figure
-from kmagic.support.names_text import isolate, join, plain, shorten
+from kmagic.support.formatting import (
+    format_value,
+    isolate_direction,
+    join_names,
+    shorten_name,
+    strip_control_characters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -112,7 +117,7 @@ def describe(x: Any, number: int, most: int = LONGEST) -> str:
     if isinstance(one, bytes):
         one = one.decode("utf-8", "replace")
     if isinstance(one, str):
-        return isolate(shorten(one.strip(), most))
+        return isolate_direction(shorten_name(one.strip(), most))
     if hasattr(one, "items"):  # a row of a frame
         pairs = [f"{key} {_figure(value)}" for key, value in list(one.items())[:VALUES]]
         return _row(pairs, most, more=len(one) > VALUES)
@@ -125,13 +130,15 @@ def describe(x: Any, number: int, most: int = LONGEST) -> str:
 
 
 def _row(values: Sequence[str], most: int, *, more: bool) -> str:
-    return isolate(join([shorten(value, most) for value in values], most, more=more))
+    return isolate_direction(
+        join_names([shorten_name(value, most) for value in values], most, more=more)
+    )
 
 
 def _figure(value: Any) -> str:
     if isinstance(value, float):
-        return figure(value)
-    return plain(str(value))
+        return format_value(value)
+    return strip_control_characters(str(value))
 
 
 def _caption(sample: Sample) -> str:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from kmagic.display.kit.card import Bundle, card, escape
 from kmagic.display.kit.card import bundle as as_bundle
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 
 class Lines(Protocol):
@@ -22,7 +22,7 @@ class Lines(Protocol):
 def bundle(code: Lines) -> Bundle:
     """The code in plain text and as a card."""
     text = str(code)
-    facts = f"{code.language} \u00b7 {count(len(text.splitlines()), 'line')}"
+    facts = f"{code.language} \u00b7 {pluralize(len(text.splitlines()), 'line')}"
     body = (
         '<pre class="km-code" style="margin:0;overflow-x:auto;word-break:normal;background:none">'
         f"{escape(text)}</pre>"

@@ -32,7 +32,7 @@ from kmagic.display.model.diagram_layout import (
 )
 from kmagic.display.model.diagram_rows import Fork, Gap, Item, Row, height, plan, rows
 from kmagic.display.model.model_card import model_facts
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 SHRINKS = 520
 """A drawing of up to so many pixels shrinks with the page; a wider one scrolls."""
@@ -67,8 +67,8 @@ def _foot(network: Network, items: Sequence[Item]) -> str:
     folded = sum(row.folded or row.times > 1 for row in rows(items))
     if not folded:
         return ""
-    layers = count(sum(node.layers for node in network.nodes), "layer")
-    shown = count(height(items), "row")
+    layers = pluralize(sum(node.layers for node in network.nodes), "layer")
+    shown = pluralize(height(items), "row")
     return f"{layers} in {shown}: blocks, what repeats and what belongs together are folded."
 
 
@@ -214,7 +214,7 @@ def _tip(row: Row) -> str:
 def _counted(row: Row) -> str:
     if row.node.shared:
         return "shared weights"
-    return count(row.node.parameters, "parameter") if row.node.parameters else ""
+    return pluralize(row.node.parameters, "parameter") if row.node.parameters else ""
 
 
 def _text(x: float, y: float, text: str, kind: str, *, end: bool = False) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from kmagic.display.kit.card import Bundle, bar, bundle, card, escape, prose
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
-from kmagic.support.formatting import count, memory
+from kmagic.support.formatting import format_bytes, pluralize
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ def model_facts(model: Any) -> str:
     if model.built:
         total = model.count_params()
         frozen = sum(_size(weight) for weight in model.non_trainable_weights)
-        facts = [count(total, "parameter"), memory(_bytes(model))]
+        facts = [pluralize(total, "parameter"), format_bytes(_bytes(model))]
         if frozen:
             facts.insert(1, f"{frozen:,} not trained")
     facts.append(_compiled(model))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kmagic.display.kit.card import Bundle, card, escape
 from kmagic.display.kit.card import bundle as as_bundle
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 
 _PANE = "margin:0;overflow-x:auto;word-break:normal;background:none"
 _ROW = "display:flex;flex-wrap:wrap;gap:0 16px"
@@ -41,7 +41,7 @@ class Translated(Protocol):
 def bundle(found: Translated) -> Bundle:
     """The translation in plain text and as a card."""
     text, program = str(found), found.python.rstrip()
-    facts = f"out of R \u00b7 {count(len(text.splitlines()), 'line')}"
+    facts = f"out of R \u00b7 {pluralize(len(text.splitlines()), 'line')}"
     body = (
         '<div style="display:flex;flex-wrap:wrap;gap:8px 24px">'
         f"{_pane('In the layer language', text)}{_pane('In Python', program)}</div>"

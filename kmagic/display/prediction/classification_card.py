@@ -13,7 +13,7 @@ from kmagic.display.kit.card import bundle as carry
 from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.display.kit.thumbnail import BYTE, SMALL, Look, look_of, thumbnail
 from kmagic.display.prediction.heatmap_overlay import overlay
-from kmagic.support.names_text import isolate, plain, shorten
+from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,10 +108,10 @@ def _sentences(classification: Shown) -> list[str]:
     if classification.legend:
         said.append(
             "The more orange a place, the more it speaks for "
-            f"{isolate(shorten(classification.legend, LONGEST_LEGEND))}; "
+            f"{isolate_direction(shorten_name(classification.legend, LONGEST_LEGEND))}; "
             "the line runs at half of the most."
         )
-    note = isolate(shorten(classification.note, LONGEST_ERROR))
+    note = isolate_direction(shorten_name(classification.note, LONGEST_ERROR))
     return [*said, note] if note else said
 
 
@@ -160,7 +160,7 @@ def _images(picture: Picture, look: Look | None, box: int) -> str:
 
 
 def _plainly(text: str) -> str:
-    return isolate(shorten(plain(text), 200))
+    return isolate_direction(shorten_name(strip_control_characters(text), 200))
 
 
 def _breaking(markup: str) -> str:

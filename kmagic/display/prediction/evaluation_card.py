@@ -7,7 +7,7 @@ from typing import Protocol
 from kmagic.display.kit.card import Bundle, card
 from kmagic.display.kit.card import bundle as carry
 from kmagic.display.kit.name_html import name_html
-from kmagic.support.formatting import number
+from kmagic.support.formatting import format_metric
 
 
 class Shown(Protocol):
@@ -31,7 +31,7 @@ def bundle(evaluation: Shown) -> Bundle:
         '<div style="flex:0 1 auto;min-width:0">'
         f'<div class="km-mute">{name_html(name, 40)}</div>'
         '<div style="font-size:20px;line-height:1.3;font-variant-numeric:tabular-nums">'
-        f"{number(value)}</div></div>"
+        f"{format_metric(value)}</div></div>"
         for name, value in evaluation.items()
     )
     body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 30px">{figures}</div>'

@@ -12,8 +12,12 @@ from kmagic.display.kit.card import bundle as carry
 from kmagic.display.kit.name_html import name_html, tooltip_text
 from kmagic.display.kit.samples import describe
 from kmagic.display.kit.thumbnail import are_pictures, look_of, thumbnail
-from kmagic.support.formatting import count, figure
-from kmagic.support.names_text import isolate, plain
+from kmagic.support.formatting import (
+    format_value,
+    isolate_direction,
+    pluralize,
+    strip_control_characters,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,11 +85,11 @@ def bundle(found: Shown, more: str = "") -> Bundle:
     """
     about = found.told
     rows = [_Row(found, number) for number in range(min(len(found), FIRST))]
-    facts = f"{count(len(found), 'prediction')} \u00b7 {_what(found)}"
+    facts = f"{pluralize(len(found), 'prediction')} \u00b7 {_what(found)}"
     foot = " ".join(filter(None, [about.note, _foot(found), more]))
     body = _table(found, rows)
-    title = plain(about.name) or "predictions"
-    lines = [f"{isolate(title)}: {facts}", *(each.words() for each in rows), foot]
+    title = strip_control_characters(about.name) or "predictions"
+    lines = [f"{isolate_direction(title)}: {facts}", *(each.words() for each in rows), foot]
     return carry("\n".join(lines), card(title, facts, body, foot=foot))
 
 
@@ -165,9 +169,9 @@ class _Row:
         """The answer in words."""
         if self.best and self.shares is not None:
             named = [(self.about.meaning.name(n), float(self.shares[n])) for n in self.best]
-            text = ", ".join(f"{isolate(name)} {share:.1%}" for name, share in named)
+            text = ", ".join(f"{isolate_direction(name)} {share:.1%}" for name, share in named)
         elif self.about.meaning.kind == "labels":
-            text = ", ".join(map(isolate, self.labels)) or "none"
+            text = ", ".join(map(isolate_direction, self.labels)) or "none"
         else:
             text = self.values
         right = self.right()
@@ -179,7 +183,7 @@ class _Row:
         """The sample and its answer in a line."""
         seen = _seen(self.about.shown, self.number, IN_WORDS)
         seen = f" [{seen}]" if seen else ""
-        return f"  {isolate(self.name)}{seen}: {self.said()}"
+        return f"  {isolate_direction(self.name)}{seen}: {self.said()}"
 
 
 def _truth(about: About, number: int) -> str | None:
@@ -236,8 +240,10 @@ def _line(row: _Row, images: list[str], *, named: bool) -> str:
     else:
         seen = _seen(row.about.shown, row.number)
         if seen:
-            short = plain(_seen(row.about.shown, row.number, LONGEST))
-            tip = f' title="{tooltip_text(seen)}"' if short != plain(seen) else ""
+            short = strip_control_characters(_seen(row.about.shown, row.number, LONGEST))
+            tip = (
+                f' title="{tooltip_text(seen)}"' if short != strip_control_characters(seen) else ""
+            )
             cells.append(f'<td class="km-left" {_WRAPS}><bdi{tip}>{escape(short)}</bdi></td>')
     # A sample in words takes the room that a picture leaves to the bar.
     cells.append(_answer(row, wide="40%" if row.number < len(images) else "15%"))
@@ -272,4 +278,4 @@ def _answer(row: _Row, wide: str) -> str:
 
 
 def _figure(value: Any) -> str:
-    return figure(value) if isinstance(value, float) else plain(str(value))
+    return format_value(value) if isinstance(value, float) else strip_control_characters(str(value))

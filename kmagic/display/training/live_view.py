@@ -18,7 +18,7 @@ from kmagic.display.kit.mode import mode, running_kernel
 from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import Feed
-from kmagic.support.rendering import note_shown, put
+from kmagic.support.rendering import display_bundle, mark_displayed
 
 if TYPE_CHECKING:
     from kmagic.display.kit.mode import Mode
@@ -94,7 +94,7 @@ class Live:
         _watched.pop(run.id, None)
         self.widget.state = self._feed.snapshot()
         self._handle.update(bundle(run), raw=True)
-        note_shown(run)
+        mark_displayed(run)
         _retire(self.widget)
 
     def acknowledge(self) -> None:
@@ -121,7 +121,7 @@ class Picture:
     def end(self, run: TrainingRun) -> None:
         """Draw it for the last time."""
         self.update(run)
-        note_shown(run)
+        mark_displayed(run)
 
 
 class Final:
@@ -147,8 +147,8 @@ class Final:
 
     def end(self, run: TrainingRun) -> None:
         """Show the card."""
-        put(bundle(run, times=self._times))
-        note_shown(run)
+        display_bundle(bundle(run, times=self._times))
+        mark_displayed(run)
 
 
 @cache

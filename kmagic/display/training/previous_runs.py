@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from kmagic.support.downsampling import thinned
+from kmagic.support.downsampling import downsample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,7 @@ def ghost(run: TrainingRun) -> dict[str, list[Point]]:
     """What is left of a run for others to be compared with: few points, extremes kept."""
     keys = [key for name in run.metrics for key in (f"val_{name}", name)]
     curves = ((key, run.curve(key)) for key in keys)
-    some = [(key, thinned(points, MOST_POINTS)) for key, points in curves if points]
+    some = [(key, downsample(points, MOST_POINTS)) for key, points in curves if points]
     return dict(some[:MOST_CURVES])
 
 

@@ -10,9 +10,9 @@ from kmagic.display.kit.card import Bundle, card, escape, image
 from kmagic.display.kit.card import bundle as as_bundle
 from kmagic.display.kit.chart import MIDTONES, Chart, Line
 from kmagic.display.training.training_card import pictures
-from kmagic.support.downsampling import thinned
-from kmagic.support.formatting import count
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.downsampling import downsample
+from kmagic.support.formatting import pluralize
+from kmagic.support.static_display import is_static
 from kmagic.training.run.run_history import at_best, figure_words, summary, took
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def bundle(runs: Runs) -> Bundle:
     keys = list(dict.fromkeys(key for run in newest.values() for key in at_best(run)))
     keys = keys[:MOST_FIGURES]
     best = runs.best()
-    times = [] if is_repeatable() else ["time"]
+    times = [] if is_static() else ["time"]
     heads = ["run", "model", "course", "epochs", *keys, *times, "end"]
     left = {"run", "model", "course", "end"}
     parts = [f'<th scope="col"{LEFT if head in left else ""}>{escape(head)}</th>' for head in heads]
@@ -66,8 +66,8 @@ def bundle(runs: Runs) -> Bundle:
     if best:
         foot.append("bold: the lowest val_loss of its model")
     if len(runs.runs) > len(newest):
-        foot.append(f"{count(len(runs.runs) - len(newest), 'earlier run')} in to_frame()")
-    markup = card("Runs", count(len(runs.runs), "run"), table, foot=" · ".join(foot))
+        foot.append(f"{pluralize(len(runs.runs) - len(newest), 'earlier run')} in to_frame()")
+    markup = card("Runs", pluralize(len(runs.runs), "run"), table, foot=" · ".join(foot))
     return as_bundle(repr(runs), markup)
 
 
@@ -92,7 +92,7 @@ def _spark(run: TrainingRun) -> str:
 
     drawn = []
     for kind, points in reversed(curves):
-        some = [point for point in thinned(points, SPARK_POINTS) if math.isfinite(point[1])]
+        some = [point for point in downsample(points, SPARK_POINTS) if math.isfinite(point[1])]
         if some:
             dash = ' stroke-dasharray="4 2"' if kind == "train" else ""
             colour = "--km-orange" if kind == "val" else "--km-blue"
@@ -157,7 +157,7 @@ def overlaid(comparison: Comparison) -> list[Chart]:
 
 
 def _few(points: Sequence[Point]) -> list[Point]:
-    return thinned(points, MOST_POINTS)
+    return downsample(points, MOST_POINTS)
 
 
 def _cut(name: str) -> str:
@@ -174,7 +174,7 @@ def _figures(comparison: Comparison) -> str:
         ("time", took),
         ("end", summary),
     ):
-        if word != "time" or not is_repeatable():
+        if word != "time" or not is_static():
             rows.append([word, say(comparison.first), say(comparison.second), ""])
     return _table(["at the best epoch", *comparison.names, "difference"], rows)
 

@@ -7,7 +7,7 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, TextIO
 
 from kmagic.display.training.training_card import closing, heading, line, progress
-from kmagic.support.rendering import note_shown
+from kmagic.support.rendering import mark_displayed
 
 if TYPE_CHECKING:
     from kmagic.training.run.training_run import TrainingRun
@@ -69,7 +69,7 @@ class Lines:
             self._write(self._last)
         self._tell(run)
         self._write(closing(run))
-        note_shown(run)
+        mark_displayed(run)
 
     def _tell(self, run: TrainingRun) -> None:
         """Write the messages that are new; a passing one that another has replaced is left out."""

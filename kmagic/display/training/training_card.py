@@ -17,9 +17,15 @@ from kmagic.display.kit.card import Bundle, bar, card, escape, image, packed
 from kmagic.display.kit.card import bundle as as_bundle
 from kmagic.display.kit.chart import Chart, Line
 from kmagic.display.training import previous_runs
-from kmagic.support.downsampling import thinned
-from kmagic.support.formatting import about, count, duration, number, seconds
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.downsampling import downsample
+from kmagic.support.formatting import (
+    format_approximate_duration,
+    format_duration,
+    format_metric,
+    format_seconds,
+    pluralize,
+)
+from kmagic.support.static_display import is_static
 from kmagic.training.run.run_history import at_best
 
 if TYPE_CHECKING:
@@ -50,7 +56,7 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
         times: False leaves out what differs from one run to the next on the same machine, as
             ``KMAGIC_DISPLAY=static`` always does.
     """
-    times = times and not is_repeatable()
+    times = times and not is_static()
     facts = run.describe(times=times)
     drawn = pictures(charts(run), confusion_history_chart.figure(run.watched))
     body = drawn + messages(run) + table(run, times=times)
@@ -71,9 +77,9 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
 
 def heading(run: TrainingRun) -> str:
     """What is about to be trained: "cnn: 3 epochs of 844 batches, 54,000 samples"."""
-    epochs = count(run.epochs - run.initial_epoch, "epoch")
-    steps = f" of {count(run.steps, 'batch', 'batches')}" if run.steps else ""
-    samples = f", {count(run.samples, 'sample')}" if run.samples else ""
+    epochs = pluralize(run.epochs - run.initial_epoch, "epoch")
+    steps = f" of {pluralize(run.steps, 'batch', 'batches')}" if run.steps else ""
+    samples = f", {pluralize(run.samples, 'sample')}" if run.samples else ""
     return f"{run.model_name}: {epochs}{steps}{samples}"
 
 
@@ -97,26 +103,32 @@ def closing(run: TrainingRun, *, times: bool = True) -> str:
         return said
     logs = at_best(run)
     others = [key for key in columns(run, logs) if key != run.best.monitor]
-    return ", ".join([said, *(f"{key} {number(logs[key])}" for key in others)])
+    return ", ".join([said, *(f"{key} {format_metric(logs[key])}" for key in others)])
 
 
 def line(epoch: Epoch, run: TrainingRun) -> str:
     """A finished epoch in one line, for a terminal or a log."""
     width = len(f"{run.epochs:,}")
-    figures = "  ".join(f"{key} {number(epoch.logs[key])}" for key in columns(run, epoch.logs))
-    return f"epoch {epoch.number:>{width},} of {run.epochs:,}  {figures}  {seconds(epoch.seconds)}"
+    figures = "  ".join(
+        f"{key} {format_metric(epoch.logs[key])}" for key in columns(run, epoch.logs)
+    )
+    return f"epoch {epoch.number:>{width},} of {run.epochs:,}  {figures}  {format_seconds(epoch.seconds)}"
 
 
 def progress(run: TrainingRun) -> str:
     """Where a running training stands, in one line, for a terminal."""
-    figures = [f"{key} {number(run.now.logs[key])}" for key in columns(run, run.now.logs)]
+    figures = [f"{key} {format_metric(run.now.logs[key])}" for key in columns(run, run.now.logs)]
     return "  ".join([run.where(), *figures[:2], clock(run)])
 
 
 def clock(run: TrainingRun) -> str:
     """The time that has passed, and what is left: "0:48, about 0:10 left"."""
-    passed = duration(run.now.elapsed)
-    return passed if run.now.left is None else f"{passed}, about {about(run.now.left)} left"
+    passed = format_duration(run.now.elapsed)
+    return (
+        passed
+        if run.now.left is None
+        else f"{passed}, about {format_approximate_duration(run.now.left)} left"
+    )
 
 
 def foot(run: TrainingRun, *, times: bool = True) -> str:
@@ -124,7 +136,7 @@ def foot(run: TrainingRun, *, times: bool = True) -> str:
     parts = []
     if run.samples:
         size = f" in batches of {run.batch_size:,}" if run.batch_size else ""
-        parts.append(count(run.samples, "sample") + size)
+        parts.append(pluralize(run.samples, "sample") + size)
     rates = [rate for rate in [*run.learning_rates, run.now.learning_rate] if rate is not None]
     if rates:
         first, last = f"{rates[0]:.4g}", f"{rates[-1]:.4g}"
@@ -135,7 +147,7 @@ def foot(run: TrainingRun, *, times: bool = True) -> str:
         parts.append(speed(run))
     hidden = len(run.metrics) - MOST_FIGURES
     if hidden > 0:
-        parts.append(f"{count(hidden, 'more figure')} in run.history")
+        parts.append(f"{pluralize(hidden, 'more figure')} in run.history")
     if grey := previous_runs.words(run):
         parts.append(grey)
     return " · ".join(parts)
@@ -227,8 +239,8 @@ def _breaking(name: str) -> str:
 
 def row_cells(epoch: Epoch, names: Sequence[str]) -> list[str]:
     """An epoch's row as text: its number, its figures, its time."""
-    figures = [number(epoch.logs[name]) if name in epoch.logs else "" for name in names]
-    return [f"{epoch.number:,}", *figures, seconds(epoch.seconds)]
+    figures = [format_metric(epoch.logs[name]) if name in epoch.logs else "" for name in names]
+    return [f"{epoch.number:,}", *figures, format_seconds(epoch.seconds)]
 
 
 # --- curves -------------------------------------------------------------------------------------
@@ -272,22 +284,22 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
     tail = _steady(_tails(run).get(name, []))
     if not trained:
         tail = tail or _tails(run).get(name, [])
-    if is_repeatable() and trained:  # the moments that were looked at are never the same
+    if is_static() and trained:  # the moments that were looked at are never the same
         opening, tail = [], []
     calm = [y for x, y in (*opening, *tail) if x % 1 > YOUNG]
     scale = calm + [y for _, y in (*trained, *checked)]
     notes = sorted({epoch for epoch, _ in run.messages[-MOST_NOTES:]})
     before = previous_runs.of(run, name)
     scale += previous_runs.reach(scale, before, end)
-    course = thinned([*opening[:-1], *trained[-1:], *tail], COURSE)
+    course = downsample([*opening[:-1], *trained[-1:], *tail], COURSE)
     label = "training" if checked else ""
     lines = [
-        *(Line("ghost", thinned(points, room // (3 * len(before)))) for points in before),
+        *(Line("ghost", downsample(points, room // (3 * len(before)))) for points in before),
         Line("course", course, label if tail else ""),
-        Line("train", thinned(trained, room), "" if tail else label),
+        Line("train", downsample(trained, room), "" if tail else label),
     ]
     if checked:
-        lines.append(Line("val", thinned(checked, room), "validation"))
+        lines.append(Line("val", downsample(checked, room), "validation"))
     return Chart(name, lines, start, end, mark(run, name), scale, notes)
 
 
@@ -305,7 +317,7 @@ def mark(run: TrainingRun, name: str) -> tuple[float, str] | None:
     if value is None:
         return None
     word = "best " if best.monitor == f"val_{name}" else ""
-    return best.epoch, word + number(value)
+    return best.epoch, word + format_metric(value)
 
 
 def pictures(shown: Sequence[Chart], beside: str = "") -> str:

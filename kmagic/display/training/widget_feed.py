@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from kmagic.display.confusion import confusion_history_chart
 from kmagic.display.training.training_card import axis, columns, foot, mark, row_cells, rows
-from kmagic.support.downsampling import Point, Series
+from kmagic.support.downsampling import BoundedSeries, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ class Feed:
         self._heading: object = None
         self._messages: object = None
         self._matrix = (0, -math.inf)
-        self._curves: dict[str, Series] = {}
+        self._curves: dict[str, BoundedSeries] = {}
 
     def earlier(self) -> list[dict[str, list[float | None]]]:
         """The curves of earlier runs, which do not change."""
@@ -98,7 +98,7 @@ class Feed:
         for epoch in new:
             for key, value in epoch.logs.items():
                 if key not in self._curves:
-                    self._curves[key] = Series(CURVE_POINTS)
+                    self._curves[key] = BoundedSeries(CURVE_POINTS)
                 self._curves[key].append(epoch.number, value)
                 fresh.setdefault(key, []).extend(_flat([(epoch.number, value)]))
         self._told += len(new)

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, overload
 
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import count
-from kmagic.support.names_text import isolate, shorten
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import isolate_direction, pluralize, shorten_name
+from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,7 @@ NAMED = 5  # classes that many pictures are summed up by
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Classification(Rich):
+class Classification(Renderable):
     """Pictures with their most probable classes.
 
     It is a sequence: ``found[3]`` is one picture, ``found[24:48]`` a classification of some, whose
@@ -122,7 +121,7 @@ class Classification(Rich):
 
     def facts(self) -> str:
         """How many and how good: "6 pictures, top 3 · 2 wrong"."""
-        total = count(len(self.pictures), "picture")
+        total = pluralize(len(self.pictures), "picture")
         if self.asked > len(self.pictures):
             total = f"interrupted after {len(self.pictures):,} of {self.asked:,} pictures"
         said = [f"{total}, top {self.top}"]
@@ -137,15 +136,18 @@ class Classification(Rich):
     def summary(self) -> str:
         """What the pictures were taken for, in a sentence."""
         counts = self.counts()
-        named = [f"{isolate(shorten(k, 40))} {n:,}" for k, n in list(counts.items())[:NAMED]]
+        named = [
+            f"{isolate_direction(shorten_name(k, 40))} {n:,}"
+            for k, n in list(counts.items())[:NAMED]
+        ]
         others = len(counts) - len(named)
         if others:
-            named.append(count(others, "other class", "other classes"))
+            named.append(pluralize(others, "other class", "other classes"))
         return f"Taken for: {', '.join(named)}." if named else ""
 
     def describe(self) -> str:
         """The whole in words, a line a picture."""
-        title = f"{isolate(self.name)}: " if self.name else ""
+        title = f"{isolate_direction(self.name)}: " if self.name else ""
         return "\n".join([title + self.facts(), *(p.words() for p in self.pictures)])
 
     def __repr__(self) -> str:

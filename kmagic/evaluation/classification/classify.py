@@ -23,7 +23,7 @@ from kmagic.evaluation.classification.image_sources import Source, list_pictures
 from kmagic.evaluation.prediction.batch_prediction import answer_batch
 from kmagic.evaluation.prediction.model_inputs import refuse_pictures
 from kmagic.support.errors import EvaluationError
-from kmagic.support.model_registry import NEVER_TRAINED, is_untrained, recall
+from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 from kmagic.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def classify(
             "classify needs a model, or app, the name of one of keras.applications.",
             "classify(images, model) or classify(images, app='MobileNetV2').",
         )
-    data, note = recall(model), ""
+    data, note = dataset_for(model), ""
     if application is None and data is None and scaling is None:
         application = recognise(model)
         note = f"Seen as {application.name} of keras.applications." if application else ""
@@ -141,7 +141,7 @@ def classify(
         tuple(pictures),
         min(top, judge.width),
         name,
-        " ".join(filter(None, [NEVER_TRAINED if is_untrained(model) else "", note, work.note])),
+        " ".join(filter(None, [UNTRAINED_WARNING if is_untrained(model) else "", note, work.note])),
         work.legend,
         len(sources),
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from kmagic.evaluation.classification.image_predictions import spread
 from kmagic.evaluation.prediction.batch_prediction import answer_batch
-from kmagic.support.names_text import isolate, shorten
+from kmagic.support.formatting import isolate_direction, shorten_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +77,7 @@ class Explanation:
     def words(self) -> str:
         """The whole in words: "for tusker it looks at the centre, 12% of the picture"."""
         share = "" if self.probability is None else f" ({self.probability:.1%})"
-        return f"for {isolate(shorten(self.label, 60))}{share} it looks at {self.where()}"
+        return f"for {isolate_direction(shorten_name(self.label, 60))}{share} it looks at {self.where()}"
 
 
 def explain(

@@ -16,7 +16,7 @@ from kmagic.evaluation.confusion.label_arrays import (
     name_classes,
 )
 from kmagic.support.errors import EvaluationError
-from kmagic.support.names_text import isolate, plain, shorten
+from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class Picture:
 
     def words(self) -> str:
         """The picture in a line: "3: 2 58.6%, 4 34.8%, 6 6.2% (wrong, it is 4)"."""
-        name = isolate(shorten(self.name, LONGEST))
+        name = isolate_direction(shorten_name(self.name, LONGEST))
         if self.error:
-            error = plain(shorten(self.error, LONGEST_ERROR))
+            error = strip_control_characters(shorten_name(self.error, LONGEST_ERROR))
             return error if name in error else f"{name}: {error}"
         said = ", ".join(f"{_short(g.label)} {g.probability:.1%}" for g in self.guesses)
         if self.truth is not None:
@@ -217,7 +217,7 @@ def _folded(name: str) -> str:
 
 
 def _short(name: str) -> str:
-    return isolate(shorten(name, 60))
+    return isolate_direction(shorten_name(name, 60))
 
 
 def spread(scores: NDArray[Any]) -> NDArray[np.float64]:

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 from kmagic.support.downloads.cached_file import (
     LOOK_AT_THEM,
     CachedFile,
+    download_remedy,
+    missing_files_message,
     path_of,
-    what_to_do,
-    why_not_here,
 )
-from kmagic.support.downloads.network import NotFetchedError, ask_first, fetching
+from kmagic.support.downloads.network import DownloadError, check_reachable, quick_failure
 from kmagic.support.errors import EvaluationError
-from kmagic.support.keras_cache import kept_file, keras_home, show_path
+from kmagic.support.keras_cache import backup_file, keras_home, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,13 +48,13 @@ def through_keras(what: str) -> Iterator[None]:
                 path = path_of(file)
                 asked.append((file, path.exists()))
                 kept.enter_context(_second_name(path))
-                ask_first(url)
+                check_reachable(url)
                 if path.exists():
-                    kept.enter_context(kept_file(path))
+                    kept.enter_context(backup_file(path))
 
-            with fetching(), _before_fetching(keep):
+            with quick_failure(), _before_fetching(keep):
                 yield
-    except NotFetchedError as error:
+    except DownloadError as error:
         raise _not_here(what, asked, str(error)) from error
     except Exception as error:
         if not isinstance(error, OSError) and not str(error).startswith("Incomplete or corrupted"):
@@ -73,8 +73,8 @@ def _not_here(what: str, asked: list[tuple[CachedFile, bool]], reason: str) -> E
         )
     file, was_there = asked[-1]
     wrong, missing = ([file], []) if was_there else ([], [file])
-    said = f"{what} cannot be loaded: {why_not_here(wrong, missing, reason)}."
-    return EvaluationError(said, what_to_do([file]))
+    said = f"{what} cannot be loaded: {missing_files_message(wrong, missing, reason)}."
+    return EvaluationError(said, download_remedy([file]))
 
 
 @contextmanager

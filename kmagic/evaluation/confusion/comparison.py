@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import count
-from kmagic.support.names_text import isolate, shorten, tally
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import format_count, isolate_direction, pluralize, shorten_name
+from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +28,7 @@ LEAST = 0.001
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(Rich):
+class Comparison(Renderable):
     """A model beside another one.
 
     Attributes:
@@ -172,18 +171,18 @@ class Comparison(Rich):
 
     def test(self) -> str:
         """McNemar's test in words."""
-        new, old = (isolate(shorten(name, LONGEST)) for name in self.names)
+        new, old = (isolate_direction(shorten_name(name, LONGEST)) for name in self.names)
         if not self.fixed + self.broken:
             return "Both get the same samples right."
         p = self.p_value
         shown = f"p < {LEAST}" if p < LEAST else f"p = {p:.3f}"
         says = "more than chance" if p < CERTAIN else "may well be chance"
-        only = f"Only {new} is right in {count(self.fixed, 'sample')}, only {old} in"
+        only = f"Only {new} is right in {pluralize(self.fixed, 'sample')}, only {old} in"
         return f"{only} {self.broken:,}: {says} (McNemar's test, {shown})."
 
     def describe(self) -> str:
         """All of it in words."""
-        new, old = (isolate(name) for name in self.names)
+        new, old = (isolate_direction(name) for name in self.names)
         return f"{new} against {old}: {self.errors()}; {self.verdict()}.\n{self.test()}"
 
     def changed(self, n: int | None = None) -> list[tuple[int, int]]:
@@ -204,8 +203,8 @@ class Comparison(Rich):
         said = []
         for cell in self.changed(n):
             before, now = self.old.matrix[cell], self.new.matrix[cell]
-            true, guess = (isolate(shorten(self.classes[k], LONGEST)) for k in cell)
-            said.append(f"{true} taken for {guess}: {tally(before)} -> {tally(now)}")
+            true, guess = (isolate_direction(shorten_name(self.classes[k], LONGEST)) for k in cell)
+            said.append(f"{true} taken for {guess}: {format_count(before)} -> {format_count(now)}")
         return said
 
     def plot(self) -> Figure:
@@ -216,7 +215,9 @@ class Comparison(Rich):
 
     def _list(self, places: list[int]) -> str:
         most = len(places) if len(places) <= NAMED + 1 else NAMED  # never "and 1 more"
-        named = [isolate(shorten(self.classes[place], LONGEST)) for place in places[:most]]
+        named = [
+            isolate_direction(shorten_name(self.classes[place], LONGEST)) for place in places[:most]
+        ]
         if len(places) > most:
             return f"{', '.join(named)} and {len(places) - most:,} more"
         return " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))

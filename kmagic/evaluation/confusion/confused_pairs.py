@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.support.names_text import isolate, shorten, tally
+from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,11 +39,14 @@ class Pair:
 
     def words(self) -> str:
         """The pair as a sentence's worth of words: "9 taken for 4: 7 of 1,009"."""
-        return f"{self.title()}: {tally(self.count)} of {tally(self.support)}"
+        return f"{self.title()}: {format_count(self.count)} of {format_count(self.support)}"
 
     def title(self) -> str:
         """What was taken for what: "9 taken for 4"."""
-        true, pred = (isolate(shorten(n, LONGEST)) for n in (self.true_name, self.predicted_name))
+        true, pred = (
+            isolate_direction(shorten_name(n, LONGEST))
+            for n in (self.true_name, self.predicted_name)
+        )
         return f"{true} taken for {pred}"
 
 

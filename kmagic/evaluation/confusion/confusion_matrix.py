@@ -14,8 +14,8 @@ from kmagic.evaluation.confusion.confused_pairs import Pair, worst_pairs
 from kmagic.evaluation.confusion.confusion_metrics import Judged
 from kmagic.evaluation.confusion.label_arrays import Label, Targets
 from kmagic.support.errors import EvaluationError
-from kmagic.support.names_text import isolate
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import isolate_direction
+from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,7 @@ SHOWN = 10  # of many classes, so many are named in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Confusion(Judged, Rich):
+class Confusion(Judged, Renderable):
     """A confusion matrix that knows its samples.
 
     Attributes:
@@ -206,7 +206,7 @@ class Confusion(Judged, Rich):
 
     def describe(self) -> str:
         """The whole in words: how many, how good, and what is confused most."""
-        title = f"{isolate(self.name)}: " if self.name else ""
+        title = f"{isolate_direction(self.name)}: " if self.name else ""
         worst = self.pairs(5)
         tail = "; ".join(pair.words() for pair in worst)
         return f"{title}{self.facts().replace(' · ', ', ')}." + (

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.support.colour_scale import difference_tones, tones
-from kmagic.support.names_text import shorten, tally
-from kmagic.support.rendering import show_figures
+from kmagic.support.colour_scale import colour_values, difference_values
+from kmagic.support.formatting import format_count, shorten_name
+from kmagic.support.rendering import enable_figure_display
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,11 +43,16 @@ def draw(confusion: Confusion) -> Figure:
     at = np.ix_(order, order)
     figure, axes = _sheet(len(order))
     axes.imshow(
-        _colours(tones(shown[at], log=confusion.scale == "log", diagonal=confusion.diagonal)),
+        _colours(
+            colour_values(shown[at], log=confusion.scale == "log", diagonal=confusion.diagonal)
+        ),
         interpolation="nearest",
     )
     words = [
-        [f"{tally(count)}\n{share:.1%}" if count else "" for count, share in zip(*row, strict=True)]
+        [
+            f"{format_count(count)}\n{share:.1%}" if count else ""
+            for count, share in zip(*row, strict=True)
+        ]
         for row in zip(confusion.matrix[at], shares[at], strict=True)
     ]
     _finish(axes, [confusion.classes[k] for k in order], words)
@@ -67,8 +72,10 @@ def draw_difference(comparison: Comparison) -> Figure:
     order = comparison.new.ordered()
     change = comparison.difference[np.ix_(order, order)]
     figure, axes = _sheet(len(order))
-    axes.imshow(_colours(difference_tones(change)), interpolation="nearest")
-    words = [[f"{'+' if c > 0 else ''}{tally(c)}" if c else "" for c in row] for row in change]
+    axes.imshow(_colours(difference_values(change)), interpolation="nearest")
+    words = [
+        [f"{'+' if c > 0 else ''}{format_count(c)}" if c else "" for c in row] for row in change
+    ]
     _finish(axes, [comparison.classes[k] for k in order], words)
     axes.set_title(comparison.errors(), fontsize=10)
     return figure
@@ -88,7 +95,7 @@ def draw_all(found: MultiConfusion) -> Figure:
     places = found.ordered()[:MOST]
     across = min(ACROSS, len(places))
     down = math.ceil(len(places) / across)
-    show_figures()
+    enable_figure_display()
     figure = Figure(figsize=(2.2 * across, 2.3 * down), layout="constrained")
     for axes, place in zip(
         figure.subplots(down, across, squeeze=False).ravel(),
@@ -99,8 +106,8 @@ def draw_all(found: MultiConfusion) -> Figure:
             axes.set_axis_off()
             continue
         counts = found.matrices[place]
-        axes.imshow(_colours(tones(counts)), interpolation="nearest")
-        words = [[tally(count) for count in row] for row in counts]
+        axes.imshow(_colours(colour_values(counts)), interpolation="nearest")
+        words = [[format_count(count) for count in row] for row in counts]
         _finish(axes, ["no", "yes"], words)
         axes.set_title(_plain(found.classes[place]), fontsize=10)
     return figure
@@ -109,7 +116,7 @@ def draw_all(found: MultiConfusion) -> Figure:
 def _sheet(classes: int) -> tuple[Figure, Any]:
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
 
-    show_figures()
+    enable_figure_display()
     side = min(max(3.2, 0.52 * classes), 14) if classes <= WRITTEN else 8
     figure = Figure(figsize=(side + 1, side + 0.6), layout="constrained")
     return figure, figure.add_subplot()
@@ -134,7 +141,7 @@ def _finish(axes: Any, names: Sequence[str], words: Sequence[Sequence[str]]) -> 
 
 
 def _plain(name: str) -> str:
-    return shorten(name, LONGEST).replace("$", r"\$")
+    return shorten_name(name, LONGEST).replace("$", r"\$")
 
 
 def _colours(strength: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,8 +15,8 @@ from kmagic.evaluation.confusion.confusion_matrix import Confusion
 from kmagic.evaluation.confusion.label_arrays import Classes, Label, Targets, as_array, name_classes
 from kmagic.evaluation.confusion.scores import ROUNDING, Scores
 from kmagic.support.errors import EvaluationError
-from kmagic.support.names_text import isolate, shorten
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import isolate_direction, shorten_name
+from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +139,7 @@ def _probable(scores: NDArray[Any]) -> bool:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultiConfusion(Rich):
+class MultiConfusion(Renderable):
     """A matrix of yes and no for each label; ``found["cat"]`` is that of one label.
 
     Attributes:
@@ -302,9 +302,9 @@ class MultiConfusion(Rich):
 
     def describe(self) -> str:
         """The whole in words."""
-        title = f"{isolate(self.name)}: " if self.name else ""
+        title = f"{isolate_direction(self.name)}: " if self.name else ""
         worst = [
-            f"{isolate(shorten(self.classes[place], 40))} {self.figures.f1[place]:.3f}"
+            f"{isolate_direction(shorten_name(self.classes[place], 40))} {self.figures.f1[place]:.3f}"
             for place in np.argsort(self.figures.f1, kind="stable")[:WORST]
         ]
         return f"{title}{self.facts().replace(' · ', ', ')}.\nLowest F1: {', '.join(worst)}."

@@ -15,7 +15,7 @@ from kmagic.evaluation.prediction.model_inputs import material_for
 from kmagic.evaluation.prediction.predict import read_pictures
 from kmagic.evaluation.prediction.prediction_cache import KEPT
 from kmagic.support.errors import EvaluationError
-from kmagic.support.model_registry import recall
+from kmagic.support.model_registry import dataset_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def fit_shape(model: Any, x: Any) -> Any:
 
 def _classes(model: Any, answers: NDArray[Any]) -> Any:
     """The names of the data that the model has learned from, if there are as many."""
-    known = getattr(recall(model), "classes", None)
+    known = getattr(dataset_for(model), "classes", None)
     width = answers.shape[-1] if answers.ndim == ROWS else 1
     return known if known and len(known) == max(width, PARTS) else None
 

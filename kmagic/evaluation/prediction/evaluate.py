@@ -13,10 +13,9 @@ from kmagic.evaluation.prediction.batch_prediction import as_samples, check_inpu
 from kmagic.evaluation.prediction.model_inputs import material_for
 from kmagic.evaluation.prediction.predict import read_pictures
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import number
-from kmagic.support.names_text import isolate
+from kmagic.support.formatting import format_metric, isolate_direction
 from kmagic.support.progress import Progress
-from kmagic.support.rendering import Rich
+from kmagic.support.rendering import Renderable
 from kmagic.training.pipeline.retracing import (
     REMEDY,
     other_axes,
@@ -29,7 +28,7 @@ KERAS_BATCH = 32  # samples, where nobody says
 LONGEST = 240  # characters of the backend's own message
 
 
-class Evaluation(Rich, dict[str, float]):
+class Evaluation(Renderable, dict[str, float]):
     """Loss and metrics by name: a dict that a notebook shows as a card.
 
     Args:
@@ -60,8 +59,10 @@ class Evaluation(Rich, dict[str, float]):
 
     def describe(self) -> str:
         """The figures in words: "cnn: 10,000 test digits, accuracy 0.9807, loss 0.0612"."""
-        figures = [f"{isolate(name)} {number(value)}" for name, value in self.items()]
-        title = f"{isolate(self.name)}: " if self.name else ""
+        figures = [
+            f"{isolate_direction(name)} {format_metric(value)}" for name, value in self.items()
+        ]
+        title = f"{isolate_direction(self.name)}: " if self.name else ""
         return title + ", ".join(filter(None, [self.facts(), *figures]))
 
 
@@ -173,7 +174,7 @@ def _numbers(y: Any, classes: Any) -> Any:
     words = y[0] if isinstance(y, list | tuple | np.ndarray) and len(y) else None
     if classes is None or not isinstance(words, str):
         return y
-    known = {name: number for number, name in enumerate(classes)}
+    known = {name: index for index, name in enumerate(classes)}
     foreign = sorted({str(each) for each in y} - set(known))
     if foreign:
         raise EvaluationError(

@@ -16,7 +16,7 @@ from kmagic.data.preparation.scale_drift import warn_of_scale
 from kmagic.evaluation.confusion.decoded_samples import as_shown
 from kmagic.evaluation.prediction.batch_prediction import as_samples, sample_shape
 from kmagic.support.errors import EvaluationError
-from kmagic.support.model_registry import recall
+from kmagic.support.model_registry import dataset_for
 from kmagic.support.sentences import as_sentences
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Material:
 def material_for(model: Any, x: Any) -> Material:
     """Samples as a model takes them.
 
-    What it learned from (:func:`kmagic.support.model_registry.recall`) says how raw data become that: sentences,
+    What it learned from (:func:`kmagic.support.model_registry.dataset_for`) says how raw data become that: sentences,
     data frames, bytes of pictures and files are prepared; arrays of numbers are taken as they are.
 
     Args:
@@ -71,7 +71,7 @@ def material_for(model: Any, x: Any) -> Material:
         warn_of_scale(model, judged)
     if hasattr(x, "x_test"):
         return Material(x.x_test, shown=as_shown(x, x.x_test), truth=x.y_test, data=x)
-    data = recall(model)
+    data = dataset_for(model)
     return replace(_of_anything(model, data, x), data=data)
 
 
@@ -132,7 +132,7 @@ def is_raw(model: Any, x: Any) -> bool:
     """
     if _several_inputs(model):
         return False
-    return not isinstance(x, np.ndarray) or _are_bytes(recall(model), x)
+    return not isinstance(x, np.ndarray) or _are_bytes(dataset_for(model), x)
 
 
 def as_samples_or_rows(model: Any, data: Any, x: Any) -> Any:

@@ -18,7 +18,7 @@ from kmagic.evaluation.prediction.output_kind import HALF, ROWS, meaning_of
 from kmagic.evaluation.prediction.prediction_cache import KEPT
 from kmagic.evaluation.prediction.predictions import About, Outputs, Predictions
 from kmagic.support.errors import EvaluationError
-from kmagic.support.model_registry import NEVER_TRAINED, is_untrained
+from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
 from kmagic.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _several(model: Any, material: Material, batch_size: int | None, name: str) 
 
 
 def _note(model: Any) -> str:
-    return NEVER_TRAINED if is_untrained(model) else ""
+    return UNTRAINED_WARNING if is_untrained(model) else ""
 
 
 class _Joined:

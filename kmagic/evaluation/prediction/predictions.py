@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 
 from kmagic.evaluation.prediction.output_kind import Meaning
-from kmagic.support.rendering import Rich
+from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -47,7 +47,7 @@ class About:
         return replace(self, **changes)
 
 
-class Predictions(Rich, np.ndarray):
+class Predictions(Renderable, np.ndarray):
     """Answers of a model: a NumPy array in every way, shown as a card.
 
     What is made of it (``p[:5]``, ``p.argmax(axis=1)``, ``p > 0.5``) is a plain array.
@@ -158,7 +158,7 @@ class Predictions(Rich, np.ndarray):
         return {str(place): flat[:, place] for place in range(flat.shape[1])}
 
 
-class Outputs(Rich, dict[str, Predictions]):
+class Outputs(Renderable, dict[str, Predictions]):
     """The answers of a model with several outputs: a dict of arrays by the outputs' names.
 
     Args:

@@ -35,7 +35,7 @@ def words(role: Role) -> Iterable[Word]:
     """The words of a role."""
     if role not in ROLES:
         return ()
-    if not keras_import.ready():
+    if not keras_import.is_loaded():
         return (Word(each) for each in stored().get(role, ()))
     return _live(role)
 
@@ -68,7 +68,7 @@ def to_store() -> dict[str, list[str]]:
 
 def function(word: str, role: Role) -> Any:
     """The class or function that a word stands for, or None; None too without Keras."""
-    if not keras_import.ready():
+    if not keras_import.is_loaded():
         return None
     if word == "compile":
         return sys_keras().Model.compile

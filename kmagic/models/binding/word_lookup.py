@@ -13,7 +13,7 @@ from kmagic.models.binding.argument_binding import UNRESOLVED
 from kmagic.models.binding.build_context import Context, value_text
 from kmagic.models.binding.plain_values import PLAIN_OBJECTS
 from kmagic.models.catalogue import OBJECT_ROLES, Role
-from kmagic.support.suggestions import SHELLS_OWN, did_you_mean
+from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _A = {"initializer": "an", "activation": "an", "optimizer": "an"}
 _STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
@@ -192,7 +192,7 @@ def _unknown_hint(text: str, context: Context) -> str:
     own = [
         name
         for name, value in context.names.items()
-        if callable(value) and name[0] != "_" and name not in SHELLS_OWN
+        if callable(value) and name[0] != "_" and name not in IPYTHON_NAMES
     ]
     close = did_you_mean(text, [*catalogue.words("layer"), *_STATEMENTS, *context.below, *own])
     if close:

@@ -20,7 +20,7 @@ from kmagic.models.build.compile_line import compile_arguments, compile_model
 from kmagic.models.build.keras_errors import first_words, shape_text
 from kmagic.models.build.new_weights import is_fresh
 from kmagic.models.build.restored_text import read_steps, write_steps
-from kmagic.support.model_registry import remember_new
+from kmagic.support.model_registry import mark_untrained
 
 __all__ = [
     "Built",
@@ -124,7 +124,7 @@ def build_model(
         portable(reading.spec, names),
     )
     if is_fresh(graph, [*assembled.steps, *assembled.nested], names):
-        remember_new(assembled.model)
+        mark_untrained(assembled.model)
     return assembled.model
 
 

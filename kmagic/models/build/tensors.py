@@ -26,7 +26,9 @@ def pick(out: Any, reference: Out, context: Context) -> Any:
         if not isinstance(key, int) or not -len(flat) <= key < len(flat):
             remedy = f"There are {len(flat)}, counted from 0." * (len(flat) > 1)
             remedy = remedy or "There is only one, and it needs no number."
-            context.refuse(f"there is no output {format_value(Literal(key))}", reference.span, remedy)
+            context.refuse(
+                f"there is no output {format_value(Literal(key))}", reference.span, remedy
+            )
             return UNRESOLVED
         out = flat[key]
     return out

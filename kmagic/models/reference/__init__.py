@@ -19,13 +19,13 @@ from kmagic.models.reference.listing import (
 )
 from kmagic.models.reference.word_families import BY_KIND, families, known_words, look_up
 from kmagic.support.errors import KmagicError
-from kmagic.support.rendering import Rich
+from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
 __all__ = ["Argument", "Entry", "Group", "Item", "Line", "Listing", "reference"]
 
 
-def reference(word: str = "", names: Mapping[str, Any] | None = None) -> Rich:
+def reference(word: str = "", names: Mapping[str, Any] | None = None) -> Renderable:
     """The words of the layer language, or the help of one.
 
     Args:
@@ -76,7 +76,7 @@ def reference(word: str = "", names: Mapping[str, Any] | None = None) -> Rich:
     raise KmagicError(f"{first} is not a word of the language", _hint(first))
 
 
-def _of_kind(kind_word: str, word: str, names: Mapping[str, Any]) -> Rich:
+def _of_kind(kind_word: str, word: str, names: Mapping[str, Any]) -> Renderable:
     role = BY_KIND[kind_word.lower()]
     found = [known for known in look_up(word, names) if known.role == role]
     if not found:

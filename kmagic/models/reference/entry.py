@@ -16,7 +16,7 @@ from kmagic.models.reference.language_words import Native
 from kmagic.models.reference.listing import says
 from kmagic.models.reference.word_families import Known, family_of
 from kmagic.support.errors import KmagicError
-from kmagic.support.rendering import Rich
+from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
 
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Entry(Rich):
+class Entry(Renderable):
     """The help of one word.
 
     Attributes:

@@ -12,8 +12,8 @@ from kmagic.models.catalogue import Role
 from kmagic.models.reference import language_words
 from kmagic.models.reference.docstring import docstring
 from kmagic.models.reference.word_families import KINDS, Known, custom, families, known_words
-from kmagic.support.formatting import count
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import pluralize
+from kmagic.support.rendering import Renderable
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Listing(Rich):
+class Listing(Renderable):
     """Words of one or several groups.
 
     Attributes:
@@ -79,7 +79,7 @@ def all_words(names: Mapping[str, Any]) -> Listing:
     kinds = ", ".join(plural for role, plural in KINDS.items() if role != "layer")
     return Listing(
         "Words",
-        f"{count(layers, 'layer')} · one of them: %keras_layers conv2d",
+        f"{pluralize(layers, 'layer')} · one of them: %keras_layers conv2d",
         tuple(groups),
         brief=True,
         foot=f"More lists: %keras_layers {kinds}, ops, or a family such as pooling.",
@@ -88,7 +88,7 @@ def all_words(names: Mapping[str, Any]) -> Listing:
 
 def family(title: str, members: Sequence[Known]) -> Listing:
     """The layers of one family, with what each does."""
-    facts = f"{count(len(members), 'layer')} · one of them: %keras_layers {members[0].word}"
+    facts = f"{pluralize(len(members), 'layer')} · one of them: %keras_layers {members[0].word}"
     return Listing(title, facts, (Group("", _items(members)),))
 
 

@@ -40,7 +40,9 @@ def path_of(file: CachedFile) -> Path:
     return keras_home() / file.folder / file.name
 
 
-def why_not_here(wrong: Sequence[CachedFile], missing: Sequence[CachedFile], reason: str) -> str:
+def missing_files_message(
+    wrong: Sequence[CachedFile], missing: Sequence[CachedFile], reason: str
+) -> str:
     """Why files cannot be had, as the end of a sentence.
 
     Args:
@@ -49,7 +51,7 @@ def why_not_here(wrong: Sequence[CachedFile], missing: Sequence[CachedFile], rea
         reason: Why they cannot be fetched now.
 
     Example:
-        >>> why_not_here([], [CachedFile("a.npz", "https://example.org/a.npz")], "nobody answers")
+        >>> missing_files_message([], [CachedFile("a.npz", "https://example.org/a.npz")], "nobody answers")
         "Keras's cache has no a.npz, and nobody answers"
     """
     parts = []
@@ -68,7 +70,7 @@ def why_not_here(wrong: Sequence[CachedFile], missing: Sequence[CachedFile], rea
     return ", and ".join([*parts, reason])
 
 
-def what_to_do(files: Sequence[CachedFile]) -> str:
+def download_remedy(files: Sequence[CachedFile]) -> str:
     """Which file goes where, for a machine without a network."""
     steps = []
     for file in files:
@@ -80,7 +82,7 @@ def what_to_do(files: Sequence[CachedFile]) -> str:
     )
 
 
-def what_to_do_briefly(files: Sequence[CachedFile]) -> str:
+def short_download_remedy(files: Sequence[CachedFile]) -> str:
     """The same in one sentence, for a note."""
     steps = []
     for file in files:

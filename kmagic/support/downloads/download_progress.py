@@ -17,7 +17,7 @@ _COUNT = re.compile(r"(\d+)/(\d+)")
 MEGABYTE, SMALL = 1_000_000, 100_000
 
 
-class Listener(io.TextIOBase):
+class ProgressReader(io.TextIOBase):
     """A stream that keeps what is written to it, but for how far a download is.
 
     Args:
@@ -56,9 +56,9 @@ class Listener(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[None]:
+def show_download_progress() -> Iterator[None]:
     """Keep the standard output, and show how far a download is that tells of itself there."""
-    stream = Listener()
+    stream = ProgressReader()
     try:
         with contextlib.redirect_stdout(stream):
             yield

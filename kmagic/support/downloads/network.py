@@ -16,8 +16,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
-from kmagic.support.downloads.download_progress import listening
-from kmagic.support.keras_cache import offline
+from kmagic.support.downloads.download_progress import show_download_progress
+from kmagic.support.keras_cache import is_offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,44 +29,44 @@ STALL_AFTER = 30.0
 _FAILURE = re.compile(r"URL fetch failure on (?:.* -- (?P<reason>.+))?", re.DOTALL)
 
 
-class NotFetchedError(Exception):
+class DownloadError(Exception):
     """A file has not come; the message says why, as the end of a sentence."""
 
 
 @contextmanager
-def fetching() -> Iterator[None]:
+def quick_failure() -> Iterator[None]:
     """Let Keras fetch what it needs, with our progress, and only while something comes.
 
     Raises:
         NotFetchedError: The download failed or broke off.
     """
     try:
-        with _patience(), listening():
+        with _patience(), show_download_progress():
             yield
     except (TimeoutError, ConnectionError, HTTPException) as error:
         said = str(error) or type(error).__name__
-        raise NotFetchedError(f"the download broke off ({said})") from error
+        raise DownloadError(f"the download broke off ({said})") from error
     except Exception as error:
         failure = _FAILURE.match(str(error))
         if failure is None:
             raise
         reason = f" ({failure['reason']})" if failure["reason"] else ""
-        raise NotFetchedError(f"the download failed{reason}") from error
+        raise DownloadError(f"the download failed{reason}") from error
 
 
-def ask_first(url: str) -> None:
+def check_reachable(url: str) -> None:
     """Make sure that ``url`` may be asked for and that its server answers.
 
     Raises:
         NotFetchedError: It may not, or it does not.
     """
-    if offline():
-        raise NotFetchedError("KMAGIC_OFFLINE is set")
-    if not reachable(url):
-        raise NotFetchedError(f"{urlsplit(url).netloc} cannot be reached")
+    if is_offline():
+        raise DownloadError("KMAGIC_OFFLINE is set")
+    if not is_reachable(url):
+        raise DownloadError(f"{urlsplit(url).netloc} cannot be reached")
 
 
-def reachable(url: str, *, within: float = ANSWER_WITHIN) -> bool:
+def is_reachable(url: str, *, within: float = ANSWER_WITHIN) -> bool:
     """Whether the server of ``url`` answers within so many seconds, whatever it answers.
 
     A time-out of the socket alone is no limit: a name may resolve slowly, to many addresses.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from kmagic.support.formatting import count, number, seconds, stop_watch
+from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
 from kmagic.training.callbacks.recording_callback import learning_rate
 from kmagic.training.callbacks.stop_request import check
 from kmagic.training.run.records import Message
@@ -81,12 +81,12 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
     def _told_of_best(self, saver: keras.callbacks.ModelCheckpoint) -> None:
         if self._saved in self._run.messages:  # of many, the last one is enough
             self._run.messages.remove(self._saved)
-        words = f"{saver.monitor} {number(float(saver.best))}"
+        words = f"{saver.monitor} {format_metric(float(saver.best))}"
         self._saved = self._run.tell(f"best so far, {words}: saved in {saver.filepath}.")
 
 
 def _stuck(callback: keras.callbacks.Callback) -> str:
-    return f"{callback.monitor} no better for {count(callback.patience, 'epoch')}"
+    return f"{callback.monitor} no better for {pluralize(callback.patience, 'epoch')}"
 
 
 class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
@@ -126,7 +126,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
             more = max(0, int((self._seconds - (at - self._start) - this) / epoch))
             fitting = run.now.epoch + more
             if fitting < run.epochs:
-                budget = stop_watch(self._seconds)
+                budget = format_elapsed(self._seconds)
                 run.tell(f"about {fitting:,} of {run.epochs:,} epochs fit into {budget}.")
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
@@ -138,9 +138,9 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         if epoch + 1 < run.epochs and gone + following > self._seconds:
             self.used_up = self.model.stop_training = True
             run.tell(
-                f"the budget of {stop_watch(self._seconds)} ends here: "
-                f"another epoch takes about {seconds(following)}, "
-                f"and {seconds(max(0.0, self._seconds - gone))} are left."
+                f"the budget of {format_elapsed(self._seconds)} ends here: "
+                f"another epoch takes about {format_seconds(following)}, "
+                f"and {format_seconds(max(0.0, self._seconds - gone))} are left."
             )
 
 

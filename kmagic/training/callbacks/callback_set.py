@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.errors import TrainingError
-from kmagic.support.model_registry import recall_best, recall_run
+from kmagic.support.model_registry import best_for, run_for
 from kmagic.training.callbacks.stop_request import HeldInterrupt
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.records import Epoch
@@ -181,7 +181,7 @@ def open_store(
         from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
 
         store = Checkpoint(checkpoint)
-    earlier = recall_run(model) if resume is True else resume or None
+    earlier = run_for(model) if resume is True else resume or None
     if not resume:
         if store is not None and store.put_aside():
             run.tell(
@@ -233,7 +233,7 @@ def best_before(run: TrainingRun, model: keras.Model, store: Checkpoint | None) 
     if not run.log:
         return None
     before = count(run.log, monitor_of(run))
-    known = recall_best(model)
+    known = best_for(model)
     if known is not None and (known.epoch, known.value) == (before.epoch, before.best):
         return known  # type: ignore[no-any-return] # the ground floor does not know what it keeps
     weights = store.best_weights(model) if store is not None else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from kmagic.support.formatting import number
+from kmagic.support.formatting import format_metric
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +77,7 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
             where = f"in batch {self._batch:,}"
             if first < self._batch and not self.exact:  # they ran in one go
                 where = f"in one of the batches {first:,} to {self._batch:,}"
-            raise NotFinite(f"the loss became {number(loss)} {where}")
+            raise NotFinite(f"the loss became {format_metric(loss)} {where}")
 
     def on_train_end(self, logs: object = None) -> None:
         """A relu turns nan to 0: the loss may be good although the weights are not."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmagic.support.downsampling import Series
-from kmagic.support.formatting import count
-from kmagic.support.names_text import isolate, shorten, tally
+from kmagic.support.downsampling import BoundedSeries
+from kmagic.support.formatting import format_count, isolate_direction, pluralize, shorten_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,7 +47,7 @@ class Watched:
         self.matrix: NDArray[Any] | None = None
         self.epoch = 0
         kept = len(self.classes) <= MOST_CLASSES
-        self._curves = [Series(CLASS_POINTS) for _ in self.classes] if kept else []
+        self._curves = [BoundedSeries(CLASS_POINTS) for _ in self.classes] if kept else []
 
     def add(self, epoch: int, matrix: NDArray[Any]) -> None:
         """Put down an epoch's matrix; it takes the place of the one before."""
@@ -86,7 +85,10 @@ class Watched:
 
     def pair(self, true: int, predicted: int) -> str:
         """Two classes in words: "4 taken for 9"."""
-        names = (isolate(shorten(self.classes[place], LONGEST)) for place in (true, predicted))
+        names = (
+            isolate_direction(shorten_name(self.classes[place], LONGEST))
+            for place in (true, predicted)
+        )
         return " taken for ".join(names)
 
     def words(self) -> str:
@@ -97,18 +99,16 @@ class Watched:
         if not worst:
             return "no mistake"
         true, predicted, times = worst[0]
-        return f"worst: {self.pair(true, predicted)}, {count(times, 'time')}"
+        return f"worst: {self.pair(true, predicted)}, {pluralize(times, 'time')}"
 
     def summary(self) -> str:
         """What a picture of the matrix shows, for those who do not see it."""
         if self.matrix is None:
             return "no confusion matrix yet"
         right, all_ = int(self.matrix.diagonal().sum()), int(self.matrix.sum())
-        said = [f"{self.pair(t, p)}, {count(times, 'time')}" for t, p, times in self.worst()]
+        said = [f"{self.pair(t, p)}, {pluralize(times, 'time')}" for t, p, times in self.worst()]
         mistakes = f"; worst: {'; '.join(said)}" if said else ""
-        return (
-            f"confusion after epoch {self.epoch:,}: {tally(right)} of {tally(all_)} right{mistakes}"
-        )
+        return f"confusion after epoch {self.epoch:,}: {format_count(right)} of {format_count(all_)} right{mistakes}"
 
     # --- kept ---------------------------------------------------------------------------------
 

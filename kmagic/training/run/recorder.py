@@ -8,7 +8,7 @@ import traceback
 import warnings
 from typing import TYPE_CHECKING
 
-from kmagic.support.downsampling import Series
+from kmagic.support.downsampling import BoundedSeries
 from kmagic.training.callbacks.eta import Pace
 from kmagic.training.run.training_run import Display, Epoch, Partial, Status, TrainingRun
 
@@ -89,7 +89,7 @@ class Recorder:
             x = now.epoch - 1 + done / steps
             for key, value in logs.items():
                 if key not in tail:
-                    tail[key] = Series(TAIL_POINTS)
+                    tail[key] = BoundedSeries(TAIL_POINTS)
                 tail[key].append(x, value)
         self._pace.batches_done(done, at)
         if at >= self._due:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kmagic.support.formatting import count, duration, number
-from kmagic.support.rendering import Rich
+from kmagic.support.formatting import format_duration, format_metric, pluralize
+from kmagic.support.rendering import Renderable
 from kmagic.training.run.training_run import VALIDATION
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kmagic.training.run.training_run import TrainingRun
 
 
-class Runs(Rich):
+class Runs(Renderable):
     """Training runs, oldest first, each with its name.
 
     Args:
@@ -76,10 +76,10 @@ class Runs(Rich):
     def __repr__(self) -> str:
         width = max(map(len, self.runs), default=0)
         lines = [f"{name:<{width}}  {run!r}" for name, run in self.runs.items()]
-        return "\n".join([count(len(self.runs), "run"), *lines])
+        return "\n".join([pluralize(len(self.runs), "run"), *lines])
 
 
-class Comparison(Rich):
+class Comparison(Renderable):
     """Two training runs beside each other.
 
     Args:
@@ -152,8 +152,8 @@ def at_best(run: TrainingRun) -> dict[str, float]:
     if not run.log:
         return {}
     judged = run.best is not None and run.best.monitor.startswith(VALIDATION)
-    number = run.best.epoch if judged and run.best else run.log[-1].number
-    logs = next(epoch.logs for epoch in run.log if epoch.number == number)
+    epoch_number = run.best.epoch if judged and run.best else run.log[-1].number
+    logs = next(epoch.logs for epoch in run.log if epoch.number == epoch_number)
     keys = [key for name in run.metrics for key in (name, VALIDATION + name)]
     return {key: logs[key] for key in keys if key in logs}
 
@@ -165,7 +165,7 @@ def time_of(run: TrainingRun) -> float:
 
 def figure_words(value: float | None) -> str:
     """A figure, or a dash where there is none."""
-    return "-" if value is None else number(value)
+    return "-" if value is None else format_metric(value)
 
 
 def _circumstances(run: TrainingRun) -> dict[str, str]:
@@ -202,4 +202,4 @@ def summary(run: TrainingRun) -> str:
 
 def took(run: TrainingRun) -> str:
     """Its time as on a clock."""
-    return duration(time_of(run))
+    return format_duration(time_of(run))

@@ -12,16 +12,16 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from kmagic.support.formatting import count, number, stop_watch
-from kmagic.support.rendering import Rich, show_figures
-from kmagic.support.static_display import is_repeatable
+from kmagic.support.formatting import format_elapsed, format_metric, pluralize
+from kmagic.support.rendering import Renderable, enable_figure_display
+from kmagic.support.static_display import is_static
 from kmagic.training.run.records import Best, Epoch, Message, Now, Partial, Phase, Status
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from kmagic.support.downsampling import Point, Series
+    from kmagic.support.downsampling import BoundedSeries, Point
     from kmagic.training.run.confusion_history import Watched
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
 VALIDATION = "val_"
 
 
-class TrainingRun(Rich):
+class TrainingRun(Renderable):
     """The record of one fit: it grows while the training runs, and stays.
 
     Args:
@@ -125,7 +125,7 @@ class TrainingRun(Rich):
         self.earlier: list[dict[str, list[Point]]] = []
         self.watched: Watched | None = None
         self.opening: dict[str, list[Point]] = {}
-        self.tail: dict[str, Series] = {}
+        self.tail: dict[str, BoundedSeries] = {}
         self._stop = threading.Event()
         self._thread = threading.get_ident()
         self._lowest: dict[str, Best] = {}
@@ -249,7 +249,7 @@ class TrainingRun(Rich):
             axes.set(title=name, xlabel="epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.spines[["top", "right"]].set_visible(False)
-        show_figures()
+        enable_figure_display()
         return figure
 
     # --- in words -----------------------------------------------------------------------------
@@ -261,19 +261,19 @@ class TrainingRun(Rich):
             times: False leaves out what differs from one run to the next on the same machine, as
                 ``KMAGIC_DISPLAY=static`` always does.
         """
-        parts = [self._outcome(times=times and not is_repeatable()), self._judgement()]
+        parts = [self._outcome(times=times and not is_static()), self._judgement()]
         return "; ".join(part for part in parts if part)
 
     def _outcome(self, *, times: bool) -> str:
         done = len(self.log)
-        passed = stop_watch(self.now.elapsed or sum(self.epoch_times))
-        kept = f"{count(done, 'epoch')} kept"
+        passed = format_elapsed(self.now.elapsed or sum(self.epoch_times))
+        kept = f"{pluralize(done, 'epoch')} kept"
         if self.status == "running":
             return f"running: {self.where()}"
         if self.status == "done":
             short = self.epochs - self.initial_epoch - done
             asked = f" of {self.epochs - self.initial_epoch:,}" if short > 0 else ""
-            words = f"{done:,}{asked} epochs" if asked else count(done, "epoch")
+            words = f"{done:,}{asked} epochs" if asked else pluralize(done, "epoch")
             if self.resumed:
                 words += f", {self.resumed:,} of them before,"
             took = f" in {passed}" if times else ""
@@ -305,8 +305,8 @@ class TrainingRun(Rich):
         if best is None:
             return ""
         if best.monitor.startswith(VALIDATION):
-            return f"best epoch {best.epoch:,}, {best.monitor} {number(best.value)}"
-        return f"loss {number(self.log[-1].logs['loss'])}"
+            return f"best epoch {best.epoch:,}, {best.monitor} {format_metric(best.value)}"
+        return f"loss {format_metric(self.log[-1].logs['loss'])}"
 
     def __repr__(self) -> str:
         return f"{self.model_name}: {self.describe()}"

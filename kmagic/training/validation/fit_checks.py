@@ -19,7 +19,7 @@ from kmagic.models.lint.layer_positions import spans_of
 from kmagic.models.lint.model_graph import Facts, facts_of
 from kmagic.models.lint.output_advice import loss_name, losses_of
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 from kmagic.training.validation.class_weights import weight_advice
 
 LOOKED_AT = 2**23
@@ -206,7 +206,7 @@ def _of_axes(model: Any, x: Any, who: str) -> Iterator[Misfit]:
     word = snake_case(type(model.layers[0]).__name__)
     shape = _plain((*x.shape[1:], *(1,) * (wanted - x.ndim)))
     yield Misfit(
-        f"its first layer, {word}, takes samples of {count(wanted - 1, 'axis', 'axes')}, "
+        f"its first layer, {word}, takes samples of {pluralize(wanted - 1, 'axis', 'axes')}, "
         f"and {who} {_words(tuple(x.shape))}.",
         f"If the last axis is missing, begin with `input {shape}`, or give x[..., None]."
         if wanted - x.ndim == 1

@@ -6,7 +6,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from kmagic.support.formatting import count
+from kmagic.support.formatting import pluralize
 from kmagic.training.pipeline.retracing import REMEDY, other_axes
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def refused(run: TrainingRun, error: Exception) -> tuple[str, str]:
     why = getattr(error, "strerror", None) or essence(error)
     what = f"{file}: {why}" if file else why
     verb = "is" if len(run.log) == 1 else "are"
-    kept = f" {count(len(run.log), 'epoch')} {verb} kept." if run.log else ""
+    kept = f" {pluralize(len(run.log), 'epoch')} {verb} kept." if run.log else ""
     words = f"{run.model_name}'s training ended, since a file could not be written. {what}.{kept}"
     go_on = "Make room or name another place; with resume (`--resume`) the run goes on."
     return words, go_on if run.log else "Make room, or name another place."
