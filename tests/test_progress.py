@@ -15,7 +15,7 @@ class Watcher:
         self.seen, self.closed = [], 0
 
     def update(self, progress):
-        self.seen.append(progress.words())
+        self.seen.append(progress.to_text())
 
     def close(self):
         self.closed += 1
@@ -62,23 +62,23 @@ def test_an_error_takes_the_view_away_too():
 
 def test_what_is_done_once_does_not_spoil_the_forecast():
     progress, clock, _ = work(100)
-    assert progress.left is None
+    assert progress.remaining is None
     clock.now = 50.0
     progress.advance(10)
-    assert progress.left == 450.0
+    assert progress.remaining == 450.0
     clock.now = 51.0
     progress.advance(10)
-    assert progress.left == pytest.approx(8.0)
+    assert progress.remaining == pytest.approx(8.0)
 
 
 def test_without_a_view_it_still_counts():
     progress = Progress(0)
-    assert progress.share == 1.0
+    assert progress.fraction == 1.0
     clock = Clock()
     progress = Progress(2, clock=clock, open_view=lambda: None)
     clock.now = 5.0
     progress.advance()
-    assert progress.words() == "1 of 2 samples · 0:05 · about 0:05 left"
+    assert progress.to_text() == "1 of 2 samples · 0:05 · about 0:05 left"
 
 
 def test_the_bar_says_its_words_to_a_screen_reader_too():

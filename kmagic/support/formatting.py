@@ -1,4 +1,4 @@
-"""Figures as a reader wants them: the same number of digits everywhere, times as on a clock."""
+"""Numbers, sizes, durations and names as text for a reader."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 
 
 def format_metric(value: float) -> str:
-    """A measured value with about four digits that count.
+    """Format a metric with about four significant digits.
 
     Example:
         >>> [format_metric(value) for value in (0.0806, 2.5, 1002.25, 0.0000123, float("nan"))]
@@ -25,29 +25,30 @@ def format_metric(value: float) -> str:
     size = abs(value)
     if not math.isfinite(value):
         return str(float(value))
-    if size == 0 or 1e-3 <= size < 10:
+    if size == 0 or 1e-3 <= size < 10:  # noqa: PLR2004 - where four decimals are enough
         return f"{value:.4f}"
-    if size < 1e-3 or size >= 1e7:
+    if size < 1e-3 or size >= 1e7:  # noqa: PLR2004 - too many digits without a power
         return format_power(value, 2)
     decimals = max(1, 4 - math.floor(math.log10(size)))
     return f"{value:,.{decimals}f}"
 
 
 def format_value(value: float) -> str:
-    """A value of a sample or a target, in four digits at most where it has more.
+    """Format a feature or target value with at most four significant digits.
 
     Example:
         >>> [format_value(value) for value in (3, 29060.4, 0.123456, 2.0, 1.5e-7, float("nan"))]
         ['3', '29,060', '0.1235', '2', '1.5e-07', 'nan']
     """
     number = float(value)
-    if math.isfinite(number) and (number.is_integer() or 1000 <= abs(number) < 1e9):
+    is_large = 1e3 <= abs(number) < 1e9  # noqa: PLR2004 - four digits before the point
+    if math.isfinite(number) and (number.is_integer() or is_large):
         return f"{number:,.0f}"
     return f"{number:.4g}"
 
 
 def format_power(value: float, decimals: int) -> str:
-    """A value by its power of ten, without the zeros that Python puts there.
+    """Format a value in scientific notation, without leading zeros in the exponent.
 
     Example:
         >>> format_power(12000000.0, 2), format_power(0.000042, 1)
@@ -58,7 +59,7 @@ def format_power(value: float, decimals: int) -> str:
 
 
 def pluralize(value: int, one: str, many: str = "") -> str:
-    """How many there are of something.
+    """Format a count with its noun.
 
     Example:
         >>> pluralize(1, "epoch"), pluralize(54000, "sample")
@@ -68,20 +69,20 @@ def pluralize(value: int, one: str, many: str = "") -> str:
 
 
 def format_bytes(size: float) -> str:
-    """A size in bytes, readable.
+    """Format a size in bytes.
 
     Example:
         >>> format_bytes(2_403_240), format_bytes(12)
         ('2.4 MB', '12 bytes')
     """
-    for unit, least in UNITS:
-        if size >= least:
-            return f"{size / least:.1f} {unit}"
+    for unit, factor in UNITS:
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
     return f"{size:.0f} bytes"
 
 
 def format_ago(seconds: float) -> str:
-    """How long something is past, as one says it.
+    """Format the age of something, coarsely.
 
     Example:
         >>> format_ago(4), format_ago(200), format_ago(7300), format_ago(260_000)
@@ -95,7 +96,7 @@ def format_ago(seconds: float) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """A time that has passed, as on a stop watch.
+    """Format a duration as ``H:MM:SS`` or ``M:SS``.
 
     Example:
         >>> format_duration(8.4), format_duration(754), format_duration(3725)
@@ -109,31 +110,31 @@ def format_duration(seconds: float) -> str:
 
 
 def format_approximate_duration(seconds: float) -> str:
-    """A time still to come, no finer than anybody can know it.
+    """Format an estimate of the remaining time, rounded up to a sensible step.
 
     Example:
-        >>> format_approximate_duration(7.2), format_approximate_duration(93), format_approximate_duration(4000)
-        ('0:07', '1:35', '1:07:00')
+        >>> [format_approximate_duration(seconds) for seconds in (7.2, 93, 4000)]
+        ['0:07', '1:35', '1:07:00']
     """
-    grains = ((20, 1), (2 * MINUTE, 5), (10 * MINUTE, 15))
-    grain = next((grain for limit, grain in grains if seconds < limit), MINUTE)
-    return format_duration(math.ceil(max(seconds, 0.0) / grain - 0.2) * grain)
+    steps = ((20, 1), (2 * MINUTE, 5), (10 * MINUTE, 15))
+    step = next((step for limit, step in steps if seconds < limit), MINUTE)
+    return format_duration(math.ceil(max(seconds, 0.0) / step - 0.2) * step)
 
 
 def format_seconds(value: float) -> str:
-    """How long one thing took.
+    """Format the duration of one step, such as an epoch.
 
     Example:
         >>> format_seconds(0.0314), format_seconds(7.42), format_seconds(75.0)
         ('31 ms', '7.4 s', '1:15')
     """
-    if value < 0.1:
+    if value < 0.1:  # noqa: PLR2004 - a tenth of a second
         return f"{value * 1000:.0f} ms"
     return f"{value:.1f} s" if value < MINUTE else format_duration(value)
 
 
 def format_elapsed(value: float) -> str:
-    """A time as on a stop watch, unless that is too coarse.
+    """Format a duration as ``M:SS``, and below one second with a unit.
 
     Example:
         >>> format_elapsed(0.05), format_elapsed(0.5), format_elapsed(90)
@@ -143,98 +144,100 @@ def format_elapsed(value: float) -> str:
 
 
 def parse_duration(text: str) -> float | None:
-    """The seconds that a text means: "90", "90s", "2m", "1h30m"; None if it is no time.
+    """Parse a duration such as "90", "90s", "2m" or "1h30m" to seconds; None if invalid.
 
     Example:
-        >>> parse_duration("2m"), parse_duration("1h30m"), parse_duration("0.5s"), parse_duration("soon")
-        (120.0, 5400.0, 0.5, None)
+        >>> [parse_duration(text) for text in ("2m", "1h30m", "0.5s", "soon")]
+        [120.0, 5400.0, 0.5, None]
     """
     parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s?)?", text.strip())
     if parts is None or not any(parts.groups()):
         return None
     try:
         hours, minutes, rest = (float(part or 0) for part in parts.groups())
-    except ValueError:  # more than one point
+    except ValueError:  # more than one decimal point
         return None
     return hours * HOUR + minutes * MINUTE + rest
 
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
-_STEERING = {"RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI"}
+_DIRECTION_CONTROLS = {"RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI"}
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
 
 
 def strip_control_characters(name: str) -> str:
-    r"""A name without the signs that steer the line it stands in: breaks, turns, bells.
+    r"""Remove characters that affect the surrounding line: line breaks, text direction, bells.
 
     Example:
         >>> strip_control_characters("a\nb"), strip_control_characters("\u202ecat")
         ('a b', 'cat')
     """
     return "".join(
-        " " if unicodedata.category(sign) == "Cc" else sign
-        for sign in name
-        if unicodedata.bidirectional(sign) not in _STEERING
+        " " if unicodedata.category(character) == "Cc" else character
+        for character in name
+        if unicodedata.bidirectional(character) not in _DIRECTION_CONTROLS
     )
 
 
 def isolate_direction(name: str) -> str:
-    """A plain name that cannot turn the words around it, if it runs from right to left.
+    """Isolate a right-to-left name, so that it cannot reorder the surrounding text.
 
     Example:
         >>> isolate_direction("cat"), isolate_direction("\u05d0") == "\u2068\u05d0\u2069"
         ('cat', True)
     """
     bare = strip_control_characters(name)
-    if any(unicodedata.bidirectional(sign) in _RIGHT_TO_LEFT for sign in bare):
+    if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in bare):
         return f"{FIRST_STRONG_ISOLATE}{bare}{POP_ISOLATE}"
     return bare
 
 
-def shorten_name(name: str, most: int) -> str:
-    """A name of at most ``most`` signs, with its middle left out; of a text, whole words.
+def shorten_name(name: str, limit: int) -> str:
+    """Shorten a name to ``limit`` characters by leaving out its middle, at word boundaries.
 
     Example:
-        >>> shorten_name("photos/2024/elephant.jpg", 15), shorten_name("the [UNK] of a great film", 16)
-        ('photos/…ant.jpg', 'the … film')
+        >>> shorten_name("photos/2024/elephant.jpg", 15)
+        'photos/…ant.jpg'
+        >>> shorten_name("the [UNK] of a great film", 16)
+        'the … film'
     """
-    if len(name) <= most:
+    if len(name) <= limit:
         return name
-    head = (most - 1) // 2
-    start, end = name[:head], name[len(name) - (most - 1 - head) :]
+    head = (limit - 1) // 2
+    start, end = name[:head], name[len(name) - (limit - 1 - head) :]
     if not name[head].isspace():
-        start = start[: _near(start, start.rfind(" ") + 1)]
+        start = start[: _cut(start, start.rfind(" ") + 1)]
     if not name[-len(end) - 1].isspace():
-        end = end[::-1][: _near(end, len(end) - end.find(" ") if " " in end else 0)][::-1]
+        end = end[::-1][: _cut(end, len(end) - end.find(" ") if " " in end else 0)][::-1]
     return f"{start}…{end}"
 
 
-def _near(part: str, place: int) -> int:
-    """Where a part is cut: between two words, if that leaves the better part of it."""
-    return place if 2 * place > len(part) else len(part)
+def _cut(part: str, boundary: int) -> int:
+    """Length to keep: up to the word boundary if that keeps more than half, else all."""
+    return boundary if 2 * boundary > len(part) else len(part)
 
 
-def join_names(values: Sequence[str], most: int, *, more: bool = False) -> str:
-    """Values with commas in at most ``most`` signs or a little more, none of them cut.
+def join_names(values: Sequence[str], limit: int, *, more: bool = False) -> str:
+    """Join values by commas to about ``limit`` characters; no value is cut.
 
     Args:
-        values: The values; the last ones are left out where they are too many.
-        most: So many signs, if the first value alone is not longer.
-        more: Whether there are more behind them.
+        values: The values; the last ones are left out if there are too many.
+        limit: Maximum number of characters, unless the first value alone is longer.
+        more: Whether there are further values, not given here.
 
     Example:
         >>> join_names(["1.554", "-0.4836", "1.028"], 15), join_names(["1", "2"], 15, more=True)
         ('1.554, -0.4836 ...', '1, 2 ...')
     """
     ends = list(accumulate(len(value) + 2 for value in values))
-    kept = max(1, sum(end - 2 <= most for end in ends))
-    said = ", ".join(values[:kept])
-    return said + (" ..." if more or kept < len(values) else "")
+    fitting = max(1, sum(end - 2 <= limit for end in ends))
+    dots = " ..." if more or fitting < len(values) else ""
+    return ", ".join(values[:fitting]) + dots
 
 
 def format_count(value: float) -> str:
-    """A count with commas; a sum of weights keeps two digits behind the point.
+    """Format a count with thousands separators; a sum of weights with up to two decimals.
 
     Example:
         >>> format_count(1009), format_count(12.5)

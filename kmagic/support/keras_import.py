@@ -1,8 +1,8 @@
-"""Keras's start: early, in the background, and without its noise.
+"""Import Keras early, in the background, and without its log output.
 
-``import tensorflow`` takes about eight seconds and writes a screen of C++ log lines to the
-standard error stream before any log level counts. The import runs in a thread while the user
-thinks, and those lines are kept away from the notebook; all others go through.
+``import tensorflow`` takes about eight seconds, and its C++ libraries write to standard error
+before any log level applies. The import runs in a thread while the user types; those lines are
+dropped, all others are kept.
 """
 
 from __future__ import annotations
@@ -24,56 +24,56 @@ _NOISE = re.compile(
 _lock = threading.Lock()
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """False for TensorFlow's warning that Keras makes a graph for each model: so it must."""
-    said = record.getMessage()
-    return "retracing" not in said or "TensorFlowTrainer.make_" not in said
+def _is_useful(record: logging.LogRecord) -> bool:
+    """False for TensorFlow's retracing warning: Keras traces one graph per model on purpose."""
+    message = record.getMessage()
+    return "retracing" not in message or "TensorFlowTrainer.make_" not in message
 
 
 def load_keras() -> None:
-    """Import Keras and TensorFlow, quietly; at once if they are there already."""
+    """Import Keras and TensorFlow without log output; returns at once if they are imported."""
     with _lock:
-        logging.getLogger("tensorflow").addFilter(_is_news)
+        logging.getLogger("tensorflow").addFilter(_is_useful)
         if "keras" in sys.modules and "tensorflow" in sys.modules:
             return
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is no error
-        with _without_noise():
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no warning about a missing GPU
+        with _filtered_stderr():
             import_module("keras")
 
 
 def is_loaded() -> bool:
-    """Whether Keras is there, without waiting for it."""
+    """Whether Keras is imported; does not wait for a running import."""
     return not _lock.locked() and "keras" in sys.modules and "tensorflow" in sys.modules
 
 
 def preload() -> threading.Thread:
-    """Start Keras in the background."""
-    thread = threading.Thread(target=_try_start, name="kmagic-warm", daemon=True)
+    """Import Keras in a background thread."""
+    thread = threading.Thread(target=_try_load, name="kmagic-preload", daemon=True)
     thread.start()
     return thread
 
 
-def _try_start() -> None:
-    with suppress(Exception):  # the first magic that needs Keras meets the same error, and shows it
+def _try_load() -> None:
+    with suppress(Exception):  # the first magic that needs Keras meets the error and shows it
         load_keras()
 
 
 @contextmanager
-def _without_noise() -> Iterator[None]:
-    """Hold back what C++ writes to standard error, and let through what is not start-up noise."""
+def _filtered_stderr() -> Iterator[None]:
+    """Collect what C++ writes to standard error, then pass on all but the start-up messages."""
     try:
-        kept = os.dup(2)
-    except OSError:  # no standard error stream at all
+        stderr = os.dup(2)
+    except OSError:  # there is no standard error
         yield
         return
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
         try:
             yield
         finally:
-            os.dup2(kept, 2)
-            held.seek(0)
-            for line in held:
+            os.dup2(stderr, 2)
+            buffer.seek(0)
+            for line in buffer:
                 if not _NOISE.search(line):
-                    os.write(kept, line)
-            os.close(kept)
+                    os.write(stderr, line)
+            os.close(stderr)

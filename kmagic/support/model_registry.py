@@ -1,172 +1,136 @@
-"""What a model has learned from and how, so that what comes later is alike, or goes on."""
+"""What kmagic knows about each Keras model of this process.
+
+One record per model, held by weak reference: the data set that it was trained on, its last run,
+the text that it was built from. The record disappears with the model.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
-_data: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-_runs: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-_best: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-_spreads: WeakKeyDictionary[Any, dict[str, float]] = WeakKeyDictionary()
-_new: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
-
-UNTRAINED_WARNING = "These weights have never been trained, so the answers are chance."
-WHOLE = 2**16
-"""Values of a weight up to which all of it is looked at, to see whether it has changed."""
+UNTRAINED_WARNING = "This model is untrained: its predictions are random."
+MAX_HASHED_VALUES = 2**16
+"""Weights with at most this many values are hashed as a whole, larger ones by their middle row."""
 
 
-def set_dataset(model: Any, data: Any) -> None:
-    """Note what a model learned from.
+@dataclass(slots=True)
+class ModelRecord:
+    """What is known about one model.
 
-    Args:
-        model: The model; it is not kept alive.
-        data: A data set; or what is left of one after a file, a
-            :class:`~kmagic.data.preparation.Preparation`. Both have ``classes``, ``scaling``,
-            ``labels_of(x)``, ``pictures(x)``, ``prepare(raw)`` and ``preparation``.
+    Attributes:
+        dataset: The data set of its last training, or the
+            :class:`~kmagic.data.preparation.Preparation` that a file kept of it. Both have
+            ``classes``, ``scaling``, ``labels_of(x)``, ``prepare(raw)`` and ``preparation``.
+        run: Its last :class:`~kmagic.training.run.training_run.TrainingRun`.
+        best: Epoch, value and weights of the best epoch of that run, if they were kept.
+        spreads: Standard deviation of the training data, one entry per input; "" is the name of
+            an only input.
+        origin: The text that it was built from, with its steps.
+        initial_weights: Hash of the weights that it was created with.
     """
-    _data[model] = data
+
+    dataset: Any = None
+    run: Any = None
+    best: Any = None
+    spreads: dict[str, float] = field(default_factory=dict)
+    origin: Any = None
+    initial_weights: bytes | None = None
 
 
-def dataset_for(model: Any) -> Any:
-    """The data set that a model learned from last, or its preparation; None where unknown.
+_records: WeakKeyDictionary[Any, ModelRecord] = WeakKeyDictionary()
+
+
+def record_for(model: Any) -> ModelRecord:
+    """The record of a model, created when it is first asked for.
+
+    An object that cannot be registered (it has no weak references, or no hash) gets an empty
+    record that is not kept.
 
     Example:
         >>> class Model: ...
         >>> model = Model()
-        >>> set_dataset(model, "digits")
-        >>> dataset_for(model), dataset_for(Model())
+        >>> record_for(model).dataset = "digits"
+        >>> record_for(model).dataset, record_for(Model()).dataset
         ('digits', None)
     """
     try:
-        return _data.get(model)
-    except TypeError:  # it can be no key
-        return None
+        return _records.setdefault(model, ModelRecord())
+    except TypeError:
+        return ModelRecord()
+
+
+def set_dataset(model: Any, data: Any) -> None:
+    """Register the data set (or its preparation) that a model was trained on."""
+    record_for(model).dataset = data
+
+
+def dataset_for(model: Any) -> Any:
+    """The data set that a model was last trained on, or its preparation; None if unknown."""
+    return record_for(model).dataset
 
 
 def set_run(model: Any, run: Any) -> None:
-    """Note a model's last training run.
-
-    Args:
-        model: The model; it is not kept alive.
-        run: The run.
-    """
-    _runs[model] = run
+    """Register the last training run of a model."""
+    record_for(model).run = run
 
 
 def run_for(model: Any) -> Any:
-    """A model's last training run, or None where there is none.
-
-    Example:
-        >>> class Model: ...
-        >>> model = Model()
-        >>> set_run(model, "run")
-        >>> run_for(model), run_for(Model())
-        ('run', None)
-    """
-    try:
-        return _runs.get(model)
-    except TypeError:  # it can be no key
-        return None
+    """The last training run of a model, or None."""
+    return record_for(model).run
 
 
 def set_best(model: Any, best: Any) -> None:
-    """Note the best epoch of a model's last run with its weights; None forgets it.
-
-    Args:
-        model: The model; it is not kept alive.
-        best: The epoch, its figure and its weights.
-    """
-    if best is None:
-        _best.pop(model, None)
-    else:
-        _best[model] = best
+    """Register the best epoch of the last run with its weights; None forgets it."""
+    record_for(model).best = best
 
 
 def best_for(model: Any) -> Any:
-    """The best epoch of a model's last run with its weights, or None where nobody kept them.
-
-    Example:
-        >>> class Model: ...
-        >>> model = Model()
-        >>> set_best(model, "weights")
-        >>> best_for(model), best_for(Model())
-        ('weights', None)
-    """
-    return _best.get(model)
+    """The best epoch of the last run with its weights, or None if they were not kept."""
+    return record_for(model).best
 
 
 def set_spreads(model: Any, spreads: dict[str, float]) -> None:
-    """Note how far the values spread that a model has learned from; nothing forgets it.
-
-    Args:
-        model: The model; it is not kept alive.
-        spreads: Their standard deviation, an entry an input; "" is the only one's name.
-    """
-    if spreads:
-        _spreads[model] = spreads
-    else:
-        _spreads.pop(model, None)
+    """Register the standard deviation of each input's training data."""
+    record_for(model).spreads = spreads
 
 
 def spreads_for(model: Any) -> dict[str, float]:
-    """How far the values spread that a model has learned from; nothing where nobody knows.
-
-    Example:
-        >>> class Model: ...
-        >>> model = Model()
-        >>> set_spreads(model, {"": 0.3})
-        >>> spreads_for(model), spreads_for(Model())
-        ({'': 0.3}, {})
-    """
-    try:
-        return _spreads.get(model, {})
-    except TypeError:  # it can be no key
-        return {}
+    """The standard deviation of each input's training data; empty if unknown."""
+    return record_for(model).spreads
 
 
 def mark_untrained(model: Any) -> None:
-    """Note that a model's weights are as they were made; one without weights is not noted.
-
-    Args:
-        model: A Keras model; it is not kept alive.
-    """
+    """Register that the weights of a Keras model are those that it was created with."""
     if getattr(model, "built", False) and model.trainable_variables:
-        _new[model] = _print_of(model)
+        record_for(model).initial_weights = _hash_weights(model)
 
 
 def is_untrained(model: Any) -> bool:
-    """Whether a model is known to have the weights that it was made with.
+    """Whether a model is known to have the weights that it was created with.
 
-    It is not said of one that was trained in any way, that has got weights from elsewhere, or
-    whose past nobody knows.
-
-    Args:
-        model: The model.
+    False for a model that was trained in any way, that got weights from elsewhere, or whose past
+    is unknown.
     """
-    try:
-        made = _new.get(model)
-    except TypeError:  # it can be no key
-        return False
-    if made is None or run_for(model) is not None:
+    record = record_for(model)
+    if record.initial_weights is None or record.run is not None:
         return False
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and int(optimizer.iterations) > 0:
         return False
-    return made == _print_of(model)
+    return record.initial_weights == _hash_weights(model)
 
 
-def _print_of(model: Any) -> bytes:
-    """A fingerprint of a model's weights; of a large one a row from the middle counts."""
-    import hashlib  # noqa: PLC0415 - not before a model is built
+def _hash_weights(model: Any) -> bytes:
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for NumPy
 
-    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
-
-    found = hashlib.blake2b(digest_size=16)
-    for each in model.trainable_variables:
+    digest = hashlib.blake2b(digest_size=16)
+    for weight in model.trainable_variables:
         size = 1
-        for side in each.shape:
-            size *= side
-        part = each if size <= WHOLE else each[each.shape[0] // 2]
-        found.update(np.asarray(part).tobytes())
-    return found.digest()
+        for length in weight.shape:
+            size *= length
+        part = weight if size <= MAX_HASHED_VALUES else weight[weight.shape[0] // 2]
+        digest.update(np.asarray(part).tobytes())
+    return digest.digest()

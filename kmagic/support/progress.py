@@ -1,4 +1,4 @@
-"""How far a long piece of work is: told by who works, shown by a view that it does not import."""
+"""Progress of a long operation, shown by a view that this module does not import."""
 
 from __future__ import annotations
 
@@ -12,43 +12,45 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-VIEW = (
-    "kmagic.display.kit.progress_bar:view_for"  # address of the function that makes a view, or None
-)
-PATIENCE = 1.0  # seconds until a work is called long: what is shorter shows nothing
-PAUSE = 0.2  # seconds between two looks
+VIEW_FACTORY = "kmagic.display.kit.progress_bar:view_for"
+"""Address of a function that creates a view for this environment, or returns None."""
+DELAY = 1.0
+"""Seconds before a view appears: shorter operations show nothing."""
+INTERVAL = 0.2
+"""Minimum time between two updates, in seconds."""
 
 
 class ProgressView(Protocol):
-    """Something that shows how far a work is."""
+    """Shows the progress of an operation."""
 
     def update(self, progress: Progress) -> None:
-        """Show where it stands."""
+        """Show the current state."""
 
     def close(self) -> None:
-        """Take it away: the work is over."""
+        """Remove the view: the operation has ended."""
 
 
 class Progress:
-    """A work of so many steps; as a context it shows itself while it runs, if it takes long.
+    """Progress of an operation with a known number of steps.
+
+    As a context manager it shows a view while the operation runs, if that takes more than a second.
 
     Args:
-        total: How many steps there are.
-        unit: What a step is, in the plural.
-        clock: Seconds that pass.
-        open_view: Makes the view once the work has turned out to be long; by default one that
-            suits the surroundings.
+        total: Number of steps.
+        unit: Name of the steps, in the plural.
+        clock: Returns the time in seconds.
+        open_view: Creates the view; by default one that suits the environment.
 
     Attributes:
-        done: How many steps are done.
+        done: Number of finished steps.
 
     Example:
         >>> ticks = iter([0.0, 2.0, 3.0])
-        >>> with Progress(1000, "pictures", clock=lambda: next(ticks, 6.0)) as work:
+        >>> with Progress(1000, "images", clock=lambda: next(ticks, 6.0)) as work:
         ...     work.advance(100)
         ...     work.advance(200)
-        ...     print(work.words())
-        300 of 1,000 pictures · 0:06 · about 0:14 left
+        ...     print(work.to_text())
+        300 of 1,000 images · 0:06 · about 0:14 left
     """
 
     def __init__(
@@ -61,11 +63,11 @@ class Progress:
     ) -> None:
         self.total, self.unit, self.done = total, unit, 0
         self._clock = clock
-        self._open_view = open_view or _view_of_here
+        self._open_view = open_view or _default_view
         self._view: ProgressView | None = None
-        self._started = self._looked = clock()
+        self._started = self._updated = clock()
         self._opened = False
-        self._first: tuple[float, int] | None = None  # when the first steps were done, and how many
+        self._first: tuple[float, int] | None = None  # time and number of the first steps
 
     def __enter__(self) -> Self:
         return self
@@ -78,14 +80,14 @@ class Progress:
             view.close()
 
     def advance(self, steps: int = 1) -> None:
-        """Say that so many more steps are done."""
+        """Count further steps as finished."""
         self.done += steps
         now = self._clock()
         if self._first is None:
             self._first = now, self.done
-        if now - self._started < PATIENCE or now - self._looked < PAUSE or self.share >= 1:
+        if now - self._started < DELAY or now - self._updated < INTERVAL or self.fraction >= 1:
             return
-        self._looked = now
+        self._updated = now
         if not self._opened:
             self._opened = True
             self._view = self._open_view()
@@ -93,20 +95,20 @@ class Progress:
             self._view.update(self)
 
     @property
-    def share(self) -> float:
-        """How much is done, from 0 to 1."""
+    def fraction(self) -> float:
+        """Finished fraction, 0 to 1."""
         return min(1.0, self.done / self.total) if self.total else 1.0
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the start."""
         return self._clock() - self._started
 
     @property
-    def left(self) -> float | None:
-        """Seconds to the end, as far as anybody can know; None before the first step.
+    def remaining(self) -> float | None:
+        """Estimated seconds to the end; None before the first step.
 
-        The first steps hold what is done once, such as tracing a graph, so the pace is that of the
+        The first steps include one-time work such as tracing a graph, so the estimate uses the
         later ones.
         """
         if self._first is None or not self.done:
@@ -117,16 +119,16 @@ class Progress:
             steps, spent = self.done, self.elapsed
         return spent / steps * (self.total - self.done)
 
-    def words(self) -> str:
-        """Where it stands: "300 of 1,000 pictures · 0:06 · about 0:14 left"."""
-        said = [f"{self.done:,} of {self.total:,} {self.unit}", format_duration(self.elapsed)]
-        left = self.left
-        if left is not None and self.done < self.total:
-            said.append(f"about {format_approximate_duration(left)} left")
-        return " · ".join(said)
+    def to_text(self) -> str:
+        """The state as text: "300 of 1,000 images · 0:06 · about 0:14 left"."""
+        parts = [f"{self.done:,} of {self.total:,} {self.unit}", format_duration(self.elapsed)]
+        remaining = self.remaining
+        if remaining is not None and self.done < self.total:
+            parts.append(f"about {format_approximate_duration(remaining)} left")
+        return " · ".join(parts)
 
 
-def _view_of_here() -> ProgressView | None:
-    module, _, name = VIEW.partition(":")
+def _default_view() -> ProgressView | None:
+    module, _, name = VIEW_FACTORY.partition(":")
     view: ProgressView | None = getattr(import_module(module), name)()
     return view

@@ -1,7 +1,7 @@
-"""A result that has a picture: IPython asks for it, and only then is it drawn.
+"""Results that a notebook shows as a card.
 
-The results (a data set, a run, a matrix) stand below the displays and import none of them, so
-each names its picture by address, as an entry point does.
+Results (a data set, a run, a confusion matrix) lie below the displays and do not import them, so
+each names its renderer by address, as an entry point does. It is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Renderable:
     """Base of all results that a notebook shows as a card.
 
     Attributes:
-        renderer: Address of a function from the result to its bundle of MIME types,
+        renderer: Address of a function from the result to its MIME bundle,
             "package.module:function".
     """
 
@@ -31,83 +31,68 @@ class Renderable:
         return self._bundle()
 
     def _ipython_display_(self) -> None:
-        if not _shown.forget(self):
+        if not was_just_displayed(self):
             display_result(self)
 
 
-class _JustShown:
-    """Remembers the object that a magic has shown in the cell that runs now.
+_displayed: tuple[int, int] | None = None
+"""Identity of the object that a magic displayed last, and the execution count of its cell.
 
-    A magic shows its result and returns it; were it the cell's last line, IPython would show it
-    a second time.
-    """
-
-    def __init__(self) -> None:
-        self._key: tuple[int, int] | None = None
-
-    def note(self, value: object) -> None:
-        self._key = (id(value), _execution_count())
-
-    def forget(self, value: object) -> bool:
-        """True once, if this very object was shown in this very cell."""
-        known = self._key == (id(value), _execution_count())
-        self._key = None
-        return known
-
-
-_shown = _JustShown()
+A magic displays its result and returns it. On the last line of a cell IPython would display it
+a second time.
+"""
 
 
 def mark_displayed(value: object) -> None:
-    """Say that the running cell shows ``value`` already."""
-    _shown.note(value)
+    """Note that the running cell already shows ``value``."""
+    global _displayed  # noqa: PLW0603 - one kernel runs one cell at a time
+    _displayed = id(value), getattr(_shell(), "execution_count", 0)
 
 
 def was_just_displayed(value: object) -> bool:
-    """Whether the running cell shows ``value`` already; asked once, forgotten then."""
-    return _shown.forget(value)
+    """Whether the running cell already shows ``value``; the note is dropped by asking."""
+    global _displayed
+    noted, _displayed = _displayed, None
+    return noted == (id(value), getattr(_shell(), "execution_count", 0))
 
 
 def forget_displayed(*_: object) -> None:
-    """A new cell begins: whatever was shown belongs to an earlier one."""
-    _shown.forget(None)
+    """Drop the note: a new cell starts."""
+    was_just_displayed(None)
 
 
 def display_result(value: Renderable) -> None:
-    """Put a result's card into the running cell."""
+    """Show a result's card in the running cell."""
     display_bundle(value._repr_mimebundle_())
 
 
 def display_bundle(bundle: dict[str, str]) -> None:
-    """Put a bundle of MIME types into the running cell; without IPython print its words."""
-    ipython: Any = sys.modules.get("IPython")
-    if ipython is None or ipython.get_ipython() is None:
-        print(bundle["text/plain"])  # noqa: T201 - as IPython does, but not the HTML too
+    """Show a MIME bundle in the running cell; without IPython, print its plain text."""
+    if _shell() is None:
+        print(bundle["text/plain"])  # noqa: T201 - as IPython does, but without the HTML
         return
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
 
-    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython ships no types for it
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types for it
 
 
 def enable_figure_display() -> None:
-    """Let the running notebook show matplotlib's figures that belong to no pyplot.
+    """Let the running notebook show matplotlib figures that were made without pyplot.
 
-    IPython learns to draw figures when pyplot is imported; until then all that it shows of one is
-    its name.
+    IPython registers its figure formatters when pyplot is imported; until then it shows only the
+    figure's ``repr``.
     """
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    shell = _shell()
     if shell is None:
         return
     from IPython.core.pylabtools import print_figure  # noqa: PLC0415 - not needed elsewhere
     from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second
 
     formatters = shell.display_formatter.formatters
-    if not any(Figure in each for each in formatters.values()):
+    if not any(Figure in formatter for formatter in formatters.values()):
         formatters["image/png"].for_type(Figure, partial(print_figure, base64=True))
 
 
-def _execution_count() -> int:
+def _shell() -> Any:
     ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return getattr(shell, "execution_count", 0)
+    return ipython.get_ipython() if ipython else None

@@ -25,13 +25,13 @@ def view_for(how: Mode | None = None) -> ProgressView | None:
 
 def picture(progress: Progress) -> Bundle:
     """A bar with words below, plain and as HTML."""
-    words = progress.words()
+    words = progress.to_text()
     markup = (
         f"<style>{stylesheet()}</style>"
         f'<div class="kmagic" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{100 * progress.share:.0f}" aria-valuetext="{escape(words)}">'
+        f'aria-valuenow="{100 * progress.fraction:.0f}" aria-valuetext="{escape(words)}">'
         f'<div class="km-mute" style="margin-bottom:6px">{escape(words)}</div>'
-        f"{bar(progress.share)}</div>"
+        f"{bar(progress.fraction)}</div>"
     )
     return bundle(words, markup)
 
@@ -70,7 +70,7 @@ class Line:
 
     def update(self, progress: Progress) -> None:
         """Write over the line."""
-        self._write(progress.words()[: get_terminal_size().columns - 1])
+        self._write(progress.to_text()[: get_terminal_size().columns - 1])
 
     def close(self) -> None:
         """Wipe the line."""
