@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kmagic.api import build as build
     from kmagic.api import fit as fit
     from kmagic.data import Dataset as Dataset
     from kmagic.data import loading as loading
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from kmagic.from_r import from_r as from_r
     from kmagic.language import format_spec as format_spec
     from kmagic.language import parse as parse
-    from kmagic.models.build import build as build
     from kmagic.models.export import to_dsl as to_dsl
     from kmagic.models.export import to_python as to_python
     from kmagic.persistence.save_load import load as load
@@ -42,7 +42,7 @@ _HOMES = {
     "Preparation": "data.preparation",
     "TextEncoding": "data.preparation",
     "TrainingRun": "training.run.training_run",
-    "build": "models.build",
+    "build": "api",
     "classify": "evaluation.classification.classify",
     "confusion": "evaluation.confusion.confusion",
     "evaluate": "evaluation.prediction.evaluate",

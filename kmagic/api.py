@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kmagic.language.spec import ModelSpec
 from kmagic.support.errors import EvaluationError, KmagicError, TrainingError
 from kmagic.support.model_registry import set_dataset, set_spreads
 from kmagic.support.suggestions import did_you_mean
@@ -12,6 +13,33 @@ from kmagic.training.run.training_run import Display, TrainingRun
 
 MOST_LAYERS = 64
 """A model that was not made here is written down for the record up to so many layers."""
+
+
+def build(text: str | ModelSpec, /, **values: Any) -> Any:
+    """Build a Keras model from a text of the layer language.
+
+    Args:
+        text: The text, or the spec that :func:`kmagic.parse` returns for it.
+        values: Values of the names in braces.
+
+    Returns:
+        A ``keras.Sequential`` for a plain stack, otherwise a functional ``keras.Model``; compiled
+        if the text has a ``compile`` line.
+
+    Raises:
+        DSLError: The text contains mistakes; each is shown with its line and a caret.
+        BuildError: A layer does not accept the shape of its input.
+
+    Example:
+        >>> model = build("input 4 / dense {units} relu / dense 2 softmax", units=8)
+        >>> model.output_shape
+        (None, 2)
+    """
+    from kmagic.from_r.pasted_r import translate_pasted_r  # noqa: PLC0415 - not needed for a fit
+    from kmagic.models.build import build_model  # noqa: PLC0415 - as above
+
+    with translate_pasted_r():
+        return build_model(text, values)
 
 
 def fit(

@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from kmagic.models.build import build_model
+from kmagic.api import build
 from kmagic.support.errors import DSLError
 
 HERE = Path(__file__).parent / "mistakes"
@@ -68,7 +68,7 @@ def test_mistake(file, notebook):
     text, expected = split(file)
     before = dict(notebook)
     with pytest.raises(DSLError) as caught:
-        build_model(text, notebook)
+        build(text, **notebook)
     shown = "".join(f"{line.rstrip()}\n" for line in str(caught.value).split("\n"))
     if os.environ.get("KMAGIC_MISTAKES") == "write":
         file.write_text(f"{text}\n{DASHES}{shown}" if text else f"{DASHES}{shown}", "utf-8")

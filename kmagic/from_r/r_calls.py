@@ -59,13 +59,17 @@ class Caller(ABC):
     def _value(self, node: Node) -> Any:
         """What an expression stands for."""
 
+    def _model_of(self, node: Node) -> Any:
+        """The value of a pipe's beginning, or of what a method is called on."""
+        return self._value(node)
+
     def _pipe(self, node: Pipe) -> Any:
         steps: list[Node] = []
         first: Node = node
         while isinstance(first, Pipe):
             steps.append(first.right)
             first = first.left
-        place, value = first.place, self._value(first)
+        place, value = first.place, self._model_of(first)
         for step in reversed(steps):
             value = self._piped(Given(value, None, place), step)
             place = Place(place.start, step.place.end)
@@ -101,7 +105,7 @@ class Caller(ABC):
         function = node.function
         place = Place(function.place.start, node.place.end)
         if isinstance(function, Member):
-            of = self._value(function.of)
+            of = self._model_of(function.of)
             given = [*piped, *self._given(node.args)]
             if isinstance(of, Model):
                 return self._maker.method(of, function.name, given)

@@ -79,6 +79,11 @@ def read(text: str) -> tuple[Node, ...]:
     return _Reader(text).statements("end")
 
 
+def read_value(text: str) -> Node:
+    """The value that a text begins with: a number, a name, a call."""
+    return _Reader(text).expression(_POSTFIX)
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self._tokens = tokenize(text)

@@ -52,9 +52,9 @@ class Writer:
         self._made: dict[int, tuple[Thing | Model, str]] = {}
         self._nested: list[Statement] = []
 
-    def write(self, model: Model) -> tuple[Statement, ...]:
-        """The statements of a model, its compilation among them."""
-        body = self._body(model)
+    def write(self, model: Model, *, is_part: bool = False) -> tuple[Statement, ...]:
+        """The statements of a model, its compilation among them; a part may have no layers."""
+        body = self._body(model) if model.layers or model.outputs or not is_part else []
         found = [*self._nested, *body]
         if model.compiled is not None:
             found.append(self._compile(model.compiled, model.place))

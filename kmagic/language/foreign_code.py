@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from kmagic.language.keras_code_hints import translate
@@ -67,6 +68,21 @@ _TAKEN_AS_R = "\n\nAs it is, R's code is taken by `%%keras_model NAME --from-r`.
 _ANY_ADVICE = "Here a line is a layer and its arguments, as in `dense 32 relu`."
 
 
+@dataclass(frozen=True, slots=True)
+class PastedR(Problem):
+    """R code in the place of a model's text.
+
+    Its remedy is general: the lines are translated where R can be read, in ``kmagic.from_r``.
+
+    Attributes:
+        code: The R code.
+        note: What the remedy ends with.
+    """
+
+    code: str = ""
+    note: str = ""
+
+
 class _Line(NamedTuple):
     number: int
     language: str
@@ -121,29 +137,25 @@ def _groups(lines: Iterable[_Line]) -> list[list[_Line]]:
 
 def _told(lines: list[_Line], text: str) -> Problem:
     first = lines[0]
-    language = "R" if any(each.language == "R" for each in lines) else "Python"
+    is_r = any(each.language == "R" for each in lines)
     body = first.text.strip()
     column = first.text.index(body) + 1
-    remedy = _written(text, language)
-    remedy = remedy or (_LONG_ADVICE if len(lines) > _LONG else _advice(first.text))
-    if language == "R" and len(lines) > 1:
-        remedy += _TAKEN_AS_R
-    return Problem(
-        f"is {language}, and a model is written in the layer language here",
-        first.number,
-        column,
-        len(body),
-        remedy,
-    )
+    message = f"is {'R' if is_r else 'Python'}, and a model is written in the layer language here"
+    remedy = _LONG_ADVICE if len(lines) > _LONG else _advice(first.text)
+    if is_r:
+        note = _TAKEN_AS_R if len(lines) > 1 else ""
+        return PastedR(
+            message, first.number, column, len(body), remedy + note, code=text, note=note
+        )
+    remedy = translation_remedy(translate(text)) or remedy
+    return Problem(message, first.number, column, len(body), remedy)
 
 
-def _written(text: str, language: str) -> str:
-    found = translate(text, language)
-    if not found:
-        return ""
-    if len(found) == 1:
-        return f"Here it is written `{found[0]}`."
-    return "\n".join(["Here it is written:", "", *(f"    {each}" for each in found)])
+def translation_remedy(lines: Sequence[str]) -> str:
+    """How to write some foreign code in the layer language; "" without lines."""
+    if len(lines) <= 1:
+        return f"Here it is written `{lines[0]}`." if lines else ""
+    return "\n".join(["Here it is written:", "", *(f"    {line}" for line in lines)])
 
 
 def _advice(row: str) -> str:

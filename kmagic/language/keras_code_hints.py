@@ -7,12 +7,11 @@ none: a hint must not leave anything out.
 from __future__ import annotations
 
 import ast
-import re
 
 from kmagic.language.vocabulary import PREFERRED, snake_case
 
-_SILENT = frozenset({"fit", "evaluate", "predict", "summary", "print", "library", "require"})
-_MODELS = frozenset({"sequential", "model", "keras_model_sequential", "keras_model"})
+_SILENT = frozenset({"fit", "evaluate", "predict", "summary", "print"})
+_MODELS = frozenset({"sequential", "model"})
 _SHAPES = frozenset({"input_shape", "batch_input_shape", "input_dim", "shape"})
 _FIRST = frozenset({"units", "filters", "rate", "pool_size", "optimizer", "activation"})
 _WORDS = frozenset({"activation", "padding"})
@@ -22,54 +21,23 @@ class _Untranslated(Exception):  # noqa: N818 - a signal within this module
     """Something that has no plain counterpart."""
 
 
-def translate(text: str, language: str) -> list[str]:
+def translate(text: str) -> list[str]:
     """The lines that some Keras code would be in the layer language; none if that is not plain.
 
-    Args:
-        text: Python or R.
-        language: Which of them.
-
     Example:
-        >>> translate("x = layers.Conv2D(32, (3, 3), activation='relu')(x)", "Python")
+        >>> translate("x = layers.Conv2D(32, (3, 3), activation='relu')(x)")
         ['conv2d 32 3x3 relu']
-        >>> translate("mod$add(Dense(units = 50, input_shape = 13))", "R")
-        ['input 13', 'dense 50']
     """
-    source = _from_r(text) if language == "R" else text
     try:
-        body = ast.parse(source).body
+        body = ast.parse(text).body
         return [line for statement in body for line in _statement(statement)]
     except (SyntaxError, ValueError, RecursionError, _Untranslated):
         return []
 
 
-def _from_r(text: str) -> str:
-    """R's calls in Python's spelling; each step of a pipe a statement of its own."""
-    text = re.sub(r"#.*", "", text)
-    text = re.sub(r"\s*(?:%>%|\|>)\s*", "\n", text)
-    text = re.sub(
-        r"^\s*([\w.]+)\s*<-",
-        lambda name: f"{name[1].replace('.', '_')} =",
-        text,
-        flags=re.MULTILINE,
-    )
-    text = re.sub(r"(?<=\w)\$(?=\w)", ".", text)
-    text = re.sub(r"\blayer_(?=\w+\()", "", text)
-    text = re.sub(r"\boptimizer_(?=\w+\()", "", text)
-    text = re.sub(r"(?<![\w.])c\(", "(", text)
-    text = re.sub(r"\b(TRUE|FALSE|NULL)\b", lambda word: _CONSTANTS[word[1]], text)
-    text = re.sub(r"\b(\d+)L\b", r"\1", text)
-    return "\n".join(line.strip() for line in text.splitlines())
-
-
-_CONSTANTS = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
-
-
 def _statement(node: ast.stmt) -> list[str]:
     match node:
         case ast.Import() | ast.ImportFrom():
-            return []
-        case ast.Expr(value=ast.Name()):  # a pipe's beginning
             return []
         case ast.Expr(value=value) | ast.Assign(targets=[ast.Name()], value=value):
             return _lines(value)

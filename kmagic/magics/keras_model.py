@@ -73,6 +73,7 @@ class ModelMagics(Family):
         read = self.read(MODEL, line)
         if read is None:
             return None
+        from kmagic.from_r.pasted_r import translate_pasted_r  # noqa: PLC0415 - loads the parser
         from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
 
         name = read.name
@@ -84,7 +85,8 @@ class ModelMagics(Family):
         if read.from_r:
             model = self._from_r(cell, name, where, quiet=read.quiet)
         else:
-            model = build_model(cell, self.session.names, where=where, first_line=2, name=name)
+            with translate_pasted_r():
+                model = build_model(cell, self.session.names, where=where, first_line=2, name=name)
         self.session.bind(name, model)
         self.session.last_model = name
         first_line = 1 if read.from_r else 2  # of the text that the advice counts the lines of
@@ -99,6 +101,7 @@ class ModelMagics(Family):
         read = self.read(COMPILE, line)
         if read is None:
             return None
+        from kmagic.from_r.pasted_r import translate_pasted_r  # noqa: PLC0415 - loads the parser
         from kmagic.models.build import compile_text  # noqa: PLC0415 - not before a model is built
 
         words = list(read.words)
@@ -106,7 +109,8 @@ class ModelMagics(Family):
         text = " ".join(["compile", *words])
         text += f" loss={read.loss}" if read.loss else ""
         text += f" metrics=[{read.metrics}]" if read.metrics else ""
-        compile_text(model, text, self.session.names, where="%keras_compile")
+        with translate_pasted_r():
+            compile_text(model, text, self.session.names, where="%keras_compile")
         return self.show_model(name, model, quiet=read.quiet)
 
     @no_var_expand
