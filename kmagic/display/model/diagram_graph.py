@@ -26,6 +26,7 @@ from kmagic.language.spec import (
 )
 from kmagic.language.spec import Sequence as SequenceValue
 from kmagic.models import catalogue
+from kmagic.models.keras_history import calls_before
 
 FEW = 3
 """A picture of no more boxes than these is opened one level of blocks further."""
@@ -200,45 +201,20 @@ def _outs_in(value: Any) -> Iterator[int]:
 
 def _of_tensors(model: Any) -> Iterator[Node]:
     """The nodes of a functional model, followed back from its outputs."""
-    order = list(_calls(model.outputs))
-    place = {key: number for number, (key, _, _) in enumerate(order)}
+    order = list(calls_before(model.outputs))
+    index = {call: number for number, call in enumerate(order)}
     seen: set[int] = set()
-    for _, call, sources in order:
+    for call in order:
         operation = call.operation
         known = id(operation) in seen
         seen.add(id(operation))
-        node = _of_layer(operation, [each.shape for each in call.outputs])
+        node = _of_layer(operation, [tensor.shape for tensor in call.outputs])
         yield replace(
             node,
-            sources=tuple(dict.fromkeys(place[each] for each in sources)),
+            sources=tuple(dict.fromkeys(index[source] for source in call.sources)),
             parameters=0 if known else node.parameters,
             shared=known and node.parameters > 0,
         )
-
-
-def _calls(outputs: Iterable[Any]) -> Iterator[tuple[tuple[int, int], Any, list[tuple[int, int]]]]:
-    """Each call of an operation after those that it takes its inputs from."""
-    done: set[tuple[int, int]] = set()
-    waiting = [(each, False) for each in reversed(list(outputs))]
-    while waiting:
-        tensor, ready = waiting.pop()
-        history = tensor._keras_history  # noqa: SLF001 - Keras's only record of where a tensor is from
-        key = (id(history.operation), history.node_index)
-        if key in done:
-            continue
-        call = history.operation._inbound_nodes[history.node_index]  # noqa: SLF001 - as above
-        inputs = list(call.input_tensors)
-        if ready or not inputs:
-            done.add(key)
-            yield key, call, [_key(each) for each in inputs]
-        else:
-            waiting.append((tensor, True))
-            waiting += [(each, False) for each in reversed(inputs)]
-
-
-def _key(tensor: Any) -> tuple[int, int]:
-    history = tensor._keras_history  # noqa: SLF001 - as above
-    return id(history.operation), history.node_index
 
 
 def _of_layer(layer: Any, shapes: Sequence[Any] = ()) -> Node:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.models.keras_history import flat_layers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -242,9 +244,7 @@ def _is_map(outputs: Any) -> bool:
 
 
 def _convolves(layer: Any) -> bool:
-    within = getattr(layer, "_flatten_layers", None)
-    parts = [layer, *(within() if callable(within) else ())]
-    return any(_has_in_name(part, (CONVOLUTION,)) for part in parts)
+    return any(_has_in_name(part, (CONVOLUTION,)) for part in flat_layers(layer))
 
 
 def _has_in_name(layer: Any, words: Sequence[str]) -> bool:

@@ -33,6 +33,7 @@ from kmagic.models.build.layer_calls import FunctionCall, call_layer, takes
 from kmagic.models.build.layer_errors import Reached, explain, explain_model
 from kmagic.models.build.object_values import Values, construct
 from kmagic.models.build.tensors import is_broken, pick, reached_from, shapes_of, word_of
+from kmagic.models.keras_history import is_connected
 from kmagic.support.errors import DSLError
 
 DEEP = 400
@@ -265,7 +266,7 @@ class _Assembly:
     def _shape_after(layer: Any, model: Any) -> Any:
         if not isinstance(layer, catalogue.layer_class()):
             return layer.shape
-        return layer.output.shape if model.built and layer._inbound_nodes else None  # noqa: SLF001 - Keras has no public "is connected"
+        return layer.output.shape if model.built and is_connected(layer) else None
 
     def _connect(self) -> tuple[Any, list[Any]]:
         import keras  # noqa: PLC0415 - takes seconds

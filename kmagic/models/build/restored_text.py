@@ -11,6 +11,7 @@ from kmagic.language.graph import Graph
 from kmagic.language.parser import read
 from kmagic.language.spec import ModelSpec
 from kmagic.models.build.builder import Step
+from kmagic.models.keras_history import nested_layers
 
 MAIN = -1
 """The number of the model itself, beside those of its nested models."""
@@ -28,7 +29,7 @@ def write_steps(model: Any, graph: Graph, steps: Sequence[Step]) -> list[list[An
         A list a step: the nested model's number, the node's place in it, the layer's place in the
         model or None, the layer's name, the shape behind it.
     """
-    places = {id(layer): place for place, layer in enumerate(_layers(model))}
+    places = {id(layer): place for place, layer in enumerate(nested_layers(model))}
     nodes = {
         id(node): (number, place)
         for number, each in enumerate([graph, *graph.models], MAIN)
@@ -58,7 +59,7 @@ def read_steps(
     try:
         spec = read(text).spec
         graph = expand(spec, names)
-        layers = list(_layers(model))
+        layers = list(nested_layers(model))
         return spec, graph, [tuple(_steps(graph, each, layers)) for each in written]
     except Exception:  # noqa: BLE001 - a file's words; the model is as good without them
         return None
@@ -75,11 +76,3 @@ def _steps(graph: Graph, written: Sequence[Sequence[Any]], layers: Sequence[Any]
 
 def _name(layer: Any) -> str:
     return str(getattr(layer, "name", ""))
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    """All layers, those of nested models behind their model."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from _layers(layer)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from kmagic.language.graph import Graph
 from kmagic.language.spec import ModelSpec, Span
+from kmagic.models.keras_history import operation_of
 
 
 class Built(Protocol):
@@ -33,7 +34,5 @@ def spans_of(built: Built | None) -> dict[int, Span]:
     """The line of each layer, the first if it is used again."""
     spans: dict[int, Span] = {}
     for step in (*built.steps, *built.nested) if built is not None else ():
-        history = getattr(step.layer, "_keras_history", None)  # an input's step holds its tensor
-        layer = history.operation if history is not None else step.layer
-        spans.setdefault(id(layer), step.node.span)
+        spans.setdefault(id(operation_of(step.layer)), step.node.span)
     return spans

@@ -8,6 +8,7 @@ from typing import Any
 
 from kmagic.language.spec import NOWHERE, Span
 from kmagic.language.vocabulary import snake_case
+from kmagic.models.keras_history import KerasCall, calls_before, calls_of, functional_of
 
 CONSTANT_ACTIVATIONS = {
     "ELU": "elu",
@@ -106,24 +107,21 @@ def facts_of(model: Any, spans: Mapping[int, Span]) -> Facts:
         model: A Keras model.
         spans: Lines of the text, by the layers' ids.
     """
-    graph = _functional(model)
+    graph = functional_of(model)
     if graph is None:
         return Facts(model, opaque=True)
-    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
-
-    reader = _Reader(spans)
-    outputs = keras.tree.flatten(graph.outputs)
-    ends = [reader.call(each._keras_history) for each in outputs]  # noqa: SLF001 - the one record of a graph that Keras keeps
-    reached = {id(call.layer) for call in reader.own.values()}
-    inputs = [each._keras_history.operation for each in keras.tree.flatten(graph.inputs)]  # noqa: SLF001 - as above
+    own = _own_calls(graph, spans)
+    ends = [own[call] for call in calls_of(graph.outputs)]
+    reached = {id(call.layer) for call in own.values()}
+    inputs = [call.operation for call in calls_of(graph.inputs)]
     unused = [
         Call(layer, "InputLayer", None, span=spans.get(id(layer), NOWHERE))
         for layer in inputs
         if id(layer) not in reached
     ]
-    calls = list(reader.own.values())
+    calls = list(own.values())
     for call in list(calls):
-        if _functional(call.layer) is not None:
+        if functional_of(call.layer) is not None:
             calls += facts_of(call.layer, spans).calls
     return Facts(model, calls, [_innermost(end, spans) for end in ends], unused)
 
@@ -149,57 +147,30 @@ def all_before(call: Call) -> Iterator[Call]:
             todo += each.parents
 
 
-class _Reader:
-    def __init__(self, spans: Mapping[int, Span]) -> None:
-        self.spans = spans
-        self.own: dict[int, Call] = {}
-
-    def call(self, history: Any) -> Call:
-        """The call that gave a tensor, with all before it."""
-        last = history.operation._inbound_nodes[history.node_index]  # noqa: SLF001 - as in facts_of
-        todo = [last]
-        while todo:  # a loop, since a deep model would outgrow Python's recursion
-            node = todo[-1]
-            waiting = [each for each in node.parent_nodes if id(each) not in self.own]
-            if waiting:
-                todo += waiting
-                continue
-            todo.pop()
-            if id(node) not in self.own:
-                self.own[id(node)] = self._made(node)
-        return self.own[id(last)]
-
-    def _made(self, node: Any) -> Call:
-        layer = node.operation
-        outputs = [each.shape for each in node.outputs]
+def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, Call]:
+    """The calls of a functional model, each after those that it takes from."""
+    own: dict[KerasCall, Call] = {}
+    for keras_call in calls_before(model.outputs):
+        layer = keras_call.operation
+        outputs = [tensor.shape for tensor in keras_call.outputs]
         call = Call(
             layer,
             type(layer).__name__,
             outputs[0] if len(outputs) == 1 else outputs,
-            tuple(each.shape for each in node.input_tensors),
-            span=self.spans.get(id(layer), NOWHERE),
+            tuple(tensor.shape for tensor in keras_call.inputs),
+            span=spans.get(id(layer), NOWHERE),
         )
-        for parent in {id(each): each for each in node.parent_nodes}:
-            call.parents.append(self.own[parent])
-            self.own[parent].children.append(call)
-        return call
-
-
-def _functional(model: Any) -> Any:
-    """The Functional model that a model is or holds; None if there is none (yet)."""
-    import keras  # noqa: PLC0415 - there is a model, so it is loaded
-
-    if not isinstance(model, keras.Model):
-        return None
-    if isinstance(model, keras.Sequential):
-        return getattr(model, "_functional", None) if model.built else None
-    return model if getattr(model, "_nodes", None) and getattr(model, "outputs", None) else None
+        for source in dict.fromkeys(keras_call.sources):
+            call.parents.append(own[source])
+            own[source].children.append(call)
+        own[keras_call] = call
+    return own
 
 
 def _innermost(call: Call, spans: Mapping[int, Span]) -> Call:
     """The call that really gives an output: a nested model's last, behind what moves values."""
     while True:
-        if _functional(call.layer) is not None:
+        if functional_of(call.layer) is not None:
             ends = facts_of(call.layer, spans).ends
             if len(ends) != 1:
                 return call

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import keras
 import tensorflow as tf
 
+from kmagic.models.keras_history import flat_layers
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -108,8 +110,7 @@ def gains_by_size(model: keras.Model) -> bool:
         >>> gains_by_size(keras.Sequential(inner)), gains_by_size(keras.Sequential(inner[2:]))
         (True, False)
     """
-    within = getattr(model, "_flatten_layers", None)  # there is no other way into wrappers
-    layers = list(within(include_self=False)) if within is not None else []
+    layers = [layer for layer in flat_layers(model) if layer is not model]
     recurrent = [each for each in layers if isinstance(each, keras.layers.RNN)]
     return (
         bool(recurrent)

@@ -1,0 +1,250 @@
+"""How Keras records a model: which layer was called on which tensors.
+
+Keras has no public access to this. All reads of its private records are in this module.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+
+class KerasCall(NamedTuple):
+    """One call of a layer or operation.
+
+    Attributes:
+        operation: The layer, or the operation of ``keras.ops``.
+        index: Which of its calls; a shared layer has several.
+    """
+
+    operation: Any
+    index: int
+
+    @property
+    def node(self) -> Any:
+        """Keras's own record of the call."""
+        return self.operation._inbound_nodes[self.index]
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The tensors among its arguments."""
+        return list(self.node.input_tensors)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The tensors it returned."""
+        return list(self.node.outputs)
+
+    @property
+    def sources(self) -> list[KerasCall]:
+        """The calls that its inputs come from."""
+        return calls_of(self.inputs)
+
+    def previous_in(self, model: Any) -> list[KerasCall]:
+        """The call of the same operation before this one, if it belongs to a functional model."""
+        index = self.index - 1
+        is_own = index >= 0 and f"{id(self.operation)}_ib-{index}" in model._nodes
+        return [KerasCall(self.operation, index)] if is_own else []
+
+    def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Its arguments, without those that Keras adds to every call."""
+        args, kwargs = self.node.arguments.args, dict(self.node.arguments.kwargs)
+        layer = self.operation
+        if not is_layer(layer) or not kwargs:
+            return args, kwargs
+        added = _added_by_keras(layer, args, kwargs)
+        if not layer._convert_input_args:
+            given = {
+                name: value
+                for name, value in kwargs.items()
+                if name not in added or not _identical(added[name], value)
+            }
+            return args, given
+        is_plain = (
+            len(args) == 1
+            and is_keras_tensor(args[0])
+            and args[0].dtype == layer.input_dtype
+            and _identical(added, kwargs)
+        )
+        return args, {} if is_plain else kwargs
+
+
+def call_of(tensor: Any) -> KerasCall:
+    """The call that returned a tensor."""
+    history = tensor._keras_history
+    return KerasCall(history.operation, history.node_index)
+
+
+def calls_of(tensors: Iterable[Any]) -> list[KerasCall]:
+    """The calls that returned some tensors; one that no call returned is left out."""
+    return [call for call in map(call_of, tensors) if call.operation is not None]
+
+
+def output_index(tensor: Any) -> int:
+    """Which of its call's outputs a tensor is."""
+    return int(tensor._keras_history.tensor_index)
+
+
+def calls_before(
+    outputs: Iterable[Any], sources: Callable[[KerasCall], list[KerasCall]] | None = None
+) -> Iterator[KerasCall]:
+    """All calls that lead to some tensors, each after its sources, branch after branch.
+
+    Args:
+        outputs: The tensors.
+        sources: The calls that a call depends on, in the order to follow them; default: the calls
+            that its inputs come from.
+    """
+    done: set[KerasCall] = set()
+    pending = [(call, False) for call in reversed(calls_of(outputs))]
+    while pending:  # a loop: deep models exceed Python's recursion limit
+        call, is_ready = pending.pop()
+        if call in done:
+            continue
+        if is_ready:
+            done.add(call)
+            yield call
+            continue
+        pending.append((call, True))
+        before = call.sources if sources is None else sources(call)
+        pending += [(source, False) for source in reversed(before)]
+
+
+def operation_of(value: Any) -> Any:
+    """The input layer of an input tensor; any other value itself."""
+    history = getattr(value, "_keras_history", None)
+    return value if history is None else history.operation
+
+
+def is_connected(layer: Any) -> bool:
+    """Whether a layer has been called on a symbolic tensor."""
+    return bool(layer._inbound_nodes)
+
+
+def keras_tensors(value: Any) -> list[Any]:
+    """All symbolic tensors in nested lists, tuples and dictionaries."""
+    if is_keras_tensor(value):
+        return [value]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return [tensor for item in value for tensor in keras_tensors(item)]
+    return []
+
+
+def input_structure(model: Any) -> Any:
+    """A functional model's inputs, nested as they were given."""
+    return model._inputs_struct
+
+
+def output_structure(model: Any) -> Any:
+    """A functional model's outputs, nested as they were given."""
+    return model._outputs_struct
+
+
+def sublayers(layer: Any) -> list[Any]:
+    """The layers directly in a layer; in a sequential model its input layer too."""
+    return list(getattr(layer, "_layers", None) or ())
+
+
+def flat_layers(layer: Any) -> list[Any]:
+    """A layer and everything inside it: layers of nested models, of wrappers, of cells."""
+    flatten = getattr(layer, "_flatten_layers", None)
+    return list(flatten()) if callable(flatten) else [layer]
+
+
+def nested_layers(model: Any) -> Iterator[Any]:
+    """A model's layers; those of a nested model follow it."""
+    for layer in getattr(model, "layers", ()):
+        yield layer
+        yield from nested_layers(layer)
+
+
+def functional_of(model: Any) -> Any:
+    """The functional model that a model is, or that a built sequential one has; else None."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    if isinstance(model, keras.Sequential):
+        return getattr(model, "_functional", None) if model.built else None
+    is_functional = (
+        isinstance(model, keras.Model)
+        and getattr(model, "_nodes", None)
+        and getattr(model, "outputs", None)
+    )
+    return model if is_functional else None
+
+
+def is_model(value: Any) -> bool:
+    """Whether a layer is a model."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    return isinstance(value, keras.Model)
+
+
+def is_layer(value: Any) -> bool:
+    """Whether an operation is a layer, not a function of ``keras.ops``."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    return isinstance(value, keras.layers.Layer)
+
+
+def is_input_layer(value: Any) -> bool:
+    """Whether a layer is a model's input."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    return isinstance(value, keras.layers.InputLayer)
+
+
+def is_keras_tensor(value: Any) -> bool:
+    """Whether a value is a symbolic tensor."""
+    return type(value).__name__ == "KerasTensor"
+
+
+def _added_by_keras(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that Keras adds to a call: defaults such as ``training``, and masks."""
+    params = layer._call_signature.parameters
+    added = {
+        name: params[name].default
+        for name in layer._call_context_args
+        if name in params and params[name].default not in (None, inspect.Parameter.empty)
+    }
+    given = {
+        name: value
+        for name, value in kwargs.items()
+        if name != "mask" and not name.endswith("_mask")
+    }
+    try:
+        bound = layer._call_signature.bind(*args, **given)
+    except TypeError:
+        return added
+    inputs = {name: value for name, value in bound.arguments.items() if keras_tensors(value)}
+    if len(inputs) == 1 and "mask" in params:
+        added["mask"] = _masks(next(iter(inputs.values())))
+    elif len(inputs) > 1:
+        added |= {
+            f"{name}_mask": _masks(value)
+            for name, value in inputs.items()
+            if f"{name}_mask" in params
+        }
+    return added
+
+
+def _masks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masks(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_masks(item) for item in value)
+    return getattr(value, "_keras_mask", None)
+
+
+def _identical(first: Any, second: Any) -> bool:
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        return len(first) == len(second) and all(map(_identical, first, second))
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        return first.keys() == second.keys() and all(
+            _identical(first[key], second[key]) for key in first
+        )
+    if is_keras_tensor(first) or is_keras_tensor(second):
+        return first is second
+    return type(first) is type(second) and bool(first == second)
