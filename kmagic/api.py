@@ -91,8 +91,8 @@ def fit(
         >>> run.status
         'done'
     """
-    from kmagic.data.dataset import dataset_of  # noqa: PLC0415 - not needed before a fit
-    from kmagic.data.preparation.scale_drift import spreads  # noqa: PLC0415 - not needed before a fit
+    from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
+    from kmagic.data.preparation.scale_drift import input_spreads  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.training.live_view import displays_for  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.training.previous_runs import Behind  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
@@ -103,7 +103,7 @@ def fit(
     held: Any = keywords.get("validation_data")
     if hasattr(held, "x_test"):
         keywords["validation_data"] = (held.x_test, held.y_test)
-    data = dataset_of(x)
+    data = find_dataset(x)
     if watch is not None:
         keywords["watch"] = _judge(model, watch, data)
     keywords["notes"] = _looked_over(model, x, y, keywords, data) if checks else []
@@ -111,7 +111,7 @@ def fit(
     run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
     if data is not None:
         set_dataset(model, data)
-    set_spreads(model, spreads(model, x))
+    set_spreads(model, input_spreads(model, x))
     return run
 
 

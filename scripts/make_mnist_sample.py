@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kmagic.data.known_datasets import BY_NAME
-from kmagic.data.split import pick
+from kmagic.data.known_datasets import KNOWN_DATASETS
+from kmagic.data.split import stratified_sample
 
 SIZES = {"train": 5_000, "test": 1_000}
 SEED = 1998
@@ -26,7 +26,7 @@ def sample(full: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Choose the rows, with each one's position in the full set."""
     parts = {}
     for part, size in SIZES.items():
-        chosen = pick(full[f"y_{part}"], size, SEED)
+        chosen = stratified_sample(full[f"y_{part}"], size, SEED)
         parts[f"x_{part}"] = full[f"x_{part}"][chosen]
         parts[f"y_{part}"] = full[f"y_{part}"][chosen]
         parts[f"position_{part}"] = chosen.astype(np.uint16)
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, nargs="?", default=OUTPUT)
     paths = parser.parse_args()
     found = hashlib.sha256(paths.full.read_bytes()).hexdigest()
-    expected = BY_NAME["mnist"].files[0].sha256
+    expected = KNOWN_DATASETS["mnist"].files[0].sha256
     if found != expected:
         sys.exit(f"{paths.full} has sha256 {found}; Keras's mnist.npz has {expected}")
     with np.load(paths.full, allow_pickle=False) as archive:

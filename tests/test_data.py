@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kmagic.data import Dataset, SampleDataWarning, dataset_cache, loading
-from kmagic.data.known_datasets import BY_NAME
+from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.support.downloads.cached_file import path_of
 from kmagic.support.errors import DataError
 
@@ -71,7 +71,7 @@ def test_without_a_network_a_sample_stands_in_and_says_so() -> None:
     assert str(caught[0].message) == f"mnist: {digits.note}"
     for fact in ("6,000", "KMAGIC_OFFLINE", "mnist.npz", "731c5ac602752760", "goes to"):
         assert fact in digits.note
-    assert str(path_of(BY_NAME["mnist"].files[0])) in digits.note
+    assert str(path_of(KNOWN_DATASETS["mnist"].files[0])) in digits.note
     assert digits.x_train.shape == (5_000, 28, 28)
     assert digits.x_test.shape == (1_000, 28, 28)
     assert digits.x_train.dtype == digits.y_train.dtype == np.uint8
@@ -178,7 +178,7 @@ def test_a_rebuilt_imdb_is_refused_and_left_alone(shared_data: Path, keras_home:
 def test_what_cannot_be_had_says_which_file_goes_where(name: str) -> None:
     with pytest.raises(DataError, match=f"{name} cannot be loaded: ") as caught:
         loading(name)
-    for file in BY_NAME[name].files:
+    for file in KNOWN_DATASETS[name].files:
         assert file.url in caught.value.remedy
         assert file.sha256 in caught.value.remedy
         assert str(path_of(file)) in caught.value.remedy
@@ -334,7 +334,7 @@ def test_unknown_names(name: str, guess: str) -> None:
     with pytest.raises(DataError, match=f"There is no data set '{name}'") as caught:
         loading(name)
     assert f"Did you mean {guess}" in caught.value.remedy or not guess
-    assert all(known in caught.value.remedy for known in BY_NAME)
+    assert all(known in caught.value.remedy for known in KNOWN_DATASETS)
 
 
 # --- the object ---------------------------------------------------------------------------------

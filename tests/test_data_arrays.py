@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 
 from kmagic.data import Dataset, loading, memory, streams
 from kmagic.data.load_options import Options
-from kmagic.data.target_kind import decide
+from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError
 
 ROWS = 40
@@ -336,7 +336,7 @@ def _spec(shape: Any, kind: str) -> Any:
 def test_targets(
     values: Any, options: dict[str, Any], classes: tuple[str, ...] | None, expected: Any
 ) -> None:
-    found = decide(values, Options(**options))
+    found = decide_target(values, Options(**options))
     assert found.classes == classes
     assert found.y.tolist() == expected
 
@@ -363,7 +363,7 @@ def test_targets(
 )
 def test_targets_that_are_refused(values: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        decide(values, Options(**options))
+        decide_target(values, Options(**options))
 
 
 def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:

@@ -15,14 +15,14 @@ from urllib.error import URLError
 import pytest
 
 from kmagic.data import dataset_cache, loading
-from kmagic.data.known_datasets import BY_NAME, ENTRIES, Entry
+from kmagic.data.known_datasets import ENTRIES, KNOWN_DATASETS, KnownDataset
 from kmagic.support.downloads import network
 from kmagic.support.downloads.cached_file import path_of
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import CacheWarning, show_path
 from kmagic.support.keras_cache import keras_home as home_of_keras
 
-BOSTON = BY_NAME["boston_housing"]
+BOSTON = KNOWN_DATASETS["boston_housing"]
 RIGHT = files("kmagic.data").joinpath("samples", "boston_housing.npz").read_bytes()
 
 
@@ -46,7 +46,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:
 
 
 def loaded() -> Any:
-    return dataset_cache.through_keras(
+    return dataset_cache.load_through_keras(
         BOSTON.files, import_module("keras.datasets.boston_housing").load_data
     )
 
@@ -59,7 +59,9 @@ class StopHereError(Exception):
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_files_and_hashes_are_keras_own(entry: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_and_hashes_are_keras_own(
+    entry: KnownDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
 
     def get_file(fname: str, origin: str, **keywords: Any) -> str:
@@ -79,14 +81,17 @@ def test_files_and_hashes_are_keras_own(entry: Entry, monkeypatch: pytest.Monkey
 
 def test_every_data_set_of_keras_is_in_the_table() -> None:
     datasets = import_module("keras.datasets")
-    assert {name for name in vars(datasets) if not name.startswith("_")} == set(BY_NAME)
+    assert {name for name in vars(datasets) if not name.startswith("_")} == set(KNOWN_DATASETS)
 
 
 def test_class_names() -> None:
     labels = import_module("keras.datasets.reuters").get_label_names()
-    assert BY_NAME["reuters"].classes == tuple(labels)
-    assert [len(BY_NAME[name].classes or ()) for name in ("fashion_mnist", "cifar10")] == [10, 10]
-    fine = BY_NAME["cifar100"].classes or ()
+    assert KNOWN_DATASETS["reuters"].classes == tuple(labels)
+    assert [len(KNOWN_DATASETS[name].classes or ()) for name in ("fashion_mnist", "cifar10")] == [
+        10,
+        10,
+    ]
+    fine = KNOWN_DATASETS["cifar100"].classes or ()
     assert len(fine) == 100
     assert list(fine) == sorted(fine)
 
@@ -209,7 +214,7 @@ def test_without_room_for_a_copy_keras_is_not_called(
     monkeypatch.setattr(shutil, "copy2", full)
     called = []
     with pytest.raises(DataError, match="No space left on device"):
-        dataset_cache.through_keras(BOSTON.files, lambda: called.append(1))
+        dataset_cache.load_through_keras(BOSTON.files, lambda: called.append(1))
     assert not called
     assert refused.exists()
 

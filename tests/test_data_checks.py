@@ -8,7 +8,7 @@ from IPython.utils.capture import capture_output
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.data.preparation.scale_drift import scaled_otherwise
+from kmagic.data.preparation.scale_drift import scale_drift_message
 from kmagic.support.errors import TrainingError
 from kmagic.training.validation.fit_checks import look_over
 
@@ -228,13 +228,13 @@ def test_the_magics_say_so_too(pictures, shell, magic):
 
 
 def test_of_a_model_without_a_past_nothing_is_said(pictures):
-    assert scaled_otherwise(pictures, IMAGES * 255) == ""
+    assert scale_drift_message(pictures, IMAGES * 255) == ""
     kmagic.fit(pictures, IMAGES, Y, displays=[])
-    assert scaled_otherwise(pictures, ["a", "b"]) == ""
-    assert scaled_otherwise(pictures, IMAGES[:1] * 255) == ""
+    assert scale_drift_message(pictures, ["a", "b"]) == ""
+    assert scale_drift_message(pictures, IMAGES[:1] * 255) == ""
     batches = (each for each in [(IMAGES, Y)])
     kmagic.fit(pictures, batches, displays=[], steps_per_epoch=1, shuffle=False)
-    assert scaled_otherwise(pictures, IMAGES * 255) == ""
+    assert scale_drift_message(pictures, IMAGES * 255) == ""
 
 
 @pytest.mark.parametrize(("y", "words"), [(Y + 1, "labels go from 1 to 3"), (Y + 0.5, "fractions")])

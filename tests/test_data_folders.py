@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kmagic.data import loading, memory
-from kmagic.data.folders import survey
+from kmagic.data.folders import scan_folder
 from kmagic.data.images import image_folder
 from kmagic.support.errors import DataError
 
@@ -380,7 +380,7 @@ def test_a_text_that_is_not_utf8_is_named(reviews: Path) -> None:
 
 
 def test_what_a_folder_holds(reviews: Path) -> None:
-    found = survey(reviews)
+    found = scan_folder(reviews)
     assert found.kind == "text"
     assert found.classes == ("bad", "good")
     assert found.train.labels == [0] * 6 + [1] * 6

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kmagic.data import Dataset, SampleDataWarning, loading
-from kmagic.display.data.data_card import EXAMPLES, MOST_CLASSES, bundle
+from kmagic.display.data.data_card import EXAMPLES, MOST_CLASSES, dataset_bundle
 
 pytestmark = pytest.mark.usefixtures("keras_home")
 
@@ -71,13 +71,13 @@ def decoded(picture: dict[str, str | None]) -> Image.Image:
 
 
 def test_the_words_are_the_repr(digits: Dataset) -> None:
-    made = bundle(digits)
+    made = dataset_bundle(digits)
     assert set(made) == {"text/plain", "text/html"}
     assert made["text/plain"] == repr(digits)
 
 
 def test_one_row_a_class_with_its_counts(digits: Dataset) -> None:
-    card = Reader(bundle(digits)["text/html"])
+    card = Reader(dataset_bundle(digits)["text/html"])
     assert card.rows[0] == ["class", "", "train", "test"]
     assert [row[0] for row in card.rows[1:]] == list("0123456789")
     assert sum(int(row[2]) for row in card.rows[1:]) == 5_000
@@ -87,14 +87,14 @@ def test_one_row_a_class_with_its_counts(digits: Dataset) -> None:
 
 
 def test_head_preparation_and_note(digits: Dataset) -> None:
-    words = Reader(bundle(digits)["text/html"]).words
+    words = Reader(dataset_bundle(digits)["text/html"]).words
     assert "mnist handwritten digits · 5,000 to train · 1,000 to test" in words
     assert "x: 28 x 28 x 1 float32, 0 to 1, divided by 255 · y: labels of 10 classes" in words
     assert digits.note in words
 
 
 def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> None:
-    card = Reader(bundle(digits)["text/html"])
+    card = Reader(dataset_bundle(digits)["text/html"])
     assert len(card.pictures) == 10 * EXAMPLES
     third = np.flatnonzero(digits.y_train == 3)
     raw = digits.pictures(digits.x_train[third[:1]])
@@ -107,37 +107,37 @@ def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> No
 def test_a_flat_set_shows_the_same_pictures(digits: Dataset) -> None:
     with pytest.warns(SampleDataWarning):
         flat = loading("mnist", flatten=True, scale="standard", onehot=True)
-    pictures = [Reader(bundle(data)["text/html"]).pictures for data in (digits, flat)]
+    pictures = [Reader(dataset_bundle(data)["text/html"]).pictures for data in (digits, flat)]
     assert pictures[0] == pictures[1]
-    assert "one-hot rows of 10 classes, float32" in bundle(flat)["text/html"]
+    assert "one-hot rows of 10 classes, float32" in dataset_bundle(flat)["text/html"]
 
 
 def test_colour_pictures_are_small(digits: Dataset) -> None:
-    card = Reader(bundle(photos())["text/html"])
+    card = Reader(dataset_bundle(photos())["text/html"])
     assert decoded(card.pictures[0]).size == (32, 32)
     assert (card.pictures[0]["src"] or "").startswith("data:image/jpeg")
-    assert len(bundle(digits)["text/html"]) < 70_000
+    assert len(dataset_bundle(digits)["text/html"]) < 70_000
 
 
 def test_large_pictures_are_made_small_and_grey_photos_stay_positive() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(8) % 2
     large = rng.integers(0, 256, (8, 300, 400, 3), dtype=np.uint8)
-    card = bundle(loading((large, y), split=0.5))["text/html"]
+    card = dataset_bundle(loading((large, y), split=0.5))["text/html"]
     assert decoded(Reader(card).pictures[0]).size == (85, 64)
     assert len(card) < 60_000
     grey = rng.integers(100, 256, (8, 20, 20), dtype=np.uint8)
     data = loading((grey, y), split=0.5)
-    shown = Reader(bundle(data)["text/html"]).pictures[0]
+    shown = Reader(dataset_bundle(data)["text/html"]).pictures[0]
     np.testing.assert_array_equal(decoded(shown), data.x_train[data.y_train == 0][0])
     clear = rng.integers(0, 256, (8, 20, 20, 4), dtype=np.uint8)
-    shown = Reader(bundle(loading((clear, y), split=0.5))["text/html"]).pictures[0]
+    shown = Reader(dataset_bundle(loading((clear, y), split=0.5))["text/html"]).pictures[0]
     assert decoded(shown).mode == "RGBA"
 
 
 def test_a_table_shows_raw_values_by_column() -> None:
     houses = loading("boston_housing", scale="standard")
-    card = Reader(bundle(houses)["text/html"])
+    card = Reader(dataset_bundle(houses)["text/html"])
     raw = loading("boston_housing").x_train
     assert [row[0] for row in card.rows[1:15]] == [*(houses.columns or ()), "y"]
     rooms = card.rows[6]
@@ -151,7 +151,7 @@ def test_a_table_shows_raw_values_by_column() -> None:
 
 def test_a_histogram_is_as_high_as_its_counts() -> None:
     x = np.repeat([0.0, 1.0, 3.0], [90, 45, 1])[:, np.newaxis]
-    card = Reader(bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
+    card = Reader(dataset_bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
     columns = (np.asarray(decoded(card.pictures[0]))[..., 3] > 0).sum(axis=0)
     heights = columns[::6]
     assert heights[0] == 18
@@ -165,7 +165,7 @@ def test_many_classes_are_cut_to_the_largest() -> None:
     y = np.repeat(np.arange(46), np.arange(1, 47))
     x = np.empty(len(y), dtype=object)
     x[:] = [[1, 2]] * len(y)
-    card = Reader(bundle(Dataset("wires", x, y, x[:9], y[:9], names))["text/html"])
+    card = Reader(dataset_bundle(Dataset("wires", x, y, x[:9], y[:9], names))["text/html"])
     assert [row[0] for row in card.rows[1:]] == [f"kind {45 - n}" for n in range(MOST_CLASSES)]
     assert "and 34 more classes with 1 to 34 training rows each" in card.words
     assert card.pictures == []
@@ -173,14 +173,14 @@ def test_many_classes_are_cut_to_the_largest() -> None:
 
 def test_what_a_file_says_is_text() -> None:
     evil = photos(classes=("<b>cat</b>", '"><script>alert(1)</script>'))
-    markup = bundle(evil)["text/html"]
+    markup = dataset_bundle(evil)["text/html"]
     assert "<script" not in markup
     assert "<b>cat" not in markup
     assert "<b>cat</b>" in Reader(markup).words
 
 
 def test_it_stands_without_svg_and_scripts(digits: Dataset) -> None:
-    markup = bundle(digits)["text/html"]
+    markup = dataset_bundle(digits)["text/html"]
     assert "<svg" not in markup
     assert not re.search(r'\son\w+="', markup)
     assert all((each["src"] or "").startswith("data:") for each in Reader(markup).pictures)
@@ -197,7 +197,7 @@ def test_an_empty_class_is_shown_as_empty() -> None:
         ("cat", "dog", "fish"),
         picture_shape=(32, 32, 3),
     )
-    assert Reader(bundle(with_fish)["text/html"]).rows[3] == ["fish", "", "0", "0"]
+    assert Reader(dataset_bundle(with_fish)["text/html"]).rows[3] == ["fish", "", "0", "0"]
 
 
 # --- tables and texts -----------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def houses() -> pd.DataFrame:
 
 def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> None:
     data = loading(houses, target="price", scale="standard", drop="sold")
-    made = bundle(data)["text/html"]
+    made = dataset_bundle(data)["text/html"]
     card = Reader(made)
     assert [row[0] for row in card.rows[:4]] == ["column", "size", "town", "price"]
     assert re.fullmatch(r"Ulm \d+%, Bonn \d+%, Kiel \d+%, 1 more", card.rows[2][1])
@@ -224,7 +224,7 @@ def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> 
 
 def test_the_first_rows_are_raw_and_one_is_as_a_model_takes_it(houses: pd.DataFrame) -> None:
     data = loading(houses, target="price", scale="standard", drop="sold")
-    card = Reader(bundle(data)["text/html"])
+    card = Reader(dataset_bundle(data)["text/html"])
     head, *rows, seen = card.rows[4:]
     assert head == ["size", "town", "price"]
     for row, y in zip(rows, data.y_train, strict=False):
@@ -238,7 +238,7 @@ def test_the_first_rows_are_raw_and_one_is_as_a_model_takes_it(houses: pd.DataFr
 
 def test_a_table_of_classes_shows_both_classes_and_columns(houses: pd.DataFrame) -> None:
     data = loading(houses, target="sold", drop="price,town")
-    card = Reader(bundle(data)["text/html"])
+    card = Reader(dataset_bundle(data)["text/html"])
     assert [row[0] for row in card.rows[:5]] == ["class", "False", "True", "column", "size"]
     assert card.rows[5] == ["size", "sold"]
     assert {row[1] for row in card.rows[6:9]} <= {"False", "True"}
@@ -246,7 +246,7 @@ def test_a_table_of_classes_shows_both_classes_and_columns(houses: pd.DataFrame)
 
 def test_a_wide_table_is_cut(houses: pd.DataFrame) -> None:
     wide = np.random.default_rng(0).random((30, 100))
-    card = Reader(bundle(loading((wide, wide[:, 0])))["text/html"])
+    card = Reader(dataset_bundle(loading((wide, wide[:, 0])))["text/html"])
     assert [row[0] for row in card.rows[1:10]] == [*(f"column {each}" for each in range(8)), "y"]
     assert "And 92 more columns." in card.words
     assert card.rows[10][-2:] == ["...", "y"]
@@ -254,7 +254,7 @@ def test_a_wide_table_is_cut(houses: pd.DataFrame) -> None:
 
 def test_values_that_are_missing_do_not_break_the_card() -> None:
     x = np.array([[1.0, np.nan], [np.inf, np.nan], [3.0, np.nan]])
-    card = Reader(bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
+    card = Reader(dataset_bundle(Dataset("few", x, x[:, 0], x, x[:, 0]))["text/html"])
     assert card.rows[1][2:] == ["1", "2", "3"]
     assert card.rows[2] == ["column 1", "", "", "", ""]
 
@@ -262,19 +262,19 @@ def test_values_that_are_missing_do_not_break_the_card() -> None:
 def test_a_class_of_texts_shows_one_of_them() -> None:
     said = {"good": "A great <i>film</i>, " + "very " * 60 + "good", "bad": "A boring film"}
     frame = pd.DataFrame({"text": [*said.values()] * 10, "label": [*said] * 10})
-    card = Reader(bundle(loading(frame))["text/html"])
+    card = Reader(dataset_bundle(loading(frame))["text/html"])
     assert card.rows[1][:2] == ["bad", "A boring film"]
     assert card.rows[2][1].startswith("A great <i>film</i>, very very")
     assert card.rows[2][1].endswith("very ...")
-    numbered = Reader(bundle(loading(frame, num_words=20, maxlen=9))["text/html"])
+    numbered = Reader(dataset_bundle(loading(frame, num_words=20, maxlen=9))["text/html"])
     assert numbered.rows[1][1] == "a boring film"
 
 
 def test_series_and_several_targets() -> None:
     x = np.random.default_rng(0).normal(size=(20, 5, 3))
-    card = Reader(bundle(loading((x, x[:, 0, :2])))["text/html"])
+    card = Reader(dataset_bundle(loading((x, x[:, 0, :2])))["text/html"])
     assert [row[0] for row in card.rows] == ["values", "x", "y 0", "y 1"]
-    flat = Reader(bundle(loading((x[:, 0], x[:, 1, :2])))["text/html"])
+    flat = Reader(dataset_bundle(loading((x[:, 0], x[:, 1, :2])))["text/html"])
     assert [row[0] for row in flat.rows] == [
         "column",
         *(f"column {n}" for n in range(3)),
@@ -285,6 +285,6 @@ def test_series_and_several_targets() -> None:
 
 def test_pictures_with_a_number_to_predict() -> None:
     x = photos().x_train
-    card = Reader(bundle(loading((x, np.linspace(0, 1.5, len(x)))))["text/html"])
+    card = Reader(dataset_bundle(loading((x, np.linspace(0, 1.5, len(x)))))["text/html"])
     assert len(card.pictures) == EXAMPLES + 1
     assert [row[0] for row in card.rows] == ["values", "y"]

@@ -85,7 +85,7 @@ def test_nothing_that_keras_prints_reaches_the_notebook() -> None:
 
 
 def data(file: CachedFile) -> None:
-    dataset_cache.through_keras([file], lambda: get(file))
+    dataset_cache.load_through_keras([file], lambda: get(file))
 
 
 def weights(file: CachedFile) -> None:

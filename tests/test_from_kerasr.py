@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import kmagic
 from kmagic.data import dataset_cache
-from kmagic.data.known_datasets import BY_NAME
+from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.models.catalogue import OBJECT_ROLES, find
 from kmagic.support.errors import TrainingError
 
@@ -91,7 +91,7 @@ def loaders(monkeypatch: pytest.MonkeyPatch, keras_home: Path) -> None:
         "imdb": (texts, 2),
         "reuters": (texts, 46),
     }
-    known = {file.name for name in parts for file in BY_NAME[name].files}
+    known = {file.name for name in parts for file in KNOWN_DATASETS[name].files}
     state_of = dataset_cache.state_of
     monkeypatch.setattr(
         dataset_cache, "state_of", lambda file: "right" if file.name in known else state_of(file)

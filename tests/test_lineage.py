@@ -8,7 +8,7 @@ from PIL import Image
 
 import kmagic
 from kmagic.data import Dataset
-from kmagic.data.dataset import dataset_of
+from kmagic.data.dataset import find_dataset
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained, set_dataset
 
 
@@ -35,12 +35,12 @@ def test_what_is_remembered_does_not_keep_a_model():
 
 def test_a_data_set_is_known_by_its_training_part():
     data, other = some_data(), some_data()
-    assert dataset_of(data.x_train) is data
-    assert dataset_of(other.x_train[3:5]) is other
-    assert dataset_of(data.x_train.copy()) is None
-    assert dataset_of(data.x_test) is None
-    assert dataset_of(data.x_train.tolist()) is None
-    assert dataset_of(None) is None
+    assert find_dataset(data.x_train) is data
+    assert find_dataset(other.x_train[3:5]) is other
+    assert find_dataset(data.x_train.copy()) is None
+    assert find_dataset(data.x_test) is None
+    assert find_dataset(data.x_train.tolist()) is None
+    assert find_dataset(None) is None
 
 
 def test_a_fit_remembers_its_data():

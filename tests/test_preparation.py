@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kmagic.data import Dataset
 from kmagic.data.preparation import Preparation, Scaling, TextEncoding
-from kmagic.data.preparation.scaling import learn
+from kmagic.data.preparation.scaling import learn_scaling
 from kmagic.support.errors import DataError
 from kmagic.support.sentences import as_sentences
 
@@ -21,7 +21,7 @@ RAW = np.random.default_rng(3).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 
 def _digits(scale: Any, sample: tuple[int, ...]) -> Preparation:
     return Preparation(
-        "digits", ("a", "b"), learn(scale, RAW, pictures=True), picture_shape=(4, 5),
+        "digits", ("a", "b"), learn_scaling(scale, RAW, pictures=True), picture_shape=(4, 5),
         sample_shape=sample,
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def test_pictures_are_shown_as_they_were() -> None:
 
 def test_rows_of_a_table() -> None:
     table = np.random.default_rng(1).normal(5, 3, (9, 4))
-    houses = Preparation("houses", scaling=learn("standard", table), sample_shape=(4,))
+    houses = Preparation("houses", scaling=learn_scaling("standard", table), sample_shape=(4,))
     expected = houses.scaling.apply(table)
     np.testing.assert_array_equal(houses.apply(table), expected)
     np.testing.assert_array_equal(houses.apply(table.tolist()), expected)
@@ -183,7 +183,7 @@ def test_features_come_before_the_scaling() -> None:
 
 # --- config ---------------------------------------------------------------------------------------
 
-BY_COLUMN = learn("standard", RAW.reshape(6, 20))
+BY_COLUMN = learn_scaling("standard", RAW.reshape(6, 20))
 SHAPES = st.none() | st.lists(st.integers(1, 9), max_size=3).map(tuple)
 
 
@@ -193,7 +193,7 @@ SHAPES = st.none() | st.lists(st.integers(1, 9), max_size=3).map(tuple)
         name=st.text(max_size=5),
         classes=st.none() | st.lists(st.text(max_size=4), max_size=4).map(tuple),
         scaling=st.sampled_from(
-            [Scaling(), Scaling("255"), learn("standard", RAW, pictures=True), BY_COLUMN]
+            [Scaling(), Scaling("255"), learn_scaling("standard", RAW, pictures=True), BY_COLUMN]
         ),
         encoding=st.none() | st.just(WORDS),
         target=st.text(max_size=5),
@@ -212,7 +212,7 @@ def test_config_survives_json(made: Preparation) -> None:
 
 
 def test_a_data_set_and_its_preparation_are_asked_alike() -> None:
-    scaling = learn("255", RAW)
+    scaling = learn_scaling("255", RAW)
     x = scaling.apply(RAW).reshape(6, 20)
     y = np.array([0, 1, 0, 1, 0, 1])
     digits = Dataset("d", x, y, x[:2], y[:2], ("a", "b"), scaling, picture_shape=(4, 5))

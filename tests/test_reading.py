@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kmagic.data.images import image_reader
-from kmagic.data.images.image_reader import read_picture, without_warnings
+from kmagic.data.images.image_reader import read_image, suppress_pillow_warnings
 from kmagic.support.errors import EvaluationError
 
 KINDS = ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "ICO")
@@ -41,8 +41,8 @@ FILES = [file_of(noise(), kind) for kind in KINDS] + [
 
 
 def read(picture):
-    with without_warnings():
-        return read_picture(picture, "it")
+    with suppress_pillow_warnings():
+        return read_image(picture, "it")
 
 
 def refused(picture):

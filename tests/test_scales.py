@@ -8,7 +8,7 @@ from IPython.utils.capture import capture_output
 from keras import Input, Model, layers
 
 import kmagic
-from kmagic.data.preparation.scale_drift import ScaleWarning, scaled_otherwise
+from kmagic.data.preparation.scale_drift import ScaleWarning, scale_drift_message
 from kmagic.support.errors import TrainingError
 from kmagic.training.validation.fit_checks import look_over
 
@@ -31,10 +31,10 @@ def pair():
 def test_several_inputs_are_looked_at_one_by_one(pair, x):
     kmagic.fit(pair, x, Y, displays=[])
     for same in ([A, B], {"b": B, "a": A}):
-        assert scaled_otherwise(pair, same) == ""
+        assert scale_drift_message(pair, same) == ""
     for other in ([A, 255 * B], (A, 255 * B), {"b": 255 * B, "a": A}):
-        assert " in b: they spread by 7" in scaled_otherwise(pair, other)
-    both = scaled_otherwise(pair, [255 * A, 255 * B])
+        assert " in b: they spread by 7" in scale_drift_message(pair, other)
+    both = scale_drift_message(pair, [255 * A, 255 * B])
     assert " in a and b: they spread by 7" in both
     assert both.count(" and ") == 3  # names, and the figures of each side
 

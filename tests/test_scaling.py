@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from kmagic.data.preparation import scaling
-from kmagic.data.preparation.scaling import Scaling, kind_of, learn
+from kmagic.data.preparation.scaling import Scaling, learn_scaling, parse_scaling
 from kmagic.support.errors import DataError
 
 
@@ -34,36 +34,42 @@ def test_bytes_become_0_to_1() -> None:
 def test_standard_scaling_is_scikit_learns(table: np.ndarray) -> None:
     train, test = table[:150], table[150:]
     expected = StandardScaler().fit(train).transform(test)
-    np.testing.assert_allclose(learn("standard", train).apply(test), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        learn_scaling("standard", train).apply(test), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_it_is_learned_on_the_training_part_only(table: np.ndarray) -> None:
-    scaled = learn("standard", table[:100]).apply(table[:100])
+    scaled = learn_scaling("standard", table[:100]).apply(table[:100])
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(scaled.std(axis=0), 1, rtol=1e-5)
-    assert learn("standard", table).mean is not None
-    assert not np.array_equal(learn("standard", table).mean, learn("standard", table[:100]).mean)
+    assert learn_scaling("standard", table).mean is not None
+    assert not np.array_equal(
+        learn_scaling("standard", table).mean, learn_scaling("standard", table[:100]).mean
+    )
 
 
 def test_chunks_give_the_moments_of_the_whole(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = learn("standard", table)
+    whole = learn_scaling("standard", table)
     monkeypatch.setattr(scaling, "_CHUNK_BYTES", 8 * 3 * 7)
-    np.testing.assert_allclose(learn("standard", table).mean, whole.mean, rtol=1e-6)
-    np.testing.assert_allclose(learn("standard", table).deviation, whole.deviation, rtol=1e-6)
+    np.testing.assert_allclose(learn_scaling("standard", table).mean, whole.mean, rtol=1e-6)
+    np.testing.assert_allclose(
+        learn_scaling("standard", table).deviation, whole.deviation, rtol=1e-6
+    )
 
 
 def test_a_constant_column_becomes_nought(table: np.ndarray) -> None:
     table[:, 1] = 7
-    scaled = learn("standard", table).apply(table)
+    scaled = learn_scaling("standard", table).apply(table)
     assert (scaled[:, 1] == 0).all()
     assert np.isfinite(scaled).all()
 
 
 def test_grey_pictures_have_one_mean_flat_or_not() -> None:
     digits = np.random.default_rng(1).integers(0, 256, (30, 6, 6), dtype=np.uint8)
-    learned = learn("standard", digits, pictures=True)
+    learned = learn_scaling("standard", digits, pictures=True)
     flat = learned.apply(digits.reshape(30, 36))
     np.testing.assert_array_equal(flat.reshape(30, 6, 6), learned.apply(digits))
     assert abs(float(flat.mean())) < 1e-6
@@ -71,7 +77,7 @@ def test_grey_pictures_have_one_mean_flat_or_not() -> None:
 
 
 def test_colour_pictures_go_by_channel_flat_or_not(photos: np.ndarray) -> None:
-    learned = learn("standard", photos, pictures=True)
+    learned = learn_scaling("standard", photos, pictures=True)
     scaled = learned.apply(photos)
     np.testing.assert_allclose(scaled.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_array_equal(
@@ -82,9 +88,9 @@ def test_colour_pictures_go_by_channel_flat_or_not(photos: np.ndarray) -> None:
 
 def test_other_columns_are_refused(table: np.ndarray, photos: np.ndarray) -> None:
     with pytest.raises(DataError, match="learned on 3 columns; these inputs have 6"):
-        learn("standard", table).apply(np.zeros((2, 6)))
+        learn_scaling("standard", table).apply(np.zeros((2, 6)))
     with pytest.raises(DataError, match="learned on 3 channels; these inputs have 1"):
-        learn("standard", photos, pictures=True).apply(np.zeros((2, 8, 8, 1)))
+        learn_scaling("standard", photos, pictures=True).apply(np.zeros((2, 8, 8, 1)))
 
 
 def test_standard_without_a_training_part_is_refused() -> None:
@@ -95,7 +101,7 @@ def test_standard_without_a_training_part_is_refused() -> None:
 @given(st.sampled_from(scaling.KINDS), st.integers(0, 2**32 - 1))
 def test_inverse_undoes_apply(kind: scaling.Kind, seed: int) -> None:
     raw = np.random.default_rng(seed).uniform(0, 255, (12, 4)).astype(np.float32)
-    learned = learn(kind, raw)
+    learned = learn_scaling(kind, raw)
     np.testing.assert_allclose(learned.inverse(learned.apply(raw)), raw, rtol=1e-4, atol=1e-3)
 
 
@@ -109,8 +115,8 @@ def test_the_config_survives_json(table: np.ndarray, photos: np.ndarray) -> None
     for learned, x in (
         (Scaling(), table),
         (Scaling("255"), photos),
-        (learn("standard", table), table),
-        (learn("standard", photos, pictures=True), photos.reshape(20, -1)),
+        (learn_scaling("standard", table), table),
+        (learn_scaling("standard", photos, pictures=True), photos.reshape(20, -1)),
     ):
         again = Scaling.from_config(json.loads(json.dumps(learned.get_config())))
         np.testing.assert_array_equal(again.apply(x), learned.apply(x), strict=True)
@@ -123,11 +129,11 @@ def test_the_config_survives_json(table: np.ndarray, photos: np.ndarray) -> None
      ("Standard", "standard")],
 )  # fmt: skip
 def test_words_for_a_scaling(value: object, kind: str) -> None:
-    assert kind_of(value) == kind
+    assert parse_scaling(value) == kind
 
 
 @pytest.mark.parametrize("value", ["standart", 1, True, "minmax"])
 def test_an_unknown_scaling_is_refused(value: Any) -> None:
     with pytest.raises(DataError, match="expected 255, standard or none") as caught:
-        kind_of(value)
+        parse_scaling(value)
     assert (caught.value.remedy == "Did you mean standard?") == (value == "standart")

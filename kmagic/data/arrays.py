@@ -11,7 +11,7 @@ import numpy as np
 from kmagic.data.assemble import Raw, check_classes, divide, finish, padded
 from kmagic.data.load_options import Kind, check_kind
 from kmagic.data.preparation.scaling import Scaling
-from kmagic.data.target_kind import decide
+from kmagic.data.target_kind import decide_target
 from kmagic.data.texts import as_texts, holds_sentences, number_texts
 from kmagic.data.word_index import encoding_of
 from kmagic.support.errors import DataError
@@ -70,7 +70,7 @@ def from_arrays(four: Four, options: Options, name: str, source: str) -> Dataset
     check_kind(options, kind, name, WHATS[kind])
     _check_arrays(options, name, WHATS[kind])
     values = y if x_test is None else together(y, four.y_test)
-    target = decide(values, options, pictures=kind == "pictures")
+    target = decide_target(values, options, pictures=kind == "pictures")
     notes = [target.said]
     x, x_test, scaled = _scaled_already(x, x_test, kind)
     if scaled is not None:

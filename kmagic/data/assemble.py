@@ -12,7 +12,7 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.load_options import SPLIT
 from kmagic.data.memory import require
 from kmagic.data.preparation import scaling
-from kmagic.data.split import train_test
+from kmagic.data.split import train_test_indices
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import pluralize
 
@@ -94,7 +94,7 @@ def divide(
                 "Add rows, join these with another class, or leave them out; or give the training "
                 "and the test part yourself.",
             )
-    return train_test(rows, options.split or SPLIT, options.seed, labels)
+    return train_test_indices(rows, options.split or SPLIT, options.seed, labels)
 
 
 def check_classes(
@@ -155,7 +155,7 @@ def finish(raw: Raw, options: Options) -> Dataset:
             f"{raw.name}, scaled to float32,",
             "Leave scale out and put a rescaling layer into the model: `rescaling {1 / 255}`.",
         )
-        learned = scaling.learn(options.scale, x_train, pictures=is_picture)
+        learned = scaling.learn_scaling(options.scale, x_train, pictures=is_picture)
         x_train, x_test = learned.apply(x_train), learned.apply(x_test)
     y_train, y_test = raw.y_train, raw.y_test
     if options.onehot and y_train.ndim == 1:

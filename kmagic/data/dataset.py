@@ -45,7 +45,7 @@ class Dataset(Renderable):
         lacking: Why the words behind word numbers are not known, and what to do; else "".
     """
 
-    renderer: ClassVar[str] = "kmagic.display.data.data_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.data.data_card:dataset_bundle"
 
     name: str
     x_train: NDArray[Any]
@@ -263,7 +263,7 @@ class Dataset(Renderable):
 _sets: WeakSet[Dataset] = WeakSet()
 
 
-def dataset_of(x: Any) -> Dataset | None:
+def find_dataset(x: Any) -> Dataset | None:
     """The data set whose training part these inputs are, or a slice of it; else None.
 
     Args:

@@ -36,7 +36,7 @@ def state_of(file: CachedFile) -> State:
     return "right" if sha256_of(path) == file.sha256 else "wrong"
 
 
-def through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
+def load_through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
     """Run one of Keras's loaders.
 
     Args:

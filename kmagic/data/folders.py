@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from kmagic.data.images.image_paths import is_picture
-from kmagic.data.paths import readable
+from kmagic.data.images.image_paths import is_image_file
+from kmagic.data.paths import explain_read_errors
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import pluralize
 from kmagic.support.keras_cache import show_path
@@ -54,7 +54,7 @@ class Folder:
     note: str = ""
 
 
-def survey(path: Path) -> Folder:
+def scan_folder(path: Path) -> Folder:
     """Look through a folder.
 
     Args:
@@ -64,7 +64,7 @@ def survey(path: Path) -> Folder:
     Raises:
         DataError: It may not be read, is empty, or has no classes.
     """
-    with readable(path):
+    with explain_read_errors(path):
         path = _innermost(path)
         folders, files = _entries(path)
         train, test, aside = _parts(folders)
@@ -79,7 +79,7 @@ def survey(path: Path) -> Folder:
         parts = [folder for folder in (train, test) if folder is not None] or [path]
         found = [_by_class(part) for part in parts]
     kind = _kind_of(path, found)
-    suits = {"pictures": is_picture, "text": is_text}[kind]
+    suits = {"pictures": is_image_file, "text": is_text}[kind]
     notes = [f"{aside.name}/ was left aside: the test part is {parts[1].name}/."] if aside else []
     return _labelled(path, kind, found, suits, notes)
 
@@ -186,7 +186,7 @@ def _flat(parts: list[dict[str, list[Path]]]) -> list[list[Path]]:
 def _kind_of(path: Path, found: list[dict[str, list[Path]]]) -> Literal["pictures", "text"]:
     """What most files are."""
     files = [file for group in _flat(found) for file in group]
-    pictures, texts = sum(map(is_picture, files)), sum(map(is_text, files))
+    pictures, texts = sum(map(is_image_file, files)), sum(map(is_text, files))
     if not pictures and not texts:
         endings = Counter(file.suffix.lower() or "no ending" for file in files)
         seen = ", ".join(f"{name} ({many:,})" for name, many in endings.most_common(_SHOWN))
@@ -216,7 +216,7 @@ def _of_files(path: Path, files: list[Path]) -> Folder:
         )
     if not files:
         raise DataError(f"The folder {show_path(path)} is empty.")
-    pictures = sum(map(is_picture, files))
+    pictures = sum(map(is_image_file, files))
     what = pluralize(pictures, "picture") if pictures else pluralize(len(files), "file")
     raise DataError(
         f"{show_path(path)} holds {what} and no folders, so nothing tells their classes.",

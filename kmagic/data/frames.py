@@ -12,7 +12,7 @@ import numpy as np
 from kmagic.data.assemble import Raw, check_classes, divide, finish
 from kmagic.data.load_options import check_kind
 from kmagic.data.preparation.columns import is_numeric, learn_columns, word_of
-from kmagic.data.target_kind import decide
+from kmagic.data.target_kind import decide_target
 from kmagic.data.texts import as_texts, number_texts
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import pluralize
@@ -116,7 +116,7 @@ def _load(frames: list[Any], target: Any, options: Options, name: str, source: s
 
     values = pd.concat([frame[target] for frame in frames])
     cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
-    decided = decide(cells, options, str(target))
+    decided = decide_target(cells, options, str(target))
     notes = [note, dropped, decided.said]
     train, test, y_train, y_test, more = _parts(frames, decided, options, name)
     notes.append(more)

@@ -18,7 +18,7 @@ _TORONTO = "https://www.cs.toronto.edu/~kriz/"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KnownDataset:
     """A data set with a name: ``keras.datasets.NAME`` loads it.
 
     Attributes:
@@ -105,7 +105,7 @@ _CALIFORNIA_COLUMNS = (
 )  # fmt: skip
 
 ENTRIES = (
-    Entry(
+    KnownDataset(
         "boston_housing",
         "table",
         (
@@ -125,7 +125,7 @@ ENTRIES = (
         brought="boston_housing.npz",
         title="houses around Boston, 1978",
     ),
-    Entry(
+    KnownDataset(
         "california_housing",
         "table",
         (
@@ -138,7 +138,7 @@ ENTRIES = (
         target="median house price in $",
         title="districts of California, 1990",
     ),
-    Entry(
+    KnownDataset(
         "mnist",
         "pictures",
         (_file("mnist.npz", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),),
@@ -146,10 +146,10 @@ ENTRIES = (
         sample="mnist_sample.npz",
         title="handwritten digits",
     ),
-    Entry(
+    KnownDataset(
         "fashion_mnist", "pictures", _FASHION, classes=_FASHION_CLASSES, title="pieces of clothing"
     ),
-    Entry(
+    KnownDataset(
         "cifar10",
         "pictures",
         (
@@ -162,7 +162,7 @@ ENTRIES = (
         classes=_CIFAR10_CLASSES,
         title="small colour photos",
     ),
-    Entry(
+    KnownDataset(
         "cifar100",
         "pictures",
         (
@@ -175,14 +175,14 @@ ENTRIES = (
         classes=_CIFAR100_CLASSES,
         title="small colour photos",
     ),
-    Entry(
+    KnownDataset(
         "imdb",
         "text",
         (_file("imdb.npz", "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"),),
         classes=("negative", "positive"),
         title="film reviews as word numbers",
     ),
-    Entry(
+    KnownDataset(
         "reuters",
         "text",
         (_file("reuters.npz", "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"),),
@@ -191,4 +191,4 @@ ENTRIES = (
     ),
 )
 
-BY_NAME = {entry.name: entry for entry in ENTRIES}
+KNOWN_DATASETS = {entry.name: entry for entry in ENTRIES}

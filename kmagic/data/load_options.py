@@ -112,7 +112,7 @@ def read_options(**given: Any) -> Options:
             "flatten and channel exclude each other.",
             "Dense layers take flat vectors, convolutions take channels.",
         )
-    given["scale"] = scaling.kind_of(given["scale"])
+    given["scale"] = scaling.parse_scaling(given["scale"])
     given["size"] = _size(given["size"])
     for option in ("features", "drop"):
         given[option] = _names(given[option], option)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kmagic.data.images.image_paths import is_picture
-from kmagic.data.known_datasets import BY_NAME
+from kmagic.data.images.image_paths import is_image_file
+from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import Options, read_options
 from kmagic.data.named_datasets import SampleDataWarning, load_named
-from kmagic.data.paths import existing, unknown
+from kmagic.data.paths import existing_path, unknown
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kmagic.data.dataset import Dataset
 
-__all__ = ["SampleDataWarning", "load_data", "name_of"]
+__all__ = ["SampleDataWarning", "load_data", "variable_name"]
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _TABLES = (".csv", ".tsv", ".tab", ".parquet", ".pq")
@@ -141,18 +141,18 @@ def load_data(
         allow_pickle=allow_pickle,
         name=name,
     )
-    if isinstance(source, str) and source.strip().lower() in BY_NAME:
+    if isinstance(source, str) and source.strip().lower() in KNOWN_DATASETS:
         return load_named(source.strip().lower(), options)
     if isinstance(source, str | os.PathLike):
         return _of_path(source, options)
     return _of_values(source, options)
 
 
-def name_of(source: Any) -> str:
+def variable_name(source: Any) -> str:
     """A name for what is loaded, fit for a variable.
 
     Example:
-        >>> name_of("photos/my cats/"), name_of("2024.csv"), name_of([[1], [2]])
+        >>> variable_name("photos/my cats/"), variable_name("2024.csv"), variable_name([[1], [2]])
         ('my_cats', 'data_2024', 'data')
     """
     if not isinstance(source, str | os.PathLike):
@@ -167,7 +167,7 @@ def _of_path(source: str | os.PathLike[str], options: Options) -> Dataset:
     is_word = isinstance(source, str) and not re.search(r"[/\\.~]", text)
     if is_word and not Path(text).exists():
         raise unknown(text)
-    path = existing(text)
+    path = existing_path(text)
     if path.is_dir():
         return _of_folder(path, options)
     ending = path.suffix.lower()
@@ -192,9 +192,9 @@ def _of_path(source: str | os.PathLike[str], options: Options) -> Dataset:
 
 
 def _of_folder(path: Path, options: Options) -> Dataset:
-    from kmagic.data.folders import survey  # noqa: PLC0415 - as above
+    from kmagic.data.folders import scan_folder  # noqa: PLC0415 - as above
 
-    folder = survey(path)
+    folder = scan_folder(path)
     if folder.kind == "table":
         from kmagic.data.tables import load_tables  # noqa: PLC0415 - as above
 
@@ -233,7 +233,7 @@ def _of_values(source: Any, options: Options) -> Dataset:
     ):
         from kmagic.data.tables import load_tables  # noqa: PLC0415 - as above
 
-        return load_tables([existing(os.fspath(each)) for each in source], options)
+        return load_tables([existing_path(os.fspath(each)) for each in source], options)
     four = arrays.take_apart(source)
     if four is None:
         raise DataError(
@@ -255,10 +255,10 @@ def _are_pictures(x: Any) -> bool:
     if getattr(x, "ndim", 1) != 1 or not hasattr(x, "__iter__") or isinstance(x, str | bytes):
         return False
     first = next(iter(x), None)
-    if not isinstance(first, str | os.PathLike) or not is_picture(Path(first)):
+    if not isinstance(first, str | os.PathLike) or not is_image_file(Path(first)):
         return False
     paths = (Path(each) for each in x if isinstance(each, str | os.PathLike))
-    return Path(first).expanduser().is_file() and all(map(is_picture, paths))
+    return Path(first).expanduser().is_file() and all(map(is_image_file, paths))
 
 
 def _what(source: Any) -> str:

@@ -14,10 +14,10 @@ import numpy as np
 
 from kmagic.data import dataset_cache
 from kmagic.data.assemble import Raw, finish, padded
-from kmagic.data.known_datasets import BY_NAME
+from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import check_kind
 from kmagic.data.preparation.columns import Column, Columns
-from kmagic.data.split import train_test
+from kmagic.data.split import train_test_indices
 from kmagic.data.word_index import words_of
 from kmagic.support.downloads.cached_file import download_remedy, path_of, short_download_remedy
 from kmagic.support.errors import DataError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.data.dataset import Dataset
-    from kmagic.data.known_datasets import Entry
+    from kmagic.data.known_datasets import KnownDataset
     from kmagic.data.load_options import Options
 
 _KINDS = {"pictures": "pictures", "table": "a table of numbers", "text": "texts"}
@@ -61,12 +61,12 @@ def load_named(name: str, options: Options) -> Dataset:
     Raises:
         DataError: An option makes no sense for it, or it cannot be had or read.
     """
-    entry = BY_NAME[name]
+    entry = KNOWN_DATASETS[name]
     _check(entry, options)
     return finish(_prepare(entry, _read(entry, options), options), options)
 
 
-def _check(entry: Entry, options: Options) -> None:
+def _check(entry: KnownDataset, options: Options) -> None:
     """Refuse what makes no sense for the set, before anything is loaded."""
     check_kind(options, entry.kind, entry.name, _KINDS[entry.kind], own=False)
     if options.onehot and entry.classes is None:
@@ -76,7 +76,7 @@ def _check(entry: Entry, options: Options) -> None:
     _kept_columns(entry, options)
 
 
-def _kept_columns(entry: Entry, options: Options) -> list[int] | None:
+def _kept_columns(entry: KnownDataset, options: Options) -> list[int] | None:
     """Places of the columns to be taken; None for all."""
     chosen = options.features or options.drop
     if chosen is None:
@@ -97,7 +97,7 @@ def _kept_columns(entry: Entry, options: Options) -> list[int] | None:
     return kept
 
 
-def _read(entry: Entry, options: Options) -> _Read:
+def _read(entry: KnownDataset, options: Options) -> _Read:
     """The set by Keras's loader or, where it cannot be had, the sample."""
     if entry.brought:
         _bring(entry)
@@ -111,7 +111,7 @@ def _read(entry: Entry, options: Options) -> _Read:
         ) from absent
 
 
-def _by_keras(entry: Entry, options: Options) -> _Read:
+def _by_keras(entry: KnownDataset, options: Options) -> _Read:
     keywords: dict[str, Any] = {}
     if entry.kind == "text":
         keywords = {"num_words": options.num_words, "maxlen": options.maxlen}
@@ -124,12 +124,12 @@ def _by_keras(entry: Entry, options: Options) -> _Read:
         )
         return parts
 
-    (x_train, y_train), (x_test, y_test) = dataset_cache.through_keras(entry.files, load)
+    (x_train, y_train), (x_test, y_test) = dataset_cache.load_through_keras(entry.files, load)
     source = f"Keras's cache, {show_path(path_of(entry.files[0]).parent)}"
     return _Read(x_train, y_train, x_test, y_test, source)
 
 
-def _bring(entry: Entry) -> None:
+def _bring(entry: KnownDataset) -> None:
     """Put the file that the package brings where Keras would put it after fetching it."""
     path = path_of(entry.files[0])
     if path.exists():
@@ -145,7 +145,7 @@ def _bring(entry: Entry) -> None:
         half.unlink(missing_ok=True)
 
 
-def _sample(entry: Entry, absent: dataset_cache.NotHereError) -> _Read:
+def _sample(entry: KnownDataset, absent: dataset_cache.NotHereError) -> _Read:
     with (
         as_file(files("kmagic.data").joinpath("samples", entry.sample)) as own,
         np.load(own, allow_pickle=False) as part,
@@ -164,7 +164,7 @@ def _sample(entry: Entry, absent: dataset_cache.NotHereError) -> _Read:
     return _Read(raw.x_train, raw.y_train, raw.x_test, raw.y_test, raw.source, note)
 
 
-def _prepare(entry: Entry, read: _Read, options: Options) -> Raw:
+def _prepare(entry: KnownDataset, read: _Read, options: Options) -> Raw:
     """Choose columns, pad and divide what was read."""
     y_train, y_test = np.ravel(read.y_train), np.ravel(read.y_test)
     x_train, x_test = read.x_train, read.x_test
@@ -180,7 +180,7 @@ def _prepare(entry: Entry, read: _Read, options: Options) -> Raw:
     if options.split is not None:
         x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
         labels = None if entry.classes is None else y
-        train, test = train_test(len(x), options.split, options.seed, labels)
+        train, test = train_test_indices(len(x), options.split, options.seed, labels)
         x_train, y_train, x_test, y_test = x[train], y[train], x[test], y[test]
     return Raw(
         name=entry.name,
@@ -201,7 +201,9 @@ def _prepare(entry: Entry, read: _Read, options: Options) -> Raw:
     )
 
 
-def _note(entry: Entry, read: _Read, options: Options, columns: tuple[str, ...] | None) -> str:
+def _note(
+    entry: KnownDataset, read: _Read, options: Options, columns: tuple[str, ...] | None
+) -> str:
     notes = [read.note]
     if entry.contested is None or entry.contested in (columns or ()):
         notes.append(entry.remark)

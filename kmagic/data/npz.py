@@ -10,7 +10,7 @@ import numpy as np
 
 from kmagic.data.arrays import from_arrays, of_names
 from kmagic.data.memory import require
-from kmagic.data.paths import readable
+from kmagic.data.paths import explain_read_errors
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 
@@ -33,7 +33,7 @@ def load_npz(path: Path, options: Options) -> Dataset:
             ``allow_pickle``.
     """
     name = options.name or path.stem
-    with readable(path):
+    with explain_read_errors(path):
         if not path.stat().st_size:
             raise DataError(f"{show_path(path)} is empty.")
         if not zipfile.is_zipfile(path):

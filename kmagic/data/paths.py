@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from kmagic.data.known_datasets import BY_NAME
+from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.suggestions import did_you_mean, nearest
 
 
-def existing(text: str | Path) -> Path:
+def existing_path(text: str | Path) -> Path:
     """The file or folder of this name.
 
     Args:
@@ -22,7 +22,7 @@ def existing(text: str | Path) -> Path:
         DataError: It is not there; the nearest name that is there is told.
     """
     path = Path(text).expanduser()
-    with readable(path):
+    with explain_read_errors(path):
         if path.exists():
             return path
     parent = path.parent
@@ -42,17 +42,19 @@ def existing(text: str | Path) -> Path:
 
 def unknown(word: str) -> DataError:
     """What to say of a word that is neither a data set's name nor a path."""
-    known = f"Known are: {', '.join(BY_NAME)}; or give a folder, a file, a data frame or arrays."
+    known = (
+        f"Known are: {', '.join(KNOWN_DATASETS)}; or give a folder, a file, a data frame or arrays."
+    )
     try:
         here = [each.name for each in Path().iterdir() if not each.name.startswith(".")]
     except OSError:
         here = []
-    guess = did_you_mean(word, BY_NAME) or did_you_mean(word, here)
+    guess = did_you_mean(word, KNOWN_DATASETS) or did_you_mean(word, here)
     return DataError(f"There is no data set {word!r}.", f"{guess} {known}".strip())
 
 
 @contextlib.contextmanager
-def readable(path: Path) -> Iterator[None]:
+def explain_read_errors(path: Path) -> Iterator[None]:
     """Put what the system says of a path in our words.
 
     Raises:

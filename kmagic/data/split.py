@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def pick(labels: NDArray[Any], count: int, seed: int) -> NDArray[np.intp]:
+def stratified_sample(labels: NDArray[Any], count: int, seed: int) -> NDArray[np.intp]:
     """Choose ``count`` rows so that each class keeps its share, in the rows' own order.
 
     Args:
@@ -24,7 +24,7 @@ def pick(labels: NDArray[Any], count: int, seed: int) -> NDArray[np.intp]:
     Example:
         >>> import numpy as np
         >>> labels = np.array([0] * 8 + [1] * 4)
-        >>> labels[pick(labels, 3, seed=0)].tolist()
+        >>> labels[stratified_sample(labels, 3, seed=0)].tolist()
         [0, 0, 1]
     """
     rng = np.random.default_rng(seed)
@@ -36,7 +36,7 @@ def pick(labels: NDArray[Any], count: int, seed: int) -> NDArray[np.intp]:
     return np.sort(np.concatenate(chosen))
 
 
-def train_test(
+def train_test_indices(
     rows: int, fraction: float, seed: int, labels: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Divide rows into a training and a test part, both in shuffled order.
@@ -52,7 +52,7 @@ def train_test(
         Positions of the training rows, positions of the test rows.
 
     Example:
-        >>> train, test = train_test(10, 0.3, seed=1)
+        >>> train, test = train_test_indices(10, 0.3, seed=1)
         >>> len(train), len(test)
         (7, 3)
     """
@@ -61,7 +61,7 @@ def train_test(
     if labels is None:
         test = rng.permutation(rows)[:count]
     else:
-        test = rng.permutation(pick(labels, count, seed))
+        test = rng.permutation(stratified_sample(labels, count, seed))
     is_train = np.ones(rows, dtype=bool)
     is_train[test] = False
     return rng.permutation(np.flatnonzero(is_train)), test

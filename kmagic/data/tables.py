@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.data.frames import from_frames
 from kmagic.data.memory import require
-from kmagic.data.paths import readable
+from kmagic.data.paths import explain_read_errors
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 
@@ -69,7 +69,7 @@ def read_table(path: Path, options: Options) -> Any:
         DataError: It is missing, empty, cut off, of another kind, or has no names of its columns,
             or the same name twice.
     """
-    with readable(path):
+    with explain_read_errors(path):
         if path.is_dir():
             raise DataError(f"{show_path(path)} is a folder.")
         size = path.stat().st_size
@@ -113,7 +113,7 @@ def _text(path: Path, sep: str) -> Any:
 
     shown = show_path(path)
     try:
-        with readable(path), path.open(encoding="utf-8-sig", newline="") as stream:
+        with explain_read_errors(path), path.open(encoding="utf-8-sig", newline="") as stream:
             head = next(csv.reader(stream, delimiter=sep), [])
         _check_head(head, shown, sep)
         return pd.read_csv(path, sep=sep, encoding="utf-8-sig", low_memory=False)

@@ -43,7 +43,7 @@ class Target:
         return flat.astype(np.intp)
 
 
-def decide(y: Any, options: Options, what: str = "y", *, pictures: bool = False) -> Target:
+def decide_target(y: Any, options: Options, what: str = "y", *, pictures: bool = False) -> Target:
     """Decide whether values are classes or numbers, unless ``task`` says it.
 
     Words, yes and no, one-hot rows, and whole numbers of which there are few are classes.

@@ -8,7 +8,7 @@ from kmagic.data.assemble import Raw, check_classes, finish
 from kmagic.data.images.labelled_files import divide_files
 from kmagic.data.load_options import check_kind
 from kmagic.data.memory import require
-from kmagic.data.paths import readable
+from kmagic.data.paths import explain_read_errors
 from kmagic.data.texts import number_texts, read_texts
 from kmagic.support.keras_cache import show_path
 
@@ -31,7 +31,7 @@ def load_texts(folder: Folder, options: Options) -> Dataset:
     name = options.name or folder.path.resolve().name
     check_kind(options, "text", name, "texts")
     (train, test), classes = divide_files(folder, options, name)
-    with readable(folder.path):
+    with explain_read_errors(folder.path):
         size = sum(file.stat().st_size for part in (train, test) for file in part.files)
     require(
         2 * size,

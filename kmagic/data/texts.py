@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.paths import readable
+from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.text_encoding import Side, TextEncoding, check_options, learn_text
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
@@ -71,7 +71,7 @@ def read_texts(files: Sequence[Path]) -> NDArray[Any]:
     texts = np.empty(len(files), dtype=object)
     with Progress(len(files), "texts") as work:
         for place, file in enumerate(files):
-            with readable(file):
+            with explain_read_errors(file):
                 raw = file.read_bytes()
             try:
                 texts[place] = raw.decode("utf-8-sig")

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kmagic.data import dataset_cache
-from kmagic.data.paths import existing
+from kmagic.data.paths import existing_path
 from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
 from kmagic.support.downloads.cached_file import CachedFile, path_of, short_download_remedy
 from kmagic.support.errors import DataError
@@ -68,7 +68,7 @@ def encoding_of(words: Any, options: TextOptions, rows: NDArray[Any]) -> TextEnc
         except dataset_cache.NotHereError as absent:
             raise DataError(f"The words of {words} are not known: {absent}") from absent
     elif isinstance(words, str | os.PathLike):
-        ranks = _read(existing(os.fspath(words)))
+        ranks = _read(existing_path(os.fspath(words)))
     else:
         raise DataError(
             f"words={words!r}: expected imdb, reuters, the path of a word index, or a dictionary "
@@ -95,7 +95,7 @@ def _ranks(name: str) -> Mapping[str, int]:
     path = path_of(file)
     if not path.exists():
         try:
-            return dataset_cache.through_keras([file], lambda: _by_keras(name))
+            return dataset_cache.load_through_keras([file], lambda: _by_keras(name))
         except dataset_cache.NotHereError as absent:
             todo = short_download_remedy([file])
             raise dataset_cache.NotHereError(f"{absent}. {todo}") from absent

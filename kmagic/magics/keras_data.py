@@ -105,7 +105,7 @@ class DataMagics(Family):
         read = self.read(DATA, line)
         if read is None:
             return None
-        from kmagic.data.loading import SampleDataWarning, load_data, name_of  # noqa: PLC0415 - not before data are loaded
+        from kmagic.data.loading import SampleDataWarning, load_data, variable_name  # noqa: PLC0415 - not before data are loaded
 
         source, called = self._source(read)
         options = {
@@ -131,7 +131,7 @@ class DataMagics(Family):
             raise DataError(*map(_as_options, (error.message, error.remedy))) from error
         if data.note:
             data = replace(data, note=_as_options(data.note))
-        out = read.out or self._free("data" if called else name_of(data.name))
+        out = read.out or self._free("data" if called else variable_name(data.name))
         return self.session.deliver(data, out=out, quiet=read.quiet)
 
     def _source(self, read: Line) -> tuple[Any, str]:
@@ -151,13 +151,13 @@ class DataMagics(Family):
 
     def _value(self, read: Line, word: str) -> Any:
         """A value of the notebook; else the word, which is a name or a path."""
-        from kmagic.data.known_datasets import BY_NAME  # noqa: PLC0415 - not before data are loaded
+        from kmagic.data.known_datasets import KNOWN_DATASETS  # noqa: PLC0415 - not before data are loaded
 
         if word.startswith("{"):
             return read.value(word)
         if word[0] in "\"'":
             return _plain(read, word)
-        if word.lower() in BY_NAME or Path(word).is_file():
+        if word.lower() in KNOWN_DATASETS or Path(word).is_file():
             return word
         first, *inner = word.split(".")
         if all(each.isidentifier() for each in (first, *inner)) and first in self.session.names:

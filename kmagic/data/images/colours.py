@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-BYTE, WORD = 255, 65535  # the largest values of 8 and 16 bits
+MAX_8_BIT, MAX_16_BIT = 255, 65535  # the largest values of 8 and 16 bits
 
 
-def recolour(image: Image, mode: str) -> Image:
+def convert_mode(image: Image, mode: str) -> Image:
     """The picture in grey or in colours; what shines through is white, 16 bits become 8.
 
     Args:
@@ -40,9 +40,9 @@ def _squeeze(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey of 16 bits, 32 bits or floats as bytes."""
     shares = np.nan_to_num(values.astype(np.float64))
     high = float(shares.max(initial=0))
-    usual = WORD if values.dtype.kind in "iu" else 1 if high <= 1 else BYTE
+    usual = MAX_16_BIT if values.dtype.kind in "iu" else 1 if high <= 1 else MAX_8_BIT
     most = max(usual, high)
-    return np.asarray((BYTE * shares / most).clip(0, BYTE).astype(np.uint8))
+    return np.asarray((MAX_8_BIT * shares / most).clip(0, MAX_8_BIT).astype(np.uint8))
 
 
 def _from_lab(image: Image) -> Image:

@@ -13,12 +13,12 @@ import numpy as np
 
 from kmagic.data.arrays import same_length, together
 from kmagic.data.assemble import Raw, check_classes, divide, finish
-from kmagic.data.images.colours import recolour
-from kmagic.data.images.image_reader import read_picture, size_of_file, without_warnings
+from kmagic.data.images.colours import convert_mode
+from kmagic.data.images.image_reader import image_size, read_image, suppress_pillow_warnings
 from kmagic.data.images.labelled_files import Files, divide_files
 from kmagic.data.load_options import check_kind
 from kmagic.data.memory import require
-from kmagic.data.target_kind import decide
+from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.formatting import pluralize
 from kmagic.support.keras_cache import show_path
@@ -90,7 +90,7 @@ def load_listed(four: Four, options: Options, name: str, source: str) -> Dataset
         same_length(four.x_test, four.y_test, "x_test", "y_test")
         files += [Path(each).expanduser() for each in four.x_test]
         y = together(y, four.y_test)
-    target = decide(y, options, pictures=True)
+    target = decide_target(y, options, pictures=True)
     every = Files(files, target.y)
     if four.x_test is not None and options.split is None:
         places = [np.arange(rows), np.arange(rows, len(files))]
@@ -118,7 +118,7 @@ class _Made:
 def _load(parts: Sequence[Files], made: _Made, options: Options) -> Dataset:
     broken: list[str] = []
     size = options.size
-    with without_warnings():
+    with suppress_pillow_warnings():
         if size is None:
             parts, size = _common_size(parts, made, broken)
         channels = 1 if options.gray else 3
@@ -163,7 +163,7 @@ def _common_size(
     def look(file: Path) -> _Opened:
         name = _name(file, made.root)
         try:
-            return _Opened(size_of_file(file, name))
+            return _Opened(image_size(file, name))
         except EvaluationError as error:
             return _Opened(problem=error.message)
 
@@ -200,9 +200,9 @@ def _read(
         from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
         try:
-            image = read_picture(file, _name(file, made.root), least=round(AHEAD * max(size)))
+            image = read_image(file, _name(file, made.root), least=round(AHEAD * max(size)))
             was_grey = image.mode in GREY
-            image = recolour(image, "L" if grey else "RGB")
+            image = convert_mode(image, "L" if grey else "RGB")
             if image.size != (wide, high):
                 image = image.resize((wide, high), Image.Resampling[INTERPOLATION.upper()])
         except EvaluationError as error:

@@ -8,36 +8,44 @@ from pathlib import Path
 
 from kmagic.support.suggestions import nearest
 
-NO_PICTURES = {"EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}  # not pixels, or run a program
+NON_IMAGE_FORMATS = {
+    "EPS",
+    "FITS",
+    "GRIB",
+    "HDF5",
+    "MPEG",
+    "PDF",
+    "WMF",
+}  # not pixels, or run a program
 _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 
-def is_address(text: object) -> bool:
+def is_url(text: object) -> bool:
     """Whether it is an address on the network.
 
     Example:
-        >>> is_address("https://example.org/cat.jpg"), is_address("cat.jpg")
+        >>> is_url("https://example.org/cat.jpg"), is_url("cat.jpg")
         (True, False)
     """
     return isinstance(text, str) and _ADDRESS.match(text) is not None
 
 
-def is_pillow(value: object) -> bool:
+def is_pillow_image(value: object) -> bool:
     """Whether it is a Pillow image, without importing Pillow."""
     return hasattr(value, "convert") and hasattr(value, "getexif")
 
 
-def is_picture(file: Path) -> bool:
+def is_image_file(file: Path) -> bool:
     """Whether a file is a picture by its name.
 
     Example:
-        >>> is_picture(Path("cat.JPG")), is_picture(Path("cat.txt")), is_picture(Path("._cat.jpg"))
+        >>> is_image_file(Path("cat.JPG")), is_image_file(Path("cat.txt")), is_image_file(Path("._cat.jpg"))
         (True, False, False)
     """
     return file.suffix.lower() in _endings() and not file.name.startswith(".")
 
 
-def as_counted(path: Path) -> list[tuple[bool, int, str]]:
+def natural_sort_key(path: Path) -> list[tuple[bool, int, str]]:
     """A key that sorts 2 before 10.
 
     Example:
@@ -72,5 +80,5 @@ def _endings() -> frozenset[str]:
     return frozenset(
         ending
         for ending, kind in Image.registered_extensions().items()
-        if kind in Image.OPEN and kind not in NO_PICTURES
+        if kind in Image.OPEN and kind not in NON_IMAGE_FORMATS
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
-from kmagic.data.images.image_paths import NO_PICTURES, is_address, is_pillow
+from kmagic.data.images.image_paths import NON_IMAGE_FORMATS, is_pillow_image, is_url
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_cache import is_offline
 
@@ -28,7 +28,7 @@ LYING = (5, 6, 7, 8)  # its values for a picture that lies on its side
 _lock = threading.Lock()
 
 
-def read_picture(picture: Any, name: str, *, least: int | None = None) -> Image:
+def read_image(picture: Any, name: str, *, least: int | None = None) -> Image:
     """A picture, upright as its EXIF says; of an animated one the first frame.
 
     Args:
@@ -40,13 +40,13 @@ def read_picture(picture: Any, name: str, *, least: int | None = None) -> Image:
     Raises:
         EvaluationError: It is missing, broken, too large, or no picture.
     """
-    if is_pillow(picture) or hasattr(picture, "read"):
+    if is_pillow_image(picture) or hasattr(picture, "read"):
         with _lock:  # the same image may be given twice, and would be read by two threads
             return _read(picture, name, least)
-    return _read(_fetch(picture) if is_address(picture) else picture, name, least)
+    return _read(_fetch(picture) if is_url(picture) else picture, name, least)
 
 
-def size_of_file(path: Path, name: str) -> tuple[int, int]:
+def image_size(path: Path, name: str) -> tuple[int, int]:
     """Height and width of a picture as it stands upright, by its header alone.
 
     Args:
@@ -54,7 +54,7 @@ def size_of_file(path: Path, name: str) -> tuple[int, int]:
         name: What to call it in a message.
 
     Raises:
-        EvaluationError: As :func:`read_picture`, as far as the header tells.
+        EvaluationError: As :func:`read_image`, as far as the header tells.
     """
     with _opened(path, name) as image:
         lying = image.getexif().get(ORIENTATION) in LYING
@@ -62,7 +62,7 @@ def size_of_file(path: Path, name: str) -> tuple[int, int]:
 
 
 @contextmanager
-def without_warnings() -> Iterator[None]:
+def suppress_pillow_warnings() -> Iterator[None]:
     """Keep Pillow's warnings of large pictures away: those are refused, and that is said.
 
     It stands around all reading, because warnings cannot be held back in one thread alone.
@@ -76,7 +76,7 @@ def without_warnings() -> Iterator[None]:
 
 
 def _read(picture: Any, name: str, least: int | None) -> Image:
-    if is_pillow(picture):
+    if is_pillow_image(picture):
         with _explained(name):
             picture.load()
             return _upright(picture)
@@ -146,7 +146,7 @@ def _formats() -> list[str]:
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     Image.init()
-    return [kind for kind in Image.ID if kind not in NO_PICTURES]
+    return [kind for kind in Image.ID if kind not in NON_IMAGE_FORMATS]
 
 
 def _upright(image: Image) -> Image:

@@ -17,7 +17,7 @@ OURS = __name__.partition(".")[0]
 REMEDY = "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255."
 
 
-def spread(x: Any) -> float | None:
+def value_spread(x: Any) -> float | None:
     """How far the values of samples spread; None where they are not one array of numbers.
 
     Args:
@@ -25,7 +25,7 @@ def spread(x: Any) -> float | None:
 
     Example:
         >>> import numpy as np
-        >>> spread(np.array([[0, 255], [0, 255]])), spread("a text")
+        >>> value_spread(np.array([[0, 255], [0, 255]])), value_spread("a text")
         (127.5, None)
     """
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
@@ -38,7 +38,7 @@ def spread(x: Any) -> float | None:
     return float(array[:: max(1, -(-array.size // LOOKED_AT))].std(dtype="float64"))
 
 
-def spreads(model: Any, x: Any) -> dict[str, float]:
+def input_spreads(model: Any, x: Any) -> dict[str, float]:
     """How far the values of each input spread; those of which it is not known are left out.
 
     Args:
@@ -53,11 +53,11 @@ def spreads(model: Any, x: Any) -> dict[str, float]:
         parts = dict(zip(names, x, strict=True)) if several else {}
     else:
         parts = {"": x}
-    found = {name: spread(part) for name, part in parts.items()}
+    found = {name: value_spread(part) for name, part in parts.items()}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def differing(what: str, theirs: Mapping[str, float], mine: Mapping[str, float]) -> str:
+def spread_difference(what: str, theirs: Mapping[str, float], mine: Mapping[str, float]) -> str:
     """A sentence on data that were scaled in another way than the training data; or "".
 
     Args:
@@ -66,9 +66,9 @@ def differing(what: str, theirs: Mapping[str, float], mine: Mapping[str, float])
         mine: That of the training data.
 
     Example:
-        >>> differing("test", {"": 79.2}, {"": 0.31})
+        >>> spread_difference("test", {"": 79.2}, {"": 0.31})
         'the test data are scaled in another way: they spread by 79.2, the training data by 0.31.'
-        >>> differing("test", {"a": 79.2, "b": 1.0}, {"a": 0.31, "b": 1.1}).split(":")[0]
+        >>> spread_difference("test", {"a": 79.2, "b": 1.0}, {"a": 0.31, "b": 1.1}).split(":")[0]
         'the test data are scaled in another way in a'
     """
     both = [name for name in theirs if theirs[name] and mine.get(name)]
@@ -83,7 +83,7 @@ def differing(what: str, theirs: Mapping[str, float], mine: Mapping[str, float])
     )
 
 
-def scaled_otherwise(model: Any, x: Any) -> str:
+def scale_drift_message(model: Any, x: Any) -> str:
     """What to know of samples that a model is to be judged by; "" if there is nothing.
 
     Args:
@@ -91,7 +91,7 @@ def scaled_otherwise(model: Any, x: Any) -> str:
         x: The samples.
     """
     mine = spreads_for(model)
-    message = differing("test", spreads(model, x), mine) if mine else ""
+    message = spread_difference("test", input_spreads(model, x), mine) if mine else ""
     return f"{message[:1].upper()}{message[1:]} {REMEDY}" if message else ""
 
 
@@ -99,14 +99,14 @@ class ScaleWarning(UserWarning):
     """Data were scaled in another way than those that the model has learned from."""
 
 
-def warn_of_scale(model: Any, x: Any) -> None:
-    """Warn of samples as :func:`scaled_otherwise` finds them, on the line that has called us.
+def warn_of_scale_drift(model: Any, x: Any) -> None:
+    """Warn of samples as :func:`scale_drift_message` finds them, on the line that has called us.
 
     Args:
         model: The model that is asked.
         x: The samples.
     """
-    words = scaled_otherwise(model, x)
+    words = scale_drift_message(model, x)
     if not words:
         return
     level, frame = 1, inspect.currentframe()

@@ -108,9 +108,9 @@ class Scaling:
             'divided by 255'
         """
         if "mean" not in config:
-            return cls(kind_of(config["kind"]))
+            return cls(parse_scaling(config["kind"]))
         return cls(
-            kind_of(config["kind"]),
+            parse_scaling(config["kind"]),
             np.asarray(config["mean"], dtype=np.float32),
             np.asarray(config["deviation"], dtype=np.float32),
             bool(config["pictures"]),
@@ -121,7 +121,7 @@ class Scaling:
         if self.mean is None or self.deviation is None:
             raise DataError(
                 "This standard scaling has not seen a training part.",
-                "Make it with kmagic.data.preparation.scaling.learn('standard', x_train).",
+                "Make it with kmagic.data.preparation.scaling.learn_scaling('standard', x_train).",
             )
         if self.mean.size == 1:
             return self.mean, self.deviation
@@ -139,14 +139,14 @@ class Scaling:
         )
 
 
-def kind_of(value: object) -> Kind:
+def parse_scaling(value: object) -> Kind:
     """The kind of scaling that a user's word means: None and 255 are words too.
 
     Raises:
         DataError: If it is no kind of scaling.
 
     Example:
-        >>> kind_of(None), kind_of(255), kind_of("standard")
+        >>> parse_scaling(None), parse_scaling(255), parse_scaling("standard")
         ('none', '255', 'standard')
     """
     word = "none" if value is None else str(value).strip().lower()
@@ -159,7 +159,7 @@ def kind_of(value: object) -> Kind:
     ) from None
 
 
-def learn(kind: Kind, x: NDArray[Any], *, pictures: bool = False) -> Scaling:
+def learn_scaling(kind: Kind, x: NDArray[Any], *, pictures: bool = False) -> Scaling:
     """Learn a scaling from the training part.
 
     Args:
@@ -170,7 +170,7 @@ def learn(kind: Kind, x: NDArray[Any], *, pictures: bool = False) -> Scaling:
 
     Example:
         >>> import numpy as np
-        >>> learn("standard", np.array([[0.0, 5.0], [2.0, 5.0]])).apply([[2.0, 5.0]])
+        >>> learn_scaling("standard", np.array([[0.0, 5.0], [2.0, 5.0]])).apply([[2.0, 5.0]])
         array([[1., 0.]], dtype=float32)
     """
     if kind != "standard":

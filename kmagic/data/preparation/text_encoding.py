@@ -214,7 +214,7 @@ class TextEncoding:
         return cls(**{**config, "vocabulary": tuple(config["vocabulary"])})
 
 
-class Decoded(Sequence[str]):
+class DecodedTexts(Sequence[str]):
     """Rows of word numbers as sentences, each read when it is looked at.
 
     Args:
@@ -223,7 +223,7 @@ class Decoded(Sequence[str]):
 
     Example:
         >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
-        >>> read = Decoded(films.encode(["a film", "film"]), films)
+        >>> read = DecodedTexts(films.encode(["a film", "film"]), films)
         >>> len(read), read[0], read[-2:]
         (2, 'a film', ['a film', 'film'])
     """

@@ -73,7 +73,7 @@ class Shown(Protocol):
         """Inputs as bytes to be shown."""
 
 
-def bundle(data: Shown) -> Bundle:
+def dataset_bundle(data: Shown) -> Bundle:
     """The card of a data set, and its paragraph as plain text."""
     rows = f"{len(data.x_train):,} to train · {len(data.x_test):,} to test"
     facts = f"{data.title} · {rows}" if data.title else rows

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.image_reader import without_warnings
+from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import find_application, recognise
 from kmagic.evaluation.classification.classification import KEPT, Classification
 from kmagic.evaluation.classification.explain import Explanation
@@ -166,7 +166,7 @@ class _Work:
         pictures: list[Picture] = []
         ahead = AHEAD * self.batch_size
         try:
-            with progress, without_warnings():
+            with progress, suppress_pillow_warnings():
                 reading = read_ahead(self.sources, self.eye, ahead=ahead, keep=KEPT)
                 with closing(reading) as opened:
                     for start, batch in _batches(opened, self.batch_size):
@@ -225,7 +225,7 @@ class _Work:
     def look(self, source: Source, picture: Picture) -> Picture:
         """A picture that was not kept with a small copy of it, if it can still be read."""
         try:
-            with without_warnings():
+            with suppress_pillow_warnings():
                 opened = self.eye.open(source)
         except EvaluationError:
             return picture

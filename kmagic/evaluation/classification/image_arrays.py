@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.colours import BYTE, WORD, recolour
+from kmagic.data.images.colours import MAX_8_BIT, MAX_16_BIT, convert_mode
 from kmagic.evaluation.prediction.batch_prediction import Shape, show_shape
 from kmagic.support.errors import EvaluationError
 
@@ -113,7 +113,7 @@ def prepare(image: Image, size: Size, *, keep: bool = True) -> Opened:
     """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    seen = recolour(image, MODES[size.channels])
+    seen = convert_mode(image, MODES[size.channels])
     wide, high = size.width or seen.width, size.height or seen.height
     fitted = seen
     if (wide, high) != seen.size:
@@ -167,13 +167,13 @@ def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:
-        return array.astype(np.uint8) * np.uint8(BYTE)
+        return array.astype(np.uint8) * np.uint8(MAX_8_BIT)
     if not np.isfinite(array).all():
         raise EvaluationError("The picture holds NaN or infinity.")
     low, high = float(array.min(initial=0)), float(array.max(initial=0))
-    if low >= 0 and array.dtype.kind in "iu" and BYTE < high <= WORD:
-        array, high = array / (WORD / BYTE), BYTE
-    if low < 0 or high > BYTE or (0 < high <= 1 and array.dtype.kind == "f"):
+    if low >= 0 and array.dtype.kind in "iu" and MAX_8_BIT < high <= MAX_16_BIT:
+        array, high = array / (MAX_16_BIT / MAX_8_BIT), MAX_8_BIT
+    if low < 0 or high > MAX_8_BIT or (0 < high <= 1 and array.dtype.kind == "f"):
         raise EvaluationError(
             "The values of a picture must be 0 to 255, because they are scaled as the network "
             f"expects them; received {low:g} to {high:g}.",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.colours import BYTE
-from kmagic.data.images.image_reader import read_picture
+from kmagic.data.images.colours import MAX_8_BIT
+from kmagic.data.images.image_reader import read_image
 from kmagic.evaluation.classification.image_arrays import (
     INTERPOLATIONS,
     THUMB,
@@ -124,7 +124,7 @@ class Eye:
         if hasattr(picture, "shape"):
             opened = self._open_array(np.asarray(picture), keep=keep)
         else:
-            opened = prepare(read_picture(picture, source.name), self.size, keep=keep)
+            opened = prepare(read_image(picture, source.name), self.size, keep=keep)
         if self.shape is None or opened.pixels.ndim == len(self.shape):
             return opened
         more = opened.pixels.ndim < len(self.shape)
@@ -159,7 +159,7 @@ class Eye:
         return ""
 
     def _is_share(self) -> bool:
-        probe = np.full((1, *(n or 1 for n in self.shape or (1,))), BYTE, np.float32)
+        probe = np.full((1, *(n or 1 for n in self.shape or (1,))), MAX_8_BIT, np.float32)
         return self.scale is not None and bool(np.allclose(self.scale(probe), WHOLE))
 
     def _open_array(self, array: NDArray[Any], *, keep: bool) -> Opened:
@@ -167,7 +167,7 @@ class Eye:
         if kind not in "biuf":
             raise EvaluationError(f"A picture must hold numbers; received {array.dtype}.")
         raw = self.application is not None or array.dtype in (np.uint8, np.uint16)
-        if kind in "iu" and array.size and 1 < array.max() <= BYTE and array.min() >= 0:
+        if kind in "iu" and array.size and 1 < array.max() <= MAX_8_BIT and array.min() >= 0:
             raw = True
         if raw:
             image = as_image(unroll(to_bytes(array), self.size), self.size)
@@ -193,7 +193,7 @@ class Eye:
         shown = array
         if self.inverse is not None:
             raw = np.asarray(self.inverse(array[None]))[0]
-            shown = np.rint(raw).clip(0, BYTE).astype(np.uint8)
+            shown = np.rint(raw).clip(0, MAX_8_BIT).astype(np.uint8)
         shown = unroll(shown, self.size)
         step = -(-max(shown.shape) // (2 * THUMB))
         return shown[::step, ::step] if shown.ndim > 1 else shown

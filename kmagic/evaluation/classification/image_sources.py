@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.image_paths import as_counted, is_address, is_picture, is_pillow, nearby
+from kmagic.data.images.image_paths import (
+    is_image_file,
+    is_pillow_image,
+    is_url,
+    natural_sort_key,
+    nearby,
+)
 from kmagic.evaluation.classification.image_arrays import MODES, fits
 from kmagic.support.errors import EvaluationError
 
@@ -62,13 +68,13 @@ def list_pictures(images: Any, shape: Shape | None) -> list[Source]:
 
 
 def _expand(images: Any, shape: Shape | None) -> Iterator[Source]:
-    if is_address(images):
+    if is_url(images):
         yield Source(images, images)
     elif isinstance(images, str | os.PathLike):
         yield from _of_path(os.fspath(images))
     elif isinstance(images, bytes | bytearray | memoryview):
         yield Source("", bytes(images))
-    elif is_pillow(images) or hasattr(images, "read"):
+    elif is_pillow_image(images) or hasattr(images, "read"):
         name = getattr(images, "filename", "") or getattr(images, "name", "")
         yield Source(os.fspath(name) if isinstance(name, str | os.PathLike) else "", images)
     elif hasattr(images, "shape"):
@@ -93,7 +99,7 @@ def what_was_meant(sources: Sequence[Source]) -> str:
         sources: Of which none could be read.
     """
     names = [one.name for one in sources if _is_missing(one)]
-    if any(" " in name and not is_picture(Path(name)) for name in names):
+    if any(" " in name and not is_image_file(Path(name)) for name in names):
         return "Sentences are for kmagic.predict (`%keras_predict`)."
     near = [found for name in names[:SOME] if (found := nearby(Path(name).expanduser()))]
     meant = " or ".join(dict.fromkeys(map(str, near)))
@@ -133,21 +139,21 @@ def _of_folder(path: Path, name: str) -> Iterator[Source]:
         Path(folder, file)
         for folder, _, files in os.walk(path)
         for file in files
-        if is_picture(Path(file))
+        if is_image_file(Path(file))
     ]
     if not files:
         yield Source(name, EvaluationError(f"The folder {name} holds no pictures."))
-    for file in sorted(files, key=as_counted):
+    for file in sorted(files, key=natural_sort_key):
         yield Source(str(file), file, "" if file.parent == path else file.parent.name)
 
 
 def _of_pattern(path: Path, name: str) -> Iterator[Source]:
     files = [Path(hit) for hit in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = [file for file in files if file.is_file()]
-    files = [file for file in files if is_picture(file)] or files
+    files = [file for file in files if is_image_file(file)] or files
     if not files:
         yield Source(name, EvaluationError(f"No file matches {name}."))
-    for file in sorted(files, key=as_counted):
+    for file in sorted(files, key=natural_sort_key):
         yield Source(str(file), file, file.parent.name)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from kmagic.data.preparation.text_encoding import Decoded
+from kmagic.data.preparation.text_encoding import DecodedTexts
 
 
 def as_shown(data: Any, x: Any) -> Any:
@@ -19,7 +19,7 @@ def as_shown(data: Any, x: Any) -> Any:
     """
     encoding = getattr(data, "encoding", None)
     if encoding is not None and encoding.may_be(x):
-        return Decoded(x, encoding)
+        return DecodedTexts(x, encoding)
     shape = getattr(data, "picture_shape", None)
     if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
         return x

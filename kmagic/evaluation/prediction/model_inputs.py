@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.image_paths import is_address, is_picture, is_pillow
-from kmagic.data.preparation.scale_drift import warn_of_scale
+from kmagic.data.images.image_paths import is_image_file, is_pillow_image, is_url
+from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.evaluation.confusion.decoded_samples import as_shown
 from kmagic.evaluation.prediction.batch_prediction import as_samples, sample_shape
 from kmagic.support.errors import EvaluationError
@@ -68,7 +68,7 @@ def material_for(model: Any, x: Any) -> Material:
     """
     judged = getattr(x, "x_test", x)
     if not is_raw(model, judged):
-        warn_of_scale(model, judged)
+        warn_of_scale_drift(model, judged)
     if hasattr(x, "x_test"):
         return Material(x.x_test, shown=as_shown(x, x.x_test), truth=x.y_test, data=x)
     data = dataset_for(model)
@@ -259,7 +259,7 @@ def _takes_texts(model: Any, data: Any) -> bool:
 
 def _are_pictures(model: Any, data: Any, x: Any) -> bool:
     """Whether somebody gives files, or something else that has to be read as a picture."""
-    if is_pillow(x) or isinstance(x, bytes | bytearray) or hasattr(x, "read"):
+    if is_pillow_image(x) or isinstance(x, bytes | bytearray) or hasattr(x, "read"):
         return not _takes_texts(model, data)
     if isinstance(x, str | os.PathLike):
         return _is_file(x) and not _takes_texts(model, data)
@@ -270,11 +270,11 @@ def _are_pictures(model: Any, data: Any, x: Any) -> bool:
 
 def _is_file(word: str | Path | os.PathLike[str]) -> bool:
     """Whether a text names a file, a folder, a pattern or an address, and is no sentence."""
-    if not isinstance(word, str) or is_address(word):
+    if not isinstance(word, str) or is_url(word):
         return True
     try:
         path = Path(word).expanduser()
-        return path.exists() or is_picture(path) or glob.has_magic(word)
+        return path.exists() or is_image_file(path) or glob.has_magic(word)
     except (OSError, ValueError):  # no name that a file can have
         return False
 

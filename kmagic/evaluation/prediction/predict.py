@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.image_reader import without_warnings
+from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import recognise
 from kmagic.evaluation.classification.image_preprocessor import Eye, read_ahead
 from kmagic.evaluation.classification.image_sources import list_pictures
@@ -257,7 +257,7 @@ def _looked(model: Any, material: Material, step: int) -> Iterator[tuple[Eye, li
     eye = Eye.of(model, application, material.data, None, "nearest")
     sources = list_pictures(material.pictures, eye.shape)
     waiting: list[Opened] = []
-    with Progress(len(sources), "pictures") as work, without_warnings():
+    with Progress(len(sources), "pictures") as work, suppress_pillow_warnings():
         for number, opened in enumerate(read_ahead(sources, eye, ahead=2 * step, keep=SHOWN)):
             if isinstance(opened, EvaluationError):
                 raise opened

@@ -216,9 +216,9 @@ def _words() -> Iterator[Completion]:
 
 
 def _dataset_names() -> list[str]:
-    from kmagic.data.known_datasets import BY_NAME  # noqa: PLC0415 - only when it is asked for
+    from kmagic.data.known_datasets import KNOWN_DATASETS  # noqa: PLC0415 - only when it is asked for
 
-    return list(BY_NAME)
+    return list(KNOWN_DATASETS)
 
 
 def _paths(fragment: str, *, models: bool = False) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmagic.data.preparation.scale_drift import REMEDY, differing, spreads
+from kmagic.data.preparation.scale_drift import REMEDY, input_spreads, spread_difference
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice, heard
 from kmagic.models.lint.data_advice import data_advice
@@ -343,13 +343,13 @@ def _of_parts(model: Any, x: Any, validation: Any, test: Any) -> Iterator[Advice
     pair = isinstance(validation, tuple | list) and len(validation) > 1
     mine = _spreads(model, x)
     for what, values in (("validation", validation[0] if pair else None), ("test", test)):
-        message = differing(what, _spreads(model, values), mine)
+        message = spread_difference(what, _spreads(model, values), mine)
         if message:
             yield Advice(f"{what}-scale", message, REMEDY)
 
 
 def _spreads(model: Any, x: Any) -> dict[str, float]:
-    return spreads(model, parts_of("x", x, model, "inputs").get("x", x))
+    return input_spreads(model, parts_of("x", x, model, "inputs").get("x", x))
 
 
 # --- what is not compiled ---------------------------------------------------------------------
