@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from kmagic.api import build as build
     from kmagic.api import fit as fit
     from kmagic.data import Dataset as Dataset
-    from kmagic.data import loading as loading
-    from kmagic.data.preparation import Preparation as Preparation
-    from kmagic.data.preparation import TextEncoding as TextEncoding
-    from kmagic.data.preparation import learn_text as learn_text
+    from kmagic.data import load_data as load_data
+    from kmagic.data.preparation.preparation import Preparation as Preparation
+    from kmagic.data.preparation.text_encoding import TextEncoding as TextEncoding
+    from kmagic.data.preparation.text_encoding import learn_text as learn_text
     from kmagic.evaluation.classification.classify import classify as classify
     from kmagic.evaluation.confusion.confusion import confusion as confusion
     from kmagic.evaluation.prediction.evaluate import evaluate as evaluate
@@ -39,8 +39,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "Dataset": "data",
     "KmagicError": "support.errors",
-    "Preparation": "data.preparation",
-    "TextEncoding": "data.preparation",
+    "Preparation": "data.preparation.preparation",
+    "TextEncoding": "data.preparation.text_encoding",
     "TrainingRun": "training.run.training_run",
     "build": "api",
     "classify": "evaluation.classification.classify",
@@ -49,7 +49,7 @@ _HOMES = {
     "fit": "api",
     "format_spec": "language",
     "from_r": "from_r",
-    "learn_text": "data.preparation",
+    "learn_text": "data.preparation.text_encoding",
     "load": "persistence.save_load",
     "load_data": "data",
     "parse": "language",

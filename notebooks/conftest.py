@@ -23,10 +23,10 @@ OTHER_ORDER = '''"""The reviews at hand are Keras's in another order, so with an
 
 from unittest.mock import patch
 
-from kmagic.data import cache
+from kmagic.data import dataset_cache
 
 KNOWN = "imdb.npz"
-state_of, through_keras = cache.state_of, cache.through_keras
+state_of, load_through_keras = dataset_cache.state_of, dataset_cache.load_through_keras
 
 
 def take_as_right(file):
@@ -45,10 +45,10 @@ def read_unchecked(files, load):
         return get_file(fname, origin, file_hash=None if fname == KNOWN else file_hash)
 
     with patch.object(imdb, "get_file", unchecked):
-        return through_keras(files, load)
+        return load_through_keras(files, load)
 
 
-cache.state_of, cache.through_keras = take_as_right, read_unchecked
+dataset_cache.state_of, dataset_cache.load_through_keras = take_as_right, read_unchecked
 '''
 
 homes = pytest.StashKey[dict[str, str]]()

@@ -98,7 +98,7 @@ IMPORTS = {name: _imports(name) for name in MODULES}
 def test_the_check_sees_imports() -> None:
     assert "kmagic.support.errors" in IMPORTS["kmagic.data.dataset_cache"]
     assert (
-        "kmagic.data.dataset_cache" in IMPORTS["kmagic.data.named_datasets"]
+        "kmagic.data.dataset_cache" in IMPORTS["kmagic.data.keras_datasets"]
     )  # from kmagic.data import cache
     assert "kmagic.magics" in IMPORTS["kmagic"]  # within a function
     assert "kmagic.data" not in IMPORTS["kmagic"]  # for types only

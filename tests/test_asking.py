@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 from kmagic.data import Dataset
-from kmagic.data.preparation import Preparation, Scaling, TextEncoding
+from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.preparation.scaling import Scaling
+from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import describe
 from kmagic.evaluation.confusion.confusion import confusion
 from kmagic.evaluation.confusion.predict_with_labels import fit_shape
@@ -44,7 +46,7 @@ def test_a_model_and_samples(net):
 
 def test_a_model_and_a_data_set(net):
     data = SimpleNamespace(
-        x_train=None, x_test=X, y_test=Y, classes=("a", "b", "c"), picture_shape=(2, 2)
+        x_train=None, x_test=X, y_test=Y, classes=("a", "b", "c"), image_shape=(2, 2)
     )
     found = confusion(net, data)
     assert found.classes == ("a", "b", "c")
@@ -148,7 +150,7 @@ def test_raw_data_are_prepared_as_those_that_the_model_learned_from() -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (12, 6, 6), dtype=np.uint8)
     model = build("input 6x6x1 / flatten / dense 2 softmax")
-    kept = Preparation(scaling=Scaling("255"), picture_shape=(6, 6), sample_shape=(6, 6, 1))
+    kept = Preparation(scaling=Scaling("255"), image_shape=(6, 6), sample_shape=(6, 6, 1))
     set_dataset(model, kept)
     truth = np.arange(12) % 2
     expected = confusion(model, (pixels / 255).astype("float32")[..., None], truth)

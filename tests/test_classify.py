@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import kmagic
-from kmagic.data.preparation import Preparation
+from kmagic.data.preparation.preparation import Preparation
 from kmagic.evaluation.classification.classify import classify
 from kmagic.evaluation.classification.image_predictions import Picture
 from kmagic.evaluation.classification.image_preprocessor import Eye
@@ -357,7 +357,7 @@ class Data:
     """A data set as far as a classification knows one."""
 
     def __init__(self, x, y):
-        self.classes, self.picture_shape = ("no", "yes", "none"), None
+        self.classes, self.image_shape = ("no", "yes", "none"), None
         self.preparation = Preparation(sample_shape=x.shape[1:])
         self._y, self.scaling = y, self
 
@@ -399,7 +399,7 @@ def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
 def test_rows_of_pixels_that_are_no_square():
     model = Light(18)
     data = Data(np.zeros((1, 18)), np.array([0]))
-    data.picture_shape = (3, 6)
+    data.image_shape = (3, 6)
     set_dataset(model, data)
     picture = np.zeros((6, 12), np.uint8)
     picture[:, 6:] = 255
@@ -435,7 +435,7 @@ def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
     with pytest.raises(EvaluationError, match="takes rows of 16 numbers, and no pictures"):
         classify([np.zeros(16), Image.new("L", (4, 4))], model)
     assert len(classify(np.zeros((2, 16), "float32"), model)) == 2
-    set_dataset(model, Preparation(picture_shape=(4, 4), sample_shape=(16,)))
+    set_dataset(model, Preparation(image_shape=(4, 4), sample_shape=(16,)))
     assert len(classify(Image.new("L", (4, 4)), model)) == 1
     assert len(classify(Image.new("L", (4, 4)), Light(16))) == 1, "a square that nobody knows"
 

@@ -96,7 +96,7 @@ def test_columns_named_by_numbers() -> None:
 
 def test_a_model_answers_to_rows_with_names(frame: pd.DataFrame) -> None:
     import kmagic
-    from kmagic.data.preparation import Preparation
+    from kmagic.data.preparation.preparation import Preparation
     from kmagic.support import model_registry
 
     model = kmagic.build("input 6 / dense 1")

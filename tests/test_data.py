@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmagic.data import Dataset, SampleDataWarning, dataset_cache, loading
+from kmagic.data import Dataset, SampleDataWarning, dataset_cache, load_data
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.support.downloads.cached_file import path_of
 from kmagic.support.errors import DataError
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("keras_home")
 
 def sample(**options: Any) -> Dataset:
     with pytest.warns(SampleDataWarning):
-        return loading("mnist", **options)
+        return load_data("mnist", **options)
 
 
 def standing_in(monkeypatch: pytest.MonkeyPatch, name: str, parts: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def texts() -> Any:
 
 def test_without_a_network_a_sample_stands_in_and_says_so() -> None:
     with pytest.warns(SampleDataWarning) as caught:
-        digits = loading("mnist")
+        digits = load_data("mnist")
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert str(caught[0].message) == f"mnist: {digits.note}"
@@ -140,7 +140,7 @@ def test_the_licences_are_beside_the_samples() -> None:
 
 def test_the_full_set_comes_from_keras_cache(shared_data: Path, keras_home: Path) -> None:
     shutil.copy(shared_data / "mnist.npz", keras_home / "datasets")
-    digits = loading("mnist", scale=255, channel=True)
+    digits = load_data("mnist", scale=255, channel=True)
     assert digits.x_train.shape == (60_000, 28, 28, 1)
     assert digits.note == ""
     assert str(keras_home) in digits.source
@@ -148,7 +148,7 @@ def test_the_full_set_comes_from_keras_cache(shared_data: Path, keras_home: Path
 
 
 def test_boston_needs_no_network_and_names_its_contested_column() -> None:
-    houses = loading("boston_housing")
+    houses = load_data("boston_housing")
     (x_train, y_train), (x_test, y_test) = import_module(
         "keras.datasets.boston_housing"
     ).load_data()
@@ -167,7 +167,7 @@ def test_a_rebuilt_imdb_is_refused_and_left_alone(shared_data: Path, keras_home:
     shutil.copy(shared_data / "imdb.npz", path)
     before = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(DataError, match="is not the file that Keras expects") as caught:
-        loading("imdb")
+        load_data("imdb")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == before
     assert before[:16] in str(caught.value)
 
@@ -177,7 +177,7 @@ def test_a_rebuilt_imdb_is_refused_and_left_alone(shared_data: Path, keras_home:
 )
 def test_what_cannot_be_had_says_which_file_goes_where(name: str) -> None:
     with pytest.raises(DataError, match=f"{name} cannot be loaded: ") as caught:
-        loading(name)
+        load_data(name)
     for file in KNOWN_DATASETS[name].files:
         assert file.url in caught.value.remedy
         assert file.sha256 in caught.value.remedy
@@ -200,7 +200,7 @@ def _fashion(folder: Path, rows: int = 30) -> None:
 
 def test_fashion_through_keras_own_loader(keras_home: Path) -> None:
     _fashion(keras_home / "datasets" / "fashion-mnist")
-    clothes = loading("fashion_mnist", flatten=True, scale="255")
+    clothes = load_data("fashion_mnist", flatten=True, scale="255")
     assert clothes.x_train.shape == (30, 784)
     assert clothes.counts(clothes.y_train).tolist() == [3] * 10
     assert clothes.classes is not None
@@ -213,7 +213,7 @@ def test_a_truncated_file_is_named_and_left_alone(keras_home: Path) -> None:
     broken = folder / "t10k-images-idx3-ubyte.gz"
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.raises(DataError, match="could not read") as caught:
-        loading("fashion_mnist")
+        load_data("fashion_mnist")
     assert str(broken) in str(caught.value)
     assert broken.stat().st_size == 100
 
@@ -257,26 +257,26 @@ def test_split_is_stratified_and_seeded() -> None:
 
 
 def test_split_of_a_table() -> None:
-    houses = loading("boston_housing", split=0.5, scale="standard")
+    houses = load_data("boston_housing", split=0.5, scale="standard")
     assert (len(houses.x_train), len(houses.x_test)) == (253, 253)
     np.testing.assert_allclose(houses.x_train.mean(axis=0), 0, atol=1e-5)
 
 
 def test_colour_pictures(monkeypatch: pytest.MonkeyPatch, photos: Any) -> None:
     standing_in(monkeypatch, "cifar10", photos)
-    cifar = loading("cifar10", scale="standard", flatten=True)
+    cifar = load_data("cifar10", scale="standard", flatten=True)
     assert cifar.x_train.shape == (60, 3_072)
     assert cifar.y_train.shape == (60,)
-    pictures = cifar.pictures(cifar.x_test)
+    pictures = cifar.images(cifar.x_test)
     assert pictures is not None
     np.testing.assert_array_equal(pictures, photos[1][0])
     with pytest.raises(DataError, match="have their channels: 32 x 32 x 3"):
-        loading("cifar10", channel=True)
+        load_data("cifar10", channel=True)
 
 
 def test_texts_are_padded_to_maxlen(monkeypatch: pytest.MonkeyPatch, texts: Any) -> None:
     called = standing_in(monkeypatch, "imdb", texts)
-    reviews = loading("imdb", num_words=500, maxlen=6)
+    reviews = load_data("imdb", num_words=500, maxlen=6)
     assert called == {"num_words": 500, "maxlen": 6}
     assert reviews.x_train.tolist()[:2] == [[0, 0, 0, 1, 14, 22], [0, 0, 0, 0, 1, 9]]
     assert "Texts of 6 words or more are left out" in reviews.note
@@ -284,12 +284,12 @@ def test_texts_are_padded_to_maxlen(monkeypatch: pytest.MonkeyPatch, texts: Any)
 
 def test_texts_of_different_lengths(monkeypatch: pytest.MonkeyPatch, texts: Any) -> None:
     standing_in(monkeypatch, "imdb", texts)
-    reviews = loading("imdb")
+    reviews = load_data("imdb")
     assert "lists of word numbers, of different lengths, 2 to 5 long" in repr(reviews)
     found = reviews.labels_of(reviews.x_train[1:])
     assert found is not None
     assert found.tolist() == [0, 1, 0]
-    halves = loading("imdb", split=0.5)
+    halves = load_data("imdb", split=0.5)
     assert sorted(len(row) for row in halves.x_train) != []
     assert len(halves.x_train) + len(halves.x_test) == 6
 
@@ -320,10 +320,10 @@ def test_options_that_make_no_sense(
     name: str, options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        dataset_cache, "through_keras", lambda *_: pytest.fail("loaded all the same")
+        dataset_cache, "load_through_keras", lambda *_: pytest.fail("loaded all the same")
     )
     with pytest.raises(DataError) as caught:
-        loading(name, **options)
+        load_data(name, **options)
     assert message in str(caught.value)
 
 
@@ -332,7 +332,7 @@ def test_options_that_make_no_sense(
 )
 def test_unknown_names(name: str, guess: str) -> None:
     with pytest.raises(DataError, match=f"There is no data set '{name}'") as caught:
-        loading(name)
+        load_data(name)
     assert f"Did you mean {guess}" in caught.value.remedy or not guess
     assert all(known in caught.value.remedy for known in KNOWN_DATASETS)
 
@@ -348,7 +348,7 @@ def test_repr_is_one_readable_paragraph(keras_home: Path) -> None:
         "y is uint8, 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 452 to 562 rows each in training. "
         "From the sample that kmagic brings. Only a sample of 6,000 real rows: "
     )
-    houses = loading("boston_housing", scale="standard")
+    houses = load_data("boston_housing", scale="standard")
     assert repr(houses).startswith(
         "boston_housing, houses around Boston, 1978: 404 rows to train, 102 to test. "
         "x is 13 columns, float32, -3.817 to 9.235, standardised by column. "
@@ -382,7 +382,7 @@ def test_labels_of_what_is_not_in_the_set() -> None:
     assert found.tolist() == [int(digits.y_test[0]), -1]
     for x in (255 - digits.x_test[:3], np.zeros((2, 5, 5)), np.array(["a", "b"]), np.zeros(0)):
         assert digits.labels_of(x) is None
-    assert loading("boston_housing").labels_of(np.zeros((1, 13))) is None
+    assert load_data("boston_housing").labels_of(np.zeros((1, 13))) is None
 
 
 def test_the_test_part_has_the_first_word_and_the_first_of_equal_rows() -> None:
@@ -396,8 +396,8 @@ def test_the_test_part_has_the_first_word_and_the_first_of_equal_rows() -> None:
 def test_pictures_are_the_raw_bytes_again() -> None:
     raw = sample()
     for options in ({"scale": "standard", "flatten": True}, {"scale": 255, "channel": True}, {}):
-        pictures = sample(**options).pictures(sample(**options).x_test)
+        pictures = sample(**options).images(sample(**options).x_test)
         assert pictures is not None
         np.testing.assert_array_equal(pictures, raw.x_test, strict=True)
-    houses = loading("boston_housing")
-    assert houses.pictures(houses.x_test) is None
+    houses = load_data("boston_housing")
+    assert houses.images(houses.x_test) is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from kmagic.data import Dataset, loading, memory, streams
+from kmagic.data import Dataset, load_data, memory, streams
 from kmagic.data.load_options import Options
 from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError
@@ -41,7 +41,7 @@ def rows(data: Dataset) -> int:
 
 
 def test_x_and_y(x: Any, y: Any) -> None:
-    data = loading((x, y), scale="standard", name="few")
+    data = load_data((x, y), scale="standard", name="few")
     assert data.name == "few"
     assert data.classes == ("0", "1")
     assert (data.x_train.shape, data.x_test.shape) == ((32, 3), (8, 3))
@@ -60,64 +60,64 @@ def test_parts_that_are_given_are_kept_in_their_order(x: Any, y: Any) -> None:
         (x[:30].tolist(), y[:30].tolist(), x[30:].tolist(), y[30:].tolist()),
     ]
     for form in forms:
-        data = loading(form)
+        data = load_data(form)
         np.testing.assert_array_equal(data.x_train, x[:30])
         np.testing.assert_array_equal(data.y_test, y[30:])
-    assert len(loading(forms[0], split=0.5).x_test) == ROWS // 2
+    assert len(load_data(forms[0], split=0.5).x_test) == ROWS // 2
 
 
 def test_one_feature_is_a_column(y: Any) -> None:
-    assert loading((np.arange(ROWS), y)).x_train.shape == (32, 1)
-    assert loading((list(range(ROWS)), y.tolist())).x_train.shape == (32, 1)
+    assert load_data((np.arange(ROWS), y)).x_train.shape == (32, 1)
+    assert load_data((list(range(ROWS)), y.tolist())).x_train.shape == (32, 1)
 
 
 def test_pictures(pixels: Any, y: Any) -> None:
-    data = loading((pixels, y), scale=255)
-    assert data.picture_shape == (6, 5, 3)
-    pictures = data.pictures(data.x_train)
+    data = load_data((pixels, y), scale=255)
+    assert data.image_shape == (6, 5, 3)
+    pictures = data.images(data.x_train)
     assert pictures is not None
     assert {each.tobytes() for each in pictures} <= {each.tobytes() for each in pixels}
-    grey = loading((pixels[..., 0], y), channel=True)
+    grey = load_data((pixels[..., 0], y), channel=True)
     assert grey.x_train.shape == (32, 6, 5, 1)
-    assert loading((pixels, y), flatten=True).x_train.shape == (32, 90)
+    assert load_data((pixels, y), flatten=True).x_train.shape == (32, 90)
 
 
 def test_pictures_of_0_to_1_have_been_divided_by_255(pixels: Any, y: Any) -> None:
     shares = (pixels / 255).astype(np.float32)
-    data = loading((shares, y))
+    data = load_data((shares, y))
     assert data.scaling.kind == "255"
     assert "taken as divided by 255" in data.note
     np.testing.assert_allclose(data.prepare(pixels), shares, atol=1e-6)
-    pictures = data.pictures(shares)
+    pictures = data.images(shares)
     assert pictures is not None
     np.testing.assert_array_equal(pictures, pixels)
     with pytest.raises(DataError, match="they are divided by 255 already"):
-        loading((shares, y), scale="255")
+        load_data((shares, y), scale="255")
 
 
 def test_sequences_are_no_pictures(y: Any) -> None:
     series = np.random.default_rng(0).normal(size=(ROWS, 12, 4))
-    data = loading((series, y), scale="standard")
-    assert data.picture_shape is None
+    data = load_data((series, y), scale="standard")
+    assert data.image_shape is None
     assert data.x_train.shape == (32, 12, 4)
     with pytest.raises(DataError, match="channel is for pictures; data is arrays of numbers"):
-        loading((series, y), channel=True)
+        load_data((series, y), channel=True)
 
 
 def test_lists_of_word_numbers(y: Any) -> None:
     ragged = [[1, 2, 3], [4, 5]] * (ROWS // 2)
-    assert loading((ragged, y)).x_train.dtype == object
-    assert loading((ragged, y), maxlen=2).x_train.shape == (32, 2)
-    post = loading((ragged, y), maxlen=4, padding="post")
+    assert load_data((ragged, y)).x_train.dtype == object
+    assert load_data((ragged, y), maxlen=2).x_train.shape == (32, 2)
+    post = load_data((ragged, y), maxlen=4, padding="post")
     assert set(post.x_train[:, 3].tolist()) == {0}
     with pytest.raises(DataError, match="num_words needs the texts themselves"):
-        loading((ragged, y), num_words=5)
+        load_data((ragged, y), num_words=5)
 
 
 def test_sentences(y: Any) -> None:
     said = ["a great film", "a bad film"] * (ROWS // 2)
-    assert loading((said, y)).sentences
-    numbered = loading((np.array(said), y), num_words=10, maxlen=5)
+    assert load_data((said, y)).sentences
+    numbered = load_data((np.array(said), y), num_words=10, maxlen=5)
     assert numbered.encoding is not None
     assert numbered.x_train.shape == (32, 5)
 
@@ -154,7 +154,7 @@ def test_sentences(y: Any) -> None:
 )
 def test_what_is_no_data_set(source: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        loading(source)
+        load_data(source)
 
 
 # --- npz ------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ def test_what_is_no_data_set(source: Any, message: str) -> None:
 def test_npz(tmp_path: Path, x: Any, y: Any, names: tuple[str, ...]) -> None:
     arrays = dict(zip(names, (x[:30], y[:30], x[30:], y[30:]), strict=False))
     np.savez_compressed(tmp_path / "few.npz", **arrays)
-    data = loading(tmp_path / "few.npz")
+    data = load_data(tmp_path / "few.npz")
     assert data.name == "few"
     assert rows(data) == (ROWS if len(names) == 4 else 30)
 
@@ -185,7 +185,7 @@ def test_broken_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=message):
-            loading(path)
+            load_data(path)
         assert path.read_bytes() == content
 
 
@@ -194,15 +194,15 @@ def test_pickled_objects_are_refused_unless_asked_for(tmp_path: Path, y: Any) ->
     ragged[:] = [[1, 2, 3], [4, 5]] * (ROWS // 2)
     np.savez(tmp_path / "words.npz", x=ragged, y=y)
     with pytest.raises(DataError, match="pickled objects, which can run any code") as caught:
-        loading(tmp_path / "words.npz")
+        load_data(tmp_path / "words.npz")
     assert "allow_pickle=True" in caught.value.remedy
-    assert rows(loading(tmp_path / "words.npz", allow_pickle=True)) == ROWS
+    assert rows(load_data(tmp_path / "words.npz", allow_pickle=True)) == ROWS
 
 
 def test_other_names_in_a_file_are_told(tmp_path: Path, x: Any, y: Any) -> None:
     np.savez(tmp_path / "odd.npz", images=x, labels=y)
     with pytest.raises(DataError, match="holds images, labels: expected x_train") as caught:
-        loading(tmp_path / "odd.npz")
+        load_data(tmp_path / "odd.npz")
     assert 'load_data((file["images"], file["labels"]))' in caught.value.remedy
 
 
@@ -212,11 +212,11 @@ def test_what_does_not_fit_into_memory(
     np.savez_compressed(tmp_path / "few.npz", x=x, y=y)
     monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(DataError, match=r"few\.npz would take 1.5 kB of memory; 1.0 kB are free"):
-        loading(tmp_path / "few.npz")
+        load_data(tmp_path / "few.npz")
     with pytest.raises(DataError, match="data, scaled to float32, would take"):
-        loading((pixels, y), scale=255)
+        load_data((pixels, y), scale=255)
     monkeypatch.setattr(memory, "available", lambda: None)
-    assert rows(loading(tmp_path / "few.npz")) == ROWS
+    assert rows(load_data(tmp_path / "few.npz")) == ROWS
 
 
 # --- streams --------------------------------------------------------------------------------------
@@ -232,20 +232,20 @@ def tf() -> Any:
 
 def test_streams(tf: Any, pixels: Any, y: Any) -> None:
     stream = tf.from_tensor_slices((pixels, y))
-    one = loading(stream)
+    one = load_data(stream)
     assert one.x_train.dtype == np.uint8
     for other in (stream.batch(7), stream.batch(8, drop_remainder=True), stream.prefetch(2)):
-        data = loading(other)
+        data = load_data(other)
         np.testing.assert_array_equal(data.x_test, one.x_test)
-    half = loading(stream.filter(lambda _x, label: label == 0), task="classification")
+    half = load_data(stream.filter(lambda _x, label: label == 0), task="classification")
     assert rows(half) == ROWS // 2
 
 
 def test_onehot_streams_and_names_of_classes(tf: Any, pixels: Any, y: Any) -> None:
     stream = tf.from_tensor_slices((pixels, np.eye(2)[y])).batch(8)
-    assert loading(stream).y_train.shape == (32, 2)
+    assert load_data(stream).y_train.shape == (32, 2)
     stream.class_names = ["cats", "dogs"]
-    assert loading(stream).classes == ("cats", "dogs")
+    assert load_data(stream).classes == ("cats", "dogs")
 
 
 def test_keras_own_folder_stream(tmp_path: Path) -> None:
@@ -257,14 +257,14 @@ def test_keras_own_folder_stream(tmp_path: Path) -> None:
         for number in range(4):
             Image.new("RGB", (8, 8), "red").save(tmp_path / name / f"{number}.png")
     stream = keras_utils.image_dataset_from_directory(tmp_path, image_size=(8, 8), verbose=False)
-    data = loading(stream, split=0.5)
+    data = load_data(stream, split=0.5)
     assert data.classes == ("cats", "dogs")
     assert data.x_train.shape == (4, 8, 8, 3)
 
 
 def test_streams_of_texts(tf: Any, y: Any) -> None:
     said = ["a great film", "a bad film"] * (ROWS // 2)
-    data = loading(tf.from_tensor_slices((said, y)).batch(4), num_words=9, maxlen=4)
+    data = load_data(tf.from_tensor_slices((said, y)).batch(4), num_words=9, maxlen=4)
     assert data.encoding is not None
     assert "film" in data.encoding.decode(data.x_train[:1])[0]
 
@@ -289,13 +289,13 @@ def test_streams_that_are_refused(
         (mixed, "samples of 2 sizes: 2, 3"),
     ):
         with pytest.raises(DataError, match=message):
-            loading(wrong)
+            load_data(wrong)
     monkeypatch.setattr(streams, "available", lambda: 2000)
     for large in (stream, stream.filter(lambda _x, _y: True)):
         with pytest.raises(
             DataError, match=r"data takes .* or more; 800 bytes can be held"
         ) as caught:
-            loading(large)
+            load_data(large)
         assert "stream.take(n)" in caught.value.remedy
 
 
@@ -368,7 +368,7 @@ def test_targets_that_are_refused(values: Any, options: dict[str, Any], message:
 
 def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
     labels = np.arange(ROWS) // 2
-    assert loading((pixels, labels), split=0.5).classes == tuple(map(str, range(20)))
+    assert load_data((pixels, labels), split=0.5).classes == tuple(map(str, range(20)))
 
 
 @pytest.mark.parametrize(
@@ -391,9 +391,9 @@ def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
 )
 def test_options_are_looked_at(x: Any, y: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        loading((x, y), **options)
+        load_data((x, y), **options)
 
 
 def test_arrays_of_pictures_are_not_resized(pixels: Any, y: Any) -> None:
     with pytest.raises(DataError, match="size is for picture files; data is pictures in memory"):
-        loading((pixels, y), size=4)
+        load_data((pixels, y), size=4)

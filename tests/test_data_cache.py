@@ -14,7 +14,7 @@ from urllib.error import URLError
 
 import pytest
 
-from kmagic.data import dataset_cache, loading
+from kmagic.data import dataset_cache, load_data
 from kmagic.data.known_datasets import ENTRIES, KNOWN_DATASETS, KnownDataset
 from kmagic.support.downloads import network
 from kmagic.support.downloads.cached_file import path_of
@@ -141,7 +141,7 @@ def test_paths_are_shown_from_home() -> None:
 def test_offline_it_is_not_touched(refused: Path) -> None:
     before, stamp = refused.read_bytes(), refused.stat().st_mtime_ns
     with pytest.raises(DataError) as caught:
-        loading("boston_housing")
+        load_data("boston_housing")
     assert (refused.read_bytes(), refused.stat().st_mtime_ns) == (before, stamp)
     message = str(caught.value)
     assert str(refused) in message
@@ -228,7 +228,7 @@ def test_a_file_that_may_not_be_read(keras_home: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(dataset_cache, "sha256_of", denied)
     with pytest.raises(DataError, match=r"could not read .*Permission denied"):
-        loading("boston_housing")
+        load_data("boston_housing")
 
 
 # --- the network ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.data import loading, memory
+from kmagic.data import load_data, memory
 from kmagic.data.folders import scan_folder
 from kmagic.data.images import image_folder
 from kmagic.support.errors import DataError
@@ -45,7 +45,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_a_folder_a_class(photos: Path) -> None:
-    pets = loading(photos)
+    pets = load_data(photos)
     assert pets.name == "photos"
     assert pets.classes == ("cats", "dogs")
     assert (pets.x_train.shape, pets.x_test.shape) == ((16, 6, 8, 3), (4, 6, 8, 3))
@@ -63,7 +63,7 @@ def test_a_folder_a_class(photos: Path) -> None:
 def test_two_thousand_real_photos(shared_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(shared_data / "cifar10_sample_jpg.zip") as archive:
         archive.extractall(tmp_path)
-    photos = loading(tmp_path, scale=255)
+    photos = load_data(tmp_path, scale=255)
     assert (photos.x_train.shape, photos.x_test.shape) == ((1_500, 32, 32, 3), (500, 32, 32, 3))
     assert photos.classes is not None
     assert photos.classes[::9] == ("airplane", "truck")
@@ -81,7 +81,7 @@ def test_the_same_seed_gives_the_same_rows(photos: Path) -> None:
     for number in range(10):
         picture(photos / "cats" / f"{number}.png", (number, 0, 0))
         picture(photos / "dogs" / f"{number}.png", (0, 0, number))
-    one, again, other = (loading(photos, split=0.3, seed=seed) for seed in (1, 1, 2))
+    one, again, other = (load_data(photos, split=0.3, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.x_test, again.x_test)
     assert not np.array_equal(one.x_test, other.x_test)
     whole = np.concatenate([one.x_train, one.x_test])
@@ -94,10 +94,10 @@ def test_parts_are_folders_too(photos: Path, test: str) -> None:
         for number in range(many):
             picture(photos.parent / "parted" / part / "cats" / f"{number}.png", RED)
             picture(photos.parent / "parted" / part / "dogs" / f"{number}.png", BLUE)
-    parted = loading(photos.parent / "parted")
+    parted = load_data(photos.parent / "parted")
     assert (len(parted.x_train), len(parted.x_test)) == (8, 4)
     assert parted.note == ""
-    anew = loading(photos.parent / "parted", split=0.5)
+    anew = load_data(photos.parent / "parted", split=0.5)
     assert (len(anew.x_train), len(anew.x_test)) == (6, 6)
 
 
@@ -107,42 +107,42 @@ def test_a_validation_part_beside_a_test_part_is_left_aside(
     for part in ("train", "val", "test"):
         for name in ("cats", "dogs"):
             picture(tmp_path / part / name / "1.png")
-    assert loading(tmp_path).note == "val/ was left aside: the test part is test/."
+    assert load_data(tmp_path).note == "val/ was left aside: the test part is test/."
 
 
 def test_classes_may_be_called_test(tmp_path: Path) -> None:
     for name in ("control", "test", "treated"):
         for number in range(3):
             picture(tmp_path / name / f"{number}.png")
-    assert loading(tmp_path).classes == ("control", "test", "treated")
+    assert load_data(tmp_path).classes == ("control", "test", "treated")
 
 
 def test_an_archive_s_own_folder_is_looked_into(photos: Path) -> None:
     outer = photos.parent / "download"
     (outer / "__MACOSX").mkdir(parents=True)
     photos.rename(outer / "photos")
-    assert loading(outer).name == "photos"
+    assert load_data(outer).name == "photos"
 
 
 def test_size_grey_channel_and_scale(photos: Path) -> None:
-    pets = loading(photos, size="4x5", gray=True, channel=True, scale=255)
+    pets = load_data(photos, size="4x5", gray=True, channel=True, scale=255)
     assert pets.x_train.shape == (16, 4, 5, 1)
-    assert pets.picture_shape == (4, 5)
+    assert pets.image_shape == (4, 5)
     assert pets.x_train.dtype == np.float32
     assert 0 < pets.x_train.max() <= 1
-    assert loading(photos, size=4, flatten=True).x_train.shape == (16, 48)
-    standard = loading(photos, scale="standard")
+    assert load_data(photos, size=4, flatten=True).x_train.shape == (16, 48)
+    standard = load_data(photos, scale="standard")
     assert standard.scaling.mean is not None
     assert standard.scaling.mean.shape == (3,)
     assert abs(float(standard.x_train.mean())) < 1e-6
 
 
 def test_the_order_of_the_classes_can_be_said(photos: Path) -> None:
-    pets = loading(photos, class_names=["dogs", "cats"])
+    pets = load_data(photos, class_names=["dogs", "cats"])
     assert pets.classes == ("dogs", "cats")
     np.testing.assert_array_equal(pets.x_test[:, 0, 0], np.array([BLUE, RED])[pets.y_test])
     with pytest.raises(DataError, match="the folders of photos are cats, dogs"):
-        loading(photos, class_names="dog,cat")
+        load_data(photos, class_names="dog,cat")
 
 
 def test_pictures_stand_upright_and_any_mode_becomes_colours(tmp_path: Path) -> None:
@@ -153,15 +153,15 @@ def test_pictures_stand_upright_and_any_mode_becomes_colours(tmp_path: Path) -> 
     exif = lying.getexif()
     exif[274] = 6  # held on its side: 8 high, 6 wide becomes 6 high, 8 wide
     lying.save(tmp_path / "cats" / "turned.jpg", exif=exif)
-    assert loading(tmp_path).x_train.shape[1:] == (6, 8, 3)
+    assert load_data(tmp_path).x_train.shape[1:] == (6, 8, 3)
 
 
 def test_a_folder_of_grey_pictures_could_take_a_third(tmp_path: Path) -> None:
     for name in ("one", "two"):
         for number in range(3):
             picture(tmp_path / name / f"{number}.png", 9, mode="L")
-    assert "All pictures are grey: gray=True" in loading(tmp_path).note
-    assert loading(tmp_path, gray=True).note == ""
+    assert "All pictures are grey: gray=True" in load_data(tmp_path).note
+    assert load_data(tmp_path, gray=True).note == ""
 
 
 def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path: Path
             coarse.resize((800, 600), Image.Resampling.BICUBIC).save(
                 tmp_path / name / f"{number}.jpg", quality=95
             )
-    small = loading(tmp_path, size="30x40", split=0.5)
+    small = load_data(tmp_path, size="30x40", split=0.5)
     expected = np.asarray(
         coarse.resize((800, 600), Image.Resampling.BICUBIC).resize((40, 30)), float
     )
@@ -183,20 +183,20 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_and_looks_the_same(tmp_path: Path
 def test_files_with_their_labels(photos: Path) -> None:
     files = sorted(photos.rglob("*.png"))
     labels = [file.parent.name for file in files]
-    pets = loading((files, labels), scale=255)
+    pets = load_data((files, labels), scale=255)
     assert pets.classes == ("cats", "dogs")
     assert pets.x_train.shape == (16, 6, 8, 3)
     np.testing.assert_array_equal(pets.x_train[:, 0, 0, 0] > 0, pets.y_train == 0)
-    ages = loading(([str(file) for file in files], [0.5 + each for each in range(20)]))
+    ages = load_data(([str(file) for file in files], [0.5 + each for each in range(20)]))
     assert ages.classes is None
     assert ages.y_train.dtype == np.float64
-    parts = loading((files[5:], labels[5:], files[:5], labels[:5]), size=4)
+    parts = load_data((files[5:], labels[5:], files[:5], labels[:5]), size=4)
     np.testing.assert_array_equal(parts.y_test, [0] * 5)
     assert "Class dogs without a row in the test part" in parts.note
     files[3].write_bytes(b"")
-    assert "3.png is empty" in loading((files, labels)).note
+    assert "3.png is empty" in load_data((files, labels)).note
     with pytest.raises(DataError, match="x has 20 rows and y 19"):
-        loading((files, labels[1:]))
+        load_data((files, labels[1:]))
 
 
 def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Pa
         for number in range(2):
             pixels = rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
-    data = loading(tmp_path, size=8, scale=255, split=0.5)
+    data = load_data(tmp_path, size=8, scale=255, split=0.5)
     model = kmagic.build("input 8x8x3 / flatten / dense 2 softmax")
     model_registry.set_dataset(model, data.preparation)
     eye = Eye.of(model, None, data.preparation, None)
@@ -226,11 +226,11 @@ def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Pa
 def test_mixed_sizes_are_told(photos: Path) -> None:
     picture(photos / "cats" / "large.png", RED, (60, 80))
     with pytest.raises(DataError) as caught:
-        loading(photos)
+        load_data(photos)
     assert "have 2 sizes: 6 x 8 (height x width) in 20 of 21" in caught.value.message
     assert "6 to 60 high and 8 to 80 wide" in caught.value.message
     assert "size=6x8" in caught.value.remedy
-    assert loading(photos, size=8).x_train.shape[1:] == (8, 8, 3)
+    assert load_data(photos, size=8).x_train.shape[1:] == (8, 8, 3)
 
 
 @pytest.mark.parametrize("size", [None, 6])
@@ -243,7 +243,7 @@ def test_broken_pictures_are_left_out_and_named(photos: Path, size: int | None) 
     noise.save(photos / "dogs" / "cut.png")
     cut = (photos / "dogs" / "cut.png").read_bytes()
     (photos / "dogs" / "cut.png").write_bytes(cut[: len(cut) // 2])
-    pets = loading(photos, size=size)
+    pets = load_data(photos, size=size)
     assert len(pets.x_train) + len(pets.x_test) == 20
     for name in ("cats/empty.png is empty", "cats/text.jpg is not a picture", "dogs/cut.png"):
         assert name in pets.note
@@ -259,16 +259,16 @@ def test_where_all_are_broken_nothing_is_loaded(tmp_path: Path, size: int | None
         for number in range(3):
             text(tmp_path / name / f"{number}.jpg", "no picture")
     with pytest.raises(DataError, match="None of the pictures"):
-        loading(tmp_path, size=size)
+        load_data(tmp_path, size=size)
 
 
 def test_too_many_pictures_are_refused_before_they_are_read(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available", lambda: 1_000_000)
-    monkeypatch.setattr(image_folder, "read_picture", lambda *_a, **_k: pytest.fail("was read"))
+    monkeypatch.setattr(image_folder, "read_image", lambda *_a, **_k: pytest.fail("was read"))
     with pytest.raises(DataError) as caught:
-        loading(photos, size="300x400")
+        load_data(photos, size="300x400")
     assert "20 pictures of 300 x 400 would take 7.2 MB of memory; 1.0 MB are free" in str(
         caught.value
     )
@@ -279,7 +279,7 @@ def test_other_files_are_left_aside(photos: Path) -> None:
     text(photos / "cats" / "notes.txt", "a note")
     text(photos / "cats" / ".hidden.png", "")
     (photos / "empty").mkdir()
-    assert loading(photos).note == (
+    assert load_data(photos).note == (
         "Without a file of a kind that can be read: empty. 1 other file left aside."
     )
 
@@ -300,7 +300,7 @@ def test_folders_without_classes(tmp_path: Path, files: list[str], message: str)
     for file in files:
         text(tmp_path / file, "")
     with pytest.raises(DataError, match=message):
-        loading(tmp_path)
+        load_data(tmp_path)
 
 
 def test_a_class_that_is_only_in_the_test_part(tmp_path: Path) -> None:
@@ -309,19 +309,19 @@ def test_a_class_that_is_only_in_the_test_part(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"Class owls of .* is in the test part and not in the train"
     ):
-        loading(tmp_path)
+        load_data(tmp_path)
 
 
 def test_a_class_without_a_test_row_is_noted(tmp_path: Path) -> None:
     for name in ("train/cats", "train/dogs", "test/cats"):
         picture(tmp_path / name / "1.png")
-    assert loading(tmp_path).note == "Class dogs without a row in the test part."
+    assert load_data(tmp_path).note == "Class dogs without a row in the test part."
 
 
 def test_a_class_of_one_picture_cannot_be_divided(photos: Path) -> None:
     picture(photos / "owls" / "1.png")
     with pytest.raises(DataError, match="Class owls of photos has one row: expected 2 or more"):
-        loading(photos)
+        load_data(photos)
 
 
 def test_a_folder_that_may_not_be_read(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,16 +330,16 @@ def test_a_folder_that_may_not_be_read(photos: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "walk", refuse)
     with pytest.raises(DataError, match="cats may not be read: permission denied") as caught:
-        loading(photos)
+        load_data(photos)
     assert "chmod" in caught.value.remedy
 
 
 def test_options_of_other_kinds(photos: Path) -> None:
     for option in ({"target": "a"}, {"num_words": 5}, {"missing": "drop"}):
         with pytest.raises(DataError, match="photos is pictures"):
-            loading(photos, **option)
+            load_data(photos, **option)
     with pytest.raises(DataError, match="is a folder of classes; regression needs numbers"):
-        loading(photos, task="regression")
+        load_data(photos, task="regression")
 
 
 # --- texts ----------------------------------------------------------------------------------------
@@ -354,7 +354,7 @@ def reviews(tmp_path: Path) -> Path:
 
 
 def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
-    films = loading(reviews, split=0.5)
+    films = load_data(reviews, split=0.5)
     assert films.classes == ("bad", "good")
     assert films.sentences
     assert films.x_train.shape == (6,)
@@ -363,7 +363,7 @@ def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
 
 
 def test_a_folder_of_texts_as_word_numbers(reviews: Path) -> None:
-    films = loading(reviews, num_words=8, maxlen=5, padding="post")
+    films = load_data(reviews, num_words=8, maxlen=5, padding="post")
     assert films.x_train.shape == (10, 5)
     assert films.x_train.dtype == np.int32
     assert films.encoding is not None
@@ -376,7 +376,7 @@ def test_a_folder_of_texts_as_word_numbers(reviews: Path) -> None:
 def test_a_text_that_is_not_utf8_is_named(reviews: Path) -> None:
     (reviews / "bad" / "odd.txt").write_bytes(b"caf\xe9")
     with pytest.raises(DataError, match=r"odd\.txt is not UTF-8"):
-        loading(reviews)
+        load_data(reviews)
 
 
 def test_what_a_folder_holds(reviews: Path) -> None:

@@ -130,11 +130,11 @@ def test_mistakes_of_the_line_are_marked(shell, names, frame, line, message) -> 
 def test_every_option_of_load_data_has_a_flag() -> None:
     import inspect
 
-    from kmagic.data import loading
+    from kmagic.data import load_data
 
     flags = set(DATA.options())
     others = {"source", "name", "class_names"}
-    for each in set(inspect.signature(loading).parameters) - others:
+    for each in set(inspect.signature(load_data).parameters) - others:
         assert f"--{each.replace('_', '-')}" in flags
     assert "--classes" in flags
 

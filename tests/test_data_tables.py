@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data import loading, memory, tables
+from kmagic.data import load_data, memory, tables
 from kmagic.data.load_options import Options
-from kmagic.data.preparation import Preparation
+from kmagic.data.preparation.preparation import Preparation
 from kmagic.support.errors import DataError
 
 ROWS = 60
@@ -46,7 +46,7 @@ def rows(data: Any) -> int:
 
 
 def test_a_csv_file(file: Path) -> None:
-    data = loading(str(file), target="price", scale="standard")
+    data = load_data(str(file), target="price", scale="standard")
     assert data.name == "houses"
     assert data.classes is None
     assert data.target == "price"
@@ -59,13 +59,13 @@ def test_a_csv_file(file: Path) -> None:
 
 def test_rows_and_targets_stay_together(houses: pd.DataFrame) -> None:
     houses["price"] = houses["size"] * 10.5
-    data = loading(houses, target="price", features="size")
+    data = load_data(houses, target="price", features="size")
     np.testing.assert_allclose(data.y_train, data.x_train[:, 0] * 10.5)
     np.testing.assert_allclose(data.y_test, data.x_test[:, 0] * 10.5)
 
 
 def test_a_raw_frame_is_prepared_as_the_training_part_was(houses: pd.DataFrame) -> None:
-    data = loading(houses, target="price", scale="standard")
+    data = load_data(houses, target="price", scale="standard")
     every = data.prepare(houses)
     known = {row.tobytes() for row in np.concatenate([data.x_train, data.x_test])}
     assert {row.tobytes() for row in every} == known
@@ -79,12 +79,12 @@ def test_separators(houses: pd.DataFrame, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"houses.{ending}"
     houses.to_csv(path, index=False, sep="\t" if ending == "tsv" else ";")
     options = {} if ending == "tsv" else {"sep": ";"}
-    assert rows(loading(path, target="price", **options)) == ROWS
+    assert rows(load_data(path, target="price", **options)) == ROWS
 
 
 def test_a_file_with_a_mark_of_its_encoding(houses: pd.DataFrame, tmp_path: Path) -> None:
     houses.to_csv(tmp_path / "excel.csv", index=False, encoding="utf-8-sig")
-    assert "size" in (loading(tmp_path / "excel.csv", target="price").columns or ())
+    assert "size" in (load_data(tmp_path / "excel.csv", target="price").columns or ())
 
 
 def test_several_files_are_put_together_and_parts_are_parts(
@@ -93,32 +93,32 @@ def test_several_files_are_put_together_and_parts_are_parts(
     houses.iloc[:50].to_csv(tmp_path / "train.csv", index=False)
     houses.iloc[50:].to_csv(tmp_path / "test.csv", index=False)
     names = [str(tmp_path / name) for name in ("train.csv", "test.csv")]
-    together = loading(names, target="price")
+    together = load_data(names, target="price")
     assert (len(together.x_train), len(together.x_test)) == (48, 12)
-    parts = loading(tmp_path, target="price", features=["size"])
+    parts = load_data(tmp_path, target="price", features=["size"])
     assert (len(parts.x_train), len(parts.x_test)) == (50, 10)
     np.testing.assert_array_equal(parts.y_test, houses["price"].iloc[50:])
-    frames = loading((houses.iloc[:50], houses.iloc[50:]), target="price", features=["size"])
+    frames = load_data((houses.iloc[:50], houses.iloc[50:]), target="price", features=["size"])
     np.testing.assert_array_equal(frames.x_train, parts.x_train)
 
 
 def test_features_and_targets_given_apart(houses: pd.DataFrame) -> None:
     x, y = houses[["size", "town"]], houses["price"]
     for target in (y, y.to_frame(), y.tolist(), y.to_numpy()):
-        data = loading((x, target), seed=3)
+        data = load_data((x, target), seed=3)
         assert data.columns == ("size", "town=Bonn", "town=Kiel", "town=Ulm")
         assert data.y_train.dtype == np.float64
-    four = loading((x[:40], y[:40], x[40:], y[40:]))
+    four = load_data((x[:40], y[:40], x[40:], y[40:]))
     assert (len(four.x_train), len(four.x_test)) == (40, 20)
     assert four.target == "price"
 
 
 def test_a_target_by_its_usual_name_is_taken(houses: pd.DataFrame) -> None:
-    assert loading(houses.rename(columns={"price": "Target"})).target == "Target"
+    assert load_data(houses.rename(columns={"price": "Target"})).target == "Target"
 
 
 def test_words_are_classes_and_keep_their_shares(houses: pd.DataFrame) -> None:
-    data = loading(houses, target="town", split=0.25)
+    data = load_data(houses, target="town", split=0.25)
     assert data.classes == ("Bonn", "Kiel", "Ulm")
     exact = houses["town"].value_counts().sort_index().to_numpy() / 4
     assert np.abs(data.counts(data.y_test) - exact).max() < 1
@@ -126,24 +126,24 @@ def test_words_are_classes_and_keep_their_shares(houses: pd.DataFrame) -> None:
 
 
 def test_few_whole_numbers_are_classes_and_that_is_said(houses: pd.DataFrame) -> None:
-    data = loading(houses, target="rooms")
+    data = load_data(houses, target="rooms")
     assert data.classes == ("1", "2", "3", "4", "5")
     assert data.y_train.max() == 4
     assert 'rooms has 5 whole values, 1 to 5, taken as classes; task="regression"' in repr(data)
-    values = loading(houses, target="rooms", task="regression")
+    values = load_data(houses, target="rooms", task="regression")
     assert values.classes is None
     assert values.y_train.max() == 5
-    many = loading(houses, target="size")
+    many = load_data(houses, target="size")
     assert many.classes is None
     assert 'taken as numbers; task="classification" takes them as classes' in many.note
 
 
 def test_one_column_of_texts_is_read_as_sentences() -> None:
     frame = pd.DataFrame({"said": ["a great film", "a bad film"] * 10, "label": ["+", "-"] * 10})
-    data = loading(frame)
+    data = load_data(frame)
     assert data.sentences
     assert data.classes == ("+", "-")
-    numbered = loading(frame, num_words=10, maxlen=4)
+    numbered = load_data(frame, num_words=10, maxlen=4)
     assert numbered.x_train.shape == (16, 4)
     assert numbered.prepare(["a great film"]).shape == (1, 4)
 
@@ -153,49 +153,49 @@ def test_empty_cells(houses: pd.DataFrame) -> None:
     houses.loc[3:5, "size"] = np.nan
     houses.loc[9, "town"] = None
     with pytest.raises(DataError, match="empty cells: size in 3, town in 1 of 60 rows") as caught:
-        loading(houses, target="price")
+        load_data(houses, target="price")
     assert 'missing="mean"' in caught.value.remedy
-    dropped = loading(houses, target="price", missing="drop")
+    dropped = load_data(houses, target="price", missing="drop")
     assert rows(dropped) == ROWS - 4
     assert "4 rows with empty cells left out" in dropped.note
-    filled = loading(houses, target="price", missing="mean", features="size")
+    filled = load_data(houses, target="price", missing="mean", features="size")
     assert rows(filled) == ROWS
     assert filled.features is not None
     fill = filled.prepare({"size": None})[0, 0]
     assert fill == pytest.approx(filled.x_train[:, 0].mean(), rel=1e-4)
-    assert rows(loading(houses, target="price", drop="size,town")) == ROWS
+    assert rows(load_data(houses, target="price", drop="size,town")) == ROWS
 
 
 def test_pandas_own_types(houses: pd.DataFrame) -> None:
-    plain = loading(houses, target="price")
-    modern = loading(houses.convert_dtypes(), target="price")
+    plain = load_data(houses, target="price")
+    modern = load_data(houses.convert_dtypes(), target="price")
     np.testing.assert_array_equal(modern.x_train, plain.x_train)
     assert modern.columns == plain.columns
-    assert loading(houses.convert_dtypes(), target="garden").classes == ("False", "True")
+    assert load_data(houses.convert_dtypes(), target="garden").classes == ("False", "True")
     kinds = houses.assign(rooms=houses["rooms"].astype("category"))
-    assert loading(kinds, target="price", features="rooms").x_train.shape == (48, 5)
+    assert load_data(kinds, target="price", features="rooms").x_train.shape == (48, 5)
 
 
 def test_the_numbers_of_the_rows_are_no_feature(houses: pd.DataFrame, tmp_path: Path) -> None:
     houses.to_csv(tmp_path / "indexed.csv")
-    data = loading(tmp_path / "indexed.csv", target="price", drop="town")
+    data = load_data(tmp_path / "indexed.csv", target="price", drop="town")
     assert data.columns == ("size", "garden", "rooms")
     assert "only counts the rows and is left out" in data.note
 
 
 def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
-    data = loading("boston_housing", drop="B")
+    data = load_data("boston_housing", drop="B")
     assert data.x_train.shape == (404, 12)
     assert data.columns is not None
     assert "B" not in data.columns
     assert "contested" not in data.note
-    two = loading("boston_housing", features=["LSTAT", "RM"])
-    whole = loading("boston_housing")
+    two = load_data("boston_housing", features=["LSTAT", "RM"])
+    whole = load_data("boston_housing")
     np.testing.assert_array_equal(two.x_test, whole.x_test[:, [12, 5]])
     frame = pd.DataFrame(whole.x_test[:3], columns=list(whole.columns or ()))
     np.testing.assert_array_equal(two.prepare(frame), two.x_test[:3].astype(np.float32))
     with pytest.raises(DataError, match="has no column b2"):
-        loading("boston_housing", drop="b2")
+        load_data("boston_housing", drop="b2")
 
 
 # --- what is refused ------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
 
 def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="Which column of data is to be predicted") as caught:
-        loading(houses)
+        load_data(houses)
     assert "size, town, garden, rooms, price" in caught.value.message
     assert caught.value.remedy == 'Name it: target="price".'
 
@@ -231,7 +231,7 @@ def test_options_that_make_no_sense(
     houses: pd.DataFrame, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        loading(houses, **options)
+        load_data(houses, **options)
 
 
 def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFrame) -> None:
@@ -243,7 +243,7 @@ def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFra
         plan=[[1, 2]] * ROWS,
     )
     with pytest.raises(DataError) as caught:
-        loading(odd, target="price")
+        load_data(odd, target="price")
     for said in (
         "sold holds dates or times",
         "built holds dates such as 01.01.1990",
@@ -253,23 +253,23 @@ def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFra
     ):
         assert said in caught.value.message
     assert 'drop="sold,built,owner,area,plan"' in caught.value.remedy
-    assert rows(loading(odd, target="price", drop="sold,built,owner,area,plan")) == ROWS
+    assert rows(load_data(odd, target="price", drop="sold,built,owner,area,plan")) == ROWS
 
 
 def test_infinity_and_a_column_without_values(houses: pd.DataFrame) -> None:
     with pytest.raises(DataError, match="size holds infinity in 60 rows"):
-        loading(houses.assign(size=np.inf), target="price")
+        load_data(houses.assign(size=np.inf), target="price")
     with pytest.raises(DataError, match="size of data has no value at all"):
-        loading(houses.assign(size=np.nan), target="price", missing="mean")
+        load_data(houses.assign(size=np.nan), target="price", missing="mean")
     with pytest.raises(DataError, match="leaves no row"):
-        loading(houses.assign(size=np.nan), target="price", missing="drop")
+        load_data(houses.assign(size=np.nan), target="price", missing="drop")
 
 
 def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
     houses.loc[4, "price"] = np.nan
     with pytest.raises(DataError, match="price, which is to be predicted, has no value in 1 of 60"):
-        loading(houses, target="price", missing="mean")
-    assert rows(loading(houses, target="price", missing="drop")) == ROWS - 1
+        load_data(houses, target="price", missing="mean")
+    assert rows(load_data(houses, target="price", missing="drop")) == ROWS - 1
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_files_that_are_no_tables(
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(DataError, match=message) as caught:
-        loading(path)
+        load_data(path)
     assert remedy in caught.value.remedy
     assert path.exists()
 
@@ -310,25 +310,25 @@ def test_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pd, "read_parquet", without)
     (tmp_path / "a.parquet").write_bytes(b"PAR1" + bytes(30) + b"PAR1")
     with pytest.raises(DataError, match="pandas needs pyarrow") as caught:
-        loading(tmp_path / "a.parquet")
+        load_data(tmp_path / "a.parquet")
     assert "%pip install pyarrow" in caught.value.remedy
 
 
 def test_a_parquet_file_is_read_by_pandas(houses: pd.DataFrame, tmp_path: Path) -> None:
     whole = tmp_path / "a.parquet"
     houses.to_parquet(whole)
-    assert rows(loading(whole, target="price")) == ROWS
+    assert rows(load_data(whole, target="price")) == ROWS
     # Its end is there, what stands before is not.
     broken = tmp_path / "b.parquet"
     broken.write_bytes(b"PAR1" + bytes(30) + whole.read_bytes()[-8:])
     with pytest.raises(DataError, match="cannot be read as parquet: "):
-        loading(broken)
+        load_data(broken)
 
 
 def test_a_table_that_would_not_fit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 100)
     with pytest.raises(DataError, match=r"would take .* of memory; 100 bytes are free"):
-        loading(file, target="price")
+        load_data(file, target="price")
 
 
 def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,19 +342,19 @@ def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="more than one column named size"):
-        loading(houses.set_axis(["size", "size", "a", "b", "y"], axis=1))
+        load_data(houses.set_axis(["size", "size", "a", "b", "y"], axis=1))
     with pytest.raises(DataError, match="columns of 2 levels"):
-        loading(pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])))
+        load_data(pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])))
     with pytest.raises(DataError, match="The test part of data has no column town"):
-        loading((houses, houses.drop(columns="town")), target="price")
+        load_data((houses, houses.drop(columns="town")), target="price")
     with pytest.raises(DataError, match="x has 60 rows and y 10"):
-        loading((houses[["size"]], houses["price"][:10]))
+        load_data((houses[["size"]], houses["price"][:10]))
     with pytest.raises(DataError, match="price is in x and is y"):
-        loading((houses, houses["price"]))
+        load_data((houses, houses["price"]))
     houses.to_csv(tmp_path / "a.csv", index=False)
     houses.rename(columns={"size": "area"}).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="different columns: area, size"):
-        loading([tmp_path / "a.csv", tmp_path / "b.csv"], target="price")
+        load_data([tmp_path / "a.csv", tmp_path / "b.csv"], target="price")
 
 
 @pytest.mark.parametrize(
@@ -368,5 +368,5 @@ def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
 def test_a_wrong_path_names_the_nearest(file: Path, path: str, message: str, remedy: str) -> None:
     (file.parent / "house").mkdir()
     with pytest.raises(DataError, match=message) as caught:
-        loading(str(file.parent / path))
+        load_data(str(file.parent / path))
     assert remedy in caught.value.remedy

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data import dataset_cache, loading
+from kmagic.data import dataset_cache, load_data
 from kmagic.support.errors import DataError
 
 GOOD = ["A great film!", "great, great actors", "What a great story"]
@@ -30,7 +30,7 @@ def reviews(tmp_path: Path) -> Path:
 
 
 def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
-    data = loading(reviews)
+    data = load_data(reviews)
     assert data.sentences
     assert data.classes == ("neg", "pos")
     pairs = zip(data.x_train.tolist(), data.y_train.tolist(), strict=True)
@@ -42,7 +42,7 @@ def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
 def test_the_same_texts_as_keras_reads(reviews: Path) -> None:
     from keras.utils import text_dataset_from_directory
 
-    data = loading(reviews)
+    data = load_data(reviews)
     for part, x, y in (
         ("train", data.x_train, data.y_train),
         ("test", data.x_test, data.y_test),
@@ -53,21 +53,21 @@ def test_the_same_texts_as_keras_reads(reviews: Path) -> None:
 
 
 def test_texts_become_numbers_by_the_training_part(reviews: Path) -> None:
-    data = loading(reviews, num_words=6, maxlen=4, padding="post", truncating="post")
+    data = load_data(reviews, num_words=6, maxlen=4, padding="post", truncating="post")
     encoding = data.encoding
     assert encoding is not None
     assert len(encoding.vocabulary) == 6
     assert "story" not in encoding.vocabulary
     assert data.x_train.shape == (4, 4)
     assert data.x_train.dtype == np.int32
-    raw = loading(reviews)
+    raw = load_data(reviews)
     np.testing.assert_array_equal(encoding.encode(raw.x_test), data.x_test)
     np.testing.assert_array_equal(data.prepare(raw.x_test), data.x_test)
     assert data.labels_of(data.prepare(GOOD[0])) is not None
 
 
 def test_without_parts_a_share_becomes_the_test_part(reviews: Path) -> None:
-    data = loading(reviews / "train", split=0.5, maxlen=3)
+    data = load_data(reviews / "train", split=0.5, maxlen=3)
     assert (len(data.x_train), len(data.x_test)) == (2, 2)
     assert sorted(data.y_test.tolist()) == [0, 1]
 
@@ -81,11 +81,11 @@ def test_texts_in_arrays_frames_and_columns() -> None:
         (frame["text"], frame["label"]),
         frame,
     ):
-        data = loading(source, maxlen=5, split=2 / 6)
+        data = load_data(source, maxlen=5, split=2 / 6)
         assert data.classes == ("bad", "good")
         assert data.x_train.shape == (4, 5)
         assert data.encoding is not None
-        assert loading(source).sentences
+        assert load_data(source).sentences
 
 
 def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
@@ -94,7 +94,7 @@ def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
     from kmagic import fit
     from kmagic.support.model_registry import dataset_for
 
-    data = loading(reviews, num_words=20, maxlen=5)
+    data = load_data(reviews, num_words=20, maxlen=5)
     layers = [keras.Input((5,)), keras.layers.Embedding(20, 4), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(1, activation="sigmoid")])
     model.compile(keras.optimizers.Adam(0.1), "binary_crossentropy")
@@ -111,7 +111,7 @@ def test_a_saved_model_answers_to_sentences(reviews: Path, tmp_path: Path, numbe
     from kmagic import fit, load, save
     from kmagic.support.model_registry import dataset_for
 
-    data = loading(reviews, maxlen=5 if numbered else None)
+    data = load_data(reviews, maxlen=5 if numbered else None)
     words = keras.layers.TextVectorization(vocabulary=["great", "dull"], output_sequence_length=5)
     first = [keras.Input((5,))] if numbered else [keras.Input((1,), dtype="string"), words]
     layers = [*first, keras.layers.Embedding(30, 4), keras.layers.Flatten(), keras.layers.Dense(1)]
@@ -137,7 +137,7 @@ LABELS = ["good", "bad"] * 2
 
 def _by_hand(**options: Any) -> Any:
     parts = (ROWS, LABELS, ROWS[:2], LABELS[:2])
-    return loading(parts, words=RANKS, **options)
+    return load_data(parts, words=RANKS, **options)
 
 
 def test_word_numbers_are_read_by_their_index(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_word_numbers_are_read_by_their_index(tmp_path: Path) -> None:
     assert data.encoding.decode(data.x_test) == ["the film", "[UNK] [UNK]"]
     assert data.prepare("The story of a film").tolist() == [[2, 2, 2, 5]]
     parts = (ROWS, LABELS, ROWS[:2], LABELS[:2])
-    same = loading(parts, words=index, maxlen=4, num_words=6)
+    same = load_data(parts, words=index, maxlen=4, num_words=6)
     np.testing.assert_array_equal(same.x_train, data.x_train)
     ragged = _by_hand()
     assert [len(row) for row in ragged.x_train] == [3, 3, 4, 2]
@@ -156,7 +156,7 @@ def test_word_numbers_are_read_by_their_index(tmp_path: Path) -> None:
 
 def test_rows_of_one_length_keep_it() -> None:
     rows = np.array([[1, 4], [1, 5], [1, 6], [1, 900]])
-    data = loading((rows, LABELS), words=RANKS, split=0.5)
+    data = load_data((rows, LABELS), words=RANKS, split=0.5)
     assert data.prepare("film").tolist() == [[1, 5]]
     assert data.preparation.sample_shape == (2,)
 
@@ -175,17 +175,17 @@ def test_rows_of_one_length_keep_it() -> None:
 )
 def test_words_that_cannot_be_had(words: Any, said: str) -> None:
     with pytest.raises(DataError) as error:
-        loading((ROWS, LABELS), words=words, split=0.5)
+        load_data((ROWS, LABELS), words=words, split=0.5)
     assert said in str(error.value)
 
 
 def test_words_are_for_word_numbers() -> None:
     with pytest.raises(DataError, match="words says what word numbers mean"):
-        loading((GOOD + BAD, [1, 1, 1, 0, 0, 0]), words=RANKS)
+        load_data((GOOD + BAD, [1, 1, 1, 0, 0, 0]), words=RANKS)
 
 
 def test_a_sentence_for_numbers_that_nobody_can_read() -> None:
-    data = loading((ROWS, LABELS), maxlen=3, split=0.5, name="mine")
+    data = load_data((ROWS, LABELS), maxlen=3, split=0.5, name="mine")
     with pytest.raises(DataError) as error:
         data.prepare("a film")
     assert "What the word numbers of mine mean is not known: load them with words=" in str(
@@ -197,7 +197,7 @@ def test_real_reviews_and_sentences_of_one_s_own(shared_data: Path) -> None:
     from kmagic import fit, predict
     from kmagic.models import build
 
-    data = loading(
+    data = load_data(
         shared_data / "imdb_sample.npz",
         allow_pickle=True,
         words=shared_data / "imdb_word_index.json",
@@ -241,7 +241,7 @@ def imdb(monkeypatch: pytest.MonkeyPatch, keras_home: Path) -> Path:
 def test_imdb_answers_to_sentences(imdb: Path) -> None:
     index = imdb.with_name("imdb_word_index.json")
     index.write_text(json.dumps(RANKS), encoding="utf-8")
-    data = loading("imdb", num_words=6, maxlen=5)
+    data = load_data("imdb", num_words=6, maxlen=5)
     assert data.encoding is not None
     assert sorted(data.encoding.decode(data.x_train)) == ["[UNK] [UNK] [UNK]", "film", "the film"]
     assert data.encoding.encode(["A film"]).tolist() == [[0, 0, 1, 2, 5]]
@@ -250,7 +250,7 @@ def test_imdb_answers_to_sentences(imdb: Path) -> None:
 
 
 def test_imdb_without_its_words_is_loaded_all_the_same(imdb: Path) -> None:
-    data = loading("imdb", num_words=6, maxlen=5)
+    data = load_data("imdb", num_words=6, maxlen=5)
     assert data.encoding is None
     assert data.x_train.shape == (3, 5)
     with pytest.raises(DataError) as error:
@@ -264,22 +264,22 @@ def test_imdb_without_its_words_is_loaded_all_the_same(imdb: Path) -> None:
 def test_a_text_in_another_encoding_is_named(reviews: Path) -> None:
     (reviews / "train" / "pos" / "odd.txt").write_bytes("schön".encode("latin-1"))
     with pytest.raises(DataError, match=r"odd\.txt is not UTF-8: byte 0xf6 in line 1"):
-        loading(reviews)
+        load_data(reviews)
 
 
 def test_folders_that_hold_no_classes_of_texts(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="is empty"):
-        loading(empty)
+        load_data(empty)
     one = tmp_path / "one"
     (one / "pos").mkdir(parents=True)
     (one / "pos" / "0.txt").write_text("good", encoding="utf-8")
     (one / "neg").mkdir()
     with pytest.raises(DataError, match="holds one class only: pos"):
-        loading(one)
+        load_data(one)
 
 
 def test_a_class_without_files_is_noted(reviews: Path) -> None:
     (reviews / "train" / "meh").mkdir()
-    assert "Without a file of a kind that can be read: meh." in loading(reviews).note
+    assert "Without a file of a kind that can be read: meh." in load_data(reviews).note

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from kmagic.data import Dataset, SampleDataWarning, loading
+from kmagic.data import Dataset, SampleDataWarning, load_data
 from kmagic.display.data.data_card import EXAMPLES, MOST_CLASSES, dataset_bundle
 
 pytestmark = pytest.mark.usefixtures("keras_home")
@@ -55,14 +55,14 @@ class Reader(HTMLParser):
 @pytest.fixture
 def digits() -> Dataset:
     with pytest.warns(SampleDataWarning):
-        return loading("mnist", scale=255, channel=True)
+        return load_data("mnist", scale=255, channel=True)
 
 
 def photos(rows: int = 40, classes: tuple[str, ...] = ("cat", "dog")) -> Dataset:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (rows, 32, 32, 3), dtype=np.uint8)
     y = np.arange(rows) % len(classes)
-    return Dataset("pets", x, y, x[:4], y[:4], classes, picture_shape=(32, 32, 3))
+    return Dataset("pets", x, y, x[:4], y[:4], classes, image_shape=(32, 32, 3))
 
 
 def decoded(picture: dict[str, str | None]) -> Image.Image:
@@ -97,7 +97,7 @@ def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> No
     card = Reader(dataset_bundle(digits)["text/html"])
     assert len(card.pictures) == 10 * EXAMPLES
     third = np.flatnonzero(digits.y_train == 3)
-    raw = digits.pictures(digits.x_train[third[:1]])
+    raw = digits.images(digits.x_train[third[:1]])
     assert raw is not None
     shown = np.asarray(decoded(card.pictures[3 * EXAMPLES]))
     np.testing.assert_array_equal(shown, 255 - raw[0])
@@ -106,7 +106,7 @@ def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> No
 
 def test_a_flat_set_shows_the_same_pictures(digits: Dataset) -> None:
     with pytest.warns(SampleDataWarning):
-        flat = loading("mnist", flatten=True, scale="standard", onehot=True)
+        flat = load_data("mnist", flatten=True, scale="standard", onehot=True)
     pictures = [Reader(dataset_bundle(data)["text/html"]).pictures for data in (digits, flat)]
     assert pictures[0] == pictures[1]
     assert "one-hot rows of 10 classes, float32" in dataset_bundle(flat)["text/html"]
@@ -123,22 +123,22 @@ def test_large_pictures_are_made_small_and_grey_photos_stay_positive() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(8) % 2
     large = rng.integers(0, 256, (8, 300, 400, 3), dtype=np.uint8)
-    card = dataset_bundle(loading((large, y), split=0.5))["text/html"]
+    card = dataset_bundle(load_data((large, y), split=0.5))["text/html"]
     assert decoded(Reader(card).pictures[0]).size == (85, 64)
     assert len(card) < 60_000
     grey = rng.integers(100, 256, (8, 20, 20), dtype=np.uint8)
-    data = loading((grey, y), split=0.5)
+    data = load_data((grey, y), split=0.5)
     shown = Reader(dataset_bundle(data)["text/html"]).pictures[0]
     np.testing.assert_array_equal(decoded(shown), data.x_train[data.y_train == 0][0])
     clear = rng.integers(0, 256, (8, 20, 20, 4), dtype=np.uint8)
-    shown = Reader(dataset_bundle(loading((clear, y), split=0.5))["text/html"]).pictures[0]
+    shown = Reader(dataset_bundle(load_data((clear, y), split=0.5))["text/html"]).pictures[0]
     assert decoded(shown).mode == "RGBA"
 
 
 def test_a_table_shows_raw_values_by_column() -> None:
-    houses = loading("boston_housing", scale="standard")
+    houses = load_data("boston_housing", scale="standard")
     card = Reader(dataset_bundle(houses)["text/html"])
-    raw = loading("boston_housing").x_train
+    raw = load_data("boston_housing").x_train
     assert [row[0] for row in card.rows[1:15]] == [*(houses.columns or ()), "y"]
     rooms = card.rows[6]
     assert rooms[0] == "RM"
@@ -195,7 +195,7 @@ def test_an_empty_class_is_shown_as_empty() -> None:
         empty.x_test,
         empty.y_test,
         ("cat", "dog", "fish"),
-        picture_shape=(32, 32, 3),
+        image_shape=(32, 32, 3),
     )
     assert Reader(dataset_bundle(with_fish)["text/html"]).rows[3] == ["fish", "", "0", "0"]
 
@@ -213,7 +213,7 @@ def houses() -> pd.DataFrame:
 
 
 def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> None:
-    data = loading(houses, target="price", scale="standard", drop="sold")
+    data = load_data(houses, target="price", scale="standard", drop="sold")
     made = dataset_bundle(data)["text/html"]
     card = Reader(made)
     assert [row[0] for row in card.rows[:4]] == ["column", "size", "town", "price"]
@@ -223,7 +223,7 @@ def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> 
 
 
 def test_the_first_rows_are_raw_and_one_is_as_a_model_takes_it(houses: pd.DataFrame) -> None:
-    data = loading(houses, target="price", scale="standard", drop="sold")
+    data = load_data(houses, target="price", scale="standard", drop="sold")
     card = Reader(dataset_bundle(data)["text/html"])
     head, *rows, seen = card.rows[4:]
     assert head == ["size", "town", "price"]
@@ -237,7 +237,7 @@ def test_the_first_rows_are_raw_and_one_is_as_a_model_takes_it(houses: pd.DataFr
 
 
 def test_a_table_of_classes_shows_both_classes_and_columns(houses: pd.DataFrame) -> None:
-    data = loading(houses, target="sold", drop="price,town")
+    data = load_data(houses, target="sold", drop="price,town")
     card = Reader(dataset_bundle(data)["text/html"])
     assert [row[0] for row in card.rows[:5]] == ["class", "False", "True", "column", "size"]
     assert card.rows[5] == ["size", "sold"]
@@ -246,7 +246,7 @@ def test_a_table_of_classes_shows_both_classes_and_columns(houses: pd.DataFrame)
 
 def test_a_wide_table_is_cut(houses: pd.DataFrame) -> None:
     wide = np.random.default_rng(0).random((30, 100))
-    card = Reader(dataset_bundle(loading((wide, wide[:, 0])))["text/html"])
+    card = Reader(dataset_bundle(load_data((wide, wide[:, 0])))["text/html"])
     assert [row[0] for row in card.rows[1:10]] == [*(f"column {each}" for each in range(8)), "y"]
     assert "And 92 more columns." in card.words
     assert card.rows[10][-2:] == ["...", "y"]
@@ -262,19 +262,19 @@ def test_values_that_are_missing_do_not_break_the_card() -> None:
 def test_a_class_of_texts_shows_one_of_them() -> None:
     said = {"good": "A great <i>film</i>, " + "very " * 60 + "good", "bad": "A boring film"}
     frame = pd.DataFrame({"text": [*said.values()] * 10, "label": [*said] * 10})
-    card = Reader(dataset_bundle(loading(frame))["text/html"])
+    card = Reader(dataset_bundle(load_data(frame))["text/html"])
     assert card.rows[1][:2] == ["bad", "A boring film"]
     assert card.rows[2][1].startswith("A great <i>film</i>, very very")
     assert card.rows[2][1].endswith("very ...")
-    numbered = Reader(dataset_bundle(loading(frame, num_words=20, maxlen=9))["text/html"])
+    numbered = Reader(dataset_bundle(load_data(frame, num_words=20, maxlen=9))["text/html"])
     assert numbered.rows[1][1] == "a boring film"
 
 
 def test_series_and_several_targets() -> None:
     x = np.random.default_rng(0).normal(size=(20, 5, 3))
-    card = Reader(dataset_bundle(loading((x, x[:, 0, :2])))["text/html"])
+    card = Reader(dataset_bundle(load_data((x, x[:, 0, :2])))["text/html"])
     assert [row[0] for row in card.rows] == ["values", "x", "y 0", "y 1"]
-    flat = Reader(dataset_bundle(loading((x[:, 0], x[:, 1, :2])))["text/html"])
+    flat = Reader(dataset_bundle(load_data((x[:, 0], x[:, 1, :2])))["text/html"])
     assert [row[0] for row in flat.rows] == [
         "column",
         *(f"column {n}" for n in range(3)),
@@ -285,6 +285,6 @@ def test_series_and_several_targets() -> None:
 
 def test_pictures_with_a_number_to_predict() -> None:
     x = photos().x_train
-    card = Reader(dataset_bundle(loading((x, np.linspace(0, 1.5, len(x)))))["text/html"])
+    card = Reader(dataset_bundle(load_data((x, np.linspace(0, 1.5, len(x)))))["text/html"])
     assert len(card.pictures) == EXAMPLES + 1
     assert [row[0] for row in card.rows] == ["values", "y"]

@@ -43,7 +43,7 @@ def shell(shell, nets):
     shell.user_ns |= nets | {
         "data": SimpleNamespace(
             x_train=X, y_train=Y, x_test=X, y_test=Y, classes=("a", "b", "c"), scaling=None,
-            picture_shape=(2, 3),
+            image_shape=(2, 3),
         ),
         "x": X, "y": Y, "two": Y % 2, "w": np.arange(1.0, 41), "texts": [f"no {k}" for k in Y],
         "p": ODDS, "tags": TAGS, "said": SAID,

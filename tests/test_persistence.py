@@ -16,7 +16,8 @@ import pytest
 from keras import layers
 
 import kmagic
-from kmagic.data.preparation import Preparation, Scaling
+from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.preparation.scaling import Scaling
 from kmagic.models.build import build_model, origin
 from kmagic.persistence.containers import as_text, take, text_in
 from kmagic.persistence.layer_vocabularies import give_words
@@ -38,7 +39,7 @@ DIGITS = Preparation(
     name="digits",
     classes=tuple("0123456789"),
     scaling=Scaling("255"),
-    picture_shape=(28, 28),
+    image_shape=(28, 28),
     sample_shape=(28, 28, 1),
 )
 RAW = (np.arange(5 * 784) % 256).astype("uint8").reshape(5, 28, 28)

@@ -14,7 +14,9 @@ from PIL import Image
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.data.preparation import Preparation, Scaling, TextEncoding
+from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.preparation.scaling import Scaling
+from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.evaluation.prediction.output_kind import meaning_of
 from kmagic.evaluation.prediction.predictions import Outputs, Predictions
 from kmagic.support.errors import DataError, EvaluationError, MagicError
@@ -44,7 +46,7 @@ def eye():
     model = kmagic.build("input 6x6x1 / flatten / dense 3 softmax")
     set_dataset(
         model,
-        Preparation("dots", NAMES, Scaling("255"), picture_shape=(6, 6), sample_shape=(6, 6, 1)),
+        Preparation("dots", NAMES, Scaling("255"), image_shape=(6, 6), sample_shape=(6, 6, 1)),
     )
     return model
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmagic.data import Dataset
-from kmagic.data.preparation import Preparation, Scaling, TextEncoding
-from kmagic.data.preparation.scaling import learn_scaling
+from kmagic.data.preparation.preparation import Preparation
+from kmagic.data.preparation.scaling import Scaling, learn_scaling
+from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.support.errors import DataError
 from kmagic.support.sentences import as_sentences
 
@@ -21,7 +22,7 @@ RAW = np.random.default_rng(3).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 
 def _digits(scale: Any, sample: tuple[int, ...]) -> Preparation:
     return Preparation(
-        "digits", ("a", "b"), learn_scaling(scale, RAW, pictures=True), picture_shape=(4, 5),
+        "digits", ("a", "b"), learn_scaling(scale, RAW, pictures=True), image_shape=(4, 5),
         sample_shape=sample,
     )  # fmt: skip
 
@@ -129,8 +130,8 @@ def test_raw_pictures_become_what_the_model_takes(scale: str, sample: tuple[int,
 
 def test_pictures_are_shown_as_they_were() -> None:
     digits = _digits("standard", (20,))
-    np.testing.assert_array_equal(digits.pictures(digits.apply(RAW)), RAW)
-    assert Preparation().pictures(np.zeros((2, 3))) is None
+    np.testing.assert_array_equal(digits.images(digits.apply(RAW)), RAW)
+    assert Preparation().images(np.zeros((2, 3))) is None
 
 
 def test_rows_of_a_table() -> None:
@@ -197,14 +198,14 @@ SHAPES = st.none() | st.lists(st.integers(1, 9), max_size=3).map(tuple)
         ),
         encoding=st.none() | st.just(WORDS),
         target=st.text(max_size=5),
-        picture_shape=SHAPES,
+        image_shape=SHAPES,
         sample_shape=SHAPES,
     )
 )
 def test_config_survives_json(made: Preparation) -> None:
     after = Preparation.from_config(json.loads(json.dumps(made.get_config())))
     assert after.get_config() == made.get_config()
-    for name in ("name", "classes", "target", "picture_shape", "sample_shape"):
+    for name in ("name", "classes", "target", "image_shape", "sample_shape"):
         assert getattr(after, name) == getattr(made, name)
 
 
@@ -215,13 +216,13 @@ def test_a_data_set_and_its_preparation_are_asked_alike() -> None:
     scaling = learn_scaling("255", RAW)
     x = scaling.apply(RAW).reshape(6, 20)
     y = np.array([0, 1, 0, 1, 0, 1])
-    digits = Dataset("d", x, y, x[:2], y[:2], ("a", "b"), scaling, picture_shape=(4, 5))
+    digits = Dataset("d", x, y, x[:2], y[:2], ("a", "b"), scaling, image_shape=(4, 5))
     left = Preparation.from_config(digits.preparation.get_config())
     for each in (digits, left):
         assert each.classes == ("a", "b")
         assert each.scaling.kind == "255"
         np.testing.assert_array_equal(each.prepare(RAW), x)
-        np.testing.assert_array_equal(each.pictures(x), RAW)
+        np.testing.assert_array_equal(each.images(x), RAW)
         assert each.preparation.sample_shape == (20,)
     assert digits.labels_of(x[1:2]) is not None
     assert left.labels_of(x[1:2]) is None

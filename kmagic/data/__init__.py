@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kmagic.data.dataset import Dataset
     from kmagic.data.loading import SampleDataWarning, load_data
-    from kmagic.data.preparation import Scaling
+    from kmagic.data.preparation.scaling import Scaling
     from kmagic.support.keras_cache import CacheWarning
 
 __all__ = ["CacheWarning", "Dataset", "SampleDataWarning", "Scaling", "load_data"]
@@ -17,7 +17,7 @@ _HOMES = {
     "CacheWarning": "support.keras_cache",
     "Dataset": "data.dataset",
     "SampleDataWarning": "data.loading",
-    "Scaling": "data.preparation",
+    "Scaling": "data.preparation.scaling",
     "load_data": "data.loading",
 }
 

@@ -140,7 +140,7 @@ def finish(raw: Raw, options: Options) -> Dataset:
             f"onehot is for classes; {raw.name} has numbers to predict.", "Leave onehot out."
         )
     is_picture = raw.kind == "pictures"
-    picture_shape = tuple(map(int, raw.x_train.shape[1:])) if is_picture else None
+    image_shape = tuple(map(int, raw.x_train.shape[1:])) if is_picture else None
     learned = raw.scaling or scaling.Scaling()
     x_train, x_test = raw.x_train, raw.x_test
     if options.scale != "none":
@@ -174,7 +174,7 @@ def finish(raw: Raw, options: Options) -> Dataset:
         title=raw.title,
         columns=raw.columns,
         target=raw.target,
-        picture_shape=picture_shape,
+        image_shape=image_shape,
         encoding=raw.encoding,
         features=raw.features,
         lacking=raw.lacking,

@@ -38,7 +38,7 @@ class Dataset(Renderable):
         title: What it is, in a few words.
         columns: Names of a table's columns, where they are known.
         target: What is to be predicted, for regression.
-        picture_shape: Height, width and perhaps channels, where a row is a picture.
+        image_shape: Height, width and perhaps channels, where a row is a picture.
         encoding: How sentences became rows of word numbers.
         features: How a table's columns became numbers, where not all of them were.
         interpolation: How pictures of another size were resized; "" where none was.
@@ -59,7 +59,7 @@ class Dataset(Renderable):
     title: str = ""
     columns: tuple[str, ...] | None = None
     target: str = ""
-    picture_shape: tuple[int, ...] | None = None
+    image_shape: tuple[int, ...] | None = None
     encoding: TextEncoding | None = None
     features: Features | None = None
     lacking: str = ""
@@ -94,7 +94,7 @@ class Dataset(Renderable):
             encoding=self.encoding,
             columns=self.features,
             target=self.target,
-            picture_shape=self.picture_shape,
+            image_shape=self.image_shape,
             sample_shape=None if numbers and sample == () else sample,
             lacking=self.lacking,
             interpolation=self.interpolation,
@@ -129,7 +129,7 @@ class Dataset(Renderable):
             return "lists of word numbers, of different lengths"
         sides = [f"{side:,}" for side in self.x_train.shape[1:]]
         if len(sides) == 1:
-            what = "values" if self.picture_shape else "columns"
+            what = "values" if self.image_shape else "columns"
             what = "word numbers" if self.encoding else what
             what = what.removesuffix("s") if sides[0] == "1" else what
             return f"{sides[0]} {what}, {self.x_train.dtype}"
@@ -216,7 +216,7 @@ class Dataset(Renderable):
         labels = np.array(found, dtype=np.intp)
         return labels if (labels >= 0).any() else None
 
-    def pictures(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
+    def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
         """Prepared inputs as pictures to be shown.
 
         Args:
@@ -226,7 +226,7 @@ class Dataset(Renderable):
             Bytes 0 to 255, (rows, height, width) or (rows, height, width, 3); None where a row is
             not a picture.
         """
-        return self.preparation.pictures(x)
+        return self.preparation.images(x)
 
     @cached_property
     def _known_test(self) -> dict[bytes, int]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmagic.data.images.image_paths import is_image_file
+from kmagic.data.keras_datasets import SampleDataWarning, load_named
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import Options, read_options
-from kmagic.data.named_datasets import SampleDataWarning, load_named
 from kmagic.data.paths import existing_path, unknown
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path

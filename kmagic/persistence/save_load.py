@@ -302,7 +302,7 @@ def _adopt(model: Any, baggage: Baggage, trust: Any) -> None:
 
 
 def _remember(opened: Opened) -> None:
-    from kmagic.data.preparation import Preparation  # noqa: PLC0415 - not before a model is loaded
+    from kmagic.data.preparation.preparation import Preparation  # noqa: PLC0415 - not before a model is loaded
 
     held = opened.baggage.preparation if opened.baggage is not None else None
     if not held:

@@ -1,1 +1,1 @@
-"""Picture files, whatever is in them: which there are, read upright, in grey or in colours."""
+"""Image files: which ones there are, and how they are read."""

@@ -13,8 +13,12 @@ import numpy as np
 
 from kmagic.data.arrays import same_length, together
 from kmagic.data.assemble import Raw, check_classes, divide, finish
-from kmagic.data.images.colours import convert_mode
-from kmagic.data.images.image_reader import image_size, read_image, suppress_pillow_warnings
+from kmagic.data.images.image_reader import (
+    convert_mode,
+    image_size,
+    read_image,
+    suppress_pillow_warnings,
+)
 from kmagic.data.images.labelled_files import Files, divide_files
 from kmagic.data.load_options import check_kind
 from kmagic.data.memory import require

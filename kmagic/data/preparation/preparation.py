@@ -40,7 +40,7 @@ class Preparation:
             as they are.
         columns: How a table's columns became numbers; None where all were numbers.
         target: What is predicted, for regression.
-        picture_shape: Height, width and perhaps channels of a raw picture.
+        image_shape: Height, width and perhaps channels of a raw picture.
         sample_shape: Shape of one prepared sample; () for a sentence as it is.
         interpolation: How pictures of another size were resized, in the words of Keras's
             ``load_img``; "" where none was.
@@ -53,7 +53,7 @@ class Preparation:
     encoding: TextEncoding | None = None
     columns: Features | None = None
     target: str = ""
-    picture_shape: tuple[int, ...] | None = None
+    image_shape: tuple[int, ...] | None = None
     sample_shape: tuple[int, ...] | None = None
     lacking: str = ""
     interpolation: str = ""
@@ -68,7 +68,7 @@ class Preparation:
 
         Args:
             raw: What the data set held before it was prepared, one sample or many: sentences; a
-                data frame or its rows; pictures of ``picture_shape``; rows of numbers. Rows of
+                data frame or its rows; pictures of ``image_shape``; rows of numbers. Rows of
                 word numbers are padded.
 
         Returns:
@@ -80,7 +80,7 @@ class Preparation:
 
         Example:
             >>> bytes_ = Scaling("255")
-            >>> digits = Preparation(scaling=bytes_, picture_shape=(2, 2), sample_shape=(4,))
+            >>> digits = Preparation(scaling=bytes_, image_shape=(2, 2), sample_shape=(4,))
             >>> digits.apply([[0, 51], [102, 255]])
             array([[0. , 0.2, 0.4, 1. ]], dtype=float32)
         """
@@ -109,7 +109,7 @@ class Preparation:
         """None: the data themselves are not here."""
         return
 
-    def pictures(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
+    def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
         """Prepared inputs as pictures to be shown.
 
         Args:
@@ -119,9 +119,9 @@ class Preparation:
             Bytes 0 to 255, (rows, height, width) or (rows, height, width, 3); None where a row is
             not a picture.
         """
-        if self.picture_shape is None:
+        if self.image_shape is None:
             return None
-        raw = self.scaling.inverse(x).reshape(-1, *self.picture_shape)
+        raw = self.scaling.inverse(x).reshape(-1, *self.image_shape)
         pictures: NDArray[np.uint8] = np.clip(np.rint(raw), 0, 255).astype(np.uint8)
         return pictures
 
@@ -129,15 +129,15 @@ class Preparation:
         """What raw data must be, in words.
 
         Example:
-            >>> Preparation(picture_shape=(28, 28)).expects()
+            >>> Preparation(image_shape=(28, 28)).expects()
             'pictures of 28 x 28'
         """
         if self.columns is not None:
             return "a data frame or rows with the table's columns"
         if self.encoding is not None or self.sample_shape == ():
             return "sentences"
-        if self.picture_shape is not None:
-            return f"pictures of {_sides(self.picture_shape)}"
+        if self.image_shape is not None:
+            return f"pictures of {_sides(self.image_shape)}"
         if self.sample_shape is not None:
             return f"rows of {_sides(self.sample_shape)} numbers"
         return "arrays of numbers"
@@ -151,7 +151,7 @@ class Preparation:
             "encoding": None if self.encoding is None else self.encoding.get_config(),
             "columns": None if self.columns is None else self.columns.get_config(),
             "target": self.target,
-            "picture_shape": _as_list(self.picture_shape),
+            "image_shape": _as_list(self.image_shape),
             "sample_shape": _as_list(self.sample_shape),
             "lacking": self.lacking,
             "interpolation": self.interpolation,
@@ -162,12 +162,12 @@ class Preparation:
         """The preparation that :meth:`get_config` described.
 
         Example:
-            >>> digits = Preparation("digits", ("0", "1"), Scaling("255"), picture_shape=(8, 8))
+            >>> digits = Preparation("digits", ("0", "1"), Scaling("255"), image_shape=(8, 8))
             >>> Preparation.from_config(digits.get_config()).classes
             ('0', '1')
         """
         found = dict(config)
-        for name in ("classes", "picture_shape", "sample_shape"):
+        for name in ("classes", "image_shape", "sample_shape"):
             if found.get(name) is not None:
                 found[name] = tuple(found[name])
         found["scaling"] = Scaling.from_config(found.get("scaling") or {"kind": "none"})
@@ -202,7 +202,7 @@ class Preparation:
                 raise self._unlike(raw) from error
         if array.dtype.kind not in "biuf":
             raise self._unlike(raw)
-        shape = self.picture_shape or self.sample_shape
+        shape = self.image_shape or self.sample_shape
         if shape is None:
             return array
         size = math.prod(shape)

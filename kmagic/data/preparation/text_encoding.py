@@ -161,12 +161,12 @@ class TextEncoding:
             " ".join(self._word(at) for at in map(int, row) if at not in silent) for row in rows
         ]
 
-    def may_be(self, rows: Any) -> bool:
+    def could_be_rows(self, rows: Any) -> bool:
         """Whether an array may hold rows of these word numbers.
 
         Example:
             >>> films = TextEncoding(("", "[UNK]", "film"), maxlen=3)
-            >>> films.may_be(np.array([[0, 1, 2]])), films.may_be(np.array([[0.5, 1.0]]))
+            >>> films.could_be_rows(np.array([[0, 1, 2]])), films.may_be(np.array([[0.5, 1.0]]))
             (True, False)
         """
         if not isinstance(rows, np.ndarray) or not len(rows):

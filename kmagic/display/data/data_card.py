@@ -46,7 +46,7 @@ class Shown(Protocol):
     title: str
     columns: tuple[str, ...] | None
     target: str
-    picture_shape: tuple[int, ...] | None
+    image_shape: tuple[int, ...] | None
     encoding: Any
     features: Any
 
@@ -69,7 +69,7 @@ class Shown(Protocol):
     def counts(self, y: NDArray[Any]) -> NDArray[np.intp]:
         """How many rows each class has."""
 
-    def pictures(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
+    def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
         """Inputs as bytes to be shown."""
 
 
@@ -91,7 +91,7 @@ def dataset_bundle(data: Shown) -> Bundle:
 
 def _is_table(data: Shown) -> bool:
     numbers = data.x_train.dtype.kind in "biuf" and data.x_train.ndim == 2  # noqa: PLR2004 - rows, columns
-    return numbers and data.picture_shape is None and data.encoding is None
+    return numbers and data.image_shape is None and data.encoding is None
 
 
 def _labels(data: Shown) -> str:
@@ -128,7 +128,7 @@ def _classes(data: Shown) -> str:
 
 def _samples(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     """A few of the inputs to be looked at: pictures, or one text; nothing for numbers."""
-    if data.picture_shape is not None:
+    if data.image_shape is not None:
         return _strip(data, rows, name)
     if not len(rows) or _is_table(data):
         return ""
@@ -159,7 +159,7 @@ def _text(data: Shown, place: int) -> str:
 
 def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     """Pictures of one class side by side; as many as the width holds, none cut."""
-    pictures = data.pictures(data.x_train[rows])
+    pictures = data.images(data.x_train[rows])
     if pictures is None or not len(pictures):
         return ""
     side = min(pictures.shape[1], SIDE)
@@ -182,7 +182,7 @@ def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
 
 def _are_drawings(data: Shown) -> bool:
     """Whether the pictures are ink on an empty ground, such as digits; photos in grey are not."""
-    some = data.pictures(data.x_train[:SOME])
+    some = data.images(data.x_train[:SOME])
     if some is None:
         return False
     drawn = [look_of([one]).paper for one in some]

@@ -88,7 +88,7 @@ def spread(data: Any) -> str:
     """How the target spreads, and the inputs, where they are neither a table nor pictures."""
     made = [row(["values", "", "least", "median", "most"], "th")]
     is_array = data.x_train.dtype.kind in "biuf" and data.encoding is None
-    if is_array and data.picture_shape is None:
+    if is_array and data.image_shape is None:
         made.append(_numbers("x", data.scaling.inverse(data.x_train[:1000])))
     what = "Spread of the raw values in the training part"
     return lines([*made, *_targets(data)], what) + below(f"{what}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.colours import MAX_8_BIT, MAX_16_BIT, convert_mode
+from kmagic.data.images.image_reader import MAX_8_BIT, MAX_16_BIT, convert_mode
 from kmagic.evaluation.prediction.batch_prediction import Shape, show_shape
 from kmagic.support.errors import EvaluationError
 
@@ -60,12 +60,12 @@ class Opened:
     raw: bool
 
 
-def size_of(shape: Shape, picture_shape: tuple[int, ...] | None = None) -> Size:
+def size_of(shape: Shape, image_shape: tuple[int, ...] | None = None) -> Size:
     """The size of pictures that a model with samples of this shape takes.
 
     Args:
         shape: (height, width, channels), (height, width), or (pixels,).
-        picture_shape: What a row of pixels is, where that is known; else it is a square.
+        image_shape: What a row of pixels is, where that is known; else it is a square.
 
     Raises:
         EvaluationError: These are not pictures.
@@ -80,8 +80,8 @@ def size_of(shape: Shape, picture_shape: tuple[int, ...] | None = None) -> Size:
         case (height, width):
             return Size(height, width, 1)
         case (int(pixels),):
-            if picture_shape and np.prod(picture_shape) == pixels:
-                height, width, channels = (*picture_shape, 1)[:3]
+            if image_shape and np.prod(image_shape) == pixels:
+                height, width, channels = (*image_shape, 1)[:3]
                 return Size(height, width, channels, flat=True)
             for channels in MODES:
                 side = round((pixels / channels) ** 0.5)

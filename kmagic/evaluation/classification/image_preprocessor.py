@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.colours import MAX_8_BIT
-from kmagic.data.images.image_reader import read_image
+from kmagic.data.images.image_reader import MAX_8_BIT, read_image
 from kmagic.evaluation.classification.image_arrays import (
     INTERPOLATIONS,
     THUMB,
@@ -93,7 +92,7 @@ class Eye:
             shape = data.preparation.sample_shape
         size = Size(None, None, 3 if application else 1)
         if shape is not None:
-            size = size_of(shape, getattr(data, "picture_shape", None))
+            size = size_of(shape, getattr(data, "image_shape", None))
         size = replace(size, interpolation=how)
         if application is not None and size.height is None:
             size = replace(size, height=application.side, width=application.side)

@@ -112,7 +112,7 @@ def refuse_pictures(
         EvaluationError: It takes rows that are no pictures.
     """
     shape = sample_shape(model)
-    if shape is None or len(shape) != 1 or getattr(data, "picture_shape", None) is not None:
+    if shape is None or len(shape) != 1 or getattr(data, "image_shape", None) is not None:
         return
     if _takes_texts(model, data):
         raise EvaluationError("The model takes texts, and no pictures.", FOR_TEXTS)
@@ -197,7 +197,7 @@ def _refuse_sentences(data: Any, sentences: list[str]) -> None:
     columns = getattr(data, "columns", None)
     columns = getattr(columns, "wanted", columns) or ()
     is_row = len(sentences) == len(columns)  # one row of a table of words
-    pictures = getattr(data, "picture_shape", None) is not None
+    pictures = getattr(data, "image_shape", None) is not None
     if getattr(data, "encoding", None) is not None or not (pictures or (columns and not is_row)):
         return
     first = sentences[0]
@@ -283,7 +283,7 @@ def _are_bytes(data: Any, x: Any) -> bool:
     """Whether samples are raw pictures, of bytes, of a set that was scaled."""
     scaled = getattr(getattr(data, "scaling", None), "kind", "none") != "none"
     is_raw = getattr(x, "dtype", None) == np.dtype(np.uint8)
-    return scaled and is_raw and getattr(data, "picture_shape", None) is not None
+    return scaled and is_raw and getattr(data, "image_shape", None) is not None
 
 
 def _one_as_many(model: Any, x: Any) -> Any:
