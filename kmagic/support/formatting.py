@@ -9,7 +9,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 MINUTE, HOUR = 60, 3600
 UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
@@ -234,6 +234,28 @@ def join_names(values: Sequence[str], limit: int, *, more: bool = False) -> str:
     fitting = max(1, sum(end - 2 <= limit for end in ends))
     dots = " ..." if more or fitting < len(values) else ""
     return ", ".join(values[:fitting]) + dots
+
+
+def list_names(names: Iterable[object], limit: int = 8) -> str:
+    """List the first ``limit`` names, and count the others.
+
+    Example:
+        >>> list_names(["a", "b", "c"]), list_names(range(1, 2000), 2)
+        ('a, b, c', '1, 2 and 1,997 more')
+    """
+    texts = [str(name) for name in names]
+    rest = f" and {len(texts) - limit:,} more" if len(texts) > limit else ""
+    return ", ".join(texts[:limit]) + rest
+
+
+def format_shape(shape: Iterable[int | None]) -> str:
+    """Write a shape as people do; an unknown side is a question mark.
+
+    Example:
+        >>> format_shape((28, 28, 1)), format_shape((None, 1024)), format_shape(())
+        ('28 x 28 x 1', '? x 1,024', '')
+    """
+    return " x ".join("?" if side is None else f"{side:,}" for side in shape)
 
 
 def format_count(value: float) -> str:
