@@ -144,7 +144,7 @@ def _looked_over(
     model: Any, x: Any, y: Any, keywords: Mapping[str, Any], data: Any = None
 ) -> list[str]:
     """What is to be told before a training, in sentences; raises for what cannot be trained."""
-    from kmagic.models.build import origin  # noqa: PLC0415 - not needed before a fit
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not needed before a fit
     from kmagic.training.validation.fit_checks import look_over  # noqa: PLC0415 - as above
 
     name = keywords.get("name") or model.name
@@ -154,7 +154,7 @@ def _looked_over(
         model,
         x,
         y,
-        built=origin(model),
+        built=origin_of(model),
         validation=held,
         test=test,
         name=name,
@@ -166,10 +166,10 @@ def _looked_over(
 def _text(model: Any) -> str:
     """The model in the layer language; "" where no text can say it."""
     from kmagic.language import format_spec  # noqa: PLC0415 - as above
-    from kmagic.models.build import origin  # noqa: PLC0415 - not needed before a fit
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not needed before a fit
     from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - as above
 
-    built = origin(model)
+    built = origin_of(model)
     if built is not None:
         return built.spec.source or format_spec(built.spec)
     if len(model.layers) > MOST_LAYERS:

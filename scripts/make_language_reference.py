@@ -11,10 +11,10 @@ from pathlib import Path
 import keras
 
 from kmagic.magics.completion.completion_words import to_store
-from kmagic.models.reference.entry import Argument, Entry, entry_of
-from kmagic.models.reference.language_words import WORDS
-from kmagic.models.reference.listing import says
-from kmagic.models.reference.word_families import KINDS, ROLES, Known, families, known_words
+from kmagic.models.reference.language_words import LANGUAGE_WORDS
+from kmagic.models.reference.word_families import KINDS, ROLES, KerasWord, families, keras_words
+from kmagic.models.reference.word_help import ArgumentHelp, WordHelp, word_help
+from kmagic.models.reference.word_list import word_summary
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
 WORDS_FILE = Path(__file__).parents[1] / "kmagic" / "static" / "words.json"
@@ -39,38 +39,41 @@ def words_part() -> str:
         "| Word | Line | |",
         "|---|---|---|",
     ]
-    lines += [f"| {_code(each.word)} | {_code(each.form)} | {_cell(each.says)} |" for each in WORDS]
+    lines += [
+        f"| {_code(each.word)} | {_code(each.form)} | {_cell(each.says)} |"
+        for each in LANGUAGE_WORDS
+    ]
     for title, members in families().items():
         lines += ["", f"## Layers: {title}", "", "| Word | Arguments | |", "|---|---|---|"]
         lines += [_layer(known) for known in members]
     for role in ROLES[1:]:
         lines += ["", f"## {KINDS[role].capitalize()}", ""]
-        plain = [known for known in known_words(role) if not says(known)]
+        plain = [known for known in keras_words(role) if not word_summary(known)]
         if plain:
             lines += [", ".join(map(_names, plain)), ""]
         lines += ["| Word | |", "|---|---|"]
-        told = ((known, says(known)) for known in known_words(role))
+        told = ((known, word_summary(known)) for known in keras_words(role))
         lines += [f"| {_names(known)} | {_cell(said)} |" for known, said in told if said]
     return "\n".join(lines) + "\n"
 
 
-def _layer(known: Known) -> str:
-    found = entry_of(known, ())
+def _layer(known: KerasWord) -> str:
+    found = word_help(known, ())
     return f"| {_names(known)} | {_arguments(found)} | {_cell(found.summary)} |"
 
 
-def _names(known: Known) -> str:
+def _names(known: KerasWord) -> str:
     return ", ".join(map(_code, (known.word, *known.aliases)))
 
 
-def _arguments(found: Entry) -> str:
+def _arguments(found: WordHelp) -> str:
     required = [each.name for each in found.arguments if each.default is None]
     optional = [each for each in found.arguments if each.default is not None and each.positional]
     shown = [*required, *map(_optional, optional[:MOST_OPTIONAL])]
     return _code(" ".join(shown)) if shown else ""
 
 
-def _optional(argument: Argument) -> str:
+def _optional(argument: ArgumentHelp) -> str:
     return f"[{argument.name}={argument.default}]"
 
 

@@ -15,7 +15,7 @@ from keras import layers
 
 import kmagic
 from kmagic.language import format_spec, parse
-from kmagic.models.build import Built, build, build_model, origin
+from kmagic.models.build import ModelOrigin, build, build_model, origin_of
 from kmagic.support.errors import BuildError, DSLError
 
 
@@ -336,16 +336,16 @@ def test_a_spec_is_built_as_its_text():
 
 def test_a_model_knows_its_origin():
     text = "model enc:\n  input 4\n  dense 3\ninput 4\nenc\ndense 2"
-    found = origin(build(text))
-    assert isinstance(found, Built)
+    found = origin_of(build(text))
+    assert isinstance(found, ModelOrigin)
     assert format_spec(found.spec) == text
     assert [step.shape for step in found.steps] == [(None, 4), (None, 3), (None, 2)]
     assert [step.layer.__class__.__name__ for step in found.nested][-1] == "Dense"
-    assert origin(keras.Sequential()) is None
+    assert origin_of(keras.Sequential()) is None
 
 
 def test_shapes_of_each_step():
-    steps = origin(build("input 8x8x1\nconv2d 4 3x3\nresidual: conv2d 4 3x3 same\ngap")).steps
+    steps = origin_of(build("input 8x8x1\nconv2d 4 3x3\nresidual: conv2d 4 3x3 same\ngap")).steps
     assert [step.shape for step in steps] == [
         (None, 8, 8, 1),
         (None, 6, 6, 4),

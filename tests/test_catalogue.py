@@ -18,7 +18,14 @@ from kmagic.language.vocabulary import (
     snake_case,
 )
 from kmagic.models import catalogue
-from kmagic.models.catalogue import find, parameters, role_of, understands, word_for, words
+from kmagic.models.catalogue import (
+    accepts_string,
+    find_object,
+    parameters,
+    role_of,
+    word_for,
+    words_for_role,
+)
 
 LAYERS = sorted(
     {
@@ -33,16 +40,16 @@ OPTIMIZERS = [value for value in vars(keras.optimizers).values() if inspect.iscl
 
 
 def known(word):
-    return word in STATEMENTS or find("layer", word) is not None
+    return word in STATEMENTS or find_object("layer", word) is not None
 
 
 @pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
 def test_every_layer_has_a_word(cls):
     word = word_for(cls)
-    assert find("layer", word) is cls
+    assert find_object("layer", word) is cls
     assert word == word.lower()
     assert word.isidentifier()
-    assert word in words("layer")
+    assert word in words_for_role("layer")
 
 
 @pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
@@ -60,17 +67,17 @@ def test_every_layers_arguments_are_known(cls):
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())
 def test_aliases(alias, name):
-    assert find("layer", alias) is getattr(keras.layers, name)
+    assert find_object("layer", alias) is getattr(keras.layers, name)
 
 
 @pytest.mark.parametrize("alias", ALIASES)
 def test_no_alias_hides_another_layer(alias):
     own = {
-        catalogue.squeeze(snake_case(cls.__name__)): cls
+        catalogue.normalize_word(snake_case(cls.__name__)): cls
         for cls in LAYERS
         if cls is not getattr(keras.layers, ALIASES[alias])
     }
-    assert catalogue.squeeze(alias) not in own
+    assert catalogue.normalize_word(alias) not in own
 
 
 @pytest.mark.parametrize(("name", "word"), PREFERRED.items())
@@ -78,12 +85,12 @@ def test_preferred_words(name, word):
     role = "layer" if hasattr(keras.layers, name) else "optimizer"
     cls = getattr(keras.layers if role == "layer" else keras.optimizers, name)
     assert word_for(cls) == word
-    assert find(role, word) is cls
+    assert find_object(role, word) is cls
 
 
 @pytest.mark.parametrize(("word", "advice"), OLD_LAYERS.items())
 def test_layers_that_are_gone(word, advice):
-    assert find("layer", word) is None
+    assert find_object("layer", word) is None
     for text in re.findall(r"`(.*?)`", advice):
         assert all(known(step.callee.text) for step in parse(text))
     assert any(known(each) for each in re.findall(r"\w+", advice))
@@ -91,8 +98,8 @@ def test_layers_that_are_gone(word, advice):
 
 @pytest.mark.parametrize(("word", "here"), OTHER_WORDS.items())
 def test_what_layers_are_called_elsewhere(word, here):
-    assert find("layer", word) is None
-    assert word not in words("layer")
+    assert find_object("layer", word) is None
+    assert word not in words_for_role("layer")
     assert known(here) or known(here.partition("(")[0])
 
 
@@ -115,16 +122,16 @@ def test_arguments_that_are_gone(name, advice):
 def test_every_class_of_a_role_has_a_word(role):
     for name, value in catalogue.members(role).items():
         if inspect.isclass(value):
-            assert find(role, word_for(value)) is not None, name
-            assert find(role, name) is not None
+            assert find_object(role, word_for(value)) is not None, name
+            assert find_object(role, name) is not None
 
 
 @pytest.mark.parametrize(
     "role", ["layer", "initializer", "regularizer", "constraint", "activation", "loss", "metric"]
 )
 def test_words_are_known_words(role):
-    for word in words(role):
-        assert find(role, word) is not None or understands(role, word), word
+    for word in words_for_role(role):
+        assert find_object(role, word) is not None or accepts_string(role, word), word
 
 
 @pytest.mark.parametrize(
@@ -146,12 +153,12 @@ def test_words_are_known_words(role):
     ],
 )
 def test_find(role, word):
-    assert find(role, word) is not None
+    assert find_object(role, word) is not None
 
 
 def test_what_is_not_there_is_not_found():
-    assert find("layer", "conv9d") is None
-    assert find("loss", "conv2d") is None
+    assert find_object("layer", "conv9d") is None
+    assert find_object("loss", "conv2d") is None
 
 
 @pytest.mark.parametrize(
@@ -172,17 +179,17 @@ def test_what_is_not_there_is_not_found():
     ],
 )
 def test_strings_that_keras_takes(role, word, answer):
-    assert understands(role, word) is answer
+    assert accepts_string(role, word) is answer
 
 
 def test_a_string_that_is_registered_later_is_taken_then():
-    assert not understands("initializer", "tests>Later")
+    assert not accepts_string("initializer", "tests>Later")
 
     @keras.saving.register_keras_serializable(package="tests")
     class Later(keras.initializers.Zeros):
         pass
 
-    assert understands("initializer", "tests>Later")
+    assert accepts_string("initializer", "tests>Later")
 
 
 @pytest.mark.parametrize(

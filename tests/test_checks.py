@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from kmagic.language.spec import Span
-from kmagic.models.build import build, origin
+from kmagic.models.build import build, origin_of
 from kmagic.models.lint import Advice, advise
 
 LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categorical_crossentropy"}
@@ -23,7 +23,7 @@ def found(text, *, hints=True, **data):
         text = text.replace(short, name)
     model = build(text)
     return [
-        (each.code, each.span.line) for each in advise(model, origin(model), hints=hints, **data)
+        (each.code, each.span.line) for each in advise(model, origin_of(model), hints=hints, **data)
     ]
 
 
@@ -128,7 +128,7 @@ def test_a_line_that_output_leaves_out_is_told():
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 def test_well_known_models_get_none(path):
     model = build(path.read_text(encoding="utf-8"))
-    assert not advise(model, origin(model))
+    assert not advise(model, origin_of(model))
     assert not advise(model)
 
 
@@ -199,7 +199,7 @@ def test_ops_between_layers():
 
 def test_a_deep_model():
     model = build("input 4\nops.negative * 1500")
-    assert not advise(model, origin(model))
+    assert not advise(model, origin_of(model))
 
 
 # --- silence ----------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def test_a_comment_with_the_code_silences_its_line():
 
 def test_the_caller_silences_codes():
     model = build("input 4\ndense 3\ndense 2")
-    assert not advise(model, origin(model), silent=["no-activation"])
+    assert not advise(model, origin_of(model), silent=["no-activation"])
 
 
 def test_hints_only_where_they_are_asked_for():

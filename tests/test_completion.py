@@ -197,7 +197,7 @@ def test_every_word_that_is_offered_for_a_layer_builds() -> None:
 
 def test_every_layer_offers_all_its_arguments() -> None:
     for known in completion_words.words("layer"):
-        made = catalogue.find("layer", known.text)
+        made = catalogue.find_object("layer", known.text)
         shown = {each for each in texts(f"{known.text} |") if each.endswith("=")}
         missing = {f"{each.name}=" for each in completion_words.parameters(made)} - shown
         assert not missing, known.text

@@ -17,7 +17,7 @@ from kmagic.display.model.diagram_graph import Network, Node, label_of, read
 from kmagic.display.model.diagram_layout import Layout, lay_out
 from kmagic.display.model.diagram_rows import MOST, Fork, Gap, Item, Row, height, plan, rows, short
 from kmagic.display.model.series_parallel import GAP, Series, weave
-from kmagic.models.build import build, origin
+from kmagic.models.build import build, origin_of
 
 UNET = """
 block cc(f):
@@ -69,7 +69,7 @@ gap / dense 10 softmax
 
 def picture(text: str, most: int = MOST) -> list[Item]:
     model = build(text)
-    return plan(read(model, origin(model)), most)
+    return plan(read(model, origin_of(model)), most)
 
 
 def labels(items: list[Item]) -> list[Any]:
@@ -228,7 +228,7 @@ def test_what_differs_is_not_counted_as_the_same() -> None:
 @pytest.mark.parametrize("most", [0, 4, MOST])
 def test_folding_loses_nothing(text: str, most: int) -> None:
     model = build(text)
-    network = read(model, origin(model))
+    network = read(model, origin_of(model))
     items = plan(network, most)
     assert sum(row.node.parameters for row in rows(items)) == model.count_params()
     assert sum(node.layers for node in network.nodes) == sum(row.node.layers for row in rows(items))
@@ -273,7 +273,7 @@ def test_text_and_model_tell_of_the_same_edges() -> None:
         model = build(text)
         flat = read(model)
         assert sum(node.parameters for node in flat.nodes) == model.count_params()
-        assert len(flat.nodes) == len(origin(model).steps)  # type: ignore[union-attr]
+        assert len(flat.nodes) == len(origin_of(model).steps)  # type: ignore[union-attr]
 
 
 def test_a_sequential_model_before_it_is_built() -> None:
@@ -393,7 +393,7 @@ def test_a_fork_is_centred_over_what_follows() -> None:
 
 def bundled(text: str, name: str = "net") -> dict[str, str]:
     model = build(text)
-    return diagram_bundle(model, origin(model), name)
+    return diagram_bundle(model, origin_of(model), name)
 
 
 def test_the_words_beside_the_picture() -> None:

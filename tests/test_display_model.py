@@ -5,7 +5,7 @@ import pytest
 
 import kmagic
 from kmagic.display.model.model_card import _rows, model_bundle, shape_words
-from kmagic.models.build import origin
+from kmagic.models.build import origin_of
 from kmagic.support.formatting import format_bytes
 
 NET = """block pair(f):
@@ -21,7 +21,7 @@ gap / dense 2 softmax"""
 @pytest.fixture
 def card():
     model = kmagic.build("input 8x8x3\nd = dense 3\nreuse d\n" + "gap / dense 2 softmax")
-    return model_bundle(model, "net", origin(model))
+    return model_bundle(model, "net", origin_of(model))
 
 
 def test_each_line_has_its_shape_and_parameters(card):
@@ -41,7 +41,7 @@ def test_a_layer_used_again_is_counted_once(card):
 
 def test_a_block_is_one_line_that_unfolds():
     model = kmagic.build(NET.replace("reuse d <- d\n", ""))
-    bundle = model_bundle(model, "net", origin(model))
+    bundle = model_bundle(model, "net", origin_of(model))
     (line,) = (row for row in bundle["text/plain"].splitlines() if "pair" in row)
     assert line.split() == ["pair", "4", "*", "2", "8", "x", "8", "x", "4", "556"]
     assert bundle["text/html"].count("<details>") == 1
@@ -50,7 +50,7 @@ def test_a_block_is_one_line_that_unfolds():
 
 def test_the_parameters_of_the_rows_are_those_of_the_model():
     model = kmagic.build(NET.replace("reuse d <- d\n", ""))
-    assert sum(row.parameters for row in _rows(origin(model))) == model.count_params()
+    assert sum(row.parameters for row in _rows(origin_of(model))) == model.count_params()
 
 
 def test_a_model_made_without_kmagic_has_a_card_too():
@@ -68,13 +68,13 @@ def test_a_model_without_an_input_says_so():
 
 def test_frozen_weights_are_told_apart():
     model = kmagic.build("input 4\ndense 3 !trainable\ndense 2")
-    text = model_bundle(model, "net", origin(model))["text/plain"]
+    text = model_bundle(model, "net", origin_of(model))["text/plain"]
     assert "23 parameters · 15 not trained" in text
 
 
 def test_names_are_text():
     model = kmagic.build("input 4 / dense 2")
-    html = model_bundle(model, "<script>", origin(model), ["<b>note</b>"])["text/html"]
+    html = model_bundle(model, "<script>", origin_of(model), ["<b>note</b>"])["text/html"]
     assert "<script>" not in html
     assert "<b>note" not in html
 

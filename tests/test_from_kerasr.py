@@ -19,7 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 import kmagic
 from kmagic.data import dataset_cache
 from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.models.catalogue import OBJECT_ROLES, find
+from kmagic.models.catalogue import OBJECT_ROLES, find_object
 from kmagic.support.errors import TrainingError
 
 from .shells import kmagic_shell, value_of
@@ -118,7 +118,7 @@ def class_of(export: str) -> str:
     """The class of Keras's that an export stands for, "" where it stands for none."""
     if export in GONE:
         return GONE[export]
-    found = next(filter(None, (find(role, export) for role in OBJECT_ROLES)), None)
+    found = next(filter(None, (find_object(role, export) for role in OBJECT_ROLES)), None)
     return found.__name__ if isinstance(found, type) else ""
 
 

@@ -11,9 +11,9 @@ import pytest
 from kmagic.language import parse
 from kmagic.language.expand import expand
 from kmagic.models import catalogue
-from kmagic.models.binding import Context
+from kmagic.models.binding import BuildContext
 from kmagic.models.build import build
-from kmagic.models.build.object_values import Values
+from kmagic.models.build.object_values import ValueResolver
 from kmagic.models.decompile.configs import comparable, same
 from kmagic.support.errors import DSLError
 
@@ -38,9 +38,9 @@ def config(layer: Any) -> Any:
 def value_of(text: str, role: catalogue.Role, names: dict[str, Any] = NAMES) -> Any:
     """What a text stands for as the value of an argument."""
     text = f"dense x={text}"
-    context = Context(text, names=names)
+    context = BuildContext(text, names=names)
     (arg,) = expand(parse(text), names).nodes[0].args
-    found = Values(pytest.fail).resolve(arg.value, role, context)
+    found = ValueResolver(pytest.fail).resolve(arg.value, role, context)
     context.check()
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from kmagic.models.build import origin
+from kmagic.models.build import origin_of
 from kmagic.support.errors import KmagicError
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 
@@ -106,7 +106,7 @@ def test_load_binds_shows_and_is_the_last_model(here: InteractiveShell) -> None:
     assert "<table" in shown["text/html"]
     other, _ = run(here, "%keras_load net.keras other -q")
     assert here.user_ns["other"] is other
-    assert origin(other) is not None
+    assert origin_of(other) is not None
     assert run(here, "%keras_summary")[0] is other
 
 

@@ -18,7 +18,7 @@ from keras import layers
 import kmagic
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
-from kmagic.models.build import build_model, origin
+from kmagic.models.build import build_model, origin_of
 from kmagic.persistence.containers import as_text, take, text_in
 from kmagic.persistence.layer_vocabularies import give_words
 from kmagic.persistence.model_metadata import MOST_EPOCHS, Baggage, thinned
@@ -81,11 +81,11 @@ def test_a_model_comes_back_with_all_it_had(tmp_path: Path, cnn: keras.Model, su
     assert model is not cnn
     assert dataset_for(model).classes == tuple("0123456789")
     assert loaded.history == {"loss": [2.5, 2.0], "accuracy": [0.1, 0.3]}
-    built = origin(model)
+    built = origin_of(model)
     assert built is not None
-    assert built.spec == origin(cnn).spec
+    assert built.spec == origin_of(cnn).spec
     assert built.spec.source.rstrip("\n") == TEXT
-    assert [step.shape for step in built.steps] == [step.shape for step in origin(cnn).steps]
+    assert [step.shape for step in built.steps] == [step.shape for step in origin_of(cnn).steps]
     assert built.steps[1].layer is model.layers[-5]
     assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
     if suffix in (".keras", ".h5", ".weights.h5"):
@@ -281,7 +281,7 @@ inner / dense 2"""
     model = kmagic.build(text)
     kmagic.save(model, tmp_path / "net.keras")
     loaded = open_model(tmp_path / "net.keras")
-    ours, theirs = origin(model), origin(loaded.model)
+    ours, theirs = origin_of(model), origin_of(loaded.model)
     assert ours is not None
     assert theirs is not None
     for before, after in zip(
@@ -317,7 +317,7 @@ def test_words_that_a_layer_has_learned_go_along(tmp_path: Path, suffix: str) ->
     assert again.get_vocabulary() == layer.get_vocabulary()
     sentences = keras.ops.convert_to_tensor(["a great film", "awful"])
     np.testing.assert_array_equal(np.asarray(again(sentences)), np.asarray(layer(sentences)))
-    built = origin(loaded.model)
+    built = origin_of(loaded.model)
     assert built is not None
     assert built.spec.source.splitlines()[1] == (
         "text_vectorization max_tokens=20 output_sequence_length=3"
@@ -359,7 +359,7 @@ def test_baggage_that_is_not_as_it_should_be_is_left_out(tmp_path: Path) -> None
     (tmp_path / "net.json").write_text(json.dumps(config))
     with pytest.warns(LoadWarning, match="how its data were prepared cannot be read"):
         loaded = kmagic.load(tmp_path / "net.json")
-    assert origin(loaded) is None
+    assert origin_of(loaded) is None
     assert loaded.count_params() == 10
 
 
@@ -646,7 +646,7 @@ import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import kmagic
-from kmagic.models.build import build_model, origin
+from kmagic.models.build import build_model, origin_of
 from kmagic.support.model_registry import recall
 for path in sys.argv[2:]:
     model = kmagic.load(path)

@@ -12,12 +12,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from kmagic.language import parse
 from kmagic.models import catalogue
 from kmagic.models.build import build
-from kmagic.models.reference import Entry, Listing, language_words, reference
+from kmagic.models.reference import WordHelp, WordList, language_words, reference
 from kmagic.models.reference.docstring import docstring, shape_words
 from kmagic.models.reference.docstring import parse as take_apart
-from kmagic.models.reference.entry import entry_of, explanations
-from kmagic.models.reference.listing import says
-from kmagic.models.reference.word_families import FAMILIES, OTHER, ROLES, families, known_words
+from kmagic.models.reference.word_families import FAMILIES, OTHER, ROLES, families, keras_words
+from kmagic.models.reference.word_help import argument_descriptions, word_help
+from kmagic.models.reference.word_list import word_summary
 from kmagic.support.errors import KmagicError, MagicError
 
 FOREIGN = {"flax_layer", "jax_layer", "tfsm_layer", "torch_module_wrapper"}
@@ -50,22 +50,22 @@ def test_families_are_keras_folders() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_member_of_a_kind_is_listed(role: Any) -> None:
-    words = {word for known in known_words(role) for word in (known.word, *known.aliases)}
-    squeezed = {catalogue.squeeze(word) for word in words}
-    for word in catalogue.words(role):
-        value = catalogue.find(role, word) if role != "dtype" else None
+    words = {word for known in keras_words(role) for word in (known.word, *known.aliases)}
+    squeezed = {catalogue.normalize_word(word) for word in words}
+    for word in catalogue.words_for_role(role):
+        value = catalogue.find_object(role, word) if role != "dtype" else None
         if inspect.isclass(value) and value.__name__.lower() == role:
             continue
         if value is keras.optimizers.schedules.LearningRateSchedule:
             continue
-        if value is None and not catalogue.understands(role, word):
+        if value is None and not catalogue.accepts_string(role, word):
             continue
-        assert catalogue.squeeze(word) in squeezed, word
+        assert catalogue.normalize_word(word) in squeezed, word
 
 
 def test_the_first_list_shows_layers_by_family_and_the_language() -> None:
     found = reference()
-    assert isinstance(found, Listing)
+    assert isinstance(found, WordList)
     titles = [group.title for group in found.groups]
     assert titles[:4] == ["core", "convolution", "pooling", "recurrent"]
     assert titles[-1] == "the language"
@@ -98,7 +98,7 @@ def test_the_first_list_shows_layers_by_family_and_the_language() -> None:
 )
 def test_kinds_and_families(word: str, member: str) -> None:
     found = reference(word)
-    assert isinstance(found, Listing)
+    assert isinstance(found, WordList)
     assert member in {item.word for group in found.groups for item in group.items}
     assert member in found._bundle()["text/plain"]
     assert member in found._bundle()["text/html"]
@@ -106,10 +106,10 @@ def test_kinds_and_families(word: str, member: str) -> None:
 
 def test_what_stands_in_a_list_can_be_asked_for() -> None:
     for role in ROLES[:-1]:
-        for known in known_words(role):
+        for known in keras_words(role):
             for word in (known.word, *known.aliases):
                 found = reference(f"{role} {word}")
-                assert isinstance(found, Entry)
+                assert isinstance(found, WordHelp)
                 assert found.word == known.word
 
 
@@ -118,7 +118,7 @@ def test_what_stands_in_a_list_can_be_asked_for() -> None:
 
 def test_a_layer() -> None:
     found = reference("conv2d")
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     assert found.name == "keras.layers.Conv2D"
     assert found.summary == "2D convolution layer."
     assert found.shape_in == "height x width x channels"
@@ -138,7 +138,7 @@ def test_a_layer() -> None:
 
 def test_call_arguments() -> None:
     found = reference("lstm")
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     told = {each.name: each.says for each in found.call_arguments}
     assert list(told) == ["sequences", "initial_state", "mask", "training"]
     assert told["initial_state"].startswith("List of initial state tensors")
@@ -151,27 +151,27 @@ def test_aliases_lead_to_the_same_word() -> None:
 
 def test_a_word_with_several_meanings() -> None:
     layer = reference("relu")
-    assert isinstance(layer, Entry)
+    assert isinstance(layer, WordHelp)
     assert layer.name == "keras.layers.ReLU"
     assert layer.also == ("activation relu",)
     activation = reference("activation relu")
-    assert isinstance(activation, Entry)
+    assert isinstance(activation, WordHelp)
     assert activation.name == "keras.activations.relu"
 
 
 def test_objects() -> None:
     adam = reference("adam")
-    assert isinstance(adam, Entry)
+    assert isinstance(adam, WordHelp)
     assert adam.form.startswith("adam(learning_rate=0.001")
     assert adam.example[-1].text == "compile adam(0.001) loss=mse"
     l2 = reference("l2")
-    assert isinstance(l2, Entry)
+    assert isinstance(l2, WordHelp)
     assert l2.example[-1].text == "dense 32 kernel_regularizer=l2(0.01)"
 
 
 def test_a_function_of_keras_ops() -> None:
     found = reference("ops.expand_dims")
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     assert [each.name for each in found.arguments] == ["x", "axis"]
 
 
@@ -189,11 +189,11 @@ def test_a_class_of_the_notebook() -> None:
 
     names = {"Twice": Twice, "_hidden": Twice, "Dense": keras.layers.Dense}
     listed = reference("", names)
-    assert isinstance(listed, Listing)
+    assert isinstance(listed, WordList)
     own = next(group for group in listed.groups if group.title == "of this notebook")
     assert [item.word for item in own.items] == ["Twice"]
     found = reference("Twice", names)
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     assert found.arguments[0].says == "How, `plain` or <i>not</i>."
     markup = found._bundle()["text/html"]
     assert "<b>everything" not in markup
@@ -201,10 +201,12 @@ def test_a_class_of_the_notebook() -> None:
     assert ">plain</code> or &lt;i&gt;not" in markup
 
 
-@pytest.mark.parametrize("word", [each.word for each in language_words.WORDS if each.word != "ops"])
+@pytest.mark.parametrize(
+    "word", [each.word for each in language_words.LANGUAGE_WORDS if each.word != "ops"]
+)
 def test_the_languages_own_words(word: str) -> None:
     found = reference(word)
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     assert found.summary
     assert any(line.shape for line in found.example), "the example has built"
     assert word.strip("{}") in found.form
@@ -212,7 +214,7 @@ def test_the_languages_own_words(word: str) -> None:
 
 def test_compile_tells_its_arguments() -> None:
     found = reference("compile")
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     assert found.arguments[0].name == "optimizer"
     assert "metrics" in {each.name for each in found.arguments}
 
@@ -223,8 +225,8 @@ def test_compile_tells_its_arguments() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_every_word_has_an_example_that_builds(role: Any) -> None:
     without = set()
-    for known in known_words(role):
-        found = entry_of(known, ())  # builds the example
+    for known in keras_words(role):
+        found = word_help(known, ())  # builds the example
         if found.needs:
             without.add(known.word)
             assert not found.example
@@ -239,19 +241,19 @@ def test_every_word_has_an_example_that_builds(role: Any) -> None:
 def test_examples_build_what_they_say() -> None:
     for word in ("dense", "lstm", "multi_head_attention"):
         found = reference(word)
-        assert isinstance(found, Entry)
+        assert isinstance(found, WordHelp)
         model = build("\n".join(line.text for line in found.example))
-        made = catalogue.find("layer", word)
+        made = catalogue.find_object("layer", word)
         assert any(type(layer) is made for layer in model.layers)
 
 
 def test_nearly_every_argument_is_explained() -> None:
     bare, total = [], 0
     for role in ROLES[:-1]:
-        for known in known_words(role):
+        for known in keras_words(role):
             if known.value is None or role == "activation":
                 continue
-            told = explanations(known.value)
+            told = argument_descriptions(known.value)
             for param in catalogue.parameters(known.value):
                 if param.positional:
                     total += 1
@@ -284,7 +286,7 @@ def test_unknown_words(word: str, remedy: str) -> None:
 
 def test_the_magic(shell: InteractiveShell) -> None:
     found = shell.run_line_magic("keras_layers", "dropout")
-    assert isinstance(found, Entry)
+    assert isinstance(found, WordHelp)
     assert found.word == "dropout"
     with pytest.raises(MagicError) as caught:
         shell.run_line_magic("keras_layers", "droput")
@@ -365,10 +367,10 @@ def test_shapes(text: str, shape: str) -> None:
 
 def test_every_docstring_of_keras_can_be_read() -> None:
     for role in ROLES[:-1]:
-        for known in known_words(role):
+        for known in keras_words(role):
             if known.value is not None:
                 found = docstring(known.value)
-                assert says(known), f"{known.word}: Keras does not say, so UNSAID must"
+                assert word_summary(known), f"{known.word}: Keras does not say, so UNSAID must"
                 assert "```" not in " ".join([found.summary, *found.about]), known.word
                 assert "](" not in found.summary, known.word
 

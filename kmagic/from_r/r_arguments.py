@@ -33,7 +33,7 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.language.vocabulary import OLD_ARGUMENTS
-from kmagic.models.catalogue import Parameter, Role, parameters, word_for, words
+from kmagic.models.catalogue import Parameter, Role, parameters, word_for, words_for_role
 from kmagic.support.suggestions import did_you_mean
 
 _PLAIN = re.compile(r"[^\W\d]\w*")
@@ -222,7 +222,9 @@ class Arguments:
             found = next(filter(None, (meaning(thing.name, each) for each in _OBJECTS)), None)
         if found is None:
             what = "an argument of this kind" if role == "any" else f"{_article(role)} {role}"
-            remedy = did_you_mean(word_of(thing.name), words(role)) if role != "any" else ""
+            remedy = (
+                did_you_mean(word_of(thing.name), words_for_role(role)) if role != "any" else ""
+            )
             raise Mistake(f"is not {what}", thing.place, remedy)
         if role == "layer":
             return Phrase(Word(word_for_function(found)), self.of(found, thing.args, layer=True))
@@ -235,7 +237,7 @@ class Arguments:
         if role in _ROLES_OF_STRINGS:
             word = string_for(text, role)
             if not word:
-                remedy = did_you_mean(text, words(role))
+                remedy = did_you_mean(text, words_for_role(role))
                 raise Mistake(f"is not {_article(role)} {role} that Keras knows", place, remedy)
             return Word(word)
         if param is not None and param.name == "padding":

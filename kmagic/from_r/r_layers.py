@@ -11,7 +11,7 @@ from kmagic.from_r.r_names import dropped, is_layer, meaning, nearest_layer, rol
 from kmagic.from_r.r_nodes import Mistake
 from kmagic.from_r.r_values import Given, Input, Thing, Vector
 from kmagic.language.spec import Arg, Word
-from kmagic.models.catalogue import parameters, squeeze
+from kmagic.models.catalogue import normalize_word, parameters
 
 _SHAPES = (
     "input_shape",
@@ -89,7 +89,7 @@ def _shape(thing: Thing, taken: list[Given], word: str) -> Input | None:
 
 def _today(thing: Thing, note: Note) -> Thing:
     """A layer that Keras 3 has dropped by the one that does the same; an error where none does."""
-    word = squeeze(word_of(thing.name))
+    word = normalize_word(word_of(thing.name))
     if word == "thresholdedrelu":
         args = [
             Given(

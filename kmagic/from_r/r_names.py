@@ -6,7 +6,14 @@ import re
 from typing import Any
 
 from kmagic.language.vocabulary import OLD_LAYERS, snake_case
-from kmagic.models.catalogue import OBJECT_ROLES, Role, find, members, squeeze, understands
+from kmagic.models.catalogue import (
+    OBJECT_ROLES,
+    Role,
+    accepts_string,
+    find_object,
+    members,
+    normalize_word,
+)
 from kmagic.support.suggestions import did_you_mean
 
 _PREFIXES: tuple[tuple[str, Role], ...] = (
@@ -57,8 +64,8 @@ def meaning(name: str, role: Role) -> Any | None:
     """The class or function of Keras's that a name stands for in a place of this role."""
     known = role_of(name)
     if known is None:
-        return find(role, _OTHERWISE.get(name, name))
-    return find(role, known[1]) if known[0] == role or role == "any" else None
+        return find_object(role, _OTHERWISE.get(name, name))
+    return find_object(role, known[1]) if known[0] == role or role == "any" else None
 
 
 def is_keras(name: str) -> bool:
@@ -78,8 +85,8 @@ def is_layer(name: str) -> bool:
 
 def dropped(name: str) -> str:
     """What takes the place of a layer that Keras 3 does not have any more, or ""."""
-    word = squeeze(word_of(name))
-    return next((said for old, said in OLD_LAYERS.items() if squeeze(old) == word), "")
+    word = normalize_word(word_of(name))
+    return next((said for old, said in OLD_LAYERS.items() if normalize_word(old) == word), "")
 
 
 def nearest_layer(name: str) -> str:
@@ -97,4 +104,4 @@ def _r_name(layer: str) -> str:
 def string_for(text: str, role: Role) -> str:
     """A string in a place of this role as a word that Keras takes, or "" if it takes none."""
     word = _OTHERWISE.get(text, text)
-    return word if find(role, word) is not None or understands(role, word) else ""
+    return word if find_object(role, word) is not None or accepts_string(role, word) else ""

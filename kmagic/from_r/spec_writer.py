@@ -28,7 +28,7 @@ from kmagic.language.spec import (
     Value,
     Word,
 )
-from kmagic.models.catalogue import find, parameters
+from kmagic.models.catalogue import find_object, parameters
 
 _VALUES = frozenset({"true", "false", "none", "inf", "nan", "ops", "sequential", "functional"})
 
@@ -162,7 +162,7 @@ class Writer:
         """A name that nothing else has, and that the language can have."""
         name = name if name.isidentifier() else "x"
         is_word = name in RESERVED or name in _VALUES or keyword.iskeyword(name)
-        is_word = is_word or find("layer", name) is not None
+        is_word = is_word or find_object("layer", name) is not None
         name = f"{name}_" if is_word and name != "_" else name
         fresh, count = name, 2
         while fresh in self._taken:

@@ -159,13 +159,13 @@ class ModelMagics(Family):
         if read is None:
             return None
         from kmagic.display.model.diagram import diagram_bundle  # noqa: PLC0415 - as above
-        from kmagic.models.build import origin  # noqa: PLC0415 - not before a model is built
+        from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is built
 
         words = list(read.words)
         name, model = self.take_model(read, words)
         _no_more(read, words)
         self.session.show_models_at_end()
-        display(diagram_bundle(model, origin(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
+        display(diagram_bundle(model, origin_of(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
         mark_displayed(model)
         return model
 
@@ -215,17 +215,17 @@ def _sow(seed: int) -> None:
 
 def _bundle(name: str, model: Any, notes: Sequence[str] = ()) -> dict[str, str]:
     from kmagic.display.model.model_card import model_bundle  # noqa: PLC0415 - as above
-    from kmagic.models.build import origin  # noqa: PLC0415 - not before a model is built
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is built
 
-    return model_bundle(model, name, origin(model), notes)
+    return model_bundle(model, name, origin_of(model), notes)
 
 
 def _advice(model: Any, first_line: int) -> list[str]:
     """What Keras takes in silence and will hurt, in words; lines as the cell counts them."""
-    from kmagic.models.build import origin  # noqa: PLC0415 - not before a model is built
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is built
     from kmagic.models.lint import advise  # noqa: PLC0415 - as above
 
-    found = advise(model, origin(model))
+    found = advise(model, origin_of(model))
     if any(each.code == "one-softmax" for each in found):
         warnings.filterwarnings("ignore", message=SOFTMAX, category=UserWarning)
     return [each.words(first_line=first_line) for each in found]

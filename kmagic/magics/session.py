@@ -73,11 +73,11 @@ class Session:
         from IPython.display import display  # noqa: PLC0415 - not before there is a model
 
         from kmagic.display.model.model_card import model_bundle  # noqa: PLC0415 - as above
-        from kmagic.models.build import origin  # noqa: PLC0415 - as above
+        from kmagic.models.build import origin_of  # noqa: PLC0415 - as above
 
         if not was_just_displayed(model):
             names = (name for name, value in self.models().items() if value is model)
-            card = model_bundle(model, next(names, model.name), origin(model), ())
+            card = model_bundle(model, next(names, model.name), origin_of(model), ())
             display(card, raw=True)  # type: ignore[no-untyped-call]  # no types there
 
     def deliver(self, value: Any, *, out: str | None, quiet: bool) -> Any:

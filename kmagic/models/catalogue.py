@@ -98,13 +98,13 @@ class Parameter:
         return isinstance(self.default, bool)
 
 
-def squeeze(word: str) -> str:
+def normalize_word(word: str) -> str:
     """A word without underscores and case: ``max_pooling2d`` and ``MaxPooling2D`` are one."""
     return word.replace("_", "").lower()
 
 
 @cache
-def module(role: Role) -> Any:
+def keras_module(role: Role) -> Any:
     """Keras's module of a role."""
     import keras  # noqa: PLC0415 - takes seconds, so only when a model is built
 
@@ -118,7 +118,7 @@ def module(role: Role) -> Any:
 def members(role: Role) -> dict[str, Any]:
     """The classes and functions of a role by their Keras names."""
     found: dict[str, Any] = {}
-    for name, value in vars(module(role)).items():
+    for name, value in vars(keras_module(role)).items():
         if name.startswith("_") or name in ("get", "serialize", "deserialize"):
             continue
         is_class = inspect.isclass(value) and (role != "layer" or issubclass(value, layer_class()))
@@ -139,14 +139,14 @@ def _index(role: Role) -> dict[str, Any]:
     """Squeezed word -> class or function; a class comes before a function of its name."""
     index: dict[str, Any] = {}
     for name, value in members(role).items():
-        keys = {squeeze(name), squeeze(getattr(value, "__name__", name))}
-        keys |= {key.removesuffix(squeeze(end)) for key in keys for end in _SUFFIXES}
+        keys = {normalize_word(name), normalize_word(getattr(value, "__name__", name))}
+        keys |= {key.removesuffix(normalize_word(end)) for key in keys for end in _SUFFIXES}
         for key in keys:
             if key not in index or inspect.isclass(value):
                 index[key] = value
     if role == "layer":
         for alias, name in ALIASES.items():
-            index[squeeze(alias)] = members("layer")[name]
+            index[normalize_word(alias)] = members("layer")[name]
     return index
 
 
@@ -159,18 +159,18 @@ def _inner_layers() -> dict[str, Any]:
         for each in pending.pop().__subclasses__():
             pending.append(each)
             if each.__module__.startswith("keras.src.applications."):
-                found[squeeze(each.__name__)] = each
+                found[normalize_word(each.__name__)] = each
     return found
 
 
-def find(role: Role, word: str) -> Any | None:
+def find_object(role: Role, word: str) -> Any | None:
     """The class or function that a word stands for, or None."""
-    found = _index(role).get(squeeze(word))
-    return _inner_layers().get(squeeze(word)) if found is None and role == "layer" else found
+    found = _index(role).get(normalize_word(word))
+    return _inner_layers().get(normalize_word(word)) if found is None and role == "layer" else found
 
 
 @cache
-def words(role: Role) -> tuple[str, ...]:
+def words_for_role(role: Role) -> tuple[str, ...]:
     """All words of a role, as they are written."""
     if role == "dtype":
         return tuple(sorted(DTYPES))
@@ -182,7 +182,7 @@ def words(role: Role) -> tuple[str, ...]:
     if role == "metric":
         found |= set(_METRIC_STRINGS)
     if role in ("loss", "metric"):
-        found |= {each for each in _SHORT if understands(role, each)}
+        found |= {each for each in _SHORT if accepts_string(role, each)}
     return tuple(sorted(found))
 
 
@@ -192,7 +192,7 @@ def word_for(cls: Any) -> str:
     return PREFERRED.get(name) or snake_case(name)
 
 
-def understands(role: Role, word: str) -> bool:
+def accepts_string(role: Role, word: str) -> bool:
     """Whether Keras takes this string in an argument of this role."""
     if (role, word) in _understood:
         return True
@@ -213,7 +213,7 @@ def _takes_string(role: Role, word: str) -> bool:
     if role in ("layer", "schedule", "quantizer", "seed"):
         return False
     try:
-        found = module(role).get(word)
+        found = keras_module(role).get(word)
     except (ValueError, TypeError, KeyError):  # KeyError: "constant", which needs its value
         return False
     return found is not None
@@ -224,7 +224,7 @@ def _is_quantized(word: str) -> bool:
     if "_from_" not in word:
         return False
     with suppress(ValueError, TypeError):
-        return module("dtype").get(word) is not None
+        return keras_module("dtype").get(word) is not None
     return False
 
 
@@ -316,3 +316,37 @@ def role_of(name: str, owner: Any = None) -> Role:
         if name.endswith((f"_{role}", f"{role}s")) or name == role:
             return role
     return "any"
+
+
+LIST_NAMES = frozenset({"inputs", "xs", "arrays", "tensors", "values"})
+"""Names that Keras gives to a first parameter that holds all inputs together."""
+NOT_INPUTS = frozenset({"training", "mask"})
+
+
+def takes_input_list(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function takes this many inputs in one list.
+
+    Args:
+        function: A function, or a layer's ``call``, bound or as the class has it.
+        count: How many inputs there are; more than one.
+    """
+    try:
+        params = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    if any(each.kind is each.VAR_POSITIONAL for each in params):
+        return False
+    places = [
+        each
+        for each in params
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+        and each.name not in NOT_INPUTS
+        and each.name != "self"
+    ]
+    if not places:
+        return False
+    if places[0].name in LIST_NAMES and (
+        len(places) == 1 or places[1].default is not inspect.Parameter.empty
+    ):
+        return True
+    return len(places) < count

@@ -91,11 +91,11 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
 def _spec_of(model: Any) -> ModelSpec:
     """What a model's text says: its own if kmagic built it, with the compilation of today."""
     from kmagic.language import format_spec, parse  # noqa: PLC0415 - as above
-    from kmagic.models.build import origin  # noqa: PLC0415 - not before a program is written
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a program is written
     from kmagic.models.decompile import to_spec  # noqa: PLC0415 - as above
     from kmagic.support.errors import DecompileError  # noqa: PLC0415 - as above
 
-    built = origin(model)
+    built = origin_of(model)
     if built is None:
         return to_spec(model)
     try:

@@ -26,7 +26,7 @@ class Baggage:
         name: What the notebook calls the model.
         text: The model in the layer language; "" where no text can say it.
         values: What the names in its braces stand for, as Python writes it.
-        steps: Which layer each of its steps is (``kmagic.models.build.written_steps``).
+        steps: Which layer each of its steps is (``kmagic.models.build.serialize_steps``).
         words: What its layers have learned of words, where Keras does not keep it in such a file.
         preparation: Class names, scaling, text encoding, columns
             (``Preparation.get_config()``); None where nobody knows them.

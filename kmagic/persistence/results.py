@@ -57,7 +57,7 @@ class Loaded(Renderable):
         name: What it was called when it was saved.
         path: The file.
         size: Its bytes.
-        built: Its text and steps, where it has one (``kmagic.models.build.origin``); else None.
+        built: Its text and steps, where it has one (``kmagic.models.build.origin_of``); else None.
         baggage: What came with it; None where the file has nothing of ours.
         notes: What became otherwise than it was, in words.
         made_by: Version of the Keras that wrote it, where the file says.

@@ -133,7 +133,7 @@ def open_model(
     Raises:
         PersistenceError: As :func:`load`.
     """
-    from kmagic.models.build import origin  # noqa: PLC0415 - not before a model is loaded
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is loaded
     from kmagic.persistence.formats import as_path  # noqa: PLC0415 - as above
     from kmagic.persistence.layer_vocabularies import give_words  # noqa: PLC0415 - as above
     from kmagic.persistence.model_reading import Trust, open_file  # noqa: PLC0415 - as above
@@ -152,7 +152,7 @@ def open_model(
     model, baggage = opened.model, opened.baggage
     if opened.content == "json":
         mark_untrained(model)
-    if into is None and origin(model) is None and baggage is not None:
+    if into is None and origin_of(model) is None and baggage is not None:
         _adopt(model, baggage, trust)
     if baggage is not None and baggage.words:
         opened.notes += give_words(model, baggage.words)
@@ -164,7 +164,7 @@ def open_model(
         (baggage.name if baggage is not None else "") or model.name,
         place,
         size,
-        origin(model),
+        origin_of(model),
         baggage,
         tuple(opened.notes),
         opened.made_by or (baggage.versions.get("keras", "") if baggage is not None else ""),
@@ -176,7 +176,7 @@ def open_model(
 
 
 def _pack(model: Any, name: str, form: Form) -> Baggage:
-    from kmagic.models.build import written_steps  # noqa: PLC0415 - not before a model is saved
+    from kmagic.models.build import serialize_steps  # noqa: PLC0415 - not before a model is saved
     from kmagic.persistence.layer_vocabularies import words_of  # noqa: PLC0415 - as above
     from kmagic.persistence.model_metadata import Baggage, thinned, today, versions  # noqa: PLC0415 - as above
 
@@ -187,7 +187,7 @@ def _pack(model: Any, name: str, form: Form) -> Baggage:
         name=name,
         text=text,
         values=values,
-        steps=written_steps(model) if text else (),
+        steps=serialize_steps(model) if text else (),
         words=words_of(model) if form != "keras" else (),
         preparation=preparation.get_config() if preparation is not None else None,
         history=thinned(run.history) if run is not None else {},
@@ -203,10 +203,10 @@ def _text_of(model: Any, *, must: bool) -> tuple[str, dict[str, str]]:
     Raises:
         DecompileError: No text says it, and there must be one.
     """
-    from kmagic.models.build import origin  # noqa: PLC0415 - not before a model is saved
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is saved
     from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - as above
 
-    built = origin(model)
+    built = origin_of(model)
     if built is not None and built.kept.text:
         return _compiled_today(model, built.kept.text), dict(built.kept.values)
     if not must and len(getattr(model, "layers", ())) > MOST_LAYERS:
@@ -294,11 +294,11 @@ _PLAIN = (bool, int, float, str, tuple)
 
 
 def _adopt(model: Any, baggage: Baggage, trust: Any) -> None:
-    from kmagic.models.build import adopt  # noqa: PLC0415 - not before a model is loaded
+    from kmagic.models.build import restore_origin  # noqa: PLC0415 - not before a model is loaded
 
     if baggage.text and baggage.steps:
         names = _names_for(baggage, trust)
-        adopt(model, baggage.text, names, baggage.steps, baggage.portable)
+        restore_origin(model, baggage.text, names, baggage.steps, baggage.portable)
 
 
 def _remember(opened: Opened) -> None:

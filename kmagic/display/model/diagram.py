@@ -47,7 +47,7 @@ def diagram_bundle(model: Any, built: Any, name: str) -> Bundle:
 
     Args:
         model: A Keras model.
-        built: What it was built from (``kmagic.models.build.origin``), or None.
+        built: What it was built from (``kmagic.models.build.origin_of``), or None.
         name: What the notebook calls it.
     """
     network = read(model, built)

@@ -78,7 +78,7 @@ def read(model: Any, built: Any = None) -> Network:
 
     Args:
         model: A Keras model.
-        built: What it was built from (``kmagic.models.build.origin``), or None.
+        built: What it was built from (``kmagic.models.build.origin_of``), or None.
     """
     if built is not None:
         return Network(tuple(_of_steps(built.steps)))

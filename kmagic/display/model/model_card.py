@@ -30,7 +30,7 @@ def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -
     Args:
         model: A Keras model.
         name: What the notebook calls it.
-        built: What it was built from (``kmagic.models.build.origin``), or None.
+        built: What it was built from (``kmagic.models.build.origin_of``), or None.
         notes: Warnings below the picture.
     """
     rows = _rows(built) if built is not None else _layer_rows(model)

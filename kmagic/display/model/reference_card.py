@@ -11,7 +11,7 @@ from kmagic.display.kit.card import Bundle, card, escape, prose
 from kmagic.display.kit.card import bundle as carry
 
 if TYPE_CHECKING:
-    from kmagic.models.reference import Argument, Entry, Item, Listing
+    from kmagic.models.reference import ArgumentHelp, WordHelp, WordList, WordSummary
 
 WIDTH = 96
 FIRST = 140
@@ -22,12 +22,12 @@ _WRAPS = f"{_LEFT};white-space:normal"
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"(\[])")
 
 
-def listing_bundle(found: Listing) -> Bundle:
+def listing_bundle(found: WordList) -> Bundle:
     """The card of a list of words, and the same as plain text."""
     return carry(_listing_text(found), _listing(found))
 
 
-def entry_bundle(found: Entry) -> Bundle:
+def entry_bundle(found: WordHelp) -> Bundle:
     """The card of one word, and the same as plain text."""
     return carry(_entry_text(found), _entry(found))
 
@@ -51,7 +51,7 @@ def _code(text: str) -> str:
 # --- lists --------------------------------------------------------------------------------------
 
 
-def _listing(found: Listing) -> str:
+def _listing(found: WordList) -> str:
     body = "".join(
         _brief_row(group.title, group.items) if found.brief else _long_rows(group.items)
         for group in found.groups
@@ -62,18 +62,18 @@ def _listing(found: Listing) -> str:
     return card(found.title, found.facts, table, foot=found.foot)
 
 
-def _brief_row(title: str, items: Iterable[Item]) -> str:
+def _brief_row(title: str, items: Iterable[WordSummary]) -> str:
     words = " &nbsp; ".join(_word(item) for item in items)
     return _named(escape(title), words, wide=88, spacing=";line-height:1.7")
 
 
-def _word(item: Item) -> str:
+def _word(item: WordSummary) -> str:
     about = f' title="{escape(item.says)}"' if item.says else ""
     more = f' <span class="km-mute">({escape(item.beside)})</span>' if item.beside else ""
     return f'<code class="km-code"{about}>{escape(item.word)}</code>{more}'
 
 
-def _long_rows(items: Iterable[Item]) -> str:
+def _long_rows(items: Iterable[WordSummary]) -> str:
     rows = []
     for item in items:
         also = escape(", ".join(item.aliases))
@@ -82,7 +82,7 @@ def _long_rows(items: Iterable[Item]) -> str:
     return "".join(rows)
 
 
-def _listing_text(found: Listing) -> str:
+def _listing_text(found: WordList) -> str:
     lines = [f"{found.title}: {found.facts}", ""]
     for group in found.groups:
         if found.brief:
@@ -96,7 +96,7 @@ def _listing_text(found: Listing) -> str:
     return "\n".join([*lines, *(["", found.foot] if found.foot else [])])
 
 
-def _plain_word(item: Item) -> str:
+def _plain_word(item: WordSummary) -> str:
     return f"{item.word} ({item.beside})" if item.beside else item.word
 
 
@@ -113,7 +113,7 @@ def _hanging(head: str, text: str, indent: int) -> list[str]:
 # --- one word -----------------------------------------------------------------------------------
 
 
-def _entry(found: Entry) -> str:
+def _entry(found: WordHelp) -> str:
     body = f'<div style="margin-bottom:6px"><code class="km-code">{escape(found.form)}</code></div>'
     body += _about(found)
     body += _facts(found)
@@ -124,7 +124,7 @@ def _entry(found: Entry) -> str:
     return card(found.word, facts, body)
 
 
-def _about(found: Entry) -> str:
+def _about(found: WordHelp) -> str:
     shown = f'<div style="margin-bottom:6px">{prose(found.summary)}</div>'
     if not found.about:
         return shown
@@ -133,7 +133,7 @@ def _about(found: Entry) -> str:
     return f'<details style="margin-bottom:6px">{first}{rest}</details>'
 
 
-def _pairs(found: Entry) -> list[tuple[str, str]]:
+def _pairs(found: WordHelp) -> list[tuple[str, str]]:
     pairs = [
         ("takes", found.shape_in),
         ("gives", found.shape_out),
@@ -143,12 +143,12 @@ def _pairs(found: Entry) -> list[tuple[str, str]]:
     return [(name, said) for name, said in pairs if said]
 
 
-def _facts(found: Entry) -> str:
+def _facts(found: WordHelp) -> str:
     rows = "".join(_named(name, prose(said), wide=90) for name, said in _pairs(found))
     return f'<table class="km-table"><tbody>{rows}</tbody></table>' if rows else ""
 
 
-def _example(found: Entry) -> str:
+def _example(found: WordHelp) -> str:
     if not found.example:
         return f'<div class="km-foot">{escape(found.needs)}</div>' if found.needs else ""
     rows = [(text, "", "km-mute") for text in found.given.splitlines()]
@@ -170,7 +170,7 @@ def _head(first: str, last: str = "") -> str:
     )
 
 
-def _arguments(title: str, arguments: Sequence[Argument]) -> str:
+def _arguments(title: str, arguments: Sequence[ArgumentHelp]) -> str:
     if not arguments:
         return ""
     rows = "".join(
@@ -187,13 +187,13 @@ def _arguments(title: str, arguments: Sequence[Argument]) -> str:
     return f'<table class="km-table" style="margin-top:8px">{head}<tbody>{rows}</tbody></table>'
 
 
-def _default(argument: Argument) -> str:
+def _default(argument: ArgumentHelp) -> str:
     if argument.default is None:
         return '<span class="km-mute">to be given</span>'
     return f'<code class="km-code">{escape(argument.default)}</code>'
 
 
-def _explained(argument: Argument) -> str:
+def _explained(argument: ArgumentHelp) -> str:
     shown, rest = _split(argument.says)
     kind = _kind(argument)
     more = f' <span class="km-mute">{escape(kind)}</span>' if kind else ""
@@ -202,7 +202,7 @@ def _explained(argument: Argument) -> str:
     return f"<details><summary>{prose(shown)}{more}</summary>{prose(rest)}</details>"
 
 
-def _kind(argument: Argument) -> str:
+def _kind(argument: ArgumentHelp) -> str:
     """What an argument's place takes, where a list of it can be asked for."""
     if argument.flag:
         return f"{argument.name} or !{argument.name}"
@@ -223,7 +223,7 @@ def _split(text: str) -> tuple[str, str]:
     return " ".join(shown), " ".join(sentences[len(shown) :])
 
 
-def _entry_text(found: Entry) -> str:
+def _entry_text(found: WordHelp) -> str:
     name = f" ({found.name})" if found.name else ""
     lines = [f"{found.word}: {found.summary}{name}", "", f"  {found.form}"]
     for name, said in _pairs(found):
@@ -247,5 +247,5 @@ def _entry_text(found: Entry) -> str:
     return "\n".join(lines)
 
 
-def _signed(argument: Argument) -> str:
+def _signed(argument: ArgumentHelp) -> str:
     return argument.name if argument.default is None else f"{argument.name}={argument.default}"

@@ -253,7 +253,7 @@ def fits(word: str, fragment: str) -> bool:
         return True
     if not fragment[:1].isalpha():
         return False
-    return catalogue.squeeze(word).startswith(catalogue.squeeze(fragment))
+    return catalogue.normalize_word(word).startswith(catalogue.normalize_word(fragment))
 
 
 def _as(kind: str, found: Iterable[str]) -> Iterator[Completion]:

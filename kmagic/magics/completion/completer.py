@@ -209,7 +209,7 @@ def _words() -> Iterator[Completion]:
 
     yield from _as("keyword", (kind for kind in word_families.KINDS.values() if kind != "layers"))
     yield from _as(
-        "keyword", (each.word for each in language_words.WORDS if each.word[0].isalpha())
+        "keyword", (each.word for each in language_words.LANGUAGE_WORDS if each.word[0].isalpha())
     )
     for role in word_families.ROLES:
         yield from _as("class", (word.text for word in completion_words.words(role)))

@@ -15,8 +15,8 @@ from kmagic.language.vocabulary import ALIASES
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role
 from kmagic.models.reference.docstring import docstring
-from kmagic.models.reference.entry import explanations
-from kmagic.models.reference.word_families import ROLES, families, known_words, resolve
+from kmagic.models.reference.word_families import ROLES, families, find_word, keras_words
+from kmagic.models.reference.word_help import argument_descriptions
 from kmagic.support import keras_import
 
 _CHOICE = re.compile(r"[`'\"]+([A-Za-z]\w*)[`'\"]+")
@@ -42,7 +42,7 @@ def words(role: Role) -> Iterable[Word]:
 
 @cache
 def _live(role: Role) -> tuple[Word, ...]:
-    known = list(known_words(role))
+    known = list(keras_words(role))
     if role == "layer":  # the common ones first: dense before activation
         known = [each for members in families().values() for each in members]
     if role == "dtype":  # plain words before policies
@@ -74,11 +74,11 @@ def function(word: str, role: Role) -> Any:
         return sys_keras().Model.compile
     if word == "input":
         return sys_keras().Input
-    return resolve(role, word) if role in ROLES else _anywhere(word)
+    return find_word(role, word) if role in ROLES else _anywhere(word)
 
 
 def _anywhere(word: str) -> Any:
-    found = (resolve(role, word) for role in ROLES)
+    found = (find_word(role, word) for role in ROLES)
     return next((each for each in found if inspect.isclass(each)), None)
 
 
@@ -93,7 +93,7 @@ def parameters(made: Any) -> tuple[Parameter, ...]:
     """The parameters of a class or function that the text can set."""
     if made is None:
         return ()
-    told = explanations(made)
+    told = argument_descriptions(made)
     return tuple(
         each
         for each in catalogue.parameters(made)
@@ -115,7 +115,7 @@ def call_parameters(made: Any) -> tuple[str, ...]:
 def choices(made: Any, name: str) -> tuple[str, ...]:
     """The strings that a parameter can be, as its explanation names them."""
     default = next((p.default for p in catalogue.parameters(made) if p.name == name), None)
-    told = docstring(made).arguments().get(name, "") or explanations(made).get(name, "")
+    told = docstring(made).arguments().get(name, "") or argument_descriptions(made).get(name, "")
     found = [each for each in _CHOICE.findall(told) if _is_choice(each, made)]
     if isinstance(default, str):
         found.insert(0, default)

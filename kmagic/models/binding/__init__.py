@@ -3,7 +3,12 @@
 Names are looked up and values are given their parameters here; nothing is made.
 """
 
-from kmagic.models.binding.argument_binding import UNRESOLVED, Bound, Resolve, bind
-from kmagic.models.binding.build_context import Context
+from kmagic.models.binding.argument_binding import (
+    UNRESOLVED,
+    BoundArguments,
+    Resolve,
+    bind_arguments,
+)
+from kmagic.models.binding.build_context import BuildContext
 
-__all__ = ["UNRESOLVED", "Bound", "Context", "Resolve", "bind"]
+__all__ = ["UNRESOLVED", "BoundArguments", "BuildContext", "Resolve", "bind_arguments"]

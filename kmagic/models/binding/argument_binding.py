@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -12,12 +13,11 @@ from kmagic.language.formatter import format_arg
 from kmagic.language.spec import Arg, Given, Literal, Object, Phrase, Shape, Span, Value, Word
 from kmagic.language.vocabulary import OLD_ARGUMENTS
 from kmagic.models import catalogue
-from kmagic.models.binding.build_context import Context
-from kmagic.models.binding.word_suggestions import shape_in_parts, word_hint
+from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.catalogue import Parameter
-from kmagic.support.suggestions import did_you_mean
+from kmagic.support.suggestions import did_you_mean, nearest
 
-Resolve = Callable[[Any, catalogue.Role, Context], Any]
+Resolve = Callable[[Any, catalogue.Role, BuildContext], Any]
 _OBJECTS_ONLY = ("activation", "initializer", "regularizer", "constraint")
 _SHAPES = frozenset({"input_shape", "input_dim"})
 _OPTIMIZER_ARGUMENTS = frozenset(
@@ -30,7 +30,7 @@ UNRESOLVED = object()
 
 
 @dataclass(slots=True)
-class Bound:
+class BoundArguments:
     """Arguments for one call of a Keras class or function.
 
     Attributes:
@@ -46,14 +46,14 @@ class Bound:
     sound: bool = True
 
 
-def bind(  # noqa: PLR0917 - all six are always given
+def bind_arguments(  # noqa: PLR0917 - all six are always given
     function: Callable[..., Any],
     word: str,
     args: tuple[Arg, ...],
     span: Span,
-    context: Context,
+    context: BuildContext,
     resolve: Resolve,
-) -> Bound:
+) -> BoundArguments:
     """Give each value of a step the parameter that it means.
 
     A bare word binds by its meaning wherever it stands: the name of a true-or-false parameter,
@@ -95,17 +95,17 @@ class _Binder:
         function: Callable[..., Any],
         word: str,
         span: Span,
-        context: Context,
+        context: BuildContext,
         resolve: Resolve,
     ) -> None:
         self.function, self.word, self.span = function, word, span
         self.context, self.resolve = context, resolve
         self.params = _by_name(function)
-        self.bound = Bound()
+        self.bound = BoundArguments()
         self.named: set[str] = set()
         self.full = False
 
-    def bind(self, args: tuple[Arg, ...]) -> Bound:
+    def bind(self, args: tuple[Arg, ...]) -> BoundArguments:
         self.named = {arg.name for arg in args if arg.name}
         for place, arg in enumerate(args):
             if arg.name is not None:
@@ -154,7 +154,7 @@ class _Binder:
         return (
             param is not None
             and param.role == "layer"
-            and catalogue.find("layer", arg.value.text) is not None
+            and catalogue.find_object("layer", arg.value.text) is not None
         )
 
     def _is_name_without_sign(self, arg: Arg, after: tuple[Arg, ...]) -> bool:
@@ -213,7 +213,7 @@ class _Binder:
             return flag
         if word in catalogue.PADDINGS and self._is_free("padding"):
             return self.params["padding"]
-        if self._is_free("activation") and catalogue.understands("activation", word):
+        if self._is_free("activation") and catalogue.accepts_string("activation", word):
             return self.params["activation"]
         if word in catalogue.DTYPES and self._is_free("dtype"):
             return self.params["dtype"]
@@ -238,7 +238,7 @@ class _Binder:
             return True
         if param.role != "activation":
             return False  # its own message, when it is resolved, says more
-        return not catalogue.find(param.role, word) and word not in self.context.names
+        return not catalogue.find_object(param.role, word) and word not in self.context.names
 
     @staticmethod
     def _is_elsewhere(param: Parameter, value: Object) -> bool:
@@ -248,11 +248,11 @@ class _Binder:
         if param.role not in catalogue.OBJECT_ROLES and not param.is_flag:
             return False
         word = value.callee.text
-        if param.role == "activation" and catalogue.find("layer", word):
+        if param.role == "activation" and catalogue.find_object("layer", word):
             return False
         named: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint")
-        is_its_own = not param.is_flag and catalogue.find(param.role, word)
-        return not is_its_own and any(catalogue.find(role, word) for role in named)
+        is_its_own = not param.is_flag and catalogue.find_object(param.role, word)
+        return not is_its_own and any(catalogue.find_object(role, word) for role in named)
 
     def _set(self, param: Parameter, arg: Arg) -> None:
         if param.name in self.bound.spans:
@@ -307,7 +307,7 @@ class _Binder:
         has_activation = "activation" in self.params
         message = f"{self.word} has no parameter of that name"
         remedy = ""
-        if catalogue.understands("activation", word):
+        if catalogue.accepts_string("activation", word):
             has = "has its activation already" if has_activation else "has no activation"
             message = f"{self.word} {has}"
             remedy = f"An activation may stand on its own, after the layer: `/ {word}`."
@@ -378,3 +378,88 @@ def _shown(value: Any) -> str:
 
 def _and(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+_DTYPES = {"double": "float64", "float": "float32", "int": "int32", "str": "string"}
+"""Python's types, and what the language calls them."""
+
+
+def shape_in_parts(word: str) -> str:
+    """What to write for a word that looks like a part of a shape or a repetition; "" for others.
+
+    Example:
+        >>> shape_in_parts("x3")
+        'A shape is one word, `28x28x1`; a line is repeated by ` * 3` at its end.'
+    """
+    if re.fullmatch(r"[xX]\d*", word):
+        return "A shape is one word, `28x28x1`; a line is repeated by ` * 3` at its end."
+    return ""
+
+
+def word_hint(
+    word: str,
+    owner: str,
+    params: Mapping[str, Parameter],
+    context: BuildContext,
+    is_free: Callable[[str], bool],
+) -> str:
+    """What to do about a word that an argument list has no use for; "" if nothing is near.
+
+    Args:
+        word: As it is written.
+        owner: The step's own word.
+        params: Of what the step calls.
+        context: With the names of the notebook and of the block.
+        is_free: Whether a parameter has no value yet.
+    """
+    roles: tuple[catalogue.Role, ...] = ("initializer", "regularizer", "constraint", "metric")
+    for role in roles:
+        takers = [each.name for each in params.values() if each.role == role]
+        if takers and _is_one(role, word.split("(", maxsplit=1)[0]):
+            if role == "metric" and not is_free(takers[0]):
+                return f"Several metrics are parted by commas: {takers[0]}=accuracy,{word}."
+            return f"{word} is {_a(role)}: write {takers[0]}={word}."
+    if word in context.params:
+        return f"For the value of {word} write it in braces: {{{word}}}."
+    if word in context.names:
+        return f"For the notebook's {word} write it in braces: {{{word}}}."
+    if "dtype" in params and word in _DTYPES:
+        return f"Here it is written {_DTYPES[word]}."
+    return _near(word, params) or _own_line(word, owner)
+
+
+def _is_one(role: catalogue.Role, word: str) -> bool:
+    return bool(catalogue.find_object(role, word)) or (
+        role == "metric" and catalogue.accepts_string(role, word)
+    )
+
+
+def _near(word: str, params: Mapping[str, Parameter]) -> str:
+    found = nearest(word, _words(params))
+    if found and found[0] in catalogue.words_for_role("activation"):
+        return f"Did you mean {found[0]}?   The other activations: %keras_layers activations"
+    if found:
+        return f"Did you mean {found[0]}?"
+    others = nearest(word, params)
+    return f"Did you mean {others[0]}=...?" if others else ""
+
+
+def _words(params: Mapping[str, Parameter]) -> Iterable[str]:
+    """Words that would find their parameter by themselves."""
+    yield from (each.name for each in params.values() if each.is_flag)
+    if "activation" in params:
+        yield from catalogue.words_for_role("activation")
+    if "padding" in params:
+        yield from catalogue.PADDINGS
+    if "dtype" in params:
+        yield from catalogue.DTYPES
+
+
+def _own_line(word: str, owner: str) -> str:
+    if owner != "compile" and word != "layer" and catalogue.find_object("layer", word) is not None:
+        return f"A layer has a line of its own, or ` / ` before it: `/ {word}`."
+    return ""
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Context:
+class BuildContext:
     """One build.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 from typing import Literal as OneOf
 
@@ -10,8 +11,7 @@ from kmagic.language.spec import Given, Object, Phrase, Span, Word
 from kmagic.language.vocabulary import OLD_LAYERS, OTHER_LOSSES, OTHER_WORDS
 from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED
-from kmagic.models.binding.build_context import Context, value_text
-from kmagic.models.binding.plain_values import PLAIN_OBJECTS
+from kmagic.models.binding.build_context import BuildContext, value_text
 from kmagic.models.catalogue import OBJECT_ROLES, Role
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
@@ -23,7 +23,7 @@ _NAMED = (*_STRICT, "activation", "loss", "metric", "optimizer", "dtype")
 """Roles in which a text is one of Keras's names."""
 
 
-def meaning(word: Word, role: Role, context: Context) -> OneOf["text", "name", "object", ""]:
+def word_kind(word: Word, role: Role, context: BuildContext) -> OneOf["text", "name", "object", ""]:
     """What a bare word is in an argument of this role.
 
     Returns:
@@ -38,17 +38,17 @@ def meaning(word: Word, role: Role, context: Context) -> OneOf["text", "name", "
     if role == "shape":
         context.note("is not a shape", word.span, "A shape is written 28x28x1.")
         return ""
-    if role != "schedule" and catalogue.understands(role, text):
+    if role != "schedule" and catalogue.accepts_string(role, text):
         return "text"
     if text in context.names:
         return "name"
-    if role != "activation" and catalogue.find(role, text) is not None:
+    if role != "activation" and catalogue.find_object(role, text) is not None:
         return "object"
     _no_member(text, role, word.span, context)
     return ""
 
 
-def check_plain(value: Any, role: Role, span: Span, context: Context) -> bool:
+def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> bool:
     """Whether a number or a quoted text can stand in an argument of this role; if not, note it."""
     if role == "schedule":
         if isinstance(value, int | float) and value < 0:
@@ -57,16 +57,16 @@ def check_plain(value: Any, role: Role, span: Span, context: Context) -> bool:
         return True
     if role not in _NAMED or value is None:
         return True
-    if isinstance(value, str) and catalogue.understands(role, value):
+    if isinstance(value, str) and catalogue.accepts_string(role, value):
         return True
     _no_member(value if isinstance(value, str) else value_text(value), role, span, context)
     return False
 
 
-def _no_member(text: str, role: Role, span: Span, context: Context) -> None:
+def _no_member(text: str, role: Role, span: Span, context: BuildContext) -> None:
     """Note that a word is nothing that its place asks for."""
-    remedy = OTHER_LOSSES.get(catalogue.squeeze(text), "") if role == "loss" else ""
-    remedy = remedy or did_you_mean(text, catalogue.words(role))
+    remedy = OTHER_LOSSES.get(catalogue.normalize_word(text), "") if role == "loss" else ""
+    remedy = remedy or did_you_mean(text, catalogue.words_for_role(role))
     if role in ("schedule", "seed"):
         example = "1e-3" if role == "schedule" else "42"
         what = "schedule" if role == "schedule" else "seed_generator"
@@ -83,7 +83,7 @@ def _no_member(text: str, role: Role, span: Span, context: Context) -> None:
 def _known(role: Role) -> str:
     """What there is, if it is little, or where it is listed."""
     plural = catalogue.PLURALS.get(role, f"{role}s")
-    words = catalogue.words(role)
+    words = catalogue.words_for_role(role)
     few = 8
     if len(words) <= few:
         return f"The {plural}: {', '.join(words)}"
@@ -93,11 +93,13 @@ def _known(role: Role) -> str:
 def _other_role(text: str, role: Role) -> Role | str:
     """What else a word is, if it is not what its place asks for."""
     others: tuple[Role, ...] = ("initializer", "regularizer", "constraint", "loss", "optimizer")
-    found = (each for each in others if each != role and catalogue.find(each, text) is not None)
+    found = (
+        each for each in others if each != role and catalogue.find_object(each, text) is not None
+    )
     return next(found, "")
 
 
-def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[Any, str]:
+def find_callable(value: Object | Phrase, role: Role, context: BuildContext) -> tuple[Any, str]:
     """The class or function that an object's word stands for, and what the text calls it.
 
     Returns:
@@ -110,15 +112,15 @@ def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[A
             return None, ""
         return callee.value, callee.source
     word = callee.text
-    if word in PLAIN_OBJECTS:
-        return PLAIN_OBJECTS[word], word
+    if word in VALUE_FUNCTIONS:
+        return VALUE_FUNCTIONS[word], word
     # A function with arguments (an activation) cannot be made; the class of its name can.
     other = _other_role(word, role)
-    if role in _STRICT and other in _STRICT and not catalogue.find(role, word):
+    if role in _STRICT and other in _STRICT and not catalogue.find_object(role, word):
         context.note(f"is {_A.get(other, 'a')} {other}, not {_A.get(role, 'a')} {role}", value.span)
         return None, ""
     places = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
-    found = [item for item in (catalogue.find(place, word) for place in places) if item]
+    found = [item for item in (catalogue.find_object(place, word) for place in places) if item]
     for item in found:
         if inspect.isclass(item):
             return item, word
@@ -135,7 +137,7 @@ def function_of(value: Object | Phrase, role: Role, context: Context) -> tuple[A
     return None, ""
 
 
-def layer_of(word: Word, context: Context) -> Any:
+def find_layer(word: Word, context: BuildContext) -> Any:
     """What a step's word applies: a layer's class, a function, or something of the notebook.
 
     Returns:
@@ -157,18 +159,18 @@ def layer_of(word: Word, context: Context) -> Any:
         return UNRESOLVED
     if text in context.names and not text.islower():
         return context.names[text]
-    found = catalogue.find("layer", text)
+    found = catalogue.find_object("layer", text)
     if found is not None and text == text.lower():
         return found
     if text in context.names:
         return context.names[text]
-    if catalogue.understands("activation", text):
+    if catalogue.accepts_string("activation", text):
         return keras.activations.get(text)
     _unknown(text, word.span, found, context)
     return UNRESOLVED
 
 
-def _unknown(text: str, span: Span, capital: Any, context: Context) -> None:
+def _unknown(text: str, span: Span, capital: Any, context: BuildContext) -> None:
     if text in context.lost:  # its line has a mistake of its own
         return
     if text in context.below:
@@ -183,10 +185,10 @@ def _unknown(text: str, span: Span, capital: Any, context: Context) -> None:
     context.note("is not a layer", span, _unknown_hint(text, context))
 
 
-def _unknown_hint(text: str, context: Context) -> str:
-    plain = catalogue.squeeze(text.rsplit(".", maxsplit=1)[-1])
+def _unknown_hint(text: str, context: BuildContext) -> str:
+    plain = catalogue.normalize_word(text.rsplit(".", maxsplit=1)[-1])
     for table in (OLD_LAYERS, OTHER_WORDS):
-        found = {catalogue.squeeze(key): value for key, value in table.items()}.get(plain)
+        found = {catalogue.normalize_word(key): value for key, value in table.items()}.get(plain)
         if found:
             return found if table is OLD_LAYERS else f"Here it is called {found}."
     own = [
@@ -194,10 +196,12 @@ def _unknown_hint(text: str, context: Context) -> str:
         for name, value in context.names.items()
         if callable(value) and name[0] != "_" and name not in IPYTHON_NAMES
     ]
-    close = did_you_mean(text, [*catalogue.words("layer"), *_STATEMENTS, *context.below, *own])
+    close = did_you_mean(
+        text, [*catalogue.words_for_role("layer"), *_STATEMENTS, *context.below, *own]
+    )
     if close:
         return close
-    if catalogue.find("optimizer", text) or catalogue.find("loss", text):
+    if catalogue.find_object("optimizer", text) or catalogue.find_object("loss", text):
         return "Optimizer and loss stand in a line of their own: `compile adam loss=mse`."
     if text in ("fit", "train", "evaluate", "predict"):
         return f"A model's text only builds it; then: %keras_{text.replace('train', 'fit')}"
@@ -205,4 +209,41 @@ def _unknown_hint(text: str, context: Context) -> str:
 
 
 def _all_words() -> list[str]:
-    return [word for role in OBJECT_ROLES for word in catalogue.words(role)]
+    return [word for role in OBJECT_ROLES for word in catalogue.words_for_role(role)]
+
+
+def slice_of(start: Any = None, stop: Any = None, step: Any = None) -> slice:
+    """``slice(1, 5)``: a stretch of an axis, for ``ops.get_item``.
+
+    Example:
+        >>> slice_of(1, 5)
+        slice(1, 5, None)
+    """
+    return slice(start, stop, step)
+
+
+def array(values: Any, dtype: str | None = None) -> Any:
+    """``array([0.5, 1.5])``: numbers in a NumPy array.
+
+    Example:
+        >>> array([1, 2], "float32").dtype.name
+        'float32'
+    """
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    return np.array(values, dtype)
+
+
+def tensor(values: Any, dtype: str | None = None) -> Any:
+    """``tensor([0.5, 1.5])``: numbers in a tensor of Keras's backend."""
+    import keras  # noqa: PLC0415 - takes seconds, so only when a model is built
+
+    return keras.ops.convert_to_tensor(values, dtype)
+
+
+VALUE_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "array": array,
+    "slice": slice_of,
+    "tensor": tensor,
+}
+"""Word -> what makes the value."""

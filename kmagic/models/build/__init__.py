@@ -14,30 +14,30 @@ from kmagic.language.name_lookup import ExpandError, definitions
 from kmagic.language.parser import Reading, read
 from kmagic.language.portable_text import Portable, portable
 from kmagic.language.spec import ModelSpec, Span
-from kmagic.models.binding.build_context import Context
-from kmagic.models.build.builder import Step, assemble, note_mistakes
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.build.builder import BuiltStep, assemble, note_mistakes
 from kmagic.models.build.compile_line import compile_arguments, compile_model
-from kmagic.models.build.keras_errors import first_words, shape_text
+from kmagic.models.build.keras_errors import error_summary, shape_text
 from kmagic.models.build.new_weights import is_fresh
 from kmagic.models.build.restored_text import read_steps, write_steps
 from kmagic.support.model_registry import mark_untrained
 
 __all__ = [
-    "Built",
-    "Step",
-    "adopt",
+    "ModelOrigin",
+    "BuiltStep",
+    "restore_origin",
     "build",
     "build_model",
     "compile_text",
-    "first_words",
-    "origin",
+    "error_summary",
+    "origin_of",
     "shape_text",
-    "written_steps",
+    "serialize_steps",
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class ModelOrigin:
     """A model together with the text it came from.
 
     Attributes:
@@ -50,12 +50,12 @@ class Built:
 
     spec: ModelSpec
     graph: Graph
-    steps: tuple[Step, ...]
-    nested: tuple[Step, ...] = ()
+    steps: tuple[BuiltStep, ...]
+    nested: tuple[BuiltStep, ...] = ()
     kept: Portable = field(default_factory=lambda: Portable(""))
 
 
-_origins: WeakKeyDictionary[Any, Built] = WeakKeyDictionary()
+_origins: WeakKeyDictionary[Any, ModelOrigin] = WeakKeyDictionary()
 
 
 def build(text: str | ModelSpec, /, **values: Any) -> Any:
@@ -102,7 +102,7 @@ def build_model(
         reading = Reading(text)
     else:
         reading = read(text if isinstance(text, str) else format_spec(text))
-    context = Context(reading.spec.source, where, first_line, names)
+    context = BuildContext(reading.spec.source, where, first_line, names)
     graph = _expanded(reading, context)
     if not graph.nodes:
         remedy = "Begin with a line such as `input 28x28x1`."
@@ -116,7 +116,7 @@ def build_model(
     assembled = assemble(graph, context)
     if compiling is not None:
         compile_model(assembled.model, arguments, compiling.span, context)
-    _origins[assembled.model] = Built(
+    _origins[assembled.model] = ModelOrigin(
         reading.spec,
         graph,
         tuple(assembled.steps),
@@ -147,14 +147,14 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
         'mse'
     """
     reading = read(text)
-    context = Context(text, where, 1, names)
+    context = BuildContext(text, where, 1, names)
     graph = _expanded(reading, context)
     if graph.compile is not None:
         arguments = compile_arguments(graph.compile.args, graph.compile.span, context)
         compile_model(model, arguments, graph.compile.span, context)
 
 
-def _expanded(reading: Reading, context: Context) -> Graph:
+def _expanded(reading: Reading, context: BuildContext) -> Graph:
     """The graph of a text; if there is a mistake, all that can be found are told at once."""
     context.below = definitions(reading.spec.statements)
     context.lost = reading.lost
@@ -174,20 +174,20 @@ def _expanded(reading: Reading, context: Context) -> Graph:
     return graph
 
 
-def origin(model: Any) -> Built | None:
+def origin_of(model: Any) -> ModelOrigin | None:
     """What a model was built from, or None if kmagic did not build it."""
     return _origins.get(model)
 
 
-def written_steps(model: Any) -> list[list[list[Any]]]:
+def serialize_steps(model: Any) -> list[list[list[Any]]]:
     """Where the layers of a model's steps are, fit for JSON; [] if it has no origin."""
-    built = origin(model)
+    built = origin_of(model)
     if built is None:
         return []
     return [write_steps(model, built.graph, steps) for steps in (built.steps, built.nested)]
 
 
-def adopt(
+def restore_origin(
     model: Any,
     text: str,
     names: Mapping[str, Any],
@@ -200,7 +200,7 @@ def adopt(
         model: The model.
         text: Its text.
         names: What the names in braces stand for.
-        written: From :func:`written_steps`, when it was saved.
+        written: From :func:`serialize_steps`, when it was saved.
         kept: The text with what its braces stood for.
 
     Returns:
@@ -210,5 +210,5 @@ def adopt(
     if found is None:
         return False
     spec, graph, (steps, nested) = found
-    _origins[model] = Built(spec, graph, steps, nested, kept)
+    _origins[model] = ModelOrigin(spec, graph, steps, nested, kept)
     return True

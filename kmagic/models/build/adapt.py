@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from kmagic.language.spec import Span
-from kmagic.models.binding.build_context import Context
-from kmagic.models.build.keras_errors import first_words
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.build.keras_errors import error_summary
 from kmagic.support.sentences import as_sentences
 
 
-def adapt(layer: Any, word: str, data: Any, span: Span, context: Context) -> None:
+def adapt(layer: Any, word: str, data: Any, span: Span, context: BuildContext) -> None:
     """Adapt a layer; what it cannot learn from is noted.
 
     Args:
@@ -32,7 +32,7 @@ def adapt(layer: Any, word: str, data: Any, span: Span, context: Context) -> Non
         remedy = "It takes an array or a list of what the layer will get in training."
         if hasattr(data, "iloc"):
             remedy = "Give the values of the column: {frame.column.values}."
-        context.note(f"{word} cannot adapt to this: {first_words(error)}", span, remedy)
+        context.note(f"{word} cannot adapt to this: {error_summary(error)}", span, remedy)
 
 
 def _refused(data: Any) -> tuple[str, str] | None:

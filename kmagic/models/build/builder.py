@@ -25,13 +25,13 @@ from kmagic.language.spec import (
 )
 from kmagic.language.spec import Mapping as MappingValue
 from kmagic.models import catalogue
-from kmagic.models.binding.argument_binding import UNRESOLVED, Bound, bind
-from kmagic.models.binding.build_context import Context
-from kmagic.models.binding.word_lookup import layer_of
+from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.word_lookup import find_layer
 from kmagic.models.build.adapt import adapt
+from kmagic.models.build.keras_errors import Reached, explain, explain_model
 from kmagic.models.build.layer_calls import FunctionCall, call_layer, takes
-from kmagic.models.build.layer_errors import Reached, explain, explain_model
-from kmagic.models.build.object_values import Values, construct
+from kmagic.models.build.object_values import ValueResolver, construct
 from kmagic.models.build.tensors import is_broken, pick, reached_from, shapes_of, word_of
 from kmagic.models.keras_history import is_connected
 from kmagic.support.errors import DSLError
@@ -41,7 +41,7 @@ DEEP = 400
 
 
 @dataclass(slots=True)
-class Step:
+class BuiltStep:
     """What became of one node: its layer, and the shape that leaves it."""
 
     node: Node
@@ -54,20 +54,20 @@ class Assembled:
     """A model, its steps, and those of its nested models, in the order of the text."""
 
     model: Any
-    steps: list[Step] = field(default_factory=list)
-    nested: list[Step] = field(default_factory=list)
+    steps: list[BuiltStep] = field(default_factory=list)
+    nested: list[BuiltStep] = field(default_factory=list)
 
 
-def note_mistakes(graph: Graph, context: Context) -> None:
+def note_mistakes(graph: Graph, context: BuildContext) -> None:
     """Note what is wrong with the words of a graph that cannot be built."""
     for each in (graph, *graph.models):
         each.nodes = [node for node in each.nodes if isinstance(node.callee, Word | Given)]
         assembly = _Assembly(each, context, [], {})
-        assembly.values = Values(lambda _: UNRESOLVED)
+        assembly.values = ValueResolver(lambda _: UNRESOLVED)
         assembly.make()
 
 
-def assemble(graph: Graph, context: Context) -> Assembled:
+def assemble(graph: Graph, context: BuildContext) -> Assembled:
     """Make the model that a graph stands for.
 
     Raises:
@@ -93,13 +93,13 @@ class _Assembly:
     """One model's making; nested models are made by assemblies of their own."""
 
     def __init__(
-        self, graph: Graph, context: Context, models: list[Graph], made: dict[int, Any]
+        self, graph: Graph, context: BuildContext, models: list[Graph], made: dict[int, Any]
     ) -> None:
         self.graph, self.context, self.models, self.made = graph, context, models, made
         self.layers: list[Any] = []
         self.named: dict[str, Node] = {}
-        self.nested: list[Step] = []
-        self.values = Values(self._layer_of)
+        self.nested: list[BuiltStep] = []
+        self.values = ValueResolver(self._layer_of)
 
     def run(self) -> Assembled:
         self.make()
@@ -108,7 +108,7 @@ class _Assembly:
         self._freeze()
         model, shapes = self._stack() if self._is_stack() else self._connect()
         steps = [
-            Step(node, layer, shape)
+            BuiltStep(node, layer, shape)
             for node, layer, shape in zip(self.graph.nodes, self.layers, shapes, strict=True)
         ]
         return Assembled(model, steps, self.nested)
@@ -129,7 +129,7 @@ class _Assembly:
             case Given():
                 word, found = node.callee.source, node.callee.value
             case Word():
-                word, found = node.callee.text, layer_of(node.callee, self.context)
+                word, found = node.callee.text, find_layer(node.callee, self.context)
         if found is UNRESOLVED:
             return UNRESOLVED
         if inspect.isclass(found) or word == "input":
@@ -153,7 +153,7 @@ class _Assembly:
         span = node.callee.span
         if word == "input" and not _is_one_shape(node, self.context):
             return UNRESOLVED
-        bound = bind(cls, word, args, span, self.context, self.values.resolve)
+        bound = bind_arguments(cls, word, args, span, self.context, self.values.resolve)
         if not bound.sound or not self._is_new_name(bound, node):
             return UNRESOLVED
         layer = construct(cls, word, bound, span, self.context)
@@ -161,7 +161,7 @@ class _Assembly:
             adapt(layer, word, bound.adapt, bound.spans["adapt"], self.context)
         return layer
 
-    def _is_new_name(self, bound: Bound, node: Node) -> bool:
+    def _is_new_name(self, bound: BoundArguments, node: Node) -> bool:
         """Whether no layer before has the name that the text gives to this one."""
         name = bound.kwargs.get("name")
         if not isinstance(name, str):
@@ -179,7 +179,9 @@ class _Assembly:
     def _function(self, function: Any, word: str, node: Node) -> Any:
         import keras  # noqa: PLC0415 - takes seconds
 
-        is_activation = isinstance(node.callee, Word) and catalogue.understands("activation", word)
+        is_activation = isinstance(node.callee, Word) and catalogue.accepts_string(
+            "activation", word
+        )
         if is_activation and not node.args and function is keras.activations.get(word):
             return keras.layers.Activation(word)
         positional = [
@@ -381,14 +383,14 @@ class _Assembly:
         args = self.graph.args
         if self.graph.name and not any(arg.name == "name" for arg in args):
             args = (*args, Arg(Literal(self.graph.name), "name"))
-        bound = bind(
+        bound = bind_arguments(
             keras.Sequential, "model", args, self.graph.span, self.context, self.values.resolve
         )
         self.context.check()
         return bound.kwargs
 
 
-def _is_one_shape(node: Node, context: Context) -> bool:
+def _is_one_shape(node: Node, context: BuildContext) -> bool:
     """Whether an input's shape is written in one piece; else that is noted."""
     sizes = [
         arg

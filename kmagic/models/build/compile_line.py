@@ -7,17 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.language.spec import Arg, LayerOf, ModelOf, Span
-from kmagic.models.binding.argument_binding import bind
-from kmagic.models.binding.build_context import Context
-from kmagic.models.build.keras_errors import first_words, tidy
-from kmagic.models.build.object_values import Values
+from kmagic.models.binding.argument_binding import bind_arguments
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.build.keras_errors import error_summary, tidy
+from kmagic.models.build.object_values import ValueResolver
 from kmagic.support.suggestions import did_you_mean
 
 _BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics")
 _LISTS = ("metrics", "weighted_metrics")
 
 
-def compile_model(model: Any, arguments: Mapping[str, Any], span: Span, context: Context) -> None:
+def compile_model(
+    model: Any, arguments: Mapping[str, Any], span: Span, context: BuildContext
+) -> None:
     """Compile a model.
 
     Args:
@@ -35,12 +37,12 @@ def compile_model(model: Any, arguments: Mapping[str, Any], span: Span, context:
     try:
         model.compile(**arguments)
     except Exception as error:
-        context.refuse(tidy(first_words(error)), span, cause=error)
+        context.refuse(tidy(error_summary(error)), span, cause=error)
         context.check()
         raise
 
 
-def compile_arguments(args: tuple[Arg, ...], span: Span, context: Context) -> dict[str, Any]:
+def compile_arguments(args: tuple[Arg, ...], span: Span, context: BuildContext) -> dict[str, Any]:
     """The arguments of ``Model.compile`` that a line stands for; mistakes are noted.
 
     Args:
@@ -50,14 +52,18 @@ def compile_arguments(args: tuple[Arg, ...], span: Span, context: Context) -> di
     """
     import keras  # noqa: PLC0415 - takes seconds
 
-    bound = bind(keras.Model.compile, "compile", args, span, context, Values(_no_layers).resolve)
+    bound = bind_arguments(
+        keras.Model.compile, "compile", args, span, context, ValueResolver(_no_layers).resolve
+    )
     for name in _LISTS:
         if name in bound.kwargs and not isinstance(bound.kwargs[name], list | tuple | dict):
             bound.kwargs[name] = [bound.kwargs[name]]
     return bound.kwargs
 
 
-def _check_names(model: Any, arguments: Mapping[str, Any], span: Span, context: Context) -> None:
+def _check_names(
+    model: Any, arguments: Mapping[str, Any], span: Span, context: BuildContext
+) -> None:
     """Refuse a loss or metrics for an output that the model does not have."""
     known = _outputs(model)
     for name in _BY_OUTPUT if known else ():
@@ -80,7 +86,7 @@ def _outputs(model: Any) -> list[str]:
     return [] if nested else [str(key) for key in outputs]
 
 
-def _place(key: str, argument: str, span: Span, context: Context) -> Span:
+def _place(key: str, argument: str, span: Span, context: BuildContext) -> Span:
     """Where a name stands in the value of an argument; else the line."""
     rows = context.source.splitlines()
     row = rows[span.line - 1] if span.line <= len(rows) else ""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmagic.models.binding.call_style import wants_list
+from kmagic.models.catalogue import takes_input_list
 
 
 @dataclass(slots=True)
@@ -36,8 +36,12 @@ def takes(function: Callable[..., Any], args: list[Any], named: dict[str, Any]) 
 def call_layer(layer: Any, inputs: list[Any], named: dict[str, Any]) -> Any:
     """Apply a layer or function to its inputs."""
     if isinstance(layer, FunctionCall):
-        args = [inputs] if len(inputs) > 1 and wants_list(layer.function, len(inputs)) else inputs
+        args = (
+            [inputs]
+            if len(inputs) > 1 and takes_input_list(layer.function, len(inputs))
+            else inputs
+        )
         return layer.function(*args, *layer.args, **layer.kwargs, **named)
-    if len(inputs) > 1 and wants_list(layer.call, len(inputs)):
+    if len(inputs) > 1 and takes_input_list(layer.call, len(inputs)):
         return layer(inputs, **named)
     return layer(*inputs, **named)

@@ -8,10 +8,10 @@ from typing import Any
 from kmagic.language.graph import Graph
 from kmagic.language.portable_text import written_down
 from kmagic.language.spec import Given, Word, parts_of
-from kmagic.models.build.builder import Step
+from kmagic.models.build.builder import BuiltStep
 
 
-def is_fresh(graph: Graph, steps: Sequence[Step], names: Mapping[str, Any]) -> bool:
+def is_fresh(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str, Any]) -> bool:
     """Whether a model holds nothing of the notebook that may bring weights along.
 
     A layer or a model of the notebook may have been trained, and a class or a function of the

@@ -19,14 +19,14 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.models import catalogue
-from kmagic.models.binding.argument_binding import UNRESOLVED, Bound, bind
-from kmagic.models.binding.build_context import Context
-from kmagic.models.binding.word_lookup import check_plain, function_of, meaning
+from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.word_lookup import check_literal, find_callable, word_kind
 from kmagic.models.build.keras_errors import explain_argument
 from kmagic.models.catalogue import Role
 
 
-class Values:
+class ValueResolver:
     """Resolves values; it knows the layers that the text has made so far.
 
     Args:
@@ -36,13 +36,13 @@ class Values:
     def __init__(self, layer_of: Callable[[LayerOf | ModelOf], Any]) -> None:
         self._layer_of = layer_of
 
-    def resolve(self, value: Any, role: Role, context: Context) -> Any:
+    def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
         """The Python value for a value of the text; mistakes are noted in the context."""
         match value:
             case Given():
                 return _as_shape(value.value, role)
             case Literal():
-                if not check_plain(value.value, role, value.span, context):
+                if not check_literal(value.value, role, value.span, context):
                     return UNRESOLVED
                 return _as_shape(value.value, role)
             case Shape(dims=(None,)) if role != "shape":
@@ -67,15 +67,15 @@ class Values:
                 context.note("has no place here", value.span)
                 return UNRESOLVED
 
-    def _mapping(self, value: Mapping, role: Role, context: Context) -> Any:
+    def _mapping(self, value: Mapping, role: Role, context: BuildContext) -> Any:
         found = {}
         for key, item in value.entries:
             name = key.text if isinstance(key, Word) else self.resolve(key, "any", context)
             found[name] = self.resolve(item, role, context)
         return UNRESOLVED if any(item is UNRESOLVED for item in found.values()) else found
 
-    def _word(self, word: Word, role: Role, context: Context) -> Any:
-        match meaning(word, role, context):
+    def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
+        match word_kind(word, role, context):
             case "text":
                 return word.text
             case "name":
@@ -85,12 +85,12 @@ class Values:
             case _:
                 return UNRESOLVED
 
-    def make(self, value: Object | Phrase, role: Role, context: Context) -> Any:
+    def make(self, value: Object | Phrase, role: Role, context: BuildContext) -> Any:
         """A Keras object from a word with arguments."""
-        function, name = function_of(value, role, context)
+        function, name = find_callable(value, role, context)
         if function is None:
             return UNRESOLVED
-        bound = bind(function, name, value.args, value.span, context, self.resolve)
+        bound = bind_arguments(function, name, value.args, value.span, context, self.resolve)
         if not bound.sound:
             return UNRESOLVED
         return construct(function, name, bound, value.span, context)
@@ -103,7 +103,11 @@ def _as_shape(value: Any, role: Role) -> Any:
 
 
 def construct(
-    function: Callable[..., Any], name: str, bound: Bound, span: Span, context: Context
+    function: Callable[..., Any],
+    name: str,
+    bound: BoundArguments,
+    span: Span,
+    context: BuildContext,
 ) -> Any:
     """Call a class with bound arguments; what it refuses is noted at the argument it names."""
     try:

@@ -10,14 +10,14 @@ from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
 from kmagic.language.parser import read
 from kmagic.language.spec import ModelSpec
-from kmagic.models.build.builder import Step
+from kmagic.models.build.builder import BuiltStep
 from kmagic.models.keras_history import nested_layers
 
 MAIN = -1
 """The number of the model itself, beside those of its nested models."""
 
 
-def write_steps(model: Any, graph: Graph, steps: Sequence[Step]) -> list[list[Any]]:
+def write_steps(model: Any, graph: Graph, steps: Sequence[BuiltStep]) -> list[list[Any]]:
     """Where each step stands and where its layer is in the model, fit for JSON.
 
     Args:
@@ -43,7 +43,7 @@ def write_steps(model: Any, graph: Graph, steps: Sequence[Step]) -> list[list[An
 
 def read_steps(
     model: Any, text: str, names: Mapping[str, Any], written: Sequence[Sequence[Sequence[Any]]]
-) -> tuple[ModelSpec, Graph, list[tuple[Step, ...]]] | None:
+) -> tuple[ModelSpec, Graph, list[tuple[BuiltStep, ...]]] | None:
     """The steps of a text, with the layers of a model that was saved with it.
 
     Args:
@@ -65,13 +65,13 @@ def read_steps(
         return None
 
 
-def _steps(graph: Graph, written: Sequence[Sequence[Any]], layers: Sequence[Any]) -> Iterator[Step]:
+def _steps(graph: Graph, written: Sequence[Sequence[Any]], layers: Sequence[Any]) -> Iterator[BuiltStep]:
     for number, node, place, name, shape in written:
         layer = None if place is None else layers[place]
         if layer is not None and _name(layer) != name:
             raise ValueError(f"{name} is {_name(layer)} here")
         nodes = graph.nodes if number == MAIN else graph.models[number].nodes
-        yield Step(nodes[node], layer, ast.literal_eval(shape))
+        yield BuiltStep(nodes[node], layer, ast.literal_eval(shape))
 
 
 def _name(layer: Any) -> str:

@@ -8,11 +8,11 @@ from kmagic.language import format_value
 from kmagic.language.graph import Node
 from kmagic.language.spec import Given, Literal, Out, Word
 from kmagic.models.binding.argument_binding import UNRESOLVED
-from kmagic.models.binding.build_context import Context
-from kmagic.models.build.layer_errors import Reached
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.build.keras_errors import Reached
 
 
-def pick(out: Any, reference: Out, context: Context) -> Any:
+def pick(out: Any, reference: Out, context: BuildContext) -> Any:
     """One of several outputs; a number counts through nested structures."""
     import keras  # noqa: PLC0415 - takes seconds
 
@@ -56,7 +56,7 @@ def word_of(node: Node) -> str:
             return format_value(node.spec.callee) if node.spec is not None else ""
 
 
-def reached_from(node: Node, layer: Any, shape: Any, context: Context) -> Reached:
+def reached_from(node: Node, layer: Any, shape: Any, context: BuildContext) -> Reached:
     """What reaches a layer from a step above, as a message will call it."""
     word = word_of(node)
     line = context.number(node.span.line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kmagic.language.graph import Graph, Node
 from kmagic.language.spec import Arg, Given, Literal, NestedSpec, Statement, Word
 from kmagic.models.binding import UNRESOLVED
-from kmagic.models.binding.word_lookup import layer_of
+from kmagic.models.binding.word_lookup import find_layer
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.code_scope import Scope, Tensor
 from kmagic.models.codegen.code_writer import Writer, one_or_list
@@ -86,7 +86,7 @@ def _applies_function(node: Node, state: State) -> bool:
         return is_function(callee.value, callee.source, bare=not node.args)
     if not isinstance(callee, Word):
         return False
-    found = layer_of(callee, state.context)
+    found = find_layer(callee, state.context)
     return found is not UNRESOLVED and is_function(found, callee.text, bare=not node.args)
 
 

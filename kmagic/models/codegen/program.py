@@ -12,7 +12,7 @@ from kmagic.language.graph import Graph
 from kmagic.language.name_lookup import ExpandError, definitions
 from kmagic.language.spec import BlockSpec, Given, ModelSpec, NestedSpec, Span, Statement
 from kmagic.models import catalogue
-from kmagic.models.binding import Context
+from kmagic.models.binding import BuildContext
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.code_scope import RESERVED, Frame, Scope
 from kmagic.models.codegen.flat_program import write_flat
@@ -75,7 +75,7 @@ def program(
     if names is None:
         free |= set(filter(_is_foreign, spec_survey.callees(spec.statements)))
     known = {**dict.fromkeys(free, Unknown()), **(names or {})}
-    context = Context(spec.source, where, first_line, known)
+    context = BuildContext(spec.source, where, first_line, known)
     context.below = definitions(spec.statements)
     graph = _graph(spec, context)
     try:
@@ -94,10 +94,10 @@ def program(
 
 def _is_foreign(word: str) -> bool:
     """Whether a step's word looks like a class of the notebook's."""
-    return word[:1].isupper() and catalogue.find("layer", word) is None
+    return word[:1].isupper() and catalogue.find_object("layer", word) is None
 
 
-def _graph(spec: ModelSpec, context: Context) -> Graph:
+def _graph(spec: ModelSpec, context: BuildContext) -> Graph:
     try:
         graph = expand(spec, context.names, first_line=context.first_line)
     except ExpandError as error:
@@ -109,7 +109,9 @@ def _graph(spec: ModelSpec, context: Context) -> Graph:
     return graph
 
 
-def _state(spec: ModelSpec, graph: Graph, context: Context, free: set[str], name: str) -> State:
+def _state(
+    spec: ModelSpec, graph: Graph, context: BuildContext, free: set[str], name: str
+) -> State:
     common = {*RESERVED, *free, name, *_own_names(spec.statements)}
     scope = Scope(Frame(frozenset(common)), context.names)
     scope.declare(spec.statements)
@@ -119,7 +121,7 @@ def _state(spec: ModelSpec, graph: Graph, context: Context, free: set[str], name
 
 
 def _structured(
-    spec: ModelSpec, graph: Graph, context: Context, free: set[str], name: str
+    spec: ModelSpec, graph: Graph, context: BuildContext, free: set[str], name: str
 ) -> State:
     state = _state(spec, graph, context, free, name)
     write_model(state, spec.statements, graph, name)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from kmagic.language.graph import Graph
 from kmagic.language.spec import Given, LayerOf, NestedSpec, Span
-from kmagic.models.binding import Context
+from kmagic.models.binding import BuildContext
 from kmagic.models.codegen.brace_source import python
 from kmagic.models.codegen.code_scope import Scope
 from kmagic.models.codegen.source_tree import Atom, Code, Join, literal
@@ -46,7 +46,7 @@ class State:
 
     def __init__(
         self,
-        context: Context,
+        context: BuildContext,
         graphs: Mapping[Span, Graph],
         scope: Scope,
         write_model: Callable[[State, NestedSpec], None],

@@ -10,9 +10,9 @@ from typing import Any
 from kmagic.language.spec import Arg, Given, Literal, Span, Word
 from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
-from kmagic.models.binding import UNRESOLVED, Context
-from kmagic.models.binding.call_style import wants_list
-from kmagic.models.binding.word_lookup import layer_of
+from kmagic.models.binding import UNRESOLVED, BuildContext
+from kmagic.models.binding.word_lookup import find_layer
+from kmagic.models.catalogue import takes_input_list
 from kmagic.models.codegen.source_tree import Atom, Call, Code, Item, call, flat, listed, quoted
 from kmagic.models.codegen.unknown_value import Unknown
 from kmagic.models.codegen.value_source import Values, written
@@ -49,7 +49,9 @@ class Made:
     def applied(self, inputs: Sequence[Code], named: Sequence[Item]) -> Code:
         """The call on its inputs."""
         together = len(inputs) > 1 and (
-            not self.function if self.signature is None else wants_list(self.signature, len(inputs))
+            not self.function
+            if self.signature is None
+            else takes_input_list(self.signature, len(inputs))
         )
         places = [Item(listed(inputs))] if together else [*map(Item, inputs)]
         return Call(self.code, (*places, *self.args, *named))
@@ -58,7 +60,7 @@ class Made:
 class Steps:
     """Turns a step's word and arguments into what it applies."""
 
-    def __init__(self, context: Context, values: Values) -> None:
+    def __init__(self, context: BuildContext, values: Values) -> None:
         self.context, self.values = context, values
 
     def make(
@@ -69,7 +71,7 @@ class Steps:
             word, found = callee.source, callee.value
             path = self.values.expression(callee, primary=True)
         else:
-            word, found = callee.text, layer_of(callee, self.context)
+            word, found = callee.text, find_layer(callee, self.context)
             if found is UNRESOLVED:
                 return None
             path = self._path(word, found)
@@ -118,7 +120,7 @@ class Steps:
     ) -> Made:
         import keras  # noqa: PLC0415 - takes seconds
 
-        is_activation = isinstance(callee, Word) and catalogue.understands("activation", word)
+        is_activation = isinstance(callee, Word) and catalogue.accepts_string("activation", word)
         if is_activation and not args and function is keras.activations.get(word):
             layer = keras.layers.Activation
             code = call("layers.Activation", quoted(word))
@@ -154,7 +156,9 @@ def is_function(found: Any, word: str, *, bare: bool) -> bool:
         return not bare and not word.rpartition(".")[2][:1].isupper()
     if inspect.isclass(found) or isinstance(found, catalogue.layer_class()) or word == "input":
         return False
-    return not (bare and catalogue.understands("activation", word) and not word.startswith("ops."))
+    return not (
+        bare and catalogue.accepts_string("activation", word) and not word.startswith("ops.")
+    )
 
 
 def _takes_name(cls: Any) -> bool:

@@ -23,9 +23,8 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.models import catalogue
-from kmagic.models.binding import UNRESOLVED, Bound, Context, bind
-from kmagic.models.binding.plain_values import PLAIN_OBJECTS
-from kmagic.models.binding.word_lookup import function_of, meaning
+from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
+from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, word_kind
 from kmagic.models.catalogue import Parameter, Role
 from kmagic.models.codegen.source_tree import (
     Atom,
@@ -92,14 +91,14 @@ class Values:
         roles: What the objects that went through a parameter were used as.
     """
 
-    def __init__(self, context: Context, expression: Expression) -> None:
+    def __init__(self, context: BuildContext, expression: Expression) -> None:
         self.context, self.expression = context, expression
         self.reference: Callable[[LayerOf | ModelOf], Code] | None = None
         self.needs: set[str] = set()
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
 
-    def resolve(self, value: Any, role: Role, context: Context) -> Any:
+    def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
         """The source of a value; mistakes are noted in the context."""
         match value:
             case Ready():
@@ -142,8 +141,8 @@ class Values:
         self.roles[id(value.value)] = role
         return self.expression(Given(value.value, value.source))
 
-    def _word(self, word: Word, role: Role, context: Context) -> Any:
-        match meaning(word, role, context):
+    def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
+        match word_kind(word, role, context):
             case "text":
                 return quoted(word.text)
             case "name":
@@ -153,14 +152,14 @@ class Values:
             case _:
                 return UNRESOLVED
 
-    def _sequence(self, value: Sequence, role: Role, context: Context) -> Any:
+    def _sequence(self, value: Sequence, role: Role, context: BuildContext) -> Any:
         inner: Role = "any" if role == "shape" else role
         codes = [self.resolve(item, inner, context) for item in value.items]
         if any(code is UNRESOLVED for code in codes):
             return UNRESOLVED
         return Display("[]" if value.kind == "list" else "()", tuple(map(Item, codes)))
 
-    def _mapping(self, value: Mapping, role: Role, context: Context) -> Any:
+    def _mapping(self, value: Mapping, role: Role, context: BuildContext) -> Any:
         entries = []
         for key, item in value.entries:
             name = quoted(key.text) if isinstance(key, Word) else self.plain(key)
@@ -182,10 +181,10 @@ class Values:
         callee: Any = value.callee
         if isinstance(callee, Given) and isinstance(callee.value, Unknown):
             return Call(self.expression(callee, primary=True), self.arguments(value.args))
-        function, word = function_of(value, role, self.context)
+        function, word = find_callable(value, role, self.context)
         if function is None:
             return UNRESOLVED
-        if PLAIN_OBJECTS.get(word) is function:
+        if VALUE_FUNCTIONS.get(word) is function:
             return self._plain_object(function, word, value)
         path = (
             self.expression(callee, primary=True)
@@ -212,12 +211,12 @@ class Values:
         bound = self.bind(function, word, args, span)
         return UNRESOLVED if not bound.sound else Call(path, written(function, bound))
 
-    def bind(self, function: Any, word: str, args: tuple[Arg, ...], span: Span) -> Bound:
+    def bind(self, function: Any, word: str, args: tuple[Arg, ...], span: Span) -> BoundArguments:
         """The parameters that a step's words mean, with their source."""
         named = {arg.name for arg in args}
         params = {each.name for each in catalogue.parameters(function)} - named
         guessed = tuple(_by_own_name(arg, params) for arg in args)
-        return bind(function, word, guessed, span, self.context, self.resolve)
+        return bind_arguments(function, word, guessed, span, self.context, self.resolve)
 
     def arguments(self, args: Iterable[Arg]) -> tuple[Item, ...]:
         """Arguments as they stand, for a function whose signature says nothing of their roles."""
@@ -254,12 +253,12 @@ def public_path(function: Any) -> str:
         names = [own, *members] if own in members else [*members]
         for name in names:
             if members[name] is function:
-                module = catalogue.module(role).__name__.removeprefix("keras.")
+                module = catalogue.keras_module(role).__name__.removeprefix("keras.")
                 return f"layers.{name}" if role == "layer" else f"keras.{module}.{name}"
     return ""
 
 
-def written(function: Any, bound: Bound) -> tuple[Item, ...]:
+def written(function: Any, bound: BoundArguments) -> tuple[Item, ...]:
     """Bound arguments as a Keras user would write them: the obvious ones without names."""
     params = catalogue.parameters(function)
     bare: list[Item] = []

@@ -153,13 +153,15 @@ class Writer:
         word = catalogue.word_for(found)
         if (found.__module__ or "").split(".")[0] == "keras":
             places = (role, *OBJECT_ROLES) if role in OBJECT_ROLES else OBJECT_ROLES
-            known = [item for item in (catalogue.find(each, word) for each in places) if item]
+            known = [
+                item for item in (catalogue.find_object(each, word) for each in places) if item
+            ]
             classes = [item for item in known if inspect.isclass(item)]
             if (classes or known)[:1] == [found]:
                 return Word(word)
         name = found.__name__
         expr = self.name_for(found)
-        everywhere = (catalogue.find(each, name) for each in OBJECT_ROLES)
+        everywhere = (catalogue.find_object(each, name) for each in OBJECT_ROLES)
         if expr.source == name and not name.islower() and not any(everywhere):
             return Word(name)
         return expr
@@ -196,7 +198,7 @@ class Writer:
         if role == "layer":
             return _layer_value(callee, args)
         if not args and isinstance(callee, Word) and role in OBJECT_ROLES:
-            bare = catalogue.find(role, callee.text) is found
+            bare = catalogue.find_object(role, callee.text) is found
             return callee if bare else Object(callee)
         return Object(callee, args)
 
@@ -224,7 +226,7 @@ class Writer:
 
     def _function(self, found: Any, role: Role) -> Value:
         word = getattr(found, "__name__", "")
-        if catalogue.understands(role, word) and catalogue.module(role).get(word) is found:
+        if catalogue.accepts_string(role, word) and catalogue.keras_module(role).get(word) is found:
             return Word(word)
         return self.name_for(found)
 
@@ -259,7 +261,7 @@ def is_plain_word(text: str) -> bool:
 
 def text_value(text: str, role: Role) -> Value:
     """A string: a bare word where its place makes clear that it is one."""
-    bare = role == "any" or (role in OBJECT_ROLES and catalogue.understands(role, text))
+    bare = role == "any" or (role in OBJECT_ROLES and catalogue.accepts_string(role, text))
     return Word(text) if bare and is_plain_word(text) else Literal(text)
 
 

@@ -255,7 +255,7 @@ def may_vary(value: Value, role: Role = "any") -> bool:
     """
     match value:
         case Word():
-            return role in ("any", "shape") or catalogue.understands(role, value.text)
+            return role in ("any", "shape") or catalogue.accepts_string(role, value.text)
         case Literal():
             return value.value is not ...
         case Shape():

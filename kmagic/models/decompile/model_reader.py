@@ -10,7 +10,7 @@ from typing import Any
 from kmagic.language.parser import RESERVED
 from kmagic.language.spec import Arg, Literal, Out, Sequence, Value, Word
 from kmagic.language.spec import Mapping as MappingValue
-from kmagic.models.binding.call_style import wants_list
+from kmagic.models.catalogue import takes_input_list
 from kmagic.models.decompile.compile_arguments import compile_args
 from kmagic.models.decompile.config_values import Unwritable, is_plain_word
 from kmagic.models.decompile.keras_history import (
@@ -233,7 +233,7 @@ class _Functional:
             raise Unwritable("it is an operation of the notebook's own")
         inputs = call.inputs
         together = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list) else []
-        if len(together) > 1 and wants_list(call.function, len(together)):
+        if len(together) > 1 and takes_input_list(call.function, len(together)):
             inputs = tuple(together)
         args = [Arg(self._value(each)) for each in inputs]
         values = {}
@@ -250,9 +250,9 @@ class _Functional:
         found: list[Arg] = []
         first = args[0] if args else None
         together = first if isinstance(first, list) and len(first) > 1 else []
-        if len(args) == 1 and together and wants_list(layer.call, len(together)):
+        if len(args) == 1 and together and takes_input_list(layer.call, len(together)):
             found += [Arg(self._value(each)) for each in together]
-        elif len(args) > 1 and wants_list(layer.call, len(args)):
+        elif len(args) > 1 and takes_input_list(layer.call, len(args)):
             names = list(inspect.signature(layer.call).parameters)
             found.append(Arg(self._value(first)))
             found += [

@@ -26,7 +26,7 @@ from kmagic.language.spec import (
 )
 from kmagic.language.spec import Mapping as MappingValue
 from kmagic.models import catalogue
-from kmagic.models.binding import Context, bind
+from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.decompile.plan import Plan, Program, Step
 from kmagic.models.decompile.shortest_arguments import function_arguments, shorter
 
@@ -89,8 +89,8 @@ class _Comparison:
             for each in catalogue.parameters(step.owner)
             if not each.required
         }
-        context = Context("", names=self.program.needs)
-        bound = bind(
+        context = BuildContext("", names=self.program.needs)
+        bound = bind_arguments(
             step.owner, "", node.args, NOWHERE, context, lambda value, _r, _c: self._plain(value)
         )
         name = bound.kwargs.pop("name", node.name)

@@ -17,7 +17,7 @@ from typing import Any
 
 from kmagic.language.spec import NOWHERE, Arg, Expr, Literal, Object, Sequence, Shape, Value, Word
 from kmagic.models import catalogue
-from kmagic.models.binding import Context, bind
+from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.catalogue import Parameter
 from kmagic.models.decompile.config_values import (
     Unwritable,
@@ -215,8 +215,8 @@ def function_arguments(
 
 def _bound(cls: Any, args: tuple[Arg, ...]) -> dict[str, Value] | None:
     """Which parameter each argument goes to when the text is read."""
-    context = Context("")
-    found = bind(cls, "", args, NOWHERE, context, lambda value, _role, _context: value)
+    context = BuildContext("")
+    found = bind_arguments(cls, "", args, NOWHERE, context, lambda value, _role, _context: value)
     return None if context.problems else found.kwargs
 
 
@@ -245,7 +245,9 @@ def _bare(owner: Any, param: Parameter | None, value: Value) -> Word | None:
         return value  # of an input
     if param.name == "padding":
         return value if value.text in catalogue.PADDINGS else None
-    is_activation = param.name == "activation" and catalogue.understands("activation", value.text)
+    is_activation = param.name == "activation" and catalogue.accepts_string(
+        "activation", value.text
+    )
     return value if is_activation else None
 
 

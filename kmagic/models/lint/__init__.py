@@ -10,11 +10,11 @@ from collections.abc import Collection
 from typing import Any
 
 from kmagic.language.spec import NOWHERE, Span
-from kmagic.models.lint.advice import Advice, heard
+from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.data_advice import data_advice
 from kmagic.models.lint.layer_advice import layer_advice
 from kmagic.models.lint.layer_positions import Built, spans_of
-from kmagic.models.lint.model_graph import facts_of
+from kmagic.models.lint.model_graph import read_model_graph
 from kmagic.models.lint.output_advice import output_advice
 from kmagic.models.lint.text_advice import text_advice
 
@@ -51,7 +51,7 @@ def advise(
         ['no-softmax']
     """
     spans = spans_of(built)
-    facts = facts_of(model, spans)
+    facts = read_model_graph(model, spans)
     found: list[Advice] = []
     if built is not None:
         found += text_advice(built.spec.statements, built.graph)
@@ -62,7 +62,7 @@ def advise(
     found += layer_advice(facts)
     found += output_advice(facts, compile_span)
     found += data_advice(facts, x, y)
-    return heard(found, built.spec.source if built else "", silent, hints=hints)
+    return filter_advice(found, built.spec.source if built else "", silent, hints=hints)
 
 
 def _no_layer(span: Span) -> Advice:

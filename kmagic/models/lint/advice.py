@@ -49,7 +49,7 @@ class Advice:
         return self.words()
 
 
-def heard(
+def filter_advice(
     found: Iterable[Advice], source: str, silent: Collection[str], *, hints: bool
 ) -> tuple[Advice, ...]:
     """What is left, in the order of the text.

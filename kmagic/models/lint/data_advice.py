@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmagic.models.lint.advice import Advice
-from kmagic.models.lint.model_graph import NOISE, TRANSPARENT, Call, Facts
+from kmagic.models.lint.model_graph import TRAINING_ONLY, TRANSPARENT, LayerCall, ModelGraph
 from kmagic.models.lint.output_advice import BINARY, REGRESSION, loss_name, losses_of
 
 SAMPLES = 10_000
@@ -23,7 +23,7 @@ _BRIGHT = 16
 """Scaled pictures stay below this, and raw ones go far beyond."""
 
 
-def data_advice(facts: Facts, x: Any, y: Any, *, loss: str = "") -> Iterator[Advice]:
+def data_advice(facts: ModelGraph, x: Any, y: Any, *, loss: str = "") -> Iterator[Advice]:
     """Advice about arrays for training; what is no single array is not looked at.
 
     Args:
@@ -52,7 +52,7 @@ def _array(values: Any, most: int = SAMPLES) -> Any:
     return array if array.size and array.dtype.kind in "biuf" else None
 
 
-def _raw_pictures(facts: Facts, x: Any) -> Iterator[Advice]:
+def _raw_pictures(facts: ModelGraph, x: Any) -> Iterator[Advice]:
     first = [call for call in facts.calls if call.kind == "InputLayer"]
     if x.min() < 0 or x.max() <= _BRIGHT or len(first) != 1 or facts.opaque:
         return
@@ -70,20 +70,20 @@ def _raw_pictures(facts: Facts, x: Any) -> Iterator[Advice]:
         )
 
 
-def _working(call: Call) -> Iterator[Call]:
+def _working(call: LayerCall) -> Iterator[LayerCall]:
     """The first calls behind one that do more than move, pool or drop values."""
     for child in call.children:
-        if child.is_any(*TRANSPARENT, *NOISE, *_MOVING):
+        if child.is_any(*TRANSPARENT, *TRAINING_ONLY, *_MOVING):
             yield from _working(child)
         else:
             yield child
 
 
-def _first_two(call: Call) -> list[Call]:
+def _first_two(call: LayerCall) -> list[LayerCall]:
     return [call, *call.children]
 
 
-def _beyond_embedding(facts: Facts, x: Any) -> Iterator[Advice]:
+def _beyond_embedding(facts: ModelGraph, x: Any) -> Iterator[Advice]:
     for call in facts.calls:
         direct = [each.kind for each in call.parents] == ["InputLayer"]
         if call.kind == "Embedding" and direct and x.max() >= call.layer.input_dim:
@@ -97,7 +97,7 @@ def _beyond_embedding(facts: Facts, x: Any) -> Iterator[Advice]:
             )
 
 
-def _of_targets(end: Call, loss: str, y: Any) -> Iterator[Advice]:
+def _of_targets(end: LayerCall, loss: str, y: Any) -> Iterator[Advice]:
     units, shape = end.units, tuple(y.shape)
 
     def advice(code: str, message: str, remedy: str) -> Advice:
@@ -158,7 +158,7 @@ def _more_units(y: Any, units: int) -> str:
     return f"Write {y.max() + 1:g} units, or count the labels from 0."
 
 
-def _one_for_many(end: Call, loss: str, shape: tuple[int, ...]) -> bool:
+def _one_for_many(end: LayerCall, loss: str, shape: tuple[int, ...]) -> bool:
     """Whether samples have one target each, and more outputs than the loss holds against it."""
     if end.rank < 2 or shape[1:] not in ((), (1,)):  # noqa: PLR2004 - a row a sample
         return False
@@ -167,7 +167,7 @@ def _one_for_many(end: Call, loss: str, shape: tuple[int, ...]) -> bool:
     return not shape[1:] and (end.rank > 2 or end.units > 1)  # noqa: PLR2004 - as above
 
 
-def _less_output(end: Call, loss: str) -> str:
+def _less_output(end: LayerCall, loss: str) -> str:
     """What to do about an output of more numbers than a target has."""
     if end.rank > 2:  # noqa: PLR2004 - a row a sample
         return f"Write `flatten` above `{end.word}`, or a pooling such as `gap`."

@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmagic.models.lint.advice import Advice
-from kmagic.models.lint.model_graph import NOISE, TRANSPARENT, Call, Facts, all_before, before
+from kmagic.models.lint.model_graph import (
+    TRAINING_ONLY,
+    TRANSPARENT,
+    LayerCall,
+    ModelGraph,
+    ancestors,
+    previous_call,
+)
 
 _ADDING = ("Add", "Average", "Maximum", "Minimum", "Subtract")
 _POINTWISE = (
@@ -17,13 +24,13 @@ _POINTWISE = (
     "LayerNormalization",
     "Normalization",
     "Rescaling",
-    *NOISE,
+    *TRAINING_ONLY,
 )
 """Layers that never let one place of a picture or sequence see another."""
 _FLOATS = ("BatchNormalization", "Conv", "Dense", "LayerNormalization", "Normalization")
 
 
-def layer_advice(facts: Facts) -> Iterator[Advice]:
+def layer_advice(facts: ModelGraph) -> Iterator[Advice]:
     """Advice about every layer."""
     for call in facts.calls:
         yield from _dense_after_dense(call)
@@ -40,14 +47,14 @@ def layer_advice(facts: Facts) -> Iterator[Advice]:
         yield _at("unused-input", call, message, "Join it, or leave it out.")
 
 
-def _at(code: str, call: Call, message: str, remedy: str, *, is_hint: bool = False) -> Advice:
+def _at(code: str, call: LayerCall, message: str, remedy: str, *, is_hint: bool = False) -> Advice:
     return Advice(code, message, remedy, call.span, call.name, is_hint)
 
 
-def _dense_after_dense(call: Call) -> Iterator[Advice]:
+def _dense_after_dense(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "Dense":
         return
-    first = before(call, *NOISE, *TRANSPARENT)
+    first = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
     if first is None or first.kind != "Dense" or first.activation != "linear":
         return
     if len(first.children) == 1 and first.rank == call.rank:
@@ -59,10 +66,10 @@ def _dense_after_dense(call: Call) -> Iterator[Advice]:
         )
 
 
-def _hidden_softmax(call: Call) -> Iterator[Advice]:
+def _hidden_softmax(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "Dense" and call.activation != "softmax":
         return
-    first = before(call, *NOISE, *TRANSPARENT)
+    first = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
     if first is None or first.activation != "softmax" or len(first.children) > 1:
         return
     if call.activation == "softmax" and call.kind != "Dense":
@@ -73,7 +80,7 @@ def _hidden_softmax(call: Call) -> Iterator[Advice]:
         yield _at("hidden-softmax", first, message, "relu is the usual activation there.")
 
 
-def _broadcast(call: Call) -> Iterator[Advice]:
+def _broadcast(call: LayerCall) -> Iterator[Advice]:
     if call.kind not in _ADDING:
         return
     shapes = {tuple(shape[1:]) for shape in call.shapes if isinstance(shape, tuple)}
@@ -88,10 +95,10 @@ def _broadcast(call: Call) -> Iterator[Advice]:
         )
 
 
-def _embedding(call: Call) -> Iterator[Advice]:
+def _embedding(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "Embedding" or not call.parents:
         return
-    source = before(call, *NOISE, *TRANSPARENT)
+    source = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
     if source is not None and source.is_any(*_FLOATS):
         yield _at(
             "embedding-floats",
@@ -101,10 +108,10 @@ def _embedding(call: Call) -> Iterator[Advice]:
         )
 
 
-def _bias(call: Call) -> Iterator[Advice]:
+def _bias(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "BatchNormalization" or not getattr(call.layer, "center", False):
         return
-    source = before(call)
+    source = previous_call(call)
     if source is None or len(source.children) > 1 or source.activation != "linear":
         return
     if source.is_any("Conv", "Dense", "DepthwiseConv", "SeparableConv") and getattr(
@@ -114,8 +121,8 @@ def _bias(call: Call) -> Iterator[Advice]:
         yield _at("bias", source, message, "Write !use_bias.", is_hint=True)
 
 
-def _after_output(end: Call) -> Iterator[Advice]:
-    if end.is_any(*NOISE):
+def _after_output(end: LayerCall) -> Iterator[Advice]:
+    if end.is_any(*TRAINING_ONLY):
         message = "the last layer is dropout, which sets outputs to 0 in training."
         yield _at("after-output", end, message, "Move it before the output.")
     elif end.kind == "BatchNormalization":
@@ -123,12 +130,12 @@ def _after_output(end: Call) -> Iterator[Advice]:
         yield _at("after-output", end, message, "Move it before the output.")
 
 
-def _no_mixing(end: Call) -> Iterator[Advice]:
+def _no_mixing(end: LayerCall) -> Iterator[Advice]:
     """Dense layers alone on rows or pictures answer for each place by itself."""
     least = 3
     if end.kind != "Dense" or end.rank < least:
         return
-    calls = list(all_before(end))
+    calls = list(ancestors(end))
     if all(call.is_any(*_POINTWISE) for call in calls):
         places = _shape(end.shape[:-1])
         yield _at(

@@ -11,7 +11,7 @@ from kmagic.models.keras_history import operation_of
 
 
 class Built(Protocol):
-    """A model's origin, as ``kmagic.models.build.origin`` gives it."""
+    """A model's origin, as ``kmagic.models.build.origin_of`` gives it."""
 
     @property
     def spec(self) -> ModelSpec:

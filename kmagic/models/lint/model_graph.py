@@ -23,13 +23,13 @@ CONSTANT_ACTIVATIONS = {
 """Layers and ops that are an activation themselves."""
 TRANSPARENT = ("Flatten", "Identity", "Permute", "Reshape")
 """Layers that only move values."""
-NOISE = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout")
+TRAINING_ONLY = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout")
 """Beginnings of the names of layers that are there in training only."""
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM")
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class LayerCall:
     """One layer or op applied once.
 
     Attributes:
@@ -46,8 +46,8 @@ class Call:
     kind: str
     shape: Any
     shapes: tuple[Any, ...] = ()
-    parents: list[Call] = field(default_factory=list)
-    children: list[Call] = field(default_factory=list)
+    parents: list[LayerCall] = field(default_factory=list)
+    children: list[LayerCall] = field(default_factory=list)
     span: Span = NOWHERE
 
     @property
@@ -82,7 +82,7 @@ class Call:
 
 
 @dataclass(slots=True)
-class Facts:
+class ModelGraph:
     """A model's calls.
 
     Attributes:
@@ -94,13 +94,13 @@ class Facts:
     """
 
     model: Any
-    calls: list[Call] = field(default_factory=list)
-    ends: list[Call] = field(default_factory=list)
-    unused: list[Call] = field(default_factory=list)
+    calls: list[LayerCall] = field(default_factory=list)
+    ends: list[LayerCall] = field(default_factory=list)
+    unused: list[LayerCall] = field(default_factory=list)
     opaque: bool = False
 
 
-def facts_of(model: Any, spans: Mapping[int, Span]) -> Facts:
+def read_model_graph(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
     """Read a model.
 
     Args:
@@ -109,24 +109,24 @@ def facts_of(model: Any, spans: Mapping[int, Span]) -> Facts:
     """
     graph = functional_of(model)
     if graph is None:
-        return Facts(model, opaque=True)
+        return ModelGraph(model, opaque=True)
     own = _own_calls(graph, spans)
     ends = [own[call] for call in calls_of(graph.outputs)]
     reached = {id(call.layer) for call in own.values()}
     inputs = [call.operation for call in calls_of(graph.inputs)]
     unused = [
-        Call(layer, "InputLayer", None, span=spans.get(id(layer), NOWHERE))
+        LayerCall(layer, "InputLayer", None, span=spans.get(id(layer), NOWHERE))
         for layer in inputs
         if id(layer) not in reached
     ]
     calls = list(own.values())
     for call in list(calls):
         if functional_of(call.layer) is not None:
-            calls += facts_of(call.layer, spans).calls
-    return Facts(model, calls, [_innermost(end, spans) for end in ends], unused)
+            calls += read_model_graph(call.layer, spans).calls
+    return ModelGraph(model, calls, [_innermost(end, spans) for end in ends], unused)
 
 
-def before(call: Call, *kinds: str) -> Call | None:
+def previous_call(call: LayerCall, *kinds: str) -> LayerCall | None:
     """The call that a call takes from, behind calls of some kinds; None if there are several."""
     while len(call.parents) == 1:
         call = call.parents[0]
@@ -135,7 +135,7 @@ def before(call: Call, *kinds: str) -> Call | None:
     return None
 
 
-def all_before(call: Call) -> Iterator[Call]:
+def ancestors(call: LayerCall) -> Iterator[LayerCall]:
     """All that a call depends on, itself first."""
     seen: set[int] = set()
     todo = [call]
@@ -147,13 +147,13 @@ def all_before(call: Call) -> Iterator[Call]:
             todo += each.parents
 
 
-def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, Call]:
+def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, LayerCall]:
     """The calls of a functional model, each after those that it takes from."""
-    own: dict[KerasCall, Call] = {}
+    own: dict[KerasCall, LayerCall] = {}
     for keras_call in calls_before(model.outputs):
         layer = keras_call.operation
         outputs = [tensor.shape for tensor in keras_call.outputs]
-        call = Call(
+        call = LayerCall(
             layer,
             type(layer).__name__,
             outputs[0] if len(outputs) == 1 else outputs,
@@ -167,11 +167,11 @@ def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, Call]:
     return own
 
 
-def _innermost(call: Call, spans: Mapping[int, Span]) -> Call:
+def _innermost(call: LayerCall, spans: Mapping[int, Span]) -> LayerCall:
     """The call that really gives an output: a nested model's last, behind what moves values."""
     while True:
         if functional_of(call.layer) is not None:
-            ends = facts_of(call.layer, spans).ends
+            ends = read_model_graph(call.layer, spans).ends
             if len(ends) != 1:
                 return call
             call = ends[0]

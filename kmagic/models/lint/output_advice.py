@@ -8,7 +8,7 @@ from typing import Any
 from kmagic.language.spec import NOWHERE, Span
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice
-from kmagic.models.lint.model_graph import Call, Facts
+from kmagic.models.lint.model_graph import LayerCall, ModelGraph
 
 _SHORT = {
     "bce": "binary_crossentropy",
@@ -36,7 +36,7 @@ _PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid", "log_softmax", "")
 _SQUASHED = ("softmax", "sigmoid")
 
 
-def output_advice(facts: Facts, compile_span: Span) -> Iterator[Advice]:
+def output_advice(facts: ModelGraph, compile_span: Span) -> Iterator[Advice]:
     """Advice about every output and its loss.
 
     Args:
@@ -87,7 +87,7 @@ def takes_logits(loss: Any) -> bool:
     return bool(getattr(loss, "from_logits", False))
 
 
-def _of_output(end: Call, loss: Any, span: Span) -> Iterator[Advice]:
+def _of_output(end: LayerCall, loss: Any, span: Span) -> Iterator[Advice]:
     name, activation, units = loss_name(loss), end.activation, end.units
 
     def advice(code: str, message: str, remedy: str) -> Advice:
@@ -150,7 +150,7 @@ def _of_categorical(advice: Any, name: str, activation: str, units: int) -> Iter
         )
 
 
-def _of_regression(advice: Any, end: Call, name: str) -> Iterator[Advice]:
+def _of_regression(advice: Any, end: LayerCall, name: str) -> Iterator[Advice]:
     picture = 4
     if end.activation == "softmax":
         yield advice(
@@ -166,7 +166,7 @@ def _of_regression(advice: Any, end: Call, name: str) -> Iterator[Advice]:
         )
 
 
-def _of_metrics(facts: Facts, losses: list[Any], span: Span) -> Iterator[Advice]:
+def _of_metrics(facts: ModelGraph, losses: list[Any], span: Span) -> Iterator[Advice]:
     is_regression = losses and all(loss_name(loss) in REGRESSION for loss in losses)
     squashed = any(end.activation in _SQUASHED for end in facts.ends)
     if is_regression and not squashed and "accuracy" in _metric_names(facts.model):

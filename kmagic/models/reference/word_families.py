@@ -59,7 +59,7 @@ SHORT_FORMS: tuple[Role, ...] = ("loss", "metric")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KerasWord:
     """One thing that has a word.
 
     Attributes:
@@ -92,24 +92,24 @@ def family_of(cls: Any) -> str:
     return FAMILIES.get(folders[-1], folders[-1].replace("_", " "))
 
 
-def families() -> dict[str, list[Known]]:
+def families() -> dict[str, list[KerasWord]]:
     """All layers by family; families that this list does not know come last."""
-    found: dict[str, list[Known]] = {name: [] for name in FAMILIES.values()}
-    for known in known_words("layer"):
+    found: dict[str, list[KerasWord]] = {name: [] for name in FAMILIES.values()}
+    for known in keras_words("layer"):
         found.setdefault(family_of(known.value), []).append(known)
     other = found.pop(OTHER, [])
     return {name: members for name, members in {**found, OTHER: other}.items() if members}
 
 
 @cache
-def known_words(role: Role) -> tuple[Known, ...]:
+def keras_words(role: Role) -> tuple[KerasWord, ...]:
     """All things of a role, by their words."""
     base = _base(role)
     words: dict[int, list[str]] = {}
     values: dict[int, Any] = {}
     for word in _all_words(role):
-        value = resolve(role, word)
-        if value is None and not catalogue.understands(role, word):
+        value = find_word(role, word)
+        if value is None and not catalogue.accepts_string(role, word):
             continue
         if value is not None and value is base:
             continue
@@ -120,43 +120,43 @@ def known_words(role: Role) -> tuple[Known, ...]:
     for key, same in words.items():
         first = _preferred(values[key], same)
         aliases = tuple(dict.fromkeys(each for each in same if _is_other(each, first)))
-        found.append(Known(first, role, values[key], aliases))
+        found.append(KerasWord(first, role, values[key], aliases))
     return tuple(sorted(found, key=lambda known: known.word))
 
 
-def resolve(role: Role, word: str) -> Any:
+def find_word(role: Role, word: str) -> Any:
     """The class or function that a word stands for in a role, or None."""
-    found = catalogue.find(role, word)
+    found = catalogue.find_object(role, word)
     if found is None and role in SHORT_FORMS:
         try:
-            function = catalogue.module(role).get(word)
+            function = catalogue.keras_module(role).get(word)
         except ValueError:  # Keras tells such a word only while it compiles: accuracy
             return None
         name = getattr(function, "__name__", "") or type(function).__name__
-        return catalogue.find(role, name)
+        return catalogue.find_object(role, name)
     return found
 
 
-def look_up(word: str, names: Mapping[str, Any]) -> list[Known]:
+def word_meanings(word: str, names: Mapping[str, Any]) -> list[KerasWord]:
     """All meanings of a word, the likeliest first."""
     found = []
     for role in ROLES:
-        value = resolve(role, word)
+        value = find_word(role, word)
         if value is not None and value is not _base(role):
-            found += [each for each in known_words(role) if each.value is value]
-        elif value is None and catalogue.understands(role, word):
-            found.append(Known(word, role))
+            found += [each for each in keras_words(role) if each.value is value]
+        elif value is None and catalogue.accepts_string(role, word):
+            found.append(KerasWord(word, role))
     if not found and is_layer_class(names.get(word)):
-        found.append(Known(word, "layer", names[word]))
+        found.append(KerasWord(word, "layer", names[word]))
     return found
 
 
-def custom(names: Mapping[str, Any]) -> Iterator[Known]:
+def notebook_layers(names: Mapping[str, Any]) -> Iterator[KerasWord]:
     """The layer classes that the notebook has made itself."""
     for name, value in names.items():
         inside = getattr(value, "__module__", "").split(".")[0] == "keras"
         if not name.startswith("_") and is_layer_class(value) and not inside:
-            yield Known(name, "layer", value)
+            yield KerasWord(name, "layer", value)
 
 
 def is_layer_class(value: Any) -> bool:
@@ -165,7 +165,7 @@ def is_layer_class(value: Any) -> bool:
 
 
 def _all_words(role: Role) -> list[str]:
-    found = list(catalogue.words(role))
+    found = list(catalogue.words_for_role(role))
     if role == "layer":
         found += [snake_case(name) for name in catalogue.members("layer")]
     if role == "dtype":
@@ -181,7 +181,7 @@ def _preferred(value: Any, same: list[str]) -> str:
 def _is_other(alias: str, word: str) -> bool:
     """Whether an alias is more than the word with its underscores elsewhere."""
     return alias != word and (
-        alias in ALIASES or catalogue.squeeze(alias) != catalogue.squeeze(word)
+        alias in ALIASES or catalogue.normalize_word(alias) != catalogue.normalize_word(word)
     )
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from kmagic.data.preparation.scale_drift import REMEDY, input_spreads, spread_difference
 from kmagic.language.vocabulary import snake_case
-from kmagic.models.lint.advice import Advice, heard
+from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.data_advice import data_advice
 from kmagic.models.lint.input_parts import array_of, parts_of
 from kmagic.models.lint.input_structure import structure_faults
 from kmagic.models.lint.layer_positions import spans_of
-from kmagic.models.lint.model_graph import Facts, facts_of
+from kmagic.models.lint.model_graph import ModelGraph, read_model_graph
 from kmagic.models.lint.output_advice import loss_name, losses_of
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
@@ -111,7 +111,7 @@ def look_over(
     for what, part in parts.items():
         found += _of_numbers(what, part)
     _refuse(name, found)
-    facts = facts_of(model, spans_of(built))
+    facts = read_model_graph(model, spans_of(built))
     compiled = getattr(model, "compiled", False)
     chosen = None if compiled else _choose(facts, name, targets)
     loss = chosen.loss if chosen else ""
@@ -123,7 +123,9 @@ def look_over(
     advice += _of_parts(model, x, validation, test)
     advice += weight_advice(class_weight, targets)
     source = built.spec.source if built is not None else ""
-    told += [f"{each.message} {each.remedy}" for each in heard(advice, source, (), hints=False)]
+    told += [
+        f"{each.message} {each.remedy}" for each in filter_advice(advice, source, (), hints=False)
+    ]
     return told
 
 
@@ -289,7 +291,7 @@ def _of_numbers(what: str, array: Any) -> Iterator[Misfit]:
     )
 
 
-def _of_fractions(facts: Facts, y: Any, loss: str) -> Iterator[Misfit]:
+def _of_fractions(facts: ModelGraph, y: Any, loss: str) -> Iterator[Misfit]:
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
     if y is None or y.dtype.kind != "f" or len(facts.ends) != 1:
@@ -307,7 +309,7 @@ def _of_fractions(facts: Facts, y: Any, loss: str) -> Iterator[Misfit]:
 # --- what will probably hurt ------------------------------------------------------------------
 
 
-def _of_scales(facts: Facts, x: Any, names: Sequence[str]) -> Iterator[Advice]:
+def _of_scales(facts: ModelGraph, x: Any, names: Sequence[str]) -> Iterator[Advice]:
     """Columns of which some are so small that the others drown them."""
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
@@ -375,7 +377,7 @@ class _Choice:
         return f"{name} was not compiled; now it is: adam, loss={how}, metrics={self.metrics}."
 
 
-def _choose(facts: Facts, name: str, y: Any) -> _Choice:
+def _choose(facts: ModelGraph, name: str, y: Any) -> _Choice:
     """What suits the output and the targets."""
     if len(facts.ends) != 1:
         raise TrainingError(

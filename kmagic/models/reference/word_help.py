@@ -11,17 +11,17 @@ from typing import Any
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
 from kmagic.models.reference.docstring import Docstring, docstring, shape_words
-from kmagic.models.reference.example import Example, example
-from kmagic.models.reference.language_words import Native
-from kmagic.models.reference.listing import says
-from kmagic.models.reference.word_families import Known, family_of
+from kmagic.models.reference.language_words import LanguageWord
+from kmagic.models.reference.word_examples import WordExample, word_example
+from kmagic.models.reference.word_families import KerasWord, family_of
+from kmagic.models.reference.word_list import word_summary
 from kmagic.support.errors import KmagicError
 from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class ArgumentHelp:
     """One argument of a word.
 
     Attributes:
@@ -38,11 +38,11 @@ class Argument:
     role: Role = "any"
     flag: bool = False
     positional: bool = True
-    says: str = ""
+    word_summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ExampleLine:
     """A line of the example, and the shape that leaves it."""
 
     text: str
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Entry(Renderable):
+class WordHelp(Renderable):
     """The help of one word.
 
     Attributes:
@@ -79,11 +79,11 @@ class Entry(Renderable):
     about: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
-    arguments: tuple[Argument, ...] = ()
-    call_arguments: tuple[Argument, ...] = ()
+    arguments: tuple[ArgumentHelp, ...] = ()
+    call_arguments: tuple[ArgumentHelp, ...] = ()
     shape_in: str = ""
     shape_out: str = ""
-    example: tuple[Line, ...] = ()
+    word_example: tuple[ExampleLine, ...] = ()
     given: str = ""
     needs: str = ""
 
@@ -91,17 +91,17 @@ class Entry(Renderable):
         return f"<{type(self).__name__} {self.word}: {self.summary}>"
 
 
-def entry_of(known: Known, also: Sequence[str]) -> Entry:
+def word_help(known: KerasWord, also: Sequence[str]) -> WordHelp:
     """The help of a word of Keras's."""
     told = docstring(known.value)
     arguments = () if known.role == "activation" else _arguments(known.value)
     made = _example(known)
     shape_in, shape_out = _shapes(known, told)
-    return Entry(
+    return WordHelp(
         word=known.word,
         name=_keras_name(known),
         form=_form(known, arguments),
-        summary=says(known),
+        summary=word_summary(known),
         about=told.about,
         aliases=known.aliases,
         also=tuple(also),
@@ -115,14 +115,14 @@ def entry_of(known: Known, also: Sequence[str]) -> Entry:
     )
 
 
-def native_entry(native: Native) -> Entry:
+def language_word_help(native: LanguageWord) -> WordHelp:
     """The help of one of the language's own words."""
     import keras  # noqa: PLC0415 - takes seconds
 
     functions = {"Input": keras.Input, "compile": keras.Model.compile, "Model": None}
     function = functions.get(native.see)
-    made = Example(native.example, native.given)
-    return Entry(
+    made = WordExample(native.example, native.given)
+    return WordHelp(
         word=native.word,
         name=f"keras.Model.{native.see}" if native.see == "compile" else "",
         form=native.form,
@@ -133,7 +133,7 @@ def native_entry(native: Native) -> Entry:
     )
 
 
-def ops_entry(name: str) -> Entry:
+def ops_help(name: str) -> WordHelp:
     """The help of a function of keras.ops.
 
     Raises:
@@ -147,7 +147,7 @@ def ops_entry(name: str) -> Entry:
         remedy = did_you_mean(f"ops.{name}", known) or "All of them: %keras_layers ops"
         raise KmagicError(f"ops.{name} is not in keras.ops", remedy)
     told = docstring(function)
-    return Entry(
+    return WordHelp(
         word=f"ops.{name}",
         name=f"keras.ops.{name}",
         form=f"ops.{name} ARGUMENTS <- INPUTS",
@@ -161,12 +161,12 @@ def ops_entry(name: str) -> Entry:
 # --- arguments ----------------------------------------------------------------------------------
 
 
-def _arguments(function: Any) -> tuple[Argument, ...]:
+def _arguments(function: Any) -> tuple[ArgumentHelp, ...]:
     if function is None:
         return ()
-    told = explanations(function)
+    told = argument_descriptions(function)
     return tuple(
-        Argument(
+        ArgumentHelp(
             each.name,
             None if each.required else default_words(each.default),
             each.role,
@@ -179,7 +179,7 @@ def _arguments(function: Any) -> tuple[Argument, ...]:
     )
 
 
-def explanations(function: Any) -> dict[str, str]:
+def argument_descriptions(function: Any) -> dict[str, str]:
     """What Keras says of each argument of a class or function, its bases' words included."""
     found: dict[str, str] = dict(_COMMON)
     bases = reversed(function.__mro__) if inspect.isclass(function) else [function]
@@ -219,7 +219,7 @@ def default_words(value: Any) -> str:
     return str(value)
 
 
-def _call_arguments(known: Known, told: Docstring) -> tuple[Argument, ...]:
+def _call_arguments(known: KerasWord, told: Docstring) -> tuple[ArgumentHelp, ...]:
     """What stands right of the arrow, as far as it goes beyond the layer's one input."""
     if known.role != "layer":
         return ()
@@ -235,7 +235,7 @@ def _call_arguments(known: Known, told: Docstring) -> tuple[Argument, ...]:
             continue
         required = param.default is param.empty
         found.append(
-            Argument(
+            ArgumentHelp(
                 param.name,
                 None if required else default_words(param.default),
                 flag=isinstance(param.default, bool),
@@ -262,7 +262,7 @@ _CALLS = {
 # --- form, shapes, example ----------------------------------------------------------------------
 
 
-def _form(known: Known, arguments: Sequence[Argument]) -> str:
+def _form(known: KerasWord, arguments: Sequence[ArgumentHelp]) -> str:
     """The line with what must be given, and the first of what can be."""
     required = [each.name.upper() for each in arguments if each.default is None]
     optional = [each for each in arguments if each.default is not None and each.positional]
@@ -276,7 +276,7 @@ def _form(known: Known, arguments: Sequence[Argument]) -> str:
     return f"{known.word}({', '.join(required + [each.strip('[]') for each in shown])}{more})"
 
 
-def _shapes(known: Known, told: Docstring) -> tuple[str, str]:
+def _shapes(known: KerasWord, told: Docstring) -> tuple[str, str]:
     if known.role != "layer":
         return "", ""
     into = told.shape("Input shape")
@@ -291,7 +291,7 @@ def _tuple_in(text: str) -> str:
     return found if re.fullmatch(r"[\w.]+(?: x [\w.]+)+", found) else ""
 
 
-def _keras_name(known: Known) -> str:
+def _keras_name(known: KerasWord) -> str:
     if known.value is None:
         return ""
     name = getattr(known.value, "__name__", "")
@@ -300,34 +300,34 @@ def _keras_name(known: Known) -> str:
         name = next((each for each, value in members.items() if value is known.value), "")
     if not name:  # a class of the notebook's
         return "of this notebook"
-    module: str = catalogue.module(known.role).__name__
+    module: str = catalogue.keras_module(known.role).__name__
     return f"{module}.{name}"
 
 
-def _example(known: Known) -> Example:
+def _example(known: KerasWord) -> WordExample:
     if known.role == "layer" and family_of(known.value) == "other" and not known.word.islower():
-        return Example()  # the notebook's own class: what it takes, only its author knows
-    return example(known)
+        return WordExample()  # the notebook's own class: what it takes, only its author knows
+    return word_example(known)
 
 
-def _lines(made: Example) -> tuple[Line, ...]:
+def _lines(made: WordExample) -> tuple[ExampleLine, ...]:
     """The example's lines with the shapes that leave them, from a model built of them."""
     lines = made.text.splitlines()
     if not lines:
         return ()
     shapes = _shapes_of(made)
     return tuple(
-        Line(text, "" if text.endswith(":") else shapes.get(number, ""))
+        ExampleLine(text, "" if text.endswith(":") else shapes.get(number, ""))
         for number, text in enumerate(lines, 1)
     )
 
 
-def _shapes_of(made: Example) -> dict[int, str]:
-    from kmagic.models.build import build, origin, shape_text  # noqa: PLC0415 - not before it is asked
+def _shapes_of(made: WordExample) -> dict[int, str]:
+    from kmagic.models.build import build, origin_of, shape_text  # noqa: PLC0415 - not before it is asked
 
     names: dict[str, Any] = {}
     exec(made.given, names)  # noqa: S102 - lines of our own, from this package
     names.pop("__builtins__", None)
-    built = origin(build(made.text, **names))
+    built = origin_of(build(made.text, **names))
     steps = built.steps if built is not None else ()
     return {step.node.span.line: shape_text(step.shape) for step in steps}

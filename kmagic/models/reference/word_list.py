@@ -11,13 +11,19 @@ from kmagic.language.vocabulary import snake_case
 from kmagic.models.catalogue import Role
 from kmagic.models.reference import language_words
 from kmagic.models.reference.docstring import docstring
-from kmagic.models.reference.word_families import KINDS, Known, custom, families, known_words
+from kmagic.models.reference.word_families import (
+    KINDS,
+    KerasWord,
+    families,
+    keras_words,
+    notebook_layers,
+)
 from kmagic.support.formatting import pluralize
 from kmagic.support.rendering import Renderable
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class WordSummary:
     """A word in a list.
 
     Attributes:
@@ -29,21 +35,21 @@ class Item:
     """
 
     word: str
-    says: str = ""
+    word_summary: str = ""
     aliases: tuple[str, ...] = ()
     beside: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class WordGroup:
     """Words that belong together."""
 
     title: str
-    items: tuple[Item, ...]
+    items: tuple[WordSummary, ...]
 
 
 @dataclass(frozen=True)
-class Listing(Renderable):
+class WordList(Renderable):
     """Words of one or several groups.
 
     Attributes:
@@ -58,7 +64,7 @@ class Listing(Renderable):
 
     title: str
     facts: str
-    groups: tuple[Group, ...]
+    groups: tuple[WordGroup, ...]
     brief: bool = False
     foot: str = ""
 
@@ -66,18 +72,21 @@ class Listing(Renderable):
         return f"<{type(self).__name__} {self.title}: {self.facts}>"
 
 
-def all_words(names: Mapping[str, Any]) -> Listing:
+def all_words_list(names: Mapping[str, Any]) -> WordList:
     """All layers by family, and the language's own words."""
-    groups = [Group(title, _items(known)) for title, known in families().items()]
-    own = tuple(custom(names))
+    groups = [WordGroup(title, _items(known)) for title, known in families().items()]
+    own = tuple(notebook_layers(names))
     if own:
-        groups.insert(0, Group("of this notebook", _items(own)))
+        groups.insert(0, WordGroup("of this notebook", _items(own)))
     layers = sum(len(group.items) for group in groups)
     groups.append(
-        Group("the language", tuple(Item(each.word, each.says) for each in language_words.WORDS))
+        WordGroup(
+            "the language",
+            tuple(WordSummary(each.word, each.says) for each in language_words.LANGUAGE_WORDS),
+        )
     )
     kinds = ", ".join(plural for role, plural in KINDS.items() if role != "layer")
-    return Listing(
+    return WordList(
         "Words",
         f"{pluralize(layers, 'layer')} · one of them: %keras_layers conv2d",
         tuple(groups),
@@ -86,19 +95,19 @@ def all_words(names: Mapping[str, Any]) -> Listing:
     )
 
 
-def family(title: str, members: Sequence[Known]) -> Listing:
+def family_list(title: str, members: Sequence[KerasWord]) -> WordList:
     """The layers of one family, with what each does."""
     facts = f"{pluralize(len(members), 'layer')} · one of them: %keras_layers {members[0].word}"
-    return Listing(title, facts, (Group("", _items(members)),))
+    return WordList(title, facts, (WordGroup("", _items(members)),))
 
 
-def kind(role: Role) -> Listing:
+def role_list(role: Role) -> WordList:
     """The words of one kind, with what each is."""
-    known = known_words(role)
+    known = keras_words(role)
     facts = f"{len(known)}"
     if role != "dtype":
         facts += f" · one of them: %keras_layers {known[0].word}"
-    return Listing(KINDS[role], facts, (Group("", _items(known)),), foot=_USES.get(role, ""))
+    return WordList(KINDS[role], facts, (WordGroup("", _items(known)),), foot=_USES.get(role, ""))
 
 
 _USES: dict[Role, str] = {
@@ -116,27 +125,29 @@ _USES: dict[Role, str] = {
 }
 
 
-def ops_listing() -> Listing:
+def ops_list() -> WordList:
     """The functions of keras.ops."""
     import keras  # noqa: PLC0415 - takes seconds
 
     found = [
-        Item(f"ops.{name}", docstring(value).summary)
+        WordSummary(f"ops.{name}", docstring(value).summary)
         for name, value in sorted(vars(keras.ops).items())
         if inspect.isfunction(value) and not name.startswith("_")
     ]
     facts = f"{len(found)} · one of them: %keras_layers {found[0].word}"
-    return Listing("ops", facts, (Group("", tuple(found)),), brief=True, foot=_OPS)
+    return WordList("ops", facts, (WordGroup("", tuple(found)),), brief=True, foot=_OPS)
 
 
 _OPS = "Applied as a layer is: ops.maximum <- a, b   or   ops.expand_dims axis=1"
 
 
-def _items(known: Sequence[Known]) -> tuple[Item, ...]:
-    return tuple(Item(each.word, says(each), each.aliases, _beside(each)) for each in known)
+def _items(known: Sequence[KerasWord]) -> tuple[WordSummary, ...]:
+    return tuple(
+        WordSummary(each.word, word_summary(each), each.aliases, _beside(each)) for each in known
+    )
 
 
-def _beside(known: Known) -> str:
+def _beside(known: KerasWord) -> str:
     own = snake_case(getattr(known.value, "__name__", ""))
     if own in known.aliases:
         return own
@@ -145,7 +156,7 @@ def _beside(known: Known) -> str:
     )
 
 
-def says(known: Known) -> str:
+def word_summary(known: KerasWord) -> str:
     """What a word stands for, in a sentence."""
     told = docstring(known.value).summary if known.value is not None else ""
     return told or UNSAID.get(known.word, "")
