@@ -647,13 +647,13 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
 import kmagic
 from kmagic.models.build import build_model, origin_of
-from kmagic.support.model_registry import recall
+from kmagic.support.model_registry import dataset_for
 for path in sys.argv[2:]:
     model = kmagic.load(path)
-    known = recall(model)
+    known = dataset_for(model)
     raw = np.load(sys.argv[1])
     np.save(path + ".npy", np.asarray(model(known.prepare(raw))))
-    print(known.classes[3], origin(model).spec.source.splitlines()[0])
+    print(known.classes[3], origin_of(model).spec.source.splitlines()[0])
 """
 
 

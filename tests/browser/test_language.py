@@ -15,7 +15,7 @@ SOURCE = "cell(arg[0]).model.sharedModel.getSource() === arg[1]"
 DIAGRAM = """%load_ext kmagic
 import kmagic
 from IPython.display import display
-from kmagic.models.build import origin
+from kmagic.models.build import origin_of
 from kmagic.display.model.diagram import diagram_bundle
 net = kmagic.build('''input 8x8x3
 merge concatenate:
@@ -23,7 +23,7 @@ merge concatenate:
   branch: conv2d 4 3x3 same / conv2d 8 3x3 same
   branch: identity
 gap / dense 3''')
-display(diagram_bundle(net, origin(net), "net"), raw=True)"""
+display(diagram_bundle(net, origin_of(net), "net"), raw=True)"""
 
 
 def type_and_tab(notebook: NotebookPage, cell: int, text: str) -> None:
