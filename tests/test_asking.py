@@ -12,7 +12,7 @@ from kmagic.data import Dataset
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.display.kit.samples import describe
+from kmagic.display.kit.samples import sample_to_text
 from kmagic.evaluation.confusion.confusion import confusion
 from kmagic.evaluation.confusion.predict_with_labels import fit_shape
 from kmagic.evaluation.prediction.prediction_cache import KEPT, Kept
@@ -72,7 +72,7 @@ def test_word_numbers_are_shown_as_sentences(net):
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
     shown = confusion(net, data).x
     assert shown[2] == "good [UNK] good"
-    assert describe(shown, 1) == "[UNK] bad [UNK]"
+    assert sample_to_text(shown, 1) == "[UNK] bad [UNK]"
     assert "good [UNK] good" in confusion(net, data)._repr_mimebundle_()["text/html"]
 
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from kmagic.display.confusion import interactive_matrix
 from kmagic.display.confusion.comparison_card import cell_samples
-from kmagic.display.confusion.comparison_card import samples_of as compared_samples
-from kmagic.display.confusion.confusion_card import samples_of
-from kmagic.display.confusion.interactive_matrix import answer, enliven
-from kmagic.display.confusion.matrix_requests import LiveComparison, LiveMatrix
+from kmagic.display.confusion.comparison_card import comparison_samples as compared_samples
+from kmagic.display.confusion.confusion_card import confusion_samples
+from kmagic.display.confusion.interactive_matrix import answer_request, attach_widget
+from kmagic.display.confusion.matrix_requests import InteractiveComparison, InteractiveConfusion
 from kmagic.evaluation.confusion.confusion import confusion
 
 
@@ -26,11 +26,11 @@ def digits(samples=60, classes=4, **keywords):
 
 
 def living(found):
-    return LiveMatrix(found, range(len(found.classes)), samples_of)
+    return InteractiveConfusion(found, range(len(found.classes)), confusion_samples)
 
 
 def ask(found, **message):
-    reply, parts = answer(found, message)
+    reply, parts = answer_request(found, message)
     return json.loads(json.dumps(reply, allow_nan=False)), parts
 
 
@@ -66,11 +66,11 @@ def test_never_more_than_a_page_is_sent():
 
 def test_a_selection_is_kept_in_python():
     found = digits(classes=4, order="support")
-    answer(living(found), {"ask": "select", "cells": [[1, 2], [3, 0]]})
+    answer_request(living(found), {"ask": "select", "cells": [[1, 2], [3, 0]]})
     assert found.selection == [(1, 2), (3, 0)]
     expected = [*found.indices(true=1, pred=2), *found.indices(true=3, pred=0)]
     assert found.selected().tolist() == expected
-    answer(living(found), {"ask": "select", "cells": []})
+    answer_request(living(found), {"ask": "select", "cells": []})
     assert found.selected().tolist() == []
 
 
@@ -119,7 +119,7 @@ def test_two_models_show_what_left_a_cell_and_what_came():
     true = np.array([0, 0, 0, 0, 1])
     old = confusion(true, [1, 1, 0, 1, 1], classes=["a", "b"], x=list("vwxyz"))
     new = confusion(true, [0, 1, 1, 0, 1], classes=["a", "b"], x=list("vwxyz"))
-    found = LiveComparison(new.versus(old), [0, 1], cell_samples, compared_samples)
+    found = InteractiveComparison(new.versus(old), [0, 1], cell_samples, compared_samples)
     state = json.loads(json.dumps(found.state()))
     assert state["matrix"] == [[1, -1], [0, 0]]
     assert state["worst"] == [[0, 1]]
@@ -135,7 +135,7 @@ def test_two_models_show_what_left_a_cell_and_what_came():
 
 
 def test_what_cannot_be_answered_is_said():
-    reply, _ = answer(living(digits()), {"ask": "weather"})
+    reply, _ = answer_request(living(digits()), {"ask": "weather"})
     assert "weather" in reply["error"]
 
     class Widget:
@@ -154,10 +154,10 @@ def test_a_companion_comes_only_where_there_is_a_widget(monkeypatch):
     found = digits()
     for how in ("html", "static", "log", "text", "none"):
         monkeypatch.setenv("KMAGIC_DISPLAY", how)
-        assert enliven(living(found)) == ""
+        assert attach_widget(living(found)) == ""
         assert "data-km" not in found._repr_mimebundle_()["text/html"]
     monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
-    key = enliven(living(found))
+    key = attach_widget(living(found))
     widget = interactive_matrix._living[-1]
     assert widget.state["key"] == key
     markup = found._repr_mimebundle_()["text/html"]
@@ -168,7 +168,7 @@ def test_old_companions_are_let_go(monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
     monkeypatch.setattr(interactive_matrix, "KEPT", 2)
     found = living(digits())
-    keys = [enliven(found) for _ in range(4)]
+    keys = [attach_widget(found) for _ in range(4)]
     assert [widget.state["key"] for widget in interactive_matrix._living] == keys[-2:]
 
 

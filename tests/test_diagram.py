@@ -13,10 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmagic.display.model.diagram import diagram_bundle
-from kmagic.display.model.diagram_graph import Network, Node, label_of, read
-from kmagic.display.model.diagram_layout import Layout, lay_out
-from kmagic.display.model.diagram_rows import MOST, Fork, Gap, Item, Row, height, plan, rows, short
-from kmagic.display.model.series_parallel import GAP, Series, weave
+from kmagic.display.model.diagram_graph import DiagramGraph, DiagramNode, layer_label, read_graph
+from kmagic.display.model.diagram_layout import DiagramLayout, lay_out
+from kmagic.display.model.diagram_rows import (
+    MAX_ROWS,
+    DiagramRow,
+    Gap,
+    Item,
+    Parallel,
+    abbreviate_labels,
+    all_rows,
+    plan_rows,
+    row_count,
+)
+from kmagic.display.model.series_parallel import GAP, Series, decompose
 from kmagic.models.build import build, origin_of
 
 UNET = """
@@ -67,16 +77,16 @@ gap / dense 10 softmax
 """
 
 
-def picture(text: str, most: int = MOST) -> list[Item]:
+def picture(text: str, most: int = MAX_ROWS) -> list[Item]:
     model = build(text)
-    return plan(read(model, origin_of(model)), most)
+    return plan_rows(read_graph(model, origin_of(model)), most)
 
 
 def labels(items: list[Item]) -> list[Any]:
     """The rows' labels; ways side by side as tuples of lists."""
     return [
         item.node.label + (f" x{item.times}" if item.times > 1 else "")
-        if isinstance(item, Row)
+        if isinstance(item, DiagramRow)
         else tuple(labels(way) for way in item.ways)
         for item in items
         if not isinstance(item, Gap)
@@ -133,7 +143,7 @@ def nodes_of(series: Series) -> list[int]:
 def test_a_weave_shows_each_node_once_and_just_the_edges_there_are(
     sources: list[list[int]],
 ) -> None:
-    found = weave(sources)
+    found = decompose(sources)
     assert sorted(nodes_of(found.series)) == list(range(len(sources)))
     shown, _ = edges_of(found.series, set())
     assert shown | set(found.arcs) == {
@@ -142,7 +152,7 @@ def test_a_weave_shows_each_node_once_and_just_the_edges_there_are(
 
 
 def test_a_thousand_layers_in_a_row() -> None:
-    found = weave([[], *([n] for n in range(999))])
+    found = decompose([[], *([n] for n in range(999))])
     assert found.series == list(range(1000))
 
 
@@ -173,22 +183,24 @@ def test_blocks_are_folded_and_their_repetitions_counted() -> None:
         "gap",
         "dense 10 softmax",
     ]
-    res = next(item for item in items if isinstance(item, Row) and item.folded)
-    assert short(res.node.inside) == "conv2d 8 3x3, bn, relu, conv2d 8 3x3, bn, add, relu"
+    res = next(item for item in items if isinstance(item, DiagramRow) and item.folded)
+    assert (
+        abbreviate_labels(res.node.inside) == "conv2d 8 3x3, bn, relu, conv2d 8 3x3, bn, add, relu"
+    )
 
 
 def test_skips_of_a_u_net_are_arcs() -> None:
     items = picture(UNET)
-    found = {item.node.label: item for item in rows(items)}
-    assert all(isinstance(item, Row) for item in items)
-    arcs = [(arc.node.label, row.node.label) for row in rows(items) for arc in row.arcs]
+    found = {item.node.label: item for item in all_rows(items)}
+    assert all(isinstance(item, DiagramRow) for item in items)
+    arcs = [(arc.node.label, row.node.label) for row in all_rows(items) for arc in row.arcs]
     assert arcs == [("s2 = cc 16", "concatenate"), ("s1 = cc 8", "concatenate")]
     assert found["cc 32"].node.shape == "8 x 8 x 32"
 
 
 def test_shared_weights_count_once() -> None:
     items = picture(SIAMESE)
-    found = {row.node.label: row.node for row in rows(items)}
+    found = {row.node.label: row.node for row in all_rows(items)}
     assert found["ea = enc"].parameters > 0
     assert found["eb = enc"].parameters == 0
     assert found["eb = enc"].shared
@@ -208,7 +220,7 @@ def test_stretches_that_repeat_are_folded_in_a_long_picture() -> None:
     items = picture(text)
     assert labels(items) == ["input 8", "2 layers x30", "dense 2"]
     short_text = text.replace("30", "3")
-    assert height(picture(short_text)) == 8
+    assert row_count(picture(short_text)) == 8
 
 
 def test_residual_stretches_that_repeat_are_folded() -> None:
@@ -220,29 +232,31 @@ def test_residual_stretches_that_repeat_are_folded() -> None:
 def test_what_differs_is_not_counted_as_the_same() -> None:
     lines = [f"residual:\n  dense 8 {word}\n  dense 8" for word in ("relu", "tanh") * 10]
     items = picture("\n".join(["input 8", *lines, "dense 2"]))
-    assert height(items) <= MOST
+    assert row_count(items) <= MAX_ROWS
     assert "residual x20" not in labels(items)
 
 
 @pytest.mark.parametrize("text", [UNET, INCEPTION, SIAMESE, RESNET])
-@pytest.mark.parametrize("most", [0, 4, MOST])
+@pytest.mark.parametrize("most", [0, 4, MAX_ROWS])
 def test_folding_loses_nothing(text: str, most: int) -> None:
     model = build(text)
-    network = read(model, origin_of(model))
-    items = plan(network, most)
-    assert sum(row.node.parameters for row in rows(items)) == model.count_params()
-    assert sum(node.layers for node in network.nodes) == sum(row.node.layers for row in rows(items))
+    network = read_graph(model, origin_of(model))
+    items = plan_rows(network, most)
+    assert sum(row.node.parameters for row in all_rows(items)) == model.count_params()
+    assert sum(node.layers for node in network.nodes) == sum(
+        row.node.layers for row in all_rows(items)
+    )
 
 
 @given(networks(), st.data())
 @settings(max_examples=150, deadline=None)
 def test_folding_any_network_loses_nothing(sources: list[list[int]], data: st.DataObject) -> None:
     words = st.sampled_from(["dense 8", "relu", "add"])
-    nodes = tuple(Node(data.draw(words), "8", 1, tuple(each)) for each in sources)
-    items = plan(Network(nodes), most=3)
-    assert sum(row.node.parameters for row in rows(items)) == len(nodes)
-    known = {id(row) for row in rows(items)}
-    assert all(id(arc) in known for row in rows(items) for arc in row.arcs)
+    nodes = tuple(DiagramNode(data.draw(words), "8", 1, tuple(each)) for each in sources)
+    items = plan_rows(DiagramGraph(nodes), most=3)
+    assert sum(row.node.parameters for row in all_rows(items)) == len(nodes)
+    known = {id(row) for row in all_rows(items)}
+    assert all(id(arc) in known for row in all_rows(items) for arc in row.arcs)
     check(lay_out(items))
 
 
@@ -255,7 +269,7 @@ def test_a_functional_model_without_a_text() -> None:
     x = keras.layers.Dense(8)(x)
     x = keras.layers.Add()([one, x])
     model = keras.Model(one, [keras.layers.Dense(3)(x), keras.layers.Dense(1)(x)])
-    items = plan(read(model))
+    items = plan_rows(read_graph(model))
     assert labels(items) == [
         "input 8",
         "dense 8 relu",
@@ -264,21 +278,21 @@ def test_a_functional_model_without_a_text() -> None:
         (["dense 3"], ["dense 1"]),
     ]
     add = items[3]
-    assert isinstance(add, Row)
+    assert isinstance(add, DiagramRow)
     assert [row.node.label for row in add.arcs] == ["input 8"]
 
 
 def test_text_and_model_tell_of_the_same_edges() -> None:
     for text in (UNET, INCEPTION, RESNET):
         model = build(text)
-        flat = read(model)
+        flat = read_graph(model)
         assert sum(node.parameters for node in flat.nodes) == model.count_params()
         assert len(flat.nodes) == len(origin_of(model).steps)  # type: ignore[union-attr]
 
 
 def test_a_sequential_model_before_it_is_built() -> None:
     model = keras.Sequential([keras.layers.Dense(8), keras.layers.Dense(2)])
-    assert labels(plan(read(model))) == ["dense 8", "dense 2"]
+    assert labels(plan_rows(read_graph(model))) == ["dense 8", "dense 2"]
     assert "not built yet" in diagram_bundle(model, None, "net")["text/plain"]
 
 
@@ -302,7 +316,7 @@ def test_a_class_of_its_own() -> None:
 def test_models_in_a_model() -> None:
     inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)], name="inner")
     model = keras.Sequential([keras.Input((4,)), inner, keras.layers.Dense(1)])
-    found = {node.label: node for node in read(model).nodes}
+    found = {node.label: node for node in read_graph(model).nodes}
     assert found["model inner"].inside == ("dense 4",)
     assert found["model inner"].parameters == 20
 
@@ -327,26 +341,26 @@ def test_models_in_a_model() -> None:
 def test_labels(layer: Any, label: str | None) -> None:
     if label is None:
         model = keras.Model(layer, keras.layers.Rescaling(2.0)(layer))
-        assert read(model).nodes[0].label == "input 28x?x1 uint8"
+        assert read_graph(model).nodes[0].label == "input 28x?x1 uint8"
     else:
-        assert label_of(layer) == label
+        assert layer_label(layer) == label
 
 
 @pytest.mark.parametrize("name", ["MobileNetV2", "DenseNet121"])
 def test_large_models_are_readable(name: str) -> None:
     model = getattr(keras.applications, name)(weights=None, input_shape=(64, 64, 3), classes=10)
-    items = plan(read(model))
-    assert height(items) <= MOST
-    assert sum(row.node.parameters for row in rows(items)) == model.count_params()
+    items = plan_rows(read_graph(model))
+    assert row_count(items) <= MAX_ROWS
+    assert sum(row.node.parameters for row in all_rows(items)) == model.count_params()
     check(lay_out(items))
     if name == "DenseNet121":  # as its paper tells it: 6, 12, 24 and 16 layers in four blocks
-        assert [row.times for row in rows(items) if row.times > 1] == [6, 12, 24, 16]
+        assert [row.times for row in all_rows(items) if row.times > 1] == [6, 12, 24, 16]
 
 
 # --- places ---------------------------------------------------------------------------------------
 
 
-def check(layout: Layout) -> None:
+def check(layout: DiagramLayout) -> None:
     """Nothing lies on anything else, and all of it is in the picture."""
     for one, other in combinations(layout.boxes, 2):
         apart = (
@@ -450,5 +464,5 @@ def test_a_fork_has_no_line_where_nothing_follows() -> None:
     layout = lay_out(picture("h = input 4\na = dense 2 <- h\nb = dense 3 <- h\noutput a, b"))
     assert len(layout.lines) == 2
     assert isinstance(
-        picture("h = input 4\na = dense 2 <- h\nb = dense 3 <- h\noutput a, b")[1], Fork
+        picture("h = input 4\na = dense 2 <- h\nb = dense 3 <- h\noutput a, b")[1], Parallel
     )

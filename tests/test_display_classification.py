@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.display.kit.thumbnail import Look, are_pictures, look_of, thumbnail
+from kmagic.display.kit.thumbnail import PixelRange, are_images, pixel_range, thumbnail_html
 from kmagic.display.prediction.heatmap_overlay import overlay
 from kmagic.evaluation.classification.classify import Classification, classify
 from kmagic.evaluation.classification.explain import Explanation
@@ -156,7 +156,7 @@ def test_what_it_looked_at_stands_beside_the_picture_and_in_words():
 def test_the_overlay_is_orange_where_it_is_hot(shape):
     heat = np.zeros((6, 6), "float32")
     heat[:2, :2] = 1
-    drawn = overlay(np.full(shape, 0.5), heat, Look(0, 1, paper=False)).astype(int)
+    drawn = overlay(np.full(shape, 0.5), heat, PixelRange(0, 1, paper=False)).astype(int)
     high, wide = drawn.shape[:2]
     assert max(high, wide) == 168
     assert high / wide == pytest.approx(shape[0] / shape[1], rel=0.2)
@@ -169,7 +169,7 @@ def test_the_overlay_is_orange_where_it_is_hot(shape):
 
 
 def test_nothing_hot_nothing_tinted():
-    drawn = overlay(np.full((28, 28), 0.5), np.zeros((3, 3)), Look(0, 1, paper=False))
+    drawn = overlay(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, paper=False))
     assert (drawn == drawn[0, 0]).all()
 
 
@@ -198,20 +198,20 @@ def test_pictures_travel_with_the_card():
 @pytest.mark.parametrize(
     ("pictures", "look"),
     [
-        ([np.zeros((9, 9), "uint8")], Look(0, 255, True)),
-        ([np.full((9, 9), 0.5)], Look(0, 1, True)),
-        ([np.array([[0.0, 0.0], [0.0, 1.0]])], Look(0, 1, True)),
-        ([np.array([[0.1, 0.2], [0.3, 1.0]])], Look(0, 1, False)),
-        ([np.array([[0.0, 30.0], [20.0, 250.0]])], Look(0, 255, False)),
-        ([np.array([[-1.0, 0.2], [0.3, 1.0]])], Look(-1, 1, False)),
-        ([np.array([[-2.0, 0.2], [0.3, 3.0]])], Look(-2, 3, False)),
-        ([np.array([[-0.4, -0.4], [-0.4, 2.8]])], Look(-0.4, 2.8, True)),
-        ([np.zeros((9, 9, 3))], Look(0, 1, False)),
-        ([np.zeros((99, 99))], Look(0, 1, False)),
+        ([np.zeros((9, 9), "uint8")], PixelRange(0, 255, True)),
+        ([np.full((9, 9), 0.5)], PixelRange(0, 1, True)),
+        ([np.array([[0.0, 0.0], [0.0, 1.0]])], PixelRange(0, 1, True)),
+        ([np.array([[0.1, 0.2], [0.3, 1.0]])], PixelRange(0, 1, False)),
+        ([np.array([[0.0, 30.0], [20.0, 250.0]])], PixelRange(0, 255, False)),
+        ([np.array([[-1.0, 0.2], [0.3, 1.0]])], PixelRange(-1, 1, False)),
+        ([np.array([[-2.0, 0.2], [0.3, 3.0]])], PixelRange(-2, 3, False)),
+        ([np.array([[-0.4, -0.4], [-0.4, 2.8]])], PixelRange(-0.4, 2.8, True)),
+        ([np.zeros((9, 9, 3))], PixelRange(0, 1, False)),
+        ([np.zeros((99, 99))], PixelRange(0, 1, False)),
     ],
 )
 def test_values_of_any_range_become_visible(pictures, look):
-    assert look_of(pictures) == look
+    assert pixel_range(pictures) == look
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_values_of_any_range_become_visible(pictures, look):
     ],
 )
 def test_thumbnails_keep_their_proportions(shape, size, kind, mode):
-    markup = thumbnail(np.zeros(shape), Look(0, 1, False), box=84, alt='a "picture"')
+    markup = thumbnail_html(np.zeros(shape), PixelRange(0, 1, False), box=84, alt='a "picture"')
     picture = opened(markup)
     assert (picture.size, picture.format, picture.mode) == (size, kind, mode)
     assert 'alt="a &quot;picture&quot;"' in markup
@@ -237,8 +237,8 @@ def test_thumbnails_keep_their_proportions(shape, size, kind, mode):
 
 
 def test_pictures_are_told_from_rows_and_words():
-    assert are_pictures(np.zeros((2, 28, 28)))
-    assert are_pictures(np.zeros((2, 28, 28, 3)))
-    assert not are_pictures(np.zeros((2, 784)))
-    assert not are_pictures(np.zeros((2, 28, 28, 7)))
-    assert not are_pictures(["a", "b"])
+    assert are_images(np.zeros((2, 28, 28)))
+    assert are_images(np.zeros((2, 28, 28, 3)))
+    assert not are_images(np.zeros((2, 784)))
+    assert not are_images(np.zeros((2, 28, 28, 7)))
+    assert not are_images(["a", "b"])

@@ -9,7 +9,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from kmagic.display.kit.card import escape
+from kmagic.display.kit.card import escape_html
 from kmagic.display.training.runs_card import MOST_ROWS, bundle, comparison_bundle, overlaid
 from kmagic.magics import HistoryMagics
 from kmagic.magics.session import Session
@@ -95,7 +95,7 @@ def test_names_are_text() -> None:
         comparison_bundle(Comparison(first, second, names=(evil, evil)))["text/html"],
     ):
         assert "<script" not in markup
-        assert escape(evil) in markup
+        assert escape_html(evil) in markup
 
 
 def test_runs_have_the_notebook_s_names_or_numbers() -> None:

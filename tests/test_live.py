@@ -12,7 +12,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
-from kmagic.display.kit.mode import Mode, mode
+from kmagic.display.kit.mode import DisplayMode, display_mode
 from kmagic.display.training import live_view
 from kmagic.display.training.live_view import Final, Live, Picture, displays_for
 from kmagic.display.training.terminal import Lines
@@ -52,20 +52,20 @@ def test_the_surroundings_decide(
     monkeypatch: pytest.MonkeyPatch, kernel: object, expected: str
 ) -> None:
     monkeypatch.setattr("kmagic.display.kit.mode.running_kernel", lambda: kernel)
-    assert mode() == expected
+    assert display_mode() == expected
 
 
 def test_the_variable_decides_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KMAGIC_DISPLAY", " Static ")
-    assert mode() == "static"
+    assert display_mode() == "static"
     monkeypatch.setenv("KMAGIC_DISPLAY", "fax")
     with pytest.raises(KmagicError, match="'fax'") as caught:
-        mode()
+        display_mode()
     assert "widget, html, log, text, static, none" in caught.value.remedy
 
 
 def test_every_mode_has_its_views() -> None:
-    kinds = {how: [type(view) for view in displays_for(how)] for how in get_args(Mode)}
+    kinds = {how: [type(view) for view in displays_for(how)] for how in get_args(DisplayMode)}
     assert kinds == {
         "widget": [Live],
         "html": [Picture],

@@ -86,7 +86,7 @@ def test_the_bar_says_its_words_to_a_screen_reader_too():
     clock.now = 4.0
     progress.unit = "<b>pictures</b>"
     progress.advance(250)
-    shown = display.picture(progress)
+    shown = display.progress_bundle(progress)
     assert shown["text/plain"] == "250 of 1,000 <b>pictures</b> · 0:04 · about 0:12 left"
     assert 'role="progressbar"' in shown["text/html"]
     assert 'aria-valuenow="25"' in shown["text/html"]
@@ -95,7 +95,7 @@ def test_the_bar_says_its_words_to_a_screen_reader_too():
 
 def test_a_terminal_has_one_line_that_moves():
     stream = io.StringIO()
-    line = display.Line(stream)
+    line = display.ProgressLine(stream)
     progress, clock, _ = work()
     clock.now = 1.0
     progress.advance(500)
@@ -107,7 +107,12 @@ def test_a_terminal_has_one_line_that_moves():
 
 @pytest.mark.parametrize(
     ("how", "kind"),
-    [("widget", display.Bar), ("html", display.Bar), ("log", type(None)), ("none", type(None))],
+    [
+        ("widget", display.ProgressBar),
+        ("html", display.ProgressBar),
+        ("log", type(None)),
+        ("none", type(None)),
+    ],
 )
 def test_the_surroundings_choose(how, kind):
-    assert isinstance(display.view_for(how), kind)
+    assert isinstance(display.progress_view(how), kind)

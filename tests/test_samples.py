@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from kmagic.display.confusion.heatmap import heatmap, pooled
-from kmagic.display.confusion.rate_charts import Rates, charts, svg
-from kmagic.display.kit.samples import describe, files, gather, strip
+from kmagic.display.confusion.heatmap import heatmap_html, pool_strongest
+from kmagic.display.confusion.rate_charts import RateChart, rate_chart_svg, rate_charts_html
+from kmagic.display.kit.samples import collect_samples, encode_samples, sample_to_text, samples_html
 from kmagic.support.colour_scale import colour_values, difference_values
 
 
@@ -37,16 +37,16 @@ from kmagic.support.colour_scale import colour_values, difference_values
     ],
 )
 def test_what_is_no_picture_is_said_in_a_line(x, said):
-    assert describe(x, 0) == said
+    assert sample_to_text(x, 0) == said
 
 
 def test_values_are_left_out_whole_and_so_are_words():
     row = np.array([[1.554, -0.4836, 1.028, 0.2355, 1.11, 2.2]])
-    assert describe(row, 0, 24) == "1.554, -0.4836, 1.028 ..."
-    assert describe(row, 0, 3) == "1…4 ..."  # one value that is too long
+    assert sample_to_text(row, 0, 24) == "1.554, -0.4836, 1.028 ..."
+    assert sample_to_text(row, 0, 3) == "1…4 ..."  # one value that is too long
     frame = pd.DataFrame({"sepal length": [5.1], "sepal width": [3.5]})
-    assert describe(frame, 0, 20) == "sepal length 5.1 ..."
-    said = describe(["it was [UNK] and so [UNK] that we left"], 0, 22)
+    assert sample_to_text(frame, 0, 20) == "sepal length 5.1 ..."
+    said = sample_to_text(["it was [UNK] and so [UNK] that we left"], 0, 22)
     assert set("[]").isdisjoint(said.replace("[UNK]", ""))
     assert "…" in said
 
@@ -60,16 +60,20 @@ def test_pictures_of_every_form_become_files():
         list(grey),
         [Image.new("RGB", (7, 9)), Image.new("RGB", (7, 9))],
     ):
-        packed = files(gather(x, [1], ["0.9"], ["cat"]))
+        packed = encode_samples(collect_samples(x, [1], ["0.9"], ["cat"]))
         assert Image.open(io.BytesIO(packed[0].data)).size == (42, 54)
-    assert files(gather(["a", "b"], [0, 1], ["", ""], ["", ""])) == [None, None]
+    assert encode_samples(collect_samples(["a", "b"], [0, 1], ["", ""], ["", ""])) == [None, None]
 
 
 def test_a_strip_of_texts_is_a_list_and_of_pictures_is_not():
-    assert strip(gather(["<i>"], [0], ["0.50"], ["x"])).startswith("<ul")
-    assert "no. 1,234 · 0.50" in strip(gather(["a"] * 1235, [1234], ["0.50"], ["x"]))
-    assert "no. 3</span>" in strip(gather(None, [3], ["no. 3"], ["x"]))
-    assert 'alt="sample 0"' in strip(gather(np.zeros((1, 8, 8)), [0], ["0.50"], ["x"]))
+    assert samples_html(collect_samples(["<i>"], [0], ["0.50"], ["x"])).startswith("<ul")
+    assert "no. 1,234 · 0.50" in samples_html(
+        collect_samples(["a"] * 1235, [1234], ["0.50"], ["x"])
+    )
+    assert "no. 3</span>" in samples_html(collect_samples(None, [3], ["no. 3"], ["x"]))
+    assert 'alt="sample 0"' in samples_html(
+        collect_samples(np.zeros((1, 8, 8)), [0], ["0.50"], ["x"])
+    )
 
 
 # --- heatmaps -------------------------------------------------------------------------------------
@@ -83,7 +87,7 @@ def test_a_strip_of_texts_is_a_list_and_of_pictures_is_not():
 )
 @settings(max_examples=60, deadline=None)
 def test_no_cell_is_lost_when_a_matrix_is_made_smaller(values, most):
-    small = pooled(values, most)
+    small = pool_strongest(values, most)
     assert len(small) <= max(most, 1)
     assert np.abs(small).max() == np.abs(values).max()
     assert (small.any(axis=1).sum() > 0) == values.any()
@@ -92,7 +96,7 @@ def test_no_cell_is_lost_when_a_matrix_is_made_smaller(values, most):
 def test_a_single_mistake_among_a_million_cells_is_a_dot():
     values = np.zeros((1000, 1000))
     values[700, 3] = 0.75
-    made = heatmap(values, "all")
+    made = heatmap_html(values, "all")
     data = re.search(r"base64,([^\"]*)", made)[1]
     picture = Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
     pixels = np.asarray(picture)
@@ -127,19 +131,19 @@ def test_tones():
 
 
 def test_a_chart_is_drawn_twice_and_says_what_it_shows():
-    chart = Rates("ROC <b>", "false", "found", [(0, 0), (0.2, 0.9), (1, 1)], mark=(0.2, 0.9))
-    drawn = svg(chart)
+    chart = RateChart("ROC <b>", "false", "found", [(0, 0), (0.2, 0.9), (1, 1)], mark=(0.2, 0.9))
+    drawn = rate_chart_svg(chart)
     assert "ROC &lt;b&gt;" in drawn
     assert 'aria-label="ROC &lt;b&gt;: found against false; at the threshold 0.900' in drawn
     points = re.search(r'points="([^"]*)"', drawn)[1].split()
     assert points == ["34.0,172.0", "68.0,37.0", "204.0,22.0"]
     assert re.search(r'class="km-at" cx="68.0" cy="37.0"', drawn)
-    both = charts([chart])
+    both = rate_charts_html([chart])
     assert both.count("<img") == 1
     assert both.count("<svg") == 1
 
 
 def test_points_that_do_not_exist_are_left_out():
-    drawn = svg(Rates("x", "a", "b", [(0, np.nan), (0.5, 0.5)], mark=(np.nan, 1)))
+    drawn = rate_chart_svg(RateChart("x", "a", "b", [(0, np.nan), (0.5, 0.5)], mark=(np.nan, 1)))
     assert re.search(r'points="([^"]*)"', drawn)[1] == "119.0,97.0"
     assert 'class="km-at"' not in drawn

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kmagic
-from kmagic.display.kit.js_modules import module
+from kmagic.display.kit.assets import js_module
 
 STATIC = Path(kmagic.__file__).parent / "static"
 ENTRIES = {
@@ -30,7 +30,7 @@ def declared(text: str) -> list[str]:
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_joined_module_holds_each_once_and_imports_nothing(entry: str) -> None:
-    joined = module(entry)
+    joined = js_module(entry)
     assert not re.search(r"^import ", joined, re.MULTILINE)
     assert re.findall(r"^export .*", joined, re.MULTILINE) == ["export default {"]
     names = declared(joined)
@@ -40,7 +40,7 @@ def test_the_joined_module_holds_each_once_and_imports_nothing(entry: str) -> No
 
 
 def test_every_module_is_one_concept_of_a_widget() -> None:
-    joined = {name for entry in ENTRIES for name in declared(module(entry))}
+    joined = {name for entry in ENTRIES for name in declared(js_module(entry))}
     for path in STATIC.glob("*.js"):
         text = path.read_text(encoding="utf-8")
         assert set(declared(text)) <= joined, path.name
@@ -51,7 +51,9 @@ def test_every_module_is_one_concept_of_a_widget() -> None:
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_the_joined_module_is_javascript(entry: str) -> None:
     command = ["node", "--input-type=module", "--check", "-"]
-    done = subprocess.run(command, input=module(entry), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, input=js_module(entry), capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -102,12 +102,12 @@ def test_words_and_counts_may_not(one, other) -> None:
 
 
 def test_of_a_card_the_header_counts() -> None:
-    from kmagic.display.kit.card import card
+    from kmagic.display.kit.card import card_html
 
-    one = card("cnn", "600,810 parameters", "<table>a</table>", foot="b")
-    other = card("cnn", "600,810 parameters", '<img src="data:image/png;base64,a">')
+    one = card_html("cnn", "600,810 parameters", "<table>a</table>", foot="b")
+    other = card_html("cnn", "600,810 parameters", '<img src="data:image/png;base64,a">')
     assert sanitized(one) == sanitized(other) == "card: cnn: 600,810 parameters"
-    assert sanitized(card("cnn", "3 parameters", "")) != sanitized(one)
+    assert sanitized(card_html("cnn", "3 parameters", "")) != sanitized(one)
 
 
 def test_of_a_data_frame_the_plain_text_counts() -> None:

@@ -12,7 +12,7 @@ from IPython.utils.capture import capture_output
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.display.confusion.confusion_history_chart import svg
+from kmagic.display.confusion.confusion_history_chart import epoch_confusion_svg
 from kmagic.display.training.previous_runs import ghost
 from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
@@ -295,7 +295,7 @@ def test_the_card_stays_small(classes):
 def test_the_picture_is_whole_whatever_a_class_is_called():
     watched = Watched(["<script>", 'a"b&c', "\u05d0\u05d1"])
     watched.add(1, np.array([[3, 1, 0], [0, 2, 2], [0, 0, 1]]))
-    text, width, left = svg(watched)
+    text, width, left = epoch_confusion_svg(watched)
     ET.fromstring(text)  # noqa: S314 - our own text
     assert 0 < left < width
     assert "<script>" not in text + bundle(ended(watched))["text/html"]
@@ -304,7 +304,9 @@ def test_the_picture_is_whole_whatever_a_class_is_called():
 def test_mistakes_and_what_is_right_differ_in_colour_and_in_strength():
     watched = Watched(["a", "b", "c"])
     watched.add(1, np.array([[9, 1, 0], [0, 9, 8], [0, 0, 9]]))
-    paths = re.findall(r'<path stroke="(#\w+)" opacity="([\d.]+)" d="([^"]*)"', svg(watched)[0])
+    paths = re.findall(
+        r'<path stroke="(#\w+)" opacity="([\d.]+)" d="([^"]*)"', epoch_confusion_svg(watched)[0]
+    )
     cells = {
         move: (colour, float(tone))
         for colour, tone, d in paths

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-VIEW_FACTORY = "kmagic.display.kit.progress_bar:view_for"
+VIEW_FACTORY = "kmagic.display.kit.progress_bar:progress_view"
 """Address of a function that creates a view for this environment, or returns None."""
 DELAY = 1.0
 """Seconds before a view appears: shorter operations show nothing."""

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.confusion.heatmap import heatmap
-from kmagic.display.confusion.interactive_matrix import enliven
-from kmagic.display.confusion.matrix_requests import LiveComparison
+from kmagic.display.confusion.heatmap import heatmap_html
+from kmagic.display.confusion.interactive_matrix import attach_widget
+from kmagic.display.confusion.matrix_requests import InteractiveComparison
 from kmagic.display.confusion.matrix_table import (
     BLUE,
     COLUMN_NAME,
@@ -17,13 +17,19 @@ from kmagic.display.confusion.matrix_table import (
     ROOMY,
     ROW_NAME,
     TALL,
-    alpha,
+    format_opacity,
 )
-from kmagic.display.confusion.metrics_table import fold, plain_table
-from kmagic.display.kit.card import Bundle, card, escape, packed
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import name_html, tooltip_text
-from kmagic.display.kit.samples import Sample, gather, strip
+from kmagic.display.confusion.metrics_table import details_html, table_html
+from kmagic.display.kit.card import (
+    Bundle,
+    card_html,
+    escape_html,
+    minified_css,
+    name_html,
+    tooltip_text,
+)
+from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.kit.samples import Sample, collect_samples, samples_html
 from kmagic.support.colour_scale import difference_values
 from kmagic.support.formatting import (
     format_count,
@@ -44,17 +50,17 @@ MOST_BYTES = 250_000  # of the samples within all cells
 TIP_NAME = 40  # signs
 
 
-def bundle(found: Any) -> Bundle:
+def comparison_bundle(found: Any) -> Bundle:
     """The card of two models, and the same in words.
 
     Args:
         found: A :class:`~kmagic.evaluation.confusion.comparison.Comparison`.
     """
-    living = LiveComparison(found, choose(found), cell_samples, samples_of)
-    return carry(words(found), markup(found, enliven(living)))
+    living = InteractiveComparison(found, choose(found), cell_samples, comparison_samples)
+    return carry(comparison_to_text(found), comparison_html(found, attach_widget(living)))
 
 
-def words(found: Any) -> str:
+def comparison_to_text(found: Any) -> str:
     """The comparison as plain text."""
     lines = [found.describe()]
     if changes := found.changes():
@@ -62,7 +68,7 @@ def words(found: Any) -> str:
     return "\n".join(lines)
 
 
-def markup(found: Any, key: str = "") -> str:
+def comparison_html(found: Any, key: str = "") -> str:
     """The card as HTML.
 
     Args:
@@ -74,18 +80,18 @@ def markup(found: Any, key: str = "") -> str:
     layout = "km-wide" if not whole else "km-beside" if len(chosen) <= BESIDE else "km-below"
     new, old = found.names
     body = (
-        f"<style>{packed('confusion.css')}</style>"
+        f"<style>{minified_css('confusion.css')}</style>"
         f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
-        f'<div class="km-said"><b>{escape(_capital(found.verdict()))}.</b> '
-        f"{escape(found.test())}</div>"
+        f'<div class="km-said"><b>{escape_html(_capital(found.verdict()))}.</b> '
+        f"{escape_html(found.test())}</div>"
         f'<div class="km-split {layout}" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
         f"{'' if whole else _map(found)}"
         '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
         f"{_table(found, chosen)}</div>"
         f'<div class="km-slot">{_mended(found)}</div>{_list(found)}</div>'
-        f"{fold('All figures of both', _figures(found))}"
-        f"{fold(_classes_title(found), _classes(found))}</div>"
+        f"{details_html('All figures of both', _figures(found))}"
+        f"{details_html(_classes_title(found), _classes(found))}</div>"
     )
     foot = (
         ""
@@ -95,7 +101,7 @@ def markup(found: Any, key: str = "") -> str:
             f"{len(found.classes):,}. All classes: .to_frame(), .difference."
         )
     )
-    return card(f"{new} against {old}", found.facts(), body, foot=foot)
+    return card_html(f"{new} against {old}", found.facts(), body, foot=foot)
 
 
 def choose(found: Any) -> list[int]:
@@ -127,7 +133,7 @@ def cell_samples(found: Any, row: int, column: int) -> tuple[NDArray[np.intp], N
     return np.flatnonzero(before & ~now), np.flatnonzero(now & ~before)
 
 
-def samples_of(found: Any, numbers: Iterable[int]) -> list[Sample]:
+def comparison_samples(found: Any, numbers: Iterable[int]) -> list[Sample]:
     """Samples with what both models say of them: "8, was 3"."""
     numbers = list(numbers)
     below, said = [], []
@@ -142,7 +148,7 @@ def samples_of(found: Any, numbers: Iterable[int]) -> list[Sample]:
         )
         below.append(f"{now}, was {before}")
         said.append(f"{true}: taken for {now}, before for {before}")
-    return gather(found.new.x, numbers, below, said)
+    return collect_samples(found.new.x, numbers, below, said)
 
 
 # --- the matrix ---------------------------------------------------------------------------------
@@ -170,7 +176,7 @@ def _table(found: Any, chosen: Sequence[int]) -> str:
     )
     return (
         f'<table class="km-matrix{many}"><caption>Rows: true class. Columns: predicted class. '
-        f"What {escape(new)} has more than {escape(old)}, or less.</caption>"
+        f"What {escape_html(new)} has more than {escape_html(old)}, or less.</caption>"
         f'<thead class="{tall.strip()}"><tr><th class="km-corner">true \\ predicted</th>{heads}'
         '<th scope="col" class="km-side km-wide">recall&nbsp;%</th>'
         '<th scope="col" class="km-side">support</th></tr></thead>'
@@ -196,7 +202,9 @@ def _cell(found: Any, shades: NDArray[Any], place: tuple[int, int], inside: str)
             '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
             f'cursor:pointer">{figure}</summary>{inside}</details>'
         )
-    return f'<td{title} style="background-color:rgba({colour},{alpha(tone)})">{figure}</td>'
+    return (
+        f'<td{title} style="background-color:rgba({colour},{format_opacity(tone)})">{figure}</td>'
+    )
 
 
 def _opening(found: Any, inside: set[int]) -> dict[tuple[int, int], str]:
@@ -216,7 +224,7 @@ def _opening(found: Any, inside: set[int]) -> dict[tuple[int, int], str]:
         title = f"{name} right" if row == column else f"{name} taken for {other}"
         parts = [
             f'<div class="km-sub"><b>{title}</b> <span class="km-mute">{len(these):,} {word}</span>'
-            f"</div>{strip(samples_of(found, these[:THUMBS].tolist()))}"
+            f"</div>{samples_html(comparison_samples(found, these[:THUMBS].tolist()))}"
             for these, word in ((gone, "no more"), (come, "new"))
             if len(these)
         ]
@@ -248,15 +256,15 @@ def _mended(found: Any) -> str:
         numbers = found.indices(**{call: True}, n=THUMBS).tolist()
         more = f".indices({call}=True)" if count > THUMBS else ""
         parts.append(
-            f'<div class="km-sub"><b>Only {escape(name)} is right</b> '
+            f'<div class="km-sub"><b>Only {escape_html(name)} is right</b> '
             f'<span class="km-mute">{count:,} {more}</span></div>'
-            f"{strip(samples_of(found, numbers))}"
+            f"{samples_html(comparison_samples(found, numbers))}"
         )
     return "".join(parts)
 
 
 def _list(found: Any) -> str:
-    changes = "".join(f"<li>{escape(line)}</li>" for line in found.changes())
+    changes = "".join(f"<li>{escape_html(line)}</li>" for line in found.changes())
     if not changes:
         return ""
     head = '<div class="km-sub"><b>Changed most</b></div>'
@@ -267,7 +275,7 @@ def _map(found: Any) -> str:
     order = found.new.ordered()
     shades = difference_values(found.difference[np.ix_(order, order)])
     return (
-        f'<div class="km-map">{heatmap(shades, f"signed heatmap of all {len(order):,} classes")}'
+        f'<div class="km-map">{heatmap_html(shades, f"signed heatmap of all {len(order):,} classes")}'
         f'<div class="km-mute km-read" style="font-size:11px">All {len(order):,} classes; '
         "down: true, across: predicted; blue is better</div></div>"
     )
@@ -283,7 +291,7 @@ def _figures(found: Any) -> str:
         if name in old
     )
     names = [name_html(name) for name in reversed(found.names)]
-    return plain_table(("", *names, "change"), rows)
+    return table_html(("", *names, "change"), rows)
 
 
 def _classes_title(found: Any) -> str:
@@ -308,7 +316,7 @@ def _classes(found: Any) -> str:
     )
     new_name, old_name = (name_html(name, COLUMN_NAME) for name in found.names)
     heads = ("", "recall", "precision", f"only {new_name} right", f"only {old_name} right")
-    return plain_table(heads, rows)
+    return table_html(heads, rows)
 
 
 def _signed(value: float, digits: int = 0) -> str:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.confusion import metrics_table
-from kmagic.display.confusion.heatmap import heatmap
-from kmagic.display.confusion.interactive_matrix import enliven
-from kmagic.display.confusion.matrix_requests import LiveMatrix
-from kmagic.display.confusion.matrix_table import switch, table
-from kmagic.display.kit.card import Bundle, card, escape, packed
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import name_html
-from kmagic.display.kit.samples import Sample, gather, strip
+from kmagic.display.confusion.heatmap import heatmap_html
+from kmagic.display.confusion.interactive_matrix import attach_widget
+from kmagic.display.confusion.matrix_requests import InteractiveConfusion
+from kmagic.display.confusion.matrix_table import matrix_table_html, normalization_buttons
+from kmagic.display.kit.card import Bundle, card_html, escape_html, minified_css, name_html
+from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.kit.samples import Sample, collect_samples, samples_html
 from kmagic.support.colour_scale import colour_values
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
@@ -37,17 +36,17 @@ MOST_BYTES = 250_000  # of the samples within all cells
 ROW_NAME, CAPTION_NAME = 18, 10  # signs
 
 
-def bundle(found: Any) -> Bundle:
+def confusion_bundle(found: Any) -> Bundle:
     """The card of a matrix, and the same in words.
 
     Args:
         found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.Confusion`.
     """
-    living = LiveMatrix(found, choose(found, found.pairs(None)), samples_of)
-    return carry(words(found), markup(found, enliven(living)))
+    living = InteractiveConfusion(found, choose(found, found.pairs(None)), confusion_samples)
+    return carry(confusion_to_text(found), confusion_html(found, attach_widget(living)))
 
 
-def markup(found: Any, key: str = "") -> str:
+def confusion_html(found: Any, key: str = "") -> str:
     """The card as HTML.
 
     Args:
@@ -63,23 +62,25 @@ def markup(found: Any, key: str = "") -> str:
     whole = len(chosen) == len(found.classes)
     layout = "km-wide" if not whole else "km-beside" if len(chosen) <= BESIDE else "km-below"
     body = (
-        f"<style>{packed('confusion.css')}</style>"
+        f"<style>{minified_css('confusion.css')}</style>"
         f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
         f'<div class="km-split {layout}" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
         f"{'' if whole else _map(found)}"
         '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
-        f"{table(found, chosen, marked=marked, inside=opening)}</div>"
+        f"{matrix_table_html(found, chosen, marked=marked, inside=opening)}</div>"
         f"{_slot(opening.get(marked, '') if marked else '', key)}{_list(pairs, whole)}</div>"
         f"{_worst(found)}{metrics_table.headline(found)}{metrics_table.curves(found)}"
         f"{metrics_table.details(found)}</div>"
     )
     title = found.name or "confusion matrix"
     foot = left_out(found, chosen, pairs)
-    return card(title, facts(found), body, foot=foot, aside=switch(found.normalize))
+    return card_html(
+        title, facts(found), body, foot=foot, aside=normalization_buttons(found.normalize)
+    )
 
 
-def words(found: Any) -> str:
+def confusion_to_text(found: Any) -> str:
     """The matrix as plain text: the figures of each class, and what is confused most."""
     pairs = found.pairs(None)
     chosen = choose(found, pairs)
@@ -153,9 +154,9 @@ def titles(found: Any, numbers: Sequence[int]) -> list[str]:
     return said
 
 
-def samples_of(found: Any, numbers: Sequence[int]) -> list[Sample]:
+def confusion_samples(found: Any, numbers: Sequence[int]) -> list[Sample]:
     """Samples with what the model says of them."""
-    return gather(found.x, numbers, captions(found, numbers), titles(found, numbers))
+    return collect_samples(found.x, numbers, captions(found, numbers), titles(found, numbers))
 
 
 def _opening(found: Any, chosen: Sequence[int], pairs: Sequence[Any]) -> dict[tuple[int, int], str]:
@@ -186,12 +187,12 @@ def _pair(found: Any, pair: Any) -> str:
     more = len(every) - THUMBS
     below = ""
     if more > 0:
-        asked = escape(f".indices(true={_call(true)}, pred={_call(guess)})")
+        asked = escape_html(f".indices(true={_call(true)}, pred={_call(guess)})")
         below = f'<div class="km-mute km-more">{more:,} more: {asked}</div>'
     title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
     return (
         f'<div class="km-sub"><b>{title}</b></div>'
-        f"{strip(samples_of(found, every[:THUMBS].tolist()))}{below}"
+        f"{samples_html(confusion_samples(found, every[:THUMBS].tolist()))}{below}"
     )
 
 
@@ -237,7 +238,7 @@ def _worst_samples(found: Any) -> list[Sample]:
         f"{title}, loss {loss:.2f}"
         for title, loss in zip(titles(found, rows.index), rows["loss"], strict=True)
     ]
-    return gather(found.x, rows.index, below, said)
+    return collect_samples(found.x, rows.index, below, said)
 
 
 def _worst(found: Any) -> str:
@@ -246,7 +247,7 @@ def _worst(found: Any) -> str:
     return (
         '<div class="km-worst" style="margin-top:12px"><div class="km-sub"><b>Worst samples</b> '
         '<span class="km-mute">by their loss</span></div>'
-        f"{strip(_worst_samples(found))}</div>"
+        f"{samples_html(_worst_samples(found))}</div>"
     )
 
 
@@ -261,7 +262,7 @@ def _map(found: Any) -> str:
     )
     alt = f"heatmap of all {len(order):,} classes, rows true, columns predicted"
     return (
-        f'<div class="km-map">{heatmap(shades, alt)}'
+        f'<div class="km-map">{heatmap_html(shades, alt)}'
         f'<div class="km-mute km-read" style="font-size:11px">All {len(order):,} classes; '
         "down: true, across: predicted</div></div>"
     )

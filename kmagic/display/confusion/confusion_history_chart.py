@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kmagic.display.confusion.heatmap import pooled
-from kmagic.display.kit.card import escape, image
+from kmagic.display.confusion.heatmap import pool_strongest
+from kmagic.display.kit.card import escape_html, image_html
 from kmagic.support.colour_scale import colour_values
 from kmagic.support.formatting import isolate_direction, shorten_name
 
@@ -31,25 +31,27 @@ ORANGE, BLUE, GREY = "#d9660f", "#1f83c6", "#7b828a"
 """Seen on white and on black."""
 
 
-def figure(watched: Watched | None) -> str:
+def epoch_confusion_html(watched: Watched | None) -> str:
     """The matrix as HTML for the row of curves; "" where there is none."""
     if watched is None or watched.matrix is None:
         return ""
-    text, width, _ = svg(watched)
-    shown = image(text.encode(), "image/svg+xml", alt=watched.summary(), width=width, height=HEIGHT)
+    text, width, _ = epoch_confusion_svg(watched)
+    shown = image_html(
+        text.encode(), "image/svg+xml", alt=watched.summary(), width=width, height=HEIGHT
+    )
     return (
         f'<div style="flex:0 1 {WIDTH}px"><div style="font-weight:600;font-size:12px">'
         f"confusion, epoch {watched.epoch:,}</div>{shown}"
         '<div class="km-mute" style="font-size:11px;overflow-wrap:anywhere">'
-        f"{escape(watched.words())}</div></div>"
+        f"{escape_html(watched.words())}</div></div>"
     )
 
 
-def wire(watched: Watched | None) -> dict[str, Any] | None:
+def epoch_confusion_state(watched: Watched | None) -> dict[str, Any] | None:
     """The same for the live view, with the counts that it says at the pointer."""
     if watched is None or watched.matrix is None:
         return None
-    text, width, left = svg(watched)
+    text, width, left = epoch_confusion_svg(watched)
     classes = len(watched.classes)
     told = classes <= MOST
     return {
@@ -65,7 +67,7 @@ def wire(watched: Watched | None) -> dict[str, Any] | None:
     }
 
 
-def svg(watched: Watched) -> tuple[str, int, int]:
+def epoch_confusion_svg(watched: Watched) -> tuple[str, int, int]:
     """The matrix as an SVG document; rows are true classes.
 
     Args:
@@ -75,7 +77,7 @@ def svg(watched: Watched) -> tuple[str, int, int]:
         The document, its width, and where the matrix begins in it from the left.
     """
     assert watched.matrix is not None  # noqa: S101 - as said
-    shades = pooled(colour_values(watched.matrix), MOST)
+    shades = pool_strongest(colour_values(watched.matrix), MOST)
     size = len(shades)
     names = watched.classes if len(watched.classes) <= NAMED else ()
     rows = [isolate_direction(shorten_name(name, SIGNS)) for name in names]
@@ -91,14 +93,14 @@ def svg(watched: Watched) -> tuple[str, int, int]:
         frame,
         *(
             f'<text x="{left - 4}" y="{TOP + (row + 0.5) * step + 3:.0f}" text-anchor="end">'
-            f"{escape(name)}</text>"
+            f"{escape_html(name)}</text>"
             for row, name in enumerate(rows)
         ),
     ]
     if rows and max(map(len, names)) <= NARROW:
         parts += (
             f'<text x="{left + (column + 0.5) * step:.0f}" y="{TOP + SIDE + 10}" '
-            f'text-anchor="middle">{escape(name)}</text>'
+            f'text-anchor="middle">{escape_html(name)}</text>'
             for column, name in enumerate(rows)
         )
     parts.append(

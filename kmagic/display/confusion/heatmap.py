@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.kit.card import image
+from kmagic.display.kit.card import image_html
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ LEVELS = 24  # of a colour: few enough for a palette
 STRONGER = 0.25  # a dot must be seen better than a cell with a figure in it
 
 
-def heatmap(tones: NDArray[np.float64], alt: str) -> str:
+def heatmap_html(tones: NDArray[np.float64], alt: str) -> str:
     """Tones as a picture on a clear ground, so that it fits a light and a dark page.
 
     Args:
@@ -27,7 +27,7 @@ def heatmap(tones: NDArray[np.float64], alt: str) -> str:
     """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    small = pooled(tones, SIDE)
+    small = pool_strongest(tones, SIDE)
     strength = np.where(small != 0, np.minimum(1, STRONGER + np.abs(small)), 0)
     level = np.rint(strength * LEVELS).astype(np.uint8)
     places = np.where(small < 0, level + LEVELS * (level > 0), level).astype(np.uint8)
@@ -38,17 +38,17 @@ def heatmap(tones: NDArray[np.float64], alt: str) -> str:
     held = io.BytesIO()
     picture.save(held, "PNG", optimize=True, transparency=bytes(clear))
     side = len(small) * max(1, SIDE // len(small))
-    return image(
+    return image_html(
         held.getvalue(), "image/png", alt=alt, width=side, height=side,
         style="image-rendering:pixelated",
     )  # fmt: skip
 
 
-def pooled(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
+def pool_strongest(values: NDArray[np.float64], most: int) -> NDArray[np.float64]:
     """A matrix made smaller: of the cells that fall together the strongest stays.
 
     Example:
-        >>> pooled(np.diag([-0.1, -0.1, -0.1, 0.7]), 2).tolist()
+        >>> pool_strongest(np.diag([-0.1, -0.1, -0.1, 0.7]), 2).tolist()
         [[-0.1, 0.0], [0.0, 0.7]]
     """
     classes = len(values)

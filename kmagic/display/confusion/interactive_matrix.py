@@ -13,10 +13,10 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kmagic.display.kit.card import stylesheet
-from kmagic.display.kit.js_modules import module
-from kmagic.display.kit.mode import mode
-from kmagic.display.kit.samples import files
+from kmagic.display.kit.assets import js_module
+from kmagic.display.kit.card import read_static
+from kmagic.display.kit.mode import display_mode
+from kmagic.display.kit.samples import encode_samples
 from kmagic.support.errors import KmagicError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Living(Protocol):
         """Keep what the user has selected."""
 
 
-def enliven(found: Living) -> str:
+def attach_widget(found: Living) -> str:
     """Open a companion for a card that is about to be shown.
 
     Args:
@@ -65,10 +65,10 @@ def enliven(found: Living) -> str:
     Returns:
         What the card's element must carry as ``data-km``; "" where there is no widget to be had.
     """
-    if mode() != "widget":
+    if display_mode() != "widget":
         return ""
     key = uuid.uuid4().hex[:12]
-    widget = companion()(state={"key": key, **found.state()})
+    widget = widget_class()(state={"key": key, **found.state()})
     widget.on_msg(lambda _, message, __: _answer(widget, found, message))
     _living.append(widget)
     while len(_living) > KEPT:
@@ -76,7 +76,7 @@ def enliven(found: Living) -> str:
     return key
 
 
-def answer(found: Living, message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
+def answer_request(found: Living, message: dict[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
     """What the page gets for a question.
 
     Args:
@@ -104,7 +104,7 @@ def answer(found: Living, message: dict[str, Any]) -> tuple[dict[str, Any], list
 
 def _answer(widget: Any, found: Living, message: dict[str, Any]) -> None:
     try:
-        reply, parts = answer(found, message)
+        reply, parts = answer_request(found, message)
     except KmagicError as error:
         reply, parts = {"error": str(error)}, []
     widget.send({"re": message.get("seq"), **reply}, parts)
@@ -117,7 +117,7 @@ def _samples(found: Living, message: dict[str, Any]) -> tuple[dict[str, Any], li
     count = min(MOST_SAMPLES, max(1, int(message.get("count", MOST_SAMPLES))))
     shown = found.show([int(n) for n in numbers[first : first + count]], threshold)
     listed, parts = [], []
-    for sample, packed in zip(shown, files(shown), strict=True):
+    for sample, packed in zip(shown, encode_samples(shown), strict=True):
         item: dict[str, Any] = {
             "number": sample.number,
             "caption": sample.caption,
@@ -141,7 +141,7 @@ def _read_cells(message: dict[str, Any]) -> list[Cell]:
 
 
 @cache
-def companion() -> Any:
+def widget_class() -> Any:
     """The widget's class, made when it is first needed: anywidget takes a third of a second."""
     import anywidget  # noqa: PLC0415 - as said
     import traitlets  # noqa: PLC0415 - as said
@@ -149,8 +149,8 @@ def companion() -> Any:
     class Companion(anywidget.AnyWidget):
         """A card's other end; ``state`` is what :class:`Living` tells."""
 
-        _esm = module("confusion.js")
-        _css = stylesheet("companion.css")
+        _esm = js_module("confusion.js")
+        _css = read_static("companion.css")
         state = traitlets.Dict().tag(sync=True)
 
         def __repr__(self) -> str:

@@ -29,7 +29,7 @@ STEPS = 200  # of the slider
 REMEMBERED = 8  # thresholds whose matrices are kept
 
 
-class LiveMatrix:
+class InteractiveConfusion:
     """One matrix.
 
     Args:
@@ -128,7 +128,7 @@ class LiveMatrix:
         }
 
 
-class LiveComparison:
+class InteractiveComparison:
     """Two matrices.
 
     Args:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kmagic.display.kit.card import bar
-from kmagic.display.kit.name_html import name_html, tooltip_text
+from kmagic.display.kit.card import bar_html, name_html, tooltip_text
 from kmagic.support.colour_scale import colour_values
 from kmagic.support.formatting import format_count
 
@@ -88,7 +87,7 @@ class _Shades:
         return cls(shares, shades, first, shades[{"true": 1, "pred": 2}.get(over, 0)])
 
 
-def table(
+def matrix_table_html(
     found: Shown,
     chosen: Sequence[int],
     *,
@@ -115,17 +114,18 @@ def table(
             _cell(found, shades, (row, k), (inside or {}).get((row, k), ""), marked=marked)
             for k in chosen
         )
-        recall = percent(figures.recall[row]) if figures.support[row] > 0 else UNDEFINED
+        recall = format_percent(figures.recall[row]) if figures.support[row] > 0 else UNDEFINED
         body.append(
             f'<tr><th scope="row">{name_html(found.classes[row], ROW_NAME)}</th>{cells}'
-            f'<td class="km-side"><div class="km-recall">{bar(figures.recall[row])}'
+            f'<td class="km-side"><div class="km-recall">{bar_html(figures.recall[row])}'
             f"<span>{recall}</span></div></td>"
-            f'<td class="km-side">{percent(figures.f1[row])}</td>'
+            f'<td class="km-side">{format_percent(figures.f1[row])}</td>'
             f'<td class="km-side">{format_count(figures.support[row])}</td></tr>'
         )
     called = found.matrix.sum(axis=0)
     precision = "".join(
-        f"<td>{percent(figures.precision[k]) if called[k] > 0 else UNDEFINED}</td>" for k in chosen
+        f"<td>{format_percent(figures.precision[k]) if called[k] > 0 else UNDEFINED}</td>"
+        for k in chosen
     )
     of = ("its row", "its column", "all")[shades.first]
     return (
@@ -137,11 +137,11 @@ def table(
         f'<th scope="col" class="km-side">support</th></tr></thead><tbody>{"".join(body)}</tbody>'
         f'<tfoot><tr><th scope="row">precision %</th>{precision}'
         '<td class="km-side" colspan="3">'
-        f"accuracy {percent(found.accuracy, 2)}</td></tr></tfoot></table>"
+        f"accuracy {format_percent(found.accuracy, 2)}</td></tr></tfoot></table>"
     )
 
 
-def switch(normalize: str | None) -> str:
+def normalization_buttons(normalize: str | None) -> str:
     """The buttons that say what the percentages and colours are of; a style sheet obeys them."""
     wanted = normalize or "counts"
     buttons = "".join(
@@ -155,19 +155,19 @@ def switch(normalize: str | None) -> str:
     )
 
 
-def alpha(tone: float) -> str:
+def format_opacity(tone: float) -> str:
     """A tone's opacity, as short as CSS takes it."""
     return f"{abs(tone):.2f}".removeprefix("0")
 
 
-def brief(count: float) -> str:
+def format_cell_count(count: float) -> str:
     """A count; of a sum of weights no more digits than a cell can hold."""
     if float(count).is_integer():
         return f"{int(count):,}"
     return f"{count:,.0f}" if abs(count) >= 100 else f"{count:.3g}"  # noqa: PLR2004 - three digits
 
 
-def percent(share: float, digits: int = 1) -> str:
+def format_percent(share: float, digits: int = 1) -> str:
     """A share as percent, without the sign."""
     return f"{100 * share:.{digits}f}"
 
@@ -189,8 +189,8 @@ def _cell(
     named = f' class="{" ".join(kinds)}"' if kinds else ""
     colour = BLUE if right else ORANGE
     # Three tones, of the counts, of the row, of the column; of all is that of the counts.
-    one, two, three = (alpha(tone[row, column]) for tone in shades.tones)
-    ground = alpha(shades.ground[row, column])
+    one, two, three = (format_opacity(tone[row, column]) for tone in shades.tones)
+    ground = format_opacity(shades.ground[row, column])
     vars_ = f";--t:{two};--p:{three}" + (f";--c:{one}" if ground != one else "")
     title = ""
     if len(found.classes) <= TOLD:
@@ -199,10 +199,10 @@ def _cell(
         title = f' title="{tip}: {format_count(count)}"'
     unseen = UNSEEN if len(found.classes) <= ROOMY else BRIEFLY
     small = "".join(
-        f"<i{'' if way == shades.first else unseen}>{percent(share[row, column])}</i>"
+        f"<i{'' if way == shades.first else unseen}>{format_percent(share[row, column])}</i>"
         for way, share in enumerate(shades.shares)
     )
-    figure = f"<b>{brief(count)}</b> {small}"
+    figure = f"<b>{format_cell_count(count)}</b> {small}"
     if inside:
         figure = (
             '<details class="km-cell" name="km-cell"><summary style="list-style:none;'

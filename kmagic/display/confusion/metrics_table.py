@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.confusion.matrix_table import UNDEFINED
-from kmagic.display.confusion.rate_charts import Rates, charts
-from kmagic.display.kit.name_html import name_html
+from kmagic.display.confusion.rate_charts import RateChart, rate_charts_html
+from kmagic.display.kit.card import name_html
 from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def lines(found: Any) -> list[str]:
 
 def details(found: Any) -> str:
     """All figures, and those of each class with their intervals, folded away."""
-    return fold("All figures, with 95 % intervals", _whole(found)) + fold(
+    return details_html("All figures, with 95 % intervals", _whole(found)) + details_html(
         _classes_title(found), _classes(found)
     )
 
@@ -55,10 +55,10 @@ def curves(found: Any) -> str:
     shown = [*_two_classes(found), *_calibration(found)]
     if not shown:
         return ""
-    drawn = charts(shown)
+    drawn = rate_charts_html(shown)
     if found.sweep is None:
         off = f"{100 * found.calibration.error:.1f}"
-        return fold(f"Calibration: probabilities are off by {off} % on average", drawn)
+        return details_html(f"Calibration: probabilities are off by {off} % on average", drawn)
     return f'<div class="km-curves" style="margin-top:12px">{drawn}{_thresholds(found)}</div>'
 
 
@@ -81,7 +81,7 @@ def _whole(found: Any) -> str:
         f"<td>{_figure(intervals[name][1])}</td></tr>"
         for name, value in found.overall.items()
     )
-    return plain_table(("", "value", "from", "to"), rows)
+    return table_html(("", "value", "from", "to"), rows)
 
 
 def _classes_title(found: Any) -> str:
@@ -113,10 +113,10 @@ def _classes(found: Any) -> str:
             f"{name_html(found.classes[k])}</th>{''.join(cells)}"
             f"<td>{format_count(figures.support[k])}</td></tr>"
         )
-    return plain_table(("", "precision", "recall", "F1", "support"), "".join(rows))
+    return table_html(("", "precision", "recall", "F1", "support"), "".join(rows))
 
 
-def _two_classes(found: Any) -> list[Rates]:
+def _two_classes(found: Any) -> list[RateChart]:
     sweep = found.sweep
     if sweep is None:
         return []
@@ -128,14 +128,14 @@ def _two_classes(found: Any) -> list[Rates]:
     _, alarms, _, hits = sweep.counts(found.targets.threshold)
     false, true = _share(alarms, sweep.negatives), _share(hits, sweep.positives)
     return [
-        Rates(
+        RateChart(
             f"ROC, area {_figure(sweep.auc)}",
             "false alarms",
             f"{said} found",
             [(0.0, 0.0), *rates],
             mark=(false, true),
         ),
-        Rates(
+        RateChart(
             f"Precision, average {_figure(sweep.average_precision)}",
             f"{said} found",
             "precision",
@@ -146,13 +146,13 @@ def _two_classes(found: Any) -> list[Rates]:
     ]
 
 
-def _calibration(found: Any) -> list[Rates]:
+def _calibration(found: Any) -> list[RateChart]:
     calibration = found.calibration
     if calibration is None:
         return []
     points = list(zip(calibration.said.tolist(), calibration.found.tolist(), strict=True))
     title = f"Calibration, off by {calibration.error:.3f}"
-    return [Rates(title, "said", "found true", points, weights=calibration.samples.tolist())]
+    return [RateChart(title, "said", "found true", points, weights=calibration.samples.tolist())]
 
 
 def _thresholds(found: Any) -> str:
@@ -171,14 +171,14 @@ def _thresholds(found: Any) -> str:
             f"<td>{format_count(missed)}</td><td>{format_count(alarms)}</td></tr>"
         )
     head = ("above", "accuracy", "precision", "recall", "missed", "false alarms")
-    return fold("Other thresholds", plain_table(head, "".join(rows)))
+    return details_html("Other thresholds", table_html(head, "".join(rows)))
 
 
 def _share(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def fold(title: str, inside: str) -> str:
+def details_html(title: str, inside: str) -> str:
     """Something that opens by a click; ``title`` and ``inside`` are HTML."""
     return (
         f'<details class="km-fold" style="margin-top:8px"><summary style="cursor:pointer">{title}'
@@ -186,7 +186,7 @@ def fold(title: str, inside: str) -> str:
     )
 
 
-def plain_table(heads: Sequence[str], rows: str) -> str:
+def table_html(heads: Sequence[str], rows: str) -> str:
     """A table of figures; heads and rows are HTML."""
     top = "".join(f'<th scope="col">{head}</th>' for head in heads)
     return (

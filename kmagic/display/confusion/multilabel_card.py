@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.confusion.matrix_table import BLUE, ORANGE, UNDEFINED, alpha
-from kmagic.display.confusion.metrics_table import fold, plain_table
-from kmagic.display.kit.card import Bundle, bar, card, packed
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import name_html
-from kmagic.display.kit.samples import gather, strip
+from kmagic.display.confusion.matrix_table import BLUE, ORANGE, UNDEFINED, format_opacity
+from kmagic.display.confusion.metrics_table import details_html, table_html
+from kmagic.display.kit.card import Bundle, bar_html, card_html, minified_css, name_html
+from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.kit.samples import collect_samples, samples_html
 from kmagic.support.colour_scale import DIAGONAL_TINT, FAINT, FULL
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
@@ -27,16 +26,16 @@ NAME = 24  # signs
 KINDS = (((1, 0), "missed"), ((0, 1), "false alarms"))
 
 
-def bundle(found: Any) -> Bundle:
+def multilabel_bundle(found: Any) -> Bundle:
     """The card of several labels, and the same in words.
 
     Args:
         found: A :class:`~kmagic.evaluation.confusion.multilabel.MultiConfusion`.
     """
-    return carry(words(found), markup(found))
+    return carry(multilabel_to_text(found), multilabel_html(found))
 
 
-def words(found: Any) -> str:
+def multilabel_to_text(found: Any) -> str:
     """The labels as plain text: what was found, missed and wrongly said of each."""
     head, *_ = found.describe().splitlines()
     rows = [["label", "found", "missed", "false alarms", "precision", "recall", "F1"]]
@@ -57,7 +56,7 @@ def words(found: Any) -> str:
     return "\n".join([head, "", *lines, "", "Together:", *totals])
 
 
-def markup(found: Any) -> str:
+def multilabel_html(found: Any) -> str:
     """The card as HTML."""
     shown = _shown(found)
     opening = _opening(found, shown)
@@ -68,7 +67,7 @@ def markup(found: Any) -> str:
     first = next(iter(opening.values()), "")
     inside = first[first.index(">") + 1 : -len("</div>")] if first else ""
     body = (
-        f"<style>{packed('confusion.css')}</style>"
+        f"<style>{minified_css('confusion.css')}</style>"
         '<div class="km-confusion"><div class="km-split km-beside" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
         '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
@@ -77,7 +76,7 @@ def markup(found: Any) -> str:
         f'<thead><tr><th class="km-corner">label</th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
         f'<div class="km-slot">{inside}</div></div>'
-        f"{_totals(found)}{fold('Means over the labels', _report(found))}</div>"
+        f"{_totals(found)}{details_html('Means over the labels', _report(found))}</div>"
     )
     foot = ""
     if len(shown) < len(found):
@@ -85,7 +84,7 @@ def markup(found: Any) -> str:
             f"Shown are the {len(shown)} labels with the lowest F1, of {len(found):,}. "
             "All labels: .report(), .matrices."
         )
-    return card(found.name or "labels", found.facts(), body, foot=foot)
+    return card_html(found.name or "labels", found.facts(), body, foot=foot)
 
 
 def _shown(found: Any) -> list[int]:
@@ -107,7 +106,7 @@ def _row(found: Any, k: int, worst: float, opening: dict[tuple[int, int, int], s
     for rate, there in ((figures.precision, called), (figures.recall, support)):
         cells.append(f'<td class="km-side">{_rate(rate[k], there)}</td>')
     f1 = _rate(figures.f1[k], called + support)
-    f1 = f'<div class="km-recall">{bar(figures.f1[k])}<span>{f1}</span></div>'
+    f1 = f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>'
     cells.append(f'<td class="km-side">{f1}</td>')
     cells.append(f'<td class="km-side">{format_count(support)}</td>')
     return f'<tr><th scope="row">{name_html(found.classes[k], NAME)}</th>{"".join(cells)}</tr>'
@@ -122,7 +121,7 @@ def _cell(count: float, colour: str, strength: float, inside: str = "") -> str:
             '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
             f'cursor:pointer">{figure}</summary>{inside}</details>'
         )
-    return f'<td style="background-color:rgba({colour},{alpha(strength)})">{figure}</td>'
+    return f'<td style="background-color:rgba({colour},{format_opacity(strength)})">{figure}</td>'
 
 
 def _opening(found: Any, shown: Sequence[int]) -> dict[tuple[int, int, int], str]:
@@ -143,7 +142,7 @@ def _opening(found: Any, shown: Sequence[int]) -> dict[tuple[int, int, int], str
         shown_here = (
             f'<div class="km-sub"><b>{name_html(found.classes[k])}</b> {word} '
             f'<span class="km-mute">{len(numbers):,}</span></div>'
-            f"{strip(gather(found.x, chosen, below, said))}"
+            f"{samples_html(collect_samples(found.x, chosen, below, said))}"
         )
         held += len(shown_here)
         if held > MOST_BYTES:
@@ -175,7 +174,7 @@ def _report(found: Any) -> str:
         f"{''.join(f'<td>{value:.4f}</td>' for value in row[:3])}</tr>"
         for name, row in zip(means.index, means.to_numpy(), strict=True)
     )
-    return plain_table(("", "precision", "recall", "F1"), rows)
+    return table_html(("", "precision", "recall", "F1"), rows)
 
 
 def _rate(value: float, there: float) -> str:

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from kmagic.display.kit.card import escape, image, stylesheet
+from kmagic.display.kit.card import escape_html, image_html, read_static
 from kmagic.display.kit.chart import MIDTONES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ RULES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class RateChart:
     """One square chart; both axes go from 0 to 1.
 
     Attributes:
@@ -59,11 +59,11 @@ class Rates:
         return said
 
 
-def charts(shown: Sequence[Rates]) -> str:
+def rate_charts_html(shown: Sequence[RateChart]) -> str:
     """Charts beside each other: drawn inline where that is trusted, else as images."""
     drawn = "".join(
         f'<div style="flex:0 0 {WIDTH}px;max-width:100%">'
-        f'<span class="km-drawn" style="display:none">{svg(each)}</span>'
+        f'<span class="km-drawn" style="display:none">{rate_chart_svg(each)}</span>'
         f'<span class="km-bare">{_picture(each)}</span></div>'
         for each in shown
     )
@@ -71,25 +71,25 @@ def charts(shown: Sequence[Rates]) -> str:
     # trusted, may stand in the same page.
     key = "km-" + hashlib.sha256(drawn.encode()).hexdigest()[:10]
     return (
-        f"<style>{stylesheet('chart.css')}{RULES}.{key} .km-bare{{display:none}}"
+        f"<style>{read_static('chart.css')}{RULES}.{key} .km-bare{{display:none}}"
         f".{key} .km-drawn{{display:block!important}}</style>"
         f'<div class="km-rates {key}" style="display:flex;flex-wrap:wrap;gap:6px 18px">'
         f"{drawn}</div>"
     )
 
 
-def svg(chart: Rates, *, style: str = "") -> str:
+def rate_chart_svg(chart: RateChart, *, style: str = "") -> str:
     """The chart as SVG text; ``style`` is CSS that goes inside, for a picture that stands alone."""
     axes = "".join(_tick(tick) for tick in TICKS)
     middle, right = (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT
     labels = (
-        f'<text class="km-ttl" x="0" y="13">{escape(chart.title)}</text>'
+        f'<text class="km-ttl" x="0" y="13">{escape_html(chart.title)}</text>'
         f'<text x="{middle:.0f}" y="{HEIGHT - 3}" text-anchor="middle">'
-        f"{escape(chart.across)}</text>"
+        f"{escape_html(chart.across)}</text>"
         # Where there is no curve: below the diagonal, or at the left of it.
         f'<text x="{right - 4 if chart.diagonal else LEFT + 5}" y="{_y(0) - 6}" '
         f'text-anchor="{"end" if chart.diagonal else "start"}">'
-        f"\N{UPWARDS ARROW} {escape(chart.up)}</text>"
+        f"\N{UPWARDS ARROW} {escape_html(chart.up)}</text>"
     )
     chance = (
         f'<line class="km-hair" x1="{LEFT}" y1="{_y(0)}" x2="{right}" y2="{_y(1)}"/>'
@@ -113,15 +113,17 @@ def svg(chart: Rates, *, style: str = "") -> str:
     return (
         f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
         f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(chart.words())}">'
+        f'aria-label="{escape_html(chart.words())}">'
         f"{f'<style>{style}</style>' if style else ''}{axes}{chance}{curve}{dots}{mark}{labels}"
         "</svg>"
     )
 
 
-def _picture(chart: Rates) -> str:
-    alone = svg(chart, style=f".km-chart{{{MIDTONES}}}{stylesheet('chart.css')}{RULES}")
-    return image(alone.encode(), "image/svg+xml", alt=chart.words(), width=WIDTH, height=HEIGHT)
+def _picture(chart: RateChart) -> str:
+    alone = rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{read_static('chart.css')}{RULES}")
+    return image_html(
+        alone.encode(), "image/svg+xml", alt=chart.words(), width=WIDTH, height=HEIGHT
+    )
 
 
 def _tick(tick: float) -> str:

@@ -16,9 +16,9 @@ from kmagic.display.data.table_preview import (
     shrunk,
     spread,
 )
-from kmagic.display.kit.card import Bundle, bar, card, escape, image
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.thumbnail import look_of
+from kmagic.display.kit.card import Bundle, bar_html, card_html, escape_html, image_html
+from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.kit.thumbnail import pixel_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def dataset_bundle(data: Shown) -> Bundle:
     rows = f"{len(data.x_train):,} to train · {len(data.x_test):,} to test"
     facts = f"{data.title} · {rows}" if data.title else rows
     prepared = f"x: {data.layout()}, {data.span()}, {data.prepared()} · y: {_labels(data)}"
-    parts = [f'<div class="km-mute" style="margin-bottom:6px">{escape(prepared)}</div>']
+    parts = [f'<div class="km-mute" style="margin-bottom:6px">{escape_html(prepared)}</div>']
     if data.classes is not None:
         parts.append(_classes(data))
     if _is_table(data):
@@ -86,7 +86,7 @@ def dataset_bundle(data: Shown) -> Bundle:
     elif data.classes is None:
         parts += [_samples(data, np.arange(min(EXAMPLES, len(data.x_train))), data.name)]
         parts.append(spread(data))
-    return carry(repr(data), card(data.name, facts, "".join(parts), foot=data.note))
+    return carry(repr(data), card_html(data.name, facts, "".join(parts), foot=data.note))
 
 
 def _is_table(data: Shown) -> bool:
@@ -114,9 +114,11 @@ def _classes(data: Shown) -> str:
     for each in order:
         name, count = names[each], int(train[each])
         strip = _samples(data, np.flatnonzero(labels == each)[:EXAMPLES], name)
-        share = bar(count / max(int(train.max()), 1), label=f"{count:,} training rows of {name}")
+        share = bar_html(
+            count / max(int(train.max()), 1), label=f"{count:,} training rows of {name}"
+        )
         middle = f'<div style="{BESIDE}">{strip}<div style="flex:1 1 90px">{share}</div></div>'
-        made.append(row([escape(name), middle, f"{count:,}", f"{int(test[each]):,}"]))
+        made.append(row([escape_html(name), middle, f"{count:,}", f"{int(test[each]):,}"]))
     table = lines(made, "Rows of each class")
     rest = np.delete(train, order)
     if rest.size:
@@ -138,7 +140,7 @@ def _samples(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     cut = words if len(words) <= LONGEST else f"{words[:LONGEST].rsplit(' ', 1)[0]} ..."
     return (
         '<div class="km-mute" style="flex:1 1 100%;white-space:normal;overflow-wrap:anywhere;'
-        f'line-height:1.35"><bdi>{escape(cut)}</bdi></div>'
+        f'line-height:1.35"><bdi>{escape_html(cut)}</bdi></div>'
     )
 
 
@@ -165,7 +167,7 @@ def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
     side = min(pictures.shape[1], SIDE)
     paper = _are_drawings(data)
     shown = [
-        image(
+        image_html(
             *_packed(one, paper=paper),
             alt="",
             width=round(side * one.shape[1] / one.shape[0]),
@@ -174,7 +176,7 @@ def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
         for one in pictures
     ]
     return (
-        f'<div role="img" aria-label="{len(shown)} training pictures of {escape(name)}" '
+        f'<div role="img" aria-label="{len(shown)} training pictures of {escape_html(name)}" '
         f'style="display:flex;flex-wrap:wrap;gap:3px;flex:0 1 auto;height:{side}px;'
         f'overflow:hidden">{"".join(shown)}</div>'
     )
@@ -185,7 +187,7 @@ def _are_drawings(data: Shown) -> bool:
     some = data.images(data.x_train[:SOME])
     if some is None:
         return False
-    drawn = [look_of([one]).paper for one in some]
+    drawn = [pixel_range([one]).paper for one in some]
     return sum(drawn) > len(drawn) / 2
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.kit.card import BLUE, escape, image
+from kmagic.display.kit.card import BLUE, escape_html, image_html
 from kmagic.support.formatting import format_value
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def first_rows(data: Any) -> str:
     named = _named(data, raw.shape[1])[:MOST_WIDE]
     if not len(raw) or (len(data.y_train.shape) > 1 and data.classes is None):
         return ""
-    names = [escape(column.name) for column, _ in named]
+    names = [escape_html(column.name) for column, _ in named]
     cut = data.x_train.shape[1] > named[-1][1] + len(named[-1][0].names)
     dots = ["..."] if cut else []
-    target = escape(_called(data))
+    target = escape_html(_called(data))
     made = [_cells([*names, *dots, f"<b>{target}</b>"], "th")]
     for place, one in enumerate(raw):
         cells = [_cell(column, one[at : at + len(column.names)]) for column, at in named]
@@ -98,7 +98,7 @@ def lines(made: list[str], label: str) -> str:
     """A table of rows, the first its head."""
     head, *rows = made
     return (
-        f'<div class="km-fit"><table class="km-table" aria-label="{escape(label)}">'
+        f'<div class="km-fit"><table class="km-table" aria-label="{escape_html(label)}">'
         f"<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -123,7 +123,7 @@ def row(cells: list[str], tag: str = "td", *, span: int = 1) -> str:
 
 def below(words: str) -> str:
     """A quiet line."""
-    return f'<div class="km-mute" style="margin-top:6px">{escape(words)}</div>'
+    return f'<div class="km-mute" style="margin-top:6px">{escape_html(words)}</div>'
 
 
 def saved(pixels: NDArray[np.uint8], form: str) -> bytes:
@@ -170,9 +170,9 @@ def _named(data: Any, wide: int) -> list[tuple[Any, int]]:
 def _numbers(name: str, values: NDArray[Any]) -> str:
     finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.reshape(-1)
     if not finite.size:
-        return row([escape(name), "", "", "", ""])
+        return row([escape_html(name), "", "", "", ""])
     figures = [format_value(each) for each in (finite.min(), np.median(finite), finite.max())]
-    return row([escape(name), _histogram(finite, name), *figures])
+    return row([escape_html(name), _histogram(finite, name), *figures])
 
 
 def _words(column: Any, onehot: NDArray[Any]) -> str:
@@ -182,13 +182,13 @@ def _words(column: Any, onehot: NDArray[Any]) -> str:
     order = np.argsort(-counts, kind="stable")
     said = [f"{column.categories[at]} {shares[at]:.0f}%" for at in order[:NAMED]]
     more = [f"{len(counts) - NAMED:,} more"] if len(counts) > NAMED else []
-    words = escape(", ".join([*said, *more]))
+    words = escape_html(", ".join([*said, *more]))
     picture = _drawn(counts[:MOST_WORDS], f"{column.name}: {words}") if len(counts) else ""
     middle = (
         f'<div style="display:flex;flex-wrap:wrap;gap:0 10px;align-items:center">{picture}'
         f'<span style="white-space:normal;opacity:.75">{words}</span></div>'
     )
-    return row([escape(column.name), middle], span=4)
+    return row([escape_html(column.name), middle], span=4)
 
 
 def _called(data: Any) -> str:
@@ -222,7 +222,7 @@ def _drawn(counts: NDArray[Any], words: str) -> str:
     for place, count in enumerate(counts):
         tall = int(np.ceil(HIGH * count / max(counts.max(), 1)))
         sheet[HIGH - tall :, place * STEP : place * STEP + STEP - 1] = [*colour, 255]
-    return image(
+    return image_html(
         saved(sheet, "PNG"),
         "image/png",
         alt=words,
@@ -242,7 +242,7 @@ def _cell(column: Any, numbers: NDArray[Any]) -> str:
     if column.kind != "category":
         return format_value(numbers[0])
     there = len(numbers) and numbers.max() > 0.5  # noqa: PLR2004 - nought or one, after rounding
-    return escape(column.categories[int(numbers.argmax())]) if there else ""
+    return escape_html(column.categories[int(numbers.argmax())]) if there else ""
 
 
 def _seen(numbers: NDArray[Any]) -> str:
@@ -255,4 +255,4 @@ def _seen(numbers: NDArray[Any]) -> str:
 def _target(data: Any, place: int) -> str:
     if data.classes is None:
         return format_value(data.y_train[place])
-    return escape(data.classes[int(data.labels(data.y_train[place : place + 1])[0])])
+    return escape_html(data.classes[int(data.labels(data.y_train[place : place + 1])[0])])

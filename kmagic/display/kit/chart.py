@@ -2,7 +2,7 @@
 
 The picture names its parts by class and says nothing of colours, so that one drawing serves the
 notebook's theme (``static/chart.css`` in the page) and an ``<img>`` that no theme reaches
-(:func:`standalone`).
+(:func:`standalone_chart_svg`).
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from kmagic.display.kit.card import escape, stylesheet
+from kmagic.display.kit.card import escape_html, read_static
 from kmagic.support.formatting import format_metric, format_power
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Point: TypeAlias = tuple[float, float]
-Kind: TypeAlias = Literal["train", "val", "course", "ghost", "other-train", "other-val"]
+CurveKind: TypeAlias = Literal["train", "val", "course", "ghost", "other-train", "other-val"]
 
 WIDTH, HEIGHT = 330, 172
 LEFT, RIGHT, TOP, BOTTOM = 44, 72, 34, 22
@@ -27,7 +27,7 @@ LABEL_HEIGHT = 13
 CHARACTER = 6.2
 PAD = 4
 EPSILON, TINY = 1e-9, 1e-300
-DOTS = 40
+MAX_DOTS = 40
 PASSES = 40
 MOST_DECIMALS = 4
 STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
@@ -36,7 +36,7 @@ MIDTONES = "--km-blue:#1f83c6;--km-orange:#d9660f;--km-mute:#7b828a;--km-fg:#7b8
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Curve:
     """One curve.
 
     Attributes:
@@ -47,7 +47,7 @@ class Line:
         label: What stands at its end; "" for nothing.
     """
 
-    kind: Kind
+    kind: CurveKind
     points: Sequence[Point]
     label: str = ""
 
@@ -67,7 +67,7 @@ class Chart:
     """
 
     title: str
-    lines: Sequence[Line]
+    lines: Sequence[Curve]
     start: float
     end: float
     mark: tuple[float, str] | None = None
@@ -75,18 +75,18 @@ class Chart:
     notes: Sequence[float] = ()
 
 
-def svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = "") -> str:
+def chart_svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = "") -> str:
     """The chart as SVG text; ``style`` is CSS that goes inside, for a picture that stands alone."""
     plot = _Plot(chart, width, height)
     frame = (
         f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(words(chart))}">'
+        f'aria-label="{escape_html(chart_to_text(chart))}">'
     )
     parts = [
         frame,
         f"<style>{style}</style>" if style else "",
-        f'<text class="km-ttl" x="0" y="13">{escape(chart.title)}</text>',
+        f'<text class="km-ttl" x="0" y="13">{escape_html(chart.title)}</text>',
         plot.axes(),
         plot.notes(),
         plot.mark(),
@@ -97,16 +97,16 @@ def svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = 
     return "".join(parts)
 
 
-def standalone(chart: Chart, *, width: int = WIDTH) -> str:
+def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
     """The chart as an SVG document for an ``<img>``: it brings its colours with it."""
-    used = {f".{name}" for name in re.findall(r'class="([\w-]+)"', svg(chart, width=width))}
-    rules = re.findall(r"^\.km-chart[^{]*\{.*\}$", stylesheet("chart.css"), re.MULTILINE)
+    used = {f".{name}" for name in re.findall(r'class="([\w-]+)"', chart_svg(chart, width=width))}
+    rules = re.findall(r"^\.km-chart[^{]*\{.*\}$", read_static("chart.css"), re.MULTILINE)
     needed = [rule for rule in rules if used & {*re.findall(r"\.km-[\w-]+(?=[ ,]*[{,])", rule)}]
     needed += [rule for rule in rules if rule.startswith(".km-chart text ")]
-    return svg(chart, width=width, style=f".km-chart{{{MIDTONES}}}{''.join(needed)}")
+    return chart_svg(chart, width=width, style=f".km-chart{{{MIDTONES}}}{''.join(needed)}")
 
 
-def words(chart: Chart) -> str:
+def chart_to_text(chart: Chart) -> str:
     """What the picture shows, in a sentence."""
     said = []
     for line in chart.lines:
@@ -121,13 +121,13 @@ def words(chart: Chart) -> str:
 # --- scales -------------------------------------------------------------------------------------
 
 
-def ticks(values: Iterable[float]) -> tuple[float, float, float]:
+def axis_ticks(values: Iterable[float]) -> tuple[float, float, float]:
     """Three round figures that hold all of ``values`` between the first and the last.
 
     Example:
-        >>> ticks([0.0786, 0.7012])
+        >>> axis_ticks([0.0786, 0.7012])
         (0.0, 0.4, 0.8)
-        >>> ticks([0.8506, 0.9712])
+        >>> axis_ticks([0.8506, 0.9712])
         (0.84, 0.92, 1.0)
     """
     real = [value for value in values if math.isfinite(value)]
@@ -154,11 +154,11 @@ def _clean(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def tick_text(value: float, step: float) -> str:
+def format_tick(value: float, step: float) -> str:
     """A tick's figure with just the decimals that tell it from its neighbours.
 
     Example:
-        >>> tick_text(0.4, 0.4), tick_text(0.96, 0.04), tick_text(1500.0, 500.0)
+        >>> format_tick(0.4, 0.4), format_tick(0.96, 0.04), format_tick(1500.0, 500.0)
         ('0.4', '0.96', '1,500')
     """
     if value and not (step >= 1e-4 and max(abs(value), step) < 1e6):  # noqa: PLR2004 - the margin
@@ -177,11 +177,11 @@ def _power_decimals(value: float, step: float) -> int:
     return min(max(1, math.floor(math.log10(abs(value)) + EPSILON) - size + more), MOST_DECIMALS)
 
 
-def whole_steps(start: float, end: float, room: float) -> list[int]:
+def epoch_ticks(start: float, end: float, room: float) -> list[int]:
     """Round epoch numbers for the axis, no more than ``room`` of them.
 
     Example:
-        >>> whole_steps(0, 4, 10), whole_steps(1, 50, 6)
+        >>> epoch_ticks(0, 4, 10), epoch_ticks(1, 50, 6)
         ([1, 2, 3, 4], [10, 20, 30, 40, 50])
     """
     step = 1
@@ -219,7 +219,7 @@ class _Plot:
         self.right, self.bottom = width - RIGHT, height - BOTTOM
         self.width = width
         values = chart.scale or [y for line in chart.lines for _, y in line.points]
-        self.ticks = ticks(values)
+        self.ticks = axis_ticks(values)
 
     def x(self, epoch: float) -> float:
         span = max(self.chart.end - self.chart.start, 1e-9)
@@ -238,13 +238,13 @@ class _Plot:
             parts.append(
                 f'<line class="km-grid" x1="{LEFT}" x2="{self.right}" y1="{y:.1f}" y2="{y:.1f}"/>'
                 f'<text x="{LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">'
-                f"{tick_text(tick, step)}</text>"
+                f"{format_tick(tick, step)}</text>"
             )
         room = (self.right - LEFT) / (14 + CHARACTER * len(f"{self.chart.end:.0f}"))
         parts += [
             f'<text x="{self.x(epoch):.1f}" y="{self.bottom + 17}" text-anchor="middle">'
             f"{epoch}</text>"
-            for epoch in whole_steps(self.chart.start, self.chart.end, room)
+            for epoch in epoch_ticks(self.chart.start, self.chart.end, room)
         ]
         return "".join(parts)
 
@@ -262,7 +262,7 @@ class _Plot:
         middle = min(max(x, LEFT + half), self.width - half)
         return (
             f'<line class="km-hair" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 3}" y2="{self.bottom}"/>'
-            f'<text x="{middle:.1f}" y="{TOP - 7}" text-anchor="middle">{escape(said)}</text>'
+            f'<text x="{middle:.1f}" y="{TOP - 7}" text-anchor="middle">{escape_html(said)}</text>'
         )
 
     def curves(self) -> str:
@@ -278,7 +278,7 @@ class _Plot:
             dots = [point for point in line.points if math.isfinite(point[1])]
             if line.kind != "val" and (len(dots) > 1 or line.kind == "course"):
                 dots = []
-            elif len(dots) > DOTS:
+            elif len(dots) > MAX_DOTS:
                 dots = dots[-1:]
             if dots:
                 path = "".join(f"M{self.x(x):.1f},{self.y(y):.1f}h0" for x, y in dots)
@@ -292,22 +292,22 @@ class _Plot:
             if line.label and real:
                 x, y = real[-1]
                 ends.append((self.y(y), self.x(x), line))
-        heights = spread([y for y, _, _ in ends], LABEL_HEIGHT, TOP, self.bottom)
+        heights = spread_labels([y for y, _, _ in ends], LABEL_HEIGHT, TOP, self.bottom)
         parts = []
         for height, (_, x, line) in zip(heights, ends, strict=True):
             left = min(x + 7, self.width - len(line.label) * CHARACTER)
             parts.append(
                 f'<text class="km-l{line.kind}" x="{left:.1f}" y="{height + 4:.1f}">'
-                f"{escape(line.label)}</text>"
+                f"{escape_html(line.label)}</text>"
             )
         return "".join(parts)
 
 
-def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread_labels(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Heights moved apart until none is nearer to another than ``gap``, within the bounds.
 
     Example:
-        >>> spread([100.0, 104.0], 13, 0, 200)
+        >>> spread_labels([100.0, 104.0], 13, 0, 200)
         [95.5, 108.5]
     """
     order = sorted(range(len(heights)), key=lambda index: heights[index])

@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from kmagic.support.errors import KmagicError
 from kmagic.support.static_display import VARIABLE, requested_display
 
-Mode: TypeAlias = Literal["widget", "html", "log", "text", "static", "none"]
+DisplayMode: TypeAlias = Literal["widget", "html", "log", "text", "static", "none"]
 
 
-def mode() -> Mode:
+def display_mode() -> DisplayMode:
     """How to show what changes while it is shown.
 
     - "widget": a live widget, then a picture that stays.
@@ -30,16 +30,16 @@ def mode() -> Mode:
     wish = requested_display()
     if not wish:
         return _surroundings()
-    for known in get_args(Mode):
+    for known in get_args(DisplayMode):
         if wish == known:
             return known  # type: ignore[no-any-return] # one of the words above
     raise KmagicError(
         f"{VARIABLE} is {wish!r}, which is no way to show anything.",
-        f"It may be one of: {', '.join(get_args(Mode))}.",
+        f"It may be one of: {', '.join(get_args(DisplayMode))}.",
     )
 
 
-def _surroundings() -> Mode:
+def _surroundings() -> DisplayMode:
     kernel = running_kernel()
     if kernel is None:
         return "text"

@@ -6,37 +6,37 @@ import sys
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
-from kmagic.display.kit.card import bar, bundle, escape, stylesheet
-from kmagic.display.kit.mode import mode
+from kmagic.display.kit.card import bar_html, escape_html, mime_bundle, read_static
+from kmagic.display.kit.mode import display_mode
 
 if TYPE_CHECKING:
     from kmagic.display.kit.card import Bundle
-    from kmagic.display.kit.mode import Mode
+    from kmagic.display.kit.mode import DisplayMode
     from kmagic.support.progress import Progress, ProgressView
 
 
-def view_for(how: Mode | None = None) -> ProgressView | None:
+def progress_view(how: DisplayMode | None = None) -> ProgressView | None:
     """A view that suits the surroundings, or the mode that is asked for; None shows nothing."""
-    how = how or mode()
+    how = how or display_mode()
     if how in ("widget", "html"):
-        return Bar()
-    return Line(sys.stdout) if how == "text" and sys.stdout.isatty() else None
+        return ProgressBar()
+    return ProgressLine(sys.stdout) if how == "text" and sys.stdout.isatty() else None
 
 
-def picture(progress: Progress) -> Bundle:
+def progress_bundle(progress: Progress) -> Bundle:
     """A bar with words below, plain and as HTML."""
     words = progress.to_text()
     markup = (
-        f"<style>{stylesheet()}</style>"
+        f"<style>{read_static()}</style>"
         f'<div class="kmagic" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{100 * progress.fraction:.0f}" aria-valuetext="{escape(words)}">'
-        f'<div class="km-mute" style="margin-bottom:6px">{escape(words)}</div>'
-        f"{bar(progress.fraction)}</div>"
+        f'aria-valuenow="{100 * progress.fraction:.0f}" aria-valuetext="{escape_html(words)}">'
+        f'<div class="km-mute" style="margin-bottom:6px">{escape_html(words)}</div>'
+        f"{bar_html(progress.fraction)}</div>"
     )
-    return bundle(words, markup)
+    return mime_bundle(words, markup)
 
 
-class Bar:
+class ProgressBar:
     """A bar in the running cell, which goes when the work is over."""
 
     def __init__(self) -> None:
@@ -47,17 +47,17 @@ class Bar:
         if self._handle is None:
             from IPython.display import display  # noqa: PLC0415 - only a notebook has it
 
-            self._handle = display(picture(progress), raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython's is not typed
+            self._handle = display(progress_bundle(progress), raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython's is not typed
         else:
-            self._handle.update(picture(progress), raw=True)
+            self._handle.update(progress_bundle(progress), raw=True)
 
     def close(self) -> None:
         """Leave nothing to be seen: the result comes below."""
         if self._handle is not None:
-            self._handle.update(bundle("", ""), raw=True)
+            self._handle.update(mime_bundle("", ""), raw=True)
 
 
-class Line:
+class ProgressLine:
     """A line on a terminal that moves.
 
     Args:

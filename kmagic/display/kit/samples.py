@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.kit.thumbnail import Packed, are_pictures, look_of, pack, thumbnail
+from kmagic.display.kit.thumbnail import (
+    EncodedImage,
+    are_images,
+    encode_image,
+    pixel_range,
+    thumbnail_html,
+)
 from kmagic.support.formatting import (
     format_value,
     isolate_direction,
@@ -47,7 +53,7 @@ class Sample:
     picture: NDArray[Any] | None = None
 
 
-def gather(
+def collect_samples(
     x: Any, numbers: Iterable[int], captions: Sequence[str], titles: Sequence[str]
 ) -> list[Sample]:
     """Some samples, ready to be shown.
@@ -65,12 +71,12 @@ def gather(
             pixels = np.asarray(_take(x, number))
             found.append(Sample(int(number), caption, title, picture=pixels))
         else:
-            text = "" if x is None else describe(x, number)
+            text = "" if x is None else sample_to_text(x, number)
             found.append(Sample(int(number), caption, title, text=text))
     return found
 
 
-def strip(samples: Sequence[Sample]) -> str:
+def samples_html(samples: Sequence[Sample]) -> str:
     """Samples as HTML: thumbnails beside each other, or a list of texts."""
     pictured = [sample for sample in samples if sample.picture is not None]
     if not pictured:
@@ -80,10 +86,10 @@ def strip(samples: Sequence[Sample]) -> str:
             for sample in samples
         )
         return f'<ul class="km-texts" style="margin:0;padding-left:16px">{lines}</ul>'
-    look = look_of([sample.picture for sample in pictured if sample.picture is not None])
+    look = pixel_range([sample.picture for sample in pictured if sample.picture is not None])
     figures = "".join(
         f'<div class="km-thumb" title="no. {sample.number:,}">'
-        f"{thumbnail(sample.picture, look, box=BOX, alt=f'sample {sample.number:,}')}"
+        f"{thumbnail_html(sample.picture, look, box=BOX, alt=f'sample {sample.number:,}')}"
         f'<div class="km-mute">{html.escape(sample.caption)}</div></div>'
         for sample in pictured
         if sample.picture is not None
@@ -94,14 +100,14 @@ def strip(samples: Sequence[Sample]) -> str:
     )
 
 
-def files(samples: Sequence[Sample]) -> list[Packed | None]:
+def encode_samples(samples: Sequence[Sample]) -> list[EncodedImage | None]:
     """The pictures of some samples as small files, None where one is no picture."""
     pixels = [sample.picture for sample in samples]
-    look = look_of([each for each in pixels if each is not None])
-    return [None if each is None else pack(each, look, box=BOX) for each in pixels]
+    look = pixel_range([each for each in pixels if each is not None])
+    return [None if each is None else encode_image(each, look, box=BOX) for each in pixels]
 
 
-def describe(x: Any, number: int, most: int = LONGEST) -> str:
+def sample_to_text(x: Any, number: int, most: int = LONGEST) -> str:
     """A sample that is no picture, in a line: a text, or the first values of a row.
 
     Args:
@@ -110,7 +116,7 @@ def describe(x: Any, number: int, most: int = LONGEST) -> str:
         most: So many signs; words and values are left out whole.
 
     Example:
-        >>> describe(["It rains.", "It snows."], 1), describe(np.array([[1.5, 20], [0.25, 3]]), 0)
+        >>> sample_to_text(["It rains.", "It snows."], 1), sample_to_text(np.array([[1.5, 20], [0.25, 3]]), 0)
         ('It snows.', '1.5, 20')
     """
     one = _take(x, number)
@@ -152,14 +158,12 @@ def _holds_pictures(x: Any) -> bool:
     if x is None:
         return False
     if hasattr(x, "shape"):
-        return are_pictures(x)
+        return are_images(x)
     first = x[0] if isinstance(x, list | tuple) and x else None
     if first is None or isinstance(first, str | bytes):
         return False
     pixels = np.asarray(first)
-    return (
-        pixels.dtype.kind in "biuf" and pixels.ndim in PICTURE_AXES and are_pictures(pixels[None])
-    )
+    return pixels.dtype.kind in "biuf" and pixels.ndim in PICTURE_AXES and are_images(pixels[None])
 
 
 def _take(x: Any, number: int) -> Any:

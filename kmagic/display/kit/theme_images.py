@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 
-from kmagic.display.kit.card import image
+from kmagic.display.kit.card import image_html
 
 
-def twice(inline: str, alone: str, *, words: str, width: int, height: int, style: str = "") -> str:
+def themed_svg(
+    inline: str, alone: str, *, words: str, width: int, height: int, style: str = ""
+) -> str:
     """A drawing as inline SVG, and as an image for where that is taken away.
 
     Args:
@@ -22,7 +24,7 @@ def twice(inline: str, alone: str, *, words: str, width: int, height: int, style
         height: In pixels.
         style: Rules for the inline drawing.
     """
-    picture = image(alone.encode(), "image/svg+xml", alt=words, width=width, height=height)
+    picture = image_html(alone.encode(), "image/svg+xml", alt=words, width=width, height=height)
     # The rules that change image for drawing are for this one alone: another, which is not
     # trusted, may stand in the same page.
     key = "km-" + hashlib.sha256(inline.encode()).hexdigest()[:10]

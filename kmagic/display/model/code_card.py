@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kmagic.display.kit.card import Bundle, card, escape
-from kmagic.display.kit.card import bundle as as_bundle
+from kmagic.display.kit.card import Bundle, card_html, escape_html
+from kmagic.display.kit.card import mime_bundle as as_bundle
 from kmagic.support.formatting import pluralize
 
 
@@ -25,6 +25,6 @@ def bundle(code: Lines) -> Bundle:
     facts = f"{code.language} \u00b7 {pluralize(len(text.splitlines()), 'line')}"
     body = (
         '<pre class="km-code" style="margin:0;overflow-x:auto;word-break:normal;background:none">'
-        f"{escape(text)}</pre>"
+        f"{escape_html(text)}</pre>"
     )
-    return as_bundle(text, card(code.name, facts, body))
+    return as_bundle(text, card_html(code.name, facts, body))

@@ -8,30 +8,38 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from kmagic.display.kit.card import Bundle, card, escape, stylesheet
-from kmagic.display.kit.card import bundle as carry
+from kmagic.display.kit.card import Bundle, card_html, escape_html, read_static
+from kmagic.display.kit.card import mime_bundle as carry
 from kmagic.display.kit.chart import MIDTONES
-from kmagic.display.kit.theme_images import twice
-from kmagic.display.model.diagram_graph import Network, read
+from kmagic.display.kit.theme_images import themed_svg
+from kmagic.display.model.diagram_graph import DiagramGraph, read_graph
 from kmagic.display.model.diagram_layout import (
     CODE,
     GAP,
     LINE,
     MOST_LABEL,
     PAD,
-    Arc,
-    Box,
-    Layout,
-    Line,
-    Placed,
-    inside_words,
+    Connector,
+    DiagramLayout,
+    PlacedRow,
+    RowBox,
+    SkipArc,
+    contents_to_text,
     lay_out,
-    size_words,
-    title,
-    wrapped,
+    parameters_to_text,
+    row_title,
+    wrap_label,
 )
-from kmagic.display.model.diagram_rows import Fork, Gap, Item, Row, height, plan, rows
-from kmagic.display.model.model_card import model_facts
+from kmagic.display.model.diagram_rows import (
+    DiagramRow,
+    Gap,
+    Item,
+    Parallel,
+    all_rows,
+    plan_rows,
+    row_count,
+)
+from kmagic.display.model.model_card import model_summary
 from kmagic.support.formatting import pluralize
 
 SHRINKS = 520
@@ -50,36 +58,36 @@ def diagram_bundle(model: Any, built: Any, name: str) -> Bundle:
         built: What it was built from (``kmagic.models.build.origin_of``), or None.
         name: What the notebook calls it.
     """
-    network = read(model, built)
-    items = plan(network)
-    facts = model_facts(model)
+    network = read_graph(model, built)
+    items = plan_rows(network)
+    facts = model_summary(model)
     foot = _foot(network, items)
     text = "\n".join([f"{name}: {facts}", *_outline(items, 1), *([foot] if foot else [])])
-    return carry(text, card(name, facts, _picture(items, name), foot=foot))
+    return carry(text, card_html(name, facts, _picture(items, name), foot=foot))
 
 
-def _foot(network: Network, items: Sequence[Item]) -> str:
+def _foot(network: DiagramGraph, items: Sequence[Item]) -> str:
     if network.loose:
         return (
             "A class of its own: these are its layers in the order of their making; "
             "how they are connected, only its code knows."
         )
-    folded = sum(row.folded or row.times > 1 for row in rows(items))
+    folded = sum(row.folded or row.times > 1 for row in all_rows(items))
     if not folded:
         return ""
     layers = pluralize(sum(node.layers for node in network.nodes), "layer")
-    shown = pluralize(height(items), "row")
+    shown = pluralize(row_count(items), "row")
     return f"{layers} in {shown}: blocks, what repeats and what belongs together are folded."
 
 
 def _picture(items: Sequence[Item], name: str) -> str:
     layout = lay_out(items)
     width, tall = round(layout.width), round(layout.height)
-    said = words(items, name)
-    style = stylesheet("diagram.css")
-    inline = svg(layout, said)
-    alone = svg(layout, said, style=f".km-net{{{MIDTONES}}}{style}")
-    drawn = twice(inline, alone, words=said, width=width, height=tall, style=style)
+    said = diagram_to_text(items, name)
+    style = read_static("diagram.css")
+    inline = diagram_svg(layout, said)
+    alone = diagram_svg(layout, said, style=f".km-net{{{MIDTONES}}}{style}")
+    drawn = themed_svg(inline, alone, words=said, width=width, height=tall, style=style)
     if width <= SHRINKS:
         return drawn
     return f'<div style="overflow-x:auto"><div style="width:{width}px">{drawn}</div></div>'
@@ -88,7 +96,7 @@ def _picture(items: Sequence[Item], name: str) -> str:
 # --- words --------------------------------------------------------------------------------------
 
 
-def words(items: Sequence[Item], name: str) -> str:
+def diagram_to_text(items: Sequence[Item], name: str) -> str:
     """What the picture shows, for those who do not see it."""
     said = f"Diagram of {name}, from top to bottom: {'; '.join(_said(items))}."
     return said if len(said) <= MOST_WORDS else f"{said[: MOST_WORDS - 4]} ..."
@@ -96,28 +104,28 @@ def words(items: Sequence[Item], name: str) -> str:
 
 def _said(items: Sequence[Item]) -> Iterator[str]:
     for item in items:
-        if isinstance(item, Fork):
+        if isinstance(item, Parallel):
             ways = " | ".join(", ".join(_said(way)) for way in item.ways)
             yield f"in {len(item.ways)} ways side by side: {ways}"
             continue
         if isinstance(item, Gap):
             yield "apart from that"
             continue
-        past = ", ".join(title(row) for row in item.arcs)
+        past = ", ".join(row_title(row) for row in item.arcs)
         shape = f" to {item.node.shape}" if item.node.shape else ""
         times = f", {item.times} times" if item.times > 1 else ""
         yield f"{item.node.label}{times}{shape}{f', with {past} past the others' if past else ''}"
 
 
 def _outline(items: Sequence[Item], depth: int) -> Iterator[str]:
-    wide = max((len(title(row)) for row in rows(items)), default=0) + 2 * depth
+    wide = max((len(row_title(row)) for row in all_rows(items)), default=0) + 2 * depth
     yield from _outlined(items, depth, min(wide, 46))
 
 
 def _outlined(items: Sequence[Item], depth: int, wide: int) -> Iterator[str]:
     indent = "  " * depth
     for item in items:
-        if isinstance(item, Fork):
+        if isinstance(item, Parallel):
             for number, way in enumerate(item.ways, 1):
                 yield f"{indent}way {number} of {len(item.ways)}"
                 yield from _outlined(way, depth + 1, wide)
@@ -125,22 +133,22 @@ def _outlined(items: Sequence[Item], depth: int, wide: int) -> Iterator[str]:
         if isinstance(item, Gap):
             yield f"{indent}(apart from that)"
             continue
-        past = f"   + {', '.join(title(row) for row in item.arcs)}" if item.arcs else ""
-        head = f"{indent}{title(item)}"
-        yield f"{head:<{wide + 2}}{item.node.shape:>16}{size_words(item):>13}{past}".rstrip()
+        past = f"   + {', '.join(row_title(row) for row in item.arcs)}" if item.arcs else ""
+        head = f"{indent}{row_title(item)}"
+        yield f"{head:<{wide + 2}}{item.node.shape:>16}{parameters_to_text(item):>13}{past}".rstrip()
         if item.folded:
-            yield f"{indent}  = {_cut(inside_words(item), 90)}"
+            yield f"{indent}  = {_cut(contents_to_text(item), 90)}"
 
 
 # --- drawing ------------------------------------------------------------------------------------
 
 
-def svg(layout: Layout, said: str, *, style: str = "") -> str:
+def diagram_svg(layout: DiagramLayout, said: str, *, style: str = "") -> str:
     """The diagram as SVG text; ``style`` is CSS that goes inside, if the picture stands alone."""
     width, tall = round(layout.width), round(layout.height)
     frame = (
         f'<svg class="km-net" xmlns="http://www.w3.org/2000/svg" width="{width}" height="{tall}" '
-        f'viewBox="0 0 {width} {tall}" role="img" aria-label="{escape(said)}">'
+        f'viewBox="0 0 {width} {tall}" role="img" aria-label="{escape_html(said)}">'
     )
     most = max((placed.row.node.parameters for placed in layout.rows), default=0)
     tops = {round(box.y, 1) for box in layout.boxes}
@@ -156,7 +164,7 @@ def svg(layout: Layout, said: str, *, style: str = "") -> str:
     return "".join(parts)
 
 
-def _line(line: Line) -> str:
+def _line(line: Connector) -> str:
     middle = (line.bend + line.y2) / 2
     return (
         f'<path class="km-edge" d="M{line.x1:.1f},{line.y1:.1f}V{line.bend:.1f}'
@@ -165,16 +173,16 @@ def _line(line: Line) -> str:
     )
 
 
-def _box(box: Box) -> str:
+def _box(box: RowBox) -> str:
     return (
         f'<rect class="km-box" x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" '
         f'height="{box.height:.1f}" rx="{CORNER}"/>'
     )
 
 
-def _row(placed: Placed, layout: Layout, most: int, *, first: bool) -> str:
+def _row(placed: PlacedRow, layout: DiagramLayout, most: int, *, first: bool) -> str:
     row, x, y = placed.row, placed.x, placed.y
-    parts = [f"<g><title>{escape(_tip(row))}</title>"]
+    parts = [f"<g><title>{escape_html(_tip(row))}</title>"]
     if not first:
         parts.append(f'<path class="km-rule" d="M{x:.1f},{y:.1f}h{placed.width:.1f}"/>')
     long = row.node.parameters / most * (placed.width - 2 * PAD) if most else 0
@@ -186,32 +194,34 @@ def _row(placed: Placed, layout: Layout, most: int, *, first: bool) -> str:
         )
     base = y + 16
     if placed.narrow:
-        first_line, *others = wrapped(title(row))
+        first_line, *others = wrap_label(row_title(row))
         parts.append(_text(x + PAD, base, first_line, "km-word"))
         for other in others:
             base += LINE
             parts.append(_text(x + PAD, base, other, "km-word"))
         base += 14
-        figures = "   ".join(filter(None, (row.node.shape, size_words(row))))
+        figures = "   ".join(filter(None, (row.node.shape, parameters_to_text(row))))
         parts.append(_text(x + PAD, base, figures, "km-figure"))
     else:
-        parts.append(_text(x + PAD, base, _cut(title(row), MOST_LABEL), "km-word"))
+        parts.append(_text(x + PAD, base, _cut(row_title(row), MOST_LABEL), "km-word"))
         shape_end = x + PAD + layout.labels[0] + GAP + layout.labels[1]
         parts.append(_text(shape_end, base, _cut(row.node.shape, 32), "km-figure", end=True))
-        parts.append(_text(placed.right - PAD, base, size_words(row), "km-figure", end=True))
+        parts.append(
+            _text(placed.right - PAD, base, parameters_to_text(row), "km-figure", end=True)
+        )
     if row.folded:
         room = int((placed.width - 2 * PAD) / (CODE * 10.5 / 12))
-        parts.append(_text(x + PAD, base + 14, _cut(inside_words(row), room), "km-inside"))
+        parts.append(_text(x + PAD, base + 14, _cut(contents_to_text(row), room), "km-inside"))
     return "".join([*parts, "</g>"])
 
 
-def _tip(row: Row) -> str:
+def _tip(row: DiagramRow) -> str:
     facts = ", ".join(filter(None, (row.node.shape, _counted(row))))
-    inside = f"\n{inside_words(row)}" if row.folded else ""
-    return f"{title(row)}\n{facts}{inside}"
+    inside = f"\n{contents_to_text(row)}" if row.folded else ""
+    return f"{row_title(row)}\n{facts}{inside}"
 
 
-def _counted(row: Row) -> str:
+def _counted(row: DiagramRow) -> str:
     if row.node.shared:
         return "shared weights"
     return pluralize(row.node.parameters, "parameter") if row.node.parameters else ""
@@ -221,10 +231,10 @@ def _text(x: float, y: float, text: str, kind: str, *, end: bool = False) -> str
     if not text:
         return ""
     anchor = ' text-anchor="end"' if end else ""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{anchor}>{escape(text)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}"{anchor}>{escape_html(text)}</text>'
 
 
-def _arc(arc: Arc) -> str:
+def _arc(arc: SkipArc) -> str:
     """Out of the source's right edge, along its lane, and into the target's."""
     x1, x2, lane = arc.source.right, arc.target.right, arc.lane
     y1 = arc.source.y + arc.source.height * 0.7

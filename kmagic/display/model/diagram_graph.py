@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from kmagic.display.model.model_card import shape_words
+from kmagic.display.model.model_card import shape_to_text
 from kmagic.language import format_statement
 from kmagic.language.spec import (
     Arg,
@@ -33,7 +33,7 @@ FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class DiagramNode:
     """One box of the picture: a layer, or several that are folded into one.
 
     Attributes:
@@ -61,7 +61,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class DiagramGraph:
     """A model's nodes, each after all of its sources.
 
     Attributes:
@@ -69,11 +69,11 @@ class Network:
         loose: Whether the connections are not known: the model is a class of its own.
     """
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[DiagramNode, ...]
     loose: bool = False
 
 
-def read(model: Any, built: Any = None) -> Network:
+def read_graph(model: Any, built: Any = None) -> DiagramGraph:
     """A model's nodes and edges.
 
     Args:
@@ -81,22 +81,22 @@ def read(model: Any, built: Any = None) -> Network:
         built: What it was built from (``kmagic.models.build.origin_of``), or None.
     """
     if built is not None:
-        return Network(tuple(_of_steps(built.steps)))
+        return DiagramGraph(tuple(_of_steps(built.steps)))
     if getattr(model, "outputs", None) and hasattr(model, "operations"):
-        return Network(tuple(_of_tensors(model)))
+        return DiagramGraph(tuple(_of_tensors(model)))
     import keras  # noqa: PLC0415 - it is loaded by now
 
     layers = list(model.layers)
     chain = [
         replace(_of_layer(each), sources=(n - 1,) if n else ()) for n, each in enumerate(layers)
     ]
-    return Network(tuple(chain), loose=not isinstance(model, keras.Sequential))
+    return DiagramGraph(tuple(chain), loose=not isinstance(model, keras.Sequential))
 
 
 # --- from the text ------------------------------------------------------------------------------
 
 
-def _of_steps(steps: Sequence[Any]) -> list[Node]:
+def _of_steps(steps: Sequence[Any]) -> list[DiagramNode]:
     depth = 1
     while True:
         nodes = _folded(steps, depth)
@@ -106,7 +106,7 @@ def _of_steps(steps: Sequence[Any]) -> list[Node]:
         depth += 1
 
 
-def _folded(steps: Sequence[Any], depth: int) -> list[Node]:
+def _folded(steps: Sequence[Any], depth: int) -> list[DiagramNode]:
     """One node for each step outside of blocks, and one for each use of a block."""
 
     def group(numbered: tuple[int, Any]) -> Any:
@@ -114,7 +114,7 @@ def _folded(steps: Sequence[Any], depth: int) -> list[Node]:
         trail = step.node.trail
         return (number,) if len(trail) < depth else tuple(id(use) for use in trail[:depth])
 
-    nodes: list[Node] = []
+    nodes: list[DiagramNode] = []
     home: dict[int, int] = {}
     seen: set[int] = set()
     for _, found in groupby(enumerate(steps), key=group):
@@ -128,7 +128,7 @@ def _folded(steps: Sequence[Any], depth: int) -> list[Node]:
     return nodes
 
 
-def _of_use(steps: Sequence[Any], depth: int, sources: list[int], seen: set[int]) -> Node:
+def _of_use(steps: Sequence[Any], depth: int, sources: list[int], seen: set[int]) -> DiagramNode:
     fresh, shared = 0, False
     for step in steps:
         size = _parameters(step.layer)
@@ -137,20 +137,20 @@ def _of_use(steps: Sequence[Any], depth: int, sources: list[int], seen: set[int]
         seen.add(id(step.layer))
     last = steps[-1]
     unique = tuple(dict.fromkeys(sources))
-    shape = shape_words(last.shape)
+    shape = shape_to_text(last.shape)
     if len(last.node.trail) < depth:
         label = _label(last.node.spec, last.node.args, last.layer)
-        return Node(label, shape, fresh, unique, shared)
+        return DiagramNode(label, shape, fresh, unique, shared)
     use = last.node.trail[depth - 1]
     label = _label(use.spec, use.args, None)
-    inside = tuple(label_of(step.layer) for step in steps)
-    return Node(label, shape, fresh, unique, inside=inside, layers=len(steps))
+    inside = tuple(layer_label(step.layer) for step in steps)
+    return DiagramNode(label, shape, fresh, unique, inside=inside, layers=len(steps))
 
 
 def _label(spec: LayerSpec | None, args: tuple[Arg, ...], layer: Any) -> str:
     """A step with its values, and without what the edges of the picture show."""
     if spec is None:
-        return label_of(layer)
+        return layer_label(layer)
     written = tuple(replace(arg, value=_written(arg.value)) for arg in args)
     return format_statement(replace(spec, args=written, inputs=None, times=None))
 
@@ -199,7 +199,7 @@ def _outs_in(value: Any) -> Iterator[int]:
 # --- from Keras ---------------------------------------------------------------------------------
 
 
-def _of_tensors(model: Any) -> Iterator[Node]:
+def _of_tensors(model: Any) -> Iterator[DiagramNode]:
     """The nodes of a functional model, followed back from its outputs."""
     order = list(calls_before(model.outputs))
     index = {call: number for number, call in enumerate(order)}
@@ -217,27 +217,27 @@ def _of_tensors(model: Any) -> Iterator[Node]:
         )
 
 
-def _of_layer(layer: Any, shapes: Sequence[Any] = ()) -> Node:
+def _of_layer(layer: Any, shapes: Sequence[Any] = ()) -> DiagramNode:
     shape: Any = list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None
     inner = getattr(layer, "layers", None)
     inside: tuple[str, ...] = ()
     if isinstance(inner, list):
-        inside = tuple(label_of(each) for each in inner)
-    return Node(
-        label_of(layer),
-        shape_words(shape),
+        inside = tuple(layer_label(each) for each in inner)
+    return DiagramNode(
+        layer_label(layer),
+        shape_to_text(shape),
         _parameters(layer),
         inside=inside,
         layers=max(1, len(inside)),
     )
 
 
-def label_of(layer: Any) -> str:
+def layer_label(layer: Any) -> str:
     """A layer with the values that say most about it: ``conv2d 32 3x3 relu``.
 
     Example:
         >>> import keras
-        >>> label_of(keras.layers.Conv2D(32, 3, activation="relu", padding="same"))
+        >>> layer_label(keras.layers.Conv2D(32, 3, activation="relu", padding="same"))
         'conv2d 32 3x3 relu'
     """
     cls = type(layer)
@@ -287,7 +287,7 @@ def _value(value: Any) -> str:
     if isinstance(value, tuple | list) and value and all(isinstance(each, int) for each in value):
         return "x".join(map(str, value))
     if isinstance(value, catalogue.layer_class()):
-        return f"({label_of(value)})"
+        return f"({layer_label(value)})"
     return value if isinstance(value, str) and len(value) < 20 else ""  # noqa: PLR2004 - room in a box
 
 

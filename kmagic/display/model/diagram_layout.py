@@ -11,7 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from kmagic.display.model.diagram_rows import Fork, Gap, Item, Row, rows, short
+from kmagic.display.model.diagram_rows import (
+    DiagramRow,
+    Gap,
+    Item,
+    Parallel,
+    abbreviate_labels,
+    all_rows,
+)
 
 CODE, TEXT = 7.25, 6.3
 """Width of a character of code, and of other text."""
@@ -21,10 +28,10 @@ MOST_LABEL, MOST_NARROW = 38, 17
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class PlacedRow:
     """A row and its place."""
 
-    row: Row
+    row: DiagramRow
     x: float
     y: float
     width: float
@@ -38,7 +45,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class RowBox:
     """The frame around rows that follow each other."""
 
     x: float
@@ -48,7 +55,7 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Connector:
     """An edge from the foot of one box to the head of another, straight down as far as ``bend``."""
 
     x1: float
@@ -59,16 +66,16 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Arc:
+class SkipArc:
     """An edge past other rows; ``lane`` is the x along which it runs."""
 
-    source: Placed
-    target: Placed
+    source: PlacedRow
+    target: PlacedRow
     lane: float
 
 
 @dataclass(slots=True)
-class Layout:
+class DiagramLayout:
     """All that is drawn.
 
     Attributes:
@@ -77,37 +84,37 @@ class Layout:
 
     width: float = 0
     height: float = 0
-    rows: list[Placed] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
-    arcs: list[Arc] = field(default_factory=list)
+    all_rows: list[PlacedRow] = field(default_factory=list)
+    boxes: list[RowBox] = field(default_factory=list)
+    lines: list[Connector] = field(default_factory=list)
+    arcs: list[SkipArc] = field(default_factory=list)
     labels: tuple[float, float, float] = (0, 0, 0)
 
 
-def title(row: Row) -> str:
+def row_title(row: DiagramRow) -> str:
     """A row's first words."""
     return f"{row.node.label} \u00d7 {row.times}" if row.times > 1 else row.node.label
 
 
-def wrapped(text: str) -> list[str]:
+def wrap_label(text: str) -> list[str]:
     """A label on at most two lines, for a row of a column.
 
     Example:
-        >>> wrapped("conv2d 64 1x1 same relu")
+        >>> wrap_label("conv2d 64 1x1 same relu")
         ['conv2d 64 1x1', 'same relu']
     """
     lines = textwrap.wrap(text, MOST_NARROW, max_lines=2, placeholder="\u2026")
     return lines or [""]
 
 
-def size_words(row: Row) -> str:
+def parameters_to_text(row: DiagramRow) -> str:
     """A row's parameters."""
     if row.node.shared:
         return "shared"
     return f"{row.node.parameters:,}" if row.node.parameters else ""
 
 
-def lay_out(items: Sequence[Item]) -> Layout:
+def lay_out(items: Sequence[Item]) -> DiagramLayout:
     """The places of a picture's rows."""
     return _Layouter(items).run()
 
@@ -115,18 +122,18 @@ def lay_out(items: Sequence[Item]) -> Layout:
 class _Layouter:
     def __init__(self, items: Sequence[Item]) -> None:
         self.items = items
-        self.layout = Layout()
-        outer = [item for item in items if isinstance(item, Row)]
-        label = max((min(len(title(row)), MOST_LABEL) for row in outer), default=0)
+        self.layout = DiagramLayout()
+        outer = [item for item in items if isinstance(item, DiagramRow)]
+        label = max((min(len(row_title(row)), MOST_LABEL) for row in outer), default=0)
         shape = max((len(row.node.shape) for row in outer), default=0)
-        size = max((len(size_words(row)) for row in outer), default=0)
+        size = max((len(parameters_to_text(row)) for row in outer), default=0)
         self.layout.labels = (label * CODE, min(shape, 32) * TEXT, max(size, 4) * TEXT)
         self.wide = sum(self.layout.labels) + 2 * PAD + 2 * GAP
         self.lanes: dict[tuple[int, int], int] = {}
-        self.placed: dict[int, Placed] = {}
+        self.placed: dict[int, PlacedRow] = {}
         self.right_of: dict[tuple[int, int], float] = {}
 
-    def run(self) -> Layout:
+    def run(self) -> DiagramLayout:
         layout = self.layout
         inner = self._width(self.items, narrow=False)
         side = self._side(self.items)
@@ -141,20 +148,20 @@ class _Layouter:
         """How wide a list of items is, without its arcs."""
         widest = 0.0
         for item in items:
-            if isinstance(item, Row):
+            if isinstance(item, DiagramRow):
                 widest = max(widest, self._row_width(item) if narrow else self.wide)
-            elif isinstance(item, Fork):
+            elif isinstance(item, Parallel):
                 widest = max(widest, self._fork_width(item))
         return widest
 
-    def _fork_width(self, fork: Fork) -> float:
+    def _fork_width(self, fork: Parallel) -> float:
         ways = [self._width(way, narrow=True) + 2 * self._side(way) for way in fork.ways]
         return sum(ways) + GAP * (len(ways) - 1)
 
     @staticmethod
-    def _row_width(row: Row) -> float:
-        below = f"{row.node.shape}   {size_words(row)}"
-        widest = max(map(len, wrapped(title(row))))
+    def _row_width(row: DiagramRow) -> float:
+        below = f"{row.node.shape}   {parameters_to_text(row)}"
+        widest = max(map(len, wrap_label(row_title(row))))
         return 2 * PAD + max(widest * CODE, len(below) * TEXT, 60)
 
     def _side(self, items: Sequence[Item]) -> float:
@@ -162,8 +169,8 @@ class _Layouter:
         lanes = _lanes(items)
         return ARC + LANE * (max(lanes.values()) + 1) if lanes else 0.0
 
-    def _row_height(self, row: Row, *, narrow: bool) -> float:
-        lines = len(wrapped(title(row))) - 1 if narrow else 0
+    def _row_height(self, row: DiagramRow, *, narrow: bool) -> float:
+        lines = len(wrap_label(row_title(row))) - 1 if narrow else 0
         return (NARROW_ROW if narrow else WIDE_ROW) + LINE * (lines + row.folded)
 
     # --- placing ------------------------------------------------------------------------------
@@ -182,12 +189,12 @@ class _Layouter:
             bend = top
             if top > begin:
                 top += FALL
-            if kind is Fork:
+            if kind is Parallel:
                 entering, leaving, top = self._fork(next(_forks(group)), middle, top)
             else:
                 entering, leaving, top = self._stack(list(_rows(group)), middle, top, narrow=narrow)
             for x1, y1 in feet:
-                self.layout.lines += [Line(x1, y1, bend, x2, y2) for x2, y2 in entering]
+                self.layout.lines += [Connector(x1, y1, bend, x2, y2) for x2, y2 in entering]
             heads = heads if number else entering
             feet = leaving
         for each, lane in _lanes(items).items():
@@ -196,21 +203,21 @@ class _Layouter:
         return heads, feet, top
 
     def _stack(
-        self, stack: Sequence[Row], middle: float, top: float, *, narrow: bool
+        self, stack: Sequence[DiagramRow], middle: float, top: float, *, narrow: bool
     ) -> tuple[list[tuple[float, float]], list[tuple[float, float]], float]:
         width = max(self._row_width(row) for row in stack) if narrow else self.wide
         left, y = middle - width / 2, top
         for row in stack:
             height = self._row_height(row, narrow=narrow)
-            placed = Placed(row, left, y, width, height, narrow)
+            placed = PlacedRow(row, left, y, width, height, narrow)
             self.placed[id(row)] = placed
             self.layout.rows.append(placed)
             y += height
-        self.layout.boxes.append(Box(left, top, width, y - top))
+        self.layout.boxes.append(RowBox(left, top, width, y - top))
         return [(middle, top)], [(middle, y)], y
 
     def _fork(
-        self, fork: Fork, middle: float, top: float
+        self, fork: Parallel, middle: float, top: float
     ) -> tuple[list[tuple[float, float]], list[tuple[float, float]], float]:
         heads: list[tuple[float, float]] = []
         feet: list[tuple[float, float]] = []
@@ -235,7 +242,7 @@ class _Layouter:
                 key = (id(row), id(target.row))
                 edge = self.right_of.get(key, max(source.right, target.right))
                 lane = edge + ARC + LANE * self.lanes.get(key, 0)
-                self.layout.arcs.append(Arc(source, target, lane))
+                self.layout.arcs.append(SkipArc(source, target, lane))
                 self.layout.width = max(self.layout.width, lane + 2)
 
 
@@ -246,13 +253,13 @@ def _lanes(items: Sequence[Item]) -> dict[tuple[int, int], int]:
     """
     place: dict[int, int] = {}
     for number, item in enumerate(items):
-        for row in rows([item]):
+        for row in all_rows([item]):
             place[id(row)] = number
     own = {id(item) for item in items}
     spans = [
         (place[id(item)] - place[id(source)], place[id(source)], (id(source), id(item)))
         for item in items
-        if isinstance(item, Row)
+        if isinstance(item, DiagramRow)
         for source in item.arcs
         if id(source) in own
     ]
@@ -271,14 +278,14 @@ def _lanes(items: Sequence[Item]) -> dict[tuple[int, int], int]:
     return lanes
 
 
-def _forks(group: Iterator[Item]) -> Iterator[Fork]:
-    return (item for item in group if isinstance(item, Fork))
+def _forks(group: Iterator[Item]) -> Iterator[Parallel]:
+    return (item for item in group if isinstance(item, Parallel))
 
 
-def _rows(group: Iterator[Item]) -> Iterator[Row]:
-    return (item for item in group if isinstance(item, Row))
+def _rows(group: Iterator[Item]) -> Iterator[DiagramRow]:
+    return (item for item in group if isinstance(item, DiagramRow))
 
 
-def inside_words(row: Row) -> str:
+def contents_to_text(row: DiagramRow) -> str:
     """What a folded row holds, in short."""
-    return short(row.node.inside)
+    return abbreviate_labels(row.node.inside)

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from kmagic.display.model.diagram_graph import Network, Node
-from kmagic.display.model.series_parallel import GAP, Series, weave
+from kmagic.display.model.diagram_graph import DiagramGraph, DiagramNode
+from kmagic.display.model.series_parallel import GAP, Series, decompose
 from kmagic.language.vocabulary import ALIASES, PREFERRED, snake_case
 
-MOST = 36
+MAX_ROWS = 36
 """A picture of more rows than these is folded."""
 LONGEST = 40
 """Stretches of up to so many rows are compared with what follows them."""
@@ -36,7 +36,7 @@ _SHORT = {
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class DiagramRow:
     """One line of the picture.
 
     Attributes:
@@ -46,10 +46,10 @@ class Row:
         leads: Rows that take its output past others.
     """
 
-    node: Node
+    node: DiagramNode
     times: int = 1
-    arcs: list[Row] = field(default_factory=list)
-    leads: list[Row] = field(default_factory=list)
+    arcs: list[DiagramRow] = field(default_factory=list)
+    leads: list[DiagramRow] = field(default_factory=list)
 
     @property
     def folded(self) -> bool:
@@ -58,7 +58,7 @@ class Row:
 
 
 @dataclass(slots=True, eq=False)
-class Fork:
+class Parallel:
     """Ways side by side."""
 
     ways: list[list[Item]]
@@ -68,58 +68,60 @@ class Gap:
     """What follows does not take what stands before."""
 
 
-def rows(items: Sequence[Item]) -> Iterator[Row]:
+def all_rows(items: Sequence[Item]) -> Iterator[DiagramRow]:
     """All rows, those within forks too."""
     for item in items:
-        if isinstance(item, Row):
+        if isinstance(item, DiagramRow):
             yield item
-        elif isinstance(item, Fork):
+        elif isinstance(item, Parallel):
             for way in item.ways:
-                yield from rows(way)
+                yield from all_rows(way)
 
 
-def height(items: Sequence[Item]) -> int:
+def row_count(items: Sequence[Item]) -> int:
     """How many rows high a list of items is."""
     return sum(
-        max(map(height, item.ways)) if isinstance(item, Fork) else isinstance(item, Row)
+        max(map(row_count, item.ways))
+        if isinstance(item, Parallel)
+        else isinstance(item, DiagramRow)
         for item in items
     )
 
 
-def plan(network: Network, most: int = MOST) -> list[Item]:
+def plan_rows(network: DiagramGraph, most: int = MAX_ROWS) -> list[Item]:
     """The rows of a network's picture, from top to bottom.
 
     Args:
         network: The nodes.
         most: Of more rows than these some are folded, as far as the network lets them.
     """
-    woven = weave([node.sources for node in network.nodes])
-    known = [Row(node) for node in network.nodes]
+    woven = decompose([node.sources for node in network.nodes])
+    known = [DiagramRow(node) for node in network.nodes]
     for first, last in woven.arcs:
         known[last].arcs.append(known[first])
         known[first].leads.append(known[last])
     return _shrunk(_repeated(_items(woven.series, known), only_folded=True), most)
 
 
-def _items(series: Series, known: Sequence[Row]) -> list[Item]:
+def _items(series: Series, known: Sequence[DiagramRow]) -> list[Item]:
     items: list[Item] = []
     for item in series:
         if isinstance(item, int):
             items.append(Gap() if item == GAP else known[item])
         else:
-            items.append(Fork([_items(way, known) for way in item.ways]))
+            items.append(Parallel([_items(way, known) for way in item.ways]))
     return items
 
 
 def _shrunk(items: list[Item], most: int) -> list[Item]:
     for item in items:
-        if isinstance(item, Fork):
+        if isinstance(item, Parallel):
             item.ways = [_shrunk(way, most) for way in item.ways]
-    if height(items) > most:
+    if row_count(items) > most:
         items = _repeated(items)
-    if height(items) > most:
+    if row_count(items) > most:
         items = _repeated(_bundled(items))
-    if height(items) > most:
+    if row_count(items) > most:
         items = _repeated(_shortened(items))
     return items
 
@@ -151,7 +153,7 @@ def _best(
     saved = LONG - 2
     if only_folded:
         item = items[place]
-        if not isinstance(item, Row) or not item.folded:
+        if not isinstance(item, DiagramRow) or not item.folded:
             return best
         saved = 0
     for length in range(1, 2 if only_folded else LONGEST + 1):
@@ -169,7 +171,7 @@ def _best(
 
 def _sign(item: Item, beside: Sequence[Item]) -> object:
     """What two items must have in common to be the same."""
-    if isinstance(item, Fork):
+    if isinstance(item, Parallel):
         return tuple(sorted(str([_sign(each, way) for each in way]) for way in item.ways))
     if isinstance(item, Gap):
         return "gap"
@@ -182,9 +184,9 @@ def _sign(item: Item, beside: Sequence[Item]) -> object:
 
 def _is_closed(items: Sequence[Item], begin: int, end: int) -> bool:
     """Whether arcs enter a stretch only from just before it, and leave it only from its end."""
-    if not isinstance(items[end - 1], Row):
+    if not isinstance(items[end - 1], DiagramRow):
         return False
-    inner = list(rows(items[begin:end]))
+    inner = list(all_rows(items[begin:end]))
     known = {id(row) for row in inner}
     door = {id(items[begin - 1])} if begin else set()
     enter = all(id(source) in known | door for row in inner for source in row.arcs)
@@ -200,14 +202,14 @@ def _bundled(items: list[Item]) -> list[Item]:
     spans = [
         (place[id(source)] + 1, place[id(item)] + 1)
         for item in items
-        if isinstance(item, Row)
+        if isinstance(item, DiagramRow)
         for source in item.arcs
         if id(source) in place
     ]
     spans += [
         (number, number + 2)
         for number, item in enumerate(items)
-        if isinstance(item, Fork) and number + 1 < len(items)
+        if isinstance(item, Parallel) and number + 1 < len(items)
     ]
     for begin, end in reversed(_merged(spans)):
         stretch = items[begin:end]
@@ -229,7 +231,7 @@ def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _shortened(items: list[Item]) -> list[Item]:
     """Long runs of plain layers, as one row each; those at the ends stay."""
-    plain = [isinstance(item, Row) and not item.folded for item in items]
+    plain = [isinstance(item, DiagramRow) and not item.folded for item in items]
     end = len(items)
     while end > 0:
         begin = end
@@ -247,9 +249,9 @@ def _shortened(items: list[Item]) -> list[Item]:
 # --- folding --------------------------------------------------------------------------------------
 
 
-def _replace(items: list[Item], begin: int, end: int, fold: Row) -> None:
+def _replace(items: list[Item], begin: int, end: int, fold: DiagramRow) -> None:
     """Put a row in the place of a stretch that is closed."""
-    inner = list(rows(items[begin:end]))
+    inner = list(all_rows(items[begin:end]))
     known = {id(row) for row in inner}
     last = inner[-1]
     fold.leads = [row for row in last.leads if id(row) not in known]
@@ -261,16 +263,16 @@ def _replace(items: list[Item], begin: int, end: int, fold: Row) -> None:
     items[begin:end] = [fold]
 
 
-def _fold(stretch: Sequence[Item], length: int, times: int) -> Row:
-    found = list(rows(stretch))
+def _fold(stretch: Sequence[Item], length: int, times: int) -> DiagramRow:
+    found = list(all_rows(stretch))
     last = found[-1].node
-    if length == 1 and isinstance(stretch[0], Row):
+    if length == 1 and isinstance(stretch[0], DiagramRow):
         label, inside = found[0].node.label, found[0].node.inside
         times *= found[0].times
     else:
         label = _title(stretch[:length])
         inside = tuple(_labels(stretch[:length]))
-    node = Node(
+    node = DiagramNode(
         label,
         last.shape,
         sum(row.node.parameters for row in found),
@@ -278,15 +280,15 @@ def _fold(stretch: Sequence[Item], length: int, times: int) -> Row:
         inside=inside,
         layers=sum(row.node.layers for row in found),
     )
-    return Row(node, times)
+    return DiagramRow(node, times)
 
 
 def _labels(items: Sequence[Item]) -> Iterator[str]:
     """What a fold holds, row by row; a bar stands between ways side by side."""
     for item in items:
-        if isinstance(item, Row):
+        if isinstance(item, DiagramRow):
             yield f"{item.node.label} x {item.times}" if item.times > 1 else item.node.label
-        elif isinstance(item, Fork):
+        elif isinstance(item, Parallel):
             for number, way in enumerate(item.ways):
                 if number:
                     yield BESIDE
@@ -295,20 +297,20 @@ def _labels(items: Sequence[Item]) -> Iterator[str]:
 
 def _title(stretch: Sequence[Item]) -> str:
     last = stretch[-1]
-    forks = [item for item in stretch if isinstance(item, Fork)]
-    meets = last.node.word if isinstance(last, Row) else ""
+    forks = [item for item in stretch if isinstance(item, Parallel)]
+    meets = last.node.word if isinstance(last, DiagramRow) else ""
     if forks:
         return f"{meets} of {max(len(fork.ways) for fork in forks)} ways"
-    if isinstance(last, Row) and last.arcs:
+    if isinstance(last, DiagramRow) and last.arcs:
         return "residual" if meets == "add" else f"{meets} past {len(stretch) - 1} layers"
-    return f"{len(list(rows(stretch)))} layers"
+    return f"{len(list(all_rows(stretch)))} layers"
 
 
-def short(labels: Sequence[str]) -> str:
+def abbreviate_labels(labels: Sequence[str]) -> str:
     """Labels in as little room as they can be told in.
 
     Example:
-        >>> short(["conv2d 8 3x3", "batch_normalization", "relu", "relu"])
+        >>> abbreviate_labels(["conv2d 8 3x3", "batch_normalization", "relu", "relu"])
         'conv2d 8 3x3, bn, relu x 2'
     """
     parts: list[tuple[str, int]] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from kmagic.display.kit.card import Bundle, card, escape
-from kmagic.display.kit.card import bundle as as_bundle
+from kmagic.display.kit.card import Bundle, card_html, escape_html
+from kmagic.display.kit.card import mime_bundle as as_bundle
 from kmagic.display.model.model_card import model_bundle
 
 
@@ -34,9 +34,11 @@ class Model(Protocol):
 
 def bundle(saved: File) -> Bundle:
     """A saved file in words, and as a card of one line."""
-    body = f'<div class="km-mute">{escape(", ".join(saved.parts))}</div>' if saved.parts else ""
-    notes = "".join(f'<div class="km-foot">{escape(note)}</div>' for note in saved.notes)
-    return as_bundle(repr(saved), card(saved.name, saved.facts(), body + notes))
+    body = (
+        f'<div class="km-mute">{escape_html(", ".join(saved.parts))}</div>' if saved.parts else ""
+    )
+    notes = "".join(f'<div class="km-foot">{escape_html(note)}</div>' for note in saved.notes)
+    return as_bundle(repr(saved), card_html(saved.name, saved.facts(), body + notes))
 
 
 def loaded_bundle(loaded: Model) -> Bundle:

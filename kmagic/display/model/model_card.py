@@ -7,21 +7,28 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from kmagic.display.kit.card import Bundle, bar, bundle, card, escape, prose
+from kmagic.display.kit.card import (
+    Bundle,
+    bar_html,
+    card_html,
+    escape_html,
+    message_html,
+    mime_bundle,
+)
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
 from kmagic.support.formatting import format_bytes, pluralize
 
 
 @dataclass(slots=True)
-class Row:
+class ModelRow:
     """One line of the picture; a block's line holds the lines inside it."""
 
     text: str
     shape: str
     parameters: int = 0
     shared: bool = False
-    inside: list[Row] = field(default_factory=list)
+    inside: list[ModelRow] = field(default_factory=list)
 
 
 def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -> Bundle:
@@ -34,11 +41,13 @@ def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -
         notes: Warnings below the picture.
     """
     rows = _rows(built) if built is not None else _layer_rows(model)
-    facts = model_facts(model)
-    return bundle(_text(name, facts, rows, notes), card(name, facts, _table(rows) + _notes(notes)))
+    facts = model_summary(model)
+    return mime_bundle(
+        _text(name, facts, rows, notes), card_html(name, facts, _table(rows) + _notes(notes))
+    )
 
 
-def model_facts(model: Any) -> str:
+def model_summary(model: Any) -> str:
     """How large a model is, and how it is compiled, in words."""
     facts = ["not built yet: the shape of its input is not known"]
     if model.built:
@@ -51,28 +60,28 @@ def model_facts(model: Any) -> str:
     return " · ".join(facts)
 
 
-def shape_words(shape: Any) -> str:
+def shape_to_text(shape: Any) -> str:
     """A shape without its batch dimension.
 
     Example:
-        >>> shape_words((None, 28, 28, 1)), shape_words((None, None, 64)), shape_words((None,))
+        >>> shape_to_text((None, 28, 28, 1)), shape_to_text((None, None, 64)), shape_to_text((None,))
         ('28 x 28 x 1', '? x 64', 'one number')
     """
     if isinstance(shape, dict):
-        return ", ".join(f"{key} {shape_words(item)}" for key, item in shape.items())
+        return ", ".join(f"{key} {shape_to_text(item)}" for key, item in shape.items())
     if isinstance(shape, list) or (shape and isinstance(shape[0], list | tuple)):
-        return ", ".join(shape_words(item) for item in shape)
+        return ", ".join(shape_to_text(item) for item in shape)
     if shape is None:
         return ""
     return " x ".join("?" if dim is None else str(dim) for dim in shape[1:]) or "one number"
 
 
-def _rows(built: Any) -> list[Row]:
+def _rows(built: Any) -> list[ModelRow]:
     seen: set[int] = set()
     return list(_group(built.steps, 0, seen))
 
 
-def _group(steps: Sequence[Any], depth: int, seen: set[int]) -> Iterator[Row]:
+def _group(steps: Sequence[Any], depth: int, seen: set[int]) -> Iterator[ModelRow]:
     """Rows of one level; the steps of one use of a block fold into one row."""
 
     def use(step: Any) -> Any:
@@ -88,28 +97,28 @@ def _group(steps: Sequence[Any], depth: int, seen: set[int]) -> Iterator[Row]:
         times = times if len(group) % times == 0 else 1
         inside = list(_group(group[: len(group) // times], depth + 1, seen))
         rest = list(_group(group[len(group) // times :], depth + 1, seen))
-        yield Row(
+        yield ModelRow(
             format_statement(block.spec) + (f" * {times}" if times > 1 else ""),
-            shape_words(group[-1].shape),
+            shape_to_text(group[-1].shape),
             sum(row.parameters for row in (*inside, *rest)),
             inside=inside,
         )
 
 
-def _row(step: Any, seen: set[int]) -> Row:
+def _row(step: Any, seen: set[int]) -> ModelRow:
     text = format_statement(step.node.spec) if step.node.spec is not None else "?"
     shared = id(step.layer) in seen
     seen.add(id(step.layer))
     size = 0 if shared else _parameters(step.layer)
-    return Row(text, shape_words(step.shape), size, shared and _parameters(step.layer) > 0)
+    return ModelRow(text, shape_to_text(step.shape), size, shared and _parameters(step.layer) > 0)
 
 
-def _layer_rows(model: Any) -> list[Row]:
+def _layer_rows(model: Any) -> list[ModelRow]:
     rows = []
     for layer in model.layers:
         shape = getattr(getattr(layer, "output", None), "shape", None) if layer.built else None
         text = f"{layer.name} ({type(layer).__name__})"
-        rows.append(Row(text, shape_words(shape), _parameters(layer)))
+        rows.append(ModelRow(text, shape_to_text(shape), _parameters(layer)))
     return rows
 
 
@@ -150,7 +159,7 @@ def _loss_words(loss: Any) -> str:
     return loss if isinstance(loss, str) else getattr(loss, "name", None) or loss.__name__
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(rows: Sequence[ModelRow]) -> str:
     most = max((row.parameters for row in rows), default=0)
     body = "".join(_html_row(row, most) for row in rows)
     return (
@@ -162,14 +171,18 @@ def _table(rows: Sequence[Row]) -> str:
     )
 
 
-def _html_row(row: Row, most: int) -> str:
+def _html_row(row: ModelRow, most: int) -> str:
     size = "shared" if row.shared else f"{row.parameters:,}" if row.parameters else ""
-    text = f'<span class="km-code">{escape(row.text)}</span>'
+    text = f'<span class="km-code">{escape_html(row.text)}</span>'
     if row.inside:
-        lines = "".join(f'<div class="km-code">{escape(line)}</div>' for line in _outline(row, 1))
+        lines = "".join(
+            f'<div class="km-code">{escape_html(line)}</div>' for line in _outline(row, 1)
+        )
         text = f"<details><summary>{text}</summary>{lines}</details>"
-    shape = escape(row.shape).replace(" x ", "\u00a0x\u00a0")  # one word, however narrow the card
-    share = bar(row.parameters / most) if most and row.parameters else bar(0.0)
+    shape = escape_html(row.shape).replace(
+        " x ", "\u00a0x\u00a0"
+    )  # one word, however narrow the card
+    share = bar_html(row.parameters / most) if most and row.parameters else bar_html(0.0)
     return (
         f'<tr><td class="km-left" style="text-align:left;white-space:normal">{text}</td>'
         f'<td class="km-mute">{shape}</td><td class="km-mute">{size}</td>'
@@ -177,7 +190,7 @@ def _html_row(row: Row, most: int) -> str:
     )
 
 
-def _outline(row: Row, depth: int) -> Iterator[str]:
+def _outline(row: ModelRow, depth: int) -> Iterator[str]:
     for inner in row.inside:
         size = f"  {inner.parameters:,}" if inner.parameters else ""
         indent = "\u00a0\u00a0" * depth
@@ -186,10 +199,10 @@ def _outline(row: Row, depth: int) -> Iterator[str]:
 
 
 def _notes(notes: Sequence[str]) -> str:
-    return "".join(f'<div class="km-foot">{prose(note)}</div>' for note in notes)
+    return "".join(f'<div class="km-foot">{message_html(note)}</div>' for note in notes)
 
 
-def _text(name: str, facts: str, rows: Sequence[Row], notes: Sequence[str]) -> str:
+def _text(name: str, facts: str, rows: Sequence[ModelRow], notes: Sequence[str]) -> str:
     width = max((len(row.text) for row in rows), default=0)
     shapes = max((len(row.shape) for row in rows), default=0)
     lines = [f"{name}: {facts}"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from kmagic.display.kit.card import Bundle, card, escape
-from kmagic.display.kit.card import bundle as as_bundle
+from kmagic.display.kit.card import Bundle, card_html, escape_html
+from kmagic.display.kit.card import mime_bundle as as_bundle
 from kmagic.support.formatting import pluralize
 
 _PANE = "margin:0;overflow-x:auto;word-break:normal;background:none"
@@ -47,13 +47,13 @@ def bundle(found: Translated) -> Bundle:
         f"{_pane('In the layer language', text)}{_pane('In Python', program)}</div>"
         f"{_remarks('Put otherwise', found.notes)}{_remarks('Left out', found.left_out)}"
     )
-    return as_bundle(_words(found, text, program), card(found.name, facts, body))
+    return as_bundle(_words(found, text, program), card_html(found.name, facts, body))
 
 
 def _pane(title: str, code: str) -> str:
     return (
-        f'<div style="{_SIDE}"><div class="km-mute">{escape(title)}</div>'
-        f'<pre class="km-code" style="{_PANE}">{escape(code)}</pre></div>'
+        f'<div style="{_SIDE}"><div class="km-mute">{escape_html(title)}</div>'
+        f'<pre class="km-code" style="{_PANE}">{escape_html(code)}</pre></div>'
     )
 
 
@@ -63,11 +63,11 @@ def _remarks(title: str, remarks: Sequence[Remark]) -> str:
     rows = "".join(
         f'<tr><td class="km-num">{each.line}</td>'
         f'<td class="km-left" style="text-align:left;white-space:normal"><div style="{_ROW}">'
-        f'<code style="{_CELL}">{escape(_short(each.code))}</code>'
-        f'<span style="{_CELL}">{escape(each.text)}</span></div></td></tr>'
+        f'<code style="{_CELL}">{escape_html(_short(each.code))}</code>'
+        f'<span style="{_CELL}">{escape_html(each.text)}</span></div></td></tr>'
         for each in remarks
     )
-    head = f'<div class="km-mute" style="margin-top:10px">{escape(title)}</div>'
+    head = f'<div class="km-mute" style="margin-top:10px">{escape_html(title)}</div>'
     return f'{head}<div class="km-fit"><table class="km-table"><tbody>{rows}</tbody></table></div>'
 
 

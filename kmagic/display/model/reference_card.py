@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kmagic.display.kit.card import Bundle, card, escape, prose
-from kmagic.display.kit.card import bundle as carry
+from kmagic.display.kit.card import Bundle, card_html, escape_html, message_html
+from kmagic.display.kit.card import mime_bundle as carry
 
 if TYPE_CHECKING:
     from kmagic.models.reference import ArgumentHelp, WordHelp, WordList, WordSummary
@@ -45,7 +45,7 @@ def _named(name: str, inside: str, *, wide: int, spacing: str = "") -> str:
 
 
 def _code(text: str) -> str:
-    return f'<code class="km-code">{escape(text)}</code>'
+    return f'<code class="km-code">{escape_html(text)}</code>'
 
 
 # --- lists --------------------------------------------------------------------------------------
@@ -56,29 +56,27 @@ def _listing(found: WordList) -> str:
         _brief_row(group.title, group.items) if found.brief else _long_rows(group.items)
         for group in found.groups
     )
-    table = (
-        f'<table class="km-table" aria-label="{escape(found.title)}"><tbody>{body}</tbody></table>'
-    )
-    return card(found.title, found.facts, table, foot=found.foot)
+    table = f'<table class="km-table" aria-label="{escape_html(found.title)}"><tbody>{body}</tbody></table>'
+    return card_html(found.title, found.facts, table, foot=found.foot)
 
 
 def _brief_row(title: str, items: Iterable[WordSummary]) -> str:
     words = " &nbsp; ".join(_word(item) for item in items)
-    return _named(escape(title), words, wide=88, spacing=";line-height:1.7")
+    return _named(escape_html(title), words, wide=88, spacing=";line-height:1.7")
 
 
 def _word(item: WordSummary) -> str:
-    about = f' title="{escape(item.says)}"' if item.says else ""
-    more = f' <span class="km-mute">({escape(item.beside)})</span>' if item.beside else ""
-    return f'<code class="km-code"{about}>{escape(item.word)}</code>{more}'
+    about = f' title="{escape_html(item.says)}"' if item.says else ""
+    more = f' <span class="km-mute">({escape_html(item.beside)})</span>' if item.beside else ""
+    return f'<code class="km-code"{about}>{escape_html(item.word)}</code>{more}'
 
 
 def _long_rows(items: Iterable[WordSummary]) -> str:
     rows = []
     for item in items:
-        also = escape(", ".join(item.aliases))
+        also = escape_html(", ".join(item.aliases))
         head = _code(item.word) + (f"<div>{also}</div>" if also else "")
-        rows.append(_named(head, prose(item.says), wide=80))
+        rows.append(_named(head, message_html(item.says), wide=80))
     return "".join(rows)
 
 
@@ -114,22 +112,22 @@ def _hanging(head: str, text: str, indent: int) -> list[str]:
 
 
 def _entry(found: WordHelp) -> str:
-    body = f'<div style="margin-bottom:6px"><code class="km-code">{escape(found.form)}</code></div>'
+    body = f'<div style="margin-bottom:6px"><code class="km-code">{escape_html(found.form)}</code></div>'
     body += _about(found)
     body += _facts(found)
     body += _example(found)
     body += _arguments("arguments", found.arguments)
     body += _arguments("right of the arrow", found.call_arguments)
     facts = found.name or "a word of the language"
-    return card(found.word, facts, body)
+    return card_html(found.word, facts, body)
 
 
 def _about(found: WordHelp) -> str:
-    shown = f'<div style="margin-bottom:6px">{prose(found.summary)}</div>'
+    shown = f'<div style="margin-bottom:6px">{message_html(found.summary)}</div>'
     if not found.about:
         return shown
-    rest = "".join(f'<p style="margin:6px 0">{prose(each)}</p>' for each in found.about)
-    first = f"<summary>{prose(found.summary)}</summary>"
+    rest = "".join(f'<p style="margin:6px 0">{message_html(each)}</p>' for each in found.about)
+    first = f"<summary>{message_html(found.summary)}</summary>"
     return f'<details style="margin-bottom:6px">{first}{rest}</details>'
 
 
@@ -144,19 +142,19 @@ def _pairs(found: WordHelp) -> list[tuple[str, str]]:
 
 
 def _facts(found: WordHelp) -> str:
-    rows = "".join(_named(name, prose(said), wide=90) for name, said in _pairs(found))
+    rows = "".join(_named(name, message_html(said), wide=90) for name, said in _pairs(found))
     return f'<table class="km-table"><tbody>{rows}</tbody></table>' if rows else ""
 
 
 def _example(found: WordHelp) -> str:
     if not found.example:
-        return f'<div class="km-foot">{escape(found.needs)}</div>' if found.needs else ""
+        return f'<div class="km-foot">{escape_html(found.needs)}</div>' if found.needs else ""
     rows = [(text, "", "km-mute") for text in found.given.splitlines()]
     rows += [(line.text, line.shape, "") for line in found.example]
     cells = "".join(
         f'<tr><td class="km-left {tone}" style="{_LEFT};white-space:pre-wrap">'
-        f'<code class="km-code">{escape(text)}</code></td>'
-        f'<td class="km-mute">{escape(shape)}</td></tr>'
+        f'<code class="km-code">{escape_html(text)}</code></td>'
+        f'<td class="km-mute">{escape_html(shape)}</td></tr>'
         for text, shape, tone in rows
     )
     head = _head("an example", "shape")
@@ -190,16 +188,16 @@ def _arguments(title: str, arguments: Sequence[ArgumentHelp]) -> str:
 def _default(argument: ArgumentHelp) -> str:
     if argument.default is None:
         return '<span class="km-mute">to be given</span>'
-    return f'<code class="km-code">{escape(argument.default)}</code>'
+    return f'<code class="km-code">{escape_html(argument.default)}</code>'
 
 
 def _explained(argument: ArgumentHelp) -> str:
     shown, rest = _split(argument.says)
     kind = _kind(argument)
-    more = f' <span class="km-mute">{escape(kind)}</span>' if kind else ""
+    more = f' <span class="km-mute">{escape_html(kind)}</span>' if kind else ""
     if not rest:
-        return prose(shown) + more
-    return f"<details><summary>{prose(shown)}{more}</summary>{prose(rest)}</details>"
+        return message_html(shown) + more
+    return f"<details><summary>{message_html(shown)}{more}</summary>{message_html(rest)}</details>"
 
 
 def _kind(argument: ArgumentHelp) -> str:

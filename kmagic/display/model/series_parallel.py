@@ -20,14 +20,14 @@ Edges: TypeAlias = dict[int, set[int]]
 
 
 @dataclass(slots=True)
-class Split:
+class Branches:
     """Ways side by side, each a series of its own."""
 
     ways: list[Series]
 
 
 @dataclass(slots=True)
-class Weave:
+class Decomposition:
     """A network taken apart.
 
     Attributes:
@@ -39,7 +39,7 @@ class Weave:
     arcs: list[tuple[int, int]] = field(default_factory=list)
 
 
-def weave(sources: Iterable[Iterable[int]]) -> Weave:
+def decompose(sources: Iterable[Iterable[int]]) -> Decomposition:
     """Take a network apart.
 
     Args:
@@ -47,9 +47,9 @@ def weave(sources: Iterable[Iterable[int]]) -> Weave:
             than its own.
 
     Example:
-        >>> weave([[], [0], [1], [0, 2]])  # a skip connection past 1 and 2
+        >>> decompose([[], [0], [1], [0, 2]])  # a skip connection past 1 and 2
         Weave(series=[0, 1, 2, 3], arcs=[(0, 3)])
-        >>> weave([[], [0], [0], [1, 2]]).series  # two ways from 0 to 3
+        >>> decompose([[], [0], [0], [1, 2]]).series  # two ways from 0 to 3
         [0, Split(ways=[[1], [2]]), 3]
     """
     after: Edges = {}
@@ -63,7 +63,7 @@ def weave(sources: Iterable[Iterable[int]]) -> Weave:
     after[START] = {each for each in nodes if each not in fed}
     for each in nodes:
         after.setdefault(each, {END})
-    result = Weave([])
+    result = Decomposition([])
     if nodes:
         result.series = _between(START, nodes, END, after, result.arcs)
     result.arcs.sort()
@@ -117,7 +117,7 @@ def _ways(
             ways.append(_between(first, part, last, after, arcs))
         else:
             ways.append(_loosened(first, part, last, after, arcs))
-    return ways[0] if len(ways) == 1 else [Split(ways)]
+    return ways[0] if len(ways) == 1 else [Branches(ways)]
 
 
 def _parts(inner: list[int], after: Edges) -> list[list[int]]:

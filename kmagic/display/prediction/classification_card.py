@@ -8,10 +8,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kmagic.display.kit.card import BLUE, GREEN, GREY, ORANGE, Bundle, bar, card, escape, stylesheet
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import name_html, tooltip_text
-from kmagic.display.kit.thumbnail import BYTE, SMALL, Look, look_of, thumbnail
+from kmagic.display.kit.card import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Bundle,
+    bar_html,
+    card_html,
+    escape_html,
+    name_html,
+    read_static,
+    tooltip_text,
+)
+from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.kit.thumbnail import (
+    MAX_BYTE,
+    MAX_PIXELATED,
+    PixelRange,
+    pixel_range,
+    thumbnail_html,
+)
 from kmagic.display.prediction.heatmap_overlay import overlay
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
@@ -40,7 +57,7 @@ class Picture(Protocol):
     name: str
     guesses: tuple[Guess, ...]
     truth: Any
-    thumbnail: NDArray[Any] | None
+    thumbnail_html: NDArray[Any] | None
     error: str
     right: bool | None
     looked: Any
@@ -72,21 +89,21 @@ def bundle(classification: Shown) -> Bundle:
     shown = classification.pictures[:SHOWN]
     arrays = [p.thumbnail for p in shown if p.thumbnail is not None]
     floats = [one for one in arrays if one.dtype != np.uint8]
-    look = look_of(floats) if floats else None
+    look = pixel_range(floats) if floats else None
     labels = [guess.label for picture in shown for guess in picture.guesses]
     narrow = max(map(len, labels), default=0) <= SHORT
-    few = len(shown) <= FEW and any(max(one.shape[:2]) > SMALL for one in arrays)
+    few = len(shown) <= FEW and any(max(one.shape[:2]) > MAX_PIXELATED for one in arrays)
     box = LARGE if few or classification.legend else BOX
     width = (134 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
     items = "".join(_picture(picture, look, box, narrow=narrow) for picture in shown)
     body = (
-        f"<style>{stylesheet('classification.css')}</style>"
+        f"<style>{read_static('classification.css')}</style>"
         '<div class="km-pics" role="list" style="display:grid;gap:14px 18px;'
         f'grid-template-columns:repeat(auto-fill, minmax(min({width}px, 100%), 1fr))">{items}</div>'
     )
     title = _plainly(classification.name) or "classification"
     foot = " ".join(_sentences(classification))
-    markup = card(title, classification.facts(), body, foot=foot)
+    markup = card_html(title, classification.facts(), body, foot=foot)
     return carry(words(classification), markup)
 
 
@@ -115,7 +132,7 @@ def _sentences(classification: Shown) -> list[str]:
     return [*said, note] if note else said
 
 
-def _picture(picture: Picture, look: Look | None, box: int, *, narrow: bool) -> str:
+def _picture(picture: Picture, look: PixelRange | None, box: int, *, narrow: bool) -> str:
     name = "" if picture.name.isdigit() else _file(picture.name)
     title = f'<div class="km-file" title="{tooltip_text(picture.name)}">{name_html(name, LONGEST)}</div>'
     if picture.error:
@@ -143,18 +160,20 @@ def _file(name: str) -> str:
     return os.path.basename(name.rstrip("/")) or name  # noqa: PTH119 - text of any system, not a path to be opened
 
 
-def _images(picture: Picture, look: Look | None, box: int) -> str:
+def _images(picture: Picture, look: PixelRange | None, box: int) -> str:
     shown = picture.thumbnail
     if shown is None or shown.ndim == 1:
         return ""
-    mine = look if look is not None and shown.dtype != np.uint8 else look_of([shown])
-    images = [thumbnail(shown, mine, box=box, alt=f"picture {_plainly(picture.name)}")]
+    mine = look if look is not None and shown.dtype != np.uint8 else pixel_range([shown])
+    images = [thumbnail_html(shown, mine, box=box, alt=f"picture {_plainly(picture.name)}")]
     if picture.looked is not None:
         drawn = overlay(shown, picture.looked.heat, mine)
         told = _plainly(picture.looked.words())
         longest = max(shown.shape[:2])
-        same = box if longest > SMALL else max(1, box // longest) * longest
-        images.append(thumbnail(drawn, Look(0, BYTE, paper=False), box=same, alt=told))
+        same = box if longest > MAX_PIXELATED else max(1, box // longest) * longest
+        images.append(
+            thumbnail_html(drawn, PixelRange(0, MAX_BYTE, paper=False), box=same, alt=told)
+        )
     style = f"flex:none;width:{box + 2}px"
     return "".join(f'<div style="{style}">{one}</div>' for one in images)
 
@@ -172,12 +191,12 @@ def _looked(picture: Picture) -> str:
     if picture.looked is None:
         return ""
     words = _plainly(picture.looked.words())
-    return f'<div class="km-mute km-looked">{_breaking(escape(words))}</div>'
+    return f'<div class="km-mute km-looked">{_breaking(escape_html(words))}</div>'
 
 
 def _row(guess: Guess, truth: Any, *, narrow: bool) -> str:
     true = truth is None or guess.label == truth.label
-    share = bar(guess.probability, colour=BLUE if true else GREY)
+    share = bar_html(guess.probability, colour=BLUE if true else GREY)
     return (
         '<tr><th scope="row" style="text-align:left;padding:1px 6px 1px 0">'
         f"{_breaking(name_html(guess.label, LONGEST))}</th>"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from kmagic.display.kit.card import Bundle, card
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import name_html
+from kmagic.display.kit.card import Bundle, card_html, name_html
+from kmagic.display.kit.card import mime_bundle as carry
 from kmagic.support.formatting import format_metric
 
 
@@ -36,5 +35,5 @@ def bundle(evaluation: Shown) -> Bundle:
     )
     body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 30px">{figures}</div>'
     return carry(
-        evaluation.describe(), card(evaluation.name or "evaluation", evaluation.facts(), body)
+        evaluation.describe(), card_html(evaluation.name or "evaluation", evaluation.facts(), body)
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.kit.thumbnail import BYTE, SMALL, Look, as_bytes
+from kmagic.display.kit.thumbnail import MAX_BYTE, MAX_PIXELATED, PixelRange, to_uint8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,7 +20,7 @@ MOST = 0.9  # how much of the strongest place is tinted
 LINE = 0.5  # of the strongest: where the line runs
 
 
-def overlay(picture: NDArray[Any], heat: NDArray[Any], look: Look) -> NDArray[np.uint8]:
+def overlay(picture: NDArray[Any], heat: NDArray[Any], look: PixelRange) -> NDArray[np.uint8]:
     """The picture in grey, tinted where the heat is, with a line around the hotter half.
 
     The line tells the place without colours, too.
@@ -35,14 +35,14 @@ def overlay(picture: NDArray[Any], heat: NDArray[Any], look: Look) -> NDArray[np
     """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    below = Image.fromarray(as_bytes(picture, look))
+    below = Image.fromarray(to_uint8(picture, look))
     if below.mode == "RGBA":
         white = Image.new("RGBA", below.size, "white")
         below = Image.alpha_composite(white, below)
     below = below.convert("L")
     scale = SIDE / max(below.size)
     size = [max(1, round(side * scale)) for side in below.size]
-    small = max(below.size) <= SMALL
+    small = max(below.size) <= MAX_PIXELATED
     way = Image.Resampling.NEAREST if small else Image.Resampling.BICUBIC
     grey = PALE + SPAN * np.asarray(below.resize(size, way), np.float64)[..., None]
     shares = np.nan_to_num(np.asarray(heat, np.float32)).clip(0, 1)
@@ -50,14 +50,14 @@ def overlay(picture: NDArray[Any], heat: NDArray[Any], look: Look) -> NDArray[np
     tint = MOST * hot[..., None]
     drawn = grey * (1 - tint) + _duotone(grey) * tint
     drawn[_edge(hot >= LINE)] = INK
-    return np.asarray(np.rint(drawn).clip(0, BYTE), dtype=np.uint8)
+    return np.asarray(np.rint(drawn).clip(0, MAX_BYTE), dtype=np.uint8)
 
 
 def _duotone(grey: NDArray[np.float64]) -> NDArray[np.float64]:
     """From black over the tint to nearly white, so that the picture is still to be seen."""
     dark = TINT * np.minimum(grey / MIDDLE, 1)
-    light = np.maximum(grey - MIDDLE, 0) / (BYTE - MIDDLE)
-    return dark + 0.6 * light * (BYTE - dark)
+    light = np.maximum(grey - MIDDLE, 0) / (MAX_BYTE - MIDDLE)
+    return dark + 0.6 * light * (MAX_BYTE - dark)
 
 
 def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from kmagic.display.kit.card import BLUE, GREEN, ORANGE, Bundle, bar, card, escape
-from kmagic.display.kit.card import bundle as carry
-from kmagic.display.kit.name_html import name_html, tooltip_text
-from kmagic.display.kit.samples import describe
-from kmagic.display.kit.thumbnail import are_pictures, look_of, thumbnail
+from kmagic.display.kit.card import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    Bundle,
+    bar_html,
+    card_html,
+    escape_html,
+    name_html,
+    tooltip_text,
+)
+from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.kit.samples import sample_to_text
+from kmagic.display.kit.thumbnail import are_images, pixel_range, thumbnail_html
 from kmagic.support.formatting import (
     format_value,
     isolate_direction,
@@ -90,7 +99,7 @@ def bundle(found: Shown, more: str = "") -> Bundle:
     body = _table(found, rows)
     title = strip_control_characters(about.name) or "predictions"
     lines = [f"{isolate_direction(title)}: {facts}", *(each.words() for each in rows), foot]
-    return carry("\n".join(lines), card(title, facts, body, foot=foot))
+    return carry("\n".join(lines), card_html(title, facts, body, foot=foot))
 
 
 def several(found: Any) -> Bundle:
@@ -204,13 +213,13 @@ def _seen(shown: Any, number: int, most: int = WHOLE) -> str:
     """A sample in words; "" where it is a picture or not known."""
     if shown is None or _pictures(shown) or number >= len(shown):
         return ""
-    return describe(shown, number, most)
+    return sample_to_text(shown, number, most)
 
 
 def _pictures(shown: Any) -> bool:
     if isinstance(shown, list) and shown and hasattr(shown[0], "shape"):
         return all(each is not None and each.ndim > 1 for each in shown)
-    return hasattr(shown, "shape") and not hasattr(shown, "iloc") and are_pictures(shown)
+    return hasattr(shown, "shape") and not hasattr(shown, "iloc") and are_images(shown)
 
 
 def _table(found: Shown, rows: list[_Row]) -> str:
@@ -225,9 +234,9 @@ def _images(shown: Any, rows: int) -> list[str]:
     if shown is None or not _pictures(shown):
         return []
     pictures = [np.asarray(shown[number]) for number in range(min(rows, len(shown)))]
-    look = look_of(pictures)
+    look = pixel_range(pictures)
     return [
-        thumbnail(each, look, box=BOX, alt=f"sample {number}")
+        thumbnail_html(each, look, box=BOX, alt=f"sample {number}")
         for number, each in enumerate(pictures)
     ]
 
@@ -244,7 +253,7 @@ def _line(row: _Row, images: list[str], *, named: bool) -> str:
             tip = (
                 f' title="{tooltip_text(seen)}"' if short != strip_control_characters(seen) else ""
             )
-            cells.append(f'<td class="km-left" {_WRAPS}><bdi{tip}>{escape(short)}</bdi></td>')
+            cells.append(f'<td class="km-left" {_WRAPS}><bdi{tip}>{escape_html(short)}</bdi></td>')
     # A sample in words takes the room that a picture leaves to the bar.
     cells.append(_answer(row, wide="40%" if row.number < len(images) else "15%"))
     return f"<tr>{''.join(cells)}</tr>"
@@ -261,20 +270,22 @@ def _answer(row: _Row, wide: str) -> str:
         if len(row.best) > 1:
             other = row.best[1]
             second = f"{name_html(row.about.meaning.name(other))} {row.shares[other]:.1%}"
-        sign = "" if right is None else (" \u2713" if right else f" \u2717 {escape(row.truth)}")
+        sign = (
+            "" if right is None else (" \u2713" if right else f" \u2717 {escape_html(row.truth)}")
+        )
         return (
             f'<td class="km-left" style="{_LEFT}"><b>{name_html(label)}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
             f'<td style="min-width:70px;width:{wide}">'
-            f"{bar(share, colour=colour, label=f'{share:.1%}')}</td>"
+            f"{bar_html(share, colour=colour, label=f'{share:.1%}')}</td>"
             f'<td class="km-num">{share:.1%}</td>'
             f'<td class="km-left km-mute" style="{_LEFT}">{second}</td>'
         )
     if row.about.meaning.kind == "labels":
         said = ", ".join(map(name_html, row.labels)) or '<span class="km-mute">none</span>'
         return f'<td class="km-left" style="{_LEFT}">{said}</td>'
-    truth = f'<td class="km-num km-mute">true {escape(row.truth)}</td>' if row.truth else ""
-    return f'<td class="km-num">{escape(row.values)}</td>{truth}'
+    truth = f'<td class="km-num km-mute">true {escape_html(row.truth)}</td>' if row.truth else ""
+    return f'<td class="km-num">{escape_html(row.values)}</td>{truth}'
 
 
 def _figure(value: Any) -> str:

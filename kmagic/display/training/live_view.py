@@ -12,16 +12,16 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from kmagic.display.kit.card import stylesheet
-from kmagic.display.kit.js_modules import module
-from kmagic.display.kit.mode import mode, running_kernel
+from kmagic.display.kit.assets import js_module
+from kmagic.display.kit.card import read_static
+from kmagic.display.kit.mode import display_mode, running_kernel
 from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import Feed
 from kmagic.support.rendering import display_bundle, mark_displayed
 
 if TYPE_CHECKING:
-    from kmagic.display.kit.mode import Mode
+    from kmagic.display.kit.mode import DisplayMode
     from kmagic.training.run.training_run import Display, TrainingRun
 
 STOP = "kmagic_stop"
@@ -37,9 +37,9 @@ _watched: dict[str, Live] = {}
 _retired: deque[Any] = deque()
 
 
-def displays_for(how: Mode | None = None) -> list[Display]:
+def displays_for(how: DisplayMode | None = None) -> list[Display]:
     """The views of a training that suit the surroundings, or the mode that is asked for."""
-    how = how or mode()
+    how = how or display_mode()
     if how == "widget":
         return [Live()]
     if how == "html":
@@ -160,8 +160,8 @@ def dashboard() -> Any:
     class Dashboard(anywidget.AnyWidget):
         """A run's view; ``state`` is what :class:`~kmagic.display.training.widget_feed.Feed` makes."""
 
-        _esm = module("dashboard.js")
-        _css = "\n".join(map(stylesheet, ("card.css", "chart.css", "dashboard.css")))
+        _esm = js_module("dashboard.js")
+        _css = "\n".join(map(read_static, ("card.css", "chart.css", "dashboard.css")))
         state = traitlets.Dict().tag(sync=True)
         earlier: Any = traitlets.List().tag(sync=True)
 

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from kmagic.display.kit import chart
-from kmagic.display.kit.card import Bundle, card, escape, image
-from kmagic.display.kit.card import bundle as as_bundle
-from kmagic.display.kit.chart import MIDTONES, Chart, Line
+from kmagic.display.kit.card import Bundle, card_html, escape_html, image_html
+from kmagic.display.kit.card import mime_bundle as as_bundle
+from kmagic.display.kit.chart import MIDTONES, Chart, Curve
 from kmagic.display.training.training_card import pictures
 from kmagic.support.downsampling import downsample
 from kmagic.support.formatting import pluralize
@@ -18,7 +18,7 @@ from kmagic.training.run.run_history import at_best, figure_words, summary, took
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kmagic.display.kit.chart import Kind
+    from kmagic.display.kit.chart import CurveKind
     from kmagic.support.downsampling import Point
     from kmagic.training.run.run_history import Comparison, Runs
     from kmagic.training.run.training_run import TrainingRun
@@ -43,19 +43,21 @@ def bundle(runs: Runs) -> Bundle:
     times = [] if is_static() else ["time"]
     heads = ["run", "model", "course", "epochs", *keys, *times, "end"]
     left = {"run", "model", "course", "end"}
-    parts = [f'<th scope="col"{LEFT if head in left else ""}>{escape(head)}</th>' for head in heads]
+    parts = [
+        f'<th scope="col"{LEFT if head in left else ""}>{escape_html(head)}</th>' for head in heads
+    ]
     rows = [f"<thead><tr>{''.join(parts)}</tr></thead>"]
     for name, run in newest.items():
         figures = at_best(run)
         strong = ' style="font-weight:600"' if name in best else ""
         cells = [
-            f'<th scope="row"{LEFT}>{escape(name)}</th>',
-            f"<td{LEFT}>{escape(run.model_name)}</td>",
+            f'<th scope="row"{LEFT}>{escape_html(name)}</th>',
+            f"<td{LEFT}>{escape_html(run.model_name)}</td>",
             f"<td{LEFT}>{_spark(run)}</td>",
             f"<td>{len(run.log):,}</td>",
             *(f"<td{strong}>{_figure(figures.get(key))}</td>" for key in keys),
             *(f"<td>{took(run)}</td>" for _ in times),
-            f"<td{LEFT}>{escape(summary(run))}</td>",
+            f"<td{LEFT}>{escape_html(summary(run))}</td>",
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     table = (
@@ -67,7 +69,7 @@ def bundle(runs: Runs) -> Bundle:
         foot.append("bold: the lowest val_loss of its model")
     if len(runs.runs) > len(newest):
         foot.append(f"{pluralize(len(runs.runs) - len(newest), 'earlier run')} in to_frame()")
-    markup = card("Runs", pluralize(len(runs.runs), "run"), table, foot=" · ".join(foot))
+    markup = card_html("Runs", pluralize(len(runs.runs), "run"), table, foot=" · ".join(foot))
     return as_bundle(repr(runs), markup)
 
 
@@ -106,8 +108,10 @@ def _spark(run: TrainingRun) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}">{"".join(drawn)}</svg>'
     )
-    said = chart.words(Chart("loss", [Line("train", curves[1][1], "training")], left, right))
-    shown = image(svg.encode(), "image/svg+xml", alt=said, width=width, height=height)
+    said = chart.chart_to_text(
+        Chart("loss", [Curve("train", curves[1][1], "training")], left, right)
+    )
+    shown = image_html(svg.encode(), "image/svg+xml", alt=said, width=width, height=height)
     return shown.replace('style="max-width:100%', 'style="display:block;max-width:none')
 
 
@@ -124,7 +128,7 @@ def comparison_bundle(comparison: Comparison) -> Bundle:
     body = pictures(overlaid(comparison)) + _figures(comparison) + _differences(comparison)
     facts = f"against {one}" + _verdict(comparison)
     foot = f"grey: {one} · in colour: {other} · dashed: training, solid: validation"
-    return as_bundle(repr(comparison), card(other, facts, body, foot=foot))
+    return as_bundle(repr(comparison), card_html(other, facts, body, foot=foot))
 
 
 def _verdict(comparison: Comparison) -> str:
@@ -148,10 +152,10 @@ def overlaid(comparison: Comparison) -> list[Chart]:
         lines = []
         for run, label, grey in ((first, short[0], True), (second, short[1], False)):
             trained, checked = run.curve(name), run.curve(f"val_{name}")
-            kind: Kind = "other-train" if grey else "train"
-            lines.append(Line(kind, _few(trained), "" if checked else label))
+            kind: CurveKind = "other-train" if grey else "train"
+            lines.append(Curve(kind, _few(trained), "" if checked else label))
             if checked:
-                lines.append(Line("other-val" if grey else "val", _few(checked), label))
+                lines.append(Curve("other-val" if grey else "val", _few(checked), label))
         charts.append(Chart(name, lines, begin, max(length, begin + 1e-9)))
     return charts
 
@@ -190,10 +194,10 @@ def _differences(comparison: Comparison) -> str:
     if not rows and not lines:
         return '<div style="margin-top:8px">Both were asked for alike.</div>'
     table = _table(["what differs", *comparison.names], rows) if rows else ""
-    code = "".join(f"{escape(line)}\n" for line in lines)
+    code = "".join(f"{escape_html(line)}\n" for line in lines)
     model = (
-        f'<div style="margin-top:8px">The model, {escape(comparison.names[0])} to '
-        f'{escape(comparison.names[1])}:</div><pre class="km-code" style="margin:2px 0;'
+        f'<div style="margin-top:8px">The model, {escape_html(comparison.names[0])} to '
+        f'{escape_html(comparison.names[1])}:</div><pre class="km-code" style="margin:2px 0;'
         f'overflow-x:auto;word-break:normal;color:inherit;background:none">{code}</pre>'
     )
     return f'<div style="margin-top:8px">{table}</div>' + (model if lines else "")
@@ -201,12 +205,12 @@ def _differences(comparison: Comparison) -> str:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     head = "".join(
-        f'<th scope="col"{LEFT if not place else ""}>{escape(text)}</th>'
+        f'<th scope="col"{LEFT if not place else ""}>{escape_html(text)}</th>'
         for place, text in enumerate(heads)
     )
     body = "".join(
-        f'<tr><th scope="row"{LEFT}><span style="font-weight:400">{escape(row[0])}</span></th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        f'<tr><th scope="row"{LEFT}><span style="font-weight:400">{escape_html(row[0])}</span></th>'
+        + "".join(f"<td>{escape_html(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 
 from kmagic.display.confusion import confusion_history_chart
 from kmagic.display.kit import chart
-from kmagic.display.kit.card import Bundle, bar, card, escape, image, packed
-from kmagic.display.kit.card import bundle as as_bundle
-from kmagic.display.kit.chart import Chart, Line
+from kmagic.display.kit.card import (
+    Bundle,
+    bar_html,
+    card_html,
+    escape_html,
+    image_html,
+    minified_css,
+)
+from kmagic.display.kit.card import mime_bundle as as_bundle
+from kmagic.display.kit.chart import Chart, Curve
 from kmagic.display.training import previous_runs
 from kmagic.support.downsampling import downsample
 from kmagic.support.formatting import (
@@ -58,13 +65,13 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     """
     times = times and not is_static()
     facts = run.describe(times=times)
-    drawn = pictures(charts(run), confusion_history_chart.figure(run.watched))
+    drawn = pictures(charts(run), confusion_history_chart.epoch_confusion_html(run.watched))
     body = drawn + messages(run) + table(run, times=times)
     if run.status == "running":
         facts = facts.removeprefix("running: ")
-        body = bar(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
+        body = bar_html(run.progress, label=f"{100 * run.progress:.0f} % trained") + body
         facts += f" · {clock(run)}"
-    markup = card(run.model_name, facts, body, foot=foot(run, times=times))
+    markup = card_html(run.model_name, facts, body, foot=foot(run, times=times))
     text = [closing(run, times=times)]
     if run.watched is not None and run.watched.matrix is not None:
         text.append(run.watched.summary())
@@ -173,7 +180,7 @@ def told(run: TrainingRun) -> list[str]:
 def messages(run: TrainingRun) -> str:
     """The same as an HTML list."""
     items = "".join(
-        f'<div style="overflow-wrap:anywhere">{escape(line)}</div>' for line in told(run)
+        f'<div style="overflow-wrap:anywhere">{escape_html(line)}</div>' for line in told(run)
     )
     return f'<div style="margin:6px 0;font-size:12px">{items}</div>' if items else ""
 
@@ -234,7 +241,7 @@ def table(run: TrainingRun, *, times: bool = True) -> str:
 
 def _breaking(name: str) -> str:
     """A column's name, which may break behind what ties its words together."""
-    return escape(name).replace("_", "_<wbr>")
+    return escape_html(name).replace("_", "_<wbr>")
 
 
 def row_cells(epoch: Epoch, names: Sequence[str]) -> list[str]:
@@ -294,12 +301,12 @@ def _chart(run: TrainingRun, name: str, room: int) -> Chart:
     course = downsample([*opening[:-1], *trained[-1:], *tail], COURSE)
     label = "training" if checked else ""
     lines = [
-        *(Line("ghost", downsample(points, room // (3 * len(before)))) for points in before),
-        Line("course", course, label if tail else ""),
-        Line("train", downsample(trained, room), "" if tail else label),
+        *(Curve("ghost", downsample(points, room // (3 * len(before)))) for points in before),
+        Curve("course", course, label if tail else ""),
+        Curve("train", downsample(trained, room), "" if tail else label),
     ]
     if checked:
-        lines.append(Line("val", downsample(checked, room), "validation"))
+        lines.append(Curve("val", downsample(checked, room), "validation"))
     return Chart(name, lines, start, end, mark(run, name), scale, notes)
 
 
@@ -332,10 +339,10 @@ def pictures(shown: Sequence[Chart], beside: str = "") -> str:
     width = WIDTHS[len(shown)]
     drawn = []
     for each in shown:
-        inline = chart.svg(each, width=width)
-        alone = chart.standalone(each, width=width).encode()
-        picture = image(
-            alone, "image/svg+xml", alt=chart.words(each), width=width, height=chart.HEIGHT
+        inline = chart.chart_svg(each, width=width)
+        alone = chart.standalone_chart_svg(each, width=width).encode()
+        picture = image_html(
+            alone, "image/svg+xml", alt=chart.chart_to_text(each), width=width, height=chart.HEIGHT
         )
         drawn.append(
             f'<div style="flex:1 1 280px;max-width:{width}px">'
@@ -347,7 +354,7 @@ def pictures(shown: Sequence[Chart], beside: str = "") -> str:
     # trusted, may stand in the same page.
     key = "km-" + hashlib.sha256(inside.encode()).hexdigest()[:10]
     return (
-        f"<style>{packed('chart.css')}.{key} .km-bare{{display:none}}"
+        f"<style>{minified_css('chart.css')}.{key} .km-bare{{display:none}}"
         f".{key} .km-drawn{{display:block!important}}</style>"
         f'<div class="{key}" style="display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0">'
         f"{inside}{beside}</div>"

@@ -65,7 +65,7 @@ class Feed:
             "axis": _axis(run),
             "table": _table(run),
             **_messages(run),
-            "watched": confusion_history_chart.wire(run.watched),
+            "watched": confusion_history_chart.epoch_confusion_state(run.watched),
             "curves": {key: _flat(series.points()) for key, series in self._curves.items()},
             "opening": {key: _flat(points) for key, points in run.opening.items()},
             "tail": {key: _flat(series.points()) for key, series in run.tail.items()},
@@ -88,7 +88,7 @@ class Feed:
             self._messages = messages
         epoch, at = run.watched.epoch if run.watched else 0, run.now.elapsed
         if epoch != self._matrix[0] and at >= self._matrix[1] + MATRIX_EVERY:
-            news["watched"] = confusion_history_chart.wire(run.watched)
+            news["watched"] = confusion_history_chart.epoch_confusion_state(run.watched)
             self._matrix = (epoch, at)
         return news
 

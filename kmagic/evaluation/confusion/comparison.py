@@ -36,7 +36,7 @@ class Comparison(Renderable):
         old: The model it is compared with.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.confusion.comparison_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.comparison_card:comparison_bundle"
 
     new: Confusion
     old: Confusion

@@ -49,7 +49,7 @@ class Confusion(Judged, Renderable):
         selection: Cells chosen in the notebook, as (true, predicted) labels.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:confusion_bundle"
 
     matrix: NDArray[Any]
     targets: Targets

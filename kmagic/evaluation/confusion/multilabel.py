@@ -151,7 +151,7 @@ class MultiConfusion(Renderable):
         unit: What a sample is, in the plural.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.confusion.multilabel_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.multilabel_card:multilabel_bundle"
 
     targets: MultiTargets
     sample_weight: NDArray[np.float64] | None = None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from kmagic.display.kit.card import stylesheet
+from kmagic.display.kit.card import read_static
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default\b)", re.MULTILINE)
 
 
 @cache
-def module(name: str) -> str:
+def js_module(name: str) -> str:
     """A module of ``static/`` with all that it imports, as one module without imports.
 
     Each file is a module of its own, for a browser, Node or a type checker. Joined they share one
@@ -22,7 +22,7 @@ def module(name: str) -> str:
         name: The file's name; what it exports by default stays exported.
 
     Example:
-        >>> joined = module("dashboard.js")
+        >>> joined = js_module("dashboard.js")
         >>> "import " in joined.split("class Brake")[1], joined.count("class Chart ")
         (False, 1)
     """
@@ -35,6 +35,6 @@ def _with_imports(name: str, seen: list[str]) -> list[str]:
     if name in seen:
         return []
     seen.append(name)
-    text = stylesheet(name)
+    text = read_static(name)
     needed = [each for other in _IMPORT.findall(text) for each in _with_imports(other, seen)]
     return [*needed, text]
