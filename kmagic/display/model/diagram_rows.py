@@ -26,7 +26,7 @@ ENDS = 8
 
 BESIDE = "|"
 
-Item: TypeAlias = "Row | Fork | Gap"
+Item: TypeAlias = "DiagramRow | Parallel | Gap"
 _SHORT = {
     PREFERRED.get(name) or snake_case(name): min(
         (alias for alias, other in ALIASES.items() if other == name), key=len

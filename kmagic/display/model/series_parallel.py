@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 START, END, GAP = -1, -2, -3
 """Before all nodes, after all nodes; and in a series: what follows does not take what is before."""
-Item: TypeAlias = "int | Split"
+Item: TypeAlias = "int | Branches"
 Series: TypeAlias = list[Item]
 Edges: TypeAlias = dict[int, set[int]]
 
