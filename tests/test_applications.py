@@ -133,7 +133,7 @@ def test_without_weights_it_says_which_file_goes_where(cached, keras_models, cap
     with pytest.raises(EvaluationError) as caught:
         classify(np.zeros((9, 9, 3), "uint8"), app="VGG16")
     said = str(caught.value)
-    why = "not the file that Keras expects (15 bytes" if cached else "Keras's cache has no vgg16_"
+    why = "not the file that Keras expects (15 bytes" if cached else "Keras's cache does not contain vgg16_"
     assert "The weights of VGG16 cannot be loaded: " in said
     assert why in said
     assert "and KMAGIC_OFFLINE is set." in said

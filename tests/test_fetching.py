@@ -149,7 +149,7 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
         with pytest.raises((EvaluationError, dataset_cache.NotHereError)) as caught:
             room(file)
     said = str(caught.value)
-    assert "Keras's cache has no net.weights.h5, and the download failed (retrieval inc" in said
+    assert "Keras's cache does not contain net.weights.h5, and the download failed (retrieval inc" in said
     assert list(path_of(file).parent.iterdir()) == []
     assert [view.closed for view in views] == [True]
     assert views[0].words[-1] == "3 of 4 MB"

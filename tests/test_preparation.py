@@ -90,7 +90,7 @@ def test_rows_of_word_numbers_are_padded() -> None:
 def test_a_row_without_a_text_is_named() -> None:
     with pytest.raises(DataError, match=r"row 1 .* is nan, float"):
         as_sentences(pd.Series(["good", float("nan")]))
-    with pytest.raises(DataError, match=r"Text 1 .* not UTF-8"):
+    with pytest.raises(DataError, match=r"bytes at index 1 must be UTF-8"):
         as_sentences([b"good", "sch\xf6n".encode("latin-1")])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from kmagic.support.downloads.cached_file import LOOK_AT_THEM, missing_files_message, path_of
+from kmagic.support.downloads.cached_file import UNREADABLE_REMEDY, missing_files_message, path_of
 from kmagic.support.downloads.network import DownloadError, check_reachable, quick_failure
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import backup_file, sha256_of, show_path
@@ -69,7 +69,7 @@ def load_through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
 def _unreadable(files: Sequence[CachedFile], error: Exception) -> DataError:
     shown = ", ".join(show_path(path_of(file)) for file in files)
     said = str(error).strip() or type(error).__name__
-    return DataError(f"Keras could not read {shown}: {said}", LOOK_AT_THEM)
+    return DataError(f"Keras could not read {shown}: {said}", UNREADABLE_REMEDY)
 
 
 @contextmanager

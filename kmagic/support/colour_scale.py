@@ -1,4 +1,4 @@
-"""How strongly each cell of a matrix is coloured, whatever draws it."""
+"""The colour scale of confusion matrices, independent of what draws them."""
 
 from __future__ import annotations
 
@@ -9,64 +9,65 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FAINT, FULL = 0.15, 0.75  # of the least and of the worst mistake: text stays legible on it
-DIAGONAL_TINT = 0.15  # of what is right
+MIN_OPACITY, MAX_OPACITY = 0.15, 0.75  # text on the darkest cell stays legible
+DIAGONAL_TINT = 0.15
 
 
 def colour_values(
-    shown: NDArray[Any], *, log: bool = False, diagonal: bool = False
+    values: NDArray[Any], *, log: bool = False, diagonal: bool = False
 ) -> NDArray[np.float64]:
-    """The opacity of each cell: mistakes positive, what is right negative.
+    """The signed opacity of each cell: errors are positive, correct predictions negative.
 
     Args:
-        shown: Counts or shares, shape (classes, classes).
-        log: Whether the colours follow the logarithm.
-        diagonal: Whether the diagonal takes part in the scale; else it is only tinted.
+        values: Counts or fractions, shape (classes, classes).
+        log: Use a logarithmic scale.
+        diagonal: Include the diagonal in the scale; otherwise it gets a constant tint.
 
     Returns:
-        Values from -0.75 to 0.75; 0 where there is nothing.
+        Values from -0.75 to 0.75; 0 for empty cells.
 
     Example:
         >>> colour_values(np.array([[90, 4], [2, 80]])).round(2).tolist()
         [[-0.15, 0.75], [0.45, -0.15]]
     """
-    values = np.asarray(shown, dtype=np.float64)
-    right = np.eye(len(values), dtype=bool)
-    scaled = values if diagonal else np.where(right, 0, values)
-    strength = _spread(scaled, log=log)
+    values = np.asarray(values, dtype=np.float64)
+    correct = np.eye(len(values), dtype=bool)
+    scaled = values if diagonal else np.where(correct, 0, values)
+    opacity = _to_opacity(scaled, log=log)
     if not diagonal:
-        strength = np.where(right & (values > 0), DIAGONAL_TINT, strength)
-    return np.asarray(np.where(right, -strength, strength))
+        opacity = np.where(correct & (values > 0), DIAGONAL_TINT, opacity)
+    return np.asarray(np.where(correct, -opacity, opacity))
 
 
 def difference_values(change: NDArray[Any]) -> NDArray[np.float64]:
-    """The opacity of each cell of a signed matrix: better negative, worse positive.
+    """The signed opacity of each cell of a difference: improvements are negative.
 
     Args:
-        change: Counts now minus counts before, shape (classes, classes).
+        change: New counts minus old counts, shape (classes, classes).
 
     Returns:
-        Values from -0.75 to 0.75; fewer mistakes and more hits are better.
+        Values from -0.75 to 0.75. Fewer errors and more correct predictions are improvements.
     """
     values = np.array(change, dtype=np.float64)
-    right = np.eye(len(values), dtype=bool)
-    values[right] *= -1
-    # The diagonal gathers what its row loses, so it would outshine all mistakes.
-    most = np.abs(values[~right]).max(initial=0) or np.abs(values).max(initial=0)
-    size = np.minimum(np.abs(values), most)
-    return np.asarray(np.sign(values) * _spread(size, log=False))
+    correct = np.eye(len(values), dtype=bool)
+    values[correct] *= -1
+    # A diagonal cell changes by the sum of its row, so it would dominate the scale.
+    largest = np.abs(values[~correct]).max(initial=0) or np.abs(values).max(initial=0)
+    size = np.minimum(np.abs(values), largest)
+    return np.asarray(np.sign(values) * _to_opacity(size, log=False))
 
 
-def _spread(values: NDArray[np.float64], *, log: bool) -> NDArray[np.float64]:
-    """Positive values between faint and full, nought as nought."""
-    there = values > 0
-    if not there.any():
+def _to_opacity(values: NDArray[np.float64], *, log: bool) -> NDArray[np.float64]:
+    """Scale positive values to between the minimum and maximum opacity; zero stays zero."""
+    positive = values > 0
+    if not positive.any():
         return np.zeros_like(values)
-    most, least = float(values.max()), float(values[there].min())
-    if log and most > least:
-        share = np.zeros_like(values)
-        np.log(values / least, out=share, where=there)
-        share /= np.log(most / least)
+    high, low = float(values.max()), float(values[positive].min())
+    if log and high > low:
+        fraction = np.zeros_like(values)
+        np.log(values / low, out=fraction, where=positive)
+        fraction /= np.log(high / low)
     else:
-        share = values / most
-    return np.asarray(np.where(there, FAINT + (FULL - FAINT) * share, 0))
+        fraction = values / high
+    opacity = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * fraction
+    return np.asarray(np.where(positive, opacity, 0))

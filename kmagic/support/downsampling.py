@@ -1,4 +1,4 @@
-"""A curve of any length in bounded memory, without losing its extremes."""
+"""Keep the shape of a long curve with few points."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Point: TypeAlias = tuple[float, float]
 
 
 class BoundedSeries:
-    """Points in the order they came; beyond ``limit`` only the lowest and highest of each stretch.
+    """A growing series of points in bounded memory.
 
-    All stretches are of the same length, and it doubles whenever the series is full: so a
-    million points cost no more room than ``limit``, and no peak is ever lost.
+    Above ``limit`` points, only the lowest and the highest point of each interval are kept. All
+    intervals have the same length, which doubles whenever the series is full, so no peak is lost.
 
     Args:
-        limit: How many points are kept at most, not counting the newest stretch.
+        limit: Maximum number of points, not counting the newest interval.
 
     Example:
         >>> series = BoundedSeries(limit=4)
@@ -29,39 +29,39 @@ class BoundedSeries:
 
     def __init__(self, limit: int = 256) -> None:
         self._limit = max(4, limit)
-        self._kept: list[Point] = []
+        self._points: list[Point] = []
         self._length = 1
         self._count = 0
-        self._stretch: tuple[Point, Point] | None = None  # its lowest and its highest
+        self._interval: tuple[Point, Point] | None = None  # its lowest and highest point
         self._newest: Point | None = None
 
     def append(self, x: float, y: float) -> None:
-        """Add the next point; ``x`` never falls."""
+        """Add the next point; ``x`` must not decrease."""
         point = self._newest = (x, y)
-        low, high = self._stretch or (point, point)
-        if y < low[1] or low[1] != low[1]:  # a NaN gives way to any figure
+        low, high = self._interval or (point, point)
+        if y < low[1] or low[1] != low[1]:  # any value replaces a NaN
             low = point
         if y > high[1] or high[1] != high[1]:
             high = point
-        self._stretch = (low, high)
+        self._interval = (low, high)
         self._count += 1
         if self._count >= self._length:
-            self._kept += sorted({low, high})
-            self._stretch, self._count = None, 0
-            if len(self._kept) >= self._limit:
-                self._kept = _by_stretch(self._kept, 4)
+            self._points += sorted({low, high})
+            self._interval, self._count = None, 0
+            if len(self._points) >= self._limit:
+                self._points = _extremes_by_interval(self._points, 4)
                 self._length = 4 if self._length == 1 else 2 * self._length
 
     def points(self) -> list[Point]:
-        """What is kept, the newest point among it."""
-        points = [*self._kept, *(sorted(set(self._stretch)) if self._stretch else ())]
+        """The points that are kept, including the newest one."""
+        points = [*self._points, *(sorted(set(self._interval)) if self._interval else ())]
         if self._newest and points[-1][0] != self._newest[0]:
             points.append(self._newest)
         return points
 
 
 def downsample(points: Sequence[Point], limit: int) -> list[Point]:
-    """At most about ``limit`` points of a finished curve: both ends, and each stretch's extremes.
+    """Reduce a finished curve to about ``limit`` points: both ends and each interval's extremes.
 
     Example:
         >>> curve = [(float(x), 1.0 if x == 70 else 0.0) for x in range(100)]
@@ -72,19 +72,19 @@ def downsample(points: Sequence[Point], limit: int) -> list[Point]:
     if len(points) <= limit:
         return list(points)
     length = -(-2 * len(points) // max(limit, 4))
-    inner = _by_stretch(points[1:-1], length)
+    inner = _extremes_by_interval(points[1:-1], length)
     return [points[0], *inner, points[-1]]
 
 
-def _by_stretch(points: Sequence[Point], length: int) -> list[Point]:
-    kept: list[Point] = []
+def _extremes_by_interval(points: Sequence[Point], length: int) -> list[Point]:
+    extremes: list[Point] = []
     for start in range(0, len(points), length):
-        kept += _extremes(points[start : start + length])
-    return kept
+        extremes += _extremes(points[start : start + length])
+    return extremes
 
 
 def _extremes(points: Sequence[Point]) -> list[Point]:
-    """The lowest and the highest point, in their order; a NaN counts only among its like."""
+    """The lowest and the highest point, in their order; NaN only if there is nothing else."""
     real = [point for point in points if point[1] == point[1]]
     if not real:
         return list(points[:1])

@@ -1,4 +1,4 @@
-"""Keras's cache on this machine, and whether the network may be asked to fill it."""
+"""Keras's cache on this machine, and whether downloads are allowed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from kmagic.support.static_display import is_static
 
 
 class CacheWarning(UserWarning):
-    """Something in Keras's cache was not as it should be."""
+    """A file in Keras's cache was not the expected one."""
 
 
 def keras_home() -> Path:
-    """The folder that Keras uses in this process, found without importing Keras."""
+    """The folder that Keras uses in this process, determined without importing Keras."""
     config = sys.modules.get("keras.src.backend.config")
-    told = getattr(config, "keras_home", lambda: None)() or os.environ.get("KERAS_HOME")
-    if told:
-        home = Path(told).expanduser()
+    setting = getattr(config, "keras_home", lambda: None)() or os.environ.get("KERAS_HOME")
+    if setting:
+        home = Path(setting).expanduser()
     else:
         user = Path.home()
         home = (user if os.access(user, os.W_OK) else Path("/tmp")) / ".keras"  # noqa: S108 - Keras's own choice
@@ -36,15 +36,15 @@ def keras_home() -> Path:
 
 
 def show_path(path: Path) -> str:
-    """A path as a reader writes it: the home folder is ``~``.
+    """Format a path for a reader: the home folder is written ``~``.
 
-    Where what is shown must be the same everywhere, Keras's own folder stands where it stands by
-    default, and of any other path only the part below the working folder is told, or the name.
+    With ``KMAGIC_DISPLAY=static`` the result does not depend on the machine: Keras's folder is
+    written ``~/.keras``, any other path relative to the working folder, or as its name alone.
     """
     if is_static():
-        for folder, said in ((keras_home(), "~/.keras"), (Path.cwd(), "")):
+        for folder, shown in ((keras_home(), "~/.keras"), (Path.cwd(), "")):
             with suppress(ValueError):
-                return str(Path(said) / path.absolute().relative_to(folder.absolute()))
+                return str(Path(shown) / path.absolute().relative_to(folder.absolute()))
         return path.name
     with suppress(ValueError, RuntimeError):
         return str(Path("~") / path.relative_to(Path.home()))
@@ -52,22 +52,22 @@ def show_path(path: Path) -> str:
 
 
 def is_offline() -> bool:
-    """Whether the user has said, by ``KMAGIC_OFFLINE=1``, that the network is not to be asked."""
+    """Whether the user has disabled downloads by ``KMAGIC_OFFLINE=1``."""
     return os.environ.get("KMAGIC_OFFLINE", "0") not in ("", "0")
 
 
 @contextmanager
 def backup_file(path: Path) -> Iterator[None]:
-    """Keep a file of the cache that Keras may write over or delete.
+    """Protect a file of the cache that Keras may overwrite or delete.
 
-    At the end it is given back, unless Keras has put another in its place; then the user's stands
-    beside it, and a :class:`CacheWarning` says where.
+    Afterwards the file is restored, unless Keras has replaced it; then the original remains as a
+    copy, and a :class:`CacheWarning` names its path.
 
     Args:
         path: The file.
 
     Raises:
-        DataError: No copy can be made.
+        DataError: The copy cannot be written.
     """
     copy = _free_name(path)
     try:
@@ -75,9 +75,9 @@ def backup_file(path: Path) -> Iterator[None]:
     except OSError as error:
         copy.unlink(missing_ok=True)
         raise DataError(
-            f"{show_path(path)} is not the file that Keras expects, and Keras would delete it; "
-            f"no copy could be made first: {error.strerror}.",
-            "Move the file away by hand, then load again.",
+            f"{show_path(path)} is not the file that Keras expects, and Keras would delete it. "
+            f"Copying it first failed: {error.strerror}.",
+            "Move the file to another folder, then load again.",
         ) from error
     before = sha256_of(copy)
     done = False
@@ -89,8 +89,8 @@ def backup_file(path: Path) -> Iterator[None]:
             copy.replace(path)
         else:
             warnings.warn(
-                f"{show_path(path)} was not the file that Keras expects, so Keras fetched it "
-                f"anew. Yours is now {show_path(copy)}; delete it if you do not need it.",
+                f"{show_path(path)} was not the file that Keras expects, so Keras downloaded it "
+                f"again. Your file is now {show_path(copy)}; delete it if you do not need it.",
                 CacheWarning,
                 stacklevel=2,
             )
@@ -104,6 +104,6 @@ def _free_name(path: Path) -> Path:
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file's content."""
+    """SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

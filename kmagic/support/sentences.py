@@ -1,4 +1,4 @@
-"""Sentences, in whatever they are given."""
+"""Read text samples from lists, arrays, tensors and data frames."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import numpy as np
 
 from kmagic.support.errors import DataError
 
-NUMBERS = frozenset("biufcmMV")
+NUMERIC_KINDS = frozenset("biufcmMV")
+"""NumPy's kinds of data type that cannot contain text."""
 
 
 def as_sentences(raw: Any) -> list[str] | None:
-    """The sentences in what was given, or None where it holds none.
+    """The sentences in ``raw``, or None if it contains something else.
 
     Args:
-        raw: A sentence; or a list, an array, a tensor, a column of a data frame, or a data frame
-            of one column of them, of shape (n,) or (n, 1). Bytes are read as UTF-8.
+        raw: A sentence; or a list, array, tensor or column of them, or a data frame with one
+            column, of shape (n,) or (n, 1). Bytes are decoded as UTF-8.
 
     Raises:
-        DataError: Some are sentences and some are not.
+        DataError: Some values are text and some are not, or bytes are not UTF-8.
 
     Example:
         >>> as_sentences("a great film"), as_sentences(["good", b"bad"]), as_sentences([1, 2])
@@ -34,39 +35,39 @@ def as_sentences(raw: Any) -> list[str] | None:
             return None
         raw = raw.iloc[:, 0]
     if not isinstance(raw, list | tuple | np.ndarray):
-        if not hasattr(raw, "__array__") or _kind(raw) in NUMBERS:
+        if not hasattr(raw, "__array__") or _kind(raw) in NUMERIC_KINDS:
             return None
         raw = np.asarray(raw)
     if isinstance(raw, np.ndarray):
-        if raw.dtype.kind in NUMBERS:
+        if raw.dtype.kind in NUMERIC_KINDS:
             return None
         if raw.size != (len(raw) if raw.ndim else 1):
             return None
         raw = raw.reshape(-1).tolist()
-    if not raw or not any(isinstance(each, str | bytes) for each in raw):
+    if not raw or not any(isinstance(value, str | bytes) for value in raw):
         return None
-    return [_text(each, place) for place, each in enumerate(raw)]
+    return [_text(value, index) for index, value in enumerate(raw)]
 
 
 def _kind(raw: Any) -> str:
-    """NumPy's letter for what an array holds, asked before a file is read for it."""
+    """NumPy's letter for an array's data type, without loading the array."""
     return str(getattr(getattr(raw, "dtype", None), "kind", ""))
 
 
-def _text(value: Any, place: int) -> str:
+def _text(value: Any, index: int) -> str:
     if isinstance(value, bytes):
         try:
             return value.decode()
         except UnicodeDecodeError as error:
             raise DataError(
-                f"Text {place:,} (from 0) is bytes that are not UTF-8: {error.reason} at byte "
+                f"The bytes at index {index:,} must be UTF-8; got {error.reason} at byte "
                 f"{error.start:,}.",
-                'Decode it first, as in raw.decode("latin-1").',
+                'Decode them first: raw.decode("latin-1").',
             ) from error
     if not isinstance(value, str):
         raise DataError(
-            f"Expected a text in every row; row {place:,} (from 0) is {value!r}, "
-            f"{type(value).__name__}.",
-            "Leave out the rows without a text, or give them an empty one.",
+            f"Every row must be text; the row at index {index:,} is {value!r} "
+            f"({type(value).__name__}).",
+            "Drop the rows without text, or replace them with empty text.",
         )
     return str(value)

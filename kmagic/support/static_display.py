@@ -1,4 +1,4 @@
-"""Whether what is shown must be the same each time: ``KMAGIC_DISPLAY=static``."""
+"""The variable ``KMAGIC_DISPLAY``, and whether it asks for reproducible output."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ STATIC = "static"
 
 
 def requested_display() -> str:
-    """How the variable says that results are to be shown; "" where it says nothing."""
+    """The value of the variable; "" if it is not set."""
     return os.environ.get(VARIABLE, "").strip().lower()
 
 
 def is_static() -> bool:
-    """Whether to leave out what another run or another machine has otherwise: times, folders.
+    """Whether to leave out what differs between runs and machines: times, folders.
 
     Example:
         >>> is_static()

@@ -12,7 +12,7 @@ from kmagic.display.confusion.metrics_table import details_html, table_html
 from kmagic.display.kit.card import Bundle, bar_html, card_html, minified_css, name_html
 from kmagic.display.kit.card import mime_bundle as carry
 from kmagic.display.kit.samples import collect_samples, samples_html
-from kmagic.support.colour_scale import DIAGONAL_TINT, FAINT, FULL
+from kmagic.support.colour_scale import DIAGONAL_TINT, MAX_OPACITY, MIN_OPACITY
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def _row(found: Any, k: int, worst: float, opening: dict[tuple[int, int, int], s
     counts, figures = found.matrices[k], found.figures
     cells = [_cell(counts[1, 1], BLUE, DIAGONAL_TINT)]
     for at, _ in KINDS:
-        strength = FAINT + (FULL - FAINT) * float(counts[at]) / worst if worst else 0.0
+        span = MAX_OPACITY - MIN_OPACITY
+        strength = MIN_OPACITY + span * float(counts[at]) / worst if worst else 0.0
         cells.append(_cell(counts[at], ORANGE, strength, opening.get((k, *at), "")))
     cells.append(f'<td class="km-side">{format_count(counts[0, 0])}</td>')
     called, support = counts[:, 1].sum(), counts[1].sum()

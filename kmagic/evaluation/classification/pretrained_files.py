@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from kmagic.support.downloads.cached_file import (
-    LOOK_AT_THEM,
+    UNREADABLE_REMEDY,
     CachedFile,
     download_remedy,
     missing_files_message,
@@ -61,7 +61,7 @@ def through_keras(what: str) -> Iterator[None]:
             raise
         where = path_of(asked[-1][0]) if asked else keras_home() / _FOLDER
         said = f"{what} could not be read from {show_path(where)}: {error}"
-        raise EvaluationError(said, LOOK_AT_THEM) from error
+        raise EvaluationError(said, UNREADABLE_REMEDY) from error
 
 
 def _not_here(what: str, asked: list[tuple[CachedFile, bool]], reason: str) -> EvaluationError:

@@ -1,1 +1,1 @@
-"""What Keras fetches into its cache: which file, from where, how far it is, and why not."""
+"""Files that Keras downloads into its cache."""

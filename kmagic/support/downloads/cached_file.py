@@ -1,4 +1,4 @@
-"""A file in Keras's cache: where it lies, and what to tell of it where it cannot be had."""
+"""A file in Keras's cache, and the messages for one that is missing or wrong."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-LOOK_AT_THEM = (
-    "Check that the files are whole, may be read, and that the disk has room; kmagic has not "
-    "changed them. To have Keras fetch one again, move it away first."
+UNREADABLE_REMEDY = (
+    "Check that the files are complete and readable and that the disk has free space; kmagic has "
+    "not changed them. To download a file again, move the old one to another folder first."
 )
-"""What to do about files that are there and cannot be read."""
+"""What to do about files that exist but cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,10 @@ class CachedFile:
     """A file in Keras's cache.
 
     Attributes:
-        name: As Keras stores it.
-        url: Where Keras fetches it.
-        sha256: What Keras checks; empty where Keras takes any file, or the hash is not known.
-        folder: Below Keras's home.
+        name: Its name in the cache.
+        url: Where Keras downloads it from.
+        sha256: The hash that Keras checks; empty if it checks none, or none is known.
+        folder: Folder below Keras's home.
     """
 
     name: str
@@ -36,23 +36,24 @@ class CachedFile:
 
 
 def path_of(file: CachedFile) -> Path:
-    """Where a file lies, or would lie."""
+    """Path of a file in the cache, whether it exists or not."""
     return keras_home() / file.folder / file.name
 
 
 def missing_files_message(
     wrong: Sequence[CachedFile], missing: Sequence[CachedFile], reason: str
 ) -> str:
-    """Why files cannot be had, as the end of a sentence.
+    """Explain why files are not available, as the end of a sentence.
 
     Args:
-        wrong: Files that are there and that Keras does not take.
-        missing: Files that are not there.
-        reason: Why they cannot be fetched now.
+        wrong: Files that exist and that Keras rejects.
+        missing: Files that do not exist.
+        reason: Why they cannot be downloaded now.
 
     Example:
-        >>> missing_files_message([], [CachedFile("a.npz", "https://example.org/a.npz")], "nobody answers")
-        "Keras's cache has no a.npz, and nobody answers"
+        >>> file = CachedFile("a.npz", "https://example.org/a.npz")
+        >>> missing_files_message([], [file], "example.org does not respond")
+        "Keras's cache does not contain a.npz, and example.org does not respond"
     """
     parts = []
     for file in wrong:
@@ -61,31 +62,34 @@ def missing_files_message(
         parts.append(
             f"{show_path(path)} is not the file that Keras expects "
             f"({path.stat().st_size:,} bytes, sha256 {sha256_of(path)[:16]}...{expected}: "
-            "cut off, or another edition; it was left as it is)"
+            "incomplete, or another version; it was not changed)"
         )
     if missing:
         first, more = missing[0].name, len(missing) - 1
-        others = f" (nor {more} more of its files)" if more else ""
-        parts.append(f"Keras's cache has no {first}{others}")
+        others = f" or {more} more of its files" if more else ""
+        parts.append(f"Keras's cache does not contain {first}{others}")
     return ", and ".join([*parts, reason])
 
 
 def download_remedy(files: Sequence[CachedFile]) -> str:
-    """Which file goes where, for a machine without a network."""
+    """Explain which file goes where, for a machine without a network."""
     steps = []
     for file in files:
         hashed = f"\n    sha256 {file.sha256}" if file.sha256 else ""
         steps.append(f"  {show_path(path_of(file))}\n    from {file.url}{hashed}")
     return (
-        "With a network, Keras fetches it at the next call. Without, copy from another machine's "
-        f"~/.keras, or download there:\n{chr(10).join(steps)}"
+        "With a network connection, Keras downloads it at the next call. Without one, copy it from "
+        f"~/.keras of another machine, or download it there:\n{chr(10).join(steps)}"
     )
 
 
 def short_download_remedy(files: Sequence[CachedFile]) -> str:
-    """The same in one sentence, for a note."""
+    """The same as one sentence, for a note."""
     steps = []
     for file in files:
         hashed = f" (sha256 {file.sha256[:16]}...)" if file.sha256 else ""
-        steps.append(f"{file.url}{hashed} goes to {show_path(path_of(file))}")
-    return f"Keras fetches it at the next call with a network; by hand, {', '.join(steps)}."
+        steps.append(f"{file.url}{hashed} to {show_path(path_of(file))}")
+    return (
+        "With a network connection, Keras downloads it at the next call; or copy "
+        f"{', '.join(steps)}."
+    )

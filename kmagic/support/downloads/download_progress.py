@@ -1,4 +1,4 @@
-"""Keras's download, whose progress is told on the standard output, shown as our own."""
+"""Turn the progress that Keras prints into kmagic's progress bar."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ MEGABYTE, SMALL = 1_000_000, 100_000
 
 
 class ProgressReader(io.TextIOBase):
-    """A stream that keeps what is written to it, but for how far a download is.
+    """A stream that reads the download progress from what is written to it, and drops the rest.
 
     Args:
-        make: Makes the progress of so many megabytes.
+        new_progress: Creates the progress for a number of megabytes.
     """
 
-    def __init__(self, make: Callable[[int, str], Progress] = Progress) -> None:
+    def __init__(self, new_progress: Callable[[int, str], Progress] = Progress) -> None:
         super().__init__()
-        self._make = make
-        self._outside = sys.stdout
+        self._new_progress = new_progress
+        self._stdout = sys.stdout
         self._progress: Progress | None = None
         self._total = 0
 
     def write(self, text: str) -> int:
-        """Take what Keras says: "1234/170498071 ..."."""
+        """Read Keras's output: "1234/170498071 ..."."""
         for done, total in _COUNT.findall(text):
-            if int(total) >= SMALL:  # what is smaller is soon there, or a part of an address
+            if int(total) >= SMALL:  # smaller ones finish at once, or are part of a URL
                 self._show(int(done), int(total))
         return len(text)
 
     def finish(self) -> None:
-        """Take the view away."""
+        """Close the progress bar."""
         if self._progress is not None:
             self._progress.__exit__(None, None, None)
             self._progress = None
 
     def _show(self, done: int, total: int) -> None:
-        # A view may write to the standard output itself: to the one outside.
-        with contextlib.redirect_stdout(self._outside):
+        # A view may print to standard output itself: to the original one.
+        with contextlib.redirect_stdout(self._stdout):
             if total != self._total:
                 self.finish()
                 self._total = total
-                self._progress = self._make(max(1, round(total / MEGABYTE)), "MB")
+                self._progress = self._new_progress(max(1, round(total / MEGABYTE)), "MB")
             if self._progress is not None:
                 self._progress.advance(done // MEGABYTE - self._progress.done)
 
 
 @contextlib.contextmanager
 def show_download_progress() -> Iterator[None]:
-    """Keep the standard output, and show how far a download is that tells of itself there."""
+    """Replace the progress that a download prints by a progress bar."""
     stream = ProgressReader()
     try:
         with contextlib.redirect_stdout(stream):

@@ -1,7 +1,6 @@
-"""Keras's download, so that nobody waits for a silent network and nothing is printed.
+"""Downloads by Keras, with a time limit and with kmagic's progress bar.
 
-Left alone, Keras hangs for as long as the network lets it, and writes its progress into the
-notebook as text.
+Keras itself waits without a limit and prints its progress as text.
 """
 
 from __future__ import annotations
@@ -22,30 +21,30 @@ from kmagic.support.keras_cache import is_offline
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ANSWER_WITHIN = 8.0
-STALL_AFTER = 30.0
+CONNECT_TIMEOUT = 8.0
+STALL_TIMEOUT = 30.0
 
-# Keras tells of a failed download by a plain Exception: "URL fetch failure on URL: CODE -- REASON".
+# Keras raises a plain Exception for it: "URL fetch failure on URL: CODE -- REASON".
 _FAILURE = re.compile(r"URL fetch failure on (?:.* -- (?P<reason>.+))?", re.DOTALL)
 
 
 class DownloadError(Exception):
-    """A file has not come; the message says why, as the end of a sentence."""
+    """A download failed; the message says why, as the end of a sentence."""
 
 
 @contextmanager
 def quick_failure() -> Iterator[None]:
-    """Let Keras fetch what it needs, with our progress, and only while something comes.
+    """Let Keras download files with kmagic's progress bar, and fail if the transfer stalls.
 
     Raises:
-        NotFetchedError: The download failed or broke off.
+        DownloadError: The download failed or was interrupted.
     """
     try:
-        with _patience(), show_download_progress():
+        with _stall_timeout(), show_download_progress():
             yield
     except (TimeoutError, ConnectionError, HTTPException) as error:
-        said = str(error) or type(error).__name__
-        raise DownloadError(f"the download broke off ({said})") from error
+        reason = str(error) or type(error).__name__
+        raise DownloadError(f"the download was interrupted ({reason})") from error
     except Exception as error:
         failure = _FAILURE.match(str(error))
         if failure is None:
@@ -55,44 +54,45 @@ def quick_failure() -> Iterator[None]:
 
 
 def check_reachable(url: str) -> None:
-    """Make sure that ``url`` may be asked for and that its server answers.
+    """Check that downloads are allowed and that the server of ``url`` responds.
 
     Raises:
-        NotFetchedError: It may not, or it does not.
+        DownloadError: They are not, or it does not.
     """
     if is_offline():
         raise DownloadError("KMAGIC_OFFLINE is set")
     if not is_reachable(url):
-        raise DownloadError(f"{urlsplit(url).netloc} cannot be reached")
+        raise DownloadError(f"{urlsplit(url).netloc} does not respond")
 
 
-def is_reachable(url: str, *, within: float = ANSWER_WITHIN) -> bool:
-    """Whether the server of ``url`` answers within so many seconds, whatever it answers.
+def is_reachable(url: str, *, timeout: float = CONNECT_TIMEOUT) -> bool:
+    """Whether the server of ``url`` responds within ``timeout`` seconds, with any status.
 
-    A time-out of the socket alone is no limit: a name may resolve slowly, to many addresses.
+    The timeout of the socket alone is not enough: name resolution can be slow and return many
+    addresses.
     """
-    answered: list[bool] = []
+    responses: list[bool] = []
 
-    def ask() -> None:
+    def request() -> None:
         try:
-            with urlopen(Request(url, method="HEAD"), timeout=within):  # noqa: S310 - Keras's own address
-                answered.append(True)
+            with urlopen(Request(url, method="HEAD"), timeout=timeout):  # noqa: S310 - Keras's own address
+                responses.append(True)
         except HTTPError:
-            answered.append(True)
+            responses.append(True)
         except (OSError, HTTPException):
             pass
 
-    asking = threading.Thread(target=ask, name="kmagic-reachable", daemon=True)
-    asking.start()
-    asking.join(within)
-    return bool(answered)
+    thread = threading.Thread(target=request, name="kmagic-reachable", daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return bool(responses)
 
 
 @contextmanager
-def _patience() -> Iterator[None]:
-    """Give up a download that stalls: Keras sets no limit of its own."""
+def _stall_timeout() -> Iterator[None]:
+    """Abort a download that stalls: Keras sets no limit itself."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_AFTER)
+    socket.setdefaulttimeout(STALL_TIMEOUT)
     try:
         yield
     finally:
