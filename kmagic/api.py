@@ -70,7 +70,7 @@ def fit(
         checks: Look at the data before the training. What cannot be trained is refused; what will
             probably hurt is told in ``run.messages``, at epoch 0.
         watch: "confusion": the confusion matrix of the validation data after each epoch, in the
-            view and as ``run.watched``.
+            view and as ``run.confusion``.
         **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` (also a
             data set, whose test part is taken) ..., and ``seed``, ``patience``, ``reduce_lr``,
             ``restore_best``, ``csv``, ``tensorboard``, ``budget``, ``checkpoint``, ``resume``,
@@ -145,12 +145,12 @@ def _looked_over(
 ) -> list[str]:
     """What is to be told before a training, in sentences; raises for what cannot be trained."""
     from kmagic.models.build import origin_of  # noqa: PLC0415 - not needed before a fit
-    from kmagic.training.validation.fit_checks import look_over  # noqa: PLC0415 - as above
+    from kmagic.training.validation.data_checks import review_data  # noqa: PLC0415 - as above
 
     name = keywords.get("name") or model.name
     held, test = keywords.get("validation_data"), getattr(data, "x_test", None)
     columns = getattr(data, "columns", None)
-    return look_over(
+    review = review_data(
         model,
         x,
         y,
@@ -161,6 +161,9 @@ def _looked_over(
         columns=columns if isinstance(columns, tuple) else (),
         class_weight=keywords.get("class_weight"),
     )
+    if review.compile_choice is not None:
+        review.compile_choice.apply(model)
+    return list(review.messages)
 
 
 def _text(model: Any) -> str:

@@ -6,8 +6,8 @@ import pytest
 
 import kmagic
 from kmagic.support.errors import EvaluationError, TrainingError
-from kmagic.training.pipeline.retracing import with_axes_of
-from kmagic.training.validation.fit_checks import look_over
+from kmagic.training.retracing import with_axes_of
+from kmagic.training.validation.data_checks import review_data
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((40, 8, 8, 1), "float32"), RNG.integers(0, 3, 40)
@@ -128,7 +128,7 @@ def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, messa
     assert message in caught.value.message
     assert remedy in caught.value.remedy
     assert not model.built
-    assert look_over(kmagic.build("model net\n" + BODY + COMPILE), X, Y) == []
+    assert review_data(kmagic.build("model net\n" + BODY + COMPILE), X, Y) == []
 
 
 def test_no_function_is_made_again_for_want_of_validation_or_weights():

@@ -10,7 +10,7 @@ import kmagic
 from kmagic.data.dataset import Dataset
 from kmagic.data.preparation.scale_drift import scale_drift_message
 from kmagic.support.errors import TrainingError
-from kmagic.training.validation.fit_checks import look_over
+from kmagic.training.validation.data_checks import review_data
 
 RNG = np.random.default_rng(0)
 
@@ -113,7 +113,7 @@ def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
 )
 def test_labels_out_of_range_get_whole_units(table, y, remedy):
     with pytest.raises(TrainingError) as caught:
-        look_over(table, X, y)
+        review_data(table, X, y)
     assert caught.value.remedy.startswith(remedy)
 
 
@@ -129,53 +129,53 @@ def test_a_missing_channel_axis_is_named():
     with pytest.raises(
         TrainingError, match="expects 8x8x3 for each sample, and x has 8x8"
     ) as caught:
-        look_over(colour, IMAGES[..., 0], Y)
+        review_data(colour, IMAGES[..., 0], Y)
     assert "channel axis is missing" in caught.value.remedy
 
 
 def test_flat_pictures_are_to_be_reshaped(pictures):
     with pytest.raises(TrainingError) as caught:
-        look_over(pictures, IMAGES.reshape(30, 64), Y)
+        review_data(pictures, IMAGES.reshape(30, 64), Y)
     assert "x.reshape(-1, 8, 8, 1)" in caught.value.remedy
 
 
 def test_what_keras_takes_is_taken(pictures):
-    assert look_over(pictures, IMAGES[..., 0], Y) == []
-    assert look_over(pictures, IMAGES, Y, validation=(IMAGES, Y)) == []
+    assert review_data(pictures, IMAGES[..., 0], Y) == []
+    assert review_data(pictures, IMAGES, Y, validation=(IMAGES, Y)) == []
 
 
 def test_the_mistakes_are_told_together(table):
     with pytest.raises(TrainingError) as caught:
-        look_over(table, bad(X, 0, np.nan), Y[:-1])
+        review_data(table, bad(X, 0, np.nan), Y[:-1])
     assert "samples" in caught.value.message
     assert "nan or inf" in caught.value.message
 
 
 def test_raw_pixels_are_told_of(pictures):
-    (told,) = look_over(pictures, (IMAGES * 255).astype("uint8"), Y)
+    (told,) = review_data(pictures, (IMAGES * 255).astype("uint8"), Y)
     assert "Divide them by 255" in told
     scaled = net(
         "input 8x8x1\nrescaling {1 / 255}\nflatten\ndense 3 softmax\ncompile adam" + SPARSE
     )
-    assert look_over(scaled, (IMAGES * 255).astype("uint8"), Y) == []
+    assert review_data(scaled, (IMAGES * 255).astype("uint8"), Y) == []
 
 
 def test_raw_pixels_behind_flatten_and_in_rows_are_told_of():
     flat = net("input 8x8x1\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
     pixels = bad((IMAGES * 255).astype("uint8"), 0, 255)
-    assert "Divide" in look_over(flat, pixels, Y)[0]
+    assert "Divide" in review_data(flat, pixels, Y)[0]
     rows = net("input 64\ndense 3 softmax\ncompile adam" + SPARSE)
-    assert "Divide" in look_over(rows, pixels.reshape(30, 64), Y)[0]
+    assert "Divide" in review_data(rows, pixels.reshape(30, 64), Y)[0]
 
 
 def test_features_of_different_size_are_told_of(table):
     x = X * np.array([1, 1, 1, 1e5], "float32")
-    (told,) = look_over(table, x, Y)
+    (told,) = review_data(table, x, Y)
     assert "column 3 spreads by" in told
     assert "--scale standard" in told
     assert "`batch_normalization`" in told
     normal = net("input 4\nbatch_normalization\ndense 3 softmax\ncompile adam" + SPARSE)
-    assert look_over(normal, x, Y) == []
+    assert review_data(normal, x, Y) == []
 
 
 def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
@@ -183,8 +183,8 @@ def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
     pixels = IMAGES.reshape(30, 64).copy()
     pixels[:, 5] = 0
     pixels[0, 5] = 1e-4
-    assert look_over(rows, pixels, Y) == []
-    (told,) = look_over(rows, pixels * 300 - 150, Y)  # no pixels
+    assert review_data(rows, pixels, Y) == []
+    (told,) = review_data(rows, pixels * 300 - 150, Y)  # no pixels
     assert "column 5 by" in told
 
 
@@ -248,7 +248,7 @@ def test_what_is_refused_is_not_compiled_either(y, words):
 
 
 def test_validation_data_scaled_in_another_way_are_told_of(pictures):
-    (told,) = look_over(pictures, IMAGES, Y, validation=(IMAGES * 255, Y))
+    (told,) = review_data(pictures, IMAGES, Y, validation=(IMAGES * 255, Y))
     assert "scaled in another way" in told
 
 
@@ -286,6 +286,6 @@ def test_they_are_quick_on_large_data(pictures):
     took = []
     for _ in range(3):
         began = time.process_time()
-        look_over(model, x, y)
+        review_data(model, x, y)
         took.append(time.process_time() - began)
     assert min(took) < 0.2

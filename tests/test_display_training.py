@@ -45,20 +45,20 @@ def simulated(
     recorder = Recorder(run, displays, clock=clock)
     recorder.begin()
     for number in range(1, epochs + 1):
-        recorder.epoch_begins(number, 0.001)
+        recorder.begin_epoch(number, 0.001)
         logs: dict[str, float] = {}
         for done in range(1, steps + 1):
             clock.now += batch
             x = number - 1 + done / steps
             logs = {metric: 1 - 0.5 * math.exp(-x) for metric in metrics}
             logs["loss"] = 2 * math.exp(-x)
-            recorder.batches_done(done, logs)
+            recorder.end_batches(done, logs)
             if upto == (number, done):
                 return run
         if validation:
             logs |= {f"val_{metric}": 1 - 0.6 * math.exp(-number) for metric in metrics}
             logs["val_loss"] = 0.1 + abs(number - 5) / 10
-        recorder.epoch_ends(logs)
+        recorder.end_epoch(logs)
     recorder.end("done")
     return run
 
@@ -323,8 +323,8 @@ def test_one_epoch_is_shown_by_its_course() -> None:
 def test_the_first_batches_do_not_set_the_scale() -> None:
     run = simulated(8, upto=(4, 6), steps=100)
     wild = TrainingRun("cnn", epochs=8, steps=100)
-    wild.log, wild.now, wild.tail = run.log, run.now, run.tail
-    first = run.tail["loss"].points()[0]
+    wild.log, wild.now, wild.epoch_curves = run.log, run.now, run.epoch_curves
+    first = run.epoch_curves["loss"].points()[0]
     assert first[0] == pytest.approx(3.01)
     loss = charts(wild)[0]
     assert first[1] not in loss.scale

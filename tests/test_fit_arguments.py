@@ -168,7 +168,7 @@ def test_sentences_reach_a_model_that_reads_them():
         y = None if hasattr(x, "element_spec") else labels
         run = kmagic.fit(net, x, y, displays=[], watch="confusion", **how)
         assert run.status == "done"
-        assert run.watched.matrix.sum() == (6 if "validation_split" in how else 24)
+        assert run.confusion.matrix.sum() == (6 if "validation_split" in how else 24)
 
 
 def test_a_data_set_brings_its_parts():

@@ -13,9 +13,8 @@ import pytest
 
 from kmagic.training.fit import fit
 from kmagic.training.pipeline import executions, pipeline_choice
-from kmagic.training.pipeline.batches_per_call import Stride
-from kmagic.training.pipeline.executions import Executions, Loop
-from kmagic.training.pipeline.step_graph import Steps
+from kmagic.training.pipeline.executions import BatchesPerCall, BatchLoop, StepFunction
+from kmagic.training.pipeline.step_graph import StepGraph
 
 ROWS, WORDS, BATCH = 90, 5, 16  # five whole batches and a short one
 layers = keras.layers
@@ -64,21 +63,21 @@ def seeded(make: Callable[[], keras.Model]) -> keras.Model:
 @pytest.fixture
 def it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph costs nothing against what it saves."""
-    monkeypatch.setattr(executions, "SAVED", math.inf)
+    monkeypatch.setattr(executions, "MIN_SAVING", math.inf)
 
 
-def whole(model: keras.Model) -> Steps | None:
+def whole(model: keras.Model) -> StepGraph | None:
     """The steps for whole batches."""
-    assert isinstance(model.train_function, Executions)
-    return model.train_function._whole
+    assert isinstance(model.train_function, StepFunction)
+    return model.train_function._full_batch_graph
 
 
-class InOrder(pipeline_choice.Fast):
+class InOrder(pipeline_choice.FastPipeline):
     """As if the order of the samples were one of chance, to see what is learned from it."""
 
     def __init__(self, *given: Any, repeatable: bool) -> None:
         super().__init__(*given, repeatable=repeatable)
-        self._exact = repeatable
+        self._repeatable = repeatable
 
 
 @pytest.mark.usefixtures("it_pays")
@@ -89,11 +88,11 @@ def test_bit_by_bit_what_keras_makes_of_it(name: str, monkeypatch: pytest.Monkey
         how |= {"validation_split": 0.2, "class_weight": {0: 2.0, 1: 0.5}}
     model, twin = seeded(make), seeded(make)
     expected = twin.fit(X, Y, verbose=0, **how).history
-    monkeypatch.setattr(pipeline_choice, "Fast", InOrder)
+    monkeypatch.setattr(pipeline_choice, "FastPipeline", InOrder)
     assert fit(model, X, Y, **how).history == expected
     steps = whole(model)
     assert steps is not None
-    assert (steps.made, steps.size) == (True, BATCH)
+    assert (steps.traced, steps.batch_size) == (True, BATCH)
     for mine, other in zip(model.variables, twin.variables, strict=True):
         np.testing.assert_array_equal(mine.numpy(), other.numpy(), mine.path)
 
@@ -123,20 +122,20 @@ class Own(layers.Layer):  # type: ignore[misc, name-defined] # Keras ships no ty
 def test_no_second_graph(make: Any, rows: int, how: dict[str, Any]) -> None:
     model = make()
     assert fit(model, X[:rows], Y[:rows], **HOW, **how).status == "done"
-    assert getattr(model.train_function, "_whole", None) is None
+    assert getattr(model.train_function, "_full_batch_graph", None) is None
 
 
 def test_no_second_graph_for_a_short_training() -> None:
     model = lstm()
     fit(model, X, Y, **HOW)
-    assert model.train_function._steps.seconds > 0
+    assert model.train_function._graph.seconds > 0
     assert whole(model) is None
 
 
 def test_it_is_kept_for_the_next_training(monkeypatch: pytest.MonkeyPatch) -> None:
     model = lstm()
     with monkeypatch.context() as patch:
-        patch.setattr(executions, "SAVED", math.inf)
+        patch.setattr(executions, "MIN_SAVING", math.inf)
         fit(model, X, Y, **HOW)
     steps = whole(model)
     assert steps is not None
@@ -194,16 +193,16 @@ def test_a_loop_knows_what_is_ahead() -> None:
         return {}, batches, made
 
     times = iter([0.0, 10.0, 10.5, 20.0])
-    loop = Loop(4, Stride(), epochs=3, clock=lambda: next(times))
+    loop = BatchLoop(4, BatchesPerCall(), epochs=3, clock=lambda: next(times))
     for batch, made in ((0, True), (1, False)):
-        assert loop.starts(batch)
-        loop.awaits(batch)
+        assert loop.begins_execution(batch)
+        loop.expect(batch)
         loop.run(functools.partial(executed, made))
-        assert loop.ends(batch) == batch
-    assert loop.ahead == 2
-    assert loop.seconds_ahead == (4 + 4 + 2) * 0.5
-    assert loop.starts(2)
-    loop.awaits(2)
+        assert loop.end_batch(batch) == batch
+    assert loop.left == 2
+    assert loop.seconds_left == (4 + 4 + 2) * 0.5
+    assert loop.begins_execution(2)
+    loop.expect(2)
     loop.run(functools.partial(executed, True))  # another graph was made
-    assert loop.ahead == 1
-    assert loop.seconds_ahead == (4 + 4 + 1) * 0.5
+    assert loop.left == 1
+    assert loop.seconds_left == (4 + 4 + 1) * 0.5

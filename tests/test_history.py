@@ -10,11 +10,11 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from kmagic.display.kit.card import escape_html
-from kmagic.display.training.runs_card import MOST_ROWS, bundle, comparison_bundle, overlaid
+from kmagic.display.training.runs_card import MOST_ROWS, comparison_bundle, history_bundle, overlaid
 from kmagic.magics import HistoryMagics
 from kmagic.magics.session import Session
 from kmagic.support.errors import KmagicError
-from kmagic.training.run.run_history import Comparison, Runs, named
+from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
 
@@ -39,7 +39,7 @@ def words(markup: str) -> str:
 
 
 def test_a_row_a_run_with_its_figures_at_the_best_epoch() -> None:
-    frame = Runs({"a": trained(), "b": trained(losses=(0.9,))}).to_frame()
+    frame = RunHistory({"a": trained(), "b": trained(losses=(0.9,))}).to_frame()
     assert list(frame.index) == ["a", "b"]
     assert frame.loc["a", "best_epoch"] == 2
     assert frame.loc["a", "val_loss"] == 0.25
@@ -48,13 +48,13 @@ def test_a_row_a_run_with_its_figures_at_the_best_epoch() -> None:
         *("model", "status", "epochs", "best_epoch"),
         *("loss", "val_loss", "accuracy", "val_accuracy", "seconds"),
     ]
-    assert Runs({}).to_frame().empty
+    assert RunHistory({}).to_frame().empty
 
 
 def test_the_table_has_small_curves_and_says_which_is_best() -> None:
-    runs = Runs({"a": trained(), "b": trained(losses=(0.125,)), "c": trained("other")})
+    runs = RunHistory({"a": trained(), "b": trained(losses=(0.125,)), "c": trained("other")})
     assert runs.best() == {"b"}  # alone of its name, a run is neither best nor worst
-    made = bundle(runs)
+    made = history_bundle(runs)
     assert made["text/html"].count('src="data:image/svg+xml') == 3
     assert made["text/html"].partition("</style>")[2].count("font-weight:600") == 4
     assert "bold: the lowest val_loss of its model" in words(made["text/html"])
@@ -72,16 +72,16 @@ def test_runs_without_an_epoch_without_validation_and_broken_off() -> None:
     plain.add(Epoch(2, {"loss": 3.0}, 1.0))
     plain.now.epoch = 2
     plain.status = "stopped"
-    made = bundle(Runs({"none": none, "plain": plain}))
+    made = history_bundle(RunHistory({"none": none, "plain": plain}))
     assert {"stopped", "failed"} <= set(words(made["text/html"]).split())
     assert made["text/html"].count("<img") == 1
     assert "nan" not in made["text/html"]
-    assert "train a model" in words(bundle(Runs({}))["text/html"])
+    assert "train a model" in words(history_bundle(RunHistory({}))["text/html"])
 
 
 def test_many_long_runs_stay_small() -> None:
     long = trained(losses=tuple(1 / n for n in range(1, 2001)))
-    made = bundle(Runs({f"#{n}": long for n in range(1, 101)}))
+    made = history_bundle(RunHistory({f"#{n}": long for n in range(1, 101)}))
     assert len(made["text/html"].encode()) <= 40_000
     assert f"{100 - MOST_ROWS} earlier runs in to_frame()" in words(made["text/html"])
 
@@ -91,8 +91,8 @@ def test_names_are_text() -> None:
     first, second = trained(evil, note=evil), trained(evil)
     first.text, second.text = f"dense 1 # {evil}", "dense 2"
     for markup in (
-        bundle(Runs({evil: first}))["text/html"],
-        comparison_bundle(Comparison(first, second, names=(evil, evil)))["text/html"],
+        history_bundle(RunHistory({evil: first}))["text/html"],
+        comparison_bundle(RunComparison(first, second, names=(evil, evil)))["text/html"],
     ):
         assert "<script" not in markup
         assert escape_html(evil) in markup
@@ -100,7 +100,7 @@ def test_names_are_text() -> None:
 
 def test_runs_have_the_notebook_s_names_or_numbers() -> None:
     runs = [trained(), trained(), trained()]
-    assert list(named(runs, {"good": runs[1], "_": runs[0]})) == ["#1", "good", "#3"]
+    assert list(name_runs(runs, {"good": runs[1], "_": runs[0]})) == ["#1", "good", "#3"]
 
 
 # --- two ------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_what_two_runs_differ_in() -> None:
     second = trained(losses=(0.4, 0.2), batch_size=64, shuffle=True, patience=3)
     first.text, second.text = "input 8\ndense 16 relu\ndense 1", "input 8\ndense 32 relu\ndense 1"
     first.versions = second.versions = {"keras": "3.15"}
-    compared = Comparison(first, second, names=("a", "b"))
+    compared = RunComparison(first, second, names=("a", "b"))
     assert compared.differences == {
         "batch_size": ("32", "64"),
         "patience": ("-", "3"),
@@ -119,7 +119,7 @@ def test_what_two_runs_differ_in() -> None:
         "epochs trained": ("3", "2"),
     }
     assert compared.changed_lines == ["- dense 16 relu", "+ dense 32 relu"]
-    assert compared.figures["val_loss"] == (0.25, 0.2)
+    assert compared.metrics["val_loss"] == (0.25, 0.2)
     frame = compared.to_frame()
     assert list(frame.columns) == ["a", "b", "difference"]
     assert frame.loc["val_loss", "difference"] == pytest.approx(-0.05)
@@ -130,14 +130,16 @@ def test_what_two_runs_differ_in() -> None:
 
 
 def test_equal_runs_say_so() -> None:
-    compared = Comparison(trained(), trained(), names=("a", "a"))
+    compared = RunComparison(trained(), trained(), names=("a", "a"))
     assert compared.differences == {}
     assert "Both were asked for alike." in comparison_bundle(compared)["text/html"]
     assert list(compared.to_frame().columns) == ["a (1)", "a (2)", "difference"]
 
 
 def test_curves_are_overlaid_the_first_in_grey() -> None:
-    loss, _ = overlaid(Comparison(trained(), trained(losses=(0.4,)), names=("a", "a_long_name_b")))
+    loss, _ = overlaid(
+        RunComparison(trained(), trained(losses=(0.4,)), names=("a", "a_long_name_b"))
+    )
     assert [(line.kind, line.label) for line in loss.lines] == [
         ("other-train", ""),
         ("other-val", "a"),
@@ -150,13 +152,13 @@ def test_curves_are_overlaid_the_first_in_grey() -> None:
 def test_runs_of_different_kinds_are_compared_as_far_as_it_goes() -> None:
     other = TrainingRun("line", epochs=1)
     other.add(Epoch(1, {"mae": 3.0}, 1.0))
-    compared = Comparison(trained(), other)
-    assert compared.figures["loss"] == (0.125, None)
-    assert compared.figures["mae"] == (None, 3.0)
+    compared = RunComparison(trained(), other)
+    assert compared.metrics["loss"] == (0.125, None)
+    assert compared.metrics["mae"] == (None, 3.0)
     assert "mae" in words(comparison_bundle(compared)["text/html"])
     empty = TrainingRun("none")
-    assert Comparison(empty, empty).figures == {}
-    assert "<img" not in comparison_bundle(Comparison(empty, empty))["text/html"]
+    assert RunComparison(empty, empty).metrics == {}
+    assert "<img" not in comparison_bundle(RunComparison(empty, empty))["text/html"]
 
 
 # --- the magic ------------------------------------------------------------------------------------

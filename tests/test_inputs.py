@@ -10,14 +10,13 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import DataError
-from kmagic.training.pipeline import fit_inputs
-from kmagic.training.pipeline.fit_inputs import (
+from kmagic.training.fit_inputs import convert_arguments, convert_list
+from kmagic.training.pipeline import dense_arrays as dense
+from kmagic.training.pipeline.dense_arrays import (
     UnsuitedError,
-    class_weights,
-    take_arrays,
-    take_list,
-    take_lists,
-    take_validation,
+    dense_arrays,
+    dense_validation,
+    weights_by_class,
 )
 
 X, Y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 2])
@@ -44,7 +43,7 @@ def model(*shape: int) -> keras.Model:
     ],
 )
 def test_arrays_are_taken_as_keras_takes_them(given: Any, shape: Any, dtype: str) -> None:
-    taken = take_arrays(given).x
+    taken = dense_arrays(given).x
     assert (taken.shape, str(taken.dtype)) == (shape, dtype)
     probe = model(2)
     probe.compile("sgd", "mse")
@@ -81,40 +80,40 @@ def test_arrays_are_taken_as_keras_takes_them(given: Any, shape: Any, dtype: str
         (({"a": X, "b": None},), "x is a NoneType"),
         ((X, Y[:5]), "x and y differ in length"),
         (({"a": X, "b": X[:2]}, Y), "x and y differ in length"),
-        ((X, None, Y), "sample_weight has not the structure of y"),
-        ((X, Y, (Y, Y)), "sample_weight has not the structure of y"),
-        ((X, (Y, Y), {"a": Y, "b": Y}), "sample_weight has not the structure of y"),
-        ((X, (Y, Y), X), "sample_weight is no number a sample"),
+        ((X, None, Y), "sample_weight has a different structure than y"),
+        ((X, Y, (Y, Y)), "sample_weight has a different structure than y"),
+        ((X, (Y, Y), {"a": Y, "b": Y}), "sample_weight has a different structure than y"),
+        ((X, (Y, Y), X), "sample_weight is not one number per sample"),
     ],
 )
 def test_what_is_left_to_keras(given: Any, why: str) -> None:
     with pytest.raises(UnsuitedError) as caught:
-        take_arrays(*given)
+        dense_arrays(*given)
     assert str(caught.value).startswith(why)
 
 
 def test_large_data_is_left_to_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = np.memmap(tmp_path / "x", dtype="float32", mode="w+", shape=(6, 2))
-    assert take_arrays(mapped).samples == 6
-    monkeypatch.setattr(fit_inputs, "LARGEST_MAP", 40)
-    with pytest.raises(UnsuitedError, match=r"x is a file of 0\.0 GB mapped"):
-        take_arrays(mapped)
+    assert dense_arrays(mapped).samples == 6
+    monkeypatch.setattr(dense, "MAX_MAPPED_BYTES", 40)
+    with pytest.raises(UnsuitedError, match=r"x is a memory-mapped file of 0\.0 GB"):
+        dense_arrays(mapped)
     # An array of zeros that nobody has written to takes no memory.
-    memory = fit_inputs.memory()
+    memory = dense.machine_memory()
     with pytest.raises(UnsuitedError, match="the data is large"):
-        take_arrays(np.zeros(memory // fit_inputs.SHARE_OF_MEMORY + 1, dtype="uint8"))
+        dense_arrays(np.zeros(memory // 4 + 1, dtype="uint8"))
 
 
 def test_a_split_is_cut_off_the_end() -> None:
-    arrays = take_arrays({"a": X}, Y, np.ones(6))
+    arrays = dense_arrays({"a": X}, Y, np.ones(6))
     head, tail = arrays.split(0.3)
     assert (head.samples, tail.samples) == (4, 2)
     np.testing.assert_array_equal(tail.x["a"], X[4:])
     np.testing.assert_array_equal(tail.y, Y[4:])
     assert tail.sample_weight.shape == (2,)
-    assert take_arrays(X).split(0.5)[0].y is None
+    assert dense_arrays(X).split(0.5)[0].y is None
     for fraction in (0.01, 1.0):
-        with pytest.raises(UnsuitedError, match="leaves nothing"):
+        with pytest.raises(UnsuitedError, match="leaves one side empty"):
             arrays.split(fraction if fraction == 1.0 else 0.999)
 
 
@@ -133,7 +132,7 @@ def test_class_weights_are_those_of_keras(y: np.ndarray) -> None:
     see = See()
     see.compile("sgd", run_eagerly=True)
     see.fit(X, y, class_weight=weights, shuffle=False, verbose=0)
-    ours = class_weights(y, weights)
+    ours = weights_by_class(y, weights)
     assert ours.tolist() == seen
     assert ours.dtype == "float32"
 
@@ -142,36 +141,36 @@ def test_class_weights_are_those_of_keras(y: np.ndarray) -> None:
     ("given", "why"),
     [
         ((X, Y, Y), "class_weight and sample_weight are both given"),
-        ((X, (Y, Y)), "class_weight is for a model with a single output"),
-        ((X,), "class_weight is for a model with a single output"),
-        ((X, X[:, None]), "class_weight is for one class a sample"),
+        ((X, (Y, Y)), "class_weight needs a model with a single output"),
+        ((X,), "class_weight needs a model with a single output"),
+        ((X, X[:, None]), "class_weight needs one class per sample"),
     ],
 )
 def test_class_weights_that_keras_refuses(given: Any, why: str) -> None:
     with pytest.raises(UnsuitedError, match=why):
-        take_arrays(*given).weighted({0: 1.0})
+        dense_arrays(*given).weighted({0: 1.0})
 
 
 def test_validation_data() -> None:
     for held in ((X, Y), [X, Y], (X, Y, Y), (X,)):
-        taken = take_validation(held)
+        taken = dense_validation(held)
         assert taken is not None
         assert taken.samples == 6
     for other in (tf.data.Dataset.from_tensor_slices((X, Y)), X, (X, Y[:2]), (X, Y, Y, Y), ()):
-        assert take_validation(other) is None
+        assert dense_validation(other) is None
 
 
 # --- lists ----------------------------------------------------------------------------------------
 
 
 def test_lists_of_numbers_and_words_become_arrays() -> None:
-    assert take_list(X.tolist()).shape == (6, 2)
-    assert take_list(list(Y)).dtype == "int64"
-    assert take_list(["good", "bad"]).dtype == object
+    assert convert_list(X.tolist()).shape == (6, 2)
+    assert convert_list(list(Y)).dtype == "int64"
+    assert convert_list(["good", "bad"]).dtype == object
     ragged = [[1], [2, 3]]
-    assert take_list(ragged) is ragged
+    assert convert_list(ragged) is ragged
     for other in (None, X, [], {"a": [1]}, [X, Y]):
-        assert take_list(other) is other
+        assert convert_list(other) is other
 
 
 @pytest.mark.parametrize(
@@ -186,12 +185,12 @@ def test_lists_of_numbers_and_words_become_arrays() -> None:
 )
 def test_texts_become_objects(given: Any) -> None:
     model = keras.Sequential([keras.Input((1,), dtype="string")])
-    taken = take_lists(model, {"x": given, "validation_data": (given, Y[:2])})
+    taken = convert_arguments(model, {"x": given, "validation_data": (given, Y[:2])})
     for x in (taken["x"], taken["validation_data"][0]):
         assert x.dtype == object
         assert x.tolist() == ["good", "bad"]
-        assert take_arrays(x).x.tolist() == ["good", "bad"]
-    named = take_lists(model, {"x": {"text": given, "size": Y}})["x"]
+        assert dense_arrays(x).x.tolist() == ["good", "bad"]
+    named = convert_arguments(model, {"x": {"text": given, "size": Y}})["x"]
     assert named["size"] is Y
     if not isinstance(given, list):
         assert named["text"].tolist() == ["good", "bad"]
@@ -199,31 +198,31 @@ def test_texts_become_objects(given: Any) -> None:
 
 def test_bytes_and_tables_of_texts() -> None:
     model = keras.Sequential([keras.Input((1,), dtype="string")])
-    assert take_lists(model, {"x": np.array([b"a"])})["x"].tolist() == ["a"]
-    assert take_lists(model, {"x": np.array([["a"], ["b"]])})["x"].tolist() == ["a", "b"]
+    assert convert_arguments(model, {"x": np.array([b"a"])})["x"].tolist() == ["a"]
+    assert convert_arguments(model, {"x": np.array([["a"], ["b"]])})["x"].tolist() == ["a", "b"]
     for other in (pd.DataFrame({"a": ["x"], "b": [1]}), np.array([["a", "b"]]), X):
-        assert take_lists(model, {"x": other})["x"] is other
+        assert convert_arguments(model, {"x": other})["x"] is other
     with pytest.raises(DataError, match=r"row 1 \(from 0\) is None"):
-        take_lists(model, {"x": np.array(["a", None], dtype=object)})
+        convert_arguments(model, {"x": np.array(["a", None], dtype=object)})
 
 
 def test_a_list_of_pictures_is_samples_for_one_input_and_inputs_for_several() -> None:
     pictures = [np.zeros((4, 4))] * 3
-    assert take_list(pictures, model(4, 4).inputs).shape == (3, 4, 4)
-    assert take_list(pictures, None) is pictures
-    assert take_list(pictures, model(4).inputs) is pictures  # one batch of vectors each
+    assert convert_list(pictures, model(4, 4).inputs).shape == (3, 4, 4)
+    assert convert_list(pictures, None) is pictures
+    assert convert_list(pictures, model(4).inputs) is pictures  # one batch of vectors each
     ends = [keras.Input((4, 4)), keras.Input((4, 4))]
     both = keras.Model(ends, keras.layers.Add()(ends))
-    assert take_list(pictures, both.inputs) is pictures
+    assert convert_list(pictures, both.inputs) is pictures
 
 
 def test_all_arguments_of_a_fit() -> None:
     given = {"x": X.tolist(), "y": Y.tolist(), "validation_data": [X.tolist(), Y], "epochs": 2}
-    taken = take_lists(model(2), given)
+    taken = convert_arguments(model(2), given)
     assert taken["x"].shape == (6, 2)
     assert taken["validation_data"][0].shape == (6, 2)
     assert taken["validation_data"][1] is Y
     assert (taken["epochs"], taken["sample_weight"]) == (2, None)
     assert isinstance(given["x"], list)
     unbuilt = keras.Sequential([keras.layers.Dense(1)])
-    assert take_lists(unbuilt, {"x": [[1.0]]})["x"].shape == (1, 1)
+    assert convert_arguments(unbuilt, {"x": [[1.0]]})["x"].shape == (1, 1)

@@ -147,14 +147,14 @@ def test_news_hold_only_what_is_new() -> None:
 
 def test_messages_go_when_there_are_new_ones() -> None:
     run = TrainingRun("cnn", epochs=9)
-    run.tell("pixels go from 0 to 255")
+    run.add_message("pixels go from 0 to 255")
     feed = Feed(run)
     assert feed.snapshot()["messages"] == [[0, "pixels go from 0 to 255"]]
     feed.news()
     assert "messages" not in feed.news()
     for _ in range(100):
         add(run, 1.0)
-        run.tell("a checkpoint")
+        run.add_message("a checkpoint")
     news = feed.news()
     assert news["told"] == 101
     assert len(news["messages"]) == MOST_MESSAGES
@@ -187,11 +187,11 @@ def test_a_million_batches_in_an_epoch_stay_small() -> None:
     seconds = iter(range(10**9))
     recorder = Recorder(run, [], clock=lambda: next(seconds) / 1000)
     recorder.begin()
-    recorder.epoch_begins(1)
+    recorder.begin_epoch(1)
     feed = Feed(run)
     feed.snapshot()
     for batch in range(10, 1_000_001, 10):  # ten batches to an execution
-        recorder.batches_done(batch, {"loss": 1e6 / batch, "accuracy": batch / 1e6})
+        recorder.end_batches(batch, {"loss": 1e6 / batch, "accuracy": batch / 1e6})
         if batch % 100_000 == 0:
             assert len(json.dumps(feed.news())) < 1_000
     state = feed.snapshot()
@@ -363,10 +363,10 @@ def train(how, patience=60):
     try:
         recorder.begin()
         while time.monotonic() < deadline and not run.stopping:
-            recorder.epoch_begins(len(run.log) + 1)
+            recorder.begin_epoch(len(run.log) + 1)
             for batch in range(1, 20_001):
-                recorder.batches_done(batch, {"loss": 1 / batch})
-            recorder.epoch_ends({"loss": 1 / len(run.log or "1"), "val_loss": 1.0})
+                recorder.end_batches(batch, {"loss": 1 / batch})
+            recorder.end_epoch({"loss": 1 / len(run.log or "1"), "val_loss": 1.0})
         status = "stopped" if run.stopping else "done"
     except KeyboardInterrupt:
         status = "interrupted"

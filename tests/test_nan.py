@@ -71,7 +71,7 @@ def test_of_many_batches_in_one_go_the_very_one_is_named():
 @pytest.mark.parametrize("kept", ["checkpoint", "restore_best"])
 def test_what_broke_in_the_last_batch_is_not_kept(data, tmp_path, kept):
     class Breaks(keras.callbacks.Callback):
-        any_stride = True
+        every_batch = False
         good = None
 
         def on_train_batch_end(self, batch, logs=None):  # noqa: ARG002 - Keras's signature

@@ -167,12 +167,12 @@ def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():
     budget.model.stop_training = False
     recorder.begin(10)
     for epoch in range(100):
-        recorder.epoch_begins(epoch + 1)
+        recorder.begin_epoch(epoch + 1)
         for batch in range(10):
             clock.now += 1.0
-            recorder.batches_done(batch + 1, {"loss": 1.0})
+            recorder.end_batches(batch + 1, {"loss": 1.0})
             budget.on_train_batch_end(batch)
-        recorder.epoch_ends({"loss": 1.0})
+        recorder.end_epoch({"loss": 1.0})
         budget.on_epoch_end(epoch)
         if budget.model.stop_training:
             break
@@ -265,7 +265,7 @@ def test_the_magic_takes_them_all(shell, tmp_path):
     run = value_of(shell, line)[0]
     assert run.options["reduce_lr"] == 5
     assert run.options["budget"] == 120.0
-    assert run.pipeline == "plain: asked for"
+    assert run.pipeline == "plain: requested"
     assert run.seed == 1
     assert (tmp_path / "a.csv").exists()
     run = value_of(shell, "%keras_fit net X Y -e 5 --resume -q")[0]
@@ -321,7 +321,7 @@ def test_an_interrupt_before_the_training_is_a_quiet_end(shell, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("kmagic.training.validation.fit_checks.look_over", interrupted)
+        patched.setattr("kmagic.training.validation.data_checks.review_data", interrupted)
         with capture_output() as output:
             result = shell.run_line_magic("keras_fit", "net X Y")
     assert (result, output.stdout) == (None, "Interrupted.\n")

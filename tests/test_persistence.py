@@ -25,8 +25,7 @@ from kmagic.persistence.model_metadata import MOST_EPOCHS, Baggage, thinned
 from kmagic.persistence.save_load import LoadWarning, open_model
 from kmagic.support.errors import PersistenceError
 from kmagic.support.model_registry import dataset_for, set_dataset, set_run
-from kmagic.training.run.records import Epoch
-from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.training_run import Epoch, TrainingRun
 
 TEXT = """\
 # my own net

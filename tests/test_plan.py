@@ -16,9 +16,8 @@ import tensorflow as tf
 from kmagic.support.errors import TrainingError
 from kmagic.training.fit import fit
 from kmagic.training.pipeline import pipeline_choice
-from kmagic.training.pipeline.batches_per_call import Stride
-from kmagic.training.pipeline.executions import Executions
-from kmagic.training.pipeline.fit_inputs import UnsuitedError
+from kmagic.training.pipeline.dense_arrays import UnsuitedError
+from kmagic.training.pipeline.executions import BatchesPerCall, StepFunction
 from kmagic.training.run.training_run import RecordingDisplay
 
 ROWS, WIDTH, CLASSES, BATCH = 96, 4, 3, 16
@@ -40,7 +39,7 @@ def stack(kind: type[keras.Model] = keras.Sequential, **how: Any) -> keras.Model
     return made
 
 
-class Steps(Stride):
+class Steps(BatchesPerCall):
     """As many batches to an execution as it is told, whatever they take."""
 
     def __init__(self, batches: int, most: int | None = None) -> None:
@@ -53,13 +52,13 @@ class Steps(Stride):
 
 @pytest.fixture
 def by_four(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_choice, "Stride", functools.partial(Steps, 4))
+    monkeypatch.setattr(pipeline_choice, "BatchesPerCall", functools.partial(Steps, 4))
 
 
 class Moments(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
     """Writes down all that it is told; it bears executions of any length."""
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, act: Callable[[str], object] = str) -> None:
         super().__init__()
@@ -139,7 +138,7 @@ def test_a_callback_that_watches_each_batch_is_told_of_each() -> None:
 
     run = fit(stack(), X, Y, epochs=3, callbacks=[Watching()], **HOW)
     assert Watching.seen == list(range(6)) * 3
-    assert run.pipeline == "fast, batch by batch: Watching watches each"
+    assert run.pipeline == "fast, batch by batch for Watching"
 
 
 def test_a_callback_that_watches_each_batch_of_validation() -> None:
@@ -175,7 +174,10 @@ def test_a_callback_that_watches_each_batch_of_validation() -> None:
     ],
 )
 def test_who_watches_each_batch(callback: keras.callbacks.Callback, watches: bool) -> None:
-    assert bool(pipeline_choice.watchers([callback], pipeline_choice.TRAINING)) is watches
+    assert (
+        bool(pipeline_choice.batch_callbacks([callback], pipeline_choice.TRAINING_METHODS))
+        is watches
+    )
 
 
 @pytest.mark.usefixtures("by_four")
@@ -217,7 +219,7 @@ def test_a_callback_may_evaluate_predict_and_train_meanwhile() -> None:
         return act
 
     class Judge(Moments):
-        any_stride = False
+        every_batch = True
 
     how = {"epochs": 2, "shuffle": False, "validation_split": 0.25, **HOW}
     history = twin.fit(X, Y, callbacks=[Judge(judge(twin))], verbose=0, **how).history
@@ -234,7 +236,7 @@ def test_a_callback_may_evaluate_predict_and_train_meanwhile() -> None:
 def graphs(model: keras.Model) -> tuple[int, int]:
     """How often the model's train and test function were made."""
     return tuple(
-        function._steps._function.experimental_get_tracing_count()
+        function._graph._function.experimental_get_tracing_count()
         for function in (model.train_function, model.test_function)
     )  # type: ignore[return-value] # two of them
 
@@ -286,8 +288,8 @@ def test_ours_and_keras_s_function_are_both_kept() -> None:
     keras_s = model.train_function
     fit(model, X, Y, **HOW)
     ours = model.train_function
-    assert isinstance(ours, Executions)
-    assert ours._keras is keras_s
+    assert isinstance(ours, StepFunction)
+    assert ours._keras_function is keras_s
     model.fit(X, Y, verbose=0, **HOW)
     assert model.train_function is ours
 
@@ -384,7 +386,7 @@ def endless() -> Iterator[Any]:
 @pytest.mark.parametrize(
     ("model", "how", "why"),
     [
-        (stack, {"plain": True}, "asked for"),
+        (stack, {"plain": True}, "requested"),
         (stack, {"x": dataset, "shuffle": False}, "x is a tf.data.Dataset"),
         (stack, {"x": Batches}, "x is a PyDataset"),
         (stack, {"x": endless, "steps_per_epoch": 3, "shuffle": False}, "steps_per_epoch is given"),
@@ -395,9 +397,9 @@ def endless() -> Iterator[Any]:
             {"x": X, "y": Y, "validation_data": (X, Y), "validation_steps": 1},
             "validation_steps is given",
         ),
-        (functools.partial(stack, OwnStep), {}, "the model has a train_step of its own"),
-        (functools.partial(stack, OwnMetrics), {}, "the model has a compute_metrics of its own"),
-        (functools.partial(stack, OwnFit), {}, "the model has a fit of its own"),
+        (functools.partial(stack, OwnStep), {}, "the model has its own train_step"),
+        (functools.partial(stack, OwnMetrics), {}, "the model has its own compute_metrics"),
+        (functools.partial(stack, OwnFit), {}, "the model has its own fit"),
         (functools.partial(stack, run_eagerly=True), {}, "the model runs eagerly"),
         (functools.partial(stack, jit_compile=True), {}, "the model is compiled by XLA"),
         (functools.partial(stack, steps_per_execution=2), {}, "steps_per_execution is 2"),
@@ -408,7 +410,7 @@ def test_what_is_left_to_keras_is_said(
 ) -> None:
     how = {"x": X, "y": Y, **HOW} if "x" not in how else how | {"batch_size": BATCH}
     how = {key: value() if callable(value) else value for key, value in how.items()}
-    plain = why == "asked for"
+    plain = why == "requested"
     run = fit(model(), plain=plain, **how)
     assert run.pipeline.startswith(f"plain: {why}")
     assert run.status == "done"
@@ -427,7 +429,7 @@ def test_a_step_set_on_the_model_itself_is_seen() -> None:
 
     model.train_step = step
     run = fit(model, X, Y, **HOW)
-    assert run.pipeline == "plain: the model has a train_step of its own"
+    assert run.pipeline == "plain: the model has its own train_step"
     assert seen
 
 
@@ -442,14 +444,14 @@ def test_a_function_of_the_user_s_own_is_seen() -> None:
 
     model.train_function = function
     run = fit(model, X, Y, **HOW)
-    assert run.pipeline == "plain: the model has a train_function of its own"
+    assert run.pipeline == "plain: the model has its own train_function"
     assert len(calls) == run.steps == 6
 
 
 def test_a_distribution_strategy_is_left_to_keras() -> None:
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         model = stack()
-    why = "plain: the model is trained by a distribution strategy"
+    why = "plain: the model is uses a distribution strategy"
     assert fit(model, X, Y, **HOW).pipeline == why
 
 

@@ -67,7 +67,7 @@ def test_a_stopped_run_goes_on(data, whole):
     assert (run.status, run.resumed, run.progress) == ("done", 2, 1.0)
     assert same(net.get_weights(), weights)
     assert run.messages[0] == (0, "goes on behind epoch 2.")
-    assert [told for told in display.told if told[0] == "epoch"] == [
+    assert [told for told in display.calls if told[0] == "epoch"] == [
         ("epoch", "epoch 3 of 4, batch 2 of 2"),
         ("epoch", "epoch 4 of 4, batch 2 of 2"),
     ]
@@ -278,28 +278,31 @@ def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
         return {"watch": Judge(net, ("a", "b", "c")), **HOW}
 
     net = make()
-    expected = fit(net, *data, epochs=4, **judged(net)).watched
+    expected = fit(net, *data, epochs=4, **judged(net)).confusion
     first = make()
     fit(first, *data, epochs=2, checkpoint=tmp_path, **judged(first))
     again = make()  # as in another process: what the first model has is not known to it
     done = fit(again, *data, epochs=2, checkpoint=tmp_path, resume=True, **HOW)
-    assert (done.watched.epoch, done.watched.classes) == (2, ("a", "b", "c"))
-    assert done.watched.matrix.sum() == ROWS // 3
+    assert (done.confusion.epoch, done.confusion.classes) == (2, ("a", "b", "c"))
+    assert done.confusion.matrix.sum() == ROWS // 3
     run = fit(again, *data, epochs=4, checkpoint=tmp_path, resume=True, **judged(again))
-    assert run.watched.accuracy == expected.accuracy
-    assert (run.watched.matrix == expected.matrix).all()
-    assert run.watched.epoch == 4
+    assert run.confusion.accuracy == expected.accuracy
+    assert (run.confusion.matrix == expected.matrix).all()
+    assert run.confusion.epoch == 4
 
 
 def test_of_a_record_that_is_ahead_of_the_weights_a_matrix_is_cut_off_too():
-    from kmagic.training.run.confusion_history import Watched
+    from kmagic.training.run.confusion_history import ConfusionHistory
 
-    seen = Watched(["a", "b"])
+    seen = ConfusionHistory(["a", "b"])
     for epoch in (1, 2, 3):
         seen.add(epoch, np.array([[epoch, 1], [0, 4]]))
-    kept = json.loads(json.dumps(seen.kept()))
-    whole, cut = Watched.of(kept, upto=3), Watched.of(kept, upto=2)
-    assert whole.summary() == seen.summary()
+    kept = json.loads(json.dumps(seen.to_dict()))
+    whole, cut = (
+        ConfusionHistory.from_dict(kept, last_epoch=3),
+        ConfusionHistory.from_dict(kept, last_epoch=2),
+    )
+    assert whole.describe() == seen.describe()
     assert whole.accuracy == seen.accuracy
     assert (cut.matrix, cut.epoch) == (None, 0)
     assert cut.accuracy == {key: points[:2] for key, points in seen.accuracy.items()}
@@ -312,4 +315,4 @@ def test_a_record_without_a_matrix_is_read_all_the_same(data, tmp_path, kept):
     record["watched"] = kept
     (tmp_path / "run.json").write_text(json.dumps(record))
     run = fit(make(), *data, epochs=2, checkpoint=tmp_path, resume=True, **HOW)
-    assert (run.resumed, run.watched) == (1, None)
+    assert (run.resumed, run.confusion) == (1, None)

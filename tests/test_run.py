@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kmagic.support.downsampling import BoundedSeries, downsample
 from kmagic.support.formatting import format_approximate_duration, format_metric, format_seconds
-from kmagic.training.run.training_run import Epoch, Partial, RecordingDisplay, TrainingRun
+from kmagic.training.run.training_run import Epoch, PartialEpoch, RecordingDisplay, TrainingRun
 
 
 def trained(*logs: dict[str, float], epochs: int = 0, **keywords: object) -> TrainingRun:
@@ -167,12 +167,14 @@ def ended(status: str, **state: object) -> str:
             "2 of 4 epochs in 0:04 (stopped early); best epoch 1, val_loss 0.2500",
         ),
         (
-            ended("stopped", now={"epoch": 3}, partial=Partial(3, 0.62, {})),
+            ended("stopped", now={"epoch": 3}, partial=PartialEpoch(3, 0.62, {})),
             "stopped in epoch 3 of 4 at 62 %, after 0:04; 2 epochs kept" + BEST,
         ),
         (
             ended(
-                "interrupted", now={"epoch": 3, "phase": "validating"}, partial=Partial(3, 1, {})
+                "interrupted",
+                now={"epoch": 3, "phase": "validating"},
+                partial=PartialEpoch(3, 1, {}),
             ),
             "interrupted in the validation of epoch 3 of 4, after 0:04; 2 epochs kept" + BEST,
         ),
@@ -185,7 +187,9 @@ def ended(status: str, **state: object) -> str:
             "interrupted before the first batch, after 0:04; 0 epochs kept",
         ),
         (
-            ended("failed", now={"epoch": 3}, partial=Partial(3, None, {}), note="no more disk"),
+            ended(
+                "failed", now={"epoch": 3}, partial=PartialEpoch(3, None, {}), note="no more disk"
+            ),
             "failed in epoch 3 of 4, after 0:04 (no more disk); 2 epochs kept" + BEST,
         ),
         (
@@ -218,8 +222,8 @@ def test_a_recording_display_remembers() -> None:
     display.epoch(run)
     run.status = "stopped"
     display.end(run)
-    assert [moment for moment, _ in display.told] == ["begin", "epoch", "end"]
-    assert display.told[-1][1] == "stopped after epoch 1 of 2; 1 epoch kept; loss 0.5000"
+    assert [moment for moment, _ in display.calls] == ["begin", "epoch", "end"]
+    assert display.calls[-1][1] == "stopped after epoch 1 of 2; 1 epoch kept; loss 0.5000"
 
 
 @given(st.floats(1e-9, 1e9))

@@ -10,7 +10,7 @@ from keras import Input, Model, layers
 import kmagic
 from kmagic.data.preparation.scale_drift import ScaleWarning, scale_drift_message
 from kmagic.support.errors import TrainingError
-from kmagic.training.validation.fit_checks import look_over
+from kmagic.training.validation.data_checks import review_data
 
 RNG = np.random.default_rng(0)
 A, B = (RNG.random((40, 4), "float32") for _ in range(2))
@@ -40,9 +40,9 @@ def test_several_inputs_are_looked_at_one_by_one(pair, x):
 
 
 def test_the_validation_of_several_inputs_is_told_of(pair):
-    (told,) = look_over(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y))
+    (told,) = review_data(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y))
     assert told.startswith("the validation data are scaled in another way in a: ")
-    assert look_over(pair, [A, B], Y, validation=((A, B), Y)) == []
+    assert review_data(pair, [A, B], Y, validation=((A, B), Y)) == []
 
 
 @pytest.mark.parametrize(
@@ -91,20 +91,20 @@ def test_what_is_no_part_for_each_output_is_refused(named):
         ({"p": t, "q": t, "r": t}, "and y has r"),
     ):
         with pytest.raises(TrainingError, match=words):
-            look_over(model, A, y)
+            review_data(model, A, y)
     for y in ({"q": t, "p": t}, [t, t]):
-        assert look_over(model, A, y) == []
+        assert review_data(model, A, y) == []
     model.compile("sgd", {"p": "mse"})
-    assert look_over(model, A, {"p": t}) == []
+    assert review_data(model, A, {"p": t}) == []
 
 
 def test_one_input_in_a_list_is_one_input():
     model = kmagic.build("input 4 / dense 3 softmax")
     model.compile("adam", "sparse_categorical_crossentropy")
-    assert look_over(model, [A], Y) == []
-    assert look_over(model, [A[0]], Y[:1]) == []
+    assert review_data(model, [A], Y) == []
+    assert review_data(model, [A[0]], Y[:1]) == []
     with pytest.raises(TrainingError, match="x has 40 samples and y has 39"):
-        look_over(model, [A], Y[:-1])
+        review_data(model, [A], Y[:-1])
 
 
 @pytest.mark.parametrize("ask", ["evaluate", "confusion", "predict", "predict_classes"])

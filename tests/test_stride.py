@@ -2,39 +2,39 @@ from __future__ import annotations
 
 import pytest
 
-from kmagic.training.pipeline.batches_per_call import LONGEST, Stride
+from kmagic.training.pipeline.executions import MAX_SECONDS, BatchesPerCall
 
 
-def run(stride: Stride, batches: int, *, batch: float, call: float = 0.0) -> list[int]:
+def run(stride: BatchesPerCall, batches: int, *, batch: float, call: float = 0.0) -> list[int]:
     """The executions of an epoch in which a batch takes so long, and a call so much besides."""
     made = []
     while batches:
         made.append(stride.next(batches))
-        stride.took(made[-1], call + batch * made[-1])
+        stride.measured(made[-1], call + batch * made[-1])
         batches -= made[-1]
     return made
 
 
 def test_the_first_two_are_of_one_batch() -> None:
-    stride = Stride()
+    stride = BatchesPerCall()
     assert run(stride, 100, batch=0.001)[:2] == [1, 1]
 
 
 def test_the_time_of_the_first_is_not_counted() -> None:
-    stride = Stride()
-    stride.took(stride.next(1000), 30.0)
-    stride.took(stride.next(999), 0.001)
+    stride = BatchesPerCall()
+    stride.measured(stride.next(1000), 30.0)
+    stride.measured(stride.next(999), 0.001)
     assert stride.next(998) > 1
 
 
 def test_it_grows_to_what_fits() -> None:
-    stride = Stride()
+    stride = BatchesPerCall()
     run(stride, 500, batch=0.001)
     assert set(run(stride, 1000, batch=0.001)) == {100}
 
 
 def test_a_short_epoch_is_one_execution() -> None:
-    stride = Stride()
+    stride = BatchesPerCall()
     run(stride, 13, batch=0.0002)
     run(stride, 13, batch=0.0002)
     assert run(stride, 13, batch=0.0002) == [13]
@@ -42,18 +42,18 @@ def test_a_short_epoch_is_one_execution() -> None:
 
 @pytest.mark.parametrize("batch", [0.0001, 0.003, 0.011, 0.049, 0.051, 0.3])
 def test_an_execution_stays_short(batch: float) -> None:
-    stride = Stride()
+    stride = BatchesPerCall()
     made = run(stride, 3000, batch=batch, call=0.0002)
     assert sum(made) == 3000
-    assert all(each == 1 or 0.0002 + batch * each <= LONGEST + 0.001 for each in made)
+    assert all(each == 1 or 0.0002 + batch * each <= MAX_SECONDS + 0.001 for each in made)
 
 
 def test_a_batch_that_takes_longer_than_an_execution_may_is_one() -> None:
-    assert run(Stride(), 5, batch=0.2) == [1] * 5
+    assert run(BatchesPerCall(), 5, batch=0.2) == [1] * 5
 
 
 def test_it_follows_a_machine_that_gets_slow_and_quick_again() -> None:
-    stride = Stride()
+    stride = BatchesPerCall()
     run(stride, 500, batch=0.001)
     slow = run(stride, 500, batch=0.02)
     assert slow[-1] <= 5
@@ -61,14 +61,14 @@ def test_it_follows_a_machine_that_gets_slow_and_quick_again() -> None:
 
 
 def test_no_short_execution_is_left_for_the_end() -> None:
-    stride = Stride()
+    stride = BatchesPerCall()
     run(stride, 500, batch=0.001)
     assert run(stride, 110, batch=0.001) == [55, 55]
 
 
 def test_one_batch_at_most() -> None:
-    assert run(Stride(1), 20, batch=0.0001) == [1] * 20
+    assert run(BatchesPerCall(1), 20, batch=0.0001) == [1] * 20
 
 
 def test_a_clock_that_stands_still_does_no_harm() -> None:
-    assert sum(run(Stride(), 1000, batch=0.0)) == 1000
+    assert sum(run(BatchesPerCall(), 1000, batch=0.0)) == 1000

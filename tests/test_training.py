@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.callbacks.eta import Pace
 from kmagic.training.fit import fit
+from kmagic.training.run.eta import EtaEstimator
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import RecordingDisplay, TrainingRun
 from kmagic.training.validation.fit_errors import essence, is_misfit
@@ -110,7 +110,7 @@ def test_the_history_is_that_of_keras(model: keras.Model, data: Any) -> None:
 def test_displays_are_told_in_order(model: keras.Model, data: Any) -> None:
     display = RecordingDisplay(interval=0.0)
     fit(model, *data, epochs=2, batch_size=48, validation_split=0.5, displays=[display])
-    assert display.told == [
+    assert display.calls == [
         ("begin", "starting"),
         ("update", "epoch 1 of 2, batch 0 of 1"),
         ("update", "epoch 1 of 2, batch 1 of 1"),
@@ -124,17 +124,17 @@ def test_displays_are_told_in_order(model: keras.Model, data: Any) -> None:
         ("update", "epoch 2 of 2, validating"),
         ("epoch", "epoch 2 of 2, batch 1 of 1"),
         ("update", "epoch 2 of 2, batch 1 of 1"),
-        ("end", display.told[-1][1]),
+        ("end", display.calls[-1][1]),
     ]
-    assert display.told[-1][1].startswith("2 epochs; best epoch")
+    assert display.calls[-1][1].startswith("2 epochs; best epoch")
 
 
 def test_batches_of_one_execution_are_counted(model: keras.Model, data: Any) -> None:
     model.compile("adam", "sparse_categorical_crossentropy", steps_per_execution=4)
     display = RecordingDisplay()
     run = fit(model, *data, batch_size=BATCH, displays=[display])
-    assert ("update", "epoch 1 of 1, batch 4 of 6") in display.told
-    assert ("update", "epoch 1 of 1, batch 6 of 6") in display.told
+    assert ("update", "epoch 1 of 1, batch 4 of 6") in display.calls
+    assert ("update", "epoch 1 of 1, batch 6 of 6") in display.calls
     assert run.progress == 1.0
 
 
@@ -166,7 +166,7 @@ def test_a_generator_tells_its_length_with_the_first_epoch(model: keras.Model, d
     ).batch(32)
     unknown = RecordingDisplay()
     run = fit(model, dataset, shuffle=False, displays=[unknown])
-    assert ("update", "epoch 1 of 1, batch 3") in unknown.told
+    assert ("update", "epoch 1 of 1, batch 3") in unknown.calls
     assert run.steps == 3
 
 
@@ -233,7 +233,7 @@ def test_a_stop_keeps_what_is_finished(
     assert run.describe(times=False).startswith(where)
     # The moment is the last that Keras reached: nothing is trained or validated after it.
     assert watch.seen[-2:] == [moment, "train end"]
-    assert display.told[-1][0] == "end"
+    assert display.calls[-1][0] == "end"
     assert any((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
     assert np.isfinite(model.predict(data[0], verbose=0)).all()
     assert fit(model, *data).status == "done"
@@ -273,7 +273,7 @@ def test_an_interrupt_ends_it_at_any_moment(
     assert run.status == "interrupted"
     assert run.describe(times=False).startswith(f"{where}; 1 epoch kept; best epoch 1")
     assert run.history == model.history.history
-    assert display.told[-1][0] == "end"
+    assert display.calls[-1][0] == "end"
     assert fit(model, *data, epochs=1).status == "done"
 
 
@@ -300,7 +300,7 @@ def test_an_interrupt_while_the_model_is_made_waits_until_it_is_whole(data: Any,
     handler = signal.getsignal(signal.SIGINT)
     run = fit(made, *data, batch_size=BATCH, displays=[display])
     assert run.describe(times=False) == "interrupted in epoch 1 of 1 at 17 %; 0 epochs kept"
-    assert display.told[-1] == ("end", run.describe(times=False))
+    assert display.calls[-1] == ("end", run.describe(times=False))
     assert signal.getsignal(signal.SIGINT) is handler
     assert fit(made, *data).status == "done"
 
@@ -312,7 +312,7 @@ def test_a_second_interrupt_does_not_wait(data: Any) -> None:
     handler = signal.getsignal(signal.SIGINT)
     run = fit(made, *data, displays=[display])
     assert run.describe(times=False) == "interrupted in epoch 1 of 1 at 0 %; 0 epochs kept"
-    assert display.told[-1][0] == "end"
+    assert display.calls[-1][0] == "end"
     assert signal.getsignal(signal.SIGINT) is handler
 
 
@@ -371,7 +371,7 @@ def test_data_that_does_not_fit(
     assert said in caught.value.message
     assert caught.value.__cause__ is not None
     # Nothing is shown of a run that never began; what began is ended.
-    assert not display.told or display.told[-1][0] == "end"
+    assert not display.calls or display.calls[-1][0] == "end"
 
 
 def test_a_mistake_of_the_user_s_own_code_goes_through(model: keras.Model, data: Any) -> None:
@@ -381,8 +381,8 @@ def test_a_mistake_of_the_user_s_own_code_goes_through(model: keras.Model, data:
     display = RecordingDisplay()
     with pytest.raises(ValueError, match="mine"):
         fit(model, *data, epochs=3, callbacks=[At("batch 1", wrong, epoch=2)], displays=[display])
-    assert display.told[-1][0] == "end"
-    assert display.told[-1][1].startswith("failed in epoch 2 of 3 at 0 % (mine); 1 epoch kept")
+    assert display.calls[-1][0] == "end"
+    assert display.calls[-1][1].startswith("failed in epoch 2 of 3 at 0 % (mine); 1 epoch kept")
 
 
 def test_essence_is_the_paragraph_that_says_it() -> None:
@@ -409,11 +409,11 @@ def recorded(
 
 
 def train_epoch(recorder: Recorder, clock: Clock, number: int, *, batch: float = 0.01) -> None:
-    recorder.epoch_begins(number, 0.001)
+    recorder.begin_epoch(number, 0.001)
     for done in range(1, (recorder.run.steps or 0) + 1):
         clock.now += batch
-        recorder.batches_done(done, {"loss": 1 / done})
-    recorder.epoch_ends({"loss": 1 / number})
+        recorder.end_batches(done, {"loss": 1 / done})
+    recorder.end_epoch({"loss": 1 / number})
 
 
 def test_updates_come_no_more_often_than_asked_for() -> None:
@@ -423,12 +423,12 @@ def test_updates_come_no_more_often_than_asked_for() -> None:
     for number in (1, 2):
         train_epoch(recorder, clock, number)  # a second each
     recorder.end("done")
-    updates = [sum(moment == "update" for moment, _ in view.told) for view in (quick, slow)]
+    updates = [sum(moment == "update" for moment, _ in view.calls) for view in (quick, slow)]
     assert 17 <= updates[0] <= 21
     assert 2 <= updates[1] <= 3
     # Epochs are not throttled: a log has a line for each.
-    assert sum(moment == "epoch" for moment, _ in slow.told) == 2
-    assert [view.told[-1][0] for view in (quick, slow)] == ["end", "end"]
+    assert sum(moment == "epoch" for moment, _ in slow.calls) == 2
+    assert [view.calls[-1][0] for view in (quick, slow)] == ["end", "end"]
 
 
 class Broken(RecordingDisplay):
@@ -458,29 +458,29 @@ def test_a_broken_view_is_told_of_once_and_the_training_goes_on(moment: str) -> 
     with pytest.warns(RuntimeWarning, match=r"the training is whole[\s\S]*no paper") as caught:
         recorder.end("done")
     assert len(caught) == 1
-    assert sum(each == "update" for each, _ in broken.told) == (1 if moment == "update" else 102)
-    assert broken.told[-1][0] == whole.told[-1][0] == "end"
+    assert sum(each == "update" for each, _ in broken.calls) == (1 if moment == "update" else 102)
+    assert broken.calls[-1][0] == whole.calls[-1][0] == "end"
 
 
 def test_the_time_left_is_that_of_the_whole_run_with_validation() -> None:
     recorder, clock = recorded(epochs=4, steps=100, samples=3200, validation_samples=320)
     recorder.begin()
     now = recorder.run.now
-    recorder.epoch_begins(1)
+    recorder.begin_epoch(1)
     clock.now += 8.0  # the graph is made: once
-    recorder.batches_done(1, {"loss": 1.0})
+    recorder.end_batches(1, {"loss": 1.0})
     for done in range(2, 101):
         clock.now += 0.1
-        recorder.batches_done(done, {"loss": 1.0})
-    recorder.validation_begins()
+        recorder.end_batches(done, {"loss": 1.0})
+    recorder.begin_validation()
     clock.now += 2.0
-    recorder.validation_ends()
-    recorder.epoch_ends({"loss": 1.0, "val_loss": 1.0})
+    recorder.end_validation()
+    recorder.end_epoch({"loss": 1.0, "val_loss": 1.0})
     assert now.left == pytest.approx(3 * (10 + 2), rel=0.02)
-    recorder.epoch_begins(2)
+    recorder.begin_epoch(2)
     for done in range(1, 51):
         clock.now += 0.1
-        recorder.batches_done(done, {"loss": 1.0})
+        recorder.end_batches(done, {"loss": 1.0})
     recorder._estimate(clock.now)
     assert now.left == pytest.approx(5 + 2 + 2 * 12, rel=0.02)
     assert now.rate == pytest.approx(10.0)
@@ -490,53 +490,53 @@ def test_the_time_left_is_that_of_the_whole_run_with_validation() -> None:
 
 
 def test_the_time_left_before_anything_is_known() -> None:
-    pace = Pace(3, 10, 0.5)
-    assert pace.left(0.0) is None
-    pace.epoch_begins(0.0)
-    pace.batches_done(1, 5.0)
-    assert pace.left(5.0) is None
-    pace.batches_done(2, 6.0)
+    eta = EtaEstimator(3, 10, 0.5)
+    assert eta.left(0.0) is None
+    eta.begin_epoch(0.0)
+    eta.end_batches(1, 5.0)
+    assert eta.left(5.0) is None
+    eta.end_batches(2, 6.0)
     # Validation, not seen yet, is taken for less than its share of batches.
-    assert pace.left(6.0) == pytest.approx(8 + 2 + 2 * 12)
-    pace.batches_done(10, 14.0)
-    pace.validation_begins(14.0)
-    assert pace.left(15.0) == pytest.approx(1 + 2 * 12)
+    assert eta.left(6.0) == pytest.approx(8 + 2 + 2 * 12)
+    eta.end_batches(10, 14.0)
+    eta.begin_validation(14.0)
+    assert eta.left(15.0) == pytest.approx(1 + 2 * 12)
 
 
 def test_the_time_between_two_epochs_counts() -> None:
-    pace = Pace(10, 1, 0.0)
+    eta = EtaEstimator(10, 1, 0.0)
     at = 0.0
     for _ in range(5):
-        pace.epoch_begins(at)
-        pace.batches_done(1, at + 1.0)
-        pace.epoch_ends(at + 1.5)
+        eta.begin_epoch(at)
+        eta.end_batches(1, at + 1.0)
+        eta.end_epoch(at + 1.5)
         at += 4.0
-    assert pace.left(at - 2.5) == pytest.approx(5 * 4.0)
+    assert eta.left(at - 2.5) == pytest.approx(5 * 4.0)
 
 
 def test_a_batch_that_takes_longer_than_all_before_does_not_turn_time_back() -> None:
-    pace = Pace(1, 10, 0.0)
-    pace.epoch_begins(0.0)
+    eta = EtaEstimator(1, 10, 0.0)
+    eta.begin_epoch(0.0)
     for done in range(1, 6):
-        pace.batches_done(done, float(done))
-    assert pace.left(5.0) == pytest.approx(5.0)
-    assert pace.left(5.5) == pytest.approx(4.5)
-    assert pace.left(60.0) == pytest.approx(4.0)
+        eta.end_batches(done, float(done))
+    assert eta.left(5.0) == pytest.approx(5.0)
+    assert eta.left(5.5) == pytest.approx(4.5)
+    assert eta.left(60.0) == pytest.approx(4.0)
 
 
 @pytest.fixture
 def long_run() -> TrainingRun:
     recorder, clock = recorded(epochs=1, steps=1_000_000)
     recorder.begin()
-    recorder.epoch_begins(1)
+    recorder.begin_epoch(1)
     for done in range(1, 200_001):
         clock.now += 0.001
-        recorder.batches_done(done, {"loss": 9.0 if done == 12_345 else 1 / done})
+        recorder.end_batches(done, {"loss": 9.0 if done == 12_345 else 1 / done})
     return recorder.run
 
 
 def test_the_course_of_a_long_epoch_stays_short(long_run: TrainingRun) -> None:
-    points = long_run.tail["loss"].points()
+    points = long_run.epoch_curves["loss"].points()
     assert len(points) < 150
     assert (12_345 / 1_000_000, 9.0) in points
     assert points[-1] == (0.2, 1 / 200_000)

@@ -19,7 +19,7 @@ from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import Feed
 from kmagic.evaluation.confusion.validation_confusion import Judge
 from kmagic.support.errors import EvaluationError, MagicError, TrainingError
-from kmagic.training.run.confusion_history import Watched
+from kmagic.training.run.confusion_history import ConfusionHistory
 from kmagic.training.run.training_run import Epoch, RecordingDisplay, TrainingRun
 
 RNG = np.random.default_rng(0)
@@ -51,10 +51,10 @@ def test_it_is_the_matrix_of_the_last_part_that_is_split_off(plain):
     net = make()
     run = watch(net, X, Y, epochs=2, validation_split=1 / 3, plain=plain)
     predicted = net.predict(X[-HELD:], verbose=0).argmax(axis=1)
-    np.testing.assert_array_equal(run.watched.matrix, counted(Y[-HELD:], predicted))
-    assert run.pipeline == ("plain: asked for" if plain else "fast")
-    assert (run.watched.epoch, run.options["watch"]) == (2, "confusion")
-    assert run.watched.classes == ("0", "1", "2")
+    np.testing.assert_array_equal(run.confusion.matrix, counted(Y[-HELD:], predicted))
+    assert run.pipeline == ("plain: requested" if plain else "fast")
+    assert (run.confusion.epoch, run.options["watch"]) == (2, "confusion")
+    assert run.confusion.classes == ("0", "1", "2")
 
 
 def stream(x, y):
@@ -105,7 +105,7 @@ def test_validation_data_of_every_kind(held, loss):
     net = make(loss=loss)
     run = watch(net, X, ONE_HOT if loss[0] == "c" else Y, validation_data=held)
     predicted = net.predict(X[:40], verbose=0).argmax(axis=1)
-    np.testing.assert_array_equal(run.watched.matrix, counted(Y[:40], predicted))
+    np.testing.assert_array_equal(run.confusion.matrix, counted(Y[:40], predicted))
 
 
 @pytest.mark.parametrize("logits", [False, True])
@@ -116,7 +116,7 @@ def test_two_classes_by_one_unit(logits):
     answers = net.predict(X[-HELD:], verbose=0)[:, 0]
     truth = Y[-HELD:] % 2
     above = answers > (0 if logits else 0.5)
-    np.testing.assert_array_equal(run.watched.matrix, counted(truth, above.astype(int), 2))
+    np.testing.assert_array_equal(run.confusion.matrix, counted(truth, above.astype(int), 2))
 
 
 def test_several_inputs():
@@ -126,14 +126,14 @@ def test_several_inputs():
     net.compile("sgd", "sparse_categorical_crossentropy")
     run = watch(net, {"a": X, "b": -X}, Y, validation_split=1 / 3)
     answers = net.predict({"a": X[-HELD:], "b": -X[-HELD:]}, verbose=0)
-    np.testing.assert_array_equal(run.watched.matrix, counted(Y[-HELD:], answers.argmax(axis=1)))
+    np.testing.assert_array_equal(run.confusion.matrix, counted(Y[-HELD:], answers.argmax(axis=1)))
 
 
 def test_the_classes_are_called_as_in_the_data_set():
     x = X.copy()  # what shares memory with a data set is called as it is
     animals = Dataset("few", x[:60], Y[:60], x[60:], Y[60:], ("cat", "dog", "eel"))
     run = watch(make(), animals.x_train, animals.y_train, validation_split=1 / 3)
-    assert run.watched.classes == animals.classes
+    assert run.confusion.classes == animals.classes
     assert Judge(make(), ("a", "b")).classes == ("0", "1", "2")
 
 
@@ -190,7 +190,7 @@ def test_another_word_is_told():
 def test_a_stream_that_cannot_be_judged_ends_the_watching_and_not_the_training():
     net = make(1, None, "mse")
     run = watch(net, X, X[:, 0], epochs=2, validation_data=stream(X, X[:, 0]))
-    assert (run.status, run.watched, len(run.log)) == ("done", None, 2)
+    assert (run.status, run.confusion, len(run.log)) == ("done", None, 2)
     assert [text for _, text in run.messages if "measured values" in text]
 
 
@@ -208,7 +208,7 @@ def test_a_stop_leaves_the_matrix_out_and_keeps_the_epoch():
         make(), X, Y, epochs=3, validation_split=0.3, watch="confusion",
         displays=[display], callbacks=[Stopping()],
     )  # fmt: skip
-    assert (run.status, len(run.log), run.watched) == ("stopped", 1, None)
+    assert (run.status, len(run.log), run.confusion) == ("stopped", 1, None)
 
 
 def test_an_interrupt_while_it_looks_keeps_the_epoch(monkeypatch):
@@ -217,22 +217,22 @@ def test_an_interrupt_while_it_looks_keeps_the_epoch(monkeypatch):
 
     monkeypatch.setattr(Judge, "__call__", interrupted)
     run = watch(make(), X, Y, epochs=3, validation_split=0.3)
-    assert (run.status, len(run.log), run.watched) == ("stopped", 1, None)
+    assert (run.status, len(run.log), run.confusion) == ("stopped", 1, None)
 
 
 def test_a_resumed_run_goes_on_with_its_curves():
     net = make()
     first = watch(net, X, Y, epochs=2, validation_split=0.3)
     second = watch(net, X, Y, epochs=3, validation_split=0.3, resume=True)
-    assert [at for at, _ in second.watched.accuracy["0"]] == [1, 2, 3]
-    assert [at for at, _ in first.watched.accuracy["0"]] == [1, 2]
+    assert [at for at, _ in second.confusion.accuracy["0"]] == [1, 2, 3]
+    assert [at for at, _ in first.confusion.accuracy["0"]] == [1, 2]
 
 
 # --- the record and its pictures ------------------------------------------------------------------
 
 
 def seen(classes, epoch=2):
-    watched = Watched([str(each) for each in range(classes)])
+    watched = ConfusionHistory([str(each) for each in range(classes)])
     matrix = RNG.integers(0, 5, (classes, classes))
     np.fill_diagonal(matrix, 30)
     watched.add(epoch, matrix)
@@ -243,18 +243,18 @@ def ended(watched):
     run = TrainingRun("cnn", epochs=2)
     for number in (1, 2):
         run.add(Epoch(number, {"loss": 1 / number, "val_loss": 1 / number}, 1.0))
-    run.status, run.watched = "done", watched
+    run.status, run.confusion = "done", watched
     return run
 
 
 def test_the_worst_mistakes_in_words():
-    watched = Watched(["cat", "dog", "eel"])
-    assert (watched.words(), watched.worst(), bundle(ended(watched))["text/html"].count("<img")) \
+    watched = ConfusionHistory(["cat", "dog", "eel"])
+    assert (watched.to_text(), watched.worst(), bundle(ended(watched))["text/html"].count("<img")) \
         == ("", [], 1)  # fmt: skip
     watched.add(1, np.diag([2, 3, 0]))
-    assert (watched.words(), watched.worst()) == ("no mistake", [])
+    assert (watched.to_text(), watched.worst()) == ("no mistake", [])
     watched.add(2, np.array([[2, 0, 0], [1, 3, 4], [0, 0, 0]]))
-    assert watched.words() == "worst: dog taken for eel, 4 times"
+    assert watched.to_text() == "worst: dog taken for eel, 4 times"
     assert watched.worst() == [(1, 2, 4), (1, 0, 1)]
     assert watched.accuracy == {
         "cat": [(1, 1.0), (2, 1.0)],
@@ -265,7 +265,7 @@ def test_the_worst_mistakes_in_words():
 
 
 def test_it_is_bounded_in_epochs_and_classes():
-    watched = Watched(["a", "b"])
+    watched = ConfusionHistory(["a", "b"])
     for epoch in range(1, 2001):
         watched.add(epoch, np.array([[epoch, 1], [1, 1]]))
     assert len(watched.accuracy["a"]) < 200
@@ -293,7 +293,7 @@ def test_the_card_stays_small(classes):
 
 
 def test_the_picture_is_whole_whatever_a_class_is_called():
-    watched = Watched(["<script>", 'a"b&c', "\u05d0\u05d1"])
+    watched = ConfusionHistory(["<script>", 'a"b&c', "\u05d0\u05d1"])
     watched.add(1, np.array([[3, 1, 0], [0, 2, 2], [0, 0, 1]]))
     text, width, left = epoch_confusion_svg(watched)
     ET.fromstring(text)  # noqa: S314 - our own text
@@ -302,7 +302,7 @@ def test_the_picture_is_whole_whatever_a_class_is_called():
 
 
 def test_mistakes_and_what_is_right_differ_in_colour_and_in_strength():
-    watched = Watched(["a", "b", "c"])
+    watched = ConfusionHistory(["a", "b", "c"])
     watched.add(1, np.array([[9, 1, 0], [0, 9, 8], [0, 0, 9]]))
     paths = re.findall(
         r'<path stroke="(#\w+)" opacity="([\d.]+)" d="([^"]*)"', epoch_confusion_svg(watched)[0]
@@ -323,11 +323,11 @@ def test_the_live_view_gets_it_once_an_epoch_and_not_too_often():
     run = ended(None)
     feed = Feed(run)
     assert feed.snapshot()["watched"] is None
-    run.watched = seen(3, epoch=1)
+    run.confusion = seen(3, epoch=1)
     told = feed.news()["watched"]
     assert (told["epoch"], len(told["counts"]), told["classes"]) == (1, 9, ["0", "1", "2"])
     assert "watched" not in feed.news()
-    run.watched.add(2, run.watched.matrix)
+    run.confusion.add(2, run.confusion.matrix)
     assert "watched" not in feed.news()  # within half a second
     run.now.elapsed = 0.6
     assert feed.news()["watched"]["epoch"] == 2
@@ -362,7 +362,7 @@ def shell(shell, monkeypatch):
 def test_the_magic_watches(shell):
     with capture_output() as said:
         shell.run_line_magic("keras_fit", "net X Y --val 0.3 --watch confusion -o run")
-    assert shell.user_ns["run"].watched.epoch == 1
+    assert shell.user_ns["run"].confusion.epoch == 1
     assert "worst: " in said.stdout
 
 

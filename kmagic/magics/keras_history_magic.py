@@ -37,19 +37,19 @@ class HistoryMagics(Family):
         read = self.read(HISTORY, line)
         if read is None:
             return None
-        from kmagic.training.run.run_history import Comparison, Runs, named  # noqa: PLC0415 - not before it is asked
+        from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs  # noqa: PLC0415 - not before it is asked
 
-        known = named(self.session.runs, self.session.names)
+        known = name_runs(self.session.runs, self.session.names)
         if len(read.words) > COMPARED:
             read.fail("is one run too many: two can be compared", read.words[COMPARED])
         if not read.words and not known:
             read.fail("there is no run in this notebook yet", "", "Train a model: `%keras_fit`.")
         chosen = [self._run(read, word, known) for word in read.words]
-        result: Any = Runs(known)
+        result: Any = RunHistory(known)
         if len(chosen) == 1:
             result = chosen[0]
         elif chosen:
-            result = Comparison(*chosen, names=(read.words[0], read.words[1]))
+            result = RunComparison(*chosen, names=(read.words[0], read.words[1]))
         return self.session.deliver(result, out=read.out, quiet=read.quiet)
 
     def _run(self, read: Line, word: str, known: dict[str, Any]) -> Any:

@@ -10,11 +10,15 @@ from kmagic.support.model_registry import set_best, set_run
 from kmagic.training.callbacks.callback_set import Crew, best_before, monitor_of, open_store
 from kmagic.training.callbacks.confusion_callback import held_back, watching
 from kmagic.training.callbacks.stop_request import Stopped
-from kmagic.training.fit_options import Options, sow
-from kmagic.training.pipeline.fit_inputs import take_lists
-from kmagic.training.pipeline.pipeline_choice import DEFAULT_BATCH, Fast, Plain, plan
-from kmagic.training.pipeline.retracing import other_axes, trace_anew, trace_for
-from kmagic.training.run.provenance import fingerprint, versions
+from kmagic.training.fit_inputs import convert_arguments
+from kmagic.training.fit_options import Options
+from kmagic.training.pipeline.pipeline_choice import (
+    DEFAULT_BATCH_SIZE,
+    KerasPipeline,
+    choose_pipeline,
+)
+from kmagic.training.retracing import is_rank_error, reset_functions, retrace_for
+from kmagic.training.run.provenance import fingerprint, library_versions, set_seed
 from kmagic.training.run.training_run import Display, TrainingRun
 from kmagic.training.validation.fit_arguments import PLAIN, check_arguments, is_stream
 from kmagic.training.validation.fit_errors import essence, in_words, is_misfit, is_refusal, refused
@@ -95,7 +99,7 @@ def fit(
             no break. An epoch that was broken off is trained as a whole. ``patience`` and
             ``reduce_lr`` go on counting, and the best epoch may be an earlier one.
         watch: Counts the confusion matrix of the validation data after each epoch, for
-            ``run.watched``.
+            ``run.confusion``.
         notes: What was found before the training; it stands at the beginning of ``run.messages``.
         text: The model in the layer language, for the record.
         **keywords: Whatever else ``model.fit`` takes: ``class_weight``, ``shuffle``, ...
@@ -132,7 +136,7 @@ def fit(
         checkpoint=checkpoint,
     )
     options.check(model)
-    arguments = take_lists(
+    arguments = convert_arguments(
         model,
         {
             "x": x,
@@ -155,21 +159,21 @@ def fit(
     if watch is not None:
         run.options["watch"] = "confusion"
     run.seed = seed
-    run.versions = versions()
+    run.versions = library_versions()
     run.fingerprint = fingerprint(arguments["x"], arguments["y"])
     run.text = text
     for note in notes:
-        run.tell(note)
+        run.add_message(note)
     store = open_store(run, model, checkpoint, resume)
     if by_loss := options.by_loss(monitor_of(run)):
-        run.tell(by_loss)
+        run.add_message(by_loss)
     if run.log:
         arguments["initial_epoch"] = run.log[-1].number
     if seed is not None:
-        sow(model, seed + run.resumed)
-    trace_for(model, "train", [arguments["x"], arguments["y"], arguments.get("sample_weight")])
-    trace_for(model, "test", _validated(arguments))
-    way = plan(model, arguments, plain=plain, repeatable=seed is not None)
+        set_seed(model, seed + run.resumed)
+    retrace_for(model, "train", [arguments["x"], arguments["y"], arguments.get("sample_weight")])
+    retrace_for(model, "test", _validated(arguments))
+    way = choose_pipeline(model, arguments, plain=plain, repeatable=seed is not None)
     before = [watching(run, watch, held)] if watch is not None else []
     known = best_before(run, model, store) if restore_best else None
     crew = Crew(run, displays, options, callbacks, store, before=before, known=known)
@@ -179,7 +183,7 @@ def fit(
     return run
 
 
-def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, x: Any) -> None:
+def _train(model: keras.Model, way: KerasPipeline, run: TrainingRun, crew: Crew, x: Any) -> None:
     """Call Keras's fit, and bring every way that it may end to a record and a whole model."""
     from kmagic.training.callbacks.nan_guard import NotFinite  # noqa: PLC0415 - needs Keras
 
@@ -188,7 +192,7 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
         with crew.interrupts, way:
             crew.joins(way)
             everybody = way.callbacks(crew.callbacks)
-            run.pipeline = way.way
+            run.pipeline = way.description
             model.fit(callbacks=everybody, **way.arguments)
         recorder.end("done", crew.why_early())
     except Stopped:
@@ -211,8 +215,8 @@ def _train(model: keras.Model, way: Plain | Fast, run: TrainingRun, crew: Crew, 
         recorder.end("failed", essence(error))
         if run.log:  # what is trained is kept, and a run can go on from there
             set_run(model, run)
-        if other_axes(error):
-            trace_anew(model)
+        if is_rank_error(error):
+            reset_functions(model)
         if is_refusal(error):
             raise TrainingError(*refused(run, error)) from error
         if is_misfit(error):
@@ -231,7 +235,7 @@ def _new_run(name: str, arguments: Mapping[str, Any]) -> TrainingRun:
     return TrainingRun(
         name,
         epochs=arguments["epochs"],
-        batch_size=(arguments["batch_size"] or DEFAULT_BATCH) if samples is not None else None,
+        batch_size=(arguments["batch_size"] or DEFAULT_BATCH_SIZE) if samples is not None else None,
         samples=samples,
         validation_samples=validation_samples,
         initial_epoch=arguments.get("initial_epoch", 0),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import keras
 
     from kmagic.training.callbacks.resumable_callbacks import Best
-    from kmagic.training.run.records import Epoch
+    from kmagic.training.run.training_run import Epoch
 
 PLATEAU = 5
 """Epochs without progress after which the learning rate is lowered, where no number is given."""
@@ -207,7 +207,7 @@ def figures_file(file: Path, *, goes_on: bool) -> Any:
     from keras import callbacks  # noqa: PLC0415 - takes seconds
 
     class Logger(callbacks.CSVLogger):  # type: ignore[misc] # Keras ships no types
-        any_stride = True
+        every_batch = False
 
         def on_train_begin(self, logs: object = None) -> None:
             columns = _columns_of(file) if self.append else None

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from kmagic.models.model_arrays import match_arrays
 from kmagic.support.model_registry import spreads_for
 
 LOOKED_AT = 2**20
@@ -45,16 +46,8 @@ def input_spreads(model: Any, x: Any) -> dict[str, float]:
         model: A Keras model, whose inputs give a list its names.
         x: Samples of one input, then the name is "", or a dict or a list of those of several.
     """
-    if isinstance(x, Mapping):
-        parts = dict(x)
-    elif isinstance(x, list | tuple):
-        names = [str(each.name) for each in getattr(model, "inputs", None) or ()]
-        several = len(names) > 1 and len(names) == len(x)
-        parts = dict(zip(names, x, strict=True)) if several else {}
-    else:
-        parts = {"": x}
-    found = {name: value_spread(part) for name, part in parts.items()}
-    return {name: value for name, value in found.items() if value is not None}
+    spreads = {part.name: value_spread(part.values) for part in match_arrays(model, x)}
+    return {name: value for name, value in spreads.items() if value is not None}
 
 
 def spread_difference(what: str, theirs: Mapping[str, float], mine: Mapping[str, float]) -> str:

@@ -16,7 +16,7 @@ from kmagic.support.formatting import isolate_direction, shorten_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kmagic.training.run.confusion_history import Watched
+    from kmagic.training.run.confusion_history import ConfusionHistory
 
 SIDE, TOP, HEIGHT, WIDTH = 138, 2, 152, 190
 """Pixels: of the matrix, of the room above it, of the picture, of the words below it."""
@@ -31,23 +31,23 @@ ORANGE, BLUE, GREY = "#d9660f", "#1f83c6", "#7b828a"
 """Seen on white and on black."""
 
 
-def epoch_confusion_html(watched: Watched | None) -> str:
+def epoch_confusion_html(watched: ConfusionHistory | None) -> str:
     """The matrix as HTML for the row of curves; "" where there is none."""
     if watched is None or watched.matrix is None:
         return ""
     text, width, _ = epoch_confusion_svg(watched)
     shown = image_html(
-        text.encode(), "image/svg+xml", alt=watched.summary(), width=width, height=HEIGHT
+        text.encode(), "image/svg+xml", alt=watched.describe(), width=width, height=HEIGHT
     )
     return (
         f'<div style="flex:0 1 {WIDTH}px"><div style="font-weight:600;font-size:12px">'
         f"confusion, epoch {watched.epoch:,}</div>{shown}"
         '<div class="km-mute" style="font-size:11px;overflow-wrap:anywhere">'
-        f"{escape_html(watched.words())}</div></div>"
+        f"{escape_html(watched.to_text())}</div></div>"
     )
 
 
-def epoch_confusion_state(watched: Watched | None) -> dict[str, Any] | None:
+def epoch_confusion_state(watched: ConfusionHistory | None) -> dict[str, Any] | None:
     """The same for the live view, with the counts that it says at the pointer."""
     if watched is None or watched.matrix is None:
         return None
@@ -62,12 +62,12 @@ def epoch_confusion_state(watched: Watched | None) -> dict[str, Any] | None:
         if told
         else [],
         "counts": watched.matrix.ravel().tolist() if told else [],
-        "words": watched.words(),
-        "summary": watched.summary(),
+        "words": watched.to_text(),
+        "summary": watched.describe(),
     }
 
 
-def epoch_confusion_svg(watched: Watched) -> tuple[str, int, int]:
+def epoch_confusion_svg(watched: ConfusionHistory) -> tuple[str, int, int]:
     """The matrix as an SVG document; rows are true classes.
 
     Args:

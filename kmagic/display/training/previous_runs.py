@@ -24,7 +24,7 @@ class Behind:
     It stands among the views as the first of them, and shows nothing itself.
 
     Args:
-        earlier: Runs, oldest first; the last three of the same model's name count.
+        earlier: RunHistory, oldest first; the last three of the same model's name count.
     """
 
     interval = math.inf

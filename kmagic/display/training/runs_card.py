@@ -11,16 +11,16 @@ from kmagic.display.kit.card import mime_bundle as as_bundle
 from kmagic.display.kit.chart import MIDTONES, Chart, Curve
 from kmagic.display.training.training_card import pictures
 from kmagic.support.downsampling import downsample
-from kmagic.support.formatting import pluralize
+from kmagic.support.formatting import format_duration, pluralize
 from kmagic.support.static_display import is_static
-from kmagic.training.run.run_history import at_best, figure_words, summary, took
+from kmagic.training.run.run_history import metric_text, metrics_at_best, outcome_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kmagic.display.kit.chart import CurveKind
     from kmagic.support.downsampling import Point
-    from kmagic.training.run.run_history import Comparison, Runs
+    from kmagic.training.run.run_history import RunComparison, RunHistory
     from kmagic.training.run.training_run import TrainingRun
 
 MOST_ROWS, MOST_FIGURES = 24, 4
@@ -34,10 +34,10 @@ LEFT = ' class="km-left" style="text-align:left"'
 # --- all runs -----------------------------------------------------------------------------------
 
 
-def bundle(runs: Runs) -> Bundle:
+def history_bundle(runs: RunHistory) -> Bundle:
     """All runs as a table: a small curve, the figures at the best epoch, how it ended."""
     newest = dict(list(runs.runs.items())[-MOST_ROWS:])
-    keys = list(dict.fromkeys(key for run in newest.values() for key in at_best(run)))
+    keys = list(dict.fromkeys(key for run in newest.values() for key in metrics_at_best(run)))
     keys = keys[:MOST_FIGURES]
     best = runs.best()
     times = [] if is_static() else ["time"]
@@ -48,7 +48,7 @@ def bundle(runs: Runs) -> Bundle:
     ]
     rows = [f"<thead><tr>{''.join(parts)}</tr></thead>"]
     for name, run in newest.items():
-        figures = at_best(run)
+        figures = metrics_at_best(run)
         strong = ' style="font-weight:600"' if name in best else ""
         cells = [
             f'<th scope="row"{LEFT}>{escape_html(name)}</th>',
@@ -56,8 +56,8 @@ def bundle(runs: Runs) -> Bundle:
             f"<td{LEFT}>{_spark(run)}</td>",
             f"<td>{len(run.log):,}</td>",
             *(f"<td{strong}>{_figure(figures.get(key))}</td>" for key in keys),
-            *(f"<td>{took(run)}</td>" for _ in times),
-            f"<td{LEFT}>{escape_html(summary(run))}</td>",
+            *(f"<td>{format_duration(run.seconds)}</td>" for _ in times),
+            f"<td{LEFT}>{escape_html(outcome_text(run))}</td>",
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     table = (
@@ -74,7 +74,7 @@ def bundle(runs: Runs) -> Bundle:
 
 
 def _figure(value: float | None) -> str:
-    return "" if value is None else figure_words(value)
+    return "" if value is None else metric_text(value)
 
 
 def _spark(run: TrainingRun) -> str:
@@ -122,7 +122,7 @@ def _tone(name: str) -> str:
 # --- two runs -----------------------------------------------------------------------------------
 
 
-def comparison_bundle(comparison: Comparison) -> Bundle:
+def comparison_bundle(comparison: RunComparison) -> Bundle:
     """Two runs: their curves in one picture, their figures side by side, what differs."""
     one, other = comparison.names
     body = pictures(overlaid(comparison)) + _figures(comparison) + _differences(comparison)
@@ -131,15 +131,15 @@ def comparison_bundle(comparison: Comparison) -> Bundle:
     return as_bundle(repr(comparison), card_html(other, facts, body, foot=foot))
 
 
-def _verdict(comparison: Comparison) -> str:
+def _verdict(comparison: RunComparison) -> str:
     for key in ("val_loss", "loss"):
-        before, now = comparison.figures.get(key, (None, None))
+        before, now = comparison.metrics.get(key, (None, None))
         if before is not None and now is not None:
-            return f": {key} {figure_words(now)}, was {figure_words(before)}"
+            return f": {key} {metric_text(now)}, was {metric_text(before)}"
     return ""
 
 
-def overlaid(comparison: Comparison) -> list[Chart]:
+def overlaid(comparison: RunComparison) -> list[Chart]:
     """A chart a figure: the first run's curves grey, the second's in colour above them."""
     first, second = comparison.first, comparison.second
     names = [name for name in second.metrics if name in first.metrics]
@@ -168,15 +168,15 @@ def _cut(name: str) -> str:
     return name if len(name) <= MOST_NAME else f"{name[: MOST_NAME - 3]}..."
 
 
-def _figures(comparison: Comparison) -> str:
+def _figures(comparison: RunComparison) -> str:
     rows = []
-    for key, (before, now) in comparison.figures.items():
+    for key, (before, now) in comparison.metrics.items():
         change = "" if before is None or now is None else _signed(now - before)
         rows.append([key, _figure(before), _figure(now), change])
     for word, say in (
         ("best epoch", lambda run: f"{run.best.epoch:,}" if run.best else ""),
-        ("time", took),
-        ("end", summary),
+        ("time", lambda run: format_duration(run.seconds)),
+        ("end", outcome_text),
     ):
         if word != "time" or not is_static():
             rows.append([word, say(comparison.first), say(comparison.second), ""])
@@ -184,11 +184,11 @@ def _figures(comparison: Comparison) -> str:
 
 
 def _signed(value: float) -> str:
-    words = figure_words(abs(value))
+    words = metric_text(abs(value))
     return words if not value else f"{'+' if value > 0 else '-'}{words}"
 
 
-def _differences(comparison: Comparison) -> str:
+def _differences(comparison: RunComparison) -> str:
     rows = [[key, *pair] for key, pair in comparison.differences.items()]
     lines = comparison.changed_lines
     if not rows and not lines:

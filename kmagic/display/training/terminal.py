@@ -58,8 +58,8 @@ class Lines:
         if run.epochs <= FEW or run.now.elapsed >= self._written + PAUSE:
             self._written = run.now.elapsed
             self._write(self._last)
-            if run.watched is not None and run.watched.epoch == run.log[-1].number:
-                self._write(f"  {run.watched.words()}")
+            if run.confusion is not None and run.confusion.epoch == run.log[-1].number:
+                self._write(f"  {run.confusion.to_text()}")
             self._last = ""
         self._tell(run)
 

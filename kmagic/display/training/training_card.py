@@ -33,7 +33,7 @@ from kmagic.support.formatting import (
     pluralize,
 )
 from kmagic.support.static_display import is_static
-from kmagic.training.run.run_history import at_best
+from kmagic.training.run.run_history import metrics_at_best
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     """
     times = times and not is_static()
     facts = run.describe(times=times)
-    drawn = pictures(charts(run), confusion_history_chart.epoch_confusion_html(run.watched))
+    drawn = pictures(charts(run), confusion_history_chart.epoch_confusion_html(run.confusion))
     body = drawn + messages(run) + table(run, times=times)
     if run.status == "running":
         facts = facts.removeprefix("running: ")
@@ -73,8 +73,8 @@ def bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
         facts += f" · {clock(run)}"
     markup = card_html(run.model_name, facts, body, foot=foot(run, times=times))
     text = [closing(run, times=times)]
-    if run.watched is not None and run.watched.matrix is not None:
-        text.append(run.watched.summary())
+    if run.confusion is not None and run.confusion.matrix is not None:
+        text.append(run.confusion.describe())
     text += told(run) if times else []  # what is told depends on figures, which are not compared
     return as_bundle("\n".join(text), markup)
 
@@ -108,7 +108,7 @@ def closing(run: TrainingRun, *, times: bool = True) -> str:
     said = f"{run.model_name}: {run.describe(times=times)}"
     if run.best is None:
         return said
-    logs = at_best(run)
+    logs = metrics_at_best(run)
     others = [key for key in columns(run, logs) if key != run.best.monitor]
     return ", ".join([said, *(f"{key} {format_metric(logs[key])}" for key in others)])
 
@@ -256,9 +256,9 @@ def row_cells(epoch: Epoch, names: Sequence[str]) -> list[str]:
 def charts(run: TrainingRun) -> list[Chart]:
     """A chart for the loss and one for each of the first metrics, few points each."""
     names = run.metrics[: len(WIDTHS)]
-    if not names or not (run.log or run.tail):
+    if not names or not (run.log or run.epoch_curves):
         return []
-    most = MOST_POINTS if run.watched is None else BESIDE_MATRIX
+    most = MOST_POINTS if run.confusion is None else BESIDE_MATRIX
     room = max(LEAST_POINTS, most // (2 * len(names)))
     return [_chart(run, name, room) for name in names]
 
@@ -281,13 +281,13 @@ def _reached(run: TrainingRun) -> float:
 
 
 def _tails(run: TrainingRun) -> dict[str, list[Point]]:
-    return {key: series.points() for key, series in run.tail.items()}
+    return {key: series.points() for key, series in run.epoch_curves.items()}
 
 
 def _chart(run: TrainingRun, name: str, room: int) -> Chart:
     start, end = axis(run)
     trained, checked = run.curve(name), run.curve(f"val_{name}")
-    opening = _steady(run.opening.get(name, [])) if len(run.log) == 1 else []
+    opening = _steady(run.first_epoch_curves.get(name, [])) if len(run.log) == 1 else []
     tail = _steady(_tails(run).get(name, []))
     if not trained:
         tail = tail or _tails(run).get(name, [])

@@ -65,10 +65,10 @@ class Feed:
             "axis": _axis(run),
             "table": _table(run),
             **_messages(run),
-            "watched": confusion_history_chart.epoch_confusion_state(run.watched),
+            "watched": confusion_history_chart.epoch_confusion_state(run.confusion),
             "curves": {key: _flat(series.points()) for key, series in self._curves.items()},
-            "opening": {key: _flat(points) for key, points in run.opening.items()},
-            "tail": {key: _flat(series.points()) for key, series in run.tail.items()},
+            "opening": {key: _flat(points) for key, points in run.first_epoch_curves.items()},
+            "tail": {key: _flat(series.points()) for key, series in run.epoch_curves.items()},
         }
 
     def news(self) -> Json:
@@ -76,7 +76,7 @@ class Feed:
         run = self._run
         fresh = self._take_epochs()
         self._sequence += 1
-        tail = {key: _flat(series.points()[-1:]) for key, series in run.tail.items()}
+        tail = {key: _flat(series.points()[-1:]) for key, series in run.epoch_curves.items()}
         news = {"seq": self._sequence, "head": _head(run), "tail": tail}
         heading = (run.metrics, run.now.epoch)
         if fresh or heading != self._heading:
@@ -86,9 +86,9 @@ class Feed:
         if messages != self._messages:
             news |= _messages(run)
             self._messages = messages
-        epoch, at = run.watched.epoch if run.watched else 0, run.now.elapsed
+        epoch, at = run.confusion.epoch if run.confusion else 0, run.now.elapsed
         if epoch != self._matrix[0] and at >= self._matrix[1] + MATRIX_EVERY:
-            news["watched"] = confusion_history_chart.epoch_confusion_state(run.watched)
+            news["watched"] = confusion_history_chart.epoch_confusion_state(run.confusion)
             self._matrix = (epoch, at)
         return news
 

@@ -16,11 +16,11 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_metric, isolate_direction
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
-from kmagic.training.pipeline.retracing import (
+from kmagic.training.retracing import (
     REMEDY,
-    other_axes,
-    trace_anew,
-    trace_for,
+    is_rank_error,
+    reset_functions,
+    retrace_for,
     with_axes_of,
 )
 
@@ -124,7 +124,7 @@ def evaluate(
             y = np.asarray(y)
         _check_truth(_count(samples), y)
     given = x if samples is None else samples
-    trace_for(model, "test", [given, y, sample_weight])
+    retrace_for(model, "test", [given, y, sample_weight])
     try:
         with _shown(model, samples, batch_size) as watched:
             found = model.evaluate(
@@ -139,8 +139,8 @@ def evaluate(
     except Exception as error:
         if not _by_the_data(error):
             raise
-        if other_axes(error):
-            trace_anew(model)
+        if is_rank_error(error):
+            reset_functions(model)
             said = f"{name}: samples or targets have other axes than those before."
             raise EvaluationError(said, REMEDY) from error
         raise EvaluationError(_explain(model, y, error)) from error

@@ -11,7 +11,6 @@ from typing import Any
 
 from kmagic.language.spec import NOWHERE, Span
 from kmagic.models.lint.advice import Advice, filter_advice
-from kmagic.models.lint.data_advice import data_advice
 from kmagic.models.lint.layer_advice import layer_advice
 from kmagic.models.lint.layer_positions import Built, spans_of
 from kmagic.models.lint.model_graph import read_model_graph
@@ -25,8 +24,6 @@ def advise(
     model: Any,
     built: Built | None = None,
     *,
-    x: Any = None,
-    y: Any = None,
     silent: Collection[str] = (),
     hints: bool = False,
 ) -> tuple[Advice, ...]:
@@ -35,8 +32,6 @@ def advise(
     Args:
         model: A Keras model; of a subclassed one little can be told.
         built: What it was built from, if that is known: then advice has lines.
-        x: Inputs for training, if they are to be looked at too.
-        y: Targets.
         silent: Codes of advice that is not wanted.
         hints: Whether to tell also what is not wrong, but could be better.
 
@@ -61,7 +56,6 @@ def advise(
     compile_span = built.graph.compile.span if built and built.graph.compile else NOWHERE
     found += layer_advice(facts)
     found += output_advice(facts, compile_span)
-    found += data_advice(facts, x, y)
     return filter_advice(found, built.spec.source if built else "", silent, hints=hints)
 
 

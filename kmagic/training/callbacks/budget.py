@@ -12,7 +12,7 @@ import keras
 from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
 from kmagic.training.callbacks.recording_callback import learning_rate
 from kmagic.training.callbacks.stop_request import check
-from kmagic.training.run.records import Message
+from kmagic.training.run.training_run import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         others: The callbacks.
     """
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, run: TrainingRun, others: Sequence[keras.callbacks.Callback]) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         self._best = {id(each): getattr(each, "best", None) for each in self._others}
         for each in self._others:
             if lost := getattr(each, "lost", 0):
-                self._run.tell(
+                self._run.add_message(
                     f"the weights of epoch {lost:,}, the best before, were not kept: "
                     "the best is sought among the epochs from here on."
                 )
@@ -60,11 +60,11 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         for each in self._others:
             if isinstance(each, keras.callbacks.EarlyStopping):
                 if each.stopped_epoch == epoch and epoch:
-                    self._run.tell(f"stopped early: {_stuck(each)}.")
+                    self._run.add_message(f"stopped early: {_stuck(each)}.")
             elif isinstance(each, keras.callbacks.ReduceLROnPlateau):
                 before = self._run.now.learning_rate
                 if rate is not None and before is not None and rate < before:
-                    self._run.tell(f"learning rate lowered to {rate:g}: {_stuck(each)}.")
+                    self._run.add_message(f"learning rate lowered to {rate:g}: {_stuck(each)}.")
             elif isinstance(each, keras.callbacks.ModelCheckpoint) and each.save_best_only:
                 if each.best != self._best.get(id(each)):
                     self._told_of_best(each)
@@ -76,13 +76,13 @@ class Notes(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         for each in self._others:
             early = isinstance(each, keras.callbacks.EarlyStopping)
             if early and each.restore_best_weights and each.best_weights is not None:
-                self._run.tell(f"the weights of epoch {each.best_epoch + 1:,} are put back.")
+                self._run.add_message(f"the weights of epoch {each.best_epoch + 1:,} are put back.")
 
     def _told_of_best(self, saver: keras.callbacks.ModelCheckpoint) -> None:
         if self._saved in self._run.messages:  # of many, the last one is enough
             self._run.messages.remove(self._saved)
         words = f"{saver.monitor} {format_metric(float(saver.best))}"
-        self._saved = self._run.tell(f"best so far, {words}: saved in {saver.filepath}.")
+        self._saved = self._run.add_message(f"best so far, {words}: saved in {saver.filepath}.")
 
 
 def _stuck(callback: keras.callbacks.Callback) -> str:
@@ -100,7 +100,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         clock: Seconds.
     """
 
-    any_stride = True
+    every_batch = False
 
     def __init__(
         self, recorder: Recorder, seconds: float, *, clock: Callable[[], float] | None = None
@@ -118,8 +118,8 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         del logs
         if not self._told and batch + 1 >= FEW_BATCHES:
             at = self._clock()
-            pace, run = self._recorder.pace, self._recorder.run
-            this, epoch = pace.this_epoch(at), pace.epoch_seconds()
+            eta, run = self._recorder.eta, self._recorder.run
+            this, epoch = eta.epoch_left(at), eta.epoch_seconds()
             if this is None or not epoch:
                 return
             self._told = True
@@ -127,17 +127,17 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
             fitting = run.now.epoch + more
             if fitting < run.epochs:
                 budget = format_elapsed(self._seconds)
-                run.tell(f"about {fitting:,} of {run.epochs:,} epochs fit into {budget}.")
+                run.add_message(f"about {fitting:,} of {run.epochs:,} epochs fit into {budget}.")
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """End here if the next epoch would not."""
         del logs
         run = self._recorder.run
         gone = self._clock() - self._start
-        following = self._recorder.pace.epoch_seconds() or 0.0
+        following = self._recorder.eta.epoch_seconds() or 0.0
         if epoch + 1 < run.epochs and gone + following > self._seconds:
             self.used_up = self.model.stop_training = True
-            run.tell(
+            run.add_message(
                 f"the budget of {format_elapsed(self._seconds)} ends here: "
                 f"another epoch takes about {format_seconds(following)}, "
                 f"and {format_seconds(max(0.0, self._seconds - gone))} are left."
@@ -147,7 +147,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
 class Ending(keras.callbacks.Callback):  # type: ignore[misc] # as above
     """Ends the training between two epochs, when all others have seen the first to its end."""
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, run: TrainingRun) -> None:
         super().__init__()

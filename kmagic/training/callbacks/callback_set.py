@@ -9,8 +9,7 @@ from kmagic.support.errors import TrainingError
 from kmagic.support.model_registry import best_for, run_for
 from kmagic.training.callbacks.stop_request import HeldInterrupt
 from kmagic.training.run.recorder import Recorder
-from kmagic.training.run.records import Epoch
-from kmagic.training.run.training_run import VALIDATION, Display, TrainingRun
+from kmagic.training.run.training_run import VALIDATION, Display, Epoch, TrainingRun
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from kmagic.training.callbacks.nan_guard import NotFinite
     from kmagic.training.callbacks.resumable_callbacks import Best
     from kmagic.training.fit_options import Options
-    from kmagic.training.pipeline.pipeline_choice import Fast, Plain
+    from kmagic.training.pipeline.pipeline_choice import KerasPipeline
 
 
 class Crew:
@@ -91,9 +90,9 @@ class Crew:
             budget.Ending(run),
         ]
 
-    def joins(self, way: Plain | Fast) -> None:
+    def joins(self, way: KerasPipeline) -> None:
         """Know how the training is done."""
-        self._guard.exact = way.breaks
+        self._guard.exact = way.stops_at_nan
 
     def why_early(self) -> str:
         """Why the training ended before the epochs that were asked for; "" if it did not."""
@@ -115,7 +114,7 @@ class Crew:
             best = getattr(each, "best_weights", None)
             if self._options.restore_best and best is not None:
                 model.set_weights(best)
-                self.recorder.run.tell(
+                self.recorder.run.add_message(
                     f"the weights of epoch {each.best_epoch + 1:,} are put back."
                 )
 
@@ -147,7 +146,7 @@ class Crew:
             if restored
             else "the weights are lost, there was no good copy"
         )
-        self.recorder.run.tell(
+        self.recorder.run.add_message(
             f"{words}; {kept}. A lower learning rate, scaled data or clipnorm=1 on the optimizer "
             "help most often."
         )
@@ -184,21 +183,23 @@ def open_store(
     earlier = run_for(model) if resume is True else resume or None
     if not resume:
         if store is not None and store.put_aside():
-            run.tell(
+            run.add_message(
                 f"an earlier run in {store.folder} is moved to its folder before/; "
                 "resume would have gone on with it."
             )
     elif store is not None and store.is_there:
         log = store.restore(model)
-        run.watched = store.watched(log[-1].number) if log else None
+        run.confusion = store.confusion(log[-1].number) if log else None
         _go_on(run, log)
     elif earlier is not None:
-        run.opening = earlier.opening
+        run.first_epoch_curves = earlier.opening
         run.initial_epoch = earlier.initial_epoch
-        run.watched = deepcopy(earlier.watched)  # its curves go on, and those of the other do not
+        run.confusion = deepcopy(
+            earlier.confusion
+        )  # its curves go on, and those of the other do not
         _go_on(run, earlier.log)
         if earlier.fingerprint != run.fingerprint:
-            run.tell("the data is not what the earlier epochs were trained on.")
+            run.add_message("the data is not what the earlier epochs were trained on.")
     elif store is None:
         raise TrainingError(
             f"{run.model_name} has no earlier run to go on with.",
@@ -215,9 +216,11 @@ def _go_on(run: TrainingRun, log: Sequence[Epoch]) -> None:
         return
     run.now.epoch = 0
     if log[-1].number >= run.epochs:
-        run.tell(f"all {run.epochs:,} epochs are trained already; ask for more epochs to go on.")
+        run.add_message(
+            f"all {run.epochs:,} epochs are trained already; ask for more epochs to go on."
+        )
     else:
-        run.tell(f"goes on behind epoch {log[-1].number:,}.")
+        run.add_message(f"goes on behind epoch {log[-1].number:,}.")
 
 
 def best_before(run: TrainingRun, model: keras.Model, store: Checkpoint | None) -> Best | None:

@@ -20,8 +20,8 @@ import keras
 
 from kmagic.support.errors import TrainingError
 from kmagic.training.fit_options import make_folder
-from kmagic.training.run.confusion_history import Watched
-from kmagic.training.run.records import Epoch
+from kmagic.training.run.confusion_history import ConfusionHistory
+from kmagic.training.run.training_run import Epoch
 from kmagic.training.validation.fit_errors import essence
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Checkpoint:
             ) from error
         return [each for each in log if each.number <= done]
 
-    def watched(self, upto: int) -> Watched | None:
+    def watched(self, upto: int) -> ConfusionHistory | None:
         """What its run took for what, up to an epoch; None where nobody watched.
 
         Args:
@@ -109,7 +109,7 @@ class Checkpoint:
         """
         try:
             kept = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))["watched"]
-            return None if kept is None else Watched.of(kept, upto=upto)
+            return None if kept is None else ConfusionHistory.from_dict(kept, last_epoch=upto)
         except (OSError, ValueError, KeyError, TypeError, IndexError):  # kept by an earlier kmagic
             return None
 
@@ -143,7 +143,7 @@ class Checkpoint:
 class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras ships no types
     """Keras's own, that restores when it is told to, and not whenever a training begins."""
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, folder: Path) -> None:
         super().__init__(str(folder), double_checkpoint=True, delete_checkpoint=False)
@@ -163,7 +163,7 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras s
 class _Record(keras.callbacks.Callback):  # type: ignore[misc] # as above
     """Writes the record after each epoch, at once or not at all."""
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, path: Path, run: TrainingRun) -> None:
         super().__init__()
@@ -186,7 +186,7 @@ class _Record(keras.callbacks.Callback):  # type: ignore[misc] # as above
                 "fingerprint": run.fingerprint,
                 "messages": run.messages,
                 "log": [asdict(each) for each in run.log],
-                "watched": None if run.watched is None else run.watched.kept(),
+                "watched": None if run.confusion is None else run.confusion.to_dict(),
             },
             default=str,
         )

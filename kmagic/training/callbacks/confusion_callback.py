@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kmagic.support.errors import KmagicError, TrainingError
-from kmagic.training.run.confusion_history import Watched
+from kmagic.training.run.confusion_history import ConfusionHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +75,7 @@ def watching(run: TrainingRun, judge: Judge, held: Any) -> Any:
     import keras  # noqa: PLC0415 - takes seconds
 
     class Watching(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
-        any_stride = True
+        every_batch = False
 
         def __init__(self) -> None:
             super().__init__()
@@ -90,15 +90,15 @@ def watching(run: TrainingRun, judge: Judge, held: Any) -> Any:
                 matrix = judge(self._held, lambda: run.stopping)
             except KmagicError as error:
                 self._held = None
-                run.tell(error.message)
+                run.add_message(error.message)
                 return
             except KeyboardInterrupt:  # the epoch is whole: it is kept, and the last one
                 run.stop()
                 return
             if matrix is None:
                 return
-            if run.watched is None or run.watched.classes != judge.classes:
-                run.watched = Watched(judge.classes)
-            run.watched.add(epoch + 1, matrix)
+            if run.confusion is None or run.confusion.classes != judge.classes:
+                run.confusion = ConfusionHistory(judge.classes)
+            run.confusion.add(epoch + 1, matrix)
 
     return Watching()

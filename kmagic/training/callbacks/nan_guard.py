@@ -44,7 +44,7 @@ class Guard(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         clock: Seconds.
     """
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, *, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Gate(keras.callbacks.Callback):  # type: ignore[misc] # as above
         guard: Knows how to look.
     """
 
-    any_stride = True
+    every_batch = False
 
     def __init__(self, guard: Guard) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
     ends, and what they add to the logs is recorded.
     """
 
-    any_stride = True
+    every_batch = False
     """It need not be told of each batch."""
 
     def __init__(self, recorder: Recorder, interrupts: HeldInterrupt) -> None:
@@ -61,7 +61,7 @@ class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no ty
         """An epoch is over; one that a callback ended half-way is not a whole one."""
         steps = self._run.steps
         cut = bool(self.model.stop_training and steps and self._run.now.batch < steps)
-        self._recorder.epoch_ends(logs or {}, whole=not cut)
+        self._recorder.epoch_ends(logs or {}, complete=not cut)
 
 
 def learning_rate(model: keras.Model) -> float | None:

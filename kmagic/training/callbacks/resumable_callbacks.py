@@ -17,7 +17,7 @@ from kmagic.training.callbacks.recording_callback import learning_rate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kmagic.training.run.records import Epoch
+    from kmagic.training.run.training_run import Epoch
 
 
 class Best(NamedTuple):
@@ -61,7 +61,7 @@ def count(
             None leaves the rates out.
 
     Example:
-        >>> from kmagic.training.run.records import Epoch
+        >>> from kmagic.training.run.training_run import Epoch
         >>> log = [Epoch(n, {"loss": loss}, 1.0) for n, loss in enumerate([3.0, 2.0, 2.5], 1)]
         >>> count(log, "loss")
         Count(best=2.0, epoch=2, wait=1)

@@ -1,37 +1,35 @@
-"""Arrays as an endless stream of batches.
+"""Arrays as an endless ``tf.data`` stream of batches.
 
-Keras makes a new iterator for every epoch, and throws the old one away. That costs time (an
-iterator starts threads and makes functions), and dropping one waits for the thread that tunes
-it, which sleeps for ever longer. So there is one iterator here for all epochs, and none is tuned.
+Keras makes a new iterator for every epoch. That costs time: an iterator starts threads and traces
+functions, and dropping one waits for the thread that tunes it. One untuned iterator here serves
+all epochs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import tensorflow as tf
+import tensorflow as tf
 
 ENDLESS = 2**62
-AHEAD = 4
-"""Batches that are made while the model still trains on another."""
+PREFETCHED_BATCHES = 4
 
 
-def batches_in(samples: int, batch_size: int) -> int:
-    """How many batches an epoch has, the last short one included."""
+def batches_per_epoch(samples: int, batch_size: int) -> int:
+    """The number of batches, including the last incomplete one."""
     return -(-samples // batch_size)
 
 
 def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
-    """Batches without end: every sample once an epoch, in a new order each time.
+    """Endless batches: every sample once per epoch, in a new order each time.
 
     Args:
         arrays: A structure of NumPy arrays, each of shape (samples, ...).
-        samples: How many samples.
-        batch_size: Samples in a batch; the last of an epoch holds what is left.
+        samples: Number of samples.
+        batch_size: Samples per batch; an epoch's last batch holds the remainder.
 
     Returns:
-        A data set of that structure, each tensor of shape (batch, ...).
+        A dataset of that structure, each tensor of shape (batch, ...).
 
     Example:
         >>> import numpy as np
@@ -39,8 +37,6 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         >>> [len(next(stream)) for _ in range(4)]
         [2, 2, 1, 2]
     """
-    import tensorflow as tf  # noqa: PLC0415 - takes seconds
-
     full, rest = divmod(samples, batch_size)
     with tf.device("CPU:0"):
         tensors = tf.nest.map_structure(tf.convert_to_tensor, arrays)
@@ -59,26 +55,25 @@ def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     def gather(indices: tf.Tensor) -> Any:
         return tf.nest.map_structure(lambda tensor: tf.gather(tensor, indices), tensors)
 
-    # The next order is made while an epoch runs: it takes a while where samples are many.
-    # AutoGraph would find nothing to translate in these, and looking takes it a while.
+    # AutoGraph would find nothing to convert in these, and searching them takes time. The next
+    # order is made while an epoch runs, because shuffling many samples takes time as well.
     order, cut, gather = map(tf.autograph.experimental.do_not_convert, (order, cut, gather))
     orders = tf.data.Dataset.range(ENDLESS).map(order).prefetch(1)
-    return _untuned(orders.flat_map(cut).map(gather).prefetch(AHEAD))
+    return _untuned(orders.flat_map(cut).map(gather).prefetch(PREFETCHED_BATCHES))
 
 
 def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
-    """Batches without end, in the order of the samples.
+    """Endless batches in the order of the samples.
 
-    Nothing in it is a function, so that its iterator is made in no time: one is needed for each
-    validation.
+    It contains no functions, so making its iterator takes no time: each validation needs one.
 
     Args:
         arrays: A structure of NumPy arrays, each of shape (samples, ...).
-        samples: How many samples.
-        batch_size: Samples in a batch; the last of a round holds what is left.
+        samples: Number of samples.
+        batch_size: Samples per batch; the last batch of a pass holds the remainder.
 
     Returns:
-        A data set of that structure, each tensor of shape (batch, ...).
+        A dataset of that structure, each tensor of shape (batch, ...).
 
     Example:
         >>> import numpy as np
@@ -86,8 +81,6 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         >>> [next(stream).tolist() for _ in range(3)]
         [[0, 1], [2], [0, 1]]
     """
-    import tensorflow as tf  # noqa: PLC0415 - takes seconds
-
     full, rest = divmod(samples, batch_size)
 
     def head(array: Any) -> Any:
@@ -106,8 +99,6 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
 
 
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    import tensorflow as tf  # noqa: PLC0415 - takes seconds
-
     options = tf.data.Options()
     options.autotune.enabled = False
     # There is nothing to optimise, and looking for it takes longer than a small epoch.

@@ -1,245 +1,289 @@
-"""A model's train and test step, several batches to an execution, while Keras's ``fit`` runs.
+"""Several batches per call of a model's train and test function, inside Keras's own ``fit``.
 
-Keras can do this itself (``steps_per_execution``), but only by a number that is fixed before the
-first batch and built into the graph. Here the number is an argument of the graph, so that it can
-follow from the time that a batch takes, and reach to the end of an epoch of any length.
+Keras can do this itself (``steps_per_execution``), but only with a number that is part of the
+graph and fixed before the first batch. Here the number is an argument of the graph: it follows the
+measured time per batch, and suits epochs of any length.
 
-Keras's loop stays as it is: it calls the model's ``train_function`` once a batch. Ours trains
-several batches at the first of these calls and does nothing at the others; callbacks are told
-of whole executions, as Keras tells them with ``steps_per_execution``.
-
-Imported only when Keras is there already.
+Keras's loop is unchanged: it calls the model's ``train_function`` once per batch. Ours trains
+several batches at the first of these calls and does nothing at the others; callbacks are called
+once per execution, as with ``steps_per_execution``.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import keras
 
-from kmagic.training.pipeline.batches_per_call import Stride
-from kmagic.training.pipeline.step_graph import Kind, Steps, make_variables
+from kmagic.training.pipeline.step_graph import StepGraph, StepKind, create_variables
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+MAX_SECONDS = 0.1
+"""Time of one execution: views stay live, and a stop takes effect quickly."""
+MAX_GROWTH = 8
+"""An execution may be this many times longer than the previous one, whose time predicts it."""
+MIN_SAVING = 0.15
+"""The share of a step's time saved by a known batch size (see ``step_graph``). A second graph is
+traced if the remaining epochs save more than tracing costs."""
 
-SAVED = 0.15
-"""The share of its time, at the least, that a step saves by knowing the size of its batch, where it
-gains by that (see ``graphs``). A second graph is made where that is more than its making costs."""
 
+class BatchesPerCall:
+    """Chooses the number of batches of the next execution from the times of earlier ones.
 
-class Loop:
-    """Where Keras stands in an epoch or a validation, and how far ahead of it the model is.
+    The first execution is a single batch and is not measured, because it includes tracing; the
+    second is a single batch as well.
 
     Args:
-        batches: Batches in an epoch.
-        stride: Chooses how many of them an execution takes.
-        epochs: How many epochs there are.
-        whole: Samples in each batch but the last, where that one is shorter and the model gains
-            by knowing it; else None.
+        limit: Maximum number of batches; 1 if a callback needs every batch.
+        max_seconds: Maximum time of an execution.
+
+    Attributes:
+        batch_seconds: Time per batch; None until measured.
+
+    Example:
+        >>> size = BatchesPerCall()
+        >>> size.next(1000)
+        1
+        >>> size.measured(1, 2.0)  # mostly tracing
+        >>> size.measured(size.next(999), 0.002)
+        >>> size.next(998)
+        8
+    """
+
+    def __init__(self, limit: int | None = None, *, max_seconds: float = MAX_SECONDS) -> None:
+        self._limit = limit
+        self._max_seconds = max_seconds
+        self.batch_seconds: float | None = None
+        self._last = 0
+
+    def next(self, left: int) -> int:
+        """The number of batches of the next execution.
+
+        Args:
+            left: Batches to the end of the epoch, 1 or more; they are distributed evenly, so that
+                no short execution remains.
+        """
+        if self.batch_seconds is None:
+            return 1
+        fitting = int(self._max_seconds / self.batch_seconds) if self.batch_seconds > 0 else left
+        most = max(1, min(fitting, MAX_GROWTH * self._last, self._limit or left))
+        return math.ceil(left / math.ceil(left / most))
+
+    def measured(self, batches: int, seconds: float | None) -> None:
+        """Record an execution's time; None if it included tracing."""
+        if self._last and seconds is not None:
+            batch = seconds / batches
+            known = self.batch_seconds
+            self.batch_seconds = batch if known is None else (known + batch) / 2
+        self._last = batches
+
+
+class BatchLoop:
+    """Keras's position in an epoch or validation, and how far the model is ahead of it.
+
+    Args:
+        batches: Batches per epoch.
+        size: Chooses the number of batches per execution.
+        epochs: Number of epochs.
+        full_batch: Samples per full batch, if the epoch's last batch is smaller and the model
+            gains by a known batch size; else None.
         clock: Seconds.
     """
 
     def __init__(
         self,
         batches: int,
-        stride: Stride,
+        size: BatchesPerCall,
         *,
         epochs: int = 1,
-        whole: int | None = None,
+        full_batch: int | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.batches = batches
-        self.whole = whole
-        self._stride = stride
+        self.full_batch = full_batch
+        self._size = size
         self._clock = clock
-        self._turn: int | None = None
+        self._expected: int | None = None
         self._first = self._done = 0
         self._epochs_after = epochs
         self._logs: Any = None
 
     @property
-    def awaited(self) -> bool:
-        """Whether Keras is about to run a batch of this loop, and not somebody else one of his."""
-        return self._turn is not None
+    def expects_call(self) -> bool:
+        """Whether Keras is about to run a batch of this loop; other calls are not ours."""
+        return self._expected is not None
 
     @property
-    def ahead(self) -> int:
+    def left(self) -> int:
         """Batches from here to the end of the epoch."""
         return self.batches - self._done
 
     @property
-    def seconds_ahead(self) -> float:
-        """What all batches from here to the last epoch's end will take, as far as is known."""
-        return (self._epochs_after * self.batches + self.ahead) * (self._stride.batch or 0.0)
+    def seconds_left(self) -> float:
+        """Estimated time of all batches from here to the end of the last epoch."""
+        batches = self._epochs_after * self.batches + self.left
+        return batches * (self._size.batch_seconds or 0.0)
 
-    def starts(self, batch: int) -> bool:
+    def begins_execution(self, batch: int) -> bool:
         """Whether an execution begins with a batch, counted from 0."""
         if batch == 0:
             self._done = 0
             self._epochs_after -= 1
         return batch == self._done
 
-    def awaits(self, batch: int) -> None:
-        """The next thing that Keras does is to run this batch."""
-        self._turn = batch
+    def expect(self, batch: int) -> None:
+        """Keras will call the train or test function for this batch next."""
+        self._expected = batch
 
     def run(self, execute: Callable[[int], tuple[Any, int, bool]]) -> Any:
-        """Run the batch that is awaited, with those after it, unless it is run already.
+        """Run the expected batch and those after it, unless it has already run.
 
         Args:
-            execute: Runs so many batches, or fewer; gives the figures, how many it has run, and
-                whether a graph was made for it, so that its time tells nothing.
+            execute: Runs up to a number of batches; returns the metrics, the number that ran, and
+                whether a graph was traced, so that the time is not representative.
         """
-        turn, self._turn = self._turn, None
-        if turn == self._done:
-            batches = self._stride.next(self.ahead)
-            began = self._clock()
-            self._logs, batches, made = execute(batches)
-            self._stride.took(batches, None if made else self._clock() - began)
+        batch, self._expected = self._expected, None
+        if batch == self._done:
+            batches = self._size.next(self.left)
+            start = self._clock()
+            self._logs, batches, traced = execute(batches)
+            self._size.measured(batches, None if traced else self._clock() - start)
             self._first, self._done = self._done, self._done + batches
         return self._logs
 
-    def ends(self, batch: int) -> int | None:
-        """Keras is through with a batch; returns the last one of the execution that ended, if any.
+    def end_batch(self, batch: int) -> int | None:
+        """Keras has finished a batch; returns the last batch of the execution if one ended.
 
-        An execution ends with its first batch, as Keras counts: the others are run by then.
+        An execution ends with its first batch, as Keras counts: the others have run by then.
         """
-        if self._turn is not None:  # somebody put another function in place of ours
-            self._turn, self._first, self._done = None, batch, batch + 1
+        if self._expected is not None:  # a callback replaced our function
+            self._expected, self._first, self._done = None, batch, batch + 1
         return self._done - 1 if batch == self._first else None
 
 
-class Executions:
-    """Stands in a model's ``train_function`` or ``test_function``.
+class StepFunction:
+    """Replaces a model's ``train_function`` or ``test_function``.
 
-    Where the loop that it is given awaits a batch, it runs several; any other call is somebody
-    else's (a callback that evaluates the model, a later ``model.fit``) and goes to Keras's own
-    function. As Keras's own it stays with the model until that is compiled again, and so the
-    graph is made only once.
+    It runs several batches if its loop expects the call. Any other call (a callback that evaluates
+    the model, a later ``model.fit``) goes to Keras's own function. It stays with the model until
+    the model is compiled again, so that the graph is traced only once.
 
-    An execution of training ends with the batch in which the loss is no number any more.
+    An execution of training ends with the batch in which the loss becomes nan or infinite.
     """
 
-    def __init__(self, model: keras.Model, kind: Kind) -> None:
-        self.loop: Loop | None = None
+    def __init__(self, model: keras.Model, kind: StepKind) -> None:
+        self.loop: BatchLoop | None = None
         self._model = model
         self._kind = kind
-        self._keras = getattr(model, self._name)
-        self._steps = Steps(model, kind)
-        self._whole: Steps | None = None
-
-    @property
-    def made(self) -> bool:
-        """Whether there is a graph."""
-        return self._steps.made
-
-    @property
-    def _name(self) -> str:
-        return f"{self._kind}_function"
+        self._name = f"{kind}_function"
+        self._keras_function = getattr(model, self._name)
+        self._graph = StepGraph(model, kind)
+        self._full_batch_graph: StepGraph | None = None
 
     @classmethod
-    def of(cls, model: keras.Model, kind: Kind) -> Executions:
-        """Those of a model, put in place where they are not there yet."""
-        known = getattr(model, f"{kind}_function")
-        if isinstance(known, cls):
-            return known
-        made = cls(model, kind)
-        setattr(model, made._name, made)
-        return made
+    def install(cls, model: keras.Model, kind: StepKind, loop: BatchLoop) -> StepFunction:
+        """A model's function for this loop, put in place if it is not there yet."""
+        function = getattr(model, f"{kind}_function")
+        if not isinstance(function, cls):
+            function = cls(model, kind)
+            setattr(model, f"{kind}_function", function)
+        function.loop = loop
+        return function
 
     def __call__(self, iterator: Any) -> Any:
-        """What Keras calls for each batch; returns the figures up to here."""
-        if self.loop is not None and self.loop.awaited:
+        """Run what Keras calls once per batch; returns the metrics so far."""
+        if self.loop is not None and self.loop.expects_call:
             loop = self.loop
             return loop.run(lambda batches: self._execute(loop, iterator, batches))
-        if self._keras is None:
+        if self._keras_function is None:
             getattr(self._model, f"make_{self._name}")(force=True)
-            self._keras = getattr(self._model, self._name)
+            self._keras_function = getattr(self._model, self._name)
             setattr(self._model, self._name, self)
-        return self._keras(iterator)
+        return self._keras_function(iterator)
 
-    def _execute(self, loop: Loop, iterator: Any, batches: int) -> tuple[Any, int, bool]:
-        if not self.made and self._kind == "train":
-            make_variables(self._model, iterator.element_spec)
-        steps = self._steps
-        whole = self._for_whole_batches(loop, iterator)
-        if whole is not None and loop.ahead > 1:
-            steps, batches = whole, min(batches, loop.ahead - 1)
-        new = not steps.made
-        logs, done = steps.run(iterator, batches)
-        return logs, done, new
+    def _execute(self, loop: BatchLoop, iterator: Any, batches: int) -> tuple[Any, int, bool]:
+        if not self._graph.traced and self._kind == "train":
+            create_variables(self._model, iterator.element_spec)
+        graph = self._graph
+        full_batch_graph = self._for_full_batches(loop, iterator)
+        if full_batch_graph is not None and loop.left > 1:
+            graph, batches = full_batch_graph, min(batches, loop.left - 1)
+        is_new = not graph.traced
+        logs, done = graph.run(iterator, batches)
+        return logs, done, is_new
 
-    def _for_whole_batches(self, loop: Loop, iterator: Any) -> Steps | None:
-        """Steps that know how large a batch is, where they are there or worth their making."""
-        if loop.whole is None:
+    def _for_full_batches(self, loop: BatchLoop, iterator: Any) -> StepGraph | None:
+        """The graph with a known batch size, if it exists or is worth tracing."""
+        if loop.full_batch is None:
             return None
-        if self._whole is None or self._whole.size != loop.whole:
-            if not SAVED * loop.seconds_ahead > self._steps.seconds:
+        known = self._full_batch_graph
+        if known is None or known.batch_size != loop.full_batch:
+            if not MIN_SAVING * loop.seconds_left > self._graph.seconds:
                 return None
-            whole = Steps(self._model, self._kind, loop.whole)
+            graph = StepGraph(self._model, self._kind, loop.full_batch)
             try:
-                whole.make(iterator)
-            except Exception:  # noqa: BLE001 - a function of the user's that needs the size open
-                loop.whole = None
+                graph.trace(iterator)
+            except Exception:  # noqa: BLE001 - a user's function that needs an unknown size
+                loop.full_batch = None
                 return None
-            self._whole = whole
-        return self._whole
+            self._full_batch_graph = graph
+        return self._full_batch_graph
 
-    def leave(self) -> None:
-        """The fit is over. A graph that was broken off while it was made is of no use again."""
+    def release(self) -> None:
+        """End of the fit: release the data, and drop a graph whose tracing was interrupted."""
         self.loop = None
-        for steps in (self._steps, self._whole):
-            if steps is not None:
-                steps.rest()
-        if not self.made and getattr(self._model, self._name) is self:
-            setattr(self._model, self._name, self._keras)
+        for graph in (self._graph, self._full_batch_graph):
+            if graph is not None:
+                graph.release()
+        if not self._graph.traced and getattr(self._model, self._name) is self:
+            setattr(self._model, self._name, self._keras_function)
 
 
-class Callbacks(keras.callbacks.CallbackList):  # type: ignore[misc] # Keras ships no types
-    """Keras's list of callbacks, told of executions instead of batches.
+class ExecutionCallbackList(keras.callbacks.CallbackList):  # type: ignore[misc] # Keras is untyped
+    """Keras's list of callbacks, called once per execution instead of once per batch.
 
     Args:
         callbacks: The callbacks.
         training: The loop over an epoch's batches.
-        validation: The loop over those of a validation, where it is one of ours.
-        **others: As Keras has them.
+        validation: The loop over a validation's batches, if it is one of ours.
+        **keywords: As for Keras's list.
     """
 
     def __init__(
         self,
         callbacks: Sequence[keras.callbacks.Callback],
         *,
-        training: Loop,
-        validation: Loop | None,
-        **others: Any,
+        training: BatchLoop,
+        validation: BatchLoop | None,
+        **keywords: Any,
     ) -> None:
         self._training = training
         self._validation = validation
-        super().__init__(callbacks, **others)
+        super().__init__(callbacks, **keywords)
 
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """A batch is about to be trained."""
-        if self._training.starts(batch):
+        """Keras is about to train a batch."""
+        if self._training.begins_execution(batch):
             super().on_train_batch_begin(batch, logs)
-        self._training.awaits(batch)
+        self._training.expect(batch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """A batch is trained."""
-        last = self._training.ends(batch)
+        """Keras has trained a batch."""
+        last = self._training.end_batch(batch)
         if last is not None:
             super().on_train_batch_end(last, logs)
 
     def on_test_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """A batch is about to be validated."""
-        if self._validation is None or self._validation.starts(batch):
+        """Keras is about to validate a batch."""
+        if self._validation is None or self._validation.begins_execution(batch):
             super().on_test_batch_begin(batch, logs)
         if self._validation is not None:
-            self._validation.awaits(batch)
+            self._validation.expect(batch)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """A batch is validated."""
-        last = batch if self._validation is None else self._validation.ends(batch)
+        """Keras has validated a batch."""
+        last = batch if self._validation is None else self._validation.end_batch(batch)
         if last is not None:
             super().on_test_batch_end(last, logs)

@@ -1,23 +1,32 @@
-"""How a fit is done: by a pipeline of our own, or by Keras alone, and then for what reason."""
+"""The entry to the pipeline: how ``fit`` feeds a model, by kmagic's fast pipeline or by Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-from kmagic.training.pipeline.batch_stream import batches_in, ordered, shuffled
-from kmagic.training.pipeline.batches_per_call import Stride
-from kmagic.training.pipeline.fit_inputs import Arrays, UnsuitedError, take_arrays, take_validation
+import keras
+import tensorflow as tf
 
-if TYPE_CHECKING:
-    import keras
+from kmagic.training.pipeline.batch_stream import batches_per_epoch, ordered, shuffled
+from kmagic.training.pipeline.dense_arrays import (
+    DenseArrays,
+    UnsuitedError,
+    dense_arrays,
+    dense_validation,
+)
+from kmagic.training.pipeline.executions import (
+    BatchesPerCall,
+    BatchLoop,
+    ExecutionCallbackList,
+    StepFunction,
+)
+from kmagic.training.pipeline.step_graph import gains_by_batch_size
 
-    from kmagic.training.pipeline.executions import Executions
+DEFAULT_BATCH_SIZE = 32
+"""Keras's own."""
 
-DEFAULT_BATCH = 32
-"""Keras's own batch size, where the user names none."""
-
-OWN = (
+KERAS_METHODS = (
     "fit",
     "evaluate",
     "train_step",
@@ -26,120 +35,122 @@ OWN = (
     "make_train_function",
     "make_test_function",
 )
-"""Methods that must be Keras's own, so that it is known what a step of training does."""
-TRAINING = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
-VALIDATION = ("on_test_batch_begin", "on_test_batch_end")
+"""Methods that must be Keras's own: only then it is known what a training step does."""
+TRAINING_METHODS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+)
+VALIDATION_METHODS = ("on_test_batch_begin", "on_test_batch_end")
 
 
-class Plain:
-    """A fit as Keras does it: a context in which nothing is changed.
+class KerasPipeline:
+    """Plain Keras: a context manager that changes nothing.
 
     Args:
-        why: The reason, as "x is a generator".
-        arguments: What ``model.fit`` is called with, the callbacks left out.
+        reason: Why, such as "x is a generator".
+        arguments: The arguments of ``model.fit``, without callbacks.
 
     Attributes:
-        way: In words, for the record.
-        breaks: Whether an execution ends with the batch in which the loss is no number any more.
+        description: For the run's record.
+        stops_at_nan: Whether an execution ends with the batch in which the loss becomes nan.
     """
 
-    def __init__(self, why: str, arguments: dict[str, Any]) -> None:
+    def __init__(self, reason: str, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
-        self.way = f"plain: {why}"
-        self.breaks = False
+        self.description = f"plain: {reason}"
+        self.stops_at_nan = False
 
     def callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
-        """The callbacks as ``model.fit`` takes them."""
+        """The callbacks as an argument of ``model.fit``."""
         return list(callbacks)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *how: object) -> None:
+    def __exit__(self, *error: object) -> None:
         pass
 
 
-class Fast:
-    """A fit of arrays by one endless pipeline, several batches to an execution.
+class FastPipeline(KerasPipeline):
+    """Arrays as one endless stream, with several batches per call of the model's step functions.
 
-    It is a context: within it the model's train and test function are ours.
+    Within its context the model's train and test function are replaced.
 
     Args:
         model: The model.
-        training: What it is trained on.
-        validation: What is validated, where that is arrays too.
-        arguments: Those of ``model.fit``; here they become what it is called with.
-        repeatable: What is trained must not depend on how quick the machine is, not by a bit.
+        training: The training data.
+        validation: The validation data, if it is arrays too.
+        arguments: The arguments of ``model.fit``; changed to those that it is called with.
+        repeatable: Whether results must not depend on the machine's speed, not even in the last
+            bit.
     """
 
     def __init__(
         self,
         model: keras.Model,
-        training: Arrays,
-        validation: Arrays | None,
+        training: DenseArrays,
+        validation: DenseArrays | None,
         arguments: dict[str, Any],
         *,
         repeatable: bool,
     ) -> None:
         self._model = model
-        self._used: list[Executions] = []
-        self.way = "fast"
-        self.breaks = True
-        batch = arguments.pop("batch_size", None) or DEFAULT_BATCH
-        validated = arguments.pop("validation_batch_size", None) or batch
-        mix = shuffled if arguments.pop("shuffle", True) else ordered
+        self._functions: list[StepFunction] = []
+        self.description = "fast"
+        self.stops_at_nan = True
+        batch_size = arguments.pop("batch_size", None) or DEFAULT_BATCH_SIZE
+        validation_size = arguments.pop("validation_batch_size", None) or batch_size
+        stream = shuffled if arguments.pop("shuffle", True) else ordered
         for name in ("y", "sample_weight", "class_weight", "validation_split"):
             arguments.pop(name, None)
-        self._steps = batches_in(training.samples, batch)
-        self._batch = batch
-        self._short = bool(training.samples % batch)
-        self._exact = repeatable or mix is ordered
+        self._steps = batches_per_epoch(training.samples, batch_size)
+        self._batch_size = batch_size
+        self._has_short_batch = bool(training.samples % batch_size)
+        self._repeatable = repeatable or stream is ordered
         self._validation_steps = 0
         self.arguments = arguments | {
-            "x": mix(training.packed, training.samples, batch),
+            "x": stream(training.packed, training.samples, batch_size),
             "steps_per_epoch": self._steps,
             "shuffle": False,
         }
         if validation is not None:
-            self._validation_steps = batches_in(validation.samples, validated)
-            stream = ordered(validation.packed, validation.samples, validated)
+            self._validation_steps = batches_per_epoch(validation.samples, validation_size)
             self.arguments |= {
-                "validation_data": stream,
+                "validation_data": ordered(validation.packed, validation.samples, validation_size),
                 "validation_steps": self._validation_steps,
             }
         elif arguments.get("validation_data") is not None:
-            self.arguments["validation_batch_size"] = validated
+            self.arguments["validation_batch_size"] = validation_size
 
     def callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
-        """The callbacks as ``model.fit`` takes them, to be told of whole executions.
+        """The callbacks as an argument of ``model.fit``, to be called once per execution.
 
-        Where one of them watches each batch, an execution is a batch. Those that have an
-        attribute ``any_stride`` set do not mind.
+        If one of them does something at every batch, an execution is a single batch, unless it
+        has an attribute ``every_batch`` that is False.
         """
-        from kmagic.training.pipeline.executions import Callbacks, Executions, Loop
-        from kmagic.training.pipeline.step_graph import gains_by_size  # noqa: PLC0415 - as above
-
-        minding = [each for each in callbacks if not getattr(each, "any_stride", False)]
-        watching = watchers(minding, TRAINING)
-        if watching:
-            self.way = f"fast, batch by batch: {watching[0]} watches each"
-        sized = self._short and not self._exact and gains_by_size(self._model)
-        training = Loop(
-            self._steps,
-            Stride(1 if watching else None),
-            epochs=self.arguments.get("epochs", 1) - self.arguments.get("initial_epoch", 0),
-            whole=self._batch if sized else None,
+        strict = [each for each in callbacks if getattr(each, "every_batch", True)]
+        per_batch = batch_callbacks(strict, TRAINING_METHODS)
+        if per_batch:
+            self.description = f"fast, batch by batch for {per_batch[0]}"
+        known_size = (
+            self._has_short_batch and not self._repeatable and gains_by_batch_size(self._model)
         )
-        self._used = [Executions.of(self._model, "train")]
-        self._used[0].loop = training
+        training = BatchLoop(
+            self._steps,
+            BatchesPerCall(1 if per_batch else None),
+            epochs=self.arguments.get("epochs", 1) - self.arguments.get("initial_epoch", 0),
+            full_batch=self._batch_size if known_size else None,
+        )
+        self._functions = [StepFunction.install(self._model, "train", training)]
         validation = None
         if self._validation_steps:
-            most = 1 if watchers(minding, VALIDATION) else None
-            validation = Loop(self._validation_steps, Stride(most))
-            self._used.append(Executions.of(self._model, "test"))
-            self._used[1].loop = validation
+            limit = 1 if batch_callbacks(strict, VALIDATION_METHODS) else None
+            validation = BatchLoop(self._validation_steps, BatchesPerCall(limit))
+            self._functions.append(StepFunction.install(self._model, "test", validation))
         verbose = self.arguments.get("verbose", "auto")
-        return Callbacks(
+        return ExecutionCallbackList(
             callbacks,
             training=training,
             validation=validation,
@@ -151,83 +162,71 @@ class Fast:
             steps=self._steps,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *how: object) -> None:
-        for executions in self._used:
-            executions.leave()
+    def __exit__(self, *error: object) -> None:
+        for function in self._functions:
+            function.release()
 
 
-def plan(
+def choose_pipeline(
     model: keras.Model,
     arguments: Mapping[str, Any],
     *,
     plain: bool = False,
     repeatable: bool = False,
-) -> Plain | Fast:
-    """Choose how a fit is done.
+) -> KerasPipeline:
+    """Choose how to run a fit.
 
     Args:
         model: A compiled model.
-        arguments: Those of ``model.fit``, by name, the callbacks left out.
-        plain: The user wants Keras's own way.
-        repeatable: The user wants the same from each training, to the last bit. So it is without
-            ``shuffle`` anyway.
+        arguments: The arguments of ``model.fit`` by name, without callbacks.
+        plain: Whether the user wants plain Keras.
+        repeatable: Whether each run must give the same results to the last bit. Without
+            ``shuffle`` they do anyway.
 
     Returns:
-        The way, as a context; within it ``model.fit(**way.arguments)`` trains, with
-        ``callbacks=way.callbacks(...)``.
+        A context manager. Within it train by ``model.fit(**pipeline.arguments,
+        callbacks=pipeline.callbacks(...))``.
     """
     try:
         if plain:
-            raise UnsuitedError("asked for")  # noqa: TRY301 - the one way out
+            raise UnsuitedError("requested")  # noqa: TRY301 - the only way out
         check_model(model)
-        return _fast(model, dict(arguments), repeatable=repeatable)
+        return _fast_pipeline(model, dict(arguments), repeatable=repeatable)
     except UnsuitedError as reason:
-        return Plain(str(reason), dict(arguments))
+        return KerasPipeline(str(reason), dict(arguments))
 
 
-def _fast(model: keras.Model, arguments: dict[str, Any], *, repeatable: bool) -> Fast:
-    """A fit by a pipeline of our own; raises UnsuitedError if it cannot be."""
+def _fast_pipeline(
+    model: keras.Model, arguments: dict[str, Any], *, repeatable: bool
+) -> FastPipeline:
+    """The fast pipeline; raises UnsuitedError if it cannot be used."""
     for name in ("steps_per_epoch", "validation_steps"):
         if arguments.get(name) is not None:
             raise UnsuitedError(f"{name} is given")
     if not isinstance(arguments.get("shuffle", True), bool):
         raise UnsuitedError(f"shuffle is {arguments['shuffle']!r}")
-    for name in ("batch_size", "validation_batch_size"):
-        size = arguments.get(name) or DEFAULT_BATCH
-        if not isinstance(size, int) or size < 1:
-            raise UnsuitedError(f"{name} is {size!r}")
-    training = take_arrays(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
+    training = dense_arrays(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
     validation = None
     if arguments.get("validation_data") is not None:
-        validation = take_validation(arguments["validation_data"])
+        validation = dense_validation(arguments["validation_data"])
     elif arguments.get("validation_split"):
         training, validation = training.split(arguments["validation_split"])
     training = training.weighted(arguments.get("class_weight"))
-    return Fast(model, training, validation, arguments, repeatable=repeatable)
+    return FastPipeline(model, training, validation, arguments, repeatable=repeatable)
 
 
 def check_model(model: keras.Model) -> None:
-    """Refuse a model whose steps do something that is not known.
-
-    Raises:
-        UnsuitedError: Says what it is.
-    """
-    import keras  # noqa: PLC0415 - takes seconds
-    import tensorflow as tf  # noqa: PLC0415 - takes seconds
-
+    """Raise UnsuitedError if it is unknown what the model's steps do."""
     if keras.config.backend() != "tensorflow":
         raise UnsuitedError(f"Keras runs on {keras.config.backend()}")
-    for name in OWN:
+    for name in KERAS_METHODS:
         method = getattr(model, name)
         if getattr(method, "__func__", None) is not getattr(keras.Model, name):
-            raise UnsuitedError(f"the model has a {name} of its own")
+            raise UnsuitedError(f"the model has its own {name}")
     for name in ("train_function", "test_function"):
-        home = getattr(getattr(model, name), "__module__", "keras.")
-        if not home.startswith(("keras.", "kmagic.")):
-            raise UnsuitedError(f"the model has a {name} of its own")
+        module = getattr(getattr(model, name), "__module__", "keras.")
+        if not module.startswith(("keras.", "kmagic.")):
+            raise UnsuitedError(f"the model has its own {name}")
     if model.run_eagerly or tf.config.functions_run_eagerly():
         raise UnsuitedError("the model runs eagerly")
     if model.jit_compile:
@@ -236,32 +235,33 @@ def check_model(model: keras.Model) -> None:
         raise UnsuitedError(f"steps_per_execution is {model.steps_per_execution}")
     strategy = tf.distribute.get_strategy()
     if tf.distribute.has_strategy() or model.distribute_strategy is not strategy:
-        raise UnsuitedError("the model is trained by a distribution strategy")
+        raise UnsuitedError("the model uses a distribution strategy")
     if keras.distribution.distribution() is not None:
-        raise UnsuitedError("the model is trained by a distribution")
+        raise UnsuitedError("the model uses a distribution")
     limits = ("max_epochs", "max_steps_per_epoch")  # new in Keras 3.11
     if any(getattr(keras.config, limit, lambda: None)() for limit in limits):
-        raise UnsuitedError("Keras is told to limit epochs or steps")
+        raise UnsuitedError("Keras is configured to limit epochs or steps")
     if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
-        raise UnsuitedError("there is another processor than the CPU")
+        raise UnsuitedError("there is a device other than the CPU")
 
 
-def watchers(callbacks: Iterable[keras.callbacks.Callback], methods: Sequence[str]) -> list[str]:
-    """The classes of those callbacks that do something at each batch.
+def batch_callbacks(
+    callbacks: Iterable[keras.callbacks.Callback], methods: Sequence[str]
+) -> list[str]:
+    """The class names of those callbacks that do something at every batch.
 
-    Keras's own bear to be called for several batches at once, unless they were told to count
-    them.
+    Keras's own may be called once for several batches, unless configured to count batches.
     """
-    return [type(each).__name__ for each in callbacks if _watches(each, methods)]
+    return [type(each).__name__ for each in callbacks if _needs_every_batch(each, methods)]
 
 
-def _watches(callback: keras.callbacks.Callback, methods: Sequence[str]) -> bool:
+def _needs_every_batch(callback: keras.callbacks.Callback, methods: Sequence[str]) -> bool:
     for name in methods:
         method = getattr(callback, name)
-        home = getattr(getattr(method, "__func__", method), "__module__", None) or ""
-        if not home.startswith("keras."):
+        module = getattr(getattr(method, "__func__", method), "__module__", None) or ""
+        if not module.startswith("keras."):
             return True
-    counting = ("save_freq", "update_freq")
+    frequencies = ("save_freq", "update_freq")
     return getattr(callback, "write_steps_per_second", False) or any(
-        getattr(callback, name, "epoch") != "epoch" for name in counting
+        getattr(callback, name, "epoch") != "epoch" for name in frequencies
     )

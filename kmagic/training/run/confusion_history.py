@@ -1,11 +1,16 @@
-"""What a model takes for what while it is trained: the last confusion matrix, and the way to it."""
+"""The confusion matrix of the validation data after each epoch of a training."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.downsampling import BoundedSeries
-from kmagic.support.formatting import format_count, isolate_direction, pluralize, shorten_name
+from kmagic.support.formatting import (
+    format_count,
+    isolate_direction,
+    pluralize,
+    shorten_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,114 +20,112 @@ if TYPE_CHECKING:
 
     from kmagic.support.downsampling import Point
 
-MOST_CLASSES = 100
-"""Of more classes the last matrix is kept, and no curve of each."""
-CLASS_POINTS = 64
-LONGEST = 24
-"""Signs of a name in a sentence."""
+MAX_CURVES = 100
+"""With more classes only the last matrix is kept, without accuracy curves."""
+CURVE_POINTS = 64
+MAX_NAME = 24
+"""Characters of a class name in a sentence."""
 
 
-class Watched:
-    """The confusion matrix of the validation data after each epoch, in bounded memory.
+class ConfusionHistory:
+    """The last epoch's confusion matrix and each class's accuracy curve, in bounded memory.
 
     Args:
         classes: Names of the classes.
 
     Attributes:
         classes: The same.
-        matrix: That of the last epoch: counts of shape (classes, classes), rows are true classes.
-            None before there is one.
-        epoch: Its epoch, from 1; 0 before there is one.
+        matrix: The last epoch's counts, of shape (classes, classes); rows are true classes. None
+            before the first epoch.
+        epoch: The matrix's epoch, from 1; 0 before the first.
 
     Example:
         >>> import numpy as np
-        >>> seen = Watched(["cat", "dog"])
-        >>> seen.add(1, np.array([[8, 2], [5, 5]]))
-        >>> seen.words(), seen.accuracy["dog"]
-        ('worst: dog taken for cat, 5 times', [(1, 0.5)])
+        >>> history = ConfusionHistory(["cat", "dog"])
+        >>> history.add(1, np.array([[8, 2], [5, 5]]))
+        >>> history.to_text(), history.accuracy["dog"]
+        ('most confused: dog predicted as cat, 5 times', [(1, 0.5)])
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
         self.classes = tuple(classes)
         self.matrix: NDArray[Any] | None = None
         self.epoch = 0
-        kept = len(self.classes) <= MOST_CLASSES
-        self._curves = [BoundedSeries(CLASS_POINTS) for _ in self.classes] if kept else []
+        has_curves = len(self.classes) <= MAX_CURVES
+        self._curves = [BoundedSeries(CURVE_POINTS) for _ in self.classes] if has_curves else []
 
     def add(self, epoch: int, matrix: NDArray[Any]) -> None:
-        """Put down an epoch's matrix; it takes the place of the one before."""
+        """Replace the last matrix with an epoch's."""
         self.epoch, self.matrix = epoch, matrix
-        for place, curve in enumerate(self._curves):
-            support = float(matrix[place].sum())
+        for index, curve in enumerate(self._curves):
+            support = float(matrix[index].sum())
             if support:
-                curve.append(epoch, float(matrix[place, place]) / support)
+                curve.append(epoch, float(matrix[index, index]) / support)
 
     @property
     def accuracy(self) -> dict[str, list[Point]]:
-        """The share of each class that is told right, as (epoch, share).
+        """The share of each class's samples predicted correctly, as (epoch, share).
 
-        Of many epochs only the extremes of each stretch; of more than a hundred classes nothing.
+        Long curves keep their extremes only; with more than a hundred classes there are none.
         """
         return {
             name: curve.points() for name, curve in zip(self.classes, self._curves, strict=False)
         }
 
     def worst(self, n: int = 3) -> list[tuple[int, int, int]]:
-        """The most frequent mistakes: true class, predicted class (by position), how often."""
+        """The most frequent errors as (true class, predicted class, count), by class index."""
         import numpy as np  # noqa: PLC0415 - a tenth of a second
 
         if self.matrix is None:
             return []
-        mistakes = np.array(self.matrix)
-        np.fill_diagonal(mistakes, 0)
-        cells = np.argsort(-mistakes, axis=None, kind="stable")[:n]
-        rows, columns = np.divmod(cells, len(mistakes))
+        errors = np.array(self.matrix)
+        np.fill_diagonal(errors, 0)
+        cells = np.argsort(-errors, axis=None, kind="stable")[:n]
+        rows, columns = np.unravel_index(cells, errors.shape)
         return [
-            (row, column, int(mistakes[row, column]))
+            (row, column, int(errors[row, column]))
             for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-            if mistakes[row, column]
+            if errors[row, column]
         ]
 
-    def pair(self, true: int, predicted: int) -> str:
-        """Two classes in words: "4 taken for 9"."""
+    def pair_text(self, true: int, predicted: int) -> str:
+        """Two classes as text: "4 predicted as 9"."""
         names = (
-            isolate_direction(shorten_name(self.classes[place], LONGEST))
-            for place in (true, predicted)
+            isolate_direction(shorten_name(self.classes[index], MAX_NAME))
+            for index in (true, predicted)
         )
-        return " taken for ".join(names)
+        return " predicted as ".join(names)
 
-    def words(self) -> str:
-        """The worst mistake in a line; "" before there is a matrix."""
+    def to_text(self) -> str:
+        """The most frequent error in one line; "" without a matrix."""
         if self.matrix is None:
             return ""
-        worst = self.worst(1)
-        if not worst:
-            return "no mistake"
-        true, predicted, times = worst[0]
-        return f"worst: {self.pair(true, predicted)}, {pluralize(times, 'time')}"
+        for true, predicted, errors in self.worst(1):
+            return f"most confused: {self.pair_text(true, predicted)}, {pluralize(errors, 'time')}"
+        return "no errors"
 
-    def summary(self) -> str:
-        """What a picture of the matrix shows, for those who do not see it."""
+    def describe(self) -> str:
+        """The matrix in one sentence, as alternative text for its image."""
         if self.matrix is None:
             return "no confusion matrix yet"
-        right, all_ = int(self.matrix.diagonal().sum()), int(self.matrix.sum())
-        said = [f"{self.pair(t, p)}, {pluralize(times, 'time')}" for t, p, times in self.worst()]
-        mistakes = f"; worst: {'; '.join(said)}" if said else ""
-        return f"confusion after epoch {self.epoch:,}: {format_count(right)} of {format_count(all_)} right{mistakes}"
+        correct, total = int(self.matrix.diagonal().sum()), int(self.matrix.sum())
+        pairs = [f"{self.pair_text(t, p)}, {pluralize(n, 'time')}" for t, p, n in self.worst()]
+        errors = f"; most confused: {'; '.join(pairs)}" if pairs else ""
+        return (
+            f"confusion after epoch {self.epoch:,}: {format_count(correct)} of {format_count(total)} "
+            f"correct{errors}"
+        )
 
-    # --- kept ---------------------------------------------------------------------------------
-
-    def kept(self) -> dict[str, Any]:
-        """All of it as plain values, for a record that is written down.
-
-        Of the matrix those cells that are not empty: (true, predicted, times).
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain values for JSON; cells are (true, predicted, count) where not zero.
 
         Example:
             >>> import numpy as np
-            >>> seen = Watched(["cat", "dog"])
-            >>> seen.add(1, np.array([[8, 2], [0, 5]]))
-            >>> seen.kept()["cells"], Watched.of(seen.kept(), upto=1).words()
-            ([[0, 0, 8], [0, 1, 2], [1, 1, 5]], 'worst: cat taken for dog, 2 times')
+            >>> history = ConfusionHistory(["cat", "dog"])
+            >>> history.add(1, np.array([[8, 2], [0, 5]]))
+            >>> values = history.to_dict()
+            >>> values["cells"], ConfusionHistory.from_dict(values, last_epoch=1).to_text()
+            ([[0, 0, 8], [0, 1, 2], [1, 1, 5]], 'most confused: cat predicted as dog, 2 times')
         """
         import numpy as np  # noqa: PLC0415 - a tenth of a second
 
@@ -134,32 +137,28 @@ class Watched:
         return {"classes": self.classes, "epoch": self.epoch, "cells": cells, "curves": curves}
 
     @classmethod
-    def of(cls, kept: Mapping[str, Any], *, upto: int) -> Watched:
-        """What :meth:`kept` gave, up to an epoch; a later one's matrix is left out.
-
-        Args:
-            kept: As it was written down, perhaps as lists.
-            upto: The last epoch that counts.
+    def from_dict(cls, values: Mapping[str, Any], *, last_epoch: int) -> ConfusionHistory:
+        """Read what :meth:`to_dict` returned, up to an epoch; a later matrix is dropped.
 
         Raises:
-            KeyError, TypeError, ValueError, IndexError: It is nothing of the kind.
+            KeyError, TypeError, ValueError, IndexError: The values have another form.
         """
         import numpy as np  # noqa: PLC0415 - a tenth of a second
 
-        found = cls([str(name) for name in kept["classes"]])
-        for curve, points in zip(found._curves, kept["curves"], strict=True):
+        history = cls([str(name) for name in values["classes"]])
+        for curve, points in zip(history._curves, values["curves"], strict=True):
             for epoch, share in points:
-                if epoch <= upto:
+                if epoch <= last_epoch:
                     curve.append(int(epoch), float(share))
-        if 0 < kept["epoch"] <= upto:
-            found.epoch = int(kept["epoch"])
-            found.matrix = np.zeros((len(found.classes),) * 2, "int64")
-            for true, predicted, times in kept["cells"]:
-                found.matrix[true, predicted] = times
-        return found
+        if 0 < values["epoch"] <= last_epoch:
+            history.epoch = int(values["epoch"])
+            history.matrix = np.zeros((len(history.classes),) * 2, "int64")
+            for true, predicted, number in values["cells"]:
+                history.matrix[true, predicted] = number
+        return history
 
     def to_frame(self) -> pd.DataFrame:
-        """The last matrix as a table: rows are true classes, columns predicted ones."""
+        """The last matrix as a table: rows are true classes, columns predicted classes."""
         import pandas as pd  # noqa: PLC0415 - takes half a second
 
         names = pd.Index(self.classes, name="true")

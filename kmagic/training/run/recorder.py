@@ -1,4 +1,4 @@
-"""Writes down what happens in a training, and tells the displays, no more often than they bear."""
+"""Writes training events into the run's record, and updates its displays at their rates."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import warnings
 from typing import TYPE_CHECKING
 
 from kmagic.support.downsampling import BoundedSeries
-from kmagic.training.callbacks.eta import Pace
-from kmagic.training.run.training_run import Display, Epoch, Partial, Status, TrainingRun
+from kmagic.training.run.eta import EtaEstimator
+from kmagic.training.run.training_run import Display, Epoch, PartialEpoch, Status, TrainingRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-TAIL_POINTS = 64
+CURVE_POINTS = 64
 
 
 class Recorder:
-    """The one way into a :class:`~kmagic.training.run.training_run.TrainingRun`: moments come in as plain figures.
+    """Fills a :class:`~kmagic.training.run.training_run.TrainingRun` from plain numbers.
 
-    It is the one place where displays are throttled and where their mistakes are caught: a view
-    that breaks is left alone and told of at the end, the training goes on.
+    Displays are throttled here, and only here. A display that raises is dropped and reported at
+    the end; the training continues.
 
     Args:
-        run: The record that is written.
-        displays: Who is told.
-        clock: Seconds, from anywhere; it never goes back.
+        run: The record to fill.
+        displays: Views of it.
+        clock: Monotonic seconds.
     """
 
     def __init__(
@@ -44,125 +44,122 @@ class Recorder:
         self._due = math.inf
         self._epoch_start = 0.0
         self._begun = False
-        self._pace = self._new_pace()
+        self.eta = self._new_eta()
 
-    def _new_pace(self) -> Pace:
+    def _new_eta(self) -> EtaEstimator:
         run = self.run
         share = None
         if run.samples and run.validation_samples is not None:
             share = run.validation_samples / run.samples
-        return Pace(run.epochs - run.initial_epoch - run.resumed, run.steps, share)
-
-    @property
-    def pace(self) -> Pace:
-        """How long things take, as far as it is known."""
-        return self._pace
-
-    # --- moments ------------------------------------------------------------------------------
+        return EtaEstimator(run.epochs - run.initial_epoch - run.resumed, run.steps, share)
 
     def begin(self, steps: int | None = None) -> None:
-        """The training is ready for its first epoch of ``steps`` batches, if that is known."""
+        """Training is ready for its first epoch of ``steps`` batches, if their number is known."""
         self.run.steps = steps or self.run.steps
-        self._pace = self._new_pace()
+        self.eta = self._new_eta()
         self._begun = True
         self._due = 0.0
         for view in self._views:
-            view.tell("begin", self.run)
+            view.call("begin", self.run)
 
-    def epoch_begins(self, number: int, learning_rate: float | None = None) -> None:
+    def begin_epoch(self, number: int, learning_rate: float | None = None) -> None:
         """Epoch ``number``, counted from 1, begins."""
         at = self._epoch_start = self.clock()
         now = self.run.now
         now.phase, now.epoch, now.batch, now.logs = "training", number, 0, {}
         now.learning_rate = learning_rate
-        self.run.tail = {}
-        self._pace.epoch_begins(at)
+        self.run.epoch_curves = {}
+        self.eta.begin_epoch(at)
         self._refresh(at)
 
-    def batches_done(self, done: int, logs: Mapping[str, float]) -> None:
-        """So many batches of the epoch are done; ``logs`` are its figures up to here."""
+    def end_batches(self, done: int, logs: Mapping[str, float]) -> None:
+        """So many batches of the epoch are done; ``logs`` are its metrics so far."""
         at = self.clock()
-        now, tail, steps = self.run.now, self.run.tail, self.run.steps
+        now, curves, steps = self.run.now, self.run.epoch_curves, self.run.steps
         done = min(done, steps or done)  # Keras counts whole executions of several batches
         now.batch, now.logs = done, logs
         if steps:
             x = now.epoch - 1 + done / steps
             for key, value in logs.items():
-                if key not in tail:
-                    tail[key] = BoundedSeries(TAIL_POINTS)
-                tail[key].append(x, value)
-        self._pace.batches_done(done, at)
+                if key not in curves:
+                    curves[key] = BoundedSeries(CURVE_POINTS)
+                curves[key].append(x, value)
+        self.eta.end_batches(done, at)
         if at >= self._due:
             self._refresh(at)
 
-    def validation_begins(self) -> None:
-        """The epoch's batches are trained, it is validated now."""
+    def begin_validation(self) -> None:
+        """The epoch's batches are trained; its validation begins."""
         at = self.clock()
         self.run.now.phase = "validating"
-        self._pace.validation_begins(at)
+        self.eta.begin_validation(at)
         self._refresh(at)
 
-    def validation_goes_on(self) -> None:
-        """A batch of validation is done."""
+    def update_validation(self) -> None:
+        """A validation batch is done."""
         at = self.clock()
         if at >= self._due:
             self._refresh(at)
 
-    def validation_ends(self) -> None:
-        """The epoch is validated."""
-        self._pace.validation_ends(self.clock())
+    def end_validation(self) -> None:
+        """The epoch's validation is over."""
+        self.eta.end_validation(self.clock())
 
-    def epoch_ends(self, logs: Mapping[str, float], *, whole: bool = True) -> None:
-        """The epoch is over with these figures; not ``whole`` if batches of it were left out."""
+    def end_epoch(self, logs: Mapping[str, float], *, complete: bool = True) -> None:
+        """The epoch is over with these metrics; not ``complete`` if it skipped batches."""
         at = self.clock()
-        if not whole:
-            self._keep_partial(logs)
+        if not complete:
+            self._set_partial(logs)
             return
         run, now = self.run, self.run.now
         if not run.log:
-            run.opening = {key: series.points() for key, series in run.tail.items()}
+            curves = run.epoch_curves.items()
+            run.first_epoch_curves = {key: series.points() for key, series in curves}
         if run.steps is None and now.batch:
             run.steps = now.batch
         now.phase, now.logs = "training", dict(logs)
-        self._pace.epoch_ends(at)
+        self.eta.end_epoch(at)
         run.add(Epoch(now.epoch, now.logs, at - self._epoch_start, now.learning_rate))
-        run.tail = {}
+        run.epoch_curves = {}
         self._estimate(at)
         for view in self._views:
-            view.tell("epoch", run)
+            view.call("epoch", run)
         self._refresh(at)
 
     def end(self, status: Status, note: str = "") -> None:
-        """The training is over. Called once, whatever happened."""
+        """Training is over; called once, however it ended."""
         run = self.run
         self._estimate(self.clock())
         run.now.left = None
         run.note = note
         unfinished = run.now.epoch > run.initial_epoch + len(run.log)
         if unfinished and status != "done":
-            self._keep_partial(run.now.logs)
+            self._set_partial(run.now.logs)
         run.status = status
-        run.tail = {} if run.log else run.tail
+        run.epoch_curves = {} if run.log else run.epoch_curves
         if not self._begun and status == "failed":
             return
         for view in self._views:
             if not self._begun:
-                view.tell("begin", run)
-            view.tell("end", run)
-        self._report()
+                view.call("begin", run)
+            view.call("end", run)
+            if view.error:
+                warnings.warn(
+                    f"A display failed. Training was not affected.\n\n{view.error}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
 
-    def _keep_partial(self, logs: Mapping[str, float]) -> None:
+    def _set_partial(self, logs: Mapping[str, float]) -> None:
         now = self.run.now
         fraction = min(1.0, now.batch / self.run.steps) if self.run.steps else None
-        self.run.partial = Partial(now.epoch, fraction, dict(logs))
-
-    # --- telling ------------------------------------------------------------------------------
+        self.run.partial = PartialEpoch(now.epoch, fraction, dict(logs))
 
     def _estimate(self, at: float) -> None:
         now = self.run.now
         now.elapsed = at - self._start
-        now.left = self._pace.left(at)
-        batch = self._pace.batch_seconds()
+        now.left = self.eta.left(at)
+        batch = self.eta.batch_seconds()
         now.rate = 1 / batch if batch else None
 
     def _refresh(self, at: float) -> None:
@@ -172,32 +169,23 @@ class Recorder:
         for view in self._views:
             if at >= view.due:
                 view.due = at + view.display.interval
-                view.tell("update", self.run)
+                view.call("update", self.run)
         self._due = min((view.due for view in self._views), default=math.inf)
-
-    def _report(self) -> None:
-        for view in self._views:
-            if view.trouble:
-                warnings.warn(
-                    f"A view of this training broke; the training is whole.\n\n{view.trouble}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
 
 
 class _View:
-    """A display, when it wants the next update, and what went wrong with it."""
+    """A display, the time of its next update, and the traceback if it raised."""
 
     def __init__(self, display: Display) -> None:
         self.display = display
         self.due = 0.0
-        self.trouble = ""
+        self.error = ""
 
-    def tell(self, moment: str, run: TrainingRun) -> None:
-        if self.trouble and moment != "end":
+    def call(self, method: str, run: TrainingRun) -> None:
+        if self.error and method != "end":
             return
         try:
-            getattr(self.display, moment)(run)
-        except Exception:  # noqa: BLE001 - a view must never end a training; it is told of at the end
-            self.trouble = self.trouble or traceback.format_exc()
+            getattr(self.display, method)(run)
+        except Exception:  # noqa: BLE001 - a display must never end a training
+            self.error = self.error or traceback.format_exc()
             self.due = math.inf

@@ -1,7 +1,7 @@
-"""What happened in a training run: one record, and how displays are told of it.
+"""The record of one training run, and the displays that follow it.
 
-The record knows nothing of Keras and nothing of notebooks. Whoever trains tells it what happened
-as plain figures; whoever draws reads it. So a run on another machine can feed the same views.
+The record knows neither Keras nor notebooks: training code writes plain numbers into it, and
+displays read them.
 """
 
 from __future__ import annotations
@@ -10,72 +10,141 @@ import _thread
 import math
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from kmagic.support.formatting import format_elapsed, format_metric, pluralize
 from kmagic.support.rendering import Renderable, enable_figure_display
 from kmagic.support.static_display import is_static
-from kmagic.training.run.records import Best, Epoch, Message, Now, Partial, Phase, Status
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
     from kmagic.support.downsampling import BoundedSeries, Point
-    from kmagic.training.run.confusion_history import Watched
-
-__all__ = [
-    "Best",
-    "Display",
-    "Epoch",
-    "Message",
-    "Now",
-    "Partial",
-    "Phase",
-    "RecordingDisplay",
-    "Status",
-    "TrainingRun",
-]
+    from kmagic.training.run.confusion_history import ConfusionHistory
 
 VALIDATION = "val_"
 
+Status: TypeAlias = Literal["running", "done", "stopped", "interrupted", "failed"]
+Phase: TypeAlias = Literal["starting", "training", "validating"]
+
+
+class Message(NamedTuple):
+    """Something that a reader of the run should know.
+
+    Attributes:
+        epoch: When, from 1; 0 before the first epoch.
+        text: One or two sentences.
+    """
+
+    epoch: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One finished epoch.
+
+    Attributes:
+        number: From 1.
+        logs: Its metrics by name, as in Keras's History.
+        seconds: Its duration, including validation and callbacks.
+        learning_rate: The learning rate at its start, if the optimizer has one.
+    """
+
+    number: int
+    logs: Mapping[str, float]
+    seconds: float
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartialEpoch:
+    """An epoch that did not finish.
+
+    Attributes:
+        epoch: Its number, from 1.
+        fraction: The part of its batches that was trained, 0 to 1; None if unknown.
+        logs: Its metrics so far.
+    """
+
+    epoch: int
+    fraction: float | None
+    logs: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class BestEpoch:
+    """The best finished epoch, by validation loss, or by loss without validation."""
+
+    epoch: int
+    monitor: str
+    value: float
+
+
+@dataclass(slots=True)
+class RunState:
+    """The current position of a running training.
+
+    Attributes:
+        phase: What it is doing.
+        epoch: The current epoch, from 1; 0 before the first.
+        batch: Number of finished batches of this epoch.
+        logs: Metrics of this epoch so far.
+        learning_rate: The learning rate at the start of this epoch.
+        elapsed: Seconds since the run began.
+        left: Estimated seconds to the end of the run, including validation; None if unknown.
+        rate: Training batches per second, validation excluded; None before the first.
+    """
+
+    phase: Phase = "starting"
+    epoch: int = 0
+    batch: int = 0
+    logs: Mapping[str, float] = field(default_factory=dict)
+    learning_rate: float | None = None
+    elapsed: float = 0.0
+    left: float | None = None
+    rate: float | None = None
+
 
 class TrainingRun(Renderable):
-    """The record of one fit: it grows while the training runs, and stays.
+    """The record of one fit: it grows during training and stays afterwards.
 
     Args:
-        model_name: The model's name, as the user says it.
-        epochs: How many epochs were asked for, counted from the model's first.
-        steps: Batches in an epoch; None where that is known only after the first.
-        batch_size: Samples in a batch, where known.
-        samples: Samples in an epoch, where known.
-        validation_samples: Samples in a validation, where known; 0 if there is none.
-        initial_epoch: Epochs that were trained before this run, as Keras counts.
+        model_name: The model's name.
+        epochs: The requested number of epochs, counted from the model's first.
+        steps: Batches per epoch; None if known only after the first epoch.
+        batch_size: Samples per batch, if known.
+        samples: Samples per epoch, if known.
+        validation_samples: Validation samples per epoch, if known; 0 without validation.
+        initial_epoch: Epochs trained before this run, as in Keras's ``fit``.
 
     Attributes:
         log: The finished epochs.
-        now: Where the training stands.
+        now: The current position.
         status: "running", "done", "stopped" (by :meth:`stop`), "interrupted" (by the notebook's
-            own button) or "failed".
-        partial: The epoch that was broken off, or None.
-        note: Why the run ended otherwise than asked for, in a few words.
-        pipeline: How the data reaches the model: "fast" by a pipeline of our own, "plain: ..." by
-            Keras alone and for what reason; "" where nobody said.
-        messages: What happened beside the figures, as (epoch, text): a check before the first
-            epoch, which is 0, an early stop, a lower learning rate, a checkpoint.
-        resumed: How many of the finished epochs an earlier run has trained, which this one goes
-            on with.
-        options: What was asked for, by the names that :func:`kmagic.fit` has for it.
+            interrupt button) or "failed".
+        partial: The unfinished last epoch, or None.
+        note: Why the run ended early, in a few words; "" if it did not.
+        pipeline: How data reaches the model: "fast" through kmagic's pipeline, "plain: ..." through
+            Keras alone, with the reason.
+        messages: Events, as (epoch, text): advice before the first epoch (epoch 0), an early stop,
+            a lower learning rate, a checkpoint.
+        resumed: How many of the finished epochs are from an earlier run that this one continued.
+        options: The options that differ from their defaults, by their names in :func:`kmagic.fit`.
         seed: The seed, or None.
-        text: The model in the layer language; "" where no text can say it.
-        versions: Of Python and the libraries, by name.
-        fingerprint: Shapes and types of the data, and a digest; "" where it cannot be looked at.
-        earlier: Curves of earlier runs of the same model, oldest first: few points each, to be
-            drawn faintly behind this one's.
-        watched: The confusion matrix of the validation data after the last epoch, where it was
-            asked for (``watch="confusion"``); else None.
-        opening: The curves within the first epoch, batch by batch.
-        tail: The curves within the epoch that runs.
+        text: The model in the layer language; "" if it cannot be expressed.
+        versions: Versions of Python and the libraries, by name.
+        fingerprint: Shapes, types and a digest of the data; "" if it is not arrays.
+        earlier: Curves of previous runs of the same model, oldest first, downsampled; displays
+            draw them in grey.
+        confusion: The validation data's confusion matrix after each epoch, with
+            ``watch="confusion"``; else None.
+        first_epoch_curves: The curves within the first epoch, by metric.
+        epoch_curves: The curves within the current epoch, by metric.
 
     Example:
         >>> run = TrainingRun("cnn", epochs=2)
@@ -112,7 +181,7 @@ class TrainingRun(Renderable):
         self.status: Status = "running"
         self.note = ""
         self.pipeline = ""
-        self.partial: Partial | None = None
+        self.partial: PartialEpoch | None = None
         self.messages: list[Message] = []
         self.resumed = 0
         self.options: dict[str, Any] = {}
@@ -121,50 +190,50 @@ class TrainingRun(Renderable):
         self.versions: dict[str, str] = {}
         self.fingerprint = ""
         self.log: list[Epoch] = []
-        self.now = Now()
+        self.now = RunState()
         self.earlier: list[dict[str, list[Point]]] = []
-        self.watched: Watched | None = None
-        self.opening: dict[str, list[Point]] = {}
-        self.tail: dict[str, BoundedSeries] = {}
+        self.confusion: ConfusionHistory | None = None
+        self.first_epoch_curves: dict[str, list[Point]] = {}
+        self.epoch_curves: dict[str, BoundedSeries] = {}
         self._stop = threading.Event()
         self._thread = threading.get_ident()
-        self._lowest: dict[str, Best] = {}
-        self._judged = 0
+        self._lowest: dict[str, BestEpoch] = {}
+        self._compared = 0
 
     def add(self, epoch: Epoch) -> None:
-        """Put down a finished epoch."""
+        """Append a finished epoch."""
         self.log.append(epoch)
 
-    def tell(self, text: str) -> Message:
-        """Put down a message, at the epoch that runs."""
+    def add_message(self, text: str) -> Message:
+        """Append a message at the current epoch."""
         self.messages.append(Message(self.now.epoch, text))
         return self.messages[-1]
 
-    # --- what is asked of it ------------------------------------------------------------------
+    # --- ending it ----------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End the training after the batch that runs; may be called from any thread."""
+        """End the training after the current batch; may be called from any thread."""
         self._stop.set()
 
     def interrupt(self) -> None:
-        """Break the training off where it is, as the notebook's own button does.
+        """Interrupt the training immediately, as the notebook's interrupt button does.
 
-        May be called from any thread. Nothing happens once the run has ended, or where it does
-        not train in the main thread, which alone can be interrupted.
+        May be called from any thread. Does nothing after the run has ended, or if it does not
+        train in the main thread, the only one that can be interrupted.
         """
         if self.status == "running" and self._thread == threading.main_thread().ident:
             _thread.interrupt_main()
 
     @property
     def stopping(self) -> bool:
-        """Whether somebody asked the training to end."""
+        """Whether :meth:`stop` was called."""
         return self._stop.is_set()
 
-    # --- what is read from it -----------------------------------------------------------------
+    # --- reading it ---------------------------------------------------------------------------
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """Every figure's values, an entry a finished epoch, as in Keras's ``History.history``."""
+        """Each metric's value per finished epoch, as in Keras's ``History.history``."""
         history: dict[str, list[float]] = {}
         for epoch in self.log:
             for key, value in epoch.logs.items():
@@ -173,7 +242,7 @@ class TrainingRun(Renderable):
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the figures that are trained on or watched: loss first, validation's aside."""
+        """Names of the metrics without their ``val_`` twins, loss first."""
         keys = {key: None for epoch in self.log[:1] for key in epoch.logs}
         keys.update(dict.fromkeys(self.now.logs))
         names = dict.fromkeys(key.removeprefix(VALIDATION) for key in keys)
@@ -181,58 +250,70 @@ class TrainingRun(Renderable):
         return sorted(names, key=lambda name: name != "loss")
 
     def curve(self, key: str) -> list[Point]:
-        """A figure over the finished epochs, as (epoch, value)."""
-        return [(each.number, each.logs[key]) for each in self.log if key in each.logs]
+        """A metric over the finished epochs, as (epoch, value)."""
+        return [(epoch.number, epoch.logs[key]) for epoch in self.log if key in epoch.logs]
 
     @property
-    def best(self) -> Best | None:
-        """The best finished epoch; None before there is one with a figure."""
+    def best(self) -> BestEpoch | None:
+        """The best finished epoch; None if none has a loss."""
         monitors = (VALIDATION + "loss", "loss")
-        for epoch in self.log[self._judged :]:
+        for epoch in self.log[self._compared :]:
             for monitor in monitors:
                 value = epoch.logs.get(monitor, math.nan)
-                known = self._lowest.get(monitor)
-                if value < (known.value if known else math.inf):
-                    self._lowest[monitor] = Best(epoch.number, monitor, value)
-            self._judged += 1
+                lowest = self._lowest.get(monitor)
+                if value < (lowest.value if lowest else math.inf):
+                    self._lowest[monitor] = BestEpoch(epoch.number, monitor, value)
+            self._compared += 1
         return self._lowest.get(monitors[0]) or self._lowest.get(monitors[1])
 
     @property
     def epoch_times(self) -> list[float]:
-        """Seconds that each finished epoch took."""
+        """The duration of each finished epoch in seconds."""
         return [epoch.seconds for epoch in self.log]
 
     @property
+    def seconds(self) -> float:
+        """The duration of the run so far."""
+        return self.now.elapsed or sum(self.epoch_times)
+
+    @property
     def learning_rates(self) -> list[float | None]:
-        """The rate that each finished epoch began with."""
+        """The learning rate at the start of each finished epoch."""
         return [epoch.learning_rate for epoch in self.log]
 
     @property
     def progress(self) -> float:
-        """How much of the whole run is trained, 0 to 1."""
-        asked = max(1, self.epochs - self.initial_epoch)
-        within = 0.0
+        """The trained fraction of the run, 0 to 1."""
+        requested = max(1, self.epochs - self.initial_epoch)
+        current = 0.0
         if self.steps and self.now.epoch > self.initial_epoch + len(self.log):
-            within = min(1.0, self.now.batch / self.steps)
-        return min(1.0, (len(self.log) + within) / asked)
+            current = min(1.0, self.now.batch / self.steps)
+        return min(1.0, (len(self.log) + current) / requested)
+
+    @property
+    def watched(self) -> ConfusionHistory | None:
+        """Deprecated: use :attr:`confusion`."""
+        warnings.warn("run.watched is now run.confusion.", DeprecationWarning, stacklevel=2)
+        return self.confusion
 
     def to_frame(self) -> pd.DataFrame:
-        """The finished epochs as a table: the index is the epoch's number.
+        """One row per finished epoch, indexed by its number.
 
-        Columns are the figures' names, ``learning_rate`` and ``seconds``.
+        Columns are the metrics, ``learning_rate`` and ``seconds``.
         """
         import pandas as pd  # noqa: PLC0415 - takes half a second
 
         rows = [
-            {"learning_rate": each.learning_rate, **each.logs, "seconds": each.seconds}
-            for each in self.log
+            {"learning_rate": epoch.learning_rate, **epoch.logs, "seconds": epoch.seconds}
+            for epoch in self.log
         ]
-        frame = pd.DataFrame(rows, index=pd.Index([each.number for each in self.log], name="epoch"))
-        tail = [key for key in ("learning_rate", "seconds") if key in frame]
-        return frame[[*frame.columns.drop(tail), *tail]]
+        index = pd.Index([epoch.number for epoch in self.log], name="epoch")
+        frame = pd.DataFrame(rows, index=index)
+        last = [key for key in ("learning_rate", "seconds") if key in frame]
+        return frame[[*frame.columns.drop(last), *last]]
 
     def plot(self) -> Figure:
-        """The curves as a matplotlib figure, an axes a figure; pyplot is left alone."""
+        """The curves as a matplotlib figure with one axes per metric; pyplot is not used."""
         from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second
         from matplotlib.ticker import MaxNLocator  # noqa: PLC0415 - as above
 
@@ -252,39 +333,36 @@ class TrainingRun(Renderable):
         enable_figure_display()
         return figure
 
-    # --- in words -----------------------------------------------------------------------------
+    # --- as text ------------------------------------------------------------------------------
 
     def describe(self, *, times: bool = True) -> str:
         """The run in one sentence.
 
         Args:
-            times: False leaves out what differs from one run to the next on the same machine, as
-                ``KMAGIC_DISPLAY=static`` always does.
+            times: False omits durations, which differ between repeated runs;
+                ``KMAGIC_DISPLAY=static`` always omits them.
         """
-        parts = [self._outcome(times=times and not is_static()), self._judgement()]
+        parts = [self._outcome(times=times and not is_static()), self._result()]
         return "; ".join(part for part in parts if part)
 
     def _outcome(self, *, times: bool) -> str:
-        done = len(self.log)
-        passed = format_elapsed(self.now.elapsed or sum(self.epoch_times))
-        kept = f"{pluralize(done, 'epoch')} kept"
         if self.status == "running":
             return f"running: {self.where()}"
-        if self.status == "done":
-            short = self.epochs - self.initial_epoch - done
-            asked = f" of {self.epochs - self.initial_epoch:,}" if short > 0 else ""
-            words = f"{done:,}{asked} epochs" if asked else pluralize(done, "epoch")
-            if self.resumed:
-                words += f", {self.resumed:,} of them before,"
-            took = f" in {passed}" if times else ""
-            words = words if took else words.rstrip(",")
-            return f"{words}{took}" + (f" ({self.note})" if self.note else "")
-        why = f" ({self.note})" if self.note else ""
-        took = f", after {passed}" if times else ""
-        return f"{self.status} {self.where()}{took}{why}; {kept}"
+        done, duration = len(self.log), format_elapsed(self.seconds)
+        if self.status != "done":
+            after = f", after {duration}" if times else ""
+            note = f" ({self.note})" if self.note else ""
+            return f"{self.status} {self.where()}{after}{note}; {pluralize(done, 'epoch')} kept"
+        requested = self.epochs - self.initial_epoch
+        epochs = (
+            pluralize(done, "epoch") if done >= requested else f"{done:,} of {requested:,} epochs"
+        )
+        resumed = f"{self.resumed:,} from an earlier run" if self.resumed else ""
+        notes = "; ".join(note for note in (resumed, self.note) if note)
+        return epochs + (f" in {duration}" if times else "") + (f" ({notes})" if notes else "")
 
     def where(self) -> str:
-        """Where the training stands or was broken off: "in epoch 2 of 3 at 62 %"."""
+        """The current position or that of the end: "in epoch 2 of 3 at 62 %"."""
         running = self.status == "running"
         if not self.now.epoch:
             return "starting" if running else "before the first batch"
@@ -296,11 +374,11 @@ class TrainingRun(Renderable):
         if self.partial is None:
             return f"after {epoch}"
         if validating:
-            return f"in the validation of {epoch}"
-        at = self.partial.fraction
-        return f"in {epoch}" + ("" if at is None else f" at {100 * at:.0f} %")
+            return f"during validation of {epoch}"
+        fraction = self.partial.fraction
+        return f"in {epoch}" + ("" if fraction is None else f" at {100 * fraction:.0f} %")
 
-    def _judgement(self) -> str:
+    def _result(self) -> str:
         best = self.best
         if best is None:
             return ""
@@ -319,57 +397,57 @@ class TrainingRun(Renderable):
         self.__dict__.update(state, _stop=threading.Event())
 
 
-class Display(Protocol):
-    """One view of a run. It reads the run it is given and never asks Keras for anything.
+class Display:
+    """A view of a run; override what it needs. It reads the run and never asks Keras for anything.
 
     Attributes:
-        interval: Seconds between two calls of :meth:`update`, at least.
+        interval: Minimum seconds between two calls of :meth:`update`.
     """
 
-    interval: float
+    interval = math.inf
 
     def begin(self, run: TrainingRun) -> None:
         """The training is about to start."""
 
     def update(self, run: TrainingRun) -> None:
-        """Something is new; called no more often than ``interval`` says."""
+        """Something changed; called at most once per ``interval``."""
 
     def epoch(self, run: TrainingRun) -> None:
-        """An epoch is finished: the last of ``run.log``. Called for every one."""
+        """An epoch finished, the last of ``run.log``; called for each of them."""
 
     def end(self, run: TrainingRun) -> None:
-        """The training is over, however it went."""
+        """The training is over, however it ended."""
 
 
-class RecordingDisplay:
-    """A display that remembers what it was told: for tests, and for looking behind the curtain.
+class RecordingDisplay(Display):
+    """A display for tests that records its calls.
 
     Attributes:
-        told: What was called and where the run stood, as (moment, words).
+        calls: The method's name and the run's position or outcome, as text.
 
     Example:
         >>> display = RecordingDisplay()
         >>> display.begin(TrainingRun("cnn", epochs=2))
-        >>> display.told
+        >>> display.calls
         [('begin', 'starting')]
     """
 
     def __init__(self, interval: float = 0.0) -> None:
         self.interval = interval
-        self.told: list[tuple[str, str]] = []
+        self.calls: list[tuple[str, str]] = []
 
     def begin(self, run: TrainingRun) -> None:
-        """Remember the beginning."""
-        self.told.append(("begin", run.where()))
+        """Record the start."""
+        self.calls.append(("begin", run.where()))
 
     def update(self, run: TrainingRun) -> None:
-        """Remember an update."""
-        self.told.append(("update", run.where()))
+        """Record an update."""
+        self.calls.append(("update", run.where()))
 
     def epoch(self, run: TrainingRun) -> None:
-        """Remember an epoch."""
-        self.told.append(("epoch", run.where()))
+        """Record an epoch."""
+        self.calls.append(("epoch", run.where()))
 
     def end(self, run: TrainingRun) -> None:
-        """Remember the end."""
-        self.told.append(("end", run.describe(times=False)))
+        """Record the end."""
+        self.calls.append(("end", run.describe(times=False)))

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kmagic.support.formatting import pluralize
-from kmagic.training.pipeline.retracing import REMEDY, other_axes
+from kmagic.training.retracing import REMEDY, is_rank_error
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -57,7 +57,7 @@ def in_words(error: Exception) -> tuple[str, str]:
         >>> in_words(ValueError("Two is odd."))[0]
         'Two is odd.'
     """
-    if other_axes(error):
+    if is_rank_error(error):
         return "samples or targets have other axes than those before.", REMEDY
     return essence(error), "Look at the shapes of x and y, at the model's outputs and at its loss."
 

@@ -1,0 +1,175 @@
+"""Which array of ``x`` or ``y`` belongs to which input or output of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Side: TypeAlias = Literal["inputs", "outputs"]
+Shape: TypeAlias = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelArray:
+    """One part of ``x`` or ``y``, and the input or output that it belongs to.
+
+    Attributes:
+        label: How a user writes it: "x", "x['left']", "x[0]".
+        name: Name of the input or output; "" if the data is not divided.
+        values: What was given for it.
+        tensor: The model's symbolic input or output; None if it is unknown.
+    """
+
+    label: str
+    name: str
+    values: Any
+    tensor: Any = None
+
+    @property
+    def array(self) -> Any:
+        """The values as a NumPy array; None if they are empty or no array."""
+        return as_array(self.values)
+
+
+def model_tensors(model: Any, side: Side) -> dict[str, Any]:
+    """A model's inputs or outputs by name, in the order of a list; empty if it is not built."""
+    tensors: list[Any] = list(getattr(model, side, None) or ())
+    if len(tensors) > 1:
+        structure = getattr(model, "input" if side == "inputs" else "output", None)
+        if isinstance(structure, Mapping):
+            return dict(structure)
+    names = list(getattr(model, "output_names", None) or ()) if side == "outputs" else []
+    if len(names) != len(tensors):
+        names = [tensor.name for tensor in tensors]
+    return dict(zip(names, tensors, strict=True))
+
+
+def match_arrays(model: Any, values: Any, side: Side = "inputs") -> list[ModelArray]:
+    """The arrays of ``x`` or ``y``, each with its input or output.
+
+    A dictionary is matched by name, a list by order. For a model with one input a list of arrays
+    is its samples, unless its only array is the whole input.
+
+    Args:
+        model: A Keras model.
+        values: An array, or a list or dictionary of arrays.
+        side: "inputs" for ``x``, "outputs" for ``y``.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+        >>> model = keras.Model([a, b], keras.layers.Concatenate()([a, b]))
+        >>> parts = match_arrays(model, [np.zeros((5, 2)), np.zeros((5, 3))])
+        >>> [(part.label, part.name, part.tensor.shape) for part in parts]
+        [('x[0]', 'a', (None, 2)), ('x[1]', 'b', (None, 3))]
+    """
+    label = "x" if side == "inputs" else "y"
+    tensors = model_tensors(model, side)
+    if isinstance(values, Mapping):
+        return [
+            ModelArray(f"{label}[{name!r}]", str(name), part, tensors.get(name))
+            for name, part in values.items()
+        ]
+    is_list = isinstance(values, list | tuple) and bool(values)
+    if len(tensors) > 1 and is_list and all(hasattr(part, "shape") for part in values):
+        names = list(tensors) if len(tensors) == len(values) else [""] * len(values)
+        return [
+            ModelArray(f"{label}[{index}]", name, part, tensors.get(name))
+            for index, (name, part) in enumerate(zip(names, values, strict=True))
+        ]
+    tensor = next(iter(tensors.values())) if len(tensors) == 1 else None
+    if tensor is not None and is_list and len(values) == 1 and hasattr(values[0], "shape"):
+        values = values[0] if len(values[0].shape) == len(tensor.shape) else values
+    return [ModelArray(label, "", values, tensor)]
+
+
+def as_array(values: Any) -> Any:
+    """An array or a list of numbers as a NumPy array; None if it is empty or anything else."""
+    import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
+
+    if isinstance(values, list):
+        try:
+            values = np.asarray(values)
+        except ValueError:  # rows of different length
+            return None
+    if not hasattr(values, "__array__") or not hasattr(values, "shape"):
+        return None
+    array = np.asarray(values)
+    return array if array.ndim and array.size else None
+
+
+def sample_shape(model: Any) -> Shape | None:
+    """Shape of one sample of a model with one input; None if it is unknown."""
+    try:
+        shape = model.input_shape
+    except (AttributeError, ValueError):  # a model that was not called yet
+        return None
+    is_shape = isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape)
+    return tuple(shape[1:]) if is_shape else None
+
+
+def fits_shape(received: Shape, expected: Shape) -> bool:
+    """Whether Keras accepts samples of a shape: it adds or drops a last axis of size one.
+
+    Example:
+        >>> fits_shape((28, 28), (28, 28, 1)), fits_shape((5, 1), (None,)), fits_shape((3,), (4,))
+        (True, True, False)
+    """
+    if len(received) == len(expected) - 1 and expected[-1] == 1:
+        received = (*received, 1)
+    elif len(received) == len(expected) + 1 and received[-1] == 1:
+        received = received[:-1]
+    return len(received) == len(expected) and all(
+        size is None or size == other for size, other in zip(expected, received, strict=True)
+    )
+
+
+CUSTOM_STEPS = ("train_step", "compute_loss")
+
+
+def has_custom_step(model: Any) -> bool:
+    """Whether a model computes its loss by itself, so that it is unknown what data it needs."""
+    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+    return any(
+        getattr(type(model), name, None) is not getattr(keras.Model, name) for name in CUSTOM_STEPS
+    )
+
+
+def structure_errors(model: Any, x: Any, y: Any) -> Iterator[tuple[str, str]]:
+    """Inputs or outputs of a model that data lacks, and targets without an output.
+
+    Yields:
+        What is wrong, and the remedy.
+    """
+    if has_custom_step(model):
+        return
+    inputs, outputs = model_tensors(model, "inputs"), model_tensors(model, "outputs")
+    if len(inputs) > 1:
+        yield from _side_errors("x", x, list(inputs), "inputs", needed=set(inputs))
+    if len(outputs) > 1 and y is not None:
+        loss = getattr(model, "loss", None)
+        # An output without a loss needs no targets.
+        needed = set() if isinstance(loss, Mapping | list | tuple) else set(outputs)
+        yield from _side_errors("y", y, list(outputs), "outputs", needed=needed)
+
+
+def _side_errors(
+    label: str, values: Any, names: list[str], side: Side, *, needed: set[str]
+) -> Iterator[tuple[str, str]]:
+    expected = f"the model has {len(names)} {side}, {', '.join(names)}"
+    parts = ", ".join(f"{name!r}: ..." for name in names)
+    remedy = f"Pass {{{parts}}}, or a list in this order."
+    if isinstance(values, Mapping):
+        missing = sorted(needed - set(values))
+        unknown = sorted(set(values) - set(names), key=str)
+        if missing:
+            yield f"{expected}, but {label} has nothing for {', '.join(missing)}.", remedy
+        elif unknown and label == "y":
+            yield f"{expected}, but {label} has {', '.join(map(str, unknown))}.", remedy
+    elif isinstance(values, list | tuple) and all(hasattr(part, "shape") for part in values):
+        if needed and len(values) != len(names):
+            yield f"{expected}, but {label} is a list of {len(values)}.", remedy
+    elif hasattr(values, "shape") and needed:
+        yield f"{expected}, but {label} is a single array.", remedy

@@ -1,0 +1,118 @@
+"""The data arguments of ``fit`` in the forms that Keras takes: lists, frames and texts as arrays."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from kmagic.models.model_arrays import model_tensors
+from kmagic.support.sentences import as_sentences
+from kmagic.training.retracing import with_axes_of
+
+
+def convert_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of ``model.fit``, with lists of numbers, texts or arrays as arrays.
+
+    A list of equal arrays is samples for a model with one input, else one array per input. Texts
+    become arrays of Python strings, the only ones that Keras takes. Arrays get or lose a last axis
+    of size one, like the model's inputs.
+    """
+    converted = dict(arguments)
+    inputs, outputs = (getattr(model, side, None) for side in ("inputs", "outputs"))
+    for name, tensors in (("x", inputs), ("y", outputs), ("sample_weight", None)):
+        converted[name] = convert_list(converted.get(name), tensors)
+    converted["x"] = with_axes_of(model, _convert_texts(converted["x"]))
+    validation = converted.get("validation_data")
+    if isinstance(validation, tuple | list) and len(validation) in {2, 3}:
+        sides = zip(validation, (inputs, outputs, None), strict=False)
+        x, y, *weights = (convert_list(values, tensors) for values, tensors in sides)
+        if weights:
+            y, weights[0] = _match_weights(model, y, weights[0])
+        converted["validation_data"] = (with_axes_of(model, _convert_texts(x)), y, *weights)
+    if converted["sample_weight"] is not None:
+        y, weights = _match_weights(model, converted["y"], converted["sample_weight"])
+        converted["y"], converted["sample_weight"] = y, weights
+    return converted
+
+
+def _match_weights(model: keras.Model, y: Any, weights: Any) -> tuple[Any, Any]:
+    """Targets and weights in the structure of the model's outputs, if it has several.
+
+    Keras matches targets with outputs by name or by order, but weights only if their structure is
+    the same.
+    """
+    names = list(model_tensors(model, "outputs"))
+    if len(names) < 2:  # noqa: PLR2004 - several
+        return y, weights
+
+    def by_name(values: Any) -> dict[str, Any] | None:
+        if isinstance(values, Mapping):
+            return dict(values) if set(values) == set(names) else None
+        is_complete = isinstance(values, list | tuple) and len(values) == len(names)
+        return dict(zip(names, values, strict=True)) if is_complete else None
+
+    targets, given = by_name(y), by_name(weights)
+    if targets is None or (given is None and not hasattr(weights, "shape")):
+        return y, weights
+    given = given or dict.fromkeys(names, weights)
+    if isinstance(model.output, dict):
+        return targets, given
+    return [targets[name] for name in names], [given[name] for name in names]
+
+
+def convert_list(value: Any, tensors: Any = None) -> Any:
+    """A list or data frame as an array, if possible; anything else is unchanged.
+
+    Args:
+        value: What the user passed.
+        tensors: The model's inputs or outputs that it is for, if known.
+
+    Example:
+        >>> convert_list([[1, 2], [3, 4]]).shape
+        (2, 2)
+    """
+    if hasattr(value, "columns") and hasattr(value, "iloc"):
+        return _convert_frame(value)
+    if not isinstance(value, list | tuple) or not value:
+        return value
+    leaves = keras.tree.flatten(value)
+    if all(isinstance(leaf, str) for leaf in leaves):
+        return np.array(value, dtype=object)
+    if all(isinstance(leaf, numbers.Number) for leaf in leaves):
+        try:
+            return np.asarray(value)
+        except ValueError:  # rows of different length
+            return value
+    has_one_tensor = tensors is not None and len(keras.tree.flatten(tensors)) == 1
+    if has_one_tensor and all(isinstance(part, np.ndarray) for part in value):
+        rank = len(keras.tree.flatten(tensors)[0].shape)
+        shapes = {part.shape for part in value}
+        if len(shapes) == 1 and len(shapes.pop()) == rank - 1:
+            return np.stack(value)
+    return value
+
+
+def _convert_frame(frame: Any) -> Any:
+    """A data frame of numbers in columns of type bool or object, as floats."""
+    array = frame.to_numpy()
+    if array.dtype.kind != "O" or not all(isinstance(each, numbers.Number) for each in array.flat):
+        return frame
+    return array.astype(keras.config.floatx())
+
+
+def _convert_texts(value: Any) -> Any:
+    """Texts in an array or column as (samples,) Python strings; anything else is unchanged."""
+    if isinstance(value, dict):
+        return {name: _convert_texts(part) for name, part in value.items()}
+    if isinstance(value, list | tuple) and all(hasattr(part, "dtype") for part in value):
+        parts = [_convert_texts(part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    is_column = hasattr(value, "iloc") and not hasattr(value, "columns")
+    if isinstance(value, np.ndarray) or is_column:
+        sentences = as_sentences(value)
+        return value if sentences is None else np.array(sentences, dtype=object)
+    return value

@@ -1,0 +1,198 @@
+"""Training data as dense arrays of one length, which the fast pipeline needs."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+NUMBERS = "biuf"
+"""NumPy's kinds of numbers that an array may hold: bool, integers, floats."""
+MAX_MEMORY_SHARE = 1 / 4
+"""Larger data is left to Keras."""
+MAX_MAPPED_BYTES = 256 * 2**20
+"""Larger memory-mapped files are left to Keras."""
+
+
+class UnsuitedError(Exception):
+    """Data that the fast pipeline cannot use; the message is the reason in the run's record."""
+
+
+@dataclass(frozen=True, slots=True)
+class DenseArrays:
+    """Inputs and, if given, targets and weights, as arrays of one length.
+
+    Attributes:
+        x: An array or a structure of arrays (dictionaries, tuples), each of shape (samples, ...).
+        y: The same, or None.
+        sample_weight: In the structure of ``y``, or None.
+    """
+
+    x: Any
+    y: Any = None
+    sample_weight: Any = None
+
+    @property
+    def packed(self) -> Any:
+        """The argument of a training step: ``x``, ``(x, y)`` or ``(x, y, sample_weight)``."""
+        return keras.utils.pack_x_y_sample_weight(self.x, self.y, self.sample_weight)
+
+    @property
+    def samples(self) -> int:
+        """The number of samples."""
+        return len(keras.tree.flatten(self.x)[0])
+
+    def split(self, fraction: float) -> tuple[DenseArrays, DenseArrays]:
+        """Cut a fraction off the end, rounded as in Keras."""
+        index = math.floor(self.samples * (1.0 - fraction))
+        if not 0 < index < self.samples:
+            raise UnsuitedError("the validation split leaves one side empty")
+        parts = (self.x, self.y, self.sample_weight)
+        head, tail = (
+            DenseArrays(
+                *(None if part is None else keras.tree.map_structure(cut, part) for part in parts)
+            )
+            for cut in (lambda array: array[:index], lambda array: array[index:])
+        )
+        return head, tail
+
+    def weighted(self, class_weight: Any) -> DenseArrays:
+        """The same with a weight per sample by its class; None changes nothing."""
+        if class_weight is None:
+            return self
+        if self.sample_weight is not None:
+            raise UnsuitedError("class_weight and sample_weight are both given")
+        if self.y is None or keras.tree.is_nested(self.y) or not isinstance(class_weight, Mapping):
+            raise UnsuitedError("class_weight needs a model with a single output")
+        return DenseArrays(self.x, self.y, weights_by_class(self.y, class_weight))
+
+
+def dense_arrays(x: Any, y: Any = None, sample_weight: Any = None) -> DenseArrays:
+    """Convert data as Keras does, if it is dense arrays of numbers, or of texts in ``x``.
+
+    Floats get the type ``keras.config.floatx()``; a pandas Series becomes a column.
+
+    Raises:
+        UnsuitedError: It is anything else, or something that Keras itself will reject.
+    """
+    inputs = _convert_structure(x, "x")
+    targets = _convert_structure(y, "y")
+    weights = _convert_structure(sample_weight, "sample_weight")
+    if inputs is None:
+        raise UnsuitedError("there is no x")
+    if weights is not None:
+        weights = _weight_per_output(weights, targets)
+    arrays = DenseArrays(inputs, targets, weights)
+    leaves = keras.tree.flatten(arrays.packed)
+    if len({len(leaf) for leaf in leaves}) != 1:
+        raise UnsuitedError("x and y differ in length")
+    if not arrays.samples:
+        raise UnsuitedError("there are no samples")
+    size = sum(leaf.nbytes for leaf in leaves)
+    if size > machine_memory() * MAX_MEMORY_SHARE:
+        raise UnsuitedError(f"the data is large, {size / 2**30:.1f} GB")
+    return arrays
+
+
+def dense_validation(validation_data: Any) -> DenseArrays | None:
+    """Convert validation data; None if it is a dataset or otherwise unsuited."""
+    if not isinstance(validation_data, tuple | list) or not 1 <= len(validation_data) <= 3:  # noqa: PLR2004 - x, y, weights
+        return None
+    try:
+        return dense_arrays(*validation_data)
+    except UnsuitedError:
+        return None
+
+
+def weights_by_class(y: np.ndarray, class_weight: Mapping[int, float]) -> np.ndarray:
+    """The weight of each sample, by its class.
+
+    Args:
+        y: Class indices of shape (samples,) or (samples, 1), or one-hot rows.
+        class_weight: Weight by class index; missing classes weigh 1.
+
+    Returns:
+        Shape (samples,), in ``keras.config.floatx()``.
+
+    Example:
+        >>> weights_by_class(np.array([0, 2, 2]), {2: 0.5})
+        array([1. , 0.5, 0.5], dtype=float32)
+    """
+    if y.ndim > 1:
+        y = y[..., 0] if y.shape[-1] == 1 else y.argmax(axis=-1)
+    if y.ndim != 1:
+        raise UnsuitedError("class_weight needs one class per sample")
+    classes, inverse = np.unique(np.round(y).astype("int32"), return_inverse=True)
+    weights = [class_weight.get(int(index), 1.0) for index in classes]
+    return np.asarray(weights, dtype=keras.config.floatx())[inverse]
+
+
+def machine_memory() -> int:
+    """Bytes of memory that the machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _convert_structure(value: Any, label: str) -> Any:
+    """A structure's leaves as arrays, its lists as tuples; None stays None."""
+    if value is None:
+        return None
+    if not isinstance(value, dict | list | tuple):
+        return _convert_leaf(value, label)
+    if not value:
+        raise UnsuitedError(f"{label} is empty")
+    structure = keras.tree.lists_to_tuples(value)
+    return keras.tree.map_structure(lambda leaf: _convert_leaf(leaf, label), structure)
+
+
+def _convert_leaf(value: Any, label: str) -> np.ndarray:
+    if not hasattr(value, "__array__"):
+        raise UnsuitedError(f"{label} is a {_type_name(value)}")
+    if isinstance(value, np.memmap) and value.nbytes > MAX_MAPPED_BYTES:
+        raise UnsuitedError(f"{label} is a memory-mapped file of {value.nbytes / 2**30:.1f} GB")
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise UnsuitedError(f"{label} is a {_type_name(value)}") from None
+    if label == "x" and array.dtype.kind == "O" and array.size and _all_texts(array):
+        return array
+    if array.dtype.kind not in NUMBERS:
+        raise UnsuitedError(f"{label} holds values of type {array.dtype}, not numbers")
+    if not array.ndim:
+        raise UnsuitedError(f"{label} is a single number")
+    if array.dtype.kind == "f" and array.dtype != keras.config.floatx():
+        array = array.astype(keras.config.floatx())
+    is_column = array.ndim == 1 and _type_name(value) == "Series"
+    return array[:, None] if is_column else array
+
+
+def _all_texts(array: np.ndarray) -> bool:
+    return all(isinstance(value, str | bytes) for value in array.flat)
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, keras.utils.PyDataset):
+        return "PyDataset"
+    module, name = type(value).__module__, type(value).__name__
+    return "tf.data.Dataset" if module.startswith("tensorflow.") and "Dataset" in name else name
+
+
+def _weight_per_output(weights: Any, targets: Any) -> Any:
+    """Weights in the structure of the targets: a single array applies to every output."""
+    if not keras.tree.is_nested(targets):
+        if targets is None or keras.tree.is_nested(weights):
+            raise UnsuitedError("sample_weight has a different structure than y")
+        return weights
+    if keras.tree.is_nested(weights):
+        try:
+            keras.tree.assert_same_structure(targets, weights)
+        except ValueError:
+            raise UnsuitedError("sample_weight has a different structure than y") from None
+        return weights
+    if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] != 1):  # noqa: PLR2004 - columns
+        raise UnsuitedError("sample_weight is not one number per sample")
+    return keras.tree.map_structure(lambda _: weights, targets)
