@@ -20,21 +20,21 @@ from kmagic.language.spec import (
     FreezeSpec,
     HeadSpec,
     Index,
+    InnerLayer,
     InputsSpec,
     LayerSpec,
-    Literal,
-    Mapping,
+    LiteralValue,
+    MappingValue,
     MergeSpec,
     ModelSpec,
     NestedSpec,
     Object,
     OutputSpec,
     Param,
-    Phrase,
     Ref,
     RepeatSpec,
     ResidualSpec,
-    Sequence,
+    SequenceValue,
     Shape,
     Word,
 )
@@ -72,7 +72,9 @@ numbers = st.one_of(
     st.integers(-(10**12), 10**12), st.floats(allow_nan=False), st.sampled_from([math.nan, 0.0])
 )
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
-literals = st.builds(Literal, st.one_of(numbers, texts, st.sampled_from([True, False, None, ...])))
+literals = st.builds(
+    LiteralValue, st.one_of(numbers, texts, st.sampled_from([True, False, None, ...]))
+)
 dimensions = st.one_of(st.none(), st.integers(0, 4096))
 shapes = st.one_of(
     st.just(Shape((None,))),
@@ -85,7 +87,9 @@ simple = st.one_of(literals, words, shapes, expressions, refs)
 def args_of(values: st.SearchStrategy) -> st.SearchStrategy:
     """Arguments with and without names; ``!flag`` is one with a name."""
     named = st.builds(Arg, values, names)
-    return st.one_of(st.builds(Arg, values), named, st.builds(Arg, st.just(Literal(False)), names))
+    return st.one_of(
+        st.builds(Arg, values), named, st.builds(Arg, st.just(LiteralValue(False)), names)
+    )
 
 
 def lists_of(items: st.SearchStrategy, least: int = 0) -> st.SearchStrategy:
@@ -97,21 +101,21 @@ callees = st.one_of(words, expressions)
 
 def deeper(values: st.SearchStrategy) -> st.SearchStrategy:
     """Values made of values; a phrase stands only where a comma or a bracket ends it."""
-    phrases = st.builds(Phrase, callees, lists_of(args_of(values), least=1))
+    phrases = st.builds(InnerLayer, callees, lists_of(args_of(values), least=1))
     inside = st.one_of(values, phrases)
-    keys = st.one_of(words, st.builds(Literal, st.one_of(st.integers(), texts)))
+    keys = st.one_of(words, st.builds(LiteralValue, st.one_of(st.integers(), texts)))
     return st.one_of(
         st.builds(Object, callees, lists_of(args_of(inside))),
-        st.builds(Sequence, st.just("list"), lists_of(inside)),
-        st.builds(Sequence, st.just("tuple"), lists_of(inside)).filter(
+        st.builds(SequenceValue, st.just("list"), lists_of(inside)),
+        st.builds(SequenceValue, st.just("tuple"), lists_of(inside)).filter(
             lambda value: value.kind == "tuple"
         ),
-        st.builds(Mapping, lists_of(st.tuples(keys, inside), least=1)),
+        st.builds(MappingValue, lists_of(st.tuples(keys, inside), least=1)),
     )
 
 
 values = st.recursive(simple, deeper, max_leaves=4)
-phrases = st.builds(Phrase, callees, lists_of(args_of(values), least=1))
+phrases = st.builds(InnerLayer, callees, lists_of(args_of(values), least=1))
 args = lists_of(args_of(values))
 layer_args = lists_of(args_of(st.one_of(values, phrases)))
 indices = st.builds(

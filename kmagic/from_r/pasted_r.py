@@ -19,8 +19,7 @@ from kmagic.from_r.r_values import Broken, Given, Model, Tensor, Thing, Unknown,
 from kmagic.from_r.spec_writer import Writer, reached
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
-from kmagic.language.spec import NOWHERE as NO_SPAN
-from kmagic.language.spec import ModelSpec
+from kmagic.language.spec import NO_SPAN, ModelSpec
 from kmagic.support.errors import DSLError
 
 _PIPES = ("%>%", "|>")

@@ -22,12 +22,12 @@ from kmagic.from_r.r_values import (
 from kmagic.language.spec import (
     Arg,
     Expr,
-    Literal,
-    Mapping,
+    InnerLayer,
+    LiteralValue,
+    MappingValue,
     Object,
-    Phrase,
     Ref,
-    Sequence,
+    SequenceValue,
     Shape,
     Value,
     Word,
@@ -94,13 +94,13 @@ class Arguments:
                 continue
             leading = leading and param.positional and list(params)[index] == name
             shown = isinstance(value, Word) or (
-                isinstance(value, Literal) and type(value.value) is bool
+                isinstance(value, LiteralValue) and type(value.value) is bool
             )
             first = not index and name != "axis"
             if leading and not shown and (param.required or first):
                 found.append(Arg(value))
             elif layer and self._is_bare(param, value):
-                found.append(Arg(Word(name) if isinstance(value, Literal) else value))
+                found.append(Arg(Word(name) if isinstance(value, LiteralValue) else value))
             elif leading and param.required and isinstance(value, Word):
                 found.append(Arg(value))
             else:
@@ -109,7 +109,7 @@ class Arguments:
 
     def _unless_default(self, param: Parameter, each: Given) -> Value | None:
         if each.value is None:  # R's NULL: whatever Keras does
-            return Literal(None) if param.required else None
+            return LiteralValue(None) if param.required else None
         value = each.value
         if param.name in ("axis", "axes"):
             value = self._axes(value, each.place)
@@ -130,7 +130,7 @@ class Arguments:
     @staticmethod
     def _is_bare(param: Parameter, value: Value) -> bool:
         if param.is_flag:
-            return isinstance(value, Literal) and value.value is True
+            return isinstance(value, LiteralValue) and value.value is True
         return isinstance(value, Word) and param.name in ("activation", "padding")
 
     def _bound(
@@ -189,7 +189,7 @@ class Arguments:
             Mistake: It has no counterpart.
         """
         if value is None or isinstance(value, bool | int | float):
-            return Literal(value)
+            return LiteralValue(value)
         if isinstance(value, str):
             return self._string(value, role, place, param)
         if isinstance(value, Symbol):
@@ -227,7 +227,9 @@ class Arguments:
             )
             raise Mistake(f"is not {what}", thing.place, remedy)
         if role == "layer":
-            return Phrase(Word(word_for_function(found)), self.of(found, thing.args, layer=True))
+            return InnerLayer(
+                Word(word_for_function(found)), self.of(found, thing.args, layer=True)
+            )
         given = optimizer_arguments(found, thing, self._note) if role == "optimizer" else thing.args
         args = self.of(found, given)
         word = word_for_function(found)
@@ -243,7 +245,9 @@ class Arguments:
         if param is not None and param.name == "padding":
             text = text.lower()
         plain = _PLAIN.fullmatch(text) and text not in _VALUES
-        return Word(text) if plain and (param is None or param.name != "name") else Literal(text)
+        return (
+            Word(text) if plain and (param is None or param.name != "name") else LiteralValue(text)
+        )
 
     def _symbol(self, symbol: Symbol, role: Role, place: Place) -> Value:
         found = meaning(symbol.name, role) if role != "any" else None
@@ -261,14 +265,14 @@ class Arguments:
             entries = tuple(
                 (_key(str(name)), self.value(item, role, place)) for name, item in vector.items
             )
-            return Mapping(entries)
+            return MappingValue(entries)
         if items and all(each is None or (type(each) is int and each >= 0) for each in items):
             if len(items) > 1:
                 return Shape(tuple(items))
-            return Literal(items[0]) if items[0] is not None else Shape((None,))
+            return LiteralValue(items[0]) if items[0] is not None else Shape((None,))
         if len(items) == 1 and role in ("metric", "loss"):
             return self.value(items[0], role, place, param)
-        return Sequence("list", tuple(self.value(each, role, place) for each in items))
+        return SequenceValue("list", tuple(self.value(each, role, place) for each in items))
 
 
 _OBJECTS: tuple[Role, ...] = (
@@ -335,7 +339,7 @@ def word_for_function(function: Any) -> str:
 
 
 def _key(name: str) -> Value:
-    return Word(name) if _PLAIN.fullmatch(name) and name not in _VALUES else Literal(name)
+    return Word(name) if _PLAIN.fullmatch(name) and name not in _VALUES else LiteralValue(name)
 
 
 def _article(role: str) -> str:

@@ -18,10 +18,10 @@ from kmagic.language.spec import (
     Index,
     InputsSpec,
     LayerSpec,
-    Literal,
+    LiteralValue,
     NestedSpec,
     OutputSpec,
-    Sequence,
+    SequenceValue,
     Shape,
     Span,
     Statement,
@@ -203,7 +203,7 @@ class Writer:
         if isinstance(made.dtype, str):
             args.append(Arg(Word(made.dtype)))
         if isinstance(made.batch, int):
-            args.append(Arg(Literal(made.batch), "batch_size"))
+            args.append(Arg(LiteralValue(made.batch), "batch_size"))
         return tuple(args)
 
     def _shape(self, value: Any, place: Place) -> Value:
@@ -211,7 +211,7 @@ class Writer:
         known = all(each is None or _is_side(each) for each in sides)
         if known and sides and (sides != [None] or isinstance(value, Vector)):
             one = len(sides) == 1 and sides[0] is not None
-            return Literal(sides[0]) if one else Shape(tuple(sides))
+            return LiteralValue(sides[0]) if one else Shape(tuple(sides))
         if len(sides) == 1 and isinstance(sides[0], Unknown):
             return Expr(source_of(sides[0], place))
         if sides and all(
@@ -233,7 +233,7 @@ class Writer:
         found = _tensors_in(given.value)
         if found:
             items = tuple(self._tensor(each, names) for each in found)
-            return Arg(Sequence("list", items), given.name)
+            return Arg(SequenceValue("list", items), given.name)
         return Arg(self._arguments.value(given.value, "any", given.place), given.name)
 
     def _reference(self, model: Model, place: Place) -> str:

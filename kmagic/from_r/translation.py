@@ -15,7 +15,7 @@ from kmagic.from_r.r_script import Found, Left, Script
 from kmagic.from_r.r_values import MODEL, Model
 from kmagic.from_r.spec_writer import Writer, reached, span_of
 from kmagic.language import format_spec
-from kmagic.language.spec import NOWHERE, ModelSpec, Span, Statement
+from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement
 from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
 from kmagic.support.rendering import Renderable
 
@@ -79,7 +79,7 @@ class Translation(Renderable, str):  # noqa: SLOT000 - it remembers where it com
         """
         problems = []
         for each in error.problems:
-            span = self.spans[each.line - 1] if each.line <= len(self.spans) else NOWHERE
+            span = self.spans[each.line - 1] if each.line <= len(self.spans) else NO_SPAN
             if not span.line:
                 return error
             said = self.splitlines()[each.line - 1]

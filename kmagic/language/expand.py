@@ -1,17 +1,18 @@
-"""Spec to graph: blocks opened, loops run, names bound, expressions evaluated.
+"""Spec to graph: blocks expanded, loops unrolled, names resolved, expressions evaluated.
 
-Nothing here asks Keras: an unknown layer is found later, an unknown name here.
+Nothing here asks Keras: an unknown layer is reported later, an unknown name here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from kmagic.language.block_arguments import block_arguments, loop_values
-from kmagic.language.graph import Graph, Node, Use
-from kmagic.language.name_lookup import ExpandError, Lookup, Mistake, Scope, mentions_current
+from kmagic.language.formatter import format_param
+from kmagic.language.graph import BlockUse, Graph, Node
+from kmagic.language.name_lookup import ExpansionError, NameResolver, Scope, StatementError
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
@@ -20,24 +21,29 @@ from kmagic.language.spec import (
     Expr,
     ForSpec,
     FreezeSpec,
-    Given,
     HeadSpec,
+    Index,
     InputsSpec,
-    LayerOf,
+    LayerRef,
     LayerSpec,
     MergeSpec,
-    ModelOf,
+    ModelRef,
     ModelSpec,
     NestedSpec,
-    Out,
+    NodeOutput,
+    NotebookValue,
+    Object,
     OutputSpec,
     Ref,
     RepeatSpec,
     ResidualSpec,
+    SequenceValue,
     Span,
     Statement,
     Word,
 )
+from kmagic.support.formatting import pluralize
+from kmagic.support.suggestions import did_you_mean
 
 
 def expand(
@@ -45,7 +51,7 @@ def expand(
     names: Mapping[str, Any],
     *,
     first_line: int = 1,
-    lost: Iterable[str] = (),
+    lost_names: Iterable[str] = (),
 ) -> Graph:
     """The graph that a spec stands for.
 
@@ -53,10 +59,10 @@ def expand(
         spec: From :func:`kmagic.language.parse`.
         names: What the names in braces stand for.
         first_line: Number of the text's first line in the user's editor.
-        lost: Names that lines with mistakes would have made.
+        lost_names: Names that lines with mistakes would have defined.
 
     Raises:
-        ExpandError: An unknown name, a wrong argument of a block, a cycle of blocks ...
+        ExpansionError: An unknown name, a wrong argument of a block, a recursive block ...
 
     Example:
         >>> from kmagic.language import parse
@@ -64,52 +70,46 @@ def expand(
         >>> len(graph.nodes), graph.is_stack
         (4, True)
     """
-    expander = _Expander(Graph(), names, spec.statements, first_line, lost)
+    expander = _Expander(Graph(), names, spec.statements, first_line, lost_names)
     graph = expander.model(spec.statements)
-    if expander.found:
-        raise ExpandError(expander.found.items(), graph)
+    if expander.problems:
+        raise ExpansionError(expander.problems.items(), graph)
     return graph
 
 
-class _Expander(Lookup):
-    """Runs statements, one after the other, into the graph."""
-
-    # --- statements ---------------------------------------------------------------------------
+class _Expander(NameResolver):
+    """Expands statements into the graph, one after the other."""
 
     def model(self, statements: Iterable[Statement]) -> Graph:
         self._all(statements)
         if self.scope.outputs:
             self.graph.outputs = self.scope.outputs
         elif self.scope.current:
-            self.graph.outputs = tuple(Arg(out) for out in self.scope.current)
+            self.graph.outputs = tuple(Arg(output) for output in self.scope.current)
         return self.graph
 
     def _all(self, statements: Iterable[Statement]) -> None:
         for statement in statements:
             try:
                 self._one(statement)
-            except Mistake as mistake:
-                self._leave_out(statement, mistake)
-
-    def _leave_out(self, statement: Statement, mistake: Mistake) -> None:
-        """Note a mistake once, and go on without its statement."""
-        self.failures += 1
-        if mistake.problem is not None:
-            self.found.setdefault(mistake.problem, mistake.trail)
-        if isinstance(statement, LayerSpec):
-            self.lost.update(each for each in statement.targets if each not in self.scope.taps)
+            except StatementError as error:
+                self.failures += 1
+                if error.problem is not None:
+                    self.problems.setdefault(error.problem, error.trail)
+                if isinstance(statement, LayerSpec):
+                    self.lost_names |= set(statement.targets) - self.scope.outputs_by_name.keys()
 
     def _one(self, statement: Statement) -> None:
         match statement:
             case LayerSpec():
                 self._step(statement)
             case BlockSpec():
-                self._check_new(statement.name, statement.span, "block")
+                self._check_new(statement.name, statement.span)
                 self.scope.blocks[statement.name] = (statement, self.scope)
             case NestedSpec():
                 self._nested(statement)
             case RepeatSpec():
-                self._loop([None] * self.count(statement.times), statement)
+                self._loop([None] * self.repetitions(statement.times), statement)
             case ForSpec():
                 self._for(statement)
             case ResidualSpec():
@@ -117,53 +117,52 @@ class _Expander(Lookup):
             case MergeSpec():
                 self._merge(statement)
             case CompileSpec():
-                self._top_only(statement.span, "compile")
+                self._check_top_level(statement.span, "compile")
                 self.graph.compile = replace(statement, args=self.args(statement.args))
             case FreezeSpec():
                 self._freeze(statement)
             case OutputSpec():
                 self.scope.outputs = self.entries(statement.entries)
             case InputsSpec():
-                self._top_only(statement.span, "inputs")
+                self._check_top_level(statement.span, "inputs")
                 self.graph.inputs = self.entries(statement.entries)
             case HeadSpec():
-                self._top_only(statement.span, "model")
+                self._check_top_level(statement.span, "model")
                 self.graph.name, self.graph.kind = statement.name, statement.kind
                 self.graph.args, self.graph.span = self.args(statement.args), statement.span
             case BranchSpec():
-                self.fail(
-                    "stands outside a merge", statement.span, "It belongs below `merge add:`."
-                )
+                remedy = "Put it in the body of a merge, such as `merge add:`."
+                self.fail("is only allowed in a merge", statement.span, remedy)
+
+    # --- steps --------------------------------------------------------------------------------
 
     def _step(self, spec: LayerSpec) -> None:
         if spec.times is None:
             self._apply(spec, named=True)
             return
-        times = self.count(spec.times)
+        times = self.repetitions(spec.times)
         if spec.callee == Word("input"):
-            remedy = "A shape is written 28x28."
-            self.fail("an input is not repeated", spec.times.span, remedy)
-        outer = self.scope.turns
-        for turn in range(times):
+            remedy = "Write a shape as 28x28."
+            self.fail("an input cannot be repeated", spec.times.span, remedy)
+        outer = self.scope.iterations
+        for number in range(1, times + 1):
             if times > 1:
-                words = f"repetition {turn + 1} of {times}"
-                self.scope.turns = (*outer, (len(self.scope.trail), words))
+                iteration = (len(self.scope.trail), f"repetition {number} of {times}")
+                self.scope.iterations = (*outer, iteration)
             inputs = spec.inputs
-            if turn and inputs is not None and not mentions_current(inputs):
+            if number > 1 and inputs is not None and not _mentions_current(inputs):
                 inputs = (Arg(Word("_", span=spec.span)),)
-            targets = spec.targets if turn == times - 1 else ()
+            targets = spec.targets if number == times else ()
             once = replace(spec, inputs=inputs, times=None, targets=targets)
             self._apply(once, named=times == 1)
-        self.scope.turns = outer
+        self.scope.iterations = outer
 
     def _apply(self, spec: LayerSpec, *, named: bool) -> None:
         callee = spec.callee
         if spec.reuse:
             if spec.args:
-                remedy = "It has them from where it is made."
-                self.fail(
-                    "a layer that is used again takes no arguments", spec.args[0].span, remedy
-                )
+                remedy = "It keeps the arguments of its definition."
+                self.fail("a reused layer takes no arguments", spec.args[0].span, remedy)
             self._add(self.known_layer(callee), spec, named=False)
             return
         if isinstance(callee, Word) and callee.text in self.scope.blocks:
@@ -171,77 +170,80 @@ class _Expander(Lookup):
             return
         if isinstance(callee, Word) and callee.text in self.scope.models:
             if spec.args:
-                remedy = f"Its inputs stand behind an arrow: `{callee.text} <- _`."
+                remedy = f"Name its inputs after an arrow: `{callee.text} <- _`."
                 self.fail("a nested model takes no arguments", spec.args[0].span, remedy)
             self._add(self.scope.models[callee.text], spec, named=False)
             return
         if isinstance(callee, Word):
-            self.miss(callee.text)
-        found = self.expr(callee) if isinstance(callee, Expr) else callee
-        if not isinstance(found, Word | Given):
+            self.skip_if_lost(callee.text)
+        value = self.expr(callee) if isinstance(callee, Expr) else callee
+        if not isinstance(value, Word | NotebookValue):
             self.fail("is not a layer", callee.span)
-        self._add(found, spec, named=named)
+        self._add(value, spec, named=named)
 
     def _add(
-        self, callee: Word | Given | LayerOf | ModelOf, spec: LayerSpec, *, named: bool
+        self,
+        callee: Word | NotebookValue | LayerRef | ModelRef,
+        spec: LayerSpec,
+        *,
+        named: bool,
     ) -> None:
         is_input = isinstance(callee, Word) and callee.text == "input"
-        if is_input and spec.inputs is not None:
-            remedy = "A layer takes from before; an input is where the model begins."
-            self.fail("an input takes nothing from before", spec.inputs[0].span, remedy)
         inputs: tuple[Arg, ...] = ()
         if spec.inputs is not None:
-            inputs = self.call(spec.inputs)
+            if is_input:
+                remedy = (
+                    "The model begins at an input; other layers take the outputs of earlier lines."
+                )
+                self.fail("an input layer has no inputs", spec.inputs[0].span, remedy)
+            inputs = self.call_args(spec.inputs)
         elif not is_input:
-            inputs = tuple(Arg(out) for out in self.scope.current)
-        name = (
-            spec.targets[0]
-            if named and self.scope.names_layers and len(spec.targets) == 1
-            else None
-        )
+            inputs = tuple(Arg(output) for output in self.scope.current)
+        names_layer = named and self.scope.names_layers and len(spec.targets) == 1
         number = len(self.graph.nodes)
-        self.graph.nodes.append(
-            Node(
-                callee,
-                self.args(spec.args),
-                inputs,
-                name,
-                spec.span,
-                self.scope.trail,
-                spec.inputs is not None,
-                spec,
-                self.scope.params,
-                self.scope.turns,
-            )
+        node = Node(
+            callee,
+            self.args(spec.args),
+            inputs,
+            name=spec.targets[0] if names_layer else None,
+            span=spec.span,
+            trail=self.scope.trail,
+            explicit=spec.inputs is not None,
+            spec=spec,
+            params=self.scope.params,
+            iterations=self.scope.iterations,
         )
-        outs: tuple[Out, ...] = (Out(number),)
+        self.graph.nodes.append(node)
+        outputs: tuple[NodeOutput, ...] = (NodeOutput(number),)
         if len(spec.targets) > 1:
-            outs = tuple(Out(number, (place,)) for place in range(len(spec.targets)))
-        self._bind(spec.targets, outs, spec.span)
-        for target in spec.targets:
-            self.scope.layers[target] = number
-        self.scope.current = outs[:1]
+            outputs = tuple(NodeOutput(number, (index,)) for index in range(len(spec.targets)))
+        self._bind(spec.targets, outputs, spec.span)
+        self.scope.current = outputs[:1]
 
-    def _bind(self, targets: tuple[str, ...], outs: tuple[Out, ...], span: Span) -> None:
-        for target, out in zip(targets, outs, strict=False):
+    def _bind(self, targets: tuple[str, ...], outputs: tuple[NodeOutput, ...], span: Span) -> None:
+        """Give outputs and their layers the names in front of a step."""
+        for target, output in zip(targets, outputs, strict=False):
             if target == "_":
                 continue
-            if target in self.scope.taps and self.scope.names_layers:
-                line = self.number(self.scope.taps[target][1].line)
-                remedy = "It would name two layers. Take another name."
-                self.fail(f"{target} is taken already, in line {line}", span, remedy)
-            self.scope.taps[target] = (out, span)
+            known = self.scope.outputs_by_name.get(target)
+            if known and self.scope.names_layers:
+                line = self.line_number(known[1].line)
+                remedy = "Two layers cannot have the same name. Choose another name."
+                self.fail(f"the name {target} is already used in line {line}", span, remedy)
+            self.scope.outputs_by_name[target] = (output, span)
+        for target, output in zip(targets, outputs, strict=False):
+            self.scope.layers[target] = output.node
 
-    # --- blocks, models, loops ----------------------------------------------------------------
+    # --- blocks and nested models -------------------------------------------------------------
 
     def _use_block(self, block: BlockSpec, home: Scope, spec: LayerSpec) -> None:
         if any(use.name == block.name for use in self.scope.trail):
-            remedy = "To repeat what it holds: `repeat 3:` inside, or `* 3` where it is used."
+            remedy = "To repeat its lines, write `repeat 3:` inside it, or `* 3` where it is used."
             self.fail(f"block {block.name} uses itself", spec.span, remedy)
-        values = block_arguments(block, spec, self)
+        values = self._block_arguments(block, spec)
         inputs = self.scope.current
         if spec.inputs is not None:
-            inputs = tuple(self._only_output(arg) for arg in self.call(spec.inputs))
+            inputs = tuple(self._block_input(arg) for arg in self.call_args(spec.inputs))
         outer = self.scope
         self.scope = Scope(
             {**home.names, **values},
@@ -249,90 +251,117 @@ class _Expander(Lookup):
             dict(home.models),
             current=inputs,
             entry=inputs,
-            trail=(*outer.trail, Use(block.name, spec.span, spec, self.args(spec.args))),
+            trail=(*outer.trail, BlockUse(block.name, spec.span, spec, self.args(spec.args))),
             names_layers=False,
             params=home.params | set(values),
-            turns=outer.turns,
+            iterations=outer.iterations,
         )
         try:
             self._body(block.body)
             inner = self.scope
         finally:
             self.scope = outer
-        outs = inner.current
+        outputs = inner.current
         if inner.outputs:
-            outs = tuple(arg.value for arg in inner.outputs if isinstance(arg.value, Out))
-        self._finish(spec, outs)
+            values_of = (arg.value for arg in inner.outputs)
+            outputs = tuple(value for value in values_of if isinstance(value, NodeOutput))
+        if len(spec.targets) > 1 and len(spec.targets) != len(outputs):
+            remedy = "A block's output is its last line, or what its line `output a, b` names."
+            message = f"{len(spec.targets)} names for {pluralize(len(outputs), 'output')}"
+            self.fail(message, spec.span, remedy)
+        self._bind(spec.targets, outputs[: len(spec.targets)], spec.span)
+        self.scope.current = outputs
+
+    def _block_arguments(self, block: BlockSpec, spec: LayerSpec) -> dict[str, Any]:
+        """The value of each parameter of a block in one of its uses."""
+        known = {param.name: param for param in block.params}
+        signature = f"{block.name} takes: {' '.join(map(format_param, block.params)) or 'nothing'}"
+        values: dict[str, Any] = {}
+        for arg in spec.args:
+            name = arg.name or next((name for name in known if name not in values), "")
+            if not name:
+                self.fail(f"too many arguments for block {block.name}", arg.span, signature)
+            if name not in known:
+                remedy = did_you_mean(name, known) or signature
+                self.fail(f"block {block.name} has no parameter {name}", arg.span, remedy)
+            if name in values:
+                self.fail(f"{name} is given twice", arg.span)
+            values[name] = self.plain(self.value(arg.value))
+        for name, param in known.items():
+            if name not in values:
+                if param.default is None:
+                    self.fail(f"block {block.name} needs {name}", spec.span, signature)
+                values[name] = self.plain(self.value(param.default))
+        return values
+
+    def _block_input(self, arg: Arg) -> NodeOutput:
+        if arg.name is not None or not isinstance(arg.value, NodeOutput):
+            self.fail("the inputs of a block must be names of outputs", arg.span)
+        return arg.value
 
     def _body(self, body: tuple[Statement, ...]) -> None:
-        """Run a body whose output is needed: a mistake in it is one of the whole."""
+        """Expand a body whose output is needed: a mistake in it is one of the whole."""
         before = self.failures
         self._all(body)
         if self.failures > before:
-            raise Mistake(None)
-
-    def _only_output(self, arg: Arg) -> Out:
-        if arg.name is not None or not isinstance(arg.value, Out):
-            self.fail("a block takes outputs by their names, nothing else", arg.span)
-        return arg.value
-
-    def _finish(self, spec: LayerSpec, outs: tuple[Out, ...]) -> None:
-        """Bind a block's outputs to a step's names."""
-        if len(spec.targets) > 1 and len(spec.targets) != len(outs):
-            remedy = "A block gives what its last line gives, or what its `output a, b` names."
-            outputs = f"{len(outs)} outputs" if len(outs) > 1 else "one output"
-            self.fail(f"{len(spec.targets)} names for {outputs}", spec.span, remedy)
-        self._bind(spec.targets, outs[: len(spec.targets)], spec.span)
-        for target, out in zip(spec.targets, outs, strict=False):
-            self.scope.layers[target] = out.node
-        self.scope.current = outs
+            raise StatementError(None)
 
     def _nested(self, spec: NestedSpec) -> None:
-        self._check_new(spec.name, spec.span, "model")
-        inner = _Expander(
-            Graph(name=spec.name, kind=spec.kind, span=spec.span),
-            self.scope.names,
-            self.text,
-            self.first_line,
-        )
-        inner.found, inner.lost, inner.failures = self.found, self.lost, self.failures
-        inner.scope.params, inner.owner = self.scope.params, spec.name
-        inner.graph.args = self.args(spec.args)
-        inner.scope.blocks = dict(self.scope.blocks)
-        inner.scope.trail = self.scope.trail
-        inner.graph.models = self.graph.models
-        inner.scope.models = dict(self.scope.models)
-        graph = inner.model(spec.body)
+        self._check_new(spec.name, spec.span)
+        graph = Graph(name=spec.name, kind=spec.kind, span=spec.span)
+        graph.args, graph.models = self.args(spec.args), self.graph.models
+        inner = _Expander(graph, self.scope.names, self.text, self.first_line)
+        inner.problems, inner.lost_names = self.problems, self.lost_names
+        inner.failures, inner.owner = self.failures, spec.name
+        inner.scope.blocks, inner.scope.models = dict(self.scope.blocks), dict(self.scope.models)
+        inner.scope.params, inner.scope.trail = self.scope.params, self.scope.trail
+        inner.model(spec.body)
         self.failures = inner.failures
         self.graph.models.append(graph)
-        self.scope.models[spec.name] = ModelOf(len(self.graph.models) - 1)
+        self.scope.models[spec.name] = ModelRef(len(self.graph.models) - 1)
+
+    # --- loops and branches -------------------------------------------------------------------
 
     def _for(self, spec: ForSpec) -> None:
-        outer = self.scope.names
-        values = loop_values(spec, self)
-        turns = [{**outer, spec.name: self.plain(value)} for value in values]
-        params, self.scope.params = self.scope.params, self.scope.params | {spec.name}
-        self._loop(turns, spec)
-        self.scope.names, self.scope.params = outer, params
+        names, params = self.scope.names, self.scope.params
+        values = [self.plain(value) for value in self._loop_values(spec)]
+        self.scope.params = params | {spec.name}
+        self._loop([{**names, spec.name: value} for value in values], spec)
+        self.scope.names, self.scope.params = names, params
 
-    def _loop(self, turns: list[Any], spec: ForSpec | RepeatSpec) -> None:
-        outer, before = (self.scope.names_layers, self.scope.turns), self.failures
+    def _loop_values(self, spec: ForSpec) -> list[Any]:
+        items = spec.values
+        if len(items) == 1 and isinstance(items[0], SequenceValue):
+            items = items[0].items  # a list, as in Python
+        for item in items:
+            if isinstance(item, Object) and item.callee == Word("range"):
+                remedy = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
+                self.fail("range is Python and not available here", item.span, remedy)
+        values = [self.value(item) for item in items]
+        only = values[0] if len(values) == 1 else None
+        if isinstance(only, NotebookValue) and not isinstance(only.value, str):
+            with suppress(TypeError):  # a single value, not a series
+                return [NotebookValue(value, spec.name, span=spec.span) for value in only.value]
+        return values
+
+    def _loop(self, iterations: list[Any], spec: ForSpec | RepeatSpec) -> None:
+        outer, before = (self.scope.names_layers, self.scope.iterations), self.failures
         self.scope.names_layers = False
-        for turn, names in enumerate(turns, 1):
-            words = f"turn {turn} of the loop in line {self.number(spec.span.line)}"
-            if names is not None and isinstance(spec, ForSpec):
+        for number, names in enumerate(iterations, 1):
+            text = f"iteration {number} of the loop in line {self.line_number(spec.span.line)}"
+            if isinstance(spec, ForSpec):
                 self.scope.names = names
                 value = names[spec.name]
-                words += f", {spec.name} = {value}" * isinstance(value, int | float | str | tuple)
-            self.scope.turns = (*outer[1], (len(self.scope.trail), words))
+                text += f", {spec.name} = {value}" * isinstance(value, int | float | str | tuple)
+            self.scope.iterations = (*outer[1], (len(self.scope.trail), text))
             self._all(spec.body)
             if self.failures > before:
                 break
-        self.scope.names_layers, self.scope.turns = outer
+        self.scope.names_layers, self.scope.iterations = outer
 
     def _residual(self, spec: ResidualSpec) -> None:
         before = self._need_current(spec.span)
-        self._inside(spec.body, before)
+        self._with_entry(spec.body, before)
         if self.scope.current != before:
             add = LayerSpec(Word("add", span=spec.span), span=spec.span)
             self._join(add, (*before, *self.scope.current))
@@ -340,20 +369,21 @@ class _Expander(Lookup):
 
     def _merge(self, spec: MergeSpec) -> None:
         before = self._need_current(spec.span)
-        outs: list[Out] = []
+        outputs: list[NodeOutput] = []
         for branch in spec.branches:
             self.scope.current = before
-            self._inside(branch.body, before)
-            outs += self.scope.current
+            self._with_entry(branch.body, before)
+            outputs += self.scope.current
         step = LayerSpec(spec.callee, spec.args, span=spec.callee.span)
-        self._join(step, tuple(outs))
+        self._join(step, tuple(outputs))
 
-    def _join(self, spec: LayerSpec, outs: tuple[Out, ...]) -> None:
-        self.scope.current = outs
+    def _join(self, spec: LayerSpec, outputs: tuple[NodeOutput, ...]) -> None:
+        self.scope.current = outputs
         self._apply(spec, named=False)
         self.graph.nodes[-1].explicit = True
 
-    def _inside(self, body: tuple[Statement, ...], entry: tuple[Out, ...]) -> None:
+    def _with_entry(self, body: tuple[Statement, ...], entry: tuple[NodeOutput, ...]) -> None:
+        """Expand a body in which ``_in`` stands for some outputs."""
         outer, self.scope.entry = self.scope.entry, entry
         try:
             self._body(body)
@@ -362,9 +392,8 @@ class _Expander(Lookup):
 
     def _freeze(self, spec: FreezeSpec) -> None:
         if not spec.args:
-            self.graph.frozen += [
-                LayerOf(number, span=spec.span) for number in range(len(self.graph.nodes))
-            ]
+            numbers = range(len(self.graph.nodes))
+            self.graph.frozen += [LayerRef(number, span=spec.span) for number in numbers]
         for arg in spec.args:
             if arg.name is not None or not isinstance(arg.value, Word | Ref):
                 self.fail("expected the name of a layer or model", arg.span)
@@ -372,18 +401,29 @@ class _Expander(Lookup):
 
     # --- checks -------------------------------------------------------------------------------
 
-    def _need_current(self, span: Span) -> tuple[Out, ...]:
+    def _need_current(self, span: Span) -> tuple[NodeOutput, ...]:
         if not self.scope.current:
             if self.failures:
-                raise Mistake(None)
+                raise StatementError(None)
             remedy = "Begin with a line such as `input 28x28x1`."
-            self.fail("nothing came before this", span, remedy)
+            self.fail("no line before it has an output", span, remedy)
         return self.scope.current
 
-    def _check_new(self, name: str, span: Span, what: str) -> None:
+    def _check_new(self, name: str, span: Span) -> None:
         if name in self.scope.blocks or name in self.scope.models:
-            self.fail(f"a {what} or model is named {name} already", span, "Take another name.")
+            message = f"a block or model is already named {name}"
+            self.fail(message, span, "Choose another name.")
 
-    def _top_only(self, span: Span, what: str) -> None:
+    def _check_top_level(self, span: Span, statement: str) -> None:
         if self.scope.trail:
-            self.fail(f"{what} stands in the model itself, not in a block", span)
+            self.fail(f"{statement} must be outside blocks", span, "Move it out of the block.")
+
+
+def _mentions_current(args: tuple[Arg, ...]) -> bool:
+    """Whether a step's inputs mention the previous output, ``_``."""
+    return any(
+        (isinstance(arg.value, Word) and arg.value.text == "_")
+        or (isinstance(arg.value, Index) and arg.value.name == "_")
+        or (isinstance(arg.value, SequenceValue) and "_" in str(arg.value.items))
+        for arg in args
+    )

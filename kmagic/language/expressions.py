@@ -1,7 +1,7 @@
-"""``{...}``: a Python expression from the notebook, walked over instead of evaluated.
+"""``{...}``: Python expressions over notebook variables, walked instead of evaluated.
 
-Names, public attributes, indexing, arithmetic and comparisons; never a call. So a model's text
-can be read, shown and sent around without running anything that its reader does not see.
+Names, public attributes, indexing, arithmetic and comparisons, but no calls: reading, showing or
+sending a model's text around never runs anything that its reader does not see.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
-_CALL_HINT = "Call it in a cell above, and name the result here."
-_OTHER_HINT = "Work it out in a cell above, and name the result here."
+_COMPUTE_ABOVE = "Compute it in a cell above and use the name of the result here."
+_CALL_ABOVE = "Call it in a cell above and use the name of the result here."
 
 
 class ExpressionError(Exception):
@@ -55,8 +55,8 @@ class ExpressionError(Exception):
 
     Args:
         message: Completes the caret.
-        column: Where in the expression, from 0.
-        width: How many characters.
+        column: Index of the first marked character in the expression.
+        width: Number of marked characters.
         remedy: What to do.
     """
 
@@ -66,109 +66,102 @@ class ExpressionError(Exception):
 
 
 def evaluate(source: str, names: Mapping[str, Any]) -> Any:
-    """The value of an expression.
-
-    Args:
-        source: Without its braces.
-        names: What the names stand for.
+    """The value of an expression, given without its braces.
 
     Raises:
-        ExpressionError: It is not an expression, holds a call, or fails.
+        ExpressionError: It is not an expression, contains a call, or fails.
 
     Example:
         >>> evaluate("dim // heads", {"dim": 64, "heads": 4})
         16
     """
-    return _Walker(source, names).value(parse(source))
+    return _Evaluator(source, names).value(parse_expression(source))
 
 
-def names_in(source: str) -> set[str]:
+def names_in_expression(source: str) -> set[str]:
     """The names that an expression needs.
 
     Example:
-        >>> sorted(names_in("dim // heads"))
+        >>> sorted(names_in_expression("dim // heads"))
         ['dim', 'heads']
     """
-    return {node.id for node in ast.walk(parse(source)) if isinstance(node, ast.Name)}
+    return {node.id for node in ast.walk(parse_expression(source)) if isinstance(node, ast.Name)}
 
 
-def parse(source: str) -> ast.expr:
-    """The expression's tree.
+def parse_expression(source: str) -> ast.expr:
+    """The syntax tree of an expression.
 
     Raises:
-        ExpressionError: It is not one Python expression.
+        ExpressionError: It is not a single Python expression.
     """
     if not source.strip():
-        raise ExpressionError("is not an expression: there is nothing in it")
+        raise ExpressionError("is not an expression: it is empty")
     try:
         return ast.parse(f"({source}\n)", mode="eval").body
     except (SyntaxError, ValueError, RecursionError) as error:
         column = max((getattr(error, "offset", None) or 2) - 2, 0)
         reason = getattr(error, "msg", None) or str(error)
-        raise ExpressionError(f"is not an expression: {reason}", min(column, len(source))) from None
+        message = f"is not an expression: {reason}"
+        raise ExpressionError(message, min(column, len(source))) from None
 
 
-class _Walker:
+class _Evaluator:
     def __init__(self, source: str, names: Mapping[str, Any]) -> None:
         self.source, self.names = source, names
 
     def value(self, node: ast.expr) -> Any:
         visit = getattr(self, f"_{type(node).__name__}", None)
         if visit is None:
-            raise self._error(f"{self._text(node)} is not allowed in braces", node, _OTHER_HINT)
+            message = f"{self._text(node)} is not allowed in braces"
+            raise self._error(message, node, _COMPUTE_ABOVE)
         return visit(node)
 
-    def _attempt(self, node: ast.AST, work: Callable[[], Any]) -> Any:
+    def _try(self, node: ast.AST, compute: Callable[[], Any]) -> Any:
         try:
-            return work()
-        except ExpressionError:
-            raise
+            return compute()
         except Exception as error:
-            message = f"fails: {type(error).__name__}: {error}"
-            raise self._error(message, node) from error
+            raise self._error(f"raised {type(error).__name__}: {error}", node) from error
 
     def _Constant(self, node: ast.Constant) -> Any:
         return node.value
 
     def _Name(self, node: ast.Name) -> Any:
         if node.id not in self.names:
-            own = (each for each in self.names if each[0] != "_" and each not in IPYTHON_NAMES)
-            remedy = did_you_mean(node.id, own)
-            raise self._error(
-                "is not defined in the notebook", node, remedy or "Define it in a cell above."
-            )
+            own = (name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES)
+            remedy = did_you_mean(node.id, own) or "Define it in a cell above."
+            raise self._error("is not defined in the notebook", node, remedy)
         return self.names[node.id]
 
     def _Attribute(self, node: ast.Attribute) -> Any:
         owner = self.value(node.value)
         if node.attr.startswith("_"):
-            raise self._error(f"{node.attr} is private", node, _OTHER_HINT)
+            raise self._error(f"{node.attr} is private", node, _COMPUTE_ABOVE)
         if not hasattr(owner, node.attr):
-            remedy = did_you_mean(node.attr, (each for each in dir(owner) if each[0] != "_"))
-            raise self._error(f"{type(owner).__name__} has no {node.attr}", node, remedy)
+            remedy = did_you_mean(node.attr, (name for name in dir(owner) if name[0] != "_"))
+            raise self._error(f"{type(owner).__name__} has no attribute {node.attr}", node, remedy)
         return getattr(owner, node.attr)
 
     def _Subscript(self, node: ast.Subscript) -> Any:
         owner, key = self.value(node.value), self.value(node.slice)
-        return self._attempt(node, lambda: owner[key])
+        return self._try(node, lambda: owner[key])
 
     def _Slice(self, node: ast.Slice) -> Any:
-        ends = (node.lower, node.upper, node.step)
-        return slice(*(None if end is None else self.value(end) for end in ends))
+        bounds = (node.lower, node.upper, node.step)
+        return slice(*(None if bound is None else self.value(bound) for bound in bounds))
 
     def _BinOp(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
-        return self._attempt(node, lambda: _BINARY[type(node.op)](left, right))
+        return self._try(node, lambda: _BINARY[type(node.op)](left, right))
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
         operand = self.value(node.operand)
-        return self._attempt(node, lambda: _UNARY[type(node.op)](operand))
+        return self._try(node, lambda: _UNARY[type(node.op)](operand))
 
     def _BoolOp(self, node: ast.BoolOp) -> Any:
         stops_at = isinstance(node.op, ast.Or)
         result: Any = None
-        for each in node.values:
-            result = self.value(each)
+        for operand in node.values:
+            result = self.value(operand)
             if bool(result) == stops_at:
                 break
         return result
@@ -176,9 +169,10 @@ class _Walker:
     def _Compare(self, node: ast.Compare) -> Any:
         left: Any = self.value(node.left)
         result: Any = True
-        for compare, each in zip(node.ops, node.comparators, strict=True):
-            right = self.value(each)
-            result = self._attempt(node, lambda a=left, b=right, c=compare: _COMPARE[type(c)](a, b))  # type: ignore[misc]  # bound early
+        for operator_node, comparator in zip(node.ops, node.comparators, strict=True):
+            right = self.value(comparator)
+            compare = _COMPARE[type(operator_node)]
+            result = self._try(node, lambda a=left, b=right, c=compare: c(a, b))  # type: ignore[misc]  # bound early
             if len(node.ops) > 1 and not result:
                 break
             left = right
@@ -188,19 +182,19 @@ class _Walker:
         return self.value(node.body if self.value(node.test) else node.orelse)
 
     def _Tuple(self, node: ast.Tuple) -> Any:
-        return tuple(self.value(each) for each in node.elts)
+        return tuple(self.value(item) for item in node.elts)
 
     def _List(self, node: ast.List) -> Any:
-        return [self.value(each) for each in node.elts]
+        return [self.value(item) for item in node.elts]
 
     def _Dict(self, node: ast.Dict) -> Any:
         if None in node.keys:
             raise self._error("** is not allowed in braces", node)
-        keys = (self.value(each) for each in node.keys if each is not None)
-        return dict(zip(keys, (self.value(each) for each in node.values), strict=True))
+        keys = [self.value(key) for key in node.keys if key is not None]
+        return dict(zip(keys, (self.value(item) for item in node.values), strict=True))
 
     def _Call(self, node: ast.Call) -> Any:
-        raise self._error("is a call, and braces take none", node, _CALL_HINT)
+        raise self._error("calls are not allowed in braces", node, _CALL_ABOVE)
 
     def _text(self, node: ast.AST) -> str:
         return ast.get_source_segment(f"({self.source}\n)", node) or type(node).__name__

@@ -89,7 +89,9 @@ class _Line(NamedTuple):
     text: str
 
 
-def gather(problems: Sequence[Problem], text: str, names: Collection[str] = ()) -> list[Problem]:
+def merge_foreign_problems(
+    problems: Sequence[Problem], text: str, names: Collection[str] = ()
+) -> list[Problem]:
     """The problems, with those of lines in another language told as one.
 
     Args:

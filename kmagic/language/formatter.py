@@ -1,4 +1,4 @@
-"""Spec to text: the one canonical way to write a model down."""
+"""Spec to text: the canonical form of a model's text."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ from kmagic.language.spec import (
     FreezeSpec,
     HeadSpec,
     Index,
+    InnerLayer,
     InputsSpec,
     LayerSpec,
-    Literal,
-    Mapping,
+    LiteralValue,
+    MappingValue,
     MergeSpec,
     ModelSpec,
     NestedSpec,
     Object,
     OutputSpec,
-    Phrase,
+    Param,
     Ref,
     RepeatSpec,
     ResidualSpec,
-    Sequence,
+    SequenceValue,
     Shape,
     Statement,
     Value,
     Word,
 )
 
-_WIDTH = 88
-"""A branch in one line is no longer than this."""
+_MAX_INLINE = 88
+"""Longest line of a branch that is written on one line."""
 _SMALL = 0.01
-"""Only numbers below this are written with an exponent, which is not shorter otherwise."""
+"""Only numbers below this are written with an exponent, where that is shorter."""
 _NOT_A_NAME = RESERVED | {"sequential", "functional"}
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 
 
 def format_spec(spec: ModelSpec, *, width: int = 0) -> str:
-    """Write a spec as text; reading the text gives an equal spec.
+    """Write a spec as text; parsing the text gives an equal spec.
 
     Args:
-        spec: What to write.
-        width: If given, neighbouring steps share a line, between `` / ``, up to this many
+        spec: The spec.
+        width: If given, consecutive steps share a line, separated by `` / ``, up to this many
             columns.
 
     Example:
@@ -63,13 +64,13 @@ def format_spec(spec: ModelSpec, *, width: int = 0) -> str:
 
 def format_statement(statement: Statement) -> str:
     """One statement without its body."""
-    return next(_statement(statement))[0]
+    return _statement(statement)[0]
 
 
 def format_value(value: Value) -> str:
     """One value."""
     match value:
-        case Literal():
+        case LiteralValue():
             return _literal(value.value)
         case Word():
             return value.text
@@ -78,15 +79,15 @@ def format_value(value: Value) -> str:
         case Expr():
             return "{" + value.source + "}"
         case Object():
-            return f"{format_value(value.callee)}({_call(value.args)})"
-        case Phrase():
+            return f"{format_value(value.callee)}({_comma_args(value.args)})"
+        case InnerLayer():
             return " ".join([format_value(value.callee), *map(format_arg, value.args)])
-        case Sequence(kind="list"):
+        case SequenceValue(kind="list"):
             return f"[{', '.join(map(format_value, value.items))}]"
-        case Sequence():
+        case SequenceValue():
             comma = "," if len(value.items) == 1 else ""
             return f"({', '.join(map(format_value, value.items))}{comma})"
-        case Mapping():
+        case MappingValue():
             entries = (f"{format_value(key)}: {format_value(item)}" for key, item in value.entries)
             return "{" + ", ".join(entries) + "}"
         case Ref():
@@ -97,26 +98,38 @@ def format_value(value: Value) -> str:
             raise TypeError(f"{type(value).__name__} belongs to a graph and has no text")
 
 
+def format_arg(arg: Arg) -> str:
+    """One argument: a value, `name=value` or `!name`."""
+    if arg.name is None:
+        return format_value(arg.value)
+    if isinstance(arg.value, LiteralValue) and arg.value.value is False:
+        return f"!{arg.name}"
+    return f"{arg.name}={format_value(arg.value)}"
+
+
+def format_param(param: Param) -> str:
+    """A block's parameter: `f` or `s=1`."""
+    return param.name if param.default is None else f"{param.name}={format_value(param.default)}"
+
+
 def _literal(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if value is ...:
-        return "..."
-    if isinstance(value, str):
-        return '"' + "".join(map(_character, value)) + '"'
-    if isinstance(value, float) and not math.isfinite(value):
-        return "nan" if math.isnan(value) else f"{value}"
-    if isinstance(value, float):
-        return _float(value)
-    return repr(value)
+    match value:
+        case None | bool():
+            return str(value).lower()
+        case str():
+            return '"' + "".join(map(_character, value)) + '"'
+        case float() if math.isnan(value):
+            return "nan"
+        case float():
+            return _float(value) if math.isfinite(value) else str(value)
+        case _:
+            return "..." if value is ... else repr(value)
 
 
 def _float(value: float) -> str:
     """A float as Python writes it, or with an exponent where that is shorter: ``1e-3``."""
     plain = repr(value)
-    mantissa, _, exponent = f"{value:e}".partition("e")
-    if "e" in plain:
-        mantissa, _, exponent = plain.partition("e")
+    mantissa, _, exponent = (plain if "e" in plain else f"{value:e}").partition("e")
     short = f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
     small = abs(value) < _SMALL or "e" in plain
     return short if small and len(short) < len(plain) and float(short) == value else plain
@@ -126,16 +139,7 @@ def _character(char: str) -> str:
     return f"\\{char}" if char == '"' else "'" if char == "'" else repr(char)[1:-1]
 
 
-def format_arg(arg: Arg) -> str:
-    """One argument: a value, `name=value` or `!name`."""
-    if arg.name is None:
-        return format_value(arg.value)
-    if isinstance(arg.value, Literal) and arg.value.value is False:
-        return f"!{arg.name}"
-    return f"{arg.name}={format_value(arg.value)}"
-
-
-def _call(args: Iterable[Arg]) -> str:
+def _comma_args(args: Iterable[Arg]) -> str:
     return ", ".join(map(format_arg, args))
 
 
@@ -150,12 +154,14 @@ def _step(spec: LayerSpec) -> str:
     parts = [", ".join(spec.targets) + " ="] if spec.targets else []
     if spec.reuse:
         parts.append("reuse")
+    # An inner layer is only possible in brackets, and so are the arguments before it.
     in_brackets = 1 + max(
-        (place for place, arg in enumerate(spec.args) if isinstance(arg.value, Phrase)), default=-1
+        (index for index, arg in enumerate(spec.args) if isinstance(arg.value, InnerLayer)),
+        default=-1,
     )
     callee = format_value(spec.callee)
     if in_brackets:
-        callee += f"({_call(spec.args[:in_brackets])})"
+        callee += f"({_comma_args(spec.args[:in_brackets])})"
     parts += [callee, *map(format_arg, spec.args[in_brackets:])]
     if spec.inputs is not None:
         parts.append("<- " + _tensors(spec.inputs))
@@ -170,80 +176,73 @@ def _head_name(name: str) -> str:
     return name if not name or plain else _literal(name)
 
 
-def _words(*parts: str) -> str:
+def _join(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _statement(statement: Statement) -> Iterator[tuple[str, tuple[Statement, ...] | None]]:
+def _statement(statement: Statement) -> tuple[str, tuple[Statement, ...] | None]:
     """The statement's own line, and its body if it has one."""
     match statement:
         case LayerSpec():
-            yield _step(statement), None
+            return _step(statement), None
         case CompileSpec():
-            yield _words("compile", *map(format_arg, statement.args)), None
+            return _join("compile", *map(format_arg, statement.args)), None
         case FreezeSpec():
-            yield _words("freeze", *map(format_arg, statement.args)), None
+            return _join("freeze", *map(format_arg, statement.args)), None
         case OutputSpec():
-            yield f"output {_tensors(statement.entries)}", None
+            return f"output {_tensors(statement.entries)}", None
         case InputsSpec():
-            yield f"inputs {_tensors(statement.entries)}", None
+            return f"inputs {_tensors(statement.entries)}", None
         case HeadSpec(name=name):
             args = map(format_arg, statement.args)
-            yield _words("model", _head_name(name), statement.kind, *args), None
+            return _join("model", _head_name(name), statement.kind, *args), None
         case NestedSpec():
             args = map(format_arg, statement.args)
-            yield _words("model", statement.name, statement.kind, *args) + ":", statement.body
+            return _join("model", statement.name, statement.kind, *args) + ":", statement.body
         case BlockSpec():
-            params = ", ".join(
-                each.name if each.default is None else f"{each.name}={format_value(each.default)}"
-                for each in statement.params
-            )
-            shown = f"({params})" if params else ""
-            yield f"block {statement.name}{shown}:", statement.body
+            params = ", ".join(map(format_param, statement.params))
+            return f"block {statement.name}{f'({params})' if params else ''}:", statement.body
         case RepeatSpec():
-            yield f"repeat {format_value(statement.times)}:", statement.body
+            return f"repeat {format_value(statement.times)}:", statement.body
         case ForSpec():
             values = " ".join(map(format_value, statement.values))
-            yield f"for {statement.name} in {values}:", statement.body
+            return f"for {statement.name} in {values}:", statement.body
         case ResidualSpec():
-            yield "residual:", statement.body
+            return "residual:", statement.body
         case BranchSpec():
-            yield "branch:", statement.body
+            return "branch:", statement.body
         case MergeSpec():
             args = map(format_arg, statement.args)
-            yield _words("merge", format_value(statement.callee), *args) + ":", statement.branches
+            return _join("merge", format_value(statement.callee), *args) + ":", statement.branches
 
 
 def _lines(statements: Iterable[Statement], indent: str, width: int) -> Iterator[str]:
     row = ""
     for statement in statements:
-        text, body = next(_statement(statement))
+        text, body = _statement(statement)
         joins = isinstance(statement, LayerSpec) and not statement.targets
         if row and joins and width and len(indent) + len(row) + 3 + len(text) <= width:
             row += f" / {text}"
             continue
         if row:
             yield indent + row
-        row = text
-        inline = _inline(statement, indent)
+        row = ""
+        inline = _inline_branch(statement, indent)
         if inline:
             yield indent + inline
-            row = ""
-        elif body is not None:
-            yield indent + row
-            row = ""
-            yield from _lines(body, indent + "  ", width)
-        elif not isinstance(statement, LayerSpec):
-            yield indent + row
-            row = ""
+        elif isinstance(statement, LayerSpec):
+            row = text  # the next step may share its line
+        else:
+            yield indent + text
+            yield from _lines(body or (), indent + "  ", width)
     if row:
         yield indent + row
 
 
-def _inline(statement: Statement, indent: str) -> str:
-    """A branch of a few plain steps in one line, or "" if it takes several."""
+def _inline_branch(statement: Statement, indent: str) -> str:
+    """A branch of a few plain steps on one line, or "" if it needs several."""
     if not isinstance(statement, BranchSpec):
         return ""
-    steps = [each for each in statement.body if isinstance(each, LayerSpec)]
+    steps = [step for step in statement.body if isinstance(step, LayerSpec)]
     row = "branch: " + " / ".join(map(_step, steps))
-    return row if len(steps) == len(statement.body) and len(indent + row) <= _WIDTH else ""
+    return row if len(steps) == len(statement.body) and len(indent + row) <= _MAX_INLINE else ""

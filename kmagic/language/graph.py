@@ -1,4 +1,4 @@
-"""The graph that a text stands for: blocks opened, loops run, every value in its place."""
+"""The graph that a text stands for: blocks expanded, loops unrolled, names resolved."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from kmagic.language.spec import (
-    NOWHERE,
+    NO_SPAN,
     Arg,
     CompileSpec,
-    Given,
-    LayerOf,
+    LayerRef,
     LayerSpec,
     ModelKind,
-    ModelOf,
-    Out,
+    ModelRef,
+    NodeOutput,
+    NotebookValue,
     Span,
     Word,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class BlockUse:
     """One use of a block: its name, the step that uses it, and that step's values."""
 
     name: str
@@ -30,9 +30,10 @@ class Use:
     args: tuple[Arg, ...] = field(default=(), compare=False)
 
 
-Trail: TypeAlias = tuple[Use, ...]
-Turns: TypeAlias = tuple[tuple[int, str], ...]
-"""Turns of the loops around a step, in words, each with the number of blocks around its loop."""
+BlockTrail: TypeAlias = tuple[BlockUse, ...]
+"""The blocks around a step, outermost first."""
+Iterations: TypeAlias = tuple[tuple[int, str], ...]
+"""Iterations of the loops around a step, as text, each with the number of blocks around it."""
 
 
 @dataclass(slots=True)
@@ -42,27 +43,27 @@ class Node:
     Attributes:
         callee: A word, a value from the notebook, a layer used before, or a nested model.
         args: Arguments of the constructor, with their expressions evaluated.
-        inputs: Arguments of the call; values are :class:`Out`, or structures of them.
+        inputs: Arguments of the call; values are :class:`NodeOutput` or structures of them.
         name: The layer's name, if the text gives one.
-        span: Where the step stands.
-        trail: The blocks it stands in, outermost first, each with the place of its use.
+        span: Position of the step.
+        trail: The blocks around it, each with the position of its use.
         explicit: Whether the text names the inputs.
         spec: The step as it is written, with its expressions.
-        params: Names of the blocks' parameters and loops' variables that are seen here.
-        turns: The turns of the loops that it stands in.
+        params: Names of the block parameters and loop variables that are visible here.
+        iterations: The iterations of the loops around it.
         word: What the text calls it, if that is not the callee: "residual".
     """
 
-    callee: Word | Given | LayerOf | ModelOf
+    callee: Word | NotebookValue | LayerRef | ModelRef
     args: tuple[Arg, ...]
     inputs: tuple[Arg, ...]
     name: str | None
     span: Span
-    trail: Trail = ()
+    trail: BlockTrail = ()
     explicit: bool = False
     spec: LayerSpec | None = None
     params: frozenset[str] = frozenset()
-    turns: Turns = ()
+    iterations: Iterations = ()
     word: str = ""
 
     @property
@@ -73,16 +74,15 @@ class Node:
 
 @dataclass(slots=True)
 class Graph:
-    """A model as nodes in the order of their making.
+    """A model as nodes in the order of their creation.
 
     Attributes:
-        nodes: A node's number is its place here.
-        models: Nested models, by number.
-        outputs: What the model gives; entries with names make a dictionary.
+        nodes: A node is identified by its index here.
+        models: Nested models; a nested model is identified by its index here.
+        outputs: The model's outputs; entries with names make a dictionary.
         inputs: Order or structure of the inputs if the text gives it, else None.
-        frozen: Layers and models that are not trained, with the place that says so.
+        frozen: Layers and models that are not trained, with the position that says so.
         compile: Arguments of ``compile``, evaluated, or None.
-        source: The text, for messages.
     """
 
     name: str = ""
@@ -92,23 +92,22 @@ class Graph:
     models: list[Graph] = field(default_factory=list)
     outputs: tuple[Arg, ...] = ()
     inputs: tuple[Arg, ...] | None = None
-    frozen: list[LayerOf | ModelOf] = field(default_factory=list)
+    frozen: list[LayerRef | ModelRef] = field(default_factory=list)
     compile: CompileSpec | None = None
-    span: Span = NOWHERE
+    span: Span = NO_SPAN
 
     @property
     def is_stack(self) -> bool:
-        """Whether every node takes just what the node before it gave."""
-        models = [node.callee.model for node in self.nodes if isinstance(node.callee, ModelOf)]
-        again = len(set(models)) < len(models) or any(
-            isinstance(node.callee, LayerOf) for node in self.nodes
+        """Whether every node takes exactly the output of the node before it."""
+        models = [node.callee.model for node in self.nodes if isinstance(node.callee, ModelRef)]
+        shared = len(set(models)) < len(models) or any(
+            isinstance(node.callee, LayerRef) for node in self.nodes
         )
-        if again and self.kind != "sequential":
+        if shared and self.kind != "sequential":
             return False
-        for place, node in enumerate(self.nodes):
-            if node.is_input and place:
+        for index, node in enumerate(self.nodes):
+            if node.is_input and index:
                 return False
-            before = () if place == 0 else (Arg(Out(place - 1)),)
-            if node.inputs != before:
+            if node.inputs != ((Arg(NodeOutput(index - 1)),) if index else ()):
                 return False
-        return self.outputs == (Arg(Out(len(self.nodes) - 1)),) and self.inputs is None
+        return self.outputs == (Arg(NodeOutput(len(self.nodes) - 1)),) and self.inputs is None

@@ -1,4 +1,4 @@
-"""What a name or a value of the text stands for, where it stands."""
+"""Names and values of the text, resolved where they stand."""
 
 from __future__ import annotations
 
@@ -6,233 +6,244 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from kmagic.language import expressions
+from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.formatter import format_value
-from kmagic.language.graph import Graph, Trail, Turns
+from kmagic.language.graph import BlockTrail, Graph, Iterations
 from kmagic.language.spec import (
-    NOWHERE,
+    NO_SPAN,
     Arg,
     BlockSpec,
     Expr,
-    Given,
     Index,
-    LayerOf,
+    InnerLayer,
+    LayerRef,
     LayerSpec,
-    Literal,
-    ModelOf,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
     NestedSpec,
+    NodeOutput,
+    NotebookValue,
     Object,
-    Out,
-    Phrase,
     Ref,
-    Sequence,
+    SequenceValue,
     Shape,
     Span,
     Statement,
     Value,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
+from kmagic.language.tokens import problem_at
 from kmagic.support.errors import Problem
 from kmagic.support.suggestions import did_you_mean
 
-MOST_REPEATS = 100_000
+MAX_REPETITIONS = 100_000
 
 
-class Mistake(Exception):  # noqa: N818 - it ends one statement, and is told with the others later
-    """A statement cannot go into the graph.
+class StatementError(Exception):
+    """A statement cannot be expanded; it is left out, and the problem is noted.
 
     Args:
-        problem: What is wrong, and where; None if it is only what an earlier mistake entails.
-        trail: The blocks it stands in.
+        problem: What is wrong, and where; None if it only follows from an earlier mistake.
+        trail: The blocks around the statement.
     """
 
-    def __init__(self, problem: Problem | None, trail: Trail = ()) -> None:
+    def __init__(self, problem: Problem | None, trail: BlockTrail = ()) -> None:
         super().__init__(problem.message if problem else "")
         self.problem, self.trail = problem, trail
 
 
-class ExpandError(Exception):
+class ExpansionError(Exception):
     """The text does not make a graph.
 
     Args:
-        found: What is wrong, and the blocks that each mistake stands in.
-        graph: Of the statements without mistakes.
+        problems: Each mistake, with the blocks around it.
+        graph: The graph of the statements without mistakes.
     """
 
-    def __init__(self, found: Iterable[tuple[Problem, Trail]], graph: Graph) -> None:
-        self.found, self.graph = tuple(found), graph
-        super().__init__(self.found[0][0].message)
+    def __init__(self, problems: Iterable[tuple[Problem, BlockTrail]], graph: Graph) -> None:
+        self.problems, self.graph = tuple(problems), graph
+        super().__init__(self.problems[0][0].message)
 
 
 @dataclass(slots=True)
 class Scope:
-    """Where a name is looked up: one for the text, one more for each use of a block."""
+    """Where names are looked up: one scope for the text, one more for each use of a block.
+
+    Attributes:
+        names: What the names in braces stand for.
+        blocks: Blocks by name, each with the scope that defines it.
+        models: Nested models by name.
+        outputs_by_name: Named outputs, each with the position of its name.
+        layers: Named layers, as indices of nodes.
+        current: Outputs of the line before.
+        entry: Inputs of the enclosing block, ``residual:`` or ``branch:``.
+        trail: The uses of blocks that led here.
+        names_layers: Whether a name in front of a step names its layer, too.
+        outputs: What an ``output`` line names.
+        params: Names of the block parameters and loop variables that are visible.
+        iterations: Iterations of the loops around.
+    """
 
     names: Mapping[str, Any]
     blocks: dict[str, tuple[BlockSpec, Scope]] = field(default_factory=dict)
-    models: dict[str, ModelOf] = field(default_factory=dict)
-    taps: dict[str, tuple[Out, Span]] = field(default_factory=dict)
+    models: dict[str, ModelRef] = field(default_factory=dict)
+    outputs_by_name: dict[str, tuple[NodeOutput, Span]] = field(default_factory=dict)
     layers: dict[str, int] = field(default_factory=dict)
-    current: tuple[Out, ...] = ()
-    entry: tuple[Out, ...] = ()
-    trail: Trail = ()
+    current: tuple[NodeOutput, ...] = ()
+    entry: tuple[NodeOutput, ...] = ()
+    trail: BlockTrail = ()
     names_layers: bool = True
     outputs: tuple[Arg, ...] = ()
     params: frozenset[str] = frozenset()
-    turns: Turns = ()
+    iterations: Iterations = ()
 
 
-class Lookup:
-    """Looks names up in the scope that is open, and evaluates values.
+class NameResolver:
+    """Looks up names in the current scope, and evaluates values.
 
     Args:
-        graph: What is made so far.
+        graph: The graph so far.
         names: What the names in braces stand for.
-        text: The whole text's statements, to tell where else a name is made.
+        text: All statements of the text, to find where else a name is defined.
         first_line: Number of the text's first line in the user's editor.
-        lost: Names that lines with mistakes would have made; nobody is told that they are missing.
+        lost_names: Names that lines with mistakes would have defined; uses of them are not
+            reported.
     """
 
     def __init__(
         self,
         graph: Graph,
         names: Mapping[str, Any],
-        text: tuple[Statement, ...] = (),
-        first_line: int = 1,
-        lost: Iterable[str] = (),
+        text: tuple[Statement, ...],
+        first_line: int,
+        lost_names: Iterable[str] = (),
     ) -> None:
         self.graph, self.text, self.first_line = graph, text, first_line
         self.scope = Scope(names)
-        self.lost = set(lost)
-        self.found: dict[Problem, Trail] = {}
-        self.failures = int(bool(self.lost))
+        self.lost_names = set(lost_names)
+        self.problems: dict[Problem, BlockTrail] = {}
+        self.failures = int(bool(self.lost_names))
         self.owner = ""
 
-    def known_layer(self, value: Value) -> LayerOf | ModelOf:
+    # --- layers and outputs -------------------------------------------------------------------
+
+    def known_layer(self, value: Value) -> LayerRef | ModelRef:
         """The layer or nested model of a name."""
         name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
         if name in self.scope.models:
             return replace(self.scope.models[name], span=value.span)
         if name in self.scope.layers:
-            return LayerOf(self.scope.layers[name], span=value.span)
-        return self._fail_layer(name, value)
-
-    def _fail_layer(self, name: str, value: Value) -> NoReturn:
-        self.miss(name)
+            return LayerRef(self.scope.layers[name], span=value.span)
+        self.skip_if_lost(name)
         known = {*self.scope.layers, *self.scope.models}
-        remedy = did_you_mean(name, known) or "Name it where it is made: `d = dense 4`."
-        self.fail(f"there is no layer named {name} above", value.span, remedy)
+        remedy = did_you_mean(name, known) or "Name the layer where it is defined: `d = dense 4`."
+        return self.fail(f"no layer above is named {name}", value.span, remedy)
 
-    def call(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        """Right of an arrow: names are outputs, ``_`` may stand for several."""
-        found: list[Arg] = []
+    def call_args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+        """What follows an arrow: names are outputs, and ``_`` may stand for several."""
+        resolved: list[Arg] = []
         for arg in args:
-            several = self._several(arg.value) if arg.name is None else None
-            if several is not None:
-                found += [Arg(out, span=arg.span) for out in several]
+            implicit = self._implicit(arg.value) if arg.name is None else None
+            if implicit is not None:
+                resolved += [Arg(output, span=arg.span) for output in implicit]
             else:
-                found.append(replace(arg, value=self._tensor(arg.value)))
-        return tuple(found)
+                resolved.append(replace(arg, value=self._tensor(arg.value)))
+        return tuple(resolved)
 
     def entries(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """What an ``output`` or ``inputs`` line names."""
         return tuple(replace(arg, value=self._tensor(arg.value)) for arg in args)
 
-    def _several(self, value: Value) -> tuple[Out, ...] | None:
+    def _implicit(self, value: Value) -> tuple[NodeOutput, ...] | None:
+        """The outputs that ``_`` or ``_in`` stands for; None for any other value."""
         if isinstance(value, Word) and value.text in ("_", "_in"):
-            outs = self.scope.current if value.text == "_" else self.scope.entry
-            if not outs:
-                self._fail_empty(value.text, value.span)
-            return tuple(replace(out, span=value.span) for out in outs)
+            outputs = self._outputs_of(value.text, value.span)
+            return tuple(replace(output, span=value.span) for output in outputs)
         return None
+
+    def _outputs_of(self, sign: str, span: Span) -> tuple[NodeOutput, ...]:
+        outputs = self.scope.current if sign == "_" else self.scope.entry
+        if outputs:
+            return outputs
+        if self.failures:
+            raise StatementError(None)
+        if sign == "_in":
+            remedy = "Use it inside a block, `residual:` or `branch:`, whose input it is."
+            self.fail("_in is not defined here", span, remedy)
+        return self.fail("_ is not defined here: no line before it has an output", span)
 
     def _tensor(self, value: Value) -> Any:
         match value:
             case Word(text="_" | "_in"):
-                outs = self._several(value) or ()
-                return outs[0] if len(outs) == 1 else Sequence("list", outs, span=value.span)
+                outputs = self._implicit(value) or ()
+                if len(outputs) == 1:
+                    return outputs[0]
+                return SequenceValue("list", outputs, span=value.span)
             case Word():
-                return replace(self._tap(value.text, value.span), span=value.span)
+                return replace(self._named_output(value.text, value.span), span=value.span)
             case Index():
                 return self._indexed(value)
-            case Sequence():
-                items = tuple(self._tensor(item) for item in value.items)
-                return replace(value, items=items)
+            case SequenceValue():
+                return replace(value, items=tuple(self._tensor(item) for item in value.items))
             case MappingValue():
                 entries = tuple((key, self._tensor(item)) for key, item in value.entries)
                 return replace(value, entries=entries)
             case _:
                 return self.value(value)
 
-    def _indexed(self, value: Index) -> Out:
-        if value.name in ("_", "_in"):
-            outs = self.scope.current if value.name == "_" else self.scope.entry
-            first = value.path[0]
-            if len(outs) > 1 and isinstance(first, int) and first < len(outs):
-                return replace(outs[first], path=outs[first].path + value.path[1:], span=value.span)
-            if not outs:
-                self._fail_empty(value.name, value.span)
-            out = outs[0]
-        else:
-            out = self._tap(value.name, value.span)
-        return replace(out, path=out.path + value.path, span=value.span)
+    def _indexed(self, value: Index) -> NodeOutput:
+        if value.name not in ("_", "_in"):
+            output = self._named_output(value.name, value.span)
+            return replace(output, path=output.path + value.path, span=value.span)
+        outputs, (first, *rest) = self._outputs_of(value.name, value.span), value.path
+        if len(outputs) > 1 and isinstance(first, int) and first < len(outputs):
+            chosen = outputs[first]
+            return replace(chosen, path=(*chosen.path, *rest), span=value.span)
+        return replace(outputs[0], path=outputs[0].path + value.path, span=value.span)
 
-    def _tap(self, name: str, span: Span) -> Out:
-        if name not in self.scope.taps:
-            self._fail_tap(name, span)
-        return self.scope.taps[name][0]
-
-    def _fail_empty(self, sign: str, span: Span) -> NoReturn:
-        if self.failures:
-            raise Mistake(None)
-        if sign == "_in":
-            remedy = "_in is what entered a block, `residual:` or `branch:`, and stands only there."
-            self.fail("nothing entered that _in could stand for", span, remedy)
-        self.fail("nothing came before that _ could stand for", span)
-
-    def _fail_tap(self, name: str, span: Span) -> NoReturn:
-        self.miss(name)
+    def _named_output(self, name: str, span: Span) -> NodeOutput:
+        if name in self.scope.outputs_by_name:
+            return self.scope.outputs_by_name[name][0]
+        self.skip_if_lost(name)
         here = self.scope.trail[-1].name if self.scope.trail else self.owner
-        made = list(_names_made(self.text))
-        for other, line, owner in made:
+        definitions = list(_output_names(self.text))
+        for other, line, owner in definitions:
             if other == name and owner == here and line > span.line:
-                remedy = "A model runs from its first line to its last: move that line up."
-                self.fail(f"{name} is made further down, in line {self.number(line)}", span, remedy)
-        remedy = did_you_mean(name, self.scope.taps)
-        elsewhere = [owner for other, _, owner in made if other == name and owner != here]
+                remedy = "Lines are read from top to bottom: move that line up."
+                message = f"{name} is defined further down, in line {self.line_number(line)}"
+                self.fail(message, span, remedy)
+        remedy = did_you_mean(name, self.scope.outputs_by_name)
+        elsewhere = [owner for other, _, owner in definitions if other == name and owner != here]
         if any(elsewhere):
             inside = next(filter(None, elsewhere))
-            remedy = (
-                f"{name} is inside {inside}, which gives it only if it ends in `output {name}`."
-            )
+            remedy = f"{name} is defined inside {inside}; to use it here, end {inside} in "
+            remedy += f"`output {name}`."
         elif elsewhere:
-            remedy = (
-                f"A block sees only what it is given: `{here} <- _, {name}`, as `_in[1]` inside."
-            )
+            remedy = f"A block sees only its own inputs: write `{here} <- _, {name}`, and `_in[1]` "
+            remedy += "inside."
         if name == "input":
-            remedy = "Give the input a name, `img = input 8`, and write that behind the arrow."
-        remedy = remedy or f"Name an output above: `{name} = dense 4`; _ is what came before."
-        self.fail(f"no output above is named {name}", span, remedy)
+            remedy = "Name the input, `img = input 8`, and write that name after the arrow."
+        remedy = remedy or f"Name an output above: `{name} = dense 4`; _ is the previous output."
+        return self.fail(f"no output above is named {name}", span, remedy)
+
+    # --- values -------------------------------------------------------------------------------
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """A step's arguments, evaluated."""
-        values = [self.value(arg.value) for arg in args]
-        return tuple(
-            arg if value is arg.value else replace(arg, value=value)
-            for arg, value in zip(args, values, strict=True)
-        )
+        return tuple(replace(arg, value=self.value(arg.value)) for arg in args)
 
     def value(self, value: Value) -> Any:
         """A value with all its expressions evaluated."""
         match value:
             case Expr():
                 return self.expr(value)
-            case Object() | Phrase():
+            case Object() | InnerLayer():
                 callee: Any = value.callee
-                callee = self.expr(callee) if isinstance(value.callee, Expr) else callee
+                if isinstance(callee, Expr):
+                    callee = self.expr(callee)
                 return replace(value, callee=callee, args=self.args(value.args))
-            case Sequence():
+            case SequenceValue():
                 return replace(value, items=tuple(self.value(item) for item in value.items))
             case MappingValue():
                 entries = tuple((self.value(key), self.value(item)) for key, item in value.entries)
@@ -245,80 +256,79 @@ class Lookup:
     def expr(self, expr: Expr) -> Value:
         """What an expression stands for."""
         known = self.scope.names.get(expr.source)
-        if isinstance(known, Object | Phrase):
+        if isinstance(known, Object | InnerLayer):
             return known
         try:
-            found = expressions.evaluate(expr.source, self.scope.names)
-        except expressions.ExpressionError as error:
-            where = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
-            self.fail(error.message, where, error.remedy)
-        return Given(found, expr.source, span=expr.span)
+            result = evaluate(expr.source, self.scope.names)
+        except ExpressionError as error:
+            span = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
+            self.fail(error.message, span, error.remedy)
+        return NotebookValue(result, expr.source, span=expr.span)
 
     @staticmethod
     def plain(value: Value) -> Any:
-        """A block's argument as its expressions see it."""
+        """A block's argument as the block's expressions see it."""
         match value:
-            case Literal() | Given():
+            case LiteralValue() | NotebookValue():
                 return value.value
             case Word():
                 return value.text
             case Shape():
                 return value.dims
-            case Sequence():
-                items = (Lookup.plain(item) for item in value.items)
+            case SequenceValue():
+                items = (NameResolver.plain(item) for item in value.items)
                 return list(items) if value.kind == "list" else tuple(items)
             case _:
                 return value
 
-    def count(self, value: Value) -> int:
+    def repetitions(self, value: Value) -> int:
         """A whole number of repetitions."""
-        found = self.plain(self.value(value))
-        if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= MOST_REPEATS:
-            remedy = f"For the notebook's {found} write {{{found}}}." * (found in self.scope.names)
-            shown = format_value(value)
-            self.fail(f"expected a whole number of repetitions, not {shown}", value.span, remedy)
-        return found
+        count = self.plain(self.value(value))
+        if (
+            isinstance(count, bool)
+            or not isinstance(count, int)
+            or not 0 <= count <= MAX_REPETITIONS
+        ):
+            message = f"expected a whole number of repetitions; got {format_value(value)}"
+            is_name = isinstance(count, str) and count in self.scope.names
+            remedy = f"To use the notebook's {count}, write {{{count}}}." if is_name else ""
+            self.fail(message, value.span, remedy)
+        return count
 
-    def number(self, line: int) -> int:
+    # --- mistakes -----------------------------------------------------------------------------
+
+    def line_number(self, line: int) -> int:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
 
-    def miss(self, name: str) -> None:
-        """Say nothing about a name that only a line with a mistake could have made."""
-        if name in self.lost:
-            raise Mistake(None)
+    def skip_if_lost(self, name: str) -> None:
+        """Leave the statement out silently if only a line with a mistake could define a name."""
+        if name in self.lost_names:
+            raise StatementError(None)
 
     def fail(self, message: str, span: Span, remedy: str = "") -> NoReturn:
-        """Stop here: the text is wrong at this place."""
-        if span == NOWHERE and self.scope.trail:
+        """Leave the statement out because of a mistake at a span."""
+        if span == NO_SPAN and self.scope.trail:
             span = self.scope.trail[-1].span
-        raise Mistake(
-            Problem(message, span.line, span.column, span.width, remedy), self.scope.trail
-        )
+        raise StatementError(problem_at(span, message, remedy), self.scope.trail)
 
 
-def _names_made(statements: Iterable[Statement], owner: str = "") -> Iterator[tuple[str, int, str]]:
-    """Every output's name, its line, and the block or nested model it is in."""
-    for each in statements:
-        if isinstance(each, LayerSpec):
-            yield from ((name, each.span.line, owner) for name in each.targets)
-        inside = each.name if isinstance(each, BlockSpec | NestedSpec) else owner
-        yield from _names_made(getattr(each, "body", ()), inside)
-        yield from _names_made(getattr(each, "branches", ()), owner)
+def _output_names(
+    statements: Iterable[Statement], owner: str = ""
+) -> Iterator[tuple[str, int, str]]:
+    """Every output's name, its line, and the block or nested model around it."""
+    for statement in statements:
+        if isinstance(statement, LayerSpec):
+            yield from ((name, statement.span.line, owner) for name in statement.targets)
+        inside = statement.name if isinstance(statement, BlockSpec | NestedSpec) else owner
+        yield from _output_names(getattr(statement, "body", ()), inside)
+        yield from _output_names(getattr(statement, "branches", ()), owner)
 
 
-def definitions(statements: Iterable[Statement]) -> dict[str, int]:
-    """The blocks and nested models that a text defines, each with its line."""
+def definition_lines(statements: Iterable[Statement]) -> dict[str, int]:
+    """The line of each block and nested model that a text defines."""
     return {
-        each.name: each.span.line for each in statements if isinstance(each, BlockSpec | NestedSpec)
+        statement.name: statement.span.line
+        for statement in statements
+        if isinstance(statement, BlockSpec | NestedSpec)
     }
-
-
-def mentions_current(args: tuple[Arg, ...]) -> bool:
-    """Whether a step's inputs name what came before, by `_`."""
-    return any(
-        (isinstance(arg.value, Word) and arg.value.text == "_")
-        or (isinstance(arg.value, Index) and arg.value.name == "_")
-        or (isinstance(arg.value, Sequence) and "_" in str(arg.value.items))
-        for arg in args
-    )

@@ -1,17 +1,15 @@
-"""Text to spec: which statements a model's text holds, and how they nest.
+"""Text to spec: which statements a model's text contains, and how they nest.
 
-A line with a mistake is left out and the rest goes on, so that all mistakes of a cell are told
-together. Lines and their values are read by :mod:`kmagic.language.steps`.
+A line with a mistake is left out and parsing continues, so that all mistakes of a cell are
+reported together. Lines and their values are parsed by :mod:`kmagic.language.step_parser`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
 
-from kmagic.language.foreign_code import gather
-from kmagic.language.phrases import Cursor, ParseError
+from kmagic.language.foreign_code import merge_foreign_problems
 from kmagic.language.spec import (
     BlockSpec,
     BranchSpec,
@@ -32,17 +30,25 @@ from kmagic.language.spec import (
     Statement,
     Value,
 )
-from kmagic.language.steps import read_step
-from kmagic.language.tokens import Line, Token, tokenize
+from kmagic.language.step_parser import NOT_ALLOWED, Cursor, ParseError
+from kmagic.language.tokens import LogicalLine, problem_at, tokenize
 from kmagic.support.errors import DSLError, Problem
 
-HEADS = ("model", "block", "repeat", "for", "residual", "merge", "branch")
-DIRECTIVES = ("compile", "freeze", "output", "inputs")
-RESERVED = frozenset({*HEADS, *DIRECTIVES, "reuse", "input", "_", "_in"})
+COMPOUND = ("model", "block", "repeat", "for", "residual", "merge", "branch")
+"""Keywords of statements with a body."""
+SIMPLE = ("compile", "freeze", "output", "inputs")
+"""Keywords of statements without one."""
+RESERVED = frozenset({*COMPOUND, *SIMPLE, "reuse", "input", "_", "_in"})
+_EXAMPLES = {
+    "block": "block res(f):",
+    "for": "for f in 32 64:",
+    "merge": "merge add:",
+    "repeat": "repeat 3:",
+}
 
 
 def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
-    """Read a model's text.
+    """Parse a model's text.
 
     Args:
         text: In the layer language; see ``docs/language.md``.
@@ -50,7 +56,7 @@ def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
         first_line: Number of its first line in the user's editor.
 
     Returns:
-        The spec; it says what the text says, not whether Keras will have it.
+        The spec. It has the structure of the text; whether Keras accepts it is not checked.
 
     Raises:
         DSLError: With every mistake of the text.
@@ -60,48 +66,52 @@ def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
         >>> [statement.callee.text for statement in spec]
         ['input', 'dense']
     """
-    found = read(text)
-    if found.problems:
-        raise DSLError(gather(found.problems, text), text, where, first_line)
-    return found.spec
+    result = parse_partial(text)
+    if result.problems:
+        problems = merge_foreign_problems(result.problems, text)
+        raise DSLError(problems, text, where, first_line)
+    return result.spec
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What could be read of a text.
+class ParseResult:
+    """What could be parsed of a text.
 
     Attributes:
         spec: The lines without mistakes.
         problems: The mistakes, in the order of the text.
-        lost: Names that the lines with mistakes may have made.
+        lost_names: Names that the lines with mistakes may have defined.
     """
 
     spec: ModelSpec
     problems: tuple[Problem, ...] = ()
-    lost: frozenset[str] = frozenset()
+    lost_names: frozenset[str] = frozenset()
 
 
-def read(text: str) -> Reading:
-    """Read what can be read of a model's text; as :func:`parse`, but it raises nothing."""
-    lines, broken = tokenize(text)
-    reader = _Statements(lines, has_tabs="\t" in text)
-    statements = reader.block(at_top=True)
-    problems = sorted({*broken, *reader.problems}, key=lambda each: (each.line, each.column))
-    return Reading(ModelSpec(statements, source=text), tuple(problems), frozenset(reader.lost))
+def parse_partial(text: str) -> ParseResult:
+    """Parse as much of a model's text as possible; like :func:`parse`, but raises nothing."""
+    lines, token_problems = tokenize(text)
+    parser = _Parser(lines, has_tabs="\t" in text)
+    statements = parser.block(at_top=True)
+    problems = sorted(
+        {*token_problems, *parser.problems}, key=lambda problem: (problem.line, problem.column)
+    )
+    spec = ModelSpec(statements, source=text)
+    return ParseResult(spec, tuple(problems), frozenset(parser.lost_names))
 
 
-class _Statements:
-    """Reads lines into statements, and indented lines into the bodies of their heads."""
+class _Parser:
+    """Parses lines into statements, and indented lines into their bodies."""
 
-    def __init__(self, lines: list[Line], *, has_tabs: bool = False) -> None:
+    def __init__(self, lines: list[LogicalLine], *, has_tabs: bool) -> None:
         self.lines = lines
-        self._has_tabs = has_tabs  # one mistake, which explains all that is wrong with indentation
+        self._has_tabs = has_tabs  # already a problem, which explains all others of indentation
         self.problems: list[Problem] = []
-        self.lost: set[str] = set()
+        self.lost_names: set[str] = set()
         self._next = 0
 
     def block(self, *, at_top: bool = False) -> tuple[Statement, ...]:
-        """All lines of the next line's indentation."""
+        """All lines with the next line's indentation."""
         statements: list[Statement] = []
         indent = self.lines[self._next].indent if self._next < len(self.lines) else 0
         while self._next < len(self.lines):
@@ -111,29 +121,27 @@ class _Statements:
                     break
                 indent = line.indent
             if line.indent > indent:
-                first = line.tokens[0].span if line.tokens else Span(line.number, 1)
                 if not self._has_tabs:
-                    remedy = (
-                        "Only the body of a line that ends in `:` is indented, all of it alike."
-                    )
-                    self._note("this line is indented, but belongs to no block", first, remedy)
+                    first = line.tokens[0].span if line.tokens else Span(line.number, 1)
+                    remedy = "Indent only the body of a line that ends in `:`, all its lines alike."
+                    self.problems.append(problem_at(first, "unexpected indentation", remedy))
                 statements += self.block()
                 continue
             self._next += 1
             statements += self._statements(line)
         return tuple(statements)
 
-    def _statements(self, line: Line) -> list[Statement]:
+    def _statements(self, line: LogicalLine) -> list[Statement]:
         if line.broken:
-            self._lose(line)
+            self._skip(line)
             return []
         cursor = Cursor(line.tokens)
-        found: list[Statement] = []
+        statements: list[Statement] = []
         try:
-            if _opens_body(cursor):
-                return [self._head(cursor, line)]
+            if _opens_body(line):
+                return [self._compound(cursor, line)]
             while True:
-                found.append(self._simple(cursor))
+                statements.append(self._simple(cursor))
                 if cursor.done:
                     break
                 cursor.expect("/", "expected ` / ` or the end of the line")
@@ -141,32 +149,23 @@ class _Statements:
                     cursor.fail("expected a layer after /")
         except ParseError as error:
             self.problems.append(error.problem)
-            self._lose(line)
-        return found
+            self._skip(line)
+        return statements
 
-    def _body(self, cursor: Cursor, line: Line) -> tuple[Statement, ...]:
-        """The indented lines below a head, or the rest of its own line."""
-        colon = cursor.expect(":", "expected `:` here, and an indented body below")
-        if not cursor.done:
-            inline = Line(line.indent, line.number, cursor.rest())
-            return tuple(self._statements(inline))
-        if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
-            remedy = "Indent the lines that belong to it."
-            cursor.fail_at(colon.span, "expected an indented body below this line", remedy)
-        return self.block()
-
-    def _lose(self, line: Line) -> None:
-        """Leave a line out, with its body; names that they make are not missed later."""
+    def _skip(self, line: LogicalLine) -> None:
+        """Leave a line out, with its body; uses of the names they define are not reported."""
         first = self._next
         if first < len(self.lines) and self.lines[first].indent > line.indent:
             self.block()
-        for each in (line, *self.lines[first : self._next]):
-            self.lost |= _names_made(each)
+        for skipped in (line, *self.lines[first : self._next]):
+            self.lost_names |= _names_defined(skipped)
 
-    def _head(self, cursor: Cursor, line: Line) -> Statement:
-        word = cursor.take()
-        readers: dict[str, Callable[[Cursor, Line, Span], Statement]] = {
-            "model": self._nested,
+    # --- statements with a body ---------------------------------------------------------------
+
+    def _compound(self, cursor: Cursor, line: LogicalLine) -> Statement:
+        keyword = cursor.take()
+        parsers: dict[str, Callable[[Cursor, LogicalLine, Span], Statement]] = {
+            "model": self._nested_model,
             "block": self._block_definition,
             "repeat": self._repeat,
             "for": self._for,
@@ -176,111 +175,113 @@ class _Statements:
             "branch": lambda cursor, line, span: BranchSpec(self._body(cursor, line), span=span),
             "merge": self._merge,
         }
-        return readers[word.text](cursor, line, word.span)
+        return parsers[keyword.text](cursor, line, keyword.span)
 
-    def _nested(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+    def _body(self, cursor: Cursor, line: LogicalLine) -> tuple[Statement, ...]:
+        """The indented lines below, or the rest of the same line."""
+        colon = cursor.expect(":", "expected `:` here, and an indented body below")
+        if not cursor.done:
+            inline = LogicalLine(line.indent, line.number, cursor.rest())
+            return tuple(self._statements(inline))
+        if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
+            remedy = "Indent the lines that belong to it."
+            cursor.fail_at(colon.span, "expected an indented body below this line", remedy)
+        return self.block()
+
+    def _nested_model(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
         name = _new_name(cursor, "a name for the model")
-        kind = _kind(cursor)
+        kind = _model_kind(cursor)
         args = cursor.args(until=":")
         return NestedSpec(name, self._body(cursor, line), kind, args, span=span)
 
-    def _block_definition(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+    def _block_definition(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
         name = _new_name(cursor, "a name for the block")
         params: list[Param] = []
         if not cursor.done and cursor.peek.kind == "name":
-            cursor.fail("expected `(` or `:`", "Parameters stand in brackets: `block res(f, s=1):`")
+            cursor.fail("expected ( or :", "Put parameters in brackets: `block res(f, s=1):`")
         if cursor.accept("("):
             while not cursor.accept(")"):
-                token = cursor.name("a parameter's name")
-                default: Value | None = cursor.phrase() if cursor.accept("=") else None
+                token = cursor.name("the name of a parameter")
+                default: Value | None = cursor.nested_value() if cursor.accept("=") else None
                 if default is None and params and params[-1].default is not None:
-                    cursor.fail_at(
-                        token.span, "a parameter without a default after one that has one"
-                    )
-                if any(each.name == token.text for each in params):
-                    cursor.fail_at(token.span, "this parameter is there already")
+                    message = "a parameter without a default must come before those with one"
+                    cursor.fail_at(token.span, message)
+                if any(param.name == token.text for param in params):
+                    cursor.fail_at(token.span, f"duplicate parameter {token.text}")
                 params.append(Param(token.text, default, span=token.span))
-                if not cursor.at(")"):
-                    cursor.expect(",", "expected `,` or `)`")
+                if not cursor.next_is(")"):
+                    cursor.expect(",", "expected , or )")
         return BlockSpec(name, tuple(params), self._body(cursor, line), span=span)
 
-    def _repeat(self, cursor: Cursor, line: Line, span: Span) -> Statement:
-        if cursor.at(":"):
-            cursor.fail("expected how often, as in `repeat 3:`")
+    def _repeat(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
+        if cursor.next_is(":"):
+            cursor.fail("expected the number of repetitions, as in `repeat 3:`")
         return RepeatSpec(cursor.value(), self._body(cursor, line), span=span)
 
-    def _for(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+    def _for(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
         name = _new_name(cursor, "a name, as in `for f in 32 64:`")
         if not cursor.accept_name("in"):
             cursor.fail("expected `in`, as in `for f in 32 64:`")
         values: list[Value] = []
-        while not cursor.done and not cursor.at(":"):
+        while not cursor.done and not cursor.next_is(":"):
             values.append(cursor.value())
             cursor.accept(",")
         if not values:
             cursor.fail("expected values, as in `for f in 32 64:`")
         return ForSpec(name, tuple(values), self._body(cursor, line), span=span)
 
-    def _merge(self, cursor: Cursor, line: Line, span: Span) -> Statement:
+    def _merge(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
         callee = cursor.callee("a layer that merges, as in `merge add:`")
         args = cursor.args(until=":")
-        body = self._body(cursor, line)
-        branches = tuple(each for each in body if isinstance(each, BranchSpec))
-        for each in body:
-            if not isinstance(each, BranchSpec):
-                remedy = "Each way to the merge is a `branch:` with a body of its own."
-                cursor.fail_at(each.span, "only `branch:` stands in a merge", remedy)
+        branches: list[BranchSpec] = []
+        for statement in self._body(cursor, line):
+            if not isinstance(statement, BranchSpec):
+                remedy = "Each input of the merge is a `branch:` with its own body."
+                cursor.fail_at(statement.span, "only `branch:` is allowed in a merge", remedy)
+            branches.append(statement)
         if not branches:
             cursor.fail_at(span, "expected at least one `branch:` below")
-        return MergeSpec(callee, args, branches, span=span)
+        return MergeSpec(callee, args, tuple(branches), span=span)
+
+    # --- statements of one line ---------------------------------------------------------------
 
     def _simple(self, cursor: Cursor) -> Statement:
         token = cursor.peek
-        if token.kind == "name" and not cursor.next_is("=", 1) and not cursor.next_is(",", 1):
-            if token.text in ("compile", "freeze"):
-                cursor.take()
-                args = cursor.args(commas_make_lists=True)
-                kind = CompileSpec if token.text == "compile" else FreezeSpec
-                return kind(args, span=token.span)
-            if token.text in ("output", "inputs"):
-                cursor.take()
-                after = cursor.ahead(0)
-                if token.text == "inputs" and after and after.kind in ("number", "shape"):
-                    remedy = f"Where data comes in is `input {after.text}`."
-                    cursor.fail("is no name of an input", remedy)
-                entries = cursor.tensors()
-                if not cursor.done and cursor.peek.kind == "name":
-                    remedy = f"Names are separated by commas: `{token.text} a, b`."
-                    cursor.fail("has no place here", remedy)
-                kind_of = OutputSpec if token.text == "output" else InputsSpec
-                return kind_of(entries, span=token.span)
-            if token.text == "model":
-                cursor.take()
-                name = "" if _is_nameless(cursor) else _head_name(cursor)
-                return HeadSpec(name, _kind(cursor), cursor.args(), span=token.span)
-            if token.text in HEADS:
-                example = {
-                    "block": "block res(f):",
-                    "for": "for f in 32 64:",
-                    "merge": "merge add:",
-                    "repeat": "repeat 3:",
-                }
-                shown = example.get(token.text, f"{token.text}:")
-                remedy = "Outputs are joined by a layer: `add <- a, b`." * (token.text == "merge")
-                message = f"opens a body, and its line ends in `:`, as in `{shown}`"
-                cursor.fail_at(token.span, message, remedy)
-        return read_step(cursor)
-
-    def _note(self, message: str, span: Span, remedy: str = "") -> None:
-        self.problems.append(Problem(message, span.line, span.column, span.width, remedy))
+        if token.kind != "name" or cursor.next_is("=", ",", offset=1):
+            return cursor.step()
+        if token.text in ("compile", "freeze"):
+            cursor.take()
+            args = cursor.args(commas_make_lists=True)
+            return (CompileSpec if token.text == "compile" else FreezeSpec)(args, span=token.span)
+        if token.text in ("output", "inputs"):
+            cursor.take()
+            after = cursor.ahead(0)
+            if token.text == "inputs" and after and after.kind in ("number", "shape"):
+                remedy = f"An input layer is written `input {after.text}`."
+                cursor.fail("is not the name of an input", remedy)
+            entries = cursor.tensors()
+            if not cursor.done and cursor.peek.kind == "name":
+                cursor.fail(NOT_ALLOWED, f"Separate names by commas: `{token.text} a, b`.")
+            return (OutputSpec if token.text == "output" else InputsSpec)(entries, span=token.span)
+        if token.text == "model":
+            cursor.take()
+            name = "" if _is_nameless(cursor) else _model_name(cursor)
+            return HeadSpec(name, _model_kind(cursor), cursor.args(), span=token.span)
+        if token.text in COMPOUND:
+            example = _EXAMPLES.get(token.text, f"{token.text}:")
+            remedy = "To merge outputs by a layer, write `add <- a, b`." * (token.text == "merge")
+            message = f"needs a body; its line must end in `:`, as in `{example}`"
+            cursor.fail_at(token.span, message, remedy)
+        return cursor.step()
 
 
-def _opens_body(cursor: Cursor) -> bool:
-    first = cursor.tokens[0] if cursor.tokens else None
-    if first is None or first.kind != "name" or first.text not in HEADS:
+def _opens_body(line: LogicalLine) -> bool:
+    """Whether a line has a keyword with a body, and a colon outside brackets."""
+    first = line.tokens[0] if line.tokens else None
+    if first is None or first.kind != "name" or first.text not in COMPOUND:
         return False
     depth = 0
-    for token in cursor.tokens:
+    for token in line.tokens:
         if token.kind == "op":
             depth += (token.text in "([") - (token.text in ")]")
             if token.text == ":" and depth == 0:
@@ -288,49 +289,47 @@ def _opens_body(cursor: Cursor) -> bool:
     return False
 
 
-def _names_made(line: Line) -> set[str]:
+def _names_defined(line: LogicalLine) -> set[str]:
     """Names that a line may give to outputs, blocks or models."""
     tokens = line.tokens
-    if tokens and tokens[0].text in HEADS:
-        return {each.text for each in tokens[1:2]}
-    made: set[str] = set()
-    for each in tokens:
-        if each.text == "=":
-            return made
-        if each.kind == "name":
-            made.add(each.text)
-        elif each.text != ",":
+    if tokens and tokens[0].text in COMPOUND:
+        return {token.text for token in tokens[1:2]}
+    names: set[str] = set()
+    for token in tokens:
+        if token.text == "=":
+            return names
+        if token.kind == "name":
+            names.add(token.text)
+        elif token.text != ",":
             break
     return set()
 
 
-def _kind(cursor: Cursor) -> ModelKind:
+def _model_kind(cursor: Cursor) -> ModelKind:
     if cursor.accept_name("sequential"):
         return "sequential"
     return "functional" if cursor.accept_name("functional") else ""
 
 
 def _is_nameless(cursor: Cursor) -> bool:
-    """Whether a head gives only a kind or arguments: ``model functional``."""
-    if cursor.done or cursor.at("!"):
-        return not cursor.done
+    """Whether a head has only a kind or arguments: ``model functional``."""
+    first, second = cursor.ahead(0), cursor.ahead(1)
+    if first is None or cursor.next_is("!"):
+        return first is not None
     kinds = ("sequential", "functional")
-    texts = [each.text for each in cursor.coming(2)]
-    return texts[0] in kinds and not (len(texts) > 1 and texts[1] in kinds)
+    return first.text in kinds and not (second is not None and second.text in kinds)
 
 
-def _head_name(cursor: Cursor) -> str:
-    return _new_name(cursor, "a name for the model", anything=True)
+def _model_name(cursor: Cursor) -> str:
+    if not cursor.done and cursor.peek.kind == "string":
+        return cursor.string_value()
+    return _new_name(cursor, "a name for the model")
 
 
-def _new_name(cursor: Cursor, wanted: str, *, anything: bool = False) -> str:
-    if anything and not cursor.done and cursor.peek.kind == "string":
-        return str(cursor.string_value())
-    token: Token = cursor.name(wanted)
-    if token.text in RESERVED or "." in token.text:
-        _taken(cursor, token)
+def _new_name(cursor: Cursor, wanted: str) -> str:
+    token = cursor.name(wanted)
+    if "." in token.text:
+        cursor.fail_at(token.span, "a name must not contain dots")
+    if token.text in RESERVED:
+        cursor.fail_at(token.span, f"{token.text} is a reserved word; choose another name")
     return token.text
-
-
-def _taken(cursor: Cursor, token: Token) -> NoReturn:
-    cursor.fail_at(token.span, f"{token.text} is a word of the language, not a name")

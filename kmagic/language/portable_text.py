@@ -10,7 +10,7 @@ from typing import Any
 
 from kmagic.language import expressions
 from kmagic.language.formatter import format_spec
-from kmagic.language.spec import Expr, ModelSpec, parts_of
+from kmagic.language.spec import Expr, ModelSpec, find_parts
 
 ADAPT = "adapt="
 LONGEST = 10_000
@@ -18,7 +18,7 @@ LONGEST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Portable:
+class PortableText:
     """A text and the values it needs.
 
     Attributes:
@@ -36,7 +36,7 @@ class Portable:
         return {name: ast.literal_eval(value) for name, value in self.values.items()}
 
 
-def portable(spec: ModelSpec, names: Mapping[str, Any]) -> Portable:
+def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
     """What of a text and its names can be kept.
 
     Args:
@@ -48,12 +48,12 @@ def portable(spec: ModelSpec, names: Mapping[str, Any]) -> Portable:
         >>> text = "input {x.shape[1:]} / dense {units}"
         >>> class x:
         ...     shape = (9, 4)
-        >>> portable(parse(text), {"x": x, "units": 8})
+        >>> make_portable(parse(text), {"x": x, "units": 8})
         Portable(text='input {(4,)} / dense {units}', values={'units': '8'})
     """
     lines = (spec.source or format_spec(spec)).split("\n")
     values: dict[str, str] = {}
-    found = sorted(parts_of(spec, Expr), key=lambda each: each.span.column, reverse=True)
+    found = sorted(find_parts(spec, Expr), key=lambda each: each.span.column, reverse=True)
     for each in found:
         line, start = each.span.line - 1, each.span.column - 1
         end = start + each.span.width
@@ -62,24 +62,24 @@ def portable(spec: ModelSpec, names: Mapping[str, Any]) -> Portable:
             lines[line] = lines[line][:start].removesuffix(ADAPT).rstrip() + lines[line][end:]
             continue
         try:
-            known = {name for name in expressions.names_in(each.source) if name in names}
-            written = {name: written_down(names[name]) for name in known}
+            known = {name for name in expressions.names_in_expression(each.source) if name in names}
+            written = {name: literal_text(names[name]) for name in known}
             if None not in written.values():
                 values |= {name: value for name, value in written.items() if value is not None}
                 continue
-            value = written_down(expressions.evaluate(each.source, names))
+            value = literal_text(expressions.evaluate(each.source, names))
         except expressions.ExpressionError:
             continue  # a block's parameter is in it
         if value is not None and spec.source:
             lines[line] = f"{lines[line][:start]}{{{value}}}{lines[line][end:]}"
-    return Portable("\n".join(lines), values)
+    return PortableText("\n".join(lines), values)
 
 
-def written_down(value: Any) -> str | None:
+def literal_text(value: Any) -> str | None:
     """A value as a Python literal, or None if it is none or too long.
 
     Example:
-        >>> written_down((28, 28, 1)), written_down(print)
+        >>> literal_text((28, 28, 1)), literal_text(print)
         ('(28, 28, 1)', None)
     """
     plain = _plain(value, depth=0)

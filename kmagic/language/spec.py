@@ -25,18 +25,18 @@ class Span:
     width: int = 1
 
 
-NOWHERE = Span()
+NO_SPAN = Span()
 
 
 def _span() -> Any:
-    return field(default=NOWHERE, compare=False, repr=False, kw_only=True)
+    return field(default=NO_SPAN, compare=False, repr=False, kw_only=True)
 
 
 # --- values -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Literal:
+class LiteralValue:
     """A number, a quoted string, ``true``, ``false``, ``none``, ``inf``, ``nan`` or ``...``."""
 
     value: object
@@ -71,22 +71,22 @@ class Expr:
 class Object:
     """``l2(1e-4)``: something with arguments, looked up where its place implies."""
 
-    callee: Word | Expr | Given
+    callee: Word | Expr | NotebookValue
     args: tuple[Arg, ...] = ()
     span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Phrase:
+class InnerLayer:
     """``lstm 32 return_sequences`` as an argument: a layer inside a layer."""
 
-    callee: Word | Expr | Given
+    callee: Word | Expr | NotebookValue
     args: tuple[Arg, ...]
     span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class SequenceValue:
     """``[a, b]`` or ``(a, b)``."""
 
     kind: OneOf["list", "tuple"]
@@ -95,7 +95,7 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class MappingValue:
     """``{cls: crossentropy, box: mse}``."""
 
     entries: tuple[tuple[Value, Value], ...]
@@ -123,7 +123,7 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class NotebookValue:
     """A value from the notebook, and the expression that gave it."""
 
     value: Any
@@ -132,7 +132,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Out:
+class NodeOutput:
     """The output of a node of a graph; a path picks one of several."""
 
     node: int
@@ -141,7 +141,7 @@ class Out:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerOf:
+class LayerRef:
     """The layer that a node applies, not its output."""
 
     node: int
@@ -149,7 +149,7 @@ class LayerOf:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelOf:
+class ModelRef:
     """A nested model itself."""
 
     model: int
@@ -157,20 +157,20 @@ class ModelOf:
 
 
 Value: TypeAlias = (
-    Literal
+    LiteralValue
     | Word
     | Shape
     | Expr
     | Object
-    | Phrase
-    | Sequence
-    | Mapping
+    | InnerLayer
+    | SequenceValue
+    | MappingValue
     | Ref
     | Index
-    | Given
-    | Out
-    | LayerOf
-    | ModelOf
+    | NotebookValue
+    | NodeOutput
+    | LayerRef
+    | ModelRef
 )
 
 
@@ -372,19 +372,19 @@ class ModelSpec:
         return next((each for each in self.statements if isinstance(each, HeadSpec)), None)
 
 
-def parts_of(part: Any, *kinds: type) -> Iterator[Any]:
+def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
     """All of some kinds that stand in a part of a text, in its order; within them none is sought.
 
     Example:
-        >>> line = LayerSpec(Word("dense"), (Arg(Expr("n")), Arg(Literal(3))))
-        >>> [each.source for each in parts_of(line, Expr)]
+        >>> line = LayerSpec(Word("dense"), (Arg(Expr("n")), Arg(LiteralValue(3))))
+        >>> [each.source for each in find_parts(line, Expr)]
         ['n']
     """
     if isinstance(part, kinds):
         yield part
     elif isinstance(part, tuple):
         for each in part:
-            yield from parts_of(each, *kinds)
+            yield from find_parts(each, *kinds)
     elif is_dataclass(part) and not isinstance(part, type):
         for each in fields(part):
-            yield from parts_of(getattr(part, each.name), *kinds)
+            yield from find_parts(getattr(part, each.name), *kinds)

@@ -1,42 +1,41 @@
-"""A model's text cut into tokens, line by logical line.
+"""A model's text, split into tokens by logical line.
 
-Written by hand: ``3x3`` is one token here and two and a half in Python's tokenizer, and a
-mistake should be told in the words of this language.
+Written by hand: ``3x3`` is one token here, but two and a half for Python's tokenizer, and error
+messages need the terms of this language.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal as OneOf
-from typing import TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from kmagic.language.spec import Span
-from kmagic.language.syntax_hints import number_hint, unknown_hint
 from kmagic.support.errors import Problem
 
-Kind: TypeAlias = OneOf["name", "number", "shape", "string", "brace", "op"]
+TokenKind: TypeAlias = Literal["name", "number", "shape", "string", "brace", "op"]
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token; ``spaced`` tells whether white space stands before it."""
+    """One token; ``spaced`` is true after white space."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     span: Span
     spaced: bool
 
 
 @dataclass(slots=True)
-class Line:
-    """One logical line: brackets may carry it over several lines of text.
+class LogicalLine:
+    """One logical line: open brackets continue it over several lines of text.
 
     Attributes:
         indent: Column of its first character, from 0.
-        number: Of its first line of text.
-        tokens: Up to the first mistake.
-        broken: Whether there is a mistake.
+        number: Number of its first line of text.
+        tokens: All tokens before the first error.
+        broken: Whether the line contains an error.
     """
 
     indent: int
@@ -45,44 +44,42 @@ class Line:
     broken: bool = False
 
 
-_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    ("shape", re.compile(r"(?:\d+|\?)(?:x(?:\d+|\?))+(?![\w?])|\?(?![\w?])")),
-    (
-        "number",
-        re.compile(
-            r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])"
-            r"|[-+](?:inf|nan)(?!\w)"
-        ),
-    ),
-    ("name", re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")),
-    ("string", re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")),
-    ("op", re.compile(r"<-|\.\.\.|[=!()\[\],:*/&]")),
-)
-_TOKEN = re.compile(
-    "|".join(f"(?P<{kind}>{pattern.pattern})" for kind, pattern in _PATTERNS)
-    + "|(?P<space>[ \\t\u00a0]+)"
-)
-_OPEN, _CLOSE = "([", ")]"
-_MOST_PROBLEMS = 20
-"""With so many mistakes an open bracket ends the reading."""
+_PATTERNS = {
+    "shape": r"(?:\d+|\?)(?:x(?:\d+|\?))+(?![\w?])|\?(?![\w?])",
+    "number": r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?(?![\w.])|[-+](?:inf|nan)(?!\w)",
+    "name": r"[^\W\d]\w*(?:\.[^\W\d]\w*)*",
+    "string": r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'",
+    "op": r"<-|\.\.\.|[=!()\[\],:*/&]",
+    "space": "[ \\t\u00a0]+",
+}
+_TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
+_INVALID = re.compile(r"[\w.?]+|->|.")
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_MAX_UNCLOSED = 20
+"""After this many errors, an unclosed bracket ends the scan, so that it stays linear."""
 
 
-def tokenize(text: str) -> tuple[list[Line], list[Problem]]:
-    """Cut a text into logical lines of tokens.
+def problem_at(span: Span, message: str, remedy: str = "") -> Problem:
+    """A problem that marks a span."""
+    return Problem(message, span.line, span.column, span.width, remedy)
+
+
+def tokenize(text: str) -> tuple[list[LogicalLine], list[Problem]]:
+    """Split a text into logical lines of tokens.
 
     Returns:
-        The lines, without blank ones and comments, and the mistakes found on the way. A line
-        with a mistake ends before it.
+        The lines, without blank lines and comments, and the problems. A line with a problem ends
+        before it.
     """
-    reader = _Reader(text)
-    reader.run()
-    return reader.lines, reader.problems
+    tokenizer = _Tokenizer(text)
+    tokenizer.run()
+    return tokenizer.lines, tokenizer.problems
 
 
-class _Reader:
+class _Tokenizer:
     def __init__(self, text: str) -> None:
         self.rows = text.splitlines()
-        self.lines: list[Line] = []
+        self.lines: list[LogicalLine] = []
         self.problems: list[Problem] = []
         self._row = 0
         self._open: list[Token] = []
@@ -91,92 +88,93 @@ class _Reader:
         while self._row < len(self.rows):
             self._read_row()
             if self._open and self._row == len(self.rows):
-                self._never_closed(self._open[0].text, self._open[0].span)
+                self._unclosed(self._open[0].text, self._open[0].span)
 
     def _read_row(self) -> None:
         row = self.rows[self._row]
-        number = self._row + 1
         self._row += 1
+        number = self._row
         body = row.lstrip(" \t")
         if not body or body.startswith("#"):
             return
         column = len(row) - len(body)
-        if self._open:
-            line = self.lines[-1]
-        else:
-            line = Line(column, number)
-            self.lines.append(line)
+        if not self._open:
+            self.lines.append(LogicalLine(column, number))
             if "\t" in row[:column]:
                 self._tab(Span(number, 1, column))
-        self._read_tokens(line, row, number, column)
-        if not line.tokens and not line.broken:
+        self._read_tokens(row, number, column)
+        if not self.lines[-1].tokens and not self.lines[-1].broken:
             self.lines.pop()
 
-    def _read_tokens(self, line: Line, row: str, number: int, column: int) -> None:
+    def _read_tokens(self, row: str, number: int, column: int) -> None:
         spaced = True
         while column < len(row):
-            found = _TOKEN.match(row, column)
-            if found is None:
+            match = _TOKEN.match(row, column)
+            if match is None:
                 if row[column] == "#":
                     return
                 if row[column] != "{":
-                    self._meaningless(row, number, column)
+                    self._invalid(row, number, column)
                     self._open.clear()
                     return
-                end = self._read_brace(line, row, number, column, spaced=spaced)
+                end = self._read_brace(row, number, column, spaced=spaced)
                 if end is None:
                     return
                 row, number, column = end
                 spaced = False
                 continue
-            kind, text = found.lastgroup, found.group()
+            kind, text = match.lastgroup, match.group()
             if kind != "space":
-                token = Token(kind, text, Span(number, column + 1, len(text)), spaced)  # type: ignore[arg-type]  # the groups are the kinds
-                if kind == "op" and not self._balance(token):
+                span = Span(number, column + 1, len(text))
+                token = Token(cast("TokenKind", kind), text, span, spaced)
+                if kind == "op" and not self._match_brackets(token):
                     self._open.clear()
                     return
-                line.tokens.append(token)
+                self.lines[-1].tokens.append(token)
             spaced = kind == "space"
-            column = found.end()
+            column = match.end()
 
-    def _meaningless(self, row: str, number: int, column: int) -> None:
+    def _invalid(self, row: str, number: int, column: int) -> None:
         """Note that no token begins here."""
-        rest = re.compile(r"[\w.?]+|->|.").match(row, column)
-        bad = rest.group() if rest else row[column]
+        match = _INVALID.match(row, column)
+        bad = match.group() if match else row[column]
         span = Span(number, column + 1, len(bad))
         if bad[0] == "%" and not row[:column].strip():
             self._magic(Span(number, column + 1, len(row.rstrip()) - column))
         elif bad[0] in "\"'":
-            self._problem("this text is never closed", Span(number, column + 1, len(row) - column))
+            self._problem(
+                "this string is never closed", Span(number, column + 1, len(row) - column)
+            )
         elif bad[0].isdigit():
-            self._problem("is neither a number nor a shape", span, number_hint(bad))
+            self._problem("is not a valid number or shape", span, _number_hint(bad))
         elif bad[0] == "}":
-            self._problem("closes a brace that was never opened", span)
+            self._problem("unmatched closing brace", span)
         else:
-            self._problem("has no meaning here", span, unknown_hint(bad, row, column))
+            self._problem("unexpected symbol", span, _symbol_hint(bad, row, column))
 
-    def _balance(self, token: Token) -> bool:
-        """Whether a sign opens no bracket, or closes the right one; else that is noted."""
-        if token.text in _OPEN:
+    def _match_brackets(self, token: Token) -> bool:
+        """Track an opening or closing bracket; False, with a problem noted, for a wrong one."""
+        if token.text in "([":
             self._open.append(token)
-        elif token.text in _CLOSE:
+        elif token.text in ")]":
             if not self._open:
-                self._problem("closes a bracket that was never opened", token.span)
+                self._problem("unmatched closing bracket", token.span)
                 return False
             opened = self._open.pop()
-            right = _CLOSE[_OPEN.index(opened.text)]
-            if token.text != right:
-                place = f"the {opened.text} in column {opened.span.column}"
-                self._problem(f"stands where {right} should close {place}", token.span)
+            closing = _CLOSING[opened.text]
+            if token.text != closing:
+                message = (
+                    f"expected {closing} to close the {opened.text} in column {opened.span.column}"
+                )
+                self._problem(message, token.span)
                 return False
         return True
 
     def _read_brace(
-        self, line: Line, row: str, number: int, column: int, *, spaced: bool
+        self, row: str, number: int, column: int, *, spaced: bool
     ) -> tuple[str, int, int] | None:
-        """Take all up to the matching brace, over several rows if need be."""
-        start = column
-        first, quote = number, ""
+        """Read up to the matching brace, over several rows if necessary."""
+        start, first, quote = column, number, ""
         opened: list[str] = []
         text: list[str] = []
         while True:
@@ -192,24 +190,21 @@ class _Reader:
                         quote = ""
                 elif char in "\"'":
                     quote = char
-                elif char in "{[(":
+                elif char in _CLOSING:
                     opened.append(char)
                 elif char in ")]}":
-                    right = ")]}"["([{".index(opened.pop())]
-                    if char != right:
-                        message = f"stands where {right} should be"
-                        self._problem(message, Span(number, column))
+                    closing = _CLOSING[opened.pop()]
+                    if char != closing:
+                        self._problem(f"expected {closing}", Span(number, column))
                         self._open.clear()
                         return None
                     if not opened:
-                        width = (
-                            column - start if number == first else len(self.rows[first - 1]) - start
-                        )
-                        span = Span(first, start + 1, width)
-                        line.tokens.append(Token("brace", "".join(text), span, spaced))
+                        end = column if number == first else len(self.rows[first - 1])
+                        span = Span(first, start + 1, end - start)
+                        self.lines[-1].tokens.append(Token("brace", "".join(text), span, spaced))
                         return row, number, column
             if self._row >= len(self.rows) or quote:
-                self._never_closed("{", Span(first, start + 1, 1))
+                self._unclosed("{", Span(first, start + 1, 1))
                 return None
             text.append("\n")
             row = self.rows[self._row]
@@ -217,46 +212,130 @@ class _Reader:
             number += 1
             column = 0
 
-    def _never_closed(self, sign: str, span: Span) -> None:
-        """Say so, and read on in the next line of text as if the bracket were not there."""
-        self._problem(f"{sign} is never closed", span)
+    def _unclosed(self, bracket: str, span: Span) -> None:
+        """Note an unclosed bracket, and continue in the next row as if it were not there."""
+        self._problem(f"{bracket} is never closed", span)
         self._open.clear()
         line = self.lines[-1]
-        line.tokens = [each for each in line.tokens if each.span.line <= span.line]
-        if len(self.problems) < _MOST_PROBLEMS:
+        line.tokens = [token for token in line.tokens if token.span.line <= span.line]
+        if len(self.problems) < _MAX_UNCLOSED:
             self._row = span.line
 
     def _tab(self, span: Span) -> None:
-        self.lines[-1].broken = True
-        if not any("tab" in each.message for each in self.problems):
-            remedy = "Indent with spaces, the lines of one body all alike."
-            self._problem("is a tab, and lines are indented with spaces", span, remedy)
+        remedy = "Use the same number of spaces for all lines of a body."
+        self._problem_once("lines must be indented with spaces; got a tab", span, remedy)
 
     def _magic(self, span: Span) -> None:
-        """Several magics below a model's text are one mistake."""
+        remedy = "Move it, and everything after it, to a cell below."
+        self._problem_once("a magic is not allowed in a model's text", span, remedy)
+
+    def _problem_once(self, message: str, span: Span, remedy: str) -> None:
+        """Note a problem that one message explains for all lines."""
         self.lines[-1].broken = True
-        message = "is a magic, and the cell holds a model's text only"
-        if not any(each.message == message for each in self.problems):
-            self._problem(message, span, "Put it, and what follows, into a cell below.")
+        if not any(problem.message == message for problem in self.problems):
+            self._problem(message, span, remedy)
 
     def _problem(self, message: str, span: Span, remedy: str = "") -> None:
-        self.problems.append(Problem(message, span.line, span.column, span.width, remedy))
+        self.problems.append(problem_at(span, message, remedy))
         self.lines[-1].broken = True
 
 
-def has_colon(text: str) -> bool:
-    """Whether there is a colon outside of brackets and quotes: what a mapping has."""
-    depth, quote, skip = 0, "", False
-    for char in text:
-        if skip:
-            skip = False
+def top_level(text: str, *, escapes: bool = True) -> Iterator[tuple[int, str]]:
+    r"""The characters of a text that stand outside brackets and quotes, each with its index.
+
+    Args:
+        text: The text.
+        escapes: Whether a backslash in quotes escapes the next character.
+
+    Example:
+        >>> "".join(char for _, char in top_level("a: f(b: 1) 'c:'"))
+        'a: f '
+    """
+    depth, quote, escaped = 0, "", False
+    for index, char in enumerate(text):
+        if escaped:
+            escaped = False
         elif quote:
-            skip = char == "\\"
+            escaped = escapes and char == "\\"
             quote = "" if char == quote else quote
         elif char in "\"'":
             quote = char
-        elif char == ":" and depth == 0:
-            return True
-        else:
-            depth += (char in "([{") - (char in ")]}")
-    return False
+        elif char in "([{":
+            depth += 1
+        elif char in ")]}":
+            depth = max(0, depth - 1)
+        elif depth == 0:
+            yield index, char
+
+
+def has_colon(text: str) -> bool:
+    """Whether there is a colon outside brackets and quotes, as in a mapping."""
+    return any(char == ":" for _, char in top_level(text))
+
+
+# --- hints ----------------------------------------------------------------------------------------
+
+_ONE_PER_LINE = "Write one layer per line, or separate layers by ` / `."
+_LINE_FORM = "A line begins with a layer: `dense 32 relu`."
+_SYMBOL_HINTS = {
+    "$": "Write one layer per line, as in `dense 32 relu`.",
+    "%": "Put a magic in a cell of its own.",
+    "@": "Decorators and matrix products are Python: write one layer per line.",
+    ";": _ONE_PER_LINE,
+    ">": "Name the inputs after an arrow to the left: `add <- a, b`.",
+    "|": _ONE_PER_LINE,
+    "-": "A minus sign belongs to a number; put a subtraction in braces: {a - b}.",
+    "->": "Separate layers by ` / `. A name comes first, `h = dense 4`; inputs follow `<-`.",
+    "+": "Put a sum in braces, {a + b}; add outputs by `add <- a, b`.",
+    "<": "Inputs follow an arrow, `<-`; put a comparison in braces.",
+    "`": "Write names without quotes.",
+    "\\": "Write a layer on one line; only open brackets continue it on the next line.",
+    "\u00d7": "Write a shape with the letter x, 28x28x1, and a repetition with *.",
+    "\u2013": "Use a plain minus sign: -.",
+    "\u2192": "Write an arrow to the left, `<-`, and the inputs after it.",
+    "\u2190": "Write the arrow as two plain characters: <-.",
+    **dict.fromkeys("\u201c\u201d\u201e\u2018\u2019", 'Use plain quotes: "...".'),
+}
+
+
+def _number_hint(bad: str) -> str:
+    """For text that begins with a digit and is neither a number nor a shape."""
+    if re.fullmatch(r"[\d?]+([xX\u00d7][\d?]+)+", bad):
+        return "Write a shape with a lowercase x: 28x28x1."
+    return "Write a number as 32, 0.5 or 1e-3 and a shape as 28x28x1; a name begins with a letter."
+
+
+def _symbol_hint(bad: str, row: str, column: int) -> str:
+    """For a symbol that is not part of the language."""
+    before, after = row[:column], row[column + 1 :]
+    if bad in ("-", "*") and not before.strip():
+        return _LINE_FORM
+    if bad == "-" and before.endswith("<-"):
+        return "Write the arrow as two characters: <-."
+    if bad == "-" and before[-1:].isalpha() and after[:1].isalpha():
+        return "Join words with underscores: global_average_pooling2d."
+    if bad == "%" and before[-1:].isdigit():
+        return "Write a percentage as a fraction: 0.25."
+    return _SYMBOL_HINTS.get(bad, "")
+
+
+def value_hint(sign: str) -> str:
+    """For a sign where a value or the end of the line is expected."""
+    return {
+        "=": "Write an argument as name=value; the layer's own name comes first: h = dense 4.",
+        ",": "Separate arguments by spaces; write a shape as 28x28x1, a number as 0.5.",
+        ":": "Write an argument as name=value; only a line with an indented body ends in `:`.",
+        "*": "Write a shape as 28x28x1; a line is repeated by a single * at its end.",
+        "(": "Write a layer's arguments without brackets: `dense 32 relu`.",
+    }.get(sign, "A line is a layer and its arguments: `dense 32 relu`.")
+
+
+def layer_hint(token: Token) -> str:
+    """For a token where a layer is expected."""
+    if token.kind == "string" or (token.text == "/" and not token.spaced):
+        return "A comment begins with #."
+    if token.kind == "number" and not token.spaced:
+        return "Put a division in braces: {1 / 255}."
+    if token.text == "!":
+        return "Put a shell command in a cell of its own."
+    return _LINE_FORM

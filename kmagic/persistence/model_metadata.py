@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from kmagic.language.portable_text import Portable
+from kmagic.language.portable_text import PortableText
 from kmagic.support.formatting import pluralize
 
 FORMAT = 1
@@ -48,9 +48,9 @@ class Baggage:
     versions: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def portable(self) -> Portable:
+    def portable(self) -> PortableText:
         """The text with its values."""
-        return Portable(self.text, self.values)
+        return PortableText(self.text, self.values)
 
     def to_json(self) -> str:
         """As text; what is not known is left out."""

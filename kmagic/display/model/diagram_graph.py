@@ -13,18 +13,18 @@ from kmagic.language import format_statement
 from kmagic.language.spec import (
     Arg,
     Expr,
-    Given,
-    LayerOf,
+    InnerLayer,
+    LayerRef,
     LayerSpec,
-    Literal,
-    Mapping,
-    ModelOf,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
+    NodeOutput,
+    NotebookValue,
     Object,
-    Out,
-    Phrase,
+    SequenceValue,
     Word,
 )
-from kmagic.language.spec import Sequence as SequenceValue
 from kmagic.models import catalogue
 from kmagic.models.keras_history import calls_before
 
@@ -158,21 +158,21 @@ def _label(spec: LayerSpec | None, args: tuple[Arg, ...], layer: Any) -> str:
 def _written(value: Any) -> Any:
     """A value as it can be written: one of the notebook's by its name, unless it is short."""
     match value:
-        case Given():
+        case NotebookValue():
             plain = isinstance(value.value, bool | int | float | str | None)
-            return Literal(value.value) if plain else Expr(value.source)
+            return LiteralValue(value.value) if plain else Expr(value.source)
         case SequenceValue():
             return replace(value, items=tuple(map(_written, value.items)))
-        case Mapping():
+        case MappingValue():
             entries = tuple((key, _written(item)) for key, item in value.entries)
             return replace(value, entries=entries)
-        case Object() | Phrase():
+        case Object() | InnerLayer():
             args = tuple(replace(arg, value=_written(arg.value)) for arg in value.args)
             callee = value.callee
-            if isinstance(callee, Given):
+            if isinstance(callee, NotebookValue):
                 callee = Expr(callee.source)
             return replace(value, callee=callee, args=args)
-        case LayerOf() | ModelOf():
+        case LayerRef() | ModelRef():
             return Word("...")
         case _:
             return value
@@ -186,12 +186,12 @@ def _outs(values: Iterable[Arg]) -> Iterator[int]:
 
 def _outs_in(value: Any) -> Iterator[int]:
     match value:
-        case Out():
+        case NodeOutput():
             yield value.node
         case SequenceValue():
             for item in value.items:
                 yield from _outs_in(item)
-        case Mapping():
+        case MappingValue():
             for _, item in value.entries:
                 yield from _outs_in(item)
 

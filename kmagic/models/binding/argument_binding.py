@@ -10,7 +10,17 @@ from typing import Any
 
 from kmagic.language import format_value
 from kmagic.language.formatter import format_arg
-from kmagic.language.spec import Arg, Given, Literal, Object, Phrase, Shape, Span, Value, Word
+from kmagic.language.spec import (
+    Arg,
+    InnerLayer,
+    LiteralValue,
+    NotebookValue,
+    Object,
+    Shape,
+    Span,
+    Value,
+    Word,
+)
 from kmagic.language.vocabulary import OLD_ARGUMENTS
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import BuildContext
@@ -68,7 +78,7 @@ def bind_arguments(  # noqa: PLR0917 - all six are always given
         resolve: Turns a value of the text into a Python value, given its role.
     """
     if word == "input" and _is_only_text(args):
-        args = (Arg(Literal(1, span=span), span=span), *args)  # one text a sample
+        args = (Arg(LiteralValue(1, span=span), span=span), *args)  # one text a sample
     return _Binder(function, word, span, context, resolve).bind(args)
 
 
@@ -136,7 +146,7 @@ class _Binder:
 
     def _argument_hint(self, arg: Arg) -> str:
         name = arg.name or ""
-        if name in _SHAPES and isinstance(arg.value, Literal | Shape):
+        if name in _SHAPES and isinstance(arg.value, LiteralValue | Shape):
             return f"The shape has a line of its own: `input {format_value(arg.value)}`."
         old = OLD_ARGUMENTS.get(name)
         renamed = old and old.removeprefix("It is called ").split()[0].strip(";.:,")
@@ -159,8 +169,8 @@ class _Binder:
 
     def _is_name_without_sign(self, arg: Arg, after: tuple[Arg, ...]) -> bool:
         """Whether a parameter's name stands before its value as if it were one; then noted."""
-        name = arg.value.callee if isinstance(arg.value, Phrase) else arg.value
-        if isinstance(arg.value, Phrase):
+        name = arg.value.callee if isinstance(arg.value, InnerLayer) else arg.value
+        if isinstance(arg.value, InnerLayer):
             after = arg.value.args[:1]
         if not isinstance(name, Word) or name.text not in self.params or not after:
             return False
@@ -181,12 +191,12 @@ class _Binder:
         word = _word_of(arg)
         param = self._by_meaning(word) if word is not None else None
         if param is not None and param.is_flag:
-            self._set(param, Arg(Literal(True, span=arg.span), span=arg.span))
+            self._set(param, Arg(LiteralValue(True, span=arg.span), span=arg.span))
             return
         param = param or self._next()
         if param is None:
             self._too_many(arg, word)
-        elif self.word == "compile" and isinstance(arg.value, Literal) and word is None:
+        elif self.word == "compile" and isinstance(arg.value, LiteralValue) and word is None:
             remedy = f"A learning rate stands in brackets: adam({format_value(arg.value)})."
             self._note("is one value too many", arg.span, remedy)
         elif self.word == "compile" and word is not None and param.name not in _IN_COMPILE:
@@ -196,7 +206,7 @@ class _Binder:
             self._note(f"{self.word} has {param.name} twice", arg.span, remedy)
         elif word is not None and self._is_stray(param, word):
             self._stray_word(word, arg.span)
-        elif param.role in _OBJECTS_ONLY and isinstance(arg.value, Literal) and word is None:
+        elif param.role in _OBJECTS_ONLY and isinstance(arg.value, LiteralValue) and word is None:
             remedy = self._takes()
             if before is not None and isinstance(before.value, Word):
                 value = format_value(arg.value)
@@ -273,7 +283,7 @@ class _Binder:
         if param.is_flag and _is_no_truth(arg.value):
             self._note(f"{param.name} is true or false, not {format_value(arg.value)}", span)
             return False
-        if param.is_flag or not isinstance(arg.value, Literal) or not _is_keras(self.function):
+        if param.is_flag or not isinstance(arg.value, LiteralValue) or not _is_keras(self.function):
             return True
         wants_object = param.role in catalogue.OBJECT_ROLES
         wants_number = param.required or isinstance(param.default, int | float)
@@ -351,7 +361,7 @@ def _is_size(param: Parameter) -> bool:
 
 def _is_no_truth(value: Value) -> bool:
     """Whether a value as it is written can be neither true nor false."""
-    if isinstance(value, Literal):
+    if isinstance(value, LiteralValue):
         return value.value not in (True, False, None)  # 0 and 1 are as good
     return isinstance(value, Word | Object | Shape)
 
@@ -359,7 +369,7 @@ def _is_no_truth(value: Value) -> bool:
 def _word_of(arg: Arg) -> str | None:
     if isinstance(arg.value, Word):
         return arg.value.text
-    if isinstance(arg.value, Given) and isinstance(arg.value.value, str):
+    if isinstance(arg.value, NotebookValue) and isinstance(arg.value.value, str):
         return arg.value.value
     return None
 

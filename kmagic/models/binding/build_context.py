@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from kmagic.language.foreign_code import gather
-from kmagic.language.graph import Node, Trail, Turns
+from kmagic.language.foreign_code import merge_foreign_problems
+from kmagic.language.graph import BlockTrail, Iterations, Node
 from kmagic.language.spec import Span
 from kmagic.support.errors import BuildError, DSLError, Problem
 
 if TYPE_CHECKING:
     from kmagic.language.graph import Graph
-    from kmagic.language.name_lookup import ExpandError
+    from kmagic.language.name_lookup import ExpansionError
 
 
 @dataclass(slots=True)
@@ -28,7 +28,7 @@ class BuildContext:
         problems: Mistakes found so far; all are told together.
         refused: Those of them that Keras found when the layers were connected.
         trail: The blocks around the step that is looked at.
-        turns: The turns of the loops around it.
+        iterations: The iterations of the loops around it.
         params: The parameters of its blocks.
         below: Blocks and nested models of the text, and the line that each is defined in.
         lost: Names that lines with mistakes would have made.
@@ -41,8 +41,8 @@ class BuildContext:
     names: Mapping[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     refused: set[Problem] = field(default_factory=set)
-    trail: Trail = ()
-    turns: Turns = ()
+    trail: BlockTrail = ()
+    iterations: Iterations = ()
     params: frozenset[str] = frozenset()
     below: Mapping[str, int] = field(default_factory=dict)
     lost: frozenset[str] = frozenset()
@@ -50,11 +50,11 @@ class BuildContext:
 
     def enter(self, node: Node) -> None:
         """From now on, mistakes are this step's."""
-        self.trail, self.turns, self.params = node.trail, node.turns, node.params
+        self.trail, self.iterations, self.params = node.trail, node.iterations, node.params
 
     def leave(self) -> None:
         """From now on, mistakes are the whole text's."""
-        self.trail, self.turns, self.params = (), (), frozenset()
+        self.trail, self.iterations, self.params = (), (), frozenset()
 
     def number(self, line: int) -> int:
         """A line's number in the user's editor."""
@@ -67,9 +67,9 @@ class BuildContext:
         )
         self._keep(self._problem(message, span, remedy, uses))
 
-    def note_all(self, error: ExpandError) -> Graph:
+    def note_all(self, error: ExpansionError) -> Graph:
         """Keep what could not be expanded, each with its blocks; what could be is given back."""
-        for found, trail in error.found:
+        for found, trail in error.problems:
             self.trail = trail
             self.note(found.message, Span(found.line, found.column, found.width), found.remedy)
         self.leave()
@@ -82,7 +82,7 @@ class BuildContext:
         self.cause = self.cause or cause
         steps: list[str] = []
         for depth in range(len(self.trail) + 1):
-            steps += [words for blocks, words in self.turns if blocks == depth]
+            steps += [words for blocks, words in self.iterations if blocks == depth]
             steps += [
                 f"block {use.name}, used in line {self.number(use.span.line)}"
                 for use in self.trail[depth : depth + 1]
@@ -110,7 +110,7 @@ class BuildContext:
             return
         kind = BuildError if self.refused.issuperset(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda each: (each.line, each.column))
-        found = gather(ordered, self.source, self.names)
+        found = merge_foreign_problems(ordered, self.source, self.names)
         raise kind(found, self.source, self.where, self.first_line) from self.cause
 
 

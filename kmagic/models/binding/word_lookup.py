@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from typing import Literal as OneOf
 
-from kmagic.language.spec import Given, Object, Phrase, Span, Word
+from kmagic.language.spec import InnerLayer, NotebookValue, Object, Span, Word
 from kmagic.language.vocabulary import OLD_LAYERS, OTHER_LOSSES, OTHER_WORDS
 from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED
@@ -99,14 +99,14 @@ def _other_role(text: str, role: Role) -> Role | str:
     return next(found, "")
 
 
-def find_callable(value: Object | Phrase, role: Role, context: BuildContext) -> tuple[Any, str]:
+def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext) -> tuple[Any, str]:
     """The class or function that an object's word stands for, and what the text calls it.
 
     Returns:
         The class or function, or None after a mistake, which is noted.
     """
     callee: Any = value.callee
-    if isinstance(callee, Given):
+    if isinstance(callee, NotebookValue):
         if not callable(callee.value):
             context.note(f"{{{callee.source}}} cannot be called", callee.span)
             return None, ""

@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 from kmagic.language import format_spec
 from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
-from kmagic.language.name_lookup import ExpandError, definitions
-from kmagic.language.parser import Reading, read
-from kmagic.language.portable_text import Portable, portable
+from kmagic.language.name_lookup import ExpansionError, definition_lines
+from kmagic.language.parser import ParseResult, parse_partial
+from kmagic.language.portable_text import PortableText, make_portable
 from kmagic.language.spec import ModelSpec, Span
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.builder import BuiltStep, assemble, note_mistakes
@@ -52,7 +52,7 @@ class ModelOrigin:
     graph: Graph
     steps: tuple[BuiltStep, ...]
     nested: tuple[BuiltStep, ...] = ()
-    kept: Portable = field(default_factory=lambda: Portable(""))
+    kept: PortableText = field(default_factory=lambda: PortableText(""))
 
 
 _origins: WeakKeyDictionary[Any, ModelOrigin] = WeakKeyDictionary()
@@ -99,9 +99,9 @@ def build_model(
         name: What Keras is to call the model, if the text does not say.
     """
     if isinstance(text, ModelSpec) and text.source:
-        reading = Reading(text)
+        reading = ParseResult(text)
     else:
-        reading = read(text if isinstance(text, str) else format_spec(text))
+        reading = parse_partial(text if isinstance(text, str) else format_spec(text))
     context = BuildContext(reading.spec.source, where, first_line, names)
     graph = _expanded(reading, context)
     if not graph.nodes:
@@ -121,7 +121,7 @@ def build_model(
         graph,
         tuple(assembled.steps),
         tuple(assembled.nested),
-        portable(reading.spec, names),
+        make_portable(reading.spec, names),
     )
     if is_fresh(graph, [*assembled.steps, *assembled.nested], names):
         mark_untrained(assembled.model)
@@ -146,7 +146,7 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
         >>> model.loss
         'mse'
     """
-    reading = read(text)
+    reading = parse_partial(text)
     context = BuildContext(text, where, 1, names)
     graph = _expanded(reading, context)
     if graph.compile is not None:
@@ -154,18 +154,21 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
         compile_model(model, arguments, graph.compile.span, context)
 
 
-def _expanded(reading: Reading, context: BuildContext) -> Graph:
+def _expanded(reading: ParseResult, context: BuildContext) -> Graph:
     """The graph of a text; if there is a mistake, all that can be found are told at once."""
-    context.below = definitions(reading.spec.statements)
-    context.lost = reading.lost
+    context.below = definition_lines(reading.spec.statements)
+    context.lost = reading.lost_names
     context.problems += reading.problems
     try:
         graph = expand(
-            reading.spec, context.names, first_line=context.first_line, lost=reading.lost
+            reading.spec,
+            context.names,
+            first_line=context.first_line,
+            lost_names=reading.lost_names,
         )
         if not context.problems:
             return graph
-    except ExpandError as error:
+    except ExpansionError as error:
         graph = context.note_all(error)
     note_mistakes(graph, context)
     if graph.compile is not None:
@@ -192,7 +195,7 @@ def restore_origin(
     text: str,
     names: Mapping[str, Any],
     written: Sequence[Sequence[Sequence[Any]]],
-    kept: Portable,
+    kept: PortableText,
 ) -> bool:
     """Take a model out of a file as one that was built from its text.
 

@@ -13,17 +13,17 @@ from kmagic.language import format_value
 from kmagic.language.graph import Graph, Node
 from kmagic.language.spec import (
     Arg,
-    Given,
-    LayerOf,
-    Literal,
-    ModelOf,
-    Out,
-    Sequence,
+    LayerRef,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
+    NodeOutput,
+    NotebookValue,
+    SequenceValue,
     Shape,
     Span,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
 from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
 from kmagic.models.binding.build_context import BuildContext
@@ -61,7 +61,7 @@ class Assembled:
 def note_mistakes(graph: Graph, context: BuildContext) -> None:
     """Note what is wrong with the words of a graph that cannot be built."""
     for each in (graph, *graph.models):
-        each.nodes = [node for node in each.nodes if isinstance(node.callee, Word | Given)]
+        each.nodes = [node for node in each.nodes if isinstance(node.callee, Word | NotebookValue)]
         assembly = _Assembly(each, context, [], {})
         assembly.values = ValueResolver(lambda _: UNRESOLVED)
         assembly.make()
@@ -124,9 +124,9 @@ class _Assembly:
 
     def _layer(self, node: Node) -> Any:
         match node.callee:
-            case LayerOf() | ModelOf():
+            case LayerRef() | ModelRef():
                 return self._layer_of(node.callee)
-            case Given():
+            case NotebookValue():
                 word, found = node.callee.source, node.callee.value
             case Word():
                 word, found = node.callee.text, find_layer(node.callee, self.context)
@@ -149,7 +149,7 @@ class _Assembly:
         if node.name and not any(arg.name == "name" for arg in args):
             params = catalogue.parameters(cls)
             if any(each.name == "name" for each in params) or catalogue.takes_any_keyword(cls):
-                args = (*args, Arg(Literal(node.name, span=node.span), "name", span=node.span))
+                args = (*args, Arg(LiteralValue(node.name, span=node.span), "name", span=node.span))
         span = node.callee.span
         if word == "input" and not _is_one_shape(node, self.context):
             return UNRESOLVED
@@ -169,7 +169,7 @@ class _Assembly:
         before = self.named.setdefault(name, node)
         if before is node:
             return True
-        message = f"{name} is taken already, in line {self.context.number(before.span.line)}"
+        message = f"the name {name} is already used in line {self.context.number(before.span.line)}"
         if before.span == node.span:
             message = f"{name} would be the name of several layers"
         remedy = "Each layer has a name of its own, or none."
@@ -202,19 +202,19 @@ class _Assembly:
             return UNRESOLVED
         return FunctionCall(function, tuple(positional), named)
 
-    def _layer_of(self, reference: LayerOf | ModelOf) -> Any:
-        if isinstance(reference, LayerOf):
+    def _layer_of(self, reference: LayerRef | ModelRef) -> Any:
+        if isinstance(reference, LayerRef):
             return self.layers[reference.node]
         if reference.model not in self.made:
             inner = _Assembly(self.models[reference.model], self.context, self.models, self.made)
-            place = self.context.trail, self.context.turns, self.context.params
+            place = self.context.trail, self.context.iterations, self.context.params
             try:
                 made = inner.run()
                 self.made[reference.model] = made.model
                 self.nested += [*made.steps, *made.nested]
             except DSLError:  # told with all others
                 self.made[reference.model] = UNRESOLVED
-            self.context.trail, self.context.turns, self.context.params = place
+            self.context.trail, self.context.iterations, self.context.params = place
         return self.made[reference.model]
 
     def _freeze(self) -> None:
@@ -240,8 +240,8 @@ class _Assembly:
         """Show the first line that is no part of a stack."""
         line = self.context.number(self.graph.span.line)
         for place, node in enumerate(self.graph.nodes):
-            before = (Arg(Out(place - 1)),) if place else ()
-            if node.inputs != before or isinstance(node.callee, LayerOf):
+            before = (Arg(NodeOutput(place - 1)),) if place else ()
+            if node.inputs != before or isinstance(node.callee, LayerRef):
                 message = "does not simply take what came before, as a sequential model must"
                 remedy = f"Leave out `sequential` in line {line}."
                 self.context.refuse(message, node.span, remedy)
@@ -341,7 +341,7 @@ class _Assembly:
         found: list[Reached] = []
         for arg, tensor in zip(args, tensors, strict=True):
             shape = getattr(tensor, "shape", None) or shapes_of(tensor)
-            if isinstance(arg.value, Out):
+            if isinstance(arg.value, NodeOutput):
                 number = arg.value.node
                 found.append(
                     reached_from(self.graph.nodes[number], self.layers[number], shape, self.context)
@@ -355,9 +355,9 @@ class _Assembly:
 
     def _structure(self, value: Any, outs: list[Any], span: Span) -> Any:
         match value:
-            case Out():
+            case NodeOutput():
                 return pick(outs[value.node], value, self.context)
-            case Sequence():
+            case SequenceValue():
                 items = [self._structure(item, outs, span) for item in value.items]
                 return items if value.kind == "list" else tuple(items)
             case MappingValue():
@@ -382,7 +382,7 @@ class _Assembly:
 
         args = self.graph.args
         if self.graph.name and not any(arg.name == "name" for arg in args):
-            args = (*args, Arg(Literal(self.graph.name), "name"))
+            args = (*args, Arg(LiteralValue(self.graph.name), "name"))
         bound = bind_arguments(
             keras.Sequential, "model", args, self.graph.span, self.context, self.values.resolve
         )
@@ -395,14 +395,14 @@ def _is_one_shape(node: Node, context: BuildContext) -> bool:
     sizes = [
         arg
         for arg in node.args
-        if arg.name is None and isinstance(arg.value, Literal) and type(arg.value.value) is int
+        if arg.name is None and isinstance(arg.value, LiteralValue) and type(arg.value.value) is int
     ]
     if len(sizes) > 1:
         shape = "x".join(format_value(arg.value) for arg in sizes)
         context.note("is a second number", sizes[1].span, f"A shape is one word: `input {shape}`.")
         return False
     for arg in node.args:
-        if (isinstance(arg.value, Shape) and 0 in arg.value.dims) or arg.value == Literal(0):
+        if (isinstance(arg.value, Shape) and 0 in arg.value.dims) or arg.value == LiteralValue(0):
             context.note("has a dimension of 0, which holds nothing", arg.value.span)
             return False
     return True

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from kmagic.language.spec import Arg, LayerOf, ModelOf, Span
+from kmagic.language.spec import Arg, LayerRef, ModelRef, Span
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.keras_errors import error_summary, tidy
@@ -94,5 +94,5 @@ def _place(key: str, argument: str, span: Span, context: BuildContext) -> Span:
     return span if found is None else Span(span.line, found.start(1) + 1, len(key))
 
 
-def _no_layers(reference: LayerOf | ModelOf) -> Any:
+def _no_layers(reference: LayerRef | ModelRef) -> Any:
     raise TypeError(f"a compile line holds no layers: {reference}")

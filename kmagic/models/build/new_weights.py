@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kmagic.language.graph import Graph
-from kmagic.language.portable_text import written_down
-from kmagic.language.spec import Given, Word, parts_of
+from kmagic.language.portable_text import literal_text
+from kmagic.language.spec import NotebookValue, Word, find_parts
 from kmagic.models.build.builder import BuiltStep
 
 
@@ -27,7 +27,7 @@ def is_fresh(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str, Any])
         _is_lent(part, names)
         for node in nodes
         for value in (node.callee, *(arg for arg in node.args if arg.name != "adapt"))
-        for part in parts_of(value, Given, Word)
+        for part in find_parts(value, NotebookValue, Word)
     )
 
 
@@ -36,7 +36,7 @@ def _is_of_keras(layer: Any) -> bool:
     return str(getattr(made_by, "__module__", "")).startswith("keras.")
 
 
-def _is_lent(part: Given | Word, names: Mapping[str, Any]) -> bool:
-    if isinstance(part, Given):
-        return written_down(part.value) is None
-    return part.text in names and written_down(names[part.text]) is None
+def _is_lent(part: NotebookValue | Word, names: Mapping[str, Any]) -> bool:
+    if isinstance(part, NotebookValue):
+        return literal_text(part.value) is None
+    return part.text in names and literal_text(names[part.text]) is None

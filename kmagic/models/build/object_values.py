@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from kmagic.language.spec import (
-    Given,
-    LayerOf,
-    Literal,
-    Mapping,
-    ModelOf,
+    InnerLayer,
+    LayerRef,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
+    NotebookValue,
     Object,
-    Phrase,
-    Sequence,
+    SequenceValue,
     Shape,
     Span,
     Word,
@@ -33,15 +33,15 @@ class ValueResolver:
         layer_of: Gives the layer that a ``&name`` stands for.
     """
 
-    def __init__(self, layer_of: Callable[[LayerOf | ModelOf], Any]) -> None:
+    def __init__(self, layer_of: Callable[[LayerRef | ModelRef], Any]) -> None:
         self._layer_of = layer_of
 
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
         """The Python value for a value of the text; mistakes are noted in the context."""
         match value:
-            case Given():
+            case NotebookValue():
                 return _as_shape(value.value, role)
-            case Literal():
+            case LiteralValue():
                 if not check_literal(value.value, role, value.span, context):
                     return UNRESOLVED
                 return _as_shape(value.value, role)
@@ -51,23 +51,23 @@ class ValueResolver:
                 return value.dims
             case Word():
                 return self._word(value, role, context)
-            case Object() | Phrase():
+            case Object() | InnerLayer():
                 return self.make(value, role, context)
-            case Sequence():
+            case SequenceValue():
                 inner: Role = "any" if role == "shape" else role
                 items = [self.resolve(item, inner, context) for item in value.items]
                 if any(item is UNRESOLVED for item in items):
                     return UNRESOLVED
                 return items if value.kind == "list" else tuple(items)
-            case Mapping():
+            case MappingValue():
                 return self._mapping(value, role, context)
-            case LayerOf() | ModelOf():
+            case LayerRef() | ModelRef():
                 return self._layer_of(value)
             case _:
                 context.note("has no place here", value.span)
                 return UNRESOLVED
 
-    def _mapping(self, value: Mapping, role: Role, context: BuildContext) -> Any:
+    def _mapping(self, value: MappingValue, role: Role, context: BuildContext) -> Any:
         found = {}
         for key, item in value.entries:
             name = key.text if isinstance(key, Word) else self.resolve(key, "any", context)
@@ -85,7 +85,7 @@ class ValueResolver:
             case _:
                 return UNRESOLVED
 
-    def make(self, value: Object | Phrase, role: Role, context: BuildContext) -> Any:
+    def make(self, value: Object | InnerLayer, role: Role, context: BuildContext) -> Any:
         """A Keras object from a word with arguments."""
         function, name = find_callable(value, role, context)
         if function is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
-from kmagic.language.parser import read
+from kmagic.language.parser import parse_partial
 from kmagic.language.spec import ModelSpec
 from kmagic.models.build.builder import BuiltStep
 from kmagic.models.keras_history import nested_layers
@@ -57,7 +57,7 @@ def read_steps(
         of one piece.
     """
     try:
-        spec = read(text).spec
+        spec = parse_partial(text).spec
         graph = expand(spec, names)
         layers = list(nested_layers(model))
         return spec, graph, [tuple(_steps(graph, each, layers)) for each in written]
@@ -65,7 +65,9 @@ def read_steps(
         return None
 
 
-def _steps(graph: Graph, written: Sequence[Sequence[Any]], layers: Sequence[Any]) -> Iterator[BuiltStep]:
+def _steps(
+    graph: Graph, written: Sequence[Sequence[Any]], layers: Sequence[Any]
+) -> Iterator[BuiltStep]:
     for number, node, place, name, shape in written:
         layer = None if place is None else layers[place]
         if layer is not None and _name(layer) != name:

@@ -6,13 +6,13 @@ from typing import Any
 
 from kmagic.language import format_value
 from kmagic.language.graph import Node
-from kmagic.language.spec import Given, Literal, Out, Word
+from kmagic.language.spec import LiteralValue, NodeOutput, NotebookValue, Word
 from kmagic.models.binding.argument_binding import UNRESOLVED
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.keras_errors import Reached
 
 
-def pick(out: Any, reference: Out, context: BuildContext) -> Any:
+def pick(out: Any, reference: NodeOutput, context: BuildContext) -> Any:
     """One of several outputs; a number counts through nested structures."""
     import keras  # noqa: PLC0415 - takes seconds
 
@@ -27,7 +27,7 @@ def pick(out: Any, reference: Out, context: BuildContext) -> Any:
             remedy = f"There are {len(flat)}, counted from 0." * (len(flat) > 1)
             remedy = remedy or "There is only one, and it needs no number."
             context.refuse(
-                f"there is no output {format_value(Literal(key))}", reference.span, remedy
+                f"there is no output {format_value(LiteralValue(key))}", reference.span, remedy
             )
             return UNRESOLVED
         out = flat[key]
@@ -50,7 +50,7 @@ def word_of(node: Node) -> str:
     match node.callee:
         case Word(text=text):
             return text
-        case Given(source=source):
+        case NotebookValue(source=source):
             return f"{{{source}}}"
         case _:
             return format_value(node.spec.callee) if node.spec is not None else ""

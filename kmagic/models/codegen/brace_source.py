@@ -59,7 +59,9 @@ def python(source: str, rename: Rename, *, primary: bool = False) -> Code:
         >>> flat(python("dim//heads", str))
         'dim // heads'
     """
-    return _Printer(rename).code(expressions.parse(source), _PRIMARY if primary else _ANYTHING)
+    return _Printer(rename).code(
+        expressions.parse_expression(source), _PRIMARY if primary else _ANYTHING
+    )
 
 
 class _Printer:

@@ -7,23 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmagic.language import expressions
-from kmagic.language.graph import Trail
+from kmagic.language.graph import BlockTrail
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
     Expr,
-    Given,
-    Literal,
+    InnerLayer,
+    LiteralValue,
+    MappingValue,
+    NotebookValue,
     Object,
-    Phrase,
     Ref,
-    Sequence,
+    SequenceValue,
     Shape,
     Statement,
     Value,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.source_tree import Code, Def, Stmt
 from kmagic.models.codegen.step_source import Made
@@ -127,7 +127,7 @@ class Scope:
     outputs: tuple[Arg, ...] = ()
     inputs: tuple[Arg, ...] = ()
     model_inputs: list[Tensor] = field(default_factory=list)
-    trail: Trail = ()
+    trail: BlockTrail = ()
     names_layers: bool = True
     in_model: bool = True
     input_base: str = "inputs"
@@ -165,16 +165,16 @@ class Scope:
         match value:
             case Expr():
                 known = self.env.get(value.source)
-                if isinstance(known, Object | Phrase):
+                if isinstance(known, Object | InnerLayer):
                     return Passed(known, value.source, value.span)
                 found = expressions.evaluate(value.source, self.env)
-                return Given(found, value.source, span=value.span)
-            case Object() | Phrase():
+                return NotebookValue(found, value.source, span=value.span)
+            case Object() | InnerLayer():
                 callee = (
                     self.value(value.callee) if isinstance(value.callee, Expr) else value.callee
                 )
                 return replace(value, callee=callee, args=self.args(value.args))
-            case Sequence():
+            case SequenceValue():
                 return replace(value, items=tuple(map(self.value, value.items)))
             case MappingValue():
                 entries = tuple((self.value(key), self.value(item)) for key, item in value.entries)
@@ -192,7 +192,7 @@ class Scope:
     def plain(value: Any) -> Any:
         """A block's argument as the expressions in the block see it."""
         match value:
-            case Literal() | Given():
+            case LiteralValue() | NotebookValue():
                 return value.value
             case Passed():
                 return value.value
@@ -200,7 +200,7 @@ class Scope:
                 return value.text
             case Shape():
                 return value.dims
-            case Sequence():
+            case SequenceValue():
                 items = [Scope.plain(item) for item in value.items]
                 return items if value.kind == "list" else tuple(items)
             case _:

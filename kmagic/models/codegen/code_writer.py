@@ -9,21 +9,21 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from typing import Literal as OneOf
 
-from kmagic.language.graph import Use
+from kmagic.language.graph import BlockUse
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
     ForSpec,
-    Given,
     Index,
+    InnerLayer,
     LayerSpec,
+    MappingValue,
+    NotebookValue,
     Object,
-    Phrase,
-    Sequence,
+    SequenceValue,
     Value,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.code_scope import Frame, Scope, Tensor
 from kmagic.models.codegen.program_state import Count, State
@@ -102,7 +102,7 @@ class Writer:
                 return self.scope.tensor(value.text).code
             case Index():
                 return self._indexed(value)
-            case Sequence():
+            case SequenceValue():
                 codes = [self.tensor(item) for item in value.items]
                 return _tuple(codes, "[]" if value.kind == "list" else "()")
             case MappingValue():
@@ -197,7 +197,7 @@ class Writer:
             {**home.env, **values},
             blocks=dict(home.blocks),
             models=dict(home.models),
-            trail=(*self.scope.trail, Use(block.name, spec.span, spec)),
+            trail=(*self.scope.trail, BlockUse(block.name, spec.span, spec)),
             names_layers=False,
             in_model=False,
         )
@@ -219,7 +219,7 @@ class Writer:
                 continue
             needs = spec_survey.names([value])
             bound = {*home.renames, *self.scope.renames}
-            if isinstance(value, Object | Phrase) or needs & bound:
+            if isinstance(value, Object | InnerLayer) or needs & bound:
                 return {}
             if not all(name in self.scope.env for name in needs):
                 return {}
@@ -233,7 +233,7 @@ class Writer:
         values = [self.scope.value(value) for value in spec.values]
         if (
             len(values) == 1
-            and isinstance(values[0], Given)
+            and isinstance(values[0], NotebookValue)
             and not isinstance(values[0].value, str)
         ):
             with suppress(TypeError):  # one value, not a series of them

@@ -11,8 +11,18 @@ from typing import Any
 
 from kmagic.language import expressions
 from kmagic.language.graph import Graph, Node
-from kmagic.language.spec import Arg, Expr, Given, LayerOf, ModelOf, ModelSpec, Out, Sequence, Word
-from kmagic.language.spec import Mapping as MappingValue
+from kmagic.language.spec import (
+    Arg,
+    Expr,
+    LayerRef,
+    MappingValue,
+    ModelRef,
+    ModelSpec,
+    NodeOutput,
+    NotebookValue,
+    SequenceValue,
+    Word,
+)
 from kmagic.models.codegen.brace_source import python
 from kmagic.models.codegen.code_scope import Tensor
 from kmagic.models.codegen.code_writer import one_or_list, part
@@ -116,24 +126,24 @@ class _Flat:
     def _held(self) -> set[int]:
         """The nodes whose layer is needed beyond its own line."""
         within_args = (node.args for node in self.graph.nodes)
-        refs = [each for args in within_args for each in within(args) if isinstance(each, LayerOf)]
-        refs += [node.callee for node in self.graph.nodes if isinstance(node.callee, LayerOf)]
-        refs += [each for each in self.graph.frozen if isinstance(each, LayerOf)]
+        refs = [each for args in within_args for each in within(args) if isinstance(each, LayerRef)]
+        refs += [node.callee for node in self.graph.nodes if isinstance(node.callee, LayerRef)]
+        refs += [each for each in self.graph.frozen if isinstance(each, LayerRef)]
         return {each.node for each in refs}
 
     def _users(self) -> dict[int, set[int]]:
         users: dict[int, set[int]] = defaultdict(set)
         for number, node in enumerate(self.graph.nodes):
             for each in within(node.inputs):
-                if isinstance(each, Out):
+                if isinstance(each, NodeOutput):
                     users[each.node].add(number)
         for each in within((self.graph.outputs, self.graph.inputs or ())):
-            if isinstance(each, Out):
+            if isinstance(each, NodeOutput):
                 users[each.node].add(len(self.graph.nodes))
         return users
 
     def _layer(self, node: Node, *, keep: bool) -> Made:
-        if isinstance(node.callee, LayerOf | ModelOf):
+        if isinstance(node.callee, LayerRef | ModelRef):
             return self._known(node.callee)
         made = self.state.steps.make(node.callee, node.args, node.name, node.span)
         made = made or Made(Atom("..."))
@@ -146,8 +156,8 @@ class _Flat:
             body.append(Line("", call(f"{var}.adapt", made.adapt)))
         return Made(Atom(var), word=made.word, signature=made.signature, outputs=made.outputs)
 
-    def _known(self, reference: LayerOf | ModelOf) -> Made:
-        if isinstance(reference, LayerOf):
+    def _known(self, reference: LayerRef | ModelRef) -> Made:
+        if isinstance(reference, LayerRef):
             return self.layers[reference.node]
         if reference.model not in self.made:
             graph = self.models[reference.model]
@@ -167,14 +177,14 @@ class _Flat:
     def _busy(self) -> set[str]:
         return self.state.scope.frame.taken
 
-    def _reference(self, reference: LayerOf | ModelOf) -> Code:
+    def _reference(self, reference: LayerRef | ModelRef) -> Code:
         return self._known(reference).code
 
     def _freeze(self) -> None:
         codes = dict.fromkeys(
             self._known(each).code
             for each in self.graph.frozen
-            if not (isinstance(each, LayerOf) and self.graph.nodes[each.node].is_input)
+            if not (isinstance(each, LayerRef) and self.graph.nodes[each.node].is_input)
         )
         if len(codes) <= MOST_ON_A_LINE:
             for code in codes:
@@ -196,9 +206,9 @@ class _Flat:
 
     def _tensor(self, value: Any) -> Code:
         match value:
-            case Out():
+            case NodeOutput():
                 return part(self.outs[value.node], value.path)
-            case Sequence():
+            case SequenceValue():
                 items = tuple(Item(self._tensor(item)) for item in value.items)
                 return Display("[]" if value.kind == "list" else "()", items)
             case MappingValue():
@@ -221,7 +231,7 @@ class _Flat:
 
     # --- expressions --------------------------------------------------------------------------
 
-    def _expression(self, given: Given, *, primary: bool = False) -> Code:
+    def _expression(self, given: NotebookValue, *, primary: bool = False) -> Code:
         """An expression, or its value where its names mean something else outside of a block."""
         names = self.state.context.names
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmagic.language.graph import Graph, Node
-from kmagic.language.spec import Arg, Given, Literal, NestedSpec, Statement, Word
+from kmagic.language.spec import Arg, LiteralValue, NestedSpec, NotebookValue, Statement, Word
 from kmagic.models.binding import UNRESOLVED
 from kmagic.models.binding.word_lookup import find_layer
 from kmagic.models.codegen import spec_survey
@@ -75,14 +75,14 @@ def is_sequential(graph: Graph, state: State) -> bool:
     found = [
         each.source if isinstance(each.value, Unknown) else id(each.value)
         for each in given
-        if isinstance(each, Given)
+        if isinstance(each, NotebookValue)
     ]
     return len(set(found)) == len(found)
 
 
 def _applies_function(node: Node, state: State) -> bool:
     callee = node.callee
-    if isinstance(callee, Given):
+    if isinstance(callee, NotebookValue):
         return is_function(callee.value, callee.source, bare=not node.args)
     if not isinstance(callee, Word):
         return False
@@ -156,6 +156,6 @@ def model_arguments(state: State, graph: Graph) -> tuple[Item, ...]:
 
     args = graph.args
     if graph.name and not any(arg.name == "name" for arg in args):
-        args = (Arg(Literal(graph.name), "name"), *args)
+        args = (Arg(LiteralValue(graph.name), "name"), *args)
     bound = state.values.bind(keras.Sequential, "model", args, graph.span)
     return tuple(Item(code, f"{key}=") for key, code in bound.kwargs.items())

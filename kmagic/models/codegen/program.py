@@ -9,8 +9,8 @@ from typing import Any
 from kmagic.language import format_spec, parse
 from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
-from kmagic.language.name_lookup import ExpandError, definitions
-from kmagic.language.spec import BlockSpec, Given, ModelSpec, NestedSpec, Span, Statement
+from kmagic.language.name_lookup import ExpansionError, definition_lines
+from kmagic.language.spec import BlockSpec, ModelSpec, NestedSpec, NotebookValue, Span, Statement
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext
 from kmagic.models.codegen import spec_survey
@@ -76,7 +76,7 @@ def program(
         free |= set(filter(_is_foreign, spec_survey.callees(spec.statements)))
     known = {**dict.fromkeys(free, Unknown()), **(names or {})}
     context = BuildContext(spec.source, where, first_line, known)
-    context.below = definitions(spec.statements)
+    context.below = definition_lines(spec.statements)
     graph = _graph(spec, context)
     try:
         state = _structured(spec, graph, context, free, name)
@@ -100,7 +100,7 @@ def _is_foreign(word: str) -> bool:
 def _graph(spec: ModelSpec, context: BuildContext) -> Graph:
     try:
         graph = expand(spec, context.names, first_line=context.first_line)
-    except ExpandError as error:
+    except ExpansionError as error:
         graph = context.note_all(error)
     if not graph.nodes:
         remedy = "Begin with a line such as `input 28x28x1`."
@@ -153,7 +153,7 @@ def _compile(state: State, graph: Graph, name: str) -> None:
 
 
 def _holds_several(value: Any) -> bool:
-    if not isinstance(value, Given):
+    if not isinstance(value, NotebookValue):
         return False
     if isinstance(value.value, Unknown):
         return value.source.endswith("s")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from kmagic.language.graph import Graph
-from kmagic.language.spec import Given, LayerOf, NestedSpec, Span
+from kmagic.language.spec import LayerRef, NestedSpec, NotebookValue, Span
 from kmagic.models.binding import BuildContext
 from kmagic.models.codegen.brace_source import python
 from kmagic.models.codegen.code_scope import Scope
@@ -65,7 +65,7 @@ class State:
         self.context.check()
         raise AssertionError(message)
 
-    def expression(self, given: Given, *, primary: bool = False) -> Code:
+    def expression(self, given: NotebookValue, *, primary: bool = False) -> Code:
         """An expression in braces, its names as the program calls them."""
         return python(given.source, self._rename, primary=primary)
 
@@ -79,5 +79,5 @@ def _frozen(graph: Graph) -> Counter[Span]:
     return Counter(
         reference.span
         for reference in graph.frozen
-        if not (isinstance(reference, LayerOf) and graph.nodes[reference.node].is_input)
+        if not (isinstance(reference, LayerRef) and graph.nodes[reference.node].is_input)
     )

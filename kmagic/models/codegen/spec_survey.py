@@ -65,7 +65,7 @@ def names(values: Iterable[Any], bound: frozenset[str] = frozenset()) -> set[str
     found: set[str] = set()
     for value in within(values):
         if isinstance(value, Expr):
-            found |= expressions.names_in(value.source) - bound
+            found |= expressions.names_in_expression(value.source) - bound
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmagic.language.spec import Arg, Given, Literal, Span, Word
+from kmagic.language.spec import Arg, LiteralValue, NotebookValue, Span, Word
 from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BuildContext
@@ -64,10 +64,10 @@ class Steps:
         self.context, self.values = context, values
 
     def make(
-        self, callee: Word | Given, args: tuple[Arg, ...], name: str | None, span: Span
+        self, callee: Word | NotebookValue, args: tuple[Arg, ...], name: str | None, span: Span
     ) -> Made | None:
         """What a step applies, or None after a mistake, which is noted."""
-        if isinstance(callee, Given):
+        if isinstance(callee, NotebookValue):
             word, found = callee.source, callee.value
             path = self.values.expression(callee, primary=True)
         else:
@@ -101,7 +101,7 @@ class Steps:
         self, cls: Any, path: Code, word: str, args: tuple[Arg, ...], name: str | None, span: Span
     ) -> Made | None:
         if name and not any(arg.name == "name" for arg in args) and _takes_name(cls):
-            args = (*args, Arg(Literal(name, span=span), "name", span=span))
+            args = (*args, Arg(LiteralValue(name, span=span), "name", span=span))
         bound = self.values.bind(cls, word, args, span)
         if not bound.sound:
             return None
@@ -116,7 +116,12 @@ class Steps:
         )
 
     def _function(
-        self, function: Any, path: Code, word: str, callee: Word | Given, args: tuple[Arg, ...]
+        self,
+        function: Any,
+        path: Code,
+        word: str,
+        callee: Word | NotebookValue,
+        args: tuple[Arg, ...],
     ) -> Made:
         import keras  # noqa: PLC0415 - takes seconds
 

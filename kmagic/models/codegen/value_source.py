@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kmagic.language.spec import (
-    NOWHERE,
+    NO_SPAN,
     Arg,
-    Given,
-    LayerOf,
-    Literal,
-    Mapping,
-    ModelOf,
+    InnerLayer,
+    LayerRef,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
+    NotebookValue,
     Object,
-    Phrase,
-    Sequence,
+    SequenceValue,
     Shape,
     Span,
     Word,
@@ -58,22 +58,22 @@ class Ready:
     """A value whose source is known already."""
 
     code: Code
-    span: Span = field(default=NOWHERE, compare=False)
+    span: Span = field(default=NO_SPAN, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Passed:
     """An object of Keras's that reached this place through a parameter."""
 
-    value: Object | Phrase
+    value: Object | InnerLayer
     source: str
-    span: Span = field(default=NOWHERE, compare=False)
+    span: Span = field(default=NO_SPAN, compare=False)
 
 
 class Expression(Protocol):
     """Writes an expression in braces."""
 
-    def __call__(self, given: Given, *, primary: bool = False) -> Code:
+    def __call__(self, given: NotebookValue, *, primary: bool = False) -> Code:
         """Its source; ``primary`` tells that it will be called."""
 
 
@@ -93,7 +93,7 @@ class Values:
 
     def __init__(self, context: BuildContext, expression: Expression) -> None:
         self.context, self.expression = context, expression
-        self.reference: Callable[[LayerOf | ModelOf], Code] | None = None
+        self.reference: Callable[[LayerRef | ModelRef], Code] | None = None
         self.needs: set[str] = set()
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
@@ -105,12 +105,14 @@ class Values:
                 return value.code
             case Passed():
                 return self._passed(value, role)
-            case Given():
+            case NotebookValue():
                 code = self.expression(value)
                 return _one_dimension(code) if role == "shape" and _is_number(value) else code
-            case Literal(value=int() as number) if role == "shape" and not isinstance(number, bool):
+            case LiteralValue(value=int() as number) if role == "shape" and not isinstance(
+                number, bool
+            ):
                 return _one_dimension(literal(number))
-            case Literal():
+            case LiteralValue():
                 return literal(value.value)
             case Shape(dims=(None,)) if role != "shape":
                 return literal(None)
@@ -118,13 +120,13 @@ class Values:
                 return literal(value.dims)
             case Word():
                 return self._word(value, role, context)
-            case Object() | Phrase():
+            case Object() | InnerLayer():
                 return self.make(value, role)
-            case Sequence():
+            case SequenceValue():
                 return self._sequence(value, role, context)
-            case Mapping():
+            case MappingValue():
                 return self._mapping(value, role, context)
-            case LayerOf() | ModelOf() if self.reference is not None:
+            case LayerRef() | ModelRef() if self.reference is not None:
                 return self.reference(value)
             case _:
                 context.note("has no place here", value.span)
@@ -139,7 +141,7 @@ class Values:
         if role == "layer":
             raise Unstructured  # each use makes a layer of its own
         self.roles[id(value.value)] = role
-        return self.expression(Given(value.value, value.source))
+        return self.expression(NotebookValue(value.value, value.source))
 
     def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
         match word_kind(word, role, context):
@@ -152,14 +154,14 @@ class Values:
             case _:
                 return UNRESOLVED
 
-    def _sequence(self, value: Sequence, role: Role, context: BuildContext) -> Any:
+    def _sequence(self, value: SequenceValue, role: Role, context: BuildContext) -> Any:
         inner: Role = "any" if role == "shape" else role
         codes = [self.resolve(item, inner, context) for item in value.items]
         if any(code is UNRESOLVED for code in codes):
             return UNRESOLVED
         return Display("[]" if value.kind == "list" else "()", tuple(map(Item, codes)))
 
-    def _mapping(self, value: Mapping, role: Role, context: BuildContext) -> Any:
+    def _mapping(self, value: MappingValue, role: Role, context: BuildContext) -> Any:
         entries = []
         for key, item in value.entries:
             name = quoted(key.text) if isinstance(key, Word) else self.plain(key)
@@ -176,10 +178,10 @@ class Values:
 
     # --- objects ------------------------------------------------------------------------------
 
-    def make(self, value: Object | Phrase, role: Role) -> Any:
+    def make(self, value: Object | InnerLayer, role: Role) -> Any:
         """The call that makes a Keras object."""
         callee: Any = value.callee
-        if isinstance(callee, Given) and isinstance(callee.value, Unknown):
+        if isinstance(callee, NotebookValue) and isinstance(callee.value, Unknown):
             return Call(self.expression(callee, primary=True), self.arguments(value.args))
         function, word = find_callable(value, role, self.context)
         if function is None:
@@ -188,12 +190,12 @@ class Values:
             return self._plain_object(function, word, value)
         path = (
             self.expression(callee, primary=True)
-            if isinstance(callee, Given)
+            if isinstance(callee, NotebookValue)
             else self.path(function, word)
         )
         return self.construct(function, path, word, value.args, value.span)
 
-    def _plain_object(self, function: Any, word: str, value: Object | Phrase) -> Any:
+    def _plain_object(self, function: Any, word: str, value: Object | InnerLayer) -> Any:
         bound = self.bind(function, word, value.args, value.span)
         if not bound.sound:
             return UNRESOLVED
@@ -290,7 +292,7 @@ def _one_dimension(code: Code) -> Code:
     return Display("()", (Item(code),))
 
 
-def _is_number(given: Given) -> bool:
+def _is_number(given: NotebookValue) -> bool:
     """Whether a shape's value is one dimension, not a tuple of them."""
     if not isinstance(given.value, Unknown):
         return isinstance(given.value, int) and not isinstance(given.value, bool)
@@ -301,7 +303,7 @@ def _is_number(given: Given) -> bool:
 def _by_own_name(arg: Arg, params: set[str]) -> Arg:
     """An unknown value named like a parameter is meant for it: ``dense 4 {activation}``."""
     value = arg.value
-    if arg.name is None and isinstance(value, Given) and isinstance(value.value, Unknown):
+    if arg.name is None and isinstance(value, NotebookValue) and isinstance(value.value, Unknown):
         name = value.source.rpartition(".")[2]
         name = "activation" if name.startswith("act") else name
         if name in params and name != "name":

@@ -11,11 +11,11 @@ from kmagic.language.spec import (
     CompileSpec,
     FreezeSpec,
     HeadSpec,
-    Literal,
+    LiteralValue,
     ModelKind,
     ModelSpec,
     NestedSpec,
-    Out,
+    NodeOutput,
     Statement,
     Word,
 )
@@ -113,7 +113,7 @@ def _statements(program: Program, names: Names, *, folded: bool) -> Iterator[Sta
         yield HeadSpec(plan.name, kind, plan.args)
     for name, nested in zip(program.names, program.models, strict=True):
         body = render(nested, fold(nested, names.taken, blocks=folded), names)
-        own = (Arg(Literal(nested.name), "name"),) if nested.name not in ("", name) else ()
+        own = (Arg(LiteralValue(nested.name), "name"),) if nested.name not in ("", name) else ()
         yield NestedSpec(name, body, _kind(nested), (*own, *nested.args))
         if nested.frozen:
             yield FreezeSpec((Arg(Word(name)),))
@@ -125,12 +125,12 @@ def _statements(program: Program, names: Names, *, folded: bool) -> Iterator[Sta
 def _kind(plan: Plan) -> ModelKind:
     """What a head must say, since the text alone would build the other kind."""
     stack = all(
-        step.inputs == ((Arg(Out(number - 1)),) if number else ())
+        step.inputs == ((Arg(NodeOutput(number - 1)),) if number else ())
         and step.kind != "function"
         and (not number or step.kind != "input")
         for number, step in enumerate(plan.steps)
     )
-    ends = plan.outputs == (Arg(Out(len(plan.steps) - 1)),) and plan.inputs is None
+    ends = plan.outputs == (Arg(NodeOutput(len(plan.steps) - 1)),) and plan.inputs is None
     again = [step.of for step in plan.steps if step.kind == "model"]
     once = len(set(again)) == len(again) and all(step.kind != "reuse" for step in plan.steps)
     if plan.kind == "functional":

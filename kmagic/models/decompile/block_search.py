@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from kmagic.language import format_value
-from kmagic.language.spec import Out
+from kmagic.language.spec import NodeOutput
 from kmagic.models.decompile.block_templates import Template, is_name, template
 from kmagic.models.decompile.items import Item, Loop, Use, reference, reused
 from kmagic.models.decompile.links import Flow, outside
@@ -76,7 +76,7 @@ class Search:
         forms: dict[tuple[int, int], list[int]] = defaultdict(list)
         for start in range(len(self.items)):
             known: dict[int, tuple[int, int]] = {}
-            before: dict[Out, int] = {}
+            before: dict[NodeOutput, int] = {}
             mark = 0
             for place in range(start, min(start + LONGEST, len(self.items))):
                 item, again = self.items[place], reused(self.items[place])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmagic.language import format_value
-from kmagic.language.spec import Expr, Literal, Shape, Value, Word
+from kmagic.language.spec import Expr, LiteralValue, Shape, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.decompile.config_values import is_plain_word
 from kmagic.models.decompile.items import Item, Key, Leaf, Loop, Use
@@ -132,9 +132,9 @@ def _default(item: Item, key: Key) -> Value | None:
 
 def _simple(value: Any) -> Value | None:
     if value is None or isinstance(value, bool | int | float):
-        return Literal(value)
+        return LiteralValue(value)
     if isinstance(value, str):
-        return Word(value) if is_plain_word(value) else Literal(value)
+        return Word(value) if is_plain_word(value) else LiteralValue(value)
     if (
         isinstance(value, tuple)
         and len(value) > 1
@@ -214,7 +214,7 @@ class _Holes:
             if len(set(dims)) == 1:
                 found.append(str(dims[0]))
                 continue
-            known = self._known(Column(map(Literal, dims)))
+            known = self._known(Column(map(LiteralValue, dims)))
             if not known:
                 return ""
             found.append(known)
@@ -291,7 +291,7 @@ def numbered(
         count += 1
         var = f"i{count}"
     each = Expr(f"{lead}{_quoted(before + '%d' + after)} % {var}")
-    return var, each, tuple(Literal(int(middle)) for middle in middles)
+    return var, each, tuple(LiteralValue(int(middle)) for middle in middles)
 
 
 def _joined(before: str, name: str, after: str) -> Expr:
@@ -300,7 +300,7 @@ def _joined(before: str, name: str, after: str) -> Expr:
 
 
 def _quoted(text: str) -> str:
-    return format_value(Literal(text))
+    return format_value(LiteralValue(text))
 
 
 def split_names(names: Sequence[str]) -> tuple[str, tuple[str, ...], str]:
@@ -332,7 +332,7 @@ def _text(value: Value) -> str:
 
 
 def _word(text: str) -> Value:
-    return Word(text) if is_plain_word(text) else Literal(text)
+    return Word(text) if is_plain_word(text) else LiteralValue(text)
 
 
 def _size(column: Column) -> tuple[int, ...]:
@@ -350,6 +350,6 @@ def _factor(numbers: tuple[int, ...], base: tuple[int, ...] | None) -> int:
 
 
 def _numbers(values: tuple[Value, ...]) -> tuple[int, ...] | None:
-    found = [each.value for each in values if isinstance(each, Literal)]
+    found = [each.value for each in values if isinstance(each, LiteralValue)]
     whole = [each for each in found if type(each) is int and each > 0]
     return tuple(whole) if len(whole) == len(values) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kmagic.language.spec import Out, Word
+from kmagic.language.spec import NodeOutput, Word
 from kmagic.models.decompile.items import Fork, Leaf, Part, reused
 from kmagic.models.decompile.links import Flow, gives_one
 
@@ -13,7 +13,7 @@ FARTHEST = 60
 
 
 def structured(
-    parts: Sequence[Part], entries: tuple[Out, ...], ends: Sequence[Out]
+    parts: Sequence[Part], entries: tuple[NodeOutput, ...], ends: Sequence[NodeOutput]
 ) -> tuple[Part, ...]:
     """Parts with forks in the place of branches, wherever branches stand by themselves.
 
@@ -51,8 +51,8 @@ class _Closing:
         before: list[Part],
         leaf: Leaf,
         rest: Sequence[Part],
-        entries: tuple[Out, ...],
-        ends: Sequence[Out],
+        entries: tuple[NodeOutput, ...],
+        ends: Sequence[NodeOutput],
     ) -> None:
         self.before, self.leaf, self.entries = before, leaf, entries
         self.everything, self.ends, self.rest = [*before, leaf, *rest], ends, rest
@@ -60,7 +60,9 @@ class _Closing:
     def fork(self) -> tuple[int, Fork | None]:
         """Where the fork that the leaf closes begins, and the fork; None if there is none."""
         step = self.leaf.step
-        inputs = [arg.value for arg in step.inputs if isinstance(arg.value, Out) and not arg.name]
+        inputs = [
+            arg.value for arg in step.inputs if isinstance(arg.value, NodeOutput) and not arg.name
+        ]
         several = len(inputs) > 1 and len(inputs) == len(step.inputs)
         if not several or any(out.path for out in inputs):
             return 0, None
@@ -82,15 +84,15 @@ class _Closing:
                 return begin, Fork(self.leaf, branches, (entry,), self.leaf.gives, residual)
         return 0, None
 
-    def _entry(self, begin: int) -> Out | None:
+    def _entry(self, begin: int) -> NodeOutput | None:
         """What comes in where the branches begin, if it is one whole output."""
         if begin == 0:
             return self.entries[0] if len(self.entries) == 1 else None
         last = self.before[begin - 1]
-        return Out(last.gives[0]) if gives_one(last) else None
+        return NodeOutput(last.gives[0]) if gives_one(last) else None
 
     def _branches(
-        self, begin: int, inputs: Sequence[Out], entry: Out
+        self, begin: int, inputs: Sequence[NodeOutput], entry: NodeOutput
     ) -> tuple[tuple[Part, ...], ...] | None:
         """The parts from a place on, cut into one closed stretch for each input, if they are."""
         wanted = list(inputs)
@@ -107,7 +109,7 @@ class _Closing:
             tuple(self.before[start : stop + 1]) for start, stop in zip(starts, stops, strict=True)
         )
 
-    def _is_way(self, start: int, stop: int, entry: Out) -> bool:
+    def _is_way(self, start: int, stop: int, entry: NodeOutput) -> bool:
         """Whether parts lead from the entry to the leaf, and nothing else has to do with them."""
         inside = range(start, stop + 1)
         for place in inside:

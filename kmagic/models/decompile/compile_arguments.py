@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kmagic.language.spec import Arg, Sequence
+from kmagic.language.spec import Arg, SequenceValue
 from kmagic.models import catalogue
 from kmagic.models.decompile.config_values import UNSEEN
 from kmagic.models.decompile.layer_words import Layers, live_names
@@ -34,7 +34,7 @@ def compile_args(model: Any, layers: Layers) -> tuple[Arg, ...] | None:
         if param.name not in config or config[param.name] in (None, param.default):
             continue
         value = layers.writer.value(config[param.name], param.role)
-        if param.name in _LISTS and isinstance(value, Sequence) and len(value.items) == 1:
+        if param.name in _LISTS and isinstance(value, SequenceValue) and len(value.items) == 1:
             value = value.items[0]
         args.append(Arg(value, None if param.name == "optimizer" else param.name))
     return tuple(args)

@@ -9,20 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kmagic.language.phrases import CONSTANTS
 from kmagic.language.spec import (
     Arg,
     Expr,
-    Literal,
+    InnerLayer,
+    LiteralValue,
+    MappingValue,
     Object,
-    Phrase,
     Ref,
-    Sequence,
+    SequenceValue,
     Shape,
     Value,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
+from kmagic.language.step_parser import CONSTANTS
 from kmagic.models import catalogue
 from kmagic.models.catalogue import OBJECT_ROLES, Role
 from kmagic.models.decompile.configs import invented, is_object, plain
@@ -61,7 +61,7 @@ class Writer:
         """
         value = plain(value)
         if value is None or value is ... or isinstance(value, bool | int | float):
-            return Literal(value)
+            return LiteralValue(value)
         if isinstance(value, str):
             return text_value(value, role)
         if isinstance(value, slice):
@@ -81,10 +81,12 @@ class Writer:
         if isinstance(value, tuple) and len(value) > 1 and all(map(_is_dimension, value)):
             return Shape(value)
         items = tuple(
-            Literal(item) if isinstance(item, str) and role == "any" else self.value(item, role)
+            LiteralValue(item)
+            if isinstance(item, str) and role == "any"
+            else self.value(item, role)
             for item in value
         )
-        return Sequence("list" if isinstance(value, list) else "tuple", items)
+        return SequenceValue("list" if isinstance(value, list) else "tuple", items)
 
     def _slice(self, start: Any, stop: Any, step: Any) -> Object:
         bounds = [plain(each) for each in (start, stop, step)]
@@ -95,9 +97,9 @@ class Writer:
     @staticmethod
     def _key(key: Any) -> Value:
         if isinstance(key, str):
-            return Word(key) if is_plain_word(key) else Literal(key)
+            return Word(key) if is_plain_word(key) else LiteralValue(key)
         if key is None or isinstance(key, bool | int | float):
-            return Literal(key)
+            return LiteralValue(key)
         raise Unwritable(f"a dictionary's key {key!r} has no words")
 
     def _live_value(self, value: Any, role: Role) -> Value:
@@ -121,7 +123,9 @@ class Writer:
         found = np.asarray(value, dtype or None)
         if found.size > MOST_NUMBERS:
             raise Unwritable(f"it holds an array of {found.size:,} numbers, which no text should")
-        args = [Arg(self._sequence(found.tolist(), "any") if found.ndim else Literal(found.item()))]
+        args = [
+            Arg(self._sequence(found.tolist(), "any") if found.ndim else LiteralValue(found.item()))
+        ]
         usual = str(np.asarray(found.tolist()).dtype)
         if word == "tensor":
             usual = {"float64": "float32", "int64": "int32"}.get(usual, usual)
@@ -175,11 +179,11 @@ class Writer:
             "__numpy__": lambda: self.array(inner["value"], inner["dtype"]),
             "__tensor__": lambda: self.array(inner["value"], inner["dtype"], "tensor"),
             "__slice__": lambda: self._slice(inner["start"], inner["stop"], inner["step"]),
-            "__ellipsis__": lambda: Literal(...),
+            "__ellipsis__": lambda: LiteralValue(...),
         }
         if kind == "DTypePolicy":
             name = str(inner["name"])
-            policy = Object(Word("dtype_policy"), (Arg(Literal(name)),))
+            policy = Object(Word("dtype_policy"), (Arg(LiteralValue(name)),))
             return text_value(name, "dtype") if role == "dtype" else policy
         if kind in special:
             return special[kind]()
@@ -262,15 +266,15 @@ def is_plain_word(text: str) -> bool:
 def text_value(text: str, role: Role) -> Value:
     """A string: a bare word where its place makes clear that it is one."""
     bare = role == "any" or (role in OBJECT_ROLES and catalogue.accepts_string(role, text))
-    return Word(text) if bare and is_plain_word(text) else Literal(text)
+    return Word(text) if bare and is_plain_word(text) else LiteralValue(text)
 
 
 def _layer_value(callee: Word | Expr, args: tuple[Arg, ...]) -> Value:
     if not args:
         return callee if isinstance(callee, Word) else Object(callee)
-    if any(isinstance(arg.value, Phrase) for arg in args):
+    if any(isinstance(arg.value, InnerLayer) for arg in args):
         return Object(callee, args)
-    return Phrase(callee, args)
+    return InnerLayer(callee, args)
 
 
 def _is_dimension(value: Any) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kmagic.language import format_value
-from kmagic.language.spec import Out, Word
+from kmagic.language.spec import NodeOutput, Word
 from kmagic.models.decompile.block_search import Candidate, Search
 from kmagic.models.decompile.block_templates import Template
 from kmagic.models.decompile.branches import structured
@@ -63,7 +63,7 @@ def fold(plan: Plan, taken: set[str], *, blocks: bool = True) -> Folded:
 
 
 class _Folder:
-    def __init__(self, items: list[Item], ends: Sequence[Out], taken: set[str]) -> None:
+    def __init__(self, items: list[Item], ends: Sequence[NodeOutput], taken: set[str]) -> None:
         self.items, self.ends, self.taken = items, ends, taken
         self.blocks: list[Block] = []
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from kmagic.language import format_value
-from kmagic.language.spec import Arg, Literal, Out, Sequence, Shape, Value, Word
+from kmagic.language.spec import Arg, LiteralValue, NodeOutput, SequenceValue, Shape, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
 from kmagic.models.decompile.plan import Step, outs, taken
@@ -34,7 +34,7 @@ class Leaf:
     name: Value | None
 
     @cached_property
-    def takes(self) -> tuple[Out, ...]:
+    def takes(self) -> tuple[NodeOutput, ...]:
         """What it takes from outside."""
         return tuple(taken(self.step))
 
@@ -101,7 +101,7 @@ class Block:
     name: str
     params: dict[str, Value | None]
     body: tuple[Part, ...]
-    entries: tuple[Out, ...]
+    entries: tuple[NodeOutput, ...]
     exits: tuple[int, ...]
     names: frozenset[str] = frozenset()
 
@@ -112,7 +112,7 @@ class Use:
 
     block: Block
     args: Mapping[str, Value]
-    takes: tuple[Out, ...]
+    takes: tuple[NodeOutput, ...]
     gives: tuple[int, ...]
 
     @property
@@ -147,7 +147,7 @@ class Loop:
 
     body: tuple[Part, ...]
     times: Value | None
-    takes: tuple[Out, ...]
+    takes: tuple[NodeOutput, ...]
     gives: tuple[int, ...]
     var: str = ""
     series: tuple[Value, ...] = ()
@@ -194,7 +194,7 @@ class Fork:
 
     leaf: Leaf
     branches: tuple[tuple[Part, ...], ...]
-    takes: tuple[Out, ...]
+    takes: tuple[NodeOutput, ...]
     gives: tuple[int, ...]
     residual: bool
 
@@ -228,7 +228,7 @@ def leaves(part: Part) -> Iterator[Leaf]:
 def canonical(items: tuple[Item, ...]) -> tuple[Any, ...]:
     """A stretch's form: shapes, and what each item takes from where, without numbers of steps."""
     known: dict[int, tuple[int, int]] = {}
-    outside: dict[Out, int] = {}
+    outside: dict[NodeOutput, int] = {}
     found = []
     for place, item in enumerate(items):
         refs = tuple(reference(out, known, outside) for out in item.takes)
@@ -240,7 +240,7 @@ def canonical(items: tuple[Item, ...]) -> tuple[Any, ...]:
 
 
 def reference(
-    out: Out, known: Mapping[int, tuple[int, int]], outside: dict[Out, int]
+    out: NodeOutput, known: Mapping[int, tuple[int, int]], outside: dict[NodeOutput, int]
 ) -> tuple[Any, ...]:
     """Where an output comes from: an item of the stretch, or the nth thing from outside."""
     if out.node in known:
@@ -256,11 +256,11 @@ def may_vary(value: Value, role: Role = "any") -> bool:
     match value:
         case Word():
             return role in ("any", "shape") or catalogue.accepts_string(role, value.text)
-        case Literal():
+        case LiteralValue():
             return value.value is not ...
         case Shape():
             return True
-        case Sequence():
+        case SequenceValue():
             return role != "layer" and all(may_vary(item, role) for item in value.items)
         case _:
             return False
@@ -268,13 +268,13 @@ def may_vary(value: Value, role: Role = "any") -> bool:
 
 def _skeleton(value: Any) -> Any:
     """A value of a call with a mark in the place of each output of a step."""
-    if isinstance(value, Out):
+    if isinstance(value, NodeOutput):
         return "<>"
     if isinstance(value, Arg):
         return (value.name, _skeleton(value.value))
     if any(True for _ in outs(value)):
-        parts = value.items if isinstance(value, Sequence) else value.entries
-        kind = value.kind if isinstance(value, Sequence) else "map"
+        parts = value.items if isinstance(value, SequenceValue) else value.entries
+        kind = value.kind if isinstance(value, SequenceValue) else "map"
         return (kind, tuple(_skeleton_part(part) for part in parts))
     return format_value(value)
 

@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmagic.language.spec import Arg, Expr, Literal, Value, Word
+from kmagic.language.spec import Arg, Expr, LiteralValue, Value, Word
 from kmagic.models import catalogue
 from kmagic.models.decompile.config_values import Unwritable, text_value
 from kmagic.models.decompile.configs import invented
@@ -63,7 +63,7 @@ class Layers:
         if not getattr(layer, "autocast", True):
             made = self.arguments.remade(cls, given, layer.name)
             if getattr(made, "autocast", False):
-                values["autocast"] = Literal(False)
+                values["autocast"] = LiteralValue(False)
         return Words(self.writer.callee_for(cls, "layer"), cls, values, own_name(layer))
 
     def _input(self, layer: Any) -> Words:
@@ -99,7 +99,7 @@ class Layers:
             )
         for flag in ("trainable", "autocast"):
             if not getattr(layer, flag):
-                values[flag] = Literal(False)
+                values[flag] = LiteralValue(False)
         return Words(Word("lambda"), type(layer), values, own_name(layer))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from kmagic.language.spec import Out
+from kmagic.language.spec import NodeOutput
 from kmagic.models.decompile.items import Leaf, Part, leaves
 
 
@@ -22,7 +22,7 @@ class Flow:
         appliers: Step number -> the places where its layer is used again.
     """
 
-    def __init__(self, parts: Sequence[Part], ends: Sequence[Out]) -> None:
+    def __init__(self, parts: Sequence[Part], ends: Sequence[NodeOutput]) -> None:
         self.parts = parts
         self.users: dict[int, list[int]] = defaultdict(list)
         self.appliers: dict[int, list[int]] = defaultdict(list)
@@ -60,7 +60,7 @@ def gives_one(part: Part) -> bool:
     return len(part.gives) == 1 and not (isinstance(part, Leaf) and part.step.outputs != 1)
 
 
-def outside(parts: Sequence[Part]) -> list[Out]:
+def outside(parts: Sequence[Part]) -> list[NodeOutput]:
     """What a stretch takes from before it, each once."""
     inside = {number for part in parts for number in part.gives}
     taken = (out for part in parts for out in part.takes if out.node not in inside)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kmagic.language import format_value
-from kmagic.language.spec import Expr, Out, Value
+from kmagic.language.spec import Expr, NodeOutput, Value
 from kmagic.models.decompile.block_templates import numbered
 from kmagic.models.decompile.items import Block, Fork, Loop, Part, Use
 from kmagic.models.decompile.links import Flow
@@ -16,7 +16,7 @@ FEWEST = 3
 """So many uses are worth a loop."""
 
 
-def looped(parts: Sequence[Part], ends: Sequence[Out], taken: set[str]) -> tuple[Part, ...]:
+def looped(parts: Sequence[Part], ends: Sequence[NodeOutput], taken: set[str]) -> tuple[Part, ...]:
     """Uses of one block that follow each other, and differ in one argument, as one loop.
 
     Args:
@@ -72,7 +72,7 @@ def _run(flow: Flow, parts: Sequence[Part], start: int) -> list[Use]:
         enters = run[-1].gives[0]
         if not isinstance(part, Use) or part.block is not first.block:
             break
-        if part.takes != (Out(enters),) or len(flow.users[enters]) != 1:
+        if part.takes != (NodeOutput(enters),) or len(flow.users[enters]) != 1:
             break
         if part.args.keys() != first.args.keys():
             break
@@ -93,7 +93,7 @@ def _text(value: Value | None) -> str:
 
 
 def inlined(
-    parts: tuple[Part, ...], ends: Sequence[Out], blocks: Sequence[Block]
+    parts: tuple[Part, ...], ends: Sequence[NodeOutput], blocks: Sequence[Block]
 ) -> tuple[tuple[Part, ...], tuple[Block, ...]]:
     """Bodies of blocks that only one loop uses, moved into the loop.
 
@@ -109,7 +109,7 @@ def inlined(
     uses = Counter(use.block for body in bodies for use in _uses(body))
     gone: set[Block] = set()
 
-    def moved(parts: Sequence[Part], ends: Sequence[Out]) -> tuple[Part, ...]:
+    def moved(parts: Sequence[Part], ends: Sequence[NodeOutput]) -> tuple[Part, ...]:
         found: list[Part] = []
         flow = Flow(parts, ends)
         for place, part in enumerate(parts):
@@ -138,7 +138,7 @@ def _stands_alone(flow: Flow, place: int) -> bool:
     parts = flow.parts
     before = parts[place - 1].gives if place else None
     takes = parts[place].takes
-    return flow.flows_on(place) and (before is None or tuple(map(Out, before)) == takes)
+    return flow.flows_on(place) and (before is None or tuple(map(NodeOutput, before)) == takes)
 
 
 def _is_plain(use: Use, loop: Loop) -> bool:

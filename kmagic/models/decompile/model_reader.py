@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.language.parser import RESERVED
-from kmagic.language.spec import Arg, Literal, Out, Sequence, Value, Word
-from kmagic.language.spec import Mapping as MappingValue
+from kmagic.language.spec import (
+    Arg,
+    LiteralValue,
+    MappingValue,
+    NodeOutput,
+    SequenceValue,
+    Value,
+    Word,
+)
 from kmagic.models.catalogue import takes_input_list
 from kmagic.models.decompile.compile_arguments import compile_args
 from kmagic.models.decompile.config_values import Unwritable, is_plain_word
@@ -74,7 +81,7 @@ class _Reader:
         """The plan of a model and of all models in it."""
         plan = self.plan(model)
         if not model.trainable:
-            plan.args = (Arg(Literal(False), "trainable"),)
+            plan.args = (Arg(LiteralValue(False), "trainable"),)
             if plan.frozen:  # the model's own flag says nothing of its layers
                 plan.freeze = len(plan.steps)
         found = Program(plan, self.models, self.names, needs=self.layers.writer.needs)
@@ -96,7 +103,7 @@ class _Reader:
         else:
             _Functional(self, model, plan).run()
         if not model.trainable and not plan.frozen:
-            plan.args = (Arg(Literal(False), "trainable"),)
+            plan.args = (Arg(LiteralValue(False), "trainable"),)
         self._freeze(plan)
         return plan
 
@@ -271,18 +278,18 @@ class _Functional:
             return self.reader.layers.writer.value(value)
         if isinstance(value, Mapping):
             entries = (
-                (Word(key) if is_plain_word(str(key)) else Literal(key), self._value(item))
+                (Word(key) if is_plain_word(str(key)) else LiteralValue(key), self._value(item))
                 for key, item in value.items()
             )
             return MappingValue(tuple(entries))
         items = tuple(self._value(item) for item in value)
-        return Sequence("list" if isinstance(value, list) else "tuple", items)
+        return SequenceValue("list" if isinstance(value, list) else "tuple", items)
 
-    def _out(self, tensor: Any) -> Out:
+    def _out(self, tensor: Any) -> NodeOutput:
         operation, index = origin(tensor)
         node = node_of(operation, index)
         path = (place_of(tensor),) if len(node.outputs) > 1 else ()
-        return Out(self.numbers[id(operation), index], path)
+        return NodeOutput(self.numbers[id(operation), index], path)
 
     def _ends(self, structure: Any) -> tuple[Arg, ...]:
         if isinstance(structure, dict) and structure and all(map(is_plain_word, structure)):
@@ -310,6 +317,6 @@ class _Stack:
                 step = self.reader.step(layer, self.model)
                 first[id(layer)] = number
             if number:
-                step.inputs = (Arg(Out(number - 1)),)
+                step.inputs = (Arg(NodeOutput(number - 1)),)
             self.plan.steps.append(step)
-        self.plan.outputs = (Arg(Out(len(self.plan.steps) - 1)),)
+        self.plan.outputs = (Arg(NodeOutput(len(self.plan.steps) - 1)),)

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
-from kmagic.language.spec import Arg, Expr, Mapping, ModelKind, Out, Sequence, Value, Word
+from kmagic.language.spec import (
+    Arg,
+    Expr,
+    MappingValue,
+    ModelKind,
+    NodeOutput,
+    SequenceValue,
+    Value,
+    Word,
+)
 
 StepKind: TypeAlias = OneOf["input", "layer", "function", "reuse", "model"]
 
@@ -85,7 +94,7 @@ class Program:
     notes: list[str] = field(default_factory=list)
 
 
-def outs(value: Any) -> Iterator[Out]:
+def outs(value: Any) -> Iterator[NodeOutput]:
     """All outputs of steps that a value of a call holds.
 
     Example:
@@ -93,18 +102,18 @@ def outs(value: Any) -> Iterator[Out]:
         [3, 1]
     """
     match value:
-        case Out():
+        case NodeOutput():
             yield value
-        case Sequence():
+        case SequenceValue():
             for item in value.items:
                 yield from outs(item)
-        case Mapping():
+        case MappingValue():
             for _, item in value.entries:
                 yield from outs(item)
         case Arg():
             yield from outs(value.value)
 
 
-def taken(step: Step) -> list[Out]:
+def taken(step: Step) -> list[NodeOutput]:
     """All outputs of steps that a step takes, in their order."""
     return [out for arg in step.inputs for out in outs(arg)]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from kmagic.language import format_value
-from kmagic.language.spec import Literal, Out
+from kmagic.language.spec import LiteralValue, NodeOutput
 from kmagic.models.decompile.items import Item, Loop, Use, canonical, leaves
 from kmagic.models.decompile.links import Flow, outside
 
 
-def repeated(items: Sequence[Item], ends: Sequence[Out], longest: int) -> list[Item]:
+def repeated(items: Sequence[Item], ends: Sequence[NodeOutput], longest: int) -> list[Item]:
     """Items with repetitions in the place of equal stretches that follow each other.
 
     Args:
@@ -30,7 +30,7 @@ def repeated(items: Sequence[Item], ends: Sequence[Out], longest: int) -> list[I
             continue
         body = tuple(items[start : start + length])
         last = items[start + length * turns - 1]
-        found.append(Loop(body, Literal(turns), tuple(outside(body)), last.gives))
+        found.append(Loop(body, LiteralValue(turns), tuple(outside(body)), last.gives))
         start += length * turns
     return found
 
@@ -71,7 +71,7 @@ def _turns(flow: Flow, items: Sequence[Item], start: int, length: int) -> int:
     while at + length <= len(items) and flow.is_closed(at, length):
         stretch = tuple(items[at : at + length])
         alone = all(at <= user < at + length for user in flow.users[enters])
-        if outside(stretch) != [Out(enters)] or not alone:
+        if outside(stretch) != [NodeOutput(enters)] or not alone:
             break
         if canonical(stretch) != form or _texts(stretch) != texts:
             break

@@ -6,25 +6,25 @@ from typing import Any
 
 from kmagic.language.expand import expand
 from kmagic.language.graph import Graph, Node
-from kmagic.language.name_lookup import ExpandError
+from kmagic.language.name_lookup import ExpansionError
 from kmagic.language.spec import (
-    NOWHERE,
+    NO_SPAN,
     Arg,
     Expr,
-    Given,
-    LayerOf,
-    Literal,
-    ModelOf,
+    InnerLayer,
+    LayerRef,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
     ModelSpec,
+    NodeOutput,
+    NotebookValue,
     Object,
-    Out,
-    Phrase,
     Ref,
-    Sequence,
+    SequenceValue,
     Shape,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.decompile.plan import Plan, Program, Step
@@ -35,7 +35,7 @@ def stands_for(spec: ModelSpec, program: Program) -> bool:
     """Whether a spec's graph has just the steps of the program."""
     try:
         graph = expand(spec, program.needs)
-    except ExpandError:
+    except ExpansionError:
         return False
     return _Comparison(program).agrees(graph)
 
@@ -50,15 +50,15 @@ class _Comparison:
         models = self.program.models
         if len(graph.models) != len(models):
             return False
-        frozen = {ModelOf(place) for place, plan in enumerate(models) if plan.frozen}
+        frozen = {ModelRef(place) for place, plan in enumerate(models) if plan.frozen}
         return self._model(graph, self.program.plan, frozen) and all(
             self._model(one, plan, set()) for one, plan in zip(graph.models, models, strict=True)
         )
 
-    def _model(self, graph: Graph, plan: Plan, frozen: set[ModelOf]) -> bool:
+    def _model(self, graph: Graph, plan: Plan, frozen: set[ModelRef]) -> bool:
         if len(graph.nodes) != len(plan.steps):
             return False
-        if set(graph.frozen) != {*frozen, *map(LayerOf, range(plan.freeze))}:
+        if set(graph.frozen) != {*frozen, *map(LayerRef, range(plan.freeze))}:
             return False
         if not all(map(self._step, graph.nodes, plan.steps)):
             return False
@@ -70,13 +70,13 @@ class _Comparison:
         if self._entries(node.inputs) != self._entries(step.inputs):
             return False
         match node.callee:
-            case LayerOf():
+            case LayerRef():
                 return step.kind == "reuse" and node.callee.node == step.of
-            case ModelOf():
+            case ModelRef():
                 return step.kind == "model" and node.callee.model == step.of
             case Word():
                 same = step.callee == node.callee
-            case Given():
+            case NotebookValue():
                 same = step.callee == Expr(node.callee.source)
         if not same or step.kind == "function":
             args = function_arguments(step.owner, step.values, len(step.inputs)) if same else ()
@@ -91,7 +91,7 @@ class _Comparison:
         }
         context = BuildContext("", names=self.program.needs)
         bound = bind_arguments(
-            step.owner, "", node.args, NOWHERE, context, lambda value, _r, _c: self._plain(value)
+            step.owner, "", node.args, NO_SPAN, context, lambda value, _r, _c: self._plain(value)
         )
         name = bound.kwargs.pop("name", node.name)
         wanted = {name: self._plain(value) for name, value in step.values.items()}
@@ -107,25 +107,25 @@ class _Comparison:
     def _plain(self, value: Any) -> Any:
         """A value as the layer sees it: words and texts are one, and so are ``4`` and ``{f}``."""
         match value:
-            case Literal() | Given():
+            case LiteralValue() | NotebookValue():
                 return _typed(value.value)
             case Word():
                 return _typed(value.text)
             case Shape():
                 return _typed(value.dims)
-            case Sequence():
+            case SequenceValue():
                 return (value.kind, *map(self._plain, value.items))
             case MappingValue():
                 return ("map", *((self._plain(key), self._plain(it)) for key, it in value.entries))
-            case Object() | Phrase():
+            case Object() | InnerLayer():
                 return ("object", self._plain(value.callee), self._entries(value.args))
-            case Out():
+            case NodeOutput():
                 return ("out", value.node, value.path)
             case Expr():
                 return ("given", value.source)
             case Ref():
                 return ("model", self.places.get(value.name))
-            case ModelOf():
+            case ModelRef():
                 return ("model", value.model)
             case _:
                 return value

@@ -15,7 +15,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from kmagic.language.spec import NOWHERE, Arg, Expr, Literal, Object, Sequence, Shape, Value, Word
+from kmagic.language.spec import (
+    NO_SPAN,
+    Arg,
+    Expr,
+    LiteralValue,
+    Object,
+    SequenceValue,
+    Shape,
+    Value,
+    Word,
+)
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
 from kmagic.models.catalogue import Parameter
@@ -168,9 +178,9 @@ class Arguments:
         if param.role == "dtype" and param.name != "dtype" and not isinstance(value, str):
             return self.writer.value(value)
         found = self.writer.value(value, param.role)
-        if param.role == "shape" and isinstance(found, Sequence) and len(found.items) == 1:
+        if param.role == "shape" and isinstance(found, SequenceValue) and len(found.items) == 1:
             only = found.items[0]
-            return Shape((None,)) if only == Literal(None) else only
+            return Shape((None,)) if only == LiteralValue(None) else only
         return found
 
 
@@ -216,21 +226,25 @@ def function_arguments(
 def _bound(cls: Any, args: tuple[Arg, ...]) -> dict[str, Value] | None:
     """Which parameter each argument goes to when the text is read."""
     context = BuildContext("")
-    found = bind_arguments(cls, "", args, NOWHERE, context, lambda value, _role, _context: value)
+    found = bind_arguments(cls, "", args, NO_SPAN, context, lambda value, _role, _context: value)
     return None if context.problems else found.kwargs
 
 
 def _without_name(param: Parameter, value: Value, place: int) -> Value | None:
     """The value as it stands among the leading ones, or None if it needs its name."""
     if isinstance(value, Word) and param.role == "any" and not isinstance(param.default, str):
-        return Literal(value.text) if param.required else None
+        return LiteralValue(value.text) if param.required else None
     if param.required:
         return value
     if param.name in _NOT_FIRST or (place and param.name not in _SECOND) or param.is_flag:
         return None
-    if isinstance(value, Literal) and not is_finite_number(value.value):
+    if isinstance(value, LiteralValue) and not is_finite_number(value.value):
         return None
-    return value if isinstance(value, Literal | Shape | Sequence | Word | Object | Expr) else None
+    return (
+        value
+        if isinstance(value, LiteralValue | Shape | SequenceValue | Word | Object | Expr)
+        else None
+    )
 
 
 def _bare(owner: Any, param: Parameter | None, value: Value) -> Word | None:
@@ -238,7 +252,7 @@ def _bare(owner: Any, param: Parameter | None, value: Value) -> Word | None:
     if param is None:
         return None
     if param.is_flag:
-        return Word(param.name) if value == Literal(True) else None
+        return Word(param.name) if value == LiteralValue(True) else None
     if not isinstance(value, Word):
         return None
     if param.name == "dtype" and not inspect.isclass(owner):

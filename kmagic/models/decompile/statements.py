@@ -18,19 +18,19 @@ from kmagic.language.spec import (
     Index,
     InputsSpec,
     LayerSpec,
-    Literal,
+    LiteralValue,
+    MappingValue,
     MergeSpec,
-    Out,
+    NodeOutput,
     OutputSpec,
     Param,
     RepeatSpec,
     ResidualSpec,
+    SequenceValue,
     Statement,
     Value,
     Word,
 )
-from kmagic.language.spec import Mapping as MappingValue
-from kmagic.language.spec import Sequence as SequenceValue
 from kmagic.models.decompile.config_values import is_plain_word
 from kmagic.models.decompile.folding import Folded
 from kmagic.models.decompile.items import Fork, Leaf, Loop, Part, Use, reused
@@ -101,7 +101,7 @@ class _Body:
     def __init__(
         self,
         items: Sequence[Part],
-        entries: tuple[Out, ...],
+        entries: tuple[NodeOutput, ...],
         ends: Sequence[Arg],
         names: Names,
         *,
@@ -110,7 +110,7 @@ class _Body:
     ) -> None:
         self.entries, self.ends, self.names, self.top = entries, ends, names, top
         self.items = tuple(items)
-        self.current: tuple[Out, ...] = entries
+        self.current: tuple[NodeOutput, ...] = entries
         self.taps: dict[int, str | dict[int, str]] = {}
         self.local: set[str] = set() if local is None else local
         self.named = self._must_be_named()
@@ -121,7 +121,7 @@ class _Body:
         """Step numbers whose outputs are named, with the places of several outputs."""
         found: set[int] = set()
         places: dict[int, set[int]] = defaultdict(set)
-        current: tuple[Out, ...] = self.entries
+        current: tuple[NodeOutput, ...] = self.entries
         for item in self.items:
             for out in item.takes:
                 places[out.node].update(map(int, out.path))
@@ -130,7 +130,7 @@ class _Body:
             again = reused(item)
             if again is not None:
                 found.add(again)
-            current = (Out(item.gives[-1]),)
+            current = (NodeOutput(item.gives[-1]),)
         for arg in self.ends:
             for out in outs(arg):
                 places[out.node].update(map(int, out.path))
@@ -139,7 +139,7 @@ class _Body:
         return {number: places[number] for number in found}
 
     @staticmethod
-    def _is_current(out: Out, current: tuple[Out, ...]) -> bool:
+    def _is_current(out: NodeOutput, current: tuple[NodeOutput, ...]) -> bool:
         return len(current) == 1 and out.node == current[0].node
 
     # --- statements ---------------------------------------------------------------------------
@@ -178,9 +178,9 @@ class _Body:
             callee = step.callee or Word("")
             args = (*_arguments(leaf), *args)
         targets = self._targets(leaf, name)
-        self.current = (Out(leaf.number),)
+        self.current = (NodeOutput(leaf.number),)
         if step.outputs > 1 and len(targets) > 1:
-            self.current = (Out(leaf.number, (0,)),)
+            self.current = (NodeOutput(leaf.number, (0,)),)
         return LayerSpec(callee, args, inputs, targets, step.kind == "reuse")
 
     def _name(self, leaf: Leaf) -> tuple[str, tuple[Arg, ...]]:
@@ -234,7 +234,7 @@ class _Body:
             return replace(step, times=loop.times, targets=self._exit(loop.gives))
         body = _Body(loop.body, loop.takes, (), self.names, top=False, local=self.local)
         statements = tuple(body.statements())
-        self.current = tuple(map(Out, loop.gives))
+        self.current = tuple(map(NodeOutput, loop.gives))
         if loop.times is not None:
             return RepeatSpec(loop.times, statements)
         return ForSpec(loop.var, loop.series, statements)
@@ -244,7 +244,7 @@ class _Body:
             _Body(branch, fork.takes, (), self.names, top=self.top, local=self.local).statements()
             for branch in fork.branches
         ]
-        self.current = tuple(map(Out, fork.gives))
+        self.current = tuple(map(NodeOutput, fork.gives))
         if fork.residual:
             return ResidualSpec(tuple(bodies[0]))
         leaf = fork.leaf
@@ -260,12 +260,12 @@ class _Body:
             raise TypeError(f"{statement} is not one step")
         return replace(statement, inputs=statement.inputs if inputs is None else inputs)
 
-    def _enter(self, takes: tuple[Out, ...]) -> tuple[Arg, ...] | None:
+    def _enter(self, takes: tuple[NodeOutput, ...]) -> tuple[Arg, ...] | None:
         """What stands right of the arrow for something that takes whole outputs."""
         return self._inputs(tuple(map(Arg, takes)))
 
     def _exit(self, gives: tuple[int, ...]) -> tuple[str, ...]:
-        self.current = tuple(map(Out, gives))
+        self.current = tuple(map(NodeOutput, gives))
         if not any(number in self.named for number in gives):
             return ()
         for number in gives:
@@ -286,7 +286,7 @@ class _Body:
 
     def _reference(self, value: Any) -> Value:
         match value:
-            case Out():
+            case NodeOutput():
                 return self._output(value)
             case SequenceValue():
                 return replace(value, items=tuple(map(self._reference, value.items)))
@@ -299,7 +299,7 @@ class _Body:
                 found: Value = value
                 return found
 
-    def _output(self, out: Out) -> Value:
+    def _output(self, out: NodeOutput) -> Value:
         if self.current == (out,):
             return Word("_")
         if out in self.entries:
@@ -325,7 +325,7 @@ def _arguments(leaf: Leaf) -> tuple[Arg, ...]:
 
 def _name_argument(name: Value) -> Arg:
     if isinstance(name, Word) and not is_plain_word(name.text):
-        return Arg(Literal(name.text), "name")
+        return Arg(LiteralValue(name.text), "name")
     return Arg(name, "name")
 
 

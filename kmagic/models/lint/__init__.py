@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from kmagic.language.spec import NOWHERE, Span
+from kmagic.language.spec import NO_SPAN, Span
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.layer_advice import layer_advice
 from kmagic.models.lint.layer_positions import Built, spans_of
@@ -53,7 +53,7 @@ def advise(
         if facts.opaque and built.graph.nodes:
             none = all(node.is_input for node in built.graph.nodes)
             found.append((_no_layer if none else _no_input)(built.graph.nodes[0].span))
-    compile_span = built.graph.compile.span if built and built.graph.compile else NOWHERE
+    compile_span = built.graph.compile.span if built and built.graph.compile else NO_SPAN
     found += layer_advice(facts)
     found += output_advice(facts, compile_span)
     return filter_advice(found, built.spec.source if built else "", silent, hints=hints)

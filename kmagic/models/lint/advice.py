@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from kmagic.language.spec import NOWHERE, Span
+from kmagic.language.spec import NO_SPAN, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Advice:
     code: str
     message: str
     remedy: str
-    span: Span = NOWHERE
+    span: Span = NO_SPAN
     layer: str = ""
     is_hint: bool = False
 

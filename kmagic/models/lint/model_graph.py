@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmagic.language.spec import NOWHERE, Span
+from kmagic.language.spec import NO_SPAN, Span
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.keras_history import KerasCall, calls_before, calls_of, functional_of
 
@@ -48,7 +48,7 @@ class LayerCall:
     shapes: tuple[Any, ...] = ()
     parents: list[LayerCall] = field(default_factory=list)
     children: list[LayerCall] = field(default_factory=list)
-    span: Span = NOWHERE
+    span: Span = NO_SPAN
 
     @property
     def name(self) -> str:
@@ -115,7 +115,7 @@ def read_model_graph(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
     reached = {id(call.layer) for call in own.values()}
     inputs = [call.operation for call in calls_of(graph.inputs)]
     unused = [
-        LayerCall(layer, "InputLayer", None, span=spans.get(id(layer), NOWHERE))
+        LayerCall(layer, "InputLayer", None, span=spans.get(id(layer), NO_SPAN))
         for layer in inputs
         if id(layer) not in reached
     ]
@@ -158,7 +158,7 @@ def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, LayerCa
             type(layer).__name__,
             outputs[0] if len(outputs) == 1 else outputs,
             tuple(tensor.shape for tensor in keras_call.inputs),
-            span=spans.get(id(layer), NOWHERE),
+            span=spans.get(id(layer), NO_SPAN),
         )
         for source in dict.fromkeys(keras_call.sources):
             call.parents.append(own[source])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kmagic.language.spec import NOWHERE, Span
+from kmagic.language.spec import NO_SPAN, Span
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_graph import LayerCall, ModelGraph
@@ -174,7 +174,7 @@ def _of_metrics(facts: ModelGraph, losses: list[Any], span: Span) -> Iterator[Ad
             "accuracy",
             "accuracy counts outputs that equal the target exactly, which numbers hardly ever do.",
             "Write metrics=mae.",
-            span if span.line else NOWHERE,
+            span if span.line else NO_SPAN,
         )
 
 

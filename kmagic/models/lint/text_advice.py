@@ -10,11 +10,11 @@ from kmagic.language.graph import Graph, Node
 from kmagic.language.spec import (
     BlockSpec,
     LayerSpec,
-    Mapping,
+    MappingValue,
     MergeSpec,
     NestedSpec,
-    Out,
-    Sequence,
+    NodeOutput,
+    SequenceValue,
     Statement,
 )
 from kmagic.models.lint.advice import Advice
@@ -79,12 +79,12 @@ def _sources(node: Node) -> list[int]:
 
 def _numbers(value: Any) -> Iterator[int]:
     match value:
-        case Out(node=number):
+        case NodeOutput(node=number):
             yield number
-        case Sequence(items=items):
+        case SequenceValue(items=items):
             for item in items:
                 yield from _numbers(item)
-        case Mapping(entries=entries):
+        case MappingValue(entries=entries):
             for _, item in entries:
                 yield from _numbers(item)
 

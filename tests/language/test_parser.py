@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmagic.language import parse
-from kmagic.language.parser import read
+from kmagic.language.parser import parse_partial
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
@@ -20,21 +20,21 @@ from kmagic.language.spec import (
     FreezeSpec,
     HeadSpec,
     Index,
+    InnerLayer,
     InputsSpec,
     LayerSpec,
-    Literal,
-    Mapping,
+    LiteralValue,
+    MappingValue,
     MergeSpec,
     ModelSpec,
     NestedSpec,
     Object,
     OutputSpec,
     Param,
-    Phrase,
     Ref,
     RepeatSpec,
     ResidualSpec,
-    Sequence,
+    SequenceValue,
     Shape,
     Span,
     Word,
@@ -60,19 +60,19 @@ def value(text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("32", Literal(32)),
-        ("-1", Literal(-1)),
-        ("1_000", Literal(1000)),
-        ("0.5", Literal(0.5)),
-        ("1e3", Literal(1000.0)),
-        ("true", Literal(True)),
-        ("False", Literal(False)),
-        ("none", Literal(None)),
-        ("inf", Literal(math.inf)),
-        ("-inf", Literal(-math.inf)),
-        ("...", Literal(...)),
-        ('"a b"', Literal("a b")),
-        (r"'\n'", Literal("\n")),
+        ("32", LiteralValue(32)),
+        ("-1", LiteralValue(-1)),
+        ("1_000", LiteralValue(1000)),
+        ("0.5", LiteralValue(0.5)),
+        ("1e3", LiteralValue(1000.0)),
+        ("true", LiteralValue(True)),
+        ("False", LiteralValue(False)),
+        ("none", LiteralValue(None)),
+        ("inf", LiteralValue(math.inf)),
+        ("-inf", LiteralValue(-math.inf)),
+        ("...", LiteralValue(...)),
+        ('"a b"', LiteralValue("a b")),
+        (r"'\n'", LiteralValue("\n")),
         ("relu", Word("relu")),
         ("keras.activations.relu", Word("keras.activations.relu")),
         ("3x3", Shape((3, 3))),
@@ -80,25 +80,37 @@ def value(text):
         ("?", Shape((None,))),
         ("{units // 2}", Expr("units // 2")),
         ("{x[1:2]}", Expr("x[1:2]")),
-        ("l2(1e-4)", Object(Word("l2"), (Arg(Literal(1e-4)),))),
+        ("l2(1e-4)", Object(Word("l2"), (Arg(LiteralValue(1e-4)),))),
         ("zeros()", Object(Word("zeros"))),
-        ("{Own}(3)", Object(Expr("Own"), (Arg(Literal(3)),))),
-        ("f(a=1, !b)", Object(Word("f"), (Arg(Literal(1), "a"), Arg(Literal(False), "b")))),
-        ("f(lstm 3)", Object(Word("f"), (Arg(Phrase(Word("lstm"), (Arg(Literal(3)),))),))),
+        ("{Own}(3)", Object(Expr("Own"), (Arg(LiteralValue(3)),))),
+        (
+            "f(a=1, !b)",
+            Object(Word("f"), (Arg(LiteralValue(1), "a"), Arg(LiteralValue(False), "b"))),
+        ),
+        ("f(lstm 3)", Object(Word("f"), (Arg(InnerLayer(Word("lstm"), (Arg(LiteralValue(3)),))),))),
         (
             "f(cell=lstm 3)",
-            Object(Word("f"), (Arg(Phrase(Word("lstm"), (Arg(Literal(3)),)), "cell"),)),
+            Object(Word("f"), (Arg(InnerLayer(Word("lstm"), (Arg(LiteralValue(3)),)), "cell"),)),
         ),
-        ("[]", Sequence("list", ())),
-        ("[1, a]", Sequence("list", (Literal(1), Word("a")))),
-        ("[dense 3,]", Sequence("list", (Phrase(Word("dense"), (Arg(Literal(3)),)),))),
-        ("(0, 1)", Sequence("tuple", (Literal(0), Literal(1)))),
-        ("(7,)", Sequence("tuple", (Literal(7),))),
-        ("(7)", Literal(7)),
-        ("()", Sequence("tuple", ())),
-        ("{a: 1, 'b': mse}", Mapping(((Word("a"), Literal(1)), (Literal("b"), Word("mse"))))),
-        ("{}", Mapping(())),
-        ("{a: {b: 1}}", Mapping(((Word("a"), Mapping(((Word("b"), Literal(1)),))),))),
+        ("[]", SequenceValue("list", ())),
+        ("[1, a]", SequenceValue("list", (LiteralValue(1), Word("a")))),
+        (
+            "[dense 3,]",
+            SequenceValue("list", (InnerLayer(Word("dense"), (Arg(LiteralValue(3)),)),)),
+        ),
+        ("(0, 1)", SequenceValue("tuple", (LiteralValue(0), LiteralValue(1)))),
+        ("(7,)", SequenceValue("tuple", (LiteralValue(7),))),
+        ("(7)", LiteralValue(7)),
+        ("()", SequenceValue("tuple", ())),
+        (
+            "{a: 1, 'b': mse}",
+            MappingValue(((Word("a"), LiteralValue(1)), (LiteralValue("b"), Word("mse")))),
+        ),
+        ("{}", MappingValue(())),
+        (
+            "{a: {b: 1}}",
+            MappingValue(((Word("a"), MappingValue(((Word("b"), LiteralValue(1)),))),)),
+        ),
         ("&encoder", Ref("encoder")),
     ],
 )
@@ -109,10 +121,10 @@ def test_values(text, expected):
 
 def test_arguments_with_and_without_names():
     assert args("dense 4 activation=relu !use_bias seed = 3") == (
-        Arg(Literal(4)),
+        Arg(LiteralValue(4)),
         Arg(Word("relu"), "activation"),
-        Arg(Literal(False), "use_bias"),
-        Arg(Literal(3), "seed"),
+        Arg(LiteralValue(False), "use_bias"),
+        Arg(LiteralValue(3), "seed"),
     )
 
 
@@ -128,18 +140,18 @@ def test_brackets_around_arguments_are_allowed_and_more_may_follow():
         ("h = flatten", LayerSpec(Word("flatten"), targets=("h",))),
         ("a, b = split", LayerSpec(Word("split"), targets=("a", "b"))),
         ("reuse d", LayerSpec(Word("d"), reuse=True)),
-        ("dense 4 * 3", LayerSpec(Word("dense"), (Arg(Literal(4)),), times=Literal(3))),
+        ("dense 4 * 3", LayerSpec(Word("dense"), (Arg(LiteralValue(4)),), times=LiteralValue(3))),
         ("add <- a, _", LayerSpec(Word("add"), inputs=(Arg(Word("a")), Arg(Word("_"))))),
         ("f <- a[0]['k']", LayerSpec(Word("f"), inputs=(Arg(Index("a", (0, "k"))),))),
         (
             "f <- [a, b]",
-            LayerSpec(Word("f"), inputs=(Arg(Sequence("list", (Word("a"), Word("b")))),)),
+            LayerSpec(Word("f"), inputs=(Arg(SequenceValue("list", (Word("a"), Word("b")))),)),
         ),
         (
             "f <- _, training=false * {n}",
             LayerSpec(
                 Word("f"),
-                inputs=(Arg(Word("_")), Arg(Literal(False), "training")),
+                inputs=(Arg(Word("_")), Arg(LiteralValue(False), "training")),
                 times=Expr("n"),
             ),
         ),
@@ -147,7 +159,10 @@ def test_brackets_around_arguments_are_allowed_and_more_may_follow():
         (
             "compile adam metrics=mae, mse",
             CompileSpec(
-                (Arg(Word("adam")), Arg(Sequence("list", (Word("mae"), Word("mse"))), "metrics"))
+                (
+                    Arg(Word("adam")),
+                    Arg(SequenceValue("list", (Word("mae"), Word("mse"))), "metrics"),
+                )
             ),
         ),
         ("freeze", FreezeSpec()),
@@ -157,7 +172,7 @@ def test_brackets_around_arguments_are_allowed_and_more_may_follow():
         ("model net sequential", HeadSpec("net", "sequential")),
         (
             "model 'my net' trainable=false",
-            HeadSpec("my net", args=(Arg(Literal(False), "trainable"),)),
+            HeadSpec("my net", args=(Arg(LiteralValue(False), "trainable"),)),
         ),
         ("model functional", HeadSpec("", "functional")),
         ("compile = dense", LayerSpec(Word("dense"), targets=("compile",))),
@@ -182,22 +197,22 @@ INNER = (LayerSpec(Word("flatten")),)
                 "b",
                 (
                     Param("f"),
-                    Param("s", Literal(1)),
-                    Param("act", Object(Word("l2"), (Arg(Literal(0.1)),))),
+                    Param("s", LiteralValue(1)),
+                    Param("act", Object(Word("l2"), (Arg(LiteralValue(0.1)),))),
                 ),
                 INNER,
             ),
         ),
         ("repeat {n}:\n  flatten", RepeatSpec(Expr("n"), INNER)),
-        ("for f in 32 64:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
-        ("for f in 32, 64:\n  flatten", ForSpec("f", (Literal(32), Literal(64)), INNER)),
+        ("for f in 32 64:\n  flatten", ForSpec("f", (LiteralValue(32), LiteralValue(64)), INNER)),
+        ("for f in 32, 64:\n  flatten", ForSpec("f", (LiteralValue(32), LiteralValue(64)), INNER)),
         ("residual:\n  flatten", ResidualSpec(INNER)),
         ("residual: flatten", ResidualSpec(INNER)),
         (
             "merge concatenate axis=1:\n  branch:\n    flatten\n  branch: flatten",
             MergeSpec(
                 Word("concatenate"),
-                (Arg(Literal(1), "axis"),),
+                (Arg(LiteralValue(1), "axis"),),
                 (BranchSpec(INNER), BranchSpec(INNER)),
             ),
         ),
@@ -244,9 +259,9 @@ def test_the_source_is_kept():
 
 
 def test_read_gives_what_can_be_read_and_the_names_that_are_missing():
-    reading = read("input 4\nh = dense 4, relu\nblock res(f:\n  dense {f}\nk = dense 2")
+    reading = parse_partial("input 4\nh = dense 4, relu\nblock res(f:\n  dense {f}\nk = dense 2")
     assert reading.spec == parse("input 4\nk = dense 2")
-    assert reading.lost == {"h", "res"}
+    assert reading.lost_names == {"h", "res"}
     assert [problem.line for problem in reading.problems] == [2, 3]
 
 
@@ -257,7 +272,7 @@ def test_lines_are_numbered_as_the_user_counts():
 
 @given(st.text(alphabet=st.sampled_from(list("ab 3x(){}[]=<-,:/*!&._?\"'#\n\t$")), max_size=60))
 def test_any_text_is_read_or_refused(text):
-    reading = read(text)
+    reading = parse_partial(text)
     assert isinstance(reading.spec, ModelSpec)
     if reading.problems:
         with pytest.raises(DSLError) as caught:

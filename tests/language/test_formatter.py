@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,23 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kmagic.language import format_spec, format_statement, format_value, parse
-from kmagic.language.spec import Given, HeadSpec, LayerSpec, ModelSpec, Out, Sequence, Word
+from kmagic.language.spec import (
+    HeadSpec,
+    LayerSpec,
+    ModelSpec,
+    NodeOutput,
+    NotebookValue,
+    SequenceValue,
+    Word,
+)
 
-STRATEGIES = runpy.run_path(str(Path(__file__).with_name("strategies.py")))
-MODELS = sorted((Path(__file__).parent / "models").glob("*.kmagic"))
+from ..strategies import specs
+
+MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.kmagic"))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(spec=STRATEGIES["specs"], width=st.sampled_from([0, 20, 100]))
+@given(spec=specs, width=st.sampled_from([0, 20, 100]))
 @example(spec=ModelSpec((HeadSpec("input"),)), width=0)
 @example(spec=ModelSpec((HeadSpec("sequential", "functional"),)), width=0)
 @example(spec=ModelSpec((LayerSpec(Word("dense"), targets=("for", "output")),)), width=0)
@@ -82,7 +90,7 @@ def test_a_statement_alone_has_no_body():
     assert format_statement(block) == "block res(f, s=1):"
 
 
-@pytest.mark.parametrize("value", [Given(3, "n"), Out(0)])
+@pytest.mark.parametrize("value", [NotebookValue(3, "n"), NodeOutput(0)])
 def test_what_only_a_graph_holds_has_no_text(value):
     with pytest.raises(TypeError, match="has no text"):
-        format_value(Sequence("list", (value,)))
+        format_value(SequenceValue("list", (value,)))

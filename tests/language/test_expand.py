@@ -6,8 +6,18 @@ import pytest
 
 from kmagic.language import parse
 from kmagic.language.expand import expand
-from kmagic.language.name_lookup import ExpandError
-from kmagic.language.spec import Arg, Given, LayerOf, Literal, ModelOf, Object, Out, Sequence, Word
+from kmagic.language.name_lookup import ExpansionError
+from kmagic.language.spec import (
+    Arg,
+    LayerRef,
+    LiteralValue,
+    ModelRef,
+    NodeOutput,
+    NotebookValue,
+    Object,
+    SequenceValue,
+    Word,
+)
 
 
 def graph(text, **names):
@@ -19,7 +29,7 @@ def edges(text, **names):
     return [
         (
             getattr(node.callee, "text", type(node.callee).__name__),
-            [arg.value.node for arg in node.inputs if isinstance(arg.value, Out)],
+            [arg.value.node for arg in node.inputs if isinstance(arg.value, NodeOutput)],
         )
         for node in graph(text, **names).nodes
     ]
@@ -39,28 +49,28 @@ def test_an_input_takes_nothing_and_what_follows_takes_it():
 
 
 def test_outputs_are_the_last_line_or_what_output_names():
-    assert graph("input 4\ndense 2").outputs == (Arg(Out(1)),)
+    assert graph("input 4\ndense 2").outputs == (Arg(NodeOutput(1)),)
     named = graph("a = input 4\nb = dense 2\noutput x=a, y=b").outputs
-    assert [(arg.name, arg.value) for arg in named] == [("x", Out(0)), ("y", Out(1))]
+    assert [(arg.name, arg.value) for arg in named] == [("x", NodeOutput(0)), ("y", NodeOutput(1))]
 
 
 def test_several_names_are_several_outputs():
     nodes = graph("input 4x3\na, h, c = lstm 2 return_state\ndense 2 <- h\nadd <- a, h").nodes
-    assert nodes[2].inputs == (Arg(Out(1, (1,))),)
-    assert nodes[3].inputs == (Arg(Out(1, (0,))), Arg(Out(1, (1,))))
+    assert nodes[2].inputs == (Arg(NodeOutput(1, (1,))),)
+    assert nodes[3].inputs == (Arg(NodeOutput(1, (0,))), Arg(NodeOutput(1, (1,))))
 
 
 def test_an_index_picks_one_of_several_outputs():
     nodes = graph('input 4\na = f\ng <- a["k"][0]\ng <- _[1]').nodes
-    assert nodes[2].inputs == (Arg(Out(1, ("k", 0))),)
-    assert nodes[3].inputs == (Arg(Out(2, (1,))),)
+    assert nodes[2].inputs == (Arg(NodeOutput(1, ("k", 0))),)
+    assert nodes[3].inputs == (Arg(NodeOutput(2, (1,))),)
 
 
 def test_call_words_and_structures():
     (node,) = graph("a = input 4\nf <- [a, a], mask={a: a}, training=false").nodes[1:]
-    assert node.inputs[0].value == Sequence("list", (Out(0), Out(0)))
-    assert node.inputs[1].value.entries == ((Word("a"), Out(0)),)
-    assert node.inputs[2].value == Literal(False)
+    assert node.inputs[0].value == SequenceValue("list", (NodeOutput(0), NodeOutput(0)))
+    assert node.inputs[1].value.entries == ((Word("a"), NodeOutput(0)),)
+    assert node.inputs[2].value == LiteralValue(False)
 
 
 # --- repetition -------------------------------------------------------------------------------
@@ -102,7 +112,7 @@ def test_a_loop_runs_over_the_notebooks_series():
 
 
 def test_a_loops_name_ends_with_it():
-    with pytest.raises(ExpandError, match="is not defined"):
+    with pytest.raises(ExpansionError, match="is not defined"):
         graph("input 4\nfor f in 8 16:\n  dense {f}\ndense {f}")
 
 
@@ -128,7 +138,7 @@ def test_a_blocks_parameters():
 def test_an_object_goes_through_a_block():
     block = "block two(reg):\n  dense 3 kernel_regularizer={reg}\n"
     (node,) = graph(block + "input 4\ntwo l2(0.1)").nodes[1:]
-    assert node.args[1].value == Object(Word("l2"), (Arg(Literal(0.1)),))
+    assert node.args[1].value == Object(Word("l2"), (Arg(LiteralValue(0.1)),))
 
 
 def test_a_block_knows_what_entered_it():
@@ -164,7 +174,7 @@ def test_names_in_a_block_are_its_own():
 def test_names_in_a_loop_may_come_again():
     nodes = graph("input 4\nrepeat 2:\n  h = dense 4\n  add <- h, _").nodes
     assert [node.name for node in nodes] == [None] * 5
-    assert nodes[4].inputs == (Arg(Out(3)), Arg(Out(3)))
+    assert nodes[4].inputs == (Arg(NodeOutput(3)), Arg(NodeOutput(3)))
 
 
 # --- residual, merge, nested models -----------------------------------------------------------
@@ -188,7 +198,7 @@ def test_merge_joins_its_branches():
         ("relu", [2]),
         ("concatenate", [1, 3]),
     ]
-    assert graph(text).nodes[-1].args == (Arg(Literal(1), "axis"),)
+    assert graph(text).nodes[-1].args == (Arg(LiteralValue(1), "axis"),)
 
 
 def test_an_empty_branch_is_what_entered():
@@ -201,30 +211,30 @@ def test_an_empty_branch_is_what_entered():
 
 def test_a_nested_model_is_one_layer():
     found = graph("model enc:\n  input 4\n  dense 2\ninput 4\nenc\ndense 1")
-    assert [type(node.callee) for node in found.nodes] == [Word, ModelOf, Word]
+    assert [type(node.callee) for node in found.nodes] == [Word, ModelRef, Word]
     assert [node.callee.text for node in found.models[0].nodes] == ["input", "dense"]
 
 
 def test_a_nested_model_used_twice_is_one_model():
     found = graph("model enc:\n  input 4\n  dense 2\na = input 4\nb = input 4\nenc <- a\nenc <- b")
-    assert [node.callee for node in found.nodes[2:]] == [ModelOf(0), ModelOf(0)]
+    assert [node.callee for node in found.nodes[2:]] == [ModelRef(0), ModelRef(0)]
 
 
 def test_reuse_is_the_layer_itself():
     found = graph("a = input 4\nd = dense 4 <- a\nreuse d\nf = reuse d <- a")
-    assert [node.callee for node in found.nodes[2:]] == [LayerOf(1), LayerOf(1)]
+    assert [node.callee for node in found.nodes[2:]] == [LayerRef(1), LayerRef(1)]
     assert [node.name for node in found.nodes] == ["a", "d", None, None]
 
 
 def test_a_reference_is_the_layer_itself():
     (node,) = graph("a = input 4\nd = dense 4\nf layer=&d").nodes[2:]
-    assert node.args[0].value == LayerOf(1)
+    assert node.args[0].value == LayerRef(1)
 
 
 def test_freeze():
     text = "model enc:\n  input 4\n  dense 2\ninput 4\nenc\nd = dense 1\nfreeze enc d"
-    assert graph(text).frozen == [ModelOf(0), LayerOf(2)]
-    assert graph("input 4\ndense 2\nfreeze\ndense 2").frozen == [LayerOf(0), LayerOf(1)]
+    assert graph(text).frozen == [ModelRef(0), LayerRef(2)]
+    assert graph("input 4\ndense 2\nfreeze\ndense 2").frozen == [LayerRef(0), LayerRef(1)]
 
 
 # --- the notebook -----------------------------------------------------------------------------
@@ -232,13 +242,16 @@ def test_freeze():
 
 def test_expressions_are_evaluated_where_they_stand():
     (_, node) = graph("input 4\ndense {n // 2} name={names[0]}", n=8, names=["h"]).nodes
-    assert node.args == (Arg(Given(4, "n // 2")), Arg(Given("h", "names[0]"), "name"))
+    assert node.args == (
+        Arg(NotebookValue(4, "n // 2")),
+        Arg(NotebookValue("h", "names[0]"), "name"),
+    )
 
 
 def test_a_layer_from_the_notebook():
     layer = object()
     node = graph("input 4\n{layer} <- _, training=false", layer=layer).nodes[1]
-    assert node.callee == Given(layer, "layer")
+    assert node.callee == NotebookValue(layer, "layer")
 
 
 @pytest.mark.parametrize(
@@ -266,9 +279,9 @@ def test_what_is_a_stack(text, stack):
 
 
 def problems(text, **names):
-    with pytest.raises(ExpandError) as caught:
+    with pytest.raises(ExpansionError) as caught:
         graph(text, **names)
-    return [(problem.line, problem.message) for problem, _ in caught.value.found]
+    return [(problem.line, problem.message) for problem, _ in caught.value.problems]
 
 
 def test_all_mistakes_are_told_and_no_follow_on():
@@ -282,9 +295,9 @@ def test_all_mistakes_are_told_and_no_follow_on():
 
 
 def test_a_mistake_in_a_block_is_told_once_with_its_first_use():
-    with pytest.raises(ExpandError) as caught:
+    with pytest.raises(ExpansionError) as caught:
         graph("block b(n):\n  h = dense {m}\n  add <- h, _\ninput 4\nb 1\nb 2")
-    ((problem, trail),) = caught.value.found
+    ((problem, trail),) = caught.value.problems
     assert (problem.line, [use.span.line for use in trail]) == (2, [5])
 
 
@@ -294,18 +307,18 @@ def test_a_loop_stops_at_its_first_mistake():
 
 def test_lost_names_are_not_missed():
     spec = parse("input 4\nadd <- h, _\nreuse h\nh 3")
-    assert len(expand(spec, {}, lost=["h"]).nodes) == 1
+    assert len(expand(spec, {}, lost_names=["h"]).nodes) == 1
 
 
 def test_the_graph_of_what_is_right_comes_with_the_mistakes():
-    with pytest.raises(ExpandError) as caught:
+    with pytest.raises(ExpansionError) as caught:
         graph("input 4\ndense {n}\ndense 2\ncompile adam")
     assert [node.callee.text for node in caught.value.graph.nodes] == ["input", "dense"]
     assert caught.value.graph.compile is not None
 
 
 def test_lines_in_messages_are_the_users():
-    with pytest.raises(ExpandError, match="in line 12"):
+    with pytest.raises(ExpansionError, match="in line 12"):
         expand(parse("input 4\nh = dense 4\nh = dense 4"), {}, first_line=11)
 
 

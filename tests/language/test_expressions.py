@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.language.expressions import ExpressionError, evaluate, names_in, parse
+from kmagic.language.expressions import (
+    ExpressionError,
+    evaluate,
+    names_in_expression,
+    parse_expression,
+)
 
 NAMES = {
     "n": 7,
@@ -92,7 +97,7 @@ def test_what_is_not_needed_is_not_evaluated():
 
 
 def test_names_in():
-    assert names_in("a.b[c] + 1 if d else 'e'") == {"a", "c", "d"}
+    assert names_in_expression("a.b[c] + 1 if d else 'e'") == {"a", "c", "d"}
 
 
 def test_new_lines_do_not_matter():
@@ -102,20 +107,20 @@ def test_new_lines_do_not_matter():
 @pytest.mark.parametrize(
     ("source", "message", "column", "width"),
     [
-        ("len(sizes)", "is a call, and braces take none", 0, 10),
-        ("1 + len(sizes)", "is a call", 4, 10),
-        ("data.shape.count(1)", "is a call", 0, 19),
+        ("len(sizes)", "calls are not allowed in braces", 0, 10),
+        ("1 + len(sizes)", "calls are not", 4, 10),
+        ("data.shape.count(1)", "calls are not", 0, 19),
         ("data._hidden", "_hidden is private", 0, 12),
         ("n.__class__", "__class__ is private", 0, 11),
         ("missing", "is not defined in the notebook", 0, 7),
         ("n + missing", "is not defined", 4, 7),
-        ("data.shpe", "SimpleNamespace has no shpe", 0, 9),
-        ("sizes[9]", "fails: IndexError", 0, 8),
-        ("table['z']", "fails: KeyError", 0, 10),
-        ("n / 0", "fails: ZeroDivisionError", 0, 5),
-        ("n + name", "fails: TypeError", 0, 8),
-        ("name < n", "fails: TypeError", 0, 8),
-        ("-name", "fails: TypeError", 0, 5),
+        ("data.shpe", "SimpleNamespace has no attribute shpe", 0, 9),
+        ("sizes[9]", "raised IndexError", 0, 8),
+        ("table['z']", "raised KeyError", 0, 10),
+        ("n / 0", "raised ZeroDivisionError", 0, 5),
+        ("n + name", "raised TypeError", 0, 8),
+        ("name < n", "raised TypeError", 0, 8),
+        ("-name", "raised TypeError", 0, 5),
         ("lambda: 1", "lambda: 1 is not allowed", 0, 9),
         ("[x for x in sizes]", "is not allowed", 0, 18),
         ("{x for x in sizes}", "is not allowed", 0, 18),
@@ -143,11 +148,11 @@ def test_mistakes(source, message, column, width):
         ("unist", "Did you mean units?"),
         ("data.shpe", "Did you mean shape?"),
         ("missing", "Define it in a cell above."),
-        ("len(sizes)", "Call it in a cell above, and name the result here."),
-        ("data._hidden", "Work it out in a cell above, and name the result here."),
+        ("len(sizes)", "Call it in a cell above and use the name of the result here."),
+        ("data._hidden", "Compute it in a cell above and use the name of the result here."),
     ],
 )
-def test_hints(source, remedy):
+def test_remedies(source, remedy):
     with pytest.raises(ExpressionError) as caught:
         evaluate(source, NAMES)
     assert caught.value.remedy == remedy
@@ -200,7 +205,7 @@ def test_builtins_are_no_names():
 @given(st.text(max_size=40))
 def test_any_text_is_evaluated_or_refused(source):
     try:
-        parse(source)
+        parse_expression(source)
     except ExpressionError as error:
         refused = error
     else:

@@ -1,0 +1,412 @@
+"""The tokens of one line, parsed into a step with its arguments and values."""
+
+from __future__ import annotations
+
+import ast
+import math
+from typing import NoReturn
+
+from kmagic.language.expressions import ExpressionError, parse_expression
+from kmagic.language.spec import (
+    Arg,
+    Expr,
+    Index,
+    InnerLayer,
+    LayerSpec,
+    LiteralValue,
+    MappingValue,
+    Object,
+    Ref,
+    SequenceValue,
+    Shape,
+    Span,
+    Value,
+    Word,
+)
+from kmagic.language.tokens import (
+    Token,
+    has_colon,
+    layer_hint,
+    problem_at,
+    tokenize,
+    value_hint,
+)
+from kmagic.support.errors import Problem
+
+CONSTANTS: dict[str, object] = {
+    "true": True,
+    "false": False,
+    "none": None,
+    "True": True,
+    "False": False,
+    "None": None,
+    "inf": math.inf,
+    "nan": math.nan,
+    "-inf": -math.inf,
+    "+inf": math.inf,
+    "-nan": math.nan,
+    "+nan": math.nan,
+}
+NOT_ALLOWED = "is not allowed here"
+
+
+class ParseError(Exception):
+    """A line cannot be parsed; the parser notes the problem and continues with the next line."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Cursor:
+    """A position in a line's tokens, with the parsers of values, arguments and steps."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self._index = 0
+
+    # --- moving -------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """Whether all tokens are read."""
+        return self._index >= len(self.tokens)
+
+    @property
+    def peek(self) -> Token:
+        """The next token; fails at the end of the line."""
+        if self.done:
+            self.fail("unexpected end of the line")
+        return self.tokens[self._index]
+
+    def take(self) -> Token:
+        """Read one token."""
+        token = self.peek
+        self._index += 1
+        return token
+
+    def rest(self) -> list[Token]:
+        """Read all remaining tokens."""
+        rest = self.tokens[self._index :]
+        self._index = len(self.tokens)
+        return rest
+
+    def ahead(self, offset: int) -> Token | None:
+        """The token at an offset from the next one, without reading it; None after the end."""
+        index = self._index + offset
+        return self.tokens[index] if index < len(self.tokens) else None
+
+    def next_is(self, *signs: str, offset: int = 0) -> bool:
+        """Whether the token at an offset is one of these signs."""
+        token = self.ahead(offset)
+        return token is not None and token.kind == "op" and token.text in signs
+
+    def accept(self, sign: str) -> bool:
+        """Read this sign if it is next."""
+        accepted = self.next_is(sign)
+        self._index += accepted
+        return accepted
+
+    def accept_name(self, text: str) -> bool:
+        """Read this name if it is next."""
+        token = self.ahead(0)
+        accepted = token is not None and token.kind == "name" and token.text == text
+        self._index += accepted
+        return accepted
+
+    def expect(self, sign: str, message: str) -> Token:
+        """Read this sign, or fail."""
+        if not self.next_is(sign):
+            self.fail(message)
+        return self.take()
+
+    def name(self, wanted: str) -> Token:
+        """Read a name, or fail."""
+        if self.done or self.peek.kind != "name":
+            self.fail(f"expected {wanted}")
+        return self.take()
+
+    def fail(self, message: str, remedy: str = "") -> NoReturn:
+        """Report a mistake at the next token, or just after the last one."""
+        if not self.done:
+            self.fail_at(self.tokens[self._index].span, message, remedy)
+        last = self.tokens[-1].span
+        self.fail_at(Span(last.line, last.column + last.width), message, remedy)
+
+    def fail_at(self, span: Span, message: str, remedy: str = "") -> NoReturn:
+        """Report a mistake at a span."""
+        raise ParseError(problem_at(span, message, remedy))
+
+    # --- values -------------------------------------------------------------------------------
+
+    def value(self) -> Value:
+        """A number, shape, string, name, object, expression, list, tuple or mapping."""
+        token = self.peek
+        match token.kind:
+            case "number":
+                self.take()
+                return LiteralValue(_number(token.text), span=token.span)
+            case "shape":
+                self.take()
+                dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
+                return Shape(dims, span=token.span)
+            case "string":
+                return LiteralValue(self.string_value(), span=token.span)
+            case "brace":
+                self.take()
+                return self._maybe_object(_brace(token), token)
+            case "name":
+                self.take()
+                if token.text in CONSTANTS:
+                    return LiteralValue(CONSTANTS[token.text], span=token.span)
+                if self._opens("["):
+                    return self._indexed(token)
+                return self._maybe_object(Word(token.text, span=token.span), token)
+        if token.text in ("[", "("):
+            return self._sequence()
+        if token.text == "...":
+            self.take()
+            return LiteralValue(..., span=token.span)
+        if token.text == "&":
+            self.take()
+            name = self.name("the name of a layer or model after &")
+            return Ref(name.text, span=token.span)
+        return self.fail(NOT_ALLOWED, value_hint(token.text))
+
+    def string_value(self) -> str:
+        """A quoted string, with Python's escapes."""
+        token = self.take()
+        try:
+            return str(ast.literal_eval(token.text))
+        except (SyntaxError, ValueError) as error:
+            self.fail_at(token.span, f"is not a valid string: {error}")
+
+    def _opens(self, bracket: str) -> bool:
+        """Whether this bracket is next, without white space before it."""
+        return self.next_is(bracket) and not self.peek.spaced
+
+    def _maybe_object(self, value: Value, token: Token) -> Value:
+        if isinstance(value, Word | Expr) and self._opens("("):
+            return Object(value, self._call_args(), span=token.span)
+        return value
+
+    def _indexed(self, name: Token) -> Value:
+        path: list[int | str] = []
+        while self._opens("["):
+            self.take()
+            key = self.value()
+            if not isinstance(key, LiteralValue) or not isinstance(key.value, int | str):
+                self.fail_at(key.span, "expected a number or a quoted name")
+            path.append(key.value)
+            self.expect("]", "expected ]")
+        return Index(name.text, tuple(path), span=name.span)
+
+    def _sequence(self) -> Value:
+        opening = self.take()
+        closing = "]" if opening.text == "[" else ")"
+        items: list[Value] = []
+        comma = False
+        while not self.accept(closing):
+            items.append(self.nested_value())
+            comma = self.accept(",")
+            if not comma and not self.next_is(closing):
+                self.fail(f"expected , or {closing}")
+        if closing == ")" and len(items) == 1 and not comma:
+            return items[0]
+        return SequenceValue("list" if closing == "]" else "tuple", tuple(items), span=opening.span)
+
+    def nested_value(self) -> Value:
+        """A value, or a layer with its arguments: ``lstm 32 return_sequences``."""
+        first = self.value()
+        if not isinstance(first, Word | Expr):
+            return first
+        args: list[Arg] = []
+        while not self.done and not self.next_is(",", ")", "]", "=", ":"):
+            args.append(self._arg())
+        return InnerLayer(first, tuple(args), span=first.span) if args else first
+
+    # --- arguments ----------------------------------------------------------------------------
+
+    def _arg(self, *, nested: bool = False) -> Arg:
+        """``value``, ``name=value`` or ``!flag``; within brackets a value may be a layer."""
+        token = self.peek
+        value = self.nested_value if nested else self.value
+        if self.accept("!"):
+            flag = self.name("the name of a true-or-false argument after !")
+            return Arg(LiteralValue(False, span=flag.span), flag.text, span=flag.span)
+        if token.kind == "name" and self.next_is("=", offset=1):
+            self.take()
+            self.take()
+            if self.done or self.next_is("/", ","):
+                self.fail(f"expected a value for {token.text}")
+            return Arg(value(), token.text, span=token.span)
+        return Arg(value(), span=token.span)
+
+    def args(self, *, until: str = "", commas_make_lists: bool = False) -> tuple[Arg, ...]:
+        """Arguments up to the end of the step, or up to a sign."""
+        args: list[Arg] = []
+        while not self._step_ends() and not (until and self.next_is(until)):
+            arg = self._arg()
+            if (
+                commas_make_lists
+                and arg.name
+                and self.next_is(",")
+                and not self.next_is("=", offset=2)
+            ):
+                arg = self._comma_list(arg)
+            args.append(arg)
+        return tuple(args)
+
+    def _comma_list(self, first: Arg) -> Arg:
+        """``metrics=mae, mse``: a list without brackets."""
+        items = [first.value]
+        while self.accept(","):
+            items.append(self.value())
+        return Arg(
+            SequenceValue("list", tuple(items), span=first.span), first.name, span=first.span
+        )
+
+    def _call_args(self) -> tuple[Arg, ...]:
+        """``(a, name=b, lstm 32)`` with its brackets."""
+        self.expect("(", "expected (")
+        args: list[Arg] = []
+        while not self.accept(")"):
+            args.append(self._arg(nested=True))
+            if not self.accept(",") and not self.next_is(")"):
+                self.fail("expected , or )")
+        return tuple(args)
+
+    def tensors(self) -> tuple[Arg, ...]:
+        """What follows an arrow: ``a, b, mask=m``."""
+        args: list[Arg] = []
+        while True:
+            if self._step_ends():
+                self.fail("expected the name of an output, or _ for the previous output")
+            args.append(self._arg())
+            if not self.accept(","):
+                return tuple(args)
+
+    def callee(self, wanted: str) -> Word | Expr:
+        """A layer's name or an expression."""
+        if self.done:
+            self.fail(f"expected {wanted}")
+        token = self.peek
+        if token.kind == "brace":
+            self.take()
+            value = _brace(token)
+            if isinstance(value, Expr):
+                return value
+            self.fail_at(token.span, f"expected {wanted}")
+        if token.kind != "name":
+            self.fail(f"expected {wanted}", layer_hint(token) if wanted == "a layer" else "")
+        self.take()
+        return Word(token.text, span=token.span)
+
+    def _step_ends(self) -> bool:
+        """Whether the step ends here: at the end of the line, ``/``, an arrow or a repetition."""
+        return self.done or self.next_is("/", "<-", "*")
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def step(self) -> LayerSpec:
+        """``h = conv2d 32 3x3 relu <- x * 2``."""
+        start = self.peek.span
+        targets = self._targets()
+        reuse = self.accept_name("reuse")
+        callee = self.callee("a layer")
+        args = self._call_args() if self._opens("(") else ()
+        if self.next_is(":"):
+            example = f"{callee.text} ..." if isinstance(callee, Word) else "dense 32 relu"
+            self.fail(NOT_ALLOWED, f"Write the arguments without a colon: `{example}`.")
+        args += self.args()
+        self._check_star()
+        inputs = self.tensors() if self.accept("<-") else None
+        if inputs is not None and not self.done and self.peek.kind in ("name", "brace"):
+            self.fail(NOT_ALLOWED, "Separate inputs by commas: `add <- a, b`.")
+        times = self.value() if self.accept("*") else None
+        if not self.done and not self.next_is("/"):
+            self.fail(NOT_ALLOWED, value_hint(self.peek.text))
+        return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
+
+    def _check_star(self) -> None:
+        """Refuse ``3*3``: a shape is meant, and a repetition would be read."""
+        offset = -1
+        dims: list[str] = []
+        while (token := self.ahead(offset)) and token.kind == "number":
+            dims.append(token.text)
+            star, after = self.ahead(offset + 1), self.ahead(offset + 2)
+            if star is None or star.text != "*" or star.spaced or after is None or after.spaced:
+                break
+            offset += 2
+        if len(dims) > 1:
+            shape = "x".join(dims)
+            remedy = f"Write a shape with the letter x: {shape}; a repetition is ` * 3`."
+            self.fail(NOT_ALLOWED, remedy)
+
+    def _targets(self) -> tuple[str, ...]:
+        """``a, b =`` before a step, if it is there."""
+        offset = 0
+        names: list[Token] = []
+        while (token := self.ahead(offset)) and token.kind == "name":
+            names.append(token)
+            if self.next_is("=", offset=offset + 1):
+                for name in names:
+                    self._check_target(name)
+                self._index += offset + 2
+                return tuple(name.text for name in names)
+            if not self.next_is(",", offset=offset + 1):
+                break
+            offset += 2
+        return ()
+
+    def _check_target(self, token: Token) -> None:
+        if "." in token.text:
+            self.fail_at(token.span, "a name must not contain dots")
+        if token.text in CONSTANTS or token.text == "_in":
+            self.fail_at(token.span, f"{token.text} cannot be used as a name")
+
+
+def _brace(token: Token) -> Value:
+    """``{expr}`` is an expression, ``{key: value}`` a mapping."""
+    inner = token.text[1:-1]
+    if inner.strip() and not has_colon(inner):
+        _check_expression(inner, token)
+        return Expr(inner.strip(), span=token.span)
+
+    def in_line(span: Span) -> Span:
+        return Span(token.span.line, token.span.column + span.column - 1, span.width)
+
+    lines, problems = tokenize(" " + inner.replace("\n", " ") + " ")
+    for problem in problems:
+        span = in_line(Span(1, problem.column, problem.width))
+        raise ParseError(problem_at(span, problem.message, problem.remedy))
+    cursor = Cursor(
+        [
+            Token(inside.kind, inside.text, in_line(inside.span), inside.spaced)
+            for line in lines
+            for inside in line.tokens
+        ]
+    )
+    entries: list[tuple[Value, Value]] = []
+    while not cursor.done:
+        key = cursor.value()
+        cursor.expect(":", "expected : and a value")
+        entries.append((key, cursor.nested_value()))
+        if not cursor.done:
+            cursor.expect(",", "expected , or }")
+    return MappingValue(tuple(entries), span=token.span)
+
+
+def _check_expression(inner: str, token: Token) -> None:
+    try:
+        parse_expression(inner)
+    except ExpressionError as error:
+        span = Span(token.span.line, token.span.column + 1 + error.column, error.width)
+        raise ParseError(problem_at(span, error.message, error.remedy)) from None
+
+
+def _number(text: str) -> int | float:
+    if text in CONSTANTS:
+        return float(text)
+    plain = text.replace("_", "")
+    return float(plain) if any(sign in plain for sign in ".eE") else int(plain)
