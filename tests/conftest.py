@@ -1,9 +1,10 @@
-"""What every test stands on: homes of its own, no network, an order, the real data if there."""
+"""Setup of all tests: temporary homes, no network, the order, the real data if available."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from .shells import ipython_shell, kmagic_shell
 
-# A property fails for what it finds, never for how long that took on a machine with other work.
+# Property tests must not depend on the speed of the machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -26,7 +27,9 @@ _JUPYTER_HOMES = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Before anything is imported: Keras, Matplotlib and Jupyter look for their homes once."""
+    """Set the environment before Keras, Matplotlib and Jupyter look for their homes."""
+    # A background job of a script starts with SIGINT ignored, and so would all its child processes.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     homes = Path(tempfile.mkdtemp(prefix="kmagic-tests-"))
     config.add_cleanup(lambda: shutil.rmtree(homes, ignore_errors=True))
     for name in _HOMES + _JUPYTER_HOMES:
@@ -35,26 +38,25 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[name] = str(home)
     os.environ |= {
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # Never the network: a test must not depend on whether there is one.
+        # Tests do not use the network.
         "KMAGIC_OFFLINE": "1",
-        # Nor Keras in a thread of its own, beside a test that asks or patches it.
+        # Do not import Keras in a background thread while tests use or patch it.
         "KMAGIC_WARM": "0",
-        # Started without an option, a Python of ours must not find the checkout before what is
-        # installed.
+        # Child processes import the installed package, not the checkout.
         "PYTHONSAFEPATH": "1",
-        # Jupyter warns until one of two layouts is chosen.
+        # Jupyter warns unless a folder layout is chosen.
         "JUPYTER_PLATFORM_DIRS": "1",
     }
     os.environ.pop("KMAGIC_DISPLAY", None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Minutes more of the same, for a change that may touch every layer or network."""
-    parser.addoption("--slow", action="store_true", help="run also what takes minutes")
+    """Add ``--slow`` for tests that take minutes."""
+    parser.addoption("--slow", action="store_true", help="also run tests that take minutes")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Quick tests first, then the notebooks, then the browser; what is slow only if asked for."""
+    """Run fast tests first, then notebooks, then the browser; skip slow tests by default."""
     items.sort(key=_stage)
     if not config.getoption("--slow"):
         for item in items:
@@ -76,7 +78,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data; tests that need it are skipped without it."""
+    """The folder of full data sets; tests that need it are skipped if it is missing."""
     if not SHARED_DATA.is_dir():
         pytest.skip("the full data sets are not at ../shared/data")
     return SHARED_DATA
@@ -84,14 +86,14 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def plain_shell() -> Iterator[InteractiveShell]:
-    """IPython's shell as it is by itself, new for each test."""
+    """A plain IPython shell, new for each test."""
     with ipython_shell() as shell:
         yield shell
 
 
 @pytest.fixture
 def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    """A shell with the magics, new for each test; it shows what a saved notebook keeps."""
+    """A shell with the magics and static displays, new for each test."""
     monkeypatch.setenv("KMAGIC_DISPLAY", "static")
     with kmagic_shell() as shell:
         yield shell
@@ -99,7 +101,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
 
 @pytest.fixture
 def keras_models() -> Path:
-    """The folder of weights in Keras's home, empty."""
+    """The empty folder of pretrained weights in Keras's home."""
     models = Path(os.environ["KERAS_HOME"]) / "models"
     shutil.rmtree(models, ignore_errors=True)
     models.mkdir()
@@ -108,12 +110,12 @@ def keras_models() -> Path:
 
 @pytest.fixture
 def pretrained(shared_data: Path) -> Path:
-    """The folder of weights in Keras's home, with all that there is."""
+    """The folder of pretrained weights in Keras's home, with all available files."""
     return link_weights(shared_data)
 
 
 def link_weights(shared: Path) -> Path:
-    """Put the weights into Keras's home, where it finds them."""
+    """Link the pretrained weights into Keras's home."""
     models = Path(os.environ["KERAS_HOME"]) / "models"
     models.mkdir(exist_ok=True)
     for file in (shared / "models").iterdir():
@@ -125,7 +127,7 @@ def link_weights(shared: Path) -> Path:
 
 @pytest.fixture
 def keras_home() -> Path:
-    """Keras's own home in this session, its cache of data sets empty."""
+    """Keras's home of this test session, with an empty data set cache."""
     home = Path(os.environ["KERAS_HOME"])
     datasets = home / "datasets"
     shutil.rmtree(datasets, ignore_errors=True)

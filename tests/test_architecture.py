@@ -1,4 +1,4 @@
-"""The house stands as docs/architecture.md draws it: imports point down, and start light."""
+"""The package has the structure of docs/architecture.md, and imports nothing heavy at the start."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ def _unit(module: str) -> str:
     return module.split(".")[1] if "." in module else ""
 
 
-def _only_for_types(test: ast.expr) -> bool:
+def _is_type_checking(test: ast.expr) -> bool:
     return isinstance(test, ast.Name) and test.id == "TYPE_CHECKING"
 
 
-def _working(node: ast.AST) -> Iterator[ast.AST]:
-    """All below a node but what only a type checker reads; imports within functions count."""
+def _runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below a node, except those that only a type checker reads."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _only_for_types(child.test):
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
             for other in child.orelse:
                 yield other
-                yield from _working(other)
+                yield from _runtime_nodes(other)
             continue
         yield child
-        yield from _working(child)
+        yield from _runtime_nodes(child)
 
 
 def _imports(name: str) -> set[str]:
@@ -73,7 +73,7 @@ def _imports(name: str) -> set[str]:
     path = MODULES[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found = set()
-    for node in _working(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _runtime_nodes(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             wanted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -183,7 +183,7 @@ def test_a_renderer_exists_at_its_address(name: str, address: str) -> None:
     assert callable(getattr(import_module(module), function))
 
 
-# --- starting light -------------------------------------------------------------------------------
+# --- light start -------------------------------------------------------------------------------
 
 SHELL = """
 import sys, time
