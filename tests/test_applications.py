@@ -15,9 +15,9 @@ from kmagic.evaluation.classification.applications import (
     application_names,
     find_application,
     recognise,
+    through_keras,
 )
 from kmagic.evaluation.classification.classify import classify
-from kmagic.evaluation.classification.pretrained_files import through_keras
 from kmagic.support.errors import EvaluationError, KmagicError
 
 from .servers import serving
@@ -133,7 +133,11 @@ def test_without_weights_it_says_which_file_goes_where(cached, keras_models, cap
     with pytest.raises(EvaluationError) as caught:
         classify(np.zeros((9, 9, 3), "uint8"), app="VGG16")
     said = str(caught.value)
-    why = "not the file that Keras expects (15 bytes" if cached else "Keras's cache does not contain vgg16_"
+    why = (
+        "not the file that Keras expects (15 bytes"
+        if cached
+        else "Keras's cache does not contain vgg16_"
+    )
     assert "The weights of VGG16 cannot be loaded: " in said
     assert why in said
     assert "and KMAGIC_OFFLINE is set." in said

@@ -13,9 +13,8 @@ from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import sample_to_text
-from kmagic.evaluation.confusion.confusion import confusion
-from kmagic.evaluation.confusion.predict_with_labels import fit_shape
-from kmagic.evaluation.prediction.prediction_cache import KEPT, Kept
+from kmagic.evaluation.confusion.confusion import confusion, fit_shape
+from kmagic.evaluation.prediction.batch_prediction import KEPT, Kept
 from kmagic.models.build import build
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset

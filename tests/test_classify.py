@@ -11,8 +11,8 @@ from PIL import Image
 
 import kmagic
 from kmagic.data.preparation.preparation import Preparation
+from kmagic.evaluation.classification.classification import Picture
 from kmagic.evaluation.classification.classify import classify
-from kmagic.evaluation.classification.image_predictions import Picture
 from kmagic.evaluation.classification.image_preprocessor import Eye
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset

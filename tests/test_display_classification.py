@@ -12,9 +12,9 @@ from PIL import Image
 
 from kmagic.display.kit.thumbnail import PixelRange, are_images, pixel_range, thumbnail_html
 from kmagic.display.prediction.heatmap_overlay import overlay
+from kmagic.evaluation.classification.classification import Guess, Picture, Truth
 from kmagic.evaluation.classification.classify import Classification, classify
 from kmagic.evaluation.classification.explain import Explanation
-from kmagic.evaluation.classification.image_predictions import Guess, Picture, Truth
 
 from .cards import html, text
 

@@ -6,7 +6,7 @@ import pytest
 from kmagic.evaluation.classification.classify import classify
 from kmagic.evaluation.classification.explain import Explanation, occlusion
 from kmagic.evaluation.classification.gradcam import grad_cam
-from kmagic.evaluation.classification.image_arrays import Size
+from kmagic.evaluation.classification.image_preprocessor import Size
 from kmagic.support.errors import EvaluationError
 
 

@@ -19,7 +19,7 @@ import h5py
 import pytest
 
 from kmagic.data import dataset_cache
-from kmagic.evaluation.classification import pretrained_files
+from kmagic.evaluation.classification import applications
 from kmagic.support.downloads import network
 from kmagic.support.downloads.cached_file import CachedFile, path_of
 from kmagic.support.downloads.download_progress import ProgressReader, show_download_progress
@@ -89,7 +89,7 @@ def data(file: CachedFile) -> None:
 
 
 def weights(file: CachedFile) -> None:
-    with pretrained_files.through_keras("The weights"):
+    with applications.through_keras("The weights"):
         get(file)
 
 
@@ -149,7 +149,10 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
         with pytest.raises((EvaluationError, dataset_cache.NotHereError)) as caught:
             room(file)
     said = str(caught.value)
-    assert "Keras's cache does not contain net.weights.h5, and the download failed (retrieval inc" in said
+    assert (
+        "Keras's cache does not contain net.weights.h5, and the download failed (retrieval inc"
+        in said
+    )
     assert list(path_of(file).parent.iterdir()) == []
     assert [view.closed for view in views] == [True]
     assert views[0].words[-1] == "3 of 4 MB"
@@ -201,7 +204,7 @@ def test_weights_that_cannot_be_read_are_told_with_their_place() -> None:
             said = f"The weights could not be read from {where}: "
             with (
                 pytest.raises(EvaluationError, match=said),
-                pretrained_files.through_keras("The weights"),
+                applications.through_keras("The weights"),
             ):
                 read(file)
 

@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from kmagic.evaluation.prediction.prediction_cache import Kept
+from kmagic.evaluation.prediction.batch_prediction import Kept
 
 
 class Sums:
@@ -118,7 +118,7 @@ def test_several_inputs_and_strings_are_known_again():
 
 
 def test_a_large_file_is_looked_at_in_pieces(monkeypatch, tmp_path):
-    monkeypatch.setattr("kmagic.evaluation.prediction.prediction_cache.AT_ONCE", 50)
+    monkeypatch.setattr("kmagic.evaluation.prediction.batch_prediction.AT_ONCE", 50)
     file = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float64", shape=(10, 3))
     file[:] = X
     model, kept = Sums(), Kept()

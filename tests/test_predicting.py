@@ -17,8 +17,7 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.evaluation.prediction.output_kind import meaning_of
-from kmagic.evaluation.prediction.predictions import Outputs, Predictions
+from kmagic.evaluation.prediction.predictions import Outputs, Predictions, meaning_of
 from kmagic.support.errors import DataError, EvaluationError, MagicError
 from kmagic.support.formatting import format_value
 from kmagic.support.model_registry import set_dataset

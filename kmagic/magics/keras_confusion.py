@@ -98,8 +98,10 @@ class ConfusionMagics(Family):
 
     def _other(self, read: Line, x: Any, truth: Any, options: dict[str, Any]) -> Any:
         """The matrix of what the model is compared with."""
-        from kmagic.evaluation.confusion.confusion import confusion  # noqa: PLC0415 - as above
-        from kmagic.evaluation.confusion.predict_with_labels import fit_shape  # noqa: PLC0415 - as above
+        from kmagic.evaluation.confusion.confusion import (
+            confusion,  # noqa: PLC0415 - as above
+            fit_shape,  # noqa: PLC0415 - as above
+        )
 
         value, known = read.try_value(read.vs)
         if not known:
@@ -141,7 +143,7 @@ def _with_data(options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
     """The options, with what a data set knows of its classes and of how its samples look."""
     if data is None:
         return options
-    from kmagic.evaluation.confusion.decoded_samples import as_shown  # noqa: PLC0415 - not before it is needed
+    from kmagic.evaluation.prediction.model_inputs import as_shown  # noqa: PLC0415 - not before it is needed
 
     found = {"x": as_shown(data, x), "unit": "test samples", **options}
     if found["classes"] is None:

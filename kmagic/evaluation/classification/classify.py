@@ -13,12 +13,16 @@ import numpy as np
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import find_application, recognise
-from kmagic.evaluation.classification.classification import KEPT, Classification
+from kmagic.evaluation.classification.classification import (
+    KEPT,
+    Classification,
+    Judge,
+    Picture,
+    spread,
+)
 from kmagic.evaluation.classification.explain import Explanation
 from kmagic.evaluation.classification.explain import explain as explain_pictures
-from kmagic.evaluation.classification.image_arrays import NO_PICTURES
-from kmagic.evaluation.classification.image_predictions import Judge, Picture, spread
-from kmagic.evaluation.classification.image_preprocessor import Eye, read_ahead
+from kmagic.evaluation.classification.image_preprocessor import NO_PICTURES, Eye, read_ahead
 from kmagic.evaluation.classification.image_sources import Source, list_pictures, what_was_meant
 from kmagic.evaluation.prediction.batch_prediction import answer_batch
 from kmagic.evaluation.prediction.model_inputs import refuse_pictures
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.classification.image_arrays import Opened
+    from kmagic.evaluation.classification.image_preprocessor import Opened
     from kmagic.evaluation.confusion.label_arrays import Classes
 
 BATCH = 32  # pictures a batch

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.evaluation.classification.image_predictions import spread
+from kmagic.evaluation.classification.classification import spread
 from kmagic.evaluation.prediction.batch_prediction import answer_batch
 from kmagic.support.formatting import isolate_direction, shorten_name
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.classification.image_arrays import Size
+    from kmagic.evaluation.classification.image_preprocessor import Size
     from kmagic.evaluation.prediction.batch_prediction import Shape
 
 STRONG = 0.5  # of the strongest: what counts as looked at

@@ -18,7 +18,7 @@ from kmagic.data.images.image_paths import (
     natural_sort_key,
     nearby,
 )
-from kmagic.evaluation.classification.image_arrays import MODES, fits
+from kmagic.evaluation.classification.image_preprocessor import MODES, fits
 from kmagic.support.errors import EvaluationError
 
 if TYPE_CHECKING:

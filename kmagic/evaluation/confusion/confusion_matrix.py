@@ -10,18 +10,21 @@ import numpy as np
 
 from kmagic.evaluation.confusion.class_metrics import count_pairs
 from kmagic.evaluation.confusion.class_order import Order, order_classes
-from kmagic.evaluation.confusion.confused_pairs import Pair, worst_pairs
 from kmagic.evaluation.confusion.confusion_metrics import Judged
 from kmagic.evaluation.confusion.label_arrays import Label, Targets
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import isolate_direction
+from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from kmagic.evaluation.confusion.comparison import Comparison
+    from kmagic.evaluation.confusion.label_arrays import Targets
 
 Over: TypeAlias = Literal["true", "pred", "all"]
 Scale: TypeAlias = Literal["linear", "log"]
@@ -258,3 +261,138 @@ def check_over(over: str) -> None:
             f"normalize must be 'true' (of the row), 'pred' (of the column) or 'all'; "
             f"received {over!r}."
         )
+
+
+LONGEST = 40  # signs of a name in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two classes, the first of which was taken for the second.
+
+    Attributes:
+        true: Position of the true class.
+        predicted: Position of the class it was taken for.
+        true_name: Name of the true class.
+        predicted_name: Name of the class it was taken for.
+        count: How many samples, or their weight.
+        support: How many samples the true class has, or their weight.
+    """
+
+    true: int
+    predicted: int
+    true_name: str
+    predicted_name: str
+    count: float
+    support: float
+
+    def words(self) -> str:
+        """The pair as a sentence's worth of words: "9 taken for 4: 7 of 1,009"."""
+        return f"{self.title()}: {format_count(self.count)} of {format_count(self.support)}"
+
+    def title(self) -> str:
+        """What was taken for what: "9 taken for 4"."""
+        true, pred = (
+            isolate_direction(shorten_name(n, LONGEST))
+            for n in (self.true_name, self.predicted_name)
+        )
+        return f"{true} taken for {pred}"
+
+
+def worst_pairs(matrix: NDArray[Any], classes: Sequence[str], n: int | None = None) -> list[Pair]:
+    """The pairs of a matrix, worst first: by count, then by share of the true class.
+
+    Args:
+        matrix: Counts, shape (classes, classes).
+        classes: Names of the classes.
+        n: At most so many; None for all that occur.
+    """
+    cells = worst_cells(matrix)[:n]
+    rows, columns = np.divmod(cells, len(classes))
+    support = matrix.sum(axis=1)
+    return [
+        Pair(
+            row,
+            column,
+            classes[row],
+            classes[column],
+            matrix[row, column].item(),
+            support[row].item(),
+        )
+        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
+    ]
+
+
+def worst_cells(matrix: NDArray[Any]) -> NDArray[np.intp]:
+    """The numbers (row * classes + column) of all mistakes' cells, in the order of the pairs."""
+    mistakes = np.array(matrix)
+    np.fill_diagonal(mistakes, 0)
+    cells = np.flatnonzero(mistakes)
+    rows, columns = np.divmod(cells, len(matrix))
+    found, support = mistakes.ravel()[cells], matrix.sum(axis=1)
+    return cells[np.lexsort((columns, rows, -found / support[rows], -found))]
+
+
+EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's log_loss cuts probabilities there
+
+
+def sample_losses(targets: Targets) -> NDArray[np.float64]:
+    """The cross-entropy of each sample: minus the logarithm of the true class's probability.
+
+    Args:
+        targets: What is true and what the model said of it.
+
+    Returns:
+        Shape (n,); its mean is scikit-learn's ``log_loss`` where the probabilities sum to 1.
+
+    Raises:
+        EvaluationError: Only classes are known, no probabilities.
+    """
+    sure = None if targets.scores is None else targets.scores.of(targets.true)
+    if sure is None:
+        came = "only predicted classes" if targets.scores is None else "logits of one output"
+        raise EvaluationError(
+            f"A loss needs the probability of each class; {came} came.",
+            "Give what model.predict(x) answers as y_pred.",
+        )
+    return -np.log(np.clip(sure, EPSILON, 1 - EPSILON))
+
+
+def worst_samples(targets: Targets, n: int) -> pd.DataFrame:
+    """The samples with the highest loss, worst first.
+
+    Args:
+        targets: What is true and what the model said of it.
+        n: How many.
+
+    Returns:
+        The index is the sample's number; columns: true, predicted (names), probability (of the
+        predicted class), true_probability, loss.
+    """
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    losses = sample_losses(targets)
+    numbers = _largest(losses, n)
+    sure = targets.confidence
+    assert sure is not None  # noqa: S101 - there are losses, so there are probabilities
+    names = np.array(targets.names, dtype=object)
+    return pd.DataFrame(
+        {
+            "true": names[targets.true[numbers]],
+            "predicted": names[targets.predicted[numbers]],
+            "probability": sure[numbers],
+            "true_probability": np.exp(-losses[numbers]),
+            "loss": losses[numbers],
+        },
+        index=pd.Index(numbers, name="sample"),
+    )
+
+
+def _largest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Places of the ``n`` largest, largest first, the earlier of equal ones first."""
+    if n < len(values):
+        bound = np.partition(values, len(values) - n)[len(values) - n]
+        near = np.flatnonzero(values >= bound)
+    else:
+        near = np.arange(len(values))
+    return near[np.argsort(-values[near], kind="stable")][:n]

@@ -14,6 +14,7 @@ from kmagic.evaluation.confusion.class_metrics import (
     overall,
     report_frame,
 )
+from kmagic.evaluation.confusion.confusion_matrix import sample_losses, worst_samples
 from kmagic.evaluation.confusion.intervals import (
     LEVEL,
     RESAMPLES,
@@ -21,7 +22,6 @@ from kmagic.evaluation.confusion.intervals import (
     bootstrap,
     share_interval,
 )
-from kmagic.evaluation.confusion.sample_losses import sample_losses, worst_samples
 from kmagic.evaluation.confusion.threshold_curves import Calibration, Sweep, calibrate
 from kmagic.support.errors import EvaluationError
 

@@ -12,8 +12,15 @@ import numpy as np
 from kmagic.evaluation.confusion.class_metrics import ClassFigures, divide
 from kmagic.evaluation.confusion.class_order import Order, natural_order
 from kmagic.evaluation.confusion.confusion_matrix import Confusion
-from kmagic.evaluation.confusion.label_arrays import Classes, Label, Targets, as_array, name_classes
-from kmagic.evaluation.confusion.scores import ROUNDING, Scores
+from kmagic.evaluation.confusion.label_arrays import (
+    ROUNDING,
+    Classes,
+    Label,
+    Scores,
+    Targets,
+    as_array,
+    name_classes,
+)
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import isolate_direction, shorten_name
 from kmagic.support.rendering import Renderable

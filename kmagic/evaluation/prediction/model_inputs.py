@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import numpy as np
 
 from kmagic.data.images.image_paths import is_image_file, is_pillow_image, is_url
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
-from kmagic.evaluation.confusion.decoded_samples import as_shown
+from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.evaluation.prediction.batch_prediction import as_samples, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import dataset_for
@@ -299,3 +300,21 @@ def _one_as_many(model: Any, x: Any) -> Any:
     fits = all(want in (None, got) for got, want in zip(received, shape, strict=True))
     batch = len(shape) == 1 and shape[0] == 1  # rows of one number each are a batch
     return x[None] if fits and not batch else x
+
+
+def as_shown(data: Any, x: Any) -> Any:
+    """A data set's samples as they are shown: flat pictures get their shape back, without a copy.
+
+    Word numbers are read as sentences, each when it is looked at.
+
+    Args:
+        data: A data set, or what is left of it: with ``image_shape`` or ``encoding``.
+        x: Its samples, rows first.
+    """
+    encoding = getattr(data, "encoding", None)
+    if encoding is not None and encoding.could_be_rows(x):
+        return DecodedTexts(x, encoding)
+    shape = getattr(data, "image_shape", None)
+    if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
+        return x
+    return x.reshape(len(x), *shape)

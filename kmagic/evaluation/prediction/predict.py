@@ -11,12 +11,17 @@ from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import recognise
 from kmagic.evaluation.classification.image_preprocessor import Eye, read_ahead
 from kmagic.evaluation.classification.image_sources import list_pictures
-from kmagic.evaluation.prediction.batch_prediction import answer_batch
+from kmagic.evaluation.prediction.batch_prediction import KEPT, answer_batch
 from kmagic.evaluation.prediction.batch_prediction import predict as predict_rows
 from kmagic.evaluation.prediction.model_inputs import Material, material_for
-from kmagic.evaluation.prediction.output_kind import HALF, ROWS, meaning_of
-from kmagic.evaluation.prediction.prediction_cache import KEPT
-from kmagic.evaluation.prediction.predictions import About, Outputs, Predictions
+from kmagic.evaluation.prediction.predictions import (
+    HALF,
+    ROWS,
+    About,
+    Outputs,
+    Predictions,
+    meaning_of,
+)
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
 from kmagic.support.progress import Progress
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.classification.image_arrays import Opened
+    from kmagic.evaluation.classification.image_preprocessor import Opened
 
 SHOWN = 24
 BATCH = 32
