@@ -130,12 +130,12 @@ def _check_call(model: Any, keywords: Mapping[str, Any], train: Any) -> None:
 
 def _judge(model: Any, watch: str, data: Any) -> Any:
     """Who watches a training; raises for what cannot be watched."""
-    from kmagic.evaluation.confusion.validation_confusion import Judge  # noqa: PLC0415 - not needed before a fit
+    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion  # noqa: PLC0415 - not needed before a fit
 
     if watch != "confusion":
         raise TrainingError(f"watch is 'confusion' or nothing, not {watch!r}.")
     try:
-        return Judge(model, getattr(data, "classes", None))
+        return ValidationConfusion(model, getattr(data, "classes", None))
     except EvaluationError as error:
         raise TrainingError(error.message, error.remedy) from error
 

@@ -14,8 +14,8 @@ from kmagic.evaluation.classification import applications
 from kmagic.evaluation.classification.applications import (
     application_names,
     find_application,
-    recognise,
-    through_keras,
+    load_pretrained,
+    recognize_application,
 )
 from kmagic.evaluation.classification.classify import classify
 from kmagic.support.errors import EvaluationError, KmagicError
@@ -91,7 +91,7 @@ def test_every_application_sees_as_keras_says_and_shows_what_it_looked_at(name, 
     assert found.name == name
     assert "Grad-CAM" in found.legend
     assert min(found[0].looked.heat.shape) >= 4
-    assert recognise(model).name == name
+    assert recognize_application(model).name == name
 
 
 def test_names_are_found_however_they_are_written():
@@ -102,11 +102,11 @@ def test_names_are_found_however_they_are_written():
 
 
 def test_a_model_that_only_looks_like_one_is_not_recognised():
-    assert recognise(SimpleNamespace(name="resnet50", output_shape=(None, 10))) is None
-    assert recognise(SimpleNamespace(name="my_net", output_shape=(None, 1000))) is None
-    assert recognise(SimpleNamespace(name="resnet50")) is None
+    assert recognize_application(SimpleNamespace(name="resnet50", output_shape=(None, 10))) is None
+    assert recognize_application(SimpleNamespace(name="my_net", output_shape=(None, 1000))) is None
+    assert recognize_application(SimpleNamespace(name="resnet50")) is None
     v2 = SimpleNamespace(name="resnet50v2_1", output_shape=(None, 1000))
-    assert recognise(v2).name == "ResNet50V2"
+    assert recognize_application(v2).name == "ResNet50V2"
 
 
 def test_a_recognised_model_is_seen_and_named_as_it_must_be(photo, monkeypatch):
@@ -178,7 +178,7 @@ def test_a_download_that_breaks_off_or_finds_no_room_leaves_the_users_file(
     with (
         serving(b"the first half", missing=1000) as address,
         pytest.raises(KmagicError, match=said),
-        through_keras("The weights"),
+        load_pretrained("The weights"),
     ):
         keras.utils.get_file(
             "weights.h5", f"{address}/weights.h5", cache_subdir="models",

@@ -13,8 +13,8 @@ from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import sample_to_text
-from kmagic.evaluation.confusion.confusion import confusion, fit_shape
-from kmagic.evaluation.prediction.batch_prediction import KEPT, Kept
+from kmagic.evaluation.confusion.confusion import confusion, reshape_samples_for
+from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, PredictionCache
 from kmagic.models.build import build
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset
@@ -95,7 +95,7 @@ def test_texts_that_a_model_takes_as_they_are():
     assert found.x.tolist() == REVIEWS
     expected = model.predict(texts, verbose=0)
     for given in (REVIEWS, np.array(REVIEWS), pd.Series(REVIEWS), texts[:, None]):
-        np.testing.assert_allclose(KEPT.predict(model, given), expected, rtol=1e-6)
+        np.testing.assert_allclose(PREDICTION_CACHE.predict(model, given), expected, rtol=1e-6)
 
 
 def test_texts_are_known_again_by_what_they_say():
@@ -106,7 +106,7 @@ def test_texts_are_known_again_by_what_they_say():
             self.asked += 1
             return np.array([[len(text)] for text in x.ravel()])
 
-    model, kept = Longest(), Kept()
+    model, kept = Longest(), PredictionCache()
     for texts in (["a", "bc"], np.array(["a", "bc"], dtype=object), ["ab", "c"], ["a", "bc"]):
         assert kept.predict(model, texts).ravel().tolist() == [len(text) for text in texts]
     assert model.asked == 2
@@ -138,11 +138,11 @@ def test_what_is_missing_is_said(net):
 
 def test_two_models_of_different_inputs(net):
     pictures = X.reshape(24, 2, 2)
-    assert fit_shape(net, pictures).shape == (24, 4)
-    assert fit_shape(net, X) is X
+    assert reshape_samples_for(net, pictures).shape == (24, 4)
+    assert reshape_samples_for(net, X) is X
     other = SimpleNamespace(input_shape=(None, None, 2))
-    assert fit_shape(other, X) is X
-    assert fit_shape(SimpleNamespace(input_shape=(None, 5)), X) is X
+    assert reshape_samples_for(other, X) is X
+    assert reshape_samples_for(SimpleNamespace(input_shape=(None, 5)), X) is X
 
 
 def test_raw_data_are_prepared_as_those_that_the_model_learned_from() -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 
 import kmagic
 from kmagic.data.preparation.preparation import Preparation
-from kmagic.evaluation.classification.classification import Picture
+from kmagic.evaluation.classification.classification import ImagePrediction
 from kmagic.evaluation.classification.classify import classify
-from kmagic.evaluation.classification.image_preprocessor import Eye
+from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset
 from kmagic.support.progress import Progress
@@ -486,7 +486,7 @@ def test_memory_stays_flat(tmp_path):
             kept.append(sum(1 for one in opened if one() is not None))
             return super().predict_on_batch(x)
 
-    eye_open = Eye.open
+    eye_open = ImagePreprocessor.open
 
     def noted(self, source, **keywords):
         found = eye_open(self, source, **keywords)
@@ -494,7 +494,7 @@ def test_memory_stays_flat(tmp_path):
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Eye, "open", noted)
+        patch.setattr(ImagePreprocessor, "open", noted)
         found = classify([tmp_path / "a.png"] * 400, Slow(8, 8, 1), batch_size=10)
     assert len(found) == 400
     assert max(kept) <= 10 + 2 * 10 + 10, "one batch, and what is read ahead"
@@ -596,7 +596,7 @@ def test_a_file_that_has_gone_has_no_picture_any_more(tmp_path):
 
 
 def test_a_line_is_a_line_whatever_the_name():
-    picture = Picture("a\nb\u202e" + "c" * 10_000, error="no\nfile")
+    picture = ImagePrediction("a\nb\u202e" + "c" * 10_000, error="no\nfile")
     assert len(picture.words().splitlines()) == 1
     assert len(picture.words()) < 700
     assert "\u202e" not in picture.words()

@@ -201,8 +201,8 @@ def test_files_with_their_labels(photos: Path) -> None:
 
 def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Path) -> None:
     import kmagic
-    from kmagic.evaluation.classification.image_preprocessor import Eye
-    from kmagic.evaluation.classification.image_sources import list_pictures
+    from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor
+    from kmagic.evaluation.classification.image_sources import list_images
     from kmagic.support import model_registry
 
     rng = np.random.default_rng(0)
@@ -214,8 +214,8 @@ def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Pa
     data = load_data(tmp_path, size=8, scale=255, split=0.5)
     model = kmagic.build("input 8x8x3 / flatten / dense 2 softmax")
     model_registry.set_dataset(model, data.preparation)
-    eye = Eye.of(model, None, data.preparation, None)
-    seen = eye.see([eye.open(source) for source in list_pictures(tmp_path, (8, 8, 3))])
+    eye = ImagePreprocessor.of(model, None, data.preparation, None)
+    seen = eye.see([eye.open(source) for source in list_images(tmp_path, (8, 8, 3))])
     known = np.concatenate([data.x_train, data.x_test])
     assert {each.tobytes() for each in seen} == {each.tobytes() for each in known}
 

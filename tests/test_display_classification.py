@@ -11,8 +11,12 @@ import pytest
 from PIL import Image
 
 from kmagic.display.kit.thumbnail import PixelRange, are_images, pixel_range, thumbnail_html
-from kmagic.display.prediction.heatmap_overlay import overlay
-from kmagic.evaluation.classification.classification import Guess, Picture, Truth
+from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
+from kmagic.evaluation.classification.classification import (
+    ClassProbability,
+    ImagePrediction,
+    TrueClass,
+)
 from kmagic.evaluation.classification.classify import Classification, classify
 from kmagic.evaluation.classification.explain import Explanation
 
@@ -20,7 +24,7 @@ from .cards import html, text
 
 
 def guesses(*pairs):
-    return tuple(Guess(label, share) for label, share in pairs)
+    return tuple(ClassProbability(label, share) for label, share in pairs)
 
 
 def shown(*pictures, **keywords):
@@ -32,9 +36,9 @@ def opened(markup):
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-RIGHT = Picture("0", guesses(("7", 0.9), ("2", 0.1)), Truth("7", 0.9, 1))
-WRONG = Picture("1", guesses(("2", 0.586), ("4", 0.348)), Truth("4", 0.348, 2))
-FAR = Picture("2", guesses(("2", 0.6), ("1", 0.3)), Truth("9", 0.012, 5))
+RIGHT = ImagePrediction("0", guesses(("7", 0.9), ("2", 0.1)), TrueClass("7", 0.9, 1))
+WRONG = ImagePrediction("1", guesses(("2", 0.586), ("4", 0.348)), TrueClass("4", 0.348, 2))
+FAR = ImagePrediction("2", guesses(("2", 0.6), ("1", 0.3)), TrueClass("9", 0.012, 5))
 
 
 def test_right_and_wrong_are_told_by_sign_and_word():
@@ -49,7 +53,7 @@ def test_the_true_classes_bar_is_blue_wherever_it_stands():
     bars = re.findall(r"width:([\d.]+)%;background-color:(#\w+)", html(shown(RIGHT, WRONG)))
     blue, grey = "#0072b2", "#7d8590"
     assert bars == [("90.0", blue), ("10.0", grey), ("58.6", grey), ("34.8", blue)]
-    unknown = Picture("0", guesses(("7", 0.9), ("2", 0.1)))
+    unknown = ImagePrediction("0", guesses(("7", 0.9), ("2", 0.1)))
     assert grey not in re.findall(r"background-color:(#\w+)", html(shown(unknown)))
 
 
@@ -72,7 +76,7 @@ def test_of_many_pictures_the_first_are_shown_and_the_rest_is_said():
 
 
 def test_a_file_that_was_not_read_is_said_in_its_place():
-    markup = html(shown(RIGHT, Picture("a/b.png", error="There is no file a/b.png.")))
+    markup = html(shown(RIGHT, ImagePrediction("a/b.png", error="There is no file a/b.png.")))
     assert "✗ not read" in markup
     assert "There is no file a/b.png." in markup
 
@@ -92,8 +96,8 @@ def test_hostile_names_stay_text(evil):
     looked = Explanation(evil, np.eye(7, dtype="float32"), evil)
     thumb = np.zeros((9, 9), "uint8")
     said = guesses((evil, 0.5), ("b", 0.5))
-    picture = Picture(f"dir/{evil}.png", said, Truth("b", 0.5, 2), thumb, looked=looked)
-    broken = Picture(evil, error=evil)
+    picture = ImagePrediction(f"dir/{evil}.png", said, TrueClass("b", 0.5, 2), thumb, looked=looked)
+    broken = ImagePrediction(evil, error=evil)
     found = Classification((picture,) * 2 + (broken,), 2, evil, evil[:50], f"{evil}, by {evil}")
     markup = html(found)
     Tags().check(markup)
@@ -127,7 +131,7 @@ class Tags(HTMLParser):
 
 
 def test_a_screen_reader_finds_a_list_of_tables():
-    found = shown(RIGHT, Picture("a/cat.jpg", guesses(("cat", 0.9))))
+    found = shown(RIGHT, ImagePrediction("a/cat.jpg", guesses(("cat", 0.9))))
     markup = html(found)
     assert markup.count('role="list"') == 1
     assert markup.count('role="listitem"') == 2
@@ -139,7 +143,7 @@ def test_a_screen_reader_finds_a_list_of_tables():
 def test_what_it_looked_at_stands_beside_the_picture_and_in_words():
     heat = np.zeros((7, 7), "float32")
     heat[:2, :2] = 1
-    picture = Picture(
+    picture = ImagePrediction(
         "0", guesses(("cat", 0.9)), None, np.full((90, 120, 3), 128, "uint8"),
         looked=Explanation("cat", heat, "the map"),
     )  # fmt: skip
@@ -156,7 +160,7 @@ def test_what_it_looked_at_stands_beside_the_picture_and_in_words():
 def test_the_overlay_is_orange_where_it_is_hot(shape):
     heat = np.zeros((6, 6), "float32")
     heat[:2, :2] = 1
-    drawn = overlay(np.full(shape, 0.5), heat, PixelRange(0, 1, paper=False)).astype(int)
+    drawn = overlay_heatmap(np.full(shape, 0.5), heat, PixelRange(0, 1, paper=False)).astype(int)
     high, wide = drawn.shape[:2]
     assert max(high, wide) == 168
     assert high / wide == pytest.approx(shape[0] / shape[1], rel=0.2)
@@ -169,12 +173,14 @@ def test_the_overlay_is_orange_where_it_is_hot(shape):
 
 
 def test_nothing_hot_nothing_tinted():
-    drawn = overlay(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, paper=False))
+    drawn = overlay_heatmap(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, paper=False))
     assert (drawn == drawn[0, 0]).all()
 
 
 def test_few_photos_are_larger_and_all_fit_into_a_narrow_page():
-    photo = Picture("a.jpg", guesses(("a_long_name", 0.9)), None, np.zeros((100, 200, 3), "uint8"))
+    photo = ImagePrediction(
+        "a.jpg", guesses(("a_long_name", 0.9)), None, np.zeros((100, 200, 3), "uint8")
+    )
     assert 'width="120"' in html(shown(photo))
     assert 'width="84"' in html(shown(*[photo] * 5))
     assert "minmax(min(321px, 100%), 1fr)" in html(shown(photo))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kmagic.evaluation.prediction.batch_prediction import predict, to_classes
+from kmagic.evaluation.prediction.batch_prediction import predict_in_batches, to_classes
 from kmagic.evaluation.prediction.evaluate import Evaluation, evaluate
 from kmagic.support.errors import EvaluationError
 
@@ -32,30 +32,30 @@ class Rows:
 
 def test_predictions_come_in_order_and_in_batches():
     model, x = Rows(), np.arange(30.0).reshape(10, 3)
-    np.testing.assert_array_equal(predict(model, x, batch_size=4)[:, 0], x.sum(axis=1))
+    np.testing.assert_array_equal(predict_in_batches(model, x, batch_size=4)[:, 0], x.sum(axis=1))
     assert model.batches == [4, 4, 2]
 
 
 def test_small_samples_go_in_larger_batches():
     model = Rows()
-    predict(model, np.zeros((600, 3), dtype="float32"))
+    predict_in_batches(model, np.zeros((600, 3), dtype="float32"))
     assert model.batches == [256, 256, 88]
     model.input_shape, model.batches = (None, 400, 400, 3), []
-    predict(model, np.broadcast_to(np.float32(0), (40, 400, 400, 3)))
+    predict_in_batches(model, np.broadcast_to(np.float32(0), (40, 400, 400, 3)))
     assert model.batches == [32, 8]
 
 
 def test_a_file_on_the_disk_is_read_batch_by_batch(tmp_path):
     x = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float32", shape=(5, 3))
     x[:] = np.arange(15).reshape(5, 3)
-    np.testing.assert_array_equal(predict(Rows(), x)[:, 0], x.sum(axis=1))
+    np.testing.assert_array_equal(predict_in_batches(Rows(), x)[:, 0], x.sum(axis=1))
 
 
 def test_a_last_axis_of_one_is_added_or_taken_away():
     model = Rows()
-    assert predict(model, np.ones((2, 3, 1))).shape == (2, 1)
+    assert predict_in_batches(model, np.ones((2, 3, 1))).shape == (2, 1)
     model.input_shape = (None, 3, 1)
-    assert predict(model, np.ones((2, 3))).shape == (2, 1, 1)
+    assert predict_in_batches(model, np.ones((2, 3))).shape == (2, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_last_axis_of_one_is_added_or_taken_away():
 )
 def test_samples_that_do_not_fit_are_refused(x, said):
     with pytest.raises(EvaluationError) as caught:
-        predict(Rows(), x)
+        predict_in_batches(Rows(), x)
     assert said in str(caught.value)
 
 
@@ -79,7 +79,7 @@ def test_a_shape_that_only_needs_reshaping_is_said():
     model = Rows()
     model.input_shape = (None, 28, 28, 1)
     with pytest.raises(EvaluationError) as caught:
-        predict(model, np.zeros((2, 784)))
+        predict_in_batches(model, np.zeros((2, 784)))
     assert "x.reshape(-1, 28, 28, 1) fits" in caught.value.remedy
 
 
@@ -87,7 +87,7 @@ def test_several_outputs_are_one_too_many():
     model = Rows()
     model.predict_on_batch = lambda x: [x, x]
     with pytest.raises(EvaluationError, match="2 outputs"):
-        predict(model, np.zeros((2, 3)))
+        predict_in_batches(model, np.zeros((2, 3)))
 
 
 def test_an_interrupt_passes():
@@ -98,7 +98,7 @@ def test_an_interrupt_passes():
 
     model.predict_on_batch = interrupt
     with pytest.raises(KeyboardInterrupt):
-        predict(model, np.zeros((2, 3)))
+        predict_in_batches(model, np.zeros((2, 3)))
 
 
 def test_answers_become_classes():
@@ -174,8 +174,10 @@ def test_with_keras_itself():
     found = evaluate(model, x, y, batch_size=32)
     theirs = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
     assert found == pytest.approx(theirs)
-    np.testing.assert_allclose(predict(model, x), model.predict(x, verbose=0), rtol=1e-5)
-    assert found["accuracy"] == pytest.approx((predict(model, x).argmax(axis=1) == y).mean())
+    np.testing.assert_allclose(predict_in_batches(model, x), model.predict(x, verbose=0), rtol=1e-5)
+    assert found["accuracy"] == pytest.approx(
+        (predict_in_batches(model, x).argmax(axis=1) == y).mean()
+    )
     with pytest.raises(EvaluationError, match=r"answers with shape \(\?, 2\).*\(70, 2\)"):
         evaluate(model, x, np.eye(2)[y])
     with pytest.raises(EvaluationError, match="label value of 2") as caught:

@@ -6,7 +6,7 @@ import pytest
 from kmagic.evaluation.classification.classify import classify
 from kmagic.evaluation.classification.explain import Explanation, occlusion
 from kmagic.evaluation.classification.gradcam import grad_cam
-from kmagic.evaluation.classification.image_preprocessor import Size
+from kmagic.evaluation.classification.image_preprocessor import ImageSize
 from kmagic.support.errors import EvaluationError
 
 
@@ -217,7 +217,7 @@ class Corner:
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_occlusion_finds_what_the_class_cannot_do_without(flat):
-    size = Size(12, 12, 1, flat=flat)
+    size = ImageSize(12, 12, 1, flat=flat)
     picture = blob(0, 0) + blob(8, 8)
     heat = occlusion(Corner(), picture.ravel() if flat else picture, 1, size=size, places=12)
     assert heat.shape == (12, 12)

@@ -89,7 +89,7 @@ def data(file: CachedFile) -> None:
 
 
 def weights(file: CachedFile) -> None:
-    with applications.through_keras("The weights"):
+    with applications.load_pretrained("The weights"):
         get(file)
 
 
@@ -204,7 +204,7 @@ def test_weights_that_cannot_be_read_are_told_with_their_place() -> None:
             said = f"The weights could not be read from {where}: "
             with (
                 pytest.raises(EvaluationError, match=said),
-                applications.through_keras("The weights"),
+                applications.load_pretrained("The weights"),
             ):
                 read(file)
 

@@ -12,8 +12,8 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from kmagic.evaluation.confusion.confusion import confusion
-from kmagic.evaluation.confusion.label_arrays import read_targets
-from kmagic.evaluation.confusion.threshold_curves import Sweep, calibrate
+from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
+from kmagic.evaluation.confusion.threshold_curves import ThresholdCurve, calibrate
 from kmagic.support.errors import EvaluationError
 
 FEW = st.integers(2, 6)
@@ -141,9 +141,9 @@ def two(draw):
 @settings(max_examples=80, deadline=None)
 def test_roc_and_precision_recall(case):
     true, odds, weights = case
-    targets = read_targets(true, odds, threshold=0.5)
+    targets = read_labels_and_predictions(true, odds, threshold=0.5)
     heavy = None if weights is None else np.array(weights)
-    sweep = Sweep.of(targets, heavy)
+    sweep = ThresholdCurve.of(targets, heavy)
     rates = metrics.roc_curve(true, odds, sample_weight=weights, drop_intermediate=False)
     for ours, theirs in zip(
         (sweep.false_rate, sweep.true_rate, np.r_[np.inf, sweep.thresholds]), rates, strict=True
@@ -209,7 +209,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
 @settings(max_examples=60, deadline=None)
 def test_calibration_of_two_classes(case):
     true, odds, _ = case
-    found = calibrate(read_targets(true, odds, threshold=0.5))
+    found = calibrate(read_labels_and_predictions(true, odds, threshold=0.5))
     share, said = calibration_curve(true, odds, n_bins=10)
     np.testing.assert_allclose(found.found, share)
     np.testing.assert_allclose(found.said, said)

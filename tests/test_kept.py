@@ -5,7 +5,7 @@ import gc
 import numpy as np
 import pytest
 
-from kmagic.evaluation.prediction.batch_prediction import Kept
+from kmagic.evaluation.prediction.batch_prediction import PredictionCache
 
 
 class Sums:
@@ -29,7 +29,7 @@ X = np.arange(30.0).reshape(10, 3)
 
 
 def test_the_same_samples_are_asked_once():
-    model, kept = Sums(), Kept()
+    model, kept = Sums(), PredictionCache()
     first = kept.predict(model, X)
     assert kept.predict(model, X.copy()) is first
     assert kept.predict(model, X.tolist()) is first
@@ -38,7 +38,7 @@ def test_the_same_samples_are_asked_once():
 
 
 def test_a_change_of_weights_or_samples_is_noticed():
-    model, kept, x = Sums(), Kept(), X.copy()
+    model, kept, x = Sums(), PredictionCache(), X.copy()
     kept.predict(model, x)
     model.weights[0] *= 2  # in place, as training does
     np.testing.assert_array_equal(kept.predict(model, x)[:, 0], 2 * X.sum(axis=1))
@@ -53,7 +53,7 @@ def test_keras_weights_are_noticed_too():
     import keras
 
     net = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, use_bias=False)])
-    kept = Kept()
+    kept = PredictionCache()
     before = kept.predict(net, X.astype("float32"))
     assert kept.predict(net, X.astype("float32")) is before
     net.layers[0].kernel.assign(2 * net.layers[0].kernel)
@@ -62,11 +62,11 @@ def test_keras_weights_are_noticed_too():
 
 def test_what_is_kept_cannot_be_changed_by_accident():
     with pytest.raises(ValueError, match="read-only"):
-        Kept().predict(Sums(), X)[0] = 7
+        PredictionCache().predict(Sums(), X)[0] = 7
 
 
 def test_an_interrupted_work_goes_on_where_it_was():
-    model, kept = Sums(), Kept()
+    model, kept = Sums(), PredictionCache()
     model.fails_after = 6
     with pytest.raises(KeyboardInterrupt):
         kept.predict(model, X, batch_size=2)
@@ -79,20 +79,20 @@ def test_an_interrupted_work_goes_on_where_it_was():
 
 
 def test_only_the_last_are_kept():
-    model, kept = Sums(), Kept(most=2)
+    model, kept = Sums(), PredictionCache(most=2)
     for start in (0, 1, 2, 0):
         kept.predict(model, X[start : start + 5])
     assert model.asked == 20
     kept.predict(model, X[2:7])
     assert model.asked == 20
-    small = Kept(most_bytes=100)
+    small = PredictionCache(most_bytes=100)
     small.predict(model, X)
     small.predict(model, X[:9])
     assert len(small._held) == 1
 
 
 def test_a_model_is_not_kept_alive():
-    kept = Kept()
+    kept = PredictionCache()
     kept.predict(Sums(), X)
     gc.collect()
     kept.predict(Sums(), X)
@@ -108,7 +108,7 @@ def test_several_inputs_and_strings_are_known_again():
             self.asked += 1
             return np.zeros((len(next(iter(x.values()))), 1))
 
-    model, kept = Both(), Kept()
+    model, kept = Both(), PredictionCache()
     kept.predict(model, {"a": X, "b": np.array(["x"] * 10)})
     kept.predict(model, {"a": X, "b": np.array(["x"] * 10)})
     assert model.asked == 1
@@ -121,7 +121,7 @@ def test_a_large_file_is_looked_at_in_pieces(monkeypatch, tmp_path):
     monkeypatch.setattr("kmagic.evaluation.prediction.batch_prediction.AT_ONCE", 50)
     file = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float64", shape=(10, 3))
     file[:] = X
-    model, kept = Sums(), Kept()
+    model, kept = Sums(), PredictionCache()
     kept.predict(model, file)
     file[9, 2] = 0
     assert kept.predict(model, file)[9, 0] == X[9, :2].sum()

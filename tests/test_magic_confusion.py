@@ -9,7 +9,7 @@ import pytest
 
 import kmagic
 from kmagic.evaluation.confusion.comparison import Comparison
-from kmagic.evaluation.confusion.multilabel import MultiConfusion
+from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 from kmagic.support.model_registry import set_dataset
 
 from .shells import run_cell, value_of
@@ -120,7 +120,7 @@ def test_the_data_that_the_model_learned_from(shell):
 
 
 def test_several_labels(shell):
-    assert isinstance(made(shell, "%keras_confusion --true tags --pred said"), MultiConfusion)
+    assert isinstance(made(shell, "%keras_confusion --true tags --pred said"), MultilabelConfusion)
     result, _ = run_cell(shell, "%keras_confusion --true tags --pred said --vs said")
     assert "several labels" in str(result.error_in_exec)
 

@@ -8,8 +8,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from kmagic.evaluation.confusion.confusion import confusion
-from kmagic.evaluation.confusion.confusion_matrix import Confusion
-from kmagic.evaluation.confusion.multilabel import MultiConfusion
+from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 from kmagic.support.errors import EvaluationError
 
 
@@ -52,7 +52,7 @@ def test_rows_that_are_not_one_hot_are_several_labels():
     odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.2, 0.3]])
     true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0]])
     found = confusion(true, odds, classes=["cat", "dog", "emu"], name="net", unit="photos")
-    assert isinstance(found, MultiConfusion)
+    assert isinstance(found, MultilabelConfusion)
     assert found.matrices[2].tolist() == [[2, 0], [1, 0]]
     assert found.facts() == "3 photos · 3 labels · 1 with a wrong label · F1 0.8571"
     assert found.describe().endswith("Lowest F1: emu 0.000, cat 1.000, dog 1.000.")
@@ -65,10 +65,10 @@ def test_rows_that_are_not_one_hot_are_several_labels():
     assert found[2].matrix.tolist() == found.matrices[2].tolist()
     assert repr(found) == f"<MultiConfusion net: {found.facts()}>"
     # Lists do as well, and one-hot rows are classes unless it is said otherwise.
-    assert isinstance(confusion(true.tolist(), odds.tolist()), MultiConfusion)
+    assert isinstance(confusion(true.tolist(), odds.tolist()), MultilabelConfusion)
     hot = np.eye(3, dtype=int)
-    assert isinstance(confusion(hot, odds), Confusion)
-    assert isinstance(confusion(hot, odds, multilabel=True), MultiConfusion)
+    assert isinstance(confusion(hot, odds), ConfusionMatrix)
+    assert isinstance(confusion(hot, odds, multilabel=True), MultilabelConfusion)
 
 
 def test_a_threshold_for_all_or_for_each():

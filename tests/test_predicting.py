@@ -17,7 +17,11 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.evaluation.prediction.predictions import Outputs, Predictions, meaning_of
+from kmagic.evaluation.prediction.predictions import (
+    MultiOutputPredictions,
+    Predictions,
+    output_kind_of,
+)
 from kmagic.support.errors import DataError, EvaluationError, MagicError
 from kmagic.support.formatting import format_value
 from kmagic.support.model_registry import set_dataset
@@ -139,7 +143,7 @@ def test_a_regression_has_no_classes(line) -> None:
 def test_several_outputs_are_arrays_by_name() -> None:
     model = kmagic.build("a = input 4\ncls = dense 3 softmax\nbox = dense 2 <- a\noutput cls, box")
     found = kmagic.predict(model, X, name="two")
-    assert isinstance(found, Outputs)
+    assert isinstance(found, MultiOutputPredictions)
     assert {key: value.shape for key, value in found.items()} == {"cls": (40, 3), "box": (40, 2)}
     one, other = model.predict(X, verbose=0)
     np.testing.assert_allclose(found["cls"], one, rtol=1e-5)
@@ -403,7 +407,7 @@ def test_files_are_judged(eye, photos) -> None:
 def test_a_model_says_what_its_answers_are(text, kind, logits) -> None:
     model = kmagic.build(text)
     answers = model.predict(X[:, :2], verbose=0)
-    found = meaning_of(model, answers)
+    found = output_kind_of(model, answers)
     assert (found.kind, found.logits) == (kind, logits)
 
 

@@ -272,10 +272,10 @@ def test_a_killed_process_loses_nothing(data, tmp_path, whole):
 
 
 def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
-    from kmagic.evaluation.confusion.validation_confusion import Judge
+    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
 
     def judged(net):
-        return {"watch": Judge(net, ("a", "b", "c")), **HOW}
+        return {"watch": ValidationConfusion(net, ("a", "b", "c")), **HOW}
 
     net = make()
     expected = fit(net, *data, epochs=4, **judged(net)).confusion

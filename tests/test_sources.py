@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.evaluation.classification.image_sources import list_pictures
+from kmagic.evaluation.classification.image_sources import list_images
 from kmagic.support.errors import EvaluationError
 
 
@@ -25,14 +25,14 @@ def photos(tmp_path):
 
 
 def names(images, shape=None):
-    return [Path(source.name).name for source in list_pictures(images, shape)]
+    return [Path(source.name).name for source in list_images(images, shape)]
 
 
 def test_a_folder_holds_its_pictures_in_the_order_a_person_counts(photos):
     expected = ["2.png", "10.png", "1.JPG", "3.gif", "top.webp"]
     assert names(photos) == expected
     assert names(str(photos)) == expected
-    folders = [source.folder for source in list_pictures(photos, None)]
+    folders = [source.folder for source in list_images(photos, None)]
     assert folders == ["cat", "cat", "dog", "deep", ""]
 
 
@@ -57,7 +57,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_a_file(photos):
 
 def test_the_users_home(photos, monkeypatch):
     monkeypatch.setenv("HOME", str(photos.parent))
-    (source,) = list_pictures("~/photos/top.webp", None)
+    (source,) = list_images("~/photos/top.webp", None)
     assert source.name == "~/photos/top.webp"
     assert source.picture == photos / "top.webp"
     assert names("~/photos/cat") == ["2.png", "10.png"]
@@ -66,7 +66,7 @@ def test_the_users_home(photos, monkeypatch):
 def test_what_is_not_there_keeps_its_place(photos):
     (photos / "empty").mkdir()
     given = [photos / "none.png", photos / "*.tiff", photos / "empty", "a\0b.png", "x" * 10_000]
-    found = list_pictures([*given, photos / "cat"], None)
+    found = list_images([*given, photos / "cat"], None)
     assert [str(each) for each in given] == [source.name for source in found[:5]]
     said = [str(found[k].picture) for k in (1, 2)]
     assert "No file matches" in said[0]
@@ -89,7 +89,7 @@ def test_everything_in_one_list(photos):
         np.zeros((2, 8, 8)),
         photos / "cat",
     ]
-    found = list_pictures(given, (8, 8, 1))
+    found = list_images(given, (8, 8, 1))
     assert [Path(source.name).name for source in found] == [
         "cat.jpg", "1", "2", "3", "4", "top.webp", "6", "7", "8", "2.png", "10.png",
     ]  # fmt: skip
@@ -107,22 +107,22 @@ def test_columns_of_paths(photos):
 def test_pictures_of_several_sizes_in_one_array():
     ragged = np.empty(2, dtype=object)
     ragged[0], ragged[1] = np.zeros((3, 4)), np.zeros((5, 6))
-    assert [source.picture.shape for source in list_pictures(ragged, None)] == [(3, 4), (5, 6)]
+    assert [source.picture.shape for source in list_images(ragged, None)] == [(3, 4), (5, 6)]
 
 
 def test_a_picture_written_as_lists_of_numbers():
-    (source,) = list_pictures([[0.0, 1.0], [1.0, 0.0]], (2, 2, 1))
+    (source,) = list_images([[0.0, 1.0], [1.0, 0.0]], (2, 2, 1))
     assert source.picture.tolist() == [[0, 1], [1, 0]]
 
 
 def test_tensors():
     import tensorflow as tf
 
-    assert len(list_pictures(tf.zeros((3, 8, 8)), (8, 8, 1))) == 3
+    assert len(list_images(tf.zeros((3, 8, 8)), (8, 8, 1))) == 3
 
 
 @pytest.mark.parametrize(("images", "said"), [([], "empty"), (3, "int"), ({"a": 1}, "dict"),
                                               (np.float64(3), "a single number")])  # fmt: skip
 def test_what_no_picture_can_be_made_of(images, said):
     with pytest.raises(EvaluationError, match=said):
-        list_pictures(images, None)
+        list_images(images, None)

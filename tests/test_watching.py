@@ -17,7 +17,7 @@ from kmagic.display.training.previous_runs import ghost
 from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import Feed
-from kmagic.evaluation.confusion.validation_confusion import Judge
+from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
 from kmagic.support.errors import EvaluationError, MagicError, TrainingError
 from kmagic.training.run.confusion_history import ConfusionHistory
 from kmagic.training.run.training_run import Epoch, RecordingDisplay, TrainingRun
@@ -82,7 +82,7 @@ def test_validation_data_without_an_end_are_not_watched():
     endless = Batches()
     endless.batches = None
     with pytest.raises(EvaluationError, match="have no end"):
-        Judge(make())(endless, lambda: False)
+        ValidationConfusion(make())(endless, lambda: False)
 
 
 ONE_HOT = np.eye(3, dtype="float32")[Y]
@@ -134,7 +134,7 @@ def test_the_classes_are_called_as_in_the_data_set():
     animals = Dataset("few", x[:60], Y[:60], x[60:], Y[60:], ("cat", "dog", "eel"))
     run = watch(make(), animals.x_train, animals.y_train, validation_split=1 / 3)
     assert run.confusion.classes == animals.classes
-    assert Judge(make(), ("a", "b")).classes == ("0", "1", "2")
+    assert ValidationConfusion(make(), ("a", "b")).classes == ("0", "1", "2")
 
 
 # --- what cannot be watched -----------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_an_interrupt_while_it_looks_keeps_the_epoch(monkeypatch):
     def interrupted(self, held, stop):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Judge, "__call__", interrupted)
+    monkeypatch.setattr(ValidationConfusion, "__call__", interrupted)
     run = watch(make(), X, Y, epochs=3, validation_split=0.3)
     assert (run.status, len(run.log), run.confusion) == ("stopped", 1, None)
 

@@ -100,7 +100,7 @@ class ConfusionMagics(Family):
         """The matrix of what the model is compared with."""
         from kmagic.evaluation.confusion.confusion import (
             confusion,  # noqa: PLC0415 - as above
-            fit_shape,  # noqa: PLC0415 - as above
+            reshape_samples_for,  # noqa: PLC0415 - as above
         )
 
         value, known = read.try_value(read.vs)
@@ -113,7 +113,12 @@ class ConfusionMagics(Family):
         if x is None:
             read.fail("is a model, and --true and --pred name no samples to ask it about", read.vs)
         return confusion(
-            value, fit_shape(value, x), truth, name=name, batch_size=batch_of(read), **options
+            value,
+            reshape_samples_for(value, x),
+            truth,
+            name=name,
+            batch_size=batch_of(read),
+            **options,
         )
 
 
@@ -143,9 +148,9 @@ def _with_data(options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
     """The options, with what a data set knows of its classes and of how its samples look."""
     if data is None:
         return options
-    from kmagic.evaluation.prediction.model_inputs import as_shown  # noqa: PLC0415 - not before it is needed
+    from kmagic.evaluation.prediction.model_inputs import decode_samples  # noqa: PLC0415 - not before it is needed
 
-    found = {"x": as_shown(data, x), "unit": "test samples", **options}
+    found = {"x": decode_samples(data, x), "unit": "test samples", **options}
     if found["classes"] is None:
         found["classes"] = data.classes
     return found

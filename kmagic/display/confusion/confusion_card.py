@@ -40,7 +40,7 @@ def confusion_bundle(found: Any) -> Bundle:
     """The card of a matrix, and the same in words.
 
     Args:
-        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.Confusion`.
+        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`.
     """
     living = InteractiveConfusion(found, choose(found, found.pairs(None)), confusion_samples)
     return carry(confusion_to_text(found), confusion_html(found, attach_widget(living)))
@@ -50,7 +50,7 @@ def confusion_html(found: Any, key: str = "") -> str:
     """The card as HTML.
 
     Args:
-        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.Confusion`.
+        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`.
         key: What the card's companion in the kernel knows it by; "" without one.
     """
     pairs = found.pairs(None)

@@ -33,7 +33,7 @@ class InteractiveConfusion:
     """One matrix.
 
     Args:
-        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.Confusion`.
+        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`.
         chosen: Positions of the classes in the card's table, in their order.
         samples_of: From a matrix and numbers to samples as the card shows them.
     """

@@ -30,7 +30,7 @@ def multilabel_bundle(found: Any) -> Bundle:
     """The card of several labels, and the same in words.
 
     Args:
-        found: A :class:`~kmagic.evaluation.confusion.multilabel.MultiConfusion`.
+        found: A :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`.
     """
     return carry(multilabel_to_text(found), multilabel_html(found))
 

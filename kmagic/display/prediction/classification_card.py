@@ -29,7 +29,7 @@ from kmagic.display.kit.thumbnail import (
     pixel_range,
     thumbnail_html,
 )
-from kmagic.display.prediction.heatmap_overlay import overlay
+from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Shown(Protocol):
         """All in words, a line a picture."""
 
 
-def bundle(classification: Shown) -> Bundle:
+def classification_bundle(classification: Shown) -> Bundle:
     """The card of some pictures, and the same in words."""
     shown = classification.pictures[:SHOWN]
     arrays = [p.thumbnail for p in shown if p.thumbnail is not None]
@@ -167,7 +167,7 @@ def _images(picture: Picture, look: PixelRange | None, box: int) -> str:
     mine = look if look is not None and shown.dtype != np.uint8 else pixel_range([shown])
     images = [thumbnail_html(shown, mine, box=box, alt=f"picture {_plainly(picture.name)}")]
     if picture.looked is not None:
-        drawn = overlay(shown, picture.looked.heat, mine)
+        drawn = overlay_heatmap(shown, picture.looked.heat, mine)
         told = _plainly(picture.looked.words())
         longest = max(shown.shape[:2])
         same = box if longest > MAX_PIXELATED else max(1, box // longest) * longest

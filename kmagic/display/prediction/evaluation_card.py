@@ -24,7 +24,7 @@ class Shown(Protocol):
         """All in words."""
 
 
-def bundle(evaluation: Shown) -> Bundle:
+def evaluation_bundle(evaluation: Shown) -> Bundle:
     """The card of some metrics, and the same in words."""
     figures = "".join(
         '<div style="flex:0 1 auto;min-width:0">'

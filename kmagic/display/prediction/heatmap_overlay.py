@@ -20,7 +20,9 @@ MOST = 0.9  # how much of the strongest place is tinted
 LINE = 0.5  # of the strongest: where the line runs
 
 
-def overlay(picture: NDArray[Any], heat: NDArray[Any], look: PixelRange) -> NDArray[np.uint8]:
+def overlay_heatmap(
+    picture: NDArray[Any], heat: NDArray[Any], look: PixelRange
+) -> NDArray[np.uint8]:
     """The picture in grey, tinted where the heat is, with a line around the hotter half.
 
     The line tells the place without colours, too.

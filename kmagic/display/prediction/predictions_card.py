@@ -85,7 +85,7 @@ class Shown(Protocol):
         """How many there are."""
 
 
-def bundle(found: Shown, more: str = "") -> Bundle:
+def predictions_bundle(found: Shown, more: str = "") -> Bundle:
     """The card of some answers, and the same in words.
 
     Args:
@@ -102,13 +102,14 @@ def bundle(found: Shown, more: str = "") -> Bundle:
     return carry("\n".join(lines), card_html(title, facts, body, foot=foot))
 
 
-def several(found: Any) -> Bundle:
+def multi_output_bundle(found: Any) -> Bundle:
     """The cards of all outputs, one below the other."""
     keys = ", ".join(map(repr, found))
     said = f"All together they are a dict: {keys}."
     last = len(found) - 1
     cards = [
-        bundle(each, said if place == last else "") for place, each in enumerate(found.values())
+        predictions_bundle(each, said if place == last else "")
+        for place, each in enumerate(found.values())
     ]
     text = "\n\n".join(each["text/plain"] for each in cards)
     return carry(text, "".join(each["text/html"] for each in cards))

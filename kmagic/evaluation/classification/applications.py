@@ -94,7 +94,7 @@ def find_application(app: str | Callable[..., Any]) -> Application:
     return Application(getattr(make, "__name__", str(app)), make, preprocess, decode)
 
 
-def recognise(model: Any) -> Application | None:
+def recognize_application(model: Any) -> Application | None:
     """The application that a model is by its name and its thousand classes, or None.
 
     So that ``keras.applications.MobileNetV2()`` is seen and named as it must be, also where it is
@@ -145,13 +145,13 @@ def _key(name: str) -> str:
 
 @lru_cache(maxsize=LOADED)
 def _load(make: Callable[..., Any]) -> Any:
-    with through_keras(f"The weights of {make.__name__}"):
+    with load_pretrained(f"The weights of {make.__name__}"):
         return make()
 
 
 @lru_cache(maxsize=8)
 def _read_names(decode: Callable[..., Any]) -> tuple[str, ...]:
-    with through_keras("The names of ImageNet's classes"):
+    with load_pretrained("The names of ImageNet's classes"):
         rows = decode(np.eye(ASKED, dtype=np.float32), top=1)
     return tuple(str(row[0][1]) for row in rows)
 
@@ -160,7 +160,7 @@ _FOLDER = "models"
 
 
 @contextmanager
-def through_keras(what: str) -> Iterator[None]:
+def load_pretrained(what: str) -> Iterator[None]:
     """Let Keras read from its cache, or fetch; say which file goes where if it cannot.
 
     Args:

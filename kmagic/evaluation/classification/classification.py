@@ -11,10 +11,10 @@ import numpy as np
 from kmagic.evaluation.confusion.label_arrays import (
     Classes,
     Label,
-    as_array,
+    as_label_array,
     as_probabilities,
-    find_labels,
-    name_classes,
+    label_indices,
+    parse_class_names,
 )
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classification.explain import Explanation
 
 
-KEPT = 24  # pictures that a card shows, and whose small copies are kept for it
+MAX_THUMBNAILS = 24  # pictures that a card shows, and whose small copies are kept for it
 NAMED = 5  # classes that many pictures are summed up by
 
 
@@ -55,9 +55,9 @@ class Classification(Renderable):
         asked: How many pictures were given; more than there are if it was interrupted.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.prediction.classification_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.prediction.classification_card:classification_bundle"
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple[ImagePrediction, ...]
     top: int
     name: str = ""
     note: str = ""
@@ -67,16 +67,16 @@ class Classification(Renderable):
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __iter__(self) -> Iterator[Picture]:
+    def __iter__(self) -> Iterator[ImagePrediction]:
         return iter(self.pictures)
 
     @overload
-    def __getitem__(self, place: int) -> Picture: ...
+    def __getitem__(self, place: int) -> ImagePrediction: ...
 
     @overload
     def __getitem__(self, place: slice) -> Classification: ...
 
-    def __getitem__(self, place: int | slice) -> Picture | Classification:
+    def __getitem__(self, place: int | slice) -> ImagePrediction | Classification:
         return (
             self._some(self.pictures[place]) if isinstance(place, slice) else self.pictures[place]
         )
@@ -176,13 +176,17 @@ class Classification(Renderable):
     def _known(self) -> int:
         return sum(picture.truth is not None for picture in self.pictures)
 
-    def _some(self, pictures: list[Picture] | tuple[Picture, ...]) -> Classification:
+    def _some(
+        self, pictures: list[ImagePrediction] | tuple[ImagePrediction, ...]
+    ) -> Classification:
         """Some of the pictures; what was not kept to be shown is looked at again."""
-        shown = [one.look() if number < KEPT else one for number, one in enumerate(pictures)]
+        shown = [
+            one.look() if number < MAX_THUMBNAILS else one for number, one in enumerate(pictures)
+        ]
         return replace(self, pictures=tuple(shown), asked=0)
 
 
-def _truth(picture: Picture) -> str | None:
+def _truth(picture: ImagePrediction) -> str | None:
     return None if picture.truth is None else picture.truth.label
 
 
@@ -190,7 +194,7 @@ LONGEST, LONGEST_ERROR = 200, 400  # signs of a file's name and of an error in a
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
+class ClassProbability:
     """A class, how probable the model finds it, from 0 to 1, and its place in the answer."""
 
     label: str
@@ -199,7 +203,7 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class TrueClass:
     """What a picture really shows, and what the model thinks of that.
 
     Attributes:
@@ -214,7 +218,7 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Picture:
+class ImagePrediction:
     """One picture and what the model takes it for.
 
     Attributes:
@@ -228,12 +232,12 @@ class Picture:
     """
 
     name: str
-    guesses: tuple[Guess, ...] = ()
-    truth: Truth | None = None
+    guesses: tuple[ClassProbability, ...] = ()
+    truth: TrueClass | None = None
     thumbnail: NDArray[Any] | None = None
     error: str = ""
     looked: Explanation | None = None
-    again: Callable[[Picture], Picture] | None = None
+    again: Callable[[ImagePrediction], ImagePrediction] | None = None
 
     @property
     def right(self) -> bool | None:
@@ -253,12 +257,12 @@ class Picture:
             said += f" ({'right' if self.right else f'wrong, it is {_short(self.truth.label)}'})"
         return f"{name}: {said}" + (f"; {self.looked.words()}" if self.looked else "")
 
-    def look(self) -> Picture:
+    def look(self) -> ImagePrediction:
         """The picture with a small copy of it, as far as it can still be had."""
         return self if self.again is None else replace(self.again(self), again=None)
 
 
-class Judge:
+class PredictionLabeler:
     """Names the model's scores, and knows the truth.
 
     Args:
@@ -283,8 +287,8 @@ class Judge:
         self.names: tuple[str, ...] | None = None
         self.offers, self.folders, self.top = offers, folders, top
         if classes is not None:
-            self.ids, self.names = name_classes(classes)
-        self.y_true = None if y_true is None else as_array(np.atleast_1d(y_true), "y_true")
+            self.ids, self.names = parse_class_names(classes)
+        self.y_true = None if y_true is None else as_label_array(np.atleast_1d(y_true), "y_true")
         self.by_folder = False
         self.width = 0
         self._truths: NDArray[np.intp] | None = None
@@ -296,18 +300,20 @@ class Judge:
 
     def judge(
         self, scores: NDArray[Any], numbers: Iterable[int]
-    ) -> Iterable[tuple[tuple[Guess, ...], Truth | None]]:
+    ) -> Iterable[tuple[tuple[ClassProbability, ...], TrueClass | None]]:
         """The best guesses and the truth of each picture of a batch.
 
         Args:
             scores: The model's answers, shape (batch, classes), (batch, 1) or (batch,).
             numbers: Which pictures these are.
         """
-        odds = spread(scores)
+        odds = class_probabilities(scores)
         names = self._fit(odds.shape[1])
         for number, row in zip(numbers, odds, strict=True):
             order = np.argsort(-row, kind="stable")
-            best = tuple(Guess(names[k], float(row[k]), int(k)) for k in order[: self.top])
+            best = tuple(
+                ClassProbability(names[k], float(row[k]), int(k)) for k in order[: self.top]
+            )
             yield best, self._truth(number, row, order, names)
 
     def _fit(self, width: int) -> tuple[str, ...]:
@@ -339,7 +345,7 @@ class Judge:
         places = np.full(len(y), -1, dtype=np.intp)
         labels = self.ids or tuple(range(len(names)))
         values = y if y.dtype.kind == "U" else y.astype(np.int64)
-        places[~unknown] = find_labels(values[~unknown], labels, names, "y_true")
+        places[~unknown] = label_indices(values[~unknown], labels, names, "y_true")
         return places
 
     def _by_folders(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
@@ -363,12 +369,12 @@ class Judge:
 
     def _truth(
         self, number: int, row: NDArray[Any], order: NDArray[np.intp], names: tuple[str, ...]
-    ) -> Truth | None:
+    ) -> TrueClass | None:
         if self._truths is None or self._truths[number] < 0:
             return None
         label = names[self._truths[number]]
         rank = next(place for place, k in enumerate(order, start=1) if names[k] == label)
-        return Truth(label, float(row[order[rank - 1]]), rank)
+        return TrueClass(label, float(row[order[rank - 1]]), rank)
 
 
 def _folded(name: str) -> str:
@@ -380,7 +386,7 @@ def _short(name: str) -> str:
     return isolate_direction(shorten_name(name, 60))
 
 
-def spread(scores: NDArray[Any]) -> NDArray[np.float64]:
+def class_probabilities(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Scores as one probability a class, of shape (n, classes)."""
     if scores.ndim == 1 or (scores.ndim == 2 and scores.shape[1] == 1):  # noqa: PLR2004 - rows and columns
         second = np.asarray(scores, dtype=np.float64).reshape(-1)

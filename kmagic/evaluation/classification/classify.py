@@ -12,20 +12,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
-from kmagic.evaluation.classification.applications import find_application, recognise
+from kmagic.evaluation.classification.applications import find_application, recognize_application
 from kmagic.evaluation.classification.classification import (
-    KEPT,
+    MAX_THUMBNAILS,
     Classification,
-    Judge,
-    Picture,
-    spread,
+    ImagePrediction,
+    PredictionLabeler,
+    class_probabilities,
 )
 from kmagic.evaluation.classification.explain import Explanation
 from kmagic.evaluation.classification.explain import explain as explain_pictures
-from kmagic.evaluation.classification.image_preprocessor import NO_PICTURES, Eye, read_ahead
-from kmagic.evaluation.classification.image_sources import Source, list_pictures, what_was_meant
-from kmagic.evaluation.prediction.batch_prediction import answer_batch
-from kmagic.evaluation.prediction.model_inputs import refuse_pictures
+from kmagic.evaluation.classification.image_preprocessor import (
+    NO_PICTURES,
+    ImagePreprocessor,
+    read_ahead,
+)
+from kmagic.evaluation.classification.image_sources import (
+    ImageSource,
+    list_images,
+    suggest_files,
+)
+from kmagic.evaluation.prediction.batch_prediction import predict_batch
+from kmagic.evaluation.prediction.model_inputs import reject_images
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 from kmagic.support.progress import Progress
@@ -35,7 +43,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.classification.image_preprocessor import Opened
+    from kmagic.evaluation.classification.image_preprocessor import LoadedImage
     from kmagic.evaluation.confusion.label_arrays import Classes
 
 BATCH = 32  # pictures a batch
@@ -122,18 +130,18 @@ def classify(
         )
     data, note = dataset_for(model), ""
     if application is None and data is None and scaling is None:
-        application = recognise(model)
+        application = recognize_application(model)
         note = f"Seen as {application.name} of keras.applications." if application else ""
-    eye = Eye.of(model, application, data, scaling, interpolation)
-    sources = list_pictures(images, eye.shape)
+    eye = ImagePreprocessor.of(model, application, data, scaling, interpolation)
+    sources = list_images(images, eye.shape)
     if application is None and not all(hasattr(one.picture, "shape") for one in sources):
-        refuse_pictures(model, data, NO_PICTURES)
+        reject_images(model, data, NO_PICTURES)
     if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
         y_true = data.labels_of(images)
     offers = [data.classes] if data is not None and data.classes else []
     if application is not None and classes is None and not offers:
         offers = [application.classes()]
-    judge = Judge(classes, offers, y_true, [source.folder for source in sources], top)
+    judge = PredictionLabeler(classes, offers, y_true, [source.folder for source in sources], top)
     work = _Work(model, eye, judge, sources, batch_size, explain)
     pictures = work.done((progress or partial(Progress, unit="pictures"))(len(sources)))
     _refuse_nothing(pictures, sources)
@@ -156,22 +164,22 @@ class _Work:
     """The way of the pictures through the model, batch by batch."""
 
     model: Any
-    eye: Eye
-    judge: Judge
-    sources: Sequence[Source]
+    eye: ImagePreprocessor
+    judge: PredictionLabeler
+    sources: Sequence[ImageSource]
     batch_size: int
     explained: bool | str
     note: str = ""
     legend: str = ""
     _full: set[tuple[int, ...]] = field(default_factory=set)  # shapes that were answered in full
 
-    def done(self, progress: Progress) -> list[Picture]:
+    def done(self, progress: Progress) -> list[ImagePrediction]:
         """All pictures, or after an interrupt those that were done."""
-        pictures: list[Picture] = []
+        pictures: list[ImagePrediction] = []
         ahead = AHEAD * self.batch_size
         try:
             with progress, suppress_pillow_warnings():
-                reading = read_ahead(self.sources, self.eye, ahead=ahead, keep=KEPT)
+                reading = read_ahead(self.sources, self.eye, ahead=ahead, keep=MAX_THUMBNAILS)
                 with closing(reading) as opened:
                     for start, batch in _batches(opened, self.batch_size):
                         pictures += self._classify(start, batch)
@@ -181,13 +189,15 @@ class _Work:
                 raise
         return pictures
 
-    def _classify(self, start: int, batch: Sequence[Opened | EvaluationError]) -> list[Picture]:
+    def _classify(
+        self, start: int, batch: Sequence[LoadedImage | EvaluationError]
+    ) -> list[ImagePrediction]:
         """Name one batch; pictures of several sizes go by size."""
-        found: dict[int, Picture] = {}
+        found: dict[int, ImagePrediction] = {}
         sizes: dict[tuple[int, ...], list[int]] = {}
         for number, one in enumerate(batch, start):
             if isinstance(one, EvaluationError):
-                found[number] = Picture(self.sources[number].name, error=one.message)
+                found[number] = ImagePrediction(self.sources[number].name, error=one.message)
             else:
                 sizes.setdefault(one.pixels.shape, []).append(number)
         for numbers in sizes.values():
@@ -195,20 +205,22 @@ class _Work:
             found.update(zip(numbers, self._name(numbers, some), strict=True))
         return [found[number] for number in sorted(found)]
 
-    def _name(self, numbers: Sequence[int], opened: Sequence[Opened]) -> Iterator[Picture]:
+    def _name(
+        self, numbers: Sequence[int], opened: Sequence[LoadedImage]
+    ) -> Iterator[ImagePrediction]:
         seen = self.eye.see(opened)
         if not self.note:
             self.note = self.eye.note(self.sources, seen)
         verdicts = list(self.judge.judge(self._answer(seen), numbers))
-        some = [place for place, number in enumerate(numbers) if number < KEPT]
+        some = [place for place, number in enumerate(numbers) if number < MAX_THUMBNAILS]
         heats: dict[int, Explanation] = {}
         if self.explained and some:
             best = [verdicts[place][0][0].position for place in some]
             heats = dict(zip(some, self._explain(seen[some], best), strict=True))
         for place, number in enumerate(numbers):
             guesses, truth = verdicts[place]
-            again = None if number < KEPT else partial(self.look, self.sources[number])
-            yield Picture(
+            again = None if number < MAX_THUMBNAILS else partial(self.look, self.sources[number])
+            yield ImagePrediction(
                 self.sources[number].name,
                 guesses,
                 truth,
@@ -224,9 +236,9 @@ class _Work:
             seen = np.concatenate([seen, np.broadcast_to(seen[:1], (rest, *seen.shape[1:]))])
         elif not rest:
             self._full.add(seen.shape[1:])
-        return answer_batch(self.model, seen, self.eye.shape)[:count]
+        return predict_batch(self.model, seen, self.eye.shape)[:count]
 
-    def look(self, source: Source, picture: Picture) -> Picture:
+    def look(self, source: ImageSource, picture: ImagePrediction) -> ImagePrediction:
         """A picture that was not kept with a small copy of it, if it can still be read."""
         try:
             with suppress_pillow_warnings():
@@ -244,7 +256,7 @@ class _Work:
         if isinstance(self.explained, str):
             which, wanted = self.explained, self.judge.position(self.explained)
             asked = [wanted] * len(best)
-            shares = spread(self._answer(seen))[:, wanted].tolist()
+            shares = class_probabilities(self._answer(seen))[:, wanted].tolist()
         heats, method = explain_pictures(
             self.model, seen, asked, size=self.eye.size, shape=self.eye.shape
         )
@@ -257,8 +269,8 @@ class _Work:
 
 
 def _batches(
-    opened: Iterable[Opened | EvaluationError], size: int
-) -> Iterator[tuple[int, list[Opened | EvaluationError]]]:
+    opened: Iterable[LoadedImage | EvaluationError], size: int
+) -> Iterator[tuple[int, list[LoadedImage | EvaluationError]]]:
     """Some at a time, with the number of the first."""
     stream, start = iter(opened), 0
     while batch := list(islice(stream, size)):
@@ -266,12 +278,12 @@ def _batches(
         start += len(batch)
 
 
-def _refuse_nothing(pictures: Sequence[Picture], sources: Sequence[Source]) -> None:
+def _refuse_nothing(pictures: Sequence[ImagePrediction], sources: Sequence[ImageSource]) -> None:
     """Raises if no picture at all could be read: there is no answer then."""
     if not all(picture.error for picture in pictures):
         return
     errors = list(dict.fromkeys(picture.error for picture in pictures))
-    remedy = what_was_meant(sources)
+    remedy = suggest_files(sources)
     if len(pictures) == 1:
         raise EvaluationError(errors[0], remedy)
     more = f"\n... and {len(errors) - 5:,} more" if len(errors) > 5 else ""  # noqa: PLR2004 - as many as are listed

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.evaluation.classification.classification import spread
-from kmagic.evaluation.prediction.batch_prediction import answer_batch
+from kmagic.evaluation.classification.classification import class_probabilities
+from kmagic.evaluation.prediction.batch_prediction import predict_batch
 from kmagic.support.formatting import isolate_direction, shorten_name
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.classification.image_preprocessor import Size
+    from kmagic.evaluation.classification.image_preprocessor import ImageSize
     from kmagic.evaluation.prediction.batch_prediction import Shape
 
 STRONG = 0.5  # of the strongest: what counts as looked at
@@ -81,7 +81,7 @@ class Explanation:
 
 
 def explain(
-    model: Any, batch: NDArray[Any], classes: Sequence[int], *, size: Size, shape: Shape | None
+    model: Any, batch: NDArray[Any], classes: Sequence[int], *, size: ImageSize, shape: Shape | None
 ) -> tuple[list[NDArray[np.float32]], str]:
     """Where in some pictures the model sees a class.
 
@@ -116,7 +116,7 @@ def occlusion(
     picture: NDArray[Any],
     wanted: int,
     *,
-    size: Size,
+    size: ImageSize,
     shape: Shape | None = None,
     places: int = FINE,
 ) -> NDArray[np.float32]:
@@ -147,9 +147,9 @@ def occlusion(
         hidden = np.repeat(whole[None], len(squares[start : start + AT_ONCE]), axis=0)
         for copy, (top, left) in zip(hidden, squares[start:], strict=False):
             copy[top, left] = ground
-        answers = answer_batch(model, hidden.reshape(-1, *picture.shape), shape)
-        odds.append(spread(answers)[:, wanted])
-    before = spread(answer_batch(model, picture[None], shape))[0, wanted]
+        answers = predict_batch(model, hidden.reshape(-1, *picture.shape), shape)
+        odds.append(class_probabilities(answers)[:, wanted])
+    before = class_probabilities(predict_batch(model, picture[None], shape))[0, wanted]
     lost = np.maximum(before - np.concatenate(odds), 0).reshape(len(tops), len(lefts))
     most = lost.max()
     if most < FAINT:

@@ -35,7 +35,7 @@ CERTAIN = ("softmax", "sigmoid")  # activations whose slope dies where the model
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Call:
+class LayerCall:
     """One layer (or operation) as it ran.
 
     Attributes:
@@ -80,7 +80,7 @@ def grad_cam(
     return heats, f"the {rows} x {columns} map of {target.layer.name} (Grad-CAM)"
 
 
-def find_map(calls: Sequence[Call]) -> Call | None:
+def find_map(calls: Sequence[LayerCall]) -> LayerCall | None:
     """The last convolutional feature map among the calls of a model.
 
     It is the last output with rows and columns at or behind the last convolution, past the layers
@@ -103,7 +103,7 @@ def find_map(calls: Sequence[Call]) -> Call | None:
 
 
 def _heats(
-    model: Any, batch: NDArray[Any], classes: Sequence[int], target: Call, last: Call
+    model: Any, batch: NDArray[Any], classes: Sequence[int], target: LayerCall, last: LayerCall
 ) -> list[NDArray[np.float32]] | None:
     import tensorflow as tf  # noqa: PLC0415 - takes seconds
 
@@ -112,7 +112,7 @@ def _heats(
     with ExitStack() as stack:
         tape = stack.enter_context(tf.GradientTape(watch_accessed_variables=False))
 
-        def watch(call: Call) -> None:
+        def watch(call: LayerCall) -> None:
             if call.turn == target.turn:
                 tape.watch(call.outputs)
                 maps.append(call.outputs)
@@ -165,11 +165,11 @@ def _normed(heat: NDArray[Any]) -> NDArray[np.float32]:
 # --- listening -----------------------------------------------------------------------------------
 
 
-def _listen(model: Any, batch: NDArray[Any]) -> list[Call]:
+def _listen(model: Any, batch: NDArray[Any]) -> list[LayerCall]:
     """Run the model once and write down every call in it."""
     if not model.built:
         model(batch, training=False)  # it is made by this call, and runs more than once for it
-    calls: list[Call] = []
+    calls: list[LayerCall] = []
     with _heard(list(_parts(model)), calls.append):
         model(batch, training=False)
     return calls
@@ -191,7 +191,7 @@ def _parts(model: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _heard(layers: Sequence[Any], tell: Callable[[Call], None]) -> Iterator[None]:
+def _heard(layers: Sequence[Any], tell: Callable[[LayerCall], None]) -> Iterator[None]:
     """Tell of every call of some layers, for as long as the context lasts."""
     with ExitStack() as stack:
         for layer in layers:
@@ -199,13 +199,13 @@ def _heard(layers: Sequence[Any], tell: Callable[[Call], None]) -> Iterator[None
         yield
 
 
-def _telling(layer: Any, tell: Callable[[Call], None]) -> Callable[..., Any]:
+def _telling(layer: Any, tell: Callable[[LayerCall], None]) -> Callable[..., Any]:
     call, turns = layer.call, 0
 
     def told(*args: Any, **kwargs: Any) -> Any:
         nonlocal turns
         outputs = call(*args, **kwargs)
-        tell(Call(layer, turns, args[0] if args else None, outputs))
+        tell(LayerCall(layer, turns, args[0] if args else None, outputs))
         turns += 1
         return outputs
 

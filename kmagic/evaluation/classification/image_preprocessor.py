@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.images.image_reader import MAX_8_BIT, MAX_16_BIT, convert_mode, read_image
-from kmagic.evaluation.prediction.batch_prediction import Shape, sample_shape, show_shape
+from kmagic.evaluation.prediction.batch_prediction import Shape, sample_shape, shape_tuple
 from kmagic.support.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from kmagic.evaluation.classification.applications import Application
-    from kmagic.evaluation.classification.image_sources import Source
+    from kmagic.evaluation.classification.image_sources import ImageSource
 
 THREADS = 4  # that read pictures while the model answers
 SCALERS = ("Rescaling", "Normalization")  # layers of Keras that scale within the model
@@ -30,7 +30,7 @@ WHOLE = 1.0  # what pictures divided by 255 reach at most
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Eye:
+class ImagePreprocessor:
     """How a picture reaches one model.
 
     Attributes:
@@ -44,7 +44,7 @@ class Eye:
     """
 
     shape: Shape | None
-    size: Size
+    size: ImageSize
     scale: Callable[[NDArray[Any]], Any] | None = None
     application: Application | None = None
     inverse: Callable[[NDArray[Any]], Any] | None = None
@@ -58,7 +58,7 @@ class Eye:
         data: Any,
         scaling: Any,
         how: str | None = None,
-    ) -> Eye:
+    ) -> ImagePreprocessor:
         """The eye of a model.
 
         Args:
@@ -79,7 +79,7 @@ class Eye:
         shape = sample_shape(model)
         if shape is None and data is not None:
             shape = data.preparation.sample_shape
-        size = Size(None, None, 3 if application else 1)
+        size = ImageSize(None, None, 3 if application else 1)
         if shape is not None:
             size = size_of(shape, getattr(data, "image_shape", None))
         size = replace(size, interpolation=how)
@@ -93,7 +93,7 @@ class Eye:
         learned = "" if scaling is not None or _scales_itself(model) else UNSCALED
         return cls(shape, size, scale, application, inverse, learned)
 
-    def open(self, source: Source, *, keep: bool = True) -> Opened:
+    def open(self, source: ImageSource, *, keep: bool = True) -> LoadedImage:
         """Read a picture and bring it to the model's size.
 
         Files, Pillow images and arrays of whole numbers are pictures of values 0 to 255, which
@@ -118,7 +118,7 @@ class Eye:
         more = opened.pixels.ndim < len(self.shape)
         return replace(opened, pixels=opened.pixels[..., None] if more else opened.pixels[..., 0])
 
-    def see(self, opened: Sequence[Opened]) -> NDArray[Any]:
+    def see(self, opened: Sequence[LoadedImage]) -> NDArray[Any]:
         """Pictures of one shape as a batch that the model takes."""
         raw = [number for number, one in enumerate(opened) if one.raw]
         batch = np.stack([one.pixels for one in opened]).astype(np.float32)
@@ -129,7 +129,7 @@ class Eye:
         batch[raw] = self.scale(batch[raw])
         return batch
 
-    def note(self, sources: Sequence[Source], batch: NDArray[Any]) -> str:
+    def note(self, sources: Sequence[ImageSource], batch: NDArray[Any]) -> str:
         """What a reader should know of how the pictures reached the model.
 
         Args:
@@ -150,7 +150,7 @@ class Eye:
         probe = np.full((1, *(n or 1 for n in self.shape or (1,))), MAX_8_BIT, np.float32)
         return self.scale is not None and bool(np.allclose(self.scale(probe), WHOLE))
 
-    def _open_array(self, array: NDArray[Any], *, keep: bool) -> Opened:
+    def _open_array(self, array: NDArray[Any], *, keep: bool) -> LoadedImage:
         kind = array.dtype.kind
         if kind not in "biuf":
             raise EvaluationError(f"A picture must hold numbers; received {array.dtype}.")
@@ -162,12 +162,12 @@ class Eye:
             return prepare(image, self.size, keep=keep)
         return self._take(array, keep=keep)
 
-    def _take(self, array: NDArray[Any], *, keep: bool) -> Opened:
+    def _take(self, array: NDArray[Any], *, keep: bool) -> LoadedImage:
         """An array as it is: it is the model's own input."""
         if self.shape is not None and not fits(array.shape, self.shape):
             raise EvaluationError(
-                f"The model expects pictures of shape {show_shape(self.shape)}; "
-                f"received {show_shape(array.shape)} of type {array.dtype}.",
+                f"The model expects pictures of shape {shape_tuple(self.shape)}; "
+                f"received {shape_tuple(array.shape)} of type {array.dtype}.",
                 "Pictures of bytes (uint8, 0 to 255), files and Pillow images are resized by "
                 "themselves.",
             )
@@ -175,7 +175,7 @@ class Eye:
             raise EvaluationError("A picture is more than a single number.")
         if not np.isfinite(array).all():
             raise EvaluationError("The picture holds NaN or infinity.")
-        return Opened(array, self._shown(array) if keep else None, raw=False)
+        return LoadedImage(array, self._shown(array) if keep else None, raw=False)
 
     def _shown(self, array: NDArray[Any]) -> NDArray[Any]:
         shown = array
@@ -188,8 +188,8 @@ class Eye:
 
 
 def read_ahead(
-    sources: Sequence[Source], eye: Eye, *, ahead: int, keep: int
-) -> Generator[Opened | EvaluationError]:
+    sources: Sequence[ImageSource], eye: ImagePreprocessor, *, ahead: int, keep: int
+) -> Generator[LoadedImage | EvaluationError]:
     """The pictures in their order, read by threads while whoever asks is busy.
 
     No more than ``ahead`` wait to be asked for, so that the memory stays flat.
@@ -201,14 +201,14 @@ def read_ahead(
         keep: So many from the beginning keep a small copy to be looked at.
     """
 
-    def read(number: int) -> Opened | EvaluationError:
+    def read(number: int) -> LoadedImage | EvaluationError:
         try:
             return eye.open(sources[number], keep=number < keep)
         except EvaluationError as error:
             return error
 
     pool = ThreadPoolExecutor(min(THREADS, cpu_count() or 1), "kmagic-read")
-    waiting: deque[Future[Opened | EvaluationError]] = deque()
+    waiting: deque[Future[LoadedImage | EvaluationError]] = deque()
     try:
         for number in range(len(sources)):
             waiting.append(pool.submit(read, number))
@@ -255,7 +255,7 @@ NO_PICTURES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class ImageSize:
     """What a model sees of a picture; None where it takes any.
 
     Attributes:
@@ -275,7 +275,7 @@ class Size:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Opened:
+class LoadedImage:
     """A picture that was read.
 
     Attributes:
@@ -290,7 +290,7 @@ class Opened:
     raw: bool
 
 
-def size_of(shape: Shape, image_shape: tuple[int, ...] | None = None) -> Size:
+def size_of(shape: Shape, image_shape: tuple[int, ...] | None = None) -> ImageSize:
     """The size of pictures that a model with samples of this shape takes.
 
     Args:
@@ -306,19 +306,19 @@ def size_of(shape: Shape, image_shape: tuple[int, ...] | None = None) -> Size:
     """
     match shape:
         case (height, width, channels) if channels in MODES:
-            return Size(height, width, channels or 1)
+            return ImageSize(height, width, channels or 1)
         case (height, width):
-            return Size(height, width, 1)
+            return ImageSize(height, width, 1)
         case (int(pixels),):
             if image_shape and np.prod(image_shape) == pixels:
                 height, width, channels = (*image_shape, 1)[:3]
-                return Size(height, width, channels, flat=True)
+                return ImageSize(height, width, channels, flat=True)
             for channels in MODES:
                 side = round((pixels / channels) ** 0.5)
                 if side * side * channels == pixels:
-                    return Size(side, side, channels, flat=True)
+                    return ImageSize(side, side, channels, flat=True)
     raise EvaluationError(
-        f"The model takes samples of shape {show_shape(shape)}, which are not pictures: "
+        f"The model takes samples of shape {shape_tuple(shape)}, which are not pictures: "
         "(height, width, channels) with 1, 3 or 4 channels last.",
         NO_PICTURES,
     )
@@ -333,7 +333,7 @@ def fits(received: tuple[int, ...], expected: Shape) -> bool:
     )
 
 
-def prepare(image: Image, size: Size, *, keep: bool = True) -> Opened:
+def prepare(image: Image, size: ImageSize, *, keep: bool = True) -> LoadedImage:
     """A Pillow image in the model's colours and size, its values 0 to 255.
 
     Args:
@@ -352,7 +352,7 @@ def prepare(image: Image, size: Size, *, keep: bool = True) -> Opened:
     if size.channels == 1:
         pixels = pixels[..., None]
     shown = to_thumbnail(seen) if keep else None
-    return Opened(pixels.reshape(-1) if size.flat else pixels, shown, raw=True)
+    return LoadedImage(pixels.reshape(-1) if size.flat else pixels, shown, raw=True)
 
 
 def to_thumbnail(image: Image) -> NDArray[Any]:
@@ -364,7 +364,7 @@ def to_thumbnail(image: Image) -> NDArray[Any]:
     return np.asarray(image.resize((wide, high), reducing_gap=3.0))
 
 
-def as_image(array: NDArray[Any], size: Size) -> Image:
+def as_image(array: NDArray[Any], size: ImageSize) -> Image:
     """An array of bytes as a Pillow image.
 
     Args:
@@ -383,7 +383,7 @@ def as_image(array: NDArray[Any], size: Size) -> Image:
     if not array.size or array.shape[2:] not in ((), (3,), (4,)) or array.ndim < 2:  # noqa: PLR2004 - as above
         raise EvaluationError(
             "A picture has shape (height, width) or (height, width, channels) with 1, 3 or 4 "
-            f"channels; received {show_shape(array.shape)}."
+            f"channels; received {shape_tuple(array.shape)}."
         )
     return Image.fromarray(np.ascontiguousarray(array))
 
@@ -413,7 +413,7 @@ def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
     return whole
 
 
-def unroll(array: NDArray[Any], size: Size) -> NDArray[Any]:
+def unroll(array: NDArray[Any], size: ImageSize) -> NDArray[Any]:
     """A row of pixels as a picture again."""
     height, width = size.height or 0, size.width or 0
     if array.ndim == 1 and size.flat and array.size == height * width * size.channels:

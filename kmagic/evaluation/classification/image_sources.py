@@ -28,7 +28,7 @@ SOME = 3  # files that are not there, of which it is told what was meant
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Source:
+class ImageSource:
     """One picture, still unread.
 
     Attributes:
@@ -43,7 +43,7 @@ class Source:
     folder: str = ""
 
 
-def list_pictures(images: Any, shape: Shape | None) -> list[Source]:
+def list_images(images: Any, shape: Shape | None) -> list[ImageSource]:
     """Each picture with its name.
 
     Folders and patterns become the picture files in them, in the order a person counts: 2 before
@@ -67,16 +67,16 @@ def list_pictures(images: Any, shape: Shape | None) -> list[Source]:
     return found
 
 
-def _expand(images: Any, shape: Shape | None) -> Iterator[Source]:
+def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
     if is_url(images):
-        yield Source(images, images)
+        yield ImageSource(images, images)
     elif isinstance(images, str | os.PathLike):
         yield from _of_path(os.fspath(images))
     elif isinstance(images, bytes | bytearray | memoryview):
-        yield Source("", bytes(images))
+        yield ImageSource("", bytes(images))
     elif is_pillow_image(images) or hasattr(images, "read"):
         name = getattr(images, "filename", "") or getattr(images, "name", "")
-        yield Source(os.fspath(name) if isinstance(name, str | os.PathLike) else "", images)
+        yield ImageSource(os.fspath(name) if isinstance(name, str | os.PathLike) else "", images)
     elif hasattr(images, "shape"):
         yield from _of_array(images, shape)
     elif _are_numbers(images):
@@ -92,7 +92,7 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[Source]:
         )
 
 
-def what_was_meant(sources: Sequence[Source]) -> str:
+def suggest_files(sources: Sequence[ImageSource]) -> str:
     """A hint on files that are not there: what has nearly their names, or that they are sentences.
 
     Args:
@@ -106,7 +106,7 @@ def what_was_meant(sources: Sequence[Source]) -> str:
     return f"Did you mean {meant}?" if meant else ""
 
 
-def _is_missing(source: Source) -> bool:
+def _is_missing(source: ImageSource) -> bool:
     picture = source.picture
     try:
         return isinstance(picture, EvaluationError) or (
@@ -119,7 +119,7 @@ def _is_missing(source: Source) -> bool:
 # --- files ---------------------------------------------------------------------------------------
 
 
-def _of_path(text: str | bytes) -> Iterator[Source]:
+def _of_path(text: str | bytes) -> Iterator[ImageSource]:
     name = os.fsdecode(text)
     path = Path(name).expanduser()
     try:
@@ -129,12 +129,12 @@ def _of_path(text: str | bytes) -> Iterator[Source]:
     if is_folder:
         yield from _of_folder(path, name)
     elif is_there or not glob.has_magic(name):
-        yield Source(name, path)
+        yield ImageSource(name, path)
     else:
         yield from _of_pattern(path, name)
 
 
-def _of_folder(path: Path, name: str) -> Iterator[Source]:
+def _of_folder(path: Path, name: str) -> Iterator[ImageSource]:
     files = [
         Path(folder, file)
         for folder, _, files in os.walk(path)
@@ -142,19 +142,19 @@ def _of_folder(path: Path, name: str) -> Iterator[Source]:
         if is_image_file(Path(file))
     ]
     if not files:
-        yield Source(name, EvaluationError(f"The folder {name} holds no pictures."))
+        yield ImageSource(name, EvaluationError(f"The folder {name} holds no pictures."))
     for file in sorted(files, key=natural_sort_key):
-        yield Source(str(file), file, "" if file.parent == path else file.parent.name)
+        yield ImageSource(str(file), file, "" if file.parent == path else file.parent.name)
 
 
-def _of_pattern(path: Path, name: str) -> Iterator[Source]:
+def _of_pattern(path: Path, name: str) -> Iterator[ImageSource]:
     files = [Path(hit) for hit in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = [file for file in files if file.is_file()]
     files = [file for file in files if is_image_file(file)] or files
     if not files:
-        yield Source(name, EvaluationError(f"No file matches {name}."))
+        yield ImageSource(name, EvaluationError(f"No file matches {name}."))
     for file in sorted(files, key=natural_sort_key):
-        yield Source(str(file), file, file.parent.name)
+        yield ImageSource(str(file), file, file.parent.name)
 
 
 # --- arrays --------------------------------------------------------------------------------------
@@ -168,14 +168,14 @@ def _are_numbers(images: Any) -> bool:
     return first is not images and isinstance(first, int | float | np.number)
 
 
-def _of_array(array: Any, shape: Shape | None) -> Iterator[Source]:
+def _of_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     if kind in "OUS" and kind:  # a column of paths, or pictures of several sizes
         for item in np.asarray(array).tolist() if kind != "O" else np.asarray(array).ravel():
             yield from _expand(item, shape)
         return
     for picture in _split(array, shape):
-        yield Source("", picture)
+        yield ImageSource("", picture)
 
 
 def _split(array: Any, shape: Shape | None) -> Any:

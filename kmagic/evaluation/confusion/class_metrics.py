@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.confusion.label_arrays import Targets
+    from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Margins:
+class ClassSums:
     """The sums of one confusion matrix, or of many; every array has shape (..., classes).
 
     Attributes:
@@ -36,14 +36,14 @@ class Margins:
     called: NDArray[np.float64]
 
     @classmethod
-    def of(cls, matrix: NDArray[np.generic]) -> Margins:
+    def of(cls, matrix: NDArray[np.generic]) -> ClassSums:
         """The sums of a matrix of shape (classes, classes)."""
         counts = np.asarray(matrix, dtype=np.float64)
         return cls(np.diagonal(counts).copy(), counts.sum(axis=1), counts.sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class ClassFigures:
+class ClassMetrics:
     """How well each class is told from the others; every array has shape (..., classes).
 
     Attributes:
@@ -59,7 +59,9 @@ class ClassFigures:
     support: NDArray[np.float64]
 
 
-def count_pairs(targets: Targets, weights: NDArray[np.float64] | None) -> NDArray[np.generic]:
+def count_confusions(
+    targets: LabeledPredictions, weights: NDArray[np.float64] | None
+) -> NDArray[np.generic]:
     """The confusion matrix: rows are true classes, columns predicted ones.
 
     Args:
@@ -76,13 +78,13 @@ def count_pairs(targets: Targets, weights: NDArray[np.float64] | None) -> NDArra
     return counts.reshape(classes, classes)
 
 
-def class_figures(margins: Margins) -> ClassFigures:
+def class_metrics(margins: ClassSums) -> ClassMetrics:
     """Precision, recall, F1 and support of each class.
 
     A figure that does not exist, such as the precision of a class that was never predicted, is
     0, which is scikit-learn's default too.
     """
-    return ClassFigures(
+    return ClassMetrics(
         precision=divide(margins.right, margins.called),
         recall=divide(margins.right, margins.true),
         f1=divide(2 * margins.right, margins.true + margins.called),
@@ -90,7 +92,7 @@ def class_figures(margins: Margins) -> ClassFigures:
     )
 
 
-def overall(margins: Margins) -> dict[str, NDArray[np.float64]]:
+def overall_metrics(margins: ClassSums) -> dict[str, NDArray[np.float64]]:
     """The figures of the whole, by name, each of shape (...).
 
     Returns:
@@ -100,7 +102,7 @@ def overall(margins: Margins) -> dict[str, NDArray[np.float64]]:
         does not exist it is NaN, for MCC 0, as in scikit-learn.
     """
     right, true, called = margins.right, margins.true, margins.called
-    figures = class_figures(margins)
+    figures = class_metrics(margins)
     whole = true.sum(axis=-1)
     hits = right.sum(axis=-1)
     there = true > 0
@@ -131,7 +133,7 @@ def divide(
     return found
 
 
-def report_frame(margins: Margins, names: Sequence[str]) -> pd.DataFrame:
+def report_frame(margins: ClassSums, names: Sequence[str]) -> pd.DataFrame:
     """scikit-learn's classification report as a table, laid out as its text is.
 
     Args:
@@ -144,7 +146,7 @@ def report_frame(margins: Margins, names: Sequence[str]) -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
-    figures = class_figures(margins)
+    figures = class_metrics(margins)
     columns = [figures.precision, figures.recall, figures.f1]
     support = margins.true
     whole = float(support.sum())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.confusion.confusion_matrix import Confusion
+    from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 
 CERTAIN = 0.05  # below such a probability a difference is taken for more than chance
 EXACT = 10_000  # samples in which the two differ: up to so many, the test is exact
@@ -38,8 +38,8 @@ class Comparison(Renderable):
 
     renderer: ClassVar[str] = "kmagic.display.confusion.comparison_card:comparison_bundle"
 
-    new: Confusion
-    old: Confusion
+    new: ConfusionMatrix
+    old: ConfusionMatrix
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -226,7 +226,7 @@ class Comparison(Renderable):
         return f"<Comparison: {self.facts()}>"
 
 
-def compare(new: Confusion, old: Confusion) -> Comparison:
+def compare(new: ConfusionMatrix, old: ConfusionMatrix) -> Comparison:
     """Put two models beside each other.
 
     Args:

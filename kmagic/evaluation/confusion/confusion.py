@@ -9,23 +9,28 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import count_pairs
+from kmagic.evaluation.confusion.class_metrics import count_confusions
 from kmagic.evaluation.confusion.class_order import Order, check_order
-from kmagic.evaluation.confusion.confusion_matrix import Confusion, Over, Scale, check_over
-from kmagic.evaluation.confusion.label_arrays import Classes, read_targets
+from kmagic.evaluation.confusion.confusion_matrix import (
+    ConfusionMatrix,
+    Normalize,
+    Scale,
+    check_over,
+)
+from kmagic.evaluation.confusion.label_arrays import Classes, read_labels_and_predictions
 from kmagic.evaluation.confusion.multilabel import (
-    MultiConfusion,
+    MultilabelConfusion,
     has_several_labels,
     read_multilabel,
 )
 from kmagic.evaluation.prediction.batch_prediction import (
-    KEPT,
-    answer_batch,
+    PREDICTION_CACHE,
     as_samples,
+    predict_batch,
     sample_shape,
 )
-from kmagic.evaluation.prediction.model_inputs import as_shown, material_for
-from kmagic.evaluation.prediction.predict import read_pictures
+from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
+from kmagic.evaluation.prediction.predict import read_images
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import dataset_for
 
@@ -39,7 +44,7 @@ def confusion(
     y: Any = None,
     *,
     classes: Classes | None = None,
-    normalize: Over | None = None,
+    normalize: Normalize | None = None,
     threshold: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     x: Any = None,
@@ -87,9 +92,9 @@ def confusion(
         batch_size: Samples that a model is given at a time.
 
     Returns:
-        A :class:`~kmagic.evaluation.confusion.confusion_matrix.Confusion`: the matrix, its figures, and the samples
+        A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`: the matrix, its figures, and the samples
         behind each cell. With several labels a sample a
-        :class:`~kmagic.evaluation.confusion.multilabel.MultiConfusion`: a matrix for each label.
+        :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`: a matrix for each label.
 
     Raises:
         EvaluationError: Lengths differ, labels are outside the classes, values are missing.
@@ -100,7 +105,7 @@ def confusion(
         ([[1, 0], [1, 1]], 0.67)
     """
     if hasattr(y_true, "predict_on_batch"):
-        asked = ask(y_true, y_pred, y, batch_size=batch_size)
+        asked = predict_with_labels(y_true, y_pred, y, batch_size=batch_size)
         y_true, y_pred = asked.y_true, asked.answers
         classes = asked.classes if classes is None else classes
         x = asked.x if x is None else x
@@ -121,7 +126,7 @@ def confusion(
     if multilabel:
         found = read_multilabel(y_true, y_pred, classes=classes, threshold=threshold)
         samples = len(found.true)
-        return MultiConfusion(
+        return MultilabelConfusion(
             targets=found,
             sample_weight=_read_weights(sample_weight, samples),
             x=_read_samples(x, samples),
@@ -129,11 +134,13 @@ def confusion(
             name=name,
             unit=unit,
         )
-    targets = read_targets(y_true, y_pred, classes=classes, threshold=_read_threshold(threshold))
+    targets = read_labels_and_predictions(
+        y_true, y_pred, classes=classes, threshold=_read_threshold(threshold)
+    )
     samples = len(targets.true)
     weights = _read_weights(sample_weight, samples)
-    made = Confusion(
-        matrix=count_pairs(targets, weights),
+    made = ConfusionMatrix(
+        matrix=count_confusions(targets, weights),
         targets=targets,
         sample_weight=weights,
         x=_read_samples(x, samples),
@@ -199,7 +206,7 @@ ROWS = 2  # axes of a table
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Asked:
+class ModelPredictions:
     """What a model was asked and what it answered.
 
     Attributes:
@@ -219,7 +226,9 @@ class Asked:
     unit: str
 
 
-def ask(model: Any, x: Any, y: Any = None, *, batch_size: int | None = None) -> Asked:
+def predict_with_labels(
+    model: Any, x: Any, y: Any = None, *, batch_size: int | None = None
+) -> ModelPredictions:
     """Let a model answer to samples whose truth is known; what it said before is kept.
 
     Args:
@@ -234,24 +243,26 @@ def ask(model: Any, x: Any, y: Any = None, *, batch_size: int | None = None) -> 
     """
     name = str(getattr(model, "name", ""))
     if hasattr(x, "x_test") and y is None:
-        answers = KEPT.predict(model, x.x_test, batch_size=batch_size)
-        return Asked(x.y_test, answers, as_shown(x, x.x_test), x.classes, name, "test samples")
+        answers = PREDICTION_CACHE.predict(model, x.x_test, batch_size=batch_size)
+        return ModelPredictions(
+            x.y_test, answers, decode_samples(x, x.x_test), x.classes, name, "test samples"
+        )
     if y is None and as_samples(model, x) is None:
         truth, answers = _stream(model, x)
-        return Asked(truth, answers, None, _classes(model, answers), name, "samples")
+        return ModelPredictions(truth, answers, None, _classes(model, answers), name, "samples")
     if y is None:
         raise EvaluationError(
             "The truth is missing: a model alone does not know what is right.",
             "Give it with the samples: confusion(model, x, y).",
         )
-    material = material_for(model, x)
-    prepared = read_pictures(model, material) if material.x is None else material.x
-    answers = KEPT.predict(model, prepared, batch_size=batch_size)
+    material = model_inputs_for(model, x)
+    prepared = read_images(model, material) if material.x is None else material.x
+    answers = PREDICTION_CACHE.predict(model, prepared, batch_size=batch_size)
     shown = prepared if material.x is None else material.shown
-    return Asked(y, answers, shown, _classes(model, answers), name, "samples")
+    return ModelPredictions(y, answers, shown, _classes(model, answers), name, "samples")
 
 
-def fit_shape(model: Any, x: Any) -> Any:
+def reshape_samples_for(model: Any, x: Any) -> Any:
     """Samples as a second model takes them: flat ones where it wants pictures, and back.
 
     Args:
@@ -286,7 +297,7 @@ def _stream(model: Any, batches: Any) -> tuple[NDArray[Any], NDArray[Any]]:
                 "A stream must yield batches of samples and labels, (x, y); it yields "
                 f"{type(batch).__name__}."
             )
-        answers.append(answer_batch(model, batch[0]))
+        answers.append(predict_batch(model, batch[0]))
         truth.append(np.asarray(batch[1]))
     if not truth:
         raise EvaluationError("The stream is empty: there is nothing to compare.")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import count_pairs
+from kmagic.evaluation.confusion.class_metrics import count_confusions
 from kmagic.evaluation.confusion.class_order import Order, order_classes
-from kmagic.evaluation.confusion.confusion_metrics import Judged
-from kmagic.evaluation.confusion.label_arrays import Label, Targets
+from kmagic.evaluation.confusion.confusion_metrics import ConfusionMetrics
+from kmagic.evaluation.confusion.label_arrays import Label, LabeledPredictions
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 from kmagic.support.rendering import Renderable
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.evaluation.confusion.comparison import Comparison
-    from kmagic.evaluation.confusion.label_arrays import Targets
+    from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
-Over: TypeAlias = Literal["true", "pred", "all"]
+Normalize: TypeAlias = Literal["true", "pred", "all"]
 Scale: TypeAlias = Literal["linear", "log"]
 
 SHOWN = 10  # of many classes, so many are named in a message
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Confusion(Judged, Renderable):
+class ConfusionMatrix(ConfusionMetrics, Renderable):
     """A confusion matrix that knows its samples.
 
     Attributes:
@@ -55,10 +55,10 @@ class Confusion(Judged, Renderable):
     renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:confusion_bundle"
 
     matrix: NDArray[Any]
-    targets: Targets
+    targets: LabeledPredictions
     sample_weight: NDArray[np.float64] | None = None
     x: Any = None
-    normalize: Over | None = None
+    normalize: Normalize | None = None
     order: Order = "given"
     scale: Scale = "linear"
     diagonal: bool = False
@@ -94,7 +94,7 @@ class Confusion(Judged, Renderable):
         """Probability of the predicted class of each sample; None where only classes came."""
         return self.targets.confidence
 
-    def normalized(self, over: Over = "true") -> NDArray[np.float64]:
+    def normalized(self, over: Normalize = "true") -> NDArray[np.float64]:
         """The matrix as shares from 0 to 1.
 
         Args:
@@ -157,7 +157,7 @@ class Confusion(Judged, Renderable):
         found = [self.indices(true=true, pred=pred) for true, pred in self.selection]
         return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
 
-    def pairs(self, n: int | None = 10) -> list[Pair]:
+    def pairs(self, n: int | None = 10) -> list[ConfusedPair]:
         """The most confused pairs of classes, worst first.
 
         Args:
@@ -171,11 +171,11 @@ class Confusion(Judged, Renderable):
             >>> print(confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"]).pairs()[0].words())
             dog taken for cat: 1 of 2
         """
-        return worst_pairs(self.matrix, self.classes, n)
+        return most_confused_pairs(self.matrix, self.classes, n)
 
     # --- other matrices of the same samples ---------------------------------------------------
 
-    def at(self, threshold: float) -> Confusion:
+    def at(self, threshold: float) -> ConfusionMatrix:
         """The same two classes, told apart at another threshold.
 
         Args:
@@ -189,10 +189,10 @@ class Confusion(Judged, Renderable):
             raise EvaluationError("A threshold needs two classes and the scores of the second.")
         predicted = (scores.second() > threshold).astype(np.intp)
         targets = replace(self.targets, predicted=predicted, threshold=threshold)
-        matrix = count_pairs(targets, self.sample_weight)
+        matrix = count_confusions(targets, self.sample_weight)
         return replace(self, matrix=matrix, targets=targets, selection=[])
 
-    def versus(self, other: Confusion) -> Comparison:
+    def versus(self, other: ConfusionMatrix) -> Comparison:
         """This model beside another one, on the same samples.
 
         Args:
@@ -256,7 +256,7 @@ class Confusion(Judged, Renderable):
 
 def check_over(over: str) -> None:
     """Refuse a way of normalizing that does not exist."""
-    if over not in get_args(Over):
+    if over not in get_args(Normalize):
         raise EvaluationError(
             f"normalize must be 'true' (of the row), 'pred' (of the column) or 'all'; "
             f"received {over!r}."
@@ -267,7 +267,7 @@ LONGEST = 40  # signs of a name in a sentence
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ConfusedPair:
     """Two classes, the first of which was taken for the second.
 
     Attributes:
@@ -299,7 +299,9 @@ class Pair:
         return f"{true} taken for {pred}"
 
 
-def worst_pairs(matrix: NDArray[Any], classes: Sequence[str], n: int | None = None) -> list[Pair]:
+def most_confused_pairs(
+    matrix: NDArray[Any], classes: Sequence[str], n: int | None = None
+) -> list[ConfusedPair]:
     """The pairs of a matrix, worst first: by count, then by share of the true class.
 
     Args:
@@ -311,7 +313,7 @@ def worst_pairs(matrix: NDArray[Any], classes: Sequence[str], n: int | None = No
     rows, columns = np.divmod(cells, len(classes))
     support = matrix.sum(axis=1)
     return [
-        Pair(
+        ConfusedPair(
             row,
             column,
             classes[row],
@@ -336,7 +338,7 @@ def worst_cells(matrix: NDArray[Any]) -> NDArray[np.intp]:
 EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's log_loss cuts probabilities there
 
 
-def sample_losses(targets: Targets) -> NDArray[np.float64]:
+def sample_losses(targets: LabeledPredictions) -> NDArray[np.float64]:
     """The cross-entropy of each sample: minus the logarithm of the true class's probability.
 
     Args:
@@ -358,7 +360,7 @@ def sample_losses(targets: Targets) -> NDArray[np.float64]:
     return -np.log(np.clip(sure, EPSILON, 1 - EPSILON))
 
 
-def worst_samples(targets: Targets, n: int) -> pd.DataFrame:
+def worst_samples(targets: LabeledPredictions, n: int) -> pd.DataFrame:
     """The samples with the highest loss, worst first.
 
     Args:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.evaluation.confusion.class_metrics import (
-    ClassFigures,
-    Margins,
-    class_figures,
-    overall,
+    ClassMetrics,
+    ClassSums,
+    class_metrics,
+    overall_metrics,
     report_frame,
 )
 from kmagic.evaluation.confusion.confusion_matrix import sample_losses, worst_samples
@@ -22,19 +22,19 @@ from kmagic.evaluation.confusion.intervals import (
     bootstrap,
     share_interval,
 )
-from kmagic.evaluation.confusion.threshold_curves import Calibration, Sweep, calibrate
+from kmagic.evaluation.confusion.threshold_curves import Calibration, ThresholdCurve, calibrate
 from kmagic.support.errors import EvaluationError
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.confusion.label_arrays import Targets
+    from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
 TOP = 5
 
 
-class Judged:
+class ConfusionMetrics:
     """The figures of a confusion matrix; each is computed when it is first asked for.
 
     Attributes:
@@ -44,23 +44,23 @@ class Judged:
     """
 
     matrix: NDArray[Any]
-    targets: Targets
+    targets: LabeledPredictions
     sample_weight: NDArray[np.float64] | None
 
     @cached_property
-    def margins(self) -> Margins:
+    def margins(self) -> ClassSums:
         """Sums of rows, of columns and of the diagonal."""
-        return Margins.of(self.matrix)
+        return ClassSums.of(self.matrix)
 
     @cached_property
-    def figures(self) -> ClassFigures:
+    def figures(self) -> ClassMetrics:
         """Precision, recall, F1 and support of each class."""
-        return class_figures(self.margins)
+        return class_metrics(self.margins)
 
     @cached_property
     def overall(self) -> dict[str, float]:
         """Accuracy, balanced accuracy, kappa, MCC, macro and weighted means, top-k, by name."""
-        found = {name: float(value) for name, value in overall(self.margins).items()}
+        found = {name: float(value) for name, value in overall_metrics(self.margins).items()}
         if (hits := self._top_hits()) is not None:
             found[self._top_name()] = float(np.average(hits, weights=self.sample_weight))
         return found
@@ -139,9 +139,9 @@ class Judged:
         return report_frame(self.margins, self.targets.names)
 
     @cached_property
-    def sweep(self) -> Sweep | None:
+    def sweep(self) -> ThresholdCurve | None:
         """ROC and precision against recall of two classes; None without scores."""
-        return Sweep.of(self.targets, self.sample_weight)
+        return ThresholdCurve.of(self.targets, self.sample_weight)
 
     @cached_property
     def calibration(self) -> Calibration | None:

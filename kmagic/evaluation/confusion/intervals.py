@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import Margins, class_figures, count_pairs, overall
+from kmagic.evaluation.confusion.class_metrics import (
+    ClassSums,
+    class_metrics,
+    count_confusions,
+    overall_metrics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.confusion.label_arrays import Targets
+    from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -30,21 +35,21 @@ class Intervals:
 
     Attributes:
         level: How often the interval holds the figure, 0 to 1.
-        overall: By the names of :func:`~kmagic.evaluation.confusion.class_metrics.overall`: (low, high).
+        overall: By the names of :func:`~kmagic.evaluation.confusion.class_metrics.overall_metrics`: (low, high).
         precision: Shape (2, classes): low and high of each class.
         recall: The same.
         f1: The same.
     """
 
     level: float
-    overall: dict[str, tuple[float, float]]
+    overall_metrics: dict[str, tuple[float, float]]
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
 
 
 def bootstrap(
-    targets: Targets,
+    targets: LabeledPredictions,
     weights: NDArray[np.float64] | None = None,
     *,
     level: float = LEVEL,
@@ -75,9 +80,9 @@ def bootstrap(
     totals: dict[str, list[NDArray[np.float64]]] = {}
     per_class: dict[str, list[NDArray[np.float64]]] = {"precision": [], "recall": [], "f1": []}
     for margins in _resampled(targets, weights, resamples, rng):
-        for name, values in overall(margins).items():
+        for name, values in overall_metrics(margins).items():
             totals.setdefault(name, []).append(values)
-        figures = class_figures(margins)
+        figures = class_metrics(margins)
         for name, held in per_class.items():
             held.append(getattr(figures, name).astype(np.float32))
     whole = {name: _between(np.concatenate(parts), edges) for name, parts in totals.items()}
@@ -128,16 +133,16 @@ def _between(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[f
 
 
 def _resampled(
-    targets: Targets,
+    targets: LabeledPredictions,
     weights: NDArray[np.float64] | None,
     resamples: int,
     rng: np.random.Generator,
-) -> Iterator[Margins]:
+) -> Iterator[ClassSums]:
     classes = len(targets.names)
     step = max(1, AT_ONCE // (3 * classes))
     sizes = [min(step, resamples - start) for start in range(0, resamples, step)]
     if weights is None:
-        matrix = count_pairs(targets, None).ravel()
+        matrix = count_confusions(targets, None).ravel()
         cells = np.flatnonzero(matrix)
         if len(cells) * resamples <= MOST_DRAWS:
             yield from _by_cell(cells, matrix[cells], classes, sizes, rng)
@@ -151,13 +156,13 @@ def _by_cell(
     classes: int,
     sizes: list[int],
     rng: np.random.Generator,
-) -> Iterator[Margins]:
+) -> Iterator[ClassSums]:
     samples = int(counts.sum())
     rows, columns = np.divmod(cells, classes)
     diagonal = rows == columns
     for size in sizes:
         drawn = rng.multinomial(samples, counts / samples, size=size)
-        yield Margins(
+        yield ClassSums(
             _gather(drawn[:, diagonal], rows[diagonal], classes),
             _gather(drawn, rows, classes),
             _gather(drawn, columns, classes),
@@ -173,11 +178,11 @@ def _gather(drawn: NDArray[np.int64], place: NDArray[np.intp], classes: int) -> 
 
 
 def _by_group(
-    targets: Targets,
+    targets: LabeledPredictions,
     weights: NDArray[np.float64] | None,
     sizes: list[int],
     rng: np.random.Generator,
-) -> Iterator[Margins]:
+) -> Iterator[ClassSums]:
     classes = len(targets.names)
     group, groups = _groups(len(targets.true), rng)
     right = targets.true == targets.predicted
@@ -191,7 +196,7 @@ def _by_group(
     for size in sizes:
         times = rng.multinomial(groups, np.full(groups, 1 / groups), size=size)
         drawn = times.astype(np.float32)
-        yield Margins(*((drawn @ sums).astype(np.float64) for sums in held))
+        yield ClassSums(*((drawn @ sums).astype(np.float64) for sums in held))
 
 
 def _groups(samples: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], int]:

@@ -24,7 +24,7 @@ SPREAD = 4  # ids that lie within so many times the number of samples are looked
 
 
 @dataclass(frozen=True, eq=False)
-class Targets:
+class LabeledPredictions:
     """What is true and what was predicted, in the same list of classes.
 
     Attributes:
@@ -40,7 +40,7 @@ class Targets:
     names: tuple[str, ...]
     true: NDArray[np.intp]
     predicted: NDArray[np.intp]
-    scores: Scores | None = None
+    scores: ClassScores | None = None
     threshold: float = 0.5
 
     @cached_property
@@ -50,27 +50,27 @@ class Targets:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Side:
+class _LabelArray:
     """One of the two arrays: either labels to be looked up, or columns that stand for classes."""
 
     what: str
     labels: NDArray[Any] | None = None
     positions: NDArray[np.intp] | None = None
     columns: int | None = None
-    scores: Scores | None = None
+    scores: ClassScores | None = None
 
     @property
     def strings(self) -> bool:
         return self.labels is not None and self.labels.dtype.kind == "U"
 
 
-def read_targets(
+def read_labels_and_predictions(
     y_true: object,
     y_pred: object,
     *,
     classes: Classes | None = None,
     threshold: float | None = None,
-) -> Targets:
+) -> LabeledPredictions:
     """Bring labels and predictions into one list of classes.
 
     Args:
@@ -89,12 +89,12 @@ def read_targets(
         EvaluationError: The two do not fit each other, or do not fit the classes.
 
     Example:
-        >>> found = read_targets(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+        >>> found = read_labels_and_predictions(["cat", "dog", "dog"], ["cat", "dog", "cat"])
         >>> found.names, found.predicted.tolist()
         (('cat', 'dog'), [0, 1, 0])
     """
-    truth = as_array(y_true, "y_true")
-    guess = as_array(y_pred, "y_pred")
+    truth = as_label_array(y_true, "y_true")
+    guess = as_label_array(y_pred, "y_pred")
     if len(truth) != len(guess):
         raise EvaluationError(
             f"y_true and y_pred must be of one length; received {len(truth):,} labels "
@@ -106,10 +106,10 @@ def read_targets(
     labels, names = _list_classes(classes, sides)
     true, predicted = (_place(side, labels, names) for side in sides)
     above = 0.5 if threshold is None else threshold
-    return Targets(labels, names, true, predicted, sides[1].scores, above)
+    return LabeledPredictions(labels, names, true, predicted, sides[1].scores, above)
 
 
-def as_array(value: object, what: str) -> NDArray[Any]:
+def as_label_array(value: object, what: str) -> NDArray[Any]:
     """Labels or scores as an array of shape (n,) or (n, k) of numbers or strings.
 
     Args:
@@ -160,7 +160,7 @@ def as_probabilities(scores: NDArray[Any]) -> NDArray[np.float64]:
     return softmax(values)
 
 
-def name_classes(classes: Classes) -> tuple[tuple[Label, ...] | None, tuple[str, ...]]:
+def parse_class_names(classes: Classes) -> tuple[tuple[Label, ...] | None, tuple[str, ...]]:
     """The ids (None: 0, 1, 2 ...) and the names that a user's list of classes means."""
     ids: tuple[Label, ...] | None
     if isinstance(classes, Mapping):
@@ -183,7 +183,7 @@ def name_classes(classes: Classes) -> tuple[tuple[Label, ...] | None, tuple[str,
     return ids, names
 
 
-def find_labels(
+def label_indices(
     values: NDArray[Any], labels: Sequence[Label], names: Sequence[str], what: str
 ) -> NDArray[np.intp]:
     """The position of each label: strings are sought among the names, numbers among the ids."""
@@ -242,7 +242,7 @@ def _plain(array: NDArray[Any], what: str) -> NDArray[Any]:
     )
 
 
-def _read_labels(array: NDArray[Any], what: str) -> _Side:
+def _read_labels(array: NDArray[Any], what: str) -> _LabelArray:
     if array.ndim == 2:  # noqa: PLR2004 - rows and columns
         ones = (array == 1).sum(axis=1)
         zeros = (array == 0).sum(axis=1)
@@ -254,9 +254,9 @@ def _read_labels(array: NDArray[Any], what: str) -> _Side:
                 "With several labels a sample there is one matrix a label: "
                 "confusion(y_true[:, i], y_pred[:, i]).",
             )
-        return _Side(what, positions=array.argmax(axis=1), columns=array.shape[1])
+        return _LabelArray(what, positions=array.argmax(axis=1), columns=array.shape[1])
     if array.dtype.kind == "U":
-        return _Side(what, labels=array)
+        return _LabelArray(what, labels=array)
     if array.dtype.kind == "f" and (array % 1 != 0).any():
         first = int(np.flatnonzero(array % 1 != 0)[0])
         raise EvaluationError(
@@ -264,10 +264,10 @@ def _read_labels(array: NDArray[Any], what: str) -> _Side:
             "number.",
             "For a regression, %keras_evaluate (kmagic.evaluate) gives the metrics.",
         )
-    return _Side(what, labels=array.astype(np.int64, copy=False))
+    return _LabelArray(what, labels=array.astype(np.int64, copy=False))
 
 
-def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Side:
+def _read_predictions(array: NDArray[Any], threshold: float | None) -> _LabelArray:
     scores = array.dtype.kind == "f"
     if array.ndim == 2 and (scores or threshold is not None):  # noqa: PLR2004 - rows and columns
         return _read_scores(array, threshold)
@@ -279,14 +279,14 @@ def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Side:
                 f"1; received {array.min():g} to {array.max():g}.",
                 "Logits of a model with one output: give threshold=0.",
             )
-        return _binary(Scores(array), 0.5 if threshold is None else threshold)
+        return _binary(ClassScores(array), 0.5 if threshold is None else threshold)
     return _read_labels(array, "y_pred")
 
 
-def _read_scores(array: NDArray[Any], threshold: float | None) -> _Side:
-    scores = Scores(array)
+def _read_scores(array: NDArray[Any], threshold: float | None) -> _LabelArray:
+    scores = ClassScores(array)
     if threshold is None:
-        return _Side(
+        return _LabelArray(
             "y_pred", positions=array.argmax(axis=1), columns=array.shape[1], scores=scores
         )
     if array.shape[1] != 2:  # noqa: PLR2004 - that is what binary means
@@ -294,13 +294,13 @@ def _read_scores(array: NDArray[Any], threshold: float | None) -> _Side:
     return _binary(scores, threshold)
 
 
-def _binary(scores: Scores, threshold: float) -> _Side:
+def _binary(scores: ClassScores, threshold: float) -> _LabelArray:
     second = scores.second() > threshold
-    return _Side("y_pred", positions=second.astype(np.intp), columns=2, scores=scores)
+    return _LabelArray("y_pred", positions=second.astype(np.intp), columns=2, scores=scores)
 
 
 def _list_classes(
-    classes: Classes | None, sides: tuple[_Side, _Side]
+    classes: Classes | None, sides: tuple[_LabelArray, _LabelArray]
 ) -> tuple[tuple[Label, ...], tuple[str, ...]]:
     widths = {side.what: side.columns for side in sides if side.columns is not None}
     if len(set(widths.values())) > 1:
@@ -312,7 +312,7 @@ def _list_classes(
     width = next(iter(widths.values()), None)
     if classes is None:
         return _found_classes(width, sides)
-    ids, names = name_classes(classes)
+    ids, names = parse_class_names(classes)
     if width is not None and width != len(names):
         raise EvaluationError(
             f"classes must name {width} classes, as many as {next(iter(widths))} tells apart; "
@@ -322,7 +322,7 @@ def _list_classes(
 
 
 def _found_classes(
-    width: int | None, sides: tuple[_Side, _Side]
+    width: int | None, sides: tuple[_LabelArray, _LabelArray]
 ) -> tuple[tuple[Label, ...], tuple[str, ...]]:
     strings = [side.what for side in sides if side.strings]
     if strings and len(strings) < len(sides):
@@ -352,11 +352,13 @@ def _distinct(arrays: list[NDArray[Any]]) -> tuple[Label, ...]:
     return tuple(np.unique(np.concatenate(arrays)).tolist())
 
 
-def _place(side: _Side, labels: tuple[Label, ...], names: tuple[str, ...]) -> NDArray[np.intp]:
+def _place(
+    side: _LabelArray, labels: tuple[Label, ...], names: tuple[str, ...]
+) -> NDArray[np.intp]:
     if side.positions is not None:
         return side.positions
     assert side.labels is not None  # noqa: S101 - one of the two is always there
-    return find_labels(side.labels, labels, names, side.what)
+    return label_indices(side.labels, labels, names, side.what)
 
 
 def _some(values: Iterable[object]) -> str:
@@ -370,7 +372,7 @@ ROUNDING = 1e-6  # how far a probability may be above 1
 
 
 @dataclass(frozen=True, eq=False)
-class Scores:
+class ClassScores:
     """A model's answers, as they came.
 
     Attributes:

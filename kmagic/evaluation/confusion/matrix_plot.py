@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.evaluation.confusion.comparison import Comparison
-    from kmagic.evaluation.confusion.confusion_matrix import Confusion
-    from kmagic.evaluation.confusion.multilabel import MultiConfusion
+    from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
 BLUE, ORANGE = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
 WRITTEN = 30  # up to so many classes, the figures stand in the cells and the names at the axes
@@ -27,7 +27,7 @@ LONGEST = 30  # signs of a name
 MOST, ACROSS = 30, 6  # matrices of labels in one figure, in one row
 
 
-def draw(confusion: Confusion) -> Figure:
+def draw(confusion: ConfusionMatrix) -> Figure:
     """Draw the matrix: mistakes in orange up to the worst one, what is right only tinted.
 
     Args:
@@ -81,7 +81,7 @@ def draw_difference(comparison: Comparison) -> Figure:
     return figure
 
 
-def draw_all(found: MultiConfusion) -> Figure:
+def draw_all(found: MultilabelConfusion) -> Figure:
     """Draw the matrices of several labels beside each other, the first 30 of them.
 
     Args:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import ClassFigures, divide
+from kmagic.evaluation.confusion.class_metrics import ClassMetrics, divide
 from kmagic.evaluation.confusion.class_order import Order, natural_order
-from kmagic.evaluation.confusion.confusion_matrix import Confusion
+from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 from kmagic.evaluation.confusion.label_arrays import (
     ROUNDING,
     Classes,
+    ClassScores,
     Label,
-    Scores,
-    Targets,
-    as_array,
-    name_classes,
+    LabeledPredictions,
+    as_label_array,
+    parse_class_names,
 )
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import isolate_direction, shorten_name
@@ -35,7 +35,7 @@ WORST = 3
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class MultiTargets:
+class MultilabelPredictions:
     """Which labels are true and which were predicted.
 
     Attributes:
@@ -80,7 +80,7 @@ def _is_table(value: Any) -> bool:
 
 def read_multilabel(
     y_true: object, y_pred: object, *, classes: Classes | None = None, threshold: Any = None
-) -> MultiTargets:
+) -> MultilabelPredictions:
     """Bring the labels of both sides together.
 
     Args:
@@ -93,7 +93,7 @@ def read_multilabel(
     Raises:
         EvaluationError: The two do not fit each other, or do not fit the names.
     """
-    truth, guess = as_array(y_true, "y_true"), as_array(y_pred, "y_pred")
+    truth, guess = as_label_array(y_true, "y_true"), as_label_array(y_pred, "y_pred")
     if truth.ndim != TABLE or truth.shape != guess.shape:
         raise EvaluationError(
             "With several labels a sample y_true and y_pred must both have the shape (n, labels); "
@@ -107,7 +107,7 @@ def read_multilabel(
     ids: tuple[Label, ...] | None = None
     names = tuple(map(str, range(labels)))
     if classes is not None:
-        ids, names = name_classes(classes)
+        ids, names = parse_class_names(classes)
         if len(names) != labels:
             raise EvaluationError(
                 f"classes must name {labels} labels, one a column; received {len(names)}."
@@ -120,7 +120,7 @@ def read_multilabel(
             f"received {scores.min():g} to {scores.max():g}.",
             "Logits of a model: give threshold=0.",
         )
-    return MultiTargets(
+    return MultilabelPredictions(
         ids if ids is not None else tuple(range(labels)),
         names,
         truth == 1,
@@ -146,7 +146,7 @@ def _probable(scores: NDArray[Any]) -> bool:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MultiConfusion(Renderable):
+class MultilabelConfusion(Renderable):
     """A matrix of yes and no for each label; ``found["cat"]`` is that of one label.
 
     Attributes:
@@ -160,7 +160,7 @@ class MultiConfusion(Renderable):
 
     renderer: ClassVar[str] = "kmagic.display.confusion.multilabel_card:multilabel_bundle"
 
-    targets: MultiTargets
+    targets: MultilabelPredictions
     sample_weight: NDArray[np.float64] | None = None
     x: Any = None
     order: Order = "given"
@@ -189,10 +189,10 @@ class MultiConfusion(Renderable):
         return np.stack([rest, alarms, missed, hits], axis=1).reshape(-1, 2, 2)
 
     @cached_property
-    def figures(self) -> ClassFigures:
+    def figures(self) -> ClassMetrics:
         """Precision, recall, F1 and support of each label."""
         hits, alarms, missed = (self.matrices[:, *at] for at in ((1, 1), (0, 1), (1, 0)))
-        return ClassFigures(
+        return ClassMetrics(
             divide(hits, hits + alarms),
             divide(hits, hits + missed),
             divide(2 * hits, 2 * hits + missed + alarms),
@@ -231,25 +231,27 @@ class MultiConfusion(Renderable):
     def __len__(self) -> int:
         return len(self.classes)
 
-    def __iter__(self) -> Iterator[Confusion]:
+    def __iter__(self) -> Iterator[ConfusionMatrix]:
         return (self[name] for name in self.classes)
 
-    def __getitem__(self, label: object) -> Confusion:
+    def __getitem__(self, label: object) -> ConfusionMatrix:
         """The matrix of one label, by its name or its id: its classes are no and yes."""
         place = self.position(label)
         targets, name = self.targets, self.classes[self.position(label)]
         scores = targets.scores
-        found = Targets(
+        found = LabeledPredictions(
             labels=(0, 1),
             names=(f"not {name}", name),
             true=targets.true[:, place].astype(np.intp),
             predicted=targets.predicted[:, place].astype(np.intp),
-            scores=None if scores is None else Scores(scores[:, place]),
+            scores=None if scores is None else ClassScores(scores[:, place]),
             threshold=float(targets.thresholds[place]),
         )
         matrix = self.matrices[place]
         title = f"{self.name}, {name}" if self.name else name
-        return Confusion(matrix, found, self.sample_weight, x=self.x, name=title, unit=self.unit)
+        return ConfusionMatrix(
+            matrix, found, self.sample_weight, x=self.x, name=title, unit=self.unit
+        )
 
     def indices(self, label: object, *, true: bool, pred: bool) -> NDArray[np.intp]:
         """The samples that have a label or not, and of which the model says so or not.

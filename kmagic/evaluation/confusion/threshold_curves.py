@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.confusion.label_arrays import Targets
+    from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
 TWO = 2
 BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep:
+class ThresholdCurve:
     """Two classes, told apart at every threshold there is.
 
     Attributes:
@@ -38,7 +38,9 @@ class Sweep:
     alarms: NDArray[np.float64]
 
     @classmethod
-    def of(cls, targets: Targets, weights: NDArray[np.float64] | None = None) -> Sweep | None:
+    def of(
+        cls, targets: LabeledPredictions, weights: NDArray[np.float64] | None = None
+    ) -> ThresholdCurve | None:
         """The sweep of two classes' scores; None for more classes, or without scores."""
         if targets.scores is None or len(targets.names) != TWO:
             return None
@@ -163,7 +165,7 @@ class Calibration:
 
 
 def calibrate(
-    targets: Targets, weights: NDArray[np.float64] | None = None, *, bins: int = BINS
+    targets: LabeledPredictions, weights: NDArray[np.float64] | None = None, *, bins: int = BINS
 ) -> Calibration | None:
     """The calibration curve: of two classes the second's probability, of more the predicted's.
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import count_pairs
-from kmagic.evaluation.confusion.label_arrays import Targets
-from kmagic.evaluation.prediction.batch_prediction import answer_batch, sample_shape, to_classes
+from kmagic.evaluation.confusion.class_metrics import count_confusions
+from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
+from kmagic.evaluation.prediction.batch_prediction import predict_batch, sample_shape, to_classes
 from kmagic.support.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ TWO = 2
 REMEDY = "Leave watch (`--watch`) out."
 
 
-class Judge:
+class ValidationConfusion:
     """Counts what a model takes for what, as often as it is asked.
 
     Args:
@@ -83,14 +83,14 @@ class Judge:
             if stop():
                 return None
             single = sample_shape(self._model) if hasattr(x, "ndim") else None
-            answers = answer_batch(self._model, x, single)
+            answers = predict_batch(self._model, x, single)
             units = answers.shape[-1] if answers.ndim == TWO else 1
             if not self._units:
                 self._units, self.classes = units, self._named(units)
             predicted = to_classes(answers, threshold=0.0 if logits else 0.5)
             names = self.classes
-            found = Targets((), names, self._ids(y, units), predicted.astype(np.intp))
-            matrix = count_pairs(found, None)
+            found = LabeledPredictions((), names, self._ids(y, units), predicted.astype(np.intp))
+            matrix = count_confusions(found, None)
             counts = matrix if counts is None else counts + matrix
         return counts
 

@@ -24,7 +24,7 @@ SMALLEST, LARGEST, BYTES = 32, 256, 8_000_000  # samples, samples and input byte
 
 
 @dataclass(slots=True)
-class Answers:
+class PartialPredictions:
     """What a model has answered so far; an interrupted work goes on from there.
 
     Attributes:
@@ -36,8 +36,8 @@ class Answers:
     done: int = 0
 
 
-def predict(
-    model: Any, x: Any, *, batch_size: int | None = None, answers: Answers | None = None
+def predict_in_batches(
+    model: Any, x: Any, *, batch_size: int | None = None, answers: PartialPredictions | None = None
 ) -> NDArray[Any]:
     """What ``model.predict(x)`` answers, without its start-up and without a copy of ``x``.
 
@@ -63,13 +63,13 @@ def predict(
         >>> class Twice:
         ...     def predict_on_batch(self, x):
         ...         return 2 * x
-        >>> predict(Twice(), [[1.0], [2.0], [3.0]], batch_size=2).ravel().tolist()
+        >>> predict_in_batches(Twice(), [[1.0], [2.0], [3.0]], batch_size=2).ravel().tolist()
         [2.0, 4.0, 6.0]
     """
     arrays = as_samples(model, x)
     if arrays is None:
         return _only_output(model.predict(x, verbose=0))
-    check_input(model, arrays)
+    check_sample_shape(model, arrays)
     parts = _parts(arrays)
     samples = len(parts[0])
     step = batch_size or _fitting_batch(parts)
@@ -77,13 +77,13 @@ def predict(
         raise EvaluationError(f"batch_size must be at least 1; received {batch_size}.")
     if not samples:
         raise EvaluationError("x is empty: there is nothing to predict.")
-    found = answers or Answers()
+    found = answers or PartialPredictions()
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
     with Progress(samples, "samples predicted") as work:
         work.advance(found.done)
         for start in range(found.done, samples, step):
             stop = min(start + step, samples)
-            answer = answer_batch(model, _cut(arrays, start, stop), shape)
+            answer = predict_batch(model, _cut(arrays, start, stop), shape)
             if found.rows is None:
                 found.rows = np.empty((samples, *answer.shape[1:]), dtype=answer.dtype)
             found.rows[start:stop] = answer
@@ -115,7 +115,7 @@ def to_classes(answers: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.i
     return np.asarray(answers.argmax(axis=-1), dtype=np.intp)
 
 
-def answer_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
+def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
     """What the model answers to one batch.
 
     Args:
@@ -155,7 +155,7 @@ def sample_shape(model: Any) -> Shape | None:
     return tuple(shape[1:]) if known else None
 
 
-def check_input(model: Any, x: Any) -> None:
+def check_sample_shape(model: Any, x: Any) -> None:
     """Refuse samples whose shape the model cannot take.
 
     Args:
@@ -181,16 +181,16 @@ def check_input(model: Any, x: Any) -> None:
     remedy = ""
     if None not in expected and math.prod(received) == math.prod(int(n or 0) for n in expected):
         remedy = (
-            f"The number of values is right: x.reshape({show_shape((-1, *expected))[1:-1]}) fits."
+            f"The number of values is right: x.reshape({shape_tuple((-1, *expected))[1:-1]}) fits."
         )
     raise EvaluationError(
-        f"The model{_named(model)} expects samples of shape {show_shape(expected)}; "
-        f"received {show_shape(received)}.",
+        f"The model{_named(model)} expects samples of shape {shape_tuple(expected)}; "
+        f"received {shape_tuple(received)}.",
         remedy,
     )
 
 
-def show_shape(shape: Shape) -> str:
+def shape_tuple(shape: Shape) -> str:
     """A shape as Python writes it, with "?" where any number goes: "(28, ?, 1)"."""
     inner = ", ".join("?" if n is None else str(n) for n in shape)
     return f"({inner},)" if len(shape) == 1 else f"({inner})"
@@ -266,7 +266,7 @@ MOST_BYTES = 500_000_000
 AT_ONCE = 64_000_000  # bytes of a file on the disk that are looked at at a time
 
 
-class Kept:
+class PredictionCache:
     """The last answers of some models.
 
     Args:
@@ -279,7 +279,7 @@ class Kept:
         ...     def predict_on_batch(self, x):
         ...         self.asked += 1
         ...         return 2 * x
-        >>> model, kept = Twice(), Kept()
+        >>> model, kept = Twice(), PredictionCache()
         >>> kept.predict(model, [[1.0], [2.0]]).ravel().tolist()
         [2.0, 4.0]
         >>> kept.predict(model, np.array([[1.0], [2.0]])).ravel().tolist(), model.asked
@@ -288,7 +288,7 @@ class Kept:
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes = most, most_bytes
-        self._held: OrderedDict[Key, tuple[weakref.ref[Any], Answers]] = OrderedDict()
+        self._held: OrderedDict[Key, tuple[weakref.ref[Any], PartialPredictions]] = OrderedDict()
 
     def predict(self, model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
         """What the model answers, from what is kept or by asking it.
@@ -296,7 +296,7 @@ class Kept:
         A work that was interrupted goes on where it was.
 
         Args:
-            model: As in :func:`~kmagic.evaluation.prediction.batch_prediction.predict`.
+            model: As in :func:`~kmagic.evaluation.prediction.batch_prediction.predict_in_batches`.
             x: As there; what a stream yields is not kept.
             batch_size: As there.
 
@@ -305,17 +305,17 @@ class Kept:
         """
         arrays = as_samples(model, x)
         if arrays is None:
-            return predict(model, x, batch_size=batch_size)
+            return predict_in_batches(model, x, batch_size=batch_size)
         key = id(model), _fingerprint(model, arrays)
         answers = self._find(key, model)
-        rows = predict(model, arrays, batch_size=batch_size, answers=answers)
+        rows = predict_in_batches(model, arrays, batch_size=batch_size, answers=answers)
         self._forget_oldest()
         rows.flags.writeable = False
         return rows
 
-    def _find(self, key: Key, model: Any) -> Answers:
+    def _find(self, key: Key, model: Any) -> PartialPredictions:
         held = self._held.pop(key, None)
-        answers = held[1] if held is not None and held[0]() is model else Answers()
+        answers = held[1] if held is not None and held[0]() is model else PartialPredictions()
         if answers.rows is not None and answers.done < len(answers.rows):
             answers.rows.flags.writeable = True
         self._held[key] = weakref.ref(model), answers
@@ -333,7 +333,7 @@ class Kept:
         return sum(0 if a.rows is None else a.rows.nbytes for _, a in self._held.values())
 
 
-KEPT = Kept()
+PREDICTION_CACHE = PredictionCache()
 
 
 def _fingerprint(model: Any, arrays: Any) -> bytes:

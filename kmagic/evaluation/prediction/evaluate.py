@@ -9,9 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from kmagic.evaluation.prediction.batch_prediction import as_samples, check_input, show_shape
-from kmagic.evaluation.prediction.model_inputs import material_for
-from kmagic.evaluation.prediction.predict import read_pictures
+from kmagic.evaluation.prediction.batch_prediction import (
+    as_samples,
+    check_sample_shape,
+    shape_tuple,
+)
+from kmagic.evaluation.prediction.model_inputs import model_inputs_for
+from kmagic.evaluation.prediction.predict import read_images
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_metric, isolate_direction
 from kmagic.support.progress import Progress
@@ -38,7 +42,7 @@ class Evaluation(Renderable, dict[str, float]):
         unit: What a sample is, in the plural.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.prediction.evaluation_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.prediction.evaluation_card:evaluation_bundle"
 
     def __init__(
         self,
@@ -111,14 +115,14 @@ def evaluate(
             f"The model {name!r} must be compiled: without a loss there is nothing to measure.",
             "model.compile(loss=..., metrics=[...]), or a line `compile` in its cell.",
         )
-    material = material_for(model, x)
+    material = model_inputs_for(model, x)
     if y is None and material.truth is not None:
         y, unit = material.truth, "test samples" if unit == "samples" else unit
     y = _numbers(y, getattr(material.data, "classes", None))
-    x = material.x if material.x is not None else read_pictures(model, material)
+    x = material.x if material.x is not None else read_images(model, material)
     samples = as_samples(model, x)
     if samples is not None:
-        check_input(model, samples)
+        check_sample_shape(model, samples)
         samples = with_axes_of(model, samples)
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - a list may also be a part for each output
             y = np.asarray(y)
@@ -217,7 +221,7 @@ def _explain(model: Any, y: Any, error: Exception) -> str:
     shape = getattr(y, "shape", None)
     known = isinstance(answer, tuple) and shape is not None
     fit = (
-        f"it answers with shape {show_shape(tuple(answer))}, y has shape {tuple(shape)}. "
+        f"it answers with shape {shape_tuple(tuple(answer))}, y has shape {tuple(shape)}. "
         if known and answer is not None and shape is not None
         else ""
     )

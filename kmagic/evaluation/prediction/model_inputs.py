@@ -30,7 +30,7 @@ FOR_TEXTS = "Sentences are for kmagic.predict (`%keras_predict`)."
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Material:
+class ModelInputs:
     """Samples as a model takes them, and as a reader sees them.
 
     Attributes:
@@ -50,7 +50,7 @@ class Material:
     data: Any = None
 
 
-def material_for(model: Any, x: Any) -> Material:
+def model_inputs_for(model: Any, x: Any) -> ModelInputs:
     """Samples as a model takes them.
 
     What it learned from (:func:`kmagic.support.model_registry.dataset_for`) says how raw data become that: sentences,
@@ -71,19 +71,19 @@ def material_for(model: Any, x: Any) -> Material:
     if not is_raw(model, judged):
         warn_of_scale_drift(model, judged)
     if hasattr(x, "x_test"):
-        return Material(x.x_test, shown=as_shown(x, x.x_test), truth=x.y_test, data=x)
+        return ModelInputs(x.x_test, shown=decode_samples(x, x.x_test), truth=x.y_test, data=x)
     data = dataset_for(model)
     return replace(_of_anything(model, data, x), data=data)
 
 
-def _of_anything(model: Any, data: Any, x: Any) -> Material:
+def _of_anything(model: Any, data: Any, x: Any) -> ModelInputs:
     if _are_named_rows(model, data, x):
-        return Material(data.prepare(x))
+        return ModelInputs(data.prepare(x))
     if isinstance(x, dict) or _several_inputs(model):
-        return Material(x)
+        return ModelInputs(x)
     if _are_pictures(model, data, x):
-        refuse_pictures(model, data)
-        return Material(pictures=x)
+        reject_images(model, data)
+        return ModelInputs(pictures=x)
     if _takes_texts(model, data) and (files := _text_files(x)):
         texts = _of_sentences(model, data, [_read(each) for each in files])
         return replace(texts, names=[str(each) for each in files])
@@ -94,12 +94,14 @@ def _of_anything(model: Any, data: Any, x: Any) -> Material:
         return _of_sentences(model, data, sentences)
     samples = as_samples_or_rows(model, data, x)
     if data is not None and _are_bytes(data, samples):
-        return Material(data.prepare(samples), shown=samples)
+        return ModelInputs(data.prepare(samples), shown=samples)
     samples = _one_as_many(model, samples)
-    return Material(samples, shown=as_shown(data, samples) if hasattr(samples, "shape") else None)
+    return ModelInputs(
+        samples, shown=decode_samples(data, samples) if hasattr(samples, "shape") else None
+    )
 
 
-def refuse_pictures(
+def reject_images(
     model: Any, data: Any, remedy: str = "Give an array or a data frame, one row a sample."
 ) -> None:
     """Refuse pictures to a model of rows that are none, instead of making each a tiny square.
@@ -163,7 +165,7 @@ def _several_inputs(model: Any) -> bool:
     return len(getattr(model, "inputs", None) or ()) > 1
 
 
-def _of_frame(model: Any, data: Any, frame: Any) -> Material:
+def _of_frame(model: Any, data: Any, frame: Any) -> ModelInputs:
     shape = sample_shape(model)
     wide = hasattr(frame, "columns")
     if not wide and shape is not None and shape == (len(frame),) and len(frame) > 1:
@@ -171,20 +173,20 @@ def _of_frame(model: Any, data: Any, frame: Any) -> Material:
     names = [str(each) for each in frame.index[:100]]
     if data is None or not wide:
         values = frame.to_numpy()
-        return Material(_one_as_many(model, values), shown=frame, names=names)
+        return ModelInputs(_one_as_many(model, values), shown=frame, names=names)
     columns = getattr(data, "columns", None)
     is_known = isinstance(columns, tuple) and set(columns) <= set(frame.columns)
     raw = frame[list(columns)] if is_known else frame  # type: ignore[arg-type]  # a tuple then
-    return Material(data.prepare(raw), shown=frame, names=names)
+    return ModelInputs(data.prepare(raw), shown=frame, names=names)
 
 
-def _of_sentences(model: Any, data: Any, sentences: list[str]) -> Material:
+def _of_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInputs:
     _refuse_sentences(data, sentences)
     if data is not None:
-        return Material(data.prepare(sentences), shown=sentences)
+        return ModelInputs(data.prepare(sentences), shown=sentences)
     if _takes_strings(model):
         texts = np.array(sentences, dtype=object)
-        return Material(texts, shown=texts)
+        return ModelInputs(texts, shown=texts)
     first = sentences[0]
     raise EvaluationError(
         f"The model takes numbers, and how {first[:40]!r} becomes some is not known here.",
@@ -302,7 +304,7 @@ def _one_as_many(model: Any, x: Any) -> Any:
     return x[None] if fits and not batch else x
 
 
-def as_shown(data: Any, x: Any) -> Any:
+def decode_samples(data: Any, x: Any) -> Any:
     """A data set's samples as they are shown: flat pictures get their shape back, without a copy.
 
     Word numbers are read as sentences, each when it is looked at.

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
-from kmagic.evaluation.classification.applications import recognise
-from kmagic.evaluation.classification.image_preprocessor import Eye, read_ahead
-from kmagic.evaluation.classification.image_sources import list_pictures
-from kmagic.evaluation.prediction.batch_prediction import KEPT, answer_batch
-from kmagic.evaluation.prediction.batch_prediction import predict as predict_rows
-from kmagic.evaluation.prediction.model_inputs import Material, material_for
+from kmagic.evaluation.classification.applications import recognize_application
+from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor, read_ahead
+from kmagic.evaluation.classification.image_sources import list_images
+from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, predict_batch
+from kmagic.evaluation.prediction.batch_prediction import predict_in_batches as predict_rows
+from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
 from kmagic.evaluation.prediction.predictions import (
     HALF,
     ROWS,
-    About,
-    Outputs,
+    MultiOutputPredictions,
+    PredictionInfo,
     Predictions,
-    meaning_of,
+    output_kind_of,
 )
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.classification.image_preprocessor import Opened
+    from kmagic.evaluation.classification.image_preprocessor import LoadedImage
 
 SHOWN = 24
 BATCH = 32
@@ -40,7 +40,7 @@ LOOKED_AT = 10_000  # answers that tell what the answers are
 
 def predict(
     model: Any, x: Any, *, batch_size: int | None = None, name: str = ""
-) -> Predictions | Outputs:
+) -> Predictions | MultiOutputPredictions:
     """What a model answers.
 
     Raw data are prepared as those were that the model learned from, by :func:`kmagic.fit` or
@@ -71,19 +71,19 @@ def predict(
         [0.33...
     """
     name = name or str(getattr(model, "name", ""))
-    material = material_for(model, x)
+    material = model_inputs_for(model, x)
     if material.x is None:
         return _of_pictures(model, material, batch_size, name)
     outputs = getattr(model, "outputs", None) or ()
     if len(outputs) > 1:
         return _several(model, material, batch_size, name)
-    rows = KEPT.predict(model, material.x, batch_size=batch_size)
+    rows = PREDICTION_CACHE.predict(model, material.x, batch_size=batch_size)
     return _made(model, rows, material, name)
 
 
 def predict_classes(
     model: Any, x: Any, *, batch_size: int | None = None, names: bool = False, name: str = ""
-) -> Predictions | Outputs:
+) -> Predictions | MultiOutputPredictions:
     """The most likely class of each sample.
 
     Args:
@@ -111,7 +111,7 @@ def predict_classes(
 
 def predict_proba(
     model: Any, x: Any, *, batch_size: int | None = None, name: str = ""
-) -> Predictions | Outputs:
+) -> Predictions | MultiOutputPredictions:
     """The probability of each class for each sample.
 
     Args:
@@ -139,10 +139,12 @@ def predict_proba(
 # --- what comes of the rows -----------------------------------------------------------------------
 
 
-def _each(found: Predictions | Outputs, work: Any, names: bool) -> Predictions | Outputs:
-    if isinstance(found, Outputs):
+def _each(
+    found: Predictions | MultiOutputPredictions, work: Any, names: bool
+) -> Predictions | MultiOutputPredictions:
+    if isinstance(found, MultiOutputPredictions):
         made = {key: work(value, names) for key, value in found.items()}
-        return Outputs(made, found.name)
+        return MultiOutputPredictions(made, found.name)
     made_one: Predictions = work(found, names)
     return made_one
 
@@ -177,27 +179,31 @@ def _shares(found: Predictions) -> NDArray[Any]:
     return about.meaning.probabilities(found.array)
 
 
-def _made(model: Any, rows: NDArray[Any], material: Material, name: str) -> Predictions:
+def _made(model: Any, rows: NDArray[Any], material: ModelInputs, name: str) -> Predictions:
     data = material.data
-    application = recognise(model) if data is None else None
+    application = recognize_application(model) if data is None else None
     classes = application.classes() if application is not None and rows.ndim == ROWS else None
-    meaning = meaning_of(model, rows[:LOOKED_AT], data, classes)
+    meaning = output_kind_of(model, rows[:LOOKED_AT], data, classes)
     target = str(getattr(data, "target", ""))
-    about = About(name, meaning, material.shown, material.names, material.truth, target)
+    about = PredictionInfo(name, meaning, material.shown, material.names, material.truth, target)
     about = about.but(note=_note(model))
     return Predictions(rows, about)
 
 
-def _several(model: Any, material: Material, batch_size: int | None, name: str) -> Outputs:
+def _several(
+    model: Any, material: ModelInputs, batch_size: int | None, name: str
+) -> MultiOutputPredictions:
     """One array an output: the model is asked for all of them at once."""
     joined = _Joined(model)
     rows = predict_rows(joined, material.x, batch_size=batch_size)
     found = {}
     for key, part in joined.part(rows).items():
-        about = About(f"{name}, {key}", meaning_of(None, part), material.shown, material.names)
+        about = PredictionInfo(
+            f"{name}, {key}", output_kind_of(None, part), material.shown, material.names
+        )
         found[key] = Predictions(part, about)
     found[key] = Predictions(part, about.but(note=_note(model)))  # once for all, below the last
-    return Outputs(found, name)
+    return MultiOutputPredictions(found, name)
 
 
 def _note(model: Any) -> str:
@@ -243,7 +249,7 @@ def _names(model: Any) -> list[str]:
     return [str(each) for each in model.output_names]
 
 
-def read_pictures(model: Any, material: Material) -> NDArray[Any]:
+def read_images(model: Any, material: ModelInputs) -> NDArray[Any]:
     """All pictures as one array that the model takes.
 
     Args:
@@ -256,12 +262,14 @@ def read_pictures(model: Any, material: Material) -> NDArray[Any]:
     return np.concatenate([eye.see(opened) for eye, opened in _looked(model, material, BATCH)])
 
 
-def _looked(model: Any, material: Material, step: int) -> Iterator[tuple[Eye, list[Opened]]]:
+def _looked(
+    model: Any, material: ModelInputs, step: int
+) -> Iterator[tuple[ImagePreprocessor, list[LoadedImage]]]:
     """The pictures, some at a time, read by threads ahead of whoever asks."""
-    application = recognise(model) if material.data is None else None
-    eye = Eye.of(model, application, material.data, None, "nearest")
-    sources = list_pictures(material.pictures, eye.shape)
-    waiting: list[Opened] = []
+    application = recognize_application(model) if material.data is None else None
+    eye = ImagePreprocessor.of(model, application, material.data, None, "nearest")
+    sources = list_images(material.pictures, eye.shape)
+    waiting: list[LoadedImage] = []
     with Progress(len(sources), "pictures") as work, suppress_pillow_warnings():
         for number, opened in enumerate(read_ahead(sources, eye, ahead=2 * step, keep=SHOWN)):
             if isinstance(opened, EvaluationError):
@@ -273,14 +281,16 @@ def _looked(model: Any, material: Material, step: int) -> Iterator[tuple[Eye, li
                 waiting = []
 
 
-def _of_pictures(model: Any, material: Material, batch_size: int | None, name: str) -> Predictions:
+def _of_pictures(
+    model: Any, material: ModelInputs, batch_size: int | None, name: str
+) -> Predictions:
     """Files and images: read by threads while the model answers."""
     rows: list[NDArray[Any]] = []
     shown: list[Any] = []
-    eye: Eye | None = None
+    eye: ImagePreprocessor | None = None
     for eye, opened in _looked(model, material, batch_size or BATCH):
-        rows.append(answer_batch(model, eye.see(opened), eye.shape))
+        rows.append(predict_batch(model, eye.see(opened), eye.shape))
         shown += [one.thumbnail for one in opened[: max(0, SHOWN - len(shown))]]
-    sources = list_pictures(material.pictures, eye.shape if eye is not None else None)
+    sources = list_images(material.pictures, eye.shape if eye is not None else None)
     seen = replace(material, shown=shown, names=[source.name for source in sources])
     return _made(model, np.concatenate(rows), seen, name)

@@ -20,7 +20,7 @@ Form: TypeAlias = Literal["answers", "classes", "probabilities"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class About:
+class PredictionInfo:
     """What is known of some answers.
 
     Attributes:
@@ -36,7 +36,7 @@ class About:
     """
 
     name: str
-    meaning: Meaning
+    meaning: OutputKind
     shown: Any = None
     names: Any = ()
     truth: Any = None
@@ -45,7 +45,7 @@ class About:
     probabilities: Any = None
     note: str = ""
 
-    def but(self, **changes: Any) -> About:
+    def but(self, **changes: Any) -> PredictionInfo:
         """The same with some changes."""
         return replace(self, **changes)
 
@@ -60,10 +60,10 @@ class Predictions(Renderable, np.ndarray):
         about: What is known of them.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:bundle"
-    about: About | None
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:predictions_bundle"
+    about: PredictionInfo | None
 
-    def __new__(cls, rows: Any, about: About) -> Self:
+    def __new__(cls, rows: Any, about: PredictionInfo) -> Self:
         """Put what is known beside a copy of the rows."""
         made = np.array(rows).view(cls)
         made.about = about
@@ -96,7 +96,7 @@ class Predictions(Renderable, np.ndarray):
         super()._ipython_display_()
 
     @property
-    def told(self) -> About:
+    def told(self) -> PredictionInfo:
         """What is known of the answers.
 
         Raises:
@@ -161,7 +161,7 @@ class Predictions(Renderable, np.ndarray):
         return {str(place): flat[:, place] for place in range(flat.shape[1])}
 
 
-class Outputs(Renderable, dict[str, Predictions]):
+class MultiOutputPredictions(Renderable, dict[str, Predictions]):
     """The answers of a model with several outputs: a dict of arrays by the outputs' names.
 
     Args:
@@ -169,7 +169,7 @@ class Outputs(Renderable, dict[str, Predictions]):
         name: The model's name.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:several"
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:multi_output_bundle"
 
     def __init__(self, found: dict[str, Predictions], name: str) -> None:
         super().__init__(found)
@@ -194,7 +194,7 @@ CLOSE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class OutputKind:
     """How a model's answers are to be read.
 
     Attributes:
@@ -226,9 +226,9 @@ class Meaning:
         return self.classes[number] if self.classes is not None and known else str(number)
 
 
-def meaning_of(
+def output_kind_of(
     model: Any, answers: NDArray[Any], data: Any = None, classes: Sequence[str] | None = None
-) -> Meaning:
+) -> OutputKind:
     """How the answers of a model are to be read.
 
     Its last activation says it, or its loss, or the data that it learned from, or else the
@@ -241,16 +241,16 @@ def meaning_of(
         classes: Names of the classes, before those of the data.
     """
     if answers.ndim > ROWS:
-        return Meaning("values")
+        return OutputKind("values")
     width = answers.shape[1] if answers.ndim == ROWS else 1
     if classes is None and data is not None:
         classes = getattr(data, "classes", None)
         if classes is None:
-            return Meaning("values")
+            return OutputKind("values")
     known = tuple(map(str, classes)) if classes is not None else None
     names = known if known is not None and len(known) == max(width, TWO) else None
     kind, logits = _read(model, answers, width, named=names is not None)
-    return Meaning(kind, logits, names)
+    return OutputKind(kind, logits, names)
 
 
 def _read(model: Any, answers: NDArray[Any], width: int, *, named: bool) -> tuple[Kind, bool]:
