@@ -37,7 +37,7 @@ def test_it_is_said_in_words():
         "Only cnn is right in 13 samples, only mlp in 10: may well be chance "
         "(McNemar's test, p = 0.678)."
     )
-    assert found.changes(2) == ["d taken for e: 15 -> 2", "c taken for b: 0 -> 10"]
+    assert found.changed_cells_text(2) == ["d taken for e: 15 -> 2", "c taken for b: 0 -> 10"]
     assert found.difference[3, 3] == 13
 
 
@@ -77,16 +77,16 @@ def test_equal_models_are_called_equal():
     new, _ = two_models()
     found = new.versus(new)
     assert found.describe().splitlines()[1] == "Both get the same samples right."
-    assert "no single class" in found.verdict()
+    assert "no single class" in found.class_changes()
     assert found.names == ("cnn, new", "cnn, old")
-    assert found.changes() == []
+    assert found.changed_cells_text() == []
 
 
 def test_a_certain_difference_is_called_so():
     true = np.zeros(200, dtype=int)
     old = confusion(true, np.r_[np.ones(80), np.zeros(120)].astype(int))
     new = confusion(true, np.r_[np.ones(9), np.zeros(191)].astype(int), classes=[0, 1])
-    said = new.versus(old).test()
+    said = new.versus(old).significance()
     assert said.endswith("only the other in 0: more than chance (McNemar's test, p < 0.001).")
 
 

@@ -36,7 +36,7 @@ def test_figures_are_those_of_scikit_learn(case):
             theirs = confusion_matrix(true, predicted, labels=every, normalize=over)
             np.testing.assert_allclose(found.normalized(over), theirs)
     theirs = precision_recall_fscore_support(true, predicted, labels=every, zero_division=0)
-    ours = found.figures
+    ours = found.per_class
     for mine, other in zip(
         (ours.precision, ours.recall, ours.f1, ours.support), theirs, strict=True
     ):
@@ -65,7 +65,7 @@ def test_weighted_figures_are_those_of_scikit_learn(case, random):
     theirs = precision_recall_fscore_support(
         true, predicted, labels=every, sample_weight=weights, zero_division=0
     )
-    np.testing.assert_allclose(found.figures.f1, theirs[2])
+    np.testing.assert_allclose(found.per_class.f1, theirs[2])
     np.testing.assert_allclose(
         found.accuracy, accuracy_score(true, predicted, sample_weight=weights)
     )
@@ -135,7 +135,7 @@ def test_a_number_is_an_id_and_a_string_is_a_name():
 )
 def test_threshold_for_two_classes(scores, threshold, expected):
     found = confusion([0, 0, 1, 1], scores, threshold=threshold)
-    assert found.targets.predicted.tolist() == expected
+    assert found.predictions.predicted.tolist() == expected
 
 
 def test_binary_confidence_is_that_of_the_predicted_class():
@@ -152,8 +152,8 @@ def test_probabilities_of_sixteen_bits_count_as_such():
 def test_pairs_in_words():
     found = confusion(["b"] * 3 + ["a"] * 1009, ["a"] * 2 + ["b"] + ["b"] * 2 + ["a"] * 1007)
     first, second = found.pairs()
-    assert first.words() == "b taken for a: 2 of 3"
-    assert second.words() == "a taken for b: 2 of 1,009"
+    assert first.to_text() == "b taken for a: 2 of 3"
+    assert second.to_text() == "a taken for b: 2 of 1,009"
     assert found.pairs(1) == [first]
 
 

@@ -59,8 +59,8 @@ def test_words_and_samples_stand_beside_it():
     markup = html(found)
     assert "cnn against mlp" in markup
     assert found.errors().replace(">", "&gt;") in markup
-    assert found.test().replace("<", "&lt;").replace("'", "&#x27;") in markup
-    for line in found.changes():
+    assert found.significance().replace("<", "&lt;").replace("'", "&#x27;") in markup
+    for line in found.changed_cells_text():
         assert line.replace(">", "&gt;") in markup
         assert line in text(found)
     assert text(found).startswith(found.describe())
@@ -103,7 +103,7 @@ def test_hostile_names_stay_text(kind):
         found = two(classes=6, samples=90)
         keywords = {"classes": HOSTILE, "x": HOSTILE * 15, "name": HOSTILE[0], "unit": "<b>"}
         pair = [
-            confusion(side.targets.true, side.targets.predicted, **keywords)
+            confusion(side.predictions.true, side.predictions.predicted, **keywords)
             for side in (found.new, found.old)
         ]
         found = pair[0].versus(pair[1])
@@ -149,7 +149,7 @@ def test_of_many_labels_the_worst_are_shown():
     found = confusion(*labels, x=np.zeros((50, 8, 8), dtype="uint8"))
     markup = html(found)
     assert "30 labels with the lowest F1, of 80" in markup
-    worst = np.argsort(found.figures.f1, kind="stable")[:30]
+    worst = np.argsort(found.per_class.f1, kind="stable")[:30]
     shown = re.findall(r'<th scope="row"><bdi>(\d+)</bdi>', markup)
     assert sorted(map(int, shown)) == sorted(worst.tolist())
     assert len(re.sub(r"base64,[^\"]*", "", markup)) < 200_000

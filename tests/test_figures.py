@@ -146,7 +146,7 @@ def test_roc_and_precision_recall(case):
     sweep = ThresholdCurve.of(targets, heavy)
     rates = metrics.roc_curve(true, odds, sample_weight=weights, drop_intermediate=False)
     for ours, theirs in zip(
-        (sweep.false_rate, sweep.true_rate, np.r_[np.inf, sweep.thresholds]), rates, strict=True
+        (sweep.false_positive_rate, sweep.true_positive_rate, np.r_[np.inf, sweep.thresholds]), rates, strict=True
     ):
         np.testing.assert_allclose(ours, theirs)
     assert sweep.auc == pytest.approx(metrics.roc_auc_score(true, odds, sample_weight=weights))
@@ -154,7 +154,7 @@ def test_roc_and_precision_recall(case):
         true, odds, sample_weight=weights
     )
     np.testing.assert_allclose(sweep.precision[::-1], precision[:-1])
-    np.testing.assert_allclose(sweep.true_rate[:0:-1], recall[:-1])
+    np.testing.assert_allclose(sweep.true_positive_rate[:0:-1], recall[:-1])
     np.testing.assert_allclose(sweep.thresholds[::-1], thresholds)
     assert sweep.average_precision == pytest.approx(
         metrics.average_precision_score(true, odds, sample_weight=weights)
@@ -169,26 +169,26 @@ def test_every_threshold_has_its_matrix(case, threshold):
     moved = found.at(threshold)
     theirs = metrics.confusion_matrix(true, odds > threshold, labels=[0, 1], sample_weight=weights)
     np.testing.assert_allclose(moved.matrix, theirs)
-    np.testing.assert_allclose(found.sweep.counts(threshold), theirs.ravel())
-    assert moved.targets.threshold == threshold
+    np.testing.assert_allclose(found.threshold_curve.counts(threshold), theirs.ravel())
+    assert moved.predictions.threshold == threshold
 
 
 def test_two_columns_are_swept_by_the_second():
     odds = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7]])
     found = confusion([0, 1, 1, 0], odds)
-    assert found.sweep.auc == metrics.roc_auc_score([0, 1, 1, 0], odds[:, 1])
+    assert found.threshold_curve.auc == metrics.roc_auc_score([0, 1, 1, 0], odds[:, 1])
     assert (found.at(0.5).matrix == found.matrix).all()
     # Two sigmoids need not sum to 1: the likelier class is still the one above a half.
     loose = np.array([[0.9, 0.6], [0.1, 0.2], [0.0, 0.0]])
     found = confusion([0, 1, 0], loose)
     assert (found.at(0.5).matrix == found.matrix).all()
     logits = np.log(odds) + 3
-    np.testing.assert_allclose(confusion([0, 1, 1, 0], logits).sweep.thresholds[0], 0.8)
+    np.testing.assert_allclose(confusion([0, 1, 1, 0], logits).threshold_curve.thresholds[0], 0.8)
 
 
 def test_only_two_classes_with_scores_have_a_sweep():
-    assert confusion([0, 1], [0, 1]).sweep is None
-    assert confusion([0, 1, 2], np.eye(3)).sweep is None
+    assert confusion([0, 1], [0, 1]).threshold_curve is None
+    assert confusion([0, 1, 2], np.eye(3)).threshold_curve is None
     with pytest.raises(EvaluationError, match="two classes"):
         confusion([0, 1], [0, 1]).at(0.3)
 
@@ -197,11 +197,11 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends():
     rng = np.random.default_rng(0)
     true = rng.integers(0, 2, 20_000)
     odds = np.clip(0.3 * true + 0.7 * rng.random(20_000), 0, 1)
-    sweep = confusion(true, odds).sweep
-    places = sweep.thinned(200)
+    sweep = confusion(true, odds).threshold_curve
+    places = sweep.sample_indices(200)
     assert 100 < len(places) <= 200
     assert places[-1] == len(sweep.thresholds) - 1
-    thin = metrics.auc(sweep.false_rate[1:][places], sweep.true_rate[1:][places])
+    thin = metrics.auc(sweep.false_positive_rate[1:][places], sweep.true_positive_rate[1:][places])
     assert thin == pytest.approx(sweep.auc, abs=2e-3)
 
 
@@ -211,8 +211,8 @@ def test_calibration_of_two_classes(case):
     true, odds, _ = case
     found = calibrate(read_labels_and_predictions(true, odds, threshold=0.5))
     share, said = calibration_curve(true, odds, n_bins=10)
-    np.testing.assert_allclose(found.found, share)
-    np.testing.assert_allclose(found.said, said)
+    np.testing.assert_allclose(found.observed_frequency, share)
+    np.testing.assert_allclose(found.mean_probability, said)
     assert found.samples.sum() == len(true)
     assert found.to_frame().shape == (len(said), 3)
 
@@ -224,8 +224,8 @@ def test_calibration_of_many_classes_is_that_of_the_predicted_one(case):
     found = confusion(true, odds).calibration
     right = true == odds.argmax(axis=1)
     share, said = calibration_curve(right, odds.max(axis=1), n_bins=10)
-    np.testing.assert_allclose(found.found, share)
-    np.testing.assert_allclose(found.said, said)
+    np.testing.assert_allclose(found.observed_frequency, share)
+    np.testing.assert_allclose(found.mean_probability, said)
 
 
 def test_logits_of_one_output_say_nothing_of_calibration():

@@ -78,7 +78,7 @@ def test_options_reach_the_matrix(shell):
         "--top-losses 3 --labels one,two,three --sample-weight w --x texts -b 7",
     )
     assert (found.order, found.scale, found.diagonal) == ("similarity", "log", True)
-    assert (found.normalize, found.worst) == ("pred", 3)
+    assert (found.normalize, found.n_top_losses) == ("pred", 3)
     assert found.classes == ("one", "two", "three")
     assert found.sample_weight.tolist() == list(range(1, 41))
     assert found.x == shell.user_ns["texts"]
@@ -89,7 +89,7 @@ def test_a_threshold(shell):
     odds = shell.user_ns["gate"].predict(X, verbose=0)
     assert (found.matrix == kmagic.confusion(Y % 2, odds, threshold=0.3).matrix).all()
     again = made(shell, "%keras_confusion --true two --pred {p[:, 0]} --threshold {1 / 4}")
-    assert again.targets.threshold == 0.25
+    assert again.predictions.threshold == 0.25
 
 
 def test_two_models_of_different_shapes(shell):

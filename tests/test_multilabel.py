@@ -32,7 +32,7 @@ def test_figures_are_those_of_scikit_learn(case):
         found.matrices, metrics.multilabel_confusion_matrix(true, guess, **keywords)
     )
     three = metrics.precision_recall_fscore_support(true, guess, zero_division=0, **keywords)
-    ours = found.figures
+    ours = found.per_class
     for mine, theirs in zip(
         (ours.precision, ours.recall, ours.f1, ours.support), three, strict=True
     ):
@@ -60,7 +60,7 @@ def test_rows_that_are_not_one_hot_are_several_labels():
     dog = found["dog"]
     assert dog.classes == ("not dog", "dog")
     assert dog.name == "net, dog"
-    assert dog.sweep.auc == 1.0
+    assert dog.threshold_curve.auc == 1.0
     assert [each.accuracy for each in found] == [1, 1, pytest.approx(2 / 3)]
     assert found[2].matrix.tolist() == found.matrices[2].tolist()
     assert repr(found) == f"<MultiConfusion net: {found.facts()}>"
@@ -74,12 +74,12 @@ def test_rows_that_are_not_one_hot_are_several_labels():
 def test_a_threshold_for_all_or_for_each():
     true = np.array([[1, 1], [0, 0]])
     odds = np.array([[0.4, 0.9], [0.3, 0.6]])
-    assert confusion(true, odds, threshold=0.35).targets.predicted.tolist() == [[1, 1], [0, 1]]
+    assert confusion(true, odds, threshold=0.35).predictions.predicted.tolist() == [[1, 1], [0, 1]]
     each = confusion(true, odds, threshold=[0.35, 0.7])
-    assert each.targets.predicted.tolist() == [[1, 1], [0, 0]]
-    assert each[1].targets.threshold == 0.7
+    assert each.predictions.predicted.tolist() == [[1, 1], [0, 0]]
+    assert each[1].predictions.threshold == 0.7
     logits = confusion(true, odds - 0.5, threshold=0)
-    assert logits.targets.predicted.tolist() == [[0, 1], [0, 1]]
+    assert logits.predictions.predicted.tolist() == [[0, 1], [0, 1]]
 
 
 def test_the_report_is_scikit_learns():

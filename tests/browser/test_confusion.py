@@ -213,7 +213,7 @@ def test_a_threshold_is_moved(notebook: NotebookPage, lab: Lab) -> None:
     )
     rates = python(
         notebook,
-        "[float(v) for v in (cm.at(0.7).figures.recall[1], 1 - cm.at(0.7).figures.recall[0])]",
+        "[float(v) for v in (cm.at(0.7).per_class.recall[1], 1 - cm.at(0.7).per_class.recall[0])]",
     )
     at = card.locator(".km-drawn .km-at").first
     mark = [float(at.get_attribute(name) or "nan") for name in ("cx", "cy")]

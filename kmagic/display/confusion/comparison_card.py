@@ -63,7 +63,7 @@ def comparison_bundle(found: Any) -> Bundle:
 def comparison_to_text(found: Any) -> str:
     """The comparison as plain text."""
     lines = [found.describe()]
-    if changes := found.changes():
+    if changes := found.changed_cells_text():
         lines += ["", "Changed most:", *(f"  {line}" for line in changes)]
     return "\n".join(lines)
 
@@ -82,8 +82,8 @@ def comparison_html(found: Any, key: str = "") -> str:
     body = (
         f"<style>{minified_css('confusion.css')}</style>"
         f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
-        f'<div class="km-said"><b>{escape_html(_capital(found.verdict()))}.</b> '
-        f"{escape_html(found.test())}</div>"
+        f'<div class="km-said"><b>{escape_html(_capital(found.class_changes()))}.</b> '
+        f"{escape_html(found.significance())}</div>"
         f'<div class="km-split {layout}" '
         'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
         f"{'' if whole else _map(found)}"
@@ -110,7 +110,7 @@ def choose(found: Any) -> list[int]:
     if len(order) <= WHOLE:
         return order
     worst: dict[int, None] = {}
-    for pair in found.changed():
+    for pair in found.changed_cells():
         if len(worst.keys() | set(pair)) > WORST:
             break
         worst.update(dict.fromkeys(pair))
@@ -127,7 +127,7 @@ def cell_samples(found: Any, row: int, column: int) -> tuple[NDArray[np.intp], N
     """
     inside = []
     for model in (found.old, found.new):
-        targets = model.targets
+        targets = model.predictions
         inside.append((targets.true == row) & (targets.predicted == column))
     before, now = inside
     return np.flatnonzero(before & ~now), np.flatnonzero(now & ~before)
@@ -141,9 +141,9 @@ def comparison_samples(found: Any, numbers: Iterable[int]) -> list[Sample]:
         true, now, before = (
             isolate_direction(shorten_name(found.classes[side[number]], 12))
             for side in (
-                found.new.targets.true,
-                found.new.targets.predicted,
-                found.old.targets.predicted,
+                found.new.predictions.true,
+                found.new.predictions.predicted,
+                found.old.predictions.predicted,
             )
         )
         below.append(f"{now}, was {before}")
@@ -161,14 +161,14 @@ def _table(found: Any, chosen: Sequence[int]) -> str:
     tall = " km-tall" if max(len(found.classes[k]) for k in chosen) > TALL else ""
     many = " km-many" if len(chosen) > ROOMY else ""
     heads = "".join(f'<th scope="col"><span>{name}</span></th>' for name in names)
-    change = 100 * (found.new.figures.recall - found.old.figures.recall)
+    change = 100 * (found.new.per_class.recall - found.old.per_class.recall)
     rows = []
     for row in chosen:
         cells = "".join(_cell(found, shades, (row, k), opening.get((row, k), "")) for k in chosen)
         rows.append(
             f'<tr><th scope="row">{name_html(found.classes[row], ROW_NAME)}</th>{cells}'
             f'<td class="km-side">{_signed(change[row], 1)}</td>'
-            f'<td class="km-side">{format_count(found.new.figures.support[row])}</td></tr>'
+            f'<td class="km-side">{format_count(found.new.per_class.support[row])}</td></tr>'
         )
     new, old = (
         isolate_direction(shorten_name(strip_control_characters(name), COLUMN_NAME))
@@ -214,7 +214,7 @@ def _opening(found: Any, inside: set[int]) -> dict[tuple[int, int], str]:
     held = 0
     opening: dict[tuple[int, int], str] = {}
     right = [(k, k) for k in inside if found.difference[k, k]]
-    for row, column in [*found.changed(OPENING), *right]:
+    for row, column in [*found.changed_cells(OPENING), *right]:
         if len(opening) >= OPENING + len(right) or held > MOST_BYTES:
             break
         if not {row, column} <= inside:
@@ -264,7 +264,7 @@ def _mended(found: Any) -> str:
 
 
 def _list(found: Any) -> str:
-    changes = "".join(f"<li>{escape_html(line)}</li>" for line in found.changes())
+    changes = "".join(f"<li>{escape_html(line)}</li>" for line in found.changed_cells_text())
     if not changes:
         return ""
     head = '<div class="km-sub"><b>Changed most</b></div>'
@@ -300,7 +300,7 @@ def _classes_title(found: Any) -> str:
 
 
 def _classes(found: Any) -> str:
-    new, old = found.new.figures, found.old.figures
+    new, old = found.new.per_class, found.old.per_class
     frame = found.to_frame()
     order = found.new.ordered()
     if len(order) > WHOLE:

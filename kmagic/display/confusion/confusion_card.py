@@ -87,8 +87,8 @@ def confusion_to_text(found: Any) -> str:
     head, *_ = found.describe().splitlines()
     lines = [head, "", *_rows(found, chosen)]
     if pairs:
-        lines += ["", "Most confused:", *(f"  {pair.words()}" for pair in pairs[:PAIRS])]
-    if found.worst:
+        lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in pairs[:PAIRS])]
+    if found.n_top_losses:
         lines += ["", "Worst samples:"]
         lines += [f"  sample {one.number:,}: {one.title}" for one in _worst_samples(found)]
     lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_table.lines(found))]
@@ -98,10 +98,10 @@ def confusion_to_text(found: Any) -> str:
 
 def facts(found: Any) -> str:
     """How many and how good, and the threshold of two classes."""
-    if found.sweep is None:
+    if found.threshold_curve is None:
         return str(found.facts())
     name = isolate_direction(shorten_name(found.classes[1], ROW_NAME))
-    return f"{found.facts()} · {name} above {found.targets.threshold:g}"
+    return f"{found.facts()} · {name} above {found.predictions.threshold:g}"
 
 
 def choose(found: Any, pairs: Sequence[Any]) -> list[int]:
@@ -148,7 +148,7 @@ def titles(found: Any, numbers: Sequence[int]) -> list[str]:
     for number in numbers:
         true, guess = (
             isolate_direction(shorten_name(found.classes[side[number]], 60))
-            for side in (found.targets.true, found.targets.predicted)
+            for side in (found.predictions.true, found.predictions.predicted)
         )
         said.append(f"{true} taken for {guess}" if true != guess else f"{true}, right")
     return said
@@ -225,7 +225,7 @@ def _list(pairs: Sequence[Any], whole: bool) -> str:
 
 
 def _worst_samples(found: Any) -> list[Sample]:
-    rows = found.top_losses(found.worst)
+    rows = found.top_losses(found.n_top_losses)
     names = [
         [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in rows[side]]
         for side in ("true", "predicted")
@@ -242,7 +242,7 @@ def _worst_samples(found: Any) -> list[Sample]:
 
 
 def _worst(found: Any) -> str:
-    if not found.worst:
+    if not found.n_top_losses:
         return ""
     return (
         '<div class="km-worst" style="margin-top:12px"><div class="km-sub"><b>Worst samples</b> '
@@ -270,7 +270,7 @@ def _map(found: Any) -> str:
 
 def _rows(found: Any, chosen: Sequence[int]) -> list[str]:
     """The lines of the plain text's table."""
-    figures = found.figures
+    figures = found.per_class
     with_matrix = len(chosen) <= WORDED
     names = [isolate_direction(shorten_name(found.classes[k], ROW_NAME)) for k in chosen]
     head = ["true \\ predicted" if with_matrix else "class"]

@@ -86,7 +86,7 @@ class InteractiveConfusion:
         words = f"{sum(map(len, numbers)):,}"
         if len(cells) == 1:
             (row, _), *_ = cells
-            words += f" of {format_count((found.targets.true == row).sum())}"
+            words += f" of {format_count((found.predictions.true == row).sum())}"
         return np.concatenate(numbers).tolist() if numbers else [], words
 
     def show(self, numbers: Sequence[int], threshold: float | None) -> Sequence[Sample]:
@@ -99,7 +99,7 @@ class InteractiveConfusion:
         self._found.selection[:] = [(labels[row], labels[column]) for row, column in cells]
 
     def _at(self, threshold: float | None) -> Any:
-        if threshold is None or threshold == self._found.targets.threshold:
+        if threshold is None or threshold == self._found.predictions.threshold:
             return self._found
         if threshold not in self._moved:
             self._moved[threshold] = self._found.at(threshold)
@@ -109,13 +109,13 @@ class InteractiveConfusion:
 
     def _sweep(self) -> dict[str, Any] | None:
         """The matrix at every step of the slider."""
-        sweep = self._found.sweep
+        sweep = self._found.threshold_curve
         if sweep is None:
             return None
-        scores = self._found.targets.scores
-        now = self._found.targets.threshold
+        scores = self._found.predictions.scores
+        now = self._found.predictions.threshold
         low, high = 0.0, 1.0
-        if scores.given.ndim == 1 and not scores.probable:
+        if scores.given.ndim == 1 and not scores.are_probabilities:
             low, high = float(sweep.thresholds[-1]), float(sweep.thresholds[0])
         # Rounded, since these are written on the page: 0.7, not 0.7000000000000001.
         steps = np.unique(np.append(np.linspace(low, high, STEPS + 1).round(6), now))
@@ -163,7 +163,7 @@ class InteractiveComparison:
             "ordered": new.ordered().tolist(),
             "scale": "linear",
             "diagonal": True,
-            "worst": self._found.changed(WORST),
+            "worst": self._found.changed_cells(WORST),
             "sweep": None,
         }
 

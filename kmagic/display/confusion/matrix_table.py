@@ -45,7 +45,7 @@ class Shown(Protocol):
         """Names of the classes."""
 
     @property
-    def figures(self) -> Any:
+    def per_class(self) -> Any:
         """Figures of each class."""
 
     @property
@@ -107,7 +107,7 @@ def matrix_table_html(
     tall = " km-tall" if max(len(found.classes[k]) for k in chosen) > TALL else ""
     many = " km-many" if len(chosen) > ROOMY else ""
     heads = "".join(f'<th scope="col"><span>{name}</span></th>' for name in names)
-    figures = found.figures
+    figures = found.per_class
     body = []
     for row in chosen:
         cells = "".join(

@@ -56,7 +56,7 @@ def curves(found: Any) -> str:
     if not shown:
         return ""
     drawn = rate_charts_html(shown)
-    if found.sweep is None:
+    if found.threshold_curve is None:
         off = f"{100 * found.calibration.error:.1f}"
         return details_html(f"Calibration: probabilities are off by {off} % on average", drawn)
     return f'<div class="km-curves" style="margin-top:12px">{drawn}{_thresholds(found)}</div>'
@@ -92,7 +92,7 @@ def _classes_title(found: Any) -> str:
 
 
 def _classes(found: Any) -> str:
-    figures, intervals = found.figures, found.intervals()
+    figures, intervals = found.per_class, found.intervals()
     order = found.ordered()
     if len(order) > WORST_ROWS:
         order = np.argsort(figures.f1, kind="stable")[:WORST_ROWS]
@@ -117,15 +117,15 @@ def _classes(found: Any) -> str:
 
 
 def _two_classes(found: Any) -> list[RateChart]:
-    sweep = found.sweep
+    sweep = found.threshold_curve
     if sweep is None:
         return []
-    places = sweep.thinned(STEPS)
+    places = sweep.sample_indices(STEPS)
     name = found.classes[1]
     said = name if len(name) <= 12 else "the second class"  # noqa: PLR2004 - what an axis holds
-    rates = [(sweep.false_rate[k + 1], sweep.true_rate[k + 1]) for k in places]
-    found_rates = [(sweep.true_rate[k + 1], sweep.precision[k]) for k in places]
-    _, alarms, _, hits = sweep.counts(found.targets.threshold)
+    rates = [(sweep.false_positive_rate[k + 1], sweep.true_positive_rate[k + 1]) for k in places]
+    found_rates = [(sweep.true_positive_rate[k + 1], sweep.precision[k]) for k in places]
+    _, alarms, _, hits = sweep.counts(found.predictions.threshold)
     false, true = _share(alarms, sweep.negatives), _share(hits, sweep.positives)
     return [
         RateChart(
@@ -150,19 +150,19 @@ def _calibration(found: Any) -> list[RateChart]:
     calibration = found.calibration
     if calibration is None:
         return []
-    points = list(zip(calibration.said.tolist(), calibration.found.tolist(), strict=True))
+    points = list(zip(calibration.mean_probability.tolist(), calibration.observed_frequency.tolist(), strict=True))
     title = f"Calibration, off by {calibration.error:.3f}"
     return [RateChart(title, "said", "found true", points, weights=calibration.samples.tolist())]
 
 
 def _thresholds(found: Any) -> str:
     """What a few thresholds would bring, for a reader without a slider."""
-    scores = found.targets.scores
-    if scores.given.ndim == 1 and not scores.probable:
+    scores = found.predictions.scores
+    if scores.given.ndim == 1 and not scores.are_probabilities:
         return ""
     rows = []
     for threshold in THRESHOLDS:
-        rest, alarms, missed, hits = found.sweep.counts(threshold)
+        rest, alarms, missed, hits = found.threshold_curve.counts(threshold)
         right = _share(rest + hits, rest + alarms + missed + hits)
         cells = (right, _share(hits, hits + alarms), _share(hits, hits + missed))
         rows.append(

@@ -40,7 +40,7 @@ def multilabel_to_text(found: Any) -> str:
     head, *_ = found.describe().splitlines()
     rows = [["label", "found", "missed", "false alarms", "precision", "recall", "F1"]]
     for k in _shown(found):
-        counts, figures = found.matrices[k], found.figures
+        counts, figures = found.matrices[k], found.per_class
         rates = [f"{rate[k]:.3f}" for rate in (figures.precision, figures.recall, figures.f1)]
         cells = [format_count(counts[at]) for at in ((1, 1), (1, 0), (0, 1))]
         rows.append([isolate_direction(shorten_name(found.classes[k], NAME)), *cells, *rates])
@@ -91,12 +91,12 @@ def _shown(found: Any) -> list[int]:
     order: list[int] = found.ordered().tolist()
     if len(order) <= MOST:
         return order
-    worst = set(np.argsort(found.figures.f1, kind="stable")[:MOST].tolist())
+    worst = set(np.argsort(found.per_class.f1, kind="stable")[:MOST].tolist())
     return [k for k in order if k in worst]
 
 
 def _row(found: Any, k: int, worst: float, opening: dict[tuple[int, int, int], str]) -> str:
-    counts, figures = found.matrices[k], found.figures
+    counts, figures = found.matrices[k], found.per_class
     cells = [_cell(counts[1, 1], BLUE, DIAGONAL_TINT)]
     for at, _ in KINDS:
         span = MAX_OPACITY - MIN_OPACITY

@@ -60,7 +60,7 @@ class Comparison(Renderable):
 
     @cached_property
     def _right(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        new, old = self.new.targets, self.old.targets
+        new, old = self.new.predictions, self.old.predictions
         return new.true == new.predicted, old.true == old.predicted
 
     def indices(
@@ -123,7 +123,7 @@ class Comparison(Renderable):
     def _changed(self, sign: int) -> list[int]:
         """Classes whose samples differ by more than chance."""
         new, old = self._right
-        true, classes = self.new.targets.true, len(self.classes)
+        true, classes = self.new.predictions.true, len(self.classes)
         gained = np.bincount(true[new & ~old], minlength=classes)
         lost = np.bincount(true[~new & old], minlength=classes)
         change = sign * (gained - lost)
@@ -141,11 +141,11 @@ class Comparison(Renderable):
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         new, old = self._right
-        true, classes = self.new.targets.true, len(self.classes)
+        true, classes = self.new.predictions.true, len(self.classes)
         columns: dict[str, NDArray[Any]] = {}
         for name in ("recall", "precision", "f1"):
-            columns[name] = getattr(self.new.figures, name)
-            columns[f"{name}_before"] = getattr(self.old.figures, name)
+            columns[name] = getattr(self.new.per_class, name)
+            columns[f"{name}_before"] = getattr(self.old.per_class, name)
         columns["fixed"] = np.bincount(true[new & ~old], minlength=classes)
         columns["broken"] = np.bincount(true[~new & old], minlength=classes)
         return pd.DataFrame(columns, index=list(self.classes))
@@ -160,7 +160,7 @@ class Comparison(Renderable):
         """The errors before and now: "errors 400 -> 122"."""
         return f"errors {self.old.wrong:,} -> {self.new.wrong:,}"
 
-    def verdict(self) -> str:
+    def class_changes(self) -> str:
         """Where it is better and where worse: "better on 5 and 8, worse on 2"."""
         parts = [
             f"{word} on {self._list(places)}"
@@ -169,7 +169,7 @@ class Comparison(Renderable):
         ]
         return ", ".join(parts) or "no single class differs by more than chance"
 
-    def test(self) -> str:
+    def significance(self) -> str:
         """McNemar's test in words."""
         new, old = (isolate_direction(shorten_name(name, LONGEST)) for name in self.names)
         if not self.fixed + self.broken:
@@ -183,9 +183,9 @@ class Comparison(Renderable):
     def describe(self) -> str:
         """All of it in words."""
         new, old = (isolate_direction(name) for name in self.names)
-        return f"{new} against {old}: {self.errors()}; {self.verdict()}.\n{self.test()}"
+        return f"{new} against {old}: {self.errors()}; {self.class_changes()}.\n{self.significance()}"
 
-    def changed(self, n: int | None = None) -> list[tuple[int, int]]:
+    def changed_cells(self, n: int | None = None) -> list[tuple[int, int]]:
         """The mistakes that changed, as positions (true, predicted), the most changed first.
 
         Args:
@@ -198,10 +198,10 @@ class Comparison(Renderable):
         rows, columns = np.divmod(order, len(size))
         return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
-    def changes(self, n: int = NAMED) -> list[str]:
+    def changed_cells_text(self, n: int = NAMED) -> list[str]:
         """The mistakes that changed most: "4 taken for 9: 31 -> 8"."""
         said = []
-        for cell in self.changed(n):
+        for cell in self.changed_cells(n):
             before, now = self.old.matrix[cell], self.new.matrix[cell]
             true, guess = (isolate_direction(shorten_name(self.classes[k], LONGEST)) for k in cell)
             said.append(f"{true} taken for {guess}: {format_count(before)} -> {format_count(now)}")
@@ -252,7 +252,7 @@ def compare(new: ConfusionMatrix, old: ConfusionMatrix) -> Comparison:
             f"{len(old.classes):,}.",
             "Give both the same classes=...",
         )
-    if not np.array_equal(new.targets.true, old.targets.true):
+    if not np.array_equal(new.predictions.true, old.predictions.true):
         raise EvaluationError(
             f"Both must judge the same samples: received {new.samples:,} and {old.samples:,}, "
             "and the true classes differ."

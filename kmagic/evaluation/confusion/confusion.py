@@ -127,7 +127,7 @@ def confusion(
         found = read_multilabel(y_true, y_pred, classes=classes, threshold=threshold)
         samples = len(found.true)
         return MultilabelConfusion(
-            targets=found,
+            predictions=found,
             sample_weight=_read_weights(sample_weight, samples),
             x=_read_samples(x, samples),
             order=order,
@@ -141,14 +141,14 @@ def confusion(
     weights = _read_weights(sample_weight, samples)
     made = ConfusionMatrix(
         matrix=count_confusions(targets, weights),
-        targets=targets,
+        predictions=targets,
         sample_weight=weights,
         x=_read_samples(x, samples),
         normalize=normalize,
         order=order,
         scale=scale,
         diagonal=diagonal,
-        worst=top_losses,
+        n_top_losses=top_losses,
         name=name,
         unit=unit,
     )

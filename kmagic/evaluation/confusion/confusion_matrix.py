@@ -39,14 +39,14 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
     Attributes:
         matrix: Counts of shape (classes, classes): rows are true, columns predicted classes.
             Sums of weights where there are weights.
-        targets: Position of the true and of the predicted class of each sample, and the scores.
+        predictions: Position of the true and of the predicted class of each sample, and the scores.
         sample_weight: Weight of each sample, or None.
         x: The samples themselves, or None.
         normalize: What the percentages are of: "true" (None too), "pred" or "all".
         order: How the classes are sorted where they are shown.
         scale: Whether colours follow the counts or their logarithm.
         diagonal: Whether what is right takes part in the scale of colours.
-        worst: So many samples with the highest loss are shown too.
+        n_top_losses: So many samples with the highest loss are shown too.
         name: Name of the model.
         unit: What a sample is, in the plural: "test digits".
         selection: Cells chosen in the notebook, as (true, predicted) labels.
@@ -55,14 +55,14 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
     renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:confusion_bundle"
 
     matrix: NDArray[Any]
-    targets: LabeledPredictions
+    predictions: LabeledPredictions
     sample_weight: NDArray[np.float64] | None = None
     x: Any = None
     normalize: Normalize | None = None
     order: Order = "given"
     scale: Scale = "linear"
     diagonal: bool = False
-    worst: int = 0
+    n_top_losses: int = 0
     name: str = ""
     unit: str = "samples"
     selection: list[tuple[Label, Label]] = field(default_factory=list)
@@ -72,27 +72,27 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of rows and columns."""
-        return self.targets.names
+        return self.predictions.names
 
     @property
     def labels(self) -> tuple[Label, ...]:
         """What the data calls the classes: ids or strings."""
-        return self.targets.labels
+        return self.predictions.labels
 
     @property
     def samples(self) -> int:
         """How many samples were compared."""
-        return len(self.targets.true)
+        return len(self.predictions.true)
 
     @cached_property
     def wrong(self) -> int:
         """How many samples were taken for another class."""
-        return int((self.targets.true != self.targets.predicted).sum())
+        return int((self.predictions.true != self.predictions.predicted).sum())
 
     @property
     def confidence(self) -> NDArray[np.float64] | None:
         """Probability of the predicted class of each sample; None where only classes came."""
-        return self.targets.confidence
+        return self.predictions.confidence
 
     def normalized(self, over: Normalize = "true") -> NDArray[np.float64]:
         """The matrix as shares from 0 to 1.
@@ -144,9 +144,9 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
             array([1, 3])
         """
         here = np.ones(self.samples, dtype=bool)
-        for wanted, found in ((true, self.targets.true), (pred, self.targets.predicted)):
+        for wanted, found in ((true, self.predictions.true), (pred, self.predictions.predicted)):
             if wanted is not None:
-                here &= found == self.position(wanted)
+                here &= found == self.class_index(wanted)
         numbers = np.flatnonzero(here)
         if self.confidence is not None:
             numbers = numbers[np.argsort(-self.confidence[numbers], kind="stable")]
@@ -168,7 +168,7 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
 
         Example:
             >>> from kmagic.evaluation.confusion.confusion import confusion
-            >>> print(confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"]).pairs()[0].words())
+            >>> print(confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"]).pairs()[0].to_text())
             dog taken for cat: 1 of 2
         """
         return most_confused_pairs(self.matrix, self.classes, n)
@@ -184,13 +184,13 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
         Raises:
             EvaluationError: There are more classes than two, or no scores.
         """
-        scores = self.targets.scores
-        if self.sweep is None or scores is None:
+        scores = self.predictions.scores
+        if self.threshold_curve is None or scores is None:
             raise EvaluationError("A threshold needs two classes and the scores of the second.")
         predicted = (scores.second() > threshold).astype(np.intp)
-        targets = replace(self.targets, predicted=predicted, threshold=threshold)
+        targets = replace(self.predictions, predicted=predicted, threshold=threshold)
         matrix = count_confusions(targets, self.sample_weight)
-        return replace(self, matrix=matrix, targets=targets, selection=[])
+        return replace(self, matrix=matrix, predictions=targets, selection=[])
 
     def versus(self, other: ConfusionMatrix) -> Comparison:
         """This model beside another one, on the same samples.
@@ -211,7 +211,7 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
         """The whole in words: how many, how good, and what is confused most."""
         title = f"{isolate_direction(self.name)}: " if self.name else ""
         worst = self.pairs(5)
-        tail = "; ".join(pair.words() for pair in worst)
+        tail = "; ".join(pair.to_text() for pair in worst)
         return f"{title}{self.facts().replace(' · ', ', ')}." + (
             f"\nMost confused: {tail}." if worst else ""
         )
@@ -234,7 +234,7 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
         name = f" {self.name}" if self.name else ""
         return f"<Confusion{name}: {len(self.classes):,} classes, {self.facts()}>"
 
-    def position(self, wanted: object) -> int:
+    def class_index(self, wanted: object) -> int:
         """The row and column of a class.
 
         Args:
@@ -286,7 +286,7 @@ class ConfusedPair:
     count: float
     support: float
 
-    def words(self) -> str:
+    def to_text(self) -> str:
         """The pair as a sentence's worth of words: "9 taken for 4: 7 of 1,009"."""
         return f"{self.title()}: {format_count(self.count)} of {format_count(self.support)}"
 

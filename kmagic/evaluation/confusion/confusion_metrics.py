@@ -39,28 +39,28 @@ class ConfusionMetrics:
 
     Attributes:
         matrix: Counts of shape (classes, classes): rows are true, columns predicted classes.
-        targets: What is true, what was predicted, and the scores.
+        predictions: What is true, what was predicted, and the scores.
         sample_weight: Weight of each sample, or None.
     """
 
     matrix: NDArray[Any]
-    targets: LabeledPredictions
+    predictions: LabeledPredictions
     sample_weight: NDArray[np.float64] | None
 
     @cached_property
-    def margins(self) -> ClassSums:
+    def class_sums(self) -> ClassSums:
         """Sums of rows, of columns and of the diagonal."""
         return ClassSums.of(self.matrix)
 
     @cached_property
-    def figures(self) -> ClassMetrics:
+    def per_class(self) -> ClassMetrics:
         """Precision, recall, F1 and support of each class."""
-        return class_metrics(self.margins)
+        return class_metrics(self.class_sums)
 
     @cached_property
     def overall(self) -> dict[str, float]:
         """Accuracy, balanced accuracy, kappa, MCC, macro and weighted means, top-k, by name."""
-        found = {name: float(value) for name, value in overall_metrics(self.margins).items()}
+        found = {name: float(value) for name, value in overall_metrics(self.class_sums).items()}
         if (hits := self._top_hits()) is not None:
             found[self._top_name()] = float(np.average(hits, weights=self.sample_weight))
         return found
@@ -68,7 +68,7 @@ class ConfusionMetrics:
     @property
     def accuracy(self) -> float:
         """Share of right samples, from 0 to 1."""
-        return float(self.margins.right.sum() / self.margins.true.sum())
+        return float(self.class_sums.right.sum() / self.class_sums.true.sum())
 
     @property
     def balanced_accuracy(self) -> float:
@@ -136,22 +136,22 @@ class ConfusionMetrics:
             >>> confusion([0, 1, 1], [0, 1, 0]).report().loc["1", "recall"].item()
             0.5
         """
-        return report_frame(self.margins, self.targets.names)
+        return report_frame(self.class_sums, self.predictions.names)
 
     @cached_property
-    def sweep(self) -> ThresholdCurve | None:
+    def threshold_curve(self) -> ThresholdCurve | None:
         """ROC and precision against recall of two classes; None without scores."""
-        return ThresholdCurve.of(self.targets, self.sample_weight)
+        return ThresholdCurve.of(self.predictions, self.sample_weight)
 
     @cached_property
     def calibration(self) -> Calibration | None:
         """How far the probabilities can be believed; None without probabilities."""
-        return calibrate(self.targets, self.sample_weight)
+        return calibrate(self.predictions, self.sample_weight)
 
     @cached_property
     def losses(self) -> NDArray[np.float64]:
         """The cross-entropy of each sample, shape (n,); needs probabilities."""
-        return sample_losses(self.targets)
+        return sample_losses(self.predictions)
 
     def top_losses(self, n: int = 12) -> pd.DataFrame:
         """The samples with the highest loss, worst first.
@@ -166,24 +166,24 @@ class ConfusionMetrics:
         Raises:
             EvaluationError: Only classes are known, no probabilities.
         """
-        return worst_samples(self.targets, n)
+        return worst_samples(self.predictions, n)
 
     # --- inside -------------------------------------------------------------------------------
 
     def _top_hits(self, k: int | None = None) -> NDArray[np.bool_] | None:
         """Whether the true class is among the likeliest; None where that says nothing."""
-        scores = self.targets.scores
+        scores = self.predictions.scores
         if scores is None or scores.given.ndim == 1:
             return None
         if k is None:
             k = self._top()
             if k < 2:  # noqa: PLR2004 - the first is what accuracy counts
                 return None
-        return np.asarray(scores.ranks(self.targets.true) < k)
+        return np.asarray(scores.ranks(self.predictions.true) < k)
 
     def _top(self) -> int:
         """How many of the likeliest classes are worth counting: 5, of few classes fewer."""
-        return min(TOP, len(self.targets.names) // 3)
+        return min(TOP, len(self.predictions.names) // 3)
 
     def _top_name(self) -> str:
         return f"top-{self._top()} accuracy"
@@ -194,7 +194,7 @@ class ConfusionMetrics:
 
     def _bootstrap(self, level: float, resamples: int, seed: int) -> Intervals:
         keywords: dict[str, Any] = {"level": level, "resamples": resamples, "seed": seed}
-        found = bootstrap(self.targets, self.sample_weight, **keywords)
+        found = bootstrap(self.predictions, self.sample_weight, **keywords)
         if (hits := self._top_hits()) is not None:
             found.overall[self._top_name()] = share_interval(hits, self.sample_weight, **keywords)
         return found

@@ -383,14 +383,14 @@ class ClassScores:
     given: NDArray[Any]
 
     @cached_property
-    def probable(self) -> bool:
+    def are_probabilities(self) -> bool:
         """Whether the values are probabilities."""
         return bool(self.given.min(initial=0) >= 0 and self.given.max(initial=0) <= 1 + ROUNDING)
 
     @cached_property
-    def normed(self) -> bool:
+    def sum_to_one(self) -> bool:
         """Whether each row of probabilities sums to 1."""
-        if self.given.ndim == 1 or not self.probable:
+        if self.given.ndim == 1 or not self.are_probabilities:
             return True
         return all(
             np.allclose(self.given[part].sum(axis=1, dtype=np.float64), 1, atol=1e-3)
@@ -407,7 +407,7 @@ class ClassScores:
             Shape (n,); None for the logits of a single output, whose scale nobody told.
         """
         if self.given.ndim == 1:
-            if not self.probable:
+            if not self.are_probabilities:
                 return None
             second = self.given.astype(np.float64)
             return np.asarray(np.where(classes == 1, second, 1.0 - second))
@@ -439,7 +439,7 @@ class ClassScores:
         if self.given.ndim == 1:
             return self.given.astype(np.float64)
         odds = np.concatenate([self._probabilities(part) for part in self._parts()])
-        if self.normed:
+        if self.sum_to_one:
             return np.asarray(odds[:, 1])
         whole = odds.sum(axis=1)
         shares = np.full(len(odds), 0.5)
@@ -453,7 +453,7 @@ class ClassScores:
 
     def _probabilities(self, part: slice) -> NDArray[np.float64]:
         values = self.given[part].astype(np.float64)
-        return np.minimum(values, 1) if self.probable else softmax(values)
+        return np.minimum(values, 1) if self.are_probabilities else softmax(values)
 
 
 def softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:

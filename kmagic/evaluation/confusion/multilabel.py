@@ -150,7 +150,7 @@ class MultilabelConfusion(Renderable):
     """A matrix of yes and no for each label; ``found["cat"]`` is that of one label.
 
     Attributes:
-        targets: Which labels are true and which were predicted.
+        predictions: Which labels are true and which were predicted.
         sample_weight: Weight of each sample, or None.
         x: The samples themselves, or None.
         order: How the labels are sorted where they are shown.
@@ -160,7 +160,7 @@ class MultilabelConfusion(Renderable):
 
     renderer: ClassVar[str] = "kmagic.display.confusion.multilabel_card:multilabel_bundle"
 
-    targets: MultilabelPredictions
+    predictions: MultilabelPredictions
     sample_weight: NDArray[np.float64] | None = None
     x: Any = None
     order: Order = "given"
@@ -170,17 +170,17 @@ class MultilabelConfusion(Renderable):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the labels."""
-        return self.targets.names
+        return self.predictions.names
 
     @property
     def samples(self) -> int:
         """How many samples were compared."""
-        return len(self.targets.true)
+        return len(self.predictions.true)
 
     @cached_property
     def matrices(self) -> NDArray[Any]:
         """The counts, shape (labels, 2, 2): rows are no and yes in truth, columns as predicted."""
-        true, guess = self.targets.true, self.targets.predicted
+        true, guess = self.predictions.true, self.predictions.predicted
         weights = np.ones(self.samples, dtype=np.intp)
         heavy = weights if self.sample_weight is None else self.sample_weight
         hits = heavy @ (true & guess)
@@ -189,7 +189,7 @@ class MultilabelConfusion(Renderable):
         return np.stack([rest, alarms, missed, hits], axis=1).reshape(-1, 2, 2)
 
     @cached_property
-    def figures(self) -> ClassMetrics:
+    def per_class(self) -> ClassMetrics:
         """Precision, recall, F1 and support of each label."""
         hits, alarms, missed = (self.matrices[:, *at] for at in ((1, 1), (0, 1), (1, 0)))
         return ClassMetrics(
@@ -206,9 +206,9 @@ class MultilabelConfusion(Renderable):
         Subset accuracy is the share of samples with every label right; Hamming loss the share
         of wrong labels; micro F1 is over all labels together.
         """
-        true, guess = self.targets.true, self.targets.predicted
+        true, guess = self.predictions.true, self.predictions.predicted
         (alarms, missed, hits) = (float(self.matrices[:, *at].sum()) for at in _MISTAKES)
-        support = self.figures.support
+        support = self.per_class.support
         return {
             "subset accuracy": float(
                 np.average((true == guess).all(axis=1), weights=self.sample_weight)
@@ -217,16 +217,16 @@ class MultilabelConfusion(Renderable):
                 np.average((true != guess).mean(axis=1), weights=self.sample_weight)
             ),
             "micro F1": float(divide(np.array(2 * hits), np.array(2 * hits + alarms + missed))),
-            "macro F1": float(np.mean(self.figures.f1)),
+            "macro F1": float(np.mean(self.per_class.f1)),
             "weighted F1": float(
-                divide(np.array((self.figures.f1 * support).sum()), np.array(support.sum()))
+                divide(np.array((self.per_class.f1 * support).sum()), np.array(support.sum()))
             ),
         }
 
     @property
     def wrong(self) -> int:
         """How many samples have a wrong label."""
-        return int((self.targets.true != self.targets.predicted).any(axis=1).sum())
+        return int((self.predictions.true != self.predictions.predicted).any(axis=1).sum())
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -236,8 +236,8 @@ class MultilabelConfusion(Renderable):
 
     def __getitem__(self, label: object) -> ConfusionMatrix:
         """The matrix of one label, by its name or its id: its classes are no and yes."""
-        place = self.position(label)
-        targets, name = self.targets, self.classes[self.position(label)]
+        place = self.class_index(label)
+        targets, name = self.predictions, self.classes[self.class_index(label)]
         scores = targets.scores
         found = LabeledPredictions(
             labels=(0, 1),
@@ -275,9 +275,9 @@ class MultilabelConfusion(Renderable):
         if self.order == "name":
             return natural_order(self.classes)
         if self.order == "support":
-            return np.lexsort((places, -self.figures.support))
+            return np.lexsort((places, -self.per_class.support))
         if self.order == "error":
-            return np.lexsort((places, self.figures.f1))
+            return np.lexsort((places, self.per_class.f1))
         return places
 
     def report(self) -> pd.DataFrame:
@@ -291,8 +291,8 @@ class MultilabelConfusion(Renderable):
         from sklearn.metrics import classification_report  # noqa: PLC0415 - a second to import
 
         found = classification_report(
-            self.targets.true,
-            self.targets.predicted,
+            self.predictions.true,
+            self.predictions.predicted,
             target_names=[f"label {place}" for place in range(len(self))],
             sample_weight=self.sample_weight,
             output_dict=True,
@@ -313,8 +313,8 @@ class MultilabelConfusion(Renderable):
         """The whole in words."""
         title = f"{isolate_direction(self.name)}: " if self.name else ""
         worst = [
-            f"{isolate_direction(shorten_name(self.classes[place], 40))} {self.figures.f1[place]:.3f}"
-            for place in np.argsort(self.figures.f1, kind="stable")[:WORST]
+            f"{isolate_direction(shorten_name(self.classes[place], 40))} {self.per_class.f1[place]:.3f}"
+            for place in np.argsort(self.per_class.f1, kind="stable")[:WORST]
         ]
         return f"{title}{self.facts().replace(' · ', ', ')}.\nLowest F1: {', '.join(worst)}."
 
@@ -324,11 +324,11 @@ class MultilabelConfusion(Renderable):
 
         return draw_all(self)
 
-    def position(self, wanted: object) -> int:
+    def class_index(self, wanted: object) -> int:
         """The column of a label, by its name or its id."""
         if isinstance(wanted, np.generic):
             wanted = wanted.item()
-        places = self.classes if isinstance(wanted, str) else self.targets.labels
+        places = self.classes if isinstance(wanted, str) else self.predictions.labels
         if wanted in places:
             return places.index(wanted)
         raise EvaluationError(

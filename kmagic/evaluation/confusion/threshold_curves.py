@@ -29,13 +29,13 @@ class ThresholdCurve:
 
     Attributes:
         thresholds: The scores that occur, highest first, shape (steps,).
-        hits: Weight of the second class's samples with at least that score.
-        alarms: Weight of the first class's samples with at least that score.
+        true_positives: Weight of the second class's samples with at least that score.
+        false_positives: Weight of the first class's samples with at least that score.
     """
 
     thresholds: NDArray[np.float64]
-    hits: NDArray[np.float64]
-    alarms: NDArray[np.float64]
+    true_positives: NDArray[np.float64]
+    false_positives: NDArray[np.float64]
 
     @classmethod
     def of(
@@ -57,38 +57,38 @@ class ThresholdCurve:
     @property
     def positives(self) -> float:
         """Weight of the second class."""
-        return float(self.hits[-1])
+        return float(self.true_positives[-1])
 
     @property
     def negatives(self) -> float:
         """Weight of the first class."""
-        return float(self.alarms[-1])
+        return float(self.false_positives[-1])
 
     @cached_property
-    def true_rate(self) -> NDArray[np.float64]:
+    def true_positive_rate(self) -> NDArray[np.float64]:
         """Share of the second class that is found, from threshold infinity down."""
-        return divide(np.r_[0.0, self.hits], self.hits[-1], none=np.nan)
+        return divide(np.r_[0.0, self.true_positives], self.true_positives[-1], none=np.nan)
 
     @cached_property
-    def false_rate(self) -> NDArray[np.float64]:
+    def false_positive_rate(self) -> NDArray[np.float64]:
         """Share of the first class that is taken for the second, from threshold infinity down."""
-        return divide(np.r_[0.0, self.alarms], self.alarms[-1], none=np.nan)
+        return divide(np.r_[0.0, self.false_positives], self.false_positives[-1], none=np.nan)
 
     @cached_property
     def precision(self) -> NDArray[np.float64]:
         """Of what is taken for the second class, the share that is, one a threshold."""
-        return divide(self.hits, self.hits + self.alarms)
+        return divide(self.true_positives, self.true_positives + self.false_positives)
 
     @property
     def auc(self) -> float:
         """Area under the ROC curve; NaN where one of the classes does not occur."""
-        heights = (self.true_rate[1:] + self.true_rate[:-1]) / 2
-        return float((np.diff(self.false_rate) * heights).sum())
+        heights = (self.true_positive_rate[1:] + self.true_positive_rate[:-1]) / 2
+        return float((np.diff(self.false_positive_rate) * heights).sum())
 
     @property
     def average_precision(self) -> float:
         """scikit-learn's average precision: precision, weighted by the recall it adds."""
-        return float((np.diff(self.true_rate) * self.precision).sum())
+        return float((np.diff(self.true_positive_rate) * self.precision).sum())
 
     def roc(self) -> pd.DataFrame:
         """The ROC curve as a table: threshold, false_positive_rate, true_positive_rate."""
@@ -97,8 +97,8 @@ class ThresholdCurve:
         return pd.DataFrame(
             {
                 "threshold": np.r_[np.inf, self.thresholds],
-                "false_positive_rate": self.false_rate,
-                "true_positive_rate": self.true_rate,
+                "false_positive_rate": self.false_positive_rate,
+                "true_positive_rate": self.true_positive_rate,
             }
         )
 
@@ -109,7 +109,7 @@ class ThresholdCurve:
         return pd.DataFrame(
             {
                 "threshold": self.thresholds,
-                "recall": self.true_rate[1:],
+                "recall": self.true_positive_rate[1:],
                 "precision": self.precision,
             }
         )
@@ -117,17 +117,17 @@ class ThresholdCurve:
     def counts(self, threshold: float) -> tuple[float, float, float, float]:
         """The matrix, row by row, if the second class is meant strictly above ``threshold``."""
         above = int(np.searchsorted(-self.thresholds, -threshold, side="left"))
-        hits = float(self.hits[above - 1]) if above else 0.0
-        alarms = float(self.alarms[above - 1]) if above else 0.0
+        hits = float(self.true_positives[above - 1]) if above else 0.0
+        alarms = float(self.false_positives[above - 1]) if above else 0.0
         return self.negatives - alarms, alarms, self.positives - hits, hits
 
-    def thinned(self, most: int) -> NDArray[np.intp]:
+    def sample_indices(self, most: int) -> NDArray[np.intp]:
         """Places of at most ``most`` thresholds that keep the shape of the ROC curve."""
         steps = len(self.thresholds)
         if steps <= most:
             return np.arange(steps)
         way = np.cumsum(
-            np.abs(np.diff(self.true_rate, prepend=0)) + np.abs(np.diff(self.false_rate, prepend=0))
+            np.abs(np.diff(self.true_positive_rate, prepend=0)) + np.abs(np.diff(self.false_positive_rate, prepend=0))
         )[1:]
         if not np.isfinite(way[-1]) or way[-1] == 0:
             return np.unique(np.linspace(0, steps - 1, most).astype(np.intp))
@@ -140,28 +140,28 @@ class Calibration:
     """How often the model is right where it says so much; one value a bin that is not empty.
 
     Attributes:
-        said: Mean probability of the bin.
-        found: Share of the bin's samples of which it was true.
+        mean_probability: Mean probability of the bin.
+        observed_frequency: Share of the bin's samples of which it was true.
         samples: How many samples, or their weight.
         what: "of the second class" or "of the predicted class".
     """
 
-    said: NDArray[np.float64]
-    found: NDArray[np.float64]
+    mean_probability: NDArray[np.float64]
+    observed_frequency: NDArray[np.float64]
     samples: NDArray[np.float64]
     what: str
 
     @property
     def error(self) -> float:
         """Expected calibration error: the mean gap between said and found, over the samples."""
-        gaps = np.abs(self.said - self.found)
+        gaps = np.abs(self.mean_probability - self.observed_frequency)
         return float((gaps * self.samples).sum() / self.samples.sum())
 
     def to_frame(self) -> pd.DataFrame:
         """The bins as a table: said, found, samples."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        return pd.DataFrame({"said": self.said, "found": self.found, "samples": self.samples})
+        return pd.DataFrame({"said": self.mean_probability, "found": self.observed_frequency, "samples": self.samples})
 
 
 def calibrate(
@@ -181,7 +181,7 @@ def calibrate(
     if targets.scores is None or not targets.scores.given.size:
         return None
     if len(targets.names) == TWO:
-        if targets.scores.given.ndim == 1 and not targets.scores.probable:
+        if targets.scores.given.ndim == 1 and not targets.scores.are_probabilities:
             return None
         said, true = targets.scores.second(), targets.true == 1
     else:
