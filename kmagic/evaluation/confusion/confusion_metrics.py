@@ -14,7 +14,6 @@ from kmagic.evaluation.confusion.class_metrics import (
     overall_metrics,
     report_frame,
 )
-from kmagic.evaluation.confusion.confusion_matrix import sample_losses, worst_samples
 from kmagic.evaluation.confusion.intervals import (
     LEVEL,
     RESAMPLES,
@@ -198,3 +197,68 @@ class ConfusionMetrics:
         if (hits := self._top_hits()) is not None:
             found.overall[self._top_name()] = share_interval(hits, self.sample_weight, **keywords)
         return found
+
+
+EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's log_loss cuts probabilities there
+
+
+def sample_losses(targets: LabeledPredictions) -> NDArray[np.float64]:
+    """The cross-entropy of each sample: minus the logarithm of the true class's probability.
+
+    Args:
+        targets: What is true and what the model said of it.
+
+    Returns:
+        Shape (n,); its mean is scikit-learn's ``log_loss`` where the probabilities sum to 1.
+
+    Raises:
+        EvaluationError: Only classes are known, no probabilities.
+    """
+    sure = None if targets.scores is None else targets.scores.of(targets.true)
+    if sure is None:
+        came = "only predicted classes" if targets.scores is None else "logits of one output"
+        raise EvaluationError(
+            f"A loss needs the probability of each class; {came} came.",
+            "Give what model.predict(x) answers as y_pred.",
+        )
+    return -np.log(np.clip(sure, EPSILON, 1 - EPSILON))
+
+
+def worst_samples(targets: LabeledPredictions, n: int) -> pd.DataFrame:
+    """The samples with the highest loss, worst first.
+
+    Args:
+        targets: What is true and what the model said of it.
+        n: How many.
+
+    Returns:
+        The index is the sample's number; columns: true, predicted (names), probability (of the
+        predicted class), true_probability, loss.
+    """
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    losses = sample_losses(targets)
+    numbers = _largest(losses, n)
+    sure = targets.confidence
+    assert sure is not None  # noqa: S101 - there are losses, so there are probabilities
+    names = np.array(targets.names, dtype=object)
+    return pd.DataFrame(
+        {
+            "true": names[targets.true[numbers]],
+            "predicted": names[targets.predicted[numbers]],
+            "probability": sure[numbers],
+            "true_probability": np.exp(-losses[numbers]),
+            "loss": losses[numbers],
+        },
+        index=pd.Index(numbers, name="sample"),
+    )
+
+
+def _largest(values: NDArray[np.float64], n: int) -> NDArray[np.intp]:
+    """Places of the ``n`` largest, largest first, the earlier of equal ones first."""
+    if n < len(values):
+        bound = np.partition(values, len(values) - n)[len(values) - n]
+        near = np.flatnonzero(values >= bound)
+    else:
+        near = np.arange(len(values))
+    return near[np.argsort(-values[near], kind="stable")][:n]
