@@ -40,7 +40,7 @@ def words_part() -> str:
         "|---|---|---|",
     ]
     lines += [
-        f"| {_code(each.word)} | {_code(each.form)} | {_cell(each.says)} |"
+        f"| {_code(each.word)} | {_code(each.usage)} | {_cell(each.summary)} |"
         for each in LANGUAGE_WORDS
     ]
     for title, members in families().items():

@@ -11,10 +11,11 @@ import pytest
 from kmagic.language import parse
 from kmagic.language.vocabulary import (
     ALIASES,
-    OLD_ARGUMENTS,
-    OLD_LAYERS,
-    OTHER_WORDS,
+    OTHER_LAYER_NAMES,
     PREFERRED,
+    REMOVED_ARGUMENTS,
+    REMOVED_LAYERS,
+    RENAMED_ARGUMENTS,
     snake_case,
 )
 from kmagic.models import catalogue
@@ -88,7 +89,7 @@ def test_preferred_words(name, word):
     assert find_object(role, word) is cls
 
 
-@pytest.mark.parametrize(("word", "advice"), OLD_LAYERS.items())
+@pytest.mark.parametrize(("word", "advice"), REMOVED_LAYERS.items())
 def test_layers_that_are_gone(word, advice):
     assert find_object("layer", word) is None
     for text in re.findall(r"`(.*?)`", advice):
@@ -96,24 +97,26 @@ def test_layers_that_are_gone(word, advice):
     assert any(known(each) for each in re.findall(r"\w+", advice))
 
 
-@pytest.mark.parametrize(("word", "here"), OTHER_WORDS.items())
+@pytest.mark.parametrize(("word", "here"), OTHER_LAYER_NAMES.items())
 def test_what_layers_are_called_elsewhere(word, here):
     assert find_object("layer", word) is None
     assert word not in words_for_role("layer")
     assert known(here) or known(here.partition("(")[0])
 
 
-@pytest.mark.parametrize(("name", "advice"), OLD_ARGUMENTS.items())
-def test_arguments_that_are_gone(name, advice):
-    renamed = re.match(r"It is called (\w+)", advice)
-    if renamed:
-        takers = [
-            each
-            for each in (*LAYERS, *OPTIMIZERS, keras.Model.fit)
-            if any(param.name == renamed[1] for param in parameters(each))
-        ]
-        assert takers
-        assert not all(any(param.name == name for param in parameters(each)) for each in takers)
+@pytest.mark.parametrize(("name", "new"), RENAMED_ARGUMENTS.items())
+def test_renamed_arguments_exist_under_their_new_name(name, new):
+    takers = [
+        owner
+        for owner in (*LAYERS, *OPTIMIZERS, keras.Model.fit)
+        if any(param.name == new for param in parameters(owner))
+    ]
+    assert takers
+    assert not all(any(param.name == name for param in parameters(owner)) for owner in takers)
+
+
+@pytest.mark.parametrize("advice", REMOVED_ARGUMENTS.values())
+def test_advice_on_removed_arguments_can_be_parsed(advice):
     for text in re.findall(r"`(.*?)`", advice):
         assert parse(text).statements
 

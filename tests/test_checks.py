@@ -229,7 +229,7 @@ def test_a_line_is_told_once_however_often_it_runs():
 
 def test_the_words_say_place_remedy_and_silence():
     advice = Advice("code", "It is so.", "Do this.", Span(3, 1))
-    assert advice.words(first_line=2) == "line 4: It is so. Do this. (Silence: # code)"
+    assert advice.to_text(first_line=2) == "line 4: It is so. Do this. (Silence: # code)"
     assert str(advice) == "line 3: It is so. Do this. (Silence: # code)"
 
 
@@ -262,7 +262,7 @@ CATEGORICAL = "input 4\ndense 3 softmax\ncompile adam loss=CATEGORICAL"
 )
 def test_softmax_over_one_unit_is_answered_for_what_is_predicted(loss, remedy):
     (told,) = advise(build(f"input 4\ndense 1 softmax\ncompile adam loss={loss}"))
-    assert remedy in told.words()
+    assert remedy in told.to_text()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import keras
 import pytest
 
 import kmagic
-from kmagic.display.model.model_card import _rows, model_bundle, shape_to_text
+from kmagic.display.model.model_card import _rows, model_bundle
 from kmagic.models.build import origin_of
-from kmagic.support.formatting import format_bytes
+from kmagic.support.formatting import format_bytes, format_output_shape
 
 NET = """block pair(f):
   conv2d {f} 3x3 same relu
@@ -82,5 +82,5 @@ def test_names_are_text():
 def test_words():
     sizes = [format_bytes(size) for size in (12, 2_500, 3e6, 4e9)]
     assert sizes == ["12 bytes", "2.5 kB", "3.0 MB", "4.0 GB"]
-    assert shape_to_text({"a": (None, 2), "b": (None, None, 3)}) == "a 2, b ? x 3"
-    assert shape_to_text([(None, 2), (None,)]) == "2, one number"
+    assert format_output_shape({"a": (None, 2), "b": (None, None, 3)}) == "a: 2, b: ? x 3"
+    assert format_output_shape([(None, 2), (None,)]) == "2, one number"

@@ -41,7 +41,7 @@ def value_of(text: str, role: catalogue.Role, names: dict[str, Any] = NAMES) -> 
     context = BuildContext(text, names=names)
     (arg,) = expand(parse(text), names).nodes[0].args
     found = ValueResolver(pytest.fail).resolve(arg.value, role, context)
-    context.check()
+    context.raise_problems()
     return found
 
 

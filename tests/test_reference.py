@@ -127,9 +127,9 @@ def test_a_layer() -> None:
     assert told["filters"].default is None
     assert told["strides"].default == "1x1"
     assert told["padding"].default == "valid"
-    assert told["use_bias"].flag
+    assert told["use_bias"].is_flag
     assert told["kernel_initializer"].role == "initializer"
-    assert told["kernel_size"].says.startswith("int or tuple/list of 2 integer")
+    assert told["kernel_size"].description.startswith("int or tuple/list of 2 integer")
     assert [(line.text, line.shape) for line in found.example] == [
         ("input 32x32x3", "32 x 32 x 3"),
         ("conv2d 32 3x3 same relu", "32 x 32 x 32"),
@@ -139,7 +139,7 @@ def test_a_layer() -> None:
 def test_call_arguments() -> None:
     found = reference("lstm")
     assert isinstance(found, WordHelp)
-    told = {each.name: each.says for each in found.call_arguments}
+    told = {each.name: each.description for each in found.call_arguments}
     assert list(told) == ["sequences", "initial_state", "mask", "training"]
     assert told["initial_state"].startswith("List of initial state tensors")
 
@@ -153,7 +153,7 @@ def test_a_word_with_several_meanings() -> None:
     layer = reference("relu")
     assert isinstance(layer, WordHelp)
     assert layer.name == "keras.layers.ReLU"
-    assert layer.also == ("activation relu",)
+    assert layer.other_meanings == ("activation relu",)
     activation = reference("activation relu")
     assert isinstance(activation, WordHelp)
     assert activation.name == "keras.activations.relu"
@@ -162,7 +162,7 @@ def test_a_word_with_several_meanings() -> None:
 def test_objects() -> None:
     adam = reference("adam")
     assert isinstance(adam, WordHelp)
-    assert adam.form.startswith("adam(learning_rate=0.001")
+    assert adam.usage.startswith("adam(learning_rate=0.001")
     assert adam.example[-1].text == "compile adam(0.001) loss=mse"
     l2 = reference("l2")
     assert isinstance(l2, WordHelp)
@@ -194,7 +194,7 @@ def test_a_class_of_the_notebook() -> None:
     assert [item.word for item in own.items] == ["Twice"]
     found = reference("Twice", names)
     assert isinstance(found, WordHelp)
-    assert found.arguments[0].says == "How, `plain` or <i>not</i>."
+    assert found.arguments[0].description == "How, `plain` or <i>not</i>."
     markup = found._bundle()["text/html"]
     assert "<b>everything" not in markup
     assert "&lt;b&gt;everything&lt;/b&gt;" in markup
@@ -209,7 +209,7 @@ def test_the_languages_own_words(word: str) -> None:
     assert isinstance(found, WordHelp)
     assert found.summary
     assert any(line.shape for line in found.example), "the example has built"
-    assert word.strip("{}") in found.form
+    assert word.strip("{}") in found.usage
 
 
 def test_compile_tells_its_arguments() -> None:
@@ -227,7 +227,7 @@ def test_every_word_has_an_example_that_builds(role: Any) -> None:
     without = set()
     for known in keras_words(role):
         found = word_help(known, ())  # builds the example
-        if found.needs:
+        if found.no_example:
             without.add(known.word)
             assert not found.example
         else:
@@ -305,7 +305,7 @@ def test_the_magic(shell: InteractiveShell) -> None:
 def test_a_docstring_is_taken_apart() -> None:
     found = take_apart(inspect.cleandoc(_DOCSTRING))
     assert found.summary == "Makes tea."
-    assert found.about == ("It uses `leaves`, see the paper.", "And water.")
+    assert found.details == ("It uses `leaves`, see the paper.", "And water.")
     assert found.arguments() == {
         "leaves": "int, how many. Not `None`.",
         "time": "Defaults to: 3.",
@@ -371,7 +371,7 @@ def test_every_docstring_of_keras_can_be_read() -> None:
             if known.value is not None:
                 found = docstring(known.value)
                 assert word_summary(known), f"{known.word}: Keras does not say, so UNSAID must"
-                assert "```" not in " ".join([found.summary, *found.about]), known.word
+                assert "```" not in " ".join([found.summary, *found.details]), known.word
                 assert "](" not in found.summary, known.word
 
 

@@ -32,13 +32,12 @@ from kmagic.language.spec import (
     Value,
     Word,
 )
-from kmagic.language.vocabulary import OLD_ARGUMENTS
+from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
 from kmagic.models.catalogue import Parameter, Role, parameters, word_for, words_for_role
 from kmagic.support.suggestions import did_you_mean
 
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _VALUES = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
-_RENAMED = re.compile(r"It is called (\w+)")
 _WITHOUT_EFFECT = frozenset(
     {"implementation", "sample_weight_mode", "schedule_decay", "input_length"}
 )
@@ -161,9 +160,8 @@ class Arguments:
         name = str(each.name)
         if name in params:
             return name
-        renamed = _RENAMED.match(OLD_ARGUMENTS.get(name, ""))
-        if renamed and renamed[1] in params:
-            return renamed[1]
+        if RENAMED_ARGUMENTS.get(name) in params:
+            return RENAMED_ARGUMENTS[name]
         if name == "l" and params:  # kerasR's l1(l = 0.01)
             return next(iter(params))
         if name in _WITHOUT_EFFECT:
@@ -174,7 +172,8 @@ class Arguments:
         if len(begun) == 1:  # R completes the names of arguments
             return begun[0]
         word = word_for_function(function)
-        remedy = did_you_mean(name, [*params, *_OTHER_ARGUMENTS]) or OLD_ARGUMENTS.get(name, "")
+        remedy = did_you_mean(name, [*params, *_OTHER_ARGUMENTS])
+        remedy = remedy or old_argument_remedy(name, params)
         known = ", ".join(list(params)[:12])
         raise Mistake(
             f"is no argument of {word}", each.place, remedy or f"{word} takes {known} ..."

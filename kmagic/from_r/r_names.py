@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from kmagic.language.vocabulary import OLD_LAYERS, snake_case
+from kmagic.language.vocabulary import REMOVED_LAYERS, snake_case
 from kmagic.models.catalogue import (
     OBJECT_ROLES,
     Role,
@@ -86,7 +86,7 @@ def is_layer(name: str) -> bool:
 def dropped(name: str) -> str:
     """What takes the place of a layer that Keras 3 does not have any more, or ""."""
     word = normalize_word(word_of(name))
-    return next((said for old, said in OLD_LAYERS.items() if normalize_word(old) == word), "")
+    return next((said for old, said in REMOVED_LAYERS.items() if normalize_word(old) == word), "")
 
 
 def nearest_layer(name: str) -> str:

@@ -8,6 +8,7 @@ the installed Keras.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 ALIASES: dict[str, str] = {
     "avgpool": "AveragePooling2D",
@@ -66,30 +67,34 @@ PREFERRED: dict[str, str] = {
 }
 """The word that is written for a class, where it is not the class's own in snake_case."""
 
-OLD_ARGUMENTS: dict[str, str] = {
-    "alpha": "It is called negative_slope now.",
-    "batch_input_shape": "The shape stands on a line of its own, `input 28x28x1`.",
-    "border_mode": "It is called padding now.",
-    "decay": "Give the learning rate a schedule: adam(exponential_decay(1e-3, 1000, 0.9)).",
-    "dropout_U": "It is called recurrent_dropout now.",
-    "dropout_W": "It is called dropout now.",
-    "init": "It is called kernel_initializer now.",
-    "inner_activation": "It is called recurrent_activation now.",
-    "input_dim": "The shape stands on a line of its own, `input 13`.",
-    "input_length": "The shape stands on a line of its own, `input 80 int32`.",
-    "input_shape": "The shape stands on a line of its own, `input 28x28x1`.",
-    "lr": "It is called learning_rate; being the first argument it needs no name: adam(1e-3).",
-    "nb_epoch": "It is called epochs now.",
-    "nb_filter": "It is called filters; being the first argument it needs no name.",
-    "nb_row": "The kernel is a shape: conv2d 32 3x3.",
-    "output_dim": "It is called units; being the first argument it needs no name.",
-    "p": "It is called rate; being the first argument it needs no name: dropout 0.5.",
-    "subsample": "It is called strides now.",
-    "W_regularizer": "It is called kernel_regularizer now.",
+RENAMED_ARGUMENTS: dict[str, str] = {
+    "alpha": "negative_slope",
+    "border_mode": "padding",
+    "dropout_U": "recurrent_dropout",
+    "dropout_W": "dropout",
+    "init": "kernel_initializer",
+    "inner_activation": "recurrent_activation",
+    "lr": "learning_rate",
+    "nb_epoch": "epochs",
+    "nb_filter": "filters",
+    "output_dim": "units",
+    "p": "rate",
+    "subsample": "strides",
+    "W_regularizer": "kernel_regularizer",
 }
-"""Arguments of Keras 1 and 2 that are gone, and what took their place."""
+"""Arguments of Keras 1 and 2, and their names in Keras 3."""
 
-OTHER_WORDS: dict[str, str] = {
+REMOVED_ARGUMENTS: dict[str, str] = {
+    "batch_input_shape": "Write the shape on a separate line: `input 28x28x1`.",
+    "decay": "Use a learning rate schedule: adam(exponential_decay(1e-3, 1000, 0.9)).",
+    "input_dim": "Write the shape on a separate line: `input 13`.",
+    "input_length": "Write the shape on a separate line: `input 80 int32`.",
+    "input_shape": "Write the shape on a separate line: `input 28x28x1`.",
+    "nb_row": "Write the kernel size as a shape: conv2d 32 3x3.",
+}
+"""Arguments of Keras 1 and 2 that Keras 3 does not have, and what to write instead."""
+
+OTHER_LAYER_NAMES: dict[str, str] = {
     "avg": "avgpool",
     "batch": "bn",
     "bilstm": "bidirectional(lstm 32)",
@@ -108,28 +113,46 @@ OTHER_WORDS: dict[str, str] = {
     "skip": "residual:",
     "transformer": "multi_head_attention",
 }
-"""What people call a layer elsewhere, and its word here."""
+"""Names of layers elsewhere, and their words here."""
 
-_WHICH = "For one class of several: sparse_categorical_crossentropy; of two: binary_crossentropy."
+_WHICH = "For several classes: sparse_categorical_crossentropy; for two: binary_crossentropy."
 
-OTHER_LOSSES: dict[str, str] = {
+OTHER_LOSS_NAMES: dict[str, str] = {
     **dict.fromkeys(
         ("ce", "crossentropy", "crossentropyloss", "logloss", "nll", "nllloss"), _WHICH
     ),
     "bcewithlogits": "Write binary_crossentropy(from_logits=true).",
     "sparsecrossentropy": "Did you mean sparse_categorical_crossentropy?",
 }
-"""What people call a loss elsewhere, without its underscores, and what to write here."""
+"""Names of losses elsewhere, without underscores, and what to write here."""
 
-OLD_LAYERS: dict[str, str] = {
-    "cudnn_gru": "gru uses the GPU by itself.",
-    "cudnn_lstm": "lstm uses the GPU by itself.",
-    "locally_connected1d": "Keras 3 has no locally connected layers; conv1d is the nearest.",
-    "locally_connected2d": "Keras 3 has no locally connected layers; conv2d is the nearest.",
+REMOVED_LAYERS: dict[str, str] = {
+    "cudnn_gru": "Use gru, which uses the GPU automatically.",
+    "cudnn_lstm": "Use lstm, which uses the GPU automatically.",
+    "locally_connected1d": "Keras 3 has no locally connected layers; the closest is conv1d.",
+    "locally_connected2d": "Keras 3 has no locally connected layers; the closest is conv2d.",
     "merge": "Write the operation: `add <- a, b` or `concatenate <- a, b`.",
     "thresholded_relu": "Write relu threshold=1.0.",
 }
-"""Layers that Keras 3 no longer has, and what to write instead."""
+"""Layers that Keras 3 does not have, and what to write instead."""
+
+
+def old_argument_remedy(name: str, params: Collection[str]) -> str:
+    """What to write for an argument of Keras 1 or 2; "" for any other.
+
+    Args:
+        name: The argument.
+        params: Names of the arguments that exist, in order.
+
+    Example:
+        >>> old_argument_remedy("p", ["rate", "seed"]), old_argument_remedy("p", ["units"])
+        ('It is called rate in Keras 3. As the first argument, it needs no name.', '')
+    """
+    new = RENAMED_ARGUMENTS.get(name)
+    if new is None or new not in params:
+        return REMOVED_ARGUMENTS.get(name, "")
+    first = " As the first argument, it needs no name." * (new == next(iter(params)))
+    return f"It is called {new} in Keras 3.{first}"
 
 
 def snake_case(name: str) -> str:

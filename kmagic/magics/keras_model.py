@@ -228,7 +228,7 @@ def _advice(model: Any, first_line: int) -> list[str]:
     found = advise(model, origin_of(model))
     if any(each.code == "one-softmax" for each in found):
         warnings.filterwarnings("ignore", message=SOFTMAX, category=UserWarning)
-    return [each.words(first_line=first_line) for each in found]
+    return [each.to_text(first_line=first_line) for each in found]
 
 
 def _no_more(line: Line, words: list[str]) -> None:

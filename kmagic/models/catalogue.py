@@ -350,3 +350,24 @@ def takes_input_list(function: Callable[..., Any], count: int) -> bool:
     ):
         return True
     return len(places) < count
+
+
+def python_value_text(value: Any) -> str:
+    """A Python value as the language writes it.
+
+    Example:
+        >>> [python_value_text(value) for value in (None, True, (2, 2), "valid", 1e-07, (0, 1))]
+        ['none', 'true', '2x2', 'valid', '1e-07', '(0, 1)']
+    """
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value if value.isidentifier() else f'"{value}"'
+    if isinstance(value, tuple) and len(value) > 1 and all(type(v) is int and v > 0 for v in value):
+        return "x".join(map(str, value))
+    if callable(value):
+        return getattr(value, "__name__", str(value))
+    return str(value) if isinstance(value, _PLAIN_TYPES) else f"a {type(value).__name__}"
+
+
+_PLAIN_TYPES = (int, float, list, tuple, dict)

@@ -207,8 +207,8 @@ def _text_of(model: Any, *, must: bool) -> tuple[str, dict[str, str]]:
     from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - as above
 
     built = origin_of(model)
-    if built is not None and built.kept.text:
-        return _compiled_today(model, built.kept.text), dict(built.kept.values)
+    if built is not None and built.portable.text:
+        return _compiled_today(model, built.portable.text), dict(built.portable.values)
     if not must and len(getattr(model, "layers", ())) > MOST_LAYERS:
         return "", {}
     try:

@@ -6,7 +6,7 @@ import math
 import re
 import unicodedata
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -256,6 +256,24 @@ def format_shape(shape: Iterable[int | None]) -> str:
         ('28 x 28 x 1', '? x 1,024', '')
     """
     return " x ".join("?" if side is None else f"{side:,}" for side in shape)
+
+
+def format_output_shape(shape: Any) -> str:
+    """Write a shape of Keras without its batch dimension; those of several outputs, with commas.
+
+    Example:
+        >>> format_output_shape((None, 28, 28, 1)), format_output_shape((None,))
+        ('28 x 28 x 1', 'one number')
+        >>> format_output_shape({"a": (None, 2), "b": (None, None, 3)})
+        'a: 2, b: ? x 3'
+    """
+    if shape is None:
+        return ""
+    if isinstance(shape, dict):
+        return ", ".join(f"{key}: {format_output_shape(item)}" for key, item in shape.items())
+    if isinstance(shape, list) or (shape and isinstance(shape[0], list | tuple)):
+        return ", ".join(map(format_output_shape, shape))
+    return format_shape(shape[1:]) or "one number"
 
 
 def format_count(value: float) -> str:

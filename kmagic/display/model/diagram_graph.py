@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from kmagic.display.model.model_card import shape_to_text
 from kmagic.language import format_statement
 from kmagic.language.spec import (
     Arg,
@@ -27,6 +26,7 @@ from kmagic.language.spec import (
 )
 from kmagic.models import catalogue
 from kmagic.models.keras_history import calls_before
+from kmagic.support.formatting import format_output_shape
 
 FEW = 3
 """A picture of no more boxes than these is opened one level of blocks further."""
@@ -137,7 +137,7 @@ def _of_use(steps: Sequence[Any], depth: int, sources: list[int], seen: set[int]
         seen.add(id(step.layer))
     last = steps[-1]
     unique = tuple(dict.fromkeys(sources))
-    shape = shape_to_text(last.shape)
+    shape = format_output_shape(last.shape)
     if len(last.node.trail) < depth:
         label = _label(last.node.spec, last.node.args, last.layer)
         return DiagramNode(label, shape, fresh, unique, shared)
@@ -225,7 +225,7 @@ def _of_layer(layer: Any, shapes: Sequence[Any] = ()) -> DiagramNode:
         inside = tuple(layer_label(each) for each in inner)
     return DiagramNode(
         layer_label(layer),
-        shape_to_text(shape),
+        format_output_shape(shape),
         _parameters(layer),
         inside=inside,
         layers=max(1, len(inside)),

@@ -17,7 +17,7 @@ from kmagic.display.kit.card import (
 )
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
-from kmagic.support.formatting import format_bytes, pluralize
+from kmagic.support.formatting import format_bytes, format_output_shape, pluralize
 
 
 @dataclass(slots=True)
@@ -60,22 +60,6 @@ def model_summary(model: Any) -> str:
     return " · ".join(facts)
 
 
-def shape_to_text(shape: Any) -> str:
-    """A shape without its batch dimension.
-
-    Example:
-        >>> shape_to_text((None, 28, 28, 1)), shape_to_text((None, None, 64)), shape_to_text((None,))
-        ('28 x 28 x 1', '? x 64', 'one number')
-    """
-    if isinstance(shape, dict):
-        return ", ".join(f"{key} {shape_to_text(item)}" for key, item in shape.items())
-    if isinstance(shape, list) or (shape and isinstance(shape[0], list | tuple)):
-        return ", ".join(shape_to_text(item) for item in shape)
-    if shape is None:
-        return ""
-    return " x ".join("?" if dim is None else str(dim) for dim in shape[1:]) or "one number"
-
-
 def _rows(built: Any) -> list[ModelRow]:
     seen: set[int] = set()
     return list(_group(built.steps, 0, seen))
@@ -99,7 +83,7 @@ def _group(steps: Sequence[Any], depth: int, seen: set[int]) -> Iterator[ModelRo
         rest = list(_group(group[len(group) // times :], depth + 1, seen))
         yield ModelRow(
             format_statement(block.spec) + (f" * {times}" if times > 1 else ""),
-            shape_to_text(group[-1].shape),
+            format_output_shape(group[-1].shape),
             sum(row.parameters for row in (*inside, *rest)),
             inside=inside,
         )
@@ -110,7 +94,7 @@ def _row(step: Any, seen: set[int]) -> ModelRow:
     shared = id(step.layer) in seen
     seen.add(id(step.layer))
     size = 0 if shared else _parameters(step.layer)
-    return ModelRow(text, shape_to_text(step.shape), size, shared and _parameters(step.layer) > 0)
+    return ModelRow(text, format_output_shape(step.shape), size, shared and _parameters(step.layer) > 0)
 
 
 def _layer_rows(model: Any) -> list[ModelRow]:
@@ -118,7 +102,7 @@ def _layer_rows(model: Any) -> list[ModelRow]:
     for layer in model.layers:
         shape = getattr(getattr(layer, "output", None), "shape", None) if layer.built else None
         text = f"{layer.name} ({type(layer).__name__})"
-        rows.append(ModelRow(text, shape_to_text(shape), _parameters(layer)))
+        rows.append(ModelRow(text, format_output_shape(shape), _parameters(layer)))
     return rows
 
 

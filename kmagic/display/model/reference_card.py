@@ -53,10 +53,12 @@ def _code(text: str) -> str:
 
 def _listing(found: WordList) -> str:
     body = "".join(
-        _brief_row(group.title, group.items) if found.brief else _long_rows(group.items)
+        _brief_row(group.title, group.items) if found.is_brief else _long_rows(group.items)
         for group in found.groups
     )
-    table = f'<table class="km-table" aria-label="{escape_html(found.title)}"><tbody>{body}</tbody></table>'
+    table = (
+        f'<table class="km-table" aria-label="{escape_html(found.title)}"><tbody>{body}</tbody></table>'
+    )
     return card_html(found.title, found.facts, table, foot=found.foot)
 
 
@@ -66,8 +68,8 @@ def _brief_row(title: str, items: Iterable[WordSummary]) -> str:
 
 
 def _word(item: WordSummary) -> str:
-    about = f' title="{escape_html(item.says)}"' if item.says else ""
-    more = f' <span class="km-mute">({escape_html(item.beside)})</span>' if item.beside else ""
+    about = f' title="{escape_html(item.summary)}"' if item.summary else ""
+    more = f' <span class="km-mute">({escape_html(item.shown_alias)})</span>' if item.shown_alias else ""
     return f'<code class="km-code"{about}>{escape_html(item.word)}</code>{more}'
 
 
@@ -76,26 +78,26 @@ def _long_rows(items: Iterable[WordSummary]) -> str:
     for item in items:
         also = escape_html(", ".join(item.aliases))
         head = _code(item.word) + (f"<div>{also}</div>" if also else "")
-        rows.append(_named(head, message_html(item.says), wide=80))
+        rows.append(_named(head, message_html(item.summary), wide=80))
     return "".join(rows)
 
 
 def _listing_text(found: WordList) -> str:
     lines = [f"{found.title}: {found.facts}", ""]
     for group in found.groups:
-        if found.brief:
+        if found.is_brief:
             words = "  ".join(_plain_word(item).replace(" ", "\u00a0") for item in group.items)
             lines += _hanging(group.title, words, 22)
         else:
             wide = max((len(item.word) for item in group.items), default=0) + 2
             for item in group.items:
                 also = f" Also: {', '.join(item.aliases)}." if item.aliases else ""
-                lines += _hanging(item.word, item.says + also, min(wide, 36))
+                lines += _hanging(item.word, item.summary + also, min(wide, 36))
     return "\n".join([*lines, *(["", found.foot] if found.foot else [])])
 
 
 def _plain_word(item: WordSummary) -> str:
-    return f"{item.word} ({item.beside})" if item.beside else item.word
+    return f"{item.word} ({item.shown_alias})" if item.shown_alias else item.word
 
 
 def _hanging(head: str, text: str, indent: int) -> list[str]:
@@ -112,7 +114,9 @@ def _hanging(head: str, text: str, indent: int) -> list[str]:
 
 
 def _entry(found: WordHelp) -> str:
-    body = f'<div style="margin-bottom:6px"><code class="km-code">{escape_html(found.form)}</code></div>'
+    body = (
+        f'<div style="margin-bottom:6px"><code class="km-code">{escape_html(found.usage)}</code></div>'
+    )
     body += _about(found)
     body += _facts(found)
     body += _example(found)
@@ -124,9 +128,9 @@ def _entry(found: WordHelp) -> str:
 
 def _about(found: WordHelp) -> str:
     shown = f'<div style="margin-bottom:6px">{message_html(found.summary)}</div>'
-    if not found.about:
+    if not found.details:
         return shown
-    rest = "".join(f'<p style="margin:6px 0">{message_html(each)}</p>' for each in found.about)
+    rest = "".join(f'<p style="margin:6px 0">{message_html(each)}</p>' for each in found.details)
     first = f"<summary>{message_html(found.summary)}</summary>"
     return f'<details style="margin-bottom:6px">{first}{rest}</details>'
 
@@ -136,7 +140,7 @@ def _pairs(found: WordHelp) -> list[tuple[str, str]]:
         ("takes", found.shape_in),
         ("gives", found.shape_out),
         ("also written", ", ".join(found.aliases)),
-        ("also means", ", ".join(f"%keras_layers {each}" for each in found.also)),
+        ("also means", ", ".join(f"%keras_layers {each}" for each in found.other_meanings)),
     ]
     return [(name, said) for name, said in pairs if said]
 
@@ -148,8 +152,8 @@ def _facts(found: WordHelp) -> str:
 
 def _example(found: WordHelp) -> str:
     if not found.example:
-        return f'<div class="km-foot">{escape_html(found.needs)}</div>' if found.needs else ""
-    rows = [(text, "", "km-mute") for text in found.given.splitlines()]
+        return f'<div class="km-foot">{escape_html(found.no_example)}</div>' if found.no_example else ""
+    rows = [(text, "", "km-mute") for text in found.setup.splitlines()]
     rows += [(line.text, line.shape, "") for line in found.example]
     cells = "".join(
         f'<tr><td class="km-left {tone}" style="{_LEFT};white-space:pre-wrap">'
@@ -192,7 +196,7 @@ def _default(argument: ArgumentHelp) -> str:
 
 
 def _explained(argument: ArgumentHelp) -> str:
-    shown, rest = _split(argument.says)
+    shown, rest = _split(argument.description)
     kind = _kind(argument)
     more = f' <span class="km-mute">{escape_html(kind)}</span>' if kind else ""
     if not rest:
@@ -202,7 +206,7 @@ def _explained(argument: ArgumentHelp) -> str:
 
 def _kind(argument: ArgumentHelp) -> str:
     """What an argument's place takes, where a list of it can be asked for."""
-    if argument.flag:
+    if argument.is_flag:
         return f"{argument.name} or !{argument.name}"
     if argument.role in ("any", "shape", "layer"):
         return ""
@@ -223,16 +227,16 @@ def _split(text: str) -> tuple[str, str]:
 
 def _entry_text(found: WordHelp) -> str:
     name = f" ({found.name})" if found.name else ""
-    lines = [f"{found.word}: {found.summary}{name}", "", f"  {found.form}"]
+    lines = [f"{found.word}: {found.summary}{name}", "", f"  {found.usage}"]
     for name, said in _pairs(found):
         lines += _hanging(name, said, 14)
     if found.example:
         lines += ["", "an example"]
-        lines += [f"  {text}" for text in found.given.splitlines()]
+        lines += [f"  {text}" for text in found.setup.splitlines()]
         wide = max(len(line.text) for line in found.example)
         lines += [f"  {line.text:<{wide}}   {line.shape}".rstrip() for line in found.example]
-    elif found.needs:
-        lines += ["", found.needs]
+    elif found.no_example:
+        lines += ["", found.no_example]
     for title, arguments in (
         ("arguments", found.arguments),
         ("right of the arrow", found.call_arguments),
@@ -241,7 +245,7 @@ def _entry_text(found: WordHelp) -> str:
             lines += ["", title]
         wide = max((len(_signed(each)) for each in arguments), default=0) + 2
         for each in arguments:
-            lines += _hanging(_signed(each), _split(each.says)[0], min(wide, 40))
+            lines += _hanging(_signed(each), _split(each.description)[0], min(wide, 40))
     return "\n".join(lines)
 
 

@@ -10,18 +10,8 @@ from typing import Any
 
 from kmagic.language import format_value
 from kmagic.language.formatter import format_arg
-from kmagic.language.spec import (
-    Arg,
-    InnerLayer,
-    LiteralValue,
-    NotebookValue,
-    Object,
-    Shape,
-    Span,
-    Value,
-    Word,
-)
-from kmagic.language.vocabulary import OLD_ARGUMENTS
+from kmagic.language.spec import Arg, NotebookValue, LiteralValue, Object, InnerLayer, Shape, Span, Value, Word
+from kmagic.language.vocabulary import old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.catalogue import Parameter
@@ -75,7 +65,7 @@ def bind_arguments(  # noqa: PLR0917 - all six are always given
         args: The step's arguments.
         span: Where the step's own word stands.
         context: Mistakes are noted there.
-        resolve: Turns a value of the text into a Python value, given its role.
+        resolve: Iterations a value of the text into a Python value, given its role.
     """
     if word == "input" and _is_only_text(args):
         args = (Arg(LiteralValue(1, span=span), span=span), *args)  # one text a sample
@@ -148,9 +138,7 @@ class _Binder:
         name = arg.name or ""
         if name in _SHAPES and isinstance(arg.value, LiteralValue | Shape):
             return f"The shape has a line of its own: `input {format_value(arg.value)}`."
-        old = OLD_ARGUMENTS.get(name)
-        renamed = old and old.removeprefix("It is called ").split()[0].strip(";.:,")
-        if old and (renamed in self.params or not old.startswith("It is called")):
+        if old := old_argument_remedy(name, self.params):
             return old
         if self.word == "compile" and name in _OPTIMIZER_ARGUMENTS:
             return "The optimizer takes it, in brackets: `compile adam(1e-3) loss=mse`."
@@ -340,7 +328,9 @@ class _Binder:
 
     def _takes(self) -> str:
         shown = [
-            each.name if each.required else f"{each.name}={_shown(each.default)}"
+            each.name
+            if each.required
+            else f"{each.name}={catalogue.python_value_text(each.default)}"
             for each in self.params.values()
             if each.positional
         ]
@@ -350,7 +340,7 @@ class _Binder:
 
     def _note(self, message: str, span: Span, remedy: str = "") -> None:
         self.bound.sound = False
-        self.context.note(message, span, remedy)
+        self.context.report(message, span, remedy)
 
 
 def _is_size(param: Parameter) -> bool:
@@ -376,14 +366,6 @@ def _word_of(arg: Arg) -> str | None:
 
 def _is_keras(function: Callable[..., Any]) -> bool:
     return (getattr(function, "__module__", "") or "").split(".")[0] == "keras"
-
-
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple) and value and all(isinstance(each, int) and each for each in value):
-        return "x".join(map(str, value))
-    return str(value)
 
 
 def _and(names: list[str]) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 from typing import Literal as OneOf
 
-from kmagic.language.spec import InnerLayer, NotebookValue, Object, Span, Word
-from kmagic.language.vocabulary import OLD_LAYERS, OTHER_LOSSES, OTHER_WORDS
+from kmagic.language.spec import NotebookValue, Object, InnerLayer, Span, Word
+from kmagic.language.vocabulary import OTHER_LAYER_NAMES, OTHER_LOSS_NAMES, REMOVED_LAYERS
 from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED
-from kmagic.models.binding.build_context import BuildContext, value_text
+from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.catalogue import OBJECT_ROLES, Role
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
@@ -36,7 +36,7 @@ def word_kind(word: Word, role: Role, context: BuildContext) -> OneOf["text", "n
     if role == "any":
         return "text"
     if role == "shape":
-        context.note("is not a shape", word.span, "A shape is written 28x28x1.")
+        context.report("is not a shape", word.span, "A shape is written 28x28x1.")
         return ""
     if role != "schedule" and catalogue.accepts_string(role, text):
         return "text"
@@ -52,32 +52,34 @@ def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> 
     """Whether a number or a quoted text can stand in an argument of this role; if not, note it."""
     if role == "schedule":
         if isinstance(value, int | float) and value < 0:
-            context.note(f"a learning rate is not negative, and {value} is", span)
+            context.report(f"a learning rate is not negative, and {value} is", span)
             return False
         return True
     if role not in _NAMED or value is None:
         return True
     if isinstance(value, str) and catalogue.accepts_string(role, value):
         return True
-    _no_member(value if isinstance(value, str) else value_text(value), role, span, context)
+    _no_member(
+        value if isinstance(value, str) else catalogue.python_value_text(value), role, span, context
+    )
     return False
 
 
 def _no_member(text: str, role: Role, span: Span, context: BuildContext) -> None:
     """Note that a word is nothing that its place asks for."""
-    remedy = OTHER_LOSSES.get(catalogue.normalize_word(text), "") if role == "loss" else ""
+    remedy = OTHER_LOSS_NAMES.get(catalogue.normalize_word(text), "") if role == "loss" else ""
     remedy = remedy or did_you_mean(text, catalogue.words_for_role(role))
     if role in ("schedule", "seed"):
         example = "1e-3" if role == "schedule" else "42"
         what = "schedule" if role == "schedule" else "seed_generator"
         message = f"is neither a number nor a {what}"
-        context.note(message, span, remedy or f"Write a number such as {example}.")
+        context.report(message, span, remedy or f"Write a number such as {example}.")
         return
     other = _other_role(text, role)
     message = f"is not {_A.get(role, 'a')} {role}" + f", but {_A.get(other, 'a')} {other}" * bool(
         other
     )
-    context.note(message, span, remedy or _known(role))
+    context.report(message, span, remedy or _known(role))
 
 
 def _known(role: Role) -> str:
@@ -108,7 +110,7 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     callee: Any = value.callee
     if isinstance(callee, NotebookValue):
         if not callable(callee.value):
-            context.note(f"{{{callee.source}}} cannot be called", callee.span)
+            context.report(f"{{{callee.source}}} cannot be called", callee.span)
             return None, ""
         return callee.value, callee.source
     word = callee.text
@@ -117,7 +119,9 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     # A function with arguments (an activation) cannot be made; the class of its name can.
     other = _other_role(word, role)
     if role in _STRICT and other in _STRICT and not catalogue.find_object(role, word):
-        context.note(f"is {_A.get(other, 'a')} {other}, not {_A.get(role, 'a')} {role}", value.span)
+        context.report(
+            f"is {_A.get(other, 'a')} {other}, not {_A.get(role, 'a')} {role}", value.span
+        )
         return None, ""
     places = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
     found = [item for item in (catalogue.find_object(place, word) for place in places) if item]
@@ -127,13 +131,13 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     if callable(context.names.get(word)):
         return context.names[word], word
     if found:
-        context.note(f"{word} takes no arguments here", value.span, f"Write {word} alone.")
+        context.report(f"{word} takes no arguments here", value.span, f"Write {word} alone.")
         return None, ""
     if role in OBJECT_ROLES:
         _no_member(word, role, value.span, context)
     else:
         remedy = did_you_mean(word, _all_words()) or "Objects look like calls: `l2(1e-4)`."
-        context.note("is no object that the language knows", value.span, remedy)
+        context.report("is no object that the language knows", value.span, remedy)
     return None, ""
 
 
@@ -155,7 +159,7 @@ def find_layer(word: Word, context: BuildContext) -> Any:
         if callable(found):
             return found
         known = (f"ops.{name}" for name in dir(keras.ops) if not name.startswith("_"))
-        context.note("is not in keras.ops", word.span, did_you_mean(text, known))
+        context.report("is not in keras.ops", word.span, did_you_mean(text, known))
         return UNRESOLVED
     if text in context.names and not text.islower():
         return context.names[text]
@@ -171,33 +175,33 @@ def find_layer(word: Word, context: BuildContext) -> Any:
 
 
 def _unknown(text: str, span: Span, capital: Any, context: BuildContext) -> None:
-    if text in context.lost:  # its line has a mistake of its own
+    if text in context.broken_names:  # its line has a mistake of its own
         return
-    if text in context.below:
-        line = context.number(context.below[text])
+    if text in context.definitions:
+        line = context.editor_line(context.definitions[text])
         remedy = "A block or model stands above its first use."
-        context.note(f"is defined further down, in line {line}", span, remedy)
+        context.report(f"is defined further down, in line {line}", span, remedy)
         return
     if capital is not None:
         word = catalogue.word_for(capital)
-        context.note("is Keras's name of the class", span, f"Here it is written {word}.")
+        context.report("is Keras's name of the class", span, f"Here it is written {word}.")
         return
-    context.note("is not a layer", span, _unknown_hint(text, context))
+    context.report("is not a layer", span, _unknown_hint(text, context))
 
 
 def _unknown_hint(text: str, context: BuildContext) -> str:
     plain = catalogue.normalize_word(text.rsplit(".", maxsplit=1)[-1])
-    for table in (OLD_LAYERS, OTHER_WORDS):
+    for table in (REMOVED_LAYERS, OTHER_LAYER_NAMES):
         found = {catalogue.normalize_word(key): value for key, value in table.items()}.get(plain)
         if found:
-            return found if table is OLD_LAYERS else f"Here it is called {found}."
+            return found if table is REMOVED_LAYERS else f"Here it is called {found}."
     own = [
         name
         for name, value in context.names.items()
         if callable(value) and name[0] != "_" and name not in IPYTHON_NAMES
     ]
     close = did_you_mean(
-        text, [*catalogue.words_for_role("layer"), *_STATEMENTS, *context.below, *own]
+        text, [*catalogue.words_for_role("layer"), *_STATEMENTS, *context.definitions, *own]
     )
     if close:
         return close

@@ -17,21 +17,20 @@ from kmagic.language.spec import ModelSpec, Span
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.builder import BuiltStep, assemble, note_mistakes
 from kmagic.models.build.compile_line import compile_arguments, compile_model
-from kmagic.models.build.keras_errors import error_summary, shape_text
+from kmagic.models.build.keras_errors import error_summary
 from kmagic.models.build.new_weights import is_fresh
 from kmagic.models.build.restored_text import read_steps, write_steps
 from kmagic.support.model_registry import mark_untrained
 
 __all__ = [
-    "ModelOrigin",
     "BuiltStep",
-    "restore_origin",
+    "ModelOrigin",
     "build",
     "build_model",
     "compile_text",
     "error_summary",
     "origin_of",
-    "shape_text",
+    "restore_origin",
     "serialize_steps",
 ]
 
@@ -45,14 +44,14 @@ class ModelOrigin:
         graph: What the text stands for.
         steps: Each node's layer and the shape that leaves it.
         nested: Those of the nested models.
-        kept: The text with what its braces stood for, as a file keeps it.
+        portable: The text and the values of its expressions, as a file stores them.
     """
 
     spec: ModelSpec
     graph: Graph
     steps: tuple[BuiltStep, ...]
     nested: tuple[BuiltStep, ...] = ()
-    kept: PortableText = field(default_factory=lambda: PortableText(""))
+    portable: PortableText = field(default_factory=lambda: PortableText(""))
 
 
 _origins: WeakKeyDictionary[Any, ModelOrigin] = WeakKeyDictionary()
@@ -106,8 +105,8 @@ def build_model(
     graph = _expanded(reading, context)
     if not graph.nodes:
         remedy = "Begin with a line such as `input 28x28x1`."
-        context.note("the text holds no layer", Span(1, 1), remedy)
-        context.check()
+        context.report("the text holds no layer", Span(1, 1), remedy)
+        context.raise_problems()
     graph.name = graph.name or name
     compiling = graph.compile
     arguments = (
@@ -156,24 +155,21 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
 
 def _expanded(reading: ParseResult, context: BuildContext) -> Graph:
     """The graph of a text; if there is a mistake, all that can be found are told at once."""
-    context.below = definition_lines(reading.spec.statements)
-    context.lost = reading.lost_names
+    context.definitions = definition_lines(reading.spec.statements)
+    context.broken_names = reading.lost_names
     context.problems += reading.problems
     try:
         graph = expand(
-            reading.spec,
-            context.names,
-            first_line=context.first_line,
-            lost_names=reading.lost_names,
+            reading.spec, context.names, first_line=context.first_line, lost_names=reading.lost_names
         )
         if not context.problems:
             return graph
     except ExpansionError as error:
-        graph = context.note_all(error)
+        graph = context.report_expansion(error)
     note_mistakes(graph, context)
     if graph.compile is not None:
         compile_arguments(graph.compile.args, graph.compile.span, context)
-    context.check()
+    context.raise_problems()
     return graph
 
 
@@ -195,7 +191,7 @@ def restore_origin(
     text: str,
     names: Mapping[str, Any],
     written: Sequence[Sequence[Sequence[Any]]],
-    kept: PortableText,
+    portable: PortableText,
 ) -> bool:
     """Take a model out of a file as one that was built from its text.
 
@@ -204,7 +200,7 @@ def restore_origin(
         text: Its text.
         names: What the names in braces stand for.
         written: From :func:`serialize_steps`, when it was saved.
-        kept: The text with what its braces stood for.
+        portable: The text with the values of its expressions.
 
     Returns:
         Whether text and model are of one piece; if not, the model has no origin.
@@ -213,5 +209,5 @@ def restore_origin(
     if found is None:
         return False
     spec, graph, (steps, nested) = found
-    _origins[model] = ModelOrigin(spec, graph, steps, nested, kept)
+    _origins[model] = ModelOrigin(spec, graph, steps, nested, portable)
     return True

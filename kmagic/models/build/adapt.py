@@ -22,7 +22,7 @@ def adapt(layer: Any, word: str, data: Any, span: Span, context: BuildContext) -
     """
     refused = _refused(data)
     if refused:
-        context.note(f"{word} cannot adapt to this: {refused[0]}", span, refused[1])
+        context.report(f"{word} cannot adapt to this: {refused[0]}", span, refused[1])
         return
     try:
         # Of a column Keras would take each text for a batch: the same, and a hundred times as long.
@@ -32,7 +32,7 @@ def adapt(layer: Any, word: str, data: Any, span: Span, context: BuildContext) -
         remedy = "It takes an array or a list of what the layer will get in training."
         if hasattr(data, "iloc"):
             remedy = "Give the values of the column: {frame.column.values}."
-        context.note(f"{word} cannot adapt to this: {error_summary(error)}", span, remedy)
+        context.report(f"{word} cannot adapt to this: {error_summary(error)}", span, remedy)
 
 
 def _refused(data: Any) -> tuple[str, str] | None:

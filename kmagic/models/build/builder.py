@@ -13,12 +13,12 @@ from kmagic.language import format_value
 from kmagic.language.graph import Graph, Node
 from kmagic.language.spec import (
     Arg,
+    NotebookValue,
     LayerRef,
     LiteralValue,
-    MappingValue,
     ModelRef,
     NodeOutput,
-    NotebookValue,
+    MappingValue,
     SequenceValue,
     Shape,
     Span,
@@ -137,11 +137,11 @@ class _Assembly:
         if isinstance(found, catalogue.layer_class()):
             if node.args:
                 message = f"{{{word}}} is a layer already, and takes no arguments"
-                self.context.note(message, node.args[0].span)
+                self.context.report(message, node.args[0].span)
             return found
         if callable(found):
             return self._function(found, word, node)
-        self.context.note("is neither a layer, a model nor a function", node.callee.span)
+        self.context.report("is neither a layer, a model nor a function", node.callee.span)
         return UNRESOLVED
 
     def _made(self, cls: Any, word: str, node: Node) -> Any:
@@ -169,11 +169,11 @@ class _Assembly:
         before = self.named.setdefault(name, node)
         if before is node:
             return True
-        message = f"the name {name} is already used in line {self.context.number(before.span.line)}"
+        message = f"{name} is taken already, in line {self.context.editor_line(before.span.line)}"
         if before.span == node.span:
             message = f"{name} would be the name of several layers"
         remedy = "Each layer has a name of its own, or none."
-        self.context.note(message, bound.spans["name"], remedy)
+        self.context.report(message, bound.spans["name"], remedy)
         return False
 
     def _function(self, function: Any, word: str, node: Node) -> Any:
@@ -198,7 +198,7 @@ class _Assembly:
             units = format_value(node.args[0].value)
             remedy = f"For a layer with so many units: `dense {units}`." * units.isdigit()
             message = f"{word} is an activation, and takes no such value"
-            self.context.note(message, node.args[0].span, remedy)
+            self.context.report(message, node.args[0].span, remedy)
             return UNRESOLVED
         return FunctionCall(function, tuple(positional), named)
 
@@ -238,17 +238,17 @@ class _Assembly:
 
     def _refuse_sequential(self) -> None:
         """Show the first line that is no part of a stack."""
-        line = self.context.number(self.graph.span.line)
+        line = self.context.editor_line(self.graph.span.line)
         for place, node in enumerate(self.graph.nodes):
             before = (Arg(NodeOutput(place - 1)),) if place else ()
             if node.inputs != before or isinstance(node.callee, LayerRef):
                 message = "does not simply take what came before, as a sequential model must"
                 remedy = f"Leave out `sequential` in line {line}."
-                self.context.refuse(message, node.span, remedy)
+                self.context.report_rejection(message, node.span, remedy)
                 break
         else:
-            self.context.refuse("a sequential model is a plain stack", self.graph.span)
-        self.context.check()
+            self.context.report_rejection("a sequential model is a plain stack", self.graph.span)
+        self.context.raise_problems()
 
     def _stack(self) -> tuple[Any, list[Any]]:
         import keras  # noqa: PLC0415 - takes seconds
@@ -278,18 +278,18 @@ class _Assembly:
             self.context.enter(node)
             outs.append(layer if node.is_input else self._applied(node, layer, outs))
         self.context.leave()
-        self.context.check()
+        self.context.raise_problems()
         if not self.graph.outputs or not any(node.is_input for node in self.graph.nodes):
             span = self.graph.nodes[0].span if self.graph.nodes else self.graph.span
             remedy = "Begin with a line such as `input 28x28x1`."
-            self.context.refuse("the model has no input", span, remedy)
-        self.context.check()
+            self.context.report_rejection("the model has no input", span, remedy)
+        self.context.raise_problems()
         made = [out for node, out in zip(self.graph.nodes, outs, strict=True) if node.is_input]
         inputs = made[0] if len(made) == 1 else made
         if self.graph.inputs is not None:
             inputs = self._ends(self.graph.inputs, outs)
         outputs = self._ends(self.graph.outputs, outs)
-        self.context.check()
+        self.context.raise_problems()
         try:
             model = keras.Model(inputs, outputs, **self._model_arguments())
         except Exception as error:
@@ -303,7 +303,7 @@ class _Assembly:
         word = word_of(node) or layer.name
         if not node.inputs:
             remedy = "Begin with a line such as `input 28x28x1`."
-            self.context.refuse(f"nothing reaches {word}", node.span, remedy)
+            self.context.report_rejection(f"nothing reaches {word}", node.span, remedy)
             return UNRESOLVED
         positional = [self._tensor(arg, outs) for arg in node.inputs if arg.name is None]
         named = {arg.name: self._tensor(arg, outs) for arg in node.inputs if arg.name is not None}
@@ -315,7 +315,7 @@ class _Assembly:
             refusal = explain(error, word, layer, self._sources(node, positional))
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
             span = spans.get(refusal.argument, node.span)
-            self.context.refuse(refusal.message, span, refusal.remedy, error)
+            self.context.report_rejection(refusal.message, span, refusal.remedy, error)
             return UNRESOLVED
         return out if self._is_enough(node, word, out) else UNRESOLVED
 
@@ -329,12 +329,14 @@ class _Assembly:
         count = len(keras.tree.flatten(out))
         if count < len(names):
             gives = "one output" if count == 1 else f"{count} outputs"
-            self.context.refuse(f"{len(names)} names, but {word} gives {gives}", node.span)
+            self.context.report_rejection(
+                f"{len(names)} names, but {word} gives {gives}", node.span
+            )
         return count >= len(names)
 
     def _refuse_model(self, error: Exception) -> None:
-        self.context.refuse(explain_model(error), self.graph.nodes[-1].span, cause=error)
-        self.context.check()
+        self.context.report_rejection(explain_model(error), self.graph.nodes[-1].span, cause=error)
+        self.context.raise_problems()
 
     def _sources(self, node: Node, tensors: list[Any]) -> list[Reached]:
         args = [arg for arg in node.inputs if arg.name is None]
@@ -386,7 +388,7 @@ class _Assembly:
         bound = bind_arguments(
             keras.Sequential, "model", args, self.graph.span, self.context, self.values.resolve
         )
-        self.context.check()
+        self.context.raise_problems()
         return bound.kwargs
 
 
@@ -399,10 +401,12 @@ def _is_one_shape(node: Node, context: BuildContext) -> bool:
     ]
     if len(sizes) > 1:
         shape = "x".join(format_value(arg.value) for arg in sizes)
-        context.note("is a second number", sizes[1].span, f"A shape is one word: `input {shape}`.")
+        context.report(
+            "is a second number", sizes[1].span, f"A shape is one word: `input {shape}`."
+        )
         return False
     for arg in node.args:
         if (isinstance(arg.value, Shape) and 0 in arg.value.dims) or arg.value == LiteralValue(0):
-            context.note("has a dimension of 0, which holds nothing", arg.value.span)
+            context.report("has a dimension of 0, which holds nothing", arg.value.span)
             return False
     return True

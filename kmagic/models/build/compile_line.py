@@ -31,14 +31,14 @@ def compile_model(
     Raises:
         DSLError: An unknown optimizer, loss, metric or argument.
     """
-    context.check()
+    context.raise_problems()
     _check_names(model, arguments, span, context)
-    context.check()
+    context.raise_problems()
     try:
         model.compile(**arguments)
     except Exception as error:
-        context.refuse(tidy(error_summary(error)), span, cause=error)
-        context.check()
+        context.report_rejection(tidy(error_summary(error)), span, cause=error)
+        context.raise_problems()
         raise
 
 
@@ -72,7 +72,7 @@ def _check_names(
             if key not in known:
                 remedy = did_you_mean(str(key), known) or f"Its outputs: {', '.join(known)}."
                 place = _place(str(key), name, span, context)
-                context.refuse(f"the model has no output {key}", place, remedy)
+                context.report_rejection(f"the model has no output {key}", place, remedy)
 
 
 def _outputs(model: Any) -> list[str]:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmagic.models.binding.build_context import value_text
+from kmagic.models.catalogue import python_value_text
+from kmagic.support.formatting import format_output_shape
 from kmagic.support.suggestions import did_you_mean
 
 _MEANINGS = {
@@ -60,9 +61,9 @@ class _Case:
     def shapes(self) -> str:
         """What reached the layer: "28 x 28", or "4 from a and 5 from b"."""
         shown = [
-            f"{shape_text(each.shape)} from {each.label}"
+            f"{format_output_shape(each.shape)} from {each.label}"
             if each.label and len(self.inputs) > 1
-            else shape_text(each.shape)
+            else format_output_shape(each.shape)
             for each in self.inputs
         ]
         return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
@@ -153,7 +154,7 @@ def _merge(case: _Case) -> Refusal | None:
     if case.kind == "Subtract" and len(case.inputs) != 2:  # noqa: PLR2004 - one from another
         return Refusal(f"{case.word} takes two outputs, and {len(case.inputs)} reached it")
     if case.word == "residual":
-        entered, leaves = (shape_text(each.shape) for each in case.inputs)
+        entered, leaves = (format_output_shape(each.shape) for each in case.inputs)
         message = f"adds what leaves its body, {leaves}, to what entered it, {entered}"
         remedy = "Both need one shape: let the body end in the shape that entered it."
         return Refusal(message, remedy)
@@ -183,7 +184,7 @@ def _other_model(case: _Case) -> Refusal | None:
         one is None or other is None or one == other for one, other in zip(takes, came, strict=True)
     ):
         return None
-    return Refusal(f"{case.word} takes {shape_text(takes)}, and {case.shapes} reached it")
+    return Refusal(f"{case.word} takes {format_output_shape(takes)}, and {case.shapes} reached it")
 
 
 def _rank(case: _Case) -> Refusal | None:
@@ -332,24 +333,10 @@ def error_summary(error: BaseException) -> str:
     return paragraph or type(error).__name__
 
 
-def shape_text(shape: Any) -> str:
-    """A shape without its batch dimension, as the language writes it."""
-    if isinstance(shape, dict):
-        return ", ".join(f"{key}: {shape_text(item)}" for key, item in shape.items())
-    if isinstance(shape, list) or (
-        isinstance(shape, tuple) and shape and isinstance(shape[0], list | tuple)
-    ):
-        return ", ".join(shape_text(item) for item in shape)
-    if shape is None:
-        return "?"
-    dims = ["?" if dim is None else str(dim) for dim in tuple(shape)[1:]]
-    return " x ".join(dims) or "a single number"
-
-
 def tidy(message: str) -> str:
     """A message of Keras's without what it received, code marks, and the batch dimension."""
     message = _RECEIVED.sub("", message) or message
-    message = _SHAPE.sub(lambda found: shape_text(_dimensions(found[0])), message)
+    message = _SHAPE.sub(lambda found: format_output_shape(_dimensions(found[0])), message)
     return message.replace("`", "").strip(" .")
 
 
@@ -394,7 +381,7 @@ def explain_argument(
         if re.search(rf"\b{re.escape(each)}\b", message) or each.replace("_", " ") in message
     ]
     name = max(named, key=len, default="")
-    value = value_text(arguments.get(name))
+    value = python_value_text(arguments.get(name))
     share = arguments.get(name)
     if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
         percent = isinstance(share, int | float) and 1 < share <= 100  # noqa: PLR2004 - per cent

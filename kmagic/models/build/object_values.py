@@ -64,7 +64,7 @@ class ValueResolver:
             case LayerRef() | ModelRef():
                 return self._layer_of(value)
             case _:
-                context.note("has no place here", value.span)
+                context.report("has no place here", value.span)
                 return UNRESOLVED
 
     def _mapping(self, value: MappingValue, role: Role, context: BuildContext) -> Any:
@@ -114,7 +114,7 @@ def construct(
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
         refusal = explain_argument(error, name, bound.kwargs, _names_of(function))
-        context.note(refusal.message, bound.spans.get(refusal.argument, span), refusal.remedy)
+        context.report(refusal.message, bound.spans.get(refusal.argument, span), refusal.remedy)
         return UNRESOLVED
 
 

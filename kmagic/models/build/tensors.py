@@ -6,7 +6,7 @@ from typing import Any
 
 from kmagic.language import format_value
 from kmagic.language.graph import Node
-from kmagic.language.spec import LiteralValue, NodeOutput, NotebookValue, Word
+from kmagic.language.spec import NotebookValue, LiteralValue, NodeOutput, Word
 from kmagic.models.binding.argument_binding import UNRESOLVED
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.keras_errors import Reached
@@ -26,7 +26,7 @@ def pick(out: Any, reference: NodeOutput, context: BuildContext) -> Any:
         if not isinstance(key, int) or not -len(flat) <= key < len(flat):
             remedy = f"There are {len(flat)}, counted from 0." * (len(flat) > 1)
             remedy = remedy or "There is only one, and it needs no number."
-            context.refuse(
+            context.report_rejection(
                 f"there is no output {format_value(LiteralValue(key))}", reference.span, remedy
             )
             return UNRESOLVED
@@ -59,7 +59,7 @@ def word_of(node: Node) -> str:
 def reached_from(node: Node, layer: Any, shape: Any, context: BuildContext) -> Reached:
     """What reaches a layer from a step above, as a message will call it."""
     word = word_of(node)
-    line = context.number(node.span.line)
+    line = context.editor_line(node.span.line)
     targets = node.spec.targets if node.spec is not None else ()
     label = targets[0] if len(targets) == 1 else f"{word} in line {line}"
     return Reached(shape, label, word, line, layer)

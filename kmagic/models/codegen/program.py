@@ -76,7 +76,7 @@ def program(
         free |= set(filter(_is_foreign, spec_survey.callees(spec.statements)))
     known = {**dict.fromkeys(free, Unknown()), **(names or {})}
     context = BuildContext(spec.source, where, first_line, known)
-    context.below = definition_lines(spec.statements)
+    context.definitions = definition_lines(spec.statements)
     graph = _graph(spec, context)
     try:
         state = _structured(spec, graph, context, free, name)
@@ -86,9 +86,9 @@ def program(
         state.scope.frame.taken = set(state.scope.frame.common)
         state.scope.choose_flow()
         write_flat(state, spec, graph, name)
-    context.check()
+    context.raise_problems()
     _compile(state, graph, name)
-    context.check()
+    context.raise_problems()
     return _written(state)
 
 
@@ -101,11 +101,11 @@ def _graph(spec: ModelSpec, context: BuildContext) -> Graph:
     try:
         graph = expand(spec, context.names, first_line=context.first_line)
     except ExpansionError as error:
-        graph = context.note_all(error)
+        graph = context.report_expansion(error)
     if not graph.nodes:
-        remedy = "Begin with a line such as `input 28x28x1`."
-        context.note("the text holds no layer", Span(1, 1), remedy)
-    context.check()
+        remedy = "Start with an input line: `input 28x28x1`."
+        context.report("the text has no layers", Span(1, 1), remedy)
+    context.raise_problems()
     return graph
 
 

@@ -61,8 +61,8 @@ class State:
 
     def refuse(self, message: str, span: Span, remedy: str = "") -> NoReturn:
         """Stop here: there is no program for this text."""
-        self.context.refuse(message, span, remedy)
-        self.context.check()
+        self.context.report_rejection(message, span, remedy)
+        self.context.raise_problems()
         raise AssertionError(message)
 
     def expression(self, given: NotebookValue, *, primary: bool = False) -> Code:

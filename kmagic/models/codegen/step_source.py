@@ -82,12 +82,12 @@ class Steps:
         if isinstance(found, catalogue.layer_class()):
             if args:
                 message = f"{word} is a layer already, and takes no arguments here"
-                self.context.note(message, args[0].span)
+                self.context.report(message, args[0].span)
             keys = tuple(sorted(found.output)) if _gives_dictionary(found) else ()
             return Made(path, word="layer", signature=found.call, keys=keys)
         if callable(found):
             return self._function(found, path, word, callee, args)
-        self.context.note("is neither a layer, a model nor a function", callee.span)
+        self.context.report("is neither a layer, a model nor a function", callee.span)
         return None
 
     def _path(self, word: str, found: Any) -> Code:

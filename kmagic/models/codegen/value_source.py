@@ -129,7 +129,7 @@ class Values:
             case LayerRef() | ModelRef() if self.reference is not None:
                 return self.reference(value)
             case _:
-                context.note("has no place here", value.span)
+                context.report("has no place here", value.span)
                 return UNRESOLVED
 
     def plain(self, value: Any, role: Role = "any") -> Code:

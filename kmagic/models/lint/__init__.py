@@ -7,22 +7,24 @@ the text, or ``silent=``, silences it.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import NO_SPAN, Span
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.layer_advice import layer_advice
-from kmagic.models.lint.layer_positions import Built, spans_of
 from kmagic.models.lint.model_graph import read_model_graph
 from kmagic.models.lint.output_advice import output_advice
 from kmagic.models.lint.text_advice import text_advice
+
+if TYPE_CHECKING:
+    from kmagic.models.build import ModelOrigin
 
 __all__ = ["Advice", "advise"]
 
 
 def advise(
     model: Any,
-    built: Built | None = None,
+    built: ModelOrigin | None = None,
     *,
     silent: Collection[str] = (),
     hints: bool = False,
@@ -45,8 +47,7 @@ def advise(
         >>> [each.code for each in advise(model)]
         ['no-softmax']
     """
-    spans = spans_of(built)
-    facts = read_model_graph(model, spans)
+    facts = read_model_graph(model, built)
     found: list[Advice] = []
     if built is not None:
         found += text_advice(built.spec.statements, built.graph)

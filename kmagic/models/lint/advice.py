@@ -29,7 +29,7 @@ class Advice:
     layer: str = ""
     is_hint: bool = False
 
-    def words(self, first_line: int = 1) -> str:
+    def to_text(self, first_line: int = 1) -> str:
         """The whole in words, with its place and the way to silence it.
 
         Args:
@@ -37,7 +37,7 @@ class Advice:
 
         Example:
             >>> advice = Advice("twice", "softmax comes twice.", "Leave one out.", Span(3, 1))
-            >>> print(advice.words(first_line=2))
+            >>> print(advice.to_text(first_line=2))
             line 4: softmax comes twice. Leave one out. (Silence: # twice)
         """
         place = f"layer {self.layer}: " if self.layer else ""
@@ -46,7 +46,7 @@ class Advice:
         return f"{place}{self.message} {self.remedy} (Silence: # {self.code})"
 
     def __str__(self) -> str:
-        return self.words()
+        return self.to_text()
 
 
 def filter_advice(

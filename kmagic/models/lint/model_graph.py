@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import NO_SPAN, Span
 from kmagic.language.vocabulary import snake_case
-from kmagic.models.keras_history import KerasCall, calls_before, calls_of, functional_of
+from kmagic.models.keras_history import (
+    KerasCall,
+    calls_before,
+    calls_of,
+    functional_of,
+    operation_of,
+)
+
+if TYPE_CHECKING:
+    from kmagic.models.build import ModelOrigin
 
 CONSTANT_ACTIVATIONS = {
     "ELU": "elu",
@@ -100,13 +109,25 @@ class ModelGraph:
     opaque: bool = False
 
 
-def read_model_graph(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
-    """Read a model.
+def read_model_graph(model: Any, origin: ModelOrigin | None = None) -> ModelGraph:
+    """The calls of a model's layers.
 
     Args:
         model: A Keras model.
-        spans: Lines of the text, by the layers' ids.
+        origin: The text that it was built from, if any: then the calls have lines.
     """
+    return _read(model, _layer_spans(origin))
+
+
+def _layer_spans(origin: ModelOrigin | None) -> dict[int, Span]:
+    """The line of each layer, by the layer's id; the first line of a layer that is reused."""
+    spans: dict[int, Span] = {}
+    for step in (*origin.steps, *origin.nested) if origin is not None else ():
+        spans.setdefault(id(operation_of(step.layer)), step.node.span)
+    return spans
+
+
+def _read(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
     graph = functional_of(model)
     if graph is None:
         return ModelGraph(model, opaque=True)
@@ -122,7 +143,7 @@ def read_model_graph(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
     calls = list(own.values())
     for call in list(calls):
         if functional_of(call.layer) is not None:
-            calls += read_model_graph(call.layer, spans).calls
+            calls += _read(call.layer, spans).calls
     return ModelGraph(model, calls, [_innermost(end, spans) for end in ends], unused)
 
 
@@ -171,7 +192,7 @@ def _innermost(call: LayerCall, spans: Mapping[int, Span]) -> LayerCall:
     """The call that really gives an output: a nested model's last, behind what moves values."""
     while True:
         if functional_of(call.layer) is not None:
-            ends = read_model_graph(call.layer, spans).ends
+            ends = _read(call.layer, spans).ends
             if len(ends) != 1:
                 return call
             call = ends[0]

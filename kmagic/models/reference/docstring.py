@@ -29,12 +29,12 @@ class Docstring:
 
     Attributes:
         summary: Its first sentence.
-        about: The paragraphs that follow, up to the first section.
+        details: The paragraphs that follow, up to the first section.
         sections: Each section's text by its heading: "Input shape", "Raises" ...
     """
 
     summary: str = ""
-    about: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     sections: dict[str, str] = field(default_factory=dict)
 
     def arguments(self, heading: str = "") -> dict[str, str]:
@@ -69,7 +69,7 @@ def parse(text: str) -> Docstring:
 
     Example:
         >>> found = parse("Add two.\n\nOn and on.\n\nArgs:\n    x: The first. See below.")
-        >>> found.summary, found.about, found.arguments()
+        >>> found.summary, found.details, found.arguments()
         ('Add two.', ('On and on.',), {'x': 'The first. See below.'})
     """
     head: list[str] = []

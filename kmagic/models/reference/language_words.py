@@ -11,18 +11,18 @@ class LanguageWord:
 
     Attributes:
         word: As it is written.
-        form: How a line with it looks; what stands in CAPITALS is yours.
-        says: What it does, in a sentence or two.
+        usage: How a line with it looks; what stands in CAPITALS is yours.
+        summary: What it does, in a sentence or two.
         example: A text that builds.
-        given: Python lines that the notebook must have run before, or "".
+        setup: Python lines that the notebook must have run before, or "".
         see: What to look at for the rest: a class or function of Keras whose arguments it takes.
     """
 
     word: str
-    form: str
-    says: str
+    usage: str
+    summary: str
     example: str
-    given: str = ""
+    setup: str = ""
     see: str = ""
 
 
@@ -73,7 +73,7 @@ LANGUAGE_WORDS: tuple[LanguageWord, ...] = (
         "the notebook, before the model is built.",
         "input 1 string\ntext_vectorization 1000 output_sequence_length=80 adapt={texts}\n"
         "embedding 1000 16\ngap1d\ndense 1 sigmoid",
-        given='texts = ["a good film", "a long film"]',
+        setup='texts = ["a good film", "a long film"]',
     ),
     LanguageWord(
         "block",
@@ -178,7 +178,7 @@ LANGUAGE_WORDS: tuple[LanguageWord, ...] = (
         "A value of the notebook or of a block's parameter: names, attributes, indexing, "
         "arithmetic and comparisons, never calls. Layers and models stand in braces too.",
         "input {width}\ndense {units // 2} relu\n{head}",
-        given="import keras\nwidth, units = 16, 64\nhead = keras.layers.Dense(3)",
+        setup="import keras\nwidth, units = 16, 64\nhead = keras.layers.Dense(3)",
     ),
     LanguageWord(
         "!",

@@ -16,13 +16,13 @@ class WordExample:
 
     Attributes:
         text: In the layer language.
-        given: Python lines that the notebook must have run before, or "".
-        needs: Why there is no text that builds here, or "".
+        setup: Python lines that the notebook must have run before, or "".
+        no_example: Why there is no text that builds here, or "".
     """
 
     text: str = ""
-    given: str = ""
-    needs: str = ""
+    setup: str = ""
+    no_example: str = ""
 
 
 _INPUTS = {1: "20x8", 2: "32x32x3", 3: "16x16x16x3"}
@@ -95,9 +95,9 @@ _WHOLE: dict[str, WordExample] = {
         "a = input 1 int32\nb = input 1 int32\nhashed_crossing 32 <- a, b"
     ),
     "hashing": WordExample("input 1 string\nhashing 32"),
-    "input_layer": WordExample(needs="It is written `input 28x28x1`."),
+    "input_layer": WordExample(no_example="It is written `input 28x28x1`."),
     "integer_lookup": WordExample("input 4 int64\ninteger_lookup vocabulary=[7, 11, 42]"),
-    "lambda": WordExample("input 16\nlambda {double}", given="def double(x):\n    return 2 * x"),
+    "lambda": WordExample("input 16\nlambda {double}", setup="def double(x):\n    return 2 * x"),
     "mel_spectrogram": WordExample("input 16000\nmel_spectrogram"),
     "normalization": WordExample("input 4\nnormalization mean=[0, 1, 2, 3] variance=[1, 1, 4, 4]"),
     "permute": WordExample("input 20x8\npermute 2x1"),
@@ -117,24 +117,26 @@ _WHOLE: dict[str, WordExample] = {
     ),
     "text_vectorization": WordExample(
         "input 1 string\ntext_vectorization output_sequence_length=80 adapt={texts}",
-        given='texts = ["a good film", "a long film"]',
+        setup='texts = ["a good film", "a long film"]',
     ),
     "time_distributed": WordExample("input 10x32x32x3\ntime_distributed(conv2d 8 3x3)"),
     "unit_normalization": WordExample("input 16\nunit_normalization"),
     # --- what needs more than Keras and TensorFlow --------------------------------------------
-    "flax_layer": WordExample(needs="It needs a Flax module, and Keras on JAX."),
-    "jax_layer": WordExample(needs="It needs a JAX function, and Keras on JAX."),
-    "tfsm_layer": WordExample(needs="It needs a TensorFlow SavedModel in a folder."),
-    "torch_module_wrapper": WordExample(needs="It needs a PyTorch module, and Keras on PyTorch."),
-    "wrapper": WordExample(needs="It is the base of wrappers of your own, and has no call."),
+    "flax_layer": WordExample(no_example="It needs a Flax module, and Keras on JAX."),
+    "jax_layer": WordExample(no_example="It needs a JAX function, and Keras on JAX."),
+    "tfsm_layer": WordExample(no_example="It needs a TensorFlow SavedModel in a folder."),
+    "torch_module_wrapper": WordExample(
+        no_example="It needs a PyTorch module, and Keras on PyTorch."
+    ),
+    "wrapper": WordExample(no_example="It is the base of wrappers of your own, and has no call."),
     "cut_mix": WordExample(
-        needs="It mixes pictures with their labels: it belongs in a data pipeline."
+        no_example="It mixes pictures with their labels: it belongs in a data pipeline."
     ),
     "mix_up": WordExample(
-        needs="It mixes pictures with their labels: it belongs in a data pipeline."
+        no_example="It mixes pictures with their labels: it belongs in a data pipeline."
     ),
     "max_num_bounding_boxes": WordExample(
-        needs="It takes bounding boxes with the pictures: it belongs in a data pipeline."
+        no_example="It takes bounding boxes with the pictures: it belongs in a data pipeline."
     ),
     # --- other roles ---------------------------------------------------------------------------
     "loss_scale_optimizer": WordExample(
@@ -164,11 +166,11 @@ _WHOLE: dict[str, WordExample] = {
     ),
     "mean_metric_wrapper": WordExample(
         "input 16\ndense 1\ncompile adam loss=mse metrics=[mean_metric_wrapper({miss})]",
-        given="def miss(y_true, y_pred):\n    return abs(y_true - y_pred)",
+        setup="def miss(y_true, y_pred):\n    return abs(y_true - y_pred)",
     ),
-    "multi_optimizer": WordExample(needs="Keras makes it; a text names the optimizers in it."),
+    "multi_optimizer": WordExample(no_example="Keras makes it; a text names the optimizers in it."),
     "optimizer_map": WordExample(
-        needs="It maps layers that exist already to optimizers of their own."
+        no_example="It maps layers that exist already to optimizers of their own."
     ),
 }
 """Examples of words whose signature alone does not tell what they work on."""

@@ -16,6 +16,7 @@ from kmagic.models.reference.word_examples import WordExample, word_example
 from kmagic.models.reference.word_families import KerasWord, family_of
 from kmagic.models.reference.word_list import word_summary
 from kmagic.support.errors import KmagicError
+from kmagic.support.formatting import format_output_shape
 from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
@@ -28,17 +29,17 @@ class ArgumentHelp:
         name: Keras's name of it.
         default: As the language writes it; None if the argument must be given.
         role: What kind of words it takes, or "any".
-        flag: Whether its bare name sets it and ``!name`` clears it.
+        is_flag: Whether its bare name sets it and ``!name`` clears it.
         positional: Whether its value can stand without its name.
-        says: Keras's explanation.
+        description: Keras's explanation.
     """
 
     name: str
     default: str | None
     role: Role = "any"
-    flag: bool = False
+    is_flag: bool = False
     positional: bool = True
-    word_summary: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +57,36 @@ class WordHelp(Renderable):
     Attributes:
         word: As it is written.
         name: Where Keras keeps it: "keras.layers.Conv2D"; "" for the language's own words.
-        form: How a line with it looks.
+        usage: How a line with it looks.
         summary: What it is, in a sentence.
-        about: More about it, in paragraphs.
+        details: More about it, in paragraphs.
         aliases: Other words for the same.
-        also: Other meanings of the word, as words to ask for: "metric hinge".
+        other_meanings: Other meanings of the word, as words to ask for: "metric hinge".
         arguments: Of the constructor, in the order of positional values.
         call_arguments: What can stand right of the arrow.
         shape_in: The shape it takes, without the batch.
         shape_out: The shape it gives, without the batch.
         example: Lines in the language that build.
-        given: Python lines that the example stands on.
-        needs: Why there is no example, or "".
+        setup: Python lines that the example stands on.
+        no_example: Why there is no example, or "".
     """
 
     renderer = "kmagic.display.model.reference_card:entry_bundle"
 
     word: str
     name: str = ""
-    form: str = ""
+    usage: str = ""
     summary: str = ""
-    about: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
+    other_meanings: tuple[str, ...] = ()
     arguments: tuple[ArgumentHelp, ...] = ()
     call_arguments: tuple[ArgumentHelp, ...] = ()
     shape_in: str = ""
     shape_out: str = ""
-    word_example: tuple[ExampleLine, ...] = ()
-    given: str = ""
-    needs: str = ""
+    example: tuple[ExampleLine, ...] = ()
+    setup: str = ""
+    no_example: str = ""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.word}: {self.summary}>"
@@ -100,18 +101,18 @@ def word_help(known: KerasWord, also: Sequence[str]) -> WordHelp:
     return WordHelp(
         word=known.word,
         name=_keras_name(known),
-        form=_form(known, arguments),
+        usage=_form(known, arguments),
         summary=word_summary(known),
-        about=told.about,
+        details=told.details,
         aliases=known.aliases,
-        also=tuple(also),
+        other_meanings=tuple(also),
         arguments=arguments,
         call_arguments=_call_arguments(known, told),
         shape_in=shape_in,
         shape_out=shape_out,
         example=_lines(made),
-        given=made.given,
-        needs=made.needs,
+        setup=made.setup,
+        no_example=made.no_example,
     )
 
 
@@ -121,15 +122,15 @@ def language_word_help(native: LanguageWord) -> WordHelp:
 
     functions = {"Input": keras.Input, "compile": keras.Model.compile, "Model": None}
     function = functions.get(native.see)
-    made = WordExample(native.example, native.given)
+    made = WordExample(native.example, native.setup)
     return WordHelp(
         word=native.word,
         name=f"keras.Model.{native.see}" if native.see == "compile" else "",
-        form=native.form,
-        summary=native.says,
+        usage=native.usage,
+        summary=native.summary,
         arguments=_arguments(function) if function is not None else (),
         example=_lines(made),
-        given=native.given,
+        setup=native.setup,
     )
 
 
@@ -150,11 +151,11 @@ def ops_help(name: str) -> WordHelp:
     return WordHelp(
         word=f"ops.{name}",
         name=f"keras.ops.{name}",
-        form=f"ops.{name} ARGUMENTS <- INPUTS",
+        usage=f"ops.{name} ARGUMENTS <- INPUTS",
         summary=told.summary,
-        about=told.about,
+        details=told.details,
         arguments=_arguments(function),
-        needs="Tensors come first: they stand right of the arrow, the rest left of it.",
+        no_example="Tensors come first: they stand right of the arrow, the rest left of it.",
     )
 
 
@@ -168,7 +169,7 @@ def _arguments(function: Any) -> tuple[ArgumentHelp, ...]:
     return tuple(
         ArgumentHelp(
             each.name,
-            None if each.required else default_words(each.default),
+            None if each.required else catalogue.python_value_text(each.default),
             each.role,
             each.is_flag,
             each.positional,
@@ -201,24 +202,6 @@ _COMMON = {
 """What Keras leaves unsaid of arguments that many of its classes share."""
 
 
-def default_words(value: Any) -> str:
-    """A default value as the language writes it.
-
-    Example:
-        >>> [default_words(each) for each in (None, True, (2, 2), "valid", 1e-07, (0, 1))]
-        ['none', 'true', '2x2', 'valid', '1e-07', '(0, 1)']
-    """
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return value if value.isidentifier() else f'"{value}"'
-    if isinstance(value, tuple) and value and all(type(each) is int and each > 0 for each in value):
-        return "x".join(map(str, value)) if len(value) > 1 else f"({value[0]},)"
-    if callable(value):
-        return getattr(value, "__name__", str(value))
-    return str(value)
-
-
 def _call_arguments(known: KerasWord, told: Docstring) -> tuple[ArgumentHelp, ...]:
     """What stands right of the arrow, as far as it goes beyond the layer's one input."""
     if known.role != "layer":
@@ -237,9 +220,9 @@ def _call_arguments(known: KerasWord, told: Docstring) -> tuple[ArgumentHelp, ..
         found.append(
             ArgumentHelp(
                 param.name,
-                None if required else default_words(param.default),
-                flag=isinstance(param.default, bool),
-                says=said.get(param.name, "") or _CALLS.get(param.name, ""),
+                None if required else catalogue.python_value_text(param.default),
+                is_flag=isinstance(param.default, bool),
+                description=said.get(param.name, "") or _CALLS.get(param.name, ""),
             )
         )
     return tuple(found) if len(found) > 1 else ()
@@ -323,11 +306,11 @@ def _lines(made: WordExample) -> tuple[ExampleLine, ...]:
 
 
 def _shapes_of(made: WordExample) -> dict[int, str]:
-    from kmagic.models.build import build, origin_of, shape_text  # noqa: PLC0415 - not before it is asked
+    from kmagic.models.build import build, origin_of  # noqa: PLC0415 - not before it is asked
 
     names: dict[str, Any] = {}
-    exec(made.given, names)  # noqa: S102 - lines of our own, from this package
+    exec(made.setup, names)  # noqa: S102 - lines of our own, from this package
     names.pop("__builtins__", None)
     built = origin_of(build(made.text, **names))
     steps = built.steps if built is not None else ()
-    return {step.node.span.line: shape_text(step.shape) for step in steps}
+    return {step.node.span.line: format_output_shape(step.shape) for step in steps}

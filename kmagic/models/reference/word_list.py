@@ -28,16 +28,16 @@ class WordSummary:
 
     Attributes:
         word: As it is written.
-        says: What it is, in a sentence.
+        summary: What it is, in one sentence.
         aliases: Other words for the same.
-        beside: The one of them that is worth its room where only words are shown: Keras's own
+        shown_alias: The one of them that is worth its room where only words are shown: Keras's own
             name of a short word, or the short word for a long one.
     """
 
     word: str
-    word_summary: str = ""
+    summary: str = ""
     aliases: tuple[str, ...] = ()
-    beside: str = ""
+    shown_alias: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class WordList(Renderable):
         title: What is listed.
         facts: How many there are, and how to ask on.
         groups: The words.
-        brief: Whether only the words are shown, not what each is.
+        is_brief: Whether only the words are shown, not what each is.
         foot: What else there is to see.
     """
 
@@ -65,7 +65,7 @@ class WordList(Renderable):
     title: str
     facts: str
     groups: tuple[WordGroup, ...]
-    brief: bool = False
+    is_brief: bool = False
     foot: str = ""
 
     def __repr__(self) -> str:
@@ -82,7 +82,7 @@ def all_words_list(names: Mapping[str, Any]) -> WordList:
     groups.append(
         WordGroup(
             "the language",
-            tuple(WordSummary(each.word, each.says) for each in language_words.LANGUAGE_WORDS),
+            tuple(WordSummary(each.word, each.summary) for each in language_words.LANGUAGE_WORDS),
         )
     )
     kinds = ", ".join(plural for role, plural in KINDS.items() if role != "layer")
@@ -90,7 +90,7 @@ def all_words_list(names: Mapping[str, Any]) -> WordList:
         "Words",
         f"{pluralize(layers, 'layer')} · one of them: %keras_layers conv2d",
         tuple(groups),
-        brief=True,
+        is_brief=True,
         foot=f"More lists: %keras_layers {kinds}, ops, or a family such as pooling.",
     )
 
@@ -135,7 +135,7 @@ def ops_list() -> WordList:
         if inspect.isfunction(value) and not name.startswith("_")
     ]
     facts = f"{len(found)} · one of them: %keras_layers {found[0].word}"
-    return WordList("ops", facts, (WordGroup("", tuple(found)),), brief=True, foot=_OPS)
+    return WordList("ops", facts, (WordGroup("", tuple(found)),), is_brief=True, foot=_OPS)
 
 
 _OPS = "Applied as a layer is: ops.maximum <- a, b   or   ops.expand_dims axis=1"

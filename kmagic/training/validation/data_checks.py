@@ -15,7 +15,6 @@ import numpy as np
 
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import filter_advice
-from kmagic.models.lint.layer_positions import spans_of
 from kmagic.models.lint.model_graph import ModelGraph, read_model_graph
 from kmagic.models.lint.output_advice import loss_name, losses_of
 from kmagic.models.model_arrays import (
@@ -142,7 +141,7 @@ def review_data(
     for label, array in parts.items():
         errors += _nan_errors(label, array)
     _raise_for(name, errors)
-    graph = read_model_graph(model, spans_of(built))
+    graph = read_model_graph(model, built)
     choice = None if model.compiled else choose_compile(graph, name, targets)
     loss = choice.loss if choice else ""
     advice = list(data_advice(graph, x, y, loss=loss))
