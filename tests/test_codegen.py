@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kmagic.models.build import build_model
-from kmagic.models.codegen import program
+from kmagic.models.codegen import keras_program
 from kmagic.support.errors import DSLError
 
 FOLDER = Path(__file__).parent / "models"
@@ -113,7 +113,7 @@ def assert_equal(one: Any, other: Any) -> None:
 
 
 def check(text: str, names: Mapping[str, Any] | None = None) -> str:
-    source = program(text, names)
+    source = keras_program(text, names)
     assert formatted(source) == source
     built = fresh(build_model, text, names or {})
     assert_equal(built, fresh(run, source, names or {}))
@@ -238,7 +238,7 @@ x = layers.GlobalAveragePooling2D()(x)
 outputs = layers.Dense(classes, activation="softmax")(x)
 model = keras.Model(inputs, outputs)
 """
-    assert program(text) == expected
+    assert keras_program(text) == expected
     assert check(text, {"classes": 5, "depth": 2}) == expected
 
 
@@ -283,26 +283,26 @@ def test_the_program_gives_an_equal_model(what: str) -> None:
 
 @pytest.mark.parametrize("what", TEXTS)
 def test_the_program_needs_no_values(what: str) -> None:
-    assert program(TEXTS[what]) == program(TEXTS[what], notebook())
+    assert keras_program(TEXTS[what]) == keras_program(TEXTS[what], notebook())
 
 
 def test_a_program_says_what_it_needs() -> None:
-    source = program("input 4 / dense {cfg.units} / Scale 3 / dense {units // n}")
+    source = keras_program("input 4 / dense {cfg.units} / Scale 3 / dense {units // n}")
     assert source.startswith("# From the notebook: Scale, cfg, n, units\n")
-    assert not program("input 4 / dense 2").startswith("#")
+    assert not keras_program("input 4 / dense 2").startswith("#")
 
 
 def test_the_model_has_the_name_that_is_asked_for() -> None:
-    source = program("input 4 / dense 2\ncompile adam loss=mse", name="net")
+    source = keras_program("input 4 / dense 2\ncompile adam loss=mse", name="net")
     assert "\nnet = keras.Sequential([keras.Input(shape=(4,)), layers.Dense(2)])\n" in source
     assert source.endswith('\nnet.compile(optimizer="adam", loss="mse")\n')
 
 
 def test_an_unknown_value_is_taken_by_its_name() -> None:
-    source = program("input {width} / conv1d 4 3 {activation} {padding}")
+    source = keras_program("input {width} / conv1d 4 3 {activation} {padding}")
     assert "keras.Input(shape=(width,))" in source
     assert "layers.Conv1D(4, 3, activation=activation, padding=padding)" in source
-    assert "shape=image_shape)" in program("input {image_shape} / dense 2")
+    assert "shape=image_shape)" in keras_program("input {image_shape} / dense 2")
 
 
 @pytest.mark.parametrize(
@@ -311,14 +311,14 @@ def test_an_unknown_value_is_taken_by_its_name() -> None:
         ("input 4 / dens 3", "is not a layer"),
         ("input 4 / dense 3 rleu", "is not an activation"),
         ("input 4 / dense 3 <- h", "no output above is named h"),
-        ("", "the text holds no layer"),
+        ("", "the text has no layers"),
         ("input 4 / dense 2\ncompile adm", "is not an optimizer"),
-        ("a = input 4\nrepeat {times}:\n  b = input 4\nadd <- a, b", "not at hand"),
+        ("a = input 4\nrepeat {times}:\n  b = input 4\nadd <- a, b", "needs a value"),
     ],
 )
-def test_a_mistake_is_told_at_its_line(text: str, message: str) -> None:
+def test_an_error_marks_its_line(text: str, message: str) -> None:
     with pytest.raises(DSLError, match=message):
-        program(text)
+        keras_program(text)
 
 
 # --- generated texts ------------------------------------------------------------------------------

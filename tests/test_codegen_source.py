@@ -10,25 +10,25 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kmagic.models.codegen.brace_source import python
+from kmagic.models.codegen.expression_source import expression_code
 from kmagic.models.codegen.source_tree import (
     Assign,
     Atom,
-    Blank,
+    BlankLine,
     Call,
     Code,
+    CodeLine,
+    Collection,
     Comprehension,
-    Def,
-    Display,
+    ForLoop,
+    FunctionDef,
     Item,
-    Line,
-    Loop,
-    Stmt,
+    SourceStatement,
     call,
-    flat,
-    listed,
+    list_of,
     literal,
-    render,
+    one_line,
+    render_source,
 )
 
 NAMES = ("x", "a1", "filters", "layers.Dense", "keras.layers.Conv2D", "very_long_variable_name")
@@ -60,27 +60,27 @@ def _larger(codes: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
     return st.one_of(
         calls,
         st.builds(Call, calls, _items(st.one_of(names, codes), "mask=")),
-        st.lists(codes, max_size=5).map(listed),
-        st.lists(codes, max_size=5).map(lambda found: Display("()", tuple(map(Item, found)))),
-        entries.map(lambda found: Display("{}", tuple(Item(*entry) for entry in found))),
+        st.lists(codes, max_size=5).map(list_of),
+        st.lists(codes, max_size=5).map(lambda found: Collection("()", tuple(map(Item, found)))),
+        entries.map(lambda found: Collection("{}", tuple(Item(*entry) for entry in found))),
         codes.map(lambda code: Comprehension(code, "_", call("range", literal(3)))),
     )
 
 
 larger = _larger(st.recursive(atoms, _larger, max_leaves=12))
-lines: st.SearchStrategy[Stmt] = st.one_of(
+lines: st.SearchStrategy[SourceStatement] = st.one_of(
     st.builds(Assign, st.sampled_from(("x", "a_longer_target", "a, b")), larger),
-    st.builds(Line, st.sampled_from(("return ", "", "stack += ")), larger),
+    st.builds(CodeLine, st.sampled_from(("return ", "", "stack += ")), larger),
 )
-loops: st.SearchStrategy[Stmt] = st.builds(
-    Loop,
+loops: st.SearchStrategy[SourceStatement] = st.builds(
+    ForLoop,
     st.just("f"),
-    st.lists(atoms, min_size=1, max_size=9).map(listed),
+    st.lists(atoms, min_size=1, max_size=9).map(list_of),
     st.lists(lines, min_size=1, max_size=3).map(tuple),
 )
 params = st.lists(st.sampled_from(("x", "filters", "strides", "activation")), unique=True)
-functions: st.SearchStrategy[Stmt] = st.builds(
-    Def,
+functions: st.SearchStrategy[SourceStatement] = st.builds(
+    FunctionDef,
     st.just("block_with_a_long_name_" * 2),
     params.map(lambda found: tuple(Item(Atom(name)) for name in found)),
     st.lists(st.one_of(lines, loops), min_size=1, max_size=3).map(tuple),
@@ -89,14 +89,14 @@ functions: st.SearchStrategy[Stmt] = st.builds(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(lines, loops, functions), min_size=1, max_size=5))
-def test_ruff_changes_nothing(statements: list[Stmt]) -> None:
-    source = render(statements)
+def test_ruff_changes_nothing(statements: list[SourceStatement]) -> None:
+    source = render_source(statements)
     assert formatted(source) == source
 
 
 def test_an_empty_line_stays_between_parts() -> None:
-    parts = [Assign("x", literal(1)), Blank(), Assign("y", literal(2))]
-    assert render(parts) == "x = 1\n\ny = 2\n"
+    parts = [Assign("x", literal(1)), BlankLine(), Assign("y", literal(2))]
+    assert render_source(parts) == "x = 1\n\ny = 2\n"
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_an_empty_line_stays_between_parts() -> None:
     ],
 )
 def test_values_as_python_has_them(value: object, text: str) -> None:
-    assert flat(literal(value)) == text
+    assert one_line(literal(value)) == text
 
 
 EXPRESSIONS = """\
@@ -161,7 +161,7 @@ a @ b
 
 
 def test_expressions_keep_their_meaning_and_get_the_usual_form() -> None:
-    printed = [flat(python(each, str)) for each in EXPRESSIONS]
+    printed = [one_line(expression_code(each, str)) for each in EXPRESSIONS]
     for before, after in zip(EXPRESSIONS, printed, strict=True):
         assert ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
     source = "".join(f"x = {each}\n" for each in printed)
@@ -169,4 +169,7 @@ def test_expressions_keep_their_meaning_and_get_the_usual_form() -> None:
 
 
 def test_names_in_expressions_are_called_as_the_program_calls_them() -> None:
-    assert flat(python("layers * n", {"layers": "layers_", "n": "n"}.__getitem__)) == "layers_ * n"
+    assert (
+        one_line(expression_code("layers * n", {"layers": "layers_", "n": "n"}.__getitem__))
+        == "layers_ * n"
+    )

@@ -65,9 +65,9 @@ class Translation(Renderable, str):  # noqa: SLOT000 - it remembers where it com
     @property
     def python(self) -> str:
         """The Keras program for the model."""
-        from kmagic.models.codegen import program  # noqa: PLC0415 - not before it is asked for
+        from kmagic.models.codegen import keras_program  # noqa: PLC0415 - not before it is asked for
 
-        return program(self.spec, None, name=self.name)
+        return keras_program(self.spec, name=self.name)
 
     def in_r(self, error: DSLError, *, where: str = "", first_line: int = 1) -> MarkedError:
         """A mistake that showed when this text was built, as one of the R text.

@@ -82,10 +82,10 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
             [keras.Input(shape=(4,)), layers.Dense(2, activation="softmax")]
         )
     """
-    from kmagic.models.codegen import program  # noqa: PLC0415 - not before a program is written
+    from kmagic.models.codegen import keras_program  # noqa: PLC0415 - not before a program is written
 
     spec = model if isinstance(model, str | ModelSpec) else _spec_of(model)
-    return program(spec, names, name=name)
+    return keras_program(spec, names, name=name)
 
 
 def _spec_of(model: Any) -> ModelSpec:

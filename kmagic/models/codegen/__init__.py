@@ -1,5 +1,5 @@
-"""The way out: the Keras program that a model's text stands for."""
+"""From a model's text to the Keras program that creates the same model."""
 
-from kmagic.models.codegen.program import program
+from kmagic.models.codegen.program import keras_program
 
-__all__ = ["program"]
+__all__ = ["keras_program"]

@@ -1,60 +1,83 @@
-"""A whole program: what it imports, what it needs, its functions, the model, the compile line."""
+"""The Keras program of a model's text: imports, functions, the model, its compilation."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from kmagic.language import format_spec, parse
 from kmagic.language.expand import expand
-from kmagic.language.graph import Graph
+from kmagic.language.graph import Graph, Node
 from kmagic.language.name_lookup import ExpansionError, definition_lines
-from kmagic.language.spec import BlockSpec, ModelSpec, NestedSpec, NotebookValue, Span, Statement
+from kmagic.language.spec import (
+    Arg,
+    BlockSpec,
+    Expr,
+    LiteralValue,
+    ModelSpec,
+    NestedSpec,
+    NotebookValue,
+    Span,
+    Statement,
+    Word,
+)
 from kmagic.models import catalogue
-from kmagic.models.binding import BuildContext
+from kmagic.models.binding import UNRESOLVED, BuildContext
+from kmagic.models.binding.word_lookup import find_layer
 from kmagic.models.codegen import spec_survey
-from kmagic.models.codegen.code_scope import RESERVED, Frame, Scope
-from kmagic.models.codegen.flat_program import write_flat
-from kmagic.models.codegen.model_source import write_model, write_nested
-from kmagic.models.codegen.program_state import State
-from kmagic.models.codegen.source_tree import Atom, Call, Display, Item, Line, Stmt, render
-from kmagic.models.codegen.unknown_value import Unknown
-from kmagic.models.codegen.value_source import Unstructured
+from kmagic.models.codegen.code_scope import (
+    RESERVED,
+    CodeFrame,
+    CodeScope,
+    Placeholder,
+    StepCode,
+    Unstructured,
+    python_name,
+)
+from kmagic.models.codegen.code_writer import one_or_list
+from kmagic.models.codegen.flat_spec import FlatModel, flat_statements
+from kmagic.models.codegen.functional_code import FunctionalWriter
+from kmagic.models.codegen.sequential_code import FreezePoint, SequentialWriter, freeze_loop
+from kmagic.models.codegen.source_tree import (
+    Assign,
+    Atom,
+    BlankLine,
+    Call,
+    CodeLine,
+    Collection,
+    Item,
+    list_of,
+    render_source,
+)
+from kmagic.models.codegen.value_source import ProgramState, is_function_step
 
-_LISTS = ("metrics", "weighted_metrics")
+_LIST_ARGUMENTS = ("metrics", "weighted_metrics")
 
 
-def program(
-    spec: ModelSpec | str,
-    names: Mapping[str, Any] | None = None,
-    *,
-    name: str = "model",
-    where: str = "",
-    first_line: int = 1,
+def keras_program(
+    spec: ModelSpec | str, names: Mapping[str, Any] | None = None, *, name: str = "model"
 ) -> str:
-    """The Keras program that a model's text stands for.
+    """The Keras program of a model's text.
 
-    Blocks become functions, repetitions loops, a plain stack a ``keras.Sequential``; expressions
-    in braces stay, and the program's first line says which names it needs from the notebook.
+    Blocks become functions, repetitions loops, a plain stack a ``keras.Sequential``. Expressions
+    in braces stay, and the first line lists the notebook variables that they need.
 
     Args:
-        spec: The text, or what it says.
-        names: What the names in braces stand for, as far as it is at hand. A value tells whether
-            a word is a text or a number, a layer or a function; without it, its name must.
+        spec: The text, or its spec.
+        names: Values of the names in braces, where they are known. A value shows whether a word
+            is a text or a number, a layer or a function; otherwise its name has to.
         name: The variable that will hold the model.
-        where: What the text is, in the user's words, for messages.
-        first_line: Number of its first line in the user's editor.
 
     Returns:
-        Source that ``ruff format`` leaves as it is. Run with the notebook's names, it gives a
-        model equal to what :func:`kmagic.build` makes of the same text.
+        Source that ``ruff format`` does not change. Run with the notebook's variables, it creates
+        a model equal to the one that :func:`kmagic.build` creates from the text.
 
     Raises:
-        DSLError: The text holds mistakes, or needs values that are not at hand.
+        DSLError: The text contains mistakes, or needs values that are unknown.
 
     Example:
-        >>> print(program("input 4 / dense {units} relu / dense 2 softmax"), end="")
+        >>> print(keras_program("input 4 / dense {units} relu / dense 2 softmax"), end="")
         # From the notebook: units
         import keras
         from keras import layers
@@ -68,38 +91,41 @@ def program(
         )
     """
     if isinstance(spec, str):
-        spec = parse(spec, where=where, first_line=first_line)
+        spec = parse(spec)
     if not spec.source:
         spec = parse(format_spec(spec))
     free = spec_survey.free_names(spec.statements)
     if names is None:
-        free |= set(filter(_is_foreign, spec_survey.callees(spec.statements)))
-    known = {**dict.fromkeys(free, Unknown()), **(names or {})}
-    context = BuildContext(spec.source, where, first_line, known)
+        free |= set(filter(_looks_like_class, spec_survey.callees(spec.statements)))
+    known = {**dict.fromkeys(free, Placeholder()), **(names or {})}
+    context = BuildContext(spec.source, names=known)
     context.definitions = definition_lines(spec.statements)
-    graph = _graph(spec, context)
+    graph = _expanded(spec, context)
+    common = {*RESERVED, *free, name}
     try:
-        state = _structured(spec, graph, context, free, name)
+        state = _new_state(spec.statements, graph, context, common)
+        _write_model(state, spec.statements, graph, name)
     except Unstructured:
         context.problems.clear()
-        state = _state(spec, graph, context, free, name)
-        state.scope.frame.taken = set(state.scope.frame.common)
-        state.scope.choose_flow()
-        write_flat(state, spec, graph, name)
+        _check_loop_values(spec, context)
+        statements = flat_statements(graph, context)
+        state = _new_state(statements, graph, context, common)
+        _write_model(state, statements, graph, name)
+        context.leave()
     context.raise_problems()
-    _compile(state, graph, name)
+    _write_compile(state, graph, name)
     context.raise_problems()
-    return _written(state)
+    return _program_text(state)
 
 
-def _is_foreign(word: str) -> bool:
+def _looks_like_class(word: str) -> bool:
     """Whether a step's word looks like a class of the notebook's."""
     return word[:1].isupper() and catalogue.find_object("layer", word) is None
 
 
-def _graph(spec: ModelSpec, context: BuildContext) -> Graph:
+def _expanded(spec: ModelSpec, context: BuildContext) -> Graph:
     try:
-        graph = expand(spec, context.names, first_line=context.first_line)
+        graph = expand(spec, context.names)
     except ExpansionError as error:
         graph = context.report_expansion(error)
     if not graph.nodes:
@@ -109,69 +135,210 @@ def _graph(spec: ModelSpec, context: BuildContext) -> Graph:
     return graph
 
 
-def _state(
-    spec: ModelSpec, graph: Graph, context: BuildContext, free: set[str], name: str
-) -> State:
-    common = {*RESERVED, *free, name, *_own_names(spec.statements)}
-    scope = Scope(Frame(frozenset(common)), context.names)
-    scope.declare(spec.statements)
+def _check_loop_values(spec: ModelSpec, context: BuildContext) -> None:
+    """Refuse a text whose loops have to be unrolled, but run over unknown values."""
+    unknown = sorted(
+        name for name, value in context.names.items() if isinstance(value, Placeholder)
+    )
+    for value in spec_survey.loop_values(spec.statements):
+        if unknown and isinstance(value, Expr):
+            message = "needs a value: the program depends on it"
+            context.report_rejection(message, value.span, f"Define {', '.join(unknown)}.")
+    context.raise_problems()
+
+
+def _new_state(
+    statements: tuple[Statement, ...], graph: Graph, context: BuildContext, common: set[str]
+) -> ProgramState:
+    own = {
+        statement.name
+        for statement in spec_survey.all_statements(statements)
+        if isinstance(statement, BlockSpec | NestedSpec)
+    }
+    scope = CodeScope(CodeFrame(frozenset(common | own)), context.names)
+    scope.declare(statements)
     scope.choose_flow()
     graphs = {each.span: each for each in graph.models} | {Span(): graph}
-    return State(context, graphs, scope, write_nested)
+    return ProgramState(context, graphs, scope, _write_nested)
 
 
-def _structured(
-    spec: ModelSpec, graph: Graph, context: BuildContext, free: set[str], name: str
-) -> State:
-    state = _state(spec, graph, context, free, name)
-    write_model(state, spec.statements, graph, name)
-    return state
+# --- models -----------------------------------------------------------------------------------
 
 
-def _own_names(statements: tuple[Statement, ...]) -> Iterator[str]:
-    """The names of all blocks and nested models."""
-    for statement in statements:
-        if isinstance(statement, BlockSpec | NestedSpec):
-            yield statement.name
-        for each in getattr(statement, "body", getattr(statement, "branches", ())):
-            yield from _own_names((each,))
+def _write_model(
+    state: ProgramState,
+    statements: tuple[Statement, ...],
+    graph: Graph,
+    variable: str,
+    prefix: str = "",
+) -> None:
+    """Write a model into the body of the state's scope, as a stack if it is one.
+
+    Args:
+        state: Its scope is the model's own.
+        statements: The model's text.
+        graph: What the text stands for.
+        variable: The variable that will hold the model.
+        prefix: Of the names of inputs and outputs, in a nested model.
+    """
+    if is_sequential(graph, state):
+        _write_sequential(state, statements, graph, variable)
+    else:
+        _write_functional(state, statements, graph, variable, prefix)
 
 
-def _compile(state: State, graph: Graph, name: str) -> None:
+def _write_nested(state: ProgramState, spec: NestedSpec) -> None:
+    """Write a ``model`` statement, and make its name known."""
+    outer = state.scope
+    graph = spec.graph if isinstance(spec, FlatModel) and spec.graph else state.graphs[spec.span]
+    scope = CodeScope(
+        outer.frame,
+        outer.env,
+        renames=outer.renames,
+        blocks=dict(outer.blocks),
+        models=dict(outer.models),
+        trail=outer.trail,
+    )
+    variable = python_name(spec.name)
+    scope.declare(spec.body)
+    used = {tensor.code for tensor in (*outer.current, *outer.entry, *outer.tensors.values())}
+    if outer.current and Atom(outer.flow) in used:
+        scope.choose_flow(f"{variable}_")
+    else:
+        scope.flow = outer.flow
+    state.scope = scope
+    _write_model(state, spec.body, graph, variable, f"{variable}_")
+    state.scope = outer
+    outer.body += [*scope.body, BlankLine()]
+    keys = tuple(sorted(arg.name for arg in graph.outputs if arg.name))
+    outer.models[spec.name] = StepCode(Atom(variable), base_name=variable, keys=keys)
+
+
+def is_sequential(graph: Graph, state: ProgramState) -> bool:
+    """Whether a graph is built as a ``keras.Sequential``."""
+    if graph.kind == "functional" or not graph.is_stack:
+        if graph.kind == "sequential":
+            state.refuse("a sequential model must be a plain stack", graph.span)
+        return False
+    if any(_applies_function(node, state) for node in graph.nodes):
+        return False
+    shared = [
+        node.callee.source if isinstance(node.callee.value, Placeholder) else id(node.callee.value)
+        for node in graph.nodes
+        if isinstance(node.callee, NotebookValue) and not node.args
+    ]
+    return len(set(shared)) == len(shared)
+
+
+def _applies_function(node: Node, state: ProgramState) -> bool:
+    callee = node.callee
+    if isinstance(callee, NotebookValue):
+        return is_function_step(callee.value, callee.source, has_args=bool(node.args))
+    if not isinstance(callee, Word):
+        return False
+    target = find_layer(callee, state.context)
+    return target is not UNRESOLVED and is_function_step(
+        target, callee.text, has_args=bool(node.args)
+    )
+
+
+def _write_sequential(
+    state: ProgramState, statements: tuple[Statement, ...], graph: Graph, variable: str
+) -> None:
+    writer = SequentialWriter(state)
+    pieces = writer.pieces(statements)
+    lines, layers = writer.laid_out(pieces)
+    body = state.scope.body
+    body += lines
+    args = _model_arguments(state, graph)
+    body.append(Assign(variable, Call(Atom("keras.Sequential"), (Item(layers), *args))))
+    if isinstance(layers, Atom):
+        return  # the list was built line by line, and its layers are frozen there
+    total = sum(not node.is_input for node in graph.nodes)
+    for piece in pieces:
+        if isinstance(piece, FreezePoint) and piece.count:
+            some = "" if piece.count == total else f"[:{piece.count}]"
+            body.append(freeze_loop(Atom(f"{variable}.layers{some}")))
+
+
+def _write_functional(
+    state: ProgramState,
+    statements: tuple[Statement, ...],
+    graph: Graph,
+    variable: str,
+    prefix: str,
+) -> None:
+    scope, body = state.scope, state.scope.body
+    scope.input_base = f"{prefix}inputs"
+    if not spec_survey.has_input(statements) and not any(node.is_input for node in graph.nodes):
+        remedy = "Start with an input line: `input 28x28x1`."
+        state.refuse("the model has no input", graph.nodes[0].span, remedy)
+    writer = FunctionalWriter(state)
+    writer.write_all(statements)
+    inputs = writer.ends(scope.inputs) or one_or_list([each.code for each in scope.model_inputs])
+    outputs = writer.ends(scope.outputs)
+    if outputs is None:
+        outputs = one_or_list([each.code for each in scope.current])
+        last = body[-1] if body else None
+        name = f"{prefix}outputs"
+        is_free = name not in scope.frame.taken
+        if (
+            isinstance(last, Assign)
+            and outputs == Atom(scope.flow) == Atom(last.targets)
+            and is_free
+        ):
+            body[-1] = Assign(name, last.value)
+            outputs = Atom(name)
+    args = (Item(inputs), Item(outputs), *_model_arguments(state, graph))
+    body.append(Assign(variable, Call(Atom("keras.Model"), args)))
+
+
+def _model_arguments(state: ProgramState, graph: Graph) -> tuple[Item, ...]:
+    """The arguments of a model itself: its name, and those of its head line."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    args = graph.args
+    if graph.name and not any(arg.name == "name" for arg in args):
+        args = (Arg(LiteralValue(graph.name), "name"), *args)
+    bound = state.bind(keras.Sequential, "model", args, graph.span)
+    return tuple(Item(code, f"{key}=") for key, code in bound.kwargs.items())
+
+
+def _write_compile(state: ProgramState, graph: Graph, name: str) -> None:
     if graph.compile is None:
         return
     import keras  # noqa: PLC0415 - takes seconds
 
     spec = graph.compile
-    bound = state.values.bind(keras.Model.compile, "compile", spec.args, spec.span)
+    bound = state.bind(keras.Model.compile, "compile", spec.args, spec.span)
     items = []
     given = {arg.name: arg.value for arg in spec.args}
     for key, code in bound.kwargs.items():
-        is_list = key not in _LISTS or isinstance(code, Display) or _holds_several(given.get(key))
-        items.append(Item(code if is_list else Display("[]", (Item(code),)), f"{key}="))
-    state.scope.body.append(Line("", Call(Atom(f"{name}.compile"), tuple(items))))
+        is_list = isinstance(code, Collection) or _holds_several(given.get(key))
+        code_of_list = code if key not in _LIST_ARGUMENTS or is_list else list_of([code])
+        items.append(Item(code_of_list, f"{key}="))
+    state.scope.body.append(CodeLine("", Call(Atom(f"{name}.compile"), tuple(items))))
 
 
 def _holds_several(value: Any) -> bool:
     if not isinstance(value, NotebookValue):
         return False
-    if isinstance(value.value, Unknown):
+    if isinstance(value.value, Placeholder):
         return value.source.endswith("s")
     return isinstance(value.value, list | tuple | dict)
 
 
-def _written(state: State) -> str:
-    body: list[Stmt] = [*state.scope.frame.defs, *state.scope.body]
-    text = render(body)
-    needs = sorted(state.values.needs)
+def _program_text(state: ProgramState) -> str:
+    text = render_source([*state.scope.frame.functions, *state.scope.body])
+    needs = sorted(state.needs)
     head = [f"# From the notebook: {', '.join(needs)}"] if needs else []
     head.append("import keras")
     if "np." in text:
         head.append("import numpy as np")
-    used = [each for each in ("layers", "ops") if re.search(rf"(?<![\w.]){each}\.", text)]
+    used = [name for name in ("layers", "ops") if re.search(rf"(?<![\w.]){name}\.", text)]
     if used:
         head.append(f"from keras import {', '.join(used)}")
-    imports = sorted((module, each) for each, module in state.values.imports.items())
-    head += [f"from {module} import {each}" for module, each in imports]
-    gap = "\n\n" if state.scope.frame.defs else "\n"
+    imports = sorted((module, name) for name, module in state.imports.items())
+    head += [f"from {module} import {name}" for module, name in imports]
+    gap = "\n\n" if state.scope.frame.functions else "\n"
     return "\n".join(head) + "\n" + gap + text

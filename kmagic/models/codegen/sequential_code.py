@@ -7,86 +7,82 @@ from typing import TypeAlias
 
 from kmagic.language.spec import (
     BlockSpec,
-    Expr,
     ForSpec,
     FreezeSpec,
     LayerSpec,
     MergeSpec,
     NestedSpec,
-    Ref,
     RepeatSpec,
     ResidualSpec,
     Statement,
     Word,
 )
-from kmagic.models.codegen.code_scope import Scope, Tensor
-from kmagic.models.codegen.code_writer import Writer
-from kmagic.models.codegen.program_state import Count
+from kmagic.models.codegen.code_scope import CodeScope, TensorCode, Unstructured
+from kmagic.models.codegen.code_writer import CodeWriter
 from kmagic.models.codegen.source_tree import (
     Assign,
     Atom,
     Call,
     Code,
+    CodeLine,
+    Collection,
     Comprehension,
-    Display,
+    ForLoop,
     Item,
-    Line,
-    Loop,
-    Stmt,
+    SourceStatement,
     call,
 )
-from kmagic.models.codegen.step_source import Made
-from kmagic.models.codegen.value_source import Unstructured
+from kmagic.models.codegen.value_source import RepeatCount
 
-MOST_ON_A_LINE = 2
-"""More layers than this stand on a line each."""
+_MAX_ON_ONE_LINE = 2
+"""With more layers, each is on its own line."""
 
 
 @dataclass(frozen=True, slots=True)
-class One:
+class OneLayer:
     """A layer."""
 
     code: Code
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
-    """A call that gives a list of layers."""
+class LayerList:
+    """A call that returns a list of layers."""
 
     code: Code
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class LineBefore:
     """A line that is needed before the layers that follow."""
 
-    line: Stmt
+    line: SourceStatement
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """Layers that are repeated."""
+class RepeatedLayers:
+    """Layers in a loop."""
 
     name: str
-    series: Code
+    iterable: Code
     inner: tuple[Piece, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
-    """All layers so far are frozen: so many."""
+class FreezePoint:
+    """All layers so far are frozen: this many."""
 
     count: int
 
 
-Piece: TypeAlias = One | Many | Before | Turns | Frozen
+Piece: TypeAlias = OneLayer | LayerList | LineBefore | RepeatedLayers | FreezePoint
 
 
-class Stack(Writer):
-    """Collects the layers of statements, in their order."""
+class SequentialWriter(CodeWriter):
+    """Collects the layers of statements in order."""
 
     def pieces(self, statements: tuple[Statement, ...]) -> list[Piece]:
-        """The layers of statements and what belongs to them."""
+        """The layers of statements, and the lines that they need."""
         return [piece for statement in statements for piece in self._pieces(statement)]
 
     def _pieces(self, statement: Statement) -> list[Piece]:
@@ -97,40 +93,44 @@ class Stack(Writer):
                 self.scope.blocks[statement.name] = (statement, self.scope)
                 return []
             case NestedSpec():
-                with self.writing() as written:
-                    self.state.write_model(self.state, statement)
-                return [Before(each) for each in written]
+                with self.separate_body() as lines:
+                    self.state.write_nested(self.state, statement)
+                return [*map(LineBefore, lines)]
             case RepeatSpec():
-                return self._repeat(self.count(statement.times), statement.body)
+                return self._repeat(self.state.count(statement.times), statement.body)
             case ForSpec():
-                series, values = self.for_turns(statement)
-                with self.loop_name(statement.name) as name:
-                    inner = self.turns(
+                iterable, values = self.loop_values(statement)
+                with self.loop_variable(statement.name) as name:
+                    inner = self.loop_body(
                         statement.name, values, lambda: tuple(self.pieces(statement.body))
                     )
-                return [Turns(name, series, inner)] if inner else []
+                return [RepeatedLayers(name, iterable, inner)] if inner else []
             case ResidualSpec():
                 return self.pieces(statement.body)
             case MergeSpec():
                 bodies = [each for branch in statement.branches for each in branch.body]
                 last = LayerSpec(statement.callee, statement.args, span=statement.callee.span)
                 return self.pieces((*bodies, last))
+            case FreezeSpec(args=()) if not self.scope.in_model:
+                raise Unstructured  # it freezes the layers outside the block, too
+            case FreezeSpec(args=()):
+                return [FreezePoint(self.state.frozen[statement.span])]
             case FreezeSpec():
-                return self._freeze(statement)
+                return [*map(LineBefore, self.freeze_by_name(statement))]
             case _:
                 return []
 
-    def _repeat(self, count: Count, body: tuple[Statement, ...]) -> list[Piece]:
+    def _repeat(self, count: RepeatCount, body: tuple[Statement, ...]) -> list[Piece]:
         if count.known == 0:
             return []
-        inner = self.turns(None, [None], lambda: tuple(self.pieces(body)))
+        inner = self.loop_body(None, [None], lambda: tuple(self.pieces(body)))
         if count.known == 1:
             return [*inner]
-        return [Turns("_", call("range", count.code), inner)] if inner else []
+        return [RepeatedLayers("_", call("range", count.code), inner)] if inner else []
 
     def _step(self, spec: LayerSpec) -> list[Piece]:
         if spec.times is not None:
-            count = self.count(spec.times)
+            count = self.state.count(spec.times)
             if count.known != 1:
                 return self._repeat(count, (replace(spec, times=None),))
         scope, callee = self.scope, spec.callee
@@ -138,57 +138,43 @@ class Stack(Writer):
         if word in scope.blocks:
             block, home = scope.blocks[word]
             code, _ = self.block_call(block, home, spec, [])
-            return [Many(code)]
-        if word in scope.models:
-            made: Made | None = scope.models[word]
-        else:
-            name = spec.targets[0] if scope.names_layers and len(spec.targets) == 1 else None
-            found = scope.value(callee) if isinstance(callee, Expr) else callee
-            made = self.steps.make(found, scope.args(spec.args), name, spec.span)
-        held, lines = self.held(spec, made or Made(Atom("...")))
-        return [*map(Before, lines), One(held.code)]
-
-    def _freeze(self, spec: FreezeSpec) -> list[Piece]:
-        lines: list[Piece] = []
-        for arg in spec.args:
-            value = arg.value
-            name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
-            lines.append(Before(Line("", self.scope.layer(name).code, ".trainable = False")))
-        if spec.args:
-            return lines
-        if not self.scope.in_model:
-            raise Unstructured  # it means the layers outside of the block, too
-        return [Frozen(self.state.frozen.get(spec.span, 0))]
+            return [LayerList(code)]
+        is_known = spec.reuse or word in scope.models
+        made = scope.layer(word) if is_known else self.step_code(spec)
+        step, lines = self.keep_layer(spec, made)
+        return [*map(LineBefore, lines), OneLayer(step.code)]
 
     # --- layout -------------------------------------------------------------------------------
 
     def block_body(
         self,
         block: BlockSpec,
-        scope: Scope,
+        scope: CodeScope,
         inputs: int,  # noqa: ARG002 - a list of layers has none
-    ) -> tuple[list[Item], list[Stmt], list[Tensor]]:
+    ) -> tuple[list[Item], list[SourceStatement], list[TensorCode]]:
         """A function that returns a list of layers."""
-        pieces = self.pieces(block.body)
-        lines, layers = self.laid_out(pieces)
-        return [], [*scope.frame.defs, *lines, Line("return ", layers)], []
+        lines, layers = self.laid_out(self.pieces(block.body))
+        return [], [*scope.frame.functions, *lines, CodeLine("return ", layers)], []
 
-    def laid_out(self, pieces: list[Piece], name: str = "stack") -> tuple[list[Stmt], Code]:
-        """The lines that make a stack's list, and the list."""
-        if all(map(_is_plain, pieces)):
-            lines = [piece.line for piece in pieces if isinstance(piece, Before)]
-            if len(pieces) - len(lines) == 1 and isinstance(pieces[-1], Many):
+    def laid_out(self, pieces: list[Piece]) -> tuple[list[SourceStatement], Code]:
+        """The lines that create a stack's list, and the list."""
+        if all(map(_fits_in_list, pieces)):
+            lines = [piece.line for piece in pieces if isinstance(piece, LineBefore)]
+            if len(pieces) - len(lines) == 1 and isinstance(pieces[-1], LayerList):
                 return lines, pieces[-1].code
             return lines, _list(pieces)
-        var = self.scope.frame.fresh(name)
-        lines = _grown(pieces, var, started=False, skip=_begins_with_input(pieces))
-        self.scope.frame.free(var)
-        return lines, Atom(var)
+        variable = self.scope.frame.new_name("stack")
+        first = next((piece for piece in pieces if isinstance(piece, OneLayer)), None)
+        code = first.code if first is not None else None
+        has_input = isinstance(code, Call) and code.function == Atom("keras.Input")
+        lines = _ListLines(variable, has_input=has_input).write(pieces)
+        self.scope.frame.release(variable)
+        return lines, Atom(variable)
 
 
-def _is_plain(piece: Piece) -> bool:
-    if isinstance(piece, Turns):
-        return len(piece.inner) == 1 and isinstance(piece.inner[0], One)
+def _fits_in_list(piece: Piece) -> bool:
+    if isinstance(piece, RepeatedLayers):
+        return len(piece.inner) == 1 and isinstance(piece.inner[0], OneLayer)
     return True
 
 
@@ -196,62 +182,64 @@ def _list(pieces: list[Piece]) -> Code:
     items: list[Item] = []
     for piece in pieces:
         match piece:
-            case One():
+            case OneLayer():
                 items.append(Item(piece.code))
-            case Many():
+            case LayerList():
                 items.append(Item(piece.code, "*"))
-            case Turns(inner=(One(code=code),)):
-                items.append(Item(Comprehension(code, piece.name, piece.series), "*"))
+            case RepeatedLayers(inner=(OneLayer(code=code),)):
+                items.append(Item(Comprehension(code, piece.name, piece.iterable), "*"))
             case _:
                 pass
     if len(items) == 1 and isinstance(items[0].value, Comprehension):
         return items[0].value
-    return Display("[]", tuple(items), tall=len(items) > MOST_ON_A_LINE)
+    return Collection("[]", tuple(items), tall=len(items) > _MAX_ON_ONE_LINE)
 
 
-def _begins_with_input(pieces: list[Piece]) -> bool:
-    first = next((each for each in pieces if isinstance(each, One)), None)
-    return (
-        first is not None
-        and isinstance(first.code, Call)
-        and first.code.function == Atom("keras.Input")
-    )
+class _ListLines:
+    """The lines of a list that grows step by step, because loops create some of its layers."""
 
+    def __init__(self, variable: str, *, has_input: bool = False, exists: bool = False) -> None:
+        self.variable, self.has_input, self.exists = variable, has_input, exists
+        self.lines: list[SourceStatement] = []
+        self.chunk: list[Piece] = []
 
-def _grown(pieces: list[Piece], var: str, *, started: bool, skip: bool = False) -> list[Stmt]:
-    """A list that grows line by line, since loops make some of its layers."""
-    lines: list[Stmt] = []
-    chunk: list[Piece] = []
+    def write(self, pieces: list[Piece]) -> list[SourceStatement]:
+        for piece in pieces:
+            match piece:
+                case LineBefore():
+                    if self.chunk:
+                        self._flush()
+                    self.lines.append(piece.line)
+                case RepeatedLayers() if not _fits_in_list(piece):
+                    self._flush()
+                    inner = _ListLines(self.variable, exists=True).write([*piece.inner])
+                    self.lines.append(ForLoop(piece.name, piece.iterable, tuple(inner)))
+                case FreezePoint():
+                    self._flush()
+                    layers = f"{self.variable}[1:]" if self.has_input else self.variable
+                    self.lines.append(freeze_loop(Atom(layers)))
+                case _:
+                    self.chunk.append(piece)
+        if self.chunk or not self.exists:
+            self._flush()
+        return self.lines
 
-    def flush() -> None:
-        nonlocal started
-        if not started:
-            lines.append(Assign(var, _list(chunk)))
-        elif len(chunk) == 1 and isinstance(chunk[0], One):
-            lines.append(Line("", call(f"{var}.append", chunk[0].code)))
-        elif len(chunk) == 1 and isinstance(chunk[0], Many):
-            lines.append(Line(f"{var} += ", chunk[0].code))
-        elif chunk:
-            lines.append(Line(f"{var} += ", _list(chunk)))
-        started = True
-        chunk.clear()
-
-    for piece in pieces:
-        match piece:
-            case Before():
-                if chunk:
-                    flush()
-                lines.append(piece.line)
-            case Turns() if not _is_plain(piece):
-                flush()
-                inner = _grown([*piece.inner], var, started=True)
-                lines.append(Loop(piece.name, piece.series, tuple(inner)))
-            case Frozen():
-                flush()
-                body = (Line("layer.trainable = False"),)
-                lines.append(Loop("layer", Atom(f"{var}[1:]" if skip else var), body))
+    def _flush(self) -> None:
+        match self.chunk:
+            case _ if not self.exists:
+                self.lines.append(Assign(self.variable, _list(self.chunk)))
+            case []:
+                pass
+            case [OneLayer(code=code)]:
+                self.lines.append(CodeLine("", call(f"{self.variable}.append", code)))
+            case [LayerList(code=code)]:
+                self.lines.append(CodeLine(f"{self.variable} += ", code))
             case _:
-                chunk.append(piece)
-    if chunk or not started:
-        flush()
-    return lines
+                self.lines.append(CodeLine(f"{self.variable} += ", _list(self.chunk)))
+        self.exists = True
+        self.chunk = []
+
+
+def freeze_loop(layers: Code) -> ForLoop:
+    """The loop that freezes layers."""
+    return ForLoop("layer", layers, (CodeLine("layer.trainable = False"),))

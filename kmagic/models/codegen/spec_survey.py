@@ -1,4 +1,4 @@
-"""What a text holds, looked over before a line of its program is written."""
+"""What a model's text contains, gathered before its program is written."""
 
 from __future__ import annotations
 
@@ -23,103 +23,76 @@ from kmagic.language.spec import (
     Statement,
     Value,
     Word,
+    find_parts,
 )
 
 
-def free_names(statements: Iterable[Statement], bound: frozenset[str] = frozenset()) -> set[str]:
-    """The names in braces that the text itself does not give a meaning: the notebook's.
+def free_names(part: Any, bound: frozenset[str] = frozenset()) -> set[str]:
+    """The names in braces that no block parameter or loop variable defines: the notebook's.
 
     Args:
-        statements: The text.
-        bound: Parameters and loop names around them.
+        part: Statements, or any part of them.
+        bound: Parameters and loop variables around it.
     """
-    found: set[str] = set()
-    for statement in statements:
-        inner = bound
-        match statement:
-            case BlockSpec():
-                inner |= {param.name for param in statement.params}
-                for param in statement.params:
-                    found |= names([param.default], bound)
-                found |= free_names(statement.body, inner)
-            case ForSpec():
-                found |= names(statement.values, bound)
-                found |= free_names(statement.body, bound | {statement.name})
-            case RepeatSpec():
-                found |= names([statement.times], bound) | free_names(statement.body, bound)
-            case ResidualSpec():
-                found |= free_names(statement.body, bound)
-            case MergeSpec():
-                found |= names([statement.callee, statement.args], bound)
-                for branch in statement.branches:
-                    found |= free_names(branch.body, bound)
-            case NestedSpec():
-                found |= names([statement.args], bound) | free_names(statement.body, bound)
-            case _:
-                found |= names([statement], bound)
-    return found
+    match part:
+        case Expr():
+            return expressions.names_in_expression(part.source) - bound
+        case BlockSpec():
+            inner = bound | {param.name for param in part.params}
+            return free_names(part.params, bound) | free_names(part.body, inner)
+        case ForSpec():
+            return free_names(part.values, bound) | free_names(part.body, bound | {part.name})
+        case tuple():
+            parts = part
+        case _ if is_dataclass(part):
+            parts = tuple(getattr(part, field.name) for field in fields(part))
+        case _:
+            parts = ()
+    return set().union(*(free_names(each, bound) for each in parts))
 
 
-def names(values: Iterable[Any], bound: frozenset[str] = frozenset()) -> set[str]:
-    """The names in the expressions of these values, but those that are bound."""
-    found: set[str] = set()
-    for value in within(values):
-        if isinstance(value, Expr):
-            found |= expressions.names_in_expression(value.source) - bound
-    return found
-
-
-def within(thing: Any) -> Iterator[Any]:
-    """A value and all values in it."""
-    if isinstance(thing, str):
-        return
-    if isinstance(thing, Iterable):
-        for each in thing:
-            yield from within(each)
-    elif is_dataclass(thing):
-        yield thing
-        for field in fields(thing):
-            yield from within(getattr(thing, field.name))
-
-
-def in_scope(statements: Iterable[Statement]) -> Iterator[Statement]:
-    """The statements of one scope, those in loops, residuals and branches too."""
+def all_statements(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """The statements and all that are nested in them."""
     for statement in statements:
         yield statement
-        match statement:
-            case RepeatSpec() | ForSpec() | ResidualSpec():
-                yield from in_scope(statement.body)
-            case MergeSpec():
-                for branch in statement.branches:
-                    yield from in_scope(branch.body)
+        yield from all_statements(getattr(statement, "body", getattr(statement, "branches", ())))
 
 
-def targets(statements: Iterable[Statement]) -> frozenset[str]:
+def scope_statements(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """The statements of one scope: those in loops, residuals and branches, not those in blocks."""
+    for statement in statements:
+        yield statement
+        if not isinstance(statement, BlockSpec | NestedSpec):
+            nested = getattr(statement, "body", getattr(statement, "branches", ()))
+            yield from scope_statements(nested)
+
+
+def output_names(statements: Iterable[Statement]) -> frozenset[str]:
     """The names that a scope gives to outputs."""
     return frozenset(
         target
-        for statement in in_scope(statements)
+        for statement in scope_statements(statements)
         if isinstance(statement, LayerSpec)
         for target in statement.targets
         if target != "_"
     )
 
 
-def wanted_layers(statements: Iterable[Statement]) -> frozenset[str]:
+def reused_layers(statements: Iterable[Statement]) -> frozenset[str]:
     """The names whose layer, not its output, is used again: by ``reuse``, ``&`` or ``freeze``."""
-    found: set[str] = set()
-    for statement in in_scope(statements):
+    names: set[str] = set()
+    for statement in scope_statements(statements):
         if isinstance(statement, LayerSpec) and statement.reuse:
-            found.add(getattr(statement.callee, "text", ""))
+            names.add(getattr(statement.callee, "text", ""))
         if isinstance(statement, FreezeSpec):
-            found |= {arg.value.text for arg in statement.args if isinstance(arg.value, Word)}
+            names |= {arg.value.text for arg in statement.args if isinstance(arg.value, Word)}
         if not isinstance(statement, BlockSpec | NestedSpec):
-            found |= {each.name for each in within([statement]) if isinstance(each, Ref)}
-    return frozenset(found)
+            names |= {ref.name for ref in find_parts(statement, Ref)}
+    return frozenset(names)
 
 
 def uses_entry(statements: Iterable[Statement]) -> bool:
-    """Whether ``_in`` stands for what enters these statements, not an inner body."""
+    """Whether ``_in`` stands for what enters these statements, not for that of an inner body."""
     for statement in statements:
         match statement:
             case LayerSpec():
@@ -131,50 +104,38 @@ def uses_entry(statements: Iterable[Statement]) -> bool:
             case MergeSpec() | ResidualSpec() | BlockSpec() | NestedSpec():
                 continue
             case _:
-                if any(isinstance(v, Word) and v.text == "_in" for v in within([statement])):
+                if any(word.text == "_in" for word in find_parts(statement, Word)):
                     return True
     return False
 
 
 def mentions(name: str, args: tuple[Arg, ...]) -> bool:
-    """Whether a name stands among the inputs of a step."""
-    return any(_is_name(value, name) for value in within(args))
-
-
-def _is_name(value: Value, name: str) -> bool:
-    return (isinstance(value, Word) and value.text == name) or (
-        isinstance(value, Index) and value.name == name
+    """Whether a name is among the inputs of a step."""
+    return any(
+        (part.text if isinstance(part, Word) else part.name) == name
+        for part in find_parts(args, Word, Index)
     )
 
 
-def inputs(statements: Iterable[Statement]) -> int:
-    """How many ``input`` lines a scope has."""
-    return sum(
-        isinstance(each, LayerSpec)
-        and isinstance(each.callee, Word)
-        and each.callee.text == "input"
-        for each in in_scope(statements)
+def has_input(statements: Iterable[Statement]) -> bool:
+    """Whether a scope has an ``input`` line."""
+    return any(
+        isinstance(each, LayerSpec) and each.callee == Word("input")
+        for each in scope_statements(statements)
     )
 
 
-def counts(statements: Iterable[Statement]) -> Iterator[Value]:
-    """What the loops of a text run over, those in blocks and nested models too."""
-    for statement in statements:
-        match statement:
-            case LayerSpec() if statement.times is not None:
-                yield statement.times
-            case RepeatSpec():
-                yield statement.times
-            case ForSpec():
-                yield from statement.values
-            case _:
-                pass
-        yield from counts(getattr(statement, "body", getattr(statement, "branches", ())))
+def loop_values(statements: Iterable[Statement]) -> Iterator[Value]:
+    """What the loops of a text run over, in blocks and nested models too."""
+    for statement in all_statements(statements):
+        if isinstance(statement, LayerSpec | RepeatSpec) and statement.times is not None:
+            yield statement.times
+        elif isinstance(statement, ForSpec):
+            yield from statement.values
 
 
 def callees(statements: Iterable[Statement]) -> Iterator[str]:
-    """The words of all steps, those in blocks and nested models too."""
-    for statement in statements:
+    """The words of all steps, in blocks and nested models too."""
+    for statement in all_statements(statements):
         if isinstance(statement, LayerSpec | MergeSpec) and isinstance(statement.callee, Word):
             yield statement.callee.text
-        yield from callees(getattr(statement, "body", getattr(statement, "branches", ())))

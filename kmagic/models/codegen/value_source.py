@@ -1,110 +1,161 @@
-"""Values of the text to Python source."""
+"""Values and steps of a model's text as Python source."""
 
 from __future__ import annotations
 
-import keyword
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
+from kmagic.language.graph import Graph
 from kmagic.language.spec import (
-    NO_SPAN,
     Arg,
     InnerLayer,
     LayerRef,
     LiteralValue,
     MappingValue,
-    ModelRef,
+    NestedSpec,
     NotebookValue,
     Object,
     SequenceValue,
     Shape,
     Span,
+    Value,
     Word,
 )
+from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
-from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, word_kind
+from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, find_layer, word_kind
 from kmagic.models.catalogue import Parameter, Role
+from kmagic.models.codegen.code_scope import (
+    CodeScope,
+    ParameterValue,
+    Placeholder,
+    SourceValue,
+    StepCode,
+    Unstructured,
+    plain_value,
+)
+from kmagic.models.codegen.expression_source import expression_code
 from kmagic.models.codegen.source_tree import (
     Atom,
     Call,
     Code,
-    Display,
+    Collection,
     Item,
+    Join,
     call,
-    flat,
     literal,
-    quoted,
+    one_line,
+    string_literal,
 )
-from kmagic.models.codegen.unknown_value import Unknown
 
-_BARE = frozenset(
+_POSITIONAL = frozenset(
     {"cropping", "learning_rate", "mode", "padding", "pool_size", "rate", "size", "value"}
 )
-"""Parameters that have a default, yet are written without their name when they come first."""
+"""Parameters with a default that are nevertheless written without a name when they come first."""
 _NAMED = frozenset({"axes", "axis", "seed", "shape"})
-"""Parameters that are always written with their name, as those that begin with ``num_``."""
-_MOST_BARE = 2
+"""Parameters that are always written with their name, as are those that begin with ``num_``."""
+_MAX_POSITIONAL = 2
 _SHAPE_NAMES = ("shape", "size", "dims")
-
-
-class Unstructured(Exception):  # noqa: N818 - it ends an attempt, not the work
-    """The text's own structure cannot be kept; the program is written layer by layer."""
+_STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "ConvLSTM1D": 2, "ConvLSTM2D": 2, "ConvLSTM3D": 2}
+"""Recurrent layer -> the number of states it returns with ``return_state``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """A value whose source is known already."""
+class RepeatCount:
+    """How often something is repeated, and the number if it is known."""
 
     code: Code
-    span: Span = field(default=NO_SPAN, compare=False)
+    known: int | None
+
+    def minus_one(self) -> RepeatCount:
+        """One time less."""
+        if self.known is not None:
+            return RepeatCount(literal(self.known - 1), self.known - 1)
+        return RepeatCount(Join((self.code, Atom(" - 1"))), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """An object of Keras's that reached this place through a parameter."""
-
-    value: Object | InnerLayer
-    source: str
-    span: Span = field(default=NO_SPAN, compare=False)
-
-
-class Expression(Protocol):
-    """Writes an expression in braces."""
-
-    def __call__(self, given: NotebookValue, *, primary: bool = False) -> Code:
-        """Its source; ``primary`` tells that it will be called."""
-
-
-class Values:
-    """Writes values as source, and remembers what the program needs.
+class ProgramState:
+    """What is known of a program while it is written; turns values and steps into source.
 
     Args:
-        context: Mistakes are noted there.
-        expression: Writes an expression in braces.
+        context: Collects mistakes.
+        graphs: The graph of each nested model, by the span of its line.
+        scope: The scope to begin with.
+        write_nested: Writes a nested model into the scope's body.
 
     Attributes:
-        reference: Writes a graph's layer or model, where a graph is what is written.
-        needs: Names of the notebook that the source uses.
+        frozen: How many layers each ``freeze`` line freezes, by its span.
+        needs: Notebook variables that the source uses.
         imports: Names that the source imports, and their modules.
-        roles: What the objects that went through a parameter were used as.
+        roles: What the objects passed through a block's parameter are used as.
     """
 
-    def __init__(self, context: BuildContext, expression: Expression) -> None:
-        self.context, self.expression = context, expression
-        self.reference: Callable[[LayerRef | ModelRef], Code] | None = None
+    def __init__(
+        self,
+        context: BuildContext,
+        graphs: Mapping[Span, Graph],
+        scope: CodeScope,
+        write_nested: Callable[[ProgramState, NestedSpec], None],
+    ) -> None:
+        self.context, self.graphs, self.scope = context, graphs, scope
+        self.write_nested = write_nested
+        frozen = {
+            (ref.span, ref.node)
+            for graph in graphs.values()
+            for ref in graph.frozen
+            if isinstance(ref, LayerRef) and not graph.nodes[ref.node].is_input
+        }
+        self.frozen = Counter(span for span, _ in frozen)
         self.needs: set[str] = set()
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
 
+    def refuse(self, message: str, span: Span, hint: str = "") -> NoReturn:
+        """Raise the error: there is no program for this text."""
+        self.context.report_rejection(message, span, hint)
+        self.context.raise_problems()
+        raise AssertionError(message)
+
+    # --- values -------------------------------------------------------------------------------
+
+    def expression(self, given: NotebookValue, *, is_operand: bool = False) -> Code:
+        """An expression in braces, with the program's names."""
+        return expression_code(given.source, self._rename, is_operand=is_operand)
+
+    def _rename(self, name: str) -> str:
+        return self.scope.renames.get(name) or self.notebook_variable(name).text
+
+    def notebook_variable(self, name: str) -> Atom:
+        """A name of the notebook, which the program's first line will list."""
+        self.needs.add(name.split(".", maxsplit=1)[0])
+        return Atom(name)
+
+    def count(self, value: Value) -> RepeatCount:
+        """How often something is repeated."""
+        evaluated = self.scope.value(value)
+        number = plain_value(evaluated)
+        known = None if isinstance(number, Placeholder) else int(number)
+        return RepeatCount(self.value_code(evaluated), known)
+
+    def value_code(self, value: Any, role: Role = "any") -> Code:
+        """The source of a value; ``...`` after a mistake."""
+        code = self.resolve(value, role, self.context)
+        return Atom("...") if code is UNRESOLVED else code
+
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
-        """The source of a value; mistakes are noted in the context."""
+        """The source of a value, or UNRESOLVED after a mistake, which is noted."""
         match value:
-            case Ready():
+            case SourceValue():
                 return value.code
-            case Passed():
-                return self._passed(value, role)
+            case ParameterValue():
+                if role == "layer":
+                    raise Unstructured  # each use creates its own layer
+                self.roles[id(value.value)] = role
+                return self.expression(NotebookValue(value.value, value.source))
             case NotebookValue():
                 code = self.expression(value)
                 return _one_dimension(code) if role == "shape" and _is_number(value) else code
@@ -121,36 +172,23 @@ class Values:
             case Word():
                 return self._word(value, role, context)
             case Object() | InnerLayer():
-                return self.make(value, role)
+                return self._object(value, role)
             case SequenceValue():
                 return self._sequence(value, role, context)
             case MappingValue():
                 return self._mapping(value, role, context)
-            case LayerRef() | ModelRef() if self.reference is not None:
-                return self.reference(value)
             case _:
                 context.report("has no place here", value.span)
                 return UNRESOLVED
 
-    def plain(self, value: Any, role: Role = "any") -> Code:
-        """The source of a value; after a mistake, any."""
-        code = self.resolve(value, role, self.context)
-        return Atom("...") if code is UNRESOLVED else code
-
-    def _passed(self, value: Passed, role: Role) -> Code:
-        if role == "layer":
-            raise Unstructured  # each use makes a layer of its own
-        self.roles[id(value.value)] = role
-        return self.expression(NotebookValue(value.value, value.source))
-
     def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
         match word_kind(word, role, context):
             case "text":
-                return quoted(word.text)
+                return string_literal(word.text)
             case "name":
-                return self.notebook(word.text)
+                return self.notebook_variable(word.text)
             case "object":
-                return self.make(Object(word, span=word.span), role)
+                return self._object(Object(word, span=word.span), role)
             case _:
                 return UNRESOLVED
 
@@ -159,90 +197,165 @@ class Values:
         codes = [self.resolve(item, inner, context) for item in value.items]
         if any(code is UNRESOLVED for code in codes):
             return UNRESOLVED
-        return Display("[]" if value.kind == "list" else "()", tuple(map(Item, codes)))
+        return Collection("[]" if value.kind == "list" else "()", tuple(map(Item, codes)))
 
     def _mapping(self, value: MappingValue, role: Role, context: BuildContext) -> Any:
-        entries = []
+        items = []
         for key, item in value.entries:
-            name = quoted(key.text) if isinstance(key, Word) else self.plain(key)
+            name = string_literal(key.text) if isinstance(key, Word) else self.value_code(key)
             code = self.resolve(item, role, context)
             if code is UNRESOLVED:
                 return UNRESOLVED
-            entries.append(Item(code, f"{flat(name)}: "))
-        return Display("{}", tuple(entries))
+            items.append(Item(code, f"{one_line(name)}: "))
+        return Collection("{}", tuple(items))
 
-    def notebook(self, name: str) -> Atom:
-        """A name of the notebook; the program will say that it needs it."""
-        self.needs.add(name.split(".", maxsplit=1)[0])
-        return Atom(name)
-
-    # --- objects ------------------------------------------------------------------------------
-
-    def make(self, value: Object | InnerLayer, role: Role) -> Any:
-        """The call that makes a Keras object."""
+    def _object(self, value: Object | InnerLayer, role: Role) -> Any:
+        """The call that creates a Keras object."""
         callee: Any = value.callee
-        if isinstance(callee, NotebookValue) and isinstance(callee.value, Unknown):
-            return Call(self.expression(callee, primary=True), self.arguments(value.args))
+        if isinstance(callee, NotebookValue) and isinstance(callee.value, Placeholder):
+            return Call(self.expression(callee, is_operand=True), self.arguments(value.args))
         function, word = find_callable(value, role, self.context)
         if function is None:
             return UNRESOLVED
-        if VALUE_FUNCTIONS.get(word) is function:
-            return self._plain_object(function, word, value)
-        path = (
-            self.expression(callee, primary=True)
-            if isinstance(callee, NotebookValue)
-            else self.path(function, word)
-        )
-        return self.construct(function, path, word, value.args, value.span)
-
-    def _plain_object(self, function: Any, word: str, value: Object | InnerLayer) -> Any:
         bound = self.bind(function, word, value.args, value.span)
         if not bound.sound:
             return UNRESOLVED
+        if VALUE_FUNCTIONS.get(word) is not function:
+            path = (
+                self.expression(callee, is_operand=True)
+                if isinstance(callee, NotebookValue)
+                else self.path(function, word)
+            )
+            return Call(path, argument_items(function, bound))
         if word == "array":
-            return Call(Atom("np.array"), written(function, bound))
-        places = [bound.kwargs.get(each.name) for each in catalogue.parameters(function)]
-        while places and places[-1] is None:
-            places.pop()
-        return call(word, *(literal(None) if each is None else each for each in places))
-
-    def construct(
-        self, function: Any, path: Code, word: str, args: tuple[Arg, ...], span: Span
-    ) -> Any:
-        """A call of a class with the arguments that a step's words mean."""
-        bound = self.bind(function, word, args, span)
-        return UNRESOLVED if not bound.sound else Call(path, written(function, bound))
+            return Call(Atom("np.array"), argument_items(function, bound))
+        codes = [bound.kwargs.get(param.name) for param in catalogue.parameters(function)]
+        while codes and codes[-1] is None:
+            codes.pop()
+        return call(word, *(literal(None) if code is None else code for code in codes))
 
     def bind(self, function: Any, word: str, args: tuple[Arg, ...], span: Span) -> BoundArguments:
-        """The parameters that a step's words mean, with their source."""
+        """The parameters that a step's arguments mean, with their source."""
         named = {arg.name for arg in args}
-        params = {each.name for each in catalogue.parameters(function)} - named
+        params = {param.name for param in catalogue.parameters(function)} - named
         guessed = tuple(_by_own_name(arg, params) for arg in args)
         return bind_arguments(function, word, guessed, span, self.context, self.resolve)
 
     def arguments(self, args: Iterable[Arg]) -> tuple[Item, ...]:
-        """Arguments as they stand, for a function whose signature says nothing of their roles."""
+        """Arguments as they stand, for a function whose signature is unknown."""
         return tuple(
-            Item(self.plain(arg.value))
+            Item(self.value_code(arg.value))
             if arg.name is None
-            else Item(self.plain(arg.value, catalogue.role_of(arg.name)), f"{arg.name}=")
+            else Item(self.value_code(arg.value, catalogue.role_of(arg.name)), f"{arg.name}=")
             for arg in args
         )
 
     def path(self, function: Any, word: str) -> Code:
         """Where the program finds a class or function: in Keras, or in the notebook."""
-        found = public_path(function)
-        if found:
-            return Atom(found)
+        path = public_path(function)
+        if path:
+            return Atom(path)
         if self.context.names.get(word) is function:
-            return self.notebook(word)
-        # Some layers of Keras's own applications have no public name.
+            return self.notebook_variable(word)
+        # Some layers of keras.applications have no public name.
         self.imports[function.__name__] = function.__module__
         return Atom(function.__name__)
 
+    # --- steps --------------------------------------------------------------------------------
+
+    def step(
+        self, callee: Word | NotebookValue, args: tuple[Arg, ...], name: str | None, span: Span
+    ) -> StepCode | None:
+        """What a step applies, or None after a mistake, which is noted."""
+        if isinstance(callee, NotebookValue):
+            word, target = callee.source, callee.value
+            path = self.expression(callee, is_operand=True)
+        else:
+            word, target = callee.text, find_layer(callee, self.context)
+            if target is UNRESOLVED:
+                return None
+            path = self._step_path(word, target)
+        if isinstance(target, Placeholder):
+            return self._unknown_step(path, word, args, name)
+        if inspect.isclass(target) or word == "input":
+            return self._class_step(target, path, word, args, name, span)
+        if isinstance(target, catalogue.layer_class()):
+            if args:
+                message = f"{word} is a layer already, and takes no arguments here"
+                self.context.report(message, args[0].span)
+            is_mapping = hasattr(target, "layers") and isinstance(
+                getattr(target, "output", None), dict
+            )
+            keys = tuple(sorted(target.output)) if is_mapping else ()
+            return StepCode(path, signature=target.call, keys=keys)
+        if callable(target):
+            is_word = isinstance(callee, Word)
+            return self._function_step(target, path, word, args, is_word=is_word)
+        self.context.report("is neither a layer, a model nor a function", callee.span)
+        return None
+
+    def _step_path(self, word: str, target: Any) -> Code:
+        if word == "input":
+            return Atom("keras.Input")
+        return Atom(word) if word.startswith("ops.") else self.path(target, word)
+
+    def _class_step(  # noqa: PLR0917 - all are always given
+        self, cls: Any, path: Code, word: str, args: tuple[Arg, ...], name: str | None, span: Span
+    ) -> StepCode | None:
+        if name and not any(arg.name == "name" for arg in args) and _takes_name(cls):
+            args = (*args, Arg(LiteralValue(name, span=span), "name", span=span))
+        bound = self.bind(cls, word, args, span)
+        if not bound.sound:
+            return None
+        adapt, bound.adapt = bound.adapt, None
+        return StepCode(
+            Call(path, argument_items(cls, bound)),
+            is_new=True,
+            base_name=snake_case(getattr(cls, "__name__", word)),
+            signature=getattr(cls, "call", None),
+            adapt=adapt,
+            outputs=_number_of_outputs(cls, bound.kwargs),
+        )
+
+    def _function_step(
+        self,
+        function: Any,
+        path: Code,
+        word: str,
+        callee: Word | NotebookValue,
+        args: tuple[Arg, ...],
+    ) -> StepCode:
+        import keras  # noqa: PLC0415 - takes seconds
+
+        is_activation = isinstance(callee, Word) and catalogue.accepts_string("activation", word)
+        if is_activation and not args and function is keras.activations.get(word):
+            layer = keras.layers.Activation
+            code = call("layers.Activation", string_literal(word))
+            return StepCode(code, is_new=True, base_name="activation", signature=layer.call)
+        items = [
+            Item(self.value_code(arg.value), "" if arg.name is None else f"{arg.name}=")
+            for arg in args
+        ]
+        items.sort(key=lambda item: bool(item.prefix))
+        return StepCode(
+            path, base_name=word, is_function=True, args=tuple(items), signature=function
+        )
+
+    def _unknown_step(
+        self, path: Code, word: str, args: tuple[Arg, ...], name: str | None
+    ) -> StepCode:
+        """A notebook variable without a value: its name shows whether it is a class."""
+        leaf = word.rpartition(".")[2]
+        items = self.arguments(args)
+        if leaf[:1].isupper():
+            if name and not any(item.prefix == "name=" for item in items):
+                items = (*items, Item(string_literal(name), "name="))
+            return StepCode(Call(path, items), is_new=True, base_name=snake_case(leaf))
+        return StepCode(path, is_function=bool(args), args=items)
+
 
 def public_path(function: Any) -> str:
-    """Keras's own address of a class or function, or "" if it has none.
+    """The public path of a Keras class or function, or "" if it has none.
 
     Example:
         >>> import keras
@@ -252,58 +365,93 @@ def public_path(function: Any) -> str:
     for role in catalogue.OBJECT_ROLES:
         members = catalogue.members(role)
         own = getattr(function, "__name__", "")
-        names = [own, *members] if own in members else [*members]
-        for name in names:
+        for name in sorted(members, key=lambda name: name != own):
             if members[name] is function:
                 module = catalogue.keras_module(role).__name__.removeprefix("keras.")
                 return f"layers.{name}" if role == "layer" else f"keras.{module}.{name}"
     return ""
 
 
-def written(function: Any, bound: BoundArguments) -> tuple[Item, ...]:
-    """Bound arguments as a Keras user would write them: the obvious ones without names."""
+def argument_items(function: Any, bound: BoundArguments) -> tuple[Item, ...]:
+    """BoundArguments arguments as a Keras user would write them: the obvious ones without names."""
     params = catalogue.parameters(function)
-    bare: list[Item] = []
-    required = sum(each.required for each in params)
-    alone = len(params) == 1
-    for param in params[:_MOST_BARE]:
-        if param.name not in bound.kwargs or not _is_bare(param, required, alone=alone):
+    positional: list[Item] = []
+    required = sum(param.required for param in params)
+    for param in params[:_MAX_POSITIONAL]:
+        is_only = len(params) == 1
+        if param.name not in bound.kwargs or not _is_positional(param, required, is_only=is_only):
             break
-        bare.append(Item(bound.kwargs[param.name]))
-    taken = {param.name for param in params[: len(bare)]}
-    named = [Item(code, f"{key}=") for key, code in bound.kwargs.items() if key not in taken]
-    return (*bare, *named)
+        positional.append(Item(bound.kwargs[param.name]))
+    written = {param.name for param in params[: len(positional)]}
+    named = [Item(code, f"{key}=") for key, code in bound.kwargs.items() if key not in written]
+    return (*positional, *named)
 
 
-def _is_bare(param: Parameter, required: int, *, alone: bool) -> bool:
+def _is_positional(param: Parameter, required: int, *, is_only: bool) -> bool:
     if not param.positional or param.name in _NAMED or param.name.startswith("num_"):
         return False
     if param.required:
-        return required <= _MOST_BARE
-    return alone or param.name in _BARE
+        return required <= _MAX_POSITIONAL
+    return is_only or param.name in _POSITIONAL
 
 
-def python_name(text: str) -> str:
-    """A name of the text as Python takes it."""
-    return f"{text}_" if keyword.iskeyword(text) else text
+def is_function_step(target: Any, word: str, *, has_args: bool) -> bool:
+    """Whether a step's callee is a function, which no ``keras.Sequential`` can hold.
+
+    Args:
+        target: What it stands for.
+        word: What the text calls it.
+        has_args: Whether it has arguments.
+    """
+    if isinstance(target, Placeholder):
+        return has_args and not word.rpartition(".")[2][:1].isupper()
+    if inspect.isclass(target) or isinstance(target, catalogue.layer_class()) or word == "input":
+        return False
+    return has_args or word.startswith("ops.") or not catalogue.accepts_string("activation", word)
+
+
+def _takes_name(cls: Any) -> bool:
+    return any(param.name == "name" for param in catalogue.parameters(cls)) or (
+        catalogue.takes_any_keyword(cls)
+    )
+
+
+def _number_of_outputs(cls: Any, kwargs: dict[str, Code]) -> int:
+    """The number of outputs of a recurrent layer; 0 if that is unknown."""
+    own = getattr(cls, "__name__", "")
+    if own in _STATES:
+        return 1 + _STATES[own] * (kwargs.get("return_state") == Atom("True"))
+    inner = kwargs.get("layer")
+    if own == "Bidirectional" and isinstance(inner, Call):
+        word = one_line(inner.function).removeprefix("layers.")
+        returns_state = Item(Atom("True"), "return_state=") in inner.args
+        return 1 + 2 * _STATES[word] if word in _STATES and returns_state else 0
+    return 0
 
 
 def _one_dimension(code: Code) -> Code:
-    return Display("()", (Item(code),))
+    return Collection("()", (Item(code),))
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(given: NotebookValue) -> bool:
     """Whether a shape's value is one dimension, not a tuple of them."""
-    if not isinstance(given.value, Unknown):
-        return isinstance(given.value, int) and not isinstance(given.value, bool)
-    text = given.source.lower()
-    return not text.endswith((*_SHAPE_NAMES, ")", ":]", ":-1]"))
+    if not isinstance(given.value, Placeholder):
+        return _is_int(given.value)
+    return not given.source.lower().endswith((*_SHAPE_NAMES, ")", ":]", ":-1]"))
 
 
 def _by_own_name(arg: Arg, params: set[str]) -> Arg:
-    """An unknown value named like a parameter is meant for it: ``dense 4 {activation}``."""
+    """An unknown value with a parameter's name is meant for it: ``dense 4 {activation}``."""
     value = arg.value
-    if arg.name is None and isinstance(value, NotebookValue) and isinstance(value.value, Unknown):
+    if (
+        arg.name is None
+        and isinstance(value, NotebookValue)
+        and isinstance(value.value, Placeholder)
+    ):
         name = value.source.rpartition(".")[2]
         name = "activation" if name.startswith("act") else name
         if name in params and name != "name":
