@@ -16,7 +16,7 @@ import pytest
 
 from kmagic.data import Dataset, SampleDataWarning, dataset_cache, load_data
 from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.support.downloads.cached_file import path_of
+from kmagic.support.downloads import path_of
 from kmagic.support.errors import DataError
 
 SAMPLE = Path(str(files("kmagic.data").joinpath("samples", "mnist_sample.npz")))

@@ -16,8 +16,8 @@ import pytest
 
 from kmagic.data import dataset_cache, load_data
 from kmagic.data.known_datasets import ENTRIES, KNOWN_DATASETS, KnownDataset
-from kmagic.support.downloads import network
-from kmagic.support.downloads.cached_file import path_of
+from kmagic.support import downloads
+from kmagic.support.downloads import path_of
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import CacheWarning, show_path
 from kmagic.support.keras_cache import keras_home as home_of_keras
@@ -38,7 +38,7 @@ def refused(keras_home: Path) -> Path:
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras gets its turn, as with a network."""
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr(network, "is_reachable", lambda _url: True)
+    monkeypatch.setattr(downloads, "is_reachable", lambda _url: True)
 
 
 def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:
@@ -248,7 +248,7 @@ def test_a_download_is_silent_and_may_not_stall(
     fetching(monkeypatch, fetch)
     (x_train, _), _ = loaded()
     assert x_train.shape == (404, 13)
-    assert limits == [network.STALL_AFTER]
+    assert limits == [downloads.STALL_AFTER]
     assert socket.getdefaulttimeout() is None
     assert capsys.readouterr().out == ""
 

@@ -12,7 +12,7 @@ import pytest
 
 from kmagic.data.texts import TextOptions, as_texts, holds_sentences, number_texts, read_texts
 from kmagic.data.word_index import FILES, words_of
-from kmagic.support.downloads import network
+from kmagic.support import downloads
 from kmagic.support.errors import DataError
 
 RANKS = {"the": 1, "film": 2, "it's": 3}
@@ -170,7 +170,7 @@ def test_the_word_index_is_the_file_that_keras_fetches(
 
     monkeypatch.setattr(module, "get_file", get_file)
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr(network, "is_reachable", lambda _url: True)
+    monkeypatch.setattr(downloads, "is_reachable", lambda _url: True)
     encoding, lacking = words_of(name, TextOptions())
     assert encoding is not None, lacking
     assert asked == [(FILES[name].name, FILES[name].url)]

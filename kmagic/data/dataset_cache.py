@@ -8,15 +8,21 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
-from kmagic.support.downloads.cached_file import UNREADABLE_REMEDY, missing_files_message, path_of
-from kmagic.support.downloads.network import DownloadError, check_reachable, quick_failure
+from kmagic.support.downloads import (
+    UNREADABLE_REMEDY,
+    DownloadError,
+    check_reachable,
+    missing_files_message,
+    path_of,
+    quick_failure,
+)
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import backup_file, sha256_of, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from kmagic.support.downloads.cached_file import CachedFile
+    from kmagic.support.downloads import CachedFile
 
 T = TypeVar("T")
 State: TypeAlias = Literal["missing", "right", "wrong", "unchecked"]

@@ -19,7 +19,7 @@ from kmagic.data.load_options import check_kind
 from kmagic.data.preparation.columns import Column, Columns
 from kmagic.data.split import train_test_indices
 from kmagic.data.word_index import words_of
-from kmagic.support.downloads.cached_file import download_remedy, path_of, short_download_remedy
+from kmagic.support.downloads import download_remedy, path_of, short_download_remedy
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.keras_import import load_keras

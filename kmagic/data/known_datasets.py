@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from kmagic.support.downloads.cached_file import CachedFile
+from kmagic.support.downloads import CachedFile
 
 Kind: TypeAlias = Literal["pictures", "table", "text"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kmagic.data import dataset_cache
 from kmagic.data.paths import existing_path
 from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
-from kmagic.support.downloads.cached_file import CachedFile, path_of, short_download_remedy
+from kmagic.support.downloads import CachedFile, path_of, short_download_remedy
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.keras_import import load_keras

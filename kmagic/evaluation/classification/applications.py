@@ -14,14 +14,16 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from kmagic.support.downloads.cached_file import (
+from kmagic.support.downloads import (
     UNREADABLE_REMEDY,
     CachedFile,
+    DownloadError,
+    check_reachable,
     download_remedy,
     missing_files_message,
     path_of,
+    quick_failure,
 )
-from kmagic.support.downloads.network import DownloadError, check_reachable, quick_failure
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_cache import backup_file, keras_home, show_path
 from kmagic.support.suggestions import nearest

@@ -32,6 +32,7 @@ __all__ = [
     "origin_of",
     "restore_origin",
     "serialize_steps",
+    "shape_text",
 ]
 
 

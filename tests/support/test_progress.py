@@ -7,7 +7,7 @@ import pytest
 from kmagic.display.kit import progress_bar as display
 from kmagic.support.progress import Progress
 
-from .clocks import Clock
+from ..clocks import Clock
 
 
 class Watcher:

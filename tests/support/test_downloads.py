@@ -20,13 +20,12 @@ import pytest
 
 from kmagic.data import dataset_cache
 from kmagic.evaluation.classification import applications
-from kmagic.support.downloads import network
-from kmagic.support.downloads.cached_file import CachedFile, path_of
-from kmagic.support.downloads.download_progress import ProgressReader, show_download_progress
+from kmagic.support import downloads
+from kmagic.support.downloads import CachedFile, ProgressReader, path_of, show_download_progress
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.progress import Progress
 
-from .servers import no_server, serving
+from ..servers import no_server, serving
 
 BODY = bytes(range(256)) * 12_000  # three megabytes
 
@@ -38,7 +37,7 @@ class View:
 
     def update(self, progress: Progress) -> None:
         sys.stdout.write("a view may write\n")
-        self.words.append(progress.words().split(" · ")[0])
+        self.words.append(progress.to_text().split(" · ")[0])
 
     def close(self) -> None:
         self.closed = True
@@ -230,18 +229,20 @@ def test_an_interrupt_goes_through(
 
 def test_any_answer_is_an_answer() -> None:
     with serving(status=403) as address:
-        assert network.is_reachable(address)
+        assert downloads.is_reachable(address)
 
 
 def test_a_closed_port_is_no_answer() -> None:
     with no_server() as address:
-        assert not network.is_reachable(address)
+        assert not downloads.is_reachable(address)
 
 
 def test_silence_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
-        assert not network.is_reachable(f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2)
+        assert not downloads.is_reachable(
+            f"http://127.0.0.1:{silent.getsockname()[1]}/", within=0.2
+        )
         assert time.monotonic() - started < 5
 
 
@@ -252,12 +253,12 @@ def test_a_slow_name_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
         released.wait()
         raise URLError("no such name")
 
-    monkeypatch.setattr(network, "urlopen", resolving)
-    assert not network.is_reachable("http://127.0.0.1/", within=0.05)
+    monkeypatch.setattr(downloads, "urlopen", resolving)
+    assert not downloads.is_reachable("http://127.0.0.1/", within=0.05)
     released.set()
 
 
 def test_offline_by_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, expected in (("1", True), ("yes", True), ("0", False), ("", False)):
         monkeypatch.setenv("KMAGIC_OFFLINE", value)
-        assert network.offline() is expected
+        assert downloads.offline() is expected

@@ -1,1 +1,0 @@
-"""Files that Keras downloads into its cache."""
