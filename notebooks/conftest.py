@@ -34,9 +34,9 @@ def take_as_right(file):
 
 
 def read_unchecked(files, load):
-    from kmagic.support.keras_import import start
+    from kmagic.support.keras_import import load_keras
 
-    start()
+    load_keras()
     from keras.src.datasets import imdb
 
     get_file = imdb.get_file

@@ -248,7 +248,7 @@ def test_a_download_is_silent_and_may_not_stall(
     fetching(monkeypatch, fetch)
     (x_train, _), _ = loaded()
     assert x_train.shape == (404, 13)
-    assert limits == [downloads.STALL_AFTER]
+    assert limits == [downloads.STALL_TIMEOUT]
     assert socket.getdefaulttimeout() is None
     assert capsys.readouterr().out == ""
 

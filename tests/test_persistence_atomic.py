@@ -212,12 +212,12 @@ KILLED_SAVE = """
 import os, signal, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras, kmagic
-from kmagic.persistence import writing
+from kmagic.persistence import model_writing
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)], name="net")
 def kill(part, baggage):
     assert os.path.getsize(part) > 1000, "Keras has written its part"
     os.kill(os.getpid(), signal.SIGKILL)
-writing.put_into_zip = kill
+model_writing.put_into_zip = kill
 kmagic.save(model, sys.argv[1], force=True)
 """
 

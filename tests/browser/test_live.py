@@ -61,7 +61,7 @@ def test_the_matrix_of_each_epoch_stands_beside_the_curves(
 
 
 def test_where_no_widget_is_seen_the_card_comes_beside_it(notebook: NotebookPage, lab: Lab) -> None:
-    deaf = "from kmagic.display import live\nlive.seen = lambda **_: False\nlive.PATIENCE = 1.0"
+    deaf = "from kmagic.display.training import live_view\nlive_view.seen = lambda **_: False\nlive_view.PATIENCE = 1.0"
     fit = start(notebook, lab, f"{deaf}\n{FIT}")
     html = "cell(arg).model.outputs.get(0).data['text/html'] || ''"
     notebook.wait_until(f"({html}).length > 999", fit)

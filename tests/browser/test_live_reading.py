@@ -137,8 +137,8 @@ def test_values_at_the_pointer_and_by_keys(notebook: NotebookPage, lab: Lab) -> 
     stop(notebook, fit)
     # What was read is what the run holds, as kmagic writes it.
     cell = notebook.append(
-        "from kmagic.support.formatting import number\n"
-        "print([[number(v) for v in values] for values in run.history.values()])"
+        "from kmagic.support.formatting import format_metric\n"
+        "print([[format_metric(v) for v in values] for values in run.history.values()])"
     )
     (output,) = notebook.run_cell(cell)
     figures = eval("".join(output["text"]))  # noqa: S307 - our own cell

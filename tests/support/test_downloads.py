@@ -114,8 +114,8 @@ def views(monkeypatch: pytest.MonkeyPatch, keras_models: Path) -> list[View]:
         return made[-1]
 
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
-    monkeypatch.setattr("kmagic.support.progress._view_of_here", view_of_here)
-    monkeypatch.setattr("kmagic.support.progress.PATIENCE", 0)
+    monkeypatch.setattr("kmagic.support.progress._default_view", view_of_here)
+    monkeypatch.setattr("kmagic.support.progress.DELAY", 0)
     monkeypatch.setattr("kmagic.support.progress.PAUSE", 0)
     files = import_module("keras.src.utils.file_utils")
     monkeypatch.setattr(files, "Progbar", functools.partial(files.Progbar, interval=0))
@@ -261,4 +261,4 @@ def test_a_slow_name_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_offline_by_the_users_word(monkeypatch: pytest.MonkeyPatch) -> None:
     for value, expected in (("1", True), ("yes", True), ("0", False), ("", False)):
         monkeypatch.setenv("KMAGIC_OFFLINE", value)
-        assert downloads.offline() is expected
+        assert downloads.is_offline() is expected
