@@ -116,7 +116,7 @@ def views(monkeypatch: pytest.MonkeyPatch, keras_models: Path) -> list[View]:
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
     monkeypatch.setattr("kmagic.support.progress._default_view", view_of_here)
     monkeypatch.setattr("kmagic.support.progress.DELAY", 0)
-    monkeypatch.setattr("kmagic.support.progress.PAUSE", 0)
+    monkeypatch.setattr("kmagic.support.progress.INTERVAL", 0)
     files = import_module("keras.src.utils.file_utils")
     monkeypatch.setattr(files, "Progbar", functools.partial(files.Progbar, interval=0))
     return made
