@@ -35,7 +35,7 @@ def build(text: str | ModelSpec, /, **values: Any) -> Any:
         >>> model.output_shape
         (None, 2)
     """
-    from kmagic.from_r.pasted_r import translate_pasted_r  # noqa: PLC0415 - not needed for a fit
+    from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - not needed for a fit
     from kmagic.models.build import build_model  # noqa: PLC0415 - as above
 
     with translate_pasted_r():

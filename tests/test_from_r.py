@@ -17,9 +17,16 @@ import pytest
 
 import kmagic
 from kmagic.from_r import Translation, from_r
-from kmagic.from_r.r_nodes import Assign, Call, Infix, Mistake, Name, Pipe
-from kmagic.from_r.r_parser import read
-from kmagic.from_r.r_tokens import tokenize
+from kmagic.from_r.r_parser import (
+    RAssign,
+    RCall,
+    RInfix,
+    RMistake,
+    RName,
+    RPipe,
+    parse_r,
+    tokenize_r,
+)
 from kmagic.language import parse
 from kmagic.models.build import build_model
 from kmagic.support.errors import DSLError, MarkedError, RCodeError
@@ -55,7 +62,7 @@ def compare(file: Path, text: str, found: str) -> None:
 
 def shown(found: Translation) -> str:
     lines = [str(found)]
-    lines += [f"put otherwise, line {each.line}: {each.text}" for each in found.notes]
+    lines += [f"note, line {each.line}: {each.text}" for each in found.notes]
     lines += [f"left out, line {each.line}: {each.text}" for each in found.left_out]
     return "\n".join(lines)
 
@@ -132,7 +139,7 @@ def test_what_the_build_refuses_is_shown_in_the_r_code() -> None:
     found = from_r(text)
     with pytest.raises(DSLError) as caught:
         build_model(str(found), {})
-    told = found.in_r(caught.value, where="a cell", first_line=2)
+    told = found.error_in_r(caught.value, where="a cell", first_line=2)
     assert isinstance(told, RCodeError)
     rendered = told.render(colour=False)
     assert "line 3, column 9" in rendered
@@ -147,7 +154,7 @@ def test_the_chosen_model_is_the_named_one_or_the_compiled_one() -> None:
     assert str(from_r(text + "a$compile('adam', 'mse')")).startswith("dense 1")
     left = from_r(text, name="a").left_out
     assert [(each.line, each.text) for each in left] == [
-        (2, "Another model: it takes a cell of its own.")
+        (2, "Another model: put it into a cell of its own.")
     ]
 
 
@@ -172,24 +179,24 @@ def test_nothing_of_r_becomes_markup() -> None:
 
 
 def test_a_pipe_is_read_from_the_left() -> None:
-    (found,) = read("m <- a() %>%\n  b(1) |>  # comment\n  c()")
-    assert isinstance(found, Assign)
-    assert found.target == Name("m")
-    assert isinstance(found.value, Pipe)
-    assert isinstance(found.value.left, Pipe)
+    (found,) = parse_r("m <- a() %>%\n  b(1) |>  # comment\n  c()")
+    assert isinstance(found, RAssign)
+    assert found.target == RName("m")
+    assert isinstance(found.value, RPipe)
+    assert isinstance(found.value.left, RPipe)
 
 
 def test_powers_signs_and_ranges_bind_as_in_r() -> None:
-    (found,) = read("-2^2:3")
-    assert isinstance(found, Infix)
+    (found,) = parse_r("-2^2:3")
+    assert isinstance(found, RInfix)
     assert found.sign == ":"
 
 
 def test_a_line_break_ends_a_statement_outside_of_brackets_only() -> None:
-    assert len(read("a\nb")) == 2
-    assert len(read("f(a,\n  b)")) == 1
-    assert len(read("a +\n b; c")) == 2
-    assert len(read("{\n a\n b }")) == 1
+    assert len(parse_r("a\nb")) == 2
+    assert len(parse_r("f(a,\n  b)")) == 1
+    assert len(parse_r("a +\n b; c")) == 2
+    assert len(parse_r("{\n a\n b }")) == 1
 
 
 @pytest.mark.parametrize(
@@ -202,28 +209,28 @@ def test_a_line_break_ends_a_statement_outside_of_brackets_only() -> None:
     ],
 )
 def test_tokens(text: str, kinds: list[str]) -> None:
-    assert [token.kind for token in tokenize(text)][:-1] == kinds
+    assert [token.kind for token in tokenize_r(text)][:-1] == kinds
 
 
 def test_strings_are_what_they_say() -> None:
-    assert tokenize(r"'it\'s A\t'")[0].text == "it's A\t"
-    assert tokenize('r"-(raw \\n)-"')[0].text == "raw \\n"
+    assert tokenize_r(r"'it\'s A\t'")[0].text == "it's A\t"
+    assert tokenize_r('r"-(raw \\n)-"')[0].text == "raw \\n"
 
 
 @pytest.mark.parametrize(
     "text", ["((((", "a]", "f(,", "'", "x <-", "%>%", "if (", "function(", "@"]
 )
 def test_what_is_no_r_is_a_mistake_with_its_place(text: str) -> None:
-    with pytest.raises(Mistake) as caught:
-        read(text)
+    with pytest.raises(RMistake) as caught:
+        parse_r(text)
     problem = caught.value.problem(text)
     assert problem.line == 1
     assert problem.column <= len(text) + 1
 
 
 def test_deep_nesting_is_a_mistake_not_a_crash() -> None:
-    with pytest.raises(Mistake):
-        read("(" * 5000 + ")" * 5000)
+    with pytest.raises(RMistake):
+        parse_r("(" * 5000 + ")" * 5000)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -231,7 +238,7 @@ def test_whatever_is_typed_is_told_and_never_crashes(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - mistakes, not secrets
     for _ in range(25):
         text = split(draw.choice(MODELS))[0]
-        tokens = tokenize(text)
+        tokens = tokenize_r(text)
         for _ in range(draw.randint(1, 3)):
             one, other = draw.choice(tokens), draw.choice(tokens)
             new = draw.choice(["", text[other.start : other.end], "(", ",", "NULL", "-1", "'x'"])
@@ -247,8 +254,8 @@ def test_whatever_is_typed_is_told_and_never_crashes(seed: int) -> None:
 
 
 def test_calls_keep_their_argument_names() -> None:
-    (found,) = read('f(1, `a b` = 2, "c" = 3)')
-    assert isinstance(found, Call)
+    (found,) = parse_r('f(1, `a b` = 2, "c" = 3)')
+    assert isinstance(found, RCall)
     assert [each.name for each in found.args] == [None, "a b", "c"]
 
 

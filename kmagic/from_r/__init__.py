@@ -1,5 +1,5 @@
-"""Models written in R, in kerasR's way or in R keras's, as text of the layer language."""
+"""From models in R, in the style of kerasR or R keras, to the layer language."""
 
-from kmagic.from_r.translation import Remark, Translation, from_r
+from kmagic.from_r.translation import Translation, from_r
 
-__all__ = ["Remark", "Translation", "from_r"]
+__all__ = ["Translation", "from_r"]

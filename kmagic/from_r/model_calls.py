@@ -1,23 +1,24 @@
-"""The calls of a script that make models, layers and what they are made of."""
+"""The calls of an R script that create models, layers and other Keras objects."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kmagic.from_r import unsupported
-from kmagic.from_r.r_arguments import Note, Told
-from kmagic.from_r.r_names import is_keras, is_layer, nearest_layer
-from kmagic.from_r.r_nodes import Mistake, Place
+from kmagic.from_r.r_arguments import AlreadyReported, Note
+from kmagic.from_r.r_names import is_keras_name, is_layer_name, suggest_layer
+from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.from_r.r_values import (
-    Broken,
-    Given,
-    Input,
-    Model,
-    Node,
-    Tensor,
-    Thing,
-    Unknown,
-    Vector,
+    CallArg,
+    FailedValue,
+    KerasObject,
+    LayerCall,
+    ModelInput,
+    RModel,
+    RTensor,
+    RVector,
+    UnknownValue,
+    accepts_layer,
     tensors,
 )
 
@@ -25,195 +26,190 @@ _SEQUENTIAL = ("Sequential", "keras_model_sequential")
 _FUNCTIONAL = ("keras_model", "Model")
 _INPUTS = ("layer_input", "keras_input", "Input")
 _COMPILE = ("compile", "keras_compile")
-_FLOWS = ("object", "inputs", "x")
+_TENSOR_PARAMETERS = ("object", "inputs", "x")
+_ADD_A_LAYER = "Add a layer: mod$add(Dense(units = 50))."
+NOT_KERAS = object()
+"""What :meth:`ModelCalls.call` returns for functions that create nothing of Keras."""
 
 
-class Maker:
-    """Makes what Keras's functions make.
+class ModelCalls:
+    """Does what Keras's functions do in R.
 
     Args:
-        note: Told what the reader should know.
+        note: Called with what the reader should know, and its range.
+        model_name: The name that the model will have here.
 
     Attributes:
-        models: All models, in the order in which they were begun.
-        steps: How often a layer was added or applied.
+        models: All models in the order of their creation.
+        layer_calls: How often a layer was added or applied.
     """
 
-    def __init__(self, note: Note) -> None:
-        self._note = note
-        self.models: list[Model] = []
-        self.steps = 0
+    def __init__(self, note: Note, model_name: str) -> None:
+        self._note, self.model_name = note, model_name
+        self.models: list[RModel] = []
+        self.layer_calls = 0
 
-    def call(self, name: str, given: list[Given], place: Place) -> tuple[bool, Any]:
-        """What a function makes; first, whether it is one of those that make something."""
+    def call(self, name: str, args: list[CallArg], span: TextRange) -> Any:
+        """What a function returns; NOT_KERAS if it is none of Keras's."""
+        first = args[0].value if args else None
         if name in _SEQUENTIAL:
-            return True, self._sequential(given, place)
+            return self._sequential(args, span)
         if name in _FUNCTIONAL:
-            return True, self._functional(given, place)
+            return self._functional(args, span)
         if name in _INPUTS:
-            return True, Tensor(Node(self._input(given, place), place))
-        if name in _COMPILE and given and isinstance(given[0].value, Model | Broken):
-            if isinstance(given[0].value, Broken):
-                raise Told
-            return True, self.method(given[0].value, "compile", given[1:])
-        if name in ("freeze_weights", "pop_layer") and given and isinstance(given[0].value, Model):
-            return True, self.method(given[0].value, name, given[1:])
-        if not is_keras(name):
-            return False, None
-        if not is_layer(name):
-            return True, Thing(name, given, place)
-        thing = Thing(name, [], place)
-        flow = next((each for each in given if each.name in _FLOWS), None)
-        if flow is None and given and given[0].name is None:
-            flow = given[0]
-        if flow is not None and isinstance(flow.value, Broken):
-            raise Told
-        if flow is None or not (tensors(flow.value) or isinstance(flow.value, Model)):
-            thing.args = given
-            return True, thing
-        rest = [each for each in given if each is not flow]
-        if isinstance(flow.value, Model) and not flow.value.is_stack:
-            remedy = "A functional model is complete: apply the layer to its $output."
-            raise Mistake("cannot be added to this model", place, remedy)
-        if isinstance(flow.value, Model):
-            thing.args = rest
-            return True, self._add(flow.value, thing, place)
-        more = [each for each in rest if each.name is None and tensors(each.value)]
-        thing.args = [each for each in rest if each not in more]
-        inputs = [part for each in (flow, *more) for part in tensors(each.value)]
-        return True, self._applied(thing, inputs, place, name=name)
+            return RTensor(LayerCall(self._input(args, span), span))
+        if name in _COMPILE and isinstance(first, FailedValue):
+            raise AlreadyReported
+        if isinstance(first, RModel) and name in (*_COMPILE, "freeze_weights", "pop_layer"):
+            return self.method(first, "compile" if name in _COMPILE else name, args[1:])
+        if not is_keras_name(name):
+            return NOT_KERAS
+        if not is_layer_name(name):
+            return KerasObject(name, args, span)
+        return self._layer(name, args, span)
 
-    def method(self, model: Model, name: str, given: list[Given]) -> Any:
+    def _layer(self, name: str, args: list[CallArg], span: TextRange) -> Any:
+        layer = KerasObject(name, [], span)
+        target = next((arg for arg in args if arg.name in _TENSOR_PARAMETERS), None)
+        if target is None and args and args[0].name is None:
+            target = args[0]
+        if target is not None and isinstance(target.value, FailedValue):
+            raise AlreadyReported
+        if target is None or not accepts_layer(target.value):
+            layer.args = args
+            return layer
+        rest = [arg for arg in args if arg is not target]
+        if isinstance(target.value, RModel):
+            if not target.value.is_stack:
+                remedy = "Apply the layer to its output: model$output %>% ..."
+                raise RMistake("cannot be added to a functional model", span, remedy)
+            layer.args = rest
+            return self._add(target.value, layer, span)
+        more = [arg for arg in rest if arg.name is None and tensors(arg.value)]
+        named = [arg for arg in rest if arg.name and tensors(arg.value)]
+        layer.args = [arg for arg in rest if arg not in more and arg not in named]
+        inputs = [tensor for arg in (target, *more) for tensor in tensors(arg.value)]
+        return self._applied(layer, inputs, named, span)
+
+    def method(self, model: RModel, name: str, args: list[CallArg]) -> Any:
         """``mod$add(...)`` and the like."""
         if name == "add":
-            for each in given[:1]:
-                self._add(model, each.value, each.place)
+            for arg in args[:1]:
+                self._add(model, arg.value, arg.range)
             return model
         if name == "compile":
-            model.compiled = given
+            model.compiled = args
             return model
         if name in ("pop", "pop_layer") and model.layers:
             model.layers.pop()
             return model
         if name == "freeze_weights":
-            return Unknown("", "A line `freeze` in the text keeps the weights above it.")
-        if unsupported.is_elsewhere(name):
-            return Unknown("", unsupported.advice(name, given))
-        return Unknown()
+            return UnknownValue("", "Add a line `freeze` to the text: it freezes the layers above.")
+        if unsupported.is_unsupported(name):
+            return UnknownValue("", unsupported.replacement(name, args, self.model_name))
+        return UnknownValue()
 
-    def apply(self, called: Any, given: list[Given], place: Place) -> Any:
-        """A layer or a model that a variable holds, applied: ``encoder(x)``, ``x %>% encoder``."""
-        first = given[0].value
-        if isinstance(first, Model):
-            return self._add(first, called, place)
-        inputs = [part for each in given if each.name is None for part in tensors(each.value)]
-        return self._applied(called, inputs, place, call=[each for each in given if each.name])
+    def apply(self, layer: Any, args: list[CallArg], span: TextRange) -> Any:
+        """A layer or model in a variable, applied: ``encoder(x)``, ``x %>% encoder``."""
+        first = args[0].value
+        if isinstance(first, RModel):
+            return self._add(first, layer, span)
+        inputs = [tensor for arg in args if arg.name is None for tensor in tensors(arg.value)]
+        return self._applied(layer, inputs, [arg for arg in args if arg.name], span)
 
     # --- models -------------------------------------------------------------------------------
 
-    def _sequential(self, given: list[Given], place: Place) -> Model:
-        model = Model(place)
+    def _sequential(self, args: list[CallArg], span: TextRange) -> RModel:
+        model = RModel(span)
         self.models.append(model)
-        shapes = [each for each in given if each.name and each.name not in ("layers", "name")]
-        rest = [each for each in given if each not in shapes and each.name != "name"]
-        for each in rest:
-            if isinstance(each.value, Vector | Thing | Model) and not _is_shape(each.value):
-                for layer in each.value if isinstance(each.value, Vector) else [each.value]:
-                    self._add(model, layer, each.place)
-            elif each.value is not None:
-                shapes.append(Given(each.value, "input_shape", each.place))
+        shapes = [arg for arg in args if arg.name and arg.name not in ("layers", "name")]
+        for arg in args:
+            if arg in shapes or arg.name == "name":
+                continue
+            value = arg.value
+            if isinstance(value, RVector | KerasObject | RModel) and not _is_shape(value):
+                for layer in value if isinstance(value, RVector) else [value]:
+                    self._add(model, layer, arg.range)
+            elif value is not None:
+                shapes.append(CallArg(value, "input_shape", arg.range))
         if shapes:
-            model.shape = self._input(shapes, place)
+            model.shape = self._input(shapes, span)
         return model
 
-    def _functional(self, given: list[Given], place: Place) -> Model:
-        bound = {each.name: each for each in given if each.name in ("inputs", "outputs")}
+    def _functional(self, args: list[CallArg], span: TextRange) -> RModel:
+        bound = {arg.name: arg for arg in args if arg.name in ("inputs", "outputs")}
         free = [name for name in ("inputs", "outputs") if name not in bound]
-        bound |= dict(zip(free, [each for each in given if each.name is None], strict=False))
-        ends: dict[str, list[Tensor]] = {}
+        bound |= dict(zip(free, [arg for arg in args if arg.name is None], strict=False))
+        ends: list[list[RTensor]] = []
         for name in ("inputs", "outputs"):
-            each = bound.get(name)
-            if each is not None and isinstance(each.value, Broken):
-                raise Told
-            found = tensors(each.value) if each is not None else []
-            if not found:
-                where = each.place if each is not None else place
-                remedy = "Inputs come from layer_input(), outputs from layers applied to them."
-                raise Mistake(f"gives no {name}", where, remedy)
-            ends[name] = found
-        model = Model(place, inputs=ends["inputs"], outputs=ends["outputs"])
+            arg = bound.get(name)
+            if arg is not None and isinstance(arg.value, FailedValue):
+                raise AlreadyReported
+            ends.append(tensors(arg.value) if arg is not None else [])
+            if not ends[-1]:
+                remedy = "Pass inputs from layer_input(), and outputs of layers applied to them."
+                raise RMistake(f"has no {name}", arg.range if arg is not None else span, remedy)
+        model = RModel(span, inputs=ends[0], outputs=ends[1])
         self.models.append(model)
         return model
 
-    def _input(self, given: list[Given], place: Place) -> Input:
-        made = Input(None, place)
-        for each in given:
-            name = each.name or "shape"
-            if name in ("shape", "input_shape"):
-                made.shape = each.value
-            elif name in ("batch_shape", "batch_input_shape", "input_batch_shape"):
-                items = list(each.value) if isinstance(each.value, Vector) else [each.value]
-                made.batch = items[0]
-                made.shape = Vector("c", [(None, item) for item in items[1:]])
-            elif name in ("dtype", "input_dtype"):
-                made.dtype = each.value
-            elif name in ("batch_size", "input_batch_size"):
-                made.batch = each.value
-            elif name == "name":
-                made.name = str(each.value or "")
-            elif each.value is not None and each.value is not False:
-                self._note(f"{name} of an input has no place here and is left out", each.place)
-        if made.shape is None:
-            raise Mistake("has no shape", place, "Write shape = c(28, 28, 1), without the batch.")
-        return made
+    def _input(self, args: list[CallArg], span: TextRange) -> ModelInput:
+        model_input = ModelInput(None, span)
+        for arg in args:
+            match arg.name or "shape":
+                case "shape" | "input_shape":
+                    model_input.shape = arg.value
+                case "batch_shape" | "batch_input_shape" | "input_batch_shape":
+                    items = list(arg.value) if isinstance(arg.value, RVector) else [arg.value]
+                    model_input.batch = items[0]
+                    model_input.shape = RVector("c", [(None, item) for item in items[1:]])
+                case "dtype" | "input_dtype":
+                    model_input.dtype = arg.value
+                case "batch_size" | "input_batch_size":
+                    model_input.batch = arg.value
+                case "name":
+                    model_input.name = str(arg.value or "")
+                case name if arg.value is not None and arg.value is not False:
+                    self._note(f"{name} of an input is not supported; omitted", arg.range)
+        if model_input.shape is None:
+            remedy = "Pass the shape without the batch size: shape = c(28, 28, 1)."
+            raise RMistake("has no shape", span, remedy)
+        return model_input
 
-    def _add(self, model: Model, layer: Any, place: Place) -> Model:
-        if isinstance(layer, Broken):
-            raise Told
-        if isinstance(layer, Tensor) and isinstance(layer.node.what, Input):
-            model.shape = layer.node.what
+    def _add(self, model: RModel, layer: Any, span: TextRange) -> RModel:
+        if isinstance(layer, FailedValue):
+            raise AlreadyReported
+        if isinstance(layer, RTensor) and isinstance(layer.call.layer, ModelInput):
+            model.shape = layer.call.layer
             return model
-        is_named = isinstance(layer, Unknown) and layer.python
-        remedy = "A layer is added: mod$add(Dense(units = 50))."
-        if not isinstance(layer, Thing | Model) and not is_named:
-            called = layer.function if isinstance(layer, Unknown) else ""
-            raise Mistake("is no layer", place, nearest_layer(called) if called else remedy)
-        if isinstance(layer, Thing) and not is_layer(layer.name):
-            raise Mistake("is no layer", layer.place, remedy)
-        if isinstance(layer, Model) and _holds(layer, model):
-            raise Mistake("is put into itself", place)
-        self.steps += 1
+        is_variable = isinstance(layer, UnknownValue) and layer.python
+        if not isinstance(layer, KerasObject | RModel) and not is_variable:
+            called = layer.function if isinstance(layer, UnknownValue) else ""
+            raise RMistake(
+                "is not a layer", span, suggest_layer(called) if called else _ADD_A_LAYER
+            )
+        if isinstance(layer, KerasObject) and not is_layer_name(layer.name):
+            raise RMistake("is not a layer", layer.range, _ADD_A_LAYER)
+        if isinstance(layer, RModel) and _contains(layer, model):
+            raise RMistake("is added to itself", span)
+        self.layer_calls += 1
         model.layers.append(layer)
         return model
 
     def _applied(
-        self,
-        what: Any,
-        inputs: list[Tensor],
-        place: Place,
-        *,
-        call: list[Given] | None = None,
-        name: str = "",
-    ) -> Tensor:
-        self.steps += 1
-        node = Node(what, place, inputs, list(call or ()))
-        if isinstance(what, Thing) and name:
-            node.call = [each for each in what.args if each.name and _holds_tensors(each.value)]
-            what.args = [each for each in what.args if each not in node.call]
-        return Tensor(node)
+        self, layer: Any, inputs: list[RTensor], named: list[CallArg], span: TextRange
+    ) -> RTensor:
+        self.layer_calls += 1
+        return RTensor(LayerCall(layer, span, inputs, named))
 
 
-def _holds(model: Model, other: Model) -> bool:
-    """Whether a model is another one, or has it somewhere within."""
-    within = (each for each in model.layers if isinstance(each, Model))
-    return model is other or any(_holds(each, other) for each in within)
-
-
-def _holds_tensors(value: Any) -> bool:
-    return bool(tensors(value))
+def _contains(model: RModel, other: RModel) -> bool:
+    """Whether a model is another one, or contains it."""
+    nested = (layer for layer in model.layers if isinstance(layer, RModel))
+    return model is other or any(_contains(layer, other) for layer in nested)
 
 
 def _is_shape(value: Any) -> bool:
-    return isinstance(value, Vector) and all(
-        each is None or isinstance(each, int) for each in value
+    return isinstance(value, RVector) and all(
+        item is None or isinstance(item, int) for item in value
     )

@@ -1,23 +1,33 @@
-"""R's values as values of the layer language, and a call's arguments by Keras's signature."""
+"""R values, arguments and layers in the layer language, by Keras's signatures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
-from kmagic.from_r.r_names import meaning, string_for, word_of
-from kmagic.from_r.r_nodes import Mistake, Place
+from kmagic.from_r.r_names import (
+    find_by_r_name,
+    is_layer_name,
+    removed_layer_remedy,
+    split_prefix,
+    string_word,
+    suggest_layer,
+    to_word,
+)
+from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.from_r.r_values import (
-    Broken,
-    Closure,
-    Given,
-    Model,
-    Symbol,
-    Tensor,
-    Thing,
-    Unknown,
-    Vector,
+    CallArg,
+    FailedValue,
+    FunctionName,
+    KerasObject,
+    ModelInput,
+    RClosure,
+    RModel,
+    RTensor,
+    RVector,
+    UnknownValue,
 )
 from kmagic.language.spec import (
     Arg,
@@ -33,17 +43,34 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
-from kmagic.models.catalogue import Parameter, Role, parameters, word_for, words_for_role
+from kmagic.models.catalogue import (
+    Parameter,
+    Role,
+    normalize_word,
+    parameters,
+    word_for,
+    words_for_role,
+)
 from kmagic.support.suggestions import did_you_mean
 
+Note = Callable[[str, TextRange], None]
+
 _PLAIN = re.compile(r"[^\W\d]\w*")
-_VALUES = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
+_CONSTANTS = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
 _WITHOUT_EFFECT = frozenset(
     {"implementation", "sample_weight_mode", "schedule_decay", "input_length"}
 )
-_OTHER_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
-"""Arguments of R's that no signature of Keras 3 has."""
-_ROLES_OF_STRINGS: tuple[Role, ...] = (
+_R_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
+"""Arguments in R that no signature of Keras 3 has."""
+_SHAPES = (
+    "input_shape",
+    "batch_input_shape",
+    "input_dim",
+    "input_length",
+    "batch_shape",
+    "batch_size",
+)
+_STRING_ROLES: tuple[Role, ...] = (
     "activation",
     "loss",
     "metric",
@@ -52,229 +79,7 @@ _ROLES_OF_STRINGS: tuple[Role, ...] = (
     "regularizer",
     "constraint",
 )
-
-Note = Callable[[str, Place], None]
-
-
-class Arguments:
-    """Puts R's arguments into the layer language.
-
-    Args:
-        note: Told what the reader should know.
-        model_name: The name that a model will have in the text.
-        from_one: Whether axes are counted from 1, as keras3 does, and not as Keras does.
-    """
-
-    def __init__(
-        self, note: Note, model_name: Callable[[Model, Place], str], *, from_one: bool = False
-    ) -> None:
-        self._note, self._model_name, self._from_one = note, model_name, from_one
-
-    # --- a call -------------------------------------------------------------------------------
-
-    def of(self, function: Any, given: Iterable[Given], *, layer: bool = False) -> tuple[Arg, ...]:
-        """The arguments of a Keras class or function, in the order of its signature.
-
-        Args:
-            function: The class or function.
-            given: What R gives it.
-            layer: Whether bare words may stand for activation, padding and flags.
-        """
-        params = {each.name: each for each in parameters(function)}
-        bound = self._bound(function, params, given)
-        order = [name for name in params if name in bound]
-        found: list[Arg] = []
-        leading = True
-        for index, name in enumerate(order):
-            param, each = params[name], bound[name]
-            value = self._unless_default(param, each)
-            if value is None:
-                leading = False
-                continue
-            leading = leading and param.positional and list(params)[index] == name
-            shown = isinstance(value, Word) or (
-                isinstance(value, LiteralValue) and type(value.value) is bool
-            )
-            first = not index and name != "axis"
-            if leading and not shown and (param.required or first):
-                found.append(Arg(value))
-            elif layer and self._is_bare(param, value):
-                found.append(Arg(Word(name) if isinstance(value, LiteralValue) else value))
-            elif leading and param.required and isinstance(value, Word):
-                found.append(Arg(value))
-            else:
-                found.append(Arg(value, name))
-        return _in_reading_order(found)
-
-    def _unless_default(self, param: Parameter, each: Given) -> Value | None:
-        if each.value is None:  # R's NULL: whatever Keras does
-            return LiteralValue(None) if param.required else None
-        value = each.value
-        if param.name in ("axis", "axes"):
-            value = self._axes(value, each.place)
-        return self.value(value, param.role, each.place, param)
-
-    def _axes(self, value: Any, place: Place) -> Any:
-        """Axes as Keras counts them: from 0, the batch being the first."""
-        if isinstance(value, Vector):
-            return Vector(value.kind, [(key, self._axes(each, place)) for key, each in value.items])
-        if not isinstance(value, int) or value <= 0:
-            return value
-        if self._from_one:
-            self._note("keras3 counts axes from 1, Keras from 0", place)
-            return value - 1
-        self._note("axis is taken as Keras counts it: from 0, which is the batch", place)
-        return value
-
-    @staticmethod
-    def _is_bare(param: Parameter, value: Value) -> bool:
-        if param.is_flag:
-            return isinstance(value, LiteralValue) and value.value is True
-        return isinstance(value, Word) and param.name in ("activation", "padding")
-
-    def _bound(
-        self, function: Any, params: dict[str, Parameter], given: Iterable[Given]
-    ) -> dict[str, Given]:
-        bound: dict[str, Given] = {}
-        bare: list[Given] = []
-        for each in given:
-            if each.name is None:
-                bare.append(each)
-                continue
-            name = self._name(function, params, each)
-            if name in bound:
-                raise Mistake(f"gives {name} a second time", each.place)
-            if name:
-                bound[name] = each
-        free = [each.name for each in params.values() if each.positional and each.name not in bound]
-        for each in bare:
-            if not free:
-                raise Mistake(
-                    f"is one argument too many for {word_for_function(function)}", each.place
-                )
-            bound[free.pop(0)] = each
-        return bound
-
-    def _name(self, function: Any, params: dict[str, Parameter], each: Given) -> str:
-        """The parameter that R's name means; "" where Keras 3 has none and needs none."""
-        name = str(each.name)
-        if name in params:
-            return name
-        if RENAMED_ARGUMENTS.get(name) in params:
-            return RENAMED_ARGUMENTS[name]
-        if name == "l" and params:  # kerasR's l1(l = 0.01)
-            return next(iter(params))
-        if name in _WITHOUT_EFFECT:
-            if each.value is not None:
-                self._note(f"{name} has no effect in Keras 3 and is left out", each.place)
-            return ""
-        begun = [each for each in params if each.startswith(name)]
-        if len(begun) == 1:  # R completes the names of arguments
-            return begun[0]
-        word = word_for_function(function)
-        remedy = did_you_mean(name, [*params, *_OTHER_ARGUMENTS])
-        remedy = remedy or old_argument_remedy(name, params)
-        known = ", ".join(list(params)[:12])
-        raise Mistake(
-            f"is no argument of {word}", each.place, remedy or f"{word} takes {known} ..."
-        )
-
-    # --- a value ------------------------------------------------------------------------------
-
-    def value(self, value: Any, role: Role, place: Place, param: Parameter | None = None) -> Value:
-        """A value in a place of this role.
-
-        Raises:
-            Mistake: It has no counterpart.
-        """
-        if value is None or isinstance(value, bool | int | float):
-            return LiteralValue(value)
-        if isinstance(value, str):
-            return self._string(value, role, place, param)
-        if isinstance(value, Symbol):
-            return self._symbol(value, role, place)
-        if isinstance(value, Vector):
-            return self._vector(value, role, place, param)
-        if isinstance(value, Thing):
-            return self.thing(value, role)
-        if isinstance(value, Unknown):
-            return Expr(source_of(value, place))
-        if isinstance(value, Model) and role in _ROLES_OF_STRINGS:
-            raise Mistake(f"is a model, not {_article(role)} {role}", place)
-        if isinstance(value, Model):
-            return Ref(self._model_name(value, place))
-        if isinstance(value, Closure) and value.variable:
-            said = f"{value.variable} is a function of R's: define it in a Python cell"
-            self._note(said, place)
-            return Expr(value.variable)
-        if isinstance(value, Closure):
-            remedy = "Define it in a Python cell, and write its name here in R, without quotes."
-            raise Mistake("is a function of R, which Keras cannot call from here", place, remedy)
-        if isinstance(value, Tensor):
-            raise Mistake("is what leaves a layer, and an argument of a layer is a value", place)
-        raise Mistake("has no counterpart in the layer language", place)
-
-    def thing(self, thing: Thing, role: Role) -> Value:
-        """``l2(0.01)``, or a layer within a layer."""
-        found = meaning(thing.name, role) if role != "any" else None
-        if found is None and role == "any":
-            found = next(filter(None, (meaning(thing.name, each) for each in _OBJECTS)), None)
-        if found is None:
-            what = "an argument of this kind" if role == "any" else f"{_article(role)} {role}"
-            remedy = (
-                did_you_mean(word_of(thing.name), words_for_role(role)) if role != "any" else ""
-            )
-            raise Mistake(f"is not {what}", thing.place, remedy)
-        if role == "layer":
-            return InnerLayer(
-                Word(word_for_function(found)), self.of(found, thing.args, layer=True)
-            )
-        given = optimizer_arguments(found, thing, self._note) if role == "optimizer" else thing.args
-        args = self.of(found, given)
-        word = word_for_function(found)
-        return Object(Word(word), args) if args else Word(word)
-
-    def _string(self, text: str, role: Role, place: Place, param: Parameter | None) -> Value:
-        if role in _ROLES_OF_STRINGS:
-            word = string_for(text, role)
-            if not word:
-                remedy = did_you_mean(text, words_for_role(role))
-                raise Mistake(f"is not {_article(role)} {role} that Keras knows", place, remedy)
-            return Word(word)
-        if param is not None and param.name == "padding":
-            text = text.lower()
-        plain = _PLAIN.fullmatch(text) and text not in _VALUES
-        return (
-            Word(text) if plain and (param is None or param.name != "name") else LiteralValue(text)
-        )
-
-    def _symbol(self, symbol: Symbol, role: Role, place: Place) -> Value:
-        found = meaning(symbol.name, role) if role != "any" else None
-        if found is not None:
-            return Word(word_for_function(found))
-        word = string_for(word_of(symbol.name), role) if role in _ROLES_OF_STRINGS else ""
-        if not word:
-            what = f"{_article(role)} {role}" if role != "any" else "a value"
-            raise Mistake(f"is not {what}", place)
-        return Word(word)
-
-    def _vector(self, vector: Vector, role: Role, place: Place, param: Parameter | None) -> Value:
-        items = list(vector)
-        if vector.named:
-            entries = tuple(
-                (_key(str(name)), self.value(item, role, place)) for name, item in vector.items
-            )
-            return MappingValue(entries)
-        if items and all(each is None or (type(each) is int and each >= 0) for each in items):
-            if len(items) > 1:
-                return Shape(tuple(items))
-            return LiteralValue(items[0]) if items[0] is not None else Shape((None,))
-        if len(items) == 1 and role in ("metric", "loss"):
-            return self.value(items[0], role, place, param)
-        return SequenceValue("list", tuple(self.value(each, role, place) for each in items))
-
-
-_OBJECTS: tuple[Role, ...] = (
+_OBJECT_ROLES: tuple[Role, ...] = (
     "initializer",
     "regularizer",
     "constraint",
@@ -283,70 +88,383 @@ _OBJECTS: tuple[Role, ...] = (
     "loss",
     "metric",
 )
-
-
-def optimizer_arguments(cls: Any, thing: Thing, note: Note) -> list[Given]:
-    """An optimizer's arguments as Keras 3 has them: no ``lr``, ``decay`` or ``clipnorm = -1``."""
-    found = {each.name: each for each in thing.args if each.name is not None}
-    bare = [each for each in thing.args if each.name is None]
-    for clip in ("clipnorm", "clipvalue"):
-        given = found.get(clip)
-        if given is not None and isinstance(given.value, int | float) and given.value <= 0:
-            del found[clip]  # kerasR's way to say that nothing is clipped
-    rate = bare.pop(0) if bare else found.pop("lr", found.pop("learning_rate", None))
-    decay = found.pop("decay", None)
-    place = rate.place if rate is not None else thing.place
-    value = rate.value if rate is not None else _KERASR_RATES.get(thing.name)
-    default = next(each.default for each in parameters(cls) if each.name == "learning_rate")
-    if rate is None and value is not None:
-        note(f"{thing.name}() learns at {value:g} in kerasR; Keras 3 would take {default:g}", place)
-    if decay is not None and decay.value not in (0, None):
-        value = default if value is None else value
-        args = [Given(each, None, decay.place) for each in (value, 1, decay.value)]
-        value = Thing("inverse_time_decay", args, decay.place)
-        note("decay is a schedule now: the same rates by inverse_time_decay", decay.place)
-    first = [] if value is None else [Given(value, "learning_rate", place)]
-    return [*first, *bare, *found.values()]
-
-
 _KERASR_RATES = {"Adadelta": 1.0, "Adagrad": 0.01, "Adamax": 0.002, "Nadam": 0.002}
-"""Learning rates that kerasR sends by itself, where Keras 3 has another."""
+"""Default learning rates of kerasR that differ from Keras 3's."""
 
 
-def source_of(value: Unknown, place: Place) -> str:
-    """The Python expression of something that R knows.
+class AlreadyReported(Exception):  # noqa: N818 - internal to this package
+    """A value depends on a statement whose mistake is reported already."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLine:
+    """A layer in the language: its word, its arguments, the input shape it states, its name."""
+
+    word: Word
+    args: tuple[Arg, ...]
+    shape: ModelInput | None
+    name: str
+
+
+class ArgumentTranslator:
+    """Translates arguments and values.
+
+    Args:
+        note: Called with what the reader should know, and its range.
+        model_name: Gives a model its name in the text.
+        axes_from_one: Whether axes are counted from 1, as in keras3.
+    """
+
+    def __init__(
+        self, note: Note, model_name: Callable[[RModel, TextRange], str], *, axes_from_one: bool
+    ) -> None:
+        self._note, self._model_name, self._axes_from_one = note, model_name, axes_from_one
+
+    # --- layers -------------------------------------------------------------------------------
+
+    def layer_line(self, layer: KerasObject) -> LayerLine:
+        """Translate a layer.
+
+        Raises:
+            RMistake: Keras 3 does not have it, or not with these arguments.
+        """
+        layer = self._current_layer(layer)
+        cls = find_by_r_name(layer.name, "layer")
+        if cls is None:
+            remedy = suggest_layer(layer.name) if is_layer_name(layer.name) else ""
+            raise not_a_layer(layer.range, remedy)
+        names = {param.name for param in parameters(cls)}
+        shapes = [arg for arg in layer.args if arg.name in _SHAPES and arg.name not in names]
+        args = [arg for arg in layer.args if arg not in shapes]
+        name = next((arg.value for arg in args if arg.name == "name"), "")
+        is_name = isinstance(name, str) and re.fullmatch(r"[A-Za-z]\w*", name) is not None
+        args = [arg for arg in args if arg.name != "name" or not is_name]
+        word = word_for_callable(cls)
+        is_recurrent = layer.name in ("GRU", "LSTM")
+        if is_recurrent and all(arg.name != "recurrent_activation" for arg in args):
+            self._note(
+                f"{word} uses recurrent_activation=sigmoid; kerasR used hard_sigmoid", layer.range
+            )
+        shape = _input_of(layer, shapes, word)
+        return LayerLine(
+            Word(word), self.args(cls, args, layer=True), shape, name if is_name else ""
+        )
+
+    def _current_layer(self, layer: KerasObject) -> KerasObject:
+        """A layer that Keras 3 has removed as its successor."""
+        word = normalize_word(to_word(layer.name))
+        if word == "thresholdedrelu":
+            args = [
+                CallArg(
+                    arg.value, "threshold" if arg.name in (None, "theta") else arg.name, arg.range
+                )
+                for arg in layer.args
+            ]
+            if not any(arg.name == "threshold" for arg in args):
+                args.insert(0, CallArg(1, "threshold", layer.range))
+            self._note("ThresholdedReLU is now relu with a threshold", layer.range)
+            return KerasObject("ReLU", args, layer.range, layer.variable)
+        if word in ("cudnnlstm", "cudnngru"):
+            current = word.removeprefix("cudnn")
+            self._note(
+                f"{layer.name} is now {current}, which uses the GPU automatically", layer.range
+            )
+            return KerasObject(current.upper(), layer.args, layer.range, layer.variable)
+        if find_by_r_name(layer.name, "layer") is not None:
+            return layer
+        if removed_layer_remedy(layer.name):
+            raise RMistake(
+                "does not exist in Keras 3", layer.range, removed_layer_remedy(layer.name)
+            )
+        known = split_prefix(layer.name)
+        if known and layer.name.startswith("layer_activation_"):
+            function = CallArg(known[1], "activation", layer.range)
+            return KerasObject("Activation", [function, *layer.args], layer.range, layer.variable)
+        return layer
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def args(
+        self, function: Any, given: Iterable[CallArg], *, layer: bool = False
+    ) -> tuple[Arg, ...]:
+        """The arguments of a Keras class or function: values, then words, then those with names.
+
+        Args:
+            function: The class or function.
+            given: Its arguments in R.
+            layer: Whether words alone may stand for activation, padding and flags.
+        """
+        params = {param.name: param for param in parameters(function)}
+        bound = self._bound(function, params, given)
+        order = [name for name in params if name in bound]
+        values: list[Arg] = []
+        words: list[Arg] = []
+        named: list[Arg] = []
+        is_leading = True
+        for index, name in enumerate(order):
+            param = params[name]
+            value = self._value_unless_default(param, bound[name])
+            if value is None:
+                is_leading = False
+                continue
+            is_leading = is_leading and param.positional and list(params)[index] == name
+            is_word = isinstance(value, Word)
+            is_flag = isinstance(value, LiteralValue) and type(value.value) is bool
+            is_first = not index and name != "axis"
+            if is_leading and not is_word and not is_flag and (param.required or is_first):
+                values.append(Arg(value))
+            elif layer and _is_bare(param, value):
+                words.append(Arg(value if is_word else Word(name)))
+            elif is_leading and param.required and is_word:
+                words.append(Arg(value))
+            else:
+                named.append(Arg(value, name))
+        return (*values, *words, *named)
+
+    def _value_unless_default(self, param: Parameter, arg: CallArg) -> Value | None:
+        if arg.value is None:  # R's NULL: Keras's default
+            return LiteralValue(None) if param.required else None
+        value = arg.value
+        if param.name in ("axis", "axes"):
+            value = self._axes(value, arg.range)
+        return self.value(value, param.role, arg.range, param)
+
+    def _axes(self, value: Any, span: TextRange) -> Any:
+        """Axes as Keras counts them: from 0, the batch."""
+        if isinstance(value, RVector):
+            return RVector(value.kind, [(key, self._axes(item, span)) for key, item in value.items])
+        if not isinstance(value, int) or value <= 0:
+            return value
+        if self._axes_from_one:
+            self._note("axis converted: keras3 counts from 1, Keras from 0", span)
+            return value - 1
+        self._note("axis unchanged: Keras counts from 0, the batch axis", span)
+        return value
+
+    def _bound(
+        self, function: Any, params: dict[str, Parameter], given: Iterable[CallArg]
+    ) -> dict[str, CallArg]:
+        bound: dict[str, CallArg] = {}
+        positional: list[CallArg] = []
+        for arg in given:
+            if arg.name is None:
+                positional.append(arg)
+                continue
+            name = self._parameter_name(function, params, arg)
+            if name in bound:
+                raise RMistake(f"passes {name} a second time", arg.range, "Keep one of the two.")
+            if name:
+                bound[name] = arg
+        free = [param.name for param in params.values() if param.positional]
+        free = [name for name in free if name not in bound]
+        for arg in positional:
+            if not free:
+                word = word_for_callable(function)
+                raise RMistake(f"is one argument too many for {word}", arg.range)
+            bound[free.pop(0)] = arg
+        return bound
+
+    def _parameter_name(self, function: Any, params: dict[str, Parameter], arg: CallArg) -> str:
+        """The parameter that R's name means; "" where Keras 3 has none and needs none."""
+        name = str(arg.name)
+        if name in params:
+            return name
+        if RENAMED_ARGUMENTS.get(name) in params:
+            return RENAMED_ARGUMENTS[name]
+        if name == "l" and params:  # kerasR's l1(l = 0.01)
+            return next(iter(params))
+        if name in _WITHOUT_EFFECT:
+            if arg.value is not None:
+                self._note(f"{name} has no effect in Keras 3; omitted", arg.range)
+            return ""
+        completions = [param for param in params if param.startswith(name)]
+        if len(completions) == 1:  # R completes the names of arguments
+            return completions[0]
+        word = word_for_callable(function)
+        remedy = did_you_mean(name, [*params, *_R_ARGUMENTS]) or old_argument_remedy(name, params)
+        some = ", ".join(list(params)[:12])
+        raise RMistake(
+            f"is not an argument of {word}", arg.range, remedy or f"Arguments of {word}: {some} ..."
+        )
+
+    # --- values -------------------------------------------------------------------------------
+
+    def value(
+        self, value: Any, role: Role, span: TextRange, param: Parameter | None = None
+    ) -> Value:
+        """A value in this role.
+
+        Raises:
+            RMistake: It has no equivalent.
+        """
+        match value:
+            case None | bool() | int() | float():
+                return LiteralValue(value)
+            case str():
+                return self._string(value, role, span, param)
+            case FunctionName():
+                return _function_word(value, role, span)
+            case RVector():
+                return self._vector(value, role, span, param)
+            case KerasObject():
+                return self.keras_object(value, role)
+            case UnknownValue():
+                return Expr(source_of(value, span))
+            case RModel() if role in _STRING_ROLES:
+                raise RMistake(f"is a model, not {_with_article(role)}", span)
+            case RModel():
+                return Ref(self._model_name(value, span))
+            case RClosure(variable=name) if name:
+                self._note(f"{name} is an R function: define it in a Python cell", span)
+                return Expr(name)
+            case RClosure():
+                remedy = "Define it in a Python cell, and use its name here without quotes."
+                raise RMistake("is an R function, which Keras cannot call", span, remedy)
+            case RTensor():
+                raise RMistake("is the output of a layer; a layer's argument must be a value", span)
+            case _:
+                raise RMistake("has no equivalent in the layer language", span)
+
+    def keras_object(self, item: KerasObject, role: Role) -> Value:
+        """``l2(0.01)``, or a layer inside a layer."""
+        roles = _OBJECT_ROLES if role == "any" else (role,)
+        found = next(filter(None, (find_by_r_name(item.name, each) for each in roles)), None)
+        if found is None and role == "any":
+            raise RMistake("cannot be used as an argument here", item.range)
+        if found is None:
+            remedy = did_you_mean(to_word(item.name), words_for_role(role))
+            raise RMistake(f"is not {_with_article(role)}", item.range, remedy)
+        word = Word(word_for_callable(found))
+        if role == "layer":
+            return InnerLayer(word, self.args(found, item.args, layer=True))
+        given = self._optimizer_args(found, item) if role == "optimizer" else item.args
+        args = self.args(found, given)
+        return Object(word, args) if args else word
+
+    def _optimizer_args(self, cls: Any, optimizer: KerasObject) -> list[CallArg]:
+        """An optimizer's arguments in Keras 3: no ``lr``, ``decay`` or ``clipnorm = -1``."""
+        named = {arg.name: arg for arg in optimizer.args if arg.name is not None}
+        positional = [arg for arg in optimizer.args if arg.name is None]
+        for clip in ("clipnorm", "clipvalue"):
+            given = named.get(clip)
+            if given is not None and isinstance(given.value, int | float) and given.value <= 0:
+                del named[clip]  # kerasR's way to disable it
+        old = named.pop("lr", named.pop("learning_rate", None))
+        rate = positional.pop(0) if positional else old
+        decay = named.pop("decay", None)
+        span = rate.range if rate is not None else optimizer.range
+        value = rate.value if rate is not None else _KERASR_RATES.get(optimizer.name)
+        default = next(param.default for param in parameters(cls) if param.name == "learning_rate")
+        if rate is None and value is not None:
+            self._note(
+                f"learning rate {value:g}: the default of {optimizer.name}() in kerasR; "
+                f"Keras 3 uses {default:g}",
+                span,
+            )
+        if decay is not None and decay.value not in (0, None):
+            initial = default if value is None else value
+            args = [CallArg(each, None, decay.range) for each in (initial, 1, decay.value)]
+            value = KerasObject("inverse_time_decay", args, decay.range)
+            self._note(
+                "decay is now a schedule, inverse_time_decay, with the same rates", decay.range
+            )
+        first = [] if value is None else [CallArg(value, "learning_rate", span)]
+        return [*first, *positional, *named.values()]
+
+    def _string(self, text: str, role: Role, span: TextRange, param: Parameter | None) -> Value:
+        if role in _STRING_ROLES:
+            word = string_word(text, role)
+            if not word:
+                remedy = did_you_mean(text, words_for_role(role))
+                raise RMistake(f"is not a Keras {role}", span, remedy)
+            return Word(word)
+        if param is not None and param.name == "padding":
+            text = text.lower()
+        is_name = param is not None and param.name == "name"
+        return LiteralValue(text) if is_name else _word_or_literal(text)
+
+    def _vector(
+        self, vector: RVector, role: Role, span: TextRange, param: Parameter | None
+    ) -> Value:
+        items = list(vector)
+        if vector.named:
+            entries = (
+                (_word_or_literal(str(name)), self.value(item, role, span))
+                for name, item in vector.items
+            )
+            return MappingValue(tuple(entries))
+        if items and all(item is None or (type(item) is int and item >= 0) for item in items):
+            is_single = len(items) == 1 and items[0] is not None
+            return LiteralValue(items[0]) if is_single else Shape(tuple(items))
+        if len(items) == 1 and role in ("metric", "loss"):
+            return self.value(items[0], role, span, param)
+        return SequenceValue("list", tuple(self.value(item, role, span) for item in items))
+
+
+def source_of(value: UnknownValue, span: TextRange) -> str:
+    """The Python expression of a value that only R knows.
 
     Raises:
-        Broken: Its statement has been told already.
-        Mistake: There is none.
+        AlreadyReported: Its statement has a mistake.
+        RMistake: There is none.
     """
-    if isinstance(value, Broken):
-        raise Told
+    if isinstance(value, FailedValue):
+        raise AlreadyReported
     if not value.python:
-        remedy = "Write the number, or make it in a Python cell and write its name here."
-        raise Mistake("is a value that only R could work out", place, remedy)
+        remedy = "Write the number, or compute it in a Python cell and use its name here."
+        raise RMistake("is a value that only R can compute", span, remedy)
     return value.python
 
 
-class Told(Exception):  # noqa: N818 - a signal within this package
-    """What this depends on has been told to be wrong."""
+def not_a_layer(span: TextRange, remedy: str = "") -> RMistake:
+    """The mistake of something that is not a layer."""
+    return RMistake("is not a Keras layer", span, remedy or "List all layers with %keras_layers.")
 
 
-def word_for_function(function: Any) -> str:
-    """The language's word for a class or function of Keras's."""
+def word_for_callable(function: Any) -> str:
+    """The language's word for a Keras class or function."""
     return word_for(function) if isinstance(function, type) else str(function.__name__)
 
 
-def _key(name: str) -> Value:
-    return Word(name) if _PLAIN.fullmatch(name) and name not in _VALUES else LiteralValue(name)
+def _function_word(function: FunctionName, role: Role, span: TextRange) -> Value:
+    found = find_by_r_name(function.name, role) if role != "any" else None
+    if found is not None:
+        return Word(word_for_callable(found))
+    word = string_word(to_word(function.name), role) if role in _STRING_ROLES else ""
+    if not word:
+        what = _with_article(role) if role != "any" else "a value"
+        raise RMistake(f"is not {what}", span)
+    return Word(word)
 
 
-def _article(role: str) -> str:
-    return "an" if role[0] in "aio" else "a"
+def _is_bare(param: Parameter, value: Value) -> bool:
+    if param.is_flag:
+        return isinstance(value, LiteralValue) and value.value is True
+    return isinstance(value, Word) and param.name in ("activation", "padding")
 
 
-def _in_reading_order(args: list[Arg]) -> tuple[Arg, ...]:
-    """Values first, then bare words, then what has a name."""
-    bare = [each for each in args if each.name is None and not isinstance(each.value, Word)]
-    flags = [each for each in args if each.name is None and isinstance(each.value, Word)]
-    return (*bare, *flags, *(each for each in args if each.name is not None))
+def _word_or_literal(text: str) -> Value:
+    is_word = _PLAIN.fullmatch(text) and text not in _CONSTANTS
+    return Word(text) if is_word else LiteralValue(text)
+
+
+def _with_article(role: str) -> str:
+    return f"{'an' if role[0] in 'aio' else 'a'} {role}"
+
+
+def _input_of(layer: KerasObject, shapes: list[CallArg], word: str) -> ModelInput | None:
+    """The model's input that the first layer's arguments describe."""
+    bound = {arg.name: arg.value for arg in shapes if arg.value is not None}
+    model_input = ModelInput(None, layer.range, batch=bound.get("batch_size"))
+    if word == "embedding":
+        model_input.dtype = "int32"
+    whole = bound.get("batch_input_shape", bound.get("batch_shape"))
+    if isinstance(whole, RVector):
+        model_input.batch = next(iter(whole), None)
+        model_input.shape = RVector("c", whole.items[1:])
+    elif "input_shape" in bound:
+        model_input.shape = bound["input_shape"]
+    elif "input_dim" in bound or "input_length" in bound:
+        sides = [bound[name] for name in ("input_length", "input_dim") if name in bound]
+        model_input.shape = RVector("c", [(None, side) for side in sides])
+    return model_input if model_input.shape is not None else None

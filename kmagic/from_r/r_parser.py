@@ -1,30 +1,294 @@
-"""R tokens to a tree: as much of R's grammar as scripts that make models are written in."""
+"""R code to a syntax tree: as much of R's grammar as scripts that build models use."""
 
 from __future__ import annotations
 
-from kmagic.from_r.r_nodes import (
-    Argument,
-    Assign,
-    Block,
-    Call,
-    Constant,
-    For,
-    Function,
-    If,
-    Infix,
-    Item,
-    Member,
-    Mistake,
-    Name,
-    Node,
-    Number,
-    Pipe,
-    Place,
-    Prefix,
-    Text,
-    While,
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal as OneOf
+
+from kmagic.support.errors import Problem
+
+# --- positions and errors ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TextRange:
+    """A range of the R code, in characters from its beginning."""
+
+    start: int = 0
+    end: int = 0
+
+    def line(self, text: str) -> int:
+        """The line on which it begins, from 1."""
+        return text.count("\n", 0, self.start) + 1
+
+    def column(self, text: str) -> int:
+        """The column at which it begins, from 1."""
+        start = min(self.start, len(text))
+        return start - text.rfind("\n", 0, start)
+
+    def width(self, text: str) -> int:
+        """The number of characters in its first line, at least one."""
+        end = text.find("\n", self.start)
+        stop = min(self.end, len(text) if end < 0 else end)
+        return max(1, len(text[self.start : stop].rstrip()))
+
+
+class RMistake(Exception):  # noqa: N818 - internal to this package; users see RCodeError
+    """R code that is wrong, or that Keras 3 has no equivalent for.
+
+    Args:
+        message: Continues the line of the caret: "is not a Keras layer".
+        range: What is marked.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, message: str, range: TextRange, remedy: str = "") -> None:  # noqa: A002
+        super().__init__(message)
+        self.message, self.range, self.remedy = message, range, remedy
+
+    def problem(self, text: str) -> Problem:
+        """The mistake with its line and column."""
+        mark = self.range
+        return Problem(
+            self.message, mark.line(text), mark.column(text), mark.width(text), self.remedy
+        )
+
+
+# --- tree -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RNode:
+    """An expression; the range does not count when two are compared."""
+
+    range: TextRange = field(default=TextRange(), compare=False, repr=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RConstant(RNode):
+    """A number, a string, ``TRUE``, ``FALSE``; ``NULL`` and ``NA`` are None."""
+
+    value: int | float | str | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class RName(RNode):
+    """A variable, or a function that is not called: ``loss_mean_squared_error``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RArg(RNode):
+    """An argument of a call; ``x[ , 1]`` has one without a value."""
+
+    value: RNode | None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RCall(RNode):
+    """``f(x, units = 50)``."""
+
+    function: RNode
+    args: tuple[RArg, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RMember(RNode):
+    """``mod$add``, ``x@slot``."""
+
+    owner: RNode
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RIndex(RNode):
+    """``dim(x)[2]``, ``x[[1]]``."""
+
+    owner: RNode
+    args: tuple[RArg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RPrefix(RNode):
+    """``-x``, ``!x``, ``~x``."""
+
+    sign: str
+    operand: RNode
+
+
+@dataclass(frozen=True, slots=True)
+class RInfix(RNode):
+    """``a * b``, ``1:3``, ``x %in% y``."""
+
+    sign: str
+    left: RNode
+    right: RNode
+
+
+@dataclass(frozen=True, slots=True)
+class RPipe(RNode):
+    """``x %>% f(y)``, ``x |> f(y)``: the left side is the first argument of the right one."""
+
+    left: RNode
+    right: RNode
+
+
+@dataclass(frozen=True, slots=True)
+class RAssign(RNode):
+    """``x <- f()``; ``x %<>% f()`` becomes ``x <- x %>% f()``."""
+
+    target: RNode
+    value: RNode
+
+
+@dataclass(frozen=True, slots=True)
+class RFunction(RNode):
+    """``function(units = 64) ...``."""
+
+    params: tuple[RArg, ...]
+    body: RNode
+
+
+@dataclass(frozen=True, slots=True)
+class RBlock(RNode):
+    """``{ ... }``."""
+
+    body: tuple[RNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RIf(RNode):
+    """``if (test) then else other``."""
+
+    test: RNode
+    then: RNode
+    other: RNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class RFor(RNode):
+    """``for (name in values) body``."""
+
+    name: str
+    values: RNode
+    body: RNode
+
+
+@dataclass(frozen=True, slots=True)
+class RWhile(RNode):
+    """``while (test) body`` and ``repeat body``."""
+
+    body: RNode
+
+
+# --- tokens -----------------------------------------------------------------------------------
+
+_TOKEN = re.compile(
+    r"""
+      (?P<blank>   [^\S\n]+ | \#[^\n]* )
+    | (?P<newline> \n | ; )
+    | (?P<number>  0[xX][0-9a-fA-F]+L? | (?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?[Li]? )
+    | (?P<raw>     [rR](?P<quote>["'])(?P<dashes>-*)\((?P<inside>.*?)\)(?P=dashes)(?P=quote) )
+    | (?P<string>  "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' )
+    | (?P<quoted>  `[^`\n]+` )
+    | (?P<name>    (?:[^\W\d_]|\.(?!\d))[\w.]* )
+    | (?P<sign>    %[^%\n]*% | <<-|->>|\|>|<-|->|:::|::|:=|\[\[|==|!=|<=|>=|&&|\|\|
+                 | [-+*/^<>=!&|~?:$@(){}\[\],\\] )
+    """,
+    re.VERBOSE | re.DOTALL,
 )
-from kmagic.from_r.r_tokens import Token, number, tokenize
+_ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{1,4})\}?|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+_SPECIAL = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
+_TYPOGRAPHIC_QUOTES = "\u201c\u201d\u201e\u2018\u2019"
+
+
+@dataclass(frozen=True, slots=True)
+class RToken:
+    """A token; ``text`` is the value of a string, or a name without its backquotes."""
+
+    kind: OneOf["number", "string", "name", "sign", "newline", "end"]
+    text: str
+    start: int
+    end: int
+
+    @property
+    def range(self) -> TextRange:
+        """Its range of the code."""
+        return TextRange(self.start, self.end)
+
+
+def tokenize_r(text: str) -> list[RToken]:
+    """The tokens of R code without its comments; the last one is of kind "end".
+
+    Raises:
+        RMistake: A string is not closed, or a character is not valid in R.
+
+    Example:
+        >>> [token.text for token in tokenize_r('mod$add(Dense(units = 50))  # one layer')]
+        ['mod', '$', 'add', '(', 'Dense', '(', 'units', '=', '50', ')', ')', '']
+    """
+    return [*_tokens(text), RToken("end", "", len(text), len(text))]
+
+
+def _tokens(text: str) -> Iterator[RToken]:
+    start = 0
+    while start < len(text):
+        match = _TOKEN.match(text, start)
+        if match is None:
+            raise _invalid_character(text, start)
+        end = match.end()
+        if match["raw"] is not None:
+            yield RToken("string", match["inside"], start, end)
+        elif match["string"] is not None:
+            yield RToken("string", _ESCAPE.sub(_unescaped, match[0][1:-1]), start, end)
+        elif match["quoted"] is not None:
+            yield RToken("name", match[0][1:-1], start, end)
+        elif match["blank"] is None:
+            kinds: tuple[OneOf["number", "name", "newline", "sign"], ...]
+            kinds = ("number", "name", "newline", "sign")
+            kind = next(kind for kind in kinds if match[kind] is not None)
+            yield RToken(kind, match[0], start, end)
+        start = end
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    code = match[1] or match[2]
+    return chr(int(code, 16)) if code else _SPECIAL.get(match[3], match[3])
+
+
+def _invalid_character(text: str, start: int) -> RMistake:
+    char, mark = text[start], TextRange(start, start + 1)
+    if char in "\"'`":
+        end = text.find("\n", start)
+        rest = TextRange(start, len(text) if end < 0 else end)
+        return RMistake("has no closing quote", rest, f"Close it with {char}.")
+    if char in _TYPOGRAPHIC_QUOTES:
+        return RMistake("is a typographic quote", mark, "Use a plain quote: \" or '.")
+    if char == "_":
+        return RMistake("cannot start a name", mark, "Names in R start with a letter or a dot.")
+    remedy = "Put the magic into a cell of its own." if char == "%" else ""
+    return RMistake("is not valid in R", mark, remedy)
+
+
+def _number(token: RToken) -> int | float:
+    """The value of a number: an int where it is whole and has no decimal point."""
+    text = token.text
+    if text.endswith("i"):
+        raise RMistake("is a complex number", token.range, "Use a real number.")
+    plain = text.removesuffix("L")
+    if plain[:2] in ("0x", "0X"):
+        return int(plain, 16)
+    if plain.isdigit():
+        return int(plain)
+    value = float(plain)
+    return int(value) if value.is_integer() and (text[-1] == "L" or "." not in plain) else value
+
+
+# --- grammar ----------------------------------------------------------------------------------
 
 _INFIX: dict[str, tuple[int, int]] = {
     "?": (1, 2),
@@ -51,9 +315,9 @@ _INFIX: dict[str, tuple[int, int]] = {
 """Sign -> how strongly it binds to its left and to its right."""
 _SPECIAL_INFIX = (25, 26)
 _PREFIX = {"~": 12, "!": 17, "-": 29, "+": 29, "?": 2}
-_POSTFIX = 40
-_PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
-_CONSTANTS: dict[str, bool | None] = {
+_LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, 5, 7, 40
+PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
+_CONSTANTS: dict[str, float | bool | None] = {
     "TRUE": True,
     "FALSE": False,
     "NULL": None,
@@ -61,40 +325,41 @@ _CONSTANTS: dict[str, bool | None] = {
     "NA_integer_": None,
     "NA_real_": None,
     "NA_character_": None,
+    "Inf": float("inf"),
 }
-_OPENED = {"(": ")", "[": "]", "[[": "]]", "{": "}"}
-_MOST_DEEP = 200
+_CLOSING = {"(": ")", "[": "]", "[[": "]", "{": "}"}
+_MAX_DEPTH = 200
 
 
-def read(text: str) -> tuple[Node, ...]:
-    """The statements of an R text.
+def parse_r(text: str) -> tuple[RNode, ...]:
+    """The statements of R code.
 
     Raises:
-        Mistake: The text is no R.
+        RMistake: The code is not valid R.
 
     Example:
-        >>> read("x <- c(3, 3)")[0].target
-        Name(text='x')
+        >>> parse_r("x <- c(3, 3)")[0].target
+        RName(text='x')
     """
-    return _Reader(text).statements("end")
+    return _Parser(text).statements("end")
 
 
-def read_value(text: str) -> Node:
-    """The value that a text begins with: a number, a name, a call."""
-    return _Reader(text).expression(_POSTFIX)
+def parse_r_value(text: str) -> RNode:
+    """The value that R code begins with: a constant, a name or a call."""
+    return _Parser(text).expression(_POSTFIX)
 
 
-class _Reader:
+class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = tokenize(text)
+        self._tokens = tokenize_r(text)
         self._next = 0
         self._in_brackets: list[bool] = [False]
-        self._deep = 0
+        self._depth = 0
 
     # --- tokens -------------------------------------------------------------------------------
 
     @property
-    def _token(self) -> Token:
+    def _token(self) -> RToken:
         if self._in_brackets[-1]:
             self._skip_lines()
         return self._tokens[self._next]
@@ -103,7 +368,7 @@ class _Reader:
         while self._tokens[self._next].kind == "newline":
             self._next += 1
 
-    def _take(self) -> Token:
+    def _take(self) -> RToken:
         token = self._token
         self._next += token.kind != "end"
         return token
@@ -111,80 +376,73 @@ class _Reader:
     def _at(self, sign: str) -> bool:
         return self._token.kind == "sign" and self._token.text == sign
 
-    def _expect(self, sign: str, opened: Token) -> Token:
-        if self._at(sign):
-            return self._take()
-        token = self._token
-        if token.kind == "end":
-            raise Mistake("is not closed", opened.place, f"A {sign} is missing.")
-        remedy = f"A comma or {sign} is expected here." if sign in ")]" else f"{sign} is expected."
-        raise Mistake("does not belong here", token.place, remedy)
+    def _open(self, sign: str) -> RToken:
+        token = self._take()
+        if token.text != sign:
+            raise RMistake("is unexpected here", token.range, f"Write {sign} here.")
+        return token
 
-    def _end(self) -> int:
-        return self._tokens[self._next - 1].end
+    def _close(self, opened: RToken) -> None:
+        sign, token = _CLOSING[opened.text], self._token
+        if self._at(sign):
+            self._take()
+        elif token.kind == "end":
+            raise RMistake("is never closed", opened.range, f"Add the missing {sign}.")
+        else:
+            remedy = f"Write a comma or {sign} here." if sign in ")]" else f"Write {sign} here."
+            raise RMistake("is unexpected here", token.range, remedy)
+
+    def _range_from(self, start: int) -> TextRange:
+        return TextRange(start, self._tokens[self._next - 1].end)
 
     # --- statements ---------------------------------------------------------------------------
 
-    def statements(self, closing: str) -> tuple[Node, ...]:
-        found: list[Node] = []
+    def statements(self, closing: str) -> tuple[RNode, ...]:
+        statements: list[RNode] = []
         while True:
             self._skip_lines()
             token = self._token
             if token.kind == "end" or (token.kind == "sign" and token.text == closing):
-                return tuple(found)
-            found.append(self.expression(0))
+                return tuple(statements)
+            statements.append(self.expression(_LOWEST))
             token = self._token
             if token.kind not in ("newline", "end") and token.text != closing:
-                raise Mistake("does not belong here", token.place, _stray(found[-1], token))
+                raise RMistake("is unexpected here", token.range, _remedy(statements[-1], token))
 
-    def expression(self, least: int) -> Node:
-        self._deep += 1
-        if self._deep > _MOST_DEEP:
-            raise Mistake("is nested too deeply", self._token.place)
-        left = self._beginning()
-        while True:
+    def expression(self, precedence: int) -> RNode:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise RMistake("is nested too deeply", self._token.range)
+        left = self._operand()
+        while self._token.kind == "sign":
             token = self._token
-            if token.kind != "sign":
-                break
             if token.text in ("(", "[", "[[", "$", "@", "::", ":::"):
-                if least > _POSTFIX:
+                if precedence > _POSTFIX:
                     break
                 left = self._postfix(left)
                 continue
             binds = _SPECIAL_INFIX if token.text.startswith("%") else _INFIX.get(token.text)
-            if binds is None or binds[0] < least:
+            if binds is None or binds[0] < precedence:
                 break
             self._take()
             self._skip_lines()
-            left = self._joined(left, token, self.expression(binds[1]))
-        self._deep -= 1
+            left = _joined(left, token.text, self.expression(binds[1]))
+        self._depth -= 1
         return left
 
-    def _joined(self, left: Node, token: Token, right: Node) -> Node:
-        place = Place(left.place.start, right.place.end)
-        sign = token.text
-        if sign in ("<-", "<<-", "=", ":="):
-            return Assign(left, right, place=place)
-        if sign in ("->", "->>"):
-            return Assign(right, left, place=place)
-        if sign in _PIPES:
-            return Pipe(left, right, place=place)
-        if sign == "%<>%":
-            return Assign(left, Pipe(left, right, place=place), place=place)
-        return Infix(sign, left, right, place=place)
-
-    def _beginning(self) -> Node:
+    def _operand(self) -> RNode:
         token = self._take()
         if token.kind == "number":
-            return Number(number(token), place=token.place)
+            return RConstant(_number(token), range=token.range)
         if token.kind == "string":
-            return Text(token.text, place=token.place)
+            return RConstant(token.text, range=token.range)
         if token.kind == "name":
             return self._named(token)
         if token.kind == "sign":
             if token.text in _PREFIX:
                 operand = self.expression(_PREFIX[token.text])
-                return Prefix(token.text, operand, place=Place(token.start, operand.place.end))
+                span = TextRange(token.start, operand.range.end)
+                return RPrefix(token.text, operand, range=span)
             if token.text == "(":
                 return self._within(token)
             if token.text == "{":
@@ -195,30 +453,30 @@ class _Reader:
             before = [
                 each for each in self._tokens[: self._next] if each.kind not in ("newline", "end")
             ]
-            where = before[-1] if before else token
-            raise Mistake("is not the end of a line", where.place, "Something is missing after it.")
+            last = before[-1] if before else token
+            raise RMistake("needs something after it", last.range, "Complete the expression.")
         remedy = ""
         if token.text in ("%>%", "|>", "+"):
             remedy = (
-                f"In R {token.text} stands at the end of the line above, not at a line's beginning."
+                f"Move {token.text} to the end of the line above: a line break ends a statement."
             )
-        raise Mistake("does not belong here", token.place, remedy)
+        raise RMistake("is unexpected here", token.range, remedy)
 
-    def _within(self, opened: Token) -> Node:
+    def _within(self, opened: RToken) -> RNode:
         self._in_brackets.append(True)
-        inner = self.expression(0)
-        self._expect(_OPENED[opened.text], opened)
+        inner = self.expression(_LOWEST)
+        self._close(opened)
         self._in_brackets.pop()
         return inner
 
-    def _block(self, opened: Token) -> Node:
+    def _block(self, opened: RToken) -> RNode:
         self._in_brackets.append(False)
         body = self.statements("}")
         self._in_brackets.pop()
-        self._expect("}", opened)
-        return Block(body, place=Place(opened.start, self._end()))
+        self._close(opened)
+        return RBlock(body, range=self._range_from(opened.start))
 
-    def _named(self, token: Token) -> Node:
+    def _named(self, token: RToken) -> RNode:
         match token.text:
             case "function":
                 return self._function(token)
@@ -226,36 +484,26 @@ class _Reader:
                 return self._if(token)
             case "for":
                 return self._for(token)
-            case "while":
-                self._within(self._open("("))
-                self._skip_lines()
-                body = self.expression(5)
-                return While(body, place=Place(token.start, self._end()))
-            case "repeat":
-                body = self.expression(5)
-                return While(body, place=Place(token.start, self._end()))
-            case "Inf":
-                return Number(float("inf"), place=token.place)
+            case "while" | "repeat":
+                if token.text == "while":
+                    self._within(self._open("("))
+                    self._skip_lines()
+                body = self.expression(_BODY)
+                return RWhile(body, range=self._range_from(token.start))
             case text if text in _CONSTANTS:
-                return Constant(_CONSTANTS[text], place=token.place)
-        return Name(token.text, place=token.place)
+                return RConstant(_CONSTANTS[text], range=token.range)
+        return RName(token.text, range=token.range)
 
-    def _open(self, sign: str) -> Token:
-        token = self._take()
-        if token.text != sign:
-            raise Mistake("does not belong here", token.place, f"{sign} is expected.")
-        return token
-
-    def _function(self, token: Token) -> Node:
+    def _function(self, token: RToken) -> RNode:
         params = self._arguments(self._open("("))
         self._skip_lines()
-        body = self.expression(5)
-        return Function(params, body, place=Place(token.start, self._end()))
+        body = self.expression(_BODY)
+        return RFunction(params, body, range=self._range_from(token.start))
 
-    def _if(self, token: Token) -> Node:
+    def _if(self, token: RToken) -> RNode:
         test = self._within(self._open("("))
         self._skip_lines()
-        then = self.expression(5)
+        then = self.expression(_BODY)
         before = self._next
         if len(self._in_brackets) > 1:
             self._skip_lines()
@@ -263,85 +511,98 @@ class _Reader:
         if self._token.kind == "name" and self._token.text == "else":
             self._take()
             self._skip_lines()
-            other = self.expression(5)
+            other = self.expression(_BODY)
         else:
             self._next = before
-        return If(test, then, other, place=Place(token.start, self._end()))
+        return RIf(test, then, other, range=self._range_from(token.start))
 
-    def _for(self, token: Token) -> Node:
+    def _for(self, token: RToken) -> RNode:
         opened = self._open("(")
         self._in_brackets.append(True)
-        name = self._take()
-        inside = self._take()
-        if name.kind != "name" or inside.text != "in":
-            raise Mistake("is no loop", token.place, "A loop is written for (i in 1:3) ...")
-        values = self.expression(0)
-        self._expect(")", opened)
+        name, keyword = self._take(), self._take()
+        if name.kind != "name" or keyword.text != "in":
+            raise RMistake("is not a valid loop", token.range, "Write for (i in 1:3) ...")
+        values = self.expression(_LOWEST)
+        self._close(opened)
         self._in_brackets.pop()
         self._skip_lines()
-        body = self.expression(5)
-        return For(name.text, values, body, place=Place(token.start, self._end()))
+        body = self.expression(_BODY)
+        return RFor(name.text, values, body, range=self._range_from(token.start))
 
-    # --- what follows a value -----------------------------------------------------------------
+    # --- calls, indices and members -----------------------------------------------------------
 
-    def _postfix(self, left: Node) -> Node:
+    def _postfix(self, left: RNode) -> RNode:
         token = self._take()
-        start = left.place.start
-        if token.text == "(":
+        start = left.range.start
+        if token.text in _CLOSING:
             args = self._arguments(token)
-            return Call(left, args, place=Place(start, self._end()))
-        if token.text == "[":
-            return Item(left, self._arguments(token), place=Place(start, self._end()))
-        if token.text == "[[":
-            args = self._arguments(token)
-            return Item(left, args, place=Place(start, self._end()))
+            span = self._range_from(start)
+            return (
+                RCall(left, args, range=span)
+                if token.text == "("
+                else RIndex(left, args, range=span)
+            )
         self._skip_lines()
         name = self._take()
         if name.kind not in ("name", "string"):
-            raise Mistake("is no name", name.place, f"A name is expected after {token.text}.")
-        place = Place(start, name.end)
+            raise RMistake("is not a name", name.range, f"Write a name after {token.text}.")
+        span = TextRange(start, name.end)
         if token.text in ("::", ":::"):  # keras::layer_dense is layer_dense
-            return Name(name.text, place=place)
-        return Member(left, name.text, place=place)
+            return RName(name.text, range=span)
+        return RMember(left, name.text, range=span)
 
-    def _arguments(self, opened: Token) -> tuple[Argument, ...]:
+    def _arguments(self, opened: RToken) -> tuple[RArg, ...]:
         """Up to the closing bracket: ``(a, units = 50)``, ``[ , 1]``, ``[[1]]``."""
-        closing = "]" if opened.text == "[[" else _OPENED[opened.text]
         self._in_brackets.append(True)
-        found: list[Argument] = []
-        while not self._at(closing):
+        args: list[RArg] = []
+        while not self._at(_CLOSING[opened.text]):
             if self._at(","):
-                found.append(Argument(None, place=self._token.place))
-                self._take()
+                args.append(RArg(None, range=self._take().range))
                 continue
-            found.append(self._argument())
+            args.append(self._argument())
             if not self._at(","):
                 break
             self._take()
-        self._expect(closing, opened)
+        self._close(opened)
         if opened.text == "[[":
-            self._expect("]", opened)
+            self._close(opened)
         self._in_brackets.pop()
-        return tuple(found)
+        return tuple(args)
 
-    def _argument(self) -> Argument:
+    def _argument(self) -> RArg:
         token = self._token
         following = self._tokens[self._next + 1] if token.kind != "end" else token
         if token.kind in ("name", "string") and following.text == "=" and following.kind == "sign":
             self._take()
             self._take()
             if self._at(",") or self._at(")"):  # a parameter that is passed as missing
-                return Argument(None, token.text, place=token.place)
-            value = self.expression(7)
-            return Argument(value, token.text, place=Place(token.start, value.place.end))
-        value = self.expression(7)
-        return Argument(value, place=value.place)
+                return RArg(None, token.text, range=token.range)
+            value = self.expression(_ARGUMENT)
+            return RArg(value, token.text, range=TextRange(token.start, value.range.end))
+        value = self.expression(_ARGUMENT)
+        return RArg(value, range=value.range)
 
 
-def _stray(before: Node, token: Token) -> str:
-    """What may be meant where two expressions stand side by side."""
-    if isinstance(before, Name) and token.kind in ("number", "name", "string"):
-        return "Two words side by side are no R. If this is the layer language, leave --from-r out."
+def _joined(left: RNode, sign: str, right: RNode) -> RNode:
+    span = TextRange(left.range.start, right.range.end)
+    if sign in ("<-", "<<-", "=", ":="):
+        return RAssign(left, right, range=span)
+    if sign in ("->", "->>"):
+        return RAssign(right, left, range=span)
+    if sign in PIPES:
+        return RPipe(left, right, range=span)
+    if sign == "%<>%":
+        return RAssign(left, RPipe(left, right, range=span), range=span)
+    return RInfix(sign, left, right, range=span)
+
+
+def _remedy(before: RNode, token: RToken) -> str:
+    """What to do where two expressions are next to each other."""
+    if isinstance(before, RName) and token.kind in ("number", "name", "string"):
+        return (
+            "R has no operator between these two words. "
+            "If the cell is in the layer language, omit --from-r."
+        )
     if token.text in (")", "]", "}"):
-        return "Nothing that it could close is open."
-    return "A statement ends with its line."
+        return "Remove it: no bracket is open here."
+    return "Start a new line: a statement ends at the line break."

@@ -1,45 +1,44 @@
-"""What R's expressions stand for while a script is translated.
+"""What R expressions stand for while a script is translated, and R's own functions on them.
 
 Numbers, strings, ``True``, ``False`` and ``None`` (``NULL``) stand for themselves.
 """
 
 from __future__ import annotations
 
+import math
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 from typing import Literal as OneOf
 
-from kmagic.from_r.r_nodes import Function, Place
-
-MODEL = "\0"
-"""In an advice: the name of the model that is being made."""
+from kmagic.from_r.r_parser import RFunction, RMistake, TextRange
 
 
 @dataclass(eq=False, slots=True)
-class Unknown:
-    """Something that only a run of R would know: data, results.
+class UnknownValue:
+    """Something that only R could compute: data, results.
 
     Attributes:
-        python: An expression for it over the notebook's names, or "".
-        advice: What does here what made it, or "".
-        function: The function that was called for it, if nothing here knows it.
+        python: A Python expression for it over the notebook's variables, or "".
+        replacement: What to use here instead of the function that returned it, or "".
+        function: The function that returned it, if it is unknown here.
     """
 
     python: str = ""
-    advice: str = ""
+    replacement: str = ""
     function: str = ""
 
 
 @dataclass(eq=False, slots=True)
-class Broken(Unknown):
-    """What a statement with a mistake should have made."""
+class FailedValue(UnknownValue):
+    """The result of a statement that contains a mistake."""
 
 
 @dataclass(eq=False, slots=True)
-class Vector:
-    """``c(3, 3)`` or ``list(a = x)``: values, perhaps with names."""
+class RVector:
+    """``c(3, 3)`` or ``list(a = x)``: values with or without names."""
 
     kind: OneOf["c", "list"]
     items: list[tuple[str | None, Any]]
@@ -57,68 +56,67 @@ class Vector:
 
 
 @dataclass(eq=False, slots=True)
-class Given:
-    """An argument, evaluated."""
+class CallArg:
+    """An evaluated argument."""
 
     value: Any
     name: str | None
-    place: Place
+    range: TextRange
 
 
 @dataclass(eq=False, slots=True)
-class Thing:
-    """What one of Keras's functions makes: a layer, an optimizer, an initializer ...
+class KerasObject:
+    """What a Keras function returns: a layer, an optimizer, an initializer ...
 
-    What its name means is asked when its place is known: ``Identity()`` is a layer and an
-    initializer.
+    The meaning of its name depends on its use: ``Identity()`` is a layer and an initializer.
     """
 
     name: str
-    args: list[Given]
-    place: Place
+    args: list[CallArg]
+    range: TextRange
     variable: str = ""
 
 
 @dataclass(eq=False, slots=True)
-class Input:
-    """Where data comes in."""
+class ModelInput:
+    """An input of a model."""
 
     shape: Any
-    place: Place
+    range: TextRange
     dtype: Any = None
     batch: Any = None
     name: str = ""
 
 
 @dataclass(eq=False, slots=True)
-class Node:
-    """A layer or model applied to something."""
+class LayerCall:
+    """A layer or model applied to tensors."""
 
-    what: Thing | Model | Unknown | Input
-    place: Place
-    inputs: list[Tensor] = field(default_factory=list)
-    call: list[Given] = field(default_factory=list)
+    layer: KerasObject | RModel | UnknownValue | ModelInput
+    range: TextRange
+    inputs: list[RTensor] = field(default_factory=list)
+    named: list[CallArg] = field(default_factory=list)
     variable: str = ""
 
 
 @dataclass(eq=False, slots=True)
-class Tensor:
-    """What leaves a node; a path picks one of several."""
+class RTensor:
+    """The output of a layer; a path selects one of several."""
 
-    node: Node
+    call: LayerCall
     path: tuple[int, ...] = ()
 
 
 @dataclass(eq=False, slots=True)
-class Model:
-    """A model: its layers in a row, or what lies between its inputs and outputs."""
+class RModel:
+    """A model: its layers in a row, or its inputs and outputs."""
 
-    place: Place
-    layers: list[Thing | Model | Unknown | Input] = field(default_factory=list)
-    shape: Input | None = None
-    inputs: list[Tensor] | None = None
-    outputs: list[Tensor] = field(default_factory=list)
-    compiled: list[Given] | None = None
+    range: TextRange
+    layers: list[KerasObject | RModel | UnknownValue | ModelInput] = field(default_factory=list)
+    shape: ModelInput | None = None
+    inputs: list[RTensor] | None = None
+    outputs: list[RTensor] = field(default_factory=list)
+    compiled: list[CallArg] | None = None
     variable: str = ""
 
     @property
@@ -128,40 +126,225 @@ class Model:
 
 
 @dataclass(eq=False, slots=True)
-class Closure:
-    """A function of the script's own."""
+class RClosure:
+    """A function that the script defines."""
 
-    node: Function
+    node: RFunction
     names: dict[str, Any]
     variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Symbol:
-    """A function that is passed on, not called: ``loss_mean_squared_error``."""
+class FunctionName:
+    """A Keras function that is passed, not called: ``loss_mean_squared_error``."""
 
     name: str
 
 
-Flow: TypeAlias = Model | Tensor
-
-
-def tensors(value: Any) -> list[Tensor]:
-    """The tensors that a value holds; none if it holds anything else."""
-    if isinstance(value, Tensor):
+def tensors(value: Any) -> list[RTensor]:
+    """The tensors of a value that consists of nothing else, otherwise []."""
+    if isinstance(value, RTensor):
         return [value]
-    if isinstance(value, Vector) and value.items:
-        found = [tensors(each) for each in value]
-        return [each for part in found for each in part] if all(found) else []
+    if isinstance(value, RVector) and value.items:
+        parts = [tensors(item) for item in value]
+        return [tensor for part in parts for tensor in part] if all(parts) else []
     return []
 
 
-def flows(value: Any) -> bool:
-    """Whether a layer can be put behind a value."""
-    return isinstance(value, Model) or bool(tensors(value))
+def accepts_layer(value: Any) -> bool:
+    """Whether a layer can be applied to a value, or added to it."""
+    return isinstance(value, RModel) or bool(tensors(value))
 
 
 def python_name(name: str) -> str:
-    """A variable's name as Python can have it: ``x.train`` is ``x_train``."""
+    """A variable's name in Python: ``x.train`` is ``x_train``."""
     plain = re.sub(r"\W", "_", name)
     return f"_{plain}" if plain[:1].isdigit() else plain
+
+
+# --- R's own functions ------------------------------------------------------------------------
+
+_MAX_ITEMS = 10_000
+_OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
+    "+": (operator.add, "+"),
+    "-": (operator.sub, "-"),
+    "*": (operator.mul, "*"),
+    "/": (operator.truediv, "/"),
+    "^": (operator.pow, "**"),
+    "%%": (operator.mod, "%"),
+    "%/%": (operator.floordiv, "//"),
+    "==": (operator.eq, "=="),
+    "!=": (operator.ne, "!="),
+    "<": (operator.lt, "<"),
+    ">": (operator.gt, ">"),
+    "<=": (operator.le, "<="),
+    ">=": (operator.ge, ">="),
+}
+"""Sign -> its function, and how Python writes it."""
+_ELEMENTWISE: dict[str, Callable[[float], float]] = {
+    "as.integer": int,
+    "as.numeric": lambda value: value,
+    "as.double": lambda value: value,
+    "round": round,
+    "floor": math.floor,
+    "ceiling": math.ceil,
+    "abs": abs,
+    "sqrt": math.sqrt,
+    "exp": math.exp,
+    "log": math.log,
+}
+_REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
+    "prod": math.prod,
+    "sum": sum,
+    "max": max,
+    "min": min,
+}
+_IDENTITIES = frozenset({"invisible", "identity", "print", "suppressWarnings", "suppressMessages"})
+_LISTS: dict[str, OneOf["c", "list"]] = {"c": "c", "list": "list", "tuple": "list", "shape": "c"}
+_SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
+BASE_FUNCTIONS = frozenset(
+    {*_ELEMENTWISE, *_REDUCTIONS, *_IDENTITIES, *_LISTS, *_SHAPE_PARTS, "length", "rev", "rep"}
+    | {"seq_len", "seq_along", "paste0", "paste", "is.null"}
+)
+
+
+def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
+    """The result of one of BASE_FUNCTIONS; an ``UnknownValue`` where it depends on data.
+
+    Raises:
+        RMistake: It cannot be computed.
+    """
+    values = [arg.value for arg in args]
+    if name in _LISTS:
+        return _vector(_LISTS[name], args)
+    if any(isinstance(value, FailedValue) for value in values):
+        return FailedValue()
+    first = values[0] if values else None
+    if name in _IDENTITIES:
+        return first
+    if name == "is.null":
+        return UnknownValue() if isinstance(first, UnknownValue) else first is None
+    try:
+        return _result(name, values, first)
+    except (ValueError, OverflowError, TypeError, ZeroDivisionError) as error:
+        raise RMistake(f"cannot be computed: {error}", span) from error
+
+
+def _vector(kind: OneOf["c", "list"], args: list[CallArg]) -> RVector:
+    items: list[tuple[str | None, Any]] = []
+    for arg in args:
+        if kind == "c" and isinstance(arg.value, RVector) and arg.name is None:
+            items += arg.value.items  # c(c(1, 2), 3) is flat
+        else:
+            items.append((arg.name, arg.value))
+    return RVector(kind, items)
+
+
+def _result(name: str, values: list[Any], first: Any) -> Any:
+    if name in _ELEMENTWISE:
+        function = _ELEMENTWISE[name]
+        if isinstance(first, RVector):
+            return RVector("c", [(key, as_int(function(value))) for key, value in first.items])
+        return first if isinstance(first, UnknownValue) else as_int(function(first))
+    if name in _REDUCTIONS:
+        flat = [
+            item for value in values for item in (value if isinstance(value, RVector) else [value])
+        ]
+        if any(isinstance(item, UnknownValue) for item in flat):
+            return UnknownValue()
+        return as_int(_REDUCTIONS[name](flat))
+    if name in _SHAPE_PARTS and isinstance(first, UnknownValue) and first.python:
+        return UnknownValue(f"{first.python}.shape{_SHAPE_PARTS[name]}")
+    if name in ("length", "seq_along") and isinstance(first, RVector):
+        return len(first) if name == "length" else _sequence(1, len(first))
+    if name == "seq_len" and isinstance(first, int):
+        return _sequence(1, first)
+    if name == "rev" and isinstance(first, RVector):
+        return RVector(first.kind, first.items[::-1])
+    if name == "rep" and len(values) > 1 and isinstance(values[1], int) and values[1] < _MAX_ITEMS:
+        once: list[tuple[str | None, Any]] = [(None, first)]
+        return RVector("c", (first.items if isinstance(first, RVector) else once) * values[1])
+    if name in ("paste0", "paste") and all(isinstance(value, str | int) for value in values):
+        return ("" if name == "paste0" else " ").join(map(str, values))
+    return UnknownValue()
+
+
+def apply_operator(sign: str, left: Any, right: Any, span: TextRange) -> Any:
+    """``left sign right``.
+
+    Raises:
+        RMistake: It cannot be computed.
+    """
+    if any(isinstance(value, FailedValue) for value in (left, right)):
+        return FailedValue()
+    if sign == ":" and isinstance(left, int) and isinstance(right, int):
+        return _sequence(left, right)
+    if isinstance(left, bool) and isinstance(right, bool):
+        if sign in ("&&", "&"):
+            return left and right
+        if sign in ("||", "|"):
+            return left or right
+    if sign not in _OPERATORS:
+        return UnknownValue()
+    function, python = _OPERATORS[sign]
+    if isinstance(left, UnknownValue) or isinstance(right, UnknownValue):
+        sides = [_operand_source(left), _operand_source(right)]
+        return UnknownValue(f"{sides[0]} {python} {sides[1]}" if all(sides) else "")
+    try:
+        if isinstance(left, RVector) or isinstance(right, RVector):
+            return _recycled(function, left, right)
+        return as_int(function(left, right))
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise RMistake(f"cannot be computed: {error}", span) from error
+
+
+def _recycled(function: Callable[[Any, Any], Any], left: Any, right: Any) -> RVector:
+    """Element by element; the shorter vector is repeated."""
+    count = max(len(value) for value in (left, right) if isinstance(value, RVector))
+    one, other = (list(value) if isinstance(value, RVector) else [value] for value in (left, right))
+    pairs = ((one[i % len(one)], other[i % len(other)]) for i in range(count))
+    return RVector("c", [(None, as_int(function(*pair))) for pair in pairs])
+
+
+def get_item(owner: Any, index: Any, span: TextRange) -> Any:
+    """``owner[index]``, counted from 1 as in R; a negative index leaves one out.
+
+    Raises:
+        RMistake: There is no such element.
+    """
+    if isinstance(owner, FailedValue):
+        return owner
+    if isinstance(owner, RVector):
+        if isinstance(index, str):
+            return next((value for key, value in owner.items if key == index), None)
+        if isinstance(index, int) and 0 < abs(index) <= len(owner):
+            rest = owner.items[: -index - 1] + owner.items[-index:]
+            return owner.items[index - 1][1] if index > 0 else RVector(owner.kind, rest)
+        if isinstance(index, int):
+            raise RMistake(f"has no element {index}: its length is {len(owner)}", span)
+    if isinstance(owner, UnknownValue) and owner.python:
+        if isinstance(index, int) and (index > 0 or index == -1):
+            return UnknownValue(f"{owner.python}[{index - 1 if index > 0 else '1:'}]")
+        if isinstance(index, str) and index.isidentifier():
+            return UnknownValue(f"{owner.python}.{index}")
+    return UnknownValue()
+
+
+def as_int(value: Any) -> Any:
+    """A number as R prints it: 32, not 32.0."""
+    is_whole = isinstance(value, float) and math.isfinite(value) and value.is_integer()
+    return int(value) if is_whole else value
+
+
+def _sequence(first: int, last: int) -> RVector:
+    step = 1 if last >= first else -1
+    if abs(last - first) > _MAX_ITEMS:
+        return RVector("c", [])
+    return RVector("c", [(None, number) for number in range(first, last + step, step)])
+
+
+def _operand_source(value: Any) -> str:
+    if isinstance(value, UnknownValue):
+        is_simple = re.fullmatch(r"[\w.\[\]]*", value.python)
+        return value.python if is_simple else f"({value.python})"
+    return repr(value) if isinstance(value, int | float) else ""

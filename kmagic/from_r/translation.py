@@ -1,33 +1,57 @@
-"""R code to the layer language."""
+"""R code to the layer language: whole scripts, and code pasted into a model's text."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
-from kmagic.from_r.model_calls import Maker
-from kmagic.from_r.r_arguments import Told
-from kmagic.from_r.r_nodes import Mistake, Place, line_of
-from kmagic.from_r.r_parser import read
-from kmagic.from_r.r_script import Found, Left, Script
-from kmagic.from_r.r_values import MODEL, Model
-from kmagic.from_r.spec_writer import Writer, reached, span_of
-from kmagic.language import format_spec
+from kmagic.from_r.model_calls import ModelCalls
+from kmagic.from_r.r_arguments import AlreadyReported, ArgumentTranslator
+from kmagic.from_r.r_interpreter import Interpreter, OtherStatement, ScriptResult
+from kmagic.from_r.r_names import is_layer_name
+from kmagic.from_r.r_parser import (
+    PIPES,
+    RAssign,
+    RMistake,
+    RName,
+    RNode,
+    RToken,
+    TextRange,
+    parse_r,
+    parse_r_value,
+    tokenize_r,
+)
+from kmagic.from_r.r_values import (
+    CallArg,
+    FailedValue,
+    KerasObject,
+    RModel,
+    RTensor,
+    RVector,
+    UnknownValue,
+)
+from kmagic.from_r.spec_writer import SpecWriter, calls_before
+from kmagic.language import format_spec, format_value
+from kmagic.language.foreign_code import PastedR, translation_remedy
 from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement
 from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
 from kmagic.support.rendering import Renderable
 
+# --- scripts ----------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something about a line of the R text.
+    """A remark on a line of the R code.
 
     Attributes:
         line: Its number, from 1.
         code: The line.
-        text: What is to be known, or what does it here.
+        text: What changed, or what to use instead.
     """
 
     line: int
@@ -35,19 +59,19 @@ class Remark:
     text: str
 
 
-class Translation(Renderable, str):  # noqa: SLOT000 - it remembers where it comes from
-    """A model's text, and what R's text said besides: a string, shown as a card.
+class Translation(Renderable, str):  # noqa: SLOT000 - it has attributes
+    """A model's text: a string that a notebook shows as a card, with remarks on the R code.
 
     Attributes:
         name: The model's name.
-        r: The R text.
-        spec: What the text says.
-        notes: What was put otherwise, because Keras 3 is not Keras 2.
-        left_out: What is no part of a model, and what does it here.
-        spans: For each line of the text, where it comes from in R's.
+        r: The R code.
+        spec: The spec of the text.
+        notes: What differs because Keras 3 differs from Keras 2.
+        left_out: What is not part of the model, and what to use instead.
+        spans: For each line of the text, its origin in the R code.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.model.r_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.code_card:translation_bundle"
     name: str
     r: str
     spec: ModelSpec
@@ -55,50 +79,51 @@ class Translation(Renderable, str):  # noqa: SLOT000 - it remembers where it com
     left_out: tuple[Remark, ...]
     spans: tuple[Span, ...]
 
-    def __new__(cls, text: str, **said: Any) -> Self:
-        """Make a string that remembers the rest."""
-        made = super().__new__(cls, text)
-        for name, value in said.items():
-            setattr(made, name, value)
-        return made
+    def __new__(cls, text: str, **attributes: Any) -> Self:
+        """Create a string with these attributes."""
+        translation = super().__new__(cls, text)
+        for name, value in attributes.items():
+            setattr(translation, name, value)
+        return translation
 
     @property
     def python(self) -> str:
-        """The Keras program for the model."""
-        from kmagic.models.codegen import keras_program  # noqa: PLC0415 - not before it is asked for
+        """The Keras program of the model."""
+        from kmagic.models.codegen import keras_program  # noqa: PLC0415 - only when needed
 
         return keras_program(self.spec, name=self.name)
 
-    def in_r(self, error: DSLError, *, where: str = "", first_line: int = 1) -> MarkedError:
-        """A mistake that showed when this text was built, as one of the R text.
+    def error_in_r(self, error: DSLError, *, where: str = "", first_line: int = 1) -> MarkedError:
+        """An error of this text as one of the R code.
 
         Args:
-            error: What the build raised.
-            where: What the R text is, for the message.
+            error: What building the text raised.
+            where: What the R code is, for the message.
             first_line: Number of its first line in the user's editor.
         """
         problems = []
-        for each in error.problems:
-            span = self.spans[each.line - 1] if each.line <= len(self.spans) else NO_SPAN
+        for problem in error.problems:
+            line = problem.line - 1
+            span = self.spans[line] if line < len(self.spans) else NO_SPAN
             if not span.line:
                 return error
-            said = self.splitlines()[each.line - 1]
-            mark = f"{' ' * (each.column - 1)}{'^' * each.width} {each.message}"
-            message = f"is in the layer language\n{said}\n{mark}"
-            problems.append(Problem(message, span.line, span.column, span.width, each.remedy))
+            mark = f"{' ' * (problem.column - 1)}{'^' * problem.width} {problem.message}"
+            message = f"becomes in the layer language\n{self.splitlines()[line]}\n{mark}"
+            problems.append(Problem(message, span.line, span.column, span.width, problem.remedy))
         return RCodeError(problems, self.r, where, first_line)
 
 
 def from_r(text: str, *, name: str = "model", where: str = "", first_line: int = 1) -> Translation:
-    """Put a model that is written in R into the layer language.
+    """Translate a model that is written in R into the layer language.
 
-    kerasR's way (``mod$add(Dense(50))``) and R keras's, keras3's included
-    (``keras_model_sequential() %>% layer_dense(50)``), functional models too. The R code is read,
-    never run; what is no model (``library()``, data, ``fit()``) is left out and told.
+    Accepts the style of kerasR (``mod$add(Dense(50))``) and that of R keras and keras3
+    (``keras_model_sequential() %>% layer_dense(50)``), functional models included. The R code is
+    read, never run. What is not part of the model (``library()``, data, ``fit()``) is listed in
+    ``left_out``.
 
     Args:
-        text: R code that makes at least one model. Of several it is the one with this name, or
-            the last one that is compiled, or the last one.
+        text: R code that creates at least one model. Of several, the one with this name is
+            translated, or the last one that is compiled, or the last one.
         name: The model's name here.
         where: What the text is, for messages.
         first_line: Number of its first line in the user's editor.
@@ -108,7 +133,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         ``python``, the Keras program.
 
     Raises:
-        RCodeError: The text is no R, makes no model, or says what Keras 3 cannot do.
+        RCodeError: The text is not valid R, creates no model, or needs what Keras 3 does not have.
 
     Example:
         >>> print(from_r('''
@@ -124,103 +149,190 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         dense 1
         compile rmsprop(0.01) loss=mse
     """
-    work = _Work(text, name, where, first_line)
-    return work.translate()
+    notes: dict[tuple[int, str], Remark] = {}
+
+    def note(message: str, span: TextRange) -> None:
+        notes.setdefault((span.start, message), _remark(text, span, message))
+
+    def error(mistakes: Sequence[RMistake]) -> RCodeError:
+        ordered = sorted(mistakes, key=lambda mistake: mistake.range.start)
+        problems = dict.fromkeys(mistake.problem(text) for mistake in ordered)
+        return RCodeError(list(problems), text, where, first_line)
+
+    try:
+        statements = parse_r(text)
+    except RMistake as mistake:
+        raise error([mistake]) from None
+    result = Interpreter(ModelCalls(note, name)).run(statements)
+    named = [model for model in result.models if model.variable == name]
+    compiled = [model for model in result.models if model.compiled is not None]
+    candidates = named or compiled or result.models
+    axes_from_one = re.search(r"\bkeras3\b", text) is not None
+    writer = SpecWriter(note, lambda span: _span(span, text), axes_from_one=axes_from_one)
+    body = _write(writer, candidates[-1], result) if candidates else ()
+    if result.mistakes:
+        raise error(result.mistakes)
+    if not candidates:
+        end = len(text.splitlines()[0]) if text.strip() else 0
+        remedy = "Create one with Sequential() or keras_model_sequential()."
+        raise error([RMistake("creates no model", TextRange(0, end), remedy)])
+    spec = ModelSpec(body)
+    return Translation(
+        format_spec(spec),
+        name=name,
+        r=text,
+        spec=spec,
+        notes=tuple(sorted(notes.values(), key=lambda remark: remark.line)),
+        left_out=tuple(
+            _remark(text, other.range, other.replacement)
+            for other in _left_out(result, candidates[-1])
+        ),
+        spans=tuple(_spans(body)),
+    )
 
 
-class _Work:
-    def __init__(self, text: str, name: str, where: str, first_line: int) -> None:
-        self._text, self._name = text, name
-        self._where, self._first_line = where, first_line
-        self._notes: dict[tuple[int, str], Remark] = {}
-
-    def translate(self) -> Translation:
-        try:
-            statements = read(self._text)
-        except Mistake as mistake:
-            raise self._error([mistake]) from None
-        found = Script(Maker(self._note)).run(statements)
-        model = self._chosen(found) if found.models else None
-        body: tuple[Statement, ...] = ()
-        if model is not None:
-            body = self._written(model, found)
-        if found.mistakes:
-            raise self._error(found.mistakes)
-        if model is None:
-            raise self._error([_no_model(self._text)])
-        spec = ModelSpec(body)
-        text = format_spec(spec)
-        return Translation(
-            text,
-            name=self._name,
-            r=self._text,
-            spec=spec,
-            notes=tuple(sorted(self._notes.values(), key=lambda each: each.line)),
-            left_out=tuple(self._left_out(found, model)),
-            spans=tuple(_spans(body)),
-        )
-
-    def _written(self, model: Model, found: Found) -> tuple[Statement, ...]:
-        from_one = re.search(r"\bkeras3\b", self._text) is not None
-        writer = Writer(self._note, lambda place: span_of(place, self._text), from_one=from_one)
-        try:
-            return writer.write(model)
-        except Mistake as mistake:
-            # A model without a layer lacks the one of a line that holds a mistake of its own.
-            if model.layers or model.outputs or not found.mistakes:
-                found.mistakes.append(mistake)
-        except Told:
-            pass
-        return ()
-
-    def _chosen(self, found: Found) -> Model:
-        models = found.models
-        named = [each for each in models if each.variable == self._name]
-        compiled = [each for each in models if each.compiled is not None]
-        return (named or compiled or models)[-1]
-
-    def _left_out(self, found: Found, model: Model) -> Iterator[Remark]:
-        left = list(found.left)
-        used = _within(model)
-        left += [
-            Left(other.place, "Another model: it takes a cell of its own.")
-            for other in found.models
-            if other is not model and id(other) not in used
-        ]
-        for each in sorted(left, key=lambda each: each.place.start):
-            yield self._remark(each.place, each.advice.replace(MODEL, self._name))
-
-    def _note(self, text: str, place: Place) -> None:
-        self._notes.setdefault((place.start, text), self._remark(place, text))
-
-    def _remark(self, place: Place, text: str) -> Remark:
-        line = line_of(place, self._text)
-        return Remark(line, self._text.splitlines()[line - 1].strip(), text)
-
-    def _error(self, mistakes: list[Mistake]) -> RCodeError:
-        ordered = sorted(mistakes, key=lambda each: each.place.start)
-        problems: list[Problem] = []
-        for each in ordered:
-            problem = each.problem(self._text)
-            if problem not in problems:
-                problems.append(problem)
-        return RCodeError(problems, self._text, self._where, self._first_line)
+def _write(writer: SpecWriter, model: RModel, result: ScriptResult) -> tuple[Statement, ...]:
+    try:
+        return writer.write(model)
+    except RMistake as mistake:
+        # A model without layers lacks the one whose line has a mistake of its own.
+        if model.layers or model.outputs or not result.mistakes:
+            result.mistakes.append(mistake)
+    except AlreadyReported:
+        pass
+    return ()
 
 
-def _within(model: Model) -> set[int]:
-    """The models that a model holds."""
-    parts = [each for each in model.layers if isinstance(each, Model)]
-    parts += [node.what for node in reached(model.outputs) if isinstance(node.what, Model)]
-    return {id(each) for each in parts}.union(*(_within(each) for each in parts))
+def _left_out(result: ScriptResult, model: RModel) -> list[OtherStatement]:
+    used = {id(model), *_nested_models(model)}
+    text = "Another model: put it into a cell of its own."
+    others = [OtherStatement(other.range, text) for other in result.models if id(other) not in used]
+    return sorted([*result.others, *others], key=lambda other: other.range.start)
+
+
+def _nested_models(model: RModel) -> set[int]:
+    layers = [*model.layers, *(call.layer for call in calls_before(model.outputs))]
+    models = [layer for layer in layers if isinstance(layer, RModel)]
+    return set(map(id, models)).union(*map(_nested_models, models))
+
+
+def _remark(text: str, span: TextRange, message: str) -> Remark:
+    line = span.line(text)
+    return Remark(line, text.splitlines()[line - 1].strip(), message)
+
+
+def _span(span: TextRange, text: str) -> Span:
+    return Span(span.line(text), span.column(text), span.width(text))
 
 
 def _spans(statements: tuple[Statement, ...]) -> Iterator[Span]:
-    for each in statements:
-        yield each.span
-        yield from _spans(getattr(each, "body", ()))
+    for statement in statements:
+        yield statement.span
+        yield from _spans(getattr(statement, "body", ()))
 
 
-def _no_model(text: str) -> Mistake:
-    end = len(text.splitlines()[0]) if text.strip() else 0
-    remedy = "It begins with Sequential() or keras_model_sequential()."
-    return Mistake("makes no model", Place(0, end), remedy)
+# --- pasted code ------------------------------------------------------------------------------
+
+
+@contextmanager
+def translate_pasted_r() -> Iterator[None]:
+    """Show R code in a model's text in the layer language, if it causes an error."""
+    try:
+        yield
+    except DSLError as error:
+        problems = [
+            _translated(problem) if isinstance(problem, PastedR) else problem
+            for problem in error.problems
+        ]
+        if problems == list(error.problems):
+            raise
+        translated = type(error)(problems, error.source, error.where, error.first_line)
+        raise translated from error.__cause__
+
+
+def _translated(problem: PastedR) -> PastedR:
+    remedy = translation_remedy(layer_lines(problem.code))
+    return replace(problem, remedy=remedy + problem.note) if remedy else problem
+
+
+def layer_lines(text: str) -> list[str]:
+    """R code as lines of the layer language; [] if not all of it can be translated.
+
+    The code may be part of a script: layers without a model, or a line of the layer language with
+    values in R.
+
+    Example:
+        >>> layer_lines("mod$add(Dense(units = 50, input_shape = 13))")
+        ['input 13', 'dense 50']
+        >>> layer_lines("input c(28, 28, 1)")
+        ['input 28x28x1']
+    """
+    try:
+        tokens = [token for token in tokenize_r(text) if token.kind not in ("newline", "end")]
+        is_line = "\n" not in text and len(tokens) > 1
+        if is_line and tokens[0].kind == "name" and tokens[1].kind in ("name", "number"):
+            return _line_with_r_values(text, tokens)
+        start = tokens[0].end if tokens and tokens[0].text in PIPES else 0
+        end = tokens[-1].start if tokens and tokens[-1].text in PIPES else len(text)
+        model = _FragmentInterpreter().model_of(parse_r(text[start:end]))
+        if model is None:
+            return []
+        writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
+        return format_spec(ModelSpec(writer.write(model, is_part=True))).splitlines()
+    except (RMistake, AlreadyReported):
+        return []
+
+
+class _FragmentInterpreter(Interpreter):
+    """Runs part of a script; its layers are added to a model that the part does not create."""
+
+    def __init__(self) -> None:
+        super().__init__(ModelCalls(_ignore_note, "model"))
+        self._implicit = RModel(TextRange())
+
+    def model_of(self, statements: tuple[RNode, ...]) -> RModel | None:
+        """The model that the statements describe, or None if they contain anything else."""
+        value: Any = None
+        for statement in statements:
+            value = self.value(statement)
+            is_layer = isinstance(value, KerasObject) and is_layer_name(value.name)
+            if is_layer and not isinstance(statement, RAssign):
+                self._calls.method(self._implicit, "add", [CallArg(value, None, value.range)])
+            elif isinstance(value, FailedValue) or (
+                isinstance(value, UnknownValue) and not value.replacement
+            ):
+                return None
+        if self._calls.models:
+            return self._calls.models[-1]
+        if isinstance(value, RTensor):
+            inputs = [RTensor(call) for call in calls_before([value]) if not call.inputs]
+            return RModel(TextRange(), inputs=inputs, outputs=[value])
+        has_content = self._implicit.layers or self._implicit.compiled is not None
+        return self._implicit if has_content else None
+
+    def _model_value(self, node: RNode) -> Any:
+        value = self.value(node)
+        is_unknown = isinstance(node, RName) and isinstance(value, UnknownValue)
+        return self._implicit if is_unknown else value
+
+
+def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
+    """A line of the layer language, its calls of R functions replaced by their values."""
+    translator = ArgumentTranslator(_ignore_note, lambda *_: "", axes_from_one=False)
+    interpreter = Interpreter(ModelCalls(_ignore_note, "model"))
+    line, end = "", 0
+    for token, following in pairwise(tokens):
+        if token.start < end or token.kind != "name" or following.text != "(":
+            continue
+        node = parse_r_value(text[token.start :])
+        value = interpreter.value(node)
+        if not isinstance(value, KerasObject | RVector):
+            return []
+        line += text[end : token.start]
+        line += format_value(translator.value(value, "any", node.range))
+        end = token.start + node.range.end
+    return [line + text[end:]] if end else []
+
+
+def _ignore_note(message: str, span: TextRange) -> None:
+    """Take no note."""

@@ -1,12 +1,12 @@
-"""What of a script is no model: which magic does it here."""
+"""Functions of a script that are not part of a model: what to use here instead."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
-from kmagic.from_r.r_values import MODEL, Given, Thing, Unknown, Vector
+from kmagic.from_r.r_values import CallArg, KerasObject, RVector, UnknownValue
 
 _DATA = {
     "boston_housing": "boston_housing --scale standard",
@@ -18,7 +18,7 @@ _DATA = {
     "reuters": "reuters",
 }
 _FIT_OPTIONS = {"epochs": "--epochs", "batch_size": "--batch-size", "validation_split": "--val"}
-_SAVED = {
+_FILES = {
     "save": "model.keras",
     "save_weights": "model.weights.h5",
     "model_to_json": "model.json",
@@ -26,7 +26,7 @@ _SAVED = {
     "load_weights": "model.weights.h5",
     "model_from_json": "model.json",
 }
-_NAMES = {
+_SYNONYMS = {
     "save_model": "save",
     "save_model_hdf5": "save",
     "save_model_tf": "save",
@@ -39,143 +39,153 @@ _NAMES = {
     "load_model_weights_hdf5": "load_weights",
     "fit_generator": "fit",
 }
-_FIXED: dict[str, str] = {
-    "library": "Nothing has to be loaded.",
-    "require": "Nothing has to be loaded.",
-    "use_condaenv": "Nothing has to be set up.",
-    "use_virtualenv": "Nothing has to be set up.",
-    "install_keras": "Nothing has to be set up.",
-    "keras_init": "Nothing has to be set up.",
-    "keras_available": "Nothing has to be set up.",
-    "source": "Put the file's model code into this cell.",
-    "summary": f"%keras_summary {MODEL}",
-    "plot": f"%keras_plot {MODEL}",
-    "plot_model": f"%keras_plot {MODEL}",
+_PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_proba": " --proba"}
+_IMPORTS = ("library", "require")
+_SETUP = (
+    *("use_condaenv", "use_virtualenv", "install_keras", "keras_init"),
+    "keras_available",
+)
+_REPLACEMENTS: dict[str, str] = {
+    **dict.fromkeys(_IMPORTS, "Not needed here: nothing to load."),
+    **dict.fromkeys(_SETUP, "Not needed here: nothing to set up."),
+    "source": "Copy the model code of that file into this cell.",
     "set.seed": "%keras_fit ... --seed 1",
     "use_session_with_seed": "%keras_fit ... --seed 1",
     "set_random_seed": "%keras_fit ... --seed 1",
-    "to_categorical": "%keras_data ... --onehot, or labels as they are with a sparse loss",
+    "to_categorical": "%keras_data ... --onehot, or use the labels with a sparse loss",
     "pad_sequences": "%keras_data imdb --maxlen 100, or keras.utils.pad_sequences",
-    "normalize": "%keras_data ... --scale standard, learned on the training part only",
-    "scale": "%keras_data ... --scale standard, learned on the training part only",
+    "normalize": "%keras_data ... --scale standard, fitted on the training data only",
+    "scale": "%keras_data ... --scale standard, fitted on the training data only",
     "array_reshape": "%keras_data ... --flatten, or x.reshape(...)",
     "array": "%keras_data ... --flatten or --channel, or x.reshape(...)",
     "expand_dims": "numpy.expand_dims(x, 0)",
-    "text_tokenizer": "text_vectorization adapt={texts}, a line of the model",
-    "Tokenizer": "text_vectorization adapt={texts}, a line of the model",
-    "image_load": "%keras_classify takes the file",
-    "load_img": "%keras_classify takes the file",
-    "img_to_array": "%keras_classify takes the file",
-    "decode_predictions": "%keras_classify names the classes",
+    "text_tokenizer": "text_vectorization adapt={texts}, as a line of the model",
+    "Tokenizer": "text_vectorization adapt={texts}, as a line of the model",
+    "image_load": "%keras_classify, which accepts the file",
+    "load_img": "%keras_classify, which accepts the file",
+    "img_to_array": "%keras_classify, which accepts the file",
+    "decode_predictions": "%keras_classify, which names the classes",
     "table": "%keras_confusion",
-    "unfreeze_weights": f"{MODEL}.trainable = True in a Python cell",
     "get_layer": "model.get_layer(name) in a Python cell",
 }
+_MODEL_REPLACEMENTS = {
+    "summary": "%keras_summary {}",
+    "plot": "%keras_plot {}",
+    "plot_model": "%keras_plot {}",
+    "unfreeze_weights": "{}.trainable = True in a Python cell",
+}
+"""Function -> its replacement, with the model's name in place of the braces."""
 
 
-def is_elsewhere(name: str) -> bool:
-    """Whether a function is one that something else than the model's text does here."""
+def is_import(name: str) -> bool:
+    """Whether a function loads packages or files, so that its arguments are not values."""
+    return name in (*_IMPORTS, "source")
+
+
+def is_unsupported(name: str) -> bool:
+    """Whether something other than the model's text replaces a function."""
     return (
-        name in _FIXED
-        or _plain(name) in {*_SAVED, "fit", "evaluate", "predict"}
-        or (_plain(name) in {"predict_classes", "predict_proba"} or _data_of(name) != "")
+        name in _REPLACEMENTS
+        or name in _MODEL_REPLACEMENTS
+        or _plain(name) in {*_FILES, *_PREDICT_OPTIONS, "fit", "evaluate"}
+        or _dataset(name) != ""
     )
 
 
-def advice(name: str, given: list[Given]) -> str:
-    """What does here what a function of R keras or kerasR did; ``MODEL`` stands for its model."""
-    if name in _FIXED:
-        return _FIXED[name]
-    data = _data_of(name)
-    if data:
+def replacement(name: str, args: list[CallArg], model: str) -> str:
+    """What to use here instead of a function of R, with the model's name."""
+    if name in _REPLACEMENTS:
+        return _REPLACEMENTS[name]
+    if name in _MODEL_REPLACEMENTS:
+        return _MODEL_REPLACEMENTS[name].format(model)
+    dataset = _dataset(name)
+    if dataset:
         options = [
-            f"--{each.name.replace('_', '-')} {each.value}"
-            for each in given
-            if each.name in ("num_words", "maxlen") and isinstance(each.value, int)
+            f"--{arg.name.replace('_', '-')} {arg.value}"
+            for arg in args
+            if arg.name in ("num_words", "maxlen") and isinstance(arg.value, int)
         ]
-        return " ".join(["%keras_data", _DATA.get(data, data), *options])
+        return " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
     plain = _plain(name)
-    if plain in _SAVED:
+    if plain in _FILES:
         magic = "%keras_load" if plain.startswith("load") or "from" in plain else "%keras_save"
-        path = next((each.value for each in given if isinstance(each.value, str)), _SAVED[plain])
-        return f"{magic} {MODEL} {_path(path, plain)}"
-    names = [_source(each) for each in given if each.name in (None, "x", "y", "object", "model")]
-    words = [each for each in names if each]
+        path = next((arg.value for arg in args if isinstance(arg.value, str)), _FILES[plain])
+        if "weights" in plain and not path.endswith(".weights.h5"):
+            path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
+        return f"{magic} {model} {path}"
+    sources = [_source(arg) for arg in args if arg.name in (None, "x", "y", "object", "model")]
+    data = list(filter(None, sources))
     if plain == "fit":
-        return " ".join(["%keras_fit", MODEL, *(words[:2] or ["--data DATA"]), *_fit(given)])
-    options = {"predict_classes": ["--classes"], "predict_proba": ["--proba"]}.get(plain, [])
-    magic = "%keras_evaluate" if plain == "evaluate" else "%keras_predict"
-    return " ".join([magic, MODEL, *words[: 2 if plain == "evaluate" else 1], *options])
+        return " ".join(["%keras_fit", model, *(data[:2] or ["--data DATA"]), *_fit_options(args)])
+    if plain == "evaluate":
+        return " ".join(["%keras_evaluate", model, *data[:2]])
+    return " ".join(["%keras_predict", model, *data[:1]]) + _PREDICT_OPTIONS[plain]
 
 
-def _plain(name: str) -> str:
-    name = name.removeprefix("keras_")
-    return _NAMES.get(name, name)
-
-
-def _data_of(name: str) -> str:
-    found = re.fullmatch(r"(?:load|dataset)_(\w+)", name)
-    return found[1] if found and (found[1] in _DATA or name.startswith("dataset_")) else ""
-
-
-def _path(path: str, plain: str) -> str:
-    """The file's name, with the ending that tells what is in it."""
-    if "weights" in plain and not path.endswith(".weights.h5"):
-        path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
-    return path
-
-
-def _source(each: Given) -> str:
-    if isinstance(each.value, Vector) and each.value.items:
-        parts = [item.python if isinstance(item, Unknown) else "" for item in each.value]
-        return "{[" + ", ".join(parts) + "]}" if all(parts) else ""
-    found = each.value.python if isinstance(each.value, Unknown) else ""
-    return found if not found or found.replace("_", "").isalnum() else "{" + found + "}"
-
-
-def _fit(given: list[Given]) -> list[str]:
-    bound = {each.name: each.value for each in given if each.name}
-    bound.setdefault("epochs", 10)  # of R keras and of kerasR
-    found = []
-    for name, option in _FIT_OPTIONS.items():
-        value = bound.get(name)
-        if isinstance(value, int | float) and value:
-            found.append(f"{option} {value}")
-    held = bound.get("validation_data")
-    if isinstance(held, Vector):
-        pair = [each.python for each in held if isinstance(each, Unknown)]
-        found.append(f"--val {','.join(pair)}" if all(pair) and pair else "--val xv,yv")
-    found += list(_callbacks(bound.get("callbacks")))
-    return found
-
-
-def _callbacks(value: Any) -> Iterable[str]:
-    for each in value if isinstance(value, Vector) else [value]:
-        if not isinstance(each, Thing):
-            continue
-        name = re.sub(r"[_\W]|^callback", "", each.name.removeprefix("callback_")).lower()
-        make = _CALLBACKS.get(name)
-        if make is not None:
-            yield make({arg.name: arg.value for arg in each.args})
-
-
-_CALLBACKS: dict[str, Callable[[dict[str | None, Any]], str]] = {
-    "earlystopping": lambda args: f"--patience {args.get('patience') or 1}",
-    "reducelronplateau": lambda _: "--reduce-lr",
-    "modelcheckpoint": lambda _: "--checkpoint DIR",
-    "csvlogger": lambda args: f"--csv {args.get('filename') or args.get(None) or 'log.csv'}",
-    "tensorboard": lambda args: f"--tensorboard {args.get('log_dir') or 'logs'}",
-}
+def other_replacement(variable: str) -> str:
+    """What to do about a statement of which nothing else is known."""
+    if variable:
+        return f"Create {variable} in a Python cell or with %keras_data."
+    return "Do this in a Python cell."
 
 
 def is_callback(name: str) -> bool:
     """Whether a name is that of a callback."""
-    plain = re.sub("_", "", name.removeprefix("callback_")).lower()
-    return plain in _CALLBACKS or name.startswith("callback_")
+    return _callback(name) in _CALLBACKS or name.startswith("callback_")
 
 
-def other(target: str) -> str:
-    """For a statement of which nothing else is known."""
-    if target:
-        return f"Make {target} in a Python cell, or by %keras_data."
-    return "Run what it does in a Python cell."
+def _plain(name: str) -> str:
+    name = name.removeprefix("keras_")
+    return _SYNONYMS.get(name, name)
+
+
+def _dataset(name: str) -> str:
+    match = re.fullmatch(r"(?:load|dataset)_(\w+)", name)
+    return match[1] if match and (match[1] in _DATA or name.startswith("dataset_")) else ""
+
+
+def _source(arg: CallArg) -> str:
+    """The argument on a magic's line, or "" if it has no expression."""
+    if isinstance(arg.value, RVector) and arg.value.items:
+        parts = [item.python if isinstance(item, UnknownValue) else "" for item in arg.value]
+        return "{[" + ", ".join(parts) + "]}" if all(parts) else ""
+    python = arg.value.python if isinstance(arg.value, UnknownValue) else ""
+    return python if not python or python.replace("_", "").isalnum() else "{" + python + "}"
+
+
+def _fit_options(args: list[CallArg]) -> list[str]:
+    bound = {arg.name: arg.value for arg in args if arg.name}
+    bound.setdefault("epochs", 10)  # the default of R keras and kerasR
+    options = []
+    for name, option in _FIT_OPTIONS.items():
+        value = bound.get(name)
+        if isinstance(value, int | float) and value:
+            options.append(f"{option} {value}")
+    validation = bound.get("validation_data")
+    if isinstance(validation, RVector):
+        pair = [item.python for item in validation if isinstance(item, UnknownValue)]
+        options.append(f"--val {','.join(pair)}" if all(pair) and pair else "--val xv,yv")
+    return [*options, *_callback_options(bound.get("callbacks"))]
+
+
+def _callback_options(value: Any) -> Iterable[str]:
+    for item in value if isinstance(value, RVector) else [value]:
+        if isinstance(item, KerasObject) and _callback(item.name) in _CALLBACKS:
+            option, parameter, default = _CALLBACKS[_callback(item.name)]
+            args = {arg.name: arg.value for arg in item.args}
+            given = args.get(parameter) or (args.get(None) if parameter == "filename" else None)
+            yield f"{option} {given or default}".rstrip()
+
+
+_CALLBACKS = {
+    "earlystopping": ("--patience", "patience", "1"),
+    "reducelronplateau": ("--reduce-lr", "", ""),
+    "modelcheckpoint": ("--checkpoint", "", "DIR"),
+    "csvlogger": ("--csv", "filename", "log.csv"),
+    "tensorboard": ("--tensorboard", "log_dir", "logs"),
+}
+"""Callback -> the option that replaces it, the parameter with its value, and a default."""
+
+
+def _callback(name: str) -> str:
+    return name.removeprefix("callback_").replace("_", "").lower()

@@ -73,7 +73,7 @@ class ModelMagics(Family):
         read = self.read(MODEL, line)
         if read is None:
             return None
-        from kmagic.from_r.pasted_r import translate_pasted_r  # noqa: PLC0415 - loads the parser
+        from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
         from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
 
         name = read.name
@@ -101,7 +101,7 @@ class ModelMagics(Family):
         read = self.read(COMPILE, line)
         if read is None:
             return None
-        from kmagic.from_r.pasted_r import translate_pasted_r  # noqa: PLC0415 - loads the parser
+        from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
         from kmagic.models.build import compile_text  # noqa: PLC0415 - not before a model is built
 
         words = list(read.words)
@@ -179,7 +179,7 @@ class ModelMagics(Family):
         try:
             model = build_model(str(text), self.session.names, where=where, name=name)
         except DSLError as error:
-            raise text.in_r(error, where=where, first_line=2) from None
+            raise text.error_in_r(error, where=where, first_line=2) from None
         self.session.deliver(text, out=None, quiet=quiet)
         return model
 

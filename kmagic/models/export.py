@@ -17,7 +17,7 @@ class Code(Renderable, str):  # noqa: SLOT000 - it remembers two things
         language: "python" or "dsl".
     """
 
-    renderer: ClassVar[str] = "kmagic.display.model.code_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.code_card:code_bundle"
     name: str
     language: str
 

@@ -112,11 +112,9 @@ class _Printer:
                 return Join(tuple(pieces)), own
             case ast.Compare():
                 pieces = [self.code(node.left, _COMPARISON + 1)]
-                for sign, value in zip(node.ops, node.comparators, strict=True):
-                    pieces += [
-                        Atom(f" {_COMPARE[type(sign)]} "),
-                        self.code(value, _COMPARISON + 1),
-                    ]
+                for op, value in zip(node.ops, node.comparators, strict=True):
+                    comparison = _COMPARE[type(op)]
+                    pieces += [Atom(f" {comparison} "), self.code(value, _COMPARISON + 1)]
                 return Join(tuple(pieces)), _COMPARISON
             case ast.IfExp():
                 then, test = self.code(node.body, _TERNARY + 1), self.code(node.test, _TERNARY + 1)

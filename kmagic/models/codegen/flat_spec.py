@@ -102,7 +102,7 @@ class _Flattener:
         by_name = (group for group in self.freezes if not _freezes_all(group))
         kept = {ref.node for ref in find_parts((*references, *by_name), LayerRef)}
         targets: list[str] = []
-        taken = {node.name for node in self.graph.nodes} | {"", *self.model_names}
+        taken = {node.name or "" for node in self.graph.nodes} | {*self.model_names}
         for index, node in enumerate(self.graph.nodes):
             is_named = node.name or index in kept or users[index] != {index + 1}
             target = node.name or (unused_name(self._word(node), taken) if is_named else "")
@@ -195,7 +195,7 @@ class _Flattener:
             given.value, Placeholder
         ):
             message = f"the program cannot say what {{{given.source}}} is here"
-            self.context.report_rejection(message, given.span, "Give it a name in a cell of its own.")
+            self.context.report_rejection(message, given.span, "Assign it to a variable first.")
             self.context.raise_problems()
         return LiteralValue(given.value, span=given.span)
 

@@ -318,16 +318,11 @@ class ProgramState:
         )
 
     def _function_step(
-        self,
-        function: Any,
-        path: Code,
-        word: str,
-        callee: Word | NotebookValue,
-        args: tuple[Arg, ...],
+        self, function: Any, path: Code, word: str, args: tuple[Arg, ...], *, is_word: bool
     ) -> StepCode:
         import keras  # noqa: PLC0415 - takes seconds
 
-        is_activation = isinstance(callee, Word) and catalogue.accepts_string("activation", word)
+        is_activation = is_word and catalogue.accepts_string("activation", word)
         if is_activation and not args and function is keras.activations.get(word):
             layer = keras.layers.Activation
             code = call("layers.Activation", string_literal(word))
