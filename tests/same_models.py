@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kmagic.models.decompile.configs import invented
+from kmagic.models.decompile.config_values import is_default_name
 
 NOISE = frozenset({"registered_name", "build_config", "compile_config", "shared_object_id"})
 """Parts of a serialized model that say nothing about what it is."""
@@ -83,7 +83,7 @@ def given_names(config: Any) -> set[str]:
         if isinstance(each, dict):
             inner = each.get("config")
             name = inner.get("name") if isinstance(inner, dict) else None
-            if isinstance(name, str) and not invented(name, str(each.get("class_name"))):
+            if isinstance(name, str) and not is_default_name(name, str(each.get("class_name"))):
                 found.add(name)
             pending += each.values()
         elif isinstance(each, list | tuple):

@@ -14,7 +14,7 @@ from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext
 from kmagic.models.build import build
 from kmagic.models.build.object_values import ValueResolver
-from kmagic.models.decompile.configs import comparable, same
+from kmagic.models.decompile.config_values import comparable, same
 from kmagic.support.errors import DSLError
 
 from . import layer_samples, object_samples

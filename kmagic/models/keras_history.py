@@ -15,16 +15,16 @@ class KerasCall(NamedTuple):
 
     Attributes:
         operation: The layer, or the operation of ``keras.ops``.
-        index: Which of its calls; a shared layer has several.
+        call_index: Which of its calls; a shared layer has several.
     """
 
     operation: Any
-    index: int
+    call_index: int
 
     @property
     def node(self) -> Any:
         """Keras's own record of the call."""
-        return self.operation._inbound_nodes[self.index]
+        return self.operation._inbound_nodes[self.call_index]
 
     @property
     def inputs(self) -> list[Any]:
@@ -43,7 +43,7 @@ class KerasCall(NamedTuple):
 
     def previous_in(self, model: Any) -> list[KerasCall]:
         """The call of the same operation before this one, if it belongs to a functional model."""
-        index = self.index - 1
+        index = self.call_index - 1
         is_own = index >= 0 and f"{id(self.operation)}_ib-{index}" in model._nodes
         return [KerasCall(self.operation, index)] if is_own else []
 

@@ -226,16 +226,14 @@ def _compiled_today(model: Any, text: str) -> str:
     """A text with the ``compile`` line that the model has now; the rest stays as it is written."""
     from kmagic.language import format_spec, format_statement, parse  # noqa: PLC0415 - as above
     from kmagic.language.spec import CompileSpec, ModelSpec  # noqa: PLC0415 - as above
-    from kmagic.models.decompile.compile_arguments import compile_args  # noqa: PLC0415 - not before a model is saved
-    from kmagic.models.decompile.layer_words import Layers  # noqa: PLC0415 - as above
+    from kmagic.models.decompile import compile_line  # noqa: PLC0415 - as above
 
     spec = parse(text)
     written = spec.compile
     try:
-        args = compile_args(model, Layers())
-    except Exception:  # noqa: BLE001 - a loss without a name; the text says what it was built with
+        today = compile_line(model)
+    except KmagicError:  # a lambda; the text keeps the line that it has
         return text
-    today = CompileSpec(args) if args is not None else None
     if today == written:
         return text
     if written is None and today is not None:

@@ -1,4 +1,4 @@
-"""A Keras model to the text that builds it: ``to_dsl``, and ``to_spec`` for programs."""
+"""A Keras model as the text that builds it: ``to_dsl``, and ``to_spec`` for programs."""
 
 from __future__ import annotations
 
@@ -19,35 +19,38 @@ from kmagic.language.spec import (
     Statement,
     Word,
 )
+from kmagic.models.decompile.config_values import UnwritableError
 from kmagic.models.decompile.folding import fold
-from kmagic.models.decompile.model_reader import read
-from kmagic.models.decompile.plan import Plan, Program
+from kmagic.models.decompile.layer_writer import LayerWriter
+from kmagic.models.decompile.model_reader import read_model
+from kmagic.models.decompile.plan import ModelPlan, ModelProgram
 from kmagic.models.decompile.round_trip import stands_for
-from kmagic.models.decompile.statements import Names, render
+from kmagic.models.decompile.statements import TextNames, statements_of
+from kmagic.support.errors import DecompileError
 
-__all__ = ["needs", "to_dsl", "to_spec"]
+__all__ = ["compile_line", "needed_names", "to_dsl", "to_spec"]
 
 
 def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int = 0) -> str:
-    """Write a model down as text that builds an equal model.
+    """Write a model as text that builds an equal model.
 
-    Repeated stretches become blocks and loops where that is plainly shorter, arguments at their
-    defaults and names that Keras invented are left out. What the text needs from the notebook (a
-    class, a function) stands in a comment at its top.
+    Repeated stretches become blocks and loops if that is clearly shorter; arguments at their
+    default and names that Keras generated are left out. What the text needs from the notebook (a
+    class, a function) is in a comment at its top.
 
     Args:
         model: A ``keras.Sequential`` or a functional ``keras.Model``.
-        exact: One line for each layer, and every layer under its own name.
-        compiled: Whether a model that is compiled gets a ``compile`` line.
-        width: If given, neighbouring steps share a line, between `` / ``, up to this many
+        exact: Write one line for each layer, and every layer under its own name.
+        compiled: Whether a compiled model gets a ``compile`` line.
+        width: If given, neighbouring steps share a line, separated by `` / ``, up to this many
             columns.
 
     Returns:
-        The text; it ends without a newline.
+        The text, without a newline at its end.
 
     Raises:
-        DecompileError: The model holds what no text can say: a class with code of its own, a
-            function without a name. The message names the layer.
+        DecompileError: Something in the model cannot be written as text: a class with code of its
+            own, a lambda. The message names the layer.
 
     Example:
         >>> import keras
@@ -56,90 +59,83 @@ def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int
         input 4
         dense 2 softmax
     """
-    program = read(model, compiled=compiled, exact=exact)
-    text = format_spec(_written(program, exact=exact), width=width)
-    return "\n".join([*_comments(program), text])
+    program = read_model(model, compiled=compiled, exact=exact)
+    text = format_spec(_shortest_spec(program, exact=exact), width=width)
+    needed = f"needs from the notebook: {', '.join(program.needed)}"
+    comments = [*([needed] if program.needed else []), *program.notes]
+    return "\n".join([*(f"# {comment}" for comment in comments), text])
 
 
 def to_spec(model: Any, *, exact: bool = False, compiled: bool = True) -> ModelSpec:
-    """Write a model down as a spec; see :func:`to_dsl`.
-
-    Args:
-        model: A ``keras.Sequential`` or a functional ``keras.Model``.
-        exact: One line for each layer, and every layer under its own name.
-        compiled: Whether a model that is compiled gets a ``compile`` line.
-
-    Raises:
-        DecompileError: The model holds what no text can say.
-    """
-    return _written(read(model, compiled=compiled, exact=exact), exact=exact)
+    """Write a model as a spec; arguments and errors as for :func:`to_dsl`."""
+    return _shortest_spec(read_model(model, compiled=compiled, exact=exact), exact=exact)
 
 
-def needs(model: Any) -> dict[str, Any]:
-    """What a model's text needs from the notebook: classes and functions by name.
+def needed_names(model: Any) -> dict[str, Any]:
+    """The classes and functions that a model's text needs from the notebook, by name.
 
-    ``build(to_dsl(model), **needs(model))`` builds the model wherever these names are not
-    defined.
-
-    Args:
-        model: A ``keras.Sequential`` or a functional ``keras.Model``.
+    ``build(to_dsl(model), **needed_names(model))`` builds the model anywhere.
 
     Raises:
-        DecompileError: The model holds what no text can say.
+        DecompileError: The model cannot be written as text.
     """
-    return read(model).needs
+    return read_model(model).needed
 
 
-def _written(program: Program, *, exact: bool) -> ModelSpec:
-    """The shortest text that stands for the program."""
+def compile_line(model: Any) -> CompileSpec | None:
+    """The line that compiles a model as it is compiled now; None if it is not.
+
+    Raises:
+        DecompileError: It was compiled with something that cannot be written, such as a lambda.
+    """
+    try:
+        return LayerWriter().compile_line(model)
+    except UnwritableError as error:
+        raise DecompileError(f"The compile line cannot be written as text: {error}.") from None
+
+
+def _shortest_spec(program: ModelProgram, *, exact: bool) -> ModelSpec:
     for folded in (True, False) if not exact else (False,):
-        spec = _spec(program, folded=folded)
+        names = TextNames(list(program.nested), {*program.nested, *program.needed})
+        for plan in (*program.nested.values(), program.plan):
+            names.taken |= {step.name for step in plan.steps if step.name}
+        spec = ModelSpec(tuple(_statements(program, names, folded=folded)))
         if stands_for(parse(format_spec(spec)), program):
             return spec
-    raise AssertionError("a text of the model's own plan does not stand for it")
+    raise AssertionError("the text of a model's plan does not stand for the plan")
 
 
-def _spec(program: Program, *, folded: bool) -> ModelSpec:
-    names = Names(program.names, {*program.names, *program.needs})
-    for plan in (*program.models, program.plan):
-        names.taken |= {step.name for step in plan.steps if step.name}
-    return ModelSpec(tuple(_statements(program, names, folded=folded)))
+def _statements(program: ModelProgram, names: TextNames, *, folded: bool) -> Iterator[Statement]:
+    def body(plan: ModelPlan) -> tuple[Statement, ...]:
+        return statements_of(plan, fold(plan, names.taken, blocks=folded), names)
 
-
-def _statements(program: Program, names: Names, *, folded: bool) -> Iterator[Statement]:
     plan = program.plan
-    kind = _kind(plan)
+    kind = _explicit_kind(plan)
     if plan.name or kind or plan.args:
         yield HeadSpec(plan.name, kind, plan.args)
-    for name, nested in zip(program.names, program.models, strict=True):
-        body = render(nested, fold(nested, names.taken, blocks=folded), names)
-        own = (Arg(LiteralValue(nested.name), "name"),) if nested.name not in ("", name) else ()
-        yield NestedSpec(name, body, _kind(nested), (*own, *nested.args))
-        if nested.frozen:
+    for name, nested in program.nested.items():
+        own_name = (
+            (Arg(LiteralValue(nested.name), "name"),) if nested.name not in ("", name) else ()
+        )
+        yield NestedSpec(name, body(nested), _explicit_kind(nested), (*own_name, *nested.args))
+        if nested.is_frozen:
             yield FreezeSpec((Arg(Word(name)),))
-    yield from render(plan, fold(plan, names.taken, blocks=folded), names)
+    yield from body(plan)
     if program.compile is not None:
-        yield CompileSpec(program.compile)
+        yield program.compile
 
 
-def _kind(plan: Plan) -> ModelKind:
-    """What a head must say, since the text alone would build the other kind."""
-    stack = all(
-        step.inputs == ((Arg(NodeOutput(number - 1)),) if number else ())
+def _explicit_kind(plan: ModelPlan) -> ModelKind:
+    """The kind of model, if the text alone would build the other kind."""
+    models = [step.target for step in plan.steps if step.kind == "model"]
+    has_reuse = len(set(models)) < len(models) or any(step.kind == "reuse" for step in plan.steps)
+    if plan.kind == "sequential":
+        return "sequential" if has_reuse else ""
+    is_stack = all(
+        step.inputs == ((Arg(NodeOutput(index - 1)),) if index else ())
         and step.kind != "function"
-        and (not number or step.kind != "input")
-        for number, step in enumerate(plan.steps)
+        and (not index or step.kind != "input")
+        for index, step in enumerate(plan.steps)
     )
-    ends = plan.outputs == (Arg(NodeOutput(len(plan.steps) - 1)),) and plan.inputs is None
-    again = [step.of for step in plan.steps if step.kind == "model"]
-    once = len(set(again)) == len(again) and all(step.kind != "reuse" for step in plan.steps)
-    if plan.kind == "functional":
-        return "functional" if stack and ends and once else ""
-    return "" if once else "sequential"
-
-
-def _comments(program: Program) -> Iterator[str]:
-    if program.needs:
-        yield f"# needs from the notebook: {', '.join(program.needs)}"
-    for note in program.notes:
-        yield f"# {note}"
+    ends_last = plan.outputs == (Arg(NodeOutput(len(plan.steps) - 1)),) and plan.inputs is None
+    return "functional" if is_stack and ends_last and not has_reuse else ""

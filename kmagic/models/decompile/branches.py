@@ -1,131 +1,142 @@
-"""Branches that come together again: ``residual:`` and ``merge add:`` instead of names."""
+"""Branches that merge again: ``residual:`` and ``merge add:`` instead of names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from kmagic.language.spec import NodeOutput, Word
-from kmagic.models.decompile.items import Fork, Leaf, Part, reused
-from kmagic.models.decompile.links import Flow, gives_one
+from kmagic.models.decompile.items import (
+    BranchItem,
+    Links,
+    Part,
+    StepItem,
+    has_one_output,
+    reused_step,
+)
 
-FARTHEST = 60
-"""No merge reaches back over more items than this."""
+MAX_DISTANCE = 60
+"""How many parts before a merge its branches may start."""
 
 
-def structured(
-    parts: Sequence[Part], entries: tuple[NodeOutput, ...], ends: Sequence[NodeOutput]
+def with_branches(
+    parts: Sequence[Part], inputs: tuple[NodeOutput, ...], ends: Sequence[NodeOutput]
 ) -> tuple[Part, ...]:
-    """Parts with forks in the place of branches, wherever branches stand by themselves.
+    """Parts with a branch item in place of all branches that nothing else uses.
 
     Args:
-        parts: Of one indentation.
-        entries: What enters it.
-        ends: What is used behind it.
+        parts: The parts of one indentation.
+        inputs: The outputs it takes.
+        ends: The outputs that are used after it.
     """
-    found: list[Part] = []
-    again = {reused(part) for part in parts}
-    for at, part in enumerate(parts):
-        if isinstance(part, Leaf):
-            begin, fork = _Closing(found, part, parts[at + 1 :], entries, ends).fork()
-            inside = [number for each in found[begin:] for number in each.gives]
-            if fork is not None and not again.intersection(inside):
-                found[begin:] = [fork]
+    result: list[Part] = []
+    reused = {reused_step(part) for part in parts}
+    for position, part in enumerate(parts):
+        if isinstance(part, StepItem):
+            merge = _Merge(result, part, parts[position + 1 :], inputs, ends)
+            start, branches = merge.find()
+            inside = [index for branch_part in result[start:] for index in branch_part.outputs]
+            if branches is not None and not reused.intersection(inside):
+                result[start:] = [branches]
                 continue
-        found.append(part)
-    return tuple(found)
+        result.append(part)
+    return tuple(result)
 
 
-class _Closing:
-    """A leaf that may bring branches together.
+class _Merge:
+    """A step that may merge branches.
 
     Args:
-        before: The parts before it, with their forks.
-        leaf: The leaf.
-        rest: The parts after it.
-        entries: What enters all of them.
-        ends: What is used behind all of them.
+        before: The parts before it, with their branch items.
+        step: The step.
+        after: The parts after it.
+        inputs: The outputs that all of them take.
+        ends: The outputs that are used after all of them.
     """
 
     def __init__(
         self,
         before: list[Part],
-        leaf: Leaf,
-        rest: Sequence[Part],
-        entries: tuple[NodeOutput, ...],
+        step: StepItem,
+        after: Sequence[Part],
+        inputs: tuple[NodeOutput, ...],
         ends: Sequence[NodeOutput],
     ) -> None:
-        self.before, self.leaf, self.entries = before, leaf, entries
-        self.everything, self.ends, self.rest = [*before, leaf, *rest], ends, rest
+        self.before, self.step, self.inputs = before, step, inputs
+        self.after, self.ends = after, ends
 
-    def fork(self) -> tuple[int, Fork | None]:
-        """Where the fork that the leaf closes begins, and the fork; None if there is none."""
-        step = self.leaf.step
-        inputs = [
+    def find(self) -> tuple[int, BranchItem | None]:
+        """Where the branches start, and the item that replaces them; None if there are none."""
+        step = self.step.step
+        merged = [
             arg.value for arg in step.inputs if isinstance(arg.value, NodeOutput) and not arg.name
         ]
-        several = len(inputs) > 1 and len(inputs) == len(step.inputs)
-        if not several or any(out.path for out in inputs):
+        is_merge = (
+            len(merged) == len(step.inputs) > 1
+            and not any(out.path for out in merged)
+            and step.output_count == 1
+            and step.kind in ("layer", "function")
+        )
+        if not is_merge:
             return 0, None
-        if step.outputs != 1 or step.kind not in ("layer", "function"):
+        self.links = Links([*self.before, self.step, *self.after], self.ends)
+        if not self.links.feeds_next_only(len(self.before)):
             return 0, None
-        self.flow = Flow(self.everything, self.ends)
-        if not self.flow.flows_on(len(self.before)):
-            return 0, None
-        self.places = {
-            number: place for place, part in enumerate(self.before) for number in part.gives
+        self.positions = {
+            index: position for position, part in enumerate(self.before) for index in part.outputs
         }
-        for begin in range(len(self.before) - 1, max(-1, len(self.before) - FARTHEST), -1):
-            entry = self._entry(begin)
-            branches = self._branches(begin, inputs, entry) if entry is not None else None
+        count = len(self.before)
+        for start in range(count - 1, max(-1, count - MAX_DISTANCE), -1):
+            entry = self._entry(start)
+            branches = self._branches(start, merged, entry) if entry is not None else None
             if branches is not None and entry is not None:
-                residual = inputs[0] == entry
-                if residual and not self._is_plain_add():
+                is_residual = merged[0] == entry
+                if is_residual and not self._is_plain_add():
                     return 0, None
-                return begin, Fork(self.leaf, branches, (entry,), self.leaf.gives, residual)
+                outputs = self.step.outputs
+                return start, BranchItem(self.step, branches, (entry,), outputs, is_residual)
         return 0, None
 
-    def _entry(self, begin: int) -> NodeOutput | None:
-        """What comes in where the branches begin, if it is one whole output."""
-        if begin == 0:
-            return self.entries[0] if len(self.entries) == 1 else None
-        last = self.before[begin - 1]
-        return NodeOutput(last.gives[0]) if gives_one(last) else None
+    def _entry(self, start: int) -> NodeOutput | None:
+        """The output from which branches that start here come, if it is a single one."""
+        if start == 0:
+            return self.inputs[0] if len(self.inputs) == 1 else None
+        last = self.before[start - 1]
+        return NodeOutput(last.outputs[0]) if has_one_output(last) else None
 
     def _branches(
-        self, begin: int, inputs: Sequence[NodeOutput], entry: NodeOutput
+        self, start: int, merged: Sequence[NodeOutput], entry: NodeOutput
     ) -> tuple[tuple[Part, ...], ...] | None:
-        """The parts from a place on, cut into one closed stretch for each input, if they are."""
-        wanted = list(inputs)
-        if wanted[0] == entry and len(wanted[1:]) == 1:
-            wanted = wanted[1:]
-        stops = [self.places.get(out.node, -1) for out in wanted]
-        last = len(self.before) - 1
-        if stops != sorted(set(stops)) or stops[0] < begin or stops[-1] != last:
+        """The parts from a position on, split into one closed stretch for each merged output."""
+        is_residual = merged[0] == entry and len(merged) == 2  # noqa: PLR2004 - itself and a branch
+        outs = merged[1:] if is_residual else merged
+        lasts = [self.positions.get(out.node, -1) for out in outs]
+        is_split = lasts == sorted(set(lasts)) and lasts[0] >= start
+        if not is_split or lasts[-1] != len(self.before) - 1:
             return None
-        starts = [begin, *(stop + 1 for stop in stops[:-1])]
-        if not all(self._is_way(*ends, entry) for ends in zip(starts, stops, strict=True)):
+        starts = [start, *(last + 1 for last in lasts[:-1])]
+        stretches = list(zip(starts, lasts, strict=True))
+        if not all(self._is_branch(first, last, entry) for first, last in stretches):
             return None
-        return tuple(
-            tuple(self.before[start : stop + 1]) for start, stop in zip(starts, stops, strict=True)
-        )
+        return tuple(tuple(self.before[first : last + 1]) for first, last in stretches)
 
-    def _is_way(self, start: int, stop: int, entry: NodeOutput) -> bool:
-        """Whether parts lead from the entry to the leaf, and nothing else has to do with them."""
-        inside = range(start, stop + 1)
-        for place in inside:
-            part = self.before[place]
-            if isinstance(part, Leaf) and part.step.kind in ("input", "reuse"):
+    def _is_branch(self, first: int, last: int, entry: NodeOutput) -> bool:
+        """Whether parts lead from the entry to the merge, and nothing else is linked to them."""
+        inside = range(first, last + 1)
+        for position in inside:
+            part = self.before[position]
+            if isinstance(part, StepItem) and part.step.kind in ("input", "reuse"):
                 return False
-            if any(out != entry and self.places.get(out.node) not in inside for out in part.takes):
+            sources = (self.positions.get(out.node) for out in part.inputs if out != entry)
+            if any(source not in inside for source in sources):
                 return False
-            for number in part.gives:
-                users = self.flow.users[number]
-                if place == stop and users != [len(self.before)]:
+            for index in part.outputs:
+                users = self.links.users[index]
+                if position == last and users != [len(self.before)]:
                     return False
-                if place != stop and any(user not in inside for user in users):
+                if position != last and any(user not in inside for user in users):
                     return False
         return True
 
     def _is_plain_add(self) -> bool:
-        leaf = self.leaf
-        return leaf.step.callee == Word("add") and leaf.name is None and not leaf.values
+        step = self.step
+        return step.step.callee == Word("add") and step.name is None and not step.values

@@ -1,31 +1,42 @@
-"""Repeated stretches of a plan to blocks, repetitions and loops, where that is plainly shorter.
+"""Repeated stretches of a plan as blocks, repetitions and loops, if that is clearly shorter.
 
-What repeats is found by form alone (which layers, and what each takes from where); what differs
-between the repetitions becomes a block's parameters. The stretch whose folding saves most goes
+Repetitions are found by their pattern alone (which layers, and what each takes from where); what
+differs between them becomes parameters of a block. The stretch whose folding saves most comes
 first, and then the folded text is searched again.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from kmagic.language import format_value
-from kmagic.language.spec import NodeOutput, Word
-from kmagic.models.decompile.block_search import Candidate, Search
-from kmagic.models.decompile.block_templates import Template
-from kmagic.models.decompile.branches import structured
-from kmagic.models.decompile.items import Block, Fork, Item, Leaf, Loop, Part, Use
-from kmagic.models.decompile.links import Flow, outside
-from kmagic.models.decompile.loops import inlined, looped
-from kmagic.models.decompile.plan import Plan, outs
-from kmagic.models.decompile.repeats import repeated
+from kmagic.language.spec import Expr, LiteralValue, NodeOutput, Word, find_parts
+from kmagic.models.decompile.block_search import BlockSearch, Candidate
+from kmagic.models.decompile.block_templates import BlockTemplate, free_name, loop_values
+from kmagic.models.decompile.branches import with_branches
+from kmagic.models.decompile.items import (
+    BranchItem,
+    FoldedBlock,
+    Item,
+    Links,
+    LoopItem,
+    Part,
+    StepItem,
+    UseItem,
+    outside_inputs,
+    pattern_of,
+    step_items,
+)
+from kmagic.models.decompile.plan import ModelPlan
 
-MOST_ENTRIES = 3
-"""No block takes more outputs than this."""
-MOST_PERIOD = 12
-"""No ``repeat`` holds more items than this."""
-_KINDS = {
+MAX_BLOCK_INPUTS = 3
+MAX_REPEAT_LENGTH = 12
+"""The longest body of ``repeat``, in items."""
+MIN_LOOP_USES = 3
+_BLOCK_NAMES = {
     "multi_head_attention": "attend",
     "grouped_query_attention": "attend",
     "add": "res",
@@ -33,90 +44,294 @@ _KINDS = {
     "concatenate": "mix",
     "multiply": "gate",
 }
-"""Layer in a block -> what the block is called."""
+"""A layer in a block -> the block's name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class FoldedPlan:
     """A plan's parts, and the blocks that they use, each after those it uses itself."""
 
     parts: tuple[Part, ...]
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[FoldedBlock, ...] = ()
 
 
-def fold(plan: Plan, taken: set[str], *, blocks: bool = True) -> Folded:
+def fold(plan: ModelPlan, taken: set[str], *, blocks: bool = True) -> FoldedPlan:
     """Fold a plan.
 
     Args:
         plan: A model's plan.
-        taken: Names that blocks and parameters must not have; those of the blocks are added.
-        blocks: False leaves every step a line of its own.
+        taken: Names that blocks and parameters must not have; the blocks' names are added.
+        blocks: False leaves every step on a line of its own.
     """
     items: list[Item] = [
-        Leaf(number, step, step.values, Word(step.name) if step.name else None)
-        for number, step in enumerate(plan.steps)
+        StepItem(index, step, step.values, Word(step.name) if step.name else None)
+        for index, step in enumerate(plan.steps)
     ]
     if not blocks:
-        return Folded(tuple(items))
-    ends = [out for arg in (*plan.outputs, *(plan.inputs or ())) for out in outs(arg)]
-    return _Folder(items, ends, taken).run()
+        return FoldedPlan(tuple(items))
+    ends = list(find_parts((*plan.outputs, *(plan.inputs or ())), NodeOutput))
+    found: list[FoldedBlock] = []
+    for max_inputs in range(1, MAX_BLOCK_INPUTS + 1):
+        while True:
+            items = with_repeats(items, ends, 1)
+            best = BlockSearch(items, Links(items, ends), max_inputs, taken).best()
+            if best is None:
+                break
+            found.append(_make_block(items, *best, taken))
+    items = with_repeats(items, ends, MAX_REPEAT_LENGTH)
+    parts = _with_loops(with_branches(items, (), ends), ends, taken)
+    for block in found:
+        body = with_branches(block.body, block.inputs, ())
+        block.body = _with_loops(body, (), taken | set(block.params))
+    return FoldedPlan(*_inlined(parts, ends, found))
 
 
-class _Folder:
-    def __init__(self, items: list[Item], ends: Sequence[NodeOutput], taken: set[str]) -> None:
-        self.items, self.ends, self.taken = items, ends, taken
-        self.blocks: list[Block] = []
-
-    def run(self) -> Folded:
-        for entries in range(1, MOST_ENTRIES + 1):
-            while True:
-                self.items = repeated(self.items, self.ends, 1)
-                flow = Flow(self.items, self.ends)
-                found = Search(self.items, flow, entries, self.taken).best()
-                if found is None:
-                    break
-                self._make_block(*found)
-        self.items = repeated(self.items, self.ends, MOST_PERIOD)
-        parts = looped(structured(self.items, (), self.ends), self.ends, self.taken)
-        for block in self.blocks:
-            body = structured(block.body, block.entries, ())
-            block.body = looped(body, (), self.taken | set(block.params))
-        return Folded(*inlined(parts, self.ends, self.blocks))
-
-    def _make_block(self, candidate: Candidate, made: Template) -> None:
-        entries, gives = tuple(outside(made.body)), made.body[-1].gives
-        block = Block(self._name(made.body), made.params, made.body, entries, gives, made.names)
-        self.blocks.append(block)
-        for at, args in reversed(list(zip(candidate.starts, made.args, strict=True))):
-            stretch = self.items[at : at + candidate.length]
-            use = Use(block, args, tuple(outside(stretch)), stretch[-1].gives)
-            self.items[at : at + candidate.length] = [use]
-
-    def _name(self, body: tuple[Part, ...]) -> str:
-        """A name for a block, by what is in it."""
-        words = {format_value(leaf.step.callee) for leaf in _leaves(body) if leaf.step.callee}
-        stem = next((kind for word, kind in _KINDS.items() if word in words), "part")
-        if stem == "part" and any("conv" in word for word in words):
-            stem = "conv_bn" if "batch_normalization" in words else "convs"
-        name, count = stem, 1
-        while name in self.taken:
-            count += 1
-            name = f"{stem}{count}"
-        self.taken.add(name)
-        return name
+def _make_block(
+    items: list[Item], candidate: Candidate, template: BlockTemplate, taken: set[str]
+) -> FoldedBlock:
+    """A block for a candidate; its uses replace the items."""
+    body = template.body
+    block = FoldedBlock(
+        _block_name(body, taken), template.params, body, outside_inputs(body), template.name_params
+    )
+    for start, args in reversed(list(zip(candidate.starts, template.args, strict=True))):
+        stretch = items[start : start + candidate.length]
+        use = UseItem(block, args, outside_inputs(stretch), stretch[-1].outputs)
+        items[start : start + candidate.length] = [use]
+    return block
 
 
-def _leaves(parts: Iterable[Part]) -> Iterator[Leaf]:
-    """All steps, those of blocks too."""
+def _block_name(body: Iterable[Part], taken: set[str]) -> str:
+    """A new name for a block, by its layers."""
+    steps = [item.step for part in body for item in step_items(part, in_blocks=True)]
+    words = {format_value(step.callee) for step in steps if step.callee}
+    stem = next((name for word, name in _BLOCK_NAMES.items() if word in words), "part")
+    if stem == "part" and any("conv" in word for word in words):
+        stem = "conv_bn" if "batch_normalization" in words else "convs"
+    name = free_name(stem, taken)
+    taken.add(name)
+    return name
+
+
+# --- repetitions: `dense 64 relu * 3` and `repeat 3:` ---------------------------------------------
+
+
+def with_repeats(items: Sequence[Item], ends: Sequence[NodeOutput], max_length: int) -> list[Item]:
+    """Items with a loop in place of equal stretches that follow each other.
+
+    Args:
+        items: The items of one indentation.
+        ends: The outputs that are used after them.
+        max_length: The longest repeated stretch, in items.
+    """
+    result: list[Item] = []
+    links = Links(items, ends)
+    start = 0
+    while start < len(items):
+        length, times = _best_repetition(links, items, start, max_length)
+        if not times:
+            result.append(items[start])
+            start += 1
+            continue
+        body = tuple(items[start : start + length])
+        start += length * times
+        outputs = items[start - 1].outputs
+        result.append(LoopItem(body, LiteralValue(times), outside_inputs(body), outputs))
+    return result
+
+
+def _best_repetition(
+    links: Links, items: Sequence[Item], start: int, max_length: int
+) -> tuple[int, int]:
+    """Length and number of the largest repetition that starts here; (0, 0) if there is none."""
+    best = (0, 0)
+    for length in range(1, min(max_length, (len(items) - start) // 2) + 1):
+        body = items[start : start + length]
+        if not all(map(_may_repeat, body)):
+            break
+        times = _repetitions(links, items, start, length)
+        if length > 1:
+            times = _writable_times(links, items, start, length, times)
+        is_loop = length == 1 and isinstance(body[0], LoopItem)
+        if times > 1 and not is_loop and times * length > best[0] * best[1]:
+            best = (length, times)
+    return best
+
+
+def _writable_times(
+    links: Links, items: Sequence[Item], start: int, length: int, times: int
+) -> int:
+    """How often ``repeat`` can do it: it has no arrow, and its output no name."""
+    inputs = outside_inputs(items[start : start + length])
+    if start and inputs[0].node not in items[start - 1].outputs:
+        return 0
+    is_complete = times and links.feeds_next_only(start + length * times - 1)
+    return times if is_complete else times - 1
+
+
+def _repetitions(links: Links, items: Sequence[Item], start: int, length: int) -> int:
+    """How many equal stretches follow each other, each on the output of the one before."""
+    first = items[start : start + length]
+    if len(outside_inputs(first)) != 1 or not links.is_closed(start, length):
+        return 0
+    expected = (pattern_of(first), _value_texts(first))
+    times, position, output = 1, start + length, first[-1].outputs[0]
+    while position + length <= len(items) and links.is_closed(position, length):
+        stretch = items[position : position + length]
+        is_next = outside_inputs(stretch) == (NodeOutput(output),) and all(
+            position <= user < position + length for user in links.users[output]
+        )
+        if not is_next or (pattern_of(stretch), _value_texts(stretch)) != expected:
+            break
+        times, position, output = times + 1, position + length, stretch[-1].outputs[0]
+    return times
+
+
+def _may_repeat(item: Item) -> bool:
+    return isinstance(item, UseItem) or all(
+        step.name is None and step.step.kind in ("layer", "function") for step in step_items(item)
+    )
+
+
+def _value_texts(items: Iterable[Item]) -> tuple[Any, ...]:
+    return tuple(
+        tuple((key, format_value(value)) for key, value in item.free_values().items())
+        for item in items
+    )
+
+
+# --- loops: `for f in 16 32 64:` ------------------------------------------------------------------
+
+
+def _with_loops(
+    parts: Sequence[Part], ends: Sequence[NodeOutput], taken: set[str]
+) -> tuple[Part, ...]:
+    """Parts with a loop in place of consecutive uses of a block that differ in one argument."""
+    result: list[Part] = []
+    links = Links(parts, ends)
+    start = 0
+    while start < len(parts):
+        part = parts[start]
+        uses = _consecutive_uses(links, start)
+        loop = _loop(uses, taken) if len(uses) >= MIN_LOOP_USES else None
+        if loop is not None:
+            result.append(loop)
+            start += len(uses)
+            continue
+        if isinstance(part, BranchItem):
+            branches = tuple(_with_loops(branch, (), taken) for branch in part.branches)
+            part = replace(part, branches=branches)
+        result.append(part)
+        start += 1
+    return tuple(result)
+
+
+def _loop(uses: Sequence[UseItem], taken: set[str]) -> LoopItem | None:
+    first, last = uses[0], uses[-1]
+    varying = [name for name in first.block.params if _varies(uses, name)]
+    if len(varying) != 1:
+        return None
+    (name,) = varying
+    found = loop_values(name, [use.args[name] for use in uses], taken)
+    if found is None:
+        return None
+    variable, value, series = found
+    body = (first.with_values({("block_argument", name): value}),)
+    return LoopItem(body, None, first.inputs, last.outputs, variable, series)
+
+
+def _consecutive_uses(links: Links, start: int) -> list[UseItem]:
+    """The longest series of uses from here on that one loop can stand for."""
+    parts = links.parts
+    first = parts[start]
+    if not isinstance(first, UseItem) or len(first.inputs) != 1 or first.inputs[0].path:
+        return []
+    if start and first.inputs[0].node not in parts[start - 1].outputs:
+        return []  # a loop has no arrow
+    uses = [first]
+    for part in parts[start + 1 :]:
+        output = uses[-1].outputs[0]
+        if (
+            not isinstance(part, UseItem)
+            or part.block is not first.block
+            or part.inputs != (NodeOutput(output),)
+            or len(links.users[output]) != 1
+            or part.args.keys() != first.args.keys()
+            or sum(_varies([*uses, part], name) for name in first.block.params) > 1
+        ):
+            break
+        uses.append(part)
+    while uses and not links.feeds_next_only(start + len(uses) - 1):
+        uses.pop()
+    return uses
+
+
+def _varies(uses: Sequence[UseItem], name: str) -> bool:
+    values = (use.args.get(name) for use in uses)
+    return len({"" if value is None else format_value(value) for value in values}) > 1
+
+
+# --- blocks that only one loop uses ---------------------------------------------------------------
+
+
+def _inlined(
+    parts: tuple[Part, ...], ends: Sequence[NodeOutput], blocks: Sequence[FoldedBlock]
+) -> tuple[tuple[Part, ...], tuple[FoldedBlock, ...]]:
+    """The parts with blocks that only one loop uses in its body, and the other blocks."""
+    bodies = (parts, *(block.body for block in blocks))
+    uses = Counter(use.block for body in bodies for use in _block_uses(body))
+    inlined: set[FoldedBlock] = set()
+
+    def rewritten(parts: Sequence[Part], ends: Sequence[NodeOutput]) -> tuple[Part, ...]:
+        links = Links(parts, ends)
+        return tuple(rewritten_part(part, links, index) for index, part in enumerate(parts))
+
+    def rewritten_part(part: Part, links: Links, position: int) -> Part:
+        match part:
+            case LoopItem(body=(UseItem() as use,)) if (
+                uses[use.block] == 1
+                and _takes_only_variable(use, part)
+                and _needs_no_names(links, position)
+            ):
+                inlined.add(use.block)
+                return replace(part, body=rewritten(use.block.body, ()))
+            case LoopItem():
+                return replace(part, body=rewritten(part.body, ()))
+            case BranchItem():
+                branches = tuple(rewritten(branch, ()) for branch in part.branches)
+                return replace(part, branches=branches)
+            case _:
+                return part
+
+    for block in blocks:
+        block.body = rewritten(block.body, ())
+    result = rewritten(parts, ends)
+    return result, tuple(block for block in blocks if block not in inlined)
+
+
+def _needs_no_names(links: Links, position: int) -> bool:
+    """Whether a loop needs neither an arrow nor a name for its output."""
+    is_next = not position or links.parts[position].inputs == tuple(
+        map(NodeOutput, links.parts[position - 1].outputs)
+    )
+    return is_next and links.feeds_next_only(position)
+
+
+def _takes_only_variable(use: UseItem, loop: LoopItem) -> bool:
+    """Whether a block's body can replace its use in a loop, parameters included."""
+    args = {loop.variable: Expr(loop.variable)} if loop.variable else {}
+    return set(use.block.params) == set(args) and dict(use.args) == args
+
+
+def _block_uses(parts: Iterable[Part]) -> Iterator[UseItem]:
     for part in parts:
         match part:
-            case Leaf():
+            case UseItem():
                 yield part
-            case Use():
-                yield from _leaves(part.block.body)
-            case Loop():
-                yield from _leaves(part.body)
-            case Fork():
-                yield part.leaf
+            case LoopItem():
+                yield from _block_uses(part.body)
+            case BranchItem():
                 for branch in part.branches:
-                    yield from _leaves(branch)
+                    yield from _block_uses(branch)
+            case StepItem():
+                pass

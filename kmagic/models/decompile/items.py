@@ -1,258 +1,330 @@
-"""The pieces of a text that is being folded: single steps, uses of blocks, repetitions."""
+"""The items of a text that is being folded (steps, block uses, loops, branches) and their links."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
 from kmagic.language import format_value
-from kmagic.language.spec import Arg, LiteralValue, NodeOutput, SequenceValue, Shape, Value, Word
+from kmagic.language.spec import (
+    LiteralValue,
+    MappingValue,
+    NodeOutput,
+    SequenceValue,
+    Shape,
+    Value,
+    Word,
+    find_parts,
+)
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
-from kmagic.models.decompile.plan import Step, outs, taken
+from kmagic.models.decompile.plan import PlanStep
 
-Key: TypeAlias = tuple[Any, ...]
-"""Where a value stands in an item: ("of", parameter), ("name",), ("arg", parameter) ..."""
+ValueKey: TypeAlias = tuple[Any, ...]
+"""A value's position in an item: ("argument", parameter), ("name",), ("body", index, *key) ..."""
 
 
 @dataclass(frozen=True, eq=False)
-class Leaf:
+class StepItem:
     """One step.
 
     Attributes:
-        number: Its number in the plan; outputs are known by it.
+        index: Its index in the plan; outputs refer to it.
         step: The step.
-        values: Its arguments, which may have become a block's parameters.
+        values: Its arguments, which may have become parameters of a block.
         name: The layer's own name, or None.
     """
 
-    number: int
-    step: Step
+    index: int
+    step: PlanStep
     values: Mapping[str, Value]
     name: Value | None
 
     @cached_property
-    def takes(self) -> tuple[NodeOutput, ...]:
-        """What it takes from outside."""
-        return tuple(taken(self.step))
+    def inputs(self) -> tuple[NodeOutput, ...]:
+        """The outputs of other items that it takes."""
+        return tuple(self.step.sources)
 
     @property
-    def gives(self) -> tuple[int, ...]:
-        """The numbers of the steps whose outputs are seen outside."""
-        return (self.number,)
+    def outputs(self) -> tuple[int, ...]:
+        """The indices of the steps whose outputs are visible outside."""
+        return (self.index,)
 
     @cached_property
-    def shape(self) -> tuple[Any, ...]:
-        """All that must be equal in two steps for one template to stand for both."""
+    def pattern(self) -> tuple[Any, ...]:
+        """What two steps must have in common to be written by one block."""
         step = self.step
         fixed = tuple(
             (name, format_value(value))
             for name, value in sorted(self.values.items())
-            if not self.varies(name, value)
+            if not self.may_vary(name, value)
         )
-        callee = format_value(step.callee) if step.callee is not None else ""
         return (
             step.kind,
-            callee,
-            step.of if step.kind == "model" else None,
+            format_value(step.callee) if step.callee is not None else "",
+            step.target if step.kind == "model" else None,
             self.name is None,
-            step.frozen,
-            step.outputs,
+            step.is_frozen,
+            step.output_count,
             fixed,
             tuple((arg.name, _skeleton(arg.value)) for arg in step.inputs),
         )
 
-    def fields(self) -> dict[Key, Value]:
-        """All values that may differ between two uses of a template."""
-        found: dict[Key, Value] = {
-            ("of", name): value for name, value in self.values.items() if self.varies(name, value)
+    def free_values(self) -> dict[ValueKey, Value]:
+        """All values that may differ between two uses of a block."""
+        values: dict[ValueKey, Value] = {
+            ("argument", name): value
+            for name, value in self.values.items()
+            if self.may_vary(name, value)
         }
         if self.name is not None:
-            found["name",] = self.name
-        return found
+            values["name",] = self.name
+        return values
 
-    def varies(self, name: str, value: Value) -> bool:
-        """Whether an argument may be a block's parameter."""
-        role = catalogue.role_of(name, self.step.owner)
-        return may_vary(value, role)
+    def may_vary(self, name: str, value: Value) -> bool:
+        """Whether an argument may become a block's parameter."""
+        return _may_vary(value, catalogue.role_of(name, self.step.owner))
 
-    def changed(self, fields: Mapping[Key, Value]) -> Leaf:
+    def with_values(self, values: Mapping[ValueKey, Value]) -> StepItem:
         """A copy with other values."""
-        values = dict(self.values)
-        values.update({key[1]: value for key, value in fields.items() if key[0] == "of"})
-        return replace(self, values=values, name=fields.get(("name",), self.name))
+        own = {key[1]: value for key, value in values.items() if key[0] == "argument"}
+        return replace(self, values={**self.values, **own}, name=values.get(("name",), self.name))
 
 
 @dataclass(eq=False)
-class Block:
-    """A template.
+class FoldedBlock:
+    """A block of the text.
 
     Attributes:
-        name: What the text calls it.
+        name: Its name in the text.
         params: Its parameters, each with its default or None.
-        body: Its first use's items, with parameters in the place of what varies.
-        entries: What the first use takes from outside, in the order of the template.
-        exits: What the first use gives, by number of its step.
-        names: Those parameters that are parts of layers' names.
+        body: The items of its first use, with parameters for what varies.
+        inputs: The outputs that its first use takes, in the order of the body.
+        name_params: The parameters that are parts of layers' names.
     """
 
     name: str
     params: dict[str, Value | None]
     body: tuple[Part, ...]
-    entries: tuple[NodeOutput, ...]
-    exits: tuple[int, ...]
-    names: frozenset[str] = frozenset()
+    inputs: tuple[NodeOutput, ...]
+    name_params: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
-class Use:
-    """One use of a block; what it takes and gives are its own, the body is the block's."""
+class UseItem:
+    """One use of a block, with its own inputs and outputs."""
 
-    block: Block
+    block: FoldedBlock
     args: Mapping[str, Value]
-    takes: tuple[NodeOutput, ...]
-    gives: tuple[int, ...]
+    inputs: tuple[NodeOutput, ...]
+    outputs: tuple[int, ...]
 
     @property
-    def shape(self) -> tuple[Any, ...]:
-        """All that must be equal for one template to stand for both."""
-        return ("use", id(self.block), len(self.takes))
+    def pattern(self) -> tuple[Any, ...]:
+        """What two uses must have in common to be written by one block."""
+        return ("use", id(self.block), len(self.inputs))
 
-    def fields(self) -> dict[Key, Value]:
+    def free_values(self) -> dict[ValueKey, Value]:
         """Its arguments."""
-        return {("arg", name): value for name, value in self.args.items()}
+        return {("block_argument", name): value for name, value in self.args.items()}
 
-    def changed(self, fields: Mapping[Key, Value]) -> Use:
+    def with_values(self, values: Mapping[ValueKey, Value]) -> UseItem:
         """A copy with other arguments."""
-        found = {key[1]: value for key, value in fields.items() if key[0] == "arg"}
-        args = {**self.args, **found}
+        own = {key[1]: value for key, value in values.items() if key[0] == "block_argument"}
+        args = {**self.args, **own}
         return replace(self, args={name: args[name] for name in self.block.params if name in args})
 
 
 @dataclass(frozen=True, eq=False)
-class Loop:
-    """A stretch that is run again and again, each time on what it gave.
+class LoopItem:
+    """Items that are repeated, each time on the output of the time before.
 
     Attributes:
-        body: The items of the first turn.
+        body: The items of the first repetition.
         times: How often, for ``repeat``; None for ``for``.
-        var: The name that ``for`` binds.
-        series: What it is bound to, turn by turn.
-        takes: What enters the first turn.
-        gives: What leaves the last.
-        inner: What leaves the first turn, as the body knows it.
+        inputs: What the first repetition takes.
+        outputs: What the last one returns.
+        variable: The name that ``for`` binds.
+        series: The values it is bound to.
     """
 
     body: tuple[Part, ...]
     times: Value | None
-    takes: tuple[NodeOutput, ...]
-    gives: tuple[int, ...]
-    var: str = ""
+    inputs: tuple[NodeOutput, ...]
+    outputs: tuple[int, ...]
+    variable: str = ""
     series: tuple[Value, ...] = ()
 
     @cached_property
-    def shape(self) -> tuple[Any, ...]:
-        """All that must be equal for one template to stand for both."""
-        return ("loop", self.var, self.series, canonical(self.items), len(self.takes))
+    def pattern(self) -> tuple[Any, ...]:
+        """What two loops must have in common to be written by one block."""
+        return ("loop", self.variable, self.series, pattern_of(self.items), len(self.inputs))
 
     @property
     def items(self) -> tuple[Item, ...]:
-        """Its body while folding still goes on, and forks are not made."""
-        return tuple(part for part in self.body if not isinstance(part, Fork))
+        """Its body; branches are found after folding."""
+        return tuple(part for part in self.body if not isinstance(part, BranchItem))
 
-    def fields(self) -> dict[Key, Value]:
-        """The number of turns, and all values of the body."""
-        found: dict[Key, Value] = {} if self.times is None else {("times",): self.times}
-        for place, item in enumerate(self.items):
-            found |= {("in", place, *key): value for key, value in item.fields().items()}
-        return found
+    def free_values(self) -> dict[ValueKey, Value]:
+        """The number of repetitions, and all free values of the body."""
+        values: dict[ValueKey, Value] = {} if self.times is None else {("times",): self.times}
+        for index, item in enumerate(self.items):
+            values |= {("body", index, *key): value for key, value in item.free_values().items()}
+        return values
 
-    def changed(self, fields: Mapping[Key, Value]) -> Loop:
+    def with_values(self, values: Mapping[ValueKey, Value]) -> LoopItem:
         """A copy with other values."""
         body = tuple(
-            item.changed(
-                {key[2:]: value for key, value in fields.items() if key[:2] == ("in", place)}
+            item.with_values(
+                {key[2:]: value for key, value in values.items() if key[:2] == ("body", index)}
             )
-            for place, item in enumerate(self.items)
+            for index, item in enumerate(self.items)
         )
-        return replace(self, body=body, times=fields.get(("times",), self.times))
+        return replace(self, body=body, times=values.get(("times",), self.times))
 
 
 @dataclass(frozen=True, eq=False)
-class Fork:
-    """Several ways from one value to one layer.
+class BranchItem:
+    """Several branches from one output that one layer merges.
 
     Attributes:
-        leaf: The layer that brings them together.
-        branches: Each way's items.
-        takes: What all of them begin with.
-        gives: What the layer gives.
-        residual: Whether it is an addition of the value itself and one way.
+        merge: The layer that merges them.
+        branches: The items of each branch.
+        inputs: The output they all start from.
+        outputs: What the layer returns.
+        is_residual: Whether it adds one branch to the output itself.
     """
 
-    leaf: Leaf
+    merge: StepItem
     branches: tuple[tuple[Part, ...], ...]
-    takes: tuple[NodeOutput, ...]
-    gives: tuple[int, ...]
-    residual: bool
+    inputs: tuple[NodeOutput, ...]
+    outputs: tuple[int, ...]
+    is_residual: bool
 
 
-Item: TypeAlias = Leaf | Use | Loop
-Part: TypeAlias = Item | Fork
+Item: TypeAlias = StepItem | UseItem | LoopItem
+Part: TypeAlias = Item | BranchItem
 
 
-def reused(part: Part) -> int | None:
-    """The number of the step whose layer a part applies again, if it does."""
-    return part.step.of if isinstance(part, Leaf) and part.step.kind == "reuse" else None
+class Links:
+    """Which parts of one indentation use the outputs of which.
+
+    Args:
+        parts: The parts, in order.
+        ends: The outputs that are used after them.
+
+    Attributes:
+        users: Step index -> the positions of the parts that take its output; the position after
+            the last part stands for what follows.
+        reusers: Step index -> the positions of the parts that apply its layer again.
+    """
+
+    def __init__(self, parts: Sequence[Part], ends: Iterable[NodeOutput]) -> None:
+        self.parts = parts
+        self.users: dict[int, list[int]] = defaultdict(list)
+        self.reusers: dict[int, list[int]] = defaultdict(list)
+        for position, part in enumerate(parts):
+            for out in part.inputs:
+                self.users[out.node].append(position)
+            for item in step_items(part):
+                if item.step.kind == "reuse":
+                    self.reusers[item.step.target].append(position)
+        for out in ends:
+            self.users[out.node].append(len(parts))
+
+    def feeds_next_only(self, position: int) -> bool:
+        """Whether only the next part takes a part's outputs, so that they need no name."""
+        return all(
+            set(self.users[index]) <= {position + 1} for index in self.parts[position].outputs
+        )
+
+    def is_closed(self, start: int, length: int) -> bool:
+        """Whether only the one output of a stretch's last part is used outside the stretch."""
+        stretch = self.parts[start : start + length]
+        if not has_one_output(stretch[-1]):
+            return False
+        inside = range(start, start + length)
+        for part in stretch:
+            users = [user for item in step_items(part) for user in self.reusers[item.index]]
+            if part is not stretch[-1]:
+                users += [user for index in part.outputs for user in self.users[index]]
+            if any(user not in inside for user in users):
+                return False
+        return True
 
 
-def leaves(part: Part) -> Iterator[Leaf]:
-    """All steps of a part; those of a block that it uses are not its own."""
+def has_one_output(part: Part) -> bool:
+    """Whether a part returns a single tensor."""
+    is_split = isinstance(part, StepItem) and part.step.output_count != 1
+    return len(part.outputs) == 1 and not is_split
+
+
+def outside_inputs(parts: Sequence[Part]) -> tuple[NodeOutput, ...]:
+    """The outputs that a stretch takes from before it, without duplicates."""
+    inside = {index for part in parts for index in part.outputs}
+    return tuple(
+        dict.fromkeys(out for part in parts for out in part.inputs if out.node not in inside)
+    )
+
+
+def reused_step(part: Part) -> int | None:
+    """The index of the step whose layer a part applies again, if it does."""
+    return part.step.target if isinstance(part, StepItem) and part.step.kind == "reuse" else None
+
+
+def step_items(part: Part, *, in_blocks: bool = False) -> Iterator[StepItem]:
+    """All steps of a part; if asked, also those of the blocks that it uses."""
+    inner: Iterable[Part] = ()
     match part:
-        case Leaf():
+        case StepItem():
             yield part
-        case Loop():
-            for each in part.body:
-                yield from leaves(each)
-        case Fork():
-            yield part.leaf
-            for branch in part.branches:
-                for inner in branch:
-                    yield from leaves(inner)
-        case _:
-            pass
+        case UseItem() if in_blocks:
+            inner = part.block.body
+        case LoopItem():
+            inner = part.body
+        case BranchItem():
+            yield part.merge
+            inner = (item for branch in part.branches for item in branch)
+    for item in inner:
+        yield from step_items(item, in_blocks=in_blocks)
 
 
-def canonical(items: tuple[Item, ...]) -> tuple[Any, ...]:
-    """A stretch's form: shapes, and what each item takes from where, without numbers of steps."""
+def pattern_of(items: Sequence[Item]) -> tuple[Any, ...]:
+    """A stretch's pattern: each item's own, and what it takes, independent of step indices."""
     known: dict[int, tuple[int, int]] = {}
     outside: dict[NodeOutput, int] = {}
-    found = []
-    for place, item in enumerate(items):
-        refs = tuple(reference(out, known, outside) for out in item.takes)
-        again = reused(item)
-        found.append((item.shape, refs, None if again is None else known.get(again)))
-        for exit_place, number in enumerate(item.gives):
-            known[number] = (place, exit_place)
-    return tuple(found)
+    return tuple(
+        (item.pattern, references(item, index, known, outside)) for index, item in enumerate(items)
+    )
 
 
-def reference(
-    out: NodeOutput, known: Mapping[int, tuple[int, int]], outside: dict[NodeOutput, int]
+def references(
+    item: Item, index: int, known: dict[int, tuple[int, int]], outside: dict[NodeOutput, int]
 ) -> tuple[Any, ...]:
-    """Where an output comes from: an item of the stretch, or the nth thing from outside."""
-    if out.node in known:
-        return ("in", *known[out.node], out.path)
-    return ("out", outside.setdefault(out, len(outside)))
+    """What an item takes, as positions within a stretch.
 
-
-def may_vary(value: Value, role: Role = "any") -> bool:
-    """Whether a value may become a block's parameter.
-
-    A bare word may if Keras takes it as a string, not if it stands for an object.
+    Args:
+        item: The item.
+        index: Its index in the stretch.
+        known: Step index -> item and output, for the items before; the item's own are added.
+        outside: Outputs from before the stretch, numbered; those that it takes are added.
     """
+    taken = tuple(
+        ("in", *known[out.node], out.path)
+        if out.node in known
+        else ("out", outside.setdefault(out, len(outside)))
+        for out in item.inputs
+    )
+    reused = reused_step(item)
+    known |= {step: (index, output) for output, step in enumerate(item.outputs)}
+    return (*taken, None if reused is None else known.get(reused))
+
+
+def _may_vary(value: Value, role: Role) -> bool:
+    """Whether a value may become a parameter: a bare word only if Keras takes it as a string."""
     match value:
         case Word():
             return role in ("any", "shape") or catalogue.accepts_string(role, value.text)
@@ -261,25 +333,19 @@ def may_vary(value: Value, role: Role = "any") -> bool:
         case Shape():
             return True
         case SequenceValue():
-            return role != "layer" and all(may_vary(item, role) for item in value.items)
+            return role != "layer" and all(_may_vary(item, role) for item in value.items)
         case _:
             return False
 
 
 def _skeleton(value: Any) -> Any:
-    """A value of a call with a mark in the place of each output of a step."""
-    if isinstance(value, NodeOutput):
-        return "<>"
-    if isinstance(value, Arg):
-        return (value.name, _skeleton(value.value))
-    if any(True for _ in outs(value)):
-        parts = value.items if isinstance(value, SequenceValue) else value.entries
-        kind = value.kind if isinstance(value, SequenceValue) else "map"
-        return (kind, tuple(_skeleton_part(part) for part in parts))
-    return format_value(value)
-
-
-def _skeleton_part(part: Any) -> Any:
-    if isinstance(part, tuple):
-        return (format_value(part[0]), _skeleton(part[1]))
-    return _skeleton(part)
+    """An argument of a call with a mark for each output in it."""
+    match value:
+        case NodeOutput():
+            return "<>"
+        case SequenceValue() if any(find_parts(value, NodeOutput)):
+            return (value.kind, tuple(map(_skeleton, value.items)))
+        case MappingValue() if any(find_parts(value, NodeOutput)):
+            return ("map", tuple((format_value(key), _skeleton(v)) for key, v in value.entries))
+        case _:
+            return format_value(value)

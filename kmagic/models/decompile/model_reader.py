@@ -1,4 +1,4 @@
-"""A Keras model to the plan of a text: every layer, every call, in a readable order."""
+"""A Keras model as the plan of a text: every layer and every call, in a readable order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
+
+import keras
 
 from kmagic.language.parser import RESERVED
 from kmagic.language.spec import (
@@ -18,264 +20,251 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.models.catalogue import takes_input_list
-from kmagic.models.decompile.compile_arguments import compile_args
-from kmagic.models.decompile.config_values import Unwritable, is_plain_word
-from kmagic.models.decompile.keras_history import (
-    belongs,
-    call_arguments,
-    node_of,
-    origin,
-    place_of,
-    stack,
-    structures,
-    tensors,
+from kmagic.models.decompile.block_templates import free_name
+from kmagic.models.decompile.config_values import (
+    UnwritableError,
+    is_default_name,
+    is_plain_word,
 )
-from kmagic.models.decompile.layer_words import Layers, own_name
-from kmagic.models.decompile.object_kinds import (
-    all_frozen,
-    check_kind,
+from kmagic.models.decompile.layer_writer import LayerWriter, own_name
+from kmagic.models.decompile.operations import ops_call
+from kmagic.models.decompile.plan import ModelPlan, ModelProgram, PlanStep
+from kmagic.models.decompile.shortest_arguments import isolated
+from kmagic.models.keras_history import (
+    KerasCall,
+    call_of,
+    calls_before,
+    calls_of,
+    flat_layers,
+    input_structure,
     is_input_layer,
+    is_keras_tensor,
     is_layer,
     is_model,
-    is_plain_model,
-    is_tensor,
-    kind_of,
-    refused,
+    keras_tensors,
+    output_index,
+    output_structure,
+    sublayers,
 )
-from kmagic.models.decompile.operations import function_call
-from kmagic.models.decompile.plan import Plan, Program, Step
-from kmagic.models.decompile.shortest_arguments import undisturbed
+from kmagic.support.errors import DecompileError
+from kmagic.support.messages import Text
 
-WORTH_FREEZING = 3
-"""So many frozen layers at the beginning are worth a line."""
+MIN_FROZEN_LAYERS = 3
+"""Fewer frozen layers at the start of a model get no line of their own."""
 
 
-def read(model: Any, *, compiled: bool = True, exact: bool = False) -> Program:
+def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> ModelProgram:
     """The plan of a model's text.
 
     Args:
         model: A sequential or functional model.
-        compiled: Whether the text is to have a compile line.
-        exact: Whether layers keep the names that Keras invented.
+        compiled: Whether to include how it is compiled.
+        exact: Whether to keep the names that Keras generated.
 
     Raises:
-        DecompileError: The model holds something that no text can say; with its name.
+        DecompileError: A layer cannot be written as text; the message names it.
     """
-    with undisturbed(), warnings.catch_warnings():
+    with isolated(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _Reader(exact=exact).program(model, compiled=compiled)
+        return _ModelReader(exact=exact).program(model, compiled=compiled)
 
 
-class _Reader:
-    """Reads a model and those nested in it; each nested one is read once."""
+class _ModelReader:
+    """Reads a model and the models nested in it, each once."""
 
     def __init__(self, *, exact: bool) -> None:
         self.exact = exact
-        self.layers = Layers()
-        self.models: list[Plan] = []
-        self.names: list[str] = []
-        self.known: dict[int, int] = {}
-        self.home: dict[int, Any] = {}
+        self.writer = LayerWriter()
+        self.nested: dict[str, ModelPlan] = {}
+        self.nested_indices: dict[int, int] = {}
+        self.owners: dict[int, Any] = {}
 
-    def program(self, model: Any, *, compiled: bool) -> Program:
-        """The plan of a model and of all models in it."""
+    def program(self, model: Any, *, compiled: bool) -> ModelProgram:
         plan = self.plan(model)
         if not model.trainable:
             plan.args = (Arg(LiteralValue(False), "trainable"),)
-            if plan.frozen:  # the model's own flag says nothing of its layers
-                plan.freeze = len(plan.steps)
-        found = Program(plan, self.models, self.names, needs=self.layers.writer.needs)
+            if plan.is_frozen:  # the model's own flag does not cover its layers
+                plan.frozen_steps = len(plan.steps)
+        program = ModelProgram(plan, self.nested, needed=self.writer.needed)
         if compiled:
             try:
-                found.compile = compile_args(model, self.layers)
-            except Unwritable as problem:
-                found.notes.append(f"How it was compiled cannot be written down: {problem}")
-        return found
+                program.compile = self.writer.compile_line(model)
+            except UnwritableError as error:
+                program.notes.append(f"The compile line is missing: {error}")
+        return program
 
-    # --- models -------------------------------------------------------------------------------
+    # --- models -----------------------------------------------------------------------------------
 
-    def plan(self, model: Any) -> Plan:
-        check_kind(model)
-        name = str(model.name) if self.exact else own_name(model)
-        plan = Plan(name=name, kind=kind_of(model), frozen=all_frozen(model))
-        if plan.kind == "sequential":
-            _Stack(self, model, plan).run()
+    def plan(self, model: Any) -> ModelPlan:
+        _check_model(model)
+        plan = ModelPlan(str(model.name) if self.exact else own_name(model))
+        plan.is_frozen = is_frozen(model)
+        if isinstance(model, keras.Sequential):
+            plan.kind = "sequential"
+            self._read_sequential(model, plan)
         else:
-            _Functional(self, model, plan).run()
-        if not model.trainable and not plan.frozen:
+            plan.kind = "functional"
+            _FunctionalReader(self, model, plan).read()
+        if not model.trainable and not plan.is_frozen:
             plan.args = (Arg(LiteralValue(False), "trainable"),)
         self._freeze(plan)
         return plan
 
-    def _freeze(self, plan: Plan) -> None:
-        """Say once that layers are not trained where a line can: the whole, or its beginning."""
+    def _read_sequential(self, model: Any, plan: ModelPlan) -> None:
+        layers = sublayers(model)
+        if not layers:
+            raise _unwritable(model, "it has no layers")
+        first_use: dict[int, int] = {}
+        for index, layer in enumerate(layers):
+            if id(layer) in first_use and not is_model(layer):
+                step = PlanStep("reuse", target=first_use[id(layer)])
+            else:
+                step = self.step(layer, model)
+                first_use[id(layer)] = index
+            if index:
+                step.inputs = (Arg(NodeOutput(index - 1)),)
+            plan.steps.append(step)
+        plan.outputs = (Arg(NodeOutput(len(layers) - 1)),)
+
+    def _freeze(self, plan: ModelPlan) -> None:
+        """Replace ``trainable=false`` by one ``freeze`` line: for all layers, or the first ones."""
+        nested = list(self.nested.values())
         trained = (
-            number
-            for number, step in enumerate(plan.steps)
-            if (step.kind == "layer" and not step.frozen)
-            or (step.kind == "model" and not self.models[step.of].frozen)
+            index
+            for index, step in enumerate(plan.steps)
+            if (step.kind == "layer" and not step.is_frozen)
+            or (step.kind == "model" and not nested[step.target].is_frozen)
         )
-        count = len(plan.steps) if plan.frozen else next(trained, len(plan.steps))
-        layers = sum(step.kind == "layer" for step in plan.steps[:count])
-        if not plan.frozen:
-            plan.freeze = count if layers >= WORTH_FREEZING else 0
-            count = plan.freeze
-        for number, step in enumerate(plan.steps):
-            step.frozen = number < count
-            if step.frozen:
+        count = len(plan.steps) if plan.is_frozen else next(trained, len(plan.steps))
+        if not plan.is_frozen:
+            layers = sum(step.kind == "layer" for step in plan.steps[:count])
+            count = plan.frozen_steps = count if layers >= MIN_FROZEN_LAYERS else 0
+        for index, step in enumerate(plan.steps):
+            step.is_frozen = index < count
+            if step.is_frozen:
                 step.values.pop("trainable", None)
 
-    def nested(self, model: Any) -> int:
-        """The place of a nested model among all nested models."""
-        if id(model) not in self.known:
+    def nested_index(self, model: Any) -> int:
+        """The index of a nested model among all nested models."""
+        if id(model) not in self.nested_indices:
             plan = self.plan(model)
-            self.known[id(model)] = len(self.models)
-            self.models.append(plan)
-            self.names.append(self._model_name(model))
-        return self.known[id(model)]
+            self.nested_indices[id(model)] = len(self.nested)
+            self.nested[_model_name(str(model.name), self.nested)] = plan
+        return self.nested_indices[id(model)]
 
-    def _model_name(self, model: Any) -> str:
-        name = str(model.name)
-        if not is_plain_word(name) or name in RESERVED:
-            stem = "".join(char if char.isalnum() else "_" for char in name).strip("_")
-            name = stem if is_plain_word(stem) and stem not in RESERVED else f"model_{stem}"
-        stem, count = name, 1
-        while name in self.names:
-            count += 1
-            name = f"{stem}_{count}"
-        return name
+    # --- layers -----------------------------------------------------------------------------------
 
-    # --- layers -------------------------------------------------------------------------------
-
-    def step(self, layer: Any, owner: Any) -> Step:
+    def step(self, layer: Any, owner: Any) -> PlanStep:
         """The step that makes a layer, without its inputs."""
-        if is_model(layer) and is_plain_model(layer):
-            return Step("model", of=self.nested(layer))
-        if self.home.setdefault(id(layer), owner) is not owner:
-            raise refused(layer, "it is shared between two models, one inside the other")
-        self._nested_in(layer)
+        if is_model(layer) and _is_keras_model(layer):
+            return PlanStep("model", target=self.nested_index(layer))
+        if self.owners.setdefault(id(layer), owner) is not owner:
+            raise _unwritable(layer, "it is shared by two models, one nested in the other")
+        for inner in sublayers(layer):  # so that the layer's arguments can name its models
+            if is_model(inner) and _is_keras_model(inner):
+                index = self.nested_index(inner)
+                self.writer.model_names[inner.name] = list(self.nested)[index]
         try:
-            words = self.layers.words(layer)
-        except Unwritable as problem:
-            raise refused(layer, str(problem)) from None
-        step = Step("layer", words.callee, words.owner, words.values)
-        step.name = str(layer.name) if self.exact else words.name
-        if words.callee == Word("input"):
-            step.kind = "input"
-        step.frozen = not is_input_layer(layer) and all_frozen(layer)
-        return step
-
-    def _nested_in(self, layer: Any) -> None:
-        """Read the models that a layer holds, so that its arguments can name them."""
-        for held in getattr(layer, "_layers", ()) or ():
-            if is_model(held) and is_plain_model(held):
-                place = self.nested(held)
-                self.layers.writer.models[held.name] = self.names[place]
+            written = self.writer.layer(layer)
+        except UnwritableError as error:
+            raise _unwritable(layer, str(error)) from None
+        is_input = is_input_layer(layer)
+        return PlanStep(
+            "input" if is_input else "layer",
+            written.callee,
+            written.owner,
+            written.values,
+            name=str(layer.name) if self.exact else written.name,
+            is_frozen=not is_input and is_frozen(layer),
+        )
 
 
-class _Functional:
+class _FunctionalReader:
     """Reads one functional model."""
 
-    def __init__(self, reader: _Reader, model: Any, plan: Plan) -> None:
+    def __init__(self, reader: _ModelReader, model: Any, plan: ModelPlan) -> None:
         self.reader, self.model, self.plan = reader, model, plan
-        self.numbers: dict[tuple[int, int], int] = {}
-        self.first: dict[int, int] = {}
+        self.indices: dict[KerasCall, int] = {}
+        self.first_use: dict[int, int] = {}
 
-    def run(self) -> None:
-        for tensor in self.model.inputs:
-            self._add(*origin(tensor))
-        for tensor in self.model.outputs:
-            self._reach(tensor)
-        inputs, outputs = structures(self.model)
-        self.plan.outputs = self._ends(outputs)
-        flat = isinstance(inputs, list) and len(inputs) > 1 and all(map(is_tensor, inputs))
-        if not flat and not is_tensor(inputs):
-            self.plan.inputs = self._ends(inputs)
+    def read(self) -> None:
+        for call in (
+            *calls_of(self.model.inputs),
+            *calls_before(self.model.outputs, self._sources),
+        ):
+            if call not in self.indices:
+                self._add(call)
+        self.plan.outputs = self._structure(output_structure(self.model))
+        inputs = input_structure(self.model)
+        is_list = isinstance(inputs, list) and len(inputs) > 1 and all(map(is_keras_tensor, inputs))
+        if not is_list and not is_keras_tensor(inputs):
+            self.plan.inputs = self._structure(inputs)
 
-    def _reach(self, tensor: Any) -> None:
-        """Add all that a tensor needs, depth first: each branch in one piece."""
-        pending = [(*origin(tensor), False)]
-        while pending:
-            operation, index, ready = pending.pop()
-            if (id(operation), index) in self.numbers:
-                continue
-            if ready:
-                self._add(operation, index)
-                continue
-            pending.append((operation, index, True))
-            own = belongs(self.model, operation, index - 1)
-            before = [(operation, index - 1)] if own else []
-            args, kwargs = call_arguments(node_of(operation, index))
-            found = [origin(each) for each in tensors((args, kwargs))]
-            pending += [(*each, False) for each in reversed(before + found)]
+    def _sources(self, call: KerasCall) -> list[KerasCall]:
+        """What a step comes after: its layer's earlier call, and the calls of its inputs."""
+        return [*call.previous_in(self.model), *calls_of(keras_tensors(call.arguments()))]
 
-    def _add(self, operation: Any, index: int) -> None:
-        if (id(operation), index) in self.numbers:
-            return
-        number = len(self.plan.steps)
-        node = node_of(operation, index)
+    def _add(self, call: KerasCall) -> None:
         try:
-            step = self._step(operation, node)
-        except Unwritable as problem:
-            raise refused(operation, str(problem)) from None
-        step.outputs = len(node.outputs)
-        self.numbers[id(operation), index] = number
+            step = self._step(call)
+        except UnwritableError as error:
+            raise _unwritable(call.operation, str(error)) from None
+        step.output_count = len(call.outputs)
+        self.indices[call] = len(self.plan.steps)
         self.plan.steps.append(step)
 
-    def _step(self, operation: Any, node: Any) -> Step:
-        if not is_layer(operation):
-            return self._function(node)
-        if id(operation) in self.first and not is_model(operation):
-            step = Step("reuse", of=self.first[id(operation)])
+    def _step(self, call: KerasCall) -> PlanStep:
+        layer = call.operation
+        if not is_layer(layer):
+            return self._function_step(call)
+        if id(layer) in self.first_use and not is_model(layer):
+            step = PlanStep("reuse", target=self.first_use[id(layer)])
         else:
-            step = self.reader.step(operation, self.model)
-            self.first[id(operation)] = len(self.plan.steps)
-        args, kwargs = call_arguments(node)
-        step.inputs = self._call(operation, args, kwargs)
+            step = self.reader.step(layer, self.model)
+            self.first_use[id(layer)] = len(self.plan.steps)
+        step.inputs = self._call_inputs(call)
         return step
 
-    def _function(self, node: Any) -> Step:
-        call = function_call(node)
-        if not call.word.startswith("ops."):
-            raise Unwritable("it is an operation of the notebook's own")
-        inputs = call.inputs
-        together = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list) else []
-        if len(together) > 1 and takes_input_list(call.function, len(together)):
-            inputs = tuple(together)
-        args = [Arg(self._value(each)) for each in inputs]
+    def _function_step(self, call: KerasCall) -> PlanStep:
+        made_by = ops_call(call)
+        inputs = made_by.inputs
+        tensors = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list) else []
+        if len(tensors) > 1 and takes_input_list(made_by.function, len(tensors)):
+            inputs = tuple(tensors)
+        args = [Arg(self._value(value)) for value in inputs]
         values = {}
-        for name, value in call.kwargs.items():
-            if any(True for _ in tensors(value)):
+        for name, value in made_by.kwargs.items():
+            if keras_tensors(value):
                 args.append(Arg(self._value(value), name))
             else:
                 values[name] = self._value(value)
-        return Step("function", Word(call.word), call.function, values, tuple(args))
+        return PlanStep("function", Word(made_by.word), made_by.function, values, tuple(args))
 
-    def _call(
-        self, layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> tuple[Arg, ...]:
-        found: list[Arg] = []
+    def _call_inputs(self, call: KerasCall) -> tuple[Arg, ...]:
+        args, kwargs = call.arguments()
+        function = call.operation.call
+        positional: list[tuple[str | None, Any]]
         first = args[0] if args else None
-        together = first if isinstance(first, list) and len(first) > 1 else []
-        if len(args) == 1 and together and takes_input_list(layer.call, len(together)):
-            found += [Arg(self._value(each)) for each in together]
-        elif len(args) > 1 and takes_input_list(layer.call, len(args)):
-            names = list(inspect.signature(layer.call).parameters)
-            found.append(Arg(self._value(first)))
-            found += [
-                Arg(self._value(each), name)
-                for name, each in zip(names[1:], args[1:], strict=False)
-            ]
+        tensors = first if isinstance(first, list) and len(first) > 1 else []
+        if len(args) == 1 and tensors and takes_input_list(function, len(tensors)):
+            positional = [(None, tensor) for tensor in tensors]
+        elif len(args) > 1 and takes_input_list(function, len(args)):
+            names = (None, *list(inspect.signature(function).parameters)[1:])
+            positional = list(zip(names, args, strict=False))
         else:
-            found += [Arg(self._value(each)) for each in args]
-        found += [Arg(self._value(value), name) for name, value in kwargs.items()]
-        return tuple(found)
+            positional = [(None, value) for value in args]
+        return tuple(
+            Arg(self._value(value), name) for name, value in (*positional, *kwargs.items())
+        )
 
     def _value(self, value: Any) -> Value:
-        if is_tensor(value):
-            return self._out(value)
-        if not any(True for _ in tensors(value)):
-            return self.reader.layers.writer.value(value)
+        """An argument of a call, with step outputs in place of tensors."""
+        if is_keras_tensor(value):
+            call = call_of(value)
+            path = (output_index(value),) if len(call.outputs) > 1 else ()
+            return NodeOutput(self.indices[call], path)
+        if not keras_tensors(value):
+            return self.reader.writer.value(value)
         if isinstance(value, Mapping):
             entries = (
                 (Word(key) if is_plain_word(str(key)) else LiteralValue(key), self._value(item))
@@ -285,13 +274,7 @@ class _Functional:
         items = tuple(self._value(item) for item in value)
         return SequenceValue("list" if isinstance(value, list) else "tuple", items)
 
-    def _out(self, tensor: Any) -> NodeOutput:
-        operation, index = origin(tensor)
-        node = node_of(operation, index)
-        path = (place_of(tensor),) if len(node.outputs) > 1 else ()
-        return NodeOutput(self.numbers[id(operation), index], path)
-
-    def _ends(self, structure: Any) -> tuple[Arg, ...]:
+    def _structure(self, structure: Any) -> tuple[Arg, ...]:
         if isinstance(structure, dict) and structure and all(map(is_plain_word, structure)):
             return tuple(Arg(self._value(item), key) for key, item in structure.items())
         if isinstance(structure, list) and len(structure) > 1:
@@ -299,24 +282,43 @@ class _Functional:
         return (Arg(self._value(structure)),)
 
 
-class _Stack:
-    """Reads one sequential model."""
+def is_frozen(layer: Any) -> bool:
+    """Whether neither a layer nor anything in it is trainable."""
+    return not any(part.trainable for part in flat_layers(layer) if not is_input_layer(part))
 
-    def __init__(self, reader: _Reader, model: Any, plan: Plan) -> None:
-        self.reader, self.model, self.plan = reader, model, plan
 
-    def run(self) -> None:
-        layers = stack(self.model)
-        if not layers:
-            raise refused(self.model, "it holds no layer")
-        first: dict[int, int] = {}
-        for number, layer in enumerate(layers):
-            if id(layer) in first and not is_model(layer):
-                step = Step("reuse", of=first[id(layer)])
-            else:
-                step = self.reader.step(layer, self.model)
-                first[id(layer)] = number
-            if number:
-                step.inputs = (Arg(NodeOutput(number - 1)),)
-            self.plan.steps.append(step)
-        self.plan.outputs = (Arg(NodeOutput(len(self.plan.steps) - 1)),)
+def _model_name(name: str, taken: Mapping[str, Any]) -> str:
+    """A name for a nested model in the text."""
+    if not is_plain_word(name) or name in RESERVED:
+        stem = "".join(char if char.isalnum() else "_" for char in name).strip("_")
+        name = stem if is_plain_word(stem) and stem not in RESERVED else f"model_{stem}"
+    return free_name(name, taken, "_")
+
+
+def _is_keras_model(model: Any) -> bool:
+    """Whether a model is of one of Keras's own classes, which a text can build."""
+    return type(model).__module__.startswith("keras.src.models.")
+
+
+def _check_model(model: Any) -> None:
+    if not is_model(model):
+        raise DecompileError(
+            subject="model",
+            expected="a Keras model",
+            actual=Text(type(model).__name__),
+            remedy="Put a layer into a model first: keras.Sequential([layer]).",
+        )
+    if not _is_keras_model(model) or type(model).__name__ == "Model":
+        raise DecompileError(
+            f"{model.name} cannot be written as text: its class {type(model).__name__} has code of"
+            " its own.",
+            "Only keras.Sequential and keras.Model(inputs, outputs) models can be written.",
+        )
+
+
+def _unwritable(layer: Any, reason: str) -> DecompileError:
+    kind = type(layer).__name__
+    is_unnamed = is_default_name(layer.name, kind) and layer.name == kind.lower()
+    name = "" if is_unnamed else f" {layer.name}"
+    what = "model" if is_model(layer) else "layer"
+    return DecompileError(f"The {what}{name} ({kind}) cannot be written as text: {reason}.")

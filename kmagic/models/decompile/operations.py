@@ -1,19 +1,20 @@
-"""An operation of keras.ops to the function that makes it."""
+"""The function of ``keras.ops`` behind an operation in a model."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from kmagic.models.decompile.config_values import Unwritable
-from kmagic.models.decompile.configs import comparable, same
-from kmagic.models.decompile.object_kinds import is_tensor
+import keras
+
+from kmagic.models.decompile.config_values import UnwritableError, comparable, same
+from kmagic.models.keras_history import KerasCall, call_of, is_keras_tensor, keras_tensors
 
 _MODULES = ("", "nn", "numpy", "image", "linalg", "math")
-_OTHER_NAMES = {
+_FUNCTION_NAMES = {
     "BatchNorm": "batch_normalization",
     "LayerNorm": "layer_normalization",
     "RMSNorm": "rms_normalization",
@@ -21,14 +22,14 @@ _OTHER_NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionCall:
+class OpsCall:
     """A call that makes an operation.
 
     Attributes:
-        word: As it is written, with ``ops.``.
+        word: The function's word, with ``ops.``.
         function: The function.
         inputs: Positional arguments, tensors among them.
-        kwargs: The others.
+        kwargs: Keyword arguments.
     """
 
     word: str
@@ -37,79 +38,48 @@ class FunctionCall:
     kwargs: dict[str, Any]
 
 
-def function_call(node: Any) -> FunctionCall:
-    """The call of keras.ops that makes a node's operation.
+def ops_call(call: KerasCall) -> OpsCall:
+    """The call of a function of ``keras.ops`` that makes this call's operation.
 
     Raises:
-        Unwritable: No function of keras.ops makes it.
+        UnwritableError: No function makes it.
     """
-    operation = node.operation
-    for word, function in _candidates(type(operation).__name__):
-        found = _attempt(word, function, node)
-        if found is not None:
-            return found
-    raise Unwritable(f"no function of keras.ops makes the operation {type(operation).__name__}")
+    name = type(call.operation).__name__
+    key = _FUNCTION_NAMES.get(name, name).replace("_", "").lower()
+    for word, function in _functions().get(key, ()):
+        ops_call = _arranged(word, function, call)
+        if ops_call is not None and _makes(ops_call, call):
+            return ops_call
+    raise UnwritableError(f"no function of keras.ops makes the operation {name}")
 
 
 @cache
 def _functions() -> dict[str, list[tuple[str, Callable[..., Any]]]]:
-    """Squeezed name -> words and functions, the shortest word first."""
-    import keras  # noqa: PLC0415 - a model is here, so Keras is
-
+    """Words and functions of ``keras.ops`` by name without underscores, the shortest word first."""
     found: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
     for module in _MODULES:
-        place = getattr(keras.ops, module, None) if module else keras.ops
-        for name, value in vars(place).items() if place else ():
+        namespace = getattr(keras.ops, module, None) if module else keras.ops
+        for name, value in vars(namespace).items() if namespace else ():
             if not name.startswith("_") and inspect.isfunction(value):
                 word = ".".join(filter(None, ("ops", module, name)))
                 found.setdefault(name.replace("_", ""), []).append((word, value))
     return found
 
 
-def _candidates(class_name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
-    name = _OTHER_NAMES.get(class_name, class_name)
-    yield from _functions().get(name.replace("_", "").lower(), ())
-
-
-def _attempt(word: str, function: Callable[..., Any], node: Any) -> FunctionCall | None:
-    """The call, if the function with the node's arguments makes this very operation."""
-    call = _arranged(word, function, node)
-    if call is None:
-        return None
-    stand_ins: dict[int, Any] = {}
+def _arranged(word: str, function: Callable[..., Any], call: KerasCall) -> OpsCall | None:
+    """The call's arguments and the operation's config in the order of a function's parameters."""
+    arguments = call.node.arguments
     try:
-        made = function(*_replaced(call.inputs, stand_ins), **_replaced(call.kwargs, stand_ins))
-        history = _first_tensor(made)._keras_history  # noqa: SLF001 - where Keras keeps the graph
-    except Exception:  # noqa: BLE001 - whatever it raises, it is not the function
-        return None
-    other = history.operation._inbound_nodes[history.node_index]  # noqa: SLF001 - as above
-    if type(history.operation) is not type(node.operation):
-        return None
-    wanted = (node.arguments.args, node.arguments.kwargs)
-    if not _same_arguments(
-        _replaced(wanted, stand_ins), (other.arguments.args, other.arguments.kwargs)
-    ):
-        return None
-    return call if same(_settings(history.operation), _settings(node.operation)) else None
-
-
-def _arranged(word: str, function: Callable[..., Any], node: Any) -> FunctionCall | None:
-    """The node's arguments and the operation's settings in the function's order."""
-    operation = node.operation
-    try:
-        bound = inspect.signature(operation.call).bind(
-            *node.arguments.args, **node.arguments.kwargs
-        )
-        settings = operation.get_config()
+        bound = inspect.signature(call.operation.call).bind(*arguments.args, **arguments.kwargs)
+        given = dict(call.operation.get_config())
     except (TypeError, NotImplementedError):
         return None
-    settings.pop("name", None)
-    spread: tuple[Any, ...] = ()
-    given = dict(settings)
+    given.pop("name", None)
+    variadic: tuple[Any, ...] = ()
     for name, value in bound.arguments.items():
         kind = bound.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_POSITIONAL:
-            spread = value
+            variadic = value
         elif kind is inspect.Parameter.VAR_KEYWORD:
             given |= value
         else:
@@ -117,26 +87,48 @@ def _arranged(word: str, function: Callable[..., Any], node: Any) -> FunctionCal
     inputs: list[Any] = []
     kwargs: dict[str, Any] = {}
     params = list(inspect.signature(function).parameters.values())
-    last = max(
-        (place for place, each in enumerate(params) if _holds_tensor(given.get(each.name))),
+    last_tensor = max(
+        (index for index, param in enumerate(params) if keras_tensors(given.get(param.name))),
         default=-1,
     )
-    for place, param in enumerate(params):
+    for index, param in enumerate(params):
         if param.kind is param.VAR_POSITIONAL:
-            inputs += spread
-            last = place
+            inputs += variadic
+            last_tensor = index
         elif param.name not in given:
             continue
-        elif param.kind is param.KEYWORD_ONLY or (place > last and not spread):
+        elif param.kind is param.KEYWORD_ONLY or (index > last_tensor and not variadic):
             if param.default is param.empty or not same(
                 comparable(given[param.name]), comparable(param.default)
             ):
                 kwargs[param.name] = given[param.name]
-        elif len(inputs) == place:
+        elif len(inputs) == index:
             inputs.append(given[param.name])
         else:
             kwargs[param.name] = given[param.name]
-    return FunctionCall(word, function, tuple(inputs), kwargs)
+    return OpsCall(word, function, tuple(inputs), kwargs)
+
+
+def _makes(ops_call: OpsCall, call: KerasCall) -> bool:
+    """Whether calling the function gives the same operation with the same arguments."""
+    stand_ins: dict[int, Any] = {}
+    try:
+        result = ops_call.function(
+            *_with_stand_ins(ops_call.inputs, stand_ins),
+            **_with_stand_ins(ops_call.kwargs, stand_ins),
+        )
+        other = call_of(keras.tree.flatten(result)[0])
+    except Exception:  # noqa: BLE001 - whatever it raises, it is not the function
+        return False
+    expected, actual = call.node.arguments, other.node.arguments
+    return (
+        type(other.operation) is type(call.operation)
+        and same(
+            comparable(_with_stand_ins((expected.args, expected.kwargs), stand_ins)),
+            comparable((actual.args, actual.kwargs)),
+        )
+        and same(_settings(other.operation), _settings(call.operation))
+    )
 
 
 def _settings(operation: Any) -> dict[str, Any]:
@@ -144,42 +136,14 @@ def _settings(operation: Any) -> dict[str, Any]:
     return {key: comparable(value) for key, value in config.items() if key != "name"}
 
 
-def _holds_tensor(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return any(map(_holds_tensor, value))
-    if isinstance(value, dict):
-        return any(map(_holds_tensor, value.values()))
-    return is_tensor(value)
+def _with_stand_ins(value: Any, stand_ins: dict[int, Any]) -> Any:
+    """A value with new tensors instead of the model's, which must not gain calls."""
 
+    def replaced(leaf: Any) -> Any:
+        if not is_keras_tensor(leaf):
+            return leaf
+        if id(leaf) not in stand_ins:
+            stand_ins[id(leaf)] = keras.KerasTensor(leaf.shape, leaf.dtype)
+        return stand_ins[id(leaf)]
 
-def _replaced(value: Any, stand_ins: dict[int, Any]) -> Any:
-    """A value with fresh tensors in the place of the model's, which must not gain nodes."""
-    import keras  # noqa: PLC0415 - a model is here, so Keras is
-
-    if isinstance(value, list | tuple):
-        return type(value)(_replaced(item, stand_ins) for item in value)
-    if isinstance(value, dict):
-        return {key: _replaced(item, stand_ins) for key, item in value.items()}
-    if is_tensor(value):
-        if id(value) not in stand_ins:
-            stand_ins[id(value)] = keras.KerasTensor(value.shape, value.dtype)
-        return stand_ins[id(value)]
-    return value
-
-
-def _first_tensor(value: Any) -> Any:
-    import keras  # noqa: PLC0415 - a model is here, so Keras is
-
-    return keras.tree.flatten(value)[0]
-
-
-def _same_arguments(first: Any, second: Any) -> bool:
-    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
-        return len(first) == len(second) and all(map(_same_arguments, first, second))
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(
-            _same_arguments(first[key], second[key]) for key in first
-        )
-    if is_tensor(first) or is_tensor(second) or isinstance(first, slice):
-        return first is second or (isinstance(first, slice) and bool(first == second))
-    return same(comparable(first), comparable(second))
+    return keras.tree.map_structure(replaced, value)

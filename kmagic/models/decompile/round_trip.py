@@ -1,4 +1,4 @@
-"""Whether a text stands for a model's plan: it is read again, and compared step by step."""
+"""Whether a text stands for a model's plan: it is read again and compared step by step."""
 
 from __future__ import annotations
 
@@ -27,85 +27,85 @@ from kmagic.language.spec import (
 )
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
-from kmagic.models.decompile.plan import Plan, Program, Step
+from kmagic.models.decompile.plan import ModelPlan, ModelProgram, PlanStep
 from kmagic.models.decompile.shortest_arguments import function_arguments, shorter
 
 
-def stands_for(spec: ModelSpec, program: Program) -> bool:
-    """Whether a spec's graph has just the steps of the program."""
+def stands_for(spec: ModelSpec, program: ModelProgram) -> bool:
+    """Whether a spec's graph has exactly the steps of a program, in the same order."""
     try:
-        graph = expand(spec, program.needs)
+        graph = expand(spec, program.needed)
     except ExpansionError:
         return False
-    return _Comparison(program).agrees(graph)
+    return _Comparison(program).equals(graph)
 
 
 class _Comparison:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ModelProgram) -> None:
         self.program = program
-        self.places = {name: place for place, name in enumerate(program.names)}
+        self.model_indices = {name: index for index, name in enumerate(program.nested)}
 
-    def agrees(self, graph: Graph) -> bool:
-        """Whether a graph has the steps of the program, in the same order."""
-        models = self.program.models
-        if len(graph.models) != len(models):
-            return False
-        frozen = {ModelRef(place) for place, plan in enumerate(models) if plan.frozen}
-        return self._model(graph, self.program.plan, frozen) and all(
-            self._model(one, plan, set()) for one, plan in zip(graph.models, models, strict=True)
+    def equals(self, graph: Graph) -> bool:
+        nested = list(self.program.nested.values())
+        frozen = {ModelRef(index) for index, plan in enumerate(nested) if plan.is_frozen}
+        return (
+            len(graph.models) == len(nested)
+            and self._same_model(graph, self.program.plan, frozen)
+            and all(
+                self._same_model(inner, plan, set())
+                for inner, plan in zip(graph.models, nested, strict=True)
+            )
         )
 
-    def _model(self, graph: Graph, plan: Plan, frozen: set[ModelRef]) -> bool:
-        if len(graph.nodes) != len(plan.steps):
-            return False
-        if set(graph.frozen) != {*frozen, *map(LayerRef, range(plan.freeze))}:
-            return False
-        if not all(map(self._step, graph.nodes, plan.steps)):
-            return False
-        return self._entries(graph.outputs) == self._entries(plan.outputs) and (
-            self._entries(graph.inputs or ()) == self._entries(plan.inputs or ())
+    def _same_model(self, graph: Graph, plan: ModelPlan, frozen: set[ModelRef]) -> bool:
+        return (
+            len(graph.nodes) == len(plan.steps)
+            and set(graph.frozen) == {*frozen, *map(LayerRef, range(plan.frozen_steps))}
+            and all(map(self._same_step, graph.nodes, plan.steps))
+            and self._plain_args(graph.outputs) == self._plain_args(plan.outputs)
+            and self._plain_args(graph.inputs or ()) == self._plain_args(plan.inputs or ())
         )
 
-    def _step(self, node: Node, step: Step) -> bool:
-        if self._entries(node.inputs) != self._entries(step.inputs):
+    def _same_step(self, node: Node, step: PlanStep) -> bool:
+        if self._plain_args(node.inputs) != self._plain_args(step.inputs):
             return False
         match node.callee:
             case LayerRef():
-                return step.kind == "reuse" and node.callee.node == step.of
+                return step.kind == "reuse" and node.callee.node == step.target
             case ModelRef():
-                return step.kind == "model" and node.callee.model == step.of
+                return step.kind == "model" and node.callee.model == step.target
             case Word():
-                same = step.callee == node.callee
+                is_same = step.callee == node.callee
             case NotebookValue():
-                same = step.callee == Expr(node.callee.source)
-        if not same or step.kind == "function":
-            args = function_arguments(step.owner, step.values, len(step.inputs)) if same else ()
-            return same and self._entries(node.args) == self._entries(args)
-        return self._arguments(node, step)
+                is_same = step.callee == Expr(node.callee.source)
+        if is_same and step.kind == "function":
+            args = function_arguments(step.owner, step.values, len(step.inputs))
+            return self._plain_args(node.args) == self._plain_args(args)
+        return is_same and self._same_arguments(node, step)
 
-    def _arguments(self, node: Node, step: Step) -> bool:
+    def _same_arguments(self, node: Node, step: PlanStep) -> bool:
         defaults = {
-            each.name: _typed(shorter(each.name, each.default))
-            for each in catalogue.parameters(step.owner)
-            if not each.required
+            param.name: _typed(shorter(param.name, param.default))
+            for param in catalogue.parameters(step.owner)
+            if not param.required
         }
-        context = BuildContext("", names=self.program.needs)
+        context = BuildContext("", names=self.program.needed)
         bound = bind_arguments(
             step.owner, "", node.args, NO_SPAN, context, lambda value, _r, _c: self._plain(value)
         )
         name = bound.kwargs.pop("name", node.name)
-        wanted = {name: self._plain(value) for name, value in step.values.items()}
+        expected = {name: self._plain(value) for name, value in step.values.items()}
         return (
             bound.sound
-            and {**defaults, **bound.kwargs} == {**defaults, **wanted}
+            and {**defaults, **bound.kwargs} == {**defaults, **expected}
             and (not step.name or name in (step.name, _typed(step.name)))
         )
 
-    def _entries(self, args: tuple[Arg, ...]) -> tuple[Any, ...]:
+    def _plain_args(self, args: tuple[Arg, ...]) -> tuple[Any, ...]:
         return tuple((arg.name, self._plain(arg.value)) for arg in args)
 
     def _plain(self, value: Any) -> Any:
-        """A value as the layer sees it: words and texts are one, and so are ``4`` and ``{f}``."""
+        """A value as the layer sees it: words equal strings, and ``{f}`` equals its value."""
         match value:
             case LiteralValue() | NotebookValue():
                 return _typed(value.value)
@@ -118,13 +118,13 @@ class _Comparison:
             case MappingValue():
                 return ("map", *((self._plain(key), self._plain(it)) for key, it in value.entries))
             case Object() | InnerLayer():
-                return ("object", self._plain(value.callee), self._entries(value.args))
+                return ("object", self._plain(value.callee), self._plain_args(value.args))
             case NodeOutput():
                 return ("out", value.node, value.path)
             case Expr():
                 return ("given", value.source)
             case Ref():
-                return ("model", self.places.get(value.name))
+                return ("model", self.model_indices.get(value.name))
             case ModelRef():
                 return ("model", value.model)
             case _:
@@ -132,7 +132,7 @@ class _Comparison:
 
 
 def _typed(value: Any) -> Any:
-    """Python finds 1, 1.0 and true equal; a layer does not."""
+    """A value with its type: for Python 1, 1.0 and True are equal, for a layer they are not."""
     if isinstance(value, list | tuple):
         kind = "list" if isinstance(value, list) else "tuple"
         return (kind, *map(_typed, value))

@@ -1,4 +1,4 @@
-"""Folded items to statements: what is named, what follows by itself, what is a branch."""
+"""Folded items as statements: what needs a name, what follows without one, what is a branch."""
 
 from __future__ import annotations
 
@@ -30,12 +30,20 @@ from kmagic.language.spec import (
     Statement,
     Value,
     Word,
+    find_parts,
 )
 from kmagic.models.decompile.config_values import is_plain_word
-from kmagic.models.decompile.folding import Folded
-from kmagic.models.decompile.items import Fork, Leaf, Loop, Part, Use, reused
-from kmagic.models.decompile.plan import Plan, outs
-from kmagic.models.decompile.shortest_arguments import function_arguments, surface
+from kmagic.models.decompile.folding import FoldedPlan
+from kmagic.models.decompile.items import (
+    BranchItem,
+    LoopItem,
+    Part,
+    StepItem,
+    UseItem,
+    reused_step,
+)
+from kmagic.models.decompile.plan import ModelPlan
+from kmagic.models.decompile.shortest_arguments import function_arguments, written_arguments
 
 _LETTERS = {
     "input": "in",
@@ -50,277 +58,260 @@ _LETTERS = {
 
 
 @dataclass(slots=True)
-class Names:
-    """The names of a text, so that none is given twice.
+class TextNames:
+    """The names in a text, so that each is used once.
 
     Attributes:
-        models: Nested models by number.
-        taken: Every name that is taken anywhere.
+        models: The names of nested models, by index.
+        taken: All names that are taken anywhere.
     """
 
     models: Sequence[str]
     taken: set[str] = field(default_factory=set)
 
-    def free(self, stem: str, local: set[str]) -> str:
-        """A new name for one body: the stem with the first number that is free there."""
-        count = 1
-        while f"{stem}{count}" in self.taken or f"{stem}{count}" in local:
-            count += 1
-        local.add(f"{stem}{count}")
-        return f"{stem}{count}"
+    def new(self, stem: str, local: set[str]) -> str:
+        """A new name for one body: the stem with the first free number."""
+        number = 1
+        while f"{stem}{number}" in self.taken or f"{stem}{number}" in local:
+            number += 1
+        local.add(f"{stem}{number}")
+        return f"{stem}{number}"
 
 
-def render(plan: Plan, folded: Folded, names: Names) -> tuple[Statement, ...]:
-    """The statements of one model's body, its blocks first."""
-    found: list[Statement] = []
+def statements_of(plan: ModelPlan, folded: FoldedPlan, names: TextNames) -> tuple[Statement, ...]:
+    """The statements of one model, its blocks first."""
+    statements: list[Statement] = []
     for block in folded.blocks:
         params = tuple(Param(name, default) for name, default in block.params.items())
-        body = _Body(block.body, block.entries, (), names, top=False)
-        found.append(BlockSpec(block.name, params, tuple(body.statements())))
+        body = _Body(block.body, block.inputs, (), names).statements()
+        statements.append(BlockSpec(block.name, params, tuple(body)))
     ends = (*plan.outputs, *(plan.inputs or ()))
-    body = _Body(folded.parts, (), ends, names, top=True)
-    found += body.statements(plan.freeze)
+    top = _Body(folded.parts, (), ends, names, is_top=True)
+    statements += top.statements(plan.frozen_steps)
     if plan.inputs is not None:
-        found.append(InputsSpec(tuple(body.argument(arg) for arg in plan.inputs)))
-    if plan.outputs != tuple(map(Arg, body.current)):
-        found.append(OutputSpec(tuple(body.argument(arg) for arg in plan.outputs)))
-    return tuple(found)
+        statements.append(InputsSpec(tuple(map(top.argument, plan.inputs))))
+    if plan.outputs != tuple(map(Arg, top.current)):
+        statements.append(OutputSpec(tuple(map(top.argument, plan.outputs))))
+    return tuple(statements)
 
 
 class _Body:
     """The items of one indentation.
 
     Args:
-        items: In their order.
-        entries: What enters, for a block.
-        ends: What is used behind the last item, by names.
+        items: The items, in order.
+        inputs: The outputs that the body takes.
+        ends: What is used after the last item, by name.
         names: The text's names.
-        top: Whether a name here becomes a layer's name.
+        is_top: Whether a target here becomes the layer's name.
+        local: The names of the block that the body belongs to.
     """
 
     def __init__(
         self,
         items: Sequence[Part],
-        entries: tuple[NodeOutput, ...],
+        inputs: tuple[NodeOutput, ...],
         ends: Sequence[Arg],
-        names: Names,
+        names: TextNames,
         *,
-        top: bool,
+        is_top: bool = False,
         local: set[str] | None = None,
     ) -> None:
-        self.entries, self.ends, self.names, self.top = entries, ends, names, top
-        self.items = tuple(items)
-        self.current: tuple[NodeOutput, ...] = entries
-        self.taps: dict[int, str | dict[int, str]] = {}
+        self.items, self.inputs, self.ends, self.names = items, inputs, ends, names
+        self.is_top = is_top
         self.local: set[str] = set() if local is None else local
-        self.named = self._must_be_named()
+        self.current: tuple[NodeOutput, ...] = inputs
+        self.targets: dict[int, str | dict[int, str]] = {}
+        self.named = self._find_named()
 
-    # --- what needs a name --------------------------------------------------------------------
-
-    def _must_be_named(self) -> dict[int, set[int]]:
-        """Step numbers whose outputs are named, with the places of several outputs."""
-        found: set[int] = set()
-        places: dict[int, set[int]] = defaultdict(set)
-        current: tuple[NodeOutput, ...] = self.entries
+    def _find_named(self) -> dict[int, set[int]]:
+        """The steps whose outputs need names, with the indices of the outputs that are used."""
+        named: set[int] = set()
+        used: dict[int, set[int]] = defaultdict(set)
+        current: tuple[NodeOutput, ...] = self.inputs
         for item in self.items:
-            for out in item.takes:
-                places[out.node].update(map(int, out.path))
-                if out not in self.entries and not self._is_current(out, current):
-                    found.add(out.node)
-            again = reused(item)
-            if again is not None:
-                found.add(again)
-            current = (NodeOutput(item.gives[-1]),)
+            for out in item.inputs:
+                used[out.node].update(map(int, out.path))
+                is_current = len(current) == 1 and out.node == current[0].node
+                if out not in self.inputs and not is_current:
+                    named.add(out.node)
+            reused = reused_step(item)
+            if reused is not None:
+                named.add(reused)
+            current = (NodeOutput(item.outputs[-1]),)
         for arg in self.ends:
-            for out in outs(arg):
-                places[out.node].update(map(int, out.path))
+            for out in find_parts(arg, NodeOutput):
+                used[out.node].update(map(int, out.path))
                 if (out,) != current or len(self.ends) > 1 or arg.name is not None:
-                    found.add(out.node)
-        return {number: places[number] for number in found}
+                    named.add(out.node)
+        return {index: used[index] for index in named}
 
-    @staticmethod
-    def _is_current(out: NodeOutput, current: tuple[NodeOutput, ...]) -> bool:
-        return len(current) == 1 and out.node == current[0].node
+    # --- statements -------------------------------------------------------------------------------
 
-    # --- statements ---------------------------------------------------------------------------
-
-    def statements(self, freeze: int = 0) -> list[Statement]:
-        """The body, and from then on ``current`` is what leaves it.
+    def statements(self, frozen_steps: int = 0) -> list[Statement]:
+        """The body's statements; from then on ``current`` is its output.
 
         Args:
-            freeze: Steps up to this number are frozen by a line behind them.
+            frozen_steps: How many steps a ``freeze`` line after them covers.
         """
-        found: list[Statement] = []
+        statements: list[Statement] = []
         for item in self.items:
-            if 0 < freeze <= item.gives[-1]:
-                found.append(FreezeSpec())
-                freeze = 0
+            if 0 < frozen_steps <= item.outputs[-1]:
+                statements.append(FreezeSpec())
+                frozen_steps = 0
             match item:
-                case Leaf():
-                    found.append(self._leaf(item))
-                case Use():
-                    found.append(self._use(item))
-                case Loop():
-                    found.append(self._loop(item))
-                case Fork():
-                    found.append(self._fork(item))
-        return [*found, FreezeSpec()] if freeze else found
+                case StepItem():
+                    statements.append(self._step(item))
+                case UseItem():
+                    inputs = self._inputs(tuple(map(Arg, item.inputs)))
+                    targets = self._leave(item.outputs)
+                    callee = Word(item.block.name)
+                    statements.append(LayerSpec(callee, _block_arguments(item), inputs, targets))
+                case LoopItem():
+                    statements.append(self._loop(item))
+                case BranchItem():
+                    statements.append(self._branches(item))
+        return [*statements, FreezeSpec()] if frozen_steps else statements
 
-    def _leaf(self, leaf: Leaf) -> Statement:
-        step = leaf.step
+    def _step(self, item: StepItem) -> LayerSpec:
+        step = item.step
         inputs = self._inputs(step.inputs)
-        name, args = self._name(leaf)
+        name, args = self._name(item)
         if step.kind == "reuse":
-            callee: Word | Expr = Word(str(self.taps[step.of]))
+            callee: Word | Expr = Word(str(self.targets[step.target]))
         elif step.kind == "model":
-            callee = Word(self.names.models[step.of])
+            callee = Word(self.names.models[step.target])
         else:
             callee = step.callee or Word("")
-            args = (*_arguments(leaf), *args)
-        targets = self._targets(leaf, name)
-        self.current = (NodeOutput(leaf.number),)
-        if step.outputs > 1 and len(targets) > 1:
-            self.current = (NodeOutput(leaf.number, (0,)),)
+            args = (*_arguments(item), *args)
+        targets = self._step_targets(item, name)
+        self.current = (NodeOutput(item.index),)
+        if step.output_count > 1 and len(targets) > 1:
+            self.current = (NodeOutput(item.index, (0,)),)
         return LayerSpec(callee, args, inputs, targets, step.kind == "reuse")
 
-    def _name(self, leaf: Leaf) -> tuple[str, tuple[Arg, ...]]:
-        """The layer's name as the target, or as an argument where it cannot be that."""
-        if leaf.name is None:
+    def _name(self, item: StepItem) -> tuple[str, tuple[Arg, ...]]:
+        """The layer's name as the target, or as an argument where it cannot be the target."""
+        if item.name is None:
             return "", ()
-        text = leaf.name.text if isinstance(leaf.name, Word) else ""
-        plain = is_plain_word(text) and text not in RESERVED and text not in self.names.models
-        if self.top and plain and text not in self.taps.values() and leaf.step.outputs == 1:
-            return text, ()
-        return "", (_name_argument(leaf.name),)
+        name = item.name.text if isinstance(item.name, Word) else ""
+        is_target = (
+            self.is_top
+            and is_plain_word(name)
+            and name not in RESERVED
+            and name not in self.names.models
+            and name not in self.targets.values()
+            and item.step.output_count == 1
+        )
+        return (name, ()) if is_target else ("", (_name_argument(item.name),))
 
-    def _targets(self, leaf: Leaf, name: str) -> tuple[str, ...]:
-        number, step = leaf.number, leaf.step
+    def _step_targets(self, item: StepItem, name: str) -> tuple[str, ...]:
         if name:
-            self.taps[number] = name
+            self.targets[item.index] = name
             return (name,)
-        if number not in self.named:
+        if item.index not in self.named:
             return ()
-        stem = self._stem(leaf)
-        places = self.named[number]
-        if step.outputs > 1 and places:
-            taps = {place: self.names.free(stem, self.local) for place in sorted(places)}
-            self.taps[number] = taps
-            last = max(1, *places)
-            return tuple(taps.get(place, "_") for place in range(last + 1))
-        tap = self.names.free(stem, self.local)
-        self.taps[number] = tap
-        return (tap,)
+        used = self.named[item.index]
+        if item.step.output_count > 1 and used:
+            targets = {index: self._new_name(item) for index in sorted(used)}
+            self.targets[item.index] = targets
+            return tuple(targets.get(index, "_") for index in range(max(1, *used) + 1))
+        target = self.targets[item.index] = self._new_name(item)
+        return (target,)
 
-    @staticmethod
-    def _stem(leaf: Leaf) -> str:
-        if leaf.step.kind == "model":
-            return "y"
-        word = leaf.step.callee.text if isinstance(leaf.step.callee, Word) else "x"
+    def _new_name(self, item: StepItem) -> str:
+        callee = item.step.callee
+        word = callee.text if isinstance(callee, Word) else "x"
         word = word.removeprefix("ops.").rpartition(".")[2]
-        return _LETTERS.get(word, word[:1].lower() or "x")
+        letter = _LETTERS.get(word, word[:1].lower() or "x")
+        return self.names.new("y" if item.step.kind == "model" else letter, self.local)
 
-    def _use(self, use: Use) -> Statement:
-        args = _block_arguments(use)
-        inputs = self._enter(use.takes)
-        targets = self._exit(use.gives)
-        return LayerSpec(Word(use.block.name), args, inputs, targets)
-
-    def _loop(self, loop: Loop) -> Statement:
-        inputs = self._enter(loop.takes)
-        first = loop.body[0]
-        single = len(loop.body) == 1 and not isinstance(first, Loop) and loop.times is not None
-        if single:
-            step = self._once(first, inputs)
-            return replace(step, times=loop.times, targets=self._exit(loop.gives))
-        body = _Body(loop.body, loop.takes, (), self.names, top=False, local=self.local)
-        statements = tuple(body.statements())
-        self.current = tuple(map(NodeOutput, loop.gives))
+    def _loop(self, loop: LoopItem) -> Statement:
+        inputs = self._inputs(tuple(map(Arg, loop.inputs)))
+        body = self._inner(loop.body, loop.inputs)
         if loop.times is not None:
-            return RepeatSpec(loop.times, statements)
-        return ForSpec(loop.var, loop.series, statements)
+            match body:
+                case (LayerSpec(times=None) as step,):
+                    own_inputs = step.inputs if inputs is None else inputs
+                    targets = self._leave(loop.outputs)
+                    return replace(step, inputs=own_inputs, times=loop.times, targets=targets)
+        self.current = tuple(map(NodeOutput, loop.outputs))
+        if loop.times is not None:
+            return RepeatSpec(loop.times, body)
+        return ForSpec(loop.variable, loop.series, body)
 
-    def _fork(self, fork: Fork) -> Statement:
-        bodies = [
-            _Body(branch, fork.takes, (), self.names, top=self.top, local=self.local).statements()
-            for branch in fork.branches
-        ]
-        self.current = tuple(map(NodeOutput, fork.gives))
-        if fork.residual:
-            return ResidualSpec(tuple(bodies[0]))
-        leaf = fork.leaf
-        name = () if leaf.name is None else (_name_argument(leaf.name),)
-        args = (*_arguments(leaf), *name)
-        branches = tuple(BranchSpec(tuple(body)) for body in bodies)
-        return MergeSpec(leaf.step.callee or Word(""), args, branches)
+    def _branches(self, item: BranchItem) -> Statement:
+        bodies = [self._inner(branch, item.inputs, is_top=self.is_top) for branch in item.branches]
+        self.current = tuple(map(NodeOutput, item.outputs))
+        if item.is_residual:
+            return ResidualSpec(bodies[0])
+        merge = item.merge
+        name = () if merge.name is None else (_name_argument(merge.name),)
+        args = (*_arguments(merge), *name)
+        return MergeSpec(merge.step.callee or Word(""), args, tuple(map(BranchSpec, bodies)))
 
-    def _once(self, item: Part, inputs: tuple[Arg, ...] | None) -> LayerSpec:
-        inner = _Body((item,), item.takes, (), self.names, top=False, local=self.local)
-        statement = inner.statements()[0]
-        if not isinstance(statement, LayerSpec):
-            raise TypeError(f"{statement} is not one step")
-        return replace(statement, inputs=statement.inputs if inputs is None else inputs)
+    def _inner(
+        self, items: Sequence[Part], inputs: tuple[NodeOutput, ...], *, is_top: bool = False
+    ) -> tuple[Statement, ...]:
+        """The statements of a body inside this one."""
+        body = _Body(items, inputs, (), self.names, is_top=is_top, local=self.local)
+        return tuple(body.statements())
 
-    def _enter(self, takes: tuple[NodeOutput, ...]) -> tuple[Arg, ...] | None:
-        """What stands right of the arrow for something that takes whole outputs."""
-        return self._inputs(tuple(map(Arg, takes)))
-
-    def _exit(self, gives: tuple[int, ...]) -> tuple[str, ...]:
-        self.current = tuple(map(NodeOutput, gives))
-        if not any(number in self.named for number in gives):
+    def _leave(self, outputs: tuple[int, ...]) -> tuple[str, ...]:
+        """Targets for the outputs of a block or repetition, if they need names."""
+        self.current = tuple(map(NodeOutput, outputs))
+        if not any(index in self.named for index in outputs):
             return ()
-        for number in gives:
-            self.taps[number] = self.names.free("x", self.local)
-        return tuple(str(self.taps[number]) for number in gives)
+        targets = {index: self.names.new("x", self.local) for index in outputs}
+        self.targets |= targets
+        return tuple(targets.values())
 
-    # --- inputs -------------------------------------------------------------------------------
+    # --- inputs -----------------------------------------------------------------------------------
 
     def _inputs(self, inputs: tuple[Arg, ...]) -> tuple[Arg, ...] | None:
-        """Right of the arrow, or None if it is just what came before."""
+        """What follows the arrow; None if it is just the output before."""
         if inputs == tuple(map(Arg, self.current)) or not inputs:
             return None
-        return tuple(self.argument(arg) for arg in inputs)
+        return tuple(map(self.argument, inputs))
 
     def argument(self, arg: Arg) -> Arg:
-        """An argument of a call, outputs by their names."""
-        return replace(arg, value=self._reference(arg.value))
+        """An argument of a call, with names in place of outputs."""
+        return replace(arg, value=self._with_names(arg.value))
 
-    def _reference(self, value: Any) -> Value:
+    def _with_names(self, value: Any) -> Value:
         match value:
             case NodeOutput():
-                return self._output(value)
+                return self._output_name(value)
             case SequenceValue():
-                return replace(value, items=tuple(map(self._reference, value.items)))
+                return replace(value, items=tuple(map(self._with_names, value.items)))
             case MappingValue():
-                return replace(
-                    value,
-                    entries=tuple((key, self._reference(item)) for key, item in value.entries),
-                )
+                entries = tuple((key, self._with_names(item)) for key, item in value.entries)
+                return replace(value, entries=entries)
             case _:
-                found: Value = value
-                return found
+                unchanged: Value = value
+                return unchanged
 
-    def _output(self, out: NodeOutput) -> Value:
+    def _output_name(self, out: NodeOutput) -> Value:
         if self.current == (out,):
             return Word("_")
-        if out in self.entries:
-            if len(self.entries) == 1:
-                return Word("_in")
-            return Index("_in", (self.entries.index(out),))
-        if out.node in self.taps:
-            tap = self.taps[out.node]
-            if isinstance(tap, dict):
-                return Word(tap[int(out.path[0])])
-            return Index(tap, out.path) if out.path else Word(tap)
+        if out in self.inputs:
+            is_only = len(self.inputs) == 1
+            return Word("_in") if is_only else Index("_in", (self.inputs.index(out),))
+        if out.node in self.targets:
+            target = self.targets[out.node]
+            if isinstance(target, dict):
+                return Word(target[int(out.path[0])])
+            return Index(target, out.path) if out.path else Word(target)
         if not out.path or out.node != self.current[0].node:
             raise KeyError(f"the output of step {out.node} has no name")
         return Index("_", out.path)
 
 
-def _arguments(leaf: Leaf) -> tuple[Arg, ...]:
-    step = leaf.step
+def _arguments(item: StepItem) -> tuple[Arg, ...]:
+    step = item.step
     if step.kind == "function":
-        return function_arguments(step.owner, leaf.values, len(step.inputs))
-    return surface(step.owner, leaf.values)
+        return function_arguments(step.owner, item.values, len(step.inputs))
+    return written_arguments(step.owner, item.values)
 
 
 def _name_argument(name: Value) -> Arg:
@@ -329,10 +320,10 @@ def _name_argument(name: Value) -> Arg:
     return Arg(name, "name")
 
 
-def _block_arguments(use: Use) -> tuple[Arg, ...]:
-    """In the order of the parameters; without names up to the first that has a default."""
-    found: list[Arg] = []
-    for name, default in use.block.params.items():
-        if name in use.args:
-            found.append(Arg(use.args[name], None if default is None else name))
-    return tuple(found)
+def _block_arguments(use: UseItem) -> tuple[Arg, ...]:
+    """In the order of the parameters; those with a default by name."""
+    return tuple(
+        Arg(use.args[name], None if default is None else name)
+        for name, default in use.block.params.items()
+        if name in use.args
+    )

@@ -31,11 +31,11 @@ from kmagic.support.suggestions import did_you_mean
 
 __all__ = [
     "ArgumentHelp",
-    "WordHelp",
-    "WordGroup",
-    "WordSummary",
     "ExampleLine",
+    "WordGroup",
+    "WordHelp",
     "WordList",
+    "WordSummary",
     "reference",
 ]
 

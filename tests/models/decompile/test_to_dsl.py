@@ -1,4 +1,4 @@
-"""A model written down: what the text says, what it leaves out, and what it refuses."""
+"""``to_dsl``: what the text contains, what it leaves out, and which models it rejects."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from keras import layers as L  # noqa: N812 - as short as the lines that are tes
 
 from kmagic.models import catalogue
 from kmagic.models.build import build
-from kmagic.models.decompile import needs, to_dsl
-from kmagic.models.decompile.configs import comparable, same
+from kmagic.models.decompile import needed_names, to_dsl
+from kmagic.models.decompile.config_values import comparable, same
 from kmagic.support.errors import DecompileError
 
-from . import layer_samples
-from .model_zoo import MODELS
+from ... import layer_samples
+from ...model_zoo import MODELS
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns of what some samples mean
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns about some of the samples
 
 
 def config(layer: Any) -> Any:
@@ -28,7 +28,7 @@ def config(layer: Any) -> Any:
 
 
 @pytest.mark.parametrize(("cls", "param"), list(layer_samples.pairs()))
-def test_a_layer_comes_back_whatever_its_arguments(cls: Any, param: catalogue.Parameter) -> None:
+def test_a_layer_with_any_argument_is_restored(cls: Any, param: catalogue.Parameter) -> None:
     for given in layer_samples.cases(cls, param):
         try:
             layer = cls(**{name: value for name, (value, _) in given.items()})
@@ -37,21 +37,21 @@ def test_a_layer_comes_back_whatever_its_arguments(cls: Any, param: catalogue.Pa
             continue
         model = keras.Sequential([layer])
         text = to_dsl(model)
-        names = needs(model) if text.startswith("#") else {}
+        names = needed_names(model) if text.startswith("#") else {}
         found = build(text, **names).layers[0]
         assert same(config(found), wanted), text
         assert found.autocast == layer.autocast
 
 
 @pytest.mark.parametrize("wanted", [layer for _, layer in layer_samples.LINES], ids=repr)
-def test_a_layer_of_everyday_comes_back(wanted: Any) -> None:
+def test_a_common_layer_is_restored(wanted: Any) -> None:
     model = keras.Sequential([wanted])
-    names = needs(model)
+    names = needed_names(model)
     found = build(to_dsl(model), **names).layers[0]
     assert same(config(found), config(wanted)), to_dsl(model)
 
 
-# --- what it looks like -------------------------------------------------------------------------
+# --- texts --------------------------------------------------------------------------------------
 
 TEXTS = {
     "plain_stack": """
@@ -203,47 +203,47 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_what_the_text_says(name: str) -> None:
+def test_text(name: str) -> None:
     assert to_dsl(MODELS[name]()) == cleandoc(TEXTS[name])
 
 
-def test_a_famous_network_is_a_page() -> None:
+def test_a_large_network_fits_on_a_page() -> None:
     text = to_dsl(keras.applications.ResNet50(weights=None))
     assert len(text.splitlines()) < 50
     assert text.startswith("model resnet50\nblock ")
     assert '    branch: conv_bn {p + "_block1"} {f} s={s}' in text
 
 
-def test_steps_may_share_lines() -> None:
+def test_width_puts_several_steps_on_a_line() -> None:
     text = to_dsl(MODELS["plain_stack"](), width=40)
     assert text.splitlines()[0] == "input 28x28x1 / flatten / dense 128 relu"
 
 
-def test_exact_keeps_the_names_that_keras_invented() -> None:
+def test_exact_keeps_generated_names() -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(2), L.Dense(2)])
     lines = to_dsl(model, exact=True).splitlines()
     assert lines[0] == f"model {model.name}"
     assert lines[2:] == [f"{layer.name} = dense 2" for layer in model.layers]
 
 
-def test_how_it_was_compiled_may_be_left_out() -> None:
+def test_the_compile_line_can_be_left_out() -> None:
     assert "compile" not in to_dsl(MODELS["compiled"](), compiled=False)
 
 
-def test_a_text_that_cannot_say_how_the_model_was_compiled_says_so() -> None:
+def test_a_comment_replaces_a_compile_line_that_cannot_be_written() -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(2)])
     model.compile("sgd", loss=lambda y, p: p - y)
     text = to_dsl(model)
-    assert text.startswith("# How it was compiled cannot be written down: it holds a function")
+    assert text.startswith("# The compile line is missing: it contains a lambda")
     assert build(text).output_shape == (None, 2)
 
 
-def test_needs_are_the_notebooks_own() -> None:
-    assert needs(MODELS["classes_of_the_notebook"]()).keys() == {"Scale", "Two"}
-    assert needs(MODELS["plain_stack"]()) == {}
+def test_needed_names_are_those_of_the_notebook() -> None:
+    assert needed_names(MODELS["classes_of_the_notebook"]()).keys() == {"Scale", "Two"}
+    assert needed_names(MODELS["plain_stack"]()) == {}
 
 
-def test_writing_a_model_down_leaves_no_trace() -> None:
+def test_to_dsl_has_no_side_effects() -> None:
     model = MODELS["two_inputs_one_encoder"]()
     before = model.get_config()
     keras.utils.set_random_seed(3)
@@ -256,7 +256,7 @@ def test_writing_a_model_down_leaves_no_trace() -> None:
     assert model.get_config() == before
 
 
-def test_words_that_were_learned_are_written() -> None:
+def test_a_learned_vocabulary_is_written() -> None:
     layer = L.TextVectorization(output_sequence_length=3)
     layer.adapt(["b a b", "c b a"])
     assert to_dsl(keras.Sequential([layer])) == (
@@ -264,7 +264,7 @@ def test_words_that_were_learned_are_written() -> None:
     )
 
 
-# --- what it refuses ----------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------
 
 
 class Own(keras.Model):
@@ -276,7 +276,7 @@ class Own(keras.Model):
         return self.dense(x)
 
 
-class Closed(L.Layer):
+class WithoutConfig(L.Layer):
     def __init__(self, thing: Any) -> None:
         super().__init__()
         self.thing = thing
@@ -296,40 +296,40 @@ def shared_with_a_nested_model() -> Any:
     return keras.Model(x, inner(shared(x)))
 
 
-REFUSED = {
-    "a class of its own": (Own, "is of the class Own, whose own code says what it does"),
-    "no model": (lambda: L.Dense(2), "expected a Keras model, not a Dense"),
+UNWRITABLE = {
+    "a class of its own": (Own, "cannot be written as text: its class Own has code of its own"),
+    "no model": (lambda: L.Dense(2), "model must be a Keras model; got Dense"),
     "empty": (
         lambda: keras.Sequential(name="none"),
-        r"the model none \(Sequential\) .* it holds no layer",
+        r"The model none \(Sequential\) .* it has no layers",
     ),
     "a lambda": (
         lambda: with_layer(L.Lambda(lambda x: x * 2, name="twice")),
-        r"the layer twice \(Lambda\) .* a function without a name",
+        r"The layer twice \(Lambda\) .* it contains a lambda; use a named function instead",
     ),
     "an activation that is a lambda": (
         lambda: with_layer(L.Dense(2, lambda x: x, name="odd")),
-        r"the layer odd \(Dense\) .* a function without a name",
+        r"The layer odd \(Dense\) .* it contains a lambda; use a named function instead",
     ),
     "no config": (
-        lambda: with_layer(Closed(object())),
-        r"\(Closed\) .* has no get_config, so its arguments are unknown",
+        lambda: with_layer(WithoutConfig(object())),
+        r"\(WithoutConfig\) .* has no get_config, so its arguments are unknown",
     ),
     "numbers by the thousand": (
         lambda: keras.Sequential(
             [L.Dense(9, kernel_initializer=keras.initializers.Constant(np.ones((4, 3000))))]
         ),
-        r"\(Dense\) .* an array of 12,000 numbers",
+        r"\(Dense\) .* an array of 12,000 numbers, too long for a text \(at most 10,000\)",
     ),
     "a layer in two models": (
         shared_with_a_nested_model,
-        r"\(Dense\) .* shared between two models, one inside the other",
+        r"\(Dense\) .* shared by two models, one nested in the other",
     ),
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_no_text_can_say_is_refused_with_the_reason(name: str) -> None:
-    make, message = REFUSED[name]
+@pytest.mark.parametrize("name", UNWRITABLE)
+def test_a_model_that_no_text_can_express(name: str) -> None:
+    make, message = UNWRITABLE[name]
     with pytest.raises(DecompileError, match=message):
         to_dsl(make())

@@ -1,4 +1,4 @@
-"""There and back: a model's text builds an equal model."""
+"""A model's text builds an equal model."""
 
 from __future__ import annotations
 
@@ -9,49 +9,49 @@ import keras
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keras import layers as L  # noqa: N812 - short, since it stands in every line
+from keras import layers as L  # noqa: N812 - short, since every line uses it
 
 from kmagic.language import format_spec, parse
 from kmagic.models.build import build
-from kmagic.models.decompile import needs, to_dsl, to_spec
+from kmagic.models.decompile import needed_names, to_dsl, to_spec
 from kmagic.models.export import to_python
 
-from .model_zoo import MODELS
-from .same_models import assert_same
+from ...model_zoo import MODELS
+from ...same_models import assert_same
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns of what some models mean
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns about some of the models
 
 APPLICATIONS = [
     name for name, found in vars(keras.applications).items() if inspect.isfunction(found)
 ]
-QUICK = ("EfficientNetB0", "InceptionV3", "MobileNetV2", "ResNet50", "Xception")
+FAST_APPLICATIONS = ("EfficientNetB0", "InceptionV3", "MobileNetV2", "ResNet50", "Xception")
 """One of each kind of repetition: these are tried every time."""
 
 
-def there_and_back(model: Any, *, exact: bool = False, outputs: bool = True) -> str:
+def round_trip(model: Any, *, exact: bool = False, outputs: bool = True) -> str:
     text = to_dsl(model, exact=exact)
-    assert_same(model, build(text, **needs(model)), outputs=outputs)
+    assert_same(model, build(text, **needed_names(model)), outputs=outputs)
     return text
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_awkward_model(name: str) -> None:
+def test_an_unusual_model(name: str) -> None:
     model = MODELS[name]()
-    text = there_and_back(model)
+    text = round_trip(model)
     spec = to_spec(model)
     assert parse(text) == spec
     assert parse(format_spec(spec, width=80)) == spec
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_awkward_model_line_by_line(name: str) -> None:
+def test_an_unusual_model_with_exact(name: str) -> None:
     model = MODELS[name]()
-    text = there_and_back(model, exact=True)
+    text = round_trip(model, exact=True)
     assert "block " not in text
     assert " * " not in text
 
 
-def test_how_a_model_was_compiled_comes_back() -> None:
+def test_the_compile_line_restores_the_compilation() -> None:
     model = MODELS["compiled"]()
     found = build(to_dsl(model))
     one, other = model.get_compile_config(), found.get_compile_config()
@@ -60,36 +60,36 @@ def test_how_a_model_was_compiled_comes_back() -> None:
     assert one == other
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", FAST_APPLICATIONS)
 def test_an_application(name: str) -> None:
     model = getattr(keras.applications, name)(weights=None)
-    text = there_and_back(model, outputs=name == "MobileNetV2")
+    text = round_trip(model, outputs=name == "MobileNetV2")
     assert len(text.splitlines()) < len(model.layers) / 2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [each for each in APPLICATIONS if each not in QUICK])
+@pytest.mark.parametrize("name", [each for each in APPLICATIONS if each not in FAST_APPLICATIONS])
 def test_every_other_application(name: str) -> None:
     keras.backend.clear_session()
-    there_and_back(getattr(keras.applications, name)(weights=None), outputs=False)
+    round_trip(getattr(keras.applications, name)(weights=None), outputs=False)
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        each if each in QUICK else pytest.param(each, marks=pytest.mark.slow)
+        each if each in FAST_APPLICATIONS else pytest.param(each, marks=pytest.mark.slow)
         for each in APPLICATIONS
     ],
 )
 def test_an_application_as_a_program(name: str) -> None:
     keras.backend.clear_session()
     model = getattr(keras.applications, name)(weights=None)
-    names: dict[str, Any] = dict(needs(model))
+    names: dict[str, Any] = dict(needed_names(model))
     exec(str(to_python(model)), names)  # noqa: S102 - it is what the program is for
     assert_same(model, names["model"], outputs=False)
 
 
-# --- graphs that nobody thought of --------------------------------------------------------------
+# --- random graphs ------------------------------------------------------------------------------
 
 
 @st.composite
@@ -136,8 +136,8 @@ def graphs(draw: st.DrawFn) -> Any:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_any_graph(model: Any) -> None:
-    there_and_back(model)
-    there_and_back(model, exact=True)
+    round_trip(model)
+    round_trip(model, exact=True)
 
 
 LAYERS = st.sampled_from(
@@ -161,4 +161,4 @@ def test_any_stack_with_repetitions(patterns: Any, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         pattern = data.draw(st.sampled_from(patterns))
         layers += [make() for make in pattern]
-    there_and_back(keras.Sequential(layers), outputs=False)
+    round_trip(keras.Sequential(layers), outputs=False)
