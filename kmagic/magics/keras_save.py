@@ -76,23 +76,22 @@ class PersistenceMagics(Family):
         read = self.read(LOAD, line)
         if read is None:
             return None
-        from kmagic.persistence.file_type import content_of  # noqa: PLC0415 - not before a model is loaded
-        from kmagic.persistence.formats import as_path  # noqa: PLC0415 - as above
-        from kmagic.persistence.save_load import open_model  # noqa: PLC0415 - as above
+        from kmagic.persistence.formats import is_weights_file, to_path  # noqa: PLC0415 - not before a model is loaded
+        from kmagic.persistence.save_load import load_with_details  # noqa: PLC0415 - as above
         from kmagic.support.rendering import display_result  # noqa: PLC0415 - as above
 
-        path = as_path(_path(read, read.path))
+        path = to_path(_path(read, read.path))
         into = None
         name = read.name or read.out
-        if content_of(path) in ("weights", "old weights") and (
-            name or self.session.current_model()
-        ):
+        if is_weights_file(path) and (name or self.session.current_model()):
             name, into = self.take_model(read, [name] if name else [])
         elif name and (not name.isidentifier() or keyword.iskeyword(name)):
             read.fail("is not a name", name, "A name has letters, digits and _, as in Python.")
-        loaded = open_model(path, into=into, safe_mode=not read.unsafe, notebook=self.session.names)
+        loaded = load_with_details(
+            path, into=into, safe_mode=not read.unsafe, notebook=self.session.names
+        )
         name = name or _name(loaded.name)
-        loaded = loaded.called(name)
+        loaded = loaded.with_name(name)
         if into is None:
             self.session.bind(name, loaded.model)
         self.session.last_model = name

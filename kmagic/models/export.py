@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from kmagic.language.spec import CompileSpec, ModelSpec
+from kmagic.language.spec import ModelSpec
 from kmagic.support.rendering import Renderable
 
 
@@ -92,17 +92,11 @@ def _spec_of(model: Any) -> ModelSpec:
     """What a model's text says: its own if kmagic built it, with the compilation of today."""
     from kmagic.language import format_spec, parse  # noqa: PLC0415 - as above
     from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a program is written
-    from kmagic.models.decompile import to_spec  # noqa: PLC0415 - as above
-    from kmagic.support.errors import DecompileError  # noqa: PLC0415 - as above
+    from kmagic.models.decompile import to_spec, with_current_compile  # noqa: PLC0415 - as above
 
-    built = origin_of(model)
-    if built is None:
+    origin = origin_of(model)
+    if origin is None:
         return to_spec(model)
-    try:
-        today = to_spec(model).compile
-    except DecompileError:
-        return built.spec
-    if today == built.spec.compile:
-        return built.spec
-    kept = [each for each in built.spec.statements if not isinstance(each, CompileSpec)]
-    return parse(format_spec(ModelSpec((*kept, *([today] if today else [])))))
+    text = origin.spec.source or format_spec(origin.spec)
+    current = with_current_compile(text, model)
+    return origin.spec if current == text else parse(current)

@@ -1,8 +1,8 @@
-"""A file that is replaced whole or not at all.
+"""A file that is replaced completely or not at all.
 
-It is written beside its place under another name, brought to the disk, and then takes the place
-in one step of the file system. Whoever is killed in between leaves the old file as it was; the
-part that was written is put away by the next writer in that folder.
+It is written next to its path under another name, flushed to the disk, and renamed in one step. A
+process that is killed in between leaves the old file unchanged; the next write in that folder
+removes what it left.
 """
 
 from __future__ import annotations
@@ -22,105 +22,107 @@ from kmagic.persistence.file_errors import not_written
 from kmagic.support.errors import PersistenceError
 from kmagic.support.formatting import format_ago, format_bytes
 from kmagic.support.keras_cache import show_path
+from kmagic.support.messages import Option, Text
 from kmagic.support.static_display import is_static
 
-_PART = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
+_PART_NAME = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
 
 
 @contextmanager
-def replacing(
+def atomic_write(
     path: Path, suffix: str, *, force: bool = False, now: Callable[[], float] = time.time
 ) -> Iterator[Path]:
-    """Give a name to write to; at the end what was written takes the file's place.
+    """Give a path to write to; at the end, what was written replaces the file.
 
-    Folders are made. Whatever is raised inside leaves the old file as it was.
+    Missing folders are created. Any exception leaves the old file unchanged.
 
     Args:
         path: The file.
-        suffix: How the name to write to must end.
-        force: Whether a file that is there may be replaced.
-        now: The clock, for the age of the file that is there.
+        suffix: What the path to write to must end in.
+        force: Whether an existing file may be replaced.
+        now: The clock, for the age of an existing file.
 
     Yields:
         The path to write to, in the same folder.
 
     Raises:
-        PersistenceError: The file is there, or it is a folder, or the disk refused.
+        PersistenceError: The file exists or is a folder, or the file system reports an error.
     """
-    place = Path(os.path.realpath(path))  # a link stays, and what it points to is replaced
-    _allow(path, place, force=force, now=now)
-    made = [each for each in place.parents if not each.exists()]
-    part = place.with_name(f".kmagic-{_host()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}")
-    done = False
+    target = Path(os.path.realpath(path))  # a link stays, and the file behind it is replaced
+    _check_target(path, target, force=force, now=now)
+    new_folders = [parent for parent in target.parents if not parent.exists()]
+    name = f".kmagic-{_host_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}"
+    part = target.with_name(name)
+    is_done = False
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        _put_away_stale(place.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale_parts(target.parent)
         yield part
-        _to_disk(part)
-        if place.exists():
-            _allow(path, place, force=force, now=now)
+        _flush(part)
+        if target.exists():
+            _check_target(path, target, force=force, now=now)
             with suppress(OSError):
-                shutil.copymode(place, part)
-        part.replace(place)
-        done = True
-        with suppress(OSError):  # not every file system knows it
-            _to_disk(place.parent)
+                shutil.copymode(target, part)
+        part.replace(target)
+        is_done = True
+        with suppress(OSError):  # not every file system can flush a folder
+            _flush(target.parent)
     except Exception as error:
-        found = None if isinstance(error, PersistenceError) else not_written(error, path)
-        if found is None:
+        reason = None if isinstance(error, PersistenceError) else not_written(error, path)
+        if reason is None:
             raise
-        raise found from error
+        raise reason from error
     finally:
-        if not done:
+        if not is_done:
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-            for each in made:
-                with suppress(OSError):  # something else is in it by now
-                    each.rmdir()
+            for folder in new_folders:
+                with suppress(OSError):  # no longer empty
+                    folder.rmdir()
 
 
-def _allow(path: Path, place: Path, *, force: bool, now: Callable[[], float]) -> None:
-    if place.is_dir():
+def _check_target(path: Path, target: Path, *, force: bool, now: Callable[[], float]) -> None:
+    if target.is_dir():
         raise PersistenceError(
             f"{show_path(path)} is a folder.", f"Name a file in it: {show_path(path)}/model.keras"
         )
-    if force or not place.exists():
+    if force or not target.exists():
         return
-    about = place.stat()
-    age = format_ago(max(0.0, now() - about.st_mtime))
-    which = "" if is_static() else f": {format_bytes(about.st_size)}, written {age}"
+    details = target.stat()
+    age = format_ago(max(0.0, now() - details.st_mtime))
+    about = "" if is_static() else f" ({format_bytes(details.st_size)}, written {age})"
     raise PersistenceError(
-        f"{show_path(path)} is there already{which}.",
-        "--force (in Python: force=True) replaces it; or name another file.",
+        f"{show_path(path)} already exists{about}.",
+        Text("Replace it with ", Option("force", value=True), ", or choose another name."),
     )
 
 
-def _host() -> str:
+def _host_id() -> str:
     return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
-def _put_away_stale(folder: Path) -> None:
-    """Remove the parts of this machine's processes that are no more."""
-    for each in folder.glob(".kmagic-*.part.*"):
-        told = _PART.match(each.name)
-        if told and told[1] == _host() and not _lives(int(told[2])):
+def _remove_stale_parts(folder: Path) -> None:
+    """Remove what processes of this machine left that no longer run."""
+    for path in folder.glob(".kmagic-*.part.*"):
+        match = _PART_NAME.match(path.name)
+        if match and match[1] == _host_id() and not _is_running(int(match[2])):
             with suppress(OSError):
-                each.unlink()
+                path.unlink()
 
 
-def _lives(process: int) -> bool:
+def _is_running(process_id: int) -> bool:
     try:
-        os.kill(process, 0)
+        os.kill(process_id, 0)
     except ProcessLookupError:
         return False
-    except (OSError, OverflowError):
-        return True  # somebody else's, or not to be known
+    except (OSError, OverflowError):  # of another user, or unknown
+        return True
     return True
 
 
-def _to_disk(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY)
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(number)
+        os.fsync(descriptor)
     finally:
-        os.close(number)
+        os.close(descriptor)

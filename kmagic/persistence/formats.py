@@ -1,57 +1,66 @@
-"""What is written into a file: its name's end says it."""
+"""File formats for models: by the name when a model is saved, by the content when it is loaded."""
 
 from __future__ import annotations
 
+import json
 import os
+import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from kmagic.persistence.file_errors import file_missing, not_read
 from kmagic.support.errors import PersistenceError
+from kmagic.support.keras_cache import show_path
 from kmagic.support.suggestions import nearest
 
-Form: TypeAlias = Literal["weights", "keras", "h5", "json", "text"]
+FileFormat: TypeAlias = Literal["keras", "h5", "weights", "legacy weights", "json", "text"]
+"""A Keras zip, HDF5 with a model or with weights (of Keras 3 or earlier), JSON, a model's text."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of file.
+class SaveFormat:
+    """A format to save a model in.
 
     Attributes:
-        form: What it is called here.
-        suffix: How its name ends.
-        holds: What is in it, in words.
+        format: The format.
+        suffix: How the file's name ends.
+        contents: What the file contains, in words.
     """
 
-    form: Form
+    format: FileFormat
     suffix: str
-    holds: str
+    contents: str
 
     @property
-    def is_whole(self) -> bool:
-        """Whether a model comes out of it with its weights."""
-        return self.form in ("keras", "h5")
+    def is_whole_model(self) -> bool:
+        """Whether the file contains the model with its weights."""
+        return self.format in ("keras", "h5")
 
 
-# The longer end first: a name in .weights.h5 ends in .h5 too.
-KINDS = (
-    Kind("weights", ".weights.h5", "the weights alone"),
-    Kind("keras", ".keras", "the whole model"),
-    Kind("h5", ".h5", "the whole model, as older Keras reads it"),
-    Kind("h5", ".hdf5", "the same"),
-    Kind("json", ".json", "the architecture, as Keras writes it"),
-    Kind("text", ".kmagic", "the model's text"),
+# Longer suffixes first: .weights.h5 ends in .h5 too.
+SAVE_FORMATS = (
+    SaveFormat("weights", ".weights.h5", "the weights alone"),
+    SaveFormat("keras", ".keras", "the whole model"),
+    SaveFormat("h5", ".h5", "the whole model, for older versions of Keras"),
+    SaveFormat("h5", ".hdf5", "the same"),
+    SaveFormat("json", ".json", "the architecture, in Keras's JSON"),
+    SaveFormat("text", ".kmagic", "the model's text"),
 )
 
 
-def as_path(path: str | os.PathLike[str]) -> Path:
-    """A path as the user writes it, with the home folder in the place of ``~``.
+# --- names ----------------------------------------------------------------------------------------
+
+
+def to_path(path: str | os.PathLike[str]) -> Path:
+    """A path that the user gave, with the home folder in place of ``~``.
 
     Raises:
-        PersistenceError: It is no path.
+        PersistenceError: It is not a path.
 
     Example:
-        >>> as_path("models/cnn.keras").name
+        >>> to_path("models/cnn.keras").name
         'cnn.keras'
     """
     try:
@@ -60,72 +69,259 @@ def as_path(path: str | os.PathLike[str]) -> Path:
         text = ""
     if not isinstance(text, str) or not text.strip() or "\0" in text:
         raise PersistenceError(
-            f"expected a path, such as models/cnn.keras, not {path!r}.",
-            "Name the file that is meant, in quotes if its name holds spaces.",
+            option="path",
+            expected="the path of a file, such as models/cnn.keras",
+            actual=path,
+            remedy="Name the file, in quotes if the name contains spaces.",
         )
     if "://" in text:
         raise PersistenceError(
-            f"{text} is an address, and models are read from and written to files.",
-            "Fetch it first: keras.utils.get_file(origin=address) gives the path.",
+            f"{text} is a URL; models are read from and written to files.",
+            "Download it first: keras.utils.get_file(origin=url) returns the path.",
         )
     try:
         return Path(text).expanduser()
-    except RuntimeError as error:  # a ~ that is nobody's
-        raise PersistenceError(f"{text} is in the home of a user who is not here.") from error
+    except RuntimeError as error:
+        raise PersistenceError(
+            f"{text} is in the home folder of an unknown user.",
+            "Check the user's name, or write the whole path.",
+        ) from error
 
 
-def kind_of(path: Path) -> Kind | None:
-    """The kind of file that a name stands for, or None.
+def save_format_of(path: Path) -> SaveFormat | None:
+    """The format that a file's name stands for, or None.
 
     Example:
-        >>> kind_of(Path("cnn.weights.h5")).form, kind_of(Path("cnn.pt"))
+        >>> save_format_of(Path("cnn.weights.h5")).format, save_format_of(Path("cnn.pt"))
         ('weights', None)
     """
-    return next((kind for kind in KINDS if path.name.endswith(kind.suffix)), None)
+    return next((known for known in SAVE_FORMATS if path.name.endswith(known.suffix)), None)
 
 
-def target(path: str | os.PathLike[str], only: Form | None = None) -> tuple[Path, Kind]:
-    """Where to write, and what.
+def save_target(
+    path: str | os.PathLike[str], only: FileFormat | None = None
+) -> tuple[Path, SaveFormat]:
+    """The file to write, and its format.
 
     Args:
-        path: As the user writes it.
-        only: What alone is to be written, if the user said so: its suffix is added where the
-            name has none.
+        path: The path that the user gave.
+        only: The format, if the user named it: its suffix is added to a name without one.
 
     Raises:
-        PersistenceError: The name's end says nothing, or something else than ``only``.
+        PersistenceError: The name has no known suffix, or one of another format than ``only``.
 
     Example:
-        >>> path, kind = target("models/cnn", "weights")
-        >>> path.name, kind.holds
+        >>> path, save_format = save_target("models/cnn", "weights")
+        >>> path.name, save_format.contents
         ('cnn.weights.h5', 'the weights alone')
     """
-    found = as_path(path)
-    kind = kind_of(found)
+    target = to_path(path)
+    by_name = save_format_of(target)
     if only is None:
-        if kind is None:
+        if by_name is None:
             raise PersistenceError(
-                f"{found.name or found} does not end in a kind of file that holds a model.",
-                _kinds(found),
+                f"{target.name or target} does not end in a suffix of a model file.",
+                _available_suffixes(target),
             )
-        return found, kind
-    wanted = next(each for each in KINDS if each.form == only)
-    if kind is None:
-        return found.with_name(found.name + wanted.suffix), wanted
-    if kind.form != only:
-        stem = found.name.removesuffix(kind.suffix)
+        return target, by_name
+    wanted = next(known for known in SAVE_FORMATS if known.format == only)
+    if by_name is None:
+        return target.with_name(target.name + wanted.suffix), wanted
+    if by_name.format != only:
+        stem = target.name.removesuffix(by_name.suffix)
         raise PersistenceError(
-            f"{found.name} would hold {kind.holds}, not {wanted.holds}.",
-            f"Name it {stem}{wanted.suffix}, or only {stem}.",
+            f"{target.name} would contain {by_name.contents}, not {wanted.contents}.",
+            f"Name it {stem}{wanted.suffix}, or just {stem}.",
         )
-    return found, kind
+    return target, by_name
 
 
-def _kinds(path: Path) -> str:
-    """Which ends there are, the likely one first."""
-    shown = "\n".join(
-        f"  {kind.suffix:<12} {kind.holds}" for kind in KINDS if kind.holds != "the same"
+def _available_suffixes(path: Path) -> str:
+    lines = "\n".join(
+        f"  {known.suffix:<12} {known.contents}"
+        for known in SAVE_FORMATS
+        if known.contents != "the same"
     )
-    near = nearest(path.suffix, [kind.suffix for kind in KINDS]) if path.suffix else []
-    first = f"Did you mean {path.stem}{near[0]}? " if near else ""
-    return f"{first}Names end in one of:\n{shown}"
+    suffixes = [known.suffix for known in SAVE_FORMATS]
+    near = nearest(path.suffix, suffixes) if path.suffix else []
+    question = f"Did you mean {path.stem}{near[0]}? " if near else ""
+    return f"{question}Use one of:\n{lines}"
+
+
+# --- contents -------------------------------------------------------------------------------------
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK"
+_WEB_PAGE = "a web page: the download probably returned one instead of the file"
+_OTHER_FILES = (
+    (b"version https://git-lfs", "a Git LFS pointer, not the model itself", "git lfs pull"),
+    (b"<!DOCTYPE", _WEB_PAGE, ""),
+    (b"<html", _WEB_PAGE, ""),
+    (b"\x1f\x8b", "compressed with gzip", "gunzip"),
+    (b"BZh", "compressed with bzip2", "bunzip2"),
+    (b"\xfd7zXZ", "compressed with xz", "unxz"),
+    (b"\x89PNG", "an image", ""),
+    (b"\xff\xd8\xff", "an image", ""),
+    (b"%PDF", "a PDF", ""),
+    (b"\x93NUMPY", "a NumPy array", ""),
+)
+_PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(2, 6))
+_PICKLE_REMEDY = (
+    "Opening a pickle runs any code in it, so kmagic does not open pickles. Whoever created it can "
+    "open it and save the model again: kmagic.save(model, 'model.keras')."
+)
+
+
+def is_weights_file(path: Path) -> bool:
+    """Whether a file contains weights without a model."""
+    return detect_format(path) in ("weights", "legacy weights")
+
+
+def detect_format(path: Path) -> FileFormat:
+    """The format of a file, whatever its name.
+
+    Raises:
+        PersistenceError: The file does not exist, cannot be opened, is empty or incomplete, or
+            contains no model.
+    """
+    if not path.exists():
+        raise file_missing(path)
+    if path.is_dir():
+        return _folder_format(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise not_read(error, path) or error from error
+    name = show_path(path)
+    if not start.strip(b"\0 \r\n\t"):
+        state = "contains only zeros" if start else "is empty"
+        raise PersistenceError(
+            f"{name} {state}: writing it was probably interrupted.", "Save the model again."
+        )
+    if start.startswith(_HDF5):
+        return _hdf5_format(path)
+    if start.startswith(_ZIP):
+        return _zip_format(path)
+    if start.startswith(_PICKLES):
+        raise PersistenceError(f"{name} is a pickle, not a Keras model.", _PICKLE_REMEDY)
+    if start[4:8] == b"TFL3":
+        raise PersistenceError(
+            f"{name} is a TensorFlow Lite model, which Keras cannot load.",
+            "Load the Keras model that it was converted from.",
+        )
+    for signature, what, command in _OTHER_FILES:
+        if start.lstrip().startswith(signature):
+            remedy = f"Run: {command} {path.name}" if command else "Load the file of a model."
+            raise PersistenceError(f"{name} is {what}.", remedy)
+    return _text_format(path, start)
+
+
+def _folder_format(path: Path) -> FileFormat:
+    name = show_path(path)
+    if (path / "saved_model.pb").exists():
+        raise PersistenceError(
+            f"{name} is a TensorFlow SavedModel: a graph of operations without layers, which "
+            "Keras 3 cannot load as a model.",
+            f"For predictions only, use keras.layers.TFSMLayer({str(path)!r}, "
+            "call_endpoint='serving_default'). To train it, load it with the Keras 2 that wrote it "
+            "(pip install tf_keras) and save it as model.keras or model.h5.",
+        )
+    if (path / "config.json").exists() and (path / "metadata.json").exists():
+        return "keras"
+    if any(path.glob("*.index")) or (path / "checkpoint").exists():
+        raise PersistenceError(
+            f"{name} contains TensorFlow checkpoints: weights without a model.",
+            "Build the model and restore them: tf.train.Checkpoint(model=model).restore(...).",
+        )
+    files = sorted(file.name for file in path.iterdir() if save_format_of(file) and file.is_file())
+    inside = f": {', '.join(files[:8])}" if files else ""
+    raise PersistenceError(f"{name} is a folder.", f"Name the file in it{inside}.")
+
+
+def _zip_format(path: Path) -> FileFormat:
+    name = show_path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.namelist()
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise file_truncated(path) from error
+    except OSError as error:
+        raise not_read(error, path) or file_truncated(path) from error
+    if "config.json" in members and any(name.startswith("model.weights") for name in members):
+        return "keras"
+    if any(member.endswith("data.pkl") for member in members):
+        raise PersistenceError(
+            f"{name} is a PyTorch model: a pickle in a zip, not a Keras model.", _PICKLE_REMEDY
+        )
+    if any(member.endswith(".npy") for member in members):
+        raise PersistenceError(
+            f"{name} contains NumPy arrays, not a model.", "Open it with numpy.load."
+        )
+    raise PersistenceError(f"{name} is a zip without a Keras model.", "Load the file of a model.")
+
+
+def _hdf5_format(path: Path) -> FileFormat:
+    import h5py  # noqa: PLC0415 - needed for HDF5 only
+
+    name = show_path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            attributes, members = set(file.attrs), set(file)
+    except (OSError, RuntimeError, KeyError) as error:
+        denied = isinstance(error, PermissionError) and not_read(error, path)
+        raise denied or file_truncated(path) from error
+    if "model_config" in attributes:
+        return "h5"
+    if {"layer_names", "layer_names0"} & attributes or "model_weights" in members:
+        return "legacy weights"
+    if members:
+        return "weights"
+    raise PersistenceError(f"{name} is an HDF5 file without a model.", "Load the file of a model.")
+
+
+def _text_format(path: Path, start: bytes) -> FileFormat:
+    name = show_path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PersistenceError(
+            f"{name} is not a model file: its first bytes are {start[:8].hex(' ')}.",
+            "Model files are .keras, .h5, .weights.h5, .json and .kmagic.",
+        ) from error
+    except OSError as error:
+        raise not_read(error, path) or error from error
+    if text.lstrip().startswith("{"):
+        with suppress(ValueError):
+            config = json.loads(text)
+            if isinstance(config, dict) and "class_name" in config and "config" in config:
+                return "json"
+            raise PersistenceError(
+                f"{name} is JSON, but not of a model: it has no class_name.",
+                "Load a file that model.to_json() or kmagic.save wrote.",
+            )
+        raise file_truncated(path)
+    if path.suffix == ".kmagic":
+        return "text"
+    raise PersistenceError(
+        f"{name} is a text file; only files ending in .kmagic are read as a model's text.",
+        f"If it is a text of the layer language, rename it to {path.stem}.kmagic.",
+    )
+
+
+_COPY_AGAIN = "Copy or download it again. If the model is still in a notebook, save it again."
+
+
+def file_damaged(path: Path) -> PersistenceError:
+    """The error for a complete file whose checksum is wrong."""
+    return PersistenceError(
+        f"{show_path(path)} is damaged: its checksum does not match.", _COPY_AGAIN
+    )
+
+
+def file_truncated(path: Path) -> PersistenceError:
+    """The error for a file whose end is missing."""
+    return PersistenceError(
+        f"{show_path(path)} is incomplete: it starts like a model file, but its end is missing.",
+        _COPY_AGAIN,
+    )

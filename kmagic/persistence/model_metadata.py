@@ -1,39 +1,60 @@
-"""What travels with a model: all that a colleague needs to use it at once."""
+"""What kmagic adds to a model's file, and where, so that Keras still reads the file as its own.
+
+In a ``.keras`` file it is a part of ``metadata.json``, which Keras writes but never reads. (Keras
+would ignore a member of its own too, but unpacks archives of four members or more to the disk.) In
+HDF5 it is a dataset at the root, because an attribute holds at most 64 kB.
+"""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
+import math
+import textwrap
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from kmagic.language.portable_text import PortableText
+from kmagic.models.keras_history import nested_layers
+from kmagic.persistence.formats import FileFormat
 from kmagic.support.formatting import pluralize
 
-FORMAT = 1
-MOST_EPOCHS = 1000
-"""Epochs of a history that are kept: of a longer one every so-manieth."""
+VERSION = 1
+MAX_EPOCHS = 1000
+"""The longest history that is kept; of a longer one only every n-th epoch."""
+KEY = "kmagic"
+KERAS_METADATA = "metadata.json"
+_COMMENT = "#: "
+_TYPES: dict[str, type] = {
+    "values": dict,
+    "steps": list,
+    "words": list,
+    "preparation": dict,
+    "history": dict,
+    "epochs": int,
+    "versions": dict,
+}
+"""Types of the fields in JSON; the others are strings."""
 
 
 @dataclass(frozen=True, slots=True)
-class Baggage:
-    """What a file holds beside what Keras writes; plain values, fit for JSON.
+class ModelMetadata:
+    """What a file contains in addition to what Keras writes: plain values, for JSON.
 
     Attributes:
-        name: What the notebook calls the model.
-        text: The model in the layer language; "" where no text can say it.
-        values: What the names in its braces stand for, as Python writes it.
-        steps: Which layer each of its steps is (``kmagic.models.build.serialize_steps``).
-        words: What its layers have learned of words, where Keras does not keep it in such a file.
-        preparation: Class names, scaling, text encoding, columns
-            (``Preparation.get_config()``); None where nobody knows them.
-        history: The last training's figures, an entry an epoch, as Keras has them.
-        epochs: How many epochs it was.
-        saved: When, as ISO says it.
-        versions: Of kmagic, Keras, TensorFlow and Python, by name.
+        name: The model's name in the notebook.
+        text: The model in the layer language; "" if no text can express it.
+        values: The values of the names in the text's braces, as Python literals.
+        steps: The layer of each step of the text (:func:`kmagic.models.build.written_steps`).
+        words: The vocabularies of its layers, where Keras does not save them.
+        preparation: ``Preparation.get_config()``: class names, scaling, text encoding, columns;
+            None if unknown.
+        history: The metrics of the last training run, one value per epoch.
+        epochs: How many epochs it had.
+        saved: When, in ISO format.
+        versions: The versions of kmagic, Keras and others, by name.
     """
 
     name: str = ""
@@ -52,92 +73,192 @@ class Baggage:
         """The text with its values."""
         return PortableText(self.text, self.values)
 
-    def to_json(self) -> str:
-        """As text; what is not known is left out."""
-        known = {key: value for key, value in asdict(self).items() if value}
-        return json.dumps({"format": FORMAT, **known}, ensure_ascii=False)
+    def to_dict(self) -> dict[str, Any]:
+        """The known fields."""
+        return {"format": VERSION, **{key: value for key, value in asdict(self).items() if value}}
 
     @classmethod
-    def from_json(cls, text: str | bytes | None) -> Baggage | None:
-        """What :meth:`to_json` wrote; None if it is nothing of ours.
+    def from_dict(cls, config: Any) -> ModelMetadata | None:
+        """What :meth:`to_dict` returned, without fields of the wrong type; None for other data.
 
         Example:
-            >>> Baggage.from_json(Baggage("cnn", epochs=3).to_json()).epochs
+            >>> ModelMetadata.from_dict(ModelMetadata("cnn", epochs=3).to_dict()).epochs
             3
         """
-        try:
-            held = json.loads(text or "")
-        except (ValueError, RecursionError):
+        if not isinstance(config, dict) or "format" not in config:
             return None
-        return cls.from_dict(held)
-
-    @classmethod
-    def from_dict(cls, held: Any) -> Baggage | None:
-        """The same from plain values; what does not look as it should is left out."""
-        if not isinstance(held, dict) or "format" not in held:
-            return None
-        plain = cls()
-        kinds = {
-            "name": str,
-            "text": str,
-            "values": dict,
-            "steps": list,
-            "words": list,
-            "preparation": dict,
-            "history": dict,
-            "epochs": int,
-            "saved": str,
-            "versions": dict,
-        }
         known = {
-            key: held[key] if isinstance(held.get(key), kind) else getattr(plain, key)
-            for key, kind in kinds.items()
+            own.name: config[own.name]
+            for own in fields(cls)
+            if isinstance(config.get(own.name), _TYPES.get(own.name, str))
         }
         return cls(**known)
 
     def describe(self) -> list[str]:
-        """What of it helps: "text", "10 class names", "scaling" ..."""
-        held = self.preparation or {}
-        scaling, encoding = held.get("scaling"), held.get("encoding")
-        found = ["text"] if self.text else []
-        if isinstance(held.get("classes"), list) and held["classes"]:
-            found.append(pluralize(len(held["classes"]), "class name"))
+        """What it contains: "text", "10 class names", "scaling" ..."""
+        config = self.preparation or {}
+        classes, scaling = config.get("classes"), config.get("scaling")
+        encoding = config.get("encoding")
+        parts = ["text"] if self.text else []
+        if isinstance(classes, list) and classes:
+            parts.append(pluralize(len(classes), "class name"))
         if isinstance(scaling, dict) and scaling.get("kind", "none") != "none":
-            found.append("scaling")
+            parts.append("scaling")
         if isinstance(encoding, dict):
-            found.append(pluralize(len(encoding.get("vocabulary") or ()), "word"))
-        if held.get("columns"):
-            found.append("columns")
+            parts.append(pluralize(len(encoding.get("vocabulary") or ()), "word"))
+        if config.get("columns"):
+            parts.append("columns")
         if self.history:
-            found.append(f"history of {pluralize(self.epochs, 'epoch')}")
-        return found
+            parts.append(f"history of {pluralize(self.epochs, 'epoch')}")
+        return parts
 
 
-def today(now: datetime | None = None) -> str:
-    """The time as a file notes it, to the second."""
-    return (now or datetime.now(UTC)).isoformat(timespec="seconds")
-
-
-def versions() -> dict[str, str]:
-    """Versions of what a model is made with, by name."""
-    found = {}
-    for name in ("kmagic", "keras", "tensorflow"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {**found, "python": ".".join(map(str, sys.version_info[:3]))}
-
-
-def thinned(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
-    """A history of at most so many epochs: of a longer one every so-manieth, and the last.
+def sampled_history(history: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """A history, or every n-th epoch of a long one.
 
     Example:
-        >>> len(thinned({"loss": [1.0] * 5000})["loss"]) <= MOST_EPOCHS
-        True
+        >>> len(sampled_history({"loss": [1.0] * 5000})["loss"])
+        1000
     """
-    found = {}
-    for name, values in history.items():
-        step = -(-len(values) // MOST_EPOCHS)
-        found[name] = [float(value) for value in values[:: step or 1]]
-    return found
+    return {
+        name: [float(value) for value in values[:: math.ceil(len(values) / MAX_EPOCHS) or 1]]
+        for name, values in history.items()
+    }
+
+
+# --- in files -------------------------------------------------------------------------------------
+
+
+def add_to_zip(path: Path, metadata: ModelMetadata) -> None:
+    """Add metadata to a ``.keras`` file."""
+    with zipfile.ZipFile(path, "a") as archive:
+        old = archive.getinfo(KERAS_METADATA)
+        content = json.loads(archive.read(old))
+        # The old member's bytes stay in the file, but it is no longer listed.
+        archive.filelist.remove(old)
+        del archive.NameToInfo[KERAS_METADATA]
+        content[KEY] = metadata.to_dict()
+        archive.writestr(KERAS_METADATA, json.dumps(content, ensure_ascii=False))
+
+
+def add_to_hdf5(path: Path, metadata: ModelMetadata) -> None:
+    """Add metadata to a ``.h5`` or ``.weights.h5`` file."""
+    import h5py  # noqa: PLC0415 - needed for HDF5 only
+    import numpy as np  # noqa: PLC0415 - as above
+
+    content = json.dumps(metadata.to_dict(), ensure_ascii=False).encode()
+    with h5py.File(path, "r+") as file:
+        file.create_dataset(KEY, data=np.frombuffer(content, dtype=np.uint8))
+
+
+def json_with_metadata(config: str, metadata: ModelMetadata) -> str:
+    """Keras's JSON of a model, with the metadata under a key that Keras ignores."""
+    content = {**json.loads(config), KEY: metadata.to_dict()}
+    return json.dumps(content, ensure_ascii=False, indent=1)
+
+
+def text_with_metadata(metadata: ModelMetadata) -> str:
+    """The model's text after comments: a summary for people, and the metadata as JSON."""
+    versions = metadata.versions
+    made = ", ".join(f"{name} {versions[name]}" for name in ("kmagic", "keras") if name in versions)
+    summary = [f"{metadata.name or 'model'}, saved {metadata.saved[:10]} by {made}"]
+    classes = (metadata.preparation or {}).get("classes")
+    if classes:
+        names = textwrap.shorten(", ".join(map(str, classes)), 70, placeholder=" ...")
+        summary.append(f"{pluralize(len(classes), 'class', 'classes')}: {names}")
+    if metadata.values:
+        values = ", ".join(f"{name} = {value}" for name, value in metadata.values.items())
+        summary.append(textwrap.shorten(values, 90, placeholder=" ..."))
+    content = metadata.to_dict()
+    for key in ("text", "steps"):  # the text follows, and its steps are made from it
+        content.pop(key, None)
+    packed = json.dumps(content)
+    lines = [
+        *(f"# {' '.join(line.split())}" for line in summary),  # a name may contain line breaks
+        *(_COMMENT + packed[start : start + 100] for start in range(0, len(packed), 100)),
+    ]
+    return "\n".join([*lines, "", metadata.text.strip("\n"), ""])
+
+
+def read_metadata(path: Path, file_format: FileFormat) -> ModelMetadata | None:
+    """The metadata of a file; None if it has none, or none that can be read."""
+    try:
+        if file_format == "keras":
+            content = json.loads(keras_metadata(path)).get(KEY)
+        elif file_format in ("h5", "weights", "legacy weights"):
+            content = _from_hdf5(path)
+        elif file_format == "json":
+            content = json.loads(path.read_text(encoding="utf-8")).get(KEY)
+        else:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            packed = (line.removeprefix(_COMMENT) for line in lines if line.startswith(_COMMENT))
+            content = json.loads("".join(packed))
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError, zipfile.BadZipFile):
+        return None
+    return ModelMetadata.from_dict(content)
+
+
+def read_text(path: Path) -> tuple[str, int]:
+    """A ``.kmagic`` file's text without kmagic's comments, and the number of its first line."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    ours = [number for number, line in enumerate(lines, 1) if line.startswith(_COMMENT)]
+    start = ours[-1] if ours else 0
+    while ours and start < len(lines) and not lines[start].strip():
+        start += 1
+    return "\n".join(lines[start:]), start + 1
+
+
+def keras_metadata(path: Path) -> str:
+    """What Keras notes in a ``.keras`` file or folder: its version and the time."""
+    if path.is_dir():
+        return (path / KERAS_METADATA).read_text(encoding="utf-8")
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(KERAS_METADATA).decode()
+
+
+def _from_hdf5(path: Path) -> Any:
+    import h5py  # noqa: PLC0415 - needed for HDF5 only
+
+    with h5py.File(path, "r") as file:
+        dataset = file.get(KEY)
+        return json.loads(bytes(dataset[()])) if isinstance(dataset, h5py.Dataset) else None
+
+
+# --- vocabularies ---------------------------------------------------------------------------------
+
+
+def vocabulary_layers(model: Any) -> Iterator[Any]:
+    """The layers that learn a vocabulary, which Keras saves in ``.keras`` files only."""
+    for layer in nested_layers(model):
+        if hasattr(layer, "get_vocabulary") and hasattr(layer, "set_vocabulary"):
+            yield layer
+
+
+def layer_vocabularies(model: Any) -> list[list[Any]]:
+    """The vocabularies of a model's layers, in order."""
+    return [
+        list(layer.get_vocabulary(include_special_tokens=False))
+        for layer in vocabulary_layers(model)
+    ]
+
+
+def restore_vocabularies(model: Any, vocabularies: Sequence[Sequence[Any]]) -> list[str]:
+    """Give a model's layers their vocabularies.
+
+    Returns:
+        What could not be restored, one sentence each.
+    """
+    layers = list(vocabulary_layers(model))
+    if len(layers) != len(vocabularies):
+        count = pluralize(len(vocabularies), "vocabulary", "vocabularies")
+        users = pluralize(len(layers), "layer")
+        return [f"the file has {count}, but {users} of the model can use one"]
+    notes = []
+    for layer, vocabulary in zip(layers, vocabularies, strict=True):
+        try:
+            if vocabulary:
+                layer.set_vocabulary(list(vocabulary))
+        except (ValueError, RuntimeError, TypeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            notes.append(f"{layer.name} does not accept the vocabulary in the file: {reason}")
+    return notes

@@ -1,4 +1,4 @@
-"""A model out of a file: looked at, judged, and only then made."""
+"""Loading a model from a file: the file is inspected and checked before the model is created."""
 
 from __future__ import annotations
 
@@ -12,55 +12,79 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kmagic.persistence.containers import KEY, metadata_of, take, text_in
-from kmagic.persistence.file_errors import not_read
-from kmagic.persistence.file_type import Content, broken_off, content_of, damaged
-from kmagic.persistence.legacy_compile import compile_as_saved
-from kmagic.persistence.legacy_config import is_legacy, mended
-from kmagic.persistence.model_metadata import Baggage
-from kmagic.persistence.safety import needs_of, objects_for, refuse_code
-from kmagic.persistence.weights import SUFFIX, UNTRAINED, load_weights, named, tell
+import h5py
+import keras
+import numpy as np
+
+from kmagic.persistence.file_errors import first_line, not_read
+from kmagic.persistence.formats import FileFormat, detect_format, file_damaged, file_truncated
+from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
+from kmagic.persistence.model_metadata import (
+    KEY,
+    ModelMetadata,
+    keras_metadata,
+    read_metadata,
+    read_text,
+)
+from kmagic.persistence.safety import find_objects, needed_objects, reject_code
+from kmagic.persistence.weights import (
+    KERAS_SUFFIX,
+    OTHER_LAYOUT,
+    STATE_NOT_RESTORED,
+    UNTRAINED_VARIABLES,
+    decoded,
+    load_notes,
+    load_weights,
+    name_list,
+    with_suffix,
+)
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.keras_cache import show_path
+from kmagic.support.messages import ModelName, Text
 
-OLD_STATE = "the optimizer's state was not taken over: Keras 2 had it otherwise"
+LEGACY_STATE = f"{STATE_NOT_RESTORED}: Keras 2 stored it differently"
 
 
 @dataclass(slots=True)
-class Opened:
-    """What a file gave.
+class OpenedFile:
+    """What was read from a file.
 
     Attributes:
         path: The file.
-        content: What it is.
-        model: The model; None where the file is a text, or weights for which none was given.
+        format: Its format.
+        model: The model; None if the file has only a text, or weights without a model.
         text: The text of a ``.kmagic`` file.
-        first_line: The number of its first line in the file.
-        baggage: What came with it; None where the file has none of ours.
-        notes: What became otherwise than it was, in words.
-        made_by: Version of the Keras that wrote it, where the file says.
-        refused: Why Keras does not make the model, where it came with a text that may build it.
+        first_line: The number of the text's first line in the file.
+        metadata: What kmagic saved with the model; None for other files.
+        notes: What differs from the saved model.
+        keras_version: The version of Keras that wrote it, if known.
+        error: Why Keras cannot create the model, if its text may still build it.
     """
 
     path: Path
-    content: Content
+    format: FileFormat
     model: Any = None
     text: str = ""
     first_line: int = 1
-    baggage: Baggage | None = None
+    metadata: ModelMetadata | None = None
     notes: list[str] = field(default_factory=list)
-    made_by: str = ""
-    refused: PersistenceError | None = None
+    keras_version: str = ""
+    error: PersistenceError | None = None
+
+    @property
+    def name(self) -> str:
+        """The path for messages."""
+        return show_path(self.path)
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustSettings:
     """What a file may use.
 
     Attributes:
-        safe_mode: Whether code in the file is refused.
-        given: Classes and functions that the user named.
-        notebook: The notebook's names.
+        safe_mode: Whether code in the file is rejected.
+        given: Classes and functions that the user passed, by name.
+        notebook: The notebook's variables.
     """
 
     safe_mode: bool = True
@@ -68,266 +92,240 @@ class Trust:
     notebook: Mapping[str, Any] = field(default_factory=dict)
 
 
-def open_file(path: Path, trust: Trust, *, into: Any = None) -> Opened:
+def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> OpenedFile:
     """Read a file.
 
     Args:
         path: The file.
         trust: What it may use.
-        into: A model that is to get the file's weights; else a new model is made.
+        into: A model to load the file's weights into; default: create a new model.
 
     Raises:
-        PersistenceError: It cannot be read, holds no model, or is not to be trusted.
+        PersistenceError: It cannot be read, contains no model, or is not to be trusted.
     """
-    content = content_of(path)
-    opened = Opened(path, content, baggage=take(path, content))
-    if content == "text":
-        opened.text, opened.first_line = text_in(path)
+    file_format = detect_format(path)
+    opened = OpenedFile(path, file_format, metadata=read_metadata(path, file_format))
+    if file_format == "text":
+        opened.text, opened.first_line = read_text(path)
         return opened
     if into is not None:
-        if content == "json":
+        if file_format == "json":
             raise PersistenceError(
-                f"{show_path(path)} holds an architecture, no weights to put into {into.name}."
+                Text(
+                    f"{opened.name} contains an architecture, not weights to load into ",
+                    ModelName(into.name),
+                    ".",
+                ),
+                "Load it without a model, or load a file of weights.",
             )
-        opened.made_by = _version(path, content)
-        opened.notes += load_weights(into, path, content)
+        opened.keras_version = _keras_version(path, file_format)
+        opened.notes += load_weights(into, path, file_format)
         opened.model = into
         return opened
-    if content in ("weights", "old weights"):
+    if file_format in ("weights", "legacy weights"):
         return opened
-    opened.made_by = _version(path, content)
-    read = {"keras": _keras, "h5": _hdf5, "json": _json}[content]
+    opened.keras_version = _keras_version(path, file_format)
+    read = {"keras": _read_keras, "h5": _read_hdf5, "json": _read_json}[file_format]
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             read(opened, trust)
     except KmagicError:
         raise
     except (zipfile.BadZipFile, EOFError) as error:
-        raise (damaged if "CRC" in str(error) else broken_off)(path) from error
+        raise (file_damaged if "CRC" in str(error) else file_truncated)(path) from error
     except Exception as error:
-        refused = _refused(error, opened)
-        if content != "keras" or opened.baggage is None or not opened.baggage.text:
-            raise refused from error
-        opened.refused = refused  # its text may still build it
+        reason = _load_error(error, opened)
+        if file_format != "keras" or opened.metadata is None or not opened.metadata.text:
+            raise reason from error
+        opened.error = reason
         return opened
-    opened.notes += dict.fromkeys(words for each in told if (words := tell(each.message)))
+    opened.notes += load_notes(caught)
     return opened
 
 
-def _keras(opened: Opened, trust: Trust) -> None:
-    import keras  # noqa: PLC0415 - takes seconds
+# --- formats --------------------------------------------------------------------------------------
 
+
+def _read_keras(opened: OpenedFile, trust: TrustSettings) -> None:
     path = opened.path
     if path.is_dir():
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     else:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
-    if opened.made_by.startswith("2.") and not path.is_dir():
-        _old_keras(opened, config, trust)
-        return
-    objects = _judge(opened, config, trust)
-    with named(path, "" if path.is_dir() else SUFFIX["keras"]) as file:
-
-        def load(*, compiled: bool) -> Any:
-            return keras.models.load_model(
-                str(file),
-                custom_objects=objects,
-                compile=compiled,
-                safe_mode=trust.safe_mode,
-            )
-
+        if opened.keras_version.startswith("2."):
+            _read_legacy_keras(opened, config, trust)
+            return
+    objects = _checked_objects(opened, config, trust)
+    with with_suffix(path, "" if path.is_dir() else KERAS_SUFFIX["keras"]) as file:
         try:
-            opened.model = load(compiled=True)
+            opened.model = _load_model(file, objects, trust, compiled=True)
         except (zipfile.BadZipFile, EOFError, OSError):
             raise
-        except Exception as error:  # noqa: BLE001 - raised below, if the model is the reason
+        except Exception as error:  # noqa: BLE001 - raised again if compiling is not the reason
             try:
-                opened.model = load(compiled=False)
-            except Exception:  # noqa: BLE001 - the first one says what is wrong
+                opened.model = _load_model(file, objects, trust)
+            except Exception:  # noqa: BLE001 - the first error names the reason
                 raise error from None
-            opened.notes.append(f"not compiled, since Keras refuses it: {_words(error)}")
+            opened.notes.append(f"not compiled: Keras reports: {_reason(error)}")
 
 
-def _old_keras(opened: Opened, config: dict[str, Any], trust: Trust) -> None:
-    """A ``.keras`` of Keras 2.12 or later: the same zip, in the words of then."""
-    import keras  # noqa: PLC0415 - takes seconds
-
-    compiled = config.pop("compile_config", None)
-    fresh, notes = mended(config, show_path(opened.path))
-    objects = _judge(opened, [fresh, compiled], trust)
+def _read_legacy_keras(opened: OpenedFile, config: dict[str, Any], trust: TrustSettings) -> None:
+    """A ``.keras`` file of Keras 2.12 or later: the same zip with an older configuration."""
+    compile_config = config.pop("compile_config", None)
+    updated, notes = updated_config(config, opened.name)
+    objects = _checked_objects(opened, [updated, compile_config], trust)
     opened.notes += notes
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
         copy = Path(folder) / "model.keras"
-        with zipfile.ZipFile(opened.path) as held, zipfile.ZipFile(copy, "w") as made:
-            for name in held.namelist():
-                with held.open(name) as source, made.open(name, "w", force_zip64=True) as target:
-                    if name == "config.json":
-                        target.write(json.dumps(fresh).encode())
+        with zipfile.ZipFile(opened.path) as old, zipfile.ZipFile(copy, "w") as new:
+            for member in old.namelist():
+                with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
+                    if member == "config.json":
+                        target.write(json.dumps(updated).encode())
                     else:
                         shutil.copyfileobj(source, target)
-        opened.model = keras.models.load_model(
-            str(copy), custom_objects=objects, compile=False, safe_mode=trust.safe_mode
-        )
-    opened.notes += compile_as_saved(opened.model, compiled, objects)
+        opened.model = _load_model(copy, objects, trust)
+    opened.notes += compile_as_saved(opened.model, compile_config, objects)
     if opened.model.compiled:
-        opened.notes.append(OLD_STATE)
+        opened.notes.append(LEGACY_STATE)
 
 
-def _hdf5(opened: Opened, trust: Trust) -> None:
-    import h5py  # noqa: PLC0415 - not before such a file is read
-    import keras  # noqa: PLC0415 - takes seconds
-
+def _read_hdf5(opened: OpenedFile, trust: TrustSettings) -> None:
     with h5py.File(opened.path, "r") as file:
-        config = json.loads(_decoded(file.attrs["model_config"]))
-        written = file.attrs.get("training_config")
-        training = None if written is None else json.loads(_decoded(written))
+        config = json.loads(decoded(file.attrs["model_config"]))
+        training = file.attrs.get("training_config")
+        compile_config = None if training is None else json.loads(decoded(training))
         has_state = "optimizer_weights" in file
-    name = show_path(opened.path)
-    old = not opened.made_by.startswith("3")
-    if opened.made_by.startswith(("0", "1.")):
+    if opened.keras_version.startswith(("0", "1.")):
         raise PersistenceError(
-            f"{name} was not loaded: Keras {opened.made_by} wrote it, whose layers had other "
-            "arguments.",
-            "Load it with Keras 2.2 and save it there: Keras 2 reads both.",
+            f"{opened.name} was not loaded: it was written by Keras {opened.keras_version}, whose "
+            "layers have other arguments.",
+            "Load it with Keras 2.2, which reads both versions, and save it there.",
         )
-    fresh, notes = mended(config, name) if old else (config, [])
-    objects = _judge(opened, fresh, trust)
+    is_legacy = not opened.keras_version.startswith("3")
+    updated, notes = updated_config(config, opened.name) if is_legacy else (config, [])
+    objects = _checked_objects(opened, updated, trust)
     opened.notes += notes
-
-    def load(file: Path) -> Any:
-        return keras.models.load_model(
-            str(file), custom_objects=objects, compile=False, safe_mode=trust.safe_mode
-        )
-
-    if fresh == config:
-        with named(opened.path, SUFFIX["h5"]) as file:
-            opened.model = load(file)
+    if updated == config:
+        with with_suffix(opened.path, KERAS_SUFFIX["h5"]) as path:
+            opened.model = _load_model(path, objects, trust)
     else:
         with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
             copy = Path(folder) / "model.h5"
             shutil.copyfile(opened.path, copy)
-            with h5py.File(copy, "r+") as held:
-                held.attrs["model_config"] = json.dumps(fresh)
-            opened.model = load(copy)
-    opened.notes += compile_as_saved(opened.model, training, objects)
+            with h5py.File(copy, "r+") as file:
+                file.attrs["model_config"] = json.dumps(updated)
+            opened.model = _load_model(copy, objects, trust)
+    opened.notes += compile_as_saved(opened.model, compile_config, objects)
     if has_state and opened.model.compiled:
-        _optimizer_state(opened, old=old)
+        note = LEGACY_STATE if is_legacy else _restore_optimizer(opened)
+        opened.notes += [note] if note else []
 
 
-def _optimizer_state(opened: Opened, *, old: bool) -> None:
-    """Let the training go on where it was, where the optimizer's state is laid out as here."""
-    import h5py  # noqa: PLC0415 - not before such a file is read
-    import numpy as np  # noqa: PLC0415 - as above
-
-    note = OLD_STATE
+def _restore_optimizer(opened: OpenedFile) -> str:
+    """Restore the optimizer's state from an HDF5 file; if it does not fit, a note says so."""
     optimizer = opened.model.optimizer
-    if not old:
-        with h5py.File(opened.path, "r") as file:
-            group = file["optimizer_weights"]
-            values = [np.asarray(group[each]) for each in _names(group)]
-        if len(values) <= UNTRAINED:
-            return
-        optimizer.build(opened.model.trainable_variables)
-        if [each.shape for each in values] == [tuple(each.shape) for each in optimizer.variables]:
-            for variable, value in zip(optimizer.variables, values, strict=True):
-                variable.assign(value)
-            return
-        note = "the optimizer's state was not taken over: it is not laid out as here"
-    opened.notes.append(note)
+    with h5py.File(opened.path, "r") as file:
+        group = file["optimizer_weights"]
+        values = [np.asarray(group[name]) for name in name_list(group, "weight_names")]
+    if len(values) <= UNTRAINED_VARIABLES:
+        return ""
+    optimizer.build(opened.model.trainable_variables)
+    if [value.shape for value in values] != [tuple(own.shape) for own in optimizer.variables]:
+        return OTHER_LAYOUT
+    for variable, value in zip(optimizer.variables, values, strict=True):
+        variable.assign(value)
+    return ""
 
 
-def _names(group: Any) -> list[str]:
-    return [_decoded(each) for each in group.attrs["weight_names"]]
-
-
-def _json(opened: Opened, trust: Trust) -> None:
-    import keras  # noqa: PLC0415 - takes seconds
-
+def _read_json(opened: OpenedFile, trust: TrustSettings) -> None:
     config = json.loads(opened.path.read_text(encoding="utf-8"))
     config.pop(KEY, None)
-    if is_legacy(config) or opened.made_by.startswith("2."):
-        config, notes = mended(config, show_path(opened.path))
+    if is_legacy_config(config) or opened.keras_version.startswith("2."):
+        config, notes = updated_config(config, opened.name)
         opened.notes += notes
-        functional = config["class_name"] == "Functional"
-        config["module"] = "keras.src.models.functional" if functional else "keras"
-    objects = _judge(opened, config, trust)
+        is_functional = config["class_name"] == "Functional"
+        config["module"] = "keras.src.models.functional" if is_functional else "keras"
+    objects = _checked_objects(opened, config, trust)
     opened.model = keras.saving.deserialize_keras_object(
         config, custom_objects=objects, safe_mode=trust.safe_mode
     )
 
 
-def _judge(opened: Opened, config: Any, trust: Trust) -> dict[str, Any]:
-    """Refuse what is not to be trusted; the classes and functions for the rest."""
-    name = show_path(opened.path)
+def _load_model(
+    path: Path, objects: Mapping[str, Any], trust: TrustSettings, *, compiled: bool = False
+) -> Any:
+    return keras.models.load_model(
+        str(path), custom_objects=objects, compile=compiled, safe_mode=trust.safe_mode
+    )
+
+
+def _checked_objects(opened: OpenedFile, config: Any, trust: TrustSettings) -> dict[str, Any]:
+    """The classes and functions that a configuration needs, after rejecting what is unsafe."""
     if trust.safe_mode:
-        refuse_code(config, name)
-    return objects_for(needs_of(config), trust.given, trust.notebook, name)
+        reject_code(config, opened.name)
+    return find_objects(needed_objects(config), trust.given, trust.notebook, opened.name)
 
 
-def _version(path: Path, content: Content) -> str:
-    """The Keras that wrote a file; "" where it does not say."""
+def _keras_version(path: Path, file_format: FileFormat) -> str:
+    """The version of Keras that wrote a file; "" if unknown."""
     try:
-        if content == "keras":
-            return str(json.loads(metadata_of(path)).get("keras_version", ""))
-        if content == "json":
-            held = json.loads(path.read_text(encoding="utf-8"))
-            return str(held.get("keras_version", ""))
-        import h5py  # noqa: PLC0415 - not before such a file is read
-
+        if file_format == "keras":
+            return str(json.loads(keras_metadata(path)).get("keras_version", ""))
+        if file_format == "json":
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return str(content.get("keras_version", ""))
         with h5py.File(path, "r") as file:
             group = file.get("model_weights", file)
             version = file.attrs.get("keras_version", group.attrs.get("keras_version", ""))
-            return _decoded(version)
+            return decoded(version)
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
         return ""
 
 
-def _refused(error: Exception, opened: Opened) -> PersistenceError:
-    import keras  # noqa: PLC0415 - it is there by now
+# --- errors ---------------------------------------------------------------------------------------
 
-    name = show_path(opened.path)
+
+def _load_error(error: Exception, opened: OpenedFile) -> PersistenceError:
     if isinstance(error, OSError):
-        return not_read(error, opened.path) or broken_off(opened.path)
-    words = _words(error)
-    if _numbers(opened.made_by) > _numbers(keras.__version__):
+        return not_read(error, opened.path) or file_truncated(opened.path)
+    reason, version = _reason(error), opened.keras_version
+    failed = f"{opened.name} was not loaded"
+    if _version_numbers(version) > _version_numbers(keras.__version__):
         return PersistenceError(
-            f"{name} was not loaded: Keras {opened.made_by} wrote it, and this is Keras "
-            f"{keras.__version__}, which does not understand it: {words}",
-            "pip install --upgrade keras, and restart the kernel.",
+            f"{failed}: it was written by Keras {version}, and this is Keras {keras.__version__}, "
+            f"which reports: {reason}",
+            "Run `pip install --upgrade keras` and restart the kernel.",
         )
-    if "truncated" in words or "bad object header" in words or "Unable to" in words:
-        return broken_off(opened.path)
-    if "marshal" in words:
+    if any(text in reason for text in ("truncated", "bad object header", "Unable to")):
+        return file_truncated(opened.path)
+    if "marshal" in reason:
         return PersistenceError(
-            f"{name} was not loaded: the Python code in it was written by another Python, and "
-            f"this one cannot read it: {words}",
-            "Load it with the Python that wrote it, and save it there with ops of keras.ops.",
+            f"{failed}: the Python code in it was written by another version of Python, and this "
+            f"version cannot read it: {reason}",
+            "Load it with the Python that wrote it, and use operations of keras.ops instead.",
         )
-    by = f" Keras {opened.made_by} wrote it;" if opened.made_by else ""
+    written_by = f" It was written by Keras {version}." if version else ""
     return PersistenceError(
-        f"{name} was not loaded:{by} Keras {keras.__version__} says: {words}",
-        "Its weights alone may still fit a model that you build: kmagic.load(path, model=model).",
+        f"{failed}: Keras {keras.__version__} reports: {reason}{written_by}",
+        "Build the model and load the weights alone: kmagic.load(path, model=model).",
     )
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(each) for each in version.split(".")[:2] if each.isdecimal())
+def _version_numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
 
 
-def _words(error: Any) -> str:
-    """What an exception says in its first sentence that says anything."""
+def _reason(error: BaseException) -> str:
+    """The line of an exception's message that names the reason."""
     while "could not be deserialized properly" in str(error) and error.__cause__ is not None:
         error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(("Error when deserializing", "config="))]
+    lines = [line.strip() for line in str(error).splitlines()]
     inner = [line for line in lines if line.startswith("Exception encountered:")]
-    chosen = (inner[-1:] or told or lines or [type(error).__name__])[0]
-    chosen = chosen.removeprefix("Exception encountered:").strip()
-    most = 300
-    return chosen if len(chosen) <= most else f"{chosen[:most]} ..."
-
-
-def _decoded(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+    told = [line for line in lines if not line.startswith(("Error when deserializing", "config="))]
+    reason = (
+        inner[-1].removeprefix("Exception encountered:") if inner else "\n".join(told)
+    ).strip()
+    return first_line(reason or error)

@@ -1,4 +1,4 @@
-"""What saving and loading did, as results that are shown."""
+"""The results of saving and loading, which a notebook shows as cards."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from kmagic.persistence.model_metadata import Baggage
+from kmagic.persistence.model_metadata import ModelMetadata
 from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.rendering import Renderable
@@ -15,22 +15,22 @@ from kmagic.support.static_display import is_static
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Saved(Renderable):
+class SaveResult(Renderable):
     """A file that was written.
 
     Attributes:
-        name: Of the model.
+        name: The model's name.
         path: The file.
-        size: Its bytes.
-        parts: What is in it, in words.
-        notes: What whoever loads it will meet.
+        size: Its size in bytes.
+        parts: What it contains, in words.
+        notes: What to know when it is loaded.
 
     Example:
-        >>> Saved("cnn", Path("models/cnn.keras"), 1_200_000, ["weights", "10 class names"])
+        >>> SaveResult("cnn", Path("models/cnn.keras"), 1_200_000, ["weights", "10 class names"])
         cnn saved as models/cnn.keras, 1.2 MB: weights, 10 class names
     """
 
-    renderer: ClassVar[str] = "kmagic.display.model.file_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:save_bundle"
 
     name: str
     path: Path
@@ -38,68 +38,68 @@ class Saved(Renderable):
     parts: Sequence[str] = ()
     notes: Sequence[str] = ()
 
-    def facts(self) -> str:
-        """Where it is and how large; another run may make it a few bytes larger."""
+    def location(self) -> str:
+        """The path and size of the file; in static display no size, which may vary."""
         size = "" if is_static() else f", {format_bytes(self.size)}"
         return f"saved as {show_path(self.path)}{size}"
 
     def __repr__(self) -> str:
         parts = f": {', '.join(self.parts)}" if self.parts else ""
-        return "\n".join([f"{self.name} {self.facts()}{parts}", *self.notes])
+        return "\n".join([f"{self.name} {self.location()}{parts}", *self.notes])
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Loaded(Renderable):
-    """A model that came out of a file.
+class LoadResult(Renderable):
+    """A model that was loaded from a file.
 
     Attributes:
         model: The model.
-        name: What it was called when it was saved.
+        name: Its name when it was saved.
         path: The file.
-        size: Its bytes.
-        built: Its text and steps, where it has one (``kmagic.models.build.origin_of``); else None.
-        baggage: What came with it; None where the file has nothing of ours.
-        notes: What became otherwise than it was, in words.
-        made_by: Version of the Keras that wrote it, where the file says.
-        parts: What came with it, in words.
+        size: The file's size in bytes.
+        origin: Its text and steps (:func:`kmagic.models.build.origin_of`), or None.
+        metadata: What kmagic saved with it; None for other files.
+        notes: What differs from the saved model.
+        keras_version: The version of Keras that wrote the file, if known.
+        parts: What was loaded, in words.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.model.file_card:loaded_bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:load_bundle"
 
     model: Any
     name: str
     path: Path
     size: int
-    built: Any = None
-    baggage: Baggage | None = None
+    origin: Any = None
+    metadata: ModelMetadata | None = None
     notes: Sequence[str] = ()
-    made_by: str = ""
+    keras_version: str = ""
     parts: Sequence[str] = ()
 
-    def called(self, name: str) -> Self:
-        """The same by the name that the notebook has for it."""
+    def with_name(self, name: str) -> Self:
+        """The same result, with the model's name in the notebook."""
         return replace(self, name=name)
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """The figures of the training that it comes from, as Keras has them."""
-        held = self.baggage.history if self.baggage is not None else {}
-        return {name: list(values) for name, values in held.items()}
+        """The metrics of the training run before the model was saved."""
+        history = self.metadata.history if self.metadata is not None else {}
+        return {name: list(values) for name, values in history.items()}
 
-    def describe(self) -> str:
-        """Where it came from and what came with it, in one sentence."""
+    def description(self) -> str:
+        """Where it was loaded from and what was loaded, in one sentence."""
         parts = f": {', '.join(self.parts)}" if self.parts else ""
         if is_static():
             return f"from {show_path(self.path)}{parts}"
-        by = f", written by Keras {self.made_by}" if self.made_by else ""
-        when = self.baggage.saved[:10] if self.baggage is not None else ""
-        on = f" on {when}" if when else ""
         size = f", {format_bytes(self.size)}" if self.size else ""
-        return f"from {show_path(self.path)}{size}{by}{on}{parts}"
+        version = f", written by Keras {self.keras_version}" if self.keras_version else ""
+        date = self.metadata.saved[:10] if self.metadata is not None else ""
+        on_date = f" on {date}" if date else ""
+        return f"from {show_path(self.path)}{size}{version}{on_date}{parts}"
 
     def lines(self) -> list[str]:
-        """Where it came from, and what became otherwise, as sentences."""
-        return [f"{each[0].upper()}{each[1:]}" for each in (self.describe(), *self.notes)]
+        """The description and the notes, as sentences."""
+        return [f"{line[0].upper()}{line[1:]}" for line in (self.description(), *self.notes)]
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self.name} {self.describe()}", *self.lines()[1:]])
+        return "\n".join([f"{self.name} {self.description()}", *self.lines()[1:]])

@@ -1,7 +1,7 @@
-"""What a model's configuration asks for, read before anything of it is made.
+"""What a model's configuration asks for, checked before the model is created.
 
-Code that travels in the file is refused in safe mode, whatever the installed Keras thinks of it.
-Classes and functions are taken by name from the notebook; those that are missing are named.
+Code in the file is rejected in safe mode, whatever the installed Keras allows. Missing classes and
+functions are taken from the notebook by name; those that are not there are named.
 """
 
 from __future__ import annotations
@@ -15,165 +15,162 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import keras
+
 from kmagic.support.errors import PersistenceError
+from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
-UNSAFE = "--unsafe (in Python: safe_mode=False) loads it: only for a file that you made yourself."
-_INTERNAL = frozenset(
+ALLOW_CODE = Text(
+    "To load it anyway, use ", Option("safe_mode", value=False), ", for your own files only."
+)
+_INTERNAL_CLASSES = frozenset(
     {"__numpy__", "__tensor__", "__keras_tensor__", "__bytes__", "__slice__", "__ellipsis__"}
     | {"__tuple__", "__typespec__", "TensorShape", "TypeSpec", "CompositeTensor"}
 )
-_KERAS = ("keras", "keras_hub", "keras_cv", "keras_nlp", "builtins", "tf_keras", "tensorflow")
-_LOOKUPS = ("StringLookup", "IntegerLookup", "TextVectorization")
+_KERAS_PACKAGES = frozenset(
+    {"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins", "tf_keras", "tensorflow"}
+)
+_LOOKUP_LAYERS = ("StringLookup", "IntegerLookup", "TextVectorization")
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
-    """A class or function that is not Keras's.
+class NeededObject:
+    """A class or function that is not part of Keras.
 
     Attributes:
-        name: Of the class or function.
-        registered: What it is registered as with Keras: "package>name"; else its name.
-        where: The layer that needs it, or what it is there.
+        name: Its name.
+        registered_name: Its name in Keras's registry, "package>name"; else its name.
+        layer: The layer that needs it, or "model".
         is_function: Whether it is a function.
     """
 
     name: str
-    registered: str
-    where: str
+    registered_name: str
+    layer: str
     is_function: bool = False
 
 
-def refuse_code(config: Any, name: str) -> None:
-    """Refuse a configuration that brings code along, or reads other files.
-
-    Args:
-        config: The configuration, from JSON.
-        name: Of the file, for the message.
+def reject_code(config: Any, file_name: str) -> None:
+    """Reject a configuration that contains code or reads other files.
 
     Raises:
         PersistenceError: It does; the message names the layer.
     """
-    for part, layer in _parts(config):
-        kind = part.get("class_name")
-        inner = part.get("config")
+    for part, layer in _objects_in(config):
+        kind, inner = part.get("class_name"), part.get("config")
+        vocabulary = inner.get("vocabulary") if isinstance(inner, dict) else None
+        reason, remedy = "", ALLOW_CODE
         if kind == "__lambda__" or (kind == "Lambda" and _has_code(inner)):
-            raise PersistenceError(
-                f"{name} was not loaded: its layer {layer} is a Lambda whose Python code is in the "
-                "file, and would run here.",
-                "Nothing of it has run. Safe is a layer of keras.ops, or a function with a name "
-                f"that the notebook defines. {UNSAFE}",
+            reason = "is a Lambda whose Python code is in the file and would run here"
+            remedy = Text(
+                "None of it has run. Use a layer of keras.ops instead, or a named function that "
+                "the notebook defines. ",
+                ALLOW_CODE,
             )
-        if kind == "TFSMLayer":
-            raise PersistenceError(
-                f"{name} was not loaded: its layer {layer} runs a SavedModel of TensorFlow from "
-                "another file, which may read and write files.",
-                UNSAFE,
+        elif kind == "TFSMLayer":
+            reason = (
+                "runs a TensorFlow SavedModel from another file, which can read and write files"
             )
-        words = inner.get("vocabulary") if isinstance(inner, dict) else None
-        if kind in _LOOKUPS and isinstance(words, str) and words:
+        elif kind in _LOOKUP_LAYERS and isinstance(vocabulary, str) and vocabulary:
+            reason = f"reads its vocabulary from another file, {vocabulary}"
+        if reason:
             raise PersistenceError(
-                f"{name} was not loaded: its layer {layer} reads its words from another file, "
-                f"{words}.",
-                UNSAFE,
+                f"{file_name} was not loaded: its layer {layer} {reason}.", remedy
             )
 
 
-def needs_of(config: Any) -> list[Need]:
-    """The classes and functions of a configuration that are not Keras's, each once."""
-    found: dict[str, Need] = {}
-    for part, layer in _parts(config):
-        for function in _functions_by_name(part.get("config")):
-            found.setdefault(function, Need(function, function, layer, is_function=True))
-        kind, module = part.get("class_name"), part.get("module")
-        if not isinstance(kind, str) or kind in _INTERNAL or "__lambda__" in kind:
+def needed_objects(config: Any) -> list[NeededObject]:
+    """The classes and functions of a configuration that are not part of Keras, each once."""
+    needed: dict[str, NeededObject] = {}
+    for part, layer in _objects_in(config):
+        inner = part.get("config")
+        for key in ("activation", "recurrent_activation", "function"):
+            # Older files name a function without its module.
+            name = inner.get(key) if isinstance(inner, dict) else None
+            if isinstance(name, str) and name not in _keras_names():
+                needed.setdefault(name, NeededObject(name, name, layer, is_function=True))
+        kind = part.get("class_name")
+        if not isinstance(kind, str) or kind in _INTERNAL_CLASSES or "__lambda__" in kind:
             continue
         is_function = kind == "function"
-        name = part.get("config") if is_function else kind
-        registered = part.get("registered_name") or name
-        registered = name if registered == "function" else registered
-        if not isinstance(name, str) or not isinstance(registered, str):
+        name = inner if is_function else kind
+        registered_name = part.get("registered_name") or name
+        registered_name = name if registered_name == "function" else registered_name
+        if not isinstance(name, str) or not isinstance(registered_name, str):
             continue
-        if _is_keras(name, registered, module, is_function=is_function):
-            continue
-        name = name.rpartition(">")[2]
-        found.setdefault(registered, Need(name, registered, layer, is_function))
-    return list(found.values())
+        module = part.get("module")
+        if not _is_from_keras(name, registered_name, module, is_function=is_function):
+            name = name.rpartition(">")[2]
+            needed.setdefault(
+                registered_name, NeededObject(name, registered_name, layer, is_function)
+            )
+    return list(needed.values())
 
 
-def _functions_by_name(config: Any) -> Iterator[str]:
-    """Functions that older files give as a bare name, and that Keras has not."""
-    for key in (
-        ("activation", "recurrent_activation", "function") if isinstance(config, dict) else ()
-    ):
-        word = config.get(key)
-        if isinstance(word, str) and not _in_keras(word):
-            yield word
-
-
-def objects_for(
-    needs: list[Need], given: Mapping[str, Any], notebook: Mapping[str, Any], name: str
+def find_objects(
+    needed: list[NeededObject],
+    given: Mapping[str, Any],
+    notebook: Mapping[str, Any],
+    file_name: str,
 ) -> dict[str, Any]:
-    """The classes and functions for what is needed, by every name that Keras may look for.
+    """The needed classes and functions, by every name that Keras may look for.
 
     Args:
-        needs: From :func:`needs_of`.
-        given: What the user gave by name; it is taken as it is.
-        notebook: The notebook's names; of these only Keras classes and the user's own functions.
-        name: Of the file, for the message.
+        needed: From :func:`needed_objects`.
+        given: Objects that the user passed, by name; any are accepted.
+        notebook: Notebook variables; only Keras classes and the user's own functions are accepted.
+        file_name: The file's name for the message.
 
     Raises:
         PersistenceError: One is missing.
     """
-    import keras  # noqa: PLC0415 - takes seconds
-
-    known = keras.saving.get_custom_objects()
-    found = dict(given)
+    registered = keras.saving.get_custom_objects()
+    objects = dict(given)
     missing = []
-    for need in needs:
-        value = given.get(need.registered, given.get(need.name, known.get(need.registered)))
-        if value is None and may_serve(notebook.get(need.name)):
-            value = notebook[need.name]
+    for need in needed:
+        name, registered_name = need.name, need.registered_name
+        value = given.get(registered_name, given.get(name, registered.get(registered_name)))
+        if value is None and is_usable(notebook.get(name)):
+            value = notebook[name]
         if value is None:
             missing.append(need)
         else:
-            found |= {need.registered: value, need.name: value}
+            objects |= {registered_name: value, name: value}
     if missing:
-        raise _missing(missing, {**notebook, **given}, name)
-    return found
+        raise _missing_error(missing, {**notebook, **given}, file_name)
+    return objects
 
 
-def _missing(missing: list[Need], names: Mapping[str, Any], name: str) -> PersistenceError:
+def _missing_error(
+    missing: list[NeededObject], variables: Mapping[str, Any], file_name: str
+) -> PersistenceError:
     first = missing[0]
-    what = "function" if first.is_function else "class"
-    place = (
-        f"its {first.where} needs" if first.where == "model" else f"its layer {first.where} needs"
-    )
-    if first.where == first.name or not first.where:
-        place = "it needs"
-    others = [each.name for each in missing[1:]]
-    more = f", and {', '.join(others)}" if others else ""
-    held = names.get(first.name)
-    if held is not None:
-        remedy = (
-            f"{first.name} is here, but comes from a library: name it on purpose, "
-            f"kmagic.load(path, custom_objects={{{first.name!r}: {first.name}}})."
-        )
+    name, what = first.name, "function" if first.is_function else "class"
+    if first.layer in ("", name):
+        user = "it"
     else:
-        near = did_you_mean(first.name, [each for each in names if may_serve(names[each])])
-        remedy = f"{near} " * bool(near) + (
-            f"Define or import {first.name} in a cell above and load again; in Python: "
-            f"kmagic.load(path, custom_objects={{{first.name!r}: {first.name}}})."
-        )
+        user = "its model" if first.layer == "model" else f"its layer {first.layer}"
+    others = ", ".join(need.name for need in missing[1:])
+    also = f" (also missing: {others})" if others else ""
+    call = f"kmagic.load(path, custom_objects={{{name!r}: {name}}})"
+    if variables.get(name) is not None:
+        remedy = f"{name} in the notebook comes from a library. Pass it explicitly: {call}."
+    else:
+        usable = [variable for variable in variables if is_usable(variables[variable])]
+        near = did_you_mean(name, usable)
+        define = f"Define or import {name} and load the file again, or pass it: {call}."
+        remedy = f"{near} {define}" if near else define
     return PersistenceError(
-        f"{name} was not loaded: {place} the {what} {first.name}, which is not here{more}.", remedy
+        f"{file_name} was not loaded: {user} needs the {what} {name}, which is not defined{also}.",
+        remedy,
     )
 
 
-def may_serve(value: Any) -> bool:
-    """Whether a name of the notebook may serve a file: no function of a library by its name.
+def is_usable(value: Any) -> bool:
+    """Whether a file may use a notebook variable by name: a Keras class or the user's function.
 
-    Older files call functions with arguments of their own; ``rmtree`` must not be one of them.
+    Older files call functions with arguments of their own, and ``rmtree`` must not be among them.
     """
     if isinstance(value, type):
         return hasattr(value, "from_config") and hasattr(value, "get_config")
@@ -181,70 +178,60 @@ def may_serve(value: Any) -> bool:
         return False
     if value.__module__ == "__main__":
         return True
-    place = getattr(sys.modules.get(value.__module__), "__file__", None)
-    if not place:
-        return False
-    folders = [
-        sysconfig.get_paths()[each] for each in ("stdlib", "platstdlib", "purelib", "platlib")
+    source = getattr(sys.modules.get(value.__module__), "__file__", None)
+    libraries = [
+        sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")
     ]
-    return not any(Path(place).is_relative_to(folder) for folder in folders)
+    return source is not None and not any(
+        Path(source).is_relative_to(folder) for folder in libraries
+    )
 
 
 def _has_code(config: Any) -> bool:
-    """Whether a Lambda carries code: Keras 2 has it as a list, its kind said beside it."""
-    if not isinstance(config, dict):
-        return False
-    for key in ("function", "output_shape", "mask"):
+    """Whether a Lambda contains code, which Keras 2 writes as a list."""
+    for key in ("function", "output_shape", "mask") if isinstance(config, dict) else ():
         value = config.get(key)
         if config.get(f"{key}_type") == "lambda":
             return True
-        if isinstance(value, list) and (key == "function" or any(map(_is_text, value))):
-            return True
+        if isinstance(value, list):
+            has_text = any(isinstance(item, str) for item in value)
+            if key == "function" or has_text:
+                return True
     return False
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_keras(name: str, registered: str, module: Any, *, is_function: bool) -> bool:
-    if isinstance(module, str) and module.split(".", maxsplit=1)[0] in _KERAS:
-        # Of functions only those that compute: keras.utils has some that fetch and write files.
-        return not is_function or _in_keras(name)
-    if module is None and registered == name:
-        return _in_keras(name)
-    return False
-
-
-def _in_keras(name: str) -> bool:
-    return name in _names_of_keras()
+def _is_from_keras(name: str, registered_name: str, module: Any, *, is_function: bool) -> bool:
+    if isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES:
+        # Functions must be ones that compute: keras.utils has some that download and write files.
+        return not is_function or name in _keras_names()
+    return module is None and registered_name == name and name in _keras_names()
 
 
 @cache
-def _names_of_keras() -> frozenset[str]:
-    """Names of all that a configuration may hold, those of the classes too: Keras writes these."""
-    import keras  # noqa: PLC0415 - takes seconds
-
-    places = ("layers", "models", "activations", "initializers", "regularizers", "constraints")
-    others = ("losses", "metrics", "optimizers", "ops", "dtype_policies", "random", "quantizers")
-    found = [getattr(keras, each) for each in (*places, *others) if hasattr(keras, each)]
+def _keras_names() -> frozenset[str]:
+    """The names of everything that a configuration may contain, and of its classes."""
+    modules = (
+        *("layers", "models", "activations", "initializers", "regularizers", "constraints"),
+        *("losses", "metrics", "optimizers", "ops", "dtype_policies", "random", "quantizers"),
+    )
+    namespaces = [getattr(keras, name) for name in modules if hasattr(keras, name)]
     names = {"Functional"}
-    for module in (*found, keras.optimizers.schedules):
-        names |= set(dir(module))
-        names |= {each.__name__ for each in vars(module).values() if isinstance(each, type)}
+    for namespace in (*namespaces, keras.optimizers.schedules):
+        names |= set(dir(namespace))
+        names |= {value.__name__ for value in vars(namespace).values() if isinstance(value, type)}
     return frozenset(names)
 
 
-def _parts(config: Any, layer: str = "") -> Iterator[tuple[dict[str, Any], str]]:
-    """Every object of a configuration, with the name of the layer it is in."""
+def _objects_in(config: Any, layer: str = "") -> Iterator[tuple[dict[str, Any], str]]:
+    """Every object in a configuration, with the name of its layer."""
     if isinstance(config, dict):
         if "class_name" in config:
             inner = config.get("config")
-            own = inner.get("name") if isinstance(inner, dict) else None
-            layer = own if isinstance(own, str) else layer or "model"
+            name = inner.get("name") if isinstance(inner, dict) else None
+            layer = name if isinstance(name, str) else layer or "model"
             yield config, layer
         for value in config.values():
-            yield from _parts(value, layer)
+            yield from _objects_in(value, layer)
     elif isinstance(config, list | tuple):
         for value in config:
-            yield from _parts(value, layer)
+            yield from _objects_in(value, layer)

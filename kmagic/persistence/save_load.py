@@ -1,4 +1,4 @@
-"""``kmagic.save`` and ``kmagic.load``: models as files, with their text and their preparation."""
+"""``kmagic.save`` and ``kmagic.load``: models as files, with their text and preparation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,26 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
+from kmagic.data.preparation.preparation import Preparation
+from kmagic.models.build import build_model, origin_of, restore_origin, serialize_steps
+from kmagic.models.decompile import to_dsl, with_current_compile
+from kmagic.persistence.formats import FileFormat, save_target, to_path
+from kmagic.persistence.model_metadata import (
+    ModelMetadata,
+    layer_vocabularies,
+    restore_vocabularies,
+    sampled_history,
+)
+from kmagic.persistence.model_reading import OpenedFile, TrustSettings, open_file
+from kmagic.persistence.model_writing import write_model
+from kmagic.persistence.results import LoadResult, SaveResult
+from kmagic.persistence.safety import is_usable
+from kmagic.persistence.weights import is_optimizer_used, load_weights
 from kmagic.support.errors import KmagicError, PersistenceError
+from kmagic.support.messages import Text
 from kmagic.support.model_registry import (
     dataset_for,
     is_untrained,
@@ -16,19 +33,14 @@ from kmagic.support.model_registry import (
     run_for,
     set_dataset,
 )
+from kmagic.training.run.provenance import library_versions
 
-if TYPE_CHECKING:
-    from kmagic.persistence.formats import Form
-    from kmagic.persistence.model_metadata import Baggage
-    from kmagic.persistence.model_reading import Opened
-    from kmagic.persistence.results import Loaded, Saved
-
-MOST_LAYERS = 64
-"""A model that was not built here gets a text beside its weights up to so many layers."""
+MAX_LAYERS = 64
+"""A larger model that kmagic did not build is saved without a text."""
 
 
 class LoadWarning(UserWarning):
-    """A model came out of its file otherwise than it went in."""
+    """A loaded model differs from the saved one."""
 
 
 def save(
@@ -36,28 +48,29 @@ def save(
     path: str | os.PathLike[str],
     *,
     force: bool = False,
-    only: Form | None = None,
+    only: FileFormat | None = None,
     name: str = "",
-) -> Saved:
-    """Save a model: the whole of it, its weights, its architecture or its text.
+) -> SaveResult:
+    """Save a model: the whole model, its weights, its architecture or its text.
 
-    The file is written whole or not at all. With the model go its text, the names of its classes
-    and how its data were prepared, so that :func:`load` gives a model that takes raw data.
+    The file is written completely or not at all. The model's text, its class names and the
+    preparation of its data are saved with it, so that :func:`load` returns a model that accepts raw
+    data.
 
     Args:
         model: A Keras model.
-        path: Where to; its end says what is written: ``.keras`` or ``.h5`` the whole model,
-            ``.weights.h5`` the weights, ``.json`` the architecture, ``.kmagic`` the text. Folders
-            are made.
-        force: Replace a file that is there.
-        only: "weights", "json" or "text": that alone; the path's end may be left out then.
-        name: What the model is called, if not by its own name.
+        path: The file. Its suffix selects the format: ``.keras`` or ``.h5`` for the whole model,
+            ``.weights.h5`` for the weights, ``.json`` for the architecture, ``.kmagic`` for the
+            text. Missing folders are created.
+        force: Replace an existing file.
+        only: "weights", "json" or "text": save only that; the path needs no suffix then.
+        name: The model's name, if not ``model.name``.
 
     Returns:
-        What was written: ``path``, ``size``, ``parts``, ``notes``.
+        What was saved: ``path``, ``size``, ``parts``, ``notes``.
 
     Raises:
-        PersistenceError: The file is there already, the disk refused, or the model cannot be
+        PersistenceError: The file exists, the file system reports an error, or the model cannot be
             written. Nothing is changed then.
 
     Example:
@@ -68,17 +81,30 @@ def save(
         ...     load(saved.path).name
         'net'
     """
-    from kmagic.persistence.formats import target  # noqa: PLC0415 - not before a model is saved
-    from kmagic.persistence.model_writing import write  # noqa: PLC0415 - as above
-
     if not hasattr(model, "save_weights"):
         raise PersistenceError(
-            f"expected a Keras model to save, not {type(model).__name__}.",
-            "kmagic.save(model, 'models/cnn.keras')",
+            option="model",
+            expected="a Keras model",
+            actual=Text(type(model).__name__),
+            remedy=Text("Pass the model first: kmagic.save(model, 'models/cnn.keras')"),
         )
-    place, kind = target(path, only)
-    baggage = _pack(model, name or model.name, kind.form)
-    return write(model, place, kind, baggage, force=force)
+    target, save_format = save_target(path, only)
+    text, values = _text_of(model, is_required=save_format.format == "text")
+    run = run_for(model)
+    preparation = getattr(dataset_for(model), "preparation", None)
+    metadata = ModelMetadata(
+        name=name or model.name,
+        text=text,
+        values=values,
+        steps=serialize_steps(model) if text else (),
+        words=layer_vocabularies(model) if save_format.format != "keras" else (),
+        preparation=preparation.get_config() if preparation is not None else None,
+        history=sampled_history(run.history) if run is not None else {},
+        epochs=len(run.log) if run is not None else 0,
+        saved=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=library_versions(),
+    )
+    return write_model(model, target, save_format, metadata, force=force)
 
 
 def load(
@@ -88,236 +114,147 @@ def load(
     safe_mode: bool = True,
     custom_objects: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Load a model, or weights into one.
+    """Load a model, or load weights into one.
 
     Args:
-        path: The file; what it is is seen in it, whatever its name.
-        model: A model that gets the file's weights; it keeps its own if they do not fit.
-        safe_mode: Refuse Python code in the file. False only for a file that you made yourself.
-        custom_objects: Classes and functions that are not Keras's, by name.
+        path: The file; its format is detected from its content.
+        model: A model to load the file's weights into; it is unchanged if they do not fit.
+        safe_mode: Reject Python code in the file. Use False only for your own files.
+        custom_objects: Classes and functions that are not part of Keras, by name.
 
     Returns:
-        The model. Where it was saved by kmagic, ``kmagic.support.model_registry.dataset_for(model)`` knows its class
-        names and how its data were prepared, and its card shows its text.
+        The model. If kmagic saved it, kmagic knows its class names, its text and how its data was
+        prepared.
 
     Raises:
-        PersistenceError: There is no such file, it is broken off, no model, not to be trusted, or
-            needs what is not here.
+        PersistenceError: The file does not exist, is incomplete, contains no model, is not to be
+            trusted, or needs a class or function that is not defined.
 
     Warns:
-        LoadWarning: The model is otherwise than it was saved, and how.
+        LoadWarning: The model differs from the saved one; the message says how.
     """
-    loaded = open_model(path, into=model, safe_mode=safe_mode, custom_objects=custom_objects)
+    loaded = load_with_details(path, into=model, safe_mode=safe_mode, custom_objects=custom_objects)
     for note in loaded.notes:
         warnings.warn(f"{loaded.name}: {note}", LoadWarning, stacklevel=2)
     return loaded.model
 
 
-def open_model(
+def load_with_details(
     path: str | os.PathLike[str],
     *,
     into: Any = None,
     safe_mode: bool = True,
     custom_objects: Mapping[str, Any] | None = None,
     notebook: Mapping[str, Any] | None = None,
-) -> Loaded:
-    """Load a model and all that came with it; as :func:`load`, which gives the model alone.
+) -> LoadResult:
+    """Load a model with everything that was saved with it; arguments and errors as for `load`.
 
     Args:
         path: The file.
-        into: A model that gets the file's weights.
-        safe_mode: Refuse Python code in the file.
-        custom_objects: Classes and functions that are not Keras's, by name.
-        notebook: The notebook's names, for classes and functions that are missing else.
-
-    Raises:
-        PersistenceError: As :func:`load`.
+        into: A model to load the file's weights into.
+        safe_mode: Reject Python code in the file.
+        custom_objects: Classes and functions that are not part of Keras, by name.
+        notebook: The notebook's variables, for other classes and functions.
     """
-    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is loaded
-    from kmagic.persistence.formats import as_path  # noqa: PLC0415 - as above
-    from kmagic.persistence.layer_vocabularies import give_words  # noqa: PLC0415 - as above
-    from kmagic.persistence.model_reading import Trust, open_file  # noqa: PLC0415 - as above
-    from kmagic.persistence.results import Loaded  # noqa: PLC0415 - as above
-
-    place = as_path(path)
-    trust = Trust(safe_mode, custom_objects or {}, notebook or {})
-    opened = open_file(place, trust, into=into)
-    if opened.refused is not None:
+    file = to_path(path)
+    trust = TrustSettings(safe_mode, custom_objects or {}, notebook or {})
+    opened = open_file(file, trust, into=into)
+    if opened.model is None:
         try:
-            _make(opened, trust)
+            _build_from_text(opened, trust)
         except KmagicError:
-            raise opened.refused from None
-    elif opened.model is None:
-        _make(opened, trust)
-    model, baggage = opened.model, opened.baggage
-    if opened.content == "json":
+            if opened.error is not None:
+                raise opened.error from None
+            raise
+    model, metadata = opened.model, opened.metadata
+    if opened.format == "json":
         mark_untrained(model)
-    if into is None and origin_of(model) is None and baggage is not None:
-        _adopt(model, baggage, trust)
-    if baggage is not None and baggage.words:
-        opened.notes += give_words(model, baggage.words)
-    if baggage is not None and baggage.preparation:
-        _remember(opened)
-    size = place.stat().st_size if place.is_file() else 0
-    return Loaded(
+    if metadata is not None:
+        if into is None and origin_of(model) is None and metadata.text and metadata.steps:
+            names = _names_for(metadata, trust)
+            restore_origin(model, metadata.text, names, metadata.steps, metadata.portable)
+        if metadata.words:
+            opened.notes += restore_vocabularies(model, metadata.words)
+        if metadata.preparation:
+            try:
+                set_dataset(model, Preparation.from_config(dict(metadata.preparation)))
+            except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
+                opened.notes.append(f"the preparation of its data cannot be read: {error}")
+    known = metadata or ModelMetadata()
+    return LoadResult(
         model,
-        (baggage.name if baggage is not None else "") or model.name,
-        place,
-        size,
+        known.name or model.name,
+        file,
+        file.stat().st_size if file.is_file() else 0,
         origin_of(model),
-        baggage,
+        metadata,
         tuple(opened.notes),
-        opened.made_by or (baggage.versions.get("keras", "") if baggage is not None else ""),
-        _parts(opened),
+        opened.keras_version or known.versions.get("keras", ""),
+        _loaded_parts(opened, known),
     )
 
 
-# --- what goes in -----------------------------------------------------------------------------
-
-
-def _pack(model: Any, name: str, form: Form) -> Baggage:
-    from kmagic.models.build import serialize_steps  # noqa: PLC0415 - not before a model is saved
-    from kmagic.persistence.layer_vocabularies import words_of  # noqa: PLC0415 - as above
-    from kmagic.persistence.model_metadata import Baggage, thinned, today, versions  # noqa: PLC0415 - as above
-
-    text, values = _text_of(model, must=form == "text")
-    run, data = run_for(model), dataset_for(model)
-    preparation = getattr(data, "preparation", None)
-    return Baggage(
-        name=name,
-        text=text,
-        values=values,
-        steps=serialize_steps(model) if text else (),
-        words=words_of(model) if form != "keras" else (),
-        preparation=preparation.get_config() if preparation is not None else None,
-        history=thinned(run.history) if run is not None else {},
-        epochs=len(run.log) if run is not None else 0,
-        saved=today(),
-        versions=versions(),
-    )
-
-
-def _text_of(model: Any, *, must: bool) -> tuple[str, dict[str, str]]:
-    """The model's own text and its values, compiled as it is today; else one written for it.
+def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
+    """The model's own text and its values, compiled as it is now; else one written for it.
 
     Raises:
-        DecompileError: No text says it, and there must be one.
+        DecompileError: No text can express the model, and one is required.
     """
-    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is saved
-    from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - as above
-
-    built = origin_of(model)
-    if built is not None and built.portable.text:
-        return _compiled_today(model, built.portable.text), dict(built.portable.values)
-    if not must and len(getattr(model, "layers", ())) > MOST_LAYERS:
+    origin = origin_of(model)
+    if origin is not None and origin.kept.text:
+        return with_current_compile(origin.kept.text, model), dict(origin.kept.values)
+    if not is_required and len(getattr(model, "layers", ())) > MAX_LAYERS:
         return "", {}
     try:
         return to_dsl(model), {}
-    except KmagicError:
-        if must:
-            raise
-    except (ValueError, AttributeError):  # not built yet; a model of a class of its own
-        if must:
+    except (KmagicError, ValueError, AttributeError):  # not built yet, or of a class of its own
+        if is_required:
             raise
     return "", {}
 
 
-def _compiled_today(model: Any, text: str) -> str:
-    """A text with the ``compile`` line that the model has now; the rest stays as it is written."""
-    from kmagic.language import format_spec, format_statement, parse  # noqa: PLC0415 - as above
-    from kmagic.language.spec import CompileSpec, ModelSpec  # noqa: PLC0415 - as above
-    from kmagic.models.decompile import compile_line  # noqa: PLC0415 - as above
-
-    spec = parse(text)
-    written = spec.compile
-    try:
-        today = compile_line(model)
-    except KmagicError:  # a lambda; the text keeps the line that it has
-        return text
-    if today == written:
-        return text
-    if written is None and today is not None:
-        return f"{text.rstrip()}\n{format_statement(today)}"
-    lines = text.split("\n")
-    at = written.span.line - 1 if written is not None else 0
-    if today is not None and lines[at].startswith("compile") and " / " not in lines[at]:
-        lines[at] = format_statement(today)
-        return "\n".join(lines)
-    kept = [each for each in spec.statements if not isinstance(each, CompileSpec)]
-    return format_spec(ModelSpec((*kept, *([today] if today else []))))
-
-
-# --- what comes out ---------------------------------------------------------------------------
-
-
-def _make(opened: Opened, trust: Any) -> None:
-    """Build the model of a text; or that of weights that brought their text along."""
-    from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is loaded
-    from kmagic.persistence.weights import load_weights  # noqa: PLC0415 - as above
-
-    baggage = opened.baggage
-    text = opened.text or (baggage.text if baggage is not None else "")
+def _build_from_text(opened: OpenedFile, trust: TrustSettings) -> None:
+    """Build the model of a text, or of the text that was saved with weights."""
+    metadata = opened.metadata
+    text = opened.text or (metadata.text if metadata is not None else "")
     if not text:
         raise PersistenceError(
-            f"{opened.path.name} holds weights, and no model to put them into.",
+            f"{opened.name} contains weights, but no model to load them into.",
             "Name the model: `%keras_load PATH MODEL`, or kmagic.load(path, model=model).",
         )
-    names = _names_for(baggage, trust)
-    name = baggage.name if baggage is not None else opened.path.name.partition(".")[0]
-    name = name if name.isidentifier() else ""
+    name = metadata.name if metadata is not None else opened.path.name.partition(".")[0]
     opened.model = build_model(
-        text, names, where=opened.path.name, first_line=opened.first_line, name=name
+        text,
+        _names_for(metadata, trust),
+        where=opened.path.name,
+        first_line=opened.first_line,
+        name=name if name.isidentifier() else "",
     )
     if not opened.text:
-        opened.notes += load_weights(opened.model, opened.path, opened.content)
+        opened.notes += load_weights(opened.model, opened.path, opened.format)
 
 
-def _names_for(baggage: Baggage | None, trust: Any) -> dict[str, Any]:
-    """What a file's text may name: its own values, and what the notebook may lend."""
-    from kmagic.persistence.safety import may_serve  # noqa: PLC0415 - not before a model is loaded
-
-    lent = {
+def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> dict[str, Any]:
+    """What a file's text may use: its own values, and safe variables of the notebook."""
+    variables = {
         name: value
         for name, value in trust.notebook.items()
-        if not name.startswith("_") and (isinstance(value, _PLAIN) or may_serve(value))
+        if not name.startswith("_")
+        and (isinstance(value, bool | int | float | str | tuple) or is_usable(value))
     }
     try:
-        own = baggage.portable.names() if baggage is not None else {}
+        own = metadata.portable.names() if metadata is not None else {}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         own = {}
-    return {**lent, **trust.given, **own}
+    return {**variables, **trust.given, **own}
 
 
-_PLAIN = (bool, int, float, str, tuple)
-
-
-def _adopt(model: Any, baggage: Baggage, trust: Any) -> None:
-    from kmagic.models.build import restore_origin  # noqa: PLC0415 - not before a model is loaded
-
-    if baggage.text and baggage.steps:
-        names = _names_for(baggage, trust)
-        restore_origin(model, baggage.text, names, baggage.steps, baggage.portable)
-
-
-def _remember(opened: Opened) -> None:
-    from kmagic.data.preparation.preparation import Preparation  # noqa: PLC0415 - not before a model is loaded
-
-    held = opened.baggage.preparation if opened.baggage is not None else None
-    if not held:
-        return  # nobody knows them, and whoever asks is to look further
-    try:
-        set_dataset(opened.model, Preparation.from_config(dict(held)))
-    except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
-        opened.notes.append(f"how its data were prepared cannot be read: {error}")
-
-
-def _parts(opened: Opened) -> tuple[str, ...]:
-    from kmagic.persistence.weights import has_state  # noqa: PLC0415 - not before a model is loaded
-
-    model, baggage = opened.model, opened.baggage
-    if opened.content in ("json", "text"):
-        new = not model.built or is_untrained(model)
-        known = replace(baggage, history={}).describe() if baggage is not None else ()
-        return (*(["new weights, never trained"] if new else []), *known)
-    parts = ["weights", *(["optimizer"] if has_state(model) else [])]
-    return (*parts, *(baggage.describe() if baggage is not None else ()))
+def _loaded_parts(opened: OpenedFile, metadata: ModelMetadata) -> tuple[str, ...]:
+    """What was loaded, in words."""
+    model = opened.model
+    if opened.format in ("json", "text"):
+        is_new = not model.built or is_untrained(model)
+        known = replace(metadata, history={}).describe()
+        return (*(["new, untrained weights"] if is_new else []), *known)
+    optimizer = ["optimizer"] if is_optimizer_used(model) else []
+    return ("weights", *optimizer, *metadata.describe())

@@ -1,43 +1,53 @@
-"""Weights into a model that is there: all of them or none."""
+"""Loading weights into an existing model: all of them or none."""
 
 from __future__ import annotations
 
+import io
+import math
 import re
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from kmagic.persistence.file_errors import not_read
-from kmagic.persistence.file_type import Content, broken_off
+import h5py
+import numpy as np
+
+from kmagic.persistence.file_errors import first_line, not_read
+from kmagic.persistence.formats import FileFormat, file_truncated
 from kmagic.support.errors import PersistenceError
 from kmagic.support.keras_cache import show_path
+from kmagic.support.messages import ModelName, Text
 
-SUFFIX = {"weights": ".weights.h5", "old weights": ".h5", "h5": ".h5", "keras": ".keras"}
-"""What Keras wants a name to end in, by what the file holds."""
-UNTRAINED = 2
-"""Variables of an optimizer that has not been at work: its count of steps, and its rate."""
+KERAS_SUFFIX = {"weights": ".weights.h5", "legacy weights": ".h5", "h5": ".h5", "keras": ".keras"}
+"""The suffix that Keras expects for each format."""
+UNTRAINED_VARIABLES = 2
+"""The variables of an optimizer that has not been used: its step count and learning rate."""
+STATE_NOT_RESTORED = "the state of the optimizer was not restored"
+OTHER_LAYOUT = f"{STATE_NOT_RESTORED}: its layout differs"
+_SKIPPED_STATE = "variable loading for optimizer"
+_IRRELEVANT_WARNING = re.compile("input_shape|legacy.*HDF5|HDF5.*legacy|is deprecated|__array__")
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What one layer has: its name and the shapes of its weights."""
+class LayerWeights(NamedTuple):
+    """The name of a layer and the shapes of its weights."""
 
     name: str
     shapes: tuple[tuple[int, ...], ...]
 
 
-Layout: TypeAlias = dict[str, Held]
-"""Layers by their place."""
+Layout: TypeAlias = dict[str, LayerWeights]
+"""Layers by their position in the model."""
 
 
 @contextmanager
-def named(path: Path, suffix: str) -> Iterator[Path]:
-    """A path to the same file that ends as Keras wants it: Keras goes by the name."""
-    if path.name.endswith(suffix) and not (suffix == ".h5" and path.name.endswith(".weights.h5")):
+def with_suffix(path: Path, suffix: str) -> Iterator[Path]:
+    """A path to the same file with the suffix that Keras expects."""
+    is_weights = suffix == ".h5" and path.name.endswith(".weights.h5")
+    if path.name.endswith(suffix) and not is_weights:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
@@ -46,247 +56,219 @@ def named(path: Path, suffix: str) -> Iterator[Path]:
         yield link
 
 
-def load_weights(model: Any, path: Path, content: Content) -> list[str]:
-    """Put a file's weights into a model; if they do not fit, it keeps those it has.
+def load_weights(model: Any, path: Path, file_format: FileFormat) -> list[str]:
+    """Load a file's weights into a model; if they do not fit, the model is unchanged.
 
     Args:
         model: The model, built.
         path: The file.
-        content: What it is.
+        file_format: Its format.
 
     Returns:
-        What should be known, in words.
+        Notes for the user, one sentence each.
 
     Raises:
         PersistenceError: They do not fit; the message names the layer and both shapes.
     """
     if not model.built:
         raise PersistenceError(
-            f"{model.name} has no weights yet to put those of {show_path(path)} into.",
-            "Begin the model with its input's shape, such as `input 28x28x1`, or call it once.",
+            Text(
+                ModelName(model.name),
+                f" has no weights yet, so {show_path(path)} cannot be loaded.",
+            ),
+            "Start it with the shape of its input, such as `input 28x28x1`, or call it once.",
         )
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and not optimizer.built and _brings_state(path, content):
+    if optimizer is not None and not optimizer.built and _has_state(path, file_format):
         optimizer.build(model.trainable_variables)
-    kept = _copies(model)
+    variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
+    before = [(variable, np.array(variable)) for variable in variables]
     try:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with named(path, SUFFIX[content]) as file:
+            with with_suffix(path, KERAS_SUFFIX[file_format]) as file:
                 model.load_weights(str(file))
-        if content == "weights" and _has_more(path, model):
-            raise ValueError("the file holds more weights")  # noqa: TRY301 - as a mismatch is
+        if file_format == "weights" and _has_more(path, model):
+            raise ValueError("the file has more weights")  # noqa: TRY301 - Keras ignores them
     except BaseException as error:
-        for variable, value in kept:
+        for variable, value in before:
             variable.assign(value)
         if not isinstance(error, Exception):
             raise
-        raise _refused(error, model, path, content) from error
-    return [words for each in told if (words := tell(each.message))]
+        raise _misfit(error, model, path, file_format) from error
+    return load_notes(caught)
 
 
-def tell(warning: object) -> str:
-    """What Keras warns of while it loads, in words; "" for what is of no account."""
-    if not isinstance(warning, UserWarning):  # for programmers
-        return ""
-    words = str(warning).strip().splitlines()[0] if str(warning).strip() else ""
-    if _SKIPPED in words:
-        untrained = re.search(r"saved optimizer has [012] variables", words)
-        return "" if untrained else f"{_STATE}: it is not laid out as here"
-    return "" if any(idle(words) for idle in _IDLE) else words
+def load_notes(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+    """Notes for the user from the warnings of Keras while it loads, each once."""
+    notes: dict[str, None] = {}
+    for warning in caught:
+        message = warning.message
+        line = first_line(message)
+        is_relevant = isinstance(message, UserWarning) and str(message).strip()
+        if not is_relevant or _IRRELEVANT_WARNING.search(line):
+            continue
+        if _SKIPPED_STATE not in line:
+            notes[line] = None
+        elif not re.search(r"saved optimizer has [012] variables", line):  # it was trained
+            notes[OTHER_LAYOUT] = None
+    return list(notes)
 
 
-_STATE = "the optimizer's state was not taken over"
-_SKIPPED = "variable loading for optimizer"
-_IDLE: tuple[Callable[[str], bool], ...] = (
-    lambda words: "input_shape" in words,
-    lambda words: "legacy" in words and "HDF5" in words,
-    lambda words: "is deprecated" in words,
-    lambda words: "__array__" in words,
-)
-
-
-def _brings_state(path: Path, content: Content) -> bool:
-    import h5py  # noqa: PLC0415 - not before such a file is read
-
-    if content != "weights":
-        return False
-    try:
-        with h5py.File(path, "r") as file:
-            return len(file.get("optimizer/vars", ())) > UNTRAINED
-    except (OSError, RuntimeError, TypeError):
-        return False  # told when it is read
-
-
-def has_state(model: Any) -> bool:
-    """Whether a model's optimizer has been at work."""
+def is_optimizer_used(model: Any) -> bool:
+    """Whether a model's optimizer has trained it."""
     optimizer = getattr(model, "optimizer", None)
     return optimizer is not None and int(optimizer.iterations) > 0
 
 
-def _copies(model: Any) -> list[tuple[Any, Any]]:
-    import numpy as np  # noqa: PLC0415 - not before weights are loaded
+def _has_state(path: Path, file_format: FileFormat) -> bool:
+    if file_format != "weights":
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return len(file.get("optimizer/vars", ())) > UNTRAINED_VARIABLES
+    except (OSError, RuntimeError, TypeError):
+        return False  # loading it will fail with the reason
 
-    optimizer = getattr(model, "optimizer", None)
-    variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
-    return [(each, np.array(each)) for each in variables]
+
+def _has_more(path: Path, model: Any) -> bool:
+    """Whether the file has weights that the model does not use."""
+    layers = _file_layout(path, "weights").values()
+    count: int = sum(math.prod(shape) for layer in layers for shape in layer.shapes)
+    return bool(count > sum(math.prod(variable.shape) for variable in model.variables))
 
 
-def _refused(error: Exception, model: Any, path: Path, content: Content) -> PersistenceError:
+# --- what does not fit ----------------------------------------------------------------------------
+
+
+def _misfit(error: Exception, model: Any, path: Path, file_format: FileFormat) -> PersistenceError:
     denied = not_read(error, path) if isinstance(error, PermissionError) else None
     if denied is not None:
         return denied
     try:
-        theirs = layout_of(path, content)
-        ours = _own_layout(model, content)
-    except Exception:  # noqa: BLE001 - whatever is wrong with the file, this is no better known
-        return broken_off(path)
-    difference = _difference(theirs, ours, model.name)
-    if not difference:
-        words = str(error).strip().splitlines() or [type(error).__name__]
-        difference = f"Keras says: {words[0]}"
+        file_layers = _file_layout(path, file_format)
+        model_layers = _model_layout(model, file_format)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the file
+        return file_truncated(path)
+    difference = _difference(file_layers, model_layers) or f"Keras reports: {first_line(error)}"
+    name = ModelName(model.name)
     return PersistenceError(
-        f"the weights in {show_path(path)} do not fit {model.name}: {difference}.",
-        f"{model.name} keeps the weights it has. Build the model as it was when they were saved.",
+        Text("The weights in ", show_path(path), " do not fit ", name, f": {difference}."),
+        Text(name, " is unchanged. Build the model as it was when the weights were saved."),
     )
 
 
-def _difference(theirs: Layout, ours: Layout, name: str) -> str:
-    for place, held in ours.items():
-        other = theirs.get(place)
-        if other is not None and other.shapes != held.shapes:
-            both = (
-                held.name if other.name in ("", held.name) else f"{held.name} ({other.name} there)"
-            )
+def _difference(file_layers: Layout, model_layers: Layout) -> str:
+    for position, layer in model_layers.items():
+        other = file_layers.get(position)
+        if other is not None and other.shapes != layer.shapes:
+            also = "" if other.name in ("", layer.name) else f" ({other.name} in the file)"
             return (
-                f"the layer {both} has {_shapes(held.shapes)} here, and {_shapes(other.shapes)} "
-                "in the file"
+                f"layer {layer.name}{also} has shapes {_shapes(layer.shapes)} in the model, but "
+                f"{_shapes(other.shapes)} in the file"
             )
-    missing = [held.name for place, held in ours.items() if place not in theirs]
-    extra = [held.name for place, held in theirs.items() if place not in ours]
-    if missing and extra:
-        return (
-            f"the file has no weights for {_names(missing)}, and has some for {_names(extra)}, "
-            "which are not here"
-        )
+    missing = [layer.name for key, layer in model_layers.items() if key not in file_layers]
+    extra = [layer.name for key, layer in file_layers.items() if key not in model_layers]
+    parts = []
     if missing:
-        return f"the file has no weights for {_names(missing)}"
+        parts.append(f"the file has no weights for {_names(missing)}")
     if extra:
-        return f"the file also has weights for {_names(extra)}, which {name} has not"
-    return ""
+        parts.append(f"the file has weights for {_names(extra)}, which the model does not have")
+    return ", and ".join(parts)
 
 
 def _names(names: list[str]) -> str:
-    most = 4
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    limit = 4
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
-    return " and ".join(" x ".join(map(str, shape)) or "one number" for shape in shapes) or "none"
+    texts = ("(" + ", ".join(map(str, shape)) + ")" for shape in shapes)
+    return " and ".join(texts) or "none"
 
 
-def layout_of(path: Path, content: Content) -> Layout:
-    """The layers of a file with weights, in their order there."""
-    import h5py  # noqa: PLC0415 - not before such a file is read
-
-    if content == "keras":
-        import io  # noqa: PLC0415 - only here
-        import zipfile  # noqa: PLC0415 - only here
-
+def _file_layout(path: Path, file_format: FileFormat) -> Layout:
+    """The layers of a file, in order."""
+    if file_format == "keras":
         with zipfile.ZipFile(path) as archive:
-            held = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(held, "r") as file:
+            content = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(content, "r") as file:
             return _layout(file)
     with h5py.File(path, "r") as file:
-        if content == "weights":
+        if file_format == "weights":
             return _layout(file)
-        return _old_layout(file.get("model_weights", file))
+        return _legacy_layout(file.get("model_weights", file))
 
 
 def _layout(file: Any) -> Layout:
-    import h5py  # noqa: PLC0415 - it is there by now
-
-    found: dict[str, dict[str, Any]] = {}
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     names: dict[str, str] = {}
 
-    def visit(place: str, thing: Any) -> None:
-        place = place.replace("_layer_checkpoint_dependencies", "layers")  # Keras 2.12
-        if _is_aside(place):
+    def visit(key: str, node: Any) -> None:
+        key = key.replace("_layer_checkpoint_dependencies", "layers")  # Keras 2.12
+        first = key.partition("/")[0]
+        if first.startswith(("_", "optimizer")) or "metric" in first or "loss" in first:
             return
-        owner, _, number = place.rpartition("/vars/")
-        if isinstance(thing, h5py.Dataset) and owner:
-            found.setdefault(owner, {})[number] = tuple(thing.shape)
-        elif place.endswith("/vars"):
-            names[place.removesuffix("/vars")] = str(thing.attrs.get("name", ""))
+        owner, _, number = key.rpartition("/vars/")
+        if isinstance(node, h5py.Dataset) and owner:
+            shapes.setdefault(owner, {})[number] = tuple(node.shape)
+        elif key.endswith("/vars"):
+            names[key.removesuffix("/vars")] = str(node.attrs.get("name", ""))
 
     file.visititems(visit)
     return {
-        place: Held(
-            names.get(place, "") or place.rpartition("/")[2],
-            tuple(shape for _, shape in sorted(shapes.items(), key=_number)),
+        key: LayerWeights(
+            names.get(key, "") or key.rpartition("/")[2],
+            tuple(own[number] for number in sorted(own, key=lambda text: (len(text), text))),
         )
-        for place, shapes in found.items()
+        for key, own in shapes.items()
     }
 
 
-def _number(item: tuple[str, Any]) -> tuple[int, str]:
-    return (int(item[0]), "") if item[0].isdecimal() else (0, item[0])
+def _legacy_layout(group: Any) -> Layout:
+    layers = (
+        LayerWeights(
+            name,
+            tuple(
+                tuple(group[name][weight].shape)
+                for weight in name_list(group[name], "weight_names")
+            ),
+        )
+        for name in name_list(group, "layer_names")
+    )
+    with_weights = (layer for layer in layers if layer.shapes)
+    return {str(index): layer for index, layer in enumerate(with_weights)}
 
 
-def _is_aside(place: str) -> bool:
-    """Whether it is no layer's: the optimizer's, a metric's, a loss's."""
-    first = place.partition("/")[0]
-    return first.startswith(("_", "optimizer")) or "metric" in first or "loss" in first
-
-
-def _old_layout(group: Any) -> Layout:
-    found: Layout = {}
-    for name in _attribute(group, "layer_names"):
-        weights = _attribute(group[name], "weight_names")
-        if weights:
-            shapes = tuple(tuple(group[name][each].shape) for each in weights)
-            found[str(len(found))] = Held(name, shapes)
-    return found
-
-
-def _attribute(group: Any, name: str) -> list[str]:
-    """A list of names; a long one is written in pieces."""
-    pieces = [group.attrs[name]] if name in group.attrs else []
-    while f"{name}{len(pieces)}" in group.attrs:
-        pieces.append(group.attrs[f"{name}{len(pieces)}"])
-    return [
-        each.decode() if isinstance(each, bytes) else str(each)
-        for piece in pieces
-        for each in piece
-    ]
-
-
-def _own_layout(model: Any, content: Content) -> Layout:
-    if content in ("h5", "old weights"):
-        found: Layout = {}
-        for layer in model.layers:
-            weights = [*layer.trainable_weights, *layer.non_trainable_weights]
-            if weights:
-                shapes = tuple(tuple(each.shape) for each in weights)
-                found[str(len(found))] = Held(layer.name, shapes)
-        return found
+def _model_layout(model: Any, file_format: FileFormat) -> Layout:
+    if file_format in ("h5", "legacy weights"):
+        layers = (
+            LayerWeights(
+                layer.name,
+                tuple(
+                    tuple(weight.shape)
+                    for weight in (*layer.trainable_weights, *layer.non_trainable_weights)
+                ),
+            )
+            for layer in model.layers
+        )
+        with_weights = (layer for layer in layers if layer.shapes)
+        return {str(index): layer for index, layer in enumerate(with_weights)}
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
         file = Path(folder) / "model.weights.h5"
         model.save_weights(str(file))
-        return layout_of(file, "weights")
+        return _file_layout(file, "weights")
 
 
-def _has_more(path: Path, model: Any) -> bool:
-    """Whether the file has weights that the model did not ask for: Keras passes over them."""
-    held = sum(
-        _size(shape) for each in layout_of(path, "weights").values() for shape in each.shapes
-    )
-    return held > sum(_size(tuple(each.shape)) for each in model.variables)
+def name_list(group: Any, attribute: str) -> list[str]:
+    """A list of names in an HDF5 attribute; long ones are split into several attributes."""
+    pieces = [group.attrs[attribute]] if attribute in group.attrs else []
+    while f"{attribute}{len(pieces)}" in group.attrs:
+        pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
+    return [decoded(name) for piece in pieces for name in piece]
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for side in shape:
-        size *= side
-    return size
+def decoded(value: Any) -> str:
+    """A string in an HDF5 attribute."""
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

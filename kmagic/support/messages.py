@@ -98,6 +98,9 @@ class MagicSpelling:
 
     def option(self, option: Option) -> str:
         """Write a parameter as an option of the line."""
+        flag = MAGIC_FLAGS.get((option.name, option.value))
+        if flag is not None:
+            return flag
         name = self.options.get(option.name) or f"--{option.name.replace('_', '-')}"
         if option.value is None or option.value is True:
             return name
@@ -129,6 +132,9 @@ MAGIC_OF = {
     "to_python": "%keras_code",
 }
 """Public function -> the magic that calls it."""
+
+MAGIC_FLAGS = {("safe_mode", False): "--unsafe"}
+"""A parameter with its value -> the option of another name that sets it."""
 
 PYTHON = PythonSpelling()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kmagic.language import format_spec, parse
+from kmagic.language import format_spec, format_statement, parse
 from kmagic.language.spec import (
     Arg,
     CompileSpec,
@@ -28,7 +28,7 @@ from kmagic.models.decompile.round_trip import stands_for
 from kmagic.models.decompile.statements import TextNames, statements_of
 from kmagic.support.errors import DecompileError
 
-__all__ = ["compile_line", "needed_names", "to_dsl", "to_spec"]
+__all__ = ["compile_line", "needed_names", "to_dsl", "to_spec", "with_current_compile"]
 
 
 def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int = 0) -> str:
@@ -92,6 +92,30 @@ def compile_line(model: Any) -> CompileSpec | None:
         return LayerWriter().compile_line(model)
     except UnwritableError as error:
         raise DecompileError(f"The compile line cannot be written as text: {error}.") from None
+
+
+def with_current_compile(text: str, model: Any) -> str:
+    """A model's text with the compile line that the model has now; the rest is unchanged.
+
+    If the model was compiled with something that cannot be written, such as a lambda, the text
+    keeps its line.
+    """
+    spec = parse(text)
+    try:
+        current = compile_line(model)
+    except DecompileError:
+        return text
+    if current == spec.compile:
+        return text
+    if spec.compile is None:
+        return f"{text.rstrip()}\n{format_statement(current)}" if current else text
+    lines = text.split("\n")
+    index = spec.compile.span.line - 1
+    if current is not None and lines[index].startswith("compile") and " / " not in lines[index]:
+        lines[index] = format_statement(current)
+        return "\n".join(lines)
+    others = [part for part in spec.statements if not isinstance(part, CompileSpec)]
+    return format_spec(ModelSpec((*others, *([current] if current else []))))
 
 
 def _shortest_spec(program: ModelProgram, *, exact: bool) -> ModelSpec:

@@ -1,4 +1,4 @@
-"""What a file may run: nothing; and the classes that it takes from the notebook by name."""
+"""Files run no code, and use only safe classes and functions of the notebook."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from keras import layers
 
 import kmagic
-from kmagic.persistence.safety import may_serve, needs_of, objects_for, refuse_code
-from kmagic.persistence.save_load import open_model
+from kmagic.persistence.safety import find_objects, is_usable, needed_objects, reject_code
+from kmagic.persistence.save_load import load_with_details
 from kmagic.support.errors import PersistenceError
 
-from . import old_files as old
+from .. import old_files as old
 
 X = np.arange(8, dtype="float32").reshape(2, 4)
 
@@ -62,20 +62,20 @@ def stack(*inner: Any) -> keras.Model:
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
-def test_a_lambda_is_refused_by_the_name_of_its_layer(tmp_path: Path, suffix: str) -> None:
+def test_a_lambda_is_rejected_with_the_name_of_its_layer(tmp_path: Path, suffix: str) -> None:
     model = stack(layers.Lambda(lambda x: x * 2, name="double"))
     path = tmp_path / f"net{suffix}"
     saved = kmagic.save(model, path)
-    assert any("Its layer double is a Lambda" in note for note in saved.notes)
+    assert any("Layer double is a Lambda" in note for note in saved.notes)
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(path)
     assert "its layer double is a Lambda whose Python code is in the file" in caught.value.message
-    assert "--unsafe" in caught.value.remedy
-    loaded = open_model(path, safe_mode=False)
+    assert "safe_mode=False" in caught.value.remedy
+    loaded = load_with_details(path, safe_mode=False)
     np.testing.assert_array_equal(np.asarray(loaded.model(X)), 2 * X)
 
 
-def test_no_code_of_the_file_has_run(tmp_path: Path) -> None:
+def test_no_code_of_the_file_runs(tmp_path: Path) -> None:
     path, trace = tmp_path / "net.keras", tmp_path / "trace"
     place = str(trace)
     model = stack(layers.Lambda(lambda x: (open(place, "w").close(), x)[1]))  # noqa: PTH123 - what a file may do
@@ -98,30 +98,35 @@ OLD_LAMBDAS = {
 
 
 @pytest.mark.parametrize("config", OLD_LAMBDAS.values(), ids=OLD_LAMBDAS)
-def test_a_lambda_of_keras_2_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
+def test_a_lambda_of_keras_2_is_rejected(tmp_path: Path, config: dict[str, Any]) -> None:
     model = old.sequential(old.input_layer(4), old.layer("Lambda", "own", **config))
     path = old.write(tmp_path / "old.h5", model, {})
     with pytest.raises(PersistenceError, match="its layer own is a Lambda"):
         kmagic.load(path)
 
 
-OTHERS = {
-    "TFSMLayer": ({"filepath": "/tmp/x", "name": "graph"}, "its layer graph runs a SavedModel"),  # noqa: S108 - a name
+OTHER_FILES = {
+    "TFSMLayer": (
+        {"filepath": "/tmp/x", "name": "graph"},  # noqa: S108 - a name
+        "its layer graph runs a TensorFlow SavedModel",
+    ),
     "StringLookup": (
         {"vocabulary": "/etc/passwd", "name": "words"},
-        "reads its words from",
+        "reads its vocabulary from",
     ),
 }
 
 
-@pytest.mark.parametrize(("kind", "config", "words"), [(k, *v) for k, v in OTHERS.items()])
-def test_other_files_are_not_touched(kind: str, config: dict[str, Any], words: str) -> None:
+@pytest.mark.parametrize(("kind", "config", "words"), [(k, *v) for k, v in OTHER_FILES.items()])
+def test_layers_that_read_other_files_are_rejected(
+    kind: str, config: dict[str, Any], words: str
+) -> None:
     part = {"module": "keras.layers", "class_name": kind, "config": config}
     with pytest.raises(PersistenceError, match=words):
-        refuse_code({"class_name": "Sequential", "config": {"layers": [part]}}, "net.keras")
+        reject_code({"class_name": "Sequential", "config": {"layers": [part]}}, "net.keras")
 
 
-def test_a_module_that_the_file_names_is_not_imported(tmp_path: Path) -> None:
+def test_modules_named_in_the_file_are_not_imported(tmp_path: Path) -> None:
     path = tmp_path / "net.keras"
     kmagic.save(stack(layers.Dense(2, name="evil")), path)
     with zipfile.ZipFile(path) as archive:
@@ -140,7 +145,7 @@ def test_a_module_that_the_file_names_is_not_imported(tmp_path: Path) -> None:
     ("module", "name"),
     [("keras.utils", "get_file"), ("builtins", "eval"), ("keras.src.utils.file_utils", "get_file")],
 )
-def test_no_function_that_does_more_than_compute(module: str, name: str) -> None:
+def test_functions_that_do_more_than_compute_are_rejected(module: str, name: str) -> None:
     function = {
         "module": module,
         "class_name": "function",
@@ -149,27 +154,27 @@ def test_no_function_that_does_more_than_compute(module: str, name: str) -> None
     }
     own = {"name": "own", "function": function, "arguments": {"fname": "/tmp/x"}}  # noqa: S108 - a name
     part = {"module": "keras.layers", "class_name": "Lambda", "config": own}
-    (need,) = needs_of({"class_name": "Sequential", "config": {"layers": [part]}})
-    assert (need.name, need.where, need.is_function) == (name, "own", True)
+    (need,) = needed_objects({"class_name": "Sequential", "config": {"layers": [part]}})
+    assert (need.name, need.layer, need.is_function) == (name, "own", True)
     with pytest.raises(PersistenceError, match=f"its layer own needs the function {name}"):
-        objects_for([need], {}, {"eval": eval, "get_file": keras.utils.get_file}, "net.keras")
+        find_objects([need], {}, {"eval": eval, "get_file": keras.utils.get_file}, "net.keras")
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".json"])
-def test_a_class_of_the_notebook_is_found_by_its_name(tmp_path: Path, suffix: str) -> None:
+def test_a_class_of_the_notebook(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"net{suffix}"
     kmagic.save(stack(Scale(3.0, name="times")), path)
     with pytest.raises(PersistenceError) as caught:
-        open_model(path, notebook={"Scales": Scale})
-    missing = "its layer times needs the class Scale, which is not here."
+        load_with_details(path, notebook={"Scales": Scale})
+    missing = "its layer times needs the class Scale, which is not defined."
     assert caught.value.message == f"{path} was not loaded: {missing}"
     assert caught.value.remedy.startswith("Did you mean Scales? Define or import Scale")
-    loaded = open_model(path, notebook={"Scale": Scale})
+    loaded = load_with_details(path, notebook={"Scale": Scale})
     np.testing.assert_array_equal(np.asarray(loaded.model(X)), 3 * X)
     assert kmagic.load(path, custom_objects={"Scale": Scale}).layers[-1].factor == 3
 
 
-def test_a_function_of_the_notebook_is_found_by_its_name(tmp_path: Path) -> None:
+def test_a_function_of_the_notebook(tmp_path: Path) -> None:
     for suffix in (".keras", ".h5", ".json"):
         path = tmp_path / f"net{suffix}"
         kmagic.save(stack(layers.Dense(2, soft, name="dense")), path)
@@ -185,49 +190,51 @@ def test_a_lambda_with_a_named_function_is_safe(tmp_path: Path) -> None:
         assert kmagic.save(model, path).notes == []
         with pytest.raises(PersistenceError, match="its layer half needs the function soft"):
             kmagic.load(path)
-        loaded = open_model(path, notebook={"soft": soft})
+        loaded = load_with_details(path, notebook={"soft": soft})
         np.testing.assert_array_equal(np.asarray(loaded.model(X)), X * 0.5)
 
 
-def test_a_subclassed_model_says_its_class(tmp_path: Path) -> None:
+def test_a_subclassed_model(tmp_path: Path) -> None:
     model = Bare(name="own")
     before = np.asarray(model(X))
     path = tmp_path / "own.keras"
     kmagic.save(model, path)
-    with pytest.raises(PersistenceError, match="needs the class Bare, which is not here"):
+    with pytest.raises(
+        PersistenceError, match="its layer own needs the class Bare, which is not defined"
+    ):
         kmagic.load(path)
-    loaded = open_model(path, notebook={"Bare": Bare})
+    loaded = load_with_details(path, notebook={"Bare": Bare})
     np.testing.assert_allclose(np.asarray(loaded.model(X)), before)
 
 
-def test_a_library_serves_no_file_by_name(tmp_path: Path) -> None:
+def test_library_functions_are_not_used_by_name(tmp_path: Path) -> None:
     import shutil
     import subprocess
 
-    assert not may_serve(shutil.rmtree)
-    assert not may_serve(subprocess.Popen)
-    assert not may_serve(np)
-    assert may_serve(Scale)
-    assert may_serve(soft)
+    assert not is_usable(shutil.rmtree)
+    assert not is_usable(subprocess.Popen)
+    assert not is_usable(np)
+    assert is_usable(Scale)
+    assert is_usable(soft)
     path = tmp_path / "net.keras"
     kmagic.save(stack(layers.Dense(2, soft)), path)
     with pytest.raises(PersistenceError) as caught:
-        open_model(path, notebook={"soft": shutil.rmtree})
-    assert "comes from a library: name it on purpose" in caught.value.remedy
+        load_with_details(path, notebook={"soft": shutil.rmtree})
+    assert "comes from a library. Pass it explicitly" in caught.value.remedy
 
 
-def test_a_text_may_call_no_function_of_a_library(tmp_path: Path) -> None:
+def test_a_text_cannot_call_library_functions(tmp_path: Path) -> None:
     import shutil
 
     (tmp_path / "keep").mkdir()
     path = tmp_path / "net.kmagic"
     path.write_text(f"input 4 / rmtree '{tmp_path / 'keep'}'")
     with pytest.raises(kmagic.KmagicError):
-        open_model(path, notebook={"rmtree": shutil.rmtree})
+        load_with_details(path, notebook={"rmtree": shutil.rmtree})
     assert (tmp_path / "keep").is_dir()
 
 
-def test_what_keras_has_is_no_need() -> None:
+def test_objects_of_keras_are_not_needed() -> None:
     model = keras.Sequential(
         [
             keras.Input((8, 4)),
@@ -240,10 +247,10 @@ def test_what_keras_has_is_no_need() -> None:
         keras.losses.Huber(),
         metrics=["mae", keras.metrics.RootMeanSquaredError()],
     )
-    assert needs_of(json.loads(model.to_json())) == []
+    assert needed_objects(json.loads(model.to_json())) == []
 
 
-def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
+def test_a_pickle_is_rejected_without_opening_it(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> Any:
             return (Path.touch, (tmp_path / "trace",))
@@ -251,9 +258,9 @@ def test_a_pickle_is_refused_unopened(tmp_path: Path) -> None:
     (tmp_path / "net.h5").write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(PersistenceError, match="is a pickle") as caught:
         kmagic.load(tmp_path / "net.h5")
-    assert "runs whatever code is in it" in caught.value.remedy
+    assert "runs any code in it" in caught.value.remedy
     with zipfile.ZipFile(tmp_path / "net.pt", "w") as archive:
         archive.writestr("net/data.pkl", pickle.dumps(Bomb()))
-    with pytest.raises(PersistenceError, match="a model of PyTorch"):
+    with pytest.raises(PersistenceError, match="is a PyTorch model"):
         kmagic.load(tmp_path / "net.pt")
     assert not (tmp_path / "trace").exists()

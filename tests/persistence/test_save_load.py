@@ -1,4 +1,4 @@
-"""What goes into a file and comes out of it: in this process, and in another."""
+"""``save`` and ``load``: what is restored, in this process and in another."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ import kmagic
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.models.build import build_model, origin_of
-from kmagic.persistence.containers import as_text, take, text_in
-from kmagic.persistence.layer_vocabularies import give_words
-from kmagic.persistence.model_metadata import MOST_EPOCHS, Baggage, thinned
-from kmagic.persistence.save_load import LoadWarning, open_model
+from kmagic.persistence.model_metadata import (
+    MAX_EPOCHS,
+    ModelMetadata,
+    read_metadata,
+    read_text,
+    restore_vocabularies,
+    sampled_history,
+    text_with_metadata,
+)
+from kmagic.persistence.save_load import LoadWarning, load_with_details
 from kmagic.support.errors import PersistenceError
 from kmagic.support.model_registry import dataset_for, set_dataset, set_run
 from kmagic.training.run.training_run import Epoch, TrainingRun
@@ -47,7 +53,7 @@ SUFFIXES = (".keras", ".h5", ".weights.h5", ".json", ".kmagic")
 
 @pytest.fixture(scope="module")
 def trained() -> keras.Model:
-    """A model after a little training: its optimizer has a state."""
+    """A trained model: its optimizer has a state."""
     keras.utils.set_random_seed(3)
     model = build_model(TEXT, {"filters": 2, "sizes": (4, 8)}, name="cnn")
     model.fit(DIGITS.apply(RAW), np.arange(5), verbose=0)
@@ -56,7 +62,7 @@ def trained() -> keras.Model:
 
 @pytest.fixture
 def cnn(trained: keras.Model) -> keras.Model:
-    """A model with all that may travel along."""
+    """A model with everything that is saved with it."""
     set_dataset(trained, DIGITS)
     run = TrainingRun("cnn", epochs=2)
     run.add(Epoch(1, {"loss": 2.5, "accuracy": 0.1}, seconds=1.0))
@@ -65,17 +71,17 @@ def cnn(trained: keras.Model) -> keras.Model:
     return trained
 
 
-def answers(model: Any) -> Any:
+def predictions(model: Any) -> Any:
     return np.asarray(model(dataset_for(model).prepare(RAW)))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_model_comes_back_with_all_it_had(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
+def test_everything_is_restored(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
     path = tmp_path / "models" / f"cnn{suffix}"
     saved = kmagic.save(cnn, path)
     assert saved.size == path.stat().st_size
     assert {"text", "10 class names", "scaling", "history of 2 epochs"} <= set(saved.parts)
-    loaded = open_model(path)
+    loaded = load_with_details(path)
     model = loaded.model
     assert model is not cnn
     assert dataset_for(model).classes == tuple("0123456789")
@@ -88,14 +94,14 @@ def test_a_model_comes_back_with_all_it_had(tmp_path: Path, cnn: keras.Model, su
     assert built.steps[1].layer is model.layers[-5]
     assert float(model.optimizer.learning_rate) == pytest.approx(0.002)
     if suffix in (".keras", ".h5", ".weights.h5"):
-        np.testing.assert_allclose(answers(model), answers(cnn), rtol=1e-5)
+        np.testing.assert_allclose(predictions(model), predictions(cnn), rtol=1e-5)
         assert int(model.optimizer.iterations) == 1
         for ours, theirs in zip(model.optimizer.variables, cnn.optimizer.variables, strict=True):
             np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), rtol=1e-6)
     again = tmp_path / f"again{suffix}"
     kmagic.save(model, again)
-    second = take(again, "json" if suffix == ".json" else _content(suffix))
-    first = loaded.baggage
+    second = read_metadata(again, "json" if suffix == ".json" else _content(suffix))
+    first = loaded.metadata
     assert first is not None
     assert second is not None
     assert (second.text, second.values, second.preparation) == (
@@ -110,22 +116,22 @@ def _content(suffix: str) -> str:
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_keras_reads_the_file_as_its_own(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
+def test_keras_itself_loads_the_file(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
     path = tmp_path / f"cnn{suffix}"
     kmagic.save(cnn, path)
     model = keras.models.load_model(path, safe_mode=True, compile=suffix == ".keras")
-    np.testing.assert_allclose(np.asarray(model(DIGITS.apply(RAW))), answers(cnn), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(model(DIGITS.apply(RAW))), predictions(cnn), rtol=1e-5)
 
 
-def test_keras_reads_weights_and_json_as_its_own(tmp_path: Path, cnn: keras.Model) -> None:
+def test_keras_itself_loads_weights_and_json(tmp_path: Path, cnn: keras.Model) -> None:
     kmagic.save(cnn, tmp_path / "cnn.json")
     model = keras.models.model_from_json((tmp_path / "cnn.json").read_text())
     kmagic.save(cnn, tmp_path / "cnn.weights.h5")
     model.load_weights(tmp_path / "cnn.weights.h5")
-    np.testing.assert_allclose(np.asarray(model(DIGITS.apply(RAW))), answers(cnn), rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(model(DIGITS.apply(RAW))), predictions(cnn), rtol=1e-5)
 
 
-def test_a_zip_keeps_three_members(tmp_path: Path, cnn: keras.Model) -> None:
+def test_a_keras_file_has_three_members(tmp_path: Path, cnn: keras.Model) -> None:
     kmagic.save(cnn, tmp_path / "cnn.keras")
     with zipfile.ZipFile(tmp_path / "cnn.keras") as archive:
         assert archive.testzip() is None
@@ -135,7 +141,7 @@ def test_a_zip_keeps_three_members(tmp_path: Path, cnn: keras.Model) -> None:
     assert metadata["kmagic"]["name"] == "cnn"
 
 
-def test_long_baggage_fits_into_every_file(tmp_path: Path, cnn: keras.Model) -> None:
+def test_long_metadata_fits_into_every_format(tmp_path: Path, cnn: keras.Model) -> None:
     names = tuple(f"a class with a long name {number}" for number in range(5000))
     set_dataset(cnn, Preparation(name="many", classes=names))
     for suffix in SUFFIXES:
@@ -145,7 +151,7 @@ def test_long_baggage_fits_into_every_file(tmp_path: Path, cnn: keras.Model) -> 
         assert file["kmagic"].nbytes > 64_000
 
 
-def test_a_text_says_to_people_what_it_is(tmp_path: Path, cnn: keras.Model) -> None:
+def test_a_text_file_starts_with_a_summary(tmp_path: Path, cnn: keras.Model) -> None:
     path = tmp_path / "cnn.kmagic"
     kmagic.save(cnn, path)
     lines = path.read_text().splitlines()
@@ -155,12 +161,12 @@ def test_a_text_says_to_people_what_it_is(tmp_path: Path, cnn: keras.Model) -> N
         "# filters = 2, sizes = (4, 8)",
     ]
     assert all(len(line) <= 103 for line in lines)
-    assert text_in(path)[0].strip("\n") == TEXT
+    assert read_text(path)[0].strip("\n") == TEXT
     built = kmagic.build(path.read_text(), filters=2, sizes=(4, 8))
     assert built.count_params() == cnn.count_params()
 
 
-def test_no_name_breaks_out_of_its_comment(tmp_path: Path, cnn: keras.Model) -> None:
+def test_names_with_line_breaks_stay_in_their_comment(tmp_path: Path, cnn: keras.Model) -> None:
     names = ("a\ndense 3", "b\u2028dense 4", "c\x85dense 5", "d\r\ndense 6")
     set_dataset(cnn, Preparation(classes=names))
     path = tmp_path / "cnn.kmagic"
@@ -170,7 +176,7 @@ def test_no_name_breaks_out_of_its_comment(tmp_path: Path, cnn: keras.Model) -> 
     assert dataset_for(model).classes == names
 
 
-def test_saving_says_nothing_beside_its_card(
+def test_saving_prints_and_logs_nothing(
     tmp_path: Path,
     cnn: keras.Model,
     capfd: pytest.CaptureFixture[str],
@@ -183,10 +189,10 @@ def test_saving_says_nothing_beside_its_card(
     assert [each for each in told if "HDF5" in each or "legacy" in each] == []
 
 
-def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
+def test_a_text_written_by_hand_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "mine.kmagic"
     path.write_text("# by hand\ninput 4 / dense 2 softmax\n")
-    loaded = open_model(path)
+    loaded = load_with_details(path)
     assert loaded.model.count_params() == 10
     assert loaded.name == "mine"
     path.write_text("input 4 / dnse 2")
@@ -195,23 +201,21 @@ def test_a_text_of_ones_own_is_a_model_file(tmp_path: Path) -> None:
     assert "Did you mean dense?" in str(caught.value)
 
 
-def test_a_text_says_how_the_model_is_compiled_today(tmp_path: Path) -> None:
+def test_a_saved_text_has_the_current_compile_line(tmp_path: Path) -> None:
     compiled = ("\ncompile adam loss=mae", "", " / compile adam loss=mae")
     for number, line in enumerate(compiled):
         net = kmagic.build(f"# mine\ninput  4 / dense 2{line}")
         net.compile("sgd", "mse")
         path = tmp_path / f"{number}.kmagic"
         kmagic.save(net, path)
-        lines = text_in(path)[0].strip().splitlines()
+        lines = read_text(path)[0].strip().splitlines()
         assert lines[-1] == "compile sgd loss=mse"
         if number < 2:
             assert lines[:-1] == ["# mine", "input  4 / dense 2"]
         assert kmagic.load(path).loss == "mse"
 
 
-def test_a_mistake_in_a_text_is_told_at_its_line_in_the_file(
-    tmp_path: Path, cnn: keras.Model
-) -> None:
+def test_a_mistake_is_reported_at_its_line_in_the_file(tmp_path: Path, cnn: keras.Model) -> None:
     path = tmp_path / "cnn.kmagic"
     kmagic.save(cnn, path)
     text = path.read_text().replace("flatten", "flaten")
@@ -222,30 +226,30 @@ def test_a_mistake_in_a_text_is_told_at_its_line_in_the_file(
     assert str(caught.value).startswith(f"line {number}, column ")
 
 
-def test_a_text_of_ones_own_takes_plain_values_of_the_notebook(tmp_path: Path) -> None:
+def test_a_text_uses_plain_variables_of_the_notebook(tmp_path: Path) -> None:
     path = tmp_path / "mine.kmagic"
     path.write_text("input 4 / dense {units}")
-    assert open_model(path, notebook={"units": 3}).model.count_params() == 15
+    assert load_with_details(path, notebook={"units": 3}).model.count_params() == 15
 
 
-def test_what_braces_stood_for_is_kept_where_it_is_data(tmp_path: Path) -> None:
+def test_values_in_braces_are_saved(tmp_path: Path) -> None:
     x = np.zeros((9, 4))
     model = kmagic.build("input {x.shape[1:]} / dense {units}", x=x, units=3)
     kmagic.save(model, tmp_path / "net.kmagic")
-    assert text_in(tmp_path / "net.kmagic")[0].strip() == "input {(4,)} / dense {units}"
+    assert read_text(tmp_path / "net.kmagic")[0].strip() == "input {(4,)} / dense {units}"
     assert kmagic.load(tmp_path / "net.kmagic").count_params() == 15
 
 
-def test_a_model_of_keras_alone_gets_a_text(tmp_path: Path) -> None:
+def test_a_model_built_with_keras_gets_a_text(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2, "relu")], name="net")
     saved = kmagic.save(model, tmp_path / "net.keras")
     assert saved.parts == ["weights", "text"]
-    assert take(saved.path, "keras").text == "model net\ninput 4\ndense 2 relu"  # type: ignore[union-attr]
+    assert read_metadata(saved.path, "keras").text == "model net\ninput 4\ndense 2 relu"  # type: ignore[union-attr]
     kmagic.save(model, tmp_path / "net.kmagic")
     assert kmagic.load(tmp_path / "net.kmagic").count_params() == 10
 
 
-def test_saving_leaves_the_model_as_it_was(tmp_path: Path, cnn: keras.Model) -> None:
+def test_saving_does_not_change_the_model(tmp_path: Path, cnn: keras.Model) -> None:
     before = cnn.get_compile_config()
     assert before["optimizer"]
     for suffix in SUFFIXES:
@@ -253,7 +257,7 @@ def test_saving_leaves_the_model_as_it_was(tmp_path: Path, cnn: keras.Model) -> 
         assert cnn.get_compile_config() == before
 
 
-def test_an_optimizer_that_keras_took_out_is_found_again(tmp_path: Path, cnn: keras.Model) -> None:
+def test_an_optimizer_that_keras_removed_is_saved(tmp_path: Path, cnn: keras.Model) -> None:
     import warnings
 
     with warnings.catch_warnings():
@@ -264,7 +268,7 @@ def test_an_optimizer_that_keras_took_out_is_found_again(tmp_path: Path, cnn: ke
     assert float(loaded.optimizer.learning_rate) == pytest.approx(0.002)
 
 
-def test_a_graph_with_blocks_and_nested_models_keeps_its_steps(tmp_path: Path) -> None:
+def test_blocks_and_nested_models_keep_their_steps(tmp_path: Path) -> None:
     text = """\
 block twice(f):
   conv2d {f} 3x3 same relu
@@ -279,7 +283,7 @@ flatten / dense 4
 inner / dense 2"""
     model = kmagic.build(text)
     kmagic.save(model, tmp_path / "net.keras")
-    loaded = open_model(tmp_path / "net.keras")
+    loaded = load_with_details(tmp_path / "net.keras")
     ours, theirs = origin_of(model), origin_of(loaded.model)
     assert ours is not None
     assert theirs is not None
@@ -298,7 +302,7 @@ inner / dense 2"""
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_words_that_a_layer_has_learned_go_along(tmp_path: Path, suffix: str) -> None:
+def test_vocabularies_are_saved(tmp_path: Path, suffix: str) -> None:
     texts = [np.str_("good fine great"), np.str_("bad awful poor")] * 4
     model = kmagic.build(
         "input string\n"
@@ -308,9 +312,9 @@ def test_words_that_a_layer_has_learned_go_along(tmp_path: Path, suffix: str) ->
     )
     path = tmp_path / f"net{suffix}"
     saved = kmagic.save(model, path)
-    told = [note for note in saved.notes if "Keras alone finds them in a .keras file only" in note]
+    told = [note for note in saved.notes if "Keras itself reads it from .keras files only" in note]
     assert bool(told) == (suffix in (".h5", ".weights.h5", ".json"))
-    loaded = open_model(path)
+    loaded = load_with_details(path)
     assert loaded.notes == ()
     layer, again = model.layers[0], loaded.model.layers[0]
     assert again.get_vocabulary() == layer.get_vocabulary()
@@ -323,48 +327,51 @@ def test_words_that_a_layer_has_learned_go_along(tmp_path: Path, suffix: str) ->
     )
 
 
-def test_words_that_do_not_fit_are_told(tmp_path: Path) -> None:
+def test_vocabularies_that_do_not_fit_give_a_note(tmp_path: Path) -> None:
     net = kmagic.build("input string / text_vectorization / embedding 9 2", name="net")
     net.layers[0].set_vocabulary(["a", "b"])
     kmagic.save(net, tmp_path / "w.weights.h5")
     other = stack(3)
-    words = Baggage(words=[["a"], ["b"]]).words
-    assert give_words(other, words) == ["the words of 2 layers came along, and 0 here take any"]
+    words = ModelMetadata(words=[["a"], ["b"]]).words
+    assert restore_vocabularies(other, words) == [
+        "the file has 2 vocabularies, but 0 layers of the model can use one"
+    ]
     kept = kmagic.build("input string / text_vectorization output_mode=tf_idf", name="tf")
-    (note,) = give_words(kept, [["a", "b"]])
+    (note,) = restore_vocabularies(kept, [["a", "b"]])
     assert note.startswith("text_vectorization")
-    assert "does not take the words that came along" in note
+    assert "does not accept the vocabulary in the file" in note
 
 
-def test_a_long_history_is_thinned() -> None:
+def test_a_long_history_is_sampled() -> None:
     run = {"loss": [float(number) for number in range(12_345)]}
-    kept = thinned(run)["loss"]
-    assert len(kept) <= MOST_EPOCHS
-    assert kept[0] == 0
-    assert kept == sorted(kept)
+    sampled = sampled_history(run)["loss"]
+    assert len(sampled) <= MAX_EPOCHS
+    assert sampled[0] == 0
+    assert sampled == sorted(sampled)
 
 
-def test_baggage_that_is_not_as_it_should_be_is_left_out(tmp_path: Path) -> None:
-    assert Baggage.from_json("{") is None
-    assert Baggage.from_json("[]") is None
-    assert Baggage.from_dict({"name": "x"}) is None
-    held = Baggage.from_dict({"format": 9, "name": 3, "steps": "x", "text": "input 4"})
-    assert held == Baggage(text="input 4")
+def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
+    for content in ("#: {", "#: []"):
+        (tmp_path / "net.kmagic").write_text(content)
+        assert read_metadata(tmp_path / "net.kmagic", "text") is None
+    assert ModelMetadata.from_dict({"name": "x"}) is None
+    held = ModelMetadata.from_dict({"format": 9, "name": 3, "steps": "x", "text": "input 4"})
+    assert held == ModelMetadata(text="input 4")
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="net")
     kmagic.save(model, tmp_path / "net.json")
     config = json.loads((tmp_path / "net.json").read_text())
     broken = {"preparation": {"classes": 3, "scaling": 3}, "text": "dnse", "steps": [[1]]}
     config["kmagic"] |= broken
     (tmp_path / "net.json").write_text(json.dumps(config))
-    with pytest.warns(LoadWarning, match="how its data were prepared cannot be read"):
+    with pytest.warns(LoadWarning, match="the preparation of its data cannot be read"):
         loaded = kmagic.load(tmp_path / "net.json")
     assert origin_of(loaded) is None
     assert loaded.count_params() == 10
 
 
 def test_values_are_read_as_literals_only(tmp_path: Path) -> None:
-    baggage = Baggage("net", "input {n}", {"n": "__import__('os').getpid()"})
-    (tmp_path / "net.kmagic").write_text(as_text(baggage))
+    baggage = ModelMetadata("net", "input {n}", {"n": "__import__('os').getpid()"})
+    (tmp_path / "net.kmagic").write_text(text_with_metadata(baggage))
     with pytest.raises(kmagic.KmagicError, match="is not defined in the notebook"):
         kmagic.load(tmp_path / "net.kmagic")
 
@@ -381,19 +388,19 @@ def weights(model: keras.Model) -> list[Any]:
     return [np.array(each) for each in model.weights]
 
 
-MISFITS = {
+MISMATCHES = {
     "shape": (
         (3, 2),
         (3, 5),
-        "the layer dense_1 has 3 x 5 and 5 here, and 3 x 2 and 2 in the file",
+        "layer dense_1 has shapes (3, 5) and (5) in the model, but (3, 2) and (2) in the file",
     ),
     "missing": ((3,), (3, 3), "the file has no weights for dense_1"),
-    "extra": ((3, 3), (3,), "the file also has weights for dense_1, which net has not"),
+    "extra": ((3, 3), (3,), "the file has weights for dense_1, which the model does not have"),
 }
 
 
-@pytest.mark.parametrize(("there", "here", "words"), MISFITS.values(), ids=MISFITS)
-def test_weights_that_do_not_fit_leave_the_model_as_it_was(
+@pytest.mark.parametrize(("there", "here", "words"), MISMATCHES.values(), ids=MISMATCHES)
+def test_weights_that_do_not_fit_do_not_change_the_model(
     tmp_path: Path, there: tuple[int, ...], here: tuple[int, ...], words: str
 ) -> None:
     path = tmp_path / "w.weights.h5"
@@ -402,13 +409,13 @@ def test_weights_that_do_not_fit_leave_the_model_as_it_was(
     before = weights(model)
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(path, model=model)
-    assert caught.value.message == f"the weights in {path} do not fit net: {words}."
-    assert caught.value.remedy.startswith("net keeps the weights it has.")
+    assert caught.value.message == f"The weights in {path} do not fit 'net': {words}."
+    assert caught.value.remedy.startswith("'net' is unchanged.")
     for old, new in zip(before, weights(model), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-def test_whole_files_give_their_weights_too(tmp_path: Path) -> None:
+def test_weights_are_loaded_from_whole_models(tmp_path: Path) -> None:
     source = stack(3, 2)
     for suffix in (".keras", ".h5", ".weights.h5"):
         kmagic.save(source, tmp_path / f"w{suffix}")
@@ -417,74 +424,78 @@ def test_whole_files_give_their_weights_too(tmp_path: Path) -> None:
         for old, new in zip(weights(source), weights(model), strict=True):
             np.testing.assert_array_equal(old, new)
         other = stack(3, 5)
-        with pytest.raises(PersistenceError, match="the layer dense_1 has 3 x 5 and 5 here"):
+        with pytest.raises(
+            PersistenceError, match=r"layer dense_1 has shapes \(3, 5\) and \(5\) in the model"
+        ):
             kmagic.load(tmp_path / f"w{suffix}", model=other)
 
 
-def test_another_optimizers_state_is_left_and_told(tmp_path: Path) -> None:
+def test_the_state_of_another_optimizer_gives_a_warning(tmp_path: Path) -> None:
     source = stack(3, 2)
     source.compile("adam", "mse")
     source.fit(np.ones((4, 4)), np.ones((4, 2)), verbose=0)
     kmagic.save(source, tmp_path / "w.weights.h5")
     model = stack(3, 2)
     model.compile("sgd", "mse")
-    with pytest.warns(LoadWarning, match="the optimizer's state was not taken over"):
+    with pytest.warns(
+        LoadWarning, match="the state of the optimizer was not restored: its layout differs"
+    ):
         kmagic.load(tmp_path / "w.weights.h5", model=model)
 
 
-def test_a_model_without_weights_takes_none_and_gives_none(tmp_path: Path) -> None:
+def test_a_model_without_weights(tmp_path: Path) -> None:
     kmagic.save(stack(3), tmp_path / "w.weights.h5")
     model = keras.Sequential([layers.Dense(3)], name="open")
-    with pytest.raises(PersistenceError, match="open has no weights yet to put those of"):
+    with pytest.raises(PersistenceError, match=r"'open' has no weights yet, so .* cannot be loaded"):
         kmagic.load(tmp_path / "w.weights.h5", model=model)
-    with pytest.raises(PersistenceError, match="open has no weights yet: the shape"):
+    with pytest.raises(PersistenceError, match="'open' has no weights yet: the shape"):
         kmagic.save(model, tmp_path / "o.weights.h5")
 
 
 def test_weights_without_a_text_need_a_model(tmp_path: Path) -> None:
     stack(3).save_weights(tmp_path / "w.weights.h5")
-    with pytest.raises(PersistenceError, match="holds weights, and no model") as caught:
+    with pytest.raises(
+        PersistenceError, match="contains weights, but no model to load them into"
+    ) as caught:
         kmagic.load(tmp_path / "w.weights.h5")
     assert "kmagic.load(path, model=model)" in caught.value.remedy
 
 
-# --- files that are none ----------------------------------------------------------------------
+# --- invalid files ----------------------------------------------------------------------------
 
 
-def test_a_missing_file_is_told_with_the_nearest_name(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_nearest_name(tmp_path: Path) -> None:
     (tmp_path / "digits.keras").write_bytes(b"x")
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "digit.keras")
-    assert caught.value.message == f"there is no file {tmp_path}/digit.keras."
+    assert caught.value.message == f"No such file: {tmp_path}/digit.keras."
     assert caught.value.remedy == f"Did you mean {tmp_path}/digits.keras?"
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "zzz.h5")
-    assert caught.value.remedy == f"In {tmp_path}: digits.keras."
-    with pytest.raises(PersistenceError, match="there is no folder"):
+    assert caught.value.remedy == f"Model files in {tmp_path}: digits.keras."
+    with pytest.raises(PersistenceError, match=r"\(the folder .*model does not exist\)"):
         kmagic.load(tmp_path / "model" / "zzz.h5")
 
 
-OTHERS = {
-    "empty": (b"", "is empty: whatever wrote it did not come to its end"),
-    "zeros": (bytes(500), "holds nothing but zeros"),
-    "picture": (b"\x89PNG\r\n\x1a\n" + bytes(9), "is a picture"),
+OTHER_FILES = {
+    "empty": (b"", "is empty: writing it was probably interrupted"),
+    "zeros": (bytes(500), "contains only zeros"),
+    "picture": (b"\x89PNG\r\n\x1a\n" + bytes(9), "is an image"),
     "page": (b"<!DOCTYPE html><html>", "is a web page"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
-    "packed": (b"\x1f\x8b\x08\x00rest", "is packed with gzip"),
-    "noise": (bytes(range(128, 250)), "is no model: its first bytes are 80 81 82"),
-    "lite": (b"\x1c\0\0\0TFL3" + bytes(20), "is a model of TensorFlow Lite"),
+    "packed": (b"\x1f\x8b\x08\x00rest", "is compressed with gzip"),
+    "noise": (bytes(range(128, 250)), "is not a model file: its first bytes are 80 81 82"),
+    "lite": (b"\x1c\0\0\0TFL3" + bytes(20), "is a TensorFlow Lite model"),
     "json": (b'{"a": 1}', "is JSON, but not of a model"),
-    "half json": (b'{"class_name": "Sequ', "is broken off"),
-    "half zip": (b"PK\x03\x04" + bytes(range(100)), "is broken off"),
-    "half hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "is broken off"),
-    "prose": (b"Dear Sir or Madam", "is a text, and only one that ends in .kmagic"),
+    "half json": (b'{"class_name": "Sequ', "is incomplete"),
+    "half zip": (b"PK\x03\x04" + bytes(range(100)), "is incomplete"),
+    "half hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(90), "is incomplete"),
+    "prose": (b"Dear Sir or Madam", "is a text file; only files ending in .kmagic"),
 }
 
 
-@pytest.mark.parametrize(("held", "words"), OTHERS.values(), ids=OTHERS)
-def test_what_is_no_model_is_told_by_its_first_bytes(
-    tmp_path: Path, held: bytes, words: str
-) -> None:
+@pytest.mark.parametrize(("held", "words"), OTHER_FILES.values(), ids=OTHER_FILES)
+def test_files_of_other_kinds(tmp_path: Path, held: bytes, words: str) -> None:
     path = tmp_path / "cnn.keras"
     path.write_bytes(held)
     with pytest.raises(PersistenceError) as caught:
@@ -494,18 +505,18 @@ def test_what_is_no_model_is_told_by_its_first_bytes(
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".json"])
-def test_every_truncation_is_told(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
+def test_every_truncation_is_reported(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
     whole, part = tmp_path / f"cnn{suffix}", tmp_path / f"part{suffix}"
     kmagic.save(cnn, whole)
     held = whole.read_bytes()
     model = stack(3) if suffix == ".weights.h5" else None
     for share in (0.05, 0.3, 0.6, 0.9, 0.99):
         part.write_bytes(held[: int(share * len(held))])
-        with pytest.raises(PersistenceError, match="is broken off"):
+        with pytest.raises(PersistenceError, match="is incomplete"):
             kmagic.load(part, model=model)
 
 
-def test_a_damaged_zip_is_told(tmp_path: Path, cnn: keras.Model) -> None:
+def test_a_damaged_zip_is_reported(tmp_path: Path, cnn: keras.Model) -> None:
     kmagic.save(cnn, tmp_path / "cnn.keras")
     held = bytearray((tmp_path / "cnn.keras").read_bytes())
     held[len(held) // 2] ^= 0xFF
@@ -517,7 +528,7 @@ def test_a_damaged_zip_is_told(tmp_path: Path, cnn: keras.Model) -> None:
 @pytest.mark.parametrize(
     ("real", "named"), [(".keras", ".h5"), (".h5", ".keras"), (".json", ".h5")]
 )
-def test_a_file_is_read_whatever_its_name(
+def test_the_content_decides_the_format(
     tmp_path: Path, cnn: keras.Model, real: str, named: str
 ) -> None:
     kmagic.save(cnn, tmp_path / f"cnn{real}")
@@ -525,7 +536,7 @@ def test_a_file_is_read_whatever_its_name(
     assert kmagic.load(tmp_path / f"other{named}").count_params() == cnn.count_params()
 
 
-def test_a_file_of_a_newer_keras_says_so(tmp_path: Path) -> None:
+def test_a_file_of_a_newer_keras(tmp_path: Path) -> None:
     kmagic.save(stack(3), tmp_path / "net.keras")
     with zipfile.ZipFile(tmp_path / "net.keras") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -538,11 +549,11 @@ def test_a_file_of_a_newer_keras_says_so(tmp_path: Path) -> None:
             archive.writestr(name, held)
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "net.keras")
-    assert "Keras 9.1.0 wrote it, and this is Keras" in caught.value.message
-    assert caught.value.remedy.startswith("pip install --upgrade keras")
+    assert "it was written by Keras 9.1.0, and this is Keras" in caught.value.message
+    assert caught.value.remedy.startswith("Run `pip install --upgrade keras`")
 
 
-def test_a_model_that_keras_cannot_write_is_told(tmp_path: Path) -> None:
+def test_a_model_that_keras_cannot_write(tmp_path: Path) -> None:
     class Odd(layers.Layer):
         def __init__(self, function: Any) -> None:
             super().__init__()
@@ -555,13 +566,13 @@ def test_a_model_that_keras_cannot_write_is_told(tmp_path: Path) -> None:
     path = tmp_path / "models" / "odd.keras"
     with pytest.raises(PersistenceError) as caught:
         kmagic.save(model, path)
-    assert "odd cannot be written as .keras: it holds a class without `get_config`" in (
+    assert "'odd' cannot be written as .keras: a class in it has no `get_config`" in (
         caught.value.message
     )
     assert not path.parent.exists()
 
 
-def test_no_room_is_told_before_anything_is_written(
+def test_free_space_is_checked_before_writing(
     tmp_path: Path, cnn: keras.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import shutil
@@ -577,9 +588,7 @@ def test_no_room_is_told_before_anything_is_written(
     assert [each.name for each in tmp_path.iterdir()] == ["cnn.keras"]
 
 
-def test_a_file_that_may_not_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
@@ -591,19 +600,19 @@ def test_a_file_that_may_not_be_read_is_told(
     assert "chmod a+r net.keras" in caught.value.remedy
 
 
-def test_folders_and_addresses_are_no_files(tmp_path: Path) -> None:
+def test_folders_and_urls(tmp_path: Path) -> None:
     kmagic.save(stack(3), tmp_path / "kept" / "best.weights.h5")
     with pytest.raises(PersistenceError, match="is a folder") as caught:
         kmagic.load(tmp_path / "kept")
     assert caught.value.remedy == "Name the file in it: best.weights.h5."
-    with pytest.raises(PersistenceError, match="is an address"):
+    with pytest.raises(PersistenceError, match="is a URL"):
         kmagic.load("https://example.org/net.keras")
     net = stack(3)
     net.save(tmp_path / "open", zipped=False)
     assert kmagic.load(tmp_path / "open").count_params() == net.count_params()
 
 
-def test_an_h5_that_keras_would_not_read_is_not_written(tmp_path: Path) -> None:
+def test_an_h5_that_keras_could_not_read_is_rejected(tmp_path: Path) -> None:
     x = keras.Input((4,), name="x")
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(4)], name="inner")
     for model in (
@@ -619,7 +628,7 @@ def test_an_h5_that_keras_would_not_read_is_not_written(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.asarray(loaded(x_values)), np.asarray(model(x_values)))
 
 
-def test_a_text_builds_what_keras_does_not_find_its_way_through(tmp_path: Path) -> None:
+def test_the_text_builds_a_model_that_keras_fails_to_load(tmp_path: Path) -> None:
     inner = keras.Sequential([keras.Input((4,)), layers.Dense(4)], name="inner")
     outer = keras.Sequential([keras.Input((4,)), inner, layers.ReLU()], name="outer")
     x = keras.Input((4,))
@@ -633,14 +642,14 @@ def test_a_text_builds_what_keras_does_not_find_its_way_through(tmp_path: Path) 
     np.testing.assert_allclose(np.asarray(loaded(values)), np.asarray(model(values)), rtol=1e-6)
 
 
-def test_only_models_are_saved(tmp_path: Path) -> None:
-    with pytest.raises(PersistenceError, match="expected a Keras model to save, not int"):
+def test_save_requires_a_model(tmp_path: Path) -> None:
+    with pytest.raises(PersistenceError, match="model= must be a Keras model; got int"):
         kmagic.save(3, tmp_path / "x.keras")
 
 
 # --- in another process -----------------------------------------------------------------------
 
-ELSEWHERE = """
+LOAD_IN_NEW_PROCESS = """
 import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import numpy as np
@@ -656,13 +665,13 @@ for path in sys.argv[2:]:
 """
 
 
-def test_a_colleague_classifies_raw_pictures_at_once(tmp_path: Path, cnn: keras.Model) -> None:
+def test_a_new_process_classifies_raw_images(tmp_path: Path, cnn: keras.Model) -> None:
     np.save(tmp_path / "raw.npy", RAW)
     paths = [tmp_path / f"cnn{suffix}" for suffix in (".keras", ".h5", ".weights.h5")]
     for path in paths:
         kmagic.save(cnn, path)
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(tmp_path / "raw.npy"), *map(str, paths)],
+        [sys.executable, "-c", LOAD_IN_NEW_PROCESS, str(tmp_path / "raw.npy"), *map(str, paths)],
         capture_output=True,
         text=True,
         check=False,
@@ -671,4 +680,4 @@ def test_a_colleague_classifies_raw_pictures_at_once(tmp_path: Path, cnn: keras.
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["3 # my own net"] * 3
     for path in paths:
-        np.testing.assert_allclose(np.load(f"{path}.npy"), answers(cnn), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(np.load(f"{path}.npy"), predictions(cnn), rtol=1e-4, atol=1e-6)

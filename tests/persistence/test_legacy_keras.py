@@ -1,4 +1,4 @@
-"""Files of earlier Keras: loaded, or refused with the exact reason."""
+"""Files of earlier versions of Keras: loaded, or rejected with the exact reason."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmagic.persistence.save_load import open_model
+from kmagic.persistence.save_load import load_with_details
 from kmagic.support.errors import PersistenceError
 
-from . import old_files as old
+from .. import old_files as old
 
 RANDOM = np.random.default_rng(0)
 KERNEL = RANDOM.normal(size=(4, 3)).astype("float32")
@@ -27,27 +27,29 @@ def expected() -> Any:
     return np.maximum(X @ KERNEL + BIAS, 0)
 
 
-def answers(model: Any) -> Any:
+def predictions(model: Any) -> Any:
     return np.asarray(model(X))
 
 
-def test_a_sequential_of_keras_2_with_string_loss_and_metrics(tmp_path: Path) -> None:
+def test_a_sequential_model_with_string_loss_and_metrics(tmp_path: Path) -> None:
     config = old.sequential(
         old.input_layer(4), old.dense("dense", 3, "relu", batch_input_shape=[None, 4])
     )
     path = old.write(tmp_path / "old.h5", config, {"dense": DENSE}, old.training())
-    loaded = open_model(path)
-    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
-    assert loaded.made_by == "2.4.0"
+    loaded = load_with_details(path)
+    np.testing.assert_allclose(predictions(loaded.model), expected(), rtol=1e-5)
+    assert loaded.keras_version == "2.4.0"
     assert loaded.model.loss == "mse"
     assert type(loaded.model.optimizer).__name__ == "Adam"
     assert float(loaded.model.optimizer.learning_rate) == pytest.approx(0.005)
-    assert loaded.notes == ("the optimizer's state was not taken over: Keras 2 had it otherwise",)
+    assert loaded.notes == (
+        "the state of the optimizer was not restored: Keras 2 stored it differently",
+    )
     history = loaded.model.fit(X, expected(), verbose=0)
     assert set(history.history) == {"loss", "mae"}
 
 
-def test_a_sequential_as_a_list_without_an_input(tmp_path: Path) -> None:
+def test_a_sequential_model_as_a_list_without_an_input(tmp_path: Path) -> None:
     config = {
         "class_name": "Sequential",
         "config": [old.dense("dense_1", 3, "relu", batch_input_shape=[None, 4])],
@@ -57,18 +59,20 @@ def test_a_sequential_as_a_list_without_an_input(tmp_path: Path) -> None:
         "mean_squared_error", ["accuracy"], sample_weight_mode=None, optimizer_config=optimizer
     )
     path = old.write(tmp_path / "m.h5", config, {"dense_1": DENSE}, compiled, version="2.1.6")
-    loaded = open_model(path)
-    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    loaded = load_with_details(path)
+    np.testing.assert_allclose(predictions(loaded.model), expected(), rtol=1e-5)
     optimizer = loaded.model.optimizer
     assert type(optimizer).__name__ == "SGD"
     assert optimizer.momentum == 0.5
     assert float(optimizer.learning_rate) == pytest.approx(0.25)
-    assert "decay=0.01 of the optimizer is an InverseTimeDecay of its rate now" in loaded.notes
+    assert (
+        "decay=0.01 of the optimizer was replaced by the schedule InverseTimeDecay" in loaded.notes
+    )
     loaded.model.fit(X, expected(), verbose=0)
     assert float(optimizer.learning_rate) == pytest.approx(0.25 / 1.01)
 
 
-def test_a_functional_model_of_keras_2(tmp_path: Path) -> None:
+def test_a_functional_model(tmp_path: Path) -> None:
     first = old.input_layer(4, name="input_1") | {"name": "input_1", "inbound_nodes": []}
     dense = old.dense("dense", 3, "relu") | {
         "name": "dense",
@@ -88,8 +92,8 @@ def test_a_functional_model_of_keras_2(tmp_path: Path) -> None:
         },
     }
     weights = {"input_1": {}, "dense": DENSE, "add": {}}
-    loaded = open_model(old.write(tmp_path / "f.h5", config, weights))
-    np.testing.assert_allclose(answers(loaded.model), 2 * expected(), rtol=1e-5)
+    loaded = load_with_details(old.write(tmp_path / "f.h5", config, weights))
+    np.testing.assert_allclose(predictions(loaded.model), 2 * expected(), rtol=1e-5)
     assert not loaded.model.compiled
 
 
@@ -133,7 +137,7 @@ METRICS = {
 def test_losses_and_metrics_of_keras_2(tmp_path: Path, loss: Any, metrics: Any) -> None:
     config = old.sequential(old.input_layer(4), old.dense("dense", 3, "softmax"))
     path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, old.training(loss, metrics))
-    model = open_model(path).model
+    model = load_with_details(path).model
     figures = model.evaluate(X, np.array([0, 1, 2, 0, 1]), verbose=0, return_dict=True)
     assert len(figures) == 2
     assert figures["loss"] > 0
@@ -179,15 +183,15 @@ LAYERS = {
 
 
 @pytest.mark.parametrize(("shape", "config"), LAYERS.values(), ids=LAYERS)
-def test_arguments_that_keras_3_no_longer_has(
+def test_arguments_that_keras_3_does_not_have(
     tmp_path: Path, shape: tuple[int, ...], config: dict[str, Any]
 ) -> None:
     model = old.sequential(old.input_layer(*shape), config)
     (tmp_path / "m.json").write_text(json.dumps(model | {"keras_version": "2.4.0"}))
-    loaded = open_model(tmp_path / "m.json")
+    loaded = load_with_details(tmp_path / "m.json")
     weights = {"a": {f"w{at}": each for at, each in enumerate(_legacy(loaded.model.layers[-1]))}}
     path = old.write(tmp_path / "m.h5", model, weights)
-    again = open_model(path).model
+    again = load_with_details(path).model
     x = np.ones((2, *shape), "float32")
     np.testing.assert_array_equal(np.asarray(loaded.model(x)), np.asarray(again(x)))
 
@@ -199,9 +203,9 @@ def _legacy(layer: Any) -> Iterator[Any]:
 
 def test_a_successor_computes_the_same(tmp_path: Path) -> None:
     config = old.sequential(old.input_layer(4), old.layer("ThresholdedReLU", "cut", theta=0.5))
-    loaded = open_model(old.write(tmp_path / "m.h5", config, {"cut": {}}))
-    assert answers(loaded.model) == pytest.approx(np.where(X > 0.5, X, 0))
-    assert "cut: ThresholdedReLU is ReLU now" in loaded.notes
+    loaded = load_with_details(old.write(tmp_path / "m.h5", config, {"cut": {}}))
+    assert predictions(loaded.model) == pytest.approx(np.where(X > 0.5, X, 0))
+    assert "cut: ThresholdedReLU was replaced by ReLU" in loaded.notes
 
 
 def with_modules(config: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +236,7 @@ COMPILED = {
 
 
 @pytest.mark.parametrize("compiled", COMPILED.values(), ids=COMPILED)
-def test_a_zip_of_keras_2(tmp_path: Path, compiled: dict[str, Any]) -> None:
+def test_a_keras_file_of_keras_2(tmp_path: Path, compiled: dict[str, Any]) -> None:
     import keras
 
     today = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu", name="dense")])
@@ -244,15 +248,17 @@ def test_a_zip_of_keras_2(tmp_path: Path, compiled: dict[str, Any]) -> None:
         archive.writestr("config.json", json.dumps(config | {"compile_config": compiled}))
         archive.writestr("metadata.json", json.dumps({"keras_version": "2.15.0"}))
         archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
-    loaded = open_model(path)
-    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    loaded = load_with_details(path)
+    np.testing.assert_allclose(predictions(loaded.model), expected(), rtol=1e-5)
     assert loaded.model.compiled
-    assert loaded.made_by == "2.15.0"
-    assert loaded.notes == ("the optimizer's state was not taken over: Keras 2 had it otherwise",)
+    assert loaded.keras_version == "2.15.0"
+    assert loaded.notes == (
+        "the state of the optimizer was not restored: Keras 2 stored it differently",
+    )
     assert loaded.model.evaluate(X, expected(), verbose=0, return_dict=True)["loss"] < 1e-5
 
 
-def test_a_call_that_takes_tensors_by_name(tmp_path: Path) -> None:
+def test_tensors_as_keyword_arguments(tmp_path: Path) -> None:
     first = old.input_layer(4, 2, name="input_1") | {"name": "input_1", "inbound_nodes": []}
     attention = old.layer(
         "MultiHeadAttention",
@@ -280,14 +286,14 @@ def test_a_call_that_takes_tensors_by_name(tmp_path: Path) -> None:
     }
     for fresh in (config, with_modules(config)):
         (tmp_path / "m.json").write_text(json.dumps(fresh | {"keras_version": "2.15.0"}))
-        model = open_model(tmp_path / "m.json").model
+        model = load_with_details(tmp_path / "m.json").model
         x = np.ones((2, 4, 2), "float32")
         layer = model.get_layer("attention")
         np.testing.assert_allclose(np.asarray(model(x)), np.asarray(layer(x, x)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("suffix", [".h5", ".json"])
-def test_code_of_keras_2_runs_where_it_is_asked_for(tmp_path: Path, suffix: str) -> None:
+def test_code_of_keras_2_runs_without_safe_mode(tmp_path: Path, suffix: str) -> None:
     import keras
 
     dumped = keras.layers.Lambda(lambda x: x * 2).get_config()["function"]["config"]
@@ -310,110 +316,112 @@ def test_code_of_keras_2_runs_where_it_is_asked_for(tmp_path: Path, suffix: str)
     else:
         old.write(path, config, {"own": {}})
     with pytest.raises(PersistenceError, match="its layer own is a Lambda"):
-        open_model(path)
-    np.testing.assert_array_equal(answers(open_model(path, safe_mode=False).model), 2 * X)
+        load_with_details(path)
+    np.testing.assert_array_equal(
+        predictions(load_with_details(path, safe_mode=False).model), 2 * X
+    )
 
 
-REFUSED = {
+UNSUPPORTED = {
     "LocallyConnected1D": (
         old.layer("LocallyConnected1D", "local", filters=2, kernel_size=[2]),
-        "its layer local is a LocallyConnected1D of an earlier Keras",
-        "a Conv1D of the same size, trained anew, comes nearest",
+        "its layer local is a LocallyConnected1D, which Keras 3 does not have",
+        "Use a Conv1D of the same size instead, and train it again.",
     ),
     "CuDNNLSTM": (
         old.layer("CuDNNLSTM", "fast", units=2),
-        "its layer fast is a CuDNNLSTM of an earlier Keras",
-        "Keras 2 turns them",
+        "its layer fast is a CuDNNLSTM, which Keras 3 does not have",
+        "Convert them with Keras 2",
     ),
     "TFOpLambda": (
         old.layer("TFOpLambda", "tf.math.add", function="math.add"),
         "its layer tf.math.add is a TFOpLambda",
-        "an operation of TensorFlow outside any layer",
+        "a TensorFlow operation outside any layer",
     ),
     "time_major": (
         old.layer("LSTM", "lstm", units=2, time_major=True),
-        "its layer lstm, a LSTM, has time_major=True, which Keras 3 does not have",
-        "load its weights alone",
+        "its layer lstm (LSTM) has time_major=True, which Keras 3 does not have",
+        "load the weights alone",
     ),
 }
 
 
-@pytest.mark.parametrize(("layer", "message", "remedy"), REFUSED.values(), ids=REFUSED)
-def test_what_keras_3_cannot_is_said(
+@pytest.mark.parametrize(("layer", "message", "remedy"), UNSUPPORTED.values(), ids=UNSUPPORTED)
+def test_what_keras_3_cannot_load(
     tmp_path: Path, layer: dict[str, Any], message: str, remedy: str
 ) -> None:
     config = old.sequential(old.input_layer(4, 2), layer)
     path = old.write(tmp_path / "m.h5", config, {})
     with pytest.raises(PersistenceError) as caught:
-        open_model(path)
+        load_with_details(path)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
 
 
-def test_a_file_of_keras_1_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_keras_1_is_rejected(tmp_path: Path) -> None:
     config = {"class_name": "Sequential", "config": []}
     path = old.write(tmp_path / "m.h5", config, {}, version="1.2.2")
-    with pytest.raises(PersistenceError, match=r"Keras 1\.2\.2 wrote it") as caught:
-        open_model(path)
+    with pytest.raises(PersistenceError, match=r"it was written by Keras 1\.2\.2") as caught:
+        load_with_details(path)
     assert "Keras 2" in caught.value.remedy
 
 
-def test_a_loss_that_is_not_here_leaves_the_model_uncompiled(tmp_path: Path) -> None:
+def test_a_missing_loss_leaves_the_model_uncompiled(tmp_path: Path) -> None:
     config = old.sequential(old.input_layer(4), old.dense("dense", 3, "relu"))
     path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, old.training("my_loss"))
-    loaded = open_model(path)
-    np.testing.assert_allclose(answers(loaded.model), expected(), rtol=1e-5)
+    loaded = load_with_details(path)
+    np.testing.assert_allclose(predictions(loaded.model), expected(), rtol=1e-5)
     assert not loaded.model.compiled
     assert loaded.notes == (
-        "not compiled: its loss my_loss is not here. Compile it: %keras_compile",
+        "not compiled: the loss my_loss is not defined. Use %keras_compile or model.compile",
     )
 
     def my_loss(true: Any, predicted: Any) -> Any:
         return (true - predicted) ** 2
 
-    given = open_model(path, custom_objects={"my_loss": my_loss})
+    given = load_with_details(path, custom_objects={"my_loss": my_loss})
     assert given.model.compiled
     assert given.model.fit(X, expected(), verbose=0).history["loss"][0] < 1e-8
 
 
-def test_an_unknown_argument_of_an_optimizer_is_told(tmp_path: Path) -> None:
+def test_an_unknown_argument_of_an_optimizer_gives_a_note(tmp_path: Path) -> None:
     config = old.sequential(old.input_layer(4), old.dense("dense", 3, "relu"))
     compiled = old.training(optimizer_config=old.adam(schedule_decay=0.004))
     path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, compiled)
-    notes = open_model(path).notes
-    assert "schedule_decay=0.004 of Adam is no longer in Keras and left out" in notes
+    notes = load_with_details(path).notes
+    assert "schedule_decay=0.004 of Adam was left out: Keras 3 does not have it" in notes
 
 
 @pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "weights"])
-def test_old_weights_by_any_name(tmp_path: Path, name: str) -> None:
+def test_legacy_weights_by_any_name(tmp_path: Path, name: str) -> None:
     import keras
 
     path = old.write(tmp_path / name, None, {"whatever": DENSE})
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu")])
-    assert open_model(path, into=model).model is model
-    np.testing.assert_allclose(answers(model), expected(), rtol=1e-5)
+    assert load_with_details(path, into=model).model is model
+    np.testing.assert_allclose(predictions(model), expected(), rtol=1e-5)
 
 
-def test_old_json(tmp_path: Path) -> None:
+def test_legacy_json(tmp_path: Path) -> None:
     config = old.sequential(old.input_layer(4), old.dense("dense", 3, "relu"))
     text = json.dumps({**config, "keras_version": "2.2.4", "backend": "tensorflow"})
     (tmp_path / "m.json").write_text(text)
-    loaded = open_model(tmp_path / "m.json")
+    loaded = load_with_details(tmp_path / "m.json")
     assert loaded.model.count_params() == 15
-    assert loaded.made_by == "2.2.4"
+    assert loaded.keras_version == "2.2.4"
 
 
-def test_a_saved_model_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_saved_model_is_rejected_with_a_remedy(tmp_path: Path) -> None:
     import keras
 
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).export(
         tmp_path / "net", verbose=False
     )
     with pytest.raises(PersistenceError) as caught:
-        open_model(tmp_path / "net")
-    assert "is a SavedModel of TensorFlow" in caught.value.message
+        load_with_details(tmp_path / "net")
+    assert "is a TensorFlow SavedModel" in caught.value.message
     assert "keras.layers.TFSMLayer(" in caught.value.remedy
     assert keras.layers.TFSMLayer(str(tmp_path / "net"), call_endpoint="serving_default")(X)
     with pytest.raises(PersistenceError) as caught:
-        open_model(tmp_path / "net" / "saved_model.pb")
+        load_with_details(tmp_path / "net" / "saved_model.pb")
     assert "saved_model.pb" in caught.value.message
