@@ -446,7 +446,7 @@ def test_the_state_of_another_optimizer_gives_a_warning(tmp_path: Path) -> None:
 def test_a_model_without_weights(tmp_path: Path) -> None:
     kmagic.save(stack(3), tmp_path / "w.weights.h5")
     model = keras.Sequential([layers.Dense(3)], name="open")
-    with pytest.raises(PersistenceError, match=r"'open' has no weights yet, so .* cannot be loaded"):
+    with pytest.raises(PersistenceError, match=r"'open' has no weights yet, so .* cannot be"):
         kmagic.load(tmp_path / "w.weights.h5", model=model)
     with pytest.raises(PersistenceError, match="'open' has no weights yet: the shape"):
         kmagic.save(model, tmp_path / "o.weights.h5")
