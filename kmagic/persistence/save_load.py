@@ -201,8 +201,8 @@ def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
         DecompileError: No text can express the model, and one is required.
     """
     origin = origin_of(model)
-    if origin is not None and origin.kept.text:
-        return with_current_compile(origin.kept.text, model), dict(origin.kept.values)
+    if origin is not None and origin.portable.text:
+        return with_current_compile(origin.portable.text, model), dict(origin.portable.values)
     if not is_required and len(getattr(model, "layers", ())) > MAX_LAYERS:
         return "", {}
     try:
