@@ -84,7 +84,7 @@ class DiagramLayout:
 
     width: float = 0
     height: float = 0
-    all_rows: list[PlacedRow] = field(default_factory=list)
+    rows: list[PlacedRow] = field(default_factory=list)
     boxes: list[RowBox] = field(default_factory=list)
     lines: list[Connector] = field(default_factory=list)
     arcs: list[SkipArc] = field(default_factory=list)
