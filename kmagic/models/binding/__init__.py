@@ -1,14 +1,9 @@
-"""What the words of a text mean to Keras: the floor on which a model and its program are built.
+"""What the words of a text mean to Keras. Nothing is built here.
 
-Names are looked up and values are given their parameters here; nothing is made.
+A model and its Python program look up names and bind arguments in the same way.
 """
 
-from kmagic.models.binding.argument_binding import (
-    UNRESOLVED,
-    BoundArguments,
-    Resolve,
-    bind_arguments,
-)
+from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 
-__all__ = ["UNRESOLVED", "BoundArguments", "BuildContext", "Resolve", "bind_arguments"]
+__all__ = ["UNRESOLVED", "BoundArguments", "BuildContext", "bind_arguments"]

@@ -1,7 +1,7 @@
-"""Why a layer refuses what reached it, in the words of the text and without Keras's own.
+"""Explains Keras's errors: what a class or layer expected, what it got, and what to write.
 
-Keras's message tells what kind of refusal it is; the shapes, and where they come from, are known
-here better than there.
+Keras's message tells the kind of error. Shapes, and the layers that they come from, are taken from
+the model's text, where they are known better.
 """
 
 from __future__ import annotations
@@ -17,26 +17,38 @@ from kmagic.models.catalogue import python_value_text
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.suggestions import did_you_mean
 
-_MEANINGS = {
-    2: "one dimension, features",
-    3: "two dimensions, steps x features",
-    4: "three dimensions, height x width x channels",
-    5: "four dimensions, depth x height x width x channels",
-}
-"""What the dimensions mean, by their number with that of the samples."""
-_MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
-_REDUCING = ("Flatten", "Global")
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_CALLING = re.compile(r"Exception encountered when calling .*?\n+", re.DOTALL)
+_RECEIVED = re.compile(
+    r"\W*\b(?:Full (?:input )?shapes?|Received|Inputs received|Arguments)\b.*", re.DOTALL
+)
+_SHAPE = re.compile(r"\(None(?:, (?:None|\d+))*,?\)")
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """One of the inputs that reached a layer.
+class KerasProblem:
+    """Why Keras rejected something.
+
+    Attributes:
+        message: What was expected, and what it got.
+        remedy: What to do.
+        argument: Name of the argument at fault, if there is one.
+    """
+
+    message: str
+    remedy: str = ""
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInput:
+    """One of the inputs of a layer.
 
     Attributes:
         shape: With the batch dimension.
-        label: What the text calls it: "a", or "conv2d in line 4".
+        label: Its name in the text: "a", or "conv2d in line 4".
         word: The word of the layer that it comes from.
-        line: That layer's line, as the user's editor counts.
+        line: That layer's line in the user's editor.
         layer: That layer.
     """
 
@@ -47,30 +59,153 @@ class Reached:
     layer: Any = None
 
 
+def error_summary(error: BaseException) -> str:
+    """The first paragraph of an exception's message, without Keras's introduction."""
+    text = _ANSI.sub("", str(error)).strip()
+    text = _CALLING.sub("", text)
+    _, _, inner = text.rpartition("Error encountered:")  # in a layer of the user's own
+    text = inner.strip() or text
+    paragraph = re.split(r"\n\s*\n", text)[0]
+    return " ".join(paragraph.split()) or type(error).__name__
+
+
+def clean_message(message: str) -> str:
+    """A message of Keras's without received values, code marks, and batch dimensions."""
+    message = _RECEIVED.sub("", message) or message
+    message = _SHAPE.sub(lambda shape: _format_shape(_dimensions(shape[0])), message)
+    return message.replace("`", "").strip(" .")
+
+
+def _dimensions(text: str) -> tuple[int | None, ...]:
+    return tuple(None if dim == "None" else int(dim) for dim in re.findall(r"None|\d+", text))
+
+
+def _format_shape(shape: Any) -> str:
+    return format_output_shape(shape) or "?"
+
+
+def _join(items: Sequence[str], word: str) -> str:
+    return f" {word} ".join(filter(None, [", ".join(items[:-1]), items[-1]])) if items else ""
+
+
+# --- errors of a class's arguments ------------------------------------------------------------
+
+
+def explain_argument_error(
+    error: BaseException, word: str, arguments: Mapping[str, Any], known: Iterable[str] = ()
+) -> KerasProblem:
+    """Why a class did not accept its arguments.
+
+    Args:
+        error: The exception.
+        word: The word of the class in the text.
+        arguments: The arguments it got.
+        known: Names of all its parameters.
+    """
+    message = error_summary(error)
+    unknown = re.search(r"Unrecognized keyword arguments? passed to \w+: \{'(\w+)'", message)
+    if unknown:
+        remedy = did_you_mean(unknown[1], known)
+        return KerasProblem(f"{word} has no argument {unknown[1]}", remedy, unknown[1])
+    mentioned = [
+        name
+        for name in arguments
+        if re.search(rf"\b{re.escape(name)}\b", message) or name.replace("_", " ") in message
+    ]
+    name = max(mentioned, key=len, default="")
+    argument = arguments.get(name)
+    value = python_value_text(argument)
+    if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
+        remedy = ""
+        if isinstance(argument, int | float) and 1 < argument <= 100:  # noqa: PLR2004 - a percentage
+            remedy = f"Did you mean {argument / 100:g}?"
+        return KerasProblem(f"{name} must be between 0 and 1; got {value}", remedy, name)
+    for pattern, template, remedy in _ARGUMENT_RULES:
+        match = re.search(pattern, message)
+        if match and (name or "{name}" not in template):
+            parts = {"name": name, "value": value, "word": word, **match.groupdict()}
+            return KerasProblem(template.format(**parts), remedy.format(**parts), name)
+    match = re.search(r"tuple of (\d+) integers", message)
+    if match and name:
+        count = int(match[1])
+        expected = f"a positive integer, or {count} of them such as {'x'.join('3' * count)}"
+        return KerasProblem(f"{name} must be {expected}; got {value}", "", name)
+    match = re.search(r"(?:one of|in) [{\[(](?P<all>['\"][^}\])]*)[}\])]", message)
+    if match and name:
+        allowed = sorted(set(re.findall(r"['\"]([^'\"]+)['\"]", match["all"])))
+        allowed += ["none"] * ("None" in match["all"])
+        remedy = did_you_mean(value, allowed)
+        return KerasProblem(f"{name} must be {_join(allowed, 'or')}; got {value}", remedy, name)
+    return KerasProblem(f"{word}: {clean_message(message)}", "", name)
+
+
+_ARGUMENT_RULES = (
+    (
+        r"strides > 1.* not supported in conjunction with .*dilation_rate > 1",
+        "strides and dilation_rate cannot both be greater than 1",
+        "Remove one of the two.",
+    ),
+    (r"Negative dimensions are not allowed", "sizes in a shape must not be negative", ""),
+    (r"You must pass a `?shape`? argument", "input needs a shape", "Example: `input 28x28x1`."),
+    (r"Invalid dtype: (?P<what>.*)", "{what} is not a dtype", "Example: `input 80 int32`."),
+    (r"tuple of 1 integers", "{name} must be a positive integer; got {value}", ""),
+    (
+        r"expected a positive integer|must be a positive integer|strictly positive|greater than 0",
+        "{name} must be a positive integer; got {value}",
+        "",
+    ),
+    (r"non-negative", "{name} must not be negative; got {value}", ""),
+    (
+        r"Could not interpret (?P<role>\w+) (?:function )?identifier",
+        "{value} cannot be interpreted as {role}",
+        "",
+    ),
+    (
+        r"could not be deserialized properly|Please initialize `(?P<what>\w+)` layer with",
+        "{word} does not accept this kind of layer",
+        "Pass a recurrent layer: `{word}(lstm 32)`.",
+    ),
+)
+"""A pattern in Keras's message, and the message and remedy to show."""
+
+
+# --- errors of a layer's inputs ---------------------------------------------------------------
+
+
+_DIMENSIONS = {
+    2: "one dimension (features)",
+    3: "two dimensions (steps x features)",
+    4: "three dimensions (height x width x channels)",
+    5: "four dimensions (depth x height x width x channels)",
+}
+"""The meaning of the dimensions, by their number including the batch."""
+_MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_REDUCING = ("Flatten", "Global")
+
+
 @dataclass(frozen=True, slots=True)
-class _Case:
-    """A refusal that is looked at."""
+class _Failure:
+    """A failed call of a layer."""
 
     error: BaseException
     message: str
     word: str
     layer: Any
-    inputs: Sequence[Reached]
+    inputs: Sequence[LayerInput]
 
     @property
     def shapes(self) -> str:
-        """What reached the layer: "28 x 28", or "4 from a and 5 from b"."""
-        shown = [
-            f"{format_output_shape(each.shape)} from {each.label}"
-            if each.label and len(self.inputs) > 1
-            else format_output_shape(each.shape)
-            for each in self.inputs
+        """The shapes of the inputs: "28 x 28", or "4 from a and 5 from b"."""
+        several = len(self.inputs) > 1
+        shapes = [
+            _format_shape(value.shape) + f" from {value.label}" * bool(value.label and several)
+            for value in self.inputs
         ]
-        return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+        return _join(shapes, "and")
 
     @property
-    def is_one(self) -> bool:
-        """Whether a single tensor reached the layer."""
+    def has_one_input(self) -> bool:
+        """Whether the layer got a single tensor."""
         return len(self.inputs) == 1 and not isinstance(self.inputs[0].shape, list | dict)
 
     @property
@@ -78,370 +213,246 @@ class _Case:
         """Name of the layer's class."""
         return type(self.layer).__name__
 
-    def has(self, *texts: str) -> bool:
-        """Whether Keras's message holds one of these."""
-        return any(each in self.message for each in texts)
+    def mentions(self, *texts: str) -> bool:
+        """Whether Keras's message contains one of these."""
+        return any(text in self.message for text in texts)
 
 
-def explain(error: BaseException, word: str, layer: Any, inputs: Sequence[Reached]) -> Refusal:
-    """Why a layer refused what reached it.
+def explain_layer_error(
+    error: BaseException, word: str, layer: Any, inputs: Sequence[LayerInput]
+) -> KerasProblem:
+    """Why a layer did not accept its inputs.
 
     Args:
-        error: What Keras raised.
-        word: What the text calls the layer.
+        error: The exception of Keras.
+        word: The word of the layer in the text.
         layer: The layer, or a function that is applied like one.
-        inputs: What reached it.
+        inputs: What the layer got.
     """
-    case = _Case(error, error_summary(error), word, layer, inputs)
+    failure = _Failure(error, error_summary(error), word, layer, inputs)
     for rule in _RULES:
-        found = rule(case)
-        if found is not None:
-            return found
-    why = tidy(case.message)
-    return Refusal(f"{word} does not take {case.shapes or 'this'}: {why}")
+        problem = rule(failure)
+        if problem is not None:
+            return problem
+    reason = clean_message(failure.message)
+    return KerasProblem(f"{word} does not accept {failure.shapes or 'its input'}: {reason}")
 
 
-def explain_model(error: BaseException) -> str:
-    """Why the layers do not make a model."""
+def explain_model_error(error: BaseException) -> str:
+    """Why the layers do not form a model."""
     message = error_summary(error)
     twice = re.search(r'name "(?P<name>.*?)" is used (?P<count>\d+) times', message)
     if twice:
         return f"{twice['count']} layers have the name {twice['name']}"
-    return f"this does not make a model: {tidy(message)}"
+    return f"these layers do not form a model: {clean_message(message)}"
 
 
-# --- the rules, tried in their order -----------------------------------------------------------
-
-
-def _call_word(case: _Case) -> Refusal | None:
-    found = re.search(r"got an unexpected keyword argument '(\w+)'", case.message)
-    if not found:
+def _call_argument(failure: _Failure) -> KerasProblem | None:
+    match = re.search(r"got an unexpected keyword argument '(\w+)'", failure.message)
+    if not match:
         return None
-    known = _call_words(case.layer)
-    remedy = did_you_mean(found[1], known) or f"It takes: {', '.join(known) or 'nothing by name'}."
-    return Refusal(f"{case.word} takes no {found[1]} where it is used", remedy, found[1])
+    known = _call_arguments(failure.layer)
+    remedy = did_you_mean(match[1], known) or f"Available: {', '.join(known) or 'none'}."
+    return KerasProblem(f"{failure.word} has no call argument {match[1]}", remedy, match[1])
 
 
-def _call_words(layer: Any) -> list[str]:
-    """Names of what a layer takes beside its first input."""
+def _call_arguments(layer: Any) -> list[str]:
+    """Names of the arguments of a layer's call after the first input."""
     try:
         params = list(inspect.signature(getattr(layer, "call", layer)).parameters.values())
     except (TypeError, ValueError):
         return []
-    return [each.name for each in params[1:] if each.kind is not each.VAR_KEYWORD]
+    return [param.name for param in params[1:] if param.kind is not param.VAR_KEYWORD]
 
 
-def _attention(case: _Case) -> Refusal | None:
+def _attention(failure: _Failure) -> KerasProblem | None:
     missing = re.search(
-        r"missing (?:a|\d+) required (?:positional )?arguments?: (.*)", case.message
+        r"missing (?:a|\d+) required (?:positional )?arguments?: (.*)", failure.message
     )
-    pair = case.has("must be called on a list of inputs, namely [query, value]")
+    pair = failure.mentions("must be called on a list of inputs, namely [query, value]")
     if not pair and not missing:
         return None
-    wanted = "value" if pair or missing is None else missing[1].replace("'", "")
-    remedy = f"For attention to itself: `{case.word} ... <- _, _`."
-    if wanted != "value":
-        remedy = f"Name the inputs behind an arrow: `{case.word} ... <- a, b`."
-    return Refusal(f"{case.word} needs another input: {wanted} is missing", remedy)
+    name = "value" if pair or missing is None else missing[1].replace("'", "")
+    remedy = f"For self-attention, write `{failure.word} ... <- _, _`."
+    if name != "value":
+        remedy = f"Name the inputs after an arrow: `{failure.word} ... <- a, b`."
+    return KerasProblem(f"{failure.word} needs another input: {name} is missing", remedy)
 
 
-def _merge(case: _Case) -> Refusal | None:
-    if case.kind not in (*_MERGES, "Concatenate", "Dot"):
+def _merge(failure: _Failure) -> KerasProblem | None:
+    word, inputs = failure.word, failure.inputs
+    if failure.kind not in (*_MERGES, "Concatenate", "Dot"):
         return None
-    if case.is_one:
-        remedy = f"Name them behind an arrow: `{case.word} <- a, b`."
-        return Refusal(f"{case.word} joins several outputs, and only one reached it", remedy)
-    if case.kind == "Subtract" and len(case.inputs) != 2:  # noqa: PLR2004 - one from another
-        return Refusal(f"{case.word} takes two outputs, and {len(case.inputs)} reached it")
-    if case.word == "residual":
-        entered, leaves = (format_output_shape(each.shape) for each in case.inputs)
-        message = f"adds what leaves its body, {leaves}, to what entered it, {entered}"
-        remedy = "Both need one shape: let the body end in the shape that entered it."
-        return Refusal(message, remedy)
-    if case.kind == "Dot":
-        remedy = "The sizes along its axes must be equal; axes are counted with the samples as 0."
-        return Refusal(f"{case.word} multiplies equal sizes, and got {case.shapes}", remedy)
-    if case.kind == "Concatenate":
-        remedy = "All dimensions but the joined one must be equal; that is the last, or axis=..."
-        return Refusal(f"{case.word} cannot join {case.shapes}", remedy)
-    remedy = "Bring them to one shape before it; `concatenate` joins outputs of several sizes."
-    return Refusal(f"{case.word} takes outputs of one shape, and got {case.shapes}", remedy)
+    if failure.has_one_input:
+        remedy = f"Name them after an arrow: `{word} <- a, b`."
+        return KerasProblem(f"{word} needs several inputs; got one", remedy)
+    if failure.kind == "Subtract" and len(inputs) != 2:  # noqa: PLR2004 - one from another
+        return KerasProblem(f"{word} needs two inputs; got {len(inputs)}")
+    if word == "residual":
+        entry, output = (_format_shape(value.shape) for value in inputs)
+        message = f"cannot add the output of its body, {output}, to its input, {entry}"
+        remedy = "Let the body end in the shape of the input."
+        return KerasProblem(message, remedy)
+    if failure.kind == "Dot":
+        remedy = "Choose axes of equal size. Axis 0 is the batch."
+        return KerasProblem(
+            f"{word} needs equal sizes along its axes; got {failure.shapes}", remedy
+        )
+    if failure.kind == "Concatenate":
+        remedy = "All sizes but those of the joined axis must be equal: the last axis, or axis=..."
+        return KerasProblem(f"{word} cannot join {failure.shapes}", remedy)
+    remedy = "Give them the same shape first; `concatenate` joins outputs of different sizes."
+    return KerasProblem(f"{word} needs inputs of the same shape; got {failure.shapes}", remedy)
 
 
-def _one_input(case: _Case) -> Refusal | None:
-    if not case.has("expects 1 input(s)"):
+def _single_input(failure: _Failure) -> KerasProblem | None:
+    if not failure.mentions("expects 1 input(s)"):
         return None
-    remedy = f"Join them first: `concatenate <- a, b / {case.word} ...`."
-    return Refusal(f"{case.word} takes one input, and got {case.shapes}", remedy)
+    remedy = f"Join them first: `concatenate <- a, b / {failure.word} ...`."
+    return KerasProblem(f"{failure.word} takes one input; got {failure.shapes}", remedy)
 
 
-def _other_model(case: _Case) -> Refusal | None:
-    takes = getattr(case.layer, "input_shape", None) if hasattr(case.layer, "layers") else None
-    if not isinstance(takes, tuple) or not case.is_one or None in (takes, case.inputs[0].shape):
+def _nested_model(failure: _Failure) -> KerasProblem | None:
+    is_model = hasattr(failure.layer, "layers")
+    expected = getattr(failure.layer, "input_shape", None) if is_model else None
+    if not isinstance(expected, tuple) or not failure.has_one_input:
         return None
-    came = case.inputs[0].shape
-    if len(takes) == len(came) and all(
-        one is None or other is None or one == other for one, other in zip(takes, came, strict=True)
+    actual = failure.inputs[0].shape
+    if actual is None or (
+        len(expected) == len(actual)
+        and all(
+            first is None or second is None or first == second
+            for first, second in zip(expected, actual, strict=True)
+        )
     ):
         return None
-    return Refusal(f"{case.word} takes {format_output_shape(takes)}, and {case.shapes} reached it")
+    return KerasProblem(f"{failure.word} expects {_format_shape(expected)}; got {failure.shapes}")
 
 
-def _rank(case: _Case) -> Refusal | None:
-    found = re.search(r"expected (min_|max_)?ndim=(\d+), found ndim=(\d+)", case.message)
+def _rank(failure: _Failure) -> KerasProblem | None:
+    ndim = re.search(r"expected (min_|max_)?ndim=(\d+), found ndim=(\d+)", failure.message)
     kernel = re.search(
-        r"Kernel shape must have the same length.* kernel of shape \((.*?)\)", case.message
+        r"Kernel shape must have the same length.* kernel of shape \((.*?)\)", failure.message
     )
-    if not case.is_one:
+    if not failure.has_one_input:
         return None
-    if found:
-        wanted = int(found[2])
+    if ndim:
+        expected = int(ndim[2])
     elif kernel:
-        wanted = len(kernel[1].split(","))
-    elif case.has("at least 3 dimensions"):  # TimeDistributed
-        wanted = 3
+        expected = len(kernel[1].split(","))
+    elif failure.mentions("at least 3 dimensions"):  # TimeDistributed
+        expected = 3
     else:
         return None
-    came = len(case.inputs[0].shape)
-    meaning = _MEANINGS.get(wanted, f"{wanted - 1} dimensions")
-    if case.kind == "Permute":
-        message = f"{case.word} orders {wanted - 1} dimensions, and {case.shapes} reached it"
-        return Refusal(message, "Each dimension stands there once, counted from 1.")
-    return Refusal(
-        f"{case.word} takes {meaning}, and {case.shapes} reached it",
-        _rank_hint(case, wanted, came),
+    if failure.kind == "Permute":
+        message = f"{failure.word} lists {expected - 1} dimensions; got {failure.shapes}"
+        return KerasProblem(message, "List each dimension once, counting from 1.")
+    dimensions = _DIMENSIONS.get(expected, f"{expected - 1} dimensions")
+    return KerasProblem(
+        f"{failure.word} expects {dimensions}; got {failure.shapes}",
+        _rank_remedy(failure, expected, len(failure.inputs[0].shape)),
     )
 
 
-def _rank_hint(case: _Case, wanted: int, came: int) -> str:
-    source = case.inputs[0]
-    if (wanted, came) == (3, 4) and "1d" in case.word:
-        return f"For pictures: `{case.word.replace('1d', '2d')}`."
-    if (wanted, came) == (3, 4):
-        return "`time_distributed(flatten)` before this line makes one step of each row."
-    if wanted < came:
-        return "`flatten` or a global pooling before this line takes dimensions away."
+def _rank_remedy(failure: _Failure, expected: int, actual: int) -> str:
+    source = failure.inputs[0]
+    if (expected, actual) == (3, 4) and "1d" in failure.word:
+        return f"For images, use `{failure.word.replace('1d', '2d')}`."
+    if (expected, actual) == (3, 4):
+        return "To make each row a step, add `time_distributed(flatten)` before this line."
+    if expected < actual:
+        return "Add `flatten` or a global pooling layer before this line."
     if getattr(source.layer, "return_sequences", None) is False:
         return (
-            f"{source.word} in line {source.line} gives its last step only: "
-            f"write return_sequences there."
+            f"{source.word} in line {source.line} returns only its last step: "
+            f"add return_sequences there."
         )
     if type(source.layer).__name__.startswith(_REDUCING):
-        return f"{source.word} in line {source.line} takes dimensions away: move it below."
-    dims = [str(each) if each else "?" for each in source.shape[1:]]
+        return f"{source.word} in line {source.line} removes dimensions: move it after this line."
+    dims = [str(dim) if dim else "?" for dim in source.shape[1:]]
     change = "input" if source.word == "input" else "reshape"
     before = "" if source.word == "input" else " before this line"
-    if (wanted, came) == (4, 3):
-        return f"A grey picture has one channel: `{change} {'x'.join(dims)}x1`{before}."
-    if (wanted, came) == (3, 2):
-        words = "" if before else "; whole numbers first go through `embedding`"
-        return f"Steps of one feature: `{change} {dims[0]}x1`{before}{words}."
-    return "A `reshape` before this line gives it more dimensions."
+    if (expected, actual) == (4, 3):
+        return f"A grayscale image has one channel: `{change} {'x'.join(dims)}x1`{before}."
+    if (expected, actual) == (3, 2):
+        integers = "" if before else " Pass integers, such as word numbers, to `embedding` first."
+        return f"For steps with one feature: `{change} {dims[0]}x1`{before}.{integers}"
+    return "Add a `reshape` before this line."
 
 
-def _unknown_size(case: _Case) -> Refusal | None:
-    if not any(None in tuple(each.shape)[1:] for each in case.inputs if each.shape):
+def _unknown_size(failure: _Failure) -> KerasProblem | None:
+    if not any(None in tuple(value.shape)[1:] for value in failure.inputs if value.shape):
         return None
-    if case.has("must be fully-defined", "fully defined", "should be defined"):
+    if failure.mentions("must be fully-defined", "fully defined", "should be defined"):
         what = "the size of the last dimension"
-    elif "for %" in case.message and "NoneType" in case.message:
+    elif "for %" in failure.message and "NoneType" in failure.message:
         what = "the number of channels"
     else:
         return None
-    remedy = "Give the input a number in that place of its shape."
-    return Refusal(f"{case.word} needs {what}, and {case.shapes} reached it", remedy)
+    remedy = "Give the input a number for this dimension."
+    return KerasProblem(f"{failure.word} needs {what}; got {failure.shapes}", remedy)
 
 
-def _no_axis(case: _Case) -> Refusal | None:
-    if not isinstance(case.error, IndexError) or not case.has("tuple index out of range"):
+def _missing_axis(failure: _Failure) -> KerasProblem | None:
+    if not isinstance(failure.error, IndexError) or not failure.mentions(
+        "tuple index out of range"
+    ):
         return None
-    axis = getattr(case.layer, "axis", None)
-    remedy = "The samples are axis 0, and -1 is the last axis."
-    return Refusal(f"{case.word} works along axis {axis}, and {case.shapes} has none", remedy)
+    axis = getattr(failure.layer, "axis", None)
+    remedy = "Axis 0 is the batch, and axis -1 the last dimension."
+    return KerasProblem(f"{failure.word} has axis {axis}, but {failure.shapes} does not", remedy)
 
 
-def _nothing_left(case: _Case) -> Refusal | None:
-    if not case.has("output size would be zero or negative", "should be smaller than"):
+def _empty_output(failure: _Failure) -> KerasProblem | None:
+    if not failure.mentions("output size would be zero or negative", "should be smaller than"):
         return None
-    remedy = "Use a smaller window, fewer of such lines, or padding `same`."
-    if "cropping" in case.message:
+    remedy = "Use a smaller window, fewer such layers, or padding `same`."
+    if "cropping" in failure.message:
         remedy = "Crop less."
-    return Refusal(f"{case.word} would leave nothing of {case.shapes}", remedy)
+    return KerasProblem(f"{failure.word} would leave nothing of {failure.shapes}", remedy)
 
 
-def _used_again(case: _Case) -> Refusal | None:
-    found = re.search(r"expected axis (-?\d+) of input shape to have value (\d+)", case.message)
-    if not found:
+def _reuse(failure: _Failure) -> KerasProblem | None:
+    match = re.search(r"expected axis (-?\d+) of input shape to have value (\d+)", failure.message)
+    if not match:
         return None
-    where = "the last dimension" if found[1] == "-1" else f"dimension {found[1]}"
-    message = f"{case.word} was made for {found[2]} in {where}, and {case.shapes} reached it"
-    return Refusal(message, "A layer that is used again has the weights of its first use.")
+    where = "the last dimension" if match[1] == "-1" else f"dimension {match[1]}"
+    message = f"{failure.word} was built for size {match[2]} in {where}; got {failure.shapes}"
+    return KerasProblem(message, "A reused layer has the weights of its first use.")
 
 
-def _reshape(case: _Case) -> Refusal | None:
-    target = getattr(case.layer, "target_shape", None)
-    if case.kind != "Reshape" or not target or not case.is_one:
+def _reshape(failure: _Failure) -> KerasProblem | None:
+    target = getattr(failure.layer, "target_shape", None)
+    if failure.kind != "Reshape" or not target or not failure.has_one_input:
         return None
-    came = case.inputs[0].shape[1:]
-    asked = " x ".join("?" if each in (-1, None) else str(each) for each in target)
-    if not all(isinstance(each, int) and each > 0 for each in (*target, *came)):
-        return Refusal(f"{case.word} cannot make {asked} of {case.shapes}")
-    values = f"{math.prod(target):,} values, not of the {math.prod(came):,} that reached it"
-    return Refusal(f"{case.word} makes {asked} of {values}")
+    actual = failure.inputs[0].shape[1:]
+    wanted = " x ".join("?" if size in (-1, None) else str(size) for size in target)
+    if not all(isinstance(size, int) and size > 0 for size in (*target, *actual)):
+        return KerasProblem(f"{failure.word} cannot convert {failure.shapes} to {wanted}")
+    counts = f"{math.prod(target):,} values; got {math.prod(actual):,}"
+    return KerasProblem(f"{failure.word} to {wanted} needs {counts}")
 
 
-def _broadcast(case: _Case) -> Refusal | None:
-    if not case.has(
+def _broadcast(failure: _Failure) -> KerasProblem | None:
+    if not failure.mentions(
         "Cannot broadcast", "cannot be broadcasted", "ncompatible shapes", "Inner dimensions"
     ):
         return None
-    return Refusal(f"{case.word} cannot bring these shapes together: {case.shapes}")
+    return KerasProblem(f"{failure.word} cannot combine these shapes: {failure.shapes}")
 
 
-_RULES: tuple[Callable[[_Case], Refusal | None], ...] = (
-    _call_word,
+_RULES: tuple[Callable[[_Failure], KerasProblem | None], ...] = (
+    _call_argument,
     _attention,
     _merge,
-    _one_input,
-    _other_model,
+    _single_input,
+    _nested_model,
     _rank,
     _unknown_size,
-    _no_axis,
-    _nothing_left,
-    _used_again,
+    _missing_axis,
+    _empty_output,
+    _reuse,
     _reshape,
     _broadcast,
 )
-
-
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_CALLING = re.compile(r"Exception encountered when calling .*?\n+", re.DOTALL)
-_RECEIVED = re.compile(
-    r"\W*\b(?:Full (?:input )?shapes?|Received|Inputs received|Arguments)\b.*", re.DOTALL
-)
-_SHAPE = re.compile(r"\(None(?:, (?:None|\d+))*,?\)")
-
-
-def error_summary(error: BaseException) -> str:
-    """The essential first paragraph of an exception's message."""
-    text = _ANSI.sub("", str(error)).strip()
-    text = _CALLING.sub("", text)
-    _, _, inner = text.rpartition("Error encountered:")  # in a layer of the user's own
-    text = inner.strip() or text
-    paragraph = re.split(r"\n\s*\n", text)[0]
-    paragraph = " ".join(paragraph.split())
-    return paragraph or type(error).__name__
-
-
-def tidy(message: str) -> str:
-    """A message of Keras's without what it received, code marks, and the batch dimension."""
-    message = _RECEIVED.sub("", message) or message
-    message = _SHAPE.sub(lambda found: format_output_shape(_dimensions(found[0])), message)
-    return message.replace("`", "").strip(" .")
-
-
-def _dimensions(text: str) -> tuple[int | None, ...]:
-    return tuple(None if each == "None" else int(each) for each in re.findall(r"None|\d+", text))
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why something of Keras's was refused.
-
-    Attributes:
-        message: What was expected, and what came.
-        remedy: What to do.
-        argument: Name of the argument that is at fault, if one is.
-    """
-
-    message: str
-    remedy: str = ""
-    argument: str = ""
-
-
-def explain_argument(
-    error: BaseException, word: str, arguments: Mapping[str, Any], known: Iterable[str] = ()
-) -> Refusal:
-    """Why a class did not take its arguments.
-
-    Args:
-        error: What it raised.
-        word: What the text calls the class.
-        arguments: What it was given.
-        known: Names of all that it takes.
-    """
-    message = error_summary(error)
-    stray = re.search(r"Unrecognized keyword arguments? passed to \w+: \{'(\w+)'", message)
-    if stray:
-        remedy = did_you_mean(stray[1], known)
-        return Refusal(f"{word} has no argument {stray[1]}", remedy, stray[1])
-    named = [
-        each
-        for each in arguments
-        if re.search(rf"\b{re.escape(each)}\b", message) or each.replace("_", " ") in message
-    ]
-    name = max(named, key=len, default="")
-    value = python_value_text(arguments.get(name))
-    share = arguments.get(name)
-    if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
-        percent = isinstance(share, int | float) and 1 < share <= 100  # noqa: PLR2004 - per cent
-        remedy = f"Did you mean {share / 100:g}?" if percent else ""  # type: ignore[operator]  # a number
-        return Refusal(f"{name} is between 0 and 1, not {value}", remedy, name)
-    for pattern, words, remedy in _ARGUMENT_RULES:
-        found = re.search(pattern, message)
-        if found and (name or "{name}" not in words):
-            parts = {"name": name, "value": value, "word": word, **found.groupdict()}
-            return Refusal(words.format(**parts), remedy.format(**parts), name)
-    found = re.search(r"tuple of (\d+) integers", message)
-    if found and name:
-        return Refusal(_window(name, int(found[1]), value), "", name)
-    found = re.search(r"(?:one of|in) [{\[(](?P<all>['\"][^}\])]*)[}\])]", message)
-    if found and name:
-        allowed = sorted(set(re.findall(r"['\"]([^'\"]+)['\"]", found["all"])))
-        allowed += ["none"] * ("None" in found["all"])
-        remedy = did_you_mean(value, allowed)
-        return Refusal(f"{name} is {_or(allowed)}, not {value}", remedy, name)
-    return Refusal(f"{word}: {tidy(message)}", "", name)
-
-
-_ARGUMENT_RULES = (
-    (
-        r"strides > 1.* not supported in conjunction with .*dilation_rate > 1",
-        "strides and dilation_rate cannot both be above 1",
-        "Leave one of them out.",
-    ),
-    (r"Negative dimensions are not allowed", "a shape has no negative numbers", ""),
-    (r"You must pass a `?shape`? argument", "an input needs a shape", "As in `input 28x28x1`."),
-    (r"Invalid dtype: (?P<what>.*)", "{what} is not a dtype", "As in `input 80 int32`."),
-    (
-        r"tuple of 1 integers",
-        "{name} is a whole number above 0, not {value}",
-        "",
-    ),
-    (
-        r"expected a positive integer|must be a positive integer|strictly positive|greater than 0",
-        "{name} is a whole number above 0, not {value}",
-        "",
-    ),
-    (r"non-negative", "{name} is not negative, but {value} is", ""),
-    (
-        r"Could not interpret (?P<role>\w+) (?:function )?identifier",
-        "{value} has no meaning as {role}",
-        "",
-    ),
-    (
-        r"could not be deserialized properly|Please initialize `(?P<what>\w+)` layer with",
-        "{word} does not take a layer of this kind",
-        "It takes a recurrent layer: `{word}(lstm 32)`.",
-    ),
-)
-"""What is found in Keras's message, and the message and hint that are shown for it."""
-
-
-def _window(name: str, count: int, value: str) -> str:
-    example = "x".join("3" * count)
-    return f"{name} is a whole number above 0, or {count} of them as in {example}; not {value}"
-
-
-def _or(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+"""Tried in this order."""

@@ -1,4 +1,4 @@
-"""Values of the text to Python values and Keras objects."""
+"""Converts values of the text to Python values and Keras objects."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.binding.word_lookup import check_literal, find_callable, word_kind
-from kmagic.models.build.keras_errors import explain_argument
+from kmagic.models.build.keras_errors import explain_argument_error
 from kmagic.models.catalogue import Role
 
 
 class ValueResolver:
-    """Resolves values; it knows the layers that the text has made so far.
+    """Converts values, with the layers that the text has created so far.
 
     Args:
-        layer_of: Gives the layer that a ``&name`` stands for.
+        layer_for: Returns the layer of a reference such as ``&name``.
     """
 
-    def __init__(self, layer_of: Callable[[LayerRef | ModelRef], Any]) -> None:
-        self._layer_of = layer_of
+    def __init__(self, layer_for: Callable[[LayerRef | ModelRef], Any]) -> None:
+        self._layer_for = layer_for
 
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
-        """The Python value for a value of the text; mistakes are noted in the context."""
+        """Convert a value of the text; UNRESOLVED after a mistake, which is reported."""
         match value:
             case NotebookValue():
                 return _as_shape(value.value, role)
@@ -50,9 +50,13 @@ class ValueResolver:
             case Shape():
                 return value.dims
             case Word():
-                return self._word(value, role, context)
+                kind = word_kind(value, role, context)
+                if kind == "object":
+                    return self._object(Object(value, span=value.span), role, context)
+                words = {"text": value.text, "name": context.names.get(value.text)}
+                return words.get(kind, UNRESOLVED)
             case Object() | InnerLayer():
-                return self.make(value, role, context)
+                return self._object(value, role, context)
             case SequenceValue():
                 inner: Role = "any" if role == "shape" else role
                 items = [self.resolve(item, inner, context) for item in value.items]
@@ -60,40 +64,29 @@ class ValueResolver:
                     return UNRESOLVED
                 return items if value.kind == "list" else tuple(items)
             case MappingValue():
-                return self._mapping(value, role, context)
+                entries = {
+                    self.key(key, context): self.resolve(item, role, context)
+                    for key, item in value.entries
+                }
+                return UNRESOLVED if any(v is UNRESOLVED for v in entries.values()) else entries
             case LayerRef() | ModelRef():
-                return self._layer_of(value)
+                return self._layer_for(value)
             case _:
-                context.report("has no place here", value.span)
+                context.report("is not expected here", value.span)
                 return UNRESOLVED
 
-    def _mapping(self, value: MappingValue, role: Role, context: BuildContext) -> Any:
-        found = {}
-        for key, item in value.entries:
-            name = key.text if isinstance(key, Word) else self.resolve(key, "any", context)
-            found[name] = self.resolve(item, role, context)
-        return UNRESOLVED if any(item is UNRESOLVED for item in found.values()) else found
+    def key(self, key: Any, context: BuildContext) -> Any:
+        """Convert a key of a dictionary; a bare word is a string."""
+        return key.text if isinstance(key, Word) else self.resolve(key, "any", context)
 
-    def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
-        match word_kind(word, role, context):
-            case "text":
-                return word.text
-            case "name":
-                return context.names[word.text]
-            case "object":
-                return self.make(Object(word, span=word.span), role, context)
-            case _:
-                return UNRESOLVED
-
-    def make(self, value: Object | InnerLayer, role: Role, context: BuildContext) -> Any:
-        """A Keras object from a word with arguments."""
-        function, name = find_callable(value, role, context)
+    def _object(self, value: Object | InnerLayer, role: Role, context: BuildContext) -> Any:
+        function, word = find_callable(value, role, context)
         if function is None:
             return UNRESOLVED
-        bound = bind_arguments(function, name, value.args, value.span, context, self.resolve)
-        if not bound.sound:
+        bound = bind_arguments(function, word, value.args, value.span, context, self.resolve)
+        if not bound.valid:
             return UNRESOLVED
-        return construct(function, name, bound, value.span, context)
+        return create_object(function, word, bound, value.span, context)
 
 
 def _as_shape(value: Any, role: Role) -> Any:
@@ -102,21 +95,19 @@ def _as_shape(value: Any, role: Role) -> Any:
     return value
 
 
-def construct(
+def create_object(
     function: Callable[..., Any],
-    name: str,
+    word: str,
     bound: BoundArguments,
     span: Span,
     context: BuildContext,
 ) -> Any:
-    """Call a class with bound arguments; what it refuses is noted at the argument it names."""
+    """Call a class with bound arguments; an error is reported at the argument that it names."""
     try:
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
-        refusal = explain_argument(error, name, bound.kwargs, _names_of(function))
-        context.report(refusal.message, bound.spans.get(refusal.argument, span), refusal.remedy)
+        names = [param.name for param in catalogue.parameters(function)]
+        problem = explain_argument_error(error, word, bound.kwargs, names)
+        span = bound.spans.get(problem.argument, span)
+        context.report(problem.message, span, problem.remedy)
         return UNRESOLVED
-
-
-def _names_of(function: Callable[..., Any]) -> list[str]:
-    return [each.name for each in catalogue.parameters(function)]

@@ -218,7 +218,7 @@ class ProgramState:
         if function is None:
             return UNRESOLVED
         bound = self.bind(function, word, value.args, value.span)
-        if not bound.sound:
+        if not bound.valid:
             return UNRESOLVED
         if VALUE_FUNCTIONS.get(word) is not function:
             path = (
@@ -305,7 +305,7 @@ class ProgramState:
         if name and not any(arg.name == "name" for arg in args) and _takes_name(cls):
             args = (*args, Arg(LiteralValue(name, span=span), "name", span=span))
         bound = self.bind(cls, word, args, span)
-        if not bound.sound:
+        if not bound.valid:
             return None
         adapt, bound.adapt = bound.adapt, None
         return StepCode(

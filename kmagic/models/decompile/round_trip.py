@@ -96,7 +96,7 @@ class _Comparison:
         name = bound.kwargs.pop("name", node.name)
         expected = {name: self._plain(value) for name, value in step.values.items()}
         return (
-            bound.sound
+            bound.valid
             and {**defaults, **bound.kwargs} == {**defaults, **expected}
             and (not step.name or name in (step.name, _typed(step.name)))
         )

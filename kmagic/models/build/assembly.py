@@ -1,0 +1,583 @@
+"""Creates the layers of a graph and connects them; each error is tied to its line."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from kmagic.language import format_value
+from kmagic.language.graph import Graph, Node
+from kmagic.language.portable_text import literal_text
+from kmagic.language.spec import (
+    Arg,
+    LayerRef,
+    LiteralValue,
+    MappingValue,
+    ModelRef,
+    NodeOutput,
+    NotebookValue,
+    SequenceValue,
+    Shape,
+    Span,
+    Word,
+    find_parts,
+)
+from kmagic.models import catalogue
+from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.word_lookup import find_layer
+from kmagic.models.build.keras_errors import (
+    LayerInput,
+    error_summary,
+    explain_layer_error,
+    explain_model_error,
+)
+from kmagic.models.build.object_values import ValueResolver, create_object
+from kmagic.models.keras_history import is_connected
+from kmagic.support.errors import DSLError
+from kmagic.support.sentences import as_sentences
+
+_DEEP = 400
+"""From this many nodes on, Keras's recursions exceed Python's usual limit."""
+_INPUT_REMEDY = "Start with an input line: `input 28x28x1`."
+
+
+@dataclass(slots=True)
+class BuiltStep:
+    """A node of the graph, its layer, and the shape of its output."""
+
+    node: Node
+    layer: Any
+    shape: Any = None
+
+
+@dataclass(slots=True)
+class AssembledModel:
+    """A model, its steps, and the steps of its nested models, in the order of the text."""
+
+    model: Any
+    steps: list[BuiltStep] = field(default_factory=list)
+    nested: list[BuiltStep] = field(default_factory=list)
+
+
+def report_mistakes(graph: Graph, context: BuildContext) -> None:
+    """Report the mistakes in a graph that cannot be built."""
+    for part in (graph, *graph.models):
+        part.nodes = [node for node in part.nodes if isinstance(node.callee, Word | NotebookValue)]
+        assembly = _Assembly(part, context, [], {})
+        assembly.values = ValueResolver(lambda _: UNRESOLVED)
+        assembly.create_layers()
+
+
+def assemble(graph: Graph, context: BuildContext) -> AssembledModel:
+    """Create the model of a graph.
+
+    Raises:
+        DSLError: Words or arguments are wrong; with all of these mistakes.
+        BuildError: A layer does not accept its input.
+    """
+    with _recursion_limit(len(graph.nodes)):
+        return _Assembly(graph, context, graph.models, {}).run()
+
+
+@contextmanager
+def _recursion_limit(nodes: int) -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    if nodes > _DEEP:
+        sys.setrecursionlimit(max(limit, 1000 + 20 * nodes))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def has_new_weights(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str, Any]) -> bool:
+    """Whether all weights of a new model were created with it.
+
+    The notebook's layers and models may be trained, and its classes and functions may load
+    weights: then this is not known.
+
+    Args:
+        graph: The model's graph.
+        steps: Its steps, including those of nested models.
+        names: Values of the names in braces.
+    """
+    nodes = [node for part in (graph, *graph.models) for node in part.nodes]
+    return all(_is_of_keras(step.layer) for step in steps) and not any(
+        _is_from_notebook(part, names)
+        for node in nodes
+        for value in (node.callee, *(arg for arg in node.args if arg.name != "adapt"))
+        for part in find_parts(value, NotebookValue, Word)
+    )
+
+
+def _is_of_keras(layer: Any) -> bool:
+    owner = getattr(layer, "function", type(layer))  # a function of keras.ops is a step too
+    return str(getattr(owner, "__module__", "")).startswith("keras.")
+
+
+def _is_from_notebook(part: NotebookValue | Word, names: Mapping[str, Any]) -> bool:
+    """Whether a value is more than a number, a text, or a collection of these."""
+    if isinstance(part, NotebookValue):
+        return literal_text(part.value) is None
+    return part.text in names and literal_text(names[part.text]) is None
+
+
+# --- layers and functions ---------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class FunctionLayer:
+    """A function of the notebook or of keras.ops with its arguments, applied like a layer."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The function's own name."""
+        return getattr(self.function, "__name__", "function")
+
+
+def _accepts(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
+    """Whether a function of one input accepts these further arguments."""
+    try:
+        inspect.signature(function).bind(None, *args, **kwargs)
+    except TypeError:
+        return False
+    return True
+
+
+def _call_layer(layer: Any, inputs: list[Any], kwargs: dict[str, Any]) -> Any:
+    if isinstance(layer, FunctionLayer):
+        together = len(inputs) > 1 and catalogue.takes_input_list(layer.function, len(inputs))
+        args = [inputs] if together else inputs
+        return layer.function(*args, *layer.args, **layer.kwargs, **kwargs)
+    if len(inputs) > 1 and catalogue.takes_input_list(layer.call, len(inputs)):
+        return layer(inputs, **kwargs)
+    return layer(*inputs, **kwargs)
+
+
+def _adapt(layer: Any, word: str, data: Any, span: Span, context: BuildContext) -> None:
+    """Adapt a preprocessing layer to the notebook's data; report what it cannot adapt to."""
+    message, remedy = _adapt_problem(data)
+    if not message:
+        try:
+            # Keras would take each text of a column as a batch: a hundred times as slow.
+            texts = as_sentences(data) if hasattr(data, "iloc") else None
+            layer.adapt(data if texts is None else texts)
+        except Exception as error:  # noqa: BLE001 - the data is the user's
+            message = f"this data: {error_summary(error)}"
+            remedy = "Pass an array or a list of what the layer will get in training."
+            if hasattr(data, "iloc"):
+                remedy = "Pass the values of the column: {frame.column.values}."
+    if message:
+        context.report(f"{word} cannot adapt to {message}", span, remedy)
+
+
+def _adapt_problem(data: Any) -> tuple[str, str]:
+    """What is wrong with data that Keras would misunderstand, and what to do."""
+    if data is None:
+        return "None", "Pass the training data: adapt={x_train}."
+    if isinstance(data, str | bytes):
+        return "a single text", "Pass a list or an array of texts."
+    if hasattr(data, "columns") and hasattr(data, "iloc"):
+        names = (str(name) for name in data.columns)
+        first = next((name for name in names if name.isidentifier()), "text")
+        return (
+            "a data frame: Keras would read the names of its columns",
+            f"Pass its values, {{frame.values}}, or those of a column, {{frame.{first}.values}}.",
+        )
+    if hasattr(data, "x_train"):
+        return "a whole data set", "Pass its training inputs: adapt={data.x_train}."
+    if isinstance(getattr(data, "element_spec", None), tuple):
+        return (
+            "a stream of inputs and targets",
+            "Pass only the inputs: `texts = stream.map(lambda x, y: x)`, then adapt={texts}.",
+        )
+    return "", ""
+
+
+# --- one model --------------------------------------------------------------------------------
+
+
+class _Assembly:
+    """The assembly of one model; each nested model has its own."""
+
+    def __init__(
+        self, graph: Graph, context: BuildContext, models: list[Graph], built: dict[int, Any]
+    ) -> None:
+        self.graph, self.context, self.models, self.built = graph, context, models, built
+        self.layers: list[Any] = []
+        self.named: dict[str, Node] = {}
+        self.nested: list[BuiltStep] = []
+        self.values = ValueResolver(self._layer_for)
+
+    def run(self) -> AssembledModel:
+        self.create_layers()
+        if self.context.problems:
+            self._connect()  # reports shape errors of the layers without mistakes
+        for reference in self.graph.frozen:
+            layer = self._layer_for(reference)
+            if isinstance(layer, catalogue.layer_class()):
+                layer.trainable = False
+        model, shapes = self._stack() if self._is_stack() else self._connect()
+        steps = [
+            BuiltStep(node, layer, shape)
+            for node, layer, shape in zip(self.graph.nodes, self.layers, shapes, strict=True)
+        ]
+        return AssembledModel(model, steps, self.nested)
+
+    def create_layers(self) -> None:
+        """Create the layers, and report mistakes in words and arguments."""
+        for node in self.graph.nodes:
+            self.context.enter(node)
+            self.layers.append(self._create(node))
+        self.context.leave()
+
+    def _create(self, node: Node) -> Any:
+        match node.callee:
+            case LayerRef() | ModelRef():
+                return self._layer_for(node.callee)
+            case NotebookValue():
+                word, callee = node.callee.source, node.callee.value
+            case Word():
+                word, callee = node.callee.text, find_layer(node.callee, self.context)
+        if callee is UNRESOLVED:
+            return UNRESOLVED
+        if inspect.isclass(callee) or word == "input":
+            return self._instance(callee, word, node)
+        if isinstance(callee, catalogue.layer_class()):
+            if node.args:
+                message = f"{{{word}}} is already a layer and takes no arguments"
+                self.context.report(message, node.args[0].span)
+            return callee
+        if callable(callee):
+            return self._function(callee, word, node)
+        self.context.report("is neither a layer, a model nor a function", node.callee.span)
+        return UNRESOLVED
+
+    def _instance(self, cls: Any, word: str, node: Node) -> Any:
+        args = node.args
+        if node.name and not any(arg.name == "name" for arg in args):
+            params = catalogue.parameters(cls)
+            if any(p.name == "name" for p in params) or catalogue.takes_any_keyword(cls):
+                args = (*args, Arg(LiteralValue(node.name, span=node.span), "name", span=node.span))
+        span = node.callee.span
+        if word == "input" and not _check_input_shape(node, self.context):
+            return UNRESOLVED
+        bound = bind_arguments(cls, word, args, span, self.context, self.values.resolve)
+        if not bound.valid or not self._check_name(bound, node):
+            return UNRESOLVED
+        layer = create_object(cls, word, bound, span, self.context)
+        if "adapt" in bound.spans and bound.adapt is not UNRESOLVED and layer is not UNRESOLVED:
+            _adapt(layer, word, bound.adapt, bound.spans["adapt"], self.context)
+        return layer
+
+    def _check_name(self, bound: BoundArguments, node: Node) -> bool:
+        """Whether no layer above has the name of this one; if one has, report it."""
+        name = bound.kwargs.get("name")
+        if not isinstance(name, str):
+            return True
+        before = self.named.setdefault(name, node)
+        if before is node:
+            return True
+        line = self.context.editor_line(before.span.line)
+        message = f"the name {name} is already used in line {line}"
+        if before.span == node.span:
+            message = f"several layers would have the name {name}"
+        remedy = "Give each layer a different name, or none."
+        self.context.report(message, bound.spans["name"], remedy)
+        return False
+
+    def _function(self, function: Any, word: str, node: Node) -> Any:
+        import keras  # noqa: PLC0415 - takes seconds
+
+        is_activation = isinstance(node.callee, Word) and catalogue.accepts_string(
+            "activation", word
+        )
+        if is_activation and not node.args and function is keras.activations.get(word):
+            return keras.layers.Activation(word)
+        args: list[Any] = []
+        kwargs: dict[str, Any] = {}
+        for arg in node.args:
+            value = self.values.resolve(arg.value, "any", self.context)
+            if arg.name is None:
+                args.append(value)
+            else:
+                kwargs[arg.name] = value
+        if is_activation and not _accepts(function, args, kwargs):
+            units = format_value(node.args[0].value)
+            remedy = f"For a layer with {units} units, write `dense {units}`." * units.isdigit()
+            message = f"{word} is an activation and takes no such value"
+            self.context.report(message, node.args[0].span, remedy)
+            return UNRESOLVED
+        return FunctionLayer(function, tuple(args), kwargs)
+
+    def _layer_for(self, reference: LayerRef | ModelRef) -> Any:
+        if isinstance(reference, LayerRef):
+            return self.layers[reference.node]
+        if reference.model not in self.built:
+            inner = _Assembly(self.models[reference.model], self.context, self.models, self.built)
+            context = self.context
+            outer = context.trail, context.iterations, context.params
+            try:
+                assembled = inner.run()
+                self.built[reference.model] = assembled.model
+                self.nested += [*assembled.steps, *assembled.nested]
+            except DSLError:  # its problems are raised with all others
+                self.built[reference.model] = UNRESOLVED
+            context.trail, context.iterations, context.params = outer
+        return self.built[reference.model]
+
+    # --- a sequential model -------------------------------------------------------------------
+
+    def _is_stack(self) -> bool:
+        if self.graph.kind == "functional" or not self.graph.is_stack:
+            if self.graph.kind == "sequential":
+                self._report_not_sequential()
+            return False
+        start = bool(self.graph.nodes) and self.graph.nodes[0].is_input
+        is_layer = [isinstance(layer, catalogue.layer_class()) for layer in self.layers[start:]]
+        return all(is_layer) and (
+            self.graph.kind == "sequential"
+            or len({id(layer) for layer in self.layers}) == len(self.layers)
+        )
+
+    def _report_not_sequential(self) -> None:
+        """Report the first line that does not belong to a stack."""
+        line = self.context.editor_line(self.graph.span.line)
+        for index, node in enumerate(self.graph.nodes):
+            before = (Arg(NodeOutput(index - 1)),) if index else ()
+            if node.inputs != before or isinstance(node.callee, LayerRef):
+                message = "in a sequential model, each layer must take the output of the line above"
+                remedy = f"Remove `sequential` in line {line}."
+                self.context.report_rejection(message, node.span, remedy)
+                break
+        else:
+            message = "a sequential model must be a plain stack of layers"
+            self.context.report_rejection(message, self.graph.span)
+        self.context.raise_problems()
+
+    def _stack(self) -> tuple[Any, list[Any]]:
+        import keras  # noqa: PLC0415 - takes seconds
+
+        try:
+            model = keras.Sequential(list(self.layers), **self._model_arguments())
+        except Exception as error:
+            # With new layers, since a layer that failed once may succeed the second time.
+            again = _Assembly(self.graph, self.context, self.models, {})
+            again.create_layers()
+            again._connect()  # reports the line, if one is at fault
+            self._report_model_error(error)
+            raise
+        return model, [self._output_shape(layer, model) for layer in self.layers]
+
+    @staticmethod
+    def _output_shape(layer: Any, model: Any) -> Any:
+        if not isinstance(layer, catalogue.layer_class()):
+            return layer.shape
+        return layer.output.shape if model.built and is_connected(layer) else None
+
+    # --- a functional model -------------------------------------------------------------------
+
+    def _connect(self) -> tuple[Any, list[Any]]:
+        import keras  # noqa: PLC0415 - takes seconds
+
+        nodes, context = self.graph.nodes, self.context
+        outputs: list[Any] = []
+        for node, layer in zip(nodes, self.layers, strict=True):
+            context.enter(node)
+            outputs.append(layer if node.is_input else self._apply(node, layer, outputs))
+        context.leave()
+        context.raise_problems()
+        inputs = [out for node, out in zip(nodes, outputs, strict=True) if node.is_input]
+        if not self.graph.outputs or not inputs:
+            span = nodes[0].span if nodes else self.graph.span
+            context.report_rejection("the model has no input", span, _INPUT_REMEDY)
+        context.raise_problems()
+        model_inputs = inputs[0] if len(inputs) == 1 else inputs
+        if self.graph.inputs is not None:
+            model_inputs = self._endpoints(self.graph.inputs, outputs)
+        model_outputs = self._endpoints(self.graph.outputs, outputs)
+        context.raise_problems()
+        try:
+            model = keras.Model(model_inputs, model_outputs, **self._model_arguments())
+        except Exception as error:
+            self._report_model_error(error)
+            raise
+        return model, [_shape_of(out) for out in outputs]
+
+    def _apply(self, node: Node, layer: Any, outputs: list[Any]) -> Any:
+        """The output of a node's layer; UNRESOLVED after a problem, which is reported."""
+        if layer is UNRESOLVED:
+            return UNRESOLVED
+        word = _word_of(node) or layer.name
+        if not node.inputs:
+            self.context.report_rejection(f"{word} has no input", node.span, _INPUT_REMEDY)
+            return UNRESOLVED
+        args = [self._tensors(arg.value, outputs) for arg in node.inputs if arg.name is None]
+        kwargs = {
+            arg.name: self._tensors(arg.value, outputs)
+            for arg in node.inputs
+            if arg.name is not None
+        }
+        if self.context.problems and _is_incomplete([args, kwargs]):
+            return UNRESOLVED
+        try:
+            output = _call_layer(layer, args, kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
+            problem = explain_layer_error(error, word, layer, self._layer_inputs(node, args))
+            spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
+            span = spans.get(problem.argument, node.span)
+            self.context.report_rejection(problem.message, span, problem.remedy, error)
+            return UNRESOLVED
+        return output if self._check_output_count(node, word, output) else UNRESOLVED
+
+    def _check_output_count(self, node: Node, word: str, output: Any) -> bool:
+        """Whether a layer has an output for each of the names before it; if not, report it."""
+        names = node.spec.targets if node.spec is not None else ()
+        if len(names) < 2:  # noqa: PLR2004 - a single name takes any structure
+            return True
+        import keras  # noqa: PLC0415 - takes seconds
+
+        count = len(keras.tree.flatten(output))
+        if count < len(names):
+            has = "one output" if count == 1 else f"{count} outputs"
+            message = f"{len(names)} names, but {word} has only {has}"
+            self.context.report_rejection(message, node.span)
+        return count >= len(names)
+
+    def _report_model_error(self, error: Exception) -> None:
+        span = self.graph.nodes[-1].span
+        self.context.report_rejection(explain_model_error(error), span, cause=error)
+        self.context.raise_problems()
+
+    def _layer_inputs(self, node: Node, tensors: list[Any]) -> list[LayerInput]:
+        """What a layer gets, for the message of an error."""
+        args = [arg for arg in node.inputs if arg.name is None]
+        inputs: list[LayerInput] = []
+        for arg, tensor in zip(args, tensors, strict=True):
+            shape = _shape_of(tensor)
+            if not isinstance(arg.value, NodeOutput):
+                inputs.append(LayerInput(shape))
+                continue
+            source = self.graph.nodes[arg.value.node]
+            word, line = _word_of(source), self.context.editor_line(source.span.line)
+            targets = source.spec.targets if source.spec is not None else ()
+            label = targets[0] if len(targets) == 1 else f"{word} in line {line}"
+            inputs.append(LayerInput(shape, label, word, line, self.layers[arg.value.node]))
+        return inputs
+
+    def _tensors(self, value: Any, outputs: list[Any]) -> Any:
+        """A value among a layer's inputs, with outputs of other layers as tensors."""
+        match value:
+            case NodeOutput():
+                return self._output(value, outputs)
+            case SequenceValue():
+                items = [self._tensors(item, outputs) for item in value.items]
+                return items if value.kind == "list" else tuple(items)
+            case MappingValue():
+                return {
+                    self.values.key(key, self.context): self._tensors(item, outputs)
+                    for key, item in value.entries
+                }
+            case _:
+                return self.values.resolve(value, "any", self.context)
+
+    def _output(self, reference: NodeOutput, outputs: list[Any]) -> Any:
+        """One of a layer's outputs; an index counts through nested structures."""
+        import keras  # noqa: PLC0415 - takes seconds
+
+        output = outputs[reference.node]
+        for key in reference.path:
+            if output is UNRESOLVED:
+                return UNRESOLVED
+            if isinstance(output, dict) and key in output:
+                output = output[key]
+                continue
+            flat = keras.tree.flatten(output)
+            if not isinstance(key, int) or not -len(flat) <= key < len(flat):
+                remedy = "It has one output: write the name without an index."
+                if len(flat) > 1:
+                    remedy = f"It has {len(flat)} outputs; the first has index 0."
+                message = f"there is no output {format_value(LiteralValue(key))}"
+                self.context.report_rejection(message, reference.span, remedy)
+                return UNRESOLVED
+            output = flat[key]
+        return output
+
+    def _endpoints(self, entries: tuple[Arg, ...], outputs: list[Any]) -> Any:
+        """The inputs or outputs that the text gives to the model."""
+        named = {
+            arg.name: self._tensors(arg.value, outputs) for arg in entries if arg.name is not None
+        }
+        if named:
+            return named
+        tensors = [self._tensors(arg.value, outputs) for arg in entries]
+        return tensors[0] if len(tensors) == 1 else tensors
+
+    def _model_arguments(self) -> Mapping[str, Any]:
+        import keras  # noqa: PLC0415 - takes seconds
+
+        args = self.graph.args
+        if self.graph.name and not any(arg.name == "name" for arg in args):
+            args = (*args, Arg(LiteralValue(self.graph.name), "name"))
+        bound = bind_arguments(
+            keras.Sequential, "model", args, self.graph.span, self.context, self.values.resolve
+        )
+        self.context.raise_problems()
+        return bound.kwargs
+
+
+def _shape_of(output: Any) -> Any:
+    """The shape of a tensor, or the shapes of a structure of tensors."""
+    if isinstance(output, dict):
+        return {key: _shape_of(item) for key, item in output.items()}
+    if isinstance(output, list | tuple):
+        return [_shape_of(item) for item in output]
+    return getattr(output, "shape", None)
+
+
+def _word_of(node: Node) -> str:
+    """The word of a step's layer in the text."""
+    if node.word:
+        return node.word
+    match node.callee:
+        case Word(text=text):
+            return text
+        case NotebookValue(source=source):
+            return f"{{{source}}}"
+        case _:
+            return format_value(node.spec.callee) if node.spec is not None else ""
+
+
+def _is_incomplete(structure: Any) -> bool:
+    """Whether a tensor is missing, after a problem that is reported already."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    return any(tensor is UNRESOLVED for tensor in keras.tree.flatten(structure))
+
+
+def _check_input_shape(node: Node, context: BuildContext) -> bool:
+    """Whether an input's shape is one word, with positive sizes; if not, report it."""
+    sizes = [
+        arg
+        for arg in node.args
+        if arg.name is None and isinstance(arg.value, LiteralValue) and type(arg.value.value) is int
+    ]
+    if len(sizes) > 1:
+        shape = "x".join(format_value(arg.value) for arg in sizes)
+        remedy = f"Write the shape without spaces: `input {shape}`."
+        context.report("unexpected second number", sizes[1].span, remedy)
+        return False
+    for arg in node.args:
+        if (isinstance(arg.value, Shape) and 0 in arg.value.dims) or arg.value == LiteralValue(0):
+            context.report("sizes must be greater than 0", arg.value.span)
+            return False
+    return True

@@ -1,0 +1,121 @@
+"""The text that a model was built from, also of a model that was saved and loaded."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from kmagic.language.expand import expand
+from kmagic.language.graph import Graph
+from kmagic.language.parser import parse_partial
+from kmagic.language.portable_text import PortableText
+from kmagic.language.spec import ModelSpec
+from kmagic.models.build.assembly import BuiltStep
+from kmagic.models.keras_history import nested_layers
+
+_MAIN = -1
+"""The index of the model itself; its nested models are counted from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOrigin:
+    """The text that a model was built from.
+
+    Attributes:
+        spec: The text as it was parsed.
+        graph: The nodes it expands to.
+        steps: Each node with its layer and the shape of its output.
+        nested: Those of the nested models.
+        portable: The text with the values of its expressions, as a file stores them.
+    """
+
+    spec: ModelSpec
+    graph: Graph
+    steps: tuple[BuiltStep, ...]
+    nested: tuple[BuiltStep, ...] = ()
+    portable: PortableText = field(default_factory=lambda: PortableText(""))
+
+
+_origins: WeakKeyDictionary[Any, ModelOrigin] = WeakKeyDictionary()
+
+
+def origin_of(model: Any) -> ModelOrigin | None:
+    """The text that a model was built from; None for any other model."""
+    return _origins.get(model)
+
+
+def set_origin(model: Any, origin: ModelOrigin) -> None:
+    """Register the text that a model was built from."""
+    _origins[model] = origin
+
+
+def serialize_steps(model: Any) -> list[list[list[Any]]]:
+    """The steps of a model and of its nested models as JSON values; [] without an origin.
+
+    A step is a list: the index of the nested model, the index of the node in it, the index of the
+    layer in the model or None, the name of the layer, the shape of the output.
+    """
+    origin = origin_of(model)
+    if origin is None:
+        return []
+    layers = {id(layer): index for index, layer in enumerate(nested_layers(model))}
+    nodes = {
+        id(node): (number, index)
+        for number, graph in enumerate([origin.graph, *origin.graph.models], _MAIN)
+        for index, node in enumerate(graph.nodes)
+    }
+    return [
+        [
+            [*nodes[id(step.node)], layers.get(id(step.layer)), _name(step.layer), repr(step.shape)]
+            for step in steps
+        ]
+        for steps in (origin.steps, origin.nested)
+    ]
+
+
+def restore_origin(
+    model: Any,
+    text: str,
+    names: Mapping[str, Any],
+    serialized: Sequence[Sequence[Sequence[Any]]],
+    portable: PortableText,
+) -> bool:
+    """Register the text of a model that was loaded from a file.
+
+    Args:
+        model: The model.
+        text: Its text.
+        names: Values of the names in braces.
+        serialized: From :func:`serialize_steps`, when it was saved.
+        portable: The text with the values of its expressions.
+
+    Returns:
+        Whether the text belongs to the model; if not, the model gets no origin.
+    """
+    try:
+        spec = parse_partial(text).spec
+        graph = expand(spec, names)
+        layers = list(nested_layers(model))
+        steps, nested = (tuple(_restore_steps(graph, rows, layers)) for rows in serialized)
+    except Exception:  # noqa: BLE001 - the file may be damaged; the model works without its text
+        return False
+    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable))
+    return True
+
+
+def _restore_steps(
+    graph: Graph, rows: Sequence[Sequence[Any]], layers: Sequence[Any]
+) -> Iterator[BuiltStep]:
+    for number, node, index, name, shape in rows:
+        layer = None if index is None else layers[index]
+        if layer is not None and _name(layer) != name:
+            raise ValueError(f"expected the layer {name}, got {_name(layer)}")
+        nodes = graph.nodes if number == _MAIN else graph.models[number].nodes
+        yield BuiltStep(nodes[node], layer, ast.literal_eval(shape))
+
+
+def _name(layer: Any) -> str:
+    return str(getattr(layer, "name", ""))
