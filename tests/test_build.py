@@ -309,16 +309,19 @@ def test_adapting():
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
-        (SimpleNamespace(x_train=["a"]), "it is a whole data set"),
-        (tf.data.Dataset.from_tensor_slices((["a"], [1])), "the stream holds targets, too"),
+        (SimpleNamespace(x_train=["a"]), "cannot adapt to a whole data set"),
+        (
+            tf.data.Dataset.from_tensor_slices((["a"], [1])),
+            "cannot adapt to a stream of inputs and targets",
+        ),
         (pd.Series([1.5]), "{frame.column.values}"),
-        (None, "it is None"),
+        (None, "cannot adapt to None"),
     ],
 )
-def test_what_no_layer_adapts_to(data, said):
-    with pytest.raises(DSLError, match=re.escape(said)):
+def test_data_that_no_layer_adapts_to(data, message):
+    with pytest.raises(DSLError, match=re.escape(message)):
         build("input string\ntext_vectorization adapt={data}", data=data)
 
 

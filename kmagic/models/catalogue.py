@@ -367,7 +367,10 @@ def python_value_text(value: Any) -> str:
         return "x".join(map(str, value))
     if callable(value):
         return getattr(value, "__name__", str(value))
+    if isinstance(value, float) and len(str(value)) > _MAX_DIGITS:
+        return f"{value:.6g}"
     return str(value) if isinstance(value, _PLAIN_TYPES) else f"a {type(value).__name__}"
 
 
+_MAX_DIGITS = 8
 _PLAIN_TYPES = (int, float, list, tuple, dict)

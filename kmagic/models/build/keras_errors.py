@@ -299,7 +299,7 @@ def _merge(failure: _Failure) -> KerasProblem | None:
             f"{word} needs equal sizes along its axes; got {failure.shapes}", remedy
         )
     if failure.kind == "Concatenate":
-        remedy = "All sizes but those of the joined axis must be equal: the last axis, or axis=..."
+        remedy = "All sizes must be equal, except along the joined axis (the last, or axis=...)."
         return KerasProblem(f"{word} cannot join {failure.shapes}", remedy)
     remedy = "Give them the same shape first; `concatenate` joins outputs of different sizes."
     return KerasProblem(f"{word} needs inputs of the same shape; got {failure.shapes}", remedy)
@@ -375,7 +375,7 @@ def _rank_remedy(failure: _Failure, expected: int, actual: int) -> str:
     if (expected, actual) == (4, 3):
         return f"A grayscale image has one channel: `{change} {'x'.join(dims)}x1`{before}."
     if (expected, actual) == (3, 2):
-        integers = "" if before else " Pass integers, such as word numbers, to `embedding` first."
+        integers = "" if before else " Pass integers, such as word indices, to `embedding` first."
         return f"For steps with one feature: `{change} {dims[0]}x1`{before}.{integers}"
     return "Add a `reshape` before this line."
 
@@ -400,7 +400,8 @@ def _missing_axis(failure: _Failure) -> KerasProblem | None:
         return None
     axis = getattr(failure.layer, "axis", None)
     remedy = "Axis 0 is the batch, and axis -1 the last dimension."
-    return KerasProblem(f"{failure.word} has axis {axis}, but {failure.shapes} does not", remedy)
+    message = f"{failure.word} uses axis {axis}, which an input of {failure.shapes} does not have"
+    return KerasProblem(message, remedy)
 
 
 def _empty_output(failure: _Failure) -> KerasProblem | None:
