@@ -1,4 +1,4 @@
-"""The magics: each parses its line, calls one public function, and shows what came back."""
+"""The magics: each parses its line, calls one public function, and shows the result."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from typing import Any
 
-from kmagic.magics import prompt
 from kmagic.magics.completion import completer
 from kmagic.magics.keras_classify import ClassificationMagics
 from kmagic.magics.keras_confusion import ConfusionMagics
@@ -17,11 +16,11 @@ from kmagic.magics.keras_history_magic import HistoryMagics
 from kmagic.magics.keras_layers import LanguageMagics
 from kmagic.magics.keras_model import ModelMagics
 from kmagic.magics.keras_save import PersistenceMagics
-from kmagic.magics.session import Session
+from kmagic.magics.session import Session, install_display_hook, remove_display_hook
 from kmagic.support import keras_import
 from kmagic.support.rendering import forget_displayed
 
-FAMILIES = (
+MAGIC_CLASSES = (
     ModelMagics,
     LanguageMagics,
     DataMagics,
@@ -35,27 +34,27 @@ FAMILIES = (
 
 
 def register(shell: Any) -> None:
-    """Give a shell the magics, and start Keras in the background.
+    """Register the magics with a shell, and import Keras in the background.
 
-    ``KMAGIC_WARM=0`` in the environment leaves the background start out.
+    ``KMAGIC_WARM=0`` in the environment omits the import.
     """
     session = Session(shell)
-    for family in FAMILIES:
-        shell.register_magics(family(shell, session))
+    for magics in MAGIC_CLASSES:
+        shell.register_magics(magics(shell, session))
     completer.register(shell, session)
-    prompt.register(shell)
+    install_display_hook(shell)
     shell.events.register("pre_run_cell", forget_displayed)
     if os.environ.get("KMAGIC_WARM", "1") != "0":
         keras_import.preload()
 
 
 def unregister(shell: Any) -> None:
-    """Take the magics out of a shell."""
-    with suppress(ValueError):  # was not loaded
+    """Remove the magics from a shell."""
+    with suppress(ValueError):  # was not registered
         shell.events.unregister("pre_run_cell", forget_displayed)
     completer.unregister(shell)
-    prompt.unregister(shell)
-    for family in FAMILIES:
-        for kind, names in family.magics.items():
+    remove_display_hook(shell)
+    for magics in MAGIC_CLASSES:
+        for kind, names in magics.magics.items():
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)

@@ -1,156 +1,148 @@
-"""``%keras_confusion``: what a model takes for what, and the samples behind it."""
+"""``%keras_confusion``: which classes a model confuses, and the samples of each cell."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
-from kmagic.magics.base import Family, forgiving, heeding_scale
-from kmagic.magics.keras_evaluate import batch_of, labels
-from kmagic.magics.line_parser import Arguments, Line
+from kmagic.magics.base import BaseMagics, magic, scale_warnings_as_text
+from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import is_model
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.suggestions import did_you_mean
 
-CONFUSION = Arguments(
+CONFUSION = LineParser(
     "%keras_confusion",
-    "Which classes a model takes for which, with all figures, and the samples behind each cell.",
+    "Show which classes a model confuses, with all metrics, and the samples of each cell.",
     "%keras_confusion cnn --data digits\n"
     "%keras_confusion cnn --data digits --vs mlp\n"
     "%keras_confusion cnn x_test y_test --order similarity --top-losses 12 -o cm\n"
-    "%keras_confusion --true y_test --pred y_pred --labels cat,dog --threshold 0.3",
+    "%keras_confusion --true y_test --pred y_pred --class-names cat,dog --threshold 0.3",
+    {"y_true": "--true", "y_pred": "--pred"},
 )
-CONFUSION.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model made")
+CONFUSION.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model")
 CONFUSION.option(
     "--data",
     metavar="D",
-    help="a data set from %%keras_data: its test part; by default the one the model learned from",
+    help="a data set of %%keras_data: its test part (default: the one the model was trained on)",
 )
-CONFUSION.option("--vs", metavar="M2", help="a second model, or its answers, to compare with")
+CONFUSION.option("--vs", metavar="M2", help="a second model, or its predictions, to compare with")
 CONFUSION.option("--true", metavar="T", help="the true labels")
 CONFUSION.option("--pred", metavar="P", help="the predicted labels or probabilities")
 CONFUSION.option("--x", metavar="X", help="the samples, to be shown")
-CONFUSION.option("--labels", metavar="L", help="names of the classes")
+CONFUSION.option("--class-names", deprecated="--labels", metavar="L", help="class names")
 CONFUSION.option("--normalize", choices=("true", "pred", "all"), help="what is 100 %%")
 CONFUSION.option(
     "--order",
     choices=("given", "name", "support", "error", "similarity"),
     default="given",
-    help="how the classes are sorted",
+    help="order of the classes (default: given)",
 )
-CONFUSION.option("--scale", choices=("linear", "log"), default="linear", help="of the colours")
-CONFUSION.option("--diagonal", action="store_true", help="colour what is right by its count too")
+CONFUSION.option(
+    "--scale", choices=("linear", "log"), default="linear", help="colour scale (default: linear)"
+)
+CONFUSION.option("--diagonal", action="store_true", help="include the diagonal in the colour scale")
 CONFUSION.option("--top-losses", metavar="N", help="show the N samples with the highest loss")
-CONFUSION.option("--threshold", metavar="P", help="above it the second of two classes is meant")
-CONFUSION.option("--sample-weight", metavar="W", help="an array: one weight a sample")
+CONFUSION.option("--threshold", metavar="P", help="predict the second class above this probability")
+CONFUSION.option("--sample-weight", metavar="W", help="an array: one weight per sample")
 CONFUSION.option("--multilabel", action="store_true", help="a sample may have several labels")
-CONFUSION.option("--no-checks", action="store_true", help="do not look at the data before")
-CONFUSION.option("-b", "--batch-size", metavar="N", help="samples in a batch")
+CONFUSION.option("--no-checks", action="store_true", help="do not check the data")
+CONFUSION.option("-b", "--batch-size", metavar="N", help="samples per batch")
 CONFUSION.result_options()
 
 
 @magics_class
-class ConfusionMagics(Family):
-    """Seeing what a model gets wrong."""
+class ConfusionMagics(BaseMagics):
+    """The magic for confusion matrices."""
 
-    @forgiving
-    @no_var_expand
-    @line_magic
-    def keras_confusion(self, line: str) -> Any:
-        """Show a confusion matrix; ``%keras_confusion -h`` tells more."""
-        read = self.read(CONFUSION, line)
-        if read is None:
-            return None
+    @magic(CONFUSION, interruptible=True)
+    def keras_confusion(self, line: ParsedLine) -> Any:
+        """Show a confusion matrix; ``%keras_confusion -h`` shows the options."""
         from kmagic.evaluation.confusion.confusion import confusion  # noqa: PLC0415 - not before it is needed
 
-        options = _options(read)
-        words = list(read.words)
-        if read.true or read.pred:
-            if not (read.true and read.pred):
-                missing = "--pred" if read.true else "--true"
-                read.fail(f"{missing} is missing: a matrix needs both", "")
+        options = _confusion_options(line)
+        words = list(line.words)
+        if line.true or line.pred:
+            if not (line.true and line.pred):
+                missing = "--pred" if line.true else "--true"
+                line.fail(f"{missing} is missing; a confusion matrix needs both", "")
             if words:
-                read.fail("is one too many: --true and --pred say all", words[0])
-            truth, x, name = read.value(read.true), None, ""
-            found = confusion(truth, read.value(read.pred), **options)
+                line.fail("unexpected: --true and --pred already give the data", words[0])
+            y_true, x = line.value(line.true), None
+            result = confusion(y_true, line.value(line.pred), **options)
         else:
-            name, model = self.take_model(read, words)
-            x, truth, data = self._judged_on(read, model, words)
+            name, model = self.take_model(line, words)
+            x, y_true, data = self._test_data(line, model, words)
             options = _with_data(options, data, x)
-            with heeding_scale(read):
-                found = confusion(model, x, truth, name=name, batch_size=batch_of(read), **options)
-        if read.vs:
-            if not hasattr(found, "versus"):
-                read.fail("is for one class a sample, and these have several labels", read.vs)
-            found = found.versus(self._other(read, x, truth, options))
-        return self.session.deliver(found, out=read.out, quiet=read.quiet)
+            with scale_warnings_as_text(line):
+                result = confusion(
+                    model, x, y_true, name=name, batch_size=_batch_size(line), **options
+                )
+        if line.vs:
+            if not hasattr(result, "versus"):
+                line.fail("needs one class per sample; these have several labels", line.vs)
+            result = result.versus(self._other(line, x, y_true, options))
+        return self.session.deliver(result, out=line.out, quiet=line.quiet)
 
-    def _judged_on(self, read: Line, model: Any, words: list[str]) -> tuple[Any, Any, Any]:
-        """The samples and the truth: those named, or those that the model's past names."""
+    def _test_data(self, line: ParsedLine, model: Any, words: list[str]) -> tuple[Any, Any, Any]:
+        """Samples, true labels and data set: those named, or the model's own."""
         known = dataset_for(model)
-        if not words and not read.data and hasattr(known, "x_test"):
+        if not words and not line.data and hasattr(known, "x_test"):
             return known.x_test, known.y_test, known
-        x, truth, data = self.take_data(read, words, test=True)
-        if truth is None:
-            read.fail("the true labels are missing", "", "Name them: `%keras_confusion cnn x y`.")
-        return x, truth, data
+        x, y_true, data = self.take_data(line, words, test=True)
+        if y_true is None:
+            line.fail("true labels are missing", "", "Name them: `%keras_confusion cnn x y`.")
+        return x, y_true, data
 
-    def _other(self, read: Line, x: Any, truth: Any, options: dict[str, Any]) -> Any:
-        """The matrix of what the model is compared with."""
-        from kmagic.evaluation.confusion.confusion import (
-            confusion,  # noqa: PLC0415 - as above
-            reshape_samples_for,  # noqa: PLC0415 - as above
-        )
+    def _other(self, line: ParsedLine, x: Any, y_true: Any, options: dict[str, Any]) -> Any:
+        """The confusion matrix to compare with."""
+        from kmagic.evaluation.confusion.confusion import confusion, reshape_samples_for  # noqa: PLC0415 - as above
 
-        value, known = read.try_value(read.vs)
+        value, known = line.try_value(line.vs)
         if not known:
-            remedy = did_you_mean(read.vs, self.session.models()) or "Name a model, or predictions."
-            read.fail("is not a model of this notebook", read.vs, remedy)
-        name = read.vs if read.vs.isidentifier() else ""
+            remedy = did_you_mean(line.vs, self.session.models()) or "Name a model, or predictions."
+            line.fail("is not a model of this notebook", line.vs, remedy)
+        name = line.vs if line.vs.isidentifier() else ""
         if not is_model(value):
-            return confusion(truth, value, name=name, **options)
+            return confusion(y_true, value, name=name, **options)
         if x is None:
-            read.fail("is a model, and --true and --pred name no samples to ask it about", read.vs)
-        return confusion(
-            value,
-            reshape_samples_for(value, x),
-            truth,
-            name=name,
-            batch_size=batch_of(read),
-            **options,
-        )
+            remedy = "Name the samples: `%keras_confusion MODEL X Y --vs M2`."
+            line.fail("is a model, but --true and --pred give no samples", line.vs, remedy)
+        x = reshape_samples_for(value, x)
+        return confusion(value, x, y_true, name=name, batch_size=_batch_size(line), **options)
 
 
-def _options(read: Line) -> dict[str, Any]:
-    """The options as the keywords of :func:`kmagic.evaluation.confusion.confusion.confusion`."""
-    found: dict[str, Any] = {
-        "normalize": read.normalize,
-        "classes": labels(read),
-        "order": read.order,
-        "scale": read.scale,
-        "diagonal": read.diagonal,
-        "multilabel": read.multilabel or None,
+def _batch_size(line: ParsedLine) -> Any:
+    return line.number("batch_size", minimum=1)
+
+
+def _confusion_options(line: ParsedLine) -> dict[str, Any]:
+    """The options as keywords of :func:`kmagic.confusion`."""
+    options: dict[str, Any] = {
+        "normalize": line.normalize,
+        "classes": line.parse_class_names(),
+        "order": line.order,
+        "scale": line.scale,
+        "diagonal": line.diagonal,
+        "multilabel": line.multilabel or None,
     }
-    for name, text in (
-        ("threshold", read.threshold),
-        ("sample_weight", read.sample_weight),
-        ("x", read.x),
-    ):
+    for name in ("threshold", "sample_weight", "x"):
+        text = getattr(line, name)
         if text:
-            found[name] = read.value(text)
-    if read.top_losses:
-        found["top_losses"] = read.number(read.top_losses, "--top-losses", least=1)
-    return found
+            options[name] = line.value(text)
+    if line.top_losses:
+        options["top_losses"] = line.number("top_losses", minimum=1)
+    return options
 
 
 def _with_data(options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
-    """The options, with what a data set knows of its classes and of how its samples look."""
+    """The options, with a data set's class names and its samples in a form to show."""
     if data is None:
         return options
     from kmagic.evaluation.prediction.model_inputs import decode_samples  # noqa: PLC0415 - not before it is needed
 
-    found = {"x": decode_samples(data, x), "unit": "test samples", **options}
-    if found["classes"] is None:
-        found["classes"] = data.classes
-    return found
+    known = {"x": decode_samples(data, x), "unit": "test samples", **options}
+    if known["classes"] is None:
+        known["classes"] = data.classes
+    return known

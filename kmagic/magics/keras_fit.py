@@ -1,222 +1,216 @@
-"""``%keras_fit``: training, watched."""
+"""``%keras_fit``: training with a live view."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
-from kmagic.magics.base import Family, forgiving
-from kmagic.magics.line_parser import Arguments, Line
+from kmagic.magics.base import BaseMagics, magic
+from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support.formatting import parse_duration
 from kmagic.support.model_registry import run_for
 from kmagic.support.rendering import mark_displayed
 from kmagic.training.fit_options import has_file_name
 
-FIT = Arguments(
+FIT = LineParser(
     "%keras_fit",
-    "Train a model with a live view; stop it by its button and lose nothing.",
+    "Train a model with a live view. Its stop button keeps all results so far.",
     "%keras_fit cnn --data digits -e 3 -b 64 --val 0.1 -o run\n"
     "%keras_fit cnn x_train y_train -e 30 --val 0.1 --patience 3 --restore-best\n"
     "%keras_fit cnn --data digits -e 10 --val 0.1 --watch confusion",
+    {
+        "validation_split": "--val",
+        "validation_data": "--val",
+    },
 )
-FIT.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model made")
-FIT.option("--data", metavar="D", help="a data set from %%keras_data: its training part")
+FIT.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model")
+FIT.option("--data", metavar="D", help="a data set of %%keras_data: its training part")
 FIT.option(
     "-e",
     "--epochs",
     metavar="N",
-    help="epochs (default 1; with --resume as many as its run was to have)",
+    help="epochs (default: 1; with --resume those of the interrupted run)",
 )
-FIT.option("-b", "--batch-size", metavar="N", default="32", help="batch size (default 32)")
-FIT.option("--val", metavar="V", help="a fraction such as 0.1, a pair Xv,Yv, or a data set")
+FIT.option("-b", "--batch-size", metavar="N", default="32", help="samples per batch (default: 32)")
+FIT.option(
+    "--val",
+    metavar="V",
+    help="validation data: a fraction such as 0.1, a pair Xv,Yv, or a data set",
+)
 FIT.option(
     "--patience",
     metavar="N",
-    help="stop when the loss has not improved for N epochs: with --val the validation's, "
-    "without it the training's",
+    help="stop when the loss has not improved for N epochs: the validation loss with --val, "
+    "otherwise the training loss",
 )
 FIT.option(
     "--reduce-lr",
     metavar="N",
     nargs="?",
     const="5",
-    help="lower the learning rate after N such epochs (default 5)",
+    help="lower the learning rate after N such epochs (default: 5)",
 )
-FIT.option("--restore-best", action="store_true", help="put the best epoch's weights back")
-FIT.option("--budget", metavar="T", help="a time such as 90s, 2m, 1h30m: end before it is over")
-FIT.option("--checkpoint", metavar="DIR", help="a folder that keeps the run after each epoch")
+FIT.option("--restore-best", action="store_true", help="restore the weights of the best epoch")
+FIT.option("--budget", metavar="T", help="time limit, e.g. 90s, 2m, 1h30m")
+FIT.option("--checkpoint", metavar="DIR", help="folder to save the run in after each epoch")
 FIT.option(
     "--resume",
     action="store_true",
-    help="go on with the model's last run, or with the one in the checkpoint, up to -e epochs",
+    help="continue the model's last run, or the one in the checkpoint, up to -e epochs",
 )
 FIT.option(
     "--watch",
     choices=("confusion",),
-    help="the confusion matrix of the validation data after each epoch",
+    help="confusion matrix of the validation data after each epoch",
 )
-FIT.option("--csv", metavar="FILE", help="write each epoch's figures to a file")
-FIT.option("--tensorboard", metavar="DIR", help="write a log for TensorBoard")
+FIT.option("--csv", metavar="FILE", help="file to write each epoch's values to")
+FIT.option("--tensorboard", metavar="DIR", help="folder for a TensorBoard log")
 FIT.option("--callbacks", metavar="C", help="a Keras callback or a list of them")
 FIT.option("--class-weight", metavar="W", help="a dictionary: class -> weight")
-FIT.option("--sample-weight", metavar="W", help="an array: one weight a sample")
+FIT.option("--sample-weight", metavar="W", help="an array: one weight per sample")
 FIT.option("--no-shuffle", action="store_true", help="keep the samples in their order")
-FIT.option("--seed", metavar="N", help="make the run repeatable")
-FIT.option("--plain", action="store_true", help="Keras's own way, without our pipeline")
-FIT.option("--no-checks", action="store_true", help="do not look at the data before the training")
+FIT.option("--seed", metavar="N", help="random seed, for a reproducible run")
+FIT.option("--plain", action="store_true", help="use plain Keras fit")
+FIT.option("--no-checks", action="store_true", help="do not check the data before the training")
 FIT.result_options()
 
 
 @magics_class
-class TrainingMagics(Family):
-    """Training."""
+class TrainingMagics(BaseMagics):
+    """The magic for training."""
 
-    @forgiving
-    @no_var_expand
-    @line_magic
-    def keras_fit(self, line: str) -> Any:
-        """Train a model; ``%keras_fit -h`` tells more."""
-        read = self.read(FIT, line)
-        if read is None:
-            return None
+    @magic(FIT, interruptible=True)
+    def keras_fit(self, line: ParsedLine) -> Any:
+        """Train a model; ``%keras_fit -h`` shows the options."""
         from kmagic.api import fit  # noqa: PLC0415 - not before a fit
 
-        words = list(read.words)
-        name, model = self.take_model(read, words)
-        x, y, _ = self.take_data(read, words, test=False)
-        keywords = _keywords(read, model)
-        before, done = run_for(model), None
+        words = list(line.words)
+        name, model = self.take_model(line, words)
+        x, y, _ = self.take_data(line, words, test=False)
+        options = _fit_options(line, model)
+        previous, run = run_for(model), None
         try:
-            done = fit(
+            run = fit(
                 model,
                 x,
                 y,
                 name=name,
-                displays=[] if read.quiet else None,
+                displays=[] if line.quiet else None,
                 earlier=self.session.runs,
-                **keywords,
+                **options,
             )
         finally:
-            # Of a training that broke with an error the record is kept as well.
-            run = run_for(model) if done is None else done
-            if run is not before:
-                self.session.runs.append(run)
-                if read.out:
-                    self.session.bind(read.out, run)
-        mark_displayed(done)
-        return done
+            # The record of a run that ended with an error is kept, too.
+            last = run_for(model) if run is None else run
+            if last is not previous:
+                self.session.runs.append(last)
+                if line.out:
+                    self.session.names[line.out] = last
+        mark_displayed(run)
+        return run
 
 
-def _keywords(read: Line, model: Any) -> dict[str, Any]:
-    """The options as the keywords of ``model.fit``; all are checked before anything starts."""
-    found: dict[str, Any] = {
-        "epochs": _epochs(read, model),
-        "batch_size": read.number(read.batch_size, "--batch-size", least=1),
-        "shuffle": not read.no_shuffle,
-        **_validation(read),
-        **_options(read),
+def _fit_options(line: ParsedLine, model: Any) -> dict[str, Any]:
+    """The options as keywords of :func:`kmagic.fit`; options that are not given are left out."""
+    options: dict[str, Any] = {
+        "epochs": _epochs(line, model),
+        "batch_size": line.number("batch_size", minimum=1),
+        "shuffle": not line.no_shuffle,
+        **_validation(line),
     }
-    if read.class_weight:
-        found["class_weight"] = read.value(read.class_weight)
-    if read.sample_weight:
-        found["sample_weight"] = read.value(read.sample_weight)
-    if read.callbacks:
-        given = read.value(read.callbacks)
-        found["callbacks"] = given if isinstance(given, list | tuple) else [given]
-    return found
+    for name, minimum in (("seed", 0), ("patience", 0), ("reduce_lr", 1)):
+        options[name] = line.number(name, minimum=minimum)
+    for name in ("csv", "tensorboard", "checkpoint"):
+        options[name] = _path(line, name)
+    for name in ("class_weight", "sample_weight"):
+        text = getattr(line, name)
+        options[name] = line.value(text) if text else None
+    if line.budget is not None:
+        options["budget"] = _budget(line)
+    for name in ("restore_best", "resume", "plain"):
+        options[name] = getattr(line, name) or None
+    if line.watch is not None:
+        if not line.val:
+            remedy = "Use a part of the data for it: `--val 0.1`."
+            line.fail("needs validation data", "--watch", remedy)
+        options["watch"] = line.watch
+    if line.no_checks:
+        options["checks"] = False
+    if line.callbacks:
+        callbacks = line.value(line.callbacks)
+        options["callbacks"] = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _epochs(read: Line, model: Any) -> Any:
-    """How many are asked for; a run that is to go on, the checkpoint's before all, has its own."""
-    if read.epochs is not None:
-        return read.number(read.epochs, "--epochs", least=1)
-    if not read.resume:
+def _epochs(line: ParsedLine, model: Any) -> Any:
+    """The epochs asked for; with ``--resume`` those of the checkpoint's or the model's run."""
+    if line.epochs is not None:
+        return line.number("epochs", minimum=1)
+    if not line.resume:
         return 1
-    if read.checkpoint is not None:
+    if line.checkpoint is not None:
         from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
 
-        store = Checkpoint(_path(read, read.checkpoint, "--checkpoint"))
-        if store.is_there:
-            return store.epochs or 1
-    earlier = run_for(model)
-    return 1 if earlier is None else earlier.epochs
+        checkpoint = Checkpoint(_path(line, "checkpoint"))
+        if checkpoint.is_there:
+            return checkpoint.epochs or 1
+    run = run_for(model)
+    return 1 if run is None else run.epochs
 
 
-def _options(read: Line) -> dict[str, Any]:
-    """Those that are not Keras's own; the ones that were not given are left out."""
-    found: dict[str, Any] = {}
-    for name, least in (("seed", 0), ("patience", 0), ("reduce_lr", 1)):
-        text = getattr(read, name)
-        if text is not None:
-            found[name] = read.number(text, f"--{name.replace('_', '-')}", least=least)
-    for name in ("csv", "tensorboard", "checkpoint"):
-        text = getattr(read, name)
-        if text is not None:
-            found[name] = _path(read, text, f"--{name}")
-    if read.budget is not None:
-        found["budget"] = _budget(read)
-    for name in ("restore_best", "resume", "plain"):
-        if getattr(read, name):
-            found[name] = True
-    if read.watch is not None:
-        if not read.val:
-            remedy = "Keep some of the data for it: `--val 0.1`."
-            read.fail("needs validation data", "--watch", remedy)
-        found["watch"] = "confusion"
-    if read.no_checks:
-        found["checks"] = False
-    return found
-
-
-def _path(read: Line, text: str, option: str) -> Path:
-    """A path: as it stands, quoted, or a value of the notebook's in braces."""
-    value = read.value(text) if text[0] in "{\"'" else text
+def _path(line: ParsedLine, option: str) -> Any:
+    """The path of an option, checked; None if it is not given."""
+    text = getattr(line, option)
+    if text is None:
+        return None
+    value, flag = line.text_or_value(text), f"--{option}"
     if not isinstance(value, str | Path) or not str(value):
-        read.fail(f"{option} takes a path, not {value!r}", text)
+        line.fail(f"{flag} must be a path; got {value!r}", text)
     path = Path(value)
-    is_folder = option != "--csv"
-    if is_folder and path.exists() and not path.is_dir():
-        read.fail(f"{option} takes a folder, and this is a file", text)
-    if is_folder and has_file_name(path):
-        remedy = f"Name it {path.with_suffix('')}. `%keras_save` makes files."
-        read.fail(f"{option} takes a folder, and this is a file's name", text, remedy)
-    if not is_folder and path.is_dir():
-        read.fail(f"{option} takes a file, and this is a folder", text)
-    if not is_folder and not path.parent.is_dir():
-        read.fail(f"there is no folder {path.parent}", text, "Make it first.")
+    if option == "csv":
+        if path.is_dir():
+            line.fail(f"{flag} must be a file; got a folder", text)
+        if not path.parent.is_dir():
+            line.fail(f"there is no folder {path.parent}", text, "Create it first.")
+    elif path.exists() and not path.is_dir():
+        line.fail(f"{flag} must be a folder; got a file", text)
+    elif has_file_name(path):
+        remedy = f"Name it {path.with_suffix('')}. `%keras_save` writes files."
+        line.fail(f"{flag} must be a folder; got a file name", text, remedy)
     return path
 
 
-def _budget(read: Line) -> float:
-    value, known = read.try_value(read.budget)
-    seconds = parse_duration(str(value) if known else read.budget)
+def _budget(line: ParsedLine) -> float:
+    value, known = line.try_value(line.budget)
+    seconds = parse_duration(str(value) if known else line.budget)
     if not seconds:
-        remedy = "Write 90s, 2m or 1h30m."
-        read.fail(f"--budget takes a time, not {read.budget}", read.budget, remedy)
+        message = f"--budget must be a time; got {line.budget}"
+        line.fail(message, line.budget, "Write 90s, 2m or 1h30m.")
     return seconds
 
 
-def _validation(read: Line) -> dict[str, Any]:
-    if not read.val:
+def _validation(line: ParsedLine) -> dict[str, Any]:
+    text = line.val
+    if not text:
         return {}
-    value, known = read.try_value(read.val)
-    if not known and "," in read.val:
-        inner = read.val[1:-1] if read.val[0] == "(" and read.val[-1] == ")" else read.val
-        value, known = tuple(read.value(part.strip()) for part in inner.split(",")), True
+    value, known = line.try_value(text)
+    if not known and "," in text:
+        inner = text[1:-1] if text[0] == "(" and text[-1] == ")" else text
+        value, known = tuple(line.value(part.strip()) for part in inner.split(",")), True
     if not known:
-        value = read.value(read.val)
+        value = line.value(text)
     if isinstance(value, float | int) and not isinstance(value, bool):
         if not 0 < value < 1:
-            read.fail(f"--val takes a fraction between 0 and 1, not {value}", read.val)
+            line.fail(f"--val must be between 0 and 1; got {value}", text)
         return {"validation_split": float(value)}
-    if isinstance(value, tuple) and all(isinstance(each, int | float) for each in value):
-        remedy = "A fraction has a point: 0.1."
-        read.fail(f"--val takes a fraction or two arrays, not {read.val}", read.val, remedy)
+    if isinstance(value, tuple) and all(isinstance(item, int | float) for item in value):
+        message = f"--val must be a fraction or two arrays; got {text}"
+        line.fail(message, text, "Write a fraction with a point: 0.1.")
     if isinstance(value, bool | str):
         remedy = "Write a fraction such as 0.1, a pair Xv,Yv, or a data set."
-        read.fail("is no validation data", read.val, remedy)
+        line.fail(f"--val must be validation data; got {value!r}", text, remedy)
     if hasattr(value, "x_test"):
         value = (value.x_test, value.y_test)
     return {"validation_data": value}

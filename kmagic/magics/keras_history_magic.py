@@ -1,70 +1,68 @@
-"""``%keras_history``: the runs of the session, one of them again, or two compared."""
+"""``%keras_history``: the training runs of the session, one of them, or two compared."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from IPython.core.magic import line_magic, magics_class, no_var_expand
+from IPython.core.magic import magics_class
 
-from kmagic.magics.base import Family
-from kmagic.magics.line_parser import Arguments, Line
+from kmagic.magics.base import BaseMagics, magic
+from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support.suggestions import did_you_mean
 
-HISTORY = Arguments(
+HISTORY = LineParser(
     "%keras_history",
-    "All training runs of this notebook; one of them again; or two compared.",
+    "Show all training runs of this notebook, one of them, or two compared.",
     "%keras_history\n%keras_history run\n%keras_history #1 #2 -o comparison",
 )
 HISTORY.option(
     "words",
     nargs="*",
     metavar="RUN",
-    help="a run's name, made by %%keras_fit -o RUN, or its number in the table: #2",
+    help="a variable set by %%keras_fit -o RUN, or a number of the table: #2",
 )
 HISTORY.result_options()
-COMPARED = 2
+MAX_RUNS = 2
 
 
 @magics_class
-class HistoryMagics(Family):
-    """Looking back on training."""
+class HistoryMagics(BaseMagics):
+    """The magic for training runs."""
 
-    @no_var_expand
-    @line_magic
-    def keras_history(self, line: str) -> Any:
-        """Show runs; ``%keras_history -h`` tells more."""
-        read = self.read(HISTORY, line)
-        if read is None:
-            return None
-        from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs  # noqa: PLC0415 - not before it is asked
+    @magic(HISTORY)
+    def keras_history(self, line: ParsedLine) -> Any:
+        """Show training runs; ``%keras_history -h`` shows the options."""
+        from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs  # noqa: PLC0415 - not before it is needed
 
         known = name_runs(self.session.runs, self.session.names)
-        if len(read.words) > COMPARED:
-            read.fail("is one run too many: two can be compared", read.words[COMPARED])
-        if not read.words and not known:
-            read.fail("there is no run in this notebook yet", "", "Train a model: `%keras_fit`.")
-        chosen = [self._run(read, word, known) for word in read.words]
+        if len(line.words) > MAX_RUNS:
+            line.fail("unexpected: only two runs can be compared", line.words[MAX_RUNS])
+        if not line.words and not known:
+            line.fail("this notebook has no run yet", "", "Train a model: `%keras_fit`.")
+        runs = [self._run(line, word, known) for word in line.words]
         result: Any = RunHistory(known)
-        if len(chosen) == 1:
-            result = chosen[0]
-        elif chosen:
-            result = RunComparison(*chosen, names=(read.words[0], read.words[1]))
-        return self.session.deliver(result, out=read.out, quiet=read.quiet)
+        if len(runs) == 1:
+            result = runs[0]
+        elif runs:
+            result = RunComparison(*runs, names=(line.words[0], line.words[1]))
+        return self.session.deliver(result, out=line.out, quiet=line.quiet)
 
-    def _run(self, read: Line, word: str, known: dict[str, Any]) -> Any:
-        """The run that a word means: by its number in the table, or by its name."""
+    def _run(self, line: ParsedLine, word: str, known: dict[str, Any]) -> Any:
+        """A run by its number in the table, or by its variable."""
         runs = self.session.runs
-        place = re.fullmatch(r"#?(\d+)", word)
-        if place:
-            if not 1 <= int(place[1]) <= len(runs):
-                there = f"There are {len(runs)}: see `%keras_history`."
-                read.fail("there is no run of this number", word, there)
-            return runs[int(place[1]) - 1]
-        value, found = read.try_value(word)
-        if not found:
-            remedy = did_you_mean(word, known) or "Name one: `%keras_fit ... -o run`."
-            read.fail("is no run of this notebook", word, remedy)
+        number = re.fullmatch(r"#?(\d+)", word)
+        if number:
+            if not 1 <= int(number[1]) <= len(runs):
+                remedy = f"There are {len(runs)}: see `%keras_history`."
+                line.fail("there is no run with this number", word, remedy)
+            return runs[int(number[1]) - 1]
+        value, is_known = line.try_value(word)
+        if not is_known:
+            remedy = (
+                did_you_mean(word, known) or "Name a run when you train: `%keras_fit ... -o run`."
+            )
+            line.fail("is not a run of this notebook", word, remedy)
         if not hasattr(value, "history") or not hasattr(value, "log"):
-            read.fail("is no training run", word, "`%keras_fit ... -o run` makes one.")
+            line.fail("is not a training run", word, "`%keras_fit ... -o run` creates one.")
         return value

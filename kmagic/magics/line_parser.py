@@ -1,7 +1,7 @@
-"""The line of a magic: its words, their values, and what is wrong with them.
+"""The line of a magic: its words, their values, and the mistakes in it.
 
-argparse knows which options there are and writes the help; the words are cut here, because a
-value may be ``{an expression}`` or a quoted text, and because a mistake is shown with a caret.
+argparse knows the options and writes the help. The words are split here, because a value may be
+``{an expression}`` or a quoted string, and because a mistake is shown with a caret.
 """
 
 from __future__ import annotations
@@ -9,86 +9,77 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from keyword import iskeyword
 from typing import Any, NoReturn
 
-from kmagic.language import expressions
-from kmagic.language.tokens import has_colon
+from kmagic.language.expressions import ExpressionError, evaluate
+from kmagic.language.tokens import has_colon, top_level
 from kmagic.support.errors import MagicError, Problem
+from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
-_WORD = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
-_OPENING, _CLOSING = "{[(", "}])"
+_VARIABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
+_FLAG = re.compile(r"--?[a-zA-Z]")
+_NEGATIVE = re.compile(r"-|-\d+|-\d*\.\d+")
+"""What argparse does not take for an option."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class LineWord:
     """One word of a line; ``column`` counts from 0 within the arguments."""
 
     text: str
     column: int
 
 
-def split(line: str) -> list[Piece]:
-    """Cut a line at its white space; quotes and brackets hold together.
+def split_line(line: str) -> list[LineWord]:
+    """Split a line at white space outside quotes and brackets.
 
     Example:
-        >>> [piece.text for piece in split("cnn {x[:8] + 1} 'my photo.jpg' --top 3")]
+        >>> [word.text for word in split_line("cnn {x[:8] + 1} 'my photo.jpg' --top 3")]
         ['cnn', '{x[:8] + 1}', "'my photo.jpg'", '--top', '3']
     """
-    pieces: list[Piece] = []
-    start, depth, quote = -1, 0, ""
-    for place, char in enumerate(line):
-        if quote:
-            quote = "" if char == quote else quote
-        elif char.isspace() and depth == 0:
-            if start >= 0:
-                pieces.append(Piece(line[start:place], start))
-            start = -1
-            continue
-        elif char in "\"'":
-            quote = char
-        else:
-            depth = max(0, depth + (char in _OPENING) - (char in _CLOSING))
-        start = place if start < 0 else start
-    if start >= 0:
-        pieces.append(Piece(line[start:], start))
-    return pieces
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of a magic, as far as Tab needs to know it."""
-
-    takes_value: bool
-    choices: tuple[str, ...] = ()
+    spaces = [index for index, char in top_level(line, escapes=False) if char.isspace()]
+    bounds = pairwise([-1, *spaces, len(line)])
+    return [LineWord(line[a + 1 : b], a + 1) for a, b in bounds if b > a + 1]
 
 
 class _UsageError(Exception):
-    """argparse has found something wrong."""
+    """argparse rejected the line: a required argument is missing."""
 
 
-class _Parser(argparse.ArgumentParser):
+class _ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise _UsageError(message)
 
 
-class Arguments:
+class LineParser:
     """The options of one magic.
 
     Args:
         name: With its percent signs: "%keras_fit".
         about: What it does, in one sentence.
-        examples: Lines that work, shown in the help.
+        examples: Valid lines, shown in the help.
+        option_names: Options by the name of their Python parameter, where that is not the
+            option's name with underscores.
     """
 
-    def __init__(self, name: str, about: str, examples: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        about: str,
+        examples: str = "",
+        option_names: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
+        self.option_names = option_names or {}
+        self._deprecated: dict[str, str] = {}
         shown = "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
-        self._parser = _Parser(
+        self._parser = _ArgumentParser(
             prog=name,
             description=about,
             epilog=shown if examples else None,
@@ -98,102 +89,161 @@ class Arguments:
         )
         self.option("-h", "--help", action="store_true", help="show this help")
 
-    def option(self, *flags: str, **settings: Any) -> Arguments:
-        """Add an option, as ``argparse.ArgumentParser.add_argument`` does; returns self."""
+    def option(self, *flags: str, deprecated: str = "", **settings: Any) -> LineParser:
+        """Add an option, as ``argparse.ArgumentParser.add_argument`` does.
+
+        Args:
+            flags: Its spellings.
+            deprecated: An old spelling, which works with a warning and is not in the help.
+            settings: For argparse.
+        """
         self._parser.add_argument(*flags, **settings)
+        if deprecated:
+            self._deprecated[deprecated] = flags[-1]
         return self
 
-    def result_options(self) -> Arguments:
+    def result_options(self) -> LineParser:
         """Add ``-o`` and ``-q``, which every magic with a result has."""
-        self.option("-o", "--out", metavar="NAME", help="also bind the result to this name")
+        self.option("-o", "--out", metavar="NAME", help="also assign the result to this variable")
         return self.option("-q", "--quiet", action="store_true", help="show nothing")
 
     @property
     def help(self) -> str:
-        """The help text."""
+        """The help, as ``-h`` prints it."""
         return self._parser.format_help()
 
-    def options(self) -> dict[str, Option]:
+    @property
+    def options(self) -> dict[str, argparse.Action]:
         """The options by their flags."""
-        return {
-            flag: Option(action.nargs != 0, tuple(map(str, action.choices or ())))
-            for action in self._parser._actions  # noqa: SLF001 - argparse has no public list
-            for flag in action.option_strings
-        }
+        return {flag: action for action in self._actions for flag in action.option_strings}
 
-    def parse(self, line: str, names: Mapping[str, Any]) -> Line:
-        """Read a line.
+    @property
+    def _actions(self) -> list[argparse.Action]:
+        return self._parser._actions  # noqa: SLF001 - argparse has no public list
+
+    def parse(self, line: str, names: Mapping[str, Any]) -> ParsedLine:
+        """Parse a line.
 
         Args:
-            line: What stands behind the magic's name.
-            names: The notebook's names, for values.
+            line: What follows the magic's name.
+            names: The notebook's variables, for values.
 
         Raises:
-            MagicError: An unknown option, a missing or a bad value.
+            MagicError: An unknown option, a missing or an invalid value.
         """
-        pieces = split(line)
-        read = Line(self.name, line, names, pieces)
-        known = list(self.options())
-        read.flags = frozenset(known)
-        before = ""
-        for piece in pieces:
-            if re.match(r"#(?!\d)", piece.text) and not before.startswith("-"):
-                read.fail("a comment is not for a magic's line", piece.text, "Put it above.")
-            before = piece.text
-            if piece.text[0] == "{" and piece.text.count("{") > piece.text.count("}"):
-                read.fail("{ is never closed", piece.text, width=1)
-            flag = piece.text.split("=")[0]
-            if re.match(r"--?[a-zA-Z]", flag) and flag not in known and "{" not in flag:
-                options = ", ".join(each for each in known if each.startswith("--"))
-                remedy = did_you_mean(flag, known) or f"{self.name} knows {options}."
-                read.fail(f"{self.name} has no option {flag}", piece.text, remedy)
+        parsed = ParsedLine(self, line, names)
+        previous = ""
+        for word in parsed.all_words:
+            if re.match(r"#(?!\d)", word.text) and not previous.startswith("-"):
+                message = "comments are not allowed on the line of a magic"
+                parsed.fail(message, word.text, "Put the comment on the line above.")
+            if word.text[0] == "{" and word.text.count("{") > word.text.count("}"):
+                parsed.fail("{ is never closed", word.text, width=1)
+            previous = word.text
+        texts = self._checked(parsed)
         try:
-            read.options = self._parser.parse_args([piece.text for piece in pieces])
-        except _UsageError as error:
-            read.fail_usage(str(error))
-        out = getattr(read.options, "out", None)
+            parsed.options, extra = self._parser.parse_known_args(texts)
+        except _UsageError:
+            required = (action for action in self._actions if action.required)
+            missing = " ".join(str(action.metavar) for action in required)
+            parsed.fail(f"expected {missing}", "", f"Help: {self.name} -h")
+        if extra:
+            parsed.fail_unexpected(extra[0])
+        out = getattr(parsed.options, "out", None)
         if out is not None and (not out.isidentifier() or iskeyword(out)):
-            read.fail("-o takes a name for the result, such as `found`", out)
-        return read
+            remedy = "Use letters, digits and _, such as `-o result`."
+            parsed.fail(f"-o must be a variable name; got {out}", out, remedy)
+        return parsed
+
+    def _checked(self, parsed: ParsedLine) -> list[str]:
+        """The words of a line for argparse, once every option and its value are valid."""
+        options, texts = self.options, [word.text for word in parsed.all_words]
+        for index, text in enumerate(texts):
+            flag, equals, value = text.partition("=")
+            if not _FLAG.match(flag) or "{" in flag:
+                continue
+            if flag in self._deprecated:
+                current = self._deprecated[flag]
+                message = f"{flag} is deprecated; use {current}."
+                warnings.warn(message, FutureWarning, stacklevel=2)
+                texts[index], flag = current + equals + value, current
+            if flag not in options:
+                known = [name for name in options if name.startswith("--")]
+                remedy = did_you_mean(flag, options) or f"Available options: {', '.join(known)}."
+                parsed.fail(f"{self.name} has no option {flag}", text, remedy)
+            action = options[flag]
+            if action.nargs == 0:
+                if equals:
+                    parsed.fail(f"{flag} takes no value", text, f"Write `{flag}` alone.")
+                continue
+            given = [value] if equals else texts[index + 1 : index + 2]
+            if action.nargs == "?" and (not given or given[0].startswith("-")):
+                continue
+            self._check_value(parsed, flag, given, action)
+        return texts
+
+    def _check_value(
+        self, parsed: ParsedLine, flag: str, given: list[str], action: argparse.Action
+    ) -> None:
+        remedy = f"Help: {self.name} -h"
+        if not given or given[0] in self.options:
+            parsed.fail(f"{flag} needs a value", flag, remedy)
+        (value,) = given
+        if value.startswith("-") and " " not in value and not _NEGATIVE.fullmatch(value):
+            parsed.fail(f"is not a valid value of {flag}", value, remedy)
+        if action.choices is not None and value not in action.choices:
+            choices = ", ".join(map(str, action.choices))
+            message = f"{flag} must be one of {choices}; got {value}"
+            parsed.fail(message, value, did_you_mean(value, action.choices))
 
 
-class Line:
-    """A magic's line, read.
+class ParsedLine:
+    """A magic's line, parsed.
 
     Attributes:
-        options: By name, as argparse gives them: texts, or what their ``type`` made of them.
-        flags: What the magic's options are called.
+        options: By name, as argparse gives them: strings, or whether a flag is set.
+        model_variable: The notebook variable of the model that the line means.
     """
 
-    def __init__(
-        self, magic: str, text: str, names: Mapping[str, Any], pieces: list[Piece]
-    ) -> None:
-        self.magic, self.text, self.names, self.pieces = magic, text, names, pieces
+    def __init__(self, parser: LineParser, text: str, names: Mapping[str, Any]) -> None:
+        self.parser, self.text, self.names = parser, text, names
+        self.magic = parser.name
+        self.all_words = split_line(text)
         self.options = argparse.Namespace()
-        self.flags: frozenset[str] = frozenset()
+        self.model_variable = ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.options, name)
 
+    @property
+    def spelling(self) -> MagicSpelling:
+        """How messages for this line write options, functions and the model."""
+        return MagicSpelling(self.model_variable, self.parser.option_names)
+
+    # --- values -------------------------------------------------------------------------------
+
     def value(self, text: str) -> Any:
-        """The value of a word: a number, a quoted text, a name, a dotted name or ``{expr}``.
+        """The value of a word: a number, a quoted string, a variable or ``{expr}``.
 
         Raises:
-            MagicError: It is none of them, or a name that is not known.
+            MagicError: It is none of them, or an undefined name.
         """
-        found, known = self.try_value(text)
+        value, known = self.try_value(text)
         if not known:
-            self.fail("is neither a value nor a known name", text, self._name_hint(text))
-        return found
+            names = [name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES]
+            remedy = "Write a number, a quoted string, a variable, or an expression in braces."
+            remedy = did_you_mean(re.split(r"[.\[]", text)[0], names) or remedy
+            self.fail("is neither a value nor a variable of this notebook", text, remedy)
+        return value
 
     def try_value(self, text: str) -> tuple[Any, bool]:
-        """As :meth:`value`; the second item tells whether the word means anything."""
+        """Like :meth:`value`, and whether the word has a value."""
         if text.startswith("{") and text.endswith("}"):
             if has_colon(text[1:-1]):  # a dictionary
                 return self._expression(text, text, 0), True
             return self._expression(text[1:-1], text, 1), True
-        word = _WORD.fullmatch(text)
-        if word and re.split(r"[.\[]", text)[0] in self.names:
+        variable = _VARIABLE.fullmatch(text)
+        if variable and re.split(r"[.\[]", text)[0] in self.names:
             return self._expression(text, text, 0), True
         try:
             return ast.literal_eval(text), True
@@ -202,85 +252,85 @@ class Line:
 
     def _expression(self, source: str, text: str, inset: int) -> Any:
         try:
-            return expressions.evaluate(source, self.names)
-        except expressions.ExpressionError as error:
-            self.fail(
-                error.message, text, error.remedy, inset=inset + error.column, width=error.width
-            )
+            return evaluate(source, self.names)
+        except ExpressionError as error:
+            inset += error.column
+            self.fail(error.message, text, error.remedy, inset=inset, width=error.width)
 
-    def _name_hint(self, text: str) -> str:
-        names = [name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES]
-        remedy = did_you_mean(re.split(r"[.\[]", text)[0], names)
-        return remedy or "Values are a number, a quoted text, a name, or an expression in braces."
+    def text_or_value(self, text: str | None) -> Any:
+        """A word as it is written; the value of a quoted string or ``{expr}``; None for None."""
+        if not text or text[0] not in "{\"'":
+            return text
+        if text[0] == "{":
+            return self.value(text)
+        try:
+            return ast.literal_eval(text)
+        except (SyntaxError, ValueError):  # such as a Windows path with its backslashes
+            return text.strip("\"'")
 
-    def number(self, text: str, option: str, *, least: float = 0, whole: bool = True) -> Any:
-        """A number, literal or from the notebook, that is at least so much."""
-        found, known = self.try_value(text)
-        found = found if known else text
+    def number(self, option: str, *, minimum: float = 0, whole: bool = True) -> Any:
+        """The number of an option, literal or from the notebook; None if it is not given.
+
+        Args:
+            option: Its name: "batch_size".
+            minimum: The smallest valid number.
+            whole: Whether it must be an integer.
+        """
+        text = getattr(self, option)
+        if text is None:
+            return None
+        value, known = self.try_value(text)
+        value = value if known else text
         kind = int if whole else (int, float)
-        if isinstance(found, bool) or not isinstance(found, kind) or found < least:
+        if isinstance(value, bool) or not isinstance(value, kind) or value < minimum:
             wanted = "a whole number" if whole else "a number"
-            self.fail(f"{option} takes {wanted} of at least {least:g}, not {found!r}", text)
-        return found
+            flag = f"--{option.replace('_', '-')}"
+            message = f"{flag} must be {wanted} of at least {minimum:g}; got {value!r}"
+            self.fail(message, text)
+        return value
+
+    def parse_class_names(self) -> Any:
+        """What ``--class-names`` gives: a variable, a value, or words with commas; or None."""
+        text = self.options.class_names
+        if not text:
+            return None
+        value, known = self.try_value(text)
+        if not known and "," in text:
+            return [name.strip("'\" ") for name in text.split(",")]
+        return value if known else self.value(text)
+
+    # --- mistakes -----------------------------------------------------------------------------
 
     def fail(
         self, message: str, text: str, remedy: str = "", *, inset: int = 0, width: int = 0
     ) -> NoReturn:
-        """Show the line with a caret under a word of it.
+        """Show the line with a caret under one of its words, or at its end.
 
         Raises:
             MagicError: Always.
         """
-        column = self._column(text)
-        before = len(self.magic) + 1
+        column = len(self.magic) + 1 + self._column(text) + inset + 1
         source = f"{self.magic} {self.text}".rstrip()
-        problem = Problem(
-            message, 1, before + column + inset + 1, width or max(len(text) - inset, 1), remedy
-        )
-        raise MagicError([problem], source, self.magic)
+        width = width or max(len(text) - inset, 1)
+        raise MagicError([Problem(message, 1, column, width, remedy)], source, self.magic)
 
     def _column(self, text: str) -> int:
-        """Where a word stands, or a part of one; nothing is missing at the end."""
+        """Where a word stands, or a part of one; an empty word stands at the end."""
         if not text:
             return len(self.text.rstrip()) + bool(self.text.strip())
-        whole = (piece.column for piece in self.pieces if piece.text == text)
-        part = (piece.column + piece.text.find(text) for piece in self.pieces if text in piece.text)
+        words = self.all_words
+        whole = (word.column for word in words if word.text == text)
+        part = (word.column + word.text.find(text) for word in words if text in word.text)
         return next(whole, next(part, len(self.text)))
 
-    def fail_usage(self, message: str) -> NoReturn:
-        """Put argparse's words in ours."""
-        missing = re.fullmatch(r"argument (.+?): expected (.+)", message)
-        if missing:
-            flag = next(
-                (name for name in missing[1].split("/") if name in self.text.split()), missing[1]
-            )
-            texts = [piece.text for piece in self.pieces]
-            after = "".join(texts[texts.index(flag) + 1 :][:1]) if flag in texts else ""
-            if after.startswith("-") and after not in self.flags:
-                self.fail(f"{flag} does not take this", after, f"Help: {self.magic} -h")
-            self.fail(f"{flag} needs a value", flag, f"Help: {self.magic} -h")
-        bad = re.fullmatch(r"argument (.+?): invalid (.+?) value: '(.*)'", message)
-        if bad:
-            self.fail(f"{bad[1]} takes {bad[2]}, not this", bad[3], f"Help: {self.magic} -h")
-        choice = re.fullmatch(
-            r"argument (.+?): invalid choice: '(.*?)' \(choose from (.*)\)", message
-        )
-        if choice:
-            known = re.findall(r"\w+", choice[3])
-            remedy = did_you_mean(choice[2], known) or f"Choose from {', '.join(known)}."
-            self.fail(f"{choice[1]} does not take this", choice[2], remedy)
-        extra = re.fullmatch(r"unrecognized arguments: (.*)", message)
-        if extra:
-            first = extra[1].split()[0]
-            parted = any(
-                one.text.endswith(",") and two.text == first for one, two in pairwise(self.pieces)
-            )
-            name, sign, value = first.partition("=")
-            remedy = "Write a pair without a blank: X,Y." if parted else f"Help: {self.magic} -h"
-            if sign and f"--{name}" in self.flags:
-                remedy = f"Did you mean --{name} {value}?"
-            self.fail(f"{self.magic} has no place for this", first, remedy)
-        required = re.fullmatch(r"the following arguments are required: (.*)", message)
-        if required:
-            message = f"expected {required[1]}"
-        self.fail(message, "", f"Help: {self.magic} -h")
+    def fail_unexpected(self, text: str) -> NoReturn:
+        """Reject a word that no option and no position takes."""
+        name, equals, value = text.partition("=")
+        words = pairwise(self.all_words)
+        if any(one.text.endswith(",") and two.text == text for one, two in words):
+            remedy = "Write a pair without a space: X,Y."
+        elif equals and f"--{name}" in self.parser.options:
+            remedy = f"Did you mean --{name} {value}?"
+        else:
+            remedy = f"Help: {self.magic} -h"
+        self.fail("unexpected argument", text, remedy)

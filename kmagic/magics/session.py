@@ -1,4 +1,4 @@
-"""What the magics of one notebook remember."""
+"""The state that the magics of one notebook share, and how their results are shown."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
 
+HOOK_NAME = "KmagicDisplayHook"
+
 
 class Session:
     """One notebook's state.
 
-    Everything the user works with lives in the notebook's own names; the session only remembers
-    which model was the last one, and the runs.
+    The user's objects are the notebook's variables; the session only knows which model was used
+    last, and the runs.
 
     Args:
         shell: The InteractiveShell.
 
     Attributes:
-        last_model: Name of the model that was made or used last, or "".
+        last_model: Variable of the model that was built or used last, or "".
         runs: The training runs of this session, oldest first.
     """
 
@@ -30,16 +32,12 @@ class Session:
 
     @property
     def names(self) -> dict[str, Any]:
-        """The notebook's names."""
+        """The notebook's variables."""
         names: dict[str, Any] = self.shell.user_ns
         return names
 
-    def bind(self, name: str, value: Any) -> None:
-        """Give a value a name in the notebook."""
-        self.names[name] = value
-
     def models(self) -> dict[str, Any]:
-        """All models that the notebook has names for."""
+        """All models that are variables of the notebook."""
         return {
             name: value
             for name, value in self.names.items()
@@ -47,43 +45,36 @@ class Session:
         }
 
     def current_model(self) -> tuple[str, Any] | None:
-        """The model that was made or used last, if it is still there."""
+        """The model that was built or used last, if it still exists, with its variable."""
         model = self.names.get(self.last_model)
         if is_model(model):
             return self.last_model, model
-        known = list(self.models().items())
-        return known[-1] if known else None
+        return next(reversed(self.models().items()), None)
 
     def datasets(self) -> Iterator[Any]:
-        """The data sets that the notebook has names for."""
-        data = sys.modules.get("kmagic.data.dataset")
-        if data is not None:
+        """The data sets that are variables of the notebook."""
+        module = sys.modules.get("kmagic.data.dataset")
+        if module is not None:
             for value in list(self.names.values()):
-                if isinstance(value, data.Dataset):
+                if isinstance(value, module.Dataset):
                     yield value
 
     def show_models_at_end(self) -> None:
-        """From now on a model at a cell's end is shown as its card, once a cell."""
+        """Show a model at the end of a cell as its card from now on."""
         import keras  # noqa: PLC0415 - there is a model, so it is loaded
 
         formatter = self.shell.display_formatter.ipython_display_formatter
-        formatter.for_type(keras.Model, self._show_at_end)
+        formatter.for_type(keras.Model, self._show_model)
 
-    def _show_at_end(self, model: Any) -> None:
-        from IPython.display import display  # noqa: PLC0415 - not before there is a model
-
-        from kmagic.display.model.model_card import model_bundle  # noqa: PLC0415 - as above
-        from kmagic.models.build import origin_of  # noqa: PLC0415 - as above
-
+    def _show_model(self, model: Any) -> None:
         if not was_just_displayed(model):
             names = (name for name, value in self.models().items() if value is model)
-            card = model_bundle(model, next(names, model.name), origin_of(model), ())
-            display(card, raw=True)  # type: ignore[no-untyped-call]  # no types there
+            display_model(next(names, model.name), model)
 
     def deliver(self, value: Any, *, out: str | None, quiet: bool) -> Any:
-        """Show a magic's result, bind it, and hand it back without being shown twice."""
+        """Show a magic's result and assign it to a variable; return it marked as shown."""
         if out:
-            self.bind(out, value)
+            self.names[out] = value
         if isinstance(value, Renderable):
             if not quiet:
                 display_result(value)
@@ -91,8 +82,48 @@ class Session:
         return value
 
 
+def display_model(name: str, model: Any, advice: tuple[str, ...] = ()) -> None:
+    """Show a model's card in the running cell, with advice below."""
+    from IPython.display import display  # noqa: PLC0415 - not before there is a model
+
+    from kmagic.display.model.model_card import model_bundle  # noqa: PLC0415 - as above
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - as above
+
+    display(model_bundle(model, name, origin_of(model), advice), raw=True)  # type: ignore[no-untyped-call]  # no types there
+
+
 def is_model(value: Any) -> bool:
     """Whether a value is a Keras model; does not import Keras to find out."""
     keras = sys.modules.get("keras")
     model = getattr(keras, "Model", None)
     return model is not None and isinstance(value, model)
+
+
+def install_display_hook(shell: Any) -> None:
+    """Leave out the empty ``Out[3]:`` of a terminal after a magic has shown its result.
+
+    A notebook omits an output that has nothing to show. A terminal writes the prompt before it
+    asks the result, so its display hook has to know. ``_`` and ``Out[3]`` are set all the same.
+    """
+    hook = shell.displayhook
+    if getattr(shell, "kernel", None) is not None or type(hook).__name__ == HOOK_NAME:
+        return
+    original: type[Any] = type(hook)
+
+    def displayhook(self: Any, result: Any = None) -> None:
+        if result is None or self.quiet() or not was_just_displayed(result):
+            original.__call__(self, result)
+            return
+        self.check_for_underscore()
+        self.update_user_ns(result)
+        self.fill_exec_result(result)
+
+    # The object stays the same, so references to it, and its own state, remain valid.
+    hook.__class__ = type(HOOK_NAME, (original,), {"__call__": displayhook})
+
+
+def remove_display_hook(shell: Any) -> None:
+    """Give a shell its own display hook back."""
+    hook = shell.displayhook
+    if type(hook).__name__ == HOOK_NAME:
+        hook.__class__ = type(hook).__bases__[0]

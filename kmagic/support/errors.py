@@ -7,8 +7,7 @@ Any other exception is a bug of kmagic and keeps its full traceback.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
@@ -207,17 +206,3 @@ class EvaluationError(KmagicError):
 
 class PersistenceError(KmagicError):
     """A file cannot be written, read or trusted."""
-
-
-@contextmanager
-def error_spelling(spelling: Spelling) -> Iterator[None]:
-    """Let errors that pass through be shown in a spelling; a magic sets that of its line.
-
-    Args:
-        spelling: How parameters, functions and the model are written.
-    """
-    try:
-        yield
-    except KmagicError as error:
-        error.spelling = spelling
-        raise

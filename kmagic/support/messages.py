@@ -128,12 +128,16 @@ MAGIC_OF = {
     "load_data": "%keras_data",
     "predict": "%keras_predict",
     "save": "%keras_save",
-    "to_dsl": "%keras_code --dsl",
+    "to_dsl": "%keras_code --as dsl",
     "to_python": "%keras_code",
 }
 """Public function -> the magic that calls it."""
 
-MAGIC_FLAGS = {("safe_mode", False): "--unsafe"}
+MAGIC_FLAGS = {
+    ("checks", False): "--no-checks",
+    ("safe_mode", False): "--unsafe",
+    ("shuffle", False): "--no-shuffle",
+}
 """A parameter with its value -> the option of another name that sets it."""
 
 PYTHON = PythonSpelling()

@@ -1,4 +1,4 @@
-"""The words to complete with: from Keras if it is there, else those that the package knows."""
+"""The words to complete with: from Keras once it is loaded, until then those of the package."""
 
 from __future__ import annotations
 
@@ -19,117 +19,107 @@ from kmagic.models.reference.word_families import ROLES, families, find_word, ke
 from kmagic.models.reference.word_help import argument_descriptions
 from kmagic.support import keras_import
 
-_CHOICE = re.compile(r"[`'\"]+([A-Za-z]\w*)[`'\"]+")
+_QUOTED = re.compile(r"[`'\"]+([A-Za-z]\w*)[`'\"]+")
 _NO_CHOICES = {"None", "True", "False", "int", "float", "str", "tf_idf"}
+_STRING_TYPES = ("string", "str", "either", "one of", "optional string")
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A word, and whether it is the one that is written or one that is only understood."""
+class CompletionWord:
+    """A word; ``preferred`` is false for an alternative spelling."""
 
     text: str
     preferred: bool = True
 
 
-def words(role: Role) -> Iterable[Word]:
+def words_of(role: Role) -> Iterable[CompletionWord]:
     """The words of a role."""
     if role not in ROLES:
         return ()
     if not keras_import.is_loaded():
-        return (Word(each) for each in stored().get(role, ()))
-    return _live(role)
+        return (CompletionWord(word) for word in stored_words().get(role, ()))
+    return _keras_words(role)
 
 
 @cache
-def _live(role: Role) -> tuple[Word, ...]:
+def _keras_words(role: Role) -> tuple[CompletionWord, ...]:
     known = list(keras_words(role))
     if role == "layer":  # the common ones first: dense before activation
-        known = [each for members in families().values() for each in members]
-    if role == "dtype":  # plain words before policies
-        known.sort(key=lambda each: each.value is not None)
-    found = [Word(each.word) for each in known]
-    for each in known:
-        found += [Word(alias, preferred=alias in ALIASES) for alias in each.aliases]
-    return tuple(found)
+        known = [word for members in families().values() for word in members]
+    if role == "dtype":  # plain dtypes before policies
+        known.sort(key=lambda word: word.value is not None)
+    words = [CompletionWord(word.word) for word in known]
+    for word in known:
+        words += [CompletionWord(alias, preferred=alias in ALIASES) for alias in word.aliases]
+    return tuple(words)
 
 
 @cache
-def stored() -> dict[str, list[str]]:
-    """The words of each role as the package was made with them."""
+def stored_words() -> dict[str, list[str]]:
+    """The words of each role, as the package was built with them."""
     text = files("kmagic").joinpath("static", "words.json").read_text(encoding="utf-8")
-    found: dict[str, list[str]] = json.loads(text)
-    return found
+    words: dict[str, list[str]] = json.loads(text)
+    return words
 
 
-def to_store() -> dict[str, list[str]]:
-    """The words of each role as the installed Keras has them."""
-    return {role: [word.text for word in _live(role) if word.preferred] for role in ROLES}
+def words_to_store() -> dict[str, list[str]]:
+    """The words of each role in the installed Keras."""
+    return {role: [word.text for word in _keras_words(role) if word.preferred] for role in ROLES}
 
 
-def function(word: str, role: Role) -> Any:
-    """The class or function that a word stands for, or None; None too without Keras."""
+def find_function(word: str, role: Role) -> Any:
+    """The class or function that a word stands for; None if it is unknown or Keras not loaded."""
     if not keras_import.is_loaded():
         return None
+    import keras  # noqa: PLC0415 - it is loaded
+
     if word == "compile":
-        return sys_keras().Model.compile
+        return keras.Model.compile
     if word == "input":
-        return sys_keras().Input
-    return find_word(role, word) if role in ROLES else _anywhere(word)
+        return keras.Input
+    if role in ROLES:
+        return find_word(role, word)
+    known = (find_word(role, word) for role in ROLES)
+    return next((value for value in known if inspect.isclass(value)), None)
 
 
-def _anywhere(word: str) -> Any:
-    found = (find_word(role, word) for role in ROLES)
-    return next((each for each in found if inspect.isclass(each)), None)
-
-
-def sys_keras() -> Any:
-    """Keras, which is there."""
-    import keras  # noqa: PLC0415 - only asked for when it is loaded
-
-    return keras
-
-
-def parameters(made: Any) -> tuple[Parameter, ...]:
-    """The parameters of a class or function that the text can set."""
-    if made is None:
+def text_parameters(function: Any) -> tuple[Parameter, ...]:
+    """The parameters of a class or function that a text can set."""
+    if function is None:
         return ()
-    told = argument_descriptions(made)
+    described = argument_descriptions(function)
     return tuple(
-        each
-        for each in catalogue.parameters(made)
-        if each.name != "self" and (each.positional or each.name in told)
+        param
+        for param in catalogue.parameters(function)
+        if param.name != "self" and (param.positional or param.name in described)
     )
 
 
-def call_parameters(made: Any) -> tuple[str, ...]:
-    """What a layer's call takes beyond its inputs, by keyword."""
-    call = getattr(made, "call", None)
+def call_parameters(layer: Any) -> tuple[str, ...]:
+    """The keyword parameters of a layer's call, after its inputs."""
+    call = getattr(layer, "call", None)
     if call is None:
         return ()
     params = list(inspect.signature(call).parameters.values())[2:]
     return tuple(
-        each.name for each in params if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        param.name
+        for param in params
+        if param.kind not in (param.VAR_POSITIONAL, param.VAR_KEYWORD)
     )
 
 
-def choices(made: Any, name: str) -> tuple[str, ...]:
-    """The strings that a parameter can be, as its explanation names them."""
-    default = next((p.default for p in catalogue.parameters(made) if p.name == name), None)
-    told = docstring(made).arguments().get(name, "") or argument_descriptions(made).get(name, "")
-    found = [each for each in _CHOICE.findall(told) if _is_choice(each, made)]
+def string_choices(function: Any, name: str) -> tuple[str, ...]:
+    """The strings that a parameter can be, as its description names them."""
+    params = {param.name: param for param in catalogue.parameters(function)}
+    default = params[name].default if name in params else None
+    description = docstring(function).arguments().get(name, "")
+    description = description or argument_descriptions(function).get(name, "")
+    choices = [
+        word
+        for word in _QUOTED.findall(description)
+        if word not in params and word not in _NO_CHOICES and not word.isupper()
+    ]
     if isinstance(default, str):
-        found.insert(0, default)
-    return tuple(dict.fromkeys(found)) if isinstance(default, str) or _is_text(told) else ()
-
-
-def _is_choice(word: str, made: Any) -> bool:
-    names = {each.name for each in catalogue.parameters(made)}
-    return word not in names and word not in _NO_CHOICES and not word.isupper()
-
-
-def _is_text(told: str) -> bool:
-    return (
-        told.lower()
-        .lstrip("`")
-        .startswith(("string", "str", "either", "one of", "optional string"))
-    )
+        return tuple(dict.fromkeys([default, *choices]))
+    is_string = description.lower().lstrip("`").startswith(_STRING_TYPES)
+    return tuple(dict.fromkeys(choices)) if is_string else ()

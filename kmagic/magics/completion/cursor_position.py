@@ -1,103 +1,97 @@
-"""Where the cursor stands in a model's text: what is being written, and of what.
+"""What is being written at the cursor in a model's text, and which names it can use.
 
-The text is unfinished by nature, so nothing is parsed: the text before the cursor is followed
-sign by sign, and what is open tells what may come.
+The text is unfinished by nature, so it is not parsed: the characters before the cursor are
+followed one by one, and what is open tells what can follow.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal[
-    "start",  # a step begins: a layer, a block, a word of the language
+from kmagic.language.tokens import top_level
+
+PositionKind: TypeAlias = Literal[
+    "start",  # a step begins: a layer, a block, a keyword
     "argument",  # of a callee: a keyword, a flag or the next positional value
     "value",  # of a named argument, or an element of its list
     "tensor",  # right of an arrow, or in an output line
     "call",  # the value of a call argument, right of an arrow
-    "layer",  # the name of a layer or model made above
-    "braces",  # an expression over the notebook's names
+    "layer",  # the name of a layer or model above
+    "braces",  # an expression over notebook variables
     "kind",  # sequential or functional
-    "nothing",  # a text in quotes, a comment, a name of the user's
+    "nothing",  # a string, a comment, a new name
 ]
 
-_TARGETS = re.compile(r"\s*(?:[^\W\d]\w*\s*,\s*)*[^\W\d]\w*\s*=(?!=)")
+_NAME = r"[^\W\d]\w*"
+_TARGETS = re.compile(rf"\s*(?:{_NAME}\s*,\s*)*{_NAME}\s*=(?!=)")
 _CALLEE = re.compile(r"[^\W\d][\w.]*$")
-_KEYWORD = re.compile(r"([^\W\d]\w*)=")
-_TENSORS = ("output", "inputs")
-_NAMES = ("for", "repeat", "block", "residual", "branch")
+_KEYWORD = re.compile(rf"({_NAME})=")
+_TENSOR_LINES = ("output", "inputs")
+_NEW_NAMES = ("for", "repeat", "block", "residual", "branch")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What the cursor's place asks for.
+class CursorPosition:
+    """What the cursor's position asks for.
 
     Attributes:
-        kind: What may stand here.
-        fragment: What is written of it already.
+        kind: What can be written here.
+        fragment: The part of it that is written already.
         callee: The word whose arguments these are, or "".
         name: The argument whose value this is, or "".
-        given: Arguments of the callee that are given by name already.
-        position: How many values without a name stand before.
-        spaced: Whether arguments stand between spaces, not in brackets.
-        owner: The argument that the callee is a value of: in ``kernel_regularizer=l2(``, that.
+        given: Arguments of the callee that are given already.
+        index: The number of positional values before.
+        spaced: Whether arguments are separated by spaces, not in brackets.
+        owner: The argument that the callee is a value of: ``kernel_regularizer`` in
+            ``kernel_regularizer=l2(``.
     """
 
-    kind: Kind
+    kind: PositionKind
     fragment: str = ""
     callee: str = ""
     name: str = ""
     given: tuple[str, ...] = ()
-    position: int = 0
+    index: int = 0
     spaced: bool = True
     owner: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """A bracket that is open at the cursor."""
-
-    sign: str
-    at: int
-
-
-def locate(text: str, cursor: int) -> Place:
-    """What the place of the cursor asks for.
-
-    Args:
-        text: A model's text.
-        cursor: Offset into it.
+def locate(text: str, cursor: int) -> CursorPosition:
+    """What the position of the cursor, an offset into a model's text, asks for.
 
     Example:
         >>> text = "dense 32 kernel_regularizer=l"
-        >>> place = locate(text, len(text))
-        >>> place.kind, place.callee, place.name, place.fragment
+        >>> position = locate(text, len(text))
+        >>> position.kind, position.callee, position.name, position.fragment
         ('value', 'dense', 'kernel_regularizer', 'l')
     """
     before = text[:cursor]
-    start, opened, in_text = _follow(before)
+    start, opened, in_text = _open_brackets(before)
     if in_text:
-        return Place("nothing")
-    ends = [*(each.at for each in opened), len(before)]
-    place = _step(before[start : ends[0]])
-    for each, end in zip(opened, ends[1:], strict=True):
-        place = _inside(place, before, each, before[each.at + 1 : end])
-    return place
+        return CursorPosition("nothing")
+    ends = [*opened, len(before)]
+    position = _in_step(before[start : ends[0]])
+    for bracket, end in pairwise(ends):
+        position = _in_bracket(position, before, bracket, before[bracket + 1 : end])
+    return position
 
 
-def _follow(before: str) -> tuple[int, list[_Opened], bool]:
-    """Where the cursor's step starts, what brackets are open, and whether a text or comment is."""
-    opened: list[_Opened] = []
-    start, place, quote, comment = 0, 0, "", False
-    while place < len(before):
-        char = before[place]
+def _open_brackets(before: str) -> tuple[int, list[int], bool]:
+    """Start of the step, offsets of the open brackets, and whether a string or comment is open."""
+    opened: list[int] = []
+    start, index, quote, comment = 0, 0, "", False
+    while index < len(before):
+        char = before[index]
         if comment or quote:
             if char == "\n":
                 comment, quote = False, ""
-                start = start if opened else place + 1
+                start = start if opened else index + 1
             elif quote and char == "\\":
-                place += 1
+                index += 1
             elif char == quote:
                 quote = ""
         elif char in "\"'":
@@ -105,156 +99,235 @@ def _follow(before: str) -> tuple[int, list[_Opened], bool]:
         elif char == "#":
             comment = True
         elif char in "([{":
-            opened.append(_Opened(char, place))
+            opened.append(index)
         elif char in ")]}":
             opened = opened[:-1]
         elif not opened and char in "\n/:":
-            start = place + 1
-        place += 1
+            start = index + 1
+        index += 1
     return start, opened, bool(quote or comment)
 
 
-def _inside(outer: Place, before: str, opened: _Opened, inner: str) -> Place:
-    """The place within a bracket, given the place at which it opens."""
-    if opened.sign == "{":
+def _in_bracket(outer: CursorPosition, before: str, bracket: int, inner: str) -> CursorPosition:
+    """The position within a bracket, given the position at which it opens."""
+    if before[bracket] == "{":
         if ":" not in inner or "[" in inner.partition(":")[0]:
-            return Place("braces", _last_name(inner))
-        value = _pieces(inner, ",")[-1].partition(":")[2].lstrip()
+            return CursorPosition("braces", _last_name(inner))
+        value = _split(inner, ",")[-1].partition(":")[2].lstrip()
         return _element(outer, value)
-    last = _pieces(inner, ",")[-1].lstrip()
-    callee = _CALLEE.search(before[: opened.at])
-    if opened.sign == "[" or callee is None:
-        return _element(outer, last)
-    done = [each.strip() for each in _pieces(inner, ",")[:-1]]
-    made = Place(
+    *done, last = _split(inner, ",")
+    callee = _CALLEE.search(before[:bracket])
+    if before[bracket] == "[" or callee is None:
+        return _element(outer, last.lstrip())
+    keywords = [_KEYWORD.match(arg.strip()) for arg in done]
+    position = CursorPosition(
         "argument",
         callee=callee[0],
-        given=tuple(found[1] for each in done if (found := _KEYWORD.match(each))),
-        position=sum(not _KEYWORD.match(each) for each in done),
+        given=tuple(keyword[1] for keyword in keywords if keyword),
+        index=keywords.count(None),
         spaced=False,
         owner=outer.name if outer.kind == "value" else "",
     )
-    return _phrase(made, last)
+    return _bracket_argument(position, last.lstrip())
 
 
-def _element(outer: Place, text: str) -> Place:
+def _element(outer: CursorPosition, text: str) -> CursorPosition:
     """An element of a list or a mapping that is an argument's value."""
     if outer.kind in ("tensor", "call"):
-        return Place("tensor", _last_name(text), outer.callee, outer.name)
+        return CursorPosition("tensor", _last_name(text), outer.callee, outer.name)
     words = _words(text)
     if len(words) > 1:
         return _arguments(words[0], words[1:])
-    return replace(outer, fragment=words[0] if words else "")
+    return replace(outer, fragment=words[0])
 
 
-def _phrase(made: Place, text: str) -> Place:
+def _bracket_argument(position: CursorPosition, text: str) -> CursorPosition:
     """An argument in brackets: ``name=value``, a value, or a layer with its own arguments."""
     keyword = _KEYWORD.match(text)
     if keyword:
-        made = replace(made, kind="value", name=keyword[1])
+        position = replace(position, kind="value", name=keyword[1])
         text = text[keyword.end() :]
     words = _words(text)
     if len(words) > 1:
         return _arguments(words[0], words[1:])
     if text.startswith("&"):
-        return Place("layer", text[1:])
-    return replace(made, fragment=words[0] if words else "")
+        return CursorPosition("layer", text[1:])
+    return replace(position, fragment=words[0])
 
 
-def _step(text: str) -> Place:
-    """The place at the end of a step that has no open bracket."""
+def _in_step(text: str) -> CursorPosition:
+    """The position at the end of a step without an open bracket."""
     targets = _TARGETS.match(text)
     if targets:
         text = text[targets.end() :]
-    words = _words(text)
-    if len(words) <= 1:
-        return Place("start", words[0] if words else "")
-    first, rest = words[0], words[1:]
+    first, *rest = _words(text)
+    if not rest:
+        return CursorPosition("start", first)
     if first == "reuse" and "<-" not in rest:
-        return Place("layer", rest[-1]) if len(rest) == 1 else Place("nothing")
-    if first in _TENSORS:
+        return CursorPosition("layer", rest[-1]) if len(rest) == 1 else CursorPosition("nothing")
+    if first in _TENSOR_LINES:
         return _tensors("", text.partition(first)[2])
     if first == "freeze":
-        return Place("layer", _pieces(rest[-1], ",")[-1])
-    if first in _NAMES:
-        return Place("nothing")
+        return CursorPosition("layer", _split(rest[-1], ",")[-1])
+    if first in _NEW_NAMES:
+        return CursorPosition("nothing")
     if first == "model":
-        return Place("kind", rest[-1]) if len(rest) > 1 else Place("nothing")
+        return CursorPosition("kind", rest[-1]) if len(rest) > 1 else CursorPosition("nothing")
     if first == "merge":
         if len(rest) == 1:
-            return Place("value", rest[0], name="layer")
+            return CursorPosition("value", rest[0], name="layer")
         return _arguments(rest[0], rest[1:])
     if "<-" in rest:
         callee = rest[0] if first == "reuse" else first
         return _tensors(callee.partition("(")[0], text.partition("<-")[2])
     if "*" in rest:
-        return Place("nothing")
+        return CursorPosition("nothing")
     return _arguments(first.partition("(")[0], rest)
 
 
-def _tensors(callee: str, text: str) -> Place:
+def _tensors(callee: str, text: str) -> CursorPosition:
     """Right of an arrow."""
-    last = _pieces(text, ",")[-1].lstrip()
-    name, equals, value = last.partition("=")
+    *done, last = _split(text, ",")
+    name, equals, value = last.lstrip().partition("=")
     if equals:
-        return Place("call", value.strip(), callee, name.strip())
+        return CursorPosition("call", value.strip(), callee, name.strip())
     words = _words(last)
     if len(words) > 1:
-        return Place("nothing")
-    given = [each.partition("=")[0].strip() for each in _pieces(text, ",")[:-1] if "=" in each]
-    return Place("tensor", words[0] if words else "", callee, given=tuple(given))
+        return CursorPosition("nothing")
+    given = tuple(arg.partition("=")[0].strip() for arg in done if "=" in arg)
+    return CursorPosition("tensor", words[0], callee, given=given)
 
 
-def _arguments(callee: str, words: list[str]) -> Place:
-    """The last of the words is what is being written; those before are done."""
+def _arguments(callee: str, words: list[str]) -> CursorPosition:
+    """The last of the words is being written; those before are finished."""
     *done, fragment = words
     given = []
-    position = 0
-    for each in done:
-        keyword = _KEYWORD.match(each)
-        if keyword:
-            given.append(keyword[1])
-        elif each.startswith("!"):
-            given.append(each[1:])
+    index = 0
+    for word in done:
+        keyword = _KEYWORD.match(word)
+        if keyword or word.startswith("!"):
+            given.append(keyword[1] if keyword else word[1:])
         else:
-            position += 1
-            given.append(each)
-    place = Place("argument", fragment, callee, given=tuple(given), position=position)
+            index += 1
+            given.append(word)
+    position = CursorPosition("argument", fragment, callee, given=tuple(given), index=index)
     keyword = _KEYWORD.match(fragment)
     if keyword:
-        value = _pieces(fragment[keyword.end() :], ",")[-1]
-        return replace(place, kind="value", name=keyword[1], fragment=value)
+        value = _split(fragment[keyword.end() :], ",")[-1]
+        return replace(position, kind="value", name=keyword[1], fragment=value)
     if fragment.startswith("&"):
-        return Place("layer", fragment[1:])
-    if "," in fragment:  # an element of a list without brackets: accuracy,mae
-        return replace(place, fragment=_pieces(fragment, ",")[-1])
-    return place
+        return CursorPosition("layer", fragment[1:])
+    # An element of a list without brackets: accuracy,mae
+    return replace(position, fragment=_split(fragment, ",")[-1])
 
 
 def _last_name(text: str) -> str:
-    """The dotted name that a text ends in."""
-    found = re.search(r"[^\W\d][\w.]*$", text)
-    return found[0] if found else ""
+    """The dotted name at the end of a text."""
+    match = _CALLEE.search(text)
+    return match[0] if match else ""
 
 
 def _words(text: str) -> list[str]:
-    """A text's words; the last one is empty behind a space."""
-    return _pieces(text.lstrip(), " \t\n", together=True)
+    """A text's words; the last one is empty after a space."""
+    *words, last = _split(text.lstrip(), " \t\n")
+    return [*filter(None, words), last]
 
 
-def _pieces(text: str, signs: str, *, together: bool = False) -> list[str]:
-    """A text cut at signs that stand in no bracket and no quotes."""
-    pieces, depth, quote = [""], 0, ""
-    for char in text:
-        if quote:
-            quote = "" if char == quote else quote
-        elif char in "\"'":
-            quote = char
-        elif depth == 0 and char in signs:
-            if pieces[-1] or not together:
-                pieces.append("")
-            continue
+def _split(text: str, separators: str) -> list[str]:
+    """A text split at separators outside brackets and quotes."""
+    cuts = [index for index, char in top_level(text, escapes=False) if char in separators]
+    return [text[start + 1 : end] for start, end in pairwise([-1, *cuts, len(text)])]
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+_HEAD = re.compile(r"(block|model|for|repeat|residual|merge|branch)\b")
+_BLOCK = re.compile(rf"block\s+({_NAME})\s*(?:\(([^)]*)\))?")
+_MODEL = re.compile(rf"model\s+({_NAME})[^:]*:")
+_FOR = re.compile(rf"for\s+({_NAME})\s+in\b")
+_STEP_TARGETS = re.compile(rf"((?:{_NAME}\s*,\s*)*{_NAME})\s*=(?!=)\s*\S")
+_PARAMETER = re.compile(rf"({_NAME})\s*(?:=\s*([^,]+))?")
+
+
+@dataclass(slots=True)
+class CursorScope:
+    """What can be named at the cursor.
+
+    Attributes:
+        outputs: Names of outputs, and of the layers they come from; the nearest first.
+        blocks: Parameters of each block, with their defaults or None.
+        models: Nested models.
+        values: Parameters of the blocks around the cursor, and names of loops.
+        has_entry: Whether ``_in`` is defined: the cursor is in a body that has an input.
+    """
+
+    outputs: list[str] = field(default_factory=list)
+    blocks: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)
+    values: list[str] = field(default_factory=list)
+    has_entry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A line of text, and the heads of the bodies around it, each with its line number."""
+
+    text: str
+    heads: tuple[tuple[int, str], ...]
+
+    @property
+    def namespace(self) -> tuple[int, ...]:
+        """The blocks and models around it: names are local to them."""
+        return tuple(number for number, text in self.heads if text.startswith(("block", "model")))
+
+
+def scope_at(text: str, cursor: int) -> CursorScope:
+    r"""The names that can be used at the cursor.
+
+    Example:
+        >>> text = "block res(f, s=1):\n  conv2d {"
+        >>> scope = scope_at(text, len(text))
+        >>> scope.blocks, scope.values, scope.has_entry
+        ({'res': {'f': None, 's': '1'}}, ['f', 's'], True)
+    """
+    *above, here = _rows(text[:cursor])
+    scope = CursorScope()
+    for row in (*above, here):
+        block, model = _BLOCK.match(row.text), _MODEL.match(row.text)
+        if block:
+            scope.blocks[block[1]] = _parameters(block[2] or "")
+        elif model:
+            scope.models.append(model[1])
+        elif row is not here and row.namespace == here.namespace:
+            for step in re.split(r"\s/\s|:\s", row.text):
+                targets = _STEP_TARGETS.match(step.strip())
+                names = targets[1].replace(" ", "").split(",") if targets else []
+                scope.outputs = [*names, *(name for name in scope.outputs if name not in names)]
+    for _, head in here.heads:
+        block, loop = _BLOCK.match(head), _FOR.match(head)
+        scope.values += _parameters(block[2] or "") if block else [loop[1]] if loop else []
+        scope.has_entry |= head.startswith(("block", "residual", "branch"))
+    return scope
+
+
+def _rows(text: str) -> Iterator[_Row]:
+    heads: list[tuple[int, int, str]] = []
+    for number, line in enumerate(text.split("\n")):
+        body = line.lstrip()
+        indent = len(line) - len(body)
+        if body:
+            heads = [head for head in heads if head[0] < indent]
+        around = tuple((line_number, head) for _, line_number, head in heads)
+        if _HEAD.match(body) and ":" in body:
+            # What follows a head on its own line is in its body already.
+            head_only, _, rest = body.partition(":")
+            yield _Row(head_only + ":", around)
+            yield _Row(rest.strip(), (*around, (number, body)))
+            heads.append((indent, number, body))
         else:
-            depth = max(0, depth + (char in "([{") - (char in ")]}"))
-        pieces[-1] += char
-    return pieces
+            yield _Row(body, around)
+
+
+def _parameters(text: str) -> dict[str, str | None]:
+    matches = (_PARAMETER.match(param.strip()) for param in text.split(","))
+    return {match[1]: match[2] for match in matches if match}

@@ -13,7 +13,7 @@ from kmagic.models.build import origin_of
 from kmagic.support.errors import KmagicError
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 
-from .shells import value_of
+from ..shells import value_of
 
 NET = """input 28x28x1 / maxpool 4x4 / flatten
 dense 10 softmax
@@ -85,7 +85,7 @@ def test_nothing_is_replaced_unasked(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn net.keras -q")
     before = Path("net.keras").read_bytes()
     words = refused(here, "keras_save", "cnn net.keras")
-    assert words.startswith("net.keras already exists (")
+    assert words.startswith("net.keras is there already: ")
     assert ", written " in words
     assert "--force" in words
     assert Path("net.keras").read_bytes() == before
@@ -119,13 +119,13 @@ def test_an_architecture_alone_has_new_weights(here: InteractiveShell) -> None:
         run(here, f"%keras_save cnn {name} -q")
         model, (shown,) = run(here, f"%keras_load {name} other")
         for words in shown.values():
-            assert "new, untrained weights" in words
+            assert "new weights, never trained" in words
             assert "history" not in words
         assert is_untrained(model)
         assert UNTRAINED_WARNING in run(here, "%keras_predict other x")[1][0]["text/plain"]
     _, (shown,) = run(here, "%keras_load net.keras other")
     assert "history of 2 epochs" in shown["text/plain"]
-    assert "untrained" not in shown["text/plain"]
+    assert "never trained" not in shown["text/plain"]
 
 
 def test_a_loaded_model_at_a_cells_end_is_its_card(here: InteractiveShell) -> None:
@@ -195,15 +195,15 @@ def test_unsafe_is_asked_for_by_name(here: InteractiveShell) -> None:
 
 REFUSED = {
     "keras_save cnn net.pt": "net.pt does not end in a suffix of a model file",
-    "keras_save cnn a.keras b.keras": "is one word too many",
+    "keras_save cnn a.keras b.keras": "unexpected argument",
     "keras_save nocnn a.keras": "is not a model of this notebook",
-    "keras_save cnn net --json --weights": "is one too many beside --weights",
-    "keras_save cnn": "is the model; where is it to go?\n\nSuch as: cnn cnn.keras",
+    "keras_save cnn net --json --weights": "cannot be combined with --weights",
+    "keras_save cnn": "file name missing\n\nWrite `%keras_save cnn cnn.keras`.",
     "keras_save some": "some does not end in a suffix of a model file",
     "keras_save": "expected [MODEL] PATH",
     "keras_load": "expected PATH",
     "keras_load missing.keras": "No such file: missing.keras.",
-    "keras_load net.keras 3x": "is not a name",
+    "keras_load net.keras 3x": "is not a valid variable name",
     "keras_load net.keras --unsave": "Did you mean --unsafe?",
 }
 

@@ -10,7 +10,7 @@ import kmagic
 from kmagic.data import Dataset
 from kmagic.data.preparation.scaling import Scaling
 
-from .shells import value_of
+from ..shells import value_of
 
 NET = """%%keras_model net
 input 8x8x1
@@ -69,7 +69,7 @@ def test_what_can_stand_for_pictures(run, shell, folder, words, names):
 
 
 def test_the_frame_and_the_card(run, shell, folder):
-    found = run("%keras_classify net photo.png none.png --labels cat,dog --top 2 -o answers")
+    found = run("%keras_classify net photo.png none.png --class-names cat,dog --top 2 -o answers")
     frame = shell.user_ns["answers"]
     assert list(frame.columns) == ["image", "rank", "label", "probability"]
     assert set(frame["label"]) == {"cat", "dog"}
@@ -85,7 +85,7 @@ def test_the_frame_and_the_card(run, shell, folder):
 def test_what_it_looked_at(run, folder):
     found = run("%keras_classify net photo.png --explain")
     assert "Grad-CAM" in found.legend
-    found = run("%keras_classify net photo.png --labels cat,dog --explain-for dog")
+    found = run("%keras_classify net photo.png --class-names cat,dog --explain-for dog")
     assert found[0].looked.label == "dog"
 
 
@@ -112,8 +112,8 @@ def test_the_data_of_the_training(run, shell, folder):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("%keras_classify net", "expected pictures"),
-        ("%keras_classify net nothing", "no name of this notebook and no file"),
+        ("%keras_classify net", "expected images"),
+        ("%keras_classify net nothing", "no such variable or file"),
         ("%keras_classify nte photo.png", "is not a model of this notebook"),
         ("%keras_classify net photo.png --explain-for cat", "none of the model's classes"),
         ("%keras_classify --app MobilNet photo.png", "Did you mean MobileNet"),
@@ -137,7 +137,7 @@ def test_a_wrong_line_says_what_to_do(run, folder, line, words):
 
 def test_an_application_with_a_model_of_ones_own(run, shell, folder):
     run("%%keras_model head\ninput 32x32x3\nglobal_average_pooling2d / dense 3 softmax\n")
-    found = run("%keras_classify head photo.png --app MobileNet --labels a,b,c")
+    found = run("%keras_classify head photo.png --app MobileNet --class-names a,b,c")
     assert {guess.label for guess in found[0].guesses} == {"a", "b", "c"}
 
 

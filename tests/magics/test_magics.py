@@ -12,7 +12,7 @@ import pytest
 
 import kmagic
 
-from .shells import run_cell
+from ..shells import run_cell
 
 NET = """input 28x28x1
 maxpool 4x4 / flatten / dense 16 relu
@@ -143,22 +143,22 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
         ("%keras_fit cnn --data digitz", "Did you mean digits?"),
         ("%keras_fit cnn --data imdb", "Load it first: `%keras_data ... -o imdb`"),
         ("%keras_fit cnn --data {opens}", "opens"),
-        ("%keras_fit cnn opne 3", "Values are a number"),
+        ("%keras_fit cnn opne 3", "Write a number"),
         ("%keras_fit cnn", "or arrays, `x_train y_train`"),
         ("%keras_evaluate cnn", "or arrays, `x_test y_test`"),
         ("%keras_confusion cnn --data digits --vs cnm", "Did you mean cnn?"),
         ("%keras_confusion cnn --data digits --vs opne", "is not a model of this notebook"),
-        ("%keras_fit cnn --data digits -e 0", "at least 1"),
-        ("%keras_fit cnn --data digits --val 2", "between 0 and 1"),
-        ("%keras_fit cnn --data digits --val 0,1", "A fraction has a point"),
+        ("%keras_fit cnn --data digits -e 0", "must be a whole number of at least 1; got 0"),
+        ("%keras_fit cnn --data digits --val 2", "must be between 0 and 1; got 2"),
+        ("%keras_fit cnn --data digits --val 0,1", "a fraction with a point"),
         ("%keras_fit cnn --data digits epochs=2", "Did you mean --epochs 2?"),
-        ("%keras_fit cnn --data cnn", "is no data set"),
+        ("%keras_fit cnn --data cnn", "must be a data set"),
         ("%keras_classify cnn digits", "{digits.x_test[:8]}"),
         ("%keras_confusion cnn --true x", "--pred is missing"),
-        ("%keras_classify cnn", "expected pictures"),
+        ("%keras_classify cnn", "expected images"),
         ("%keras_compile cnn adma", "Did you mean adam?"),
-        ("%%keras_model 3d\ninput 3", "is not a name"),
-        ("%%keras_model for\ninput 3", "is not a name"),
+        ("%%keras_model 3d\ninput 3", "is not a valid variable name"),
+        ("%%keras_model for\ninput 3", "is not a valid variable name"),
     ],
 )
 def test_a_wrong_line_says_what_to_do(shell, cnn, line, words):
@@ -258,4 +258,4 @@ def test_a_model_begins_the_same_with_a_seed(shell):
     assert (weights("small -q --seed 7") == weights("small -q --seed 7")).all()
     assert (weights("small -q --seed 7") != weights("small -q --seed 8")).any()
     result, _ = run_cell(shell, "%%keras_model small --seed half\ninput 4 / dense 3")
-    assert "--seed takes a whole number" in str(result.error_in_exec)
+    assert "--seed must be a whole number" in str(result.error_in_exec)

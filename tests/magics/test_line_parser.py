@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.magics.line_parser import Arguments, split
+from kmagic.magics.line_parser import LineParser, split_line
 from kmagic.support.errors import MagicError
 
-FIT = Arguments("%fit", "Train.").option("words", nargs="*").option("-e", "--epochs", default="1")
+FIT = LineParser("%fit", "Train.").option("words", nargs="*").option("-e", "--epochs", default="1")
 FIT.option("--normalize", choices=("true", "pred"))
 
 
@@ -17,7 +17,7 @@ def refused(line, names=None, read=lambda line: line):
 
 
 def test_brackets_and_quotes_hold_together():
-    pieces = split("cnn {x[:8] + y['a b']} 'my photo.jpg' [1, 2] --top 3")
+    pieces = split_line("cnn {x[:8] + y['a b']} 'my photo.jpg' [1, 2] --top 3")
     assert [each.text for each in pieces] == [
         "cnn", "{x[:8] + y['a b']}", "'my photo.jpg'", "[1, 2]", "--top", "3",
     ]  # fmt: skip
@@ -25,7 +25,7 @@ def test_brackets_and_quotes_hold_together():
 
 @given(st.lists(st.text("ab{}[]()'\" -", min_size=0), max_size=4).map(" ".join))
 def test_no_line_is_lost_by_splitting(line):
-    pieces = split(line)
+    pieces = split_line(line)
     assert "".join("".join(each.text for each in pieces).split()) == "".join(line.split())
     assert all(line[each.column :].startswith(each.text) for each in pieces)
 
@@ -55,7 +55,7 @@ def test_an_option_without_its_value():
 
 def test_a_value_that_looks_like_an_option_is_no_value():
     said = refused("cnn -e -3s")
-    assert "^^^ -e does not take this" in said
+    assert "^^^ is not a valid value of -e" in said
     assert said.splitlines()[0] == "line 1, column 13"
     assert "-e needs a value" in refused("cnn -e --normalize true")
 
@@ -73,26 +73,26 @@ def test_a_word_is_marked_and_not_one_that_holds_it():
 
 @pytest.mark.parametrize("name", ["3x", "a-b", "class", "a.b"])
 def test_a_result_has_a_name_that_python_takes(name):
-    out = Arguments("%fit", "Train.").result_options()
-    with pytest.raises(MagicError, match="-o takes a name"):
+    out = LineParser("%fit", "Train.").result_options()
+    with pytest.raises(MagicError, match="-o must be a variable name; got"):
         out.parse(f"-o {name}", {})
     assert out.parse("-o found", {}).out == "found"
 
 
-def test_a_pair_with_a_blank_is_told_of():
-    pair = Arguments("%fit", "Train.").option("--val")
-    with pytest.raises(MagicError, match="without a blank: X,Y"):
+def test_a_pair_with_a_space_is_reported():
+    pair = LineParser("%fit", "Train.").option("--val")
+    with pytest.raises(MagicError, match="without a space: X,Y"):
         pair.parse("--val a, b", {})
 
 
-def test_a_comment_is_told_of():
-    assert "^ a comment is not for a magic's line" in refused("cnn # quick")
+def test_a_comment_is_reported():
+    assert "^ comments are not allowed on the line of a magic" in refused("cnn # quick")
     assert FIT.parse("cnn -e #", {}).epochs == "#"  # a value, as of --sep
     assert FIT.parse("#3", {}).words == ["#3"]  # a run, as of %keras_history
 
 
 def test_a_bad_choice_lists_the_good_ones():
-    assert "Choose from true, pred." in refused("--normalize row")
+    assert "--normalize must be one of true, pred; got row" in refused("--normalize row")
 
 
 @pytest.mark.parametrize(
@@ -121,13 +121,13 @@ def test_an_unknown_name_is_marked_inside_its_expression():
 
 def test_braces_hold_no_calls():
     message = refused("{open(n)}", {}, lambda line: line.value("{open(n)}"))
-    assert "is a call, and braces take none" in message
+    assert "calls are not allowed in braces" in message
 
 
 @pytest.mark.parametrize("text", ["two", "0", "1.5", "True"])
 def test_a_count_is_a_whole_number(text):
-    message = refused(text, {}, lambda line: line.number(text, "--epochs", least=1))
-    assert "--epochs takes a whole number of at least 1" in message
+    message = refused(f"-e {text}", {}, lambda line: line.number("epochs", minimum=1))
+    assert "--epochs must be a whole number of at least 1; got" in message
 
 
 def test_every_option_is_in_the_help():

@@ -12,7 +12,7 @@ from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 from kmagic.support.model_registry import set_dataset
 
-from .shells import run_cell, value_of
+from ..shells import run_cell, value_of
 
 RNG = np.random.default_rng(0)
 X = RNG.random((40, 6)).astype("float32")
@@ -75,7 +75,7 @@ def test_options_reach_the_matrix(shell):
     found = made(
         shell,
         "%keras_confusion flat x y --order similarity --scale log --diagonal --normalize pred "
-        "--top-losses 3 --labels one,two,three --sample-weight w --x texts -b 7",
+        "--top-losses 3 --class-names one,two,three --sample-weight w --x texts -b 7",
     )
     assert (found.order, found.scale, found.diagonal) == ("similarity", "log", True)
     assert (found.normalize, found.n_top_losses) == ("pred", 3)
@@ -162,12 +162,12 @@ def test_an_interrupt_is_no_error_and_the_work_goes_on(shell, monkeypatch):
     ("line", "words"),
     [
         ("--true y", "--pred is missing"),
-        ("flat --true y --pred p", "one too many"),
+        ("flat --true y --pred p", "--true and --pred already give the data"),
         ("flat x", "true labels are missing"),
-        ("flat x y --order size", "Choose from given, name"),
-        ("flat x y --top-losses 0", "at least 1"),
+        ("flat x y --order size", "must be one of given, name"),
+        ("flat x y --top-losses 0", "must be a whole number of at least 1; got 0"),
         ("flat x y --vs flut", "Did you mean flat?"),
-        ("--true y --pred p --vs flat", "name no samples"),
+        ("--true y --pred p --vs flat", "give no samples"),
         ("flat x y --threshold 0.5", "3 columns"),
         ("flat x y --sample-weight {w[:3]}", "one value a sample"),
     ],

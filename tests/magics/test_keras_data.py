@@ -59,7 +59,7 @@ def test_values_of_the_notebook(shell, names, frame) -> None:
     assert names["few"].name == "few"
     assert load(shell, "x y x y").x_test.shape == (ROWS, 3)
     assert load(shell, "{x[:10]} {y[:10]} --split 0.5").x_test.shape == (5, 3)
-    chosen = load(shell, "frame --target 'my town' --features {['size']} --classes Ulm,Bonn")
+    chosen = load(shell, "frame --target 'my town' --features {['size']} --class-names Ulm,Bonn")
     assert chosen.classes == ("Ulm", "Bonn")
     assert chosen.columns == ("size",)
 
@@ -115,9 +115,12 @@ def test_what_should_be_known_is_told_in_the_words_of_the_line(shell, names, fra
     ("line", "message"),
     [
         ("", "%keras_data"),
-        ("frame nothing", "neither a value nor a known name"),
-        ("frame --task regresion", "--task does not take this"),
-        ("frame --split half", "--split takes a number"),
+        ("frame nothing", "is neither a value nor a variable of this notebook"),
+        (
+            "frame --task regresion",
+            "--task must be one of classification, regression; got regresion",
+        ),
+        ("frame --split half", "--split must be a number"),
         ("frame --targt price", "has no option --targt"),
     ],
 )
@@ -132,11 +135,10 @@ def test_every_option_of_load_data_has_a_flag() -> None:
 
     from kmagic.data import load_data
 
-    flags = set(DATA.options())
-    others = {"source", "name", "class_names"}
+    flags = set(DATA.options)
+    others = {"source", "name"}
     for each in set(inspect.signature(load_data).parameters) - others:
         assert f"--{each.replace('_', '-')}" in flags
-    assert "--classes" in flags
 
 
 def test_paths_of_the_home_folder(shell, names, frame, tmp_path, monkeypatch) -> None:

@@ -196,15 +196,15 @@ def test_the_magic_shows_all_one_or_two(history: HistoryMagics) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("goood", "is no run of this notebook"),
-        ("#3", "there is no run of this number"),
-        ("1 2 good", "is one run too many"),
-        ("3.5", "is no training run"),
+        ("goood", "is not a run of this notebook"),
+        ("#3", "there is no run with this number"),
+        ("1 2 good", "only two runs can be compared"),
+        ("3.5", "is not a training run"),
     ],
 )
 def test_mistakes(history: HistoryMagics, line: str, message: str) -> None:
     with pytest.raises(KmagicError, match=message):
         asked(history, line)
     history.session.runs.clear()
-    with pytest.raises(KmagicError, match="no run in this notebook yet"):
+    with pytest.raises(KmagicError, match="this notebook has no run yet"):
         asked(history, "")

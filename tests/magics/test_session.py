@@ -8,7 +8,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
 from traitlets.config import Config
 
-from kmagic.magics import prompt
+from kmagic.magics.session import HOOK_NAME, remove_display_hook
 
 
 @pytest.fixture(autouse=True)
@@ -58,10 +58,10 @@ def test_the_shell_gets_its_own_hook_back(shell):
     shell.run_line_magic("reload_ext", "kmagic")
     shell.run_line_magic("load_ext", "kmagic")
     assert shell.displayhook is hook
-    assert len([each for each in type(hook).__mro__ if each.__name__ == prompt.NAME]) == 1
+    assert len([each for each in type(hook).__mro__ if each.__name__ == HOOK_NAME]) == 1
     shell.run_line_magic("unload_ext", "kmagic")
     assert type(hook) is DisplayHook
-    prompt.unregister(shell)
+    remove_display_hook(shell)
     assert type(hook) is DisplayHook
 
 

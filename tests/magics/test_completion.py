@@ -14,11 +14,11 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
 
-from kmagic.magics.completion import complete, completion_words
 from kmagic.magics.completion import completer as magic_completion
+from kmagic.magics.completion import completion_words
+from kmagic.magics.completion.candidates import complete
 from kmagic.magics.completion.completer import complete_line, match
-from kmagic.magics.completion.cursor_position import locate
-from kmagic.magics.completion.names_in_scope import scope_at
+from kmagic.magics.completion.cursor_position import locate, scope_at
 from kmagic.magics.session import Session
 from kmagic.models import catalogue
 from kmagic.models.build import build
@@ -196,10 +196,10 @@ def test_every_word_that_is_offered_for_a_layer_builds() -> None:
 
 
 def test_every_layer_offers_all_its_arguments() -> None:
-    for known in completion_words.words("layer"):
+    for known in completion_words.words_of("layer"):
         made = catalogue.find_object("layer", known.text)
         shown = {each for each in texts(f"{known.text} |") if each.endswith("=")}
-        missing = {f"{each.name}=" for each in completion_words.parameters(made)} - shown
+        missing = {f"{each.name}=" for each in completion_words.text_parameters(made)} - shown
         assert not missing, known.text
 
 
@@ -210,7 +210,7 @@ def test_no_text_breaks_it(text: str) -> None:
 
 
 def test_no_place_in_a_text_breaks_it() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
     for text in page.split("```kmagic\n")[1:]:
         sample = text.split("```")[0]
         for cursor in range(len(sample) + 1):
@@ -228,9 +228,9 @@ def test_place_and_scope() -> None:
         "kernel_regularizer",
     )
     scope = scope_at(text, len(text))
-    assert scope.taps == ["t"]
+    assert scope.outputs == ["t"]
     assert scope.values == ["f", "s"]
-    assert scope.inside
+    assert scope.has_entry
 
 
 # --- without Keras --------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_without_keras_the_stored_words_are_offered(monkeypatch: pytest.MonkeyPa
 def test_completing_does_not_start_keras() -> None:
     program = (
         "import sys\n"
-        "from kmagic.magics.completion import complete\n"
+        "from kmagic.magics.completion.candidates import complete\n"
         "for text in ('con', 'conv2d 8 ', 'dense 8 kernel_initializer=', 'compile ', 'x <- '):\n"
         "    complete(text, len(text), {})\n"
         "print(*{'keras', 'tensorflow'} & set(sys.modules))\n"
@@ -260,10 +260,10 @@ def test_completing_does_not_start_keras() -> None:
 
 
 def test_the_stored_words_are_keras_words() -> None:
-    stored = completion_words.stored()
-    if stored == completion_words.to_store():
+    stored = completion_words.stored_words()
+    if stored == completion_words.words_to_store():
         return
-    page = (Path(__file__).parents[1] / "docs" / "language.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
     assert f"As Keras {keras.__version__} " not in page, "run scripts/make_language_reference.py"
 
 
@@ -383,10 +383,10 @@ def kernel() -> Iterator[Any]:
     manager, client = start_new_kernel(kernel_name="python3")
     client.execute_interactive(
         "%load_ext kmagic\n"
-        "from kmagic.magics import completion\n"
+        "from kmagic.magics.completion import completer\n"
         "from kmagic.magics.session import Session\n"
-        "completion.unregister(get_ipython())\n"
-        "completion.register(get_ipython(), Session(get_ipython()))\n"
+        "completer.unregister(get_ipython())\n"
+        "completer.register(get_ipython(), Session(get_ipython()))\n"
         "width = 64",
         timeout=60,
     )
