@@ -12,12 +12,12 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
-from kmagic.display.kit.mode import DisplayMode, display_mode
 from kmagic.display.training import live_view
 from kmagic.display.training.live_view import Final, Live, Picture, displays_for
 from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import CURVE_POINTS, MOST_MESSAGES, Feed
+from kmagic.support.display_mode import DisplayMode, display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.rendering import display_result
 from kmagic.training.run.recorder import Recorder
@@ -51,7 +51,7 @@ class Kernel:
 def test_the_surroundings_decide(
     monkeypatch: pytest.MonkeyPatch, kernel: object, expected: str
 ) -> None:
-    monkeypatch.setattr("kmagic.display.kit.mode.running_kernel", lambda: kernel)
+    monkeypatch.setattr("kmagic.support.display_mode.running_kernel", lambda: kernel)
     assert display_mode() == expected
 
 

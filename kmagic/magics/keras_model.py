@@ -16,8 +16,8 @@ from IPython.utils.capture import capture_output
 from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import display_model
+from kmagic.support.display_mode import is_static
 from kmagic.support.rendering import mark_displayed
-from kmagic.support.static_display import is_static
 
 SOFTMAX_WARNING = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
 """What Keras says at each training and prediction, after our advice has said it once."""

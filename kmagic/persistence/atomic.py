@@ -19,11 +19,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kmagic.persistence.file_errors import not_written
+from kmagic.support.display_mode import is_static
 from kmagic.support.errors import PersistenceError
 from kmagic.support.formatting import format_ago, format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
-from kmagic.support.static_display import is_static
 
 _PART_NAME = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from kmagic.persistence.model_metadata import ModelMetadata
+from kmagic.support.display_mode import is_static
 from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.rendering import Renderable
-from kmagic.support.static_display import is_static
 
 
 @dataclass(frozen=True, repr=False, eq=False)

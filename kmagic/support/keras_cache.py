@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from kmagic.support.display_mode import is_static
 from kmagic.support.errors import DataError
-from kmagic.support.static_display import is_static
 
 
 class CacheWarning(UserWarning):

@@ -11,7 +11,7 @@ from collections.abc import Generator
 
 import pytest
 
-from kmagic.support.static_display import STATIC, VARIABLE
+from kmagic.support.display_mode import STATIC, VARIABLE
 from kmagic.testing import SANITIZE
 
 

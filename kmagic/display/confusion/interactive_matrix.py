@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kmagic.display.kit.assets import js_module
 from kmagic.display.kit.card import read_static
-from kmagic.display.kit.mode import display_mode
 from kmagic.display.kit.samples import encode_samples
+from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 
 if TYPE_CHECKING:

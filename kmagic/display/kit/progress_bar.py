@@ -7,11 +7,11 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kmagic.display.kit.card import bar_html, escape_html, mime_bundle, read_static
-from kmagic.display.kit.mode import display_mode
+from kmagic.support.display_mode import display_mode
 
 if TYPE_CHECKING:
     from kmagic.display.kit.card import Bundle
-    from kmagic.display.kit.mode import DisplayMode
+    from kmagic.support.display_mode import DisplayMode
     from kmagic.support.progress import Progress, ProgressView
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.display.kit.assets import js_module
 from kmagic.display.kit.card import read_static
-from kmagic.display.kit.mode import display_mode, running_kernel
 from kmagic.display.training.terminal import Lines
 from kmagic.display.training.training_card import bundle
 from kmagic.display.training.widget_feed import Feed
+from kmagic.support.display_mode import display_mode, running_kernel
 from kmagic.support.rendering import display_bundle, mark_displayed
 
 if TYPE_CHECKING:
-    from kmagic.display.kit.mode import DisplayMode
+    from kmagic.support.display_mode import DisplayMode
     from kmagic.training.run.training_run import Display, TrainingRun
 
 STOP = "kmagic_stop"

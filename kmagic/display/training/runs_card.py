@@ -10,9 +10,9 @@ from kmagic.display.kit.card import Bundle, card_html, escape_html, image_html
 from kmagic.display.kit.card import mime_bundle as as_bundle
 from kmagic.display.kit.chart import MIDTONES, Chart, Curve
 from kmagic.display.training.training_card import pictures
+from kmagic.support.display_mode import is_static
 from kmagic.support.downsampling import downsample
 from kmagic.support.formatting import format_duration, pluralize
-from kmagic.support.static_display import is_static
 from kmagic.training.run.run_history import metric_text, metrics_at_best, outcome_text
 
 if TYPE_CHECKING:

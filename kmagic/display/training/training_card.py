@@ -24,6 +24,7 @@ from kmagic.display.kit.card import (
 from kmagic.display.kit.card import mime_bundle as as_bundle
 from kmagic.display.kit.chart import Chart, Curve
 from kmagic.display.training import previous_runs
+from kmagic.support.display_mode import is_static
 from kmagic.support.downsampling import downsample
 from kmagic.support.formatting import (
     format_approximate_duration,
@@ -32,7 +33,6 @@ from kmagic.support.formatting import (
     format_seconds,
     pluralize,
 )
-from kmagic.support.static_display import is_static
 from kmagic.training.run.run_history import metrics_at_best
 
 if TYPE_CHECKING:

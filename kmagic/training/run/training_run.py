@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
+from kmagic.support.display_mode import is_static
 from kmagic.support.formatting import format_elapsed, format_metric, pluralize
 from kmagic.support.rendering import Renderable, enable_figure_display
-from kmagic.support.static_display import is_static
 
 if TYPE_CHECKING:
     import pandas as pd

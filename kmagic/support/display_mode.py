@@ -1,0 +1,81 @@
+"""How results are displayed here: as a widget, as HTML, as text or not at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, Literal, TypeAlias, get_args
+
+from kmagic.support.errors import KmagicError
+
+VARIABLE = "KMAGIC_DISPLAY"
+STATIC = "static"
+
+DisplayMode: TypeAlias = Literal["widget", "html", "log", "text", "static", "none"]
+
+
+def requested_display() -> str:
+    """The value of the variable; "" if it is not set."""
+    return os.environ.get(VARIABLE, "").strip().lower()
+
+
+def is_static() -> bool:
+    """Whether to leave out what differs between runs and machines: times, folders.
+
+    Example:
+        >>> is_static()
+        False
+    """
+    return requested_display() == STATIC
+
+
+def display_mode() -> DisplayMode:
+    """How to display something that changes while it is shown.
+
+    - "widget": a live widget, replaced by a static card at the end.
+    - "html": a card that is updated, where a notebook does not support third-party widgets.
+    - "log": lines of text, then a static card, for a notebook that nobody watches, such as under
+      nbclient, papermill and ``jupyter execute``.
+    - "text": lines of text, as in a terminal.
+    - "static": one card at the end, reproducible and without times.
+    - "none": nothing.
+
+    The variable ``KMAGIC_DISPLAY`` takes precedence over the environment.
+
+    Raises:
+        KmagicError: The variable has an unknown value.
+    """
+    requested = requested_display()
+    if not requested:
+        return _detect_mode()
+    for mode in get_args(DisplayMode):
+        if requested == mode:
+            return mode  # type: ignore[no-any-return] # one of the literals above
+    raise KmagicError(
+        f"{VARIABLE} must be one of {', '.join(get_args(DisplayMode))}; got {requested!r}."
+    )
+
+
+def _detect_mode() -> DisplayMode:
+    kernel = running_kernel()
+    if kernel is None:
+        return "text"
+    if "google.colab" in sys.modules:
+        return "html"
+    return "widget" if _has_frontend(kernel) else "log"
+
+
+def running_kernel() -> Any:
+    """The Jupyter kernel that runs this process, or None."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None)
+
+
+def _has_frontend(kernel: Any) -> bool:
+    """Whether a person sent the running cell: only a frontend with one can answer ``input()``."""
+    try:
+        content = kernel.get_parent("shell").get("content", {})
+    except (AttributeError, TypeError):
+        return True  # not an ipykernel, so it is unknown
+    return bool(content.get("allow_stdin", True))
