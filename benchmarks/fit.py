@@ -43,7 +43,7 @@ from tqdm.keras import TqdmCallback
 
 import kmagic
 from kmagic.data import SampleDataWarning
-from kmagic.display.training.live_view import displays_for
+from kmagic.display.training.run_displays import displays_for
 from kmagic.support.formatting import pluralize
 
 REVIEWS = Path(__file__).parents[2] / "shared" / "data" / "imdb_sample.npz"
@@ -222,9 +222,8 @@ def measure(name: str, case: Case, rounds: int, epochs: int) -> bool:
             took = timed(case, WAYS[way], epochs if turn else 1, share)
             if turn:  # the first round warms up, one epoch each
                 times[way].append(took)
-    print(
-        f"\n{name}: {pluralize(epochs, 'epoch')}, median of {rounds} rounds; ratios to fit(verbose=0)"
-    )
+    shown = pluralize(epochs, "epoch")
+    print(f"\n{name}: {shown}, median of {rounds} rounds; ratios to fit(verbose=0)")
     print("                     seconds   ratio (least to most)     together   processor's time")
     ratios = {}
     for way in ways:

@@ -26,7 +26,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras, numpy as np, tensorflow as tf
 from livelossplot import PlotLossesKeras
 import kmagic
-from kmagic.display.training.live_view import displays_for
+from kmagic.display.training.run_displays import displays_for
 
 L = keras.layers
 CASES = {

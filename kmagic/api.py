@@ -1,18 +1,20 @@
-"""What takes more than one room of the house: the fit with its views."""
+"""Functions that need several layers of the package: ``build`` from any language, and ``fit``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import ModelSpec
-from kmagic.support.errors import EvaluationError, KmagicError, TrainingError
-from kmagic.support.model_registry import set_dataset, set_spreads
+from kmagic.support.errors import EvaluationError, TrainingError
 from kmagic.support.suggestions import did_you_mean
-from kmagic.training.run.training_run import Display, TrainingRun
 
-MOST_LAYERS = 64
-"""A model that was not made here is written down for the record up to so many layers."""
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
+    from kmagic.training.run.training_run import Display, TrainingRun
 
 
 def build(text: str | ModelSpec, /, **values: Any) -> Any:
@@ -47,41 +49,94 @@ def fit(
     x: Any = None,
     y: Any = None,
     *,
+    epochs: int = 1,
+    batch_size: int | None = None,
+    validation_split: float = 0.0,
+    validation_data: Any = None,
+    callbacks: Any = None,
+    class_weight: Mapping[int, float] | None = None,
+    sample_weight: Any = None,
+    shuffle: bool | str = True,
+    seed: int | None = None,
+    patience: int | None = None,
+    reduce_lr: int | bool | None = None,
+    restore_best: bool = False,
+    csv: str | Path | None = None,
+    tensorboard: str | Path | None = None,
+    budget: float | str | None = None,
+    checkpoint: str | Path | None = None,
+    resume: TrainingRun | bool | None = None,
+    plain: bool = False,
+    watch: str | None = None,
+    checks: bool = True,
     displays: Iterable[Display] | None = None,
     earlier: Iterable[TrainingRun] = (),
-    checks: bool = True,
-    watch: str | None = None,
-    **keywords: Any,
+    name: str | None = None,
+    initial_epoch: int = 0,
+    steps_per_epoch: int | None = None,
+    validation_steps: int | None = None,
+    validation_batch_size: int | None = None,
+    validation_freq: int = 1,
+    verbose: int | str = 0,
+    **others: Any,
 ) -> TrainingRun:
     """Train a model with a live view.
 
-    As :func:`kmagic.training.fit.fit`, which says what the arguments are; the views are chosen by
-    where it runs: a widget in a notebook, a line an epoch in a terminal, and what
-    ``KMAGIC_DISPLAY`` says before all.
+    The training is ``model.fit``, usually faster. ``run.stop()``, the view's stop button or an
+    interrupt ends it at any time without losing what the model has learned.
 
     Args:
-        model: A ``keras.Model``. Where it is not compiled it gets what suits its output and the
-            targets, and ``run.messages`` says what; not with ``checks=False``.
-        x: Inputs; or a data set as :func:`kmagic.load_data` gives it, whose training part is taken.
-        y: Targets, where ``x`` does not bring them.
-        displays: Views to use instead of the chosen ones; an empty list shows nothing.
-        earlier: Runs to compare with: the last three of the same model are drawn faintly behind
-            this one's curves.
-        checks: Look at the data before the training. What cannot be trained is refused; what will
-            probably hurt is told in ``run.messages``, at epoch 0.
-        watch: "confusion": the confusion matrix of the validation data after each epoch, in the
-            view and as ``run.confusion``.
-        **keywords: Those of ``model.fit``: ``epochs``, ``batch_size``, ``validation_data`` (also a
-            data set, whose test part is taken) ..., and ``seed``, ``patience``, ``reduce_lr``,
-            ``restore_best``, ``csv``, ``tensorboard``, ``budget``, ``checkpoint``, ``resume``,
-            ``plain``.
+        model: A ``keras.Model``; it is trained in place. If it is not compiled, it is compiled with
+            a suitable loss, and ``run.messages`` says with which; not with ``checks=False``.
+        x: Inputs: anything that ``model.fit`` accepts, lists of numbers or texts, or a dataset of
+            :func:`kmagic.load_data`, whose training part is used.
+        y: Targets, if ``x`` does not contain them.
+        epochs: Number of epochs.
+        batch_size: Samples per batch; Keras's default is 32.
+        validation_split: Fraction at the end of ``x`` that is kept for validation.
+        validation_data: A pair (x, y), a triple with sample weights, or a dataset, whose test part
+            is used.
+        callbacks: Keras callbacks, one or several.
+        class_weight: Weight by class index.
+        sample_weight: One weight per sample.
+        shuffle: Whether to shuffle the samples in each epoch.
+        seed: Makes the run repeatable, including layers with random state.
+        patience: Stop after this many epochs in which the validation loss (without validation the
+            loss) did not improve.
+        reduce_lr: Divide the learning rate by ten after this many such epochs; True means 5.
+        restore_best: Restore the best epoch's weights at the end.
+        csv: File for each epoch's metrics.
+        tensorboard: Folder for TensorBoard logs.
+        budget: Time limit in seconds, or as text such as "2m": no epoch is started that would not
+            end in time.
+        checkpoint: Folder that keeps the run after each epoch (``state/``, ``best.weights.h5``,
+            ``run.json``). An earlier run there is moved to its folder ``before/``.
+        resume: Continue the run in ``checkpoint``, or else the model's last one, up to ``epochs``:
+            history, epoch numbers, optimizer, ``patience`` and ``reduce_lr`` continue as if there
+            had been no break. An unfinished epoch is trained again from its start.
+        plain: Use plain Keras without kmagic's pipeline.
+        watch: "confusion": compute the confusion matrix of the validation data after each epoch,
+            for the view and ``run.confusion``.
+        checks: Check the data before training: unsuitable data raises an error, advice goes to
+            ``run.messages``.
+        displays: Views to use instead of the default: a widget in a notebook, one line per epoch
+            in a terminal, or as ``KMAGIC_DISPLAY`` says. An empty list shows nothing.
+        earlier: Previous runs: the last three of the same model are drawn in grey.
+        name: The model's name in the record.
+        initial_epoch: As in ``model.fit``.
+        steps_per_epoch: As in ``model.fit``.
+        validation_steps: As in ``model.fit``.
+        validation_batch_size: As in ``model.fit``.
+        validation_freq: As in ``model.fit``.
+        verbose: As in ``model.fit``, but 0 by default.
+        **others: Further arguments of a model with its own ``fit``.
 
     Returns:
-        The run: ``run.history``, ``run.status``, ``run.to_frame()``, ``run.plot()``.
+        The record: ``run.history``, ``run.status``, ``run.to_frame()``, ``run.plot()``.
 
     Raises:
         TrainingError: The model does not fit the data, an option has a wrong value, or there is
-            nothing to go on with.
+            nothing to continue.
 
     Example:
         >>> import keras, numpy
@@ -91,93 +146,74 @@ def fit(
         >>> run.status
         'done'
     """
+    _check_call(model, others)
     from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
-    from kmagic.data.preparation.scale_drift import input_spreads  # noqa: PLC0415 - not needed before a fit
-    from kmagic.display.training.live_view import displays_for  # noqa: PLC0415 - not needed before a fit
-    from kmagic.display.training.previous_runs import Behind  # noqa: PLC0415 - not needed before a fit
-    from kmagic.training.fit import fit as train  # noqa: PLC0415 - not needed before a fit
+    from kmagic.display.training.run_displays import displays_for  # noqa: PLC0415 - as above
+    from kmagic.training.fit import train  # noqa: PLC0415 - imports Keras
+    from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - as above
 
-    _check_call(model, keywords, train)
     if hasattr(x, "x_train") and y is None:
         x, y = x.x_train, x.y_train
-    held: Any = keywords.get("validation_data")
-    if hasattr(held, "x_test"):
-        keywords["validation_data"] = (held.x_test, held.y_test)
-    data = find_dataset(x)
-    if watch is not None:
-        keywords["watch"] = _judge(model, watch, data)
-    keywords["notes"] = _looked_over(model, x, y, keywords, data) if checks else []
-    views = list(displays_for()) if displays is None else list(displays)
-    run = train(model, x, y, displays=[Behind(earlier), *views], text=_text(model), **keywords)
-    if data is not None:
-        set_dataset(model, data)
-    set_spreads(model, input_spreads(model, x))
-    return run
-
-
-def _check_call(model: Any, keywords: Mapping[str, Any], train: Any) -> None:
-    """Refuse what is no model, and an argument that nobody takes."""
-    from inspect import signature  # noqa: PLC0415 - not needed before a fit
-
-    if not hasattr(model, "fit") or not hasattr(model, "name"):
-        kind = repr(model) if isinstance(model, str) else type(model).__name__
-        raise TrainingError(f"fit trains a Keras model, not {kind}.")
-    known = {*signature(train).parameters, *signature(model.fit).parameters}
-    for word in keywords:
-        if word not in known:
-            raise TrainingError(f"fit has no argument {word}.", did_you_mean(word, known))
-
-
-def _judge(model: Any, watch: str, data: Any) -> Any:
-    """Who watches a training; raises for what cannot be watched."""
-    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion  # noqa: PLC0415 - not needed before a fit
-
-    if watch != "confusion":
-        raise TrainingError(f"watch is 'confusion' or nothing, not {watch!r}.")
-    try:
-        return ValidationConfusion(model, getattr(data, "classes", None))
-    except EvaluationError as error:
-        raise TrainingError(error.message, error.remedy) from error
-
-
-def _looked_over(
-    model: Any, x: Any, y: Any, keywords: Mapping[str, Any], data: Any = None
-) -> list[str]:
-    """What is to be told before a training, in sentences; raises for what cannot be trained."""
-    from kmagic.models.build import origin_of  # noqa: PLC0415 - not needed before a fit
-    from kmagic.training.validation.data_checks import review_data  # noqa: PLC0415 - as above
-
-    name = keywords.get("name") or model.name
-    held, test = keywords.get("validation_data"), getattr(data, "x_test", None)
-    columns = getattr(data, "columns", None)
-    review = review_data(
+    if hasattr(validation_data, "x_test"):
+        validation_data = (validation_data.x_test, validation_data.y_test)
+    options = FitOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        class_weight=class_weight,
+        sample_weight=sample_weight,
+        shuffle=shuffle,
+        seed=seed,
+        patience=patience,
+        reduce_lr=reduce_lr,
+        restore_best=restore_best,
+        csv=csv,
+        tensorboard=tensorboard,
+        budget=budget,
+        checkpoint=checkpoint,
+        resume=resume,
+        plain=plain,
+        watch=watch,
+        checks=checks,
+        name=name,
+        initial_epoch=initial_epoch,
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=validation_steps,
+        validation_batch_size=validation_batch_size,
+        validation_freq=validation_freq,
+        verbose=verbose,
+        others=others,
+    )
+    dataset = find_dataset(x)
+    return train(
         model,
         x,
         y,
-        built=origin_of(model),
-        validation=held,
-        test=test,
-        name=name,
-        columns=columns if isinstance(columns, tuple) else (),
-        class_weight=keywords.get("class_weight"),
+        options,
+        dataset=dataset,
+        displays=list(displays_for() if displays is None else displays),
+        earlier=earlier,
+        confusion=None if watch is None else _validation_confusion(model, dataset),
     )
-    if review.compile_choice is not None:
-        review.compile_choice.apply(model)
-    return list(review.messages)
 
 
-def _text(model: Any) -> str:
-    """The model in the layer language; "" where no text can say it."""
-    from kmagic.language import format_spec  # noqa: PLC0415 - as above
-    from kmagic.models.build import origin_of  # noqa: PLC0415 - not needed before a fit
-    from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - as above
+def _check_call(model: Any, others: Mapping[str, Any]) -> None:
+    if not hasattr(model, "fit") or not hasattr(model, "name"):
+        actual = repr(model) if isinstance(model, str) else type(model).__name__
+        raise TrainingError(f"fit expects a Keras model; got {actual}.")
+    known = signature(model.fit).parameters
+    for argument in others:
+        if argument not in known:
+            names = {*signature(fit).parameters, *known}
+            raise TrainingError(f"fit has no argument {argument}.", did_you_mean(argument, names))
 
-    built = origin_of(model)
-    if built is not None:
-        return built.spec.source or format_spec(built.spec)
-    if len(model.layers) > MOST_LAYERS:
-        return ""
+
+def _validation_confusion(model: Any, dataset: Any) -> ValidationConfusion:
+    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion  # noqa: PLC0415 - as above
+
     try:
-        return to_dsl(model)
-    except (KmagicError, ValueError):  # a class of the user's own; not built yet
-        return ""
+        return ValidationConfusion(model, getattr(dataset, "classes", None))
+    except EvaluationError as error:
+        raise TrainingError(error.message_text, error.remedy_text) from error

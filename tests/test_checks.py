@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 
@@ -17,14 +16,12 @@ LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categoric
 MODELS = sorted((Path(__file__).parent / "models").glob("*.kmagic"))
 
 
-def found(text, *, hints=True, **data):
+def found(text, *, hints=True):
     """Code and line of each advice on a text's model."""
     for short, name in LOSSES.items():
         text = text.replace(short, name)
     model = build(text)
-    return [
-        (each.code, each.span.line) for each in advise(model, origin_of(model), hints=hints, **data)
-    ]
+    return [(each.code, each.span.line) for each in advise(model, origin_of(model), hints=hints)]
 
 
 @pytest.mark.parametrize(
@@ -233,64 +230,9 @@ def test_the_words_say_place_remedy_and_silence():
     assert str(advice) == "line 3: It is so. Do this. (Silence: # code)"
 
 
-# --- data -------------------------------------------------------------------------------------
-
-CNN = "input 8x8x1\n{}conv2d 4 3x3 relu\ngap\ndense 3 softmax\ncompile adam loss=SPARSE"
-PICTURES = np.arange(64 * 20).reshape(20, 8, 8, 1) % 256
-
-
-def test_raw_pictures():
-    assert found(CNN.format(""), x=PICTURES) == [("raw-pictures", 0)]
-    assert found(CNN.format(""), x=PICTURES / 255) == []
-    assert found(CNN.format("rescaling {1 / 255}\n"), x=PICTURES) == []
-    assert found(CNN.format("bn\n"), x=PICTURES) == []
-    assert found(CNN.format(""), x=PICTURES - 128.0) == []
-
-
-def test_an_index_beyond_the_embedding():
-    text = "input 5 int32\nembedding 10 4\ngap1d\ndense 1"
-    assert found(text, x=np.full((3, 5), 10)) == [("embedding-index", 2)]
-    assert found(text, x=np.full((3, 5), 9)) == []
-
-
-SPARSE = "input 4\ndense 3 softmax\ncompile adam loss=SPARSE"
-CATEGORICAL = "input 4\ndense 3 softmax\ncompile adam loss=CATEGORICAL"
-
-
 @pytest.mark.parametrize(
     ("loss", "remedy"), [("mse", "number to predict: `dense 1`"), ("bce", "`dense 1 sigmoid`")]
 )
 def test_softmax_over_one_unit_is_answered_for_what_is_predicted(loss, remedy):
     (told,) = advise(build(f"input 4\ndense 1 softmax\ncompile adam loss={loss}"))
     assert remedy in told.to_text()
-
-
-@pytest.mark.parametrize(
-    ("text", "y", "codes"),
-    [
-        (SPARSE, [0, 1, 2], []),
-        (SPARSE, [[0], [1], [2]], []),
-        (SPARSE, [1, 2, 3], ["label-range"]),
-        (SPARSE, [-1, 0, 1], ["label-range"]),
-        (SPARSE, np.eye(3), ["one-hot-sparse"]),
-        (CATEGORICAL, np.eye(3), []),
-        (CATEGORICAL, [0, 1, 2], ["numbers-categorical"]),
-        ("input 4\ndense 1 sigmoid\ncompile adam loss=bce", [0, 1, 1], []),
-        ("input 4\ndense 1 sigmoid\ncompile adam loss=bce", [1, 2, 1], ["binary-range"]),
-        ("input 4\ndense 1\ncompile adam loss=mse", [0.5, 1.5], []),
-        ("input 4\ndense 1\ncompile adam loss=mse", [[0.5], [1.5]], []),
-        ("input 4\ndense 1\ncompile adam loss=mse", [[0.5, 1], [1.5, 2]], ["target-shape"]),
-        ("input 4\ndense 2\ncompile adam loss=mse", [0.5, 1.5], ["target-rank"]),
-        ("input 4\ndense 3 sigmoid\ncompile adam loss=bce", [0, 1, 2], ["target-rank"]),
-        ("input 5x4\nlstm 3 return_sequences\ncompile adam loss=mse", [0.5], ["target-rank"]),
-        ("input 4\ndense 2\ncompile adam loss=mse", [[0.5, 1], [1.5, 2]], []),
-    ],
-)
-def test_targets(text, y, codes):
-    assert [code for code, _ in found(text, y=np.asarray(y))] == codes
-
-
-def test_data_that_is_no_single_array_is_not_looked_at():
-    model = build("input 4\ndense 1\ncompile adam loss=mse")
-    assert not advise(model, x={"a": np.zeros(3)}, y=iter([1, 2]))
-    assert not advise(model, x=np.array(["a", "b"]), y=np.array([], "float32"))

@@ -40,18 +40,18 @@ def test_several_inputs_are_looked_at_one_by_one(pair, x):
 
 
 def test_the_validation_of_several_inputs_is_told_of(pair):
-    (told,) = review_data(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y))
+    (told,) = review_data(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y)).messages
     assert told.startswith("the validation data are scaled in another way in a: ")
-    assert review_data(pair, [A, B], Y, validation=((A, B), Y)) == []
+    assert review_data(pair, [A, B], Y, validation=((A, B), Y)).messages == []
 
 
 @pytest.mark.parametrize(
     ("x", "y", "words"),
     [
-        ([A, B[:-1]], Y, r"x\[0\] has 40 samples and x\[1\] has 39"),
-        ({"a": A, "b": B}, Y[:-1], r"x\['a'\] has 40 samples and y has 39"),
-        ([A, B * np.nan], Y, r"x\[1\] holds nan or inf"),
-        ({"a": A * np.inf, "b": B}, Y, r"x\['a'\] holds nan or inf"),
+        ([A, B[:-1]], Y, r"x\[0\] has 40 samples but x\[1\] has 39"),
+        ({"a": A, "b": B}, Y[:-1], r"x\['a'\] has 40 samples but y has 39"),
+        ([A, B * np.nan], Y, r"x\[1\] contains nan or inf"),
+        ({"a": A * np.inf, "b": B}, Y, r"x\['a'\] contains nan or inf"),
     ],
 )
 def test_several_inputs_are_checked(pair, x, y, words):
@@ -62,11 +62,14 @@ def test_several_inputs_are_checked(pair, x, y, words):
 @pytest.mark.parametrize(
     ("x", "words"),
     [
-        (A, "the model has 2 inputs, a, b, and x is one array"),
-        ([A, B, A], "the model has 2 inputs, a, b, and x is a list of 3"),
-        ({"a": A, "c": B}, "the model has 2 inputs, a, b, and x has nothing for b"),
-        ([A, B[:, :3]], "its input b expects 4 for each sample, and x has 3 there"),
-        ({"b": B, "a": A[:, 0]}, "its input a expects 4 for each sample, and x has a single"),
+        (A, "the model has 2 inputs, a, b, but x is a single array"),
+        ([A, B, A], "the model has 2 inputs, a, b, but x is a list of 3"),
+        ({"a": A, "c": B}, "the model has 2 inputs, a, b, but x has nothing for b"),
+        ([A, B[:, :3]], "its input b expects shape 4 per sample, but x[1] has shape 3"),
+        (
+            {"b": B, "a": A[:, 0]},
+            "its input a expects shape 4 per sample, but x['a'] has a single number",
+        ),
     ],
 )
 def test_what_is_no_part_for_each_input_is_refused(pair, x, words):
@@ -74,7 +77,7 @@ def test_what_is_no_part_for_each_input_is_refused(pair, x, words):
         kmagic.fit(pair, x, Y, displays=[])
     assert words in caught.value.message
     if "has 2 inputs" in words:
-        assert caught.value.remedy.startswith("Give {'a': ..., 'b': ...}, or a list in this order.")
+        assert caught.value.remedy.startswith("Pass {'a': ..., 'b': ...}, or a list in this order.")
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -85,25 +88,25 @@ def test_what_is_no_part_for_each_output_is_refused(named):
     model.compile("sgd", "mse")
     t = RNG.random(40)
     for y, words in (
-        (t, "and y is one array"),
-        ([t, t, t], "and y is a list of 3"),
-        ({"p": t}, "and y has nothing for q"),
-        ({"p": t, "q": t, "r": t}, "and y has r"),
+        (t, "but y is a single array"),
+        ([t, t, t], "but y is a list of 3"),
+        ({"p": t}, "but y has nothing for q"),
+        ({"p": t, "q": t, "r": t}, "but y has r"),
     ):
         with pytest.raises(TrainingError, match=words):
             review_data(model, A, y)
     for y in ({"q": t, "p": t}, [t, t]):
-        assert review_data(model, A, y) == []
+        assert review_data(model, A, y).messages == []
     model.compile("sgd", {"p": "mse"})
-    assert review_data(model, A, {"p": t}) == []
+    assert review_data(model, A, {"p": t}).messages == []
 
 
 def test_one_input_in_a_list_is_one_input():
     model = kmagic.build("input 4 / dense 3 softmax")
     model.compile("adam", "sparse_categorical_crossentropy")
-    assert review_data(model, [A], Y) == []
-    assert review_data(model, [A[0]], Y[:1]) == []
-    with pytest.raises(TrainingError, match="x has 40 samples and y has 39"):
+    assert review_data(model, [A], Y).messages == []
+    assert review_data(model, [A[0]], Y[:1]).messages == []
+    with pytest.raises(TrainingError, match="x has 40 samples but y has 39"):
         review_data(model, [A], Y[:-1])
 
 

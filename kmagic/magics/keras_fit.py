@@ -12,7 +12,7 @@ from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support.formatting import parse_duration
 from kmagic.support.model_registry import run_for
 from kmagic.support.rendering import mark_displayed
-from kmagic.training.fit_options import has_file_name
+from kmagic.training.fit_options import looks_like_model_file
 
 FIT = LineParser(
     "%keras_fit",
@@ -154,7 +154,7 @@ def _epochs(line: ParsedLine, model: Any) -> Any:
         from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
 
         checkpoint = Checkpoint(_path(line, "checkpoint"))
-        if checkpoint.is_there:
+        if checkpoint.exists:
             return checkpoint.epochs or 1
     run = run_for(model)
     return 1 if run is None else run.epochs
@@ -176,7 +176,7 @@ def _path(line: ParsedLine, option: str) -> Any:
             line.fail(f"there is no folder {path.parent}", text, "Create it first.")
     elif path.exists() and not path.is_dir():
         line.fail(f"{flag} must be a folder; got a file", text)
-    elif has_file_name(path):
+    elif looks_like_model_file(path):
         remedy = f"Name it {path.with_suffix('')}. `%keras_save` writes files."
         line.fail(f"{flag} must be a folder; got a file name", text, remedy)
     return path

@@ -89,6 +89,8 @@ class MagicSpelling:
         >>> line = MagicSpelling("cnn")
         >>> line.option(Option("target", "price")), line.option(Option("gray", True))
         ('--target price', '--gray')
+        >>> line.option(Option("checks", False))
+        '--no-checks'
         >>> line.option(Option("sep", "; ")), line.function(Function("load_data"))
         ("--sep '; '", '%keras_data')
     """
@@ -101,7 +103,10 @@ class MagicSpelling:
         flag = MAGIC_FLAGS.get((option.name, option.value))
         if flag is not None:
             return flag
-        name = self.options.get(option.name) or f"--{option.name.replace('_', '-')}"
+        dashed = option.name.replace("_", "-")
+        if option.value is False:
+            return f"--no-{dashed}"
+        name = self.options.get(option.name) or f"--{dashed}"
         if option.value is None or option.value is True:
             return name
         text = str(option.value)

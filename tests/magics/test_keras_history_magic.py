@@ -10,7 +10,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from kmagic.display.kit.card import escape_html
-from kmagic.display.training.runs_card import MOST_ROWS, comparison_bundle, history_bundle, overlaid
+from kmagic.display.training.runs_card import (
+    MAX_ROWS,
+    comparison_bundle,
+    comparison_charts,
+    history_bundle,
+)
 from kmagic.magics import HistoryMagics
 from kmagic.magics.session import Session
 from kmagic.support.errors import KmagicError
@@ -57,7 +62,7 @@ def test_the_table_has_small_curves_and_says_which_is_best() -> None:
     made = history_bundle(runs)
     assert made["text/html"].count('src="data:image/svg+xml') == 3
     assert made["text/html"].partition("</style>")[2].count("font-weight:600") == 4
-    assert "bold: the lowest val_loss of its model" in words(made["text/html"])
+    assert "bold: lowest val_loss of its model" in words(made["text/html"])
     assert made["text/plain"].splitlines()[:2] == [
         "3 runs",
         "a  cnn: 3 epochs in 0:06; best epoch 2, val_loss 0.2500",
@@ -83,7 +88,7 @@ def test_many_long_runs_stay_small() -> None:
     long = trained(losses=tuple(1 / n for n in range(1, 2001)))
     made = history_bundle(RunHistory({f"#{n}": long for n in range(1, 101)}))
     assert len(made["text/html"].encode()) <= 40_000
-    assert f"{100 - MOST_ROWS} earlier runs in to_frame()" in words(made["text/html"])
+    assert f"{100 - MAX_ROWS} earlier runs in to_frame()" in words(made["text/html"])
 
 
 def test_names_are_text() -> None:
@@ -132,12 +137,12 @@ def test_what_two_runs_differ_in() -> None:
 def test_equal_runs_say_so() -> None:
     compared = RunComparison(trained(), trained(), names=("a", "a"))
     assert compared.differences == {}
-    assert "Both were asked for alike." in comparison_bundle(compared)["text/html"]
+    assert "Both runs used the same settings." in comparison_bundle(compared)["text/html"]
     assert list(compared.to_frame().columns) == ["a (1)", "a (2)", "difference"]
 
 
 def test_curves_are_overlaid_the_first_in_grey() -> None:
-    loss, _ = overlaid(
+    loss, _ = comparison_charts(
         RunComparison(trained(), trained(losses=(0.4,)), names=("a", "a_long_name_b"))
     )
     assert [(line.kind, line.label) for line in loss.lines] == [
@@ -189,7 +194,7 @@ def test_the_magic_shows_all_one_or_two(history: HistoryMagics) -> None:
     result, shown = asked(history, "1 good -o both")
     assert result.second is history.session.runs[1]
     assert history.session.names["both"] is result
-    assert "against 1" in words(shown)
+    assert "compared with 1" in words(shown)
     assert asked(history, "good -q")[1] == ""
 
 

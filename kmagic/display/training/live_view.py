@@ -1,8 +1,8 @@
-"""The live view of a training in a notebook: a widget while it runs, a picture when it is over.
+"""The live view of a training in a notebook: a widget while it runs, a static card afterwards.
 
-A widget does not outlive its kernel, so the widget's place in the output is taken by a picture at
-the end. The widget's model stays for a while: another tab, or a page that was loaded anew in the
-middle of the training, may still show it.
+A widget does not outlive its kernel, so a card takes its place in the output at the end. The
+widget's model is kept for a while: another tab, or a page reloaded during the training, may still
+show it.
 """
 
 from __future__ import annotations
@@ -14,48 +14,33 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.display.kit.assets import js_module
 from kmagic.display.kit.card import read_static
-from kmagic.display.training.terminal import Lines
-from kmagic.display.training.training_card import bundle
-from kmagic.display.training.widget_feed import Feed
-from kmagic.support.display_mode import display_mode, running_kernel
-from kmagic.support.rendering import display_bundle, mark_displayed
+from kmagic.display.training.training_card import training_bundle
+from kmagic.display.training.widget_feed import WidgetFeed
+from kmagic.support.display_mode import running_kernel
+from kmagic.support.rendering import mark_displayed
+from kmagic.training.run.training_run import Display
 
 if TYPE_CHECKING:
-    from kmagic.support.display_mode import DisplayMode
-    from kmagic.training.run.training_run import Display, TrainingRun
+    from kmagic.training.run.training_run import TrainingRun
 
-STOP = "kmagic_stop"
-SEEN = "kmagic_seen"
-VIEW = "application/vnd.jupyter.widget-view+json"
+STOP_MESSAGE = "kmagic_stop"
+SEEN_MESSAGE = "kmagic_seen"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 SNAPSHOT_EVERY = 10
-KEPT_WIDGETS = 8
-PATIENCE = 4.0
-"""Seconds that a page has to say that it shows the widget."""
-UNSEEN_EVERY = 20
+MAX_OPEN_WIDGETS = 8
+MAX_SECONDS_UNSEEN = 4.0
+"""Time that a page has to announce that it shows the widget."""
+CARD_EVERY = 20
 
-_watched: dict[str, Live] = {}
-_retired: deque[Any] = deque()
-
-
-def displays_for(how: DisplayMode | None = None) -> list[Display]:
-    """The views of a training that suit the surroundings, or the mode that is asked for."""
-    how = how or display_mode()
-    if how == "widget":
-        return [Live()]
-    if how == "html":
-        return [Picture()]
-    if how == "log":
-        return [Lines(), Final()]
-    if how == "text":
-        return [Lines()]
-    return [Final(times=False)] if how == "static" else []
+_running: dict[str, LiveView] = {}
+_ended: deque[Any] = deque()
 
 
-class Live:
-    """The dashboard: deltas ten times a second, a snapshot with every tenth.
+class LiveView(Display):
+    """The dashboard widget: ten changes per second, every tenth a complete snapshot.
 
-    A page that can show it says so on the control channel. Where none does, the card is sent
-    beside the widget, drawn anew every two seconds: a frontend without widgets shows that.
+    A page that shows it announces that on the control channel. If none does, the card is sent
+    beside the widget and replaced every two seconds: a frontend without widgets shows that.
     """
 
     interval = 0.1
@@ -65,100 +50,51 @@ class Live:
         self.seen = False
 
     def begin(self, run: TrainingRun) -> None:
-        """Put the widget into the running cell."""
-        listens = _listen()
-        self._feed = Feed(run, answers=listens)
-        # Without the channel, and in VS Code, which keeps it from widgets, nobody could tell.
+        """Show the widget in the running cell."""
+        listens = _register_control_handlers()
+        self._feed = WidgetFeed(run, answers=listens)
+        # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
         self.seen = not listens or any(name.startswith("VSCODE_") for name in os.environ)
         self.run = run
-        self.widget = dashboard()(state=self._feed.snapshot(), earlier=self._feed.earlier())
-        _watched[run.id] = self
-        self._handle = _put(self.widget, display_id=True)
+        self.widget = dashboard_class()(state=self._feed.snapshot(), earlier=self._feed.earlier())
+        _running[run.id] = self
+        self._handle = display_in_cell(self.widget, display_id=True)
 
     def update(self, run: TrainingRun) -> None:
-        """Send what is new."""
+        """Send the changes."""
         self._sent += 1
-        if not self.seen and run.now.elapsed > PATIENCE and self._sent % UNSEEN_EVERY == 0:
+        is_late = not self.seen and run.now.elapsed > MAX_SECONDS_UNSEEN
+        if is_late and self._sent % CARD_EVERY == 0:
             view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
-            self._handle.update({**bundle(run), VIEW: view}, raw=True)
+            self._handle.update({**training_bundle(run), WIDGET_VIEW: view}, raw=True)
         if self._sent % SNAPSHOT_EVERY:
-            self.widget.send(self._feed.news())
+            self.widget.send(self._feed.changes())
         else:
             self.widget.state = self._feed.snapshot()
 
-    def epoch(self, run: TrainingRun) -> None:
-        """Nothing: the next update takes the epoch along."""
-
     def end(self, run: TrainingRun) -> None:
-        """Leave a picture in the widget's place."""
-        _watched.pop(run.id, None)
+        """Replace the widget by the card."""
+        _running.pop(run.id, None)
         self.widget.state = self._feed.snapshot()
-        self._handle.update(bundle(run), raw=True)
+        self._handle.update(training_bundle(run), raw=True)
         mark_displayed(run)
-        _retire(self.widget)
+        _ended.append(self.widget)
+        while len(_ended) > MAX_OPEN_WIDGETS:
+            _ended.popleft().close()
 
-    def acknowledge(self) -> None:
-        """Tell every view that the stop is under way; called from the kernel's control thread."""
+    def confirm_stop(self) -> None:
+        """Tell every page that the training is stopping; called in the control thread."""
         self.widget.send({"stopping": True})
 
 
-class Picture:
-    """The same without a widget: the card, drawn anew twice a second."""
-
-    interval = 0.5
-
-    def begin(self, run: TrainingRun) -> None:
-        """Put the card into the running cell."""
-        self._handle = _put(bundle(run), raw=True, display_id=True)
-
-    def update(self, run: TrainingRun) -> None:
-        """Draw it anew."""
-        self._handle.update(bundle(run), raw=True)
-
-    def epoch(self, run: TrainingRun) -> None:
-        """Nothing: the next update shows it."""
-
-    def end(self, run: TrainingRun) -> None:
-        """Draw it for the last time."""
-        self.update(run)
-        mark_displayed(run)
-
-
-class Final:
-    """One picture at the end.
-
-    Args:
-        times: False leaves out what differs from one run to the next.
-    """
-
-    interval = float("inf")
-
-    def __init__(self, *, times: bool = True) -> None:
-        self._times = times
-
-    def begin(self, run: TrainingRun) -> None:
-        """Nothing yet."""
-
-    def update(self, run: TrainingRun) -> None:
-        """Nothing yet."""
-
-    def epoch(self, run: TrainingRun) -> None:
-        """Nothing yet."""
-
-    def end(self, run: TrainingRun) -> None:
-        """Show the card."""
-        display_bundle(bundle(run, times=self._times))
-        mark_displayed(run)
-
-
 @cache
-def dashboard() -> Any:
-    """The widget's class, made when it is first needed: anywidget takes a third of a second."""
-    import anywidget  # noqa: PLC0415 - as said
-    import traitlets  # noqa: PLC0415 - as said
+def dashboard_class() -> Any:
+    """The widget's class, created when first needed: anywidget takes a third of a second."""
+    import anywidget  # noqa: PLC0415 - see above
+    import traitlets  # noqa: PLC0415 - see above
 
     class Dashboard(anywidget.AnyWidget):
-        """A run's view; ``state`` is what :class:`~kmagic.display.training.widget_feed.Feed` makes."""
+        """A run's view; ``state`` is made by :class:`~.widget_feed.WidgetFeed`."""
 
         _esm = js_module("dashboard.js")
         _css = "\n".join(map(read_static, ("card.css", "chart.css", "dashboard.css")))
@@ -166,73 +102,62 @@ def dashboard() -> Any:
         earlier: Any = traitlets.List().tag(sync=True)
 
         def __repr__(self) -> str:
-            return "kmagic's live view of a training, which needs its kernel"
+            return "Live view of a kmagic training (needs its kernel)"
 
     return Dashboard
 
 
-def _put(what: Any, **options: Any) -> Any:
-    """Show something in the running cell; with ``display_id`` it gives a handle to replace it."""
+def display_in_cell(value: Any, **options: Any) -> Any:
+    """Show a value in the running cell; with ``display_id`` returns a handle to replace it."""
     from IPython.display import display  # noqa: PLC0415 - only a notebook has it
 
-    return display(what, **options)  # type: ignore[no-untyped-call] # IPython's is not typed
+    return display(value, **options)  # type: ignore[no-untyped-call] # IPython is untyped
 
 
-def _retire(widget: Any) -> None:
-    """Keep the widget for a while, then give its memory back."""
-    _retired.append(widget)
-    while len(_retired) > KEPT_WIDGETS:
-        _retired.popleft().close()
+# --- the control channel ------------------------------------------------------------------------
 
 
-# --- the stop and the sign of life, on the control channel ----------------------------------------
-
-
-def _listen() -> bool:
-    """Let the kernel hear from a page while a cell runs; False where it cannot."""
+def _register_control_handlers() -> bool:
+    """Let the kernel receive a page's messages while a cell runs; False if it cannot."""
     kernel = running_kernel()
     handlers = getattr(kernel, "control_handlers", None)
     if not isinstance(handlers, dict):
         return False
 
     def on_stop(stream: Any, ident: Any, message: Any) -> None:
-        known = stop(**message.get("content", {}))
-        reply = {"status": "ok", "stopping": known}
-        kernel.session.send(stream, f"{STOP}_reply", reply, message, ident=ident)
+        is_known = stop_run(**message.get("content", {}))
+        reply = {"status": "ok", "stopping": is_known}
+        kernel.session.send(stream, f"{STOP_MESSAGE}_reply", reply, message, ident=ident)
 
     def on_seen(stream: Any, ident: Any, message: Any) -> None:
-        known = seen(**message.get("content", {}))
-        reply = {"status": "ok", "running": known}
-        kernel.session.send(stream, f"{SEEN}_reply", reply, message, ident=ident)
+        is_known = mark_seen(**message.get("content", {}))
+        reply = {"status": "ok", "running": is_known}
+        kernel.session.send(stream, f"{SEEN_MESSAGE}_reply", reply, message, ident=ident)
 
-    handlers[STOP] = on_stop
-    handlers[SEEN] = on_seen
+    handlers[STOP_MESSAGE] = on_stop
+    handlers[SEEN_MESSAGE] = on_seen
     return True
 
 
-def seen(run: str = "", **_: object) -> bool:
-    """Take note that a page shows the widget of the training with this id.
-
-    Returns:
-        Whether such a training runs.
-    """
-    view = _watched.get(run)
+def mark_seen(run: str = "", **_: object) -> bool:
+    """Note that a page shows the widget of a run; returns whether that run is running."""
+    view = _running.get(run)
     if view is not None:
         view.seen = True
     return view is not None
 
 
-def stop(run: str = "", *, now: bool = False, **_: object) -> bool:
-    """End the training with this id, after its batch or, with ``now``, where it is.
+def stop_run(run: str = "", *, now: bool = False, **_: object) -> bool:
+    """Stop a run after its batch, or immediately with ``now``.
 
     Returns:
-        Whether such a training runs.
+        Whether that run is running.
     """
-    view = _watched.get(run)
+    view = _running.get(run)
     if view is None or view.run.status != "running":
         return False
     view.run.stop()
-    view.acknowledge()
+    view.confirm_stop()
     if now:
         view.run.interrupt()
     return True

@@ -1,44 +1,57 @@
-"""Who is with a fit: the callbacks in their order, and what they are asked when it ends."""
+"""All callbacks of one fit in their order, and what happens with them when it ends."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+
+import keras
 
 from kmagic.support.errors import TrainingError
+from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import best_for, run_for
-from kmagic.training.callbacks.stop_request import HeldInterrupt
+from kmagic.training.callbacks.checkpoint import Checkpoint
+from kmagic.training.callbacks.event_callbacks import Budget, EventMessages, restored_message
+from kmagic.training.callbacks.nan_guard import (
+    NanGate,
+    NanGuard,
+    NotFiniteError,
+    nan_origin,
+    weight_layers,
+)
+from kmagic.training.callbacks.recording_callback import (
+    InterruptGuard,
+    RecordingCallback,
+    StopBetweenEpochs,
+)
+from kmagic.training.callbacks.resumable_callbacks import (
+    BestWeights,
+    ResumableCSVLogger,
+    ResumableEarlyStopping,
+    ResumableReduceLROnPlateau,
+    count_epochs,
+)
+from kmagic.training.fit_options import FitOptions, create_folder
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import VALIDATION, Display, Epoch, TrainingRun
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
-    import keras
-
-    from kmagic.training.callbacks.checkpoint import Checkpoint
-    from kmagic.training.callbacks.nan_guard import NotFinite
-    from kmagic.training.callbacks.resumable_callbacks import Best
-    from kmagic.training.fit_options import Options
-    from kmagic.training.pipeline.pipeline_choice import KerasPipeline
-
-
-class Crew:
+class CallbackSet:
     """The callbacks of one fit.
 
     Args:
         run: The record.
-        displays: Views that are told.
-        options: What was asked for.
-        callbacks: The user's own, one or several.
-        store: The folder that keeps the run, or None.
-        before: Ours that are told just before the recorder, so that it tells what they found.
-        known: The weights of the best epoch before, where the run goes on and they are kept.
+        displays: Views of it.
+        options: The options of the fit.
+        checkpoint: The folder that keeps the run, or None.
+        before: Callbacks that precede the recorder's, so that it records their results.
+        best_known: The best weights of the run that this one continues, if kept.
 
     Attributes:
-        callbacks: All, in the order in which each moment reaches them: the user's and Keras's,
-            notes on what those did, the recorder, the guard, then what needs the epoch recorded.
+        callbacks: All of them in the order of their calls: the user's and Keras's, messages about
+            those, the recorder's, the nan guard, then those that need the epoch in the record.
         others: Those of them that are Keras's or the user's.
     """
 
@@ -46,205 +59,230 @@ class Crew:
         self,
         run: TrainingRun,
         displays: Sequence[Display],
-        options: Options,
-        callbacks: Any,
-        store: Checkpoint | None,
+        options: FitOptions,
+        checkpoint: Checkpoint | None,
         *,
         before: Sequence[Any] = (),
-        known: Best | None = None,
+        best_known: BestWeights | None = None,
     ) -> None:
-        import keras  # noqa: PLC0415 - takes seconds
-
-        from kmagic.training.callbacks import budget  # noqa: PLC0415 - needs Keras
-        from kmagic.training.callbacks.nan_guard import Gate, Guard  # noqa: PLC0415 - as above
-        from kmagic.training.callbacks.recording_callback import Watch  # noqa: PLC0415 - as above
-
         self.recorder = Recorder(run, displays)
-        self.interrupts = HeldInterrupt()
+        self.interrupts = InterruptGuard()
         self._options = options
         monitor = monitor_of(run)
-        others = keras.tree.flatten(callbacks) if callbacks else []
-        if not any(isinstance(each, keras.callbacks.History) for each in others):
+        others = keras.tree.flatten(options.callbacks) if options.callbacks else []
+        if not any(isinstance(callback, keras.callbacks.History) for callback in others):
             others.append(keras.callbacks.History())
-        self._own = options.callbacks(monitor, run.epochs, log=run.log, known=known)
+        self._early_stopping = _early_stopping(options, run, monitor, best_known)
+        self._own = [
+            *([self._early_stopping] if self._early_stopping else []),
+            *_option_callbacks(options, run, monitor),
+        ]
         self.others = [*others, *self._own]
         after: list[Any] = []
-        if store is not None:
-            saver, after = store.callbacks(run, monitor)
-            self.others.append(saver)
-        self._guard = Guard()
-        gate = [Gate(self._guard)] if store is not None or options.restore_best else []
+        if checkpoint is not None:
+            best_saver, after = checkpoint.callbacks(run, monitor)
+            self.others.append(best_saver)
+        saves_weights = checkpoint is not None or options.restore_best
+        self._guard = NanGuard()
         self._budget = None
-        if options.seconds is not None:
-            self._budget = budget.Budget(self.recorder, options.seconds)
+        if options.budget_seconds is not None:
+            self._budget = Budget(self.recorder, options.budget_seconds)
             after.append(self._budget)
-        self._notes = budget.Notes(run, self.others)
-        self.others.append(self._notes)
+        self.others.append(EventMessages(run, self.others))
         self.callbacks = [
-            *gate,
+            *([NanGate()] if saves_weights else []),
             *self.others,
             *before,
-            Watch(self.recorder, self.interrupts),
+            RecordingCallback(self.recorder, self.interrupts),
             self._guard,
             *after,
-            budget.Ending(run),
+            StopBetweenEpochs(run),
         ]
 
-    def joins(self, way: KerasPipeline) -> None:
-        """Know how the training is done."""
-        self._guard.exact = way.stops_at_nan
+    def set_exact(self, *, stops_at_nan: bool) -> None:
+        """Tell whether an execution ends with the batch in which the loss becomes nan."""
+        self._guard.is_exact = stops_at_nan
 
-    def why_early(self) -> str:
-        """Why the training ended before the epochs that were asked for; "" if it did not."""
+    def early_end(self) -> str:
+        """Why the training ended before the requested epochs; "" if it did not."""
         run = self.recorder.run
         if len(run.log) >= run.epochs - run.initial_epoch:
             return ""
         if self._budget is not None and self._budget.used_up:
-            return f"budget of {self._options.budget_words}"
+            return f"time limit of {self._options.budget_text}"
         return "stopped early"
 
     @property
-    def best(self) -> Best | None:
-        """The best epoch with its weights, where they were to be put back."""
-        return next((found for each in self._own if (found := getattr(each, "found", None))), None)
+    def best(self) -> BestWeights | None:
+        """The best epoch and its weights, with ``restore_best``."""
+        return self._early_stopping.best_seen if self._early_stopping is not None else None
 
-    def put_best_back(self, model: keras.Model) -> None:
-        """After an interrupt: the best weights, where they were asked for and are known."""
-        for each in self._own:
-            best = getattr(each, "best_weights", None)
-            if self._options.restore_best and best is not None:
-                model.set_weights(best)
-                self.recorder.run.add_message(
-                    f"the weights of epoch {each.best_epoch + 1:,} are put back."
-                )
+    def restore_best(self, model: keras.Model) -> None:
+        """After an interrupt: restore the best weights, if requested and known."""
+        early = self._early_stopping
+        if self._options.restore_best and early is not None and early.best_weights is not None:
+            model.set_weights(early.best_weights)
+            self.recorder.run.add_message(restored_message(early.best_epoch + 1))
 
-    def close(self) -> None:
-        """After a fit that Keras has not brought to its end: what our callbacks write is written.
+    def close_files(self) -> None:
+        """After a fit that Keras has not finished: close the files of the options' callbacks.
 
-        The user's own are not told: Keras does not tell them either.
+        The user's own are not called, as in Keras.
         """
-        for each in self._own:
-            if getattr(each, "best_weights", None) is None:
-                each.on_train_end()
+        for callback in self._own:
+            if getattr(callback, "best_weights", None) is None:
+                callback.on_train_end()
 
-    def rescue(self, model: keras.Model, found: NotFinite, x: Any) -> str:
-        """After a loss that is no number: good weights, and in words what happened.
+    def finish(self, model: keras.Model, *, average: bool = True) -> None:
+        """After a stop: do what Keras does at the end of a fit.
 
         Args:
-            model: The model, as it broke.
-            found: What was seen.
-            x: What it was trained on.
+            model: The model.
+            average: Whether an optimizer that averages weights applies the averages.
         """
-        from kmagic.training.callbacks.nan_guard import culprit, layer_names  # noqa: PLC0415 - needs Keras
+        if average and isinstance(model.optimizer, keras.optimizers.Optimizer):
+            model.optimizer.finalize_variable_values(model.trainable_weights)
+        log = self.recorder.run.log
+        for callback in self.others:
+            callback.on_train_end(dict(log[-1].logs) if log else {})
 
-        broken, names = model.get_weights(), layer_names(model)
+    def recover(self, model: keras.Model, error: NotFiniteError, x: Any) -> str:
+        """After a loss that is nan or infinite: restore good weights.
+
+        Args:
+            model: The model with its broken weights.
+            error: What became nan, and when.
+            x: The inputs.
+
+        Returns:
+            What happened, as a phrase.
+        """
+        broken, names = model.get_weights(), weight_layers(model)
         restored = self._guard.restore()
-        where = culprit(model, x, broken, names)
-        words = f"{found.words}; it begins at {where}" if where else found.words
-        kept = (
-            f"the weights from the beginning of epoch {self._guard.epoch:,} are put back"
+        origin = nan_origin(model, x, broken, names)
+        reason = f"{error.reason}; first in {origin}" if origin else error.reason
+        weights = (
+            f"Restored the weights from the start of epoch {self._guard.epoch:,}."
             if restored
-            else "the weights are lost, there was no good copy"
+            else "The weights are lost, because there is no good copy."
         )
         self.recorder.run.add_message(
-            f"{words}; {kept}. A lower learning rate, scaled data or clipnorm=1 on the optimizer "
-            "help most often."
+            f"{reason[0].upper()}{reason[1:]}. {weights} What helps most often: a lower learning "
+            "rate, scaled data, or clipnorm=1 in the optimizer."
         )
-        return words
+        return reason
 
 
-def open_store(
-    run: TrainingRun,
-    model: keras.Model,
-    checkpoint: str | Path | None,
-    resume: TrainingRun | bool | None,
-) -> Checkpoint | None:
-    """Fill a new record with the run that it goes on with, and open the folder that keeps it.
+def _early_stopping(
+    options: FitOptions, run: TrainingRun, monitor: str, best_known: BestWeights | None
+) -> ResumableEarlyStopping | None:
+    if options.patience is None and not options.restore_best:
+        return None
+    return ResumableEarlyStopping(
+        monitor,
+        log=run.log,
+        best_known=best_known,
+        patience=run.epochs + 1 if options.patience is None else options.patience,
+        restore_best_weights=options.restore_best,
+    )
+
+
+def _option_callbacks(options: FitOptions, run: TrainingRun, monitor: str) -> list[Any]:
+    callbacks: list[Any] = []
+    if options.plateau is not None:
+        callbacks.append(ResumableReduceLROnPlateau(monitor, log=run.log, patience=options.plateau))
+    if options.csv is not None:
+        callbacks.append(ResumableCSVLogger(str(options.csv), append=bool(run.log)))
+    if options.tensorboard is not None:
+        create_folder("tensorboard", Path(options.tensorboard))
+        callbacks.append(keras.callbacks.TensorBoard(str(options.tensorboard), write_graph=False))
+    return callbacks
+
+
+# --- resuming -----------------------------------------------------------------------------------
+
+
+def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -> Checkpoint | None:
+    """Add the epochs of the run to continue to a new record, and open the checkpoint folder.
 
     Args:
         run: The record.
-        model: The model; where it goes on with a folder's run, that one's weights are put in.
-        checkpoint: The folder, if one is asked for.
-        resume: The run to go on with, or whether to look for it.
+        model: The model; gets the weights of a checkpoint that it continues.
+        options: The options of the fit.
 
     Raises:
-        TrainingError: There is no run to go on with, or it is another model's.
+        TrainingError: There is no run to continue, or it is another model's.
     """
-    if not isinstance(resume, TrainingRun | bool | None):
-        raise TrainingError(
-            f"resume is a run, True or False, not {resume!r}.",
-            "The folder of a run goes with it: checkpoint=FOLDER, resume=True.",
-        )
-    store = None
-    if checkpoint is not None:
-        from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
-
-        store = Checkpoint(checkpoint)
+    resume = options.resume
+    checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint)
     earlier = run_for(model) if resume is True else resume or None
     if not resume:
-        if store is not None and store.put_aside():
+        if checkpoint is not None and checkpoint.move_to_before():
             run.add_message(
-                f"an earlier run in {store.folder} is moved to its folder before/; "
-                "resume would have gone on with it."
+                f"Moved an earlier run in {checkpoint.folder} to its folder before/; resume would "
+                "have continued it."
             )
-    elif store is not None and store.is_there:
-        log = store.restore(model)
-        run.confusion = store.confusion(log[-1].number) if log else None
-        _go_on(run, log)
-    elif earlier is not None:
-        run.first_epoch_curves = earlier.opening
+    elif checkpoint is not None and checkpoint.exists:
+        log = checkpoint.restore(model)
+        run.confusion = checkpoint.confusion(log[-1].number) if log else None
+        _continue_log(run, log)
+    elif isinstance(earlier, TrainingRun):
+        run.first_epoch_curves = earlier.first_epoch_curves
         run.initial_epoch = earlier.initial_epoch
-        run.confusion = deepcopy(
-            earlier.confusion
-        )  # its curves go on, and those of the other do not
-        _go_on(run, earlier.log)
+        run.confusion = deepcopy(earlier.confusion)  # the earlier run's must not change
+        _continue_log(run, earlier.log)
         if earlier.fingerprint != run.fingerprint:
-            run.add_message("the data is not what the earlier epochs were trained on.")
-    elif store is None:
+            run.add_message("The data differs from that of the earlier epochs.")
+    elif checkpoint is None:
         raise TrainingError(
-            f"{run.model_name} has no earlier run to go on with.",
-            "Train it without resume first; a run that outlives the process needs a checkpoint.",
+            f"{run.model_name} has no earlier run to continue.",
+            Text(
+                "Train it without ",
+                Option("resume"),
+                " first; to continue in another process, use ",
+                Option("checkpoint"),
+                ".",
+            ),
         )
-    return store
+    return checkpoint
 
 
-def _go_on(run: TrainingRun, log: Sequence[Epoch]) -> None:
+def _continue_log(run: TrainingRun, log: Sequence[Epoch]) -> None:
     for epoch in log:
         run.add(epoch)
     run.resumed = len(log)
     if not log:
         return
-    run.now.epoch = 0
     if log[-1].number >= run.epochs:
         run.add_message(
-            f"all {run.epochs:,} epochs are trained already; ask for more epochs to go on."
+            f"All {run.epochs:,} epochs are already trained; request more epochs to continue."
         )
     else:
-        run.add_message(f"goes on behind epoch {log[-1].number:,}.")
+        run.add_message(f"Continued after epoch {log[-1].number:,}.")
 
 
-def best_before(run: TrainingRun, model: keras.Model, store: Checkpoint | None) -> Best | None:
-    """The best epoch of the run that this one goes on with, where its weights are still known.
+def best_before(
+    run: TrainingRun, model: keras.Model, checkpoint: Checkpoint | None
+) -> BestWeights | None:
+    """The best weights of the run that this one continues, if they are still known.
 
     Args:
-        run: The record, with those epochs.
+        run: The record with the earlier epochs.
         model: The model.
-        store: The folder that keeps the run.
+        checkpoint: The folder that keeps the run.
     """
-    from kmagic.training.callbacks.resumable_callbacks import Best, count  # noqa: PLC0415 - needs Keras
-
     if not run.log:
         return None
-    before = count(run.log, monitor_of(run))
-    known = best_for(model)
-    if known is not None and (known.epoch, known.value) == (before.epoch, before.best):
-        return known  # type: ignore[no-any-return] # the ground floor does not know what it keeps
-    weights = store.best_weights(model) if store is not None else None
+    before = count_epochs(run.log, monitor_of(run))
+    kept: BestWeights | None = best_for(model)
+    if kept is not None and (kept.epoch, kept.value) == (before.epoch, before.best):
+        return kept
+    weights = checkpoint.best_weights(model) if checkpoint is not None else None
     if weights is None or before.best is None:
         return None
-    return Best(before.epoch, before.best, weights)
+    return BestWeights(before.epoch, before.best, weights)
 
 
 def monitor_of(run: TrainingRun) -> str:
-    """The figure that tells progress: the validation's loss, or the loss where nothing is."""
+    """The metric that measures progress: the validation loss, or the loss without validation."""
     return "loss" if run.validation_samples == 0 else VALIDATION + "loss"

@@ -1,10 +1,8 @@
-"""A folder that keeps a run, so that it goes on in another process.
+"""A folder that keeps a run, so that another process can continue it.
 
-The state of the model and its optimizer is kept by Keras's own BackupAndRestore after each epoch,
-the best weights by its ModelCheckpoint, and the record beside them as JSON. The record is written
-first: where a process dies between the two, it holds an epoch too many, and that one is cut off.
-
-Imported only when Keras is there already.
+Keras's BackupAndRestore saves the state of model and optimizer after each epoch, its
+ModelCheckpoint the best weights; the record is saved beside them as JSON. The record is written
+first: if the process dies in between, it has one epoch too many, which is cut off.
 """
 
 from __future__ import annotations
@@ -14,134 +12,132 @@ import os
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.fit_options import make_folder
+from kmagic.training.fit_options import create_folder
 from kmagic.training.run.confusion_history import ConfusionHistory
-from kmagic.training.run.training_run import Epoch
-from kmagic.training.validation.fit_errors import essence
-
-if TYPE_CHECKING:
-    from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.training_run import Epoch, TrainingRun
+from kmagic.training.validation.fit_errors import main_sentence
 
 RECORD = "run.json"
 STATE = "state"
-BEST = "best.weights.h5"
+BEST_WEIGHTS = "best.weights.h5"
 BEFORE = "before"
-"""Where a run is put when another one begins in its folder; of these there is one."""
+"""The subfolder that keeps the previous run when another one begins in the folder."""
 
 
 class Checkpoint:
     """The folder of one run.
 
     Args:
-        path: The folder; it is made with the first thing that is kept.
+        path: The folder; created when something is saved.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.folder = Path(path)
-        self.best = self.folder / BEST
+        self._record_path = self.folder / RECORD
 
     @property
-    def is_there(self) -> bool:
-        """Whether it holds a run."""
-        return (self.folder / RECORD).exists()
+    def exists(self) -> bool:
+        """Whether it contains a run."""
+        return self._record_path.exists()
+
+    def _record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads(self._record_path.read_text(encoding="utf-8"))
+        return record
 
     @property
     def epochs(self) -> int | None:
-        """How many epochs its run was to have; None where there is none that can be read."""
+        """The requested number of epochs of its run; None if it cannot be read."""
         try:
-            found = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))["epochs"]
-        except (OSError, ValueError, KeyError, TypeError):  # who goes on with it says what is wrong
+            epochs = self._record()["epochs"]
+        except (OSError, ValueError, KeyError, TypeError):  # continuing the run reports the error
             return None
-        return found if isinstance(found, int) and found > 0 else None
+        return epochs if isinstance(epochs, int) and epochs > 0 else None
 
-    def put_aside(self) -> bool:
+    def move_to_before(self) -> bool:
         """Make room for another run; returns whether there was one."""
-        if not self.is_there:
+        if not self.exists:
             return False
         before = self.folder / BEFORE
         shutil.rmtree(before, ignore_errors=True)
         before.mkdir()
-        for name in (RECORD, STATE, BEST):
+        for name in (RECORD, STATE, BEST_WEIGHTS):
             if (self.folder / name).exists():
                 (self.folder / name).rename(before / name)
         return True
 
     def restore(self, model: keras.Model) -> list[Epoch]:
-        """Bring a model and its optimizer to where the run was; returns its epochs up to there.
+        """Restore the state of a model and its optimizer; returns the epochs up to there.
 
         Raises:
-            TrainingError: The folder is another model's, or cannot be read.
+            TrainingError: The folder is of another model, or cannot be read.
         """
         state = self.folder / STATE
         try:
-            record = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
-            log = [Epoch(**each) for each in record["log"]]
+            log = [Epoch(**values) for values in self._record()["log"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
-                f"{self.folder / RECORD} cannot be read: {error}", "Name another checkpoint."
+                f"{self._record_path} cannot be read: {error}", "Use another checkpoint folder."
             ) from error
         if not state.exists():
             return []
         if not model.built:
             raise TrainingError(
-                "the model has no weights yet to put those of the checkpoint into.",
-                "Begin it with its input's shape, such as `input 28x28x1`, or call it once.",
+                "The weights of the checkpoint cannot be loaded: the model has no weights yet.",
+                "Start it with its input shape, such as `input 28x28x1`, or call it once.",
             )
         try:
-            done = _Backup(state).restore(model)
+            epochs = _Backup(state).restore(model)
         except (ValueError, OSError, KeyError) as error:
             raise TrainingError(
-                f"{self.folder} keeps another model than {model.name}: {essence(error)}",
-                "Build the model as it was, or name another checkpoint.",
+                f"{self.folder} belongs to another model than {model.name}: {main_sentence(error)}",
+                "Build the model as it was, or use another checkpoint folder.",
             ) from error
-        return [each for each in log if each.number <= done]
+        return [epoch for epoch in log if epoch.number <= epochs]
 
-    def watched(self, upto: int) -> ConfusionHistory | None:
-        """What its run took for what, up to an epoch; None where nobody watched.
-
-        Args:
-            upto: The last epoch that counts.
-        """
+    def confusion(self, last_epoch: int) -> ConfusionHistory | None:
+        """The confusion matrices of its run up to an epoch; None if there are none."""
         try:
-            kept = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))["watched"]
-            return None if kept is None else ConfusionHistory.from_dict(kept, last_epoch=upto)
-        except (OSError, ValueError, KeyError, TypeError, IndexError):  # kept by an earlier kmagic
+            record = self._record()
+            values = record.get("confusion", record.get("watched"))  # its name before 0.2
+            return ConfusionHistory.from_dict(values, last_epoch=last_epoch) if values else None
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
             return None
 
     def best_weights(self, model: keras.Model) -> list[Any] | None:
-        """The weights that are kept as the best; None where there are none for this model."""
-        if not self.best.exists() or not model.built:
+        """The saved best weights; None if there are none for this model."""
+        path = self.folder / BEST_WEIGHTS
+        if not path.exists() or not model.built:
             return None
-        now = model.get_weights()
+        current = model.get_weights()
         try:
-            model.load_weights(str(self.best))
+            model.load_weights(str(path))
             return list(model.get_weights())
-        except (ValueError, OSError, KeyError):  # another model's
+        except (ValueError, OSError, KeyError):  # of another model
             return None
         finally:
-            model.set_weights(now)
+            model.set_weights(current)
 
     def callbacks(self, run: TrainingRun, monitor: str) -> tuple[Any, list[Any]]:
-        """What keeps the best weights, and what keeps record and state behind the recorder."""
-        make_folder("checkpoint", self.folder)
+        """The callback for the best weights, and those for record and state after the recorder."""
+        create_folder("checkpoint", self.folder)
         best = run.best if run.log else None
-        saver = keras.callbacks.ModelCheckpoint(
-            str(self.best),
+        best_saver = keras.callbacks.ModelCheckpoint(
+            str(self.folder / BEST_WEIGHTS),
             monitor=monitor,
             save_best_only=True,
             save_weights_only=True,
             initial_value_threshold=best.value if best and best.monitor == monitor else None,
         )
-        return saver, [_Record(self.folder / RECORD, run), _Backup(self.folder / STATE)]
+        return best_saver, [_RecordSaver(self._record_path, run), _Backup(self.folder / STATE)]
 
 
-class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras ships no types
-    """Keras's own, that restores when it is told to, and not whenever a training begins."""
+class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras is untyped
+    """Keras's callback, which restores on request and not whenever a training begins."""
 
     every_batch = False
 
@@ -149,19 +145,19 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras s
         super().__init__(str(folder), double_checkpoint=True, delete_checkpoint=False)
 
     def on_train_begin(self, logs: object = None) -> None:
-        """The model is where it shall be."""
+        """Do not restore."""
 
     def restore(self, model: keras.Model) -> int:
-        """Restore the state; returns how many epochs were trained."""
+        """Restore the state; returns the number of epochs trained."""
         self.set_model(model)
         super().on_train_begin()
-        # Keras leaves the number here, for the fit that it expects to be in.
-        done, model._initial_epoch = getattr(model, "_initial_epoch", None), None  # noqa: SLF001
-        return int(done or 0)
+        # Keras stores the number here, for the fit that it expects to run in.
+        epochs, model._initial_epoch = getattr(model, "_initial_epoch", None), None  # noqa: SLF001
+        return int(epochs or 0)
 
 
-class _Record(keras.callbacks.Callback):  # type: ignore[misc] # as above
-    """Writes the record after each epoch, at once or not at all."""
+class _RecordSaver(keras.callbacks.Callback):  # type: ignore[misc] # as above
+    """Writes the record after each epoch, atomically."""
 
     every_batch = False
 
@@ -171,7 +167,7 @@ class _Record(keras.callbacks.Callback):  # type: ignore[misc] # as above
         self._run = run
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        """The recorder has put the epoch down."""
+        """The recorder has added the epoch."""
         del epoch, logs
         run = self._run
         text = json.dumps(
@@ -185,14 +181,14 @@ class _Record(keras.callbacks.Callback):  # type: ignore[misc] # as above
                 "versions": run.versions,
                 "fingerprint": run.fingerprint,
                 "messages": run.messages,
-                "log": [asdict(each) for each in run.log],
-                "watched": None if run.confusion is None else run.confusion.to_dict(),
+                "log": [asdict(epoch) for epoch in run.log],
+                "confusion": None if run.confusion is None else run.confusion.to_dict(),
             },
             default=str,
         )
-        beside = self._path.with_suffix(".json.part")
-        with beside.open("w", encoding="utf-8") as file:
+        temporary = self._path.with_suffix(".json.part")
+        with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self._path)
+        temporary.replace(self._path)

@@ -1,104 +1,98 @@
-"""The confusion matrix of the validation data after each epoch, counted by a judge from above."""
+"""The confusion matrix of the validation data after each epoch, for ``watch="confusion"``."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
 
 from kmagic.support.errors import KmagicError, TrainingError
+from kmagic.support.messages import Option, Text
 from kmagic.training.run.confusion_history import ConfusionHistory
+from kmagic.training.run.training_run import TrainingRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
-
-    from kmagic.training.run.training_run import TrainingRun
+    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
 
 
-class Judge(Protocol):
-    """Who counts what a model takes for what."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-
-    def check(self, y: Any) -> None:
-        """Refuse targets that are no classes, by a KmagicError."""
-
-    def __call__(self, held: Any, stop: Callable[[], bool]) -> NDArray[Any] | None:
-        """The matrix of ``held``, a pair of arrays or a stream; None where ``stop`` said so."""
-
-
-def held_back(arguments: Mapping[str, Any], judge: Judge) -> Any:
-    """What is validated, as a pair of arrays or as a stream that can be gone through again.
+def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion) -> Any:
+    """The validation data as a pair of arrays, or as a stream that can be read repeatedly.
 
     Args:
-        arguments: Those of ``model.fit``.
-        judge: Looks at the targets, where they are there already.
+        arguments: The arguments of ``model.fit``.
+        confusion: Checks the targets, if they are arrays.
 
     Raises:
-        TrainingError: Nothing is validated, or what is cannot be watched.
+        TrainingError: There is no validation data, or it has no confusion matrix.
     """
-    import keras  # noqa: PLC0415 - takes seconds
-
-    held = arguments.get("validation_data")
+    watch = Option("watch", "confusion")
+    validation = arguments.get("validation_data")
     split = arguments.get("validation_split")
-    if held is None and split and arguments.get("y") is not None:
+    if validation is None and split and arguments.get("y") is not None:
         pair = arguments["x"], arguments["y"]
         samples = len(keras.tree.flatten(pair[0])[0])
-        at = math.floor(samples * (1.0 - split))  # as Keras rounds
-        held = keras.tree.map_structure(lambda each: each[at:], pair)
-    if held is None:
+        start = math.floor(samples * (1.0 - split))  # rounded as in Keras
+        validation = keras.tree.map_structure(lambda array: array[start:], pair)
+    if validation is None:
         raise TrainingError(
-            "watch='confusion' shows the validation data, and nothing is validated.",
-            "Keep some of the data for it: `--val 0.1` (validation_split=0.1).",
+            Text(watch, " needs validation data."),
+            Text("Keep some of the data for it: ", Option("validation_split", 0.1), "."),
         )
-    if isinstance(held, tuple | list):
+    if isinstance(validation, tuple | list):
         try:
-            judge.check(held[1])
+            confusion.check(validation[1])
         except KmagicError as error:
-            raise TrainingError(error.message, error.remedy) from error
-        return held
-    if hasattr(held, "__next__"):
+            raise TrainingError(error.message_text, error.remedy_text) from error
+        return validation
+    if hasattr(validation, "__next__"):
         raise TrainingError(
-            "watch='confusion' goes through the validation data again after each epoch, and a "
-            "generator can be gone through once.",
-            "Give arrays or a tf.data.Dataset.",
+            Text(
+                watch,
+                " reads the validation data after each epoch, but a generator can be read only "
+                "once.",
+            ),
+            "Pass arrays or a tf.data.Dataset.",
         )
     steps = arguments.get("validation_steps")
-    return held.take(steps) if steps and hasattr(held, "take") else held
+    return validation.take(steps) if steps and hasattr(validation, "take") else validation
 
 
-def watching(run: TrainingRun, judge: Judge, held: Any) -> Any:
-    """A callback that puts the matrix into the record; it belongs before the recorder."""
-    import keras  # noqa: PLC0415 - takes seconds
+class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
+    """Adds each epoch's confusion matrix to the run's record; it precedes the recorder's callback.
 
-    class Watching(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
-        every_batch = False
+    Args:
+        run: The record.
+        confusion: Computes the matrix.
+        validation: What :func:`confusion_data` returned.
+    """
 
-        def __init__(self) -> None:
-            super().__init__()
-            self._held = held
+    every_batch = False
 
-        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-            """The epoch is validated; a stop or interrupt leaves the matrix out, and it alone."""
-            del logs
-            if self._held is None:
-                return
-            try:
-                matrix = judge(self._held, lambda: run.stopping)
-            except KmagicError as error:
-                self._held = None
-                run.add_message(error.message)
-                return
-            except KeyboardInterrupt:  # the epoch is whole: it is kept, and the last one
-                run.stop()
-                return
-            if matrix is None:
-                return
-            if run.confusion is None or run.confusion.classes != judge.classes:
-                run.confusion = ConfusionHistory(judge.classes)
-            run.confusion.add(epoch + 1, matrix)
+    def __init__(self, run: TrainingRun, confusion: ValidationConfusion, validation: Any) -> None:
+        super().__init__()
+        self._run = run
+        self._confusion = confusion
+        self._validation = validation
 
-    return Watching()
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """The epoch is validated; a stop or an interrupt skips the matrix and nothing else."""
+        del logs
+        if self._validation is None:
+            return
+        try:
+            matrix = self._confusion(self._validation, lambda: self._run.stopping)
+        except KmagicError as error:
+            self._validation = None
+            self._run.add_message(error.message)
+            return
+        except KeyboardInterrupt:  # the epoch is complete: keep it, and stop after it
+            self._run.stop()
+            return
+        if matrix is None:
+            return
+        classes = self._confusion.classes
+        if self._run.confusion is None or self._run.confusion.classes != classes:
+            self._run.confusion = ConfusionHistory(classes)
+        self._run.confusion.add(epoch + 1, matrix)

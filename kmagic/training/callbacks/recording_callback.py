@@ -1,72 +1,153 @@
-"""Keras's callbacks, turned into moments of a run. Imported only when Keras is there already."""
+"""Keras's callbacks as events of a run, and how a training ends early with its model intact."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import signal
+import threading
+from collections.abc import Mapping
+from types import FrameType, TracebackType
+from typing import Self
 
 import keras
 
-from kmagic.training.callbacks.stop_request import HeldInterrupt, check
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.training_run import TrainingRun
 
 
-class Watch(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
-    """Tells a recorder what Keras does, and ends the training where the run asks for it.
+class StopTraining(BaseException):
+    """The user asked the training to stop.
 
-    It belongs behind the user's callbacks: then those have seen each moment before the training
-    ends, and what they add to the logs is recorded.
+    Like KeyboardInterrupt it is no Exception, so that code on its way does not handle it as an
+    error.
+    """
+
+
+def stop_if_requested(run: TrainingRun) -> None:
+    """Raise StopTraining if someone called ``run.stop()``."""
+    if run.stopping:
+        raise StopTraining
+
+
+class InterruptGuard:
+    """Defers an interrupt until :meth:`release`.
+
+    Until its first batch is trained Keras creates weights, optimizer variables and the graph; an
+    interrupt in between leaves a model that can never be trained again. A second interrupt is not
+    deferred: the user has waited long enough.
+
+    Outside the main thread, the only one that gets interrupts, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._handler: signal._HANDLER = None
+        self._active = False
+        self._pending = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.getsignal(signal.SIGINT)
+            if callable(self._handler):
+                self._active = True
+                signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._active and not self._pending:
+            self._pending = True
+        elif callable(self._handler):
+            self._handler(number, frame)
+
+    def release(self) -> None:
+        """The model is complete: raise a deferred interrupt, and defer no more."""
+        if self._active:
+            self._active = False
+            signal.signal(signal.SIGINT, self._handler)
+            if self._pending:
+                raise KeyboardInterrupt
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.release()
+        elif self._active:
+            signal.signal(signal.SIGINT, self._handler)
+
+
+class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
+    """Passes Keras's events to a recorder, and stops the training if the run asks for it.
+
+    It follows the user's callbacks: they have seen each event before the training ends, and what
+    they add to the logs is recorded.
     """
 
     every_batch = False
-    """It need not be told of each batch."""
 
-    def __init__(self, recorder: Recorder, interrupts: HeldInterrupt) -> None:
+    def __init__(self, recorder: Recorder, interrupts: InterruptGuard) -> None:
         super().__init__()
         self._interrupts = interrupts
         self._recorder = recorder
         self._run = recorder.run
 
-    def on_train_begin(self, logs: object = None) -> None:  # noqa: ARG002 - Keras's signature
-        """Keras has taken the data."""
+    def on_train_begin(self, logs: object = None) -> None:
+        """Keras has accepted the data."""
+        del logs
         self._recorder.begin(self.params.get("steps"))
 
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:  # noqa: ARG002 - as above
-        """An epoch, which Keras counts from 0."""
-        self._recorder.epoch_begins(epoch + 1, learning_rate(self.model))
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """An epoch begins; Keras counts from 0."""
+        del logs
+        self._recorder.begin_epoch(epoch + 1, learning_rate(self.model))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """A batch, or the last of those that Keras ran in one go."""
-        self._recorder.batches_done(batch + 1, logs or {})
+        """A batch is done, or the last batch of an execution."""
+        self._recorder.end_batches(batch + 1, logs or {})
         self._interrupts.release()
-        check(self._run)
+        stop_if_requested(self._run)
 
-    def on_test_begin(self, logs: object = None) -> None:  # noqa: ARG002 - as above
+    def on_test_begin(self, logs: object = None) -> None:
         """Validation begins."""
-        self._recorder.validation_begins()
+        del logs
+        self._recorder.begin_validation()
 
-    def on_test_batch_end(self, batch: int, logs: object = None) -> None:  # noqa: ARG002 - as above
-        """A batch of validation."""
-        self._recorder.validation_goes_on()
-        check(self._run)
+    def on_test_batch_end(self, batch: int, logs: object = None) -> None:
+        """A validation batch is done."""
+        del batch, logs
+        self._recorder.update_validation()
+        stop_if_requested(self._run)
 
-    def on_test_end(self, logs: object = None) -> None:  # noqa: ARG002 - as above
+    def on_test_end(self, logs: object = None) -> None:
         """Validation is over."""
-        self._recorder.validation_ends()
+        del logs
+        self._recorder.end_validation()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:  # noqa: ARG002 - as above
-        """An epoch is over; one that a callback ended half-way is not a whole one."""
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """An epoch is over; one that a callback ended halfway is incomplete."""
+        del epoch
         steps = self._run.steps
         cut = bool(self.model.stop_training and steps and self._run.now.batch < steps)
-        self._recorder.epoch_ends(logs or {}, complete=not cut)
+        self._recorder.end_epoch(logs or {}, complete=not cut)
+
+
+class StopBetweenEpochs(keras.callbacks.Callback):  # type: ignore[misc] # as above
+    """Stops the training between two epochs, after all other callbacks have seen the first."""
+
+    every_batch = False
+
+    def __init__(self, run: TrainingRun) -> None:
+        super().__init__()
+        self._run = run
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """Stop, except after the last epoch."""
+        del logs
+        if epoch + 1 < self._run.epochs:
+            stop_if_requested(self._run)
 
 
 def learning_rate(model: keras.Model) -> float | None:
-    """The rate that the optimizer would use now, or None if it has none."""
+    """The optimizer's current learning rate; None if it has none."""
     rate = getattr(model.optimizer, "learning_rate", None)
     if rate is None:
         return None
-    return float(f"{float(keras.ops.convert_to_numpy(rate)):.7g}")  # a float32: no more digits
+    return float(f"{float(keras.ops.convert_to_numpy(rate)):.7g}")  # a float32 has no more digits

@@ -157,7 +157,7 @@ class TrainingRun(Renderable):
         cnn: 2 epochs in 0:06; best epoch 2, val_loss 0.4000
     """
 
-    renderer: ClassVar[str] = "kmagic.display.training.training_card:bundle"
+    renderer: ClassVar[str] = "kmagic.display.training.training_card:training_bundle"
 
     def __init__(
         self,
@@ -342,7 +342,7 @@ class TrainingRun(Renderable):
             times: False omits durations, which differ between repeated runs;
                 ``KMAGIC_DISPLAY=static`` always omits them.
         """
-        parts = [self._outcome(times=times and not is_static()), self._result()]
+        parts = [self._outcome(times=times and not is_static()), self.result()]
         return "; ".join(part for part in parts if part)
 
     def _outcome(self, *, times: bool) -> str:
@@ -378,7 +378,8 @@ class TrainingRun(Renderable):
         fraction = self.partial.fraction
         return f"in {epoch}" + ("" if fraction is None else f" at {100 * fraction:.0f} %")
 
-    def _result(self) -> str:
+    def result(self) -> str:
+        """The best epoch and its loss as text; "" before the first epoch."""
         best = self.best
         if best is None:
             return ""

@@ -1,96 +1,99 @@
-"""What Keras says when model and data do not fit, cut down to the sentence that helps."""
+"""Errors that Keras and TensorFlow raise during a fit or an evaluation, as clear messages."""
 
 from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING
+from types import TracebackType
 
+from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
-from kmagic.training.retracing import REMEDY, is_rank_error
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from kmagic.training.run.training_run import TrainingRun
+from kmagic.support.messages import Option, Text
+from kmagic.training.retracing import OTHER_AXES, REMEDY, is_rank_error
+from kmagic.training.run.training_run import TrainingRun
 
 LIBRARIES = ("keras", "tensorflow", "numpy", "pandas", "jax", "torch", "optree", "h5py", "kmagic")
-DECORATION = (
+BOILERPLATE = (
     "Exception encountered when calling",
     "Arguments received by",
     "Graph execution error",
     "Detected at node",
     "File ",
 )
-LONGEST = 300
+MAX_LENGTH = 300
 
 
-def is_misfit(error: Exception) -> bool:
-    """Whether Keras or TensorFlow refused the data, and not some code of the user's own."""
-    refused = isinstance(error, ValueError) or type(error).__name__ == "InvalidArgumentError"
-    return refused and not _from_user_code(error.__traceback__)
+def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
+    """The error to raise in place of one that ended a training; None to raise that one itself.
+
+    Args:
+        run: The record.
+        error: What Keras, TensorFlow or the operating system raised.
+    """
+    if _from_user_code(error.__traceback__):
+        return None
+    if isinstance(error, OSError):
+        return _file_error(run, error)
+    if not is_data_error(error):
+        return None
+    if is_rank_error(error):
+        return TrainingError(
+            f"{run.model_name} cannot be trained on this data: {OTHER_AXES}", REMEDY
+        )
+    return TrainingError(
+        f"{run.model_name} cannot be trained on this data: {main_sentence(error)}",
+        "Check the shapes of x and y, the model's outputs and its loss.",
+    )
 
 
-def essence(error: Exception) -> str:
+def is_data_error(error: Exception) -> bool:
+    """Whether an error of Keras or TensorFlow is about the data."""
+    return isinstance(error, ValueError) or type(error).__name__ == "InvalidArgumentError"
+
+
+def main_sentence(error: Exception) -> str:
     r"""The part of a message that says what is wrong.
 
     Example:
-        >>> essence(ValueError("Exception encountered when calling Dense.call().\n\nTwo is odd."))
+        >>> main_sentence(
+        ...     ValueError("Exception encountered when calling Dense.call().\n\nTwo is odd.")
+        ... )
         'Two is odd.'
     """
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).partition("[[{{node")[0].strip()
     paragraphs = [part.strip() for part in re.split(r"\n\s*\n", text) if part.strip()]
-    if "Graph execution error" in text:  # the sentence is the last line, after the graph's places
+    if "Graph execution error" in text:  # the sentence is the last line, after the stack
         paragraphs = text.splitlines()[-1:]
-    telling = [each for each in paragraphs if not each.startswith(DECORATION)]
-    found = telling[0] if telling else type(error).__name__
-    return found if len(found) <= LONGEST else found[:LONGEST].rsplit(" ", 1)[0] + " ..."
+    useful = [part for part in paragraphs if not part.startswith(BOILERPLATE)]
+    sentence = useful[0] if useful else type(error).__name__
+    if len(sentence) <= MAX_LENGTH:
+        return sentence
+    return sentence[:MAX_LENGTH].rsplit(" ", 1)[0] + " ..."
 
 
-def in_words(error: Exception) -> tuple[str, str]:
-    """What was refused, and what to do.
-
-    Args:
-        error: What Keras or TensorFlow has raised.
-
-    Example:
-        >>> in_words(ValueError("Two is odd."))[0]
-        'Two is odd.'
-    """
-    if is_rank_error(error):
-        return "samples or targets have other axes than those before.", REMEDY
-    return essence(error), "Look at the shapes of x and y, at the model's outputs and at its loss."
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether the machine refused a file of ours: a full disk, a folder that is gone."""
-    return isinstance(error, OSError) and not _from_user_code(error.__traceback__)
-
-
-def refused(run: TrainingRun, error: Exception) -> tuple[str, str]:
-    """What the machine refused, and what is left of the run.
-
-    Args:
-        run: The record.
-        error: What :func:`is_refusal` has found.
-    """
-    file = getattr(error, "filename", None)
-    why = getattr(error, "strerror", None) or essence(error)
-    what = f"{file}: {why}" if file else why
-    verb = "is" if len(run.log) == 1 else "are"
+def _file_error(run: TrainingRun, error: OSError) -> TrainingError:
+    reason = error.strerror or main_sentence(error)
+    details = f"{error.filename}: {reason}" if error.filename else reason
+    verb = "was" if len(run.log) == 1 else "were"
     kept = f" {pluralize(len(run.log), 'epoch')} {verb} kept." if run.log else ""
-    words = f"{run.model_name}'s training ended, since a file could not be written. {what}.{kept}"
-    go_on = "Make room or name another place; with resume (`--resume`) the run goes on."
-    return words, go_on if run.log else "Make room, or name another place."
+    remedy = Text("Free some space or use another path")
+    if run.log:
+        remedy += Text(", then continue with ", Option("resume", True))
+    return TrainingError(
+        f"The training of {run.model_name} ended because a file could not be written. {details}."
+        f"{kept}",
+        remedy + ".",
+    )
 
 
 def _from_user_code(trace: TracebackType | None) -> bool:
-    """Whether a layer, callback or generator of the user's own is in the trace."""
-    trace = trace.tb_next if trace else None  # the first frame is our own
+    """Whether a layer, callback or generator of the user is in the traceback."""
+    trace = trace.tb_next if trace else None  # the first frame is ours
     while trace:
         module = str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
-        made = "__autograph_generated_file" in trace.tb_frame.f_code.co_filename
-        if module not in LIBRARIES and module not in sys.stdlib_module_names and not made:
+        is_autograph = "__autograph_generated_file" in trace.tb_frame.f_code.co_filename
+        is_library = module in LIBRARIES or module in sys.stdlib_module_names
+        if not is_library and not is_autograph:
             return True
         trace = trace.tb_next
     return False

@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.training.callbacks.nan_guard import Guard
-from kmagic.training.fit import fit
+from kmagic.training.callbacks.nan_guard import NanGuard
 from kmagic.training.run.training_run import RecordingDisplay
+
+from ..fitting import fit
 
 BATCH = 8
 
@@ -39,10 +40,10 @@ def test_it_names_epoch_batch_and_data_and_keeps_the_weights(data, plain):
     assert run.status == "failed"
     assert run.partial.epoch == 1
     text = run.messages[-1].text
-    assert "the loss became nan" in text
-    assert "in batch 3;" in text
+    assert "The loss became nan" in text
+    assert "in batch 3; first in the data:" in text
     assert "sample 20" in text
-    assert "beginning of epoch 1" in text
+    assert "start of epoch 1" in text
     assert "nan" in repr(run)
     for mine, theirs in zip(net.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -52,7 +53,7 @@ def test_batch_by_batch_the_batch_is_named(data):
     x, y = data
     x[20] = np.nan
     run = fit(make(), x, y, batch_size=BATCH, shuffle=False, plain=True)
-    assert "in batch 3;" in run.messages[-1].text
+    assert "in batch 3; first in the data:" in run.messages[-1].text
 
 
 def test_of_many_batches_in_one_go_the_very_one_is_named():
@@ -63,7 +64,7 @@ def test_of_many_batches_in_one_go_the_very_one_is_named():
     told = RecordingDisplay()
     run = fit(net, x, y, batch_size=BATCH, shuffle=False, displays=[told])
     assert run.pipeline == "fast"
-    assert "in batch 71;" in run.messages[-1].text
+    assert "in batch 71; first in the data:" in run.messages[-1].text
     assert run.now.batch == 71
     assert run.partial.fraction == 0.71
 
@@ -85,7 +86,7 @@ def test_what_broke_in_the_last_batch_is_not_kept(data, tmp_path, kept):
     how = {"checkpoint": tmp_path / "run"} if kept == "checkpoint" else {"restore_best": True}
     run = fit(net, *data, epochs=3, batch_size=len(data[0]), callbacks=breaks, **how)
     assert (run.status, len(run.log)) == ("failed", 1)
-    words = "the weights became nan in epoch 2, though the loss did not"
+    words = "The weights became nan in epoch 2, but the loss did not"
     assert any(words in text for _, text in run.messages)
     for mine, theirs in zip(net.get_weights(), breaks.good, strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -101,7 +102,7 @@ def test_a_rate_that_is_too_high_names_a_layer(data):
     net = make(keras.optimizers.SGD(1e20))
     run = fit(net, *data, epochs=50, batch_size=BATCH)
     assert run.status == "failed"
-    assert "the layer hidden" in run.messages[-1].text
+    assert "of layer hidden" in run.messages[-1].text
     assert finite(net)
 
 
@@ -115,7 +116,7 @@ def test_a_layer_that_gives_no_numbers_is_named(data):
     net = keras.Sequential(layers)
     net.compile("adam", "mse")
     run = fit(net, *data, batch_size=BATCH)
-    assert "the layer logs" in run.messages[-1].text
+    assert "the output of layer logs" in run.messages[-1].text
     assert finite(net)
     assert all(np.isfinite(each.numpy()).all() for each in net.optimizer.variables)
 
@@ -160,7 +161,7 @@ def test_copies_are_only_made_when_they_cost_next_to_nothing():
             now[0] += 1.0
             return [np.ones(2)]
 
-    guard, net = Guard(clock=clock), Slow()
+    guard, net = NanGuard(clock=clock), Slow()
     guard._model = net
     for epoch in range(10):
         guard.on_epoch_begin(epoch)

@@ -176,7 +176,7 @@ def ended(status: str, **state: object) -> str:
                 now={"epoch": 3, "phase": "validating"},
                 partial=PartialEpoch(3, 1, {}),
             ),
-            "interrupted in the validation of epoch 3 of 4, after 0:04; 2 epochs kept" + BEST,
+            "interrupted during validation of epoch 3 of 4, after 0:04; 2 epochs kept" + BEST,
         ),
         (
             ended("stopped"),

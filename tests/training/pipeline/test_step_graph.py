@@ -11,10 +11,11 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.training.fit import fit
 from kmagic.training.pipeline import executions, pipeline_choice
 from kmagic.training.pipeline.executions import BatchesPerCall, BatchLoop, StepFunction
 from kmagic.training.pipeline.step_graph import StepGraph
+
+from ..fitting import fit
 
 ROWS, WORDS, BATCH = 90, 5, 16  # five whole batches and a short one
 layers = keras.layers

@@ -12,13 +12,13 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.fit import fit
 from kmagic.training.run.eta import EtaEstimator
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import RecordingDisplay, TrainingRun
-from kmagic.training.validation.fit_errors import essence, is_misfit
+from kmagic.training.validation.fit_errors import is_data_error, main_sentence
 
-from .clocks import Clock
+from ..clocks import Clock
+from .fitting import fit
 
 ROWS, WIDTH, CLASSES = 96, 4, 3
 BATCH = 16
@@ -211,7 +211,7 @@ def test_samples_are_counted_as_keras_splits_them(
     ("moment", "where", "fraction"),
     [
         ("batch 2", "stopped in epoch 2 of 5 at 67 %", 2 / 3),
-        ("test batch 1", "stopped in the validation of epoch 2 of 5", 1.0),
+        ("test batch 1", "stopped during validation of epoch 2 of 5", 1.0),
         ("epoch end", "stopped after epoch 2 of 5", None),
     ],
 )
@@ -257,8 +257,8 @@ def test_a_stop_ends_as_keras_ends(model: keras.Model, data: Any) -> None:
     [
         ("epoch begin", "interrupted after epoch 1 of 3"),
         ("batch 2", "interrupted in epoch 2 of 3 at 33 %"),
-        ("test batch 1", "interrupted in the validation of epoch 2 of 3"),
-        ("epoch end", "interrupted in the validation of epoch 2 of 3"),
+        ("test batch 1", "interrupted during validation of epoch 2 of 3"),
+        ("epoch end", "interrupted during validation of epoch 2 of 3"),
     ],
 )
 def test_an_interrupt_ends_it_at_any_moment(
@@ -391,10 +391,10 @@ def test_essence_is_the_paragraph_that_says_it() -> None:
         "\x1b[1mInput 0 does not fit.\x1b[0m\n\n"
         "Arguments received by Dense.call():\n  x"
     )
-    assert essence(ValueError(keras_says)) == "Input 0 does not fit."
-    assert essence(ValueError()) == "ValueError"
-    assert essence(ValueError("long " * 200)).endswith("long ...")
-    assert not is_misfit(OSError("disk"))
+    assert main_sentence(ValueError(keras_says)) == "Input 0 does not fit."
+    assert main_sentence(ValueError()) == "ValueError"
+    assert main_sentence(ValueError("long " * 200)).endswith("long ...")
+    assert not is_data_error(OSError("disk"))
 
 
 # --- the recorder, by a clock of its own ----------------------------------------------------------
@@ -455,7 +455,7 @@ def test_a_broken_view_is_told_of_once_and_the_training_goes_on(moment: str) -> 
     recorder, clock = recorded(broken, whole)
     recorder.begin()
     train_epoch(recorder, clock, 1)
-    with pytest.warns(RuntimeWarning, match=r"the training is whole[\s\S]*no paper") as caught:
+    with pytest.warns(RuntimeWarning, match=r"Training was not affected[\s\S]*no paper") as caught:
         recorder.end("done")
     assert len(caught) == 1
     assert sum(each == "update" for each, _ in broken.calls) == (1 if moment == "update" else 102)

@@ -74,7 +74,7 @@ def test_targets_may_be_a_column_or_not(net):
 def test_what_keras_itself_has_traced_breaks_once_and_not_for_good(net):
     with_channel, without = streams()
     net.fit(with_channel, verbose=0, shuffle=False)
-    with pytest.raises(TrainingError, match="have other axes than those before") as caught:
+    with pytest.raises(TrainingError, match="different number of axes than before") as caught:
         kmagic.fit(net, without, displays=[])
     assert caught.value.remedy.startswith("Run it again")
     assert kmagic.fit(net, without, displays=[]).status == "done"
@@ -87,7 +87,7 @@ def test_an_evaluation_that_breaks_by_its_axes_is_told_in_our_words(net, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(net, "evaluate", breaks)
-        with pytest.raises(EvaluationError, match="have other axes than those before") as caught:
+        with pytest.raises(EvaluationError, match="different number of axes than before") as caught:
             kmagic.evaluate(net, X, Y)
     assert caught.value.remedy.startswith("Run it again")
     assert kmagic.evaluate(net, X, Y)
@@ -111,12 +111,22 @@ def test_several_inputs_get_their_axes_by_name_or_by_place():
 @pytest.mark.parametrize(
     ("body", "x", "message", "remedy"),
     [
-        (BODY, FLAT, "first layer, conv2d, takes samples of 3 axes, and x has 8x8", "input 8x8x1"),
-        (BODY, X.reshape(40, 64), "conv2d, takes samples of 3 axes, and x has 64", "64x1x1"),
+        (
+            BODY,
+            FLAT,
+            "first layer, conv2d, expects samples of 3 axes, but x has shape 8 x 8",
+            "input 8x8x1",
+        ),
+        (
+            BODY,
+            X.reshape(40, 64),
+            "conv2d, expects samples of 3 axes, but x has shape 64",
+            "64x1x1",
+        ),
         (
             "lstm 4\ndense 3 softmax\n",
             X.reshape(40, 64),
-            "lstm, takes samples of 2 axes",
+            "lstm, expects samples of 2 axes",
             "x[..., None]",
         ),
     ],
@@ -128,7 +138,7 @@ def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, messa
     assert message in caught.value.message
     assert remedy in caught.value.remedy
     assert not model.built
-    assert review_data(kmagic.build("model net\n" + BODY + COMPILE), X, Y) == []
+    assert review_data(kmagic.build("model net\n" + BODY + COMPILE), X, Y).messages == []
 
 
 def test_no_function_is_made_again_for_want_of_validation_or_weights():

@@ -12,7 +12,8 @@ import tensorflow as tf
 import kmagic
 from kmagic.data.dataset import Dataset
 from kmagic.support.errors import TrainingError
-from kmagic.training.fit import fit
+
+from ..fitting import fit
 
 RNG = np.random.default_rng(0)
 ROWS = 24
@@ -48,53 +49,81 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
 @pytest.mark.parametrize(
     ("arguments", "words", "remedy"),
     [
-        ({"epochs": -1}, "epochs is a whole number of at least 0, not -1", ""),
-        ({"epochs": 1.5}, "epochs is a whole number of at least 0, not 1.5", ""),
-        ({"batch_size": 0}, "batch_size is a whole number of at least 1, not 0", ""),
-        ({"batch_size": True}, "batch_size is a whole number", ""),
-        ({"validation_split": 1.5}, "a fraction from 0 to below 1, not 1.5", ""),
-        ({"validation_split": -0.1}, "a fraction from 0 to below 1", ""),
+        ({"epochs": -1}, "epochs= must be an integer of at least 0; got -1.", ""),
+        ({"epochs": 1.5}, "epochs= must be an integer of at least 0; got 1.5.", ""),
+        ({"batch_size": 0}, "batch_size= must be an integer of at least 1; got 0.", ""),
+        ({"batch_size": True}, "batch_size= must be an integer", ""),
+        ({"validation_split": 1.5}, "must be a number from 0 to below 1; got 1.5.", ""),
+        ({"validation_split": -0.1}, "must be a number from 0 to below 1", ""),
         ({"x": X[:0], "y": Y[:0]}, "x is empty", "at least one sample"),
         ({"x": []}, "x is empty", "at least one sample"),
-        ({"x": [[1, 2], [3]], "y": [0, 1]}, "rows of different length", "pad_sequences"),
-        ({"y": None}, "there are no targets", "Give x and y"),
-        ({"y": "price"}, "y is the text 'price'", "one target a sample"),
-        ({"x": FRAME.assign(c="x")}, "the column c holds words", "kmagic.load_data"),
-        ({"x": FRAME.assign(c="x", a="y")}, "the columns a, c hold words", "get_dummies"),
+        ({"x": [[1, 2], [3]], "y": [0, 1]}, "rows of x have different lengths", "pad_sequences"),
+        ({"y": None}, "y, the targets, is missing", "Pass x and y"),
+        ({"y": "price"}, "y must be targets; got the text 'price'", "one target per sample"),
+        ({"x": FRAME.assign(c="x")}, "the column c contains text", "load_data"),
+        ({"x": FRAME.assign(c="x", a="y")}, "the columns a, c contain text", "get_dummies"),
         ({"x": stream(X, Y), "y": None}, "single samples", "x.batch(32)"),
         (
             {"x": stream(X, Y).batch(8), "y": None, "validation_split": 0.1},
             "x is a stream of batches",
             "data.skip",
         ),
-        ({"validation_data": (X,)}, "validation_data has no targets", "a pair"),
-        ({"validation_data": (X, Y, Y, Y)}, "validation_data has 4 parts", "a pair"),
+        ({"validation_data": (X,)}, "validation_data= has no targets", "a pair"),
+        (
+            {"validation_data": (X, Y, Y, Y)},
+            "validation_data= must be a pair or a triple; got 4 parts",
+            "a pair",
+        ),
         ({"validation_data": (X, Y[:-1])}, "x and y have 24 and 23 samples", "same order"),
-        ({"x": None}, "there is no x", "one entry for each sample"),
-        ({"x": 3}, "x is 3, and no samples", "one entry for each sample"),
-        ({"y": object()}, "y is object, and no targets", "one target a sample"),
-        ({"y": 3}, "y is 3, and no targets", "one target a sample"),
-        ({"resume": "kept"}, "resume is a run", "checkpoint=FOLDER, resume=True"),
-        ({"csv": 3}, "csv is a path, not 3", ""),
-        ({"validation_data": X}, "validation_data has no targets", "a pair"),
-        ({"validation_data": True}, "validation_data is True, and no data", "a pair"),
-        ({"validation_split": 0.99}, "0.99 leaves none of 24 samples to train on", "such as 0.1"),
-        ({"callbacks": 3}, "and 3 is none", "TerminateOnNaN()"),
-        ({"callbacks": [keras.callbacks.EarlyStopping(), "x"]}, "and 'x' is none", "a list"),
+        ({"x": None}, "x is missing", "one entry per sample"),
+        ({"x": 3}, "x must be samples; got 3", "one entry per sample"),
+        ({"y": object()}, "y must be targets; got object", "one target per sample"),
+        ({"y": 3}, "y must be targets; got 3", "one target per sample"),
+        (
+            {"resume": "kept"},
+            "resume= must be a run, True or False; got 'kept'",
+            "pass checkpoint= and resume=True",
+        ),
+        ({"csv": 3}, "csv= must be a path; got 3", ""),
+        ({"validation_data": X}, "validation_data= has no targets", "a pair"),
+        ({"validation_data": True}, "validation_data= must be data; got True", "a pair"),
+        (
+            {"validation_split": 0.99},
+            "validation_split=0.99 leaves none of 24 samples for training",
+            "such as 0.1",
+        ),
+        ({"callbacks": 3}, "callbacks= must be Keras callbacks; got 3", "TerminateOnNaN()"),
+        (
+            {"callbacks": [keras.callbacks.EarlyStopping(), "x"]},
+            "must be Keras callbacks; got 'x'",
+            "a list",
+        ),
         (
             {"callbacks": keras.callbacks.EarlyStopping},
             "EarlyStopping is a class",
             "EarlyStopping()",
         ),
-        ({"class_weight": [1, 2]}, "class_weight is a dictionary", "such as {0: 1.0"),
-        ({"class_weight": {"a": 2.0}}, "'a' is none", "such as {0: 1.0"),
-        ({"class_weight": {0: "x"}}, "class_weight is 'x' for class 0", "such as {0: 1.0"),
-        ({"class_weight": {0: np.nan}}, "class_weight is nan for class 0", "such as {0: 1.0"),
+        (
+            {"class_weight": [1, 2]},
+            "class_weight= must be a dictionary; got [1, 2]",
+            "Example: {0: 1.0",
+        ),
+        (
+            {"class_weight": {"a": 2.0}},
+            "class_weight=: keys must be class indices; got 'a'",
+            "Example: {0: 1.0",
+        ),
+        ({"class_weight": {0: "x"}}, "got x for class 0", "Example: {0: 1.0"),
+        ({"class_weight": {0: np.nan}}, "got nan for class 0", "Example: {0: 1.0"),
         ({"class_weight": {0: 1.0}, "sample_weight": PRICE}, "are both given", "Multiply them"),
-        ({"sample_weight": PRICE[:9]}, "x has 24 samples and sample_weight has 9", "each sample"),
-        ({"sample_weight": 3}, "sample_weight is 3", "each sample"),
-        ({"sample_weight": ["a"] * ROWS}, "sample_weight holds 'a'", "each sample"),
-        ({"seed": 2**32}, "seed is at most 4,294,967,295", ""),
+        ({"sample_weight": PRICE[:9]}, "x has 24 samples but sample_weight= has 9", "per sample"),
+        ({"sample_weight": 3}, "sample_weight= must be an array of numbers; got 3", "per sample"),
+        (
+            {"sample_weight": ["a"] * ROWS},
+            "sample_weight= must be an array of numbers; got 'a'",
+            "per sample",
+        ),
+        ({"seed": 2**32}, "seed= must be at most 4,294,967,295", ""),
     ],
 )
 def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
@@ -181,9 +210,9 @@ def test_what_no_fit_takes_is_refused():
     with pytest.raises(TrainingError, match="has no argument epoch") as refused:
         kmagic.fit(make(), X, Y, epoch=3)
     assert refused.value.remedy == "Did you mean epochs?"
-    with pytest.raises(TrainingError, match="trains a Keras model, not 'net'"):
+    with pytest.raises(TrainingError, match="expects a Keras model; got 'net'"):
         kmagic.fit("net", X, Y)
-    with pytest.raises(TrainingError, match="trains a Keras model, not int"):
+    with pytest.raises(TrainingError, match="expects a Keras model; got int"):
         kmagic.fit(3, X, Y)
 
 
@@ -202,10 +231,10 @@ def test_a_file_of_figures_is_written_on_in_its_own_columns(tmp_path):
 @pytest.mark.parametrize(
     ("weights", "words"),
     [
-        ({0: 1.0, 1: 2.0}, ["class_weight leaves out class 2. A class"]),
-        ({1: 2.0}, ["class_weight leaves out classes 0, 2. A class"]),
-        ({0: 1, 1: 1, 2: 1, 7: 2}, ["class_weight names 7, and y has 0, 1, 2. A class"]),
-        ({0: -1, 1: 1, 2: 1}, ["class_weight is negative for 0: the model learns to be wrong"]),
+        ({0: 1.0, 1: 2.0}, ["class_weight does not name class 2. A class"]),
+        ({1: 2.0}, ["class_weight does not name classes 0, 2. A class"]),
+        ({0: 1, 1: 1, 2: 1, 7: 2}, ["class_weight has 7, but y has 0, 1, 2. A class"]),
+        ({0: -1, 1: 1, 2: 1}, ["The model learns to be wrong for class 0: its class_weight is"]),
         ({0: 1, 1: 1, np.int64(2): 1}, []),
     ],
 )
@@ -265,8 +294,8 @@ def test_a_full_disk_ends_the_training_and_loses_nothing(tmp_path, monkeypatch):
         patch.setattr(checkpoint.os, "fsync", refuses)
         with pytest.raises(TrainingError) as refused:
             kmagic.fit(net, X, Y, **how)
-    assert "run.json: No such file or directory. 1 epoch is kept" in refused.value.message
-    assert "--resume" in refused.value.remedy
+    assert "run.json: No such file or directory. 1 epoch was kept" in refused.value.message
+    assert "resume=True" in refused.value.remedy
     run = kmagic.fit(net, X, Y, resume=True, **how)
     assert (run.resumed, len(run.log)) == (1, 4)
 
@@ -277,13 +306,15 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, option, monkeypatch):
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr("pathlib.Path.mkdir", refuses)
-    with pytest.raises(TrainingError, match=f"{option}: the folder .* Permission denied"):
+    with pytest.raises(
+        TrainingError, match=f"{option}=: cannot create the folder .* Permission denied"
+    ):
         fit(make(), X, Y, **{option: tmp_path / "new"})
 
 
 def test_a_place_that_may_not_be_written_to_is_told_before(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
-    with pytest.raises(TrainingError, match="may not be written to"):
+    with pytest.raises(TrainingError, match="no write permission"):
         fit(make(), X, Y, csv=tmp_path / "log.csv")
-    with pytest.raises(TrainingError, match="may not be written to"):
+    with pytest.raises(TrainingError, match="no write permission"):
         fit(make(), X, Y, checkpoint=tmp_path / "a" / "b")

@@ -14,11 +14,12 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.fit import fit
 from kmagic.training.pipeline import pipeline_choice
 from kmagic.training.pipeline.dense_arrays import UnsuitedError
 from kmagic.training.pipeline.executions import BatchesPerCall, StepFunction
 from kmagic.training.run.training_run import RecordingDisplay
+
+from ..fitting import fit
 
 ROWS, WIDTH, CLASSES, BATCH = 96, 4, 3, 16
 rng = np.random.default_rng(0)

@@ -13,10 +13,10 @@ from jupyter_client import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
 from kmagic.display.training import live_view
-from kmagic.display.training.live_view import Final, Live, Picture, displays_for
-from kmagic.display.training.terminal import Lines
-from kmagic.display.training.training_card import bundle
-from kmagic.display.training.widget_feed import CURVE_POINTS, MOST_MESSAGES, Feed
+from kmagic.display.training.live_view import LiveView
+from kmagic.display.training.run_displays import FinalCard, LogLines, UpdatedCard, displays_for
+from kmagic.display.training.training_card import training_bundle
+from kmagic.display.training.widget_feed import CURVE_POINTS, MAX_MESSAGES, WidgetFeed
 from kmagic.support.display_mode import DisplayMode, display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.rendering import display_result
@@ -67,11 +67,11 @@ def test_the_variable_decides_before_them(monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_mode_has_its_views() -> None:
     kinds = {how: [type(view) for view in displays_for(how)] for how in get_args(DisplayMode)}
     assert kinds == {
-        "widget": [Live],
-        "html": [Picture],
-        "log": [Lines, Final],
-        "text": [Lines],
-        "static": [Final],
+        "widget": [LiveView],
+        "html": [UpdatedCard],
+        "log": [LogLines, FinalCard],
+        "text": [LogLines],
+        "static": [FinalCard],
         "none": [],
     }
 
@@ -107,11 +107,11 @@ class Page:
 
 def test_snapshot_and_news_make_the_same_state() -> None:
     run = TrainingRun("cnn", epochs=50)
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     page = Page(feed.snapshot())
     for number in range(1, 41):
         add(run, 1 / number)
-        page.hear(feed.news())
+        page.hear(feed.changes())
     whole = Page(feed.snapshot())
     page.state["seq"] = whole.state["seq"]
     assert page.state == whole.state
@@ -120,27 +120,27 @@ def test_snapshot_and_news_make_the_same_state() -> None:
 
 def test_a_page_that_missed_something_waits_for_the_next_snapshot() -> None:
     run = TrainingRun("cnn", epochs=9)
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     page = Page(feed.snapshot())
     add(run, 1.0)
-    feed.news()  # lost on the way
+    feed.changes()  # lost on the way
     add(run, 0.5)
-    page.hear(feed.news())
+    page.hear(feed.changes())
     assert page.state["curves"] == {}
     page = Page(feed.snapshot())
     add(run, 0.25)
-    page.hear(feed.news())
+    page.hear(feed.changes())
     assert page.state["curves"]["loss"] == [1, 1, 2, 0.5, 3, 0.25]
 
 
 def test_news_hold_only_what_is_new() -> None:
     run = TrainingRun("cnn", epochs=9)
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     feed.snapshot()
     add(run, 1.0)
-    assert feed.news()["curves"] == {"loss": [1, 1.0], "val_loss": [1, 2.0]}
+    assert feed.changes()["curves"] == {"loss": [1, 1.0], "val_loss": [1, 2.0]}
     run.now.batch = 7
-    later = feed.news()
+    later = feed.changes()
     assert set(later) == {"seq", "head", "tail"}
     assert len(json.dumps(later)) < 400
 
@@ -148,16 +148,16 @@ def test_news_hold_only_what_is_new() -> None:
 def test_messages_go_when_there_are_new_ones() -> None:
     run = TrainingRun("cnn", epochs=9)
     run.add_message("pixels go from 0 to 255")
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     assert feed.snapshot()["messages"] == [[0, "pixels go from 0 to 255"]]
-    feed.news()
-    assert "messages" not in feed.news()
+    feed.changes()
+    assert "messages" not in feed.changes()
     for _ in range(100):
         add(run, 1.0)
         run.add_message("a checkpoint")
-    news = feed.news()
+    news = feed.changes()
     assert news["told"] == 101
-    assert len(news["messages"]) == MOST_MESSAGES
+    assert len(news["messages"]) == MAX_MESSAGES
     assert news["messages"][-1] == [100, "a checkpoint"]
 
 
@@ -165,7 +165,7 @@ def test_what_is_not_finite_goes_as_null() -> None:
     run = TrainingRun("cnn", epochs=9)
     add(run, math.nan)
     add(run, math.inf)
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     state = Page(feed.snapshot()).state
     assert state["curves"]["loss"] == [1, None, 2, None]
     assert [row["cells"][1] for row in state["table"]["rows"]] == ["nan", "inf"]
@@ -173,7 +173,7 @@ def test_what_is_not_finite_goes_as_null() -> None:
 
 def test_a_long_run_s_snapshot_stays_small() -> None:
     run = TrainingRun("cnn", epochs=10_000)
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     for number in range(10_000):
         add(run, 3.0 if number == 7_777 else math.sin(number))
     state = feed.snapshot()
@@ -188,17 +188,17 @@ def test_a_million_batches_in_an_epoch_stay_small() -> None:
     recorder = Recorder(run, [], clock=lambda: next(seconds) / 1000)
     recorder.begin()
     recorder.begin_epoch(1)
-    feed = Feed(run)
+    feed = WidgetFeed(run)
     feed.snapshot()
     for batch in range(10, 1_000_001, 10):  # ten batches to an execution
         recorder.end_batches(batch, {"loss": 1e6 / batch, "accuracy": batch / 1e6})
         if batch % 100_000 == 0:
-            assert len(json.dumps(feed.news())) < 1_000
+            assert len(json.dumps(feed.changes())) < 1_000
     state = feed.snapshot()
     assert state["head"]["where"] == "epoch 1 of 1, batch 1,000,000 of 1,000,000"
     assert len(json.dumps(state)) < 20_000
     assert state["tail"]["accuracy"][-1] == 1.0
-    assert len(bundle(run)["text/html"].encode()) <= 40_000
+    assert len(training_bundle(run)["text/html"].encode()) <= 40_000
 
 
 def test_head_axis_and_table() -> None:
@@ -206,10 +206,10 @@ def test_head_axis_and_table() -> None:
     for loss in (1.0, 0.5, 0.75):
         add(run, loss)
     run.now.elapsed, run.now.left, run.now.rate = 3.21, 1.04, 10.0
-    state = Feed(run, answers=True).snapshot()
+    state = WidgetFeed(run, answers=True).snapshot()
     assert state["answers"] is True
     assert state["head"]["where"] == "epoch 3 of 4, batch 0 of 10"
-    assert state["head"]["foot"] == "80 samples in batches of 8 · 80 samples/s"
+    assert state["head"]["foot"] == "80 samples, batch size 8 · 80 samples/s"
     assert (state["head"]["progress"], state["head"]["left"]) == (0.75, 1.0)
     assert state["axis"]["mark"] == {"epoch": 2, "words": {"loss": "best 1.0000"}}
     assert (state["axis"]["start"], state["axis"]["end"]) == (1, 4)
@@ -238,13 +238,13 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Handle:
         made.shown.append(what)
         return made
 
-    monkeypatch.setattr(live_view, "_put", put)
+    monkeypatch.setattr(live_view, "display_in_cell", put)
     return made
 
 
 def test_every_tenth_word_is_a_snapshot(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     run = TrainingRun("cnn", epochs=99)
-    view = Live()
+    view = LiveView()
     view.begin(run)
     sent: list[Json] = []
     monkeypatch.setattr(type(view.widget), "send", lambda _, content: sent.append(content))
@@ -263,29 +263,29 @@ def test_a_page_without_widgets_gets_the_card_beside_it(
 ) -> None:
     for name in [name for name in os.environ if name.startswith("VSCODE_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(live_view, "_listen", lambda: True)
+    monkeypatch.setattr(live_view, "_register_control_handlers", lambda: True)
     run = TrainingRun("cnn", epochs=9)
-    view = Live()
+    view = LiveView()
     view.begin(run)
-    run.now.elapsed = live_view.PATIENCE
-    for _ in range(live_view.UNSEEN_EVERY):
+    run.now.elapsed = live_view.MAX_SECONDS_UNSEEN
+    for _ in range(live_view.CARD_EVERY):
         view.update(run)
     assert len(handle.shown) == 1  # the page still has time
     run.now.elapsed += 1
-    for _ in range(live_view.UNSEEN_EVERY):
+    for _ in range(live_view.CARD_EVERY):
         view.update(run)
-    assert set(handle.shown[-1]) == {"text/plain", "text/html", live_view.VIEW}
-    assert handle.shown[-1][live_view.VIEW]["model_id"] == view.widget.model_id
-    assert not live_view.seen("another")
-    assert live_view.seen(run.id)
-    for _ in range(2 * live_view.UNSEEN_EVERY):
+    assert set(handle.shown[-1]) == {"text/plain", "text/html", live_view.WIDGET_VIEW}
+    assert handle.shown[-1][live_view.WIDGET_VIEW]["model_id"] == view.widget.model_id
+    assert not live_view.mark_seen("another")
+    assert live_view.mark_seen(run.id)
+    for _ in range(2 * live_view.CARD_EVERY):
         view.update(run)
     assert len(handle.shown) == 2
 
 
 def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
     run = TrainingRun("cnn", epochs=1)
-    view = Live()
+    view = LiveView()
     view.begin(run)
     add(run, 0.5)
     run.status = "done"
@@ -293,7 +293,7 @@ def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
     assert view.widget.state["head"]["status"] == "done"
     assert view.widget.state["head"]["words"].startswith("1 epoch in")
     assert "<img " in handle.shown[-1]["text/html"]
-    assert not live_view.stop(run.id)
+    assert not live_view.stop_run(run.id)
 
 
 def test_without_ipython_only_the_words_are_printed(
@@ -302,7 +302,7 @@ def test_without_ipython_only_the_words_are_printed(
     monkeypatch.setattr("IPython.get_ipython", lambda: None)
     run = TrainingRun("net", epochs=1)
     add(run, 0.5)
-    Final(times=False).end(run)
+    FinalCard(times=False).end(run)
     display_result(run)
     said = capsys.readouterr().out
     assert said.count("val_loss 1.0000") == 2
@@ -316,34 +316,34 @@ def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.Monkey
     def close(widget: Any) -> None:
         closed.append(widget)
 
-    monkeypatch.setattr(live_view.dashboard(), "close", close)
+    monkeypatch.setattr(live_view.dashboard_class(), "close", close)
     views = []
-    for _ in range(live_view.KEPT_WIDGETS + 3):
+    for _ in range(live_view.MAX_OPEN_WIDGETS + 3):
         run = TrainingRun("cnn")
-        views.append(Live())
+        views.append(LiveView())
         views[-1].begin(run)
         run.status = "done"
         views[-1].end(run)
     assert views[-1].widget not in closed
     assert views[0].widget in closed
-    assert len(live_view._retired) == live_view.KEPT_WIDGETS
+    assert len(live_view._ended) == live_view.MAX_OPEN_WIDGETS
     assert len(handle.shown) == 2 * len(views)
 
 
 def test_the_widget_s_words_are_always_the_same(handle: Handle) -> None:
-    view = Live()
+    view = LiveView()
     view.begin(TrainingRun("cnn"))
-    assert repr(view.widget) == "kmagic's live view of a training, which needs its kernel"
+    assert repr(view.widget) == "Live view of a kmagic training (needs its kernel)"
     assert handle.shown
 
 
 def test_only_a_training_that_runs_is_stopped(handle: Handle) -> None:
     run = TrainingRun("cnn")
-    view = Live()
+    view = LiveView()
     view.begin(run)
-    assert not live_view.stop("another")
+    assert not live_view.stop_run("another")
     assert not run.stopping
-    assert live_view.stop(run.id)
+    assert live_view.stop_run(run.id)
     assert run.stopping
     assert handle.shown
 
@@ -352,7 +352,7 @@ def test_only_a_training_that_runs_is_stopped(handle: Handle) -> None:
 
 TRAINING = """
 import time
-from kmagic.display.training.live_view import displays_for
+from kmagic.display.training.run_displays import displays_for
 from kmagic.training.run.training_run import TrainingRun
 from kmagic.training.run.recorder import Recorder
 

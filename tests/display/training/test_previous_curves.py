@@ -11,9 +11,15 @@ from pathlib import Path
 import pytest
 
 import kmagic
-from kmagic.display.training.previous_runs import MOST_POINTS, Behind, ghost, of, reach
-from kmagic.display.training.training_card import bundle, charts, foot
-from kmagic.display.training.widget_feed import Feed
+from kmagic.display.training.training_card import (
+    foot_text,
+    previous_metric_curves,
+    previous_scale_values,
+    run_charts,
+    training_bundle,
+)
+from kmagic.display.training.widget_feed import WidgetFeed
+from kmagic.training.run.run_history import MAX_PREVIOUS_POINTS, downsampled_curves, previous_curves
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
 
@@ -33,49 +39,52 @@ def test_the_last_three_of_the_same_model_are_kept() -> None:
     runs = [trained(by=by) for by in (1, 2, 3, 4)]
     empty = TrainingRun("cnn")
     run = trained(by=9)
-    Behind([*runs[:2], trained("other"), empty, *runs[2:], run]).begin(run)
+    run.earlier = previous_curves(run, [*runs[:2], trained("other"), empty, *runs[2:], run])
     assert [each["loss"][0] for each in run.earlier] == [(1, 2), (1, 3), (1, 4)]
-    assert foot(run) == "grey: 3 runs before"
-    Behind(runs[:1]).begin(run)
-    assert foot(run) == "grey: the run before"
+    assert foot_text(run) == "grey: 3 previous runs"
+    run.earlier = previous_curves(run, runs[:1])
+    assert foot_text(run) == "grey: previous run"
 
 
 def test_a_run_that_is_gone_on_with_is_no_ghost_of_itself() -> None:
     first = trained(epochs=2)
     run = trained(epochs=5)
-    Behind([first]).begin(run)
+    run.earlier = previous_curves(run, [first])
     assert run.earlier == []
-    assert foot(run) == ""
+    assert foot_text(run) == ""
 
 
 def test_they_stand_below_the_curves_and_in_the_scale() -> None:
     run = trained(by=1.0)
-    Behind([trained(by=1.5)]).begin(run)
-    (loss,) = charts(run)
+    run.earlier = previous_curves(run, [trained(by=1.5)])
+    (loss,) = run_charts(run)
     assert [line.kind for line in loss.lines] == ["ghost", "course", "train", "val"]
     assert loss.lines[0].points[0] == (1, 3.0)
     assert max(loss.scale) == 3.0
-    assert bundle(run)["text/html"].count('class="km-ghost"') == 1
+    assert training_bundle(run)["text/html"].count('class="km-ghost"') == 1
 
 
 def test_what_is_compared_is_alike() -> None:
     run = trained(val=False)
-    Behind([trained(by=3.0)]).begin(run)
-    assert of(run, "loss")[0][0] == (1, 3.0)  # both on the training data
-    assert of(run, "accuracy") == []
+    run.earlier = previous_curves(run, [trained(by=3.0)])
+    assert previous_metric_curves(run, "loss")[0][0] == (1, 3.0)  # both on the training data
+    assert previous_metric_curves(run, "accuracy") == []
     begun = TrainingRun("cnn")
     begun.earlier = run.earlier
-    assert of(begun, "loss")[0][0] == (1, 6.0)  # nothing is known yet, so the validation
+    assert previous_metric_curves(begun, "loss")[0][0] == (
+        1,
+        6.0,
+    )  # nothing is known yet, so the validation
 
 
 def test_a_long_run_leaves_a_small_ghost() -> None:
     run = trained(epochs=5000)
-    kept = ghost(run)
+    kept = downsampled_curves(run)
     assert set(kept) == {"loss", "val_loss"}
-    assert all(len(points) <= MOST_POINTS + 2 for points in kept.values())
+    assert all(len(points) <= MAX_PREVIOUS_POINTS + 2 for points in kept.values())
     new = trained()
     new.earlier = [kept] * 3
-    assert len(json.dumps(Feed(new).earlier())) < 5000
+    assert len(json.dumps(WidgetFeed(new).earlier())) < 5000
 
 
 @pytest.mark.parametrize(
@@ -89,8 +98,8 @@ def test_a_long_run_leaves_a_small_ghost() -> None:
 def test_how_far_they_stretch_the_scale(
     values: list[float], ghosts: list[list[tuple[float, float]]], expected: list[float]
 ) -> None:
-    assert reach(values, ghosts, 10) == pytest.approx(expected)
-    assert reach(values, [[(1, math.nan)]], 10) == []
+    assert previous_scale_values(values, ghosts, 10) == pytest.approx(expected)
+    assert previous_scale_values(values, [[(1, math.nan)]], 10) == []
     if node := shutil.which("node"):
         module = Path(kmagic.__file__).parent / "static" / "scales.js"
         program = (

@@ -10,14 +10,14 @@ from IPython.utils.capture import capture_output
 
 import kmagic
 from kmagic.support.errors import KmagicError, TrainingError
-from kmagic.training.callbacks.budget import Budget
-from kmagic.training.fit import fit
-from kmagic.training.fit_options import Options
+from kmagic.training.callbacks.event_callbacks import Budget
+from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import TrainingRun
 
-from .clocks import Clock
-from .shells import run_cell, value_of
+from ..clocks import Clock
+from ..shells import run_cell, value_of
+from .fitting import fit
 
 BATCH = 16
 RNG = np.random.default_rng(0)
@@ -41,34 +41,34 @@ def texts(run):
 def test_patience_stops_early_and_says_so():
     run = fit(make(0.0), X, Y, epochs=9, batch_size=BATCH, validation_split=0.25, patience=2)
     assert (run.status, run.note, len(run.log)) == ("done", "stopped early", 3)
-    assert run.messages == [(3, "stopped early: val_loss no better for 2 epochs.")]
+    assert run.messages == [(3, "Stopped early: val_loss did not improve for 2 epochs.")]
 
 
 def test_without_validation_the_loss_is_watched_and_that_is_said():
     run = fit(make(0.0), X, Y, epochs=9, shuffle=False, patience=1)
     first, second = run.messages
-    said = "no validation data: the early stop goes by the training loss."
+    said = "There is no validation data: patience uses the training loss."
     assert first == (0, said)
-    assert "loss no better for 1 epoch." in second.text
+    assert "loss did not improve for 1 epoch." in second.text
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        ({"reduce_lr": True}, "lowering the rate goes by"),
-        ({"restore_best": True}, "the best epoch goes by"),
+        ({"reduce_lr": True}, "reduce_lr uses"),
+        ({"restore_best": True}, "restore_best uses"),
         (
             {"patience": 0, "reduce_lr": 2, "restore_best": True},
-            "stop, lowering the rate and ",
+            "patience, reduce_lr and restore_best use",
         ),
         ({"reduce_lr": False}, ""),
         ({"seed": 1}, ""),
     ],
 )
 def test_what_goes_by_the_training_loss_is_named(asked, words):
-    said = Options(**asked).by_loss("loss")
+    said = FitOptions(**asked).monitor_note("loss")
     assert (words in said) if words else not said
-    assert not Options(**asked).by_loss("val_loss")
+    assert not FitOptions(**asked).monitor_note("val_loss")
 
 
 class Jump(keras.callbacks.Callback):
@@ -86,7 +86,7 @@ def test_the_best_weights_come_back_where_asked_for(asked):
     run = fit(net, X, Y, epochs=3, shuffle=False, callbacks=jump, restore_best=asked)
     # Keras's callback comes behind the user's, and so sees the weights after the jump.
     assert run.best.epoch == 1
-    assert texts(run)[1:] == (["the weights of epoch 1 are put back."] if asked else [])
+    assert texts(run)[1:] == (["Restored the weights of epoch 1."] if asked else [])
 
 
 def test_the_best_weights_are_those_of_the_best_epoch():
@@ -103,7 +103,9 @@ def test_a_plateau_lowers_the_rate_and_says_so():
     run = fit(make(1e-9), X, Y, epochs=4, shuffle=False, reduce_lr=1)
     assert run.learning_rates[0] == 1e-9
     assert run.learning_rates[-1] < 1e-9
-    assert texts(run)[1].startswith("learning rate lowered to 1e-10: loss no better for 1 epoch")
+    assert texts(run)[1].startswith(
+        "Lowered the learning rate to 1e-10: loss did not improve for 1 epoch"
+    )
 
 
 def test_csv_is_written_and_goes_on(tmp_path):
@@ -177,14 +179,14 @@ def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():
         if budget.model.stop_training:
             break
     assert (len(run.log), clock.now) == (3, 30.0)
-    assert run.messages[0] == (1, "about 3 of 100 epochs fit into 0:35.")
-    assert "another epoch takes about 10.0 s, and 5.0 s are left" in run.messages[1].text
+    assert run.messages[0] == (1, "About 3 of 100 epochs fit into 0:35.")
+    assert "another epoch takes about 10.0 s, but only 5.0 s are left" in run.messages[1].text
 
 
 def test_a_budget_ends_a_fit_behind_a_whole_epoch():
     run = fit(make(), X, Y, epochs=10_000, batch_size=BATCH, budget="0.5s")
     assert run.status == "done"
-    assert run.note == "budget of 0.5 s"
+    assert run.note == "time limit of 0.5 s"
     assert 0 < len(run.log) < 10_000
     assert run.partial is None
 
@@ -192,7 +194,7 @@ def test_a_budget_ends_a_fit_behind_a_whole_epoch():
 def test_the_best_is_saved_and_told_once(tmp_path):
     run = fit(make(), X, Y, epochs=4, validation_split=0.25, checkpoint=tmp_path)
     (told,) = texts(run)
-    assert told.startswith(f"best so far, val_loss {run.best.value:.4f}: saved in {tmp_path}")
+    assert told.startswith(f"Best so far: val_loss {run.best.value:.4f}; saved in {tmp_path}")
     net = make()
     net.load_weights(tmp_path / "best.weights.h5")
 
@@ -214,12 +216,12 @@ def test_the_record_says_where_it_comes_from():
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ({"patience": -1}, "patience is a whole number"),
-        ({"seed": 1.5}, "seed is a whole number"),
-        ({"budget": "soon"}, "budget is a time"),
-        ({"csv": "/nowhere/at/all.csv"}, "no folder /nowhere/at"),
-        ({"checkpoint": __file__}, "is a folder"),
-        ({"checkpoint": "models/half.keras"}, "half.keras is a file's name"),
+        ({"patience": -1}, "patience= must be an integer"),
+        ({"seed": 1.5}, "seed= must be an integer"),
+        ({"budget": "soon"}, "budget= must be a duration"),
+        ({"csv": "/nowhere/at/all.csv"}, "no such folder: /nowhere/at"),
+        ({"checkpoint": __file__}, "must be a folder"),
+        ({"checkpoint": "models/half.keras"}, "half.keras is the name of a model file"),
     ],
 )
 def test_a_wrong_value_is_refused_before_anything_starts(option, words):
@@ -321,7 +323,7 @@ def test_an_interrupt_before_the_training_is_a_quiet_end(shell, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("kmagic.training.validation.data_checks.review_data", interrupted)
+        patched.setattr("kmagic.training.fit.review_data", interrupted)
         with capture_output() as output:
             result = shell.run_line_magic("keras_fit", "net X Y")
     assert (result, output.stdout) == (None, "Interrupted.\n")

@@ -10,22 +10,22 @@ from html.parser import HTMLParser
 
 import pytest
 
-from kmagic.display.training.previous_runs import ghost
-from kmagic.display.training.terminal import Lines
+from kmagic.display.training.run_displays import LogLines
 from kmagic.display.training.training_card import (
-    bundle,
-    charts,
-    closing,
-    columns,
-    heading,
-    line,
-    progress,
-    rows,
+    epoch_line,
+    heading_line,
+    metric_columns,
+    progress_line,
+    run_charts,
+    summary_line,
+    table_rows,
+    training_bundle,
 )
 from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.run_history import downsampled_curves
 from kmagic.training.run.training_run import Epoch, Message, TrainingRun
 
-from .clocks import Clock
+from ...clocks import Clock
 
 
 def simulated(
@@ -36,7 +36,7 @@ def simulated(
     metrics: tuple[str, ...] = ("accuracy",),
     validation: bool = True,
     name: str = "cnn",
-    displays: tuple[Lines, ...] = (),
+    displays: tuple[LogLines, ...] = (),
     batch: float = 0.1,
 ) -> TrainingRun:
     """A run whose figures follow a rule; ``upto`` leaves it in that epoch, after that batch."""
@@ -123,7 +123,7 @@ def untrusted(markup: str) -> str:
 
 def test_the_words_say_the_same() -> None:
     run = simulated(3)
-    made = bundle(run)
+    made = training_bundle(run)
     assert set(made) == {"text/plain", "text/html"}
     words = "cnn: 3 epochs in 0:03; best epoch 3, val_loss 0.3000"
     assert repr(run) == words
@@ -131,33 +131,33 @@ def test_the_words_say_the_same() -> None:
     assert made["text/plain"] == words + figures
     card = Reader(made["text/html"])
     assert "3 epochs in 0:03; best epoch 3, val_loss 0.3000" in card.words
-    assert "640 samples in batches of 64 · learning rate 0.001 · 640 samples/s" in card.words
+    assert "640 samples, batch size 64 · learning rate 0.001 · 640 samples/s" in card.words
 
 
 def test_the_words_tell_what_was_told_and_in_a_tutorial_they_do_not() -> None:
     run = simulated(3)
     run.messages[:] = [Message(0, "cnn was not compiled."), Message(2, "stopped early.")]
-    told = bundle(run)["text/plain"].splitlines()
+    told = training_bundle(run)["text/plain"].splitlines()
     assert told[1:] == ["cnn was not compiled.", "epoch 2: stopped early."]
-    assert len(bundle(run, times=False)["text/plain"].splitlines()) == 1
+    assert len(training_bundle(run, times=False)["text/plain"].splitlines()) == 1
     run.messages[:] = [Message(0, f"note {each}") for each in range(100)]
-    told = bundle(run)["text/plain"].splitlines()
+    told = training_bundle(run)["text/plain"].splitlines()
     assert told[1] == "94 earlier in run.messages"
     assert told[-1] == "note 99"
 
 
 def test_the_last_words_are_of_the_best_epoch_or_of_the_last_one() -> None:
-    assert closing(simulated(8), times=False) == (
+    assert summary_line(simulated(8), times=False) == (
         "cnn: 8 epochs; best epoch 5, val_loss 0.1000, "
         "loss 0.0135, accuracy 0.9966, val_accuracy 0.9960"
     )
     alone = simulated(2, validation=False)
-    assert closing(alone, times=False) == "cnn: 2 epochs; loss 0.2707, accuracy 0.9323"
-    assert closing(TrainingRun("cnn")) == repr(TrainingRun("cnn"))
+    assert summary_line(alone, times=False) == "cnn: 2 epochs; loss 0.2707, accuracy 0.9323"
+    assert summary_line(TrainingRun("cnn")) == repr(TrainingRun("cnn"))
 
 
 def test_a_row_an_epoch_and_the_best_is_bold() -> None:
-    card = Reader(bundle(simulated(6))["text/html"])
+    card = Reader(training_bundle(simulated(6))["text/html"])
     assert card.rows[0] == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy", "time"]
     assert card.rows[5] == ["5", "0.0135", "0.1000", "0.9966", "0.9960", "1.0 s"]
     assert [row[0] for row in card.rows[1:]] == list("123456")
@@ -168,42 +168,42 @@ def test_a_row_an_epoch_and_the_best_is_bold() -> None:
 def test_messages_are_words_below_the_curves_and_ticks_on_their_axis() -> None:
     run = simulated(6)
     run.messages += [Message(0, "<b>no</b>"), Message(3, "one"), Message(3, "two")]
-    (loss, _) = charts(run)
+    (loss, _) = run_charts(run)
     assert loss.notes == [0, 3]
-    card = Reader(bundle(run)["text/html"])
+    card = Reader(training_bundle(run)["text/html"])
     for words in ("<b>no</b>", "epoch 3: one", "epoch 3: two"):
         assert words in card.words
     run.messages *= 4
-    assert "6 earlier in run.messages" in Reader(bundle(run)["text/html"]).words
+    assert "6 earlier in run.messages" in Reader(training_bundle(run)["text/html"]).words
 
 
 def test_of_many_epochs_first_best_and_last_have_a_row() -> None:
     run = simulated(100, steps=2)
-    numbers = [epoch.number if epoch else None for epoch in rows(run)]
+    numbers = [epoch.number if epoch else None for epoch in table_rows(run)]
     assert numbers == [1, 2, None, 5, None, 96, 97, 98, 99, 100]
-    assert [epoch and epoch.number for epoch in rows(run, first=0, last=3)] == [
+    assert [epoch and epoch.number for epoch in table_rows(run, first=0, last=3)] == [
         5,
         None,
         98,
         99,
         100,
     ]
-    assert len(Reader(bundle(run)["text/html"]).rows) == 11
+    assert len(Reader(training_bundle(run)["text/html"]).rows) == 11
     # A row that would stand for one epoch is that epoch.
     near = simulated(8, steps=2)
-    assert [epoch and epoch.number for epoch in rows(near)] == list(range(1, 9))
+    assert [epoch and epoch.number for epoch in table_rows(near)] == list(range(1, 9))
 
 
 def test_without_times_the_same_run_gives_the_same_card() -> None:
     quick, slow = simulated(3), simulated(3, batch=0.7)
-    assert bundle(quick, times=False) == bundle(slow, times=False)
-    assert bundle(quick) != bundle(slow)
-    assert "0:0" not in bundle(quick, times=False)["text/html"]
-    assert "samples/s" not in bundle(quick, times=False)["text/html"]
+    assert training_bundle(quick, times=False) == training_bundle(slow, times=False)
+    assert training_bundle(quick) != training_bundle(slow)
+    assert "0:0" not in training_bundle(quick, times=False)["text/html"]
+    assert "samples/s" not in training_bundle(quick, times=False)["text/html"]
 
 
 def test_a_trusted_card_shows_drawings_and_hides_images() -> None:
-    markup = bundle(simulated(3))["text/html"]
+    markup = training_bundle(simulated(3))["text/html"]
     assert markup.count("<svg class=") == markup.count("<img ") == 2
     (key,) = re.findall(r'<div class="(km-[0-9a-f]{10})"', markup)
     assert f".{key} .km-bare{{display:none}}" in markup
@@ -215,7 +215,7 @@ ACCURACY = "training from 0.8161 to 0.9751, validation from 0.7793 to 0.9701"
 
 
 def test_an_untrusted_card_still_has_its_pictures_and_no_debris() -> None:
-    markup = untrusted(bundle(simulated(3))["text/html"])
+    markup = untrusted(training_bundle(simulated(3))["text/html"])
     card = Reader(markup)
     assert [picture["alt"] for picture in card.pictures] == [
         "loss: " + LOSS + ", epoch 3: best 0.3000",
@@ -232,7 +232,7 @@ def test_an_untrusted_card_still_has_its_pictures_and_no_debris() -> None:
 
 def test_two_cards_in_one_page_do_not_share_their_rule() -> None:
     keys = {
-        re.findall(r'<div class="(km-[0-9a-f]{10})"', bundle(simulated(n))["text/html"])[0]
+        re.findall(r'<div class="(km-[0-9a-f]{10})"', training_bundle(simulated(n))["text/html"])[0]
         for n in (2, 3, 4)
     }
     assert len(keys) == 3
@@ -247,24 +247,24 @@ MANY = tuple(f"metric_number_{n}" for n in range(12))
 )
 def test_the_card_stays_small(epochs: int, metrics: tuple[str, ...]) -> None:
     run = simulated(epochs, steps=2, metrics=metrics)
-    assert len(bundle(run)["text/html"].encode()) <= 40_000
-    run.earlier = [ghost(run)] * 3
+    assert len(training_bundle(run)["text/html"].encode()) <= 40_000
+    run.earlier = [downsampled_curves(run)] * 3
     run.messages += [
         Message(number, "a checkpoint was saved in best.keras") for number in range(99)
     ]
-    assert len(bundle(run)["text/html"].encode()) <= 40_000
+    assert len(training_bundle(run)["text/html"].encode()) <= 40_000
 
 
 def test_what_is_left_out_is_said() -> None:
-    card = Reader(bundle(simulated(3, metrics=MANY))["text/html"])
-    assert "7 more figures in run.history" in card.words
+    card = Reader(training_bundle(simulated(3, metrics=MANY))["text/html"])
+    assert "7 more metrics in run.history" in card.words
     assert len(card.rows[0]) == 2 + 2 * 6
     assert len(card.pictures) == 4
 
 
 def test_names_are_text() -> None:
     evil = "<script>alert(1)</script>\"'</style>&\u202e"
-    markup = bundle(simulated(3, name=evil, metrics=(evil,)))["text/html"]
+    markup = training_bundle(simulated(3, name=evil, metrics=(evil,)))["text/html"]
     assert "<script" not in markup
     assert markup.count("</style>") == 2
     card = Reader(markup)
@@ -275,7 +275,7 @@ def test_names_are_text() -> None:
 @pytest.mark.parametrize("where", [(1, 3), (1, 10), (4, 6)])
 def test_a_run_that_goes_on_has_a_bar(where: tuple[int, int]) -> None:
     run = simulated(8, upto=where)
-    markup = bundle(run)["text/html"]
+    markup = training_bundle(run)["text/html"]
     share = 100 * ((where[0] - 1) * 10 + where[1]) / 80
     assert f'aria-label="{share:.0f} % trained"' in markup
     assert f"epoch {where[0]} of 8, batch {where[1]} of 10" in Reader(markup).words
@@ -286,7 +286,7 @@ def test_a_run_that_goes_on_has_a_bar(where: tuple[int, int]) -> None:
 def test_a_run_that_never_began(status: str) -> None:
     run = TrainingRun("cnn", epochs=3)
     run.status = status  # type: ignore[assignment]
-    card = Reader(bundle(run)["text/html"])
+    card = Reader(training_bundle(run)["text/html"])
     assert f"{status} before the first batch" in card.words
     assert not card.pictures
     assert not card.rows
@@ -297,7 +297,7 @@ def test_a_run_that_never_began(status: str) -> None:
 
 def test_the_epoch_that_runs_has_its_course() -> None:
     run = simulated(8, upto=(4, 6))
-    loss, accuracy = charts(run)
+    loss, accuracy = run_charts(run)
     assert [each.title for each in (loss, accuracy)] == ["loss", "accuracy"]
     kinds = {each.kind: each for each in loss.lines}
     assert [x for x, _ in kinds["train"].points] == [1, 2, 3]
@@ -312,7 +312,7 @@ def test_the_epoch_that_runs_has_its_course() -> None:
 
 
 def test_one_epoch_is_shown_by_its_course() -> None:
-    (loss, _) = charts(simulated(1))
+    (loss, _) = run_charts(simulated(1))
     course, train, val = loss.lines
     assert (loss.start, loss.end) == (0, 1)
     assert len(course.points) == 10
@@ -326,16 +326,16 @@ def test_the_first_batches_do_not_set_the_scale() -> None:
     wild.log, wild.now, wild.epoch_curves = run.log, run.now, run.epoch_curves
     first = run.epoch_curves["loss"].points()[0]
     assert first[0] == pytest.approx(3.01)
-    loss = charts(wild)[0]
+    loss = run_charts(wild)[0]
     assert first[1] not in loss.scale
     assert all(x % 1 > 0.03 or x == 3 for x, _ in loss.lines[0].points)
 
 
 def test_without_validation_there_is_no_best_and_no_label() -> None:
-    (loss, _) = charts(simulated(3, validation=False))
+    (loss, _) = run_charts(simulated(3, validation=False))
     assert loss.mark is None
     assert [each.label for each in loss.lines] == ["", ""]
-    assert columns(simulated(3, validation=False)) == ["loss", "accuracy"]
+    assert metric_columns(simulated(3, validation=False)) == ["loss", "accuracy"]
 
 
 def test_a_figure_that_is_not_finite_does_no_harm() -> None:
@@ -344,7 +344,7 @@ def test_a_figure_that_is_not_finite_does_no_harm() -> None:
         run.add(Epoch(number, {"loss": loss, "val_loss": loss}, 1.0))
         run.now.epoch = number
     run.status = "done"
-    card = Reader(bundle(run)["text/html"])
+    card = Reader(training_bundle(run)["text/html"])
     assert [row[1] for row in card.rows[1:]] == ["1.0000", "nan", "inf"]
     assert len(card.pictures) == 1
 
@@ -354,7 +354,7 @@ def test_a_figure_that_is_not_finite_does_no_harm() -> None:
 
 def test_the_lines_of_a_log() -> None:
     stream = io.StringIO()
-    simulated(2, displays=(Lines(stream),))
+    simulated(2, displays=(LogLines(stream),))
     assert stream.getvalue().splitlines() == [
         "cnn: 2 epochs of 10 batches, 640 samples",
         "epoch 1 of 2  loss 0.7358  val_loss 0.5000  accuracy 0.8161  val_accuracy 0.7793  1.0 s",
@@ -365,7 +365,7 @@ def test_the_lines_of_a_log() -> None:
 
 def test_thousands_of_epochs_are_no_flood() -> None:
     stream = io.StringIO()
-    simulated(3000, steps=2, batch=0.01, displays=(Lines(stream),))
+    simulated(3000, steps=2, batch=0.01, displays=(LogLines(stream),))
     lines = stream.getvalue().splitlines()
     assert 50 <= len(lines) <= 70  # a minute
     assert lines[1].startswith("epoch     1 of 3,000")
@@ -382,7 +382,7 @@ class Terminal(io.StringIO):
 def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     stream = Terminal()
-    simulated(2, displays=(Lines(stream),))
+    simulated(2, displays=(LogLines(stream),))
     assert stream.getvalue().count("\n") == 4
     moving = [part for part in stream.getvalue().split("\r") if "\n" not in part]
     assert len(moving) > 10
@@ -395,7 +395,7 @@ def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_line_of_its_own() -> None:
     run = simulated(8, upto=(4, 6))
-    assert heading(run) == "cnn: 8 epochs of 10 batches, 640 samples"
-    assert heading(TrainingRun("m", epochs=1)) == "m: 1 epoch"
-    assert line(run.log[0], run).startswith("epoch 1 of 8  loss 0.7358")
-    assert progress(run).endswith("0:03, about 0:05 left")
+    assert heading_line(run) == "cnn: 8 epochs of 10 batches, 640 samples"
+    assert heading_line(TrainingRun("m", epochs=1)) == "m: 1 epoch"
+    assert epoch_line(run.log[0], run).startswith("epoch 1 of 8  loss 0.7358")
+    assert progress_line(run).endswith("0:03, about 0:05 left")

@@ -51,15 +51,15 @@ def bad(values, where, value):
 @pytest.mark.parametrize(
     ("x", "y", "message", "remedy"),
     [
-        (X, Y[:-1], "x has 30 samples and y has 29", "one entry for each sample"),
-        (bad(X, (7, 2), np.nan), Y, "x holds nan or inf, first in sample 7", "nan_to_num"),
-        (bad(X, (7, 2), -np.inf), Y, "x holds nan or inf, first in sample 7", "nan_to_num"),
-        (X, np.eye(3)[Y], "the targets are one-hot", "loss=categorical_crossentropy"),
-        (X, Y + 1, "labels go from 1 to 3", "Count the labels from 0"),
-        (X, np.array(["a", "b", "c"])[Y], "words such as", "return_inverse"),
-        (X, list("abc" * 10), "words such as 'a'", "return_inverse"),
-        (X, Y + 0.5, "holds fractions such as", "loss=mse"),
-        (X[:, :3], Y, "expects 4 for each sample, and x has 3", "input 3"),
+        (X, Y[:-1], "x has 30 samples but y has 29", "one entry per sample"),
+        (bad(X, (7, 2), np.nan), Y, "x contains nan or inf, first in sample 7", "nan_to_num"),
+        (bad(X, (7, 2), -np.inf), Y, "x contains nan or inf, first in sample 7", "nan_to_num"),
+        (X, np.eye(3)[Y], "The targets are one-hot", "loss=categorical_crossentropy"),
+        (X, Y + 1, "Labels run from 1 to 3", "Number the labels from 0"),
+        (X, np.array(["a", "b", "c"])[Y], "texts such as", "return_inverse"),
+        (X, list("abc" * 10), "texts such as 'a'", "return_inverse"),
+        (X, Y + 0.5, "contains fractions such as", "loss=mse"),
+        (X[:, :3], Y, "expects shape 4 per sample, but x has shape 3", "input 3"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
@@ -68,7 +68,7 @@ def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
         kmagic.fit(table, x, y, displays=[])
     assert message in caught.value.message
     assert remedy in caught.value.remedy
-    assert "--no-checks" in caught.value.remedy
+    assert "checks=False" in caught.value.remedy
     for mine, theirs in zip(table.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -79,19 +79,19 @@ def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
         (
             "input 8x8x1\nconv2d 2 3x3\ndense 3 softmax\ncompile adam" + SPARSE,
             Y,
-            "holds it against an output of 6x6x3",
-            "`flatten` above `dense`",
+            "compares it with an output of 6x6x3",
+            "`flatten` before `dense`",
         ),
         (
             "input 8x8x1\nflatten\ndense 3 softmax\ncompile adam loss=mse",
             Y / 2,
-            "mean_squared_error holds it against an output of 3",
-            "`dense 1`, without softmax",
+            "mean_squared_error compares it with an output of 3",
+            "`dense 1` without softmax",
         ),
         (
             "input 8x8x1\nflatten\ndense 3 sigmoid\ncompile adam loss=bce",
             Y,
-            "binary_crossentropy holds it against an output of 3",
+            "binary_crossentropy compares it with an output of 3",
             "softmax and loss=sparse_categorical_crossentropy",
         ),
     ],
@@ -106,9 +106,9 @@ def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
 @pytest.mark.parametrize(
     ("y", "remedy"),
     [
-        (Y + 1, "Count the labels from 0."),
-        (Y * 2, "Write 5 units, or count the labels from 0."),
-        (Y - 0.5, "Count the labels from 0."),
+        (Y + 1, "Number the labels from 0."),
+        (Y * 2, "Write 5 units, or number the labels from 0."),
+        (Y - 0.5, "Number the labels from 0."),
     ],
 )
 def test_labels_out_of_range_get_whole_units(table, y, remedy):
@@ -119,7 +119,7 @@ def test_labels_out_of_range_get_whole_units(table, y, remedy):
 
 def test_validation_data_of_another_shape_are_refused(table):
     with pytest.raises(
-        TrainingError, match="expects 4 for each sample, and the validation data have 3"
+        TrainingError, match="expects shape 4 per sample, but the validation data has shape 3"
     ):
         kmagic.fit(table, X, Y, validation_data=(X[:, :3], Y), displays=[])
 
@@ -127,7 +127,7 @@ def test_validation_data_of_another_shape_are_refused(table):
 def test_a_missing_channel_axis_is_named():
     colour = net("input 8x8x3\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
     with pytest.raises(
-        TrainingError, match="expects 8x8x3 for each sample, and x has 8x8"
+        TrainingError, match="expects shape 8 x 8 x 3 per sample, but x has shape 8 x 8"
     ) as caught:
         review_data(colour, IMAGES[..., 0], Y)
     assert "channel axis is missing" in caught.value.remedy
@@ -140,8 +140,8 @@ def test_flat_pictures_are_to_be_reshaped(pictures):
 
 
 def test_what_keras_takes_is_taken(pictures):
-    assert review_data(pictures, IMAGES[..., 0], Y) == []
-    assert review_data(pictures, IMAGES, Y, validation=(IMAGES, Y)) == []
+    assert review_data(pictures, IMAGES[..., 0], Y).messages == []
+    assert review_data(pictures, IMAGES, Y, validation=(IMAGES, Y)).messages == []
 
 
 def test_the_mistakes_are_told_together(table):
@@ -152,30 +152,30 @@ def test_the_mistakes_are_told_together(table):
 
 
 def test_raw_pixels_are_told_of(pictures):
-    (told,) = review_data(pictures, (IMAGES * 255).astype("uint8"), Y)
+    (told,) = review_data(pictures, (IMAGES * 255).astype("uint8"), Y).messages
     assert "Divide them by 255" in told
     scaled = net(
         "input 8x8x1\nrescaling {1 / 255}\nflatten\ndense 3 softmax\ncompile adam" + SPARSE
     )
-    assert review_data(scaled, (IMAGES * 255).astype("uint8"), Y) == []
+    assert review_data(scaled, (IMAGES * 255).astype("uint8"), Y).messages == []
 
 
 def test_raw_pixels_behind_flatten_and_in_rows_are_told_of():
     flat = net("input 8x8x1\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
     pixels = bad((IMAGES * 255).astype("uint8"), 0, 255)
-    assert "Divide" in review_data(flat, pixels, Y)[0]
+    assert "Divide" in review_data(flat, pixels, Y).messages[0]
     rows = net("input 64\ndense 3 softmax\ncompile adam" + SPARSE)
-    assert "Divide" in review_data(rows, pixels.reshape(30, 64), Y)[0]
+    assert "Divide" in review_data(rows, pixels.reshape(30, 64), Y).messages[0]
 
 
 def test_features_of_different_size_are_told_of(table):
     x = X * np.array([1, 1, 1, 1e5], "float32")
-    (told,) = review_data(table, x, Y)
-    assert "column 3 spreads by" in told
+    (told,) = review_data(table, x, Y).messages
+    assert "deviation of column 3 is" in told
     assert "--scale standard" in told
     assert "`batch_normalization`" in told
     normal = net("input 4\nbatch_normalization\ndense 3 softmax\ncompile adam" + SPARSE)
-    assert review_data(normal, x, Y) == []
+    assert review_data(normal, x, Y).messages == []
 
 
 def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
@@ -183,17 +183,20 @@ def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
     pixels = IMAGES.reshape(30, 64).copy()
     pixels[:, 5] = 0
     pixels[0, 5] = 1e-4
-    assert review_data(rows, pixels, Y) == []
+    assert review_data(rows, pixels, Y).messages == []
     (told,) = review_data(rows, pixels * 300 - 150, Y)  # no pixels
-    assert "column 5 by" in told
+    assert "that of column 5 " in told
 
 
 def test_features_of_different_size_are_called_by_their_names(table):
     x = X * np.array([1e-3, 1, 1, 1e5], "float32")
     for columns, said in (
-        (("NOX", "RM", "AGE", "TAX"), ("column TAX spreads by", "column NOX by")),
-        (("of", "raw", "data"), ("column 3 spreads by", "column 0 by")),  # words became numbers
-        (None, ("column 3 spreads by", "column 0 by")),
+        (("NOX", "RM", "AGE", "TAX"), ("deviation of column TAX is", "that of column NOX ")),
+        (
+            ("of", "raw", "data"),
+            ("deviation of column 3 is", "that of column 0 "),
+        ),  # words became numbers
+        (None, ("deviation of column 3 is", "that of column 0 ")),
     ):
         own = x.copy()  # what shares memory with a data set belongs to it
         data = Dataset("houses", own, Y, x[:4], Y[:4], ("a", "b", "c"), columns=columns)
@@ -237,7 +240,9 @@ def test_of_a_model_without_a_past_nothing_is_said(pictures):
     assert scale_drift_message(pictures, IMAGES * 255) == ""
 
 
-@pytest.mark.parametrize(("y", "words"), [(Y + 1, "labels go from 1 to 3"), (Y + 0.5, "fractions")])
+@pytest.mark.parametrize(
+    ("y", "words"), [(Y + 1, "Labels run from 1 to 3"), (Y + 0.5, "fractions")]
+)
 def test_what_is_refused_is_not_compiled_either(y, words):
     model = net("input 4\ndense 3 softmax")
     with pytest.raises(TrainingError, match=words):
@@ -248,7 +253,7 @@ def test_what_is_refused_is_not_compiled_either(y, words):
 
 
 def test_validation_data_scaled_in_another_way_are_told_of(pictures):
-    (told,) = review_data(pictures, IMAGES, Y, validation=(IMAGES * 255, Y))
+    (told,) = review_data(pictures, IMAGES, Y, validation=(IMAGES * 255, Y)).messages
     assert "scaled in another way" in told
 
 
@@ -266,7 +271,7 @@ def test_what_is_not_compiled_gets_what_suits(last, y, loss, metric):
     model = net(f"input 4\n{last}")
     run = kmagic.fit(model, X, y, name="new", displays=[])
     assert run.status == "done"
-    told = f"new was not compiled; now it is: adam, loss={loss}, metrics={metric}."
+    told = f"new was not compiled. It is now compiled with adam, loss={loss}, metrics={metric}."
     assert run.messages[0] == (0, told)
     assert set(run.history) == {"loss", metric}
 

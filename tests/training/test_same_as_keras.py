@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from kmagic.training.fit import fit
+from .fitting import fit
 
 ROWS, WIDTH, CLASSES = 90, 6, 3
 BATCH = 16  # five whole ones and a short one

@@ -1,7 +1,7 @@
 """A run that was stopped or killed goes on as if there had been no break."""
 
+import inspect
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import pytest
 
+from kmagic.data.dataset import Dataset
 from kmagic.support.errors import TrainingError
-from kmagic.training.fit import fit
 from kmagic.training.run.training_run import RecordingDisplay
+
+from ..fitting import fit
 
 ROWS, BATCH = 48, 16
 HOW = {"batch_size": BATCH, "shuffle": False, "validation_split": 1 / 3}
@@ -66,13 +68,13 @@ def test_a_stopped_run_goes_on(data, whole):
     assert [each.number for each in run.log] == [1, 2, 3, 4]
     assert (run.status, run.resumed, run.progress) == ("done", 2, 1.0)
     assert same(net.get_weights(), weights)
-    assert run.messages[0] == (0, "goes on behind epoch 2.")
+    assert run.messages[0] == (0, "Continued after epoch 2.")
     assert [told for told in display.calls if told[0] == "epoch"] == [
         ("epoch", "epoch 3 of 4, batch 2 of 2"),
         ("epoch", "epoch 4 of 4, batch 2 of 2"),
     ]
-    assert run.describe(times=False).startswith("4 epochs, 2 of them before;")
-    assert run.describe().startswith("4 epochs, 2 of them before, in ")
+    assert run.describe(times=False).startswith("4 epochs (2 from an earlier run);")
+    assert "(2 from an earlier run)" in run.describe()
 
 
 def test_it_goes_on_with_a_run_by_name_and_says_if_the_data_changed(data):
@@ -82,7 +84,7 @@ def test_it_goes_on_with_a_run_by_name_and_says_if_the_data_changed(data):
     fit(net, x, y, epochs=1, **HOW)
     run = fit(net, x + 1, y, epochs=2, resume=first, **HOW)
     assert len(run.log) == 2
-    assert any("not what the earlier epochs" in text for _, text in run.messages)
+    assert any("differs from that of the earlier epochs" in text for _, text in run.messages)
 
 
 def test_without_an_earlier_run_there_is_nothing_to_go_on_with(data):
@@ -104,7 +106,7 @@ def test_a_checkpoint_of_another_run_is_moved_and_not_lost(data, tmp_path):
     folder = tmp_path / "run"
     fit(make(), *data, epochs=2, checkpoint=folder, **HOW)
     run = fit(make(), *data, epochs=1, checkpoint=folder, **HOW)
-    assert "moved" in run.messages[0].text
+    assert "Moved" in run.messages[0].text
     assert len(json.loads((folder / "before" / "run.json").read_text())["log"]) == 2
     assert len(json.loads((folder / "run.json").read_text())["log"]) == 1
     assert (folder / "before" / "best.weights.h5").exists()
@@ -114,7 +116,7 @@ def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
     fit(make(), *data, checkpoint=tmp_path, **HOW)
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(3)])
     other.compile("adam", "mse")
-    with pytest.raises(TrainingError, match="keeps another model"):
+    with pytest.raises(TrainingError, match="belongs to another model"):
         fit(other, *data, checkpoint=tmp_path, resume=True)
 
 
@@ -170,7 +172,7 @@ def test_patience_goes_on_counting(data, tmp_path, kept):
     other = flat() if kept else net
     run = fit(other, *data, epochs=9, patience=3, callbacks=losses, resume=True, **where, **HOW)
     assert len(run.log) == 5
-    assert texts(run)[-1] == "stopped early: val_loss no better for 3 epochs."
+    assert texts(run)[-1] == "Stopped early: val_loss did not improve for 3 epochs."
 
 
 def test_patience_that_was_used_up_is_whole_again(data):
@@ -209,7 +211,7 @@ def test_the_best_epoch_may_be_one_before(data, tmp_path, kept):
     run = fit(
         other, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **where, **HOW
     )
-    assert texts(run)[-1] == "the weights of epoch 2 are put back."
+    assert texts(run)[-1] == "Restored the weights of epoch 2."
     assert same(other.get_weights(), best)
 
 
@@ -225,17 +227,18 @@ def test_where_the_best_weights_were_not_kept_it_is_said(data):
     fit(net, *data, epochs=4, callbacks=losses, **HOW)
     run = fit(net, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **HOW)
     assert any(
-        text.startswith("the weights of epoch 2, the best before, were not") for text in texts(run)
+        text.startswith("The weights of epoch 2, the best so far, were not saved")
+        for text in texts(run)
     )
     assert same(net.get_weights(), losses.weights[5])
 
 
 CHILD = """
-import os, signal, sys
-sys.path.insert(0, {tests!r})
+import os, signal
 import keras, numpy as np
-from test_resume import HOW, make
-from kmagic.training.fit import fit
+import kmagic
+
+{make}
 
 class Kill(keras.callbacks.Callback):
     epoch = 0
@@ -245,8 +248,11 @@ class Kill(keras.callbacks.Callback):
         if self.epoch == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
-with np.load({data!r}) as held:
-    fit(make(), held["x"], held["y"], epochs=4, checkpoint={folder!r}, callbacks=Kill(), **HOW)
+with np.load({data!r}) as file:
+    kmagic.fit(
+        make(), file["x"], file["y"], epochs=4, checkpoint={folder!r}, callbacks=Kill(),
+        checks=False, displays=[], **{how!r},
+    )
 """
 
 
@@ -254,9 +260,10 @@ def test_a_killed_process_loses_nothing(data, tmp_path, whole):
     np.savez(tmp_path / "data.npz", x=data[0], y=data[1])
     folder = tmp_path / "run"
     program = CHILD.format(
-        tests=os.path.dirname(__file__),  # noqa: PTH120 - a text for the program
+        make=inspect.getsource(make),
         data=str(tmp_path / "data.npz"),
         folder=str(folder),
+        how=HOW,
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
@@ -272,23 +279,21 @@ def test_a_killed_process_loses_nothing(data, tmp_path, whole):
 
 
 def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
-    from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
-
-    def judged(net):
-        return {"watch": ValidationConfusion(net, ("a", "b", "c")), **HOW}
-
+    named = Dataset("few", *data, data[0][:4], data[1][:4], ("a", "b", "c"))
+    watched = {"watch": "confusion", **HOW}
     net = make()
-    expected = fit(net, *data, epochs=4, **judged(net)).confusion
+    expected = fit(net, *data, epochs=4, **watched).confusion
     first = make()
-    fit(first, *data, epochs=2, checkpoint=tmp_path, **judged(first))
+    fit(first, *data, epochs=2, checkpoint=tmp_path, **watched)
     again = make()  # as in another process: what the first model has is not known to it
     done = fit(again, *data, epochs=2, checkpoint=tmp_path, resume=True, **HOW)
     assert (done.confusion.epoch, done.confusion.classes) == (2, ("a", "b", "c"))
     assert done.confusion.matrix.sum() == ROWS // 3
-    run = fit(again, *data, epochs=4, checkpoint=tmp_path, resume=True, **judged(again))
+    run = fit(again, *data, epochs=4, checkpoint=tmp_path, resume=True, **watched)
     assert run.confusion.accuracy == expected.accuracy
     assert (run.confusion.matrix == expected.matrix).all()
     assert run.confusion.epoch == 4
+    assert run.confusion.classes == named.classes
 
 
 def test_of_a_record_that_is_ahead_of_the_weights_a_matrix_is_cut_off_too():
@@ -308,11 +313,13 @@ def test_of_a_record_that_is_ahead_of_the_weights_a_matrix_is_cut_off_too():
     assert cut.accuracy == {key: points[:2] for key, points in seen.accuracy.items()}
 
 
+@pytest.mark.parametrize("key", ["confusion", "watched"])
 @pytest.mark.parametrize("kept", [None, {}, {"classes": ["a"]}, [1], "odd"])
-def test_a_record_without_a_matrix_is_read_all_the_same(data, tmp_path, kept):
+def test_a_record_without_a_matrix_is_read(data, tmp_path, kept, key):
     fit(make(), *data, epochs=1, checkpoint=tmp_path, **HOW)
     record = json.loads((tmp_path / "run.json").read_text())
-    record["watched"] = kept
+    del record["confusion"]
+    record[key] = kept
     (tmp_path / "run.json").write_text(json.dumps(record))
     run = fit(make(), *data, epochs=2, checkpoint=tmp_path, resume=True, **HOW)
     assert (run.resumed, run.confusion) == (1, None)

@@ -1,0 +1,150 @@
+"""The displays of a running training, except the live widget: log lines and static cards."""
+
+from __future__ import annotations
+
+import sys
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any, TextIO
+
+from kmagic.display.training.live_view import LiveView, display_in_cell
+from kmagic.display.training.training_card import (
+    epoch_line,
+    heading_line,
+    progress_line,
+    summary_line,
+    training_bundle,
+)
+from kmagic.support.display_mode import display_mode
+from kmagic.support.rendering import display_bundle, mark_displayed
+from kmagic.training.run.training_run import Display
+
+if TYPE_CHECKING:
+    from kmagic.support.display_mode import DisplayMode
+    from kmagic.training.run.training_run import TrainingRun
+
+MAX_LOGGED_EPOCHS = 200
+LOG_INTERVAL = 1.0
+"""Seconds between two lines of a run with more epochs."""
+
+
+def displays_for(mode: DisplayMode | None = None) -> list[Display]:
+    """The displays for the current environment, or for a display mode."""
+    match mode or display_mode():
+        case "widget":
+            return [LiveView()]
+        case "html":
+            return [UpdatedCard()]
+        case "log":
+            return [LogLines(), FinalCard()]
+        case "text":
+            return [LogLines()]
+        case "static":
+            return [FinalCard(times=False)]
+        case _:
+            return []
+
+
+class UpdatedCard(Display):
+    """The card, replaced twice a second."""
+
+    interval = 0.5
+
+    def begin(self, run: TrainingRun) -> None:
+        """Show the card in the running cell."""
+        self._handle: Any = display_in_cell(training_bundle(run), raw=True, display_id=True)
+
+    def update(self, run: TrainingRun) -> None:
+        """Replace it."""
+        self._handle.update(training_bundle(run), raw=True)
+
+    def end(self, run: TrainingRun) -> None:
+        """Replace it for the last time."""
+        self.update(run)
+        mark_displayed(run)
+
+
+class FinalCard(Display):
+    """The card at the end.
+
+    Args:
+        times: False omits durations, which differ between repeated runs.
+    """
+
+    def __init__(self, *, times: bool = True) -> None:
+        self._times = times
+
+    def end(self, run: TrainingRun) -> None:
+        """Show the card."""
+        display_bundle(training_bundle(run, times=self._times))
+        mark_displayed(run)
+
+
+class LogLines(Display):
+    """One line per epoch, and on a terminal a line that is updated in place.
+
+    Of more than 200 epochs only one line per second is written, and the last.
+
+    Args:
+        stream: Where to write; by default the standard output at the time of writing.
+    """
+
+    interval = 0.1
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._given_stream = stream
+        self._moving_line = ""
+        self._written_at = -LOG_INTERVAL
+        self._unwritten = ""
+        self._messages_written = 0
+
+    @property
+    def _stream(self) -> TextIO:
+        return self._given_stream or sys.stdout
+
+    def begin(self, run: TrainingRun) -> None:
+        """Write the heading and the messages of the checks."""
+        self._messages_written = 0
+        self._write(heading_line(run))
+        self._write_messages(run)
+
+    def update(self, run: TrainingRun) -> None:
+        """Update the moving line on a terminal."""
+        if not self._stream.isatty():
+            return
+        text = progress_line(run)[: get_terminal_size().columns - 1]
+        blank = " " * max(0, len(self._moving_line) - len(text))
+        self._stream.write(f"\r{text}{blank}")
+        self._stream.flush()
+        self._moving_line = text
+
+    def epoch(self, run: TrainingRun) -> None:
+        """Write the epoch's line."""
+        self._unwritten = epoch_line(run.log[-1], run)
+        if run.epochs <= MAX_LOGGED_EPOCHS or run.now.elapsed >= self._written_at + LOG_INTERVAL:
+            self._written_at = run.now.elapsed
+            self._write(self._unwritten)
+            if run.confusion is not None and run.confusion.epoch == run.log[-1].number:
+                self._write(f"  {run.confusion.to_text()}")
+            self._unwritten = ""
+        self._write_messages(run)
+
+    def end(self, run: TrainingRun) -> None:
+        """Write the summary."""
+        if self._unwritten:
+            self._write(self._unwritten)
+        self._write_messages(run)
+        self._write(summary_line(run))
+        mark_displayed(run)
+
+    def _write_messages(self, run: TrainingRun) -> None:
+        """Write new messages, except those that were replaced meanwhile."""
+        new = run.messages[self._messages_written :]
+        self._messages_written = len(run.messages)
+        for message in new:
+            self._write(f"  {message.text}")
+
+    def _write(self, text: str) -> None:
+        blank = " " * max(0, len(self._moving_line) - len(text))
+        self._stream.write(f"\r{text}{blank}\n" if self._moving_line else f"{text}\n")
+        self._stream.flush()
+        self._moving_line = ""

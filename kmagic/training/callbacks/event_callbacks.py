@@ -1,0 +1,149 @@
+"""Callbacks that report what other callbacks did, and that keep the time limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import keras
+
+from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
+from kmagic.training.callbacks.recording_callback import learning_rate
+from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.training_run import Message, TrainingRun
+
+BATCHES_BEFORE_ESTIMATE = 3
+
+
+class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
+    """Adds messages about other callbacks: an early stop, a lower learning rate, a checkpoint.
+
+    It follows them.
+
+    Args:
+        run: The record.
+        others: The callbacks.
+    """
+
+    every_batch = False
+
+    def __init__(self, run: TrainingRun, others: Sequence[keras.callbacks.Callback]) -> None:
+        super().__init__()
+        self._run = run
+        self._others = others
+        self._best: dict[int, object] = {}
+        self._saved: Message | None = None
+
+    def on_train_begin(self, logs: object = None) -> None:
+        """The other callbacks are set up."""
+        del logs
+        self._best = {id(callback): getattr(callback, "best", None) for callback in self._others}
+        for callback in self._others:
+            if lost := getattr(callback, "lost_epoch", 0):
+                self._run.add_message(
+                    f"The weights of epoch {lost:,}, the best so far, were not saved: the best "
+                    "epoch is chosen from the epochs from here on."
+                )
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """The other callbacks have seen the epoch."""
+        del logs
+        rate = learning_rate(self.model)
+        for callback in self._others:
+            if isinstance(callback, keras.callbacks.EarlyStopping):
+                if callback.stopped_epoch == epoch and epoch:
+                    self._run.add_message(f"Stopped early: {_no_progress(callback)}.")
+            elif isinstance(callback, keras.callbacks.ReduceLROnPlateau):
+                before = self._run.now.learning_rate
+                if rate is not None and before is not None and rate < before:
+                    self._run.add_message(
+                        f"Lowered the learning rate to {rate:g}: {_no_progress(callback)}."
+                    )
+            elif isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_best_only:
+                if callback.best != self._best.get(id(callback)):
+                    self._report_best(callback)
+                self._best[id(callback)] = callback.best
+
+    def on_train_end(self, logs: object = None) -> None:
+        """The weights are final."""
+        del logs
+        for callback in self._others:
+            is_early_stopping = isinstance(callback, keras.callbacks.EarlyStopping)
+            if (
+                is_early_stopping
+                and callback.restore_best_weights
+                and callback.best_weights is not None
+            ):
+                self._run.add_message(restored_message(callback.best_epoch + 1))
+
+    def _report_best(self, checkpoint: keras.callbacks.ModelCheckpoint) -> None:
+        if self._saved in self._run.messages:  # only the last one is of interest
+            self._run.messages.remove(self._saved)
+        value = f"{checkpoint.monitor} {format_metric(float(checkpoint.best))}"
+        self._saved = self._run.add_message(
+            f"Best so far: {value}; saved in {checkpoint.filepath}."
+        )
+
+
+def restored_message(epoch: int) -> str:
+    """The message after the best epoch's weights were restored."""
+    return f"Restored the weights of epoch {epoch:,}."
+
+
+def _no_progress(callback: keras.callbacks.Callback) -> str:
+    return f"{callback.monitor} did not improve for {pluralize(callback.patience, 'epoch')}"
+
+
+class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
+    """Starts no epoch that would not end within the time limit, and estimates how many will.
+
+    It follows the recorder's callback. The first epoch is always trained.
+
+    Args:
+        recorder: Knows the time per epoch.
+        seconds: The time limit.
+        clock: Seconds.
+    """
+
+    every_batch = False
+
+    def __init__(
+        self, recorder: Recorder, seconds: float, *, clock: Callable[[], float] | None = None
+    ) -> None:
+        super().__init__()
+        self._recorder = recorder
+        self._seconds = seconds
+        self._clock = clock or recorder.clock
+        self._start = self._clock()
+        self._is_estimated = False
+        self.used_up = False
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        """Estimate after a few batches how many epochs fit."""
+        del logs
+        if self._is_estimated or batch + 1 < BATCHES_BEFORE_ESTIMATE:
+            return
+        at = self._clock()
+        eta, run = self._recorder.eta, self._recorder.run
+        current, epoch = eta.epoch_left(at), eta.epoch_seconds()
+        if current is None or not epoch:
+            return
+        self._is_estimated = True
+        more = max(0, int((self._seconds - (at - self._start) - current) / epoch))
+        fitting = run.now.epoch + more
+        if fitting < run.epochs:
+            limit = format_elapsed(self._seconds)
+            run.add_message(f"About {fitting:,} of {run.epochs:,} epochs fit into {limit}.")
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """End the training if the next epoch would not end in time."""
+        del logs
+        run = self._recorder.run
+        elapsed = self._clock() - self._start
+        following = self._recorder.eta.epoch_seconds() or 0.0
+        if epoch + 1 < run.epochs and elapsed + following > self._seconds:
+            self.used_up = self.model.stop_training = True
+            left = format_seconds(max(0.0, self._seconds - elapsed))
+            run.add_message(
+                f"Reached the time limit of {format_elapsed(self._seconds)}: another epoch takes "
+                f"about {format_seconds(following)}, but only {left} are left."
+            )
