@@ -1,4 +1,4 @@
-"""Data sets: loaded by name, prepared once, remembered with their scaling."""
+"""Data sets: loaded, split and prepared, with what is needed to prepare raw data later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kmagic.data.dataset import Dataset
-    from kmagic.data.loading import SampleDataWarning, load_data
+    from kmagic.data.keras_datasets import SampleDataWarning
+    from kmagic.data.loading import load_data
     from kmagic.data.preparation.scaling import Scaling
     from kmagic.support.keras_cache import CacheWarning
 
@@ -16,7 +17,7 @@ __all__ = ["CacheWarning", "Dataset", "SampleDataWarning", "Scaling", "load_data
 _HOMES = {
     "CacheWarning": "support.keras_cache",
     "Dataset": "data.dataset",
-    "SampleDataWarning": "data.loading",
+    "SampleDataWarning": "data.keras_datasets",
     "Scaling": "data.preparation.scaling",
     "load_data": "data.loading",
 }

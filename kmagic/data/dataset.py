@@ -1,4 +1,4 @@
-"""One small object for any data set: training part, test part, classes and scaling."""
+"""One object for every data set: training part, test part, classes, and how it was prepared."""
 
 from __future__ import annotations
 
@@ -10,39 +10,44 @@ from weakref import WeakSet
 
 import numpy as np
 
-from kmagic.data.preparation.preparation import Features, Preparation
+from kmagic.data.preparation.columns import Columns
+from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.support.formatting import format_value
+from kmagic.support.formatting import format_shape, format_value
+from kmagic.support.messages import PYTHON, Spelling, Text, render
 from kmagic.support.rendering import Renderable
 from kmagic.support.sentences import as_sentences
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+MAX_CLASSES_LISTED = 10
+
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dataset(Renderable):
-    """Real data, ready for ``fit``.
+    """A data set, ready for ``fit``.
 
     Attributes:
-        name: What it is called.
-        x_train: Inputs of the training part, rows first.
+        name: Its name.
+        x_train: Inputs of the training part, samples first.
         y_train: Labels (integers, or one-hot rows) or, for regression, values.
-        x_test: Inputs of the test part, prepared as the training part was.
+        x_test: Inputs of the test part, prepared like the training part.
         y_test: Its labels or values.
         classes: Names of the classes in the order of the labels; None for regression.
-        scaling: What was done to the inputs, learned on the training part only.
-        note: Why this is only a sample and what to do, or what else one should know; else "".
+        scaling: The scaling of the inputs, learned from the training part.
+        note_text: What the user should know, e.g. that this is only a sample; see ``note``.
         source: Where the data came from.
-        title: What it is, in a few words.
-        columns: Names of a table's columns, where they are known.
-        target: What is to be predicted, for regression.
-        image_shape: Height, width and perhaps channels, where a row is a picture.
-        encoding: How sentences became rows of word numbers.
-        features: How a table's columns became numbers, where not all of them were.
-        interpolation: How pictures of another size were resized; "" where none was.
-        lacking: Why the words behind word numbers are not known, and what to do; else "".
+        title: What the data are, in a few words.
+        columns: Names of the columns of a table, if they are known.
+        target: What is predicted, for regression.
+        image_shape: Height, width and possibly channels, where a sample is an image.
+        encoding: How sentences became rows of word indices.
+        features: How the columns of a table became numbers.
+        encoding_problem: Why the words of word indices are unknown, and what to do; else "".
+        interpolation: How images of another size were resized; "" where none was.
+        spelling: How options are written in ``note``; a magic sets its own.
     """
 
     renderer: ClassVar[str] = "kmagic.display.data.data_card:dataset_bundle"
@@ -54,39 +59,46 @@ class Dataset(Renderable):
     y_test: NDArray[Any]
     classes: tuple[str, ...] | None = None
     scaling: Scaling = field(default_factory=Scaling)
-    note: str = ""
+    note_text: str | Text = ""
     source: str = ""
     title: str = ""
     columns: tuple[str, ...] | None = None
     target: str = ""
     image_shape: tuple[int, ...] | None = None
     encoding: TextEncoding | None = None
-    features: Features | None = None
-    lacking: str = ""
+    features: Columns | None = None
+    encoding_problem: str | Text = ""
     interpolation: str = ""
+    spelling: Spelling = PYTHON
 
     def __post_init__(self) -> None:
-        _sets.add(self)
+        _datasets.add(self)
 
     def __repr__(self) -> str:
         title = f", {self.title}" if self.title else ""
-        rows = f"{len(self.x_train):,} rows to train, {len(self.x_test):,} to test"
+        rows = f"{len(self.x_train):,} training samples, {len(self.x_test):,} test samples"
         sentences = [
             f"{self.name}{title}: {rows}",
-            f"x is {self.layout()}, {self.span()}, {self.prepared()}",
-            f"y is {self.balance()}",
+            f"x is {self.describe_inputs()}",
+            f"y is {self.describe_targets()}",
         ]
         if self.source:
-            sentences.append(f"From {self.source}")
+            sentences.append(f"Source: {self.source}")
         if self.note:
             sentences.append(self.note.removesuffix("."))
         return ". ".join(sentences) + "."
 
+    @property
+    def note(self) -> str:
+        """What the user should know about the data, in sentences; or ""."""
+        return render(self.note_text, self.spelling)
+
     @cached_property
     def preparation(self) -> Preparation:
-        """What was done to the inputs, and what the answers mean, without the data."""
-        numbers = self.x_train.dtype.kind in "biuf"
-        sample = None if self._ragged else tuple(map(int, self.x_train.shape[1:]))
+        """How the inputs were prepared and what the predictions mean, without the data."""
+        is_ragged = self.x_train.dtype == object and not self.sentences
+        shape = tuple(map(int, self.x_train.shape[1:]))
+        is_single_number = shape == () and self.x_train.dtype.kind in "biuf"
         return Preparation(
             name=self.name,
             classes=self.classes,
@@ -95,103 +107,93 @@ class Dataset(Renderable):
             columns=self.features,
             target=self.target,
             image_shape=self.image_shape,
-            sample_shape=None if numbers and sample == () else sample,
-            lacking=self.lacking,
+            sample_shape=None if is_ragged or is_single_number else shape,
+            encoding_problem=self.encoding_problem,
             interpolation=self.interpolation,
         )
 
     def prepare(self, raw: Any) -> NDArray[Any]:
-        """Raw data prepared as the training part was: sentences, data frames, pictures, rows.
+        """Prepare raw data like the training part: sentences, data frames, images, rows.
 
         Args:
-            raw: As :meth:`~kmagic.data.preparation.preparation.Preparation.apply` takes it.
+            raw: As for :meth:`Preparation.apply`.
 
         Raises:
-            DataError: They are not what this set held.
+            DataError: The data are of another kind or shape.
         """
         return self.preparation.apply(raw)
 
     @property
     def sentences(self) -> bool:
-        """Whether the inputs are texts as they were written."""
+        """Whether the inputs are texts."""
         kind = self.x_train.dtype.kind
         return kind in "UT" or (kind == "O" and isinstance(next(iter(self.x_train), 0), str))
 
-    @property
-    def _ragged(self) -> bool:
-        return self.x_train.dtype == object and not self.sentences
-
-    def layout(self) -> str:
-        """Shape of one input and type: "28 x 28 x 1 float32" or "13 columns, float64"."""
+    def describe_inputs(self) -> str:
+        """Describe shape, range and preparation: "28 x 28 float32, 0 to 1, divided by 255"."""
         if self.sentences:
-            return "texts"
-        if self.x_train.dtype == object:
-            return "lists of word numbers, of different lengths"
-        sides = [f"{side:,}" for side in self.x_train.shape[1:]]
-        if len(sides) == 1:
-            what = "values" if self.image_shape else "columns"
-            what = "word numbers" if self.encoding else what
-            what = what.removesuffix("s") if sides[0] == "1" else what
-            return f"{sides[0]} {what}, {self.x_train.dtype}"
-        return f"{' x '.join(sides)} {self.x_train.dtype}"
-
-    def span(self) -> str:
-        """Range of the training inputs: "0 to 1"."""
-        if self.sentences:
-            lengths = [len(text.split()) for text in self.x_train]
-            return f"{_from_to(lengths)} words long"
-        if self.x_train.dtype == object:
-            lengths = [len(row) for row in self.x_train]
-            return f"{_from_to(lengths)} long"
-        return f"{format_value(self.x_train.min())} to {format_value(self.x_train.max())}"
-
-    def prepared(self) -> str:
-        """What was done to the inputs: "divided by 255"."""
+            lengths = _range([len(text.split()) for text in self.x_train])
+            parts = ["texts", f"{lengths} words long", "not encoded"]
+        elif self.x_train.dtype == object:
+            lengths = _range([len(row) for row in self.x_train])
+            parts = ["lists of word indices, of different lengths", f"{lengths} long"]
+            parts.append(self.scaling.describe())
+        else:
+            low, high = format_value(self.x_train.min()), format_value(self.x_train.max())
+            parts = [self._shape_text(), f"{low} to {high}", self.scaling.describe()]
         if self.encoding is not None:
-            return self.encoding.describe()
-        if self.sentences:
-            return "as they were written"
-        return self.scaling.describe()
+            parts[-1] = self.encoding.describe()
+        return ", ".join(parts)
 
-    def balance(self) -> str:
-        """What the labels are and how the training rows fall to them."""
-        kind = "one-hot rows of" if self.y_train.ndim > 1 else ""
+    def _shape_text(self) -> str:
+        shape = self.x_train.shape[1:]
+        if len(shape) != 1:
+            return f"{format_shape(shape)} {self.x_train.dtype}"
+        unit = "values" if self.image_shape else "word indices" if self.encoding else "columns"
+        if shape == (1,):
+            unit = {"values": "value", "word indices": "word index", "columns": "column"}[unit]
+        return f"{shape[0]:,} {unit}, {self.x_train.dtype}"
+
+    def describe_targets(self) -> str:
+        """Describe the targets and the distribution of the classes in the training part."""
         if self.classes is None:
             low, high = format_value(self.y_train.min()), format_value(self.y_train.max())
             what = self.target if self.target not in ("", "y") else "values"
             return f"{what}, {low} to {high}, {self.y_train.dtype}"
-        counts = self.counts(self.y_train)
-        few, many = counts.min(), counts.max()
-        each = f"{few:,}" if few == many else f"{few:,} to {many:,}"
-        shown = _name_some(self.classes)
-        words = [kind, f"{self.y_train.dtype}, {len(self.classes)} classes ({shown})"]
-        return f"{' '.join(filter(None, words))}, {each} rows each in training"
+        form = "one-hot rows of " if self.y_train.ndim > 1 else ""
+        names = self.classes
+        if len(names) > MAX_CLASSES_LISTED:
+            names = (*names[: MAX_CLASSES_LISTED - 2], f"... {names[-1]}")
+        return (
+            f"{form}{self.y_train.dtype}, {len(self.classes)} classes ({', '.join(names)}), "
+            f"{_range(self.counts(self.y_train).tolist())} training samples each"
+        )
 
     def labels(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """Labels as whole numbers, also where ``y`` is one-hot.
+        """Return integer labels, also where ``y`` is one-hot.
 
         Args:
             y: ``y_train``, ``y_test`` or rows of them.
         """
-        one_hot = 2
-        whole = y.argmax(axis=1) if y.ndim == one_hot and y.shape[1] > 1 else y.reshape(-1)
-        return whole.astype(np.intp)
+        is_one_hot = y.ndim > 1 and y.shape[1] > 1
+        labels = y.argmax(axis=1) if is_one_hot else y.reshape(-1)
+        return labels.astype(np.intp)
 
     def counts(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """How many rows of ``y`` each class has."""
+        """Count the rows of ``y`` in each class."""
         return np.bincount(self.labels(y), minlength=len(self.classes or ()))
 
     def labels_of(self, x: ArrayLike) -> NDArray[np.intp] | None:
-        """Labels of inputs that are found in this set by their content.
+        """Look up the labels of inputs by their content.
 
-        Slices, copies and shuffled rows find their labels, flat pictures too; the test part is
-        looked through first.
+        Slices, copies, shuffled rows and flattened images are found; the test part is searched
+        first.
 
         Args:
-            x: Inputs as they are in this set, rows first, or a single one.
+            x: Inputs as in this data set, samples first, or a single one.
 
         Returns:
-            One label a row, -1 where a row is not in the set; None where none is, and for
+            One label per row, -1 where a row is not in the data set; None where no row is, and for
             regression.
 
         Example:
@@ -203,75 +205,66 @@ class Dataset(Renderable):
         """
         if self.classes is None:
             return None
-        rows = self._rows(x)
-        if not rows:
-            return None
-        found = [self._known_test.get(row, -1) for row in rows]
-        if -1 in found:
-            known = self._known_train
-            found = [
-                known.get(row, -1) if label < 0 else label
-                for row, label in zip(rows, found, strict=True)
+        digests = self._digests(x)
+        labels = [self._test_labels.get(digest, -1) for digest in digests]
+        if -1 in labels:
+            labels = [
+                self._train_labels.get(digest, -1) if label < 0 else label
+                for digest, label in zip(digests, labels, strict=True)
             ]
-        labels = np.array(found, dtype=np.intp)
-        return labels if (labels >= 0).any() else None
+        found = np.array(labels, dtype=np.intp)
+        return found if (found >= 0).any() else None
 
     def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
-        """Prepared inputs as pictures to be shown.
+        """Restore prepared inputs as images to be displayed.
 
         Args:
-            x: Rows of ``x_train`` or ``x_test``, flat or not.
+            x: Rows of ``x_train`` or ``x_test``; may be flattened.
 
         Returns:
-            Bytes 0 to 255, (rows, height, width) or (rows, height, width, 3); None where a row is
-            not a picture.
+            Bytes 0 to 255, (rows, height, width[, channels]); None if these are not images.
         """
         return self.preparation.images(x)
 
     @cached_property
-    def _known_test(self) -> dict[bytes, int]:
-        return self._index(self.x_test, self.y_test)
+    def _test_labels(self) -> dict[bytes, int]:
+        return self._label_by_digest(self.x_test, self.y_test)
 
     @cached_property
-    def _known_train(self) -> dict[bytes, int]:
-        return self._index(self.x_train, self.y_train)
+    def _train_labels(self) -> dict[bytes, int]:
+        return self._label_by_digest(self.x_train, self.y_train)
 
-    def _index(self, x: NDArray[Any], y: NDArray[Any]) -> dict[bytes, int]:
-        pairs = zip(self._rows(x), self.labels(y).tolist(), strict=True)
-        # Backwards, so that the first of equal rows has the last word.
+    def _label_by_digest(self, x: NDArray[Any], y: NDArray[Any]) -> dict[bytes, int]:
+        pairs = zip(self._digests(x), self.labels(y).tolist(), strict=True)
+        # Backwards: of equal rows the first one counts.
         return dict(reversed(list(pairs)))
 
-    def _rows(self, x: ArrayLike) -> list[bytes]:
-        """A digest a row; none if ``x`` cannot hold rows of this set."""
+    def _digests(self, x: ArrayLike) -> list[bytes]:
+        """One digest per row; none if ``x`` cannot contain rows of this data set."""
         if self.sentences:
-            return [
-                _digest(np.frombuffer(text.encode(), np.uint8)) for text in as_sentences(x) or ()
-            ]
+            texts = as_sentences(x) or ()
+            return [_digest(np.frombuffer(text.encode(), np.uint8)) for text in texts]
         if self.x_train.dtype == object:
             return [_digest(np.asarray(row, dtype=np.int64)) for row in np.asarray(x, dtype=object)]
         array = np.asarray(x)
         row_size = int(np.prod(self.x_train.shape[1:]))
         if array.dtype.kind not in "biuf" or row_size == 0 or array.size % row_size:
             return []
-        single = array.size == row_size
-        if not single and int(np.prod(array.shape[1:])) != row_size:
+        is_single = array.size == row_size
+        if not is_single and int(np.prod(array.shape[1:])) != row_size:
             return []
         rows = np.ascontiguousarray(array, dtype=self.x_train.dtype).reshape(-1, row_size)
         return [_digest(row) for row in rows]
 
 
-_sets: WeakSet[Dataset] = WeakSet()
+_datasets: WeakSet[Dataset] = WeakSet()
 
 
 def find_dataset(x: Any) -> Dataset | None:
-    """The data set whose training part these inputs are, or a slice of it; else None.
-
-    Args:
-        x: What a model learns from.
-    """
+    """Find the data set whose training inputs these are, or a slice of them."""
     if not isinstance(x, np.ndarray) or not x.size:
         return None
-    for data in _sets:
+    for data in _datasets:
         if x is data.x_train or np.may_share_memory(x, data.x_train):
             return data
     return None
@@ -281,12 +274,6 @@ def _digest(row: NDArray[Any]) -> bytes:
     return hashlib.blake2b(row.data, digest_size=16).digest()
 
 
-def _from_to(lengths: list[int]) -> str:
-    least, most = min(lengths), max(lengths)
-    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
-
-
-def _name_some(names: tuple[str, ...], most: int = 10) -> str:
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[: most - 2])}, ... {names[-1]}"
+def _range(numbers: list[int]) -> str:
+    """Both ends of a range: "2 to 5", or "2" where they are the same."""
+    return " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)}))

@@ -1,11 +1,10 @@
-"""Keras's data sets by their names: its own loaders, and our samples where there is no network."""
+"""Keras's data sets by name: its own loaders, or a bundled sample where there is no network."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import warnings
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
@@ -13,200 +12,170 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data import dataset_cache
-from kmagic.data.assemble import Raw, finish, padded
+from kmagic.data.assemble import apply_options, onehot_error, pad_rows
+from kmagic.data.dataset import Dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.data.load_options import check_kind
-from kmagic.data.preparation.columns import Column, Columns
+from kmagic.data.load_options import check_applies
+from kmagic.data.preparation.columns import Columns, TableColumn
 from kmagic.data.split import train_test_indices
-from kmagic.data.word_index import words_of
+from kmagic.data.word_index import load_keras_encoding
 from kmagic.support.downloads import download_remedy, path_of, short_download_remedy
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.keras_import import load_keras
+from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from kmagic.data.dataset import Dataset
     from kmagic.data.known_datasets import KnownDataset
-    from kmagic.data.load_options import Options
+    from kmagic.data.load_options import LoadOptions
 
-_KINDS = {"pictures": "pictures", "table": "a table of numbers", "text": "texts"}
+_DESCRIPTIONS = {
+    "images": "contains images",
+    "table": "is a table of numbers",
+    "text": "contains text",
+}
 
 
 class SampleDataWarning(UserWarning):
-    """A bundled sample stands in for a data set that cannot be had now."""
+    """A bundled sample replaces a data set that is not available now."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What a loader gave, before any preparation."""
-
-    x_train: NDArray[Any]
-    y_train: NDArray[Any]
-    x_test: NDArray[Any]
-    y_test: NDArray[Any]
-    source: str
-    note: str = ""
-
-
-def load_named(name: str, options: Options) -> Dataset:
-    """One of Keras's data sets.
+def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
+    """Load one of Keras's data sets.
 
     Args:
-        name: A name of the catalogue.
-        options: What was asked for.
+        name: A name in ``KNOWN_DATASETS``.
+        options: The options of ``load_data``.
 
     Raises:
-        DataError: An option makes no sense for it, or it cannot be had or read.
+        DataError: An option does not apply to it, or it cannot be downloaded or read.
     """
-    entry = KNOWN_DATASETS[name]
-    _check(entry, options)
-    return finish(_prepare(entry, _read(entry, options), options), options)
-
-
-def _check(entry: KnownDataset, options: Options) -> None:
-    """Refuse what makes no sense for the set, before anything is loaded."""
-    check_kind(options, entry.kind, entry.name, _KINDS[entry.kind], own=False)
-    if options.onehot and entry.classes is None:
-        raise DataError(
-            f"onehot is for classes; {entry.name} has numbers to predict.", "Leave onehot out."
-        )
-    _kept_columns(entry, options)
-
-
-def _kept_columns(entry: KnownDataset, options: Options) -> list[int] | None:
-    """Places of the columns to be taken; None for all."""
-    chosen = options.features or options.drop
-    if chosen is None:
-        return None
-    columns = entry.columns or ()
-    unknown = [str(each) for each in chosen if each not in columns]
-    if unknown:
-        known = f"Its columns: {', '.join(columns)}."
-        raise DataError(
-            f"{entry.name} has no column {unknown[0]}.",
-            f"{did_you_mean(unknown[0], columns)} {known}".strip(),
-        )
-    if options.features:
-        return [columns.index(each) for each in chosen]
-    kept = [place for place, each in enumerate(columns) if each not in chosen]
-    if not kept:
-        raise DataError(f"drop leaves no column of {entry.name}.")
-    return kept
-
-
-def _read(entry: KnownDataset, options: Options) -> _Read:
-    """The set by Keras's loader or, where it cannot be had, the sample."""
-    if entry.brought:
-        _bring(entry)
-    try:
-        return _by_keras(entry, options)
-    except dataset_cache.NotHereError as absent:
-        if entry.sample:
-            return _sample(entry, absent)
-        raise DataError(
-            f"{entry.name} cannot be loaded: {absent}.", download_remedy(entry.files)
-        ) from absent
-
-
-def _by_keras(entry: KnownDataset, options: Options) -> _Read:
-    keywords: dict[str, Any] = {}
-    if entry.kind == "text":
-        keywords = {"num_words": options.num_words, "maxlen": options.maxlen}
-
-    def load() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
-        load_keras()
-        module = import_module("keras.datasets")
-        parts: tuple[tuple[Any, Any], tuple[Any, Any]] = getattr(module, entry.name).load_data(
-            **keywords
-        )
-        return parts
-
-    (x_train, y_train), (x_test, y_test) = dataset_cache.load_through_keras(entry.files, load)
-    source = f"Keras's cache, {show_path(path_of(entry.files[0]).parent)}"
-    return _Read(x_train, y_train, x_test, y_test, source)
-
-
-def _bring(entry: KnownDataset) -> None:
-    """Put the file that the package brings where Keras would put it after fetching it."""
-    path = path_of(entry.files[0])
-    if path.exists():
-        return
-    half = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with as_file(files("kmagic.data").joinpath("samples", entry.brought)) as own:
-            shutil.copyfile(own, half)
-        half.replace(path)
-    except OSError:
-        # Keras then fetches it itself, or says why the folder will not do.
-        half.unlink(missing_ok=True)
-
-
-def _sample(entry: KnownDataset, absent: dataset_cache.NotHereError) -> _Read:
-    with (
-        as_file(files("kmagic.data").joinpath("samples", entry.sample)) as own,
-        np.load(own, allow_pickle=False) as part,
-    ):
-        raw = _Read(
-            part["x_train"],
-            part["y_train"],
-            part["x_test"],
-            part["y_test"],
-            "the sample that kmagic brings",
-        )
-    rows = len(raw.x_train) + len(raw.x_test)
-    todo = short_download_remedy(entry.files)
-    note = f"Only a sample of {rows:,} real rows: {absent}. {todo}"
-    warnings.warn(f"{entry.name}: {note}", SampleDataWarning, stacklevel=5)
-    return _Read(raw.x_train, raw.y_train, raw.x_test, raw.y_test, raw.source, note)
-
-
-def _prepare(entry: KnownDataset, read: _Read, options: Options) -> Raw:
-    """Choose columns, pad and divide what was read."""
-    y_train, y_test = np.ravel(read.y_train), np.ravel(read.y_test)
-    x_train, x_test = read.x_train, read.x_test
-    encoding, lacking = None, ""
-    if entry.kind == "text":
-        x_train, x_test = padded(x_train, options), padded(x_test, options)
-        encoding, lacking = words_of(entry.name, options.text)
-    kept = _kept_columns(entry, options)
-    columns = entry.columns
-    if kept is not None and columns is not None:
-        x_train, x_test = x_train[:, kept], x_test[:, kept]
-        columns = tuple(columns[place] for place in kept)
+    known = KNOWN_DATASETS[name]
+    check_applies(options, known.kind, name, _DESCRIPTIONS[known.kind], own_data=False)
+    if options.onehot and known.classes is None:
+        raise onehot_error(name)
+    selected = _select_columns(known, options)  # which may fail, before anything is loaded
+    parts, source, notes = _load_parts(known, options)
+    x_train, x_test = parts[0], parts[2]
+    y_train, y_test = np.ravel(parts[1]), np.ravel(parts[3])
+    encoding, encoding_problem, columns = None, "", known.columns
+    if known.kind == "text":
+        x_train, x_test = pad_rows(x_train, options), pad_rows(x_test, options)
+        encoding, encoding_problem = load_keras_encoding(name, options)
+    if selected is not None and columns is not None:
+        x_train, x_test = x_train[:, selected], x_test[:, selected]
+        columns = tuple(columns[index] for index in selected)
     if options.split is not None:
         x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
-        labels = None if entry.classes is None else y
+        labels = None if known.classes is None else y
         train, test = train_test_indices(len(x), options.split, options.seed, labels)
         x_train, y_train, x_test, y_test = x[train], y[train], x[test], y[test]
-    return Raw(
-        name=entry.name,
-        kind=entry.kind,
+    if known.remark_column is None or known.remark_column in (columns or ()):
+        notes.append(known.remark)
+    if options.maxlen is not None:
+        notes.append(
+            Text(f"Texts of {options.maxlen:,} words or more are left out (", _MAXLEN, ").")
+        )
+    data = Dataset(
+        name=name,
         x_train=x_train,
         y_train=y_train,
         x_test=x_test,
         y_test=y_test,
-        classes=entry.classes,
-        source=read.source,
-        note=_note(entry, read, options, columns),
-        encoding=encoding,
-        lacking=lacking,
-        title=entry.title,
+        classes=known.classes,
+        note_text=Text.join(" ", filter(None, notes)),
+        source=source,
+        title=known.title,
         columns=columns,
-        target=entry.target,
-        features=None if columns is None else Columns(tuple(map(Column, columns))),
+        target=known.target,
+        image_shape=x_train.shape[1:] if known.kind == "images" else None,
+        encoding=encoding,
+        features=None if columns is None else Columns(tuple(map(TableColumn, columns))),
+        encoding_problem=encoding_problem,
     )
+    return apply_options(data, options)
 
 
-def _note(
-    entry: KnownDataset, read: _Read, options: Options, columns: tuple[str, ...] | None
-) -> str:
-    notes = [read.note]
-    if entry.contested is None or entry.contested in (columns or ()):
-        notes.append(entry.remark)
-    if options.maxlen is not None:
-        notes.append(f"Texts of {options.maxlen:,} words or more are left out (maxlen).")
-    return " ".join(filter(None, notes))
+_MAXLEN = Option("maxlen")
+
+
+def _select_columns(known: KnownDataset, options: LoadOptions) -> list[int] | None:
+    """Indices of the selected columns; None for all."""
+    listed = options.features or options.drop
+    if listed is None:
+        return None
+    columns = known.columns or ()
+    unknown = [str(name) for name in listed if name not in columns]
+    if unknown:
+        available = f"Available: {', '.join(columns)}."
+        raise DataError(
+            f"{known.name} has no column {unknown[0]}.",
+            f"{did_you_mean(unknown[0], columns)} {available}".strip(),
+        )
+    if options.features:
+        return [columns.index(name) for name in listed]
+    selected = [index for index, name in enumerate(columns) if name not in listed]
+    if not selected:
+        raise DataError(Text(Option("drop"), f" leaves no column of {known.name}."))
+    return selected
+
+
+def _load_parts(
+    known: KnownDataset, options: LoadOptions
+) -> tuple[Sequence[NDArray[Any]], str, list[str | Text]]:
+    """x_train, y_train, x_test and y_test, where they are from, and notes."""
+    if known.bundled:
+        _copy_to_cache(known)
+
+    def load() -> Any:
+        load_keras()
+        module = getattr(import_module("keras.datasets"), known.name)
+        if known.kind == "text":
+            return module.load_data(num_words=options.num_words, maxlen=options.maxlen)
+        return module.load_data()
+
+    try:
+        (x_train, y_train), (x_test, y_test) = dataset_cache.load_through_keras(known.files, load)
+    except dataset_cache.NotCachedError as error:
+        if known.sample:
+            return _load_sample(known, str(error))
+        raise DataError(
+            f"{known.name} cannot be loaded: {error}.", download_remedy(known.files)
+        ) from error
+    source = f"Keras's cache, {show_path(path_of(known.files[0]).parent)}"
+    return (x_train, y_train, x_test, y_test), source, []
+
+
+def _copy_to_cache(known: KnownDataset) -> None:
+    """Put the bundled file where Keras would download it to."""
+    path = path_of(known.files[0])
+    if path.exists():
+        return
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with as_file(files("kmagic.data").joinpath("samples", known.bundled)) as bundled:
+            shutil.copyfile(bundled, partial)
+        partial.replace(path)
+    except OSError:
+        # Keras then downloads it itself, or says what is wrong with the folder.
+        partial.unlink(missing_ok=True)
+
+
+def _load_sample(
+    known: KnownDataset, reason: str
+) -> tuple[Sequence[NDArray[Any]], str, list[str | Text]]:
+    with (
+        as_file(files("kmagic.data").joinpath("samples", known.sample)) as path,
+        np.load(path, allow_pickle=False) as sample,
+    ):
+        parts = [sample[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+    rows = len(parts[0]) + len(parts[2])
+    note = f"Only a sample of {rows:,} real rows: {reason}. {short_download_remedy(known.files)}"
+    warnings.warn(f"{known.name}: {note}", SampleDataWarning, stacklevel=5)
+    return parts, "the sample bundled with kmagic", [note]

@@ -1,60 +1,60 @@
-"""The data sets known by name: one row each, and one mechanism for all.
+"""The data sets that are known by name: one table row each.
 
-Files, addresses and hashes are those of Keras's own loaders, so that a message can say which
-file goes where before Keras is even imported; a test holds this table against Keras.
+Files, URLs and hashes are those of Keras's own loaders, so that a message can say which file goes
+where before Keras is imported; a test compares this table with Keras.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Literal
 
 from kmagic.support.downloads import CachedFile
+from kmagic.support.messages import Option, Text
 
-Kind: TypeAlias = Literal["pictures", "table", "text"]
-
-_KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
 _TORONTO = "https://www.cs.toronto.edu/~kriz/"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDataset:
-    """A data set with a name: ``keras.datasets.NAME`` loads it.
+    """A data set that ``keras.datasets.NAME`` loads.
 
     Attributes:
-        name: Keras's name for it.
-        kind: What a row is.
-        files: What its loader reads.
+        name: Its name in Keras.
+        kind: What a sample is.
+        files: The files that its loader reads.
         classes: Names of the classes in the order of the labels; None for regression.
-        columns: Names of a table's columns, where they are known.
-        target: What is to be predicted, for regression.
-        remark: What whoever uses it should know.
-        brought: File in ``samples/`` that is the very file Keras fetches.
-        sample: File in ``samples/`` that stands in for the whole.
+        columns: Names of the columns of a table.
+        target: What is predicted, for regression.
+        remark: What its users should know.
+        remark_column: The column that the remark is about, if it is about one.
+        bundled: File in ``samples/`` that is identical to the one that Keras downloads.
+        sample: File in ``samples/`` that replaces the data set where it is not available.
         title: What it is, in a few words.
-        contested: The column that the remark is about, if it is about one.
     """
 
     name: str
-    kind: Kind
+    kind: Literal["images", "table", "text"]
     files: tuple[CachedFile, ...]
+    title: str
     classes: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     target: str = ""
-    remark: str = ""
-    brought: str = ""
+    remark: str | Text = ""
+    remark_column: str | None = None
+    bundled: str = ""
     sample: str = ""
-    title: str = field(default="", kw_only=True)
-    contested: str | None = field(default=None, kw_only=True)
 
 
-def _file(name: str, sha256: str) -> CachedFile:
-    return CachedFile(name, _KERAS + name, sha256)
+def keras_file(name: str, sha256: str = "", folder: str = "datasets") -> CachedFile:
+    """A file that Keras downloads from its own server."""
+    base = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+    return CachedFile(name, base + name, sha256, folder)
 
 
-_FASHION = tuple(
-    CachedFile(each, _KERAS + each, folder="datasets/fashion-mnist")
-    for each in (
+_FASHION_FILES = tuple(
+    keras_file(name, folder="datasets/fashion-mnist")
+    for name in (
         "train-labels-idx1-ubyte.gz",
         "train-images-idx3-ubyte.gz",
         "t10k-labels-idx1-ubyte.gz",
@@ -104,91 +104,111 @@ _CALIFORNIA_COLUMNS = (
     "Longitude",
 )  # fmt: skip
 
-ENTRIES = (
-    KnownDataset(
-        "boston_housing",
-        "table",
-        (
-            _file(
-                "boston_housing.npz",
-                "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5",
+KNOWN_DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        KnownDataset(
+            name="boston_housing",
+            kind="table",
+            files=(
+                keras_file(
+                    "boston_housing.npz",
+                    "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5",
+                ),
             ),
-        ),
-        columns=_BOSTON_COLUMNS,
-        target="median house price in 1,000 $",
-        remark=(
-            'Column "B" (index 11) is made from the share of Black residents, on a contested '
-            "assumption about segregation and prices: leave it out (drop B) unless that is the "
-            "lesson."
-        ),
-        contested="B",
-        brought="boston_housing.npz",
-        title="houses around Boston, 1978",
-    ),
-    KnownDataset(
-        "california_housing",
-        "table",
-        (
-            _file(
-                "california_housing.npz",
-                "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+            title="houses around Boston, 1978",
+            columns=_BOSTON_COLUMNS,
+            target="median house price in 1,000 $",
+            remark=Text(
+                'Column "B" (index 11) is computed from the share of Black residents, on a '
+                "contested assumption about segregation and prices. Leave it out (",
+                Option("drop", "B"),
+                ") unless that is the lesson.",
             ),
+            remark_column="B",
+            bundled="boston_housing.npz",
         ),
-        columns=_CALIFORNIA_COLUMNS,
-        target="median house price in $",
-        title="districts of California, 1990",
-    ),
-    KnownDataset(
-        "mnist",
-        "pictures",
-        (_file("mnist.npz", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"),),
-        classes=tuple("0123456789"),
-        sample="mnist_sample.npz",
-        title="handwritten digits",
-    ),
-    KnownDataset(
-        "fashion_mnist", "pictures", _FASHION, classes=_FASHION_CLASSES, title="pieces of clothing"
-    ),
-    KnownDataset(
-        "cifar10",
-        "pictures",
-        (
-            CachedFile(
-                "cifar-10-batches-py-target_archive",
-                _TORONTO + "cifar-10-python.tar.gz",
-                "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+        KnownDataset(
+            name="california_housing",
+            kind="table",
+            files=(
+                keras_file(
+                    "california_housing.npz",
+                    "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+                ),
             ),
+            title="districts of California, 1990",
+            columns=_CALIFORNIA_COLUMNS,
+            target="median house price in $",
         ),
-        classes=_CIFAR10_CLASSES,
-        title="small colour photos",
-    ),
-    KnownDataset(
-        "cifar100",
-        "pictures",
-        (
-            CachedFile(
-                "cifar-100-python-target_archive",
-                _TORONTO + "cifar-100-python.tar.gz",
-                "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+        KnownDataset(
+            name="mnist",
+            kind="images",
+            files=(
+                keras_file(
+                    "mnist.npz", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+                ),
             ),
+            title="handwritten digits",
+            classes=tuple("0123456789"),
+            sample="mnist_sample.npz",
         ),
-        classes=_CIFAR100_CLASSES,
-        title="small colour photos",
-    ),
-    KnownDataset(
-        "imdb",
-        "text",
-        (_file("imdb.npz", "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"),),
-        classes=("negative", "positive"),
-        title="film reviews as word numbers",
-    ),
-    KnownDataset(
-        "reuters",
-        "text",
-        (_file("reuters.npz", "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"),),
-        classes=_REUTERS_CLASSES,
-        title="newswires as word numbers",
-    ),
-)
-
-KNOWN_DATASETS = {entry.name: entry for entry in ENTRIES}
+        KnownDataset(
+            name="fashion_mnist",
+            kind="images",
+            files=_FASHION_FILES,
+            title="pieces of clothing",
+            classes=_FASHION_CLASSES,
+        ),
+        KnownDataset(
+            name="cifar10",
+            kind="images",
+            files=(
+                CachedFile(
+                    "cifar-10-batches-py-target_archive",
+                    _TORONTO + "cifar-10-python.tar.gz",
+                    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+                ),
+            ),
+            title="small colour photos",
+            classes=_CIFAR10_CLASSES,
+        ),
+        KnownDataset(
+            name="cifar100",
+            kind="images",
+            files=(
+                CachedFile(
+                    "cifar-100-python-target_archive",
+                    _TORONTO + "cifar-100-python.tar.gz",
+                    "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+                ),
+            ),
+            title="small colour photos",
+            classes=_CIFAR100_CLASSES,
+        ),
+        KnownDataset(
+            name="imdb",
+            kind="text",
+            files=(
+                keras_file(
+                    "imdb.npz", "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
+                ),
+            ),
+            title="film reviews as word indices",
+            classes=("negative", "positive"),
+        ),
+        KnownDataset(
+            name="reuters",
+            kind="text",
+            files=(
+                keras_file(
+                    "reuters.npz",
+                    "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916",
+                ),
+            ),
+            title="newswires as word indices",
+            classes=_REUTERS_CLASSES,
+        ),
+    )
+}
+"""Name -> data set."""

@@ -1,28 +1,28 @@
-"""What ``load_data`` was asked for, and which of it makes sense for which kind of data."""
+"""The options of ``load_data``: each validated by itself, then against the kind of data."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from kmagic.data.preparation import scaling
-from kmagic.data.preparation.text_encoding import Side
-from kmagic.data.texts import DEFAULT, TextOptions
+from kmagic.data.preparation.text_encoding import DEFAULT_STANDARDIZE, Side, check_encoding_options
 from kmagic.support.errors import DataError
+from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
-Kind: TypeAlias = Literal["pictures", "table", "text", "array"]
+DataKind: TypeAlias = Literal["images", "table", "text", "array"]
 Task: TypeAlias = Literal["classification", "regression"]
-Missing: TypeAlias = Literal["mean", "drop"]
 
-SPLIT = 0.2  # the test part of what has no parts of its own
-PLURALS = {"pictures": "pictures", "table": "tables", "text": "texts"}
-FOR = {
-    "flatten": "pictures",
-    "channel": "pictures",
-    "size": "pictures",
-    "gray": "pictures",
+DEFAULT_SPLIT = 0.2  # share of the test part, of data without parts of its own
+KIND_IN_PLURAL = {"images": "images", "table": "tables", "text": "text"}
+KIND_OF_OPTION = {
+    "flatten": "images",
+    "channel": "images",
+    "size": "images",
+    "gray": "images",
     "num_words": "text",
     "maxlen": "text",
     "padding": "text",
@@ -35,8 +35,9 @@ FOR = {
     "missing": "table",
     "sep": "table",
 }
-"""Options that only one kind of data takes."""
-FOR_OWN = (
+"""Options that apply to one kind of data only."""
+TABLE_OPTIONS = tuple(name for name, kind in KIND_OF_OPTION.items() if kind == "table")
+NOT_FOR_KERAS_DATASETS = (
     "size",
     "gray",
     "target",
@@ -47,16 +48,15 @@ FOR_OWN = (
     "standardize",
     "words",
 )
-"""Options of data of one's own, which Keras's data sets do not take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What ``load_data`` was asked for, each value looked at by itself; see there."""
+class LoadOptions:
+    """The options of :func:`~kmagic.data.loading.load_data`, validated one by one."""
 
     flatten: bool = False
     channel: bool = False
-    scale: scaling.Kind = "none"
+    scale: scaling.ScalingKind = "none"
     onehot: bool = False
     num_words: int | None = None
     maxlen: int | None = None
@@ -71,7 +71,7 @@ class Options:
     target: Any = None
     features: tuple[Any, ...] | None = None
     drop: tuple[Any, ...] | None = None
-    missing: Missing | None = None
+    missing: Literal["mean", "drop"] | None = None
     sep: str | None = None
     task: Task | None = None
     class_names: tuple[str, ...] | None = None
@@ -79,131 +79,143 @@ class Options:
     name: str = ""
 
     @property
-    def text(self) -> TextOptions:
-        """What concerns texts.
+    def encoding(self) -> dict[str, Any]:
+        """How texts are encoded: the arguments of ``learn_text``, with their defaults."""
+        return {
+            "num_words": self.num_words,
+            "maxlen": self.maxlen,
+            "padding": self.padding or "pre",
+            "truncating": self.truncating or "pre",
+            "standardize": None
+            if self.standardize == "none"
+            else self.standardize or DEFAULT_STANDARDIZE,
+        }
 
-        Raises:
-            DataError: One of them makes no sense.
-        """
-        return TextOptions(
-            self.num_words,
-            self.maxlen,
-            self.padding or "pre",
-            self.truncating or "pre",
-            None if self.standardize == "none" else self.standardize or DEFAULT,
-        )
-
-    def given(self, option: str) -> bool:
-        """Whether an option was set."""
+    def is_set(self, option: str) -> bool:
+        """Whether the caller set an option."""
         value = getattr(self, option)
         return value is not None and value is not False
 
 
-def read_options(**given: Any) -> Options:
-    """Look at each option by itself.
+def validate_options(**values: Any) -> LoadOptions:
+    """Validate and normalise each option by itself.
 
     Raises:
-        DataError: A value is not one that the option takes.
+        DataError: A value is invalid, or two options contradict each other.
     """
-    if given["split"] is not None:
-        _check_split(given["split"])
-    if given["flatten"] and given["channel"]:
-        raise DataError(
-            "flatten and channel exclude each other.",
-            "Dense layers take flat vectors, convolutions take channels.",
+    split = values["split"]
+    if split is not None and (type(split) not in (int, float) or not 0 < split < 1):
+        raise DataError(option="split", expected="a share between 0 and 1, e.g. 0.2", actual=split)
+    if values["flatten"] and values["channel"]:
+        raise _contradiction(
+            "flatten", "channel", "for dense layers", "for convolutions on grey images"
         )
-    given["scale"] = scaling.parse_scaling(given["scale"])
-    given["size"] = _size(given["size"])
+    values["scale"] = scaling.parse_scaling(values["scale"])
+    values["size"] = _parse_size(values["size"])
     for option in ("features", "drop"):
-        given[option] = _names(given[option], option)
-    if given["features"] and given["drop"]:
+        values[option] = _parse_names(values[option], option)
+    if values["features"] and values["drop"]:
+        raise _contradiction("features", "drop", "to select columns", "to leave some out")
+    values["class_names"] = _parse_names(values["class_names"], "class_names", as_text=True)
+    _check_choice("missing", values["missing"], ("mean", "drop"))
+    _check_choice("task", values["task"], ("classification", "regression"))
+    if values["task"] == "regression" and (values["class_names"] or values["onehot"]):
+        option = "class_names" if values["class_names"] else "onehot"
         raise DataError(
-            "features and drop exclude each other.",
-            "features names the columns to take, drop those to leave out.",
+            Text(Option(option), " only applies to classes, but ", _REGRESSION, " was given."),
+            Text("Leave out ", Option(option), " or ", _REGRESSION, "."),
         )
-    given["class_names"] = _names(given["class_names"], "class_names", whole=False)
-    given["missing"] = _one_of("missing", given["missing"], ("mean", "drop"))
-    given["task"] = _one_of("task", given["task"], ("classification", "regression"))
-    if given["task"] == "regression" and (given["class_names"] or given["onehot"]):
-        option = "class_names" if given["class_names"] else "onehot"
-        raise DataError(
-            f'{option} is for classes; task="regression" predicts numbers.',
-            "Leave one of them out.",
-        )
-    given["name"] = given["name"] or ""
-    return Options(**given)
+    values["name"] = values["name"] or ""
+    options = LoadOptions(**values)
+    check_encoding_options(**options.encoding)
+    return options
 
 
-def check_kind(options: Options, kind: Kind, name: str, what: str, *, own: bool = True) -> None:
-    """Refuse what makes no sense for this kind of data.
+_REGRESSION = Option("task", "regression")
+
+
+def check_applies(
+    options: LoadOptions,
+    kind: DataKind,
+    name: str,
+    description: str,
+    *,
+    own_data: bool = True,
+    except_for: Collection[str] = (),
+) -> None:
+    """Reject options that do not apply to this kind of data.
 
     Args:
-        options: What was asked for.
-        kind: What the data are.
-        name: What they are called.
-        what: What they are in a message: "pictures", "a table of numbers".
-        own: Whether they are the user's own, not one of Keras's sets.
+        options: The options.
+        kind: Kind of the data.
+        name: Name of the data in messages.
+        description: What they are, in messages: "contains images", "is a table".
+        own_data: Whether they are the user's own, not one of Keras's data sets.
+        except_for: Options that are not checked.
 
     Raises:
         DataError: An option is for another kind of data.
     """
-    for option, belongs in FOR.items():
-        if not options.given(option):
-            continue
-        if kind != belongs:
-            raise DataError(
-                f"{option} is for {PLURALS[belongs]}; {name} is {what}.", f"Leave {option} out."
-            )
-    if kind == "text":
-        _ = options.text
-    for option in () if own else FOR_OWN:
-        if options.given(option):
-            raise DataError(
-                f"{option} is for data of your own; {name} is one of Keras's data sets, whole and "
-                "known.",
-                f"Leave {option} out.",
+
+    def reject(option: str, reason: str) -> DataError:
+        return DataError(Text(Option(option), f" {reason}"), leave_out(option))
+
+    for option, option_kind in KIND_OF_OPTION.items():
+        if kind != option_kind and option not in except_for and options.is_set(option):
+            applies_to = KIND_IN_PLURAL[option_kind]
+            raise reject(option, f"only applies to {applies_to}; {name} {description}.")
+    for option in () if own_data else NOT_FOR_KERAS_DATASETS:
+        if options.is_set(option):
+            raise reject(
+                option, f"only applies to your own data; {name} is one of Keras's data sets."
             )
     if options.scale != "none" and kind == "text":
         raise DataError(
-            f"{name} is {what}: word numbers are names, not sizes, and are not scaled.",
-            "Leave scale out; an embedding layer takes them as they are.",
+            f"{name} {description}: word indices stand for words and cannot be scaled.",
+            Text("Leave out ", Option("scale"), "; an embedding layer takes word indices."),
         )
-    if options.scale == "255" and kind != "pictures":
+    if options.scale == "255" and kind != "images":
         raise DataError(
-            f"scale=255 is for the bytes of pictures; {name} is {what}.", 'Use scale="standard".'
+            Text(Option("scale", 255), f" only applies to pixel values; {name} {description}."),
+            Text("Use ", Option("scale", "standard"), "."),
         )
 
 
-def _check_split(split: Any) -> None:
-    number = isinstance(split, int | float) and not isinstance(split, bool)
-    if not number or not 0 < split < 1:
-        raise DataError(f"split={split!r}: expected a share between 0 and 1, such as 0.2.")
+def leave_out(option: str) -> Text:
+    """The remedy for an option that does not apply."""
+    return Text("Leave out ", Option(option), ".")
 
 
-def _size(value: Any) -> tuple[int, int] | None:
+def _contradiction(one: str, other: str, use_one: str, use_other: str) -> DataError:
+    return DataError(
+        Text(Option(one), " and ", Option(other), " cannot be combined."),
+        Text("Use ", Option(one), f" {use_one}, ", Option(other), f" {use_other}."),
+    )
+
+
+def _parse_size(value: Any) -> tuple[int, int] | None:
     """Height and width from 64, "64x48" or (64, 48)."""
     if value is None:
         return None
-    sides: Any = value
+    sides = value
     if isinstance(value, str):
-        sides = [int(side) for side in re.findall(r"\d+", value)]
-        if not re.fullmatch(r"\s*\d+\s*(x\s*\d+\s*)?", value):
-            sides = []
-    elif isinstance(value, int):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:x\s*(\d+)\s*)?", value)
+        sides = [int(side) for side in match.groups() if side] if match else []
+    elif type(value) is int:
         sides = [value]
     sides = list(sides) if isinstance(sides, list | tuple) else []
     sides = sides * 2 if len(sides) == 1 else sides
-    whole = all(isinstance(side, int) and side is not True and side > 0 for side in sides)
-    if len(sides) != 2 or not whole:  # noqa: PLR2004 - height and width
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):  # noqa: PLR2004 - height and width
         raise DataError(
-            f"size={value!r} is not a size: expected height x width, such as 64x64, or one number "
-            "for both."
+            option="size",
+            expected="height x width, e.g. 64x64, or one number for both",
+            actual=value,
         )
     return sides[0], sides[1]
 
 
-def _names(value: Any, option: str, *, whole: bool = True) -> tuple[Any, ...] | None:
-    """Names, as a list or with commas between them."""
+def _parse_names(value: Any, option: str, *, as_text: bool = False) -> tuple[Any, ...] | None:
+    """Names from a list, or from a text with commas between them."""
     if value is None:
         return None
     names = value.split(",") if isinstance(value, str) else value
@@ -211,18 +223,23 @@ def _names(value: Any, option: str, *, whole: bool = True) -> tuple[Any, ...] | 
         names = [name.strip() if isinstance(name, str) else name for name in names]
     except TypeError:
         names = [names]
-    if not whole:
+    if as_text:
         names = [str(name) for name in names]
     if not names or "" in names:
-        raise DataError(f"{option}={value!r}: expected names, as a list or with commas between.")
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"{option} names {', '.join(twice)} twice.")
+        raise DataError(
+            option=option, expected="names, as a list or separated by commas", actual=value
+        )
+    repeated = sorted({str(name) for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(Text(Option(option), f" lists {', '.join(repeated)} twice."))
     return tuple(names)
 
 
-def _one_of(option: str, value: Any, known: tuple[str, ...]) -> Any:
-    if value is None or value in known:
-        return value
-    remedy = did_you_mean(str(value), known)
-    raise DataError(f"{option}={value!r}: expected {' or '.join(known)}.", remedy)
+def _check_choice(option: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise DataError(
+            option=option,
+            expected=" or ".join(choices),
+            actual=value,
+            remedy=did_you_mean(str(value), choices),
+        )

@@ -1,4 +1,4 @@
-"""How much memory there is, asked before it is filled."""
+"""How much memory is available, checked before it is filled."""
 
 from __future__ import annotations
 
@@ -6,46 +6,37 @@ import os
 from pathlib import Path
 
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import format_bytes
+from kmagic.support.messages import Text
 
-SHARE = 0.8  # of what is free, that a data set may take
+MAX_SHARE = 0.8  # of the available memory that a data set may take
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-def available() -> int | None:
-    """Bytes that can be had without swapping, also within a container; None if nobody knows."""
-    free = [each for each in (_of_machine(), _of_container()) if each is not None]
-    return min(free) if free else None
+def available_memory() -> int | None:
+    """Bytes available without swapping, also within a container; None if unknown."""
+    limits = [limit for limit in (_of_machine(), _of_container()) if limit is not None]
+    return min(limits, default=None)
 
 
-def require(size: int, what: str, remedy: str) -> None:
-    """Refuse what would not fit.
+def require_memory(size: int, subject: str, remedy: str | Text) -> None:
+    """Reject what does not fit into memory.
 
     Args:
         size: Bytes that it takes.
-        what: What it is: "2,000 pictures of 32 x 32".
+        subject: What it is: "2,000 images of 32 x 32".
         remedy: What to do instead.
 
     Raises:
-        DataError: It takes more than most of the memory that is free.
+        DataError: It takes most of the available memory, or more.
     """
-    free = available()
-    if free is not None and size > SHARE * free:
+    available = available_memory()
+    if available is not None and size > MAX_SHARE * available:
         raise DataError(
-            f"{what} would take {in_words(size)} of memory; {in_words(free)} are free.", remedy
+            f"{subject} would take {format_bytes(size)} of memory, but only "
+            f"{format_bytes(available)} are available.",
+            remedy,
         )
-
-
-def in_words(size: float) -> str:
-    """Bytes as a person says them.
-
-    Example:
-        >>> in_words(6_144_000), in_words(2_500_000_000), in_words(300)
-        ('6.1 MB', '2.5 GB', '300 bytes')
-    """
-    for unit, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
-            return f"{size / unit:,.1f} {name}"
-    return f"{size:,.0f} bytes"
 
 
 def _of_machine() -> int | None:
@@ -63,10 +54,10 @@ def _of_machine() -> int | None:
 
 def _of_container() -> int | None:
     try:
-        most = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = (_CGROUP / "memory.current").read_text(encoding="ascii").strip()
+        limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
         stat = (_CGROUP / "memory.stat").read_text(encoding="ascii").split()
-        cached = int(stat[stat.index("inactive_file") + 1])  # given back when it is needed
-        return max(0, int(most) - int(used) + cached)
+        reclaimable = int(stat[stat.index("inactive_file") + 1])
+        return max(0, limit - used + reclaimable)
     except (OSError, ValueError):  # no container, or no limit: "max"
         return None

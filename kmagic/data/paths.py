@@ -1,4 +1,4 @@
-"""A path that was given as a source: whether it is there, and what is nearest if not."""
+"""Paths given by the user: whether they exist, and the nearest existing path if they do not."""
 
 from __future__ import annotations
 
@@ -13,62 +13,75 @@ from kmagic.support.suggestions import did_you_mean, nearest
 
 
 def existing_path(text: str | Path) -> Path:
-    """The file or folder of this name.
-
-    Args:
-        text: A path, "~" too.
+    """Return the file or folder of this name, which may begin with "~".
 
     Raises:
-        DataError: It is not there; the nearest name that is there is told.
+        DataError: It does not exist; the message names the nearest existing path.
     """
     path = Path(text).expanduser()
     with explain_read_errors(path):
         if path.exists():
             return path
-    parent = path.parent
-    while not parent.exists():
-        parent = parent.parent
-    missing = path.relative_to(parent).parts[0] if parent != path else path.name
-    try:
-        near = nearest(missing, [each.name for each in parent.iterdir()])
-    except OSError:
-        near = []
-    if near:
-        remedy = f"Did you mean {show_path(parent / near[0])}?"
+    near = nearest_path(path)
+    if near is not None:
+        remedy = f"Did you mean {show_path(near)}?"
     else:
-        remedy = f"{show_path(parent.resolve())} is there, and holds no {missing}."
+        missing = _first_missing(path)
+        remedy = f"{show_path(missing.parent.resolve())} exists, but contains no {missing.name}."
     raise DataError(f"There is no file or folder {show_path(path)}.", remedy)
 
 
-def unknown(word: str) -> DataError:
-    """What to say of a word that is neither a data set's name nor a path."""
-    known = (
-        f"Known are: {', '.join(KNOWN_DATASETS)}; or give a folder, a file, a data frame or arrays."
-    )
+def nearest_path(path: Path) -> Path | None:
+    """Return the existing path whose name is most like that of a missing one, if one is alike.
+
+    Args:
+        path: A path, possibly with a pattern in its name.
+    """
     try:
-        here = [each.name for each in Path().iterdir() if not each.name.startswith(".")]
+        missing = _first_missing(path)
+        names = [file.name for file in missing.parent.iterdir() if file.name[0] != "."]
+    except (OSError, ValueError):  # no readable folder
+        return None
+    near = nearest(missing.name, names)
+    return missing.parent / near[0] if near and near[0] != missing.name else None
+
+
+def unknown_dataset(name: str) -> DataError:
+    """The error for a word that is neither the name of a data set nor a path."""
+    try:
+        files = [file.name for file in Path().iterdir() if not file.name.startswith(".")]
     except OSError:
-        here = []
-    guess = did_you_mean(word, KNOWN_DATASETS) or did_you_mean(word, here)
-    return DataError(f"There is no data set {word!r}.", f"{guess} {known}".strip())
+        files = []
+    guess = did_you_mean(name, KNOWN_DATASETS) or did_you_mean(name, files)
+    available = f"Available: {', '.join(KNOWN_DATASETS)}; or pass a folder, a file, a data frame"
+    return DataError(
+        f"There is no data set, file or folder {name!r}.", f"{guess} {available} or arrays.".strip()
+    )
 
 
 @contextlib.contextmanager
 def explain_read_errors(path: Path) -> Iterator[None]:
-    """Put what the system says of a path in our words.
+    """Turn errors of the operating system into messages for the user.
 
     Raises:
-        DataError: The path may not be read, or cannot be.
+        DataError: The path cannot be read.
     """
     try:
         yield
     except PermissionError as error:
         raise DataError(
-            f"{show_path(Path(error.filename or path))} may not be read: permission denied.",
+            f"{show_path(Path(error.filename or path))} cannot be read: permission denied.",
             "Its owner can allow it: chmod u+r for a file, u+rx for a folder.",
         ) from error
     except FileNotFoundError as error:
-        raise DataError(f"{show_path(Path(error.filename or path))} is gone.") from error
+        raise DataError(f"{show_path(Path(error.filename or path))} no longer exists.") from error
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"{show_path(path)} cannot be read: {said}.") from error
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DataError(f"{show_path(path)} cannot be read: {reason}.") from error
+
+
+def _first_missing(path: Path) -> Path:
+    """The part of a path up to the first folder or file that does not exist."""
+    while path.parent != path and not path.parent.is_dir():
+        path = path.parent
+    return path

@@ -1,4 +1,4 @@
-"""Which rows go where: seeded choices that keep every class's share."""
+"""Split samples into a training and a test part; seeded, with every class in its proportion."""
 
 from __future__ import annotations
 
@@ -6,20 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.data.load_options import DEFAULT_SPLIT
+from kmagic.support.errors import DataError
+from kmagic.support.formatting import list_names, pluralize
+from kmagic.support.messages import Option, Text
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+    from kmagic.data.load_options import LoadOptions
 
 
 def stratified_sample(labels: NDArray[Any], count: int, seed: int) -> NDArray[np.intp]:
-    """Choose ``count`` rows so that each class keeps its share, in the rows' own order.
+    """Choose ``count`` rows so that each class keeps its proportion.
 
     Args:
-        labels: One label a row.
-        count: How many rows.
+        labels: One label per row.
+        count: Number of rows.
         seed: The same seed gives the same rows.
 
     Returns:
-        Sorted positions.
+        Sorted row indices.
 
     Example:
         >>> import numpy as np
@@ -28,28 +37,42 @@ def stratified_sample(labels: NDArray[Any], count: int, seed: int) -> NDArray[np
         [0, 0, 1]
     """
     rng = np.random.default_rng(seed)
-    names, members = np.unique(labels, return_inverse=True)
-    wanted = _shares(np.bincount(members, minlength=len(names)), count)
+    classes, class_indices = np.unique(labels, return_inverse=True)
+    sizes = _proportional(np.bincount(class_indices, minlength=len(classes)), count)
     chosen = [
-        rng.permutation(np.flatnonzero(members == each))[:some] for each, some in enumerate(wanted)
+        rng.permutation(np.flatnonzero(class_indices == index))[:size]
+        for index, size in enumerate(sizes)
     ]
     return np.sort(np.concatenate(chosen))
+
+
+def _proportional(counts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
+    """Integers in proportion to ``counts`` that add up to ``total``, by largest remainders."""
+    exact = counts * total / counts.sum()
+    sizes = np.floor(exact).astype(np.intp)
+    by_remainder = np.argsort(sizes - exact, kind="stable")
+    sizes[by_remainder[: total - sizes.sum()]] += 1
+    minimum = (counts > 1).astype(np.intp)
+    clipped: NDArray[np.intp] = np.clip(sizes, minimum, np.maximum(counts - 1, minimum))
+    return clipped
 
 
 def train_test_indices(
     rows: int, fraction: float, seed: int, labels: NDArray[Any] | None = None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Divide rows into a training and a test part, both in shuffled order.
+    """Split rows into a training and a test part, both shuffled.
+
+    Unlike scikit-learn's stratified split this one has every class of two rows or more in both
+    parts, and takes classes of one row and test parts smaller than the number of classes.
 
     Args:
-        rows: How many rows there are.
-        fraction: The test part, between 0 and 1.
+        rows: Number of rows.
+        fraction: Share of the test part, between 0 and 1.
         seed: The same seed gives the same parts.
-        labels: One label a row, to keep each class's share in both parts; a class of two rows
-            or more then has a row in each.
+        labels: One label per row, to keep the proportion of each class.
 
     Returns:
-        Positions of the training rows, positions of the test rows.
+        Indices of the training rows, indices of the test rows.
 
     Example:
         >>> train, test = train_test_indices(10, 0.3, seed=1)
@@ -58,21 +81,89 @@ def train_test_indices(
     """
     rng = np.random.default_rng(seed)
     count = min(max(round(rows * fraction), 1), rows - 1)
-    if labels is None:
-        test = rng.permutation(rows)[:count]
-    else:
-        test = rng.permutation(stratified_sample(labels, count, seed))
+    chosen = (
+        rng.permutation(rows)[:count]
+        if labels is None
+        else rng.permutation(stratified_sample(labels, count, seed))
+    )
     is_train = np.ones(rows, dtype=bool)
-    is_train[test] = False
-    return rng.permutation(np.flatnonzero(is_train)), test
+    is_train[chosen] = False
+    return rng.permutation(np.flatnonzero(is_train)), chosen
 
 
-def _shares(counts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
-    """Largest remainders: whole numbers that add up to ``total`` in proportion to ``counts``."""
-    exact = counts * total / counts.sum()
-    given = np.floor(exact).astype(np.intp)
-    neediest = np.argsort(given - exact, kind="stable")
-    given[neediest[: total - given.sum()]] += 1
-    least = (counts > 1).astype(np.intp)
-    shares: NDArray[np.intp] = np.clip(given, least, np.maximum(counts - 1, least))
-    return shares
+def split_rows(
+    rows: int,
+    options: LoadOptions,
+    name: str,
+    labels: NDArray[Any] | None = None,
+    classes: Sequence[str] | None = (),
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Split data that have no parts of their own, as the options say.
+
+    Args:
+        rows: Number of rows.
+        options: ``split`` and ``seed``.
+        name: Name of the data in messages.
+        labels: The class of each row; None for regression.
+        classes: Names of the classes.
+
+    Raises:
+        DataError: There are too few rows, or too few of a class.
+    """
+    if rows < 2:  # noqa: PLR2004 - one for each part
+        raise DataError(
+            f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
+        )
+    if labels is not None and classes:
+        single = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 1)
+        if single.size:
+            has = "has one row" if single.size == 1 else "have one row each"
+            raise DataError(
+                f"{_class_list(single, classes)} of {name} {has}; at least 2 are needed, one for "
+                "each part.",
+                "Add rows, merge these classes into another one, or leave them out; or pass the "
+                "training and the test part yourself.",
+            )
+    return train_test_indices(rows, options.split or DEFAULT_SPLIT, options.seed, labels)
+
+
+def check_test_classes(
+    train: NDArray[Any], test: NDArray[Any], classes: Sequence[str], name: str
+) -> str:
+    """Compare the classes of given parts.
+
+    Args:
+        train: Labels of the training part.
+        test: Labels of the test part.
+        classes: Names of the classes.
+        name: Name of the data in messages.
+
+    Returns:
+        A note on classes without test rows, or "".
+
+    Raises:
+        DataError: A class is in the test part only.
+    """
+    in_train, in_test = (np.bincount(part, minlength=len(classes)) > 0 for part in (train, test))
+    unseen = np.flatnonzero(in_test & ~in_train)
+    if unseen.size:
+        is_in = "is" if unseen.size == 1 else "are"
+        raise DataError(
+            f"{_class_list(unseen, classes)} of {name} {is_in} in the test part, but not in the "
+            "training part: a model cannot learn a class without training rows.",
+            Text(
+                "Add training rows, leave these out, or pass ",
+                Option("split", 0.2),
+                " to split all rows anew.",
+            ),
+        )
+    missing = np.flatnonzero(in_train & ~in_test)
+    if not missing.size:
+        return ""
+    has = "has" if missing.size == 1 else "have"
+    return f"{_class_list(missing, classes)} {has} no rows in the test part."
+
+
+def _class_list(indices: NDArray[np.intp], classes: Sequence[str]) -> str:
+    names = [classes[index] for index in indices.tolist()]
+    return f"{'Class' if len(names) == 1 else 'Classes'} {list_names(names, 5)}"

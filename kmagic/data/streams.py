@@ -1,4 +1,4 @@
-"""A ``tf.data.Dataset`` as arrays: read to its end, if it has one that fits into memory."""
+"""A ``tf.data.Dataset`` as arrays: read to its end, if that fits into memory."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.arrays import Four
-from kmagic.data.memory import SHARE, available, in_words
+from kmagic.data.arrays import ArrayParts
+from kmagic.data.memory import MAX_SHARE, available_memory
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import format_bytes, format_shape, list_names
 from kmagic.support.progress import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-UNBOUNDED = 4_000_000_000  # bytes that are read where nobody knows how much is free
-_SMALLER = "Take a part, stream.take(n), or fit the model on the stream itself."
+DEFAULT_LIMIT = 4_000_000_000  # bytes that are read where the available memory is unknown
+_READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself."
 
 
 def is_stream(value: Any) -> bool:
@@ -26,94 +27,89 @@ def is_stream(value: Any) -> bool:
     return tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
 
 
-def class_names(stream: Any) -> tuple[str, ...] | None:
-    """Names of the classes that Keras's ``image_dataset_from_directory`` leaves with a stream."""
+def stream_class_names(stream: Any) -> tuple[str, ...] | None:
+    """The class names that Keras's ``image_dataset_from_directory`` attaches to a stream."""
     names = getattr(stream, "class_names", None)
     return tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
 
 
-def collect(stream: Any, name: str) -> Four:
-    """All that a stream gives, as arrays.
+def read_stream(stream: Any, name: str) -> ArrayParts:
+    """Read a stream into arrays.
 
     Args:
-        stream: A ``tf.data.Dataset`` of pairs (x, y), in batches or one by one.
-        name: What it is called.
+        stream: A ``tf.data.Dataset`` of pairs (x, y), batched or not.
+        name: Its name in messages.
 
     Raises:
-        DataError: It never ends, gives no pairs, or would not fit into memory.
+        DataError: It is endless, does not contain pairs, or does not fit into memory.
     """
-    import tensorflow as tf  # noqa: PLC0415 - whoever has a stream has it already
+    import tensorflow as tf  # noqa: PLC0415 - imported already, if there is a stream
 
-    x_spec, y_spec = _pair(stream.element_spec, name, tf)
-    many = int(stream.cardinality().numpy())
-    if many == tf.data.INFINITE_CARDINALITY:
-        raise DataError(f"{name} never ends: it repeats itself.", _SMALLER)
-    batched = _is_batched(x_spec, y_spec)
-    free = available()
-    most = UNBOUNDED if free is None else int(SHARE * free / 2)  # the parts are put together then
-    known = _bytes(x_spec) + _bytes(y_spec)
-    if many > 0 and known and many * known > most:
-        raise _too_large(name, many * known, most)
-    x, y, used = [], [], 0
-    with Progress(max(many, 0), "batches" if batched else "samples") as work:
-        for one, label in stream:
-            x.append(one.numpy())
-            y.append(label.numpy())
-            used += getattr(x[-1], "nbytes", 0) + getattr(y[-1], "nbytes", 0)
-            if used > most:
-                raise _too_large(name, used, most)
-            if many > 0:
-                work.advance()
+    x_spec, y_spec = _check_pairs(stream.element_spec, name, tf)
+    length = int(stream.cardinality().numpy())
+    if length == tf.data.INFINITE_CARDINALITY:
+        raise DataError(f"{name} is endless: it repeats itself.", _READ_LESS)
+    is_batched = bool(x_spec.shape.rank and y_spec.shape.rank) and bool(
+        x_spec.shape[0] == y_spec.shape[0]
+    )
+    available = available_memory()
+    # Half of it, because the elements are concatenated then.
+    limit = DEFAULT_LIMIT if available is None else int(MAX_SHARE * available / 2)
+    element_size = _size_of(x_spec) + _size_of(y_spec)
+    if length > 0 and element_size and length * element_size > limit:
+        raise _too_large(name, length * element_size, limit)
+    x, y, size = [], [], 0
+    with Progress(max(length, 0), "batches" if is_batched else "samples") as progress:
+        for inputs, targets in stream:
+            x.append(inputs.numpy())
+            y.append(targets.numpy())
+            size += getattr(x[-1], "nbytes", 0) + getattr(y[-1], "nbytes", 0)
+            if size > limit:
+                raise _too_large(name, size, limit)
+            if length > 0:
+                progress.advance()
     if not x:
-        raise DataError(f"{name} is empty: the stream gives nothing.")
-    return Four(_joined(x, batched=batched), _joined(y, batched=batched))
+        raise DataError(f"The stream {name} is empty.")
+    return ArrayParts(_join(x, is_batched=is_batched), _join(y, is_batched=is_batched))
 
 
-def _pair(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:
+def _check_pairs(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:
     if not isinstance(spec, tuple) or len(spec) != 2:  # noqa: PLR2004 - x and y
-        what = f"{len(spec)} parts" if isinstance(spec, tuple) else type(spec).__name__
+        actual = f"{len(spec)} parts" if isinstance(spec, tuple) else type(spec).__name__
         raise DataError(
-            f"{name} gives {what}: expected pairs of x and y.",
+            f"The elements of {name} must be pairs of x and y; got {actual}.",
             "Make pairs: stream.map(lambda ...: (x, y)).",
         )
-    for part, called in zip(spec, "xy", strict=True):
+    for part, part_name in zip(spec, "xy", strict=True):
         if not isinstance(part, tf.TensorSpec):
             raise DataError(
-                f"{called} of {name} is {type(part).__name__}: expected one dense tensor.",
-                "Choose one with stream.map, or fit the model on the stream itself.",
+                f"{part_name} of {name} must be one dense tensor; got {type(part).__name__}.",
+                "Select one with stream.map, or fit the model on the stream itself.",
             )
     return spec[0], spec[1]
 
 
-def _is_batched(x: Any, y: Any) -> bool:
-    """Whether an element is many samples: it has an axis of them that both parts share."""
-    if x.shape.rank is None or y.shape.rank is None:
-        return False
-    if not x.shape.rank or not y.shape.rank:
-        return False
-    return bool(x.shape[0] == y.shape[0])
-
-
-def _bytes(spec: Any) -> int:
-    """Bytes of one element, as far as its shape says; 0 if it does not."""
+def _size_of(spec: Any) -> int:
+    """Bytes of one element; 0 if its shape does not tell."""
     if not spec.shape.is_fully_defined() or not hasattr(spec.dtype, "size"):
         return 0
     return int(math.prod(spec.shape.as_list()) * spec.dtype.size)
 
 
-def _joined(parts: list[Any], *, batched: bool) -> NDArray[Any]:
-    shapes = {np.shape(part)[batched:] for part in parts}
+def _join(elements: list[Any], *, is_batched: bool) -> NDArray[Any]:
+    shapes = {np.shape(element)[is_batched:] for element in elements}
     if len(shapes) > 1:
-        some = sorted({" x ".join(map(str, shape)) or "one value" for shape in shapes})
+        sizes = list_names(sorted(format_shape(shape) or "one value" for shape in shapes), 5)
         raise DataError(
-            f"The stream gives samples of {len(shapes):,} sizes: {', '.join(some[:5])}.",
+            f"The samples of the stream have {len(shapes):,} sizes: {sizes}.",
             "Bring them to one size first, with stream.map or padded_batch.",
         )
-    return np.concatenate(parts) if batched else np.stack(parts)
+    return np.concatenate(elements) if is_batched else np.stack(elements)
 
 
-def _too_large(name: str, size: int, most: int) -> DataError:
+def _too_large(name: str, size: int, limit: int) -> DataError:
     return DataError(
-        f"{name} takes {in_words(size)} or more; {in_words(most)} can be held beside the rest.",
-        _SMALLER,
+        f"{name} takes {format_bytes(size)} of memory or more, but only {format_bytes(limit)} can "
+        "be used.",
+        _READ_LESS,
     )

@@ -1,4 +1,4 @@
-"""What is to be predicted: classes or a number, decided by the values and said aloud."""
+"""What is predicted: classes or numbers, decided by the values; unclear decisions are noted."""
 
 from __future__ import annotations
 
@@ -7,233 +7,237 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.preparation.columns import word_of
+from kmagic.data.preparation.columns import category_name
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import format_shape
+from kmagic.support.messages import Option, Text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from kmagic.data.load_options import Options
+    from kmagic.data.load_options import LoadOptions
 
-FEW = 20  # different whole numbers that are rather classes than a number
-ROWS_EACH = 3  # that each of them has on the average, if they are
-MOST = 1000  # classes that the numbers of pictures may mean
+MAX_CLASSES = 20  # different integers up to which they are classes rather than numbers
+ROWS_PER_CLASS = 3  # on average, for integers to be classes
+MAX_IMAGE_CLASSES = 1000
+_REGRESSION, _CLASSIFICATION = Option("task", "regression"), Option("task", "classification")
+_CLASS_NAMES = Option("class_names")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The target of all rows.
+    """The targets of all rows.
 
     Attributes:
-        y: Labels from 0 on, one-hot rows, or values.
+        y: Labels from 0, one-hot rows, or values.
         classes: Names of the classes; None for regression.
-        said: What was decided where it was not plain, in a sentence.
+        note: What was decided where it was unclear, in a sentence.
     """
 
     y: NDArray[Any]
     classes: tuple[str, ...] | None
-    said: str = ""
+    note: str | Text = ""
 
     @property
     def labels(self) -> NDArray[np.intp] | None:
-        """The class of each row as a whole number; None for regression."""
+        """The label of each row as an integer; None for regression."""
         if self.classes is None:
             return None
-        flat = self.y.argmax(axis=1) if self.y.ndim > 1 else self.y
-        return flat.astype(np.intp)
+        return (self.y.argmax(axis=1) if self.y.ndim > 1 else self.y).astype(np.intp)
 
 
-def decide_target(y: Any, options: Options, what: str = "y", *, pictures: bool = False) -> Target:
+def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool = False) -> Target:
     """Decide whether values are classes or numbers, unless ``task`` says it.
 
-    Words, yes and no, one-hot rows, and whole numbers of which there are few are classes.
+    Words, booleans, one-hot rows and a small number of different integers are classes.
 
     Args:
-        y: Values of all rows, training and test together: anything that NumPy takes.
+        y: The values of all rows, training and test together.
         options: ``task``, ``class_names``.
-        what: What the values are called.
-        pictures: Whether the inputs are pictures, whose whole numbers are classes even if many.
+        name: Name of the values in messages.
+        images: Whether the inputs are images, where many integers are classes, too.
 
     Raises:
-        DataError: They hold empty cells, or are not what was asked for.
+        DataError: They contain empty cells, or do not match the options.
     """
-    values = _array(y, what)
+    values = _to_target_array(y, name)
     if values.ndim > 1:
-        return _of_rows(values, options, what)
+        return _from_rows(values, options, name)
     if values.dtype.kind in "OUSTb":
-        return _of_words(values, options, what)
+        return _from_words(values, options, name)
     if values.dtype.kind not in "iuf":
-        raise DataError(f"{what} holds {values.dtype}: expected numbers or words.")
-    bad = int((~np.isfinite(values)).sum())
-    if bad:
+        raise _type_error(name, str(values.dtype))
+    invalid = int((~np.isfinite(values)).sum())
+    if invalid:
         raise DataError(
-            f"{what} has no value, or infinity, in {bad:,} of {len(values):,} rows.",
-            "Leave these rows out: what is to be predicted must be known.",
+            f"{name} has no value, or infinity, in {invalid:,} of {len(values):,} rows.",
+            "Leave these rows out: every target must be known.",
         )
-    whole = values.dtype.kind != "f" or bool((values == np.rint(values)).all())
+    are_integers = values.dtype.kind != "f" or bool((values == np.rint(values)).all())
     task = "classification" if options.class_names else options.task
-    if task == "regression" or (task is None and not whole):
+    if task == "regression" or (task is None and not are_integers):
         return Target(values, None)
-    found = np.unique(values)
-    if not whole:
+    if not are_integers:
         raise DataError(
-            f"{what} holds numbers such as {values[values != np.rint(values)][0]:g}, which are no "
-            "classes.",
-            'Use task="regression", or give whole numbers or words.',
+            f"The classes in {name} must be integers or words; got "
+            f"{values[values != np.rint(values)][0]:g}.",
+            Text("Use ", _REGRESSION, ", or pass integers or words."),
         )
-    plain = bool(found[0] == 0 and found[-1] == len(found) - 1 and values.dtype.kind != "f")
-    if task is None and not _are_classes(values, found, pictures=pictures and plain):
-        return Target(values, None, _as_number(found, what))
-    return _of_numbers(values, found, options, what, plain=plain)
+    distinct = np.unique(values)
+    span = f"{distinct[0]:g} to {distinct[-1]:g}"
+    are_labels = bool(
+        distinct[0] == 0 and distinct[-1] == len(distinct) - 1 and values.dtype.kind != "f"
+    )
+    few = len(distinct) <= MAX_CLASSES and len(values) >= ROWS_PER_CLASS * len(distinct)
+    many = images and are_labels and len(distinct) <= MAX_IMAGE_CLASSES
+    if task is None and not (few or many or len(distinct) <= 2):  # noqa: PLR2004 - no and yes
+        if len(distinct) > 5 * MAX_CLASSES:
+            return Target(values, None)
+        note = Text(
+            f"{name} has {len(distinct):,} different integers, {span}, taken as numbers; ",
+            _CLASSIFICATION,
+            " takes them as classes.",
+        )
+        return Target(values, None, note)
+    return _from_integers(values, distinct, options, name, are_labels=are_labels)
 
 
-def _array(y: Any, what: str) -> NDArray[Any]:
-    """Values as one array, a single column as a row."""
+def _to_target_array(y: Any, name: str) -> NDArray[Any]:
+    """Values as one array, a single column as one axis."""
     try:
         values = np.asarray(y)
     except ValueError as error:
         raise DataError(
-            f"{what} has rows of different lengths.", "Expected one value for each row."
+            f"{name} has rows of different lengths.", "Pass one value for each row."
         ) from error
     if values.ndim > 1 and values.size == len(values):
         values = values.reshape(-1)
     if values.ndim == 0:
-        raise DataError(f"{what} is {values.item()!r}: expected one value for each row.")
+        raise DataError(f"{name} must have one value for each row; got {values.item()!r}.")
     if not len(values):
-        raise DataError(f"{what} is empty.")
-    if values.dtype.kind == "O":
-        values = _plain(values, what)
-    return values
+        raise DataError(f"{name} is empty.")
+    return _convert_objects(values, name) if values.dtype.kind == "O" else values
 
 
-def _plain(values: NDArray[Any], what: str) -> NDArray[Any]:
-    """Python's objects as numbers, or checked to be words."""
+def _convert_objects(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Python objects as numbers, or checked to be words."""
     cells = values.reshape(-1).tolist()
     empty = sum(cell is None or cell != cell for cell in cells)  # noqa: PLR0124 - nan is not itself
     if empty:
         raise DataError(
-            f"{what} has no value in {empty:,} of {len(values):,} rows.",
-            "Leave these rows out: what is to be predicted must be known. "
-            'For a table, missing="drop" does.',
+            f"{name} has no value in {empty:,} of {len(values):,} rows.",
+            Text(
+                "Leave these rows out: every target must be known. For a table, ",
+                Option("missing", "drop"),
+                " does that.",
+            ),
         )
     if all(isinstance(cell, int | float | np.number | np.bool_) for cell in cells):
         return np.array(cells).reshape(values.shape)
-    kinds = sorted({type(cell).__name__ for cell in cells})
-    odd = next(
-        (c for c in cells if not isinstance(c, str | bytes | int | float | np.generic)), None
-    )
-    if odd is not None:
-        raise DataError(f"{what} holds {', '.join(kinds)}: expected numbers or words.")
+    if not all(isinstance(cell, str | bytes | int | float | np.generic) for cell in cells):
+        raise _type_error(name, ", ".join(sorted({type(cell).__name__ for cell in cells})))
     return values
 
 
-def _of_rows(values: NDArray[Any], options: Options, what: str) -> Target:
-    """One-hot rows, or several values to be predicted."""
+def _type_error(name: str, actual: str) -> DataError:
+    return DataError(f"{name} must contain numbers or words; got {actual}.")
+
+
+def _from_rows(values: NDArray[Any], options: LoadOptions, name: str) -> Target:
+    """One-hot rows, or several values to predict."""
     if values.ndim > 2 or values.dtype.kind not in "biuf":  # noqa: PLR2004 - rows, columns
-        shape = " x ".join(map(str, values.shape))
         raise DataError(
-            f"{what} is {shape}, {values.dtype}: expected one value, or one row of numbers, for "
-            "each sample."
+            f"{name} must have one value, or one row of numbers, for each sample; got "
+            f"{format_shape(values.shape)} of {values.dtype}."
         )
-    onehot = bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
-    if not onehot or options.task == "regression":
+    is_one_hot = bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())
+    if not is_one_hot or options.task == "regression":
         if options.class_names or options.task == "classification":
             raise DataError(
-                f"{what} has {values.shape[1]} values a row that are not one-hot: classes exclude "
-                "each other.",
-                "Give one label for each row.",
+                f"{name} has {values.shape[1]} values per row that are not one-hot, but each row "
+                "must belong to one class.",
+                "Pass one label for each row.",
             )
         return Target(values, None)
     names = options.class_names or tuple(map(str, range(values.shape[1])))
     if len(names) != values.shape[1]:
-        raise _other_count(names, values.shape[1], f"{what} has {values.shape[1]} columns")
+        raise _name_count_error(names, values.shape[1], f"{name} has {values.shape[1]} columns")
     return Target(values.astype(np.float32), names)
 
 
-def _of_words(values: NDArray[Any], options: Options, what: str) -> Target:
+def _from_words(values: NDArray[Any], options: LoadOptions, name: str) -> Target:
     words = [
-        cell.decode("utf-8", "replace") if isinstance(cell, bytes) else word_of(cell)
+        cell.decode("utf-8", "replace") if isinstance(cell, bytes) else category_name(cell)
         for cell in values.tolist()
     ]
     if options.task == "regression":
         raise DataError(
-            f'{what} holds words such as {words[0]!r}; task="regression" needs numbers.',
-            "Leave task out, or choose another target.",
+            Text(_REGRESSION, f" needs numbers, but {name} contains words, e.g. {words[0]!r}."),
+            Text("Leave out ", Option("task"), ", or choose another target."),
         )
-    there = _sorted(set(words))
-    names = options.class_names or tuple(there)
-    if len(names) == 2 and set(there) == {"False", "True"} != set(names):  # noqa: PLR2004 - no and yes
+    distinct = _sort_words(set(words))
+    names = options.class_names or tuple(distinct)
+    is_boolean = set(distinct) == {"False", "True"}
+    if is_boolean and len(names) == 2 and set(names) != set(distinct):  # noqa: PLR2004 - no and yes
         return Target(np.array([word == "True" for word in words], dtype=np.int64), names)
-    unknown = sorted(set(there) - set(names))
+    unknown = sorted(set(distinct) - set(names))
     if unknown:
         raise DataError(
-            f"{what} holds {unknown[0]!r}, which class_names does not have: {', '.join(names)}.",
+            Text(
+                _CLASS_NAMES,
+                f" must contain all values of {name}, also {unknown[0]!r}; got {', '.join(names)}.",
+            ),
             "Name all classes, in the order of their labels.",
         )
-    if not options.class_names and len(words) > FEW and len(there) > len(words) / 2:
+    if not options.class_names and len(words) > MAX_CLASSES and len(distinct) > len(words) / 2:
         raise DataError(
-            f"{what} holds {len(there):,} different words in {len(words):,} rows: these are no "
-            "classes.",
+            f"{name} contains {len(distinct):,} different words in {len(words):,} rows, too many "
+            "for classes.",
             "Choose another target.",
         )
-    place = {name: label for label, name in enumerate(names)}
-    return Target(np.array([place[word] for word in words], dtype=np.int64), tuple(names))
+    label_of = {word: label for label, word in enumerate(names)}
+    return Target(np.array([label_of[word] for word in words], dtype=np.int64), tuple(names))
 
 
-def _sorted(words: set[str]) -> list[str]:
-    """Words in their order; such as are numbers by their size."""
+def _sort_words(words: set[str]) -> list[str]:
+    """Words in alphabetical order; numbers by their value."""
     try:
         return sorted(words, key=float)
     except ValueError:
         return sorted(words)
 
 
-def _of_numbers(
-    values: NDArray[Any], found: NDArray[Any], options: Options, what: str, *, plain: bool
+def _from_integers(
+    values: NDArray[Any],
+    distinct: NDArray[Any],
+    options: LoadOptions,
+    name: str,
+    *,
+    are_labels: bool,
 ) -> Target:
-    """Whole numbers as classes: labels as they are if they count from 0, else by their order."""
+    """Integers as classes: unchanged if they are labels from 0, else numbered by their order."""
     names = options.class_names
-    if names is not None and found[0] >= 0 and found[-1] < len(names):
-        return Target(values.astype(values.dtype if values.dtype.kind != "f" else np.int64), names)
-    if names is not None and len(names) != len(found):
-        span = f"{what} has {len(found):,} different values, {found[0]:g} to {found[-1]:g}"
-        raise _other_count(names, len(found), span)
-    said = (
-        ""
-        if options.task or names or found[0] == 0
-        else f'{_span(found, what)}; task="regression" takes them as numbers.'
-    )
-    shown = names or tuple(word_of(float(each)) for each in found)
-    if plain:
-        return Target(values, shown, said)
-    return Target(np.searchsorted(found, values).astype(np.int64), shown, said)
+    if names is not None and distinct[0] >= 0 and distinct[-1] < len(names):
+        return Target(values if values.dtype.kind != "f" else values.astype(np.int64), names)
+    span = f"{distinct[0]:g} to {distinct[-1]:g}"
+    if names is not None and len(names) != len(distinct):
+        count = f"{name} has {len(distinct):,} different values, {span}"
+        raise _name_count_error(names, len(distinct), count)
+    note: str | Text = ""
+    if not options.task and not names and distinct[0] != 0:
+        decision = (
+            f"{name} is {distinct[0]:g} in all rows"
+            if len(distinct) == 1
+            else f"{name} has {len(distinct):,} different integers, {span}, taken as classes"
+        )
+        note = Text(f"{decision}; ", _REGRESSION, " takes them as numbers.")
+    shown = names or tuple(category_name(float(value)) for value in distinct)
+    labels = values if are_labels else np.searchsorted(distinct, values).astype(np.int64)
+    return Target(labels, shown, note)
 
 
-def _are_classes(values: NDArray[Any], found: NDArray[Any], *, pictures: bool) -> bool:
-    few = len(found) <= FEW and len(values) >= ROWS_EACH * len(found)
-    return few or len(found) <= 2 or (pictures and len(found) <= MOST)  # noqa: PLR2004 - yes and no
-
-
-def _span(found: NDArray[Any], what: str) -> str:
-    if len(found) == 1:
-        return f"{what} is {found[0]:g} in all rows"
-    return (
-        f"{what} has {len(found):,} whole values, {found[0]:g} to {found[-1]:g}, taken as classes"
-    )
-
-
-def _as_number(found: NDArray[Any], what: str) -> str:
-    if len(found) > 5 * FEW:
-        return ""
-    span = f"{found[0]:g} to {found[-1]:g}"
-    return (
-        f"{what} has {len(found):,} whole values, {span}, taken as numbers; "
-        'task="classification" takes them as classes.'
-    )
-
-
-def _other_count(names: tuple[str, ...], wanted: int, why: str) -> DataError:
+def _name_count_error(names: tuple[str, ...], expected: int, reason: str) -> DataError:
     return DataError(
-        f"class_names has {len(names):,} names, and {why}.",
-        f"Give {wanted:,} names, in the order of the labels.",
+        Text(_CLASS_NAMES, f" must have {expected:,} names, because {reason}; got {len(names):,}."),
+        f"Pass {expected:,} names, in the order of the labels.",
     )

@@ -1,16 +1,20 @@
-"""Texts: read from files, and made rows of word numbers where that is asked for."""
+"""Texts as a data set: read from files, and encoded as word indices if requested."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.data.assemble import apply_options
+from kmagic.data.dataset import Dataset
+from kmagic.data.folders import split_files
+from kmagic.data.load_options import check_applies
+from kmagic.data.memory import require_memory
 from kmagic.data.paths import explain_read_errors
-from kmagic.data.preparation.text_encoding import Side, TextEncoding, check_options, learn_text
+from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.progress import Progress
@@ -19,79 +23,80 @@ from kmagic.support.sentences import as_sentences
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-DEFAULT = "lower_and_strip_punctuation"
+    from kmagic.data.folders import DataFolder
+    from kmagic.data.load_options import LoadOptions
 
 
-@dataclass(frozen=True, slots=True)
-class TextOptions:
-    """How sentences are to become rows of word numbers; by default they stay as they are.
+def load_text_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
+    """Load a folder of texts, one per file.
 
-    Attributes:
-        num_words: Numbers for so many words, the most frequent ones of the training part.
-        maxlen: Length of a row.
-        padding: Where a short row gets its noughts, "pre" or "post".
-        truncating: Where a long one loses words, "pre" or "post".
-        standardize: How a text is cleaned before it is cut into words.
+    Args:
+        folder: Its contents.
+        options: ``num_words``, ``maxlen`` etc.; without them the texts are not encoded.
 
     Raises:
-        DataError: One of them makes no sense.
+        DataError: A file cannot be read, or is not a text in UTF-8.
     """
-
-    num_words: int | None = None
-    maxlen: int | None = None
-    padding: Side = "pre"
-    truncating: Side = "pre"
-    standardize: str | None = DEFAULT
-
-    def __post_init__(self) -> None:
-        for name in ("num_words", "maxlen"):
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < 1):
-                raise DataError(f"{name}={value!r}: expected a whole number above 0.")
-        check_options(self.maxlen, self.padding, self.truncating, self.standardize)
-
-    @property
-    def numbered(self) -> bool:
-        """Whether the sentences become numbers."""
-        return self.num_words is not None or self.maxlen is not None
+    name = options.name or folder.path.resolve().name
+    check_applies(options, "text", name, "contains text")
+    (train, test), classes, note = split_files(folder, options, name)
+    with explain_read_errors(folder.path):
+        size = sum(file.stat().st_size for part in (train, test) for file in part.files)
+    require_memory(
+        2 * size,
+        f"{len(train.files) + len(test.files):,} texts",
+        "Leave them on disk: keras.utils.text_dataset_from_directory.",
+    )
+    x_train, x_test, encoding = encode_texts(
+        read_texts(train.files), read_texts(test.files), options
+    )
+    data = Dataset(
+        name=name,
+        x_train=x_train,
+        y_train=train.y,
+        x_test=x_test,
+        y_test=test.y,
+        classes=classes,
+        source=show_path(folder.path),
+        note_text=" ".join(filter(None, [folder.note, note])),
+        encoding=encoding,
+    )
+    return apply_options(data, options)
 
 
 def read_texts(files: Sequence[Path]) -> NDArray[Any]:
-    """The texts in some files, each as one string.
-
-    Args:
-        files: Files in UTF-8.
+    """Read files in UTF-8, each as one string.
 
     Returns:
-        (files,) strings, as objects: each takes no more room than it needs.
+        (files,) strings, as objects: each takes no more memory than it needs.
 
     Raises:
         DataError: A file cannot be read, or is not UTF-8; the message names it.
     """
     texts = np.empty(len(files), dtype=object)
-    with Progress(len(files), "texts") as work:
-        for place, file in enumerate(files):
+    with Progress(len(files), "texts") as progress:
+        for index, file in enumerate(files):
             with explain_read_errors(file):
                 raw = file.read_bytes()
             try:
-                texts[place] = raw.decode("utf-8-sig")
+                texts[index] = raw.decode("utf-8-sig")
             except UnicodeDecodeError as error:
                 line = raw.count(b"\n", 0, error.start) + 1
                 raise DataError(
                     f"{show_path(file)} is not UTF-8: byte {raw[error.start]:#04x} in line "
                     f"{line:,}.",
-                    "Save it as UTF-8, or move it out of the folder if it is no text: "
-                    f"iconv -f latin1 -t utf-8 {file.name} writes it as UTF-8.",
+                    "Save it as UTF-8, or move it out of the folder if it is not a text: "
+                    f"iconv -f latin1 -t utf-8 {file.name} converts it to UTF-8.",
                 ) from error
-            work.advance()
+            progress.advance()
     return texts
 
 
-def holds_sentences(x: Any) -> bool:
-    """Whether these inputs are texts: strings, one a row.
+def contains_sentences(x: Any) -> bool:
+    """Whether these inputs are texts: one string per row.
 
     Example:
-        >>> holds_sentences(["a film", "a book"]), holds_sentences([[1, 2], [3, 4]])
+        >>> contains_sentences(["a film", "a book"]), contains_sentences([[1, 2], [3, 4]])
         (True, False)
     """
     if isinstance(x, str | bytes):
@@ -102,44 +107,39 @@ def holds_sentences(x: Any) -> bool:
     return as_sentences(first) is not None
 
 
-def as_texts(x: Any) -> NDArray[Any]:
-    """Sentences as an array of strings, whatever they were given in.
+def to_text_array(x: Any) -> NDArray[Any]:
+    """Return sentences as an array of strings, whatever contains them.
 
     Raises:
-        DataError: Some rows are no texts; the message names the first.
+        DataError: Some rows are not texts; the message names the first.
     """
     texts = np.empty(len(x), dtype=object)
     texts[:] = as_sentences(x)
     return texts
 
 
-def number_texts(
-    x_train: NDArray[Any], x_test: NDArray[Any], options: TextOptions
+def encode_texts(
+    x_train: NDArray[Any], x_test: NDArray[Any], options: LoadOptions
 ) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None]:
-    """Sentences as rows of word numbers, by a vocabulary of the training part alone.
+    """Encode sentences by a vocabulary learned from the training part.
 
     Args:
         x_train: Sentences of the training part.
         x_test: Those of the test part.
-        options: What is asked for.
+        options: The encoding; without ``num_words`` or ``maxlen`` there is none.
 
     Returns:
-        Both parts and how they were encoded; as they were, and None, if numbers are not asked for.
+        Both parts and their encoding; the parts unchanged, and None, without one.
 
     Example:
+        >>> from kmagic.data.load_options import LoadOptions
         >>> train, test = np.array(["a film", "a book"]), np.array(["a new film"])
-        >>> rows, more, encoding = number_texts(train, test, TextOptions(num_words=5, maxlen=3))
-        >>> rows.tolist(), encoding.decode(more)
+        >>> options = LoadOptions(num_words=5, maxlen=3)
+        >>> rows, test_rows, encoding = encode_texts(train, test, options)
+        >>> rows.tolist(), encoding.decode(test_rows)
         ([[0, 2, 3], [0, 2, 4]], ['a [UNK] film'])
     """
-    if not options.numbered:
+    if options.num_words is None and options.maxlen is None:
         return x_train, x_test, None
-    encoding = learn_text(
-        x_train,
-        num_words=options.num_words,
-        maxlen=options.maxlen,
-        padding=options.padding,
-        truncating=options.truncating,
-        standardize=options.standardize,
-    )
+    encoding = learn_text(x_train, **options.encoding)
     return encoding.encode(x_train), encoding.encode(x_test), encoding

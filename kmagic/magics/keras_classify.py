@@ -9,7 +9,7 @@ from typing import Any
 
 from IPython.core.magic import magics_class
 
-from kmagic.data.images.image_paths import nearby
+from kmagic.data.paths import nearest_path
 from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support.messages import render
@@ -101,7 +101,7 @@ class ClassificationMagics(BaseMagics):
             return word
         value, known = line.try_value(word)
         if not known and word.isidentifier():
-            file = nearby(Path(word))
+            file = nearest_path(Path(word))
             remedy = (
                 f"Did you mean {file}?" if file else "Write a file with its extension: photo.jpg."
             )

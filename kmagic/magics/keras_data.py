@@ -12,7 +12,6 @@ from IPython.core.magic import magics_class
 
 from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.support.messages import render
 
 DATA = LineParser(
     "%keras_data",
@@ -102,7 +101,8 @@ class DataMagics(BaseMagics):
     @magic(DATA, interruptible=True)
     def keras_data(self, line: ParsedLine) -> Any:
         """Load a data set; ``%keras_data -h`` shows the options."""
-        from kmagic.data.loading import SampleDataWarning, load_data, variable_name  # noqa: PLC0415 - not before data are loaded
+        from kmagic.data.keras_datasets import SampleDataWarning  # noqa: PLC0415 - not before data are loaded
+        from kmagic.data.loading import load_data, variable_name  # noqa: PLC0415 - as above
 
         source, name = self._source(line)
         separator = line.text_or_value(line.sep)
@@ -118,9 +118,7 @@ class DataMagics(BaseMagics):
         }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SampleDataWarning)  # the card says it
-            data = load_data(source, **options)
-        if data.note:
-            data = replace(data, note=render(data.note, line.spelling))
+            data = replace(load_data(source, **options), spelling=line.spelling)
         out = line.out or self._free_variable("data" if name else variable_name(data.name))
         return self.session.deliver(data, out=out, quiet=line.quiet)
 

@@ -21,9 +21,9 @@ class ModelRecord:
     """What is known about one model.
 
     Attributes:
-        dataset: The data set of its last training, or the
-            :class:`~kmagic.data.preparation.Preparation` that a file kept of it. Both have
-            ``classes``, ``scaling``, ``labels_of(x)``, ``prepare(raw)`` and ``preparation``.
+        dataset: The data set of its last training, or the ``Preparation`` that a file kept of it.
+            Both have ``classes``, ``scaling``, ``labels_of(x)``, ``prepare(raw)`` and
+            ``preparation``.
         run: Its last :class:`~kmagic.training.run.training_run.TrainingRun`.
         best: Epoch, value and weights of the best epoch of that run, if they were kept.
         spreads: Standard deviation of the training data, one entry per input; "" is the name of

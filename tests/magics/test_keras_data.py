@@ -86,7 +86,7 @@ def test_several_tables_are_put_together(shell, names, frame) -> None:
     [
         ("frame", "Name it: --target price"),
         ("frame --target price --drop twon", "has no column twon"),
-        ("boston_housing --size 8", "size is for pictures; boston_housing is a table"),
+        ("boston_housing --size 8", "--size only applies to images; boston_housing is a table"),
         ("houses.csv --target price", r"--sep ';'"),
         ("mnst", "Did you mean mnist"),
         ("hose.csv", "Did you mean houses.csv"),
@@ -107,7 +107,7 @@ def test_what_should_be_known_is_told_in_the_words_of_the_line(shell, names, fra
     data = load(shell, "frame --target rooms")
     assert "--task regression takes them as numbers" in data.note
     np.savez("pickled.npz", x=np.array([[1], [1, 2]], dtype=object), y=np.zeros(2))
-    with pytest.raises(DataError, match=r": --allow-pickle\.$"):
+    with pytest.raises(DataError, match=r"use --allow-pickle\.$"):
         load(shell, "pickled.npz")
 
 

@@ -145,7 +145,7 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
 ) -> None:
     with serving(BODY, missing=1_000_000) as address:
         file = weights_at(address)
-        with pytest.raises((EvaluationError, dataset_cache.NotHereError)) as caught:
+        with pytest.raises((EvaluationError, dataset_cache.NotCachedError)) as caught:
             room(file)
     said = str(caught.value)
     assert (
@@ -162,7 +162,9 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
 def test_what_the_server_answers_is_told(room: Callable[[CachedFile], None]) -> None:
     with (
         serving(status=404) as address,
-        pytest.raises((EvaluationError, dataset_cache.NotHereError), match=r"failed \(Not Found\)"),
+        pytest.raises(
+            (EvaluationError, dataset_cache.NotCachedError), match=r"failed \(Not Found\)"
+        ),
     ):
         room(weights_at(address))
 
@@ -173,7 +175,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
     with no_server() as address:
         host = address.removeprefix("http://")
         with pytest.raises(
-            (EvaluationError, dataset_cache.NotHereError), match=f"{host} does not respon"
+            (EvaluationError, dataset_cache.NotCachedError), match=f"{host} does not respon"
         ):
             room(weights_at(address))
     assert views == []

@@ -1,89 +1,89 @@
-"""A table's columns as numbers: words one-hot by the categories of the training part."""
+"""The columns of a table as numbers: categories one-hot, by those of the training data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import list_names
+from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Kind: TypeAlias = Literal["number", "category"]
-
-SHOWN = 8  # names in a message before the rest is only counted
-
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """One column of a table, as the training part had it.
+class TableColumn:
+    """One column of a table, as learned from the training data.
 
     Attributes:
         name: Its name.
-        kind: "number" (yes and no are 1 and 0) or "category".
-        categories: The words that a category takes, sorted; each becomes a column of its own.
-        fill: What stands in an empty cell: the mean, or the most frequent word; None refuses one.
+        kind: "number" (True and False are 1 and 0) or "category".
+        categories: The words of a category, sorted; each becomes a column of its own.
+        fill: Value for an empty cell: the mean, or the most frequent word; None rejects one.
     """
 
     name: str
-    kind: Kind = "number"
+    kind: Literal["number", "category"] = "number"
     categories: tuple[str, ...] = ()
     fill: float | str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the numbers that it becomes."""
+        """Names of the numeric columns that it becomes."""
         if self.kind == "number":
             return (self.name,)
-        return tuple(f"{self.name}={each}" for each in self.categories)
+        return tuple(f"{self.name}={category}" for category in self.categories)
 
-    def numbers(self, cells: Any) -> NDArray[np.float32]:
-        """Its cells as numbers, (rows, len(names)).
-
-        Args:
-            cells: A pandas Series.
+    def encode(self, cells: Any) -> NDArray[np.float32]:
+        """Encode the cells of a pandas Series as numbers, (rows, len(names)).
 
         Raises:
-            DataError: A cell is empty, or no number where there must be one.
+            DataError: A cell is empty, or not a number where one is required.
         """
         empty = cells.isna().to_numpy(dtype=bool)
         if empty.any() and self.fill is None:
             raise DataError(
                 f"Column {self.name} has no value in {empty.sum():,} of {len(cells):,} rows.",
-                'Fill these cells, or load the training data with missing="mean", which fills '
-                "them as in training.",
+                Text(
+                    "Fill these cells, or load the training data with ",
+                    Option("missing", "mean"),
+                    ", which fills them as in training.",
+                ),
             )
         if self.kind == "number":
-            return self._as_numbers(cells, empty)
-        words = [
-            self.fill if is_empty else word_of(cell)
-            for cell, is_empty in zip(cells.tolist(), empty.tolist(), strict=True)
-        ]
-        place = {word: at for at, word in enumerate(self.categories)}
-        encoded = np.zeros((len(words), len(self.categories)), dtype=np.float32)
-        for row, word in enumerate(words):
-            at = place.get(str(word))
-            if at is not None:  # a word that the training part did not have is none of its words
-                encoded[row, at] = 1
-        return encoded
-
-    def _as_numbers(self, cells: Any, empty: NDArray[np.bool_]) -> NDArray[np.float32]:
+            return self._encode_numbers(cells, empty)
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        found = pd.to_numeric(cells, errors="coerce")
-        values = np.array(found.to_numpy(dtype=np.float64, na_value=np.nan))
+        words = [
+            str(self.fill) if is_empty else category_name(cell)
+            for cell, is_empty in zip(cells.tolist(), empty.tolist(), strict=True)
+        ]
+        categories = pd.Index(list(self.categories), dtype=object)
+        codes = categories.get_indexer(pd.Index(words, dtype=object))
+        known = codes >= 0  # a word that the training data did not have becomes zeros
+        encoded = np.zeros((len(words), len(self.categories)), dtype=np.float32)
+        encoded[np.flatnonzero(known), codes[known]] = 1
+        return encoded
+
+    def _encode_numbers(self, cells: Any, empty: NDArray[np.bool_]) -> NDArray[np.float32]:
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        numbers = pd.to_numeric(cells, errors="coerce")
+        values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
         wrong = np.flatnonzero(np.isnan(values) & ~empty)
         if wrong.size:
-            cell = cells.iloc[int(wrong[0])]
             raise DataError(
-                f"Column {self.name} holds numbers; row {wrong[0]:,} (from 0) has {cell!r}.",
-                "Give a number, or leave the row out.",
+                subject=f"Column {self.name}, row {wrong[0]:,} (counted from 0),",
+                expected="a number",
+                actual=cells.iloc[int(wrong[0])],
+                remedy="Correct the value, or leave out the row.",
             )
         if self.fill is not None:
             values[empty] = self.fill
@@ -95,106 +95,111 @@ class Columns:
     """How the columns of a table become numbers.
 
     Attributes:
-        columns: The columns in the order in which a model takes them.
+        columns: The columns, in the order in which a model takes them.
     """
 
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the numbers: a column's own, or "column=word" for each word of a category."""
+        """Names of the numeric columns: "column", or "column=word" for each category."""
         return tuple(name for column in self.columns for name in column.names)
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """Names of the table's columns."""
+        """Names of the columns of the table."""
         return tuple(column.name for column in self.columns)
 
     def apply(self, frame_or_rows: Any) -> NDArray[np.float32]:
-        """Numbers, one row a row of the table.
+        """Encode a table, or some of its rows, as numbers.
 
         Args:
             frame_or_rows: A pandas data frame; one row as a dictionary or a Series; columns as a
                 dictionary of lists; rows as a list of dictionaries, or as lists in the order of
-                ``wanted``. Columns that were not learned are left aside. A word that the training
-                part did not have becomes noughts.
+                ``wanted``. Other columns are ignored. A word that the training data did not have
+                becomes zeros.
 
         Returns:
             (rows, len(names)) float32.
 
         Raises:
-            DataError: A column is missing, a cell is empty or is no number.
+            DataError: A column is missing, or a cell is empty or not a number.
 
         Example:
-            >>> few = Columns((Column("size"), Column("town", "category", ("Bonn", "Ulm"))))
+            >>> town = TableColumn("town", "category", ("Bonn", "Ulm"))
+            >>> few = Columns((TableColumn("size"), town))
             >>> few.apply({"size": 70, "town": "Ulm"})
             array([[70.,  0.,  1.]], dtype=float32)
             >>> few.apply([[30, "Bonn"], [50, "Rome"]]).tolist()
             [[30.0, 1.0, 0.0], [50.0, 0.0, 0.0]]
         """
-        frame = self._frame(frame_or_rows)
+        frame = self._to_frame(frame_or_rows)
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-        self._check(frame)
+        missing = [name for name in self.wanted if name not in frame.columns]
+        if missing:
+            noun = "column" if len(missing) == 1 else "columns"
+            raise DataError(
+                f"The table has no {noun} {list_names(missing)}; it has "
+                f"{list_names(frame.columns)}.",
+                did_you_mean(missing[0], frame.columns)
+                or "Pass all columns that the model was trained on.",
+            )
         if not len(frame):
             return np.empty((0, len(self.names)), dtype=np.float32)
-        parts = [column.numbers(frame[column.name]) for column in self.columns]
-        return np.concatenate(parts, axis=1)
+        return np.concatenate(
+            [column.encode(frame[column.name]) for column in self.columns], axis=1
+        )
 
     def restore(self, x: NDArray[Any]) -> list[list[float | str]]:
-        """Cells of the table again, one list a row: numbers, and words ("" where none is set).
+        """Restore the cells of the table, one list per row; "" stands for an unknown word.
 
         Args:
-            x: What :meth:`apply` gave, not scaled.
+            x: What :meth:`apply` returned, not scaled.
 
         Example:
-            >>> few = Columns((Column("size"), Column("town", "category", ("Bonn", "Ulm"))))
-            >>> few.restore(few.apply([[30, "Bonn"]]))
-            [[30.0, 'Bonn']]
+            >>> few = Columns((TableColumn("town", "category", ("Bonn", "Ulm")),))
+            >>> few.restore(few.apply([["Bonn"], ["Rome"]]))
+            [['Bonn'], ['']]
         """
         rows: list[list[float | str]] = [[] for _ in range(len(x))]
-        at = 0
+        start = 0
         for column in self.columns:
-            part = x[:, at : at + len(column.names)]
-            at += len(column.names)
+            part = x[:, start : start + len(column.names)]
+            start += len(column.names)
             for row, cells in zip(rows, part, strict=True):
                 if column.kind == "number":
                     row.append(float(cells[0]))
                 else:
-                    row.append(column.categories[cells.argmax()] if cells.max() > 0.5 else "")  # noqa: PLR2004 - nought or one, after rounding
+                    row.append(column.categories[cells.argmax()] if cells.max() > 0.5 else "")  # noqa: PLR2004 - zero or one, after rounding
         return rows
 
     def get_config(self) -> dict[str, Any]:
-        """Plain values that :meth:`from_config` takes, fit for JSON."""
+        """Return plain values for JSON, which :meth:`from_config` takes."""
         return {
             "columns": [
-                {
-                    "name": column.name,
-                    "kind": column.kind,
-                    "categories": list(column.categories),
-                    "fill": column.fill,
-                }
-                for column in self.columns
+                {**asdict(column), "categories": list(column.categories)} for column in self.columns
             ]
         }
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Columns:
-        """The columns that :meth:`get_config` described.
+        """Create the columns that :meth:`get_config` described.
 
         Example:
-            >>> few = Columns((Column("size", fill=50.0),))
+            >>> few = Columns((TableColumn("size", fill=50.0),))
             >>> Columns.from_config(few.get_config()).columns
-            (Column(name='size', kind='number', categories=(), fill=50.0),)
+            (TableColumn(name='size', kind='number', categories=(), fill=50.0),)
         """
+        columns = config["columns"]
         return cls(
             tuple(
-                Column(each["name"], each["kind"], tuple(each["categories"]), each["fill"])
-                for each in config["columns"]
+                TableColumn(**{**column, "categories": tuple(column["categories"])})
+                for column in columns
             )
         )
 
-    def _frame(self, raw: Any) -> Any:
-        """Whatever holds rows, as a data frame with names."""
+    def _to_frame(self, raw: Any) -> Any:
+        """Anything that holds rows, as a data frame with column names."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         if isinstance(raw, pd.DataFrame):
@@ -202,8 +207,8 @@ class Columns:
         if isinstance(raw, pd.Series):
             raw = raw.to_dict() if set(map(str, raw.index)) & set(self.wanted) else raw.tolist()
         if isinstance(raw, Mapping):
-            single = not any(np.ndim(value) for value in raw.values())
-            return pd.DataFrame([raw] if single else raw)
+            is_one_row = not any(np.ndim(value) for value in raw.values())
+            return pd.DataFrame([raw] if is_one_row else raw)
         if not isinstance(raw, np.ndarray):
             raw = list(raw) if hasattr(raw, "__iter__") and not isinstance(raw, str | bytes) else []
             if raw and all(isinstance(row, Mapping) for row in raw):
@@ -212,33 +217,21 @@ class Columns:
             raw = [raw]
         lengths = sorted({len(row) for row in raw})
         if lengths != [len(self.wanted)]:
-            what = " or ".join(map(str, lengths)) or "none"
+            actual = " or ".join(map(str, lengths)) or "0"
             raise DataError(
-                f"Expected rows of {len(self.wanted)} columns, {_listed(self.wanted)}; received "
-                f"rows of {what}.",
-                "Give a data frame, or dictionaries with the columns' names.",
+                f"Rows must have {len(self.wanted)} columns ({list_names(self.wanted)}); "
+                f"got {actual}.",
+                "Pass a data frame, or dictionaries with the names of the columns.",
             )
         return pd.DataFrame([list(row) for row in raw], columns=list(self.wanted))
-
-    def _check(self, frame: Any) -> None:
-        missing = [name for name in self.wanted if name not in frame.columns]
-        if missing:
-            there = [str(name) for name in frame.columns]
-            raise DataError(
-                f"The table has no {'column' if len(missing) == 1 else 'columns'} "
-                f"{_listed(missing)}; it has {_listed(there)}.",
-                did_you_mean(missing[0], there)
-                or "Give all the columns that the model learned from.",
-            )
 
 
 def learn_columns(frame: Any, *, fill: bool = False) -> Columns:
     """Learn columns from the training part of a table.
 
     Args:
-        frame: A pandas data frame: columns of numbers, of yes and no, or of words.
-        fill: Whether empty cells are to be filled from now on: with the mean, or the most
-            frequent word.
+        frame: A pandas data frame with columns of numbers, of booleans, or of words.
+        fill: Whether empty cells are filled from now on: with the mean, or the most frequent word.
 
     Example:
         >>> import pandas as pd
@@ -246,41 +239,33 @@ def learn_columns(frame: Any, *, fill: bool = False) -> Columns:
         >>> learn_columns(frame).names
         ('size', 'town=Bonn', 'town=Ulm')
     """
-    return Columns(tuple(_learn(str(name), frame[name], fill=fill) for name in frame.columns))
+    return Columns(tuple(_learn_column(str(name), frame[name], fill) for name in frame.columns))
+
+
+def _learn_column(name: str, cells: Any, fill: bool) -> TableColumn:
+    values = cells.dropna()
+    if is_numeric(cells):
+        mean = float(np.mean(values.to_numpy(dtype=np.float64))) if fill and len(values) else None
+        return TableColumn(name, fill=mean)
+    words, counts = np.unique([category_name(cell) for cell in values.tolist()], return_counts=True)
+    most_frequent = str(words[counts.argmax()]) if fill and len(words) else None
+    return TableColumn(name, "category", tuple(words.tolist()), most_frequent)
 
 
 def is_numeric(cells: Any) -> bool:
-    """Whether a pandas Series holds numbers, or yes and no."""
-    import pandas as pd  # noqa: PLC0415 - half a second to import
+    """Whether a pandas Series holds real numbers or booleans."""
+    from pandas.api import types  # noqa: PLC0415 - half a second to import
 
-    kind = pd.api.types
-    return bool(kind.is_numeric_dtype(cells) and not kind.is_complex_dtype(cells))
+    return bool(types.is_numeric_dtype(cells) and not types.is_complex_dtype(cells))
 
 
-def word_of(cell: Any) -> str:
-    """The word that a cell of a category holds; 1.0 is the same as 1.
+def category_name(cell: Any) -> str:
+    """The word of a category in a cell; 1.0 is the same as 1.
 
     Example:
-        >>> word_of("a "), word_of(2.0), word_of(True)
+        >>> category_name("a "), category_name(2.0), category_name(True)
         ('a ', '2', 'True')
     """
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
     return str(cell)
-
-
-def _learn(name: str, cells: Any, *, fill: bool) -> Column:
-    there = cells.dropna()
-    if is_numeric(cells):
-        mean = float(np.mean(there.to_numpy(dtype=np.float64))) if fill and len(there) else None
-        return Column(name, fill=mean)
-    words, counts = np.unique([word_of(cell) for cell in there.tolist()], return_counts=True)
-    commonest = str(words[counts.argmax()]) if fill and len(words) else None
-    return Column(name, "category", tuple(words.tolist()), commonest)
-
-
-def _listed(names: Any) -> str:
-    some = [str(name) for name in names]
-    if len(some) <= SHOWN:
-        return ", ".join(some)
-    return f"{', '.join(some[:SHOWN])} and {len(some) - SHOWN:,} more"

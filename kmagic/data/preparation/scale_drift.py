@@ -1,4 +1,4 @@
-"""Whether two parts of the data were scaled in the same way: by how far their values spread."""
+"""Detect data that were scaled differently from the training data, by their standard deviation."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from typing import Any
 from kmagic.models.model_arrays import match_arrays
 from kmagic.support.model_registry import spreads_for
 
-LOOKED_AT = 2**20
-"""So many values are looked at, evenly spread over the samples."""
-SHIFTED = 12.0
-"""Data whose spread differs by more than this was scaled in another way."""
-OURS = __name__.partition(".")[0]
-REMEDY = "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255."
+MAX_VALUES = 2**20
+"""About this many values are used, evenly spread over the samples."""
+MAX_RATIO = 12.0
+"""Data whose standard deviations differ by more than this factor were scaled differently."""
+PACKAGE = __name__.partition(".")[0]
+SCALE_DRIFT_REMEDY = "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255."
+
+
+class ScaleWarning(UserWarning):
+    """Data were scaled differently from the data that the model was trained on."""
 
 
 def value_spread(x: Any) -> float | None:
-    """How far the values of samples spread; None where they are not one array of numbers.
+    """Standard deviation of the values of samples; None where they are not an array of numbers.
 
     Args:
-        x: Samples along the first axis, two or more.
+        x: Two or more samples, along the first axis.
 
     Example:
         >>> import numpy as np
@@ -34,75 +38,63 @@ def value_spread(x: Any) -> float | None:
     if not hasattr(x, "__array__") or not hasattr(x, "shape"):
         return None
     array = np.asarray(x)
-    if array.dtype.kind not in "biuf" or not array.ndim or len(array) < 2 or not array.size:  # noqa: PLR2004 - one tells no spread
+    if array.dtype.kind not in "biuf" or not array.ndim or len(array) < 2 or not array.size:  # noqa: PLR2004 - one sample has no spread
         return None
-    return float(array[:: max(1, -(-array.size // LOOKED_AT))].std(dtype="float64"))
+    return float(array[:: max(1, -(-array.size // MAX_VALUES))].std(dtype="float64"))
 
 
 def input_spreads(model: Any, x: Any) -> dict[str, float]:
-    """How far the values of each input spread; those of which it is not known are left out.
+    """Standard deviation of each input, where it has one.
 
     Args:
-        model: A Keras model, whose inputs give a list its names.
-        x: Samples of one input, then the name is "", or a dict or a list of those of several.
+        model: A Keras model, whose inputs name the items of a list.
+        x: Samples of one input, named "" in the result, or a dict or list of those of several.
     """
     spreads = {part.name: value_spread(part.values) for part in match_arrays(model, x)}
-    return {name: value for name, value in spreads.items() if value is not None}
+    return {name: spread for name, spread in spreads.items() if spread is not None}
 
 
-def spread_difference(what: str, theirs: Mapping[str, float], mine: Mapping[str, float]) -> str:
-    """A sentence on data that were scaled in another way than the training data; or "".
+def scale_difference(part: str, spreads: Mapping[str, float], training: Mapping[str, float]) -> str:
+    """Describe data that are scaled differently from the training data; "" if they are not.
 
     Args:
-        what: Which part of the data: "validation".
-        theirs: Its spread, an entry an input.
-        mine: That of the training data.
+        part: Which part of the data: "validation".
+        spreads: Its standard deviation per input.
+        training: That of the training data.
 
     Example:
-        >>> spread_difference("test", {"": 79.2}, {"": 0.31})
-        'the test data are scaled in another way: they spread by 79.2, the training data by 0.31.'
-        >>> spread_difference("test", {"a": 79.2, "b": 1.0}, {"a": 0.31, "b": 1.1}).split(":")[0]
-        'the test data are scaled in another way in a'
+        >>> scale_difference("test", {"a": 79.2, "b": 1.0}, {"a": 0.31, "b": 1.1})[:46]
+        'The test data are scaled differently in a: the'
     """
-    both = [name for name in theirs if theirs[name] and mine.get(name)]
-    odd = [name for name in both if not 1 / SHIFTED < theirs[name] / mine[name] < SHIFTED]
-    if not odd:
+    inputs = [name for name in spreads if spreads[name] and training.get(name)]
+    differing = [
+        name for name in inputs if not 1 / MAX_RATIO < spreads[name] / training[name] < MAX_RATIO
+    ]
+    if not differing:
         return ""
-    where = f" in {' and '.join(odd)}" if any(odd) else ""
-    here, there = (" and ".join(f"{of[name]:,.3g}" for name in odd) for of in (theirs, mine))
+    where = f" in {' and '.join(differing)}" if any(differing) else ""
+    here, there = (
+        " and ".join(f"{values[name]:,.3g}" for name in differing) for values in (spreads, training)
+    )
     return (
-        f"the {what} data are scaled in another way{where}: they spread by {here}, "
-        f"the training data by {there}."
+        f"The {part} data are scaled differently{where}: their standard deviation is {here}, "
+        f"that of the training data {there}."
     )
 
 
 def scale_drift_message(model: Any, x: Any) -> str:
-    """What to know of samples that a model is to be judged by; "" if there is nothing.
-
-    Args:
-        model: A model; that of which it is known what it was trained on is looked at.
-        x: The samples.
-    """
-    mine = spreads_for(model)
-    message = spread_difference("test", input_spreads(model, x), mine) if mine else ""
-    return f"{message[:1].upper()}{message[1:]} {REMEDY}" if message else ""
-
-
-class ScaleWarning(UserWarning):
-    """Data were scaled in another way than those that the model has learned from."""
+    """Describe samples that are scaled differently from the model's training data, or return ""."""
+    training = spreads_for(model)
+    message = scale_difference("test", input_spreads(model, x), training) if training else ""
+    return f"{message} {SCALE_DRIFT_REMEDY}" if message else ""
 
 
 def warn_of_scale_drift(model: Any, x: Any) -> None:
-    """Warn of samples as :func:`scale_drift_message` finds them, on the line that has called us.
-
-    Args:
-        model: The model that is asked.
-        x: The samples.
-    """
-    words = scale_drift_message(model, x)
-    if not words:
+    """Warn of samples as :func:`scale_drift_message` describes them, at the caller of kmagic."""
+    message = scale_drift_message(model, x)
+    if not message:
         return
     level, frame = 1, inspect.currentframe()
-    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == OURS:
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
         level, frame = level + 1, frame.f_back
-    warnings.warn(words, ScaleWarning, stacklevel=level)
+    warnings.warn(message, ScaleWarning, stacklevel=level)

@@ -1,4 +1,4 @@
-"""How inputs were scaled: learned once on the training part, applied to all that comes later."""
+"""Scaling of inputs: learned once from the training data, then applied to all later data."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ from kmagic.support.suggestions import did_you_mean
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Kind: TypeAlias = Literal["none", "255", "standard"]
-KINDS: tuple[Kind, ...] = ("none", "255", "standard")
+ScalingKind: TypeAlias = Literal["none", "255", "standard"]
+KINDS: tuple[ScalingKind, ...] = ("none", "255", "standard")
 
 _CHUNK_BYTES = 32_000_000
+_GREY_AXES = 3  # of grey images: samples, height, width
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaling:
-    """A scaling of inputs, with what was learned for it.
+    """A scaling of inputs, with the values learned for it.
 
     Attributes:
-        kind: "none", "255" (bytes to 0..1) or "standard" (mean 0, standard deviation 1).
-        mean: For "standard": a mean a column, or a channel of pictures.
-        deviation: For "standard": a standard deviation likewise, 1 where a column is constant.
-        pictures: Whether ``mean`` counts the channels of pictures, not columns.
+        kind: "none", "255" (0..255 to 0..1) or "standard" (mean 0, standard deviation 1).
+        mean: For "standard": one mean per column, or per channel of images.
+        deviation: For "standard": the standard deviations, 1 for a constant column.
+        images: Whether ``mean`` is per channel of images.
     """
 
-    kind: Kind = "none"
+    kind: ScalingKind = "none"
     mean: NDArray[np.float32] | None = None
     deviation: NDArray[np.float32] | None = None
-    pictures: bool = False
+    images: bool = False
 
     def apply(self, x: ArrayLike) -> NDArray[Any]:
-        """Scale inputs as the training part was scaled.
+        """Scale inputs as the training data was scaled.
 
         Args:
-            x: Raw inputs, rows first; pictures may be flat or not.
+            x: Raw inputs, samples first; images may be flattened.
 
         Returns:
-            float32 of the same shape; for "none" the inputs as they are.
+            float32 of the same shape; for "none" the inputs unchanged.
 
         Raises:
-            DataError: If the columns are not those of the training part.
+            DataError: The number of columns or channels differs from the training data.
 
         Example:
             >>> Scaling("255").apply([[0, 51, 255]])
@@ -55,14 +56,14 @@ class Scaling:
         if self.kind == "none":
             return array
         if self.kind == "255":
-            return _float(np.divide, array, np.float32(255))
-        mean, deviation = self._fitted(array)
-        scaled = _float(np.subtract, array, mean)
+            return _as_float32(np.divide, array, np.float32(255))
+        mean, deviation = self._for_last_axis(array)
+        scaled = _as_float32(np.subtract, array, mean)
         scaled /= deviation
         return scaled
 
     def inverse(self, x: ArrayLike) -> NDArray[Any]:
-        """Raw values of scaled inputs, float32; for "none" the inputs as they are.
+        """Undo the scaling: raw values as float32; for "none" the inputs unchanged.
 
         Example:
             >>> Scaling("255").inverse([[0.2, 1]])
@@ -72,78 +73,78 @@ class Scaling:
         if self.kind == "none":
             return array
         if self.kind == "255":
-            return _float(np.multiply, array, np.float32(255))
-        mean, deviation = self._fitted(array)
-        raw = _float(np.multiply, array, deviation)
+            return _as_float32(np.multiply, array, np.float32(255))
+        mean, deviation = self._for_last_axis(array)
+        raw = _as_float32(np.multiply, array, deviation)
         raw += mean
         return raw
 
     def describe(self) -> str:
-        """What is done to a value, in a few words."""
+        """Describe the scaling in a few words."""
         if self.kind == "none":
             return "not scaled"
         if self.kind == "255":
             return "divided by 255"
         if self.mean is None or self.deviation is None:
-            return "to be standardised"
+            return "not standardized yet"
         if self.mean.size == 1:
-            return f"less {self.mean.item():.4g}, divided by {self.deviation.item():.4g}"
-        return f"standardised by {'channel' if self.pictures else 'column'}"
+            return f"minus {self.mean.item():.4g}, divided by {self.deviation.item():.4g}"
+        return f"standardized per {'channel' if self.images else 'column'}"
 
     def get_config(self) -> dict[str, Any]:
-        """Plain values that :meth:`from_config` takes, fit for JSON."""
+        """Return plain values for JSON, which :meth:`from_config` takes."""
         config: dict[str, Any] = {"kind": self.kind}
         if self.mean is not None and self.deviation is not None:
             config["mean"] = self.mean.tolist()
             config["deviation"] = self.deviation.tolist()
-            config["pictures"] = self.pictures
+            config["images"] = self.images
         return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Scaling:
-        """The scaling that :meth:`get_config` described.
+        """Create the scaling that :meth:`get_config` described.
 
         Example:
             >>> Scaling.from_config({"kind": "255"}).describe()
             'divided by 255'
         """
-        if "mean" not in config:
-            return cls(parse_scaling(config["kind"]))
-        return cls(
-            parse_scaling(config["kind"]),
-            np.asarray(config["mean"], dtype=np.float32),
-            np.asarray(config["deviation"], dtype=np.float32),
-            bool(config["pictures"]),
-        )
+        learned = {
+            name: np.asarray(config[name], dtype=np.float32)
+            for name in ("mean", "deviation")
+            if name in config
+        }
+        # Files of earlier versions have "pictures".
+        images = bool(config.get("images", config.get("pictures", False)))
+        return cls(parse_scaling(config["kind"]), **learned, images=images)
 
-    def _fitted(self, array: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and deviation in the length of the last axis."""
+    def _for_last_axis(
+        self, array: NDArray[Any]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Mean and deviation, repeated for flattened images."""
         if self.mean is None or self.deviation is None:
             raise DataError(
-                "This standard scaling has not seen a training part.",
-                "Make it with kmagic.data.preparation.scaling.learn_scaling('standard', x_train).",
+                "This standard scaling was not fitted to training data.",
+                "Create it with `learn_scaling('standard', x_train)` of "
+                "kmagic.data.preparation.scaling.",
             )
-        if self.mean.size == 1:
+        size = self.mean.size
+        width = array.shape[-1] if array.ndim else 1
+        if size in (1, width):
             return self.mean, self.deviation
-        wide = array.shape[-1] if array.ndim else 1
-        if wide == self.mean.size:
-            return self.mean, self.deviation
-        flat = 2
-        if self.pictures and array.ndim <= flat and wide % self.mean.size == 0:
-            times = wide // self.mean.size
-            return np.tile(self.mean, times), np.tile(self.deviation, times)
-        what = "channels" if self.pictures else "columns"
+        if self.images and array.ndim < _GREY_AXES and width % size == 0:
+            return np.tile(self.mean, width // size), np.tile(self.deviation, width // size)
+        unit = "channels" if self.images else "columns"
         raise DataError(
-            f"The scaling was learned on {self.mean.size} {what}; these inputs have {wide}.",
-            "Give inputs with the training part's layout.",
+            f"The scaling was fitted to {size} {unit}; these inputs have {width}.",
+            "Pass inputs with the shape of the training data.",
         )
 
 
-def parse_scaling(value: object) -> Kind:
-    """The kind of scaling that a user's word means: None and 255 are words too.
+def parse_scaling(value: object) -> ScalingKind:
+    """Parse a kind of scaling; None and 255 are accepted, too.
 
     Raises:
-        DataError: If it is no kind of scaling.
+        DataError: It is no kind of scaling.
 
     Example:
         >>> parse_scaling(None), parse_scaling(255), parse_scaling("standard")
@@ -153,20 +154,22 @@ def parse_scaling(value: object) -> Kind:
     for kind in KINDS:
         if word in (kind, f"{kind}.0", f"/{kind}"):
             return kind
-    remedy = did_you_mean(word, KINDS)
     raise DataError(
-        f"scale={value!r} is not a scaling: expected 255, standard or none.", remedy
-    ) from None
+        option="scale",
+        expected="255, standard or none",
+        actual=value,
+        remedy=did_you_mean(word, KINDS),
+    )
 
 
-def learn_scaling(kind: Kind, x: NDArray[Any], *, pictures: bool = False) -> Scaling:
-    """Learn a scaling from the training part.
+def learn_scaling(kind: ScalingKind, x: NDArray[Any], *, images: bool = False) -> Scaling:
+    """Learn a scaling from the training data.
 
     Args:
         kind: "none", "255" or "standard".
-        x: The training inputs, rows first, not scaled. Standard scaling of pictures goes by
-            channel, a single one where they have no axis of channels; all else by column.
-        pictures: Whether ``x`` is pictures, (rows, height, width[, channels]).
+        x: The raw training inputs, samples first.
+        images: Whether ``x`` are images, (samples, height, width[, channels]): these are
+            standardized per channel, all else per column.
 
     Example:
         >>> import numpy as np
@@ -175,24 +178,24 @@ def learn_scaling(kind: Kind, x: NDArray[Any], *, pictures: bool = False) -> Sca
     """
     if kind != "standard":
         return Scaling(kind)
-    with_channels = 4
-    single = pictures and x.ndim < with_channels
-    columns = x.reshape(-1, 1) if single else x.reshape(-1, x.shape[-1])
-    mean, deviation = _moments(columns)
+    width = 1 if images and x.ndim <= _GREY_AXES else x.shape[-1]
+    mean, deviation = _mean_and_deviation(x.reshape(-1, width))
     deviation[deviation == 0] = 1
-    return Scaling("standard", mean.astype(np.float32), deviation.astype(np.float32), pictures)
+    return Scaling("standard", mean.astype(np.float32), deviation.astype(np.float32), images)
 
 
-def _float(work: np.ufunc, x: NDArray[Any], y: Any) -> NDArray[np.float32]:
-    """Work in float32 from any type of number, without a copy in between."""
-    done: NDArray[np.float32] = work(x, y, dtype=np.float32, casting="unsafe")
-    return done
+def _as_float32(operation: np.ufunc, x: NDArray[Any], y: Any) -> NDArray[np.float32]:
+    """Compute in float32 from any numeric type, without a copy in between."""
+    result: NDArray[np.float32] = operation(x, y, dtype=np.float32, casting="unsafe")
+    return result
 
 
-def _moments(columns: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation in float64, without a float64 copy of all the data."""
+def _mean_and_deviation(
+    columns: NDArray[Any],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation in float64, without a float64 copy of all data."""
     rows = max(1, _CHUNK_BYTES // (8 * columns.shape[1]))
-    chunks = [columns[at : at + rows] for at in range(0, len(columns), rows)]
+    chunks = [columns[start : start + rows] for start in range(0, len(columns), rows)]
     mean = sum(chunk.sum(axis=0, dtype=np.float64) for chunk in chunks) / len(columns)
     squares = sum(np.square(chunk - mean).sum(axis=0) for chunk in chunks)
     return np.asarray(mean), np.sqrt(np.asarray(squares) / len(columns))

@@ -1,17 +1,17 @@
-"""Sentences and rows of word numbers: one vocabulary, learned once, there and back."""
+"""Sentences to rows of word indices and back, by a vocabulary learned from the training data."""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 import numpy as np
 
 from kmagic.support.errors import DataError
-from kmagic.support.keras_import import load_keras as start_keras
+from kmagic.support.keras_import import load_keras
 from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,39 +20,47 @@ if TYPE_CHECKING:
 Side: TypeAlias = Literal["pre", "post"]
 SIDES: tuple[Side, ...] = ("pre", "post")
 
-UNKNOWN, START = "[UNK]", "[START]"
-_AS_IT_IS = "surrogatepass"  # for halves of signs, which are no UTF-8
+UNKNOWN_WORD, START_WORD = "[UNK]", "[START]"
+MIN_VOCABULARY = 3  # padding, unknown words and one word
+_LONE_SURROGATES = "surrogatepass"  # half a character cannot be UTF-8
 
 _UPPER, _LOWER = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
-_MARKS = string.punctuation.encode()
-_APART = _MARKS.replace(b"'", b"")
-_SMALL = bytes.maketrans(_UPPER, _LOWER)
+_PUNCTUATION = string.punctuation.encode()
+_SEPARATORS = _PUNCTUATION.replace(b"'", b"")
+_TO_LOWER = bytes.maketrans(_UPPER, _LOWER)
+DEFAULT_STANDARDIZE = "lower_and_strip_punctuation"
+WORD_SEQUENCE = "text_to_word_sequence"
 STANDARDIZE: dict[str | None, tuple[bytes | None, bytes]] = {
-    "lower_and_strip_punctuation": (_SMALL, _MARKS),
-    "lower": (_SMALL, b""),
-    "strip_punctuation": (None, _MARKS),
-    "text_to_word_sequence": (bytes.maketrans(_UPPER + _APART, _LOWER + b" " * len(_APART)), b""),
+    DEFAULT_STANDARDIZE: (_TO_LOWER, _PUNCTUATION),
+    "lower": (_TO_LOWER, b""),
+    "strip_punctuation": (None, _PUNCTUATION),
+    WORD_SEQUENCE: (
+        bytes.maketrans(_UPPER + _SEPARATORS, _LOWER + b" " * len(_SEPARATORS)),
+        b"",
+    ),
     None: (None, b""),
 }
-"""How a text is cleaned: Keras's words for its TextVectorization, which looks at ASCII alone; and
-the way of Keras's old ``text_to_word_sequence``, by which IMDB and Reuters were numbered: a word
-keeps its apostrophe, and what is between other punctuation marks is a word of its own. Each is a
-table of bytes, and the bytes to be left out."""
+"""Standardization -> byte translation table, and bytes to delete.
+
+The names are those of Keras's TextVectorization, which looks at ASCII only, and of Keras's former
+``text_to_word_sequence``, which produced the indices of IMDB and Reuters: apostrophes stay in a
+word, all other punctuation separates words.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class TextEncoding:
-    """A vocabulary, and how sentences become rows of its numbers.
+    """A vocabulary, and how sentences become rows of its indices.
 
     Attributes:
-        vocabulary: Words by their numbers: 0 is padding, those numbered ``start`` and ``unknown``
-            stand for what their names say, an empty word for nothing.
-        maxlen: Length of a row; None leaves each as long as its sentence.
-        padding: Where a short row gets its noughts, "pre" or "post".
-        truncating: Where a long one loses words, "pre" or "post".
-        start: Number at the beginning of each sentence; None for no such number.
-        unknown: Number of the words that are not in the vocabulary.
-        standardize: A key of ``STANDARDIZE``: how a text is cleaned before it is cut at its spaces.
+        vocabulary: The words by index: 0 is padding, ``start`` and ``unknown`` are markers, and an
+            empty word stands for nothing.
+        maxlen: Length of a row; None leaves each row as long as its sentence.
+        padding: Which end of a short row is padded with zeros, "pre" or "post".
+        truncating: Which end of a long row is cut, "pre" or "post".
+        start: Index at the beginning of each sentence; None for no such index.
+        unknown: Index of words that are not in the vocabulary.
+        standardize: A key of ``STANDARDIZE``: how a text is cleaned before it is split at spaces.
     """
 
     vocabulary: tuple[str, ...]
@@ -61,40 +69,43 @@ class TextEncoding:
     truncating: Side = "pre"
     start: int | None = None
     unknown: int = 1
-    standardize: str | None = "lower_and_strip_punctuation"
+    standardize: str | None = DEFAULT_STANDARDIZE
 
     def __post_init__(self) -> None:
-        check_options(self.maxlen, self.padding, self.truncating, self.standardize)
+        check_encoding_options(self.maxlen, self.padding, self.truncating, self.standardize)
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """Number of each word, without those that stand for no word."""
-        special = {0, self.start, self.unknown}
-        pairs = ((word, at) for at, word in enumerate(self.vocabulary) if at not in special)
-        return {word: at for word, at in pairs if word}
+        """Index of each word, without the markers."""
+        markers = {0, self.start, self.unknown}
+        return {
+            word: index
+            for index, word in enumerate(self.vocabulary)
+            if word and index not in markers
+        }
+
+    @cached_property
+    def _index_by_bytes(self) -> dict[bytes, int]:
+        return {
+            word.encode("utf-8", _LONE_SURROGATES): index for word, index in self.numbers.items()
+        }
 
     def words(self, text: str) -> list[str]:
-        """A text cut into words as the vocabulary has them.
+        """Split a text into words as the vocabulary has them.
 
         Example:
             >>> TextEncoding(("", "[UNK]")).words("Don't stop!")
             ['dont', 'stop']
         """
-        return [word.decode("utf-8", _AS_IT_IS) for word in self._cut(text)]
+        return [word.decode("utf-8", _LONE_SURROGATES) for word in self._split(text)]
 
-    def _cut(self, text: str) -> list[bytes]:
-        # Bytes are cut five times as fast, and at the spaces of ASCII alone, as TensorFlow does.
-        return text.encode("utf-8", _AS_IT_IS).translate(*STANDARDIZE[self.standardize]).split()
-
-    @cached_property
-    def _numbers(self) -> dict[bytes, int]:
-        return {word.encode("utf-8", _AS_IT_IS): at for word, at in self.numbers.items()}
+    def _split(self, text: str) -> list[bytes]:
+        # Bytes are five times as fast, and split at ASCII spaces only, as TensorFlow does.
+        raw = text.encode("utf-8", _LONE_SURROGATES)
+        return raw.translate(*STANDARDIZE[self.standardize]).split()
 
     def encode(self, texts: str | Iterable[str]) -> NDArray[Any]:
-        """Rows of word numbers.
-
-        Args:
-            texts: Sentences, or a single one.
+        """Encode sentences, or a single one, as rows of word indices.
 
         Returns:
             (sentences, maxlen) int32; without ``maxlen`` an array of lists.
@@ -105,17 +116,17 @@ class TextEncoding:
             array([[0, 2, 1, 3],
                    [0, 0, 0, 3]], dtype=int32)
         """
-        first = [] if self.start is None else [self.start]
-        number, unknown = self._numbers.get, self.unknown
+        prefix = [] if self.start is None else [self.start]
+        index_of, unknown = self._index_by_bytes.get, self.unknown
         return self.pad(
             [
-                first + [number(word, unknown) for word in self._cut(text)]
+                prefix + [index_of(word, unknown) for word in self._split(text)]
                 for text in ([texts] if isinstance(texts, str) else texts)
             ]
         )
 
     def pad(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
-        """Rows of word numbers brought to the length ``maxlen``, as Keras's ``pad_sequences`` does.
+        """Pad and cut rows of word indices to ``maxlen``, as Keras's ``pad_sequences`` does.
 
         Example:
             >>> TextEncoding(("", "[UNK]", "a"), maxlen=2, padding="post").pad([[2], [2, 1, 1]])
@@ -127,15 +138,15 @@ class TextEncoding:
             ragged[:] = [list(row) for row in rows]
             return ragged
         padded = np.zeros((len(rows), self.maxlen), dtype=np.int32)
-        for at, row in enumerate(rows):
-            kept = row[-self.maxlen :] if self.truncating == "pre" else row[: self.maxlen]
-            if len(kept):
-                place = slice(-len(kept), None) if self.padding == "pre" else slice(len(kept))
-                padded[at, place] = kept
+        for index, row in enumerate(rows):
+            cut = row[-self.maxlen :] if self.truncating == "pre" else row[: self.maxlen]
+            if len(cut):
+                filled = slice(-len(cut), None) if self.padding == "pre" else slice(len(cut))
+                padded[index, filled] = cut
         return padded
 
     def limit(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
-        """Rows of word numbers with those beyond the vocabulary made unknown, and padded.
+        """Replace indices beyond the vocabulary by ``unknown``, and pad.
 
         Example:
             >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
@@ -144,13 +155,12 @@ class TextEncoding:
                    [0, 0, 3]], dtype=int32)
         """
         size, unknown = len(self.vocabulary), self.unknown
-        return self.pad([[at if at < size else unknown for at in map(int, row)] for row in rows])
+        return self.pad(
+            [[index if index < size else unknown for index in map(int, row)] for row in rows]
+        )
 
     def decode(self, rows: Iterable[Iterable[int]]) -> list[str]:
-        """Sentences from rows of word numbers, without padding and start.
-
-        Args:
-            rows: Whole numbers; those of no word become "[UNK]".
+        """Decode rows of word indices to sentences, without padding and start.
 
         Example:
             >>> TextEncoding(("", "[UNK]", "a", "film")).decode([[0, 2, 1, 3]])
@@ -158,54 +168,51 @@ class TextEncoding:
         """
         silent = {0, self.start}
         return [
-            " ".join(self._word(at) for at in map(int, row) if at not in silent) for row in rows
+            " ".join(self._word(index) for index in map(int, row) if index not in silent)
+            for row in rows
         ]
 
+    def _word(self, index: int) -> str:
+        known = 0 <= index < len(self.vocabulary) and index != self.unknown
+        return (known and self.vocabulary[index]) or UNKNOWN_WORD
+
     def could_be_rows(self, rows: Any) -> bool:
-        """Whether an array may hold rows of these word numbers.
+        """Whether an array could hold rows of word indices of this encoding.
 
         Example:
             >>> films = TextEncoding(("", "[UNK]", "film"), maxlen=3)
-            >>> films.could_be_rows(np.array([[0, 1, 2]])), films.may_be(np.array([[0.5, 1.0]]))
-            (True, False)
+            >>> films.could_be_rows(np.array([[0, 1, 2]]))
+            True
+            >>> films.could_be_rows(np.array([[0.5, 1.0]]))
+            False
         """
         if not isinstance(rows, np.ndarray) or not len(rows):
             return False
         if rows.dtype == object:
             return rows.ndim == 1 and not isinstance(rows[0], str | bytes)
-        return rows.dtype.kind in "iu" and rows.ndim == 2 and rows.shape[1] == self.maxlen  # noqa: PLR2004 - a table
+        return rows.dtype.kind in "iu" and rows.shape[1:] == (self.maxlen,)
 
     def describe(self) -> str:
-        """What is done to a sentence, in a few words.
+        """Describe the encoding in a few words.
 
         Example:
             >>> TextEncoding(("", "[UNK]", "a", "film"), maxlen=100).describe()
-            'numbers of 2 words, padded at the front to 100'
+            'indices of 2 words, padded at the start to 100'
         """
-        said = f"numbers of {len(self.numbers):,} words"
+        text = f"indices of {len(self.numbers):,} words"
         if self.maxlen is None:
-            return said
-        return f"{said}, padded at the {_place(self.padding)} to {self.maxlen:,}"
-
-    def _word(self, at: int) -> str:
-        known = 0 <= at < len(self.vocabulary) and at != self.unknown
-        return (known and self.vocabulary[at]) or UNKNOWN
+            return text
+        end = "start" if self.padding == "pre" else "end"
+        return f"{text}, padded at the {end} to {self.maxlen:,}"
 
     def get_config(self) -> dict[str, Any]:
-        """Plain values that :meth:`from_config` takes, fit for JSON."""
-        return {
-            "vocabulary": list(self.vocabulary),
-            "maxlen": self.maxlen,
-            "padding": self.padding,
-            "truncating": self.truncating,
-            "start": self.start,
-            "unknown": self.unknown,
-            "standardize": self.standardize,
-        }
+        """Return plain values for JSON, which :meth:`from_config` takes."""
+        config = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**config, "vocabulary": list(self.vocabulary)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TextEncoding:
-        """The encoding that :meth:`get_config` described.
+        """Create the encoding that :meth:`get_config` described.
 
         Example:
             >>> TextEncoding.from_config({"vocabulary": ["", "[UNK]", "film"]}).numbers
@@ -215,16 +222,16 @@ class TextEncoding:
 
 
 class DecodedTexts(Sequence[str]):
-    """Rows of word numbers as sentences, each read when it is looked at.
+    """Rows of word indices as sentences, each decoded when it is accessed.
 
     Args:
         rows: The rows.
-        encoding: How they were made.
+        encoding: Their encoding.
 
     Example:
         >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
-        >>> read = DecodedTexts(films.encode(["a film", "film"]), films)
-        >>> len(read), read[0], read[-2:]
+        >>> texts = DecodedTexts(films.encode(["a film", "film"]), films)
+        >>> len(texts), texts[0], texts[-2:]
         (2, 'a film', ['a film', 'film'])
     """
 
@@ -235,38 +242,42 @@ class DecodedTexts(Sequence[str]):
         return len(self.rows)
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
 
     @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, index: slice) -> list[str]: ...
 
-    def __getitem__(self, place: int | slice) -> str | list[str]:
-        if isinstance(place, slice):
-            return self.encoding.decode(self.rows[place])
-        return self.encoding.decode([self.rows[place]])[0]
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return self.encoding.decode(self.rows[index])
+        return self.encoding.decode([self.rows[index]])[0]
 
 
-def check_options(
-    maxlen: int | None, padding: str, truncating: str, standardize: str | None
+def check_encoding_options(
+    maxlen: int | None,
+    padding: str,
+    truncating: str,
+    standardize: str | None,
+    num_words: int | None = None,
 ) -> None:
-    """Refuse what no encoding can be made with.
+    """Check the options of an encoding.
 
     Raises:
-        DataError: The message names the option, what it may be and what it was.
+        DataError: One of them is invalid.
     """
-    if maxlen is not None and maxlen < 1:
-        raise DataError(f"maxlen must be at least 1; received {maxlen}.")
+    for option, number in (("num_words", num_words), ("maxlen", maxlen)):
+        if number is not None and (type(number) is not int or number < 1):
+            raise DataError(option=option, expected="a positive integer", actual=number)
     for option, side in (("padding", padding), ("truncating", truncating)):
         if side not in SIDES:
-            raise DataError(
-                f'{option}={side!r} is no side of a row: expected "pre" or "post".',
-                did_you_mean(str(side), SIDES),
-            )
+            remedy = did_you_mean(str(side), SIDES)
+            raise DataError(option=option, expected='"pre" or "post"', actual=side, remedy=remedy)
     if standardize not in STANDARDIZE:
-        known = ", ".join(map(str, STANDARDIZE))
         raise DataError(
-            f"standardize={standardize!r} is not known: expected one of {known}.",
-            did_you_mean(str(standardize), filter(None, STANDARDIZE)),
+            option="standardize",
+            expected=f"one of {', '.join(filter(None, STANDARDIZE))} or none",
+            actual=standardize,
+            remedy=did_you_mean(str(standardize), filter(None, STANDARDIZE)),
         )
 
 
@@ -277,46 +288,47 @@ def learn_text(
     maxlen: int | None = None,
     padding: Side = "pre",
     truncating: Side = "pre",
-    standardize: str | None = "lower_and_strip_punctuation",
+    standardize: str | None = DEFAULT_STANDARDIZE,
 ) -> TextEncoding:
-    """Learn a vocabulary by Keras's own TextVectorization.
+    """Learn a vocabulary with Keras's TextVectorization.
 
     Args:
-        texts: The training part's sentences.
-        num_words: Keep so many numbers for the most frequent words, with those of padding and of
-            unknown words, as Keras's ``max_tokens``; None keeps all words.
-        maxlen: Length of a row; None leaves each as long as its sentence.
-        padding: Where a short row gets its noughts.
-        truncating: Where a long one loses words.
-        standardize: As Keras has it: "lower_and_strip_punctuation", "lower",
-            "strip_punctuation" or None.
+        texts: The sentences of the training data.
+        num_words: Size of the vocabulary, including the indices of padding and of unknown words,
+            as Keras's ``max_tokens``; the most frequent words are kept. None keeps all words.
+        maxlen: Length of a row; None leaves each row as long as its sentence.
+        padding: Which end of a short row is padded with zeros.
+        truncating: Which end of a long row is cut.
+        standardize: As in Keras: "lower_and_strip_punctuation", "lower", "strip_punctuation" or
+            None.
 
     Raises:
-        DataError: There is no word to learn, or an option makes no sense.
+        DataError: The texts contain no word, or an option is invalid.
 
     Example:
         >>> learn_text(["a film", "a bad film", "a book"], num_words=4).vocabulary
         ('', '[UNK]', 'a', 'film')
     """
-    check_options(maxlen, padding, truncating, standardize)
-    least = 3
-    if num_words is not None and num_words < least:
+    check_encoding_options(maxlen, padding, truncating, standardize, num_words)
+    if num_words is not None and num_words < MIN_VOCABULARY:
         raise DataError(
-            f"num_words must be at least {least}, for padding, unknown words and one word; "
-            f"received {num_words}."
+            option="num_words",
+            expected=f"at least {MIN_VOCABULARY} (padding, unknown words and one word)",
+            actual=num_words,
         )
-    if standardize == "text_to_word_sequence":
-        cleaned = TextEncoding((), standardize=standardize)
-        texts = [" ".join(cleaned.words(text)) for text in texts]
-    start_keras()
-    from keras.layers import TextVectorization  # noqa: PLC0415 - only where texts are numbered
+    if standardize == WORD_SEQUENCE:  # which TextVectorization does not offer
+        splitter = TextEncoding((), standardize=standardize)
+        texts = [" ".join(splitter.words(text)) for text in texts]
+    load_keras()
+    from keras.layers import TextVectorization  # noqa: PLC0415 - only where texts are encoded
 
-    own = None if standardize == "text_to_word_sequence" else standardize
-    layer = TextVectorization(max_tokens=num_words, standardize=own)
+    layer = TextVectorization(
+        max_tokens=num_words, standardize=None if standardize == WORD_SEQUENCE else standardize
+    )
     layer.adapt(np.asarray(texts, dtype=object))
     vocabulary = tuple(map(str, layer.get_vocabulary()))
-    if len(vocabulary) < least:
-        raise DataError(f"There is no word in {len(texts):,} texts: there is nothing to learn.")
+    if len(vocabulary) < MIN_VOCABULARY:
+        raise DataError(f"The {len(texts):,} texts contain no word.")
     return TextEncoding(
         vocabulary,
         maxlen=maxlen,
@@ -334,38 +346,33 @@ def from_word_index(
     padding: Side = "pre",
     truncating: Side = "pre",
 ) -> TextEncoding:
-    """The encoding of a data set that Keras brings: 1 is the start, 2 unknown, words follow from 4.
+    """Create the encoding of IMDB or Reuters: 1 is the start, 2 unknown, words begin at 4.
 
     Args:
-        ranks: Word and rank, from 1, as the data set's ``get_word_index()`` gives it.
-        num_words: Numbers from this on stand for unknown words, as in Keras's loader.
-        maxlen: Length of a row; None leaves each as long as its sentence.
-        padding: Where a short row gets its noughts.
-        truncating: Where a long one loses words.
+        ranks: Word and rank, from 1, as returned by the data set's ``get_word_index()``.
+        num_words: Indices from this one on count as unknown, as in Keras's loader.
+        maxlen: Length of a row; None leaves each row as long as its sentence.
+        padding: Which end of a short row is padded with zeros.
+        truncating: Which end of a long row is cut.
 
     Example:
         >>> films = from_word_index({"the": 1, "film": 2}, maxlen=4)
         >>> films.encode("The film!"), films.decode([[0, 1, 4, 5]])
         (array([[0, 1, 4, 5]], dtype=int32), ['the film'])
     """
-    size = 4 + max(ranks.values(), default=0)
+    offset, start, unknown = 3, 1, 2
+    size = offset + 1 + max(ranks.values(), default=0)
     vocabulary = [""] * (size if num_words is None else min(num_words, size))
-    for word, rank in ranks.items():
-        if rank + 3 < len(vocabulary):
-            vocabulary[rank + 3] = word
-    for at, word in ((1, START), (2, UNKNOWN)):
-        if at < len(vocabulary):
-            vocabulary[at] = word
+    words = {rank + offset: word for word, rank in ranks.items()}
+    for index, word in {**words, start: START_WORD, unknown: UNKNOWN_WORD}.items():
+        if index < len(vocabulary):
+            vocabulary[index] = word
     return TextEncoding(
         tuple(vocabulary),
         maxlen=maxlen,
         padding=padding,
         truncating=truncating,
-        start=1,
-        unknown=2,
-        standardize="text_to_word_sequence",
+        start=start,
+        unknown=unknown,
+        standardize=WORD_SEQUENCE,
     )
-
-
-def _place(side: Side) -> str:
-    return "front" if side == "pre" else "end"

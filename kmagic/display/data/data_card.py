@@ -1,201 +1,370 @@
-"""A data set as a card: how much there is, how it is prepared, and what a few rows look like."""
+"""A data set as a card: its size and preparation, samples of each class, columns of a table."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.data.table_preview import (
-    below,
-    columns,
-    first_rows,
-    lines,
-    row,
-    saved,
-    shrunk,
-    spread,
+from kmagic.data.preparation.columns import TableColumn
+from kmagic.display.kit.card import (
+    BLUE,
+    Bundle,
+    bar_html,
+    card_html,
+    escape_html,
+    image_html,
+    mime_bundle,
 )
-from kmagic.display.kit.card import Bundle, bar_html, card_html, escape_html, image_html
-from kmagic.display.kit.card import mime_bundle as carry
 from kmagic.display.kit.thumbnail import pixel_range
+from kmagic.support.formatting import format_value
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
-EXAMPLES = 8
-MOST_CLASSES = 12
-SIDE = 32
-SOME = 64  # pictures that tell how all are to be shown
-MOST_NUMBERS = 20
-LONGEST = 140  # letters of a text
-BESIDE = "display:flex;flex-wrap:wrap;gap:3px 16px;align-items:center"
+    from kmagic.data.dataset import Dataset
+
+MAX_EXAMPLES = 8  # of each class
+MAX_CLASSES = 12
+MAX_IMAGE_HEIGHT = 32
+MAX_STYLE_SAMPLES = 64  # images that decide how all are displayed
+MAX_INDICES = 20  # of a row of word indices
+MAX_TEXT = 140  # characters
+MAX_COLUMNS = 20
+MAX_UNNAMED_COLUMNS = 8
+MAX_PREVIEW_COLUMNS = 8
+PREVIEW_ROWS = 3
+MAX_LISTED_CATEGORIES = 3
+MAX_CHART_CATEGORIES = 24
+MAX_NAME = 14  # characters before a name wraps
+CHART_HEIGHT, BAR_STEP, BINS = 18, 6, 24
+DISTRIBUTION = "Distribution of the raw values in the training part"
+_FLEX = "display:flex;flex-wrap:wrap;gap:3px 16px;align-items:center"
 
 
-class Shown(Protocol):
-    """What a data set must tell to be drawn."""
-
-    name: str
-    x_train: NDArray[Any]
-    y_train: NDArray[Any]
-    x_test: NDArray[Any]
-    y_test: NDArray[Any]
-    classes: tuple[str, ...] | None
-    scaling: Any
-    note: str
-    title: str
-    columns: tuple[str, ...] | None
-    target: str
-    image_shape: tuple[int, ...] | None
-    encoding: Any
-    features: Any
-
-    @property
-    def sentences(self) -> bool:
-        """Whether the inputs are texts as they were written."""
-
-    def prepared(self) -> str:
-        """What was done to the inputs."""
-
-    def layout(self) -> str:
-        """Shape of one input and type of its values."""
-
-    def span(self) -> str:
-        """Range of the inputs."""
-
-    def labels(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """Labels as whole numbers."""
-
-    def counts(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """How many rows each class has."""
-
-    def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
-        """Inputs as bytes to be shown."""
-
-
-def dataset_bundle(data: Shown) -> Bundle:
-    """The card of a data set, and its paragraph as plain text."""
-    rows = f"{len(data.x_train):,} to train · {len(data.x_test):,} to test"
-    facts = f"{data.title} · {rows}" if data.title else rows
-    prepared = f"x: {data.layout()}, {data.span()}, {data.prepared()} · y: {_labels(data)}"
-    parts = [f'<div class="km-mute" style="margin-bottom:6px">{escape_html(prepared)}</div>']
+def dataset_bundle(data: Dataset) -> Bundle:
+    """The card of a data set, and its description as plain text."""
+    sizes = f"{len(data.x_train):,} training · {len(data.x_test):,} test samples"
+    facts = f"{data.title} · {sizes}" if data.title else sizes
+    description = f"x: {data.describe_inputs()} · y: {_describe_target_type(data)}"
+    parts = [f'<div class="km-mute" style="margin-bottom:6px">{escape_html(description)}</div>']
     if data.classes is not None:
-        parts.append(_classes(data))
+        parts.append(_class_table(data))
     if _is_table(data):
-        parts += [columns(data), first_rows(data)]
+        parts += [_column_table(data), _first_rows(data)]
     elif data.classes is None:
-        parts += [_samples(data, np.arange(min(EXAMPLES, len(data.x_train))), data.name)]
-        parts.append(spread(data))
-    return carry(repr(data), card_html(data.name, facts, "".join(parts), foot=data.note))
+        parts += [_samples(data, np.arange(min(MAX_EXAMPLES, len(data.x_train))), data.name)]
+        parts.append(_value_table(data))
+    return mime_bundle(repr(data), card_html(data.name, facts, "".join(parts), foot=data.note))
 
 
-def _is_table(data: Shown) -> bool:
-    numbers = data.x_train.dtype.kind in "biuf" and data.x_train.ndim == 2  # noqa: PLR2004 - rows, columns
-    return numbers and data.image_shape is None and data.encoding is None
+def _is_table(data: Dataset) -> bool:
+    is_numeric = data.x_train.dtype.kind in "biuf" and data.x_train.ndim == 2  # noqa: PLR2004 - rows, columns
+    return is_numeric and data.image_shape is None and data.encoding is None
 
 
-def _labels(data: Shown) -> str:
+def _describe_target_type(data: Dataset) -> str:
     if data.classes is None:
-        named = data.target not in ("", "y")
-        return f"{data.target if named else 'values to predict'}, {data.y_train.dtype}"
+        is_named = data.target not in ("", "y")
+        return f"{data.target if is_named else 'values to predict'}, {data.y_train.dtype}"
     form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
     return f"{form} of {len(data.classes)} classes, {data.y_train.dtype}"
 
 
-def _classes(data: Shown) -> str:
-    """One row a class: a few of its samples, its share of the training part as a bar, counts."""
+# --- classes and samples --------------------------------------------------------------------------
+
+
+def _class_table(data: Dataset) -> str:
+    """One row per class: some of its samples, its size as a bar and in numbers."""
     names = data.classes or ()
     train, test = data.counts(data.y_train), data.counts(data.y_test)
     labels = data.labels(data.y_train)
-    order = list(range(len(names)))
-    if len(names) > MOST_CLASSES:
-        order = np.argsort(-train, kind="stable")[:MOST_CLASSES].tolist()
-    made = [row(["class", "", "train", "test"], "th")]
-    for each in order:
-        name, count = names[each], int(train[each])
-        strip = _samples(data, np.flatnonzero(labels == each)[:EXAMPLES], name)
-        share = bar_html(
-            count / max(int(train.max()), 1), label=f"{count:,} training rows of {name}"
-        )
-        middle = f'<div style="{BESIDE}">{strip}<div style="flex:1 1 90px">{share}</div></div>'
-        made.append(row([escape_html(name), middle, f"{count:,}", f"{int(test[each]):,}"]))
-    table = lines(made, "Rows of each class")
+    order = np.arange(len(names))
+    if len(names) > MAX_CLASSES:
+        order = np.argsort(-train, kind="stable")[:MAX_CLASSES]
+    rows = [_row(["class", "", "train", "test"], "th")]
+    for label in order.tolist():
+        name, count = names[label], int(train[label])
+        examples = _samples(data, np.flatnonzero(labels == label)[:MAX_EXAMPLES], name)
+        share = count / max(int(train.max()), 1)
+        bar = bar_html(share, label=f"{count:,} training samples of {name}")
+        middle = f'<div style="{_FLEX}">{examples}<div style="flex:1 1 90px">{bar}</div></div>'
+        rows.append(_row([escape_html(name), middle, f"{count:,}", f"{int(test[label]):,}"]))
+    table = _table(rows, "Samples of each class")
     rest = np.delete(train, order)
     if rest.size:
-        table += below(
-            f"and {rest.size} more classes with {rest.min():,} to {rest.max():,} training rows each"
-        )
+        sizes = f"{rest.min():,} to {rest.max():,} training samples each"
+        table += _caption(f"and {rest.size} more classes with {sizes}")
     return table
 
 
-def _samples(data: Shown, rows: NDArray[np.intp], name: str) -> str:
-    """A few of the inputs to be looked at: pictures, or one text; nothing for numbers."""
+def _samples(data: Dataset, rows: NDArray[np.intp], name: str) -> str:
+    """Some images, or one text; nothing for numbers."""
     if data.image_shape is not None:
-        return _strip(data, rows, name)
-    if not len(rows) or _is_table(data):
+        return _image_strip(data, rows, name)
+    text = _text_of(data, int(rows[0])) if len(rows) and not _is_table(data) else ""
+    if not text:
         return ""
-    words = _text(data, int(rows[0]))
-    if not words:
-        return ""
-    cut = words if len(words) <= LONGEST else f"{words[:LONGEST].rsplit(' ', 1)[0]} ..."
+    shortened = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT].rsplit(' ', 1)[0]} ..."
     return (
         '<div class="km-mute" style="flex:1 1 100%;white-space:normal;overflow-wrap:anywhere;'
-        f'line-height:1.35"><bdi>{escape_html(cut)}</bdi></div>'
+        f'line-height:1.35"><bdi>{escape_html(shortened)}</bdi></div>'
     )
 
 
-def _text(data: Shown, place: int) -> str:
-    """One input as words, or as word numbers where nobody knows the words."""
-    one = data.x_train[place]
+def _text_of(data: Dataset, row: int) -> str:
+    """One input as text, or as word indices where the words are unknown."""
+    sample = data.x_train[row]
     if data.sentences:
-        return " ".join(str(one).split())
+        return " ".join(str(sample).split())
     if data.encoding is not None:
-        words: str = data.encoding.decode([one])[0]
-        return words
+        return data.encoding.decode([sample])[0]
     if data.x_train.dtype == object:
-        return ", ".join(str(number) for number in list(one)[:MOST_NUMBERS]) + (
-            " ..." if len(one) > MOST_NUMBERS else ""
-        )
+        dots = " ..." if len(sample) > MAX_INDICES else ""
+        return ", ".join(map(str, list(sample)[:MAX_INDICES])) + dots
     return ""
 
 
-def _strip(data: Shown, rows: NDArray[np.intp], name: str) -> str:
-    """Pictures of one class side by side; as many as the width holds, none cut."""
-    pictures = data.images(data.x_train[rows])
-    if pictures is None or not len(pictures):
+def _image_strip(data: Dataset, rows: NDArray[np.intp], name: str) -> str:
+    """Images side by side; as many as fit into the width, none cut."""
+    images = data.images(data.x_train[rows])
+    if images is None or not len(images):
         return ""
-    side = min(pictures.shape[1], SIDE)
-    paper = _are_drawings(data)
-    shown = [
+    height = min(images.shape[1], MAX_IMAGE_HEIGHT)
+    are_drawings = _are_drawings(data)
+    tags = [
         image_html(
-            *_packed(one, paper=paper),
+            *_encode_image(image, as_drawing=are_drawings),
             alt="",
-            width=round(side * one.shape[1] / one.shape[0]),
-            height=side,
+            width=round(height * image.shape[1] / image.shape[0]),
+            height=height,
         )
-        for one in pictures
+        for image in images
     ]
     return (
-        f'<div role="img" aria-label="{len(shown)} training pictures of {escape_html(name)}" '
-        f'style="display:flex;flex-wrap:wrap;gap:3px;flex:0 1 auto;height:{side}px;'
-        f'overflow:hidden">{"".join(shown)}</div>'
+        f'<div role="img" aria-label="{len(tags)} training images of {escape_html(name)}" '
+        f'style="display:flex;flex-wrap:wrap;gap:3px;flex:0 1 auto;height:{height}px;'
+        f'overflow:hidden">{"".join(tags)}</div>'
     )
 
 
-def _are_drawings(data: Shown) -> bool:
-    """Whether the pictures are ink on an empty ground, such as digits; photos in grey are not."""
-    some = data.images(data.x_train[:SOME])
-    if some is None:
+def _are_drawings(data: Dataset) -> bool:
+    """Whether most images are drawings on an empty background, such as digits."""
+    images = data.images(data.x_train[:MAX_STYLE_SAMPLES])
+    if images is None or not len(images):
         return False
-    drawn = [pixel_range([one]).paper for one in some]
-    return sum(drawn) > len(drawn) / 2
+    return float(np.mean([pixel_range([image]).paper for image in images])) > 0.5  # noqa: PLR2004 - most
 
 
-def _packed(picture: NDArray[np.uint8], *, paper: bool) -> tuple[bytes, str]:
-    """One picture as a small file: drawings as ink on paper, others as photos."""
-    grey, colours = 2, 3
-    flat = picture[..., 0] if picture.ndim > grey and picture.shape[-1] == 1 else picture
-    flat = shrunk(255 - flat if paper and flat.ndim == grey else flat, 2 * SIDE)
-    if flat.ndim > grey and flat.shape[-1] == colours:
-        return saved(flat, "JPEG"), "image/jpeg"
-    return saved(flat, "PNG"), "image/png"
+def _encode_image(image: NDArray[np.uint8], *, as_drawing: bool) -> tuple[bytes, str]:
+    """An image as a small file: drawings as ink on paper, colours as JPEG."""
+    from PIL import Image  # noqa: PLC0415 - only where an image is drawn
+
+    pixels = image[..., 0] if image.shape[2:] == (1,) else image
+    is_grey = pixels.ndim == 2  # noqa: PLR2004 - height, width
+    shown = Image.fromarray(255 - pixels if as_drawing and is_grey else pixels)
+    if shown.height > 2 * MAX_IMAGE_HEIGHT:
+        width = max(1, round(shown.width * 2 * MAX_IMAGE_HEIGHT / shown.height))
+        shown = shown.resize((width, 2 * MAX_IMAGE_HEIGHT), reducing_gap=3.0)
+    return _save(shown, "JPEG" if shown.mode == "RGB" else "PNG")
+
+
+def _save(image: Any, form: str) -> tuple[bytes, str]:
+    """A Pillow image as a file, and its MIME type."""
+    stream = io.BytesIO()
+    image.save(stream, form, optimize=True, quality=90)
+    return stream.getvalue(), f"image/{form.lower()}"
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def _column_table(data: Dataset) -> str:
+    """One row per column with the distribution of its raw values; the target last."""
+    raw = data.scaling.inverse(data.x_train)
+    rows = [_row(["column", "", "min", "median", "max"], "th")]
+    columns = _columns_with_start(data, raw.shape[1])
+    limit = MAX_UNNAMED_COLUMNS if data.columns is None else MAX_COLUMNS
+    for column, start in columns[:limit]:
+        if column.kind == "category":
+            rows.append(_category_row(column, raw[:, start : start + len(column.categories)]))
+        else:
+            rows.append(_number_row(column.name, raw[:, start]))
+    if data.classes is None:
+        rows += _target_rows(data)
+    rest = len(columns) - limit
+    more = f" And {rest:,} more columns." if rest > 0 else ""
+    is_standard = data.scaling.kind == "standard"
+    scaled = " The model sees (value - mean) / standard deviation." if is_standard else ""
+    gap = "10px" if data.classes is not None else "0"
+    table = f'<div style="margin-top:{gap}">{_table(rows, DISTRIBUTION)}</div>'
+    return table + _caption(f"{DISTRIBUTION}.{scaled}{more}")
+
+
+def _first_rows(data: Dataset) -> str:
+    """The first training rows as they were, and the first one as the model sees it."""
+    raw = data.scaling.inverse(data.x_train[:PREVIEW_ROWS])
+    columns = _columns_with_start(data, raw.shape[1])[:MAX_PREVIEW_COLUMNS]
+    if not len(raw) or (data.y_train.ndim > 1 and data.classes is None):
+        return ""
+    is_cut = data.x_train.shape[1] > columns[-1][1] + len(columns[-1][0].names)
+    dots = ["..."] if is_cut else []
+    names = [escape_html(column.name) for column, _ in columns]
+    header = _cells([*names, *dots, f"<b>{escape_html(_target_name(data))}</b>"], "th")
+    rows = []
+    for index, values in enumerate(raw):
+        cells = [
+            _raw_cell(column, values[start : start + len(column.names)])
+            for column, start in columns
+        ]
+        rows.append(_cells([*cells, *dots, f"<b>{_target_cell(data, index)}</b>"]))
+    caption = "The first training rows."
+    if data.scaling.kind != "none" or any(column.kind == "category" for column, _ in columns):
+        prepared = [
+            _prepared_cell(data.x_train[0, start : start + len(column.names)])
+            for column, start in columns
+        ]
+        target = _prepared_cell(np.ravel(data.y_train[0]))
+        rows.append(_cells([*prepared, *dots, target], mute=True))
+        caption = "The first training rows; below, the first of them as the model sees it."
+    return (
+        '<div class="km-fit" style="overflow-x:auto;margin-top:10px">'
+        '<table class="km-table" aria-label="The first training rows">'
+        f"<thead>{header}</thead><tbody>{''.join(rows)}</tbody></table></div>{_caption(caption)}"
+    )
+
+
+def _value_table(data: Dataset) -> str:
+    """Distribution of the target, and of inputs that are neither a table nor images."""
+    rows = [_row(["values", "", "min", "median", "max"], "th")]
+    is_numeric = data.x_train.dtype.kind in "biuf" and data.encoding is None
+    if is_numeric and data.image_shape is None:
+        rows.append(_number_row("x", data.scaling.inverse(data.x_train[:1000])))
+    return _table([*rows, *_target_rows(data)], DISTRIBUTION) + _caption(f"{DISTRIBUTION}.")
+
+
+def _columns_with_start(data: Dataset, width: int) -> list[tuple[TableColumn, int]]:
+    """The columns, each with the index of its first number."""
+    if data.features is not None and len(data.features.names) == width:
+        columns = data.features.columns
+    else:
+        names = data.columns or tuple(f"column {index}" for index in range(width))
+        columns = tuple(map(TableColumn, names))
+    starts = np.cumsum([0, *(len(column.names) for column in columns)])
+    return list(zip(columns, starts.tolist(), strict=False))
+
+
+def _number_row(name: str, values: NDArray[Any]) -> str:
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values.reshape(-1)
+    if not finite.size:
+        return _row([escape_html(name), "", "", "", ""])
+    numbers = [format_value(number) for number in (finite.min(), np.median(finite), finite.max())]
+    counts, edges = np.histogram(finite, bins=BINS)
+    mode = int(counts.argmax())
+    most_often = f"{format_value(edges[mode])} to {format_value(edges[mode + 1])}"
+    chart = _bar_chart(counts, f"{name}: most often {most_often}")
+    return _row([escape_html(name), chart, *numbers])
+
+
+def _category_row(column: TableColumn, onehot: NDArray[Any]) -> str:
+    """A bar for each category, and the most frequent ones by name."""
+    counts = onehot.sum(axis=0)
+    percent = 100 * counts / max(len(onehot), 1)
+    order = np.argsort(-counts, kind="stable")[:MAX_LISTED_CATEGORIES]
+    listed = [f"{column.categories[index]} {percent[index]:.0f}%" for index in order]
+    rest = len(counts) - len(listed)
+    text = escape_html(", ".join([*listed, f"{rest:,} more"] if rest else listed))
+    chart = ""
+    if len(counts):
+        chart = _bar_chart(counts[:MAX_CHART_CATEGORIES], f"{column.name}: {text}")
+    middle = (
+        f'<div style="display:flex;flex-wrap:wrap;gap:0 10px;align-items:center">{chart}'
+        f'<span style="white-space:normal;opacity:.75">{text}</span></div>'
+    )
+    return _row([escape_html(column.name), middle], span=4)
+
+
+def _target_rows(data: Dataset) -> list[str]:
+    y = data.y_train.reshape(len(data.y_train), -1)
+    if y.shape[1] == 1:
+        return [_number_row(_target_name(data), y[:, 0])]
+    return [_number_row(f"y {index}", y[:, index]) for index in range(min(y.shape[1], MAX_COLUMNS))]
+
+
+def _target_name(data: Dataset) -> str:
+    """The name of the target, if it is short."""
+    return data.target if 0 < len(data.target) <= MAX_NAME else "y"
+
+
+def _bar_chart(counts: NDArray[Any], description: str) -> str:
+    from PIL import Image  # noqa: PLC0415 - only where an image is drawn
+
+    pixels = np.zeros((CHART_HEIGHT, len(counts) * BAR_STEP, 4), dtype=np.uint8)
+    heights = np.ceil(CHART_HEIGHT * counts / max(counts.max(), 1)).astype(int)
+    colour = [*bytes.fromhex(BLUE[1:]), 255]
+    for index, height in enumerate(heights):
+        left = index * BAR_STEP
+        pixels[CHART_HEIGHT - height :, left : left + BAR_STEP - 1] = colour
+    return image_html(
+        *_save(Image.fromarray(pixels), "PNG"),
+        alt=description,
+        width=pixels.shape[1],
+        height=CHART_HEIGHT,
+        style=f"height:{CHART_HEIGHT}px;min-width:{min(48, pixels.shape[1])}px",
+    )
+
+
+def _raw_cell(column: TableColumn, values: NDArray[Any]) -> str:
+    if column.kind != "category":
+        return format_value(values[0])
+    is_known = len(values) and values.max() > 0.5  # noqa: PLR2004 - zero or one, after rounding
+    return escape_html(column.categories[int(values.argmax())]) if is_known else ""
+
+
+def _prepared_cell(values: NDArray[Any]) -> str:
+    """The numbers of a cell as the model sees them."""
+    if len(values) > PREVIEW_ROWS:
+        return f"{len(values):,} numbers"
+    return " ".join(map(format_value, values))
+
+
+def _target_cell(data: Dataset, row: int) -> str:
+    if data.classes is None:
+        return format_value(data.y_train[row])
+    return escape_html(data.classes[int(data.labels(data.y_train[row : row + 1])[0])])
+
+
+# --- HTML -----------------------------------------------------------------------------------------
+
+
+def _table(rows: list[str], label: str) -> str:
+    """A table whose first row is its header."""
+    header, *body = rows
+    return (
+        f'<div class="km-fit"><table class="km-table" aria-label="{escape_html(label)}">'
+        f"<thead>{header}</thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _row(cells: list[str], tag: str = "td", *, span: int = 1) -> str:
+    """A row of HTML cells: a name, a chart that takes the remaining width, numbers."""
+    name, chart, *numbers = cells
+    wrap = ";white-space:normal;overflow-wrap:anywhere" if len(name) > MAX_NAME else ""
+    colspan = f' colspan="{span}"' if span > 1 else ""
+    return (
+        f'<tr><{tag} class="km-left" style="text-align:left{wrap}">{name}</{tag}>'
+        f'<{tag} class="km-left"{colspan} style="text-align:left;width:82%">{chart}</{tag}>'
+        f"{''.join(f'<{tag}>{number}</{tag}>' for number in numbers)}</tr>"
+    )
+
+
+def _cells(cells: list[str], tag: str = "td", *, mute: bool = False) -> str:
+    style = ' style="opacity:.65"' if mute else ""
+    return f"<tr>{''.join(f'<{tag}{style}>{cell}</{tag}>' for cell in cells)}</tr>"
+
+
+def _caption(text: str) -> str:
+    return f'<div class="km-mute" style="margin-top:6px">{escape_html(text)}</div>'

@@ -16,8 +16,8 @@ from kmagic.data.images.image_paths import (
     is_pillow_image,
     is_url,
     natural_sort_key,
-    nearby,
 )
+from kmagic.data.paths import nearest_path
 from kmagic.evaluation.classification.image_preprocessor import MODES, fits
 from kmagic.support.errors import EvaluationError
 
@@ -101,7 +101,7 @@ def suggest_files(sources: Sequence[ImageSource]) -> str:
     names = [one.name for one in sources if _is_missing(one)]
     if any(" " in name and not is_image_file(Path(name)) for name in names):
         return "Sentences are for kmagic.predict (`%keras_predict`)."
-    near = [found for name in names[:SOME] if (found := nearby(Path(name).expanduser()))]
+    near = [found for name in names[:SOME] if (found := nearest_path(Path(name).expanduser()))]
     meant = " or ".join(dict.fromkeys(map(str, near)))
     return f"Did you mean {meant}?" if meant else ""
 

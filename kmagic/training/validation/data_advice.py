@@ -8,7 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from kmagic.data.preparation.scale_drift import REMEDY, input_spreads, spread_difference
+from kmagic.data.preparation.scale_drift import (
+    SCALE_DRIFT_REMEDY,
+    input_spreads,
+    scale_difference,
+)
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_graph import TRAINING_ONLY, TRANSPARENT, LayerCall, ModelGraph
 from kmagic.models.lint.output_advice import BINARY, REGRESSION, loss_name, losses_of
@@ -152,9 +156,9 @@ def scale_drift_advice(model: Any, x: Any, validation: Any, test: Any) -> Iterat
     is_pair = isinstance(validation, tuple | list) and len(validation) > 1
     training = input_spreads(model, x)
     for part, values in (("validation", validation[0] if is_pair else None), ("test", test)):
-        message = spread_difference(part, input_spreads(model, values), training)
+        message = scale_difference(part, input_spreads(model, values), training)
         if message:
-            yield Advice(f"{part}-scale", message, REMEDY)
+            yield Advice(f"{part}-scale", message, SCALE_DRIFT_REMEDY)
 
 
 # --- targets ------------------------------------------------------------------------------------

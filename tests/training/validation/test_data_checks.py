@@ -209,7 +209,7 @@ def test_test_data_scaled_in_another_way_are_told_of(pictures):
     parts = Dataset("few", x, Y, IMAGES * 255, Y, ("a", "b", "c"))
     run = kmagic.fit(pictures, parts.x_train, parts.y_train, displays=[])
     (told,) = [each.text for each in run.messages]
-    assert told.startswith("the test data are scaled in another way: they spread by 74")
+    assert told.startswith("The test data are scaled differently: their standard deviation is 74")
     assert kmagic.fit(pictures, x, Y, displays=[], checks=False).messages == []
 
 
@@ -226,7 +226,7 @@ def test_the_magics_say_so_too(pictures, shell, magic):
     for line in ("net good y", "net bad y --no-checks", "net bad y -q", "net bad y"):
         with capture_output() as output:
             shell.run_line_magic(magic, line)
-        said.append("The test data are scaled in another way" in output.stdout)
+        said.append("The test data are scaled differently" in output.stdout)
     assert said == [False, False, False, True]
 
 
@@ -254,7 +254,7 @@ def test_what_is_refused_is_not_compiled_either(y, words):
 
 def test_validation_data_scaled_in_another_way_are_told_of(pictures):
     (told,) = review_data(pictures, IMAGES, Y, validation=(IMAGES * 255, Y)).messages
-    assert "scaled in another way" in told
+    assert "scaled differently" in told
 
 
 @pytest.mark.parametrize(

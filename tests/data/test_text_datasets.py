@@ -165,11 +165,17 @@ def test_rows_of_one_length_keep_it() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("imdb", "The words of imdb are not known"),
+        ("imdb", "The words of imdb are unknown"),
         ("nowhere.json", "no file or folder nowhere.json"),
-        ({"film": 0}, "words is no word index: expected words and their ranks, from 1"),
-        ({}, "words is no word index"),
-        (7, "words=7: expected imdb, reuters, the path of a word index"),
+        (
+            {"film": 0},
+            "words= is not a word index: it must map words to their ranks, counted from 1",
+        ),
+        ({}, "words= is not a word index"),
+        (
+            7,
+            "words= must be imdb, reuters, the path of a word index, or a dictionary of words",
+        ),
     ],
     ids=str,
 )
@@ -180,7 +186,7 @@ def test_words_that_cannot_be_had(words: Any, said: str) -> None:
 
 
 def test_words_are_for_word_numbers() -> None:
-    with pytest.raises(DataError, match="words says what word numbers mean"):
+    with pytest.raises(DataError, match="words= only applies to word indices"):
         load_data((GOOD + BAD, [1, 1, 1, 0, 0, 0]), words=RANKS)
 
 
@@ -188,7 +194,7 @@ def test_a_sentence_for_numbers_that_nobody_can_read() -> None:
     data = load_data((ROWS, LABELS), maxlen=3, split=0.5, name="mine")
     with pytest.raises(DataError) as error:
         data.prepare("a film")
-    assert "What the word numbers of mine mean is not known: load them with words=" in str(
+    assert "The words for the indices in mine are unknown: load the data with words=" in str(
         error.value
     )
 
@@ -255,7 +261,7 @@ def test_imdb_without_its_words_is_loaded_all_the_same(imdb: Path) -> None:
     assert data.x_train.shape == (3, 5)
     with pytest.raises(DataError) as error:
         data.prepare("The film!")
-    assert f"goes to {imdb.parent}/imdb_word_index.json" in str(error.value)
+    assert f" to {imdb.parent}/imdb_word_index.json" in str(error.value)
 
 
 # --- what is wrong with a folder ------------------------------------------------------------------
@@ -276,10 +282,10 @@ def test_folders_that_hold_no_classes_of_texts(tmp_path: Path) -> None:
     (one / "pos").mkdir(parents=True)
     (one / "pos" / "0.txt").write_text("good", encoding="utf-8")
     (one / "neg").mkdir()
-    with pytest.raises(DataError, match="holds one class only: pos"):
+    with pytest.raises(DataError, match="contains only one class: pos"):
         load_data(one)
 
 
 def test_a_class_without_files_is_noted(reviews: Path) -> None:
     (reviews / "train" / "meh").mkdir()
-    assert "Without a file of a kind that can be read: meh." in load_data(reviews).note
+    assert "Without readable files: meh." in load_data(reviews).note

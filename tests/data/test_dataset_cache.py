@@ -15,7 +15,7 @@ from urllib.error import URLError
 import pytest
 
 from kmagic.data import dataset_cache, load_data
-from kmagic.data.known_datasets import ENTRIES, KNOWN_DATASETS, KnownDataset
+from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset
 from kmagic.support import downloads
 from kmagic.support.downloads import path_of
 from kmagic.support.errors import DataError
@@ -58,7 +58,7 @@ class StopHereError(Exception):
     pass
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", KNOWN_DATASETS.values(), ids=lambda entry: entry.name)
 def test_files_and_hashes_are_keras_own(
     entry: KnownDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +147,7 @@ def test_offline_it_is_not_touched(refused: Path) -> None:
     assert str(refused) in message
     assert hashlib.sha256(before).hexdigest()[:16] in message
     assert BOSTON.files[0].sha256 in message
-    assert "left as it is" in message
+    assert "was not changed" in message
 
 
 @pytest.mark.usefixtures("online")
@@ -163,7 +163,7 @@ def test_it_comes_back_when_the_download_fails(
 
     fetching(monkeypatch, fetch)
     before = refused.read_bytes()
-    with pytest.raises(dataset_cache.NotHereError, match="the download failed"):
+    with pytest.raises(dataset_cache.NotCachedError, match="the download failed"):
         loaded()
     assert seen == [str(refused)]
     assert refused.read_bytes() == before
@@ -182,7 +182,7 @@ def test_it_comes_back_whatever_breaks_off(
 
     fetching(monkeypatch, fetch)
     before = refused.read_bytes()
-    with pytest.raises((KeyboardInterrupt, dataset_cache.NotHereError, DataError)):
+    with pytest.raises((KeyboardInterrupt, dataset_cache.NotCachedError, DataError)):
         loaded()
     assert refused.read_bytes() == before
     assert list(refused.parent.iterdir()) == [refused]
@@ -196,7 +196,7 @@ def test_it_is_kept_beside_when_keras_fetches_anew(
     before = refused.read_bytes()
     taken = refused.with_name("boston_housing.npz.kept")
     taken.write_bytes(b"from an earlier time")
-    with pytest.warns(CacheWarning, match=r"Yours is now .*\.kept-2"):
+    with pytest.warns(CacheWarning, match=r"Your file is now .*\.kept-2"):
         (x_train, _), _ = loaded()
     assert x_train.shape == (404, 13)
     assert refused.read_bytes() == RIGHT

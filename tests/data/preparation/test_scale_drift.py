@@ -15,7 +15,7 @@ from kmagic.training.validation.data_checks import review_data
 RNG = np.random.default_rng(0)
 A, B = (RNG.random((40, 4), "float32") for _ in range(2))
 Y = RNG.integers(0, 3, 40)
-IN_B = r"The test data are scaled in another way in b: they spread by [\d.]+, the training"
+IN_B = r"The test data are scaled differently in b: their standard deviation is [\d.]+, that of"
 
 
 @pytest.fixture
@@ -33,15 +33,15 @@ def test_several_inputs_are_looked_at_one_by_one(pair, x):
     for same in ([A, B], {"b": B, "a": A}):
         assert scale_drift_message(pair, same) == ""
     for other in ([A, 255 * B], (A, 255 * B), {"b": 255 * B, "a": A}):
-        assert " in b: they spread by 7" in scale_drift_message(pair, other)
+        assert " in b: their standard deviation is 7" in scale_drift_message(pair, other)
     both = scale_drift_message(pair, [255 * A, 255 * B])
-    assert " in a and b: they spread by 7" in both
+    assert " in a and b: their standard deviation is 7" in both
     assert both.count(" and ") == 3  # names, and the figures of each side
 
 
 def test_the_validation_of_several_inputs_is_told_of(pair):
     (told,) = review_data(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y)).messages
-    assert told.startswith("the validation data are scaled in another way in a: ")
+    assert told.startswith("The validation data are scaled differently in a: ")
     assert review_data(pair, [A, B], Y, validation=((A, B), Y)).messages == []
 
 
@@ -132,5 +132,5 @@ def test_the_magics_say_it_once_in_a_sentence(shell, pair, monkeypatch, line):
         with capture_output() as told, warnings.catch_warnings():
             warnings.simplefilter("error")
             shell.run_line_magic(f"keras_{line.split()[0]}", line.partition(" ")[2] + options)
-        assert told.stdout.count("scaled in another way in b") == times
+        assert told.stdout.count("scaled differently in b") == times
         assert told.stderr == ""

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data.texts import TextOptions, as_texts, holds_sentences, number_texts, read_texts
-from kmagic.data.word_index import FILES, words_of
+from kmagic.data.load_options import LoadOptions
+from kmagic.data.loading import load_data
+from kmagic.data.texts import contains_sentences, encode_texts, read_texts, to_text_array
+from kmagic.data.word_index import WORD_INDEX_FILES, load_keras_encoding
 from kmagic.support import downloads
 from kmagic.support.errors import DataError
 
@@ -68,21 +70,21 @@ def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_what_sentences_are(x: Any, are: bool) -> None:
-    assert holds_sentences(x) is are
+    assert contains_sentences(x) is are
 
 
 def test_sentences_become_one_array() -> None:
     for x in (["a", "bc"], np.array(["a", "bc"]), pd.Series(["a", "bc"], index=[3, 1])):
-        found = as_texts(x)
+        found = to_text_array(x)
         assert found.dtype == object
         assert found.tolist() == ["a", "bc"]
-    with pytest.raises(DataError, match="row 1"):
-        as_texts(["a", None])
+    with pytest.raises(DataError, match="row at index 1"):
+        to_text_array(["a", None])
 
 
 def test_the_vocabulary_is_of_the_training_part_alone() -> None:
-    train, test = as_texts(["a film", "a book"]), as_texts(["a new film"])
-    rows, more, encoding = number_texts(train, test, TextOptions(maxlen=4, padding="post"))
+    train, test = to_text_array(["a film", "a book"]), to_text_array(["a new film"])
+    rows, more, encoding = encode_texts(train, test, LoadOptions(maxlen=4, padding="post"))
     assert encoding is not None
     assert "new" not in encoding.vocabulary
     assert encoding.decode(more) == ["a [UNK] film"]
@@ -91,24 +93,24 @@ def test_the_vocabulary_is_of_the_training_part_alone() -> None:
 
 
 def test_sentences_stay_sentences_unless_numbers_are_asked_for() -> None:
-    train = as_texts(["a film"])
-    assert number_texts(train, train, TextOptions())[0] is train
-    assert number_texts(train, train, TextOptions())[2] is None
+    train = to_text_array(["a film"])
+    assert encode_texts(train, train, LoadOptions())[0] is train
+    assert encode_texts(train, train, LoadOptions())[2] is None
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
-        ({"num_words": 0}, "num_words=0: expected a whole number above 0"),
-        ({"maxlen": True}, "maxlen=True: expected a whole number above 0"),
-        ({"maxlen": 2.5}, "maxlen=2.5: expected a whole number above 0"),
-        ({"padding": "left"}, "padding='left' is no side"),
+        ({"num_words": 0}, "num_words= must be a positive integer; got 0."),
+        ({"maxlen": True}, "maxlen= must be a positive integer; got True."),
+        ({"maxlen": 2.5}, "maxlen= must be a positive integer; got 2.5."),
+        ({"padding": "left"}, 'padding= must be "pre" or "post"; got'),
     ],
 )
-def test_options_are_looked_at(options: dict[str, Any], said: str) -> None:
+def test_invalid_options_are_rejected(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError) as error:
-        TextOptions(**options)
-    assert said in str(error.value)
+        load_data((["a film", "a book"] * 2, [0, 1, 0, 1]), **options)
+    assert message in str(error.value)
 
 
 # --- the words of IMDB and Reuters ----------------------------------------------------------------
@@ -123,37 +125,37 @@ def index(keras_home: Path) -> Path:
 
 
 @pytest.mark.usefixtures("index")
-def test_words_of_imdb() -> None:
-    encoding, lacking = words_of("imdb", TextOptions(num_words=6, maxlen=5))
+def test_load_keras_encoding_imdb() -> None:
+    encoding, problem = load_keras_encoding("imdb", LoadOptions(num_words=6, maxlen=5))
     assert encoding is not None
-    assert not lacking
+    assert not problem
     assert encoding.encode("The film: it's THE!").tolist() == [[1, 4, 5, 2, 4]]
     assert encoding.decode([[0, 1, 4, 5, 2]]) == ["the film [UNK]"]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", WORD_INDEX_FILES)
 def test_without_the_word_index_it_is_said_which_file_goes_where(
     name: str, keras_home: Path
 ) -> None:
-    encoding, lacking = words_of(name, TextOptions())
+    encoding, problem = load_keras_encoding(name, LoadOptions())
     assert encoding is None
-    assert f"{name}_word_index.json" in lacking
-    assert "KMAGIC_OFFLINE is set" in lacking
-    assert f"goes to {keras_home}/datasets/{name}_word_index.json" in lacking
-    assert "sha256" not in lacking
+    assert f"{name}_word_index.json" in problem
+    assert "KMAGIC_OFFLINE is set" in problem
+    assert f" to {keras_home}/datasets/{name}_word_index.json" in problem
+    assert "sha256" not in problem
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[1, 2]", b'{"a": "x"}', b"\xff\xfe"])
 def test_a_broken_word_index_is_kept_and_named(index: Path, broken: bytes) -> None:
     index.write_bytes(broken)
-    encoding, lacking = words_of("imdb", TextOptions())
+    encoding, problem = load_keras_encoding("imdb", LoadOptions())
     assert encoding is None
-    assert str(index) in lacking
-    assert "Move it away, and Keras fetches it again" in lacking
+    assert str(index) in problem
+    assert "Move it away, and Keras downloads it again" in problem
     assert index.read_bytes() == broken
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", WORD_INDEX_FILES)
 def test_the_word_index_is_the_file_that_keras_fetches(
     name: str, monkeypatch: pytest.MonkeyPatch, keras_home: Path
 ) -> None:
@@ -171,7 +173,7 @@ def test_the_word_index_is_the_file_that_keras_fetches(
     monkeypatch.setattr(module, "get_file", get_file)
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
     monkeypatch.setattr(downloads, "is_reachable", lambda _url: True)
-    encoding, lacking = words_of(name, TextOptions())
-    assert encoding is not None, lacking
-    assert asked == [(FILES[name].name, FILES[name].url)]
+    encoding, problem = load_keras_encoding(name, LoadOptions())
+    assert encoding is not None, problem
+    assert asked == [(WORD_INDEX_FILES[name].name, WORD_INDEX_FILES[name].url)]
     assert encoding.decode([[1, 4, 5]]) == ["the film"]

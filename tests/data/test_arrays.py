@@ -11,7 +11,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from kmagic.data import Dataset, load_data, memory, streams
-from kmagic.data.load_options import Options
+from kmagic.data.load_options import LoadOptions
 from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError
 
@@ -91,7 +91,7 @@ def test_pictures_of_0_to_1_have_been_divided_by_255(pixels: Any, y: Any) -> Non
     pictures = data.images(shares)
     assert pictures is not None
     np.testing.assert_array_equal(pictures, pixels)
-    with pytest.raises(DataError, match="they are divided by 255 already"):
+    with pytest.raises(DataError, match="are divided by 255 already"):
         load_data((shares, y), scale="255")
 
 
@@ -100,7 +100,9 @@ def test_sequences_are_no_pictures(y: Any) -> None:
     data = load_data((series, y), scale="standard")
     assert data.image_shape is None
     assert data.x_train.shape == (32, 12, 4)
-    with pytest.raises(DataError, match="channel is for pictures; data is arrays of numbers"):
+    with pytest.raises(
+        DataError, match="channel= only applies to images; data contains arrays of numbers"
+    ):
         load_data((series, y), channel=True)
 
 
@@ -110,7 +112,7 @@ def test_lists_of_word_numbers(y: Any) -> None:
     assert load_data((ragged, y), maxlen=2).x_train.shape == (32, 2)
     post = load_data((ragged, y), maxlen=4, padding="post")
     assert set(post.x_train[:, 3].tolist()) == {0}
-    with pytest.raises(DataError, match="num_words needs the texts themselves"):
+    with pytest.raises(DataError, match="num_words= requires texts"):
         load_data((ragged, y), num_words=5)
 
 
@@ -125,30 +127,42 @@ def test_sentences(y: Any) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (None, "Nothing can be loaded from None"),
-        (3, "Nothing can be loaded from int 3"),
-        (np.zeros((4, 2)), r"one ndarray of shape \(4, 2\), without a target"),
-        (([[1, 2]] * 4, [0, 1, 0]), "x has 4 rows and y 3"),
-        (([[1, 2]] * 4, 7), "Nothing can be loaded from a tuple of 2"),
+        (None, "The source must be a name, .*; got None"),
+        (3, "The source must be a name, .*; got int 3"),
+        (np.zeros((4, 2)), r"one ndarray of shape \(4, 2\), without targets"),
+        (([[1, 2]] * 4, [0, 1, 0]), "x has 4 rows, but y has 3"),
+        (([[1, 2]] * 4, 7), "The source must be a name, .*; got a tuple of 2"),
         (([], []), "x is empty"),
-        (([[1, 2]], [1]), "data has 1 row: nothing to divide"),
-        (([[1, "a"]] * 4, [0, 1] * 2), "x holds rows of words, or of words and numbers"),
-        (([{}] * 4, [0, 1] * 2), "x holds dict: expected numbers"),
-        (([1j] * 4, [0, 1] * 2), "x holds complex128"),
+        (([[1, 2]], [1]), "data has 1 row, too few for a training and a test part"),
+        (([[1, "a"]] * 4, [0, 1] * 2), "x contains rows of words, or of words and numbers"),
+        (([{}] * 4, [0, 1] * 2), "x must contain numbers or texts; got dict"),
+        (([1j] * 4, [0, 1] * 2), "x must contain numbers or texts; got complex128"),
         (([np.zeros((2, 2)), np.zeros((3, 3))], [0, 1]), "arrays of 2 sizes: 2 x 2, 3 x 3"),
-        (([[1]] * 4, [0, 1] * 2, [[1, 2]] * 2, [0, 1]), "A row of x_train is 1, one of x_test 2"),
-        (([[1]] * 4, [0, 0, 0, 0], [[1]] * 2, [0, 1]), "Class 1 of data is in the test part and"),
+        (
+            ([[1]] * 4, [0, 1] * 2, [[1, 2]] * 2, [0, 1]),
+            "rows of x_train and x_test must have the same shape; got 1 and 2",
+        ),
+        (
+            ([[1]] * 4, [0, 0, 0, 0], [[1]] * 2, [0, 1]),
+            "Class 1 of data is in the test part, but not in the training part",
+        ),
         (([[1]] * 4, [0, 0, 0, 1]), "Class 1 of data has one row"),
-        ({"images": [[1]], "y": [1]}, "holds images, y: expected x_train"),
-        ({}, "holds nothing"),
+        ({"images": [[1]], "y": [1]}, "must contain x_train, .*; got images, y"),
+        ({}, "must contain x_train, .*; got nothing"),
         (
             ([[1]] * 4, [0, 1] * 2, [[1]] * 2, [[0, 1], [1, 0]]),
-            "y_train is 4 of int64, y_test 2 x 2",
+            "must have the same form; got 4 of int64 and 2 x 2 of int64",
         ),
-        (([[1]] * 4, [0, 1] * 2, [[1]] * 2, ["a", "b"]), "y_train is 4 of int64, y_test 2 of <U1"),
+        (
+            ([[1]] * 4, [0, 1] * 2, [[1]] * 2, ["a", "b"]),
+            "must have the same form; got 4 of int64 and 2 of <U1",
+        ),
         (([[1]] * 2, [[1, 2], [3]]), "y has rows of different lengths"),
-        (([[1]] * 2, [[1, 2], [3]], [[1]], [[1]]), "y has rows of different lengths|expected"),
-        (([[1]] * 2, "ab"), "Nothing can be loaded from a tuple of 2"),
+        (
+            ([[1]] * 2, [[1, 2], [3]], [[1]], [[1]]),
+            "must have the same form; got 2 of object and 1 x 1 of int64",
+        ),
+        (([[1]] * 2, "ab"), "The source must be a name, .*; got a tuple of 2"),
         ((csr_array(np.eye(4)), [0, 1] * 2), "x is a sparse matrix"),
     ],
 )
@@ -179,9 +193,9 @@ def test_broken_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
     spoiled = whole[:200] + bytes(100) + whole[300:]
     for content, message in (
         (b"", "is empty"),
-        (b"no archive", "is no .npz file, or is cut off"),
-        (whole[: len(whole) // 2], "is no .npz file, or is cut off"),
-        (spoiled, "is broken or cut off"),
+        (b"no archive", "is not an .npz file, or is incomplete"),
+        (whole[: len(whole) // 2], "is not an .npz file, or is incomplete"),
+        (spoiled, "is damaged or incomplete"),
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=message):
@@ -201,21 +215,23 @@ def test_pickled_objects_are_refused_unless_asked_for(tmp_path: Path, y: Any) ->
 
 def test_other_names_in_a_file_are_told(tmp_path: Path, x: Any, y: Any) -> None:
     np.savez(tmp_path / "odd.npz", images=x, labels=y)
-    with pytest.raises(DataError, match="holds images, labels: expected x_train") as caught:
+    with pytest.raises(DataError, match=r"must contain x_train, .*; got images, labels") as caught:
         load_data(tmp_path / "odd.npz")
-    assert 'load_data((file["images"], file["labels"]))' in caught.value.remedy
+    assert '(file["images"], file["labels"])' in caught.value.remedy
 
 
 def test_what_does_not_fit_into_memory(
     tmp_path: Path, x: Any, y: Any, pixels: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     np.savez_compressed(tmp_path / "few.npz", x=x, y=y)
-    monkeypatch.setattr(memory, "available", lambda: 1000)
-    with pytest.raises(DataError, match=r"few\.npz would take 1.5 kB of memory; 1.0 kB are free"):
+    monkeypatch.setattr(memory, "available_memory", lambda: 1000)
+    with pytest.raises(
+        DataError, match=r"few\.npz would take 1.5 kB of memory, but only 1.0 kB are available"
+    ):
         load_data(tmp_path / "few.npz")
     with pytest.raises(DataError, match="data, scaled to float32, would take"):
         load_data((pixels, y), scale=255)
-    monkeypatch.setattr(memory, "available", lambda: None)
+    monkeypatch.setattr(memory, "available_memory", lambda: None)
     assert rows(load_data(tmp_path / "few.npz")) == ROWS
 
 
@@ -281,19 +297,19 @@ def test_streams_that_are_refused(
         ),
     )
     for wrong, message in (
-        (stream.repeat(), "never ends"),
+        (stream.repeat(), "is endless"),
         (stream.take(0), "is empty"),
-        (tf.from_tensor_slices(pixels), "gives TensorSpec: expected pairs"),
-        (tf.from_tensor_slices((pixels, y, y)), "gives 3 parts: expected pairs"),
-        (tf.from_tensor_slices(({"a": pixels}, y)), "x of data is dict: expected one dense"),
-        (mixed, "samples of 2 sizes: 2, 3"),
+        (tf.from_tensor_slices(pixels), "must be pairs of x and y; got TensorSpec"),
+        (tf.from_tensor_slices((pixels, y, y)), "must be pairs of x and y; got 3 parts"),
+        (tf.from_tensor_slices(({"a": pixels}, y)), "x of data must be one dense tensor; got dict"),
+        (mixed, "samples of the stream have 2 sizes: 2, 3"),
     ):
         with pytest.raises(DataError, match=message):
             load_data(wrong)
-    monkeypatch.setattr(streams, "available", lambda: 2000)
+    monkeypatch.setattr(streams, "available_memory", lambda: 2000)
     for large in (stream, stream.filter(lambda _x, _y: True)):
         with pytest.raises(
-            DataError, match=r"data takes .* or more; 800 bytes can be held"
+            DataError, match=r"data takes .* or more, but only 800 bytes can be used"
         ) as caught:
             load_data(large)
         assert "stream.take(n)" in caught.value.remedy
@@ -336,7 +352,7 @@ def _spec(shape: Any, kind: str) -> Any:
 def test_targets(
     values: Any, options: dict[str, Any], classes: tuple[str, ...] | None, expected: Any
 ) -> None:
-    found = decide_target(values, Options(**options))
+    found = decide_target(values, LoadOptions(**options))
     assert found.classes == classes
     assert found.y.tolist() == expected
 
@@ -344,26 +360,38 @@ def test_targets(
 @pytest.mark.parametrize(
     ("values", "options", "message"),
     [
-        ([0.5, 1.5], {"task": "classification"}, "holds numbers such as 0.5, which are no classes"),
-        (["a", "b"], {"task": "regression"}, 'task="regression" needs numbers'),
+        ([0.5, 1.5], {"task": "classification"}, "classes in y must be integers or words; got 0.5"),
+        (["a", "b"], {"task": "regression"}, "task='regression' needs numbers"),
         ([1.0, float("nan")], {}, "has no value, or infinity, in 1 of 2 rows"),
         (["a", None], {}, "has no value in 1 of 2 rows"),
         ([[1, 2], [3]], {}, "rows of different lengths"),
         ([], {}, "y is empty"),
-        (3, {}, "y is 3: expected one value for each row"),
-        ([{}, {}], {}, "y holds dict: expected numbers or words"),
-        ([1j, 2j], {}, "y holds complex128"),
-        (np.zeros((2, 2, 2)), {}, "y is 2 x 2 x 2"),
-        ([0, 1, 2], {"class_names": ("a", "b")}, "class_names has 2 names, and y has 3 different"),
-        ([[0, 1], [1, 0]], {"class_names": ("a",)}, "class_names has 1 names, and y has 2 columns"),
-        ([[1, 1], [0, 0]], {"task": "classification"}, "2 values a row that are not one-hot"),
-        (["a", "c"], {"class_names": ("a", "b")}, "holds 'c', which class_names does not have"),
+        (3, {}, "y must have one value for each row; got 3"),
+        ([{}, {}], {}, "y must contain numbers or words; got dict"),
+        ([1j, 2j], {}, "y must contain numbers or words; got complex128"),
+        (np.zeros((2, 2, 2)), {}, "y must have one value, .*; got 2 x 2 x 2 of float64"),
+        (
+            [0, 1, 2],
+            {"class_names": ("a", "b")},
+            "class_names= must have 3 names, because y has 3 different values, 0 to 2; got 2",
+        ),
+        (
+            [[0, 1], [1, 0]],
+            {"class_names": ("a",)},
+            "class_names= must have 2 names, because y has 2 columns; got 1",
+        ),
+        ([[1, 1], [0, 0]], {"task": "classification"}, "2 values per row that are not one-hot"),
+        (
+            ["a", "c"],
+            {"class_names": ("a", "b")},
+            "class_names= must contain all values of y, also 'c'; got a, b",
+        ),
         ([f"name {each}" for each in range(30)], {}, "30 different words in 30 rows"),
     ],
 )
 def test_targets_that_are_refused(values: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        decide_target(values, Options(**options))
+        decide_target(values, LoadOptions(**options))
 
 
 def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
@@ -374,19 +402,19 @@ def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": "axb"}, "size='axb' is not a size: expected height x width"),
-        ({"size": (1, 2, 3)}, "is not a size"),
-        ({"size": 0}, "is not a size"),
-        ({"size": True}, "is not a size"),
-        ({"task": "guess"}, "task='guess': expected classification or regression"),
-        ({"split": "half"}, "split='half': expected a share"),
-        ({"split": True}, "split=True: expected a share"),
-        ({"class_names": "a,,b"}, "expected names"),
-        ({"class_names": "a,b", "task": "regression"}, "class_names is for classes"),
-        ({"onehot": True, "task": "regression"}, "onehot is for classes"),
-        ({"target": "y"}, "target is for tables with names for their columns; data is rows"),
-        ({"gray": True}, "gray is for pictures"),
-        ({"maxlen": 4}, "maxlen is for texts"),
+        ({"size": "axb"}, "size= must be height x width, .*; got 'axb'"),
+        ({"size": (1, 2, 3)}, r"size= must be height x width, .*; got \(1, 2, 3\)"),
+        ({"size": 0}, "size= must be height x width, .*; got 0"),
+        ({"size": True}, "size= must be height x width, .*; got True"),
+        ({"task": "guess"}, "task= must be classification or regression; got 'guess'"),
+        ({"split": "half"}, "split= must be a share between 0 and 1, .*; got 'half'"),
+        ({"split": True}, "split= must be a share between 0 and 1, .*; got True"),
+        ({"class_names": "a,,b"}, "class_names= must be names"),
+        ({"class_names": "a,b", "task": "regression"}, "class_names= only applies to classes"),
+        ({"onehot": True, "task": "regression"}, "onehot= only applies to classes"),
+        ({"target": "y"}, "target= only applies to tables with named columns; data contains rows"),
+        ({"gray": True}, "gray= only applies to images"),
+        ({"maxlen": 4}, "maxlen= only applies to text"),
     ],
 )
 def test_options_are_looked_at(x: Any, y: Any, options: dict[str, Any], message: str) -> None:
@@ -395,5 +423,7 @@ def test_options_are_looked_at(x: Any, y: Any, options: dict[str, Any], message:
 
 
 def test_arrays_of_pictures_are_not_resized(pixels: Any, y: Any) -> None:
-    with pytest.raises(DataError, match="size is for picture files; data is pictures in memory"):
+    with pytest.raises(
+        DataError, match="size= only applies to image files; data contains images, not files"
+    ):
         load_data((pixels, y), size=4)

@@ -139,11 +139,11 @@ def test_config_survives_json(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"maxlen": 0}, "maxlen must be at least 1; received 0"),
-        ({"padding": "front"}, "padding='front' is no side of a row"),
+        ({"maxlen": 0}, "maxlen= must be a positive integer; got 0"),
+        ({"padding": "front"}, 'padding= must be "pre" or "post"; got'),
         ({"truncating": "pst"}, "Did you mean post?"),
         ({"standardize": "lowr"}, "Did you mean lower?"),
-        ({"num_words": 2}, "num_words must be at least 3"),
+        ({"num_words": 2}, "num_words= must be at least 3"),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
@@ -153,5 +153,5 @@ def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
 
 
 def test_texts_without_a_word() -> None:
-    with pytest.raises(DataError, match="no word in 2 texts"):
+    with pytest.raises(DataError, match="2 texts contain no word"):
         learn_text(["...", " "])

@@ -69,7 +69,7 @@ def test_a_constant_column_becomes_nought(table: np.ndarray) -> None:
 
 def test_grey_pictures_have_one_mean_flat_or_not() -> None:
     digits = np.random.default_rng(1).integers(0, 256, (30, 6, 6), dtype=np.uint8)
-    learned = learn_scaling("standard", digits, pictures=True)
+    learned = learn_scaling("standard", digits, images=True)
     flat = learned.apply(digits.reshape(30, 36))
     np.testing.assert_array_equal(flat.reshape(30, 6, 6), learned.apply(digits))
     assert abs(float(flat.mean())) < 1e-6
@@ -77,29 +77,29 @@ def test_grey_pictures_have_one_mean_flat_or_not() -> None:
 
 
 def test_colour_pictures_go_by_channel_flat_or_not(photos: np.ndarray) -> None:
-    learned = learn_scaling("standard", photos, pictures=True)
+    learned = learn_scaling("standard", photos, images=True)
     scaled = learned.apply(photos)
     np.testing.assert_allclose(scaled.mean(axis=(0, 1, 2)), 0, atol=1e-5)
     np.testing.assert_array_equal(
         learned.apply(photos.reshape(20, -1)), scaled.reshape(20, -1), strict=True
     )
-    assert learned.describe() == "standardised by channel"
+    assert learned.describe() == "standardized per channel"
 
 
 def test_other_columns_are_refused(table: np.ndarray, photos: np.ndarray) -> None:
-    with pytest.raises(DataError, match="learned on 3 columns; these inputs have 6"):
+    with pytest.raises(DataError, match="fitted to 3 columns; these inputs have 6"):
         learn_scaling("standard", table).apply(np.zeros((2, 6)))
-    with pytest.raises(DataError, match="learned on 3 channels; these inputs have 1"):
-        learn_scaling("standard", photos, pictures=True).apply(np.zeros((2, 8, 8, 1)))
+    with pytest.raises(DataError, match="fitted to 3 channels; these inputs have 1"):
+        learn_scaling("standard", photos, images=True).apply(np.zeros((2, 8, 8, 1)))
 
 
 def test_standard_without_a_training_part_is_refused() -> None:
-    with pytest.raises(DataError, match="has not seen a training part"):
+    with pytest.raises(DataError, match="not fitted to training data"):
         Scaling("standard").apply([[1.0]])
 
 
 @given(st.sampled_from(scaling.KINDS), st.integers(0, 2**32 - 1))
-def test_inverse_undoes_apply(kind: scaling.Kind, seed: int) -> None:
+def test_inverse_undoes_apply(kind: scaling.ScalingKind, seed: int) -> None:
     raw = np.random.default_rng(seed).uniform(0, 255, (12, 4)).astype(np.float32)
     learned = learn_scaling(kind, raw)
     np.testing.assert_allclose(learned.inverse(learned.apply(raw)), raw, rtol=1e-4, atol=1e-3)
@@ -116,7 +116,7 @@ def test_the_config_survives_json(table: np.ndarray, photos: np.ndarray) -> None
         (Scaling(), table),
         (Scaling("255"), photos),
         (learn_scaling("standard", table), table),
-        (learn_scaling("standard", photos, pictures=True), photos.reshape(20, -1)),
+        (learn_scaling("standard", photos, images=True), photos.reshape(20, -1)),
     ):
         again = Scaling.from_config(json.loads(json.dumps(learned.get_config())))
         np.testing.assert_array_equal(again.apply(x), learned.apply(x), strict=True)
@@ -134,6 +134,6 @@ def test_words_for_a_scaling(value: object, kind: str) -> None:
 
 @pytest.mark.parametrize("value", ["standart", 1, True, "minmax"])
 def test_an_unknown_scaling_is_refused(value: Any) -> None:
-    with pytest.raises(DataError, match="expected 255, standard or none") as caught:
+    with pytest.raises(DataError, match="must be 255, standard or none") as caught:
         parse_scaling(value)
     assert (caught.value.remedy == "Did you mean standard?") == (value == "standart")

@@ -129,7 +129,7 @@ def test_a_bomb_is_refused_by_its_header(size):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         said = refused(png(*size))
-    assert "it is refused" in said
+    assert "was rejected" in said
     assert "attack" in said
 
 
@@ -148,13 +148,13 @@ def test_what_is_no_file_of_a_picture(tmp_path):
     said = {path.name: refused(path) for path in sorted(tmp_path.iterdir())}
     assert said == {
         "empty.png": "it is empty.",
-        "words.png": "it is not a picture that Pillow can read.",
-        "vector.eps": "it is not a picture that Pillow can read.",
-        "pipe.png": "it is no ordinary file.",
+        "words.png": "it is not an image that Pillow can read.",
+        "vector.eps": "it is not an image that Pillow can read.",
+        "pipe.png": "it is not a regular file.",
     }
     assert refused(tmp_path) == "it is a folder."
     assert refused(tmp_path / "none.png") == "There is no file it."
-    assert "it is not a picture" in refused(b"")
+    assert "it is not an image" in refused(b"")
     assert "cannot be read" in refused(tmp_path / ("x" * 10_000))
     assert "cannot be read" in refused(tmp_path / "a\0b")
 
@@ -209,7 +209,7 @@ def test_addresses(site, monkeypatch):
     assert read(f"{site}/moved.png").size == (17, 11)
     assert "404" in refused(f"{site}/none.png")
     assert "cannot be" in refused(f"{site}/short.png")
-    monkeypatch.setattr(image_reader, "LARGEST", 10)
+    monkeypatch.setattr(image_reader, "MAX_DOWNLOAD", 10)
     assert "larger than 10 bytes" in refused(f"{site}/a.png")
 
 

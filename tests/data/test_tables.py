@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from kmagic.data import load_data, memory, tables
-from kmagic.data.load_options import Options
+from kmagic.data.load_options import LoadOptions
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.support.errors import DataError
 
@@ -129,13 +129,15 @@ def test_few_whole_numbers_are_classes_and_that_is_said(houses: pd.DataFrame) ->
     data = load_data(houses, target="rooms")
     assert data.classes == ("1", "2", "3", "4", "5")
     assert data.y_train.max() == 4
-    assert 'rooms has 5 whole values, 1 to 5, taken as classes; task="regression"' in repr(data)
+    assert "rooms has 5 different integers, 1 to 5, taken as classes; task='regression'" in repr(
+        data
+    )
     values = load_data(houses, target="rooms", task="regression")
     assert values.classes is None
     assert values.y_train.max() == 5
     many = load_data(houses, target="size")
     assert many.classes is None
-    assert 'taken as numbers; task="classification" takes them as classes' in many.note
+    assert "taken as numbers; task='classification' takes them as classes" in many.note
 
 
 def test_one_column_of_texts_is_read_as_sentences() -> None:
@@ -154,7 +156,7 @@ def test_empty_cells(houses: pd.DataFrame) -> None:
     houses.loc[9, "town"] = None
     with pytest.raises(DataError, match="empty cells: size in 3, town in 1 of 60 rows") as caught:
         load_data(houses, target="price")
-    assert 'missing="mean"' in caught.value.remedy
+    assert "missing='mean'" in caught.value.remedy
     dropped = load_data(houses, target="price", missing="drop")
     assert rows(dropped) == ROWS - 4
     assert "4 rows with empty cells left out" in dropped.note
@@ -180,7 +182,7 @@ def test_the_numbers_of_the_rows_are_no_feature(houses: pd.DataFrame, tmp_path: 
     houses.to_csv(tmp_path / "indexed.csv")
     data = load_data(tmp_path / "indexed.csv", target="price", drop="town")
     assert data.columns == ("size", "garden", "rooms")
-    assert "only counts the rows and is left out" in data.note
+    assert "only counts the rows; it is left out" in data.note
 
 
 def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
@@ -202,10 +204,10 @@ def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
 
 
 def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="Which column of data is to be predicted") as caught:
+    with pytest.raises(DataError, match="Which column of data is the target") as caught:
         load_data(houses)
     assert "size, town, garden, rooms, price" in caught.value.message
-    assert caught.value.remedy == 'Name it: target="price".'
+    assert caught.value.remedy == "Name it: target='price'."
 
 
 @pytest.mark.parametrize(
@@ -213,18 +215,27 @@ def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
     [
         ({"target": "prise"}, "data has no column prise"),
         ({"target": "price", "drop": "twon"}, "data has no column twon"),
-        ({"target": "price", "features": ["price"]}, "never among the features"),
-        ({"target": "price", "drop": "size,size"}, "names size twice"),
-        ({"target": "price", "drop": ""}, "expected names"),
-        ({"target": "price", "drop": "size", "features": "town"}, "exclude each other"),
-        ({"target": "price", "drop": "size,town,garden,rooms"}, "no column left to learn from"),
-        ({"target": "price", "missing": "median"}, "expected mean or drop"),
-        ({"target": "price", "task": "classification"}, "which are no classes"),
-        ({"target": "town", "task": "regression"}, 'task="regression" needs numbers'),
-        ({"target": "price", "onehot": True}, "onehot is for classes"),
-        ({"target": "price", "flatten": True}, "flatten is for pictures; data is a table"),
-        ({"target": "price", "scale": 255}, "scale=255 is for the bytes of pictures"),
-        ({"target": "town", "class_names": "Ulm,Bonn"}, "holds 'Kiel', which class_names does not"),
+        ({"target": "price", "features": ["price"]}, "so it is never a feature"),
+        ({"target": "price", "drop": "size,size"}, "drop= lists size twice"),
+        ({"target": "price", "drop": ""}, "drop= must be names"),
+        (
+            {"target": "price", "drop": "size", "features": "town"},
+            "features= and drop= cannot be combined",
+        ),
+        ({"target": "price", "drop": "size,town,garden,rooms"}, "no feature column left"),
+        ({"target": "price", "missing": "median"}, "missing= must be mean or drop; got 'median'"),
+        (
+            {"target": "price", "task": "classification"},
+            "classes in price must be integers or words; got",
+        ),
+        ({"target": "town", "task": "regression"}, "task='regression' needs numbers"),
+        ({"target": "price", "onehot": True}, "onehot=True only applies to classes"),
+        ({"target": "price", "flatten": True}, "flatten= only applies to images; data is a table"),
+        ({"target": "price", "scale": 255}, "scale=255 only applies to pixel values"),
+        (
+            {"target": "town", "class_names": "Ulm,Bonn"},
+            "must contain all values of town, also 'Kiel'",
+        ),
     ],
 )
 def test_options_that_make_no_sense(
@@ -245,21 +256,21 @@ def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFra
     with pytest.raises(DataError) as caught:
         load_data(odd, target="price")
     for said in (
-        "sold holds dates or times",
-        "built holds dates such as 01.01.1990",
-        "owner holds 60 different words in 60 rows",
-        "area holds numbers with a comma such as 0,5",
-        "plan holds list",
+        "sold contains dates or times",
+        "built contains dates such as 01.01.1990",
+        "owner contains 60 different words in 60 rows",
+        "area contains numbers with a comma such as 0,5",
+        "plan contains list",
     ):
         assert said in caught.value.message
-    assert 'drop="sold,built,owner,area,plan"' in caught.value.remedy
+    assert "drop='sold,built,owner,area,plan'" in caught.value.remedy
     assert rows(load_data(odd, target="price", drop="sold,built,owner,area,plan")) == ROWS
 
 
 def test_infinity_and_a_column_without_values(houses: pd.DataFrame) -> None:
-    with pytest.raises(DataError, match="size holds infinity in 60 rows"):
+    with pytest.raises(DataError, match="size has infinity in 60 rows"):
         load_data(houses.assign(size=np.inf), target="price")
-    with pytest.raises(DataError, match="size of data has no value at all"):
+    with pytest.raises(DataError, match="Column size of data has no values"):
         load_data(houses.assign(size=np.nan), target="price", missing="mean")
     with pytest.raises(DataError, match="leaves no row"):
         load_data(houses.assign(size=np.nan), target="price", missing="drop")
@@ -267,7 +278,7 @@ def test_infinity_and_a_column_without_values(houses: pd.DataFrame) -> None:
 
 def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
     houses.loc[4, "price"] = np.nan
-    with pytest.raises(DataError, match="price, which is to be predicted, has no value in 1 of 60"):
+    with pytest.raises(DataError, match="The target price has no value in 1 of 60"):
         load_data(houses, target="price", missing="mean")
     assert rows(load_data(houses, target="price", missing="drop")) == ROWS - 1
 
@@ -279,17 +290,22 @@ def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
         ("head.csv", "a,b,y\n", "head has no rows", ""),
         ("semi.csv", "a;b;y\n1;2;3\n", "separated by semicolons, not commas", "sep=';'"),
         ("tabs.csv", "a\tb\ty\n1\t2\t3\n", "separated by tabs", r"sep='\t'"),
-        ("one.csv", "a\n1\n2\n", "has one column, 'a'", "sep="),
-        ("twice.csv", "a,b,a,y\n1,2,3,4\n", "more than one column named a", "a name of its own"),
-        ("bare.csv", "1,2,0\n3,4,1\n", "The first line of .* holds numbers", "header=None"),
+        ("one.csv", "a\n1\n2\n", "has only one column, 'a'", "sep="),
+        ("twice.csv", "a,b,a,y\n1,2,3,4\n", "more than one column named a", "its own name"),
+        (
+            "bare.csv",
+            "1,2,0\n3,4,1\n",
+            "The first line of .* must name the columns; got numbers",
+            "header=None",
+        ),
         ("ragged.csv", "a,y\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3", "sep="),
-        ("bytes.csv", b"caf\xe9,y\n1,2\n", "is no text in UTF-8", "encoding="),
-        ("late.csv", b"a,y\n1,2\ncaf\xe9,3\n", "is no text in UTF-8", "encoding="),
+        ("bytes.csv", b"caf\xe9,y\n1,2\n", "is not a text in UTF-8", "encoding="),
+        ("late.csv", b"a,y\n1,2\ncaf\xe9,3\n", "is not a text in UTF-8", "encoding="),
         ("quote.csv", 'a,y\n"1,2\n3,4\n', "cannot be read as a table", ""),
-        ("no.parquet", b"not parquet at all", "is no parquet file, or is cut off", ""),
-        ("cut.parquet", b"PAR1" + bytes(30), "is no parquet file, or is cut off", ""),
+        ("no.parquet", b"not parquet at all", "is not a parquet file, or is incomplete", ""),
+        ("cut.parquet", b"PAR1" + bytes(30), "is not a parquet file, or is incomplete", ""),
         ("photos.tar.gz", b"", "is an archive", "unpack_archive"),
-        ("book.xlsx", b"PK", "is no kind of file that holds a data set", "read_excel"),
+        ("book.xlsx", b"PK", "is not a kind of file that can be loaded", "read_excel"),
     ],
 )
 def test_files_that_are_no_tables(
@@ -326,8 +342,10 @@ def test_a_parquet_file_is_read_by_pandas(houses: pd.DataFrame, tmp_path: Path) 
 
 
 def test_a_table_that_would_not_fit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 100)
-    with pytest.raises(DataError, match=r"would take .* of memory; 100 bytes are free"):
+    monkeypatch.setattr(memory, "available_memory", lambda: 100)
+    with pytest.raises(
+        DataError, match=r"would take .* of memory, but only 100 bytes are available"
+    ):
         load_data(file, target="price")
 
 
@@ -336,20 +354,20 @@ def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch
         raise PermissionError(13, "Permission denied", str(file))
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match=r"houses\.csv may not be read: permission denied"):
-        tables.read_table(file, Options())
+    with pytest.raises(DataError, match=r"houses\.csv cannot be read: permission denied"):
+        tables.read_table(file, LoadOptions())
 
 
 def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="more than one column named size"):
         load_data(houses.set_axis(["size", "size", "a", "b", "y"], axis=1))
-    with pytest.raises(DataError, match="columns of 2 levels"):
+    with pytest.raises(DataError, match="columns of data have 2 levels"):
         load_data(pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])))
     with pytest.raises(DataError, match="The test part of data has no column town"):
         load_data((houses, houses.drop(columns="town")), target="price")
-    with pytest.raises(DataError, match="x has 60 rows and y 10"):
+    with pytest.raises(DataError, match="x has 60 rows, but y has 10"):
         load_data((houses[["size"]], houses["price"][:10]))
-    with pytest.raises(DataError, match="price is in x and is y"):
+    with pytest.raises(DataError, match="price is both in x and y"):
         load_data((houses, houses["price"]))
     houses.to_csv(tmp_path / "a.csv", index=False)
     houses.rename(columns={"size": "area"}).to_csv(tmp_path / "b.csv", index=False)
@@ -362,7 +380,7 @@ def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
     [
         ("house.csv", r"There is no file or folder .*house\.csv", "houses.csv?"),
         ("hose/houses.csv", "There is no file or folder", "house"),
-        ("a/b/c.csv", "There is no file or folder", "is there, and holds no a"),
+        ("a/b/c.csv", "There is no file or folder", "exists, but contains no a"),
     ],
 )
 def test_a_wrong_path_names_the_nearest(file: Path, path: str, message: str, remedy: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kmagic.data import Dataset, SampleDataWarning, load_data
-from kmagic.display.data.data_card import EXAMPLES, MOST_CLASSES, dataset_bundle
+from kmagic.display.data.data_card import MAX_CLASSES, MAX_EXAMPLES, dataset_bundle
 
 pytestmark = pytest.mark.usefixtures("keras_home")
 
@@ -83,25 +83,25 @@ def test_one_row_a_class_with_its_counts(digits: Dataset) -> None:
     assert sum(int(row[2]) for row in card.rows[1:]) == 5_000
     assert sum(int(row[3]) for row in card.rows[1:]) == 1_000
     assert card.rows[2][2:] == ["562", "114"]
-    assert "562 training rows of 1" in card.labels
+    assert "562 training samples of 1" in card.labels
 
 
 def test_head_preparation_and_note(digits: Dataset) -> None:
     words = Reader(dataset_bundle(digits)["text/html"]).words
-    assert "mnist handwritten digits · 5,000 to train · 1,000 to test" in words
+    assert "mnist handwritten digits · 5,000 training · 1,000 test samples" in words
     assert "x: 28 x 28 x 1 float32, 0 to 1, divided by 255 · y: labels of 10 classes" in words
     assert digits.note in words
 
 
 def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> None:
     card = Reader(dataset_bundle(digits)["text/html"])
-    assert len(card.pictures) == 10 * EXAMPLES
+    assert len(card.pictures) == 10 * MAX_EXAMPLES
     third = np.flatnonzero(digits.y_train == 3)
     raw = digits.images(digits.x_train[third[:1]])
     assert raw is not None
-    shown = np.asarray(decoded(card.pictures[3 * EXAMPLES]))
+    shown = np.asarray(decoded(card.pictures[3 * MAX_EXAMPLES]))
     np.testing.assert_array_equal(shown, 255 - raw[0])
-    assert f"{EXAMPLES} training pictures of 3" in card.labels
+    assert f"{MAX_EXAMPLES} training images of 3" in card.labels
 
 
 def test_a_flat_set_shows_the_same_pictures(digits: Dataset) -> None:
@@ -166,8 +166,8 @@ def test_many_classes_are_cut_to_the_largest() -> None:
     x = np.empty(len(y), dtype=object)
     x[:] = [[1, 2]] * len(y)
     card = Reader(dataset_bundle(Dataset("wires", x, y, x[:9], y[:9], names))["text/html"])
-    assert [row[0] for row in card.rows[1:]] == [f"kind {45 - n}" for n in range(MOST_CLASSES)]
-    assert "and 34 more classes with 1 to 34 training rows each" in card.words
+    assert [row[0] for row in card.rows[1:]] == [f"kind {45 - n}" for n in range(MAX_CLASSES)]
+    assert "and 34 more classes with 1 to 34 training samples each" in card.words
     assert card.pictures == []
 
 
@@ -218,7 +218,7 @@ def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> 
     card = Reader(made)
     assert [row[0] for row in card.rows[:4]] == ["column", "size", "town", "price"]
     assert re.fullmatch(r"Ulm \d+%, Bonn \d+%, Kiel \d+%, 1 more", card.rows[2][1])
-    assert "less their mean, divided by their standard deviation" in card.words
+    assert "The model sees (value - mean) / standard deviation." in card.words
     assert "<b>Rom" not in made
 
 
@@ -286,5 +286,5 @@ def test_series_and_several_targets() -> None:
 def test_pictures_with_a_number_to_predict() -> None:
     x = photos().x_train
     card = Reader(dataset_bundle(load_data((x, np.linspace(0, 1.5, len(x)))))["text/html"])
-    assert len(card.pictures) == EXAMPLES + 1
+    assert len(card.pictures) == MAX_EXAMPLES + 1
     assert [row[0] for row in card.rows] == ["values", "y"]

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmagic.data import Dataset
+from kmagic.data.preparation.columns import Columns, TableColumn
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling, learn_scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
@@ -22,7 +23,7 @@ RAW = np.random.default_rng(3).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 
 def _digits(scale: Any, sample: tuple[int, ...]) -> Preparation:
     return Preparation(
-        "digits", ("a", "b"), learn_scaling(scale, RAW, pictures=True), image_shape=(4, 5),
+        "digits", ("a", "b"), learn_scaling(scale, RAW, images=True), image_shape=(4, 5),
         sample_shape=sample,
     )  # fmt: skip
 
@@ -65,7 +66,7 @@ def test_sentences_that_the_model_takes_as_they_are() -> None:
     found = as_they_are.apply(["A great film!", "dull"])
     assert found.dtype == object
     assert found.tolist() == ["A great film!", "dull"]
-    with pytest.raises(DataError, match="Expected sentences"):
+    with pytest.raises(DataError, match="must be sentences"):
         as_they_are.apply([[1, 2], [3, 4]])
 
 
@@ -73,8 +74,8 @@ def test_a_table_of_several_columns_is_no_sentences() -> None:
     frame = pd.DataFrame({"review": ["a film"], "stars": [5]})
     with pytest.raises(DataError) as error:
         Preparation(encoding=WORDS).apply(frame)
-    assert "received a DataFrame of 2 columns: review, stars" in str(error.value)
-    assert "Give the column of the texts: frame['review']." in str(error.value)
+    assert "got a DataFrame of 2 columns: review, stars" in str(error.value)
+    assert "Pass the column that contains the texts: frame['review']." in str(error.value)
 
 
 def test_rows_of_word_numbers_are_padded() -> None:
@@ -83,12 +84,12 @@ def test_rows_of_word_numbers_are_padded() -> None:
     assert films.apply([3, 4]).tolist() == [[0, 3, 4]]
     assert films.apply(np.array([[2, 3, 4]], dtype=np.int64)).tolist() == GREAT
     for wrong in ([[0.5, 1.0]], [[[1, 2]]], 7, {"a": 1}, None):
-        with pytest.raises(DataError, match="Expected sentences"):
+        with pytest.raises(DataError, match="must be sentences"):
             films.apply(wrong)
 
 
 def test_a_row_without_a_text_is_named() -> None:
-    with pytest.raises(DataError, match=r"row 1 .* is nan, float"):
+    with pytest.raises(DataError, match=r"row at index 1 is nan \(float\)"):
         as_sentences(pd.Series(["good", float("nan")]))
     with pytest.raises(DataError, match=r"bytes at index 1 must be UTF-8"):
         as_sentences([b"good", "sch\xf6n".encode("latin-1")])
@@ -160,26 +161,17 @@ def test_rows_of_a_table() -> None:
 def test_what_is_no_picture_of_the_set(raw: Any, came: str) -> None:
     with pytest.raises(DataError) as error:
         _digits("255", (4, 5)).apply(raw)
-    assert f"Expected pictures of 4 x 5, as what digits was made of; received {came}." in str(
+    assert f"The data must be images of 4 x 5, as in the data set digits; got {came}." in str(
         error.value
     )
 
 
-class _Doubled:
-    """Stands in for the features of a table."""
-
-    def apply(self, frame_or_rows: Any) -> Any:
-        return 2 * np.asarray(frame_or_rows["a"], dtype=np.float32)[:, np.newaxis]
-
-    def get_config(self) -> dict[str, Any]:
-        return {"doubled": True}
-
-
 def test_features_come_before_the_scaling() -> None:
     scaling = Scaling("255")
-    table = Preparation(columns=_Doubled(), scaling=scaling, sample_shape=(1,))
-    assert table.apply(pd.DataFrame({"a": [255.0]})).tolist() == [[2.0]]
-    assert table.get_config()["columns"] == {"doubled": True}
+    columns = Columns((TableColumn("a", "category", ("no", "yes")),))
+    table = Preparation(columns=columns, scaling=scaling, sample_shape=(2, 1))
+    np.testing.assert_allclose(table.apply(pd.DataFrame({"a": ["yes"]})), [[[0], [1 / 255]]])
+    assert table.get_config()["columns"] == columns.get_config()
 
 
 # --- config ---------------------------------------------------------------------------------------
@@ -194,7 +186,7 @@ SHAPES = st.none() | st.lists(st.integers(1, 9), max_size=3).map(tuple)
         name=st.text(max_size=5),
         classes=st.none() | st.lists(st.text(max_size=4), max_size=4).map(tuple),
         scaling=st.sampled_from(
-            [Scaling(), Scaling("255"), learn_scaling("standard", RAW, pictures=True), BY_COLUMN]
+            [Scaling(), Scaling("255"), learn_scaling("standard", RAW, images=True), BY_COLUMN]
         ),
         encoding=st.none() | st.just(WORDS),
         target=st.text(max_size=5),
@@ -233,7 +225,7 @@ def test_a_data_set_of_sentences() -> None:
     y = np.array([1, 0, 1])
     films = Dataset("films", x[:2], y[:2], x[2:], y[2:], ("bad", "good"))
     assert films.sentences
-    assert "x is texts, 2 to 3 words long" in repr(films)
+    assert "x is texts, 2 to 3 words long, not encoded" in repr(films)
     assert films.preparation.sample_shape == ()
     assert films.prepare("a film").tolist() == ["a film"]
     labels = films.labels_of(x[::-1])

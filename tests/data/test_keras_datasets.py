@@ -69,7 +69,7 @@ def test_without_a_network_a_sample_stands_in_and_says_so() -> None:
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert str(caught[0].message) == f"mnist: {digits.note}"
-    for fact in ("6,000", "KMAGIC_OFFLINE", "mnist.npz", "731c5ac602752760", "goes to"):
+    for fact in ("6,000", "KMAGIC_OFFLINE", "mnist.npz", "731c5ac602752760", "to "):
         assert fact in digits.note
     assert str(path_of(KNOWN_DATASETS["mnist"].files[0])) in digits.note
     assert digits.x_train.shape == (5_000, 28, 28)
@@ -270,7 +270,7 @@ def test_colour_pictures(monkeypatch: pytest.MonkeyPatch, photos: Any) -> None:
     pictures = cifar.images(cifar.x_test)
     assert pictures is not None
     np.testing.assert_array_equal(pictures, photos[1][0])
-    with pytest.raises(DataError, match="have their channels: 32 x 32 x 3"):
+    with pytest.raises(DataError, match="cifar10 have channels: 32 x 32 x 3"):
         load_data("cifar10", channel=True)
 
 
@@ -285,7 +285,7 @@ def test_texts_are_padded_to_maxlen(monkeypatch: pytest.MonkeyPatch, texts: Any)
 def test_texts_of_different_lengths(monkeypatch: pytest.MonkeyPatch, texts: Any) -> None:
     standing_in(monkeypatch, "imdb", texts)
     reviews = load_data("imdb")
-    assert "lists of word numbers, of different lengths, 2 to 5 long" in repr(reviews)
+    assert "lists of word indices, of different lengths, 2 to 5 long" in repr(reviews)
     found = reviews.labels_of(reviews.x_train[1:])
     assert found is not None
     assert found.tolist() == [0, 1, 0]
@@ -300,20 +300,24 @@ def test_texts_of_different_lengths(monkeypatch: pytest.MonkeyPatch, texts: Any)
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("boston_housing", {"channel": True}, "channel is for pictures; boston_housing is a table"),
-        ("imdb", {"flatten": True}, "flatten is for pictures; imdb is texts"),
-        ("mnist", {"num_words": 500}, "num_words is for texts; mnist is pictures"),
-        ("mnist", {"maxlen": 9}, "maxlen is for texts"),
-        ("imdb", {"maxlen": 0}, "maxlen=0: expected a whole number above 0"),
-        ("imdb", {"num_words": 2.5}, "num_words=2.5: expected a whole number"),
-        ("imdb", {"num_words": True}, "num_words=True: expected a whole number"),
-        ("mnist", {"flatten": True, "channel": True}, "exclude each other"),
-        ("imdb", {"scale": "standard"}, "word numbers are names, not sizes"),
-        ("boston_housing", {"scale": 255}, "scale=255 is for the bytes of pictures"),
-        ("mnist", {"scale": "standart"}, "scale='standart' is not a scaling"),
-        ("boston_housing", {"onehot": True}, "onehot is for classes"),
-        ("mnist", {"split": 1.5}, "split=1.5: expected a share between 0 and 1"),
-        ("mnist", {"split": 0}, "split=0: expected a share"),
+        (
+            "boston_housing",
+            {"channel": True},
+            "channel= only applies to images; boston_housing is a table",
+        ),
+        ("imdb", {"flatten": True}, "flatten= only applies to images; imdb contains text"),
+        ("mnist", {"num_words": 500}, "num_words= only applies to text; mnist contains images"),
+        ("mnist", {"maxlen": 9}, "maxlen= only applies to text"),
+        ("imdb", {"maxlen": 0}, "maxlen= must be a positive integer; got 0"),
+        ("imdb", {"num_words": 2.5}, "num_words= must be a positive integer; got 2.5"),
+        ("imdb", {"num_words": True}, "num_words= must be a positive integer; got True"),
+        ("mnist", {"flatten": True, "channel": True}, "flatten= and channel= cannot be combined"),
+        ("imdb", {"scale": "standard"}, "word indices stand for words and cannot be scaled"),
+        ("boston_housing", {"scale": 255}, "scale=255 only applies to pixel values"),
+        ("mnist", {"scale": "standart"}, "scale= must be 255, standard or none; got 'standart'"),
+        ("boston_housing", {"onehot": True}, "onehot=True only applies to classes"),
+        ("mnist", {"split": 1.5}, "split= must be a share between 0 and 1, e.g. 0.2; got 1.5"),
+        ("mnist", {"split": 0}, "split= must be a share between 0 and 1, e.g. 0.2; got 0"),
     ],
 )
 def test_options_that_make_no_sense(
@@ -331,7 +335,7 @@ def test_options_that_make_no_sense(
     ("name", "guess"), [("minst", "mnist"), ("fashion-mnist", "fashion_mnist"), ("boston", "")]
 )
 def test_unknown_names(name: str, guess: str) -> None:
-    with pytest.raises(DataError, match=f"There is no data set '{name}'") as caught:
+    with pytest.raises(DataError, match=f"There is no data set, file or folder '{name}'") as caught:
         load_data(name)
     assert f"Did you mean {guess}" in caught.value.remedy or not guess
     assert all(known in caught.value.remedy for known in KNOWN_DATASETS)
@@ -343,17 +347,17 @@ def test_unknown_names(name: str, guess: str) -> None:
 def test_repr_is_one_readable_paragraph(keras_home: Path) -> None:
     digits = sample(scale=255, channel=True)
     assert repr(digits).startswith(
-        "mnist, handwritten digits: 5,000 rows to train, 1,000 to test. "
+        "mnist, handwritten digits: 5,000 training samples, 1,000 test samples. "
         "x is 28 x 28 x 1 float32, 0 to 1, divided by 255. "
-        "y is uint8, 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 452 to 562 rows each in training. "
-        "From the sample that kmagic brings. Only a sample of 6,000 real rows: "
+        "y is uint8, 10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), 452 to 562 training samples each. "
+        "Source: the sample bundled with kmagic. Only a sample of 6,000 real rows: "
     )
     houses = load_data("boston_housing", scale="standard")
     assert repr(houses).startswith(
-        "boston_housing, houses around Boston, 1978: 404 rows to train, 102 to test. "
-        "x is 13 columns, float32, -3.817 to 9.235, standardised by column. "
+        "boston_housing, houses around Boston, 1978: 404 training samples, 102 test samples. "
+        "x is 13 columns, float32, -3.817 to 9.235, standardized per column. "
         "y is median house price in 1,000 $, 5 to 50, float64. "
-        f"From Keras's cache, {keras_home}/datasets. "
+        f"Source: Keras's cache, {keras_home}/datasets. "
     )
     assert "\n" not in repr(digits) + repr(houses)
 

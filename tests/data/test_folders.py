@@ -55,8 +55,8 @@ def test_a_folder_a_class(photos: Path) -> None:
     assert pets.counts(pets.y_train).tolist() == [8, 8]
     assert len(set(pets.y_train[:8].tolist())) == 2, "the rows are shuffled"
     assert repr(pets).startswith(
-        "photos: 16 rows to train, 4 to test. x is 6 x 8 x 3 uint8, 0 to 200, not scaled. "
-        "y is int64, 2 classes (cats, dogs), 8 rows each in training. From "
+        "photos: 16 training samples, 4 test samples. x is 6 x 8 x 3 uint8, 0 to 200, not scaled. "
+        "y is int64, 2 classes (cats, dogs), 8 training samples each. Source: "
     )
 
 
@@ -107,7 +107,7 @@ def test_a_validation_part_beside_a_test_part_is_left_aside(
     for part in ("train", "val", "test"):
         for name in ("cats", "dogs"):
             picture(tmp_path / part / name / "1.png")
-    assert load_data(tmp_path).note == "val/ was left aside: the test part is test/."
+    assert load_data(tmp_path).note == "val/ was ignored: the test part is test/."
 
 
 def test_classes_may_be_called_test(tmp_path: Path) -> None:
@@ -141,7 +141,9 @@ def test_the_order_of_the_classes_can_be_said(photos: Path) -> None:
     pets = load_data(photos, class_names=["dogs", "cats"])
     assert pets.classes == ("dogs", "cats")
     np.testing.assert_array_equal(pets.x_test[:, 0, 0], np.array([BLUE, RED])[pets.y_test])
-    with pytest.raises(DataError, match="the folders of photos are cats, dogs"):
+    with pytest.raises(
+        DataError, match="must be the names of the folders of photos, cats, dogs; got dog, cat"
+    ):
         load_data(photos, class_names="dog,cat")
 
 
@@ -160,7 +162,7 @@ def test_a_folder_of_grey_pictures_could_take_a_third(tmp_path: Path) -> None:
     for name in ("one", "two"):
         for number in range(3):
             picture(tmp_path / name / f"{number}.png", 9, mode="L")
-    assert "All pictures are grey: gray=True" in load_data(tmp_path).note
+    assert "All images are grey: gray=True" in load_data(tmp_path).note
     assert load_data(tmp_path, gray=True).note == ""
 
 
@@ -192,10 +194,10 @@ def test_files_with_their_labels(photos: Path) -> None:
     assert ages.y_train.dtype == np.float64
     parts = load_data((files[5:], labels[5:], files[:5], labels[:5]), size=4)
     np.testing.assert_array_equal(parts.y_test, [0] * 5)
-    assert "Class dogs without a row in the test part" in parts.note
+    assert "Class dogs has no rows in the test part" in parts.note
     files[3].write_bytes(b"")
     assert "3.png is empty" in load_data((files, labels)).note
-    with pytest.raises(DataError, match="x has 20 rows and y 19"):
+    with pytest.raises(DataError, match="x has 20 rows, but y has 19"):
         load_data((files, labels[1:]))
 
 
@@ -228,8 +230,8 @@ def test_mixed_sizes_are_told(photos: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_data(photos)
     assert "have 2 sizes: 6 x 8 (height x width) in 20 of 21" in caught.value.message
-    assert "6 to 60 high and 8 to 80 wide" in caught.value.message
-    assert "size=6x8" in caught.value.remedy
+    assert "heights 6 to 60, widths 8 to 80" in caught.value.message
+    assert "size='6x8'" in caught.value.remedy
     assert load_data(photos, size=8).x_train.shape[1:] == (8, 8, 3)
 
 
@@ -245,7 +247,7 @@ def test_broken_pictures_are_left_out_and_named(photos: Path, size: int | None) 
     (photos / "dogs" / "cut.png").write_bytes(cut[: len(cut) // 2])
     pets = load_data(photos, size=size)
     assert len(pets.x_train) + len(pets.x_test) == 20
-    for name in ("cats/empty.png is empty", "cats/text.jpg is not a picture", "dogs/cut.png"):
+    for name in ("cats/empty.png is empty", "cats/text.jpg is not an image", "dogs/cut.png"):
         assert name in pets.note
     for x, y in ((pets.x_train, pets.y_train), (pets.x_test, pets.y_test)):
         assert len(x) == len(y)
@@ -258,19 +260,20 @@ def test_where_all_are_broken_nothing_is_loaded(tmp_path: Path, size: int | None
     for name in ("cats", "dogs"):
         for number in range(3):
             text(tmp_path / name / f"{number}.jpg", "no picture")
-    with pytest.raises(DataError, match="None of the pictures"):
+    with pytest.raises(DataError, match=r"No image of .*, or of one of its parts, can be read: "):
         load_data(tmp_path, size=size)
 
 
 def test_too_many_pictures_are_refused_before_they_are_read(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available", lambda: 1_000_000)
+    monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
     monkeypatch.setattr(image_folder, "read_image", lambda *_a, **_k: pytest.fail("was read"))
     with pytest.raises(DataError) as caught:
         load_data(photos, size="300x400")
-    assert "20 pictures of 300 x 400 would take 7.2 MB of memory; 1.0 MB are free" in str(
-        caught.value
+    assert (
+        "20 images of 300 x 400 would take 7.2 MB of memory, but only 1.0 MB are available"
+        in str(caught.value)
     )
     assert "image_dataset_from_directory" in caught.value.remedy
 
@@ -279,21 +282,22 @@ def test_other_files_are_left_aside(photos: Path) -> None:
     text(photos / "cats" / "notes.txt", "a note")
     text(photos / "cats" / ".hidden.png", "")
     (photos / "empty").mkdir()
-    assert load_data(photos).note == (
-        "Without a file of a kind that can be read: empty. 1 other file left aside."
-    )
+    assert load_data(photos).note == ("Without readable files: empty. 1 other file ignored.")
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         ([], "is empty"),
-        (["1.png", "2.png"], "holds 2 pictures and no folders"),
-        (["cats/1.png"], "has no folders in it|one class only"),
-        (["cats/1.exe", "dogs/2.exe"], r"neither pictures nor texts: its files are \.exe \(2\)"),
-        (["test/cats/1.png", "test/dogs/1.png", "val/cats/2.png"], r"has test/ and no train/"),
-        (["train/1.png", "test/1.png"], "has no folders in it"),
-        (["a.csv", "b.csv"], "holds 2 tables: a.csv, b.csv"),
+        (["1.png", "2.png"], "contains 2 images and no folders"),
+        (["cats/1.png"], "contains no folders|contains only one class"),
+        (["cats/1.exe", "dogs/2.exe"], r"neither images nor texts: its files are \.exe \(2\)"),
+        (
+            ["test/cats/1.png", "test/dogs/1.png", "val/cats/2.png"],
+            r"contains test/, but no train/",
+        ),
+        (["train/1.png", "test/1.png"], "contains no folders"),
+        (["a.csv", "b.csv"], "contains 2 tables: a.csv, b.csv"),
     ],
 )
 def test_folders_without_classes(tmp_path: Path, files: list[str], message: str) -> None:
@@ -307,7 +311,7 @@ def test_a_class_that_is_only_in_the_test_part(tmp_path: Path) -> None:
     for name in ("train/cats", "train/dogs", "test/cats", "test/owls"):
         picture(tmp_path / name / "1.png")
     with pytest.raises(
-        DataError, match=r"Class owls of .* is in the test part and not in the train"
+        DataError, match=r"Class owls of .* is in the test part, but not in the train"
     ):
         load_data(tmp_path)
 
@@ -315,12 +319,12 @@ def test_a_class_that_is_only_in_the_test_part(tmp_path: Path) -> None:
 def test_a_class_without_a_test_row_is_noted(tmp_path: Path) -> None:
     for name in ("train/cats", "train/dogs", "test/cats"):
         picture(tmp_path / name / "1.png")
-    assert load_data(tmp_path).note == "Class dogs without a row in the test part."
+    assert load_data(tmp_path).note == "Class dogs has no rows in the test part."
 
 
 def test_a_class_of_one_picture_cannot_be_divided(photos: Path) -> None:
     picture(photos / "owls" / "1.png")
-    with pytest.raises(DataError, match="Class owls of photos has one row: expected 2 or more"):
+    with pytest.raises(DataError, match="Class owls of photos has one row; at least 2 are needed"):
         load_data(photos)
 
 
@@ -329,16 +333,16 @@ def test_a_folder_that_may_not_be_read(photos: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(13, "Permission denied", str(top))
 
     monkeypatch.setattr(os, "walk", refuse)
-    with pytest.raises(DataError, match="cats may not be read: permission denied") as caught:
+    with pytest.raises(DataError, match="cats cannot be read: permission denied") as caught:
         load_data(photos)
     assert "chmod" in caught.value.remedy
 
 
 def test_options_of_other_kinds(photos: Path) -> None:
     for option in ({"target": "a"}, {"num_words": 5}, {"missing": "drop"}):
-        with pytest.raises(DataError, match="photos is pictures"):
+        with pytest.raises(DataError, match="photos contains images"):
             load_data(photos, **option)
-    with pytest.raises(DataError, match="is a folder of classes; regression needs numbers"):
+    with pytest.raises(DataError, match="is a folder of classes, but regression predicts numbers"):
         load_data(photos, task="regression")
 
 
@@ -370,7 +374,7 @@ def test_a_folder_of_texts_as_word_numbers(reviews: Path) -> None:
     shown = films.encoding.decode(films.x_train[:1])[0]
     assert "film" in shown
     np.testing.assert_array_equal(films.prepare(["A great film!"])[0, 3:], [0, 0])
-    assert "word numbers" in repr(films)
+    assert "word indices" in repr(films)
 
 
 def test_a_text_that_is_not_utf8_is_named(reviews: Path) -> None:
@@ -383,5 +387,5 @@ def test_what_a_folder_holds(reviews: Path) -> None:
     found = scan_folder(reviews)
     assert found.kind == "text"
     assert found.classes == ("bad", "good")
-    assert found.train.labels == [0] * 6 + [1] * 6
+    assert found.train.y.tolist() == [0] * 6 + [1] * 6
     assert found.test is None
