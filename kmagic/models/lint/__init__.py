@@ -1,7 +1,7 @@
-"""Advice on a model before it is trained: what Keras takes in silence, and what will hurt.
+"""Advice on a model before it is trained: mistakes that Keras accepts silently.
 
-Nothing here stops anybody: every advice has a code, and a comment with the code behind the line of
-the text, or ``silent=``, silences it.
+Advice never stops anything. Each piece has a code; a comment with the code in the line of the
+text, or ``silent=``, hides it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from kmagic.language.spec import NO_SPAN, Span
+from kmagic.language.spec import NO_SPAN
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.layer_advice import layer_advice
 from kmagic.models.lint.model_graph import read_model_graph
@@ -24,52 +24,32 @@ __all__ = ["Advice", "advise"]
 
 def advise(
     model: Any,
-    built: ModelOrigin | None = None,
+    origin: ModelOrigin | None = None,
     *,
     silent: Collection[str] = (),
     hints: bool = False,
 ) -> tuple[Advice, ...]:
-    """Look a model over.
+    """Advice on a model, in the order of its text.
 
     Args:
-        model: A Keras model; of a subclassed one little can be told.
-        built: What it was built from, if that is known: then advice has lines.
-        silent: Codes of advice that is not wanted.
-        hints: Whether to tell also what is not wrong, but could be better.
-
-    Returns:
-        In the order of the text; nothing for a model that is as it should be.
+        model: A Keras model; of a subclassed one, little is known.
+        origin: The text that it was built from, if any: then advice has lines.
+        silent: Codes of advice to leave out.
+        hints: Whether to include possible improvements of correct models.
 
     Example:
         >>> import keras
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
         >>> model.compile(loss="sparse_categorical_crossentropy")
-        >>> [each.code for each in advise(model)]
+        >>> [advice.code for advice in advise(model)]
         ['no-softmax']
     """
-    facts = read_model_graph(model, built)
-    found: list[Advice] = []
-    if built is not None:
-        found += text_advice(built.spec.statements, built.graph)
-        if facts.opaque and built.graph.nodes:
-            none = all(node.is_input for node in built.graph.nodes)
-            found.append((_no_layer if none else _no_input)(built.graph.nodes[0].span))
-    compile_span = built.graph.compile.span if built and built.graph.compile else NO_SPAN
-    found += layer_advice(facts)
-    found += output_advice(facts, compile_span)
-    return filter_advice(found, built.spec.source if built else "", silent, hints=hints)
-
-
-def _no_layer(span: Span) -> Advice:
-    return Advice(
-        "no-layer", "an input alone learns nothing.", "Write a layer: `dense 10 softmax`.", span
-    )
-
-
-def _no_input(span: Span) -> Advice:
-    return Advice(
-        "no-input",
-        "without an input line, shapes and parameters are not known before the first training.",
-        "Begin with a line such as `input 28x28x1`.",
-        span,
-    )
+    graph = read_model_graph(model, origin)
+    source, compile_span, advice = "", NO_SPAN, list[Advice]()
+    if origin is not None:
+        source = origin.spec.source
+        compile_span = origin.graph.compile.span if origin.graph.compile else NO_SPAN
+        advice += text_advice(origin.spec.statements, origin.graph, is_built=not graph.opaque)
+    advice += layer_advice(graph)
+    advice += output_advice(graph, compile_span)
+    return filter_advice(advice, source, silent, hints=hints)

@@ -1,4 +1,4 @@
-"""One piece of advice, and which of them the text or the caller has silenced."""
+"""A piece of advice, and which advice the text or the caller hides."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from kmagic.language.spec import NO_SPAN, Span
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something that Keras takes in silence, and that will probably hurt.
+    """A mistake that Keras accepts silently.
 
     Attributes:
-        code: Silences it: in ``silent=``, or in a comment behind the line.
-        message: What it is, and what comes of it.
+        code: Hides the advice: in ``silent=``, or in a comment in its line.
+        message: The consequence, and its cause.
         remedy: What to write instead.
-        span: Where it stands in the text that the model was built from, if it was.
-        layer: The layer's name, if it is about one.
-        is_hint: Whether it only could be better, and is not told unless asked for.
+        span: The position in the model's text, if it has one.
+        layer: The layer's name, if the advice is about a layer.
+        is_hint: Whether it is only a possible improvement, shown on request.
     """
 
     code: str
@@ -30,50 +30,51 @@ class Advice:
     is_hint: bool = False
 
     def to_text(self, first_line: int = 1) -> str:
-        """The whole in words, with its place and the way to silence it.
+        """The advice with its position, and how to hide it.
 
         Args:
             first_line: Number of the text's first line in the user's editor.
 
         Example:
-            >>> advice = Advice("twice", "softmax comes twice.", "Leave one out.", Span(3, 1))
+            >>> advice = Advice("twice", "Softmax is applied twice.", "Remove one.", Span(3, 1))
             >>> print(advice.to_text(first_line=2))
-            line 4: softmax comes twice. Leave one out. (Silence: # twice)
+            line 4: Softmax is applied twice. Remove one. (To hide this, add `# twice` to the line.)
         """
-        place = f"layer {self.layer}: " if self.layer else ""
+        advice = f"{self.message} {self.remedy}"
         if self.span.line:
-            place = f"line {self.span.line + first_line - 1}: "
-        return f"{place}{self.message} {self.remedy} (Silence: # {self.code})"
+            line = self.span.line + first_line - 1
+            return f"line {line}: {advice} (To hide this, add `# {self.code}` to the line.)"
+        return f"layer {self.layer}: {advice}" if self.layer else advice
 
     def __str__(self) -> str:
         return self.to_text()
 
 
 def filter_advice(
-    found: Iterable[Advice], source: str, silent: Collection[str], *, hints: bool
+    advice: Iterable[Advice], source: str, silent: Collection[str], *, hints: bool
 ) -> tuple[Advice, ...]:
-    """What is left, in the order of the text.
+    """The advice to show, in the order of the text.
 
     Args:
-        found: All advice.
+        advice: All advice.
         source: The model's text.
-        silent: Codes that are not wanted.
-        hints: Whether what only could be better is wanted.
+        silent: Codes to leave out.
+        hints: Whether to include possible improvements.
     """
-    rows = source.splitlines()
-    left: dict[tuple[str, int, str], Advice] = {}
-    for each in found:
-        wanted = each.code not in silent and (hints or not each.is_hint)
-        if wanted and not _is_silenced(each, rows):
-            # A line in a loop or block makes several layers, and is told once.
-            key = (each.code, each.span.line, "" if each.span.line else each.layer)
-            left.setdefault(key, each)
-    return tuple(sorted(left.values(), key=lambda each: each.span.line))
+    lines = source.splitlines()
+    shown: dict[tuple[str, int, str], Advice] = {}
+    for item in advice:
+        wanted = item.code not in silent and (hints or not item.is_hint)
+        if wanted and not _is_hidden(item, lines):
+            # A line in a loop or block creates several layers; its advice is shown once.
+            key = (item.code, item.span.line, "" if item.span.line else item.layer)
+            shown.setdefault(key, item)
+    return tuple(sorted(shown.values(), key=lambda item: item.span.line))
 
 
-def _is_silenced(advice: Advice, rows: list[str]) -> bool:
-    """Whether a comment on the line holds the code."""
-    if not 0 < advice.span.line <= len(rows):
+def _is_hidden(advice: Advice, lines: list[str]) -> bool:
+    """Whether a comment in the advice's line contains its code."""
+    if not 0 < advice.span.line <= len(lines):
         return False
-    _, _, comment = rows[advice.span.line - 1].partition("#")
+    _, _, comment = lines[advice.span.line - 1].partition("#")
     return advice.code in re.findall(r"[\w-]+", comment)

@@ -1,9 +1,8 @@
-"""What layers do to each other."""
+"""Advice on layers and their neighbours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_graph import (
@@ -14,6 +13,7 @@ from kmagic.models.lint.model_graph import (
     ancestors,
     previous_call,
 )
+from kmagic.support.formatting import format_output_shape
 
 _ADDING = ("Add", "Average", "Maximum", "Minimum", "Subtract")
 _POINTWISE = (
@@ -26,44 +26,40 @@ _POINTWISE = (
     "Rescaling",
     *TRAINING_ONLY,
 )
-"""Layers that never let one place of a picture or sequence see another."""
-_FLOATS = ("BatchNormalization", "Conv", "Dense", "LayerNormalization", "Normalization")
+"""Layers that compute each position of an image or sequence from that position alone."""
+_DECIMAL = ("BatchNormalization", "Conv", "Dense", "LayerNormalization", "Normalization")
 
 
-def layer_advice(facts: ModelGraph) -> Iterator[Advice]:
-    """Advice about every layer."""
-    for call in facts.calls:
-        yield from _dense_after_dense(call)
+def layer_advice(graph: ModelGraph) -> Iterator[Advice]:
+    """Advice on every layer of a model."""
+    for call in graph.calls:
+        yield from _missing_activation(call)
         yield from _hidden_softmax(call)
         yield from _broadcast(call)
         yield from _embedding(call)
-        yield from _bias(call)
-    for end in facts.ends:
-        yield from _no_mixing(end)
-        if getattr(facts.model, "compiled", False):
+        yield from _useless_bias(call)
+    for end in graph.ends:
+        yield from _missing_flatten(end)
+        if getattr(graph.model, "compiled", False):
             yield from _after_output(end)
-    for call in facts.unused:
-        message = "no output depends on this input, so the model never sees it."
-        yield _at("unused-input", call, message, "Join it, or leave it out.")
+    for call in graph.unused:
+        message = "The model ignores this input: no output depends on it."
+        yield _at("unused-input", call, message, "Connect it, or remove it.")
 
 
 def _at(code: str, call: LayerCall, message: str, remedy: str, *, is_hint: bool = False) -> Advice:
     return Advice(code, message, remedy, call.span, call.name, is_hint)
 
 
-def _dense_after_dense(call: LayerCall) -> Iterator[Advice]:
+def _missing_activation(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "Dense":
         return
     first = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
     if first is None or first.kind != "Dense" or first.activation != "linear":
         return
     if len(first.children) == 1 and first.rank == call.rank:
-        yield _at(
-            "no-activation",
-            first,
-            "dense without activation feeds another dense: two such layers are one.",
-            f"Give it one: `dense {first.units} relu`.",
-        )
+        message = "Two dense layers act as one when there is no activation between them."
+        yield _at("no-activation", first, message, f"Add one: `dense {first.units} relu`.")
 
 
 def _hidden_softmax(call: LayerCall) -> Iterator[Advice]:
@@ -73,25 +69,24 @@ def _hidden_softmax(call: LayerCall) -> Iterator[Advice]:
     if first is None or first.activation != "softmax" or len(first.children) > 1:
         return
     if call.activation == "softmax" and call.kind != "Dense":
-        message = "softmax comes twice, one on the other, and makes all classes nearly equal."
-        yield _at("softmax-twice", call, message, "Leave one out.")
+        message = "All classes become nearly equal: softmax is applied twice in a row."
+        yield _at("softmax-twice", call, message, "Remove one of the two.")
     elif first.kind in ("Dense", "Activation", "Softmax") and call.kind == "Dense":
-        message = "softmax inside the model lets little through to the dense behind it."
-        yield _at("hidden-softmax", first, message, "relu is the usual activation there.")
+        message = "Little information reaches the next dense layer: softmax comes before it."
+        yield _at("hidden-softmax", first, message, "Use relu, the usual activation there.")
 
 
 def _broadcast(call: LayerCall) -> Iterator[Advice]:
     if call.kind not in _ADDING:
         return
     shapes = {tuple(shape[1:]) for shape in call.shapes if isinstance(shape, tuple)}
-    known = [shape for shape in shapes if None not in shape]
-    if len(known) > 1:
-        shown = " and ".join(_shape(each) for each in call.shapes)
+    if len([shape for shape in shapes if None not in shape]) > 1:
+        shown = " and ".join(map(format_output_shape, call.shapes))
         yield _at(
             "broadcast",
             call,
-            f"{call.word} stretches one input over the other: {shown} have no common shape.",
-            "Let both end in one shape; `concatenate` joins unequal ones.",
+            f"{call.word} repeats one input along the other: {shown} differ in shape.",
+            "Give both the same shape; `concatenate` joins different shapes.",
         )
 
 
@@ -99,16 +94,16 @@ def _embedding(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "Embedding" or not call.parents:
         return
     source = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
-    if source is not None and source.is_any(*_FLOATS):
+    if source is not None and source.is_any(*_DECIMAL):
         yield _at(
             "embedding-floats",
             call,
-            f"embedding takes whole numbers, and {source.word} gives others, which are cut off.",
-            "An embedding stands first, behind `input 80 int32`.",
+            f"Decimals are cut off: embedding takes integers, but gets decimals of {source.word}.",
+            "Put the embedding first, after `input 80 int32`.",
         )
 
 
-def _bias(call: LayerCall) -> Iterator[Advice]:
+def _useless_bias(call: LayerCall) -> Iterator[Advice]:
     if call.kind != "BatchNormalization" or not getattr(call.layer, "center", False):
         return
     source = previous_call(call)
@@ -117,36 +112,30 @@ def _bias(call: LayerCall) -> Iterator[Advice]:
     if source.is_any("Conv", "Dense", "DepthwiseConv", "SeparableConv") and getattr(
         source.layer, "use_bias", False
     ):
-        message = "its bias is taken out again by the batch normalization behind it."
+        message = "The bias has no effect: the batch normalization after it subtracts the mean."
         yield _at("bias", source, message, "Write !use_bias.", is_hint=True)
 
 
 def _after_output(end: LayerCall) -> Iterator[Advice]:
     if end.is_any(*TRAINING_ONLY):
-        message = "the last layer is dropout, which sets outputs to 0 in training."
-        yield _at("after-output", end, message, "Move it before the output.")
+        message = f"Outputs change at random in training: the last layer is {end.word}."
     elif end.kind == "BatchNormalization":
-        message = "the last layer normalises the outputs over each batch."
-        yield _at("after-output", end, message, "Move it before the output.")
-
-
-def _no_mixing(end: LayerCall) -> Iterator[Advice]:
-    """Dense layers alone on rows or pictures answer for each place by itself."""
-    least = 3
-    if end.kind != "Dense" or end.rank < least:
+        message = f"Outputs are normalized over each batch: the last layer is {end.word}."
+    else:
         return
-    calls = list(ancestors(end))
-    if all(call.is_any(*_POINTWISE) for call in calls):
-        places = _shape(end.shape[:-1])
+    yield _at("after-output", end, message, "Move it before the output layer.")
+
+
+def _missing_flatten(end: LayerCall) -> Iterator[Advice]:
+    """Dense layers alone, on rows or images, compute each position by itself."""
+    if end.kind != "Dense" or end.rank < 3:  # noqa: PLR2004 - samples of at least two dimensions
+        return
+    if all(call.is_any(*_POINTWISE) for call in ancestors(end)):
+        positions = format_output_shape(end.shape[:-1])
         yield _at(
             "no-flatten",
             end,
-            f"dense works along the last dimension only: it answers for each of {places} places.",
+            f"The model predicts at each of {positions} positions: dense only uses the last "
+            "dimension.",
             "Write `flatten` before the first dense.",
         )
-
-
-def _shape(shape: Any) -> str:
-    return (
-        " x ".join("?" if each is None else str(each) for each in tuple(shape)[1:]) or "one number"
-    )

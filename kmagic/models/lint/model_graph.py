@@ -1,4 +1,4 @@
-"""A Keras model as the calls of its layers: what feeds what, and what it does to the values."""
+"""A Keras model as the calls of its layers, for advice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kmagic.models.keras_history import (
 if TYPE_CHECKING:
     from kmagic.models.build import ModelOrigin
 
-CONSTANT_ACTIVATIONS = {
+_ACTIVATION_LAYERS = {
     "ELU": "elu",
     "LeakyReLU": "leaky_relu",
     "PReLU": "prelu",
@@ -29,25 +29,24 @@ CONSTANT_ACTIVATIONS = {
     "Softmax": "softmax",
     "Tanh": "tanh",
 }
-"""Layers and ops that are an activation themselves."""
 TRANSPARENT = ("Flatten", "Identity", "Permute", "Reshape")
-"""Layers that only move values."""
+"""Layers that only rearrange values."""
 TRAINING_ONLY = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout")
-"""Beginnings of the names of layers that are there in training only."""
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM")
+"""Name prefixes of the layers that act in training only."""
+_RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM")
 
 
 @dataclass(slots=True, eq=False)
 class LayerCall:
-    """One layer or op applied once.
+    """One call of a layer or operation.
 
     Attributes:
-        layer: The layer or op.
-        kind: Its class's name.
-        shape: What leaves it, with the batch dimension; a structure if it gives several.
-        shapes: What reaches it.
-        parents: The calls that it takes from.
-        children: The calls that take from it.
+        layer: The layer or operation.
+        kind: The name of its class.
+        shape: The shape of the output, with the batch dimension; a list for several outputs.
+        shapes: The shapes of the inputs.
+        parents: The calls that its inputs come from.
+        children: The calls that use its output.
         span: Its line in the text, if known.
     """
 
@@ -66,40 +65,54 @@ class LayerCall:
 
     @property
     def word(self) -> str:
-        """The word of its kind, for messages."""
+        """The layer's word, for messages."""
         return snake_case(self.kind)
 
     @property
     def rank(self) -> int:
-        """Dimensions of what leaves it, the samples among them; 0 if it gives several outputs."""
-        return len(self.shape) if _is_one(self.shape) else 0
+        """The number of the output's dimensions with the batch; 0 for several outputs."""
+        is_one = isinstance(self.shape, tuple) and all(
+            size is None or isinstance(size, int) for size in self.shape
+        )
+        return len(self.shape) if is_one else 0
 
     @property
     def units(self) -> int:
-        """Size of the last dimension of what leaves it; 0 if it is not known."""
+        """The size of the output's last dimension; 0 if it is unknown."""
         known = self.rank > 1 and isinstance(self.shape[-1], int)
         return self.shape[-1] if known else 0
 
     @property
     def activation(self) -> str:
-        """What it does to each value in the end: "relu", "linear"; "" if that cannot be told."""
+        """The activation of the output: "relu", "linear"; "" if it is unknown."""
         return _activation(self.layer, self.kind)
 
     def is_any(self, *kinds: str) -> bool:
-        """Whether its kind's name begins with one of these."""
+        """Whether the name of its class starts with one of these."""
         return self.kind.startswith(kinds)
+
+
+def _activation(layer: Any, kind: str) -> str:
+    if kind in _ACTIVATION_LAYERS:
+        return _ACTIVATION_LAYERS[kind]
+    if kind == "TimeDistributed":
+        return _activation(layer.layer, type(layer.layer).__name__)
+    if kind.startswith(_RECURRENT) or not hasattr(layer, "activation"):
+        return ""
+    activation = layer.activation
+    return "linear" if activation is None else str(getattr(activation, "__name__", ""))
 
 
 @dataclass(slots=True)
 class ModelGraph:
-    """A model's calls.
+    """The calls of a model's layers.
 
     Attributes:
         model: The model.
-        calls: From the inputs to the outputs, those of nested models among them.
-        ends: The call that gives each of the model's outputs.
+        calls: From the inputs to the outputs, including those of nested models.
+        ends: The calls that compute the model's outputs.
         unused: Inputs that no output depends on.
-        opaque: Whether the model's inside cannot be read: it is subclassed, or not built yet.
+        opaque: Whether the calls are unknown: the model is subclassed, or not built yet.
     """
 
     model: Any
@@ -116,60 +129,33 @@ def read_model_graph(model: Any, origin: ModelOrigin | None = None) -> ModelGrap
         model: A Keras model.
         origin: The text that it was built from, if any: then the calls have lines.
     """
-    return _read(model, _layer_spans(origin))
-
-
-def _layer_spans(origin: ModelOrigin | None) -> dict[int, Span]:
-    """The line of each layer, by the layer's id; the first line of a layer that is reused."""
-    spans: dict[int, Span] = {}
+    spans: dict[int, Span] = {}  # by the layer's id; a reused layer has its first line
     for step in (*origin.steps, *origin.nested) if origin is not None else ():
         spans.setdefault(id(operation_of(step.layer)), step.node.span)
-    return spans
+    return _read(model, spans)
 
 
 def _read(model: Any, spans: Mapping[int, Span]) -> ModelGraph:
-    graph = functional_of(model)
-    if graph is None:
+    functional = functional_of(model)
+    if functional is None:
         return ModelGraph(model, opaque=True)
-    own = _own_calls(graph, spans)
-    ends = [own[call] for call in calls_of(graph.outputs)]
+    own = _own_calls(functional, spans)
     reached = {id(call.layer) for call in own.values()}
-    inputs = [call.operation for call in calls_of(graph.inputs)]
     unused = [
-        LayerCall(layer, "InputLayer", None, span=spans.get(id(layer), NO_SPAN))
-        for layer in inputs
-        if id(layer) not in reached
+        LayerCall(call.operation, "InputLayer", None, span=spans.get(id(call.operation), NO_SPAN))
+        for call in calls_of(functional.inputs)
+        if id(call.operation) not in reached
     ]
     calls = list(own.values())
-    for call in list(calls):
+    for call in own.values():
         if functional_of(call.layer) is not None:
             calls += _read(call.layer, spans).calls
-    return ModelGraph(model, calls, [_innermost(end, spans) for end in ends], unused)
-
-
-def previous_call(call: LayerCall, *kinds: str) -> LayerCall | None:
-    """The call that a call takes from, behind calls of some kinds; None if there are several."""
-    while len(call.parents) == 1:
-        call = call.parents[0]
-        if not call.is_any(*kinds):
-            return call
-    return None
-
-
-def ancestors(call: LayerCall) -> Iterator[LayerCall]:
-    """All that a call depends on, itself first."""
-    seen: set[int] = set()
-    todo = [call]
-    while todo:
-        each = todo.pop()
-        if id(each) not in seen:
-            seen.add(id(each))
-            yield each
-            todo += each.parents
+    ends = [_computing_call(own[call], spans) for call in calls_of(functional.outputs)]
+    return ModelGraph(model, calls, ends, unused)
 
 
 def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, LayerCall]:
-    """The calls of a functional model, each after those that it takes from."""
+    """The calls of a functional model, each after its parents."""
     own: dict[KerasCall, LayerCall] = {}
     for keras_call in calls_before(model.outputs):
         layer = keras_call.operation
@@ -188,32 +174,38 @@ def _own_calls(model: Any, spans: Mapping[int, Span]) -> dict[KerasCall, LayerCa
     return own
 
 
-def _innermost(call: LayerCall, spans: Mapping[int, Span]) -> LayerCall:
-    """The call that really gives an output: a nested model's last, behind what moves values."""
+def _computing_call(call: LayerCall, spans: Mapping[int, Span]) -> LayerCall:
+    """The call that computes an output: inside a nested model, before rearranging layers."""
     while True:
         if functional_of(call.layer) is not None:
             ends = _read(call.layer, spans).ends
             if len(ends) != 1:
                 return call
             call = ends[0]
-        moves = call.is_any(*TRANSPARENT) or (
+        rearranges = call.is_any(*TRANSPARENT) or (
             call.kind == "Activation" and call.activation == "linear"
         )
-        if not moves or len(call.parents) != 1:
+        if not rearranges or len(call.parents) != 1:
             return call
         call = call.parents[0]
 
 
-def _is_one(shape: Any) -> bool:
-    return isinstance(shape, tuple) and all(each is None or isinstance(each, int) for each in shape)
+def previous_call(call: LayerCall, *kinds: str) -> LayerCall | None:
+    """The parent of a call, skipping some kinds of layers; None if there are several."""
+    while len(call.parents) == 1:
+        call = call.parents[0]
+        if not call.is_any(*kinds):
+            return call
+    return None
 
 
-def _activation(layer: Any, kind: str) -> str:
-    if kind in CONSTANT_ACTIVATIONS:
-        return CONSTANT_ACTIVATIONS[kind]
-    if kind == "TimeDistributed":
-        return _activation(layer.layer, type(layer.layer).__name__)
-    if kind.startswith(RECURRENT) or not hasattr(layer, "activation"):
-        return ""
-    found = layer.activation
-    return "linear" if found is None else str(getattr(found, "__name__", ""))
+def ancestors(call: LayerCall) -> Iterator[LayerCall]:
+    """A call and all calls that it depends on."""
+    seen: set[int] = set()
+    pending = [call]
+    while pending:
+        current = pending.pop()
+        if id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            pending += current.parents

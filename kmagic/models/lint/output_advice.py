@@ -1,11 +1,11 @@
-"""Whether the last layer, the loss and the metrics go together."""
+"""Advice on the last layer, the loss and the metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from kmagic.language.spec import NO_SPAN, Span
+from kmagic.language.spec import Span
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_graph import LayerCall, ModelGraph
@@ -33,48 +33,56 @@ REGRESSION = (
     "mean_squared_logarithmic_error",
 )
 _PROBABILITIES = ("softmax", "sigmoid", "hard_sigmoid", "log_softmax", "")
-_SQUASHED = ("softmax", "sigmoid")
+_SQUASHING = ("softmax", "sigmoid")
 
 
-def output_advice(facts: ModelGraph, compile_span: Span) -> Iterator[Advice]:
-    """Advice about every output and its loss.
+def output_advice(graph: ModelGraph, compile_span: Span) -> Iterator[Advice]:
+    """Advice on every output and its loss.
 
     Args:
-        facts: The model's.
-        compile_span: Where the text compiles it.
+        graph: The model's graph.
+        compile_span: The position of the ``compile`` line.
     """
-    if not getattr(facts.model, "compiled", False):
+    model = graph.model
+    if not getattr(model, "compiled", False):
         return
-    if facts.model.loss is None and compile_span.line and not facts.model.losses:
+    if model.loss is None and compile_span.line and not model.losses:
         yield Advice(
             "no-loss",
-            "without a loss there is nothing to train for.",
+            "The model cannot be trained: it has no loss.",
             "For classes: loss=sparse_categorical_crossentropy; for numbers: loss=mse.",
             compile_span,
         )
-    losses = losses_of(facts.model, len(facts.ends))
-    for end, loss in zip(facts.ends, losses, strict=False):
-        place = end.span if end.span.line else compile_span
-        yield from _of_output(end, loss, place)
-    yield from _of_metrics(facts, losses, compile_span)
+    losses = losses_of(model, len(graph.ends))
+    for end, loss in zip(graph.ends, losses, strict=False):
+        yield from _loss_advice(end, loss, end.span if end.span.line else compile_span)
+    is_regression = losses and all(loss_name(loss) in REGRESSION for loss in losses)
+    is_squashed = any(end.activation in _SQUASHING for end in graph.ends)
+    if is_regression and not is_squashed and _has_accuracy(model):
+        yield Advice(
+            "accuracy",
+            "Accuracy will be close to 0: it counts the outputs that equal the target exactly.",
+            "Use metrics=mae.",
+            compile_span,
+        )
 
 
 def losses_of(model: Any, count: int) -> list[Any]:
-    """The loss of each output; None where there is none, or where it cannot be told."""
+    """The loss of each output; None where there is none, or where it is unknown."""
     loss = model.loss
     if isinstance(loss, Mapping):
         names = list(getattr(model, "output_names", []))
         keys = names if set(loss) <= set(names) else list(loss)
-        found = [loss.get(name) for name in keys]
+        losses = [loss.get(name) for name in keys]
     elif isinstance(loss, list | tuple):
-        found = list(loss)
+        losses = list(loss)
     else:
-        found = [loss] * count
-    return found if len(found) == count else [None] * count
+        losses = [loss] * count
+    return losses if len(losses) == count else [None] * count
 
 
 def loss_name(loss: Any) -> str:
-    """A loss's word, however it was given; "" if there is none."""
+    """The word of a loss, given as a string, function or object; "" if there is none."""
     if loss is None:
         return ""
     name = loss if isinstance(loss, str) else getattr(loss, "__name__", "") or type(loss).__name__
@@ -82,108 +90,85 @@ def loss_name(loss: Any) -> str:
     return _SHORT.get(name, name)
 
 
-def takes_logits(loss: Any) -> bool:
-    """Whether a loss applies softmax or sigmoid itself."""
-    return bool(getattr(loss, "from_logits", False))
+def _has_accuracy(model: Any) -> bool:
+    """Whether a model is compiled with accuracy for all outputs."""
+    try:
+        metrics = (model.get_compile_config() or {}).get("metrics")
+    except Exception:  # noqa: BLE001 - a metric of the user's without a configuration
+        return False
+    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+    return any(metric in {"accuracy", "acc"} for metric in metrics if isinstance(metric, str))
 
 
-def _of_output(end: LayerCall, loss: Any, span: Span) -> Iterator[Advice]:
-    name, activation, units = loss_name(loss), end.activation, end.units
+def _loss_advice(end: LayerCall, loss: Any, span: Span) -> Iterator[Advice]:
+    name, activation = loss_name(loss), end.activation
 
     def advice(code: str, message: str, remedy: str) -> Advice:
         return Advice(code, message, remedy, span, end.name)
 
-    if activation == "softmax" and units == 1:
-        yield advice(
-            "one-softmax",
-            "softmax over one unit is always 1, whatever the model learns.",
-            "For a number to predict: `dense 1`."
-            if name in REGRESSION
-            else "Write `dense 1 sigmoid` with loss=binary_crossentropy.",
-        )
-        return
-    if takes_logits(loss):
-        if activation in _SQUASHED:
+    if activation == "softmax" and end.units == 1:
+        remedy = "Write `dense 1 sigmoid` with loss=binary_crossentropy."
+        if name in REGRESSION:
+            remedy = "To predict a number, write `dense 1`."
+        yield advice("one-softmax", "The output is always 1: softmax has a single unit.", remedy)
+    elif getattr(loss, "from_logits", False):
+        if activation in _SQUASHING:
             yield advice(
                 "logits",
-                f"the last layer is {activation} already, and from_logits=true applies it again.",
-                f"Leave out {activation}, or from_logits.",
+                f"{activation.capitalize()} is applied twice: in the last layer, and again by "
+                "from_logits=true.",
+                f"Remove {activation}, or from_logits.",
             )
-        return
-    if name in CATEGORICAL:
-        yield from _of_categorical(advice, name, activation, units)
+    elif name in CATEGORICAL:
+        yield from _categorical_advice(advice, end, name)
     elif name in BINARY:
         if activation == "softmax":
             yield advice(
                 "binary-softmax",
-                f"{name} judges each unit by itself, and softmax makes them one choice.",
-                "For one class of several: a categorical loss; for many at once: sigmoid.",
+                f"{name} treats each unit as a separate decision, but softmax makes all units one "
+                "choice.",
+                "For one class of several, use a categorical loss; for several at once, sigmoid.",
             )
         elif activation not in _PROBABILITIES:
             yield advice(
                 "no-sigmoid",
-                f"{name} takes probabilities, and the last layer ({activation}) gives any number.",
-                "Write sigmoid there, or loss=binary_crossentropy(from_logits=true).",
+                f"{name} expects probabilities, but the last layer ({activation}) returns any "
+                "number.",
+                "Add sigmoid there, or write loss=binary_crossentropy(from_logits=true).",
             )
-    elif name in REGRESSION:
-        yield from _of_regression(advice, end, name)
-
-
-def _of_categorical(advice: Any, name: str, activation: str, units: int) -> Iterator[Advice]:
-    if units == 1:
-        yield advice(
-            "one-class",
-            f"{name} chooses among several units, and there is only one.",
-            "Write `dense 1 sigmoid` with loss=binary_crossentropy.",
-        )
-    elif activation == "sigmoid":
-        yield advice(
-            "sigmoid-categorical",
-            f"{name} expects shares that sum to 1, and sigmoid gives each unit its own.",
-            "For one class of several: softmax; for several at once: loss=binary_crossentropy.",
-        )
-    elif activation not in _PROBABILITIES:
-        yield advice(
-            "no-softmax",
-            f"{name} takes probabilities, and the last layer ({activation}) gives any number.",
-            f"Write softmax there, or loss={name}(from_logits=true).",
-        )
-
-
-def _of_regression(advice: Any, end: LayerCall, name: str) -> Iterator[Advice]:
-    picture = 4
-    if end.activation == "softmax":
+    elif name in REGRESSION and activation == "softmax":
         yield advice(
             "regression-softmax",
-            f"{name} on softmax learns slowly, and sums to 1.",
+            f"The model will learn slowly, and its outputs sum to 1: {name} is used with softmax.",
             "For classes: loss=categorical_crossentropy; for numbers: no activation.",
         )
-    elif end.activation == "relu" and end.rank < picture:
+    elif name in REGRESSION and activation == "relu" and end.rank < 4:  # noqa: PLR2004 - pixels are not negative
         yield advice(
             "relu-output",
-            "relu on the output never gives a number below 0, and a unit at 0 learns no more.",
-            "Leave the activation out, or take softplus for numbers above 0.",
+            "Outputs are never negative, and a unit at 0 stops learning: the last layer is relu.",
+            "Remove the activation, or use softplus for numbers above 0.",
         )
 
 
-def _of_metrics(facts: ModelGraph, losses: list[Any], span: Span) -> Iterator[Advice]:
-    is_regression = losses and all(loss_name(loss) in REGRESSION for loss in losses)
-    squashed = any(end.activation in _SQUASHED for end in facts.ends)
-    if is_regression and not squashed and "accuracy" in _metric_names(facts.model):
-        yield Advice(
-            "accuracy",
-            "accuracy counts outputs that equal the target exactly, which numbers hardly ever do.",
-            "Write metrics=mae.",
-            span if span.line else NO_SPAN,
+def _categorical_advice(
+    advice: Callable[[str, str, str], Advice], end: LayerCall, name: str
+) -> Iterator[Advice]:
+    if end.units == 1:
+        yield advice(
+            "one-class",
+            f"{name} chooses between several units, but there is only one.",
+            "Write `dense 1 sigmoid` with loss=binary_crossentropy.",
         )
-
-
-def _metric_names(model: Any) -> set[str]:
-    """The names of the metrics that a model is compiled with, for all outputs alike."""
-    try:
-        metrics = (model.get_compile_config() or {}).get("metrics")
-    except Exception:  # noqa: BLE001 - a metric of the user's own that cannot be described is no accuracy
-        return set()
-    metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
-    found = {each for each in metrics if isinstance(each, str)}
-    return found | ({"accuracy"} if "acc" in found else set())
+    elif end.activation == "sigmoid":
+        yield advice(
+            "sigmoid-categorical",
+            f"{name} expects probabilities that sum to 1, but sigmoid computes each unit alone.",
+            "For one class of several, use softmax; for several at once, loss=binary_crossentropy.",
+        )
+    elif end.activation not in _PROBABILITIES:
+        yield advice(
+            "no-softmax",
+            f"{name} expects probabilities, but the last layer ({end.activation}) returns any "
+            "number.",
+            f"Add softmax there, or write loss={name}(from_logits=true).",
+        )

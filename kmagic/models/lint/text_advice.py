@@ -1,4 +1,4 @@
-"""What stands in a model's text and takes no part in the model."""
+"""Advice on parts of a model's text that do not belong to the model."""
 
 from __future__ import annotations
 
@@ -20,91 +20,102 @@ from kmagic.language.spec import (
 from kmagic.models.lint.advice import Advice
 
 
-def text_advice(statements: Iterable[Statement], graph: Graph) -> Iterator[Advice]:
-    """Advice about lines, blocks and models that nothing uses.
+def text_advice(
+    statements: Iterable[Statement], graph: Graph, *, is_built: bool
+) -> Iterator[Advice]:
+    """Advice on unused lines, blocks and models, and on a missing input or layer.
 
     Args:
         statements: The text's.
-        graph: What it stands for.
+        graph: The nodes they expand to.
+        is_built: Whether the shapes of the model are known.
     """
     yield from _unused_lines(graph)
     statements = tuple(statements)
     used = set(_words(statements))
-    for each in statements:
-        if isinstance(each, BlockSpec | NestedSpec) and each.name not in used:
-            kind = "block" if isinstance(each, BlockSpec) else "model"
+    for statement in statements:
+        if isinstance(statement, BlockSpec | NestedSpec) and statement.name not in used:
+            kind = "block" if isinstance(statement, BlockSpec) else "model"
             yield Advice(
                 f"unused-{kind}",
-                f"the {kind} {each.name} is never used, and what it holds was not looked at.",
-                f"Write `{each.name}` in a line, or leave it out.",
-                each.span,
+                f"The {kind} {statement.name} was not checked: it is never used.",
+                f"Write `{statement.name}` in a line, or remove it.",
+                statement.span,
             )
+    if is_built or not graph.nodes:
+        return
+    if all(node.is_input for node in graph.nodes):
+        message = "The model cannot learn anything: it has only an input."
+        code, remedy = "no-layer", "Add a layer: `dense 10 softmax`."
+    else:
+        message = "Shapes and parameters are unknown until the first training: there is no input."
+        code, remedy = "no-input", "Start with an input line: `input 28x28x1`."
+    yield Advice(code, message, remedy, graph.nodes[0].span)
 
 
 def _unused_lines(graph: Graph) -> Iterator[Advice]:
-    needed = set(_needed(graph))
-    told: set[int] = set()
-    for number, node in enumerate(graph.nodes):
-        if number in needed or node.is_input or node.span.line in told or node.trail:
+    needed = _needed_nodes(graph)
+    seen: set[int] = set()
+    for index, node in enumerate(graph.nodes):
+        if index in needed or node.is_input or node.span.line in seen or node.trail:
             continue
-        # Of a branch that leads nowhere, only its end is told.
-        if any(number in _sources(other) for other in graph.nodes[number + 1 :]):
+        # Only the end of an unused branch is reported.
+        if any(index in _sources(other) for other in graph.nodes[index + 1 :]):
             continue
-        told.add(node.span.line)
+        seen.add(node.span.line)
         text = format_statement(node.spec) if node.spec is not None else "this line"
         yield Advice(
             "unused-line",
-            f"no output depends on `{text}`, so it is not in the model.",
-            "Join it to the rest, name it in `output`, or leave it out.",
+            f"The model does not contain `{text}`: no output depends on it.",
+            "Connect it, name it in `output`, or remove it.",
             node.span,
         )
 
 
-def _needed(graph: Graph) -> Iterator[int]:
-    """Numbers of the nodes that the outputs depend on."""
-    todo = [number for arg in graph.outputs for number in _numbers(arg.value)]
-    seen: set[int] = set()
-    while todo:
-        number = todo.pop()
-        if number in seen:
-            continue
-        seen.add(number)
-        yield number
-        todo += _sources(graph.nodes[number])
+def _needed_nodes(graph: Graph) -> set[int]:
+    """Indices of the nodes that the outputs depend on."""
+    pending = [index for arg in graph.outputs for index in _node_indices(arg.value)]
+    needed: set[int] = set()
+    while pending:
+        index = pending.pop()
+        if index not in needed:
+            needed.add(index)
+            pending += _sources(graph.nodes[index])
+    return needed
 
 
 def _sources(node: Node) -> list[int]:
-    return [number for arg in node.inputs for number in _numbers(arg.value)]
+    return [index for arg in node.inputs for index in _node_indices(arg.value)]
 
 
-def _numbers(value: Any) -> Iterator[int]:
+def _node_indices(value: Any) -> Iterator[int]:
     match value:
-        case NodeOutput(node=number):
-            yield number
+        case NodeOutput(node=index):
+            yield index
         case SequenceValue(items=items):
             for item in items:
-                yield from _numbers(item)
+                yield from _node_indices(item)
         case MappingValue(entries=entries):
             for _, item in entries:
-                yield from _numbers(item)
+                yield from _node_indices(item)
 
 
 def _words(statements: Iterable[Any]) -> Iterator[str]:
     """Every word that a line applies or refers to, in all bodies."""
-    for each in statements:
-        if isinstance(each, LayerSpec | MergeSpec):
-            yield getattr(each.callee, "text", "")
-            yield from _refs(each.args)
-            yield from _refs(getattr(each, "inputs", None) or ())
-        yield from _refs(getattr(each, "entries", ()))
-        yield from _words(getattr(each, "body", ()))
-        yield from _words(getattr(each, "branches", ()))
+    for statement in statements:
+        if isinstance(statement, LayerSpec | MergeSpec):
+            yield getattr(statement.callee, "text", "")
+            yield from _references(statement.args)
+            yield from _references(getattr(statement, "inputs", None) or ())
+        yield from _references(getattr(statement, "entries", ()))
+        yield from _words(getattr(statement, "body", ()))
+        yield from _words(getattr(statement, "branches", ()))
 
 
-def _refs(args: Iterable[Any]) -> Iterator[str]:
+def _references(args: Iterable[Any]) -> Iterator[str]:
     for arg in args:
         value = getattr(arg, "value", arg)
         yield getattr(value, "name", "") or ""
         yield getattr(value, "text", "") or ""
-        yield from _refs(getattr(value, "args", ()))
-        yield from _refs(getattr(value, "items", ()))
+        yield from _references(getattr(value, "args", ()))
+        yield from _references(getattr(value, "items", ()))
