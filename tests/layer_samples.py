@@ -1,6 +1,6 @@
 """A value for every parameter of every layer of the installed Keras, and how it is written.
 
-When Keras gains a layer or a parameter, ``test_layers_reach`` fails and says which to add here.
+When Keras gains a layer or a parameter, ``test_argument_binding`` fails and names what to add here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A value for every parameter of Keras's losses, metrics, optimizers and the like.
 
-When Keras gains one, ``test_layers_reach`` fails and says which to add here.
+When Keras gains one, ``test_argument_binding`` fails and names what to add here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Advice: what Keras takes in silence is told, and a sound model gets none."""
+"""Advice on mistakes that Keras accepts silently; a correct model gets none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kmagic.models.build import build, origin_of
 from kmagic.models.lint import Advice, advise
 
 LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categorical_crossentropy"}
-MODELS = sorted((Path(__file__).parent / "models").glob("*.kmagic"))
+MODELS = sorted(Path(__file__).parents[1].glob("*.kmagic"))
 
 
-def found(text, *, hints=True):
+def advice_on(text, *, hints=True):
     """Code and line of each advice on a text's model."""
     for short, name in LOSSES.items():
         text = text.replace(short, name)
@@ -81,7 +81,7 @@ def found(text, *, hints=True):
     ],
 )
 def test_advice_with_its_line(text, advice):
-    assert advice in found(text)
+    assert advice in advice_on(text)
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_advice_with_its_line(text, advice):
         "input 4\nlayer_normalization\ndense 3 softmax",
     ],
 )
-def test_no_false_alarm(text):
-    codes = {code for code, _ in found(text)} - {"unused-line"}
+def test_correct_models_get_none(text):
+    codes = {code for code, _ in advice_on(text)} - {"unused-line"}
     assert not codes
 
 
-def test_a_line_that_output_leaves_out_is_told():
-    assert found("input 4\nh = dense 3 relu\noutput h\ndense 2") == [("unused-line", 4)]
+def test_a_line_after_the_output_is_unused():
+    assert advice_on("input 4\nh = dense 3 relu\noutput h\ndense 2") == [("unused-line", 4)]
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
@@ -137,12 +137,12 @@ def test_applications_get_none(name):
     keras.backend.clear_session()
 
 
-# --- places -----------------------------------------------------------------------------------
+# --- positions ------------------------------------------------------------------------------------
 
 
 def test_lines_within_nested_models_and_blocks():
     text = "model enc:\n  input 4\n  dense 3\n  dense 4 relu\nblock two(n):\n  dense {n} * 2\n"
-    assert found(f"{text}input 4\nenc\ntwo 3\ntwo 5") == [
+    assert advice_on(f"{text}input 4\nenc\ntwo 3\ntwo 5") == [
         ("no-activation", 3),
         ("no-activation", 6),
     ]
@@ -150,7 +150,7 @@ def test_lines_within_nested_models_and_blocks():
 
 def test_the_output_of_a_nested_model_counts():
     text = "model head:\n  input 4\n  dense 3\ninput 4\nhead\ncompile adam loss=CATEGORICAL"
-    assert found(text) == [("no-softmax", 3)]
+    assert advice_on(text) == [("no-softmax", 3)]
 
 
 def test_a_plain_model_has_layers_instead_of_lines():
@@ -166,7 +166,7 @@ def test_several_outputs_and_a_loss_for_each():
     text = "input 4\na = dense 3\nb = dense 1 relu <- _in"
     text = "x = input 4\na = dense 3 <- x\nb = dense 1 relu <- x\noutput a=a, b=b\n"
     text += "compile adam loss={a: SPARSE, b: mse}"
-    assert found(text) == [("no-softmax", 2), ("relu-output", 3)]
+    assert advice_on(text) == [("no-softmax", 2), ("relu-output", 3)]
 
 
 def test_losses_in_a_list():
@@ -176,7 +176,7 @@ def test_losses_in_a_list():
     assert [each.code for each in advise(model)] == ["no-softmax", "relu-output"]
 
 
-def test_models_that_cannot_be_read():
+def test_models_without_a_known_graph():
     class Own(keras.Model):
         def call(self, inputs):
             return inputs
@@ -199,40 +199,44 @@ def test_a_deep_model():
     assert not advise(model, origin_of(model))
 
 
-# --- silence ----------------------------------------------------------------------------------
+# --- hidden advice --------------------------------------------------------------------------------
 
 
-def test_a_comment_with_the_code_silences_its_line():
+def test_a_comment_with_the_code_hides_advice_in_its_line():
     text = "input 4\ndense 3{}\ndense 2"
-    assert found(text.format("")) == [("no-activation", 2)]
-    assert found(text.format("  # low rank: no-activation")) == []
-    assert found(text.format("  # no-activations")) == [("no-activation", 2)]
+    assert advice_on(text.format("")) == [("no-activation", 2)]
+    assert advice_on(text.format("  # low rank: no-activation")) == []
+    assert advice_on(text.format("  # no-activations")) == [("no-activation", 2)]
 
 
-def test_the_caller_silences_codes():
+def test_the_caller_hides_codes():
     model = build("input 4\ndense 3\ndense 2")
     assert not advise(model, origin_of(model), silent=["no-activation"])
 
 
-def test_hints_only_where_they_are_asked_for():
+def test_hints_are_shown_on_request():
     text = "input 8x8x1\nconv2d 4 3x3\nbn"
-    assert found(text, hints=False) == []
-    assert found(text) == [("bias", 2)]
+    assert advice_on(text, hints=False) == []
+    assert advice_on(text) == [("bias", 2)]
 
 
-def test_a_line_is_told_once_however_often_it_runs():
-    assert found("input 4\nrepeat 3:\n  dense 4") == [("no-activation", 3)]
+def test_a_line_in_a_loop_gets_advice_once():
+    assert advice_on("input 4\nrepeat 3:\n  dense 4") == [("no-activation", 3)]
 
 
-def test_the_words_say_place_remedy_and_silence():
+def test_the_text_has_position_remedy_and_how_to_hide_it():
     advice = Advice("code", "It is so.", "Do this.", Span(3, 1))
-    assert advice.to_text(first_line=2) == "line 4: It is so. Do this. (Silence: # code)"
-    assert str(advice) == "line 3: It is so. Do this. (Silence: # code)"
+    assert advice.to_text(first_line=2) == (
+        "line 4: It is so. Do this. (To hide this, add `# code` to the line.)"
+    )
+    assert str(advice).startswith("line 3: It is so. Do this. (To hide")
+    assert Advice("code", "It is so.", "Do this.").to_text() == "It is so. Do this."
 
 
 @pytest.mark.parametrize(
-    ("loss", "remedy"), [("mse", "number to predict: `dense 1`"), ("bce", "`dense 1 sigmoid`")]
+    ("loss", "remedy"),
+    [("mse", "To predict a number, write `dense 1`"), ("bce", "`dense 1 sigmoid`")],
 )
-def test_softmax_over_one_unit_is_answered_for_what_is_predicted(loss, remedy):
-    (told,) = advise(build(f"input 4\ndense 1 softmax\ncompile adam loss={loss}"))
-    assert remedy in told.to_text()
+def test_the_remedy_for_a_single_softmax_depends_on_the_loss(loss, remedy):
+    (advice,) = advise(build(f"input 4\ndense 1 softmax\ncompile adam loss={loss}"))
+    assert remedy in advice.to_text()

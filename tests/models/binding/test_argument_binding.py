@@ -17,8 +17,8 @@ from kmagic.models.build.object_values import ValueResolver
 from kmagic.models.decompile.config_values import comparable, same
 from kmagic.support.errors import DSLError
 
-from . import layer_samples, object_samples
-from .layer_samples import LINES, NAMES, Sample
+from ... import layer_samples, object_samples
+from ...layer_samples import LINES, NAMES, Sample
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Keras warns of what some samples mean
 
@@ -48,7 +48,7 @@ def value_of(text: str, role: catalogue.Role, names: dict[str, Any] = NAMES) -> 
 # --- layers -----------------------------------------------------------------------------------
 
 
-def test_the_tables_know_every_layer_and_parameter_of_the_installed_keras() -> None:
+def test_the_samples_cover_every_layer_and_parameter_of_keras() -> None:
     unknown = [
         f"{cls.__name__}.{param.name}"
         for cls in layer_samples.classes()
@@ -59,7 +59,7 @@ def test_the_tables_know_every_layer_and_parameter_of_the_installed_keras() -> N
     assert not unknown
 
 
-def test_the_tables_name_nothing_that_keras_has_not() -> None:
+def test_the_samples_contain_nothing_unknown_to_keras() -> None:
     known = {
         cls.__name__: {param.name for param in catalogue.parameters(cls)}
         for cls in layer_samples.classes()
@@ -71,7 +71,7 @@ def test_the_tables_name_nothing_that_keras_has_not() -> None:
 
 
 @pytest.mark.parametrize(("cls", "param"), list(layer_samples.pairs()))
-def test_an_argument_arrives(cls: Any, param: catalogue.Parameter) -> None:
+def test_an_argument_reaches_its_layer(cls: Any, param: catalogue.Parameter) -> None:
     arrived = 0
     for given in layer_samples.cases(cls, param):
         text = line(catalogue.word_for(cls), given)
@@ -92,7 +92,7 @@ def test_an_argument_arrives(cls: Any, param: catalogue.Parameter) -> None:
 # --- objects ----------------------------------------------------------------------------------
 
 
-def test_the_tables_know_every_object_and_parameter_of_the_installed_keras() -> None:
+def test_the_samples_cover_every_object_and_parameter_of_keras() -> None:
     unknown = [
         f"{cls.__name__}.{param.name}"
         for _, cls in object_samples.classes()
@@ -106,7 +106,7 @@ def test_the_tables_know_every_object_and_parameter_of_the_installed_keras() -> 
     ("role", "cls"),
     [pytest.param(*each, id=f"{each[0]}-{each[1].__name__}") for each in object_samples.classes()],
 )
-def test_an_object_with_its_arguments_arrives(role: catalogue.Role, cls: Any) -> None:
+def test_arguments_reach_their_object(role: catalogue.Role, cls: Any) -> None:
     names = {**NAMES, **object_samples.NAMES}
     for param in catalogue.parameters(cls):
         arrived = 0
@@ -130,7 +130,7 @@ def test_an_object_with_its_arguments_arrives(role: catalogue.Role, cls: Any) ->
 
 
 @pytest.mark.parametrize(("text", "wanted"), LINES, ids=[text for text, _ in LINES])
-def test_a_line_makes_the_layer_that_python_makes(text: str, wanted: Any) -> None:
+def test_a_line_creates_the_same_layer_as_python(text: str, wanted: Any) -> None:
     found = build(text, **NAMES).layers[0]
     assert type(found) is type(wanted)
     assert same(config(found), config(wanted)), (found.get_config(), wanted.get_config())

@@ -16,7 +16,7 @@ def compiled(line, **values):
     return build(NET + line, **values)
 
 
-def test_words_are_kerass_own():
+def test_words_are_those_of_keras():
     model = compiled("adam loss=sparse_categorical_crossentropy metrics=accuracy")
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     assert model.loss == "sparse_categorical_crossentropy"
@@ -117,7 +117,7 @@ def test_it_trains():
     assert history["loss"][-1] < history["loss"][0]
 
 
-def test_compiling_a_model_that_is_there():
+def test_compiling_an_existing_model():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     compile_text(model, "compile sgd({rate}) loss=mse", {"rate": 0.25})
     assert float(model.optimizer.learning_rate) == 0.25

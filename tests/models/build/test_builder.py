@@ -1,4 +1,4 @@
-"""Text to model: every line becomes the layer that Keras itself would make."""
+"""Text to model: every line becomes the layer that Python code would create."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_line_on_a_vector(line, layer):
         ("time_distributed(dense 2)", layers.TimeDistributed(layers.Dense(2))),
     ],
 )
-def test_a_line_on_a_picture(line, layer):
+def test_a_line_on_an_image(line, layer):
     expected = keras.Sequential([keras.Input((8, 6, 3)), layer])
     assert same(build(f"input 8x6x3\n{line}"), expected)
 
@@ -161,14 +161,14 @@ def test_inputs(line, shape, dtype):
 
 
 @pytest.mark.parametrize("line", ["input string", "input dtype=string", "input 1 string"])
-def test_an_input_of_texts_takes_one_a_sample(line):
+def test_an_input_of_texts_has_one_text_per_sample(line):
     model = build(f"{line}\ntext_vectorization adapt={{texts}}", texts=["a film", "a book"])
     assert model.input_shape == (None, 1)
     assert model.inputs[0].dtype == "string"
     assert model.predict(np.array(["a book"], dtype=object), verbose=0).tolist() == [[2, 4]]
 
 
-def test_an_input_of_texts_has_the_shape_that_is_said():
+def test_an_input_of_texts_can_have_a_shape():
     assert build("input 7 string\nidentity").input_shape == (None, 7)
     assert build("input string shape=(3,)\nidentity").input_shape == (None, 3)
 
@@ -204,14 +204,14 @@ def test_names_of_lines_are_names_of_layers():
     assert model.inputs[0].name == "a"
 
 
-def test_the_values_pass_through_as_they_should():
+def test_values_flow_through_the_layers_in_order():
     text = (
         "x = input 3\na = dense 3 kernel_initializer=ones !use_bias\nsubtract <- a, x\nadd <- _, x"
     )
     assert build(text).predict(np.array([[1.0, 2, 3]]), verbose=0).tolist() == [[6, 6, 6]]
 
 
-def test_inputs_and_outputs_in_the_order_of_the_text_or_as_it_says():
+def test_order_of_inputs_and_outputs():
     text = "a = input 2\nb = input 3\nconcatenate <- a, b\nc = dense 1\nd = dense 4 <- c\n"
     assert [each.shape for each in build(text).inputs] == [(None, 2), (None, 3)]
     assert [each.shape for each in build(f"{text}inputs b, a").inputs] == [(None, 3), (None, 2)]
@@ -219,7 +219,7 @@ def test_inputs_and_outputs_in_the_order_of_the_text_or_as_it_says():
     assert set(build(f"{text}output x=d, y=c").output) == {"x", "y"}
 
 
-def test_call_words():
+def test_call_arguments():
     text = "x = input 5x3\nm = input 5 bool\nlstm 2 <- x, mask=m"
     model = build(text)
     assert len(model.inputs) == 2
@@ -364,7 +364,7 @@ def test_deep_models():
     assert sys.getrecursionlimit() == limit
 
 
-def test_names_of_the_caller_are_not_changed():
+def test_the_callers_variables_are_not_changed():
     names = {"n": 3}
     build_model("input 4\nfor n in 2 3:\n  dense {n}", names)
     assert names == {"n": 3}
@@ -378,7 +378,7 @@ def test_names_of_the_caller_are_not_changed():
         ("input 28x28\nconv2d 8 3x3\nflatten\ndense 0", DSLError),
     ],
 )
-def test_what_only_shapes_refuse_is_a_build_error(text, kind):
+def test_shape_errors_alone_are_a_build_error(text, kind):
     with pytest.raises(DSLError) as caught:
         build(text)
     assert type(caught.value) is kind

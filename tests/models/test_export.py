@@ -1,4 +1,4 @@
-"""The ways out: a model as text, a model as a program, and their magics."""
+"""A model as text, and a model as a program."""
 
 import keras
 import numpy as np
@@ -32,14 +32,14 @@ def run(code, **names):
     return names["model"]
 
 
-def test_a_model_of_ours_keeps_its_blocks_and_names(net):
+def test_a_model_from_text_keeps_its_blocks_and_names(net):
     code = kmagic.to_python(net, names={"width": 6})
     assert "def pair(f):" in code
     assert "width" in code.splitlines()[0]
     same(net, run(code, width=6))
 
 
-def test_what_was_compiled_since_is_what_is_written(net):
+def test_the_latest_compilation_is_written(net):
     net.compile("sgd", loss="sparse_categorical_crossentropy")
     assert 'optimizer="sgd"' in kmagic.to_python(net, names={"width": 6})
     assert "adam" not in kmagic.to_python(net, names={"width": 6})
@@ -52,7 +52,7 @@ def test_a_model_of_keras_becomes_text_and_program():
     same(model, run(kmagic.to_python(model)))
 
 
-def test_what_cannot_be_written_is_refused_by_name():
+def test_the_error_names_what_cannot_be_written():
     class Own(keras.Model):
         def call(self, x):
             return x
@@ -70,7 +70,7 @@ def test_code_is_a_string_with_a_card():
     assert "a &lt; b" in bundle["text/html"]
 
 
-def test_a_repeated_stretch_is_used_later_by_name():
+def test_the_output_of_a_repeated_block_can_be_used_later():
     """Every decoder block takes what the repeated encoder gave."""
     source = x = keras.Input((6, 8))
     for _ in range(3):
@@ -89,7 +89,7 @@ def test_a_repeated_stretch_is_used_later_by_name():
     np.testing.assert_array_equal(model.predict(data, verbose=0), same.predict(data, verbose=0))
 
 
-def test_code_that_is_too_wide_breaks_between_its_words():
+def test_long_code_lines_break_between_words():
     # Jupyter breaks what stands in <pre> anywhere, unless the element itself says otherwise
     markup = Code("dense 1", "net", "dsl")._repr_mimebundle_()["text/html"]
     assert "word-break:normal" in markup

@@ -35,7 +35,7 @@ NO_EXAMPLE = FOREIGN | {
 # --- lists ----------------------------------------------------------------------------------------
 
 
-def test_every_layer_of_keras_stands_in_a_family() -> None:
+def test_every_layer_of_keras_has_a_family() -> None:
     listed = [known.value for members in families().values() for known in members]
     assert len(listed) == len({id(each) for each in listed}), "a layer is listed twice"
     everything = set(catalogue.members("layer").values()) - {keras.layers.Layer}
@@ -49,7 +49,7 @@ def test_families_are_keras_folders() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_member_of_a_kind_is_listed(role: Any) -> None:
+def test_every_member_of_a_role_is_listed(role: Any) -> None:
     words = {word for known in keras_words(role) for word in (known.word, *known.aliases)}
     squeezed = {catalogue.normalize_word(word) for word in words}
     for word in catalogue.words_for_role(role):
@@ -63,7 +63,7 @@ def test_every_member_of_a_kind_is_listed(role: Any) -> None:
         assert catalogue.normalize_word(word) in squeezed, word
 
 
-def test_the_first_list_shows_layers_by_family_and_the_language() -> None:
+def test_the_overview_lists_layers_by_family_and_the_language() -> None:
     found = reference()
     assert isinstance(found, WordList)
     titles = [group.title for group in found.groups]
@@ -104,7 +104,7 @@ def test_kinds_and_families(word: str, member: str) -> None:
     assert member in found._bundle()["text/html"]
 
 
-def test_what_stands_in_a_list_can_be_asked_for() -> None:
+def test_every_listed_word_has_help() -> None:
     for role in ROLES[:-1]:
         for known in keras_words(role):
             for word in (known.word, *known.aliases):
@@ -204,7 +204,7 @@ def test_a_class_of_the_notebook() -> None:
 @pytest.mark.parametrize(
     "word", [each.word for each in language_words.LANGUAGE_WORDS if each.word != "ops"]
 )
-def test_the_languages_own_words(word: str) -> None:
+def test_help_on_language_words(word: str) -> None:
     found = reference(word)
     assert isinstance(found, WordHelp)
     assert found.summary
@@ -212,7 +212,7 @@ def test_the_languages_own_words(word: str) -> None:
     assert word.strip("{}") in found.usage
 
 
-def test_compile_tells_its_arguments() -> None:
+def test_compile_lists_its_arguments() -> None:
     found = reference("compile")
     assert isinstance(found, WordHelp)
     assert found.arguments[0].name == "optimizer"
@@ -238,7 +238,7 @@ def test_every_word_has_an_example_that_builds(role: Any) -> None:
     assert without <= NO_EXAMPLE
 
 
-def test_examples_build_what_they_say() -> None:
+def test_examples_build_their_layers() -> None:
     for word in ("dense", "lstm", "multi_head_attention"):
         found = reference(word)
         assert isinstance(found, WordHelp)
@@ -302,7 +302,7 @@ def test_the_magic(shell: InteractiveShell) -> None:
 # --- docstrings -----------------------------------------------------------------------------------
 
 
-def test_a_docstring_is_taken_apart() -> None:
+def test_docstring_sections() -> None:
     found = take_apart(inspect.cleandoc(_DOCSTRING))
     assert found.summary == "Makes tea."
     assert found.details == ("It uses `leaves`, see the paper.", "And water.")
@@ -394,7 +394,7 @@ class _Balance(HTMLParser):
 
 
 @pytest.mark.parametrize("word", ["", "conv2d", "residual", "losses", "mha", "<-", "{}"])
-def test_cards_are_whole(word: str) -> None:
+def test_cards_are_well_formed(word: str) -> None:
     bundle = reference(word)._bundle()
     assert set(bundle) == {"text/plain", "text/html"}
     parser = _Balance()

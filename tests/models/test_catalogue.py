@@ -1,4 +1,4 @@
-"""The language's words against the installed Keras: a drift of either is told here."""
+"""The language's words, compared with the installed Keras."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_preferred_words(name, word):
 
 
 @pytest.mark.parametrize(("word", "advice"), REMOVED_LAYERS.items())
-def test_layers_that_are_gone(word, advice):
+def test_advice_on_removed_layers(word, advice):
     assert find_object("layer", word) is None
     for text in re.findall(r"`(.*?)`", advice):
         assert all(known(step.callee.text) for step in parse(text))
@@ -98,7 +98,7 @@ def test_layers_that_are_gone(word, advice):
 
 
 @pytest.mark.parametrize(("word", "here"), OTHER_LAYER_NAMES.items())
-def test_what_layers_are_called_elsewhere(word, here):
+def test_names_of_layers_elsewhere(word, here):
     assert find_object("layer", word) is None
     assert word not in words_for_role("layer")
     assert known(here) or known(here.partition("(")[0])
@@ -155,11 +155,11 @@ def test_words_are_known_words(role):
         ("metric", "auc"),
     ],
 )
-def test_find(role, word):
+def test_find_object(role, word):
     assert find_object(role, word) is not None
 
 
-def test_what_is_not_there_is_not_found():
+def test_unknown_words_are_not_found():
     assert find_object("layer", "conv9d") is None
     assert find_object("loss", "conv2d") is None
 
@@ -185,7 +185,7 @@ def test_strings_that_keras_takes(role, word, answer):
     assert accepts_string(role, word) is answer
 
 
-def test_a_string_that_is_registered_later_is_taken_then():
+def test_a_string_is_accepted_once_it_is_registered():
     assert not accepts_string("initializer", "tests>Later")
 
     @keras.saving.register_keras_serializable(package="tests")
