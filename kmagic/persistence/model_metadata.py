@@ -47,7 +47,7 @@ class ModelMetadata:
         name: The model's name in the notebook.
         text: The model in the layer language; "" if no text can express it.
         values: The values of the names in the text's braces, as Python literals.
-        steps: The layer of each step of the text (:func:`kmagic.models.build.written_steps`).
+        steps: The layer of each step of the text (:func:`kmagic.models.build.serialize_steps`).
         words: The vocabularies of its layers, where Keras does not save them.
         preparation: ``Preparation.get_config()``: class names, scaling, text encoding, columns;
             None if unknown.

@@ -20,7 +20,7 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.models.catalogue import takes_input_list
-from kmagic.models.decompile.block_templates import free_name
+from kmagic.models.decompile.blocks import free_name
 from kmagic.models.decompile.config_values import (
     UnwritableError,
     is_default_name,

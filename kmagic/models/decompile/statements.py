@@ -34,15 +34,15 @@ from kmagic.language.spec import (
 )
 from kmagic.models.decompile.config_values import is_plain_word
 from kmagic.models.decompile.folding import FoldedPlan
-from kmagic.models.decompile.items import (
+from kmagic.models.decompile.plan import (
     BranchItem,
     LoopItem,
+    ModelPlan,
     Part,
     StepItem,
     UseItem,
     reused_step,
 )
-from kmagic.models.decompile.plan import ModelPlan
 from kmagic.models.decompile.shortest_arguments import function_arguments, written_arguments
 
 _LETTERS = {
