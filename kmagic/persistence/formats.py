@@ -33,11 +33,6 @@ class SaveFormat:
     suffix: str
     contents: str
 
-    @property
-    def is_whole_model(self) -> bool:
-        """Whether the file contains the model with its weights."""
-        return self.format in ("keras", "h5")
-
 
 # Longer suffixes first: .weights.h5 ends in .h5 too.
 SAVE_FORMATS = (

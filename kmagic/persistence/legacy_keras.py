@@ -136,7 +136,7 @@ class _ConfigUpdater:
             )
         if kind in _SUCCESSORS and not hasattr(keras.layers, kind):
             successor, renamed, added = _SUCCESSORS[kind]
-            self.notes[f"{layer}: {kind} was replaced by {successor}"] = None
+            self.notes[f"Layer {layer}: {kind} was replaced by {successor}."] = None
             config |= {new: config.pop(old) for old, new in renamed.items() if old in config}
             config |= added
             kind = part["class_name"] = successor
@@ -311,12 +311,14 @@ def compile_as_saved(
                         metrics = inner
                 arguments[key] = metrics
             if config.get("sample_weight_mode"):
-                notes.append("sample_weight_mode was left out: Keras 3 does not have it")
+                notes.append(
+                    "The setting sample_weight_mode was left out: Keras 3 does not have it."
+                )
             model.compile(**{key: value for key, value in arguments.items() if value is not None})
     except _MissingObjectError as error:
-        return [f"not compiled: {error}. Use %keras_compile or model.compile"]
+        return [f"Not compiled: {error}. Use %keras_compile or model.compile."]
     except Exception as error:  # noqa: BLE001 - whatever is in an old file: the model is loaded
-        return [f"not compiled: Keras 3 rejects the file's settings: {first_line(error, 160)}"]
+        return [f"Not compiled: Keras 3 rejects the file's settings: {first_line(error, 160)}"]
     return notes
 
 
@@ -350,7 +352,7 @@ def _optimizer(config: Any, notes: list[str]) -> Any:
             0.001 if rate is None else rate, decay_steps=1, decay_rate=decay
         )
         notes.append(
-            f"decay={decay:g} of the optimizer was replaced by the schedule InverseTimeDecay"
+            f"The optimizer's decay={decay:g} was replaced by the schedule InverseTimeDecay."
         )
     if given.get("epsilon", 0) is None:
         del given["epsilon"]
@@ -359,7 +361,9 @@ def _optimizer(config: Any, notes: list[str]) -> Any:
     for key in sorted(set(given) - known):
         value = given.pop(key)
         if key not in _OMITTED:
-            notes.append(f"{key}={value!r} of {name} was left out: Keras 3 does not have it")
+            notes.append(
+                f"The setting {key}={value!r} of {name} was left out: Keras 3 does not have it."
+            )
     return cls(**given)
 
 

@@ -252,7 +252,7 @@ def restore_vocabularies(model: Any, vocabularies: Sequence[Sequence[Any]]) -> l
     if len(layers) != len(vocabularies):
         count = pluralize(len(vocabularies), "vocabulary", "vocabularies")
         users = pluralize(len(layers), "layer")
-        return [f"the file has {count}, but {users} of the model can use one"]
+        return [f"The file has {count}, but {users} of the model can use one."]
     notes = []
     for layer, vocabulary in zip(layers, vocabularies, strict=True):
         try:
@@ -260,5 +260,5 @@ def restore_vocabularies(model: Any, vocabularies: Sequence[Sequence[Any]]) -> l
                 layer.set_vocabulary(list(vocabulary))
         except (ValueError, RuntimeError, TypeError) as error:
             reason = str(error).strip().splitlines()[0]
-            notes.append(f"{layer.name} does not accept the vocabulary in the file: {reason}")
+            notes.append(f"Layer {layer.name} does not accept the vocabulary in the file: {reason}")
     return notes

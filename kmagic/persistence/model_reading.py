@@ -42,7 +42,7 @@ from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
 
-LEGACY_STATE = f"{STATE_NOT_RESTORED}: Keras 2 stored it differently"
+LEGACY_STATE = f"{STATE_NOT_RESTORED}: Keras 2 stored it differently."
 
 
 @dataclass(slots=True)
@@ -168,7 +168,7 @@ def _read_keras(opened: OpenedFile, trust: TrustSettings) -> None:
                 opened.model = _load_model(file, objects, trust)
             except Exception:  # noqa: BLE001 - the first error names the reason
                 raise error from None
-            opened.notes.append(f"not compiled: Keras reports: {_reason(error)}")
+            opened.notes.append(f"Not compiled: Keras reports: {_reason(error)}")
 
 
 def _read_legacy_keras(opened: OpenedFile, config: dict[str, Any], trust: TrustSettings) -> None:

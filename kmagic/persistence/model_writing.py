@@ -190,7 +190,7 @@ def _check_free_space(model: Any, path: Path, folder: Path) -> None:
 def _notes(model: Any, save_format: SaveFormat) -> list[str]:
     """What to know when the file is loaded."""
     notes = []
-    if save_format.is_whole_model and not model.built:
+    if save_format.format in ("keras", "h5") and not model.built:
         notes.append("It has no weights yet: the shape of its input is unknown.")
     if save_format.format not in ("keras", "text"):
         notes += [

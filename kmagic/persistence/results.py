@@ -99,7 +99,8 @@ class LoadResult(Renderable):
 
     def lines(self) -> list[str]:
         """The description and the notes, as sentences."""
-        return [f"{line[0].upper()}{line[1:]}" for line in (self.description(), *self.notes)]
+        description = self.description()
+        return [f"{description[0].upper()}{description[1:]}", *self.notes]
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self.name} {self.description()}", *self.lines()[1:]])
+        return "\n".join([f"{self.name} {self.description()}", *self.notes])

@@ -179,7 +179,7 @@ def load_with_details(
             try:
                 set_dataset(model, Preparation.from_config(dict(metadata.preparation)))
             except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
-                opened.notes.append(f"the preparation of its data cannot be read: {error}")
+                opened.notes.append(f"The preparation of its data cannot be read: {error}")
     known = metadata or ModelMetadata()
     return LoadResult(
         model,

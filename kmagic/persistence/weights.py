@@ -8,7 +8,7 @@ import re
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -26,8 +26,8 @@ KERAS_SUFFIX = {"weights": ".weights.h5", "legacy weights": ".h5", "h5": ".h5", 
 """The suffix that Keras expects for each format."""
 UNTRAINED_VARIABLES = 2
 """The variables of an optimizer that has not been used: its step count and learning rate."""
-STATE_NOT_RESTORED = "the state of the optimizer was not restored"
-OTHER_LAYOUT = f"{STATE_NOT_RESTORED}: its layout differs"
+STATE_NOT_RESTORED = "The state of the optimizer was not restored"
+OTHER_LAYOUT = f"{STATE_NOT_RESTORED}: its layout differs."
 _SKIPPED_STATE = "variable loading for optimizer"
 _IRRELEVANT_WARNING = re.compile("input_shape|legacy.*HDF5|HDF5.*legacy|is deprecated|__array__")
 
@@ -227,38 +227,33 @@ def _layout(file: Any) -> Layout:
 
 
 def _legacy_layout(group: Any) -> Layout:
-    layers = (
-        LayerWeights(
-            name,
-            tuple(
-                tuple(group[name][weight].shape)
-                for weight in name_list(group[name], "weight_names")
-            ),
-        )
-        for name in name_list(group, "layer_names")
+    names = {
+        name: name_list(group[name], "weight_names") for name in name_list(group, "layer_names")
+    }
+    return _numbered(
+        (name, [group[name][weight] for weight in weights]) for name, weights in names.items()
     )
-    with_weights = (layer for layer in layers if layer.shapes)
-    return {str(index): layer for index, layer in enumerate(with_weights)}
 
 
 def _model_layout(model: Any, file_format: FileFormat) -> Layout:
     if file_format in ("h5", "legacy weights"):
-        layers = (
-            LayerWeights(
-                layer.name,
-                tuple(
-                    tuple(weight.shape)
-                    for weight in (*layer.trainable_weights, *layer.non_trainable_weights)
-                ),
-            )
+        return _numbered(
+            (layer.name, [*layer.trainable_weights, *layer.non_trainable_weights])
             for layer in model.layers
         )
-        with_weights = (layer for layer in layers if layer.shapes)
-        return {str(index): layer for index, layer in enumerate(with_weights)}
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
         file = Path(folder) / "model.weights.h5"
         model.save_weights(str(file))
         return _file_layout(file, "weights")
+
+
+def _numbered(layers: Iterable[tuple[str, Sequence[Any]]]) -> Layout:
+    """The layers that have weights, numbered in order."""
+    with_weights = ((name, weights) for name, weights in layers if weights)
+    return {
+        str(index): LayerWeights(name, tuple(tuple(weight.shape) for weight in weights))
+        for index, (name, weights) in enumerate(with_weights)
+    }
 
 
 def name_list(group: Any, attribute: str) -> list[str]:

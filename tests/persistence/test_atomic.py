@@ -249,9 +249,9 @@ def test_a_full_disk_leaves_the_old_files(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(OLD)
     done = run(FULL, *paths)
-    told = done.stdout.splitlines()
-    assert told[-1] == "alive", done.stderr
-    assert told[:-1] == [
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "alive", done.stderr
+    assert lines[:-1] == [
         f"{path} was not written: the file is larger than allowed here." for path in paths
     ]
     assert [path.read_text() for path in paths] == [OLD] * 3
@@ -297,11 +297,11 @@ INVALID_SUFFIXES: dict[str, tuple[Callable[[], Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("asked", "words"), INVALID_SUFFIXES.values(), ids=INVALID_SUFFIXES)
-def test_invalid_suffixes(asked: Callable[[], Any], words: str) -> None:
+@pytest.mark.parametrize(("call", "message"), INVALID_SUFFIXES.values(), ids=INVALID_SUFFIXES)
+def test_invalid_suffixes(call: Callable[[], Any], message: str) -> None:
     with pytest.raises(PersistenceError) as caught:
-        asked()
-    assert str(caught.value) == words
+        call()
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_a_sequential_model_with_string_loss_and_metrics(tmp_path: Path) -> None
     assert type(loaded.model.optimizer).__name__ == "Adam"
     assert float(loaded.model.optimizer.learning_rate) == pytest.approx(0.005)
     assert loaded.notes == (
-        "the state of the optimizer was not restored: Keras 2 stored it differently",
+        "The state of the optimizer was not restored: Keras 2 stored it differently.",
     )
     history = loaded.model.fit(X, expected(), verbose=0)
     assert set(history.history) == {"loss", "mae"}
@@ -66,7 +66,7 @@ def test_a_sequential_model_as_a_list_without_an_input(tmp_path: Path) -> None:
     assert optimizer.momentum == 0.5
     assert float(optimizer.learning_rate) == pytest.approx(0.25)
     assert (
-        "decay=0.01 of the optimizer was replaced by the schedule InverseTimeDecay" in loaded.notes
+        "The optimizer's decay=0.01 was replaced by the schedule InverseTimeDecay." in loaded.notes
     )
     loaded.model.fit(X, expected(), verbose=0)
     assert float(optimizer.learning_rate) == pytest.approx(0.25 / 1.01)
@@ -205,11 +205,11 @@ def test_a_successor_computes_the_same(tmp_path: Path) -> None:
     config = old.sequential(old.input_layer(4), old.layer("ThresholdedReLU", "cut", theta=0.5))
     loaded = load_with_details(old.write(tmp_path / "m.h5", config, {"cut": {}}))
     assert predictions(loaded.model) == pytest.approx(np.where(X > 0.5, X, 0))
-    assert "cut: ThresholdedReLU was replaced by ReLU" in loaded.notes
+    assert "Layer cut: ThresholdedReLU was replaced by ReLU." in loaded.notes
 
 
 def with_modules(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration as Keras 2.12 and later wrote it, with the place of each layer's class."""
+    """A configuration as Keras 2.12 and later wrote it, with the module of each layer's class."""
     fresh = json.loads(json.dumps(config))
     for layer in fresh["config"]["layers"]:
         layer |= {"module": "keras.layers", "registered_name": None}
@@ -253,7 +253,7 @@ def test_a_keras_file_of_keras_2(tmp_path: Path, compiled: dict[str, Any]) -> No
     assert loaded.model.compiled
     assert loaded.keras_version == "2.15.0"
     assert loaded.notes == (
-        "the state of the optimizer was not restored: Keras 2 stored it differently",
+        "The state of the optimizer was not restored: Keras 2 stored it differently.",
     )
     assert loaded.model.evaluate(X, expected(), verbose=0, return_dict=True)["loss"] < 1e-5
 
@@ -373,7 +373,7 @@ def test_a_missing_loss_leaves_the_model_uncompiled(tmp_path: Path) -> None:
     np.testing.assert_allclose(predictions(loaded.model), expected(), rtol=1e-5)
     assert not loaded.model.compiled
     assert loaded.notes == (
-        "not compiled: the loss my_loss is not defined. Use %keras_compile or model.compile",
+        "Not compiled: the loss my_loss is not defined. Use %keras_compile or model.compile.",
     )
 
     def my_loss(true: Any, predicted: Any) -> Any:
@@ -389,7 +389,9 @@ def test_an_unknown_argument_of_an_optimizer_gives_a_note(tmp_path: Path) -> Non
     compiled = old.training(optimizer_config=old.adam(schedule_decay=0.004))
     path = old.write(tmp_path / "m.h5", config, {"dense": DENSE}, compiled)
     notes = load_with_details(path).notes
-    assert "schedule_decay=0.004 of Adam was left out: Keras 3 does not have it" in notes
+    assert (
+        "The setting schedule_decay=0.004 of Adam was left out: Keras 3 does not have it." in notes
+    )
 
 
 @pytest.mark.parametrize("name", ["w.h5", "w.weights.h5", "weights"])

@@ -77,8 +77,8 @@ def test_a_lambda_is_rejected_with_the_name_of_its_layer(tmp_path: Path, suffix:
 
 def test_no_code_of_the_file_runs(tmp_path: Path) -> None:
     path, trace = tmp_path / "net.keras", tmp_path / "trace"
-    place = str(trace)
-    model = stack(layers.Lambda(lambda x: (open(place, "w").close(), x)[1]))  # noqa: PTH123 - what a file may do
+    trace_path = str(trace)
+    model = stack(layers.Lambda(lambda x: (open(trace_path, "w").close(), x)[1]))  # noqa: PTH123 - what a file may do
     trace.unlink()
     kmagic.save(model, path)
     with pytest.raises(PersistenceError):
@@ -135,8 +135,8 @@ def test_modules_named_in_the_file_are_not_imported(tmp_path: Path) -> None:
     config["config"]["layers"][-1] |= {"module": "antigravity", "class_name": "fly"}
     members["config.json"] = json.dumps(config).encode()
     with zipfile.ZipFile(path, "w") as archive:
-        for name, held in members.items():
-            archive.writestr(name, held)
+        for name, content in members.items():
+            archive.writestr(name, content)
     with pytest.raises(PersistenceError, match="its layer evil needs the class fly"):
         kmagic.load(path)
 

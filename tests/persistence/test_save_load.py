@@ -185,8 +185,8 @@ def test_saving_prints_and_logs_nothing(
     for suffix in SUFFIXES:
         kmagic.save(cnn, tmp_path / f"cnn{suffix}")
         kmagic.load(tmp_path / f"cnn{suffix}")
-    told = [*capfd.readouterr(), *caplog.messages]
-    assert [each for each in told if "HDF5" in each or "legacy" in each] == []
+    output = [*capfd.readouterr(), *caplog.messages]
+    assert [text for text in output if "HDF5" in text or "legacy" in text] == []
 
 
 def test_a_text_written_by_hand_is_loaded(tmp_path: Path) -> None:
@@ -312,8 +312,8 @@ def test_vocabularies_are_saved(tmp_path: Path, suffix: str) -> None:
     )
     path = tmp_path / f"net{suffix}"
     saved = kmagic.save(model, path)
-    told = [note for note in saved.notes if "Keras itself reads it from .keras files only" in note]
-    assert bool(told) == (suffix in (".h5", ".weights.h5", ".json"))
+    notes = [note for note in saved.notes if "Keras itself reads it from .keras files only" in note]
+    assert bool(notes) == (suffix in (".h5", ".weights.h5", ".json"))
     loaded = load_with_details(path)
     assert loaded.notes == ()
     layer, again = model.layers[0], loaded.model.layers[0]
@@ -336,9 +336,9 @@ def test_vocabularies_that_do_not_fit_give_a_note(tmp_path: Path) -> None:
     assert restore_vocabularies(other, words) == [
         "the file has 2 vocabularies, but 0 layers of the model can use one"
     ]
-    kept = kmagic.build("input string / text_vectorization output_mode=tf_idf", name="tf")
-    (note,) = restore_vocabularies(kept, [["a", "b"]])
-    assert note.startswith("text_vectorization")
+    other = kmagic.build("input string / text_vectorization output_mode=tf_idf", name="tf")
+    (note,) = restore_vocabularies(other, [["a", "b"]])
+    assert note.startswith("Layer text_vectorization")
     assert "does not accept the vocabulary in the file" in note
 
 
@@ -355,15 +355,15 @@ def test_invalid_metadata_is_ignored(tmp_path: Path) -> None:
         (tmp_path / "net.kmagic").write_text(content)
         assert read_metadata(tmp_path / "net.kmagic", "text") is None
     assert ModelMetadata.from_dict({"name": "x"}) is None
-    held = ModelMetadata.from_dict({"format": 9, "name": 3, "steps": "x", "text": "input 4"})
-    assert held == ModelMetadata(text="input 4")
+    metadata = ModelMetadata.from_dict({"format": 9, "name": 3, "steps": "x", "text": "input 4"})
+    assert metadata == ModelMetadata(text="input 4")
     model = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="net")
     kmagic.save(model, tmp_path / "net.json")
     config = json.loads((tmp_path / "net.json").read_text())
     broken = {"preparation": {"classes": 3, "scaling": 3}, "text": "dnse", "steps": [[1]]}
     config["kmagic"] |= broken
     (tmp_path / "net.json").write_text(json.dumps(config))
-    with pytest.warns(LoadWarning, match="the preparation of its data cannot be read"):
+    with pytest.warns(LoadWarning, match="The preparation of its data cannot be read"):
         loaded = kmagic.load(tmp_path / "net.json")
     assert origin_of(loaded) is None
     assert loaded.count_params() == 10
@@ -438,7 +438,7 @@ def test_the_state_of_another_optimizer_gives_a_warning(tmp_path: Path) -> None:
     model = stack(3, 2)
     model.compile("sgd", "mse")
     with pytest.warns(
-        LoadWarning, match="the state of the optimizer was not restored: its layout differs"
+        LoadWarning, match="The state of the optimizer was not restored: its layout differs"
     ):
         kmagic.load(tmp_path / "w.weights.h5", model=model)
 
@@ -494,33 +494,33 @@ OTHER_FILES = {
 }
 
 
-@pytest.mark.parametrize(("held", "words"), OTHER_FILES.values(), ids=OTHER_FILES)
-def test_files_of_other_kinds(tmp_path: Path, held: bytes, words: str) -> None:
+@pytest.mark.parametrize(("content", "message"), OTHER_FILES.values(), ids=OTHER_FILES)
+def test_files_of_other_kinds(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "cnn.keras"
-    path.write_bytes(held)
+    path.write_bytes(content)
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(path)
-    assert words in caught.value.message
-    assert path.read_bytes() == held
+    assert message in caught.value.message
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5", ".json"])
 def test_every_truncation_is_reported(tmp_path: Path, cnn: keras.Model, suffix: str) -> None:
     whole, part = tmp_path / f"cnn{suffix}", tmp_path / f"part{suffix}"
     kmagic.save(cnn, whole)
-    held = whole.read_bytes()
+    content = whole.read_bytes()
     model = stack(3) if suffix == ".weights.h5" else None
     for share in (0.05, 0.3, 0.6, 0.9, 0.99):
-        part.write_bytes(held[: int(share * len(held))])
+        part.write_bytes(content[: int(share * len(content))])
         with pytest.raises(PersistenceError, match="is incomplete"):
             kmagic.load(part, model=model)
 
 
 def test_a_damaged_zip_is_reported(tmp_path: Path, cnn: keras.Model) -> None:
     kmagic.save(cnn, tmp_path / "cnn.keras")
-    held = bytearray((tmp_path / "cnn.keras").read_bytes())
-    held[len(held) // 2] ^= 0xFF
-    (tmp_path / "cnn.keras").write_bytes(held)
+    content = bytearray((tmp_path / "cnn.keras").read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (tmp_path / "cnn.keras").write_bytes(content)
     with pytest.raises(PersistenceError, match="is damaged"):
         kmagic.load(tmp_path / "cnn.keras")
 
@@ -545,8 +545,8 @@ def test_a_file_of_a_newer_keras(tmp_path: Path) -> None:
     members["config.json"] = json.dumps(config).encode()
     members["metadata.json"] = b'{"keras_version": "9.1.0"}'
     with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
-        for name, held in members.items():
-            archive.writestr(name, held)
+        for name, content in members.items():
+            archive.writestr(name, content)
     with pytest.raises(PersistenceError) as caught:
         kmagic.load(tmp_path / "net.keras")
     assert "it was written by Keras 9.1.0, and this is Keras" in caught.value.message
@@ -601,9 +601,9 @@ def test_a_file_without_read_permission(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_folders_and_urls(tmp_path: Path) -> None:
-    kmagic.save(stack(3), tmp_path / "kept" / "best.weights.h5")
+    kmagic.save(stack(3), tmp_path / "checkpoints" / "best.weights.h5")
     with pytest.raises(PersistenceError, match="is a folder") as caught:
-        kmagic.load(tmp_path / "kept")
+        kmagic.load(tmp_path / "checkpoints")
     assert caught.value.remedy == "Name the file in it: best.weights.h5."
     with pytest.raises(PersistenceError, match="is a URL"):
         kmagic.load("https://example.org/net.keras")
