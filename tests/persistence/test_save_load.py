@@ -334,7 +334,7 @@ def test_vocabularies_that_do_not_fit_give_a_note(tmp_path: Path) -> None:
     other = stack(3)
     words = ModelMetadata(words=[["a"], ["b"]]).words
     assert restore_vocabularies(other, words) == [
-        "the file has 2 vocabularies, but 0 layers of the model can use one"
+        "The file has 2 vocabularies, but 0 layers of the model can use one."
     ]
     other = kmagic.build("input string / text_vectorization output_mode=tf_idf", name="tf")
     (note,) = restore_vocabularies(other, [["a", "b"]])

@@ -106,7 +106,7 @@ class ModelProgram:
     notes: list[str] = field(default_factory=list)
 
 
-# --- folded items ----------------------------------------------------------------------------------
+# --- folded items ---------------------------------------------------------------------------------
 
 ValueKey: TypeAlias = tuple[Any, ...]
 """A value's position in an item: ("argument", parameter), ("name",), ("body", index, *key) ..."""
