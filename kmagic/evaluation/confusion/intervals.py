@@ -42,7 +42,7 @@ class Intervals:
     """
 
     level: float
-    overall_metrics: dict[str, tuple[float, float]]
+    overall: dict[str, tuple[float, float]]
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
     f1: NDArray[np.float64]
