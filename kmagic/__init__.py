@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kmagic.data.preparation.text_encoding import learn_text as learn_text
     from kmagic.evaluation.classification.classify import classify as classify
     from kmagic.evaluation.confusion.confusion import confusion as confusion
+    from kmagic.evaluation.confusion.confusion import confusion_of as confusion_of
     from kmagic.evaluation.prediction.evaluate import evaluate as evaluate
     from kmagic.evaluation.prediction.predict import predict as predict
     from kmagic.evaluation.prediction.predict import predict_classes as predict_classes
@@ -45,6 +46,7 @@ _HOMES = {
     "build": "api",
     "classify": "evaluation.classification.classify",
     "confusion": "evaluation.confusion.confusion",
+    "confusion_of": "evaluation.confusion.confusion",
     "evaluate": "evaluation.prediction.evaluate",
     "fit": "api",
     "format_spec": "language",

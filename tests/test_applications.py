@@ -153,7 +153,7 @@ def test_without_names_it_says_so(keras_models, monkeypatch):
     from keras.src.applications import imagenet_utils
 
     monkeypatch.setattr(imagenet_utils, "CLASS_INDEX", None)
-    applications._read_names.cache_clear()
+    applications._load_class_names.cache_clear()
     with pytest.raises(
         EvaluationError, match=r"names of ImageNet's classes(.|\n)*class_index.json"
     ):

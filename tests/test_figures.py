@@ -242,7 +242,7 @@ def test_scores_are_worked_on_in_parts(monkeypatch):
     rng = np.random.default_rng(0)
     odds, true = rng.dirichlet(np.ones(8), 100), rng.integers(0, 8, 100)
     whole = confusion(true, odds)
-    monkeypatch.setattr("kmagic.evaluation.confusion.label_arrays.AT_ONCE", 24)
+    monkeypatch.setattr("kmagic.evaluation.confusion.label_arrays.CHUNK_VALUES", 24)
     parts = confusion(true, odds)
     assert (parts.confidence == whole.confidence).all()
     assert parts.top_k_accuracy(3) == whole.top_k_accuracy(3)

@@ -85,5 +85,5 @@ def test_a_figure_that_does_not_exist_has_no_interval():
 def test_many_resamples_are_taken_in_parts(monkeypatch):
     found = confusion(*judged())
     whole = found.intervals(seed=5).overall["accuracy"]
-    monkeypatch.setattr(intervals, "AT_ONCE", 100)
+    monkeypatch.setattr(intervals, "CHUNK_VALUES", 100)
     assert found.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)

@@ -118,7 +118,7 @@ def test_several_inputs_and_strings_are_known_again():
 
 
 def test_a_large_file_is_looked_at_in_pieces(monkeypatch, tmp_path):
-    monkeypatch.setattr("kmagic.evaluation.prediction.batch_prediction.AT_ONCE", 50)
+    monkeypatch.setattr("kmagic.evaluation.prediction.batch_prediction.HASH_CHUNK_BYTES", 50)
     file = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float64", shape=(10, 3))
     file[:] = X
     model, kept = Sums(), PredictionCache()

@@ -12,7 +12,6 @@ from IPython.core.magic import magics_class
 from kmagic.data.paths import nearest_path
 from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.support.messages import render
 from kmagic.support.model_registry import dataset_for
 
 CLASSIFY = LineParser(
@@ -24,7 +23,6 @@ CLASSIFY = LineParser(
     "%keras_classify cnn 'my photos' --class-names cat,dog",
     {
         "explain": "--explain-for",
-        "scaling": "a data set in this notebook or a `rescaling` line in the model",
         "y_true": "--true",
     },
 )
@@ -40,6 +38,9 @@ CLASSIFY.option("--explain", action="store_true", help="mark the areas behind th
 CLASSIFY.option("--explain-for", metavar="CLASS", help="mark the areas behind this class")
 CLASSIFY.option("--class-names", deprecated="--labels", metavar="L", help="class names")
 CLASSIFY.option("--true", metavar="T", help="the true labels, if known")
+CLASSIFY.option(
+    "--scaling", metavar="S", help="what the training images were divided by, e.g. 255"
+)
 CLASSIFY.option(
     "-b", "--batch-size", metavar="N", default="32", help="images per batch (default: 32)"
 )
@@ -60,23 +61,25 @@ class ClassificationMagics(BaseMagics):
         name, model = self._model(line, words)
         images = self._images(line, words)
         y_true = line.value(line.true) if line.true else self._known_labels(images)
-        class_names, scaling = line.parse_class_names(), None
+        class_names = line.parse_class_names()
+        scaling = line.value(line.scaling) if line.scaling else None
         data = None if line.app or dataset_for(model) else self._matching_dataset(model)
         if data is not None:
-            class_names, scaling = class_names or data.classes, data.scaling
+            class_names = class_names or data.classes
+            scaling = data.scaling if scaling is None else scaling
         result = classify(
             images,
             model=model,
             app=line.app,
             top=line.number("top", minimum=1),
-            classes=class_names,
+            class_names=class_names,
             y_true=y_true,
             scaling=scaling,
             explain=line.explain_for or line.explain,
             batch_size=line.number("batch_size", minimum=1),
             name=name,
         )
-        result = replace(result, note=render(result.note, line.spelling))
+        result = replace(result, spelling=line.spelling)
         if line.out:
             self.session.names[line.out] = result.to_frame()
         return self.session.deliver(result, out=None, quiet=line.quiet)

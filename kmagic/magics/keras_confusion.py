@@ -59,7 +59,7 @@ class ConfusionMagics(BaseMagics):
     @magic(CONFUSION, interruptible=True)
     def keras_confusion(self, line: ParsedLine) -> Any:
         """Show a confusion matrix; ``%keras_confusion -h`` shows the options."""
-        from kmagic.evaluation.confusion.confusion import confusion  # noqa: PLC0415 - not before it is needed
+        from kmagic.evaluation.confusion.confusion import confusion, confusion_of  # noqa: PLC0415 - not before it is needed
 
         options = _confusion_options(line)
         words = list(line.words)
@@ -70,13 +70,14 @@ class ConfusionMagics(BaseMagics):
             if words:
                 line.fail("unexpected: --true and --pred already give the data", words[0])
             y_true, x = line.value(line.true), None
-            result = confusion(y_true, line.value(line.pred), **options)
+            shown = line.value(line.x) if line.x else None
+            result = confusion(y_true, line.value(line.pred), x=shown, **options)
         else:
             name, model = self.take_model(line, words)
             x, y_true, data = self._test_data(line, model, words)
-            options = _with_data(options, data, x)
+            options = _with_data(line, options, data, x)
             with scale_warnings_as_text(line):
-                result = confusion(
+                result = confusion_of(
                     model, x, y_true, name=name, batch_size=_batch_size(line), **options
                 )
         if line.vs:
@@ -97,7 +98,11 @@ class ConfusionMagics(BaseMagics):
 
     def _other(self, line: ParsedLine, x: Any, y_true: Any, options: dict[str, Any]) -> Any:
         """The confusion matrix to compare with."""
-        from kmagic.evaluation.confusion.confusion import confusion, reshape_samples_for  # noqa: PLC0415 - as above
+        from kmagic.evaluation.confusion.confusion import (  # noqa: PLC0415 - as above
+            confusion,
+            confusion_of,
+            reshape_samples_for,
+        )
 
         value, known = line.try_value(line.vs)
         if not known:
@@ -105,12 +110,13 @@ class ConfusionMagics(BaseMagics):
             line.fail("is not a model of this notebook", line.vs, remedy)
         name = line.vs if line.vs.isidentifier() else ""
         if not is_model(value):
+            options = {key: option for key, option in options.items() if key != "samples"}
             return confusion(y_true, value, name=name, **options)
         if x is None:
             remedy = "Name the samples: `%keras_confusion MODEL X Y --vs M2`."
             line.fail("is a model, but --true and --pred give no samples", line.vs, remedy)
         x = reshape_samples_for(value, x)
-        return confusion(value, x, y_true, name=name, batch_size=_batch_size(line), **options)
+        return confusion_of(value, x, y_true, name=name, batch_size=_batch_size(line), **options)
 
 
 def _batch_size(line: ParsedLine) -> Any:
@@ -118,16 +124,16 @@ def _batch_size(line: ParsedLine) -> Any:
 
 
 def _confusion_options(line: ParsedLine) -> dict[str, Any]:
-    """The options as keywords of :func:`kmagic.confusion`."""
+    """The options as keywords of ``kmagic.confusion`` and ``kmagic.confusion_of``."""
     options: dict[str, Any] = {
         "normalize": line.normalize,
-        "classes": line.parse_class_names(),
+        "class_names": line.parse_class_names(),
         "order": line.order,
         "scale": line.scale,
         "diagonal": line.diagonal,
         "multilabel": line.multilabel or None,
     }
-    for name in ("threshold", "sample_weight", "x"):
+    for name in ("threshold", "sample_weight"):
         text = getattr(line, name)
         if text:
             options[name] = line.value(text)
@@ -136,13 +142,15 @@ def _confusion_options(line: ParsedLine) -> dict[str, Any]:
     return options
 
 
-def _with_data(options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
-    """The options, with a data set's class names and its samples in a form to show."""
+def _with_data(line: ParsedLine, options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
+    """The options, with a data set's class names and the samples to show."""
+    if line.x:
+        options = options | {"samples": line.value(line.x)}
     if data is None:
         return options
     from kmagic.evaluation.prediction.model_inputs import decode_samples  # noqa: PLC0415 - not before it is needed
 
-    known = {"x": decode_samples(data, x), "unit": "test samples", **options}
-    if known["classes"] is None:
-        known["classes"] = data.classes
+    known = {"samples": decode_samples(data, x), "unit": "test samples", **options}
+    if known["class_names"] is None:
+        known["class_names"] = data.classes
     return known

@@ -30,6 +30,7 @@ PREDICT.option(
 )
 for parser in (EVALUATE, PREDICT):
     parser.option("--data", metavar="D", help="a data set of %%keras_data: its test part")
+    parser.option("--class-names", metavar="L", help="class names")
     parser.option("-b", "--batch-size", metavar="N", help="samples per batch")
     parser.option("--no-checks", action="store_true", help="do not check the data")
 PREDICT.option("--classes", action="store_true", help="the index of the most likely class")
@@ -59,7 +60,15 @@ class EvaluationMagics(BaseMagics):
         unit = "samples" if data is None else "test samples"
         batch_size = line.number("batch_size", minimum=1)
         with scale_warnings_as_text(line):
-            result = evaluate(model, x, y, batch_size=batch_size, name=name, unit=unit)
+            result = evaluate(
+                model,
+                x,
+                y,
+                batch_size=batch_size,
+                class_names=line.parse_class_names(),
+                name=name,
+                unit=unit,
+            )
         return self.session.deliver(result, out=line.out, quiet=line.quiet)
 
     @magic(PREDICT, interruptible=True)
@@ -75,7 +84,8 @@ class EvaluationMagics(BaseMagics):
         x = self._samples(line, words)
         with scale_warnings_as_text(line):
             batch_size = line.number("batch_size", minimum=1)
-            result = function(model, x, batch_size=batch_size, name=name)
+            names = line.parse_class_names()
+            result = function(model, x, batch_size=batch_size, class_names=names, name=name)
         return self.session.deliver(result, out=line.out, quiet=line.quiet)
 
     def _model(self, line: ParsedLine, words: list[str]) -> tuple[str, Any]:

@@ -1,10 +1,10 @@
-"""Pictures with their most probable classes, right and wrong told by word and sign."""
+"""Images with their most probable classes; right and wrong are marked by word and sign."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from kmagic.display.kit.card import (
     bar_html,
     card_html,
     escape_html,
+    mime_bundle,
     name_html,
     read_static,
     tooltip_text,
 )
-from kmagic.display.kit.card import mime_bundle as carry
 from kmagic.display.kit.thumbnail import (
     MAX_BYTE,
     MAX_PIXELATED,
@@ -30,195 +30,160 @@ from kmagic.display.kit.thumbnail import (
     thumbnail_html,
 )
 from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
+from kmagic.evaluation.classification.classification import MAX_THUMBNAILS
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from kmagic.evaluation.classification.classification import (
+        Classification,
+        ClassProbability,
+        ImagePrediction,
+        TrueClass,
+    )
 
-SHOWN = 24
-BOX, LARGE = 84, 120  # pixels of a thumbnail, and of one that is explained or has room
-FEW = 4  # photos that have room
-SHORT = 8  # signs of a class's name that fit into a narrow column
-LONGEST = 40  # signs of a class's name
-_JOINT = re.compile(r"_(?=[^<>]*(?:<|$))")  # outside of tags
-LONGEST_ERROR, LONGEST_LEGEND = 300, 120  # signs
-
-
-class Guess(Protocol):
-    """A class and its probability."""
-
-    label: str
-    probability: float
+SMALL_BOX, LARGE_BOX = 84, 120  # pixels of a thumbnail; large with explanations or few images
+FEW = 4  # images for which there is room for large thumbnails
+MAX_SHORT_NAME = 8  # characters of class names that fit into a narrow column
+MAX_NAME = 40  # characters of a class name
+MAX_NOTE, MAX_LEGEND = 300, 120  # characters
+_UNDERSCORE = re.compile(r"_(?=[^<>]*(?:<|$))")  # outside of tags
 
 
-class Picture(Protocol):
-    """One picture and what it was taken for."""
-
-    name: str
-    guesses: tuple[Guess, ...]
-    truth: Any
-    thumbnail_html: NDArray[Any] | None
-    error: str
-    right: bool | None
-    looked: Any
-
-    def words(self) -> str:
-        """The picture in a line."""
-
-
-class Shown(Protocol):
-    """What a classification must tell to be drawn."""
-
-    pictures: tuple[Picture, ...]
-    name: str
-    note: str
-    legend: str
-
-    def facts(self) -> str:
-        """How many and how good."""
-
-    def summary(self) -> str:
-        """What they were taken for, in a sentence."""
-
-    def describe(self) -> str:
-        """All in words, a line a picture."""
-
-
-def classification_bundle(classification: Shown) -> Bundle:
-    """The card of some pictures, and the same in words."""
-    shown = classification.pictures[:SHOWN]
-    arrays = [p.thumbnail for p in shown if p.thumbnail is not None]
-    floats = [one for one in arrays if one.dtype != np.uint8]
-    look = pixel_range(floats) if floats else None
-    labels = [guess.label for picture in shown for guess in picture.guesses]
-    narrow = max(map(len, labels), default=0) <= SHORT
-    few = len(shown) <= FEW and any(max(one.shape[:2]) > MAX_PIXELATED for one in arrays)
-    box = LARGE if few or classification.legend else BOX
+def classification_bundle(classification: Classification) -> Bundle:
+    """The card of a classification, and its text."""
+    shown = classification.images[:MAX_THUMBNAILS]
+    arrays = [image.thumbnail for image in shown if image.thumbnail is not None]
+    floats = [array for array in arrays if array.dtype != np.uint8]
+    common_range = pixel_range(floats) if floats else None
+    labels = [top.label for image in shown for top in image.top_classes]
+    narrow = max(map(len, labels), default=0) <= MAX_SHORT_NAME
+    few = len(shown) <= FEW and any(max(array.shape[:2]) > MAX_PIXELATED for array in arrays)
+    box = LARGE_BOX if few or classification.legend else SMALL_BOX
     width = (134 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
-    items = "".join(_picture(picture, look, box, narrow=narrow) for picture in shown)
+    items = "".join(_image_html(image, common_range, box, narrow=narrow) for image in shown)
     body = (
         f"<style>{read_static('classification.css')}</style>"
         '<div class="km-pics" role="list" style="display:grid;gap:14px 18px;'
         f'grid-template-columns:repeat(auto-fill, minmax(min({width}px, 100%), 1fr))">{items}</div>'
     )
-    title = _plainly(classification.name) or "classification"
-    foot = " ".join(_sentences(classification))
-    markup = card_html(title, classification.facts(), body, foot=foot)
-    return carry(words(classification), markup)
-
-
-def words(classification: Shown) -> str:
-    """The pictures as plain text, a line each."""
+    title = _clean(classification.name) or "classification"
+    foot = _foot_sentences(classification)
+    markup = card_html(title, classification.facts(), body, foot=" ".join(foot))
     lines = classification.describe().splitlines()
-    return "\n".join([*lines[: 1 + SHOWN], *_sentences(classification)])
+    return mime_bundle("\n".join([*lines[: 1 + MAX_THUMBNAILS], *foot]), markup)
 
 
-def _sentences(classification: Shown) -> list[str]:
-    """What is said below the pictures."""
-    said = []
-    more = len(classification.pictures) - SHOWN
-    if more > 0:
-        said += [
+def _foot_sentences(classification: Classification) -> list[str]:
+    sentences = []
+    hidden = len(classification.images) - MAX_THUMBNAILS
+    if hidden > 0:
+        sentences += [
             classification.summary(),
-            f"{more:,} more pictures: [{SHOWN}:] shows the next, .to_frame() holds all.",
+            f"{hidden:,} more images: [{MAX_THUMBNAILS}:] shows the next, .to_frame() has all.",
         ]
     if classification.legend:
-        said.append(
-            "The more orange a place, the more it speaks for "
-            f"{isolate_direction(shorten_name(classification.legend, LONGEST_LEGEND))}; "
-            "the line runs at half of the most."
-        )
-    note = isolate_direction(shorten_name(classification.note, LONGEST_ERROR))
-    return [*said, note] if note else said
+        legend = isolate_direction(shorten_name(classification.legend, MAX_LEGEND))
+        sentences.append(f"Orange regions support {legend}; the outline marks half of the maximum.")
+    note = isolate_direction(shorten_name(classification.note, MAX_NOTE))
+    return [*sentences, note] if note else sentences
 
 
-def _picture(picture: Picture, look: PixelRange | None, box: int, *, narrow: bool) -> str:
-    name = "" if picture.name.isdigit() else _file(picture.name)
-    title = f'<div class="km-file" title="{tooltip_text(picture.name)}">{name_html(name, LONGEST)}</div>'
-    if picture.error:
-        inside = (
-            f'<span class="km-wrong" style="color:{ORANGE}">✗ not read</span> '
-            f'<span class="km-mute">{name_html(picture.error, LONGEST_ERROR)}</span>'
-        )
+def _image_html(
+    image: ImagePrediction, common_range: PixelRange | None, box: int, *, narrow: bool
+) -> str:
+    name = "" if image.name.isdigit() else _base_name(image.name)
+    tooltip = tooltip_text(image.name)
+    title = f'<div class="km-file" title="{tooltip}">{name_html(name, MAX_NAME)}</div>'
+    if image.error:
         return (
-            f'<div class="km-pic" role="listitem"><div class="km-said">{title}{inside}</div></div>'
+            f'<div class="km-pic" role="listitem"><div class="km-said">{title}'
+            f'<span class="km-wrong" style="color:{ORANGE}">✗ not read</span> '
+            f'<span class="km-mute">{name_html(image.error, MAX_NOTE)}</span></div></div>'
         )
-    rows = "".join(_row(guess, picture.truth, narrow=narrow) for guess in picture.guesses)
-    caption = tooltip_text(name or f"picture {picture.name}")
+    rows = "".join(_class_row(top, image.true_class, narrow=narrow) for top in image.top_classes)
+    caption = tooltip_text(name or f"image {image.name}")
     return (
         '<div class="km-pic" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
-        f"{_images(picture, look, box)}"
+        f"{_thumbnails(image, common_range, box)}"
         f'<div class="km-said" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
         f"{title if name else ''}"
         f'<table class="km-top" aria-label="{caption}"><tbody>{rows}</tbody></table>'
-        f"{_verdict(picture)}{_looked(picture)}</div></div>"
+        f"{_true_class_html(image)}{_explanation_html(image)}</div></div>"
     )
 
 
-def _file(name: str) -> str:
-    """The last part of a path or an address."""
+def _base_name(name: str) -> str:
+    """The last part of a path or a URL."""
     return os.path.basename(name.rstrip("/")) or name  # noqa: PTH119 - text of any system, not a path to be opened
 
 
-def _images(picture: Picture, look: PixelRange | None, box: int) -> str:
-    shown = picture.thumbnail
-    if shown is None or shown.ndim == 1:
+def _thumbnails(image: ImagePrediction, common_range: PixelRange | None, box: int) -> str:
+    array = image.thumbnail
+    if array is None or array.ndim == 1:
         return ""
-    mine = look if look is not None and shown.dtype != np.uint8 else pixel_range([shown])
-    images = [thumbnail_html(shown, mine, box=box, alt=f"picture {_plainly(picture.name)}")]
-    if picture.looked is not None:
-        drawn = overlay_heatmap(shown, picture.looked.heat, mine)
-        told = _plainly(picture.looked.words())
-        longest = max(shown.shape[:2])
-        same = box if longest > MAX_PIXELATED else max(1, box // longest) * longest
-        images.append(
-            thumbnail_html(drawn, PixelRange(0, MAX_BYTE, paper=False), box=same, alt=told)
-        )
+    own_range = common_range
+    if own_range is None or array.dtype == np.uint8:
+        own_range = pixel_range([array])
+    thumbnails = [thumbnail_html(array, own_range, box=box, alt=f"image {_clean(image.name)}")]
+    if image.explanation is not None:
+        overlay = overlay_heatmap(array, image.explanation.heatmap, own_range)
+        longest = max(array.shape[:2])
+        same_box = box if longest > MAX_PIXELATED else max(1, box // longest) * longest
+        alt = _clean(image.explanation.to_text())
+        all_bytes = PixelRange(0, MAX_BYTE, paper=False)
+        thumbnails.append(thumbnail_html(overlay, all_bytes, box=same_box, alt=alt))
     style = f"flex:none;width:{box + 2}px"
-    return "".join(f'<div style="{style}">{one}</div>' for one in images)
+    return "".join(f'<div style="{style}">{thumbnail}</div>' for thumbnail in thumbnails)
 
 
-def _plainly(text: str) -> str:
+def _clean(text: str) -> str:
     return isolate_direction(shorten_name(strip_control_characters(text), 200))
 
 
-def _breaking(markup: str) -> str:
-    """Names that may break behind an underscore, where no style sheet lets them break anywhere."""
-    return _JOINT.sub("_<wbr>", markup)
+def _breakable(markup: str) -> str:
+    """Allow line breaks after underscores, also if no style sheet allows them anywhere."""
+    return _UNDERSCORE.sub("_<wbr>", markup)
 
 
-def _looked(picture: Picture) -> str:
-    if picture.looked is None:
+def _explanation_html(image: ImagePrediction) -> str:
+    if image.explanation is None:
         return ""
-    words = _plainly(picture.looked.words())
-    return f'<div class="km-mute km-looked">{_breaking(escape_html(words))}</div>'
+    text = escape_html(_clean(image.explanation.to_text()))
+    return f'<div class="km-mute km-looked">{_breakable(text)}</div>'
 
 
-def _row(guess: Guess, truth: Any, *, narrow: bool) -> str:
-    true = truth is None or guess.label == truth.label
-    share = bar_html(guess.probability, colour=BLUE if true else GREY)
+def _class_row(top: ClassProbability, true_class: TrueClass | None, *, narrow: bool) -> str:
+    is_true = true_class is None or top.label == true_class.label
+    bar = bar_html(top.probability, colour=BLUE if is_true else GREY)
     return (
         '<tr><th scope="row" style="text-align:left;padding:1px 6px 1px 0">'
-        f"{_breaking(name_html(guess.label, LONGEST))}</th>"
-        f'<td style="width:{55 if narrow else 40}%;padding:1px 0">{share}</td>'
+        f"{_breakable(name_html(top.label, MAX_NAME))}</th>"
+        f'<td style="width:{55 if narrow else 40}%;padding:1px 0">{bar}</td>'
         '<td class="km-num" style="padding:1px 0 1px 6px">'
-        f"{100 * guess.probability:.1f}</td></tr>"
+        f"{100 * top.probability:.1f}</td></tr>"
     )
 
 
-def _verdict(picture: Picture) -> str:
-    truth = picture.truth
-    if truth is None:
+def _true_class_html(image: ImagePrediction) -> str:
+    true_class = image.true_class
+    if true_class is None:
         return ""
-    if picture.right:
+    if image.right:
         return f'<div class="km-right" style="color:{GREEN}">✓ right</div>'
-    place = ""
-    if truth.rank > len(picture.guesses):
-        place = (
-            f' <span class="km-mute" style="font-weight:400">place {truth.rank:,}, '
-            f"{100 * truth.probability:.1f}</span>"
+    rank = ""
+    if true_class.rank > len(image.top_classes):
+        rank = (
+            ' <span class="km-mute" style="font-weight:400">'
+            f"({_ordinal(true_class.rank)}, {100 * true_class.probability:.1f} %)</span>"
         )
     return (
-        f'<div class="km-wrong" style="color:{ORANGE};font-weight:600">✗ it is '
-        f"{name_html(truth.label, LONGEST)}{place}</div>"
+        f'<div class="km-wrong" style="color:{ORANGE};font-weight:600">✗ actually '
+        f"{name_html(true_class.label, MAX_NAME)}{rank}</div>"
     )
+
+
+def _ordinal(number: int) -> str:
+    """An ordinal number: "5th", "1,002nd"."""
+    last_two = number % 100
+    teen = 10 < last_two < 14  # noqa: PLR2004 - 11th, 12th and 13th
+    return f"{number:,}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"

@@ -1,4 +1,4 @@
-"""A picture with the places that speak for a class laid over it."""
+"""An image with a heatmap laid over it."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ if TYPE_CHECKING:
 
 SIDE = 168  # pixels of the longer side: two for each on the screen
 TINT = np.array([232, 110, 16], np.float64)  # the orange of the cards, a little lighter
-INK = np.array([20, 20, 20], np.float64)
-PALE, SPAN = 60, 0.7  # the picture below is grey, from here, with so much of its contrast
-MIDDLE = 128.0  # the grey that becomes the tint itself: darker ones darken it, lighter ones pale it
-MOST = 0.9  # how much of the strongest place is tinted
-LINE = 0.5  # of the strongest: where the line runs
+OUTLINE_COLOUR = np.array([20, 20, 20], np.float64)
+LIGHTEN, CONTRAST = 60, 0.7  # of the grey image
+MIDDLE_GREY = 128.0  # becomes the tint itself; darker greys darken it, lighter ones lighten it
+MAX_TINT = 0.9  # opacity of the tint at the maximum
+OUTLINE_LEVEL = 0.5  # of the maximum
 
 
 def overlay_heatmap(
-    picture: NDArray[Any], heat: NDArray[Any], look: PixelRange
+    image: NDArray[Any], heatmap: NDArray[Any], pixel_range: PixelRange
 ) -> NDArray[np.uint8]:
-    """The picture in grey, tinted where the heat is, with a line around the hotter half.
+    """The image in grey, tinted by the heatmap, with an outline at half of the maximum.
 
-    The line tells the place without colours, too.
+    The outline shows the region also without colours.
 
     Args:
-        picture: Shape (height, width) or (height, width, channels).
-        heat: From 0 to 1, any number of rows and columns over the whole picture.
-        look: How the picture's values become bytes.
+        image: Shape (height, width) or (height, width, channels).
+        heatmap: Values from 0 to 1, any number of rows and columns over the whole image.
+        pixel_range: How the values of the image become bytes.
 
     Returns:
         Shape (height, width, 3), the longer side about 168 pixels.
     """
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
-    below = Image.fromarray(to_uint8(picture, look))
-    if below.mode == "RGBA":
-        white = Image.new("RGBA", below.size, "white")
-        below = Image.alpha_composite(white, below)
-    below = below.convert("L")
-    scale = SIDE / max(below.size)
-    size = [max(1, round(side * scale)) for side in below.size]
-    small = max(below.size) <= MAX_PIXELATED
-    way = Image.Resampling.NEAREST if small else Image.Resampling.BICUBIC
-    grey = PALE + SPAN * np.asarray(below.resize(size, way), np.float64)[..., None]
-    shares = np.nan_to_num(np.asarray(heat, np.float32)).clip(0, 1)
-    hot = np.asarray(Image.fromarray(shares).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
-    tint = MOST * hot[..., None]
-    drawn = grey * (1 - tint) + _duotone(grey) * tint
-    drawn[_edge(hot >= LINE)] = INK
-    return np.asarray(np.rint(drawn).clip(0, MAX_BYTE), dtype=np.uint8)
+    background = Image.fromarray(to_uint8(image, pixel_range))
+    if background.mode == "RGBA":
+        white = Image.new("RGBA", background.size, "white")
+        background = Image.alpha_composite(white, background)
+    background = background.convert("L")
+    scale = SIDE / max(background.size)
+    size = [max(1, round(side * scale)) for side in background.size]
+    is_small = max(background.size) <= MAX_PIXELATED
+    method = Image.Resampling.NEAREST if is_small else Image.Resampling.BICUBIC
+    grey = LIGHTEN + CONTRAST * np.asarray(background.resize(size, method), np.float64)[..., None]
+    values = np.nan_to_num(np.asarray(heatmap, np.float32)).clip(0, 1)
+    heat = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    opacity = MAX_TINT * heat[..., None]
+    pixels = grey * (1 - opacity) + _duotone(grey) * opacity
+    pixels[_outline(heat >= OUTLINE_LEVEL)] = OUTLINE_COLOUR
+    return np.asarray(np.rint(pixels).clip(0, MAX_BYTE), dtype=np.uint8)
 
 
 def _duotone(grey: NDArray[np.float64]) -> NDArray[np.float64]:
-    """From black over the tint to nearly white, so that the picture is still to be seen."""
-    dark = TINT * np.minimum(grey / MIDDLE, 1)
-    light = np.maximum(grey - MIDDLE, 0) / (MAX_BYTE - MIDDLE)
+    """Greys as colours from black over the tint to nearly white, so details remain visible."""
+    dark = TINT * np.minimum(grey / MIDDLE_GREY, 1)
+    light = np.maximum(grey - MIDDLE_GREY, 0) / (MAX_BYTE - MIDDLE_GREY)
     return dark + 0.6 * light * (MAX_BYTE - dark)
 
 
-def _edge(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The outermost pixels of what is inside, where the outside is within the picture."""
-    wide = np.pad(inside, 1, mode="edge")
-    all_around = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
-    return inside & ~all_around
+def _outline(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The outermost pixels of a region, except at the border of the image."""
+    padded = np.pad(inside, 1, mode="edge")
+    surrounded = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return inside & ~surrounded

@@ -1,9 +1,10 @@
-"""A model's answers as a card: the first samples, and what the model takes them for."""
+"""Predictions as a card: the first samples and their predicted classes or values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +16,10 @@ from kmagic.display.kit.card import (
     bar_html,
     card_html,
     escape_html,
+    mime_bundle,
     name_html,
     tooltip_text,
 )
-from kmagic.display.kit.card import mime_bundle as carry
 from kmagic.display.kit.samples import sample_to_text
 from kmagic.display.kit.thumbnail import are_images, pixel_range, thumbnail_html
 from kmagic.support.formatting import (
@@ -31,263 +32,236 @@ from kmagic.support.formatting import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FIRST = 10
+    from kmagic.evaluation.prediction.predictions import (
+        MultiOutputPredictions,
+        PredictionInfo,
+        Predictions,
+    )
+
+ROWS = 10
 BOX = 40  # pixels of a thumbnail
-WHOLE = 160  # signs of a sample in words, in a tooltip
-LONGEST = 90  # of one in its cell
-IN_WORDS = 48  # of one where all is words
-_LEFT = "text-align:left"  # said in the cell too: an untrusted notebook has no classes
-_WRAPS = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
-VALUES = 6  # of one answer
+MAX_TOOLTIP, MAX_CELL, MAX_TEXT = 160, 90, 48  # characters of a sample
+MAX_VALUES = 6  # of one prediction
+_LEFT = "text-align:left"  # inline: an untrusted notebook has no classes
+_WRAP = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
 
 
-class Meaning(Protocol):
-    """How the answers are to be read."""
-
-    kind: str
-
-    def name(self, number: int) -> str:
-        """A class by its number."""
-
-
-class About(Protocol):
-    """What is known of the answers."""
-
-    name: str
-    meaning: Meaning
-    shown: Any
-    names: Sequence[str]
-    truth: Any
-    target: str
-    form: str
-    note: str
-
-
-class Shown(Protocol):
-    """What predictions must tell to be drawn."""
-
-    shape: tuple[int, ...]
-    dtype: Any
-
-    @property
-    def told(self) -> About:
-        """What is known of them."""
-
-    @property
-    def array(self) -> NDArray[Any]:
-        """The plain array."""
-
-    @property
-    def probabilities(self) -> NDArray[Any] | None:
-        """One a class."""
-
-    def __len__(self) -> int:
-        """How many there are."""
-
-
-def predictions_bundle(found: Shown, more: str = "") -> Bundle:
-    """The card of some answers, and the same in words.
+def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
+    """The card of predictions, and its text.
 
     Args:
-        found: The answers.
-        more: A sentence for the card's foot.
+        predictions: The predictions.
+        note: A sentence for the foot of the card.
     """
-    about = found.told
-    rows = [_Row(found, number) for number in range(min(len(found), FIRST))]
-    facts = f"{pluralize(len(found), 'prediction')} \u00b7 {_what(found)}"
-    foot = " ".join(filter(None, [about.note, _foot(found), more]))
-    body = _table(found, rows)
-    title = strip_control_characters(about.name) or "predictions"
-    lines = [f"{isolate_direction(title)}: {facts}", *(each.words() for each in rows), foot]
-    return carry("\n".join(lines), card_html(title, facts, body, foot=foot))
+    info = predictions.info
+    rows = [_Row(predictions, index) for index in range(min(len(predictions), ROWS))]
+    facts = f"{pluralize(len(predictions), 'prediction')} · {_content(predictions)}"
+    foot = " ".join(filter(None, [info.note, _array_sentence(predictions), note]))
+    title = strip_control_characters(info.name) or "predictions"
+    lines = [f"{isolate_direction(title)}: {facts}", *(row.to_text() for row in rows), foot]
+    markup = card_html(title, facts, _table(info, rows), foot=foot)
+    return mime_bundle("\n".join(lines), markup)
 
 
-def multi_output_bundle(found: Any) -> Bundle:
+def multi_output_bundle(outputs: MultiOutputPredictions) -> Bundle:
     """The cards of all outputs, one below the other."""
-    keys = ", ".join(map(repr, found))
-    said = f"All together they are a dict: {keys}."
-    last = len(found) - 1
+    note = f"The result is a dict of {', '.join(map(repr, outputs))}."
+    last = len(outputs) - 1
     cards = [
-        predictions_bundle(each, said if place == last else "")
-        for place, each in enumerate(found.values())
+        predictions_bundle(output, note if index == last else "")
+        for index, output in enumerate(outputs.values())
     ]
-    text = "\n\n".join(each["text/plain"] for each in cards)
-    return carry(text, "".join(each["text/html"] for each in cards))
+    text = "\n\n".join(card["text/plain"] for card in cards)
+    return mime_bundle(text, "".join(card["text/html"] for card in cards))
 
 
-def _what(found: Shown) -> str:
-    about = found.told
-    if about.form == "classes":
-        return "the most likely classes" if about.meaning.kind == "classes" else "labels"
-    if about.meaning.kind == "values":
-        return about.target or "values"
-    if found.probabilities is found.array:
+def _content(predictions: Predictions) -> str:
+    """What the predictions are."""
+    info, kind = predictions.info, predictions.info.output_kind.kind
+    if info.form == "classes":
+        return "the most likely classes" if kind == "classes" else "labels"
+    if kind == "values":
+        return info.target or "values"
+    if predictions.probabilities is predictions.array:
         return "probabilities"
-    return f"with {'its' if len(found) == 1 else 'their'} likeliest classes"
+    return f"with {'its' if len(predictions) == 1 else 'their'} most likely classes"
 
 
-def _foot(found: Shown) -> str:
-    shape = (
-        "("
-        + ", ".join(f"{side:,}" for side in found.shape)
-        + ("," if len(found.shape) == 1 else "")
-        + ")"
-    )
-    more = len(found) - FIRST
-    said = f"{more:,} more. " if more > 0 else ""
+def _array_sentence(predictions: Predictions) -> str:
+    sides = ", ".join(f"{side:,}" for side in predictions.shape)
+    shape = f"({sides},)" if len(predictions.shape) == 1 else f"({sides})"
+    hidden = len(predictions) - ROWS
+    more = f"{hidden:,} more. " if hidden > 0 else ""
     return (
-        f"{said}A NumPy array of shape {shape}, {found.dtype}: name it by `-o NAME` or "
-        "`NAME = _`; .to_frame() makes a table."
+        f"{more}A NumPy array of shape {shape}, {predictions.dtype}. Keep it with `-o NAME` or "
+        "`NAME = _`; .to_frame() gives a table."
     )
 
 
+@dataclass(frozen=True, eq=False)
 class _Row:
-    """One sample and its answer."""
+    """One sample and its prediction."""
 
-    def __init__(self, found: Shown, number: int) -> None:
-        about = found.told
-        self.number, self.about = number, about
-        self.name = str(about.names[number]) if number < len(about.names) else str(number)
-        self.answer = np.atleast_1d(found.array[number])
-        shares = found.probabilities
-        self.shares = None if shares is None else np.asarray(shares[number])
-        self.best: list[int] = []
-        if self.shares is not None and about.meaning.kind == "classes":
-            self.best = [int(each) for each in np.argsort(-self.shares, kind="stable")[:2]]
-        self.truth = _truth(about, number)
+    predictions: Predictions
+    index: int
+
+    @property
+    def info(self) -> PredictionInfo:
+        return self.predictions.info
+
+    @property
+    def name(self) -> str:
+        names = self.info.sample_names
+        return str(names[self.index]) if self.index < len(names) else str(self.index)
+
+    @cached_property
+    def prediction(self) -> NDArray[Any]:
+        return np.atleast_1d(self.predictions.array[self.index])
+
+    @cached_property
+    def probabilities(self) -> NDArray[Any] | None:
+        probabilities = self.predictions.probabilities
+        return None if probabilities is None else np.asarray(probabilities[self.index])
+
+    @cached_property
+    def best(self) -> list[int]:
+        """Indices of the two most likely classes."""
+        if self.probabilities is None or self.info.output_kind.kind != "classes":
+            return []
+        return np.argsort(-self.probabilities, kind="stable")[:2].tolist()
 
     @property
     def values(self) -> str:
-        """The answer in figures."""
-        flat = self.answer.reshape(-1)
-        shown = ", ".join(_figure(value) for value in flat[:VALUES].tolist())
-        return f"{shown} ..." if flat.size > VALUES else shown
+        flat = self.prediction.reshape(-1)
+        shown = ", ".join(_format(value) for value in flat[:MAX_VALUES].tolist())
+        return f"{shown} ..." if flat.size > MAX_VALUES else shown
 
     @property
     def labels(self) -> list[str]:
-        """Of several labels, those that hold."""
-        shares = self.answer if self.shares is None else self.shares
-        return [self.about.meaning.name(int(n)) for n in np.flatnonzero(shares.reshape(-1) > 0.5)]  # noqa: PLR2004 - one half
+        """The predicted labels, if a sample may have several."""
+        values = self.prediction if self.probabilities is None else self.probabilities
+        predicted = np.flatnonzero(values.reshape(-1) > 0.5)  # noqa: PLR2004 - one half
+        return [self.class_name(index) for index in predicted]
 
-    def right(self) -> bool | None:
-        """Whether the best class is the true one."""
-        if not self.best or self.truth is None:
+    @cached_property
+    def true(self) -> str | None:
+        """The true class or value, if it is known."""
+        info = self.info
+        if info.y_true is None or info.output_kind.kind == "labels":
             return None
-        return self.truth in (self.about.meaning.name(self.best[0]), str(self.best[0]))
+        true = np.asarray(info.y_true[self.index])
+        if info.output_kind.kind == "values":
+            return _format(true.reshape(-1)[0].item()) if true.size == 1 else None
+        if true.size > 1:
+            return self.class_name(true.argmax())
+        value = true.reshape(-1)[0].item()
+        return self.class_name(value) if isinstance(value, int | float) else str(value)
 
-    def said(self) -> str:
-        """The answer in words."""
-        if self.best and self.shares is not None:
-            named = [(self.about.meaning.name(n), float(self.shares[n])) for n in self.best]
-            text = ", ".join(f"{isolate_direction(name)} {share:.1%}" for name, share in named)
-        elif self.about.meaning.kind == "labels":
+    @property
+    def right(self) -> bool | None:
+        """Whether the most likely class is the true one."""
+        if not self.best or self.true is None:
+            return None
+        return self.true in (self.class_name(self.best[0]), str(self.best[0]))
+
+    def class_name(self, index: Any) -> str:
+        return self.info.output_kind.class_name(int(index))
+
+    def sample_text(self, limit: int = MAX_TOOLTIP) -> str:
+        """The sample as text; "" for an image, or if it is unknown."""
+        samples = self.info.samples
+        if samples is None or _are_images(samples) or self.index >= len(samples):
+            return ""
+        return sample_to_text(samples, self.index, limit)
+
+    def to_text(self) -> str:
+        """The sample and its prediction in a line."""
+        if self.best and self.probabilities is not None:
+            text = ", ".join(
+                f"{isolate_direction(self.class_name(index))} {self.probabilities[index]:.1%}"
+                for index in self.best
+            )
+        elif self.info.output_kind.kind == "labels":
             text = ", ".join(map(isolate_direction, self.labels)) or "none"
         else:
             text = self.values
-        right = self.right()
-        if right is not None:
-            return f"{text} ({'right' if right else f'wrong: {self.truth}'})"
-        return f"{text} (true: {self.truth})" if self.truth is not None else text
-
-    def words(self) -> str:
-        """The sample and its answer in a line."""
-        seen = _seen(self.about.shown, self.number, IN_WORDS)
-        seen = f" [{seen}]" if seen else ""
-        return f"  {isolate_direction(self.name)}{seen}: {self.said()}"
+        if self.right is not None:
+            text += " (right)" if self.right else f" (wrong, actually {self.true})"
+        elif self.true is not None:
+            text += f" (true: {self.true})"
+        sample = self.sample_text(MAX_TEXT)
+        shown = f" [{sample}]" if sample else ""
+        return f"  {isolate_direction(self.name)}{shown}: {text}"
 
 
-def _truth(about: About, number: int) -> str | None:
-    if about.truth is None:
-        return None
-    one = np.asarray(about.truth[number])
-    if about.meaning.kind == "values":
-        return _figure(one.reshape(-1)[0].item()) if one.size == 1 else None
-    if about.meaning.kind == "labels":
-        return None
-    if one.size > 1:
-        return about.meaning.name(int(one.argmax()))
-    value = one.reshape(-1)[0].item()
-    return about.meaning.name(int(value)) if isinstance(value, int | float) else str(value)
+def _are_images(samples: Any) -> bool:
+    if isinstance(samples, list) and samples and hasattr(samples[0], "shape"):
+        return all(sample is not None and sample.ndim > 1 for sample in samples)
+    return hasattr(samples, "shape") and not hasattr(samples, "iloc") and are_images(samples)
 
 
-def _seen(shown: Any, number: int, most: int = WHOLE) -> str:
-    """A sample in words; "" where it is a picture or not known."""
-    if shown is None or _pictures(shown) or number >= len(shown):
-        return ""
-    return sample_to_text(shown, number, most)
-
-
-def _pictures(shown: Any) -> bool:
-    if isinstance(shown, list) and shown and hasattr(shown[0], "shape"):
-        return all(each is not None and each.ndim > 1 for each in shown)
-    return hasattr(shown, "shape") and not hasattr(shown, "iloc") and are_images(shown)
-
-
-def _table(found: Shown, rows: list[_Row]) -> str:
-    about = found.told
-    images = _images(about.shown, len(rows))
-    named = len(about.names) > 0
-    body = "".join(_line(row, images, named=named) for row in rows)
+def _table(info: PredictionInfo, rows: list[_Row]) -> str:
+    thumbnails = _thumbnails(info.samples, len(rows))
+    named = len(info.sample_names) > 0
+    body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
     return f'<div class="km-fit"><table class="km-table"><tbody>{body}</tbody></table></div>'
 
 
-def _images(shown: Any, rows: int) -> list[str]:
-    if shown is None or not _pictures(shown):
+def _thumbnails(samples: Any, rows: int) -> list[str]:
+    if samples is None or not _are_images(samples):
         return []
-    pictures = [np.asarray(shown[number]) for number in range(min(rows, len(shown)))]
-    look = pixel_range(pictures)
+    images = [np.asarray(samples[index]) for index in range(min(rows, len(samples)))]
+    common_range = pixel_range(images)
     return [
-        thumbnail_html(each, look, box=BOX, alt=f"sample {number}")
-        for number, each in enumerate(pictures)
+        thumbnail_html(image, common_range, box=BOX, alt=f"sample {index}")
+        for index, image in enumerate(images)
     ]
 
 
-def _line(row: _Row, images: list[str], *, named: bool) -> str:
-    name = name_html(row.name.rpartition("/")[2] or row.name, 24) if named else f"{row.number:,}"
+def _row_html(row: _Row, thumbnails: list[str], *, named: bool) -> str:
+    name = name_html(row.name.rpartition("/")[2] or row.name, 24) if named else f"{row.index:,}"
     cells = [f'<td class="km-num km-mute" style="width:1%">{name}</td>']
-    if row.number < len(images):
-        cells.append(f'<td class="km-left" style="{_LEFT};width:{BOX}px">{images[row.number]}</td>')
-    else:
-        seen = _seen(row.about.shown, row.number)
-        if seen:
-            short = strip_control_characters(_seen(row.about.shown, row.number, LONGEST))
-            tip = (
-                f' title="{tooltip_text(seen)}"' if short != strip_control_characters(seen) else ""
-            )
-            cells.append(f'<td class="km-left" {_WRAPS}><bdi{tip}>{escape_html(short)}</bdi></td>')
-    # A sample in words takes the room that a picture leaves to the bar.
-    cells.append(_answer(row, wide="40%" if row.number < len(images) else "15%"))
+    has_thumbnail = row.index < len(thumbnails)
+    if has_thumbnail:
+        style = f"{_LEFT};width:{BOX}px"
+        cells.append(f'<td class="km-left" style="{style}">{thumbnails[row.index]}</td>')
+    elif sample := row.sample_text():
+        short = strip_control_characters(row.sample_text(MAX_CELL))
+        is_cut = short != strip_control_characters(sample)
+        tooltip = f' title="{tooltip_text(sample)}"' if is_cut else ""
+        cells.append(f'<td class="km-left" {_WRAP}><bdi{tooltip}>{escape_html(short)}</bdi></td>')
+    # A sample as text needs the room that a thumbnail leaves to the bar.
+    cells.append(_prediction_html(row, bar_width="40%" if has_thumbnail else "15%"))
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _answer(row: _Row, wide: str) -> str:
-    if row.best and row.shares is not None:
-        first = row.best[0]
-        share = float(row.shares[first])
-        right = row.right()
-        colour = BLUE if right is None else GREEN if right else ORANGE
-        label = row.about.meaning.name(first)
+def _prediction_html(row: _Row, bar_width: str) -> str:
+    if row.best and row.probabilities is not None:
+        probability = float(row.probabilities[row.best[0]])
+        colour, sign = BLUE, ""
+        if row.right is not None:
+            colour = GREEN if row.right else ORANGE
+            sign = " ✓" if row.right else f" ✗ {escape_html(row.true)}"
         second = ""
         if len(row.best) > 1:
             other = row.best[1]
-            second = f"{name_html(row.about.meaning.name(other))} {row.shares[other]:.1%}"
-        sign = (
-            "" if right is None else (" \u2713" if right else f" \u2717 {escape_html(row.truth)}")
-        )
+            second = f"{name_html(row.class_name(other))} {row.probabilities[other]:.1%}"
+        bar = bar_html(probability, colour=colour, label=f"{probability:.1%}")
         return (
-            f'<td class="km-left" style="{_LEFT}"><b>{name_html(label)}</b>'
+            f'<td class="km-left" style="{_LEFT}"><b>{name_html(row.class_name(row.best[0]))}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
-            f'<td style="min-width:70px;width:{wide}">'
-            f"{bar_html(share, colour=colour, label=f'{share:.1%}')}</td>"
-            f'<td class="km-num">{share:.1%}</td>'
+            f'<td style="min-width:70px;width:{bar_width}">{bar}</td>'
+            f'<td class="km-num">{probability:.1%}</td>'
             f'<td class="km-left km-mute" style="{_LEFT}">{second}</td>'
         )
-    if row.about.meaning.kind == "labels":
-        said = ", ".join(map(name_html, row.labels)) or '<span class="km-mute">none</span>'
-        return f'<td class="km-left" style="{_LEFT}">{said}</td>'
-    truth = f'<td class="km-num km-mute">true {escape_html(row.truth)}</td>' if row.truth else ""
-    return f'<td class="km-num">{escape_html(row.values)}</td>{truth}'
+    if row.info.output_kind.kind == "labels":
+        labels = ", ".join(map(name_html, row.labels)) or '<span class="km-mute">none</span>'
+        return f'<td class="km-left" style="{_LEFT}">{labels}</td>'
+    true = f'<td class="km-num km-mute">true {escape_html(row.true)}</td>' if row.true else ""
+    return f'<td class="km-num">{escape_html(row.values)}</td>{true}'
 
 
-def _figure(value: Any) -> str:
-    return format_value(value) if isinstance(value, float) else strip_control_characters(str(value))
+def _format(value: Any) -> str:
+    if isinstance(value, float):
+        return format_value(value)
+    return strip_control_characters(str(value))

@@ -1,4 +1,4 @@
-"""The pretrained models of ``keras.applications``, each with its own way to see and to name."""
+"""The pretrained models of ``keras.applications``, with their preprocessing and class names."""
 
 from __future__ import annotations
 
@@ -26,94 +26,102 @@ from kmagic.support.downloads import (
 )
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_cache import backup_file, keras_home, show_path
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ASKED = 1000  # classes of ImageNet, which all of keras.applications were trained on
-SIDE = 224  # pixels: what the networks that take any size (MobileNetV3) were trained on
-LOADED = 2  # models that are kept, for those who compare two
+IMAGENET_CLASSES = 1000
+DEFAULT_SIDE = 224  # pixels: training size of the networks that take any size (MobileNetV3)
+MAX_LOADED = 2  # models kept in memory, for comparing two
+CACHE_FOLDER = "models"  # of Keras
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Application:
-    """What belongs to one pretrained model.
+    """One pretrained model.
 
     Attributes:
         name: Its name in ``keras.applications``: "MobileNetV2".
-        make: The function that makes the model, with its weights.
-        preprocess: From pictures of values 0 to 255 to what the model was trained on.
-        decode: From its output to names, as Keras's ``decode_predictions``.
-        side: Height and width of a picture where the model takes any.
+        make: The function that creates the model with its weights.
+        preprocess: From images of values 0 to 255 to the model's input.
+        decode: From its output to class names, as Keras's ``decode_predictions``.
+        side: Height and width of an image if the model takes any.
     """
 
     name: str
     make: Callable[..., Any]
     preprocess: Callable[[Any], Any]
     decode: Callable[..., Any]
-    side: int = SIDE
+    side: int = DEFAULT_SIDE
 
     def model(self) -> Any:
         """The model with ImageNet's weights, which Keras downloads once.
 
         Raises:
-            EvaluationError: The weights are not there and cannot be fetched.
+            EvaluationError: The weights are missing and cannot be downloaded.
         """
-        return _load(self.make)
+        return _load_model(self.make)
 
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the model's output.
 
         Raises:
-            EvaluationError: The list of names is not there and cannot be fetched.
+            EvaluationError: The list of names is missing and cannot be downloaded.
         """
-        return _read_names(self.decode)
+        return _load_class_names(self.decode)
 
 
 def find_application(app: str | Callable[..., Any]) -> Application:
     """The application of a name or a function.
 
-    The function's own module holds what it needs besides the model, so any of them will do.
-
     Args:
-        app: A function of ``keras.applications``, or its name; upper and lower case and
-            underscores do not matter.
+        app: A function of ``keras.applications``, or its name; case, dashes and underscores are
+            ignored.
 
     Raises:
         EvaluationError: There is no such application.
     """
-    make = _by_name(app) if isinstance(app, str) else app
+    make = _function_by_name(app) if isinstance(app, str) else app
+    # The function's own module contains its preprocessing and class names.
     module = sys.modules.get(getattr(make, "__module__", ""))
     preprocess = getattr(module, "preprocess_input", None)
     decode = getattr(module, "decode_predictions", None)
     if not callable(make) or preprocess is None or decode is None:
         raise EvaluationError(
-            f"app must be a function of keras.applications or its name; received {app!r}.",
-            "A model of one's own goes without app: classify(images, model, classes=...).",
+            option="app",
+            expected="a function of keras.applications or its name",
+            actual=app,
+            remedy=Text(
+                "For your own model, leave out ",
+                Option("app"),
+                ": ",
+                Function("classify"),
+                "(images, model, class_names=...).",
+            ),
         )
     return Application(getattr(make, "__name__", str(app)), make, preprocess, decode)
 
 
 def recognize_application(model: Any) -> Application | None:
-    """The application that a model is by its name and its thousand classes, or None.
+    """The application that a model is, by its name and its 1,000 classes, or None.
 
-    So that ``keras.applications.MobileNetV2()`` is seen and named as it must be, also where it is
-    given as a model.
+    So ``keras.applications.MobileNetV2()`` is preprocessed correctly also without ``app=``.
     """
     shape = getattr(model, "output_shape", None)
-    if not isinstance(shape, tuple) or shape[-1:] != (ASKED,):
+    if not isinstance(shape, tuple) or shape[-1:] != (IMAGENET_CLASSES,):
         return None
-    key = _key(str(getattr(model, "name", "")))
-    known = [name for name in application_names() if key.startswith(_key(name))]
+    key = _normalize(str(getattr(model, "name", "")))
+    names = [name for name in application_names() if key.startswith(_normalize(name))]
     if key.startswith("nasnet"):
-        known = [name for name in application_names() if key == _key(name)]
-    return find_application(max(known, key=len)) if known else None
+        names = [name for name in application_names() if key == _normalize(name)]
+    return find_application(max(names, key=len)) if names else None
 
 
 def application_names() -> list[str]:
-    """The names that ``keras.applications`` has in the installed Keras."""
+    """The names in ``keras.applications`` of the installed Keras."""
     import keras  # noqa: PLC0415 - eight seconds to import
 
     return sorted(
@@ -123,124 +131,121 @@ def application_names() -> list[str]:
     )
 
 
-def _by_name(name: str) -> Callable[..., Any]:
+def _function_by_name(name: str) -> Callable[..., Any]:
     import keras  # noqa: PLC0415 - eight seconds to import
 
     names = application_names()
-    by_key = {_key(known): known for known in names}
-    if _key(name) not in by_key:
+    by_key = {_normalize(known): known for known in names}
+    if _normalize(name) not in by_key:
         near = nearest(name, names, count=3)
         raise EvaluationError(
-            f"{name!r} is not one of keras.applications.",
-            f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(names)}.",
+            Text(Option("app"), f" must be a model of keras.applications; got {name!r}."),
+            f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(names)}.",
         )
-    make: Callable[..., Any] = getattr(keras.applications, by_key[_key(name)])
+    make: Callable[..., Any] = getattr(keras.applications, by_key[_normalize(name)])
     return make
 
 
-def _key(name: str) -> str:
+def _normalize(name: str) -> str:
     return name.replace("_", "").replace("-", "").lower()
 
 
-# --- what Keras fetches --------------------------------------------------------------------------
+# --- files that Keras downloads -----------------------------------------------------------------
 
 
-@lru_cache(maxsize=LOADED)
-def _load(make: Callable[..., Any]) -> Any:
-    with load_pretrained(f"The weights of {make.__name__}"):
+@lru_cache(maxsize=MAX_LOADED)
+def _load_model(make: Callable[..., Any]) -> Any:
+    with load_pretrained(f"the weights of {make.__name__}"):
         return make()
 
 
 @lru_cache(maxsize=8)
-def _read_names(decode: Callable[..., Any]) -> tuple[str, ...]:
-    with load_pretrained("The names of ImageNet's classes"):
-        rows = decode(np.eye(ASKED, dtype=np.float32), top=1)
+def _load_class_names(decode: Callable[..., Any]) -> tuple[str, ...]:
+    with load_pretrained("the names of ImageNet's classes"):
+        rows = decode(np.eye(IMAGENET_CLASSES, dtype=np.float32), top=1)
     return tuple(str(row[0][1]) for row in rows)
-
-
-_FOLDER = "models"
 
 
 @contextmanager
 def load_pretrained(what: str) -> Iterator[None]:
-    """Let Keras read from its cache, or fetch; say which file goes where if it cannot.
+    """Let Keras load from its cache or download; an error tells which file goes where.
 
     Args:
-        what: What is read, as the first words of the message: "The weights of VGG16".
+        what: What is loaded, for messages: "the weights of VGG16".
 
     Raises:
-        EvaluationError: It is not there and cannot be fetched, or cannot be read.
-        DataError: A file would be deleted, and there is no room for a copy.
+        EvaluationError: It is missing and cannot be downloaded, or cannot be read.
+        DataError: A file would be deleted, and there is no space for a copy.
     """
-    asked: list[tuple[CachedFile, bool]] = []  # what Keras fetches, and whether it was there
+    requested: list[tuple[CachedFile, bool]] = []  # what Keras downloads, and whether it existed
     try:
-        with ExitStack() as kept:
+        with ExitStack() as stack:
 
-            def keep(url: str) -> None:
-                """Keep what is there: Keras writes into it, or deletes it if nothing comes."""
-                file = CachedFile(PurePosixPath(urlsplit(url).path).name, url, folder=_FOLDER)
+            def protect(url: str) -> None:
+                """Keep a file that Keras overwrites, or deletes if the download fails."""
+                file = CachedFile(PurePosixPath(urlsplit(url).path).name, url, folder=CACHE_FOLDER)
                 path = path_of(file)
-                asked.append((file, path.exists()))
-                kept.enter_context(_second_name(path))
+                requested.append((file, path.exists()))
+                stack.enter_context(_undeletable(path))
                 check_reachable(url)
                 if path.exists():
-                    kept.enter_context(backup_file(path))
+                    stack.enter_context(backup_file(path))
 
-            with quick_failure(), _before_fetching(keep):
+            with quick_failure(), _before_download(protect):
                 yield
     except DownloadError as error:
-        raise _not_here(what, asked, str(error)) from error
+        raise _missing(what, requested, str(error)) from error
     except Exception as error:
         if not isinstance(error, OSError) and not str(error).startswith("Incomplete or corrupted"):
             raise
-        where = path_of(asked[-1][0]) if asked else keras_home() / _FOLDER
-        said = f"{what} could not be read from {show_path(where)}: {error}"
-        raise EvaluationError(said, UNREADABLE_REMEDY) from error
+        path = path_of(requested[-1][0]) if requested else keras_home() / CACHE_FOLDER
+        message = f"Cannot read {what} from {show_path(path)}: {error}"
+        raise EvaluationError(message, UNREADABLE_REMEDY) from error
 
 
-def _not_here(what: str, asked: list[tuple[CachedFile, bool]], reason: str) -> EvaluationError:
-    if not asked:
+def _missing(what: str, requested: list[tuple[CachedFile, bool]], reason: str) -> EvaluationError:
+    if not requested:
         return EvaluationError(
-            f"{what} cannot be loaded: {reason}.",
-            "With a network Keras fetches them once. Without one, put the file into "
-            f"{show_path(keras_home() / _FOLDER)}.",
+            f"Cannot load {what}: {reason}.",
+            "With a network connection, Keras downloads them once. Without one, copy the file to "
+            f"{show_path(keras_home() / CACHE_FOLDER)}.",
         )
-    file, was_there = asked[-1]
-    wrong, missing = ([file], []) if was_there else ([], [file])
-    said = f"{what} cannot be loaded: {missing_files_message(wrong, missing, reason)}."
-    return EvaluationError(said, download_remedy([file]))
+    file, existed = requested[-1]
+    wrong, missing = ([file], []) if existed else ([], [file])
+    message = f"Cannot load {what}: {missing_files_message(wrong, missing, reason)}."
+    return EvaluationError(message, download_remedy([file]))
 
 
 @contextmanager
-def _second_name(file: Path) -> Iterator[None]:
-    """Keep a file that is only deleted: a second name costs nothing."""
-    other = file.with_name(f".{file.name}.{os.getpid()}.kept")
-    with suppress(OSError):  # there is no file, or its disk knows no second names
-        os.link(file, other, follow_symlinks=False)
+def _undeletable(file: Path) -> Iterator[None]:
+    """Restore a file if it is only deleted, from a hard link, which needs no space."""
+    link = file.with_name(f".{file.name}.{os.getpid()}.kept")
+    with suppress(OSError):  # there is no file, or its disk has no hard links
+        os.link(file, link, follow_symlinks=False)
     try:
         yield
     finally:
         if os.path.lexists(file):
-            other.unlink(missing_ok=True)
-        elif os.path.lexists(other):
-            other.rename(file)
+            link.unlink(missing_ok=True)
+        elif os.path.lexists(link):
+            link.rename(file)
 
 
 @contextmanager
-def _before_fetching(look: Callable[[str], None]) -> Iterator[None]:
-    """Show every address to ``look`` before it is fetched; Keras does so by ``urllib``."""
+def _before_download(callback: Callable[[str], None]) -> Iterator[None]:
+    """Call ``callback`` with every URL before its download; Keras uses ``urllib``."""
 
-    class Look(urllib.request.BaseHandler):
+    class BeforeDownload(urllib.request.BaseHandler):
         handler_order = 0  # before all others
 
         def default_open(self, request: urllib.request.Request) -> None:
-            # Neither where an address leads on to, nor the question whether its server answers.
+            # Neither redirections, nor the request that checks whether the server responds.
             if request.get_method() == "GET" and not request.unverifiable:
-                look(request.full_url)
+                callback(request.full_url)
 
-    before = getattr(urllib.request, "_opener", None)
-    urllib.request.install_opener(urllib.request.build_opener(Look))
+    previous = getattr(urllib.request, "_opener", None)
+    urllib.request.install_opener(urllib.request.build_opener(BeforeDownload))
     try:
         yield
     finally:
-        urllib.request.install_opener(before)
+        urllib.request.install_opener(previous)

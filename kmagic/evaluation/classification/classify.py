@@ -1,8 +1,8 @@
-"""Say what a model takes pictures for."""
+"""Classify images by a model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -12,281 +12,420 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
-from kmagic.evaluation.classification.applications import find_application, recognize_application
+from kmagic.evaluation.classification.applications import (
+    find_application,
+    recognize_application,
+)
 from kmagic.evaluation.classification.classification import (
     MAX_THUMBNAILS,
     Classification,
+    ClassProbability,
     ImagePrediction,
-    PredictionLabeler,
-    class_probabilities,
+    TrueClass,
 )
-from kmagic.evaluation.classification.explain import Explanation
-from kmagic.evaluation.classification.explain import explain as explain_pictures
+from kmagic.evaluation.classification.explain import Explanation, explain_images
 from kmagic.evaluation.classification.image_preprocessor import (
-    NO_PICTURES,
+    NO_IMAGES_REMEDY,
     ImagePreprocessor,
-    read_ahead,
+    load_ahead,
 )
-from kmagic.evaluation.classification.image_sources import (
-    ImageSource,
-    list_images,
-    suggest_files,
+from kmagic.evaluation.classification.image_sources import ImageSource, list_images, suggest_files
+from kmagic.evaluation.confusion.label_arrays import (
+    ClassNames,
+    Label,
+    as_label_array,
+    label_indices,
+    parse_class_names,
+    to_probabilities,
 )
 from kmagic.evaluation.prediction.batch_prediction import predict_batch
 from kmagic.evaluation.prediction.model_inputs import reject_images
+from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 from kmagic.support.progress import Progress
+from kmagic.support.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from kmagic.evaluation.classification.image_preprocessor import LoadedImage
-    from kmagic.evaluation.confusion.label_arrays import Classes
 
-BATCH = 32  # pictures a batch
-AHEAD = 2  # batches that are read while one is answered
+BATCH_SIZE = 32
+BATCHES_AHEAD = 2  # batches that are read while one is predicted
+MAX_ERRORS = 5  # errors listed in one message
 
 
+@renamed_parameters(classes="class_names", labels="class_names")
 def classify(
     images: Any,
     model: Any = None,
     app: str | Callable[..., Any] | None = None,
     top: int = 3,
     *,
-    classes: Classes | None = None,
+    class_names: ClassNames | None = None,
     y_true: Any = None,
     scaling: Any = None,
     explain: bool | str = False,
     interpolation: str | None = None,
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
     name: str = "",
     progress: Callable[[int], Progress] | None = None,
 ) -> Classification:
-    """Say what a model takes pictures for.
+    """Predict the most probable classes of images.
 
-    Files, Pillow images and arrays of whole numbers are turned upright, resized to the model's
-    input and scaled; arrays of floats are the model's own input. Pictures are read by threads
-    while the model answers, a batch at a time, so that any number of them takes little memory.
+    Files, Pillow images and arrays of integers are rotated according to EXIF, resized and scaled;
+    arrays of floats are the model's own input. Threads read the images while the model computes,
+    so any number of images needs little memory.
 
-    What the model learned from is known if it was trained by :func:`kmagic.fit` on a data set of
-    :func:`kmagic.load_data`: then its classes, its scaling and the truth of its pictures are too.
-    A model of ``keras.applications`` is known by its name and its thousand classes.
+    If the model was trained by :func:`kmagic.fit` on a data set of :func:`kmagic.load_data`, its
+    classes, its scaling and the true classes of its images are known. A model of
+    ``keras.applications`` is recognized by its name and its 1,000 classes.
 
     Args:
-        images: One picture or many: a path, a folder, a pattern such as ``photos/*.jpg``, an
-            address (http, https), the bytes of a file, an open file, a Pillow image, an array of
-            shape (n, height, width, channels), (n, height, width) or one picture's; or a list of
-            any of these.
-        model: A Keras model with one score a class, or one probability for two classes.
-        app: A function of ``keras.applications`` or its name, which brings its own size, scaling
-            and class names. With ``model`` too, that model is used in its place.
-        top: How many classes are shown of each picture.
-        classes: Names in the order of the ids 0, 1, 2 ..., or a mapping from id to name.
-        y_true: What the pictures really show, where known: ids, names or one-hot rows, one a
-            picture; -1 or "" where it is not known. Without it, the names of the folders that
-            pictures lie in count, if all are classes.
-        scaling: What the training data was scaled with: a number to divide by, a function, or
-            an object with ``apply``. Without it, bytes reach the model as 0 to 255.
-        explain: True lays over each picture what speaks for its best class, by Grad-CAM, or by
-            occlusion for a model without convolutions; the name of a class asks for that one.
-            Of many pictures those are explained that are shown.
-        interpolation: How a picture of another size is resized: "nearest", "bilinear",
-            "bicubic", "hamming", "box" or "lanczos"; by default as the pictures were from which
-            the model learned, or else "nearest", which is what Keras's ``load_img`` does.
-        batch_size: Pictures a batch.
-        name: Name for the heading; by default the model's own.
-        progress: Makes the view of a long work from the number of pictures.
+        images: One image or many: a path, a folder, a pattern such as ``photos/*.jpg``, a URL, the
+            bytes of a file, an open file, a Pillow image, an array of shape
+            (n, height, width, channels), (n, height, width) or that of one image; or a list of any
+            of these.
+        model: A Keras model with one score per class, or one probability for two classes.
+        app: A function of ``keras.applications`` or its name, with its own size, scaling and class
+            names. If ``model`` is passed too, that model is used instead.
+        top: Number of classes per image.
+        class_names: Names in the order of the ids 0, 1, 2 ..., or a mapping from id to name.
+        y_true: The true classes, if known: ids, names or one-hot rows, one per image; -1 or ""
+            for unknown ones. Default: the folders of the images, if all are names of classes.
+        scaling: How the training data were scaled: a number to divide by, a function, or an object
+            with ``apply``. Default: bytes are passed to the model as 0 to 255.
+        explain: True shows the regions that support the most probable class, by Grad-CAM, or by
+            occlusion for a model without convolutions; a class name selects that class. Of many
+            images, those on the card are explained.
+        interpolation: How images are resized: "nearest", "bilinear", "bicubic", "hamming", "box"
+            or "lanczos". Default: as the training images, or else "nearest", as Keras's
+            ``load_img`` does.
+        batch_size: Images per batch.
+        name: Name of the model, for the title. Default: its own.
+        progress: Creates the progress view from the number of images.
 
     Returns:
-        The pictures and their classes. One that is missing, broken or too large is reported in
-        its place. After an interrupt, those that were done.
+        The images and their classes. A missing, damaged or too large image has an error instead.
+        After an interrupt, the images predicted so far.
 
     Raises:
-        EvaluationError: The pictures do not fit the model, or none could be read.
+        EvaluationError: The images do not fit the model, or none can be read.
 
     Example:
         >>> class Bright:
         ...     def predict_on_batch(self, x):
         ...         share = x.reshape(len(x), -1).mean(axis=1)
         ...         return np.stack([1 - share, share], axis=1)
-        >>> found = classify(np.full((1, 8, 8), 0.75), Bright(), classes=["dark", "bright"])
-        >>> print(found.pictures[0].words())
+        >>> names = ["dark", "bright"]
+        >>> result = classify(np.full((1, 8, 8), 0.75), Bright(), class_names=names)
+        >>> print(result[0].to_text())
         0: bright 75.0%, dark 25.0%
     """
-    if top < 1 or batch_size < 1:
-        raise EvaluationError(
-            f"top and batch_size must be at least 1; received {top} and {batch_size}."
-        )
+    for option, value in (("top", top), ("batch_size", batch_size)):
+        if value < 1:
+            raise EvaluationError(option=option, expected="at least 1", actual=value)
     application = None if app is None else find_application(app)
     if application is not None and model is None:
         model = application.model()
     if model is None:
         raise EvaluationError(
-            "classify needs a model, or app, the name of one of keras.applications.",
-            "classify(images, model) or classify(images, app='MobileNetV2').",
-        )
+            Text("Expected a model, or ", Option("app"), ", the name of a pretrained model."),
+            Text("Pass ", Option("app", "MobileNetV2"), ", or a model: ", Function("classify"),
+                 "(images, model)."),
+        )  # fmt: skip
     data, note = dataset_for(model), ""
     if application is None and data is None and scaling is None:
         application = recognize_application(model)
-        note = f"Seen as {application.name} of keras.applications." if application else ""
-    eye = ImagePreprocessor.of(model, application, data, scaling, interpolation)
-    sources = list_images(images, eye.shape)
-    if application is None and not all(hasattr(one.picture, "shape") for one in sources):
-        reject_images(model, data, NO_PICTURES)
+        note = f"Preprocessed for {application.name} of keras.applications." if application else ""
+    preprocessor = ImagePreprocessor.for_model(model, application, data, scaling, interpolation)
+    sources = list_images(images, preprocessor.shape)
+    if application is None and not all(hasattr(source.image, "shape") for source in sources):
+        reject_images(model, data, NO_IMAGES_REMEDY)
     if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
         y_true = data.labels_of(images)
-    offers = [data.classes] if data is not None and data.classes else []
-    if application is not None and classes is None and not offers:
-        offers = [application.classes()]
-    judge = PredictionLabeler(classes, offers, y_true, [source.folder for source in sources], top)
-    work = _Work(model, eye, judge, sources, batch_size, explain)
-    pictures = work.done((progress or partial(Progress, unit="pictures"))(len(sources)))
-    _refuse_nothing(pictures, sources)
+    known_names = [data.classes] if data is not None and data.classes else []
+    if application is not None and class_names is None and not known_names:
+        known_names = [application.classes()]
+    folders = [source.folder for source in sources]
+    labeler = PredictionLabeler(class_names, known_names, y_true, folders, top)
+    job = _ClassificationJob(model, preprocessor, labeler, sources, batch_size, explain)
+    predictions = job.run((progress or partial(Progress, unit="images"))(len(sources)))
+    _check_any_read(predictions, sources)
     if not name:
         name = application.name if application and app else getattr(model, "name", "")
-    if judge.by_folder:
+    if labeler.by_folder:
         note = f"{note} The true classes are the names of the folders.".strip()
+    warning = UNTRAINED_WARNING if is_untrained(model) else ""
     return Classification(
-        tuple(pictures),
-        min(top, judge.width),
+        tuple(predictions),
+        min(top, labeler.width),
         name,
-        " ".join(filter(None, [UNTRAINED_WARNING if is_untrained(model) else "", note, work.note])),
-        work.legend,
+        Text.join(" ", [part for part in (warning, note, job.note) if part]),
+        job.legend,
         len(sources),
     )
 
 
+def _check_any_read(images: Sequence[ImagePrediction], sources: Sequence[ImageSource]) -> None:
+    """Raise if no image could be read."""
+    if not all(image.error for image in images):
+        return
+    errors = list(dict.fromkeys(image.error for image in images))
+    remedy = suggest_files(sources)
+    if len(images) == 1:
+        raise EvaluationError(errors[0], remedy)
+    listed = "\n".join(errors[:MAX_ERRORS])
+    rest = f"\n... and {len(errors) - MAX_ERRORS:,} more" if len(errors) > MAX_ERRORS else ""
+    raise EvaluationError(
+        f"None of the {len(images):,} images can be read.\n{listed}{rest}", remedy
+    )
+
+
 @dataclass(eq=False, slots=True)
-class _Work:
-    """The way of the pictures through the model, batch by batch."""
+class _ClassificationJob:
+    """The prediction of all images, batch by batch."""
 
     model: Any
-    eye: ImagePreprocessor
-    judge: PredictionLabeler
+    preprocessor: ImagePreprocessor
+    labeler: PredictionLabeler
     sources: Sequence[ImageSource]
     batch_size: int
-    explained: bool | str
-    note: str = ""
+    explain: bool | str
+    note: str | Text = ""
     legend: str = ""
-    _full: set[tuple[int, ...]] = field(default_factory=set)  # shapes that were answered in full
+    _traced: set[tuple[int, ...]] = field(default_factory=set)  # shapes predicted in full batches
 
-    def done(self, progress: Progress) -> list[ImagePrediction]:
-        """All pictures, or after an interrupt those that were done."""
-        pictures: list[ImagePrediction] = []
-        ahead = AHEAD * self.batch_size
+    def run(self, progress: Progress) -> list[ImagePrediction]:
+        """Predict all images; after an interrupt, return those that are done."""
+        images: list[ImagePrediction] = []
+        ahead = BATCHES_AHEAD * self.batch_size
         try:
             with progress, suppress_pillow_warnings():
-                reading = read_ahead(self.sources, self.eye, ahead=ahead, keep=MAX_THUMBNAILS)
-                with closing(reading) as opened:
-                    for start, batch in _batches(opened, self.batch_size):
-                        pictures += self._classify(start, batch)
+                loading = load_ahead(
+                    self.sources, self.preprocessor, ahead=ahead, keep=MAX_THUMBNAILS
+                )
+                with closing(loading) as loaded:
+                    while batch := list(islice(loaded, self.batch_size)):
+                        images += self._predict_images(len(images), batch)
                         progress.advance(len(batch))
         except KeyboardInterrupt:
-            if not pictures:
+            if not images:
                 raise
-        return pictures
+        return images
 
-    def _classify(
+    def _predict_images(
         self, start: int, batch: Sequence[LoadedImage | EvaluationError]
     ) -> list[ImagePrediction]:
-        """Name one batch; pictures of several sizes go by size."""
-        found: dict[int, ImagePrediction] = {}
-        sizes: dict[tuple[int, ...], list[int]] = {}
-        for number, one in enumerate(batch, start):
-            if isinstance(one, EvaluationError):
-                found[number] = ImagePrediction(self.sources[number].name, error=one.message)
+        """Predict one batch; images of several sizes are grouped by size."""
+        predictions: dict[int, ImagePrediction] = {}
+        sizes: dict[tuple[int, ...], dict[int, LoadedImage]] = {}
+        for index, image in enumerate(batch, start):
+            if isinstance(image, EvaluationError):
+                predictions[index] = ImagePrediction(self.sources[index].name, error=image.message)
             else:
-                sizes.setdefault(one.pixels.shape, []).append(number)
-        for numbers in sizes.values():
-            some = [one for n in numbers if not isinstance(one := batch[n - start], Exception)]
-            found.update(zip(numbers, self._name(numbers, some), strict=True))
-        return [found[number] for number in sorted(found)]
+                sizes.setdefault(image.pixels.shape, {})[index] = image
+        for group in sizes.values():
+            predictions.update(self._predict_size(group))
+        return [predictions[index] for index in sorted(predictions)]
 
-    def _name(
-        self, numbers: Sequence[int], opened: Sequence[LoadedImage]
-    ) -> Iterator[ImagePrediction]:
-        seen = self.eye.see(opened)
-        if not self.note:
-            self.note = self.eye.note(self.sources, seen)
-        verdicts = list(self.judge.judge(self._answer(seen), numbers))
-        some = [place for place, number in enumerate(numbers) if number < MAX_THUMBNAILS]
-        heats: dict[int, Explanation] = {}
-        if self.explained and some:
-            best = [verdicts[place][0][0].position for place in some]
-            heats = dict(zip(some, self._explain(seen[some], best), strict=True))
-        for place, number in enumerate(numbers):
-            guesses, truth = verdicts[place]
-            again = None if number < MAX_THUMBNAILS else partial(self.look, self.sources[number])
-            yield ImagePrediction(
-                self.sources[number].name,
-                guesses,
-                truth,
-                opened[place].thumbnail,
-                looked=heats.get(place),
-                again=again,
+    def _predict_size(
+        self, images: dict[int, LoadedImage]
+    ) -> Iterator[tuple[int, ImagePrediction]]:
+        array = self.preprocessor.to_batch(list(images.values()))
+        self.note = self.note or self.preprocessor.note(self.sources, array)
+        labeled = list(self.labeler.label(self._predict(array), images))
+        shown = [row for row, index in enumerate(images) if index < MAX_THUMBNAILS]
+        explanations: dict[int, Explanation] = {}
+        if self.explain and shown:
+            best = [labeled[row][0][0].index for row in shown]
+            explanations = dict(zip(shown, self._explain(array[shown], best), strict=True))
+        for row, (index, image) in enumerate(images.items()):
+            top_classes, true_class = labeled[row]
+            source = self.sources[index]
+            yield (
+                index,
+                ImagePrediction(
+                    source.name,
+                    top_classes,
+                    true_class,
+                    image.thumbnail,
+                    explanation=explanations.get(row),
+                    reload=None if index < MAX_THUMBNAILS else partial(self._reload, source),
+                ),
             )
 
-    def _answer(self, seen: NDArray[Any]) -> NDArray[Any]:
-        """What the model answers; a last, shorter batch is filled up, or Keras traces anew."""
-        count, rest = len(seen), self.batch_size - len(seen)
-        if rest and seen.shape[1:] in self._full:
-            seen = np.concatenate([seen, np.broadcast_to(seen[:1], (rest, *seen.shape[1:]))])
-        elif not rest:
-            self._full.add(seen.shape[1:])
-        return predict_batch(self.model, seen, self.eye.shape)[:count]
+    def _predict(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The output of the model; a last, smaller batch is padded, or Keras traces again."""
+        count, missing = len(array), self.batch_size - len(array)
+        if missing and array.shape[1:] in self._traced:
+            padding = np.broadcast_to(array[:1], (missing, *array.shape[1:]))
+            array = np.concatenate([array, padding])
+        elif not missing:
+            self._traced.add(array.shape[1:])
+        return predict_batch(self.model, array, self.preprocessor.shape)[:count]
 
-    def look(self, source: ImageSource, picture: ImagePrediction) -> ImagePrediction:
-        """A picture that was not kept with a small copy of it, if it can still be read."""
+    def _reload(self, source: ImageSource, image: ImagePrediction) -> ImagePrediction:
+        """An image with its thumbnail and explanation, if it can still be read."""
         try:
             with suppress_pillow_warnings():
-                opened = self.eye.open(source)
+                loaded = self.preprocessor.load(source)
         except EvaluationError:
-            return picture
-        best = [picture.guesses[0].position]
-        looked = self._explain(self.eye.see([opened]), best)[0] if self.explained else None
-        return replace(picture, thumbnail=opened.thumbnail, looked=looked)
+            return image
+        explanation = None
+        if self.explain:
+            array = self.preprocessor.to_batch([loaded])
+            (explanation,) = self._explain(array, [image.top_classes[0].index])
+        return replace(image, thumbnail=loaded.thumbnail, explanation=explanation)
 
-    def _explain(self, seen: NDArray[Any], best: list[int]) -> list[Explanation]:
-        """What the model looked at for the best class, or for the one that was asked for."""
-        asked, which = best, "the best class"
-        shares: Sequence[float | None] = [None] * len(best)
-        if isinstance(self.explained, str):
-            which, wanted = self.explained, self.judge.position(self.explained)
-            asked = [wanted] * len(best)
-            shares = class_probabilities(self._answer(seen))[:, wanted].tolist()
-        heats, method = explain_pictures(
-            self.model, seen, asked, size=self.eye.size, shape=self.eye.shape
+    def _explain(self, array: NDArray[Any], best: list[int]) -> list[Explanation]:
+        """The regions that support the best class, or the requested one."""
+        classes, which = best, "the most probable class"
+        probabilities: Sequence[float | None] = [None] * len(best)
+        if isinstance(self.explain, str):
+            which, index = self.explain, self.labeler.class_index(self.explain)
+            classes = [index] * len(best)
+            probabilities = to_probabilities(self._predict(array))[:, index].tolist()
+        heatmaps, method = explain_images(
+            self.model,
+            array,
+            classes,
+            size=self.preprocessor.size,
+            shape=self.preprocessor.shape,
         )
         self.legend = f"{which}, by {method}"
-        names = self.judge.names or ()
+        names = self.labeler.names or ()
         return [
-            Explanation(names[position], heat, method, share)
-            for position, heat, share in zip(asked, heats, shares, strict=True)
+            Explanation(names[index], heatmap, method, probability)
+            for index, heatmap, probability in zip(classes, heatmaps, probabilities, strict=True)
         ]
 
 
-def _batches(
-    opened: Iterable[LoadedImage | EvaluationError], size: int
-) -> Iterator[tuple[int, list[LoadedImage | EvaluationError]]]:
-    """Some at a time, with the number of the first."""
-    stream, start = iter(opened), 0
-    while batch := list(islice(stream, size)):
-        yield start, batch
-        start += len(batch)
+class PredictionLabeler:
+    """Adds class names and true classes to the output of a model.
+
+    Args:
+        class_names: The class names that the user passed, or None.
+        known_names: Class names to choose from otherwise: the first list whose length is that of
+            the output. Without any, the indices are used.
+        y_true: The true classes that the user passed, or None.
+        folders: The folder of each image, or ""; the true classes, if all are class names.
+        top: Number of classes per image.
+    """
+
+    def __init__(
+        self,
+        class_names: ClassNames | None,
+        known_names: Sequence[Sequence[str]],
+        y_true: Any,
+        folders: Sequence[str],
+        top: int,
+    ) -> None:
+        self.ids: tuple[Label, ...] | None = None
+        self.names: tuple[str, ...] | None = None
+        self.known_names, self.folders, self.top = known_names, folders, top
+        if class_names is not None:
+            self.ids, self.names = parse_class_names(class_names)
+        self.y_true = None if y_true is None else as_label_array(np.atleast_1d(y_true), "y_true")
+        self.by_folder = False
+        self.width = 0
+        self._true: NDArray[np.intp] | None = None
+        if self.y_true is not None and len(self.y_true) != len(folders):
+            raise EvaluationError(
+                Text(
+                    Option("y_true"),
+                    f" must have one label per image; got {len(self.y_true):,} labels for "
+                    f"{len(folders):,} images.",
+                )
+            )
+
+    def label(
+        self, output: NDArray[Any], indices: Iterable[int]
+    ) -> Iterator[tuple[tuple[ClassProbability, ...], TrueClass | None]]:
+        """The most probable classes and the true class of each image of a batch.
+
+        Args:
+            output: Output of the model, shape (batch, classes), (batch, 1) or (batch,).
+            indices: Indices of the images.
+        """
+        probabilities = to_probabilities(output)
+        names = self._class_names(probabilities.shape[1])
+        for index, row in zip(indices, probabilities, strict=True):
+            order = np.argsort(-row, kind="stable")
+            best = order[: self.top]
+            top_classes = tuple(ClassProbability(names[k], float(row[k]), int(k)) for k in best)
+            yield top_classes, self._true_class(index, row, order, names)
+
+    def class_index(self, label: str) -> int:
+        """The index of a class in the output of the model.
+
+        Raises:
+            EvaluationError: There is no such class.
+        """
+        names = self.names or ()
+        if label not in names:
+            message = f"{label!r} is not one of the model's classes."
+            raise EvaluationError(message, did_you_mean(label, names))
+        return names.index(label)
+
+    def _class_names(self, width: int) -> tuple[str, ...]:
+        if not self.width:
+            self.width = width
+            known = (tuple(map(str, names)) for names in self.known_names if len(names) == width)
+            self.names = self.names or next(known, None) or tuple(map(str, range(width)))
+            if len(self.names) != width:
+                raise EvaluationError(
+                    Text(
+                        Option("class_names"),
+                        f" must name {width:,} classes, as many as the model has; "
+                        f"got {len(self.names):,}.",
+                    )
+                )
+            self._true = self._true_indices(self.names)
+        assert self.names is not None  # noqa: S101 - set above
+        return self.names
+
+    def _true_indices(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
+        y = self.y_true
+        if y is None:
+            return self._indices_by_folder(names)
+        if y.ndim == 2:  # noqa: PLR2004 - one-hot rows
+            if y.shape[1] != len(names):
+                raise EvaluationError(
+                    Text(
+                        Option("y_true"),
+                        f" with one-hot rows must have {len(names):,} columns; got {y.shape[1]:,}.",
+                    )
+                )
+            return np.asarray(y.argmax(axis=1))
+        are_names = y.dtype.kind == "U"
+        known = y != ("" if are_names else -1)
+        values = (y if are_names else y.astype(np.int64))[known]
+        indices = np.full(len(y), -1, dtype=np.intp)
+        ids = self.ids or tuple(range(len(names)))
+        indices[known] = label_indices(values, ids, names, "y_true")
+        return indices
+
+    def _indices_by_folder(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
+        by_folder = {_folder_key(name): index for index, name in enumerate(names)}
+        indices = [by_folder.get(_folder_key(folder), -1) for folder in self.folders]
+        self.by_folder = min(indices, default=-1) >= 0
+        return np.asarray(indices, dtype=np.intp) if self.by_folder else None
+
+    def _true_class(
+        self, index: int, row: NDArray[Any], order: NDArray[np.intp], names: tuple[str, ...]
+    ) -> TrueClass | None:
+        if self._true is None or self._true[index] < 0:
+            return None
+        label = names[self._true[index]]
+        rank = next(rank for rank, k in enumerate(order, start=1) if names[k] == label)
+        return TrueClass(label, float(row[order[rank - 1]]), rank)
 
 
-def _refuse_nothing(pictures: Sequence[ImagePrediction], sources: Sequence[ImageSource]) -> None:
-    """Raises if no picture at all could be read: there is no answer then."""
-    if not all(picture.error for picture in pictures):
-        return
-    errors = list(dict.fromkeys(picture.error for picture in pictures))
-    remedy = suggest_files(sources)
-    if len(pictures) == 1:
-        raise EvaluationError(errors[0], remedy)
-    more = f"\n... and {len(errors) - 5:,} more" if len(errors) > 5 else ""  # noqa: PLR2004 - as many as are listed
-    shown = "\n".join(errors[:5])
-    words = f"None of the {len(pictures):,} pictures could be read.\n{shown}{more}"
-    raise EvaluationError(words, remedy)
+def _folder_key(name: str) -> str:
+    """A class name as a folder may spell it: "Egyptian cat" for "Egyptian_cat"."""
+    return name.casefold().replace("_", " ").replace("-", " ")

@@ -1,4 +1,4 @@
-"""What a model looked at: the places of a picture that speak for a class."""
+"""Explanations: the regions of an image that support a class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.evaluation.classification.classification import class_probabilities
+from kmagic.evaluation.confusion.label_arrays import to_probabilities
 from kmagic.evaluation.prediction.batch_prediction import predict_batch
 from kmagic.support.formatting import isolate_direction, shorten_name
 
@@ -19,146 +19,143 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classification.image_preprocessor import ImageSize
     from kmagic.evaluation.prediction.batch_prediction import Shape
 
-STRONG = 0.5  # of the strongest: what counts as looked at
-FAINT = 0.005  # probability: what hiding a place must cost at least to be worth telling
-WHOLE = 0.6  # share of the picture from which on a place is no place any more
-AT_ONCE = 32  # changed copies of a picture that are asked for together
-COARSE, FINE, SMALL = 12, 14, 64  # places a side on large and on small pictures, pixels of small
+STRONG = 0.5  # of the maximum: what counts as supporting the class
+MIN_EFFECT = 0.005  # probability that occlusion must change
+MAX_AREA = 0.6  # share of the image above which no location is named
+OCCLUSION_BATCH = 32  # modified copies of an image per batch
+COARSE, FINE, SMALL = 12, 14, 64  # steps per side on large and small images, pixels of small ones
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Explanation:
-    """The places of one picture that speak for a class.
+    """The regions of one image that support a class.
 
     Attributes:
         label: The class.
-        heat: How much each place speaks for it, from 0 to 1 for the strongest, shape (rows,
-            columns) over the whole picture; all 0 where nothing does.
-        method: How it was found, in a reader's words.
-        probability: What the model gives the class, where the class was asked for by its name.
+        heatmap: Support of each region, from 0 to 1 for the strongest, shape (rows, columns) over
+            the whole image; all 0 if no region supports the class.
+        method: How it was computed, in words.
+        probability: Probability of the class, if the user chose it.
     """
 
     label: str
-    heat: NDArray[np.float32]
+    heatmap: NDArray[np.float32]
     method: str
     probability: float | None = None
 
     @property
     def area(self) -> float:
-        """Share of the picture that speaks at least half as much as its strongest place."""
-        return float(np.mean(self.heat >= STRONG))
+        """Share of the image with at least half of the maximal support."""
+        return float(np.mean(self.heatmap >= STRONG))
 
-    def where(self) -> str:
-        """The place in words: "the top left, 12% of the picture".
+    def location(self) -> str:
+        """The main region in words: "mainly at the top left (12 % of the image)".
 
         Example:
-            >>> heat = np.zeros((8, 8), np.float32)
-            >>> heat[:2, :2] = 1
-            >>> Explanation("cat", heat, "").where()
-            'the top left, 6% of the picture'
+            >>> heatmap = np.zeros((8, 8), np.float32)
+            >>> heatmap[:2, :2] = 1
+            >>> Explanation("cat", heatmap, "").location()
+            'mainly at the top left (6 % of the image)'
         """
-        strong = self.heat >= STRONG
-        if not self.heat.any():
-            return "no single place"
-        if self.area > WHOLE:
-            return "nearly the whole picture"
-        rows, columns = (axis + 0.5 for axis in np.nonzero(strong))
-        weights = self.heat[strong]
-        down, along = (
-            int(3 * np.average(axis, weights=weights) / length)
-            for axis, length in zip((rows, columns), strong.shape, strict=True)
+        strong = self.heatmap >= STRONG
+        if not self.heatmap.any():
+            return "at no particular region"
+        if self.area > MAX_AREA:
+            return "at nearly the whole image"
+        row, column = (
+            int(3 * np.average(indices + 0.5, weights=self.heatmap[strong]) / length)
+            for indices, length in zip(np.nonzero(strong), strong.shape, strict=True)
         )
-        place = f"{('top', 'middle', 'bottom')[down]} {('left', 'centre', 'right')[along]}"
-        place = {"middle centre": "centre", "middle left": "left", "middle right": "right"}.get(
-            place, place
-        )
-        return f"the {place}, {self.area:.0%} of the picture"
+        words = [("top", "", "bottom")[row], ("left", "", "right")[column]]
+        centred = {("top", ""): "top centre", ("bottom", ""): "bottom centre", ("", ""): "centre"}
+        place = centred.get((words[0], words[1])) or " ".join(filter(None, words))
+        return f"mainly at the {place} ({100 * self.area:.0f} % of the image)"
 
-    def words(self) -> str:
-        """The whole in words: "for tusker it looks at the centre, 12% of the picture"."""
+    def to_text(self) -> str:
+        """For the card: 'for "tusker" the model looks mainly at the centre (12 % of the image)'."""
+        name = isolate_direction(shorten_name(self.label, 60))
         share = "" if self.probability is None else f" ({self.probability:.1%})"
-        return f"for {isolate_direction(shorten_name(self.label, 60))}{share} it looks at {self.where()}"
+        return f'for "{name}"{share} the model looks {self.location()}'
 
 
-def explain(
+def explain_images(
     model: Any, batch: NDArray[Any], classes: Sequence[int], *, size: ImageSize, shape: Shape | None
 ) -> tuple[list[NDArray[np.float32]], str]:
-    """Where in some pictures the model sees a class.
+    """The regions that support a class, for some images.
 
-    By Grad-CAM, the slope of the class's score in the last convolutional feature map (Selvaraju
-    et al. 2017, doi:10.1109/ICCV.2017.74); for models without such a map by occlusion, what hiding
-    a place costs (Zeiler and Fergus 2014).
+    By Grad-CAM, the gradient of the class score in the last convolutional feature map (Selvaraju
+    et al. 2017, doi:10.1109/ICCV.2017.74); for models without one by occlusion, the loss in
+    probability when a region is hidden (Zeiler and Fergus 2014).
 
     Args:
         model: The model.
-        batch: Pictures as the model takes them, the first axis counts them.
-        classes: Position of the class that is asked for, one a picture.
-        size: The pictures' size.
+        batch: Images as the model takes them.
+        classes: Index of the class for each image.
+        size: The image size of the model.
         shape: Shape of the model's samples.
 
     Returns:
-        A heat a picture, and how it was found.
+        A heatmap per image, and the method in words.
     """
-    from kmagic.evaluation.classification.gradcam import grad_cam  # noqa: PLC0415 - knows Keras
+    from kmagic.evaluation.classification.gradcam import grad_cam  # noqa: PLC0415 - needs Keras
 
-    found = grad_cam(model, batch, classes)
-    if found is not None:
-        return found
-    places = FINE if max(size.height or SMALL, size.width or SMALL) <= SMALL else COARSE
+    result = grad_cam(model, batch, classes)
+    if result is not None:
+        return result
+    steps = FINE if max(size.height or SMALL, size.width or SMALL) <= SMALL else COARSE
     return [
-        occlusion(model, picture, wanted, size=size, shape=shape, places=places)
-        for picture, wanted in zip(batch, classes, strict=True)
-    ], "what hiding it takes away (occlusion)"
+        occlusion(model, image, index, size=size, shape=shape, steps=steps)
+        for image, index in zip(batch, classes, strict=True)
+    ], "the effect of hiding it (occlusion)"
 
 
 def occlusion(
     model: Any,
-    picture: NDArray[Any],
-    wanted: int,
+    image: NDArray[Any],
+    class_index: int,
     *,
     size: ImageSize,
     shape: Shape | None = None,
-    places: int = FINE,
+    steps: int = FINE,
 ) -> NDArray[np.float32]:
-    """How much probability a class loses when a place is hidden.
+    """How much probability a class loses when a region is hidden.
 
-    A square three steps long moves over the picture. What it hides takes the picture's median,
-    which is the ground of a drawing and the middle tone of a photo.
+    A square of three steps moves over the image and is filled with the image's median: the
+    background of a drawing, the average tone of a photo.
 
     Args:
         model: A Keras model, or anything with ``predict_on_batch``.
-        picture: One picture as the model takes it.
-        wanted: Position of the class.
-        size: The picture's size.
+        image: One image as the model takes it.
+        class_index: Index of the class.
+        size: The image size of the model.
         shape: Shape of the model's samples.
-        places: Steps of the square along a side.
+        steps: Steps of the square along a side.
 
     Returns:
-        Shape (places, places) at most, from 0 to 1; all 0 where hiding costs nothing.
+        Shape (steps, steps) at most, from 0 to 1; all 0 if hiding has no effect.
     """
-    whole = picture
+    pixels = image
     if size.flat:
-        whole = picture.reshape(size.height or 1, size.width or 1, size.channels)
-    tops, lefts = (_squares(side, places) for side in whole.shape[:2])
+        pixels = image.reshape(size.height or 1, size.width or 1, size.channels)
+    tops, lefts = (_squares(side, steps) for side in pixels.shape[:2])
     squares = [(top, left) for top in tops for left in lefts]
-    ground = np.median(whole, axis=(0, 1))
-    odds: list[NDArray[np.float64]] = []
-    for start in range(0, len(squares), AT_ONCE):
-        hidden = np.repeat(whole[None], len(squares[start : start + AT_ONCE]), axis=0)
-        for copy, (top, left) in zip(hidden, squares[start:], strict=False):
-            copy[top, left] = ground
-        answers = predict_batch(model, hidden.reshape(-1, *picture.shape), shape)
-        odds.append(class_probabilities(answers)[:, wanted])
-    before = class_probabilities(predict_batch(model, picture[None], shape))[0, wanted]
-    lost = np.maximum(before - np.concatenate(odds), 0).reshape(len(tops), len(lefts))
-    most = lost.max()
-    if most < FAINT:
-        return np.zeros(lost.shape, np.float32)
-    return np.asarray(lost / most, dtype=np.float32)
+    background = np.median(pixels, axis=(0, 1))
+    hidden_probabilities: list[NDArray[np.float64]] = []
+    for start in range(0, len(squares), OCCLUSION_BATCH):
+        chunk = squares[start : start + OCCLUSION_BATCH]
+        copies = np.repeat(pixels[None], len(chunk), axis=0)
+        for copy, (top, left) in zip(copies, chunk, strict=True):
+            copy[top, left] = background
+        output = predict_batch(model, copies.reshape(-1, *image.shape), shape)
+        hidden_probabilities.append(to_probabilities(output)[:, class_index])
+    probability = to_probabilities(predict_batch(model, image[None], shape))[0, class_index]
+    lost = np.maximum(probability - np.concatenate(hidden_probabilities), 0)
+    heatmap = lost.reshape(len(tops), len(lefts)) / max(lost.max(), MIN_EFFECT)
+    return np.asarray(heatmap if lost.max() >= MIN_EFFECT else 0 * heatmap, dtype=np.float32)
 
 
-def _squares(side: int, places: int) -> list[slice]:
-    """Where the square stands along a side: three steps long, but for the ends."""
-    count = min(places, side)
+def _squares(side: int, steps: int) -> list[slice]:
+    """The positions of the square along a side: three steps long, except at the ends."""
+    count = min(steps, side)
     edges = np.linspace(0, side, count + 1).round().astype(int).tolist()
     return [slice(edges[max(k - 1, 0)], edges[min(k + 2, count)]) for k in range(count)]

@@ -1,13 +1,12 @@
-"""Grad-CAM: where the last convolutional feature map of a Keras model speaks for a class.
+"""Grad-CAM: the regions of the last convolutional feature map that support a class.
 
-Each place of the map is weighed by its own slope. Before a global average, as in most networks of
-today, all slopes of a channel are the same, and that is Grad-CAM to the letter (Selvaraju et al.
-2017); where the map is flattened instead, their average would say nothing of the place, and the
-product place by place is still right (HiResCAM, Draelos and Carin 2020).
+Each position of the map is weighted by its own gradient. Before a global average, as in most
+networks of today, all gradients of a channel are equal, and this is exactly Grad-CAM (Selvaraju et
+al. 2017). Where the map is flattened instead, their mean says nothing about a position, and the
+product at each position is still correct (HiResCAM, Draelos and Carin 2020).
 
-The model runs once eagerly, and every layer in it is listened to, also in models within the
-model; so it does not matter how it is built, and the order of the layers is the one in which they
-really ran.
+The model runs once eagerly while the calls of all its layers are recorded, also in nested models.
+So it does not matter how the model is built, and the calls are in their actual order.
 """
 
 from __future__ import annotations
@@ -18,31 +17,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.models.keras_history import flat_layers
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-MAP = 4  # axes of a feature map: pictures, rows, columns, channels
-CONVOLUTION = "Conv"  # in the name of every class of Keras that convolves
-MIXING = "Attention"  # in the name of every class that mixes the places of a picture
-# What follows a map and only thins it out; the map before says more.
-THINNING = ("Pool", "Dropout", "Flatten", "Reshape", "Identity", "Padding")
-SMOOTH = 3  # places a side that are averaged where a slope hits single ones, as behind a pooling
-CERTAIN = ("softmax", "sigmoid")  # activations whose slope dies where the model is sure
+MAP_AXES = 4  # of a feature map: images, rows, columns, channels
+CONVOLUTION = "Conv"  # in the class name of every convolution layer of Keras
+ATTENTION = "Attention"  # in the class name of every layer that mixes positions
+# Layers after a map that only reduce it; the map before them has more detail.
+REDUCING = ("Pool", "Dropout", "Flatten", "Reshape", "Identity", "Padding")
+SMOOTHING = 3  # positions per side averaged if gradients are at single ones, as after max pooling
+SATURATING = ("softmax", "sigmoid")  # activations whose gradient vanishes at confident predictions
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LayerCall:
-    """One layer (or operation) as it ran.
+    """One call of a layer (or operation).
 
     Attributes:
         layer: The layer.
-        turn: How many times it had run before; a shared layer runs several times.
+        turn: Number of its earlier calls; a shared layer is called several times.
         inputs: Its first argument.
-        outputs: What it returned.
+        outputs: Its result.
     """
 
     layer: Any
@@ -54,61 +51,66 @@ class LayerCall:
 def grad_cam(
     model: Any, batch: NDArray[Any], classes: Sequence[int]
 ) -> tuple[list[NDArray[np.float32]], str] | None:
-    """Where in some pictures the model sees a class.
+    """The regions that support a class, for some images.
 
     Args:
         model: A Keras model on TensorFlow.
-        batch: Pictures as the model takes them, the first axis counts them.
-        classes: Position of the class that is asked for, one a picture.
+        batch: Images as the model takes them.
+        classes: Index of the class for each image.
 
     Returns:
-        A heat a picture, of the map's size, from 0 to 1 for the strongest place, all 0 where none
-        speaks for the class; and in words what was looked at. None for a model without a map.
+        A heatmap per image in the size of the feature map, from 0 to 1, all 0 if no region supports
+        the class; and the layer in words. None for a model without a feature map.
     """
     import keras  # noqa: PLC0415 - takes seconds
 
     if not isinstance(model, keras.Model) or keras.backend.backend() != "tensorflow":
         return None
-    calls = _listen(model, batch[:1])
-    target = find_map(calls)
+    calls = _record_calls(model, batch[:1])
+    target = find_feature_map(calls)
     if target is None:
         return None
-    heats = _heats(model, batch, classes, target, calls[-1])
-    if heats is None:
+    heatmaps = _heatmaps(model, batch, classes, target, calls[-1])
+    if heatmaps is None:
         return None
     rows, columns = target.outputs.shape[1:3]
-    return heats, f"the {rows} x {columns} map of {target.layer.name} (Grad-CAM)"
+    return heatmaps, f"the {rows} x {columns} map of {target.layer.name} (Grad-CAM)"
 
 
-def find_map(calls: Sequence[LayerCall]) -> LayerCall | None:
+def find_feature_map(calls: Sequence[LayerCall]) -> LayerCall | None:
     """The last convolutional feature map among the calls of a model.
 
-    It is the last output with rows and columns at or behind the last convolution, past the layers
-    that only normalise, activate or add, and before those that only thin it out. None where there
-    is no convolution, or where attention mixes the places afterwards.
+    It is the last output with rows and columns at or after the last convolution: after layers that
+    only normalize, activate or add, and before those that only reduce it. None without a
+    convolution, or if attention mixes the positions afterwards.
     """
-    maps = [number for number, call in enumerate(calls) if _is_map(call.outputs)]
-    convolutions = [number for number in maps if _convolves(calls[number].layer)]
+    maps = [index for index, call in enumerate(calls) if _is_feature_map(call.outputs)]
+    convolutions = [index for index in maps if _is_convolution(calls[index].layer)]
     if not convolutions:
         return None
     last = convolutions[-1]
-    if any(_has_in_name(call.layer, (MIXING,)) for call in calls[last:]):
+    if any(_has_in_class_name(call.layer, (ATTENTION,)) for call in calls[last:]):
         return None
-    kept = [
-        number
-        for number in maps
-        if number >= last and not _has_in_name(calls[number].layer, THINNING)
+    candidates = [
+        index
+        for index in maps
+        if index >= last and not _has_in_class_name(calls[index].layer, REDUCING)
     ]
-    return calls[kept[-1] if kept else last]
+    return calls[candidates[-1] if candidates else last]
 
 
-def _heats(
-    model: Any, batch: NDArray[Any], classes: Sequence[int], target: LayerCall, last: LayerCall
+def _heatmaps(
+    model: Any,
+    batch: NDArray[Any],
+    classes: Sequence[int],
+    target: LayerCall,
+    last: LayerCall,
 ) -> list[NDArray[np.float32]] | None:
     import tensorflow as tf  # noqa: PLC0415 - takes seconds
 
     maps: list[Any] = []
     logits: list[Any] = []
+    is_saturating = _activation(last.layer) in SATURATING
     with ExitStack() as stack:
         tape = stack.enter_context(tf.GradientTape(watch_accessed_variables=False))
 
@@ -117,143 +119,134 @@ def _heats(
                 tape.watch(call.outputs)
                 maps.append(call.outputs)
 
-        stack.enter_context(_heard([target.layer], watch))
-        if _squashes(last.layer) and last.inputs is not None:
-            stack.enter_context(_heard([last.layer], lambda call: logits.append(call.inputs)))
-        elif _activation(last.layer) in CERTAIN:
-            stack.enter_context(_linear(last.layer))
-        answers = model(tf.convert_to_tensor(batch), training=False)
-        scores = logits[-1] if logits else answers
-        plain = not logits and _activation(last.layer) not in CERTAIN
-        score = _score(tf.cast(scores, tf.float32), classes, probabilities=plain)
-    slopes = tape.gradient(score, maps[-1]) if maps else None
-    if slopes is None:
+        stack.enter_context(_recording([target.layer], watch))
+        if _is_saturating_layer(last.layer) and last.inputs is not None:
+            record = _recording([last.layer], lambda call: logits.append(call.inputs))
+            stack.enter_context(record)
+        elif is_saturating:
+            stack.enter_context(_replaced(last.layer, "activation", lambda values: values))
+        output = model(tf.convert_to_tensor(batch), training=False)
+        scores = tf.cast(logits[-1] if logits else output, tf.float32)
+        score = _score(scores, classes, may_be_probabilities=not logits and not is_saturating)
+    gradients = tape.gradient(score, maps[-1]) if maps else None
+    if gradients is None:
         return None
-    heats = tf.nn.relu(tf.reduce_sum(slopes * maps[-1], axis=-1, keepdims=True))
-    if not _is_even(slopes.numpy()):
-        heats = tf.nn.avg_pool2d(tf.cast(heats, tf.float32), SMOOTH, 1, "SAME")
-    return [_normed(heat) for heat in tf.cast(heats[..., 0], tf.float32).numpy()]
+    heatmaps = tf.nn.relu(tf.reduce_sum(gradients * maps[-1], axis=-1, keepdims=True))
+    if not _is_uniform(gradients.numpy()):
+        heatmaps = tf.nn.avg_pool2d(tf.cast(heatmaps, tf.float32), SMOOTHING, 1, "SAME")
+    return [_normalize(heatmap) for heatmap in tf.cast(heatmaps[..., 0], tf.float32).numpy()]
 
 
-def _is_even(slopes: NDArray[Any]) -> bool:
-    """Whether all places of a map have the same slope, as before a global average."""
-    first = slopes[:, :1, :1]
-    return bool(np.allclose(slopes, first, rtol=1e-3, atol=1e-3 * float(np.abs(slopes).max())))
+def _is_uniform(gradients: NDArray[Any]) -> bool:
+    """Whether all positions of a map have the same gradient, as before a global average."""
+    first, largest = gradients[:, :1, :1], float(np.abs(gradients).max())
+    return bool(np.allclose(gradients, first, rtol=1e-3, atol=1e-3 * largest))
 
 
-def _score(scores: Any, classes: Sequence[int], *, probabilities: bool) -> Any:
-    """The sum over the pictures of how much the model holds of each one's class."""
+def _score(scores: Any, classes: Sequence[int], *, may_be_probabilities: bool) -> Any:
+    """The sum over the images of the score of each one's class."""
     import tensorflow as tf  # noqa: PLC0415 - takes seconds
 
-    if len(scores.shape) == 1 or scores.shape[-1] == 1:  # one number for two classes
-        signs = tf.constant([1.0 if wanted else -1.0 for wanted in classes])
+    if len(scores.shape) == 1 or scores.shape[-1] == 1:  # one score for two classes
+        signs = tf.constant([1.0 if index else -1.0 for index in classes])
         return tf.reduce_sum(signs * tf.reshape(scores, [-1]))
-    if probabilities and _are_shares(scores.numpy()):
+    values = scores.numpy()
+    if may_be_probabilities and values.min() >= 0 and np.allclose(values.sum(axis=1), 1, atol=1e-3):
         scores = tf.math.log(tf.maximum(scores, np.finfo(np.float32).tiny))
     return tf.reduce_sum(tf.gather(scores, list(classes), axis=1, batch_dims=1))
 
 
-def _are_shares(scores: NDArray[Any]) -> bool:
-    return bool(scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3))
+def _normalize(heatmap: NDArray[Any]) -> NDArray[np.float32]:
+    largest = heatmap.max()
+    return np.asarray(heatmap / largest if largest > 0 else heatmap, dtype=np.float32)
 
 
-def _normed(heat: NDArray[Any]) -> NDArray[np.float32]:
-    most = heat.max()
-    return np.asarray(heat / most if most > 0 else heat, dtype=np.float32)
+# --- recording of calls -------------------------------------------------------------------------
 
 
-# --- listening -----------------------------------------------------------------------------------
-
-
-def _listen(model: Any, batch: NDArray[Any]) -> list[LayerCall]:
-    """Run the model once and write down every call in it."""
+def _record_calls(model: Any, batch: NDArray[Any]) -> list[LayerCall]:
+    """Run the model once and record every call in it."""
     if not model.built:
-        model(batch, training=False)  # it is made by this call, and runs more than once for it
+        model(batch, training=False)  # building runs some layers more than once
     calls: list[LayerCall] = []
-    with _heard(list(_parts(model)), calls.append):
+    with _recording(list(_leaf_layers(model)), calls.append):
         model(batch, training=False)
     return calls
 
 
-def _parts(model: Any) -> Iterator[Any]:
-    """The layers and operations of a model, also of models within it, each once."""
+def _leaf_layers(model: Any) -> Iterator[Any]:
+    """The layers and operations of a model and of models within it, each once."""
     seen: set[int] = set()
-    waiting = [model]
-    while waiting:
-        part = waiting.pop()
-        within = getattr(part, "operations", None) or getattr(part, "layers", None)
-        for each in within or ():
-            if id(each) not in seen:
-                seen.add(id(each))
-                waiting.append(each)
-                if not (getattr(each, "operations", None) or getattr(each, "layers", None)):
-                    yield each
+    pending = [model]
+    while pending:
+        part = pending.pop()
+        for layer in getattr(part, "operations", None) or getattr(part, "layers", None) or ():
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                pending.append(layer)
+                if not (getattr(layer, "operations", None) or getattr(layer, "layers", None)):
+                    yield layer
 
 
 @contextmanager
-def _heard(layers: Sequence[Any], tell: Callable[[LayerCall], None]) -> Iterator[None]:
-    """Tell of every call of some layers, for as long as the context lasts."""
+def _recording(layers: Sequence[Any], record: Callable[[LayerCall], None]) -> Iterator[None]:
+    """Record every call of some layers."""
     with ExitStack() as stack:
         for layer in layers:
-            stack.enter_context(_replaced(layer, "call", _telling(layer, tell)))
+            stack.enter_context(_replaced(layer, "call", _recorded_call(layer, record)))
         yield
 
 
-def _telling(layer: Any, tell: Callable[[LayerCall], None]) -> Callable[..., Any]:
-    call, turns = layer.call, 0
+def _recorded_call(layer: Any, record: Callable[[LayerCall], None]) -> Callable[..., Any]:
+    original, turn = layer.call, 0
 
-    def told(*args: Any, **kwargs: Any) -> Any:
-        nonlocal turns
-        outputs = call(*args, **kwargs)
-        tell(LayerCall(layer, turns, args[0] if args else None, outputs))
-        turns += 1
+    def call(*args: Any, **keywords: Any) -> Any:
+        nonlocal turn
+        outputs = original(*args, **keywords)
+        record(LayerCall(layer, turn, args[0] if args else None, outputs))
+        turn += 1
         return outputs
 
-    return told
-
-
-@contextmanager
-def _linear(layer: Any) -> Iterator[None]:
-    """Leave out a layer's activation."""
-    with _replaced(layer, "activation", lambda values: values):
-        yield
+    return call
 
 
 @contextmanager
 def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
-    """Another value for an attribute, past Keras's book-keeping of attributes."""
-    own = vars(layer)
-    before, was_there = own.get(name), name in own
+    """Replace an attribute, bypassing Keras's tracking of attributes."""
+    attributes = vars(layer)
+    original, existed = attributes.get(name), name in attributes
     object.__setattr__(layer, name, value)
     try:
         yield
     finally:
-        if was_there:
-            object.__setattr__(layer, name, before)
+        if existed:
+            object.__setattr__(layer, name, original)
         else:
             object.__delattr__(layer, name)
 
 
-# --- what a layer is -----------------------------------------------------------------------------
+# --- kinds of layers ----------------------------------------------------------------------------
 
 
-def _is_map(outputs: Any) -> bool:
+def _is_feature_map(outputs: Any) -> bool:
     """Whether it has rows and columns, more than one of each."""
     shape = getattr(outputs, "shape", ())
-    return len(shape) == MAP and min(shape[1:3]) > 1
+    return len(shape) == MAP_AXES and min(shape[1:3]) > 1
 
 
-def _convolves(layer: Any) -> bool:
-    return any(_has_in_name(part, (CONVOLUTION,)) for part in flat_layers(layer))
+def _is_convolution(layer: Any) -> bool:
+    inner = getattr(layer, "_flatten_layers", None)
+    parts = [layer, *(inner() if callable(inner) else ())]
+    return any(_has_in_class_name(part, (CONVOLUTION,)) for part in parts)
 
 
-def _has_in_name(layer: Any, words: Sequence[str]) -> bool:
+def _has_in_class_name(layer: Any, words: Sequence[str]) -> bool:
     return any(word in kind.__name__ for kind in type(layer).__mro__ for word in words)
 
 
-def _squashes(layer: Any) -> bool:
-    """Whether it is a layer or operation of its own that makes logits probabilities."""
-    return any(kind.__name__.lower() in CERTAIN for kind in type(layer).__mro__)
+def _is_saturating_layer(layer: Any) -> bool:
+    """Whether it is a separate layer or operation that converts logits to probabilities."""
+    return any(kind.__name__.lower() in SATURATING for kind in type(layer).__mro__)
 
 
 def _activation(layer: Any) -> str:

@@ -1,4 +1,4 @@
-"""What stands for pictures: files, folders, patterns, addresses, bytes, arrays, Pillow images."""
+"""Finding images: files, folders, patterns, URLs, bytes, arrays, Pillow images."""
 
 from __future__ import annotations
 
@@ -18,123 +18,130 @@ from kmagic.data.images.image_paths import (
     natural_sort_key,
 )
 from kmagic.data.paths import nearest_path
-from kmagic.evaluation.classification.image_preprocessor import MODES, fits
+from kmagic.evaluation.classification.image_preprocessor import MODES
+from kmagic.evaluation.prediction.batch_prediction import fits
+from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
 from kmagic.support.errors import EvaluationError
+from kmagic.support.messages import Option, Text
 
 if TYPE_CHECKING:
     from kmagic.evaluation.prediction.batch_prediction import Shape
 
-SOME = 3  # files that are not there, of which it is told what was meant
+MAX_SUGGESTED = 3  # missing files for which similar names are suggested
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ImageSource:
-    """One picture, still unread.
+    """One image, not read yet.
 
     Attributes:
-        name: The file, the address, or the number within what was given.
-        picture: A path, an address, bytes, an open file, a Pillow image or an array; or the
-            error that stands in its place.
-        folder: Name of the folder in which a folder or a pattern had it.
+        name: The file, the URL, or the index within the list of images.
+        image: A path, a URL, bytes, an open file, a Pillow image or an array; or the error that
+            replaces it.
+        folder: Name of the folder in which a folder or a pattern found it.
     """
 
     name: str
-    picture: Any
+    image: Any
     folder: str = ""
 
 
 def list_images(images: Any, shape: Shape | None) -> list[ImageSource]:
-    """Each picture with its name.
+    """Each image with its name.
 
-    Folders and patterns become the picture files in them, in the order a person counts: 2 before
-    10. What cannot be found keeps its place.
+    Folders and patterns become the image files in them, in natural order: 2 before 10. A missing
+    file stays in the list.
 
     Args:
-        images: One picture or many: a path, a folder, a pattern such as ``photos/*.jpg``, an
-            address, bytes of a file, an open file, a Pillow image, an array of one picture or of
-            many along its first axis; or a list of any of these.
-        shape: Shape of the model's samples, which tells one array from several.
+        images: One image or many: a path, a folder, a pattern such as ``photos/*.jpg``, a URL,
+            bytes of a file, an open file, a Pillow image, an array of one image or of many along
+            its first axis; or a list of any of these.
+        shape: Shape of the model's samples, which distinguishes one array from several.
 
     Raises:
-        EvaluationError: There is nothing, or nothing that a picture can be made of.
+        EvaluationError: There are no images, or the type is not supported.
     """
-    found = [
-        replace(source, name=source.name or str(number))
-        for number, source in enumerate(_expand(images, shape))
+    sources = [
+        replace(source, name=source.name or str(index))
+        for index, source in enumerate(_expand(images, shape))
     ]
-    if not found:
-        raise EvaluationError("images is empty: there is nothing to classify.")
-    return found
+    if not sources:
+        raise EvaluationError(Text(Option("images"), " is empty: nothing to classify."))
+    return sources
 
 
 def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
     if is_url(images):
         yield ImageSource(images, images)
     elif isinstance(images, str | os.PathLike):
-        yield from _of_path(os.fspath(images))
+        yield from _from_path(os.fspath(images))
     elif isinstance(images, bytes | bytearray | memoryview):
         yield ImageSource("", bytes(images))
     elif is_pillow_image(images) or hasattr(images, "read"):
         name = getattr(images, "filename", "") or getattr(images, "name", "")
         yield ImageSource(os.fspath(name) if isinstance(name, str | os.PathLike) else "", images)
     elif hasattr(images, "shape"):
-        yield from _of_array(images, shape)
+        yield from _from_array(images, shape)
     elif _are_numbers(images):
-        yield from _of_array(np.asarray(images), shape)
+        yield from _from_array(np.asarray(images), shape)
     elif isinstance(images, Iterable) and not isinstance(images, dict):
         for image in images:
             yield from _expand(image, shape)
     else:
         raise EvaluationError(
-            "images must be paths, folders, patterns, addresses, bytes, arrays or Pillow images, "
-            f"or a list of them; received {type(images).__name__}.",
-            "Of a data set take some: `{digits.x_test[:8]}`." if hasattr(images, "x_test") else "",
+            option="images",
+            expected="paths, folders, patterns, URLs, bytes, arrays or Pillow images, or a list of "
+            "them",
+            actual=Text(type(images).__name__),
+            remedy="Pass some images of the data set: `{digits.x_test[:8]}`."
+            if hasattr(images, "x_test")
+            else "",
         )
 
 
-def suggest_files(sources: Sequence[ImageSource]) -> str:
-    """A hint on files that are not there: what has nearly their names, or that they are sentences.
+def suggest_files(sources: Sequence[ImageSource]) -> str | Text:
+    """A remedy for missing files: files with similar names, or another function for sentences.
 
     Args:
-        sources: Of which none could be read.
+        sources: Images of which none could be read.
     """
-    names = [one.name for one in sources if _is_missing(one)]
+    names = [source.name for source in sources if _is_missing(source)]
     if any(" " in name and not is_image_file(Path(name)) for name in names):
-        return "Sentences are for kmagic.predict (`%keras_predict`)."
-    near = [found for name in names[:SOME] if (found := nearest_path(Path(name).expanduser()))]
-    meant = " or ".join(dict.fromkeys(map(str, near)))
-    return f"Did you mean {meant}?" if meant else ""
+        return USE_PREDICT
+    paths = [nearest_path(Path(name).expanduser()) for name in names[:MAX_SUGGESTED]]
+    similar = " or ".join(dict.fromkeys(str(path) for path in paths if path))
+    return f"Did you mean {similar}?" if similar else ""
 
 
 def _is_missing(source: ImageSource) -> bool:
-    picture = source.picture
+    image = source.image
     try:
-        return isinstance(picture, EvaluationError) or (
-            isinstance(picture, Path) and not picture.exists()
+        return isinstance(image, EvaluationError) or (
+            isinstance(image, Path) and not image.exists()
         )
-    except (OSError, ValueError):  # no name that a file can have
+    except (OSError, ValueError):  # it cannot be a file name
         return True
 
 
-# --- files ---------------------------------------------------------------------------------------
+# --- files --------------------------------------------------------------------------------------
 
 
-def _of_path(text: str | bytes) -> Iterator[ImageSource]:
+def _from_path(text: str | bytes) -> Iterator[ImageSource]:
     name = os.fsdecode(text)
     path = Path(name).expanduser()
     try:
-        is_folder, is_there = path.is_dir(), path.exists()
-    except (OSError, ValueError):  # no name that a file can have
-        is_folder, is_there = False, True
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError):  # it cannot be a file name
+        is_folder, exists = False, True
     if is_folder:
-        yield from _of_folder(path, name)
-    elif is_there or not glob.has_magic(name):
+        yield from _from_folder(path, name)
+    elif exists or not glob.has_magic(name):
         yield ImageSource(name, path)
     else:
-        yield from _of_pattern(path, name)
+        yield from _from_pattern(path, name)
 
 
-def _of_folder(path: Path, name: str) -> Iterator[ImageSource]:
+def _from_folder(path: Path, name: str) -> Iterator[ImageSource]:
     files = [
         Path(folder, file)
         for folder, _, files in os.walk(path)
@@ -142,13 +149,13 @@ def _of_folder(path: Path, name: str) -> Iterator[ImageSource]:
         if is_image_file(Path(file))
     ]
     if not files:
-        yield ImageSource(name, EvaluationError(f"The folder {name} holds no pictures."))
+        yield ImageSource(name, EvaluationError(f"The folder {name} contains no images."))
     for file in sorted(files, key=natural_sort_key):
         yield ImageSource(str(file), file, "" if file.parent == path else file.parent.name)
 
 
-def _of_pattern(path: Path, name: str) -> Iterator[ImageSource]:
-    files = [Path(hit) for hit in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+def _from_pattern(path: Path, name: str) -> Iterator[ImageSource]:
+    files = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
     files = [file for file in files if file.is_file()]
     files = [file for file in files if is_image_file(file)] or files
     if not files:
@@ -157,29 +164,29 @@ def _of_pattern(path: Path, name: str) -> Iterator[ImageSource]:
         yield ImageSource(str(file), file, file.parent.name)
 
 
-# --- arrays --------------------------------------------------------------------------------------
+# --- arrays -------------------------------------------------------------------------------------
 
 
 def _are_numbers(images: Any) -> bool:
-    """Whether it is a picture or several written as lists of numbers."""
+    """Whether images are written as nested lists of numbers."""
     first = images
     while isinstance(first, list | tuple) and first:
         first = first[0]
     return first is not images and isinstance(first, int | float | np.number)
 
 
-def _of_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
+def _from_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
     kind = getattr(getattr(array, "dtype", None), "kind", "")
-    if kind in "OUS" and kind:  # a column of paths, or pictures of several sizes
+    if kind in "OUS" and kind:  # a column of paths, or images of several sizes
         for item in np.asarray(array).tolist() if kind != "O" else np.asarray(array).ravel():
             yield from _expand(item, shape)
         return
-    for picture in _split(array, shape):
-        yield ImageSource("", picture)
+    for image in _split(array, shape):
+        yield ImageSource("", image)
 
 
 def _split(array: Any, shape: Shape | None) -> Any:
-    """An array as a sequence of pictures, whether it holds one or many."""
+    """An array as a sequence of images, whether it contains one or many."""
     if shape is not None:
         if fits(array.shape, shape):
             return array[None]
@@ -187,11 +194,15 @@ def _split(array: Any, shape: Shape | None) -> Any:
             return array
     match tuple(array.shape):
         case ():
-            raise EvaluationError("images must be pictures; received a single number.")
+            raise EvaluationError(
+                option="images", expected="images", actual=Text("a single number")
+            )
         case (length,):
             raise EvaluationError(
-                f"images must be pictures; received {length:,} numbers.",
-                "A picture has shape (height, width) or (height, width, channels).",
+                option="images",
+                expected="images",
+                actual=Text(f"{length:,} numbers"),
+                remedy="An image has shape (height, width) or (height, width, channels).",
             )
         case (_, _):
             return array[None]

@@ -1,14 +1,14 @@
-"""How good: the figures of a confusion matrix, each as scikit-learn defines it.
+"""Metrics of a confusion matrix, as scikit-learn defines them.
 
-All of them follow from three sums for each class, so they are computed from these: at once for
-many matrices, as the intervals of :mod:`kmagic.evaluation.confusion.intervals` need it, and without a
-second pass over the samples. The tests hold every one against scikit-learn.
+All of them follow from three sums per class. They are computed from these sums for any number of
+matrices at once, which the bootstrap of :mod:`kmagic.evaluation.confusion.intervals` needs and
+scikit-learn does not offer. The tests compare every metric with scikit-learn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,14 +26,14 @@ class ClassSums:
     """The sums of one confusion matrix, or of many; every array has shape (..., classes).
 
     Attributes:
-        right: The diagonal: what is of the class and was taken for it.
-        true: Sums of the rows: what is of the class.
-        called: Sums of the columns: what was taken for the class.
+        correct: The diagonal.
+        true: Sums of the rows: samples of the class.
+        predicted: Sums of the columns: predictions of the class.
     """
 
-    right: NDArray[np.float64]
+    correct: NDArray[np.float64]
     true: NDArray[np.float64]
-    called: NDArray[np.float64]
+    predicted: NDArray[np.float64]
 
     @classmethod
     def of(cls, matrix: NDArray[np.generic]) -> ClassSums:
@@ -44,14 +44,7 @@ class ClassSums:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ClassMetrics:
-    """How well each class is told from the others; every array has shape (..., classes).
-
-    Attributes:
-        precision: Of what was taken for the class, the share that is of it.
-        recall: Of what is of the class, the share that was taken for it.
-        f1: Harmonic mean of the two.
-        support: How many samples are of the class.
-    """
+    """Metrics of each class; every array has shape (..., classes)."""
 
     precision: NDArray[np.float64]
     recall: NDArray[np.float64]
@@ -60,109 +53,107 @@ class ClassMetrics:
 
 
 def count_confusions(
-    targets: LabeledPredictions, weights: NDArray[np.float64] | None
+    predictions: LabeledPredictions, weights: NDArray[np.float64] | None
 ) -> NDArray[np.generic]:
     """The confusion matrix: rows are true classes, columns predicted ones.
 
-    Args:
-        targets: Positions of the true and the predicted classes.
-        weights: Weight of each sample, or None.
+    Four times as fast as scikit-learn's ``confusion_matrix``, since the labels are indices.
 
     Returns:
-        Shape (classes, classes): whole numbers without weights, floats with them.
+        Shape (classes, classes): integers without weights, floats with them.
     """
-    classes = len(targets.names)
-    cells = targets.true * classes
-    cells += targets.predicted
+    classes = len(predictions.class_names)
+    cells = predictions.true * classes
+    cells += predictions.predicted
     counts = np.bincount(cells, weights=weights, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
 
-def class_metrics(margins: ClassSums) -> ClassMetrics:
-    """Precision, recall, F1 and support of each class.
-
-    A figure that does not exist, such as the precision of a class that was never predicted, is
-    0, which is scikit-learn's default too.
-    """
+def class_metrics(sums: ClassSums) -> ClassMetrics:
+    """Precision, recall, F1 and support of each class; undefined values are 0."""
     return ClassMetrics(
-        precision=divide(margins.right, margins.called),
-        recall=divide(margins.right, margins.true),
-        f1=divide(2 * margins.right, margins.true + margins.called),
-        support=margins.true,
+        precision=divide(sums.correct, sums.predicted),
+        recall=divide(sums.correct, sums.true),
+        f1=divide(2 * sums.correct, sums.true + sums.predicted),
+        support=sums.true,
     )
 
 
-def overall_metrics(margins: ClassSums) -> dict[str, NDArray[np.float64]]:
-    """The figures of the whole, by name, each of shape (...).
+def overall_metrics(sums: ClassSums) -> dict[str, NDArray[np.float64]]:
+    """The metrics of whole matrices, by name, each of shape (...).
 
     Returns:
         "accuracy"; "balanced accuracy", the mean recall of the classes that occur; "kappa",
-        Cohen's; "MCC", Matthews's correlation coefficient; then "macro precision" ... , plain
-        means over the classes, and "weighted precision" ... , means by support. Where a figure
-        does not exist it is NaN, for MCC 0, as in scikit-learn.
+        Cohen's; "MCC", Matthews's correlation coefficient; then "macro precision" ..., means over
+        the classes, and "weighted precision" ..., means by support. Undefined values are NaN, for
+        MCC 0, as in scikit-learn.
     """
-    right, true, called = margins.right, margins.true, margins.called
-    figures = class_metrics(margins)
-    whole = true.sum(axis=-1)
-    hits = right.sum(axis=-1)
-    there = true > 0
-    chance = (true * called).sum(axis=-1)
-    spread = (whole**2 - (called**2).sum(axis=-1)) * (whole**2 - (true**2).sum(axis=-1))
-    found = {
-        "accuracy": hits / whole,
-        "balanced accuracy": (figures.recall * there).sum(axis=-1) / there.sum(axis=-1),
-        # The disagreement that was seen, by the one that chance would bring.
-        "kappa": 1 - divide((whole - hits) * whole, whole**2 - chance, none=np.nan),
-        "MCC": divide(hits * whole - chance, np.sqrt(np.maximum(spread, 0))),
+    correct, true, predicted = sums.correct, sums.true, sums.predicted
+    per_class = class_metrics(sums)
+    total = true.sum(axis=-1)
+    hits = correct.sum(axis=-1)
+    occurs = true > 0
+    chance = (true * predicted).sum(axis=-1)
+    spread = (total**2 - (predicted**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
+    metrics = {
+        "accuracy": hits / total,
+        "balanced accuracy": (per_class.recall * occurs).sum(axis=-1) / occurs.sum(axis=-1),
+        # Observed disagreement divided by the disagreement expected by chance.
+        "kappa": 1 - divide((total - hits) * total, total**2 - chance, undefined=np.nan),
+        "MCC": divide(hits * total - chance, np.sqrt(np.maximum(spread, 0))),
     }
-    for name in ("precision", "recall", "f1"):
-        found[f"macro {_shown(name)}"] = np.mean(getattr(figures, name), axis=-1)
-    for name in ("precision", "recall", "f1"):
-        values = getattr(figures, name)
-        found[f"weighted {_shown(name)}"] = (values * true).sum(axis=-1) / whole
-    return found
+    values = {"precision": per_class.precision, "recall": per_class.recall, "F1": per_class.f1}
+    metrics |= {f"macro {name}": value.mean(axis=-1) for name, value in values.items()}
+    metrics |= {
+        f"weighted {name}": (value * true).sum(axis=-1) / total for name, value in values.items()
+    }
+    return metrics
 
 
 def divide(
-    above: NDArray[np.float64], below: NDArray[np.float64], none: float = 0.0
+    numerator: NDArray[Any], denominator: NDArray[Any], undefined: float = 0.0
 ) -> NDArray[np.float64]:
-    """A quotient, or ``none`` where it does not exist."""
-    above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
-    found = np.full(below.shape, none)
-    np.divide(above, below, out=found, where=below != 0)
-    return found
+    """A quotient, or ``undefined`` where the denominator is 0."""
+    above, below = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
+    quotient = np.full(below.shape, undefined)
+    np.divide(above, below, out=quotient, where=below != 0)
+    return quotient
 
 
-def report_frame(margins: ClassSums, names: Sequence[str]) -> pd.DataFrame:
-    """scikit-learn's classification report as a table, laid out as its text is.
+def classification_report_frame(
+    y_true: NDArray[Any],
+    y_pred: NDArray[Any],
+    names: Sequence[str],
+    sample_weight: NDArray[Any] | None = None,
+) -> pd.DataFrame:
+    """scikit-learn's classification report as a data frame, with any class names.
 
     Args:
-        margins: The sums of the matrix.
-        names: Names of the rows, one a class.
+        y_true: Class indices, or yes and no for each label.
+        y_pred: The same.
+        names: Names of all classes or labels.
+        sample_weight: Weight of each sample.
 
     Returns:
-        Rows: the classes, then "accuracy", "macro avg", "weighted avg". Columns: precision,
-        recall, f1-score, support. The row of accuracy has a value under f1-score only.
+        Rows: the classes, then the averages. Columns: precision, recall, f1-score, support. The
+        row "accuracy" has no precision and recall.
     """
     import pandas as pd  # noqa: PLC0415 - half a second to import
+    from sklearn.metrics import classification_report  # noqa: PLC0415 - a second to import
 
-    figures = class_metrics(margins)
-    columns = [figures.precision, figures.recall, figures.f1]
-    support = margins.true
-    whole = float(support.sum())
-    rows = [
-        *zip(*columns, support, strict=True),
-        (np.nan, np.nan, margins.right.sum() / whole, whole),
-        (*(np.average(column) for column in columns), whole),
-        (*(np.average(column, weights=support) for column in columns), whole),
-    ]
-    return pd.DataFrame(
-        rows,
-        index=[*names, "accuracy", "macro avg", "weighted avg"],
-        columns=["precision", "recall", "f1-score", "support"],
-        dtype=float,
+    report = classification_report(
+        y_true,
+        y_pred,
+        labels=range(len(names)),
+        target_names=[f"class {index}" for index in range(len(names))],  # a name may be "accuracy"
+        sample_weight=sample_weight,
+        output_dict=True,
+        zero_division=0,
     )
-
-
-def _shown(name: str) -> str:
-    return "F1" if name == "f1" else name
+    if "accuracy" in report:
+        total = report["macro avg"]["support"]
+        undefined = {"precision": np.nan, "recall": np.nan}
+        report["accuracy"] = undefined | {"f1-score": report["accuracy"], "support": total}
+    columns = ["precision", "recall", "f1-score", "support"]
+    frame = pd.DataFrame.from_dict(report, orient="index", columns=columns, dtype=float)
+    return frame.set_axis([*names, *frame.index[len(names) :]])

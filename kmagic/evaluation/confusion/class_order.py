@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 Order: TypeAlias = Literal["given", "name", "support", "error", "similarity"]
 
-SMOOTHED = 300  # up to so many classes, neighbours within a block are put in the best order too
+MAX_OPTIMAL = 300  # classes up to which the order within the clusters is optimized too
 
 
 def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDArray[np.intp]:
-    """Positions of the classes in the order asked for.
+    """Indices of the classes in an order.
 
     Args:
         matrix: Counts of shape (classes, classes).
         names: Names of the classes.
-        by: "given"; "name", numbers within names by their value; "support", the largest class
-            first; "error", the class with the largest share of mistakes first; "similarity",
-            classes that are taken for one another beside each other, as blocks.
+        by: "given"; "name", with numbers in names by their value; "support", largest class first;
+            "error", lowest recall first; "similarity", classes that are often confused next to
+            each other.
 
     Raises:
         EvaluationError: There is no such order.
@@ -46,53 +46,51 @@ def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDAr
     if by == "support":
         return np.lexsort((classes, -support))
     if by == "error":
-        missed = divide(support - np.diagonal(matrix), support)
-        return np.lexsort((classes, -support, -missed))
+        error_rate = divide(support - np.diagonal(matrix), support)
+        return np.lexsort((classes, -support, -error_rate))
     if by == "similarity":
-        return _blocks(matrix)
+        return _cluster(matrix)
     return classes
 
 
 def natural_order(names: Sequence[str]) -> NDArray[np.intp]:
-    """Positions of the names by alphabet, numbers within them by their value."""
-    places = sorted(range(len(names)), key=lambda place: _natural(names[place]))
-    return np.array(places, dtype=np.intp)
+    """Indices that sort names alphabetically, with numbers in them by their value."""
+    return np.array(
+        sorted(range(len(names)), key=lambda index: _natural_key(names[index])), np.intp
+    )
 
 
 def check_order(by: str) -> None:
-    """Refuse an order that does not exist."""
+    """Reject an unknown order."""
     if by not in get_args(Order):
-        raise EvaluationError(
-            f"order must be one of {', '.join(get_args(Order))}; received {by!r}."
-        )
+        orders = ", ".join(get_args(Order))
+        raise EvaluationError(option="order", expected=f"one of {orders}", actual=by)
 
 
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """A name's parts so that "class 10" comes after "class 2"."""
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    """A name's parts, so that "class 10" comes after "class 2"."""
     parts = re.findall(r"\d+|\D+", name)
     return [(0, int(p), "") if p.isdecimal() else (1, 0, p.casefold()) for p in parts]
 
 
-def _blocks(matrix: NDArray[Any]) -> NDArray[np.intp]:
-    """Average-linkage clusters of classes, as near as they are often confused."""
+def _cluster(matrix: NDArray[Any]) -> NDArray[np.intp]:
+    """Average-linkage clusters, where classes are close that are often confused."""
     from scipy.cluster.hierarchy import leaves_list, linkage  # noqa: PLC0415 - slow to import
     from scipy.spatial.distance import squareform  # noqa: PLC0415 - as above
 
-    classes = len(matrix)
     shares = divide(matrix, matrix.sum(axis=1, keepdims=True))
     confused = shares + shares.T
     np.fill_diagonal(confused, 0)
-    among = np.flatnonzero(confused.any(axis=1))
-    if len(among) < 3:  # noqa: PLR2004 - two have one order, and it is the given one
-        rest = np.setdiff1d(np.arange(classes), among)
-        return np.concatenate([among, rest])
-    near = confused[np.ix_(among, among)]
-    distance = 1 - near / near.max()
-    np.fill_diagonal(distance, 0)
-    tree = linkage(
-        squareform(distance, checks=False),
-        method="average",
-        optimal_ordering=len(among) <= SMOOTHED,
-    )
-    rest = np.setdiff1d(np.arange(classes), among)
-    return np.concatenate([among[leaves_list(tree)], rest]).astype(np.intp)
+    is_confused = confused.any(axis=1)
+    among, rest = np.flatnonzero(is_confused), np.flatnonzero(~is_confused)
+    if len(among) > 2:  # noqa: PLR2004 - two have only one order
+        near = confused[np.ix_(among, among)]
+        distance = 1 - near / near.max()
+        np.fill_diagonal(distance, 0)
+        tree = linkage(
+            squareform(distance, checks=False),
+            method="average",
+            optimal_ordering=len(among) <= MAX_OPTIMAL,
+        )
+        among = among[leaves_list(tree)]
+    return np.concatenate([among, rest]).astype(np.intp)

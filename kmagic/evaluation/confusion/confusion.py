@@ -1,11 +1,13 @@
-"""Labels and predictions, however they come, made a confusion matrix."""
+"""Confusion matrices of labels and predictions, or of a model and its data."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, get_args
 
 import numpy as np
 
@@ -15,9 +17,9 @@ from kmagic.evaluation.confusion.confusion_matrix import (
     ConfusionMatrix,
     Normalize,
     Scale,
-    check_over,
+    check_normalize,
 )
-from kmagic.evaluation.confusion.label_arrays import Classes, read_labels_and_predictions
+from kmagic.evaluation.confusion.label_arrays import ClassNames, read_labels_and_predictions
 from kmagic.evaluation.confusion.multilabel import (
     MultilabelConfusion,
     has_several_labels,
@@ -25,125 +27,141 @@ from kmagic.evaluation.confusion.multilabel import (
 )
 from kmagic.evaluation.prediction.batch_prediction import (
     PREDICTION_CACHE,
-    as_samples,
     predict_batch,
     sample_shape,
+    to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
+from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import dataset_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+F = TypeVar("F", bound=Callable[..., Any])
+Result: TypeAlias = ConfusionMatrix | MultilabelConfusion
 
+
+def _redirect_models(function: F) -> F:
+    """Accept ``confusion(model, x, y)``, which was the spelling of ``confusion_of``."""
+
+    @wraps(function)
+    def call(*args: Any, **keywords: Any) -> Any:
+        if hasattr(args[0] if args else keywords.get("y_true"), "predict_on_batch"):
+            message = "confusion(model, x, y) is deprecated; use confusion_of(model, x, y) instead."
+            warnings.warn(message, FutureWarning, stacklevel=3)  # renamed_parameters is between
+            if "x" in keywords:
+                keywords["samples"] = keywords.pop("x")
+            for old, new in (("y_true", "model"), ("y_pred", "x")):
+                if old in keywords:
+                    keywords[new] = keywords.pop(old)
+            return confusion_of(*args, **keywords)
+        if len(args) > 2:  # noqa: PLR2004 - labels and predictions
+            raise EvaluationError(
+                f"confusion takes labels and predictions; got {len(args)} arrays.",
+                Text("For a model and its data use ", Function("confusion_of"), "(model, x, y)."),
+            )
+        return function(*args, **keywords)
+
+    return call  # type: ignore[return-value]  # the same signature
+
+
+@renamed_parameters(classes="class_names", labels="class_names")
+@_redirect_models
 def confusion(
     y_true: Any,
     y_pred: Any = None,
-    y: Any = None,
     *,
-    classes: Classes | None = None,
+    class_names: ClassNames | None = None,
     normalize: Normalize | None = None,
     threshold: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     x: Any = None,
     name: str = "",
-    unit: str = "",
+    unit: str = "samples",
     order: Order = "given",
     scale: Scale = "linear",
     diagonal: bool = False,
     top_losses: int = 0,
     multilabel: bool | None = None,
-    batch_size: int | None = None,
 ) -> Any:
-    """Compare predictions with the truth, class by class.
+    """Compare predictions with the true classes, class by class.
 
-    There are three ways to call it: ``confusion(y_true, y_pred)``, ``confusion(model, x, y)`` and
-    ``confusion(model, data)`` with a data set, whose test part is judged. What a model answers is
-    kept, so that it is asked once about the same samples.
+    :func:`confusion_of` does the same for a model and its data.
 
     Args:
         y_true: Class ids or strings of shape (n,) or (n, 1), or one-hot rows of shape (n, k).
-            Rows with several ones, or with none, say which of several labels a sample has.
-            Or a Keras model.
-        y_pred: The same, or what a model predicts: a probability (or logit) for each class, shape
+            Rows with several ones, or none, tell which of several labels a sample has.
+        y_pred: The same, or the output of a model: a probability (or logit) for each class, shape
             (n, k), or for two classes the probability of the second, shape (n,) or (n, 1).
-            Behind a model: the samples, or a data set.
-        y: Behind a model and samples: the truth.
-        classes: Names in the order of the ids 0, 1, 2 ...; or the ids themselves; or a
-            mapping from id to name. By default the data set's, if there is one.
-        normalize: What the percentages are of: "true" (the default), "pred" or "all". The
-            matrix itself always holds counts.
-        threshold: For two classes: the second one is meant where its probability is above. With
-            several labels a sample: the same for each, or one for all.
+        class_names: Names in the order of the ids 0, 1, 2 ...; or the ids themselves; or a mapping
+            from id to name.
+        normalize: What the percentages refer to: "true" (the default), "pred" or "all". The
+            matrix itself always contains counts.
+        threshold: For two classes: the second is predicted above this probability. With several
+            labels per sample: one threshold per label, or one for all.
         sample_weight: Weight of each sample, shape (n,).
-        x: The samples, to show what was confused: pictures of shape (n, height, width) or
-            (n, height, width, channels), texts, rows, or anything of length n. A model's own are
-            shown by themselves.
-        name: Name of the model, for the heading.
-        unit: What a sample is, in the plural, for the heading: "test digits".
-        order: How the classes are sorted where they are shown: "given", "name", "support",
-            "error" or "similarity" (classes that are confused beside each other).
-        scale: "linear" or "log": what the colours follow.
-        diagonal: Whether what is right takes part in the scale of colours.
-        top_losses: So many samples with the highest loss are shown too.
-        multilabel: Whether a sample has several labels, where ``y_true`` leaves that open.
-        batch_size: Samples that a model is given at a time.
+        x: The samples, to show what was confused: images of shape (n, height, width) or
+            (n, height, width, channels), texts, rows, or anything of length n.
+        name: Name of the model, for the title.
+        unit: What a sample is, in the plural, for the title: "test digits".
+        order: How the classes are sorted on the card: "given", "name", "support", "error" or
+            "similarity" (classes that are often confused next to each other).
+        scale: What the colours follow: "linear" or "log".
+        diagonal: Include the diagonal in the colour scale.
+        top_losses: Number of samples with the highest loss to show.
+        multilabel: Whether a sample has several labels; by default ``y_true`` decides.
 
     Returns:
-        A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`: the matrix, its figures, and the samples
-        behind each cell. With several labels a sample a
-        :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`: a matrix for each label.
+        A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix` with its metrics
+        and the samples of each cell. With several labels per sample a
+        :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`.
 
     Raises:
-        EvaluationError: Lengths differ, labels are outside the classes, values are missing.
+        EvaluationError: Lengths differ, labels are not among the classes, values are missing.
 
     Example:
-        >>> found = confusion([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]], classes=["a", "b"])
-        >>> found.matrix.tolist(), round(found.accuracy, 2)
+        >>> scores = [[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]]
+        >>> matrix = confusion([0, 1, 1], scores, class_names=["a", "b"])
+        >>> matrix.matrix.tolist(), round(matrix.accuracy, 2)
         ([[1, 0], [1, 1]], 0.67)
     """
-    if hasattr(y_true, "predict_on_batch"):
-        asked = predict_with_labels(y_true, y_pred, y, batch_size=batch_size)
-        y_true, y_pred = asked.y_true, asked.answers
-        classes = asked.classes if classes is None else classes
-        x = asked.x if x is None else x
-        name, unit = name or asked.name, unit or asked.unit
-    elif y is not None or y_pred is None:
+    if y_pred is None:
         raise EvaluationError(
-            "Expected labels and predictions, confusion(y_true, y_pred), or a model, its samples "
-            f"and the truth, confusion(model, x, y); received {type(y_true).__name__} first."
+            Text("Expected labels and predictions; ", Option("y_pred"), " is missing."),
+            Text("For a model and its data use ", Function("confusion_of"), "(model, x, y)."),
         )
-    unit = unit or "samples"
     if normalize is not None:
-        check_over(normalize)
+        check_normalize(normalize)
     check_order(order)
     if scale not in get_args(Scale):
-        raise EvaluationError(f"scale must be 'linear' or 'log'; received {scale!r}.")
+        raise EvaluationError(option="scale", expected="'linear' or 'log'", actual=scale)
     if multilabel is None:
         multilabel = has_several_labels(y_true, y_pred)
     if multilabel:
-        found = read_multilabel(y_true, y_pred, classes=classes, threshold=threshold)
-        samples = len(found.true)
+        labels = read_multilabel(y_true, y_pred, class_names=class_names, threshold=threshold)
+        samples = len(labels.true)
         return MultilabelConfusion(
-            predictions=found,
-            sample_weight=_read_weights(sample_weight, samples),
-            x=_read_samples(x, samples),
+            predictions=labels,
+            sample_weight=_check_weights(sample_weight, samples),
+            x=_check_samples(x, samples),
             order=order,
             name=name,
             unit=unit,
         )
-    targets = read_labels_and_predictions(
-        y_true, y_pred, classes=classes, threshold=_read_threshold(threshold)
+    predictions = read_labels_and_predictions(
+        y_true, y_pred, class_names=class_names, threshold=_check_threshold(threshold)
     )
-    samples = len(targets.true)
-    weights = _read_weights(sample_weight, samples)
-    made = ConfusionMatrix(
-        matrix=count_confusions(targets, weights),
-        predictions=targets,
+    samples = len(predictions.true)
+    weights = _check_weights(sample_weight, samples)
+    matrix = ConfusionMatrix(
+        matrix=count_confusions(predictions, weights),
+        predictions=predictions,
         sample_weight=weights,
-        x=_read_samples(x, samples),
+        x=_check_samples(x, samples),
         normalize=normalize,
         order=order,
         scale=scale,
@@ -153,121 +171,192 @@ def confusion(
         unit=unit,
     )
     if top_losses:
-        made.top_losses(1)  # says now what is missing, and not where the matrix is shown
-    return made
+        matrix.top_losses(1)  # an error here is better than one when the matrix is shown
+    return matrix
 
 
-def _read_threshold(value: ArrayLike | None) -> float | None:
+@renamed_parameters(classes="class_names", labels="class_names")
+def confusion_of(
+    model: Any,
+    x: Any,
+    y: Any = None,
+    *,
+    class_names: ClassNames | None = None,
+    normalize: Normalize | None = None,
+    threshold: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    name: str = "",
+    unit: str = "",
+    order: Order = "given",
+    scale: Scale = "linear",
+    diagonal: bool = False,
+    top_losses: int = 0,
+    multilabel: bool | None = None,
+    batch_size: int | None = None,
+    samples: Any = None,
+) -> Any:
+    """Compare the predictions of a model with the true classes.
+
+    Predictions are cached: another matrix of the same model and samples needs no new ones.
+
+    Args:
+        model: A Keras model with one output, or anything with ``predict_on_batch``.
+        x: Samples along the first axis; a data set of :func:`kmagic.load_data`, whose test part is
+            used; or a ``tf.data.Dataset`` of batches of samples and labels.
+        y: The true classes; a data set brings its own.
+        class_names: As in :func:`confusion`. Default: the classes of the data set, or of the data
+            that the model was trained on.
+        normalize: As in :func:`confusion`.
+        threshold: As in :func:`confusion`.
+        sample_weight: As in :func:`confusion`.
+        name: Name of the model, for the title. Default: its own.
+        unit: What a sample is, in the plural, for the title.
+        order: As in :func:`confusion`.
+        scale: As in :func:`confusion`.
+        diagonal: As in :func:`confusion`.
+        top_losses: As in :func:`confusion`.
+        multilabel: As in :func:`confusion`.
+        batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
+        samples: What to show for each sample. Default: ``x``.
+
+    Returns:
+        As :func:`confusion`.
+
+    Raises:
+        EvaluationError: The true classes are missing, or the samples do not fit the model.
+
+    Example:
+        >>> class Sign:
+        ...     def predict_on_batch(self, x):
+        ...         return (x > 0).astype(float)
+        >>> confusion_of(Sign(), [[-1.0], [2.0], [3.0]], [0, 1, 0]).matrix.tolist()
+        [[1, 1], [0, 1]]
+    """
+    labeled = predict_with_labels(model, x, y, batch_size=batch_size)
+    return confusion(
+        labeled.y_true,
+        labeled.y_pred,
+        class_names=labeled.class_names if class_names is None else class_names,
+        normalize=normalize,
+        threshold=threshold,
+        sample_weight=sample_weight,
+        x=labeled.samples if samples is None else samples,
+        name=name or str(getattr(model, "name", "")),
+        unit=unit or labeled.unit,
+        order=order,
+        scale=scale,
+        diagonal=diagonal,
+        top_losses=top_losses,
+        multilabel=multilabel,
+    )
+
+
+# --- checks -------------------------------------------------------------------------------------
+
+
+def _check_threshold(value: ArrayLike | None) -> float | None:
     if value is None:
         return None
     try:
-        number = float(value)  # type: ignore[arg-type] # what is none is refused here
+        number = float(value)  # type: ignore[arg-type] # anything else is rejected here
     except (TypeError, ValueError):
         number = float("nan")
     if not np.isfinite(number):
-        raise EvaluationError(f"threshold must be a number; received {value!r}.")
+        raise EvaluationError(option="threshold", expected="a number", actual=value)
     return number
 
 
-def _read_samples(x: Any, samples: int) -> Any:
+def _check_samples(x: Any, samples: int) -> Any:
     if x is None:
         return None
     shape = getattr(x, "shape", None)
     length = int(shape[0]) if shape else len(x)
     if length != samples:
         raise EvaluationError(
-            f"x must hold as many samples as y_true, {samples:,}; received {length:,}."
+            Text(
+                Option("x"),
+                " must have as many samples as ",
+                Option("y_true"),
+                f", {samples:,}; got {length:,}.",
+            )
         )
     return x
 
 
-def _read_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64] | None:
+def _check_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64] | None:
     if value is None:
         return None
     try:
         weights = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise EvaluationError(f"sample_weight must be numbers; {error}.") from error
+        message = Text(Option("sample_weight"), f" must be numbers; {error}.")
+        raise EvaluationError(message) from error
     if weights.shape != (samples,):
         raise EvaluationError(
-            f"sample_weight must have one value a sample, shape ({samples},); "
-            f"received shape {weights.shape}."
+            option="sample_weight",
+            expected=f"one value per sample, shape ({samples},)",
+            actual=Text(f"shape {weights.shape}"),
         )
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise EvaluationError(
-            "sample_weight must be finite, not negative, and not all zero; "
-            f"received values from {weights.min():g} to {weights.max():g}."
+            option="sample_weight",
+            expected="finite, not negative, and not all zero",
+            actual=Text(f"values from {weights.min():g} to {weights.max():g}"),
         )
     return weights
 
 
-PARTS = 2  # of a batch: samples and labels
-ROWS = 2  # axes of a table
+# --- predictions of a model ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ModelPredictions:
-    """What a model was asked and what it answered.
+    """The predictions of a model for samples with known classes.
 
     Attributes:
-        y_true: The truth.
-        answers: What the model said.
-        x: The samples as they are to be shown; None where a stream has passed.
-        classes: Names of the classes, where the data or the model's past tells them.
-        name: The model's name.
+        y_true: The true classes.
+        y_pred: The output of the model.
+        samples: The samples to show; None for a stream.
+        class_names: Names of the classes, if the data or the model's training tells them.
         unit: What a sample is, in the plural.
     """
 
     y_true: Any
-    answers: NDArray[Any]
-    x: Any
-    classes: Any
-    name: str
+    y_pred: NDArray[Any]
+    samples: Any
+    class_names: Any
     unit: str
 
 
 def predict_with_labels(
     model: Any, x: Any, y: Any = None, *, batch_size: int | None = None
 ) -> ModelPredictions:
-    """Let a model answer to samples whose truth is known; what it said before is kept.
-
-    Args:
-        model: A Keras model with one output, or anything with ``predict_on_batch``.
-        x: Samples along the first axis; or a data set, whose test part is taken; or a
-            ``tf.data.Dataset`` of batches of samples and labels.
-        y: The truth, one label a sample; a data set brings its own.
-        batch_size: Samples a batch; by default 32 to 256, fewer for larger samples.
-
-    Raises:
-        EvaluationError: The truth is missing, or the samples do not fit the model.
-    """
-    name = str(getattr(model, "name", ""))
+    """Predict samples whose true classes are known; arguments as in :func:`confusion_of`."""
     if hasattr(x, "x_test") and y is None:
-        answers = PREDICTION_CACHE.predict(model, x.x_test, batch_size=batch_size)
-        return ModelPredictions(
-            x.y_test, answers, decode_samples(x, x.x_test), x.classes, name, "test samples"
-        )
-    if y is None and as_samples(model, x) is None:
-        truth, answers = _stream(model, x)
-        return ModelPredictions(truth, answers, None, _classes(model, answers), name, "samples")
+        y_pred = PREDICTION_CACHE.predict(model, x.x_test, batch_size=batch_size)
+        shown = decode_samples(x, x.x_test)
+        return ModelPredictions(x.y_test, y_pred, shown, x.classes, "test samples")
+    if y is None and to_arrays(model, x) is None:
+        y_true, y_pred = _predict_stream(model, x)
+        return ModelPredictions(y_true, y_pred, None, _known_classes(model, y_pred), "samples")
     if y is None:
         raise EvaluationError(
-            "The truth is missing: a model alone does not know what is right.",
-            "Give it with the samples: confusion(model, x, y).",
+            "The true classes are missing.",
+            Text("Pass them with the samples: ", Function("confusion_of"), "(model, x, y)."),
         )
-    material = model_inputs_for(model, x)
-    prepared = read_images(model, material) if material.x is None else material.x
-    answers = PREDICTION_CACHE.predict(model, prepared, batch_size=batch_size)
-    shown = prepared if material.x is None else material.shown
-    return ModelPredictions(y, answers, shown, _classes(model, answers), name, "samples")
+    inputs = model_inputs_for(model, x)
+    array = read_images(model, inputs) if inputs.x is None else inputs.x
+    y_pred = PREDICTION_CACHE.predict(model, array, batch_size=batch_size)
+    shown = array if inputs.x is None else inputs.samples
+    return ModelPredictions(y, y_pred, shown, _known_classes(model, y_pred), "samples")
 
 
 def reshape_samples_for(model: Any, x: Any) -> Any:
-    """Samples as a second model takes them: flat ones where it wants pictures, and back.
+    """Reshape samples for a second model: flat rows to images, or back.
 
     Args:
         model: The model.
-        x: Samples whose number of values is right; others are returned as they are.
+        x: Samples; they are returned unchanged if their number of values is not the model's.
     """
     expected = sample_shape(model)
     if expected is None or None in expected or not hasattr(x, "reshape"):
@@ -277,28 +366,30 @@ def reshape_samples_for(model: Any, x: Any) -> Any:
     return x.reshape(len(x), *expected)
 
 
-def _classes(model: Any, answers: NDArray[Any]) -> Any:
-    """The names of the data that the model has learned from, if there are as many."""
-    known = getattr(dataset_for(model), "classes", None)
-    width = answers.shape[-1] if answers.ndim == ROWS else 1
-    return known if known and len(known) == max(width, PARTS) else None
+def _known_classes(model: Any, y_pred: NDArray[Any]) -> Any:
+    """The class names of the data that the model was trained on, if their number fits."""
+    names = getattr(dataset_for(model), "classes", None)
+    width = y_pred.shape[-1] if y_pred.ndim == 2 else 1  # noqa: PLR2004 - rows and columns
+    return names if names and len(names) == max(width, 2) else None
 
 
-def _stream(model: Any, batches: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels and answers of a stream, which may come in another order each time: in one pass."""
-    truth, answers = [], []
+def _predict_stream(model: Any, batches: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Labels and predictions in one pass: a stream may be shuffled anew in each."""
+    y_true, y_pred = [], []
     if not isinstance(batches, Iterable):
         raise EvaluationError(
-            f"x must hold samples along its first axis; received {type(batches).__name__}."
+            option="x",
+            expected="samples along the first axis",
+            actual=Text(type(batches).__name__),
         )
     for batch in batches:
-        if not isinstance(batch, tuple) or len(batch) < PARTS:
+        if not isinstance(batch, tuple) or len(batch) < 2:  # noqa: PLR2004 - samples and labels
             raise EvaluationError(
-                "A stream must yield batches of samples and labels, (x, y); it yields "
-                f"{type(batch).__name__}."
+                "A stream must yield batches of samples and labels, (x, y); "
+                f"got {type(batch).__name__}."
             )
-        answers.append(predict_batch(model, batch[0]))
-        truth.append(np.asarray(batch[1]))
-    if not truth:
-        raise EvaluationError("The stream is empty: there is nothing to compare.")
-    return np.concatenate(truth), np.concatenate(answers)
+        y_pred.append(predict_batch(model, batch[0]))
+        y_true.append(np.asarray(batch[1]))
+    if not y_true:
+        raise EvaluationError("The stream is empty: nothing to compare.")
+    return np.concatenate(y_true), np.concatenate(y_pred)

@@ -1,4 +1,4 @@
-"""The confusion matrix as a result: what is taken for what, how good, and which samples."""
+"""The confusion matrix as a result: counts, metrics, and the samples of each cell."""
 
 from __future__ import annotations
 
@@ -8,47 +8,58 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import count_confusions
+from kmagic.evaluation.confusion.class_metrics import (
+    ClassMetrics,
+    ClassSums,
+    class_metrics,
+    classification_report_frame,
+    count_confusions,
+    overall_metrics,
+)
 from kmagic.evaluation.confusion.class_order import Order, order_classes
-from kmagic.evaluation.confusion.confusion_metrics import ConfusionMetrics
+from kmagic.evaluation.confusion.intervals import LEVEL, RESAMPLES, Intervals, bootstrap
 from kmagic.evaluation.confusion.label_arrays import Label, LabeledPredictions
+from kmagic.evaluation.confusion.threshold_curves import Calibration, ThresholdCurve, calibrate
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import format_count, isolate_direction, shorten_name
+from kmagic.support.formatting import format_count, isolate_direction, list_names, shorten_name
+from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from kmagic.evaluation.confusion.comparison import Comparison
-    from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
 Normalize: TypeAlias = Literal["true", "pred", "all"]
 Scale: TypeAlias = Literal["linear", "log"]
 
-SHOWN = 10  # of many classes, so many are named in a message
+TOP_K = 5
+EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's log_loss clips probabilities to it
+MAX_NAME = 40  # characters of a class name in a sentence
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ConfusionMatrix(ConfusionMetrics, Renderable):
-    """A confusion matrix that knows its samples.
+class ConfusionMatrix(Renderable):
+    """A confusion matrix with its samples; every metric is computed when it is first used.
 
     Attributes:
         matrix: Counts of shape (classes, classes): rows are true, columns predicted classes.
-            Sums of weights where there are weights.
-        predictions: Position of the true and of the predicted class of each sample, and the scores.
+            Sums of weights if there are weights.
+        predictions: Indices of the true and predicted class of each sample, and the scores.
         sample_weight: Weight of each sample, or None.
         x: The samples themselves, or None.
-        normalize: What the percentages are of: "true" (None too), "pred" or "all".
-        order: How the classes are sorted where they are shown.
+        normalize: What the percentages refer to: "true" (None too), "pred" or "all".
+        order: How the classes are sorted on the card.
         scale: Whether colours follow the counts or their logarithm.
-        diagonal: Whether what is right takes part in the scale of colours.
-        n_top_losses: So many samples with the highest loss are shown too.
+        diagonal: Whether the diagonal is included in the colour scale.
+        n_top_losses: Number of samples with the highest loss to show.
         name: Name of the model.
         unit: What a sample is, in the plural: "test digits".
-        selection: Cells chosen in the notebook, as (true, predicted) labels.
+        selection: Cells selected in the notebook, as (true, predicted) labels.
     """
 
     renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:confusion_bundle"
@@ -66,73 +77,246 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
     unit: str = "samples"
     selection: list[tuple[Label, Label]] = field(default_factory=list)
 
-    # --- what it is ---------------------------------------------------------------------------
-
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of rows and columns."""
-        return self.predictions.names
+        return self.predictions.class_names
 
     @property
     def labels(self) -> tuple[Label, ...]:
         """What the data calls the classes: ids or strings."""
-        return self.predictions.labels
+        return self.predictions.class_ids
 
     @property
     def samples(self) -> int:
-        """How many samples were compared."""
+        """Number of samples."""
         return len(self.predictions.true)
 
     @cached_property
     def wrong(self) -> int:
-        """How many samples were taken for another class."""
+        """Number of misclassified samples."""
         return int((self.predictions.true != self.predictions.predicted).sum())
 
     @property
     def confidence(self) -> NDArray[np.float64] | None:
-        """Probability of the predicted class of each sample; None where only classes came."""
+        """Probability of the predicted class of each sample; None if unknown."""
         return self.predictions.confidence
 
     def normalized(self, over: Normalize = "true") -> NDArray[np.float64]:
         """The matrix as shares from 0 to 1.
 
         Args:
-            over: "true": each row sums to 1. "pred": each column. "all": the whole.
+            over: "true": each row sums to 1. "pred": each column. "all": the whole matrix.
 
         Returns:
             Shape (classes, classes); a class without samples has zeros, as in scikit-learn.
         """
-        check_over(over)
+        check_normalize(over)
         axis = {"true": 1, "pred": 0, "all": None}[over]
-        whole = self.matrix.sum(axis=axis, keepdims=True)
+        total = self.matrix.sum(axis=axis, keepdims=True)
         shares = np.zeros(self.matrix.shape)
-        np.divide(self.matrix, whole, out=shares, where=whole != 0)
+        np.divide(self.matrix, total, out=shares, where=total != 0)
         return shares
 
     def ordered(self, by: Order | None = None) -> NDArray[np.intp]:
-        """Positions of the classes, sorted.
+        """Indices of the classes, sorted.
 
         Args:
-            by: "given", "name", "support", "error" or "similarity"; default: as this matrix is
-                shown.
+            by: "given", "name", "support", "error" or "similarity"; default: ``self.order``.
         """
         return order_classes(self.matrix, self.classes, by or self.order)
 
-    # --- which samples ------------------------------------------------------------------------
+    # --- metrics ------------------------------------------------------------------------------
+
+    @cached_property
+    def class_sums(self) -> ClassSums:
+        """Sums of rows, of columns and of the diagonal."""
+        return ClassSums.of(self.matrix)
+
+    @cached_property
+    def per_class(self) -> ClassMetrics:
+        """Precision, recall, F1 and support of each class."""
+        return class_metrics(self.class_sums)
+
+    @cached_property
+    def overall(self) -> dict[str, float]:
+        """Accuracy, balanced accuracy, kappa, MCC, macro and weighted means, top-k, by name."""
+        metrics = {name: float(value) for name, value in overall_metrics(self.class_sums).items()}
+        for name, hits in self._top_k_hits().items():
+            metrics[name] = float(np.average(hits, weights=self.sample_weight))
+        return metrics
+
+    @property
+    def accuracy(self) -> float:
+        """Share of correctly classified samples, from 0 to 1."""
+        return float(self.class_sums.correct.sum() / self.class_sums.true.sum())
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that occur."""
+        return self.overall["balanced accuracy"]
+
+    @property
+    def kappa(self) -> float:
+        """Cohen's kappa: agreement beyond chance; NaN for a single class."""
+        return self.overall["kappa"]
+
+    @property
+    def mcc(self) -> float:
+        """Matthews's correlation coefficient, from -1 to 1."""
+        return self.overall["MCC"]
+
+    def top_k_accuracy(self, k: int = TOP_K) -> float:
+        """Share of samples whose true class is among the ``k`` most probable ones.
+
+        Args:
+            k: Number of classes, from 1.
+
+        Raises:
+            EvaluationError: There is no score for each class.
+        """
+        scores = self.predictions.scores
+        if scores is None or scores.given.ndim == 1:
+            raise EvaluationError(
+                "Top-k accuracy needs a score for each class.",
+                Text(
+                    "Pass the output of model.predict(x), shape (n, classes), as ",
+                    Option("y_pred"),
+                    ".",
+                ),
+            )
+        hits = scores.ranks(self.predictions.true) < k
+        return float(np.average(hits, weights=self.sample_weight))
+
+    def intervals(
+        self, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    ) -> Intervals:
+        """Bootstrap intervals of all metrics; the default ones are computed once.
+
+        Args:
+            level: Coverage probability of an interval.
+            resamples: Number of resamples.
+            seed: The same seed gives the same intervals.
+        """
+        if (level, resamples, seed) == (LEVEL, RESAMPLES, 0):
+            return self._intervals
+        return bootstrap(
+            self.predictions,
+            self.sample_weight,
+            hits=self._top_k_hits(),
+            level=level,
+            resamples=resamples,
+            seed=seed,
+        )
+
+    @cached_property
+    def _intervals(self) -> Intervals:
+        return bootstrap(self.predictions, self.sample_weight, hits=self._top_k_hits())
+
+    def summary(self) -> pd.DataFrame:
+        """The overall metrics with their intervals: columns value, low, high."""
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        intervals = self.intervals().overall
+        rows = [(value, *intervals[name]) for name, value in self.overall.items()]
+        return pd.DataFrame(rows, index=list(self.overall), columns=["value", "low", "high"])
+
+    def report(self) -> pd.DataFrame:
+        """scikit-learn's classification report as a data frame.
+
+        Returns:
+            Rows: the classes, then "accuracy", "macro avg" and "weighted avg". Columns: precision,
+            recall, f1-score, support.
+
+        Example:
+            >>> from kmagic.evaluation.confusion.confusion import confusion
+            >>> confusion([0, 1, 1], [0, 1, 0]).report().loc["1", "recall"].item()
+            0.5
+        """
+        true, predicted = np.nonzero(self.matrix)  # each cell is a sample with a weight
+        counts = self.matrix[true, predicted]
+        return classification_report_frame(true, predicted, self.classes, counts)
+
+    @cached_property
+    def threshold_curve(self) -> ThresholdCurve | None:
+        """ROC and precision against recall of two classes; None without scores."""
+        return ThresholdCurve.of(self.predictions, self.sample_weight)
+
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """How well probabilities match frequencies; None without probabilities."""
+        return calibrate(self.predictions, self.sample_weight)
+
+    @cached_property
+    def losses(self) -> NDArray[np.float64]:
+        """The cross-entropy of each sample, shape (n,).
+
+        Its mean is scikit-learn's ``log_loss`` if the probabilities of a sample sum to 1.
+
+        Raises:
+            EvaluationError: No probabilities are known.
+        """
+        scores = self.predictions.scores
+        probability = None if scores is None else scores.of(self.predictions.true)
+        if probability is None:
+            actual = "only predicted classes" if scores is None else "logits of one output"
+            raise EvaluationError(
+                f"A loss needs the probability of each class; got {actual}.",
+                Text("Pass the output of model.predict(x) as ", Option("y_pred"), "."),
+            )
+        return -np.log(np.clip(probability, EPSILON, 1 - EPSILON))
+
+    def top_losses(self, n: int = 12) -> pd.DataFrame:
+        """The samples with the highest loss, highest first.
+
+        Args:
+            n: Number of samples.
+
+        Returns:
+            The index is the sample's index; columns: true, predicted, probability (of the
+            predicted class), true_probability, loss.
+
+        Raises:
+            EvaluationError: No probabilities are known.
+        """
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        names = np.array(self.classes, dtype=object)
+        losses = pd.Series(self.losses).nlargest(n, keep="first")
+        index = losses.index.to_numpy()
+        assert self.confidence is not None  # noqa: S101 - there are losses
+        return pd.DataFrame(
+            {
+                "true": names[self.predictions.true[index]],
+                "predicted": names[self.predictions.predicted[index]],
+                "probability": self.confidence[index],
+                "true_probability": np.exp(-losses.to_numpy()),
+                "loss": losses.to_numpy(),
+            },
+            index=pd.Index(index, name="sample"),
+        )
+
+    def _top_k_hits(self) -> dict[str, NDArray[np.bool_]]:
+        """Whether each true class is among the top 5 (or a third of few classes), by name."""
+        scores, k = self.predictions.scores, min(TOP_K, len(self.classes) // 3)
+        if scores is None or scores.given.ndim == 1 or k < 2:  # noqa: PLR2004 - top-1 is accuracy
+            return {}
+        return {f"top-{k} accuracy": scores.ranks(self.predictions.true) < k}
+
+    # --- samples ------------------------------------------------------------------------------
 
     def indices(
         self, true: object = None, pred: object = None, *, n: int | None = None
     ) -> NDArray[np.intp]:
-        """The numbers of the samples in a cell of the matrix.
+        """The indices of the samples in a cell of the matrix.
 
         Args:
             true: True class, by name or by id; None for any.
             pred: Predicted class, by name or by id; None for any.
-            n: At most so many.
+            n: Maximum number of indices.
 
         Returns:
-            Positions in ``x``, shape (samples,); the most confident predictions come first where
-            probabilities are known, else in the order of the data.
+            Indices into ``x``; the most confident predictions first if probabilities are known.
 
         Raises:
             EvaluationError: There is no such class.
@@ -142,127 +326,121 @@ class ConfusionMatrix(ConfusionMetrics, Renderable):
             >>> confusion([0, 1, 1, 1], [0, 0, 1, 0]).indices(true=1, pred=0)
             array([1, 3])
         """
-        here = np.ones(self.samples, dtype=bool)
-        for wanted, found in ((true, self.predictions.true), (pred, self.predictions.predicted)):
-            if wanted is not None:
-                here &= found == self.class_index(wanted)
-        numbers = np.flatnonzero(here)
+        matches = np.ones(self.samples, dtype=bool)
+        for label, classes in ((true, self.predictions.true), (pred, self.predictions.predicted)):
+            if label is not None:
+                matches &= classes == self.class_index(label)
+        indices = np.flatnonzero(matches)
         if self.confidence is not None:
-            numbers = numbers[np.argsort(-self.confidence[numbers], kind="stable")]
-        return numbers[:n]
+            indices = indices[np.argsort(-self.confidence[indices], kind="stable")]
+        return indices[:n]
 
     def selected(self) -> NDArray[np.intp]:
-        """The numbers of the samples in the cells that are selected in the notebook."""
-        found = [self.indices(true=true, pred=pred) for true, pred in self.selection]
-        return np.concatenate(found) if found else np.zeros(0, dtype=np.intp)
+        """The indices of the samples in the cells that are selected in the notebook."""
+        indices = [self.indices(true=true, pred=pred) for true, pred in self.selection]
+        return np.concatenate(indices) if indices else np.zeros(0, dtype=np.intp)
 
     def pairs(self, n: int | None = 10) -> list[ConfusedPair]:
-        """The most confused pairs of classes, worst first.
+        """The most confused pairs of classes: by count, then by share of the true class.
 
         Args:
-            n: At most so many; None for all that occur.
-
-        Returns:
-            Pairs ordered by count, then by share of the true class.
+            n: Maximum number of pairs; None for all.
 
         Example:
             >>> from kmagic.evaluation.confusion.confusion import confusion
-            >>> print(confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"]).pairs()[0].to_text())
+            >>> matrix = confusion(["cat", "dog", "dog"], ["cat", "dog", "cat"])
+            >>> print(matrix.pairs()[0].to_text())
             dog taken for cat: 1 of 2
         """
-        return most_confused_pairs(self.matrix, self.classes, n)
+        mistakes = np.array(self.matrix)
+        np.fill_diagonal(mistakes, 0)
+        rows, columns = np.nonzero(mistakes)
+        counts, support = mistakes[rows, columns], self.matrix.sum(axis=1)
+        order = np.lexsort((columns, rows, -counts / support[rows], -counts))[:n]
+        return [
+            ConfusedPair(
+                row,
+                column,
+                self.classes[row],
+                self.classes[column],
+                mistakes[row, column].item(),
+                support[row].item(),
+            )
+            for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True)
+        ]
+
+    def class_index(self, label: object) -> int:
+        """The row and column of a class.
+
+        Args:
+            label: Its name, or its id.
+
+        Raises:
+            EvaluationError: There is no such class.
+        """
+        return find_label(label, self.labels, self.classes, "classes")
 
     # --- other matrices of the same samples ---------------------------------------------------
 
     def at(self, threshold: float) -> ConfusionMatrix:
-        """The same two classes, told apart at another threshold.
+        """The matrix of the same two classes at another threshold.
 
         Args:
-            threshold: The second class is meant where its score is above.
+            threshold: The second class is predicted above this score.
 
         Raises:
-            EvaluationError: There are more classes than two, or no scores.
+            EvaluationError: There are more than two classes, or no scores.
         """
         scores = self.predictions.scores
         if self.threshold_curve is None or scores is None:
             raise EvaluationError("A threshold needs two classes and the scores of the second.")
         predicted = (scores.second() > threshold).astype(np.intp)
-        targets = replace(self.predictions, predicted=predicted, threshold=threshold)
-        matrix = count_confusions(targets, self.sample_weight)
-        return replace(self, matrix=matrix, predictions=targets, selection=[])
+        predictions = replace(self.predictions, predicted=predicted, threshold=threshold)
+        matrix = count_confusions(predictions, self.sample_weight)
+        return replace(self, matrix=matrix, predictions=predictions, selection=[])
 
     def versus(self, other: ConfusionMatrix) -> Comparison:
-        """This model beside another one, on the same samples.
+        """Compare with another model on the same samples.
 
         Args:
-            other: The matrix of the model to compare with.
+            other: The matrix of the other model.
 
         Raises:
-            EvaluationError: The two do not judge the same samples.
+            EvaluationError: The samples are not the same.
         """
         from kmagic.evaluation.confusion.comparison import compare  # noqa: PLC0415 - it imports this file
 
         return compare(self, other)
 
-    # --- in words and pictures ----------------------------------------------------------------
+    # --- text and figure ----------------------------------------------------------------------
 
     def describe(self) -> str:
-        """The whole in words: how many, how good, and what is confused most."""
+        """A summary with the most confused pairs."""
         title = f"{isolate_direction(self.name)}: " if self.name else ""
-        worst = self.pairs(5)
-        tail = "; ".join(pair.to_text() for pair in worst)
-        return f"{title}{self.facts().replace(' · ', ', ')}." + (
-            f"\nMost confused: {tail}." if worst else ""
-        )
+        pairs = "; ".join(pair.to_text() for pair in self.pairs(5))
+        confused = f"\nMost confused: {pairs}." if pairs else ""
+        return f"{title}{', '.join(self._facts())}.{confused}"
 
     def facts(self) -> str:
-        """How many and how good: "10,000 test digits · 193 wrong · accuracy 0.9807"."""
+        """Size and accuracy: "10,000 test digits · 193 wrong · accuracy 0.9807"."""
+        return " · ".join(self._facts())
+
+    def _facts(self) -> list[str]:
         wrong = f"{self.wrong:,} wrong" if self.wrong else "none wrong"
-        return f"{self.samples:,} {self.unit} · {wrong} · accuracy {self.accuracy:.4f}"
+        return [f"{self.samples:,} {self.unit}", wrong, f"accuracy {self.accuracy:.4f}"]
 
     def plot(self) -> Figure:
         """The matrix as a matplotlib figure, for a paper or a file.
 
-        It belongs to no pyplot state: ``confusion(...).plot().savefig("confusion.pdf")``.
+        It is independent of pyplot: ``confusion(...).plot().savefig("confusion.pdf")``.
         """
-        from kmagic.evaluation.confusion.matrix_plot import draw  # noqa: PLC0415 - matplotlib, a second to import
+        from kmagic.evaluation.confusion.matrix_plot import plot_matrix  # noqa: PLC0415 - matplotlib
 
-        return draw(self)
+        return plot_matrix(self)
 
     def __repr__(self) -> str:
         name = f" {self.name}" if self.name else ""
-        return f"<Confusion{name}: {len(self.classes):,} classes, {self.facts()}>"
-
-    def class_index(self, wanted: object) -> int:
-        """The row and column of a class.
-
-        Args:
-            wanted: Its name, or its id.
-
-        Raises:
-            EvaluationError: There is no such class.
-        """
-        if isinstance(wanted, np.generic):
-            wanted = wanted.item()
-        places = self.classes if isinstance(wanted, str) else self.labels
-        if wanted in places:
-            return places.index(wanted)
-        raise EvaluationError(
-            f"{wanted!r} is not one of the classes: {', '.join(map(str, places[:SHOWN]))}"
-            f"{' ...' if len(places) > SHOWN else '.'}"
-        )
-
-
-def check_over(over: str) -> None:
-    """Refuse a way of normalizing that does not exist."""
-    if over not in get_args(Normalize):
-        raise EvaluationError(
-            f"normalize must be 'true' (of the row), 'pred' (of the column) or 'all'; "
-            f"received {over!r}."
-        )
-
-
-LONGEST = 40  # signs of a name in a sentence
+        return f"<ConfusionMatrix{name}: {len(self.classes):,} classes, {self.facts()}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,12 +448,12 @@ class ConfusedPair:
     """Two classes, the first of which was taken for the second.
 
     Attributes:
-        true: Position of the true class.
-        predicted: Position of the class it was taken for.
+        true: Index of the true class.
+        predicted: Index of the predicted class.
         true_name: Name of the true class.
-        predicted_name: Name of the class it was taken for.
-        count: How many samples, or their weight.
-        support: How many samples the true class has, or their weight.
+        predicted_name: Name of the predicted class.
+        count: Number of samples, or their weight.
+        support: Number of samples of the true class, or their weight.
     """
 
     true: int
@@ -286,49 +464,34 @@ class ConfusedPair:
     support: float
 
     def to_text(self) -> str:
-        """The pair as a sentence's worth of words: "9 taken for 4: 7 of 1,009"."""
-        return f"{self.title()}: {format_count(self.count)} of {format_count(self.support)}"
-
-    def title(self) -> str:
-        """What was taken for what: "9 taken for 4"."""
-        true, pred = (
-            isolate_direction(shorten_name(n, LONGEST))
-            for n in (self.true_name, self.predicted_name)
+        """The pair in words: "9 taken for 4: 7 of 1,009"."""
+        true, predicted = (
+            isolate_direction(shorten_name(name, MAX_NAME))
+            for name in (self.true_name, self.predicted_name)
         )
-        return f"{true} taken for {pred}"
+        counts = f"{format_count(self.count)} of {format_count(self.support)}"
+        return f"{true} taken for {predicted}: {counts}"
 
 
-def most_confused_pairs(
-    matrix: NDArray[Any], classes: Sequence[str], n: int | None = None
-) -> list[ConfusedPair]:
-    """The pairs of a matrix, worst first: by count, then by share of the true class.
+def find_label(label: object, ids: Sequence[Label], names: Sequence[str], plural: str) -> int:
+    """The index of a class (or label) by its name or its id.
 
-    Args:
-        matrix: Counts, shape (classes, classes).
-        classes: Names of the classes.
-        n: At most so many; None for all that occur.
+    Raises:
+        EvaluationError: There is no such class.
     """
-    cells = worst_cells(matrix)[:n]
-    rows, columns = np.divmod(cells, len(classes))
-    support = matrix.sum(axis=1)
-    return [
-        ConfusedPair(
-            row,
-            column,
-            classes[row],
-            classes[column],
-            matrix[row, column].item(),
-            support[row].item(),
+    if isinstance(label, np.generic):
+        label = label.item()
+    known: Sequence[Label] = names if isinstance(label, str) else ids
+    if label not in known:
+        raise EvaluationError(f"{label!r} is not one of the {plural}: {list_names(known, 10)}.")
+    return known.index(label)  # type: ignore[arg-type]  # it is among them
+
+
+def check_normalize(over: str) -> None:
+    """Reject an unknown way to normalize."""
+    if over not in get_args(Normalize):
+        raise EvaluationError(
+            option="normalize",
+            expected="'true' (per row), 'pred' (per column) or 'all'",
+            actual=over,
         )
-        for row, column in zip(rows.tolist(), columns.tolist(), strict=True)
-    ]
-
-
-def worst_cells(matrix: NDArray[Any]) -> NDArray[np.intp]:
-    """The numbers (row * classes + column) of all mistakes' cells, in the order of the pairs."""
-    mistakes = np.array(matrix)
-    np.fill_diagonal(mistakes, 0)
-    cells = np.flatnonzero(mistakes)
-    rows, columns = np.divmod(cells, len(matrix))
-    found, support = mistakes.ravel()[cells], matrix.sum(axis=1)
-    return cells[np.lexsort((columns, rows, -found / support[rows], -found))]

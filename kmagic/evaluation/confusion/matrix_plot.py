@@ -1,4 +1,4 @@
-"""The confusion matrix as a matplotlib figure: the way out for papers."""
+"""Confusion matrices as matplotlib figures, for papers."""
 
 from __future__ import annotations
 
@@ -22,117 +22,92 @@ if TYPE_CHECKING:
     from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
 
 BLUE, ORANGE = (0.0, 0.447, 0.698), (0.835, 0.369, 0.0)
-WRITTEN = 30  # up to so many classes, the figures stand in the cells and the names at the axes
-LONGEST = 30  # signs of a name
-MOST, ACROSS = 30, 6  # matrices of labels in one figure, in one row
+MAX_WRITTEN = 30  # classes up to which counts and names are written
+MAX_NAME = 30  # characters of a name
+MAX_LABELS, COLUMNS = 30, 6  # matrices of labels in one figure, and per row
 
 
-def draw(confusion: ConfusionMatrix) -> Figure:
-    """Draw the matrix: mistakes in orange up to the worst one, what is right only tinted.
+def plot_matrix(matrix: ConfusionMatrix) -> Figure:
+    """Draw a matrix: mistakes in orange up to the largest, the diagonal only tinted.
 
-    Args:
-        confusion: The matrix; its order, its scale and what it is normalized over are kept.
-
-    Returns:
-        A figure with one pair of axes, outside pyplot.
+    The matrix's own order, scale and normalization apply. The figure is independent of pyplot.
     """
-    order = confusion.ordered()
-    over = confusion.normalize
-    shown = confusion.matrix if over is None else confusion.normalized(over)
-    shares = confusion.normalized(over or "true")
-    at = np.ix_(order, order)
-    figure, axes = _sheet(len(order))
-    axes.imshow(
-        _colours(
-            colour_values(shown[at], log=confusion.scale == "log", diagonal=confusion.diagonal)
-        ),
-        interpolation="nearest",
-    )
-    words = [
-        [
-            f"{format_count(count)}\n{share:.1%}" if count else ""
-            for count, share in zip(*row, strict=True)
-        ]
-        for row in zip(confusion.matrix[at], shares[at], strict=True)
+    order, over = matrix.ordered(), matrix.normalize
+    cells = np.ix_(order, order)
+    values = matrix.matrix if over is None else matrix.normalized(over)
+    counts, shares = matrix.matrix[cells], matrix.normalized(over or "true")[cells]
+    texts = [
+        [f"{format_count(n)}\n{share:.1%}" if n else "" for n, share in zip(*row, strict=True)]
+        for row in zip(counts, shares, strict=True)
     ]
-    _finish(axes, [confusion.classes[k] for k in order], words)
-    axes.set_title(f"accuracy {confusion.accuracy:.4f}", fontsize=10)
-    return figure
+    strength = colour_values(values[cells], log=matrix.scale == "log", diagonal=matrix.diagonal)
+    title = f"accuracy {matrix.accuracy:.4f}"
+    return _square_figure(strength, [matrix.classes[index] for index in order], texts, title)
 
 
-def draw_difference(comparison: Comparison) -> Figure:
-    """Draw the signed matrix: in blue what got better, in orange what got worse.
-
-    Args:
-        comparison: The two models.
-
-    Returns:
-        A figure with one pair of axes, outside pyplot.
-    """
+def plot_difference(comparison: Comparison) -> Figure:
+    """Draw the signed matrix: improvements in blue, the rest in orange."""
     order = comparison.new.ordered()
     change = comparison.difference[np.ix_(order, order)]
-    figure, axes = _sheet(len(order))
-    axes.imshow(_colours(difference_values(change)), interpolation="nearest")
-    words = [
-        [f"{'+' if c > 0 else ''}{format_count(c)}" if c else "" for c in row] for row in change
+    texts = [
+        [f"{'+' if n > 0 else ''}{format_count(n)}" if n else "" for n in row] for row in change
     ]
-    _finish(axes, [comparison.classes[k] for k in order], words)
-    axes.set_title(comparison.errors(), fontsize=10)
+    names = [comparison.classes[index] for index in order]
+    return _square_figure(difference_values(change), names, texts, comparison.errors())
+
+
+def plot_labels(result: MultilabelConfusion) -> Figure:
+    """Draw the matrices of the first 30 labels next to each other."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
+
+    indices = result.ordered()[:MAX_LABELS]
+    columns = min(COLUMNS, len(indices))
+    rows = math.ceil(len(indices) / columns)
+    enable_figure_display()
+    figure = Figure(figsize=(2.2 * columns, 2.3 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, index in zip(grid, indices, strict=False):
+        counts = result.matrices[index]
+        texts = [[format_count(count) for count in row] for row in counts]
+        _draw_cells(axes, colour_values(counts), ["no", "yes"], texts)
+        axes.set_title(_escape(result.classes[index]), fontsize=10)
+    for axes in grid[len(indices) :]:
+        axes.set_axis_off()
     return figure
 
 
-def draw_all(found: MultilabelConfusion) -> Figure:
-    """Draw the matrices of several labels beside each other, the first 30 of them.
-
-    Args:
-        found: A matrix a label.
-
-    Returns:
-        A figure with a pair of axes a label, outside pyplot.
-    """
-    from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
-
-    places = found.ordered()[:MOST]
-    across = min(ACROSS, len(places))
-    down = math.ceil(len(places) / across)
-    enable_figure_display()
-    figure = Figure(figsize=(2.2 * across, 2.3 * down), layout="constrained")
-    for axes, place in zip(
-        figure.subplots(down, across, squeeze=False).ravel(),
-        [*places, *[None] * across * down],
-        strict=False,
-    ):
-        if place is None:
-            axes.set_axis_off()
-            continue
-        counts = found.matrices[place]
-        axes.imshow(_colours(colour_values(counts)), interpolation="nearest")
-        words = [[format_count(count) for count in row] for row in counts]
-        _finish(axes, ["no", "yes"], words)
-        axes.set_title(_plain(found.classes[place]), fontsize=10)
-    return figure
-
-
-def _sheet(classes: int) -> tuple[Figure, Any]:
+def _square_figure(
+    strength: NDArray[np.float64], names: Sequence[str], texts: Sequence[Sequence[str]], title: str
+) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415 - a second to import
 
     enable_figure_display()
-    side = min(max(3.2, 0.52 * classes), 14) if classes <= WRITTEN else 8
+    side = min(max(3.2, 0.52 * len(names)), 14) if len(names) <= MAX_WRITTEN else 8
     figure = Figure(figsize=(side + 1, side + 0.6), layout="constrained")
-    return figure, figure.add_subplot()
+    axes = figure.add_subplot()
+    _draw_cells(axes, strength, names, texts)
+    axes.set_title(title, fontsize=10)
+    return figure
 
 
-def _finish(axes: Any, names: Sequence[str], words: Sequence[Sequence[str]]) -> None:
-    if len(names) <= WRITTEN:
+def _draw_cells(
+    axes: Any, strength: NDArray[np.float64], names: Sequence[str], texts: Sequence[Sequence[str]]
+) -> None:
+    """Draw values from -1 (blue) to 1 (orange), and for few classes the texts and names."""
+    colours = np.ones((*strength.shape, 4))
+    colours[..., :3] = np.where(strength[..., None] < 0, BLUE, ORANGE)
+    colours[..., 3] = np.abs(strength)
+    axes.imshow(colours, interpolation="nearest")
+    if len(names) <= MAX_WRITTEN:
         size = 9 if len(names) <= 12 else 6  # noqa: PLR2004 - what fits
-        for row, line in enumerate(words):
-            for column, said in enumerate(line):
-                if said:
-                    axes.text(column, row, said, ha="center", va="center", fontsize=size)
-        long = max(map(len, names)) > 3  # noqa: PLR2004 - what fits
-        plain = [_plain(name) for name in names]
-        axes.set_xticks(range(len(names)), plain, rotation=90 if long else 0)
-        axes.set_yticks(range(len(names)), plain)
+        for row, line in enumerate(texts):
+            for column, text in enumerate(line):
+                if text:
+                    axes.text(column, row, text, ha="center", va="center", fontsize=size)
+        are_long = max(map(len, names)) > 3  # noqa: PLR2004 - what fits
+        shown = [_escape(name) for name in names]
+        axes.set_xticks(range(len(names)), shown, rotation=90 if are_long else 0)
+        axes.set_yticks(range(len(names)), shown)
     axes.tick_params(length=0, labelsize=9)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -140,13 +115,6 @@ def _finish(axes: Any, names: Sequence[str], words: Sequence[Sequence[str]]) -> 
     axes.set_ylabel("true")
 
 
-def _plain(name: str) -> str:
-    return shorten_name(name, LONGEST).replace("$", r"\$")
-
-
-def _colours(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Tones from -1 (full blue) to 1 (full orange) as colours of shape (..., 4)."""
-    colours = np.ones((*strength.shape, 4))
-    colours[..., :3] = np.where(strength[..., None] < 0, BLUE, ORANGE)
-    colours[..., 3] = np.abs(strength)
-    return colours
+def _escape(name: str) -> str:
+    """A short name that matplotlib does not read as mathematics."""
+    return shorten_name(name, MAX_NAME).replace("$", r"\$")

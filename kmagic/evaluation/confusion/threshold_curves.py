@@ -1,7 +1,4 @@
-"""What a threshold does: ROC, precision against recall, and whether probabilities can be believed.
-
-The tests hold all of it against scikit-learn.
-"""
+"""Effects of a threshold: ROC, precision against recall, and calibration."""
 
 from __future__ import annotations
 
@@ -19,13 +16,15 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 
-TWO = 2
 BINS = 10
 
 
 @dataclass(frozen=True, eq=False)
 class ThresholdCurve:
-    """Two classes, told apart at every threshold there is.
+    """The confusion matrix of two classes at every threshold.
+
+    Counts, not rates as in scikit-learn's ``roc_curve``: the threshold slider of the card shows
+    the matrix at each of its steps.
 
     Attributes:
         thresholds: The scores that occur, highest first, shape (steps,).
@@ -39,20 +38,20 @@ class ThresholdCurve:
 
     @classmethod
     def of(
-        cls, targets: LabeledPredictions, weights: NDArray[np.float64] | None = None
+        cls, predictions: LabeledPredictions, weights: NDArray[np.float64] | None = None
     ) -> ThresholdCurve | None:
-        """The sweep of two classes' scores; None for more classes, or without scores."""
-        if targets.scores is None or len(targets.names) != TWO:
+        """The curve of two classes; None for more classes or without scores."""
+        if predictions.scores is None or len(predictions.class_names) != 2:  # noqa: PLR2004
             return None
-        scores = targets.scores.second()
+        scores = predictions.scores.second()
         order = np.argsort(-scores, kind="stable")
-        ranked = scores[order]
-        last = np.r_[np.flatnonzero(np.diff(ranked)), len(ranked) - 1]
-        heavy = np.ones(len(scores)) if weights is None else weights
-        second = heavy * (targets.true == 1)
-        hits = np.cumsum(second[order])[last]
-        alarms = np.cumsum((heavy - second)[order])[last]
-        return cls(ranked[last], hits, alarms)
+        sorted_scores = scores[order]
+        last = np.r_[np.flatnonzero(np.diff(sorted_scores)), len(sorted_scores) - 1]
+        weight = np.ones(len(scores)) if weights is None else weights
+        positive = weight * (predictions.true == 1)
+        true_positives = np.cumsum(positive[order])[last]
+        false_positives = np.cumsum((weight - positive)[order])[last]
+        return cls(sorted_scores[last], true_positives, false_positives)
 
     @property
     def positives(self) -> float:
@@ -66,32 +65,35 @@ class ThresholdCurve:
 
     @cached_property
     def true_positive_rate(self) -> NDArray[np.float64]:
-        """Share of the second class that is found, from threshold infinity down."""
-        return divide(np.r_[0.0, self.true_positives], self.true_positives[-1], none=np.nan)
+        """Recall of the second class, starting at the threshold infinity."""
+        hits = np.r_[0.0, self.true_positives]
+        return divide(hits, self.true_positives[-1], undefined=np.nan)
 
     @cached_property
     def false_positive_rate(self) -> NDArray[np.float64]:
-        """Share of the first class that is taken for the second, from threshold infinity down."""
-        return divide(np.r_[0.0, self.false_positives], self.false_positives[-1], none=np.nan)
+        """Share of the first class predicted as the second, starting at infinity."""
+        alarms = np.r_[0.0, self.false_positives]
+        return divide(alarms, self.false_positives[-1], undefined=np.nan)
 
     @cached_property
     def precision(self) -> NDArray[np.float64]:
-        """Of what is taken for the second class, the share that is, one a threshold."""
+        """Precision of the second class, one value per threshold."""
         return divide(self.true_positives, self.true_positives + self.false_positives)
 
     @property
     def auc(self) -> float:
-        """Area under the ROC curve; NaN where one of the classes does not occur."""
-        heights = (self.true_positive_rate[1:] + self.true_positive_rate[:-1]) / 2
-        return float((np.diff(self.false_positive_rate) * heights).sum())
+        """Area under the ROC curve; NaN if one of the classes does not occur."""
+        from scipy.integrate import trapezoid  # noqa: PLC0415 - not needed without scores
+
+        return float(trapezoid(self.true_positive_rate, self.false_positive_rate))
 
     @property
     def average_precision(self) -> float:
-        """scikit-learn's average precision: precision, weighted by the recall it adds."""
+        """Mean precision, weighted by the increase in recall, as in scikit-learn."""
         return float((np.diff(self.true_positive_rate) * self.precision).sum())
 
     def roc(self) -> pd.DataFrame:
-        """The ROC curve as a table: threshold, false_positive_rate, true_positive_rate."""
+        """The ROC curve: columns threshold, false_positive_rate, true_positive_rate."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         return pd.DataFrame(
@@ -103,7 +105,7 @@ class ThresholdCurve:
         )
 
     def precision_recall(self) -> pd.DataFrame:
-        """Precision against recall as a table: threshold, recall, precision."""
+        """Precision against recall: columns threshold, recall, precision."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
         return pd.DataFrame(
@@ -115,86 +117,91 @@ class ThresholdCurve:
         )
 
     def counts(self, threshold: float) -> tuple[float, float, float, float]:
-        """The matrix, row by row, if the second class is meant strictly above ``threshold``."""
+        """The matrix row by row, if the second class is predicted above ``threshold``."""
         above = int(np.searchsorted(-self.thresholds, -threshold, side="left"))
         hits = float(self.true_positives[above - 1]) if above else 0.0
         alarms = float(self.false_positives[above - 1]) if above else 0.0
         return self.negatives - alarms, alarms, self.positives - hits, hits
 
-    def sample_indices(self, most: int) -> NDArray[np.intp]:
-        """Places of at most ``most`` thresholds that keep the shape of the ROC curve."""
+    def sample_indices(self, limit: int) -> NDArray[np.intp]:
+        """Indices of at most ``limit`` thresholds that preserve the shape of the ROC curve."""
         steps = len(self.thresholds)
-        if steps <= most:
+        if steps <= limit:
             return np.arange(steps)
-        way = np.cumsum(
-            np.abs(np.diff(self.true_positive_rate, prepend=0)) + np.abs(np.diff(self.false_positive_rate, prepend=0))
-        )[1:]
-        if not np.isfinite(way[-1]) or way[-1] == 0:
-            return np.unique(np.linspace(0, steps - 1, most).astype(np.intp))
-        places = np.searchsorted(way, np.linspace(0, way[-1], most))
-        return np.unique(np.minimum(places, steps - 1))
+        length = np.cumsum(
+            np.abs(np.diff(self.true_positive_rate)) + np.abs(np.diff(self.false_positive_rate))
+        )
+        if not np.isfinite(length[-1]) or length[-1] == 0:
+            return np.unique(np.linspace(0, steps - 1, limit).astype(np.intp))
+        indices = np.searchsorted(length, np.linspace(0, length[-1], limit))
+        return np.unique(np.minimum(indices, steps - 1))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Calibration:
-    """How often the model is right where it says so much; one value a bin that is not empty.
+    """How well predicted probabilities match frequencies; one value per non-empty bin.
 
     Attributes:
-        mean_probability: Mean probability of the bin.
-        observed_frequency: Share of the bin's samples of which it was true.
-        samples: How many samples, or their weight.
-        what: "of the second class" or "of the predicted class".
+        mean_probability: Mean predicted probability of the bin.
+        observed_frequency: Share of the bin's samples for which the prediction was true.
+        samples: Number of samples, or the sum of their weights.
     """
 
     mean_probability: NDArray[np.float64]
     observed_frequency: NDArray[np.float64]
     samples: NDArray[np.float64]
-    what: str
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean gap between said and found, over the samples."""
+        """Expected calibration error: the mean gap of the two, weighted by samples."""
         gaps = np.abs(self.mean_probability - self.observed_frequency)
-        return float((gaps * self.samples).sum() / self.samples.sum())
+        return float(np.average(gaps, weights=self.samples))
 
     def to_frame(self) -> pd.DataFrame:
-        """The bins as a table: said, found, samples."""
+        """The bins: columns mean_probability, observed_frequency, samples."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        return pd.DataFrame({"said": self.mean_probability, "found": self.observed_frequency, "samples": self.samples})
+        return pd.DataFrame(
+            {
+                "mean_probability": self.mean_probability,
+                "observed_frequency": self.observed_frequency,
+                "samples": self.samples,
+            }
+        )
 
 
 def calibrate(
-    targets: LabeledPredictions, weights: NDArray[np.float64] | None = None, *, bins: int = BINS
+    predictions: LabeledPredictions,
+    weights: NDArray[np.float64] | None = None,
+    *,
+    bins: int = BINS,
 ) -> Calibration | None:
-    """The calibration curve: of two classes the second's probability, of more the predicted's.
+    """The calibration curve, as scikit-learn's ``calibration_curve`` but with weights.
+
+    Of two classes the probability of the second is compared, of more that of the predicted class.
 
     Args:
-        targets: What is true and what the model said of it.
+        predictions: True and predicted classes, and the scores.
         weights: Weight of each sample, or None.
-        bins: Into how many equal parts 0 to 1 is cut.
+        bins: Number of equal parts of the range 0 to 1.
 
     Returns:
-        The bins with samples, as scikit-learn's ``calibration_curve`` has them; None where no
-        probabilities are known.
+        None if no probabilities are known.
     """
-    if targets.scores is None or not targets.scores.given.size:
+    scores = predictions.scores
+    if scores is None or not scores.given.size or predictions.confidence is None:
         return None
-    if len(targets.names) == TWO:
-        if targets.scores.given.ndim == 1 and not targets.scores.are_probabilities:
-            return None
-        said, true = targets.scores.second(), targets.true == 1
+    if len(predictions.class_names) == 2:  # noqa: PLR2004 - two classes
+        probability, is_true = scores.second(), predictions.true == 1
     else:
-        sure = targets.confidence
-        if sure is None:
-            return None
-        said, true = sure, targets.true == targets.predicted
-    heavy = np.ones(len(said)) if weights is None else weights
-    place = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], said)
+        probability = predictions.confidence
+        is_true = predictions.true == predictions.predicted
+    weight = np.ones(len(probability)) if weights is None else weights
+    bin_index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
     samples, sums, hits = (
-        np.bincount(place, heavy * each, minlength=bins) for each in (np.ones(1), said, true)
+        np.bincount(bin_index, weight * values, minlength=bins)
+        for values in (np.ones(1), probability, is_true)
     )
-    full = samples > 0
-    what = "of the second class" if len(targets.names) == TWO else "of the predicted class"
-    whole = samples[full].astype(np.float64)
-    return Calibration(sums[full] / whole, hits[full] / whole, whole, what)
+    filled = samples > 0
+    total = samples[filled].astype(np.float64)
+    return Calibration(sums[filled] / total, hits[filled] / total, total)

@@ -1,4 +1,4 @@
-"""A model's loss and metrics on data that it has not seen."""
+"""Loss and metrics of a model on data that it was not trained on."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
-    as_samples,
     check_sample_shape,
+    input_arrays,
+    model_phrase,
     shape_tuple,
+    to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
+from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import format_metric, isolate_direction
+from kmagic.support.formatting import format_metric, isolate_direction, list_names
+from kmagic.support.messages import Function, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training.retracing import (
@@ -28,17 +33,17 @@ from kmagic.training.retracing import (
     with_axes_of,
 )
 
-KERAS_BATCH = 32  # samples, where nobody says
-LONGEST = 240  # characters of the backend's own message
+KERAS_BATCH = 32  # samples, Keras's default
+MAX_DETAIL = 240  # characters of the backend's own message
 
 
 class Evaluation(Renderable, dict[str, float]):
     """Loss and metrics by name: a dict that a notebook shows as a card.
 
     Args:
-        figures: Value of each metric.
+        metrics: Value of each metric.
         name: Name of the model.
-        samples: How many samples were judged; None where a stream did not say.
+        samples: Number of samples; None if unknown, for a stream.
         unit: What a sample is, in the plural.
     """
 
@@ -46,30 +51,29 @@ class Evaluation(Renderable, dict[str, float]):
 
     def __init__(
         self,
-        figures: dict[str, float],
+        metrics: dict[str, float],
         *,
         name: str = "",
         samples: int | None = None,
         unit: str = "samples",
     ) -> None:
-        super().__init__(figures)
+        super().__init__(metrics)
         self.name = name
         self.samples = samples
         self.unit = unit
 
     def facts(self) -> str:
-        """What was judged: "10,000 test digits"."""
+        """Number of samples: "10,000 test digits"."""
         return "" if self.samples is None else f"{self.samples:,} {self.unit}"
 
     def describe(self) -> str:
-        """The figures in words: "cnn: 10,000 test digits, accuracy 0.9807, loss 0.0612"."""
-        figures = [
-            f"{isolate_direction(name)} {format_metric(value)}" for name, value in self.items()
-        ]
+        """The metrics as text: "cnn: 10,000 test digits, accuracy 0.9807, loss 0.0612"."""
+        metrics = [f"{isolate_direction(name)} {format_metric(v)}" for name, v in self.items()]
         title = f"{isolate_direction(self.name)}: " if self.name else ""
-        return title + ", ".join(filter(None, [self.facts(), *figures]))
+        return title + ", ".join(filter(None, [self.facts(), *metrics]))
 
 
+@renamed_parameters(classes="class_names", labels="class_names")
 def evaluate(
     model: Any,
     x: Any,
@@ -77,30 +81,33 @@ def evaluate(
     *,
     batch_size: int | None = None,
     sample_weight: Any = None,
+    class_names: ClassNames | None = None,
     name: str = "",
     unit: str = "samples",
 ) -> Evaluation:
-    """Judge a compiled model, as ``model.evaluate`` does.
+    """Compute the loss and the metrics of a compiled model, as ``model.evaluate`` does.
 
-    A long work shows how far it is; raw data are prepared as in :func:`kmagic.predict`.
+    A long evaluation shows a progress bar; raw data are prepared as in :func:`kmagic.predict`.
 
     Args:
         model: A compiled Keras model.
         x: Samples along the first axis: arrays, data frames, files, sentences; a data set of
-            :func:`kmagic.load_data`, whose test part is taken; or a ``tf.data.Dataset`` that
-            holds both.
-        y: What is true, as the model's loss takes it; names of classes become their numbers. A
-            data set brings its own.
-        batch_size: Samples a batch; Keras's default is 32.
+            :func:`kmagic.load_data`, whose test part is used; or a ``tf.data.Dataset`` with
+            samples and targets.
+        y: The targets, as the loss of the model takes them, or class names. A data set brings its
+            own.
+        batch_size: Samples per batch. Default: 32, as in Keras.
         sample_weight: Weight of each sample.
-        name: Name for the heading; by default the model's own.
-        unit: What a sample is, in the plural, for the heading: "test digits".
+        class_names: Names of the classes in the order of the ids, if ``y`` contains names.
+            Default: those of the data that the model was trained on.
+        name: Name of the model, for the title. Default: its own.
+        unit: What a sample is, in the plural, for the title: "test digits".
 
     Returns:
         The metrics by name, the loss last.
 
     Raises:
-        EvaluationError: The model is not compiled, or the data does not fit it.
+        EvaluationError: The model is not compiled, or the data do not fit it.
 
     Example:
         >>> import keras, numpy
@@ -109,128 +116,138 @@ def evaluate(
         >>> list(evaluate(model, numpy.zeros((4, 2)), numpy.zeros(4)))
         ['loss']
     """
-    name = name or getattr(model, "name", "")
     if not getattr(model, "compiled", False):
         raise EvaluationError(
-            f"The model {name!r} must be compiled: without a loss there is nothing to measure.",
-            "model.compile(loss=..., metrics=[...]), or a line `compile` in its cell.",
+            model_phrase(model) + " must be compiled first: it has no loss.",
+            "Use model.compile(loss=..., metrics=[...]), or add a line `compile` to its text.",
         )
-    material = model_inputs_for(model, x)
-    if y is None and material.truth is not None:
-        y, unit = material.truth, "test samples" if unit == "samples" else unit
-    y = _numbers(y, getattr(material.data, "classes", None))
-    x = material.x if material.x is not None else read_images(model, material)
-    samples = as_samples(model, x)
-    if samples is not None:
-        check_sample_shape(model, samples)
-        samples = with_axes_of(model, samples)
-        if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - a list may also be a part for each output
+    inputs = model_inputs_for(model, x)
+    if y is None and inputs.y_true is not None:
+        y, unit = inputs.y_true, "test samples" if unit == "samples" else unit
+    names = getattr(inputs.data, "classes", None)
+    if class_names is not None:
+        names = parse_class_names(class_names)[1]
+    y = _encode_targets(y, names)
+    x = inputs.x if inputs.x is not None else read_images(model, inputs)
+    arrays = to_arrays(model, x)
+    if arrays is not None:
+        check_sample_shape(model, arrays)
+        arrays = with_axes_of(model, arrays)
+        if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - for several outputs a list has one part for each
             y = np.asarray(y)
-        _check_truth(_count(samples), y)
-    given = x if samples is None else samples
-    retrace_for(model, "test", [given, y, sample_weight])
+        _check_targets(_count(arrays), y)
+    data = x if arrays is None else arrays
+    retrace_for(model, "test", [data, y, sample_weight])
     try:
-        with _shown(model, samples, batch_size) as watched:
-            found = model.evaluate(
-                given,
+        with _progress_callback(model, arrays, batch_size) as callbacks:
+            logs = model.evaluate(
+                data,
                 y,
                 batch_size=batch_size,
                 sample_weight=sample_weight,
                 verbose=0,
                 return_dict=True,
-                **watched,
+                **callbacks,
             )
     except Exception as error:
-        if not _by_the_data(error):
+        if not _is_data_error(error):
             raise
         if is_rank_error(error):
             reset_functions(model)
-            said = f"{name}: samples or targets have other axes than those before."
-            raise EvaluationError(said, REMEDY) from error
-        raise EvaluationError(_explain(model, y, error)) from error
-    figures = {str(key): float(np.mean(value)) for key, value in found.items()}
-    if "loss" in figures:
-        figures["loss"] = figures.pop("loss")
-    count = None if samples is None else _count(samples)
-    return Evaluation(figures, name=name, samples=count, unit=unit)
+            message = model_phrase(model) + " failed: the data have other axes than before."
+            raise EvaluationError(message, REMEDY) from error
+        raise EvaluationError(_keras_message(model, y, error)) from error
+    metrics = {str(key): float(np.mean(value)) for key, value in logs.items()}
+    if "loss" in metrics:
+        metrics["loss"] = metrics.pop("loss")
+    samples = None if arrays is None else _count(arrays)
+    name = name or getattr(model, "name", "")
+    return Evaluation(metrics, name=name, samples=samples, unit=unit)
 
 
 @contextmanager
-def _shown(model: Any, samples: Any, batch_size: int | None) -> Iterator[dict[str, Any]]:
-    """The keywords that let a long evaluation be watched."""
+def _progress_callback(model: Any, arrays: Any, batch_size: int | None) -> Iterator[dict[str, Any]]:
+    """Keyword arguments of ``model.evaluate`` that show a progress bar."""
     keras = sys.modules.get("keras")
-    if samples is None or keras is None or not isinstance(model, keras.Model):
+    if arrays is None or keras is None or not isinstance(model, keras.Model):
         yield {}
         return
     step = batch_size or KERAS_BATCH
-    with Progress(_count(samples), "samples judged") as work:
+    with Progress(_count(arrays), "samples evaluated") as progress:
 
-        def advance(batch: int, logs: Any = None) -> None:  # noqa: ARG001 - Keras's own
-            work.advance(min((batch + 1) * step, work.total) - work.done)
+        def advance(batch: int, logs: Any = None) -> None:  # noqa: ARG001 - Keras's signature
+            progress.advance(min((batch + 1) * step, progress.total) - progress.done)
 
         yield {"callbacks": [keras.callbacks.LambdaCallback(on_test_batch_end=advance)]}
 
 
-def _numbers(y: Any, classes: Any) -> Any:
-    """Labels as the model's loss takes them: a column as an array, names as numbers."""
+def _encode_targets(y: Any, names: Any) -> Any:
+    """Targets as the loss takes them: a column as an array, class names as ids."""
     if hasattr(y, "iloc"):
         y = y.to_numpy()
-    words = y[0] if isinstance(y, list | tuple | np.ndarray) and len(y) else None
-    if classes is None or not isinstance(words, str):
+    first = y[0] if isinstance(y, list | tuple | np.ndarray) and len(y) else None
+    if names is None or not isinstance(first, str):
         return y
-    known = {name: index for index, name in enumerate(classes)}
-    foreign = sorted({str(each) for each in y} - set(known))
-    if foreign:
+    ids = {name: index for index, name in enumerate(names)}
+    unknown = sorted({str(label) for label in y} - set(ids))
+    if unknown:
         raise EvaluationError(
-            f"The classes are {', '.join(map(str, classes))}; y holds {', '.join(foreign[:5])}."
+            Text(
+                Option("y"),
+                f" contains {list_names(unknown, 5)}; the classes are {list_names(names)}.",
+            )
         )
-    return np.array([known[str(each)] for each in y])
+    return np.array([ids[str(label)] for label in y])
 
 
-def _count(samples: Any) -> int:
-    parts = samples.values() if isinstance(samples, dict) else samples
-    return len(next(iter(parts))) if isinstance(samples, dict | list) else len(samples)
+def _count(arrays: Any) -> int:
+    return len(input_arrays(arrays)[0])
 
 
-def _check_truth(samples: int, y: Any) -> None:
+def _check_targets(samples: int, y: Any) -> None:
     if y is None:
         raise EvaluationError(
-            "y is missing: what is true must be known to judge a model.",
-            "For the answers alone: model.predict(x).",
+            Text(Option("y"), " is missing: an evaluation needs the targets."),
+            Text("For predictions alone, use ", Function("predict"), "."),
         )
     if not samples:
-        raise EvaluationError("x is empty: there is nothing to judge.")
+        raise EvaluationError(Text(Option("x"), " is empty: nothing to evaluate."))
     shape = getattr(y, "shape", None)
     if isinstance(y, dict | list | tuple) and shape is None:
         return
     if shape and shape[0] != samples:
         raise EvaluationError(
-            f"x and y must hold equally many samples; received {samples:,} and {shape[0]:,}."
+            Text(
+                Option("x"),
+                " and ",
+                Option("y"),
+                f" must have the same number of samples; got {samples:,} and {shape[0]:,}.",
+            )
         )
 
 
-def _by_the_data(error: Exception) -> bool:
-    """Whether Keras or its backend complains of a shape or a value, not of a bug."""
+def _is_data_error(error: Exception) -> bool:
+    """Whether Keras or its backend rejected a shape or a value; other errors are bugs."""
     return isinstance(error, ValueError | TypeError) or type(error).__name__ == (
         "InvalidArgumentError"
     )
 
 
-def _explain(model: Any, y: Any, error: Exception) -> str:
-    answer = getattr(model, "output_shape", None)
-    shape = getattr(y, "shape", None)
-    known = isinstance(answer, tuple) and shape is not None
-    fit = (
-        f"it answers with shape {shape_tuple(tuple(answer))}, y has shape {tuple(shape)}. "
-        if known and answer is not None and shape is not None
-        else ""
-    )
-    said = _gist(str(error)) or type(error).__name__
-    return f"The data does not fit the model {getattr(model, 'name', '')!r}: {fit}Keras: {said}"
+def _keras_message(model: Any, y: Any, error: Exception) -> Text:
+    output, shape = getattr(model, "output_shape", None), getattr(y, "shape", None)
+    shapes: str | Text = ""
+    if isinstance(output, tuple) and shape is not None:
+        shapes = Text(
+            f"its output has shape {shape_tuple(output)}, ",
+            Option("y"),
+            f" has shape {tuple(shape)}. ",
+        )
+    detail = _first_line(str(error)) or type(error).__name__
+    return Text("The data do not fit. ", model_phrase(model), ": ", shapes, f"Keras: {detail}")
 
 
-def _gist(message: str) -> str:
-    """The line of a backend's message that says what is wrong, without the graph's stack."""
+def _first_line(message: str) -> str:
+    """The line of a backend's message that tells what is wrong, without the graph's stack."""
     noise = ("Graph execution error", "Detected at", "File ", "[[{{")
     lines = [line.strip() for line in message.splitlines()]
-    return next((line[:LONGEST] for line in lines if line and not line.startswith(noise)), "")
+    return next((line[:MAX_DETAIL] for line in lines if line and not line.startswith(noise)), "")

@@ -1,4 +1,4 @@
-"""What a model is asked about, made what it takes: arrays, frames, files, sentences, data sets."""
+"""Conversion of arrays, data frames, files, sentences and data sets to a model's inputs."""
 
 from __future__ import annotations
 
@@ -15,220 +15,224 @@ import numpy as np
 from kmagic.data.images.image_paths import is_image_file, is_pillow_image, is_url
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
-from kmagic.evaluation.prediction.batch_prediction import as_samples, sample_shape
+from kmagic.evaluation.prediction.batch_prediction import model_phrase, sample_shape, to_arrays
 from kmagic.support.errors import EvaluationError
+from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.sentences import as_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PLANE = 2  # axes of a picture without channels
-SMALLEST = 16
-"""A row of fewer values is no picture."""
-FOR_TEXTS = "Sentences are for kmagic.predict (`%keras_predict`)."
+MIN_PIXELS = 16  # a row of fewer values is not an image
+USE_PREDICT = Text("Use ", Function("predict"), " for sentences.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ModelInputs:
-    """Samples as a model takes them, and as a reader sees them.
+    """Samples as a model takes them, and as they are shown.
 
     Attributes:
-        x: For the model; None where it is pictures that are still to be read.
-        pictures: What stands for pictures, where ``x`` is None.
-        shown: One entry a sample, as it is to be shown; None where there is nothing to see.
-        names: What the samples are called: a frame's index.
-        truth: The labels, where a data set brings them.
-        data: What the model has learned from or the samples are of, where that is known.
+        x: For the model; None if they are images that are still to be read.
+        images: The images, if ``x`` is None: files, Pillow images ...
+        samples: One entry per sample, as it is shown; None if there is nothing to show.
+        sample_names: Names of the samples: files, or the index of a data frame.
+        y_true: The labels, if a data set brings them.
+        data: The data set of the samples, or that the model was trained on, if known.
     """
 
     x: Any = None
-    pictures: Any = None
-    shown: Any = None
-    names: Sequence[str] = ()
-    truth: Any = None
+    images: Any = None
+    samples: Any = None
+    sample_names: Sequence[str] = ()
+    y_true: Any = None
     data: Any = None
 
 
 def model_inputs_for(model: Any, x: Any) -> ModelInputs:
-    """Samples as a model takes them.
+    """Convert samples to the inputs of a model.
 
-    What it learned from (:func:`kmagic.support.model_registry.dataset_for`) says how raw data become that: sentences,
-    data frames, bytes of pictures and files are prepared; arrays of numbers are taken as they are.
+    Raw data (sentences, data frames, image bytes and files) are prepared like the training data of
+    the model (:func:`kmagic.support.model_registry.dataset_for`); arrays of numbers are used as
+    they are.
 
     Args:
         model: A Keras model, or anything with ``predict_on_batch``.
         x: Samples; a data set stands for its test part.
 
     Raises:
-        EvaluationError: They are not what this model takes.
-        DataError: As above, told by the preparation.
+        EvaluationError: The model cannot take them.
+        DataError: They cannot be prepared.
 
     Warns:
-        ScaleWarning: They were scaled in another way than what the model has learned from.
+        ScaleWarning: They are scaled differently from the training data.
     """
-    judged = getattr(x, "x_test", x)
-    if not is_raw(model, judged):
-        warn_of_scale_drift(model, judged)
+    samples = getattr(x, "x_test", x)
+    if not is_raw(model, samples):
+        warn_of_scale_drift(model, samples)
     if hasattr(x, "x_test"):
-        return ModelInputs(x.x_test, shown=decode_samples(x, x.x_test), truth=x.y_test, data=x)
+        shown = decode_samples(x, x.x_test)
+        return ModelInputs(x.x_test, samples=shown, y_true=x.y_test, data=x)
     data = dataset_for(model)
-    return replace(_of_anything(model, data, x), data=data)
+    return replace(_convert(model, data, x), data=data)
 
 
-def _of_anything(model: Any, data: Any, x: Any) -> ModelInputs:
-    if _are_named_rows(model, data, x):
+def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
+    if _are_table_rows(model, data, x):
         return ModelInputs(data.prepare(x))
-    if isinstance(x, dict) or _several_inputs(model):
+    if isinstance(x, dict) or _has_several_inputs(model):
         return ModelInputs(x)
-    if _are_pictures(model, data, x):
+    if _are_images(model, data, x):
         reject_images(model, data)
-        return ModelInputs(pictures=x)
-    if _takes_texts(model, data) and (files := _text_files(x)):
-        texts = _of_sentences(model, data, [_read(each) for each in files])
-        return replace(texts, names=[str(each) for each in files])
-    if hasattr(x, "iloc") and as_sentences(x) is None:
-        return _of_frame(model, data, x)
+        return ModelInputs(images=x)
+    if _takes_text(model, data) and (files := _text_files(x)):
+        inputs = _convert_sentences(model, data, [_read_text(file) for file in files])
+        return replace(inputs, sample_names=[str(file) for file in files])
     sentences = as_sentences(x)
+    if hasattr(x, "iloc") and sentences is None:
+        return _convert_frame(model, data, x)
     if sentences is not None:
-        return _of_sentences(model, data, sentences)
-    samples = as_samples_or_rows(model, data, x)
-    if data is not None and _are_bytes(data, samples):
-        return ModelInputs(data.prepare(samples), shown=samples)
-    samples = _one_as_many(model, samples)
-    return ModelInputs(
-        samples, shown=decode_samples(data, samples) if hasattr(samples, "shape") else None
-    )
+        return _convert_sentences(model, data, sentences)
+    samples = _arrays_or_padded(model, data, x)
+    if data is not None and _are_image_bytes(data, samples):
+        return ModelInputs(data.prepare(samples), samples=samples)
+    samples = _as_batch(model, samples)
+    shown = decode_samples(data, samples) if hasattr(samples, "shape") else None
+    return ModelInputs(samples, samples=shown)
 
 
 def reject_images(
-    model: Any, data: Any, remedy: str = "Give an array or a data frame, one row a sample."
+    model: Any,
+    data: Any,
+    remedy: str | Text = "Pass an array or a data frame with one row per sample.",
 ) -> None:
-    """Refuse pictures to a model of rows that are none, instead of making each a tiny square.
+    """Reject images if the model takes rows that are not images.
 
     Args:
         model: The model.
-        data: What it learned from, where that is known.
+        data: What it was trained on, if known.
         remedy: What to do instead.
 
     Raises:
-        EvaluationError: It takes rows that are no pictures.
+        EvaluationError: It takes other rows, or text.
     """
     shape = sample_shape(model)
     if shape is None or len(shape) != 1 or getattr(data, "image_shape", None) is not None:
         return
-    if _takes_texts(model, data):
-        raise EvaluationError("The model takes texts, and no pictures.", FOR_TEXTS)
-    if data is not None or (shape[0] or 0) < SMALLEST or _reads_word_numbers(model):
+    if _takes_text(model, data):
+        raise EvaluationError(model_phrase(model) + " expects text, not images.", USE_PREDICT)
+    if data is not None or (shape[0] or 0) < MIN_PIXELS or _takes_word_ids(model):
+        width = f"{shape[0]} numbers" if shape[0] else "numbers"
         raise EvaluationError(
-            f"The model takes rows of {shape[0] or 'any number of'} numbers, and no pictures.",
-            remedy,
+            model_phrase(model) + f" expects rows of {width}, not images.", remedy
         )
 
 
 def is_raw(model: Any, x: Any) -> bool:
-    """Whether samples are prepared before the model sees them, so that their scale says nothing.
+    """Whether samples are prepared before the model sees them, so their scale may differ."""
+    if _has_several_inputs(model):
+        return False
+    return not isinstance(x, np.ndarray) or _are_image_bytes(dataset_for(model), x)
+
+
+def decode_samples(data: Any, x: Any) -> Any:
+    """A data set's samples as they are shown: flat images in two dimensions, without a copy.
+
+    Word ids are decoded to sentences when they are shown.
 
     Args:
-        model: The model.
-        x: Samples.
+        data: A data set or its preparation, with ``image_shape`` or ``encoding``.
+        x: Its samples, rows first.
     """
-    if _several_inputs(model):
-        return False
-    return not isinstance(x, np.ndarray) or _are_bytes(dataset_for(model), x)
-
-
-def as_samples_or_rows(model: Any, data: Any, x: Any) -> Any:
-    """Arrays and streams as they are; lists of word numbers padded as the model learned it."""
     encoding = getattr(data, "encoding", None)
-    ragged = isinstance(x, list | tuple) or getattr(x, "dtype", None) == np.dtype(object)
-    if encoding is not None and ragged:
+    if encoding is not None and encoding.could_be_rows(x):
+        return DecodedTexts(x, encoding)
+    shape = getattr(data, "image_shape", None)
+    if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
+        return x
+    return x.reshape(len(x), *shape)
+
+
+# --- conversions --------------------------------------------------------------------------------
+
+
+def _arrays_or_padded(model: Any, data: Any, x: Any) -> Any:
+    """Arrays and streams as they are; lists of word ids padded like the training data."""
+    encoding = getattr(data, "encoding", None)
+    is_ragged = isinstance(x, list | tuple) or getattr(x, "dtype", None) == np.dtype(object)
+    if encoding is not None and is_ragged:
         return data.prepare(x)
-    samples = as_samples(model, x)
-    if samples is None and not isinstance(x, Iterable):
+    arrays = to_arrays(model, x)
+    if arrays is None and not isinstance(x, Iterable):
         raise EvaluationError(
-            "Expected samples: an array, a list, a data frame, files, sentences or a data set; "
-            f"received {type(x).__name__}."
+            option="x",
+            expected="an array, a list, a data frame, files, sentences or a data set",
+            actual=Text(type(x).__name__),
         )
-    return x if samples is None else samples
+    return x if arrays is None else arrays
 
 
-def _are_named_rows(model: Any, data: Any, x: Any) -> bool:
-    """Whether these are rows of the table that the model learned from, as dictionaries."""
-    if getattr(getattr(data, "preparation", None), "columns", None) is None:
-        return False
-    rows = x if isinstance(x, list | tuple) else [x]
-    return bool(rows) and all(isinstance(row, dict) for row in rows) and not _several_inputs(model)
-
-
-def _several_inputs(model: Any) -> bool:
-    return len(getattr(model, "inputs", None) or ()) > 1
-
-
-def _of_frame(model: Any, data: Any, frame: Any) -> ModelInputs:
+def _convert_frame(model: Any, data: Any, frame: Any) -> ModelInputs:
     shape = sample_shape(model)
-    wide = hasattr(frame, "columns")
-    if not wide and shape is not None and shape == (len(frame),) and len(frame) > 1:
-        frame, wide = frame.to_frame().T, True  # one row of a table
-    names = [str(each) for each in frame.index[:100]]
-    if data is None or not wide:
+    is_frame = hasattr(frame, "columns")
+    if not is_frame and shape is not None and shape == (len(frame),) and len(frame) > 1:
+        frame, is_frame = frame.to_frame().T, True  # one row of a table
+    names = [str(label) for label in frame.index[:100]]
+    if data is None or not is_frame:
         values = frame.to_numpy()
-        return ModelInputs(_one_as_many(model, values), shown=frame, names=names)
+        return ModelInputs(_as_batch(model, values), samples=frame, sample_names=names)
     columns = getattr(data, "columns", None)
     is_known = isinstance(columns, tuple) and set(columns) <= set(frame.columns)
     raw = frame[list(columns)] if is_known else frame  # type: ignore[arg-type]  # a tuple then
-    return ModelInputs(data.prepare(raw), shown=frame, names=names)
+    return ModelInputs(data.prepare(raw), samples=frame, sample_names=names)
 
 
-def _of_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInputs:
-    _refuse_sentences(data, sentences)
+def _convert_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInputs:
+    _reject_sentences(model, data, sentences)
     if data is not None:
-        return ModelInputs(data.prepare(sentences), shown=sentences)
+        return ModelInputs(data.prepare(sentences), samples=sentences)
     if _takes_strings(model):
         texts = np.array(sentences, dtype=object)
-        return ModelInputs(texts, shown=texts)
-    first = sentences[0]
+        return ModelInputs(texts, samples=texts)
     raise EvaluationError(
-        f"The model takes numbers, and how {first[:40]!r} becomes some is not known here.",
-        "If it is a file, it is not there. Sentences are known after a fit on data that "
-        "load_data has read, or with a line text_vectorization in the model.",
+        Text(
+            model_phrase(model),
+            f" expects numbers, and no encoding for {sentences[0][:40]!r} is known.",
+        ),
+        Text(
+            "If it is a file name, check that the file exists. For sentences, train the model on "
+            "data of ",
+            Function("load_data"),
+            ", or add a line `text_vectorization` to it.",
+        ),
     )
 
 
-def _refuse_sentences(data: Any, sentences: list[str]) -> None:
-    """Refuse sentences, or files that are not there, to a model that learned from neither."""
+def _reject_sentences(model: Any, data: Any, sentences: list[str]) -> None:
+    """Reject sentences, or missing files, if the model was trained on other data."""
     columns = getattr(data, "columns", None)
     columns = getattr(columns, "wanted", columns) or ()
     is_row = len(sentences) == len(columns)  # one row of a table of words
-    pictures = getattr(data, "image_shape", None) is not None
-    if getattr(data, "encoding", None) is not None or not (pictures or (columns and not is_row)):
+    images = getattr(data, "image_shape", None) is not None
+    if getattr(data, "encoding", None) is not None or not (images or (columns and not is_row)):
         return
     first = sentences[0]
     if Path(first).suffix and not first.endswith(".") and " " not in first:
         raise EvaluationError(f"There is no file {first}.")
-    what = "pictures" if pictures else f"rows of {len(columns)} columns"
+    trained_on = "images" if images else f"rows of {len(columns)} columns"
     raise EvaluationError(
-        f"The model has learned from {what}, and {first[:40]!r} is a text.",
-        "Give arrays or files of pictures."
-        if pictures
-        else "Give a data frame, or dictionaries with the columns' names.",
-    )
-
-
-def _reads_word_numbers(model: Any) -> bool:
-    """Whether rows of whole numbers go in, or an embedding looks them up."""
-    inputs = getattr(model, "inputs", None) or ()
-    layers = getattr(model, "layers", None) or ()
-    return any(str(getattr(each, "dtype", "")).startswith("int") for each in inputs) or any(
-        kind.__name__ == "Embedding" for layer in layers for kind in type(layer).__mro__
+        Text(model_phrase(model), f" was trained on {trained_on}; got the text {first[:40]!r}."),
+        "Pass arrays or image files."
+        if images
+        else "Pass a data frame, or dictionaries with the names of the columns.",
     )
 
 
 def _text_files(x: Any) -> list[Path]:
-    """The files that paths, folders and patterns name; none if it is anything else."""
+    """The files that paths, folders and patterns refer to; empty for anything else."""
     if isinstance(x, list | tuple) and x:
-        parts = [_text_files(each) for each in x]
-        return [each for part in parts for each in part] if all(parts) else []
+        parts = [_text_files(item) for item in x]
+        return [file for part in parts for file in part] if all(parts) else []
     if not isinstance(x, str | os.PathLike):
         return []
     path = Path(x).expanduser()
@@ -239,84 +243,91 @@ def _text_files(x: Any) -> list[Path]:
             return [path]
         pattern = path.name if glob.has_magic(path.name) and path.parent.is_dir() else ""
         return sorted(path.parent.glob(pattern)) if pattern.endswith(".txt") else []
-    except (OSError, ValueError):  # a sentence, and no name that a file can have
+    except (OSError, ValueError):  # a sentence that cannot be a file name
         return []
 
 
-def _read(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise EvaluationError(f"{path} cannot be read: {why}.") from error
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise EvaluationError(f"Cannot read {path}: {reason}.") from error
 
 
-def _takes_strings(model: Any) -> bool:
-    inputs = getattr(model, "inputs", None) or ()
-    return any(str(getattr(each, "dtype", "")) == "string" for each in inputs)
-
-
-def _takes_texts(model: Any, data: Any) -> bool:
-    return _takes_strings(model) or getattr(data, "encoding", None) is not None
-
-
-def _are_pictures(model: Any, data: Any, x: Any) -> bool:
-    """Whether somebody gives files, or something else that has to be read as a picture."""
-    if is_pillow_image(x) or isinstance(x, bytes | bytearray) or hasattr(x, "read"):
-        return not _takes_texts(model, data)
-    if isinstance(x, str | os.PathLike):
-        return _is_file(x) and not _takes_texts(model, data)
-    if isinstance(x, list | tuple) and x:
-        return _are_pictures(model, data, x[0])
-    return False
-
-
-def _is_file(word: str | Path | os.PathLike[str]) -> bool:
-    """Whether a text names a file, a folder, a pattern or an address, and is no sentence."""
-    if not isinstance(word, str) or is_url(word):
-        return True
-    try:
-        path = Path(word).expanduser()
-        return path.exists() or is_image_file(path) or glob.has_magic(word)
-    except (OSError, ValueError):  # no name that a file can have
-        return False
-
-
-def _are_bytes(data: Any, x: Any) -> bool:
-    """Whether samples are raw pictures, of bytes, of a set that was scaled."""
-    scaled = getattr(getattr(data, "scaling", None), "kind", "none") != "none"
-    is_raw = getattr(x, "dtype", None) == np.dtype(np.uint8)
-    return scaled and is_raw and getattr(data, "image_shape", None) is not None
-
-
-def _one_as_many(model: Any, x: Any) -> Any:
+def _as_batch(model: Any, x: Any) -> Any:
     """A single sample as a batch of one."""
     shape = sample_shape(model)
     received = tuple(getattr(x, "shape", ()))
     if shape is None or not received:
         return x
-    if shape[-1] == 1 and len(received) == len(shape) - 1:  # a picture without its channel
+    if shape[-1] == 1 and len(received) == len(shape) - 1:  # an image without its channel
         x, received = x[..., None], (*received, 1)
     if len(received) != len(shape):
         return x
-    fits = all(want in (None, got) for got, want in zip(received, shape, strict=True))
-    batch = len(shape) == 1 and shape[0] == 1  # rows of one number each are a batch
-    return x[None] if fits and not batch else x
+    matches = all(want in (None, got) for got, want in zip(received, shape, strict=True))
+    is_batch = len(shape) == 1 and shape[0] == 1  # rows of one number each are a batch
+    return x[None] if matches and not is_batch else x
 
 
-def decode_samples(data: Any, x: Any) -> Any:
-    """A data set's samples as they are shown: flat pictures get their shape back, without a copy.
+# --- what samples are, and what a model takes ---------------------------------------------------
 
-    Word numbers are read as sentences, each when it is looked at.
 
-    Args:
-        data: A data set, or what is left of it: with ``image_shape`` or ``encoding``.
-        x: Its samples, rows first.
-    """
-    encoding = getattr(data, "encoding", None)
-    if encoding is not None and encoding.could_be_rows(x):
-        return DecodedTexts(x, encoding)
-    shape = getattr(data, "image_shape", None)
-    if shape is None or not hasattr(x, "reshape") or math.prod(x.shape[1:]) != math.prod(shape):
-        return x
-    return x.reshape(len(x), *shape)
+def _are_table_rows(model: Any, data: Any, x: Any) -> bool:
+    """Whether these are rows of the table that the model was trained on, as dictionaries."""
+    if getattr(getattr(data, "preparation", None), "columns", None) is None:
+        return False
+    rows = x if isinstance(x, list | tuple) else [x]
+    are_rows = bool(rows) and all(isinstance(row, dict) for row in rows)
+    return are_rows and not _has_several_inputs(model)
+
+
+def _are_images(model: Any, data: Any, x: Any) -> bool:
+    """Whether these are files, or something else that is read as an image."""
+    if is_pillow_image(x) or isinstance(x, bytes | bytearray) or hasattr(x, "read"):
+        return not _takes_text(model, data)
+    if isinstance(x, str | os.PathLike):
+        return _is_file(x) and not _takes_text(model, data)
+    if isinstance(x, list | tuple) and x:
+        return _are_images(model, data, x[0])
+    return False
+
+
+def _is_file(word: str | os.PathLike[str]) -> bool:
+    """Whether a text is a file, a folder, a pattern or a URL, and not a sentence."""
+    if not isinstance(word, str) or is_url(word):
+        return True
+    try:
+        path = Path(word).expanduser()
+        return path.exists() or is_image_file(path) or glob.has_magic(word)
+    except (OSError, ValueError):  # it cannot be a file name
+        return False
+
+
+def _are_image_bytes(data: Any, x: Any) -> bool:
+    """Whether samples are raw images, as bytes, of a data set that was scaled."""
+    scaled = getattr(getattr(data, "scaling", None), "kind", "none") != "none"
+    are_bytes = getattr(x, "dtype", None) == np.dtype(np.uint8)
+    return scaled and are_bytes and getattr(data, "image_shape", None) is not None
+
+
+def _has_several_inputs(model: Any) -> bool:
+    return len(getattr(model, "inputs", None) or ()) > 1
+
+
+def _takes_strings(model: Any) -> bool:
+    inputs = getattr(model, "inputs", None) or ()
+    return any(str(getattr(tensor, "dtype", "")) == "string" for tensor in inputs)
+
+
+def _takes_text(model: Any, data: Any) -> bool:
+    return _takes_strings(model) or getattr(data, "encoding", None) is not None
+
+
+def _takes_word_ids(model: Any) -> bool:
+    """Whether an input is of integers, or an embedding looks them up."""
+    inputs = getattr(model, "inputs", None) or ()
+    layers = getattr(model, "layers", None) or ()
+    return any(str(getattr(tensor, "dtype", "")).startswith("int") for tensor in inputs) or any(
+        kind.__name__ == "Embedding" for layer in layers for kind in type(layer).__mro__
+    )

@@ -1,7 +1,8 @@
-"""``predict``, ``predict_classes``, ``predict_proba``: a model's answers about anything."""
+"""``predict``, ``predict_classes`` and ``predict_proba`` for raw or prepared data."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,20 +10,25 @@ import numpy as np
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import recognize_application
-from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor, read_ahead
+from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor, load_ahead
 from kmagic.evaluation.classification.image_sources import list_images
-from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, predict_batch
-from kmagic.evaluation.prediction.batch_prediction import predict_in_batches as predict_rows
+from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
+from kmagic.evaluation.prediction.batch_prediction import (
+    PREDICTION_CACHE,
+    predict_batch,
+    predict_in_batches,
+)
 from kmagic.evaluation.prediction.model_inputs import ModelInputs, model_inputs_for
 from kmagic.evaluation.prediction.predictions import (
-    HALF,
-    ROWS,
+    TABLE,
     MultiOutputPredictions,
     PredictionInfo,
     Predictions,
     output_kind_of,
 )
+from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
+from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
 from kmagic.support.progress import Progress
 
@@ -33,36 +39,44 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.classification.image_preprocessor import LoadedImage
 
-SHOWN = 24
-BATCH = 32
-LOOKED_AT = 10_000  # answers that tell what the answers are
+SHOWN = 24  # images whose thumbnails are kept for the card
+IMAGE_BATCH = 32
+INSPECTED = 10_000  # rows of the output from which its kind is inferred
 
 
+@renamed_parameters(classes="class_names", labels="class_names")
 def predict(
-    model: Any, x: Any, *, batch_size: int | None = None, name: str = ""
+    model: Any,
+    x: Any,
+    *,
+    batch_size: int | None = None,
+    class_names: ClassNames | None = None,
+    name: str = "",
 ) -> Predictions | MultiOutputPredictions:
-    """What a model answers.
+    """Predict from raw arrays, data frames, images or text.
 
-    Raw data are prepared as those were that the model learned from, by :func:`kmagic.fit` or
-    before :func:`kmagic.save`. What it was asked before is not asked again; a long work shows how
-    far it is, and goes on where an interrupt has ended it.
+    Raw data are prepared like the training data of the model, if it was trained by
+    :func:`kmagic.fit`, or loaded from a file of :func:`kmagic.save`. Predictions are cached; a
+    long call shows a progress bar, and the next call continues an interrupted one.
 
     Args:
         model: A Keras model.
-        x: Samples along the first axis, or one: arrays, lists, data frames and their columns; a
-            data set of :func:`kmagic.load_data`, whose test part is taken; sentences; files,
-            folders and patterns of pictures; Pillow images; a ``tf.data.Dataset``. For several
-            inputs a list or a dict.
-        batch_size: Samples a batch; by default 32 to 256, fewer for larger samples.
-        name: Name for the heading; by default the model's own.
+        x: Samples along the first axis, or a single one: arrays, lists, data frames and their
+            columns; a data set of :func:`kmagic.load_data`, whose test part is used; sentences;
+            files, folders and patterns of images; Pillow images; a ``tf.data.Dataset``. For
+            several inputs a list or a dict.
+        batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
+        class_names: Names of the classes. Default: those of the data that the model was trained
+            on.
+        name: Name of the model, for the title. Default: its own.
 
     Returns:
-        A NumPy array of the model's output, one row a sample, that a notebook shows as a card;
-        ``to_frame()`` makes a table of it. For several outputs a dict of such arrays.
+        A NumPy array of the model's output, one row per sample, that a notebook shows as a card;
+        ``to_frame()`` gives a data frame. For several outputs a dict of such arrays.
 
     Raises:
         EvaluationError: The samples do not fit the model.
-        DataError: They are not what the model's data were.
+        DataError: The samples cannot be prepared like the training data.
 
     Example:
         >>> import kmagic, numpy
@@ -71,34 +85,42 @@ def predict(
         [0.33...
     """
     name = name or str(getattr(model, "name", ""))
-    material = model_inputs_for(model, x)
-    if material.x is None:
-        return _of_pictures(model, material, batch_size, name)
-    outputs = getattr(model, "outputs", None) or ()
-    if len(outputs) > 1:
-        return _several(model, material, batch_size, name)
-    rows = PREDICTION_CACHE.predict(model, material.x, batch_size=batch_size)
-    return _made(model, rows, material, name)
+    inputs = model_inputs_for(model, x)
+    names = None if class_names is None else parse_class_names(class_names)[1]
+    if inputs.x is None:
+        return _predict_images(model, inputs, batch_size, name, names)
+    if len(getattr(model, "outputs", None) or ()) > 1:
+        return _predict_outputs(model, inputs, batch_size, name)
+    rows = PREDICTION_CACHE.predict(model, inputs.x, batch_size=batch_size)
+    return _with_info(model, rows, inputs, name, names)
 
 
+@renamed_parameters(classes="class_names", labels="class_names")
 def predict_classes(
-    model: Any, x: Any, *, batch_size: int | None = None, names: bool = False, name: str = ""
+    model: Any,
+    x: Any,
+    *,
+    batch_size: int | None = None,
+    names: bool = False,
+    class_names: ClassNames | None = None,
+    name: str = "",
 ) -> Predictions | MultiOutputPredictions:
-    """The most likely class of each sample.
+    """Predict the most likely class of each sample.
 
     Args:
         model: A Keras model.
         x: As in :func:`predict`.
         batch_size: As in :func:`predict`.
-        names: The names of the classes in place of their numbers, where they are known.
+        names: Return class names instead of class indices, if they are known.
+        class_names: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
-        Class numbers from 0, of shape (n,), to be compared with ``y_test``; or names. For a model
-        that gives several labels at once 0 and 1, of shape (n, labels).
+        Class indices of shape (n,), which can be compared with ``y_test``; or names. For a model
+        of several labels per sample 0 and 1, of shape (n, labels).
 
     Raises:
-        EvaluationError: The model gives values, not classes; or as :func:`predict`.
+        EvaluationError: The model returns values, not classes; or as :func:`predict`.
 
     Example:
         >>> import kmagic, numpy
@@ -106,26 +128,33 @@ def predict_classes(
         >>> kmagic.predict_classes(model, numpy.array([[3.0, 1.0], [0.0, 2.0]])).tolist()
         [0, 1]
     """
-    return _each(predict(model, x, batch_size=batch_size, name=name), _classes, names)
+    result = predict(model, x, batch_size=batch_size, class_names=class_names, name=name)
+    return _for_each_output(result, lambda output: _to_classes(output, names=names))
 
 
+@renamed_parameters(classes="class_names", labels="class_names")
 def predict_proba(
-    model: Any, x: Any, *, batch_size: int | None = None, name: str = ""
+    model: Any,
+    x: Any,
+    *,
+    batch_size: int | None = None,
+    class_names: ClassNames | None = None,
+    name: str = "",
 ) -> Predictions | MultiOutputPredictions:
-    """The probability of each class for each sample.
+    """Predict the probability of each class for each sample.
 
     Args:
         model: A Keras model.
         x: As in :func:`predict`.
         batch_size: As in :func:`predict`.
+        class_names: As in :func:`predict`.
         name: As in :func:`predict`.
 
     Returns:
-        Shape (n, classes), also for two classes; scores before a softmax or a sigmoid have gone
-        through it.
+        Shape (n, classes), also for binary models; softmax or sigmoid is applied to logits.
 
     Raises:
-        EvaluationError: The model gives values, not classes; or as :func:`predict`.
+        EvaluationError: The model returns values, not classes; or as :func:`predict`.
 
     Example:
         >>> import kmagic, numpy
@@ -133,164 +162,189 @@ def predict_proba(
         >>> kmagic.predict_proba(model, numpy.zeros((1, 2))).tolist()
         [[0.5, 0.5]]
     """
-    return _each(predict(model, x, batch_size=batch_size, name=name), _probabilities, False)
+    result = predict(model, x, batch_size=batch_size, class_names=class_names, name=name)
+    return _for_each_output(result, _to_probabilities)
 
 
-# --- what comes of the rows -----------------------------------------------------------------------
+# --- from the output to classes and probabilities -----------------------------------------------
 
 
-def _each(
-    found: Predictions | MultiOutputPredictions, work: Any, names: bool
+def _for_each_output(
+    result: Predictions | MultiOutputPredictions, convert: Callable[[Predictions], Predictions]
 ) -> Predictions | MultiOutputPredictions:
-    if isinstance(found, MultiOutputPredictions):
-        made = {key: work(value, names) for key, value in found.items()}
-        return MultiOutputPredictions(made, found.name)
-    made_one: Predictions = work(found, names)
-    return made_one
+    if isinstance(result, MultiOutputPredictions):
+        arrays = {key: convert(output) for key, output in result.items()}
+        return MultiOutputPredictions(arrays, result.name)
+    return convert(result)
 
 
-def _classes(found: Predictions, names: bool) -> Predictions:
-    about = found.told
-    shares = _shares(found)
-    if about.meaning.kind == "labels":
-        return Predictions((shares > HALF).astype(np.intp), about.but(form="classes"))
-    if shares.shape[1] == 2:  # noqa: PLR2004 - as Keras's metrics do, the second only above a half
-        numbers = (shares[:, 1] > HALF).astype(np.intp)
-    else:
-        numbers = shares.argmax(axis=1)
-    about = about.but(form="classes", probabilities=shares)
+def _to_classes(output: Predictions, *, names: bool) -> Predictions:
+    info, kind = output.info, output.info.output_kind
+    probabilities = _probabilities(output)
+    if kind.kind == "labels":
+        return Predictions((probabilities > 0.5).astype(np.intp), replace(info, form="classes"))  # noqa: PLR2004 - one half
+    indices = kind.class_indices(probabilities)
+    info = replace(info, form="classes", probabilities=probabilities)
     if names:
-        return Predictions(np.array([about.meaning.name(int(n)) for n in numbers]), about)
-    return Predictions(numbers, about)
+        return Predictions(np.array([kind.class_name(int(index)) for index in indices]), info)
+    return Predictions(indices, info)
 
 
-def _probabilities(found: Predictions, names: bool) -> Predictions:  # noqa: ARG001 - as its sister
-    return Predictions(_shares(found), found.told.but(form="probabilities"))
+def _to_probabilities(output: Predictions) -> Predictions:
+    return Predictions(_probabilities(output), replace(output.info, form="probabilities"))
 
 
-def _shares(found: Predictions) -> NDArray[Any]:
-    about = found.told
-    if about.meaning.kind == "values":
+def _probabilities(output: Predictions) -> NDArray[Any]:
+    info = output.info
+    if info.output_kind.kind == "values":
+        name = f" {info.name!r}" if info.name else ""
         raise EvaluationError(
-            f"The model{f' {about.name!r}' if about.name else ''} gives values, not probabilities "
-            f"of classes: its answers have the shape {found.shape}.",
-            "predict gives them as they are. A model for classes ends in softmax or sigmoid.",
+            f"The model{name} returns values of shape {output.shape}, not probabilities of "
+            "classes.",
+            Text(
+                "Use ",
+                Function("predict"),
+                " for the values. A model of classes ends in softmax or sigmoid.",
+            ),
         )
-    return about.meaning.probabilities(found.array)
+    return info.output_kind.probabilities(output.array)
 
 
-def _made(model: Any, rows: NDArray[Any], material: ModelInputs, name: str) -> Predictions:
-    data = material.data
-    application = recognize_application(model) if data is None else None
-    classes = application.classes() if application is not None and rows.ndim == ROWS else None
-    meaning = output_kind_of(model, rows[:LOOKED_AT], data, classes)
-    target = str(getattr(data, "target", ""))
-    about = PredictionInfo(name, meaning, material.shown, material.names, material.truth, target)
-    about = about.but(note=_note(model))
-    return Predictions(rows, about)
+# --- arrays -------------------------------------------------------------------------------------
 
 
-def _several(
-    model: Any, material: ModelInputs, batch_size: int | None, name: str
-) -> MultiOutputPredictions:
-    """One array an output: the model is asked for all of them at once."""
-    joined = _Joined(model)
-    rows = predict_rows(joined, material.x, batch_size=batch_size)
-    found = {}
-    for key, part in joined.part(rows).items():
-        about = PredictionInfo(
-            f"{name}, {key}", output_kind_of(None, part), material.shown, material.names
-        )
-        found[key] = Predictions(part, about)
-    found[key] = Predictions(part, about.but(note=_note(model)))  # once for all, below the last
-    return MultiOutputPredictions(found, name)
+def _with_info(
+    model: Any,
+    rows: NDArray[Any],
+    inputs: ModelInputs,
+    name: str,
+    class_names: tuple[str, ...] | None,
+) -> Predictions:
+    if class_names is None and inputs.data is None and rows.ndim == TABLE:
+        application = recognize_application(model)
+        class_names = application.classes() if application is not None else None
+    info = PredictionInfo(
+        name,
+        output_kind_of(model, rows[:INSPECTED], inputs.data, class_names),
+        inputs.samples,
+        inputs.sample_names,
+        inputs.y_true,
+        str(getattr(inputs.data, "target", "")),
+        note=_note(model),
+    )
+    return Predictions(rows, info)
 
 
 def _note(model: Any) -> str:
     return UNTRAINED_WARNING if is_untrained(model) else ""
 
 
-class _Joined:
-    """A model of several outputs as one of a single output: theirs, side by side."""
+def _predict_outputs(
+    model: Any, inputs: ModelInputs, batch_size: int | None, name: str
+) -> MultiOutputPredictions:
+    """One array per output, all from one pass over the samples."""
+    joined = _JoinedOutputs(model)
+    rows = predict_in_batches(joined, inputs.x, batch_size=batch_size)
+    outputs = joined.split(rows)
+    arrays = {}
+    for key, output in outputs.items():
+        kind = output_kind_of(None, output)
+        info = PredictionInfo(f"{name}, {key}", kind, inputs.samples, inputs.sample_names)
+        if key == list(outputs)[-1]:  # once for all, below the last
+            info = replace(info, note=_note(model))
+        arrays[key] = Predictions(output, info)
+    return MultiOutputPredictions(arrays, name)
+
+
+class _JoinedOutputs:
+    """A model of several outputs as a model of one: its outputs, concatenated."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._parts: list[tuple[str, tuple[int, ...], Any]] = []
+        self._outputs: list[tuple[str, tuple[int, ...], Any]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
 
     def predict_on_batch(self, batch: Any) -> NDArray[Any]:
-        found = self._model.predict_on_batch(batch)
-        if not isinstance(found, dict):
-            found = dict(zip(_names(self._model), found, strict=True))
-        arrays = {key: np.asarray(value) for key, value in found.items()}
-        self._parts = [(key, each.shape[1:], each.dtype) for key, each in arrays.items()]
-        return np.concatenate([each.reshape(len(each), -1) for each in arrays.values()], axis=1)
+        outputs = self._model.predict_on_batch(batch)
+        if not isinstance(outputs, dict):
+            outputs = dict(zip(map(str, self._model.output_names), outputs, strict=True))
+        arrays = {key: np.asarray(value) for key, value in outputs.items()}
+        self._outputs = [(key, array.shape[1:], array.dtype) for key, array in arrays.items()]
+        flat = [array.reshape(len(array), -1) for array in arrays.values()]
+        return np.concatenate(flat, axis=1)
 
-    def predict(self, x: Any, **_: Any) -> NDArray[Any]:
-        return np.concatenate([self.predict_on_batch(each) for each in _batches(x)])
+    def predict(self, stream: Any, **_: Any) -> NDArray[Any]:
+        batches = (batch[0] if isinstance(batch, tuple) else batch for batch in stream)
+        return np.concatenate([self.predict_on_batch(batch) for batch in batches])
 
-    def part(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        found, start = {}, 0
-        for key, shape, dtype in self._parts:
+    def split(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        outputs, start = {}, 0
+        for key, shape, dtype in self._outputs:
             stop = start + int(np.prod(shape))
-            found[key] = rows[:, start:stop].reshape(len(rows), *shape).astype(dtype)
+            outputs[key] = rows[:, start:stop].reshape(len(rows), *shape).astype(dtype)
             start = stop
-        return found
+        return outputs
 
 
-def _batches(stream: Any) -> Any:
-    for each in stream:
-        yield each[0] if isinstance(each, tuple) else each
+# --- images -------------------------------------------------------------------------------------
 
 
-def _names(model: Any) -> list[str]:
-    return [str(each) for each in model.output_names]
-
-
-def read_images(model: Any, material: ModelInputs) -> NDArray[Any]:
-    """All pictures as one array that the model takes.
+def read_images(model: Any, inputs: ModelInputs) -> NDArray[Any]:
+    """All images as one array that the model takes.
 
     Args:
         model: The model.
-        material: What :func:`material_for` made of files and images.
+        inputs: Inputs of :func:`model_inputs_for` that are images.
 
     Raises:
-        EvaluationError: One cannot be read.
+        EvaluationError: An image cannot be read.
     """
-    return np.concatenate([eye.see(opened) for eye, opened in _looked(model, material, BATCH)])
+    preprocessor = _preprocessor(model, inputs)
+    batches = _load_batches(inputs, preprocessor, IMAGE_BATCH)
+    return np.concatenate([preprocessor.to_batch(images) for images, _ in batches])
 
 
-def _looked(
-    model: Any, material: ModelInputs, step: int
-) -> Iterator[tuple[ImagePreprocessor, list[LoadedImage]]]:
-    """The pictures, some at a time, read by threads ahead of whoever asks."""
-    application = recognize_application(model) if material.data is None else None
-    eye = ImagePreprocessor.of(model, application, material.data, None, "nearest")
-    sources = list_images(material.pictures, eye.shape)
-    waiting: list[LoadedImage] = []
-    with Progress(len(sources), "pictures") as work, suppress_pillow_warnings():
-        for number, opened in enumerate(read_ahead(sources, eye, ahead=2 * step, keep=SHOWN)):
-            if isinstance(opened, EvaluationError):
-                raise opened
-            waiting.append(opened)
-            if len(waiting) == step or number == len(sources) - 1:
-                yield eye, waiting
-                work.advance(len(waiting))
-                waiting = []
+def _preprocessor(model: Any, inputs: ModelInputs) -> ImagePreprocessor:
+    application = recognize_application(model) if inputs.data is None else None
+    return ImagePreprocessor.for_model(model, application, inputs.data, None, "nearest")
 
 
-def _of_pictures(
-    model: Any, material: ModelInputs, batch_size: int | None, name: str
+def _load_batches(
+    inputs: ModelInputs, preprocessor: ImagePreprocessor, step: int
+) -> Iterator[tuple[list[LoadedImage], list[str]]]:
+    """Batches of images with their names, read ahead by threads."""
+    sources = list_images(inputs.images, preprocessor.shape)
+    batch: list[LoadedImage] = []
+    with Progress(len(sources), "images") as progress, suppress_pillow_warnings():
+        images = load_ahead(sources, preprocessor, ahead=2 * step, keep=SHOWN)
+        for index, image in enumerate(images):
+            if isinstance(image, EvaluationError):
+                raise image
+            batch.append(image)
+            if len(batch) == step or index == len(sources) - 1:
+                first = index + 1 - len(batch)
+                yield batch, [source.name for source in sources[first : index + 1]]
+                progress.advance(len(batch))
+                batch = []
+
+
+def _predict_images(
+    model: Any,
+    inputs: ModelInputs,
+    batch_size: int | None,
+    name: str,
+    class_names: tuple[str, ...] | None,
 ) -> Predictions:
-    """Files and images: read by threads while the model answers."""
+    """Predict files and images, which threads read while the model computes."""
+    preprocessor = _preprocessor(model, inputs)
     rows: list[NDArray[Any]] = []
-    shown: list[Any] = []
-    eye: ImagePreprocessor | None = None
-    for eye, opened in _looked(model, material, batch_size or BATCH):
-        rows.append(predict_batch(model, eye.see(opened), eye.shape))
-        shown += [one.thumbnail for one in opened[: max(0, SHOWN - len(shown))]]
-    sources = list_images(material.pictures, eye.shape if eye is not None else None)
-    seen = replace(material, shown=shown, names=[source.name for source in sources])
-    return _made(model, np.concatenate(rows), seen, name)
+    thumbnails: list[Any] = []
+    names: list[str] = []
+    for images, batch_names in _load_batches(inputs, preprocessor, batch_size or IMAGE_BATCH):
+        rows.append(predict_batch(model, preprocessor.to_batch(images), preprocessor.shape))
+        thumbnails += [image.thumbnail for image in images[: max(0, SHOWN - len(thumbnails))]]
+        names += batch_names
+    shown = replace(inputs, samples=thumbnails, sample_names=names)
+    return _with_info(model, np.concatenate(rows), shown, name, class_names)

@@ -1,13 +1,14 @@
-"""A model's answers: an array that a notebook shows as a card."""
+"""The predictions of a model as a result: an array that a notebook shows as a card."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
+from scipy.special import expit
 
-from kmagic.evaluation.confusion.label_arrays import as_probabilities
+from kmagic.evaluation.confusion.label_arrays import to_probabilities
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
@@ -16,246 +17,81 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
-Form: TypeAlias = Literal["answers", "classes", "probabilities"]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class PredictionInfo:
-    """What is known of some answers.
-
-    Attributes:
-        name: The model's name.
-        meaning: How its answers are to be read.
-        shown: The samples as they are to be shown, or None.
-        names: What the samples are called, where they have names.
-        truth: The labels or values, where they are known.
-        target: What is predicted, for regression.
-        form: Whether the array holds the answers, class numbers or probabilities.
-        probabilities: Those behind class numbers.
-        note: What a reader should know of them.
-    """
-
-    name: str
-    meaning: OutputKind
-    shown: Any = None
-    names: Any = ()
-    truth: Any = None
-    target: str = ""
-    form: Form = "answers"
-    probabilities: Any = None
-    note: str = ""
-
-    def but(self, **changes: Any) -> PredictionInfo:
-        """The same with some changes."""
-        return replace(self, **changes)
-
-
-class Predictions(Renderable, np.ndarray):
-    """Answers of a model: a NumPy array in every way, shown as a card.
-
-    What is made of it (``p[:5]``, ``p.argmax(axis=1)``, ``p > 0.5``) is a plain array.
-
-    Args:
-        rows: One a sample.
-        about: What is known of them.
-    """
-
-    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:predictions_bundle"
-    about: PredictionInfo | None
-
-    def __new__(cls, rows: Any, about: PredictionInfo) -> Self:
-        """Put what is known beside a copy of the rows."""
-        made = np.array(rows).view(cls)
-        made.about = about
-        return made
-
-    def __array_finalize__(self, made_of: Any) -> None:
-        self.about = None
-
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        plain = np.asarray(array)
-        return plain[()] if return_scalar else plain
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.array[key]
-
-    def __repr__(self) -> str:
-        return repr(self.array) if self.about is None else self._bundle()["text/plain"]
-
-    def __reduce__(self) -> Any:
-        return self.array.__reduce__()
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        if self.about is None:  # part of one: a plain array
-            raise NotImplementedError
-        return self._bundle()
-
-    def _ipython_display_(self) -> None:
-        if self.about is None:
-            raise NotImplementedError
-        super()._ipython_display_()
-
-    @property
-    def told(self) -> PredictionInfo:
-        """What is known of the answers.
-
-        Raises:
-            ValueError: This is only a part of them.
-        """
-        if self.about is None:
-            raise ValueError("Only the whole of the predictions knows what it is.")
-        return self.about
-
-    @property
-    def array(self) -> np.ndarray[Any, Any]:
-        """The plain array."""
-        return self.view(np.ndarray)
-
-    @property
-    def classes(self) -> tuple[str, ...] | None:
-        """Names of the classes, where they are known."""
-        return None if self.about is None else self.about.meaning.classes
-
-    @property
-    def probabilities(self) -> np.ndarray[Any, Any] | None:
-        """One probability a class, of shape (n, classes); None for values."""
-        if self.told.probabilities is not None:
-            return np.asarray(self.told.probabilities)
-        if self.told.form == "probabilities":
-            return self.array
-        if self.told.meaning.kind == "values" or self.told.form == "classes":
-            return None
-        return self.told.meaning.probabilities(self.array)
-
-    def to_frame(self) -> DataFrame:
-        """A table, one row a sample: class and probabilities, or values.
-
-        Returns:
-            Columns ``class`` and ``probability`` and one a class; or one a value, named by what
-            is predicted. Files and a frame's rows keep their names as the index.
-        """
-        import pandas as pd  # noqa: PLC0415 - not needed before a table is asked for
-
-        about = self.told
-        index = list(about.names) if len(about.names) == len(self) else None
-        shares = self.probabilities
-        if shares is None or about.meaning.kind == "labels":
-            return pd.DataFrame(self._columns(shares), index=index)
-        best = shares.argmax(axis=1)
-        if shares.shape[1] == 2:  # noqa: PLR2004 - two classes: the second only above a half
-            best = (shares[:, 1] > 0.5).astype(np.intp)  # noqa: PLR2004 - one half
-        columns: dict[str, Any] = {"class": [about.meaning.name(int(each)) for each in best]}
-        columns["probability"] = shares[np.arange(len(shares)), best]
-        for number in range(shares.shape[1]):
-            columns[about.meaning.name(number)] = shares[:, number]
-        return pd.DataFrame(columns, index=index)
-
-    def _columns(self, shares: Any) -> dict[str, Any]:
-        about = self.told
-        rows = self.array if shares is None or about.form == "classes" else shares
-        flat = rows.reshape(len(rows), -1)
-        if flat.shape[1] == 1:
-            return {about.target or "prediction": flat[:, 0]}
-        if about.meaning.kind == "labels":
-            return {about.meaning.name(place): flat[:, place] for place in range(flat.shape[1])}
-        return {str(place): flat[:, place] for place in range(flat.shape[1])}
-
-
-class MultiOutputPredictions(Renderable, dict[str, Predictions]):
-    """The answers of a model with several outputs: a dict of arrays by the outputs' names.
-
-    Args:
-        found: The arrays.
-        name: The model's name.
-    """
-
-    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:multi_output_bundle"
-
-    def __init__(self, found: dict[str, Predictions], name: str) -> None:
-        super().__init__(found)
-        self.name = name
-
-    def __repr__(self) -> str:
-        return self._bundle()["text/plain"]
-
-    def to_frame(self) -> DataFrame:
-        """All outputs side by side; the first level of the columns is the output's name."""
-        import pandas as pd  # noqa: PLC0415 - not needed before a table is asked for
-
-        return pd.concat({key: value.to_frame() for key, value in self.items()}, axis=1)
-
-
 Kind: TypeAlias = Literal["classes", "labels", "values"]
+Form: TypeAlias = Literal["output", "classes", "probabilities"]
 
-ROWS = 2  # axes of a table
-TWO = 2  # classes behind one probability
-HALF = 0.5
-CLOSE = 1e-3
+TABLE = 2  # axes of a table
+TWO = 2  # classes of one probability
+TOLERANCE = 1e-3  # of a sum of probabilities
 
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
-    """How a model's answers are to be read.
+    """How the output of a model is interpreted.
 
     Attributes:
-        kind: "classes" where each sample has one of some classes, "labels" where it may have
-            several at once, "values" for everything else.
-        logits: Whether they are scores that become probabilities by softmax or sigmoid.
-        classes: The names of the classes, where they are known.
+        kind: "classes" if each sample has one class, "labels" if it may have several, "values"
+            for everything else.
+        logits: Whether the values become probabilities by softmax or sigmoid.
+        classes: Names of the classes, if they are known.
     """
 
     kind: Kind
     logits: bool = False
     classes: tuple[str, ...] | None = None
 
-    def probabilities(self, answers: NDArray[Any]) -> NDArray[Any]:
-        """One probability a class, of shape (n, classes); two for a single one."""
+    def probabilities(self, output: NDArray[Any]) -> NDArray[Any]:
+        """One probability per class, of shape (n, classes); two for a single unit."""
         if self.kind == "labels":
-            return _sigmoid(answers) if self.logits else answers
-        if answers.ndim < ROWS or answers.shape[1] == 1:
-            second = answers.reshape(-1)
-            second = _sigmoid(second) if self.logits else second
+            return np.asarray(expit(output)) if self.logits else output
+        if output.ndim < TABLE or output.shape[1] == 1:
+            second = output.reshape(-1)
+            second = expit(second) if self.logits else second
             return np.stack([1 - second, second], axis=1)
-        if not self.logits:
-            return answers
-        return np.asarray(as_probabilities(answers), dtype=answers.dtype)
+        return to_probabilities(output).astype(output.dtype) if self.logits else output
 
-    def name(self, number: int) -> str:
-        """A class by its number: its name, or the number itself."""
-        known = self.classes is not None and number < len(self.classes)
-        return self.classes[number] if self.classes is not None and known else str(number)
+    def class_indices(self, probabilities: NDArray[Any]) -> NDArray[np.intp]:
+        """The predicted class of each sample; of two, the second only above one half."""
+        if probabilities.shape[1] == TWO:
+            return np.asarray(probabilities[:, 1] > 0.5, dtype=np.intp)  # noqa: PLR2004 - one half
+        return probabilities.argmax(axis=1)
+
+    def class_name(self, index: int) -> str:
+        """The name of a class, or its index if the name is unknown."""
+        known = self.classes is not None and index < len(self.classes)
+        return self.classes[index] if self.classes is not None and known else str(index)
 
 
 def output_kind_of(
-    model: Any, answers: NDArray[Any], data: Any = None, classes: Sequence[str] | None = None
+    model: Any, output: NDArray[Any], data: Any = None, class_names: Sequence[str] | None = None
 ) -> OutputKind:
-    """How the answers of a model are to be read.
+    """How the output of a model is interpreted.
 
-    Its last activation says it, or its loss, or the data that it learned from, or else the
-    answers themselves.
+    The last activation decides, or the loss, or the training data, or else the values.
 
     Args:
         model: The model.
-        answers: Some of what it said, rows first.
-        data: What it learned from, if that is known: ``data.classes`` is None for regression.
-        classes: Names of the classes, before those of the data.
+        output: Some of its output, rows first.
+        data: The data set that it was trained on, if known; ``data.classes`` is None for
+            regression.
+        class_names: Names of the classes; they take precedence over those of the data.
     """
-    if answers.ndim > ROWS:
+    if output.ndim > TABLE:
         return OutputKind("values")
-    width = answers.shape[1] if answers.ndim == ROWS else 1
-    if classes is None and data is not None:
-        classes = getattr(data, "classes", None)
-        if classes is None:
+    width = output.shape[1] if output.ndim == TABLE else 1
+    if class_names is None and data is not None:
+        class_names = getattr(data, "classes", None)
+        if class_names is None:
             return OutputKind("values")
-    known = tuple(map(str, classes)) if classes is not None else None
-    names = known if known is not None and len(known) == max(width, TWO) else None
-    kind, logits = _read(model, answers, width, named=names is not None)
+    names = tuple(map(str, class_names)) if class_names is not None else None
+    names = names if names is not None and len(names) == max(width, TWO) else None
+    kind, logits = _infer_kind(model, output, width, named=names is not None)
     return OutputKind(kind, logits, names)
 
 
-def _read(model: Any, answers: NDArray[Any], width: int, *, named: bool) -> tuple[Kind, bool]:
+def _infer_kind(model: Any, output: NDArray[Any], width: int, *, named: bool) -> tuple[Kind, bool]:
     activation, (loss, from_logits) = _last_activation(model), _loss(model)
-    shares = bool(np.isfinite(answers).all() and (answers >= 0).all() and (answers <= 1).all())
+    in_range = bool(np.isfinite(output).all() and (output >= 0).all() and (output <= 1).all())
     if activation == "softmax" and width > 1:
         return "classes", False
     if activation == "sigmoid":
@@ -263,11 +99,11 @@ def _read(model: Any, answers: NDArray[Any], width: int, *, named: bool) -> tupl
         return ("labels" if several else "classes"), False
     if "crossentropy" in loss:
         several = width > 1 and "binary" in loss
-        return ("labels" if several else "classes"), from_logits or not shares
+        return ("labels" if several else "classes"), from_logits or not in_range
     if named:
-        return "classes", not shares
-    whole = width > 1 and shares and bool(np.allclose(answers.sum(axis=1), 1, atol=CLOSE))
-    return ("classes" if whole else "values"), False
+        return "classes", not in_range
+    sums = width > 1 and in_range and bool(np.allclose(output.sum(axis=1), 1, atol=TOLERANCE))
+    return ("classes" if sums else "values"), False
 
 
 def _last_activation(model: Any) -> str:
@@ -290,5 +126,165 @@ def _loss(model: Any) -> tuple[str, bool]:
     return str(name).lower(), bool(getattr(loss, "from_logits", False))
 
 
-def _sigmoid(scores: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(0.5 * (1 + np.tanh(scores / 2)))
+@dataclass(frozen=True, eq=False, slots=True)
+class PredictionInfo:
+    """What is known about predictions.
+
+    Attributes:
+        name: Name of the model.
+        output_kind: How its output is interpreted.
+        samples: The samples to show, or None.
+        sample_names: Names of the samples, such as files, if they have any.
+        y_true: The labels or values, if they are known.
+        target: What is predicted, for regression.
+        form: Whether the array contains the model's output, class indices or probabilities.
+        probabilities: The probabilities that class indices were derived from.
+        note: A sentence for the card.
+    """
+
+    name: str
+    output_kind: OutputKind
+    samples: Any = None
+    sample_names: Any = ()
+    y_true: Any = None
+    target: str = ""
+    form: Form = "output"
+    probabilities: Any = None
+    note: str = ""
+
+
+class Predictions(Renderable, np.ndarray):
+    """Predictions of a model: a NumPy array that is shown as a card.
+
+    What is derived from it (``p[:5]``, ``p.argmax(axis=1)``, ``p > 0.5``) is a plain array.
+
+    Args:
+        rows: One per sample.
+        info: What is known about them.
+    """
+
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:predictions_bundle"
+    _info: PredictionInfo | None
+
+    def __new__(cls, rows: Any, info: PredictionInfo) -> Self:
+        """Copy the rows and attach the information."""
+        predictions = np.array(rows).view(cls)
+        predictions._info = info  # noqa: SLF001 - its own
+        return predictions
+
+    def __array_finalize__(self, source: Any) -> None:
+        self._info = None
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        plain = np.asarray(array)
+        return plain[()] if return_scalar else plain
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.array[key]
+
+    def __repr__(self) -> str:
+        return repr(self.array) if self._info is None else self._bundle()["text/plain"]
+
+    def __reduce__(self) -> Any:
+        return self.array.__reduce__()
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
+        if self._info is None:  # derived from predictions: a plain array
+            raise NotImplementedError
+        return self._bundle()
+
+    def _ipython_display_(self) -> None:
+        if self._info is None:
+            raise NotImplementedError
+        super()._ipython_display_()
+
+    @property
+    def info(self) -> PredictionInfo:
+        """What is known about the predictions.
+
+        Raises:
+            ValueError: The array was derived from predictions.
+        """
+        if self._info is None:
+            raise ValueError("This array was derived from predictions and has no information.")
+        return self._info
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The plain array."""
+        return self.view(np.ndarray)
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes, if they are known."""
+        return None if self._info is None else self._info.output_kind.classes
+
+    @property
+    def probabilities(self) -> np.ndarray[Any, Any] | None:
+        """One probability per class, of shape (n, classes); None for values."""
+        info = self.info
+        if info.probabilities is not None:
+            return np.asarray(info.probabilities)
+        if info.form == "probabilities":
+            return self.array
+        if info.output_kind.kind == "values" or info.form == "classes":
+            return None
+        return info.output_kind.probabilities(self.array)
+
+    def to_frame(self) -> DataFrame:
+        """A data frame with one row per sample.
+
+        Returns:
+            Columns ``class``, ``probability`` and one per class; or one per value, named after
+            the target. The index contains the names of files or of the rows of a data frame.
+        """
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        info, kind = self.info, self.info.output_kind
+        index = list(info.sample_names) if len(info.sample_names) == len(self) else None
+        probabilities = self.probabilities
+        if probabilities is None or kind.kind == "labels":
+            return pd.DataFrame(self._value_columns(probabilities), index=index)
+        best = kind.class_indices(probabilities)
+        columns: dict[str, Any] = {
+            "class": [kind.class_name(int(number)) for number in best],
+            "probability": probabilities[np.arange(len(best)), best],
+        }
+        for number in range(probabilities.shape[1]):
+            columns[kind.class_name(number)] = probabilities[:, number]
+        return pd.DataFrame(columns, index=index)
+
+    def _value_columns(self, probabilities: Any) -> dict[str, Any]:
+        info = self.info
+        is_output = probabilities is None or info.form == "classes"
+        rows = self.array if is_output else probabilities
+        flat = rows.reshape(len(rows), -1)
+        if flat.shape[1] == 1:
+            return {info.target or "prediction": flat[:, 0]}
+        is_labels = info.output_kind.kind == "labels"
+        name = info.output_kind.class_name if is_labels else str
+        return {name(index): flat[:, index] for index in range(flat.shape[1])}
+
+
+class MultiOutputPredictions(Renderable, dict[str, Predictions]):
+    """Predictions of a model with several outputs: a dict of arrays by the outputs' names.
+
+    Args:
+        arrays: The predictions of each output.
+        name: Name of the model.
+    """
+
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:multi_output_bundle"
+
+    def __init__(self, arrays: dict[str, Predictions], name: str) -> None:
+        super().__init__(arrays)
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self._bundle()["text/plain"]
+
+    def to_frame(self) -> DataFrame:
+        """All outputs next to each other; the first column level is the name of the output."""
+        import pandas as pd  # noqa: PLC0415 - half a second to import
+
+        return pd.concat({key: value.to_frame() for key, value in self.items()}, axis=1)
