@@ -80,7 +80,7 @@ def test_the_page_knows_a_small_matrix_and_asks_for_a_large_one():
     assert small["names"] == list("0123")
     assert small["sweep"] is None
     labels = np.arange(500) % 100
-    large = confusion(labels, np.r_[labels[:-1], 0], classes=range(100))
+    large = confusion(labels, np.r_[labels[:-1], 0], class_names=range(100))
     assert living(large).state()["matrix"] is None
     _, (places, counts) = ask(living(large), ask="matrix")
     whole = np.zeros(10_000)
@@ -117,8 +117,8 @@ def test_the_slider_of_logits_spans_them():
 
 def test_two_models_show_what_left_a_cell_and_what_came():
     true = np.array([0, 0, 0, 0, 1])
-    old = confusion(true, [1, 1, 0, 1, 1], classes=["a", "b"], x=list("vwxyz"))
-    new = confusion(true, [0, 1, 1, 0, 1], classes=["a", "b"], x=list("vwxyz"))
+    old = confusion(true, [1, 1, 0, 1, 1], class_names=["a", "b"], x=list("vwxyz"))
+    new = confusion(true, [0, 1, 1, 0, 1], class_names=["a", "b"], x=list("vwxyz"))
     found = InteractiveComparison(new.versus(old), [0, 1], cell_samples, compared_samples)
     state = json.loads(json.dumps(found.state()))
     assert state["matrix"] == [[1, -1], [0, 0]]

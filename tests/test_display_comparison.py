@@ -109,7 +109,7 @@ def test_hostile_names_stay_text(kind):
         found = pair[0].versus(pair[1])
     else:
         labels = np.random.default_rng(0).integers(0, 2, (2, 60, 6))
-        found = confusion(*labels, classes=HOSTILE, x=HOSTILE * 10, name=HOSTILE[1], unit="<b>")
+        found = confusion(*labels, class_names=HOSTILE, x=HOSTILE * 10, name=HOSTILE[1], unit="<b>")
     markup = html(found)
     assert {tag for tag, _ in tags(markup)}.isdisjoint({"script", "svg", "iframe", "a", "link"})
     assert not [name for _, each in tags(markup) for name in each if name[:2] == "on"]
@@ -122,7 +122,7 @@ def test_every_label_has_its_row():
     true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0]])
     odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.7, 0.3], [0.8, 0.1, 0.2]])
     found = confusion(
-        true, odds, classes=["cat", "dog", "emu"], x=np.zeros((4, 8, 8)), unit="photos"
+        true, odds, class_names=["cat", "dog", "emu"], x=np.zeros((4, 8, 8)), unit="photos"
     )
     markup = html(found)
     table = re.search(r'<table class="km-matrix.*?</table>', markup)[0]

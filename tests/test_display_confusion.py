@@ -60,7 +60,7 @@ def strengths(markup, colour):
 
 
 def test_the_table_is_a_table():
-    tree = Tree(matrix(confusion(TRUE, PREDICTED, classes=["ant", "bee", "cow"])))
+    tree = Tree(matrix(confusion(TRUE, PREDICTED, class_names=["ant", "bee", "cow"])))
     assert len(tree.all("table")) == len(tree.all("caption")) == 1
     scopes = [head.get("scope") for head in tree.all("th")]
     assert scopes.count("row") == 4
@@ -89,7 +89,7 @@ def test_what_is_right_takes_part_in_the_colours_on_request():
 
 def test_colours_follow_the_logarithm_on_request():
     found = confusion(
-        [0] * 111 + [1], [1] * 100 + [0] * 11 + [0], classes=["a", "b", "c"], scale="log"
+        [0] * 111 + [1], [1] * 100 + [0] * 11 + [0], class_names=["a", "b", "c"], scale="log"
     )
     assert strengths(matrix(found), "213,94,0") == [0.75, 0.15]
 
@@ -115,7 +115,7 @@ def test_every_cell_holds_what_the_buttons_ask_for():
 
 
 def test_a_rate_of_nothing_is_a_dash():
-    tree = Tree(matrix(confusion([0, 0, 1], [0, 0, 0], classes=["a", "b", "never"])))
+    tree = Tree(matrix(confusion([0, 0, 1], [0, 0, 0], class_names=["a", "b", "never"])))
     assert tree.cells[3][-3:] == ["\N{EN DASH}", "0.0", "0"]
     assert tree.cells[-1][2:4] == ["\N{EN DASH}", "\N{EN DASH}"]
 
@@ -199,7 +199,7 @@ def test_two_classes_have_their_curves_and_thresholds():
     rng = np.random.default_rng(0)
     true = rng.integers(0, 2, 200)
     odds = np.clip(0.3 * true + 0.7 * rng.random(200), 0, 1)
-    found = confusion(true, odds, classes=["dog", "cat"], threshold=0.4)
+    found = confusion(true, odds, class_names=["dog", "cat"], threshold=0.4)
     markup = html(found)
     assert "cat above 0.4" in markup
     for words in (f"ROC, area {found.threshold_curve.auc:.4f}", "Precision, average", "Calibration, off by"):
@@ -235,7 +235,7 @@ def test_of_many_classes_the_worst_are_shown_and_the_rest_is_said(classes):
     true = rng.integers(0, classes, 20 * classes)
     predicted = np.where(rng.random(len(true)) < 0.9, true, (true + 1) % classes)
     predicted[true == 7] = 3
-    found = confusion(true, predicted, classes=range(classes))
+    found = confusion(true, predicted, class_names=range(classes))
     markup = html(found)
     assert len(Tree(matrix(found)).cells) == 17
     assert f"15 classes of the most confused pairs, of {classes:,}" in markup
@@ -267,7 +267,7 @@ def test_without_pictures_a_card_has_at_most_200_kb(classes):
     found = confusion(
         true,
         predicted,
-        classes=[f"{k} {'a long name of a class ' * 3}"[:60] for k in range(classes)],
+        class_names=[f"{k} {'a long name of a class ' * 3}"[:60] for k in range(classes)],
         sample_weight=rng.random(len(true)) * 500,
         x=np.zeros((len(true), 28, 28), dtype="uint8"),
         name="net",
@@ -277,7 +277,7 @@ def test_without_pictures_a_card_has_at_most_200_kb(classes):
 
 
 def test_the_same_in_plain_words():
-    found = confusion(TRUE, PREDICTED, classes=["ant", "bee", "cow"], name="cnn")
+    found = confusion(TRUE, PREDICTED, class_names=["ant", "bee", "cow"], name="cnn")
     assert text(found).splitlines()[:11] == [
         "cnn: 14 samples, 5 wrong, accuracy 0.6429.",
         "",
@@ -303,7 +303,7 @@ def test_hostile_names_stay_text():
     rng = np.random.default_rng(0)
     true, predicted = rng.integers(0, 6, (2, 80))
     x = rng.random((80, 8, 8))
-    found = confusion(true, predicted, classes=HOSTILE, name=HOSTILE[0], unit="<b>", x=x)
+    found = confusion(true, predicted, class_names=HOSTILE, name=HOSTILE[0], unit="<b>", x=x)
     markup = html(found)
     tree = Tree(markup)
     kinds = {tag for tag, _ in tree.tags}

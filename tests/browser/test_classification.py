@@ -71,7 +71,7 @@ def photos(lab: Lab) -> None:
 def test_a_long_work_shows_how_far_it_is_and_can_be_interrupted(
     notebook: NotebookPage, lab: Lab
 ) -> None:
-    lab.write("a.ipynb", [NET, SLOW, "len(found), found.asked"])
+    lab.write("a.ipynb", [NET, SLOW, "len(found), found.requested"])
     notebook.open("a.ipynb")
     notebook.run_cell(0, timeout=60)
     notebook.run_cell(1, wait=False)

@@ -33,10 +33,10 @@ odds /= odds.sum(axis=1, keepdims=True)
 x = rng.integers(0, 255, (600, 16, 16), dtype="uint8")
 """
 NAMES = ["ant", "bee", "<script>window.bad = 1</script>", "\u05d3\u05d2", "e" * 300, "f'\"g"]
-MATRIX = SETUP + f"cm = confusion(true, odds, x=x, classes={NAMES!r}, name='net')\ncm"
+MATRIX = SETUP + f"cm = confusion(true, odds, x=x, class_names={NAMES!r}, name='net')\ncm"
 TWO = SETUP + (
     "two = true < 3\n"
-    "cm = confusion(two.astype(int), odds[:, :3].sum(axis=1), x=x, classes=['no', 'yes'])\ncm"
+    "cm = confusion(two.astype(int), odds[:, :3].sum(axis=1), x=x, class_names=['no', 'yes'])\ncm"
 )
 LARGE = """
 import numpy as np
@@ -44,7 +44,7 @@ from kmagic import confusion
 rng = np.random.default_rng(0)
 true = rng.integers(0, 1000, 50_000)
 pred = np.where(rng.random(50_000) < 0.8, true, (true // 5) * 5 + rng.integers(0, 5, 50_000))
-cm = confusion(true, pred, classes=[f"kind {k}" for k in range(1000)])
+cm = confusion(true, pred, class_names=[f"kind {k}" for k in range(1000)])
 cm
 """
 ALIVE = "node(0).querySelector('.km-alive') !== null"

@@ -216,7 +216,7 @@ def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Pa
     data = load_data(tmp_path, size=8, scale=255, split=0.5)
     model = kmagic.build("input 8x8x3 / flatten / dense 2 softmax")
     model_registry.set_dataset(model, data.preparation)
-    eye = ImagePreprocessor.of(model, None, data.preparation, None)
+    eye = ImagePreprocessor.for_model(model, None, data.preparation, None)
     seen = eye.see([eye.open(source) for source in list_images(tmp_path, (8, 8, 3))])
     known = np.concatenate([data.x_train, data.x_test])
     assert {each.tobytes() for each in seen} == {each.tobytes() for each in known}

@@ -86,7 +86,7 @@ def test_what_it_looked_at(run, folder):
     found = run("%keras_classify net photo.png --explain")
     assert "Grad-CAM" in found.legend
     found = run("%keras_classify net photo.png --class-names cat,dog --explain-for dog")
-    assert found[0].looked.label == "dog"
+    assert found[0].explanation.label == "dog"
 
 
 def test_the_data_of_the_training(run, shell, folder):
@@ -100,13 +100,13 @@ def test_the_data_of_the_training(run, shell, folder):
     shell.user_ns["some"] = shell.user_ns["sets"][1]
     run("%keras_fit net --data some -e 1")
     found = run("%keras_classify net {some.x_test}")
-    assert [p.truth.label for p in found] == ["dark", "bright"]
+    assert [p.true_class.label for p in found] == ["dark", "bright"]
     found = run("%keras_classify net photo.png")
     assert found.note == ""
-    assert {guess.label for guess in found[0].guesses} == {"dark", "bright"}
+    assert {guess.label for guess in found[0].top_classes} == {"dark", "bright"}
     run("import keras; copy = keras.models.clone_model(net)")
     found = run("%keras_classify copy photo.png")
-    assert {guess.label for guess in found[0].guesses} == {"dark", "bright"}
+    assert {guess.label for guess in found[0].top_classes} == {"dark", "bright"}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_the_data_of_the_training(run, shell, folder):
         ("%keras_classify net", "expected images"),
         ("%keras_classify net nothing", "no such variable or file"),
         ("%keras_classify nte photo.png", "is not a model of this notebook"),
-        ("%keras_classify net photo.png --explain-for cat", "none of the model's classes"),
+        ("%keras_classify net photo.png --explain-for cat", "not one of the model's classes"),
         ("%keras_classify --app MobilNet photo.png", "Did you mean MobileNet"),
         ("%keras_classify net photo.png -b 0", "at least 1"),
         ("%keras_classify net photo.png --shape 3", "has no option --shape"),
@@ -124,9 +124,9 @@ def test_the_data_of_the_training(run, shell, folder):
         ("%keras_classify net phtos", "Did you mean photos?"),
         ("%keras_classify net phtos/a.png", "Did you mean photos?"),
         ("%keras_classify net phtos/*.png", "Did you mean photos?"),
-        ("%keras_classify net 'a great film' 'too long.'", "`%keras_predict`"),
+        ("%keras_classify net 'a great film' 'too long.'", "Use %keras_predict for sentences"),
         ("%keras_classify net 'a great film.'", "There is no file a great film.\n"),
-        ("%keras_classify net {[1, 2, 3]}", "received 3 numbers"),
+        ("%keras_classify net {[1, 2, 3]}", "got 3 numbers"),
     ],
 )
 def test_a_wrong_line_says_what_to_do(run, folder, line, words):
@@ -138,11 +138,11 @@ def test_a_wrong_line_says_what_to_do(run, folder, line, words):
 def test_an_application_with_a_model_of_ones_own(run, shell, folder):
     run("%%keras_model head\ninput 32x32x3\nglobal_average_pooling2d / dense 3 softmax\n")
     found = run("%keras_classify head photo.png --app MobileNet --class-names a,b,c")
-    assert {guess.label for guess in found[0].guesses} == {"a", "b", "c"}
+    assert {guess.label for guess in found[0].top_classes} == {"a", "b", "c"}
 
 
-def test_how_the_values_came_is_told_without_python_s_words(run, folder):
+def test_the_note_on_scaling_names_the_option_of_the_line(run, folder):
     run("%%keras_model small -q\ninput 6x6x1 / flatten / dense 2 softmax\ncompile adam loss=mse")
     found = run("%keras_classify small photo.png")
-    assert "values 0 to 255; a data set in this notebook, or a line rescaling" in found.note
+    assert "values from 0 to 255. If it was trained on scaled values, pass --scaling 255." in found.note
     assert all("scaling=" not in text for text in run.cards[0].data.values())

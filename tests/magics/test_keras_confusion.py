@@ -62,7 +62,7 @@ def test_a_model_and_a_data_set(shell):
     assert shell.user_ns["cm"] is found
     assert (found.name, found.unit, found.classes) == ("flat", "test samples", ("a", "b", "c"))
     assert found.x.shape == (40, 2, 3)
-    expected = kmagic.confusion(shell.user_ns["flat"], X, Y)
+    expected = kmagic.confusion_of(shell.user_ns["flat"], X, Y)
     assert (found.matrix == expected.matrix).all()
 
 
@@ -97,7 +97,7 @@ def test_two_models_of_different_shapes(shell):
     assert isinstance(found, Comparison)
     assert shell.user_ns["both"] is found
     assert found.names == ("flat", "deep")
-    expected = kmagic.confusion(shell.user_ns["deep"], X.reshape(40, 2, 3), Y)
+    expected = kmagic.confusion_of(shell.user_ns["deep"], X.reshape(40, 2, 3), Y)
     assert (found.old.matrix == expected.matrix).all()
     assert found.old.x is not None
 
@@ -169,7 +169,7 @@ def test_an_interrupt_is_no_error_and_the_work_goes_on(shell, monkeypatch):
         ("flat x y --vs flut", "Did you mean flat?"),
         ("--true y --pred p --vs flat", "give no samples"),
         ("flat x y --threshold 0.5", "3 columns"),
-        ("flat x y --sample-weight {w[:3]}", "one value a sample"),
+        ("flat x y --sample-weight {w[:3]}", "one value per sample"),
     ],
 )
 def test_a_wrong_line_says_what_to_do(shell, line, words):

@@ -20,7 +20,7 @@ from kmagic.evaluation.classification.applications import (
 from kmagic.evaluation.classification.classify import classify
 from kmagic.support.errors import EvaluationError, KmagicError
 
-from .servers import serving
+from ...servers import serving
 
 # Pixels a side that each was trained on, as its paper and Keras's page of it say.
 SIDES = {
@@ -84,13 +84,13 @@ def test_every_application_sees_as_keras_says_and_shows_what_it_looked_at(name, 
     loaded = keras.utils.load_img(photo, target_size=(SIDES[name], SIDES[name]))
     expected = module.preprocess_input(keras.utils.img_to_array(loaded)[None])
     np.testing.assert_allclose(seen[0], expected, atol=1e-5)
-    guesses = found[0].guesses
+    guesses = found[0].top_classes
     best = np.sort(answers[0][0])[::-1][:5]
     np.testing.assert_allclose([guess.probability for guess in guesses], best, rtol=1e-3)
-    assert guesses[0].label == f"class_{guesses[0].position}"
+    assert guesses[0].label == f"class_{guesses[0].index}"
     assert found.name == name
     assert "Grad-CAM" in found.legend
-    assert min(found[0].looked.heat.shape) >= 4
+    assert min(found[0].explanation.heatmap.shape) >= 4
     assert recognize_application(model).name == name
 
 
@@ -116,13 +116,13 @@ def test_a_recognised_model_is_seen_and_named_as_it_must_be(photo, monkeypatch):
                         "decode_predictions", named)  # fmt: skip
     model = keras.applications.MobileNet(weights=None, alpha=0.25)
     found = classify(photo, model)
-    assert found.note == "Seen as MobileNet of keras.applications."
-    assert found[0].guesses[0].label.startswith("class_")
+    assert found.note == "Preprocessed for MobileNet of keras.applications."
+    assert found[0].top_classes[0].label.startswith("class_")
     same = classify(photo, model, app="MobileNet")
     assert same.note == ""
-    assert same[0].guesses == found[0].guesses
+    assert same[0].top_classes == found[0].top_classes
     other = classify(photo, model, scaling=255)
-    assert other[0].guesses[0].label.isdigit()
+    assert other[0].top_classes[0].label.isdigit()
 
 
 @pytest.mark.parametrize("cached", ["", "somebody else's"])
@@ -138,7 +138,7 @@ def test_without_weights_it_says_which_file_goes_where(cached, keras_models, cap
         if cached
         else "Keras's cache does not contain vgg16_"
     )
-    assert "The weights of VGG16 cannot be loaded: " in said
+    assert "Cannot load the weights of VGG16: " in said
     assert why in said
     assert "and KMAGIC_OFFLINE is set." in said
     assert str(file) in said
@@ -178,7 +178,7 @@ def test_a_download_that_breaks_off_or_finds_no_room_leaves_the_users_file(
     with (
         serving(b"the first half", missing=1000) as address,
         pytest.raises(KmagicError, match=said),
-        load_pretrained("The weights"),
+        load_pretrained("the weights"),
     ):
         keras.utils.get_file(
             "weights.h5", f"{address}/weights.h5", cache_subdir="models",

@@ -28,7 +28,7 @@ def judged(draw):
 @settings(max_examples=60, deadline=None)
 def test_figures_are_those_of_scikit_learn(case):
     classes, true, predicted = case
-    found = confusion(true, predicted, classes=range(classes))
+    found = confusion(true, predicted, class_names=range(classes))
     every = np.arange(classes)
     if classes > 1:
         assert (found.matrix == confusion_matrix(true, predicted, labels=every)).all()
@@ -57,7 +57,7 @@ def test_weighted_figures_are_those_of_scikit_learn(case, random):
     classes, true, predicted = case
     weights = [random.choice([0.0, 0.25, 1.0, 3.5]) for _ in true]
     weights[0] = 2.0
-    found = confusion(true, predicted, classes=range(classes), sample_weight=weights)
+    found = confusion(true, predicted, class_names=range(classes), sample_weight=weights)
     every = np.arange(classes)
     if classes > 1:
         theirs = confusion_matrix(true, predicted, labels=every, sample_weight=weights)
@@ -76,7 +76,7 @@ def test_weighted_figures_are_those_of_scikit_learn(case, random):
 def test_every_form_of_input_gives_the_same_matrix(case):
     classes, true, predicted = case
     classes += 1
-    ids = confusion(true, predicted, classes=range(classes))
+    ids = confusion(true, predicted, class_names=range(classes))
     eye = np.eye(classes)
     odds = 0.9 * eye[predicted] + 0.1 / classes
     names = [f"class {k}" for k in range(classes)]
@@ -84,9 +84,9 @@ def test_every_form_of_input_gives_the_same_matrix(case):
         confusion(np.array(true)[:, None], np.array(predicted, dtype=float)),
         confusion(eye[true].astype(int), odds),
         confusion(true, np.log(odds) + 3),
-        confusion([names[k] for k in true], [names[k] for k in predicted], classes=names),
-        confusion(pd.Series([names[k] for k in true]), odds, classes=names),
-        confusion(true, [names[k] for k in predicted], classes=names),
+        confusion([names[k] for k in true], [names[k] for k in predicted], class_names=names),
+        confusion(pd.Series([names[k] for k in true]), odds, class_names=names),
+        confusion(true, [names[k] for k in predicted], class_names=names),
     ]
     for form in forms[1:]:
         assert (form.matrix == ids.matrix).all()
@@ -98,7 +98,7 @@ def test_every_form_of_input_gives_the_same_matrix(case):
 @settings(max_examples=40, deadline=None)
 def test_the_cells_hold_every_sample_once(case):
     classes, true, predicted = case
-    found = confusion(true, predicted, classes=range(classes))
+    found = confusion(true, predicted, class_names=range(classes))
     seen = []
     for row in range(classes):
         for column in range(classes):
@@ -111,7 +111,7 @@ def test_the_cells_hold_every_sample_once(case):
 
 def test_confident_mistakes_come_first():
     odds = [[0.4, 0.6], [0.1, 0.9], [0.2, 0.8], [0.9, 0.1]]
-    found = confusion([0, 0, 0, 0], odds, classes=["cat", "dog"])
+    found = confusion([0, 0, 0, 0], odds, class_names=["cat", "dog"])
     assert found.indices(true="cat", pred="dog").tolist() == [1, 2, 0]
     assert found.indices(true=0, pred=1, n=2).tolist() == [1, 2]
     assert found.indices(pred="cat").tolist() == [3]
@@ -119,7 +119,7 @@ def test_confident_mistakes_come_first():
 
 
 def test_a_number_is_an_id_and_a_string_is_a_name():
-    found = confusion([3, 5, 5], [3, 5, 3], classes={3: "5", 5: "3"})
+    found = confusion([3, 5, 5], [3, 5, 3], class_names={3: "5", 5: "3"})
     assert found.indices(true=5, pred=3).tolist() == [2]
     assert found.indices(true="3", pred="5").tolist() == [2]
 
@@ -163,12 +163,12 @@ def test_words_of_the_whole():
     assert found.describe() == (
         "cnn: 4 test digits, 1 wrong, accuracy 0.7500.\nMost confused: 1 taken for 0: 1 of 2."
     )
-    assert repr(found) == ("<Confusion cnn: 2 classes, 4 test digits · 1 wrong · accuracy 0.7500>")
+    assert repr(found) == ("<ConfusionMatrix cnn: 2 classes, 4 test digits · 1 wrong · accuracy 0.7500>")
     assert "none wrong" in confusion([0], [0]).facts()
 
 
 def test_the_report_survives_classes_that_are_named_like_its_rows():
-    found = confusion([0, 1, 1], [0, 1, 0], classes=["accuracy", "macro avg"])
+    found = confusion([0, 1, 1], [0, 1, 0], class_names=["accuracy", "macro avg"])
     assert found.report().shape == (5, 4)
     assert found.report().iloc[1]["recall"] == 0.5
 
@@ -178,30 +178,30 @@ def test_the_report_survives_classes_that_are_named_like_its_rows():
     [
         ([0, 1], [0], {}, "2 labels and 1 predictions"),
         ([], [], {}, "empty"),
-        ([0, 12], [0, 1], {"classes": list("ab")}, "12 (sample 1)"),
+        ([0, 12], [0, 1], {"class_names": list("ab")}, "12 (sample 1)"),
         ([0, -1], [0.1, 0.9], {}, "-1 (sample 1)"),
         ([0, 5], np.eye(3)[[0, 1]], {}, "5 (sample 1)"),
-        (["a", "c"], ["a", "b"], {"classes": ["a", "b"]}, "'c' (sample 1)"),
+        (["a", "c"], ["a", "b"], {"class_names": ["a", "b"]}, "'c' (sample 1)"),
         ([0.0, float("nan")], [0, 1], {}, "NaN or infinity, the first is sample 1"),
         ([0, 1], [[0.5, np.nan], [0.5, 0.5]], {}, "the first is sample 0"),
         ([0, 1], [0.5, 3.0], {}, "between 0 and 1"),
         ([0.3, 1], [0, 1], {}, "0.3 (sample 0) is not a whole number"),
-        ([[1, 1], [0, 1]], [0, 1], {}, "one matrix a label"),
+        ([[1, 1], [0, 1]], [0, 1], {}, "one matrix per label"),
         (["a", None], ["a", "b"], {}, "None of type NoneType"),
-        (["a", "b"], np.eye(2), {}, "which number"),
-        ([0, 1], np.eye(2), {"classes": ["a"]}, "must name 2 classes"),
-        ([0, 1], [0, 1], {"classes": ["a", "a"]}, "a stands twice"),
-        ([0, 1], [0, 1], {"classes": "ab"}, "list of names"),
-        ([0, 1], [0, 1], {"classes": []}, "classes is empty"),
+        (["a", "b"], np.eye(2), {}, "the order of the classes is unknown"),
+        ([0, 1], np.eye(2), {"class_names": ["a"]}, "must name 2 classes"),
+        ([0, 1], [0, 1], {"class_names": ["a", "a"]}, "a occurs more than once"),
+        ([0, 1], [0, 1], {"class_names": "ab"}, "list of names"),
+        ([0, 1], [0, 1], {"class_names": []}, "class_names= is empty"),
         ([0, 1], [0, 1], {"normalize": "rows"}, "'rows'"),
         ([0, 1], [0, 1], {"sample_weight": [1]}, "shape (1,)"),
         ([0, 1], [0, 1], {"sample_weight": [1, -1]}, "not negative"),
-        ([0, 1], [0, 1], {"x": [1]}, "received 1"),
+        ([0, 1], [0, 1], {"x": [1]}, "got 1"),
         ([0, 1], np.eye(3)[[0, 1]], {"threshold": 0.5}, "3 columns"),
         (np.zeros((2, 3)).astype(int), np.eye(2), {}, "one-hot"),
         (np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), {}, "flatten both"),
         (np.eye(3), np.eye(2, 3), {}, "3 labels and 2 predictions"),
-        (np.eye(2, 3), np.eye(2), {}, "3 in y_true and 2 in y_pred"),
+        (np.eye(2, 3), np.eye(2), {}, "3 in y_true= and 2 in y_pred="),
     ],
 )
 def test_what_cannot_be_judged_is_said(true, predicted, keywords, said):
@@ -212,14 +212,14 @@ def test_what_cannot_be_judged_is_said(true, predicted, keywords, said):
 
 def test_an_unknown_class_is_said_with_those_there_are():
     with pytest.raises(EvaluationError, match="'bird' is not one of the classes: cat, dog"):
-        confusion([0, 1], [0, 1], classes=["cat", "dog"]).indices(true="bird")
+        confusion([0, 1], [0, 1], class_names=["cat", "dog"]).indices(true="bird")
 
 
 def test_the_figure_is_a_figure_and_leaves_pyplot_alone(tmp_path):
     import matplotlib.pyplot as plt
 
     before = plt.get_fignums()
-    figure = confusion([0, 1, 1], [0, 0, 1], classes=["a $b$", "c"]).plot()
+    figure = confusion([0, 1, 1], [0, 0, 1], class_names=["a $b$", "c"]).plot()
     figure.savefig(tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").stat().st_size > 1000
     assert plt.get_fignums() == before

@@ -61,12 +61,12 @@ def test_a_last_axis_of_one_is_added_or_taken_away():
 @pytest.mark.parametrize(
     ("x", "said"),
     [
-        (np.zeros((2, 4)), "expects samples of shape (3,); received (4,)"),
-        (np.zeros((2, 4, 5)), "received (4, 5)"),
-        ([[1, 2, 3], [1]], "one shape"),
+        (np.zeros((2, 4)), "expects samples of shape (3,); got (4,)"),
+        (np.zeros((2, 4, 5)), "got (4, 5)"),
+        ([[1, 2, 3], [1]], "the same shape"),
         (np.array([[1], [1, 2]], dtype=object), "pad_sequences"),
         (np.zeros((0, 3)), "empty"),
-        (np.float64(3), "along its first axis"),
+        (np.float64(3), "along the first axis"),
     ],
 )
 def test_samples_that_do_not_fit_are_refused(x, said):
@@ -80,7 +80,7 @@ def test_a_shape_that_only_needs_reshaping_is_said():
     model.input_shape = (None, 28, 28, 1)
     with pytest.raises(EvaluationError) as caught:
         predict_in_batches(model, np.zeros((2, 784)))
-    assert "x.reshape(-1, 28, 28, 1) fits" in caught.value.remedy
+    assert "use x.reshape(-1, 28, 28, 1)" in caught.value.remedy
 
 
 def test_several_outputs_are_one_too_many():
@@ -132,10 +132,10 @@ def test_the_card_shows_every_figure():
 @pytest.mark.parametrize(
     ("x", "y", "said"),
     [
-        (np.zeros((2, 4)), [0, 0], "expects samples of shape (3,); received (4,)"),
-        (np.zeros((2, 3)), np.zeros(5), "received 2 and 5"),
-        (np.zeros((2, 3)), None, "y is missing"),
-        (np.zeros((0, 3)), [], "x is empty"),
+        (np.zeros((2, 4)), [0, 0], "expects samples of shape (3,); got (4,)"),
+        (np.zeros((2, 3)), np.zeros(5), "got 2 and 5"),
+        (np.zeros((2, 3)), None, "y= is missing"),
+        (np.zeros((0, 3)), [], "x= is empty"),
     ],
 )
 def test_data_that_does_not_fit_is_said(x, y, said):
@@ -178,7 +178,7 @@ def test_with_keras_itself():
     assert found["accuracy"] == pytest.approx(
         (predict_in_batches(model, x).argmax(axis=1) == y).mean()
     )
-    with pytest.raises(EvaluationError, match=r"answers with shape \(\?, 2\).*\(70, 2\)"):
+    with pytest.raises(EvaluationError, match=r"output has shape \(\?, 2\).*\(70, 2\)"):
         evaluate(model, x, np.eye(2)[y])
     with pytest.raises(EvaluationError, match="label value of 2") as caught:
         evaluate(model, x, y + 1)

@@ -42,13 +42,13 @@ def grey(value, shape=(8, 8), dtype="float32"):
 
 def test_arrays_of_floats_are_the_models_own_input():
     model, x = Light(8, 8, 1), np.stack([grey(0.25), grey(1.0)])
-    found = classify(x, model, classes=NAMES, y_true=[0, 0])
+    found = classify(x, model, class_names=NAMES, y_true=[0, 0])
     np.testing.assert_array_equal(model.seen[0], x[..., None])
-    assert [p.guesses[0].label for p in found.pictures] == ["dark", "bright"]
-    assert [p.right for p in found.pictures] == [True, False]
-    truth = found.pictures[1].truth
+    assert [p.top_classes[0].label for p in found.images] == ["dark", "bright"]
+    assert [p.right for p in found.images] == [True, False]
+    truth = found.images[1].true_class
     assert (truth.label, truth.rank, truth.probability) == ("dark", 3, 0.0)
-    assert found.facts() == "2 pictures, top 3 · 1 wrong"
+    assert found.facts() == "2 images, top 3 · 1 wrong"
 
 
 def test_a_frame_with_a_row_for_each_guess():
@@ -76,7 +76,7 @@ def test_a_frame_with_a_row_for_each_guess():
 )
 def test_one_picture_is_told_from_several(images, shape, count):
     model = Light(*shape)
-    assert len(classify(images, model).pictures) == count
+    assert len(classify(images, model).images) == count
     assert all(x.shape[1:] == model.seen[0].shape[1:] for x in model.seen)
     assert len(model.seen[0].shape) == len(shape) + 1
 
@@ -91,8 +91,8 @@ def test_files_are_turned_resized_and_scaled(tmp_path):
     model = Light(4, 2, 1)
     found = classify([tmp_path / "lying.png"], model, scaling=255)
     np.testing.assert_array_equal(model.seen[0][0, :, :, 0], [[1, 1], [1, 1], [0, 0], [0, 0]])
-    assert found.pictures[0].name == str(tmp_path / "lying.png")
-    assert found.pictures[0].thumbnail.shape == (20, 10)
+    assert found.images[0].name == str(tmp_path / "lying.png")
+    assert found.images[0].thumbnail.shape == (20, 10)
     assert found.note == ""
 
 
@@ -138,14 +138,14 @@ def test_a_broken_file_is_reported_in_its_place_and_the_rest_go_on(tmp_path):
     (tmp_path / "empty").mkdir()
     names = ("broken.png", "good.png", "missing.png", "empty")
     paths = [tmp_path / name for name in names]
-    found = classify(paths, Light(8, 8, 1), y_true=[0, 1, 1, 0], classes=NAMES)
-    errors = [picture.error for picture in found.pictures]
+    found = classify(paths, Light(8, 8, 1), y_true=[0, 1, 1, 0], class_names=NAMES)
+    errors = [picture.error for picture in found.images]
     assert "not a picture" in errors[0]
     assert errors[1] == ""
     assert "no file" in errors[2]
-    assert "holds no pictures" in errors[3]
-    assert found.pictures[1].truth.label == "bright"
-    assert found.facts() == "4 pictures, top 3 · none wrong of 1 known · 3 unreadable"
+    assert "contains no images" in errors[3]
+    assert found.images[1].true_class.label == "bright"
+    assert found.facts() == "4 images, top 3 · none wrong of 1 known · 3 unreadable"
     frame = found.to_frame()
     assert set(frame["image"]) == {str(tmp_path / "good.png")}
     assert frame["true"].tolist() == ["bright"] * 3
@@ -177,17 +177,17 @@ def test_what_lies_near_a_file_that_is_not_there_is_told(tmp_path):
 
 def test_a_model_of_texts_is_not_asked_about_pictures():
     model = kmagic.build("input string\ntext_vectorization output_sequence_length=4\ndense 2")
-    with pytest.raises(EvaluationError, match="takes texts") as caught:
+    with pytest.raises(EvaluationError, match="expects text") as caught:
         classify("a great film", model)
-    assert "`%keras_predict`" in caught.value.remedy
+    assert "predict" in caught.value.remedy
 
 
 def test_pictures_of_several_sizes_go_by_size():
     model = Light(None, None, 1)
     images = [grey(0.1), grey(0.9, (6, 5)), grey(0.2)]
-    found = classify(images, model, classes=NAMES)
+    found = classify(images, model, class_names=NAMES)
     assert [x.shape for x in model.seen] == [(2, 8, 8, 1), (1, 6, 5, 1)]
-    assert [p.guesses[0].label for p in found.pictures] == ["dark", "bright", "dark"]
+    assert [p.top_classes[0].label for p in found.images] == ["dark", "bright", "dark"]
 
 
 def test_batches():
@@ -196,49 +196,49 @@ def test_batches():
     assert [len(x) for x in model.seen] == [32, 32, 32], (
         "the last is filled up: one shape, one graph"
     )
-    assert len(found.pictures) == 70
-    assert [p.name for p in found.pictures] == [str(k) for k in range(70)]
+    assert len(found.images) == 70
+    assert [p.name for p in found.images] == [str(k) for k in range(70)]
 
 
 def test_one_probability_stands_for_two_classes():
     model = Light(8, 8, 1)
     model.predict_on_batch = lambda _: np.array([[0.2], [0.7]])
-    found = classify(grey(0.5, (2, 8, 8)), model, classes=["no", "yes"], y_true=["no", "no"])
-    assert found.pictures[0].words() == "0: no 80.0%, yes 20.0% (right)"
-    assert found.pictures[1].words() == "1: yes 70.0%, no 30.0% (wrong, it is no)"
+    found = classify(grey(0.5, (2, 8, 8)), model, class_names=["no", "yes"], y_true=["no", "no"])
+    assert found.images[0].to_text() == "0: no 80.0%, yes 20.0% (right)"
+    assert found.images[1].to_text() == "1: yes 70.0%, no 30.0% (wrong, actually no)"
 
 
 def test_logits_become_probabilities():
     model = Light(8, 8, 1)
     model.predict_on_batch = lambda _: np.array([[1.0, 3.0, -2.0]])
-    shares = [guess.probability for guess in classify(grey(0.5), model).pictures[0].guesses]
+    shares = [guess.probability for guess in classify(grey(0.5), model).images[0].top_classes]
     np.testing.assert_allclose(shares, np.exp([3, 1, -2]) / np.exp([3, 1, -2]).sum())
 
 
 @pytest.mark.parametrize("y_true", [[1, -1], ["bright", ""], [[0, 1, 0], [0, 1, 0]]])
 def test_truths_in_every_form(y_true):
-    found = classify(grey(0.9, (2, 8, 8)), Light(8, 8, 1), classes=NAMES, y_true=y_true)
-    assert found.pictures[0].right is True
-    assert found.pictures[1].right is (True if isinstance(y_true[1], list) else None)
+    found = classify(grey(0.9, (2, 8, 8)), Light(8, 8, 1), class_names=NAMES, y_true=y_true)
+    assert found.images[0].right is True
+    assert found.images[1].right is (True if isinstance(y_true[1], list) else None)
 
 
 @pytest.mark.parametrize(
     ("images", "keywords", "said"),
     [
-        (grey(0.5, (2, 9, 9)), {}, "shape (8, 8, 1); received (9, 9)"),
+        (grey(0.5, (2, 9, 9)), {}, "shape (8, 8, 1); got (9, 9)"),
         (np.zeros((0, 8, 8)), {}, "empty"),
         ([], {}, "empty"),
-        (3, {}, "received int"),
+        (3, {}, "got int"),
         (grey(np.nan), {}, "NaN"),
         (grey(0.5), {"top": 0}, "at least 1"),
-        (grey(0.5), {"classes": ["a", "b"]}, "must name 3 classes"),
-        (grey(0.5), {"y_true": [1, 2]}, "2 labels for 1 pictures"),
-        (grey(0.5), {"y_true": [7]}, "y_true holds 7"),
-        (grey(0.5), {"scaling": "255"}, "scaling must be"),
-        (grey(0.5), {"interpolation": "cubic"}, "interpolation must be one of nearest"),
-        (grey(0.5), {"model": None}, "needs a model"),
-        (grey(0.5), {"model": Light(5, 2)}, "received (8, 8)"),
-        (grey(0.5), {"model": Light(7)}, "not pictures"),
+        (grey(0.5), {"class_names": ["a", "b"]}, "must name 3 classes"),
+        (grey(0.5), {"y_true": [1, 2]}, "2 labels for 1 images"),
+        (grey(0.5), {"y_true": [7]}, "y_true= contains 7"),
+        (grey(0.5), {"scaling": "255"}, "scaling= must be"),
+        (grey(0.5), {"interpolation": "cubic"}, "interpolation= must be one of nearest"),
+        (grey(0.5), {"model": None}, "Expected a model"),
+        (grey(0.5), {"model": Light(5, 2)}, "got (8, 8)"),
+        (grey(0.5), {"model": Light(7)}, "not images"),
         (grey(0.5), {"app": len}, "must be a function of keras.applications"),
     ],
 )
@@ -286,7 +286,7 @@ def test_an_application_brings_its_size_scaling_and_names(application):
     images = [grey(255, (20, 30), "uint8"), grey(255.0, (8, 8, 3))]
     found = classify(images, model, app=application, top=1, y_true=["light_1", "light_1"])
     assert found.name == "Lights"
-    assert [p.words() for p in found.pictures] == [
+    assert [p.to_text() for p in found.images] == [
         "0: light_1 90.0% (right)",
         "1: light_1 90.0% (right)",
     ]
@@ -325,9 +325,9 @@ def test_a_model_that_takes_any_size_gets_what_it_was_trained_on(application):
 def test_an_application_with_a_head_of_ones_own_has_no_names_of_imagenet(application):
     model = Light(8, 8, 3)
     found = classify(grey(255, (8, 8, 3), "uint8"), model, app=application)
-    assert found.pictures[0].guesses[0].label == "1"
-    found = classify(grey(255, (8, 8, 3), "uint8"), model, app=application, classes=NAMES)
-    assert found.pictures[0].guesses[0].label == "bright"
+    assert found.images[0].top_classes[0].label == "1"
+    found = classify(grey(255, (8, 8, 3), "uint8"), model, app=application, class_names=NAMES)
+    assert found.images[0].top_classes[0].label == "bright"
 
 
 def test_missing_weights_are_said(application, monkeypatch):
@@ -335,7 +335,7 @@ def test_missing_weights_are_said(application, monkeypatch):
         raise Exception("URL fetch failure on weights.h5: None")  # noqa: TRY002 - as Keras does
 
     Absent.__module__ = "lights"
-    with pytest.raises(EvaluationError, match="weights of Absent cannot be loaded: the downl"):
+    with pytest.raises(EvaluationError, match="Cannot load the weights of Absent: the downl"):
         classify(grey(255.0, (8, 8, 3)), app=Absent)
 
 
@@ -346,7 +346,7 @@ def test_with_keras_itself():
     x = np.random.default_rng(1).random((5, 8, 8)).astype("float32")
     found = classify(x, model, top=1)
     best = model.predict(x, verbose=0).argmax(axis=1)
-    assert [p.guesses[0].label for p in found.pictures] == [str(k) for k in best]
+    assert [p.top_classes[0].label for p in found.images] == [str(k) for k in best]
     assert found.name == model.name
 
 
@@ -375,15 +375,15 @@ def test_the_training_data_gives_classes_scaling_and_truth():
     model, x = Light(8, 8, 1), np.stack([grey(0.1), grey(0.4)])
     set_dataset(model, Data(x, np.array([0, 1])))
     found = classify(x, model)
-    assert [p.truth.label for p in found.pictures] == ["no", "yes"]
-    assert found.pictures[0].guesses[0].label == "no"
-    assert found.pictures[1].thumbnail.dtype == np.uint8, "it is shown as it was before scaling"
-    assert (found.pictures[1].thumbnail == 204).all()
+    assert [p.true_class.label for p in found.images] == ["no", "yes"]
+    assert found.images[0].top_classes[0].label == "no"
+    assert found.images[1].thumbnail.dtype == np.uint8, "it is shown as it was before scaling"
+    assert (found.images[1].thumbnail == 204).all()
     classify(grey(255, dtype="uint8"), model)
     assert (model.seen[-1] == 0.5).all()
-    found = classify(grey(255, dtype="uint8"), model, scaling=1, classes=NAMES)
+    found = classify(grey(255, dtype="uint8"), model, scaling=1, class_names=NAMES)
     assert (model.seen[-1] == 255).all()
-    assert found.pictures[0].guesses[0].label == "bright"
+    assert found.images[0].top_classes[0].label == "bright"
 
 
 def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
@@ -405,8 +405,8 @@ def test_rows_of_pixels_that_are_no_square():
     picture[:, 6:] = 255
     found = classify(picture, model)
     assert model.seen[0].reshape(3, 6)[0].tolist() == [0, 0, 0, 0.5, 0.5, 0.5]
-    assert found.pictures[0].thumbnail.shape == (6, 12)
-    assert classify(np.zeros((2, 18), "float32"), model).pictures[1].thumbnail.shape == (3, 6, 1)
+    assert found.images[0].thumbnail.shape == (6, 12)
+    assert classify(np.zeros((2, 18), "float32"), model).images[1].thumbnail.shape == (3, 6, 1)
 
 
 @pytest.mark.parametrize("data", [None, Preparation(sample_shape=(16,))])
@@ -425,14 +425,14 @@ def test_a_picture_is_refused_by_a_model_of_rows(text, data):
         set_dataset(model, data)
     with pytest.raises(EvaluationError) as caught:
         classify(Image.new("L", (9, 9)), model)
-    assert "not pictures" in caught.value.message or "no pictures" in caught.value.message
-    assert "%keras_predict" in caught.value.remedy
+    assert "not images" in caught.value.message
+    assert "Use predict" in caught.value.remedy
 
 
 def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
     model = Light(16)
     set_dataset(model, Preparation(sample_shape=(16,)))
-    with pytest.raises(EvaluationError, match="takes rows of 16 numbers, and no pictures"):
+    with pytest.raises(EvaluationError, match="expects rows of 16 numbers, not images"):
         classify([np.zeros(16), Image.new("L", (4, 4))], model)
     assert len(classify(np.zeros((2, 16), "float32"), model)) == 2
     set_dataset(model, Preparation(image_shape=(4, 4), sample_shape=(16,)))
@@ -442,7 +442,7 @@ def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
 
 def test_values_that_were_not_divided_are_noticed():
     model = Light(8, 8, 1)
-    assert "were they divided by 255?" in classify(grey(200.0), model, scaling=255).note
+    assert "Divide them by 255." in classify(grey(200.0), model, scaling=255).note
     assert classify(grey(1.0), model, scaling=255).note == ""
 
 
@@ -462,16 +462,16 @@ def test_folders_named_like_classes_are_the_truth(tmp_path):
         path = tmp_path / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(grey(value, dtype="uint8")).save(path)
-    found = classify(tmp_path, Light(8, 8, 1), classes=NAMES, scaling=255)
-    assert [(p.truth.label, p.right) for p in found] == [
+    found = classify(tmp_path, Light(8, 8, 1), class_names=NAMES, scaling=255)
+    assert [(p.true_class.label, p.right) for p in found] == [
         ("bright", True), ("dark", True), ("dark", False),
     ]  # fmt: skip
     assert "names of the folders" in found.note
-    found = classify(str(tmp_path / "*" / "1.png"), Light(8, 8, 1), classes=NAMES, scaling=255)
+    found = classify(str(tmp_path / "*" / "1.png"), Light(8, 8, 1), class_names=NAMES, scaling=255)
     assert all(p.right for p in found)
     (tmp_path / "other").mkdir()
     Image.fromarray(grey(0, dtype="uint8")).save(tmp_path / "other" / "1.png")
-    assert all(p.truth is None for p in classify(tmp_path, Light(8, 8, 1), classes=NAMES))
+    assert all(p.true_class is None for p in classify(tmp_path, Light(8, 8, 1), class_names=NAMES))
 
 
 # --- many pictures -------------------------------------------------------------------------------
@@ -486,7 +486,7 @@ def test_memory_stays_flat(tmp_path):
             kept.append(sum(1 for one in opened if one() is not None))
             return super().predict_on_batch(x)
 
-    eye_open = ImagePreprocessor.open
+    eye_open = ImagePreprocessor.load
 
     def noted(self, source, **keywords):
         found = eye_open(self, source, **keywords)
@@ -494,7 +494,7 @@ def test_memory_stays_flat(tmp_path):
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ImagePreprocessor, "open", noted)
+        patch.setattr(ImagePreprocessor, "load", noted)
         found = classify([tmp_path / "a.png"] * 400, Slow(8, 8, 1), batch_size=10)
     assert len(found) == 400
     assert max(kept) <= 10 + 2 * 10 + 10, "one batch, and what is read ahead"
@@ -504,7 +504,7 @@ def test_memory_stays_flat(tmp_path):
 def test_order_is_kept_whatever_is_read_first():
     pictures = [grey(k % 256, (8 + k % 7, 8), "uint8") for k in range(200)]
     found = classify(pictures, Light(8, 8, 1), scaling=255, batch_size=16)
-    shares = [next(g.probability for g in p.guesses if g.label == "1") for p in found]
+    shares = [next(g.probability for g in p.top_classes if g.label == "1") for p in found]
     np.testing.assert_allclose(shares, [0.9 * (k % 256) / 255 for k in range(200)], atol=1e-6)
 
 
@@ -514,13 +514,13 @@ def test_progress_is_told_batch_by_batch():
     class Told(Progress):
         def advance(self, steps=1):
             super().advance(steps)
-            told.append(self.words().split(" ·")[0])
+            told.append(self.to_text().split(" ·")[0])
 
     def progress(total):
-        return Told(total, "pictures", open_view=lambda: None)
+        return Told(total, "images", open_view=lambda: None)
 
     classify(grey(0.5, (70, 8, 8)), Light(8, 8, 1), progress=progress)
-    assert told == ["32 of 70 pictures", "64 of 70 pictures", "70 of 70 pictures"]
+    assert told == ["32 of 70 images", "64 of 70 images", "70 of 70 images"]
 
 
 class Interrupted(Light):
@@ -536,8 +536,8 @@ def test_an_interrupt_keeps_what_is_done():
     model = Interrupted(8, 8, 1)
     model.at = 2
     found = classify(grey(0.5, (100, 8, 8)), model)
-    assert (len(found), found.asked) == (64, 100)
-    assert found.facts() == "interrupted after 64 of 100 pictures, top 3"
+    assert (len(found), found.requested) == (64, 100)
+    assert found.facts() == "interrupted after 64 of 100 images, top 3"
     model = Interrupted(8, 8, 1)
     model.at = 0
     with pytest.raises(KeyboardInterrupt):
@@ -561,7 +561,7 @@ def test_no_thread_is_left_behind(tmp_path):
 @pytest.fixture
 def forty():
     x = np.stack([grey((k % 11) / 10) for k in range(40)])
-    return classify(x, Light(8, 8, 1), classes=NAMES, y_true=[0] * 40)
+    return classify(x, Light(8, 8, 1), class_names=NAMES, y_true=[0] * 40)
 
 
 def test_it_is_a_sequence(forty):
@@ -571,17 +571,17 @@ def test_it_is_a_sequence(forty):
     assert [p.name for p in some] == ["30", "31", "32"]
     assert all(p.thumbnail is not None for p in some), "what was not kept is looked at again"
     assert forty[30].thumbnail is None
-    assert some.facts() == "3 pictures, top 3 · 3 wrong"
+    assert some.facts() == "3 images, top 3 · 3 wrong"
 
 
 def test_mistakes_and_what_it_was_not_sure_of(forty):
-    assert {p.guesses[0].label for p in forty.mistakes()} == {"bright"}
-    shares = [p.guesses[0].probability for p in forty.mistakes()]
+    assert {p.top_classes[0].label for p in forty.mistakes()} == {"bright"}
+    shares = [p.top_classes[0].probability for p in forty.mistakes()]
     assert shares == sorted(shares, reverse=True)
-    assert forty.unsure()[0].guesses[0].probability == pytest.approx(0.45)
+    assert forty.unsure()[0].top_classes[0].probability == pytest.approx(0.45)
     assert forty.counts() == {"dark": 24, "bright": 16}
-    assert forty.summary() == "Taken for: dark 24, bright 16."
-    with pytest.raises(EvaluationError, match="none was made"):
+    assert forty.summary() == "Predicted classes: dark 24, bright 16."
+    with pytest.raises(EvaluationError, match="all images are classified correctly"):
         forty[:1].mistakes()
     with pytest.raises(EvaluationError, match="true classes are not known"):
         classify(grey(0.5), Light(8, 8, 1)).mistakes()
@@ -592,11 +592,11 @@ def test_a_file_that_has_gone_has_no_picture_any_more(tmp_path):
     found = classify([tmp_path / "a.png"] * 30, Light(8, 8, 1))
     (tmp_path / "a.png").unlink()
     assert found[25:][0].thumbnail is None
-    assert found[25:][0].guesses
+    assert found[25:][0].top_classes
 
 
 def test_a_line_is_a_line_whatever_the_name():
     picture = ImagePrediction("a\nb\u202e" + "c" * 10_000, error="no\nfile")
-    assert len(picture.words().splitlines()) == 1
-    assert len(picture.words()) < 700
-    assert "\u202e" not in picture.words()
+    assert len(picture.to_text().splitlines()) == 1
+    assert len(picture.to_text()) < 700
+    assert "\u202e" not in picture.to_text()

@@ -49,7 +49,7 @@ def scored(draw, classes=FEW):
 @settings(max_examples=80, deadline=None)
 def test_the_figures_of_the_whole(case):
     many, true, predicted, weights = case
-    found = confusion(true, predicted, classes=range(many), sample_weight=weights)
+    found = confusion(true, predicted, class_names=range(many), sample_weight=weights)
     keywords = {"sample_weight": weights}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's about classes that do not occur
@@ -108,7 +108,7 @@ def test_the_mean_loss_is_the_log_loss(case):
 
 def test_top_losses_come_worst_first():
     odds = [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.99, 0.01]]
-    found = confusion([0, 0, 1, 1], odds, classes=["cat", "dog"])
+    found = confusion([0, 0, 1, 1], odds, class_names=["cat", "dog"])
     worst = found.top_losses(3)
     assert worst.index.tolist() == [3, 1, 2]
     assert worst["true"].tolist() == ["dog", "cat", "dog"]
@@ -141,9 +141,9 @@ def two(draw):
 @settings(max_examples=80, deadline=None)
 def test_roc_and_precision_recall(case):
     true, odds, weights = case
-    targets = read_labels_and_predictions(true, odds, threshold=0.5)
+    predictions = read_labels_and_predictions(true, odds, threshold=0.5)
     heavy = None if weights is None else np.array(weights)
-    sweep = ThresholdCurve.of(targets, heavy)
+    sweep = ThresholdCurve.of(predictions, heavy)
     rates = metrics.roc_curve(true, odds, sample_weight=weights, drop_intermediate=False)
     for ours, theirs in zip(
         (sweep.false_positive_rate, sweep.true_positive_rate, np.r_[np.inf, sweep.thresholds]), rates, strict=True

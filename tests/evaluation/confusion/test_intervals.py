@@ -7,7 +7,7 @@ from kmagic.evaluation.confusion import intervals
 from kmagic.evaluation.confusion.confusion import confusion
 
 
-def judged(samples=400, classes=4, seed=0):
+def labels_and_predictions(samples=400, classes=4, seed=0):
     rng = np.random.default_rng(seed)
     true = rng.integers(0, classes, samples)
     wrong = rng.random(samples) < 0.3
@@ -15,8 +15,8 @@ def judged(samples=400, classes=4, seed=0):
 
 
 def test_intervals_hold_the_figures_and_are_the_same_again():
-    found = confusion(*judged())
-    once, again = found.intervals(), confusion(*judged()).intervals()
+    found = confusion(*labels_and_predictions())
+    once, again = found.intervals(), confusion(*labels_and_predictions()).intervals()
     assert list(once.overall) == list(found.overall)
     for name, (low, high) in once.overall.items():
         assert low < found.overall[name] < high, name
@@ -31,31 +31,32 @@ def test_intervals_hold_the_figures_and_are_the_same_again():
 
 
 def test_they_are_those_of_drawing_the_samples():
-    true, predicted = judged(300)
+    true, predicted = labels_and_predictions(300)
     rng = np.random.default_rng(1)
     drawn = []
     for _ in range(600):
         chosen = rng.integers(0, 300, 300)
-        drawn.append(confusion(true[chosen], predicted[chosen], classes=range(4)).overall)
+        drawn.append(confusion(true[chosen], predicted[chosen], class_names=range(4)).overall)
     found = confusion(true, predicted).intervals().overall
     for name in ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted precision"):
         theirs = np.quantile([one[name] for one in drawn], [0.025, 0.975])
         np.testing.assert_allclose(found[name], theirs, atol=0.012)
 
 
-def test_groups_say_the_same_as_cells(monkeypatch):
-    found = confusion(*judged(20_000))
-    cells = found.intervals(seed=2).overall
-    monkeypatch.setattr(intervals, "MOST_DRAWS", 0)
+def test_groups_give_the_same_intervals_as_single_samples(monkeypatch):
+    found = confusion(*labels_and_predictions(20_000))
     groups = found.intervals(seed=2).overall
-    for name, (low, high) in cells.items():
+    monkeypatch.setattr(intervals, "GROUPS", 20_000)
+    monkeypatch.setattr(intervals, "CHUNK_VALUES", 600)  # the draws of 50 resamples at once
+    singles = found.intervals(seed=2).overall
+    for name, (low, high) in singles.items():
         width = high - low
         assert groups[name][0] == pytest.approx(low, abs=0.12 * width), name
         assert groups[name][1] == pytest.approx(high, abs=0.12 * width), name
 
 
 def test_weights_widen_what_rests_on_few_samples():
-    true, predicted = judged(400)
+    true, predicted = labels_and_predictions(400)
     even = confusion(true, predicted, sample_weight=np.ones(400)).intervals().overall["accuracy"]
     plain = confusion(true, predicted).intervals().overall["accuracy"]
     np.testing.assert_allclose(even, plain, atol=0.01)
@@ -74,7 +75,7 @@ def test_top_k_has_its_interval_with_weights_too():
 
 
 def test_a_figure_that_does_not_exist_has_no_interval():
-    found = confusion([0, 0, 0], [0, 0, 0], classes=["a", "b"])
+    found = confusion([0, 0, 0], [0, 0, 0], class_names=["a", "b"])
     assert np.isnan(found.kappa)
     assert np.isnan(found.intervals().overall["kappa"]).all()
     assert found.intervals().overall["accuracy"] == (1.0, 1.0)
@@ -83,7 +84,7 @@ def test_a_figure_that_does_not_exist_has_no_interval():
 
 
 def test_many_resamples_are_taken_in_parts(monkeypatch):
-    found = confusion(*judged())
+    found = confusion(*labels_and_predictions())
     whole = found.intervals(seed=5).overall["accuracy"]
     monkeypatch.setattr(intervals, "CHUNK_VALUES", 100)
     assert found.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)

@@ -59,7 +59,7 @@ def test_the_users_home(photos, monkeypatch):
     monkeypatch.setenv("HOME", str(photos.parent))
     (source,) = list_images("~/photos/top.webp", None)
     assert source.name == "~/photos/top.webp"
-    assert source.picture == photos / "top.webp"
+    assert source.image == photos / "top.webp"
     assert names("~/photos/cat") == ["2.png", "10.png"]
 
 
@@ -68,9 +68,9 @@ def test_what_is_not_there_keeps_its_place(photos):
     given = [photos / "none.png", photos / "*.tiff", photos / "empty", "a\0b.png", "x" * 10_000]
     found = list_images([*given, photos / "cat"], None)
     assert [str(each) for each in given] == [source.name for source in found[:5]]
-    said = [str(found[k].picture) for k in (1, 2)]
+    said = [str(found[k].image) for k in (1, 2)]
     assert "No file matches" in said[0]
-    assert "holds no pictures" in said[1]
+    assert "contains no images" in said[1]
     assert [Path(source.name).name for source in found[5:]] == ["2.png", "10.png"]
 
 
@@ -93,7 +93,7 @@ def test_everything_in_one_list(photos):
     assert [Path(source.name).name for source in found] == [
         "cat.jpg", "1", "2", "3", "4", "top.webp", "6", "7", "8", "2.png", "10.png",
     ]  # fmt: skip
-    assert all(source.picture == data for source in found[1:4])
+    assert all(source.image == data for source in found[1:4])
 
 
 def test_columns_of_paths(photos):
@@ -107,12 +107,12 @@ def test_columns_of_paths(photos):
 def test_pictures_of_several_sizes_in_one_array():
     ragged = np.empty(2, dtype=object)
     ragged[0], ragged[1] = np.zeros((3, 4)), np.zeros((5, 6))
-    assert [source.picture.shape for source in list_images(ragged, None)] == [(3, 4), (5, 6)]
+    assert [source.image.shape for source in list_images(ragged, None)] == [(3, 4), (5, 6)]
 
 
 def test_a_picture_written_as_lists_of_numbers():
     (source,) = list_images([[0.0, 1.0], [1.0, 0.0]], (2, 2, 1))
-    assert source.picture.tolist() == [[0, 1], [1, 0]]
+    assert source.image.tolist() == [[0, 1], [1, 0]]
 
 
 def test_tensors():

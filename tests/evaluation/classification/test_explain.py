@@ -219,43 +219,43 @@ class Corner:
 def test_occlusion_finds_what_the_class_cannot_do_without(flat):
     size = ImageSize(12, 12, 1, flat=flat)
     picture = blob(0, 0) + blob(8, 8)
-    heat = occlusion(Corner(), picture.ravel() if flat else picture, 1, size=size, places=12)
+    heat = occlusion(Corner(), picture.ravel() if flat else picture, 1, size=size, steps=12)
     assert heat.shape == (12, 12)
     assert np.unravel_index(heat.argmax(), heat.shape) == (1, 1)
     assert not heat[4:].any()
     assert not heat[:, 4:].any()
-    assert not occlusion(Corner(), blob(8, 8), 1, size=size, places=12).any()
+    assert not occlusion(Corner(), blob(8, 8), 1, size=size, steps=12).any()
 
 
 def test_an_explanation_in_a_classification():
     pictures = np.stack([blob(0, 0)] * 30)
-    found = classify(pictures, Corner(), classes=["no", "yes"], explain=True)
-    assert found.legend == "the best class, by what hiding it takes away (occlusion)"
-    assert found[0].looked.label == "yes"
-    assert found[0].looked.heat[1, 1] == 1
-    assert "for yes it looks at the top left" in found[0].words()
-    assert found[28].looked is None
-    assert found[28:][0].looked.label == "yes", "it is explained when it is looked at"
-    asked = classify(pictures[:1], Corner(), classes=["no", "yes"], explain="no")
-    assert asked[0].looked.label == "no"
-    assert not asked[0].looked.heat.any()
-    assert "no single place" in asked[0].words()
-    with pytest.raises(EvaluationError, match="none of the model's classes"):
-        classify(pictures[:1], Corner(), classes=["no", "yes"], explain="yess")
+    found = classify(pictures, Corner(), class_names=["no", "yes"], explain=True)
+    assert found.legend == "the most probable class, by the effect of hiding it (occlusion)"
+    assert found[0].explanation.label == "yes"
+    assert found[0].explanation.heatmap[1, 1] == 1
+    assert 'for "yes" the model looks mainly at the top left' in found[0].to_text()
+    assert found[28].explanation is None
+    assert found[28:][0].explanation.label == "yes", "it is explained when it is looked at"
+    asked = classify(pictures[:1], Corner(), class_names=["no", "yes"], explain="no")
+    assert asked[0].explanation.label == "no"
+    assert not asked[0].explanation.heatmap.any()
+    assert "no particular region" in asked[0].to_text()
+    with pytest.raises(EvaluationError, match="not one of the model's classes"):
+        classify(pictures[:1], Corner(), class_names=["no", "yes"], explain="yess")
 
 
 @pytest.mark.parametrize(
     ("rows", "columns", "said"),
     [
-        (slice(0, 2), slice(0, 2), "the top left, 6% of the picture"),
-        (slice(3, 5), slice(3, 5), "the centre, 6% of the picture"),
-        (slice(3, 5), slice(6, 8), "the right, 6% of the picture"),
-        (slice(6, 8), slice(3, 5), "the bottom centre, 6% of the picture"),
-        (slice(0, 8), slice(0, 6), "nearly the whole picture"),
-        (slice(0, 0), slice(0, 0), "no single place"),
+        (slice(0, 2), slice(0, 2), "mainly at the top left (6 % of the image)"),
+        (slice(3, 5), slice(3, 5), "mainly at the centre (6 % of the image)"),
+        (slice(3, 5), slice(6, 8), "mainly at the right (6 % of the image)"),
+        (slice(6, 8), slice(3, 5), "mainly at the bottom centre (6 % of the image)"),
+        (slice(0, 8), slice(0, 6), "at nearly the whole image"),
+        (slice(0, 0), slice(0, 0), "at no particular region"),
     ],
 )
 def test_places_in_words(rows, columns, said):
     heat = np.zeros((8, 8), np.float32)
     heat[rows, columns] = 1
-    assert Explanation("cat", heat, "").where() == said
+    assert Explanation("cat", heat, "").location() == said

@@ -20,7 +20,7 @@ from kmagic.evaluation.classification.classification import (
 from kmagic.evaluation.classification.classify import Classification, classify
 from kmagic.evaluation.classification.explain import Explanation
 
-from .cards import html, text
+from ...cards import html, text
 
 
 def guesses(*pairs):
@@ -44,9 +44,9 @@ FAR = ImagePrediction("2", guesses(("2", 0.6), ("1", 0.3)), TrueClass("9", 0.012
 def test_right_and_wrong_are_told_by_sign_and_word():
     markup = html(shown(RIGHT, WRONG, FAR))
     assert re.findall(r">(✓ right)<", markup) == ["✓ right"]
-    assert re.findall(r"✗ it is <bdi>(\d)</bdi>", markup) == ["4", "9"]
-    assert "place 5, 1.2" in markup
-    assert "3 pictures, top 3 · 2 wrong" in markup
+    assert re.findall(r"✗ actually <bdi>(\d)</bdi>", markup) == ["4", "9"]
+    assert "(5th, 1.2 %)" in markup
+    assert "3 images, top 3 · 2 wrong" in markup
 
 
 def test_the_true_classes_bar_is_blue_wherever_it_stands():
@@ -58,10 +58,10 @@ def test_the_true_classes_bar_is_blue_wherever_it_stands():
 
 
 def test_the_same_in_plain_words():
-    assert text(shown(RIGHT, WRONG, note="As they are.")).splitlines() == [
-        "cnn: 2 pictures, top 3 · 1 wrong",
+    assert text(shown(RIGHT, WRONG, note_text="As they are.")).splitlines() == [
+        "cnn: 2 images, top 3 · 1 wrong",
         "0: 7 90.0%, 2 10.0% (right)",
-        "1: 2 58.6%, 4 34.8% (wrong, it is 4)",
+        "1: 2 58.6%, 4 34.8% (wrong, actually 4)",
         "As they are.",
     ]
 
@@ -70,9 +70,9 @@ def test_of_many_pictures_the_first_are_shown_and_the_rest_is_said():
     found = shown(*[RIGHT] * 1024)
     assert html(found).count("✓ right") == 24
     assert text(found).count("(right)") == 24
-    assert "1,000 more pictures: [24:] shows the next, .to_frame() holds all." in html(found)
-    assert "1,000 more pictures: [24:] shows the next, .to_frame() holds all." in text(found)
-    assert "more pictures" not in html(shown(*[RIGHT] * 24)) + text(shown(*[RIGHT] * 24))
+    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in html(found)
+    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in text(found)
+    assert "more images" not in html(shown(*[RIGHT] * 24)) + text(shown(*[RIGHT] * 24))
 
 
 def test_a_file_that_was_not_read_is_said_in_its_place():
@@ -96,7 +96,7 @@ def test_hostile_names_stay_text(evil):
     looked = Explanation(evil, np.eye(7, dtype="float32"), evil)
     thumb = np.zeros((9, 9), "uint8")
     said = guesses((evil, 0.5), ("b", 0.5))
-    picture = ImagePrediction(f"dir/{evil}.png", said, TrueClass("b", 0.5, 2), thumb, looked=looked)
+    picture = ImagePrediction(f"dir/{evil}.png", said, TrueClass("b", 0.5, 2), thumb, explanation=looked)
     broken = ImagePrediction(evil, error=evil)
     found = Classification((picture,) * 2 + (broken,), 2, evil, evil[:50], f"{evil}, by {evil}")
     markup = html(found)
@@ -135,7 +135,7 @@ def test_a_screen_reader_finds_a_list_of_tables():
     markup = html(found)
     assert markup.count('role="list"') == 1
     assert markup.count('role="listitem"') == 2
-    assert 'aria-label="picture 0"' in markup
+    assert 'aria-label="image 0"' in markup
     assert 'aria-label="cat.jpg"' in markup
     assert markup.count('<th scope="row"') == 3
 
@@ -145,15 +145,15 @@ def test_what_it_looked_at_stands_beside_the_picture_and_in_words():
     heat[:2, :2] = 1
     picture = ImagePrediction(
         "0", guesses(("cat", 0.9)), None, np.full((90, 120, 3), 128, "uint8"),
-        looked=Explanation("cat", heat, "the map"),
+        explanation=Explanation("cat", heat, "the map"),
     )  # fmt: skip
     found = shown(picture, legend="the best class, by the map (Grad-CAM)")
     markup = html(found)
     assert markup.count("<img ") == 2
-    assert 'alt="for cat it looks at the top left, 8% of the picture"' in markup
-    assert "speaks for the best class, by the map (Grad-CAM)" in markup
-    assert "speaks for the best class, by the map (Grad-CAM)" in text(found)
-    assert "for cat it looks at the top left" in text(found)
+    assert 'alt="for &quot;cat&quot; the model looks mainly at the top left (8 % of the image)"' in markup
+    assert "support the best class, by the map (Grad-CAM)" in markup
+    assert "support the best class, by the map (Grad-CAM)" in text(found)
+    assert 'for "cat" the model looks mainly at the top left' in text(found)
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (90, 120, 3), (120, 90, 4), (30, 300)])

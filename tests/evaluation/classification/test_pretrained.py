@@ -11,7 +11,7 @@ from PIL import Image
 
 import kmagic
 
-from .shells import value_of
+from ...shells import value_of
 
 NETWORKS = {"v1_1.0_224": "MobileNet", "v2_1.0_224": "MobileNetV2"}
 pytestmark = pytest.mark.usefixtures("pretrained")
@@ -37,7 +37,7 @@ def test_the_photos_are_named_as_expected(app, expected, shared_data):
     paths = {name: shared_data / name for network, name in expected if network == app}
     found = kmagic.classify(list(paths.values()), app=app, top=5)
     for name, picture in zip(paths, found, strict=True):
-        for guess, (label, share) in zip(picture.guesses, expected[app, name], strict=True):
+        for guess, (label, share) in zip(picture.top_classes, expected[app, name], strict=True):
             assert guess.label == label or share < 0.01, name
             assert guess.probability == pytest.approx(share, abs=0.002), name
 
@@ -47,7 +47,7 @@ def test_the_elephant_by_one_magic(shell, shared_data):
     found, captured = value_of(
         shell, f"%keras_classify --app MobileNetV2 {photo} --top 2 --explain -o answers"
     )
-    (guess, other) = found[0].guesses
+    (guess, other) = found[0].top_classes
     assert (guess.label, other.label) == ("African_elephant", "tusker")
     frame = shell.user_ns["answers"]
     assert frame["label"].tolist() == ["African_elephant", "tusker"]
@@ -55,7 +55,7 @@ def test_the_elephant_by_one_magic(shell, shared_data):
     (card,) = captured.outputs
     assert card.data["text/html"].count("<img ") == 2
     assert "African_elephant 65.7%" in card.data["text/plain"]
-    assert "for African_elephant it looks at the centre" in card.data["text/plain"]
+    assert 'for "African_elephant" the model looks mainly at the centre' in card.data["text/plain"]
 
 
 @pytest.mark.parametrize(
@@ -68,8 +68,8 @@ def test_the_elephant_stays_an_elephant(kind, mode, most, shared_data, expected)
         photo.convert(mode).save(held, kind)
     (picture,) = kmagic.classify(held.getvalue(), app="MobileNetV2")
     label, share = expected["MobileNetV2", "photos/elephant.jpg"][0]
-    assert picture.guesses[0].label == label
-    assert picture.guesses[0].probability == pytest.approx(share, abs=most)
+    assert picture.top_classes[0].label == label
+    assert picture.top_classes[0].probability == pytest.approx(share, abs=most)
 
 
 def test_an_elephant_that_lies_is_turned_by_its_exif(shared_data):
@@ -80,7 +80,7 @@ def test_an_elephant_that_lies_is_turned_by_its_exif(shared_data):
         photo.rotate(90, expand=True).save(held, "PNG", exif=exif)
         (lying,) = kmagic.classify(held.getvalue(), app="MobileNetV2")
         (upright,) = kmagic.classify(photo, app="MobileNetV2")
-    assert lying.guesses == upright.guesses
+    assert lying.top_classes == upright.top_classes
 
 
 def test_what_it_looked_at_is_the_animal(shared_data):
@@ -89,22 +89,22 @@ def test_what_it_looked_at_is_the_animal(shared_data):
     parrot, bird = kmagic.classify(
         [photos / "parrot.jpg", photos / "bird.jpg"], app="MobileNetV2", explain=True
     )
-    assert parrot.looked.label == "macaw"
-    assert "centre" in parrot.looked.where()
+    assert parrot.explanation.label == "macaw"
+    assert "centre" in parrot.explanation.location()
     columns = np.arange(7)
-    assert np.average(columns, weights=bird.looked.heat.sum(axis=0)) < 3
+    assert np.average(columns, weights=bird.explanation.heatmap.sum(axis=0)) < 3
 
 
 def test_a_model_of_keras_applications_is_recognised(shell, shared_data):
     shell.run_cell("import keras; net = keras.applications.MobileNetV2()")
     photo = shared_data / "photos" / "coffee.png"
     found, _ = value_of(shell, f"%keras_classify net {photo}")
-    assert found[0].guesses[0].label == "espresso"
-    assert "Seen as MobileNetV2" in found.note
+    assert found[0].top_classes[0].label == "espresso"
+    assert "Preprocessed for MobileNetV2" in found.note
 
 
 def test_dividing_by_255_is_another_answer(shared_data):
     photo = shared_data / "photos" / "chelsea.png"
-    right = kmagic.classify(photo, app="MobileNet")[0].guesses[0]
-    wrong = kmagic.classify(photo, app="MobileNet", scaling=255)[0].guesses[0]
+    right = kmagic.classify(photo, app="MobileNet")[0].top_classes[0]
+    wrong = kmagic.classify(photo, app="MobileNet", scaling=255)[0].top_classes[0]
     assert (right.label, wrong.label) == ("Egyptian_cat", "tiger_cat")

@@ -51,7 +51,7 @@ def test_figures_are_those_of_scikit_learn(case):
 def test_rows_that_are_not_one_hot_are_several_labels():
     odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.2, 0.3]])
     true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0]])
-    found = confusion(true, odds, classes=["cat", "dog", "emu"], name="net", unit="photos")
+    found = confusion(true, odds, class_names=["cat", "dog", "emu"], name="net", unit="photos")
     assert isinstance(found, MultilabelConfusion)
     assert found.matrices[2].tolist() == [[2, 0], [1, 0]]
     assert found.facts() == "3 photos · 3 labels · 1 with a wrong label · F1 0.8571"
@@ -63,7 +63,7 @@ def test_rows_that_are_not_one_hot_are_several_labels():
     assert dog.threshold_curve.auc == 1.0
     assert [each.accuracy for each in found] == [1, 1, pytest.approx(2 / 3)]
     assert found[2].matrix.tolist() == found.matrices[2].tolist()
-    assert repr(found) == f"<MultiConfusion net: {found.facts()}>"
+    assert repr(found) == f"<MultilabelConfusion net: {found.facts()}>"
     # Lists do as well, and one-hot rows are classes unless it is said otherwise.
     assert isinstance(confusion(true.tolist(), odds.tolist()), MultilabelConfusion)
     hot = np.eye(3, dtype=int)
@@ -85,7 +85,7 @@ def test_a_threshold_for_all_or_for_each():
 def test_the_report_is_scikit_learns():
     rng = np.random.default_rng(0)
     true, guess = rng.integers(0, 2, (2, 40, 3))
-    found = confusion(true, guess, classes=list("abc"))
+    found = confusion(true, guess, class_names=list("abc"))
     theirs = metrics.classification_report(true, guess, output_dict=True, zero_division=0)
     report = found.report()
     means = ["micro avg", "macro avg", "weighted avg", "samples avg"]
@@ -99,7 +99,7 @@ def test_labels_can_be_sorted():
     guess = np.array([[1, 1, 0], [0, 0, 1], [0, 1, 0]])
     names = ["label 10", "label 9", "b"]
     orders = {
-        by: confusion(true, guess, classes=names, order=by).ordered().tolist()
+        by: confusion(true, guess, class_names=names, order=by).ordered().tolist()
         for by in ("given", "name", "support", "error", "similarity")
     }
     assert orders == {
@@ -115,9 +115,9 @@ def test_labels_can_be_sorted():
     ("true", "guess", "keywords", "said"),
     [
         ([[1, 1], [0, 1]], [[0.1, 0.2]], {"multilabel": True}, r"\(2, 2\) and \(1, 2\)"),
-        ([[1, 2], [0, 1]], [[0, 1], [0, 1]], {"multilabel": True}, "nought and one"),
+        ([[1, 2], [0, 1]], [[0, 1], [0, 1]], {"multilabel": True}, "only 0 and 1"),
         ([[1, 1], [0, 1]], [[3.0, -1.0], [0, 1]], {}, "threshold=0"),
-        ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"classes": list("abc")}, "must name 2 labels"),
+        ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"class_names": list("abc")}, "must name 2 labels"),
         ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"threshold": [1, 2, 3]}, "each of the 2"),
     ],
 )
@@ -127,13 +127,13 @@ def test_what_cannot_be_judged_is_said(true, guess, keywords, said):
 
 
 def test_an_unknown_label_is_said():
-    found = confusion([[1, 1], [0, 0]], [[1, 1], [0, 1]], classes=["cat", "dog"])
+    found = confusion([[1, 1], [0, 0]], [[1, 1], [0, 1]], class_names=["cat", "dog"])
     with pytest.raises(EvaluationError, match="'bird' is not one of the labels: cat, dog"):
         found["bird"]
 
 
 def test_the_figure_has_a_matrix_a_label(tmp_path):
     true = np.ones((2, 8), dtype=int)
-    figure = confusion(true, true, classes=[f"l{k}" for k in range(8)]).plot()
+    figure = confusion(true, true, class_names=[f"l{k}" for k in range(8)]).plot()
     figure.savefig(tmp_path / "labels.png", dpi=40)
     assert len([axes for axes in figure.axes if axes.get_title()]) == 8

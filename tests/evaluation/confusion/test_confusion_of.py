@@ -13,7 +13,7 @@ from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import sample_to_text
-from kmagic.evaluation.confusion.confusion import confusion, reshape_samples_for
+from kmagic.evaluation.confusion.confusion import confusion, confusion_of, reshape_samples_for
 from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, PredictionCache
 from kmagic.models.build import build
 from kmagic.support.errors import EvaluationError
@@ -34,20 +34,20 @@ def net():
 
 
 def test_a_model_and_samples(net):
-    found = confusion(net, X, Y)
+    found = confusion_of(net, X, Y)
     expected = confusion(Y, net.predict(X, verbose=0))
     assert (found.matrix == expected.matrix).all()
     np.testing.assert_allclose(found.confidence, expected.confidence, rtol=1e-5)
     assert (found.name, found.unit) == ("net", "samples")
     assert found.x is X
-    assert confusion(net, X, Y, name="other", x=list("a" * 24)).x == list("a" * 24)
+    assert confusion_of(net, X, Y, name="other", samples=list("a" * 24)).x == list("a" * 24)
 
 
 def test_a_model_and_a_data_set(net):
     data = SimpleNamespace(
         x_train=None, x_test=X, y_test=Y, classes=("a", "b", "c"), image_shape=(2, 2)
     )
-    found = confusion(net, data)
+    found = confusion_of(net, data)
     assert found.classes == ("a", "b", "c")
     assert found.unit == "test samples"
     assert found.x.shape == (24, 2, 2)
@@ -56,10 +56,10 @@ def test_a_model_and_a_data_set(net):
 
 def test_the_classes_of_the_data_that_it_learned_from(net):
     set_dataset(net, SimpleNamespace(classes=("x", "y", "z")))
-    assert confusion(net, X, Y).classes == ("x", "y", "z")
-    assert confusion(net, X, Y, classes=list("abc")).classes == ("a", "b", "c")
+    assert confusion_of(net, X, Y).classes == ("x", "y", "z")
+    assert confusion_of(net, X, Y, class_names=list("abc")).classes == ("a", "b", "c")
     set_dataset(net, SimpleNamespace(classes=("too", "few")))
-    assert confusion(net, X, Y).classes == ("0", "1", "2")
+    assert confusion_of(net, X, Y).classes == ("0", "1", "2")
 
 
 WORDS = TextEncoding(("", "[UNK]", "bad", "good"), maxlen=4)
@@ -69,10 +69,10 @@ REVIEWS = ["good", "a bad film", "good film, good"] * 8
 def test_word_numbers_are_shown_as_sentences(net):
     rows = WORDS.encode(REVIEWS)
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
-    shown = confusion(net, data).x
+    shown = confusion_of(net, data).x
     assert shown[2] == "good [UNK] good"
     assert sample_to_text(shown, 1) == "[UNK] bad [UNK]"
-    assert "good [UNK] good" in confusion(net, data)._repr_mimebundle_()["text/html"]
+    assert "good [UNK] good" in confusion_of(net, data)._repr_mimebundle_()["text/html"]
 
 
 @pytest.mark.parametrize("left", [False, True], ids=["a data set", "its preparation"])
@@ -80,8 +80,8 @@ def test_the_model_remembers_how_to_read_word_numbers(net, left):
     rows = WORDS.encode(REVIEWS)
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
     set_dataset(net, data.preparation if left else data)
-    assert confusion(net, rows, Y).x[0] == "good"
-    assert confusion(net, rows.astype("float32"), Y).x.dtype == "float32"
+    assert confusion_of(net, rows, Y).x[0] == "good"
+    assert confusion_of(net, rows.astype("float32"), Y).x.dtype == "float32"
 
 
 def test_texts_that_a_model_takes_as_they_are():
@@ -91,7 +91,7 @@ def test_texts_that_a_model_takes_as_they_are():
     layers = [keras.Input((1,), dtype="string"), words, keras.layers.Embedding(4, 3)]
     model = keras.Sequential([*layers, keras.layers.GlobalAveragePooling1D()])
     texts = np.array(REVIEWS, dtype=object)
-    found = confusion(model, texts, Y)
+    found = confusion_of(model, texts, Y)
     assert found.x.tolist() == REVIEWS
     expected = model.predict(texts, verbose=0)
     for given in (REVIEWS, np.array(REVIEWS), pd.Series(REVIEWS), texts[:, None]):
@@ -116,24 +116,24 @@ def test_a_stream_is_gone_through_once(net):
     import tensorflow as tf
 
     stream = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(24, seed=1).batch(7)
-    found = confusion(net, stream)
-    assert (found.matrix == confusion(net, X, Y).matrix).all()
+    found = confusion_of(net, stream)
+    assert (found.matrix == confusion_of(net, X, Y).matrix).all()
     assert found.x is None
     with pytest.raises(EvaluationError, match=r"batches of samples and labels"):
-        confusion(net, tf.data.Dataset.from_tensor_slices(X).batch(7))
+        confusion_of(net, tf.data.Dataset.from_tensor_slices(X).batch(7))
     with pytest.raises(EvaluationError, match="stream is empty"):
-        confusion(net, stream.take(0))
+        confusion_of(net, stream.take(0))
 
 
 def test_what_is_missing_is_said(net):
-    with pytest.raises(EvaluationError, match="truth is missing"):
-        confusion(net, X)
-    with pytest.raises(EvaluationError, match="received ndarray first"):
+    with pytest.raises(EvaluationError, match="true classes are missing"):
+        confusion_of(net, X)
+    with pytest.raises(EvaluationError, match="y_pred= is missing"):
         confusion(Y)
-    with pytest.raises(EvaluationError, match="received list first"):
+    with pytest.raises(EvaluationError, match="got 3 arrays"):
         confusion([0, 1], [0, 1], [0, 1])
-    with pytest.raises(EvaluationError, match=r"received int"):
-        confusion(net, 3)
+    with pytest.raises(EvaluationError, match=r"got int"):
+        confusion_of(net, 3)
 
 
 def test_two_models_of_different_inputs(net):
@@ -152,5 +152,5 @@ def test_raw_data_are_prepared_as_those_that_the_model_learned_from() -> None:
     kept = Preparation(scaling=Scaling("255"), image_shape=(6, 6), sample_shape=(6, 6, 1))
     set_dataset(model, kept)
     truth = np.arange(12) % 2
-    expected = confusion(model, (pixels / 255).astype("float32")[..., None], truth)
-    assert (confusion(model, pixels, truth).matrix == expected.matrix).all()
+    expected = confusion_of(model, (pixels / 255).astype("float32")[..., None], truth)
+    assert (confusion_of(model, pixels, truth).matrix == expected.matrix).all()

@@ -79,16 +79,16 @@ def test_an_interrupted_work_goes_on_where_it_was():
 
 
 def test_only_the_last_are_kept():
-    model, kept = Sums(), PredictionCache(most=2)
+    model, kept = Sums(), PredictionCache(max_entries=2)
     for start in (0, 1, 2, 0):
         kept.predict(model, X[start : start + 5])
     assert model.asked == 20
     kept.predict(model, X[2:7])
     assert model.asked == 20
-    small = PredictionCache(most_bytes=100)
+    small = PredictionCache(max_bytes=100)
     small.predict(model, X)
     small.predict(model, X[:9])
-    assert len(small._held) == 1
+    assert len(small._entries) == 1
 
 
 def test_a_model_is_not_kept_alive():
@@ -96,7 +96,7 @@ def test_a_model_is_not_kept_alive():
     kept.predict(Sums(), X)
     gc.collect()
     kept.predict(Sums(), X)
-    assert len(kept._held) == 1
+    assert len(kept._entries) == 1
 
 
 def test_several_inputs_and_strings_are_known_again():
