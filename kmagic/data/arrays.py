@@ -12,7 +12,7 @@ import numpy as np
 
 from kmagic.data.assemble import apply_options, pad_rows
 from kmagic.data.dataset import Dataset
-from kmagic.data.load_options import TABLE_OPTIONS, DataKind, check_applies, leave_out
+from kmagic.data.load_options import OPTIONS_OF_KIND, DataKind, check_applies, leave_out
 from kmagic.data.memory import require_memory
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
@@ -56,17 +56,7 @@ class ArrayParts:
 
 
 def load_arrays(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
-    """Load arrays, or lists of numbers, of texts or of word indices.
-
-    Args:
-        parts: Inputs and targets; without a test part some rows become one.
-        options: The options of ``load_data``.
-        name: Name of the data set.
-        source: Where the data are from.
-
-    Raises:
-        DataError: They do not match each other, or an option does not apply to them.
-    """
+    """Load arrays, or lists of numbers, of texts or of word indices."""
     has_parts = parts.x_test is not None
     x, y, x_test = _to_input_array(parts.x, "x"), parts.y, None
     check_lengths(x, y, *(("x_train", "y_train") if has_parts else ("x", "y")))
@@ -120,10 +110,6 @@ def load_npz(path: Path, options: LoadOptions) -> Dataset:
     Args:
         path: The file: x_train, y_train, x_test, y_test; or x_train, y_train; or x, y.
         options: The options of ``load_data``.
-
-    Raises:
-        DataError: It cannot be read, is incomplete, has other names, or contains pickled objects
-            without ``allow_pickle``.
     """
     file_name = show_path(path)
     with explain_read_errors(path):
@@ -178,11 +164,7 @@ def parse_parts(source: Any) -> ArrayParts | None:
 
 
 def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
-    """Check that there is one target for each input.
-
-    Raises:
-        DataError: There is not.
-    """
+    """Check that there is one target for each input."""
     if not hasattr(y, "__len__") or isinstance(y, str | bytes) or getattr(y, "ndim", 1) == 0:
         raise DataError(f"{y_name} must have one value for each row of {x_name}; got {y!r}.")
     if len(x) != len(y):
@@ -194,11 +176,7 @@ def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
 
 
 def concatenate_targets(y: Any, y_test: Any) -> NDArray[Any]:
-    """Concatenate the targets of both parts.
-
-    Raises:
-        DataError: They have different shapes or types.
-    """
+    """Concatenate the targets of both parts."""
     parts = [
         np.asarray(targets, dtype=object if _is_ragged(targets) else None)
         for targets in (y, y_test)
@@ -212,11 +190,7 @@ def concatenate_targets(y: Any, y_test: Any) -> NDArray[Any]:
 
 
 def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Check that the rows of both parts have the same shape and type.
-
-    Raises:
-        DataError: They have not.
-    """
+    """Check that the rows of both parts have the same shape and type."""
     if x.dtype != x_test.dtype and {x.ndim, x_test.ndim} == {1, 2}:
         # Word indices: the rows of only one part have the same length.
         x, x_test = _to_lists(x), _to_lists(x_test)
@@ -230,11 +204,7 @@ def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> tuple[NDArray[Any], 
 
 
 def _to_input_array(x: Any, name: str) -> NDArray[Any]:
-    """Inputs as an array of numbers, of texts, or of lists of word indices.
-
-    Raises:
-        DataError: They are empty, have several sizes, or are neither numbers nor texts.
-    """
+    """Inputs as an array of numbers, of texts, or of lists of word indices."""
     if hasattr(x, "toarray"):
         raise DataError(
             f"{name} is a sparse matrix ({type(x).__name__}).", f"Convert it: {name}.toarray()."
@@ -298,33 +268,22 @@ def _to_lists(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _reject_file_options(options: LoadOptions, name: str, description: str) -> None:
-    """Reject options of image files, and explain how a table is passed."""
-    for option in TABLE_OPTIONS:
-        if options.is_set(option):
-            raise DataError(
-                Text(
-                    Option(option),
-                    f" only applies to tables with named columns; {name} {description}.",
-                ),
-                leave_out(option) + " Or pass a data frame: pandas.DataFrame(x, columns=[...]).",
-            )
-    for option in ("size", "gray"):
-        if options.is_set(option):
-            raise DataError(
-                Text(
-                    Option(option),
-                    f" only applies to image files; {name} {description}, not files.",
-                ),
-                leave_out(option) + " keras.ops.image resizes arrays.",
-            )
+    """Reject options of named columns and of image files, which arrays do not have."""
+    for applies_to, listed, remedy in (
+        (
+            "tables with named columns",
+            OPTIONS_OF_KIND["table"],
+            " Or pass a data frame: pandas.DataFrame(x, columns=[...]).",
+        ),
+        ("files, not to arrays", ("size", "gray"), " keras.ops.image resizes arrays."),
+    ):
+        for option in filter(options.is_set, listed):
+            message = f" only applies to {applies_to}; {name} {description}."
+            raise DataError(Text(Option(option), message), leave_out(option) + remedy)
 
 
 def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> ArrayParts:
-    """The parts by their names.
-
-    Raises:
-        DataError: They have other names.
-    """
+    """The parts by their names."""
     for names in (PART_NAMES, PART_NAMES[:2], ("x", "y"), ("X", "y")):
         if all(name in arrays for name in names):
             return ArrayParts(*(arrays[name] for name in names))

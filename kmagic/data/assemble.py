@@ -25,15 +25,7 @@ GREY_AXES = 3  # of grey images: samples, height, width
 
 
 def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
-    """Scale, reshape and one-hot encode data that were read and split.
-
-    Args:
-        data: The raw data; where they have a scaling, it was applied already.
-        options: ``scale``, ``flatten``, ``channel`` and ``onehot``.
-
-    Raises:
-        DataError: An option does not apply to these data.
-    """
+    """Scale, reshape and one-hot encode data that were read and split."""
     if options.onehot and data.classes is None:
         raise onehot_error(data.name)
     if options.channel and data.x_train.ndim != GREY_AXES:

@@ -113,14 +113,7 @@ class Dataset(Renderable):
         )
 
     def prepare(self, raw: Any) -> NDArray[Any]:
-        """Prepare raw data like the training part: sentences, data frames, images, rows.
-
-        Args:
-            raw: As for :meth:`Preparation.apply`.
-
-        Raises:
-            DataError: The data are of another kind or shape.
-        """
+        """Prepare raw data like the training part: sentences, data frames, images, rows."""
         return self.preparation.apply(raw)
 
     @property
@@ -170,11 +163,7 @@ class Dataset(Renderable):
         )
 
     def labels(self, y: NDArray[Any]) -> NDArray[np.intp]:
-        """Return integer labels, also where ``y`` is one-hot.
-
-        Args:
-            y: ``y_train``, ``y_test`` or rows of them.
-        """
+        """Return integer labels, also where ``y`` is one-hot."""
         is_one_hot = y.ndim > 1 and y.shape[1] > 1
         labels = y.argmax(axis=1) if is_one_hot else y.reshape(-1)
         return labels.astype(np.intp)
@@ -217,9 +206,6 @@ class Dataset(Renderable):
 
     def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
         """Restore prepared inputs as images to be displayed.
-
-        Args:
-            x: Rows of ``x_train`` or ``x_test``; may be flattened.
 
         Returns:
             Bytes 0 to 255, (rows, height, width[, channels]); None if these are not images.

@@ -43,16 +43,7 @@ def state_of(file: CachedFile) -> FileState:
 
 
 def load_through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
-    """Run one of Keras's loaders; without a network it is not called where files are missing.
-
-    Args:
-        files: What it reads, or downloads if they are missing.
-        load: The loader.
-
-    Raises:
-        NotCachedError: A file is missing or wrong and cannot be downloaded.
-        DataError: A file exists and cannot be read, or the disk is full.
-    """
+    """Run one of Keras's loaders; without a network it is not called where files are missing."""
     try:
         states = {file: state_of(file) for file in files}
         wrong = [file for file, state in states.items() if state == "wrong"]

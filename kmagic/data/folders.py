@@ -70,15 +70,7 @@ class DataFolder:
 
 
 def scan_folder(path: Path) -> DataFolder:
-    """Find the classes, parts and files of a folder.
-
-    Args:
-        path: The folder, with one subfolder per class, possibly below ``train`` and ``test`` (or
-            ``val``, ``validation``); or with tables ``train`` and ``test``.
-
-    Raises:
-        DataError: It cannot be read, is empty, or has no classes.
-    """
+    """Find the classes, parts and files of a folder."""
     with explain_read_errors(path):
         path = _innermost(path)
         folders, files = _list_folder(path)
@@ -102,16 +94,8 @@ def split_files(
 ) -> tuple[list[LabeledFiles], tuple[str, ...], str]:
     """Split the files of a folder, shuffled, before any of them is read.
 
-    Args:
-        folder: The contents of the folder.
-        options: ``split``, ``seed``, and the order of the classes.
-        name: Name of the data set in messages.
-
     Returns:
         Files of the training and of the test part, names of the classes, and a note.
-
-    Raises:
-        DataError: A class has too few files, or is in the test part only.
     """
     if options.task == "regression":
         raise DataError(

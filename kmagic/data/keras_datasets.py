@@ -46,15 +46,7 @@ class SampleDataWarning(UserWarning):
 
 
 def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
-    """Load one of Keras's data sets.
-
-    Args:
-        name: A name in ``KNOWN_DATASETS``.
-        options: The options of ``load_data``.
-
-    Raises:
-        DataError: An option does not apply to it, or it cannot be downloaded or read.
-    """
+    """Load one of Keras's data sets."""
     known = KNOWN_DATASETS[name]
     check_applies(options, known.kind, name, _DESCRIPTIONS[known.kind], own_data=False)
     if options.onehot and known.classes is None:

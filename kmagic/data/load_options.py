@@ -17,27 +17,13 @@ DataKind: TypeAlias = Literal["images", "table", "text", "array"]
 Task: TypeAlias = Literal["classification", "regression"]
 
 DEFAULT_SPLIT = 0.2  # share of the test part, of data without parts of its own
-KIND_IN_PLURAL = {"images": "images", "table": "tables", "text": "text"}
-KIND_OF_OPTION = {
-    "flatten": "images",
-    "channel": "images",
-    "size": "images",
-    "gray": "images",
-    "num_words": "text",
-    "maxlen": "text",
-    "padding": "text",
-    "truncating": "text",
-    "standardize": "text",
-    "words": "text",
-    "target": "table",
-    "features": "table",
-    "drop": "table",
-    "missing": "table",
-    "sep": "table",
+OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
+    "images": ("flatten", "channel", "size", "gray"),
+    "text": ("num_words", "maxlen", "padding", "truncating", "standardize", "words"),
+    "table": ("target", "features", "drop", "missing", "sep"),
 }
 """Options that apply to one kind of data only."""
-TABLE_OPTIONS = tuple(name for name, kind in KIND_OF_OPTION.items() if kind == "table")
-NOT_FOR_KERAS_DATASETS = (
+ONLY_FOR_OWN_DATA = (
     "size",
     "gray",
     "target",
@@ -98,11 +84,7 @@ class LoadOptions:
 
 
 def validate_options(**values: Any) -> LoadOptions:
-    """Validate and normalise each option by itself.
-
-    Raises:
-        DataError: A value is invalid, or two options contradict each other.
-    """
+    """Validate and normalise each option by itself."""
     split = values["split"]
     if split is not None and (type(split) not in (int, float) or not 0 < split < 1):
         raise DataError(option="split", expected="a share between 0 and 1, e.g. 0.2", actual=split)
@@ -152,19 +134,17 @@ def check_applies(
         description: What they are, in messages: "contains images", "is a table".
         own_data: Whether they are the user's own, not one of Keras's data sets.
         except_for: Options that are not checked.
-
-    Raises:
-        DataError: An option is for another kind of data.
     """
 
     def reject(option: str, reason: str) -> DataError:
         return DataError(Text(Option(option), f" {reason}"), leave_out(option))
 
-    for option, option_kind in KIND_OF_OPTION.items():
-        if kind != option_kind and option not in except_for and options.is_set(option):
-            applies_to = KIND_IN_PLURAL[option_kind]
-            raise reject(option, f"only applies to {applies_to}; {name} {description}.")
-    for option in () if own_data else NOT_FOR_KERAS_DATASETS:
+    for applies_to, listed in OPTIONS_OF_KIND.items():
+        for option in listed if applies_to != kind else ():
+            if option not in except_for and options.is_set(option):
+                noun = "tables" if applies_to == "table" else applies_to
+                raise reject(option, f"only applies to {noun}; {name} {description}.")
+    for option in () if own_data else ONLY_FOR_OWN_DATA:
         if options.is_set(option):
             raise reject(
                 option, f"only applies to your own data; {name} is one of Keras's data sets."

@@ -116,31 +116,8 @@ def load_data(
         >>> load_data((x, y), split=0.5).classes
         ('high', 'low')
     """
-    options = validate_options(
-        flatten=flatten,
-        channel=channel,
-        scale=scale,
-        onehot=onehot,
-        num_words=num_words,
-        maxlen=maxlen,
-        padding=padding,
-        truncating=truncating,
-        standardize=standardize,
-        words=words,
-        split=split,
-        seed=seed,
-        size=size,
-        gray=gray,
-        target=target,
-        features=features,
-        drop=drop,
-        missing=missing,
-        sep=sep,
-        task=task,
-        class_names=class_names,
-        allow_pickle=allow_pickle,
-        name=name,
-    )
+    arguments = {option: value for option, value in locals().items() if option != "source"}
+    options = validate_options(**arguments)
     # The loaders are imported where they are needed: they import NumPy, pandas or Pillow.
     if isinstance(source, str) and source.strip().lower() in KNOWN_DATASETS:
         from kmagic.data.keras_datasets import load_keras_dataset  # noqa: PLC0415 - see above

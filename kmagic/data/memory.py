@@ -20,16 +20,7 @@ def available_memory() -> int | None:
 
 
 def require_memory(size: int, subject: str, remedy: str | Text) -> None:
-    """Reject what does not fit into memory.
-
-    Args:
-        size: Bytes that it takes.
-        subject: What it is: "2,000 images of 32 x 32".
-        remedy: What to do instead.
-
-    Raises:
-        DataError: It takes most of the available memory, or more.
-    """
+    """Reject what does not fit into memory."""
     available = available_memory()
     if available is not None and size > MAX_SHARE * available:
         raise DataError(

@@ -13,11 +13,7 @@ from kmagic.support.suggestions import did_you_mean, nearest
 
 
 def existing_path(text: str | Path) -> Path:
-    """Return the file or folder of this name, which may begin with "~".
-
-    Raises:
-        DataError: It does not exist; the message names the nearest existing path.
-    """
+    """Return the file or folder of this name, which may begin with "~"."""
     path = Path(text).expanduser()
     with explain_read_errors(path):
         if path.exists():
@@ -32,11 +28,7 @@ def existing_path(text: str | Path) -> Path:
 
 
 def nearest_path(path: Path) -> Path | None:
-    """Return the existing path whose name is most like that of a missing one, if one is alike.
-
-    Args:
-        path: A path, possibly with a pattern in its name.
-    """
+    """Return the existing path whose name is most like that of a missing one, if one is alike."""
     try:
         missing = _first_missing(path)
         names = [file.name for file in missing.parent.iterdir() if file.name[0] != "."]
@@ -61,11 +53,7 @@ def unknown_dataset(name: str) -> DataError:
 
 @contextlib.contextmanager
 def explain_read_errors(path: Path) -> Iterator[None]:
-    """Turn errors of the operating system into messages for the user.
-
-    Raises:
-        DataError: The path cannot be read.
-    """
+    """Turn errors of the operating system into messages for the user."""
     try:
         yield
     except PermissionError as error:

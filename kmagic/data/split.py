@@ -98,18 +98,7 @@ def split_rows(
     labels: NDArray[Any] | None = None,
     classes: Sequence[str] | None = (),
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Split data that have no parts of their own, as the options say.
-
-    Args:
-        rows: Number of rows.
-        options: ``split`` and ``seed``.
-        name: Name of the data in messages.
-        labels: The class of each row; None for regression.
-        classes: Names of the classes.
-
-    Raises:
-        DataError: There are too few rows, or too few of a class.
-    """
+    """Split data that have no parts of their own, as the options say."""
     if rows < 2:  # noqa: PLR2004 - one for each part
         raise DataError(
             f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
@@ -132,17 +121,8 @@ def check_test_classes(
 ) -> str:
     """Compare the classes of given parts.
 
-    Args:
-        train: Labels of the training part.
-        test: Labels of the test part.
-        classes: Names of the classes.
-        name: Name of the data in messages.
-
     Returns:
         A note on classes without test rows, or "".
-
-    Raises:
-        DataError: A class is in the test part only.
     """
     in_train, in_test = (np.bincount(part, minlength=len(classes)) > 0 for part in (train, test))
     unseen = np.flatnonzero(in_test & ~in_train)

@@ -34,15 +34,7 @@ def stream_class_names(stream: Any) -> tuple[str, ...] | None:
 
 
 def read_stream(stream: Any, name: str) -> ArrayParts:
-    """Read a stream into arrays.
-
-    Args:
-        stream: A ``tf.data.Dataset`` of pairs (x, y), batched or not.
-        name: Its name in messages.
-
-    Raises:
-        DataError: It is endless, does not contain pairs, or does not fit into memory.
-    """
+    """Read a stream into arrays."""
     import tensorflow as tf  # noqa: PLC0415 - imported already, if there is a stream
 
     x_spec, y_spec = _check_pairs(stream.element_spec, name, tf)

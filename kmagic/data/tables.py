@@ -12,7 +12,7 @@ import numpy as np
 from kmagic.data.arrays import check_lengths
 from kmagic.data.assemble import apply_options
 from kmagic.data.dataset import Dataset
-from kmagic.data.load_options import TABLE_OPTIONS, check_applies, leave_out
+from kmagic.data.load_options import OPTIONS_OF_KIND, check_applies, leave_out
 from kmagic.data.memory import require_memory
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.columns import category_name, is_numeric, learn_columns
@@ -51,16 +51,7 @@ _DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
 def load_tables(
     files: Sequence[Path], options: LoadOptions, *, test: Sequence[Path] = ()
 ) -> Dataset:
-    """Load tables from files.
-
-    Args:
-        files: ``.csv``, ``.tsv`` or ``.parquet``; several are concatenated.
-        options: The options of ``load_data``.
-        test: The same for the test part, if it has its own files.
-
-    Raises:
-        DataError: A file cannot be read, or is not a table.
-    """
+    """Load tables from files."""
     import pandas as pd  # noqa: PLC0415 - half a second to import
 
     parts = []
@@ -82,16 +73,7 @@ def load_tables(
 
 
 def read_table(path: Path, options: LoadOptions) -> Any:
-    """Read a file as a data frame.
-
-    Args:
-        path: ``.csv``, ``.tsv`` or ``.parquet``.
-        options: ``sep``.
-
-    Raises:
-        DataError: It is missing, empty, incomplete, of another kind, or has missing or repeated
-            column names.
-    """
+    """Read a file as a data frame."""
     with explain_read_errors(path):
         if path.is_dir():
             raise DataError(f"{show_path(path)} is a folder.")
@@ -222,17 +204,7 @@ def is_frame(value: Any) -> bool:
 
 
 def load_frames(frames: Sequence[Any], options: LoadOptions, name: str, source: str) -> Dataset:
-    """Load a table, or its training and its test part.
-
-    Args:
-        frames: One data frame, or two with the same columns.
-        options: ``target``, ``features`` or ``drop``, ``missing`` and the options of all data.
-        name: Name of the data set.
-        source: Where the data are from.
-
-    Raises:
-        DataError: There is no target, or a column cannot become numbers.
-    """
+    """Load a table, or its training and its test part."""
     frames = [_with_text_names(frame, name) for frame in frames]
     target = _find_target(frames[0], options, name)
     for frame in frames[1:]:
@@ -294,7 +266,7 @@ def _load(frames: list[Any], target: str, options: LoadOptions, name: str, sourc
         check_applies(options, "table", name, "is a table")
         _check_columns(frames, features, name)
     else:  # the options of tables have selected that column
-        check_applies(options, "text", name, "contains text", except_for=TABLE_OPTIONS)
+        check_applies(options, "text", name, "contains text", except_for=OPTIONS_OF_KIND["table"])
     values = pd.concat([frame[target] for frame in frames])
     cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
     decided = decide_target(cells, options, target)

@@ -50,15 +50,6 @@ def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool
     """Decide whether values are classes or numbers, unless ``task`` says it.
 
     Words, booleans, one-hot rows and a small number of different integers are classes.
-
-    Args:
-        y: The values of all rows, training and test together.
-        options: ``task``, ``class_names``.
-        name: Name of the values in messages.
-        images: Whether the inputs are images, where many integers are classes, too.
-
-    Raises:
-        DataError: They contain empty cells, or do not match the options.
     """
     values = _to_target_array(y, name)
     if values.ndim > 1:

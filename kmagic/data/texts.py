@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 
 
 def load_text_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
-    """Load a folder of texts, one per file.
-
-    Args:
-        folder: Its contents.
-        options: ``num_words``, ``maxlen`` etc.; without them the texts are not encoded.
-
-    Raises:
-        DataError: A file cannot be read, or is not a text in UTF-8.
-    """
+    """Load a folder of texts, one per file."""
     name = options.name or folder.path.resolve().name
     check_applies(options, "text", name, "contains text")
     (train, test), classes, note = split_files(folder, options, name)
@@ -69,9 +61,6 @@ def read_texts(files: Sequence[Path]) -> NDArray[Any]:
 
     Returns:
         (files,) strings, as objects: each takes no more memory than it needs.
-
-    Raises:
-        DataError: A file cannot be read, or is not UTF-8; the message names it.
     """
     texts = np.empty(len(files), dtype=object)
     with Progress(len(files), "texts") as progress:
@@ -108,11 +97,7 @@ def contains_sentences(x: Any) -> bool:
 
 
 def to_text_array(x: Any) -> NDArray[Any]:
-    """Return sentences as an array of strings, whatever contains them.
-
-    Raises:
-        DataError: Some rows are not texts; the message names the first.
-    """
+    """Return sentences as an array of strings, whatever contains them."""
     texts = np.empty(len(x), dtype=object)
     texts[:] = as_sentences(x)
     return texts
@@ -122,11 +107,6 @@ def encode_texts(
     x_train: NDArray[Any], x_test: NDArray[Any], options: LoadOptions
 ) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None]:
     """Encode sentences by a vocabulary learned from the training part.
-
-    Args:
-        x_train: Sentences of the training part.
-        x_test: Those of the test part.
-        options: The encoding; without ``num_words`` or ``maxlen`` there is none.
 
     Returns:
         Both parts and their encoding; the parts unchanged, and None, without one.

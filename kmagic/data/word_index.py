@@ -31,10 +31,6 @@ WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("im
 def load_keras_encoding(name: str, options: LoadOptions) -> tuple[TextEncoding | None, str]:
     """Create the encoding of IMDB or Reuters, if its word index is available.
 
-    Args:
-        name: "imdb" or "reuters".
-        options: The options that it was loaded with.
-
     Returns:
         The encoding and ""; or None, and why the words are unknown with what to do.
     """
@@ -52,9 +48,6 @@ def create_encoding(words: Any, options: LoadOptions, rows: NDArray[Any]) -> Tex
         words: "imdb" or "reuters"; the path of a word index; or words and their ranks.
         options: The options that the rows are loaded with.
         rows: The rows; if all have the same length, later ones are padded to it.
-
-    Raises:
-        DataError: The words are not available.
     """
     if isinstance(words, Mapping):
         ranks = _checked_ranks(words, Text(Option("words")))

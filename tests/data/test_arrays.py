@@ -424,6 +424,6 @@ def test_options_are_looked_at(x: Any, y: Any, options: dict[str, Any], message:
 
 def test_arrays_of_pictures_are_not_resized(pixels: Any, y: Any) -> None:
     with pytest.raises(
-        DataError, match="size= only applies to image files; data contains images, not files"
+        DataError, match="size= only applies to files, not to arrays; data contains images"
     ):
         load_data((pixels, y), size=4)

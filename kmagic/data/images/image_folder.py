@@ -76,16 +76,7 @@ class _ImageSource:
 
 
 def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
-    """Load a folder of images.
-
-    Args:
-        folder: Its contents.
-        options: ``size``, ``gray`` and the options of all data.
-
-    Raises:
-        DataError: The images have different sizes and none is requested, do not fit into memory,
-            or none of them can be read.
-    """
+    """Load a folder of images."""
     name = options.name or folder.path.resolve().name
     check_applies(options, "images", name, "contains images")
     parts, classes, _ = split_files(folder, options, name)
@@ -101,9 +92,6 @@ def load_image_list(parts: ArrayParts, options: LoadOptions, name: str, source: 
         options: As for a folder.
         name: Name of the data set.
         source: Where the data are from.
-
-    Raises:
-        DataError: As for a folder; or the numbers of paths and targets differ.
     """
     check_applies(options, "images", name, "contains images")
     check_lengths(parts.x, parts.y, "x", "y")

@@ -51,15 +51,7 @@ def read_image(source: Any, name: str, *, min_size: int | None = None) -> Image:
 
 
 def image_size(path: Path, name: str) -> tuple[int, int]:
-    """Return height and width of an upright image, from its header alone.
-
-    Args:
-        path: The file.
-        name: Its name in messages.
-
-    Raises:
-        EvaluationError: As :func:`read_image`, as far as the header tells.
-    """
+    """Return height and width of an upright image, from its header alone."""
     with _open(path, name) as image:
         rotated = image.getexif().get(ORIENTATION_TAG) in ROTATED_BY_90
         return (image.width, image.height) if rotated else (image.height, image.width)
@@ -80,12 +72,7 @@ def suppress_pillow_warnings() -> Iterator[None]:
 
 
 def convert_mode(image: Image, mode: str) -> Image:
-    """Convert an image of any mode: 16 bits become 8, transparency becomes white.
-
-    Args:
-        image: A Pillow image.
-        mode: "L" for grey, "RGB", or "RGBA" with transparency.
-    """
+    """Convert an image of any mode: 16 bits become 8, transparency becomes white."""
     from PIL import Image as PillowImage  # noqa: PLC0415 - 0.1 s to import
 
     if image.mode.startswith("I") or image.mode == "F":

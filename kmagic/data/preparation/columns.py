@@ -42,11 +42,7 @@ class TableColumn:
         return tuple(f"{self.name}={category}" for category in self.categories)
 
     def encode(self, cells: Any) -> NDArray[np.float32]:
-        """Encode the cells of a pandas Series as numbers, (rows, len(names)).
-
-        Raises:
-            DataError: A cell is empty, or not a number where one is required.
-        """
+        """Encode the cells of a pandas Series as numbers, (rows, len(names))."""
         empty = cells.isna().to_numpy(dtype=bool)
         if empty.any() and self.fill is None:
             raise DataError(

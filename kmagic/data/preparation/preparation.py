@@ -107,9 +107,6 @@ class Preparation:
     def images(self, x: NDArray[Any]) -> NDArray[np.uint8] | None:
         """Restore prepared inputs as images to be displayed.
 
-        Args:
-            x: Prepared inputs, samples first; may be flattened.
-
         Returns:
             Bytes 0 to 255, (samples, height, width[, channels]); None if these are not images.
         """

@@ -44,12 +44,7 @@ def value_spread(x: Any) -> float | None:
 
 
 def input_spreads(model: Any, x: Any) -> dict[str, float]:
-    """Standard deviation of each input, where it has one.
-
-    Args:
-        model: A Keras model, whose inputs name the items of a list.
-        x: Samples of one input, named "" in the result, or a dict or list of those of several.
-    """
+    """Standard deviation of each input, where it has one."""
     spreads = {part.name: value_spread(part.values) for part in match_arrays(model, x)}
     return {name: spread for name, spread in spreads.items() if spread is not None}
 

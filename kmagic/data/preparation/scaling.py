@@ -143,9 +143,6 @@ class Scaling:
 def parse_scaling(value: object) -> ScalingKind:
     """Parse a kind of scaling; None and 255 are accepted, too.
 
-    Raises:
-        DataError: It is no kind of scaling.
-
     Example:
         >>> parse_scaling(None), parse_scaling(255), parse_scaling("standard")
         ('none', '255', 'standard')

@@ -260,11 +260,7 @@ def check_encoding_options(
     standardize: str | None,
     num_words: int | None = None,
 ) -> None:
-    """Check the options of an encoding.
-
-    Raises:
-        DataError: One of them is invalid.
-    """
+    """Check the options of an encoding."""
     for option, number in (("num_words", num_words), ("maxlen", maxlen)):
         if number is not None and (type(number) is not int or number < 1):
             raise DataError(option=option, expected="a positive integer", actual=number)
@@ -347,13 +343,6 @@ def from_word_index(
     truncating: Side = "pre",
 ) -> TextEncoding:
     """Create the encoding of IMDB or Reuters: 1 is the start, 2 unknown, words begin at 4.
-
-    Args:
-        ranks: Word and rank, from 1, as returned by the data set's ``get_word_index()``.
-        num_words: Indices from this one on count as unknown, as in Keras's loader.
-        maxlen: Length of a row; None leaves each row as long as its sentence.
-        padding: Which end of a short row is padded with zeros.
-        truncating: Which end of a long row is cut.
 
     Example:
         >>> films = from_word_index({"the": 1, "film": 2}, maxlen=4)
