@@ -41,7 +41,9 @@ def test_the_samples_of_a_cell_come_the_most_confident_first():
     reply, parts = ask(living(found), ask="samples", cells=[cell], count=3)
     expected = found.indices(true=pair.true, pred=pair.predicted)
     assert reply["total"] == len(expected)
-    assert reply["words"] == f"{len(expected)} of {int((found.predictions.true == pair.true).sum())}"
+    assert (
+        reply["words"] == f"{len(expected)} of {int((found.predictions.true == pair.true).sum())}"
+    )
     assert [sample["number"] for sample in reply["samples"]] == expected[:3].tolist()
     assert reply["samples"][0]["caption"] == f"{found.confidence[expected[0]]:.2f}"
     assert reply["samples"][0]["mime"] == "image/png"

@@ -202,7 +202,11 @@ def test_two_classes_have_their_curves_and_thresholds():
     found = confusion(true, odds, class_names=["dog", "cat"], threshold=0.4)
     markup = html(found)
     assert "cat above 0.4" in markup
-    for words in (f"ROC, area {found.threshold_curve.auc:.4f}", "Precision, average", "Calibration, off by"):
+    for words in (
+        f"ROC, area {found.threshold_curve.auc:.4f}",
+        "Precision, average",
+        "Calibration, off by",
+    ):
         assert markup.count(words) >= 3  # drawn, said, and once more for the untrusted
     assert len(Tree(markup).all("img")) == 3
     assert "Other thresholds" in markup

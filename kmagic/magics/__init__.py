@@ -16,8 +16,9 @@ from kmagic.magics.keras_history_magic import HistoryMagics
 from kmagic.magics.keras_layers import LanguageMagics
 from kmagic.magics.keras_model import ModelMagics
 from kmagic.magics.keras_save import PersistenceMagics
-from kmagic.magics.session import Session, install_display_hook, remove_display_hook
+from kmagic.magics.session import Session
 from kmagic.support import keras_import
+from kmagic.support.process_patches import install_display_hook, remove_display_hook
 from kmagic.support.rendering import forget_displayed
 
 MAGIC_CLASSES = (

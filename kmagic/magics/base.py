@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +14,7 @@ from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, is_model
 from kmagic.support import keras_import
 from kmagic.support.errors import KmagicError
+from kmagic.support.process_patches import warnings_as_text
 from kmagic.support.suggestions import did_you_mean
 
 BUILD_ONE = "Build one: `%%keras_model cnn`, followed by one layer per line."
@@ -175,8 +175,7 @@ class BaseMagics(Magics):
         line.fail("no such variable or file", word, remedy)
 
 
-@contextmanager
-def scale_warnings_as_text(line: ParsedLine) -> Iterator[None]:
+def scale_warnings_as_text(line: ParsedLine) -> AbstractContextManager[None]:
     """Print the warning that samples are scaled unlike the training data as a sentence.
 
     Args:
@@ -184,15 +183,4 @@ def scale_warnings_as_text(line: ParsedLine) -> Iterator[None]:
     """
     from kmagic.data.preparation.scale_drift import ScaleWarning  # noqa: PLC0415 - not before it is needed
 
-    show = warnings.showwarning
-
-    def print_sentence(message: Any, category: type[Warning], *rest: Any, **options: Any) -> None:
-        if not issubclass(category, ScaleWarning):
-            show(message, category, *rest, **options)
-        elif not (line.quiet or line.no_checks):
-            print(message)  # noqa: T201 - a sentence for the reader
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ScaleWarning)
-        warnings.showwarning = print_sentence
-        yield
+    return warnings_as_text(ScaleWarning, show=not (line.quiet or line.no_checks))

@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from kmagic.support.process_patches import show_models_with
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
-
-HOOK_NAME = "KmagicDisplayHook"
 
 
 class Session:
@@ -61,10 +60,7 @@ class Session:
 
     def show_models_at_end(self) -> None:
         """Show a model at the end of a cell as its card from now on."""
-        import keras  # noqa: PLC0415 - there is a model, so it is loaded
-
-        formatter = self.shell.display_formatter.ipython_display_formatter
-        formatter.for_type(keras.Model, self._show_model)
+        show_models_with(self.shell, self._show_model)
 
     def _show_model(self, model: Any) -> None:
         if not was_just_displayed(model):
@@ -97,33 +93,3 @@ def is_model(value: Any) -> bool:
     keras = sys.modules.get("keras")
     model = getattr(keras, "Model", None)
     return model is not None and isinstance(value, model)
-
-
-def install_display_hook(shell: Any) -> None:
-    """Leave out the empty ``Out[3]:`` of a terminal after a magic has shown its result.
-
-    A notebook omits an output that has nothing to show. A terminal writes the prompt before it
-    asks the result, so its display hook has to know. ``_`` and ``Out[3]`` are set all the same.
-    """
-    hook = shell.displayhook
-    if getattr(shell, "kernel", None) is not None or type(hook).__name__ == HOOK_NAME:
-        return
-    original: type[Any] = type(hook)
-
-    def displayhook(self: Any, result: Any = None) -> None:
-        if result is None or self.quiet() or not was_just_displayed(result):
-            original.__call__(self, result)
-            return
-        self.check_for_underscore()
-        self.update_user_ns(result)
-        self.fill_exec_result(result)
-
-    # The object stays the same, so references to it, and its own state, remain valid.
-    hook.__class__ = type(HOOK_NAME, (original,), {"__call__": displayhook})
-
-
-def remove_display_hook(shell: Any) -> None:
-    """Give a shell its own display hook back."""
-    hook = shell.displayhook
-    if type(hook).__name__ == HOOK_NAME:
-        hook.__class__ = type(hook).__bases__[0]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import re
-import socket
 import sys
 import threading
 from contextlib import contextmanager, redirect_stdout
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from kmagic.support.keras_cache import is_offline, keras_home, sha256_of, show_path
+from kmagic.support.process_patches import socket_timeout
 from kmagic.support.progress import Progress
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def quick_failure() -> Iterator[None]:
         DownloadError: The download failed or was interrupted.
     """
     try:
-        with _stall_timeout(), show_download_progress():
+        with socket_timeout(STALL_TIMEOUT), show_download_progress():
             yield
     except (TimeoutError, ConnectionError, HTTPException) as error:
         reason = str(error) or type(error).__name__
@@ -90,17 +90,6 @@ def is_reachable(url: str, *, timeout: float = CONNECT_TIMEOUT) -> bool:
     thread.start()
     thread.join(timeout)
     return bool(responses)
-
-
-@contextmanager
-def _stall_timeout() -> Iterator[None]:
-    """Abort a download that stalls: Keras sets no limit itself."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_TIMEOUT)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 _COUNT = re.compile(r"(\d+)/(\d+)")

@@ -7,7 +7,6 @@ each names its renderer by address, as an entry point does. It is imported when 
 from __future__ import annotations
 
 import sys
-from functools import partial
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -46,14 +45,14 @@ a second time.
 def mark_displayed(value: object) -> None:
     """Note that the running cell already shows ``value``."""
     global _displayed  # noqa: PLW0603 - one kernel runs one cell at a time
-    _displayed = id(value), getattr(_shell(), "execution_count", 0)
+    _displayed = id(value), getattr(running_shell(), "execution_count", 0)
 
 
 def was_just_displayed(value: object) -> bool:
     """Whether the running cell already shows ``value``; the note is dropped by asking."""
     global _displayed
     noted, _displayed = _displayed, None
-    return noted == (id(value), getattr(_shell(), "execution_count", 0))
+    return noted == (id(value), getattr(running_shell(), "execution_count", 0))
 
 
 def forget_displayed(*_: object) -> None:
@@ -68,7 +67,7 @@ def display_result(value: Renderable) -> None:
 
 def display_bundle(bundle: dict[str, str]) -> None:
     """Show a MIME bundle in the running cell; without IPython, print its plain text."""
-    if _shell() is None:
+    if running_shell() is None:
         print(bundle["text/plain"])  # noqa: T201 - as IPython does, but without the HTML
         return
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
@@ -76,23 +75,7 @@ def display_bundle(bundle: dict[str, str]) -> None:
     display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types for it
 
 
-def enable_figure_display() -> None:
-    """Let the running notebook show matplotlib figures that were made without pyplot.
-
-    IPython registers its figure formatters when pyplot is imported; until then it shows only the
-    figure's ``repr``.
-    """
-    shell = _shell()
-    if shell is None:
-        return
-    from IPython.core.pylabtools import print_figure  # noqa: PLC0415 - not needed elsewhere
-    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second
-
-    formatters = shell.display_formatter.formatters
-    if not any(Figure in formatter for formatter in formatters.values()):
-        formatters["image/png"].for_type(Figure, partial(print_figure, base64=True))
-
-
-def _shell() -> Any:
+def running_shell() -> Any:
+    """The running IPython shell, or None."""
     ipython: Any = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython else None

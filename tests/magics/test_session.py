@@ -8,7 +8,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.terminal.interactiveshell import TerminalInteractiveShell
 from traitlets.config import Config
 
-from kmagic.magics.session import HOOK_NAME, remove_display_hook
+from kmagic.support.process_patches import HOOK_NAME, remove_display_hook
 
 
 @pytest.fixture(autouse=True)

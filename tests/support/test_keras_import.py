@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from kmagic.support.keras_import import _NOISE
+from kmagic.support.process_patches import _START_UP_MESSAGE
 
 NOISE = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795504096.278530    8120 port.cc:153] oneDNN is on. Set TF_ENABLE_ONEDNN_OPTS=0.
@@ -14,9 +14,9 @@ E0000 00:00:1795505138.447958   20518 cuda_platform.cc:52] failed call to cuInit
 
 
 def test_start_up_lines_are_noise_and_others_are_not():
-    assert all(_NOISE.search(line.encode()) for line in NOISE.splitlines())
-    assert not _NOISE.search(b"Fatal Python error: Segmentation fault")
-    assert not _NOISE.search(b"Input 3 is not there")
+    assert all(_START_UP_MESSAGE.search(line.encode()) for line in NOISE.splitlines())
+    assert not _START_UP_MESSAGE.search(b"Fatal Python error: Segmentation fault")
+    assert not _START_UP_MESSAGE.search(b"Input 3 is not there")
 
 
 def run(code):
@@ -38,8 +38,8 @@ def test_building_a_model_prints_no_log_lines():
 
 def test_other_messages_are_kept():
     code = (
-        "import os\nfrom kmagic.support.keras_import import _filtered_stderr\n"
-        "with _filtered_stderr():\n"
+        "import os\nfrom kmagic.support.process_patches import quiet_import\n"
+        "with quiet_import():\n"
         "    os.write(2, b'I0000 00:00:1 1 port.cc:1] noise\\nsomething broke\\n')"
     )
     assert run(code).stderr == "something broke\n"

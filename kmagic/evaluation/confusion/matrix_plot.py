@@ -9,7 +9,7 @@ import numpy as np
 
 from kmagic.support.colour_scale import colour_values, difference_values
 from kmagic.support.formatting import format_count, shorten_name
-from kmagic.support.rendering import enable_figure_display
+from kmagic.support.process_patches import enable_figure_display
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,6 +12,7 @@ import keras
 from kmagic.support.errors import TrainingError
 from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import best_for, run_for
+from kmagic.support.process_patches import InterruptGuard
 from kmagic.training.callbacks.checkpoint import Checkpoint
 from kmagic.training.callbacks.event_callbacks import Budget, EventMessages, restored_message
 from kmagic.training.callbacks.nan_guard import (
@@ -22,7 +23,6 @@ from kmagic.training.callbacks.nan_guard import (
     weight_layers,
 )
 from kmagic.training.callbacks.recording_callback import (
-    InterruptGuard,
     RecordingCallback,
     StopBetweenEpochs,
 )

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Mapping
-from types import FrameType, TracebackType
-from typing import Self
 
 import keras
 
+from kmagic.support.process_patches import InterruptGuard
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import TrainingRun
 
@@ -26,52 +23,6 @@ def stop_if_requested(run: TrainingRun) -> None:
     """Raise StopTraining if someone called ``run.stop()``."""
     if run.stopping:
         raise StopTraining
-
-
-class InterruptGuard:
-    """Defers an interrupt until :meth:`release`.
-
-    Until its first batch is trained Keras creates weights, optimizer variables and the graph; an
-    interrupt in between leaves a model that can never be trained again. A second interrupt is not
-    deferred: the user has waited long enough.
-
-    Outside the main thread, the only one that gets interrupts, it does nothing.
-    """
-
-    def __init__(self) -> None:
-        self._handler: signal._HANDLER = None
-        self._active = False
-        self._pending = False
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            self._handler = signal.getsignal(signal.SIGINT)
-            if callable(self._handler):
-                self._active = True
-                signal.signal(signal.SIGINT, self._on_interrupt)
-        return self
-
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._active and not self._pending:
-            self._pending = True
-        elif callable(self._handler):
-            self._handler(number, frame)
-
-    def release(self) -> None:
-        """The model is complete: raise a deferred interrupt, and defer no more."""
-        if self._active:
-            self._active = False
-            signal.signal(signal.SIGINT, self._handler)
-            if self._pending:
-                raise KeyboardInterrupt
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.release()
-        elif self._active:
-            signal.signal(signal.SIGINT, self._handler)
 
 
 class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from kmagic.support.display_mode import is_static
 from kmagic.support.formatting import format_elapsed, format_metric, pluralize
-from kmagic.support.rendering import Renderable, enable_figure_display
+from kmagic.support.process_patches import enable_figure_display
+from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -146,7 +146,9 @@ def test_roc_and_precision_recall(case):
     sweep = ThresholdCurve.of(predictions, heavy)
     rates = metrics.roc_curve(true, odds, sample_weight=weights, drop_intermediate=False)
     for ours, theirs in zip(
-        (sweep.false_positive_rate, sweep.true_positive_rate, np.r_[np.inf, sweep.thresholds]), rates, strict=True
+        (sweep.false_positive_rate, sweep.true_positive_rate, np.r_[np.inf, sweep.thresholds]),
+        rates,
+        strict=True,
     ):
         np.testing.assert_allclose(ours, theirs)
     assert sweep.auc == pytest.approx(metrics.roc_auc_score(true, odds, sample_weight=weights))

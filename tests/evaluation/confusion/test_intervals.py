@@ -23,7 +23,9 @@ def test_intervals_hold_the_figures_and_are_the_same_again():
         assert (low, high) == again.overall[name]
     for name in ("precision", "recall", "f1"):
         low, high = getattr(once, name)
-        assert ((low < getattr(found.per_class, name)) & (getattr(found.per_class, name) < high)).all()
+        assert (
+            (low < getattr(found.per_class, name)) & (getattr(found.per_class, name) < high)
+        ).all()
     assert found.intervals() is once
     assert found.intervals(seed=1).overall != once.overall
     narrow = found.intervals(level=0.5).overall["MCC"]

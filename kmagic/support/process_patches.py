@@ -1,0 +1,259 @@
+"""Everything that kmagic changes for the whole process, in one place.
+
+================================  ==========================================  ===================
+What                              Why                                         Undone
+================================  ==========================================  ===================
+filter of TensorFlow's logger     Keras traces one graph per model on         never
+                                  purpose; TensorFlow warns about retracing
+``TF_CPP_MIN_LOG_LEVEL=3``        no warning about a missing GPU; a value     never
+                                  that the user has set is kept
+file descriptor 2                 TensorFlow's C++ libraries write start-up   after the import
+                                  messages before any log level applies
+default timeout of sockets        Keras downloads without a time limit        after the download
+``sys.stdout``                    Keras prints the progress of a download;    after the download
+                                  it becomes a progress bar
+``warnings.showwarning``          a magic prints its own warnings as          at the end of the
+                                  sentences                                   magic
+class of IPython's display hook   a terminal shows an empty ``Out[3]:``       ``%unload_ext``
+                                  after a magic has shown its result
+IPython's formatters              a model at the end of a cell is shown as    never
+                                  its card, a figure as an image
+handler of SIGINT                 an interrupt while Keras creates weights    after the first batch
+                                  leaves a model that cannot be trained
+control handlers of the kernel    Stop reaches the kernel while a cell runs   never
+================================  ==========================================  ===================
+
+The train and test functions that the fast pipeline sets belong to one model, not to the process
+(:mod:`kmagic.training.pipeline.executions`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+from kmagic.support.rendering import running_shell, was_just_displayed
+
+HOOK_NAME = "KmagicDisplayHook"
+_START_UP_MESSAGE = re.compile(
+    rb"All log messages before absl::InitializeLog|^[IWE]\d{4} |^\d{4}-\d\d-\d\d .*: [IWE] |"
+    rb"TF_ENABLE_ONEDNN_OPTS|To enable the following instructions|rebuild TensorFlow"
+)
+
+
+# --- TensorFlow's messages ------------------------------------------------------------------------
+
+
+def drop_retracing_warning() -> None:
+    """Drop TensorFlow's warning that one function is traced several times."""
+    logging.getLogger("tensorflow").addFilter(_is_useful)
+
+
+def _is_useful(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return "retracing" not in message or "TensorFlowTrainer.make_" not in message
+
+
+@contextmanager
+def quiet_import() -> Iterator[None]:
+    """Collect what is written to standard error, then pass on all but start-up messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        stderr = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            buffer.seek(0)
+            for line in buffer:
+                if not _START_UP_MESSAGE.search(line):
+                    os.write(stderr, line)
+            os.close(stderr)
+
+
+# --- downloads ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def socket_timeout(seconds: float) -> Iterator[None]:
+    """Abort a transfer that stalls for so many seconds."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+# --- IPython --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def warnings_as_text(category: type[Warning], *, show: bool) -> Iterator[None]:
+    """Print warnings of a category as sentences, or drop them; others are shown as usual.
+
+    Args:
+        category: The class of the warnings.
+        show: Print them; otherwise they are dropped.
+    """
+    show_as_usual = warnings.showwarning
+
+    def show_warning(message: Any, kind: type[Warning], *rest: Any, **options: Any) -> None:
+        if not issubclass(kind, category):
+            show_as_usual(message, kind, *rest, **options)
+        elif show:
+            print(message)  # noqa: T201 - a sentence for the reader
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", category)
+        warnings.showwarning = show_warning  # type: ignore[assignment]  # passes all arguments on
+        yield
+
+
+def install_display_hook(shell: Any) -> None:
+    """Omit the empty ``Out[3]:`` of a terminal after a magic has shown its result.
+
+    A notebook omits an output that has nothing to show. A terminal writes the prompt before it
+    asks the result, so its display hook has to know. ``_`` and ``Out[3]`` are set all the same.
+    """
+    hook = shell.displayhook
+    if getattr(shell, "kernel", None) is not None or type(hook).__name__ == HOOK_NAME:
+        return
+    original: type[Any] = type(hook)
+
+    def displayhook(self: Any, result: Any = None) -> None:
+        if result is None or self.quiet() or not was_just_displayed(result):
+            original.__call__(self, result)
+            return
+        self.check_for_underscore()
+        self.update_user_ns(result)
+        self.fill_exec_result(result)
+
+    # The object stays the same, so references to it, and its own state, remain valid.
+    hook.__class__ = type(HOOK_NAME, (original,), {"__call__": displayhook})
+
+
+def remove_display_hook(shell: Any) -> None:
+    """Give a shell its own display hook back."""
+    hook = shell.displayhook
+    if type(hook).__name__ == HOOK_NAME:
+        hook.__class__ = type(hook).__bases__[0]
+
+
+def show_models_with(shell: Any, show: Callable[[Any], None]) -> None:
+    """Show a model at the end of a cell by calling ``show``.
+
+    Args:
+        shell: The InteractiveShell.
+        show: Displays a model.
+    """
+    import keras  # noqa: PLC0415 - there is a model, so Keras is loaded
+
+    shell.display_formatter.ipython_display_formatter.for_type(keras.Model, show)
+
+
+def enable_figure_display() -> None:
+    """Let the running notebook show matplotlib figures that were made without pyplot.
+
+    IPython registers its figure formatters when pyplot is imported; until then it shows only the
+    figure's ``repr``.
+    """
+    shell = running_shell()
+    if shell is None:
+        return
+    from IPython.core.pylabtools import print_figure  # noqa: PLC0415 - not needed elsewhere
+    from matplotlib.figure import Figure  # noqa: PLC0415 - takes half a second
+
+    formatters = shell.display_formatter.formatters
+    if not any(Figure in formatter for formatter in formatters.values()):
+        formatters["image/png"].for_type(Figure, partial(print_figure, base64=True))
+
+
+# --- interrupts and messages during training ------------------------------------------------------
+
+
+class InterruptGuard:
+    """Defers an interrupt until :meth:`release`.
+
+    Until its first batch is trained Keras creates weights, optimizer variables and the graph; an
+    interrupt in between leaves a model that can never be trained again. A second interrupt is not
+    deferred: the user has waited long enough.
+
+    Outside the main thread, the only one that gets interrupts, it does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._handler: signal._HANDLER = None
+        self._active = False
+        self._pending = False
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            self._handler = signal.getsignal(signal.SIGINT)
+            if callable(self._handler):
+                self._active = True
+                signal.signal(signal.SIGINT, self._on_interrupt)
+        return self
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._active and not self._pending:
+            self._pending = True
+        elif callable(self._handler):
+            self._handler(number, frame)
+
+    def release(self) -> None:
+        """The model is complete: raise a deferred interrupt, and defer no more."""
+        if self._active:
+            self._active = False
+            signal.signal(signal.SIGINT, self._handler)
+            if self._pending:
+                raise KeyboardInterrupt
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.release()
+        elif self._active:
+            signal.signal(signal.SIGINT, self._handler)
+
+
+def handle_control_message(
+    kernel: Any, message_type: str, answer: Callable[..., dict[str, Any]]
+) -> bool:
+    """Answer a type of message on the control channel, which is served while a cell runs.
+
+    Args:
+        kernel: The running kernel, or None.
+        message_type: Type of the message; the reply has the type ``<message_type>_reply``.
+        answer: Called with the content of the message as keyword arguments; returns the reply.
+
+    Returns:
+        False if the kernel has no control handlers.
+    """
+    handlers = getattr(kernel, "control_handlers", None)
+    if not isinstance(handlers, dict):
+        return False
+
+    def handle(stream: Any, ident: Any, message: Any) -> None:
+        reply = {"status": "ok", **answer(**message.get("content", {}))}
+        kernel.session.send(stream, f"{message_type}_reply", reply, message, ident=ident)
+
+    handlers[message_type] = handle
+    return True
