@@ -36,7 +36,6 @@ from kmagic.language.spec import (
     LiteralValue,
     MappingValue,
     Object,
-    Ref,
     SequenceValue,
     Shape,
     Value,
@@ -111,14 +110,14 @@ class ArgumentTranslator:
 
     Args:
         note: Called with what the reader should know, and its range.
-        model_name: Gives a model its name in the text.
+        model_ref: Gives the reference to a model inside the model.
         axes_from_one: Whether axes are counted from 1, as in keras3.
     """
 
     def __init__(
-        self, note: Note, model_name: Callable[[RModel, TextRange], str], *, axes_from_one: bool
+        self, note: Note, model_ref: Callable[[RModel, TextRange], Value], *, axes_from_one: bool
     ) -> None:
-        self._note, self._model_name, self._axes_from_one = note, model_name, axes_from_one
+        self._note, self._model_ref, self._axes_from_one = note, model_ref, axes_from_one
 
     # --- layers -------------------------------------------------------------------------------
 
@@ -313,7 +312,7 @@ class ArgumentTranslator:
             case RModel() if role in _STRING_ROLES:
                 raise RMistake(f"is a model, not {_with_article(role)}", span)
             case RModel():
-                return Ref(self._model_name(value, span))
+                return self._model_ref(value, span)
             case RClosure(variable=name) if name:
                 self._note(f"{name} is an R function: define it in a Python cell", span)
                 return Expr(name)

@@ -1,19 +1,12 @@
-"""The models of an R script as statements of the layer language."""
+"""The models of an R script as graphs, and these as statements of the layer language."""
 
 from __future__ import annotations
 
 import keyword
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kmagic.from_r.r_arguments import (
-    AlreadyReported,
-    ArgumentTranslator,
-    LayerLine,
-    Note,
-    source_of,
-)
+from kmagic.from_r.r_arguments import AlreadyReported, ArgumentTranslator, Note, source_of
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.from_r.r_values import (
     CallArg,
@@ -26,17 +19,18 @@ from kmagic.from_r.r_values import (
     RVector,
     UnknownValue,
 )
+from kmagic.language.graph import Graph, Node
+from kmagic.language.graph_statements import GraphStatements
 from kmagic.language.parser import RESERVED
 from kmagic.language.spec import (
     Arg,
     CompileSpec,
     Expr,
-    Index,
-    InputsSpec,
-    LayerSpec,
+    LayerRef,
     LiteralValue,
-    NestedSpec,
-    OutputSpec,
+    ModelRef,
+    NodeOutput,
+    NotebookValue,
     SequenceValue,
     Shape,
     Span,
@@ -47,6 +41,22 @@ from kmagic.language.spec import (
 from kmagic.models.catalogue import find_object, parameters
 
 _WORDS = frozenset({"true", "false", "none", "inf", "nan", "ops", "sequential", "functional"})
+
+
+class RModelStatements(GraphStatements):
+    """Names outputs as R's variables, as far as the language can."""
+
+    uses_underscore = False
+
+    def new_name(self, base: str, taken: set[str]) -> str:
+        """A valid name that nothing else has."""
+        name = base if base.isidentifier() else "x"
+        is_word = name in RESERVED or name in _WORDS or keyword.iskeyword(name)
+        name = f"{name}_" if is_word or find_object("layer", name) is not None else name
+        unused, number = name, 2
+        while unused in taken:
+            unused, number = f"{name}{number}", number + 1
+        return unused
 
 
 class SpecWriter:
@@ -62,60 +72,76 @@ class SpecWriter:
         self, note: Note, spans: Callable[[TextRange], Span], *, axes_from_one: bool = False
     ) -> None:
         self._note, self._spans = note, spans
-        self._translator = ArgumentTranslator(note, self._model_name, axes_from_one=axes_from_one)
-        self._taken: set[str] = set()
-        self._model_names: dict[int, str] = {}
-        self._layer_names: dict[int, str] = {}
-        self._nested: list[Statement] = []
+        self._translator = ArgumentTranslator(note, self._model_ref, axes_from_one=axes_from_one)
+        self._models: list[Graph] = []
+        self._model_index: dict[int, int] = {}
 
     def write(self, model: RModel, *, is_part: bool = False) -> tuple[Statement, ...]:
         """The statements of a model and its compilation; a part may have no layers."""
-        body = self._body(model) if model.layers or model.outputs or not is_part else []
-        statements = [*self._nested, *body]
-        if model.compiled is not None:
-            statements.append(self._compile(model.compiled, model.range))
-        return tuple(statements)
+        statements: tuple[Statement, ...] = ()
+        if model.layers or model.outputs or not is_part:
+            statements = RModelStatements().write(self._graph(model, self._spans(model.range)))
+        if model.compiled is None:
+            return statements
+        return (*statements, self._compile(model.compiled, model.range))
 
     # --- graphs -------------------------------------------------------------------------------
 
-    def _body(self, model: RModel, *, is_nested: bool = False) -> list[Statement]:
+    def _graph(self, model: RModel, span: Span, *, is_nested: bool = False) -> Graph:
         inputs, outputs = model.inputs, model.outputs
         if inputs is None:
             inputs, outputs = self._stack(model, is_nested=is_nested)
         calls = calls_before(outputs)
         calls = [*(tensor.call for tensor in inputs if tensor.call not in calls), *calls]
         input_calls = [tensor.call for tensor in inputs]
-        for call in calls:
-            if isinstance(call.layer, ModelInput) and call not in input_calls:
+        text_inputs = [call for call in calls if isinstance(call.layer, ModelInput)]
+        for call in text_inputs:
+            if call not in input_calls:
                 message = "is needed for the outputs, but is not among the inputs"
                 raise RMistake(message, call.range, "Add it to the model's inputs.")
-        lines = {
-            id(call): self._translator.layer_line(call.layer)
-            for call in calls
-            if isinstance(call.layer, KerasObject)
-        }
-        names = self._names(calls, outputs, lines)
-        statements: list[Statement] = []
-        before: LayerCall | None = None
+        index = {id(call): number for number, call in enumerate(calls)}
+        graph = Graph(name=model.variable or "part", models=self._models, span=span)
+        first_use: dict[int, int] = {}
         for call in calls:
-            statements.append(self._statement(call, before, lines.get(id(call)), names))
-            before = call
-        order = [names.get(id(call), "") for call in input_calls]
-        text_order = [
-            names.get(id(call), "") for call in calls if isinstance(call.layer, ModelInput)
-        ]
-        if len(order) > 1 and order != text_order:
-            statements.append(InputsSpec(tuple(Arg(Word(name)) for name in order)))
-        if len(outputs) > 1 or (outputs and (outputs[0].call is not before or outputs[0].path)):
-            entries = tuple(Arg(_tensor(tensor, names)) for tensor in outputs)
-            statements.append(OutputSpec(entries, span=self._spans(model.range)))
-        return statements
+            node = self._node(call, index)
+            if isinstance(call.layer, KerasObject):
+                first = first_use.setdefault(id(call.layer), index[id(call)])
+                if first != index[id(call)]:
+                    graph.nodes[first].word = call.layer.variable or "shared"
+                    node.callee, node.args, node.name = LayerRef(first), (), None
+            if node.name:
+                taken = {each.name for each in graph.nodes if each.name}
+                node.name = RModelStatements().new_name(node.name, taken)
+            graph.nodes.append(node)
+        if len(inputs) > 1 and input_calls != text_inputs:
+            graph.inputs = tuple(Arg(_output(tensor, index)) for tensor in inputs)
+        graph.outputs = tuple(Arg(_output(tensor, index)) for tensor in outputs)
+        return graph
+
+    def _node(self, call: LayerCall, index: dict[int, int]) -> Node:
+        layer = call.layer
+        inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
+        inputs += tuple(self._call_argument(arg, index) for arg in call.named)
+        node = Node(Word("input"), (), inputs, None, self._spans(call.range))
+        node.word = call.variable or "x"
+        match layer:
+            case ModelInput():
+                node.args, node.name = _input_args(layer), layer.name or None
+            case RModel():
+                node.callee = self._model_ref(layer, call.range)
+            case UnknownValue():
+                node.callee = NotebookValue(None, source_of(layer, call.range))
+            case KerasObject():
+                line = self._translator.layer_line(layer)
+                node.callee, node.args, node.name = line.word, line.args, line.name or None
+                node.word = call.variable or f"{line.word.text}_out"
+        return node
 
     def _stack(self, model: RModel, *, is_nested: bool) -> tuple[list[RTensor], list[RTensor]]:
         """The ends of a row of layers, each applied to the one before."""
         if not model.layers:
             raise RMistake("has no layers", model.range, "Add one: mod$add(Dense(units = 50)).")
-        quiet = ArgumentTranslator(lambda *_: None, self._model_name, axes_from_one=True)
+        quiet = ArgumentTranslator(lambda *_: None, self._model_ref, axes_from_one=True)
         first, shape = model.layers[0], model.shape
         for layer in model.layers:
             line = quiet.layer_line(layer) if isinstance(layer, KerasObject) else None
@@ -137,107 +163,22 @@ class SpecWriter:
             chain.append(RTensor(LayerCall(layer, span, chain[-1:])))
         return chain[: shape is not None], chain[-1:]
 
-    def _names(
-        self, calls: list[LayerCall], outputs: list[RTensor], lines: dict[int, LayerLine]
-    ) -> dict[int, str]:
-        """The names of the calls whose output needs one."""
-        wanted: set[int] = set()
-        uses: dict[int, list[LayerCall]] = defaultdict(list)
-        before: LayerCall | None = None
-        for call in calls:
-            if not _follows(call, before):
-                wanted |= {id(tensor.call) for tensor in call.inputs}
-            for arg in call.named:
-                wanted |= {id(tensor.call) for tensor in _tensors_in(arg.value)}
-            uses[id(call.layer)].append(call)
-            before = call
-        inputs = [call for call in calls if isinstance(call.layer, ModelInput)]
-        if len(inputs) > 1:
-            wanted |= set(map(id, inputs))
-        if len(outputs) > 1 or (outputs and outputs[0].call is not before):
-            wanted |= {id(tensor.call) for tensor in outputs}
-        if outputs and outputs[0].path:
-            wanted.add(id(outputs[0].call))
-        names: dict[int, str] = {}
-        for call in calls:
-            layer, line = call.layer, lines.get(id(call))
-            is_first_use = uses[id(layer)][0] is call
-            is_shared = isinstance(layer, KerasObject) and len(uses[id(layer)]) > 1
-            own = layer.name if isinstance(layer, ModelInput) else line.name if line else ""
-            if own and (not is_shared or is_first_use):
-                names[id(call)] = self._unused_name(own)
-            elif isinstance(layer, KerasObject) and is_shared and is_first_use:
-                names[id(call)] = self._unused_name(layer.variable or "shared")
-            elif id(call) in wanted:
-                base = f"{line.word.text}_out" if line is not None else "x"
-                names[id(call)] = self._unused_name(call.variable or base)
-        return names
-
-    def _unused_name(self, name: str) -> str:
-        """A valid name in the language that nothing else has."""
-        name = name if name.isidentifier() else "x"
-        is_word = name in RESERVED or name in _WORDS or keyword.iskeyword(name)
-        is_word = is_word or find_object("layer", name) is not None
-        name = f"{name}_" if is_word and name != "_" else name
-        unused, number = name, 2
-        while unused in self._taken:
-            unused, number = f"{name}{number}", number + 1
-        self._taken.add(unused)
-        return unused
-
-    # --- statements ---------------------------------------------------------------------------
-
-    def _statement(
-        self,
-        call: LayerCall,
-        before: LayerCall | None,
-        line: LayerLine | None,
-        names: dict[int, str],
-    ) -> Statement:
-        span, layer = self._spans(call.range), call.layer
-        targets = (names[id(call)],) if id(call) in names else ()
-        if isinstance(layer, ModelInput):
-            return LayerSpec(Word("input"), _input_args(layer), None, targets, span=span)
-        inputs: tuple[Arg, ...] | None = None
-        if not _follows(call, before) or call.named:
-            inputs = tuple(Arg(_tensor(tensor, names)) for tensor in call.inputs)
-            if _follows(call, before) and id(call.inputs[0].call) not in names:
-                inputs = (Arg(Word("_")),)
-            inputs += tuple(self._call_argument(arg, names) for arg in call.named)
-        if id(layer) in self._layer_names:
-            word = Word(self._layer_names[id(layer)])
-            return LayerSpec(word, (), inputs, targets, reuse=True, span=span)
-        if isinstance(layer, RModel):
-            word = Word(self._model_name(layer, call.range))
-            return LayerSpec(word, (), inputs, targets, span=span)
-        if isinstance(layer, UnknownValue):
-            callee = Expr(source_of(layer, call.range))
-            return LayerSpec(callee, (), inputs, targets, span=span)
-        assert line is not None  # noqa: S101 - every other layer has one
-        if targets:
-            self._layer_names[id(layer)] = targets[0]
-        return LayerSpec(line.word, line.args, inputs, targets, span=span)
-
-    def _call_argument(self, arg: CallArg, names: dict[int, str]) -> Arg:
+    def _call_argument(self, arg: CallArg, index: dict[int, int]) -> Arg:
         if isinstance(arg.value, RTensor):
-            return Arg(_tensor(arg.value, names), arg.name)
+            return Arg(_output(arg.value, index), arg.name)
         inner = _tensors_in(arg.value)
         if inner:
-            items = tuple(_tensor(tensor, names) for tensor in inner)
+            items = tuple(_output(tensor, index) for tensor in inner)
             return Arg(SequenceValue("list", items), arg.name)
         return Arg(self._translator.value(arg.value, "any", arg.range), arg.name)
 
-    def _model_name(self, model: RModel, span: TextRange) -> str:
-        """The name of a model inside this one, which is written above it."""
-        if id(model) not in self._model_names:
-            name = self._unused_name(model.variable or "part")
-            self._model_names[id(model)] = name
-            outer = self._taken, self._layer_names
-            self._taken, self._layer_names = set(), {}
-            body = tuple(self._body(model, is_nested=True))
-            self._taken, self._layer_names = outer
-            self._nested.append(NestedSpec(name, body, span=self._spans(span)))
-        return self._model_names[id(model)]
+    def _model_ref(self, model: RModel, span: TextRange) -> ModelRef:
+        """A model inside this one, which is written above it."""
+        if id(model) not in self._model_index:
+            graph = self._graph(model, self._spans(span), is_nested=True)
+            self._models.append(graph)
+            self._model_index[id(model)] = len(self._models) - 1
+        return ModelRef(self._model_index[id(model)])
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
         import keras  # noqa: PLC0415 - takes seconds
@@ -278,16 +219,8 @@ def _tensors_in(value: Any) -> list[RTensor]:
     return []
 
 
-def _tensor(tensor: RTensor, names: dict[int, str]) -> Value:
-    name = names[id(tensor.call)]
-    return Index(name, tensor.path) if tensor.path else Word(name)
-
-
-def _follows(call: LayerCall, before: LayerCall | None) -> bool:
-    """Whether a call takes exactly the output of the line above, so that it needs no arrow."""
-    if not call.inputs:
-        return True
-    return len(call.inputs) == 1 and call.inputs[0].call is before and not call.inputs[0].path
+def _output(tensor: RTensor, index: dict[int, int]) -> NodeOutput:
+    return NodeOutput(index[id(tensor.call)], tensor.path)
 
 
 def _input_args(model_input: ModelInput) -> tuple[Arg, ...]:

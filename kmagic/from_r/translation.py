@@ -37,7 +37,7 @@ from kmagic.from_r.r_values import (
 from kmagic.from_r.spec_writer import SpecWriter, calls_before
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
-from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement
+from kmagic.language.spec import NO_SPAN, LiteralValue, ModelSpec, Span, Statement
 from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
 from kmagic.support.rendering import Renderable
 
@@ -318,7 +318,9 @@ class _FragmentInterpreter(Interpreter):
 
 def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
     """A line of the layer language, its calls of R functions replaced by their values."""
-    translator = ArgumentTranslator(_ignore_note, lambda *_: "", axes_from_one=False)
+    translator = ArgumentTranslator(
+        _ignore_note, lambda *_: LiteralValue(None), axes_from_one=False
+    )
     interpreter = Interpreter(ModelCalls(_ignore_note, "model"))
     line, end = "", 0
     for token, following in pairwise(tokens):

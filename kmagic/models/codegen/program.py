@@ -26,19 +26,25 @@ from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BuildContext
 from kmagic.models.binding.word_lookup import find_layer
 from kmagic.models.codegen import spec_survey
-from kmagic.models.codegen.code_scope import (
+from kmagic.models.codegen.flat_spec import FlatModel, FlatStatements
+from kmagic.models.codegen.model_writer import (
+    FreezePoint,
+    FunctionalWriter,
+    SequentialWriter,
+    freeze_loop,
+    one_or_list,
+)
+from kmagic.models.codegen.program_state import (
     RESERVED,
     CodeFrame,
     CodeScope,
     Placeholder,
+    ProgramState,
     StepCode,
     Unstructured,
+    is_function_step,
     python_name,
 )
-from kmagic.models.codegen.code_writer import one_or_list
-from kmagic.models.codegen.flat_spec import FlatModel, flat_statements
-from kmagic.models.codegen.functional_code import FunctionalWriter
-from kmagic.models.codegen.sequential_code import FreezePoint, SequentialWriter, freeze_loop
 from kmagic.models.codegen.source_tree import (
     Assign,
     Atom,
@@ -50,7 +56,6 @@ from kmagic.models.codegen.source_tree import (
     list_of,
     render_source,
 )
-from kmagic.models.codegen.value_source import ProgramState, is_function_step
 
 _LIST_ARGUMENTS = ("metrics", "weighted_metrics")
 
@@ -108,7 +113,7 @@ def keras_program(
     except Unstructured:
         context.problems.clear()
         _check_loop_values(spec, context)
-        statements = flat_statements(graph, context)
+        statements = FlatStatements(context).write(graph)
         state = _new_state(statements, graph, context, common)
         _write_model(state, statements, graph, name)
         context.leave()
