@@ -18,12 +18,9 @@ import pytest
 import kmagic
 from kmagic.from_r import Translation, from_r
 from kmagic.from_r.r_parser import (
-    RAssign,
     RCall,
-    RInfix,
     RMistake,
     RName,
-    RPipe,
     parse_r,
     tokenize_r,
 )

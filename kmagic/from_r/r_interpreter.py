@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,21 +13,12 @@ from kmagic.from_r.r_arguments import AlreadyReported, not_a_layer
 from kmagic.from_r.r_names import is_keras_name, is_layer_name, suggest_layer
 from kmagic.from_r.r_parser import (
     RArg,
-    RAssign,
-    RBlock,
     RCall,
     RConstant,
-    RFor,
     RFunction,
-    RIf,
-    RIndex,
-    RInfix,
-    RMember,
     RMistake,
     RName,
     RNode,
-    RPipe,
-    RPrefix,
     TextRange,
 )
 from kmagic.from_r.r_values import (
@@ -103,15 +95,16 @@ class Interpreter:
             for each in nested or ():
                 self._run(each, result)
 
-    def _nested_statements(self, statement: RNode) -> tuple[RNode, ...] | None:
+    def _nested_statements(self, statement: RNode) -> list[RNode] | None:
         """The statements of a block, or of the branch of an ``if`` whose test is known."""
-        if isinstance(statement, RIf):
-            test = self.value(statement.test)
-            if not isinstance(test, bool):
-                return None
-            chosen = statement.then if test else statement.other
-            return () if chosen is None else (chosen,)
-        return statement.body if isinstance(statement, RBlock) else None
+        match statement.syntax if isinstance(statement, RCall) else ():
+            case "if", RNode() as test, *branches:
+                known = self.value(test)
+                chosen = branches[:1] if known else branches[1:]
+                return [*_nodes(chosen)] if isinstance(known, bool) else None
+            case "{", *body:
+                return [*_nodes(body)]
+        return None
 
     def _fail(self, statement: RNode) -> None:
         name = _assigned_name(statement)
@@ -130,43 +123,47 @@ class Interpreter:
 
     # --- values -------------------------------------------------------------------------------
 
-    def value(self, node: RNode) -> Any:
+    def value(self, node: RNode | None) -> Any:
         """The value of an expression."""
         match node:
             case RConstant():
                 return node.value
             case RName():
                 return self._named(node)
-            case RCall():
-                return self._call(node, [])
-            case RPipe():
-                return self._pipe(node)
-            case RAssign():
-                return self._assign(node)
-            case RInfix(sign="%<-%"):
-                return self._unpack(node)
-            case RInfix():
-                left, right = self.value(node.left), self.value(node.right)
-                return apply_operator(node.sign, left, right, node.range)
-            case RPrefix():
-                return self._prefix(node)
-            case RIndex():
-                return self._index(node)
-            case RMember():
-                return self._member(node)
             case RFunction():
                 return RClosure(node, self._names)
-            case RBlock():
-                value = None
-                for statement in node.body:
-                    value = self.value(statement)
-                return value
-            case RIf():
-                return self._if(node)
-            case RFor():
-                return self._for(node)
-            case _:
+            case RCall() if node.syntax:
+                return self._syntax(node)
+            case RCall():
+                return self._call(node, [])
+        return None
+
+    def _syntax(self, node: RCall) -> Any:
+        """The value of an operator or of control flow."""
+        match node.syntax:
+            case "%>%", _, _:
+                return self._pipe(node)
+            case "<-", target, value:
+                return self._assign(_variable(target), self.value(value))
+            case "%<-%", targets, value:
+                return self._unpack(targets, self.value(value), node.range)
+            case "[", owner, *_:
+                return self._index(self.value(owner), node)
+            case "$", owner, RConstant(value=str(name)):
+                return self._member(self.value(owner), name, node.range)
+            case "{", *body:
+                return [None, *map(self.value, body)][-1]
+            case "if", RNode() as test, *branches:
+                return self._if(test, branches)
+            case "for", RName(name), RNode() as values, body:
+                return self._for(name, values, body)
+            case "while", _:
                 return UnknownValue()
+            case sign, operand:
+                return self._prefix(sign, self.value(operand), node.range)
+            case sign, left, right:
+                return apply_operator(sign, self.value(left), self.value(right), node.range)
+        return UnknownValue()
 
     def _named(self, node: RName) -> Any:
         if node.text in self._names:
@@ -175,76 +172,72 @@ class Interpreter:
             return FunctionName(node.text)
         return UnknownValue(python_name(node.text))
 
-    def _prefix(self, node: RPrefix) -> Any:
-        value = self.value(node.operand)
-        if node.sign == "-" and isinstance(value, int | float):
+    @staticmethod
+    def _prefix(sign: str, value: Any, span: TextRange) -> Any:
+        if sign == "-" and isinstance(value, int | float):
             return -value
-        if node.sign == "-" and isinstance(value, RVector):
-            return apply_operator("*", value, -1, node.range)
-        if node.sign == "!" and isinstance(value, bool):
+        if sign == "-" and isinstance(value, RVector):
+            return apply_operator("*", value, -1, span)
+        if sign == "!" and isinstance(value, bool):
             return not value
-        return value if node.sign == "+" or isinstance(value, FailedValue) else UnknownValue()
+        return value if sign == "+" or isinstance(value, FailedValue) else UnknownValue()
 
-    def _index(self, node: RIndex) -> Any:
-        owner = self.value(node.owner)
-        inside = [self.value(arg.value) for arg in node.args if arg.value is not None]
+    def _index(self, owner: Any, node: RCall) -> Any:
+        args = node.args[1:]
+        inside = [self.value(arg.value) for arg in args if arg.value is not None]
         if isinstance(owner, RTensor) and len(inside) == 1:
             if isinstance(inside[0], int):
                 return RTensor(owner.call, (*owner.path, inside[0] - 1))
             if isinstance(inside[0], RVector):
                 parts = [RTensor(owner.call, (*owner.path, number - 1)) for number in inside[0]]
                 return RVector("list", [(None, part) for part in parts])
-        if len(inside) != 1 or len(node.args) != 1:
+        if len(inside) != 1 or len(args) != 1:
             return UnknownValue()
         return get_item(owner, inside[0], node.range)
 
-    def _member(self, node: RMember) -> Any:
-        owner = self.value(node.owner)
+    @staticmethod
+    def _member(owner: Any, name: str, span: TextRange) -> Any:
         if isinstance(owner, RVector):
-            return get_item(owner, node.name, node.range)
-        if isinstance(owner, UnknownValue) and owner.python and node.name.isidentifier():
-            return UnknownValue(f"{owner.python}.{node.name}")
-        if isinstance(owner, RModel) and node.name in ("output", "input") and not owner.is_stack:
-            ends = owner.outputs if node.name == "output" else owner.inputs
+            return get_item(owner, name, span)
+        if isinstance(owner, UnknownValue) and owner.python and name.isidentifier():
+            return UnknownValue(f"{owner.python}.{name}")
+        if isinstance(owner, RModel) and name in ("output", "input") and not owner.is_stack:
+            ends = owner.outputs if name == "output" else owner.inputs
             return ends[0] if ends else UnknownValue()
         return UnknownValue()
 
-    def _if(self, node: RIf) -> Any:
-        test = self.value(node.test)
-        if isinstance(test, bool):
-            chosen = node.then if test else node.other
-            return None if chosen is None else self.value(chosen)
+    def _if(self, test: RNode, branches: list[Any]) -> Any:
+        known = self.value(test)
+        if isinstance(known, bool):
+            return [None, *map(self.value, branches[:1] if known else branches[1:])][-1]
         before = self._calls.layer_calls
-        for branch in (node.then, node.other):
-            if branch is not None:
-                with suppress(_Return):
-                    self.value(branch)
+        for branch in branches:
+            with suppress(_Return):
+                self.value(branch)
         if self._calls.layer_calls != before:
             message = "is a condition that only R can evaluate, and the model depends on it"
-            raise RMistake(message, node.test.range, "Keep only the lines that apply.")
+            raise RMistake(message, test.range, "Keep only the lines that apply.")
         return UnknownValue()
 
-    def _for(self, node: RFor) -> Any:
-        values = self.value(node.values)
-        if isinstance(values, RVector):
-            for value in values:
-                self._names[node.name] = value
-                self.value(node.body)
+    def _for(self, name: str, values: RNode, body: Any) -> Any:
+        known = self.value(values)
+        if isinstance(known, RVector):
+            for value in known:
+                self._names[name] = value
+                self.value(body)
             return True
         before = self._calls.layer_calls
-        self._names[node.name] = 1  # to see whether the body adds layers
-        self.value(node.body)
+        self._names[name] = 1  # to see whether the body adds layers
+        self.value(body)
         if self._calls.layer_calls != before:
             message = "is known only to R, and the loop adds layers"
             remedy = "Write the values out: for (units in c(64, 32))."
-            raise RMistake(message, node.values.range, remedy)
+            raise RMistake(message, values.range, remedy)
         return UnknownValue()
 
     # --- names --------------------------------------------------------------------------------
 
-    def _assign(self, node: RAssign) -> Any:
-        value = self.value(node.value)
-        name = _assigned_name(node)
+    def _assign(self, name: str, value: Any) -> Any:
         if not name:
             return value if isinstance(value, FailedValue) else UnknownValue()
         is_unknown = isinstance(value, UnknownValue) and not isinstance(value, FailedValue)
@@ -261,37 +254,35 @@ class Interpreter:
         if isinstance(value, KerasObject | RModel | RClosure) and not value.variable:
             value.variable = python
 
-    def _unpack(self, node: RInfix) -> Any:
+    def _unpack(self, targets: Any, value: Any, span: TextRange) -> Any:
         """``c(a, b) %<-% x``, from the package zeallot."""
-        value = self.value(node.right)
-        names = node.left.args if isinstance(node.left, RCall) else ()
-        for index, arg in enumerate(names):
+        for index, arg in enumerate(targets.args if isinstance(targets, RCall) else ()):
             if isinstance(arg.value, RName):
                 part = None
                 if isinstance(value, RVector):
-                    part = get_item(value, index + 1, node.range)
+                    part = get_item(value, index + 1, span)
                 if isinstance(value, RTensor):
                     part = RTensor(value.call, (*value.path, index))
                 name = arg.value.text
                 self._names[name] = part or UnknownValue(python_name(name))
             elif isinstance(arg.value, RCall):
-                self._unpack(RInfix("%<-%", arg.value, RConstant(None), range=node.range))
+                self._unpack(arg.value, None, span)
         if isinstance(value, RVector | RTensor):
             return value
         return UnknownValue("", value.replacement if isinstance(value, UnknownValue) else "")
 
     # --- pipes and calls ----------------------------------------------------------------------
 
-    def _model_value(self, node: RNode) -> Any:
+    def _model_value(self, node: RNode | None) -> Any:
         """The value of a pipe's beginning, or of a method's owner."""
         return self.value(node)
 
-    def _pipe(self, node: RPipe) -> Any:
+    def _pipe(self, node: RCall) -> Any:
         steps: list[RNode] = []
-        first: RNode = node
-        while isinstance(first, RPipe):
-            steps.append(first.right)
-            first = first.left
+        first: Any = node
+        while isinstance(first, RCall) and first.syntax[:1] == ("%>%",):
+            steps += _nodes([first.args[1].value])
+            first = first.args[0].value
         span, value = first.range, self._model_value(first)
         for step in reversed(steps):
             value = self._piped(CallArg(value, None, span), step)
@@ -299,14 +290,14 @@ class Interpreter:
         return value
 
     def _piped(self, left: CallArg, right: RNode) -> Any:
-        match right:
-            case RCall():
-                return self._call(right, [left])
+        match right.syntax if isinstance(right, RCall) else right:
+            case ():
+                return self._call(right, [left])  # type: ignore[arg-type]  # an ordinary call
             case RName(text) if self._is_notebook_layer(text) and accepts_layer(left.value):
                 return self._calls.apply(UnknownValue(python_name(text)), [left], right.range)
-            case RName() | RMember():
+            case RName() | ("$", *_):
                 return self._call(RCall(right, (), range=right.range), [left])
-            case RBlock():  # magrittr's x %>% {f(a, .)}
+            case ("{", *_):  # magrittr's x %>% {f(a, .)}
                 outer = self._names
                 self._names = {**outer, ".": left.value}
                 try:
@@ -328,11 +319,11 @@ class Interpreter:
     def _call(self, node: RCall, piped: list[CallArg]) -> Any:
         function = node.function
         span = TextRange(function.range.start, node.range.end)
-        if isinstance(function, RMember):
-            owner = self._model_value(function.owner)
+        if isinstance(function, RCall) and function.syntax[:1] == ("$",):
+            owner = self._model_value(function.args[0].value)
             args = [*piped, *self._args(node.args)]
             if isinstance(owner, RModel):
-                return self._calls.method(owner, function.name, args)
+                return self._calls.method(owner, self.value(function.args[1].value), args)
             return FailedValue() if isinstance(owner, FailedValue) else UnknownValue()
         if isinstance(function, RName) and function.text not in self._names:
             return self._named_call(function, node, piped, span)
@@ -432,9 +423,18 @@ class Interpreter:
 
 def _assigned_name(statement: RNode) -> str:
     """The variable that a statement assigns, or ""."""
-    match statement:
-        case RAssign(target=RName(text)):
-            return text
-        case RAssign(target=RConstant(value=str(text))):
+    match statement.syntax if isinstance(statement, RCall) else ():
+        case "<-", target, _:
+            return _variable(target)
+    return ""
+
+
+def _variable(target: Any) -> str:
+    match target:
+        case RName(text) | RConstant(value=str(text)):
             return text
     return ""
+
+
+def _nodes(parts: Iterable[Any]) -> Iterator[RNode]:
+    return (part for part in parts if isinstance(part, RNode))

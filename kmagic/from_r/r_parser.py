@@ -89,63 +89,6 @@ class RArg(RNode):
 
 
 @dataclass(frozen=True, slots=True)
-class RCall(RNode):
-    """``f(x, units = 50)``."""
-
-    function: RNode
-    args: tuple[RArg, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RMember(RNode):
-    """``mod$add``, ``x@slot``."""
-
-    owner: RNode
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class RIndex(RNode):
-    """``dim(x)[2]``, ``x[[1]]``."""
-
-    owner: RNode
-    args: tuple[RArg, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RPrefix(RNode):
-    """``-x``, ``!x``, ``~x``."""
-
-    sign: str
-    operand: RNode
-
-
-@dataclass(frozen=True, slots=True)
-class RInfix(RNode):
-    """``a * b``, ``1:3``, ``x %in% y``."""
-
-    sign: str
-    left: RNode
-    right: RNode
-
-
-@dataclass(frozen=True, slots=True)
-class RPipe(RNode):
-    """``x %>% f(y)``, ``x |> f(y)``: the left side is the first argument of the right one."""
-
-    left: RNode
-    right: RNode
-
-
-@dataclass(frozen=True, slots=True)
-class RAssign(RNode):
-    """``x <- f()``; ``x %<>% f()`` becomes ``x <- x %>% f()``."""
-
-    target: RNode
-    value: RNode
-
-
-@dataclass(frozen=True, slots=True)
 class RFunction(RNode):
     """``function(units = 64) ...``."""
 
@@ -154,35 +97,27 @@ class RFunction(RNode):
 
 
 @dataclass(frozen=True, slots=True)
-class RBlock(RNode):
-    """``{ ... }``."""
+class RCall(RNode):
+    """``f(x, units = 50)``; as in R, operators and control flow are calls, too.
 
-    body: tuple[RNode, ...]
+    The operators keep their sign as a name, with these exceptions: every assignment is ``<-``,
+    every pipe ``%>%``, every index ``[`` and every member ``$``.
+    """
 
+    function: RNode
+    args: tuple[RArg, ...] = ()
 
-@dataclass(frozen=True, slots=True)
-class RIf(RNode):
-    """``if (test) then else other``."""
-
-    test: RNode
-    then: RNode
-    other: RNode | None
-
-
-@dataclass(frozen=True, slots=True)
-class RFor(RNode):
-    """``for (name in values) body``."""
-
-    name: str
-    values: RNode
-    body: RNode
+    @property
+    def syntax(self) -> tuple[RNode | str | None, ...]:
+        """The sign or keyword and its operands; () if this is an ordinary call."""
+        name = self.function.text if isinstance(self.function, RName) else ""
+        is_syntax = name in _SYNTAX or name.startswith("%")
+        return (name, *(arg.value for arg in self.args)) if is_syntax else ()
 
 
-@dataclass(frozen=True, slots=True)
-class RWhile(RNode):
-    """``while (test) body`` and ``repeat body``."""
-
-    body: RNode
+def _operation(sign: str, start: int, end: int, *operands: RNode) -> RCall:
+    args = tuple(RArg(operand, range=operand.range) for operand in operands)
+    return RCall(RName(sign), args, range=TextRange(start, end))
 
 
 # --- tokens -----------------------------------------------------------------------------------
@@ -317,6 +252,8 @@ _SPECIAL_INFIX = (25, 26)
 _PREFIX = {"~": 12, "!": 17, "-": 29, "+": 29, "?": 2}
 _LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, 5, 7, 40
 PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
+_SYNTAX = frozenset({*_INFIX, *_PREFIX, "[", "$", "{", "if", "for", "while"})
+"""Names of calls that are written with an operator or a keyword, besides ``%operators%``."""
 _CONSTANTS: dict[str, float | bool | None] = {
     "TRUE": True,
     "FALSE": False,
@@ -392,8 +329,9 @@ class _Parser:
             remedy = f"Write a comma or {sign} here." if sign in ")]" else f"Write {sign} here."
             raise RMistake("is unexpected here", token.range, remedy)
 
-    def _range_from(self, start: int) -> TextRange:
-        return TextRange(start, self._tokens[self._next - 1].end)
+    @property
+    def _end(self) -> int:
+        return self._tokens[self._next - 1].end
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -426,7 +364,7 @@ class _Parser:
                 break
             self._take()
             self._skip_lines()
-            left = _joined(left, token.text, self.expression(binds[1]))
+            left = _binary(token.text, left, self.expression(binds[1]))
         self._depth -= 1
         return left
 
@@ -441,8 +379,7 @@ class _Parser:
         if token.kind == "sign":
             if token.text in _PREFIX:
                 operand = self.expression(_PREFIX[token.text])
-                span = TextRange(token.start, operand.range.end)
-                return RPrefix(token.text, operand, range=span)
+                return _operation(token.text, token.start, operand.range.end, operand)
             if token.text == "(":
                 return self._within(token)
             if token.text == "{":
@@ -474,7 +411,7 @@ class _Parser:
         body = self.statements("}")
         self._in_brackets.pop()
         self._close(opened)
-        return RBlock(body, range=self._range_from(opened.start))
+        return _operation("{", opened.start, self._end, *body)
 
     def _named(self, token: RToken) -> RNode:
         match token.text:
@@ -489,7 +426,7 @@ class _Parser:
                     self._within(self._open("("))
                     self._skip_lines()
                 body = self.expression(_BODY)
-                return RWhile(body, range=self._range_from(token.start))
+                return _operation("while", token.start, self._end, body)
             case text if text in _CONSTANTS:
                 return RConstant(_CONSTANTS[text], range=token.range)
         return RName(token.text, range=token.range)
@@ -498,7 +435,7 @@ class _Parser:
         params = self._arguments(self._open("("))
         self._skip_lines()
         body = self.expression(_BODY)
-        return RFunction(params, body, range=self._range_from(token.start))
+        return RFunction(params, body, range=TextRange(token.start, self._end))
 
     def _if(self, token: RToken) -> RNode:
         test = self._within(self._open("("))
@@ -507,14 +444,14 @@ class _Parser:
         before = self._next
         if len(self._in_brackets) > 1:
             self._skip_lines()
-        other = None
+        branches = [then]
         if self._token.kind == "name" and self._token.text == "else":
             self._take()
             self._skip_lines()
-            other = self.expression(_BODY)
+            branches.append(self.expression(_BODY))
         else:
             self._next = before
-        return RIf(test, then, other, range=self._range_from(token.start))
+        return _operation("if", token.start, self._end, test, *branches)
 
     def _for(self, token: RToken) -> RNode:
         opened = self._open("(")
@@ -527,7 +464,8 @@ class _Parser:
         self._in_brackets.pop()
         self._skip_lines()
         body = self.expression(_BODY)
-        return RFor(name.text, values, body, range=self._range_from(token.start))
+        variable = RName(name.text, range=name.range)
+        return _operation("for", token.start, self._end, variable, values, body)
 
     # --- calls, indices and members -----------------------------------------------------------
 
@@ -536,12 +474,10 @@ class _Parser:
         start = left.range.start
         if token.text in _CLOSING:
             args = self._arguments(token)
-            span = self._range_from(start)
-            return (
-                RCall(left, args, range=span)
-                if token.text == "("
-                else RIndex(left, args, range=span)
-            )
+            span = TextRange(start, self._end)
+            if token.text == "(":
+                return RCall(left, args, range=span)
+            return RCall(RName("["), (RArg(left, range=left.range), *args), range=span)
         self._skip_lines()
         name = self._take()
         if name.kind not in ("name", "string"):
@@ -549,7 +485,8 @@ class _Parser:
         span = TextRange(start, name.end)
         if token.text in ("::", ":::"):  # keras::layer_dense is layer_dense
             return RName(name.text, range=span)
-        return RMember(left, name.text, range=span)
+        member = RConstant(name.text, range=name.range)
+        return _operation("$", start, name.end, left, member)
 
     def _arguments(self, opened: RToken) -> tuple[RArg, ...]:
         """Up to the closing bracket: ``(a, units = 50)``, ``[ , 1]``, ``[[1]]``."""
@@ -583,17 +520,17 @@ class _Parser:
         return RArg(value, range=value.range)
 
 
-def _joined(left: RNode, sign: str, right: RNode) -> RNode:
-    span = TextRange(left.range.start, right.range.end)
+def _binary(sign: str, left: RNode, right: RNode) -> RCall:
+    start, end = left.range.start, right.range.end
     if sign in ("<-", "<<-", "=", ":="):
-        return RAssign(left, right, range=span)
+        return _operation("<-", start, end, left, right)
     if sign in ("->", "->>"):
-        return RAssign(right, left, range=span)
+        return _operation("<-", start, end, right, left)
     if sign in PIPES:
-        return RPipe(left, right, range=span)
+        return _operation("%>%", start, end, left, right)
     if sign == "%<>%":
-        return RAssign(left, RPipe(left, right, range=span), range=span)
-    return RInfix(sign, left, right, range=span)
+        return _operation("<-", start, end, left, _operation("%>%", start, end, left, right))
+    return _operation(sign, start, end, left, right)
 
 
 def _remedy(before: RNode, token: RToken) -> str:

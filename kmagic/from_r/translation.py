@@ -15,7 +15,7 @@ from kmagic.from_r.r_interpreter import Interpreter, OtherStatement, ScriptResul
 from kmagic.from_r.r_names import is_layer_name
 from kmagic.from_r.r_parser import (
     PIPES,
-    RAssign,
+    RCall,
     RMistake,
     RName,
     RNode,
@@ -296,7 +296,8 @@ class _FragmentInterpreter(Interpreter):
         for statement in statements:
             value = self.value(statement)
             is_layer = isinstance(value, KerasObject) and is_layer_name(value.name)
-            if is_layer and not isinstance(statement, RAssign):
+            is_assigned = isinstance(statement, RCall) and statement.syntax[:1] == ("<-",)
+            if is_layer and not is_assigned:
                 self._calls.method(self._implicit, "add", [CallArg(value, None, value.range)])
             elif isinstance(value, FailedValue) or (
                 isinstance(value, UnknownValue) and not value.replacement
@@ -310,7 +311,7 @@ class _FragmentInterpreter(Interpreter):
         has_content = self._implicit.layers or self._implicit.compiled is not None
         return self._implicit if has_content else None
 
-    def _model_value(self, node: RNode) -> Any:
+    def _model_value(self, node: RNode | None) -> Any:
         value = self.value(node)
         is_unknown = isinstance(node, RName) and isinstance(value, UnknownValue)
         return self._implicit if is_unknown else value
