@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,12 +97,12 @@ class Interpreter:
     def _nested_statements(self, statement: RNode) -> list[RNode] | None:
         """The statements of a block, or of the branch of an ``if`` whose test is known."""
         match statement.syntax if isinstance(statement, RCall) else ():
-            case "if", RNode() as test, *branches:
+            case "if", test, *branches:
                 known = self.value(test)
                 chosen = branches[:1] if known else branches[1:]
-                return [*_nodes(chosen)] if isinstance(known, bool) else None
+                return chosen if isinstance(known, bool) else None
             case "{", *body:
-                return [*_nodes(body)]
+                return body
         return None
 
     def _fail(self, statement: RNode) -> None:
@@ -153,9 +152,9 @@ class Interpreter:
                 return self._member(self.value(owner), name, node.range)
             case "{", *body:
                 return [None, *map(self.value, body)][-1]
-            case "if", RNode() as test, *branches:
+            case "if", test, *branches:
                 return self._if(test, branches)
-            case "for", RName(name), RNode() as values, body:
+            case "for", RName(name), values, body:
                 return self._for(name, values, body)
             case "while", _:
                 return UnknownValue()
@@ -206,7 +205,7 @@ class Interpreter:
             return ends[0] if ends else UnknownValue()
         return UnknownValue()
 
-    def _if(self, test: RNode, branches: list[Any]) -> Any:
+    def _if(self, test: RNode, branches: list[RNode]) -> Any:
         known = self.value(test)
         if isinstance(known, bool):
             return [None, *map(self.value, branches[:1] if known else branches[1:])][-1]
@@ -219,7 +218,7 @@ class Interpreter:
             raise RMistake(message, test.range, "Keep only the lines that apply.")
         return UnknownValue()
 
-    def _for(self, name: str, values: RNode, body: Any) -> Any:
+    def _for(self, name: str, values: RNode, body: RNode) -> Any:
         known = self.value(values)
         if isinstance(known, RVector):
             for value in known:
@@ -281,8 +280,8 @@ class Interpreter:
         steps: list[RNode] = []
         first: Any = node
         while isinstance(first, RCall) and first.syntax[:1] == ("%>%",):
-            steps += _nodes([first.args[1].value])
-            first = first.args[0].value
+            _, first, step = first.syntax
+            steps.append(step)
         span, value = first.range, self._model_value(first)
         for step in reversed(steps):
             value = self._piped(CallArg(value, None, span), step)
@@ -434,7 +433,3 @@ def _variable(target: Any) -> str:
         case RName(text) | RConstant(value=str(text)):
             return text
     return ""
-
-
-def _nodes(parts: Iterable[Any]) -> Iterator[RNode]:
-    return (part for part in parts if isinstance(part, RNode))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from typing import Literal as OneOf
 
 from kmagic.support.errors import Problem
@@ -108,7 +109,7 @@ class RCall(RNode):
     args: tuple[RArg, ...] = ()
 
     @property
-    def syntax(self) -> tuple[RNode | str | None, ...]:
+    def syntax(self) -> tuple[Any, ...]:
         """The sign or keyword and its operands; () if this is an ordinary call."""
         name = self.function.text if isinstance(self.function, RName) else ""
         is_syntax = name in _SYNTAX or name.startswith("%")
@@ -275,8 +276,8 @@ def parse_r(text: str) -> tuple[RNode, ...]:
         RMistake: The code is not valid R.
 
     Example:
-        >>> parse_r("x <- c(3, 3)")[0].target
-        RName(text='x')
+        >>> parse_r("x <- 3")[0].syntax
+        ('<-', RName(text='x'), RConstant(value=3))
     """
     return _Parser(text).statements("end")
 

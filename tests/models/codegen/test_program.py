@@ -1,10 +1,8 @@
-"""The way out: the program of a text runs, gives an equal model, and is formatted."""
+"""The program of a text runs, creates an equal model, and is formatted."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,15 +17,10 @@ from kmagic.models.build import build_model
 from kmagic.models.codegen import keras_program
 from kmagic.support.errors import DSLError
 
-FOLDER = Path(__file__).parent / "models"
+from ...ruff_format import ruff_formatted
+
+FOLDER = Path(__file__).parents[1]
 MODELS = {path.stem: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.kmagic"))}
-
-
-def formatted(source: str) -> str:
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
-    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def run(source: str, names: Mapping[str, Any]) -> Any:
@@ -36,16 +29,16 @@ def run(source: str, names: Mapping[str, Any]) -> Any:
     return scope["model"]
 
 
-def fresh(make: Callable[..., Any], *args: Any) -> Any:
-    """A model made where Keras has invented no names yet."""
+def with_new_names(make: Callable[..., Any], *args: Any) -> Any:
+    """Create a model where Keras has not numbered any names yet."""
     import keras
 
     keras.backend.clear_session(free_memory=False)
     return make(*args)
 
 
-def plain(config: Any) -> Any:
-    """A config whose names are numbered in their order, since Keras invents some of them."""
+def normalized(config: Any) -> Any:
+    """A config whose names are numbered in order, because Keras invents some of them."""
     known: set[str] = set()
 
     def collect(part: Any) -> None:
@@ -73,7 +66,7 @@ def plain(config: Any) -> Any:
     return number(config)
 
 
-def inputs_of(model: Any) -> Any:
+def sample_inputs(model: Any) -> Any:
     import keras
 
     rng = np.random.default_rng(0)
@@ -95,15 +88,15 @@ def assert_equal(one: Any, other: Any) -> None:
     import keras
 
     assert type(one) is type(other)
-    assert plain(one.get_config()) == plain(other.get_config())
+    assert normalized(one.get_config()) == normalized(other.get_config())
     assert one.compiled == other.compiled
     if one.compiled:
-        assert plain(one.get_compile_config()) == plain(other.get_compile_config())
+        assert normalized(one.get_compile_config()) == normalized(other.get_compile_config())
     if not one.built:
         return
     assert [each.trainable for each in one.weights] == [each.trainable for each in other.weights]
     other.set_weights(one.get_weights())
-    data = inputs_of(one)
+    data = sample_inputs(one)
     for left, right in zip(
         keras.tree.flatten(one(data, training=False)),
         keras.tree.flatten(other(data, training=False)),
@@ -114,15 +107,15 @@ def assert_equal(one: Any, other: Any) -> None:
 
 def check(text: str, names: Mapping[str, Any] | None = None) -> str:
     source = keras_program(text, names)
-    assert formatted(source) == source
-    built = fresh(build_model, text, names or {})
-    assert_equal(built, fresh(run, source, names or {}))
+    assert ruff_formatted(source) == source
+    built = with_new_names(build_model, text, names or {})
+    assert_equal(built, with_new_names(run, source, names or {}))
     return source
 
 
 @cache
 def notebook() -> dict[str, Any]:
-    """What the texts below find in the notebook."""
+    """Notebook variables that the texts below use."""
     import keras
 
     class Scale(keras.layers.Layer):  # type: ignore[misc,name-defined]  # Keras ships no types
@@ -164,18 +157,18 @@ def notebook() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_well_known_models(name: str) -> None:
+def test_program_of_a_well_known_model(name: str) -> None:
     check(MODELS[name])
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_programs_of_the_benchmark_give_the_same_models(name: str, root: Path) -> None:
+def test_benchmark_program_creates_the_same_model(name: str, root: Path) -> None:
     source = (root / "benchmarks" / "keras_models" / f"{name}.py").read_text(encoding="utf-8")
-    assert formatted(source) == source
-    assert_equal(fresh(build_model, MODELS[name], {}), fresh(run, source, {}))
+    assert ruff_formatted(source) == source
+    assert_equal(with_new_names(build_model, MODELS[name], {}), with_new_names(run, source, {}))
 
 
-def test_a_stack_reads_as_a_keras_user_would_write_it() -> None:
+def test_stack_is_an_idiomatic_sequential() -> None:
     assert (
         check(MODELS["mnist_conv"])
         == """\
@@ -242,7 +235,7 @@ model = keras.Model(inputs, outputs)
     assert check(text, {"classes": 5, "depth": 2}) == expected
 
 
-def test_the_transformer_of_the_design() -> None:
+def test_transformer_encoder() -> None:
     source = check(
         """\
 block encoder(heads, dim, ff, drop=0.1):
@@ -265,40 +258,42 @@ dense 2 softmax
     assert "for _ in range(2):\n    x = encoder(x, 4, 64, 128)\n" in source
 
 
-# --- one thing at a time --------------------------------------------------------------------------
+# --- single features ----------------------------------------------------------------------------
 
 TEXTS = {
     name: text.strip()
     for name, _, text in (
         part.partition("\n")
-        for part in (FOLDER / "features.txt").read_text(encoding="utf-8").split("\n## ")[1:]
+        for part in (FOLDER / "codegen" / "features.txt")
+        .read_text(encoding="utf-8")
+        .split("\n## ")[1:]
     )
 }
 
 
 @pytest.mark.parametrize("what", TEXTS)
-def test_the_program_gives_an_equal_model(what: str) -> None:
+def test_program_creates_an_equal_model(what: str) -> None:
     check(TEXTS[what], notebook())
 
 
 @pytest.mark.parametrize("what", TEXTS)
-def test_the_program_needs_no_values(what: str) -> None:
+def test_program_does_not_depend_on_values(what: str) -> None:
     assert keras_program(TEXTS[what]) == keras_program(TEXTS[what], notebook())
 
 
-def test_a_program_says_what_it_needs() -> None:
+def test_first_line_lists_notebook_variables() -> None:
     source = keras_program("input 4 / dense {cfg.units} / Scale 3 / dense {units // n}")
     assert source.startswith("# From the notebook: Scale, cfg, n, units\n")
     assert not keras_program("input 4 / dense 2").startswith("#")
 
 
-def test_the_model_has_the_name_that_is_asked_for() -> None:
+def test_model_variable_has_the_given_name() -> None:
     source = keras_program("input 4 / dense 2\ncompile adam loss=mse", name="net")
     assert "\nnet = keras.Sequential([keras.Input(shape=(4,)), layers.Dense(2)])\n" in source
     assert source.endswith('\nnet.compile(optimizer="adam", loss="mse")\n')
 
 
-def test_an_unknown_value_is_taken_by_its_name() -> None:
+def test_unknown_value_is_used_by_its_name() -> None:
     source = keras_program("input {width} / conv1d 4 3 {activation} {padding}")
     assert "keras.Input(shape=(width,))" in source
     assert "layers.Conv1D(4, 3, activation=activation, padding=padding)" in source
@@ -386,5 +381,5 @@ texts = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(texts)
-def test_generated_texts(text: str) -> None:
+def test_program_of_generated_text(text: str) -> None:
     check(text, {"units": 5})

@@ -1,9 +1,9 @@
-"""R code becomes text of the layer language, and its mistakes are shown in the R code.
+"""R code is translated into the layer language, and its mistakes are shown in the R code.
 
-A file of tests/from_r holds R code, a line of four dashes, and what comes of it. To write what
-comes of it anew and see what changes:
+Each file in tests/from_r contains R code, a line of four dashes, and the result. To record the
+results and see what changes:
 
-    KMAGIC_MISTAKES=write pytest tests/test_from_r.py -s
+    KMAGIC_MISTAKES=write pytest tests/from_r/test_translation.py -s
 """
 
 from __future__ import annotations
@@ -17,22 +17,17 @@ import pytest
 
 import kmagic
 from kmagic.from_r import Translation, from_r
-from kmagic.from_r.r_parser import (
-    RCall,
-    RMistake,
-    RName,
-    parse_r,
-    tokenize_r,
-)
+from kmagic.from_r.r_parser import tokenize_r
+from kmagic.from_r.translation import layer_lines
 from kmagic.language import parse
 from kmagic.models.build import build_model
 from kmagic.support.errors import DSLError, MarkedError, RCodeError
 
-HERE = Path(__file__).parent / "from_r"
+HERE = Path(__file__).parent
 MODELS = sorted((HERE / "models").glob("*.txt"))
 MISTAKES = sorted((HERE / "mistakes").glob("*.txt"))
 DASHES = "----\n"
-NOT_BUILT = {  # they need names of a notebook, or say what Keras refuses
+NOT_BUILT = {  # they need notebook variables, or contain what Keras rejects
     "functional_siamese",
     "functional_states",
     "layer_of_the_notebook",
@@ -65,18 +60,18 @@ def shown(found: Translation) -> str:
 
 
 @pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
-def test_a_model(file: Path) -> None:
+def test_translation(file: Path) -> None:
     text, _ = split(file)
     found = from_r(text, name="net")
     compare(file, text, shown(found))
-    assert parse(str(found)) == found.spec, "the text says what was meant"
+    assert parse(str(found)) == found.spec, "the text has the same meaning"
     assert len(found.spans) == len(found.splitlines())
     lines = text.splitlines()
     assert all(lines[span.line - 1][span.column - 1 :].strip() for span in found.spans if span.line)
 
 
 @pytest.mark.parametrize("file", [each for each in MODELS if each.stem not in NOT_BUILT], ids=str)
-def test_a_model_is_built_and_its_program_gives_the_same(file: Path) -> None:
+def test_built_model_and_program_are_the_same(file: Path) -> None:
     found = from_r(split(file)[0], name="net")
     model = kmagic.build(str(found))
     names: dict[str, object] = {}
@@ -89,7 +84,7 @@ def test_a_model_is_built_and_its_program_gives_the_same(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", MISTAKES, ids=lambda file: file.stem)
-def test_a_mistake(file: Path) -> None:
+def test_mistake(file: Path) -> None:
     text, _ = split(file)
     with pytest.raises(RCodeError) as caught:
         from_r(text)
@@ -100,7 +95,7 @@ def test_a_mistake(file: Path) -> None:
         assert 1 <= each.column <= len(rows[each.line - 1])
 
 
-def test_the_vignette_s_boston_model_is_keras_s() -> None:
+def test_boston_model_of_the_vignette() -> None:
     import keras
 
     found = from_r(split(HERE / "models/vignette_boston.txt")[0])
@@ -124,27 +119,27 @@ def test_the_vignette_s_boston_model_is_keras_s() -> None:
     assert ours.loss == "mse"
 
 
-def test_decay_is_the_decay_of_old() -> None:
+def test_decay_gives_the_same_learning_rates_as_before() -> None:
     found = from_r(split(HERE / "models/schedules.txt")[0])
     schedule = kmagic.build(str(found)).optimizer._learning_rate
     assert float(schedule(0)) == pytest.approx(0.1)
     assert float(schedule(1000)) == pytest.approx(0.1 / (1 + 1e-4 * 1000))
 
 
-def test_what_the_build_refuses_is_shown_in_the_r_code() -> None:
+def test_build_error_is_shown_in_the_r_code() -> None:
     text = "mod <- Sequential()\nmod$add(Conv2D(8, c(3, 3), input_shape = 13))\n"
     found = from_r(text)
     with pytest.raises(DSLError) as caught:
         build_model(str(found), {})
-    told = found.error_in_r(caught.value, where="a cell", first_line=2)
-    assert isinstance(told, RCodeError)
-    rendered = told.render(colour=False)
+    error = found.error_in_r(caught.value, where="a cell", first_line=2)
+    assert isinstance(error, RCodeError)
+    rendered = error.render(colour=False)
     assert "line 3, column 9" in rendered
     assert "conv2d 8 3x3" in rendered
     assert "three dimensions" in rendered
 
 
-def test_the_chosen_model_is_the_named_one_or_the_compiled_one() -> None:
+def test_named_or_compiled_model_is_chosen() -> None:
     text = "a <- Sequential(list(Dense(1)))\nb <- Sequential(list(Dense(2)))\n"
     assert str(from_r(text)) == "dense 2"
     assert str(from_r(text, name="a")) == "dense 1"
@@ -155,7 +150,7 @@ def test_the_chosen_model_is_the_named_one_or_the_compiled_one() -> None:
     ]
 
 
-def test_the_card_shows_text_program_and_what_was_left_out() -> None:
+def test_card_shows_text_program_and_what_was_left_out() -> None:
     found = from_r(split(HERE / "models/vignette_boston.txt")[0], name="boston")
     bundle = found._repr_mimebundle_()
     for kind in ("text/plain", "text/html"):
@@ -166,72 +161,14 @@ def test_the_card_shows_text_program_and_what_was_left_out() -> None:
     assert '"text-align:left;white-space:normal"' in bundle["text/html"]  # also without style sheet
 
 
-def test_nothing_of_r_becomes_markup() -> None:
+def test_r_code_is_escaped_in_html() -> None:
     found = from_r('mod <- Sequential(list(Dense(1)))\nplot("<b>", x < y)')
     assert "<b>&" not in found._repr_mimebundle_()["text/html"]
     assert "&lt;b&gt;" in found._repr_mimebundle_()["text/html"]
 
 
-# --- reading ------------------------------------------------------------------------------------
-
-
-def test_a_pipe_is_read_from_the_left() -> None:
-    (found,) = parse_r("m <- a() %>%\n  b(1) |>  # comment\n  c()")
-    assert isinstance(found, RAssign)
-    assert found.target == RName("m")
-    assert isinstance(found.value, RPipe)
-    assert isinstance(found.value.left, RPipe)
-
-
-def test_powers_signs_and_ranges_bind_as_in_r() -> None:
-    (found,) = parse_r("-2^2:3")
-    assert isinstance(found, RInfix)
-    assert found.sign == ":"
-
-
-def test_a_line_break_ends_a_statement_outside_of_brackets_only() -> None:
-    assert len(parse_r("a\nb")) == 2
-    assert len(parse_r("f(a,\n  b)")) == 1
-    assert len(parse_r("a +\n b; c")) == 2
-    assert len(parse_r("{\n a\n b }")) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "kinds"),
-    [
-        ("1e-4 32L .5 0x1F 1.", ["number"] * 5),
-        ('"a\'b" \'c\\n\' r"(d"e)"', ["string"] * 3),
-        ("x.y `a b` .z", ["name"] * 3),
-        ("<- %>% |> :: [[", ["sign"] * 5),
-    ],
-)
-def test_tokens(text: str, kinds: list[str]) -> None:
-    assert [token.kind for token in tokenize_r(text)][:-1] == kinds
-
-
-def test_strings_are_what_they_say() -> None:
-    assert tokenize_r(r"'it\'s A\t'")[0].text == "it's A\t"
-    assert tokenize_r('r"-(raw \\n)-"')[0].text == "raw \\n"
-
-
-@pytest.mark.parametrize(
-    "text", ["((((", "a]", "f(,", "'", "x <-", "%>%", "if (", "function(", "@"]
-)
-def test_what_is_no_r_is_a_mistake_with_its_place(text: str) -> None:
-    with pytest.raises(RMistake) as caught:
-        parse_r(text)
-    problem = caught.value.problem(text)
-    assert problem.line == 1
-    assert problem.column <= len(text) + 1
-
-
-def test_deep_nesting_is_a_mistake_not_a_crash() -> None:
-    with pytest.raises(RMistake):
-        parse_r("(" * 5000 + ")" * 5000)
-
-
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_is_typed_is_told_and_never_crashes(seed: int) -> None:
+def test_random_edits_never_crash(seed: int) -> None:
     draw = random.Random(seed)  # noqa: S311 - mistakes, not secrets
     for _ in range(25):
         text = split(draw.choice(MODELS))[0]
@@ -250,16 +187,10 @@ def test_whatever_is_typed_is_told_and_never_crashes(seed: int) -> None:
         assert found is None or parse(str(found)) == found.spec
 
 
-def test_calls_keep_their_argument_names() -> None:
-    (found,) = parse_r('f(1, `a b` = 2, "c" = 3)')
-    assert isinstance(found, RCall)
-    assert [each.name for each in found.args] == [None, "a b", "c"]
-
-
 # --- the magic ----------------------------------------------------------------------------------
 
 
-def test_the_magic_builds_and_shows(shell, capsys) -> None:
+def test_magic_builds_and_shows_the_model(shell, capsys) -> None:
     text = split(HERE / "models/vignette_boston.txt")[0]
     model = shell.run_cell_magic("keras_model", "boston --from-r", text)
     assert shell.user_ns["boston"] is model
@@ -270,7 +201,7 @@ def test_the_magic_builds_and_shows(shell, capsys) -> None:
     assert "Left out" in out
 
 
-def test_the_magic_shows_a_mistake_of_the_build_in_r(shell) -> None:
+def test_magic_shows_a_build_error_in_the_r_code(shell) -> None:
     text = "mod <- Sequential()\nmod$add(Dense(3, input_shape = ncol(nowhere)))\n"
     with pytest.raises(MarkedError) as caught:
         shell.run_cell_magic("keras_model", "wrong --from-r", text)
@@ -279,7 +210,7 @@ def test_the_magic_shows_a_mistake_of_the_build_in_r(shell) -> None:
     assert "wrong" not in shell.user_ns
 
 
-def test_tab_keeps_quiet_in_r(shell) -> None:
+def test_no_completion_in_r_code(shell) -> None:
     from kmagic.magics.completion.completer import match
     from kmagic.magics.session import Session
 
@@ -289,10 +220,39 @@ def test_tab_keeps_quiet_in_r(shell) -> None:
     assert list(found["completions"]) == []
 
 
-def test_sizes_come_from_the_notebook(shell) -> None:
+def test_sizes_are_taken_from_notebook_variables(shell) -> None:
     import numpy as np
 
     shell.user_ns["X_train"] = np.zeros((5, 784))
     text = split(HERE / "models/vignette_mnist_dense.txt")[0]
     model = shell.run_cell_magic("keras_model", "net --from-r -q", text)
     assert model.input_shape == (None, 784)
+
+
+# --- pasted code ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("mod$add(Dense(units = 50))", ["dense 50"]),
+        ("%>% layer_dense(10, activation = 'relu') %>%", ["dense 10 relu"]),
+        ("x <- layer_input(3)\ny <- x %>% layer_dense(2)", ["input 3", "dense 2"]),
+        ("model %>% compile(loss = 'mse', optimizer = 'adam')", ["compile adam loss=mse"]),
+        ("conv2d 32 c(3, 3) relu", ["conv2d 32 3x3 relu"]),
+        ("library(keras)\nlayer_dense(units = n * 2)", ["dense {n * 2}"]),
+        ("x <- read.csv('a.csv')\nlayer_dense(3)", []),
+        ("layer_dense(", []),
+        ("model <- keras_model_sequential()", []),
+    ],
+)
+def test_pasted_code_becomes_lines(code: str, lines: list[str]) -> None:
+    assert layer_lines(code) == lines
+
+
+def test_magic_shows_pasted_r_in_the_layer_language(shell) -> None:
+    text = "mod <- Sequential()\nmod$add(Dense(units = 50, input_shape = 13))\n"
+    with pytest.raises(DSLError) as caught:
+        shell.run_cell_magic("keras_model", "net", text)
+    assert "    input 13\n    dense 50" in str(caught.value)
+    assert "--from-r" in str(caught.value)

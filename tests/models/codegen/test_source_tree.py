@@ -1,16 +1,11 @@
-"""Source is laid out as ruff does it: whatever the tree, ruff changes nothing."""
+"""Source is printed as ruff formats it, whatever the tree."""
 
 from __future__ import annotations
-
-import ast
-import subprocess
-import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kmagic.models.codegen.expression_source import expression_code
 from kmagic.models.codegen.source_tree import (
     Assign,
     Atom,
@@ -31,16 +26,11 @@ from kmagic.models.codegen.source_tree import (
     render_source,
 )
 
+from ...ruff_format import ruff_formatted
+
 NAMES = ("x", "a1", "filters", "layers.Dense", "keras.layers.Conv2D", "very_long_variable_name")
 TEXTS = ("relu", "same", "sparse_categorical_crossentropy", "it's", 'say "so"')
 NUMBERS = (1e-4, 0.5, 1e6, -3, 5000, None, True)
-
-
-def formatted(source: str) -> str:
-    command = [sys.executable, "-m", "ruff", "format", "--isolated", "-"]
-    done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{source}\n{done.stderr}"
-    return done.stdout
 
 
 names = st.sampled_from(NAMES).map(Atom)
@@ -48,10 +38,10 @@ atoms = st.one_of(names, st.sampled_from((*TEXTS, *NUMBERS)).map(literal))
 
 
 def _items(codes: st.SearchStrategy[Code], *prefixes: str) -> st.SearchStrategy[tuple[Item, ...]]:
-    """Arguments, those with a name behind those without."""
+    """Arguments, those with a name after those without."""
     pairs = st.lists(st.tuples(codes, st.sampled_from(("", "", *prefixes))), max_size=6)
-    ordered = pairs.map(lambda found: sorted(found, key=lambda pair: bool(pair[1])))
-    return ordered.map(lambda found: tuple(Item(code, prefix) for code, prefix in found))
+    ordered = pairs.map(lambda pairs: sorted(pairs, key=lambda pair: bool(pair[1])))
+    return ordered.map(lambda items: tuple(Item(code, prefix) for code, prefix in items))
 
 
 def _larger(codes: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
@@ -61,8 +51,8 @@ def _larger(codes: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
         calls,
         st.builds(Call, calls, _items(st.one_of(names, codes), "mask=")),
         st.lists(codes, max_size=5).map(list_of),
-        st.lists(codes, max_size=5).map(lambda found: Collection("()", tuple(map(Item, found)))),
-        entries.map(lambda found: Collection("{}", tuple(Item(*entry) for entry in found))),
+        st.lists(codes, max_size=5).map(lambda items: Collection("()", tuple(map(Item, items)))),
+        entries.map(lambda items: Collection("{}", tuple(Item(*entry) for entry in items))),
         codes.map(lambda code: Comprehension(code, "_", call("range", literal(3)))),
     )
 
@@ -82,19 +72,19 @@ params = st.lists(st.sampled_from(("x", "filters", "strides", "activation")), un
 functions: st.SearchStrategy[SourceStatement] = st.builds(
     FunctionDef,
     st.just("block_with_a_long_name_" * 2),
-    params.map(lambda found: tuple(Item(Atom(name)) for name in found)),
+    params.map(lambda names: tuple(Item(Atom(name)) for name in names)),
     st.lists(st.one_of(lines, loops), min_size=1, max_size=3).map(tuple),
 )
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.one_of(lines, loops, functions), min_size=1, max_size=5))
-def test_ruff_changes_nothing(statements: list[SourceStatement]) -> None:
+def test_ruff_format_changes_nothing(statements: list[SourceStatement]) -> None:
     source = render_source(statements)
-    assert formatted(source) == source
+    assert ruff_formatted(source) == source
 
 
-def test_an_empty_line_stays_between_parts() -> None:
+def test_blank_line_is_kept_between_statements() -> None:
     parts = [Assign("x", literal(1)), BlankLine(), Assign("y", literal(2))]
     assert render_source(parts) == "x = 1\n\ny = 2\n"
 
@@ -123,53 +113,5 @@ def test_an_empty_line_stays_between_parts() -> None:
         (..., "..."),
     ],
 )
-def test_values_as_python_has_them(value: object, text: str) -> None:
+def test_literal_is_python_source(value: object, text: str) -> None:
     assert one_line(literal(value)) == text
-
-
-EXPRESSIONS = """\
-a//b
--a**2
-(-a)**2
-2**-n
-a**b.c
-a[0]**2
-a**b**c
-(a**b)**c
-(a+b)*c
-a-(b-c)
--(a+b)
-a[1:2]
-a[i+1:]
-a[i+1::2]
-a[b.c:3]
-a[:,0]
-x.shape[1:]
-(a if b else c)+1
-not a and b or c
-not (a or b)
-a<b<=c
-(a == b) == c
-a is not None
-(1,)
-[1,'x',"it's"]
-{'a':1}['a']
-(5).real
-a|b&c
-a @ b
-"block_%d" % i""".splitlines()
-
-
-def test_expressions_keep_their_meaning_and_get_the_usual_form() -> None:
-    printed = [one_line(expression_code(each, str)) for each in EXPRESSIONS]
-    for before, after in zip(EXPRESSIONS, printed, strict=True):
-        assert ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
-    source = "".join(f"x = {each}\n" for each in printed)
-    assert formatted(source) == source
-
-
-def test_names_in_expressions_are_called_as_the_program_calls_them() -> None:
-    assert (
-        one_line(expression_code("layers * n", {"layers": "layers_", "n": "n"}.__getitem__))
-        == "layers_ * n"
-    )
