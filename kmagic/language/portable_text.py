@@ -1,4 +1,4 @@
-"""A text that goes elsewhere: with what its braces stood for, where that can be written down."""
+"""A text that leaves the notebook, with the values of its braces where they can be written."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kmagic.language import expressions
+from kmagic.language.expressions import ExpressionError, evaluate, names_in_expression
 from kmagic.language.formatter import format_spec
 from kmagic.language.spec import Expr, ModelSpec, find_parts
 
 ADAPT = "adapt="
-LONGEST = 10_000
-"""Signs of a value; more than this is data, and no part of a text."""
+MAX_CHARACTERS = 10_000
+"""A longer value is data and not part of a text."""
+MAX_DEPTH = 8
+MAX_ITEMS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +24,21 @@ class PortableText:
     """A text and the values it needs.
 
     Attributes:
-        text: As the user wrote it; braces over what cannot be written down, such as an array, hold
+        text: The user's text. Braces whose variables cannot be written, such as arrays, contain
             their value instead.
-        values: What the names in braces stand for, as Python writes it: numbers, texts, tuples,
-            lists, dictionaries.
+        values: Values of the names in braces, as Python literals.
     """
 
     text: str
     values: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> dict[str, Any]:
-        """The values themselves; nothing is evaluated but literals."""
+        """The values as objects; only literals are evaluated."""
         return {name: ast.literal_eval(value) for name, value in self.values.items()}
 
 
 def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
-    """What of a text and its names can be kept.
-
-    Args:
-        spec: The text.
-        names: What the names in braces stand for.
+    """A text with the values of the names in its braces.
 
     Example:
         >>> from kmagic.language import parse
@@ -49,70 +46,63 @@ def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
         >>> class x:
         ...     shape = (9, 4)
         >>> make_portable(parse(text), {"x": x, "units": 8})
-        Portable(text='input {(4,)} / dense {units}', values={'units': '8'})
+        PortableText(text='input {(4,)} / dense {units}', values={'units': '8'})
     """
     lines = (spec.source or format_spec(spec)).split("\n")
     values: dict[str, str] = {}
-    found = sorted(find_parts(spec, Expr), key=lambda each: each.span.column, reverse=True)
-    for each in found:
-        line, start = each.span.line - 1, each.span.column - 1
-        end = start + each.span.width
+    # From right to left, so that the columns of the remaining expressions stay valid.
+    for expr in sorted(find_parts(spec, Expr), key=lambda expr: -expr.span.column):
+        line, start = expr.span.line - 1, expr.span.column - 1
+        end = start + expr.span.width
         if spec.source and lines[line][:start].endswith(ADAPT):
-            # What a layer has learned goes along with it; what it learned from stays here.
+            # The state of an adapted layer is saved with it; its data stays in the notebook.
             lines[line] = lines[line][:start].removesuffix(ADAPT).rstrip() + lines[line][end:]
             continue
         try:
-            known = {name for name in expressions.names_in_expression(each.source) if name in names}
-            written = {name: literal_text(names[name]) for name in known}
-            if None not in written.values():
-                values |= {name: value for name, value in written.items() if value is not None}
+            used = names_in_expression(expr.source) & names.keys()
+            literals = {name: literal_text(names[name]) for name in used}
+            if None not in literals.values():
+                values |= {name: text for name, text in literals.items() if text is not None}
                 continue
-            value = literal_text(expressions.evaluate(each.source, names))
-        except expressions.ExpressionError:
-            continue  # a block's parameter is in it
+            value = literal_text(evaluate(expr.source, names))
+        except ExpressionError:
+            continue  # it contains a block's parameter
         if value is not None and spec.source:
             lines[line] = f"{lines[line][:start]}{{{value}}}{lines[line][end:]}"
     return PortableText("\n".join(lines), values)
 
 
 def literal_text(value: Any) -> str | None:
-    """A value as a Python literal, or None if it is none or too long.
+    """A value as a Python literal; None if there is no literal for it, or only a long one.
 
     Example:
         >>> literal_text((28, 28, 1)), literal_text(print)
         ('(28, 28, 1)', None)
     """
-    plain = _plain(value, depth=0)
-    if plain is _OTHER:
+    try:
+        text = repr(_plain(value, MAX_DEPTH))
+    except _NoLiteralError:
         return None
-    text = repr(plain)
-    return text if len(text) <= LONGEST else None
+    return text if len(text) <= MAX_CHARACTERS else None
 
 
-_OTHER: Any = object()
-_DEEPEST = 8
-_LONGEST_LIST = 2000
+class _NoLiteralError(Exception):
+    pass
 
 
 def _plain(value: Any, depth: int) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)  # NumPy's own texts are none that can be read again
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return number if number - number == 0 else _OTHER  # nan and inf are no literals
-    if depth == _DEEPEST or not isinstance(value, tuple | list | dict):
-        return _OTHER
-    if len(value) > _LONGEST_LIST or type(value) not in (tuple, list, dict):
-        return _OTHER
+    """A value in types of Python, so that its ``repr`` is a literal; NumPy's is not."""
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return str(value)
+        case numbers.Integral():
+            return int(value)
+        case numbers.Real() if float(value) - float(value) == 0:  # neither nan nor infinite
+            return float(value)
+    if not depth or type(value) not in (tuple, list, dict) or len(value) > MAX_ITEMS:
+        raise _NoLiteralError
     if isinstance(value, dict):
-        keys = [_plain(key, depth + 1) for key in value]
-        items = [_plain(item, depth + 1) for item in value.values()]
-        if any(each is _OTHER for each in (*keys, *items)):
-            return _OTHER
-        return dict(zip(keys, items, strict=True))
-    items = [_plain(item, depth + 1) for item in value]
-    return _OTHER if any(each is _OTHER for each in items) else type(value)(items)
+        return {_plain(key, depth - 1): _plain(item, depth - 1) for key, item in value.items()}
+    return type(value)(_plain(item, depth - 1) for item in value)

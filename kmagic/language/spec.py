@@ -1,10 +1,9 @@
-"""What a model's text means: frozen values that know neither Keras nor IPython.
+"""The structure of a model's text: frozen values, without Keras or IPython.
 
-A :class:`ModelSpec` is a tree of statements. A stack of layers and a graph of them are the same
-thing here: a statement without an arrow takes what came before it, and that default edge is all
-that a stack needs.
+A :class:`ModelSpec` is a tree of statements. Stacks and graphs of layers have the same form: a
+statement without an arrow takes the output of the statement before it.
 
-Spans tell where a value stands in the text. They do not count when two specs are compared, so
+Spans are positions in the text. They do not count when two specs are compared, so
 ``parse(format_spec(spec)) == spec``.
 """
 
@@ -12,13 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, TypeAlias
-from typing import Literal as OneOf
+from typing import Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A stretch of one line of text: line and column count from 1."""
+    """Part of a line of text; line and column count from 1."""
 
     line: int = 0
     column: int = 0
@@ -28,132 +26,121 @@ class Span:
 NO_SPAN = Span()
 
 
-def _span() -> Any:
-    return field(default=NO_SPAN, compare=False, repr=False, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Positioned:
+    """Something in the text, with its position."""
+
+    span: Span = field(default=NO_SPAN, compare=False, repr=False)
 
 
 # --- values -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class LiteralValue:
+class LiteralValue(_Positioned):
     """A number, a quoted string, ``true``, ``false``, ``none``, ``inf``, ``nan`` or ``...``."""
 
     value: object
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """A bare name, perhaps dotted: what it means depends on the place where it stands."""
+class Word(_Positioned):
+    """A bare name, perhaps dotted; its meaning depends on its position."""
 
     text: str
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(_Positioned):
     """``28x28x1`` or ``?x64``; an unknown dimension is None."""
 
     dims: tuple[int | None, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Expr:
-    """``{units // 2}``: a Python expression over names from the notebook and block parameters."""
+class Expr(_Positioned):
+    """``{units // 2}``: a Python expression over notebook variables and block parameters."""
 
     source: str
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Object:
-    """``l2(1e-4)``: something with arguments, looked up where its place implies."""
+class Object(_Positioned):
+    """``l2(1e-4)``: a class or function with arguments; the argument it is for tells which."""
 
     callee: Word | Expr | NotebookValue
     args: tuple[Arg, ...] = ()
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class InnerLayer:
-    """``lstm 32 return_sequences`` as an argument: a layer inside a layer."""
+class InnerLayer(_Positioned):
+    """``lstm 32 return_sequences`` as an argument: a layer within a layer."""
 
     callee: Word | Expr | NotebookValue
     args: tuple[Arg, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceValue:
+class SequenceValue(_Positioned):
     """``[a, b]`` or ``(a, b)``."""
 
-    kind: OneOf["list", "tuple"]
+    kind: Literal["list", "tuple"]
     items: tuple[Value, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class MappingValue:
+class MappingValue(_Positioned):
     """``{cls: crossentropy, box: mse}``."""
 
     entries: tuple[tuple[Value, Value], ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(_Positioned):
     """``&name``: the layer or model itself, not its output."""
 
     name: str
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
-    """``h[0]``: one of several outputs; only right of an arrow."""
+class Index(_Positioned):
+    """``h[0]``: one of several outputs, after an arrow."""
 
     name: str
     path: tuple[int | str, ...]
-    span: Span = _span()
 
 
-# Values that no text holds, but that a graph puts in the place of names and expressions.
+# Values that are not written in a text: a graph has them in place of names and expressions.
 
 
 @dataclass(frozen=True, slots=True)
-class NotebookValue:
-    """A value from the notebook, and the expression that gave it."""
+class NotebookValue(_Positioned):
+    """A value from the notebook, and its expression."""
 
     value: Any
     source: str
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class NodeOutput:
-    """The output of a node of a graph; a path picks one of several."""
+class NodeOutput(_Positioned):
+    """The output of a node of a graph; a path selects one of several."""
 
     node: int
     path: tuple[int | str, ...] = ()
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class LayerRef:
-    """The layer that a node applies, not its output."""
+class LayerRef(_Positioned):
+    """The layer of a node, not its output."""
 
     node: int
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRef:
+class ModelRef(_Positioned):
     """A nested model itself."""
 
     model: int
-    span: Span = _span()
 
 
 Value: TypeAlias = (
@@ -175,28 +162,27 @@ Value: TypeAlias = (
 
 
 @dataclass(frozen=True, slots=True)
-class Arg:
+class Arg(_Positioned):
     """One argument; without a name it is positional. ``!flag`` is ``flag=false``."""
 
     value: Value
     name: str | None = None
-    span: Span = _span()
 
 
 # --- statements -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class LayerSpec:
+class LayerSpec(_Positioned):
     """One layer applied to one or more values: ``h = conv2d 32 3x3 relu <- x``.
 
     Attributes:
-        callee: The layer's word, or an expression that gives a layer or model.
+        callee: The layer's word, or an expression for a layer or model.
         args: Arguments of the constructor (left of the arrow).
-        inputs: Arguments of the call (right of the arrow); None stands for "what came before".
-        targets: Names for the outputs.
-        reuse: True if ``callee`` names a layer that exists already.
-        times: How often the line is repeated, if not once.
+        inputs: Arguments of the call (right of the arrow); None stands for the previous output.
+        targets: Names of the outputs.
+        reuse: Whether ``callee`` names a layer that exists already.
+        times: Number of repetitions, if the line has one.
     """
 
     callee: Word | Expr
@@ -205,127 +191,113 @@ class LayerSpec:
     targets: tuple[str, ...] = ()
     reuse: bool = False
     times: Value | None = None
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class CompileSpec:
+class CompileSpec(_Positioned):
     """``compile adam loss=mse``: arguments of ``Model.compile``."""
 
     args: tuple[Arg, ...] = ()
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class FreezeSpec:
+class FreezeSpec(_Positioned):
     """``freeze`` everything so far, or ``freeze backbone`` by name."""
 
     args: tuple[Arg, ...] = ()
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class OutputSpec:
+class OutputSpec(_Positioned):
     """``output a, b`` or ``output cls=a, box=b``."""
 
     entries: tuple[Arg, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class InputsSpec:
-    """``inputs b, a``: order or structure of the model's inputs, where the text's is not it."""
+class InputsSpec(_Positioned):
+    """``inputs b, a``: order or structure of the model's inputs, if not that of the text."""
 
     entries: tuple[Arg, ...]
-    span: Span = _span()
 
 
-ModelKind: TypeAlias = OneOf["", "sequential", "functional"]
+ModelKind: TypeAlias = Literal["", "sequential", "functional"]
 
 
 @dataclass(frozen=True, slots=True)
-class HeadSpec:
-    """``model resnet functional`` without a body: name and kind of the model itself."""
+class HeadSpec(_Positioned):
+    """``model resnet functional`` without a body: name and kind of the whole model."""
 
     name: str
     kind: ModelKind = ""
     args: tuple[Arg, ...] = ()
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class NestedSpec:
-    """``model encoder:`` and its body: one nested model, whose weights all its uses share."""
+class NestedSpec(_Positioned):
+    """``model encoder:`` and its body: a nested model, whose weights all its uses share."""
 
     name: str
     body: tuple[Statement, ...]
     kind: ModelKind = ""
     args: tuple[Arg, ...] = ()
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class Param:
+class Param(_Positioned):
     """A parameter of a block, with its default if it has one."""
 
     name: str
     default: Value | None = None
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class BlockSpec:
-    """``block res(f, s=1):`` and its body: a template, fresh layers at each use."""
+class BlockSpec(_Positioned):
+    """``block res(f, s=1):`` and its body: a template; each use creates new layers."""
 
     name: str
     params: tuple[Param, ...]
     body: tuple[Statement, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatSpec:
+class RepeatSpec(_Positioned):
     """``repeat 3:`` and its body."""
 
     times: Value
     body: tuple[Statement, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class ForSpec:
+class ForSpec(_Positioned):
     """``for f in 32 64:`` and its body."""
 
     name: str
     values: tuple[Value, ...]
     body: tuple[Statement, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class ResidualSpec:
-    """``residual:`` adds what entered its body to what leaves it."""
+class ResidualSpec(_Positioned):
+    """``residual:`` adds the input of its body to the output."""
 
     body: tuple[Statement, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class BranchSpec:
-    """``branch:`` one way from the merge's input to its merge."""
+class BranchSpec(_Positioned):
+    """``branch:`` and its body: one input of a merge."""
 
     body: tuple[Statement, ...]
-    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
-class MergeSpec:
-    """``merge add:`` several branches of the same value, brought together by a layer."""
+class MergeSpec(_Positioned):
+    """``merge add:`` and its branches, which take the same value and are merged by a layer."""
 
     callee: Word | Expr
     args: tuple[Arg, ...]
     branches: tuple[BranchSpec, ...]
-    span: Span = _span()
 
 
 Statement: TypeAlias = (
@@ -351,7 +323,7 @@ class ModelSpec:
 
     Attributes:
         statements: In the order of the text.
-        source: The text itself, kept for messages; it does not count in comparisons.
+        source: The text itself, for messages; it does not count in comparisons.
     """
 
     statements: tuple[Statement, ...]
@@ -363,28 +335,28 @@ class ModelSpec:
     @property
     def compile(self) -> CompileSpec | None:
         """The last ``compile`` line, or None."""
-        found = [each for each in self.statements if isinstance(each, CompileSpec)]
-        return found[-1] if found else None
+        lines = (item for item in reversed(self.statements) if isinstance(item, CompileSpec))
+        return next(lines, None)
 
     @property
     def head(self) -> HeadSpec | None:
         """The line that names the model itself, or None."""
-        return next((each for each in self.statements if isinstance(each, HeadSpec)), None)
+        return next((item for item in self.statements if isinstance(item, HeadSpec)), None)
 
 
 def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
-    """All of some kinds that stand in a part of a text, in its order; within them none is sought.
+    """All values of some types in a part of a spec, in order, but none within another.
 
     Example:
         >>> line = LayerSpec(Word("dense"), (Arg(Expr("n")), Arg(LiteralValue(3))))
-        >>> [each.source for each in find_parts(line, Expr)]
+        >>> [expr.source for expr in find_parts(line, Expr)]
         ['n']
     """
     if isinstance(part, kinds):
         yield part
     elif isinstance(part, tuple):
-        for each in part:
-            yield from find_parts(each, *kinds)
+        for item in part:
+            yield from find_parts(item, *kinds)
     elif is_dataclass(part) and not isinstance(part, type):
-        for each in fields(part):
-            yield from find_parts(getattr(part, each.name), *kinds)
+        for item in fields(part):
+            yield from find_parts(getattr(part, item.name), *kinds)
