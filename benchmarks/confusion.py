@@ -1,10 +1,10 @@
-"""What the matrix of a million labels costs, against scikit-learn's, in one run.
+"""Time of the confusion matrix of a million labels, compared with scikit-learn.
 
     python benchmarks/confusion.py [--rounds 5] [--labels 1000000]
 
-Both count the same integer labels; the ways take turns, the median of the rounds' ratios is shown.
-kmagic's time is that of the whole ``confusion()``, which also checks the labels and keeps what the
-per-class figures need; scikit-learn's is that of ``confusion_matrix`` alone.
+Both count the same integer labels, in turns; the median of the ratios is printed. kmagic's time
+is that of the whole ``confusion()``, which also checks the labels and keeps what the metrics per
+class need; scikit-learn's is that of ``confusion_matrix`` alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 from sklearn.metrics import confusion_matrix
@@ -19,15 +20,15 @@ from sklearn.metrics import confusion_matrix
 import kmagic
 
 CLASSES = (10, 100, 1000)
-MISTAKES = 0.1
-"""Share of the labels that are drawn anew."""
+ERROR_RATE = 0.1
+"""Share of the labels that are drawn again for the predictions."""
 
 
-def seconds(work: object) -> tuple[float, np.ndarray]:
-    """How long a call takes, and the matrix it gives."""
+def timed(count: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    """Seconds that a call takes, and the matrix that it returns."""
     start = time.perf_counter()
-    found = work()
-    return time.perf_counter() - start, found
+    matrix = count()
+    return time.perf_counter() - start, matrix
 
 
 def main() -> None:
@@ -40,17 +41,17 @@ def main() -> None:
     print(f"{'classes':>8} {'kmagic':>10} {'scikit-learn':>13} {'ratio':>7}")
     for classes in CLASSES:
         true = rng.integers(0, classes, options.labels)
-        missed = rng.random(options.labels) < MISTAKES
-        pred = np.where(missed, rng.integers(0, classes, options.labels), true)
+        is_error = rng.random(options.labels) < ERROR_RATE
+        predicted = np.where(is_error, rng.integers(0, classes, options.labels), true)
         ours, theirs = [], []
-        for turn in range(options.rounds + 1):
-            mine, matrix = seconds(lambda t=true, p=pred: kmagic.confusion(t, p).matrix)
-            other, same = seconds(lambda t=true, p=pred: confusion_matrix(t, p))
-            if not np.array_equal(matrix, same):
+        for number in range(options.rounds + 1):
+            our_time, matrix = timed(lambda t=true, p=predicted: kmagic.confusion(t, p).matrix)
+            their_time, expected = timed(lambda t=true, p=predicted: confusion_matrix(t, p))
+            if not np.array_equal(matrix, expected):
                 raise SystemExit("the two matrices differ")
-            if turn:  # the first imports what it needs
-                ours.append(mine)
-                theirs.append(other)
+            if number:  # the first round imports modules
+                ours.append(our_time)
+                theirs.append(their_time)
         ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
         print(
             f"{classes:>8,} {statistics.median(ours):>8.3f} s {statistics.median(theirs):>11.3f} s"

@@ -1,1 +1,1 @@
-"""What a model gets right and wrong: confusion matrices, metrics, pictures with their classes."""
+"""Evaluation of models: confusion matrices, metrics, predictions, image classification."""

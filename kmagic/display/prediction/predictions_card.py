@@ -128,7 +128,8 @@ class _Row:
         """Indices of the two most likely classes."""
         if self.probabilities is None or self.info.output_kind.kind != "classes":
             return []
-        return np.argsort(-self.probabilities, kind="stable")[:2].tolist()
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [int(index) for index in order[:2]]
 
     @property
     def values(self) -> str:

@@ -484,7 +484,7 @@ def find_label(label: object, ids: Sequence[Label], names: Sequence[str], plural
     known: Sequence[Label] = names if isinstance(label, str) else ids
     if label not in known:
         raise EvaluationError(f"{label!r} is not one of the {plural}: {list_names(known, 10)}.")
-    return known.index(label)  # type: ignore[arg-type]  # it is among them
+    return known.index(label)
 
 
 def check_normalize(over: str) -> None:

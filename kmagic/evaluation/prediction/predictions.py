@@ -54,7 +54,7 @@ class OutputKind:
         """The predicted class of each sample; of two, the second only above one half."""
         if probabilities.shape[1] == TWO:
             return np.asarray(probabilities[:, 1] > 0.5, dtype=np.intp)  # noqa: PLR2004 - one half
-        return probabilities.argmax(axis=1)
+        return np.asarray(probabilities.argmax(axis=1), dtype=np.intp)
 
     def class_name(self, index: int) -> str:
         """The name of a class, or its index if the name is unknown."""
