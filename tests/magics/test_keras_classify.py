@@ -54,7 +54,7 @@ def folder(tmp_path, monkeypatch):
         ("data", ["0"]),
     ],
 )
-def test_what_can_stand_for_pictures(run, shell, folder, words, names):
+def test_images_in_every_form(run, shell, folder, words, names):
     shell.user_ns |= {
         "folder": folder,
         "photo": "a name that photo.png begins with",
@@ -63,30 +63,30 @@ def test_what_can_stand_for_pictures(run, shell, folder, words, names):
         "data": (folder / "photo.png").read_bytes(),
     }
     for model in ("", "net "):
-        found = run(f"%keras_classify {model}{words}")
-        assert [p.name for p in found] == (names or [str(folder / "photo.png")])
-        assert found.name == "net"
+        result = run(f"%keras_classify {model}{words}")
+        assert [p.name for p in result] == (names or [str(folder / "photo.png")])
+        assert result.name == "net"
 
 
 def test_the_frame_and_the_card(run, shell, folder):
-    found = run("%keras_classify net photo.png none.png --class-names cat,dog --top 2 -o answers")
+    result = run("%keras_classify net photo.png none.png --class-names cat,dog --top 2 -o answers")
     frame = shell.user_ns["answers"]
     assert list(frame.columns) == ["image", "rank", "label", "probability"]
     assert set(frame["label"]) == {"cat", "dog"}
     assert "There is no file none.png." in frame.attrs["errors"]["none.png"]
     (card,) = run.cards
     assert "✗ not read" in card.data["text/html"]
-    assert found.to_frame().equals(frame)
+    assert result.to_frame().equals(frame)
     assert run("found = %keras_classify net photo.png -q") is None
     assert run.cards == []
-    assert len(shell.user_ns["found"]) == 1
+    assert len(shell.user_ns["result"]) == 1
 
 
-def test_what_it_looked_at(run, folder):
-    found = run("%keras_classify net photo.png --explain")
-    assert "Grad-CAM" in found.legend
-    found = run("%keras_classify net photo.png --class-names cat,dog --explain-for dog")
-    assert found[0].explanation.label == "dog"
+def test_explanations(run, folder):
+    result = run("%keras_classify net photo.png --explain")
+    assert "Grad-CAM" in result.legend
+    result = run("%keras_classify net photo.png --class-names cat,dog --explain-for dog")
+    assert result[0].explanation.label == "dog"
 
 
 def test_the_data_of_the_training(run, shell, folder):
@@ -99,14 +99,14 @@ def test_the_data_of_the_training(run, shell, folder):
     ]
     shell.user_ns["some"] = shell.user_ns["sets"][1]
     run("%keras_fit net --data some -e 1")
-    found = run("%keras_classify net {some.x_test}")
-    assert [p.true_class.label for p in found] == ["dark", "bright"]
-    found = run("%keras_classify net photo.png")
-    assert found.note == ""
-    assert {guess.label for guess in found[0].top_classes} == {"dark", "bright"}
+    result = run("%keras_classify net {some.x_test}")
+    assert [p.true_class.label for p in result] == ["dark", "bright"]
+    result = run("%keras_classify net photo.png")
+    assert result.note == ""
+    assert {guess.label for guess in result[0].top_classes} == {"dark", "bright"}
     run("import keras; copy = keras.models.clone_model(net)")
-    found = run("%keras_classify copy photo.png")
-    assert {guess.label for guess in found[0].top_classes} == {"dark", "bright"}
+    result = run("%keras_classify copy photo.png")
+    assert {guess.label for guess in result[0].top_classes} == {"dark", "bright"}
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,14 @@ def test_a_wrong_line_says_what_to_do(run, folder, line, words):
     assert words in str(caught.value)
 
 
-def test_an_application_with_a_model_of_ones_own(run, shell, folder):
+def test_an_application_with_a_custom_model(run, shell, folder):
     run("%%keras_model head\ninput 32x32x3\nglobal_average_pooling2d / dense 3 softmax\n")
-    found = run("%keras_classify head photo.png --app MobileNet --class-names a,b,c")
-    assert {guess.label for guess in found[0].top_classes} == {"a", "b", "c"}
+    result = run("%keras_classify head photo.png --app MobileNet --class-names a,b,c")
+    assert {guess.label for guess in result[0].top_classes} == {"a", "b", "c"}
 
 
 def test_the_note_on_scaling_names_the_option_of_the_line(run, folder):
     run("%%keras_model small -q\ninput 6x6x1 / flatten / dense 2 softmax\ncompile adam loss=mse")
-    found = run("%keras_classify small photo.png")
-    assert "values from 0 to 255. If it was trained on scaled values, pass --scaling 255." in found.note
+    result = run("%keras_classify small photo.png")
+    assert "values from 0 to 255. If it was trained on scaled values, pass --scaling 255." in result.note
     assert all("scaling=" not in text for text in run.cards[0].data.values())

@@ -66,7 +66,7 @@ def test_a_model_and_a_data_set(shell):
     assert (found.matrix == expected.matrix).all()
 
 
-def test_a_data_set_may_stand_where_its_samples_would(shell):
+def test_a_data_set_instead_of_samples(shell):
     found = made(shell, "%keras_confusion flat data")
     assert (found.unit, found.classes) == ("test samples", ("a", "b", "c"))
 
@@ -102,13 +102,13 @@ def test_two_models_of_different_shapes(shell):
     assert found.old.x is not None
 
 
-def test_answers_to_compare_with(shell):
+def test_predictions_to_compare_with(shell):
     found = made(shell, "%keras_confusion --true y --pred p --vs {p[::-1]}")
     assert isinstance(found, Comparison)
     assert made(shell, "%keras_confusion flat x y --vs p").names == ("flat", "p")
 
 
-def test_the_data_that_the_model_learned_from(shell):
+def test_the_training_data_of_the_model(shell):
     result, _ = run_cell(shell, "%keras_confusion deep")
     assert "Name a data set" in str(result.error_in_exec)
     set_dataset(shell.user_ns["deep"], SimpleNamespace(
@@ -125,7 +125,7 @@ def test_several_labels(shell):
     assert "several labels" in str(result.error_in_exec)
 
 
-def test_a_model_is_asked_once(shell, monkeypatch):
+def test_predictions_are_cached(shell, monkeypatch):
     made(shell, "%keras_confusion flat x y")
 
     def refuse(*_):
@@ -138,7 +138,7 @@ def test_a_model_is_asked_once(shell, monkeypatch):
     result.result[0] = 0  # what is given away is a copy
 
 
-def test_an_interrupt_is_no_error_and_the_work_goes_on(shell, monkeypatch):
+def test_an_interrupt_is_quiet_and_the_next_line_continues(shell, monkeypatch):
     asked = []
     original = type(shell.user_ns["flat"]).predict_on_batch
 

@@ -27,11 +27,6 @@ def overlay_heatmap(
 
     The outline shows the region also without colours.
 
-    Args:
-        image: Shape (height, width) or (height, width, channels).
-        heatmap: Values from 0 to 1, any number of rows and columns over the whole image.
-        pixel_range: How the values of the image become bytes.
-
     Returns:
         Shape (height, width, 3), the longer side about 168 pixels.
     """

@@ -47,12 +47,7 @@ _WRAP = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
 
 
 def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
-    """The card of predictions, and its text.
-
-    Args:
-        predictions: The predictions.
-        note: A sentence for the foot of the card.
-    """
+    """The card of predictions, and its text."""
     info = predictions.info
     rows = [_Row(predictions, index) for index in range(min(len(predictions), ROWS))]
     facts = f"{pluralize(len(predictions), 'prediction')} · {_content(predictions)}"

@@ -77,10 +77,6 @@ class Application:
 def find_application(app: str | Callable[..., Any]) -> Application:
     """The application of a name or a function.
 
-    Args:
-        app: A function of ``keras.applications``, or its name; case, dashes and underscores are
-            ignored.
-
     Raises:
         EvaluationError: There is no such application.
     """
@@ -169,9 +165,6 @@ def _load_class_names(decode: Callable[..., Any]) -> tuple[str, ...]:
 @contextmanager
 def load_pretrained(what: str) -> Iterator[None]:
     """Let Keras load from its cache or download; an error tells which file goes where.
-
-    Args:
-        what: What is loaded, for messages: "the weights of VGG16".
 
     Raises:
         EvaluationError: It is missing and cannot be downloaded, or cannot be read.

@@ -346,12 +346,7 @@ class PredictionLabeler:
     def label(
         self, output: NDArray[Any], indices: Iterable[int]
     ) -> Iterator[tuple[tuple[ClassProbability, ...], TrueClass | None]]:
-        """The most probable classes and the true class of each image of a batch.
-
-        Args:
-            output: Output of the model, shape (batch, classes), (batch, 1) or (batch,).
-            indices: Indices of the images.
-        """
+        """The most probable classes and the true class of each image of a batch."""
         probabilities = to_probabilities(output)
         names = self._class_names(probabilities.shape[1])
         for index, row in zip(indices, probabilities, strict=True):

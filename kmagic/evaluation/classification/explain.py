@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.evaluation.classification.image_preprocessor import ImageSize
-    from kmagic.evaluation.prediction.batch_prediction import Shape
+    from kmagic.models.model_arrays import Shape
 
 STRONG = 0.5  # of the maximum: what counts as supporting the class
 MIN_EFFECT = 0.005  # probability that occlusion must change
@@ -87,13 +87,6 @@ def explain_images(
     et al. 2017, doi:10.1109/ICCV.2017.74); for models without one by occlusion, the loss in
     probability when a region is hidden (Zeiler and Fergus 2014).
 
-    Args:
-        model: The model.
-        batch: Images as the model takes them.
-        classes: Index of the class for each image.
-        size: The image size of the model.
-        shape: Shape of the model's samples.
-
     Returns:
         A heatmap per image, and the method in words.
     """
@@ -122,14 +115,6 @@ def occlusion(
 
     A square of three steps moves over the image and is filled with the image's median: the
     background of a drawing, the average tone of a photo.
-
-    Args:
-        model: A Keras model, or anything with ``predict_on_batch``.
-        image: One image as the model takes it.
-        class_index: Index of the class.
-        size: The image size of the model.
-        shape: Shape of the model's samples.
-        steps: Steps of the square along a side.
 
     Returns:
         Shape (steps, steps) at most, from 0 to 1; all 0 if hiding has no effect.

@@ -53,11 +53,6 @@ def grad_cam(
 ) -> tuple[list[NDArray[np.float32]], str] | None:
     """The regions that support a class, for some images.
 
-    Args:
-        model: A Keras model on TensorFlow.
-        batch: Images as the model takes them.
-        classes: Index of the class for each image.
-
     Returns:
         A heatmap per image in the size of the feature map, from 0 to 1, all 0 if no region supports
         the class; and the layer in words. None for a model without a feature map.

@@ -11,13 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.images.image_reader import MAX_8_BIT, MAX_16_BIT, convert_mode, read_image
-from kmagic.evaluation.prediction.batch_prediction import (
-    Shape,
-    fits,
-    model_phrase,
-    sample_shape,
-    shape_tuple,
-)
+from kmagic.evaluation.prediction.batch_prediction import model_phrase, shape_tuple
+from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 
@@ -113,13 +108,6 @@ class ImagePreprocessor:
     ) -> ImagePreprocessor:
         """The preprocessing for a model.
 
-        Args:
-            model: The model.
-            application: The pretrained model, if it is one.
-            data: The data set that it was trained on, if known.
-            scaling: The scaling that the user passed; it takes precedence.
-            interpolation: How images are resized; None: as those of ``data``.
-
         Raises:
             EvaluationError: The model does not take images, or an argument is wrong.
         """
@@ -153,10 +141,6 @@ class ImagePreprocessor:
         Files, Pillow images and arrays of integers are images of values 0 to 255, which are
         resized and scaled; arrays of floats are the model's own input.
 
-        Args:
-            source: The image.
-            keep: Whether to make a thumbnail.
-
         Raises:
             EvaluationError: It cannot be read, or an array of floats does not fit.
         """
@@ -185,12 +169,7 @@ class ImagePreprocessor:
         return batch
 
     def note(self, sources: Sequence[ImageSource], batch: NDArray[Any]) -> str | Text:
-        """A warning if the scale of the images is unknown or wrong.
-
-        Args:
-            sources: All images.
-            batch: Some of them, as the model receives them.
-        """
+        """A warning if the scale of the images is unknown or wrong."""
         if not all(hasattr(source.image, "shape") for source in sources):
             return self.scaling_note
         largest = batch.max(initial=0)
@@ -219,7 +198,7 @@ class ImagePreprocessor:
 
     def _load_input(self, array: NDArray[Any], *, keep: bool) -> LoadedImage:
         """An array that is the model's own input."""
-        if self.shape is not None and not fits(array.shape, self.shape):
+        if self.shape is not None and not fits_shape(array.shape, self.shape):
             raise EvaluationError(
                 f"The model expects images of shape {shape_tuple(self.shape)}; "
                 f"got {shape_tuple(array.shape)} of type {array.dtype}.",
@@ -244,14 +223,7 @@ class ImagePreprocessor:
 def load_ahead(
     sources: Sequence[ImageSource], preprocessor: ImagePreprocessor, *, ahead: int, keep: int
 ) -> Generator[LoadedImage | EvaluationError]:
-    """Load images in order, by threads, while the caller works; errors are yielded.
-
-    Args:
-        sources: The images.
-        preprocessor: The preprocessing of the model.
-        ahead: Number of images that are loaded in advance, which bounds the memory.
-        keep: Number of images from the start that get a thumbnail.
-    """
+    """Load images in order, by threads, while the caller works; errors are yielded."""
 
     def load(index: int) -> LoadedImage | EvaluationError:
         try:
@@ -305,11 +277,6 @@ def _has_scaling_layer(model: Any) -> bool:
 def size_of(model: Any, shape: Shape, image_shape: tuple[int, ...] | None = None) -> ImageSize:
     """The image size of a model.
 
-    Args:
-        model: The model, for messages.
-        shape: Shape of its samples: (height, width, channels), (height, width), or (pixels,).
-        image_shape: Shape of an image that is a row of pixels, if known; default: a square.
-
     Raises:
         EvaluationError: Samples of this shape are not images.
 
@@ -338,13 +305,7 @@ def size_of(model: Any, shape: Shape, image_shape: tuple[int, ...] | None = None
 
 
 def fit_image(image: Image, size: ImageSize, *, keep: bool = True) -> LoadedImage:
-    """Convert a Pillow image to the model's colours and size, with values 0 to 255.
-
-    Args:
-        image: The image, upright.
-        size: The image size of the model.
-        keep: Whether to make a thumbnail.
-    """
+    """Convert a Pillow image to the model's colours and size, with values 0 to 255."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     converted = convert_mode(image, MODES[size.channels])
@@ -370,11 +331,6 @@ def to_thumbnail(image: Image) -> NDArray[Any]:
 
 def to_pillow(array: NDArray[Any], size: ImageSize) -> Image:
     """An array of bytes as a Pillow image.
-
-    Args:
-        array: uint8 of shape (height, width), (height, width, channels), or (pixels,) if the model
-            takes a row of pixels.
-        size: The image size of the model.
 
     Raises:
         EvaluationError: The shape is not that of an image.

@@ -19,13 +19,13 @@ from kmagic.data.images.image_paths import (
 )
 from kmagic.data.paths import nearest_path
 from kmagic.evaluation.classification.image_preprocessor import MODES
-from kmagic.evaluation.prediction.batch_prediction import fits
 from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
+from kmagic.models.model_arrays import fits_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Option, Text
 
 if TYPE_CHECKING:
-    from kmagic.evaluation.prediction.batch_prediction import Shape
+    from kmagic.models.model_arrays import Shape
 
 MAX_SUGGESTED = 3  # missing files for which similar names are suggested
 
@@ -51,12 +51,6 @@ def list_images(images: Any, shape: Shape | None) -> list[ImageSource]:
 
     Folders and patterns become the image files in them, in natural order: 2 before 10. A missing
     file stays in the list.
-
-    Args:
-        images: One image or many: a path, a folder, a pattern such as ``photos/*.jpg``, a URL,
-            bytes of a file, an open file, a Pillow image, an array of one image or of many along
-            its first axis; or a list of any of these.
-        shape: Shape of the model's samples, which distinguishes one array from several.
 
     Raises:
         EvaluationError: There are no images, or the type is not supported.
@@ -100,11 +94,7 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
 
 
 def suggest_files(sources: Sequence[ImageSource]) -> str | Text:
-    """A remedy for missing files: files with similar names, or another function for sentences.
-
-    Args:
-        sources: Images of which none could be read.
-    """
+    """A remedy for missing files: files with similar names, or another function for sentences."""
     names = [source.name for source in sources if _is_missing(source)]
     if any(" " in name and not is_image_file(Path(name)) for name in names):
         return USE_PREDICT
@@ -188,9 +178,9 @@ def _from_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
 def _split(array: Any, shape: Shape | None) -> Any:
     """An array as a sequence of images, whether it contains one or many."""
     if shape is not None:
-        if fits(array.shape, shape):
+        if fits_shape(array.shape, shape):
             return array[None]
-        if fits(array.shape[1:], shape):
+        if fits_shape(array.shape[1:], shape):
             return array
     match tuple(array.shape):
         case ():

@@ -128,12 +128,6 @@ def classification_report_frame(
 ) -> pd.DataFrame:
     """scikit-learn's classification report as a data frame, with any class names.
 
-    Args:
-        y_true: Class indices, or yes and no for each label.
-        y_pred: The same.
-        names: Names of all classes or labels.
-        sample_weight: Weight of each sample.
-
     Returns:
         Rows: the classes, then the averages. Columns: precision, recall, f1-score, support. The
         row "accuracy" has no precision and recall.

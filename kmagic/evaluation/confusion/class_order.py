@@ -23,12 +23,8 @@ MAX_OPTIMAL = 300  # classes up to which the order within the clusters is optimi
 def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDArray[np.intp]:
     """Indices of the classes in an order.
 
-    Args:
-        matrix: Counts of shape (classes, classes).
-        names: Names of the classes.
-        by: "given"; "name", with numbers in names by their value; "support", largest class first;
-            "error", lowest recall first; "similarity", classes that are often confused next to
-            each other.
+    "name" sorts numbers in names by their value, "support" the largest class first, "error" the
+    lowest recall first, "similarity" often confused classes next to each other.
 
     Raises:
         EvaluationError: There is no such order.

@@ -237,10 +237,6 @@ class Comparison(Renderable):
 def compare(new: ConfusionMatrix, old: ConfusionMatrix) -> Comparison:
     """Compare two models.
 
-    Args:
-        new: The matrix of the model.
-        old: The matrix of the model to compare with.
-
     Raises:
         EvaluationError: The samples or the classes are not the same.
 
@@ -271,10 +267,6 @@ def compare(new: ConfusionMatrix, old: ConfusionMatrix) -> Comparison:
 
 def mcnemar(fixed: int, broken: int) -> float:
     """The two-sided p-value of McNemar's exact test.
-
-    Args:
-        fixed: Samples that only one model classifies correctly.
-        broken: Samples that only the other model classifies correctly.
 
     Example:
         >>> round(mcnemar(8, 1), 4), mcnemar(3, 3), mcnemar(0, 0)

@@ -25,14 +25,10 @@ from kmagic.evaluation.confusion.multilabel import (
     has_several_labels,
     read_multilabel,
 )
-from kmagic.evaluation.prediction.batch_prediction import (
-    PREDICTION_CACHE,
-    predict_batch,
-    sample_shape,
-    to_arrays,
-)
+from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, predict_batch, to_arrays
 from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
+from kmagic.models.model_arrays import sample_shape
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
@@ -352,12 +348,7 @@ def predict_with_labels(
 
 
 def reshape_samples_for(model: Any, x: Any) -> Any:
-    """Reshape samples for a second model: flat rows to images, or back.
-
-    Args:
-        model: The model.
-        x: Samples; they are returned unchanged if their number of values is not the model's.
-    """
+    """Reshape samples for a second model: flat rows to images, or back."""
     expected = sample_shape(model)
     if expected is None or None in expected or not hasattr(x, "reshape"):
         return x

@@ -54,14 +54,6 @@ def bootstrap(
     ``scipy.stats.bootstrap`` would draw every sample of every resample. Here the samples are
     divided at random into at most 1,000 groups of equal size, and whole groups are drawn.
 
-    Args:
-        predictions: True and predicted classes.
-        weights: Weight of each sample, or None.
-        hits: Further metrics by name: whether each sample counts as a hit, shape (n,).
-        level: Coverage probability.
-        resamples: Number of resamples.
-        seed: Seed of the draws; the same seed gives the same intervals.
-
     Example:
         >>> from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
         >>> labeled = read_labels_and_predictions([0, 1] * 50, [0, 1] * 45 + [1, 0] * 5)

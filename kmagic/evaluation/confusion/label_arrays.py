@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -55,9 +55,6 @@ class ClassScores:
 
     def of(self, classes: NDArray[np.intp]) -> NDArray[np.float64] | None:
         """The probability of one class per sample.
-
-        Args:
-            classes: Indices of the classes, shape (n,).
 
         Returns:
             Shape (n,); None for logits of a single output, whose scale is unknown.
@@ -111,10 +108,8 @@ class ClassScores:
 def to_probabilities(scores: NDArray[Any], *, known: bool | None = None) -> NDArray[np.float64]:
     """Convert the output of a model to one probability per class.
 
-    Args:
-        scores: Shape (n, classes), or for two classes the score of the second, (n,) or (n, 1).
-        known: Whether they are probabilities; None: they are if all are between 0 and 1. Others
-            are logits, to which sigmoid or softmax is applied.
+    Unless ``known`` tells, values are probabilities if all are between 0 and 1. Others are logits,
+    to which sigmoid or softmax is applied.
 
     Returns:
         Shape (n, classes).
@@ -192,15 +187,6 @@ def read_labels_and_predictions(
 ) -> LabeledPredictions:
     """Convert labels and predictions to indices into one list of classes.
 
-    Args:
-        y_true: Class ids or strings of shape (n,) or (n, 1), or one-hot rows of shape (n, k).
-        y_pred: The same, or scores of shape (n, k), or for two classes the probability of the
-            second, of shape (n,) or (n, 1).
-        class_names: Names in the order of the ids 0, 1, 2 ...; or the ids themselves; or a
-            mapping from id to name. Default: the labels that occur.
-        threshold: For two classes: the second is predicted strictly above this probability, as
-            in Keras's binary accuracy. Default 0.5.
-
     Raises:
         EvaluationError: The two do not match each other or the classes.
 
@@ -212,19 +198,10 @@ def read_labels_and_predictions(
     truth = as_label_array(y_true, "y_true")
     guess = as_label_array(y_pred, "y_pred")
     if len(truth) != len(guess):
-        raise EvaluationError(
-            Text(
-                Option("y_true"),
-                " and ",
-                Option("y_pred"),
-                f" must have the same length; got {len(truth):,} labels and {len(guess):,} "
-                "predictions.",
-            )
-        )
+        counts = f"got {len(truth):,} labels and {len(guess):,} predictions."
+        raise EvaluationError(f"Labels and predictions must have the same length; {counts}")
     if not len(truth):
-        raise EvaluationError(
-            Text(Option("y_true"), " and ", Option("y_pred"), " are empty: nothing to compare.")
-        )
+        raise EvaluationError("Labels and predictions are empty: nothing to compare.")
     sides = _read_labels(truth, "y_true"), _read_predictions(guess, threshold)
     ids, names = _list_classes(class_names, sides)
     true, predicted = (_to_indices(side, ids, names) for side in sides)
@@ -234,10 +211,6 @@ def read_labels_and_predictions(
 
 def as_label_array(value: object, argument: str) -> NDArray[Any]:
     """Labels or scores as an array of shape (n,) or (n, k) of numbers or strings.
-
-    Args:
-        value: A list, an array, a tensor or a pandas column.
-        argument: Name of the parameter, for messages.
 
     Returns:
         The array; a last axis of length 1 is dropped.
@@ -255,25 +228,26 @@ def as_label_array(value: object, argument: str) -> NDArray[Any]:
     if array.ndim == 2 and array.shape[1] == 1:  # noqa: PLR2004 - rows and columns
         array = array[:, 0]
     if array.ndim not in (1, 2) or array.dtype.kind not in "biufU":
-        raise EvaluationError(
-            Text(
-                Option(argument),
-                " must be class ids, strings, one-hot rows or probabilities, of shape (n,) or "
-                f"(n, classes); got shape {array.shape} of type {array.dtype}.",
-            ),
+        flatten = (
             "For one label per step or pixel, flatten both: y_true.reshape(-1) and "
             "y_pred.reshape(-1, classes)."
-            if array.ndim > 2  # noqa: PLR2004 - rows and columns
-            else "",
+        )
+        raise EvaluationError(
+            option=argument,
+            expected="class ids, strings, one-hot rows or probabilities, of shape (n,) or "
+            "(n, classes)",
+            actual=Text(f"shape {array.shape} of type {array.dtype}"),
+            remedy=flatten if array.ndim > 2 else "",  # noqa: PLR2004 - rows and columns
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
         raise EvaluationError(
-            Text(
-                Option(argument),
-                f" must contain finite numbers; {len(bad):,} of {len(array):,} samples contain "
-                f"NaN or infinity, the first is sample {bad[0]:,}.",
-            )
+            option=argument,
+            expected="finite numbers",
+            actual=Text(
+                f"NaN or infinity in {len(bad):,} of {len(array):,} samples, the first is sample "
+                f"{bad[0]:,}"
+            ),
         )
     return array
 
@@ -313,52 +287,30 @@ def label_indices(
     values: NDArray[Any], ids: Sequence[Label], names: Sequence[str], argument: str
 ) -> NDArray[np.intp]:
     """The class index of each label: strings are looked up among the names, numbers as ids."""
-    wanted = names if values.dtype.kind == "U" else ids
-    if values.dtype.kind != "U" and len(values):
-        low, high = int(values.min()), int(values.max())
-        if wanted == tuple(range(len(wanted))) and low >= 0 and high < len(wanted):
-            return np.array(values, dtype=np.intp)  # a copy: the user's array may change
-        if high - low < MAX_SPREAD * len(values):
-            return _look_up(values, low, high, wanted, argument)
-    distinct, inverse = np.unique(values, return_inverse=True)
-    known = {label: index for index, label in enumerate(wanted)}
-    indices = np.array([known.get(label, -1) for label in distinct.tolist()], dtype=np.intp)
-    if (indices < 0).any():
-        _reject_label(int((values == distinct[indices < 0][0]).argmax()), values, wanted, argument)
-    return indices[inverse]
-
-
-def _look_up(
-    values: NDArray[Any], low: int, high: int, wanted: Sequence[Label], argument: str
-) -> NDArray[np.intp]:
-    """Class indices by a table of all ids from ``low`` to ``high``, which needs no sorting."""
-    table = np.full(high - low + 1, -1, dtype=np.intp)
-    for index, label in enumerate(wanted):
-        if isinstance(label, int) and low <= label <= high:
-            table[label - low] = index
-    indices: NDArray[np.intp] = table[values - low]
-    if indices.min() < 0:
-        _reject_label(int(indices.argmin()), values, wanted, argument)
-    return indices
-
-
-def _reject_label(
-    first: int, values: NDArray[Any], wanted: Sequence[Label], argument: str
-) -> NoReturn:
-    raise EvaluationError(
-        Text(
-            Option(argument),
-            f" contains {values[first].item()!r} (sample {first:,}), which is not one of the "
-            f"{len(wanted):,} classes: {list_names(wanted)}.",
-        ),
-        Text(
-            "Use a mapping if the ids do not start at 0: ",
-            Option("class_names", {1: "one", 2: "two"}),
-            ".",
+    are_names = values.dtype.kind == "U"
+    wanted = names if are_names else ids
+    in_range = not are_names and (not len(values) or 0 <= values.min() <= values.max() < len(ids))
+    if in_range and ids == tuple(range(len(ids))):
+        return np.array(values, dtype=np.intp)  # a copy: the user's array may change
+    known = np.array(wanted)
+    order = np.argsort(known)
+    position = np.searchsorted(known, values, sorter=order).clip(max=len(known) - 1)
+    indices: NDArray[np.intp] = order[position]
+    is_unknown = known[indices] != values
+    if is_unknown.any():
+        first = int(is_unknown.argmax())
+        mapping = Option("class_names", {1: "one", 2: "two"})
+        raise EvaluationError(
+            Text(
+                Option(argument),
+                f" contains {values[first].item()!r} (sample {first:,}), which is not one of the "
+                f"{len(wanted):,} classes: {list_names(wanted)}.",
+            ),
+            ""
+            if are_names
+            else Text("If the ids do not start at 0, use a mapping: ", mapping, "."),
         )
-        if values.dtype.kind != "U"
-        else "",
-    )
+    return indices
 
 
 def _object_array(array: NDArray[Any], argument: str) -> NDArray[Any]:
@@ -370,11 +322,10 @@ def _object_array(array: NDArray[Any], argument: str) -> NDArray[Any]:
     odd = next(item for item in items if not isinstance(item, str))
     is_missing = odd is None or repr(odd) in ("nan", "<NA>")
     raise EvaluationError(
-        Text(
-            Option(argument),
-            f" must be all strings or all numbers; got {odd!r} of type {type(odd).__name__}.",
-        ),
-        "Remove the rows without a label first." if is_missing else "",
+        option=argument,
+        expected="all strings or all numbers",
+        actual=Text(f"{odd!r} of type {type(odd).__name__}"),
+        remedy="Remove the rows without a label first." if is_missing else "",
     )
 
 
@@ -415,14 +366,8 @@ def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Labels:
         if threshold is None:
             return _Labels("y_pred", None, array.argmax(axis=1), array.shape[1], scores)
         if array.shape[1] != 2:  # noqa: PLR2004 - two classes
-            raise EvaluationError(
-                Text(
-                    Option("threshold"),
-                    " needs two classes; ",
-                    Option("y_pred"),
-                    f" has {array.shape[1]} columns.",
-                )
-            )
+            columns = f" needs two classes; the predictions have {array.shape[1]} columns."
+            raise EvaluationError(Text(Option("threshold"), columns))
         return _apply_threshold(scores, threshold)
     fractions = are_scores and (array % 1 != 0).any()
     if array.ndim == 1 and array.dtype.kind != "U" and (fractions or threshold is not None):
@@ -449,15 +394,10 @@ def _list_classes(
 ) -> tuple[tuple[Label, ...], tuple[str, ...]]:
     widths = {side.argument: side.width for side in sides if side.width is not None}
     if len(set(widths.values())) > 1:
+        true, predicted = widths.values()
         raise EvaluationError(
-            Text(
-                "Both must have one column per class; got ",
-                Text.join(
-                    " and ",
-                    [Text(f"{width} in ", Option(name)) for name, width in widths.items()],
-                ),
-                ".",
-            )
+            "Labels and predictions must have one column per class; "
+            f"got {true} columns of labels and {predicted} of predictions."
         )
     width = next(iter(widths.values()), None)
     if class_names is None:
@@ -465,12 +405,9 @@ def _list_classes(
     ids, names = parse_class_names(class_names)
     if width is not None and width != len(names):
         raise EvaluationError(
-            Text(
-                Option("class_names"),
-                f" must name {width} classes, one per column of ",
-                Option(next(iter(widths))),
-                f"; got {len(names)}.",
-            )
+            option="class_names",
+            expected=f"{width} names, one per column",
+            actual=Text(f"{len(names)}"),
         )
     return ids if ids is not None else tuple(range(len(names))), names
 

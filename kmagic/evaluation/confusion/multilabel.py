@@ -82,34 +82,19 @@ def read_multilabel(
 ) -> MultilabelPredictions:
     """Convert the labels of both sides.
 
-    Args:
-        y_true: Rows of 0 and 1, shape (n, labels).
-        y_pred: The same, or a probability for each label.
-        class_names: Names of the labels in the order of the columns.
-        threshold: A label is predicted above this probability: one for all, or one per label.
-            Default 0.5.
-
     Raises:
         EvaluationError: The two do not match each other or the names.
     """
     truth, guess = as_label_array(y_true, "y_true"), as_label_array(y_pred, "y_pred")
-    both = Text(Option("y_true"), " and ", Option("y_pred"))
     if truth.ndim != TABLE or truth.shape != guess.shape:
         raise EvaluationError(
-            Text(
-                "With several labels per sample, ",
-                both,
-                f" must have the same shape (n, labels); got {truth.shape} and {guess.shape}.",
-            )
+            "With several labels per sample, labels and predictions must have the same shape "
+            f"(n, labels); got {truth.shape} and {guess.shape}."
         )
     if not truth.size:
-        raise EvaluationError(both + " are empty: nothing to compare.")
+        raise EvaluationError("Labels and predictions are empty: nothing to compare.")
     if truth.dtype.kind == "U" or not np.isin(truth, (0, 1)).all():
-        raise EvaluationError(
-            Text(
-                "With several labels per sample, ", Option("y_true"), " must contain only 0 and 1."
-            )
-        )
+        raise EvaluationError("With several labels per sample, labels must be only 0 and 1.")
     labels = truth.shape[1]
     ids: tuple[Label, ...] | None = None
     names = tuple(map(str, range(labels)))
@@ -117,10 +102,9 @@ def read_multilabel(
         ids, names = parse_class_names(class_names)
         if len(names) != labels:
             raise EvaluationError(
-                Text(
-                    Option("class_names"),
-                    f" must name {labels} labels, one per column; got {len(names)}.",
-                )
+                option="class_names",
+                expected=f"{labels} names, one per column",
+                actual=Text(f"{len(names)}"),
             )
     scores = guess if guess.dtype.kind == "f" and not np.isin(guess, (0, 1)).all() else None
     thresholds = _broadcast_threshold(threshold, labels)

@@ -180,11 +180,6 @@ def calibrate(
 
     Of two classes the probability of the second is compared, of more that of the predicted class.
 
-    Args:
-        predictions: True and predicted classes, and the scores.
-        weights: Weight of each sample, or None.
-        bins: Number of equal parts of the range 0 to 1.
-
     Returns:
         None if no probabilities are known.
     """

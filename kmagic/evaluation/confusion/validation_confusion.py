@@ -8,7 +8,8 @@ import numpy as np
 
 from kmagic.evaluation.confusion.class_metrics import count_confusions
 from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
-from kmagic.evaluation.prediction.batch_prediction import predict_batch, sample_shape, to_classes
+from kmagic.evaluation.prediction.batch_prediction import predict_batch, to_classes
+from kmagic.models.model_arrays import sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 
@@ -56,9 +57,6 @@ class ValidationConfusion:
     def check(self, y: Any) -> None:
         """Reject targets that are not classes.
 
-        Args:
-            y: Class indices of shape (samples,) or (samples, 1), or one-hot rows.
-
         Raises:
             EvaluationError: They are measured values, or several labels per sample.
         """
@@ -68,10 +66,6 @@ class ValidationConfusion:
         self, validation_data: Any, should_stop: Callable[[], bool]
     ) -> NDArray[Any] | None:
         """Predict the validation data and count.
-
-        Args:
-            validation_data: Samples and their classes, (x, y), or a stream of batches of both.
-            should_stop: Whether to stop early; called before each batch.
 
         Returns:
             Counts of shape (classes, classes), rows are true classes; None if it was stopped.

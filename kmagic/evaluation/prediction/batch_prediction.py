@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import ModelName, Option, Text
 from kmagic.support.progress import Progress
@@ -19,7 +20,6 @@ from kmagic.support.sentences import as_sentences
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Shape: TypeAlias = tuple[int | None, ...]
 Key: TypeAlias = tuple[int, bytes]
 
 MIN_BATCH, MAX_BATCH, BATCH_BYTES = 32, 256, 8_000_000  # samples, samples and input bytes
@@ -48,13 +48,6 @@ def predict_in_batches(
 
     Batches are sliced from ``x`` one at a time, so a memory-mapped array stays on the disk. After
     a second a progress bar appears; an interrupt takes effect after the current batch.
-
-    Args:
-        model: A Keras model with one output, or anything with ``predict_on_batch``.
-        x: Samples along the first axis; for several inputs a list or dict of such arrays. A
-            ``tf.data.Dataset`` or a generator is passed to ``model.predict``.
-        batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
-        partial: Result of an interrupted call with the same model and samples, to complete.
 
     Returns:
         One row per sample, in the shape of the model's output.
@@ -99,11 +92,6 @@ def predict_in_batches(
 def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
     """The predicted class of each row of a model's output.
 
-    Args:
-        output: Scores of shape (..., classes), or for two classes the probability of the second,
-            of shape (n,) or (..., 1).
-        threshold: For two classes: the second is predicted above it, as in Keras's metrics.
-
     Returns:
         Class indices, without the last axis of ``output``.
 
@@ -119,26 +107,14 @@ def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.in
 
 
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
-    """The output of the model for one batch.
-
-    Args:
-        model: The model.
-        batch: The samples.
-        shape: ``sample_shape(model)``, to which a last axis of length 1 is added or removed. Keras
-            does so too, but a model that receives both by turns fails.
-    """
+    """The output of the model for one batch."""
     if shape is not None and batch.ndim != len(shape) + 1:
         batch = batch[..., None] if batch.ndim == len(shape) else batch[..., 0]
     return _only_output(model.predict_on_batch(batch))
 
 
 def to_arrays(model: Any, x: Any) -> Any:
-    """``x`` as arrays that can be sliced, or None for a stream such as a ``tf.data.Dataset``.
-
-    Args:
-        model: The model; if it has several inputs, a list contains one array for each.
-        x: An array, a list, a data frame, or for several inputs a list or dict of these.
-    """
+    """``x`` as arrays that can be sliced, or None for a stream such as a ``tf.data.Dataset``."""
     if isinstance(x, dict):
         return {key: _to_array(value) for key, value in x.items()}
     if isinstance(x, list | tuple) and len(getattr(model, "inputs", None) or ()) > 1:
@@ -155,22 +131,8 @@ def input_arrays(arrays: Any) -> list[Any]:
     return arrays if isinstance(arrays, list) else [arrays]
 
 
-def sample_shape(model: Any) -> Shape | None:
-    """Shape of one sample of a model with one input, None if unknown."""
-    try:
-        shape = model.input_shape
-    except (AttributeError, ValueError):  # a model that was not called yet
-        return None
-    known = isinstance(shape, tuple) and all(n is None or isinstance(n, int) for n in shape)
-    return tuple(shape[1:]) if known else None
-
-
 def check_sample_shape(model: Any, arrays: Any) -> None:
     """Reject samples whose shape the model cannot take.
-
-    Args:
-        model: A Keras model.
-        arrays: The result of :func:`to_arrays`.
 
     Raises:
         EvaluationError: With the expected and the actual shape.
@@ -181,7 +143,11 @@ def check_sample_shape(model: Any, arrays: Any) -> None:
             f"All inputs must have the same number of samples; got {sorted(lengths)}."
         )
     expected = sample_shape(model)
-    if expected is None or isinstance(arrays, dict | list) or fits(arrays.shape[1:], expected):
+    if (
+        expected is None
+        or isinstance(arrays, dict | list)
+        or fits_shape(tuple(arrays.shape[1:]), expected)
+    ):
         return
     received, remedy = tuple(arrays.shape[1:]), ""
     if None not in expected and math.prod(received) == math.prod(int(n or 0) for n in expected):
@@ -193,21 +159,6 @@ def check_sample_shape(model: Any, arrays: Any) -> None:
             f" expects samples of shape {shape_tuple(expected)}; got {shape_tuple(received)}.",
         ),
         remedy,
-    )
-
-
-def fits(received: Shape, expected: Shape) -> bool:
-    """Whether a shape matches, apart from a last axis of length 1."""
-    return (
-        _matches(received, expected)
-        or _matches((*received, 1), expected)
-        or (tuple(received[-1:]) == (1,) and _matches(received[:-1], expected))
-    )
-
-
-def _matches(received: Shape, expected: Shape) -> bool:
-    return len(received) == len(expected) and all(
-        want is None or got == want for got, want in zip(received, expected, strict=True)
     )
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from kmagic.data.images.image_paths import is_image_file, is_pillow_image, is_url
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
-from kmagic.evaluation.prediction.batch_prediction import model_phrase, sample_shape, to_arrays
+from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
+from kmagic.models.model_arrays import sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
@@ -55,10 +56,6 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
     Raw data (sentences, data frames, image bytes and files) are prepared like the training data of
     the model (:func:`kmagic.support.model_registry.dataset_for`); arrays of numbers are used as
     they are.
-
-    Args:
-        model: A Keras model, or anything with ``predict_on_batch``.
-        x: Samples; a data set stands for its test part.
 
     Raises:
         EvaluationError: The model cannot take them.
@@ -108,11 +105,6 @@ def reject_images(
 ) -> None:
     """Reject images if the model takes rows that are not images.
 
-    Args:
-        model: The model.
-        data: What it was trained on, if known.
-        remedy: What to do instead.
-
     Raises:
         EvaluationError: It takes other rows, or text.
     """
@@ -139,10 +131,6 @@ def decode_samples(data: Any, x: Any) -> Any:
     """A data set's samples as they are shown: flat images in two dimensions, without a copy.
 
     Word ids are decoded to sentences when they are shown.
-
-    Args:
-        data: A data set or its preparation, with ``image_shape`` or ``encoding``.
-        x: Its samples, rows first.
     """
     encoding = getattr(data, "encoding", None)
     if encoding is not None and encoding.could_be_rows(x):

@@ -294,10 +294,6 @@ class _JoinedOutputs:
 def read_images(model: Any, inputs: ModelInputs) -> NDArray[Any]:
     """All images as one array that the model takes.
 
-    Args:
-        model: The model.
-        inputs: Inputs of :func:`model_inputs_for` that are images.
-
     Raises:
         EvaluationError: An image cannot be read.
     """

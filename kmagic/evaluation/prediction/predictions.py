@@ -68,13 +68,6 @@ def output_kind_of(
     """How the output of a model is interpreted.
 
     The last activation decides, or the loss, or the training data, or else the values.
-
-    Args:
-        model: The model.
-        output: Some of its output, rows first.
-        data: The data set that it was trained on, if known; ``data.classes`` is None for
-            regression.
-        class_names: Names of the classes; they take precedence over those of the data.
     """
     if output.ndim > TABLE:
         return OutputKind("values")

@@ -41,7 +41,7 @@ WRONG = ImagePrediction("1", guesses(("2", 0.586), ("4", 0.348)), TrueClass("4",
 FAR = ImagePrediction("2", guesses(("2", 0.6), ("1", 0.3)), TrueClass("9", 0.012, 5))
 
 
-def test_right_and_wrong_are_told_by_sign_and_word():
+def test_right_and_wrong_are_marked_by_sign_and_word():
     markup = html(shown(RIGHT, WRONG, FAR))
     assert re.findall(r">(✓ right)<", markup) == ["✓ right"]
     assert re.findall(r"✗ actually <bdi>(\d)</bdi>", markup) == ["4", "9"]
@@ -49,7 +49,7 @@ def test_right_and_wrong_are_told_by_sign_and_word():
     assert "3 images, top 3 · 2 wrong" in markup
 
 
-def test_the_true_classes_bar_is_blue_wherever_it_stands():
+def test_the_bar_of_the_true_class_is_blue_at_any_rank():
     bars = re.findall(r"width:([\d.]+)%;background-color:(#\w+)", html(shown(RIGHT, WRONG)))
     blue, grey = "#0072b2", "#7d8590"
     assert bars == [("90.0", blue), ("10.0", grey), ("58.6", grey), ("34.8", blue)]
@@ -57,7 +57,7 @@ def test_the_true_classes_bar_is_blue_wherever_it_stands():
     assert grey not in re.findall(r"background-color:(#\w+)", html(shown(unknown)))
 
 
-def test_the_same_in_plain_words():
+def test_the_card_as_text():
     assert text(shown(RIGHT, WRONG, note_text="As they are.")).splitlines() == [
         "cnn: 2 images, top 3 · 1 wrong",
         "0: 7 90.0%, 2 10.0% (right)",
@@ -66,16 +66,16 @@ def test_the_same_in_plain_words():
     ]
 
 
-def test_of_many_pictures_the_first_are_shown_and_the_rest_is_said():
-    found = shown(*[RIGHT] * 1024)
-    assert html(found).count("✓ right") == 24
-    assert text(found).count("(right)") == 24
-    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in html(found)
-    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in text(found)
+def test_of_many_images_the_first_are_shown_and_the_others_counted():
+    result = shown(*[RIGHT] * 1024)
+    assert html(result).count("✓ right") == 24
+    assert text(result).count("(right)") == 24
+    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in html(result)
+    assert "1,000 more images: [24:] shows the next, .to_frame() has all." in text(result)
     assert "more images" not in html(shown(*[RIGHT] * 24)) + text(shown(*[RIGHT] * 24))
 
 
-def test_a_file_that_was_not_read_is_said_in_its_place():
+def test_an_unreadable_file_is_reported():
     markup = html(shown(RIGHT, ImagePrediction("a/b.png", error="There is no file a/b.png.")))
     assert "✗ not read" in markup
     assert "There is no file a/b.png." in markup
@@ -95,17 +95,19 @@ EVIL = (
 def test_hostile_names_stay_text(evil):
     looked = Explanation(evil, np.eye(7, dtype="float32"), evil)
     thumb = np.zeros((9, 9), "uint8")
-    said = guesses((evil, 0.5), ("b", 0.5))
-    picture = ImagePrediction(f"dir/{evil}.png", said, TrueClass("b", 0.5, 2), thumb, explanation=looked)
+    top_classes = guesses((evil, 0.5), ("b", 0.5))
+    picture = ImagePrediction(
+        f"dir/{evil}.png", top_classes, TrueClass("b", 0.5, 2), thumb, explanation=looked
+    )
     broken = ImagePrediction(evil, error=evil)
-    found = Classification((picture,) * 2 + (broken,), 2, evil, evil[:50], f"{evil}, by {evil}")
-    markup = html(found)
+    result = Classification((picture,) * 2 + (broken,), 2, evil, evil[:50], f"{evil}, by {evil}")
+    markup = html(result)
     Tags().check(markup)
     body = re.sub(r"<style>.*?</style>", "", markup, flags=re.DOTALL)
     assert "\u202e" not in body
     assert "\u2066" not in body
     assert len(markup) < 60_000
-    assert len(text(found).splitlines()) == 6
+    assert len(text(result).splitlines()) == 6
 
 
 class Tags(HTMLParser):
@@ -131,8 +133,8 @@ class Tags(HTMLParser):
 
 
 def test_a_screen_reader_finds_a_list_of_tables():
-    found = shown(RIGHT, ImagePrediction("a/cat.jpg", guesses(("cat", 0.9))))
-    markup = html(found)
+    result = shown(RIGHT, ImagePrediction("a/cat.jpg", guesses(("cat", 0.9))))
+    markup = html(result)
     assert markup.count('role="list"') == 1
     assert markup.count('role="listitem"') == 2
     assert 'aria-label="image 0"' in markup
@@ -140,20 +142,23 @@ def test_a_screen_reader_finds_a_list_of_tables():
     assert markup.count('<th scope="row"') == 3
 
 
-def test_what_it_looked_at_stands_beside_the_picture_and_in_words():
+def test_an_explanation_is_shown_as_image_and_text():
     heat = np.zeros((7, 7), "float32")
     heat[:2, :2] = 1
     picture = ImagePrediction(
         "0", guesses(("cat", 0.9)), None, np.full((90, 120, 3), 128, "uint8"),
         explanation=Explanation("cat", heat, "the map"),
     )  # fmt: skip
-    found = shown(picture, legend="the best class, by the map (Grad-CAM)")
-    markup = html(found)
+    result = shown(picture, legend="the best class, by the map (Grad-CAM)")
+    markup = html(result)
     assert markup.count("<img ") == 2
-    assert 'alt="for &quot;cat&quot; the model looks mainly at the top left (8 % of the image)"' in markup
+    assert (
+        'alt="for &quot;cat&quot; the model looks mainly at the top left (8 % of the image)"'
+        in markup
+    )
     assert "support the best class, by the map (Grad-CAM)" in markup
-    assert "support the best class, by the map (Grad-CAM)" in text(found)
-    assert 'for "cat" the model looks mainly at the top left' in text(found)
+    assert "support the best class, by the map (Grad-CAM)" in text(result)
+    assert 'for "cat" the model looks mainly at the top left' in text(result)
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (90, 120, 3), (120, 90, 4), (30, 300)])
@@ -172,7 +177,7 @@ def test_the_overlay_is_orange_where_it_is_hot(shape):
     assert not edge[high // 2 :].any()
 
 
-def test_nothing_hot_nothing_tinted():
+def test_an_empty_heatmap_tints_nothing():
     drawn = overlay_heatmap(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, paper=False))
     assert (drawn == drawn[0, 0]).all()
 
@@ -186,7 +191,7 @@ def test_few_photos_are_larger_and_all_fit_into_a_narrow_page():
     assert "minmax(min(321px, 100%), 1fr)" in html(shown(photo))
 
 
-def test_pictures_travel_with_the_card():
+def test_images_are_embedded_in_the_card():
     class Model:
         def predict_on_batch(self, x):
             return np.tile([0.9, 0.1], (len(x), 1))
@@ -242,7 +247,7 @@ def test_thumbnails_keep_their_proportions(shape, size, kind, mode):
     assert width / height == pytest.approx(size[0] / size[1], rel=0.02)
 
 
-def test_pictures_are_told_from_rows_and_words():
+def test_images_are_distinguished_from_rows_and_texts():
     assert are_images(np.zeros((2, 28, 28)))
     assert are_images(np.zeros((2, 28, 28, 3)))
     assert not are_images(np.zeros((2, 784)))

@@ -64,7 +64,7 @@ def test_the_table_holds_every_application_of_the_installed_keras():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_application_sees_as_keras_says_and_shows_what_it_looked_at(name, photo, monkeypatch):
+def test_every_application_preprocesses_as_keras_does_and_is_explained(name, photo, monkeypatch):
     import keras
 
     application = find_application(name)
@@ -79,29 +79,29 @@ def test_every_application_sees_as_keras_says_and_shows_what_it_looked_at(name, 
         return answers[-1]
 
     monkeypatch.setattr(model, "predict_on_batch", predict_on_batch)
-    found = classify(photo, model, app=name, top=5, explain=True)
+    result = classify(photo, model, app=name, top=5, explain=True)
 
     loaded = keras.utils.load_img(photo, target_size=(SIDES[name], SIDES[name]))
     expected = module.preprocess_input(keras.utils.img_to_array(loaded)[None])
     np.testing.assert_allclose(seen[0], expected, atol=1e-5)
-    guesses = found[0].top_classes
+    guesses = result[0].top_classes
     best = np.sort(answers[0][0])[::-1][:5]
     np.testing.assert_allclose([guess.probability for guess in guesses], best, rtol=1e-3)
     assert guesses[0].label == f"class_{guesses[0].index}"
-    assert found.name == name
-    assert "Grad-CAM" in found.legend
-    assert min(found[0].explanation.heatmap.shape) >= 4
+    assert result.name == name
+    assert "Grad-CAM" in result.legend
+    assert min(result[0].explanation.heatmap.shape) >= 4
     assert recognize_application(model).name == name
 
 
-def test_names_are_found_however_they_are_written():
+def test_names_are_found_in_any_spelling():
     assert find_application("mobilenet_v2").name == "MobileNetV2"
     assert find_application("resnet-50").name == "ResNet50"
     with pytest.raises(EvaluationError, match="Did you mean MobileNetV2"):
         find_application("MobileNetV22")
 
 
-def test_a_model_that_only_looks_like_one_is_not_recognised():
+def test_a_similar_model_is_not_recognized():
     assert recognize_application(SimpleNamespace(name="resnet50", output_shape=(None, 10))) is None
     assert recognize_application(SimpleNamespace(name="my_net", output_shape=(None, 1000))) is None
     assert recognize_application(SimpleNamespace(name="resnet50")) is None
@@ -109,47 +109,47 @@ def test_a_model_that_only_looks_like_one_is_not_recognised():
     assert recognize_application(v2).name == "ResNet50V2"
 
 
-def test_a_recognised_model_is_seen_and_named_as_it_must_be(photo, monkeypatch):
+def test_a_recognized_model_is_preprocessed_and_named_correctly(photo, monkeypatch):
     import keras
 
     monkeypatch.setattr(sys.modules[keras.applications.MobileNet.__module__],
                         "decode_predictions", named)  # fmt: skip
     model = keras.applications.MobileNet(weights=None, alpha=0.25)
-    found = classify(photo, model)
-    assert found.note == "Preprocessed for MobileNet of keras.applications."
-    assert found[0].top_classes[0].label.startswith("class_")
+    result = classify(photo, model)
+    assert result.note == "Preprocessed for MobileNet of keras.applications."
+    assert result[0].top_classes[0].label.startswith("class_")
     same = classify(photo, model, app="MobileNet")
     assert same.note == ""
-    assert same[0].top_classes == found[0].top_classes
+    assert same[0].top_classes == result[0].top_classes
     other = classify(photo, model, scaling=255)
     assert other[0].top_classes[0].label.isdigit()
 
 
 @pytest.mark.parametrize("cached", ["", "somebody else's"])
-def test_without_weights_it_says_which_file_goes_where(cached, keras_models, capsys):
+def test_missing_weights_name_the_file_and_its_path(cached, keras_models, capsys):
     file = keras_models / "vgg16_weights_tf_dim_ordering_tf_kernels.h5"
     if cached:
         file.write_text(cached)
     with pytest.raises(EvaluationError) as caught:
         classify(np.zeros((9, 9, 3), "uint8"), app="VGG16")
-    said = str(caught.value)
+    message = str(caught.value)
     why = (
         "not the file that Keras expects (15 bytes"
         if cached
         else "Keras's cache does not contain vgg16_"
     )
-    assert "Cannot load the weights of VGG16: " in said
-    assert why in said
-    assert "and KMAGIC_OFFLINE is set." in said
-    assert str(file) in said
-    assert "from https://storage.googleapis.com/" in said
-    assert "/vgg16_weights_tf_dim_ordering_tf_kernels.h5" in said
+    assert "Cannot load the weights of VGG16: " in message
+    assert why in message
+    assert "and KMAGIC_OFFLINE is set." in message
+    assert str(file) in message
+    assert "from https://storage.googleapis.com/" in message
+    assert "/vgg16_weights_tf_dim_ordering_tf_kernels.h5" in message
     assert capsys.readouterr().out == ""
     assert not cached or file.read_text() == cached, "the user's file is left alone"
     assert [each.name for each in keras_models.iterdir()] == ([file.name] if cached else [])
 
 
-def test_without_names_it_says_so(keras_models, monkeypatch):
+def test_missing_class_names_are_an_error(keras_models, monkeypatch):
     from keras.src.applications import imagenet_utils
 
     monkeypatch.setattr(imagenet_utils, "CLASS_INDEX", None)
@@ -161,9 +161,7 @@ def test_without_names_it_says_so(keras_models, monkeypatch):
 
 
 @pytest.mark.parametrize("full", [False, True])
-def test_a_download_that_breaks_off_or_finds_no_room_leaves_the_users_file(
-    full, keras_models, monkeypatch
-):
+def test_a_failed_download_or_a_full_disk_keeps_the_users_file(full, keras_models, monkeypatch):
     import keras
 
     def no_room(_from, _to):
@@ -174,10 +172,12 @@ def test_a_download_that_breaks_off_or_finds_no_room_leaves_the_users_file(
         monkeypatch.setattr(shutil, "copy2", no_room)
     mine = keras_models / "weights.h5"
     mine.write_text("rebuilt by hand")
-    said = "No space left" if full else "is not the file that Keras expects.* the download failed"
+    message = (
+        "No space left" if full else "is not the file that Keras expects.* the download failed"
+    )
     with (
         serving(b"the first half", missing=1000) as address,
-        pytest.raises(KmagicError, match=said),
+        pytest.raises(KmagicError, match=message),
         load_pretrained("the weights"),
     ):
         keras.utils.get_file(

@@ -51,7 +51,7 @@ def test_arrays_of_floats_are_the_models_own_input():
     assert found.facts() == "2 images, top 3 · 1 wrong"
 
 
-def test_a_frame_with_a_row_for_each_guess():
+def test_the_frame_has_a_row_per_image_and_class():
     frame = classify(grey(0.5, (2, 8, 8)), Light(8, 8, 1), top=2).to_frame()
     assert list(frame.columns) == ["image", "rank", "label", "probability"]
     assert frame["image"].tolist() == ["0", "0", "1", "1"]
@@ -74,14 +74,14 @@ def test_a_frame_with_a_row_for_each_guess():
         (grey(0.5, (8, 8)), (None, None, 1), 1),
     ],
 )
-def test_one_picture_is_told_from_several(images, shape, count):
+def test_one_image_is_distinguished_from_several(images, shape, count):
     model = Light(*shape)
     assert len(classify(images, model).images) == count
     assert all(x.shape[1:] == model.seen[0].shape[1:] for x in model.seen)
     assert len(model.seen[0].shape) == len(shape) + 1
 
 
-def test_files_are_turned_resized_and_scaled(tmp_path):
+def test_files_are_rotated_resized_and_scaled(tmp_path):
     upright = np.zeros((20, 10, 3), np.uint8)
     upright[:10] = 255
     lying = Image.fromarray(np.rot90(upright))
@@ -113,7 +113,7 @@ def test_bytes_and_files_are_scaled_and_floats_are_not(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "I"])
-def test_every_kind_of_picture_becomes_what_the_model_sees(tmp_path, mode):
+def test_every_image_mode_is_converted_for_the_model(tmp_path, mode):
     if mode.startswith("I"):
         picture = Image.fromarray(np.full((8, 8), 65535, np.uint16))
         picture = picture if mode == "I;16" else picture.convert(mode)
@@ -126,13 +126,13 @@ def test_every_kind_of_picture_becomes_what_the_model_sees(tmp_path, mode):
         assert (model.seen[0] >= 254).all()
 
 
-def test_what_shines_through_is_white():
+def test_transparent_pixels_become_white():
     model = Light(8, 8, 1)
     classify(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), model)
     assert (model.seen[0] == 255).all()
 
 
-def test_a_broken_file_is_reported_in_its_place_and_the_rest_go_on(tmp_path):
+def test_a_damaged_file_is_reported_and_the_others_are_classified(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     Image.fromarray(grey(9, dtype="uint8")).save(tmp_path / "good.png")
     (tmp_path / "empty").mkdir()
@@ -152,7 +152,7 @@ def test_a_broken_file_is_reported_in_its_place_and_the_rest_go_on(tmp_path):
     assert list(frame.attrs["errors"]) == [str(paths[k]) for k in (0, 2, 3)]
 
 
-def test_if_nothing_can_be_read_that_is_an_error(tmp_path):
+def test_no_readable_image_is_an_error(tmp_path):
     with pytest.raises(EvaluationError, match="There is no file"):
         classify(tmp_path / "missing.png", Light(8, 8, 1))
     with pytest.raises(
@@ -164,7 +164,7 @@ def test_if_nothing_can_be_read_that_is_an_error(tmp_path):
     assert caught.value.message.count("\n") == 1
 
 
-def test_what_lies_near_a_file_that_is_not_there_is_told(tmp_path):
+def test_similar_names_are_suggested_for_missing_files(tmp_path):
     for name in ("cat1.png", "dog.png", ".cats.png"):
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(EvaluationError) as caught:
@@ -175,14 +175,14 @@ def test_what_lies_near_a_file_that_is_not_there_is_told(tmp_path):
     assert caught.value.remedy == ""
 
 
-def test_a_model_of_texts_is_not_asked_about_pictures():
+def test_a_model_of_texts_rejects_images():
     model = kmagic.build("input string\ntext_vectorization output_sequence_length=4\ndense 2")
     with pytest.raises(EvaluationError, match="expects text") as caught:
         classify("a great film", model)
     assert "predict" in caught.value.remedy
 
 
-def test_pictures_of_several_sizes_go_by_size():
+def test_images_of_several_sizes_are_grouped_by_size():
     model = Light(None, None, 1)
     images = [grey(0.1), grey(0.9, (6, 5)), grey(0.2)]
     found = classify(images, model, class_names=NAMES)
@@ -216,14 +216,14 @@ def test_logits_become_probabilities():
 
 
 @pytest.mark.parametrize("y_true", [[1, -1], ["bright", ""], [[0, 1, 0], [0, 1, 0]]])
-def test_truths_in_every_form(y_true):
+def test_true_classes_in_every_form(y_true):
     found = classify(grey(0.9, (2, 8, 8)), Light(8, 8, 1), class_names=NAMES, y_true=y_true)
     assert found.images[0].right is True
     assert found.images[1].right is (True if isinstance(y_true[1], list) else None)
 
 
 @pytest.mark.parametrize(
-    ("images", "keywords", "said"),
+    ("images", "keywords", "message"),
     [
         (grey(0.5, (2, 9, 9)), {}, "shape (8, 8, 1); got (9, 9)"),
         (np.zeros((0, 8, 8)), {}, "empty"),
@@ -242,10 +242,10 @@ def test_truths_in_every_form(y_true):
         (grey(0.5), {"app": len}, "must be a function of keras.applications"),
     ],
 )
-def test_what_cannot_be_classified_is_said(images, keywords, said):
+def test_invalid_arguments_are_rejected(images, keywords, message):
     with pytest.raises(EvaluationError) as caught:
         classify(images, **{"model": Light(8, 8, 1), **keywords})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def application(monkeypatch):
     return Lights
 
 
-def test_an_application_brings_its_size_scaling_and_names(application):
+def test_an_application_provides_its_size_scaling_and_names(application):
     model = application.model
     images = [grey(255, (20, 30), "uint8"), grey(255.0, (8, 8, 3))]
     found = classify(images, model, app=application, top=1, y_true=["light_1", "light_1"])
@@ -294,7 +294,7 @@ def test_an_application_brings_its_size_scaling_and_names(application):
     assert (model.seen[0] == 1).all()
 
 
-def test_an_application_refuses_pictures_that_are_scaled_already(application):
+def test_an_application_rejects_images_that_are_already_scaled(application):
     with pytest.raises(EvaluationError, match="0 to 255"):
         classify(grey(0.5, (2, 8, 8, 3)), application.model, app=application)
 
@@ -310,19 +310,19 @@ def test_an_application_takes_whole_numbers_of_any_type(application):
             classify(wrong, model, app=application)
 
 
-def test_the_users_scaling_goes_before_the_applications(application):
+def test_the_users_scaling_takes_precedence_over_the_applications(application):
     classify(grey(255, (8, 8, 3), "uint8"), application.model, app=application, scaling=510)
     assert (application.model.seen[0] == 0.5).all()
 
 
-def test_a_model_that_takes_any_size_gets_what_it_was_trained_on(application):
+def test_a_model_of_any_size_gets_its_training_size(application):
     model = application.model
     model.input_shape = (None, None, None, 3)
     classify([grey(9, (30, 20), "uint8"), grey(9, (5, 5), "uint8")], model, app=application)
     assert [x.shape for x in model.seen] == [(2, 224, 224, 3)]
 
 
-def test_an_application_with_a_head_of_ones_own_has_no_names_of_imagenet(application):
+def test_an_application_with_a_custom_head_has_no_imagenet_names(application):
     model = Light(8, 8, 3)
     found = classify(grey(255, (8, 8, 3), "uint8"), model, app=application)
     assert found.images[0].top_classes[0].label == "1"
@@ -330,7 +330,7 @@ def test_an_application_with_a_head_of_ones_own_has_no_names_of_imagenet(applica
     assert found.images[0].top_classes[0].label == "bright"
 
 
-def test_missing_weights_are_said(application, monkeypatch):
+def test_missing_weights_are_an_error(application, monkeypatch):
     def Absent():  # noqa: N802 - applications are named like classes
         raise Exception("URL fetch failure on weights.h5: None")  # noqa: TRY002 - as Keras does
 
@@ -386,7 +386,7 @@ def test_the_training_data_gives_classes_scaling_and_truth():
     assert found.images[0].top_classes[0].label == "bright"
 
 
-def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
+def test_a_model_of_unknown_shape_has_that_of_its_data():
     model = Light(8, 8, 1)
     del model.input_shape
     data = Data(np.zeros((1, 8, 8, 1)), np.array([0]))
@@ -396,7 +396,7 @@ def test_a_model_whose_shape_nobody_knows_has_that_of_its_data():
         assert model.seen[-1].shape == (1, 8, 8, 1)
 
 
-def test_rows_of_pixels_that_are_no_square():
+def test_rows_of_pixels_that_are_not_square():
     model = Light(18)
     data = Data(np.zeros((1, 18)), np.array([0]))
     data.image_shape = (3, 6)
@@ -419,7 +419,7 @@ def test_rows_of_pixels_that_are_no_square():
         "input 16 / embedding 9 2 / flatten / dense 2",
     ],
 )
-def test_a_picture_is_refused_by_a_model_of_rows(text, data):
+def test_a_model_of_rows_rejects_an_image(text, data):
     model = kmagic.build(text)
     if data is not None:
         set_dataset(model, data)
@@ -429,7 +429,7 @@ def test_a_picture_is_refused_by_a_model_of_rows(text, data):
     assert "Use predict" in caught.value.remedy
 
 
-def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
+def test_rows_that_are_not_known_to_be_images_are_accepted_only_as_arrays():
     model = Light(16)
     set_dataset(model, Preparation(sample_shape=(16,)))
     with pytest.raises(EvaluationError, match="expects rows of 16 numbers, not images"):
@@ -440,13 +440,13 @@ def test_rows_that_nobody_calls_pictures_are_taken_as_arrays_alone():
     assert len(classify(Image.new("L", (4, 4)), Light(16))) == 1, "a square that nobody knows"
 
 
-def test_values_that_were_not_divided_are_noticed():
+def test_unscaled_values_are_noticed():
     model = Light(8, 8, 1)
     assert "Divide them by 255." in classify(grey(200.0), model, scaling=255).note
     assert classify(grey(1.0), model, scaling=255).note == ""
 
 
-def test_a_model_that_scales_by_itself_needs_no_note():
+def test_a_model_with_a_scaling_layer_needs_no_note():
     import keras
 
     layers = keras.layers
@@ -457,7 +457,7 @@ def test_a_model_that_scales_by_itself_needs_no_note():
     assert "0 to 255" in classify(Image.new("RGB", (9, 9)), model).note
 
 
-def test_folders_named_like_classes_are_the_truth(tmp_path):
+def test_folders_named_like_classes_are_the_true_classes(tmp_path):
     for name, value in (("dark/1", 0), ("dark/2", 255), ("BRIGHT/1", 255)):
         path = tmp_path / f"{name}.png"
         path.parent.mkdir(exist_ok=True)
@@ -501,14 +501,14 @@ def test_memory_stays_flat(tmp_path):
     assert sum(p.thumbnail is not None for p in found) == 24
 
 
-def test_order_is_kept_whatever_is_read_first():
+def test_order_does_not_depend_on_reading_times():
     pictures = [grey(k % 256, (8 + k % 7, 8), "uint8") for k in range(200)]
     found = classify(pictures, Light(8, 8, 1), scaling=255, batch_size=16)
     shares = [next(g.probability for g in p.top_classes if g.label == "1") for p in found]
     np.testing.assert_allclose(shares, [0.9 * (k % 256) / 255 for k in range(200)], atol=1e-6)
 
 
-def test_progress_is_told_batch_by_batch():
+def test_progress_advances_batch_by_batch():
     told = []
 
     class Told(Progress):
@@ -532,7 +532,7 @@ class Interrupted(Light):
         return super().predict_on_batch(x)
 
 
-def test_an_interrupt_keeps_what_is_done():
+def test_an_interrupt_keeps_finished_predictions():
     model = Interrupted(8, 8, 1)
     model.at = 2
     found = classify(grey(0.5, (100, 8, 8)), model)
@@ -544,7 +544,7 @@ def test_an_interrupt_keeps_what_is_done():
         classify(grey(0.5, (100, 8, 8)), model)
 
 
-def test_no_thread_is_left_behind(tmp_path):
+def test_all_threads_end(tmp_path):
     Image.fromarray(grey(9, (30, 40), "uint8")).save(tmp_path / "a.png")
     model = Interrupted(8, 8, 1)
     model.at = 1
@@ -574,7 +574,7 @@ def test_it_is_a_sequence(forty):
     assert some.facts() == "3 images, top 3 · 3 wrong"
 
 
-def test_mistakes_and_what_it_was_not_sure_of(forty):
+def test_mistakes_and_least_confident_images(forty):
     assert {p.top_classes[0].label for p in forty.mistakes()} == {"bright"}
     shares = [p.top_classes[0].probability for p in forty.mistakes()]
     assert shares == sorted(shares, reverse=True)
@@ -587,7 +587,7 @@ def test_mistakes_and_what_it_was_not_sure_of(forty):
         classify(grey(0.5), Light(8, 8, 1)).mistakes()
 
 
-def test_a_file_that_has_gone_has_no_picture_any_more(tmp_path):
+def test_a_deleted_file_has_no_thumbnail(tmp_path):
     Image.fromarray(grey(9, (30, 40), "uint8")).save(tmp_path / "a.png")
     found = classify([tmp_path / "a.png"] * 30, Light(8, 8, 1))
     (tmp_path / "a.png").unlink()
@@ -595,7 +595,7 @@ def test_a_file_that_has_gone_has_no_picture_any_more(tmp_path):
     assert found[25:][0].top_classes
 
 
-def test_a_line_is_a_line_whatever_the_name():
+def test_the_text_is_one_line_for_any_name():
     picture = ImagePrediction("a\nb\u202e" + "c" * 10_000, error="no\nfile")
     assert len(picture.to_text().splitlines()) == 1
     assert len(picture.to_text()) < 700

@@ -47,7 +47,7 @@ def heat_of(model, picture, wanted):
 
 
 @pytest.mark.parametrize("activation", ["softmax", "linear", "sigmoid"])
-def test_grad_cam_finds_what_speaks_for_the_class(keras, activation):
+def test_grad_cam_finds_the_region_that_supports_the_class(keras, activation):
     model, picture = bright(keras, activation=activation), blob(1, 8)
     heat, words = heat_of(model, picture, 1)
     np.testing.assert_array_equal(heat, picture[..., 0])
@@ -80,7 +80,7 @@ def test_it_is_the_formula_of_the_paper(keras):
         np.testing.assert_allclose(heat, one / max(one.max(), 1e-30), rtol=1e-3, atol=1e-5)
 
 
-def test_where_the_model_is_certain_the_slope_is_still_seen(keras):
+def test_a_confident_model_still_has_a_gradient(keras):
     model = bright(keras)
     model.get_layer("say").set_weights([np.array([[0.0, 1e5]], "float32")])
     picture = blob(4, 4)
@@ -125,7 +125,7 @@ def test_one_probability_stands_for_two_classes(keras):
     np.testing.assert_array_equal(heat_of(model, -picture, 0)[0], picture[..., 0])
 
 
-def test_a_map_that_is_flattened_is_weighed_place_by_place(keras):
+def test_a_flattened_map_is_weighted_at_each_position(keras):
     """Its average slope would say nothing: here it is nought."""
     model = bright(keras, head=[keras.layers.Flatten()])
     kernel = np.zeros((144, 2), "float32")
@@ -137,7 +137,7 @@ def test_a_map_that_is_flattened_is_weighed_place_by_place(keras):
     assert not heat[:, 7:].any()
 
 
-def test_models_within_the_model(keras):
+def test_nested_models(keras):
     layers = keras.layers
     inner = bright(keras, head=[layers.BatchNormalization(name="norm")])
     inner = keras.Model(inner.inputs, inner.get_layer("norm").output, name="inner")
@@ -170,7 +170,7 @@ def test_subclassed_models_and_shared_layers(keras):
     assert np.unravel_index(heat.argmax(), heat.shape) == (2, 2)
 
 
-def test_the_map_before_what_thins_it_out_and_behind_what_shapes_it(keras):
+def test_the_map_before_reducing_and_after_normalizing_layers(keras):
     layers = keras.layers
     model = keras.Sequential(
         [
@@ -200,8 +200,8 @@ def test_a_model_without_convolutions_has_no_map(keras):
     mixed = layers.MultiHeadAttention(2, 4)(patches, patches)
     mixer = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling1D()(mixed)))
     assert grad_cam(mixer, blob(1, 1)[None], [0]) is None
-    found = classify(blob(1, 1), mixer, explain=True)
-    assert "occlusion" in found.legend
+    result = classify(blob(1, 1), mixer, explain=True)
+    assert "occlusion" in result.legend
     assert grad_cam(object(), blob(1, 1)[None], [0]) is None
 
 
@@ -216,7 +216,7 @@ class Corner:
 
 
 @pytest.mark.parametrize("flat", [False, True])
-def test_occlusion_finds_what_the_class_cannot_do_without(flat):
+def test_occlusion_finds_the_region_that_the_class_needs(flat):
     size = ImageSize(12, 12, 1, flat=flat)
     picture = blob(0, 0) + blob(8, 8)
     heat = occlusion(Corner(), picture.ravel() if flat else picture, 1, size=size, steps=12)
@@ -229,13 +229,13 @@ def test_occlusion_finds_what_the_class_cannot_do_without(flat):
 
 def test_an_explanation_in_a_classification():
     pictures = np.stack([blob(0, 0)] * 30)
-    found = classify(pictures, Corner(), class_names=["no", "yes"], explain=True)
-    assert found.legend == "the most probable class, by the effect of hiding it (occlusion)"
-    assert found[0].explanation.label == "yes"
-    assert found[0].explanation.heatmap[1, 1] == 1
-    assert 'for "yes" the model looks mainly at the top left' in found[0].to_text()
-    assert found[28].explanation is None
-    assert found[28:][0].explanation.label == "yes", "it is explained when it is looked at"
+    result = classify(pictures, Corner(), class_names=["no", "yes"], explain=True)
+    assert result.legend == "the most probable class, by the effect of hiding it (occlusion)"
+    assert result[0].explanation.label == "yes"
+    assert result[0].explanation.heatmap[1, 1] == 1
+    assert 'for "yes" the model looks mainly at the top left' in result[0].to_text()
+    assert result[28].explanation is None
+    assert result[28:][0].explanation.label == "yes", "it is explained when it is looked at"
     asked = classify(pictures[:1], Corner(), class_names=["no", "yes"], explain="no")
     assert asked[0].explanation.label == "no"
     assert not asked[0].explanation.heatmap.any()
@@ -245,7 +245,7 @@ def test_an_explanation_in_a_classification():
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "said"),
+    ("rows", "columns", "message"),
     [
         (slice(0, 2), slice(0, 2), "mainly at the top left (6 % of the image)"),
         (slice(3, 5), slice(3, 5), "mainly at the centre (6 % of the image)"),
@@ -255,7 +255,7 @@ def test_an_explanation_in_a_classification():
         (slice(0, 0), slice(0, 0), "at no particular region"),
     ],
 )
-def test_places_in_words(rows, columns, said):
+def test_locations_in_words(rows, columns, message):
     heat = np.zeros((8, 8), np.float32)
     heat[rows, columns] = 1
-    assert Explanation("cat", heat, "").location() == said
+    assert Explanation("cat", heat, "").location() == message

@@ -28,7 +28,7 @@ def names(images, shape=None):
     return [Path(source.name).name for source in list_images(images, shape)]
 
 
-def test_a_folder_holds_its_pictures_in_the_order_a_person_counts(photos):
+def test_the_images_of_a_folder_are_in_natural_order(photos):
     expected = ["2.png", "10.png", "1.JPG", "3.gif", "top.webp"]
     assert names(photos) == expected
     assert names(str(photos)) == expected
@@ -63,15 +63,15 @@ def test_the_users_home(photos, monkeypatch):
     assert names("~/photos/cat") == ["2.png", "10.png"]
 
 
-def test_what_is_not_there_keeps_its_place(photos):
+def test_missing_files_stay_in_the_list(photos):
     (photos / "empty").mkdir()
     given = [photos / "none.png", photos / "*.tiff", photos / "empty", "a\0b.png", "x" * 10_000]
-    found = list_images([*given, photos / "cat"], None)
-    assert [str(each) for each in given] == [source.name for source in found[:5]]
-    said = [str(found[k].image) for k in (1, 2)]
-    assert "No file matches" in said[0]
-    assert "contains no images" in said[1]
-    assert [Path(source.name).name for source in found[5:]] == ["2.png", "10.png"]
+    result = list_images([*given, photos / "cat"], None)
+    assert [str(each) for each in given] == [source.name for source in result[:5]]
+    message = [str(result[k].image) for k in (1, 2)]
+    assert "No file matches" in message[0]
+    assert "contains no images" in message[1]
+    assert [Path(source.name).name for source in result[5:]] == ["2.png", "10.png"]
 
 
 def test_everything_in_one_list(photos):
@@ -89,11 +89,11 @@ def test_everything_in_one_list(photos):
         np.zeros((2, 8, 8)),
         photos / "cat",
     ]
-    found = list_images(given, (8, 8, 1))
-    assert [Path(source.name).name for source in found] == [
+    result = list_images(given, (8, 8, 1))
+    assert [Path(source.name).name for source in result] == [
         "cat.jpg", "1", "2", "3", "4", "top.webp", "6", "7", "8", "2.png", "10.png",
     ]  # fmt: skip
-    assert all(source.image == data for source in found[1:4])
+    assert all(source.image == data for source in result[1:4])
 
 
 def test_columns_of_paths(photos):
@@ -104,13 +104,13 @@ def test_columns_of_paths(photos):
         assert names(column) == ["2.png", "top.webp"]
 
 
-def test_pictures_of_several_sizes_in_one_array():
+def test_images_of_several_sizes_in_one_array():
     ragged = np.empty(2, dtype=object)
     ragged[0], ragged[1] = np.zeros((3, 4)), np.zeros((5, 6))
     assert [source.image.shape for source in list_images(ragged, None)] == [(3, 4), (5, 6)]
 
 
-def test_a_picture_written_as_lists_of_numbers():
+def test_an_image_as_nested_lists_of_numbers():
     (source,) = list_images([[0.0, 1.0], [1.0, 0.0]], (2, 2, 1))
     assert source.image.tolist() == [[0, 1], [1, 0]]
 
@@ -121,8 +121,8 @@ def test_tensors():
     assert len(list_images(tf.zeros((3, 8, 8)), (8, 8, 1))) == 3
 
 
-@pytest.mark.parametrize(("images", "said"), [([], "empty"), (3, "int"), ({"a": 1}, "dict"),
+@pytest.mark.parametrize(("images", "message"), [([], "empty"), (3, "int"), ({"a": 1}, "dict"),
                                               (np.float64(3), "a single number")])  # fmt: skip
-def test_what_no_picture_can_be_made_of(images, said):
-    with pytest.raises(EvaluationError, match=said):
+def test_unsupported_images_are_rejected(images, message):
+    with pytest.raises(EvaluationError, match=message):
         list_images(images, None)

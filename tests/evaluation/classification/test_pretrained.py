@@ -20,23 +20,23 @@ pytestmark = pytest.mark.usefixtures("pretrained")
 @pytest.fixture(scope="module")
 def expected(shared_data):
     """{(network, photo): [(class, probability), ...]}."""
-    found, photo = {}, ""
+    result, photo = {}, ""
     for line in (shared_data / "EXPECTED_TOP5.txt").read_text().splitlines():
         if line.startswith("## "):
             photo = line[3:]
         network, _, classes = line.partition(" : ")
         if network.strip() in NETWORKS:
             pairs = re.findall(r"(\S+) (\d\.\d{3})", classes.split("|")[0])
-            found[NETWORKS[network.strip()], photo] = [(k, float(p)) for k, p in pairs]
-    assert len(found) == 24
-    return found
+            result[NETWORKS[network.strip()], photo] = [(k, float(p)) for k, p in pairs]
+    assert len(result) == 24
+    return result
 
 
 @pytest.mark.parametrize("app", NETWORKS.values())
-def test_the_photos_are_named_as_expected(app, expected, shared_data):
+def test_the_photos_have_the_expected_classes(app, expected, shared_data):
     paths = {name: shared_data / name for network, name in expected if network == app}
-    found = kmagic.classify(list(paths.values()), app=app, top=5)
-    for name, picture in zip(paths, found, strict=True):
+    result = kmagic.classify(list(paths.values()), app=app, top=5)
+    for name, picture in zip(paths, result, strict=True):
         for guess, (label, share) in zip(picture.top_classes, expected[app, name], strict=True):
             assert guess.label == label or share < 0.01, name
             assert guess.probability == pytest.approx(share, abs=0.002), name
@@ -44,10 +44,10 @@ def test_the_photos_are_named_as_expected(app, expected, shared_data):
 
 def test_the_elephant_by_one_magic(shell, shared_data):
     photo = shared_data / "photos" / "elephant.jpg"
-    found, captured = value_of(
+    result, captured = value_of(
         shell, f"%keras_classify --app MobileNetV2 {photo} --top 2 --explain -o answers"
     )
-    (guess, other) = found[0].top_classes
+    (guess, other) = result[0].top_classes
     assert (guess.label, other.label) == ("African_elephant", "tusker")
     frame = shell.user_ns["answers"]
     assert frame["label"].tolist() == ["African_elephant", "tusker"]
@@ -72,7 +72,7 @@ def test_the_elephant_stays_an_elephant(kind, mode, most, shared_data, expected)
     assert picture.top_classes[0].probability == pytest.approx(share, abs=most)
 
 
-def test_an_elephant_that_lies_is_turned_by_its_exif(shared_data):
+def test_a_rotated_elephant_is_turned_by_its_exif(shared_data):
     exif = Image.Exif()
     exif[0x0112] = 6
     held = io.BytesIO()
@@ -83,7 +83,7 @@ def test_an_elephant_that_lies_is_turned_by_its_exif(shared_data):
     assert lying.top_classes == upright.top_classes
 
 
-def test_what_it_looked_at_is_the_animal(shared_data):
+def test_the_explanation_is_at_the_animal(shared_data):
     """The parrot is in the middle of its photo, the bird in the left half of its."""
     photos = shared_data / "photos"
     parrot, bird = kmagic.classify(
@@ -95,15 +95,15 @@ def test_what_it_looked_at_is_the_animal(shared_data):
     assert np.average(columns, weights=bird.explanation.heatmap.sum(axis=0)) < 3
 
 
-def test_a_model_of_keras_applications_is_recognised(shell, shared_data):
+def test_a_model_of_keras_applications_is_recognized(shell, shared_data):
     shell.run_cell("import keras; net = keras.applications.MobileNetV2()")
     photo = shared_data / "photos" / "coffee.png"
-    found, _ = value_of(shell, f"%keras_classify net {photo}")
-    assert found[0].top_classes[0].label == "espresso"
-    assert "Preprocessed for MobileNetV2" in found.note
+    result, _ = value_of(shell, f"%keras_classify net {photo}")
+    assert result[0].top_classes[0].label == "espresso"
+    assert "Preprocessed for MobileNetV2" in result.note
 
 
-def test_dividing_by_255_is_another_answer(shared_data):
+def test_dividing_by_255_changes_the_prediction(shared_data):
     photo = shared_data / "photos" / "chelsea.png"
     right = kmagic.classify(photo, app="MobileNet")[0].top_classes[0]
     wrong = kmagic.classify(photo, app="MobileNet", scaling=255)[0].top_classes[0]

@@ -18,7 +18,7 @@ ORDERS = ("given", "name", "support", "error", "similarity")
     st.sampled_from(ORDERS),
 )
 @settings(max_examples=100, deadline=None)
-def test_every_class_has_one_place(matrix, by):
+def test_every_class_occurs_once(matrix, by):
     order = order_classes(matrix, [f"c{k}" for k in range(len(matrix))], by)
     assert sorted(order.tolist()) == list(range(len(matrix)))
 
@@ -35,7 +35,7 @@ def test_support_and_error():
     assert order_classes(matrix, "abc", "error").tolist() == [0, 1, 2]
 
 
-def test_classes_that_are_confused_stand_beside_each_other():
+def test_confused_classes_are_next_to_each_other():
     rng = np.random.default_rng(0)
     kin = rng.permutation(np.arange(24) % 6)
     matrix = 60 * np.eye(24, dtype=int) + rng.poisson(4, (24, 24)) * (kin[:, None] == kin)
@@ -44,13 +44,13 @@ def test_classes_that_are_confused_stand_beside_each_other():
 
 
 def test_the_matrix_itself_keeps_its_order():
-    found = confusion([0, 1, 1], [0, 1, 0], order="support")
-    assert found.ordered().tolist() == [1, 0]
-    assert found.ordered("given").tolist() == [0, 1]
-    assert found.matrix.tolist() == [[1, 0], [1, 1]]
-    assert [text.get_text() for text in found.plot().axes[0].get_yticklabels()] == ["1", "0"]
+    result = confusion([0, 1, 1], [0, 1, 0], order="support")
+    assert result.ordered().tolist() == [1, 0]
+    assert result.ordered("given").tolist() == [0, 1]
+    assert result.matrix.tolist() == [[1, 0], [1, 1]]
+    assert [text.get_text() for text in result.plot().axes[0].get_yticklabels()] == ["1", "0"]
 
 
-def test_an_unknown_order_is_said():
+def test_an_unknown_order_is_rejected():
     with pytest.raises(EvaluationError, match="one of given, name, support"):
         confusion([0], [0], order="size")

@@ -26,31 +26,31 @@ def two_models():
     )
 
 
-def test_it_is_said_in_words():
+def test_the_comparison_in_words():
     new, old = two_models()
-    found = new.versus(old)
-    assert found.errors() == "errors 16 -> 13"
-    assert found.facts() == "100 letters · errors 16 -> 13"
-    assert (found.fixed, found.broken) == (13, 10)
-    assert found.describe() == (
+    result = new.versus(old)
+    assert result.errors() == "errors 16 -> 13"
+    assert result.facts() == "100 letters · errors 16 -> 13"
+    assert (result.fixed, result.broken) == (13, 10)
+    assert result.describe() == (
         "cnn against mlp: errors 16 -> 13; better on d, worse on c.\n"
         "Only cnn is right for 13 samples, only mlp for 10: may be chance "
         "(McNemar's test, p = 0.678)."
     )
-    assert found.changed_cells_text(2) == ["d taken for e: 15 -> 2", "c taken for b: 0 -> 10"]
-    assert found.difference[3, 3] == 13
+    assert result.changed_cells_text(2) == ["d taken for e: 15 -> 2", "c taken for b: 0 -> 10"]
+    assert result.difference[3, 3] == 13
 
 
-def test_what_was_mended_and_what_was_broken():
+def test_fixed_and_broken_samples():
     new, old = two_models()
-    found = new.versus(old)
-    assert found.indices(fixed=True).tolist() == list(range(62, 75))
-    assert found.indices(broken=True, n=3).tolist() == [40, 41, 42]
-    frame = found.to_frame()
+    result = new.versus(old)
+    assert result.indices(fixed=True).tolist() == list(range(62, 75))
+    assert result.indices(broken=True, n=3).tolist() == [40, 41, 42]
+    frame = result.to_frame()
     assert frame.loc["d", ["fixed", "broken"]].tolist() == [13, 0]
     assert frame.loc["c", "recall_before"] == 1.0
     with pytest.raises(EvaluationError, match="fixed=True or"):
-        found.indices()
+        result.indices()
 
 
 def test_confident_mistakes_come_first():
@@ -73,32 +73,32 @@ def test_mcnemar_of_many_samples_is_exact_too():
     assert mcnemar(6000, 6000) == 1.0
 
 
-def test_equal_models_are_called_equal():
+def test_equal_models():
     new, _ = two_models()
-    found = new.versus(new)
-    assert found.describe().splitlines()[1] == "Both models classify the same samples correctly."
-    assert "no single class" in found.class_changes()
-    assert found.names == ("cnn, new", "cnn, old")
-    assert found.changed_cells_text() == []
+    result = new.versus(new)
+    assert result.describe().splitlines()[1] == "Both models classify the same samples correctly."
+    assert "no single class" in result.class_changes()
+    assert result.names == ("cnn, new", "cnn, old")
+    assert result.changed_cells_text() == []
 
 
-def test_a_certain_difference_is_called_so():
+def test_a_significant_difference():
     true = np.zeros(200, dtype=int)
     old = confusion(true, np.r_[np.ones(80), np.zeros(120)].astype(int))
     new = confusion(true, np.r_[np.ones(9), np.zeros(191)].astype(int), class_names=[0, 1])
-    said = new.versus(old).significance()
-    assert said.endswith("only the other for 0: more than chance (McNemar's test, p < 0.001).")
+    message = new.versus(old).significance()
+    assert message.endswith("only the other for 0: more than chance (McNemar's test, p < 0.001).")
 
 
 def test_only_the_same_samples_can_be_compared():
     base = confusion([0, 1, 1], [0, 1, 0])
-    for other, said in (
+    for other, message in (
         (confusion([0, 1], [0, 1]), "got 3 and 2"),
         (confusion([0, 1, 0], [0, 1, 0]), "true classes differ"),
         (confusion([0, 1, 2], [0, 1, 2]), "got 2 and 3"),
         (3, "got int"),
     ):
-        with pytest.raises(EvaluationError, match=said):
+        with pytest.raises(EvaluationError, match=message):
             base.versus(other)
 
 

@@ -17,32 +17,32 @@ from kmagic.support.errors import EvaluationError
 
 
 @st.composite
-def judged(draw):
+def labels_and_predictions(draw):
     classes = draw(st.integers(1, 6))
     size = draw(st.integers(1, 40))
     labels = st.lists(st.integers(0, classes - 1), min_size=size, max_size=size)
     return classes, draw(labels), draw(labels)
 
 
-@given(judged())
+@given(labels_and_predictions())
 @settings(max_examples=60, deadline=None)
-def test_figures_are_those_of_scikit_learn(case):
+def test_metrics_are_those_of_scikit_learn(case):
     classes, true, predicted = case
-    found = confusion(true, predicted, class_names=range(classes))
+    result = confusion(true, predicted, class_names=range(classes))
     every = np.arange(classes)
     if classes > 1:
-        assert (found.matrix == confusion_matrix(true, predicted, labels=every)).all()
+        assert (result.matrix == confusion_matrix(true, predicted, labels=every)).all()
         for over in ("true", "pred", "all"):
             theirs = confusion_matrix(true, predicted, labels=every, normalize=over)
-            np.testing.assert_allclose(found.normalized(over), theirs)
+            np.testing.assert_allclose(result.normalized(over), theirs)
     theirs = precision_recall_fscore_support(true, predicted, labels=every, zero_division=0)
-    ours = found.per_class
+    ours = result.per_class
     for mine, other in zip(
         (ours.precision, ours.recall, ours.f1, ours.support), theirs, strict=True
     ):
         np.testing.assert_array_equal(mine, other)
-    assert found.accuracy == accuracy_score(true, predicted)
-    report = found.report()
+    assert result.accuracy == accuracy_score(true, predicted)
+    report = result.report()
     table = classification_report(true, predicted, labels=every, output_dict=True, zero_division=0)
     assert list(report.index[-3:]) == ["accuracy", "macro avg", "weighted avg"]
     assert report.loc["macro avg"].to_dict() == table["macro avg"]
@@ -51,27 +51,27 @@ def test_figures_are_those_of_scikit_learn(case):
         assert report.iloc[position].to_dict() == table[str(position)]
 
 
-@given(judged(), st.randoms(use_true_random=False))
+@given(labels_and_predictions(), st.randoms(use_true_random=False))
 @settings(max_examples=40, deadline=None)
-def test_weighted_figures_are_those_of_scikit_learn(case, random):
+def test_weighted_metrics_are_those_of_scikit_learn(case, random):
     classes, true, predicted = case
     weights = [random.choice([0.0, 0.25, 1.0, 3.5]) for _ in true]
     weights[0] = 2.0
-    found = confusion(true, predicted, class_names=range(classes), sample_weight=weights)
+    result = confusion(true, predicted, class_names=range(classes), sample_weight=weights)
     every = np.arange(classes)
     if classes > 1:
         theirs = confusion_matrix(true, predicted, labels=every, sample_weight=weights)
-        np.testing.assert_allclose(found.matrix, theirs)
+        np.testing.assert_allclose(result.matrix, theirs)
     theirs = precision_recall_fscore_support(
         true, predicted, labels=every, sample_weight=weights, zero_division=0
     )
-    np.testing.assert_allclose(found.per_class.f1, theirs[2])
+    np.testing.assert_allclose(result.per_class.f1, theirs[2])
     np.testing.assert_allclose(
-        found.accuracy, accuracy_score(true, predicted, sample_weight=weights)
+        result.accuracy, accuracy_score(true, predicted, sample_weight=weights)
     )
 
 
-@given(judged())
+@given(labels_and_predictions())
 @settings(max_examples=40, deadline=None)
 def test_every_form_of_input_gives_the_same_matrix(case):
     classes, true, predicted = case
@@ -94,34 +94,34 @@ def test_every_form_of_input_gives_the_same_matrix(case):
     assert (forms[0].matrix == ids.matrix[np.ix_(labels, labels)]).all()
 
 
-@given(judged())
+@given(labels_and_predictions())
 @settings(max_examples=40, deadline=None)
 def test_the_cells_hold_every_sample_once(case):
     classes, true, predicted = case
-    found = confusion(true, predicted, class_names=range(classes))
+    result = confusion(true, predicted, class_names=range(classes))
     seen = []
     for row in range(classes):
         for column in range(classes):
-            cell = found.indices(true=row, pred=column)
-            assert len(cell) == found.matrix[row, column]
+            cell = result.indices(true=row, pred=column)
+            assert len(cell) == result.matrix[row, column]
             seen += cell.tolist()
     assert sorted(seen) == list(range(len(true)))
-    assert sum(pair.count for pair in found.pairs(None)) == found.wrong
+    assert sum(pair.count for pair in result.pairs(None)) == result.wrong
 
 
 def test_confident_mistakes_come_first():
     odds = [[0.4, 0.6], [0.1, 0.9], [0.2, 0.8], [0.9, 0.1]]
-    found = confusion([0, 0, 0, 0], odds, class_names=["cat", "dog"])
-    assert found.indices(true="cat", pred="dog").tolist() == [1, 2, 0]
-    assert found.indices(true=0, pred=1, n=2).tolist() == [1, 2]
-    assert found.indices(pred="cat").tolist() == [3]
-    assert found.indices(true=np.int64(1)).tolist() == []
+    result = confusion([0, 0, 0, 0], odds, class_names=["cat", "dog"])
+    assert result.indices(true="cat", pred="dog").tolist() == [1, 2, 0]
+    assert result.indices(true=0, pred=1, n=2).tolist() == [1, 2]
+    assert result.indices(pred="cat").tolist() == [3]
+    assert result.indices(true=np.int64(1)).tolist() == []
 
 
 def test_a_number_is_an_id_and_a_string_is_a_name():
-    found = confusion([3, 5, 5], [3, 5, 3], class_names={3: "5", 5: "3"})
-    assert found.indices(true=5, pred=3).tolist() == [2]
-    assert found.indices(true="3", pred="5").tolist() == [2]
+    result = confusion([3, 5, 5], [3, 5, 3], class_names={3: "5", 5: "3"})
+    assert result.indices(true=5, pred=3).tolist() == [2]
+    assert result.indices(true="3", pred="5").tolist() == [2]
 
 
 @pytest.mark.parametrize(
@@ -134,13 +134,13 @@ def test_a_number_is_an_id_and_a_string_is_a_name():
     ],
 )
 def test_threshold_for_two_classes(scores, threshold, expected):
-    found = confusion([0, 0, 1, 1], scores, threshold=threshold)
-    assert found.predictions.predicted.tolist() == expected
+    result = confusion([0, 0, 1, 1], scores, threshold=threshold)
+    assert result.predictions.predicted.tolist() == expected
 
 
 def test_binary_confidence_is_that_of_the_predicted_class():
-    found = confusion([0, 1, 1], np.array([[0.2], [0.9], [0.3]], dtype="float32"))
-    np.testing.assert_allclose(found.confidence, [0.8, 0.9, 0.7], rtol=1e-6)
+    result = confusion([0, 1, 1], np.array([[0.2], [0.9], [0.3]], dtype="float32"))
+    np.testing.assert_allclose(result.confidence, [0.8, 0.9, 0.7], rtol=1e-6)
     assert confusion([0, 1], [0, 1]).confidence is None
 
 
@@ -149,32 +149,34 @@ def test_probabilities_of_sixteen_bits_count_as_such():
     np.testing.assert_allclose(confusion([1, 0], odds).confidence, [0.7, 1.0], rtol=1e-3)
 
 
-def test_pairs_in_words():
-    found = confusion(["b"] * 3 + ["a"] * 1009, ["a"] * 2 + ["b"] + ["b"] * 2 + ["a"] * 1007)
-    first, second = found.pairs()
+def test_pairs_as_text():
+    result = confusion(["b"] * 3 + ["a"] * 1009, ["a"] * 2 + ["b"] + ["b"] * 2 + ["a"] * 1007)
+    first, second = result.pairs()
     assert first.to_text() == "b taken for a: 2 of 3"
     assert second.to_text() == "a taken for b: 2 of 1,009"
-    assert found.pairs(1) == [first]
+    assert result.pairs(1) == [first]
 
 
-def test_words_of_the_whole():
-    found = confusion([0, 1, 1, 0], [0, 1, 0, 0], name="cnn", unit="test digits")
-    assert found.facts() == "4 test digits · 1 wrong · accuracy 0.7500"
-    assert found.describe() == (
+def test_the_matrix_as_text():
+    result = confusion([0, 1, 1, 0], [0, 1, 0, 0], name="cnn", unit="test digits")
+    assert result.facts() == "4 test digits · 1 wrong · accuracy 0.7500"
+    assert result.describe() == (
         "cnn: 4 test digits, 1 wrong, accuracy 0.7500.\nMost confused: 1 taken for 0: 1 of 2."
     )
-    assert repr(found) == ("<ConfusionMatrix cnn: 2 classes, 4 test digits · 1 wrong · accuracy 0.7500>")
+    assert repr(result) == (
+        "<ConfusionMatrix cnn: 2 classes, 4 test digits · 1 wrong · accuracy 0.7500>"
+    )
     assert "none wrong" in confusion([0], [0]).facts()
 
 
 def test_the_report_survives_classes_that_are_named_like_its_rows():
-    found = confusion([0, 1, 1], [0, 1, 0], class_names=["accuracy", "macro avg"])
-    assert found.report().shape == (5, 4)
-    assert found.report().iloc[1]["recall"] == 0.5
+    result = confusion([0, 1, 1], [0, 1, 0], class_names=["accuracy", "macro avg"])
+    assert result.report().shape == (5, 4)
+    assert result.report().iloc[1]["recall"] == 0.5
 
 
 @pytest.mark.parametrize(
-    ("true", "predicted", "keywords", "said"),
+    ("true", "predicted", "keywords", "message"),
     [
         ([0, 1], [0], {}, "2 labels and 1 predictions"),
         ([], [], {}, "empty"),
@@ -182,14 +184,19 @@ def test_the_report_survives_classes_that_are_named_like_its_rows():
         ([0, -1], [0.1, 0.9], {}, "-1 (sample 1)"),
         ([0, 5], np.eye(3)[[0, 1]], {}, "5 (sample 1)"),
         (["a", "c"], ["a", "b"], {"class_names": ["a", "b"]}, "'c' (sample 1)"),
-        ([0.0, float("nan")], [0, 1], {}, "NaN or infinity, the first is sample 1"),
+        (
+            [0.0, float("nan")],
+            [0, 1],
+            {},
+            "NaN or infinity in 1 of 2 samples, the first is sample 1",
+        ),
         ([0, 1], [[0.5, np.nan], [0.5, 0.5]], {}, "the first is sample 0"),
         ([0, 1], [0.5, 3.0], {}, "between 0 and 1"),
         ([0.3, 1], [0, 1], {}, "0.3 (sample 0) is not a whole number"),
         ([[1, 1], [0, 1]], [0, 1], {}, "one matrix per label"),
         (["a", None], ["a", "b"], {}, "None of type NoneType"),
         (["a", "b"], np.eye(2), {}, "the order of the classes is unknown"),
-        ([0, 1], np.eye(2), {"class_names": ["a"]}, "must name 2 classes"),
+        ([0, 1], np.eye(2), {"class_names": ["a"]}, "must be 2 names"),
         ([0, 1], [0, 1], {"class_names": ["a", "a"]}, "a occurs more than once"),
         ([0, 1], [0, 1], {"class_names": "ab"}, "list of names"),
         ([0, 1], [0, 1], {"class_names": []}, "class_names= is empty"),
@@ -201,16 +208,16 @@ def test_the_report_survives_classes_that_are_named_like_its_rows():
         (np.zeros((2, 3)).astype(int), np.eye(2), {}, "one-hot"),
         (np.zeros((2, 3, 4)), np.zeros((2, 3, 4)), {}, "flatten both"),
         (np.eye(3), np.eye(2, 3), {}, "3 labels and 2 predictions"),
-        (np.eye(2, 3), np.eye(2), {}, "3 in y_true= and 2 in y_pred="),
+        (np.eye(2, 3), np.eye(2), {}, "3 columns of labels and 2 of predictions"),
     ],
 )
-def test_what_cannot_be_judged_is_said(true, predicted, keywords, said):
+def test_invalid_labels_and_predictions_are_rejected(true, predicted, keywords, message):
     with pytest.raises(EvaluationError) as caught:
         confusion(true, predicted, **keywords)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_an_unknown_class_is_said_with_those_there_are():
+def test_an_unknown_class_is_rejected_with_the_known_ones():
     with pytest.raises(EvaluationError, match="'bird' is not one of the classes: cat, dog"):
         confusion([0, 1], [0, 1], class_names=["cat", "dog"]).indices(true="bird")
 
@@ -227,7 +234,7 @@ def test_the_figure_is_a_figure_and_leaves_pyplot_alone(tmp_path):
     assert words == ["1\n100.0%", "1\n50.0%", "1\n50.0%"]
 
 
-def test_a_figure_of_many_classes_has_no_words(tmp_path):
+def test_a_figure_of_many_classes_has_no_texts(tmp_path):
     labels = np.arange(200)
     figure = confusion(labels, labels, normalize="all").plot()
     assert not figure.axes[0].texts

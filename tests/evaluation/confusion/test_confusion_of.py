@@ -34,12 +34,12 @@ def net():
 
 
 def test_a_model_and_samples(net):
-    found = confusion_of(net, X, Y)
+    result = confusion_of(net, X, Y)
     expected = confusion(Y, net.predict(X, verbose=0))
-    assert (found.matrix == expected.matrix).all()
-    np.testing.assert_allclose(found.confidence, expected.confidence, rtol=1e-5)
-    assert (found.name, found.unit) == ("net", "samples")
-    assert found.x is X
+    assert (result.matrix == expected.matrix).all()
+    np.testing.assert_allclose(result.confidence, expected.confidence, rtol=1e-5)
+    assert (result.name, result.unit) == ("net", "samples")
+    assert result.x is X
     assert confusion_of(net, X, Y, name="other", samples=list("a" * 24)).x == list("a" * 24)
 
 
@@ -47,14 +47,14 @@ def test_a_model_and_a_data_set(net):
     data = SimpleNamespace(
         x_train=None, x_test=X, y_test=Y, classes=("a", "b", "c"), image_shape=(2, 2)
     )
-    found = confusion_of(net, data)
-    assert found.classes == ("a", "b", "c")
-    assert found.unit == "test samples"
-    assert found.x.shape == (24, 2, 2)
-    assert np.shares_memory(found.x, X)
+    result = confusion_of(net, data)
+    assert result.classes == ("a", "b", "c")
+    assert result.unit == "test samples"
+    assert result.x.shape == (24, 2, 2)
+    assert np.shares_memory(result.x, X)
 
 
-def test_the_classes_of_the_data_that_it_learned_from(net):
+def test_the_classes_of_the_training_data(net):
     set_dataset(net, SimpleNamespace(classes=("x", "y", "z")))
     assert confusion_of(net, X, Y).classes == ("x", "y", "z")
     assert confusion_of(net, X, Y, class_names=list("abc")).classes == ("a", "b", "c")
@@ -66,7 +66,7 @@ WORDS = TextEncoding(("", "[UNK]", "bad", "good"), maxlen=4)
 REVIEWS = ["good", "a bad film", "good film, good"] * 8
 
 
-def test_word_numbers_are_shown_as_sentences(net):
+def test_word_ids_are_shown_as_sentences(net):
     rows = WORDS.encode(REVIEWS)
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
     shown = confusion_of(net, data).x
@@ -76,7 +76,7 @@ def test_word_numbers_are_shown_as_sentences(net):
 
 
 @pytest.mark.parametrize("left", [False, True], ids=["a data set", "its preparation"])
-def test_the_model_remembers_how_to_read_word_numbers(net, left):
+def test_word_ids_are_decoded_like_the_training_data(net, left):
     rows = WORDS.encode(REVIEWS)
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)
     set_dataset(net, data.preparation if left else data)
@@ -91,14 +91,14 @@ def test_texts_that_a_model_takes_as_they_are():
     layers = [keras.Input((1,), dtype="string"), words, keras.layers.Embedding(4, 3)]
     model = keras.Sequential([*layers, keras.layers.GlobalAveragePooling1D()])
     texts = np.array(REVIEWS, dtype=object)
-    found = confusion_of(model, texts, Y)
-    assert found.x.tolist() == REVIEWS
+    result = confusion_of(model, texts, Y)
+    assert result.x.tolist() == REVIEWS
     expected = model.predict(texts, verbose=0)
     for given in (REVIEWS, np.array(REVIEWS), pd.Series(REVIEWS), texts[:, None]):
         np.testing.assert_allclose(PREDICTION_CACHE.predict(model, given), expected, rtol=1e-6)
 
 
-def test_texts_are_known_again_by_what_they_say():
+def test_texts_are_cached_by_content():
     class Longest:
         asked = 0
 
@@ -112,20 +112,20 @@ def test_texts_are_known_again_by_what_they_say():
     assert model.asked == 2
 
 
-def test_a_stream_is_gone_through_once(net):
+def test_a_stream_is_read_once(net):
     import tensorflow as tf
 
     stream = tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(24, seed=1).batch(7)
-    found = confusion_of(net, stream)
-    assert (found.matrix == confusion_of(net, X, Y).matrix).all()
-    assert found.x is None
+    result = confusion_of(net, stream)
+    assert (result.matrix == confusion_of(net, X, Y).matrix).all()
+    assert result.x is None
     with pytest.raises(EvaluationError, match=r"batches of samples and labels"):
         confusion_of(net, tf.data.Dataset.from_tensor_slices(X).batch(7))
     with pytest.raises(EvaluationError, match="stream is empty"):
         confusion_of(net, stream.take(0))
 
 
-def test_what_is_missing_is_said(net):
+def test_missing_arguments_are_rejected(net):
     with pytest.raises(EvaluationError, match="true classes are missing"):
         confusion_of(net, X)
     with pytest.raises(EvaluationError, match="y_pred= is missing"):
@@ -145,7 +145,7 @@ def test_two_models_of_different_inputs(net):
     assert reshape_samples_for(SimpleNamespace(input_shape=(None, 5)), X) is X
 
 
-def test_raw_data_are_prepared_as_those_that_the_model_learned_from() -> None:
+def test_raw_data_are_prepared_like_the_training_data() -> None:
     rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (12, 6, 6), dtype=np.uint8)
     model = build("input 6x6x1 / flatten / dense 2 softmax")

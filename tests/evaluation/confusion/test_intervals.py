@@ -14,50 +14,50 @@ def labels_and_predictions(samples=400, classes=4, seed=0):
     return true, np.where(wrong, rng.integers(0, classes, samples), true)
 
 
-def test_intervals_hold_the_figures_and_are_the_same_again():
-    found = confusion(*labels_and_predictions())
-    once, again = found.intervals(), confusion(*labels_and_predictions()).intervals()
-    assert list(once.overall) == list(found.overall)
+def test_intervals_contain_the_metrics_and_are_reproducible():
+    result = confusion(*labels_and_predictions())
+    once, again = result.intervals(), confusion(*labels_and_predictions()).intervals()
+    assert list(once.overall) == list(result.overall)
     for name, (low, high) in once.overall.items():
-        assert low < found.overall[name] < high, name
+        assert low < result.overall[name] < high, name
         assert (low, high) == again.overall[name]
     for name in ("precision", "recall", "f1"):
         low, high = getattr(once, name)
         assert (
-            (low < getattr(found.per_class, name)) & (getattr(found.per_class, name) < high)
+            (low < getattr(result.per_class, name)) & (getattr(result.per_class, name) < high)
         ).all()
-    assert found.intervals() is once
-    assert found.intervals(seed=1).overall != once.overall
-    narrow = found.intervals(level=0.5).overall["MCC"]
+    assert result.intervals() is once
+    assert result.intervals(seed=1).overall != once.overall
+    narrow = result.intervals(level=0.5).overall["MCC"]
     assert once.overall["MCC"][0] < narrow[0] < narrow[1] < once.overall["MCC"][1]
 
 
-def test_they_are_those_of_drawing_the_samples():
+def test_intervals_are_those_of_resampling_the_samples():
     true, predicted = labels_and_predictions(300)
     rng = np.random.default_rng(1)
     drawn = []
     for _ in range(600):
         chosen = rng.integers(0, 300, 300)
         drawn.append(confusion(true[chosen], predicted[chosen], class_names=range(4)).overall)
-    found = confusion(true, predicted).intervals().overall
+    result = confusion(true, predicted).intervals().overall
     for name in ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted precision"):
         theirs = np.quantile([one[name] for one in drawn], [0.025, 0.975])
-        np.testing.assert_allclose(found[name], theirs, atol=0.012)
+        np.testing.assert_allclose(result[name], theirs, atol=0.012)
 
 
 def test_groups_give_the_same_intervals_as_single_samples(monkeypatch):
-    found = confusion(*labels_and_predictions(20_000))
-    groups = found.intervals(seed=2).overall
+    result = confusion(*labels_and_predictions(20_000))
+    groups = result.intervals(seed=2).overall
     monkeypatch.setattr(intervals, "GROUPS", 20_000)
     monkeypatch.setattr(intervals, "CHUNK_VALUES", 600)  # the draws of 50 resamples at once
-    singles = found.intervals(seed=2).overall
+    singles = result.intervals(seed=2).overall
     for name, (low, high) in singles.items():
         width = high - low
         assert groups[name][0] == pytest.approx(low, abs=0.12 * width), name
         assert groups[name][1] == pytest.approx(high, abs=0.12 * width), name
 
 
-def test_weights_widen_what_rests_on_few_samples():
+def test_weights_on_few_samples_widen_the_intervals():
     true, predicted = labels_and_predictions(400)
     even = confusion(true, predicted, sample_weight=np.ones(400)).intervals().overall["accuracy"]
     plain = confusion(true, predicted).intervals().overall["accuracy"]
@@ -76,17 +76,17 @@ def test_top_k_has_its_interval_with_weights_too():
     np.testing.assert_allclose(even.overall["top-3 accuracy"], plain, atol=0.01)
 
 
-def test_a_figure_that_does_not_exist_has_no_interval():
-    found = confusion([0, 0, 0], [0, 0, 0], class_names=["a", "b"])
-    assert np.isnan(found.kappa)
-    assert np.isnan(found.intervals().overall["kappa"]).all()
-    assert found.intervals().overall["accuracy"] == (1.0, 1.0)
-    frame = found.summary()
+def test_an_undefined_metric_has_no_interval():
+    result = confusion([0, 0, 0], [0, 0, 0], class_names=["a", "b"])
+    assert np.isnan(result.kappa)
+    assert np.isnan(result.intervals().overall["kappa"]).all()
+    assert result.intervals().overall["accuracy"] == (1.0, 1.0)
+    frame = result.summary()
     assert frame.loc["accuracy"].tolist() == [1, 1, 1]
 
 
-def test_many_resamples_are_taken_in_parts(monkeypatch):
-    found = confusion(*labels_and_predictions())
-    whole = found.intervals(seed=5).overall["accuracy"]
+def test_many_resamples_are_drawn_in_chunks(monkeypatch):
+    result = confusion(*labels_and_predictions())
+    whole = result.intervals(seed=5).overall["accuracy"]
     monkeypatch.setattr(intervals, "CHUNK_VALUES", 100)
-    assert found.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)
+    assert result.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)

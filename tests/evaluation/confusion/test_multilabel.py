@@ -24,15 +24,15 @@ def several(draw):
 
 @given(several())
 @settings(max_examples=80, deadline=None)
-def test_figures_are_those_of_scikit_learn(case):
+def test_metrics_are_those_of_scikit_learn(case):
     true, guess, weights = case
-    found = confusion(true, guess, sample_weight=weights, multilabel=True)
+    result = confusion(true, guess, sample_weight=weights, multilabel=True)
     keywords = {"sample_weight": weights}
     np.testing.assert_allclose(
-        found.matrices, metrics.multilabel_confusion_matrix(true, guess, **keywords)
+        result.matrices, metrics.multilabel_confusion_matrix(true, guess, **keywords)
     )
     three = metrics.precision_recall_fscore_support(true, guess, zero_division=0, **keywords)
-    ours = found.per_class
+    ours = result.per_class
     for mine, theirs in zip(
         (ours.precision, ours.recall, ours.f1, ours.support), three, strict=True
     ):
@@ -45,26 +45,26 @@ def test_figures_are_those_of_scikit_learn(case):
         expected[f"{how} F1"] = metrics.f1_score(
             true, guess, average=how, zero_division=0, **keywords
         )
-    assert found.overall == pytest.approx(expected)
+    assert result.overall == pytest.approx(expected)
 
 
 def test_rows_that_are_not_one_hot_are_several_labels():
     odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.2, 0.3]])
     true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0]])
-    found = confusion(true, odds, class_names=["cat", "dog", "emu"], name="net", unit="photos")
-    assert isinstance(found, MultilabelConfusion)
-    assert found.matrices[2].tolist() == [[2, 0], [1, 0]]
-    assert found.facts() == "3 photos · 3 labels · 1 with a wrong label · F1 0.8571"
-    assert found.describe().endswith("Lowest F1: emu 0.000, cat 1.000, dog 1.000.")
-    assert found.indices("emu", true=True, pred=False).tolist() == [1]
-    dog = found["dog"]
+    result = confusion(true, odds, class_names=["cat", "dog", "emu"], name="net", unit="photos")
+    assert isinstance(result, MultilabelConfusion)
+    assert result.matrices[2].tolist() == [[2, 0], [1, 0]]
+    assert result.facts() == "3 photos · 3 labels · 1 with a wrong label · F1 0.8571"
+    assert result.describe().endswith("Lowest F1: emu 0.000, cat 1.000, dog 1.000.")
+    assert result.indices("emu", true=True, pred=False).tolist() == [1]
+    dog = result["dog"]
     assert dog.classes == ("not dog", "dog")
     assert dog.name == "net, dog"
     assert dog.threshold_curve.auc == 1.0
-    assert [each.accuracy for each in found] == [1, 1, pytest.approx(2 / 3)]
-    assert found[2].matrix.tolist() == found.matrices[2].tolist()
-    assert repr(found) == f"<MultilabelConfusion net: {found.facts()}>"
-    # Lists do as well, and one-hot rows are classes unless it is said otherwise.
+    assert [each.accuracy for each in result] == [1, 1, pytest.approx(2 / 3)]
+    assert result[2].matrix.tolist() == result.matrices[2].tolist()
+    assert repr(result) == f"<MultilabelConfusion net: {result.facts()}>"
+    # Lists do as well, and one-hot rows are classes unless it is message otherwise.
     assert isinstance(confusion(true.tolist(), odds.tolist()), MultilabelConfusion)
     hot = np.eye(3, dtype=int)
     assert isinstance(confusion(hot, odds), ConfusionMatrix)
@@ -85,9 +85,9 @@ def test_a_threshold_for_all_or_for_each():
 def test_the_report_is_scikit_learns():
     rng = np.random.default_rng(0)
     true, guess = rng.integers(0, 2, (2, 40, 3))
-    found = confusion(true, guess, class_names=list("abc"))
+    result = confusion(true, guess, class_names=list("abc"))
     theirs = metrics.classification_report(true, guess, output_dict=True, zero_division=0)
-    report = found.report()
+    report = result.report()
     means = ["micro avg", "macro avg", "weighted avg", "samples avg"]
     assert list(report.index) == ["a", "b", "c", *means]
     assert report.loc["samples avg"].to_dict() == theirs["samples avg"]
@@ -112,27 +112,27 @@ def test_labels_can_be_sorted():
 
 
 @pytest.mark.parametrize(
-    ("true", "guess", "keywords", "said"),
+    ("true", "guess", "keywords", "message"),
     [
         ([[1, 1], [0, 1]], [[0.1, 0.2]], {"multilabel": True}, r"\(2, 2\) and \(1, 2\)"),
-        ([[1, 2], [0, 1]], [[0, 1], [0, 1]], {"multilabel": True}, "only 0 and 1"),
+        ([[1, 2], [0, 1]], [[0, 1], [0, 1]], {"multilabel": True}, "must be only 0 and 1"),
         ([[1, 1], [0, 1]], [[3.0, -1.0], [0, 1]], {}, "threshold=0"),
-        ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"class_names": list("abc")}, "must name 2 labels"),
+        ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"class_names": list("abc")}, "must be 2 names"),
         ([[1, 1], [0, 1]], [[0, 1], [0, 1]], {"threshold": [1, 2, 3]}, "each of the 2"),
     ],
 )
-def test_what_cannot_be_judged_is_said(true, guess, keywords, said):
-    with pytest.raises(EvaluationError, match=said):
+def test_invalid_labels_and_predictions_are_rejected(true, guess, keywords, message):
+    with pytest.raises(EvaluationError, match=message):
         confusion(true, guess, **keywords)
 
 
-def test_an_unknown_label_is_said():
-    found = confusion([[1, 1], [0, 0]], [[1, 1], [0, 1]], class_names=["cat", "dog"])
+def test_an_unknown_label_is_rejected():
+    result = confusion([[1, 1], [0, 0]], [[1, 1], [0, 1]], class_names=["cat", "dog"])
     with pytest.raises(EvaluationError, match="'bird' is not one of the labels: cat, dog"):
-        found["bird"]
+        result["bird"]
 
 
-def test_the_figure_has_a_matrix_a_label(tmp_path):
+def test_the_figure_has_a_matrix_per_label(tmp_path):
     true = np.ones((2, 8), dtype=int)
     figure = confusion(true, true, class_names=[f"l{k}" for k in range(8)]).plot()
     figure.savefig(tmp_path / "labels.png", dpi=40)

@@ -36,7 +36,7 @@ def test_predictions_come_in_order_and_in_batches():
     assert model.batches == [4, 4, 2]
 
 
-def test_small_samples_go_in_larger_batches():
+def test_small_samples_are_predicted_in_larger_batches():
     model = Rows()
     predict_in_batches(model, np.zeros((600, 3), dtype="float32"))
     assert model.batches == [256, 256, 88]
@@ -59,7 +59,7 @@ def test_a_last_axis_of_one_is_added_or_taken_away():
 
 
 @pytest.mark.parametrize(
-    ("x", "said"),
+    ("x", "message"),
     [
         (np.zeros((2, 4)), "expects samples of shape (3,); got (4,)"),
         (np.zeros((2, 4, 5)), "got (4, 5)"),
@@ -69,13 +69,13 @@ def test_a_last_axis_of_one_is_added_or_taken_away():
         (np.float64(3), "along the first axis"),
     ],
 )
-def test_samples_that_do_not_fit_are_refused(x, said):
+def test_samples_that_do_not_fit_are_rejected(x, message):
     with pytest.raises(EvaluationError) as caught:
         predict_in_batches(Rows(), x)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_shape_that_only_needs_reshaping_is_said():
+def test_a_reshape_is_suggested():
     model = Rows()
     model.input_shape = (None, 28, 28, 1)
     with pytest.raises(EvaluationError) as caught:
@@ -83,7 +83,7 @@ def test_a_shape_that_only_needs_reshaping_is_said():
     assert "use x.reshape(-1, 28, 28, 1)" in caught.value.remedy
 
 
-def test_several_outputs_are_one_too_many():
+def test_several_outputs_are_rejected():
     model = Rows()
     model.predict_on_batch = lambda x: [x, x]
     with pytest.raises(EvaluationError, match="2 outputs"):
@@ -101,7 +101,7 @@ def test_an_interrupt_passes():
         predict_in_batches(model, np.zeros((2, 3)))
 
 
-def test_answers_become_classes():
+def test_outputs_become_classes():
     assert to_classes(np.array([[0.2, 0.7, 0.1], [0.5, 0.2, 0.3]])).tolist() == [1, 0]
     assert to_classes(np.array([[0.5], [0.51]])).tolist() == [0, 1]
     assert to_classes(np.array([-1.0, 0.2]), threshold=0).tolist() == [0, 1]
@@ -110,17 +110,17 @@ def test_answers_become_classes():
 
 def test_evaluation_is_a_dict_of_floats_with_the_loss_last():
     model = Rows()
-    found = evaluate(model, np.ones((4, 3)), [3, 3, 3, 7], batch_size=2, unit="rows")
-    assert found == {"mae": 1.0, "loss": 0.25}
-    assert list(found) == ["mae", "loss"]
+    result = evaluate(model, np.ones((4, 3)), [3, 3, 3, 7], batch_size=2, unit="rows")
+    assert result == {"mae": 1.0, "loss": 0.25}
+    assert list(result) == ["mae", "loss"]
     assert model.asked["verbose"] == 0
     assert model.asked["batch_size"] == 2
-    assert found.describe() == "rows: 4 rows, mae 1.0000, loss 0.2500"
+    assert result.describe() == "rows: 4 rows, mae 1.0000, loss 0.2500"
 
 
-def test_the_card_shows_every_figure():
-    found = Evaluation({"<b>": 0.5, "loss": 0.0123}, name="<script>", samples=10, unit="digits")
-    bundle = found._repr_mimebundle_()
+def test_the_card_shows_every_metric():
+    result = Evaluation({"<b>": 0.5, "loss": 0.0123}, name="<script>", samples=10, unit="digits")
+    bundle = result._repr_mimebundle_()
     assert "0.0123" in bundle["text/html"]
     assert "10 digits" in bundle["text/html"]
     assert "&lt;script&gt;" in bundle["text/html"]
@@ -130,7 +130,7 @@ def test_the_card_shows_every_figure():
 
 
 @pytest.mark.parametrize(
-    ("x", "y", "said"),
+    ("x", "y", "message"),
     [
         (np.zeros((2, 4)), [0, 0], "expects samples of shape (3,); got (4,)"),
         (np.zeros((2, 3)), np.zeros(5), "got 2 and 5"),
@@ -138,13 +138,13 @@ def test_the_card_shows_every_figure():
         (np.zeros((0, 3)), [], "x= is empty"),
     ],
 )
-def test_data_that_does_not_fit_is_said(x, y, said):
+def test_data_that_does_not_fit_is_rejected(x, y, message):
     with pytest.raises(EvaluationError) as caught:
         evaluate(Rows(), x, y)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_an_uncompiled_model_is_said():
+def test_an_uncompiled_model_is_rejected():
     model = Rows()
     model.compiled = False
     with pytest.raises(EvaluationError, match="'rows' must be compiled"):
@@ -171,11 +171,11 @@ def test_with_keras_itself():
     with pytest.raises(EvaluationError, match="must be compiled"):
         evaluate(model, x, y)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    found = evaluate(model, x, y, batch_size=32)
+    result = evaluate(model, x, y, batch_size=32)
     theirs = model.evaluate(x, y, batch_size=32, verbose=0, return_dict=True)
-    assert found == pytest.approx(theirs)
+    assert result == pytest.approx(theirs)
     np.testing.assert_allclose(predict_in_batches(model, x), model.predict(x, verbose=0), rtol=1e-5)
-    assert found["accuracy"] == pytest.approx(
+    assert result["accuracy"] == pytest.approx(
         (predict_in_batches(model, x).argmax(axis=1) == y).mean()
     )
     with pytest.raises(EvaluationError, match=r"output has shape \(\?, 2\).*\(70, 2\)"):

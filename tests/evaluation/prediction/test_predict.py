@@ -65,30 +65,30 @@ def photos(tmp_path: Path) -> tuple[Path, np.ndarray]:
 # --- an array in every way ------------------------------------------------------------------------
 
 
-def test_the_answers_are_keras_s(net) -> None:
-    found = kmagic.predict(net, X)
-    assert isinstance(found, np.ndarray)
-    np.testing.assert_allclose(found, net.predict(X, verbose=0), rtol=1e-5)
-    assert type(np.asarray(found)) is np.ndarray
-    assert type(found.array) is np.ndarray
+def test_predictions_are_those_of_keras(net) -> None:
+    result = kmagic.predict(net, X)
+    assert isinstance(result, np.ndarray)
+    np.testing.assert_allclose(result, net.predict(X, verbose=0), rtol=1e-5)
+    assert type(np.asarray(result)) is np.ndarray
+    assert type(result.array) is np.ndarray
 
 
-def test_what_is_made_of_them_is_a_plain_array(net) -> None:
-    found = kmagic.predict(net, X)
-    assert type(found[:3]) is np.ndarray
-    assert type(found > 0.5) is np.ndarray
-    assert type(found + 1) is np.ndarray
-    assert found.sum(axis=1).shape == (40,)
-    assert repr(found.argmax(axis=1)).startswith("array(")
+def test_derived_arrays_are_plain_arrays(net) -> None:
+    result = kmagic.predict(net, X)
+    assert type(result[:3]) is np.ndarray
+    assert type(result > 0.5) is np.ndarray
+    assert type(result + 1) is np.ndarray
+    assert result.sum(axis=1).shape == (40,)
+    assert repr(result.argmax(axis=1)).startswith("array(")
     with pytest.raises(NotImplementedError):
-        found.argmax(axis=1)._repr_mimebundle_()
+        result.argmax(axis=1)._repr_mimebundle_()
 
 
 def test_they_can_be_written_into_and_pickled(net) -> None:
-    found = kmagic.predict(net, X)
-    found[0] = 0
+    result = kmagic.predict(net, X)
+    result[0] = 0
     assert kmagic.predict(net, X)[0].sum() == pytest.approx(1, abs=1e-5)
-    assert (pickle.loads(pickle.dumps(found)) == found).all()  # noqa: S301 - our own bytes
+    assert (pickle.loads(pickle.dumps(result)) == result).all()  # noqa: S301 - our own bytes
 
 
 def test_classes_are_numbers_that_compare_with_labels(net) -> None:
@@ -105,7 +105,7 @@ def test_probabilities_have_a_column_for_each_class() -> None:
     assert (kmagic.predict_classes(model, X) == (second[:, 0] > 0.5)).all()
 
 
-def test_scores_before_a_softmax_go_through_it() -> None:
+def test_softmax_is_applied_to_logits() -> None:
     model = kmagic.build(
         "input 4 / dense 3\ncompile adam loss=sparse_categorical_crossentropy(from_logits=true)"
     )
@@ -116,13 +116,13 @@ def test_scores_before_a_softmax_go_through_it() -> None:
 
 def test_several_labels_at_once() -> None:
     model = kmagic.build("input 4 / dense 5 sigmoid\ncompile adam loss=binary_crossentropy")
-    found = kmagic.predict_classes(model, X)
-    assert found.shape == (40, 5)
-    assert (found == (kmagic.predict(model, X) > 0.5)).all()
-    assert "labels" in repr(found)
+    result = kmagic.predict_classes(model, X)
+    assert result.shape == (40, 5)
+    assert (result == (kmagic.predict(model, X) > 0.5)).all()
+    assert "labels" in repr(result)
 
 
-def test_names_are_known_from_what_the_model_learned(net) -> None:
+def test_names_are_those_of_the_training_data(net) -> None:
     set_dataset(net, Preparation(classes=NAMES))
     words = kmagic.predict_classes(net, X, names=True)
     assert set(words) <= set(NAMES)
@@ -142,22 +142,22 @@ def test_a_regression_has_no_classes(line) -> None:
 
 def test_several_outputs_are_arrays_by_name() -> None:
     model = kmagic.build("a = input 4\ncls = dense 3 softmax\nbox = dense 2 <- a\noutput cls, box")
-    found = kmagic.predict(model, X, name="two")
-    assert isinstance(found, MultiOutputPredictions)
-    assert {key: value.shape for key, value in found.items()} == {"cls": (40, 3), "box": (40, 2)}
+    result = kmagic.predict(model, X, name="two")
+    assert isinstance(result, MultiOutputPredictions)
+    assert {key: value.shape for key, value in result.items()} == {"cls": (40, 3), "box": (40, 2)}
     one, other = model.predict(X, verbose=0)
-    np.testing.assert_allclose(found["cls"], one, rtol=1e-5)
-    np.testing.assert_allclose(found["box"], other, rtol=1e-4, atol=1e-6)
-    assert "two, cls" in repr(found)
-    assert ("cls", "probability") in found.to_frame().columns
+    np.testing.assert_allclose(result["cls"], one, rtol=1e-5)
+    np.testing.assert_allclose(result["box"], other, rtol=1e-4, atol=1e-6)
+    assert "two, cls" in repr(result)
+    assert ("cls", "probability") in result.to_frame().columns
 
 
 def test_outputs_by_a_dictionary_and_inputs_too() -> None:
     text = "a = input 4\nb = input 2\nconcatenate <- a, b\n"
     text += "d = dense 3\ne = dense 1 <- d\noutput x=d, y=e"
     model = kmagic.build(text)
-    found = kmagic.predict(model, {"a": X, "b": X[:, :2]})
-    assert {key: value.shape for key, value in found.items()} == {"x": (40, 3), "y": (40, 1)}
+    result = kmagic.predict(model, {"a": X, "b": X[:, :2]})
+    assert {key: value.shape for key, value in result.items()} == {"x": (40, 3), "y": (40, 1)}
     assert kmagic.predict(model, [X, X[:, :2]])["x"].shape == (40, 3)
 
 
@@ -169,7 +169,7 @@ def test_outputs_by_a_dictionary_and_inputs_too() -> None:
     [X.tolist(), pd.DataFrame(X), X.astype("float64"), list(X)],
     ids=["lists", "frame", "float64", "rows"],
 )
-def test_the_same_numbers_in_another_dress(line, given) -> None:
+def test_the_same_numbers_in_other_types(line, given) -> None:
     expected = kmagic.predict(line, X)
     np.testing.assert_allclose(kmagic.predict(line, given), expected, rtol=1e-4)
 
@@ -183,14 +183,14 @@ def test_one_sample_alone(net) -> None:
 def test_a_data_set_is_its_test_part(net) -> None:
     labels = np.array([0, 1, 2, 1])
     data = Dataset("few", X[:8], np.zeros(8, int), X[8:12], labels, NAMES)
-    found = kmagic.predict(net, data)
-    np.testing.assert_allclose(found, kmagic.predict(net, X[8:12]), rtol=1e-6)
-    said = repr(found)
+    result = kmagic.predict(net, data)
+    np.testing.assert_allclose(result, kmagic.predict(net, X[8:12]), rtol=1e-6)
+    said = repr(result)
     assert said.count("right") + said.count("wrong") == 4
     assert kmagic.predict_classes(net, data).info.y_true is labels
 
 
-def test_a_raw_frame_is_prepared_by_what_the_model_learned(line) -> None:
+def test_a_raw_frame_is_prepared_like_the_training_data(line) -> None:
     raw = pd.DataFrame(X * 10 + 5, columns=list("abcd"))
     scaling = Scaling("standard", mean=raw.to_numpy().mean(0), deviation=raw.to_numpy().std(0))
     data = Dataset(
@@ -209,7 +209,7 @@ def test_a_raw_frame_is_prepared_by_what_the_model_learned(line) -> None:
     np.testing.assert_allclose(kmagic.predict(line, turned), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_bytes_of_pictures_are_scaled_and_floats_are_not(eye, photos) -> None:
+def test_image_bytes_are_scaled_and_floats_are_not(eye, photos) -> None:
     _, pixels = photos
     ready = (pixels / 255).astype("float32")[..., None]
     expected = kmagic.predict(eye, ready)
@@ -232,7 +232,7 @@ def test_files_folders_and_patterns(eye, photos) -> None:
     assert list(frame.columns) == ["class", "probability", *NAMES]
 
 
-def test_a_file_that_is_not_there_or_broken_is_said(eye, tmp_path) -> None:
+def test_a_missing_or_damaged_file_is_an_error(eye, tmp_path) -> None:
     with pytest.raises(EvaluationError, match=r"nowhere\.png"):
         kmagic.predict(eye, "nowhere.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
@@ -246,9 +246,9 @@ def test_sentences_after_training_on_word_numbers() -> None:
     data = Preparation("films", ("bad", "good"), encoding=encoding, sample_shape=(4,))
     set_dataset(model, data)
     texts = ["good film", "a bad film"]
-    found = kmagic.predict(model, texts)
-    np.testing.assert_allclose(found, kmagic.predict(model, encoding.encode(texts)), rtol=1e-6)
-    assert "good film" in repr(found)
+    result = kmagic.predict(model, texts)
+    np.testing.assert_allclose(result, kmagic.predict(model, encoding.encode(texts)), rtol=1e-6)
+    assert "good film" in repr(result)
     assert kmagic.predict(model, "good film").shape == (1, 1)
     assert kmagic.predict(model, pd.Series(texts)).shape == (2, 1)
     assert kmagic.predict(model, [[2, 4], [3]]).shape == (2, 1)
@@ -270,14 +270,14 @@ def test_files_of_texts(tmp_path) -> None:
         files,
         [str(each) for each in files],
     ):
-        found = kmagic.predict(model, given)
-        np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert [Path(name).name for name in found.to_frame().index] == list(texts)
+        result = kmagic.predict(model, given)
+        np.testing.assert_allclose(result, expected, rtol=1e-6)
+    assert [Path(name).name for name in result.to_frame().index] == list(texts)
     with pytest.raises(EvaluationError, match="Cannot read"):
         kmagic.predict(model, tmp_path / "nowhere.txt")
 
 
-def test_sentences_to_a_model_that_takes_them_itself() -> None:
+def test_sentences_to_a_model_of_strings() -> None:
     texts = ["a good film", "a bad film"]
     model = kmagic.build(
         "input string / text_vectorization 20 output_sequence_length=3 adapt={texts}"
@@ -289,7 +289,7 @@ def test_sentences_to_a_model_that_takes_them_itself() -> None:
     assert kmagic.predict(model, texts[0]).shape == (1, 2)
 
 
-def test_sentences_to_a_model_of_numbers_are_refused() -> None:
+def test_a_model_of_numbers_rejects_sentences() -> None:
     model = kmagic.build("input 4 / dense 1")
     with pytest.raises(EvaluationError, match="expects numbers") as caught:
         kmagic.predict(model, "a great film")
@@ -304,7 +304,7 @@ def test_sentences_to_a_model_of_numbers_are_refused() -> None:
         ("input 25 int32 / embedding 9 2 / flatten / dense 1", None),
     ],
 )
-def test_photos_to_a_model_of_rows_are_refused(text, columns, photos) -> None:
+def test_a_model_of_rows_rejects_photos(text, columns, photos) -> None:
     model = kmagic.build(text)
     if columns:
         rows = np.zeros((1, len(columns)))
@@ -313,7 +313,7 @@ def test_photos_to_a_model_of_rows_are_refused(text, columns, photos) -> None:
         kmagic.predict(model, photos[0] / "dot0.png")
 
 
-def test_photos_to_a_model_of_flat_pictures_are_taken(photos) -> None:
+def test_a_model_of_flat_images_accepts_photos(photos) -> None:
     assert kmagic.predict(kmagic.build("input 36 / dense 2"), photos[0] / "dot0.png").shape == (
         1,
         2,
@@ -327,7 +327,7 @@ def test_photos_to_a_model_of_flat_pictures_are_taken(photos) -> None:
         ("rows.csv", "There is no file rows.csv."),
     ],
 )
-def test_sentences_to_a_model_of_a_table_are_refused(given, message) -> None:
+def test_a_model_of_a_table_rejects_sentences(given, message) -> None:
     model = kmagic.build("input 4 / dense 1")
     set_dataset(model, Dataset("rows", X, X[:, 0], X, X[:, 0], columns=tuple("abcd")))
     with pytest.raises(EvaluationError) as caught:
@@ -335,13 +335,13 @@ def test_sentences_to_a_model_of_a_table_are_refused(given, message) -> None:
     assert message in caught.value.message
 
 
-def test_sentences_to_a_model_of_pictures_are_refused(eye) -> None:
+def test_a_model_of_images_rejects_sentences(eye) -> None:
     with pytest.raises(EvaluationError, match="was trained on images"):
         kmagic.predict(eye, "a great film")
 
 
 @pytest.mark.parametrize("given", [5, None, X[:, :3], []])
-def test_what_is_no_sample_is_refused(net, given) -> None:
+def test_invalid_samples_are_rejected(net, given) -> None:
     with pytest.raises((EvaluationError, DataError)):
         kmagic.predict(net, given)
 
@@ -356,14 +356,14 @@ def test_a_stream_is_predicted(net) -> None:
 # --- evaluate -------------------------------------------------------------------------------------
 
 
-def test_a_data_set_is_judged_by_its_own_truth(net) -> None:
+def test_a_data_set_is_evaluated_with_its_own_labels(net) -> None:
     data = Dataset("few", X[:8], np.zeros(8, int), X[8:12], np.array([0, 1, 2, 1]), NAMES)
-    found = kmagic.evaluate(net, data)
-    assert found == kmagic.evaluate(net, X[8:12], data.y_test)
-    assert found.unit == "test samples"
+    result = kmagic.evaluate(net, data)
+    assert result == kmagic.evaluate(net, X[8:12], data.y_test)
+    assert result.unit == "test samples"
 
 
-def test_names_of_classes_are_judged_as_their_numbers(net) -> None:
+def test_class_names_are_evaluated_as_their_ids(net) -> None:
     set_dataset(net, Preparation(classes=NAMES))
     numbers = np.arange(40) % 3
     words = [NAMES[n] for n in numbers]
@@ -373,12 +373,12 @@ def test_names_of_classes_are_judged_as_their_numbers(net) -> None:
         kmagic.evaluate(net, X, ["dog"] * 40)
 
 
-def test_files_are_judged(eye, photos) -> None:
+def test_files_are_evaluated(eye, photos) -> None:
     folder, pixels = photos
     eye.compile("adam", "sparse_categorical_crossentropy")
     ready = (pixels / 255).astype("float32")[..., None]
-    found = kmagic.evaluate(eye, str(folder), np.array([0, 1, 2]))
-    assert found["loss"] == pytest.approx(kmagic.evaluate(eye, ready, np.array([0, 1, 2]))["loss"])
+    result = kmagic.evaluate(eye, str(folder), np.array([0, 1, 2]))
+    assert result["loss"] == pytest.approx(kmagic.evaluate(eye, ready, np.array([0, 1, 2]))["loss"])
 
 
 # --- what the answers mean ------------------------------------------------------------------------
@@ -404,17 +404,17 @@ def test_files_are_judged(eye, photos) -> None:
         ("input 2 / dense 1\ncompile loss=mse", "values", False),
     ],
 )
-def test_a_model_says_what_its_answers_are(text, kind, logits) -> None:
+def test_the_kind_of_output_is_inferred_from_the_model(text, kind, logits) -> None:
     model = kmagic.build(text)
     answers = model.predict(X[:, :2], verbose=0)
-    found = output_kind_of(model, answers)
-    assert (found.kind, found.logits) == (kind, logits)
+    result = output_kind_of(model, answers)
+    assert (result.kind, result.logits) == (kind, logits)
 
 
 # --- the card -------------------------------------------------------------------------------------
 
 
-def test_the_card_shows_the_first_and_says_how_to_get_at_the_array(net) -> None:
+def test_the_card_shows_the_first_rows_and_how_to_keep_the_array(net) -> None:
     set_dataset(net, Preparation(classes=NAMES))
     bundle = kmagic.predict(net, X)._repr_mimebundle_()
     for kind in ("text/plain", "text/html"):
@@ -439,7 +439,7 @@ def test_a_number_of_a_sample_is_not_cut() -> None:
     assert len(said) <= 48 < len(cell) <= 90
 
 
-def test_one_answer_has_its_classes_and_several_have_theirs(net) -> None:
+def test_the_facts_agree_in_number(net) -> None:
     said = [kmagic.predict(net, X[:k])._repr_mimebundle_()["text/plain"] for k in (1, 2)]
     assert "1 prediction \u00b7 with its most likely classes" in said[0]
     assert "2 predictions \u00b7 with their most likely classes" in said[1]
@@ -451,7 +451,7 @@ def test_the_card_shows_thumbnails(eye, photos) -> None:
         assert kmagic.predict(eye, given)._repr_mimebundle_()["text/html"].count("<img") == 3
 
 
-def test_words_stand_at_the_left_where_a_notebook_is_not_trusted(net) -> None:
+def test_text_is_left_aligned_in_untrusted_notebooks(net) -> None:
     set_dataset(net, Preparation(classes=NAMES))
     markup = kmagic.predict(net, X)._repr_mimebundle_()["text/html"]
     cells = re.findall(r'<td class="km-left[^>]*>', markup)
@@ -459,7 +459,7 @@ def test_words_stand_at_the_left_where_a_notebook_is_not_trusted(net) -> None:
     assert all("text-align:left" in cell for cell in cells)
 
 
-def test_nothing_of_a_name_becomes_markup() -> None:
+def test_names_are_escaped() -> None:
     model = kmagic.build("input 4 / dense 2 softmax")
     set_dataset(model, Preparation(classes=("<b>x</b>", "y")))
     markup = kmagic.predict(model, X)._repr_mimebundle_()["text/html"]
@@ -496,7 +496,7 @@ def test_classes_probabilities_and_quiet(shell) -> None:
         shell.run_line_magic("keras_predict", "net x --classes --proba")
 
 
-def test_a_refusal_speaks_the_line_s_words(shell) -> None:
+def test_errors_use_the_names_of_the_line(shell) -> None:
     shell.user_ns["mine"] = kmagic.build(
         "model b2\ninput 4 / dense 3 softmax\ncompile adam loss=mse"
     )
@@ -514,18 +514,18 @@ def test_a_file_in_the_line(shell, photos) -> None:
         f"{folder}/*.png",
         f"{folder}/dot0.png {folder}/dot1.png {folder}/dot2.png",
     ):
-        found = shell.run_line_magic("keras_predict", f"eye {words} -q")
-        assert found.shape == (3, 3)
+        result = shell.run_line_magic("keras_predict", f"eye {words} -q")
+        assert result.shape == (3, 3)
 
 
-def test_files_are_judged_in_a_line(shell, photos) -> None:
+def test_files_are_evaluated_by_the_magic(shell, photos) -> None:
     folder, _ = photos
     shell.user_ns["eye"].compile("adam", "sparse_categorical_crossentropy")
-    found = shell.run_line_magic("keras_evaluate", f"eye {folder} {{y[:3]}} -q")
-    assert list(found) == ["loss"]
+    result = shell.run_line_magic("keras_evaluate", f"eye {folder} {{y[:3]}} -q")
+    assert list(result) == ["loss"]
 
 
-def test_an_interrupt_is_quiet_and_goes_on_later(shell, net, monkeypatch) -> None:
+def test_an_interrupt_is_quiet_and_the_next_call_continues(shell, net, monkeypatch) -> None:
     asked = net.predict_on_batch
     done = []
 
@@ -543,9 +543,9 @@ def test_an_interrupt_is_quiet_and_goes_on_later(shell, net, monkeypatch) -> Non
     assert "never" not in shell.user_ns
     later = []
     monkeypatch.setattr(net, "predict_on_batch", lambda x: (later.append(len(x)), asked(x))[1])
-    found = shell.run_line_magic("keras_predict", "net fresh -b 10 -q")
+    result = shell.run_line_magic("keras_predict", "net fresh -b 10 -q")
     assert later == [10, 10, 10], "what was answered is not asked again"
-    np.testing.assert_allclose(found, net.predict(X + 1, verbose=0), rtol=1e-4)
+    np.testing.assert_allclose(result, net.predict(X + 1, verbose=0), rtol=1e-4)
 
 
 def test_x_and_y_may_both_be_named(shell) -> None:
@@ -561,7 +561,7 @@ def test_x_and_y_may_both_be_named(shell) -> None:
         ("net x -b zero", "takes a whole number"),
     ],
 )
-def test_mistakes_of_the_line(shell, line, said) -> None:
+def test_invalid_lines(shell, line, said) -> None:
     with pytest.raises(MagicError, match=said):
         shell.run_line_magic("keras_predict", line)
 

@@ -28,7 +28,7 @@ class Sums:
 X = np.arange(30.0).reshape(10, 3)
 
 
-def test_the_same_samples_are_asked_once():
+def test_the_same_samples_are_predicted_once():
     model, kept = Sums(), PredictionCache()
     first = kept.predict(model, X)
     assert kept.predict(model, X.copy()) is first
@@ -60,12 +60,12 @@ def test_keras_weights_are_noticed_too():
     np.testing.assert_allclose(kept.predict(net, X.astype("float32")), 2 * before, rtol=1e-5)
 
 
-def test_what_is_kept_cannot_be_changed_by_accident():
+def test_cached_predictions_are_read_only():
     with pytest.raises(ValueError, match="read-only"):
         PredictionCache().predict(Sums(), X)[0] = 7
 
 
-def test_an_interrupted_work_goes_on_where_it_was():
+def test_an_interrupted_call_is_continued():
     model, kept = Sums(), PredictionCache()
     model.fails_after = 6
     with pytest.raises(KeyboardInterrupt):
@@ -78,7 +78,7 @@ def test_an_interrupted_work_goes_on_where_it_was():
     assert model.asked == 10
 
 
-def test_only_the_last_are_kept():
+def test_only_the_last_predictions_are_cached():
     model, kept = Sums(), PredictionCache(max_entries=2)
     for start in (0, 1, 2, 0):
         kept.predict(model, X[start : start + 5])
@@ -99,7 +99,7 @@ def test_a_model_is_not_kept_alive():
     assert len(kept._entries) == 1
 
 
-def test_several_inputs_and_strings_are_known_again():
+def test_several_inputs_and_strings_are_cached():
     class Both:
         inputs = (1, 2)
         asked = 0
@@ -117,7 +117,7 @@ def test_several_inputs_and_strings_are_known_again():
     assert model.asked == 3
 
 
-def test_a_large_file_is_looked_at_in_pieces(monkeypatch, tmp_path):
+def test_a_large_file_is_hashed_in_chunks(monkeypatch, tmp_path):
     monkeypatch.setattr("kmagic.evaluation.prediction.batch_prediction.HASH_CHUNK_BYTES", 50)
     file = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float64", shape=(10, 3))
     file[:] = X
