@@ -95,7 +95,7 @@ def test_a_long_work_shows_how_far_it_is_and_can_be_interrupted(
 
 @pytest.mark.usefixtures("photos")
 def test_the_card_reads_in_every_place(notebook: NotebookPage, lab: Lab, browser: Browser) -> None:
-    lab.write("b.ipynb", [NET, "%keras_classify net photos --labels names --explain --top 4"])
+    lab.write("b.ipynb", [NET, "%keras_classify net photos --class-names names --explain --top 4"])
     notebook.open("b.ipynb")
     notebook.run_cell(0, timeout=60)
     notebook.run_cell(1, timeout=60)

@@ -101,7 +101,7 @@ def _all_is_there(notebook: NotebookPage, fit: int) -> None:
         (FIT, "3 epochs"),
         ("%keras_evaluate", "accuracy"),
         ("%keras_confusion", "Most confused"),
-        ("%keras_classify", "8 pictures, top 3"),
+        ("%keras_classify", "8 images, top 3"),
     ):
         i = find(notebook, start)
         notebook.show(i)
