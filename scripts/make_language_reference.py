@@ -17,7 +17,7 @@ from kmagic.models.reference.word_help import ArgumentHelp, WordHelp, word_help
 from kmagic.models.reference.word_list import word_summary
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
-WORDS_FILE = Path(__file__).parents[1] / "kmagic" / "static" / "words.json"
+WORDS_FILE = Path(__file__).parents[1] / "kmagic/magics/completion/words.json"
 """What Tab completes with while Keras is not there yet."""
 BEGIN = "<!-- Every word: written by scripts/make_language_reference.py; do not edit below. -->"
 MOST_OPTIONAL = 4

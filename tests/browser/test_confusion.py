@@ -47,7 +47,7 @@ pred = np.where(rng.random(50_000) < 0.8, true, (true // 5) * 5 + rng.integers(0
 cm = confusion(true, pred, class_names=[f"kind {k}" for k in range(1000)])
 cm
 """
-ALIVE = "node(0).querySelector('.km-alive') !== null"
+ALIVE = "node(0).querySelector('.km-interactive') !== null"
 
 
 def start(notebook: NotebookPage, lab: Lab, cell: str, *more: str) -> Locator:
@@ -72,8 +72,8 @@ def body_cell(card: Locator, row: int, column: int) -> Locator:
 
 def shown(card: Locator) -> list[int]:
     """The numbers of the samples in the panel, once it has come."""
-    card.locator(".km-slot .km-call").wait_for()
-    titles = card.locator(".km-slot .km-thumb").evaluate_all("all => all.map(e => e.title)")
+    card.locator(".km-samples .km-call").wait_for()
+    titles = card.locator(".km-samples .km-thumb").evaluate_all("all => all.map(e => e.title)")
     return [int(title.removeprefix("no. ").split(":")[0].replace(",", "")) for title in titles]
 
 
@@ -83,7 +83,7 @@ def test_a_click_shows_the_samples_of_any_cell(notebook: NotebookPage, lab: Lab)
     numbers = shown(card)
     found = python(notebook, "cm.indices(true='bee', pred='ant').tolist()")
     assert numbers == found[:12]
-    slot = card.locator(".km-slot")
+    slot = card.locator(".km-samples")
     assert "bee taken for ant" in slot.inner_text()
     assert f"{len(found)} of " in slot.inner_text()
     loaded = "all => all.every(e => e.complete && e.naturalWidth === 48)"
@@ -92,27 +92,29 @@ def test_a_click_shows_the_samples_of_any_cell(notebook: NotebookPage, lab: Lab)
 
     # What is right has samples as well, and the rest comes by a click.
     body_cell(card, 0, 0).click()
-    card.locator(".km-slot", has_text="ant right").wait_for()
+    card.locator(".km-samples", has_text="ant right").wait_for()
     many = python(notebook, "cm.indices(true=0, pred=0).tolist()")
     assert len(many) > 24
     slot.get_by_role("button", name="more").click()
-    notebook.page.wait_for_function("document.querySelectorAll('.km-slot .km-thumb').length === 24")
+    notebook.page.wait_for_function(
+        "document.querySelectorAll('.km-samples .km-thumb').length === 24"
+    )
     assert shown(card) == many[:24]
 
     # Several cells, and what Python has of them.
     body_cell(card, 1, 0).click()
     body_cell(card, 0, 1).click(modifiers=["Control"])
-    card.locator(".km-slot", has_text="2 cells").wait_for()
+    card.locator(".km-samples", has_text="2 cells").wait_for()
     both = "[*cm.indices(true=1, pred=0), *cm.indices(true=0, pred=1)]"
     assert python(notebook, f"cm.selected().tolist() == {both}")
-    assert card.locator("td.km-chosen").count() == 2
+    assert card.locator("td.km-selected").count() == 2
     slot.get_by_role("button", name="close").click()
-    assert card.locator("td.km-chosen").count() == 0
+    assert card.locator("td.km-selected").count() == 0
     assert python(notebook, "cm.selection") == []
 
     # Names are text wherever they are put.
     body_cell(card, 2, 3).click()
-    card.locator(".km-slot", has_text="window.bad = 1</script> taken for").wait_for()
+    card.locator(".km-samples", has_text="window.bad = 1</script> taken for").wait_for()
     assert not notebook.js("window.bad")
 
 
@@ -134,15 +136,15 @@ def test_by_keys_alone(notebook: NotebookPage, lab: Lab) -> None:
     keys.press("ArrowRight")  # beyond the matrix there is nothing to go to
     assert notebook.js(focused) == [3, 6]
     keys.press("Control+Enter")
-    card.locator(".km-slot", has_text="2 cells").wait_for()
+    card.locator(".km-samples", has_text="2 cells").wait_for()
     news = card.get_by_role("status")
     assert "2 cells" in news.inner_text()
     keys.press("Escape")
-    assert card.locator(".km-slot .km-call").count() == 0
+    assert card.locator(".km-samples .km-call").count() == 0
     # One stop for the Tab key, not one a cell.
     assert card.locator("table.km-matrix [tabindex='0']").count() == 1
     # The list goes by keys too.
-    card.locator(".km-list li").first.focus()
+    card.locator(".km-pairs li").first.focus()
     keys.press("Enter")
     worst = python(notebook, "[(p.true, p.predicted) for p in cm.pairs(1)][0]")
     assert shown(card) == python(notebook, f"cm.indices(*{worst}, n=12).tolist()")
@@ -197,7 +199,7 @@ def test_buttons_orders_and_colours(notebook: NotebookPage, lab: Lab) -> None:
 def test_a_threshold_is_moved(notebook: NotebookPage, lab: Lab) -> None:
     card = start(notebook, lab, TWO)
     slider = card.get_by_role("slider")
-    before = card.locator(".km-head").inner_text()
+    before = card.locator(".km-header").inner_text()
     body_cell(card, 1, 0).click()
     assert shown(card) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
     slider.focus()
@@ -207,31 +209,33 @@ def test_a_threshold_is_moved(notebook: NotebookPage, lab: Lab) -> None:
     matrix = python(notebook, "cm.at(0.7).matrix.tolist()")
     cells = card.locator("table.km-matrix tbody td b:visible").all_inner_texts()
     assert cells == [f"{count:,}" for row in matrix for count in row if count]
-    assert "above 0.7" in card.locator(".km-head").inner_text()
+    assert "above 0.7" in card.locator(".km-header").inner_text()
     assert f"accuracy {python(notebook, 'round(cm.at(0.7).accuracy, 4)'):.4f}" in (
-        card.locator(".km-head").inner_text()
+        card.locator(".km-header").inner_text()
     )
     rates = python(
         notebook,
         "[float(v) for v in (cm.at(0.7).per_class.recall[1], 1 - cm.at(0.7).per_class.recall[0])]",
     )
-    at = card.locator(".km-drawn .km-at").first
+    at = card.locator(".km-inline .km-threshold").first
     mark = [float(at.get_attribute(name) or "nan") for name in ("cx", "cy")]
     assert mark == pytest.approx([34 + rates[1] * 170, 172 - rates[0] * 150], abs=0.1)
     # The samples follow the threshold.
-    call = card.locator(".km-slot .km-call", has_text=".at(0.7).indices(true=1, pred=0)")
+    call = card.locator(".km-samples .km-call", has_text=".at(0.7).indices(true=1, pred=0)")
     call.wait_for()
     assert shown(card) == python(notebook, "cm.at(0.7).indices(true=1, pred=0, n=12).tolist()")
     card.get_by_role("button", name="back").click()
-    assert card.locator(".km-head").inner_text() == before
+    assert card.locator(".km-header").inner_text() == before
     slider.focus()
     notebook.page.keyboard.press("End")
-    assert card.locator(".km-head").inner_text() != before
+    assert card.locator(".km-header").inner_text() != before
     # When the kernel goes, the card is what it was: no threshold, and no grid to be walked through.
     restart(notebook)
     notebook.wait_until(f"!({ALIVE})", what="the card to be static again")
-    assert card.locator(".km-head").inner_text() == before
-    assert card.locator(".km-slide, [role=grid], table.km-matrix td[tabindex]").count() == 0
+    assert card.locator(".km-header").inner_text() == before
+    assert (
+        card.locator(".km-threshold-slider, [role=grid], table.km-matrix td[tabindex]").count() == 0
+    )
     assert python(notebook, "1 + 1") == 2  # so that the kernel is there to be ended
 
 
@@ -257,23 +261,23 @@ def test_a_thousand_classes_on_a_canvas(notebook: NotebookPage, lab: Lab) -> Non
         notebook.page.keyboard.press("+")
     card.get_by_role("button", name="walk through the worst").last.click()
     words = f"kind {row} taken for kind {column}: "
-    card.locator(".km-read", has_text=words).wait_for()
+    card.locator(".km-readout", has_text=words).wait_for()
     assert words in (canvas.get_attribute("aria-label") or "")
-    card.locator(".km-slot", has_text=f"kind {row} taken for kind {column}").wait_for()
+    card.locator(".km-samples", has_text=f"kind {row} taken for kind {column}").wait_for()
     assert python(notebook, "cm.selection") == [(row, column)]
     # The cursor goes on by keys, and Enter shows what is there.
     canvas.focus()
     for _ in range(abs(row - column)):
         notebook.page.keyboard.press("ArrowRight" if row > column else "ArrowLeft")
-    card.locator(".km-read", has_text=f"kind {row} right").wait_for()
+    card.locator(".km-readout", has_text=f"kind {row} right").wait_for()
     notebook.page.keyboard.press("Enter")
-    card.locator(".km-slot", has_text=f"kind {row} right").wait_for()
+    card.locator(".km-samples", has_text=f"kind {row} right").wait_for()
     # The pointer says what it is over; a click shows it.
     notebook.page.keyboard.press("0")
     box = canvas.bounding_box()
     assert box is not None
     canvas.hover(position={"x": 100.4 * box["width"] / 1000, "y": 100.4 * box["width"] / 1000})
-    card.locator(".km-read", has_text="kind 1").wait_for()
+    card.locator(".km-readout", has_text="kind 1").wait_for()
     # Drawing all of it anew is a matter of one frame or a few.
     took = notebook.page.evaluate(
         "async () => { const c = document.querySelector('canvas'); const all = [];"
@@ -291,7 +295,7 @@ def test_a_thousand_classes_on_a_canvas(notebook: NotebookPage, lab: Lab) -> Non
     canvas.focus()
     for key in ("ArrowUp", "ArrowLeft") * 100:
         notebook.page.keyboard.press(f"Shift+{key}")
-    card.locator(".km-read", has_text=f"kind {first} right").wait_for()
+    card.locator(".km-readout", has_text=f"kind {first} right").wait_for()
     # The matrix itself stays a table.
     assert card.locator("table.km-matrix tbody tr").count() <= 15
 
@@ -314,10 +318,10 @@ def test_it_survives_a_reload_and_goes_back_when_the_kernel_goes(
         return  # its debugger complains on the console of a kernel that starts anew
     restart(notebook)
     notebook.wait_until(f"!({ALIVE})", what="the card to be static again")
-    assert card.locator(".km-tools, .km-slot .km-call").count() == 0
+    assert card.locator(".km-tools, .km-samples .km-call").count() == 0
     opened = card.locator("details.km-cell").first
     opened.locator("summary").click()
-    assert opened.locator(".km-pop img").first.is_visible()
+    assert opened.locator(".km-popup img").first.is_visible()
     assert python(notebook, "1 + 1") == 2  # so that the kernel is there to be ended
 
 
@@ -326,13 +330,13 @@ def test_a_second_view_is_as_alive_as_the_first(notebook: NotebookPage, lab: Lab
     notebook.js("panel.content.activeCellIndex = 0")
     notebook.command("notebook:create-output-view")
     second = notebook.page.locator(".jp-LinkedOutputView")
-    second.locator(".km-alive").wait_for()
+    second.locator(".km-interactive").wait_for()
     body_cell(second, 1, 0).click()
     assert shown(second) == python(notebook, "cm.indices(true=1, pred=0, n=12).tolist()")
-    assert card.locator(".km-slot .km-call").count() == 0
+    assert card.locator(".km-samples .km-call").count() == 0
     # Each has buttons of its own.
     second.get_by_role("radio", name="of column").check()
-    checked = "input[name='km-by']:checked"
+    checked = "input[name='km-normalize']:checked"
     assert second.locator(checked).get_attribute("value") == "pred"
     assert card.locator(checked).get_attribute("value") == "counts"
 
@@ -348,7 +352,7 @@ def test_a_table_is_seen_whole_where_there_is_room(notebook: NotebookPage, lab: 
     lab.write("cm.ipynb", [cell])
     notebook.open("cm.ipynb")
     notebook.run_cell(0, timeout=60)
-    notebook.wait_until("node(0).querySelectorAll('.km-alive').length === 4")
+    notebook.wait_until("node(0).querySelectorAll('.km-interactive').length === 4")
     hidden = (
         "[...node(0).querySelectorAll('.km-scroll')].map(e => e.scrollWidth - e.clientWidth)"
         ".filter(pixels => pixels > 1)"
@@ -370,7 +374,7 @@ def opens(page: Page, card: Locator) -> None:
         else:
             summary.focus()
             page.keyboard.press("Enter")
-        pop = cell.locator(".km-pop")
+        pop = cell.locator(".km-popup")
         pop.locator("img").first.wait_for()
         assert pop.locator("img").first.evaluate(
             "e => { const b = e.getBoundingClientRect();"
@@ -391,7 +395,7 @@ def test_without_a_kernel(notebook: NotebookPage, lab: Lab) -> None:
     assert not notebook.is_trusted()
     notebook.wait_until("node(0).querySelector('table.km-matrix') !== null")
     card = notebook.output(0)
-    assert card.locator("input[name='km-by']:visible").count() == 0
+    assert card.locator("input[name='km-normalize']:visible").count() == 0
     assert len(set(colours(card).values())) > 5
     opens(notebook.page, card)
 

@@ -68,8 +68,10 @@ def test_the_diagram_stays_in_an_untrusted_notebook(notebook: NotebookPage, lab:
     lab.write("diagram.ipynb", [DIAGRAM])
     notebook.open("diagram.ipynb")
     notebook.run_cell(0, timeout=120)
-    assert notebook.js("node(arg).querySelectorAll('svg.km-net').length", 0) == 1
-    drawn = notebook.js("node(arg).querySelector('svg.km-net').getBoundingClientRect().height", 0)
+    assert notebook.js("node(arg).querySelectorAll('svg.km-diagram').length", 0) == 1
+    drawn = notebook.js(
+        "node(arg).querySelector('svg.km-diagram').getBoundingClientRect().height", 0
+    )
     assert drawn > 100
     notebook.save()
     notebook.close()
@@ -77,6 +79,6 @@ def test_the_diagram_stays_in_an_untrusted_notebook(notebook: NotebookPage, lab:
     notebook.open("untrusted.ipynb", kernel=False)
     image = "node(arg).querySelector('.jp-OutputArea-output img')"
     notebook.wait_until(f"{image} && {image}.complete", 0, timeout=30)
-    assert notebook.js("node(arg).querySelectorAll('svg.km-net').length", 0) == 0
+    assert notebook.js("node(arg).querySelectorAll('svg.km-diagram').length", 0) == 0
     assert notebook.js(f"{image}.naturalHeight", 0) == pytest.approx(drawn, abs=2)
     assert notebook.js(f"{image}.alt", 0).startswith("Diagram of net, from top to bottom: input")

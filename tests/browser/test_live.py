@@ -31,7 +31,9 @@ def test_it_grows_and_stops(notebook: NotebookPage, lab: Lab) -> None:
 def test_it_fills_its_card_and_needs_no_other(notebook: NotebookPage, lab: Lab) -> None:
     fit = start(notebook, lab)
     right = "node(arg).querySelector(SELECTOR).getBoundingClientRect().right"
-    edge, button = (right.replace("SELECTOR", f"'{each}'") for each in (".km-live-run", "button"))
+    edge, button = (
+        right.replace("SELECTOR", f"'{each}'") for each in (".km-live-progress", "button")
+    )
     assert notebook.js(f"Math.abs({edge} - {button})", fit) < 1
     # The page has said that it shows the widget, so no card is sent beside it.
     notebook.wait_until("/0:0[5-9]/.test(node(arg).innerText)", fit)

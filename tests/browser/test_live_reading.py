@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 LINES = """[...node(arg).querySelectorAll('.km-chart')].map(chart =>
-  [...chart.querySelectorAll('path:not(.km-note)')].map(path => {
+  [...chart.querySelectorAll('path:not(.km-event)')].map(path => {
     const style = getComputedStyle(path);
     const numbers = path.getAttribute('d').match(/[-+.\\d]+/g) ?? [];
     return {
@@ -52,7 +52,7 @@ def test_earlier_runs_are_faint_and_behind(notebook: NotebookPage, lab: Lab) -> 
     fit = start(notebook, lab, f"{4 * before}{FIT}")
     assert "grey: 3 runs before" in notebook.output(fit).inner_text()
     for drawn in lines(notebook, fit):
-        ghosts = kind(drawn, "km-ghost")
+        ghosts = kind(drawn, "km-previous")
         (trained,), (checked,) = kind(drawn, "km-train"), kind(drawn, "km-val")
         assert drawn[:3] == ghosts
         assert {len(ghost["heights"]) for ghost in ghosts} == {3}
@@ -68,7 +68,7 @@ def test_scale_and_smoothing_by_a_click_and_by_keys(notebook: NotebookPage, lab:
     fit = start(notebook, lab)
     view = notebook.output(fit)
     log, smooth = (view.get_by_role("button", name=name) for name in ("log", "smooth"))
-    scale = "node(arg).querySelector('.km-live-caption .km-mute').textContent"
+    scale = "node(arg).querySelector('.km-live-caption .km-muted').textContent"
     ticks = (
         "[...node(arg).querySelectorAll('.km-chart')[0].querySelectorAll('text[text-anchor=end]')]"
     )

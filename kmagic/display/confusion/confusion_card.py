@@ -1,22 +1,42 @@
-"""A confusion matrix as a card: the matrix, the samples behind it, and how good it all is.
+"""A confusion matrix as a card: the matrix, the samples of its cells, and its metrics.
 
-The card is whole by itself: cells open by HTML's own means, so it works in a notebook that was only
-opened. While the kernel is there, :mod:`kmagic.display.confusion.interactive_matrix` adds what takes a kernel.
+The card is complete HTML: cells open without scripts, so they open in a saved notebook too.
+:mod:`kmagic.display.confusion.interactive_matrix` adds to it while the kernel runs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.confusion import metrics_table
-from kmagic.display.confusion.heatmap import heatmap_html
-from kmagic.display.confusion.interactive_matrix import attach_widget
-from kmagic.display.confusion.matrix_requests import InteractiveConfusion
-from kmagic.display.confusion.matrix_table import matrix_table_html, normalization_buttons
-from kmagic.display.kit.card import Bundle, card_html, escape_html, minified_css, name_html
-from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.confusion.cell_samples import (
+    MAX_SAMPLE_BYTES,
+    SAMPLES_SHOWN,
+    confusion_samples,
+    popup_content,
+    popup_html,
+    titles,
+)
+from kmagic.display.confusion.interactive_matrix import InteractiveConfusion, attach_widget
+from kmagic.display.confusion.matrix_image import heatmap_html
+from kmagic.display.confusion.matrix_table import (
+    MAX_COMPLETE,
+    MAX_PAIR_CLASSES,
+    ROW_NAME,
+    classes_of_pairs,
+    layout_html,
+    matrix_table_html,
+    normalization_buttons,
+)
+from kmagic.display.confusion.metrics_table import (
+    all_metrics_html,
+    curves_html,
+    headline_html,
+    metrics_to_text,
+    text_table,
+)
+from kmagic.display.kit.card import Bundle, card_html, escape_html, mime_bundle, name_html
 from kmagic.display.kit.samples import Sample, collect_samples, samples_html
 from kmagic.support.colour_scale import colour_values
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
@@ -24,267 +44,214 @@ from kmagic.support.formatting import format_count, isolate_direction, shorten_n
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-WHOLE = 30  # up to so many classes the whole matrix is shown
-WORST = 15  # of more classes, so many with the most mistakes
-WORDED = 16  # up to so many classes the plain text holds the matrix too
-BESIDE = 15  # up to so many classes there is room beside the matrix
-PAIRS, MORE_PAIRS = 6, 12
-THUMBS = 6
-OPENING, FEWER = 24, 16  # cells that open without a kernel; of more than 20 classes
-FEW = 20
-MOST_BYTES = 250_000  # of the samples within all cells
-ROW_NAME, CAPTION_NAME = 18, 10  # signs
+    from kmagic.evaluation.confusion.confusion_matrix import ConfusedPair, ConfusionMatrix
+
+MAX_TEXT_CLASSES = 16
+"""With more classes, the plain text has no matrix."""
+PAIRS, PAIRS_OF_LARGE = 6, 12
+POPUPS, POPUPS_OF_MANY, MANY = 24, 16, 20
+"""Cells that open without a kernel: normally, and of more classes than MANY."""
+CAPTION_NAME, CALL_NAME = 10, 30
+"""Characters of a class name."""
 
 
-def confusion_bundle(found: Any) -> Bundle:
-    """The card of a matrix, and the same in words.
-
-    Args:
-        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`.
-    """
-    living = InteractiveConfusion(found, choose(found, found.pairs(None)), confusion_samples)
-    return carry(confusion_to_text(found), confusion_html(found, attach_widget(living)))
+def confusion_bundle(matrix: ConfusionMatrix) -> Bundle:
+    """The card of a matrix, as text and as HTML."""
+    shown = shown_classes(matrix, matrix.pairs(None))
+    key = attach_widget(InteractiveConfusion(matrix, shown))
+    return mime_bundle(confusion_to_text(matrix), confusion_html(matrix, key))
 
 
-def confusion_html(found: Any, key: str = "") -> str:
+def confusion_html(matrix: ConfusionMatrix, key: str = "") -> str:
     """The card as HTML.
 
     Args:
-        found: A :class:`~kmagic.evaluation.confusion.confusion_matrix.ConfusionMatrix`.
-        key: What the card's companion in the kernel knows it by; "" without one.
+        matrix: The matrix.
+        key: The key of the card's widget; "" without one.
     """
-    pairs = found.pairs(None)
-    chosen = choose(found, pairs)
-    marked = (pairs[0].true, pairs[0].predicted) if pairs else None
-    opening = _opening(found, chosen, pairs)
-    if marked not in opening:
-        marked = None
-    whole = len(chosen) == len(found.classes)
-    layout = "km-wide" if not whole else "km-beside" if len(chosen) <= BESIDE else "km-below"
-    body = (
-        f"<style>{minified_css('confusion.css')}</style>"
-        f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>'
-        f'<div class="km-split {layout}" '
-        'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
-        f"{'' if whole else _map(found)}"
-        '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
-        f"{matrix_table_html(found, chosen, marked=marked, inside=opening)}</div>"
-        f"{_slot(opening.get(marked, '') if marked else '', key)}{_list(pairs, whole)}</div>"
-        f"{_worst(found)}{metrics_table.headline(found)}{metrics_table.curves(found)}"
-        f"{metrics_table.details(found)}</div>"
+    pairs = matrix.pairs(None)
+    shown = shown_classes(matrix, pairs)
+    popups = _popups(matrix, shown, pairs)
+    worst = (pairs[0].true, pairs[0].predicted) if pairs else None
+    marked = worst if worst in popups else None
+    complete = len(shown) == len(matrix.classes)
+    body = layout_html(
+        matrix_table_html(matrix, shown, marked=marked, popups=popups),
+        shown=len(shown),
+        samples=popup_content(popups[marked]) if marked else "",
+        large_matrix="" if complete else _large_matrix(matrix),
+        pairs=_pairs(pairs[: PAIRS if complete else PAIRS_OF_LARGE]),
+        below=_worst_html(matrix)
+        + headline_html(matrix)
+        + curves_html(matrix)
+        + all_metrics_html(matrix),
+        key=key,
     )
-    title = found.name or "confusion matrix"
-    foot = left_out(found, chosen, pairs)
     return card_html(
-        title, facts(found), body, foot=foot, aside=normalization_buttons(found.normalize)
+        matrix.name or "confusion matrix",
+        _facts(matrix),
+        body,
+        foot=_omitted(matrix, shown, pairs),
+        aside=normalization_buttons(matrix.normalize),
     )
 
 
-def confusion_to_text(found: Any) -> str:
-    """The matrix as plain text: the figures of each class, and what is confused most."""
-    pairs = found.pairs(None)
-    chosen = choose(found, pairs)
-    head, *_ = found.describe().splitlines()
-    lines = [head, "", *_rows(found, chosen)]
+def confusion_to_text(matrix: ConfusionMatrix) -> str:
+    """The matrix as plain text: the metrics of each class, and the most confused pairs."""
+    pairs = matrix.pairs(None)
+    shown = shown_classes(matrix, pairs)
+    first_line, *_ = matrix.describe().splitlines()
+    lines = [first_line, "", *text_table(_text_rows(matrix, shown))]
     if pairs:
         lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in pairs[:PAIRS])]
-    if found.n_top_losses:
+    if matrix.n_top_losses:
         lines += ["", "Worst samples:"]
-        lines += [f"  sample {one.number:,}: {one.title}" for one in _worst_samples(found)]
-    lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_table.lines(found))]
-    missing = left_out(found, chosen, pairs)
-    return "\n".join([*lines, *(["", missing] if missing else [])])
+        lines += [f"  sample {sample.index:,}: {sample.title}" for sample in _worst_samples(matrix)]
+    lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_to_text(matrix))]
+    if omitted := _omitted(matrix, shown, pairs):
+        lines += ["", omitted]
+    return "\n".join(lines)
 
 
-def facts(found: Any) -> str:
-    """How many and how good, and the threshold of two classes."""
-    if found.threshold_curve is None:
-        return str(found.facts())
-    name = isolate_direction(shorten_name(found.classes[1], ROW_NAME))
-    return f"{found.facts()} · {name} above {found.predictions.threshold:g}"
-
-
-def choose(found: Any, pairs: Sequence[Any]) -> list[int]:
-    """Positions of the classes that are shown, in their order: all, or those of the worst pairs."""
-    order: list[int] = found.ordered().tolist()
-    if len(order) <= WHOLE:
+def shown_classes(matrix: ConfusionMatrix, pairs: Sequence[ConfusedPair]) -> list[int]:
+    """Positions of the classes in the table, in order: all, or those of the worst pairs."""
+    order: list[int] = matrix.ordered().tolist()
+    if len(order) <= MAX_COMPLETE:
         return order
-    worst: dict[int, None] = {}
-    for pair in pairs:
-        if len(worst.keys() | {pair.true, pair.predicted}) > WORST:
-            break
-        worst.update({pair.true: None, pair.predicted: None})
-    rest = (position for position in order if position not in worst)
-    while len(worst) < WORST:
-        worst[next(rest)] = None
-    return [position for position in order if position in worst]
+    worst = classes_of_pairs((pair.true, pair.predicted) for pair in pairs)
+    others = [k for k in order if k not in worst]
+    chosen = {*worst, *others[: MAX_PAIR_CLASSES - len(worst)]}
+    return [k for k in order if k in chosen]
 
 
-def left_out(found: Any, chosen: Sequence[int], pairs: Sequence[Any]) -> str:
-    """What of the matrix is not in the table, in a sentence."""
-    if len(chosen) == len(found.classes):
+def _facts(matrix: ConfusionMatrix) -> str:
+    """The summary of the matrix, with the threshold of two classes."""
+    if matrix.threshold_curve is None:
+        return matrix.facts()
+    name = isolate_direction(shorten_name(matrix.classes[1], ROW_NAME))
+    return f"{matrix.facts()} · {name} above {matrix.predictions.threshold:g}"
+
+
+def _omitted(matrix: ConfusionMatrix, shown: Sequence[int], pairs: Sequence[ConfusedPair]) -> str:
+    """What the table does not show, in a sentence."""
+    if len(shown) == len(matrix.classes):
         return ""
-    inside = set(chosen)
-    seen = sum(pair.count for pair in pairs if {pair.true, pair.predicted} <= inside)
+    classes = set(shown)
+    included = sum(pair.count for pair in pairs if {pair.true, pair.predicted} <= classes)
     return (
-        f"The table shows the {len(chosen)} classes of the most confused pairs, of "
-        f"{len(found.classes):,}: {format_count(seen)} of {format_count(sum(p.count for p in pairs))} "
-        "mistakes are among them. All classes: .report(), .matrix, .pairs()."
+        f"The table shows the {len(shown)} classes of the most confused pairs, of "
+        f"{len(matrix.classes):,}. It contains {format_count(included)} of "
+        f"{format_count(sum(pair.count for pair in pairs))} mistakes. "
+        "For all classes use .report(), .matrix or .pairs()."
     )
 
 
-# --- samples ------------------------------------------------------------------------------------
+# --- samples --------------------------------------------------------------------------------------
 
 
-def captions(found: Any, numbers: Sequence[int]) -> list[str]:
-    """How sure the model was of each sample, or its number where that is unknown."""
-    sure = found.confidence
-    return [f"no. {k:,}" if sure is None else f"{sure[k]:.2f}" for k in numbers]
-
-
-def titles(found: Any, numbers: Sequence[int]) -> list[str]:
-    """What each sample is and what it was taken for."""
-    said = []
-    for number in numbers:
-        true, guess = (
-            isolate_direction(shorten_name(found.classes[side[number]], 60))
-            for side in (found.predictions.true, found.predictions.predicted)
-        )
-        said.append(f"{true} taken for {guess}" if true != guess else f"{true}, right")
-    return said
-
-
-def confusion_samples(found: Any, numbers: Sequence[int]) -> list[Sample]:
-    """Samples with what the model says of them."""
-    return collect_samples(found.x, numbers, captions(found, numbers), titles(found, numbers))
-
-
-def _opening(found: Any, chosen: Sequence[int], pairs: Sequence[Any]) -> dict[tuple[int, int], str]:
+def _popups(
+    matrix: ConfusionMatrix, shown: Sequence[int], pairs: Sequence[ConfusedPair]
+) -> dict[tuple[int, int], str]:
     """What opens within the cells of the worst pairs."""
-    if found.x is None:
+    if matrix.x is None:
         return {}
-    inside, held = set(chosen), 0
-    most = OPENING if len(chosen) <= FEW else FEWER
-    opening: dict[tuple[int, int], str] = {}
+    classes, size = set(shown), 0
+    limit = POPUPS if len(shown) <= MANY else POPUPS_OF_MANY
+    popups: dict[tuple[int, int], str] = {}
     for pair in pairs:
-        if len(opening) >= most or held > MOST_BYTES:
+        if len(popups) >= limit or size > MAX_SAMPLE_BYTES:
             break
-        if not {pair.true, pair.predicted} <= inside:
-            continue
-        shown = _pair(found, pair)
-        held += len(shown)
-        opening[pair.true, pair.predicted] = (
-            '<div class="km-pop" style="position:absolute;z-index:2;max-width:300px;padding:8px;'
-            "border:1px solid #999;background-color:#fff;color:#222;text-align:left;"
-            f'white-space:normal">{shown}</div>'
-        )
-    return opening
+        if {pair.true, pair.predicted} <= classes:
+            inside = _pair_samples(matrix, pair)
+            size += len(inside)
+            popups[pair.true, pair.predicted] = popup_html(inside)
+    return popups
 
 
-def _pair(found: Any, pair: Any) -> str:
-    true, guess = found.labels[pair.true], found.labels[pair.predicted]
-    every = found.indices(true=true, pred=guess)
-    more = len(every) - THUMBS
-    below = ""
-    if more > 0:
-        asked = escape_html(f".indices(true={_call(true)}, pred={_call(guess)})")
-        below = f'<div class="km-mute km-more">{more:,} more: {asked}</div>'
+def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
+    true, predicted = matrix.labels[pair.true], matrix.labels[pair.predicted]
+    indices = matrix.indices(true=true, pred=predicted)
+    more = ""
+    if len(indices) > SAMPLES_SHOWN:
+        call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
+        more = f'<div class="km-muted km-more">{len(indices) - SAMPLES_SHOWN:,} more: {call}</div>'
     title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
-    return (
-        f'<div class="km-sub"><b>{title}</b></div>'
-        f"{samples_html(confusion_samples(found, every[:THUMBS].tolist()))}{below}"
-    )
+    samples = samples_html(confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist()))
+    return f'<div class="km-subtitle"><b>{title}</b></div>{samples}{more}'
 
 
-def _call(label: int | str) -> str:
-    return repr(shorten_name(label, CAPTION_NAME * 3)) if isinstance(label, str) else str(label)
+def _argument(label: int | str) -> str:
+    return repr(shorten_name(label, CALL_NAME)) if isinstance(label, str) else str(label)
 
 
-def _slot(shown: str, key: str) -> str:
-    """Where samples are shown: those of the worst pair until a cell is opened."""
-    if not shown and not key:
-        return ""
-    # The worst pair's stand here a second time, and not as something that opens.
-    inside = shown[shown.index(">") + 1 : -len("</div>")] if shown else ""
-    return f'<div class="km-slot">{inside}</div>'
-
-
-def _list(pairs: Sequence[Any], whole: bool) -> str:
+def _pairs(pairs: Sequence[ConfusedPair]) -> str:
     if not pairs:
         return ""
-    listed = "".join(
-        f'<li value="{place}">{name_html(pair.true_name)} taken for '
-        f"{name_html(pair.predicted_name)}"
-        f'<span class="km-mute">: {format_count(pair.count)} of {format_count(pair.support)}</span></li>'
-        for place, pair in enumerate(pairs[: PAIRS if whole else MORE_PAIRS], start=1)
+    items = "".join(
+        f'<li value="{rank}">{name_html(pair.true_name)} taken for '
+        f'{name_html(pair.predicted_name)}<span class="km-muted">: '
+        f"{format_count(pair.count)} of {format_count(pair.support)}</span></li>"
+        for rank, pair in enumerate(pairs, start=1)
     )
-    return (
-        '<div class="km-list"><div class="km-sub"><b>Most confused</b></div>'
-        f"<ol>{listed}</ol></div>"
-    )
+    title = '<div class="km-subtitle"><b>Most confused</b></div>'
+    return f'<div class="km-pairs">{title}<ol>{items}</ol></div>'
 
 
-def _worst_samples(found: Any) -> list[Sample]:
-    rows = found.top_losses(found.n_top_losses)
+def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
+    table = matrix.top_losses(matrix.n_top_losses)
     names = [
-        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in rows[side]]
+        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in table[side]]
         for side in ("true", "predicted")
     ]
-    below = [
-        f"{true} as {guess}, {sure:.2f}" if true != guess else f"{true}, {sure:.2f}"
-        for true, guess, sure in zip(*names, rows["probability"], strict=True)
+    captions = [
+        f"{true} as {predicted}, {probability:.2f}"
+        if true != predicted
+        else f"{true}, {probability:.2f}"
+        for true, predicted, probability in zip(*names, table["probability"], strict=True)
     ]
-    said = [
+    described = [
         f"{title}, loss {loss:.2f}"
-        for title, loss in zip(titles(found, rows.index), rows["loss"], strict=True)
+        for title, loss in zip(titles(matrix, table.index), table["loss"], strict=True)
     ]
-    return collect_samples(found.x, rows.index, below, said)
+    return collect_samples(matrix.x, table.index, captions, described)
 
 
-def _worst(found: Any) -> str:
-    if not found.n_top_losses:
+def _worst_html(matrix: ConfusionMatrix) -> str:
+    if not matrix.n_top_losses:
         return ""
     return (
-        '<div class="km-worst" style="margin-top:12px"><div class="km-sub"><b>Worst samples</b> '
-        '<span class="km-mute">by their loss</span></div>'
-        f"{samples_html(_worst_samples(found))}</div>"
+        '<div class="km-worst" style="margin-top:12px"><div class="km-subtitle">'
+        '<b>Worst samples</b> <span class="km-muted">by their loss</span></div>'
+        f"{samples_html(_worst_samples(matrix))}</div>"
     )
 
 
-# --- the rest -----------------------------------------------------------------------------------
+# --- the rest -------------------------------------------------------------------------------------
 
 
-def _map(found: Any) -> str:
-    order = found.ordered()
-    shown = found.matrix if found.normalize is None else found.normalized(found.normalize)
-    shades = colour_values(
-        shown[np.ix_(order, order)], log=found.scale == "log", diagonal=found.diagonal
+def _large_matrix(matrix: ConfusionMatrix) -> str:
+    order = matrix.ordered()
+    values = matrix.matrix if matrix.normalize is None else matrix.normalized(matrix.normalize)
+    colours = colour_values(
+        values[np.ix_(order, order)], log=matrix.scale == "log", diagonal=matrix.diagonal
     )
-    alt = f"heatmap of all {len(order):,} classes, rows true, columns predicted"
+    classes = f"all {len(order):,} classes"
+    image = heatmap_html(colours, f"heatmap of {classes}; rows: true, columns: predicted")
     return (
-        f'<div class="km-map">{heatmap_html(shades, alt)}'
-        f'<div class="km-mute km-read" style="font-size:11px">All {len(order):,} classes; '
-        "down: true, across: predicted</div></div>"
+        f'<div class="km-large-matrix">{image}'
+        f'<div class="km-muted km-readout" style="font-size:11px">Heatmap of {classes}; '
+        "rows: true, columns: predicted</div></div>"
     )
 
 
-def _rows(found: Any, chosen: Sequence[int]) -> list[str]:
-    """The lines of the plain text's table."""
-    figures = found.per_class
-    with_matrix = len(chosen) <= WORDED
-    names = [isolate_direction(shorten_name(found.classes[k], ROW_NAME)) for k in chosen]
-    head = ["true \\ predicted" if with_matrix else "class"]
-    head += names if with_matrix else []
-    rows = [[*head, "precision", "recall", "F1", "support"]]
-    for name, k in zip(names, chosen, strict=True):
-        cells = [format_count(found.matrix[k, other]) for other in chosen] if with_matrix else []
-        rates = [f"{rate[k]:.3f}" for rate in (figures.precision, figures.recall, figures.f1)]
-        rows.append([name, *cells, *rates, format_count(figures.support[k])])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if not column else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
+def _text_rows(matrix: ConfusionMatrix, shown: Sequence[int]) -> list[list[str]]:
+    figures = matrix.per_class
+    with_matrix = len(shown) <= MAX_TEXT_CLASSES
+    names = [isolate_direction(shorten_name(matrix.classes[k], ROW_NAME)) for k in shown]
+    heads = ["true \\ predicted", *names] if with_matrix else ["class"]
+    rows = [[*heads, "precision", "recall", "F1", "support"]]
+    for name, k in zip(names, shown, strict=True):
+        counts = [format_count(matrix.matrix[k, column]) for column in shown if with_matrix]
+        metrics = [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
+        rows.append([name, *counts, *metrics, format_count(figures.support[k])])
+    return rows

@@ -1,199 +1,232 @@
-"""How good a model is, below its matrix: the figures, those of each class, and its curves."""
+"""The metrics below a matrix: of the whole, of each class, and the curves of two classes."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kmagic.display.confusion.matrix_table import UNDEFINED
 from kmagic.display.confusion.rate_charts import RateChart, rate_charts_html
-from kmagic.display.kit.card import name_html
+from kmagic.display.kit.card import details_html, name_html, table_html
 from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 
 HEADLINE = ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted F1")
-WORST_ROWS = 30  # of more classes, so many with the lowest F1
-STEPS = 120  # points of a curve
+MAX_CLASSES = 30
+"""With more classes, only those with the lowest F1 have a row."""
+CURVE_POINTS = 120
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
-TWO = 2
+AXIS_NAME = 12
+"""Characters of a class name at an axis."""
+ROW_HEAD = '<th scope="row" class="km-left" style="text-align:left">'
 
 
-def headline(found: Any) -> str:
-    """The figures of the whole beside each other, each above its interval."""
-    intervals = found.intervals().overall
-    names = [*HEADLINE[:2], *(name for name in found.overall if name.startswith("top-"))]
-    names += [name for name in HEADLINE[2:] if name not in names]
-    blocks = "".join(_block(name, found.overall[name], intervals[name]) for name in names)
+def headline_html(matrix: ConfusionMatrix) -> str:
+    """The main metrics in a row, each above its interval."""
+    intervals = matrix.intervals().overall_metrics
+    top = [name for name in matrix.overall if name.startswith("top-")]
+    names = [*HEADLINE[:2], *top, *HEADLINE[2:]]
+    return metrics_html({name: matrix.overall[name] for name in names}, intervals)
+
+
+def metrics_html(
+    values: Mapping[str, float], intervals: Mapping[str, Sequence[float]] | None = None
+) -> str:
+    """Metrics in a row, each below its name and above its interval."""
+    blocks = []
+    for name, value in values.items():
+        low, high = (intervals or {}).get(name, (math.nan, math.nan))
+        interval = "" if math.isnan(low) else f"{format_score(low)} to {format_score(high)}"
+        blocks.append(
+            '<div style="flex:0 0 auto">'
+            f'<div class="km-muted" style="font-size:11px">{name}</div>'
+            '<div class="km-number" style="text-align:left;font-size:15px">'
+            f"{format_score(value)}</div>"
+            '<div class="km-muted km-number" style="text-align:left;font-size:11px">'
+            f"{interval}</div></div>"
+        )
     return (
-        '<div class="km-figs" style="display:flex;flex-wrap:wrap;gap:6px 22px;margin-top:12px">'
-        f"{blocks}</div>"
+        '<div class="km-metrics" style="display:flex;flex-wrap:wrap;gap:6px 22px;margin-top:12px">'
+        f"{''.join(blocks)}</div>"
     )
 
 
-def lines(found: Any) -> list[str]:
-    """The same as plain text: "balanced accuracy 0.9805 (0.9777 to 0.9832)"."""
-    intervals = found.intervals().overall
+def metrics_to_text(matrix: ConfusionMatrix) -> list[str]:
+    """All metrics as plain text: "balanced accuracy 0.9805 (0.9777 to 0.9832)"."""
+    intervals = matrix.intervals().overall_metrics
     return [
-        f"{name} {_figure(value)} ({' to '.join(map(_figure, intervals[name]))})"
-        for name, value in found.overall.items()
+        f"{name} {format_score(value)} ({' to '.join(map(format_score, intervals[name]))})"
+        for name, value in matrix.overall.items()
     ]
 
 
-def details(found: Any) -> str:
-    """All figures, and those of each class with their intervals, folded away."""
-    return details_html("All figures, with 95 % intervals", _whole(found)) + details_html(
-        _classes_title(found), _classes(found)
-    )
+def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as aligned lines of text: the first column left, the others right.
+
+    Example:
+        >>> text_table([["class", "F1"], ["a", "0.50"]])
+        ['class    F1', 'a      0.50']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if index else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
 
 
-def curves(found: Any) -> str:
-    """ROC, precision against recall and calibration, as far as the scores allow."""
-    shown = [*_two_classes(found), *_calibration(found)]
-    if not shown:
-        return ""
-    drawn = rate_charts_html(shown)
-    if found.threshold_curve is None:
-        off = f"{100 * found.calibration.error:.1f}"
-        return details_html(f"Calibration: probabilities are off by {off} % on average", drawn)
-    return f'<div class="km-curves" style="margin-top:12px">{drawn}{_thresholds(found)}</div>'
-
-
-def _block(name: str, value: float, interval: Sequence[float]) -> str:
-    low, high = interval
-    between = "" if math.isnan(low) else f"{_figure(low)} to {_figure(high)}"
-    return (
-        '<div style="flex:0 0 auto">'
-        f'<div class="km-mute" style="font-size:11px">{name}</div>'
-        f'<div class="km-num" style="text-align:left;font-size:15px">{_figure(value)}</div>'
-        f'<div class="km-mute km-num" style="text-align:left;font-size:11px">{between}</div></div>'
-    )
-
-
-def _whole(found: Any) -> str:
-    intervals = found.intervals().overall
+def all_metrics_html(matrix: ConfusionMatrix) -> str:
+    """All metrics, and those of each class, with their intervals; folded."""
+    intervals = matrix.intervals().overall_metrics
     rows = "".join(
-        f'<tr><th scope="row" class="km-left" style="text-align:left">{name}</th>'
-        f"<td>{_figure(value)}</td><td>{_figure(intervals[name][0])}</td>"
-        f"<td>{_figure(intervals[name][1])}</td></tr>"
-        for name, value in found.overall.items()
+        f"<tr>{ROW_HEAD}{name}</th>"
+        f"<td>{format_score(value)}</td><td>{format_score(intervals[name][0])}</td>"
+        f"<td>{format_score(intervals[name][1])}</td></tr>"
+        for name, value in matrix.overall.items()
     )
-    return table_html(("", "value", "from", "to"), rows)
+    classes = len(matrix.classes)
+    title = (
+        "Each class"
+        if classes <= MAX_CLASSES
+        else f"The {MAX_CLASSES} classes with the lowest F1, of {classes:,}"
+    )
+    table = table_html(("", "value", "from", "to"), rows)
+    return details_html("All metrics, with 95 % intervals", table) + details_html(
+        title, _class_metrics(matrix)
+    )
 
 
-def _classes_title(found: Any) -> str:
-    classes = len(found.classes)
-    if classes <= WORST_ROWS:
-        return "Each class"
-    return f"The {WORST_ROWS} classes with the lowest F1, of {classes:,}"
-
-
-def _classes(found: Any) -> str:
-    figures, intervals = found.per_class, found.intervals()
-    order = found.ordered()
-    if len(order) > WORST_ROWS:
-        order = np.argsort(figures.f1, kind="stable")[:WORST_ROWS]
-    called = found.matrix.sum(axis=0)
+def _class_metrics(matrix: ConfusionMatrix) -> str:
+    figures, intervals = matrix.per_class, matrix.intervals()
+    order = matrix.ordered()
+    if len(order) > MAX_CLASSES:
+        order = np.argsort(figures.f1, kind="stable")[:MAX_CLASSES]
+    predicted = matrix.matrix.sum(axis=0)
     rows = []
     for k in order:
         cells = []
-        for name, there in (
-            ("precision", called[k] > 0),
-            ("recall", figures.support[k] > 0),
-            ("f1", called[k] + figures.support[k] > 0),
+        for name, weight in (
+            ("precision", predicted[k]),
+            ("recall", figures.support[k]),
+            ("f1", predicted[k] + figures.support[k]),
         ):
             value, (low, high) = getattr(figures, name)[k], getattr(intervals, name)[:, k]
-            between = f'<br><small class="km-mute">{low:.3f} to {high:.3f}</small>'
-            cells.append(f"<td>{value:.3f}{between}</td>" if there else f"<td>{UNDEFINED}</td>")
+            interval = f'<br><small class="km-muted">{low:.3f} to {high:.3f}</small>'
+            cells.append(f"<td>{value:.3f}{interval}</td>" if weight else f"<td>{UNDEFINED}</td>")
         rows.append(
-            f'<tr><th scope="row" class="km-left" style="text-align:left">'
-            f"{name_html(found.classes[k])}</th>{''.join(cells)}"
+            f"<tr>{ROW_HEAD}{name_html(matrix.classes[k])}</th>{''.join(cells)}"
             f"<td>{format_count(figures.support[k])}</td></tr>"
         )
     return table_html(("", "precision", "recall", "F1", "support"), "".join(rows))
 
 
-def _two_classes(found: Any) -> list[RateChart]:
-    sweep = found.threshold_curve
+# --- curves ---------------------------------------------------------------------------------------
+
+
+def curves_html(matrix: ConfusionMatrix) -> str:
+    """ROC, precision-recall and calibration curves, as far as there are scores."""
+    charts = [*_threshold_curves(matrix), *_calibration_curve(matrix)]
+    if not charts:
+        return ""
+    drawn = rate_charts_html(charts)
+    if matrix.threshold_curve is None and matrix.calibration is not None:
+        error = f"{100 * matrix.calibration.error:.1f}"
+        title = f"Calibration: probabilities are off by {error} % on average"
+        return details_html(title, drawn)
+    return (
+        f'<div class="km-curves" style="margin-top:12px">{drawn}{_other_thresholds(matrix)}</div>'
+    )
+
+
+def _threshold_curves(matrix: ConfusionMatrix) -> list[RateChart]:
+    sweep = matrix.threshold_curve
     if sweep is None:
         return []
-    places = sweep.sample_indices(STEPS)
-    name = found.classes[1]
-    said = name if len(name) <= 12 else "the second class"  # noqa: PLR2004 - what an axis holds
-    rates = [(sweep.false_positive_rate[k + 1], sweep.true_positive_rate[k + 1]) for k in places]
-    found_rates = [(sweep.true_positive_rate[k + 1], sweep.precision[k]) for k in places]
-    _, alarms, _, hits = sweep.counts(found.predictions.threshold)
-    false, true = _share(alarms, sweep.negatives), _share(hits, sweep.positives)
+    name = matrix.classes[1]
+    of = f" of {name}" if len(name) <= AXIS_NAME else ""
+    points = sweep.sample_indices(CURVE_POINTS)
+    roc = [(sweep.false_positive_rate[k + 1], sweep.true_positive_rate[k + 1]) for k in points]
+    precision_recall = [(sweep.true_positive_rate[k + 1], sweep.precision[k]) for k in points]
+    _, false_positives, _, true_positives = sweep.counts(matrix.predictions.threshold or 0.0)
+    predicted = true_positives + false_positives
+    false_positive_rate = _ratio(false_positives, sweep.negatives)
+    recall = _ratio(true_positives, sweep.positives)
     return [
         RateChart(
-            f"ROC, area {_figure(sweep.auc)}",
-            "false alarms",
-            f"{said} found",
-            [(0.0, 0.0), *rates],
-            mark=(false, true),
+            f"ROC curve, AUC {format_score(sweep.auc)}",
+            "false positive rate",
+            f"recall{of}",
+            [(0.0, 0.0), *roc],
+            mark=(false_positive_rate, recall),
         ),
         RateChart(
-            f"Precision, average {_figure(sweep.average_precision)}",
-            f"{said} found",
+            f"Average precision {format_score(sweep.average_precision)}",
+            f"recall{of}",
             "precision",
-            found_rates,
+            precision_recall,
             diagonal=False,
-            mark=(true, _share(hits, hits + alarms)) if hits + alarms else None,
+            mark=(recall, _ratio(true_positives, predicted)) if predicted else None,
         ),
     ]
 
 
-def _calibration(found: Any) -> list[RateChart]:
-    calibration = found.calibration
+def _calibration_curve(matrix: ConfusionMatrix) -> list[RateChart]:
+    calibration = matrix.calibration
     if calibration is None:
         return []
-    points = list(zip(calibration.mean_probability.tolist(), calibration.observed_frequency.tolist(), strict=True))
-    title = f"Calibration, off by {calibration.error:.3f}"
-    return [RateChart(title, "said", "found true", points, weights=calibration.samples.tolist())]
+    points = list(
+        zip(
+            calibration.mean_probability.tolist(),
+            calibration.observed_frequency.tolist(),
+            strict=True,
+        )
+    )
+    return [
+        RateChart(
+            f"Calibration, error {calibration.error:.3f}",
+            "predicted probability",
+            "observed frequency",
+            points,
+            weights=calibration.samples.tolist(),
+        )
+    ]
 
 
-def _thresholds(found: Any) -> str:
-    """What a few thresholds would bring, for a reader without a slider."""
-    scores = found.predictions.scores
-    if scores.given.ndim == 1 and not scores.are_probabilities:
+def _other_thresholds(matrix: ConfusionMatrix) -> str:
+    """The metrics at a few thresholds, for a reader without the slider."""
+    sweep, scores = matrix.threshold_curve, matrix.predictions.scores
+    if sweep is None or scores is None or (scores.given.ndim == 1 and not scores.are_probabilities):
         return ""
     rows = []
     for threshold in THRESHOLDS:
-        rest, alarms, missed, hits = found.threshold_curve.counts(threshold)
-        right = _share(rest + hits, rest + alarms + missed + hits)
-        cells = (right, _share(hits, hits + alarms), _share(hits, hits + missed))
+        true_negatives, false_positives, false_negatives, true_positives = sweep.counts(threshold)
+        correct, wrong = true_negatives + true_positives, false_positives + false_negatives
+        metrics = (
+            _ratio(correct, correct + wrong),
+            _ratio(true_positives, true_positives + false_positives),
+            _ratio(true_positives, true_positives + false_negatives),
+        )
         rows.append(
             f'<tr><th scope="row">{threshold:g}</th>'
-            f"{''.join(f'<td>{_figure(value)}</td>' for value in cells)}"
-            f"<td>{format_count(missed)}</td><td>{format_count(alarms)}</td></tr>"
+            f"{''.join(f'<td>{format_score(value)}</td>' for value in metrics)}"
+            f"<td>{format_count(false_negatives)}</td><td>{format_count(false_positives)}</td></tr>"
         )
-    head = ("above", "accuracy", "precision", "recall", "missed", "false alarms")
-    return details_html("Other thresholds", table_html(head, "".join(rows)))
+    heads = ("threshold", "accuracy", "precision", "recall", "false negatives", "false positives")
+    return details_html("Other thresholds", table_html(heads, "".join(rows)))
 
 
-def _share(part: float, whole: float) -> float:
+def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else math.nan
 
 
-def details_html(title: str, inside: str) -> str:
-    """Something that opens by a click; ``title`` and ``inside`` are HTML."""
-    return (
-        f'<details class="km-fold" style="margin-top:8px"><summary style="cursor:pointer">{title}'
-        f'</summary><div style="overflow-x:auto;margin-top:6px">{inside}</div></details>'
-    )
-
-
-def table_html(heads: Sequence[str], rows: str) -> str:
-    """A table of figures; heads and rows are HTML."""
-    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    return (
-        '<table class="km-table" style="width:auto">'
-        f"<thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _figure(value: float) -> str:
+def format_score(value: float) -> str:
+    """A metric with four decimals; a dash if it is undefined."""
     return UNDEFINED if math.isnan(value) else f"{value:.4f}"

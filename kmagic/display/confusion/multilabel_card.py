@@ -1,16 +1,38 @@
-"""Several labels a sample, as a card: a row a label, and behind it the samples it is wrong on."""
+"""The confusion of several labels per sample as a card, with a row for each label."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.confusion.matrix_table import BLUE, ORANGE, UNDEFINED, format_opacity
-from kmagic.display.confusion.metrics_table import details_html, table_html
-from kmagic.display.kit.card import Bundle, bar_html, card_html, minified_css, name_html
-from kmagic.display.kit.card import mime_bundle as carry
+from kmagic.display.confusion.cell_samples import (
+    MAX_SAMPLE_BYTES,
+    SAMPLES_SHOWN,
+    captions,
+    openable_html,
+    popup_content,
+    popup_html,
+)
+from kmagic.display.confusion.matrix_table import (
+    BLUE,
+    ORANGE,
+    UNDEFINED,
+    format_opacity,
+    format_percent,
+    layout_html,
+)
+from kmagic.display.confusion.metrics_table import ROW_HEAD, metrics_html, text_table
+from kmagic.display.kit.card import (
+    Bundle,
+    bar_html,
+    card_html,
+    details_html,
+    mime_bundle,
+    name_html,
+    table_html,
+)
 from kmagic.display.kit.samples import collect_samples, samples_html
 from kmagic.support.colour_scale import DIAGONAL_TINT, MAX_OPACITY, MIN_OPACITY
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
@@ -18,165 +40,141 @@ from kmagic.support.formatting import format_count, isolate_direction, shorten_n
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST = 30  # labels in the table
-THUMBS = 6
-OPENING = 2 * MOST  # cells that open
-MOST_BYTES = 250_000  # of the samples within all cells
-NAME = 24  # signs
-KINDS = (((1, 0), "missed"), ((0, 1), "false alarms"))
+    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
+
+MAX_LABELS = 30
+POPUPS = 2 * MAX_LABELS
+NAME_LENGTH = 24
+MISTAKES = (((1, 0), "false negatives"), ((0, 1), "false positives"))
 
 
-def multilabel_bundle(found: Any) -> Bundle:
-    """The card of several labels, and the same in words.
-
-    Args:
-        found: A :class:`~kmagic.evaluation.confusion.multilabel.MultilabelConfusion`.
-    """
-    return carry(multilabel_to_text(found), multilabel_html(found))
+def multilabel_bundle(confusion: MultilabelConfusion) -> Bundle:
+    """The card of several labels, as text and as HTML."""
+    return mime_bundle(multilabel_to_text(confusion), multilabel_html(confusion))
 
 
-def multilabel_to_text(found: Any) -> str:
-    """The labels as plain text: what was found, missed and wrongly said of each."""
-    head, *_ = found.describe().splitlines()
-    rows = [["label", "found", "missed", "false alarms", "precision", "recall", "F1"]]
-    for k in _shown(found):
-        counts, figures = found.matrices[k], found.per_class
-        rates = [f"{rate[k]:.3f}" for rate in (figures.precision, figures.recall, figures.f1)]
-        cells = [format_count(counts[at]) for at in ((1, 1), (1, 0), (0, 1))]
-        rows.append([isolate_direction(shorten_name(found.classes[k], NAME)), *cells, *rates])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    totals = [f"  {name} {value:.4f}" for name, value in found.overall.items()]
-    return "\n".join([head, "", *lines, "", "Together:", *totals])
+def multilabel_to_text(confusion: MultilabelConfusion) -> str:
+    """The labels as plain text."""
+    first_line, *_ = confusion.describe().splitlines()
+    figures = confusion.per_class
+    rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
+    for k in _shown_labels(confusion):
+        counts = [format_count(confusion.matrices[k][cell]) for cell in ((1, 1), (1, 0), (0, 1))]
+        metrics = [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
+        name = isolate_direction(shorten_name(confusion.classes[k], NAME_LENGTH))
+        rows.append([name, *counts, *metrics])
+    overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
+    return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
 
 
-def multilabel_html(found: Any) -> str:
+def multilabel_html(confusion: MultilabelConfusion) -> str:
     """The card as HTML."""
-    shown = _shown(found)
-    opening = _opening(found, shown)
-    worst = max((float(found.matrices[k][at]) for k in shown for at, _ in KINDS), default=1.0)
-    rows = "".join(_row(found, k, worst, opening) for k in shown)
-    heads = ("found", "missed", "false alarms", "rest", "precision", "recall", "F1", "support")
+    shown = _shown_labels(confusion)
+    popups = _popups(confusion, shown)
+    largest = max((float(confusion.matrices[k][c]) for k in shown for c, _ in MISTAKES), default=1)
+    rows = "".join(_row(confusion, k, largest, popups) for k in shown)
+    names = ("true positives", "false negatives", "false positives", "true negatives")
+    heads = (*names, "precision", "recall", "F1", "support")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
-    first = next(iter(opening.values()), "")
-    inside = first[first.index(">") + 1 : -len("</div>")] if first else ""
-    body = (
-        f"<style>{minified_css('confusion.css')}</style>"
-        '<div class="km-confusion"><div class="km-split km-beside" '
-        'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
-        '<div class="km-scroll" style="overflow-x:auto;max-width:100%">'
-        '<table class="km-matrix km-labels"><caption>A row a label: how many samples have it and '
-        "are said to, have it and are not said to, are said to have it and have not.</caption>"
-        f'<thead><tr><th class="km-corner">label</th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-        f'<div class="km-slot">{inside}</div></div>'
-        f"{_totals(found)}{details_html('Means over the labels', _report(found))}</div>"
+    table = (
+        '<table class="km-matrix km-labels"><caption>A row for each label: how many samples are '
+        f'predicted correctly and wrongly.</caption><thead><tr><th class="km-corner">label</th>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+    body = layout_html(
+        table,
+        shown=0,
+        samples=popup_content(next(iter(popups.values()), "")),
+        below=metrics_html(confusion.overall) + details_html("Averages", _averages(confusion)),
     )
     foot = ""
-    if len(shown) < len(found):
+    if len(shown) < len(confusion):
         foot = (
-            f"Shown are the {len(shown)} labels with the lowest F1, of {len(found):,}. "
-            "All labels: .report(), .matrices."
+            f"The table shows the {len(shown)} labels with the lowest F1, of {len(confusion):,}. "
+            "For all labels use .report() or .matrices."
         )
-    return card_html(found.name or "labels", found.facts(), body, foot=foot)
+    return card_html(confusion.name or "labels", confusion.facts(), body, foot=foot)
 
 
-def _shown(found: Any) -> list[int]:
-    order: list[int] = found.ordered().tolist()
-    if len(order) <= MOST:
+def _shown_labels(confusion: MultilabelConfusion) -> list[int]:
+    order: list[int] = confusion.ordered().tolist()
+    if len(order) <= MAX_LABELS:
         return order
-    worst = set(np.argsort(found.per_class.f1, kind="stable")[:MOST].tolist())
+    worst = set(np.argsort(confusion.per_class.f1, kind="stable")[:MAX_LABELS].tolist())
     return [k for k in order if k in worst]
 
 
-def _row(found: Any, k: int, worst: float, opening: dict[tuple[int, int, int], str]) -> str:
-    counts, figures = found.matrices[k], found.per_class
+def _row(
+    confusion: MultilabelConfusion,
+    k: int,
+    largest: float,
+    popups: dict[tuple[int, int, int], str],
+) -> str:
+    counts, figures = confusion.matrices[k], confusion.per_class
     cells = [_cell(counts[1, 1], BLUE, DIAGONAL_TINT)]
-    for at, _ in KINDS:
-        span = MAX_OPACITY - MIN_OPACITY
-        strength = MIN_OPACITY + span * float(counts[at]) / worst if worst else 0.0
-        cells.append(_cell(counts[at], ORANGE, strength, opening.get((k, *at), "")))
-    cells.append(f'<td class="km-side">{format_count(counts[0, 0])}</td>')
-    called, support = counts[:, 1].sum(), counts[1].sum()
-    for rate, there in ((figures.precision, called), (figures.recall, support)):
-        cells.append(f'<td class="km-side">{_rate(rate[k], there)}</td>')
-    f1 = _rate(figures.f1[k], called + support)
-    f1 = f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>'
-    cells.append(f'<td class="km-side">{f1}</td>')
-    cells.append(f'<td class="km-side">{format_count(support)}</td>')
-    return f'<tr><th scope="row">{name_html(found.classes[k], NAME)}</th>{"".join(cells)}</tr>'
+    for cell, _ in MISTAKES:
+        share = float(counts[cell]) / largest if largest else 0.0
+        opacity = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * share
+        cells.append(_cell(counts[cell], ORANGE, opacity, popups.get((k, *cell), "")))
+    predicted, support = counts[:, 1].sum(), counts[1].sum()
+    f1 = _rate(figures.f1[k], predicted + support)
+    metrics = (
+        format_count(counts[0, 0]),
+        _rate(figures.precision[k], predicted),
+        _rate(figures.recall[k], support),
+        f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>',
+        format_count(support),
+    )
+    cells += [f'<td class="km-metric">{text}</td>' for text in metrics]
+    name = name_html(confusion.classes[k], NAME_LENGTH)
+    return f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>'
 
 
-def _cell(count: float, colour: str, strength: float, inside: str = "") -> str:
+def _cell(count: float, colour: str, opacity: float, popup: str = "") -> str:
     if not count:
-        return '<td class="km-none">·</td>'
-    figure = f"<b>{format_count(count)}</b>"
-    if inside:
-        figure = (
-            '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
-            f'cursor:pointer">{figure}</summary>{inside}</details>'
-        )
-    return f'<td style="background-color:rgba({colour},{format_opacity(strength)})">{figure}</td>'
+        return '<td class="km-empty">·</td>'
+    content = openable_html(f"<b>{format_count(count)}</b>", popup)
+    return f'<td style="background-color:rgba({colour},{format_opacity(opacity)})">{content}</td>'
 
 
-def _opening(found: Any, shown: Sequence[int]) -> dict[tuple[int, int, int], str]:
-    """The samples behind the largest cells of mistakes."""
-    if found.x is None:
+def _popups(
+    confusion: MultilabelConfusion, shown: Sequence[int]
+) -> dict[tuple[int, int, int], str]:
+    """The samples of the largest cells of mistakes, by label, row and column."""
+    if confusion.x is None:
         return {}
-    cells = [(k, *at, word) for k in shown for at, word in KINDS if found.matrices[k][at]]
-    cells.sort(key=lambda cell: -found.matrices[cell[0]][cell[1], cell[2]])
-    opening: dict[tuple[int, int, int], str] = {}
-    held = 0
-    for k, row, column, word in cells[:OPENING]:
-        one = found[found.classes[k]]
-        numbers = one.indices(true=row, pred=column)
-        sure = one.confidence
-        chosen = numbers[:THUMBS].tolist()
-        below = [f"no. {n:,}" if sure is None else f"{sure[n]:.2f}" for n in chosen]
-        said = [f"{isolate_direction(shorten_name(found.classes[k], NAME))}, {word}"] * len(chosen)
-        shown_here = (
-            f'<div class="km-sub"><b>{name_html(found.classes[k])}</b> {word} '
-            f'<span class="km-mute">{len(numbers):,}</span></div>'
-            f"{samples_html(collect_samples(found.x, chosen, below, said))}"
+    cells = [
+        (k, *cell, what) for k in shown for cell, what in MISTAKES if confusion.matrices[k][cell]
+    ]
+    cells.sort(key=lambda cell: -confusion.matrices[cell[:3]])
+    popups: dict[tuple[int, int, int], str] = {}
+    size = 0
+    for k, row, column, what in cells[:POPUPS]:
+        label = confusion[confusion.classes[k]]
+        indices = label.indices(true=row, pred=column)
+        first = indices[:SAMPLES_SHOWN].tolist()
+        name = isolate_direction(shorten_name(confusion.classes[k], NAME_LENGTH))
+        described = [f"{name}, {what.removesuffix('s')}"] * len(first)
+        samples = collect_samples(confusion.x, first, captions(label, first), described)
+        inside = (
+            f'<div class="km-subtitle"><b>{name_html(confusion.classes[k])}</b> {what} '
+            f'<span class="km-muted">{len(indices):,}</span></div>{samples_html(samples)}'
         )
-        held += len(shown_here)
-        if held > MOST_BYTES:
+        size += len(inside)
+        if size > MAX_SAMPLE_BYTES:
             break
-        opening[k, row, column] = (
-            '<div class="km-pop" style="position:absolute;z-index:2;max-width:300px;padding:8px;'
-            "border:1px solid #999;background-color:#fff;color:#222;text-align:left;"
-            f'white-space:normal">{shown_here}</div>'
-        )
-    return opening
+        popups[k, row, column] = popup_html(inside)
+    return popups
 
 
-def _totals(found: Any) -> str:
-    blocks = "".join(
-        f'<div><div class="km-mute" style="font-size:11px">{name}</div>'
-        f'<div class="km-num" style="text-align:left;font-size:15px">{value:.4f}</div></div>'
-        for name, value in found.overall.items()
-    )
-    return (
-        '<div class="km-figs" style="display:flex;flex-wrap:wrap;gap:6px 22px;margin-top:12px">'
-        f"{blocks}</div>"
-    )
-
-
-def _report(found: Any) -> str:
-    means = found.report().iloc[len(found) :]
+def _averages(confusion: MultilabelConfusion) -> str:
+    averages = confusion.report().iloc[len(confusion) :]
     rows = "".join(
-        f'<tr><th scope="row" class="km-left" style="text-align:left">{name}</th>'
-        f"{''.join(f'<td>{value:.4f}</td>' for value in row[:3])}</tr>"
-        for name, row in zip(means.index, means.to_numpy(), strict=True)
+        f"<tr>{ROW_HEAD}{name}</th>{''.join(f'<td>{value:.4f}</td>' for value in row[:3])}</tr>"
+        for name, row in zip(averages.index, averages.to_numpy(), strict=True)
     )
     return table_html(("", "precision", "recall", "F1"), rows)
 
 
-def _rate(value: float, there: float) -> str:
-    return f"{100 * value:.1f}" if there and not math.isnan(value) else UNDEFINED
+def _rate(value: float, weight: float) -> str:
+    return format_percent(value) if weight and not math.isnan(value) else UNDEFINED

@@ -50,7 +50,7 @@ def dataset_bundle(data: Dataset) -> Bundle:
     sizes = f"{len(data.x_train):,} training · {len(data.x_test):,} test samples"
     facts = f"{data.title} · {sizes}" if data.title else sizes
     description = f"x: {data.describe_inputs()} · y: {_describe_target_type(data)}"
-    parts = [f'<div class="km-mute" style="margin-bottom:6px">{escape_html(description)}</div>']
+    parts = [f'<div class="km-muted" style="margin-bottom:6px">{escape_html(description)}</div>']
     if data.classes is not None:
         parts.append(_class_table(data))
     if _is_table(data):
@@ -110,7 +110,7 @@ def _samples(data: Dataset, rows: NDArray[np.intp], name: str) -> str:
         return ""
     shortened = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT].rsplit(' ', 1)[0]} ..."
     return (
-        '<div class="km-mute" style="flex:1 1 100%;white-space:normal;overflow-wrap:anywhere;'
+        '<div class="km-muted" style="flex:1 1 100%;white-space:normal;overflow-wrap:anywhere;'
         f'line-height:1.35"><bdi>{escape_html(shortened)}</bdi></div>'
     )
 
@@ -231,7 +231,7 @@ def _first_rows(data: Dataset) -> str:
         rows.append(_cells([*prepared, *dots, target], mute=True))
         caption = "The first training rows; below, the first of them as the model sees it."
     return (
-        '<div class="km-fit" style="overflow-x:auto;margin-top:10px">'
+        '<div class="km-table-scroll" style="overflow-x:auto;margin-top:10px">'
         '<table class="km-table" aria-label="The first training rows">'
         f"<thead>{header}</thead><tbody>{''.join(rows)}</tbody></table></div>{_caption(caption)}"
     )
@@ -344,7 +344,7 @@ def _table(rows: list[str], label: str) -> str:
     """A table whose first row is its header."""
     header, *body = rows
     return (
-        f'<div class="km-fit"><table class="km-table" aria-label="{escape_html(label)}">'
+        f'<div class="km-table-scroll"><table class="km-table" aria-label="{escape_html(label)}">'
         f"<thead>{header}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -367,4 +367,4 @@ def _cells(cells: list[str], tag: str = "td", *, mute: bool = False) -> str:
 
 
 def _caption(text: str) -> str:
-    return f'<div class="km-mute" style="margin-top:6px">{escape_html(text)}</div>'
+    return f'<div class="km-muted" style="margin-top:6px">{escape_html(text)}</div>'

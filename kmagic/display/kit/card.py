@@ -1,47 +1,68 @@
-"""The card that every output stands in, and the bundle that carries it.
+"""The card around every output, its building blocks, and the MIME bundle that carries it.
 
-A bundle's HTML must stand where a notebook is not trusted: JupyterLab then takes away ``<style>``
-and inline ``<svg>`` and keeps tables, images with data addresses and simple ``style`` attributes.
-So a picture is an ``<img>``, a figure is a table, and colours that carry meaning are set inline.
+A card must be readable in an untrusted notebook, where JupyterLab removes ``<style>`` and inline
+``<svg>`` but keeps tables, images with data URLs and simple ``style`` attributes. So a drawing
+has an ``<img>`` as its fallback, and colours that carry meaning are set inline.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import re
-from functools import cache
-from importlib.resources import files
+from collections.abc import Sequence
 from typing import TypeAlias
 
+from kmagic.display.kit.assets import minified_css
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
 Bundle: TypeAlias = dict[str, str]
 
 BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#008060", "#7d8590"
 BAR_CLASSES = {BLUE: "km-is-blue", ORANGE: "km-is-orange", GREEN: "km-is-green"}
+MIDTONES = "--km-blue:#1f83c6;--km-orange:#d9660f;--km-muted:#7b828a;--km-fg:#7b828a;"
+"""Colours that are legible on white and on black, for images that no theme reaches."""
+TOOLTIP_LENGTH = 200
+
+
+def mime_bundle(text: str, markup: str) -> Bundle:
+    """Plain text and HTML, as IPython's ``display(..., raw=True)`` takes them."""
+    return {"text/plain": text, "text/html": markup}
+
+
+def card_html(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
+    """One card as HTML.
+
+    Args:
+        title: What the card shows, as plain text.
+        facts: The rest of the header, as plain text.
+        body: HTML.
+        foot: A line below the body, as plain text; backticks mark code.
+        aside: HTML at the right end of the header.
+    """
+    title, facts = escape_html(title), escape_html(facts)
+    right = f'<span class="km-spacer"></span>{aside}' if aside else ""
+    footer = f'<div class="km-footer">{message_html(foot)}</div>' if foot else ""
+    return (
+        f"<style>{minified_css('kit/card.css')}</style>"
+        f'<div class="kmagic" role="group" aria-label="{title}: {facts}">'
+        f'<div class="km-header"><span class="km-title"><b><bdi>{title}</bdi></b></span> '
+        f'<span class="km-muted">{facts}</span>{right}</div>'
+        f"{body}{footer}</div>"
+    )
+
+
+# --- text ---------------------------------------------------------------------------------------
 
 
 def escape_html(value: object) -> str:
-    """Text as text: nothing a user or a file says becomes markup."""
+    """A value as HTML text, so that nothing a user or a file contains becomes markup."""
     return html.escape(str(value), quote=True)
 
 
-@cache
-def read_static(name: str = "card.css") -> str:
-    """A style sheet of the package, by its file name."""
-    return files("kmagic").joinpath("static", name).read_text(encoding="utf-8")
-
-
-@cache
-def minified_css(name: str = "card.css") -> str:
-    """A style sheet without what is for its readers: it travels in every output."""
-    bare = re.sub(r"/\*.*?\*/", "", read_static(name), flags=re.DOTALL)
-    return re.sub(r"\s*([{};,])\s*|(:)\s+", r"\1\2", bare).strip()
-
-
 def message_html(text: str) -> str:
-    """A sentence as HTML: what stands between backticks is code, the rest is text.
+    """A sentence as HTML, with code between backticks.
 
     Example:
         >>> message_html("a < b: `-o NAME`")
@@ -51,43 +72,59 @@ def message_html(text: str) -> str:
     return re.sub(r"`([^`]+)`", code, escape_html(text))
 
 
-def card_html(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
-    """One card as HTML.
+def name_html(name: str, most: int = 24) -> str:
+    """A user's name for something: escaped, shortened, isolated from the surrounding direction.
 
     Args:
-        title: What it shows, as plain text.
-        facts: How much, how good: the rest of the header line, as plain text.
-        body: HTML, already escaped where it must be.
-        foot: A line below, as plain text; what stands between backticks becomes code.
-        aside: HTML at the right end of the header line.
+        name: The name as it was given.
+        most: The number of characters shown; a longer name has a tooltip.
     """
-    right = f'<span class="km-space"></span>{aside}' if aside else ""
-    below = f'<div class="km-foot">{message_html(foot)}</div>' if foot else ""
-    return (
-        f"<style>{minified_css()}</style>"
-        f'<div class="kmagic" role="group" aria-label="{escape_html(title)}: {escape_html(facts)}">'
-        f'<div class="km-head"><span class="km-title"><b><bdi>{escape_html(title)}</bdi></b></span> '
-        f'<span class="km-mute">{escape_html(facts)}</span>{right}</div>'
-        f"{body}{below}</div>"
-    )
+    whole = strip_control_characters(name)
+    short = shorten_name(whole, most)
+    tooltip = f' title="{tooltip_text(name)}"' if short != whole else ""
+    return f"<bdi{tooltip}>{escape_html(short)}</bdi>"
+
+
+def tooltip_text(name: str, most: int = TOOLTIP_LENGTH) -> str:
+    """A name as the value of an attribute, shortened to ``most`` characters."""
+    return escape_html(isolate_direction(shorten_name(strip_control_characters(name), most)))
+
+
+# --- building blocks ----------------------------------------------------------------------------
 
 
 def bar_html(share: float, *, colour: str = BLUE, label: str = "") -> str:
     """A thin horizontal bar; ``share`` is its length from 0 to 1."""
     width = 100 * min(max(share, 0.0), 1.0)
     name = f' role="img" aria-label="{escape_html(label)}"' if label else ' aria-hidden="true"'
-    tone = BAR_CLASSES.get(colour, "")
     return (
         f'<span class="km-bar"{name} style="display:block;height:6px">'
-        f'<span class="{tone}" style="display:block;height:6px;width:{width:.1f}%;'
-        f'background-color:{colour}"></span></span>'
+        f'<span class="{BAR_CLASSES.get(colour, "")}" style="display:block;height:6px;'
+        f'width:{width:.1f}%;background-color:{colour}"></span></span>'
+    )
+
+
+def table_html(heads: Sequence[str], rows: str) -> str:
+    """A table with a header; heads and rows are HTML."""
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    return (
+        '<table class="km-table" style="width:auto">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def details_html(title: str, inside: str) -> str:
+    """A part of a card that opens on a click; title and inside are HTML."""
+    return (
+        f'<details class="km-fold" style="margin-top:8px"><summary style="cursor:pointer">{title}'
+        f'</summary><div style="overflow-x:auto;margin-top:6px">{inside}</div></details>'
     )
 
 
 def image_html(
     data: bytes, mime: str, *, alt: str, width: int, height: int, style: str = ""
 ) -> str:
-    """A picture that travels inside the notebook."""
+    """An image that is saved within the notebook."""
     address = f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
     return (
         f'<img src="{address}" alt="{escape_html(alt)}" width="{width}" height="{height}" '
@@ -95,27 +132,42 @@ def image_html(
     )
 
 
-def mime_bundle(text: str, markup: str) -> Bundle:
-    """Plain words and HTML, as IPython's ``display(..., raw=True)`` takes them."""
-    return {"text/plain": text, "text/html": markup}
+# --- drawings -----------------------------------------------------------------------------------
 
 
-LONGEST = 200  # signs of a name in a tooltip
-
-
-def name_html(name: str, most: int = 24) -> str:
-    """A name as HTML: escaped, short, and unable to turn the words around it.
+def drawing_html(inline: str, standalone: str, *, alt: str, width: int, height: int) -> str:
+    """A drawing as inline SVG and, as its fallback, an image; for :func:`with_drawings`.
 
     Args:
-        name: The name as it was given.
-        most: How many signs are shown; the whole of a longer one is in its tooltip.
+        inline: The SVG for the page, in the colours of its theme.
+        standalone: The SVG as a document of its own, which contains its colours.
+        alt: What the drawing shows.
+        width: In pixels.
+        height: In pixels.
     """
-    whole = strip_control_characters(name)
-    short = shorten_name(whole, most)
-    tip = f' title="{tooltip_text(name)}"' if short != whole else ""
-    return f"<bdi{tip}>{escape_html(short)}</bdi>"
+    image = image_html(standalone.encode(), "image/svg+xml", alt=alt, width=width, height=height)
+    return (
+        f'<span class="km-inline" style="display:none">{inline}</span>'
+        f'<span class="km-fallback">{image}</span>'
+    )
 
 
-def tooltip_text(name: str, most: int = LONGEST) -> str:
-    """A name as an attribute's value, of at most ``most`` signs."""
-    return escape_html(isolate_direction(shorten_name(strip_control_characters(name), most)))
+def with_drawings(body: str, css: str, *, kind: str = "", style: str = "") -> str:
+    """An element whose drawings are inline where the notebook is trusted, and else images.
+
+    Args:
+        body: HTML that contains drawings of :func:`drawing_html`.
+        css: The style sheet of the inline drawings.
+        kind: A class of the element.
+        style: Inline style of the element.
+    """
+    # The rules that replace image by drawing apply to this element alone: the same page may show
+    # another card that is not trusted.
+    key = "km-" + hashlib.sha256(body.encode()).hexdigest()[:10]
+    classes = f"{kind} {key}".strip()
+    styled = f' style="{style}"' if style else ""
+    return (
+        f"<style>{css}.{key} .km-fallback{{display:none}}"
+        f".{key} .km-inline{{display:block!important}}</style>"
+        f'<div class="{classes}"{styled}>{body}</div>'
+    )

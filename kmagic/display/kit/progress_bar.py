@@ -6,7 +6,12 @@ import sys
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
-from kmagic.display.kit.card import bar_html, escape_html, mime_bundle, read_static
+from kmagic.display.kit.assets import minified_css
+from kmagic.display.kit.card import (
+    bar_html,
+    escape_html,
+    mime_bundle,
+)
 from kmagic.support.display_mode import display_mode
 
 if TYPE_CHECKING:
@@ -27,10 +32,10 @@ def progress_bundle(progress: Progress) -> Bundle:
     """A bar with words below, plain and as HTML."""
     words = progress.to_text()
     markup = (
-        f"<style>{read_static()}</style>"
+        f"<style>{minified_css('kit/card.css')}</style>"
         f'<div class="kmagic" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
         f'aria-valuenow="{100 * progress.fraction:.0f}" aria-valuetext="{escape_html(words)}">'
-        f'<div class="km-mute" style="margin-bottom:6px">{escape_html(words)}</div>'
+        f'<div class="km-muted" style="margin-bottom:6px">{escape_html(words)}</div>'
         f"{bar_html(progress.fraction)}</div>"
     )
     return mime_bundle(words, markup)

@@ -1,13 +1,13 @@
-"""The samples behind a figure: pictures as thumbnails, texts and rows as such."""
+"""Samples in a card: images as thumbnails, texts and rows as lines."""
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.display.kit.card import escape_html
 from kmagic.display.kit.thumbnail import (
     EncodedImage,
     are_images,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BOX = 56  # pixels of a thumbnail
-LONGEST = 160  # signs of a text
-VALUES = 8  # of a row
-PICTURE_AXES = 2, 3
+THUMBNAIL_SIZE = 56  # pixels
+TEXT_LENGTH = 160  # characters
+MAX_VALUES = 8  # of a row
+IMAGE_AXES = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,122 +39,128 @@ class Sample:
     """One sample as it is shown.
 
     Attributes:
-        number: Its place in the data.
-        caption: What the model says of it, in a word or two: "0.98".
+        index: Its index in the data.
+        caption: A word or two about it, such as the probability of its class.
         title: What it is, for a tooltip or a screen reader.
-        text: What it says, where it is no picture.
-        picture: Its pixels, where it is one.
+        text: Its text or values, unless it is an image.
+        image: Its pixels, if it is an image.
     """
 
-    number: int
+    index: int
     caption: str
     title: str
     text: str = ""
-    picture: NDArray[Any] | None = None
+    image: NDArray[Any] | None = None
 
 
 def collect_samples(
-    x: Any, numbers: Iterable[int], captions: Sequence[str], titles: Sequence[str]
+    x: Any, indices: Iterable[int], captions: Sequence[str], titles: Sequence[str]
 ) -> list[Sample]:
     """Some samples, ready to be shown.
 
     Args:
-        x: All samples; None where they are not known, then only their numbers are shown.
-        numbers: Which ones.
-        captions: What stands below each.
-        titles: What each is, in words.
+        x: All samples, or None if only their indices are known.
+        indices: The samples to show.
+        captions: A caption for each.
+        titles: A description of each.
     """
-    found = []
-    pictures = _holds_pictures(x)
-    for number, caption, title in zip(numbers, captions, titles, strict=True):
-        if pictures:
-            pixels = np.asarray(_take(x, number))
-            found.append(Sample(int(number), caption, title, picture=pixels))
+    samples = []
+    with_images = _contains_images(x)
+    for index, caption, title in zip(indices, captions, titles, strict=True):
+        if with_images:
+            image = np.asarray(_take(x, index))
+            samples.append(Sample(int(index), caption, title, image=image))
         else:
-            text = "" if x is None else sample_to_text(x, number)
-            found.append(Sample(int(number), caption, title, text=text))
-    return found
+            text = "" if x is None else sample_to_text(x, index)
+            samples.append(Sample(int(index), caption, title, text=text))
+    return samples
 
 
 def samples_html(samples: Sequence[Sample]) -> str:
-    """Samples as HTML: thumbnails beside each other, or a list of texts."""
-    pictured = [sample for sample in samples if sample.picture is not None]
-    if not pictured:
+    """Samples as HTML: thumbnails in rows, or a list of texts."""
+    images = [sample.image for sample in samples if sample.image is not None]
+    if not images:
         lines = "".join(
-            f'<li style="margin:2px 0"><span class="km-mute">{_caption(sample)}</span> '
-            f"<bdi>{html.escape(sample.text)}</bdi></li>"
+            f'<li style="margin:2px 0"><span class="km-muted">{_caption(sample)}</span> '
+            f"<bdi>{escape_html(sample.text)}</bdi></li>"
             for sample in samples
         )
         return f'<ul class="km-texts" style="margin:0;padding-left:16px">{lines}</ul>'
-    look = pixel_range([sample.picture for sample in pictured if sample.picture is not None])
-    figures = "".join(
-        f'<div class="km-thumb" title="no. {sample.number:,}">'
-        f"{thumbnail_html(sample.picture, look, box=BOX, alt=f'sample {sample.number:,}')}"
-        f'<div class="km-mute">{html.escape(sample.caption)}</div></div>'
-        for sample in pictured
-        if sample.picture is not None
-    )
+    pixels = pixel_range(images)
+    thumbnails = []
+    for sample in samples:
+        if sample.image is None:
+            continue
+        alt = f"sample {sample.index:,}"
+        image = thumbnail_html(sample.image, pixels, box=THUMBNAIL_SIZE, alt=alt)
+        thumbnails.append(
+            f'<div class="km-thumb" title="#{sample.index:,}">{image}'
+            f'<div class="km-muted">{escape_html(sample.caption)}</div></div>'
+        )
     return (
         '<div class="km-thumbs" style="display:flex;flex-wrap:wrap;gap:6px;'
-        f'align-items:flex-end">{figures}</div>'
+        f'align-items:flex-end">{"".join(thumbnails)}</div>'
     )
 
 
 def encode_samples(samples: Sequence[Sample]) -> list[EncodedImage | None]:
-    """The pictures of some samples as small files, None where one is no picture."""
-    pixels = [sample.picture for sample in samples]
-    look = pixel_range([each for each in pixels if each is not None])
-    return [None if each is None else encode_image(each, look, box=BOX) for each in pixels]
+    """The images of some samples as small files; None for a sample that is not an image."""
+    images = [sample.image for sample in samples]
+    pixels = pixel_range([image for image in images if image is not None])
+    return [
+        None if image is None else encode_image(image, pixels, box=THUMBNAIL_SIZE)
+        for image in images
+    ]
 
 
-def sample_to_text(x: Any, number: int, most: int = LONGEST) -> str:
-    """A sample that is no picture, in a line: a text, or the first values of a row.
+def sample_to_text(x: Any, index: int, most: int = TEXT_LENGTH) -> str:
+    """A sample that is not an image, in a line: a text, or the first values of a row.
 
     Args:
         x: All samples.
-        number: Which one.
-        most: So many signs; words and values are left out whole.
+        index: The sample.
+        most: Maximum number of characters; words and values are not cut.
 
     Example:
-        >>> sample_to_text(["It rains.", "It snows."], 1), sample_to_text(np.array([[1.5, 20], [0.25, 3]]), 0)
-        ('It snows.', '1.5, 20')
+        >>> sample_to_text(["It rains.", "It snows."], 1)
+        'It snows.'
+        >>> sample_to_text(np.array([[1.5, 20], [0.25, 3]]), 0)
+        '1.5, 20'
     """
-    one = _take(x, number)
-    if isinstance(one, bytes):
-        one = one.decode("utf-8", "replace")
-    if isinstance(one, str):
-        return isolate_direction(shorten_name(one.strip(), most))
-    if hasattr(one, "items"):  # a row of a frame
-        pairs = [f"{key} {_figure(value)}" for key, value in list(one.items())[:VALUES]]
-        return _row(pairs, most, more=len(one) > VALUES)
-    values = np.asarray(one)
-    if values.ndim > 1:
-        return f"array of shape {values.shape}"
-    row = values.reshape(-1)
-    figures = [_figure(value) for value in row[:VALUES].tolist()]
-    return _row(figures, most, more=len(row) > VALUES)
+    sample = _take(x, index)
+    if isinstance(sample, bytes):
+        sample = sample.decode("utf-8", "replace")
+    if isinstance(sample, str):
+        return isolate_direction(shorten_name(sample.strip(), most))
+    if hasattr(sample, "items"):  # a row of a data frame
+        items = list(sample.items())
+        values = [f"{key} {_value(value)}" for key, value in items[:MAX_VALUES]]
+        return _row(values, most, more=len(items) > MAX_VALUES)
+    array = np.asarray(sample)
+    if array.ndim > 1:
+        return f"array of shape {array.shape}"
+    row = array.reshape(-1)
+    values = [_value(value) for value in row[:MAX_VALUES].tolist()]
+    return _row(values, most, more=len(row) > MAX_VALUES)
 
 
 def _row(values: Sequence[str], most: int, *, more: bool) -> str:
-    return isolate_direction(
-        join_names([shorten_name(value, most) for value in values], most, more=more)
-    )
+    shortened = [shorten_name(value, most) for value in values]
+    return isolate_direction(join_names(shortened, most, more=more))
 
 
-def _figure(value: Any) -> str:
-    if isinstance(value, float):
-        return format_value(value)
-    return strip_control_characters(str(value))
+def _value(value: Any) -> str:
+    return format_value(value) if isinstance(value, float) else strip_control_characters(str(value))
 
 
 def _caption(sample: Sample) -> str:
-    number = f"no. {sample.number:,}"
-    if sample.caption in ("", number):
-        return number
-    return f"{number} · {html.escape(sample.caption)}"
+    index = f"#{sample.index:,}"
+    if sample.caption in ("", index):
+        return index
+    return f"{index} · {escape_html(sample.caption)}"
 
 
-def _holds_pictures(x: Any) -> bool:
+def _contains_images(x: Any) -> bool:
     if x is None:
         return False
     if hasattr(x, "shape"):
@@ -163,8 +169,8 @@ def _holds_pictures(x: Any) -> bool:
     if first is None or isinstance(first, str | bytes):
         return False
     pixels = np.asarray(first)
-    return pixels.dtype.kind in "biuf" and pixels.ndim in PICTURE_AXES and are_images(pixels[None])
+    return pixels.dtype.kind in "biuf" and pixels.ndim in IMAGE_AXES and are_images(pixels[None])
 
 
-def _take(x: Any, number: int) -> Any:
-    return x.iloc[int(number)] if hasattr(x, "iloc") else x[int(number)]
+def _take(x: Any, index: int) -> Any:
+    return x.iloc[int(index)] if hasattr(x, "iloc") else x[int(index)]

@@ -42,7 +42,7 @@ def translation_bundle(translation: Translation) -> Bundle:
             plain.append("\n".join([f"{title}:", *lines]))
             markup += _remarks_html(title, remarks)
     panes = "".join(
-        f'<div style="{_SIDE}"><div class="km-mute">{title}</div>{_code_html(code)}</div>'
+        f'<div style="{_SIDE}"><div class="km-muted">{title}</div>{_code_html(code)}</div>'
         for title, code in (("Layer language", text), ("Python", program))
     )
     body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 24px">{panes}</div>{markup}'
@@ -55,14 +55,14 @@ def _code_html(code: str) -> str:
 
 def _remarks_html(title: str, remarks: Sequence[Remark]) -> str:
     rows = "".join(
-        f'<tr><td class="km-num">{remark.line}</td>'
+        f'<tr><td class="km-number">{remark.line}</td>'
         f'<td class="km-left" style="text-align:left;white-space:normal"><div style="{_ROW}">'
         f'<code style="{_CELL}">{escape_html(_short(remark.code))}</code>'
         f'<span style="{_CELL}">{escape_html(remark.text)}</span></div></td></tr>'
         for remark in remarks
     )
-    head = f'<div class="km-mute" style="margin-top:10px">{title}</div>'
-    return f'{head}<div class="km-fit"><table class="km-table"><tbody>{rows}</tbody></table></div>'
+    head = f'<div class="km-muted" style="margin-top:10px">{title}</div>'
+    return f'{head}<div class="km-table-scroll"><table class="km-table"><tbody>{rows}</tbody></table></div>'
 
 
 def _short(code: str) -> str:

@@ -1,13 +1,13 @@
-"""A model as nodes and edges, ready to be drawn: from its text, or from any Keras model."""
+"""A model as a graph of layers to draw: from its own text, or from any Keras model."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from kmagic.display.model.model_card import parameter_count
 from kmagic.language import format_statement
 from kmagic.language.spec import (
     Arg,
@@ -23,27 +23,30 @@ from kmagic.language.spec import (
     Object,
     SequenceValue,
     Word,
+    find_parts,
 )
 from kmagic.models import catalogue
 from kmagic.models.keras_history import calls_before
 from kmagic.support.formatting import format_output_shape
 
-FEW = 3
-"""A picture of no more boxes than these is opened one level of blocks further."""
+MIN_NODES = 3
+"""A diagram with no more nodes shows the inside of its blocks."""
+MAX_VALUE = 20
+"""Characters of a layer's argument in its label."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiagramNode:
-    """One box of the picture: a layer, or several that are folded into one.
+    """A layer, or several layers that are folded into one.
 
     Attributes:
-        label: What it is, as the language writes it.
-        shape: The shape that leaves it, in words.
-        parameters: How many it has; those of a shared layer count once.
-        sources: Numbers of the nodes whose outputs it takes.
+        label: The layer as the language writes it.
+        shape: Its output shape, in words.
+        parameters: The number of its parameters; those of a shared layer count once.
+        sources: Indices of the nodes that it takes its inputs from.
         shared: Whether its layer has been used before.
-        inside: The words of the layers that it folds, or none.
-        layers: How many layers it stands for.
+        inside: Labels of the layers that are folded into it.
+        layers: The number of layers.
     """
 
     label: str
@@ -56,7 +59,7 @@ class DiagramNode:
 
     @property
     def word(self) -> str:
-        """The first word of the label."""
+        """The layer's word in the language."""
         return self.label.split(" = ")[-1].split(maxsplit=1)[0].partition("(")[0]
 
 
@@ -65,12 +68,12 @@ class DiagramGraph:
     """A model's nodes, each after all of its sources.
 
     Attributes:
-        nodes: A node's number is its place here.
-        loose: Whether the connections are not known: the model is a class of its own.
+        nodes: The nodes.
+        is_connected: False if the edges are unknown, as in a subclassed model.
     """
 
     nodes: tuple[DiagramNode, ...]
-    loose: bool = False
+    is_connected: bool = True
 
 
 def read_graph(model: Any, built: Any = None) -> DiagramGraph:
@@ -81,93 +84,97 @@ def read_graph(model: Any, built: Any = None) -> DiagramGraph:
         built: What it was built from (``kmagic.models.build.origin_of``), or None.
     """
     if built is not None:
-        return DiagramGraph(tuple(_of_steps(built.steps)))
+        return DiagramGraph(tuple(_nodes_of_steps(built.steps)))
     if getattr(model, "outputs", None) and hasattr(model, "operations"):
-        return DiagramGraph(tuple(_of_tensors(model)))
-    import keras  # noqa: PLC0415 - it is loaded by now
+        return DiagramGraph(tuple(_nodes_of_calls(model)))
+    import keras  # noqa: PLC0415 - loaded, since there is a model
 
-    layers = list(model.layers)
-    chain = [
-        replace(_of_layer(each), sources=(n - 1,) if n else ()) for n, each in enumerate(layers)
+    nodes = [
+        replace(_node_of_layer(layer), sources=(index - 1,) if index else ())
+        for index, layer in enumerate(model.layers)
     ]
-    return DiagramGraph(tuple(chain), loose=not isinstance(model, keras.Sequential))
+    return DiagramGraph(tuple(nodes), is_connected=isinstance(model, keras.Sequential))
 
 
-# --- from the text ------------------------------------------------------------------------------
+# --- from the model's text ------------------------------------------------------------------------
 
 
-def _of_steps(steps: Sequence[Any]) -> list[DiagramNode]:
+def _nodes_of_steps(steps: Sequence[Any]) -> list[DiagramNode]:
+    """The steps with their blocks folded, except the outermost blocks of a tiny model."""
+    deepest = max((len(step.node.trail) for step in steps), default=0)
     depth = 1
-    while True:
-        nodes = _folded(steps, depth)
-        deepest = max((len(step.node.trail) for step in steps), default=0)
-        if len(nodes) > FEW or depth > deepest:
-            return nodes
+    while len(nodes := _fold_blocks(steps, depth)) <= MIN_NODES and depth <= deepest:
         depth += 1
+    return nodes
 
 
-def _folded(steps: Sequence[Any], depth: int) -> list[DiagramNode]:
-    """One node for each step outside of blocks, and one for each use of a block."""
+def _fold_blocks(steps: Sequence[Any], depth: int) -> list[DiagramNode]:
+    """One node for each step outside blocks, and one for each use of a block."""
 
-    def group(numbered: tuple[int, Any]) -> Any:
+    def node_key(numbered: tuple[int, Any]) -> Any:
         number, step = numbered
         trail = step.node.trail
         return (number,) if len(trail) < depth else tuple(id(use) for use in trail[:depth])
 
     nodes: list[DiagramNode] = []
-    home: dict[int, int] = {}
+    node_of_step: dict[int, int] = {}
     seen: set[int] = set()
-    for _, found in groupby(enumerate(steps), key=group):
-        members = list(found)
+    for _, numbered in groupby(enumerate(steps), key=node_key):
+        members = list(numbered)
         sources: list[int] = []
         for number, step in members:
-            outside = (home[each] for each in _outs(step.node.inputs) if each in home)
-            sources += [each for each in outside if each != len(nodes)]
-            home[number] = len(nodes)
-        nodes.append(_of_use([step for _, step in members], depth, sources, seen))
+            inputs = [
+                out.node for arg in step.node.inputs for out in find_parts(arg.value, NodeOutput)
+            ]
+            used = (node_of_step[source] for source in inputs if source in node_of_step)
+            sources += [node for node in used if node != len(nodes)]
+            node_of_step[number] = len(nodes)
+        unique = tuple(dict.fromkeys(sources))
+        nodes.append(_node_of_steps([step for _, step in members], depth, unique, seen))
     return nodes
 
 
-def _of_use(steps: Sequence[Any], depth: int, sources: list[int], seen: set[int]) -> DiagramNode:
-    fresh, shared = 0, False
+def _node_of_steps(
+    steps: Sequence[Any], depth: int, sources: tuple[int, ...], seen: set[int]
+) -> DiagramNode:
+    new, shared = 0, False
     for step in steps:
-        size = _parameters(step.layer)
-        shared = id(step.layer) in seen and size > 0
-        fresh += 0 if id(step.layer) in seen else size
+        parameters = parameter_count(step.layer)
+        shared = id(step.layer) in seen and parameters > 0
+        new += 0 if id(step.layer) in seen else parameters
         seen.add(id(step.layer))
     last = steps[-1]
-    unique = tuple(dict.fromkeys(sources))
     shape = format_output_shape(last.shape)
     if len(last.node.trail) < depth:
-        label = _label(last.node.spec, last.node.args, last.layer)
-        return DiagramNode(label, shape, fresh, unique, shared)
+        label = _step_label(last.node.spec, last.node.args, last.layer)
+        return DiagramNode(label, shape, new, sources, shared)
     use = last.node.trail[depth - 1]
-    label = _label(use.spec, use.args, None)
     inside = tuple(layer_label(step.layer) for step in steps)
-    return DiagramNode(label, shape, fresh, unique, inside=inside, layers=len(steps))
+    label = _step_label(use.spec, use.args, None)
+    return DiagramNode(label, shape, new, sources, inside=inside, layers=len(steps))
 
 
-def _label(spec: LayerSpec | None, args: tuple[Arg, ...], layer: Any) -> str:
-    """A step with its values, and without what the edges of the picture show."""
+def _step_label(spec: LayerSpec | None, args: tuple[Arg, ...], layer: Any) -> str:
+    """A step with its values, without what the diagram's edges show."""
     if spec is None:
         return layer_label(layer)
-    written = tuple(replace(arg, value=_written(arg.value)) for arg in args)
+    written = tuple(replace(arg, value=_writable(arg.value)) for arg in args)
     return format_statement(replace(spec, args=written, inputs=None, times=None))
 
 
-def _written(value: Any) -> Any:
-    """A value as it can be written: one of the notebook's by its name, unless it is short."""
+def _writable(value: Any) -> Any:
+    """A value as it can be written: a notebook variable by its name, unless it is a number."""
     match value:
         case NotebookValue():
-            plain = isinstance(value.value, bool | int | float | str | None)
-            return LiteralValue(value.value) if plain else Expr(value.source)
+            is_plain = isinstance(value.value, bool | int | float | str | None)
+            return LiteralValue(value.value) if is_plain else Expr(value.source)
         case SequenceValue():
-            return replace(value, items=tuple(map(_written, value.items)))
+            return replace(value, items=tuple(map(_writable, value.items)))
         case MappingValue():
-            entries = tuple((key, _written(item)) for key, item in value.entries)
+            entries = tuple((key, _writable(item)) for key, item in value.entries)
             return replace(value, entries=entries)
         case Object() | InnerLayer():
-            args = tuple(replace(arg, value=_written(arg.value)) for arg in value.args)
+            args = tuple(replace(arg, value=_writable(arg.value)) for arg in value.args)
             callee = value.callee
             if isinstance(callee, NotebookValue):
                 callee = Expr(callee.source)
@@ -178,62 +185,42 @@ def _written(value: Any) -> Any:
             return value
 
 
-def _outs(values: Iterable[Arg]) -> Iterator[int]:
-    """Numbers of the nodes whose outputs stand in a call's arguments."""
-    for arg in values:
-        yield from _outs_in(arg.value)
+# --- from the Keras model -------------------------------------------------------------------------
 
 
-def _outs_in(value: Any) -> Iterator[int]:
-    match value:
-        case NodeOutput():
-            yield value.node
-        case SequenceValue():
-            for item in value.items:
-                yield from _outs_in(item)
-        case MappingValue():
-            for _, item in value.entries:
-                yield from _outs_in(item)
-
-
-# --- from Keras ---------------------------------------------------------------------------------
-
-
-def _of_tensors(model: Any) -> Iterator[DiagramNode]:
-    """The nodes of a functional model, followed back from its outputs."""
-    order = list(calls_before(model.outputs))
-    index = {call: number for number, call in enumerate(order)}
+def _nodes_of_calls(model: Any) -> Iterator[DiagramNode]:
+    """The nodes of a functional model, from the calls before its outputs."""
+    calls = list(calls_before(model.outputs))
+    index = {call: number for number, call in enumerate(calls)}
     seen: set[int] = set()
-    for call in order:
+    for call in calls:
         operation = call.operation
-        known = id(operation) in seen
+        is_known = id(operation) in seen
         seen.add(id(operation))
-        node = _of_layer(operation, [tensor.shape for tensor in call.outputs])
+        node = _node_of_layer(operation, [tensor.shape for tensor in call.outputs])
         yield replace(
             node,
             sources=tuple(dict.fromkeys(index[source] for source in call.sources)),
-            parameters=0 if known else node.parameters,
-            shared=known and node.parameters > 0,
+            parameters=0 if is_known else node.parameters,
+            shared=is_known and node.parameters > 0,
         )
 
 
-def _of_layer(layer: Any, shapes: Sequence[Any] = ()) -> DiagramNode:
+def _node_of_layer(layer: Any, shapes: Sequence[Any] = ()) -> DiagramNode:
     shape: Any = list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None
     inner = getattr(layer, "layers", None)
-    inside: tuple[str, ...] = ()
-    if isinstance(inner, list):
-        inside = tuple(layer_label(each) for each in inner)
+    inside = tuple(map(layer_label, inner)) if isinstance(inner, list) else ()
     return DiagramNode(
         layer_label(layer),
         format_output_shape(shape),
-        _parameters(layer),
+        parameter_count(layer),
         inside=inside,
         layers=max(1, len(inside)),
     )
 
 
 def layer_label(layer: Any) -> str:
-    """A layer with the values that say most about it: ``conv2d 32 3x3 relu``.
+    """A layer with its most important arguments: ``conv2d 32 3x3 relu``.
 
     Example:
         >>> import keras
@@ -246,37 +233,36 @@ def layer_label(layer: Any) -> str:
     if hasattr(layer, "layers") and hasattr(layer, "outputs"):
         return f"model {layer.name}"
     if cls.__name__ == "InputLayer":
-        shape = layer.batch_shape
-        dims = "x".join("?" if dim is None else str(dim) for dim in shape[1:]) or "()"
-        kind = "" if layer.dtype == "float32" else f" {layer.dtype}"
-        return f"input {dims}{kind}"
+        dims = "x".join("?" if dim is None else str(dim) for dim in layer.batch_shape[1:])
+        dtype = "" if layer.dtype == "float32" else f" {layer.dtype}"
+        return f"input {dims or '()'}{dtype}"
     parts = [catalogue.word_for(cls)]
-    for param in _telling(cls):
-        shown = _value(getattr(layer, param, None) or getattr(layer, f"forward_{param}", None))
-        parts += [shown] if shown else []
+    for name in _main_parameters(cls):
+        value = getattr(layer, name, None) or getattr(layer, f"forward_{name}", None)
+        parts += filter(None, [_value(value)])
     strides = _value(getattr(layer, "strides", None))
     if strides and set(strides) - set("1x") and not hasattr(layer, "pool_size"):
         parts.append(f"strides={strides}")
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", "") or getattr(activation, "name", "")
-    if name and name not in ("linear", _default(cls, "activation")):
+    if name and name not in ("linear", _default_activation(cls)):
         parts.append(name)
     return " ".join(parts)
 
 
-def _default(cls: Any, name: str) -> Any:
-    found = (each.default for each in catalogue.parameters(cls) if each.name == name)
-    return next(found, None)
+def _default_activation(cls: Any) -> Any:
+    parameters = catalogue.parameters(cls)
+    return next((param.default for param in parameters if param.name == "activation"), None)
 
 
-def _telling(cls: Any) -> list[str]:
-    """The parameters without which a layer is not described."""
+def _main_parameters(cls: Any) -> list[str]:
+    """The parameters that a layer's label needs."""
     try:
-        params = [each for each in catalogue.parameters(cls) if each.positional]
+        parameters = [param for param in catalogue.parameters(cls) if param.positional]
     except (TypeError, ValueError):
         return []
-    required = [each.name for each in params if each.required and each.name != "activation"]
-    return required or [each.name for each in params[:1] if each.name == "pool_size"]
+    required = [p.name for p in parameters if p.required and p.name != "activation"]
+    return required or [p.name for p in parameters[:1] if p.name == "pool_size"]
 
 
 def _value(value: Any) -> str:
@@ -284,15 +270,8 @@ def _value(value: Any) -> str:
         return ""
     if isinstance(value, int | float):
         return f"{value:g}"
-    if isinstance(value, tuple | list) and value and all(isinstance(each, int) for each in value):
+    if isinstance(value, tuple | list) and value and all(isinstance(item, int) for item in value):
         return "x".join(map(str, value))
     if isinstance(value, catalogue.layer_class()):
         return f"({layer_label(value)})"
-    return value if isinstance(value, str) and len(value) < 20 else ""  # noqa: PLR2004 - room in a box
-
-
-def _parameters(layer: Any) -> int:
-    counts = getattr(layer, "count_params", None)
-    if not getattr(layer, "built", False) or not inspect.ismethod(counts):
-        return 0
-    return int(counts())
+    return value if isinstance(value, str) and len(value) < MAX_VALUE else ""

@@ -1,8 +1,8 @@
-"""A network's picture as rows: what repeats is folded, and if need be what belongs together.
+"""The rows of a diagram, with repeated and long parts folded until it is readable.
 
-Blocks of a text are folded before (:mod:`kmagic.display.model.diagram_graph`); here a picture that would be too
-high to read loses rows until it is not: first stretches that repeat exactly, then what lies under
-an arc or between two ways' parting and meeting, then long runs.
+The blocks of a text are folded before (:mod:`kmagic.display.model.diagram_graph`). Here a diagram
+that is too high is folded further: first exact repetitions, then what a skip connection spans and
+what lies between parallel branches and their merge, then long chains.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from kmagic.display.model.series_parallel import GAP, Series, decompose
 from kmagic.language.vocabulary import ALIASES, PREFERRED, snake_case
 
 MAX_ROWS = 36
-"""A picture of more rows than these is folded."""
-LONGEST = 40
-"""Stretches of up to so many rows are compared with what follows them."""
-LONG = 4
-"""A run of so many layers can be folded, and a stretch must save as many rows less one."""
-ENDS = 8
-"""So many rows at either end stay as they are: how a net begins and ends tells most."""
-
-BESIDE = "|"
+"""A diagram with more rows is folded."""
+MAX_PERIOD = 40
+"""The longest stretch that is searched for repetitions."""
+MIN_CHAIN = 4
+"""The shortest chain that is folded; a repetition must save as many rows less one."""
+KEPT_ENDS = 8
+"""Rows at the beginning and the end that stay as they are."""
+BRANCH_SEPARATOR = "|"
 
 Item: TypeAlias = "DiagramRow | Parallel | Gap"
-_SHORT = {
+_SHORT_NAMES = {
     PREFERRED.get(name) or snake_case(name): min(
         (alias for alias, other in ALIASES.items() if other == name), key=len
     )
@@ -37,19 +36,19 @@ _SHORT = {
 
 @dataclass(slots=True, eq=False)
 class DiagramRow:
-    """One line of the picture.
+    """One line of the diagram.
 
     Attributes:
-        node: What it shows.
-        times: How often it follows on itself.
-        arcs: Rows whose outputs it takes past others.
-        leads: Rows that take its output past others.
+        node: The layer or layers that it shows.
+        times: How often it is repeated.
+        arcs: Rows that it has skip connections from.
+        targets: Rows that it has skip connections to.
     """
 
     node: DiagramNode
     times: int = 1
     arcs: list[DiagramRow] = field(default_factory=list)
-    leads: list[DiagramRow] = field(default_factory=list)
+    targets: list[DiagramRow] = field(default_factory=list)
 
     @property
     def folded(self) -> bool:
@@ -59,167 +58,166 @@ class DiagramRow:
 
 @dataclass(slots=True, eq=False)
 class Parallel:
-    """Ways side by side."""
+    """Branches side by side."""
 
-    ways: list[list[Item]]
+    branches: list[list[Item]]
 
 
 class Gap:
-    """What follows does not take what stands before."""
+    """What follows is not connected with what comes before."""
 
 
 def all_rows(items: Sequence[Item]) -> Iterator[DiagramRow]:
-    """All rows, those within forks too."""
+    """All rows, including those of branches."""
     for item in items:
         if isinstance(item, DiagramRow):
             yield item
         elif isinstance(item, Parallel):
-            for way in item.ways:
-                yield from all_rows(way)
+            for branch in item.branches:
+                yield from all_rows(branch)
 
 
 def row_count(items: Sequence[Item]) -> int:
-    """How many rows high a list of items is."""
+    """The height of a list of items, in rows."""
     return sum(
-        max(map(row_count, item.ways))
+        max(map(row_count, item.branches))
         if isinstance(item, Parallel)
         else isinstance(item, DiagramRow)
         for item in items
     )
 
 
-def plan_rows(network: DiagramGraph, most: int = MAX_ROWS) -> list[Item]:
-    """The rows of a network's picture, from top to bottom.
+def plan_rows(graph: DiagramGraph, limit: int = MAX_ROWS) -> list[Item]:
+    """The rows of a diagram, from top to bottom.
 
     Args:
-        network: The nodes.
-        most: Of more rows than these some are folded, as far as the network lets them.
+        graph: The layers.
+        limit: The number of rows above which parts are folded, as far as possible.
     """
-    woven = decompose([node.sources for node in network.nodes])
-    known = [DiagramRow(node) for node in network.nodes]
-    for first, last in woven.arcs:
-        known[last].arcs.append(known[first])
-        known[first].leads.append(known[last])
-    return _shrunk(_repeated(_items(woven.series, known), only_folded=True), most)
+    decomposition = decompose([node.sources for node in graph.nodes])
+    rows = [DiagramRow(node) for node in graph.nodes]
+    for source, target in decomposition.arcs:
+        rows[target].arcs.append(rows[source])
+        rows[source].targets.append(rows[target])
+    items = _to_items(decomposition.series, rows)
+    return _shrink(_fold_repetitions(items, only_blocks=True), limit)
 
 
-def _items(series: Series, known: Sequence[DiagramRow]) -> list[Item]:
+def _to_items(series: Series, rows: Sequence[DiagramRow]) -> list[Item]:
     items: list[Item] = []
     for item in series:
         if isinstance(item, int):
-            items.append(Gap() if item == GAP else known[item])
+            items.append(Gap() if item == GAP else rows[item])
         else:
-            items.append(Parallel([_items(way, known) for way in item.ways]))
+            items.append(Parallel([_to_items(branch, rows) for branch in item.branches]))
     return items
 
 
-def _shrunk(items: list[Item], most: int) -> list[Item]:
+def _shrink(items: list[Item], limit: int) -> list[Item]:
     for item in items:
         if isinstance(item, Parallel):
-            item.ways = [_shrunk(way, most) for way in item.ways]
-    if row_count(items) > most:
-        items = _repeated(items)
-    if row_count(items) > most:
-        items = _repeated(_bundled(items))
-    if row_count(items) > most:
-        items = _repeated(_shortened(items))
+            item.branches = [_shrink(branch, limit) for branch in item.branches]
+    if row_count(items) > limit:
+        items = _fold_repetitions(items)
+    if row_count(items) > limit:
+        items = _fold_repetitions(_fold_spans(items))
+    if row_count(items) > limit:
+        items = _fold_repetitions(_fold_chains(items))
     return items
 
 
-# --- what repeats -------------------------------------------------------------------------------
+# --- repetitions ----------------------------------------------------------------------------------
 
 
-def _repeated(items: list[Item], *, only_folded: bool = False) -> list[Item]:
-    """Stretches that follow on themselves, each as one row."""
-    signs = [_sign(item, items) for item in items]
+def _fold_repetitions(items: list[Item], *, only_blocks: bool = False) -> list[Item]:
+    """Each stretch that repeats as one row."""
+    keys = [_key(item, items) for item in items]
     result: list[Item] = []
-    place = 0
-    while place < len(items):
-        length, times = _best(items, signs, place, only_folded=only_folded)
+    index = 0
+    while index < len(items):
+        length, times = _longest_repetition(items, keys, index, only_blocks=only_blocks)
         if times > 1:
-            stretch = items[place : place + length * times]
-            _replace(items, place, place + length * times, _fold(stretch, length, times))
-            signs[place : place + length * times] = [signs[place]]
-        result.append(items[place])
-        place += 1
+            end = index + length * times
+            _replace(items, index, end, _folded_row(items[index:end], length, times))
+            keys[index:end] = [keys[index]]
+        result.append(items[index])
+        index += 1
     return result
 
 
-def _best(
-    items: list[Item], signs: Sequence[object], place: int, *, only_folded: bool
+def _longest_repetition(
+    items: list[Item], keys: Sequence[object], start: int, *, only_blocks: bool
 ) -> tuple[int, int]:
-    """Length and number of the repetitions from a place on that save most rows."""
+    """Length and number of the repetitions from an index on that save most rows."""
     best = (1, 1)
-    saved = LONG - 2
-    if only_folded:
-        item = items[place]
+    saved = MIN_CHAIN - 2
+    if only_blocks:
+        item = items[start]
         if not isinstance(item, DiagramRow) or not item.folded:
             return best
         saved = 0
-    for length in range(1, 2 if only_folded else LONGEST + 1):
-        window = signs[place : place + length]
+    for length in range(1, 2 if only_blocks else MAX_PERIOD + 1):
+        period = keys[start : start + length]
         times = 1
-        while signs[place + length * times : place + length * (times + 1)] == window:
+        while keys[start + length * times : start + length * (times + 1)] == period:
             times += 1
-        while times > 1 and not _is_closed(items, place, place + length * times):
+        while times > 1 and not _is_closed(items, start, start + length * times):
             times -= 1
-        gain = length * times - 1
-        if times > 1 and gain > saved:
-            best, saved = (length, times), gain
+        if times > 1 and length * times - 1 > saved:
+            best, saved = (length, times), length * times - 1
     return best
 
 
-def _sign(item: Item, beside: Sequence[Item]) -> object:
-    """What two items must have in common to be the same."""
+def _key(item: Item, items: Sequence[Item]) -> object:
+    """What two items must have in common to be repetitions of each other."""
     if isinstance(item, Parallel):
-        return tuple(sorted(str([_sign(each, way) for each in way]) for way in item.ways))
+        branches = item.branches
+        return tuple(sorted(str([_key(each, branch) for each in branch]) for branch in branches))
     if isinstance(item, Gap):
         return "gap"
-    places = {id(each): place for place, each in enumerate(beside)}
-    here = places[id(item)]
-    arcs = tuple(here - places[id(row)] if id(row) in places else id(row) for row in item.arcs)
-    name, named, rest = item.node.label.partition(" = ")
-    return (rest if named else name, item.times, item.node.inside, item.node.shared, arcs)
+    indices = {id(each): index for index, each in enumerate(items)}
+    index = indices[id(item)]
+    arcs = tuple(index - indices[id(row)] if id(row) in indices else id(row) for row in item.arcs)
+    name, named, layer = item.node.label.partition(" = ")
+    return (layer if named else name, item.times, item.node.inside, item.node.shared, arcs)
 
 
 def _is_closed(items: Sequence[Item], begin: int, end: int) -> bool:
-    """Whether arcs enter a stretch only from just before it, and leave it only from its end."""
+    """Whether skip connections enter a stretch only from just before, and leave it at its end."""
     if not isinstance(items[end - 1], DiagramRow):
         return False
-    inner = list(all_rows(items[begin:end]))
-    known = {id(row) for row in inner}
-    door = {id(items[begin - 1])} if begin else set()
-    enter = all(id(source) in known | door for row in inner for source in row.arcs)
-    return enter and all(id(to) in known for row in inner[:-1] for to in row.leads)
+    rows = list(all_rows(items[begin:end]))
+    inside = {id(row) for row in rows}
+    before = {id(items[begin - 1])} if begin else set()
+    enters = all(id(source) in inside | before for row in rows for source in row.arcs)
+    return enters and all(id(target) in inside for row in rows[:-1] for target in row.targets)
 
 
-# --- what belongs together ------------------------------------------------------------------------
+# --- spans and chains -----------------------------------------------------------------------------
 
 
-def _bundled(items: list[Item]) -> list[Item]:
-    """What lies under an arc, or between a fork and where it meets, as one row each."""
-    place = {id(item): number for number, item in enumerate(items)}
+def _fold_spans(items: list[Item]) -> list[Item]:
+    """What a skip connection spans, and parallel branches with their merge, as one row each."""
+    indices = {id(item): index for index, item in enumerate(items)}
     spans = [
-        (place[id(source)] + 1, place[id(item)] + 1)
+        (indices[id(source)] + 1, indices[id(item)] + 1)
         for item in items
         if isinstance(item, DiagramRow)
         for source in item.arcs
-        if id(source) in place
+        if id(source) in indices
     ]
     spans += [
-        (number, number + 2)
-        for number, item in enumerate(items)
-        if isinstance(item, Parallel) and number + 1 < len(items)
+        (index, index + 2)
+        for index, item in enumerate(items)
+        if isinstance(item, Parallel) and index + 1 < len(items)
     ]
-    for begin, end in reversed(_merged(spans)):
-        stretch = items[begin:end]
-        if len(stretch) > 1 and _is_closed(items, begin, end):
-            _replace(items, begin, end, _fold(stretch, len(stretch), 1))
+    for begin, end in reversed(_merge_overlapping(spans)):
+        if end - begin > 1 and _is_closed(items, begin, end):
+            _replace(items, begin, end, _folded_row(items[begin:end], end - begin, 1))
     return items
 
 
-def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans that overlap, as one."""
+def _merge_overlapping(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for begin, end in sorted(spans):
         if merged and begin < merged[-1][1]:
@@ -229,19 +227,19 @@ def _merged(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-def _shortened(items: list[Item]) -> list[Item]:
-    """Long runs of plain layers, as one row each; those at the ends stay."""
-    plain = [isinstance(item, DiagramRow) and not item.folded for item in items]
+def _fold_chains(items: list[Item]) -> list[Item]:
+    """Long chains of single layers, as one row each; those at both ends stay."""
+    single = [isinstance(item, DiagramRow) and not item.folded for item in items]
     end = len(items)
     while end > 0:
         begin = end
-        while begin > 0 and plain[begin - 1]:
+        while begin > 0 and single[begin - 1]:
             begin -= 1
-        first, last = max(begin, ENDS), min(end, len(items) - ENDS)
-        while last - first >= LONG and not _is_closed(items, first, last):
+        first, last = max(begin, KEPT_ENDS), min(end, len(items) - KEPT_ENDS)
+        while last - first >= MIN_CHAIN and not _is_closed(items, first, last):
             last -= 1
-        if last - first >= LONG:
-            _replace(items, first, last, _fold(items[first:last], last - first, 1))
+        if last - first >= MIN_CHAIN:
+            _replace(items, first, last, _folded_row(items[first:last], last - first, 1))
         end = min(begin, end - 1)
     return items
 
@@ -249,65 +247,65 @@ def _shortened(items: list[Item]) -> list[Item]:
 # --- folding --------------------------------------------------------------------------------------
 
 
-def _replace(items: list[Item], begin: int, end: int, fold: DiagramRow) -> None:
-    """Put a row in the place of a stretch that is closed."""
-    inner = list(all_rows(items[begin:end]))
-    known = {id(row) for row in inner}
-    last = inner[-1]
-    fold.leads = [row for row in last.leads if id(row) not in known]
-    for row in fold.leads:
-        row.arcs = [fold if each is last else each for each in row.arcs]
-    for row in inner:
+def _replace(items: list[Item], begin: int, end: int, folded: DiagramRow) -> None:
+    """Replace a closed stretch by a row, and redirect its skip connections."""
+    rows = list(all_rows(items[begin:end]))
+    inside = {id(row) for row in rows}
+    last = rows[-1]
+    folded.targets = [row for row in last.targets if id(row) not in inside]
+    for row in folded.targets:
+        row.arcs = [folded if source is last else source for source in row.arcs]
+    for row in rows:
         for source in row.arcs:
-            source.leads = [each for each in source.leads if id(each) not in known]
-    items[begin:end] = [fold]
+            source.targets = [target for target in source.targets if id(target) not in inside]
+    items[begin:end] = [folded]
 
 
-def _fold(stretch: Sequence[Item], length: int, times: int) -> DiagramRow:
-    found = list(all_rows(stretch))
-    last = found[-1].node
+def _folded_row(stretch: Sequence[Item], length: int, times: int) -> DiagramRow:
+    rows = list(all_rows(stretch))
+    first, last = rows[0].node, rows[-1].node
     if length == 1 and isinstance(stretch[0], DiagramRow):
-        label, inside = found[0].node.label, found[0].node.inside
-        times *= found[0].times
+        label, inside = first.label, first.inside
+        times *= rows[0].times
     else:
-        label = _title(stretch[:length])
+        label = _folded_label(stretch[:length])
         inside = tuple(_labels(stretch[:length]))
     node = DiagramNode(
         label,
         last.shape,
-        sum(row.node.parameters for row in found),
-        shared=all(row.node.shared for row in found),
+        sum(row.node.parameters for row in rows),
+        shared=all(row.node.shared for row in rows),
         inside=inside,
-        layers=sum(row.node.layers for row in found),
+        layers=sum(row.node.layers for row in rows),
     )
     return DiagramRow(node, times)
 
 
 def _labels(items: Sequence[Item]) -> Iterator[str]:
-    """What a fold holds, row by row; a bar stands between ways side by side."""
+    """The labels of a stretch, with a separator between branches."""
     for item in items:
         if isinstance(item, DiagramRow):
             yield f"{item.node.label} x {item.times}" if item.times > 1 else item.node.label
         elif isinstance(item, Parallel):
-            for number, way in enumerate(item.ways):
-                if number:
-                    yield BESIDE
-                yield from _labels(way)
+            for index, branch in enumerate(item.branches):
+                if index:
+                    yield BRANCH_SEPARATOR
+                yield from _labels(branch)
 
 
-def _title(stretch: Sequence[Item]) -> str:
+def _folded_label(stretch: Sequence[Item]) -> str:
     last = stretch[-1]
-    forks = [item for item in stretch if isinstance(item, Parallel)]
-    meets = last.node.word if isinstance(last, DiagramRow) else ""
-    if forks:
-        return f"{meets} of {max(len(fork.ways) for fork in forks)} ways"
+    merge = last.node.word if isinstance(last, DiagramRow) else ""
+    widths = [len(item.branches) for item in stretch if isinstance(item, Parallel)]
+    if widths:
+        return f"{merge} of {max(widths)} branches"
     if isinstance(last, DiagramRow) and last.arcs:
-        return "residual" if meets == "add" else f"{meets} past {len(stretch) - 1} layers"
+        return "residual" if merge == "add" else f"{merge}, skipping {len(stretch) - 1} layers"
     return f"{len(list(all_rows(stretch)))} layers"
 
 
 def abbreviate_labels(labels: Sequence[str]) -> str:
-    """Labels in as little room as they can be told in.
+    """Labels in one short line, with the shortest names of layers.
 
     Example:
         >>> abbreviate_labels(["conv2d 8 3x3", "batch_normalization", "relu", "relu"])
@@ -315,11 +313,11 @@ def abbreviate_labels(labels: Sequence[str]) -> str:
     """
     parts: list[tuple[str, int]] = []
     for label in labels:
-        word, space, rest = label.split(" = ")[-1].partition(" ")
-        shown = f"{_SHORT[word] if len(_SHORT.get(word, word)) < len(word) else word}{space}{rest}"
-        if parts and parts[-1][0] == shown:
-            parts[-1] = (shown, parts[-1][1] + 1)
+        word, space, values = label.split(" = ")[-1].partition(" ")
+        short = f"{min(word, _SHORT_NAMES.get(word, word), key=len)}{space}{values}"
+        if parts and parts[-1][0] == short:
+            parts[-1] = (short, parts[-1][1] + 1)
         else:
-            parts.append((shown, 1))
-    text = ", ".join(f"{shown} x {times}" if times > 1 else shown for shown, times in parts)
-    return text.replace(f", {BESIDE},", f" {BESIDE}")
+            parts.append((short, 1))
+    text = ", ".join(f"{short} x {times}" if times > 1 else short for short, times in parts)
+    return text.replace(f", {BRANCH_SEPARATOR},", f" {BRANCH_SEPARATOR}")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def save_bundle(saved: SaveResult) -> Bundle:
     """A saved file as text and as a card of one line."""
     parts = escape_html(", ".join(saved.parts))
-    body = f'<div class="km-mute">{parts}</div>' if parts else ""
-    notes = "".join(f'<div class="km-foot">{escape_html(note)}</div>' for note in saved.notes)
+    body = f'<div class="km-muted">{parts}</div>' if parts else ""
+    notes = "".join(f'<div class="km-footer">{escape_html(note)}</div>' for note in saved.notes)
     return mime_bundle(repr(saved), card_html(saved.name, saved.location(), body + notes))
 
 

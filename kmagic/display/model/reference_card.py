@@ -35,7 +35,7 @@ def entry_bundle(found: WordHelp) -> Bundle:
 def _named(name: str, inside: str, *, wide: int, spacing: str = "") -> str:
     """A row: what it is about at the left, and what there is to say."""
     head = (
-        f'<th scope="row" class="km-left km-mute" style="{_LEFT};font-weight:400">{name}</th>'
+        f'<th scope="row" class="km-left km-muted" style="{_LEFT};font-weight:400">{name}</th>'
         if name
         else ""
     )
@@ -56,9 +56,7 @@ def _listing(found: WordList) -> str:
         _brief_row(group.title, group.items) if found.is_brief else _long_rows(group.items)
         for group in found.groups
     )
-    table = (
-        f'<table class="km-table" aria-label="{escape_html(found.title)}"><tbody>{body}</tbody></table>'
-    )
+    table = f'<table class="km-table" aria-label="{escape_html(found.title)}"><tbody>{body}</tbody></table>'
     return card_html(found.title, found.facts, table, foot=found.foot)
 
 
@@ -69,7 +67,11 @@ def _brief_row(title: str, items: Iterable[WordSummary]) -> str:
 
 def _word(item: WordSummary) -> str:
     about = f' title="{escape_html(item.summary)}"' if item.summary else ""
-    more = f' <span class="km-mute">({escape_html(item.shown_alias)})</span>' if item.shown_alias else ""
+    more = (
+        f' <span class="km-muted">({escape_html(item.shown_alias)})</span>'
+        if item.shown_alias
+        else ""
+    )
     return f'<code class="km-code"{about}>{escape_html(item.word)}</code>{more}'
 
 
@@ -114,9 +116,7 @@ def _hanging(head: str, text: str, indent: int) -> list[str]:
 
 
 def _entry(found: WordHelp) -> str:
-    body = (
-        f'<div style="margin-bottom:6px"><code class="km-code">{escape_html(found.usage)}</code></div>'
-    )
+    body = f'<div style="margin-bottom:6px"><code class="km-code">{escape_html(found.usage)}</code></div>'
     body += _about(found)
     body += _facts(found)
     body += _example(found)
@@ -152,13 +152,17 @@ def _facts(found: WordHelp) -> str:
 
 def _example(found: WordHelp) -> str:
     if not found.example:
-        return f'<div class="km-foot">{escape_html(found.no_example)}</div>' if found.no_example else ""
-    rows = [(text, "", "km-mute") for text in found.setup.splitlines()]
+        return (
+            f'<div class="km-footer">{escape_html(found.no_example)}</div>'
+            if found.no_example
+            else ""
+        )
+    rows = [(text, "", "km-muted") for text in found.setup.splitlines()]
     rows += [(line.text, line.shape, "") for line in found.example]
     cells = "".join(
         f'<tr><td class="km-left {tone}" style="{_LEFT};white-space:pre-wrap">'
         f'<code class="km-code">{escape_html(text)}</code></td>'
-        f'<td class="km-mute">{escape_html(shape)}</td></tr>'
+        f'<td class="km-muted">{escape_html(shape)}</td></tr>'
         for text, shape, tone in rows
     )
     head = _head("an example", "shape")
@@ -191,14 +195,14 @@ def _arguments(title: str, arguments: Sequence[ArgumentHelp]) -> str:
 
 def _default(argument: ArgumentHelp) -> str:
     if argument.default is None:
-        return '<span class="km-mute">to be given</span>'
+        return '<span class="km-muted">to be given</span>'
     return f'<code class="km-code">{escape_html(argument.default)}</code>'
 
 
 def _explained(argument: ArgumentHelp) -> str:
     shown, rest = _split(argument.description)
     kind = _kind(argument)
-    more = f' <span class="km-mute">{escape_html(kind)}</span>' if kind else ""
+    more = f' <span class="km-muted">{escape_html(kind)}</span>' if kind else ""
     if not rest:
         return message_html(shown) + more
     return f"<details><summary>{message_html(shown)}{more}</summary>{message_html(rest)}</details>"

@@ -1,9 +1,9 @@
-"""How a network's nodes stand to each other: what follows what, what runs side by side.
+"""A graph of layers as a series-parallel structure: which layers follow each other or run parallel.
 
-A network is taken apart at the nodes through which every way goes. Between two of them lies
-either nothing, or ways side by side; each way is taken apart in turn. An edge past other nodes is
-an arc. What cannot be taken apart so (a woven net) gives up its longest edges, as arcs, until it
-can; of what even then cannot, all edges but those between neighbours are arcs.
+The graph is split at the nodes that every path passes. Between two of them there are either no
+nodes or parallel branches, which are split in turn. An edge past other nodes is an arc. If a part
+cannot be split, its longest edges become arcs until it can; as a last resort all edges except those
+between neighbours do.
 """
 
 from __future__ import annotations
@@ -13,184 +13,172 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 START, END, GAP = -1, -2, -3
-"""Before all nodes, after all nodes; and in a series: what follows does not take what is before."""
-Item: TypeAlias = "int | Branches"
-Series: TypeAlias = list[Item]
+"""Before and after all nodes; in a series: what follows is not connected with what is before."""
+SeriesItem: TypeAlias = "int | Branches"
+Series: TypeAlias = list[SeriesItem]
 Edges: TypeAlias = dict[int, set[int]]
+Arcs: TypeAlias = list[tuple[int, int]]
 
 
 @dataclass(slots=True)
 class Branches:
-    """Ways side by side, each a series of its own."""
+    """Parallel branches, each a series of its own."""
 
-    ways: list[Series]
+    branches: list[Series]
 
 
 @dataclass(slots=True)
 class Decomposition:
-    """A network taken apart.
+    """The structure of a graph.
 
     Attributes:
-        series: From top to bottom.
-        arcs: Edges that pass other nodes by, as pairs of numbers.
+        series: The nodes from top to bottom.
+        arcs: Edges that pass other nodes, as pairs of nodes.
     """
 
     series: Series
-    arcs: list[tuple[int, int]] = field(default_factory=list)
+    arcs: Arcs = field(default_factory=list)
 
 
 def decompose(sources: Iterable[Iterable[int]]) -> Decomposition:
-    """Take a network apart.
+    """Find the structure of a graph.
 
     Args:
-        sources: For each node the numbers of those that it takes its inputs from; all smaller
-            than its own.
+        sources: For each node the nodes that it takes its inputs from, all before it.
 
     Example:
         >>> decompose([[], [0], [1], [0, 2]])  # a skip connection past 1 and 2
-        Weave(series=[0, 1, 2, 3], arcs=[(0, 3)])
-        >>> decompose([[], [0], [0], [1, 2]]).series  # two ways from 0 to 3
-        [0, Split(ways=[[1], [2]]), 3]
+        Decomposition(series=[0, 1, 2, 3], arcs=[(0, 3)])
+        >>> decompose([[], [0], [0], [1, 2]]).series  # two branches from 0 to 3
+        [0, Branches(branches=[[1], [2]]), 3]
     """
-    after: Edges = {}
-    count = 0
-    for number, found in enumerate(sources):
-        count += 1
-        for source in found:
-            after.setdefault(source, set()).add(number)
-    nodes = list(range(count))
-    fed = {each for found in after.values() for each in found}
-    after[START] = {each for each in nodes if each not in fed}
-    for each in nodes:
-        after.setdefault(each, {END})
+    edges: Edges = {}
+    nodes = []
+    for node, inputs in enumerate(sources):
+        nodes.append(node)
+        for source in inputs:
+            edges.setdefault(source, set()).add(node)
+    with_input: set[int] = set().union(*edges.values())
+    edges[START] = {node for node in nodes if node not in with_input}
+    for node in nodes:
+        edges.setdefault(node, {END})
     result = Decomposition([])
     if nodes:
-        result.series = _between(START, nodes, END, after, result.arcs)
+        result.series = _between(START, nodes, END, edges, result.arcs)
     result.arcs.sort()
     return result
 
 
-def _between(
-    first: int, nodes: list[int], last: int, after: Edges, arcs: list[tuple[int, int]]
-) -> Series:
-    """The nodes between two others, as a series; ``nodes`` are in the order of the network."""
+def _between(first: int, nodes: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """The nodes between two others as a series; ``nodes`` are in the order of the graph."""
     series: Series = []
-    cuts = _cuts(first, nodes, last, after)
     begin = first
     rest = list(nodes)
-    for cut in [*cuts, last]:
+    for cut in [*_cuts(first, nodes, last, edges), last]:
         inner: list[int] = []
         while rest and rest[0] != cut:
             inner.append(rest.pop(0))
         if rest:
             rest.pop(0)
         if inner:
-            series += _ways(begin, inner, cut, after, arcs)
+            series += _branches(begin, inner, cut, edges, arcs)
         if cut != last:
             series.append(cut)
         begin = cut
     return series
 
 
-def _cuts(first: int, nodes: list[int], last: int, after: Edges) -> list[int]:
-    """The nodes past which no edge goes."""
-    place = {first: 0, **{each: n for n, each in enumerate(nodes, 1)}, last: len(nodes) + 1}
-    reach = 0
+def _cuts(first: int, nodes: list[int], last: int, edges: Edges) -> list[int]:
+    """The nodes that no edge passes."""
+    order = {node: index for index, node in enumerate((first, *nodes, last))}
+    furthest = 0
     cuts = []
-    for each in (first, *nodes):
-        if each != first and reach <= place[each]:
-            cuts.append(each)
-        ends = [place[to] for to in after.get(each, ()) if to in place]
-        reach = max([reach, *ends])
+    for node in (first, *nodes):
+        if node != first and furthest <= order[node]:
+            cuts.append(node)
+        targets = [order[target] for target in edges.get(node, ()) if target in order]
+        furthest = max([furthest, *targets])
     return cuts
 
 
-def _ways(
-    first: int, inner: list[int], last: int, after: Edges, arcs: list[tuple[int, int]]
-) -> Series:
+def _branches(first: int, inner: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
     """What lies between two cuts."""
-    if last in after.get(first, ()) and first != START and last != END:
+    if last in edges.get(first, ()) and first != START and last != END:
         arcs.append((first, last))
-    ways = []
-    for part in _parts(inner, after):
-        if _cuts(first, part, last, after):
-            ways.append(_between(first, part, last, after, arcs))
-        else:
-            ways.append(_loosened(first, part, last, after, arcs))
-    return ways[0] if len(ways) == 1 else [Branches(ways)]
+    branches = [
+        _between(first, part, last, edges, arcs)
+        if _cuts(first, part, last, edges)
+        else _loosened(first, part, last, edges, arcs)
+        for part in _components(inner, edges)
+    ]
+    return branches[0] if len(branches) == 1 else [Branches(branches)]
 
 
-def _parts(inner: list[int], after: Edges) -> list[list[int]]:
-    """The nodes that hang together, apart from the two cuts around them."""
-    inside = set(inner)
-    beside: dict[int, set[int]] = {each: set() for each in inner}
-    for each in inner:
-        for to in after[each] & inside:
-            beside[each].add(to)
-            beside[to].add(each)
-    parts = []
-    left = list(inner)
-    while left:
-        found, waiting = set(), [left[0]]
-        while waiting:
-            each = waiting.pop()
-            if each not in found:
-                found.add(each)
-                waiting += beside[each] - found
-        parts.append([each for each in left if each in found])
-        left = [each for each in left if each not in found]
-    return parts
+def _components(inner: list[int], edges: Edges) -> list[list[int]]:
+    """The connected parts between two cuts."""
+    neighbours: dict[int, set[int]] = {node: set() for node in inner}
+    for node in inner:
+        for target in edges[node] & neighbours.keys():
+            neighbours[node].add(target)
+            neighbours[target].add(node)
+    components = []
+    rest = list(inner)
+    while rest:
+        component, pending = set(), [rest[0]]
+        while pending:
+            node = pending.pop()
+            if node not in component:
+                component.add(node)
+                pending += neighbours[node] - component
+        components.append([node for node in rest if node in component])
+        rest = [node for node in rest if node not in component]
+    return components
 
 
-def _loosened(
-    first: int, part: list[int], last: int, after: Edges, arcs: list[tuple[int, int]]
-) -> Series:
-    """A part in which all is woven: its longest edge becomes an arc, and it is tried again."""
-    inside = {*part, first, last}
-    edges = {each: after.get(each, set()) & inside - {first} for each in (first, *part)}
-    edges[first].discard(last)
-    into: dict[int, int] = {}
-    for ends in edges.values():
-        for to in ends:
-            into[to] = into.get(to, 0) + 1
-    place = {first: 0, **{each: n for n, each in enumerate(part, 1)}, last: len(part) + 1}
+def _loosened(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """A part that cannot be split: make its longest edge an arc, and try again."""
+    order = {node: index for index, node in enumerate((first, *part, last))}
+    own = {node: edges.get(node, set()) & order.keys() - {first} for node in (first, *part)}
+    own[first].discard(last)
+    inputs: dict[int, int] = {}
+    for targets in own.values():
+        for target in targets:
+            inputs[target] = inputs.get(target, 0) + 1
     while True:
         spare = [
-            (place[to] - place[each], each, to)
-            for each, ends in edges.items()
-            for to in ends
-            if len(ends) > 1 and into[to] > 1
+            (order[target] - order[node], node, target)
+            for node, targets in own.items()
+            for target in targets
+            if len(targets) > 1 and inputs[target] > 1
         ]
         if not spare:
-            return _in_order(first, part, last, edges, arcs)
-        _, each, to = max(spare)
-        if each != START and to != END:
-            arcs.append((each, to))
-        edges[each].discard(to)
-        into[to] -= 1
-        if len(_parts(part, edges)) > 1 or _cuts(first, part, last, edges):
-            return _ways(first, part, last, {**after, **edges}, arcs)
+            return _in_order(first, part, last, own, arcs)
+        _, node, target = max(spare)
+        if node != START and target != END:
+            arcs.append((node, target))
+        own[node].discard(target)
+        inputs[target] -= 1
+        if len(_components(part, own)) > 1 or _cuts(first, part, last, own):
+            return _branches(first, part, last, {**edges, **own}, arcs)
 
 
-def _in_order(
-    first: int, part: list[int], last: int, edges: Edges, arcs: list[tuple[int, int]]
-) -> Series:
-    """Nodes one after the other, as they come."""
+def _in_order(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """The nodes one after the other, with arcs for all other edges."""
     series: Series = []
-    before = first
+    previous = first
     shown = set()
-    for each in (*part, last):
-        if each in edges.get(before, ()):
-            shown.add((before, each))
+    for node in (*part, last):
+        if node in edges.get(previous, ()):
+            shown.add((previous, node))
         elif series or first != START:
             series.append(GAP)
-        series.append(each)
-        before = each
-    series.pop()  # the last is not of this part
+        series.append(node)
+        previous = node
+    series.pop()  # the last node belongs to the next part
     arcs += [
-        (each, to)
-        for each, ends in edges.items()
-        for to in ends
-        if (each, to) not in shown and each != START and to != END
+        (node, target)
+        for node, targets in edges.items()
+        for target in targets
+        if (node, target) not in shown and node != START and target != END
     ]
     return series

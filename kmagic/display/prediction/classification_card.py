@@ -8,20 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.kit.card import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    Bundle,
-    bar_html,
-    card_html,
-    escape_html,
-    mime_bundle,
-    name_html,
-    read_static,
-    tooltip_text,
-)
+from kmagic.display.kit.assets import minified_css
+from kmagic.display.kit.card import (BLUE, GREEN, GREY, ORANGE, Bundle, bar_html, card_html, escape_html, mime_bundle, name_html, tooltip_text,)
 from kmagic.display.kit.thumbnail import (
     MAX_BYTE,
     MAX_PIXELATED,
@@ -62,7 +50,7 @@ def classification_bundle(classification: Classification) -> Bundle:
     width = (134 if narrow else 195) + (box + 6) * (2 if classification.legend else 1)
     items = "".join(_image_html(image, common_range, box, narrow=narrow) for image in shown)
     body = (
-        f"<style>{read_static('classification.css')}</style>"
+        f"<style>{minified_css('prediction/classification.css')}</style>"
         '<div class="km-pics" role="list" style="display:grid;gap:14px 18px;'
         f'grid-template-columns:repeat(auto-fill, minmax(min({width}px, 100%), 1fr))">{items}</div>'
     )
@@ -96,18 +84,18 @@ def _image_html(
     title = f'<div class="km-file" title="{tooltip}">{name_html(name, MAX_NAME)}</div>'
     if image.error:
         return (
-            f'<div class="km-pic" role="listitem"><div class="km-said">{title}'
-            f'<span class="km-wrong" style="color:{ORANGE}">✗ not read</span> '
-            f'<span class="km-mute">{name_html(image.error, MAX_NOTE)}</span></div></div>'
+            f'<div class="km-image" role="listitem"><div class="km-summary">{title}'
+            f'<span class="km-prediction-wrong" style="color:{ORANGE}">✗ not read</span> '
+            f'<span class="km-muted">{name_html(image.error, MAX_NOTE)}</span></div></div>'
         )
     rows = "".join(_class_row(top, image.true_class, narrow=narrow) for top in image.top_classes)
     caption = tooltip_text(name or f"image {image.name}")
     return (
-        '<div class="km-pic" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
+        '<div class="km-image" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
         f"{_thumbnails(image, common_range, box)}"
-        f'<div class="km-said" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
+        f'<div class="km-summary" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
         f"{title if name else ''}"
-        f'<table class="km-top" aria-label="{caption}"><tbody>{rows}</tbody></table>'
+        f'<table class="km-probabilities" aria-label="{caption}"><tbody>{rows}</tbody></table>'
         f"{_true_class_html(image)}{_explanation_html(image)}</div></div>"
     )
 
@@ -149,7 +137,7 @@ def _explanation_html(image: ImagePrediction) -> str:
     if image.explanation is None:
         return ""
     text = escape_html(_clean(image.explanation.to_text()))
-    return f'<div class="km-mute km-looked">{_breakable(text)}</div>'
+    return f'<div class="km-muted km-explanation">{_breakable(text)}</div>'
 
 
 def _class_row(top: ClassProbability, true_class: TrueClass | None, *, narrow: bool) -> str:
@@ -159,7 +147,7 @@ def _class_row(top: ClassProbability, true_class: TrueClass | None, *, narrow: b
         '<tr><th scope="row" style="text-align:left;padding:1px 6px 1px 0">'
         f"{_breakable(name_html(top.label, MAX_NAME))}</th>"
         f'<td style="width:{55 if narrow else 40}%;padding:1px 0">{bar}</td>'
-        '<td class="km-num" style="padding:1px 0 1px 6px">'
+        '<td class="km-number" style="padding:1px 0 1px 6px">'
         f"{100 * top.probability:.1f}</td></tr>"
     )
 
@@ -169,15 +157,15 @@ def _true_class_html(image: ImagePrediction) -> str:
     if true_class is None:
         return ""
     if image.right:
-        return f'<div class="km-right" style="color:{GREEN}">✓ right</div>'
+        return f'<div class="km-prediction-correct" style="color:{GREEN}">✓ right</div>'
     rank = ""
     if true_class.rank > len(image.top_classes):
         rank = (
-            ' <span class="km-mute" style="font-weight:400">'
+            ' <span class="km-muted" style="font-weight:400">'
             f"({_ordinal(true_class.rank)}, {100 * true_class.probability:.1f} %)</span>"
         )
     return (
-        f'<div class="km-wrong" style="color:{ORANGE};font-weight:600">✗ actually '
+        f'<div class="km-prediction-wrong" style="color:{ORANGE};font-weight:600">✗ actually '
         f"{name_html(true_class.label, MAX_NAME)}{rank}</div>"
     )
 

@@ -15,7 +15,7 @@ def evaluation_bundle(evaluation: Evaluation) -> Bundle:
     """The card of an evaluation, and its text."""
     metrics = "".join(
         '<div style="flex:0 1 auto;min-width:0">'
-        f'<div class="km-mute">{name_html(name, 40)}</div>'
+        f'<div class="km-muted">{name_html(name, 40)}</div>'
         '<div style="font-size:20px;line-height:1.3;font-variant-numeric:tabular-nums">'
         f"{format_metric(value)}</div></div>"
         for name, value in evaluation.items()

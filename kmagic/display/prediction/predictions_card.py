@@ -200,7 +200,7 @@ def _table(info: PredictionInfo, rows: list[_Row]) -> str:
     thumbnails = _thumbnails(info.samples, len(rows))
     named = len(info.sample_names) > 0
     body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
-    return f'<div class="km-fit"><table class="km-table"><tbody>{body}</tbody></table></div>'
+    return f'<div class="km-table-scroll"><table class="km-table"><tbody>{body}</tbody></table></div>'
 
 
 def _thumbnails(samples: Any, rows: int) -> list[str]:
@@ -216,7 +216,7 @@ def _thumbnails(samples: Any, rows: int) -> list[str]:
 
 def _row_html(row: _Row, thumbnails: list[str], *, named: bool) -> str:
     name = name_html(row.name.rpartition("/")[2] or row.name, 24) if named else f"{row.index:,}"
-    cells = [f'<td class="km-num km-mute" style="width:1%">{name}</td>']
+    cells = [f'<td class="km-number km-muted" style="width:1%">{name}</td>']
     has_thumbnail = row.index < len(thumbnails)
     if has_thumbnail:
         style = f"{_LEFT};width:{BOX}px"
@@ -247,14 +247,14 @@ def _prediction_html(row: _Row, bar_width: str) -> str:
             f'<td class="km-left" style="{_LEFT}"><b>{name_html(row.class_name(row.best[0]))}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
             f'<td style="min-width:70px;width:{bar_width}">{bar}</td>'
-            f'<td class="km-num">{probability:.1%}</td>'
-            f'<td class="km-left km-mute" style="{_LEFT}">{second}</td>'
+            f'<td class="km-number">{probability:.1%}</td>'
+            f'<td class="km-left km-muted" style="{_LEFT}">{second}</td>'
         )
     if row.info.output_kind.kind == "labels":
-        labels = ", ".join(map(name_html, row.labels)) or '<span class="km-mute">none</span>'
+        labels = ", ".join(map(name_html, row.labels)) or '<span class="km-muted">none</span>'
         return f'<td class="km-left" style="{_LEFT}">{labels}</td>'
-    true = f'<td class="km-num km-mute">true {escape_html(row.true)}</td>' if row.true else ""
-    return f'<td class="km-num">{escape_html(row.values)}</td>{true}'
+    true = f'<td class="km-number km-muted">true {escape_html(row.true)}</td>' if row.true else ""
+    return f'<td class="km-number">{escape_html(row.values)}</td>{true}'
 
 
 def _format(value: Any) -> str:

@@ -12,8 +12,7 @@ from collections import deque
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from kmagic.display.kit.assets import js_module
-from kmagic.display.kit.card import read_static
+from kmagic.display.kit.assets import js_module, read_static
 from kmagic.display.training.training_card import training_bundle
 from kmagic.display.training.widget_feed import WidgetFeed
 from kmagic.support.display_mode import running_kernel
@@ -56,7 +55,7 @@ class LiveView(Display):
         # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
         self.seen = not listens or any(name.startswith("VSCODE_") for name in os.environ)
         self.run = run
-        self.widget = dashboard_class()(state=self._feed.snapshot(), earlier=self._feed.earlier())
+        self.widget = dashboard_class()(state=self._feed.snapshot(), previous_runs=self._feed.previous_runs())
         _running[run.id] = self
         self._handle = display_in_cell(self.widget, display_id=True)
 
@@ -96,10 +95,10 @@ def dashboard_class() -> Any:
     class Dashboard(anywidget.AnyWidget):
         """A run's view; ``state`` is made by :class:`~.widget_feed.WidgetFeed`."""
 
-        _esm = js_module("dashboard.js")
-        _css = "\n".join(map(read_static, ("card.css", "chart.css", "dashboard.css")))
+        _esm = js_module("training/live_view.js")
+        _css = "\n".join(map(read_static, ("kit/card.css", "kit/chart.css", "training/live_view.css")))
         state = traitlets.Dict().tag(sync=True)
-        earlier: Any = traitlets.List().tag(sync=True)
+        previous_runs: Any = traitlets.List().tag(sync=True)
 
         def __repr__(self) -> str:
             return "Live view of a kmagic training (needs its kernel)"

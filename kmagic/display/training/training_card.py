@@ -7,19 +7,19 @@ image. The image's colours are readable on white and on black.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import TYPE_CHECKING
 
-from kmagic.display.confusion.confusion_history_chart import epoch_confusion_html
+from kmagic.display.confusion.matrix_image import epoch_confusion_html
+from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import (
     Bundle,
     bar_html,
     card_html,
+    drawing_html,
     escape_html,
-    image_html,
     mime_bundle,
-    minified_css,
+    with_drawings,
 )
 from kmagic.display.kit.chart import (
     HEIGHT,
@@ -239,7 +239,7 @@ def table_html(run: TrainingRun, *, times: bool = True) -> str:
     is_wide = len(heads) > MAX_NARROW_COLUMNS
     css_class = "km-table km-many-columns" if is_wide else "km-table"
     return (
-        f'<div class="km-fit" style="overflow-x:auto"><table class="{css_class}">'
+        f'<div class="km-table-scroll" style="overflow-x:auto"><table class="{css_class}">'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -298,8 +298,8 @@ def _metric_chart(run: TrainingRun, name: str, max_points: int) -> Chart:
     course = downsample([*first[:-1], *training[-1:], *current], EPOCH_POINTS)
     label = "training" if validation else ""
     curves = [
-        *(Curve("ghost", downsample(each, max_points // (3 * len(previous)))) for each in previous),
-        Curve("course", course, label if current else ""),
+        *(Curve("previous", downsample(each, max_points // (3 * len(previous)))) for each in previous),
+        Curve("batches", course, label if current else ""),
         Curve("train", downsample(training, max_points), "" if current else label),
     ]
     if validation:
@@ -367,21 +367,9 @@ def charts_html(charts: Sequence[Chart], beside: str = "") -> str:
     width = CHART_WIDTHS[len(charts)]
     figures = []
     for chart in charts:
-        document = standalone_chart_svg(chart, width=width).encode()
-        text = chart_to_text(chart)
-        image = image_html(document, "image/svg+xml", alt=text, width=width, height=HEIGHT)
-        figures.append(
-            f'<div style="flex:1 1 280px;max-width:{width}px">'
-            f'<span class="km-drawn" style="display:none">{chart_svg(chart, width=width)}</span>'
-            f'<span class="km-bare">{image}</span></div>'
-        )
-    content = "".join(figures)
-    # The rules that hide the images are for this card alone: the page may contain another one that
-    # is not trusted.
-    key = "km-" + hashlib.sha256(content.encode()).hexdigest()[:10]
-    return (
-        f"<style>{minified_css('chart.css')}.{key} .km-bare{{display:none}}"
-        f".{key} .km-drawn{{display:block!important}}</style>"
-        f'<div class="{key}" style="display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0">'
-        f"{content}{beside}</div>"
-    )
+        inline, standalone = chart_svg(chart, width=width), standalone_chart_svg(chart, width=width)
+        alt = chart_to_text(chart)
+        drawing = drawing_html(inline, standalone, alt=alt, width=width, height=HEIGHT)
+        figures.append(f'<div style="flex:1 1 280px;max-width:{width}px">{drawing}</div>')
+    row = "display:flex;flex-wrap:wrap;gap:6px 18px;margin:6px 0"
+    return with_drawings("".join(figures) + beside, minified_css("kit/chart.css"), style=row)

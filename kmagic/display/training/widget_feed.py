@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from kmagic.display.confusion.confusion_history_chart import epoch_confusion_state
+from kmagic.display.confusion.matrix_image import epoch_confusion_state
 from kmagic.display.training.training_card import (
     best_mark,
     epoch_axis,
@@ -52,7 +52,7 @@ class WidgetFeed:
         self._matrix_epoch, self._matrix_time = 0, -math.inf
         self._curves: dict[str, BoundedSeries] = {}
 
-    def earlier(self) -> list[dict[str, list[float | None]]]:
+    def previous_runs(self) -> list[dict[str, list[float | None]]]:
         """The curves of previous runs, which do not change."""
         return [{key: _flat(points) for key, points in each.items()} for each in self._run.earlier]
 
@@ -66,16 +66,18 @@ class WidgetFeed:
             "run": run.id,
             "name": run.model_name,
             "epochs": run.epochs,
-            "before": run.initial_epoch,
-            "answers": self._answers,
-            "head": _head(run),
+            "initial_epoch": run.initial_epoch,
+            "control_channel": self._answers,
+            "header": _header(run),
             "axis": _axis(run),
             "table": _table(run),
             **_messages(run),
-            "watched": epoch_confusion_state(run.confusion),
+            "confusion": epoch_confusion_state(run.confusion),
             "curves": {key: _flat(series.points()) for key, series in self._curves.items()},
-            "opening": {key: _flat(points) for key, points in run.first_epoch_curves.items()},
-            "tail": {key: _flat(series.points()) for key, series in run.epoch_curves.items()},
+            "first_epoch": {key: _flat(points) for key, points in run.first_epoch_curves.items()},
+            "current_epoch": {
+                key: _flat(series.points()) for key, series in run.epoch_curves.items()
+            },
         }
 
     def changes(self) -> Json:
@@ -83,8 +85,8 @@ class WidgetFeed:
         run = self._run
         new_points = self._add_epochs()
         self._sequence += 1
-        tail = {key: _flat(series.points()[-1:]) for key, series in run.epoch_curves.items()}
-        changes = {"seq": self._sequence, "head": _head(run), "tail": tail}
+        latest = {key: _flat(series.points()[-1:]) for key, series in run.epoch_curves.items()}
+        changes = {"seq": self._sequence, "header": _header(run), "current_epoch": latest}
         heading = (run.metrics, run.now.epoch)
         if new_points or heading != self._sent_heading:
             changes |= {"axis": _axis(run), "table": _table(run), "curves": new_points}
@@ -95,7 +97,7 @@ class WidgetFeed:
             self._sent_messages = messages
         epoch, at = run.confusion.epoch if run.confusion else 0, run.now.elapsed
         if epoch != self._matrix_epoch and at >= self._matrix_time + MATRIX_INTERVAL:
-            changes["watched"] = epoch_confusion_state(run.confusion)
+            changes["confusion"] = epoch_confusion_state(run.confusion)
             self._matrix_epoch, self._matrix_time = epoch, at
         return changes
 
@@ -112,16 +114,16 @@ class WidgetFeed:
         return new_points
 
 
-def _head(run: TrainingRun) -> Json:
+def _header(run: TrainingRun) -> Json:
     left = run.now.left
     return {
-        "where": run.where(),
+        "position": run.where(),
         "status": run.status,
-        "words": run.describe(),
+        "summary": run.describe(),
         "progress": round(run.progress, 4),
         "elapsed": round(run.now.elapsed, 2),
-        "left": None if left is None else round(left, 1),
-        "foot": foot_text(run),
+        "remaining": None if left is None else round(left, 1),
+        "footer": foot_text(run),
     }
 
 
@@ -130,19 +132,19 @@ def _axis(run: TrainingRun) -> Json:
     names = run.metrics[:MAX_CHARTS]
     marks = {name: mark for name in names if (mark := best_mark(run, name))}
     epochs = [epoch for epoch, _ in marks.values()]
-    words = {name: text for name, (_, text) in marks.items()}
+    labels = {name: text for name, (_, text) in marks.items()}
     return {
         "start": start,
         "end": end,
         "metrics": names,
-        "mark": {"epoch": epochs[0], "words": words} if epochs else None,
+        "best": {"epoch": epochs[0], "labels": labels} if epochs else None,
     }
 
 
 def _messages(run: TrainingRun) -> Json:
     """The newest messages, and the number of all."""
     newest = run.messages[-MAX_MESSAGES:]
-    return {"messages": [[epoch, text] for epoch, text in newest], "told": len(run.messages)}
+    return {"messages": [[epoch, text] for epoch, text in newest], "message_count": len(run.messages)}
 
 
 def _table(run: TrainingRun) -> Json:

@@ -57,7 +57,7 @@ def _keras_words(role: Role) -> tuple[CompletionWord, ...]:
 @cache
 def stored_words() -> dict[str, list[str]]:
     """The words of each role, as the package was built with them."""
-    text = files("kmagic").joinpath("static", "words.json").read_text(encoding="utf-8")
+    text = files(__package__).joinpath("words.json").read_text(encoding="utf-8")
     words: dict[str, list[str]] = json.loads(text)
     return words
 

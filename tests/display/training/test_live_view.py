@@ -96,11 +96,11 @@ class Page:
         if news["seq"] != self.state["seq"] + 1:
             return
         curves = news.pop("curves", {})
-        tail = news.pop("tail")
+        tail = news.pop("current_epoch")
         self.state |= news
         if curves:
-            self.state["tail"] = {}
-        for known, more in ((self.state["curves"], curves), (self.state["tail"], tail)):
+            self.state["current_epoch"] = {}
+        for known, more in ((self.state["curves"], curves), (self.state["current_epoch"], tail)):
             for key, points in more.items():
                 known.setdefault(key, []).extend(points)
 
@@ -141,7 +141,7 @@ def test_news_hold_only_what_is_new() -> None:
     assert feed.changes()["curves"] == {"loss": [1, 1.0], "val_loss": [1, 2.0]}
     run.now.batch = 7
     later = feed.changes()
-    assert set(later) == {"seq", "head", "tail"}
+    assert set(later) == {"seq", "header", "current_epoch"}
     assert len(json.dumps(later)) < 400
 
 
@@ -156,7 +156,7 @@ def test_messages_go_when_there_are_new_ones() -> None:
         add(run, 1.0)
         run.add_message("a checkpoint")
     news = feed.changes()
-    assert news["told"] == 101
+    assert news["message_count"] == 101
     assert len(news["messages"]) == MAX_MESSAGES
     assert news["messages"][-1] == [100, "a checkpoint"]
 
@@ -195,9 +195,9 @@ def test_a_million_batches_in_an_epoch_stay_small() -> None:
         if batch % 100_000 == 0:
             assert len(json.dumps(feed.changes())) < 1_000
     state = feed.snapshot()
-    assert state["head"]["where"] == "epoch 1 of 1, batch 1,000,000 of 1,000,000"
+    assert state["header"]["position"] == "epoch 1 of 1, batch 1,000,000 of 1,000,000"
     assert len(json.dumps(state)) < 20_000
-    assert state["tail"]["accuracy"][-1] == 1.0
+    assert state["current_epoch"]["accuracy"][-1] == 1.0
     assert len(training_bundle(run)["text/html"].encode()) <= 40_000
 
 
@@ -207,11 +207,11 @@ def test_head_axis_and_table() -> None:
         add(run, loss)
     run.now.elapsed, run.now.left, run.now.rate = 3.21, 1.04, 10.0
     state = WidgetFeed(run, answers=True).snapshot()
-    assert state["answers"] is True
-    assert state["head"]["where"] == "epoch 3 of 4, batch 0 of 10"
-    assert state["head"]["foot"] == "80 samples, batch size 8 · 80 samples/s"
-    assert (state["head"]["progress"], state["head"]["left"]) == (0.75, 1.0)
-    assert state["axis"]["mark"] == {"epoch": 2, "words": {"loss": "best 1.0000"}}
+    assert state["control_channel"] is True
+    assert state["header"]["position"] == "epoch 3 of 4, batch 0 of 10"
+    assert state["header"]["footer"] == "80 samples, batch size 8 · 80 samples/s"
+    assert (state["header"]["progress"], state["header"]["remaining"]) == (0.75, 1.0)
+    assert state["axis"]["best"] == {"epoch": 2, "labels": {"loss": "best 1.0000"}}
     assert (state["axis"]["start"], state["axis"]["end"]) == (1, 4)
     assert [row["best"] for row in state["table"]["rows"]] == [False, True, False]
 
@@ -290,8 +290,8 @@ def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
     add(run, 0.5)
     run.status = "done"
     view.end(run)
-    assert view.widget.state["head"]["status"] == "done"
-    assert view.widget.state["head"]["words"].startswith("1 epoch in")
+    assert view.widget.state["header"]["status"] == "done"
+    assert view.widget.state["header"]["summary"].startswith("1 epoch in")
     assert "<img " in handle.shown[-1]["text/html"]
     assert not live_view.stop_run(run.id)
 
@@ -432,7 +432,7 @@ def test_a_running_cell_hears_the_control_channel(
     cell.until("comm_msg")  # it trains
     states = [each["data"]["state"] for each in cell.of("comm_open")]
     (state,) = (each["state"] for each in states if "state" in each)  # the other is the layout's
-    assert state["answers"] is True
+    assert state["control_channel"] is True
     run = state["run"]
     started = time.monotonic()
     reply = ask_to_stop(kernel, run=run, now=now)

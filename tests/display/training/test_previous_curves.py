@@ -58,10 +58,10 @@ def test_they_stand_below_the_curves_and_in_the_scale() -> None:
     run = trained(by=1.0)
     run.earlier = previous_curves(run, [trained(by=1.5)])
     (loss,) = run_charts(run)
-    assert [line.kind for line in loss.lines] == ["ghost", "course", "train", "val"]
+    assert [line.kind for line in loss.lines] == ["previous", "batches", "train", "val"]
     assert loss.lines[0].points[0] == (1, 3.0)
     assert max(loss.scale) == 3.0
-    assert training_bundle(run)["text/html"].count('class="km-ghost"') == 1
+    assert training_bundle(run)["text/html"].count('class="km-previous"') == 1
 
 
 def test_what_is_compared_is_alike() -> None:
@@ -84,7 +84,7 @@ def test_a_long_run_leaves_a_small_ghost() -> None:
     assert all(len(points) <= MAX_PREVIOUS_POINTS + 2 for points in kept.values())
     new = trained()
     new.earlier = [kept] * 3
-    assert len(json.dumps(WidgetFeed(new).earlier())) < 5000
+    assert len(json.dumps(WidgetFeed(new).previous_runs())) < 5000
 
 
 @pytest.mark.parametrize(

@@ -206,8 +206,8 @@ def test_a_trusted_card_shows_drawings_and_hides_images() -> None:
     markup = training_bundle(simulated(3))["text/html"]
     assert markup.count("<svg class=") == markup.count("<img ") == 2
     (key,) = re.findall(r'<div class="(km-[0-9a-f]{10})"', markup)
-    assert f".{key} .km-bare{{display:none}}" in markup
-    assert f".{key} .km-drawn{{display:block!important}}" in markup
+    assert f".{key} .km-fallback{{display:none}}" in markup
+    assert f".{key} .km-inline{{display:block!important}}" in markup
 
 
 LOSS = "training from 0.7358 to 0.0996, validation from 0.5000 to 0.3000"
@@ -301,10 +301,10 @@ def test_the_epoch_that_runs_has_its_course() -> None:
     assert [each.title for each in (loss, accuracy)] == ["loss", "accuracy"]
     kinds = {each.kind: each for each in loss.lines}
     assert [x for x, _ in kinds["train"].points] == [1, 2, 3]
-    assert [x for x, _ in kinds["course"].points] == pytest.approx(
+    assert [x for x, _ in kinds["batches"].points] == pytest.approx(
         [3, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6]
     )
-    assert (kinds["course"].label, kinds["train"].label) == ("training", "")
+    assert (kinds["batches"].label, kinds["train"].label) == ("training", "")
     assert (loss.start, loss.end) == (1, 8)
     assert loss.mark == (3, "best 0.3000")
     assert accuracy.mark is not None

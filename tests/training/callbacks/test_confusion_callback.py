@@ -324,23 +324,23 @@ def test_mistakes_and_what_is_right_differ_in_colour_and_in_strength():
 def test_the_live_view_gets_it_once_an_epoch_and_not_too_often():
     run = ended(None)
     feed = WidgetFeed(run)
-    assert feed.snapshot()["watched"] is None
+    assert feed.snapshot()["confusion"] is None
     run.confusion = seen(3, epoch=1)
-    told = feed.changes()["watched"]
+    told = feed.changes()["confusion"]
     assert (told["epoch"], len(told["counts"]), told["classes"]) == (1, 9, ["0", "1", "2"])
-    assert "watched" not in feed.changes()
+    assert "confusion" not in feed.changes()
     run.confusion.add(2, run.confusion.matrix)
-    assert "watched" not in feed.changes()  # within half a second
+    assert "confusion" not in feed.changes()  # within half a second
     run.now.elapsed = 0.6
-    assert feed.changes()["watched"]["epoch"] == 2
-    assert feed.snapshot()["watched"]["epoch"] == 2
+    assert feed.changes()["confusion"]["epoch"] == 2
+    assert feed.snapshot()["confusion"]["epoch"] == 2
 
 
 def test_of_many_classes_cells_are_pooled_and_not_told():
     run = ended(seen(60))
-    told = WidgetFeed(run).snapshot()["watched"]
+    told = WidgetFeed(run).snapshot()["confusion"]
     assert (told["classes"], told["counts"]) == ([], [])
-    assert len(told["picture"]) < 12_000
+    assert len(told["svg"]) < 12_000
 
 
 def test_in_text_it_is_a_line_an_epoch(capsys):

@@ -1,0 +1,170 @@
+"""A confusion matrix as an image: of a thousand classes in a card, of one epoch beside curves.
+
+Images need neither trust nor a theme. Where several cells fall on one pixel the strongest is drawn,
+so a single mistake among a million cells is still a dot.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kmagic.display.kit.card import escape_html, image_html
+from kmagic.support.colour_scale import colour_values
+from kmagic.support.formatting import isolate_direction, shorten_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from kmagic.training.run.confusion_history import ConfusionHistory
+
+ORANGE, BLUE = (213, 94, 0), (0, 114, 178)
+HEATMAP_SIDE = 360  # pixels
+OPACITY_LEVELS = 24  # few enough for a palette
+EXTRA_OPACITY = 0.25  # of dots, which have no number in them to be read
+
+SIDE, TOP, HEIGHT, WIDTH = 138, 2, 152, 190
+"""Pixels of an epoch's image: matrix, margin above, whole height; and of the text below it."""
+MAX_CELLS = 20
+"""Cells along a side; of more classes, neighbours share a cell."""
+MAX_NAMED = 12
+NAME_LENGTH, CHARACTER_WIDTH = 9, 5.8
+SHORT_NAME = 2
+LEVELS = 8
+MID_ORANGE, MID_BLUE, MID_GREY = "#d9660f", "#1f83c6", "#7b828a"
+"""Visible on white and on black."""
+
+
+def heatmap_html(values: NDArray[np.float64], alt: str) -> str:
+    """Signed opacities as a PNG with a transparent background.
+
+    Args:
+        values: From -1 (blue) to 1 (orange), 0 for nothing; shape (classes, classes).
+        alt: What the image shows.
+    """
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    pooled = pool_strongest(values, HEATMAP_SIDE)
+    opacity = np.where(pooled != 0, np.minimum(1, EXTRA_OPACITY + np.abs(pooled)), 0)
+    level = np.rint(opacity * OPACITY_LEVELS).astype(np.uint8)
+    index = np.where(pooled < 0, level + OPACITY_LEVELS * (level > 0), level).astype(np.uint8)
+    image = Image.fromarray(index, "P")
+    colours = [(128, 128, 128), *[ORANGE] * OPACITY_LEVELS, *[BLUE] * OPACITY_LEVELS]
+    image.putpalette([value for colour in colours for value in colour])
+    alphas = [round(255 * step / OPACITY_LEVELS) for step in range(1, OPACITY_LEVELS + 1)]
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True, transparency=bytes([0, *alphas, *alphas]))
+    side = len(pooled) * max(1, HEATMAP_SIDE // len(pooled))
+    style = "image-rendering:pixelated"
+    return image_html(file.getvalue(), "image/png", alt=alt, width=side, height=side, style=style)
+
+
+def pool_strongest(values: NDArray[np.float64], limit: int) -> NDArray[np.float64]:
+    """A matrix reduced to ``limit`` rows and columns: the strongest of the merged cells stays.
+
+    Example:
+        >>> pool_strongest(np.diag([-0.1, -0.1, -0.1, 0.7]), 2).tolist()
+        [[-0.1, 0.0], [0.0, 0.7]]
+    """
+    classes = len(values)
+    if classes <= limit:
+        return values
+    starts = np.unique(np.arange(limit) * classes // limit)
+    for axis in (0, 1):
+        high = np.maximum.reduceat(values, starts, axis=axis)
+        low = np.minimum.reduceat(values, starts, axis=axis)
+        values = np.where(high >= -low, high, low)
+    return values
+
+
+# --- beside the curves of a training --------------------------------------------------------------
+
+
+def epoch_confusion_html(history: ConfusionHistory | None) -> str:
+    """The last epoch's matrix as HTML for the row of curves; "" without one."""
+    if history is None or history.matrix is None:
+        return ""
+    svg, width, _ = epoch_confusion_svg(history)
+    image = image_html(
+        svg.encode(), "image/svg+xml", alt=history.describe(), width=width, height=HEIGHT
+    )
+    return (
+        f'<div style="flex:0 1 {WIDTH}px"><div style="font-weight:600;font-size:12px">'
+        f"confusion matrix, epoch {history.epoch:,}</div>{image}"
+        '<div class="km-muted" style="font-size:11px;overflow-wrap:anywhere">'
+        f"{escape_html(history.to_text())}</div></div>"
+    )
+
+
+def epoch_confusion_state(history: ConfusionHistory | None) -> dict[str, Any] | None:
+    """The same for ``static/training/live_matrix.js``, with the counts to read out."""
+    if history is None or history.matrix is None:
+        return None
+    svg, width, left = epoch_confusion_svg(history)
+    readable = len(history.classes) <= MAX_CELLS
+    names = [isolate_direction(shorten_name(name, 2 * NAME_LENGTH)) for name in history.classes]
+    return {
+        "epoch": history.epoch,
+        "svg": svg,
+        "geometry": [left, TOP, SIDE, width, HEIGHT],
+        "classes": names if readable else [],
+        "counts": history.matrix.ravel().tolist() if readable else [],
+        "worst": history.to_text(),
+        "description": history.describe(),
+    }
+
+
+def epoch_confusion_svg(history: ConfusionHistory) -> tuple[str, int, int]:
+    """The last epoch's matrix, which must exist, as an SVG document.
+
+    Returns:
+        The document, its width, and the matrix's distance from its left edge.
+    """
+    assert history.matrix is not None  # noqa: S101 - required above
+    values = pool_strongest(colour_values(history.matrix), MAX_CELLS)
+    size = len(values)
+    classes = history.classes if len(history.classes) <= MAX_NAMED else ()
+    names = [isolate_direction(shorten_name(name, NAME_LENGTH)) for name in classes]
+    left = round(6 + CHARACTER_WIDTH * max(map(len, names))) if names else 0
+    width = left + SIDE + 2
+    step = SIDE / size
+    parts = [
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" '
+            f'viewBox="0 0 {width} {HEIGHT}" font-family="system-ui,sans-serif" font-size="9" '
+            f'fill="{MID_GREY}">'
+        )
+    ]
+    parts += (
+        f'<text x="{left - 4}" y="{TOP + (row + 0.5) * step + 3:.0f}" text-anchor="end">'
+        f"{escape_html(name)}</text>"
+        for row, name in enumerate(names)
+    )
+    if names and max(map(len, classes)) <= SHORT_NAME:
+        parts += (
+            f'<text x="{left + (column + 0.5) * step:.0f}" y="{TOP + SIDE + 10}" '
+            f'text-anchor="middle">{escape_html(name)}</text>'
+            for column, name in enumerate(names)
+        )
+    parts.append(
+        f'<g transform="translate({left},{TOP})scale({step:.4g})">'
+        f'<path opacity=".1" d="M0 0h{size}v{size}H0z"/>'
+        f'<g transform="translate(0,.47)" stroke-width=".94">{_cells(values)}</g></g></svg>'
+    )
+    return "".join(parts), width, left
+
+
+def _cells(values: NDArray[Any]) -> str:
+    """One path for each opacity, so that a hundred cells are a few kilobytes."""
+    paths: dict[tuple[str, int], list[str]] = {}
+    for row, column in zip(*values.nonzero(), strict=True):
+        value = float(values[row, column])
+        level = max(1, round(abs(value) * LEVELS))
+        key = (MID_BLUE if value < 0 else MID_ORANGE, level)
+        paths.setdefault(key, []).append(f"M{column} {row}h.94")
+    return "".join(
+        f'<path stroke="{colour}" opacity="{level / LEVELS:g}" d="{"".join(moves)}"/>'
+        for (colour, level), moves in sorted(paths.items())
+    )

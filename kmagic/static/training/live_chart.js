@@ -1,0 +1,257 @@
+// @ts-check
+/**
+ * One chart of the live view. kmagic/display/kit/chart.py draws the same chart for the saved card.
+ *
+ * @typedef {import("./live_view.js").RunState} RunState
+ * @typedef {import("./live_view.js").Curves} Curves
+ * @typedef {[number, number][]} Points
+ * @typedef {{log: boolean, smooth: boolean}} ChartOptions
+ */
+
+import { SVG, appendSvg, element, setText } from "../kit/elements.js";
+import { formatNumber } from "../kit/formatting.js";
+import {
+  axisTicks, epochTicks, formatTick, logTicks, previousRunValues, smooth, spreadLabels,
+} from "../kit/scales.js";
+
+const HEIGHT = 158;
+const PLOT = { left: 44, right: 72, top: 20, bottom: 22, padding: 4 };
+const CHARACTER_WIDTH = 6.2;
+/** With more points than this, only the last one gets a dot. */
+const MAX_DOTS = 40;
+/** The means of an epoch's first few batches are too noisy: to be drawn, to set the scale. */
+const [NOISY_SHARE, UNSCALED_SHARE] = [0.03, 0.1];
+
+/** @param {number[] | undefined} flat @returns {Points} */
+function toPoints(flat) {
+  /** @type {Points} */
+  const points = [];
+  for (let index = 0; flat && index < flat.length; index += 2) {
+    points.push([flat[index], flat[index + 1] ?? NaN]);
+  }
+  return points;
+}
+
+/** @param {Points} points @returns {Points} */
+const finite = (points) => points.filter(([, y]) => Number.isFinite(y));
+
+/** How much of its epoch is done at x; the end of an epoch is 1. @param {number} x */
+const epochShare = (x) => x % 1 || 1;
+
+/** A curve without the means of an epoch's first few batches. @param {Points} points @returns {Points} */
+const withoutNoisyStart = (points) => points.filter(([x]) => epochShare(x) > NOISY_SHARE);
+
+/** @param {[number, string][]} messages @returns {Map<number, string[]>} */
+function groupByEpoch(messages) {
+  const groups = new Map();
+  for (const [epoch, text] of messages) groups.set(epoch, [...(groups.get(epoch) ?? []), text]);
+  return groups;
+}
+
+export class LiveChart {
+  /** @param {string} name @param {(epoch: number | null) => void} onHover */
+  constructor(name, onHover) {
+    this.name = name;
+    /** @type {Points} */
+    this.training = [];
+    /** @type {Points} */
+    this.validation = [];
+    this.width = 0;
+    this.element = element("figure", "km-live-figure");
+    const caption = element("figcaption", "km-live-caption");
+    this.readout = element("span", "km-live-readout");
+    this.activeOptions = element("span", "km-muted");
+    caption.append(element("b", "", name), this.activeOptions, this.readout);
+    this.svg = document.createElementNS(SVG, "svg");
+    this.svg.setAttribute("class", "km-chart");
+    // The arrow keys choose an epoch and the value text gives its values: that is a slider, which
+    // screen readers pass keys to and whose value they announce.
+    this.svg.setAttribute("role", "slider");
+    this.svg.setAttribute("aria-roledescription", "line chart");
+    this.svg.setAttribute("aria-label", `${name} by epoch`);
+    this.svg.setAttribute("tabindex", "0");
+    this.element.append(caption, this.svg);
+    /** @type {number | null} */
+    this.hover = null;
+    const show = (/** @type {number | null} */ epoch) => {
+      this.hover = epoch; // immediately: the next key may come before the next frame
+      onHover(epoch);
+    };
+    this.svg.addEventListener("pointermove", (event) => {
+      const box = this.svg.getBoundingClientRect();
+      show(this.nearestEpoch(this.epochAt(event.clientX - box.left)));
+    });
+    this.svg.addEventListener("pointerleave", () => show(null));
+    this.svg.addEventListener("blur", () => show(null));
+    this.svg.addEventListener("keydown", (event) => {
+      const epochs = this.epochs();
+      // Without a hovered epoch, start after the last one. A hovered point may have been dropped
+      // by downsampling: then its neighbour counts.
+      const current = this.hover === null ? epochs.length : epochs.indexOf(this.nearestEpoch(this.hover) ?? 0);
+      const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
+      if (event.key === "Escape") show(null);
+      if (!steps || !epochs.length) return;
+      event.preventDefault();
+      show(epochs[Math.min(Math.max(current + steps, 0), epochs.length - 1)]);
+    });
+  }
+
+  /** The epochs that have a value, in order. */
+  epochs() {
+    const numbers = [...this.training, ...this.validation].map(([x]) => x);
+    return [...new Set(numbers)].sort((a, b) => a - b);
+  }
+
+  /** @param {number} x */
+  nearestEpoch(x) {
+    let nearest = null;
+    for (const epoch of this.epochs()) {
+      if (nearest === null || Math.abs(epoch - x) < Math.abs(nearest - x)) nearest = epoch;
+    }
+    return nearest;
+  }
+
+  /** @param {number} pixels */
+  epochAt(pixels) {
+    const share = (pixels - PLOT.left) / (this.width - PLOT.right - PLOT.left);
+    return this.start + share * (this.end - this.start);
+  }
+
+  start = 0;
+  end = 1;
+  /** Whether a logarithmic axis would help. */
+  allowsLog = false;
+
+  /**
+   * @param {RunState} state @param {Curves[]} previousRuns  of the same model
+   * @param {ChartOptions} options @param {number} width @param {number | null} hover
+   */
+  draw(state, previousRuns, options, width, hover) {
+    this.width = width;
+    this.hover = hover;
+    const { start, end, best } = state.axis;
+    [this.start, this.end] = [start, Math.max(end, start + 1e-9)];
+    const [right, bottom] = [width - PLOT.right, HEIGHT - PLOT.bottom];
+    this.training = toPoints(state.curves[this.name]);
+    this.validation = toPoints(state.curves[`val_${this.name}`]);
+    const firstEpoch = this.training.length === 1 ? withoutNoisyStart(toPoints(state.first_epoch[this.name])) : [];
+    const all = toPoints(state.current_epoch[this.name]);
+    const calm = withoutNoisyStart(all);
+    const currentEpoch = this.training.length || calm.length ? calm : all;
+    const scaled = finite([
+      ...this.training, ...this.validation,
+      ...[...firstEpoch, ...currentEpoch].filter(([x]) => epochShare(x) > UNSCALED_SHARE),
+    ]);
+    const values = (scaled.length ? scaled : finite(currentEpoch)).map(([, y]) => y);
+    const validated = this.validation.length || !this.training.length;
+    const keys = validated ? [`val_${this.name}`, this.name] : [this.name];
+    const previous = previousRuns.map((run) => toPoints(keys.map((key) => run[key]).find(Boolean)));
+    const included = [...values, ...previousRunValues(values, previous, this.end)];
+    const powers = logTicks(included);
+    this.allowsLog = powers !== null;
+    const log = options.log ? powers : null;
+    const [low, middle, high] = log ?? axisTicks(included);
+    setText(this.activeOptions, [log ? "log" : "", options.smooth ? "smooth" : ""].filter(Boolean).join(", "));
+    const toX = (/** @type {number} */ epoch) =>
+      PLOT.left + ((epoch - this.start) / (this.end - this.start)) * (right - PLOT.left);
+    const share = (/** @type {number} */ value) =>
+      log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low);
+    const toY = (/** @type {number} */ value) =>
+      bottom - Math.min(Math.max(log && value <= 0 ? -1 : share(value), -1), 2) * (bottom - PLOT.top);
+
+    const svg = this.svg;
+    svg.replaceChildren();
+    svg.setAttribute("width", String(width));
+    svg.setAttribute("height", String(HEIGHT));
+    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+    for (const tick of [low, middle, high]) {
+      const y = toY(tick);
+      appendSvg(svg, "line", { class: "km-grid", x1: PLOT.left, x2: right, y1: y, y2: y });
+      const text = formatTick(tick, log ? tick : middle - low);
+      appendSvg(svg, "text", { x: PLOT.left - 7, y: y + 3.5, "text-anchor": "end" }, text);
+    }
+    const maxLabels = (right - PLOT.left) / (14 + CHARACTER_WIDTH * String(Math.round(end)).length);
+    for (const epoch of epochTicks(start, end, maxLabels)) {
+      appendSvg(svg, "text", { x: toX(epoch), y: bottom + 17, "text-anchor": "middle" }, String(epoch));
+    }
+    for (const [epoch, texts] of groupByEpoch(state.messages)) {
+      const x = Math.max(toX(epoch), PLOT.left);
+      const tick = appendSvg(svg, "path", { class: "km-event", d: `M${x.toFixed(1)},${bottom}v-7` });
+      appendSvg(tick, "title", {}, texts.join("\n"));
+    }
+    const bestLabel = best?.labels[this.name];
+    if (best && bestLabel) {
+      const x = toX(best.epoch);
+      const half = (bestLabel.length * CHARACTER_WIDTH) / 2;
+      appendSvg(svg, "line", { class: "km-dashed", x1: x, x2: x, y1: PLOT.top - 3, y2: bottom });
+      const centre = Math.min(Math.max(x, PLOT.left + half), width - half);
+      appendSvg(svg, "text", { x: centre, y: PLOT.top - 7, "text-anchor": "middle" }, bestLabel);
+    }
+
+    // A nested <svg> clips what leaves the plot.
+    const [x0, y0] = [PLOT.left - PLOT.padding, PLOT.top - PLOT.padding];
+    const [w, h] = [right - PLOT.left + 2 * PLOT.padding, bottom - PLOT.top + 2 * PLOT.padding];
+    const plot = appendSvg(svg, "svg", { x: x0, y: y0, width: w, height: h, viewBox: `${x0} ${y0} ${w} ${h}` });
+    const label = this.validation.length ? "training" : "";
+    /** @type {[string, Points, string][]} */
+    const lines = [
+      ...previous.map((points) => /** @type {[string, Points, string]} */ (["previous", points, ""])),
+      ["batches", [...firstEpoch.slice(0, -1), ...this.training.slice(-1), ...currentEpoch],
+        currentEpoch.length ? label : ""],
+    ];
+    const drawn = (/** @type {Points} */ points) => (options.smooth ? smooth(points) : points);
+    if (options.smooth) lines.push(["raw km-train", this.training, ""], ["raw km-val", this.validation, ""]);
+    lines.push(["train", drawn(this.training), currentEpoch.length ? "" : label]);
+    if (this.validation.length) lines.push(["val", drawn(this.validation), "validation"]);
+    /** @type {{kind: string, text: string, x: number, y: number}[]} */
+    const labels = [];
+    for (const [kind, points, text] of lines) {
+      let path = "";
+      let command = "M";
+      for (const [x, y] of points) {
+        if (Number.isFinite(y)) path += `${command}${toX(x).toFixed(1)},${toY(y).toFixed(1)}`;
+        command = Number.isFinite(y) ? "L" : "M";
+      }
+      appendSvg(plot, "path", { class: `km-${kind}`, d: path });
+      const visible = finite(points);
+      let dots = kind === "val" || (kind !== "batches" && visible.length === 1) ? visible : [];
+      if (kind.startsWith("raw")) dots = [];
+      if (dots.length > MAX_DOTS) dots = dots.slice(-1);
+      const d = dots.map(([x, y]) => `M${toX(x).toFixed(1)},${toY(y).toFixed(1)}h0`).join("");
+      if (d) appendSvg(plot, "path", { class: `km-${kind}-dot`, d });
+      if (visible.length && text) {
+        const [x, y] = visible[visible.length - 1];
+        labels.push({ kind, text, x: toX(x), y: toY(y) });
+      }
+    }
+    const heights = spreadLabels(labels.map(({ y }) => y), PLOT.top, bottom);
+    labels.forEach(({ kind, text, x }, index) => {
+      const left = Math.min(x + 7, width - text.length * CHARACTER_WIDTH);
+      appendSvg(svg, "text", { class: `km-label-${kind}`, x: left, y: heights[index] + 4 }, text);
+    });
+    if (hover !== null && hover >= start) {
+      const x = toX(hover);
+      appendSvg(svg, "line", { class: "km-cursor", x1: x, x2: x, y1: PLOT.top, y2: bottom });
+    }
+    this.describe(hover);
+  }
+
+  /** Show the values at the cursor, and give them to screen readers. @param {number | null} hover */
+  describe(hover) {
+    const valueAt = (/** @type {Points} */ points, /** @type {number} */ x) =>
+      points.find(([epoch]) => epoch === x)?.[1];
+    const describeEpoch = (/** @type {number} */ x) => {
+      const values = [["training", valueAt(this.training, x)], ["validation", valueAt(this.validation, x)]]
+        .filter(([, y]) => y !== undefined)
+        .map(([label, y]) => `${label} ${formatNumber(Number(y))}`);
+      return `epoch ${x}: ${values.join(", ")}`;
+    };
+    setText(this.readout, hover === null ? "" : describeEpoch(hover));
+    const epochs = this.epochs();
+    const epoch = hover ?? this.training[this.training.length - 1]?.[0];
+    this.svg.setAttribute("aria-valuemin", String(epochs[0] ?? 0));
+    this.svg.setAttribute("aria-valuemax", String(epochs[epochs.length - 1] ?? 0));
+    this.svg.setAttribute("aria-valuenow", String(epoch ?? 0));
+    this.svg.setAttribute("aria-valuetext", epoch === undefined ? "no epoch finished yet" : describeEpoch(epoch));
+  }
+}

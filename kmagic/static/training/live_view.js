@@ -1,0 +1,329 @@
+// @ts-check
+/**
+ * The live view of a training run.
+ *
+ * The kernel sends a complete snapshot in the trait `state`, and updates between two snapshots as
+ * custom messages, numbered without gaps. A view that missed an update waits for the next snapshot,
+ * so a second view, or one in a reloaded page, is complete within a second.
+ *
+ * A widget is one file: kmagic/display/kit/assets.py joins this module and those it imports. The
+ * state comes from kmagic/display/training/widget_feed.py.
+ *
+ * @typedef {Record<string, number[]>} Curves  name -> x0, y0, x1, y1 ...; a value that is not
+ *     finite is null
+ * @typedef {{position: string, status: string, summary: string, progress: number, elapsed: number,
+ *     remaining: number | null, footer: string}} Header
+ * @typedef {{columns: string[], rows: ({cells: string[], best: boolean} | null)[]}} EpochTable
+ * @typedef {{start: number, end: number, best: {epoch: number, labels: Record<string, string>} | null,
+ *     metrics: string[]}} Axis
+ * @typedef {{seq: number, run: string, name: string, epochs: number, initial_epoch: number,
+ *     control_channel: boolean, header: Header, axis: Axis, table: EpochTable,
+ *     messages: [number, string][], message_count: number, confusion: EpochConfusion | null,
+ *     curves: Curves, first_epoch: Curves, current_epoch: Curves}} RunState
+ * @typedef {{seq: number, header: Header, current_epoch: Curves, axis?: Axis, table?: EpochTable,
+ *     curves?: Curves, messages?: [number, string][], message_count?: number,
+ *     confusion?: EpochConfusion, stopping?: boolean}} RunUpdate
+ * @typedef {import("./live_matrix.js").EpochConfusion} EpochConfusion
+ * @typedef {{get(name: string): any, on(name: string, callback: Function): void,
+ *     off(name: string, callback: Function): void, widget_manager?: any}} WidgetModel
+ */
+
+import { button, element, setText } from "../kit/elements.js";
+import { formatDuration, formatRemaining } from "../kit/formatting.js";
+import { LiveChart } from "./live_chart.js";
+import { LiveMatrix } from "./live_matrix.js";
+import { StopControl } from "./stop_control.js";
+
+const MAX_EPOCH_MARKS = 60;
+const MAX_MESSAGES = 4;
+/** With more columns than this, rows may wrap where the page is narrow. */
+const MAX_COLUMNS = 6;
+
+class LiveView {
+  /** @param {WidgetModel} model @param {HTMLElement} host */
+  constructor(model, host) {
+    this.model = model;
+    /** @type {RunState} */
+    this.state = structuredClone(model.get("state"));
+    /** @type {Curves[]} */
+    this.previousRuns = model.get("previous_runs") ?? [];
+    this.receivedAt = Date.now();
+    /** When Stop was clicked, or 0. */
+    this.stopRequestedAt = 0;
+    this.kernelLost = false;
+    /** @type {number | null} */
+    this.hover = null;
+    /** @type {LiveChart[]} */
+    this.charts = [];
+    this.matrix = new LiveMatrix();
+    this.options = { log: false, smooth: false };
+    this.frame = 0;
+    /** The table as it is shown, to leave it alone until it changes. */
+    this.shownTable = "";
+    this.announcedAt = 0;
+    this.stopControl = new StopControl(model, () => this.isRunning());
+    if (this.isRunning() && this.state.control_channel) this.stopControl.announce(this.state.run);
+    this.build(host);
+    this.listen();
+    this.render();
+  }
+
+  isRunning() {
+    return this.state.header.status === "running" && !this.kernelLost;
+  }
+
+  /** @param {HTMLElement} host */
+  build(host) {
+    const root = element("div", "kmagic km-live");
+    root.setAttribute("role", "group");
+    root.setAttribute("aria-label", `training of ${this.state.name}`);
+    this.position = element("span", "km-muted");
+    this.elapsed = element("span", "km-number");
+    this.remaining = element("span", "km-muted km-number");
+    this.stopButton = button("\u25a0\u2002Stop", () => this.stop());
+    const header = element("div", "km-header");
+    const aside = element("span", "km-live-aside");
+    aside.append(this.elapsed, this.remaining, this.stopButton);
+    header.append(
+      element("span", "km-live-dot"), element("span", "km-title", this.state.name), this.position,
+      element("span", "km-spacer"), aside,
+    );
+    this.bar = element("div", "km-live-progress");
+    this.bar.setAttribute("role", "progressbar");
+    this.bar.setAttribute("aria-label", "training progress");
+    this.fill = element("span", "km-live-fill");
+    this.bar.append(this.fill);
+    const epochs = this.state.epochs - this.state.initial_epoch;
+    for (let epoch = 1; epochs <= MAX_EPOCH_MARKS && epoch < epochs; epoch += 1) {
+      const mark = element("i", "");
+      mark.style.left = `${(100 * epoch) / epochs}%`;
+      this.bar.append(mark);
+    }
+    this.figures = element("div", "km-live-figures");
+    this.table = element("table", "km-table");
+    const scroll = element("div", "km-table-scroll");
+    scroll.append(this.table);
+    this.messages = element("ul", "km-live-messages");
+    this.messages.setAttribute("role", "log");
+    this.messages.setAttribute("aria-label", "messages");
+    this.footerText = element("span", "");
+    this.optionButtons = element("span", "km-live-options");
+    this.optionButtons.setAttribute("role", "group");
+    this.optionButtons.setAttribute("aria-label", "chart options");
+    this.logButton = this.toggle("log", "logarithmic scale, if values are positive and span a wide range");
+    this.optionButtons.append(
+      this.logButton,
+      this.toggle("smooth", "smooth the curves; the original ones stay visible, faintly"),
+    );
+    const footer = element("div", "km-footer km-live-footer");
+    footer.append(this.footerText, this.optionButtons);
+    this.announcement = element("div", "km-live-hidden");
+    this.announcement.setAttribute("role", "status");
+    root.append(header, this.bar, this.figures, this.messages, scroll, footer, this.announcement);
+    host.append(root);
+    this.root = root;
+  }
+
+  /**
+   * A button that stays pressed until it is pressed again.
+   *
+   * @param {"log" | "smooth"} option @param {string} title
+   */
+  toggle(option, title) {
+    const node = button(option, () => {
+      this.options[option] = !this.options[option];
+      node.setAttribute("aria-pressed", String(this.options[option]));
+      this.schedule();
+    });
+    node.title = title;
+    node.setAttribute("aria-pressed", "false");
+    return node;
+  }
+
+  /** Listen to the model, to the size of the cell and to the kernel's status. */
+  listen() {
+    const onState = () => this.setState(structuredClone(this.model.get("state")));
+    const onMessage = (/** @type {RunUpdate} */ message) => this.onMessage(message);
+    this.model.on("change:state", onState);
+    this.model.on("msg:custom", onMessage);
+    const size = new ResizeObserver(() => this.schedule());
+    size.observe(/** @type {Element} */ (this.figures));
+    const clock = setInterval(() => this.updateTimes(), 1000);
+    const onKernelStatus = (/** @type {unknown} */ _, /** @type {string} */ status) => {
+      if (["dead", "restarting", "autorestarting", "terminating"].includes(status)) {
+        this.kernelLost = true;
+        this.schedule();
+      }
+    };
+    const signal = this.stopControl.kernel?.statusChanged;
+    signal?.connect?.(onKernelStatus);
+    this.dispose = () => {
+      this.model.off("change:state", onState);
+      this.model.off("msg:custom", onMessage);
+      size.disconnect();
+      clearInterval(clock);
+      signal?.disconnect?.(onKernelStatus);
+      this.stopControl.cancelTimer();
+      cancelAnimationFrame(this.frame);
+    };
+  }
+
+  /** @param {RunState} state */
+  setState(state) {
+    this.state = state;
+    this.receivedAt = Date.now();
+    this.schedule();
+  }
+
+  /** @param {RunUpdate} update */
+  onMessage(update) {
+    if (update.stopping) {
+      this.stopControl.cancelTimer();
+      this.stopRequestedAt = this.stopRequestedAt || Date.now();
+      return this.schedule();
+    }
+    if (update.seq !== this.state.seq + 1) return; // one was missed: wait for the next snapshot
+    const state = this.state;
+    this.receivedAt = Date.now();
+    state.seq = update.seq;
+    state.header = update.header;
+    if (update.axis) state.axis = update.axis;
+    if (update.table) state.table = update.table;
+    if (update.messages) [state.messages, state.message_count] = [update.messages, update.message_count ?? 0];
+    if (update.confusion) state.confusion = update.confusion;
+    if (update.curves) {
+      state.current_epoch = {};
+      for (const [name, points] of Object.entries(update.curves)) {
+        (state.curves[name] ??= []).push(...points);
+      }
+    }
+    for (const [name, points] of Object.entries(update.current_epoch)) {
+      (state.current_epoch[name] ??= []).push(...points);
+    }
+    this.schedule();
+  }
+
+  stop() {
+    const again = this.stopRequestedAt > 0;
+    this.stopRequestedAt = this.stopRequestedAt || Date.now();
+    this.stopControl.request(this.state.run, this.state.control_channel, again);
+    this.schedule();
+  }
+
+  /** Draw once in the next frame, however many messages came. */
+  schedule() {
+    if (!this.frame) {
+      this.frame = requestAnimationFrame(() => {
+        this.frame = 0;
+        this.render();
+      });
+    }
+  }
+
+  render() {
+    const { header, axis } = this.state;
+    const running = this.isRunning();
+    this.root?.classList.toggle("km-live-ended", !running);
+    const position = this.kernelLost ? `${header.position}; the kernel was shut down`
+      : running ? header.position : header.summary;
+    setText(/** @type {Element} */ (this.position), this.stopRequestedAt && running ? `${position}, stopping` : position);
+    this.bar?.setAttribute("aria-valuenow", String(Math.round(100 * header.progress)));
+    this.bar?.setAttribute("aria-valuetext", running ? header.position : header.summary);
+    if (this.fill) this.fill.style.width = `${100 * header.progress}%`;
+    this.updateTimes();
+    this.renderStopButton(running);
+    const names = this.charts.map(({ name }) => name).join("\n");
+    if (names !== axis.metrics.join("\n")) {
+      this.charts = axis.metrics.map((name) => new LiveChart(name, (epoch) => {
+        this.hover = epoch;
+        this.schedule();
+      }));
+      this.figures?.replaceChildren(...this.charts.map((chart) => chart.element), this.matrix.element);
+    }
+    for (const chart of this.charts) {
+      const width = Math.max(chart.element.clientWidth, 240);
+      chart.draw(this.state, this.previousRuns, this.options, width, this.hover);
+    }
+    this.matrix.draw(this.state.confusion);
+    if (this.logButton) this.logButton.disabled = !this.options.log && !this.charts.some(({ allowsLog }) => allowsLog);
+    if (this.optionButtons) this.optionButtons.hidden = !this.charts.length;
+    this.renderMessages();
+    this.renderTable();
+    setText(/** @type {Element} */ (this.footerText), header.footer);
+  }
+
+  updateTimes() {
+    const { header } = this.state;
+    const running = this.isRunning();
+    const since = running ? (Date.now() - this.receivedAt) / 1000 : 0;
+    setText(/** @type {Element} */ (this.elapsed), running ? formatDuration(header.elapsed + since) : "");
+    const remaining = header.remaining === null || !running ? -1 : header.remaining - since;
+    setText(/** @type {Element} */ (this.remaining), remaining < 0 ? "" : `about ${formatRemaining(remaining)} left`);
+    if (this.stopRequestedAt) this.renderStopButton(running);
+  }
+
+  /** @param {boolean} running */
+  renderStopButton(running) {
+    const node = /** @type {HTMLButtonElement} */ (this.stopButton);
+    const available = this.stopControl.isAvailable(this.state.control_channel);
+    node.hidden = !running;
+    node.disabled = !available;
+    const late = this.stopRequestedAt && Date.now() - this.stopRequestedAt > 1000;
+    const label = !available ? "To stop, use the notebook's interrupt button"
+      : late ? "Interrupt" : this.stopRequestedAt ? "Stopping" : "\u25a0\u2002Stop";
+    setText(node, label);
+    node.title = late ? "stop immediately" : "stop after the current batch; the trained weights are kept";
+  }
+
+  renderMessages() {
+    const { messages, message_count: count } = this.state;
+    const newest = messages.slice(-MAX_MESSAGES);
+    const earlier = count - newest.length;
+    const lines = newest.map(([epoch, text]) => (epoch ? `epoch ${epoch.toLocaleString("en")}: ${text}` : text));
+    if (earlier > 0) lines.unshift(`${earlier.toLocaleString("en")} earlier in run.messages`);
+    const list = /** @type {HTMLElement} */ (this.messages);
+    const shown = [...list.children].map((item) => item.textContent);
+    if (shown.join("\n") === lines.join("\n")) return;
+    const items = new Map([...list.children].map((item) => [item.textContent, item]));
+    // Items that stay are reused, so that a screen reader reads out only the new ones.
+    list.replaceChildren(...lines.map((text) => items.get(text) ?? element("li", "", text)));
+  }
+
+  renderTable() {
+    const { columns, rows } = this.state.table;
+    const key = JSON.stringify(this.state.table);
+    if (key === this.shownTable) return;
+    this.shownTable = key;
+    const head = element("thead", "");
+    const body = element("tbody", "");
+    const headRow = element("tr", "");
+    for (const column of columns) {
+      const cell = element("th", "");
+      cell.setAttribute("scope", "col");
+      for (const part of column.split(/(?<=_)/)) cell.append(part, document.createElement("wbr"));
+      headRow.append(cell);
+    }
+    head.append(headRow);
+    for (const row of rows) {
+      const bodyRow = element("tr", row?.best ? "km-best" : "");
+      const cells = row ? row.cells : columns.map((_, index) => (index ? "" : "..."));
+      bodyRow.append(...cells.map((text) => element("td", "", text)));
+      body.append(bodyRow);
+    }
+    this.table?.classList.toggle("km-many-columns", columns.length > MAX_COLUMNS);
+    this.table?.replaceChildren(...(rows.length ? [head, body] : []));
+    const last = rows[rows.length - 1];
+    if (last && this.announcement && Date.now() - this.announcedAt > 3000) {
+      this.announcedAt = Date.now();
+      setText(this.announcement, last.cells.map((cell, index) => `${columns[index]} ${cell}`).join(", "));
+    }
+  }
+}
+
+export default {
+  /** @param {{model: WidgetModel, el: HTMLElement}} context */
+  render({ model, el }) {
+    const view = new LiveView(model, el);
+    return () => view.dispose?.();
+  },
+};

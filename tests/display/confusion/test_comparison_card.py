@@ -1,0 +1,155 @@
+"""The cards of two models, and of several labels a sample."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from kmagic.evaluation.confusion.confusion import confusion
+
+from ...cards import HOSTILE, html, text
+
+
+def tags(markup):
+    found = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.append((tag, dict(attrs)))
+
+    Reader().feed(markup)
+    return found
+
+
+def two(classes=4, samples=80, **keywords):
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, classes, samples)
+    old, new = (
+        np.where(rng.random(samples) < share, true, rng.integers(0, classes, samples))
+        for share in (0.5, 0.9)
+    )
+    keywords = {"classes": range(classes), "x": rng.random((samples, 8, 8)), **keywords}
+    return confusion(true, new, name="cnn", **keywords).versus(
+        confusion(true, old, name="mlp", **keywords)
+    )
+
+
+def test_the_matrix_is_signed():
+    found = two()
+    table = re.search(r'<table class="km-matrix.*?</table>', html(found))[0]
+    assert [each["scope"] for _, each in tags(table) if "scope" in each].count("row") == 4
+    for row in range(4):
+        for column in range(4):
+            change = int(found.difference[row, column])
+            if change:
+                sign = "+" if change > 0 else "\u2212"
+                assert f"<b>{sign}{abs(change)}</b>" in table
+                # Fewer mistakes and more hits are blue, the rest is orange.
+                better = (change > 0) == (row == column)
+                what = f"{row} correct" if row == column else f"{row} taken for {column}"
+                cell = re.search(rf'title="{what}: [^"]*" style="([^"]*)"', table)[1]
+                assert ("0,114,178" if better else "213,94,0") in cell
+
+
+def test_words_and_samples_stand_beside_it():
+    found = two()
+    markup = html(found)
+    assert "cnn against mlp" in markup
+    assert found.errors().replace(">", "&gt;") in markup
+    assert found.significance().replace("<", "&lt;").replace("'", "&#x27;") in markup
+    for line in found.changed_cells_text():
+        assert line.replace(">", "&gt;") in markup
+        assert line in text(found)
+    assert text(found).startswith(found.describe())
+    slot = markup[markup.index('class="km-samples"') :]
+    assert "Only cnn is correct" in slot
+    first = found.indices(fixed=True)[0]
+    assert f'alt="sample {first}"' in slot
+
+
+def test_a_cell_opens_on_what_left_it_and_what_came():
+    markup = html(two())
+    cell = re.search(r"<td[^>]*><details.*?</details></td>", markup)[0]
+    assert re.search(r"\d+ no longer|\d+ new", cell)
+    assert "<img" in cell
+    assert re.search(r"\d, was \d", cell)
+
+
+def test_of_many_classes_those_that_changed_most_are_shown():
+    found = two(classes=200, samples=4000)
+    markup = html(found)
+    table = re.search(r'<table class="km-matrix.*?</table>', markup)[0]
+    assert table.count("<tr>") <= 16
+    assert "signed heatmap of all 200 classes" in markup
+    assert "classes that changed most, of 200" in markup
+    assert len(re.sub(r"base64,[^\"]*", "", markup)) < 200_000
+
+
+def test_equal_models_have_an_empty_matrix():
+    one = confusion([0, 1], [0, 1], name="a")
+    markup = html(one.versus(one))
+    assert "Both get the same samples right." in markup
+    assert "Changed most" not in markup
+    large = confusion(np.arange(40), np.arange(40))
+    assert "<table" in html(large.versus(large))
+
+
+@pytest.mark.parametrize("kind", ["two", "several"])
+def test_hostile_names_stay_text(kind):
+    if kind == "two":
+        found = two(classes=6, samples=90)
+        keywords = {"classes": HOSTILE, "x": HOSTILE * 15, "name": HOSTILE[0], "unit": "<b>"}
+        pair = [
+            confusion(side.predictions.true, side.predictions.predicted, **keywords)
+            for side in (found.new, found.old)
+        ]
+        found = pair[0].versus(pair[1])
+    else:
+        labels = np.random.default_rng(0).integers(0, 2, (2, 60, 6))
+        found = confusion(*labels, class_names=HOSTILE, x=HOSTILE * 10, name=HOSTILE[1], unit="<b>")
+    markup = html(found)
+    assert {tag for tag, _ in tags(markup)}.isdisjoint({"script", "svg", "iframe", "a", "link"})
+    assert not [name for _, each in tags(markup) for name in each if name[:2] == "on"]
+    assert markup.count("<style>") == markup.count("</style>") == 2
+    assert "\u202e" not in markup + text(found)
+    assert len(markup) < 150_000
+
+
+def test_every_label_has_its_row():
+    true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0]])
+    odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.7, 0.3], [0.8, 0.1, 0.2]])
+    found = confusion(
+        true, odds, class_names=["cat", "dog", "emu"], x=np.zeros((4, 8, 8)), unit="photos"
+    )
+    markup = html(found)
+    table = re.search(r'<table class="km-matrix.*?</table>', markup)[0]
+    rows = [
+        re.findall(r"<b>(\d+)</b>|(·)", re.sub(r'<div class="km-popup.*?</div></details>', "", row))
+        for row in table.split("<tr>")[2:]
+    ]
+    assert [[number or dot for number, dot in row] for row in rows] == [
+        ["2", "·", "·"], ["2", "·", "1"], ["·", "1", "·"],
+    ]  # fmt: skip
+    assert table.count("<details") == 2
+    assert "subset accuracy" in markup
+    assert "samples avg" in markup
+    assert text(found).splitlines()[2:6] == [
+        "label  TP  FN  FP  precision  recall     F1",
+        "cat     2   0   0      1.000   1.000  1.000",
+        "dog     2   0   1      0.667   1.000  0.800",
+        "emu     0   1   0      0.000   0.000  0.000",
+    ]
+
+
+def test_of_many_labels_the_worst_are_shown():
+    labels = np.random.default_rng(0).integers(0, 2, (2, 50, 80))
+    found = confusion(*labels, x=np.zeros((50, 8, 8), dtype="uint8"))
+    markup = html(found)
+    assert "30 labels with the lowest F1, of 80" in markup
+    worst = np.argsort(found.per_class.f1, kind="stable")[:30]
+    shown = re.findall(r'<th scope="row"><bdi>(\d+)</bdi>', markup)
+    assert sorted(map(int, shown)) == sorted(worst.tolist())
+    assert len(re.sub(r"base64,[^\"]*", "", markup)) < 200_000

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kmagic.display.confusion.matrix_table import HIDDEN
+from kmagic.evaluation.confusion.confusion import confusion
+
+from ...cards import HOSTILE, html, text
+
+TRUE = [0] * 5 + [1] * 5 + [2] * 4
+PREDICTED = [0] * 5 + [1, 1, 1, 0, 2] + [2, 1, 1, 1]
+
+
+class Tree(HTMLParser):
+    """What a browser would see: tags with their attributes, and the text of each cell."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[list[str]] = []
+        self.hidden = 0
+        self.feed(markup)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.cells.append([])
+        if tag in ("th", "td"):
+            self.cells[-1].append("")
+        # Of a cell's percentages one is seen; what opens within it is not part of its text.
+        unseen = "hidden" in dict(attrs) or dict(attrs).get("style") == "display:none"
+        if unseen or self.hidden or "km-popup" in (dict(attrs).get("class") or ""):
+            self.hidden += tag not in ("img", "br")
+
+    def handle_endtag(self, tag):  # noqa: ARG002 - HTMLParser's
+        self.hidden -= bool(self.hidden)
+
+    def handle_data(self, data):
+        if self.cells and self.cells[-1] and not self.hidden:
+            self.cells[-1][-1] += data
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def matrix(found):
+    """The table of the matrix alone."""
+    return re.search(r'<table class="km-matrix.*?</table>', html(found))[0]
+
+
+def strengths(markup, colour):
+    return [float(alpha) for alpha in re.findall(rf"rgba\({colour},([\d.]+)\)", markup)]
+
+
+def test_the_table_is_a_table():
+    tree = Tree(matrix(confusion(TRUE, PREDICTED, class_names=["ant", "bee", "cow"])))
+    assert len(tree.all("table")) == len(tree.all("caption")) == 1
+    scopes = [head.get("scope") for head in tree.all("th")]
+    assert scopes.count("row") == 4
+    assert scopes.count("col") == 6
+    head, *rows, foot = tree.cells
+    assert head[1:] == ["ant", "bee", "cow", "recall\u00a0%", "F1\u00a0%", "support"]
+    assert rows[0] == ["ant", "5 100.0", "·", "·", "100.0", "90.9", "5"]
+    assert rows[1] == ["bee", "1 20.0", "3 60.0", "1 20.0", "60.0", "54.5", "5"]
+    assert rows[2] == ["cow", "·", "3 75.0", "1 25.0", "25.0", "33.3", "4"]
+    assert foot[:4] == ["precision %", "83.3", "50.0", "50.0"]
+    assert foot[4].startswith("accuracy 64.29")
+
+
+def test_mistakes_are_coloured_up_to_the_worst_and_the_diagonal_is_only_tinted():
+    found = confusion(TRUE, PREDICTED, x=np.zeros((14, 5)))
+    assert sorted(strengths(matrix(found), "213,94,0")) == [0.35, 0.35, 0.75]
+    assert strengths(matrix(found), "0,114,178") == [0.15] * 3
+    assert matrix(found).count("km-marked") == 1
+
+
+def test_what_is_right_takes_part_in_the_colours_on_request():
+    found = confusion(TRUE, PREDICTED, diagonal=True)
+    assert sorted(strengths(matrix(found), "0,114,178")) == [0.27, 0.51, 0.75]
+    assert max(strengths(matrix(found), "213,94,0")) == 0.51
+
+
+def test_colours_follow_the_logarithm_on_request():
+    found = confusion(
+        [0] * 111 + [1], [1] * 100 + [0] * 11 + [0], class_names=["a", "b", "c"], scale="log"
+    )
+    assert strengths(matrix(found), "213,94,0") == [0.75, 0.15]
+
+
+def test_colours_follow_the_normalization():
+    true, predicted = [0] * 100 + [1] * 2, [0] * 90 + [1] * 10 + [0, 1]
+    assert strengths(matrix(confusion(true, predicted)), "213,94,0") == [0.75, 0.21]
+    by_row = matrix(confusion(true, predicted, normalize="true"))
+    assert strengths(by_row, "213,94,0") == [0.27, 0.75]
+    assert "percent of its column" in html(confusion(true, predicted, normalize="pred"))
+
+
+def test_every_cell_holds_what_the_buttons_ask_for():
+    true, predicted = [0] * 100 + [1] * 2, [0] * 90 + [1] * 10 + [0, 1]
+    found = confusion(true, predicted, normalize="pred")
+    cell = re.findall(r"<td title=.*?</td>", matrix(found))[0]
+    assert re.findall(rf"<i({HIDDEN})?>(.*?)</i>", cell) == [
+        (HIDDEN, "10.0"), ("", "90.9"), (HIDDEN, "9.8"),
+    ]  # fmt: skip
+    assert "rgba(213,94,0,.75);--t:.27;--p:.75" in cell
+    radios = {each["value"]: "checked" in each for each in Tree(html(found)).all("input")}
+    assert radios == {"counts": False, "true": False, "pred": True, "all": False}
+
+
+def test_a_rate_of_nothing_is_a_dash():
+    tree = Tree(matrix(confusion([0, 0, 1], [0, 0, 0], class_names=["a", "b", "never"])))
+    assert tree.cells[3][-3:] == ["\N{EN DASH}", "0.0", "0"]
+    assert tree.cells[-1][2:4] == ["\N{EN DASH}", "\N{EN DASH}"]
+
+
+def nines():
+    """Nine fours taken for nines, ever surer, and three ones."""
+    true = np.array([4] * 9 + [1] * 3)
+    odds = np.zeros((12, 10))
+    odds[np.arange(9), 9] = np.linspace(0.55, 0.95, 9)
+    odds[np.arange(9), 4] = 1 - odds[np.arange(9), 9]
+    odds[9:, 1] = 1
+    x = np.random.default_rng(0).random((12, 28, 28, 1))
+    return confusion(true, odds, x=x, name="cnn", unit="test digits")
+
+
+def test_the_worst_pair_shows_its_pictures_the_most_confident_first():
+    markup = html(nines())
+    slot = markup[markup.index('class="km-samples"') :]
+    assert re.findall(r"km-muted\">(0\.\d\d)</div>", slot) == [
+        "0.95", "0.90", "0.85", "0.80", "0.75", "0.70",
+    ]  # fmt: skip
+    pictures = Tree(slot).all("img")[:6]
+    assert all(picture["src"].startswith("data:image/png;base64,") for picture in pictures)
+    assert pictures[0]["alt"] == "sample 8"
+    assert "3 more: .indices(true=4, pred=9)" in slot
+    assert "12 test digits · 9 wrong · accuracy 0.2500" in markup
+
+
+def test_a_cell_opens_without_a_kernel():
+    cell = re.findall(r"<td class=\"km-marked.*?</details></td>", matrix(nines()))[0]
+    tags = [tag for tag, _ in Tree(f"<tr>{cell}").tags[1:]]
+    assert tags[:3] == ["td", "details", "summary"]
+    assert tags.count("img") == 6
+    # Not trusted, the style sheet is gone: then it is laid over the table by itself.
+    assert "position:absolute" in cell
+
+
+def test_as_many_cells_open_as_fit():
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, 12, (2, 4000))
+    small = html(confusion(true, predicted, x=np.zeros((4000, 28, 28), dtype="uint8")))
+    assert small.count('<details class="km-cell"') == 24
+    noise = rng.integers(0, 255, (40, 100, 100, 3), dtype="uint8")
+    large = confusion(true, predicted, x=noise[np.arange(4000) % 40])
+    opened = html(large).count('<details class="km-cell"')
+    assert 2 <= opened < 24
+    assert len(html(large)) < 600_000
+
+
+def test_texts_and_rows_are_shown_as_such():
+    texts = ["fine", "so <b>so</b>", "\u202ebad"]
+    slot = html(confusion([0, 0, 0], [0, 1, 1], x=texts))
+    assert "<bdi>so &lt;b&gt;so&lt;/b&gt;</bdi>" in slot
+    assert "<bdi>bad</bdi>" in slot
+    rows = pd.DataFrame({"age": [30, 41, 52], "fare": [7.25, 8.5, 71.2833]})
+    assert "<bdi>age 52, fare 71.28</bdi>" in html(confusion([0, 0, 0], [0, 0, 1], x=rows))
+
+
+def test_the_worst_samples_are_shown_on_request():
+    found = nines()
+    shown = replace(found, n_top_losses=2)
+    markup = html(shown)
+    worst = markup[markup.index('class="km-worst"') :]
+    assert re.findall(r">(\d as \d, 0\.\d\d)<", worst) == ["4 as 9, 0.95", "4 as 9, 0.90"]
+    assert "km-worst" not in html(found)
+    assert "sample 8: 4 taken for 9, loss 3.00" in text(shown)
+
+
+def test_all_figures_have_their_intervals():
+    found = nines()
+    markup, words = html(found), text(found)
+    for name, value in found.overall.items():
+        low, high = found.intervals().overall[name]
+        assert f"<td>{value:.4f}</td><td>{low:.4f}</td><td>{high:.4f}</td>" in markup, name
+        assert f"{name} {value:.4f} ({low:.4f} to {high:.4f})" in words
+    assert markup.count('<details class="km-fold"') == 3
+    assert "Calibration: probabilities are off by" in markup
+
+
+def test_two_classes_have_their_curves_and_thresholds():
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 2, 200)
+    odds = np.clip(0.3 * true + 0.7 * rng.random(200), 0, 1)
+    found = confusion(true, odds, class_names=["dog", "cat"], threshold=0.4)
+    markup = html(found)
+    assert "cat above 0.4" in markup
+    for words in (
+        f"ROC curve, AUC {found.threshold_curve.auc:.4f}",
+        "Average precision",
+        "Calibration, error",
+    ):
+        assert markup.count(words) >= 3  # drawn, said, and once more for the untrusted
+    assert len(Tree(markup).all("img")) == 3
+    assert "Other thresholds" in markup
+    assert "km-curves" not in html(confusion(true, (odds > 0.4).astype(int)))
+    logits = html(confusion(true, odds * 8 - 4, threshold=0))
+    assert "ROC" in logits
+    assert "Other thresholds" not in logits
+    assert "Calibration" not in logits
+
+
+def test_without_probabilities_the_samples_are_numbered():
+    x = np.zeros((3, 8, 8), dtype="uint8")
+    assert "#2" in html(confusion([0, 0, 0], [0, 0, 1], x=x))
+
+
+def test_samples_that_are_no_pictures_are_not_drawn():
+    for x in (np.zeros((3, 7)), ["a", "b", "c"], np.zeros((3, 8, 8, 7)), None):
+        assert not Tree(html(confusion([0, 0, 0], [0, 0, 1], x=x))).all("img")
+
+
+def test_a_perfect_model_has_nothing_beside_it():
+    found = confusion([0, 1], [0, 1])
+    assert "none wrong" in html(found)
+    assert "Most confused" not in html(found) + text(found)
+
+
+@pytest.mark.parametrize("classes", [31, 1000])
+def test_of_many_classes_the_worst_are_shown_and_the_rest_is_said(classes):
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, classes, 20 * classes)
+    predicted = np.where(rng.random(len(true)) < 0.9, true, (true + 1) % classes)
+    predicted[true == 7] = 3
+    found = confusion(true, predicted, class_names=range(classes))
+    markup = html(found)
+    assert len(Tree(matrix(found)).cells) == 17
+    assert f"15 classes of the most confused pairs, of {classes:,}" in markup
+    whole = Tree(markup).all("img")[0]
+    assert whole["alt"].startswith(f"heatmap of all {classes:,} classes")
+    assert len(whole["src"]) < 60_000
+    assert f"7 taken for 3: {found.matrix[7, 3]} of" in text(found)
+    bare = re.sub("<[^>]*>", "", html(found))  # as it reads where no style is
+    assert f"7 taken for 3: {found.matrix[7, 3]} of" in bare
+    assert len(markup) < 200_000
+    inside = re.search(r"([\d,]+) of ([\d,]+) mistakes", text(found))
+    assert int(inside[2].replace(",", "")) == found.wrong
+    assert 0 < int(inside[1].replace(",", "")) < found.wrong
+
+
+def test_thirty_classes_are_shown_whole():
+    labels = np.arange(30)
+    tree = Tree(matrix(confusion(labels, labels)))
+    assert len(tree.cells) == 32
+    assert "The table shows" not in text(confusion(labels, labels))
+
+
+@pytest.mark.parametrize("classes", [2, 13, 30, 1000])
+def test_without_pictures_a_card_has_at_most_200_kb(classes):
+    """Every cell full, names of sixty signs, weights, and samples in all cells that open."""
+    rng = np.random.default_rng(0)
+    cells = min(classes, 60) ** 2
+    true, predicted = np.divmod(rng.permutation(np.arange(20 * cells)) % cells, min(classes, 60))
+    found = confusion(
+        true,
+        predicted,
+        class_names=[f"{k} {'a long name of a class ' * 3}"[:60] for k in range(classes)],
+        sample_weight=rng.random(len(true)) * 500,
+        x=np.zeros((len(true), 28, 28), dtype="uint8"),
+        name="net",
+    )
+    bare = re.sub(r"base64,[^\"]*", "", html(found))
+    assert len(bare.encode()) + len(text(found).encode()) <= 200_000
+
+
+def test_the_same_in_plain_words():
+    found = confusion(TRUE, PREDICTED, class_names=["ant", "bee", "cow"], name="cnn")
+    assert text(found).splitlines()[:11] == [
+        "cnn: 14 samples, 5 wrong, accuracy 0.6429.",
+        "",
+        "true \\ predicted  ant  bee  cow  precision  recall     F1  support",
+        "ant                 5    0    0      0.833   1.000  0.909        5",
+        "bee                 1    3    1      0.500   0.600  0.545        5",
+        "cow                 0    3    1      0.500   0.250  0.333        4",
+        "",
+        "Most confused:",
+        "  cow taken for bee: 3 of 4",
+        "  bee taken for ant: 1 of 5",
+        "  bee taken for cow: 1 of 5",
+    ]
+
+
+def test_weights_are_shown_as_sums():
+    markup = html(confusion([0, 1, 1], [0, 1, 0], sample_weight=[0.5, 1.25, 1000]))
+    assert "1,001.25" in markup
+    assert "<b>1.25</b>" in markup
+
+
+def test_hostile_names_stay_text():
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, 6, (2, 80))
+    x = rng.random((80, 8, 8))
+    found = confusion(true, predicted, class_names=HOSTILE, name=HOSTILE[0], unit="<b>", x=x)
+    markup = html(found)
+    tree = Tree(markup)
+    kinds = {tag for tag, _ in tree.tags}
+    assert kinds.isdisjoint({"script", "svg", "iframe", "object", "a", "link"})
+    assert not [name for _, attributes in tree.tags for name in attributes if name[:2] == "on"]
+    assert all(picture["src"].startswith("data:image/png") for picture in tree.all("img"))
+    assert markup.count("<style>") == markup.count("</style>") == 2
+    assert "\u202e" not in markup + text(found)
+    assert len(re.sub(r"base64,[^\"]*", "", markup)) < 90_000
+    assert len(text(found)) < 5000
+    assert "\u2068\u05e9\u05dc\u05d5\u05dd\u2069" in text(found)
+    found.plot()

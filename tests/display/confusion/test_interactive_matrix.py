@@ -1,0 +1,183 @@
+"""What the widget of a matrix's card replies, without a browser."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+from PIL import Image
+
+from kmagic.display.confusion import interactive_matrix
+from kmagic.display.confusion.interactive_matrix import (
+    InteractiveComparison,
+    InteractiveConfusion,
+    answer_request,
+    attach_widget,
+)
+from kmagic.evaluation.confusion.confusion import confusion
+
+
+def digits(samples=60, classes=4, **keywords):
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, classes, samples)
+    odds = rng.dirichlet(np.ones(classes), samples)
+    x = rng.integers(0, 255, (samples, 8, 8), dtype="uint8")
+    return confusion(true, odds, x=x, **keywords)
+
+
+def interactive(found):
+    return InteractiveConfusion(found, range(len(found.classes)))
+
+
+def request(found, kind, **message):
+    reply, parts = answer_request(found, {"request": kind, **message})
+    return json.loads(json.dumps(reply, allow_nan=False)), parts
+
+
+def test_the_samples_of_a_cell_come_the_most_confident_first():
+    found = digits()
+    (pair,) = found.pairs(1)
+    cell = [pair.true, pair.predicted]
+    reply, parts = request(interactive(found), "samples", cells=[cell], count=3)
+    expected = found.indices(true=pair.true, pred=pair.predicted)
+    assert reply["total"] == len(expected)
+    assert (
+        reply["summary"] == f"{len(expected)} of {int((found.predictions.true == pair.true).sum())}"
+    )
+    assert [sample["index"] for sample in reply["samples"]] == expected[:3].tolist()
+    assert reply["samples"][0]["caption"] == f"{found.confidence[expected[0]]:.2f}"
+    assert reply["samples"][0]["mime"] == "image/png"
+    assert [Image.open(io.BytesIO(part)).size for part in parts] == [(56, 56)] * 3
+    page, _ = request(interactive(found), "samples", cells=[cell], first=3, count=3)
+    assert [sample["index"] for sample in page["samples"]] == expected[3:6].tolist()
+
+
+def test_several_cells_and_right_ones_have_samples_too():
+    found = digits()
+    reply, _ = request(interactive(found), "samples", cells=[[0, 0], [1, 2]], count=48)
+    assert reply["total"] == found.matrix[0, 0] + found.matrix[1, 2]
+    assert reply["summary"] == str(reply["total"])
+
+
+def test_the_number_of_samples_in_a_reply_is_limited():
+    found = digits(400, 2)
+    reply, parts = request(interactive(found), "samples", cells=[[0, 1]], count=10_000)
+    assert len(parts) == len(reply["samples"]) == interactive_matrix.MAX_SAMPLES
+    assert reply["total"] > len(parts)
+
+
+def test_a_selection_is_kept_in_python():
+    found = digits(classes=4, order="support")
+    answer_request(interactive(found), {"request": "select", "cells": [[1, 2], [3, 0]]})
+    assert found.selection == [(1, 2), (3, 0)]
+    expected = [*found.indices(true=1, pred=2), *found.indices(true=3, pred=0)]
+    assert found.selected().tolist() == expected
+    answer_request(interactive(found), {"request": "select", "cells": []})
+    assert found.selected().tolist() == []
+
+
+def test_a_small_matrix_is_sent_at_once_and_a_large_one_on_request():
+    small = json.loads(json.dumps(interactive(digits()).state(), allow_nan=False))
+    assert small["matrix"] == digits().matrix.tolist()
+    assert small["names"] == list("0123")
+    assert small["threshold_steps"] is None
+    labels = np.arange(500) % 100
+    large = confusion(labels, np.r_[labels[:-1], 0], class_names=range(100))
+    assert interactive(large).state()["matrix"] is None
+    _, (positions, counts) = request(interactive(large), "matrix")
+    whole = np.zeros(10_000)
+    whole[np.frombuffer(positions, "<u4")] = np.frombuffer(counts, "<f8")
+    assert (whole.reshape(100, 100) == large.matrix).all()
+
+
+def test_orders_are_sent_on_request():
+    found = digits()
+    for by in ("name", "support", "error", "similarity", "given"):
+        reply, _ = request(interactive(found), "order", by=by)
+        assert reply["order"] == found.ordered(by).tolist()
+
+
+def test_every_step_of_the_slider_has_its_matrix():
+    found = digits(80, 2, threshold=0.37)
+    state = interactive(found).state()["threshold_steps"]
+    assert state["current"] == 0.37
+    assert 0.37 in state["thresholds"]
+    for threshold, counts in list(zip(state["thresholds"], state["counts"], strict=True))[::20]:
+        assert list(counts) == found.at(threshold).matrix.ravel().tolist()
+    moved = found.at(0.9)
+    reply, _ = request(interactive(found), "samples", cells=[[1, 0]], threshold=0.9)
+    assert reply["total"] == moved.matrix[1, 0]
+    assert reply["samples"][0]["index"] == moved.indices(true=1, pred=0)[0]
+
+
+def test_the_slider_of_logits_spans_them():
+    found = confusion([0, 1, 1, 0], [-3.0, 2.0, 5.0, 0.5], threshold=0)
+    thresholds = interactive(found).state()["threshold_steps"]["thresholds"]
+    assert (thresholds[0], thresholds[-1]) == (-3.0, 5.0)
+    assert 0.0 in thresholds
+
+
+def test_a_comparison_sends_samples_that_left_and_entered_a_cell():
+    true = np.array([0, 0, 0, 0, 1])
+    old = confusion(true, [1, 1, 0, 1, 1], class_names=["a", "b"], x=list("vwxyz"))
+    new = confusion(true, [0, 1, 1, 0, 1], class_names=["a", "b"], x=list("vwxyz"))
+    found = InteractiveComparison(new.versus(old), [0, 1])
+    state = json.loads(json.dumps(found.state()))
+    assert state["matrix"] == [[1, -1], [0, 0]]
+    assert state["worst_cells"] == [[0, 1]]
+    reply, parts = request(found, "samples", cells=[[0, 1]])
+    assert reply["summary"] == "2 no longer, 1 new"
+    assert [(s["index"], s["text"], s["caption"]) for s in reply["samples"]] == [
+        (0, "v", "a, was b"), (3, "y", "a, was b"), (2, "x", "b, was a"),
+    ]  # fmt: skip
+    assert parts == []
+    _, (positions, counts) = request(found, "matrix")
+    assert np.frombuffer(positions, "<u4").tolist() == [0, 1]
+    assert np.frombuffer(counts, "<f8").tolist() == [1, -1]
+
+
+def test_errors_are_sent_as_replies():
+    reply, _ = answer_request(interactive(digits()), {"request": "weather"})
+    assert "weather" in reply["error"]
+
+    class Widget:
+        sent: list[object]
+
+        def send(self, content, buffers):
+            self.sent = [content, buffers]
+
+    widget = Widget()
+    interactive_matrix._reply(
+        widget, interactive(digits()), {"id": 7, "request": "order", "by": "size"}
+    )
+    assert widget.sent[0]["reply_to"] == 7
+    assert "order must be one of" in widget.sent[0]["error"]
+
+
+def test_a_widget_is_attached_only_where_widgets_are_available(monkeypatch):
+    found = digits()
+    for how in ("html", "static", "log", "text", "none"):
+        monkeypatch.setenv("KMAGIC_DISPLAY", how)
+        assert attach_widget(interactive(found)) == ""
+        assert "data-km" not in found._repr_mimebundle_()["text/html"]
+    monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
+    key = attach_widget(interactive(found))
+    widget = interactive_matrix._open_widgets[-1]
+    assert widget.state["key"] == key
+    markup = found._repr_mimebundle_()["text/html"]
+    assert f"data-km='{interactive_matrix._open_widgets[-1].state['key']}'" in markup
+
+
+def test_the_oldest_widgets_are_closed(monkeypatch):
+    monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
+    monkeypatch.setattr(interactive_matrix, "MAX_WIDGETS", 2)
+    found = interactive(digits())
+    keys = [attach_widget(found) for _ in range(4)]
+    assert [widget.state["key"] for widget in interactive_matrix._open_widgets] == keys[-2:]
+
+
+def test_static_cards_are_the_same_again(monkeypatch):
+    monkeypatch.setenv("KMAGIC_DISPLAY", "static")
+    once, again = (digits()._repr_mimebundle_() for _ in range(2))
+    assert once == again

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import itertools
+import math
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmagic.display.kit.chart import (
+    HEIGHT,
+    LEFT,
+    MAX_DOTS,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Chart,
+    Curve,
+    axis_end,
+    axis_ticks,
+    chart_svg,
+    chart_to_text,
+    epoch_ticks,
+    format_tick,
+    spread_labels,
+    standalone_chart_svg,
+)
+
+NS = "{http://www.w3.org/2000/svg}"
+TRAIN = [(1.0, 0.7), (2.0, 0.3), (3.0, 0.2)]
+VAL = [(1.0, 0.5), (2.0, 0.25), (3.0, 0.3)]
+
+
+def chart(**changes: object) -> Chart:
+    lines = [Curve("train", TRAIN, "training"), Curve("val", VAL, "validation")]
+    given: dict[str, object] = {
+        "title": "loss", "lines": lines, "start": 1, "end": 3, "mark": (2.0, "best 0.2500"),
+    }  # fmt: skip
+    return Chart(**(given | changes))  # type: ignore[arg-type]
+
+
+def drawn(picture: str, kind: str) -> list[ET.Element]:
+    return [each for each in ET.fromstring(picture).iter() if each.get("class") == f"km-{kind}"]  # noqa: S314 - our own text
+
+
+def texts(picture: str) -> list[str]:
+    return [each.text or "" for each in ET.fromstring(picture).iter(f"{NS}text")]  # noqa: S314 - as above
+
+
+def corners(line: ET.Element) -> list[tuple[float, float]]:
+    pairs = (pair.split(",") for pair in (line.get("points") or "").split())
+    return [(float(x), float(y)) for x, y in pairs]
+
+
+# --- the drawing ----------------------------------------------------------------------------------
+
+
+def test_the_curves_run_from_edge_to_edge() -> None:
+    picture = chart_svg(chart())
+    (train,), (val,) = drawn(picture, "train"), drawn(picture, "val")
+    assert [x for x, _ in corners(train)] == [LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT]
+    first, best, last = (y for _, y in corners(val))
+    assert first < last < best
+    assert all(TOP <= y <= HEIGHT for _, y in corners(train) + corners(val))
+    # Higher on the page is a higher value.
+    assert [y for _, y in corners(train)] == sorted(y for _, y in corners(train))
+
+
+def test_the_words_in_the_picture() -> None:
+    said = texts(chart_svg(chart()))
+    assert said[0] == "loss"
+    assert {"1", "2", "3", "best 0.2500", "training", "validation", "0.20", "0.70"} <= set(said)
+
+
+def test_labels_at_the_ends_do_not_overlap() -> None:
+    close = [Curve("train", [(1.0, 0.5), (2.0, 0.3)], "training")]
+    close.append(Curve("val", [(1.0, 0.6), (2.0, 0.301)], "validation"))
+    root = ET.fromstring(chart_svg(chart(lines=close, end=2, mark=None)))  # noqa: S314 - our own text
+    labels = {each.text: each for each in root.iter(f"{NS}text")}
+    ends = [labels[name] for name in ("validation", "training")]
+    heights = [float(each.get("y") or 0) for each in ends]
+    assert heights[1] - heights[0] >= 12.9
+    for each in ends:
+        assert WIDTH - RIGHT < float(each.get("x") or 0) < WIDTH - 6 * len(each.text or "")
+
+
+def test_validation_has_points_as_long_as_there_are_few() -> None:
+    (dots,) = drawn(chart_svg(chart()), "val-dot")
+    assert (dots.get("d") or "").count("M") == 3
+    many = Curve("val", [(float(x), 1 / x) for x in range(1, MAX_DOTS + 2)], "validation")
+    (last,) = drawn(chart_svg(chart(lines=[many], end=MAX_DOTS + 1)), "val-dot")
+    assert (last.get("d") or "").count("M") == 1
+    assert not drawn(chart_svg(chart()), "train-dot")
+    lone = Curve("train", [(1.0, 0.5)], "training")
+    assert drawn(chart_svg(chart(lines=[lone])), "train-dot")
+
+
+def test_a_value_that_is_not_finite_is_a_gap() -> None:
+    broken = Curve("train", [(1, 1.0), (2, 0.5), (3, math.nan), (4, 0.4), (5, 0.3)], "training")
+    picture = chart_svg(chart(lines=[broken], end=5))
+    assert [len(corners(piece)) for piece in drawn(picture, "train")] == [2, 2]
+    assert "nan" not in picture
+    nothing = chart_svg(chart(lines=[Curve("train", [(1, math.inf)], "training")], mark=None))
+    assert not drawn(nothing, "train")
+
+
+def test_the_scale_may_leave_out_what_is_cut_off() -> None:
+    wild = Curve("batches", [(1.0, 50.0), (2.0, 0.5), (3.0, 0.4)])
+    picture = chart_svg(chart(lines=[wild], scale=[0.5, 0.4]))
+    assert "50" not in texts(picture)
+    (plot,) = (each for each in ET.fromstring(picture).iter(f"{NS}svg") if each.get("x"))  # noqa: S314 - our own text
+    assert float(plot.get("height") or 0) < HEIGHT - TOP
+
+
+def test_names_are_text() -> None:
+    evil = "<script>alert('1')</script>&\"\u202e"
+    picture = chart_svg(chart(title=evil, mark=(2.0, evil)))
+    assert "<script" not in picture
+    assert texts(picture)[0] == evil
+    assert evil in (ET.fromstring(picture).get("aria-label") or "")  # noqa: S314 - our own text
+
+
+def test_a_picture_that_stands_alone_brings_its_colours() -> None:
+    picture = standalone_chart_svg(chart(), width=400)
+    root = ET.fromstring(picture)  # noqa: S314 - our own text
+    style = root.findtext(f"{NS}style") or ""
+    for name in ("--km-blue", "--km-orange", "--km-muted", "--km-fg"):
+        assert f"{name}:#" in style
+        assert f"var({name})" in style
+    assert root.get("width") == "400"
+    assert "<style" not in chart_svg(chart())
+
+
+def test_the_words_of_a_picture() -> None:
+    assert chart_to_text(chart()) == (
+        "loss: training from 0.7000 to 0.2000, validation from 0.5000 to 0.3000, "
+        "epoch 2: best 0.2500"
+    )
+    assert chart_to_text(chart(lines=[], mark=None)) == "loss: no values yet"
+
+
+# --- scales ---------------------------------------------------------------------------------------
+
+reals = st.floats(-1e9, 1e9, allow_nan=False)
+
+
+@given(st.lists(reals, min_size=1, max_size=9))
+def test_ticks_hold_all_values_and_waste_little(values: list[float]) -> None:
+    low, middle, high = axis_ticks(values)
+    size = max(abs(low), abs(high))
+    assert low < middle < high
+    assert low <= min(values) + 1e-8 * size
+    assert max(values) - 1e-8 * size <= high
+    assert middle == pytest.approx((low + high) / 2, abs=1e-9 * size)
+    spanned = max(values) - min(values)
+    if spanned > 1e-6 * size:
+        assert high - low <= 3.5 * spanned
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
+def test_a_share_s_axis_ends_at_one(values: list[float]) -> None:
+    if max(values) - min(values) > 1e-6:
+        assert axis_ticks(values)[2] <= 1 + 1e-9
+
+
+def test_ticks_of_nothing_and_of_a_level_line() -> None:
+    assert axis_ticks([]) == (0.0, 0.5, 1.0)
+    assert axis_ticks([math.nan, math.inf]) == (0.0, 0.5, 1.0)
+    assert axis_ticks([2.0, 2.0])[1] == pytest.approx(2.0)
+
+
+@given(st.lists(reals, min_size=1, max_size=5))
+def test_neighbouring_ticks_read_differently(values: list[float]) -> None:
+    found = axis_ticks(values)
+    if found[1] - found[0] > 1e-3 * max(map(abs, found)):
+        assert len({format_tick(tick, found[1] - found[0]) for tick in found}) == 3
+
+
+@given(st.integers(0, 50), st.integers(1, 100_000), st.floats(1, 30))
+def test_epochs_on_the_axis_fit(start: int, length: int, room: float) -> None:
+    found = epoch_ticks(start, start + length, room)
+    assert len(found) <= room + 1
+    assert all(start <= each <= start + length for each in found)
+    assert 0 not in found
+
+
+@given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(0, 100))
+def test_the_axis_holds_what_is_done(asked: int, done: int, before: int) -> None:
+    done = min(done, asked)
+    end = axis_end(before + done, before + asked, before)
+    assert before + done <= end <= before + asked
+
+
+@given(st.lists(st.floats(0, 100), max_size=6))
+def test_spread_keeps_order_and_distance(heights: list[float]) -> None:
+    placed = spread_labels(heights, 10, 0, 100)
+    order = sorted(range(len(heights)), key=lambda index: heights[index])
+    gaps = [placed[b] - placed[a] for a, b in itertools.pairwise(order)]
+    assert all(gap >= 9 for gap in gaps)

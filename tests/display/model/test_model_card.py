@@ -1,0 +1,89 @@
+"""A model's card: its own text, the shapes, the parameters."""
+
+import keras
+import pytest
+
+import kmagic
+from kmagic.display.model.model_card import _step_rows, model_bundle
+from kmagic.models.build import origin_of
+from kmagic.support.formatting import format_bytes, format_output_shape
+
+NET = """block pair(f):
+  conv2d {f} 3x3 same relu
+  conv2d {f} 3x3 same relu
+input 8x8x3
+pair 4 * 2
+d = dense 3
+reuse d <- d
+gap / dense 2 softmax"""
+
+
+@pytest.fixture
+def card():
+    model = kmagic.build("input 8x8x3\nd = dense 3\nreuse d\n" + "gap / dense 2 softmax")
+    return model_bundle(model, "net", origin_of(model))
+
+
+def test_each_line_has_its_shape_and_parameters(card):
+    rows = card["text/plain"].splitlines()
+    assert rows[0] == "net: 20 parameters · 80 bytes · not compiled"
+    assert rows[1].split() == ["input", "8x8x3", "8", "x", "8", "x", "3"]
+    assert rows[2].split() == ["d", "=", "dense", "3", "8", "x", "8", "x", "3", "12"]
+
+
+def test_a_shape_is_one_word_however_narrow_the_card(card):
+    assert ">8\u00a0x\u00a08\u00a0x\u00a03</td>" in card["text/html"]
+
+
+def test_a_layer_used_again_is_counted_once(card):
+    assert card["text/plain"].splitlines()[3].endswith("shared")
+
+
+def test_a_block_is_one_line_that_unfolds():
+    model = kmagic.build(NET.replace("reuse d <- d\n", ""))
+    bundle = model_bundle(model, "net", origin_of(model))
+    (line,) = (row for row in bundle["text/plain"].splitlines() if "pair" in row)
+    assert line.split() == ["pair", "4", "*", "2", "8", "x", "8", "x", "4", "556"]
+    assert bundle["text/html"].count("<details>") == 1
+    assert "conv2d {f} 3x3 same relu" in bundle["text/html"]
+
+
+def test_the_parameters_of_the_rows_are_those_of_the_model():
+    model = kmagic.build(NET.replace("reuse d <- d\n", ""))
+    assert (
+        sum(row.parameters for row in _step_rows(origin_of(model).steps, 0, set()))
+        == model.count_params()
+    )
+
+
+def test_a_model_made_without_kmagic_has_a_card_too():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="out")])
+    model.compile(keras.optimizers.AdamW(), loss={"out": "mse"})
+    text = model_bundle(model, "net", None)["text/plain"]
+    assert "out (Dense)" in text
+    assert "compiled: adamw, out mse" in text
+
+
+def test_a_model_without_an_input_says_so():
+    text = model_bundle(keras.Sequential([keras.layers.Dense(2)]), "net", None)["text/plain"]
+    assert "not built yet" in text
+
+
+def test_frozen_weights_are_told_apart():
+    model = kmagic.build("input 4\ndense 3 !trainable\ndense 2")
+    text = model_bundle(model, "net", origin_of(model))["text/plain"]
+    assert "23 parameters · 15 not trainable" in text
+
+
+def test_names_are_text():
+    model = kmagic.build("input 4 / dense 2")
+    html = model_bundle(model, "<script>", origin_of(model), ["<b>note</b>"])["text/html"]
+    assert "<script>" not in html
+    assert "<b>note" not in html
+
+
+def test_words():
+    sizes = [format_bytes(size) for size in (12, 2_500, 3e6, 4e9)]
+    assert sizes == ["12 bytes", "2.5 kB", "3.0 MB", "4.0 GB"]
+    assert format_output_shape({"a": (None, 2), "b": (None, None, 3)}) == "a: 2, b: ? x 3"
+    assert format_output_shape([(None, 2), (None,)]) == "2, one number"
