@@ -10,7 +10,7 @@ import pytest
 
 from kmagic.display.confusion.matrix_table import cell_title, format_percent
 from kmagic.display.kit.chart import axis_ticks, epoch_ticks, format_tick, spread_labels
-from kmagic.display.training.previous_runs import reach
+from kmagic.display.training.training_card import previous_scale_values
 from kmagic.evaluation.confusion.confusion import confusion
 from kmagic.support.colour_scale import colour_values, difference_values
 from kmagic.support.formatting import (
@@ -85,9 +85,9 @@ def test_values_of_previous_runs(run_js: RunJs) -> None:
         ([1.0], [[(1, 4.0)]], 5),
         ([1.0, 3.0], [[(1, -9.0), (20, 2.0)]], 5),
     ]
-    found = run_js("given.map(c => m.previousRunValues(...c))", "kit/scales.js", given=cases)
+    found = run_js("given.map(c => m.previousScaleValues(...c))", "kit/scales.js", given=cases)
     for case, other in zip(cases, found, strict=True):
-        assert other == pytest.approx(reach(*case))
+        assert other == pytest.approx(previous_scale_values(*case))
 
 
 @pytest.mark.parametrize("classes", [2, 5])

@@ -22,8 +22,8 @@ from kmagic.display.confusion.cell_samples import (
     moved_samples,
 )
 from kmagic.display.kit.assets import js_module, read_static
-from kmagic.support.display_mode import display_mode
 from kmagic.display.kit.samples import encode_samples
+from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
     format_count,

@@ -55,7 +55,9 @@ class LiveView(Display):
         # Without the channel, and in VS Code, which keeps it from widgets, no page could announce.
         self.seen = not listens or any(name.startswith("VSCODE_") for name in os.environ)
         self.run = run
-        self.widget = dashboard_class()(state=self._feed.snapshot(), previous_runs=self._feed.previous_runs())
+        self.widget = dashboard_class()(
+            state=self._feed.snapshot(), previous_runs=self._feed.previous_runs()
+        )
         _running[run.id] = self
         self._handle = display_in_cell(self.widget, display_id=True)
 
@@ -96,7 +98,9 @@ def dashboard_class() -> Any:
         """A run's view; ``state`` is made by :class:`~.widget_feed.WidgetFeed`."""
 
         _esm = js_module("training/live_view.js")
-        _css = "\n".join(map(read_static, ("kit/card.css", "kit/chart.css", "training/live_view.css")))
+        _css = "\n".join(
+            map(read_static, ("kit/card.css", "kit/chart.css", "training/live_view.css"))
+        )
         state = traitlets.Dict().tag(sync=True)
         previous_runs: Any = traitlets.List().tag(sync=True)
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from kmagic.display.kit.card import MIDTONES, Bundle, card_html, escape_html, image_html, mime_bundle
+from kmagic.display.kit.card import (
+    MIDTONES,
+    Bundle,
+    card_html,
+    escape_html,
+    image_html,
+    mime_bundle,
+)
 from kmagic.display.kit.chart import Chart, Curve, chart_to_text
 from kmagic.display.training.training_card import charts_html
 from kmagic.support.display_mode import is_static

@@ -298,7 +298,10 @@ def _metric_chart(run: TrainingRun, name: str, max_points: int) -> Chart:
     course = downsample([*first[:-1], *training[-1:], *current], EPOCH_POINTS)
     label = "training" if validation else ""
     curves = [
-        *(Curve("previous", downsample(each, max_points // (3 * len(previous)))) for each in previous),
+        *(
+            Curve("previous", downsample(each, max_points // (3 * len(previous))))
+            for each in previous
+        ),
         Curve("batches", course, label if current else ""),
         Curve("train", downsample(training, max_points), "" if current else label),
     ]

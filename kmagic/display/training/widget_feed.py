@@ -144,7 +144,10 @@ def _axis(run: TrainingRun) -> Json:
 def _messages(run: TrainingRun) -> Json:
     """The newest messages, and the number of all."""
     newest = run.messages[-MAX_MESSAGES:]
-    return {"messages": [[epoch, text] for epoch, text in newest], "message_count": len(run.messages)}
+    return {
+        "messages": [[epoch, text] for epoch, text in newest],
+        "message_count": len(run.messages),
+    }
 
 
 def _table(run: TrainingRun) -> Json:

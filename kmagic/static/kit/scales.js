@@ -76,7 +76,7 @@ export function smooth(points) {
  * @param {[number, number][][]} previous  their points
  * @param {number} end  where the axis ends; points after it do not count
  */
-export function previousRunValues(values, previous, end) {
+export function previousScaleValues(values, previous, end) {
   const visible = previous.flat().filter(([x, y]) => x <= end && Number.isFinite(y)).map(([, y]) => y);
   const [low, high] = values.length ? [Math.min(...values), Math.max(...values)] : [0, 0];
   const span = high - low;

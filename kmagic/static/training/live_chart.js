@@ -11,7 +11,7 @@
 import { SVG, appendSvg, element, setText } from "../kit/elements.js";
 import { formatNumber } from "../kit/formatting.js";
 import {
-  axisTicks, epochTicks, formatTick, logTicks, previousRunValues, smooth, spreadLabels,
+  axisTicks, epochTicks, formatTick, logTicks, previousScaleValues, smooth, spreadLabels,
 } from "../kit/scales.js";
 
 const HEIGHT = 158;
@@ -146,7 +146,7 @@ export class LiveChart {
     const validated = this.validation.length || !this.training.length;
     const keys = validated ? [`val_${this.name}`, this.name] : [this.name];
     const previous = previousRuns.map((run) => toPoints(keys.map((key) => run[key]).find(Boolean)));
-    const included = [...values, ...previousRunValues(values, previous, this.end)];
+    const included = [...values, ...previousScaleValues(values, previous, this.end)];
     const powers = logTicks(included);
     this.allowsLog = powers !== null;
     const log = options.log ? powers : null;

@@ -12,7 +12,7 @@ from IPython.utils.capture import capture_output
 
 import kmagic
 from kmagic.data.dataset import Dataset
-from kmagic.display.confusion.confusion_history_chart import epoch_confusion_svg
+from kmagic.display.confusion.matrix_image import epoch_confusion_svg
 from kmagic.display.training.run_displays import LogLines
 from kmagic.display.training.training_card import training_bundle
 from kmagic.display.training.widget_feed import WidgetFeed
