@@ -148,7 +148,7 @@ def test_cells_in_words_and_as_calls(run_js: RunJs) -> None:
     ]
     assert found["difference"] == ".new.indices(true='cow', pred=0)"
     # The calls are valid Python and give the samples of the cells.
-    matrix = confusion(["a", "b'"], ["b'", "b'"], classes=["a", "b'"])
+    matrix = confusion(["a", "b'"], ["b'", "b'"], class_names=["a", "b'"])
     call = run_js(
         "m.cellCall(given, [[0, 1]], null)",
         "confusion/cell_text.js",

@@ -29,7 +29,7 @@ ROW_HEAD = '<th scope="row" class="km-left" style="text-align:left">'
 
 def headline_html(matrix: ConfusionMatrix) -> str:
     """The main metrics in a row, each above its interval."""
-    intervals = matrix.intervals().overall_metrics
+    intervals = matrix.intervals().overall
     top = [name for name in matrix.overall if name.startswith("top-")]
     names = [*HEADLINE[:2], *top, *HEADLINE[2:]]
     return metrics_html({name: matrix.overall[name] for name in names}, intervals)
@@ -59,7 +59,7 @@ def metrics_html(
 
 def metrics_to_text(matrix: ConfusionMatrix) -> list[str]:
     """All metrics as plain text: "balanced accuracy 0.9805 (0.9777 to 0.9832)"."""
-    intervals = matrix.intervals().overall_metrics
+    intervals = matrix.intervals().overall
     return [
         f"{name} {format_score(value)} ({' to '.join(map(format_score, intervals[name]))})"
         for name, value in matrix.overall.items()
@@ -85,7 +85,7 @@ def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def all_metrics_html(matrix: ConfusionMatrix) -> str:
     """All metrics, and those of each class, with their intervals; folded."""
-    intervals = matrix.intervals().overall_metrics
+    intervals = matrix.intervals().overall
     rows = "".join(
         f"<tr>{ROW_HEAD}{name}</th>"
         f"<td>{format_score(value)}</td><td>{format_score(intervals[name][0])}</td>"

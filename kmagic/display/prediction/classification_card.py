@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kmagic.display.kit.assets import minified_css
-from kmagic.display.kit.card import (BLUE, GREEN, GREY, ORANGE, Bundle, bar_html, card_html, escape_html, mime_bundle, name_html, tooltip_text,)
+from kmagic.display.kit.card import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    Bundle,
+    bar_html,
+    card_html,
+    escape_html,
+    mime_bundle,
+    name_html,
+    tooltip_text,
+)
 from kmagic.display.kit.thumbnail import (
     MAX_BYTE,
     MAX_PIXELATED,
