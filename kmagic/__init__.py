@@ -1,6 +1,6 @@
 """Keras in a Jupyter cell.
 
-``%load_ext kmagic`` loads the magics; every one of them is a thin skin over a function here.
+``%load_ext kmagic`` loads the magics; each of them calls a function of this module.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_MODULES = {
     "Dataset": "data",
     "KmagicError": "support.errors",
     "Preparation": "data.preparation.preparation",
@@ -62,39 +62,39 @@ _HOMES = {
     "to_dsl": "models.export",
     "to_python": "models.export",
 }
-"""Public name -> the module that holds it; nothing is imported before it is asked for."""
+"""Public name -> its module, which is imported when the name is first used."""
 
-__all__ = ["__version__", "load_ipython_extension", *sorted(_HOMES)]  # noqa: PLE0604 - names only
+__all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 
 
-class _Contents(ModuleType):
-    """The package, whose functions are not hidden by a submodule of the same name.
+class _Package(ModuleType):
+    """This package; a subpackage does not replace the public function of the same name.
 
-    Importing ``kmagic.build`` would else put the module in the place of ``kmagic.build()``.
+    Importing ``kmagic.from_r`` would otherwise replace ``kmagic.from_r()``.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in _HOMES or not isinstance(value, ModuleType):
+        if name not in _MODULES or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 
-sys.modules[__name__].__class__ = _Contents
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
-    if name in _HOMES:
-        return getattr(import_module(f"kmagic.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"kmagic.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    """The public names, whether they are imported yet or not."""
+    """The public names, imported or not."""
     return __all__
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """Load the magics into an IPython shell, and start Keras in the background.
+    """Load the magics into an IPython shell, and import Keras in the background.
 
     Args:
         shell: The InteractiveShell; IPython passes it at ``%load_ext kmagic``.
@@ -105,7 +105,7 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Take the magics out of an IPython shell again."""
+    """Remove the magics from an IPython shell."""
     from kmagic.magics import unregister  # noqa: PLC0415 - not needed without a notebook
 
     unregister(shell)

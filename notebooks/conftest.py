@@ -17,9 +17,9 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests" / "conftest.py"
 SHARED = HERE.parents[1] / "shared" / "data"
 NEEDS = {"03_imdb.ipynb": "imdb.npz", "04_pretrained.ipynb": "models"}
-"""What a tutorial cannot do without, in the folder of shared data."""
+"""What a tutorial needs from the folder of full data sets."""
 
-OTHER_ORDER = '''"""The reviews at hand are Keras's in another order, so with another hash."""
+OTHER_ORDER = '''"""The available reviews are Keras's in another order, so with another hash."""
 
 from unittest.mock import patch
 
@@ -29,11 +29,11 @@ KNOWN = "imdb.npz"
 state_of, load_through_keras = dataset_cache.state_of, dataset_cache.load_through_keras
 
 
-def take_as_right(file):
+def accept(file):
     return "right" if file.name == KNOWN else state_of(file)
 
 
-def read_unchecked(files, load):
+def load_unchecked(files, load):
     from kmagic.support.keras_import import load_keras
 
     load_keras()
@@ -48,49 +48,49 @@ def read_unchecked(files, load):
         return load_through_keras(files, load)
 
 
-dataset_cache.state_of, dataset_cache.load_through_keras = take_as_right, read_unchecked
+dataset_cache.state_of, dataset_cache.load_through_keras = accept, load_unchecked
 '''
 
 homes = pytest.StashKey[dict[str, str]]()
 
 
 def provide(folder: Path) -> dict[str, str]:
-    """Make homes for Keras and IPython with what the tutorials need and may not be shipped.
+    """Create homes for Keras and IPython with data that the tutorials need and cannot include.
 
     Args:
-        folder: Where they are made.
+        folder: The parent folder.
 
     Returns:
-        The variables that name them.
+        The environment variables for them.
     """
-    models, sets = folder / "keras" / "models", folder / "keras" / "datasets"
+    models, datasets = folder / "keras" / "models", folder / "keras" / "datasets"
     startup = folder / "ipython" / "profile_default" / "startup"
-    for each in (models, sets, startup):
-        each.mkdir(parents=True)
+    for path in (models, datasets, startup):
+        path.mkdir(parents=True)
     if SHARED.is_dir():
         for file in (SHARED / "models").iterdir():
             (models / file.name).symlink_to(file)
         for name in ("imdb.npz", "imdb_word_index.json"):
-            (sets / name).symlink_to(SHARED / name)
+            (datasets / name).symlink_to(SHARED / name)
         (startup / "reviews.py").write_text(OTHER_ORDER, encoding="utf-8")
     return {"KERAS_HOME": str(folder / "keras"), "IPYTHONDIR": str(folder / "ipython")}
 
 
 def missing(notebook: str) -> str:
-    """Why a tutorial cannot run here; "" where it can."""
-    need = NEEDS.get(notebook)
-    if need is None or (SHARED / need).exists():
+    """Why a tutorial cannot run here; "" if it can."""
+    name = NEEDS.get(notebook)
+    if name is None or (SHARED / name).exists():
         return ""
-    return f"{need} is not at ../shared/data"
+    return f"{name} is not at ../shared/data"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Load the tests' conftest, which pytest does by itself only when it runs the tests."""
-    loaded = {getattr(each, "__file__", None) for each in config.pluginmanager.get_plugins()}
+    """Load the conftest of the tests, which pytest loads only if it runs them too."""
+    loaded = {getattr(plugin, "__file__", None) for plugin in config.pluginmanager.get_plugins()}
     spec = spec_from_file_location("tests.conftest", TESTS)
     if str(TESTS) not in loaded and spec is not None and spec.loader is not None:
         package = sys.modules.setdefault("tests", ModuleType("tests"))
-        package.__path__ = [str(TESTS.parent)]  # it imports what stands beside it
+        package.__path__ = [str(TESTS.parent)]  # for its relative imports
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         config.pluginmanager.register(module)
@@ -101,7 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what lacks its data, and say so."""
+    """Skip notebooks whose data are missing."""
     for item in items:
         reason = missing(item.path.name) if item.path.parent == HERE else ""
         if reason:
@@ -110,7 +110,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """A tutorial's kernel gets homes that no other test has written to."""
+    """Give the kernel of a tutorial its own homes."""
     if item.path.parent != HERE:
         return (yield)
     before = dict(os.environ)

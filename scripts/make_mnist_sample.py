@@ -1,8 +1,8 @@
-"""Make the bundled sample of MNIST from the full file.
+"""Create the bundled sample of MNIST from the full file.
 
     python scripts/make_mnist_sample.py PATH/TO/mnist.npz [OUTPUT]
 
-The same file gives the same bytes: the seed is fixed, and a zip written by NumPy holds no dates.
+The same file gives the same bytes: the seed is fixed, and NumPy writes no dates into its zip files.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTPUT = Path(__file__).parents[1] / "kmagic" / "data" / "samples" / "mnist_samp
 
 
 def sample(full: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Choose the rows, with each one's position in the full set."""
+    """Select rows, with their positions in the full set."""
     parts = {}
     for part, size in SIZES.items():
         chosen = stratified_sample(full[f"y_{part}"], size, SEED)

@@ -1,4 +1,4 @@
-"""What a notebook gets of a result, and names that a card must bear."""
+"""The card of a result, and names that a card must escape."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ HOSTILE = [
 ]
 
 
-def html(found: Any) -> str:
-    """A result's card."""
-    return str(found._repr_mimebundle_()["text/html"])
+def html(result: Any) -> str:
+    """The HTML of a result's card."""
+    return str(result._repr_mimebundle_()["text/html"])
 
 
-def text(found: Any) -> str:
-    """The same in words."""
-    return str(found._repr_mimebundle_()["text/plain"])
+def text(result: Any) -> str:
+    """The plain text of a result's card."""
+    return str(result._repr_mimebundle_()["text/plain"])

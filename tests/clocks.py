@@ -1,10 +1,10 @@
-"""Time for a test."""
+"""A clock for tests."""
 
 from __future__ import annotations
 
 
 class Clock:
-    """Time that passes only when it is told to."""
+    """A clock that changes only when a test sets it."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now

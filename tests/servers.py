@@ -1,4 +1,4 @@
-"""A server on this machine, for what is fetched."""
+"""A local server for tests of downloads."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 @contextmanager
 def serving(body: bytes = b"", *, missing: int = 0, status: int = 200) -> Iterator[str]:
-    """An address below which every file is this one.
+    """Serve the same file at every path; yields the base URL.
 
     Args:
-        body: What is sent.
-        missing: How many bytes more are promised, which never come.
-        status: The answer, 200 or an error.
+        body: The content of the file.
+        missing: Number of announced bytes that are not sent.
+        status: The HTTP status.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -27,11 +27,11 @@ def serving(body: bytes = b"", *, missing: int = 0, status: int = 200) -> Iterat
 
         def do_GET(self) -> None:
             self.do_HEAD()
-            with suppress(ConnectionError):  # whoever asked may be gone
+            with suppress(ConnectionError):  # the client may have closed the connection
                 self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Nothing is printed."""
+            """Print nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as served:
         running = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01})
@@ -43,7 +43,7 @@ def serving(body: bytes = b"", *, missing: int = 0, status: int = 200) -> Iterat
 
 @contextmanager
 def no_server() -> Iterator[str]:
-    """An address that nobody answers at: its port is taken, and nobody listens."""
+    """Yield a URL that does not respond: its port is in use, but nothing listens."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{unused.getsockname()[1]}"

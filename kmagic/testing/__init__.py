@@ -1,7 +1,7 @@
-"""For those who write tutorials with kmagic and test them with nbval.
+"""Test tutorials with nbval.
 
-``pytest -p kmagic.testing.plugin --nbval lesson.ipynb`` runs a notebook as it was recorded and
-compares what is shown; see ``docs/tutorials.md``.
+``pytest -p kmagic.testing.plugin --nbval lesson.ipynb`` runs a notebook and compares its outputs
+with the stored ones; see ``docs/tutorials.md``.
 """
 
 from __future__ import annotations
@@ -9,4 +9,4 @@ from __future__ import annotations
 from pathlib import Path
 
 SANITIZE = str(Path(__file__).with_name("nbval.cfg"))
-"""The file for nbval's ``--nbval-sanitize-with``: what may differ from machine to machine."""
+"""Path of the file for nbval's ``--nbval-sanitize-with``: what may differ between machines."""

@@ -1,5 +1,5 @@
-"""``python -m kmagic.testing`` prints where the file for nbval is."""
+"""``python -m kmagic.testing`` prints the path of the sanitize file for nbval."""
 
 from kmagic.testing import SANITIZE
 
-print(SANITIZE)  # noqa: T201 - printing is what it is for
+print(SANITIZE)  # noqa: T201 - the output of the command

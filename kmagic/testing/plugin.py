@@ -1,7 +1,7 @@
-"""A pytest plugin: ``pytest -p kmagic.testing.plugin --nbval`` runs tutorials as recorded.
+"""A pytest plugin: ``pytest -p kmagic.testing.plugin --nbval`` tests tutorials.
 
-Notebooks get ``KMAGIC_DISPLAY=static``, so that every magic gives one final display, and nbval gets
-kmagic's sanitize file, if it was not given another. All else is nbval's.
+Notebooks run with ``KMAGIC_DISPLAY=static``, so that every magic creates one final display, and
+nbval uses kmagic's sanitize file, unless another one is given.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kmagic.testing import SANITIZE
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give nbval the sanitize file."""
+    """Set the sanitize file of nbval."""
     if getattr(config.option, "nbval_sanitize_with", "") is None:
         config.option.nbval_sanitize_with = SANITIZE
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """A notebook's kernel is started when its first cell is set up; it takes the variable along."""
+    """Set the variable when the kernel of a notebook starts, at the set-up of its first cell."""
     if item.path.suffix != ".ipynb":
         return (yield)
     before = os.environ.get(VARIABLE)

@@ -1,4 +1,4 @@
-"""What kmagic ships for those who test their tutorials with nbval."""
+"""The sanitize file and the pytest plugin for testing tutorials with nbval."""
 
 from __future__ import annotations
 
