@@ -28,8 +28,6 @@ from kmagic.models.decompile.round_trip import stands_for
 from kmagic.models.decompile.statements import TextNames, statements_of
 from kmagic.support.errors import DecompileError
 
-__all__ = ["compile_line", "needed_names", "to_dsl", "to_spec", "with_current_compile"]
-
 
 def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int = 0) -> str:
     """Write a model as text that builds an equal model.

@@ -87,12 +87,7 @@ class BlockTemplate:
 def find_template(
     stretches: Sequence[tuple[Item, ...]], taken: Iterable[str]
 ) -> BlockTemplate | None:
-    """The template of several stretches, or None if there is none.
-
-    Args:
-        stretches: Each with the same number of items of the same patterns.
-        taken: Names that a parameter must not have.
-    """
+    """The template of several stretches of the same pattern, or None if there is none."""
     columns = _columns(stretches)
     if columns is None:
         return None
@@ -362,14 +357,7 @@ class Candidate:
 
 
 class BlockSearch:
-    """Searches items for the best block.
-
-    Args:
-        items: Of one indentation.
-        links: Their links.
-        max_inputs: How many outputs a block may take.
-        taken: Names that a parameter must not have.
-    """
+    """Searches items for the best block, which may take up to ``max_inputs`` outputs."""
 
     def __init__(
         self, items: Sequence[Item], links: Links, max_inputs: int, taken: set[str]

@@ -123,13 +123,7 @@ def _block_name(body: Iterable[Part], taken: set[str]) -> str:
 
 
 def with_repeats(items: Sequence[Item], ends: Sequence[NodeOutput], max_length: int) -> list[Item]:
-    """Items with a loop in place of equal stretches that follow each other.
-
-    Args:
-        items: The items of one indentation.
-        ends: The outputs that are used after them.
-        max_length: The longest repeated stretch, in items.
-    """
+    """Items with a loop in place of equal stretches of up to ``max_length`` items."""
     result: list[Item] = []
     links = Links(items, ends)
     start = 0
@@ -352,10 +346,7 @@ def with_branches(
 ) -> tuple[Part, ...]:
     """Parts with a branch item in place of all branches that nothing else uses.
 
-    Args:
-        parts: The parts of one indentation.
-        inputs: The outputs it takes.
-        ends: The outputs that are used after it.
+    The parts take ``inputs``, and ``ends`` are the outputs that are used after them.
     """
     result: list[Part] = []
     reused = {reused_step(part) for part in parts}
@@ -372,15 +363,7 @@ def with_branches(
 
 
 class _Merge:
-    """A step that may merge branches.
-
-    Args:
-        before: The parts before it, with their branch items.
-        step: The step.
-        after: The parts after it.
-        inputs: The outputs that all of them take.
-        ends: The outputs that are used after all of them.
-    """
+    """A step that may merge branches, with the parts before and after it."""
 
     def __init__(
         self,

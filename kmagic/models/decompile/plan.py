@@ -391,11 +391,8 @@ def references(
 ) -> tuple[Any, ...]:
     """What an item takes, as positions within a stretch.
 
-    Args:
-        item: The item.
-        index: Its index in the stretch.
-        known: Step index -> item and output, for the items before; the item's own are added.
-        outside: Outputs from before the stretch, numbered; those that it takes are added.
+    ``known`` maps the steps before it to item and output, ``outside`` numbers the outputs from
+    before the stretch; both are extended by what the item adds.
     """
     taken = tuple(
         ("in", *known[out.node], out.path)

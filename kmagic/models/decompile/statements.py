@@ -96,16 +96,7 @@ def statements_of(plan: ModelPlan, folded: FoldedPlan, names: TextNames) -> tupl
 
 
 class _Body:
-    """The items of one indentation.
-
-    Args:
-        items: The items, in order.
-        inputs: The outputs that the body takes.
-        ends: What is used after the last item, by name.
-        names: The text's names.
-        is_top: Whether a target here becomes the layer's name.
-        local: The names of the block that the body belongs to.
-    """
+    """The items of one indentation; ``is_top`` if a target here becomes the layer's name."""
 
     def __init__(
         self,
@@ -149,11 +140,7 @@ class _Body:
     # --- statements -------------------------------------------------------------------------------
 
     def statements(self, frozen_steps: int = 0) -> list[Statement]:
-        """The body's statements; from then on ``current`` is its output.
-
-        Args:
-            frozen_steps: How many steps a ``freeze`` line after them covers.
-        """
+        """The body's statements, with a ``freeze`` line after that many steps if not 0."""
         statements: list[Statement] = []
         for item in self.items:
             if 0 < frozen_steps <= item.outputs[-1]:
