@@ -85,7 +85,7 @@ def test_nothing_is_replaced_unasked(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn net.keras -q")
     before = Path("net.keras").read_bytes()
     words = refused(here, "keras_save", "cnn net.keras")
-    assert words.startswith("net.keras is there already: ")
+    assert words.startswith("net.keras already exists (")
     assert ", written " in words
     assert "--force" in words
     assert Path("net.keras").read_bytes() == before
@@ -119,13 +119,13 @@ def test_an_architecture_alone_has_new_weights(here: InteractiveShell) -> None:
         run(here, f"%keras_save cnn {name} -q")
         model, (shown,) = run(here, f"%keras_load {name} other")
         for words in shown.values():
-            assert "new weights, never trained" in words
+            assert "new, untrained weights" in words
             assert "history" not in words
         assert is_untrained(model)
         assert UNTRAINED_WARNING in run(here, "%keras_predict other x")[1][0]["text/plain"]
     _, (shown,) = run(here, "%keras_load net.keras other")
     assert "history of 2 epochs" in shown["text/plain"]
-    assert "never trained" not in shown["text/plain"]
+    assert "untrained" not in shown["text/plain"]
 
 
 def test_a_loaded_model_at_a_cells_end_is_its_card(here: InteractiveShell) -> None:
