@@ -1,1 +1,1 @@
-"""Models as files: written whole or not at all, read without running what is in them."""
+"""Models as files: written completely or not at all, and loaded without running code in them."""

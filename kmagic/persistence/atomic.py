@@ -48,7 +48,7 @@ def atomic_write(
     Raises:
         PersistenceError: The file exists or is a folder, or the file system reports an error.
     """
-    target = Path(os.path.realpath(path))  # a link stays, and the file behind it is replaced
+    target = Path(os.path.realpath(path))  # a link stays, and its target is replaced
     _check_target(path, target, force=force, now=now)
     new_folders = [parent for parent in target.parents if not parent.exists()]
     name = f".kmagic-{_host_id()}-{os.getpid()}-{secrets.token_hex(4)}.part{suffix}"

@@ -324,8 +324,10 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
     inner = [line for line in lines if line.startswith("Exception encountered:")]
-    told = [line for line in lines if not line.startswith(("Error when deserializing", "config="))]
+    others = [
+        line for line in lines if not line.startswith(("Error when deserializing", "config="))
+    ]
     reason = (
-        inner[-1].removeprefix("Exception encountered:") if inner else "\n".join(told)
+        inner[-1].removeprefix("Exception encountered:") if inner else "\n".join(others)
     ).strip()
     return first_line(reason or error)

@@ -226,14 +226,14 @@ class ValueWriter:
         if (value.__module__ or "").split(".")[0] == "keras":
             roles = (role, *OBJECT_ROLES) if role in OBJECT_ROLES else OBJECT_ROLES
             matches = [
-                match for match in (catalogue.find_object(each, word) for each in roles) if match
+                match for match in (catalogue.find_object(other, word) for other in roles) if match
             ]
             classes = [match for match in matches if inspect.isclass(match)]
             if (classes or matches)[:1] == [value]:
                 return Word(word)
         name = value.__name__
         expr = self._notebook_name(value)
-        is_ambiguous = any(catalogue.find_object(each, name) for each in OBJECT_ROLES)
+        is_ambiguous = any(catalogue.find_object(other, name) for other in OBJECT_ROLES)
         return (
             Word(name) if expr.source == name and not name.islower() and not is_ambiguous else expr
         )

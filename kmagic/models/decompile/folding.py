@@ -76,20 +76,20 @@ def fold(plan: ModelPlan, taken: set[str], *, blocks: bool = True) -> FoldedPlan
     if not blocks:
         return FoldedPlan(tuple(items))
     ends = list(find_parts((*plan.outputs, *(plan.inputs or ())), NodeOutput))
-    found: list[FoldedBlock] = []
+    new_blocks: list[FoldedBlock] = []
     for max_inputs in range(1, MAX_BLOCK_INPUTS + 1):
         while True:
             items = with_repeats(items, ends, 1)
             best = BlockSearch(items, Links(items, ends), max_inputs, taken).best()
             if best is None:
                 break
-            found.append(_make_block(items, *best, taken))
+            new_blocks.append(_make_block(items, *best, taken))
     items = with_repeats(items, ends, MAX_REPEAT_LENGTH)
     parts = _with_loops(with_branches(items, (), ends), ends, taken)
-    for block in found:
+    for block in new_blocks:
         body = with_branches(block.body, block.inputs, ())
         block.body = _with_loops(body, (), taken | set(block.params))
-    return FoldedPlan(*_inlined(parts, ends, found))
+    return FoldedPlan(*_inlined(parts, ends, new_blocks))
 
 
 def _make_block(
@@ -232,10 +232,10 @@ def _loop(uses: Sequence[UseItem], taken: set[str]) -> LoopItem | None:
     if len(varying) != 1:
         return None
     (name,) = varying
-    found = loop_values(name, [use.args[name] for use in uses], taken)
-    if found is None:
+    values = loop_values(name, [use.args[name] for use in uses], taken)
+    if values is None:
         return None
-    variable, value, series = found
+    variable, value, series = values
     body = (first.with_values({("block_argument", name): value}),)
     return LoopItem(body, None, first.inputs, last.outputs, variable, series)
 

@@ -136,7 +136,7 @@ def own_name(layer: Any) -> str:
 
 def user_objects(layer: Any) -> dict[str, Any]:
     """The classes and functions in a layer that are not Keras's, by name."""
-    found: dict[str, Any] = {}
+    objects: dict[str, Any] = {}
     seen: set[int] = set()
     pending = [layer]
     while pending:
@@ -145,11 +145,11 @@ def user_objects(layer: Any) -> dict[str, Any]:
             continue
         seen.add(id(value))
         if inspect.isfunction(value) or inspect.isclass(value):
-            found.setdefault(value.__name__, value)
+            objects.setdefault(value.__name__, value)
             continue
         if type(value).__module__.split(".")[0] in ("builtins", "numpy", "tensorflow"):
             continue
-        found.setdefault(type(value).__name__, type(value))
+        objects.setdefault(type(value).__name__, type(value))
         parts = list(vars(value).values()) if hasattr(value, "__dict__") else []
         parts += sublayers(value)
         pending += [
@@ -159,7 +159,7 @@ def user_objects(layer: Any) -> dict[str, Any]:
         ]
     return {
         name: value
-        for name, value in found.items()
+        for name, value in objects.items()
         if not (value.__module__ or "").startswith("keras.")
     }
 

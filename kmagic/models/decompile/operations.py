@@ -1,4 +1,4 @@
-"""The function of ``keras.ops`` behind an operation in a model."""
+"""The function of ``keras.ops`` that makes an operation in a model."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def ops_call(call: KerasCall) -> OpsCall:
 @cache
 def _functions() -> dict[str, list[tuple[str, Callable[..., Any]]]]:
     """Words and functions of ``keras.ops`` by name without underscores, the shortest word first."""
-    found: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
+    functions: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
     for module in _MODULES:
         namespace = getattr(keras.ops, module, None) if module else keras.ops
         for name, value in vars(namespace).items() if namespace else ():
             if not name.startswith("_") and inspect.isfunction(value):
                 word = ".".join(filter(None, ("ops", module, name)))
-                found.setdefault(name.replace("_", ""), []).append((word, value))
-    return found
+                functions.setdefault(name.replace("_", ""), []).append((word, value))
+    return functions
 
 
 def _arranged(word: str, function: Callable[..., Any], call: KerasCall) -> OpsCall | None:
