@@ -1,36 +1,39 @@
-"""The help of one word."""
+"""The help on one word."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
-from kmagic.models.reference.docstring import Docstring, docstring, shape_words
+from kmagic.models.reference.docstring import Docstring, docstring, shape_from_text
 from kmagic.models.reference.language_words import LanguageWord
 from kmagic.models.reference.word_examples import WordExample, word_example
-from kmagic.models.reference.word_families import KerasWord, family_of
+from kmagic.models.reference.word_families import OTHER, KerasWord, family_of
 from kmagic.models.reference.word_list import word_summary
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
+_MAX_OPTIONAL = 3
+"""The usage line shows at most this many optional arguments."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArgumentHelp:
-    """One argument of a word.
+    """The help on one argument.
 
     Attributes:
-        name: Keras's name of it.
-        default: As the language writes it; None if the argument must be given.
-        role: What kind of words it takes, or "any".
+        name: Its name.
+        default: As the language writes it; None if the argument is required.
+        role: The role of its words, or "any".
         is_flag: Whether its bare name sets it and ``!name`` clears it.
-        positional: Whether its value can stand without its name.
+        positional: Whether its value can be given without its name.
         description: Keras's explanation.
     """
 
@@ -44,7 +47,7 @@ class ArgumentHelp:
 
 @dataclass(frozen=True, slots=True)
 class ExampleLine:
-    """A line of the example, and the shape that leaves it."""
+    """A line of an example, and the shape of its output."""
 
     text: str
     shape: str = ""
@@ -52,26 +55,26 @@ class ExampleLine:
 
 @dataclass(frozen=True)
 class WordHelp(Renderable):
-    """The help of one word.
+    """The help on one word.
 
     Attributes:
-        word: As it is written.
-        name: Where Keras keeps it: "keras.layers.Conv2D"; "" for the language's own words.
+        word: The word.
+        name: Its name in Keras, "keras.layers.Conv2D"; "" for the language's own words.
         usage: How a line with it looks.
-        summary: What it is, in a sentence.
-        details: More about it, in paragraphs.
-        aliases: Other words for the same.
-        other_meanings: Other meanings of the word, as words to ask for: "metric hinge".
-        arguments: Of the constructor, in the order of positional values.
-        call_arguments: What can stand right of the arrow.
-        shape_in: The shape it takes, without the batch.
-        shape_out: The shape it gives, without the batch.
-        example: Lines in the language that build.
-        setup: Python lines that the example stands on.
+        summary: What it is, in one sentence.
+        details: Further paragraphs.
+        aliases: Other words for it.
+        other_meanings: Queries for other meanings of the word: "metric hinge".
+        arguments: Arguments of the constructor, in order.
+        call_arguments: Arguments after the arrow.
+        shape_in: The shape of the input, without the batch.
+        shape_out: The shape of the output, without the batch.
+        example: Lines of the language that build.
+        setup: Python code that the example needs.
         no_example: Why there is no example, or "".
     """
 
-    renderer = "kmagic.display.model.reference_card:entry_bundle"
+    renderer = "kmagic.display.model.reference_card:word_help_bundle"
 
     word: str
     name: str = ""
@@ -92,50 +95,56 @@ class WordHelp(Renderable):
         return f"<{type(self).__name__} {self.word}: {self.summary}>"
 
 
-def word_help(known: KerasWord, also: Sequence[str]) -> WordHelp:
-    """The help of a word of Keras's."""
-    told = docstring(known.value)
+def word_help(known: KerasWord, other_meanings: Sequence[str] = ()) -> WordHelp:
+    """The help on a word of Keras's.
+
+    Args:
+        known: The word.
+        other_meanings: Queries for its other meanings.
+    """
+    doc = docstring(known.value)
+    is_layer = known.role == "layer"
     arguments = () if known.role == "activation" else _arguments(known.value)
-    made = _example(known)
-    shape_in, shape_out = _shapes(known, told)
+    example = WordExample()
+    # What a class of the notebook takes is not known.
+    if not is_layer or family_of(known.value) != OTHER or known.word.islower():
+        example = word_example(known)
     return WordHelp(
         word=known.word,
         name=_keras_name(known),
-        usage=_form(known, arguments),
+        usage=_usage(known, arguments),
         summary=word_summary(known),
-        details=told.details,
+        details=doc.details,
         aliases=known.aliases,
-        other_meanings=tuple(also),
+        other_meanings=tuple(other_meanings),
         arguments=arguments,
-        call_arguments=_call_arguments(known, told),
-        shape_in=shape_in,
-        shape_out=shape_out,
-        example=_lines(made),
-        setup=made.setup,
-        no_example=made.no_example,
+        call_arguments=_call_arguments(known, doc) if is_layer else (),
+        shape_in=_input_shape(doc) if is_layer else "",
+        shape_out=doc.shape("Output shape") if is_layer else "",
+        example=_example_lines(example.text, example.setup),
+        setup=example.setup,
+        no_example=example.no_example,
     )
 
 
-def language_word_help(native: LanguageWord) -> WordHelp:
-    """The help of one of the language's own words."""
+def language_word_help(known: LanguageWord) -> WordHelp:
+    """The help on one of the language's own words."""
     import keras  # noqa: PLC0415 - takes seconds
 
-    functions = {"Input": keras.Input, "compile": keras.Model.compile, "Model": None}
-    function = functions.get(native.see)
-    made = WordExample(native.example, native.setup)
+    functions = {"input": keras.Input, "compile": keras.Model.compile}
     return WordHelp(
-        word=native.word,
-        name=f"keras.Model.{native.see}" if native.see == "compile" else "",
-        usage=native.usage,
-        summary=native.summary,
-        arguments=_arguments(function) if function is not None else (),
-        example=_lines(made),
-        setup=native.setup,
+        word=known.word,
+        name="keras.Model.compile" if known.word == "compile" else "",
+        usage=known.usage,
+        summary=known.summary,
+        arguments=_arguments(functions.get(known.word)),
+        example=_example_lines(known.example, known.setup),
+        setup=known.setup,
     )
 
 
 def ops_help(name: str) -> WordHelp:
-    """The help of a function of keras.ops.
+    """The help on a function of keras.ops.
 
     Raises:
         KmagicError: There is no such function.
@@ -144,18 +153,18 @@ def ops_help(name: str) -> WordHelp:
 
     function = getattr(keras.ops, name, None)
     if not inspect.isfunction(function):
-        known = (f"ops.{each}" for each in vars(keras.ops) if not each.startswith("_"))
-        remedy = did_you_mean(f"ops.{name}", known) or "All of them: %keras_layers ops"
+        known = (f"ops.{other}" for other in vars(keras.ops) if not other.startswith("_"))
+        remedy = did_you_mean(f"ops.{name}", known) or "List all: %keras_layers ops"
         raise KmagicError(f"ops.{name} is not in keras.ops", remedy)
-    told = docstring(function)
+    doc = docstring(function)
     return WordHelp(
         word=f"ops.{name}",
         name=f"keras.ops.{name}",
         usage=f"ops.{name} ARGUMENTS <- INPUTS",
-        summary=told.summary,
-        details=told.details,
+        summary=doc.summary,
+        details=doc.details,
         arguments=_arguments(function),
-        no_example="Tensors come first: they stand right of the arrow, the rest left of it.",
+        no_example="Write tensors after the arrow, and all other arguments before it.",
     )
 
 
@@ -165,152 +174,135 @@ def ops_help(name: str) -> WordHelp:
 def _arguments(function: Any) -> tuple[ArgumentHelp, ...]:
     if function is None:
         return ()
-    told = argument_descriptions(function)
+    descriptions = argument_descriptions(function)
     return tuple(
         ArgumentHelp(
-            each.name,
-            None if each.required else catalogue.python_value_text(each.default),
-            each.role,
-            each.is_flag,
-            each.positional,
-            told.get(each.name, ""),
+            param.name,
+            None if param.required else catalogue.python_value_text(param.default),
+            param.role,
+            param.is_flag,
+            param.positional,
+            descriptions.get(param.name, ""),
         )
-        for each in catalogue.parameters(function)
-        if each.name != "self" and (each.positional or each.name in told)
+        for param in catalogue.parameters(function)
+        if param.name != "self" and (param.positional or param.name in descriptions)
     )
 
 
 def argument_descriptions(function: Any) -> dict[str, str]:
-    """What Keras says of each argument of a class or function, its bases' words included."""
-    found: dict[str, str] = dict(_COMMON)
-    bases = reversed(function.__mro__) if inspect.isclass(function) else [function]
-    for each in bases:
-        if each is not object:
-            found |= docstring(each).arguments()
-    return found
+    """Keras's explanation of each argument of a class (with its bases) or function."""
+    descriptions = dict(_COMMON_ARGUMENTS)
+    owners = reversed(function.__mro__) if inspect.isclass(function) else [function]
+    for owner in owners:
+        if owner is not object:
+            descriptions |= docstring(owner).arguments()
+    return descriptions
 
 
-_COMMON = {
+_COMMON_ARGUMENTS = {
     "activity_regularizer": "Regularizer for the layer's output.",
     "autocast": "Whether inputs are cast to the layer's compute dtype.",
-    "data_format": '`"channels_last"` or `"channels_first"`: where the channels stand.',
+    "data_format": '`"channels_last"` or `"channels_first"`: the position of the channels.',
     "dtype": "The dtype of computations and weights, or a policy for both.",
     "name": "The object's name.",
-    "seed": "A whole number that makes the random choices repeatable.",
+    "seed": "An integer that makes random choices repeatable.",
     "trainable": "Whether training changes the weights.",
 }
-"""What Keras leaves unsaid of arguments that many of its classes share."""
+"""Arguments of many classes that Keras does not explain."""
 
 
-def _call_arguments(known: KerasWord, told: Docstring) -> tuple[ArgumentHelp, ...]:
-    """What stands right of the arrow, as far as it goes beyond the layer's one input."""
-    if known.role != "layer":
-        return ()
-    said = told.arguments("Call arguments")
-    said.setdefault("sequences", said.get("inputs", ""))
+def _call_arguments(known: KerasWord, doc: Docstring) -> tuple[ArgumentHelp, ...]:
+    """The arguments of a layer's call, unless it only has its input."""
+    descriptions = doc.arguments("Call arguments")
+    descriptions.setdefault("sequences", descriptions.get("inputs", ""))
     try:
         signature = inspect.signature(known.value.call)
     except (AttributeError, TypeError, ValueError):
         return ()
-    found = []
+    arguments = []
     for param in list(signature.parameters.values())[1:]:
         if param.kind in (param.VAR_POSITIONAL, param.VAR_KEYWORD):
             continue
         required = param.default is param.empty
-        found.append(
+        arguments.append(
             ArgumentHelp(
                 param.name,
                 None if required else catalogue.python_value_text(param.default),
                 is_flag=isinstance(param.default, bool),
-                description=said.get(param.name, "") or _CALLS.get(param.name, ""),
+                description=descriptions.get(param.name, "")
+                or _COMMON_CALL_ARGUMENTS.get(param.name, ""),
             )
         )
-    return tuple(found) if len(found) > 1 else ()
+    return tuple(arguments) if len(arguments) > 1 else ()
 
 
-_CALLS = {
+_COMMON_CALL_ARGUMENTS = {
     "inputs": "The layer's input.",
-    "training": "Whether the layer behaves as in training; by default as the model does.",
-    "mask": "A boolean tensor that tells which timesteps count.",
-    "query_mask": "A boolean tensor that tells which timesteps of the query count.",
-    "value_mask": "A boolean tensor that tells which timesteps of the value count.",
-    "key_mask": "A boolean tensor that tells which timesteps of the key count.",
-    "initial_state": "The state to begin with; by default zeros.",
-    "states": "The state of the step before.",
-    "data": "The pictures, or a dictionary of them with their labels, boxes and masks.",
+    "training": "Whether the layer behaves as in training; default: as the model does.",
+    "mask": "A boolean tensor: which timesteps to use.",
+    "query_mask": "A boolean tensor: which timesteps of the query to use.",
+    "value_mask": "A boolean tensor: which timesteps of the value to use.",
+    "key_mask": "A boolean tensor: which timesteps of the key to use.",
+    "initial_state": "The initial state; default: zeros.",
+    "states": "The state of the previous step.",
+    "data": "The images, or a dictionary of images, labels, boxes and masks.",
     "sequences": "The layer's input.",
 }
 
 
-# --- form, shapes, example ----------------------------------------------------------------------
+# --- usage, shapes, example ---------------------------------------------------------------------
 
 
-def _form(known: KerasWord, arguments: Sequence[ArgumentHelp]) -> str:
-    """The line with what must be given, and the first of what can be."""
-    required = [each.name.upper() for each in arguments if each.default is None]
-    optional = [each for each in arguments if each.default is not None and each.positional]
-    most = 3
-    shown = [f"[{each.name}={each.default}]" for each in optional[:most]]
-    more = " ..." if len(optional) > most else ""
+def _usage(known: KerasWord, arguments: Sequence[ArgumentHelp]) -> str:
+    """The word with its required and its first optional arguments."""
+    required = [arg.name.upper() for arg in arguments if arg.default is None]
+    optional = [
+        f"{arg.name}={arg.default}"
+        for arg in arguments
+        if arg.default is not None and arg.positional
+    ]
+    more = " ..." if len(optional) > _MAX_OPTIONAL else ""
+    optional = optional[:_MAX_OPTIONAL]
     if known.role == "layer":
-        return " ".join([known.word, *required, *shown]) + more
-    if not required and not shown:
+        return " ".join([known.word, *required, *(f"[{text}]" for text in optional)]) + more
+    if not required and not optional:
         return known.word
-    return f"{known.word}({', '.join(required + [each.strip('[]') for each in shown])}{more})"
+    return f"{known.word}({', '.join(required + optional)}{more})"
 
 
-def _shapes(known: KerasWord, told: Docstring) -> tuple[str, str]:
-    if known.role != "layer":
-        return "", ""
-    into = told.shape("Input shape")
-    if not into:
-        calls = told.arguments("Call arguments")
-        into = _tuple_in(calls.get("inputs", "") or calls.get("sequence", ""))
-    return into, told.shape("Output shape")
-
-
-def _tuple_in(text: str) -> str:
-    found = shape_words(text)
-    return found if re.fullmatch(r"[\w.]+(?: x [\w.]+)+", found) else ""
+def _input_shape(doc: Docstring) -> str:
+    if shape := doc.shape("Input shape"):
+        return shape
+    arguments = doc.arguments("Call arguments")
+    shape = shape_from_text(arguments.get("inputs", "") or arguments.get("sequence", ""))
+    return shape if re.fullmatch(r"[\w.]+(?: x [\w.]+)+", shape) else ""
 
 
 def _keras_name(known: KerasWord) -> str:
     if known.value is None:
         return ""
     name = getattr(known.value, "__name__", "")
-    members: Mapping[str, Any] = catalogue.members(known.role)
+    members = catalogue.members(known.role)
     if members.get(name) is not known.value:
-        name = next((each for each, value in members.items() if value is known.value), "")
-    if not name:  # a class of the notebook's
+        name = next((other for other, value in members.items() if value is known.value), "")
+    if not name:  # a class of the notebook
         return "of this notebook"
-    module: str = catalogue.keras_module(known.role).__name__
-    return f"{module}.{name}"
+    return f"{catalogue.keras_module(known.role).__name__}.{name}"
 
 
-def _example(known: KerasWord) -> WordExample:
-    if known.role == "layer" and family_of(known.value) == "other" and not known.word.islower():
-        return WordExample()  # the notebook's own class: what it takes, only its author knows
-    return word_example(known)
-
-
-def _lines(made: WordExample) -> tuple[ExampleLine, ...]:
-    """The example's lines with the shapes that leave them, from a model built of them."""
-    lines = made.text.splitlines()
-    if not lines:
+def _example_lines(text: str, setup: str) -> tuple[ExampleLine, ...]:
+    """The lines of an example with the shapes of their outputs, from a model built of them."""
+    if not text:
         return ()
-    shapes = _shapes_of(made)
-    return tuple(
-        ExampleLine(text, "" if text.endswith(":") else shapes.get(number, ""))
-        for number, text in enumerate(lines, 1)
-    )
-
-
-def _shapes_of(made: WordExample) -> dict[int, str]:
-    from kmagic.models.build import build, origin_of  # noqa: PLC0415 - not before it is asked
+    from kmagic.models.build import build, origin_of  # noqa: PLC0415 - not before it is needed
 
     names: dict[str, Any] = {}
-    exec(made.setup, names)  # noqa: S102 - lines of our own, from this package
+    exec(setup, names)  # noqa: S102 - code of this package
     names.pop("__builtins__", None)
-    built = origin_of(build(made.text, **names))
-    steps = built.steps if built is not None else ()
-    return {step.node.span.line: format_output_shape(step.shape) for step in steps}
+    origin = origin_of(build(text, **names))
+    steps = origin.steps if origin is not None else ()
+    shapes = {step.node.span.line: format_output_shape(step.shape) for step in steps}
+    return tuple(
+        ExampleLine(line, "" if line.endswith(":") else shapes.get(number, ""))
+        for number, line in enumerate(text.splitlines(), 1)
+    )

@@ -13,8 +13,7 @@ from kmagic.language import parse
 from kmagic.models import catalogue
 from kmagic.models.build import build
 from kmagic.models.reference import WordHelp, WordList, language_words, reference
-from kmagic.models.reference.docstring import docstring, shape_words
-from kmagic.models.reference.docstring import parse as take_apart
+from kmagic.models.reference.docstring import docstring, parse_docstring, shape_from_text
 from kmagic.models.reference.word_families import FAMILIES, OTHER, ROLES, families, keras_words
 from kmagic.models.reference.word_help import argument_descriptions, word_help
 from kmagic.models.reference.word_list import word_summary
@@ -273,7 +272,7 @@ def test_nearly_every_argument_is_explained() -> None:
         ("adamm", "Did you mean adam?"),
         ("residul", "Did you mean residual?"),
         ("activation_s", "Did you mean activations?"),
-        ("zzzzzzzz", "All words: %keras_layers"),
+        ("zzzzzzzz", "List all words: %keras_layers"),
         ("ops.expand_dim", "Did you mean ops.expand_dims?"),
         ("loss hubert", "Did you mean huber?"),
     ],
@@ -303,7 +302,7 @@ def test_the_magic(shell: InteractiveShell) -> None:
 
 
 def test_docstring_sections() -> None:
-    found = take_apart(inspect.cleandoc(_DOCSTRING))
+    found = parse_docstring(inspect.cleandoc(_DOCSTRING))
     assert found.summary == "Makes tea."
     assert found.details == ("It uses `leaves`, see the paper.", "And water.")
     assert found.arguments() == {
@@ -362,7 +361,7 @@ Args:
     ],
 )
 def test_shapes(text: str, shape: str) -> None:
-    assert shape_words(text) == shape
+    assert shape_from_text(text) == shape
 
 
 def test_every_docstring_of_keras_can_be_read() -> None:
@@ -370,7 +369,7 @@ def test_every_docstring_of_keras_can_be_read() -> None:
         for known in keras_words(role):
             if known.value is not None:
                 found = docstring(known.value)
-                assert word_summary(known), f"{known.word}: Keras does not say, so UNSAID must"
+                assert word_summary(known), f"{known.word}: add it to _UNDOCUMENTED"
                 assert "```" not in " ".join([found.summary, *found.details]), known.word
                 assert "](" not in found.summary, known.word
 
