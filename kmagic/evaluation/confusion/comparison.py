@@ -63,12 +63,12 @@ class Comparison(Renderable):
     def _only_new(self) -> NDArray[np.bool_]:
         """Which samples only the new model classifies correctly."""
         new, old = self.new.predictions, self.old.predictions
-        return np.logical_and(new.true == new.predicted, old.true != old.predicted)
+        return np.asarray((new.true == new.predicted) & (old.true != old.predicted))
 
     @cached_property
     def _only_old(self) -> NDArray[np.bool_]:
         new, old = self.new.predictions, self.old.predictions
-        return np.logical_and(new.true != new.predicted, old.true == old.predicted)
+        return np.asarray((new.true != new.predicted) & (old.true == old.predicted))
 
     def indices(
         self, *, fixed: bool = False, broken: bool = False, n: int | None = None
