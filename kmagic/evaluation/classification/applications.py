@@ -58,28 +58,16 @@ class Application:
     side: int = DEFAULT_SIDE
 
     def model(self) -> Any:
-        """The model with ImageNet's weights, which Keras downloads once.
-
-        Raises:
-            EvaluationError: The weights are missing and cannot be downloaded.
-        """
+        """The model with ImageNet's weights, which Keras downloads once."""
         return _load_model(self.make)
 
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the model's output.
-
-        Raises:
-            EvaluationError: The list of names is missing and cannot be downloaded.
-        """
+        """The names of the classes, in the order of the model's output."""
         return _load_class_names(self.decode)
 
 
 def find_application(app: str | Callable[..., Any]) -> Application:
-    """The application of a name or a function.
-
-    Raises:
-        EvaluationError: There is no such application.
-    """
+    """The application of a name or a function."""
     make = _function_by_name(app) if isinstance(app, str) else app
     # The function's own module contains its preprocessing and class names.
     module = sys.modules.get(getattr(make, "__module__", ""))
@@ -164,12 +152,7 @@ def _load_class_names(decode: Callable[..., Any]) -> tuple[str, ...]:
 
 @contextmanager
 def load_pretrained(what: str) -> Iterator[None]:
-    """Let Keras load from its cache or download; an error tells which file goes where.
-
-    Raises:
-        EvaluationError: It is missing and cannot be downloaded, or cannot be read.
-        DataError: A file would be deleted, and there is no space for a copy.
-    """
+    """Let Keras load from its cache or download; an error tells which file goes where."""
     requested: list[tuple[CachedFile, bool]] = []  # what Keras downloads, and whether it existed
     try:
         with ExitStack() as stack:

@@ -356,11 +356,7 @@ class PredictionLabeler:
             yield top_classes, self._true_class(index, row, order, names)
 
     def class_index(self, label: str) -> int:
-        """The index of a class in the output of the model.
-
-        Raises:
-            EvaluationError: There is no such class.
-        """
+        """The index of a class in the output of the model."""
         names = self.names or ()
         if label not in names:
             message = f"{label!r} is not one of the model's classes."

@@ -106,11 +106,7 @@ class ImagePreprocessor:
         scaling: Any,
         interpolation: str | None = None,
     ) -> ImagePreprocessor:
-        """The preprocessing for a model.
-
-        Raises:
-            EvaluationError: The model does not take images, or an argument is wrong.
-        """
+        """The preprocessing for a model."""
         interpolation = interpolation or getattr(data, "interpolation", "") or INTERPOLATIONS[0]
         if interpolation not in INTERPOLATIONS:
             raise EvaluationError(
@@ -140,9 +136,6 @@ class ImagePreprocessor:
 
         Files, Pillow images and arrays of integers are images of values 0 to 255, which are
         resized and scaled; arrays of floats are the model's own input.
-
-        Raises:
-            EvaluationError: It cannot be read, or an array of floats does not fit.
         """
         image = source.image
         if isinstance(image, EvaluationError):
@@ -277,9 +270,6 @@ def _has_scaling_layer(model: Any) -> bool:
 def size_of(model: Any, shape: Shape, image_shape: tuple[int, ...] | None = None) -> ImageSize:
     """The image size of a model.
 
-    Raises:
-        EvaluationError: Samples of this shape are not images.
-
     Example:
         >>> size_of(None, (784,))
         ImageSize(height=28, width=28, channels=1, flat=True, interpolation='nearest')
@@ -330,11 +320,7 @@ def to_thumbnail(image: Image) -> NDArray[Any]:
 
 
 def to_pillow(array: NDArray[Any], size: ImageSize) -> Image:
-    """An array of bytes as a Pillow image.
-
-    Raises:
-        EvaluationError: The shape is not that of an image.
-    """
+    """An array of bytes as a Pillow image."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     array = unflatten(array, size)
@@ -349,11 +335,7 @@ def to_pillow(array: NDArray[Any], size: ImageSize) -> Image:
 
 
 def to_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Values from 0 to 255, or 16-bit integers, as bytes.
-
-    Raises:
-        EvaluationError: The values are outside that range, or already scaled.
-    """
+    """Values from 0 to 255, or 16-bit integers, as bytes."""
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:

@@ -51,9 +51,6 @@ def list_images(images: Any, shape: Shape | None) -> list[ImageSource]:
 
     Folders and patterns become the image files in them, in natural order: 2 before 10. A missing
     file stays in the list.
-
-    Raises:
-        EvaluationError: There are no images, or the type is not supported.
     """
     sources = [
         replace(source, name=source.name or str(index))

@@ -26,9 +26,6 @@ def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDAr
     "name" sorts numbers in names by their value, "support" the largest class first, "error" the
     lowest recall first, "similarity" often confused classes next to each other.
 
-    Raises:
-        EvaluationError: There is no such order.
-
     Example:
         >>> counts = np.array([[5, 0, 4], [0, 9, 0], [4, 0, 5]])
         >>> order_classes(counts, ["b", "a", "c"], "similarity").tolist()

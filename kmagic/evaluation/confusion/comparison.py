@@ -237,9 +237,6 @@ class Comparison(Renderable):
 def compare(new: ConfusionMatrix, old: ConfusionMatrix) -> Comparison:
     """Compare two models.
 
-    Raises:
-        EvaluationError: The samples or the classes are not the same.
-
     Example:
         >>> from kmagic.evaluation.confusion.confusion import confusion
         >>> result = compare(confusion([0, 1, 1], [0, 1, 1]), confusion([0, 1, 1], [0, 1, 0]))

@@ -474,11 +474,7 @@ class ConfusedPair:
 
 
 def find_label(label: object, ids: Sequence[Label], names: Sequence[str], plural: str) -> int:
-    """The index of a class (or label) by its name or its id.
-
-    Raises:
-        EvaluationError: There is no such class.
-    """
+    """The index of a class (or label) by its name or its id."""
     if isinstance(label, np.generic):
         label = label.item()
     known: Sequence[Label] = names if isinstance(label, str) else ids

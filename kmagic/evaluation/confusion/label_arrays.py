@@ -114,9 +114,6 @@ def to_probabilities(scores: NDArray[Any], *, known: bool | None = None) -> NDAr
     Returns:
         Shape (n, classes).
 
-    Raises:
-        EvaluationError: There are more than two axes.
-
     Example:
         >>> to_probabilities(np.array([[0.25], [0.75]])).tolist()
         [[0.75, 0.25], [0.25, 0.75]]
@@ -187,9 +184,6 @@ def read_labels_and_predictions(
 ) -> LabeledPredictions:
     """Convert labels and predictions to indices into one list of classes.
 
-    Raises:
-        EvaluationError: The two do not match each other or the classes.
-
     Example:
         >>> labeled = read_labels_and_predictions(["cat", "dog", "dog"], ["cat", "dog", "cat"])
         >>> labeled.class_names, labeled.predicted.tolist()
@@ -214,9 +208,6 @@ def as_label_array(value: object, argument: str) -> NDArray[Any]:
 
     Returns:
         The array; a last axis of length 1 is dropped.
-
-    Raises:
-        EvaluationError: It is ragged, has more than two axes, or a value is missing.
     """
     try:
         array = np.asarray(value)

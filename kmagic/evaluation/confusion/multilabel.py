@@ -80,11 +80,7 @@ def _is_table(value: Any) -> bool:
 def read_multilabel(
     y_true: object, y_pred: object, *, class_names: ClassNames | None = None, threshold: Any = None
 ) -> MultilabelPredictions:
-    """Convert the labels of both sides.
-
-    Raises:
-        EvaluationError: The two do not match each other or the names.
-    """
+    """Convert the labels of both sides."""
     truth, guess = as_label_array(y_true, "y_true"), as_label_array(y_pred, "y_pred")
     if truth.ndim != TABLE or truth.shape != guess.shape:
         raise EvaluationError(

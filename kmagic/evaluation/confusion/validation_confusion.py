@@ -55,11 +55,7 @@ class ValidationConfusion:
         return self._names if len(self._names) == count else tuple(map(str, range(count)))
 
     def check(self, y: Any) -> None:
-        """Reject targets that are not classes.
-
-        Raises:
-            EvaluationError: They are measured values, or several labels per sample.
-        """
+        """Reject targets that are not classes."""
         self._class_indices(y, self._units)
 
     def __call__(
@@ -69,9 +65,6 @@ class ValidationConfusion:
 
         Returns:
             Counts of shape (classes, classes), rows are true classes; None if it was stopped.
-
-        Raises:
-            EvaluationError: The targets are not classes.
         """
         counts: NDArray[Any] | None = None
         logits = getattr(getattr(self._model, "loss", None), "from_logits", False)

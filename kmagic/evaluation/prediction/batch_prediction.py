@@ -52,9 +52,6 @@ def predict_in_batches(
     Returns:
         One row per sample, in the shape of the model's output.
 
-    Raises:
-        EvaluationError: ``x`` does not fit the model, or the model has several outputs.
-
     Example:
         >>> class Twice:
         ...     def predict_on_batch(self, x):
@@ -132,11 +129,7 @@ def input_arrays(arrays: Any) -> list[Any]:
 
 
 def check_sample_shape(model: Any, arrays: Any) -> None:
-    """Reject samples whose shape the model cannot take.
-
-    Raises:
-        EvaluationError: With the expected and the actual shape.
-    """
+    """Reject samples whose shape the model cannot take."""
     lengths = {len(part) for part in input_arrays(arrays)}
     if len(lengths) > 1:
         raise EvaluationError(

@@ -26,15 +26,16 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training.retracing import (
+    OTHER_AXES,
     REMEDY,
     is_rank_error,
     reset_functions,
     retrace_for,
     with_axes_of,
 )
+from kmagic.training.validation.fit_errors import is_data_error, main_sentence
 
 KERAS_BATCH = 32  # samples, Keras's default
-MAX_DETAIL = 240  # characters of the backend's own message
 
 
 class Evaluation(Renderable, dict[str, float]):
@@ -150,11 +151,11 @@ def evaluate(
                 **callbacks,
             )
     except Exception as error:
-        if not _is_data_error(error):
+        if not (isinstance(error, TypeError) or is_data_error(error)):
             raise
         if is_rank_error(error):
             reset_functions(model)
-            message = model_phrase(model) + " failed: the data have other axes than before."
+            message = model_phrase(model) + f" failed: {OTHER_AXES}"
             raise EvaluationError(message, REMEDY) from error
         raise EvaluationError(_keras_message(model, y, error)) from error
     metrics = {str(key): float(np.mean(value)) for key, value in logs.items()}
@@ -226,13 +227,6 @@ def _check_targets(samples: int, y: Any) -> None:
         )
 
 
-def _is_data_error(error: Exception) -> bool:
-    """Whether Keras or its backend rejected a shape or a value; other errors are bugs."""
-    return isinstance(error, ValueError | TypeError) or type(error).__name__ == (
-        "InvalidArgumentError"
-    )
-
-
 def _keras_message(model: Any, y: Any, error: Exception) -> Text:
     output, shape = getattr(model, "output_shape", None), getattr(y, "shape", None)
     shapes: str | Text = ""
@@ -242,12 +236,4 @@ def _keras_message(model: Any, y: Any, error: Exception) -> Text:
             Option("y"),
             f" has shape {tuple(shape)}. ",
         )
-    detail = _first_line(str(error)) or type(error).__name__
-    return Text("The data do not fit. ", model_phrase(model), ": ", shapes, f"Keras: {detail}")
-
-
-def _first_line(message: str) -> str:
-    """The line of a backend's message that tells what is wrong, without the graph's stack."""
-    noise = ("Graph execution error", "Detected at", "File ", "[[{{")
-    lines = [line.strip() for line in message.splitlines()]
-    return next((line[:MAX_DETAIL] for line in lines if line and not line.startswith(noise)), "")
+    return Text(model_phrase(model), " does not fit the data: ", shapes, main_sentence(error))

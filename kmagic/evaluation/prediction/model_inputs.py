@@ -57,10 +57,6 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
     the model (:func:`kmagic.support.model_registry.dataset_for`); arrays of numbers are used as
     they are.
 
-    Raises:
-        EvaluationError: The model cannot take them.
-        DataError: They cannot be prepared.
-
     Warns:
         ScaleWarning: They are scaled differently from the training data.
     """
@@ -103,11 +99,7 @@ def reject_images(
     data: Any,
     remedy: str | Text = "Pass an array or a data frame with one row per sample.",
 ) -> None:
-    """Reject images if the model takes rows that are not images.
-
-    Raises:
-        EvaluationError: It takes other rows, or text.
-    """
+    """Reject images if the model takes rows that are not images."""
     shape = sample_shape(model)
     if shape is None or len(shape) != 1 or getattr(data, "image_shape", None) is not None:
         return

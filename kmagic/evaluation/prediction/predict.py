@@ -292,11 +292,7 @@ class _JoinedOutputs:
 
 
 def read_images(model: Any, inputs: ModelInputs) -> NDArray[Any]:
-    """All images as one array that the model takes.
-
-    Raises:
-        EvaluationError: An image cannot be read.
-    """
+    """All images as one array that the model takes."""
     preprocessor = _preprocessor(model, inputs)
     batches = _load_batches(inputs, preprocessor, IMAGE_BATCH)
     return np.concatenate([preprocessor.to_batch(images) for images, _ in batches])

@@ -31,7 +31,7 @@ def two(classes=4, samples=80, **keywords):
         np.where(rng.random(samples) < share, true, rng.integers(0, classes, samples))
         for share in (0.5, 0.9)
     )
-    keywords = {"classes": range(classes), "x": rng.random((samples, 8, 8)), **keywords}
+    keywords = {"class_names": range(classes), "x": rng.random((samples, 8, 8)), **keywords}
     return confusion(true, new, name="cnn", **keywords).versus(
         confusion(true, old, name="mlp", **keywords)
     )
@@ -91,7 +91,7 @@ def test_of_many_classes_those_that_changed_most_are_shown():
 def test_equal_models_have_an_empty_matrix():
     one = confusion([0, 1], [0, 1], name="a")
     markup = html(one.versus(one))
-    assert "Both get the same samples right." in markup
+    assert "Both models classify the same samples correctly." in markup
     assert "Changed most" not in markup
     large = confusion(np.arange(40), np.arange(40))
     assert "<table" in html(large.versus(large))
@@ -101,7 +101,7 @@ def test_equal_models_have_an_empty_matrix():
 def test_hostile_names_stay_text(kind):
     if kind == "two":
         found = two(classes=6, samples=90)
-        keywords = {"classes": HOSTILE, "x": HOSTILE * 15, "name": HOSTILE[0], "unit": "<b>"}
+        keywords = {"class_names": HOSTILE, "x": HOSTILE * 15, "name": HOSTILE[0], "unit": "<b>"}
         pair = [
             confusion(side.predictions.true, side.predictions.predicted, **keywords)
             for side in (found.new, found.old)

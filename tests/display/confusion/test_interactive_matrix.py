@@ -152,7 +152,7 @@ def test_errors_are_sent_as_replies():
         widget, interactive(digits()), {"id": 7, "request": "order", "by": "size"}
     )
     assert widget.sent[0]["reply_to"] == 7
-    assert "order must be one of" in widget.sent[0]["error"]
+    assert "order= must be one of" in widget.sent[0]["error"]
 
 
 def test_a_widget_is_attached_only_where_widgets_are_available(monkeypatch):

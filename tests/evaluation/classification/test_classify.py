@@ -140,7 +140,7 @@ def test_a_damaged_file_is_reported_and_the_others_are_classified(tmp_path):
     paths = [tmp_path / name for name in names]
     found = classify(paths, Light(8, 8, 1), y_true=[0, 1, 1, 0], class_names=NAMES)
     errors = [picture.error for picture in found.images]
-    assert "not a picture" in errors[0]
+    assert "not an image" in errors[0]
     assert errors[1] == ""
     assert "no file" in errors[2]
     assert "contains no images" in errors[3]
