@@ -45,7 +45,7 @@ def test_a_list_is_matched_by_order():
 
 
 def test_one_input_takes_an_array_or_a_list_of_samples():
-    model = keras.Sequential([keras.Input((2,))])
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     assert matched(model, A) == [("x", "", (None, 2))]
     (part,) = match_arrays(model, [A])
     assert part.values is A

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -40,7 +41,9 @@ def value_spread(x: Any) -> float | None:
     array = np.asarray(x)
     if array.dtype.kind not in "biuf" or not array.ndim or len(array) < 2 or not array.size:  # noqa: PLR2004 - one sample has no spread
         return None
-    return float(array[:: max(1, -(-array.size // MAX_VALUES))].std(dtype="float64"))
+    with np.errstate(invalid="ignore"):  # nan or inf among the values
+        spread = float(array[:: max(1, -(-array.size // MAX_VALUES))].std(dtype="float64"))
+    return spread if math.isfinite(spread) else None
 
 
 def input_spreads(model: Any, x: Any) -> dict[str, float]:

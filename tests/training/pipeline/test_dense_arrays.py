@@ -202,7 +202,7 @@ def test_bytes_and_tables_of_texts() -> None:
     assert convert_arguments(model, {"x": np.array([["a"], ["b"]])})["x"].tolist() == ["a", "b"]
     for other in (pd.DataFrame({"a": ["x"], "b": [1]}), np.array([["a", "b"]]), X):
         assert convert_arguments(model, {"x": other})["x"] is other
-    with pytest.raises(DataError, match=r"row 1 \(from 0\) is None"):
+    with pytest.raises(DataError, match="row at index 1 is None"):
         convert_arguments(model, {"x": np.array(["a", None], dtype=object)})
 
 

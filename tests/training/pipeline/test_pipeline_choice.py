@@ -452,7 +452,7 @@ def test_a_function_of_the_user_s_own_is_seen() -> None:
 def test_a_distribution_strategy_is_left_to_keras() -> None:
     with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
         model = stack()
-    why = "plain: the model is uses a distribution strategy"
+    why = "plain: the model uses a distribution strategy"
     assert fit(model, X, Y, **HOW).pipeline == why
 
 

@@ -184,7 +184,7 @@ def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
     pixels[:, 5] = 0
     pixels[0, 5] = 1e-4
     assert review_data(rows, pixels, Y).messages == []
-    (told,) = review_data(rows, pixels * 300 - 150, Y)  # no pixels
+    (told,) = review_data(rows, pixels * 300 - 150, Y).messages  # no pixels
     assert "that of column 5 " in told
 
 

@@ -113,7 +113,7 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
             "class_weight=: keys must be class indices; got 'a'",
             "Example: {0: 1.0",
         ),
-        ({"class_weight": {0: "x"}}, "got x for class 0", "Example: {0: 1.0"),
+        ({"class_weight": {0: "x"}}, "got 'x' for class 0", "Example: {0: 1.0"),
         ({"class_weight": {0: np.nan}}, "got nan for class 0", "Example: {0: 1.0"),
         ({"class_weight": {0: 1.0}, "sample_weight": PRICE}, "are both given", "Multiply them"),
         ({"sample_weight": PRICE[:9]}, "x has 24 samples but sample_weight= has 9", "per sample"),
