@@ -364,33 +364,20 @@ _MAX_ON_ONE_LINE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class OneLayer:
-    """A layer."""
-
-    code: Code
-
-
-@dataclass(frozen=True, slots=True)
-class LayerList:
-    """A call that returns a list of layers."""
-
-    code: Code
-
-
-@dataclass(frozen=True, slots=True)
-class LineBefore:
-    """A line that is needed before the layers that follow."""
-
-    line: SourceStatement
-
-
-@dataclass(frozen=True, slots=True)
 class RepeatedLayers:
     """Layers in a loop."""
 
     name: str
     iterable: Code
     inner: tuple[Piece, ...]
+
+    @property
+    def comprehension(self) -> Comprehension | None:
+        """The loop as a list comprehension, if it contains a single layer."""
+        match self.inner:
+            case (Item(value=code, prefix=""),):
+                return Comprehension(code, self.name, self.iterable)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +387,8 @@ class FreezePoint:
     count: int
 
 
-Piece: TypeAlias = OneLayer | LayerList | LineBefore | RepeatedLayers | FreezePoint
+Piece: TypeAlias = Item | SourceStatement | RepeatedLayers | FreezePoint
+"""A layer, a list of layers (with ``*``), or a line that is needed before the next layers."""
 
 
 class SequentialWriter(CodeWriter):
@@ -420,7 +408,7 @@ class SequentialWriter(CodeWriter):
             case NestedSpec():
                 with self.separate_body() as lines:
                     self.state.write_nested(self.state, statement)
-                return [*map(LineBefore, lines)]
+                return [*lines]
             case RepeatSpec():
                 return self._repeat(self.state.count(statement.times), statement.body)
             case ForSpec():
@@ -441,7 +429,7 @@ class SequentialWriter(CodeWriter):
             case FreezeSpec(args=()):
                 return [FreezePoint(self.state.frozen[statement.span])]
             case FreezeSpec():
-                return [*map(LineBefore, self.freeze_by_name(statement))]
+                return [*self.freeze_by_name(statement)]
             case _:
                 return []
 
@@ -463,11 +451,11 @@ class SequentialWriter(CodeWriter):
         if word in scope.blocks:
             block, home = scope.blocks[word]
             code, _ = self.block_call(block, home, spec, [])
-            return [LayerList(code)]
+            return [Item(code, "*")]
         is_known = spec.reuse or word in scope.models
         made = scope.layer(word) if is_known else self.step_code(spec)
         step, lines = self.keep_layer(spec, made)
-        return [*map(LineBefore, lines), OneLayer(step.code)]
+        return [*lines, Item(step.code)]
 
     # --- layout -------------------------------------------------------------------------------
 
@@ -483,38 +471,27 @@ class SequentialWriter(CodeWriter):
 
     def laid_out(self, pieces: list[Piece]) -> tuple[list[SourceStatement], Code]:
         """The lines that create a stack's list, and the list."""
-        if all(map(_fits_in_list, pieces)):
-            lines = [piece.line for piece in pieces if isinstance(piece, LineBefore)]
-            if len(pieces) - len(lines) == 1 and isinstance(pieces[-1], LayerList):
-                return lines, pieces[-1].code
-            return lines, _list(pieces)
+        layers = [piece for piece in pieces if isinstance(piece, Item)]
+        if all(not isinstance(piece, RepeatedLayers) or piece.comprehension for piece in pieces):
+            kinds = Item | RepeatedLayers | FreezePoint
+            lines = [piece for piece in pieces if not isinstance(piece, kinds)]
+            is_call = len(pieces) - len(lines) == 1 and layers and layers[0].prefix
+            return lines, layers[0].value if is_call else _list(pieces)
         variable = self.scope.frame.new_name("stack")
-        first = next((piece for piece in pieces if isinstance(piece, OneLayer)), None)
-        code = first.code if first is not None else None
-        has_input = isinstance(code, Call) and code.function == Atom("keras.Input")
+        first = layers[0].value if layers else None
+        has_input = isinstance(first, Call) and first.function == Atom("keras.Input")
         lines = _ListLines(variable, has_input=has_input).write(pieces)
         self.scope.frame.release(variable)
         return lines, Atom(variable)
 
 
-def _fits_in_list(piece: Piece) -> bool:
-    if isinstance(piece, RepeatedLayers):
-        return len(piece.inner) == 1 and isinstance(piece.inner[0], OneLayer)
-    return True
-
-
 def _list(pieces: list[Piece]) -> Code:
     items: list[Item] = []
     for piece in pieces:
-        match piece:
-            case OneLayer():
-                items.append(Item(piece.code))
-            case LayerList():
-                items.append(Item(piece.code, "*"))
-            case RepeatedLayers(inner=(OneLayer(code=code),)):
-                items.append(Item(Comprehension(code, piece.name, piece.iterable), "*"))
-            case _:
-                pass
+        if isinstance(piece, Item):
+            items.append(piece)
+        elif isinstance(piece, RepeatedLayers) and piece.comprehension:
+            items.append(Item(piece.comprehension, "*"))
     if len(items) == 1 and isinstance(items[0].value, Comprehension):
         return items[0].value
     return Collection("[]", tuple(items), tall=len(items) > _MAX_ON_ONE_LINE)
@@ -531,11 +508,7 @@ class _ListLines:
     def write(self, pieces: list[Piece]) -> list[SourceStatement]:
         for piece in pieces:
             match piece:
-                case LineBefore():
-                    if self.chunk:
-                        self._flush()
-                    self.lines.append(piece.line)
-                case RepeatedLayers() if not _fits_in_list(piece):
+                case RepeatedLayers(comprehension=None):
                     self._flush()
                     inner = _ListLines(self.variable, exists=True).write([*piece.inner])
                     self.lines.append(ForLoop(piece.name, piece.iterable, tuple(inner)))
@@ -543,8 +516,12 @@ class _ListLines:
                     self._flush()
                     layers = f"{self.variable}[1:]" if self.has_input else self.variable
                     self.lines.append(freeze_loop(Atom(layers)))
-                case _:
+                case Item() | RepeatedLayers():
                     self.chunk.append(piece)
+                case _:
+                    if self.chunk:
+                        self._flush()
+                    self.lines.append(piece)
         if self.chunk or not self.exists:
             self._flush()
         return self.lines
@@ -555,9 +532,9 @@ class _ListLines:
                 self.lines.append(Assign(self.variable, _list(self.chunk)))
             case []:
                 pass
-            case [OneLayer(code=code)]:
+            case [Item(value=code, prefix="")]:
                 self.lines.append(CodeLine("", call(f"{self.variable}.append", code)))
-            case [LayerList(code=code)]:
+            case [Item(value=code)]:
                 self.lines.append(CodeLine(f"{self.variable} += ", code))
             case _:
                 self.lines.append(CodeLine(f"{self.variable} += ", _list(self.chunk)))
