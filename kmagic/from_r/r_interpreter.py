@@ -96,7 +96,7 @@ class Interpreter:
 
     def _nested_statements(self, statement: RNode) -> list[RNode] | None:
         """The statements of a block, or of the branch of an ``if`` whose test is known."""
-        match statement.syntax if isinstance(statement, RCall) else ():
+        match statement.syntax:
             case "if", test, *branches:
                 known = self.value(test)
                 chosen = branches[:1] if known else branches[1:]
@@ -279,7 +279,7 @@ class Interpreter:
     def _pipe(self, node: RCall) -> Any:
         steps: list[RNode] = []
         first: Any = node
-        while isinstance(first, RCall) and first.syntax[:1] == ("%>%",):
+        while first.syntax[:1] == ("%>%",):
             _, first, step = first.syntax
             steps.append(step)
         span, value = first.range, self._model_value(first)
@@ -289,26 +289,23 @@ class Interpreter:
         return value
 
     def _piped(self, left: CallArg, right: RNode) -> Any:
-        match right.syntax if isinstance(right, RCall) else right:
-            case ():
-                return self._call(right, [left])  # type: ignore[arg-type]  # an ordinary call
-            case RName(text) if self._is_notebook_layer(text) and accepts_layer(left.value):
-                return self._calls.apply(UnknownValue(python_name(text)), [left], right.range)
-            case RName() | ("$", *_):
-                return self._call(RCall(right, (), range=right.range), [left])
-            case ("{", *_):  # magrittr's x %>% {f(a, .)}
-                outer = self._names
-                self._names = {**outer, ".": left.value}
-                try:
-                    return self.value(right)
-                finally:
-                    self._names = outer
-            case RFunction():
-                return UnknownValue()
-            case _ if isinstance(left.value, UnknownValue):
-                return UnknownValue()
-            case _:
-                raise RMistake("cannot follow a pipe", right.range)
+        if isinstance(right, RCall) and not right.syntax:
+            return self._call(right, [left])
+        name = right.text if isinstance(right, RName) else ""
+        if name and self._is_notebook_layer(name) and accepts_layer(left.value):
+            return self._calls.apply(UnknownValue(python_name(name)), [left], right.range)
+        if name or right.syntax[:1] == ("$",):
+            return self._call(RCall(right, (), range=right.range), [left])
+        if right.syntax[:1] == ("{",):  # magrittr's x %>% {f(a, .)}
+            outer = self._names
+            self._names = {**outer, ".": left.value}
+            try:
+                return self.value(right)
+            finally:
+                self._names = outer
+        if isinstance(right, RFunction) or isinstance(left.value, UnknownValue):
+            return UnknownValue()
+        raise RMistake("cannot follow a pipe", right.range)
 
     def _is_notebook_layer(self, name: str) -> bool:
         """Whether a name means nothing here, so that it must be a layer of the notebook."""
@@ -318,11 +315,12 @@ class Interpreter:
     def _call(self, node: RCall, piped: list[CallArg]) -> Any:
         function = node.function
         span = TextRange(function.range.start, node.range.end)
-        if isinstance(function, RCall) and function.syntax[:1] == ("$",):
-            owner = self._model_value(function.args[0].value)
+        if function.syntax[:1] == ("$",):
+            _, of, method = function.syntax
+            owner = self._model_value(of)
             args = [*piped, *self._args(node.args)]
             if isinstance(owner, RModel):
-                return self._calls.method(owner, self.value(function.args[1].value), args)
+                return self._calls.method(owner, method.value, args)
             return FailedValue() if isinstance(owner, FailedValue) else UnknownValue()
         if isinstance(function, RName) and function.text not in self._names:
             return self._named_call(function, node, piped, span)
@@ -364,20 +362,17 @@ class Interpreter:
             return UnknownValue()
         if name.startswith("layer_"):
             raise not_a_layer(function.range, suggest_layer(name))
-        if any(isinstance(arg.value, FailedValue) for arg in args):
+        values = [arg.value for arg in args]
+        if any(isinstance(value, FailedValue) for value in values):
             return FailedValue()
-        if any(
-            isinstance(arg.value, KerasObject) and is_layer_name(arg.value.name) for arg in args
-        ):
+        if any(isinstance(value, KerasObject) and is_layer_name(value.name) for value in values):
             remedy = f"In R, write {name.replace('.', '$')}(...)." if "." in name else ""
             raise RMistake("is not a function that accepts a layer", function.range, remedy)
         return UnknownValue("", "", name)
 
     def _args_with_piped(self, args: tuple[RArg, ...], piped: list[CallArg]) -> list[CallArg]:
         """The arguments, with the piped value first, or in place of a dot or ``_``."""
-        dots = [
-            arg for arg in args if isinstance(arg.value, RName) and arg.value.text in (".", "_")
-        ]
+        dots = [arg for arg in args if arg.value in (RName("."), RName("_"))]
         if not piped or not dots:
             return [*piped, *self._args(args)]
         return [
@@ -422,10 +417,7 @@ class Interpreter:
 
 def _assigned_name(statement: RNode) -> str:
     """The variable that a statement assigns, or ""."""
-    match statement.syntax if isinstance(statement, RCall) else ():
-        case "<-", target, _:
-            return _variable(target)
-    return ""
+    return _variable(statement.syntax[1]) if statement.syntax[:1] == ("<-",) else ""
 
 
 def _variable(target: Any) -> str:

@@ -66,6 +66,11 @@ class RNode:
 
     range: TextRange = field(default=TextRange(), compare=False, repr=False, kw_only=True)
 
+    @property
+    def syntax(self) -> tuple[Any, ...]:
+        """The sign or keyword and the operands of an operator or of control flow, else ()."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class RConstant(RNode):
@@ -110,7 +115,7 @@ class RCall(RNode):
 
     @property
     def syntax(self) -> tuple[Any, ...]:
-        """The sign or keyword and its operands; () if this is an ordinary call."""
+        """The sign or keyword and its operands; () for an ordinary call."""
         name = self.function.text if isinstance(self.function, RName) else ""
         is_syntax = name in _SYNTAX or name.startswith("%")
         return (name, *(arg.value for arg in self.args)) if is_syntax else ()

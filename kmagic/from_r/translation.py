@@ -15,7 +15,6 @@ from kmagic.from_r.r_interpreter import Interpreter, OtherStatement, ScriptResul
 from kmagic.from_r.r_names import is_layer_name
 from kmagic.from_r.r_parser import (
     PIPES,
-    RCall,
     RMistake,
     RName,
     RNode,
@@ -296,8 +295,7 @@ class _FragmentInterpreter(Interpreter):
         for statement in statements:
             value = self.value(statement)
             is_layer = isinstance(value, KerasObject) and is_layer_name(value.name)
-            is_assigned = isinstance(statement, RCall) and statement.syntax[:1] == ("<-",)
-            if is_layer and not is_assigned:
+            if is_layer and statement.syntax[:1] != ("<-",):
                 self._calls.method(self._implicit, "add", [CallArg(value, None, value.range)])
             elif isinstance(value, FailedValue) or (
                 isinstance(value, UnknownValue) and not value.replacement

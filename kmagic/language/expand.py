@@ -41,6 +41,7 @@ from kmagic.language.spec import (
     Span,
     Statement,
     Word,
+    plain_value,
 )
 from kmagic.support.formatting import pluralize
 from kmagic.support.suggestions import did_you_mean
@@ -286,12 +287,12 @@ class _Expander(NameResolver):
                 self.fail(f"block {block.name} has no parameter {name}", arg.span, remedy)
             if name in values:
                 self.fail(f"{name} is given twice", arg.span)
-            values[name] = self.plain(self.value(arg.value))
+            values[name] = plain_value(self.value(arg.value))
         for name, param in known.items():
             if name not in values:
                 if param.default is None:
                     self.fail(f"block {block.name} needs {name}", spec.span, signature)
-                values[name] = self.plain(self.value(param.default))
+                values[name] = plain_value(self.value(param.default))
         return values
 
     def _block_input(self, arg: Arg) -> NodeOutput:
@@ -324,7 +325,7 @@ class _Expander(NameResolver):
 
     def _for(self, spec: ForSpec) -> None:
         names, params = self.scope.names, self.scope.params
-        values = [self.plain(value) for value in self._loop_values(spec)]
+        values = [plain_value(value) for value in self._loop_values(spec)]
         self.scope.params = params | {spec.name}
         self._loop([{**names, spec.name: value} for value in values], spec)
         self.scope.names, self.scope.params = names, params

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import Any
 
 from kmagic.language.graph import Graph, Node
@@ -12,23 +11,20 @@ from kmagic.language.spec import (
     Expr,
     FreezeSpec,
     Index,
-    InnerLayer,
     InputsSpec,
     LayerRef,
     LayerSpec,
-    MappingValue,
     ModelRef,
     NestedSpec,
     NodeOutput,
     NotebookValue,
-    Object,
     OutputSpec,
     Ref,
-    SequenceValue,
     Statement,
     Value,
     Word,
     find_parts,
+    map_args,
 )
 
 
@@ -163,7 +159,7 @@ class GraphStatements:
         )
 
     def _args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        return tuple(replace(arg, value=self._value(arg.value)) for arg in args)
+        return map_args(args, self._value)
 
     def _value(self, value: Any) -> Any:
         match value:
@@ -175,13 +171,6 @@ class GraphStatements:
                 return Ref(self._name_of(value), span=value.span)
             case NotebookValue():
                 return self.expression(value)
-            case Object() | InnerLayer():
-                return replace(value, callee=self._value(value.callee), args=self._args(value.args))
-            case SequenceValue():
-                return replace(value, items=tuple(map(self._value, value.items)))
-            case MappingValue():
-                entries = ((self._value(key), self._value(item)) for key, item in value.entries)
-                return replace(value, entries=tuple(entries))
             case _:
                 return value
 

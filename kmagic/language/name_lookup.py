@@ -18,7 +18,6 @@ from kmagic.language.spec import (
     InnerLayer,
     LayerRef,
     LayerSpec,
-    LiteralValue,
     MappingValue,
     ModelRef,
     NestedSpec,
@@ -27,11 +26,13 @@ from kmagic.language.spec import (
     Object,
     Ref,
     SequenceValue,
-    Shape,
     Span,
     Statement,
     Value,
     Word,
+    map_args,
+    map_value,
+    plain_value,
 )
 from kmagic.language.tokens import problem_at
 from kmagic.support.errors import Problem
@@ -230,24 +231,17 @@ class NameResolver:
     # --- values -------------------------------------------------------------------------------
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        """A step's arguments, evaluated."""
-        return tuple(replace(arg, value=self.value(arg.value)) for arg in args)
+        """Arguments with all their expressions evaluated."""
+        return map_args(args, self._evaluated)
 
     def value(self, value: Value) -> Any:
         """A value with all its expressions evaluated."""
+        return map_value(value, self._evaluated)
+
+    def _evaluated(self, value: Value) -> Any:
         match value:
             case Expr():
                 return self.expr(value)
-            case Object() | InnerLayer():
-                callee: Any = value.callee
-                if isinstance(callee, Expr):
-                    callee = self.expr(callee)
-                return replace(value, callee=callee, args=self.args(value.args))
-            case SequenceValue():
-                return replace(value, items=tuple(self.value(item) for item in value.items))
-            case MappingValue():
-                entries = tuple((self.value(key), self.value(item)) for key, item in value.entries)
-                return replace(value, entries=entries)
             case Ref():
                 return self.known_layer(value)
             case _:
@@ -265,25 +259,9 @@ class NameResolver:
             self.fail(error.message, span, error.remedy)
         return NotebookValue(result, expr.source, span=expr.span)
 
-    @staticmethod
-    def plain(value: Value) -> Any:
-        """A block's argument as the block's expressions see it."""
-        match value:
-            case LiteralValue() | NotebookValue():
-                return value.value
-            case Word():
-                return value.text
-            case Shape():
-                return value.dims
-            case SequenceValue():
-                items = (NameResolver.plain(item) for item in value.items)
-                return list(items) if value.kind == "list" else tuple(items)
-            case _:
-                return value
-
     def repetitions(self, value: Value) -> int:
         """A whole number of repetitions."""
-        count = self.plain(self.value(value))
+        count = plain_value(self.value(value))
         if (
             isinstance(count, bool)
             or not isinstance(count, int)

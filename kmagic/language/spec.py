@@ -9,8 +9,8 @@ Spans are positions in the text. They do not count when two specs are compared, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 
@@ -360,3 +360,55 @@ def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
     elif is_dataclass(part) and not isinstance(part, type):
         for item in fields(part):
             yield from find_parts(getattr(part, item.name), *kinds)
+
+
+def map_value(value: Any, replace_leaf: Callable[[Any], Any]) -> Any:
+    """A value with its innermost parts replaced; objects, sequences and mappings are rebuilt.
+
+    Example:
+        >>> pair = SequenceValue("list", (Word("a"), Word("b")))
+        >>> map_value(pair, lambda word: Word(word.text.upper())).items
+        (Word(text='A'), Word(text='B'))
+    """
+    match value:
+        case Object() | InnerLayer():
+            args = map_args(value.args, replace_leaf)
+            return replace(value, callee=replace_leaf(value.callee), args=args)
+        case SequenceValue():
+            return replace(
+                value, items=tuple(map_value(item, replace_leaf) for item in value.items)
+            )
+        case MappingValue():
+            entries = (
+                (map_value(key, replace_leaf), map_value(item, replace_leaf))
+                for key, item in value.entries
+            )
+            return replace(value, entries=tuple(entries))
+        case _:
+            return replace_leaf(value)
+
+
+def map_args(args: tuple[Arg, ...], replace_leaf: Callable[[Any], Any]) -> tuple[Arg, ...]:
+    """Arguments with the innermost parts of their values replaced."""
+    return tuple(replace(arg, value=map_value(arg.value, replace_leaf)) for arg in args)
+
+
+def plain_value(value: Any) -> Any:
+    """A block's argument as the block's expressions see it.
+
+    Example:
+        >>> plain_value(SequenceValue("tuple", (LiteralValue(3), Word("relu"))))
+        (3, 'relu')
+    """
+    match value:
+        case LiteralValue() | NotebookValue():
+            return value.value
+        case Word():
+            return value.text
+        case Shape():
+            return value.dims
+        case SequenceValue():
+            items = map(plain_value, value.items)
+            return list(items) if value.kind == "list" else tuple(items)
+        case _:
+            return value

@@ -34,6 +34,7 @@ from kmagic.language.spec import (
     Statement,
     Value,
     Word,
+    plain_value,
 )
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.flat_spec import FlatStep
@@ -45,7 +46,6 @@ from kmagic.models.codegen.program_state import (
     StepCode,
     TensorCode,
     Unstructured,
-    plain_value,
     python_name,
 )
 from kmagic.models.codegen.source_tree import (

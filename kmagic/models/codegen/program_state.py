@@ -31,6 +31,9 @@ from kmagic.language.spec import (
     Statement,
     Value,
     Word,
+    map_args,
+    map_value,
+    plain_value,
 )
 from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
@@ -120,13 +123,10 @@ class SourceValue:
     span: Span = field(default=NO_SPAN, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class ParameterValue:
+class ParameterValue(NotebookValue):
     """A Keras object that was passed through a block's parameter."""
 
-    value: Object | InnerLayer
-    source: str
-    span: Span = field(default=NO_SPAN, compare=False)
+    __slots__ = ()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -279,47 +279,26 @@ class CodeScope:
         return self.layers[name]
 
     def value(self, value: Value) -> Any:
-        """A value with its expressions evaluated, as in the graph."""
-        match value:
-            case Expr():
-                known = self.env.get(value.source)
-                if isinstance(known, Object | InnerLayer):
-                    return ParameterValue(known, value.source, value.span)
-                result = expressions.evaluate(value.source, self.env)
-                return NotebookValue(result, value.source, span=value.span)
-            case Object() | InnerLayer():
-                callee = value.callee
-                callee = self.value(callee) if isinstance(callee, Expr) else callee
-                return replace(value, callee=callee, args=self.args(value.args))
-            case SequenceValue():
-                return replace(value, items=tuple(map(self.value, value.items)))
-            case MappingValue():
-                entries = tuple((self.value(key), self.value(item)) for key, item in value.entries)
-                return replace(value, entries=entries)
-            case Ref():
-                return SourceValue(self.layer(value.name).code, value.span)
-            case _:
-                return value
+        """A value with its expressions evaluated."""
+        return map_value(value, self._evaluated)
 
     def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
         """Arguments with their expressions evaluated."""
-        return tuple(replace(arg, value=self.value(arg.value)) for arg in args)
+        return map_args(args, self._evaluated)
 
-
-def plain_value(value: Any) -> Any:
-    """A block's argument as the expressions in the block see it."""
-    match value:
-        case LiteralValue() | NotebookValue() | ParameterValue():
-            return value.value
-        case Word():
-            return value.text
-        case Shape():
-            return value.dims
-        case SequenceValue():
-            items = [plain_value(item) for item in value.items]
-            return items if value.kind == "list" else tuple(items)
-        case _:
-            return value
+    def _evaluated(self, value: Value) -> Any:
+        match value:
+            case Expr(source):
+                known = self.env.get(source)
+                if isinstance(known, Object | InnerLayer):
+                    return ParameterValue(known, source, span=value.span)
+                return NotebookValue(
+                    expressions.evaluate(source, self.env), source, span=value.span
+                )
+            case Ref(name):
+                return SourceValue(self.layer(name).code, value.span)
+            case _:
+                return value
 
 
 _POSITIONAL = frozenset(
