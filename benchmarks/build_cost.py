@@ -25,7 +25,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow comes wi
 import keras
 
 from kmagic import parse
-from kmagic.models import build
+from kmagic import build
 
 GOAL = 1.02
 BUILDS = 200

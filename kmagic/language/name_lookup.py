@@ -271,7 +271,7 @@ class NameResolver:
             is_name = isinstance(count, str) and count in self.scope.names
             remedy = f"To use the notebook's {count}, write {{{count}}}." if is_name else ""
             self.fail(message, value.span, remedy)
-        return count
+        return int(count)  # a subclass of int may not compute as one
 
     # --- mistakes -----------------------------------------------------------------------------
 

@@ -200,8 +200,7 @@ def test_a_sentence_for_numbers_that_nobody_can_read() -> None:
 
 
 def test_real_reviews_and_sentences_of_one_s_own(shared_data: Path) -> None:
-    from kmagic import fit, predict
-    from kmagic.models import build
+    from kmagic import build, fit, predict
 
     data = load_data(
         shared_data / "imdb_sample.npz",

@@ -25,7 +25,7 @@ from kmagic.support.errors import TrainingError
 from ..shells import kmagic_shell, value_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "from-kerasr.md"
-TEXT, _, MORE = PAGE.read_text(encoding="utf-8").partition("# Arguments that are gone")
+TEXT, _, MORE = PAGE.read_text(encoding="utf-8").partition("# Removed arguments")
 ROW = re.compile(r"^\| `(.+?)` \| (.+?) \| `(.+?)` \|$", re.MULTILINE)
 
 # The NAMESPACE of two releases, as CRAN's own MD5 files have it.

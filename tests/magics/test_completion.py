@@ -14,6 +14,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
 
+from kmagic.api import build
 from kmagic.magics.completion import completer as magic_completion
 from kmagic.magics.completion import completion_words
 from kmagic.magics.completion.candidates import complete
@@ -21,7 +22,6 @@ from kmagic.magics.completion.completer import complete_line, match
 from kmagic.magics.completion.cursor_position import locate, scope_at
 from kmagic.magics.session import Session
 from kmagic.models import catalogue
-from kmagic.models.build import build
 from kmagic.support import keras_import
 
 NAMES = {"width": 64, "cfg": types.SimpleNamespace(units=3), "np": np, "_hidden": 1, "In": []}

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from kmagic.models.build import build, build_model
+from kmagic.api import build
+from kmagic.models.build import build_model
 from kmagic.support import errors
 from kmagic.support.errors import (
     BuildError,

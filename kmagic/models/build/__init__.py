@@ -1,7 +1,7 @@
 """Text to Keras model; each error of Keras is tied to the line that caused it."""
 
 from kmagic.models.build.assembly import BuiltStep
-from kmagic.models.build.builder import build, build_model, compile_text
+from kmagic.models.build.builder import build_model, compile_text
 from kmagic.models.build.model_origin import (
     ModelOrigin,
     origin_of,
@@ -12,7 +12,6 @@ from kmagic.models.build.model_origin import (
 __all__ = [
     "BuiltStep",
     "ModelOrigin",
-    "build",
     "build_model",
     "compile_text",
     "origin_of",

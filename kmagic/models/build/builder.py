@@ -25,29 +25,6 @@ from kmagic.support.suggestions import did_you_mean
 _BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics")
 
 
-def build(text: str | ModelSpec, /, **values: Any) -> Any:
-    """Build a Keras model from a text of the layer language.
-
-    Args:
-        text: The text, or the result of :func:`kmagic.parse`.
-        values: Values of the names in braces.
-
-    Returns:
-        A ``keras.Sequential`` for a plain stack of layers, else a functional ``keras.Model``;
-        compiled if the text has a ``compile`` line.
-
-    Raises:
-        DSLError: The text has mistakes; each is shown with its line and a caret.
-        BuildError: A layer does not accept the shape of its input.
-
-    Example:
-        >>> model = build("input 4 / dense {units} relu / dense 2 softmax", units=8)
-        >>> model.output_shape
-        (None, 2)
-    """
-    return build_model(text, values)
-
-
 def build_model(
     text: str | ModelSpec,
     names: Mapping[str, Any],
@@ -56,7 +33,7 @@ def build_model(
     first_line: int = 1,
     name: str = "",
 ) -> Any:
-    """Build a model like :func:`build`, with the location of the text for messages.
+    """Build a model like :func:`kmagic.build`, with the location of the text for messages.
 
     Args:
         text: The text or spec.
@@ -105,7 +82,7 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
         DSLError: An unknown optimizer, loss, metric or argument.
 
     Example:
-        >>> model = build("input 4 / dense 2")
+        >>> model = build_model("input 4 / dense 2", {})
         >>> compile_text(model, "compile adam(1e-4) loss=mse metrics=mae", {})
         >>> model.loss
         'mse'

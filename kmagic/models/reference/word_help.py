@@ -294,12 +294,12 @@ def _example_lines(text: str, setup: str) -> tuple[ExampleLine, ...]:
     """The lines of an example with the shapes of their outputs, from a model built of them."""
     if not text:
         return ()
-    from kmagic.models.build import build, origin_of  # noqa: PLC0415 - not before it is needed
+    from kmagic.models.build import build_model, origin_of  # noqa: PLC0415 - not before it is needed
 
     names: dict[str, Any] = {}
     exec(setup, names)  # noqa: S102 - code of this package
     names.pop("__builtins__", None)
-    origin = origin_of(build(text, **names))
+    origin = origin_of(build_model(text, names))
     steps = origin.steps if origin is not None else ()
     shapes = {step.node.span.line: format_output_shape(step.shape) for step in steps}
     return tuple(

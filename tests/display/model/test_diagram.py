@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmagic.api import build
 from kmagic.display.model.diagram import diagram_bundle
 from kmagic.display.model.diagram_graph import DiagramGraph, DiagramNode, layer_label, read_graph
 from kmagic.display.model.diagram_layout import DiagramLayout, lay_out
@@ -27,7 +28,7 @@ from kmagic.display.model.diagram_rows import (
     row_count,
 )
 from kmagic.display.model.series_parallel import GAP, Series, decompose
-from kmagic.models.build import build, origin_of
+from kmagic.models.build import origin_of
 
 UNET = """
 block cc(f):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kmagic.api import build
 from kmagic.data import Dataset
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
@@ -15,7 +16,6 @@ from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import sample_to_text
 from kmagic.evaluation.confusion.confusion import confusion, confusion_of, reshape_samples_for
 from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, PredictionCache
-from kmagic.models.build import build
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset
 

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import pytest
 
+from kmagic.api import build
 from kmagic.language import parse
 from kmagic.language.expand import expand
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext
-from kmagic.models.build import build
 from kmagic.models.build.object_values import ValueResolver
 from kmagic.models.decompile.config_values import comparable, same
 from kmagic.support.errors import DSLError

@@ -14,8 +14,9 @@ import tensorflow as tf
 from keras import layers
 
 import kmagic
+from kmagic.api import build
 from kmagic.language import format_spec, parse
-from kmagic.models.build import ModelOrigin, build, build_model, origin_of
+from kmagic.models.build import ModelOrigin, build_model, origin_of
 from kmagic.support.errors import BuildError, DSLError
 
 

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from kmagic.models.build import build, compile_text
+from kmagic.api import build
+from kmagic.models.build import compile_text
 from kmagic.support.errors import DSLError
 
 NET = "input 4\ndense 3 softmax\ncompile "

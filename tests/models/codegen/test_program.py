@@ -304,7 +304,7 @@ def test_unknown_value_is_used_by_its_name() -> None:
     ("text", "message"),
     [
         ("input 4 / dens 3", "is not a layer"),
-        ("input 4 / dense 3 rleu", "is not an activation"),
+        ("input 4 / dense 3 rleu", "is neither an activation nor a parameter of dense"),
         ("input 4 / dense 3 <- h", "no output above is named h"),
         ("", "the text has no layers"),
         ("input 4 / dense 2\ncompile adm", "is not an optimizer"),

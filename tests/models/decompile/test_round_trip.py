@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from keras import layers as L  # noqa: N812 - short, since every line uses it
 
+from kmagic.api import build
 from kmagic.language import format_spec, parse
-from kmagic.models.build import build
 from kmagic.models.decompile import needed_names, to_dsl, to_spec
 from kmagic.models.export import to_python
 

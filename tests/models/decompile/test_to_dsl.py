@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from keras import layers as L  # noqa: N812 - as short as the lines that are tested
 
+from kmagic.api import build
 from kmagic.models import catalogue
-from kmagic.models.build import build
 from kmagic.models.decompile import needed_names, to_dsl
 from kmagic.models.decompile.config_values import comparable, same
 from kmagic.support.errors import DecompileError

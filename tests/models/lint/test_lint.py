@@ -8,8 +8,9 @@ import keras
 import pytest
 from keras import layers
 
+from kmagic.api import build
 from kmagic.language.spec import Span
-from kmagic.models.build import build, origin_of
+from kmagic.models.build import origin_of
 from kmagic.models.lint import Advice, advise
 
 LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categorical_crossentropy"}

@@ -9,9 +9,9 @@ import keras
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from kmagic.api import build
 from kmagic.language import parse
 from kmagic.models import catalogue
-from kmagic.models.build import build
 from kmagic.models.reference import WordHelp, WordList, language_words, reference
 from kmagic.models.reference.docstring import docstring, parse_docstring, shape_from_text
 from kmagic.models.reference.word_families import FAMILIES, OTHER, ROLES, families, keras_words
