@@ -1,4 +1,4 @@
-"""The live view in JupyterLab and Notebook 7: grows, stops, reloads, shows itself twice."""
+"""The live view in JupyterLab and Notebook 7: growing, stopping, reloading, a second view."""
 
 from __future__ import annotations
 
@@ -28,32 +28,33 @@ def test_it_grows_and_stops(notebook: NotebookPage, lab: Lab) -> None:
     assert status["data"]["text/plain"] in ("'stopped'", "'interrupted'")
 
 
-def test_it_fills_its_card_and_needs_no_other(notebook: NotebookPage, lab: Lab) -> None:
+def test_it_fills_its_card_and_no_card_is_sent(notebook: NotebookPage, lab: Lab) -> None:
     fit = start(notebook, lab)
     right = "node(arg).querySelector(SELECTOR).getBoundingClientRect().right"
     edge, button = (
         right.replace("SELECTOR", f"'{each}'") for each in (".km-live-progress", "button")
     )
     assert notebook.js(f"Math.abs({edge} - {button})", fit) < 1
-    # The page has said that it shows the widget, so no card is sent beside it.
+    # The page has announced that it shows the widget, so no card is sent too.
     notebook.wait_until("/0:0[5-9]/.test(node(arg).innerText)", fit)
     assert "text/html" not in notebook.outputs(fit)[-1]["data"]
     stop(notebook, fit)
 
 
-def test_the_matrix_of_each_epoch_stands_beside_the_curves(
-    notebook: NotebookPage, lab: Lab
-) -> None:
+def test_the_matrix_of_each_epoch_is_beside_the_curves(notebook: NotebookPage, lab: Lab) -> None:
     fit = start(notebook, lab, f"{FIT} --watch confusion")
     picture = "node(arg).querySelector('.km-live-matrix')"
     notebook.wait_until(f"{picture}.naturalWidth > 99", fit, what="the matrix")
-    title = "Number(node(arg).innerText.match(/confusion, epoch ([\\d,]+)/)[1].replace(',', ''))"
+    title = (
+        "Number(node(arg).innerText.match(/confusion matrix, epoch ([\\d,]+)/)[1].replace(',', ''))"
+    )
     seen = notebook.js(title, fit)
     notebook.wait_until(f"{title.replace('arg', 'arg[0]')} > arg[1]", [fit, seen])
-    assert "confusion after epoch" in notebook.js(f"{picture}.alt", fit)
+    label = "node(arg).querySelector('.km-live-focusable').getAttribute('aria-label')"
+    assert "after epoch" in notebook.js(label, fit)
     notebook.output(fit).locator(".km-live-matrix").hover()
-    notebook.wait_until("/[01] (right|taken for [01]): \\d/.test(node(arg).innerText)", fit)
-    notebook.output(fit).locator(".km-live-matrix").focus()
+    notebook.wait_until("/[01] (correct|taken for [01]): \\d/.test(node(arg).innerText)", fit)
+    notebook.output(fit).locator(".km-live-focusable").focus()
     for key in ("Escape", "ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft"):
         notebook.page.keyboard.press(key)
     notebook.wait_until("/1 taken for 0: \\d/.test(node(arg).innerText)", fit)
@@ -62,9 +63,13 @@ def test_the_matrix_of_each_epoch_stands_beside_the_curves(
     notebook.wait_until(f"{card}.naturalWidth > 99", fit, what="the card's matrix")
 
 
-def test_where_no_widget_is_seen_the_card_comes_beside_it(notebook: NotebookPage, lab: Lab) -> None:
-    deaf = "from kmagic.display.training import live_view\nlive_view.seen = lambda **_: False\nlive_view.PATIENCE = 1.0"
-    fit = start(notebook, lab, f"{deaf}\n{FIT}")
+def test_without_an_announcement_the_card_is_sent_too(notebook: NotebookPage, lab: Lab) -> None:
+    unseen = (
+        "from kmagic.display.training import live_view\n"
+        "live_view.mark_seen = lambda **_: False\n"
+        "live_view.MAX_SECONDS_UNSEEN = 1.0"
+    )
+    fit = start(notebook, lab, f"{unseen}\n{FIT}")
     html = "cell(arg).model.outputs.get(0).data['text/html'] || ''"
     notebook.wait_until(f"({html}).length > 999", fit)
     assert notebook.js("node(arg).querySelectorAll('.km-live').length", fit) == 1
@@ -85,14 +90,14 @@ def test_a_second_view_shows_the_same(notebook: NotebookPage, lab: Lab) -> None:
 def test_a_reload_in_mid_training_loses_nothing(notebook: NotebookPage, lab: Lab) -> None:
     enough = (
         "import keras, pathlib\n"
-        "until_told = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(\n"
+        "until_requested = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(\n"
         "    net, 'stop_training', pathlib.Path('enough').exists()))\n"
     )
-    fit = start(notebook, lab, f"{enough}{FIT} --callbacks until_told")
+    fit = start(notebook, lab, f"{enough}{FIT} --callbacks until_requested")
     assert notebook.cell_state(fit) == "running"
     seen = notebook.js(EPOCH, fit)
     notebook.save()
-    # The kernel goes on while the page is loaded anew, and answers when its cell has ended.
+    # The kernel continues while the page is reloaded, and answers when its cell has ended.
     notebook.page.once("domcontentloaded", lambda _: (lab.root / "enough").touch())
     notebook.reload()
     notebook.show(fit)
@@ -105,7 +110,7 @@ def test_a_reload_in_mid_training_loses_nothing(notebook: NotebookPage, lab: Lab
 
 
 @both_apps
-def test_reopened_without_a_kernel_it_shows_its_picture(notebook: NotebookPage, lab: Lab) -> None:
+def test_reopened_without_a_kernel_it_shows_the_card(notebook: NotebookPage, lab: Lab) -> None:
     fit = start(notebook, lab)
     stop(notebook, fit)
     notebook.save()

@@ -1,4 +1,4 @@
-"""The live view as its reader works it: pointer and keys, scales, and what it says in words."""
+"""The controls of the live view: pointer and keys, scales, and what screen readers get."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LINES = """[...node(arg).querySelectorAll('.km-chart')].map(chart =>
 READ = """[...node(arg).querySelectorAll('.km-live-figure:has(.km-chart)')].map(figure => [
   figure.querySelector('.km-live-readout').textContent,
   figure.querySelectorAll('.km-cursor').length,
-  figure.querySelector('svg').getAttribute('aria-label')])"""
+  figure.querySelector('svg').getAttribute('aria-valuetext')])"""
 READS = "/^epoch \\d+: training [\\d.]+, validation [\\d.]+$/"
 
 
@@ -47,19 +47,19 @@ def way(line: dict[str, Any]) -> float:
     return sum(abs(one - other) for one, other in pairwise(line["heights"]))
 
 
-def test_earlier_runs_are_faint_and_behind(notebook: NotebookPage, lab: Lab) -> None:
+def test_previous_runs_are_faint_and_in_the_background(notebook: NotebookPage, lab: Lab) -> None:
     before = "%keras_fit net x y -e 3 -b 640 --val 0.1 -q\n"
     fit = start(notebook, lab, f"{4 * before}{FIT}")
-    assert "grey: 3 runs before" in notebook.output(fit).inner_text()
+    assert "3 previous runs" in notebook.output(fit).inner_text()
     for drawn in lines(notebook, fit):
-        ghosts = kind(drawn, "km-previous")
+        previous = kind(drawn, "km-previous")
         (trained,), (checked,) = kind(drawn, "km-train"), kind(drawn, "km-val")
-        assert drawn[:3] == ghosts
-        assert {len(ghost["heights"]) for ghost in ghosts} == {3}
-        assert all(ghost["opacity"] <= 0.5 for ghost in ghosts)
-        colours = {line["colour"] for line in (*ghosts, trained, checked)}
+        assert drawn[:3] == previous
+        assert {len(curve["heights"]) for curve in previous} == {3}
+        assert all(curve["opacity"] <= 0.5 for curve in previous)
+        colours = {line["colour"] for line in (*previous, trained, checked)}
         assert len(colours) == 3
-        # Training and validation are told apart without colour, too.
+        # Training and validation differ without colour, too.
         assert trained["dashes"] != "none" == checked["dashes"]
     stop(notebook, fit)
 
@@ -73,7 +73,7 @@ def test_scale_and_smoothing_by_a_click_and_by_keys(notebook: NotebookPage, lab:
         "[...node(arg).querySelectorAll('.km-chart')[0].querySelectorAll('text[text-anchor=end]')]"
     )
     round_figures = f"{ticks}.every(each => /^0?\\.?0*[125]0*$/.test(each.textContent))"
-    # A logarithmic scale is offered once it is of use.
+    # A logarithmic scale is available once it helps.
     notebook.wait_until("![...node(arg).querySelectorAll('button')].at(-2).disabled", fit)
     log.click()
     notebook.wait_until(f"{scale} === 'log' && {round_figures}", fit)
@@ -100,7 +100,7 @@ def test_scale_and_smoothing_by_a_click_and_by_keys(notebook: NotebookPage, lab:
     smooth.click()
     notebook.wait_until(f"{scale} === 'log'", fit)
     assert not any(kind(drawn, "km-raw km-train") for drawn in lines(notebook, fit))
-    # The notebook has taken none of the keys for its own: the cell is not edited, none was added.
+    # The notebook has used none of the keys: the cell is not edited, and none was added.
     assert notebook.js("panel.content.mode") == "command"
     assert len(notebook) == 3
     stop(notebook, fit)
@@ -117,7 +117,7 @@ def test_values_at_the_pointer_and_by_keys(notebook: NotebookPage, lab: Lab) -> 
     seen = {"pointer": notebook.js(READ, fit)}
     notebook.page.mouse.move(2, 2)  # where nothing comes under it when the page is scrolled
     notebook.wait_until(f"{READ}.every(([text, lines]) => text === '' && lines === 0)", fit)
-    # Tab goes from the button to the charts; the arrows, Home and End walk through the epochs.
+    # Tab goes from the button to the charts; arrow keys, Home and End choose an epoch.
     active = notebook.js("panel.content.activeCellIndex")
     notebook.output(fit).get_by_role("button", name="Stop").focus()
     notebook.page.keyboard.press("Tab")
@@ -135,7 +135,7 @@ def test_values_at_the_pointer_and_by_keys(notebook: NotebookPage, lab: Lab) -> 
     notebook.wait_until(f"{READ}.every(([text]) => text === '')", fit)
     assert notebook.js("panel.content.activeCellIndex") == active
     stop(notebook, fit)
-    # What was read is what the run holds, as kmagic writes it.
+    # The values are those of the run, formatted as in Python.
     cell = notebook.append(
         "from kmagic.support.formatting import format_metric\n"
         "print([[format_metric(v) for v in values] for values in run.history.values()])"
@@ -148,31 +148,36 @@ def test_values_at_the_pointer_and_by_keys(notebook: NotebookPage, lab: Lab) -> 
             at = int(text.removeprefix("epoch ").split(":")[0]) - 1
             trained, checked = by_name[name][at], by_name[f"val_{name}"][at]
             assert text == f"epoch {at + 1}: training {trained}, validation {checked}"
-            assert label == f"{name}, {text}"
+            assert label == text
 
 
-def test_it_says_what_it_shows_and_can_keep_still(notebook: NotebookPage, lab: Lab) -> None:
+def test_it_is_described_for_screen_readers_and_respects_reduced_motion(
+    notebook: NotebookPage, lab: Lab
+) -> None:
     fit = start(notebook, lab)
     view = notebook.output(fit)
     group = view.get_by_role("group", name="training of net")
     group.wait_for()
-    bar = group.get_by_role("progressbar", name="progress of the whole run")
+    bar = group.get_by_role("progressbar", name="training progress")
     assert 0 <= int(bar.get_attribute("aria-valuenow") or "-1") <= 100
     assert "of 4,000" in (bar.get_attribute("aria-valuetext") or "")
     for name in ("loss", "accuracy"):
-        label = f"^{name}: epoch \\d+, training [\\d.]+, validation [\\d.]+$"
+        # The arrow keys of a chart choose an epoch, so to a screen reader it is a slider.
+        chart = view.get_by_role("slider", name=f"{name} by epoch")
+        assert chart.get_attribute("aria-roledescription") == "line chart"
+        value = "^epoch \\d+: training [\\d.]+, validation [\\d.]+$"
         notebook.wait_until(
-            "[...node(arg[0]).querySelectorAll('[role=img]')].some(each =>"
-            " new RegExp(arg[1]).test(each.getAttribute('aria-label')))",
-            [fit, label],
+            "[...node(arg[0]).querySelectorAll('[role=slider]')].every(each =>"
+            " new RegExp(arg[1]).test(each.getAttribute('aria-valuetext')))",
+            [fit, value],
         )
-    # The epochs are read out, politely: the row that has come last.
+    # The last row of the table is announced politely.
     spoken = "node(arg).querySelector('[role=status]').textContent"
     notebook.wait_until(
         f"/^epoch \\d+, loss [\\d.]+, val_loss [\\d.]+, accuracy [\\d.]+/.test({spoken})", fit
     )
     assert group.get_by_role("log", name="messages").count() == 1
-    assert group.get_by_role("group", name="how the curves are drawn").count() == 1
+    assert group.get_by_role("group", name="chart options").count() == 1
     heads = "[...node(arg).querySelectorAll('th')].every(each => each.scope === 'col')"
     assert notebook.js(heads, fit)
     moves = "getComputedStyle(node(arg).querySelector('.km-live-fill')).transitionDuration"
