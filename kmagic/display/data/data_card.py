@@ -156,7 +156,7 @@ def _are_drawings(data: Dataset) -> bool:
     images = data.images(data.x_train[:MAX_STYLE_SAMPLES])
     if images is None or not len(images):
         return False
-    return float(np.mean([pixel_range([image]).paper for image in images])) > 0.5  # noqa: PLR2004 - most
+    return float(np.mean([pixel_range([image]).inverted for image in images])) > 0.5  # noqa: PLR2004 - most
 
 
 def _encode_image(image: NDArray[np.uint8], *, as_drawing: bool) -> tuple[bytes, str]:

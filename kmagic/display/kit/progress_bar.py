@@ -1,4 +1,4 @@
-"""The bar of a long work, while it runs."""
+"""The progress of a long operation, while it runs."""
 
 from __future__ import annotations
 
@@ -7,63 +7,60 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TextIO
 
 from kmagic.display.kit.assets import minified_css
-from kmagic.display.kit.card import (
-    bar_html,
-    escape_html,
-    mime_bundle,
-)
+from kmagic.display.kit.card import Bundle, bar_html, escape_html, mime_bundle
 from kmagic.support.display_mode import display_mode
 
 if TYPE_CHECKING:
-    from kmagic.display.kit.card import Bundle
     from kmagic.support.display_mode import DisplayMode
     from kmagic.support.progress import Progress, ProgressView
 
 
-def progress_view(how: DisplayMode | None = None) -> ProgressView | None:
-    """A view that suits the surroundings, or the mode that is asked for; None shows nothing."""
-    how = how or display_mode()
-    if how in ("widget", "html"):
+def progress_view(mode: DisplayMode | None = None) -> ProgressView | None:
+    """A view for a display mode, by default the current one; None if it shows no progress."""
+    mode = mode or display_mode()
+    if mode in ("widget", "html"):
         return ProgressBar()
-    return ProgressLine(sys.stdout) if how == "text" and sys.stdout.isatty() else None
+    return ProgressLine(sys.stdout) if mode == "text" and sys.stdout.isatty() else None
 
 
 def progress_bundle(progress: Progress) -> Bundle:
-    """A bar with words below, plain and as HTML."""
-    words = progress.to_text()
+    """A bar below its text, as text and as HTML."""
+    text = progress.to_text()
+    label = escape_html(text)
     markup = (
         f"<style>{minified_css('kit/card.css')}</style>"
         f'<div class="kmagic" role="progressbar" aria-valuemin="0" aria-valuemax="100" '
-        f'aria-valuenow="{100 * progress.fraction:.0f}" aria-valuetext="{escape_html(words)}">'
-        f'<div class="km-muted" style="margin-bottom:6px">{escape_html(words)}</div>'
+        f'aria-valuenow="{100 * progress.fraction:.0f}" aria-valuetext="{label}">'
+        f'<div class="km-muted" style="margin-bottom:6px">{label}</div>'
         f"{bar_html(progress.fraction)}</div>"
     )
-    return mime_bundle(words, markup)
+    return mime_bundle(text, markup)
 
 
 class ProgressBar:
-    """A bar in the running cell, which goes when the work is over."""
+    """A bar in the running cell, which disappears at the end."""
 
     def __init__(self) -> None:
         self._handle: Any = None
 
     def update(self, progress: Progress) -> None:
-        """Show where it stands."""
+        """Show the current state."""
+        bundle = progress_bundle(progress)
         if self._handle is None:
-            from IPython.display import display  # noqa: PLC0415 - only a notebook has it
+            from IPython.display import display  # noqa: PLC0415 - only notebooks need it
 
-            self._handle = display(progress_bundle(progress), raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython's is not typed
+            self._handle = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call] # IPython is not typed
         else:
-            self._handle.update(progress_bundle(progress), raw=True)
+            self._handle.update(bundle, raw=True)
 
     def close(self) -> None:
-        """Leave nothing to be seen: the result comes below."""
+        """Remove the bar, since the result follows."""
         if self._handle is not None:
             self._handle.update(mime_bundle("", ""), raw=True)
 
 
 class ProgressLine:
-    """A line on a terminal that moves.
+    """A line on a terminal, which is overwritten.
 
     Args:
         stream: The terminal.
@@ -74,11 +71,11 @@ class ProgressLine:
         self._width = 0
 
     def update(self, progress: Progress) -> None:
-        """Write over the line."""
+        """Overwrite the line."""
         self._write(progress.to_text()[: get_terminal_size().columns - 1])
 
     def close(self) -> None:
-        """Wipe the line."""
+        """Clear the line."""
         self._write("")
         self._stream.write("\r")
         self._stream.flush()

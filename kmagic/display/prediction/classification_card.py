@@ -130,7 +130,7 @@ def _thumbnails(image: ImagePrediction, common_range: PixelRange | None, box: in
         longest = max(array.shape[:2])
         same_box = box if longest > MAX_PIXELATED else max(1, box // longest) * longest
         alt = _clean(image.explanation.to_text())
-        all_bytes = PixelRange(0, MAX_BYTE, paper=False)
+        all_bytes = PixelRange(0, MAX_BYTE, inverted=False)
         thumbnails.append(thumbnail_html(overlay, all_bytes, box=same_box, alt=alt))
     style = f"flex:none;width:{box + 2}px"
     return "".join(f'<div style="{style}">{thumbnail}</div>' for thumbnail in thumbnails)

@@ -165,7 +165,7 @@ def test_an_explanation_is_shown_as_image_and_text():
 def test_the_overlay_is_orange_where_it_is_hot(shape):
     heat = np.zeros((6, 6), "float32")
     heat[:2, :2] = 1
-    drawn = overlay_heatmap(np.full(shape, 0.5), heat, PixelRange(0, 1, paper=False)).astype(int)
+    drawn = overlay_heatmap(np.full(shape, 0.5), heat, PixelRange(0, 1, inverted=False)).astype(int)
     high, wide = drawn.shape[:2]
     assert max(high, wide) == 168
     assert high / wide == pytest.approx(shape[0] / shape[1], rel=0.2)
@@ -178,7 +178,7 @@ def test_the_overlay_is_orange_where_it_is_hot(shape):
 
 
 def test_an_empty_heatmap_tints_nothing():
-    drawn = overlay_heatmap(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, paper=False))
+    drawn = overlay_heatmap(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, inverted=False))
     assert (drawn == drawn[0, 0]).all()
 
 
