@@ -62,7 +62,7 @@ def test_a_sample_builds(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("sample", MODELS, ids=lambda each: str(each.place))
-def test_a_sample_can_be_written_down_again(sample: Sample) -> None:
+def test_a_sample_survives_the_round_trip(sample: Sample) -> None:
     spec = parse(sample.text)
     assert parse(format_spec(spec)) == spec
 
@@ -90,7 +90,7 @@ def test_the_python_samples_run() -> None:
     assert names["model"].output_shape == (None, 3)
 
 
-def test_the_first_part_is_read_in_five_minutes() -> None:
+def test_the_first_part_is_short() -> None:
     page = PAGE.read_text(encoding="utf-8").split("# Every word", maxsplit=1)[0]
     prose = re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE)
     assert len(prose.split()) <= 1200

@@ -64,7 +64,7 @@ def split(file: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_mistake(file, notebook):
+def test_message(file, notebook):
     text, expected = split(file)
     before = dict(notebook)
     with pytest.raises(DSLError) as caught:
@@ -79,12 +79,12 @@ def test_mistake(file, notebook):
     assert notebook == before
 
 
-def test_there_are_enough_of_them():
+def test_number_of_samples():
     assert len(FILES) >= 250
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_the_answer_is_short_and_in_plain_words(file):
+def test_messages_are_short_and_without_jargon(file):
     text, expected = split(file)
     ours = [
         line for line in expected.splitlines() if line.partition("| ")[2] not in text.split("\n")
@@ -95,7 +95,7 @@ def test_the_answer_is_short_and_in_plain_words(file):
         assert len(caret.split("^ ")[-1].split()) <= MOST_WORDS
 
 
-def test_one_mistake_is_one_problem():
+def test_one_mistake_gives_one_problem():
     several = [
         file.stem
         for file in FILES

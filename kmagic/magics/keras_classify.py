@@ -38,9 +38,7 @@ CLASSIFY.option("--explain", action="store_true", help="mark the areas behind th
 CLASSIFY.option("--explain-for", metavar="CLASS", help="mark the areas behind this class")
 CLASSIFY.option("--class-names", deprecated="--labels", metavar="L", help="class names")
 CLASSIFY.option("--true", metavar="T", help="the true labels, if known")
-CLASSIFY.option(
-    "--scaling", metavar="S", help="what the training images were divided by, e.g. 255"
-)
+CLASSIFY.option("--scaling", metavar="S", help="what the training images were divided by, e.g. 255")
 CLASSIFY.option(
     "-b", "--batch-size", metavar="N", default="32", help="images per batch (default: 32)"
 )

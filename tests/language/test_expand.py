@@ -1,4 +1,4 @@
-"""Spec to graph: what feeds what, when blocks are opened and loops are run."""
+"""Spec to graph: edges, blocks, loops and mistakes."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def edges(text, **names):
     ]
 
 
-def test_a_line_takes_what_came_before():
+def test_a_line_takes_the_previous_output():
     assert edges("input 4 / dense 3 / dense 2") == [("input", []), ("dense", [0]), ("dense", [1])]
 
 
-def test_an_arrow_takes_what_it_names():
+def test_an_arrow_takes_the_named_outputs():
     text = "a = input 4\nb = input 4\nadd <- a, b\ndense 2\nadd <- _, a"
     assert edges(text)[2:] == [("add", [0, 1]), ("dense", [2]), ("add", [3, 0])]
 
 
-def test_an_input_takes_nothing_and_what_follows_takes_it():
+def test_an_input_has_no_inputs_and_feeds_the_next_line():
     assert edges("input 4\ndense 3\ninput 5\ndense 2")[2:] == [("input", []), ("dense", [2])]
 
 
-def test_outputs_are_the_last_line_or_what_output_names():
+def test_outputs_are_the_last_line_or_those_of_an_output_line():
     assert graph("input 4\ndense 2").outputs == (Arg(NodeOutput(1)),)
     named = graph("a = input 4\nb = dense 2\noutput x=a, y=b").outputs
     assert [(arg.name, arg.value) for arg in named] == [("x", NodeOutput(0)), ("y", NodeOutput(1))]
@@ -60,7 +60,7 @@ def test_several_names_are_several_outputs():
     assert nodes[3].inputs == (Arg(NodeOutput(1, (0,))), Arg(NodeOutput(1, (1,))))
 
 
-def test_an_index_picks_one_of_several_outputs():
+def test_an_index_selects_one_of_several_outputs():
     nodes = graph('input 4\na = f\ng <- a["k"][0]\ng <- _[1]').nodes
     assert nodes[2].inputs == (Arg(NodeOutput(1, ("k", 0))),)
     assert nodes[3].inputs == (Arg(NodeOutput(2, (1,))),)
@@ -85,7 +85,7 @@ def test_repetition():
     assert edges("input 4\ndense 4 * 0") == edges("input 4")
 
 
-def test_a_repeated_line_goes_on_from_itself():
+def test_a_repeated_line_takes_its_own_output():
     assert edges("a = input 4\nb = input 4\nadd <- a, b * 2") == [
         ("input", []),
         ("input", []),
@@ -105,13 +105,13 @@ def test_a_loop_runs_over_its_values():
     assert [node.args[0].value.value for node in nodes[1:]] == [8, 16]
 
 
-def test_a_loop_runs_over_the_notebooks_series():
+def test_a_loop_over_a_sequence_of_the_notebook():
     assert len(graph("input 4\nfor f in {sizes}:\n  dense {f}", sizes=[8, 16, 32]).nodes) == 4
     assert len(graph("input 4\nfor f in {size}:\n  dense {f}", size=8).nodes) == 2
     assert len(graph("input 4\nfor f in {name}:\n  activation {f}", name="relu").nodes) == 2
 
 
-def test_a_loops_name_ends_with_it():
+def test_a_loop_variable_is_local():
     with pytest.raises(ExpansionError, match="is not defined"):
         graph("input 4\nfor f in 8 16:\n  dense {f}\ndense {f}")
 
@@ -124,7 +124,7 @@ def test_loops_in_loops_see_both_names():
 # --- blocks -----------------------------------------------------------------------------------
 
 
-def test_a_block_is_its_lines():
+def test_a_block_expands_to_its_lines():
     block = "block two(n):\n  dense {n}\n  relu\n"
     assert edges(block + "input 4\ntwo 3\ntwo 5") == edges("input 4" + "\ndense 3\nrelu" * 2)
 
@@ -135,13 +135,13 @@ def test_a_blocks_parameters():
     assert [[arg.value.value for arg in node.args] for node in nodes] == [[6, "relu"], [15, "tanh"]]
 
 
-def test_an_object_goes_through_a_block():
+def test_an_object_as_a_block_argument():
     block = "block two(reg):\n  dense 3 kernel_regularizer={reg}\n"
     (node,) = graph(block + "input 4\ntwo l2(0.1)").nodes[1:]
     assert node.args[1].value == Object(Word("l2"), (Arg(LiteralValue(0.1)),))
 
 
-def test_a_block_knows_what_entered_it():
+def test_a_block_can_use_its_input():
     block = "block skip(n):\n  dense {n}\n  add <- _in, _\n"
     assert edges(block + "input 4\nskip 4")[1:] == [("dense", [0]), ("add", [0, 1])]
 
@@ -165,13 +165,13 @@ def test_a_block_sees_the_notebook_and_the_blocks_before_it():
     assert [use.name for use in nodes[0].trail] == ["b", "a"]
 
 
-def test_names_in_a_block_are_its_own():
+def test_names_in_a_block_are_local():
     block = "block own(n):\n  h = dense {n}\n  add <- h, h\n"
     nodes = graph(block + "input 4\nown 3\nown 3\nh = dense 4").nodes
     assert [node.name for node in nodes] == [None, None, None, None, None, "h"]
 
 
-def test_names_in_a_loop_may_come_again():
+def test_names_in_a_loop_may_repeat():
     nodes = graph("input 4\nrepeat 2:\n  h = dense 4\n  add <- h, _").nodes
     assert [node.name for node in nodes] == [None] * 5
     assert nodes[4].inputs == (Arg(NodeOutput(3)), Arg(NodeOutput(3)))
@@ -180,7 +180,7 @@ def test_names_in_a_loop_may_come_again():
 # --- residual, merge, nested models -----------------------------------------------------------
 
 
-def test_residual_adds_what_entered():
+def test_residual_adds_its_input():
     text = "input 4\nresidual:\n  dense 4\n  relu"
     assert edges(text)[1:] == [("dense", [0]), ("relu", [1]), ("add", [0, 2])]
 
@@ -201,7 +201,7 @@ def test_merge_joins_its_branches():
     assert graph(text).nodes[-1].args == (Arg(LiteralValue(1), "axis"),)
 
 
-def test_an_empty_branch_is_what_entered():
+def test_an_empty_branch_is_its_input():
     assert edges("input 4\nmerge add:\n  branch: dense 4\n  branch: add <- _in, _in")[1:] == [
         ("dense", [0]),
         ("add", [0, 0]),
@@ -240,7 +240,7 @@ def test_freeze():
 # --- the notebook -----------------------------------------------------------------------------
 
 
-def test_expressions_are_evaluated_where_they_stand():
+def test_expressions_are_evaluated():
     (_, node) = graph("input 4\ndense {n // 2} name={names[0]}", n=8, names=["h"]).nodes
     assert node.args == (
         Arg(NotebookValue(4, "n // 2")),
@@ -284,7 +284,7 @@ def problems(text, **names):
     return [(problem.line, problem.message) for problem, _ in caught.value.problems]
 
 
-def test_all_mistakes_are_told_and_no_follow_on():
+def test_all_mistakes_are_reported_without_follow_ups():
     text = "input {a}\nh = dense {b}\nadd <- _, h\ndense 2 <- zz\ndense {b}"
     assert problems(text) == [
         (1, "is not defined in the notebook"),
@@ -294,7 +294,7 @@ def test_all_mistakes_are_told_and_no_follow_on():
     ]
 
 
-def test_a_mistake_in_a_block_is_told_once_with_its_first_use():
+def test_a_mistake_in_a_block_is_reported_once_with_its_first_use():
     with pytest.raises(ExpansionError) as caught:
         graph("block b(n):\n  h = dense {m}\n  add <- h, _\ninput 4\nb 1\nb 2")
     ((problem, trail),) = caught.value.problems
@@ -305,19 +305,19 @@ def test_a_loop_stops_at_its_first_mistake():
     assert len(problems("input 4\nfor f in 1 2 0:\n  dense {6 // f - k}")) == 1
 
 
-def test_lost_names_are_not_missed():
+def test_uses_of_lost_names_are_not_reported():
     spec = parse("input 4\nadd <- h, _\nreuse h\nh 3")
     assert len(expand(spec, {}, lost_names=["h"]).nodes) == 1
 
 
-def test_the_graph_of_what_is_right_comes_with_the_mistakes():
+def test_the_error_has_the_graph_of_valid_statements():
     with pytest.raises(ExpansionError) as caught:
         graph("input 4\ndense {n}\ndense 2\ncompile adam")
     assert [node.callee.text for node in caught.value.graph.nodes] == ["input", "dense"]
     assert caught.value.graph.compile is not None
 
 
-def test_lines_in_messages_are_the_users():
+def test_messages_use_the_line_numbers_of_the_editor():
     with pytest.raises(ExpansionError, match="in line 12"):
         expand(parse("input 4\nh = dense 4\nh = dense 4"), {}, first_line=11)
 

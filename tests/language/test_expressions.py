@@ -1,4 +1,4 @@
-"""Braces: what an expression may be, and what it may never do."""
+"""Expressions in braces: their values, and what is rejected."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_arrays():
     assert evaluate("array.shape[0] * 2", NAMES) == 6
 
 
-def test_what_is_not_needed_is_not_evaluated():
+def test_evaluation_is_lazy():
     assert evaluate("nothing is None or nothing.shape", NAMES) is True
     assert evaluate("n if True else missing", NAMES) == 7
     with pytest.raises(ExpressionError):
@@ -197,13 +197,13 @@ def test_nothing_is_ever_called(source):
     assert not trap.calls
 
 
-def test_builtins_are_no_names():
+def test_builtins_are_not_defined():
     with pytest.raises(ExpressionError, match="is not defined"):
         evaluate("print", {})
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_evaluated_or_refused(source):
+def test_any_text_is_evaluated_or_rejected(source):
     try:
         parse_expression(source)
     except ExpressionError as error:
@@ -215,6 +215,6 @@ def test_any_text_is_evaluated_or_refused(source):
             evaluate(source, NAMES)
 
 
-def test_deep_nesting_is_refused_not_fatal():
+def test_deep_nesting_is_rejected():
     with pytest.raises(ExpressionError):
         evaluate("(" * 5_000 + "1" + ")" * 5_000, {})

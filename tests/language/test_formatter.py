@@ -1,4 +1,4 @@
-"""What is written down is read back as the same."""
+"""Formatted specs are parsed as the same specs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODELS = sorted((Path(__file__).parents[1] / "models").glob("*.kmagic"))
 @example(spec=ModelSpec((HeadSpec("input"),)), width=0)
 @example(spec=ModelSpec((HeadSpec("sequential", "functional"),)), width=0)
 @example(spec=ModelSpec((LayerSpec(Word("dense"), targets=("for", "output")),)), width=0)
-def test_parse_undoes_format(spec, width):
+def test_parse_inverts_format(spec, width):
     text = format_spec(spec, width=width)
     read = parse(text)
     assert read == spec
@@ -38,7 +38,7 @@ def test_parse_undoes_format(spec, width):
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-def test_models_are_read_back(path):
+def test_models_survive_the_round_trip(path):
     spec = parse(path.read_text(encoding="utf-8"))
     assert parse(format_spec(spec)) == spec
     assert parse(format_spec(spec, width=90)) == spec
@@ -91,6 +91,6 @@ def test_a_statement_alone_has_no_body():
 
 
 @pytest.mark.parametrize("value", [NotebookValue(3, "n"), NodeOutput(0)])
-def test_what_only_a_graph_holds_has_no_text(value):
+def test_values_of_a_graph_have_no_text(value):
     with pytest.raises(TypeError, match="has no text"):
         format_value(SequenceValue("list", (value,)))

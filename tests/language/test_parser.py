@@ -239,7 +239,7 @@ def test_a_whole_text_may_be_indented():
     assert parse("    input 4\n    dense 2") == parse("input 4\ndense 2")
 
 
-def test_spans_tell_places_and_do_not_count():
+def test_spans_are_positions_and_do_not_count():
     layer = only("  h = conv2d 32 3x3")
     assert layer.callee.span == Span(1, 7, 6)
     assert layer.args[1].value.span == Span(1, 17, 3)
@@ -258,20 +258,20 @@ def test_the_source_is_kept():
     assert parse("input 4").source == "input 4"
 
 
-def test_read_gives_what_can_be_read_and_the_names_that_are_missing():
+def test_partial_parsing_returns_valid_lines_and_lost_names():
     reading = parse_partial("input 4\nh = dense 4, relu\nblock res(f:\n  dense {f}\nk = dense 2")
     assert reading.spec == parse("input 4\nk = dense 2")
     assert reading.lost_names == {"h", "res"}
     assert [problem.line for problem in reading.problems] == [2, 3]
 
 
-def test_lines_are_numbered_as_the_user_counts():
+def test_line_numbers_are_those_of_the_editor():
     with pytest.raises(DSLError, match=r"^line 7, column 1\n  7 \| 32"):
         parse("input 4\n32 dense", first_line=6)
 
 
 @given(st.text(alphabet=st.sampled_from(list("ab 3x(){}[]=<-,:/*!&._?\"'#\n\t$")), max_size=60))
-def test_any_text_is_read_or_refused(text):
+def test_any_text_is_parsed_or_rejected(text):
     reading = parse_partial(text)
     assert isinstance(reading.spec, ModelSpec)
     if reading.problems:

@@ -1,4 +1,4 @@
-"""Text to tokens: what belongs together, and where it stands."""
+"""Text to tokens: kinds, positions and problems."""
 
 from __future__ import annotations
 
@@ -65,23 +65,23 @@ def test_tokens_of_a_line(text, texts):
     assert [text for _, text in kinds(text)] == texts
 
 
-def test_blank_lines_and_comments_are_no_lines():
+def test_blank_lines_and_comments_are_skipped():
     lines, _ = tokenize("\n# a net\n   \ninput 4\n\n  # more\ndense 2\n")
     assert [line.number for line in lines] == [4, 7]
 
 
-def test_brackets_carry_a_line_on():
+def test_brackets_continue_a_line():
     lines, problems = tokenize("input (28,\n  28,\n1)\ndense 4")
     assert [line.number for line in lines] == [1, 4]
     assert not problems
 
 
-def test_braces_carry_a_line_on_and_keep_their_text():
+def test_braces_continue_a_line_and_keep_their_text():
     (line,), _ = tokenize("dense {units //\n  2} relu")
     assert [token.text for token in line.tokens] == ["dense", "{units //\n  2}", "relu"]
 
 
-def test_places_count_from_one():
+def test_positions_count_from_one():
     (_, line), _ = tokenize("input 4\n  dense 32")
     assert line.indent == 2
     dense, units = (token.span for token in line.tokens)
@@ -89,7 +89,7 @@ def test_places_count_from_one():
     assert (units.line, units.column, units.width) == (2, 9, 2)
 
 
-def test_white_space_before_a_token_is_known():
+def test_tokens_know_the_white_space_before_them():
     (line,), _ = tokenize("l2 (1)(2)")
     assert [token.spaced for token in line.tokens] == [
         True,
@@ -109,20 +109,20 @@ def test_a_line_with_a_mistake_ends_before_it_and_the_next_is_read():
     assert len(problems) == 1
 
 
-def test_an_open_bracket_does_not_swallow_the_rest():
+def test_an_unclosed_bracket_ends_with_its_line():
     lines, problems = tokenize("a (1\nb 2\nc [3")
     texts = [[token.text for token in line.tokens] for line in lines]
     assert texts == [["a", "(", "1"], ["b", "2"], ["c", "[", "3"]]
     assert [problem.line for problem in problems] == [1, 3]
 
 
-def test_many_open_brackets_end_the_reading():
+def test_many_unclosed_brackets_end_the_scan():
     _, problems = tokenize("a (\n" * 5_000)
     assert len(problems) == 20
 
 
 @given(st.text())
-def test_any_text_is_read_to_its_end(text):
+def test_any_text_is_tokenized(text):
     lines, problems = tokenize(text)
     rows = text.splitlines()
     for line in lines:

@@ -121,7 +121,7 @@ def applied(text: str) -> list[str]:
         ("dense 8 kernel_initializer=he| relu", ["he_normal"]),
     ],
 )
-def test_what_is_offered(text: str, wanted: list[str]) -> None:
+def test_completions(text: str, wanted: list[str]) -> None:
     found = texts(text)
     assert not set(wanted) - set(found), found
 
@@ -141,25 +141,25 @@ def test_what_is_offered(text: str, wanted: list[str]) -> None:
         ("compile |", ["dense"]),
     ],
 )
-def test_what_is_not_offered(text: str, unwanted: list[str]) -> None:
+def test_excluded_completions(text: str, unwanted: list[str]) -> None:
     assert not set(unwanted) & set(texts(text))
 
 
 @pytest.mark.parametrize(
     "text", ["# den|", "dense 3 # re|", 'dense 3 name="re|', "for |", "block re|", "dense 3 * |"]
 )
-def test_nothing_is_offered_where_the_user_is_free(text: str) -> None:
+def test_no_completions_for_new_names_strings_and_comments(text: str) -> None:
     assert texts(text) == []
 
 
-def test_the_first_are_the_common() -> None:
+def test_common_words_come_first() -> None:
     found = texts("|")
     assert found.index("dense") < found.index("activation")
     assert texts("block res(f):\n  dense {f}\nre|")[0] == "res"
     assert texts("dense 8 dtype=|")[0] == "bfloat16"
 
 
-def test_a_completion_replaces_what_is_written() -> None:
+def test_a_completion_replaces_the_fragment() -> None:
     assert "bidirectional(lstm 32, merge_mode=" in applied("bidirectional(lstm 32, mer")
     assert "compile adam metrics=accuracy,mae" in applied("compile adam metrics=accuracy,ma")
     assert "conv2d 8 3x3 !use_bias" in applied("conv2d 8 3x3 !us")
@@ -189,7 +189,7 @@ def test_classes_and_functions_of_the_notebook() -> None:
     assert texts("Gate 3 mode=|", names) == ["soft", "hard"]
 
 
-def test_every_word_that_is_offered_for_a_layer_builds() -> None:
+def test_every_bare_word_completion_builds() -> None:
     for word in texts("conv2d 8 3x3 |"):
         if not word.endswith("="):
             assert build(f"input 8x8x3 / conv2d 8 3x3 {word}").built
@@ -204,12 +204,12 @@ def test_every_layer_offers_all_its_arguments() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "}", "))", "dense 3 <-", "[", "{{", "a,b=", "'"])
-def test_no_text_breaks_it(text: str) -> None:
+def test_invalid_texts_raise_nothing(text: str) -> None:
     for cursor in range(len(text) + 1):
         complete(text, cursor, NAMES)
 
 
-def test_no_place_in_a_text_breaks_it() -> None:
+def test_no_cursor_position_raises() -> None:
     page = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
     for text in page.split("```kmagic\n")[1:]:
         sample = text.split("```")[0]
@@ -218,7 +218,7 @@ def test_no_place_in_a_text_breaks_it() -> None:
                 assert 0 <= each.start <= cursor
 
 
-def test_place_and_scope() -> None:
+def test_position_and_scope() -> None:
     text = "block res(f, s=1):\n  t = dense {f}\n  conv2d 3 kernel_regularizer=l1l2(0.1, l2="
     place = locate(text, len(text))
     assert (place.kind, place.callee, place.name, place.owner) == (
@@ -236,7 +236,7 @@ def test_place_and_scope() -> None:
 # --- without Keras --------------------------------------------------------------------------------
 
 
-def test_without_keras_the_stored_words_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_words_complete_before_keras_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras_import, "is_loaded", lambda: False)
     assert "conv2d" in texts("con|")
     assert "relu" in texts("dense 8 re|")
@@ -259,7 +259,7 @@ def test_completing_does_not_start_keras() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_the_stored_words_are_keras_words() -> None:
+def test_stored_words_match_the_installed_keras() -> None:
     stored = completion_words.stored_words()
     if stored == completion_words.words_to_store():
         return
@@ -276,8 +276,8 @@ def session(plain_shell: InteractiveShell) -> Session:
     return Session(plain_shell)
 
 
-def answers(session: Session, text: str) -> list[str]:
-    """What the matcher answers at the ``|`` of a cell."""
+def complete_cell(session: Session, text: str) -> list[str]:
+    """What the matcher returns at the ``|`` of a cell."""
     before, _, after = text.partition("|")
     row, column = before.count("\n"), len(before.rpartition("\n")[2])
     found = match(before + after, row, column, session)
@@ -286,23 +286,23 @@ def answers(session: Session, text: str) -> list[str]:
     return [each.text for each in found["completions"]]
 
 
-def test_the_matcher_answers_in_our_cells_only(session: Session) -> None:
-    assert "conv2d" in answers(session, "%%keras_model cnn\ninput 4x4x1\ncon|")
-    assert "conv2d" in answers(session, "\n%%keras_model cnn\ninput 4x4x1\ncon|\ndense 3")
-    assert answers(session, "con|") == []
-    assert answers(session, "x = 3\ncon|") == []
-    assert answers(session, "%%time\ncon|") == []
-    assert answers(session, "%%keras_mod|") == []
+def test_the_matcher_completes_only_in_our_cells(session: Session) -> None:
+    assert "conv2d" in complete_cell(session, "%%keras_model cnn\ninput 4x4x1\ncon|")
+    assert "conv2d" in complete_cell(session, "\n%%keras_model cnn\ninput 4x4x1\ncon|\ndense 3")
+    assert complete_cell(session, "con|") == []
+    assert complete_cell(session, "x = 3\ncon|") == []
+    assert complete_cell(session, "%%time\ncon|") == []
+    assert complete_cell(session, "%%keras_mod|") == []
 
 
-def test_where_nothing_fits_python_is_silent_too(session: Session) -> None:
+def test_python_completions_are_suppressed_in_our_cells(session: Session) -> None:
     for text in ("%%keras_model cnn\nimp|", "%%keras_model cnn\ndense 3 * |"):
-        assert answers(session, text) == []
+        assert complete_cell(session, text) == []
     assert match("%%keras_model cnn\nimp", 1, 3, session)["suppress"]
     assert not match("imp", 0, 3, session)["suppress"]
 
 
-def test_sources_of_data(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_sources(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos" / "cats").mkdir(parents=True)
     (tmp_path / "prices.csv").write_text("size,town,my street,price\n1,Ulm,a,2\n")
@@ -310,54 +310,59 @@ def test_sources_of_data(session: Session, tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "program.py").touch()
     session.names["people"] = pytest.importorskip("pandas").DataFrame({"age": [1], "name": ["Ann"]})
     session.names["pixels"] = np.ones(3)
-    assert set(answers(session, "%keras_data p|")) == {"people", "photos/", "pixels", "prices.csv"}
-    assert answers(session, "%keras_data photos/|") == ["photos/cats/"]
-    assert answers(session, f"%keras_data {tmp_path}/pho|") == [f"{tmp_path}/photos/"]
-    assert answers(session, "%keras_data no/such/|") == []
-    assert answers(session, "%keras_data prices.csv --target p|") == ["price"]
-    assert "'my street'" in answers(session, "%keras_data prices.csv --target |")
-    assert answers(session, "%keras_data prices.csv --drop size,t|") == ["size,town"]
-    assert answers(session, "%keras_data people --target |") == ["age", "name"]
-    assert answers(session, "%keras_data semi.csv --sep ; --target |") == ["a", "b"]
-    assert answers(session, "%keras_data none.csv --target |") == []
+    assert set(complete_cell(session, "%keras_data p|")) == {
+        "people",
+        "photos/",
+        "pixels",
+        "prices.csv",
+    }
+    assert complete_cell(session, "%keras_data photos/|") == ["photos/cats/"]
+    assert complete_cell(session, f"%keras_data {tmp_path}/pho|") == [f"{tmp_path}/photos/"]
+    assert complete_cell(session, "%keras_data no/such/|") == []
+    assert complete_cell(session, "%keras_data prices.csv --target p|") == ["price"]
+    assert "'my street'" in complete_cell(session, "%keras_data prices.csv --target |")
+    assert complete_cell(session, "%keras_data prices.csv --drop size,t|") == ["size,town"]
+    assert complete_cell(session, "%keras_data people --target |") == ["age", "name"]
+    assert complete_cell(session, "%keras_data semi.csv --sep ; --target |") == ["a", "b"]
+    assert complete_cell(session, "%keras_data none.csv --target |") == []
 
 
-def test_files_of_models(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_files(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "models").mkdir()
     for name in ("net.keras", "net.weights.h5", "net.csv"):
         (tmp_path / "models" / name).touch()
     session.names["net"] = build("input 4 / dense 2")
-    assert answers(session, "%keras_load |") == ["models/"]
-    assert answers(session, "%keras_load models/n|") == [
+    assert complete_cell(session, "%keras_load |") == ["models/"]
+    assert complete_cell(session, "%keras_load models/n|") == [
         "models/net.keras",
         "models/net.weights.h5",
     ]
-    assert answers(session, "%keras_load models/net.weights.h5 |") == ["net"]
-    assert answers(session, "%keras_save n|") == ["net"]
-    assert answers(session, "%keras_save net m|") == ["models/"]
-    assert "--unsafe" in answers(session, "%keras_load models/net.keras --u|")
+    assert complete_cell(session, "%keras_load models/net.weights.h5 |") == ["net"]
+    assert complete_cell(session, "%keras_save n|") == ["net"]
+    assert complete_cell(session, "%keras_save net m|") == ["models/"]
+    assert "--unsafe" in complete_cell(session, "%keras_load models/net.keras --u|")
 
 
-def test_lines_of_magics(session: Session) -> None:
+def test_magic_lines(session: Session) -> None:
     session.names["net"] = build("input 4 / dense 2")
     session.names["digits"] = types.SimpleNamespace(x_train=1, y_train=1, x_test=1, y_test=1)
     session.names["xs"] = np.ones(3)
-    assert answers(session, "%keras_fit |") == ["net"]
-    assert {"--epochs", "--data"} <= set(answers(session, "run = %keras_fit net --|"))
-    assert answers(session, "%keras_fit net --data |") == ["digits"]
-    assert "digits.x_train" in answers(session, "%keras_fit net digits.x|")
-    assert "xs" in answers(session, "%keras_fit net x|")
-    assert answers(session, "%keras_confusion net --normalize p|") == ["pred"]
-    assert "mnist" in answers(session, "%keras_data mn|")
-    assert answers(session, "%keras_data mnist --scale s|") == ["standard"]
-    assert "conv2d" in answers(session, "%keras_layers con|")
-    assert "activations" in answers(session, "%keras_layers act|")
-    assert "adam" in answers(session, "%keras_compile net ad|")
-    assert "mse" in answers(session, "%keras_compile net adam --loss ms|")
-    assert answers(session, "%keras_compile net adam(lea|") == ["adam(learning_rate="]
-    assert answers(session, "%%keras_model n|") == ["net"]
-    assert answers(session, "%keras_classify net photo|") == []  # files are IPython's own
+    assert complete_cell(session, "%keras_fit |") == ["net"]
+    assert {"--epochs", "--data"} <= set(complete_cell(session, "run = %keras_fit net --|"))
+    assert complete_cell(session, "%keras_fit net --data |") == ["digits"]
+    assert "digits.x_train" in complete_cell(session, "%keras_fit net digits.x|")
+    assert "xs" in complete_cell(session, "%keras_fit net x|")
+    assert complete_cell(session, "%keras_confusion net --normalize p|") == ["pred"]
+    assert "mnist" in complete_cell(session, "%keras_data mn|")
+    assert complete_cell(session, "%keras_data mnist --scale s|") == ["standard"]
+    assert "conv2d" in complete_cell(session, "%keras_layers con|")
+    assert "activations" in complete_cell(session, "%keras_layers act|")
+    assert "adam" in complete_cell(session, "%keras_compile net ad|")
+    assert "mse" in complete_cell(session, "%keras_compile net adam --loss ms|")
+    assert complete_cell(session, "%keras_compile net adam(lea|") == ["adam(learning_rate="]
+    assert complete_cell(session, "%%keras_model n|") == ["net"]
+    assert complete_cell(session, "%keras_classify net photo|") == []  # files are IPython's own
     assert complete_line("no_magic_of_ours", "a", session) == []
 
 
@@ -395,7 +400,7 @@ def kernel() -> Iterator[Any]:
     manager.shutdown_kernel(now=True)
 
 
-def asked(client: Any, code: str) -> tuple[list[str], int, int]:
+def complete_in_kernel(client: Any, code: str) -> tuple[list[str], int, int]:
     """A kernel's answer to Tab at the end of a cell."""
     reply = client.complete(code, len(code), reply=True, timeout=60)["content"]
     return reply["matches"], reply["cursor_start"], reply["cursor_end"]
@@ -403,19 +408,19 @@ def asked(client: Any, code: str) -> tuple[list[str], int, int]:
 
 def test_a_real_kernel_completes(kernel: Any) -> None:
     cell = "%%keras_model cnn\ninput 28x28x1\n"
-    matches, begin, end = asked(kernel, cell + "con")
+    matches, begin, end = complete_in_kernel(kernel, cell + "con")
     assert "conv2d" in matches
     assert (begin, end) == (len(cell), len(cell) + 3)
     assert all("import" not in each for each in matches)
-    assert asked(kernel, cell + "dense {wid")[0] == ["width"]
-    assert asked(kernel, cell + "dense 8 kernel_initializer=he_n")[0] == ["he_normal"]
-    assert asked(kernel, cell + "imp")[0] == []
-    assert "--epochs" in asked(kernel, "%keras_fit --ep")[0]
-    assert "width" in asked(kernel, "print(wid")[0]
+    assert complete_in_kernel(kernel, cell + "dense {wid")[0] == ["width"]
+    assert complete_in_kernel(kernel, cell + "dense 8 kernel_initializer=he_n")[0] == ["he_normal"]
+    assert complete_in_kernel(kernel, cell + "imp")[0] == []
+    assert "--epochs" in complete_in_kernel(kernel, "%keras_fit --ep")[0]
+    assert "width" in complete_in_kernel(kernel, "print(wid")[0]
 
 
 def test_a_real_kernel_completes_without_starting_keras(kernel: Any) -> None:
-    asked(kernel, "%%keras_model cnn\nconv2d 3 ")
+    complete_in_kernel(kernel, "%%keras_model cnn\nconv2d 3 ")
     seen = []
     kernel.execute_interactive(
         "import sys; print('keras' in sys.modules)",

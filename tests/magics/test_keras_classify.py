@@ -89,7 +89,7 @@ def test_explanations(run, folder):
     assert result[0].explanation.label == "dog"
 
 
-def test_the_data_of_the_training(run, shell, folder):
+def test_classes_and_labels_of_the_training_data(run, shell, folder):
     x = np.zeros((8, 8, 8, 1), "float32")
     y = np.arange(8) % 2
     x[y == 1] = 1
@@ -129,7 +129,7 @@ def test_the_data_of_the_training(run, shell, folder):
         ("%keras_classify net {[1, 2, 3]}", "got 3 numbers"),
     ],
 )
-def test_a_wrong_line_says_what_to_do(run, folder, line, words):
+def test_an_invalid_line_has_a_remedy(run, folder, line, words):
     with pytest.raises(kmagic.KmagicError) as caught:
         run(line)
     assert words in str(caught.value)
@@ -144,5 +144,8 @@ def test_an_application_with_a_custom_model(run, shell, folder):
 def test_the_note_on_scaling_names_the_option_of_the_line(run, folder):
     run("%%keras_model small -q\ninput 6x6x1 / flatten / dense 2 softmax\ncompile adam loss=mse")
     result = run("%keras_classify small photo.png")
-    assert "values from 0 to 255. If it was trained on scaled values, pass --scaling 255." in result.note
+    assert (
+        "values from 0 to 255. If it was trained on scaled values, pass --scaling 255."
+        in result.note
+    )
     assert all("scaling=" not in text for text in run.cards[0].data.values())

@@ -18,7 +18,7 @@ RNG = np.random.default_rng(0)
 X = RNG.random((40, 6)).astype("float32")
 Y = RNG.integers(0, 3, 40)
 ODDS, TAGS = RNG.dirichlet(np.ones(3), 40), RNG.integers(0, 2, (40, 3))
-SAID = RNG.random((40, 3))
+SCORES = RNG.random((40, 3))
 
 
 @pytest.fixture(scope="module")
@@ -46,19 +46,19 @@ def shell(shell, nets):
             image_shape=(2, 3),
         ),
         "x": X, "y": Y, "two": Y % 2, "w": np.arange(1.0, 41), "texts": [f"no {k}" for k in Y],
-        "p": ODDS, "tags": TAGS, "said": SAID,
+        "p": ODDS, "tags": TAGS, "scores": SCORES,
     }  # fmt: skip
     return shell
 
 
-def made(shell, line):
+def show(shell, line):
     value, captured = value_of(shell, line)
     assert len(captured.outputs) == 1
     return value
 
 
 def test_a_model_and_a_data_set(shell):
-    found = made(shell, "%keras_confusion flat --data data -o cm")
+    found = show(shell, "%keras_confusion flat --data data -o cm")
     assert shell.user_ns["cm"] is found
     assert (found.name, found.unit, found.classes) == ("flat", "test samples", ("a", "b", "c"))
     assert found.x.shape == (40, 2, 3)
@@ -67,12 +67,12 @@ def test_a_model_and_a_data_set(shell):
 
 
 def test_a_data_set_instead_of_samples(shell):
-    found = made(shell, "%keras_confusion flat data")
+    found = show(shell, "%keras_confusion flat data")
     assert (found.unit, found.classes) == ("test samples", ("a", "b", "c"))
 
 
 def test_options_reach_the_matrix(shell):
-    found = made(
+    found = show(
         shell,
         "%keras_confusion flat x y --order similarity --scale log --diagonal --normalize pred "
         "--top-losses 3 --class-names one,two,three --sample-weight w --x texts -b 7",
@@ -85,15 +85,15 @@ def test_options_reach_the_matrix(shell):
 
 
 def test_a_threshold(shell):
-    found = made(shell, "%keras_confusion gate x two --threshold 0.3")
+    found = show(shell, "%keras_confusion gate x two --threshold 0.3")
     odds = shell.user_ns["gate"].predict(X, verbose=0)
     assert (found.matrix == kmagic.confusion(Y % 2, odds, threshold=0.3).matrix).all()
-    again = made(shell, "%keras_confusion --true two --pred {p[:, 0]} --threshold {1 / 4}")
+    again = show(shell, "%keras_confusion --true two --pred {p[:, 0]} --threshold {1 / 4}")
     assert again.predictions.threshold == 0.25
 
 
 def test_two_models_of_different_shapes(shell):
-    found = made(shell, "%keras_confusion flat --data data --vs deep -o both")
+    found = show(shell, "%keras_confusion flat --data data --vs deep -o both")
     assert isinstance(found, Comparison)
     assert shell.user_ns["both"] is found
     assert found.names == ("flat", "deep")
@@ -103,9 +103,9 @@ def test_two_models_of_different_shapes(shell):
 
 
 def test_predictions_to_compare_with(shell):
-    found = made(shell, "%keras_confusion --true y --pred p --vs {p[::-1]}")
+    found = show(shell, "%keras_confusion --true y --pred p --vs {p[::-1]}")
     assert isinstance(found, Comparison)
-    assert made(shell, "%keras_confusion flat x y --vs p").names == ("flat", "p")
+    assert show(shell, "%keras_confusion flat x y --vs p").names == ("flat", "p")
 
 
 def test_the_training_data_of_the_model(shell):
@@ -114,37 +114,39 @@ def test_the_training_data_of_the_model(shell):
     set_dataset(shell.user_ns["deep"], SimpleNamespace(
         x_test=X.reshape(40, 2, 3), y_test=Y, classes=("a", "b", "c"))
     )  # fmt: skip
-    found = made(shell, "%keras_confusion deep")
+    found = show(shell, "%keras_confusion deep")
     assert found.classes == ("a", "b", "c")
     assert found.samples == 40
 
 
 def test_several_labels(shell):
-    assert isinstance(made(shell, "%keras_confusion --true tags --pred said"), MultilabelConfusion)
-    result, _ = run_cell(shell, "%keras_confusion --true tags --pred said --vs said")
+    assert isinstance(
+        show(shell, "%keras_confusion --true tags --pred scores"), MultilabelConfusion
+    )
+    result, _ = run_cell(shell, "%keras_confusion --true tags --pred scores --vs scores")
     assert "several labels" in str(result.error_in_exec)
 
 
 def test_predictions_are_cached(shell, monkeypatch):
-    made(shell, "%keras_confusion flat x y")
+    show(shell, "%keras_confusion flat x y")
 
     def refuse(*_):
         pytest.fail("the answers are known")
 
     monkeypatch.setattr(type(shell.user_ns["flat"]), "predict_on_batch", refuse)
-    made(shell, "%keras_confusion flat x y --order error")
+    show(shell, "%keras_confusion flat x y --order error")
     result, _ = run_cell(shell, "%keras_predict flat x")
     assert result.result.shape == (40, 3)
     result.result[0] = 0  # what is given away is a copy
 
 
 def test_an_interrupt_is_quiet_and_the_next_line_continues(shell, monkeypatch):
-    asked = []
+    calls = []
     original = type(shell.user_ns["flat"]).predict_on_batch
 
     def interrupted(model, batch):
-        asked.append(len(batch))
-        if len(asked) == 3:
+        calls.append(len(batch))
+        if len(calls) == 3:
             raise KeyboardInterrupt
         return original(model, batch)
 
@@ -155,7 +157,7 @@ def test_an_interrupt_is_quiet_and_the_next_line_continues(shell, monkeypatch):
     assert "Interrupted" in captured.stdout
     result, _ = run_cell(shell, line)
     assert result.result.samples == 40
-    assert asked == [10] * 5
+    assert calls == [10] * 5
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_an_interrupt_is_quiet_and_the_next_line_continues(shell, monkeypatch):
         ("flat x y --sample-weight {w[:3]}", "one value per sample"),
     ],
 )
-def test_a_wrong_line_says_what_to_do(shell, line, words):
+def test_an_invalid_line_has_a_remedy(shell, line, words):
     result, _ = run_cell(shell, f"%keras_confusion {line}")
     assert isinstance(result.error_in_exec, kmagic.KmagicError)
     assert words in str(result.error_in_exec)

@@ -1,4 +1,4 @@
-"""``%keras_data`` in a bare IPython shell: what its words mean, and what it refuses."""
+"""``%keras_data`` in a bare IPython shell: how its words are resolved, and what it rejects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def load(shell, line):
         return shell.run_line_magic("keras_data", line)
 
 
-def test_a_file_is_bound_to_its_name(shell, names, frame) -> None:
+def test_a_file_is_assigned_to_its_name(shell, names, frame) -> None:
     frame.to_csv("houses for sale.csv", index=False)
     data = load(shell, "'houses for sale.csv' --target price --drop 'my town' --scale standard")
     assert names["houses_for_sale"] is data
@@ -41,7 +41,7 @@ def test_a_file_is_bound_to_its_name(shell, names, frame) -> None:
     assert data.scaling.kind == "standard"
 
 
-def test_what_the_notebook_has_is_not_lost(shell, names, frame) -> None:
+def test_existing_variables_are_not_overwritten(shell, names, frame) -> None:
     frame.to_csv("houses.csv", index=False)
     names["houses"] = frame
     data = load(shell, "houses.csv --target price")
@@ -64,7 +64,7 @@ def test_values_of_the_notebook(shell, names, frame) -> None:
     assert chosen.columns == ("size",)
 
 
-def test_a_folder_of_pictures(shell, names, tmp_path) -> None:
+def test_an_image_folder(shell, names, tmp_path) -> None:
     for folder in ("cats", "dogs"):
         (tmp_path / "photos" / folder).mkdir(parents=True)
         for number in range(3):
@@ -74,7 +74,7 @@ def test_a_folder_of_pictures(shell, names, tmp_path) -> None:
     assert data.x_train.shape == (4, 4, 5, 1)
 
 
-def test_several_tables_are_put_together(shell, names, frame) -> None:
+def test_several_tables_are_combined(shell, names, frame) -> None:
     frame.to_csv("a.csv", index=False, sep=";")
     frame.to_csv("b.csv", index=False, sep=";")
     data = load(shell, "a.csv b.csv --target price --sep ; -o both")
@@ -92,7 +92,7 @@ def test_several_tables_are_put_together(shell, names, frame) -> None:
         ("hose.csv", "Did you mean houses.csv"),
     ],
 )
-def test_mistakes_are_told_in_the_words_of_the_line(shell, names, frame, line, message) -> None:
+def test_errors_spell_options_as_the_line_does(shell, names, frame, line, message) -> None:
     names["frame"] = frame
     frame.to_csv("houses.csv", index=False, sep=";")
     before = dict(names)
@@ -102,7 +102,7 @@ def test_mistakes_are_told_in_the_words_of_the_line(shell, names, frame, line, m
     assert names == before
 
 
-def test_what_should_be_known_is_told_in_the_words_of_the_line(shell, names, frame) -> None:
+def test_notes_spell_options_as_the_line_does(shell, names, frame) -> None:
     names["frame"] = frame.assign(rooms=[1, 2, 3] * (len(frame) // 3) + [1] * (len(frame) % 3))
     data = load(shell, "frame --target rooms")
     assert "--task regression takes them as numbers" in data.note
@@ -124,7 +124,7 @@ def test_what_should_be_known_is_told_in_the_words_of_the_line(shell, names, fra
         ("frame --targt price", "has no option --targt"),
     ],
 )
-def test_mistakes_of_the_line_are_marked(shell, names, frame, line, message) -> None:
+def test_mistakes_in_the_line_are_marked(shell, names, frame, line, message) -> None:
     names["frame"] = frame
     with pytest.raises(MagicError, match=message):
         load(shell, line)

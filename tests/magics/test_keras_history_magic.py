@@ -1,4 +1,4 @@
-"""Runs beside each other: all of a session as a table, two compared, and the magic for both."""
+"""The table of runs, the comparison of two runs, and the magic for both."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def words(markup: str) -> str:
 # --- all of them ----------------------------------------------------------------------------------
 
 
-def test_a_row_a_run_with_its_figures_at_the_best_epoch() -> None:
+def test_one_row_per_run_with_its_best_epoch() -> None:
     frame = RunHistory({"a": trained(), "b": trained(losses=(0.9,))}).to_frame()
     assert list(frame.index) == ["a", "b"]
     assert frame.loc["a", "best_epoch"] == 2
@@ -56,7 +56,7 @@ def test_a_row_a_run_with_its_figures_at_the_best_epoch() -> None:
     assert RunHistory({}).to_frame().empty
 
 
-def test_the_table_has_small_curves_and_says_which_is_best() -> None:
+def test_the_table_has_curves_and_marks_the_best_run() -> None:
     runs = RunHistory({"a": trained(), "b": trained(losses=(0.125,)), "c": trained("other")})
     assert runs.best() == {"b"}  # alone of its name, a run is neither best nor worst
     made = history_bundle(runs)
@@ -69,7 +69,7 @@ def test_the_table_has_small_curves_and_says_which_is_best() -> None:
     ]
 
 
-def test_runs_without_an_epoch_without_validation_and_broken_off() -> None:
+def test_runs_without_epochs_without_validation_and_stopped() -> None:
     none = TrainingRun("cnn", epochs=5)
     none.status = "failed"
     plain = TrainingRun("cnn", epochs=2)
@@ -103,7 +103,7 @@ def test_names_are_text() -> None:
         assert escape_html(evil) in markup
 
 
-def test_runs_have_the_notebook_s_names_or_numbers() -> None:
+def test_runs_are_named_by_variable_or_number() -> None:
     runs = [trained(), trained(), trained()]
     assert list(name_runs(runs, {"good": runs[1], "_": runs[0]})) == ["#1", "good", "#3"]
 
@@ -111,7 +111,7 @@ def test_runs_have_the_notebook_s_names_or_numbers() -> None:
 # --- two ------------------------------------------------------------------------------------------
 
 
-def test_what_two_runs_differ_in() -> None:
+def test_differences_of_two_runs() -> None:
     first = trained(batch_size=32, shuffle=True, class_weight=None)
     second = trained(losses=(0.4, 0.2), batch_size=64, shuffle=True, patience=3)
     first.text, second.text = "input 8\ndense 16 relu\ndense 1", "input 8\ndense 32 relu\ndense 1"
@@ -128,20 +128,20 @@ def test_what_two_runs_differ_in() -> None:
     frame = compared.to_frame()
     assert list(frame.columns) == ["a", "b", "difference"]
     assert frame.loc["val_loss", "difference"] == pytest.approx(-0.05)
-    said = words(comparison_bundle(compared)["text/html"])
+    text = words(comparison_bundle(compared)["text/html"])
     for part in ("val_loss 0.2000, was 0.2500", "batch_size", "+ dense 32 relu", "-0.0500"):
-        assert part in said
+        assert part in text
         assert part in repr(compared) or part[0] in "-v"
 
 
-def test_equal_runs_say_so() -> None:
+def test_equal_runs() -> None:
     compared = RunComparison(trained(), trained(), names=("a", "a"))
     assert compared.differences == {}
     assert "Both runs used the same settings." in comparison_bundle(compared)["text/html"]
     assert list(compared.to_frame().columns) == ["a (1)", "a (2)", "difference"]
 
 
-def test_curves_are_overlaid_the_first_in_grey() -> None:
+def test_curves_are_overlaid_with_the_first_in_gray() -> None:
     loss, _ = comparison_charts(
         RunComparison(trained(), trained(losses=(0.4,)), names=("a", "a_long_name_b"))
     )
@@ -154,7 +154,7 @@ def test_curves_are_overlaid_the_first_in_grey() -> None:
     assert (loss.start, loss.end) == (1, 3)
 
 
-def test_runs_of_different_kinds_are_compared_as_far_as_it_goes() -> None:
+def test_runs_with_different_metrics_are_compared() -> None:
     other = TrainingRun("line", epochs=1)
     other.add(Epoch(1, {"mae": 3.0}, 1.0))
     compared = RunComparison(trained(), other)
@@ -178,24 +178,24 @@ def history(plain_shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> H
     return HistoryMagics(plain_shell, session)
 
 
-def asked(history: HistoryMagics, line: str) -> tuple[Any, str]:
+def run_magic(history: HistoryMagics, line: str) -> tuple[Any, str]:
     with capture_output() as captured:
         result = history.keras_history(line)
     return result, "".join(each.data["text/html"] for each in captured.outputs)
 
 
-def test_the_magic_shows_all_one_or_two(history: HistoryMagics) -> None:
-    result, shown = asked(history, "")
+def test_the_magic_shows_all_runs_one_or_two(history: HistoryMagics) -> None:
+    result, shown = run_magic(history, "")
     assert list(result.runs) == ["#1", "good"]
     assert "2 runs" in shown
-    result, shown = asked(history, "#1")
+    result, shown = run_magic(history, "#1")
     assert result is history.session.runs[0]
     assert "3 epochs" in shown
-    result, shown = asked(history, "1 good -o both")
+    result, shown = run_magic(history, "1 good -o both")
     assert result.second is history.session.runs[1]
     assert history.session.names["both"] is result
     assert "compared with 1" in words(shown)
-    assert asked(history, "good -q")[1] == ""
+    assert run_magic(history, "good -q")[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_the_magic_shows_all_one_or_two(history: HistoryMagics) -> None:
 )
 def test_mistakes(history: HistoryMagics, line: str, message: str) -> None:
     with pytest.raises(KmagicError, match=message):
-        asked(history, line)
+        run_magic(history, line)
     history.session.runs.clear()
     with pytest.raises(KmagicError, match="this notebook has no run yet"):
-        asked(history, "")
+        run_magic(history, "")

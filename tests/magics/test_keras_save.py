@@ -37,13 +37,13 @@ def run(shell: InteractiveShell, line: str) -> tuple[Any, list[dict[str, str]]]:
     return value, [each.data for each in captured.outputs]
 
 
-def refused(shell: InteractiveShell, name: str, line: str) -> str:
+def rejected(shell: InteractiveShell, name: str, line: str) -> str:
     with pytest.raises(KmagicError) as caught:
         shell.run_line_magic(name, line)
     return str(caught.value)
 
 
-def test_save_says_what_went_in_once(here: InteractiveShell, tmp_path: Path) -> None:
+def test_save_lists_the_content_once(here: InteractiveShell, tmp_path: Path) -> None:
     saved, (shown,) = run(here, "%keras_save cnn models/cnn.keras")
     assert saved.path == Path("models/cnn.keras")
     size = f"{(tmp_path / saved.path).stat().st_size / 1000:.1f} kB"
@@ -52,7 +52,7 @@ def test_save_says_what_went_in_once(here: InteractiveShell, tmp_path: Path) -> 
     assert "weights, text" in shown["text/html"]
 
 
-def test_a_tutorial_shows_the_same_each_time(
+def test_static_display_is_reproducible(
     here: InteractiveShell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KMAGIC_DISPLAY", "static")
@@ -62,7 +62,7 @@ def test_a_tutorial_shows_the_same_each_time(
     assert shown["text/plain"].splitlines()[-1] == "From cnn.keras: weights, text"
 
 
-def test_the_last_model_is_meant_where_none_is_named(here: InteractiveShell) -> None:
+def test_the_last_model_is_the_default(here: InteractiveShell) -> None:
     saved, shown = run(here, "%keras_save cnn --weights -q -o kept")
     assert shown == []
     assert here.user_ns["kept"] is saved
@@ -72,7 +72,7 @@ def test_the_last_model_is_meant_where_none_is_named(here: InteractiveShell) -> 
     assert sorted(each.name for each in Path("models").iterdir()) == ["cnn.json", "cnn.kmagic"]
 
 
-def test_paths_are_words_quoted_or_expressions(here: InteractiveShell, tmp_path: Path) -> None:
+def test_paths_may_be_quoted_or_expressions(here: InteractiveShell, tmp_path: Path) -> None:
     here.user_ns["folder"] = tmp_path / "mine"
     run(here, "%keras_save cnn 'my models/the net.keras' -q")
     run(here, "%keras_save cnn {folder / 'net.keras'} -q")
@@ -81,10 +81,10 @@ def test_paths_are_words_quoted_or_expressions(here: InteractiveShell, tmp_path:
     assert Path("mine/net.keras").exists()
 
 
-def test_nothing_is_replaced_unasked(here: InteractiveShell) -> None:
+def test_files_are_not_replaced_without_force(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn net.keras -q")
     before = Path("net.keras").read_bytes()
-    words = refused(here, "keras_save", "cnn net.keras")
+    words = rejected(here, "keras_save", "cnn net.keras")
     assert words.startswith("net.keras already exists (")
     assert ", written " in words
     assert "--force" in words
@@ -92,7 +92,7 @@ def test_nothing_is_replaced_unasked(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn net.keras --force -q")
 
 
-def test_load_binds_shows_and_is_the_last_model(here: InteractiveShell) -> None:
+def test_load_assigns_and_shows_the_model(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn net.keras -q")
     old = here.user_ns["cnn"]
     model, (shown,) = run(here, "%keras_load net.keras")
@@ -145,12 +145,12 @@ def test_weights_go_into_the_model_of_that_name(here: InteractiveShell) -> None:
     assert model is here.user_ns["other"]
     for ours, theirs in zip(model.weights, here.user_ns["cnn"].weights, strict=True):
         np.testing.assert_array_equal(np.asarray(ours), np.asarray(theirs))
-    words = refused(here, "keras_load", "w.weights.h5 othr")
+    words = rejected(here, "keras_load", "w.weights.h5 othr")
     assert "is not a model of this notebook" in words
     assert "Did you mean other?" in words
 
 
-def test_weights_bring_their_model_where_there_is_none(here: InteractiveShell) -> None:
+def test_weights_create_their_model_if_there_is_none(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn w.weights.h5 -q")
     before = here.user_ns.pop("cnn")
     model, _ = run(here, "%keras_load w.weights.h5")
@@ -173,13 +173,13 @@ def test_a_class_of_the_notebook_is_used(here: InteractiveShell) -> None:
         assert type(model.layers[-1]) is here.user_ns["Twice"]
     twice = here.user_ns.pop("Twice")
     for name in ("net.keras", "net.h5", "net.json", "net.kmagic"):
-        words = refused(here, "keras_load", f"{name} again")
+        words = rejected(here, "keras_load", f"{name} again")
         assert "Twice" in words, words
     assert here.user_ns["again"] is model
     here.user_ns["Twice"] = twice
 
 
-def test_unsafe_is_asked_for_by_name(here: InteractiveShell) -> None:
+def test_code_is_loaded_only_with_unsafe(here: InteractiveShell) -> None:
     run(
         here,
         "import keras\n"
@@ -188,12 +188,12 @@ def test_unsafe_is_asked_for_by_name(here: InteractiveShell) -> None:
     _, (shown,) = run(here, "%keras_save net net.keras")
     assert "is a Lambda whose Python code is in the file" in shown["text/plain"]
     assert "is a Lambda" in shown["text/html"]
-    assert "--unsafe" in refused(here, "keras_load", "net.keras")
+    assert "--unsafe" in rejected(here, "keras_load", "net.keras")
     model, _ = run(here, "%keras_load net.keras again --unsafe -q")
     assert np.asarray(model(np.ones((1, 4)))).tolist() == [[2, 2, 2, 2]]
 
 
-REFUSED = {
+INVALID = {
     "keras_save cnn net.pt": "net.pt does not end in a suffix of a model file",
     "keras_save cnn a.keras b.keras": "unexpected argument",
     "keras_save nocnn a.keras": "is not a model of this notebook",
@@ -208,19 +208,19 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("line", "words"), REFUSED.items())
-def test_what_is_wrong_is_said_in_the_line(here: InteractiveShell, line: str, words: str) -> None:
+@pytest.mark.parametrize(("line", "words"), INVALID.items())
+def test_invalid_lines(here: InteractiveShell, line: str, words: str) -> None:
     run(here, "%keras_save cnn net.keras -q")
     name, _, rest = line.partition(" ")
-    assert words in refused(here, name, rest)
+    assert words in rejected(here, name, rest)
 
 
-def test_the_nearest_file_is_named_with_its_folder(here: InteractiveShell) -> None:
+def test_the_nearest_file_is_suggested_with_its_folder(here: InteractiveShell) -> None:
     run(here, "%keras_save cnn kept/net.keras -q")
-    assert "Did you mean kept/net.keras?" in refused(here, "keras_load", "kept/nett.keras")
+    assert "Did you mean kept/net.keras?" in rejected(here, "keras_load", "kept/nett.keras")
 
 
-def test_texts_are_understood_after_loading(here: InteractiveShell, tmp_path: Path) -> None:
+def test_a_loaded_model_prepares_texts(here: InteractiveShell, tmp_path: Path) -> None:
     for name, words in (("good", "good fine great"), ("bad", "bad awful poor")):
         folder = tmp_path / "texts" / name
         folder.mkdir(parents=True)
@@ -235,16 +235,16 @@ def test_texts_are_understood_after_loading(here: InteractiveShell, tmp_path: Pa
     )
     run(here, "%keras_fit critic --data films --epochs 1 -q")
     sentences = ["a great film", "awful"]
-    before = answers(here.user_ns["critic"], sentences)
+    before = predictions(here.user_ns["critic"], sentences)
     run(here, "%keras_save critic critic.keras -q")
     model, (shown,) = run(here, "%keras_load critic.keras again")
     assert "2 class names" in shown["text/plain"]
     assert " words" in shown["text/plain"]
     assert dataset_for(model) is not dataset_for(here.user_ns["critic"])
-    np.testing.assert_allclose(answers(model, sentences), before, rtol=1e-5)
+    np.testing.assert_allclose(predictions(model, sentences), before, rtol=1e-5)
 
 
-def test_frames_are_understood_after_loading(here: InteractiveShell) -> None:
+def test_a_loaded_model_prepares_frames(here: InteractiveShell) -> None:
     import pandas as pd
 
     frame = pd.DataFrame(
@@ -259,14 +259,14 @@ def test_frames_are_understood_after_loading(here: InteractiveShell) -> None:
     width = here.user_ns["houses"].x_train.shape[1]
     here.run_cell_magic("keras_model", "net -q", f"input {width} / dense 1\ncompile adam loss=mse")
     run(here, "%keras_fit net --data houses --epochs 1 -q")
-    before = answers(here.user_ns["net"], frame)
+    before = predictions(here.user_ns["net"], frame)
     run(here, "%keras_save net net.h5 -q")
     model, (shown,) = run(here, "%keras_load net.h5 again")
     assert "columns" in shown["text/plain"]
-    np.testing.assert_allclose(answers(model, frame), before, rtol=1e-5)
+    np.testing.assert_allclose(predictions(model, frame), before, rtol=1e-5)
 
 
-def answers(model: Any, raw: Any) -> Any:
+def predictions(model: Any, raw: Any) -> Any:
     return np.asarray(model(dataset_for(model).prepare(raw)))
 
 

@@ -10,13 +10,13 @@ FIT = LineParser("%fit", "Train.").option("words", nargs="*").option("-e", "--ep
 FIT.option("--normalize", choices=("true", "pred"))
 
 
-def refused(line, names=None, read=lambda line: line):
+def rejected(line, names=None, read=lambda line: line):
     with pytest.raises(MagicError) as caught:
         read(FIT.parse(line, names or {}))
     return str(caught.value)
 
 
-def test_brackets_and_quotes_hold_together():
+def test_brackets_and_quotes_are_not_split():
     pieces = split_line("cnn {x[:8] + y['a b']} 'my photo.jpg' [1, 2] --top 3")
     assert [each.text for each in pieces] == [
         "cnn", "{x[:8] + y['a b']}", "'my photo.jpg'", "[1, 2]", "--top", "3",
@@ -30,8 +30,8 @@ def test_no_line_is_lost_by_splitting(line):
     assert all(line[each.column :].startswith(each.text) for each in pieces)
 
 
-def test_an_unknown_option_names_the_nearest():
-    assert refused("cnn --epoch 3") == (
+def test_an_unknown_option_suggests_the_nearest():
+    assert rejected("cnn --epoch 3") == (
         "line 1, column 10\n"
         "  1 | %fit cnn --epoch 3\n"
         "    |          ^^^^^^^ %fit has no option --epoch\n"
@@ -40,39 +40,39 @@ def test_an_unknown_option_names_the_nearest():
     )
 
 
-def test_braces_hold_a_dictionary_too():
+def test_braces_may_contain_a_dictionary():
     read = FIT.parse("{0: 1.5, 1: n} {x[1:]}", {"n": 2, "x": "abc"})
     assert [read.value(word) for word in read.words] == [{0: 1.5, 1: 2}, "bc"]
 
 
-def test_a_brace_that_is_never_closed_is_no_value():
-    assert "    |          ^ { is never closed" in refused("cnn {x[:8] --epochs 3")
+def test_an_unclosed_brace():
+    assert "    |          ^ { is never closed" in rejected("cnn {x[:8] --epochs 3")
 
 
 def test_an_option_without_its_value():
-    assert "^^ -e needs a value" in refused("cnn -e")
+    assert "^^ -e needs a value" in rejected("cnn -e")
 
 
-def test_a_value_that_looks_like_an_option_is_no_value():
-    said = refused("cnn -e -3s")
-    assert "^^^ is not a valid value of -e" in said
-    assert said.splitlines()[0] == "line 1, column 13"
-    assert "-e needs a value" in refused("cnn -e --normalize true")
+def test_a_value_that_looks_like_an_option():
+    message = rejected("cnn -e -3s")
+    assert "^^^ is not a valid value of -e" in message
+    assert message.splitlines()[0] == "line 1, column 13"
+    assert "-e needs a value" in rejected("cnn -e --normalize true")
 
 
-def test_what_is_missing_is_missing_at_the_end():
+def test_a_missing_word_is_marked_at_the_end():
     for line, column in (("", 6), ("cnn", 10), ("cnn  x ", 13)):
-        told = refused(line, read=lambda line: line.fail("expected data", ""))
-        assert told.startswith(f"line 1, column {column}\n")
+        message = rejected(line, read=lambda line: line.fail("expected data", ""))
+        assert message.startswith(f"line 1, column {column}\n")
 
 
-def test_a_word_is_marked_and_not_one_that_holds_it():
-    told = refused("x2 2", read=lambda line: line.fail("is odd", "2"))
-    assert told.startswith("line 1, column 9\n")
+def test_the_whole_word_is_marked_first():
+    message = rejected("x2 2", read=lambda line: line.fail("is odd", "2"))
+    assert message.startswith("line 1, column 9\n")
 
 
 @pytest.mark.parametrize("name", ["3x", "a-b", "class", "a.b"])
-def test_a_result_has_a_name_that_python_takes(name):
+def test_a_result_needs_a_valid_variable_name(name):
     out = LineParser("%fit", "Train.").result_options()
     with pytest.raises(MagicError, match="-o must be a variable name; got"):
         out.parse(f"-o {name}", {})
@@ -86,13 +86,13 @@ def test_a_pair_with_a_space_is_reported():
 
 
 def test_a_comment_is_reported():
-    assert "^ comments are not allowed on the line of a magic" in refused("cnn # quick")
+    assert "^ comments are not allowed on the line of a magic" in rejected("cnn # quick")
     assert FIT.parse("cnn -e #", {}).epochs == "#"  # a value, as of --sep
     assert FIT.parse("#3", {}).words == ["#3"]  # a run, as of %keras_history
 
 
-def test_a_bad_choice_lists_the_good_ones():
-    assert "--normalize must be one of true, pred; got row" in refused("--normalize row")
+def test_an_invalid_choice_lists_the_valid_ones():
+    assert "--normalize must be one of true, pred; got row" in rejected("--normalize row")
 
 
 @pytest.mark.parametrize(
@@ -114,22 +114,36 @@ def test_values(text, value):
 
 
 def test_an_unknown_name_is_marked_inside_its_expression():
-    message = refused("{digts.x}", {"digits": 1}, lambda line: line.value("{digts.x}"))
+    message = rejected("{digts.x}", {"digits": 1}, lambda line: line.value("{digts.x}"))
     assert "    |       ^^^^^ is not defined in the notebook" in message
     assert "Did you mean digits?" in message
 
 
-def test_braces_hold_no_calls():
-    message = refused("{open(n)}", {}, lambda line: line.value("{open(n)}"))
+def test_calls_are_rejected_in_braces():
+    message = rejected("{open(n)}", {}, lambda line: line.value("{open(n)}"))
     assert "calls are not allowed in braces" in message
 
 
 @pytest.mark.parametrize("text", ["two", "0", "1.5", "True"])
 def test_a_count_is_a_whole_number(text):
-    message = refused(f"-e {text}", {}, lambda line: line.number("epochs", minimum=1))
+    message = rejected(f"-e {text}", {}, lambda line: line.number("epochs", minimum=1))
     assert "--epochs must be a whole number of at least 1; got" in message
 
 
 def test_every_option_is_in_the_help():
     assert "--epochs" in FIT.help
     assert "--normalize" in FIT.help
+
+
+def test_a_deprecated_option_works_with_a_warning():
+    parser = LineParser("%fit", "Train.").option("--class-names", deprecated="--labels")
+    for line in ("--labels a,b", "--labels=a,b"):
+        with pytest.warns(FutureWarning, match="--labels is deprecated; use --class-names"):
+            assert parser.parse(line, {}).parse_class_names() == ["a", "b"]
+    assert "--labels" not in parser.help
+
+
+def test_a_flag_takes_no_value():
+    parser = LineParser("%fit", "Train.").result_options()
+    with pytest.raises(MagicError, match="--quiet takes no value"):
+        parser.parse("--quiet=yes", {})

@@ -1,4 +1,4 @@
-"""The magics in a bare IPython shell: what they bind, show, return and refuse."""
+"""The magics in a bare IPython shell: what they assign, show, return and reject."""
 
 import io
 import json
@@ -39,7 +39,7 @@ def cnn(shell, digits):
     return shell.user_ns["cnn"]
 
 
-def test_a_model_is_bound_under_its_name_and_shown_once(shell):
+def test_a_model_is_assigned_and_shown_once(shell):
     result, captured = run_cell(shell, "%%keras_model net\n" + NET)
     assert result.success
     assert result.result is shell.user_ns["net"]
@@ -49,7 +49,7 @@ def test_a_model_is_bound_under_its_name_and_shown_once(shell):
     assert "<table" in shown.data["text/html"]
 
 
-def test_a_failing_cell_changes_no_name(shell, cnn):
+def test_a_failing_cell_changes_no_variable(shell, cnn):
     before = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
     result, _ = run_cell(shell, "%%keras_model cnn\ninput 28x28x1\ndense 10 sofmax")
     after = {name: value for name, value in shell.user_ns.items() if not name.startswith("_")}
@@ -58,7 +58,7 @@ def test_a_failing_cell_changes_no_name(shell, cnn):
     assert after["cnn"] is cnn
 
 
-def test_a_mistake_shows_the_cells_line_and_not_our_stack(shell):
+def test_a_mistake_shows_the_cells_line_without_traceback(shell):
     with redirect_stdout(io.StringIO()) as printed:
         shell.run_cell("%%keras_model cnn\ninput 28x28x1\ndense 10 sofmax")
     text = printed.getvalue()
@@ -69,7 +69,7 @@ def test_a_mistake_shows_the_cells_line_and_not_our_stack(shell):
     assert ".py" not in text
 
 
-def test_a_bug_of_ours_keeps_its_traceback(shell, monkeypatch):
+def test_a_bug_keeps_its_traceback(shell, monkeypatch):
     monkeypatch.setattr(sys.modules["kmagic.models.build"], "build_model", lambda *_, **__: 1 / 0)
     with redirect_stdout(io.StringIO()) as printed:
         shell.run_cell("%%keras_model cnn\n" + NET)
@@ -77,7 +77,7 @@ def test_a_bug_of_ours_keeps_its_traceback(shell, monkeypatch):
     assert ".py" in printed.getvalue()
 
 
-def test_fit_binds_the_run_and_returns_it(shell, cnn):
+def test_fit_assigns_the_run_and_returns_it(shell, cnn):
     result, captured = run_cell(
         shell, "run = %keras_fit cnn --data digits -e 2 -b 16 --val 0.2 -o same"
     )
@@ -93,13 +93,13 @@ def test_a_result_at_a_cells_end_is_shown_once(shell, cnn):
     assert len(captured.outputs) == 1
 
 
-def test_quiet_shows_nothing_and_returns_all_the_same(shell, cnn):
+def test_quiet_shows_nothing_but_returns_the_result(shell, cnn):
     result, captured = run_cell(shell, "%keras_evaluate cnn --data digits -q")
     assert captured.outputs == []
     assert set(result.result) == {"loss", "accuracy"}
 
 
-def test_the_model_may_be_left_out(shell, cnn):
+def test_the_model_is_optional(shell, cnn):
     result, _ = run_cell(shell, "%keras_evaluate --data digits")
     assert result.success
 
@@ -161,7 +161,7 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
         ("%%keras_model for\ninput 3", "is not a valid variable name"),
     ],
 )
-def test_a_wrong_line_says_what_to_do(shell, cnn, line, words):
+def test_an_invalid_line_has_a_remedy(shell, cnn, line, words):
     result, _ = run_cell(shell, line)
     assert isinstance(result.error_in_exec, kmagic.KmagicError)
     assert words in str(result.error_in_exec)
@@ -226,7 +226,7 @@ def test_plot_shows_a_diagram(shell, cnn):
     assert "dense 16 relu" in shown.data["text/plain"]
 
 
-def test_advice_stands_below_the_model_and_can_be_silenced(shell):
+def test_advice_below_the_model_can_be_disabled(shell):
     text = "input 4\ndense 3\ncompile adam loss=sparse_categorical_crossentropy"
     _, captured = run_cell(shell, "%%keras_model net\n" + text)
     assert "line 3: " in captured.outputs[0].data["text/plain"]
@@ -234,23 +234,23 @@ def test_advice_stands_below_the_model_and_can_be_silenced(shell):
     assert "line 3: " not in captured.outputs[0].data["text/plain"]
 
 
-def test_keras_does_not_say_again_what_our_advice_has_said(shell):
+def test_keras_does_not_repeat_our_advice(shell):
     net = "\ninput 4 / dense 1 softmax\ncompile adam loss=binary_crossentropy"
     shell.user_ns |= {"four": np.ones((8, 4)), "ones": np.ones(8)}
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         run_cell(shell, f"%%keras_model one --no-checks{net}")
         run_cell(shell, "%keras_fit one four ones --no-checks")
-        assert any("a softmax over" in str(each.message) for each in told)  # only Keras says it
-        told.clear()
+        assert any("a softmax over" in str(each.message) for each in caught)  # only Keras says it
+        caught.clear()
         _, captured = run_cell(shell, f"%%keras_model one{net}")
-        assert "softmax over one unit" in captured.outputs[0].data["text/plain"]
+        assert "softmax has a single unit" in captured.outputs[0].data["text/plain"]
         for line in ("%keras_fit one four ones --no-checks", "%keras_predict one four"):
             assert run_cell(shell, line)[0].success
-        assert not any("softmax" in str(each.message) for each in told)
+        assert not any("softmax" in str(each.message) for each in caught)
 
 
-def test_a_model_begins_the_same_with_a_seed(shell):
+def test_a_seed_gives_the_same_weights(shell):
     def weights(line):
         shell.run_cell_magic("keras_model", line, "input 4 / dense 3")
         return shell.user_ns["small"].get_weights()[0]

@@ -1,4 +1,4 @@
-"""What a magic has shown is not announced by an empty prompt; its result stays."""
+"""The result that a magic has shown has no empty prompt in a terminal."""
 
 import builtins
 import sys
@@ -20,39 +20,42 @@ def no_underscore(monkeypatch):
 MODEL = "%%keras_model net\ninput 2\ndense 1\n"
 
 
-def out(capsys, shell, cell):
+def run_and_capture(capsys, shell, cell):
     capsys.readouterr()
     done = shell.run_cell(cell, store_history=True)
     done.raise_error()
     return done.result, capsys.readouterr().out
 
 
-def test_no_prompt_below_what_is_shown(shell, capsys, monkeypatch):
+def test_no_prompt_after_a_shown_result(shell, capsys, monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "text")
-    model, said = out(capsys, shell, MODEL)
-    assert "net: 3 parameters" in said
-    assert "Out[" not in said
+    model, printed = run_and_capture(capsys, shell, MODEL)
+    assert "net: 3 parameters" in printed
+    assert "Out[" not in printed
     assert shell.user_ns["_"] is model
     assert shell.user_ns["Out"][shell.execution_count - 1] is model
     shell.user_ns["x"] = [[1.0, 2.0], [3.0, 4.0]]
-    answers, said = out(capsys, shell, "%keras_predict net x")
-    assert "Out[" not in said
-    again, said = out(capsys, shell, "_")
-    assert again is answers
-    assert said.startswith("Out[")
-    assert "net: 2 predictions" in said
+    predictions, printed = run_and_capture(capsys, shell, "%keras_predict net x")
+    assert "Out[" not in printed
+    again, printed = run_and_capture(capsys, shell, "_")
+    assert again is predictions
+    assert printed.startswith("Out[")
+    assert "net: 2 predictions" in printed
 
 
-def test_whatever_else_has_its_prompt(shell, capsys):
-    assert out(capsys, shell, "6 * 7") == (42, f"Out[{shell.execution_count - 1}]: 42\n")
-    assert "Out[" not in out(capsys, shell, MODEL)[1]
-    assert out(capsys, shell, "'a';")[1] == ""
-    assert out(capsys, shell, "None")[1] == ""
-    said = out(capsys, shell, "net")[1]
-    assert said.startswith("Out[")
+def test_other_results_keep_their_prompt(shell, capsys):
+    assert run_and_capture(capsys, shell, "6 * 7") == (
+        42,
+        f"Out[{shell.execution_count - 1}]: 42\n",
+    )
+    assert "Out[" not in run_and_capture(capsys, shell, MODEL)[1]
+    assert run_and_capture(capsys, shell, "'a';")[1] == ""
+    assert run_and_capture(capsys, shell, "None")[1] == ""
+    printed = run_and_capture(capsys, shell, "net")[1]
+    assert printed.startswith("Out[")
 
 
-def test_the_shell_gets_its_own_hook_back(shell):
+def test_the_original_hook_is_restored(shell):
     hook = shell.displayhook
     assert isinstance(hook, DisplayHook)
     shell.run_line_magic("reload_ext", "kmagic")
@@ -65,17 +68,17 @@ def test_the_shell_gets_its_own_hook_back(shell):
     assert type(hook) is DisplayHook
 
 
-def test_a_real_terminal_too(capsys, monkeypatch):
+def test_a_real_terminal(capsys, monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "text")
     monkeypatch.setattr(sys, "displayhook", sys.displayhook)
     shell = TerminalInteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     try:
         shell.run_line_magic("load_ext", "kmagic")
-        model, said = out(capsys, shell, MODEL)
-        assert "net: 3 parameters" in said
-        assert "Out" not in said
+        model, printed = run_and_capture(capsys, shell, MODEL)
+        assert "net: 3 parameters" in printed
+        assert "Out" not in printed
         assert shell.user_ns["_"] is model
-        assert "42" in out(capsys, shell, "6 * 7")[1]
+        assert "42" in run_and_capture(capsys, shell, "6 * 7")[1]
     finally:
         shell.run_line_magic("unload_ext", "kmagic")
         shell.restore_sys_module_state()
