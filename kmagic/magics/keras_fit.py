@@ -9,10 +9,9 @@ from IPython.core.magic import magics_class
 
 from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.support.formatting import parse_duration
+from kmagic.support.errors import TrainingError
 from kmagic.support.model_registry import run_for
 from kmagic.support.rendering import mark_displayed
-from kmagic.training.fit_options import looks_like_model_file
 
 FIT = LineParser(
     "%keras_fit",
@@ -101,6 +100,12 @@ class TrainingMagics(BaseMagics):
                 earlier=self.session.runs,
                 **options,
             )
+        except TrainingError as error:
+            word = getattr(line, error.option, None) if error.option else None
+            if not isinstance(word, str):
+                raise
+            error.spelling = line.spelling
+            line.fail(error.message, word, error.remedy)
         finally:
             # The record of a run that ended with an error is kept, too.
             last = run_for(model) if run is None else run
@@ -123,12 +128,13 @@ def _fit_options(line: ParsedLine, model: Any) -> dict[str, Any]:
     for name, minimum in (("seed", 0), ("patience", 0), ("reduce_lr", 1)):
         options[name] = line.number(name, minimum=minimum)
     for name in ("csv", "tensorboard", "checkpoint"):
-        options[name] = _path(line, name)
+        options[name] = line.text_or_value(getattr(line, name))
     for name in ("class_weight", "sample_weight"):
         text = getattr(line, name)
         options[name] = line.value(text) if text else None
     if line.budget is not None:
-        options["budget"] = _budget(line)
+        value, known = line.try_value(line.budget)
+        options["budget"] = value if known else line.budget
     for name in ("restore_best", "resume", "plain"):
         options[name] = getattr(line, name) or None
     if line.watch is not None:
@@ -153,42 +159,12 @@ def _epochs(line: ParsedLine, model: Any) -> Any:
     if line.checkpoint is not None:
         from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
 
-        checkpoint = Checkpoint(_path(line, "checkpoint"))
+        folder = line.text_or_value(line.checkpoint)
+        checkpoint = Checkpoint(folder if isinstance(folder, str | Path) else "")
         if checkpoint.exists:
             return checkpoint.epochs or 1
     run = run_for(model)
     return 1 if run is None else run.epochs
-
-
-def _path(line: ParsedLine, option: str) -> Any:
-    """The path of an option, checked; None if it is not given."""
-    text = getattr(line, option)
-    if text is None:
-        return None
-    value, flag = line.text_or_value(text), f"--{option}"
-    if not isinstance(value, str | Path) or not str(value):
-        line.fail(f"{flag} must be a path; got {value!r}", text)
-    path = Path(value)
-    if option == "csv":
-        if path.is_dir():
-            line.fail(f"{flag} must be a file; got a folder", text)
-        if not path.parent.is_dir():
-            line.fail(f"there is no folder {path.parent}", text, "Create it first.")
-    elif path.exists() and not path.is_dir():
-        line.fail(f"{flag} must be a folder; got a file", text)
-    elif looks_like_model_file(path):
-        remedy = f"Name it {path.with_suffix('')}. `%keras_save` writes files."
-        line.fail(f"{flag} must be a folder; got a file name", text, remedy)
-    return path
-
-
-def _budget(line: ParsedLine) -> float:
-    value, known = line.try_value(line.budget)
-    seconds = parse_duration(str(value) if known else line.budget)
-    if not seconds:
-        message = f"--budget must be a time; got {line.budget}"
-        line.fail(message, line.budget, "Write 90s, 2m or 1h30m.")
-    return seconds
 
 
 def _validation(line: ParsedLine) -> dict[str, Any]:

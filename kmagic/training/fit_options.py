@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import format_elapsed, parse_duration
-from kmagic.support.messages import Option, Text
+from kmagic.support.messages import Function, Option, Text
 from kmagic.training.run.training_run import TrainingRun
 
 if TYPE_CHECKING:
@@ -233,32 +233,26 @@ def looks_like_model_file(path: Path) -> bool:
 
 
 def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
-    option = Option(name)
-    if not isinstance(value, str | Path):
+    def error(message: str, remedy: str | Text = "Use another path.") -> TrainingError:
+        return TrainingError(Text(Option(name), message), remedy, option=name)
+
+    if not isinstance(value, str | Path) or not str(value):
         raise TrainingError(option=name, expected="a path", actual=value)
     path = Path(value)
     if is_folder and path.exists() and not path.is_dir():
-        raise TrainingError(
-            Text(option, f" must be a folder; {path} is a file."), "Use another name."
-        )
+        raise error(f" must be a folder; {path} is a file.")
     if is_folder and looks_like_model_file(path):
-        raise TrainingError(
-            Text(option, f" must be a folder; {path} is the name of a model file."),
-            Text(f"Use {path.with_suffix('')}."),
-        )
+        remedy = Text(f"Use {path.with_suffix('')}. ", Function("save"), " writes model files.")
+        raise error(f" must be a folder; {path} is the name of a model file.", remedy)
     if not is_folder and path.is_dir():
-        raise TrainingError(
-            Text(option, f" must be a file; {path} is a folder."), "Add a file name."
-        )
+        raise error(f" must be a file; {path} is a folder.", "Add a file name.")
     if not is_folder and not path.parent.is_dir():
-        raise TrainingError(Text(option, f": no such folder: {path.parent}."), "Create it first.")
+        raise error(f": no such folder: {path.parent}.", "Create it first.")
     existing = path
     while not existing.exists() and existing.parent != existing:
         existing = existing.parent
     if not os.access(existing, os.W_OK | (os.X_OK if existing.is_dir() else 0)):
-        raise TrainingError(
-            Text(option, f": no write permission for {existing}."), "Use another path."
-        )
+        raise error(f": no write permission for {existing}.")
 
 
 def create_folder(option: str, folder: Path) -> None:

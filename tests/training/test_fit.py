@@ -12,12 +12,9 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.run.eta import EtaEstimator
-from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import RecordingDisplay, TrainingRun
 from kmagic.training.validation.fit_errors import is_data_error, main_sentence
 
-from ..clocks import Clock
 from .fitting import fit
 
 ROWS, WIDTH, CLASSES = 96, 4, 3
@@ -90,7 +87,7 @@ def interrupt() -> None:
 # --- the fit --------------------------------------------------------------------------------------
 
 
-def test_the_history_is_that_of_keras(model: keras.Model, data: Any) -> None:
+def test_history_equals_that_of_keras(model: keras.Model, data: Any) -> None:
     twin = keras.models.clone_model(model)
     twin.set_weights(model.get_weights())
     twin.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -107,7 +104,7 @@ def test_the_history_is_that_of_keras(model: keras.Model, data: Any) -> None:
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_displays_are_told_in_order(model: keras.Model, data: Any) -> None:
+def test_displays_are_called_in_order(model: keras.Model, data: Any) -> None:
     display = RecordingDisplay(interval=0.0)
     fit(model, *data, epochs=2, batch_size=48, validation_split=0.5, displays=[display])
     assert display.calls == [
@@ -146,7 +143,7 @@ def test_what_callbacks_add_is_recorded(model: keras.Model, data: Any) -> None:
     assert run.metrics == ["loss", "accuracy"]
 
 
-def test_epochs_are_counted_on(model: keras.Model, data: Any) -> None:
+def test_epoch_numbers_continue_from_initial_epoch(model: keras.Model, data: Any) -> None:
     run = fit(model, *data, epochs=5, initial_epoch=3)
     assert [epoch.number for epoch in run.log] == [4, 5]
     assert run.describe(times=False).startswith("2 epochs")
@@ -154,7 +151,7 @@ def test_epochs_are_counted_on(model: keras.Model, data: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out of data:UserWarning")  # of no known length
-def test_a_generator_tells_its_length_with_the_first_epoch(model: keras.Model, data: Any) -> None:
+def test_the_first_epoch_gives_the_length_of_a_generator(model: keras.Model, data: Any) -> None:
     x, y = data
     batches = ((x[i : i + 32], y[i : i + 32]) for i in itertools.cycle(range(0, ROWS, 32)))
     display = RecordingDisplay()
@@ -292,7 +289,7 @@ class Interrupting(keras.layers.Layer):  # type: ignore[misc] # Keras ships no t
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_an_interrupt_while_the_model_is_made_waits_until_it_is_whole(data: Any, at: int) -> None:
+def test_an_interrupt_while_the_model_is_built_is_deferred(data: Any, at: int) -> None:
     layers = [Interrupting(at), keras.layers.Dense(CLASSES, activation="softmax")]
     made = keras.Sequential(layers)
     made.compile("adam", "sparse_categorical_crossentropy")
@@ -305,7 +302,7 @@ def test_an_interrupt_while_the_model_is_made_waits_until_it_is_whole(data: Any,
     assert fit(made, *data).status == "done"
 
 
-def test_a_second_interrupt_does_not_wait(data: Any) -> None:
+def test_a_second_interrupt_is_not_deferred(data: Any) -> None:
     made = keras.Sequential([Interrupting(1, 2), keras.layers.Dense(CLASSES)])
     made.compile("adam", "sparse_categorical_crossentropy")
     display = RecordingDisplay()
@@ -324,7 +321,7 @@ def test_a_fit_in_another_thread_leaves_interrupts_to_the_main_thread(
     assert run.status == "done"
 
 
-def test_early_stopping_is_told(model: keras.Model, data: Any) -> None:
+def test_early_stopping_is_reported(model: keras.Model, data: Any) -> None:
     early = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=10.0)
     run = fit(model, *data, epochs=9, callbacks=[early])
     assert run.status == "done"
@@ -332,7 +329,7 @@ def test_early_stopping_is_told(model: keras.Model, data: Any) -> None:
     assert run.partial is None
 
 
-def test_an_epoch_that_a_callback_broke_off_is_no_epoch(model: keras.Model, data: Any) -> None:
+def test_an_epoch_that_a_callback_ended_is_incomplete(model: keras.Model, data: Any) -> None:
     def end() -> None:
         model.stop_training = True
 
@@ -346,7 +343,7 @@ def test_an_epoch_that_a_callback_broke_off_is_no_epoch(model: keras.Model, data
 # --- mistakes -------------------------------------------------------------------------------------
 
 
-def test_an_uncompiled_model_is_told_so(data: Any) -> None:
+def test_an_uncompiled_model_is_rejected(data: Any) -> None:
     bare = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(1)], name="bare")
     with pytest.raises(TrainingError, match="bare is not compiled") as caught:
         fit(bare, *data)
@@ -374,7 +371,7 @@ def test_data_that_does_not_fit(
     assert not display.calls or display.calls[-1][0] == "end"
 
 
-def test_a_mistake_of_the_user_s_own_code_goes_through(model: keras.Model, data: Any) -> None:
+def test_an_error_in_user_code_is_raised_unchanged(model: keras.Model, data: Any) -> None:
     def wrong() -> None:
         raise ValueError("mine")
 
@@ -385,7 +382,7 @@ def test_a_mistake_of_the_user_s_own_code_goes_through(model: keras.Model, data:
     assert display.calls[-1][1].startswith("failed in epoch 2 of 3 at 0 % (mine); 1 epoch kept")
 
 
-def test_essence_is_the_paragraph_that_says_it() -> None:
+def test_main_sentence_is_the_paragraph_with_the_error() -> None:
     keras_says = (
         "Exception encountered when calling Dense.call().\n\n"
         "\x1b[1mInput 0 does not fit.\x1b[0m\n\n"
@@ -395,148 +392,3 @@ def test_essence_is_the_paragraph_that_says_it() -> None:
     assert main_sentence(ValueError()) == "ValueError"
     assert main_sentence(ValueError("long " * 200)).endswith("long ...")
     assert not is_data_error(OSError("disk"))
-
-
-# --- the recorder, by a clock of its own ----------------------------------------------------------
-
-
-def recorded(
-    *displays: RecordingDisplay, epochs: int = 2, steps: int = 100, **keywords: Any
-) -> tuple[Recorder, Clock]:
-    clock = Clock(100.0)
-    run = TrainingRun("cnn", epochs=epochs, steps=steps, **keywords)
-    return Recorder(run, displays, clock=clock), clock
-
-
-def train_epoch(recorder: Recorder, clock: Clock, number: int, *, batch: float = 0.01) -> None:
-    recorder.begin_epoch(number, 0.001)
-    for done in range(1, (recorder.run.steps or 0) + 1):
-        clock.now += batch
-        recorder.end_batches(done, {"loss": 1 / done})
-    recorder.end_epoch({"loss": 1 / number})
-
-
-def test_updates_come_no_more_often_than_asked_for() -> None:
-    quick, slow = RecordingDisplay(interval=0.1), RecordingDisplay(interval=1.0)
-    recorder, clock = recorded(quick, slow)
-    recorder.begin()
-    for number in (1, 2):
-        train_epoch(recorder, clock, number)  # a second each
-    recorder.end("done")
-    updates = [sum(moment == "update" for moment, _ in view.calls) for view in (quick, slow)]
-    assert 17 <= updates[0] <= 21
-    assert 2 <= updates[1] <= 3
-    # Epochs are not throttled: a log has a line for each.
-    assert sum(moment == "epoch" for moment, _ in slow.calls) == 2
-    assert [view.calls[-1][0] for view in (quick, slow)] == ["end", "end"]
-
-
-class Broken(RecordingDisplay):
-    """Raises at one moment."""
-
-    def __init__(self, moment: str) -> None:
-        super().__init__()
-        self.moment = moment
-
-    def update(self, run: TrainingRun) -> None:
-        super().update(run)
-        if self.moment == "update":
-            raise RuntimeError("no paper")
-
-    def end(self, run: TrainingRun) -> None:
-        super().end(run)
-        if self.moment == "end":
-            raise RuntimeError("no paper")
-
-
-@pytest.mark.parametrize("moment", ["update", "end"])
-def test_a_broken_view_is_told_of_once_and_the_training_goes_on(moment: str) -> None:
-    broken, whole = Broken(moment), RecordingDisplay()
-    recorder, clock = recorded(broken, whole)
-    recorder.begin()
-    train_epoch(recorder, clock, 1)
-    with pytest.warns(RuntimeWarning, match=r"Training was not affected[\s\S]*no paper") as caught:
-        recorder.end("done")
-    assert len(caught) == 1
-    assert sum(each == "update" for each, _ in broken.calls) == (1 if moment == "update" else 102)
-    assert broken.calls[-1][0] == whole.calls[-1][0] == "end"
-
-
-def test_the_time_left_is_that_of_the_whole_run_with_validation() -> None:
-    recorder, clock = recorded(epochs=4, steps=100, samples=3200, validation_samples=320)
-    recorder.begin()
-    now = recorder.run.now
-    recorder.begin_epoch(1)
-    clock.now += 8.0  # the graph is made: once
-    recorder.end_batches(1, {"loss": 1.0})
-    for done in range(2, 101):
-        clock.now += 0.1
-        recorder.end_batches(done, {"loss": 1.0})
-    recorder.begin_validation()
-    clock.now += 2.0
-    recorder.end_validation()
-    recorder.end_epoch({"loss": 1.0, "val_loss": 1.0})
-    assert now.left == pytest.approx(3 * (10 + 2), rel=0.02)
-    recorder.begin_epoch(2)
-    for done in range(1, 51):
-        clock.now += 0.1
-        recorder.end_batches(done, {"loss": 1.0})
-    recorder._estimate(clock.now)
-    assert now.left == pytest.approx(5 + 2 + 2 * 12, rel=0.02)
-    assert now.rate == pytest.approx(10.0)
-    assert now.elapsed == pytest.approx(8 + 9.9 + 2 + 5)
-    recorder.end("stopped")
-    assert now.left is None
-
-
-def test_the_time_left_before_anything_is_known() -> None:
-    eta = EtaEstimator(3, 10, 0.5)
-    assert eta.left(0.0) is None
-    eta.begin_epoch(0.0)
-    eta.end_batches(1, 5.0)
-    assert eta.left(5.0) is None
-    eta.end_batches(2, 6.0)
-    # Validation, not seen yet, is taken for less than its share of batches.
-    assert eta.left(6.0) == pytest.approx(8 + 2 + 2 * 12)
-    eta.end_batches(10, 14.0)
-    eta.begin_validation(14.0)
-    assert eta.left(15.0) == pytest.approx(1 + 2 * 12)
-
-
-def test_the_time_between_two_epochs_counts() -> None:
-    eta = EtaEstimator(10, 1, 0.0)
-    at = 0.0
-    for _ in range(5):
-        eta.begin_epoch(at)
-        eta.end_batches(1, at + 1.0)
-        eta.end_epoch(at + 1.5)
-        at += 4.0
-    assert eta.left(at - 2.5) == pytest.approx(5 * 4.0)
-
-
-def test_a_batch_that_takes_longer_than_all_before_does_not_turn_time_back() -> None:
-    eta = EtaEstimator(1, 10, 0.0)
-    eta.begin_epoch(0.0)
-    for done in range(1, 6):
-        eta.end_batches(done, float(done))
-    assert eta.left(5.0) == pytest.approx(5.0)
-    assert eta.left(5.5) == pytest.approx(4.5)
-    assert eta.left(60.0) == pytest.approx(4.0)
-
-
-@pytest.fixture
-def long_run() -> TrainingRun:
-    recorder, clock = recorded(epochs=1, steps=1_000_000)
-    recorder.begin()
-    recorder.begin_epoch(1)
-    for done in range(1, 200_001):
-        clock.now += 0.001
-        recorder.end_batches(done, {"loss": 9.0 if done == 12_345 else 1 / done})
-    return recorder.run
-
-
-def test_the_course_of_a_long_epoch_stays_short(long_run: TrainingRun) -> None:
-    points = long_run.epoch_curves["loss"].points()
-    assert len(points) < 150
-    assert (12_345 / 1_000_000, 9.0) in points
-    assert points[-1] == (0.2, 1 / 200_000)

@@ -38,13 +38,13 @@ def texts(run):
     return [text for _, text in run.messages]
 
 
-def test_patience_stops_early_and_says_so():
+def test_patience_stops_early_and_reports_it():
     run = fit(make(0.0), X, Y, epochs=9, batch_size=BATCH, validation_split=0.25, patience=2)
     assert (run.status, run.note, len(run.log)) == ("done", "stopped early", 3)
     assert run.messages == [(3, "Stopped early: val_loss did not improve for 2 epochs.")]
 
 
-def test_without_validation_the_loss_is_watched_and_that_is_said():
+def test_without_validation_patience_uses_the_loss_and_reports_it():
     run = fit(make(0.0), X, Y, epochs=9, shuffle=False, patience=1)
     first, second = run.messages
     said = "There is no validation data: patience uses the training loss."
@@ -65,7 +65,7 @@ def test_without_validation_the_loss_is_watched_and_that_is_said():
         ({"seed": 1}, ""),
     ],
 )
-def test_what_goes_by_the_training_loss_is_named(asked, words):
+def test_options_that_use_the_training_loss_are_named(asked, words):
     said = FitOptions(**asked).monitor_note("loss")
     assert (words in said) if words else not said
     assert not FitOptions(**asked).monitor_note("val_loss")
@@ -81,7 +81,7 @@ class Jump(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_the_best_weights_come_back_where_asked_for(asked):
+def test_restore_best_restores_the_best_weights(asked):
     jump, net = Jump(), make(1e-9)
     run = fit(net, X, Y, epochs=3, shuffle=False, callbacks=jump, restore_best=asked)
     # Keras's callback comes behind the user's, and so sees the weights after the jump.
@@ -99,7 +99,7 @@ def test_the_best_weights_are_those_of_the_best_epoch():
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_plateau_lowers_the_rate_and_says_so():
+def test_reduce_lr_lowers_the_learning_rate_and_reports_it():
     run = fit(make(1e-9), X, Y, epochs=4, shuffle=False, reduce_lr=1)
     assert run.learning_rates[0] == 1e-9
     assert run.learning_rates[-1] < 1e-9
@@ -108,7 +108,7 @@ def test_a_plateau_lowers_the_rate_and_says_so():
     )
 
 
-def test_csv_is_written_and_goes_on(tmp_path):
+def test_csv_is_written_and_continued(tmp_path):
     net, file = make(), tmp_path / "log.csv"
     fit(net, X, Y, epochs=2, csv=file)
     fit(net, X, Y, epochs=3, csv=file, resume=True)
@@ -161,7 +161,7 @@ def test_a_seed_makes_a_run_repeatable(plain):
     assert fit(net, X, Y, epochs=2, batch_size=BATCH, seed=4).history != first.history
 
 
-def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():
+def test_a_budget_estimates_the_epochs_and_starts_none_that_does_not_fit():
     run, clock = TrainingRun("net", epochs=100, steps=10, samples=10, validation_samples=0), Clock()
     recorder = Recorder(run, clock=clock)
     budget = Budget(recorder, 35.0)
@@ -183,7 +183,7 @@ def test_a_budget_says_what_fits_and_begins_no_epoch_that_does_not():
     assert "another epoch takes about 10.0 s, but only 5.0 s are left" in run.messages[1].text
 
 
-def test_a_budget_ends_a_fit_behind_a_whole_epoch():
+def test_a_budget_ends_a_fit_after_a_complete_epoch():
     run = fit(make(), X, Y, epochs=10_000, batch_size=BATCH, budget="0.5s")
     assert run.status == "done"
     assert run.note == "time limit of 0.5 s"
@@ -191,7 +191,7 @@ def test_a_budget_ends_a_fit_behind_a_whole_epoch():
     assert run.partial is None
 
 
-def test_the_best_is_saved_and_told_once(tmp_path):
+def test_the_best_epoch_is_saved_and_reported_once(tmp_path):
     run = fit(make(), X, Y, epochs=4, validation_split=0.25, checkpoint=tmp_path)
     (told,) = texts(run)
     assert told.startswith(f"Best so far: val_loss {run.best.value:.4f}; saved in {tmp_path}")
@@ -199,7 +199,7 @@ def test_the_best_is_saved_and_told_once(tmp_path):
     net.load_weights(tmp_path / "best.weights.h5")
 
 
-def test_the_record_says_where_it_comes_from():
+def test_the_record_contains_its_provenance():
     net = kmagic.build("input 4 / dense 1 / compile sgd loss=mse".replace(" / ", "\n"))
     run = kmagic.fit(net, X, Y, epochs=2, seed=1, patience=5, displays=[])
     assert run.text == "input 4\ndense 1\ncompile sgd loss=mse"
@@ -224,7 +224,7 @@ def test_the_record_says_where_it_comes_from():
         ({"checkpoint": "models/half.keras"}, "half.keras is the name of a model file"),
     ],
 )
-def test_a_wrong_value_is_refused_before_anything_starts(option, words):
+def test_a_wrong_value_is_rejected_before_training(option, words):
     net = make()
     before = net.get_weights()
     with pytest.raises(TrainingError, match=words):
@@ -232,13 +232,13 @@ def test_a_wrong_value_is_refused_before_anything_starts(option, words):
     np.testing.assert_array_equal(net.get_weights()[0], before[0])
 
 
-def test_a_folder_that_is_there_may_have_a_file_s_name(tmp_path):
+def test_an_existing_folder_may_have_the_name_of_a_model_file(tmp_path):
     folder = tmp_path / "half.keras"  # as one from before it was refused
     folder.mkdir()
     assert fit(make(), X, Y, checkpoint=folder).status == "done"
 
 
-def test_a_rate_that_follows_a_schedule_is_not_lowered():
+def test_reduce_lr_rejects_a_learning_rate_schedule():
     net = make()
     net.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 9)), "mse")
     with pytest.raises(TrainingError, match="follows a schedule"):
@@ -259,7 +259,7 @@ def shell(shell):
     return shell
 
 
-def test_the_magic_takes_them_all(shell, tmp_path):
+def test_the_magic_accepts_all_options(shell, tmp_path):
     line = (
         "%keras_fit net X Y -e 3 --val 0.25 --seed 1 --patience 2 --reduce-lr --restore-best "
         f"--budget 2m --csv {tmp_path}/a.csv --checkpoint {tmp_path}/run --plain --no-checks -q"
@@ -274,7 +274,7 @@ def test_the_magic_takes_them_all(shell, tmp_path):
     assert (run.resumed, len(run.log)) == (3, 5)
 
 
-def test_a_run_that_goes_on_has_as_many_epochs_as_it_was_to_have(shell):
+def test_a_resumed_run_has_its_original_number_of_epochs(shell):
     shell.user_ns["half"] = make()
     first = value_of(shell, "%keras_fit half X Y -e 4 --callbacks halt -q")[0]
     assert len(first.log) == 2
@@ -283,7 +283,7 @@ def test_a_run_that_goes_on_has_as_many_epochs_as_it_was_to_have(shell):
     assert len(value_of(shell, "%keras_fit half X Y -q")[0].log) == 1
 
 
-def test_so_has_one_that_another_process_left_in_a_checkpoint(shell, tmp_path):
+def test_a_resumed_checkpoint_has_its_original_number_of_epochs(shell, tmp_path):
     shell.user_ns |= {"dead": make(), "alive": make()}
     kept = f"--checkpoint {tmp_path}/run -q"
     line = f"%keras_fit dead X Y -e 4 --callbacks halt {kept}"
@@ -300,13 +300,13 @@ def test_so_has_one_that_another_process_left_in_a_checkpoint(shell, tmp_path):
 @pytest.mark.parametrize(
     ("options", "marked", "words"),
     [
-        ("--patience many", "many", "--patience takes a whole number"),
+        ("--patience many", "many", "--patience must be a whole number"),
         ("--reduce-lr 0", "0", "at least 1"),
-        ("--seed x1", "x1", "--seed takes a whole number"),
-        ("--budget soon", "soon", "--budget takes a time"),
-        ("--csv /nowhere/a.csv", "/nowhere/a.csv", "there is no folder /nowhere"),
-        ("--checkpoint {X}", "{X}", "--checkpoint takes a path"),
-        ("--checkpoint models/half.keras", "models/half.keras", "and this is a file's name"),
+        ("--seed x1", "x1", "--seed must be a whole number"),
+        ("--budget soon", "soon", "--budget must be a duration"),
+        ("--csv /nowhere/a.csv", "/nowhere/a.csv", "--csv: no such folder: /nowhere"),
+        ("--checkpoint {X}", "{X}", "--checkpoint must be a path"),
+        ("--checkpoint models/half.keras", "models/half.keras", "is the name of a model file"),
         ("--resum", "--resum", "Did you mean --resume?"),
     ],
 )
@@ -318,7 +318,7 @@ def test_a_wrong_option_is_marked(shell, options, marked, words):
     assert line[caret.index("^") :][: len(marked)] == marked
 
 
-def test_an_interrupt_before_the_training_is_a_quiet_end(shell, monkeypatch):
+def test_an_interrupt_before_training_ends_quietly(shell, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 

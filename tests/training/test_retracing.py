@@ -23,7 +23,7 @@ def net():
 
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize(("first", "then"), [(X, FLAT), (FLAT, X), (X, FLAT.tolist())])
-def test_a_fit_goes_on_with_or_without_the_channel(net, first, then, plain):
+def test_a_fit_accepts_data_with_and_without_the_channel_axis(net, first, then, plain):
     assert kmagic.fit(net, first, Y, displays=[], plain=plain).status == "done"
     assert kmagic.fit(net, then, Y, displays=[], plain=plain).status == "done"
     held = kmagic.fit(net, X, Y, validation_data=(FLAT, Y), displays=[], plain=plain)
@@ -31,7 +31,7 @@ def test_a_fit_goes_on_with_or_without_the_channel(net, first, then, plain):
     assert net.evaluate(X, Y, verbose=0)  # the function is still traced for one shape
 
 
-def test_it_is_the_same_training(net):
+def test_the_channel_axis_does_not_change_the_training(net):
     before = net.get_weights()
     one = kmagic.fit(net, X, Y, displays=[], shuffle=False)
     net.set_weights(before)
@@ -40,12 +40,12 @@ def test_it_is_the_same_training(net):
     assert one.history == other.history
 
 
-def test_an_evaluation_goes_on_without_the_channel(net):
+def test_an_evaluation_accepts_data_without_the_channel_axis(net):
     asked = [kmagic.evaluate(net, x, Y) for x in (X, FLAT, X, FLAT)]
     assert all(each == asked[0] for each in asked)
 
 
-def test_a_single_picture_without_its_channel_is_one_sample(net):
+def test_a_single_image_without_its_channel_is_one_sample(net):
     (alone,) = kmagic.predict(net, FLAT[0]).tolist()
     assert alone == kmagic.predict(net, X[:1]).tolist()[0]
 
@@ -56,7 +56,7 @@ def streams():
     return [tf.data.Dataset.from_tensor_slices((x, Y)).batch(20) for x in (X, FLAT)]
 
 
-def test_streams_may_come_by_turns_too(net):
+def test_streams_may_alternate_too(net):
     for stream in (*streams(), *streams()):
         assert kmagic.fit(net, stream, validation_data=stream, displays=[]).status == "done"
         assert kmagic.evaluate(net, stream)
@@ -71,7 +71,7 @@ def test_targets_may_be_a_column_or_not(net):
         assert kmagic.evaluate(net, X, y)
 
 
-def test_what_keras_itself_has_traced_breaks_once_and_not_for_good(net):
+def test_a_function_traced_by_keras_fails_only_once(net):
     with_channel, without = streams()
     net.fit(with_channel, verbose=0, shuffle=False)
     with pytest.raises(TrainingError, match="different number of axes than before") as caught:
@@ -81,7 +81,7 @@ def test_what_keras_itself_has_traced_breaks_once_and_not_for_good(net):
     assert kmagic.fit(net, with_channel, displays=[]).status == "done"
 
 
-def test_an_evaluation_that_breaks_by_its_axes_is_told_in_our_words(net, monkeypatch):
+def test_a_rank_error_in_an_evaluation_has_a_remedy(net, monkeypatch):
     def breaks(*_, **__):
         raise ValueError("Cannot take the length of shape with unknown rank.")
 
@@ -93,7 +93,7 @@ def test_an_evaluation_that_breaks_by_its_axes_is_told_in_our_words(net, monkeyp
     assert kmagic.evaluate(net, X, Y)
 
 
-def test_several_inputs_get_their_axes_by_name_or_by_place():
+def test_several_inputs_get_their_axes_by_name_or_by_order():
     from keras import Input, Model, layers
 
     a, b = Input((8, 8, 1), name="a"), Input((4,), name="b")
@@ -131,7 +131,7 @@ def test_several_inputs_get_their_axes_by_name_or_by_place():
         ),
     ],
 )
-def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, message, remedy):
+def test_a_model_without_an_input_names_the_rank_of_its_first_layer(body, x, message, remedy):
     model = kmagic.build("model net\n" + body + COMPILE)
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(model, x, Y, displays=[])
@@ -141,7 +141,7 @@ def test_a_stack_without_an_input_says_what_its_first_layer_takes(body, x, messa
     assert review_data(kmagic.build("model net\n" + BODY + COMPILE), X, Y).messages == []
 
 
-def test_no_function_is_made_again_for_want_of_validation_or_weights():
+def test_functions_are_not_traced_again_without_validation_or_weights():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     x, y = np.ones((32, 4), "float32"), np.ones(32, "float32")

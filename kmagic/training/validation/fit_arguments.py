@@ -223,7 +223,9 @@ def _check_class_weight(weights: Any) -> None:
     for index, weight in weights.items():
         if not isinstance(index, numbers.Integral):
             raise TrainingError(
-                Text(option, f": keys must be class indices; got {index!r}."), CLASS_WEIGHT_REMEDY
+                Text(option, f": keys must be class indices; got {index!r}."),
+                CLASS_WEIGHT_REMEDY,
+                option="class_weight",
             )
         if not isinstance(weight, numbers.Real) or not math.isfinite(weight):
             raise TrainingError(
@@ -231,6 +233,7 @@ def _check_class_weight(weights: Any) -> None:
                     option, f": weights must be finite numbers; got {weight!r} for class {index}."
                 ),
                 CLASS_WEIGHT_REMEDY,
+                option="class_weight",
             )
 
 
@@ -247,6 +250,7 @@ def _check_sample_weight(name: str, weights: Any, x: Any) -> None:
             raise TrainingError(
                 Text(option, f" must be an array of numbers; got {actual!r}."),
                 SAMPLE_WEIGHT_REMEDY,
+                option="sample_weight",
             )
         if shapes and shapes[0] and len(array) != shapes[0][0]:
             _reject(

@@ -48,14 +48,14 @@ class Kernel:
         (object(), "widget"),  # some other kernel, of which nothing is known
     ],
 )
-def test_the_surroundings_decide(
+def test_the_environment_selects_the_display(
     monkeypatch: pytest.MonkeyPatch, kernel: object, expected: str
 ) -> None:
     monkeypatch.setattr("kmagic.support.display_mode.running_kernel", lambda: kernel)
     assert display_mode() == expected
 
 
-def test_the_variable_decides_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KMAGIC_DISPLAY", " Static ")
     assert display_mode() == "static"
     monkeypatch.setenv("KMAGIC_DISPLAY", "fax")
@@ -64,7 +64,7 @@ def test_the_variable_decides_before_them(monkeypatch: pytest.MonkeyPatch) -> No
     assert "widget, html, log, text, static, none" in caught.value.remedy
 
 
-def test_every_mode_has_its_views() -> None:
+def test_every_mode_has_its_displays() -> None:
     kinds = {how: [type(view) for view in displays_for(how)] for how in get_args(DisplayMode)}
     assert kinds == {
         "widget": [LiveView],
@@ -105,7 +105,7 @@ class Page:
                 known.setdefault(key, []).extend(points)
 
 
-def test_snapshot_and_news_make_the_same_state() -> None:
+def test_snapshot_and_changes_give_the_same_state() -> None:
     run = TrainingRun("cnn", epochs=50)
     feed = WidgetFeed(run)
     page = Page(feed.snapshot())
@@ -118,7 +118,7 @@ def test_snapshot_and_news_make_the_same_state() -> None:
     assert page.state["curves"]["val_loss"][:4] == [1, 2, 2, 1]
 
 
-def test_a_page_that_missed_something_waits_for_the_next_snapshot() -> None:
+def test_a_page_that_missed_a_change_waits_for_the_next_snapshot() -> None:
     run = TrainingRun("cnn", epochs=9)
     feed = WidgetFeed(run)
     page = Page(feed.snapshot())
@@ -133,7 +133,7 @@ def test_a_page_that_missed_something_waits_for_the_next_snapshot() -> None:
     assert page.state["curves"]["loss"] == [1, 1, 2, 0.5, 3, 0.25]
 
 
-def test_news_hold_only_what_is_new() -> None:
+def test_changes_contain_only_what_is_new() -> None:
     run = TrainingRun("cnn", epochs=9)
     feed = WidgetFeed(run)
     feed.snapshot()
@@ -145,7 +145,7 @@ def test_news_hold_only_what_is_new() -> None:
     assert len(json.dumps(later)) < 400
 
 
-def test_messages_go_when_there_are_new_ones() -> None:
+def test_messages_are_sent_when_there_are_new_ones() -> None:
     run = TrainingRun("cnn", epochs=9)
     run.add_message("pixels go from 0 to 255")
     feed = WidgetFeed(run)
@@ -161,7 +161,7 @@ def test_messages_go_when_there_are_new_ones() -> None:
     assert news["messages"][-1] == [100, "a checkpoint"]
 
 
-def test_what_is_not_finite_goes_as_null() -> None:
+def test_values_that_are_not_finite_are_sent_as_null() -> None:
     run = TrainingRun("cnn", epochs=9)
     add(run, math.nan)
     add(run, math.inf)
@@ -242,7 +242,7 @@ def handle(monkeypatch: pytest.MonkeyPatch) -> Handle:
     return made
 
 
-def test_every_tenth_word_is_a_snapshot(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_tenth_update_is_a_snapshot(handle: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     run = TrainingRun("cnn", epochs=99)
     view = LiveView()
     view.begin(run)
@@ -283,7 +283,7 @@ def test_a_page_without_widgets_gets_the_card_beside_it(
     assert len(handle.shown) == 2
 
 
-def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
+def test_at_the_end_a_card_replaces_the_widget(handle: Handle) -> None:
     run = TrainingRun("cnn", epochs=1)
     view = LiveView()
     view.begin(run)
@@ -296,7 +296,7 @@ def test_at_the_end_a_picture_takes_the_widget_s_place(handle: Handle) -> None:
     assert not live_view.stop_run(run.id)
 
 
-def test_without_ipython_only_the_words_are_printed(
+def test_without_ipython_only_text_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("IPython.get_ipython", lambda: None)
@@ -330,14 +330,14 @@ def test_widgets_are_kept_for_a_while(handle: Handle, monkeypatch: pytest.Monkey
     assert len(handle.shown) == 2 * len(views)
 
 
-def test_the_widget_s_words_are_always_the_same(handle: Handle) -> None:
+def test_the_text_of_the_widget_is_constant(handle: Handle) -> None:
     view = LiveView()
     view.begin(TrainingRun("cnn"))
     assert repr(view.widget) == "Live view of a kmagic training (needs its kernel)"
     assert handle.shown
 
 
-def test_only_a_training_that_runs_is_stopped(handle: Handle) -> None:
+def test_only_a_running_training_is_stopped(handle: Handle) -> None:
     run = TrainingRun("cnn")
     view = LiveView()
     view.begin(run)
@@ -425,7 +425,7 @@ def ask_to_stop(client: BlockingKernelClient, **content: Any) -> Json:
 
 
 @pytest.mark.parametrize(("now", "status"), [(False, "stopped"), (True, "interrupted")])
-def test_a_running_cell_hears_the_control_channel(
+def test_a_running_cell_receives_the_control_channel(
     kernel: BlockingKernelClient, now: bool, status: str
 ) -> None:
     cell = Cell(kernel, "run = train('widget'); run")
@@ -473,7 +473,7 @@ def test_html_is_replaced_in_place(kernel: BlockingKernelClient) -> None:
     }
 
 
-def test_a_notebook_that_nobody_watches_gets_lines_and_a_picture(
+def test_a_headless_notebook_gets_log_lines_and_a_card(
     kernel: BlockingKernelClient,
 ) -> None:
     cell = Cell(kernel, "train(None, patience=0.0)", watched=False)

@@ -46,7 +46,7 @@ def test_the_last_three_of_the_same_model_are_kept() -> None:
     assert foot_text(run) == "grey: previous run"
 
 
-def test_a_run_that_is_gone_on_with_is_no_ghost_of_itself() -> None:
+def test_a_continued_run_is_not_a_previous_one() -> None:
     first = trained(epochs=2)
     run = trained(epochs=5)
     run.earlier = previous_curves(run, [first])
@@ -54,7 +54,7 @@ def test_a_run_that_is_gone_on_with_is_no_ghost_of_itself() -> None:
     assert foot_text(run) == ""
 
 
-def test_they_stand_below_the_curves_and_in_the_scale() -> None:
+def test_previous_curves_are_drawn_first_and_included_in_the_scale() -> None:
     run = trained(by=1.0)
     run.earlier = previous_curves(run, [trained(by=1.5)])
     (loss,) = run_charts(run)
@@ -64,7 +64,7 @@ def test_they_stand_below_the_curves_and_in_the_scale() -> None:
     assert training_bundle(run)["text/html"].count('class="km-previous"') == 1
 
 
-def test_what_is_compared_is_alike() -> None:
+def test_comparable_metrics_are_chosen() -> None:
     run = trained(val=False)
     run.earlier = previous_curves(run, [trained(by=3.0)])
     assert previous_metric_curves(run, "loss")[0][0] == (1, 3.0)  # both on the training data
@@ -77,7 +77,7 @@ def test_what_is_compared_is_alike() -> None:
     )  # nothing is known yet, so the validation
 
 
-def test_a_long_run_leaves_a_small_ghost() -> None:
+def test_the_curves_of_a_long_run_are_downsampled() -> None:
     run = trained(epochs=5000)
     kept = downsampled_curves(run)
     assert set(kept) == {"loss", "val_loss"}
@@ -95,7 +95,7 @@ def test_a_long_run_leaves_a_small_ghost() -> None:
         ([0.2, 0.3], [[(1, 9.0), (2, -9.0)], [(1, 0.25), (11, 7.0)]], [0.4, 0.1, 0.25]),
     ],
 )
-def test_how_far_they_stretch_the_scale(
+def test_previous_curves_stretch_the_scale_within_limits(
     values: list[float], ghosts: list[list[tuple[float, float]]], expected: list[float]
 ) -> None:
     assert previous_scale_values(values, ghosts, 10) == pytest.approx(expected)

@@ -121,7 +121,7 @@ def untrusted(markup: str) -> str:
 # --- the card -------------------------------------------------------------------------------------
 
 
-def test_the_words_say_the_same() -> None:
+def test_the_text_contains_the_same_as_the_card() -> None:
     run = simulated(3)
     made = training_bundle(run)
     assert set(made) == {"text/plain", "text/html"}
@@ -134,7 +134,7 @@ def test_the_words_say_the_same() -> None:
     assert "640 samples, batch size 64 · learning rate 0.001 · 640 samples/s" in card.words
 
 
-def test_the_words_tell_what_was_told_and_in_a_tutorial_they_do_not() -> None:
+def test_the_text_contains_the_messages_unless_static() -> None:
     run = simulated(3)
     run.messages[:] = [Message(0, "cnn was not compiled."), Message(2, "stopped early.")]
     told = training_bundle(run)["text/plain"].splitlines()
@@ -146,7 +146,7 @@ def test_the_words_tell_what_was_told_and_in_a_tutorial_they_do_not() -> None:
     assert told[-1] == "note 99"
 
 
-def test_the_last_words_are_of_the_best_epoch_or_of_the_last_one() -> None:
+def test_the_summary_is_of_the_best_epoch_or_of_the_last_one() -> None:
     assert summary_line(simulated(8), times=False) == (
         "cnn: 8 epochs; best epoch 5, val_loss 0.1000, "
         "loss 0.0135, accuracy 0.9966, val_accuracy 0.9960"
@@ -156,7 +156,7 @@ def test_the_last_words_are_of_the_best_epoch_or_of_the_last_one() -> None:
     assert summary_line(TrainingRun("cnn")) == repr(TrainingRun("cnn"))
 
 
-def test_a_row_an_epoch_and_the_best_is_bold() -> None:
+def test_one_row_per_epoch_and_the_best_is_bold() -> None:
     card = Reader(training_bundle(simulated(6))["text/html"])
     assert card.rows[0] == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy", "time"]
     assert card.rows[5] == ["5", "0.0135", "0.1000", "0.9966", "0.9960", "1.0 s"]
@@ -165,7 +165,7 @@ def test_a_row_an_epoch_and_the_best_is_bold() -> None:
     assert bold == ["5"]
 
 
-def test_messages_are_words_below_the_curves_and_ticks_on_their_axis() -> None:
+def test_messages_are_listed_below_the_charts_and_marked_on_their_axis() -> None:
     run = simulated(6)
     run.messages += [Message(0, "<b>no</b>"), Message(3, "one"), Message(3, "two")]
     (loss, _) = run_charts(run)
@@ -214,7 +214,7 @@ LOSS = "training from 0.7358 to 0.0996, validation from 0.5000 to 0.3000"
 ACCURACY = "training from 0.8161 to 0.9751, validation from 0.7793 to 0.9701"
 
 
-def test_an_untrusted_card_still_has_its_pictures_and_no_debris() -> None:
+def test_an_untrusted_card_shows_the_images_only() -> None:
     markup = untrusted(training_bundle(simulated(3))["text/html"])
     card = Reader(markup)
     assert [picture["alt"] for picture in card.pictures] == [
@@ -255,7 +255,7 @@ def test_the_card_stays_small(epochs: int, metrics: tuple[str, ...]) -> None:
     assert len(training_bundle(run)["text/html"].encode()) <= 40_000
 
 
-def test_what_is_left_out_is_said() -> None:
+def test_omitted_metrics_are_counted() -> None:
     card = Reader(training_bundle(simulated(3, metrics=MANY))["text/html"])
     assert "7 more metrics in run.history" in card.words
     assert len(card.rows[0]) == 2 + 2 * 6
@@ -273,7 +273,7 @@ def test_names_are_text() -> None:
 
 
 @pytest.mark.parametrize("where", [(1, 3), (1, 10), (4, 6)])
-def test_a_run_that_goes_on_has_a_bar(where: tuple[int, int]) -> None:
+def test_a_running_training_has_a_progress_bar(where: tuple[int, int]) -> None:
     run = simulated(8, upto=where)
     markup = training_bundle(run)["text/html"]
     share = 100 * ((where[0] - 1) * 10 + where[1]) / 80
@@ -295,7 +295,7 @@ def test_a_run_that_never_began(status: str) -> None:
 # --- the curves -----------------------------------------------------------------------------------
 
 
-def test_the_epoch_that_runs_has_its_course() -> None:
+def test_the_current_epoch_has_its_own_curve() -> None:
     run = simulated(8, upto=(4, 6))
     loss, accuracy = run_charts(run)
     assert [each.title for each in (loss, accuracy)] == ["loss", "accuracy"]
@@ -311,7 +311,7 @@ def test_the_epoch_that_runs_has_its_course() -> None:
     assert not accuracy.mark[1].startswith("best")
 
 
-def test_one_epoch_is_shown_by_its_course() -> None:
+def test_a_single_epoch_is_shown_by_its_inner_curve() -> None:
     (loss, _) = run_charts(simulated(1))
     course, train, val = loss.lines
     assert (loss.start, loss.end) == (0, 1)
@@ -338,7 +338,7 @@ def test_without_validation_there_is_no_best_and_no_label() -> None:
     assert metric_columns(simulated(3, validation=False)) == ["loss", "accuracy"]
 
 
-def test_a_figure_that_is_not_finite_does_no_harm() -> None:
+def test_values_that_are_not_finite_are_harmless() -> None:
     run = TrainingRun("cnn", epochs=3)
     for number, loss in enumerate((1.0, math.nan, math.inf), 1):
         run.add(Epoch(number, {"loss": loss, "val_loss": loss}, 1.0))
@@ -363,7 +363,7 @@ def test_the_lines_of_a_log() -> None:
     ]
 
 
-def test_thousands_of_epochs_are_no_flood() -> None:
+def test_thousands_of_epochs_give_few_log_lines() -> None:
     stream = io.StringIO()
     simulated(3000, steps=2, batch=0.01, displays=(LogLines(stream),))
     lines = stream.getvalue().splitlines()
@@ -393,7 +393,7 @@ def test_on_a_terminal_a_line_moves(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(after) >= len(before.rstrip())
 
 
-def test_a_line_of_its_own() -> None:
+def test_a_given_stream_is_used() -> None:
     run = simulated(8, upto=(4, 6))
     assert heading_line(run) == "cnn: 8 epochs of 10 batches, 640 samples"
     assert heading_line(TrainingRun("m", epochs=1)) == "m: 1 epoch"

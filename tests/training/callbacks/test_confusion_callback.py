@@ -47,7 +47,7 @@ def counted(truth, predicted, classes=3):
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_it_is_the_matrix_of_the_last_part_that_is_split_off(plain):
+def test_the_matrix_is_of_the_validation_split(plain):
     net = make()
     run = watch(net, X, Y, epochs=2, validation_split=1 / 3, plain=plain)
     predicted = net.predict(X[-HELD:], verbose=0).argmax(axis=1)
@@ -78,7 +78,7 @@ class Batches(keras.utils.PyDataset):
         return X[here], Y[here]
 
 
-def test_validation_data_without_an_end_are_not_watched():
+def test_endless_validation_data_has_no_matrix():
     endless = Batches()
     endless.batches = None
     with pytest.raises(EvaluationError, match="are endless"):
@@ -109,7 +109,7 @@ def test_validation_data_of_every_kind(held, loss):
 
 
 @pytest.mark.parametrize("logits", [False, True])
-def test_two_classes_by_one_unit(logits):
+def test_binary_classification_with_one_unit(logits):
     loss = keras.losses.BinaryCrossentropy(from_logits=logits)
     net = make(1, None if logits else "sigmoid", loss)
     run = watch(net, X, Y % 2, validation_split=1 / 3)
@@ -129,7 +129,7 @@ def test_several_inputs():
     np.testing.assert_array_equal(run.confusion.matrix, counted(Y[-HELD:], answers.argmax(axis=1)))
 
 
-def test_the_classes_are_called_as_in_the_data_set():
+def test_class_names_are_those_of_the_dataset():
     x = X.copy()  # what shares memory with a data set is called as it is
     animals = Dataset("few", x[:60], Y[:60], x[60:], Y[60:], ("cat", "dog", "eel"))
     run = watch(make(), animals.x_train, animals.y_train, validation_split=1 / 3)
@@ -150,24 +150,24 @@ def untouched(net, **keywords):
     return str(refused.value)
 
 
-def test_without_validation_it_says_what_to_write():
+def test_without_validation_the_remedy_is_named():
     assert "validation_split=0.1" in untouched(make(), x=X, y=Y)
 
 
 @pytest.mark.parametrize("split", [{"validation_split": 0.3}, {"validation_data": (X, X[:, :1])}])
-def test_measured_values_are_no_classes(split):
+def test_continuous_targets_are_rejected(split):
     words = untouched(make(1, None, "mse"), x=X, y=X[:, :1], **split)
     assert "measured values" in words
 
 
-def test_labels_beyond_the_classes_are_told():
+def test_labels_beyond_the_classes_are_rejected():
     words = untouched(
         make(1, None, "mse"), x=X, y=Y * 7.0, validation_data=(X, Y * 7.0), checks=False
     )
     assert "range from 0 to 14, but net has 2 classes" in words
 
 
-def test_several_labels_a_sample_are_told():
+def test_several_labels_per_sample_are_rejected():
     several = np.ones((90, 3))
     words = untouched(
         make(3, "sigmoid", "binary_crossentropy"), x=X, y=several, validation_split=0.3
@@ -175,26 +175,26 @@ def test_several_labels_a_sample_are_told():
     assert "%keras_confusion" in words
 
 
-def test_several_outputs_are_told():
+def test_several_outputs_are_rejected():
     inputs = keras.Input((4,))
     net = keras.Model(inputs, [keras.layers.Dense(3)(inputs), keras.layers.Dense(2)(inputs)])
     net.compile("sgd", ["mse", "mse"])
     assert "2 outputs" in untouched(net, x=X, y=[ONE_HOT, ONE_HOT[:, :2]], validation_split=0.3)
 
 
-def test_another_word_is_told():
+def test_an_unknown_watch_value_is_rejected():
     with pytest.raises(TrainingError, match="watch= must be 'confusion' or None; got 'loss'"):
         kmagic.fit(make(), X, Y, watch="loss")
 
 
-def test_a_stream_that_cannot_be_judged_ends_the_watching_and_not_the_training():
+def test_an_unsuitable_stream_ends_the_matrix_but_not_the_training():
     net = make(1, None, "mse")
     run = watch(net, X, X[:, 0], epochs=2, validation_data=stream(X, X[:, 0]))
     assert (run.status, run.confusion, len(run.log)) == ("done", None, 2)
     assert [text for _, text in run.messages if "measured values" in text]
 
 
-def test_a_stop_leaves_the_matrix_out_and_keeps_the_epoch():
+def test_a_stop_skips_the_matrix_and_keeps_the_epoch():
     class Stopping(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):  # noqa: ARG002 - Keras's signature
             display.run.stop()
@@ -211,7 +211,7 @@ def test_a_stop_leaves_the_matrix_out_and_keeps_the_epoch():
     assert (run.status, len(run.log), run.confusion) == ("stopped", 1, None)
 
 
-def test_an_interrupt_while_it_looks_keeps_the_epoch(monkeypatch):
+def test_an_interrupt_during_the_matrix_keeps_the_epoch(monkeypatch):
     def interrupted(self, held, stop):
         raise KeyboardInterrupt
 
@@ -220,7 +220,7 @@ def test_an_interrupt_while_it_looks_keeps_the_epoch(monkeypatch):
     assert (run.status, len(run.log), run.confusion) == ("stopped", 1, None)
 
 
-def test_a_resumed_run_goes_on_with_its_curves():
+def test_a_resumed_run_continues_its_curves():
     net = make()
     first = watch(net, X, Y, epochs=2, validation_split=0.3)
     second = watch(net, X, Y, epochs=3, validation_split=0.3, resume=True)
@@ -247,7 +247,7 @@ def ended(watched):
     return run
 
 
-def test_the_worst_mistakes_in_words():
+def test_the_most_frequent_errors_as_text():
     watched = ConfusionHistory(["cat", "dog", "eel"])
     assert (watched.to_text(), watched.worst()) == ("", [])
     assert training_bundle(ended(watched))["text/html"].count("<img") == 1
@@ -272,7 +272,7 @@ def test_it_is_bounded_in_epochs_and_classes():
     assert seen(101).accuracy == {}
 
 
-def test_the_card_shows_it_in_words_and_as_an_image():
+def test_the_card_shows_it_as_text_and_as_an_image():
     made = training_bundle(ended(seen(10)))
     markup = made["text/html"]
     assert made["text/plain"].splitlines()[1].startswith("confusion after epoch 2: 300 of ")
@@ -294,7 +294,7 @@ def test_the_card_stays_small(classes):
     assert len(training_bundle(run)["text/html"].encode()) < 40_000
 
 
-def test_the_picture_is_whole_whatever_a_class_is_called():
+def test_the_image_is_valid_for_any_class_name():
     watched = ConfusionHistory(["<script>", 'a"b&c', "\u05d0\u05d1"])
     watched.add(1, np.array([[3, 1, 0], [0, 2, 2], [0, 0, 1]]))
     text, width, left = epoch_confusion_svg(watched)
@@ -303,7 +303,7 @@ def test_the_picture_is_whole_whatever_a_class_is_called():
     assert "<script>" not in text + training_bundle(ended(watched))["text/html"]
 
 
-def test_mistakes_and_what_is_right_differ_in_colour_and_in_strength():
+def test_errors_and_correct_predictions_differ_in_colour():
     watched = ConfusionHistory(["a", "b", "c"])
     watched.add(1, np.array([[9, 1, 0], [0, 9, 8], [0, 0, 9]]))
     paths = re.findall(
@@ -321,7 +321,7 @@ def test_mistakes_and_what_is_right_differ_in_colour_and_in_strength():
     assert few[1] < many[1]
 
 
-def test_the_live_view_gets_it_once_an_epoch_and_not_too_often():
+def test_the_live_view_gets_it_once_per_epoch_and_not_too_often():
     run = ended(None)
     feed = WidgetFeed(run)
     assert feed.snapshot()["confusion"] is None
@@ -336,14 +336,14 @@ def test_the_live_view_gets_it_once_an_epoch_and_not_too_often():
     assert feed.snapshot()["confusion"]["epoch"] == 2
 
 
-def test_of_many_classes_cells_are_pooled_and_not_told():
+def test_cells_of_many_classes_are_pooled():
     run = ended(seen(60))
     told = WidgetFeed(run).snapshot()["confusion"]
     assert (told["classes"], told["counts"]) == ([], [])
     assert len(told["svg"]) < 12_000
 
 
-def test_in_text_it_is_a_line_an_epoch(capsys):
+def test_in_text_it_is_one_line_per_epoch(capsys):
     kmagic.fit(
         make(), X, Y, epochs=2, validation_split=0.3, watch="confusion", displays=[LogLines()]
     )  # fmt: skip
@@ -361,7 +361,7 @@ def shell(shell, monkeypatch):
     return shell
 
 
-def test_the_magic_watches(shell):
+def test_the_magic_computes_the_matrix(shell):
     with capture_output() as said:
         shell.run_line_magic("keras_fit", "net X Y --val 0.3 --watch confusion -o run")
     assert shell.user_ns["run"].confusion.epoch == 1
@@ -375,7 +375,7 @@ def test_the_magic_watches(shell):
         ("net X Y --val 0.3 --watch loss", "--watch does not take this"),
     ],
 )
-def test_the_magic_refuses_with_a_caret(shell, line, words):
+def test_the_magic_marks_a_wrong_option(shell, line, words):
     with pytest.raises(MagicError, match=words) as refused:
         shell.run_line_magic("keras_fit", line)
     assert "^" in str(refused.value)

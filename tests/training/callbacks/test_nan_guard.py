@@ -31,7 +31,7 @@ def data():
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_it_names_epoch_batch_and_data_and_keeps_the_weights(data, plain):
+def test_the_message_names_epoch_batch_and_sample_and_weights_are_restored(data, plain):
     x, y = data
     x[20] = np.nan
     net = make()
@@ -49,14 +49,14 @@ def test_it_names_epoch_batch_and_data_and_keeps_the_weights(data, plain):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_batch_by_batch_the_batch_is_named(data):
+def test_plain_keras_names_the_batch(data):
     x, y = data
     x[20] = np.nan
     run = fit(make(), x, y, batch_size=BATCH, shuffle=False, plain=True)
     assert "in batch 3; first in the data:" in run.messages[-1].text
 
 
-def test_of_many_batches_in_one_go_the_very_one_is_named():
+def test_the_exact_batch_of_an_execution_is_named():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(800, 2)).astype("float32"), rng.normal(size=(800, 1)).astype("float32")
     x[8 * 70 + 3] = np.inf
@@ -70,7 +70,7 @@ def test_of_many_batches_in_one_go_the_very_one_is_named():
 
 
 @pytest.mark.parametrize("kept", ["checkpoint", "restore_best"])
-def test_what_broke_in_the_last_batch_is_not_kept(data, tmp_path, kept):
+def test_nan_weights_are_never_saved(data, tmp_path, kept):
     class Breaks(keras.callbacks.Callback):
         every_batch = False
         good = None
@@ -98,7 +98,7 @@ def test_what_broke_in_the_last_batch_is_not_kept(data, tmp_path, kept):
         assert finite(other)
 
 
-def test_a_rate_that_is_too_high_names_a_layer(data):
+def test_a_too_high_learning_rate_names_a_layer(data):
     net = make(keras.optimizers.SGD(1e20))
     run = fit(net, *data, epochs=50, batch_size=BATCH)
     assert run.status == "failed"
@@ -106,7 +106,7 @@ def test_a_rate_that_is_too_high_names_a_layer(data):
     assert finite(net)
 
 
-def test_a_layer_that_gives_no_numbers_is_named(data):
+def test_a_layer_with_nan_outputs_is_named(data):
     layers = [
         keras.Input((2,)),
         keras.layers.Dense(3, name="first"),
@@ -121,7 +121,7 @@ def test_a_layer_that_gives_no_numbers_is_named(data):
     assert all(np.isfinite(each.numpy()).all() for each in net.optimizer.variables)
 
 
-def test_it_goes_on_afterwards(data):
+def test_the_run_can_be_resumed(data):
     x, y = data
     bad = x.copy()
     bad[3] = np.inf
@@ -134,7 +134,7 @@ def test_it_goes_on_afterwards(data):
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
-def test_weights_that_are_no_numbers_are_seen_behind_a_good_loss(data, epochs):
+def test_nan_weights_with_a_finite_loss_are_noticed(data, epochs):
     x, y = data
     x[20] = np.nan
     net = keras.Sequential(
@@ -147,7 +147,7 @@ def test_weights_that_are_no_numbers_are_seen_behind_a_good_loss(data, epochs):
     assert finite(net)
 
 
-def test_copies_are_only_made_when_they_cost_next_to_nothing():
+def test_weights_are_copied_only_while_that_is_cheap():
     now = [0.0]
 
     def clock():

@@ -56,7 +56,7 @@ class StopAfter(RecordingDisplay):
             run.stop()
 
 
-def test_a_stopped_run_goes_on(data, whole):
+def test_a_stopped_run_is_continued(data, whole):
     net = make()
     first = fit(net, *data, epochs=4, displays=[StopAfter(2)], **HOW)
     assert (first.status, len(first.log)) == ("stopped", 2)
@@ -77,7 +77,7 @@ def test_a_stopped_run_goes_on(data, whole):
     assert "(2 from an earlier run)" in run.describe()
 
 
-def test_it_goes_on_with_a_run_by_name_and_says_if_the_data_changed(data):
+def test_a_given_run_is_continued_and_changed_data_is_reported(data):
     x, y = data
     net = make()
     first = fit(net, x, y, epochs=1, **HOW)
@@ -87,7 +87,7 @@ def test_it_goes_on_with_a_run_by_name_and_says_if_the_data_changed(data):
     assert any("differs from that of the earlier epochs" in text for _, text in run.messages)
 
 
-def test_without_an_earlier_run_there_is_nothing_to_go_on_with(data):
+def test_without_an_earlier_run_resume_is_rejected(data):
     with pytest.raises(TrainingError, match="no earlier run"):
         fit(make(), *data, resume=True)
 
@@ -112,7 +112,7 @@ def test_a_checkpoint_of_another_run_is_moved_and_not_lost(data, tmp_path):
     assert (folder / "before" / "best.weights.h5").exists()
 
 
-def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
+def test_a_checkpoint_of_another_model_is_rejected(data, tmp_path):
     fit(make(), *data, checkpoint=tmp_path, **HOW)
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5), keras.layers.Dense(3)])
     other.compile("adam", "mse")
@@ -120,7 +120,7 @@ def test_a_checkpoint_of_another_model_is_refused(data, tmp_path):
         fit(other, *data, checkpoint=tmp_path, resume=True)
 
 
-def test_a_record_that_is_ahead_of_the_state_is_cut(data, tmp_path, whole):
+def test_epochs_after_the_saved_state_are_dropped(data, tmp_path, whole):
     fit(make(), *data, epochs=2, checkpoint=tmp_path, **HOW)
     path = tmp_path / "run.json"
     record = json.loads(path.read_text())
@@ -130,7 +130,7 @@ def test_a_record_that_is_ahead_of_the_state_is_cut(data, tmp_path, whole):
     assert run.history == whole[0].history
 
 
-def test_resume_with_an_empty_checkpoint_begins(data, tmp_path, whole):
+def test_resume_with_an_empty_checkpoint_starts_a_run(data, tmp_path, whole):
     run = fit(make(), *data, epochs=4, checkpoint=tmp_path / "new", resume=True, **HOW)
     assert (run.resumed, run.history) == (0, whole[0].history)
 
@@ -165,7 +165,7 @@ def texts(run):
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["memory", "checkpoint"])
-def test_patience_goes_on_counting(data, tmp_path, kept):
+def test_patience_continues_counting(data, tmp_path, kept):
     where = {"checkpoint": tmp_path / "run"} if kept else {}
     losses, net = Losses([*FLAT, 2.5, 2.5]), flat()
     fit(net, *data, epochs=4, patience=3, callbacks=losses, **where, **HOW)
@@ -175,14 +175,14 @@ def test_patience_goes_on_counting(data, tmp_path, kept):
     assert texts(run)[-1] == "Stopped early: val_loss did not improve for 3 epochs."
 
 
-def test_patience_that_was_used_up_is_whole_again(data):
+def test_used_up_patience_starts_again(data):
     losses, net = Losses([*FLAT, *[2.5] * 9]), flat()
     first = fit(net, *data, epochs=9, patience=2, callbacks=losses, **HOW)
     second = fit(net, *data, epochs=9, patience=2, callbacks=losses, resume=True, **HOW)
     assert (len(first.log), len(second.log)) == (4, 6)
 
 
-def test_a_plateau_goes_on_counting(data):
+def test_reduce_lr_continues_counting(data):
     losses, net = Losses([*FLAT, 2.5, 2.5, 2.5, 2.5]), flat(1.0)
     fit(net, *data, epochs=4, reduce_lr=3, callbacks=losses, **HOW)
     run = fit(net, *data, epochs=8, reduce_lr=3, callbacks=losses, resume=True, **HOW)
@@ -193,7 +193,7 @@ def test_a_plateau_goes_on_counting(data):
         pytest.approx(run.learning_rates)  # fmt: skip
 
 
-def test_a_rate_that_just_fell_begins_the_count_anew(data):
+def test_a_lowered_learning_rate_resets_the_count(data):
     losses, net = Losses([*FLAT, 2.5, 2.5, 2.5]), flat(1.0)
     fit(net, *data, epochs=4, reduce_lr=2, callbacks=losses, **HOW)
     assert float(net.optimizer.learning_rate) == pytest.approx(0.1)
@@ -202,7 +202,7 @@ def test_a_rate_that_just_fell_begins_the_count_anew(data):
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["memory", "checkpoint"])
-def test_the_best_epoch_may_be_one_before(data, tmp_path, kept):
+def test_the_best_epoch_may_be_an_earlier_one(data, tmp_path, kept):
     where = {"checkpoint": tmp_path / "run"} if kept else {}
     losses, net = Losses([*FLAT, 2.5, 2.5]), flat()
     fit(net, *data, epochs=4, restore_best=not kept, callbacks=losses, **where, **HOW)
@@ -215,14 +215,14 @@ def test_the_best_epoch_may_be_one_before(data, tmp_path, kept):
     assert same(other.get_weights(), best)
 
 
-def test_a_better_epoch_afterwards_is_put_back(data):
+def test_a_better_new_epoch_is_restored(data):
     losses, net = Losses([*FLAT, 1.0, 1.5]), flat()
     fit(net, *data, epochs=4, restore_best=True, callbacks=losses, **HOW)
     fit(net, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **HOW)
     assert same(net.get_weights(), losses.weights[5])
 
 
-def test_where_the_best_weights_were_not_kept_it_is_said(data):
+def test_unsaved_best_weights_are_reported(data):
     losses, net = Losses([*FLAT, 2.25, 2.5]), flat()
     fit(net, *data, epochs=4, callbacks=losses, **HOW)
     run = fit(net, *data, epochs=6, restore_best=True, callbacks=losses, resume=True, **HOW)
@@ -296,7 +296,7 @@ def test_a_checkpoint_keeps_the_matrix_of_each_epoch(data, tmp_path):
     assert run.confusion.classes == named.classes
 
 
-def test_of_a_record_that_is_ahead_of_the_weights_a_matrix_is_cut_off_too():
+def test_a_matrix_after_the_saved_state_is_dropped():
     from kmagic.training.run.confusion_history import ConfusionHistory
 
     seen = ConfusionHistory(["a", "b"])

@@ -27,7 +27,7 @@ def test_every_sample_once_an_epoch(stream: Any, samples: int, batch: int) -> No
         assert sorted(np.concatenate(epoch)) == list(range(samples))
 
 
-def test_each_epoch_is_shuffled_anew() -> None:
+def test_each_epoch_has_a_new_order() -> None:
     rounds = epochs(shuffled(np.arange(50), 50, 8), 50, 8, 4)
     orders = {tuple(np.concatenate(each)) for each in rounds}
     assert len(orders) == 4
@@ -42,7 +42,7 @@ def test_a_seed_repeats_the_shuffle() -> None:
     np.testing.assert_array_equal(*made)
 
 
-def test_every_place_is_as_likely() -> None:
+def test_every_position_is_equally_likely() -> None:
     # Where does the first of four samples go? 800 epochs, and chi-square with 3 degrees of freedom
     # is above 25 once in 60,000 times.
     keras.utils.set_random_seed(1)
@@ -57,7 +57,7 @@ def test_order_is_kept() -> None:
 
 
 @pytest.mark.parametrize("stream", [shuffled, ordered])
-def test_what_belongs_together_stays_together(stream: Any) -> None:
+def test_samples_of_all_arrays_stay_aligned(stream: Any) -> None:
     rows = np.arange(20)
     arrays = ({"a": rows, "b": np.stack([rows, rows], axis=1)}, (rows, rows * 2.0), rows % 3)
     (epoch,) = epochs(stream(arrays, 20, 6), 20, 6, 1)
@@ -70,7 +70,7 @@ def test_what_belongs_together_stays_together(stream: Any) -> None:
 
 @pytest.mark.parametrize("stream", [shuffled, ordered])
 @pytest.mark.parametrize("samples", [12, 13])
-def test_tensors_are_of_the_shape_that_keras_gives_them(stream: Any, samples: int) -> None:
+def test_tensors_have_the_shapes_of_keras(stream: Any, samples: int) -> None:
     # So that a layer that asks for it sees a fixed batch where there is no short one.
     seen = []
 

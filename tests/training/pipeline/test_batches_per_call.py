@@ -48,11 +48,11 @@ def test_an_execution_stays_short(batch: float) -> None:
     assert all(each == 1 or 0.0002 + batch * each <= MAX_SECONDS + 0.001 for each in made)
 
 
-def test_a_batch_that_takes_longer_than_an_execution_may_is_one() -> None:
+def test_a_batch_longer_than_an_execution_runs_alone() -> None:
     assert run(BatchesPerCall(), 5, batch=0.2) == [1] * 5
 
 
-def test_it_follows_a_machine_that_gets_slow_and_quick_again() -> None:
+def test_it_follows_the_speed_of_the_machine() -> None:
     stride = BatchesPerCall()
     run(stride, 500, batch=0.001)
     slow = run(stride, 500, batch=0.02)
@@ -70,5 +70,5 @@ def test_one_batch_at_most() -> None:
     assert run(BatchesPerCall(1), 20, batch=0.0001) == [1] * 20
 
 
-def test_a_clock_that_stands_still_does_no_harm() -> None:
+def test_a_clock_that_stands_still_is_harmless() -> None:
     assert sum(run(BatchesPerCall(), 1000, batch=0.0)) == 1000

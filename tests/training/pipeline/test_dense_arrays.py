@@ -9,8 +9,6 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from kmagic.support.errors import DataError
-from kmagic.training.fit_inputs import convert_arguments, convert_list
 from kmagic.training.pipeline import dense_arrays as dense
 from kmagic.training.pipeline.dense_arrays import (
     UnsuitedError,
@@ -42,7 +40,7 @@ def model(*shape: int) -> keras.Model:
         (pd.Index(Y), (6,), "int64"),
     ],
 )
-def test_arrays_are_taken_as_keras_takes_them(given: Any, shape: Any, dtype: str) -> None:
+def test_arrays_are_converted_as_in_keras(given: Any, shape: Any, dtype: str) -> None:
     taken = dense_arrays(given).x
     assert (taken.shape, str(taken.dtype)) == (shape, dtype)
     probe = model(2)
@@ -120,7 +118,7 @@ def test_a_split_is_cut_off_the_end() -> None:
 @pytest.mark.parametrize(
     "y", [Y, Y[:, None], Y.astype("float32") + 0.2, np.eye(3)[Y], np.array([5, 0, 7, 7, 1, 5])]
 )
-def test_class_weights_are_those_of_keras(y: np.ndarray) -> None:
+def test_class_weights_equal_those_of_keras(y: np.ndarray) -> None:
     weights = {0: 0.5, 2: 3.0, 7: 9.0}
     seen = []
 
@@ -146,7 +144,7 @@ def test_class_weights_are_those_of_keras(y: np.ndarray) -> None:
         ((X, X[:, None]), "class_weight needs one class per sample"),
     ],
 )
-def test_class_weights_that_keras_refuses(given: Any, why: str) -> None:
+def test_class_weights_that_keras_rejects(given: Any, why: str) -> None:
     with pytest.raises(UnsuitedError, match=why):
         dense_arrays(*given).weighted({0: 1.0})
 
@@ -158,71 +156,3 @@ def test_validation_data() -> None:
         assert taken.samples == 6
     for other in (tf.data.Dataset.from_tensor_slices((X, Y)), X, (X, Y[:2]), (X, Y, Y, Y), ()):
         assert dense_validation(other) is None
-
-
-# --- lists ----------------------------------------------------------------------------------------
-
-
-def test_lists_of_numbers_and_words_become_arrays() -> None:
-    assert convert_list(X.tolist()).shape == (6, 2)
-    assert convert_list(list(Y)).dtype == "int64"
-    assert convert_list(["good", "bad"]).dtype == object
-    ragged = [[1], [2, 3]]
-    assert convert_list(ragged) is ragged
-    for other in (None, X, [], {"a": [1]}, [X, Y]):
-        assert convert_list(other) is other
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        ["good", "bad"],
-        np.array(["good", "bad"]),
-        np.array(["good", "bad"], dtype=object),
-        pd.Series(["good", "bad"], index=[4, 2]),
-        pd.Series(["good", "bad"], dtype="string"),
-    ],
-)
-def test_texts_become_objects(given: Any) -> None:
-    model = keras.Sequential([keras.Input((1,), dtype="string")])
-    taken = convert_arguments(model, {"x": given, "validation_data": (given, Y[:2])})
-    for x in (taken["x"], taken["validation_data"][0]):
-        assert x.dtype == object
-        assert x.tolist() == ["good", "bad"]
-        assert dense_arrays(x).x.tolist() == ["good", "bad"]
-    named = convert_arguments(model, {"x": {"text": given, "size": Y}})["x"]
-    assert named["size"] is Y
-    if not isinstance(given, list):
-        assert named["text"].tolist() == ["good", "bad"]
-
-
-def test_bytes_and_tables_of_texts() -> None:
-    model = keras.Sequential([keras.Input((1,), dtype="string")])
-    assert convert_arguments(model, {"x": np.array([b"a"])})["x"].tolist() == ["a"]
-    assert convert_arguments(model, {"x": np.array([["a"], ["b"]])})["x"].tolist() == ["a", "b"]
-    for other in (pd.DataFrame({"a": ["x"], "b": [1]}), np.array([["a", "b"]]), X):
-        assert convert_arguments(model, {"x": other})["x"] is other
-    with pytest.raises(DataError, match="row at index 1 is None"):
-        convert_arguments(model, {"x": np.array(["a", None], dtype=object)})
-
-
-def test_a_list_of_pictures_is_samples_for_one_input_and_inputs_for_several() -> None:
-    pictures = [np.zeros((4, 4))] * 3
-    assert convert_list(pictures, model(4, 4).inputs).shape == (3, 4, 4)
-    assert convert_list(pictures, None) is pictures
-    assert convert_list(pictures, model(4).inputs) is pictures  # one batch of vectors each
-    ends = [keras.Input((4, 4)), keras.Input((4, 4))]
-    both = keras.Model(ends, keras.layers.Add()(ends))
-    assert convert_list(pictures, both.inputs) is pictures
-
-
-def test_all_arguments_of_a_fit() -> None:
-    given = {"x": X.tolist(), "y": Y.tolist(), "validation_data": [X.tolist(), Y], "epochs": 2}
-    taken = convert_arguments(model(2), given)
-    assert taken["x"].shape == (6, 2)
-    assert taken["validation_data"][0].shape == (6, 2)
-    assert taken["validation_data"][1] is Y
-    assert (taken["epochs"], taken["sample_weight"]) == (2, None)
-    assert isinstance(given["x"], list)
-    unbuilt = keras.Sequential([keras.layers.Dense(1)])
-    assert convert_arguments(unbuilt, {"x": [[1.0]]})["x"].shape == (1, 1)

@@ -105,7 +105,7 @@ class Moments(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no 
 
 
 @pytest.mark.usefixtures("by_four")
-def test_callbacks_are_told_what_keras_tells_them_at_as_many_steps_an_execution() -> None:
+def test_callbacks_are_called_as_with_steps_per_execution() -> None:
     # 80 samples in batches of 10 are two executions of four; 16 to validate are one.
     how = {"epochs": 2, "batch_size": 10, "validation_data": (X[80:], Y[80:]), "shuffle": False}
     theirs, ours = Moments(), Moments()
@@ -130,7 +130,7 @@ def test_executions_of_an_epoch_that_is_no_multiple() -> None:
     assert batches == [0, 3, 4, 7, 8, 10] * 2
 
 
-def test_a_callback_that_watches_each_batch_is_told_of_each() -> None:
+def test_a_callback_that_needs_every_batch_is_called_for_each() -> None:
     class Watching(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
         seen: list[int] = []  # noqa: RUF012 - of one test
 
@@ -142,7 +142,7 @@ def test_a_callback_that_watches_each_batch_is_told_of_each() -> None:
     assert run.pipeline == "fast, batch by batch for Watching"
 
 
-def test_a_callback_that_watches_each_batch_of_validation() -> None:
+def test_a_callback_that_needs_every_validation_batch() -> None:
     seen: list[int] = []
 
     class Watching(keras.callbacks.Callback):  # type: ignore[misc] # Keras ships no types
@@ -174,7 +174,9 @@ def test_a_callback_that_watches_each_batch_of_validation() -> None:
         (Moments(), True),
     ],
 )
-def test_who_watches_each_batch(callback: keras.callbacks.Callback, watches: bool) -> None:
+def test_which_callbacks_need_every_batch(
+    callback: keras.callbacks.Callback, watches: bool
+) -> None:
     assert (
         bool(pipeline_choice.batch_callbacks([callback], pipeline_choice.TRAINING_METHODS))
         is watches
@@ -197,7 +199,7 @@ def test_a_training_that_a_callback_ends_ends_with_its_execution() -> None:
     assert int(model.optimizer.iterations.numpy()) == 4
 
 
-def test_keras_s_bar_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verbose_shows_the_progress_bar_of_keras(capsys: pytest.CaptureFixture[str]) -> None:
     fit(stack(), X, Y, epochs=2, validation_split=0.25, verbose=1, **HOW)
     out = capsys.readouterr().out
     assert "Epoch 2/2" in out
@@ -265,7 +267,7 @@ def test_a_model_that_is_compiled_again_gets_a_graph_of_its_own() -> None:
         np.testing.assert_array_equal(weight, other)
 
 
-def test_keras_trains_on_as_if_nothing_had_been() -> None:
+def test_keras_can_continue_the_training() -> None:
     how = {"shuffle": False, "validation_split": 0.25, "verbose": 0, **HOW}
     model, twin = stack(), stack()
     fit(model, X, Y, epochs=2, **how)
@@ -283,7 +285,7 @@ def test_keras_trains_on_as_if_nothing_had_been() -> None:
     model.fit(X, Y, **HOW, verbose=0)
 
 
-def test_ours_and_keras_s_function_are_both_kept() -> None:
+def test_the_function_of_keras_is_kept_too() -> None:
     model = stack()
     model.fit(X, Y, verbose=0, **HOW)
     keras_s = model.train_function
@@ -305,7 +307,7 @@ def test_a_model_is_freed_when_it_is_no_longer_used() -> None:
     assert run.status == "done"
 
 
-def test_a_function_that_a_callback_puts_in_place_is_used() -> None:
+def test_a_function_set_by_a_callback_is_used() -> None:
     model, twin = stack(), stack()
 
     def renew(of: keras.Model) -> Callable[[str], None]:
@@ -336,7 +338,7 @@ class Failing(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
         return x
 
 
-def test_a_graph_that_was_broken_off_is_not_used_again() -> None:
+def test_a_graph_whose_tracing_was_interrupted_is_dropped() -> None:
     model = keras.Sequential([keras.Input((WIDTH,)), keras.layers.Dense(CLASSES), Failing()])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     assert fit(model, X, Y, **HOW).status == "interrupted"
@@ -406,7 +408,7 @@ def endless() -> Iterator[Any]:
         (functools.partial(stack, steps_per_execution=2), {}, "steps_per_execution is 2"),
     ],
 )
-def test_what_is_left_to_keras_is_said(
+def test_the_reason_for_plain_keras_is_recorded(
     model: Callable[[], keras.Model], how: dict[str, Any], why: str
 ) -> None:
     how = {"x": X, "y": Y, **HOW} if "x" not in how else how | {"batch_size": BATCH}
@@ -417,11 +419,11 @@ def test_what_is_left_to_keras_is_said(
     assert run.status == "done"
 
 
-def test_a_loss_of_its_own_is_no_hindrance() -> None:
+def test_a_custom_loss_uses_the_fast_pipeline() -> None:
     assert fit(stack(OwnLoss), X, Y, **HOW).pipeline == "fast"
 
 
-def test_a_step_set_on_the_model_itself_is_seen() -> None:
+def test_a_step_set_on_the_instance_is_noticed() -> None:
     model, seen = stack(), []
 
     def step(data: Any) -> Any:
@@ -434,7 +436,7 @@ def test_a_step_set_on_the_model_itself_is_seen() -> None:
     assert seen
 
 
-def test_a_function_of_the_user_s_own_is_seen() -> None:
+def test_a_train_function_of_the_user_is_noticed() -> None:
     model = stack()
     model.make_train_function()
     keras_s, calls = model.train_function, []
@@ -465,13 +467,13 @@ def test_functions_that_run_eagerly() -> None:
         tf.config.run_functions_eagerly(run_eagerly=False)
 
 
-def test_validation_that_is_no_arrays_is_left_to_keras_alone() -> None:
+def test_only_validation_that_is_not_arrays_is_left_to_keras() -> None:
     run = fit(stack(), X, Y, epochs=2, validation_data=dataset(), **HOW)
     assert run.pipeline == "fast"
     assert len(run.history["val_loss"]) == 2
 
 
-def test_lists_are_taken() -> None:
+def test_lists_use_the_fast_pipeline() -> None:
     how = {"epochs": 2, "shuffle": False, **HOW}
     lists = (X.tolist(), Y.tolist())
     run = fit(stack(), *lists, validation_data=lists, **how)
@@ -491,7 +493,7 @@ def test_lists_are_taken() -> None:
         {"sample_weight": np.ones(5)},
     ],
 )
-def test_what_keras_refuses_keras_refuses_still(how: dict[str, Any]) -> None:
+def test_arguments_that_keras_rejects_are_still_rejected(how: dict[str, Any]) -> None:
     with pytest.raises((TrainingError, ValueError, TypeError)):
         fit(stack(), X, Y, **how)
 

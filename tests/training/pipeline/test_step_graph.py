@@ -83,7 +83,9 @@ class InOrder(pipeline_choice.FastPipeline):
 
 @pytest.mark.usefixtures("it_pays")
 @pytest.mark.parametrize("name", SAME)
-def test_bit_by_bit_what_keras_makes_of_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_equal_those_of_keras_bit_by_bit(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make, how = SAME[name], {**HOW, "shuffle": False}
     if name == "lstm":
         how |= {"validation_split": 0.2, "class_weight": {0: 2.0, 1: 0.5}}
@@ -146,7 +148,7 @@ def test_it_is_kept_for_the_next_training(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.usefixtures("it_pays")
-def test_a_function_that_does_not_bear_it_is_trained_without() -> None:
+def test_a_function_that_needs_an_unknown_size_has_no_second_graph() -> None:
     def picky(x: Any) -> Any:
         if x.shape[0] is not None:
             raise ValueError("a size")
@@ -159,7 +161,7 @@ def test_a_function_that_does_not_bear_it_is_trained_without() -> None:
 
 
 @pytest.mark.usefixtures("it_pays")
-def test_an_interrupt_while_it_is_made_leaves_a_model_that_trains_on() -> None:
+def test_an_interrupt_during_tracing_leaves_a_trainable_model() -> None:
     broken: list[bool] = []
 
     def late(x: Any) -> Any:
@@ -177,7 +179,7 @@ def test_an_interrupt_while_it_is_made_leaves_a_model_that_trains_on() -> None:
 
 
 @pytest.mark.usefixtures("it_pays")
-def test_the_batch_in_which_the_loss_breaks_is_known() -> None:
+def test_the_batch_in_which_the_loss_becomes_nan_is_known() -> None:
     inner = [layers.Embedding(20, 8), layers.LSTM(4), layers.Dense(1)]
     model = keras.Sequential([keras.Input((None,), dtype="int32"), *inner])
     model.compile("sgd", "mse")
@@ -188,7 +190,7 @@ def test_the_batch_in_which_the_loss_breaks_is_known() -> None:
     assert any("batch 1" in str(each) for each in run.messages), run.messages
 
 
-def test_a_loop_knows_what_is_ahead() -> None:
+def test_a_loop_knows_what_is_left() -> None:
 
     def executed(made: bool, batches: int) -> tuple[Any, int, bool]:
         return {}, batches, made

@@ -26,7 +26,7 @@ def trained(*logs: dict[str, float], epochs: int = 0, **keywords: object) -> Tra
 # --- the record -----------------------------------------------------------------------------------
 
 
-def test_history_is_shaped_as_keras_shapes_it() -> None:
+def test_history_has_the_form_of_keras() -> None:
     # With validation_freq=2 Keras's lists are of different lengths too.
     run = trained({"loss": 3.0}, {"loss": 2.0, "val_loss": 2.5}, {"loss": 1.0})
     assert run.history == {"loss": [3.0, 2.0, 1.0], "val_loss": [2.5]}
@@ -51,7 +51,7 @@ def test_best_is_by_validation_and_the_first_of_equals() -> None:
     assert run.best.epoch == 3
 
 
-def test_best_passes_over_what_is_not_a_number() -> None:
+def test_best_ignores_nan() -> None:
     assert TrainingRun().best is None
     assert trained({"loss": math.nan}).best is None
     run = trained({"loss": math.nan}, {"loss": 2.0})
@@ -59,7 +59,7 @@ def test_best_passes_over_what_is_not_a_number() -> None:
     assert run.best.epoch == 2
 
 
-def test_progress_is_of_the_epochs_that_this_run_has() -> None:
+def test_progress_counts_the_epochs_of_this_run() -> None:
     run = trained({"loss": 1.0}, epochs=4, steps=10, initial_epoch=2)
     assert run.progress == 0.5
     run.now.epoch, run.now.batch = 4, 5
@@ -77,7 +77,7 @@ def test_to_frame_has_a_row_an_epoch() -> None:
     assert TrainingRun().to_frame().empty
 
 
-def test_plot_has_axes_a_figure_and_leaves_pyplot_alone() -> None:
+def test_plot_has_axes_per_metric_and_does_not_use_pyplot() -> None:
     run = trained(*({"loss": 1 / n, "val_loss": 2 / n, "accuracy": 0.5} for n in (1, 2, 3)))
     axes = run.plot().axes
     assert [each.get_title() for each in axes] == ["loss", "accuracy"]
@@ -86,12 +86,12 @@ def test_plot_has_axes_a_figure_and_leaves_pyplot_alone() -> None:
     assert TrainingRun().plot().axes[0].get_title() == "loss"
 
 
-def test_a_notebook_draws_a_figure_that_pyplot_does_not_know(shell) -> None:
+def test_a_notebook_shows_a_figure_without_pyplot(shell) -> None:
     shown, _ = shell.display_formatter.format(trained({"loss": 1.0}).plot())
     assert b64decode(shown["image/png"]).startswith(b"\x89PNG")
 
 
-def test_a_notebook_that_draws_figures_its_own_way_keeps_it(shell) -> None:
+def test_a_notebook_with_its_own_figure_format_keeps_it(shell) -> None:
     from matplotlib.figure import Figure
 
     shell.display_formatter.formatters["image/svg+xml"].for_type(Figure, str)
@@ -99,7 +99,7 @@ def test_a_notebook_that_draws_figures_its_own_way_keeps_it(shell) -> None:
     assert "image/png" not in shown
 
 
-def test_a_run_can_be_kept() -> None:
+def test_a_run_can_be_pickled() -> None:
     run = trained({"loss": 1.0})
     run.stop()
     kept = pickle.loads(pickle.dumps(run))  # noqa: S301 - our own bytes
@@ -107,7 +107,7 @@ def test_a_run_can_be_kept() -> None:
     assert not kept.stopping
 
 
-def test_stop_is_asked_for_from_any_thread() -> None:
+def test_stop_works_from_any_thread() -> None:
     run = TrainingRun()
     thread = threading.Thread(target=run.stop)
     thread.start()
@@ -202,11 +202,11 @@ def ended(status: str, **state: object) -> str:
         ),
     ],
 )
-def test_what_a_run_says(words: str, expected: str) -> None:
+def test_a_run_as_text(words: str, expected: str) -> None:
     assert words == expected
 
 
-def test_words_without_times_are_the_same_in_every_run() -> None:
+def test_text_without_times_is_the_same_for_repeated_runs() -> None:
     run = trained({"loss": 0.5})
     run.status = "done"
     assert run.describe(times=False) == "1 epoch; loss 0.5000"
@@ -215,7 +215,7 @@ def test_words_without_times_are_the_same_in_every_run() -> None:
     assert repr(run) == "cnn: 1 epoch in 1:39; loss 0.5000"
 
 
-def test_a_recording_display_remembers() -> None:
+def test_a_recording_display_records_its_calls() -> None:
     display = RecordingDisplay()
     run = trained({"loss": 0.5}, epochs=2)
     display.begin(run)
@@ -232,7 +232,7 @@ def test_a_number_keeps_its_size(value: float) -> None:
 
 
 @given(st.floats(0, 1e6))
-def test_about_is_never_far_off(left: float) -> None:
+def test_an_approximate_duration_is_close(left: float) -> None:
     parts = [int(part) for part in format_approximate_duration(left).split(":")]
     told = sum(part * 60**power for power, part in enumerate(reversed(parts)))
     assert abs(told - left) <= max(1.0, 0.25 * left)
@@ -253,7 +253,7 @@ values = st.lists(st.floats(allow_nan=True, allow_infinity=False, width=32), max
 
 
 @given(values, st.integers(4, 64))
-def test_a_series_is_short_and_keeps_both_extremes(ys: list[float], limit: int) -> None:
+def test_a_bounded_series_is_short_and_keeps_both_extremes(ys: list[float], limit: int) -> None:
     series = BoundedSeries(limit)
     for x, y in enumerate(ys):
         series.append(x, y)
@@ -271,7 +271,7 @@ def test_a_series_is_short_and_keeps_both_extremes(ys: list[float], limit: int) 
 
 
 @given(values, st.integers(4, 64))
-def test_thinning_keeps_ends_and_extremes(ys: list[float], limit: int) -> None:
+def test_downsampling_keeps_ends_and_extremes(ys: list[float], limit: int) -> None:
     points = [(float(x), y) for x, y in enumerate(ys)]
     few = downsample(points, limit)
     assert len(few) <= max(limit, 4) + 4

@@ -62,7 +62,7 @@ def bad(values, where, value):
         (X[:, :3], Y, "expects shape 4 per sample, but x has shape 3", "input 3"),
     ],
 )
-def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
+def test_unsuitable_data_is_rejected(table, x, y, message, remedy):
     before = table.get_weights()
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(table, x, y, displays=[])
@@ -96,7 +96,7 @@ def test_what_cannot_be_trained_is_refused(table, x, y, message, remedy):
         ),
     ],
 )
-def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
+def test_more_outputs_than_targets_are_rejected(text, y, message, remedy):
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(net(text), IMAGES, y, displays=[])
     assert message in caught.value.message
@@ -111,13 +111,13 @@ def test_more_outputs_than_a_target_has_are_refused(text, y, message, remedy):
         (Y - 0.5, "Number the labels from 0."),
     ],
 )
-def test_labels_out_of_range_get_whole_units(table, y, remedy):
+def test_the_remedy_for_labels_out_of_range(table, y, remedy):
     with pytest.raises(TrainingError) as caught:
         review_data(table, X, y)
     assert caught.value.remedy.startswith(remedy)
 
 
-def test_validation_data_of_another_shape_are_refused(table):
+def test_validation_data_of_another_shape_is_rejected(table):
     with pytest.raises(
         TrainingError, match="expects shape 4 per sample, but the validation data has shape 3"
     ):
@@ -133,25 +133,25 @@ def test_a_missing_channel_axis_is_named():
     assert "channel axis is missing" in caught.value.remedy
 
 
-def test_flat_pictures_are_to_be_reshaped(pictures):
+def test_flat_images_get_a_reshape_remedy(pictures):
     with pytest.raises(TrainingError) as caught:
         review_data(pictures, IMAGES.reshape(30, 64), Y)
     assert "x.reshape(-1, 8, 8, 1)" in caught.value.remedy
 
 
-def test_what_keras_takes_is_taken(pictures):
+def test_data_that_keras_accepts_is_accepted(pictures):
     assert review_data(pictures, IMAGES[..., 0], Y).messages == []
     assert review_data(pictures, IMAGES, Y, validation=(IMAGES, Y)).messages == []
 
 
-def test_the_mistakes_are_told_together(table):
+def test_all_errors_are_reported_together(table):
     with pytest.raises(TrainingError) as caught:
         review_data(table, bad(X, 0, np.nan), Y[:-1])
     assert "samples" in caught.value.message
     assert "nan or inf" in caught.value.message
 
 
-def test_raw_pixels_are_told_of(pictures):
+def test_unscaled_pixels_give_advice(pictures):
     (told,) = review_data(pictures, (IMAGES * 255).astype("uint8"), Y).messages
     assert "Divide them by 255" in told
     scaled = net(
@@ -160,7 +160,7 @@ def test_raw_pixels_are_told_of(pictures):
     assert review_data(scaled, (IMAGES * 255).astype("uint8"), Y).messages == []
 
 
-def test_raw_pixels_behind_flatten_and_in_rows_are_told_of():
+def test_unscaled_pixels_after_flatten_and_in_rows_give_advice():
     flat = net("input 8x8x1\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)
     pixels = bad((IMAGES * 255).astype("uint8"), 0, 255)
     assert "Divide" in review_data(flat, pixels, Y).messages[0]
@@ -168,7 +168,7 @@ def test_raw_pixels_behind_flatten_and_in_rows_are_told_of():
     assert "Divide" in review_data(rows, pixels.reshape(30, 64), Y).messages[0]
 
 
-def test_features_of_different_size_are_told_of(table):
+def test_features_of_different_scale_give_advice(table):
     x = X * np.array([1, 1, 1, 1e5], "float32")
     (told,) = review_data(table, x, Y).messages
     assert "deviation of column 3 is" in told
@@ -178,7 +178,7 @@ def test_features_of_different_size_are_told_of(table):
     assert review_data(normal, x, Y).messages == []
 
 
-def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
+def test_rarely_lit_pixels_in_a_row_give_no_advice():
     rows = net("input 64\ndense 3 softmax\ncompile adam" + SPARSE)
     pixels = IMAGES.reshape(30, 64).copy()
     pixels[:, 5] = 0
@@ -188,7 +188,7 @@ def test_pixels_in_a_row_that_are_hardly_ever_lit_are_of_no_other_size():
     assert "that of column 5 " in told
 
 
-def test_features_of_different_size_are_called_by_their_names(table):
+def test_advice_about_features_uses_column_names(table):
     x = X * np.array([1e-3, 1, 1, 1e5], "float32")
     for columns, said in (
         (("NOX", "RM", "AGE", "TAX"), ("deviation of column TAX is", "that of column NOX ")),
@@ -204,7 +204,7 @@ def test_features_of_different_size_are_called_by_their_names(table):
         assert all(words in told for words in said)
 
 
-def test_test_data_scaled_in_another_way_are_told_of(pictures):
+def test_differently_scaled_test_data_gives_advice(pictures):
     x = IMAGES.copy()  # what shares memory with a data set belongs to it
     parts = Dataset("few", x, Y, IMAGES * 255, Y, ("a", "b", "c"))
     run = kmagic.fit(pictures, parts.x_train, parts.y_train, displays=[])
@@ -214,7 +214,7 @@ def test_test_data_scaled_in_another_way_are_told_of(pictures):
 
 
 @pytest.mark.parametrize("magic", ["keras_evaluate", "keras_confusion"])
-def test_the_magics_say_so_too(pictures, shell, magic):
+def test_the_magics_give_the_same_advice(pictures, shell, magic):
     kmagic.fit(pictures, IMAGES, Y, displays=[])
     shell.user_ns |= {
         "net": pictures,
@@ -230,7 +230,7 @@ def test_the_magics_say_so_too(pictures, shell, magic):
     assert said == [False, False, False, True]
 
 
-def test_of_a_model_without_a_past_nothing_is_said(pictures):
+def test_an_untrained_model_gives_no_advice(pictures):
     assert scale_drift_message(pictures, IMAGES * 255) == ""
     kmagic.fit(pictures, IMAGES, Y, displays=[])
     assert scale_drift_message(pictures, ["a", "b"]) == ""
@@ -243,7 +243,7 @@ def test_of_a_model_without_a_past_nothing_is_said(pictures):
 @pytest.mark.parametrize(
     ("y", "words"), [(Y + 1, "Labels run from 1 to 3"), (Y + 0.5, "fractions")]
 )
-def test_what_is_refused_is_not_compiled_either(y, words):
+def test_a_model_with_rejected_data_is_not_compiled(y, words):
     model = net("input 4\ndense 3 softmax")
     with pytest.raises(TrainingError, match=words):
         kmagic.fit(model, X, y, displays=[])
@@ -252,7 +252,7 @@ def test_what_is_refused_is_not_compiled_either(y, words):
     assert model.compiled
 
 
-def test_validation_data_scaled_in_another_way_are_told_of(pictures):
+def test_differently_scaled_validation_data_gives_advice(pictures):
     (told,) = review_data(pictures, IMAGES, Y, validation=(IMAGES * 255, Y)).messages
     assert "scaled differently" in told
 
@@ -267,7 +267,7 @@ def test_validation_data_scaled_in_another_way_are_told_of(pictures):
         ("dense 1", X[:, 0], "mse", "mae"),
     ],
 )
-def test_what_is_not_compiled_gets_what_suits(last, y, loss, metric):
+def test_an_uncompiled_model_gets_a_suitable_loss(last, y, loss, metric):
     model = net(f"input 4\n{last}")
     run = kmagic.fit(model, X, y, name="new", displays=[])
     assert run.status == "done"
@@ -276,14 +276,14 @@ def test_what_is_not_compiled_gets_what_suits(last, y, loss, metric):
     assert set(run.history) == {"loss", metric}
 
 
-def test_without_checks_nothing_is_looked_at(table):
+def test_without_checks_nothing_is_checked(table):
     with pytest.raises(TrainingError, match="not compiled"):
         kmagic.fit(net("input 4\ndense 1"), X, X[:, 0], checks=False, displays=[])
     run = kmagic.fit(table, bad(X, 0, np.nan), Y, checks=False, displays=[])
     assert run.status == "failed"
 
 
-def test_they_are_quick_on_large_data(pictures):
+def test_checks_are_fast_on_large_data(pictures):
     x = np.zeros((20_000, 28, 28, 1), "float32")
     x[-1] = 1
     model = net("input 28x28x1\nconv2d 2 3x3 relu\nflatten\ndense 3 softmax\ncompile adam" + SPARSE)

@@ -126,7 +126,7 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ({"seed": 2**32}, "seed= must be at most 4,294,967,295", ""),
     ],
 )
-def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
+def test_wrong_arguments_are_rejected_with_a_remedy(arguments, words, remedy):
     net = make()
     before = net.get_weights()
     with pytest.raises(TrainingError) as refused:
@@ -137,7 +137,7 @@ def test_what_cannot_be_is_refused_in_our_words(arguments, words, remedy):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_a_loss_of_the_model_s_own_needs_no_targets():
+def test_a_custom_loss_needs_no_targets():
     class Own(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, *_, **__):  # noqa: ARG002 - Keras's signature
             return keras.ops.mean(keras.ops.square(y_pred))
@@ -150,7 +150,7 @@ def test_a_loss_of_the_model_s_own_needs_no_targets():
 @pytest.mark.parametrize(
     "frame", [FRAME, pd.DataFrame(X).astype(object), pd.DataFrame(X), FRAME[["a", "b", "d", "d"]]]
 )
-def test_frames_of_numbers_and_truth_are_taken(frame):
+def test_frames_of_numbers_and_booleans_are_accepted(frame):
     assert (
         fit(make(), frame, pd.Series(Y), validation_data=(frame, pd.Series(Y))).pipeline == "fast"
     )
@@ -200,13 +200,13 @@ def test_sentences_reach_a_model_that_reads_them():
         assert run.confusion.matrix.sum() == (6 if "validation_split" in how else 24)
 
 
-def test_a_data_set_brings_its_parts():
+def test_a_dataset_is_used_in_its_parts():
     data = Dataset("few", X[:16], Y[:16], X[16:], Y[16:], ("a", "b", "c"))
     run = kmagic.fit(make(), data, validation_data=data, displays=[])
     assert (run.samples, run.validation_samples, run.pipeline) == (16, 8, "fast")
 
 
-def test_what_no_fit_takes_is_refused():
+def test_unknown_arguments_and_models_are_rejected():
     with pytest.raises(TrainingError, match="has no argument epoch") as refused:
         kmagic.fit(make(), X, Y, epoch=3)
     assert refused.value.remedy == "Did you mean epochs?"
@@ -216,7 +216,7 @@ def test_what_no_fit_takes_is_refused():
         kmagic.fit(3, X, Y)
 
 
-def test_a_file_of_figures_is_written_on_in_its_own_columns(tmp_path):
+def test_a_csv_file_is_continued_in_its_own_columns(tmp_path):
     net, file = make(), tmp_path / "log.csv"
     kmagic.fit(net, X, Y, epochs=2, csv=file, reduce_lr=2, validation_split=0.5, displays=[])
     kmagic.fit(net, X, Y, epochs=3, csv=file, resume=True, validation_split=0.5, displays=[])
@@ -238,7 +238,7 @@ def test_a_file_of_figures_is_written_on_in_its_own_columns(tmp_path):
         ({0: 1, 1: 1, np.int64(2): 1}, []),
     ],
 )
-def test_weights_that_do_not_go_with_the_labels_are_told_of(weights, words):
+def test_class_weights_that_do_not_match_the_labels_give_advice(weights, words):
     for y in (Y, np.eye(3)[Y].argmax(axis=1)[:, None]):
         run = kmagic.fit(make(), X, y, class_weight=weights, displays=[])
         told = [each.text[: len(said)] for each, said in zip(run.messages, words, strict=True)]
@@ -257,7 +257,7 @@ class Breaks(keras.callbacks.Callback):
             raise self.error
 
 
-def test_an_error_of_the_user_s_own_leaves_the_run_to_go_on_with():
+def test_after_an_error_in_user_code_the_run_can_be_resumed():
     net = make()
     with pytest.raises(ZeroDivisionError):
         kmagic.fit(net, X, Y, epochs=5, displays=[], callbacks=Breaks(ZeroDivisionError("mine")))
@@ -267,7 +267,7 @@ def test_an_error_of_the_user_s_own_leaves_the_run_to_go_on_with():
         kmagic.fit(net, X, Y, epochs=5, displays=[], callbacks=Breaks(FileNotFoundError("mine")))
 
 
-def test_the_magic_keeps_the_record_of_a_run_that_broke(shell):
+def test_the_magic_keeps_the_record_of_a_failed_run(shell):
     shell.user_ns |= {"net": make(), "x": X, "y": Y, "mine": Breaks(ZeroDivisionError("mine"))}
     line = "net x y -e 4 -q -o broken"
     with pytest.raises(ZeroDivisionError):
@@ -284,7 +284,7 @@ def test_the_magic_keeps_the_record_of_a_run_that_broke(shell):
     assert len(shell.run_line_magic("keras_history", "-q").runs) == 2
 
 
-def test_a_full_disk_ends_the_training_and_loses_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_ends_the_training_without_loss(tmp_path, monkeypatch):
     from kmagic.training.callbacks import checkpoint
 
     refuses = partial(os.open, tmp_path / "none" / "run.json", os.O_RDONLY)  # as a full disk does
@@ -301,7 +301,7 @@ def test_a_full_disk_ends_the_training_and_loses_nothing(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("option", ["tensorboard", "checkpoint"])
-def test_a_folder_that_cannot_be_made_is_told(tmp_path, option, monkeypatch):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path, option, monkeypatch):
     def refuses(self, *_, **__):
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -312,7 +312,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, option, monkeypatch):
         fit(make(), X, Y, **{option: tmp_path / "new"})
 
 
-def test_a_place_that_may_not_be_written_to_is_told_before(tmp_path, monkeypatch):
+def test_a_path_without_write_permission_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(TrainingError, match="no write permission"):
         fit(make(), X, Y, csv=tmp_path / "log.csv")
