@@ -1,1 +1,1 @@
-"""The fit: Keras's own, watched, and stopped without loss."""
+"""Training: Keras's ``fit`` with a record, a live view and a faster pipeline."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from kmagic.training.callbacks.callback_set import (
 from kmagic.training.callbacks.confusion_callback import ConfusionCallback, confusion_data
 from kmagic.training.callbacks.nan_guard import NotFiniteError
 from kmagic.training.callbacks.recording_callback import StopTraining
-from kmagic.training.fit_inputs import convert_arguments
+from kmagic.training.fit_inputs import convert_arguments, split_index
 from kmagic.training.fit_options import FitOptions, check_learning_rate
 from kmagic.training.pipeline.pipeline_choice import (
     DEFAULT_BATCH_SIZE,
@@ -238,7 +237,7 @@ def _count_samples(x: Any, split: float, validation_data: Any) -> tuple[int | No
         is_pair = isinstance(validation_data, tuple | list)
         return total, _length(validation_data[0] if is_pair else validation_data)
     if split and total is not None:
-        training = math.floor(total * (1.0 - split))  # rounded as in Keras
+        training = split_index(total, split)
         return training, total - training
     return total, None if split else 0
 

@@ -1,7 +1,8 @@
-"""The data arguments of ``fit`` in the forms that Keras takes: lists, frames and texts as arrays."""
+"""The data arguments of ``fit`` in the forms that Keras takes: lists, frames, texts as arrays."""
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,11 @@ import numpy as np
 from kmagic.models.model_arrays import model_tensors
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
+
+
+def split_index(samples: int, fraction: float) -> int:
+    """The first validation sample of a ``validation_split``, rounded as in Keras."""
+    return math.floor(samples * (1.0 - fraction))
 
 
 def convert_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,10 +72,6 @@ def _match_weights(model: keras.Model, y: Any, weights: Any) -> tuple[Any, Any]:
 
 def convert_list(value: Any, tensors: Any = None) -> Any:
     """A list or data frame as an array, if possible; anything else is unchanged.
-
-    Args:
-        value: What the user passed.
-        tensors: The model's inputs or outputs that it is for, if known.
 
     Example:
         >>> convert_list([[1, 2], [3, 4]]).shape

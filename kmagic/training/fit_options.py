@@ -188,9 +188,6 @@ class FitOptions:
     def monitor_note(self, monitor: str) -> str:
         """Which options use the training loss, because nothing is validated; "" if none does.
 
-        Args:
-            monitor: The metric that measures progress.
-
         Example:
             >>> FitOptions(patience=3, restore_best=True).monitor_note("loss")
             'There is no validation data: patience and restore_best use the training loss.'

@@ -56,13 +56,7 @@ def _with_axes(array: Any, tensor: Any) -> Any:
 
 
 def retrace_for(model: Any, kind: str, data: Any) -> None:
-    """Let a model's function be traced again if data has other axes than earlier data.
-
-    Args:
-        model: A compiled Keras model.
-        kind: "train" or "test".
-        data: Inputs, targets and weights as they are passed to it, or a stream of them.
-    """
+    """Let a model's function be traced again if data has other axes than earlier data."""
     axes = _count_axes(data)
     if not axes:
         return

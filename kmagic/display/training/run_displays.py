@@ -64,11 +64,7 @@ class UpdatedCard(Display):
 
 
 class FinalCard(Display):
-    """The card at the end.
-
-    Args:
-        times: False omits durations, which differ between repeated runs.
-    """
+    """The card at the end."""
 
     def __init__(self, *, times: bool = True) -> None:
         self._times = times
@@ -83,9 +79,6 @@ class LogLines(Display):
     """One line per epoch, and on a terminal a line that is updated in place.
 
     Of more than 200 epochs only one line per second is written, and the last.
-
-    Args:
-        stream: Where to write; by default the standard output at the time of writing.
     """
 
     interval = 0.1

@@ -101,10 +101,6 @@ def heading_line(run: TrainingRun) -> str:
 def summary_line(run: TrainingRun, *, times: bool = True) -> str:
     """The run in one sentence, with all metrics at its best epoch or at its last one.
 
-    Args:
-        run: The record.
-        times: As for :meth:`~kmagic.training.run.training_run.TrainingRun.describe`.
-
     Example:
         >>> from kmagic.training.run.training_run import Epoch, TrainingRun
         >>> run = TrainingRun("cnn", epochs=1)
@@ -359,12 +355,7 @@ def best_mark(run: TrainingRun, name: str) -> tuple[float, str] | None:
 
 
 def charts_html(charts: Sequence[Chart], beside: str = "") -> str:
-    """Up to four charts in a row, each as inline SVG and as an image.
-
-    Args:
-        charts: The charts.
-        beside: HTML that follows them in the row.
-    """
+    """Up to four charts in a row, each as inline SVG and as an image."""
     if not charts:
         return ""
     width = CHART_WIDTHS[len(charts)]

@@ -35,12 +35,7 @@ MATRIX_INTERVAL = 0.5
 
 
 class WidgetFeed:
-    """The state of one run's views, and what was sent of it.
-
-    Args:
-        run: The record.
-        answers: Whether the kernel receives a stop on its control channel.
-    """
+    """The state of one run's views, and what was sent of it."""
 
     def __init__(self, run: TrainingRun, *, answers: bool = False) -> None:
         self._run = run

@@ -41,14 +41,6 @@ from kmagic.training.run.training_run import VALIDATION, Display, Epoch, Trainin
 class CallbackSet:
     """The callbacks of one fit.
 
-    Args:
-        run: The record.
-        displays: Views of it.
-        options: The options of the fit.
-        checkpoint: The folder that keeps the run, or None.
-        before: Callbacks that precede the recorder's, so that it records their results.
-        best_known: The best weights of the run that this one continues, if kept.
-
     Attributes:
         callbacks: All of them in the order of their calls: the user's and Keras's, messages about
             those, the recorder's, the nan guard, then those that need the epoch in the record.
@@ -134,12 +126,7 @@ class CallbackSet:
                 callback.on_train_end()
 
     def finish(self, model: keras.Model, *, average: bool = True) -> None:
-        """After a stop: do what Keras does at the end of a fit.
-
-        Args:
-            model: The model.
-            average: Whether an optimizer that averages weights applies the averages.
-        """
+        """After a stop: do what Keras does at the end of a fit."""
         if average and isinstance(model.optimizer, keras.optimizers.Optimizer):
             model.optimizer.finalize_variable_values(model.trainable_weights)
         log = self.recorder.run.log
@@ -148,11 +135,6 @@ class CallbackSet:
 
     def recover(self, model: keras.Model, error: NotFiniteError, x: Any) -> str:
         """After a loss that is nan or infinite: restore good weights.
-
-        Args:
-            model: The model with its broken weights.
-            error: What became nan, and when.
-            x: The inputs.
 
         Returns:
             What happened, as a phrase.
@@ -204,11 +186,6 @@ def _option_callbacks(options: FitOptions, run: TrainingRun, monitor: str) -> li
 
 def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -> Checkpoint | None:
     """Add the epochs of the run to continue to a new record, and open the checkpoint folder.
-
-    Args:
-        run: The record.
-        model: The model; gets the weights of a checkpoint that it continues.
-        options: The options of the fit.
 
     Raises:
         TrainingError: There is no run to continue, or it is another model's.
@@ -264,13 +241,7 @@ def _continue_log(run: TrainingRun, log: Sequence[Epoch]) -> None:
 def best_before(
     run: TrainingRun, model: keras.Model, checkpoint: Checkpoint | None
 ) -> BestWeights | None:
-    """The best weights of the run that this one continues, if they are still known.
-
-    Args:
-        run: The record with the earlier epochs.
-        model: The model.
-        checkpoint: The folder that keeps the run.
-    """
+    """The best weights of the run that this one continues, if they are still known."""
     if not run.log:
         return None
     before = count_epochs(run.log, monitor_of(run))

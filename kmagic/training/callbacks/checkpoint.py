@@ -30,11 +30,7 @@ BEFORE = "before"
 
 
 class Checkpoint:
-    """The folder of one run.
-
-    Args:
-        path: The folder; created when something is saved.
-    """
+    """The folder of one run."""
 
     def __init__(self, path: str | Path) -> None:
         self.folder = Path(path)

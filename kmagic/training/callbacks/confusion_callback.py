@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import keras
 
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.messages import Option, Text
+from kmagic.training.fit_inputs import split_index
 from kmagic.training.run.confusion_history import ConfusionHistory
 from kmagic.training.run.training_run import TrainingRun
 
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion) -> Any:
     """The validation data as a pair of arrays, or as a stream that can be read repeatedly.
 
-    Args:
-        arguments: The arguments of ``model.fit``.
-        confusion: Checks the targets, if they are arrays.
-
     Raises:
         TrainingError: There is no validation data, or it has no confusion matrix.
     """
@@ -33,7 +29,7 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
     if validation is None and split and arguments.get("y") is not None:
         pair = arguments["x"], arguments["y"]
         samples = len(keras.tree.flatten(pair[0])[0])
-        start = math.floor(samples * (1.0 - split))  # rounded as in Keras
+        start = split_index(samples, split)
         validation = keras.tree.map_structure(lambda array: array[start:], pair)
     if validation is None:
         raise TrainingError(
@@ -60,13 +56,7 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
 
 
 class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
-    """Adds each epoch's confusion matrix to the run's record; it precedes the recorder's callback.
-
-    Args:
-        run: The record.
-        confusion: Computes the matrix.
-        validation: What :func:`confusion_data` returned.
-    """
+    """Adds each epoch's confusion matrix to the record; it precedes the recorder's callback."""
 
     every_batch = False
 

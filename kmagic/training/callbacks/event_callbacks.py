@@ -18,10 +18,6 @@ class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # Keras is 
     """Adds messages about other callbacks: an early stop, a lower learning rate, a checkpoint.
 
     It follows them.
-
-    Args:
-        run: The record.
-        others: The callbacks.
     """
 
     every_batch = False
@@ -97,11 +93,6 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
     """Starts no epoch that would not end within the time limit, and estimates how many will.
 
     It follows the recorder's callback. The first epoch is always trained.
-
-    Args:
-        recorder: Knows the time per epoch.
-        seconds: The time limit.
-        clock: Seconds.
     """
 
     every_batch = False

@@ -22,9 +22,6 @@ class NotFiniteError(BaseException):
     """The loss or the weights are nan or infinite.
 
     Like ``StopTraining`` it is no Exception, so that code on its way does not handle it.
-
-    Args:
-        reason: What is nan, and since when.
     """
 
     def __init__(self, reason: str) -> None:
@@ -34,9 +31,6 @@ class NotFiniteError(BaseException):
 
 class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
     """Checks the loss of each batch, and keeps a copy of the weights at the start of each epoch.
-
-    Args:
-        clock: Seconds.
 
     Attributes:
         epoch: The epoch of the copy, from 1.
@@ -112,12 +106,6 @@ def _check_weights(weights: list[Any], when: str) -> None:
 
 def nan_origin(model: keras.Model, x: Any, broken: Sequence[Any], names: Sequence[str]) -> str:
     """Where nan first appears: in the data, or in a layer's output or weights.
-
-    Args:
-        model: The model, with its last good weights.
-        x: The inputs.
-        broken: The weights after they became nan.
-        names: The layer of each of them.
 
     Returns:
         A phrase, or "" if it is unknown.

@@ -83,12 +83,6 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[mis
     If the earlier epochs used up the patience, it starts again in full. If the best epoch's
     weights are to be restored but nobody kept them, the best epoch is chosen from the new ones.
 
-    Args:
-        monitor: The metric that measures progress.
-        log: Epochs of the run that this one continues.
-        best_known: Their best epoch's weights, if kept.
-        **keywords: As for Keras's callback.
-
     Attributes:
         lost_epoch: The best earlier epoch if its weights are not known; else 0.
     """
@@ -131,13 +125,7 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[mis
 
 
 class ResumableReduceLROnPlateau(keras.callbacks.ReduceLROnPlateau):  # type: ignore[misc] # as above
-    """Keras's ReduceLROnPlateau that continues an earlier run.
-
-    Args:
-        monitor: The metric that measures progress.
-        log: Epochs of the run that this one continues.
-        **keywords: As for Keras's callback.
-    """
+    """Keras's ReduceLROnPlateau that continues an earlier run."""
 
     def __init__(self, monitor: str, *, log: Sequence[Epoch] = (), **keywords: Any) -> None:
         super().__init__(monitor, **keywords)

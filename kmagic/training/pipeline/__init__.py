@@ -1,1 +1,1 @@
-"""The fast training loop: several batches per call of the graph."""
+"""The fast pipeline; its only entry is ``pipeline_choice.choose_pipeline``."""

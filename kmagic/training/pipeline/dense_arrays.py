@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
+
+from kmagic.training.fit_inputs import split_index
 
 NUMBERS = "biuf"
 """NumPy's kinds of numbers that an array may hold: bool, integers, floats."""
@@ -49,7 +50,7 @@ class DenseArrays:
 
     def split(self, fraction: float) -> tuple[DenseArrays, DenseArrays]:
         """Cut a fraction off the end, rounded as in Keras."""
-        index = math.floor(self.samples * (1.0 - fraction))
+        index = split_index(self.samples, fraction)
         if not 0 < index < self.samples:
             raise UnsuitedError("the validation split leaves one side empty")
         parts = (self.x, self.y, self.sample_weight)

@@ -35,10 +35,6 @@ class BatchesPerCall:
     The first execution is a single batch and is not measured, because it includes tracing; the
     second is a single batch as well.
 
-    Args:
-        limit: Maximum number of batches; 1 if a callback needs every batch.
-        max_seconds: Maximum time of an execution.
-
     Attributes:
         batch_seconds: Time per batch; None until measured.
 
@@ -242,14 +238,7 @@ class StepFunction:
 
 
 class ExecutionCallbackList(keras.callbacks.CallbackList):  # type: ignore[misc] # Keras is untyped
-    """Keras's list of callbacks, called once per execution instead of once per batch.
-
-    Args:
-        callbacks: The callbacks.
-        training: The loop over an epoch's batches.
-        validation: The loop over a validation's batches, if it is one of ours.
-        **keywords: As for Keras's list.
-    """
+    """Keras's list of callbacks, called once per execution instead of once per batch."""
 
     def __init__(
         self,

@@ -48,10 +48,6 @@ VALIDATION_METHODS = ("on_test_batch_begin", "on_test_batch_end")
 class KerasPipeline:
     """Plain Keras: a context manager that changes nothing.
 
-    Args:
-        reason: Why, such as "x is a generator".
-        arguments: The arguments of ``model.fit``, without callbacks.
-
     Attributes:
         description: For the run's record.
         stops_at_nan: Whether an execution ends with the batch in which the loss becomes nan.

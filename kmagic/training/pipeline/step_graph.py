@@ -27,11 +27,6 @@ that the results are equal to the last bit."""
 class StepGraph:
     """Several steps of a model as one graph; their number is an argument of the graph.
 
-    Args:
-        model: A compiled model.
-        kind: Which step.
-        batch_size: Samples in every batch; None for batches of any size.
-
     Attributes:
         traced: Whether the graph exists and has run.
         seconds: Time of tracing, including the first run.
@@ -132,10 +127,6 @@ def create_variables(model: keras.Model, batch: Any) -> None:
     large. The optimizer's are created directly, the metrics' by tracing a small graph that never
     runs. Nothing but time is lost if that is impossible, for a model that is not built or has
     several outputs.
-
-    Args:
-        model: A compiled model.
-        batch: The specification of a step's argument.
     """
     outputs = getattr(model, "outputs", None)
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)

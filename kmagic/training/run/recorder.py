@@ -23,11 +23,6 @@ class Recorder:
 
     Displays are throttled here, and only here. A display that raises is dropped and reported at
     the end; the training continues.
-
-    Args:
-        run: The record to fill.
-        displays: Views of it.
-        clock: Monotonic seconds.
     """
 
     def __init__(

@@ -42,14 +42,7 @@ KNOWN_LOSSES = ("sparse_categorical_crossentropy", *BINARY, *REGRESSION)
 
 
 def data_advice(graph: ModelGraph, x: Any, y: Any, *, loss: str = "") -> Iterator[Advice]:
-    """Advice about single arrays of inputs and targets.
-
-    Args:
-        graph: The model's graph.
-        x: Inputs; anything but one array of numbers is ignored.
-        y: Targets; as ``x``.
-        loss: The loss's name, for a model that is not compiled yet.
-    """
+    """Advice about single arrays of inputs and targets."""
     inputs, targets = _first_samples(x, MAX_SAMPLES), _first_samples(y, MAX_LABELS)
     if inputs is not None:
         yield from _unscaled_images(graph, inputs)
@@ -118,13 +111,7 @@ def _embedding_range(graph: ModelGraph, x: Any) -> Iterator[Advice]:
 
 
 def feature_scale_advice(graph: ModelGraph, x: Any, names: Sequence[str]) -> Iterator[Advice]:
-    """Advice about a table whose columns differ so much that the large ones dominate.
-
-    Args:
-        graph: The model's graph.
-        x: Inputs as an array, or None.
-        names: Names of the columns, if known.
-    """
+    """Advice about a table whose columns differ so much that the large ones dominate."""
     table = 2
     if x is None or x.ndim != table or x.shape[1] < table or x.dtype.kind not in "iuf":
         return
@@ -248,12 +235,7 @@ def _fewer_outputs_remedy(end: LayerCall, loss: str) -> str:
 
 
 def class_weight_advice(weights: Any, y: Any) -> Iterator[Advice]:
-    """Advice about class weights that do not match the labels.
-
-    Args:
-        weights: ``class_weight``: weight by class index.
-        y: The targets as an array, or None; class indices or one-hot rows are looked at.
-    """
+    """Advice about class weights that do not match the labels."""
     if not isinstance(weights, Mapping) or y is None or y.dtype.kind not in "biuf" or y.ndim > 2:  # noqa: PLR2004 - rows
         return
     if not all(isinstance(each, numbers.Real) for pair in weights.items() for each in pair):

@@ -295,11 +295,6 @@ def _fraction_errors(graph: ModelGraph, y: Any, loss: str) -> Iterator[DataProbl
 def choose_compile(graph: ModelGraph, name: str, y: Any) -> CompileChoice:
     """Choose the loss and metric for a model that is not compiled.
 
-    Args:
-        graph: The model's graph.
-        name: The model's name for messages.
-        y: The targets as an array, or None.
-
     Raises:
         TrainingError: The model has several outputs.
     """

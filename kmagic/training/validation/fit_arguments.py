@@ -14,6 +14,7 @@ from kmagic.models.model_arrays import has_custom_step
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Function, Option, Text
+from kmagic.training.fit_inputs import split_index
 from kmagic.training.fit_options import PLAIN_VALUES
 
 PAIR_REMEDY = "Pass a pair (x, y) or a dataset."
@@ -24,11 +25,6 @@ TARGETS_REMEDY = "Pass an array with one target per sample."
 
 def check_fit_arguments(model: keras.Model, name: str, arguments: Mapping[str, Any]) -> None:
     """Check the data arguments of ``fit``.
-
-    Args:
-        model: A Keras model.
-        name: The model's name for messages.
-        arguments: The arguments of ``model.fit``, with lists already converted to arrays.
 
     Raises:
         TrainingError: The model cannot be trained on this data.
@@ -43,7 +39,7 @@ def check_fit_arguments(model: keras.Model, name: str, arguments: Mapping[str, A
     else:
         _check_arrays(model, name, x, y)
         samples = _lengths(x)[0]
-        if split and math.floor(samples * (1.0 - split)) < 1:  # rounded as in Keras
+        if split and split_index(samples, split) < 1:
             _reject(
                 name,
                 Text(

@@ -24,12 +24,7 @@ MAX_LENGTH = 300
 
 
 def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
-    """The error to raise in place of one that ended a training; None to raise that one itself.
-
-    Args:
-        run: The record.
-        error: What Keras, TensorFlow or the operating system raised.
-    """
+    """The error to raise in place of one that ended a training; None to raise that one itself."""
     if _from_user_code(error.__traceback__):
         return None
     if isinstance(error, OSError):
