@@ -30,7 +30,7 @@ from kmagic.display.kit.thumbnail import (
     thumbnail_html,
 )
 from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
-from kmagic.evaluation.classification.classification import MAX_THUMBNAILS
+from kmagic.evaluation.classification.image_preprocessor import MAX_THUMBNAILS
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
 if TYPE_CHECKING:

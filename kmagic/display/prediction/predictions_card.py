@@ -200,7 +200,9 @@ def _table(info: PredictionInfo, rows: list[_Row]) -> str:
     thumbnails = _thumbnails(info.samples, len(rows))
     named = len(info.sample_names) > 0
     body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
-    return f'<div class="km-table-scroll"><table class="km-table"><tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="km-table-scroll"><table class="km-table"><tbody>{body}</tbody></table></div>'
+    )
 
 
 def _thumbnails(samples: Any, rows: int) -> list[str]:

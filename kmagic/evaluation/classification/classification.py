@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
+from kmagic.evaluation.classification.image_preprocessor import MAX_THUMBNAILS
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import (
     isolate_direction,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.classification.explain import Explanation
 
-MAX_THUMBNAILS = 24  # images on a card, whose thumbnails are kept
 MAX_SUMMARIZED = 5  # classes in the summary of many images
 MAX_FILE_NAME, MAX_ERROR, MAX_CLASS_NAME = 200, 400, 60  # characters in a line
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from kmagic.evaluation.classification.applications import (
     recognize_application,
 )
 from kmagic.evaluation.classification.classification import (
-    MAX_THUMBNAILS,
     Classification,
     ClassProbability,
     ImagePrediction,
@@ -25,9 +23,10 @@ from kmagic.evaluation.classification.classification import (
 )
 from kmagic.evaluation.classification.explain import Explanation, explain_images
 from kmagic.evaluation.classification.image_preprocessor import (
+    MAX_THUMBNAILS,
     NO_IMAGES_REMEDY,
     ImagePreprocessor,
-    load_ahead,
+    load_batches,
 )
 from kmagic.evaluation.classification.image_sources import ImageSource, list_images, suggest_files
 from kmagic.evaluation.confusion.label_arrays import (
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classification.image_preprocessor import LoadedImage
 
 BATCH_SIZE = 32
-BATCHES_AHEAD = 2  # batches that are read while one is predicted
 MAX_ERRORS = 5  # errors listed in one message
 
 
@@ -203,16 +201,12 @@ class _ClassificationJob:
     def run(self, progress: Progress) -> list[ImagePrediction]:
         """Predict all images; after an interrupt, return those that are done."""
         images: list[ImagePrediction] = []
-        ahead = BATCHES_AHEAD * self.batch_size
+        batches = load_batches(self.sources, self.preprocessor, self.batch_size)
         try:
-            with progress, suppress_pillow_warnings():
-                loading = load_ahead(
-                    self.sources, self.preprocessor, ahead=ahead, keep=MAX_THUMBNAILS
-                )
-                with closing(loading) as loaded:
-                    while batch := list(islice(loaded, self.batch_size)):
-                        images += self._predict_images(len(images), batch)
-                        progress.advance(len(batch))
+            with progress, suppress_pillow_warnings(), closing(batches):
+                for batch in batches:
+                    images += self._predict_images(len(images), batch)
+                    progress.advance(len(batch))
         except KeyboardInterrupt:
             if not images:
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from os import cpu_count
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kmagic.evaluation.classification.image_sources import ImageSource
 
 THREADS = 4  # that read images while the model computes
+BATCHES_AHEAD = 2  # loaded while one is predicted
+MAX_THUMBNAILS = 24  # images on a card, whose thumbnails are kept
 SCALING_LAYERS = ("Rescaling", "Normalization")
 MAX_SCALED = 1.0  # maximum of images divided by 255
 THUMBNAIL_SIDE = 168  # pixels of the longer side
@@ -213,26 +216,32 @@ class ImagePreprocessor:
         return shown[::step, ::step] if shown.ndim > 1 else shown
 
 
-def load_ahead(
-    sources: Sequence[ImageSource], preprocessor: ImagePreprocessor, *, ahead: int, keep: int
-) -> Generator[LoadedImage | EvaluationError]:
-    """Load images in order, by threads, while the caller works; errors are yielded."""
+def load_batches(
+    sources: Sequence[ImageSource], preprocessor: ImagePreprocessor, batch_size: int
+) -> Generator[list[LoadedImage | EvaluationError]]:
+    """Batches of images in order, loaded by threads while the caller works; errors are yielded.
+
+    At most two batches are loaded in advance, which bounds the memory. The images of a card get a
+    thumbnail.
+    """
 
     def load(index: int) -> LoadedImage | EvaluationError:
         try:
-            return preprocessor.load(sources[index], keep=index < keep)
+            return preprocessor.load(sources[index], keep=index < MAX_THUMBNAILS)
         except EvaluationError as error:
             return error
 
     pool = ThreadPoolExecutor(min(THREADS, cpu_count() or 1), "kmagic-read")
+    indices = iter(range(len(sources)))
     pending: deque[Future[LoadedImage | EvaluationError]] = deque()
     try:
-        for index in range(len(sources)):
-            pending.append(pool.submit(load, index))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        while True:
+            ahead = (1 + BATCHES_AHEAD) * batch_size - len(pending)
+            pending += [pool.submit(load, index) for index in islice(indices, ahead)]
+            if not pending:
+                return
+            count = min(batch_size, len(pending))
+            yield [pending.popleft().result() for _ in range(count)]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

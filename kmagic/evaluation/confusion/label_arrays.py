@@ -189,14 +189,14 @@ def read_labels_and_predictions(
         >>> labeled.class_names, labeled.predicted.tolist()
         (('cat', 'dog'), [0, 1, 0])
     """
-    truth = as_label_array(y_true, "y_true")
-    guess = as_label_array(y_pred, "y_pred")
-    if len(truth) != len(guess):
-        counts = f"got {len(truth):,} labels and {len(guess):,} predictions."
+    true_labels = as_label_array(y_true, "y_true")
+    predicted_labels = as_label_array(y_pred, "y_pred")
+    if len(true_labels) != len(predicted_labels):
+        counts = f"got {len(true_labels):,} labels and {len(predicted_labels):,} predictions."
         raise EvaluationError(f"Labels and predictions must have the same length; {counts}")
-    if not len(truth):
+    if not len(true_labels):
         raise EvaluationError("Labels and predictions are empty: nothing to compare.")
-    sides = _read_labels(truth, "y_true"), _read_predictions(guess, threshold)
+    sides = _read_labels(true_labels, "y_true"), _read_predictions(predicted_labels, threshold)
     ids, names = _list_classes(class_names, sides)
     true, predicted = (_to_indices(side, ids, names) for side in sides)
     above = 0.5 if threshold is None else threshold

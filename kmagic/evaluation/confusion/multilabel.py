@@ -60,14 +60,18 @@ def has_several_labels(y_true: object, y_pred: object) -> bool:
     if not all(_is_table(value) for value in (y_true, y_pred)):
         return False
     try:
-        truth, guess = np.asarray(y_true), np.asarray(y_pred)
+        true_labels, predicted_labels = np.asarray(y_true), np.asarray(y_pred)
     except ValueError:
         return False
-    if truth.ndim != TABLE or truth.shape[1] < TABLE:
+    if true_labels.ndim != TABLE or true_labels.shape[1] < TABLE:
         return False
-    if truth.dtype.kind not in "biuf" or not len(truth) or truth.shape != guess.shape:
+    if (
+        true_labels.dtype.kind not in "biuf"
+        or not len(true_labels)
+        or true_labels.shape != predicted_labels.shape
+    ):
         return False
-    return bool(np.isin(truth, (0, 1)).all() and (truth.sum(axis=1) != 1).any())
+    return bool(np.isin(true_labels, (0, 1)).all() and (true_labels.sum(axis=1) != 1).any())
 
 
 def _is_table(value: Any) -> bool:
@@ -81,17 +85,20 @@ def read_multilabel(
     y_true: object, y_pred: object, *, class_names: ClassNames | None = None, threshold: Any = None
 ) -> MultilabelPredictions:
     """Convert the labels of both sides."""
-    truth, guess = as_label_array(y_true, "y_true"), as_label_array(y_pred, "y_pred")
-    if truth.ndim != TABLE or truth.shape != guess.shape:
+    true_labels, predicted_labels = (
+        as_label_array(y_true, "y_true"),
+        as_label_array(y_pred, "y_pred"),
+    )
+    if true_labels.ndim != TABLE or true_labels.shape != predicted_labels.shape:
         raise EvaluationError(
             "With several labels per sample, labels and predictions must have the same shape "
-            f"(n, labels); got {truth.shape} and {guess.shape}."
+            f"(n, labels); got {true_labels.shape} and {predicted_labels.shape}."
         )
-    if not truth.size:
+    if not true_labels.size:
         raise EvaluationError("Labels and predictions are empty: nothing to compare.")
-    if truth.dtype.kind == "U" or not np.isin(truth, (0, 1)).all():
+    if true_labels.dtype.kind == "U" or not np.isin(true_labels, (0, 1)).all():
         raise EvaluationError("With several labels per sample, labels must be only 0 and 1.")
-    labels = truth.shape[1]
+    labels = true_labels.shape[1]
     ids: tuple[Label, ...] | None = None
     names = tuple(map(str, range(labels)))
     if class_names is not None:
@@ -102,7 +109,11 @@ def read_multilabel(
                 expected=f"{labels} names, one per column",
                 actual=Text(f"{len(names)}"),
             )
-    scores = guess if guess.dtype.kind == "f" and not np.isin(guess, (0, 1)).all() else None
+    scores = (
+        predicted_labels
+        if predicted_labels.dtype.kind == "f" and not np.isin(predicted_labels, (0, 1)).all()
+        else None
+    )
     thresholds = _broadcast_threshold(threshold, labels)
     if scores is not None and threshold is None and not ClassScores(scores).are_probabilities:
         raise EvaluationError(
@@ -114,8 +125,8 @@ def read_multilabel(
     return MultilabelPredictions(
         ids if ids is not None else tuple(range(labels)),
         names,
-        truth == 1,
-        guess > thresholds,
+        true_labels == 1,
+        predicted_labels > thresholds,
         scores,
         thresholds,
     )

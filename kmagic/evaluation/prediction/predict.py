@@ -10,7 +10,11 @@ import numpy as np
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import recognize_application
-from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor, load_ahead
+from kmagic.evaluation.classification.image_preprocessor import (
+    MAX_THUMBNAILS,
+    ImagePreprocessor,
+    load_batches,
+)
 from kmagic.evaluation.classification.image_sources import list_images
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
@@ -38,8 +42,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.evaluation.classification.image_preprocessor import LoadedImage
+    from kmagic.evaluation.classification.image_sources import ImageSource
 
-SHOWN = 24  # images whose thumbnails are kept for the card
 IMAGE_BATCH = 32
 INSPECTED = 10_000  # rows of the output from which its kind is inferred
 
@@ -294,8 +298,9 @@ class _JoinedOutputs:
 def read_images(model: Any, inputs: ModelInputs) -> NDArray[Any]:
     """All images as one array that the model takes."""
     preprocessor = _preprocessor(model, inputs)
-    batches = _load_batches(inputs, preprocessor, IMAGE_BATCH)
-    return np.concatenate([preprocessor.to_batch(images) for images, _ in batches])
+    sources = list_images(inputs.images, preprocessor.shape)
+    batches = _loaded_batches(sources, preprocessor, IMAGE_BATCH)
+    return np.concatenate([preprocessor.to_batch(images) for images in batches])
 
 
 def _preprocessor(model: Any, inputs: ModelInputs) -> ImagePreprocessor:
@@ -303,23 +308,20 @@ def _preprocessor(model: Any, inputs: ModelInputs) -> ImagePreprocessor:
     return ImagePreprocessor.for_model(model, application, inputs.data, None, "nearest")
 
 
-def _load_batches(
-    inputs: ModelInputs, preprocessor: ImagePreprocessor, step: int
-) -> Iterator[tuple[list[LoadedImage], list[str]]]:
-    """Batches of images with their names, read ahead by threads."""
-    sources = list_images(inputs.images, preprocessor.shape)
-    batch: list[LoadedImage] = []
+def _loaded_batches(
+    sources: list[ImageSource], preprocessor: ImagePreprocessor, batch_size: int
+) -> Iterator[list[LoadedImage]]:
+    """Batches of images; the first one that cannot be read is an error."""
+    batches = load_batches(sources, preprocessor, batch_size)
     with Progress(len(sources), "images") as progress, suppress_pillow_warnings():
-        images = load_ahead(sources, preprocessor, ahead=2 * step, keep=SHOWN)
-        for index, image in enumerate(images):
-            if isinstance(image, EvaluationError):
-                raise image
-            batch.append(image)
-            if len(batch) == step or index == len(sources) - 1:
-                first = index + 1 - len(batch)
-                yield batch, [source.name for source in sources[first : index + 1]]
-                progress.advance(len(batch))
-                batch = []
+        for batch in batches:
+            images = []
+            for image in batch:
+                if isinstance(image, EvaluationError):
+                    raise image
+                images.append(image)
+            yield images
+            progress.advance(len(images))
 
 
 def _predict_images(
@@ -331,12 +333,15 @@ def _predict_images(
 ) -> Predictions:
     """Predict files and images, which threads read while the model computes."""
     preprocessor = _preprocessor(model, inputs)
+    sources = list_images(inputs.images, preprocessor.shape)
     rows: list[NDArray[Any]] = []
     thumbnails: list[Any] = []
-    names: list[str] = []
-    for images, batch_names in _load_batches(inputs, preprocessor, batch_size or IMAGE_BATCH):
+    for images in _loaded_batches(sources, preprocessor, batch_size or IMAGE_BATCH):
         rows.append(predict_batch(model, preprocessor.to_batch(images), preprocessor.shape))
-        thumbnails += [image.thumbnail for image in images[: max(0, SHOWN - len(thumbnails))]]
-        names += batch_names
-    shown = replace(inputs, samples=thumbnails, sample_names=names)
+        thumbnails += [image.thumbnail for image in images]
+    shown = replace(
+        inputs,
+        samples=thumbnails[:MAX_THUMBNAILS],
+        sample_names=[source.name for source in sources],
+    )
     return _with_info(model, np.concatenate(rows), shown, name, class_names)
