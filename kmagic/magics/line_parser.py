@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ast
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -164,8 +163,7 @@ class LineParser:
                 continue
             if flag in self._deprecated:
                 current = self._deprecated[flag]
-                message = f"{flag} is deprecated; use {current}."
-                warnings.warn(message, FutureWarning, stacklevel=2)
+                print(f"{flag} is deprecated; use {current}.")  # noqa: T201 - for the user
                 texts[index], flag = current + equals + value, current
             if flag not in options:
                 known = [name for name in options if name.startswith("--")]

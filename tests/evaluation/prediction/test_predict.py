@@ -133,6 +133,17 @@ def test_names_are_those_of_the_training_data(net) -> None:
     np.testing.assert_allclose(frame["probability"], frame[list(NAMES)].max(axis=1))
 
 
+def test_class_names_may_be_passed(net) -> None:
+    names = ["x", "y", "z"]
+    assert kmagic.predict(net, X, class_names=names).classes == tuple(names)
+    assert set(kmagic.predict_classes(net, X, names=True, class_names=names)) <= set(names)
+    assert kmagic.predict_proba(net, X, class_names=names).classes == tuple(names)
+    ids = np.arange(40) % 3
+    words = [names[index] for index in ids]
+    expected = kmagic.evaluate(net, X, ids)
+    assert kmagic.evaluate(net, X, words, class_names=names) == expected
+
+
 def test_a_regression_has_no_classes(line) -> None:
     with pytest.raises(EvaluationError, match="returns values of shape"):
         kmagic.predict_classes(line, X)
