@@ -566,10 +566,10 @@ def test_x_and_y_may_both_be_named(shell) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("net", "expected samples to predict"),
+        ("net", "expected something to predict"),
         ("net nowhere", "no such variable or file"),
-        ("net x --data x", "is one too many"),
-        ("net x -b zero", "takes a whole number"),
+        ("net x --data x", "already names the data"),
+        ("net x -b zero", "must be a whole number"),
     ],
 )
 def test_invalid_lines(shell, line, said) -> None:
