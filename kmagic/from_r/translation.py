@@ -107,7 +107,7 @@ class Translation(Renderable, str):  # noqa: SLOT000 - it has attributes
             if not span.line:
                 return error
             mark = f"{' ' * (problem.column - 1)}{'^' * problem.width} {problem.message}"
-            message = f"becomes in the layer language\n{self.splitlines()[line]}\n{mark}"
+            message = f"translates to\n{self.splitlines()[line]}\n{mark}"
             problems.append(Problem(message, span.line, span.column, span.width, problem.remedy))
         return RCodeError(problems, self.r, where, first_line)
 

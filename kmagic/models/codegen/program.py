@@ -223,7 +223,7 @@ def is_sequential(graph: Graph, state: ProgramState) -> bool:
     """Whether a graph is built as a ``keras.Sequential``."""
     if graph.kind == "functional" or not graph.is_stack:
         if graph.kind == "sequential":
-            state.refuse("a sequential model must be a plain stack", graph.span)
+            state.refuse("a sequential model must be a plain stack of layers", graph.span)
         return False
     if any(_applies_function(node, state) for node in graph.nodes):
         return False

@@ -363,9 +363,9 @@ class ProgramState:
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
 
-    def refuse(self, message: str, span: Span, hint: str = "") -> NoReturn:
+    def refuse(self, message: str, span: Span, remedy: str = "") -> NoReturn:
         """Raise the error: there is no program for this text."""
-        self.context.report_rejection(message, span, hint)
+        self.context.report_rejection(message, span, remedy)
         self.context.raise_problems()
         raise AssertionError(message)
 
@@ -396,7 +396,7 @@ class ProgramState:
         return Atom("...") if code is UNRESOLVED else code
 
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
-        """The source of a value, or UNRESOLVED after a mistake, which is noted."""
+        """The source of a value, or UNRESOLVED after a mistake, which is reported."""
         match value:
             case SourceValue():
                 return value.code
@@ -404,16 +404,13 @@ class ProgramState:
                 if role == "layer":
                     raise Unstructured  # each use creates its own layer
                 self.roles[id(value.value)] = role
-                return self.expression(NotebookValue(value.value, value.source))
+                return self.expression(value)
             case NotebookValue():
                 code = self.expression(value)
                 return _one_dimension(code) if role == "shape" and _is_number(value) else code
-            case LiteralValue(value=int() as number) if role == "shape" and not isinstance(
-                number, bool
-            ):
-                return _one_dimension(literal(number))
             case LiteralValue():
-                return literal(value.value)
+                code = literal(value.value)
+                return _one_dimension(code) if role == "shape" and _is_int(value.value) else code
             case Shape(dims=(None,)) if role != "shape":
                 return literal(None)
             case Shape():
@@ -427,7 +424,7 @@ class ProgramState:
             case MappingValue():
                 return self._mapping(value, role, context)
             case _:
-                context.report("has no place here", value.span)
+                context.report("is not supported here", value.span)
                 return UNRESOLVED
 
     def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
@@ -515,7 +512,7 @@ class ProgramState:
     def step(
         self, callee: Word | NotebookValue, args: tuple[Arg, ...], name: str | None, span: Span
     ) -> StepCode | None:
-        """What a step applies, or None after a mistake, which is noted."""
+        """What a step applies, or None after a mistake, which is reported."""
         if isinstance(callee, NotebookValue):
             word, target = callee.source, callee.value
             path = self.expression(callee, is_operand=True)
@@ -530,7 +527,7 @@ class ProgramState:
             return self._class_step(target, path, word, args, name, span)
         if isinstance(target, catalogue.layer_class()):
             if args:
-                message = f"{word} is a layer already, and takes no arguments here"
+                message = f"{word} is already a layer and takes no arguments"
                 self.context.report(message, args[0].span)
             is_mapping = hasattr(target, "layers") and isinstance(
                 getattr(target, "output", None), dict
