@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmagic.models.keras_history import flat_layers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -230,9 +232,7 @@ def _is_feature_map(outputs: Any) -> bool:
 
 
 def _is_convolution(layer: Any) -> bool:
-    inner = getattr(layer, "_flatten_layers", None)
-    parts = [layer, *(inner() if callable(inner) else ())]
-    return any(_has_in_class_name(part, (CONVOLUTION,)) for part in parts)
+    return any(_has_in_class_name(part, (CONVOLUTION,)) for part in flat_layers(layer))
 
 
 def _has_in_class_name(layer: Any, words: Sequence[str]) -> bool:
