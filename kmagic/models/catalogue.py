@@ -1,7 +1,7 @@
-"""What the installed Keras offers, looked up by the language's words.
+"""What the installed Keras offers, looked up by the words of the language.
 
-Everything is read from Keras itself: classes from its modules, arguments from its signatures. So
-a layer that Keras gains is a word here at once.
+Everything is read from Keras: classes from its modules, parameters from its signatures. A layer
+that Keras adds is a word at once.
 """
 
 from __future__ import annotations
@@ -34,37 +34,24 @@ Role: TypeAlias = OneOf[
     "shape",
     "any",
 ]
-"""What an argument means, by its name: it tells where its words are looked up."""
+"""The meaning of an argument, from its name: it tells where its words are looked up."""
 
-_MODULES: dict[str, str] = {
+_MODULES: dict[Role, str] = {
     "initializer": "initializers",
     "regularizer": "regularizers",
     "constraint": "constraints",
-    "activation": "activations",
-    "loss": "losses",
-    "metric": "metrics",
-    "optimizer": "optimizers",
     "schedule": "optimizers.schedules",
     "layer": "layers",
+    "optimizer": "optimizers",
+    "loss": "losses",
+    "metric": "metrics",
+    "activation": "activations",
     "dtype": "dtype_policies",
     "quantizer": "quantizers",
     "seed": "random",
 }
-OBJECT_ROLES: tuple[Role, ...] = (
-    "initializer",
-    "regularizer",
-    "constraint",
-    "schedule",
-    "layer",
-    "optimizer",
-    "loss",
-    "metric",
-    "activation",
-    "dtype",
-    "quantizer",
-    "seed",
-)
-"""Where an object such as ``l2(1e-4)`` is looked for, if its place says nothing."""
+OBJECT_ROLES: tuple[Role, ...] = tuple(_MODULES)
+"""In this order, an object such as ``l2(1e-4)`` is looked up in an argument without a role."""
 
 _INTEGERS = (f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 DTYPES = frozenset(
@@ -73,9 +60,7 @@ DTYPES = frozenset(
 )
 PADDINGS = ("same", "valid", "causal")
 _METRIC_STRINGS = ("accuracy", "acc", "crossentropy", "ce")
-_SHORT = ("mse", "mae", "mape", "msle", "bce", "kld")
-PLURALS: dict[Role, str] = {"loss": "losses", "dtype": "dtypes"}
-_SUFFIXES = ("Initializer",)
+_SHORT_NAMES = ("mse", "mae", "mape", "msle", "bce", "kld")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +79,21 @@ class Parameter:
 
     @property
     def is_flag(self) -> bool:
-        """Whether it is true or false, so that its bare name sets it."""
+        """Whether it is boolean, so that its bare name sets it."""
         return isinstance(self.default, bool)
 
 
+# --- words ------------------------------------------------------------------------------------
+
+
 def normalize_word(word: str) -> str:
-    """A word without underscores and case: ``max_pooling2d`` and ``MaxPooling2D`` are one."""
+    """A word without underscores and case: ``max_pooling2d`` and ``MaxPooling2D`` are equal."""
     return word.replace("_", "").lower()
+
+
+def plural_of(role: Role) -> str:
+    """The word for all words of a role: "activations", "losses"."""
+    return "losses" if role == "loss" else f"{role}s"
 
 
 @cache
@@ -108,23 +101,10 @@ def keras_module(role: Role) -> Any:
     """Keras's module of a role."""
     import keras  # noqa: PLC0415 - takes seconds, so only when a model is built
 
-    found: Any = keras
+    module: Any = keras
     for part in _MODULES[role].split("."):
-        found = getattr(found, part)
-    return found
-
-
-@cache
-def members(role: Role) -> dict[str, Any]:
-    """The classes and functions of a role by their Keras names."""
-    found: dict[str, Any] = {}
-    for name, value in vars(keras_module(role)).items():
-        if name.startswith("_") or name in ("get", "serialize", "deserialize"):
-            continue
-        is_class = inspect.isclass(value) and (role != "layer" or issubclass(value, layer_class()))
-        if is_class or (inspect.isfunction(value) and role in ("activation", "loss", "metric")):
-            found[name] = value
-    return found
+        module = getattr(module, part)
+    return module
 
 
 def layer_class() -> Any:
@@ -135,132 +115,138 @@ def layer_class() -> Any:
 
 
 @cache
-def _index(role: Role) -> dict[str, Any]:
-    """Squeezed word -> class or function; a class comes before a function of its name."""
-    index: dict[str, Any] = {}
-    for name, value in members(role).items():
-        keys = {normalize_word(name), normalize_word(getattr(value, "__name__", name))}
-        keys |= {key.removesuffix(normalize_word(end)) for key in keys for end in _SUFFIXES}
-        for key in keys:
-            if key not in index or inspect.isclass(value):
-                index[key] = value
-    if role == "layer":
-        for alias, name in ALIASES.items():
-            index[normalize_word(alias)] = members("layer")[name]
-    return index
+def members(role: Role) -> dict[str, Any]:
+    """The classes and functions of a role by their Keras names."""
+    by_name: dict[str, Any] = {}
+    for name, value in vars(keras_module(role)).items():
+        if name.startswith("_") or name in ("get", "serialize", "deserialize"):
+            continue
+        is_class = inspect.isclass(value) and (role != "layer" or issubclass(value, layer_class()))
+        if is_class or (inspect.isfunction(value) and role in ("activation", "loss", "metric")):
+            by_name[name] = value
+    return by_name
 
 
 @cache
-def _inner_layers() -> dict[str, Any]:
-    """Squeezed word -> layer that Keras's applications hold, and its layers module does not."""
-    found: dict[str, Any] = {}
+def _members_by_word(role: Role) -> dict[str, Any]:
+    """Normalized word -> class or function; a class takes precedence over a function."""
+    by_word: dict[str, Any] = {}
+    for name, value in members(role).items():
+        words = {normalize_word(name), normalize_word(getattr(value, "__name__", name))}
+        words |= {word.removesuffix("initializer") for word in words}
+        for word in words:
+            if word not in by_word or inspect.isclass(value):
+                by_word[word] = value
+    if role == "layer":
+        by_word |= {normalize_word(alias): members(role)[name] for alias, name in ALIASES.items()}
+    return by_word
+
+
+@cache
+def _application_layers() -> dict[str, Any]:
+    """Normalized word -> layer that keras.applications uses, and keras.layers does not have."""
+    by_word: dict[str, Any] = {}
     pending = [layer_class()]
     while pending:
-        for each in pending.pop().__subclasses__():
-            pending.append(each)
-            if each.__module__.startswith("keras.src.applications."):
-                found[normalize_word(each.__name__)] = each
-    return found
+        for cls in pending.pop().__subclasses__():
+            pending.append(cls)
+            if cls.__module__.startswith("keras.src.applications."):
+                by_word[normalize_word(cls.__name__)] = cls
+    return by_word
 
 
 def find_object(role: Role, word: str) -> Any | None:
-    """The class or function that a word stands for, or None."""
-    found = _index(role).get(normalize_word(word))
-    return _inner_layers().get(normalize_word(word)) if found is None and role == "layer" else found
+    """The class or function of a word, or None."""
+    key = normalize_word(word)
+    value = _members_by_word(role).get(key)
+    return _application_layers().get(key) if value is None and role == "layer" else value
 
 
 @cache
 def words_for_role(role: Role) -> tuple[str, ...]:
-    """All words of a role, as they are written."""
+    """All words of a role."""
     if role == "dtype":
         return tuple(sorted(DTYPES))
-    found = {
+    words = {
         word_for(value) if inspect.isclass(value) else name for name, value in members(role).items()
     }
     if role == "layer":
-        found |= set(ALIASES)
+        words |= set(ALIASES)
     if role == "metric":
-        found |= set(_METRIC_STRINGS)
+        words |= set(_METRIC_STRINGS)
     if role in ("loss", "metric"):
-        found |= {each for each in _SHORT if accepts_string(role, each)}
-    return tuple(sorted(found))
+        words |= {word for word in _SHORT_NAMES if accepts_string(role, word)}
+    return tuple(sorted(words))
 
 
 def word_for(cls: Any) -> str:
-    """The word that is written for a class."""
+    """The preferred word of a class."""
     name = cls.__name__
     return PREFERRED.get(name) or snake_case(name)
 
 
 def accepts_string(role: Role, word: str) -> bool:
-    """Whether Keras takes this string in an argument of this role."""
-    if (role, word) in _understood:
+    """Whether Keras accepts this string in an argument of this role."""
+    if (role, word) in _accepted:
         return True
-    found = _takes_string(role, word)
-    if found:  # a refusal is not kept: the word may be registered later
-        _understood.add((role, word))
-    return found
+    accepted = _accepts_string(role, word)
+    if accepted:  # a rejection is not stored: the word may be registered later
+        _accepted.add((role, word))
+    return accepted
 
 
-_understood: set[tuple[Role, str]] = set()
+_accepted: set[tuple[Role, str]] = set()
 
 
-def _takes_string(role: Role, word: str) -> bool:
+def _accepts_string(role: Role, word: str) -> bool:
     if role == "dtype":
-        return word in DTYPES or _is_quantized(word)
-    if role == "metric" and word in _METRIC_STRINGS:
+        if "_from_" not in word:  # else a quantization policy such as int8_from_float32
+            return word in DTYPES
+    elif role == "metric" and word in _METRIC_STRINGS:
         return True
-    if role in ("layer", "schedule", "quantizer", "seed"):
+    elif role in ("layer", "schedule", "quantizer", "seed"):
         return False
-    try:
-        found = keras_module(role).get(word)
-    except (ValueError, TypeError, KeyError):  # KeyError: "constant", which needs its value
-        return False
-    return found is not None
-
-
-def _is_quantized(word: str) -> bool:
-    """Whether a word is a dtype policy such as ``int8_from_float32``."""
-    if "_from_" not in word:
-        return False
-    with suppress(ValueError, TypeError):
-        return keras_module("dtype").get(word) is not None
+    with suppress(ValueError, TypeError, KeyError):  # KeyError: "constant", which needs a value
+        return keras_module(role).get(word) is not None
     return False
+
+
+# --- signatures -------------------------------------------------------------------------------
 
 
 @cache
 def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
-    """The parameters of a class or function, in the order in which positional values go.
+    """The parameters of a class or function, in the order of positional values.
 
-    For a class that hands ``**kwargs`` on, the keyword parameters of its bases follow.
+    For a class that passes ``**kwargs`` on, the keyword parameters of its bases follow.
     """
-    found: dict[str, Parameter] = {}
-    for each in _signatures(function):
-        first = not found
-        for param in each.parameters.values():
+    by_name: dict[str, Parameter] = {}
+    for signature in _signatures(function):
+        is_own = not by_name
+        for param in signature.parameters.values():
             if param.kind in (param.VAR_POSITIONAL, param.VAR_KEYWORD) or param.name == "self":
                 continue
-            if not first and (param.default is param.empty or param.name in found):
+            if not is_own and (param.default is param.empty or param.name in by_name):
                 continue
-            positional = first and param.kind is not param.KEYWORD_ONLY
-            found[param.name] = Parameter(
-                param.name, role_of(param.name, function), param.default, positional
-            )
-        if not any(param.kind is param.VAR_KEYWORD for param in each.parameters.values()):
+            positional = is_own and param.kind is not param.KEYWORD_ONLY
+            role = role_of(param.name, function)
+            by_name[param.name] = Parameter(param.name, role, param.default, positional)
+        if not any(param.kind is param.VAR_KEYWORD for param in signature.parameters.values()):
             break
-    for name, default in _unlisted(function):
-        found.setdefault(name, Parameter(name, role_of(name, function), default, positional=False))
-    return tuple(found.values())
+    for name, default in _unlisted_parameters(function):
+        role = role_of(name, function)
+        by_name.setdefault(name, Parameter(name, role, default, positional=False))
+    return tuple(by_name.values())
 
 
 _POPPED = re.compile(r"""kwargs\.pop\(\s*["'](\w+)["'],\s*(True|False|\d+)\s*\)""")
 
 
-def _unlisted(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
-    """Parameters of Keras's classes that no signature shows: taken out of ``**kwargs``."""
+def _unlisted_parameters(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Parameters that Keras takes out of ``**kwargs``, so that no signature shows them."""
     for cls in getattr(function, "__mro__", ()):
         if cls.__module__.startswith("keras.") and "__init__" in vars(cls):
-            with suppress(OSError, TypeError):  # no source at hand
+            with suppress(OSError, TypeError):  # no source code
                 for name, default in _POPPED.findall(inspect.getsource(vars(cls)["__init__"])):
                     yield name, ast.literal_eval(default)
 
@@ -270,21 +256,48 @@ def _signatures(function: Callable[..., Any]) -> Iterator[inspect.Signature]:
         yield inspect.signature(function)
         return
     for cls in function.__mro__:
-        if cls is object:
-            return
-        if "__init__" in vars(cls):
+        if cls is not object and "__init__" in vars(cls):
             yield inspect.signature(vars(cls)["__init__"])
 
 
 def takes_any_keyword(function: Callable[..., Any]) -> bool:
-    """Whether a class or function outside Keras hands unknown keywords on."""
+    """Whether the signature of a class or function ends in ``**kwargs``."""
     own = next(_signatures(function), None)
     return own is not None and any(
-        each.kind is each.VAR_KEYWORD for each in own.parameters.values()
+        param.kind is param.VAR_KEYWORD for param in own.parameters.values()
     )
 
 
-_ROLE_NAMES: dict[str, Role] = {
+_LIST_NAMES = frozenset({"inputs", "xs", "arrays", "tensors", "values"})
+"""Keras's names of a first parameter that takes all inputs in a list."""
+
+
+def takes_input_list(function: Callable[..., Any], count: int) -> bool:
+    """Whether a function takes its inputs in one list.
+
+    Args:
+        function: A function, or a layer's ``call``, bound or not.
+        count: Number of inputs, more than one.
+    """
+    try:
+        params = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return False
+    if any(param.kind is param.VAR_POSITIONAL for param in params):
+        return False
+    inputs = [
+        param
+        for param in params
+        if param.kind in (param.POSITIONAL_ONLY, param.POSITIONAL_OR_KEYWORD)
+        and param.name not in {"self", "training", "mask"}
+    ]
+    if not inputs:
+        return False
+    only_first_required = len(inputs) == 1 or inputs[1].default is not inspect.Parameter.empty
+    return (inputs[0].name in _LIST_NAMES and only_first_required) or len(inputs) < count
+
+
+_ROLES: dict[str, Role] = {
     "activation": "activation",
     "backward_layer": "layer",
     "cell": "layer",
@@ -307,9 +320,9 @@ _ROLE_NAMES: dict[str, Role] = {
 
 
 def role_of(name: str, owner: Any = None) -> Role:
-    """What an argument means, by its name."""
-    if name in _ROLE_NAMES:
-        return _ROLE_NAMES[name]
+    """The role of an argument, from its name."""
+    if name in _ROLES:
+        return _ROLES[name]
     if name == "fn" and inspect.isclass(owner):
         return "loss" if "Loss" in owner.__name__ else "metric"
     for role in ("initializer", "regularizer", "constraint", "activation", "dtype"):
@@ -318,38 +331,10 @@ def role_of(name: str, owner: Any = None) -> Role:
     return "any"
 
 
-LIST_NAMES = frozenset({"inputs", "xs", "arrays", "tensors", "values"})
-"""Names that Keras gives to a first parameter that holds all inputs together."""
-NOT_INPUTS = frozenset({"training", "mask"})
+# --- values -----------------------------------------------------------------------------------
 
 
-def takes_input_list(function: Callable[..., Any], count: int) -> bool:
-    """Whether a function takes this many inputs in one list.
-
-    Args:
-        function: A function, or a layer's ``call``, bound or as the class has it.
-        count: How many inputs there are; more than one.
-    """
-    try:
-        params = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return False
-    if any(each.kind is each.VAR_POSITIONAL for each in params):
-        return False
-    places = [
-        each
-        for each in params
-        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-        and each.name not in NOT_INPUTS
-        and each.name != "self"
-    ]
-    if not places:
-        return False
-    if places[0].name in LIST_NAMES and (
-        len(places) == 1 or places[1].default is not inspect.Parameter.empty
-    ):
-        return True
-    return len(places) < count
+_MAX_DIGITS = 8
 
 
 def python_value_text(value: Any) -> str:
@@ -369,8 +354,6 @@ def python_value_text(value: Any) -> str:
         return getattr(value, "__name__", str(value))
     if isinstance(value, float) and len(str(value)) > _MAX_DIGITS:
         return f"{value:.6g}"
-    return str(value) if isinstance(value, _PLAIN_TYPES) else f"a {type(value).__name__}"
-
-
-_MAX_DIGITS = 8
-_PLAIN_TYPES = (int, float, list, tuple, dict)
+    if isinstance(value, int | float | list | tuple | dict):
+        return str(value)
+    return f"a {type(value).__name__}"

@@ -1,4 +1,4 @@
-"""The ways out: any model as a text of the layer language, any text or model as Keras code."""
+"""Writes a model as a text of the layer language, and a text or model as Keras code."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from kmagic.language.spec import ModelSpec
 from kmagic.support.rendering import Renderable
 
 
-class Code(Renderable, str):  # noqa: SLOT000 - it remembers two things
-    """A text of code: a string, shown as a card of its lines.
+class Code(Renderable, str):  # noqa: SLOT000 - it has two attributes
+    """A string of code, shown as a card.
 
     Attributes:
-        name: Whose code it is.
+        name: The name of the model.
         language: "python" or "dsl".
     """
 
@@ -22,28 +22,27 @@ class Code(Renderable, str):  # noqa: SLOT000 - it remembers two things
     language: str
 
     def __new__(cls, text: str, name: str, language: str) -> Self:
-        """Make a string that remembers whose code it is."""
-        made = super().__new__(cls, text)
-        made.name, made.language = name, language
-        return made
+        """Create a string of code with the name of its model."""
+        code = super().__new__(cls, text)
+        code.name, code.language = name, language
+        return code
 
 
 def to_dsl(model: Any, *, width: int = 0, exact: bool = False) -> str:
-    """Write a model down in the layer language.
+    """Write a model as a text of the layer language.
 
     Args:
         model: A ``keras.Sequential`` or a functional ``keras.Model``.
-        width: If given, neighbouring steps share a line, between `` / ``, up to this many
-            columns.
-        exact: One line for each layer, and every layer under its own name.
+        width: Put consecutive layers on one line, separated by `` / ``, up to this many columns.
+        exact: Write one line per layer, and the name of every layer.
 
     Returns:
-        A text that :func:`kmagic.build` makes an equal model of: same configuration (names aside
-        where Keras invents them), same shapes of weights, same outputs for the same weights.
+        A text from which :func:`kmagic.build` builds an equal model: the same configuration
+        (except generated names), weight shapes, and outputs for the same weights.
 
     Raises:
-        DecompileError: The model holds what no text can say: a class with code of its own, a
-            function without a name. The message names the layer.
+        DecompileError: The model contains something that a text cannot express: a class with its
+            own code, a function without a name. The message names the layer.
 
     Example:
         >>> import keras
@@ -52,7 +51,7 @@ def to_dsl(model: Any, *, width: int = 0, exact: bool = False) -> str:
         input 4
         dense 2 softmax
     """
-    from kmagic.models import decompile  # noqa: PLC0415 - not before a model is written down
+    from kmagic.models import decompile  # noqa: PLC0415 - not before a model is written
 
     return decompile.to_dsl(model, width=width, exact=exact)
 
@@ -62,16 +61,16 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
 
     Args:
         model: A Keras model, a text, or a spec.
-        name: The variable that will hold the model.
-        names: What the names in braces stand for, as far as it is at hand.
+        name: The variable of the model.
+        names: Values of the names in braces, as far as they are known.
 
     Returns:
-        Source that ``ruff format`` leaves as it is; run, it gives an equal model. A model that
-        kmagic has built keeps its blocks, as functions, and its expressions.
+        Source code, formatted like ``ruff format``, that builds an equal model. A model built by
+        kmagic keeps its blocks, as functions, and its expressions.
 
     Raises:
-        DSLError: The text holds mistakes.
-        DecompileError: The model holds what no text can say.
+        DSLError: The text has mistakes.
+        DecompileError: The model contains something that a text cannot express.
 
     Example:
         >>> print(to_python("input 4 / dense 2 softmax"), end="")
@@ -89,7 +88,7 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
 
 
 def _spec_of(model: Any) -> ModelSpec:
-    """What a model's text says: its own if kmagic built it, with the compilation of today."""
+    """A model's own text with its current compilation, or a text made from the model."""
     from kmagic.language import format_spec, parse  # noqa: PLC0415 - as above
     from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a program is written
     from kmagic.models.decompile import to_spec, with_current_compile  # noqa: PLC0415 - as above

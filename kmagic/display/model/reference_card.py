@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from kmagic.display.kit.card import Bundle, card_html, escape_html, message_html, mime_bundle
-from kmagic.models.catalogue import PLURALS
+from kmagic.models.catalogue import plural_of
 from kmagic.models.reference.docstring import split_sentences
 from kmagic.models.reference.word_help import ArgumentHelp, WordHelp
 from kmagic.models.reference.word_list import WordGroup, WordList, WordSummary
@@ -186,7 +186,7 @@ def _role_hint(argument: ArgumentHelp) -> str:
         return f"{argument.name} or !{argument.name}"
     if argument.role in ("any", "shape", "layer"):
         return ""
-    return f"%keras_layers {PLURALS.get(argument.role, f'{argument.role}s')}"
+    return f"%keras_layers {plural_of(argument.role)}"
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kmagic.language.foreign_code import merge_foreign_problems
-from kmagic.language.graph import Graph, Node, BlockTrail, Iterations
+from kmagic.language.graph import BlockTrail, Graph, Iterations, Node
 from kmagic.language.spec import Span
 from kmagic.support.errors import BuildError, DSLError, Problem
 

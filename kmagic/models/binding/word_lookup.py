@@ -124,7 +124,7 @@ def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) ->
 
 
 def _all_words_remedy(role: Role) -> str:
-    plural = catalogue.PLURALS.get(role, f"{role}s")
+    plural = catalogue.plural_of(role)
     words = catalogue.words_for_role(role)
     if len(words) <= _MAX_LISTED:
         return f"Available {plural}: {', '.join(words)}"

@@ -80,8 +80,6 @@ def _help_in_role(kind: str, word: str, names: Mapping[str, Any]) -> WordHelp:
     meanings = [known for known in word_meanings(word, names) if known.role == role]
     if not meanings:
         remedy = did_you_mean(word, (known.word for known in keras_words(role)))
-        plural = catalogue.PLURALS.get(role, f"{role}s")
-        raise KmagicError(
-            f"there is no {role} {word}", remedy or f"List all: %keras_layers {plural}"
-        )
+        remedy = remedy or f"List all: %keras_layers {catalogue.plural_of(role)}"
+        raise KmagicError(f"there is no {role} {word}", remedy)
     return word_help(meanings[0])

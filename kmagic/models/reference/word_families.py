@@ -45,7 +45,7 @@ FAMILIES: dict[str, str] = {
 """A layer's folder in Keras -> the name of the family; in the order of the list."""
 OTHER = "other"
 
-KINDS: dict[Role, str] = {role: catalogue.PLURALS.get(role, f"{role}s") for role in ROLES}
+KINDS: dict[Role, str] = {role: catalogue.plural_of(role) for role in ROLES}
 """Role -> the word that lists it: "activations", "losses" ..."""
 
 BY_KIND: dict[str, Role] = {
