@@ -55,15 +55,15 @@ def test_every_layer_has_a_word(cls):
 
 @pytest.mark.parametrize("cls", LAYERS, ids=lambda cls: cls.__name__)
 def test_every_layers_arguments_are_known(cls):
-    found = parameters(cls)
-    assert len({each.name for each in found}) == len(found)
+    params = parameters(cls)
+    assert len({each.name for each in params}) == len(params)
     own = inspect.signature(cls.__init__).parameters
     plain = [
         each.name
         for each in own.values()
         if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL) and each.name != "self"
     ]
-    assert [each.name for each in found][: len(plain)] == plain
+    assert [each.name for each in params][: len(plain)] == plain
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES.items())

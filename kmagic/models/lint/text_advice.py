@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from kmagic.language import format_statement
 from kmagic.language.graph import Graph, Node
 from kmagic.language.spec import (
     BlockSpec,
-    LayerSpec,
-    MappingValue,
-    MergeSpec,
+    Index,
     NestedSpec,
     NodeOutput,
-    SequenceValue,
+    Ref,
     Statement,
+    Word,
+    find_parts,
 )
 from kmagic.models.lint.advice import Advice
 
@@ -32,7 +31,8 @@ def text_advice(
     """
     yield from _unused_lines(graph)
     statements = tuple(statements)
-    used = set(_words(statements))
+    used = {word.text for word in find_parts(statements, Word)}
+    used |= {reference.name for reference in find_parts(statements, Ref, Index)}
     for statement in statements:
         if isinstance(statement, BlockSpec | NestedSpec) and statement.name not in used:
             kind = "block" if isinstance(statement, BlockSpec) else "model"
@@ -74,7 +74,7 @@ def _unused_lines(graph: Graph) -> Iterator[Advice]:
 
 def _needed_nodes(graph: Graph) -> set[int]:
     """Indices of the nodes that the outputs depend on."""
-    pending = [index for arg in graph.outputs for index in _node_indices(arg.value)]
+    pending = [output.node for output in find_parts(graph.outputs, NodeOutput)]
     needed: set[int] = set()
     while pending:
         index = pending.pop()
@@ -85,37 +85,4 @@ def _needed_nodes(graph: Graph) -> set[int]:
 
 
 def _sources(node: Node) -> list[int]:
-    return [index for arg in node.inputs for index in _node_indices(arg.value)]
-
-
-def _node_indices(value: Any) -> Iterator[int]:
-    match value:
-        case NodeOutput(node=index):
-            yield index
-        case SequenceValue(items=items):
-            for item in items:
-                yield from _node_indices(item)
-        case MappingValue(entries=entries):
-            for _, item in entries:
-                yield from _node_indices(item)
-
-
-def _words(statements: Iterable[Any]) -> Iterator[str]:
-    """Every word that a line applies or refers to, in all bodies."""
-    for statement in statements:
-        if isinstance(statement, LayerSpec | MergeSpec):
-            yield getattr(statement.callee, "text", "")
-            yield from _references(statement.args)
-            yield from _references(getattr(statement, "inputs", None) or ())
-        yield from _references(getattr(statement, "entries", ()))
-        yield from _words(getattr(statement, "body", ()))
-        yield from _words(getattr(statement, "branches", ()))
-
-
-def _references(args: Iterable[Any]) -> Iterator[str]:
-    for arg in args:
-        value = getattr(arg, "value", arg)
-        yield getattr(value, "name", "") or ""
-        yield getattr(value, "text", "") or ""
-        yield from _references(getattr(value, "args", ()))
-        yield from _references(getattr(value, "items", ()))
+    return [output.node for output in find_parts(node.inputs, NodeOutput)]

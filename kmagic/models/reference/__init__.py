@@ -70,7 +70,7 @@ def reference(word: str = "", names: Mapping[str, Any] | None = None) -> WordHel
         return word_help(meanings[0], others + [f"family {key}"] * (key in members))
     known = [*LANGUAGE_WORDS_BY_NAME, *BY_KIND, *members]
     for role in catalogue.OBJECT_ROLES:
-        known += [text for each in keras_words(role) for text in (each.word, *each.aliases)]
+        known += [text for entry in keras_words(role) for text in (entry.word, *entry.aliases)]
     remedy = did_you_mean(first, known) or "List all words: %keras_layers"
     raise KmagicError(f"{first} is not a word of the language", remedy)
 

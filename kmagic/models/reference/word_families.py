@@ -110,17 +110,19 @@ def keras_words(role: Role) -> tuple[KerasWord, ...]:
         if value is None or value is not base:
             key = hash(word) if value is None else id(value)
             groups.setdefault(key, (value, []))[1].append(word)
-    found = []
+    entries = []
     for value, same in groups.values():
         first = _preferred(value, same)
         aliases = dict.fromkeys(word for word in same if _is_alias(word, first))
-        found.append(KerasWord(first, role, value, tuple(aliases)))
-    return tuple(sorted(found, key=lambda known: known.word))
+        entries.append(KerasWord(first, role, value, tuple(aliases)))
+    return tuple(sorted(entries, key=lambda entry: entry.word))
 
 
 def _preferred(value: Any, same: list[str]) -> str:
     word = catalogue.word_for(value) if inspect.isclass(value) else ""
-    return word if word in same else next((each for each in same if each not in ALIASES), same[0])
+    return (
+        word if word in same else next((other for other in same if other not in ALIASES), same[0])
+    )
 
 
 def _is_alias(word: str, preferred: str) -> bool:

@@ -340,11 +340,11 @@ def test_a_spec_is_built_as_its_text():
 
 def test_a_model_knows_its_origin():
     text = "model enc:\n  input 4\n  dense 3\ninput 4\nenc\ndense 2"
-    found = origin_of(build(text))
-    assert isinstance(found, ModelOrigin)
-    assert format_spec(found.spec) == text
-    assert [step.shape for step in found.steps] == [(None, 4), (None, 3), (None, 2)]
-    assert [step.layer.__class__.__name__ for step in found.nested][-1] == "Dense"
+    built_from = origin_of(build(text))
+    assert isinstance(built_from, ModelOrigin)
+    assert format_spec(built_from.spec) == text
+    assert [step.shape for step in built_from.steps] == [(None, 4), (None, 3), (None, 2)]
+    assert [step.layer.__class__.__name__ for step in built_from.nested][-1] == "Dense"
     assert origin_of(keras.Sequential()) is None
 
 

@@ -63,12 +63,12 @@ def test_every_member_of_a_role_is_listed(role: Any) -> None:
 
 
 def test_the_overview_lists_layers_by_family_and_the_language() -> None:
-    found = reference()
-    assert isinstance(found, WordList)
-    titles = [group.title for group in found.groups]
+    result = reference()
+    assert isinstance(result, WordList)
+    titles = [group.title for group in result.groups]
     assert titles[:4] == ["core", "convolution", "pooling", "recurrent"]
     assert titles[-1] == "the language"
-    text = found._bundle()["text/plain"]
+    text = result._bundle()["text/plain"]
     assert "conv2d" in text
     assert "maxpool (max_pooling2d)" in text
     assert "residual" in text
@@ -96,51 +96,51 @@ def test_the_overview_lists_layers_by_family_and_the_language() -> None:
     ],
 )
 def test_kinds_and_families(word: str, member: str) -> None:
-    found = reference(word)
-    assert isinstance(found, WordList)
-    assert member in {item.word for group in found.groups for item in group.items}
-    assert member in found._bundle()["text/plain"]
-    assert member in found._bundle()["text/html"]
+    result = reference(word)
+    assert isinstance(result, WordList)
+    assert member in {item.word for group in result.groups for item in group.items}
+    assert member in result._bundle()["text/plain"]
+    assert member in result._bundle()["text/html"]
 
 
 def test_every_listed_word_has_help() -> None:
     for role in ROLES[:-1]:
         for known in keras_words(role):
             for word in (known.word, *known.aliases):
-                found = reference(f"{role} {word}")
-                assert isinstance(found, WordHelp)
-                assert found.word == known.word
+                result = reference(f"{role} {word}")
+                assert isinstance(result, WordHelp)
+                assert result.word == known.word
 
 
 # --- one word -------------------------------------------------------------------------------------
 
 
 def test_a_layer() -> None:
-    found = reference("conv2d")
-    assert isinstance(found, WordHelp)
-    assert found.name == "keras.layers.Conv2D"
-    assert found.summary == "2D convolution layer."
-    assert found.shape_in == "height x width x channels"
-    assert found.shape_out == "new_height x new_width x filters"
-    told = {each.name: each for each in found.arguments}
-    assert told["filters"].default is None
-    assert told["strides"].default == "1x1"
-    assert told["padding"].default == "valid"
-    assert told["use_bias"].is_flag
-    assert told["kernel_initializer"].role == "initializer"
-    assert told["kernel_size"].description.startswith("int or tuple/list of 2 integer")
-    assert [(line.text, line.shape) for line in found.example] == [
+    result = reference("conv2d")
+    assert isinstance(result, WordHelp)
+    assert result.name == "keras.layers.Conv2D"
+    assert result.summary == "2D convolution layer."
+    assert result.shape_in == "height x width x channels"
+    assert result.shape_out == "new_height x new_width x filters"
+    arguments = {each.name: each for each in result.arguments}
+    assert arguments["filters"].default is None
+    assert arguments["strides"].default == "1x1"
+    assert arguments["padding"].default == "valid"
+    assert arguments["use_bias"].is_flag
+    assert arguments["kernel_initializer"].role == "initializer"
+    assert arguments["kernel_size"].description.startswith("int or tuple/list of 2 integer")
+    assert [(line.text, line.shape) for line in result.example] == [
         ("input 32x32x3", "32 x 32 x 3"),
         ("conv2d 32 3x3 same relu", "32 x 32 x 32"),
     ]
 
 
 def test_call_arguments() -> None:
-    found = reference("lstm")
-    assert isinstance(found, WordHelp)
-    told = {each.name: each.description for each in found.call_arguments}
-    assert list(told) == ["sequences", "initial_state", "mask", "training"]
-    assert told["initial_state"].startswith("List of initial state tensors")
+    result = reference("lstm")
+    assert isinstance(result, WordHelp)
+    arguments = {each.name: each.description for each in result.call_arguments}
+    assert list(arguments) == ["sequences", "initial_state", "mask", "training"]
+    assert arguments["initial_state"].startswith("List of initial state tensors")
 
 
 def test_aliases_lead_to_the_same_word() -> None:
@@ -169,9 +169,9 @@ def test_objects() -> None:
 
 
 def test_a_function_of_keras_ops() -> None:
-    found = reference("ops.expand_dims")
-    assert isinstance(found, WordHelp)
-    assert [each.name for each in found.arguments] == ["x", "axis"]
+    result = reference("ops.expand_dims")
+    assert isinstance(result, WordHelp)
+    assert [each.name for each in result.arguments] == ["x", "axis"]
 
 
 def test_a_class_of_the_notebook() -> None:
@@ -191,10 +191,10 @@ def test_a_class_of_the_notebook() -> None:
     assert isinstance(listed, WordList)
     own = next(group for group in listed.groups if group.title == "of this notebook")
     assert [item.word for item in own.items] == ["Twice"]
-    found = reference("Twice", names)
-    assert isinstance(found, WordHelp)
-    assert found.arguments[0].description == "How, `plain` or <i>not</i>."
-    markup = found._bundle()["text/html"]
+    result = reference("Twice", names)
+    assert isinstance(result, WordHelp)
+    assert result.arguments[0].description == "How, `plain` or <i>not</i>."
+    markup = result._bundle()["text/html"]
     assert "<b>everything" not in markup
     assert "&lt;b&gt;everything&lt;/b&gt;" in markup
     assert ">plain</code> or &lt;i&gt;not" in markup
@@ -204,18 +204,18 @@ def test_a_class_of_the_notebook() -> None:
     "word", [each.word for each in language_words.LANGUAGE_WORDS if each.word != "ops"]
 )
 def test_help_on_language_words(word: str) -> None:
-    found = reference(word)
-    assert isinstance(found, WordHelp)
-    assert found.summary
-    assert any(line.shape for line in found.example), "the example has built"
-    assert word.strip("{}") in found.usage
+    result = reference(word)
+    assert isinstance(result, WordHelp)
+    assert result.summary
+    assert any(line.shape for line in result.example), "the example has built"
+    assert word.strip("{}") in result.usage
 
 
 def test_compile_lists_its_arguments() -> None:
-    found = reference("compile")
-    assert isinstance(found, WordHelp)
-    assert found.arguments[0].name == "optimizer"
-    assert "metrics" in {each.name for each in found.arguments}
+    result = reference("compile")
+    assert isinstance(result, WordHelp)
+    assert result.arguments[0].name == "optimizer"
+    assert "metrics" in {each.name for each in result.arguments}
 
 
 # --- every word -----------------------------------------------------------------------------------
@@ -225,13 +225,13 @@ def test_compile_lists_its_arguments() -> None:
 def test_every_word_has_an_example_that_builds(role: Any) -> None:
     without = set()
     for known in keras_words(role):
-        found = word_help(known, ())  # builds the example
-        if found.no_example:
+        result = word_help(known, ())  # builds the example
+        if result.no_example:
             without.add(known.word)
-            assert not found.example
+            assert not result.example
         else:
-            assert any(line.shape for line in found.example), known.word
-            text = "\n".join(line.text for line in found.example)
+            assert any(line.shape for line in result.example), known.word
+            text = "\n".join(line.text for line in result.example)
             assert re.search(rf"(?<![\w.]){re.escape(known.word)}(?!\w)", text), known.word
             parse(text)
     assert without <= NO_EXAMPLE
@@ -239,9 +239,9 @@ def test_every_word_has_an_example_that_builds(role: Any) -> None:
 
 def test_examples_build_their_layers() -> None:
     for word in ("dense", "lstm", "multi_head_attention"):
-        found = reference(word)
-        assert isinstance(found, WordHelp)
-        model = build("\n".join(line.text for line in found.example))
+        result = reference(word)
+        assert isinstance(result, WordHelp)
+        model = build("\n".join(line.text for line in result.example))
         made = catalogue.find_object("layer", word)
         assert any(type(layer) is made for layer in model.layers)
 
@@ -252,11 +252,11 @@ def test_nearly_every_argument_is_explained() -> None:
         for known in keras_words(role):
             if known.value is None or role == "activation":
                 continue
-            told = argument_descriptions(known.value)
+            arguments = argument_descriptions(known.value)
             for param in catalogue.parameters(known.value):
                 if param.positional:
                     total += 1
-                    if not told.get(param.name):
+                    if not arguments.get(param.name):
                         bare.append(f"{known.word}.{param.name}")
     assert total > 1000
     assert len(bare) <= 0.03 * total, bare
@@ -284,9 +284,9 @@ def test_unknown_words(word: str, remedy: str) -> None:
 
 
 def test_the_magic(shell: InteractiveShell) -> None:
-    found = shell.run_line_magic("keras_layers", "dropout")
-    assert isinstance(found, WordHelp)
-    assert found.word == "dropout"
+    result = shell.run_line_magic("keras_layers", "dropout")
+    assert isinstance(result, WordHelp)
+    assert result.word == "dropout"
     with pytest.raises(MagicError) as caught:
         shell.run_line_magic("keras_layers", "droput")
     assert str(caught.value) == (
@@ -302,15 +302,15 @@ def test_the_magic(shell: InteractiveShell) -> None:
 
 
 def test_docstring_sections() -> None:
-    found = parse_docstring(inspect.cleandoc(_DOCSTRING))
-    assert found.summary == "Makes tea."
-    assert found.details == ("It uses `leaves`, see the paper.", "And water.")
-    assert found.arguments() == {
+    result = parse_docstring(inspect.cleandoc(_DOCSTRING))
+    assert result.summary == "Makes tea."
+    assert result.details == ("It uses `leaves`, see the paper.", "And water.")
+    assert result.arguments() == {
         "leaves": "int, how many. Not `None`.",
         "time": "Defaults to: 3.",
     }
-    assert found.arguments("Call arguments") == {"water": "Hot, in `(batch, litres)`."}
-    assert found.shape("Output shape") == "cups x saucers"
+    assert result.arguments("Call arguments") == {"water": "Hot, in `(batch, litres)`."}
+    assert result.shape("Output shape") == "cups x saucers"
 
 
 _DOCSTRING = """Makes tea.
@@ -368,10 +368,10 @@ def test_every_docstring_of_keras_can_be_read() -> None:
     for role in ROLES[:-1]:
         for known in keras_words(role):
             if known.value is not None:
-                found = docstring(known.value)
+                result = docstring(known.value)
                 assert word_summary(known), f"{known.word}: add it to _UNDOCUMENTED"
-                assert "```" not in " ".join([found.summary, *found.details]), known.word
-                assert "](" not in found.summary, known.word
+                assert "```" not in " ".join([result.summary, *result.details]), known.word
+                assert "](" not in result.summary, known.word
 
 
 # --- cards ----------------------------------------------------------------------------------------
