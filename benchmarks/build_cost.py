@@ -24,8 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow comes wi
 
 import keras
 
-from kmagic import parse
-from kmagic import build
+from kmagic import build, parse
 
 GOAL = 1.02
 BUILDS = 200

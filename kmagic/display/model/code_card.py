@@ -62,7 +62,8 @@ def _remarks_html(title: str, remarks: Sequence[Remark]) -> str:
         for remark in remarks
     )
     head = f'<div class="km-muted" style="margin-top:10px">{title}</div>'
-    return f'{head}<div class="km-table-scroll"><table class="km-table"><tbody>{rows}</tbody></table></div>'
+    table = f'<table class="km-table"><tbody>{rows}</tbody></table>'
+    return f'{head}<div class="km-table-scroll">{table}</div>'
 
 
 def _short(code: str) -> str:

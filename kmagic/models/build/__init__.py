@@ -17,5 +17,4 @@ __all__ = [
     "origin_of",
     "restore_origin",
     "serialize_steps",
-    "shape_text",
 ]
