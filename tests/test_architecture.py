@@ -126,6 +126,16 @@ def test_no_file_name_is_used_twice() -> None:
     assert twice <= {"__init__.py", "__main__.py"}
 
 
+def test_no_class_name_is_used_twice() -> None:
+    names = Counter(
+        node.name
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_point_down(name: str) -> None:
     own = _unit(name)

@@ -12,8 +12,8 @@ from kmagic.from_r.r_values import (
     CallArg,
     FailedValue,
     KerasObject,
-    LayerCall,
     ModelInput,
+    RLayerCall,
     RModel,
     RTensor,
     RVector,
@@ -57,7 +57,7 @@ class ModelCalls:
         if name in _FUNCTIONAL:
             return self._functional(args, span)
         if name in _INPUTS:
-            return RTensor(LayerCall(self._input(args, span), span))
+            return RTensor(RLayerCall(self._input(args, span), span))
         if name in _COMPILE and isinstance(first, FailedValue):
             raise AlreadyReported
         if isinstance(first, RModel) and name in (*_COMPILE, "freeze_weights", "pop_layer"):
@@ -200,7 +200,7 @@ class ModelCalls:
         self, layer: Any, inputs: list[RTensor], named: list[CallArg], span: TextRange
     ) -> RTensor:
         self.layer_calls += 1
-        return RTensor(LayerCall(layer, span, inputs, named))
+        return RTensor(RLayerCall(layer, span, inputs, named))
 
 
 def _contains(model: RModel, other: RModel) -> bool:

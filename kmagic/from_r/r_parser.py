@@ -284,15 +284,15 @@ def parse_r(text: str) -> tuple[RNode, ...]:
         >>> parse_r("x <- 3")[0].syntax
         ('<-', RName(text='x'), RConstant(value=3))
     """
-    return _Parser(text).statements("end")
+    return _RParser(text).statements("end")
 
 
 def parse_r_value(text: str) -> RNode:
     """The value that R code begins with: a constant, a name or a call."""
-    return _Parser(text).expression(_POSTFIX)
+    return _RParser(text).expression(_POSTFIX)
 
 
-class _Parser:
+class _RParser:
     def __init__(self, text: str) -> None:
         self._tokens = tokenize_r(text)
         self._next = 0

@@ -89,7 +89,7 @@ class ModelInput:
 
 
 @dataclass(eq=False, slots=True)
-class LayerCall:
+class RLayerCall:
     """A layer or model applied to tensors."""
 
     layer: KerasObject | RModel | UnknownValue | ModelInput
@@ -103,7 +103,7 @@ class LayerCall:
 class RTensor:
     """The output of a layer; a path selects one of several."""
 
-    call: LayerCall
+    call: RLayerCall
     path: tuple[int, ...] = ()
 
 

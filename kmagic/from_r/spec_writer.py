@@ -12,8 +12,8 @@ from kmagic.from_r.r_values import (
     CallArg,
     FailedValue,
     KerasObject,
-    LayerCall,
     ModelInput,
+    RLayerCall,
     RModel,
     RTensor,
     RVector,
@@ -118,7 +118,7 @@ class SpecWriter:
         graph.outputs = tuple(Arg(_output(tensor, index)) for tensor in outputs)
         return graph
 
-    def _node(self, call: LayerCall, index: dict[int, int]) -> Node:
+    def _node(self, call: RLayerCall, index: dict[int, int]) -> Node:
         layer = call.layer
         inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
         inputs += tuple(self._call_argument(arg, index) for arg in call.named)
@@ -154,13 +154,13 @@ class SpecWriter:
                 self._note(message, line.shape.range)
         chain: list[RTensor] = []
         if shape is not None:
-            chain.append(RTensor(LayerCall(shape, shape.range)))
+            chain.append(RTensor(RLayerCall(shape, shape.range)))
         elif isinstance(first, KerasObject) and not is_nested:
             message = "no input_shape: the model is built when it first receives data"
             self._note(message, first.range)
         for layer in model.layers:
             span = model.range if isinstance(layer, UnknownValue) else layer.range
-            chain.append(RTensor(LayerCall(layer, span, chain[-1:])))
+            chain.append(RTensor(RLayerCall(layer, span, chain[-1:])))
         return chain[: shape is not None], chain[-1:]
 
     def _call_argument(self, arg: CallArg, index: dict[int, int]) -> Arg:
@@ -192,9 +192,9 @@ class SpecWriter:
         return CompileSpec(tuple(ordered), span=self._spans(given[0].range if given else span))
 
 
-def calls_before(outputs: Iterable[RTensor]) -> list[LayerCall]:
+def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
     """The calls that lead to the outputs, each after those that it depends on."""
-    calls: list[LayerCall] = []
+    calls: list[RLayerCall] = []
     seen: set[int] = set()
 
     def visit(tensor: RTensor) -> None:

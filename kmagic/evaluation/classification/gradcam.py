@@ -34,7 +34,7 @@ SATURATING = ("softmax", "sigmoid")  # activations whose gradient vanishes at co
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class LayerCall:
+class RecordedCall:
     """One call of a layer (or operation).
 
     Attributes:
@@ -74,7 +74,7 @@ def grad_cam(
     return heatmaps, f"the {rows} x {columns} map of {target.layer.name} (Grad-CAM)"
 
 
-def find_feature_map(calls: Sequence[LayerCall]) -> LayerCall | None:
+def find_feature_map(calls: Sequence[RecordedCall]) -> RecordedCall | None:
     """The last convolutional feature map among the calls of a model.
 
     It is the last output with rows and columns at or after the last convolution: after layers that
@@ -100,8 +100,8 @@ def _heatmaps(
     model: Any,
     batch: NDArray[Any],
     classes: Sequence[int],
-    target: LayerCall,
-    last: LayerCall,
+    target: RecordedCall,
+    last: RecordedCall,
 ) -> list[NDArray[np.float32]] | None:
     import tensorflow as tf  # noqa: PLC0415 - takes seconds
 
@@ -111,7 +111,7 @@ def _heatmaps(
     with ExitStack() as stack:
         tape = stack.enter_context(tf.GradientTape(watch_accessed_variables=False))
 
-        def watch(call: LayerCall) -> None:
+        def watch(call: RecordedCall) -> None:
             if call.turn == target.turn:
                 tape.watch(call.outputs)
                 maps.append(call.outputs)
@@ -161,11 +161,11 @@ def _normalize(heatmap: NDArray[Any]) -> NDArray[np.float32]:
 # --- recording of calls -------------------------------------------------------------------------
 
 
-def _record_calls(model: Any, batch: NDArray[Any]) -> list[LayerCall]:
+def _record_calls(model: Any, batch: NDArray[Any]) -> list[RecordedCall]:
     """Run the model once and record every call in it."""
     if not model.built:
         model(batch, training=False)  # building runs some layers more than once
-    calls: list[LayerCall] = []
+    calls: list[RecordedCall] = []
     with _recording(list(_leaf_layers(model)), calls.append):
         model(batch, training=False)
     return calls
@@ -186,7 +186,7 @@ def _leaf_layers(model: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _recording(layers: Sequence[Any], record: Callable[[LayerCall], None]) -> Iterator[None]:
+def _recording(layers: Sequence[Any], record: Callable[[RecordedCall], None]) -> Iterator[None]:
     """Record every call of some layers."""
     with ExitStack() as stack:
         for layer in layers:
@@ -194,13 +194,13 @@ def _recording(layers: Sequence[Any], record: Callable[[LayerCall], None]) -> It
         yield
 
 
-def _recorded_call(layer: Any, record: Callable[[LayerCall], None]) -> Callable[..., Any]:
+def _recorded_call(layer: Any, record: Callable[[RecordedCall], None]) -> Callable[..., Any]:
     original, turn = layer.call, 0
 
     def call(*args: Any, **keywords: Any) -> Any:
         nonlocal turn
         outputs = original(*args, **keywords)
-        record(LayerCall(layer, turn, args[0] if args else None, outputs))
+        record(RecordedCall(layer, turn, args[0] if args else None, outputs))
         turn += 1
         return outputs
 

@@ -269,7 +269,7 @@ class CursorScope:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _TextRow:
     """A line of text, and the heads of the bodies around it, each with its line number."""
 
     text: str
@@ -310,7 +310,7 @@ def scope_at(text: str, cursor: int) -> CursorScope:
     return scope
 
 
-def _rows(text: str) -> Iterator[_Row]:
+def _rows(text: str) -> Iterator[_TextRow]:
     heads: list[tuple[int, int, str]] = []
     for number, line in enumerate(text.split("\n")):
         body = line.lstrip()
@@ -321,11 +321,11 @@ def _rows(text: str) -> Iterator[_Row]:
         if _HEAD.match(body) and ":" in body:
             # What follows a head on its own line is in its body already.
             head_only, _, rest = body.partition(":")
-            yield _Row(head_only + ":", around)
-            yield _Row(rest.strip(), (*around, (number, body)))
+            yield _TextRow(head_only + ":", around)
+            yield _TextRow(rest.strip(), (*around, (number, body)))
             heads.append((indent, number, body))
         else:
-            yield _Row(body, around)
+            yield _TextRow(body, around)
 
 
 def _parameters(text: str) -> dict[str, str | None]:
