@@ -96,7 +96,7 @@ class Dataset(Renderable):
     @cached_property
     def preparation(self) -> Preparation:
         """How the inputs were prepared and what the predictions mean, without the data."""
-        is_ragged = self.x_train.dtype == object and not self.sentences
+        is_ragged = self.x_train.dtype == object and not self.is_text
         shape = tuple(map(int, self.x_train.shape[1:]))
         is_single_number = shape == () and self.x_train.dtype.kind in "biuf"
         return Preparation(
@@ -117,14 +117,14 @@ class Dataset(Renderable):
         return self.preparation.apply(raw)
 
     @property
-    def sentences(self) -> bool:
+    def is_text(self) -> bool:
         """Whether the inputs are texts."""
         kind = self.x_train.dtype.kind
         return kind in "UT" or (kind == "O" and isinstance(next(iter(self.x_train), 0), str))
 
     def describe_inputs(self) -> str:
         """Describe shape, range and preparation: "28 x 28 float32, 0 to 1, divided by 255"."""
-        if self.sentences:
+        if self.is_text:
             lengths = _range([len(text.split()) for text in self.x_train])
             parts = ["texts", f"{lengths} words long", "not encoded"]
         elif self.x_train.dtype == object:
@@ -227,7 +227,7 @@ class Dataset(Renderable):
 
     def _digests(self, x: ArrayLike) -> list[bytes]:
         """One digest per row; none if ``x`` cannot contain rows of this data set."""
-        if self.sentences:
+        if self.is_text:
             texts = as_sentences(x) or ()
             return [_digest(np.frombuffer(text.encode(), np.uint8)) for text in texts]
         if self.x_train.dtype == object:

@@ -51,7 +51,7 @@ def test_x_and_y(x: Any, y: Any) -> None:
     assert data.note == ""
 
 
-def test_parts_that_are_given_are_kept_in_their_order(x: Any, y: Any) -> None:
+def test_given_parts_keep_their_order(x: Any, y: Any) -> None:
     forms: list[Any] = [
         (x[:30], y[:30], x[30:], y[30:]),
         [x[:30], y[:30], x[30:], y[30:]],
@@ -71,7 +71,7 @@ def test_one_feature_is_a_column(y: Any) -> None:
     assert load_data((list(range(ROWS)), y.tolist())).x_train.shape == (32, 1)
 
 
-def test_pictures(pixels: Any, y: Any) -> None:
+def test_images(pixels: Any, y: Any) -> None:
     data = load_data((pixels, y), scale=255)
     assert data.image_shape == (6, 5, 3)
     pictures = data.images(data.x_train)
@@ -82,7 +82,7 @@ def test_pictures(pixels: Any, y: Any) -> None:
     assert load_data((pixels, y), flatten=True).x_train.shape == (32, 90)
 
 
-def test_pictures_of_0_to_1_have_been_divided_by_255(pixels: Any, y: Any) -> None:
+def test_images_of_0_to_1_were_divided_by_255(pixels: Any, y: Any) -> None:
     shares = (pixels / 255).astype(np.float32)
     data = load_data((shares, y))
     assert data.scaling.kind == "255"
@@ -95,7 +95,7 @@ def test_pictures_of_0_to_1_have_been_divided_by_255(pixels: Any, y: Any) -> Non
         load_data((shares, y), scale="255")
 
 
-def test_sequences_are_no_pictures(y: Any) -> None:
+def test_sequences_are_not_images(y: Any) -> None:
     series = np.random.default_rng(0).normal(size=(ROWS, 12, 4))
     data = load_data((series, y), scale="standard")
     assert data.image_shape is None
@@ -106,7 +106,7 @@ def test_sequences_are_no_pictures(y: Any) -> None:
         load_data((series, y), channel=True)
 
 
-def test_lists_of_word_numbers(y: Any) -> None:
+def test_lists_of_word_indices(y: Any) -> None:
     ragged = [[1, 2, 3], [4, 5]] * (ROWS // 2)
     assert load_data((ragged, y)).x_train.dtype == object
     assert load_data((ragged, y), maxlen=2).x_train.shape == (32, 2)
@@ -118,7 +118,7 @@ def test_lists_of_word_numbers(y: Any) -> None:
 
 def test_sentences(y: Any) -> None:
     said = ["a great film", "a bad film"] * (ROWS // 2)
-    assert load_data((said, y)).sentences
+    assert load_data((said, y)).is_text
     numbered = load_data((np.array(said), y), num_words=10, maxlen=5)
     assert numbered.encoding is not None
     assert numbered.x_train.shape == (32, 5)
@@ -166,7 +166,7 @@ def test_sentences(y: Any) -> None:
         ((csr_array(np.eye(4)), [0, 1] * 2), "x is a sparse matrix"),
     ],
 )
-def test_what_is_no_data_set(source: Any, message: str) -> None:
+def test_sources_that_are_not_a_dataset(source: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_data(source)
 
@@ -186,7 +186,7 @@ def test_npz(tmp_path: Path, x: Any, y: Any, names: tuple[str, ...]) -> None:
     assert rows(data) == (ROWS if len(names) == 4 else 30)
 
 
-def test_broken_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
+def test_damaged_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
     path = tmp_path / "few.npz"
     np.savez_compressed(path, x=x, y=y)
     whole = path.read_bytes()
@@ -203,7 +203,7 @@ def test_broken_npz_files(tmp_path: Path, x: Any, y: Any) -> None:
         assert path.read_bytes() == content
 
 
-def test_pickled_objects_are_refused_unless_asked_for(tmp_path: Path, y: Any) -> None:
+def test_pickled_objects_are_rejected_unless_allowed(tmp_path: Path, y: Any) -> None:
     ragged = np.empty(ROWS, dtype=object)
     ragged[:] = [[1, 2, 3], [4, 5]] * (ROWS // 2)
     np.savez(tmp_path / "words.npz", x=ragged, y=y)
@@ -213,7 +213,7 @@ def test_pickled_objects_are_refused_unless_asked_for(tmp_path: Path, y: Any) ->
     assert rows(load_data(tmp_path / "words.npz", allow_pickle=True)) == ROWS
 
 
-def test_other_names_in_a_file_are_told(tmp_path: Path, x: Any, y: Any) -> None:
+def test_other_names_in_a_file_are_reported(tmp_path: Path, x: Any, y: Any) -> None:
     np.savez(tmp_path / "odd.npz", images=x, labels=y)
     with pytest.raises(DataError, match=r"must contain x_train, .*; got images, labels") as caught:
         load_data(tmp_path / "odd.npz")
@@ -264,7 +264,7 @@ def test_onehot_streams_and_names_of_classes(tf: Any, pixels: Any, y: Any) -> No
     assert load_data(stream).classes == ("cats", "dogs")
 
 
-def test_keras_own_folder_stream(tmp_path: Path) -> None:
+def test_the_stream_of_image_dataset_from_directory(tmp_path: Path) -> None:
     from PIL import Image
 
     keras_utils = pytest.importorskip("keras.utils")
@@ -285,7 +285,7 @@ def test_streams_of_texts(tf: Any, y: Any) -> None:
     assert "film" in data.encoding.decode(data.x_train[:1])[0]
 
 
-def test_streams_that_are_refused(
+def test_streams_that_are_rejected(
     tf: Any, pixels: Any, y: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = tf.from_tensor_slices((pixels, y))
@@ -389,12 +389,12 @@ def test_targets(
         ([f"name {each}" for each in range(30)], {}, "30 different words in 30 rows"),
     ],
 )
-def test_targets_that_are_refused(values: Any, options: dict[str, Any], message: str) -> None:
+def test_targets_that_are_rejected(values: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         decide_target(values, LoadOptions(**options))
 
 
-def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
+def test_integer_targets_of_images_are_classes(pixels: Any) -> None:
     labels = np.arange(ROWS) // 2
     assert load_data((pixels, labels), split=0.5).classes == tuple(map(str, range(20)))
 
@@ -417,12 +417,12 @@ def test_whole_numbers_beside_pictures_are_classes(pixels: Any) -> None:
         ({"maxlen": 4}, "maxlen= only applies to text"),
     ],
 )
-def test_options_are_looked_at(x: Any, y: Any, options: dict[str, Any], message: str) -> None:
+def test_options_are_validated(x: Any, y: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         load_data((x, y), **options)
 
 
-def test_arrays_of_pictures_are_not_resized(pixels: Any, y: Any) -> None:
+def test_image_arrays_are_not_resized(pixels: Any, y: Any) -> None:
     with pytest.raises(
         DataError, match="size= only applies to files, not to arrays; data contains images"
     ):

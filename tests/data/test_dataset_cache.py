@@ -79,7 +79,7 @@ def test_files_and_hashes_are_keras_own(
     assert asked == [(file.name, file.url, file.sha256, file.folder) for file in entry.files]
 
 
-def test_every_data_set_of_keras_is_in_the_table() -> None:
+def test_every_dataset_of_keras_is_in_the_table() -> None:
     datasets = import_module("keras.datasets")
     assert {name for name in vars(datasets) if not name.startswith("_")} == set(KNOWN_DATASETS)
 
@@ -96,7 +96,7 @@ def test_class_names() -> None:
     assert list(fine) == sorted(fine)
 
 
-def test_the_boston_file_is_keras_own() -> None:
+def test_the_boston_file_is_that_of_keras() -> None:
     assert hashlib.sha256(RIGHT).hexdigest() == BOSTON.files[0].sha256
 
 
@@ -138,7 +138,7 @@ def test_paths_are_shown_from_home() -> None:
 # --- a file with a wrong hash is never lost -----------------------------------------------------
 
 
-def test_offline_it_is_not_touched(refused: Path) -> None:
+def test_a_wrong_file_is_not_changed_offline(refused: Path) -> None:
     before, stamp = refused.read_bytes(), refused.stat().st_mtime_ns
     with pytest.raises(DataError) as caught:
         load_data("boston_housing")
@@ -151,7 +151,7 @@ def test_offline_it_is_not_touched(refused: Path) -> None:
 
 
 @pytest.mark.usefixtures("online")
-def test_it_comes_back_when_the_download_fails(
+def test_the_file_is_restored_when_the_download_fails(
     refused: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seen = []
@@ -173,7 +173,7 @@ def test_it_comes_back_when_the_download_fails(
 
 @pytest.mark.usefixtures("online")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError("timed out"), MemoryError])
-def test_it_comes_back_whatever_breaks_off(
+def test_the_file_is_restored_after_any_error(
     refused: Path, monkeypatch: pytest.MonkeyPatch, error: Any
 ) -> None:
     def fetch(_url: str, target: str, _progress: Any) -> None:
@@ -189,7 +189,7 @@ def test_it_comes_back_whatever_breaks_off(
 
 
 @pytest.mark.usefixtures("online")
-def test_it_is_kept_beside_when_keras_fetches_anew(
+def test_a_backup_is_kept_when_keras_downloads_again(
     refused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetching(monkeypatch, lambda _url, target, _progress: Path(target).write_bytes(RIGHT))
@@ -205,7 +205,7 @@ def test_it_is_kept_beside_when_keras_fetches_anew(
 
 
 @pytest.mark.usefixtures("online")
-def test_without_room_for_a_copy_keras_is_not_called(
+def test_keras_is_not_called_without_space_for_a_backup(
     refused: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_from: Path, _to: Path) -> None:
@@ -219,7 +219,7 @@ def test_without_room_for_a_copy_keras_is_not_called(
     assert refused.exists()
 
 
-def test_a_file_that_may_not_be_read(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_read_permission(keras_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = keras_home / "datasets" / "boston_housing.npz"
     path.write_bytes(RIGHT)
 
@@ -254,7 +254,7 @@ def test_a_download_is_silent_and_may_not_stall(
 
 
 @pytest.mark.usefixtures("online", "keras_home")
-def test_a_corrupted_download_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_corrupted_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     fetching(monkeypatch, lambda _url, target, _progress: Path(target).write_bytes(b"<html>"))
     with pytest.raises(DataError, match="Incomplete or corrupted"):
         loaded()

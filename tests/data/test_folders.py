@@ -41,10 +41,10 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path / "photos"
 
 
-# --- pictures -------------------------------------------------------------------------------------
+# --- images -------------------------------------------------------------------------------------
 
 
-def test_a_folder_a_class(photos: Path) -> None:
+def test_one_folder_per_class(photos: Path) -> None:
     pets = load_data(photos)
     assert pets.name == "photos"
     assert pets.classes == ("cats", "dogs")
@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_rows(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("test", ["test", "val", "validation"])
-def test_parts_are_folders_too(photos: Path, test: str) -> None:
+def test_parts_may_be_folders(photos: Path, test: str) -> None:
     for part, many in (("train", 4), (test, 2)):
         for number in range(many):
             picture(photos.parent / "parted" / part / "cats" / f"{number}.png", RED)
@@ -101,7 +101,7 @@ def test_parts_are_folders_too(photos: Path, test: str) -> None:
     assert (len(anew.x_train), len(anew.x_test)) == (6, 6)
 
 
-def test_a_validation_part_beside_a_test_part_is_left_aside(
+def test_a_validation_part_is_ignored_if_there_is_a_test_part(
     tmp_path: Path,
 ) -> None:
     for part in ("train", "val", "test"):
@@ -117,7 +117,7 @@ def test_classes_may_be_called_test(tmp_path: Path) -> None:
     assert load_data(tmp_path).classes == ("control", "test", "treated")
 
 
-def test_an_archive_s_own_folder_is_looked_into(photos: Path) -> None:
+def test_the_only_subfolder_is_used(photos: Path) -> None:
     outer = photos.parent / "download"
     (outer / "__MACOSX").mkdir(parents=True)
     photos.rename(outer / "photos")
@@ -137,7 +137,7 @@ def test_size_grey_channel_and_scale(photos: Path) -> None:
     assert abs(float(standard.x_train.mean())) < 1e-6
 
 
-def test_the_order_of_the_classes_can_be_said(photos: Path) -> None:
+def test_the_order_of_the_classes_can_be_given(photos: Path) -> None:
     pets = load_data(photos, class_names=["dogs", "cats"])
     assert pets.classes == ("dogs", "cats")
     np.testing.assert_array_equal(pets.x_test[:, 0, 0], np.array([BLUE, RED])[pets.y_test])
@@ -147,7 +147,7 @@ def test_the_order_of_the_classes_can_be_said(photos: Path) -> None:
         load_data(photos, class_names="dog,cat")
 
 
-def test_pictures_stand_upright_and_any_mode_becomes_colours(tmp_path: Path) -> None:
+def test_images_are_upright_and_of_any_mode(tmp_path: Path) -> None:
     for name, mode in (("cats", "L"), ("dogs", "P")):
         for number in range(3):
             picture(tmp_path / name / f"{number}.png", 90, mode=mode)
@@ -158,7 +158,7 @@ def test_pictures_stand_upright_and_any_mode_becomes_colours(tmp_path: Path) -> 
     assert load_data(tmp_path).x_train.shape[1:] == (6, 8, 3)
 
 
-def test_a_folder_of_grey_pictures_could_take_a_third(tmp_path: Path) -> None:
+def test_grey_images_could_take_a_third_of_the_memory(tmp_path: Path) -> None:
     for name in ("one", "two"):
         for number in range(3):
             picture(tmp_path / name / f"{number}.png", 9, mode="L")
@@ -201,7 +201,7 @@ def test_files_with_their_labels(photos: Path) -> None:
         load_data((files, labels[1:]))
 
 
-def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Path) -> None:
+def test_later_files_are_resized_like_the_images_of_the_folder(tmp_path: Path) -> None:
     import kmagic
     from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor
     from kmagic.evaluation.classification.image_sources import list_images
@@ -216,16 +216,17 @@ def test_a_later_file_is_resized_as_the_pictures_of_the_folder_were(tmp_path: Pa
     data = load_data(tmp_path, size=8, scale=255, split=0.5)
     model = kmagic.build("input 8x8x3 / flatten / dense 2 softmax")
     model_registry.set_dataset(model, data.preparation)
-    eye = ImagePreprocessor.for_model(model, None, data.preparation, None)
-    seen = eye.see([eye.open(source) for source in list_images(tmp_path, (8, 8, 3))])
+    preprocessor = ImagePreprocessor.for_model(model, None, data.preparation, None)
+    images = [preprocessor.load(source) for source in list_images(tmp_path, (8, 8, 3))]
+    batch = preprocessor.to_batch(images)
     known = np.concatenate([data.x_train, data.x_test])
-    assert {each.tobytes() for each in seen} == {each.tobytes() for each in known}
+    assert {image.tobytes() for image in batch} == {image.tobytes() for image in known}
 
 
-# --- what can be wrong with pictures --------------------------------------------------------------
+# --- mistakes in images --------------------------------------------------------------
 
 
-def test_mixed_sizes_are_told(photos: Path) -> None:
+def test_different_sizes_are_reported(photos: Path) -> None:
     picture(photos / "cats" / "large.png", RED, (60, 80))
     with pytest.raises(DataError) as caught:
         load_data(photos)
@@ -236,7 +237,7 @@ def test_mixed_sizes_are_told(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [None, 6])
-def test_broken_pictures_are_left_out_and_named(photos: Path, size: int | None) -> None:
+def test_damaged_images_are_left_out_and_named(photos: Path, size: int | None) -> None:
     whole = (photos / "dogs" / "1.png").read_bytes()
     (photos / "cats" / "empty.png").write_bytes(b"")
     (photos / "cats" / "text.jpg").write_text("no picture")
@@ -256,7 +257,7 @@ def test_broken_pictures_are_left_out_and_named(photos: Path, size: int | None) 
 
 
 @pytest.mark.parametrize("size", [None, 6])
-def test_where_all_are_broken_nothing_is_loaded(tmp_path: Path, size: int | None) -> None:
+def test_all_images_damaged(tmp_path: Path, size: int | None) -> None:
     for name in ("cats", "dogs"):
         for number in range(3):
             text(tmp_path / name / f"{number}.jpg", "no picture")
@@ -264,7 +265,7 @@ def test_where_all_are_broken_nothing_is_loaded(tmp_path: Path, size: int | None
         load_data(tmp_path, size=size)
 
 
-def test_too_many_pictures_are_refused_before_they_are_read(
+def test_too_many_images_are_rejected_before_they_are_read(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 1_000_000)
@@ -278,7 +279,7 @@ def test_too_many_pictures_are_refused_before_they_are_read(
     assert "image_dataset_from_directory" in caught.value.remedy
 
 
-def test_other_files_are_left_aside(photos: Path) -> None:
+def test_other_files_are_ignored(photos: Path) -> None:
     text(photos / "cats" / "notes.txt", "a note")
     text(photos / "cats" / ".hidden.png", "")
     (photos / "empty").mkdir()
@@ -322,13 +323,13 @@ def test_a_class_without_a_test_row_is_noted(tmp_path: Path) -> None:
     assert load_data(tmp_path).note == "Class dogs has no rows in the test part."
 
 
-def test_a_class_of_one_picture_cannot_be_divided(photos: Path) -> None:
+def test_a_class_of_one_image_cannot_be_split(photos: Path) -> None:
     picture(photos / "owls" / "1.png")
     with pytest.raises(DataError, match="Class owls of photos has one row; at least 2 are needed"):
         load_data(photos)
 
 
-def test_a_folder_that_may_not_be_read(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_read_permission(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(top: Path, **_: Any) -> Any:
         raise PermissionError(13, "Permission denied", str(top))
 
@@ -360,13 +361,13 @@ def reviews(tmp_path: Path) -> Path:
 def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
     films = load_data(reviews, split=0.5)
     assert films.classes == ("bad", "good")
-    assert films.sentences
+    assert films.is_text
     assert films.x_train.shape == (6,)
     for words, label in zip(films.x_train, films.y_train, strict=True):
         assert ("great" in words) == (label == 1)
 
 
-def test_a_folder_of_texts_as_word_numbers(reviews: Path) -> None:
+def test_a_folder_of_texts_as_word_indices(reviews: Path) -> None:
     films = load_data(reviews, num_words=8, maxlen=5, padding="post")
     assert films.x_train.shape == (10, 5)
     assert films.x_train.dtype == np.int32
@@ -383,7 +384,7 @@ def test_a_text_that_is_not_utf8_is_named(reviews: Path) -> None:
         load_data(reviews)
 
 
-def test_what_a_folder_holds(reviews: Path) -> None:
+def test_scan_folder(reviews: Path) -> None:
     found = scan_folder(reviews)
     assert found.kind == "text"
     assert found.classes == ("bad", "good")

@@ -63,7 +63,7 @@ def texts() -> Any:
 # --- the bundled sample -------------------------------------------------------------------------
 
 
-def test_without_a_network_a_sample_stands_in_and_says_so() -> None:
+def test_a_sample_replaces_mnist_without_a_network() -> None:
     with pytest.warns(SampleDataWarning) as caught:
         digits = load_data("mnist")
     assert len(caught) == 1
@@ -78,7 +78,7 @@ def test_without_a_network_a_sample_stands_in_and_says_so() -> None:
     assert digits.classes == tuple("0123456789")
 
 
-def test_the_sample_comes_without_waiting_for_tensorflow() -> None:
+def test_the_sample_is_loaded_without_tensorflow() -> None:
     program = (
         "import sys, warnings; warnings.simplefilter('ignore')\n"
         "from kmagic.data import load_data\n"
@@ -117,7 +117,7 @@ def test_the_script_makes_the_sample_again(
             np.testing.assert_array_equal(made[name], bundled[name], strict=True)
 
 
-def test_the_script_refuses_another_file(
+def test_the_script_rejects_another_file(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = root / "scripts" / "make_mnist_sample.py"
@@ -138,7 +138,9 @@ def test_the_licences_are_beside_the_samples() -> None:
 # --- Keras's own loaders ------------------------------------------------------------------------
 
 
-def test_the_full_set_comes_from_keras_cache(shared_data: Path, keras_home: Path) -> None:
+def test_the_full_dataset_comes_from_the_cache_of_keras(
+    shared_data: Path, keras_home: Path
+) -> None:
     shutil.copy(shared_data / "mnist.npz", keras_home / "datasets")
     digits = load_data("mnist", scale=255, channel=True)
     assert digits.x_train.shape == (60_000, 28, 28, 1)
@@ -162,7 +164,7 @@ def test_boston_needs_no_network_and_names_its_contested_column() -> None:
     assert 'Column "B" (index 11)' in houses.note
 
 
-def test_a_rebuilt_imdb_is_refused_and_left_alone(shared_data: Path, keras_home: Path) -> None:
+def test_another_imdb_file_is_rejected_and_not_changed(shared_data: Path, keras_home: Path) -> None:
     path = keras_home / "datasets" / "imdb.npz"
     shutil.copy(shared_data / "imdb.npz", path)
     before = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -175,7 +177,7 @@ def test_a_rebuilt_imdb_is_refused_and_left_alone(shared_data: Path, keras_home:
 @pytest.mark.parametrize(
     "name", ["california_housing", "fashion_mnist", "cifar10", "cifar100", "imdb", "reuters"]
 )
-def test_what_cannot_be_had_says_which_file_goes_where(name: str) -> None:
+def test_the_error_says_which_file_goes_where(name: str) -> None:
     with pytest.raises(DataError, match=f"{name} cannot be loaded: ") as caught:
         load_data(name)
     for file in KNOWN_DATASETS[name].files:
@@ -207,7 +209,7 @@ def test_fashion_through_keras_own_loader(keras_home: Path) -> None:
     assert clothes.classes[9] == "Ankle boot"
 
 
-def test_a_truncated_file_is_named_and_left_alone(keras_home: Path) -> None:
+def test_a_truncated_file_is_named_and_not_changed(keras_home: Path) -> None:
     folder = keras_home / "datasets" / "fashion-mnist"
     _fashion(folder)
     broken = folder / "t10k-images-idx3-ubyte.gz"
@@ -221,12 +223,12 @@ def test_a_truncated_file_is_named_and_left_alone(keras_home: Path) -> None:
 # --- preparation --------------------------------------------------------------------------------
 
 
-def test_shapes_of_pictures() -> None:
+def test_shapes_of_images() -> None:
     assert sample(flatten=True).x_train.shape == (5_000, 784)
     assert sample(channel=True).x_test.shape == (1_000, 28, 28, 1)
 
 
-def test_scaling_is_remembered_and_learned_on_the_training_part() -> None:
+def test_scaling_is_learned_from_the_training_part() -> None:
     raw = sample()
     for scale in ("255", "standard"):
         digits = sample(scale=scale, channel=True)
@@ -262,7 +264,7 @@ def test_split_of_a_table() -> None:
     np.testing.assert_allclose(houses.x_train.mean(axis=0), 0, atol=1e-5)
 
 
-def test_colour_pictures(monkeypatch: pytest.MonkeyPatch, photos: Any) -> None:
+def test_colour_images(monkeypatch: pytest.MonkeyPatch, photos: Any) -> None:
     standing_in(monkeypatch, "cifar10", photos)
     cifar = load_data("cifar10", scale="standard", flatten=True)
     assert cifar.x_train.shape == (60, 3_072)
@@ -294,7 +296,7 @@ def test_texts_of_different_lengths(monkeypatch: pytest.MonkeyPatch, texts: Any)
     assert len(halves.x_train) + len(halves.x_test) == 6
 
 
-# --- what makes no sense is refused -------------------------------------------------------------
+# --- what makes no sense is rejected -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -320,7 +322,7 @@ def test_texts_of_different_lengths(monkeypatch: pytest.MonkeyPatch, texts: Any)
         ("mnist", {"split": 0}, "split= must be a share between 0 and 1, e.g. 0.2; got 0"),
     ],
 )
-def test_options_that_make_no_sense(
+def test_invalid_options_are_rejected(
     name: str, options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -378,7 +380,7 @@ def test_labels_are_found_by_content() -> None:
         np.testing.assert_array_equal(found, y)
 
 
-def test_labels_of_what_is_not_in_the_set() -> None:
+def test_labels_of_samples_that_are_not_in_the_dataset() -> None:
     digits = sample()
     strange = np.concatenate([digits.x_test[:1], 255 - digits.x_test[:1]])
     found = digits.labels_of(strange)
@@ -389,7 +391,7 @@ def test_labels_of_what_is_not_in_the_set() -> None:
     assert load_data("boston_housing").labels_of(np.zeros((1, 13))) is None
 
 
-def test_the_test_part_has_the_first_word_and_the_first_of_equal_rows() -> None:
+def test_labels_are_those_of_the_test_part_and_of_the_first_equal_row() -> None:
     x = np.array([[1.0], [1.0], [2.0], [3.0]])
     few = Dataset("few", x[:3], np.array([0, 1, 0]), x[2:], np.array([1, 1]), ("a", "b"))
     found = few.labels_of(x)
@@ -397,7 +399,7 @@ def test_the_test_part_has_the_first_word_and_the_first_of_equal_rows() -> None:
     assert found.tolist() == [0, 0, 1, 1]
 
 
-def test_pictures_are_the_raw_bytes_again() -> None:
+def test_images_are_restored_to_raw_bytes() -> None:
     raw = sample()
     for options in ({"scale": "standard", "flatten": True}, {"scale": 255, "channel": True}, {}):
         pictures = sample(**options).images(sample(**options).x_test)

@@ -11,7 +11,7 @@ fractions = st.floats(0.05, 0.95)
 
 
 @given(labels, fractions, st.integers(0, 99))
-def test_parts_are_a_division_of_the_rows(y: np.ndarray, fraction: float, seed: int) -> None:
+def test_the_parts_contain_each_row_once(y: np.ndarray, fraction: float, seed: int) -> None:
     train, test = train_test_indices(len(y), fraction, seed, y)
     assert sorted([*train, *test]) == list(range(len(y)))
 
@@ -25,7 +25,7 @@ def test_a_class_of_two_or_more_is_in_both_parts(y: np.ndarray, fraction: float)
             assert name in y[test]
 
 
-def test_each_class_keeps_its_share() -> None:
+def test_each_class_keeps_its_proportion() -> None:
     y = np.repeat([0, 1, 2], [700, 200, 100])
     _, test = train_test_indices(len(y), 0.25, 3, y)
     assert np.bincount(y[test]).tolist() == [175, 50, 25]
@@ -39,7 +39,7 @@ def test_the_seed_decides() -> None:
     assert not np.array_equal(first[1], other[1])
 
 
-def test_rows_without_classes_are_divided_by_chance() -> None:
+def test_rows_without_classes_are_split_at_random() -> None:
     train, test = train_test_indices(506, 0.2, 0)
     assert (len(train), len(test)) == (405, 101)
     assert not np.array_equal(np.sort(test), np.arange(101))
@@ -52,7 +52,7 @@ def test_both_parts_are_shuffled_since_fit_takes_its_validation_from_the_end() -
     assert 0 < y[test][-20:].mean() < 1
 
 
-def test_pick_takes_exactly_as_many_and_leaves_their_order() -> None:
+def test_stratified_sample_has_the_requested_size_and_keeps_the_order() -> None:
     y = np.random.default_rng(0).integers(0, 10, 6_000)
     chosen = stratified_sample(y, 500, 7)
     assert len(chosen) == len(set(chosen.tolist())) == 500

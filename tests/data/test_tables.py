@@ -64,7 +64,7 @@ def test_rows_and_targets_stay_together(houses: pd.DataFrame) -> None:
     np.testing.assert_allclose(data.y_test, data.x_test[:, 0] * 10.5)
 
 
-def test_a_raw_frame_is_prepared_as_the_training_part_was(houses: pd.DataFrame) -> None:
+def test_a_raw_frame_is_prepared_like_the_training_part(houses: pd.DataFrame) -> None:
     data = load_data(houses, target="price", scale="standard")
     every = data.prepare(houses)
     known = {row.tobytes() for row in np.concatenate([data.x_train, data.x_test])}
@@ -82,12 +82,12 @@ def test_separators(houses: pd.DataFrame, tmp_path: Path, ending: str) -> None:
     assert rows(load_data(path, target="price", **options)) == ROWS
 
 
-def test_a_file_with_a_mark_of_its_encoding(houses: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_file_with_a_byte_order_mark(houses: pd.DataFrame, tmp_path: Path) -> None:
     houses.to_csv(tmp_path / "excel.csv", index=False, encoding="utf-8-sig")
     assert "size" in (load_data(tmp_path / "excel.csv", target="price").columns or ())
 
 
-def test_several_files_are_put_together_and_parts_are_parts(
+def test_several_files_are_concatenated_unless_they_are_parts(
     houses: pd.DataFrame, tmp_path: Path
 ) -> None:
     houses.iloc[:50].to_csv(tmp_path / "train.csv", index=False)
@@ -113,11 +113,11 @@ def test_features_and_targets_given_apart(houses: pd.DataFrame) -> None:
     assert four.target == "price"
 
 
-def test_a_target_by_its_usual_name_is_taken(houses: pd.DataFrame) -> None:
+def test_a_target_is_found_by_its_usual_name(houses: pd.DataFrame) -> None:
     assert load_data(houses.rename(columns={"price": "Target"})).target == "Target"
 
 
-def test_words_are_classes_and_keep_their_shares(houses: pd.DataFrame) -> None:
+def test_words_are_classes_and_keep_their_proportions(houses: pd.DataFrame) -> None:
     data = load_data(houses, target="town", split=0.25)
     assert data.classes == ("Bonn", "Kiel", "Ulm")
     exact = houses["town"].value_counts().sort_index().to_numpy() / 4
@@ -125,7 +125,7 @@ def test_words_are_classes_and_keep_their_shares(houses: pd.DataFrame) -> None:
     assert data.note == ""
 
 
-def test_few_whole_numbers_are_classes_and_that_is_said(houses: pd.DataFrame) -> None:
+def test_few_integers_are_classes_and_that_is_noted(houses: pd.DataFrame) -> None:
     data = load_data(houses, target="rooms")
     assert data.classes == ("1", "2", "3", "4", "5")
     assert data.y_train.max() == 4
@@ -143,7 +143,7 @@ def test_few_whole_numbers_are_classes_and_that_is_said(houses: pd.DataFrame) ->
 def test_one_column_of_texts_is_read_as_sentences() -> None:
     frame = pd.DataFrame({"said": ["a great film", "a bad film"] * 10, "label": ["+", "-"] * 10})
     data = load_data(frame)
-    assert data.sentences
+    assert data.is_text
     assert data.classes == ("+", "-")
     numbered = load_data(frame, num_words=10, maxlen=4)
     assert numbered.x_train.shape == (16, 4)
@@ -178,7 +178,7 @@ def test_pandas_own_types(houses: pd.DataFrame) -> None:
     assert load_data(kinds, target="price", features="rooms").x_train.shape == (48, 5)
 
 
-def test_the_numbers_of_the_rows_are_no_feature(houses: pd.DataFrame, tmp_path: Path) -> None:
+def test_row_numbers_are_not_a_feature(houses: pd.DataFrame, tmp_path: Path) -> None:
     houses.to_csv(tmp_path / "indexed.csv")
     data = load_data(tmp_path / "indexed.csv", target="price", drop="town")
     assert data.columns == ("size", "garden", "rooms")
@@ -200,7 +200,7 @@ def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
         load_data("boston_housing", drop="b2")
 
 
-# --- what is refused ------------------------------------------------------------------------------
+# --- what is rejected -----------------------------------------------------------------------------
 
 
 def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
@@ -238,14 +238,14 @@ def test_the_target_must_be_named(houses: pd.DataFrame) -> None:
         ),
     ],
 )
-def test_options_that_make_no_sense(
+def test_invalid_options_are_rejected(
     houses: pd.DataFrame, options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         load_data(houses, **options)
 
 
-def test_columns_that_cannot_become_numbers_are_told_together(houses: pd.DataFrame) -> None:
+def test_columns_that_cannot_become_numbers_are_reported_together(houses: pd.DataFrame) -> None:
     odd = houses.assign(
         sold=pd.date_range("2020-01-01", periods=ROWS),
         built=[f"{each % 28 + 1:02d}.01.1990" for each in range(ROWS)],
@@ -276,7 +276,7 @@ def test_infinity_and_a_column_without_values(houses: pd.DataFrame) -> None:
         load_data(houses.assign(size=np.nan), target="price", missing="drop")
 
 
-def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
+def test_a_target_with_empty_cells(houses: pd.DataFrame) -> None:
     houses.loc[4, "price"] = np.nan
     with pytest.raises(DataError, match="The target price has no value in 1 of 60"):
         load_data(houses, target="price", missing="mean")
@@ -308,7 +308,7 @@ def test_a_target_that_is_not_known(houses: pd.DataFrame) -> None:
         ("book.xlsx", b"PK", "is not a kind of file that can be loaded", "read_excel"),
     ],
 )
-def test_files_that_are_no_tables(
+def test_files_that_are_not_tables(
     tmp_path: Path, name: str, content: str | bytes, message: str, remedy: str
 ) -> None:
     path = tmp_path / name
@@ -319,7 +319,9 @@ def test_files_that_are_no_tables(
     assert path.exists()
 
 
-def test_parquet_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parquet_names_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def without(*_: Any) -> Any:
         raise ImportError("Missing optional dependency 'pyarrow'.")
 
@@ -341,7 +343,7 @@ def test_a_parquet_file_is_read_by_pandas(houses: pd.DataFrame, tmp_path: Path) 
         load_data(broken)
 
 
-def test_a_table_that_would_not_fit(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_does_not_fit_into_memory(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available_memory", lambda: 100)
     with pytest.raises(
         DataError, match=r"would take .* of memory, but only 100 bytes are available"
@@ -349,7 +351,7 @@ def test_a_table_that_would_not_fit(file: Path, monkeypatch: pytest.MonkeyPatch)
         load_data(file, target="price")
 
 
-def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_read_permission(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_a: Any, **_k: Any) -> Any:
         raise PermissionError(13, "Permission denied", str(file))
 
@@ -358,7 +360,7 @@ def test_a_file_that_may_not_be_read(file: Path, monkeypatch: pytest.MonkeyPatch
         tables.read_table(file, LoadOptions())
 
 
-def test_frames_that_do_not_fit(houses: pd.DataFrame, tmp_path: Path) -> None:
+def test_frames_that_do_not_match(houses: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="more than one column named size"):
         load_data(houses.set_axis(["size", "size", "a", "b", "y"], axis=1))
     with pytest.raises(DataError, match="columns of data have 2 levels"):

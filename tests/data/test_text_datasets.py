@@ -31,7 +31,7 @@ def reviews(tmp_path: Path) -> Path:
 
 def test_a_folder_of_texts_stays_texts(reviews: Path) -> None:
     data = load_data(reviews)
-    assert data.sentences
+    assert data.is_text
     assert data.classes == ("neg", "pos")
     pairs = zip(data.x_train.tolist(), data.y_train.tolist(), strict=True)
     assert sorted(pairs) == sorted([(t, 1) for t in GOOD[:2]] + [(t, 0) for t in BAD[:2]])
@@ -52,7 +52,7 @@ def test_the_same_texts_as_keras_reads(reviews: Path) -> None:
         assert sorted(zip(x.tolist(), y.tolist(), strict=True)) == sorted(pairs)
 
 
-def test_texts_become_numbers_by_the_training_part(reviews: Path) -> None:
+def test_texts_are_encoded_by_the_training_part(reviews: Path) -> None:
     data = load_data(reviews, num_words=6, maxlen=4, padding="post", truncating="post")
     encoding = data.encoding
     assert encoding is not None
@@ -66,7 +66,7 @@ def test_texts_become_numbers_by_the_training_part(reviews: Path) -> None:
     assert data.labels_of(data.prepare(GOOD[0])) is not None
 
 
-def test_without_parts_a_share_becomes_the_test_part(reviews: Path) -> None:
+def test_a_share_becomes_the_test_part(reviews: Path) -> None:
     data = load_data(reviews / "train", split=0.5, maxlen=3)
     assert (len(data.x_train), len(data.x_test)) == (2, 2)
     assert sorted(data.y_test.tolist()) == [0, 1]
@@ -85,10 +85,10 @@ def test_texts_in_arrays_frames_and_columns() -> None:
         assert data.classes == ("bad", "good")
         assert data.x_train.shape == (4, 5)
         assert data.encoding is not None
-        assert load_data(source).sentences
+        assert load_data(source).is_text
 
 
-def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
+def test_a_model_predicts_from_sentences(reviews: Path) -> None:
     import keras
 
     from kmagic import fit
@@ -105,7 +105,9 @@ def test_a_model_of_the_data_answers_to_sentences(reviews: Path) -> None:
 
 
 @pytest.mark.parametrize("numbered", [True, False], ids=["numbers", "texts"])
-def test_a_saved_model_answers_to_sentences(reviews: Path, tmp_path: Path, numbered: bool) -> None:
+def test_a_saved_model_predicts_from_sentences(
+    reviews: Path, tmp_path: Path, numbered: bool
+) -> None:
     import keras
 
     from kmagic import fit, load, save
@@ -128,7 +130,7 @@ def test_a_saved_model_answers_to_sentences(reviews: Path, tmp_path: Path, numbe
     assert dataset_for(again).classes == ("neg", "pos")
 
 
-# --- word numbers of one's own --------------------------------------------------------------------
+# --- word indices of the user --------------------------------------------------------------------
 
 RANKS = {"the": 1, "film": 2, "story": 3}
 ROWS = [[1, 4, 5], [1, 6, 900], [1, 4, 6, 5], [1, 5]]
@@ -140,7 +142,7 @@ def _by_hand(**options: Any) -> Any:
     return load_data(parts, words=RANKS, **options)
 
 
-def test_word_numbers_are_read_by_their_index(tmp_path: Path) -> None:
+def test_word_indices_are_decoded_by_their_word_index(tmp_path: Path) -> None:
     index = tmp_path / "index.json"
     index.write_text(json.dumps(RANKS), encoding="utf-8")
     data = _by_hand(maxlen=4, num_words=6)
@@ -179,18 +181,18 @@ def test_rows_of_one_length_keep_it() -> None:
     ],
     ids=str,
 )
-def test_words_that_cannot_be_had(words: Any, said: str) -> None:
+def test_words_that_are_not_available(words: Any, said: str) -> None:
     with pytest.raises(DataError) as error:
         load_data((ROWS, LABELS), words=words, split=0.5)
     assert said in str(error.value)
 
 
-def test_words_are_for_word_numbers() -> None:
+def test_words_only_apply_to_word_indices() -> None:
     with pytest.raises(DataError, match="words= only applies to word indices"):
         load_data((GOOD + BAD, [1, 1, 1, 0, 0, 0]), words=RANKS)
 
 
-def test_a_sentence_for_numbers_that_nobody_can_read() -> None:
+def test_sentences_cannot_be_encoded_without_a_vocabulary() -> None:
     data = load_data((ROWS, LABELS), maxlen=3, split=0.5, name="mine")
     with pytest.raises(DataError) as error:
         data.prepare("a film")
@@ -199,7 +201,7 @@ def test_a_sentence_for_numbers_that_nobody_can_read() -> None:
     )
 
 
-def test_real_reviews_and_sentences_of_one_s_own(shared_data: Path) -> None:
+def test_real_reviews_and_own_sentences(shared_data: Path) -> None:
     from kmagic import build, fit, predict
 
     data = load_data(
@@ -243,7 +245,7 @@ def imdb(monkeypatch: pytest.MonkeyPatch, keras_home: Path) -> Path:
     return path
 
 
-def test_imdb_answers_to_sentences(imdb: Path) -> None:
+def test_imdb_encodes_sentences(imdb: Path) -> None:
     index = imdb.with_name("imdb_word_index.json")
     index.write_text(json.dumps(RANKS), encoding="utf-8")
     data = load_data("imdb", num_words=6, maxlen=5)
@@ -254,7 +256,7 @@ def test_imdb_answers_to_sentences(imdb: Path) -> None:
     assert data.prepare("The film!").tolist() in [[row] for row in data.x_train.tolist()]
 
 
-def test_imdb_without_its_words_is_loaded_all_the_same(imdb: Path) -> None:
+def test_imdb_is_loaded_without_its_word_index(imdb: Path) -> None:
     data = load_data("imdb", num_words=6, maxlen=5)
     assert data.encoding is None
     assert data.x_train.shape == (3, 5)
@@ -263,7 +265,7 @@ def test_imdb_without_its_words_is_loaded_all_the_same(imdb: Path) -> None:
     assert f" to {imdb.parent}/imdb_word_index.json" in str(error.value)
 
 
-# --- what is wrong with a folder ------------------------------------------------------------------
+# --- mistakes in a folder ------------------------------------------------------------------
 
 
 def test_a_text_in_another_encoding_is_named(reviews: Path) -> None:
@@ -272,7 +274,7 @@ def test_a_text_in_another_encoding_is_named(reviews: Path) -> None:
         load_data(reviews)
 
 
-def test_folders_that_hold_no_classes_of_texts(tmp_path: Path) -> None:
+def test_text_folders_without_classes(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(DataError, match="is empty"):

@@ -46,7 +46,7 @@ def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     assert "iconv -f latin1 -t utf-8 odd.txt" in str(error.value)
 
 
-def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.txt"):
         read_texts([tmp_path / "gone.txt"])
 
@@ -69,11 +69,11 @@ def test_a_file_that_has_gone_is_named(tmp_path: Path) -> None:
         ([], False),
     ],
 )
-def test_what_sentences_are(x: Any, are: bool) -> None:
+def test_contains_sentences(x: Any, are: bool) -> None:
     assert contains_sentences(x) is are
 
 
-def test_sentences_become_one_array() -> None:
+def test_sentences_become_an_array() -> None:
     for x in (["a", "bc"], np.array(["a", "bc"]), pd.Series(["a", "bc"], index=[3, 1])):
         found = to_text_array(x)
         assert found.dtype == object
@@ -82,7 +82,7 @@ def test_sentences_become_one_array() -> None:
         to_text_array(["a", None])
 
 
-def test_the_vocabulary_is_of_the_training_part_alone() -> None:
+def test_the_vocabulary_is_learned_from_the_training_part() -> None:
     train, test = to_text_array(["a film", "a book"]), to_text_array(["a new film"])
     rows, more, encoding = encode_texts(train, test, LoadOptions(maxlen=4, padding="post"))
     assert encoding is not None
@@ -92,7 +92,7 @@ def test_the_vocabulary_is_of_the_training_part_alone() -> None:
     assert rows[0, 2:].tolist() == [0, 0]
 
 
-def test_sentences_stay_sentences_unless_numbers_are_asked_for() -> None:
+def test_sentences_are_not_encoded_by_default() -> None:
     train = to_text_array(["a film"])
     assert encode_texts(train, train, LoadOptions())[0] is train
     assert encode_texts(train, train, LoadOptions())[2] is None
@@ -134,9 +134,7 @@ def test_load_keras_encoding_imdb() -> None:
 
 
 @pytest.mark.parametrize("name", WORD_INDEX_FILES)
-def test_without_the_word_index_it_is_said_which_file_goes_where(
-    name: str, keras_home: Path
-) -> None:
+def test_a_missing_word_index_says_which_file_goes_where(name: str, keras_home: Path) -> None:
     encoding, problem = load_keras_encoding(name, LoadOptions())
     assert encoding is None
     assert f"{name}_word_index.json" in problem
@@ -146,7 +144,7 @@ def test_without_the_word_index_it_is_said_which_file_goes_where(
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[1, 2]", b'{"a": "x"}', b"\xff\xfe"])
-def test_a_broken_word_index_is_kept_and_named(index: Path, broken: bytes) -> None:
+def test_a_damaged_word_index_is_kept_and_named(index: Path, broken: bytes) -> None:
     index.write_bytes(broken)
     encoding, problem = load_keras_encoding("imdb", LoadOptions())
     assert encoding is None

@@ -111,6 +111,12 @@ def test_notes_spell_options_as_the_line_does(shell, names, frame) -> None:
         load(shell, "pickled.npz")
 
 
+def test_names_of_the_user_are_not_rewritten(shell, names, frame) -> None:
+    names["frame"] = frame.rename(columns={"size": "gray=True", "price": "drop=x"})
+    with pytest.raises(DataError, match=r"It has gray=True, my town, drop=x\."):
+        load(shell, "frame")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -118,7 +118,7 @@ def _samples(data: Dataset, rows: NDArray[np.intp], name: str) -> str:
 def _text_of(data: Dataset, row: int) -> str:
     """One input as text, or as word indices where the words are unknown."""
     sample = data.x_train[row]
-    if data.sentences:
+    if data.is_text:
         return " ".join(str(sample).split())
     if data.encoding is not None:
         return data.encoding.decode([sample])[0]

@@ -61,7 +61,7 @@ def test_files_of_every_kind(tmp_path):
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_pictures_stand_as_their_exif_says(turn):
+def test_images_are_rotated_according_to_exif(turn):
     upright = np.arange(6, dtype=np.uint8).reshape(3, 2) * 40
     undo = {
         1: lambda a: a,
@@ -82,7 +82,7 @@ def test_pictures_stand_as_their_exif_says(turn):
     assert opened.size == lying.size, "the user's own image is left as it is"
 
 
-def test_of_an_animated_picture_the_first_frame():
+def test_the_first_frame_of_an_animation_is_read():
     red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     for kind in ("GIF", "PNG", "WEBP", "TIFF"):
         options = {"lossless": True} if kind == "WEBP" else {}
@@ -90,7 +90,7 @@ def test_of_an_animated_picture_the_first_frame():
         assert read(data).convert("RGB").getpixel((1, 1)) == (255, 0, 0)
 
 
-def test_broken_exif_is_no_broken_picture():
+def test_damaged_exif_data_do_not_make_an_image_unreadable():
     data = file_of(noise(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\xff\xff")
     assert read(data).size == (17, 11)
 
@@ -98,7 +98,7 @@ def test_broken_exif_is_no_broken_picture():
 @pytest.mark.filterwarnings("error")
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(FILES), st.data())
-def test_whatever_is_broken_is_said_and_nothing_else_happens(data, draw):
+def test_damaged_files_raise_only_our_error(data, draw):
     cut = draw.draw(st.integers(1, len(data)))
     spoilt = bytearray(data[:cut])
     for place in draw.draw(st.lists(st.integers(0, cut - 1), max_size=8)):
@@ -125,7 +125,7 @@ def png(width, height):
 
 
 @pytest.mark.parametrize("size", [(10_000, 9_000), (60_000, 60_000)])
-def test_a_bomb_is_refused_by_its_header(size):
+def test_a_decompression_bomb_is_rejected_by_its_header(size):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         said = refused(png(*size))
@@ -140,7 +140,7 @@ def test_the_limit_is_pillows_own(monkeypatch):
     assert read(FILES[0]).size == (17, 11)
 
 
-def test_what_is_no_file_of_a_picture(tmp_path):
+def test_files_that_are_not_images(tmp_path):
     (tmp_path / "empty.png").touch()
     (tmp_path / "words.png").write_text("words")
     (tmp_path / "vector.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
@@ -159,7 +159,7 @@ def test_what_is_no_file_of_a_picture(tmp_path):
     assert "cannot be read" in refused(tmp_path / "a\0b")
 
 
-def test_a_closed_image_is_said(tmp_path):
+def test_a_closed_image_is_rejected(tmp_path):
     noise().save(tmp_path / "a.png")
     image = Image.open(tmp_path / "a.png")
     image.close()
@@ -202,7 +202,7 @@ def site():
         serving.join()
 
 
-def test_addresses(site, monkeypatch):
+def test_urls(site, monkeypatch):
     monkeypatch.setenv("KMAGIC_OFFLINE", "0")
     monkeypatch.setenv("no_proxy", "*")
     assert read(f"{site}/a.png").size == (17, 11)
@@ -213,7 +213,7 @@ def test_addresses(site, monkeypatch):
     assert "larger than 10 bytes" in refused(f"{site}/a.png")
 
 
-def test_offline_no_address_is_asked(monkeypatch):
+def test_urls_are_not_downloaded_offline(monkeypatch):
     monkeypatch.setenv("KMAGIC_OFFLINE", "1")
     monkeypatch.setattr(image_reader.urllib.request, "urlopen", None)
     assert "KMAGIC_OFFLINE is set" in refused("http://127.0.0.1/a.png")

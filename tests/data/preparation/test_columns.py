@@ -22,7 +22,7 @@ def frame() -> pd.DataFrame:
     )
 
 
-def test_words_become_one_hot_and_yes_and_no_one_and_nought(frame: pd.DataFrame) -> None:
+def test_words_become_one_hot_and_booleans_zero_and_one(frame: pd.DataFrame) -> None:
     columns = learn_columns(frame)
     assert columns.names == ("size", "town=Bonn", "town=Ulm", "garden", "floor=1", "floor=2")
     x = columns.apply(frame)
@@ -35,7 +35,7 @@ def test_words_become_one_hot_and_yes_and_no_one_and_nought(frame: pd.DataFrame)
     ]
 
 
-def test_the_same_row_in_whatever_it_is_given(frame: pd.DataFrame) -> None:
+def test_the_same_row_in_any_container(frame: pd.DataFrame) -> None:
     columns = learn_columns(frame)
     expected = columns.apply(frame.iloc[:1])
     row = {"town": "Ulm", "size": 30, "garden": True, "floor": 2.0, "price": 9}
@@ -52,7 +52,7 @@ def test_the_same_row_in_whatever_it_is_given(frame: pd.DataFrame) -> None:
         np.testing.assert_array_equal(columns.apply(given), expected, strict=True)
 
 
-def test_a_word_of_later_is_none_of_the_words(frame: pd.DataFrame) -> None:
+def test_an_unknown_word_becomes_zeros(frame: pd.DataFrame) -> None:
     x = learn_columns(frame).apply([[30, "Rome", False, 3]])
     assert x.tolist() == [[30, 0, 0, 0, 0, 0]]
 
@@ -61,7 +61,7 @@ def test_no_rows_give_no_rows(frame: pd.DataFrame) -> None:
     assert learn_columns(frame).apply(frame.iloc[:0]).shape == (0, 6)
 
 
-def test_empty_cells_are_filled_as_in_training_or_refused() -> None:
+def test_empty_cells_are_filled_as_in_training_or_rejected() -> None:
     frame = pd.DataFrame({"size": [30.0, None, 50.0], "town": ["Ulm", None, "Ulm"]})
     filled = learn_columns(frame, fill=True)
     assert filled.apply(frame).tolist() == [[30, 1], [40, 1], [50, 1]]
@@ -85,7 +85,9 @@ def test_empty_cells_are_filled_as_in_training_or_refused() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(rows: object, message: str, frame: pd.DataFrame) -> None:
+def test_rows_that_do_not_match_are_rejected(
+    rows: object, message: str, frame: pd.DataFrame
+) -> None:
     with pytest.raises(DataError, match=message):
         learn_columns(frame).apply(rows)
 
@@ -97,7 +99,7 @@ def test_columns_named_by_numbers() -> None:
         assert columns.apply(given).tolist() == [[0, 1]]
 
 
-def test_a_model_answers_to_rows_with_names(frame: pd.DataFrame) -> None:
+def test_a_model_predicts_from_rows_with_names(frame: pd.DataFrame) -> None:
     import kmagic
     from kmagic.data.preparation.preparation import Preparation
     from kmagic.support import model_registry

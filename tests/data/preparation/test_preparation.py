@@ -51,7 +51,7 @@ GREAT = [[2, 3, 4]]
     ],
     ids=lambda raw: f"{type(raw).__name__}-{getattr(raw, 'dtype', '')}",
 )
-def test_sentences_in_whatever_they_come(raw: Any) -> None:
+def test_sentences_in_any_container(raw: Any) -> None:
     assert Preparation(encoding=WORDS, sample_shape=(3,)).apply(raw).tolist() == GREAT
 
 
@@ -61,7 +61,7 @@ def test_sentences_in_tensors() -> None:
     assert Preparation(encoding=WORDS).apply(tf.constant(["A great film!"])).tolist() == GREAT
 
 
-def test_sentences_that_the_model_takes_as_they_are() -> None:
+def test_sentences_that_the_model_takes_unencoded() -> None:
     as_they_are = Preparation(sample_shape=())
     found = as_they_are.apply(["A great film!", "dull"])
     assert found.dtype == object
@@ -70,7 +70,7 @@ def test_sentences_that_the_model_takes_as_they_are() -> None:
         as_they_are.apply([[1, 2], [3, 4]])
 
 
-def test_a_table_of_several_columns_is_no_sentences() -> None:
+def test_a_table_of_several_columns_is_not_sentences() -> None:
     frame = pd.DataFrame({"review": ["a film"], "stars": [5]})
     with pytest.raises(DataError) as error:
         Preparation(encoding=WORDS).apply(frame)
@@ -78,7 +78,7 @@ def test_a_table_of_several_columns_is_no_sentences() -> None:
     assert "Pass the column that contains the texts: frame['review']." in str(error.value)
 
 
-def test_rows_of_word_numbers_are_padded() -> None:
+def test_rows_of_word_indices_are_padded() -> None:
     films = Preparation(encoding=WORDS)
     assert films.apply([[3, 4], [2, 3, 4, 4]]).tolist() == [[0, 3, 4], [3, 4, 4]]
     assert films.apply([3, 4]).tolist() == [[0, 3, 4]]
@@ -88,7 +88,7 @@ def test_rows_of_word_numbers_are_padded() -> None:
             films.apply(wrong)
 
 
-def test_a_row_without_a_text_is_named() -> None:
+def test_a_row_without_text_is_named() -> None:
     with pytest.raises(DataError, match=r"row at index 1 is nan \(float\)"):
         as_sentences(pd.Series(["good", float("nan")]))
     with pytest.raises(DataError, match=r"bytes at index 1 must be UTF-8"):
@@ -110,16 +110,16 @@ def test_a_row_without_a_text_is_named() -> None:
     ],
     ids=repr,
 )
-def test_what_holds_no_sentences(raw: Any) -> None:
+def test_values_without_sentences(raw: Any) -> None:
     assert as_sentences(raw) is None
 
 
-# --- pictures and tables --------------------------------------------------------------------------
+# --- images and tables --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", ["none", "255", "standard"])
 @pytest.mark.parametrize("sample", [(4, 5), (20,), (4, 5, 1)])
-def test_raw_pictures_become_what_the_model_takes(scale: str, sample: tuple[int, ...]) -> None:
+def test_raw_images_are_prepared_for_the_model(scale: str, sample: tuple[int, ...]) -> None:
     digits = _digits(scale, sample)
     expected = digits.scaling.apply(RAW).reshape(6, *sample)
     for raw in (RAW, RAW.reshape(6, 20), RAW[..., np.newaxis], RAW.tolist()):
@@ -129,7 +129,7 @@ def test_raw_pictures_become_what_the_model_takes(scale: str, sample: tuple[int,
     assert digits.apply(RAW[:0]).shape == (0, *sample)
 
 
-def test_pictures_are_shown_as_they_were() -> None:
+def test_images_are_restored() -> None:
     digits = _digits("standard", (20,))
     np.testing.assert_array_equal(digits.images(digits.apply(RAW)), RAW)
     assert Preparation().images(np.zeros((2, 3))) is None
@@ -158,7 +158,7 @@ def test_rows_of_a_table() -> None:
     ],
     ids=lambda raw: type(raw).__name__,
 )
-def test_what_is_no_picture_of_the_set(raw: Any, came: str) -> None:
+def test_data_that_are_not_images_of_the_dataset(raw: Any, came: str) -> None:
     with pytest.raises(DataError) as error:
         _digits("255", (4, 5)).apply(raw)
     assert f"The data must be images of 4 x 5, as in the data set digits; got {came}." in str(
@@ -201,10 +201,21 @@ def test_config_survives_json(made: Preparation) -> None:
         assert getattr(after, name) == getattr(made, name)
 
 
+def test_a_config_of_an_earlier_version() -> None:
+    channels = learn_scaling("standard", RAW, images=True)
+    config = Preparation("digits", None, channels, image_shape=(4, 5)).get_config()
+    config["picture_shape"] = config.pop("image_shape")
+    config["lacking"] = config.pop("encoding_problem")
+    config["scaling"]["pictures"] = config["scaling"].pop("images")
+    digits = Preparation.from_config(config)
+    assert digits.image_shape == (4, 5)
+    np.testing.assert_array_equal(digits.apply(RAW.reshape(6, 20)), channels.apply(RAW))
+
+
 # --- data sets ------------------------------------------------------------------------------------
 
 
-def test_a_data_set_and_its_preparation_are_asked_alike() -> None:
+def test_a_dataset_and_its_preparation_have_the_same_interface() -> None:
     scaling = learn_scaling("255", RAW)
     x = scaling.apply(RAW).reshape(6, 20)
     y = np.array([0, 1, 0, 1, 0, 1])
@@ -220,11 +231,11 @@ def test_a_data_set_and_its_preparation_are_asked_alike() -> None:
     assert left.labels_of(x[1:2]) is None
 
 
-def test_a_data_set_of_sentences() -> None:
+def test_a_dataset_of_sentences() -> None:
     x = np.array(["a great film", "dull, dull", "a film"], dtype=object)
     y = np.array([1, 0, 1])
     films = Dataset("films", x[:2], y[:2], x[2:], y[2:], ("bad", "good"))
-    assert films.sentences
+    assert films.is_text
     assert "x is texts, 2 to 3 words long, not encoded" in repr(films)
     assert films.preparation.sample_shape == ()
     assert films.prepare("a film").tolist() == ["a film"]
@@ -234,11 +245,11 @@ def test_a_data_set_of_sentences() -> None:
     assert films.labels_of(np.zeros(3)) is None
 
 
-def test_rows_of_word_numbers_are_no_sentences() -> None:
+def test_rows_of_word_indices_are_not_sentences() -> None:
     x = WORDS.encode(["a film", "great"])
     y = np.array([0, 1])
     films = Dataset("films", x, y, x, y, ("bad", "good"), encoding=WORDS)
-    assert not films.sentences
+    assert not films.is_text
     assert films.prepare("great").tolist() == x[1:].tolist()
     ragged = np.array([[1, 2], [3]], dtype=object)
     assert Dataset("r", ragged, y, ragged, y, ("a", "b")).preparation.sample_shape is None

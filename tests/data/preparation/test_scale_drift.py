@@ -28,7 +28,7 @@ def pair():
 
 
 @pytest.mark.parametrize("x", [[A, B], (A, B), {"a": A, "b": B}], ids=["list", "tuple", "dict"])
-def test_several_inputs_are_looked_at_one_by_one(pair, x):
+def test_several_inputs_are_compared_one_by_one(pair, x):
     kmagic.fit(pair, x, Y, displays=[])
     for same in ([A, B], {"b": B, "a": A}):
         assert scale_drift_message(pair, same) == ""
@@ -39,7 +39,7 @@ def test_several_inputs_are_looked_at_one_by_one(pair, x):
     assert both.count(" and ") == 3  # names, and the figures of each side
 
 
-def test_the_validation_of_several_inputs_is_told_of(pair):
+def test_validation_data_of_several_inputs_are_compared(pair):
     (told,) = review_data(pair, [A, B], Y, validation=({"a": 255 * A, "b": B}, Y)).messages
     assert told.startswith("The validation data are scaled differently in a: ")
     assert review_data(pair, [A, B], Y, validation=((A, B), Y)).messages == []
@@ -72,7 +72,7 @@ def test_several_inputs_are_checked(pair, x, y, words):
         ),
     ],
 )
-def test_what_is_no_part_for_each_input_is_refused(pair, x, words):
+def test_arrays_must_match_the_inputs(pair, x, words):
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(pair, x, Y, displays=[])
     assert words in caught.value.message
@@ -81,7 +81,7 @@ def test_what_is_no_part_for_each_input_is_refused(pair, x, words):
 
 
 @pytest.mark.parametrize("named", [False, True])
-def test_what_is_no_part_for_each_output_is_refused(named):
+def test_arrays_must_match_the_outputs(named):
     a = Input((4,), name="a")
     p, q = layers.Dense(1, name="p")(a), layers.Dense(1, name="q")(a)
     model = Model(a, {"p": p, "q": q} if named else [p, q])
@@ -110,8 +110,8 @@ def test_one_input_in_a_list_is_one_input():
         review_data(model, [A], Y[:-1])
 
 
-@pytest.mark.parametrize("ask", ["evaluate", "confusion", "predict", "predict_classes"])
-def test_python_warns_on_the_line_that_asks(pair, ask):
+@pytest.mark.parametrize("ask", ["evaluate", "confusion_of", "predict", "predict_classes"])
+def test_python_warns_at_the_line_of_the_call(pair, ask):
     kmagic.fit(pair, [A, B], Y, displays=[])
     rest = () if ask.startswith("predict") else (Y,)
     with pytest.warns(ScaleWarning, match=IN_B) as caught:
@@ -124,7 +124,7 @@ def test_python_warns_on_the_line_that_asks(pair, ask):
 @pytest.mark.parametrize(
     "line", ["evaluate pair {[x, z]} Y", "confusion pair {[x, z]} Y", "predict pair x z"]
 )
-def test_the_magics_say_it_once_in_a_sentence(shell, pair, monkeypatch, line):
+def test_the_magics_print_it_once(shell, pair, monkeypatch, line):
     monkeypatch.setenv("KMAGIC_DISPLAY", "text")
     kmagic.fit(pair, [A, B], Y, displays=[])
     shell.user_ns |= {"pair": pair, "x": A, "z": 255 * B, "Y": Y}

@@ -49,7 +49,7 @@ def test_it_is_learned_on_the_training_part_only(table: np.ndarray) -> None:
     )
 
 
-def test_chunks_give_the_moments_of_the_whole(
+def test_chunks_give_mean_and_deviation_of_all_data(
     table: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = learn_scaling("standard", table)
@@ -60,14 +60,14 @@ def test_chunks_give_the_moments_of_the_whole(
     )
 
 
-def test_a_constant_column_becomes_nought(table: np.ndarray) -> None:
+def test_a_constant_column_becomes_zero(table: np.ndarray) -> None:
     table[:, 1] = 7
     scaled = learn_scaling("standard", table).apply(table)
     assert (scaled[:, 1] == 0).all()
     assert np.isfinite(scaled).all()
 
 
-def test_grey_pictures_have_one_mean_flat_or_not() -> None:
+def test_grey_images_have_one_mean() -> None:
     digits = np.random.default_rng(1).integers(0, 256, (30, 6, 6), dtype=np.uint8)
     learned = learn_scaling("standard", digits, images=True)
     flat = learned.apply(digits.reshape(30, 36))
@@ -76,7 +76,7 @@ def test_grey_pictures_have_one_mean_flat_or_not() -> None:
     assert f"{digits.mean():.4g}" in learned.describe()
 
 
-def test_colour_pictures_go_by_channel_flat_or_not(photos: np.ndarray) -> None:
+def test_colour_images_are_standardized_per_channel(photos: np.ndarray) -> None:
     learned = learn_scaling("standard", photos, images=True)
     scaled = learned.apply(photos)
     np.testing.assert_allclose(scaled.mean(axis=(0, 1, 2)), 0, atol=1e-5)
@@ -86,14 +86,14 @@ def test_colour_pictures_go_by_channel_flat_or_not(photos: np.ndarray) -> None:
     assert learned.describe() == "standardized per channel"
 
 
-def test_other_columns_are_refused(table: np.ndarray, photos: np.ndarray) -> None:
+def test_other_numbers_of_columns_are_rejected(table: np.ndarray, photos: np.ndarray) -> None:
     with pytest.raises(DataError, match="fitted to 3 columns; these inputs have 6"):
         learn_scaling("standard", table).apply(np.zeros((2, 6)))
     with pytest.raises(DataError, match="fitted to 3 channels; these inputs have 1"):
         learn_scaling("standard", photos, images=True).apply(np.zeros((2, 8, 8, 1)))
 
 
-def test_standard_without_a_training_part_is_refused() -> None:
+def test_standard_scaling_must_be_fitted() -> None:
     with pytest.raises(DataError, match="not fitted to training data"):
         Scaling("standard").apply([[1.0]])
 
@@ -128,12 +128,12 @@ def test_the_config_survives_json(table: np.ndarray, photos: np.ndarray) -> None
     [(None, "none"), ("none", "none"), (255, "255"), (255.0, "255"), ("255", "255"),
      ("Standard", "standard")],
 )  # fmt: skip
-def test_words_for_a_scaling(value: object, kind: str) -> None:
+def test_parse_scaling(value: object, kind: str) -> None:
     assert parse_scaling(value) == kind
 
 
 @pytest.mark.parametrize("value", ["standart", 1, True, "minmax"])
-def test_an_unknown_scaling_is_refused(value: Any) -> None:
+def test_an_unknown_scaling_is_rejected(value: Any) -> None:
     with pytest.raises(DataError, match="must be 255, standard or none") as caught:
         parse_scaling(value)
     assert (caught.value.remedy == "Did you mean standard?") == (value == "standart")

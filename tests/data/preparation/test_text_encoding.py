@@ -68,7 +68,7 @@ def test_rows_are_padded_as_keras_does(
     np.testing.assert_array_equal(encoding.pad(rows), expected)
 
 
-def test_learned_vocabulary_is_keras_s_own() -> None:
+def test_the_learned_vocabulary_is_that_of_keras() -> None:
     from keras.layers import TextVectorization
 
     layer = TextVectorization(max_tokens=6, output_sequence_length=4)
@@ -86,7 +86,7 @@ def test_without_maxlen_each_row_has_its_own_length() -> None:
     assert equal.shape == (2,), "rows of one length do not become a table"
 
 
-def test_there_and_back() -> None:
+def test_encode_and_decode() -> None:
     films = learn_text(FILMS, maxlen=6)
     assert films.decode(films.encode(FILMS)) == [
         "a great film great actors",
@@ -97,7 +97,7 @@ def test_there_and_back() -> None:
     assert films.decode([[10_000]]) == ["[UNK]"]
 
 
-def test_word_index_is_read_as_keras_s_loader_numbers_words() -> None:
+def test_the_word_index_gives_the_indices_of_keras() -> None:
     ranks = {"the": 1, "film": 2, "it's": 3, "dull": 4}
     films = from_word_index(ranks, num_words=7, maxlen=8)
     row = films.encode("It's the dull,old FILM")
@@ -107,7 +107,7 @@ def test_word_index_is_read_as_keras_s_loader_numbers_words() -> None:
     assert from_word_index(ranks).encode("dull")[0] == [1, 7]
 
 
-def test_start_is_no_word_that_a_text_can_write() -> None:
+def test_a_text_cannot_contain_the_start_marker() -> None:
     films = from_word_index({"film": 1})
     assert list(films.encode(["[START] [UNK]"])[0]) == [1, 2, 2]
     literal = TextEncoding(("", "[UNK]", "film"), maxlen=2, standardize=None)
@@ -115,7 +115,7 @@ def test_start_is_no_word_that_a_text_can_write() -> None:
 
 
 @pytest.mark.parametrize("way", STANDARDIZE)
-def test_words_that_are_learned_are_found_again(way: str | None) -> None:
+def test_learned_words_are_encoded(way: str | None) -> None:
     encoding = learn_text(FILMS, standardize=way, maxlen=8)
     assert encoding.unknown not in encoding.encode(FILMS)
 
@@ -146,7 +146,7 @@ def test_config_survives_json(
         ({"num_words": 2}, "num_words= must be at least 3"),
     ],
 )
-def test_options_that_make_no_sense(options: dict[str, Any], said: str) -> None:
+def test_invalid_options_are_rejected(options: dict[str, Any], said: str) -> None:
     with pytest.raises(DataError) as error:
         learn_text(FILMS, **options)
     assert said in str(error.value)

@@ -70,13 +70,13 @@ def decoded(picture: dict[str, str | None]) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
 
 
-def test_the_words_are_the_repr(digits: Dataset) -> None:
+def test_the_plain_text_is_the_repr(digits: Dataset) -> None:
     made = dataset_bundle(digits)
     assert set(made) == {"text/plain", "text/html"}
     assert made["text/plain"] == repr(digits)
 
 
-def test_one_row_a_class_with_its_counts(digits: Dataset) -> None:
+def test_one_row_per_class_with_its_counts(digits: Dataset) -> None:
     card = Reader(dataset_bundle(digits)["text/html"])
     assert card.rows[0] == ["class", "", "train", "test"]
     assert [row[0] for row in card.rows[1:]] == list("0123456789")
@@ -93,7 +93,7 @@ def test_head_preparation_and_note(digits: Dataset) -> None:
     assert digits.note in words
 
 
-def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> None:
+def test_drawings_of_each_class_are_ink_on_paper(digits: Dataset) -> None:
     card = Reader(dataset_bundle(digits)["text/html"])
     assert len(card.pictures) == 10 * MAX_EXAMPLES
     third = np.flatnonzero(digits.y_train == 3)
@@ -104,7 +104,7 @@ def test_the_pictures_are_the_classes_own_as_ink_on_paper(digits: Dataset) -> No
     assert f"{MAX_EXAMPLES} training images of 3" in card.labels
 
 
-def test_a_flat_set_shows_the_same_pictures(digits: Dataset) -> None:
+def test_flattened_images_are_displayed_alike(digits: Dataset) -> None:
     with pytest.warns(SampleDataWarning):
         flat = load_data("mnist", flatten=True, scale="standard", onehot=True)
     pictures = [Reader(dataset_bundle(data)["text/html"]).pictures for data in (digits, flat)]
@@ -112,14 +112,14 @@ def test_a_flat_set_shows_the_same_pictures(digits: Dataset) -> None:
     assert "one-hot rows of 10 classes, float32" in dataset_bundle(flat)["text/html"]
 
 
-def test_colour_pictures_are_small(digits: Dataset) -> None:
+def test_colour_images_are_small_files(digits: Dataset) -> None:
     card = Reader(dataset_bundle(photos())["text/html"])
     assert decoded(card.pictures[0]).size == (32, 32)
     assert (card.pictures[0]["src"] or "").startswith("data:image/jpeg")
     assert len(dataset_bundle(digits)["text/html"]) < 70_000
 
 
-def test_large_pictures_are_made_small_and_grey_photos_stay_positive() -> None:
+def test_large_images_are_shrunk_and_grey_photos_are_not_inverted() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(8) % 2
     large = rng.integers(0, 256, (8, 300, 400, 3), dtype=np.uint8)
@@ -171,7 +171,7 @@ def test_many_classes_are_cut_to_the_largest() -> None:
     assert card.pictures == []
 
 
-def test_what_a_file_says_is_text() -> None:
+def test_names_are_escaped() -> None:
     evil = photos(classes=("<b>cat</b>", '"><script>alert(1)</script>'))
     markup = dataset_bundle(evil)["text/html"]
     assert "<script" not in markup
@@ -179,7 +179,7 @@ def test_what_a_file_says_is_text() -> None:
     assert "<b>cat</b>" in Reader(markup).words
 
 
-def test_it_stands_without_svg_and_scripts(digits: Dataset) -> None:
+def test_the_card_contains_neither_svg_nor_scripts(digits: Dataset) -> None:
     markup = dataset_bundle(digits)["text/html"]
     assert "<svg" not in markup
     assert not re.search(r'\son\w+="', markup)
@@ -212,7 +212,7 @@ def houses() -> pd.DataFrame:
     )
 
 
-def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> None:
+def test_categories_are_listed_with_their_proportions(houses: pd.DataFrame) -> None:
     data = load_data(houses, target="price", scale="standard", drop="sold")
     made = dataset_bundle(data)["text/html"]
     card = Reader(made)
@@ -222,7 +222,7 @@ def test_words_of_a_column_are_named_with_their_shares(houses: pd.DataFrame) -> 
     assert "<b>Rom" not in made
 
 
-def test_the_first_rows_are_raw_and_one_is_as_a_model_takes_it(houses: pd.DataFrame) -> None:
+def test_the_first_rows_are_raw_and_one_is_prepared(houses: pd.DataFrame) -> None:
     data = load_data(houses, target="price", scale="standard", drop="sold")
     card = Reader(dataset_bundle(data)["text/html"])
     head, *rows, seen = card.rows[4:]
@@ -283,7 +283,7 @@ def test_series_and_several_targets() -> None:
     ]
 
 
-def test_pictures_with_a_number_to_predict() -> None:
+def test_images_with_a_number_to_predict() -> None:
     x = photos().x_train
     card = Reader(dataset_bundle(load_data((x, np.linspace(0, 1.5, len(x)))))["text/html"])
     assert len(card.pictures) == MAX_EXAMPLES + 1
