@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -10,12 +10,14 @@ from kmagic.display.kit.samples import Sample, collect_samples
 from kmagic.support.formatting import isolate_direction, shorten_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from kmagic.evaluation.confusion.comparison import Comparison
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+
+C = TypeVar("C", bound=tuple[int, ...])
 
 SAMPLES_SHOWN = 6
 MAX_SAMPLE_BYTES = 250_000
@@ -82,13 +84,30 @@ def moved_samples(
 # --- HTML -----------------------------------------------------------------------------------------
 
 
-def popup_html(inside: str) -> str:
-    """What a cell shows when it opens; without the style sheet it is laid over the table."""
-    return (
-        '<div class="km-popup" style="position:absolute;z-index:2;max-width:300px;padding:8px;'
-        "border:1px solid #999;background-color:#fff;color:#222;text-align:left;"
-        f'white-space:normal">{inside}</div>'
-    )
+def build_popups(cells: Sequence[C], samples: Callable[[C], str]) -> dict[C, str]:
+    """What cells show when they open, as far as the size of a card allows.
+
+    Without the style sheet, a popup is laid over the table.
+    """
+    size = 0
+    popups: dict[C, str] = {}
+    for cell in cells:
+        if size > MAX_SAMPLE_BYTES:
+            break
+        inside = samples(cell)
+        size += len(inside)
+        popups[cell] = (
+            '<div class="km-popup" style="position:absolute;z-index:2;max-width:300px;padding:8px;'
+            "border:1px solid #999;background-color:#fff;color:#222;text-align:left;"
+            f'white-space:normal">{inside}</div>'
+        )
+    return popups
+
+
+def subtitle_html(title: str, note: str = "") -> str:
+    """A line above samples or pairs; both are HTML."""
+    muted = f' <span class="km-muted">{note}</span>' if note else ""
+    return f'<div class="km-subtitle"><b>{title}</b>{muted}</div>'
 
 
 def openable_html(content: str, popup: str) -> str:

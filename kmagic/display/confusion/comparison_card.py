@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.display.confusion.cell_samples import (
-    MAX_SAMPLE_BYTES,
     SAMPLES_SHOWN,
+    build_popups,
     comparison_samples,
     moved_samples,
     openable_html,
-    popup_html,
+    subtitle_html,
 )
 from kmagic.display.confusion.interactive_matrix import InteractiveComparison, attach_widget
 from kmagic.display.confusion.matrix_image import heatmap_html
@@ -29,7 +29,7 @@ from kmagic.display.confusion.matrix_table import (
     layout_html,
     table_frame,
 )
-from kmagic.display.confusion.metrics_table import ROW_HEAD, format_score
+from kmagic.display.confusion.metrics_table import format_score
 from kmagic.display.kit.card import (
     Bundle,
     card_html,
@@ -173,26 +173,23 @@ def _popups(comparison: Comparison, shown: Sequence[int]) -> dict[tuple[int, int
     if comparison.new.x is None:
         return {}
     diagonal = [(k, k) for k in sorted(shown) if comparison.difference[k, k]]
-    size = 0
-    popups: dict[tuple[int, int], str] = {}
-    for row, column in [*comparison.changed_cells(POPUPS), *diagonal]:
-        if size > MAX_SAMPLE_BYTES:
-            break
-        if row not in shown or column not in shown:
-            continue
-        true, predicted = (name_html(comparison.classes[k]) for k in (row, column))
-        title = f"{true} correct" if row == column else f"{true} taken for {predicted}"
-        left, entered = moved_samples(comparison, row, column)
-        inside = "".join(
-            f'<div class="km-subtitle"><b>{title}</b> '
-            f'<span class="km-muted">{len(indices):,} {what}</span></div>'
-            f"{samples_html(comparison_samples(comparison, indices[:SAMPLES_SHOWN].tolist()))}"
-            for indices, what in ((left, "no longer"), (entered, "new"))
-            if len(indices)
-        )
-        size += len(inside)
-        popups[row, column] = popup_html(inside)
-    return popups
+    cells = [*comparison.changed_cells(POPUPS), *diagonal]
+    return build_popups(
+        [cell for cell in cells if set(cell) <= set(shown)],
+        lambda cell: _cell_samples(comparison, *cell),
+    )
+
+
+def _cell_samples(comparison: Comparison, row: int, column: int) -> str:
+    true, predicted = (name_html(comparison.classes[k]) for k in (row, column))
+    title = f"{true} correct" if row == column else f"{true} taken for {predicted}"
+    left, entered = moved_samples(comparison, row, column)
+    return "".join(
+        subtitle_html(title, f"{len(indices):,} {what}")
+        + samples_html(comparison_samples(comparison, indices[:SAMPLES_SHOWN].tolist()))
+        for indices, what in ((left, "no longer"), (entered, "new"))
+        if len(indices)
+    )
 
 
 # --- beside and below it --------------------------------------------------------------------------
@@ -212,11 +209,8 @@ def _fixed_and_broken(comparison: Comparison) -> str:
             continue
         indices = comparison.indices(**{option: True}, n=SAMPLES_SHOWN).tolist()
         call = f".indices({option}=True)" if count > SAMPLES_SHOWN else ""
-        parts.append(
-            f'<div class="km-subtitle"><b>Only {name} is correct</b> '
-            f'<span class="km-muted">{count:,} {call}</span></div>'
-            f"{samples_html(comparison_samples(comparison, indices))}"
-        )
+        parts.append(subtitle_html(f"Only {name} is correct", f"{count:,} {call}"))
+        parts.append(samples_html(comparison_samples(comparison, indices)))
     return "".join(parts)
 
 
@@ -224,8 +218,7 @@ def _changes(comparison: Comparison) -> str:
     items = "".join(f"<li>{escape_html(line)}</li>" for line in comparison.changed_cells_text())
     if not items:
         return ""
-    title = '<div class="km-subtitle"><b>Changed most</b></div>'
-    return f'<div class="km-pairs">{title}<ol>{items}</ol></div>'
+    return f'<div class="km-pairs">{subtitle_html("Changed most")}<ol>{items}</ol></div>'
 
 
 def _large_matrix(comparison: Comparison) -> str:
@@ -241,9 +234,8 @@ def _large_matrix(comparison: Comparison) -> str:
 
 def _metrics(comparison: Comparison) -> str:
     new, old = comparison.new.overall, comparison.old.overall
-    rows = "".join(
-        f"<tr>{ROW_HEAD}{name}</th><td>{format_score(old[name])}</td>"
-        f"<td>{format_score(value)}</td><td>{_signed(value - old[name], 4)}</td></tr>"
+    rows = (
+        [name, format_score(old[name]), format_score(value), _signed(value - old[name], 4)]
         for name, value in new.items()
         if name in old
     )
@@ -257,11 +249,14 @@ def _class_metrics(comparison: Comparison) -> str:
     if len(order) > MAX_COMPLETE:
         change = np.abs(frame["fixed"].to_numpy() - frame["broken"].to_numpy())
         order = np.argsort(-change, kind="stable")[:MAX_COMPLETE]
-    rows = "".join(
-        f"<tr>{ROW_HEAD}{name_html(comparison.classes[k])}</th>"
-        f"<td>{row.recall_before:.3f} → {row.recall:.3f}</td>"
-        f"<td>{row.precision_before:.3f} → {row.precision:.3f}</td>"
-        f"<td>{row.fixed:,}</td><td>{row.broken:,}</td></tr>"
+    rows = (
+        [
+            name_html(comparison.classes[k]),
+            f"{row.recall_before:.3f} → {row.recall:.3f}",
+            f"{row.precision_before:.3f} → {row.precision:.3f}",
+            f"{row.fixed:,}",
+            f"{row.broken:,}",
+        ]
         for k, row in zip(order, frame.iloc[order].itertuples(), strict=True)
     )
     new, old = (name_html(name, COLUMN_NAME) for name in comparison.names)

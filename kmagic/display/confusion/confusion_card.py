@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kmagic.display.confusion.cell_samples import (
-    MAX_SAMPLE_BYTES,
     SAMPLES_SHOWN,
+    build_popups,
     confusion_samples,
     popup_content,
-    popup_html,
+    subtitle_html,
     titles,
 )
 from kmagic.display.confusion.interactive_matrix import InteractiveConfusion, attach_widget
@@ -155,17 +155,14 @@ def _popups(
     """What opens within the cells of the worst pairs."""
     if matrix.x is None:
         return {}
-    classes, size = set(shown), 0
+    classes = set(shown)
     limit = POPUPS if len(shown) <= MANY else POPUPS_OF_MANY
-    popups: dict[tuple[int, int], str] = {}
-    for pair in pairs:
-        if len(popups) >= limit or size > MAX_SAMPLE_BYTES:
-            break
-        if {pair.true, pair.predicted} <= classes:
-            inside = _pair_samples(matrix, pair)
-            size += len(inside)
-            popups[pair.true, pair.predicted] = popup_html(inside)
-    return popups
+    inside = {
+        (pair.true, pair.predicted): pair
+        for pair in pairs
+        if {pair.true, pair.predicted} <= classes
+    }
+    return build_popups(list(inside)[:limit], lambda cell: _pair_samples(matrix, inside[cell]))
 
 
 def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
@@ -177,7 +174,7 @@ def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
         more = f'<div class="km-muted km-more">{len(indices) - SAMPLES_SHOWN:,} more: {call}</div>'
     title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
     samples = samples_html(confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist()))
-    return f'<div class="km-subtitle"><b>{title}</b></div>{samples}{more}'
+    return f"{subtitle_html(title)}{samples}{more}"
 
 
 def _argument(label: int | str) -> str:
@@ -193,8 +190,7 @@ def _pairs(pairs: Sequence[ConfusedPair]) -> str:
         f"{format_count(pair.count)} of {format_count(pair.support)}</span></li>"
         for rank, pair in enumerate(pairs, start=1)
     )
-    title = '<div class="km-subtitle"><b>Most confused</b></div>'
-    return f'<div class="km-pairs">{title}<ol>{items}</ol></div>'
+    return f'<div class="km-pairs">{subtitle_html("Most confused")}<ol>{items}</ol></div>'
 
 
 def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
@@ -219,11 +215,9 @@ def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
 def _worst_html(matrix: ConfusionMatrix) -> str:
     if not matrix.n_top_losses:
         return ""
-    return (
-        '<div class="km-worst" style="margin-top:12px"><div class="km-subtitle">'
-        '<b>Worst samples</b> <span class="km-muted">by their loss</span></div>'
-        f"{samples_html(_worst_samples(matrix))}</div>"
-    )
+    title = subtitle_html("Worst samples", "by their loss")
+    samples = samples_html(_worst_samples(matrix))
+    return f'<div class="km-worst" style="margin-top:12px">{title}{samples}</div>'
 
 
 # --- the rest -------------------------------------------------------------------------------------

@@ -24,7 +24,6 @@ CURVE_POINTS = 120
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 AXIS_NAME = 12
 """Characters of a class name at an axis."""
-ROW_HEAD = '<th scope="row" class="km-left" style="text-align:left">'
 
 
 def headline_html(matrix: ConfusionMatrix) -> str:
@@ -86,10 +85,8 @@ def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
 def all_metrics_html(matrix: ConfusionMatrix) -> str:
     """All metrics, and those of each class, with their intervals; folded."""
     intervals = matrix.intervals().overall
-    rows = "".join(
-        f"<tr>{ROW_HEAD}{name}</th>"
-        f"<td>{format_score(value)}</td><td>{format_score(intervals[name][0])}</td>"
-        f"<td>{format_score(intervals[name][1])}</td></tr>"
+    rows = (
+        [name, *map(format_score, (value, *intervals[name]))]
         for name, value in matrix.overall.items()
     )
     classes = len(matrix.classes)
@@ -120,12 +117,9 @@ def _class_metrics(matrix: ConfusionMatrix) -> str:
         ):
             value, (low, high) = getattr(figures, name)[k], getattr(intervals, name)[:, k]
             interval = f'<br><small class="km-muted">{low:.3f} to {high:.3f}</small>'
-            cells.append(f"<td>{value:.3f}{interval}</td>" if weight else f"<td>{UNDEFINED}</td>")
-        rows.append(
-            f"<tr>{ROW_HEAD}{name_html(matrix.classes[k])}</th>{''.join(cells)}"
-            f"<td>{format_count(figures.support[k])}</td></tr>"
-        )
-    return table_html(("", "precision", "recall", "F1", "support"), "".join(rows))
+            cells.append(f"{value:.3f}{interval}" if weight else UNDEFINED)
+        rows.append([name_html(matrix.classes[k]), *cells, format_count(figures.support[k])])
+    return table_html(("", "precision", "recall", "F1", "support"), rows)
 
 
 # --- curves ---------------------------------------------------------------------------------------
@@ -214,13 +208,10 @@ def _other_thresholds(matrix: ConfusionMatrix) -> str:
             _ratio(true_positives, true_positives + false_positives),
             _ratio(true_positives, true_positives + false_negatives),
         )
-        rows.append(
-            f'<tr><th scope="row">{threshold:g}</th>'
-            f"{''.join(f'<td>{format_score(value)}</td>' for value in metrics)}"
-            f"<td>{format_count(false_negatives)}</td><td>{format_count(false_positives)}</td></tr>"
-        )
+        counts = map(format_count, (false_negatives, false_positives))
+        rows.append([f"{threshold:g}", *map(format_score, metrics), *counts])
     heads = ("threshold", "accuracy", "precision", "recall", "false negatives", "false positives")
-    return details_html("Other thresholds", table_html(heads, "".join(rows)))
+    return details_html("Other thresholds", table_html(heads, rows))
 
 
 def _ratio(part: float, whole: float) -> float:

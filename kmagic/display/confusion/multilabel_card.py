@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kmagic.display.confusion.cell_samples import (
-    MAX_SAMPLE_BYTES,
     SAMPLES_SHOWN,
+    build_popups,
     captions,
     openable_html,
     popup_content,
-    popup_html,
+    subtitle_html,
 )
 from kmagic.display.confusion.matrix_table import (
     BLUE,
@@ -23,7 +23,7 @@ from kmagic.display.confusion.matrix_table import (
     format_percent,
     layout_html,
 )
-from kmagic.display.confusion.metrics_table import ROW_HEAD, metrics_html, text_table
+from kmagic.display.confusion.metrics_table import metrics_html, text_table
 from kmagic.display.kit.card import (
     Bundle,
     bar_html,
@@ -143,34 +143,27 @@ def _popups(
     """The samples of the largest cells of mistakes, by label, row and column."""
     if confusion.x is None:
         return {}
-    cells = [
-        (k, *cell, what) for k in shown for cell, what in MISTAKES if confusion.matrices[k][cell]
-    ]
-    cells.sort(key=lambda cell: -confusion.matrices[cell[:3]])
-    popups: dict[tuple[int, int, int], str] = {}
-    size = 0
-    for k, row, column, what in cells[:POPUPS]:
-        label = confusion[confusion.classes[k]]
-        indices = label.indices(true=row, pred=column)
-        first = indices[:SAMPLES_SHOWN].tolist()
-        name = isolate_direction(shorten_name(confusion.classes[k], NAME_LENGTH))
-        described = [f"{name}, {what.removesuffix('s')}"] * len(first)
-        samples = collect_samples(confusion.x, first, captions(label, first), described)
-        inside = (
-            f'<div class="km-subtitle"><b>{name_html(confusion.classes[k])}</b> {what} '
-            f'<span class="km-muted">{len(indices):,}</span></div>{samples_html(samples)}'
-        )
-        size += len(inside)
-        if size > MAX_SAMPLE_BYTES:
-            break
-        popups[k, row, column] = popup_html(inside)
-    return popups
+    cells = [(k, *cell) for k in shown for cell, _ in MISTAKES if confusion.matrices[k][cell]]
+    cells.sort(key=lambda cell: -confusion.matrices[cell])
+    return build_popups(cells[:POPUPS], lambda cell: _cell_samples(confusion, *cell))
+
+
+def _cell_samples(confusion: MultilabelConfusion, k: int, row: int, column: int) -> str:
+    label = confusion[confusion.classes[k]]
+    what = dict(MISTAKES)[row, column]
+    indices = label.indices(true=row, pred=column)
+    first = indices[:SAMPLES_SHOWN].tolist()
+    name = isolate_direction(shorten_name(confusion.classes[k], NAME_LENGTH))
+    described = [f"{name}, {what.removesuffix('s')}"] * len(first)
+    samples = collect_samples(confusion.x, first, captions(label, first), described)
+    title = subtitle_html(f"{name_html(confusion.classes[k])}: {what}", f"{len(indices):,}")
+    return title + samples_html(samples)
 
 
 def _averages(confusion: MultilabelConfusion) -> str:
     averages = confusion.report().iloc[len(confusion) :]
-    rows = "".join(
-        f"<tr>{ROW_HEAD}{name}</th>{''.join(f'<td>{value:.4f}</td>' for value in row[:3])}</tr>"
+    rows = (
+        [name, *(f"{value:.4f}" for value in row[:3])]
         for name, row in zip(averages.index, averages.to_numpy(), strict=True)
     )
     return table_html(("", "precision", "recall", "F1"), rows)

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from kmagic.display.kit.assets import minified_css
@@ -32,15 +32,7 @@ def mime_bundle(text: str, markup: str) -> Bundle:
 
 
 def card_html(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
-    """One card as HTML.
-
-    Args:
-        title: What the card shows, as plain text.
-        facts: The rest of the header, as plain text.
-        body: HTML.
-        foot: A line below the body, as plain text; backticks mark code.
-        aside: HTML at the right end of the header.
-    """
+    """One card: body and aside are HTML, the rest is text; backticks in the foot mark code."""
     title, facts = escape_html(title), escape_html(facts)
     right = f'<span class="km-spacer"></span>{aside}' if aside else ""
     footer = f'<div class="km-footer">{message_html(foot)}</div>' if foot else ""
@@ -73,12 +65,7 @@ def message_html(text: str) -> str:
 
 
 def name_html(name: str, most: int = 24) -> str:
-    """A user's name for something: escaped, shortened, isolated from the surrounding direction.
-
-    Args:
-        name: The name as it was given.
-        most: The number of characters shown; a longer name has a tooltip.
-    """
+    """A user's name for something: escaped, isolated, and shortened with the whole as tooltip."""
     whole = strip_control_characters(name)
     short = shorten_name(whole, most)
     tooltip = f' title="{tooltip_text(name)}"' if short != whole else ""
@@ -104,12 +91,17 @@ def bar_html(share: float, *, colour: str = BLUE, label: str = "") -> str:
     )
 
 
-def table_html(heads: Sequence[str], rows: str) -> str:
-    """A table with a header; heads and rows are HTML."""
+def table_html(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose rows begin with their name; all cells are HTML."""
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    body = "".join(
+        f'<tr><th scope="row" class="km-left" style="text-align:left">{name}</th>'
+        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+        for name, *cells in rows
+    )
     return (
         '<table class="km-table" style="width:auto">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
 
 
@@ -136,15 +128,7 @@ def image_html(
 
 
 def drawing_html(inline: str, standalone: str, *, alt: str, width: int, height: int) -> str:
-    """A drawing as inline SVG and, as its fallback, an image; for :func:`with_drawings`.
-
-    Args:
-        inline: The SVG for the page, in the colours of its theme.
-        standalone: The SVG as a document of its own, which contains its colours.
-        alt: What the drawing shows.
-        width: In pixels.
-        height: In pixels.
-    """
+    """A drawing for :func:`with_drawings`: inline SVG, and an SVG document as its fallback."""
     image = image_html(standalone.encode(), "image/svg+xml", alt=alt, width=width, height=height)
     return (
         f'<span class="km-inline" style="display:none">{inline}</span>'
@@ -159,7 +143,7 @@ def with_drawings(body: str, css: str, *, kind: str = "", style: str = "") -> st
         body: HTML that contains drawings of :func:`drawing_html`.
         css: The style sheet of the inline drawings.
         kind: A class of the element.
-        style: Inline style of the element.
+        style: Its inline style.
     """
     # The rules that replace image by drawing apply to this element alone: the same page may show
     # another card that is not trusted.
