@@ -1,21 +1,20 @@
-"""How long a training takes, against ``model.fit(verbose=0)`` on the same model and data.
+"""Training time compared with ``model.fit(verbose=0)`` on the same model and data.
 
     python benchmarks/fit.py [--quick] [--rounds 5] [--case boston ...] [--seeds 5]
 
-Each round makes the model anew for every way, so that the making of its graph is part of the
-time, as it is for a user. The ways take turns; a ratio is that of one round, and the median of the
+Every round builds the model again for each method, so that tracing its graph is part of the time,
+as it is for a user. The methods alternate; a ratio is that of one round, and the median of the
 rounds is shown. At the end of an epoch ``fit`` waits for a timer that doubles (0.07, 0.15, 0.31,
-0.63, 1.27, 2.55 s ...), so a ratio hangs on where in between an epoch's own time happens to be:
-each round of the larger cases takes another number of samples. An LSTM's step is so long that the
-timer hardly shows; of few reviews the graphs, of which we make two, are a larger part of the time.
-On a machine that does other things besides, two more figures are worth a look: the times of all
-rounds together, and the processor's time, which does not see the waiting.
+0.63, 1.27, 2.55 s ...), so a ratio depends on the duration of an epoch: each round of the larger
+cases uses another number of samples. A step of an LSTM is so long that the timer hardly matters;
+with few reviews, tracing two graphs is a larger part of the time. On a busy machine, consider two
+more columns: the times of all rounds together, and the processor time, which excludes waiting.
 
-Then the same by another measure: what the model has learned after as many epochs, over several
-seeds. Neither this nor the ratios say anything of one run: shuffles differ.
+A second part compares what the model has learned after as many epochs, over several seeds. Neither
+part says anything about a single run, because shuffles differ.
 
-Boston's houses and the digits are the samples that come with kmagic, the reviews are those of
-``../shared/data``; without it those cases are left out.
+Boston housing and the digits are the samples included in kmagic; the reviews are in
+``../shared/data``. Without them those cases are skipped.
 """
 
 from __future__ import annotations
@@ -55,29 +54,29 @@ class Case:
     """One model with its data.
 
     Attributes:
-        goal: The most that our share of ``fit``'s time may be.
+        goal: The maximum ratio to the time of ``fit``.
         make: Makes the compiled model.
-        data: Gives x, y and, for the judgement, a test set's x and y.
-        epochs: How many, and how many for a quick look.
-        how: Further arguments of ``fit``.
-        judged: The figure by which models are compared.
-        all_ways: Whether other views are measured beside it.
-        shares: How much of the data a round takes; they take turns.
+        data: Returns x and y, and x and y of a test set.
+        epochs: Number of epochs, and that of a quick run.
+        options: Further arguments of ``fit``.
+        metric: The metric that models are compared by.
+        all_methods: Whether other progress displays are measured as well.
+        shares: The shares of the data that the rounds use in turn.
     """
 
     goal: float
     make: Callable[[], keras.Model]
     data: Callable[[], tuple[Any, Any, Any, Any]]
     epochs: tuple[int, int]
-    how: dict[str, Any] = field(default_factory=dict)
-    judged: str = ""
-    all_ways: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    metric: str = ""
+    all_methods: bool = False
     shares: tuple[float, ...] = (1.0,)
 
 
 @functools.cache
 def boston() -> tuple[Any, Any, Any, Any]:
-    """506 houses."""
+    """506 houses of Boston."""
     houses = kmagic.load_data("boston_housing", scale="standard")
     return houses.x_train, houses.y_train, houses.x_test, houses.y_test
 
@@ -151,89 +150,92 @@ def lstm_net() -> keras.Model:
 
 
 def small() -> tuple[Any, Any, Any, Any]:
-    """Few digits, so that the making of the graph is all that takes time."""
+    """Few digits, so that tracing dominates the time."""
     return digits(64)
 
 
-HELD = {"validation_split": 0.1}  # as in the vignette
+VALIDATION = {"validation_split": 0.1}  # as in the vignette
 THOUSANDS = (1.0, 0.5, 0.875, 0.625, 0.75)
 
 # Epochs are the vignette's where it has the case: 200 for Boston, 5 for digits, 10 for reviews.
 CASES = {
-    "boston": Case(0.20, houses_net, boston, (200, 60), HELD, "mae", all_ways=True),
+    "boston": Case(0.20, houses_net, boston, (200, 60), VALIDATION, "mae", all_methods=True),
     "dense": Case(
         0.70, dense_net, lambda: digits(flatten=True), (5, 2), {}, "accuracy", shares=THOUSANDS
     ),
-    "cnn": Case(0.65, conv_net, digits, (5, 2), HELD, "accuracy", all_ways=True, shares=THOUSANDS),
-    "lstm": Case(0.65, lstm_net, reviews, (10, 3), HELD, "accuracy"),
-    "lstm, fewer reviews": Case(1.02, lstm_net, reviews, (10, 3), HELD, shares=THOUSANDS[1:]),
+    "cnn": Case(
+        0.65, conv_net, digits, (5, 2), VALIDATION, "accuracy", all_methods=True, shares=THOUSANDS
+    ),
+    "lstm": Case(0.65, lstm_net, reviews, (10, 3), VALIDATION, "accuracy"),
+    "lstm, fewer reviews": Case(1.02, lstm_net, reviews, (10, 3), VALIDATION, shares=THOUSANDS[1:]),
     "cnn, large batch": Case(1.0, conv_net, digits, (3, 1), {"batch_size": 512}, shares=THOUSANDS),
-    "boston, one epoch": Case(1.02, houses_net, boston, (1, 1), HELD),
+    "boston, one epoch": Case(1.02, houses_net, boston, (1, 1), VALIDATION),
     "cnn, 64 digits once": Case(1.02, conv_net, small, (1, 1), {"validation_split": 0.5}),
 }
 
-Way = Callable[..., Any]
+Method = Callable[..., Any]
 
 
-def plain(model: keras.Model, *data: Any, verbose: int = 0, **how: Any) -> None:
-    """Keras's own way."""
-    model.fit(*data, verbose=verbose, **how)
+def plain(model: keras.Model, *data: Any, verbose: int = 0, **options: Any) -> None:
+    """Plain Keras."""
+    model.fit(*data, verbose=verbose, **options)
 
 
-WAYS: dict[str, Way] = {
+METHODS: dict[str, Method] = {
     "fit(verbose=0)": plain,
-    "kmagic": lambda model, *data, **how: kmagic.fit(model, *data, displays=[], **how),
-    "kmagic, live view": lambda model, *data, **how: kmagic.fit(
-        model, *data, displays=displays_for("widget"), **how
+    "kmagic": lambda model, *data, **options: kmagic.fit(model, *data, displays=[], **options),
+    "kmagic, live view": lambda model, *data, **options: kmagic.fit(
+        model, *data, displays=displays_for("widget"), **options
     ),
-    "fit(verbose=1)": lambda model, *data, **how: plain(model, *data, verbose=1, **how),
-    "tqdm": lambda model, *data, **how: plain(
-        model, *data, callbacks=[TqdmCallback(verbose=1)], **how
+    "fit(verbose=1)": lambda model, *data, **options: plain(model, *data, verbose=1, **options),
+    "tqdm": lambda model, *data, **options: plain(
+        model, *data, callbacks=[TqdmCallback(verbose=1)], **options
     ),
-    "livelossplot": lambda model, *data, **how: plain(
-        model, *data, callbacks=[PlotLossesKeras()], **how
+    "livelossplot": lambda model, *data, **options: plain(
+        model, *data, callbacks=[PlotLossesKeras()], **options
     ),
 }
-FEW = ("fit(verbose=0)", "kmagic", "kmagic, live view")
+MAIN_METHODS = ("fit(verbose=0)", "kmagic", "kmagic, live view")
 
 
-def timed(case: Case, way: Way, epochs: int, share: float) -> tuple[float, float]:
-    """Seconds by the clock and of the processor for one fit."""
+def timed(case: Case, method: Method, epochs: int, share: float) -> tuple[float, float]:
+    """Elapsed and processor seconds of one fit."""
     x, y, *_ = case.data()
     x, y = (each[: int(share * len(each))] for each in (x, y))
     keras.backend.clear_session()
     gc.collect()
     keras.utils.set_random_seed(0)
     model = case.make()
-    quiet = io.StringIO()
-    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-        began, worked = time.perf_counter(), time.process_time()
-        way(model, x, y, epochs=epochs, **{"batch_size": 32, **case.how})
-        return time.perf_counter() - began, time.process_time() - worked
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+        start, cpu_start = time.perf_counter(), time.process_time()
+        method(model, x, y, epochs=epochs, **{"batch_size": 32, **case.options})
+        return time.perf_counter() - start, time.process_time() - cpu_start
 
 
 def measure(name: str, case: Case, rounds: int, epochs: int) -> bool:
-    """All ways in turn; prints medians and ratios, returns whether the goal is met."""
-    ways = list(WAYS) if case.all_ways else list(FEW)
-    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for turn in range(rounds + 1):
-        share = case.shares[turn % len(case.shares)]
-        for way in ways:
-            took = timed(case, WAYS[way], epochs if turn else 1, share)
-            if turn:  # the first round warms up, one epoch each
-                times[way].append(took)
+    """Alternate all methods; print medians and ratios, and return whether the goal is met."""
+    methods = list(METHODS) if case.all_methods else list(MAIN_METHODS)
+    times: dict[str, list[tuple[float, float]]] = {method: [] for method in methods}
+    for round_ in range(rounds + 1):
+        share = case.shares[round_ % len(case.shares)]
+        for method in methods:
+            seconds = timed(case, METHODS[method], epochs if round_ else 1, share)
+            if round_:  # the first round warms up, one epoch each
+                times[method].append(seconds)
     shown = pluralize(epochs, "epoch")
     print(f"\n{name}: {shown}, median of {rounds} rounds; ratios to fit(verbose=0)")
-    print("                     seconds   ratio (least to most)     together   processor's time")
+    print("                     seconds   ratio (min to max)         together   processor time")
     ratios = {}
-    for way in ways:
-        pairs = list(zip(times[way], times["fit(verbose=0)"], strict=True))
+    for method in methods:
+        pairs = list(zip(times[method], times["fit(verbose=0)"], strict=True))
         wall, work = ([mine[at] / other[at] for mine, other in pairs] for at in (0, 1))
-        ratios[way] = statistics.median(wall)
-        median = statistics.median(each for each, _ in times[way])
-        mine, theirs = (sum(each for each, _ in times[key]) for key in (way, "fit(verbose=0)"))
+        ratios[method] = statistics.median(wall)
+        median = statistics.median(each for each, _ in times[method])
+        mine, theirs = (sum(each for each, _ in times[key]) for key in (method, "fit(verbose=0)"))
         print(
-            f"  {way:18} {median:8.2f}   {ratios[way]:5.3f} ({min(wall):.3f} to {max(wall):.3f})"
+            f"  {method:18} {median:8.2f}   {ratios[method]:5.3f} "
+            f"({min(wall):.3f} to {max(wall):.3f})"
             f"      {mine / theirs:5.3f}       {statistics.median(work):5.3f}"
         )
     met = ratios["kmagic"] <= case.goal
@@ -241,34 +243,36 @@ def measure(name: str, case: Case, rounds: int, epochs: int) -> bool:
     return met
 
 
-def judge(name: str, case: Case, seeds: int, epochs: int) -> None:
-    """What is learned in as many epochs, both ways, over several seeds."""
+def compare_learning(name: str, case: Case, seeds: int, epochs: int) -> None:
+    """Print what is learned in as many epochs, over several seeds."""
     x, y, x_test, y_test = case.data()
-    print(f"\n{name}: {case.judged} on the test set after {epochs} epochs, {seeds} seeds")
-    for way in FEW[:2]:
+    print(f"\n{name}: {case.metric} on the test set after {epochs} epochs, {seeds} seeds")
+    for method in MAIN_METHODS[:2]:
         scores = []
         for seed in range(seeds):
             keras.utils.set_random_seed(seed)
             model = case.make()
-            WAYS[way](model, x, y, epochs=epochs, **{"batch_size": 32, **case.how})
-            scores.append(model.evaluate(x_test, y_test, verbose=0, return_dict=True)[case.judged])
+            METHODS[method](model, x, y, epochs=epochs, **{"batch_size": 32, **case.options})
+            scores.append(model.evaluate(x_test, y_test, verbose=0, return_dict=True)[case.metric])
         spread = statistics.stdev(scores)
-        print(f"  {way:18} {statistics.mean(scores):7.4f} +- {spread:.4f}", flush=True)
+        print(f"  {method:18} {statistics.mean(scores):7.4f} +- {spread:.4f}", flush=True)
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer epochs, 3 rounds, no seeds")
-    parser.add_argument("--rounds", type=int, help="0: leave the times out")
+    parser.add_argument("--rounds", type=int, help="0: skip the times")
     parser.add_argument("--case", choices=list(CASES), action="append")
-    parser.add_argument("--seeds", type=int, default=5, help="0: leave the judgement out")
+    parser.add_argument(
+        "--seeds", type=int, default=5, help="0: skip the comparison of what is learned"
+    )
     options = parser.parse_args()
-    warnings.simplefilter("ignore", SampleDataWarning)  # the samples are what is wanted
+    warnings.simplefilter("ignore", SampleDataWarning)  # samples are intended here
     chosen = {name: CASES[name] for name in options.case or CASES}
     if not REVIEWS.exists():
         for name in [each for each in chosen if each.startswith("lstm")]:
-            print(f"{name} is left out: {REVIEWS} is not there")
+            print(f"{name} is skipped: {REVIEWS} is missing")
             del chosen[name]
     rounds = (3 if options.quick else 5) if options.rounds is None else options.rounds
     quick = int(options.quick)
@@ -282,8 +286,8 @@ def main() -> None:
     if options.quick or not options.seeds:
         return
     for name, case in chosen.items():
-        if case.judged:
-            judge(name, case, options.seeds, case.epochs[quick])
+        if case.metric:
+            compare_learning(name, case, options.seeds, case.epochs[quick])
 
 
 if __name__ == "__main__":

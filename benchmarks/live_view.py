@@ -1,12 +1,11 @@
-"""What watching costs: the live view against no view, Keras's own bar and livelossplot.
+"""The cost of the live view compared with no view, Keras's progress bar and livelossplot.
 
-Runs in a real kernel, as under JupyterLab, with this process in the browser's place: it takes
-every message that the kernel sends. All four train the same model on the same data in the same
-run, in turn, several rounds. On a machine that does other things besides, the processor's time
-of the kernel says more than the clock.
+It runs in a real kernel, as under JupyterLab; this process replaces the browser and receives every
+message of the kernel. All four methods train the same model on the same data, alternating, for
+several rounds. On a busy machine the kernel's processor time says more than the elapsed time.
 
 The data comes from a repeated ``tf.data`` pipeline without autotuning: with plain arrays ``fit``
-waits at the end of every epoch for a timer of TensorFlow's, and that would hide the differences.
+waits at the end of every epoch for a timer of TensorFlow, which would hide the differences.
 
     python benchmarks/live_view.py [--rounds 5] [--case tiny|cnn]
 """
@@ -30,9 +29,9 @@ from kmagic.display.training.run_displays import displays_for
 
 L = keras.layers
 CASES = {
-    # A batch of about 1 ms: the view's work for each batch shows as much as it ever can.
+    # A batch takes about 1 ms, so that the view's work per batch shows most clearly.
     "tiny": ((13,), [L.Dense(64, activation="relu"), L.Dense(10)], 32, 1500, 4),
-    # A batch of about 10 ms.
+    # A batch takes about 10 ms.
     "cnn": ((28, 28, 1), [L.Conv2D(16, 3, activation="relu"), L.MaxPooling2D(), L.Flatten(),
                           L.Dense(64, activation="relu"), L.Dense(10)], 64, 150, 4),
 }
@@ -56,25 +55,25 @@ def prepare(case):
     model.fit(train, steps_per_epoch=2, validation_data=valid, verbose=0, shuffle=False)
     start = model.get_weights()
 
-def run(how):
+def run(method):
     model.set_weights(start)
     gc.collect()
     common = dict(epochs=epochs, steps_per_epoch=steps, validation_data=valid, shuffle=False)
-    began, worked = time.perf_counter(), time.process_time()
-    if how == "kmagic":
+    start_time, cpu_start = time.perf_counter(), time.process_time()
+    if method == "kmagic":
         kmagic.fit(model, train, displays=displays_for("widget"), **common)
-    elif how == "livelossplot":
+    elif method == "livelossplot":
         model.fit(train, verbose=0, callbacks=[PlotLossesKeras()], **common)
     else:
-        model.fit(train, verbose=int(how[-1]), **common)
-    return [time.perf_counter() - began, time.process_time() - worked]
+        model.fit(train, verbose=int(method[-1]), **common)
+    return [time.perf_counter() - start_time, time.process_time() - cpu_start]
 """
 
-WAYS = ("verbose=0", "kmagic", "verbose=1", "livelossplot")
+METHODS = ("verbose=0", "kmagic", "verbose=1", "livelossplot")
 
 
 class Notebook:
-    """A kernel, and somebody who listens to all it says."""
+    """A kernel and the messages that it sends."""
 
     def __init__(self) -> None:
         self.manager, self.client = start_new_kernel(kernel_name="python3")
@@ -82,45 +81,45 @@ class Notebook:
         self.messages = 0
 
     def run(self, code: str) -> Any:
-        """Run a cell; its last expression comes back."""
-        found: list[Any] = []
+        """Run a cell and return the text of its last expression."""
+        results: list[Any] = []
 
-        def hear(message: dict[str, Any]) -> None:
+        def on_message(message: dict[str, Any]) -> None:
             self.messages += 1
             self.bytes += len(json.dumps(message["content"], default=str))
             if message["msg_type"] == "execute_result":
-                found.append(message["content"]["data"]["text/plain"])
+                results.append(message["content"]["data"]["text/plain"])
 
-        reply = self.client.execute_interactive(code, output_hook=hear, timeout=600)
+        reply = self.client.execute_interactive(code, output_hook=on_message, timeout=600)
         if reply["content"]["status"] != "ok":
             raise SystemExit("\n".join(reply["content"]["traceback"]))
-        return found[-1] if found else None
+        return results[-1] if results else None
 
     def close(self) -> None:
-        """End the kernel."""
+        """Shut the kernel down."""
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
 
 
 def measure(notebook: Notebook, case: str, rounds: int) -> None:
-    """One case, all ways in turn; prints medians and ratios."""
+    """Alternate all methods of one case; print medians and ratios."""
     notebook.run(f"prepare({case!r})")
-    times: dict[str, list[list[float]]] = {way: [] for way in WAYS}
+    times: dict[str, list[list[float]]] = {method: [] for method in METHODS}
     sent: dict[str, tuple[int, int]] = {}
-    for turn in range(rounds + 1):
-        for way in WAYS[turn % 4 :] + WAYS[: turn % 4]:  # nobody is always first
+    for round_ in range(rounds + 1):
+        for method in METHODS[round_ % 4 :] + METHODS[: round_ % 4]:  # none is always first
             before = (notebook.messages, notebook.bytes)
-            took = json.loads(notebook.run(f"run({way!r})"))
-            sent[way] = (notebook.messages - before[0], notebook.bytes - before[1])
-            if turn:  # the first round warms up: imports, fonts, graphs
-                times[way].append(took)
+            seconds = json.loads(notebook.run(f"run({method!r})"))
+            sent[method] = (notebook.messages - before[0], notebook.bytes - before[1])
+            if round_:  # the first round warms up: imports, fonts, graphs
+                times[method].append(seconds)
     print(f"\n{case}: median of {rounds} rounds; ratios to verbose=0 of the same round")
-    print("                seconds   ratio   processor's time")
-    for way in WAYS:
-        median = statistics.median(wall for wall, _ in times[way])
-        wall, work = (_ratio(times[way], times["verbose=0"], which) for which in (0, 1))
-        told = f"{sent[way][0]:,} messages, {sent[way][1] / 1000:,.0f} kB"
-        print(f"  {way:13} {median:7.2f}   {wall:5.3f}   {work:5.3f}   {told}")
+    print("                seconds   ratio   processor time")
+    for method in METHODS:
+        median = statistics.median(wall for wall, _ in times[method])
+        wall, work = (_ratio(times[method], times["verbose=0"], which) for which in (0, 1))
+        sent_text = f"{sent[method][0]:,} messages, {sent[method][1] / 1000:,.0f} kB"
+        print(f"  {method:13} {median:7.2f}   {wall:5.3f}   {work:5.3f}   {sent_text}")
 
 
 def _ratio(ours: list[list[float]], theirs: list[list[float]], which: int) -> float:
@@ -129,7 +128,7 @@ def _ratio(ours: list[list[float]], theirs: list[list[float]], which: int) -> fl
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--case", choices=["tiny", "cnn"], action="append")
