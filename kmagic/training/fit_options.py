@@ -172,6 +172,8 @@ class FitOptions:
             if (name not in NOT_RECORDED and value is not False) or name == "shuffle"
         }
         values |= self.others
+        if self.budget is not None:
+            values["budget"] = self.budget_seconds
         return {key: value for key, value in values.items() if isinstance(value, PLAIN_VALUES)}
 
     def _changed(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_the_curves_of_a_long_run_are_downsampled() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "ghosts", "expected"),
+    ("values", "curves", "expected"),
     [
         ([], [[(1, 5.0)]], [5.0]),
         ([0.5], [[(1, 5.0)]], [5.0]),
@@ -96,15 +96,15 @@ def test_the_curves_of_a_long_run_are_downsampled() -> None:
     ],
 )
 def test_previous_curves_stretch_the_scale_within_limits(
-    values: list[float], ghosts: list[list[tuple[float, float]]], expected: list[float]
+    values: list[float], curves: list[list[tuple[float, float]]], expected: list[float]
 ) -> None:
-    assert previous_scale_values(values, ghosts, 10) == pytest.approx(expected)
+    assert previous_scale_values(values, curves, 10) == pytest.approx(expected)
     assert previous_scale_values(values, [[(1, math.nan)]], 10) == []
     if node := shutil.which("node"):
-        module = Path(kmagic.__file__).parent / "static" / "scales.js"
+        module = Path(kmagic.__file__).parent / "static" / "kit" / "scales.js"
         program = (
-            f"import {{ reach }} from {json.dumps(module.as_uri())};"
-            f"console.log(JSON.stringify(reach({values}, {json.dumps(ghosts)}, 10)))"
+            f"import {{ previousScaleValues }} from {json.dumps(module.as_uri())};"
+            f"console.log(JSON.stringify(previousScaleValues({values}, {json.dumps(curves)}, 10)))"
         )
         command = [node, "--no-warnings", "--input-type=module", "-e", program]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
