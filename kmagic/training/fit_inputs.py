@@ -101,7 +101,9 @@ def convert_list(value: Any, tensors: Any = None) -> Any:
 def _convert_frame(frame: Any) -> Any:
     """A data frame of numbers in columns of type bool or object, as floats."""
     array = frame.to_numpy()
-    if array.dtype.kind != "O" or not all(isinstance(each, numbers.Number) for each in array.flat):
+    if array.dtype.kind != "O" or not all(
+        isinstance(value, numbers.Number) for value in array.flat
+    ):
         return frame
     return array.astype(keras.config.floatx())
 

@@ -295,8 +295,8 @@ def _metric_chart(run: TrainingRun, name: str, max_points: int) -> Chart:
     label = "training" if validation else ""
     curves = [
         *(
-            Curve("previous", downsample(each, max_points // (3 * len(previous))))
-            for each in previous
+            Curve("previous", downsample(points, max_points // (3 * len(previous))))
+            for points in previous
         ),
         Curve("batches", course, label if current else ""),
         Curve("train", downsample(training, max_points), "" if current else label),
@@ -315,7 +315,7 @@ def previous_metric_curves(run: TrainingRun, name: str) -> list[list[Point]]:
     """A metric's curve in each previous run: its validation if this run has one."""
     validates = not run.log or f"val_{name}" in run.log[-1].logs
     keys = (f"val_{name}", name) if validates else (name,)
-    curves = (next((each[key] for key in keys if key in each), []) for each in run.earlier)
+    curves = (next((old[key] for key in keys if key in old), []) for old in run.earlier)
     return [points for points in curves if points]
 
 

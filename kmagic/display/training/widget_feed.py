@@ -49,7 +49,9 @@ class WidgetFeed:
 
     def previous_runs(self) -> list[dict[str, list[float | None]]]:
         """The curves of previous runs, which do not change."""
-        return [{key: _flat(points) for key, points in each.items()} for each in self._run.earlier]
+        return [
+            {key: _flat(points) for key, points in curves.items()} for curves in self._run.earlier
+        ]
 
     def snapshot(self) -> Json:
         """All that a view needs; the next :meth:`changes` continue from it."""

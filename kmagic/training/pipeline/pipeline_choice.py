@@ -126,7 +126,7 @@ class FastPipeline(KerasPipeline):
         If one of them does something at every batch, an execution is a single batch, unless it
         has an attribute ``every_batch`` that is False.
         """
-        strict = [each for each in callbacks if getattr(each, "every_batch", True)]
+        strict = [callback for callback in callbacks if getattr(callback, "every_batch", True)]
         per_batch = batch_callbacks(strict, TRAINING_METHODS)
         if per_batch:
             self.description = f"fast, batch by batch for {per_batch[0]}"
@@ -248,7 +248,9 @@ def batch_callbacks(
 
     Keras's own may be called once for several batches, unless configured to count batches.
     """
-    return [type(each).__name__ for each in callbacks if _needs_every_batch(each, methods)]
+    return [
+        type(callback).__name__ for callback in callbacks if _needs_every_batch(callback, methods)
+    ]
 
 
 def _needs_every_batch(callback: keras.callbacks.Callback, methods: Sequence[str]) -> bool:

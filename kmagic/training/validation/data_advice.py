@@ -238,7 +238,7 @@ def class_weight_advice(weights: Any, y: Any) -> Iterator[Advice]:
     """Advice about class weights that do not match the labels."""
     if not isinstance(weights, Mapping) or y is None or y.dtype.kind not in "biuf" or y.ndim > 2:  # noqa: PLR2004 - rows
         return
-    if not all(isinstance(each, numbers.Real) for pair in weights.items() for each in pair):
+    if not all(isinstance(item, numbers.Real) for pair in weights.items() for item in pair):
         return  # rejected elsewhere
     labels = y.argmax(axis=1) if y.ndim > 1 and y.shape[1] > 1 else y.reshape(-1)
     classes = {int(label) for label in np.unique(labels)}

@@ -145,7 +145,7 @@ def review_data(
     choice = None if model.compiled else choose_compile(graph, name, targets)
     loss = choice.loss if choice else ""
     advice = list(data_advice(graph, x, y, loss=loss))
-    fatal = [DataProblem(each.message, each.remedy) for each in advice if each.code in FATAL]
+    fatal = [DataProblem(item.message, item.remedy) for item in advice if item.code in FATAL]
     _raise_for(name, [*fatal, *_fraction_errors(graph, targets, loss)])
     advice += feature_scale_advice(graph, inputs, columns)
     advice += scale_drift_advice(model, x, validation, test)
@@ -153,7 +153,7 @@ def review_data(
     source = built.spec.source if built is not None else ""
     messages = [f"{name} was not compiled. It is now compiled with {choice}."] if choice else []
     messages += [
-        f"{each.message} {each.remedy}" for each in filter_advice(advice, source, (), hints=False)
+        f"{item.message} {item.remedy}" for item in filter_advice(advice, source, (), hints=False)
     ]
     return DataReview(messages, choice)
 
