@@ -44,7 +44,7 @@ class ConfusionHistory:
         >>> history = ConfusionHistory(["cat", "dog"])
         >>> history.add(1, np.array([[8, 2], [5, 5]]))
         >>> history.to_text(), history.accuracy["dog"]
-        ('most confused: dog predicted as cat, 5 times', [(1, 0.5)])
+        ('most confused: dog taken for cat, 5 times', [(1, 0.5)])
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -89,12 +89,12 @@ class ConfusionHistory:
         ]
 
     def pair_text(self, true: int, predicted: int) -> str:
-        """Two classes as text: "4 predicted as 9"."""
+        """Two classes as text: "4 taken for 9"."""
         names = (
             isolate_direction(shorten_name(self.classes[index], MAX_NAME))
             for index in (true, predicted)
         )
-        return " predicted as ".join(names)
+        return " taken for ".join(names)
 
     def to_text(self) -> str:
         """The most frequent error in one line; "" without a matrix."""
@@ -125,7 +125,7 @@ class ConfusionHistory:
             >>> history.add(1, np.array([[8, 2], [0, 5]]))
             >>> values = history.to_dict()
             >>> values["cells"], ConfusionHistory.from_dict(values, last_epoch=1).to_text()
-            ([[0, 0, 8], [0, 1, 2], [1, 1, 5]], 'most confused: cat predicted as dog, 2 times')
+            ([[0, 0, 8], [0, 1, 2], [1, 1, 5]], 'most confused: cat taken for dog, 2 times')
         """
         import numpy as np  # noqa: PLC0415 - a tenth of a second
 

@@ -254,7 +254,7 @@ def test_the_most_frequent_errors_as_text():
     watched.add(1, np.diag([2, 3, 0]))
     assert (watched.to_text(), watched.worst()) == ("no errors", [])
     watched.add(2, np.array([[2, 0, 0], [1, 3, 4], [0, 0, 0]]))
-    assert watched.to_text() == "most confused: dog predicted as eel, 4 times"
+    assert watched.to_text() == "most confused: dog taken for eel, 4 times"
     assert watched.worst() == [(1, 2, 4), (1, 0, 1)]
     assert watched.accuracy == {
         "cat": [(1, 1.0), (2, 1.0)],
