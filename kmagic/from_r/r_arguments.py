@@ -327,7 +327,7 @@ class ArgumentTranslator:
     def keras_object(self, item: KerasObject, role: Role) -> Value:
         """``l2(0.01)``, or a layer inside a layer."""
         roles = _OBJECT_ROLES if role == "any" else (role,)
-        found = next(filter(None, (find_by_r_name(item.name, each) for each in roles)), None)
+        found = next(filter(None, (find_by_r_name(item.name, name) for name in roles)), None)
         if found is None and role == "any":
             raise RMistake("cannot be used as an argument here", item.range)
         if found is None:
@@ -362,7 +362,7 @@ class ArgumentTranslator:
             )
         if decay is not None and decay.value not in (0, None):
             initial = default if value is None else value
-            args = [CallArg(each, None, decay.range) for each in (initial, 1, decay.value)]
+            args = [CallArg(number, None, decay.range) for number in (initial, 1, decay.value)]
             value = KerasObject("inverse_time_decay", args, decay.range)
             self._note(
                 "decay is now a schedule, inverse_time_decay, with the same rates", decay.range

@@ -91,8 +91,8 @@ class Interpreter:
         except (AlreadyReported, _Return):
             self._fail(statement)
         else:
-            for each in nested or ():
-                self._run(each, result)
+            for inner in nested or ():
+                self._run(inner, result)
 
     def _nested_statements(self, statement: RNode) -> list[RNode] | None:
         """The statements of a block, or of the branch of an ``if`` whose test is known."""

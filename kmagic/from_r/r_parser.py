@@ -394,7 +394,9 @@ class _RParser:
                 return self._function(token)
         if token.kind in ("end", "newline"):
             before = [
-                each for each in self._tokens[: self._next] if each.kind not in ("newline", "end")
+                known
+                for known in self._tokens[: self._next]
+                if known.kind not in ("newline", "end")
             ]
             last = before[-1] if before else token
             raise RMistake("needs something after it", last.range, "Complete the expression.")

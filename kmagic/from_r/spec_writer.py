@@ -110,7 +110,7 @@ class SpecWriter:
                     graph.nodes[first].word = call.layer.variable or "shared"
                     node.callee, node.args, node.name = LayerRef(first), (), None
             if node.name:
-                taken = {each.name for each in graph.nodes if each.name}
+                taken = {other.name for other in graph.nodes if other.name}
                 node.name = RModelStatements().new_name(node.name, taken)
             graph.nodes.append(node)
         if len(inputs) > 1 and input_calls != text_inputs:
@@ -201,9 +201,9 @@ def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
         if id(tensor.call) in seen:
             return
         seen.add(id(tensor.call))
-        named = [each for arg in tensor.call.named for each in _tensors_in(arg.value)]
-        for each in (*tensor.call.inputs, *named):
-            visit(each)
+        named = [used for arg in tensor.call.named for used in _tensors_in(arg.value)]
+        for used in (*tensor.call.inputs, *named):
+            visit(used)
         calls.append(tensor.call)
 
     for output in outputs:

@@ -39,7 +39,7 @@ class GraphStatements:
 
     def write(self, graph: Graph) -> tuple[Statement, ...]:
         """The statements of a graph: its nested models, its steps, its inputs and outputs."""
-        nodes = [node for each in (graph, *graph.models) for node in each.nodes]
+        nodes = [node for model in (graph, *graph.models) for node in model.nodes]
         taken = {node.callee.text for node in nodes if isinstance(node.callee, Word)}
         self._model_names: list[str] = []
         for model in graph.models:
@@ -116,7 +116,7 @@ class GraphStatements:
     def _follows(self, index: int) -> bool:
         """Whether a node's inputs mention the previous output only as its single tensor."""
         inputs = self._graph.nodes[index].inputs if index < len(self._graph.nodes) else ()
-        previous = [each.node == index - 1 for each in find_parts(inputs, NodeOutput)]
+        previous = [output.node == index - 1 for output in find_parts(inputs, NodeOutput)]
         positional = [arg.value for arg in inputs if arg.name is None]
         return not any(previous) or (
             positional == [NodeOutput(index - 1)] and previous.count(True) == 1

@@ -49,8 +49,8 @@ class Row:
     example: str
 
 
-ROWS = [Row(*found) for found in ROW.findall(TEXT)]
-OTHERS = [Row(*found) for found in ROW.findall(MORE)]
+ROWS = [Row(*cells) for cells in ROW.findall(TEXT)]
+OTHERS = [Row(*cells) for cells in ROW.findall(MORE)]
 
 
 @pytest.mark.parametrize("release", NAMESPACES)
@@ -118,8 +118,8 @@ def class_of(export: str) -> str:
     """The Keras class that an export stands for, or ""."""
     if export in GONE:
         return GONE[export]
-    found = next(filter(None, (find_object(role, export) for role in OBJECT_ROLES)), None)
-    return found.__name__ if isinstance(found, type) else ""
+    cls = next(filter(None, (find_object(role, export) for role in OBJECT_ROLES)), None)
+    return cls.__name__ if isinstance(cls, type) else ""
 
 
 @pytest.mark.usefixtures("loaders")
@@ -129,13 +129,14 @@ def test_an_export(shell: InteractiveShell, row: Row) -> None:
         with pytest.raises(TrainingError, match="TensorBoard is not installed"):
             run(shell, row.example)
         return
-    made = run(shell, row.example)
+    result = run(shell, row.example)
     if row.example.startswith("input "):
-        config = repr([made.get_config(), made.get_compile_config() if made.compiled else None])
+        compiled = result.get_compile_config() if result.compiled else None
+        config = repr([result.get_config(), compiled])
         assert f"'{class_of(row.export)}'" in config
         assert class_of(row.export)
     elif row.example.startswith("kmagic") or row.example.startswith("keras"):
-        assert made is not None
+        assert result is not None
 
 
 @pytest.mark.parametrize("row", OTHERS, ids=lambda row: row.export)

@@ -63,4 +63,4 @@ def test_deep_nesting_is_a_mistake() -> None:
 def test_call_keeps_argument_names() -> None:
     (node,) = parse_r('f(1, `a b` = 2, "c" = 3)')
     assert isinstance(node, RCall)
-    assert [each.name for each in node.args] == [None, "a b", "c"]
+    assert [arg.name for arg in node.args] == [None, "a b", "c"]

@@ -42,43 +42,45 @@ def split(file: Path) -> tuple[str, str]:
     return text.removesuffix("\n"), expected
 
 
-def compare(file: Path, text: str, found: str) -> None:
-    found = "\n".join(line.rstrip() for line in found.splitlines()) + "\n"
+def compare(file: Path, text: str, result: str) -> None:
+    result = "\n".join(line.rstrip() for line in result.splitlines()) + "\n"
     expected = split(file)[1]
-    if found != expected and os.environ.get("KMAGIC_MISTAKES") == "write":
-        print(*unified_diff(expected.splitlines(), found.splitlines(), file.stem, "", lineterm=""))  # noqa: T201 - asked for
-        file.write_text(f"{text}\n{DASHES}{found}", encoding="utf-8")
+    if result != expected and os.environ.get("KMAGIC_MISTAKES") == "write":
+        print(*unified_diff(expected.splitlines(), result.splitlines(), file.stem, "", lineterm=""))  # noqa: T201 - asked for
+        file.write_text(f"{text}\n{DASHES}{result}", encoding="utf-8")
         return
-    assert found == expected
+    assert result == expected
 
 
-def shown(found: Translation) -> str:
-    lines = [str(found)]
-    lines += [f"note, line {each.line}: {each.text}" for each in found.notes]
-    lines += [f"left out, line {each.line}: {each.text}" for each in found.left_out]
+def described(translation: Translation) -> str:
+    lines = [str(translation)]
+    lines += [f"note, line {remark.line}: {remark.text}" for remark in translation.notes]
+    lines += [f"left out, line {remark.line}: {remark.text}" for remark in translation.left_out]
     return "\n".join(lines)
 
 
 @pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
 def test_translation(file: Path) -> None:
     text, _ = split(file)
-    found = from_r(text, name="net")
-    compare(file, text, shown(found))
-    assert parse(str(found)) == found.spec, "the text has the same meaning"
-    assert len(found.spans) == len(found.splitlines())
+    translation = from_r(text, name="net")
+    compare(file, text, described(translation))
+    assert parse(str(translation)) == translation.spec, "the text has the same meaning"
+    assert len(translation.spans) == len(translation.splitlines())
     lines = text.splitlines()
-    assert all(lines[span.line - 1][span.column - 1 :].strip() for span in found.spans if span.line)
+    assert all(
+        lines[span.line - 1][span.column - 1 :].strip() for span in translation.spans if span.line
+    )
 
 
-@pytest.mark.parametrize("file", [each for each in MODELS if each.stem not in NOT_BUILT], ids=str)
+@pytest.mark.parametrize("file", [file for file in MODELS if file.stem not in NOT_BUILT], ids=str)
 def test_built_model_and_program_are_the_same(file: Path) -> None:
-    found = from_r(split(file)[0], name="net")
-    model = kmagic.build(str(found))
+    translation = from_r(split(file)[0], name="net")
+    model = kmagic.build(str(translation))
     names: dict[str, object] = {}
-    exec(found.python, names)  # noqa: S102 - our own program
+    exec(translation.python, names)  # noqa: S102 - our own program
     again = names["net"]
     assert type(again) is type(model)
-    assert [type(each) for each in again.layers] == [type(each) for each in model.layers]
+    assert [*map(type, again.layers)] == [*map(type, model.layers)]
     if model.built:
         assert [w.shape for w in again.weights] == [w.shape for w in model.weights]
 
@@ -91,15 +93,15 @@ def test_mistake(file: Path) -> None:
     compare(file, text, caught.value.render(colour=False))
     assert caught.value.problems[0].message
     rows = text.splitlines()
-    for each in caught.value.problems:
-        assert 1 <= each.column <= len(rows[each.line - 1])
+    for problem in caught.value.problems:
+        assert 1 <= problem.column <= len(rows[problem.line - 1])
 
 
 def test_boston_model_of_the_vignette() -> None:
     import keras
 
-    found = from_r(split(HERE / "models/vignette_boston.txt")[0])
-    ours = kmagic.build(str(found))
+    translation = from_r(split(HERE / "models/vignette_boston.txt")[0])
+    ours = kmagic.build(str(translation))
     theirs = keras.Sequential(
         [
             keras.Input((13,)),
@@ -111,8 +113,8 @@ def test_boston_model_of_the_vignette() -> None:
     theirs.compile("rmsprop", "mse")
     plain = [layer.get_config() for layer in ours.layers]
     same = [layer.get_config() for layer in theirs.layers]
-    for each in (*plain, *same):
-        each.pop("name")
+    for config in (*plain, *same):
+        config.pop("name")
     assert plain == same
     assert type(ours.optimizer) is type(theirs.optimizer)
     assert float(ours.optimizer.learning_rate) == float(theirs.optimizer.learning_rate)
@@ -120,18 +122,18 @@ def test_boston_model_of_the_vignette() -> None:
 
 
 def test_decay_gives_the_same_learning_rates_as_before() -> None:
-    found = from_r(split(HERE / "models/schedules.txt")[0])
-    schedule = kmagic.build(str(found)).optimizer._learning_rate
+    translation = from_r(split(HERE / "models/schedules.txt")[0])
+    schedule = kmagic.build(str(translation)).optimizer._learning_rate
     assert float(schedule(0)) == pytest.approx(0.1)
     assert float(schedule(1000)) == pytest.approx(0.1 / (1 + 1e-4 * 1000))
 
 
 def test_build_error_is_shown_in_the_r_code() -> None:
     text = "mod <- Sequential()\nmod$add(Conv2D(8, c(3, 3), input_shape = 13))\n"
-    found = from_r(text)
+    translation = from_r(text)
     with pytest.raises(DSLError) as caught:
-        build_model(str(found), {})
-    error = found.error_in_r(caught.value, where="a cell", first_line=2)
+        build_model(str(translation), {})
+    error = translation.error_in_r(caught.value, where="a cell", first_line=2)
     assert isinstance(error, RCodeError)
     rendered = error.render(colour=False)
     assert "line 3, column 9" in rendered
@@ -145,14 +147,14 @@ def test_named_or_compiled_model_is_chosen() -> None:
     assert str(from_r(text, name="a")) == "dense 1"
     assert str(from_r(text + "a$compile('adam', 'mse')")).startswith("dense 1")
     left = from_r(text, name="a").left_out
-    assert [(each.line, each.text) for each in left] == [
+    assert [(remark.line, remark.text) for remark in left] == [
         (2, "Another model: put it into a cell of its own.")
     ]
 
 
 def test_card_shows_text_program_and_what_was_left_out() -> None:
-    found = from_r(split(HERE / "models/vignette_boston.txt")[0], name="boston")
-    bundle = found._repr_mimebundle_()
+    translation = from_r(split(HERE / "models/vignette_boston.txt")[0], name="boston")
+    bundle = translation._repr_mimebundle_()
     for kind in ("text/plain", "text/html"):
         assert "dense 50" in bundle[kind]
         assert "keras.Sequential(" in bundle[kind]
@@ -162,9 +164,9 @@ def test_card_shows_text_program_and_what_was_left_out() -> None:
 
 
 def test_r_code_is_escaped_in_html() -> None:
-    found = from_r('mod <- Sequential(list(Dense(1)))\nplot("<b>", x < y)')
-    assert "<b>&" not in found._repr_mimebundle_()["text/html"]
-    assert "&lt;b&gt;" in found._repr_mimebundle_()["text/html"]
+    translation = from_r('mod <- Sequential(list(Dense(1)))\nplot("<b>", x < y)')
+    assert "<b>&" not in translation._repr_mimebundle_()["text/html"]
+    assert "&lt;b&gt;" in translation._repr_mimebundle_()["text/html"]
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -177,14 +179,14 @@ def test_random_edits_never_crash(seed: int) -> None:
             one, other = draw.choice(tokens), draw.choice(tokens)
             new = draw.choice(["", text[other.start : other.end], "(", ",", "NULL", "-1", "'x'"])
             text = text[: one.start] + new + text[one.end :]
-        found, told = None, ()
+        translation, problems = None, ()
         try:
-            found = from_r(text)
+            translation = from_r(text)
         except RCodeError as error:
-            told = error.problems
+            problems = error.problems
         rows = text.splitlines() or [""]
-        assert all(1 <= each.line <= len(rows) for each in told)
-        assert found is None or parse(str(found)) == found.spec
+        assert all(1 <= problem.line <= len(rows) for problem in problems)
+        assert translation is None or parse(str(translation)) == translation.spec
 
 
 # --- the magic ----------------------------------------------------------------------------------
@@ -215,9 +217,9 @@ def test_no_completion_in_r_code(shell) -> None:
     from kmagic.magics.session import Session
 
     text = "%%keras_model net --from-r\nmod$add(De"
-    found = match(text, 1, 10, Session(shell))
-    assert found["suppress"]
-    assert list(found["completions"]) == []
+    completion = match(text, 1, 10, Session(shell))
+    assert completion["suppress"]
+    assert list(completion["completions"]) == []
 
 
 def test_sizes_are_taken_from_notebook_variables(shell) -> None:

@@ -122,7 +122,7 @@ class _Printer:
                 return Join((then, Atom(" if "), test, Atom(" else "), otherwise)), _TERNARY
             case ast.Tuple():
                 return Collection(
-                    "()", tuple(Item(self.code(each)) for each in node.elts)
+                    "()", tuple(Item(self.code(element)) for element in node.elts)
                 ), _PRIMARY
             case ast.List():
                 return list_of(map(self.code, node.elts)), _PRIMARY

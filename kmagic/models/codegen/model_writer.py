@@ -97,7 +97,9 @@ class CodeWriter:
             if arg.name is None:
                 several = self.current_tensors(arg.value)
                 positional += (
-                    [self.tensor(arg.value)] if several is None else [each.code for each in several]
+                    [self.tensor(arg.value)]
+                    if several is None
+                    else [output.code for output in several]
                 )
         named = [
             Item(self.tensor(arg.value), f"{arg.name}=") for arg in args if arg.name is not None
@@ -115,7 +117,7 @@ class CodeWriter:
         """A tensor, a structure of tensors, or a plain value."""
         match value:
             case Word(text="_" | "_in"):
-                return one_or_list([each.code for each in self.current_tensors(value) or ()])
+                return one_or_list([output.code for output in self.current_tensors(value) or ()])
             case Word():
                 return self.scope.tensors[value.text].code
             case Index():
@@ -421,7 +423,7 @@ class SequentialWriter(CodeWriter):
             case ResidualSpec():
                 return self.pieces(statement.body)
             case MergeSpec():
-                bodies = [each for branch in statement.branches for each in branch.body]
+                bodies = [inner for branch in statement.branches for inner in branch.body]
                 last = LayerSpec(statement.callee, statement.args, span=statement.callee.span)
                 return self.pieces((*bodies, last))
             case FreezeSpec(args=()) if not self.scope.in_model:
@@ -820,7 +822,7 @@ class FunctionalWriter(CodeWriter):
             raise Unstructured  # it freezes the layers outside the block, too
         known = [*scope.current, *scope.tensors.values()]
         inputs = [tensor.code for tensor in scope.model_inputs]
-        ends = list(dict.fromkeys(each.code for each in known if each.code not in inputs))
+        ends = list(dict.fromkeys(tensor.code for tensor in known if tensor.code not in inputs))
         if ends:
             model = call("keras.Model", one_or_list(inputs), one_or_list(ends))
             self._add(CodeLine("", model, ".trainable = False"))

@@ -163,7 +163,7 @@ def _new_state(
     scope = CodeScope(CodeFrame(frozenset(common | own)), context.names)
     scope.declare(statements)
     scope.choose_flow()
-    graphs = {each.span: each for each in graph.models} | {Span(): graph}
+    graphs = {model.span: model for model in graph.models} | {Span(): graph}
     return ProgramState(context, graphs, scope, _write_nested)
 
 
@@ -280,10 +280,12 @@ def _write_functional(
         state.refuse("the model has no input", graph.nodes[0].span, remedy)
     writer = FunctionalWriter(state)
     writer.write_all(statements)
-    inputs = writer.ends(scope.inputs) or one_or_list([each.code for each in scope.model_inputs])
+    inputs = writer.ends(scope.inputs) or one_or_list(
+        [tensor.code for tensor in scope.model_inputs]
+    )
     outputs = writer.ends(scope.outputs)
     if outputs is None:
-        outputs = one_or_list([each.code for each in scope.current])
+        outputs = one_or_list([tensor.code for tensor in scope.current])
         last = body[-1] if body else None
         name = f"{prefix}outputs"
         is_free = name not in scope.frame.taken

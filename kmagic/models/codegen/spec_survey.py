@@ -48,7 +48,7 @@ def free_names(part: Any, bound: frozenset[str] = frozenset()) -> set[str]:
             parts = tuple(getattr(part, field.name) for field in fields(part))
         case _:
             parts = ()
-    return set().union(*(free_names(each, bound) for each in parts))
+    return set().union(*(free_names(inner, bound) for inner in parts))
 
 
 def all_statements(statements: Iterable[Statement]) -> Iterator[Statement]:
@@ -120,8 +120,8 @@ def mentions(name: str, args: tuple[Arg, ...]) -> bool:
 def has_input(statements: Iterable[Statement]) -> bool:
     """Whether a scope has an ``input`` line."""
     return any(
-        isinstance(each, LayerSpec) and each.callee == Word("input")
-        for each in scope_statements(statements)
+        isinstance(statement, LayerSpec) and statement.callee == Word("input")
+        for statement in scope_statements(statements)
     )
 
 

@@ -43,10 +43,10 @@ a @ b
 
 
 def test_expression_keeps_its_meaning_and_is_formatted() -> None:
-    printed = [one_line(expression_code(each, str)) for each in EXPRESSIONS]
+    printed = [one_line(expression_code(expression, str)) for expression in EXPRESSIONS]
     for before, after in zip(EXPRESSIONS, printed, strict=True):
         assert ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
-    source = "".join(f"x = {each}\n" for each in printed)
+    source = "".join(f"x = {expression}\n" for expression in printed)
     assert ruff_formatted(source) == source
 
 

@@ -45,19 +45,19 @@ def normalized(config: Any) -> Any:
         if isinstance(part, dict):
             if isinstance(part.get("name"), str):
                 known.add(part["name"])
-            for each in part.values():
-                collect(each)
+            for item in part.values():
+                collect(item)
         elif isinstance(part, list | tuple):
-            for each in part:
-                collect(each)
+            for item in part:
+                collect(item)
 
     numbers: dict[str, str] = {}
 
     def number(part: Any) -> Any:
         if isinstance(part, dict):
-            return {key: number(each) for key, each in part.items()}
+            return {key: number(item) for key, item in part.items()}
         if isinstance(part, list | tuple):
-            return [number(each) for each in part]
+            return [number(item) for item in part]
         if isinstance(part, str) and part in known:
             return numbers.setdefault(part, f"#{len(numbers)}")
         return part
@@ -94,7 +94,7 @@ def assert_equal(one: Any, other: Any) -> None:
         assert normalized(one.get_compile_config()) == normalized(other.get_compile_config())
     if not one.built:
         return
-    assert [each.trainable for each in one.weights] == [each.trainable for each in other.weights]
+    assert [w.trainable for w in one.weights] == [w.trainable for w in other.weights]
     other.set_weights(one.get_weights())
     data = sample_inputs(one)
     for left, right in zip(
