@@ -85,14 +85,7 @@ def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
 
 
 def load_image_list(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
-    """Load image files given with their labels, or with numbers to predict.
-
-    Args:
-        parts: Paths as x, and their targets as y.
-        options: As for a folder.
-        name: Name of the data set.
-        source: Where the data are from.
-    """
+    """Load image files given as x, with their labels or numbers to predict as y."""
     check_applies(options, "images", name, "contains images")
     check_lengths(parts.x, parts.y, "x", "y")
     files = [Path(path).expanduser() for path in parts.x]
