@@ -457,7 +457,7 @@ def _check_columns(frames: list[Any], features: list[str], name: str) -> None:
     if not rejected:
         return
     parts: list[str | Text] = [*dict.fromkeys(remedies)]
-    parts.append(Text("Or leave them out: ", Option("drop", ",".join(rejected)), "."))
+    parts.append(Text("Or leave out: ", Option("drop", ",".join(rejected)), "."))
     parts += [
         Text(f"{column} looks like text: ", Option("features", column), " trains on it alone.")
         for column in texts
