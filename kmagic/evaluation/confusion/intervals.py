@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LEVEL = 0.95
 RESAMPLES = 1000
-GROUPS = 1000  # more samples are drawn in groups, which bounds the time
+GROUPS = 1000  # units that are drawn, which bounds the time
 CHUNK_VALUES = 2_000_000  # class sums held in memory at once
 
 
@@ -49,10 +49,12 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Intervals:
-    """Percentile intervals of all metrics.
+    """Percentile intervals of all metrics, and of further ones that are shares of ``hits``.
 
-    ``scipy.stats.bootstrap`` would draw every sample of every resample. Here the samples are
-    divided at random into at most 1,000 groups of equal size, and whole groups are drawn.
+    ``scipy.stats.bootstrap`` would draw every sample of every resample. Samples in the same cell of
+    the matrix are interchangeable, so counts of cells are drawn instead. With weights, or with more
+    than 1,000 different cells, the samples are divided at random into 1,000 groups of equal size,
+    and whole groups are drawn.
 
     Example:
         >>> from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
@@ -62,22 +64,29 @@ def bootstrap(
     """
     samples, classes = len(predictions.true), len(predictions.class_names)
     rng = np.random.default_rng(seed)
-    groups = min(samples, GROUPS)
-    group = rng.permutation(samples) % groups
-    weight = np.ones(samples) if weights is None else weights
-    correct = predictions.true == predictions.predicted
+    cell = predictions.true * classes + predictions.predicted
+    for hit in (hits or {}).values():
+        cell = 2 * cell + hit
+    _, rows, counts = np.unique(cell, return_index=True, return_counts=True)
+    if weights is None and len(rows) <= GROUPS:
+        unit, units, draws, shares = np.arange(len(rows)), len(rows), samples, counts / samples
+    else:
+        rows, units = np.arange(samples), min(samples, GROUPS)
+        unit, draws, shares = rng.permutation(samples) % units, units, np.full(units, 1 / units)
+    weight = np.ones(len(rows)) if weights is None else weights
+    true, predicted = predictions.true[rows], predictions.predicted[rows]
 
-    def group_sums(index: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float32]:
-        sums = np.bincount(group * classes + index, values, minlength=groups * classes)
-        return sums.reshape(groups, classes).astype(np.float32)
+    def unit_sums(index: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float32]:
+        sums = np.bincount(unit * classes + index, values, minlength=units * classes)
+        return sums.reshape(units, classes).astype(np.float32)
 
-    per_group = (
-        group_sums(predictions.true, weight * correct),
-        group_sums(predictions.true, weight),
-        group_sums(predictions.predicted, weight),
+    per_unit = (
+        unit_sums(true, weight * (true == predicted)),
+        unit_sums(true, weight),
+        unit_sums(predicted, weight),
     )
-    hits_per_group = {
-        name: np.bincount(group, weight * hit, minlength=groups)
+    hits_per_unit = {
+        name: np.bincount(unit, weight * hit[rows], minlength=units)
         for name, hit in (hits or {}).items()
     }
     overall: dict[str, list[NDArray[np.float64]]] = {}
@@ -85,11 +94,11 @@ def bootstrap(
     step = max(1, CHUNK_VALUES // (3 * classes))
     for start in range(0, resamples, step):
         size = min(step, resamples - start)
-        times = rng.multinomial(groups, np.full(groups, 1 / groups), size=size).astype(np.float32)
-        sums = ClassSums(*((times @ part).astype(np.float64) for part in per_group))
+        times = rng.multinomial(draws, shares, size=size).astype(np.float32)
+        sums = ClassSums(*((times @ part).astype(np.float64) for part in per_unit))
         total = sums.true.sum(axis=-1)
         metrics = overall_metrics(sums)
-        metrics |= {name: times @ hit / total for name, hit in hits_per_group.items()}
+        metrics |= {name: times @ hit / total for name, hit in hits_per_unit.items()}
         for name, values in metrics.items():
             overall.setdefault(name, []).append(values)
         for name, chunks in per_class.items():

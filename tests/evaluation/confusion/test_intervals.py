@@ -45,13 +45,11 @@ def test_intervals_are_those_of_resampling_the_samples():
         np.testing.assert_allclose(result[name], theirs, atol=0.012)
 
 
-def test_groups_give_the_same_intervals_as_single_samples(monkeypatch):
-    result = confusion(*labels_and_predictions(20_000))
-    groups = result.intervals(seed=2).overall
-    monkeypatch.setattr(intervals, "GROUPS", 20_000)
-    monkeypatch.setattr(intervals, "CHUNK_VALUES", 600)  # the draws of 50 resamples at once
-    singles = result.intervals(seed=2).overall
-    for name, (low, high) in singles.items():
+def test_groups_of_samples_give_the_same_intervals_as_cells():
+    labels = labels_and_predictions(20_000)
+    cells = confusion(*labels).intervals(seed=2).overall
+    groups = confusion(*labels, sample_weight=np.ones(20_000)).intervals(seed=2).overall
+    for name, (low, high) in cells.items():
         width = high - low
         assert groups[name][0] == pytest.approx(low, abs=0.12 * width), name
         assert groups[name][1] == pytest.approx(high, abs=0.12 * width), name
