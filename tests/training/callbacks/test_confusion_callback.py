@@ -172,7 +172,7 @@ def test_several_labels_per_sample_are_rejected():
     words = untouched(
         make(3, "sigmoid", "binary_crossentropy"), x=X, y=several, validation_split=0.3
     )
-    assert "%keras_confusion" in words
+    assert "use confusion_of" in words
 
 
 def test_several_outputs_are_rejected():
@@ -276,7 +276,7 @@ def test_the_card_shows_it_as_text_and_as_an_image():
     made = training_bundle(ended(seen(10)))
     markup = made["text/html"]
     assert made["text/plain"].splitlines()[1].startswith("confusion after epoch 2: 300 of ")
-    assert "confusion, epoch 2" in markup
+    assert "confusion matrix, epoch 2" in markup
     assert re.search(
         r'alt="confusion after epoch 2: 300 of [\d,]+ correct; most confused: ', markup
     )
@@ -372,7 +372,7 @@ def test_the_magic_computes_the_matrix(shell):
     ("line", "words"),
     [
         ("net X Y --watch confusion", "needs validation data"),
-        ("net X Y --val 0.3 --watch loss", "--watch does not take this"),
+        ("net X Y --val 0.3 --watch loss", "--watch must be one of confusion"),
     ],
 )
 def test_the_magic_marks_a_wrong_option(shell, line, words):
