@@ -1,12 +1,11 @@
-"""Takes the pictures of docs/images: the first tutorial in JupyterLab, light and dark.
+"""Create the screenshots in docs/images: the first tutorial in JupyterLab, light and dark.
 
     python scripts/screenshots.py [FOLDER] [--mnist PATH/TO/mnist.npz]
 
-With the full MNIST, as Keras would fetch it, the pictures show what a user with a network sees (and
-take minutes); without, the bundled sample. It runs the notebook's cells in a real JupyterLab as far
-as they are pictured, saves it, and pictures the training of a longer run while it goes on. The
-other pictures are of the saved notebook with no kernel: what a reader of the file sees. Each is
-there as NAME-light.png and NAME-dark.png.
+With the full MNIST data the screenshots show what a user with a network connection sees, which
+takes minutes; without it, the bundled sample. The script runs the cells of the notebook in a real
+JupyterLab, saves it, and captures a longer training while it runs. The other screenshots are of the
+saved notebook without a kernel. Each is saved as NAME-light.png and NAME-dark.png.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ TUTORIAL = ROOT / "notebooks" / "01_mnist.ipynb"
 HISTORY = "%keras_history"
 MISTAKE = "%%keras_model oops\ninput 28x28x1\nflatten\ndense 128 rleu\ndense 10 softmax"
 
-PICTURES = {
+SCREENSHOTS = {
     "model": "%%keras_model cnn",
     "confusion": "%keras_confusion",
     "comparison": "%keras_confusion cnn --data digits --vs",
@@ -44,27 +43,27 @@ PICTURES = {
     "history": HISTORY,
     "mistake": MISTAKE,
 }
-"""A picture's name, and how the cell begins whose output it shows."""
+"""Name of a screenshot -> beginning of the cell whose output it shows."""
 
 LAST = "%keras_classify"
-"""How the last cell of the tutorial begins that is run: what comes after it is not pictured."""
+"""Beginning of the last cell of the tutorial that is run."""
 
 TRAINING = "%keras_fit cnn"
 COLOURS = 256
-"""A card has few; with a palette its picture weighs less, and looks the same."""
+"""Cards have few colours, so a palette makes the files smaller without a visible difference."""
 
 
 def main() -> None:
-    """Run the tutorial and write the pictures."""
-    parser = argparse.ArgumentParser(description="Take the pictures of docs/images.")
+    """Run the tutorial and write the screenshots."""
+    parser = argparse.ArgumentParser(description="Create the screenshots in docs/images.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--mnist", type=Path, help="the full data set; default: the bundled sample")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
-    # As many epochs as make a curve and leave the time for two pictures.
+    # Enough epochs for a curve, and for two screenshots while they run.
     half, epochs = (4, 7) if arguments.mnist else (8, 20)
     with Lab() as lab, sync_playwright() as playwright, launch(playwright) as browser:
-        (lab.root / TUTORIAL.name).write_text(json.dumps(beginning()), encoding="utf-8")
+        (lab.root / TUTORIAL.name).write_text(json.dumps(tutorial_start()), encoding="utf-8")
         if arguments.mnist:
             cache = lab.home / "keras" / "datasets"
             cache.mkdir(parents=True)
@@ -81,13 +80,13 @@ def main() -> None:
             with page(lab, browser) as notebook:
                 notebook.open(TUTORIAL.name, kernel=False)
                 notebook.set_theme(theme)
-                for name, words in PICTURES.items():
+                for name, words in SCREENSHOTS.items():
                     take(notebook, find(notebook, words), folder / f"{name}-{theme}.png")
                 notebook.check()
 
 
-def beginning() -> dict[str, Any]:
-    """Return the tutorial as far as it is pictured, with nothing run: so it is trusted later."""
+def tutorial_start() -> dict[str, Any]:
+    """Return the tutorial up to LAST without outputs, so that it is trusted later."""
     tutorial: dict[str, Any] = json.loads(TUTORIAL.read_text(encoding="utf-8"))
     cells = tutorial["cells"]
     last = next(i for i, cell in enumerate(cells) if "".join(cell["source"]).startswith(LAST))
@@ -98,12 +97,12 @@ def beginning() -> dict[str, Any]:
 
 
 def page(lab: Lab, browser: Browser) -> NotebookPage:
-    """Return a page as wide as the pictures are shown, in twice the pixels."""
+    """Return a page as wide as the screenshots are shown, with twice the resolution."""
     return NotebookPage(lab, browser, width=1000, height=860, scale=2.0, timeout=300.0)
 
 
 def live(notebook: NotebookPage, folder: Path, half: int, epochs: int) -> None:
-    """Picture a training while it runs."""
+    """Capture a training while it runs."""
     training = find(notebook, TRAINING)
     notebook.set_source(training, f"%keras_fit cnn --data digits -e {epochs} -b 64 --val 0.1")
     notebook.run_cell(training, wait=False)
@@ -116,13 +115,13 @@ def live(notebook: NotebookPage, folder: Path, half: int, epochs: int) -> None:
         )
         take(notebook, training, folder / f"live-{theme}.png")
     if notebook.cell_state(training) != "running":
-        raise SystemExit("The training was over before its picture was taken: train longer")
+        raise SystemExit("The training ended before its screenshot: train longer")
     notebook.interrupt()
     notebook.wait_cell(training, allow_errors=True)
 
 
 def find(notebook: NotebookPage, words: str) -> int:
-    """Return the first cell whose text begins so."""
+    """Return the first cell that begins with a text."""
     for i in range(len(notebook)):
         if notebook.source(i).startswith(words):
             return i
@@ -130,7 +129,7 @@ def find(notebook: NotebookPage, words: str) -> int:
 
 
 def take(notebook: NotebookPage, i: int, path: Path) -> None:
-    """Picture a cell's last output, in few colours."""
+    """Capture a cell's last output, with a palette."""
     notebook.screenshot(path, output(notebook, i))
     with Image.open(path) as taken:
         few = taken.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)

@@ -67,13 +67,7 @@ def comparison_samples(comparison: Comparison, indices: Iterable[int]) -> list[S
 def moved_samples(
     comparison: Comparison, row: int, column: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The samples that have left a cell, and those that have entered it.
-
-    Args:
-        comparison: The two matrices.
-        row: Position of the true class.
-        column: Position of the predicted class.
-    """
+    """The samples that have left a cell, and those that have entered it."""
     before, now = (
         (model.predictions.true == row) & (model.predictions.predicted == column)
         for model in (comparison.old, comparison.new)

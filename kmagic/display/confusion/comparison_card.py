@@ -74,12 +74,7 @@ def comparison_to_text(comparison: Comparison) -> str:
 
 
 def comparison_html(comparison: Comparison, key: str = "") -> str:
-    """The card as HTML.
-
-    Args:
-        comparison: The two models.
-        key: The key of the card's widget; "" without one.
-    """
+    """The card as HTML, with the key of its widget, if any."""
     shown = shown_classes(comparison)
     total = len(comparison.classes)
     complete = len(shown) == total

@@ -63,12 +63,7 @@ def confusion_bundle(matrix: ConfusionMatrix) -> Bundle:
 
 
 def confusion_html(matrix: ConfusionMatrix, key: str = "") -> str:
-    """The card as HTML.
-
-    Args:
-        matrix: The matrix.
-        key: The key of the card's widget; "" without one.
-    """
+    """The card as HTML, with the key of its widget, if any."""
     pairs = matrix.pairs(None)
     shown = shown_classes(matrix, pairs)
     popups = _popups(matrix, shown, pairs)

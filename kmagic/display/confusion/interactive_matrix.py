@@ -59,12 +59,7 @@ _open_widgets: deque[Any] = deque()
 
 
 class InteractiveConfusion:
-    """Answers requests about one matrix.
-
-    Args:
-        matrix: The matrix.
-        shown: Positions of the classes in the card's table, in their order.
-    """
+    """Answers requests about one matrix; ``shown`` are the classes in the card's table."""
 
     def __init__(self, matrix: ConfusionMatrix, shown: Sequence[int]) -> None:
         self._matrix, self._shown = matrix, list(shown)
@@ -141,12 +136,7 @@ class InteractiveConfusion:
 
 
 class InteractiveComparison:
-    """Answers requests about the difference of two matrices.
-
-    Args:
-        comparison: The two matrices.
-        shown: Positions of the classes in the card's table, in their order.
-    """
+    """Answers requests about two matrices; ``shown`` are the classes in the card's table."""
 
     def __init__(self, comparison: Comparison, shown: Sequence[int]) -> None:
         self._comparison, self._shown = comparison, list(shown)
@@ -208,9 +198,6 @@ def _small(counts: NDArray[Any]) -> list[list[float]] | None:
 
 def attach_widget(interactive: Interactive) -> str:
     """Open a widget for a card that is about to be shown.
-
-    Args:
-        interactive: What answers the card's requests.
 
     Returns:
         The key that the card's element must have as ``data-km``; "" if widgets are not available.

@@ -72,13 +72,9 @@ def matrix_table_html(
     marked: tuple[int, int] | None = None,
     popups: Mapping[tuple[int, int], str] | None = None,
 ) -> str:
-    """The matrix with the metrics of each class at its edges.
+    """The shown classes of a matrix, with the metrics of each at the edges.
 
-    Args:
-        matrix: The matrix.
-        shown: Positions of the classes to show, in their order.
-        marked: The cell whose samples are shown beside the table.
-        popups: What opens within a cell, as HTML.
+    The samples of the marked cell are those beside the table.
     """
     values, figures = _CellValues.of(matrix), matrix.per_class
     popups = popups or {}
@@ -115,14 +111,7 @@ def matrix_table_html(
 
 
 def table_frame(classes: Sequence[str], caption: str, metrics: Sequence[str], body: str) -> str:
-    """The table of a matrix around its rows.
-
-    Args:
-        classes: Names of the columns.
-        caption: For screen readers, as HTML.
-        metrics: Heads of the columns after the matrix, as HTML.
-        body: ``<tbody>`` and, if there is one, ``<tfoot>``.
-    """
+    """The table of a matrix around its body; caption, metrics and body are HTML."""
     compact = " km-compact" if len(classes) > MAX_ROOMY else ""
     vertical = "km-vertical-names" if max(map(len, classes)) > HORIZONTAL_NAME else ""
     heads = [f'<th scope="col"><span>{name_html(n, COLUMN_NAME)}</span></th>' for n in classes]
@@ -147,15 +136,7 @@ def layout_html(
 ) -> str:
     """The body of a matrix's card; all parts are HTML.
 
-    Args:
-        table: The table.
-        shown: The number of its classes.
-        samples: Samples beside the table.
-        large_matrix: The image of a matrix that is too large for the table.
-        pairs: The list of pairs.
-        above: What comes before all this.
-        below: What comes after it.
-        key: The key of the card's widget; "" without one.
+    ``shown`` is the number of classes in the table, and ``key`` that of the card's widget.
     """
     place = (
         "layout-map" if large_matrix else f"layout-{'beside' if shown <= MAX_BESIDE else 'below'}"

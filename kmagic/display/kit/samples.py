@@ -56,14 +56,7 @@ class Sample:
 def collect_samples(
     x: Any, indices: Iterable[int], captions: Sequence[str], titles: Sequence[str]
 ) -> list[Sample]:
-    """Some samples, ready to be shown.
-
-    Args:
-        x: All samples, or None if only their indices are known.
-        indices: The samples to show.
-        captions: A caption for each.
-        titles: A description of each.
-    """
+    """Some samples of ``x``, ready to be shown; ``x`` is None if only indices are known."""
     samples = []
     with_images = _contains_images(x)
     for index, caption, title in zip(indices, captions, titles, strict=True):
