@@ -1,7 +1,6 @@
-"""A Jupyter server for a test: real, and apart from everything else on the machine.
+"""A Jupyter server for tests: real, and isolated from everything else on the machine.
 
-With `expose_app_in_browser` the running application can be asked and commanded from the page, see
-`page.py`.
+With `expose_app_in_browser` the page can query and control the running application, see `page.py`.
 """
 
 from __future__ import annotations

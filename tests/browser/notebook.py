@@ -1,4 +1,4 @@
-"""A notebook in the browser: its cells run, its outputs read, its pictures taken."""
+"""A notebook in the browser: run cells, read outputs, take screenshots."""
 
 from __future__ import annotations
 

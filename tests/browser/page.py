@@ -1,9 +1,9 @@
 """Drives a real JupyterLab or Notebook 7 in headless Chromium, for tests of what a user sees.
 
-The page is never poked at by pixel or by CSS class where Jupyter has a name for the thing: with
-`expose_app_in_browser` the application object is `window.jupyterapp`, its commands are the ones in
-the menus, and a notebook's cells and outputs are models that can be asked. So the tests hold from
-one JupyterLab to the next, and they wait for what they want to see instead of for a while.
+The page is controlled through Jupyter's own objects instead of pixels and CSS classes: with
+`expose_app_in_browser` the application is `window.jupyterapp`, its commands are those of the menus,
+and cells and outputs are models. So the tests do not depend on the version of JupyterLab, and they
+wait for conditions instead of times.
 
     with Lab() as lab, sync_playwright() as playwright, launch(playwright) as browser:
         lab.write("demo.ipynb", ["print(6 * 7)"])

@@ -1,4 +1,4 @@
-"""Classified pictures as their reader meets them: watched, interrupted, narrow, dark, reopened."""
+"""The classification card: progress, interruption, narrow windows, dark theme, reopened."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def photos(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("photos")
-def test_a_long_work_shows_how_far_it_is_and_can_be_interrupted(
+def test_a_long_classification_shows_progress_and_can_be_interrupted(
     notebook: NotebookPage, lab: Lab
 ) -> None:
     lab.write("a.ipynb", [NET, SLOW, "len(found), found.requested"])
@@ -94,7 +94,7 @@ def test_a_long_work_shows_how_far_it_is_and_can_be_interrupted(
 
 
 @pytest.mark.usefixtures("photos")
-def test_the_card_reads_in_every_place(notebook: NotebookPage, lab: Lab, browser: Browser) -> None:
+def test_the_card_is_readable_at_every_width_and_theme(notebook: NotebookPage, lab: Lab, browser: Browser) -> None:
     lab.write("b.ipynb", [NET, "%keras_classify net photos --class-names names --explain --top 4"])
     notebook.open("b.ipynb")
     notebook.run_cell(0, timeout=60)

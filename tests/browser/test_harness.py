@@ -1,4 +1,4 @@
-"""The harness itself, with nothing but ipykernel behind it: what it promises to later tests."""
+"""The harness itself, with ipykernel alone."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_themes_and_pictures(notebook: NotebookPage, lab: Lab, tmp_path: Path) -
     assert notebook.js("[innerWidth, innerHeight]") == [1280, 900]
 
 
-def test_settings_can_be_put_back(notebook: NotebookPage, lab: Lab) -> None:
+def test_settings_can_be_reset(notebook: NotebookPage, lab: Lab) -> None:
     lab.write("theme.ipynb", [])
     notebook.open("theme.ipynb", kernel=False)
     notebook.set_theme("dark")
@@ -142,7 +142,7 @@ def test_reload_keeps_the_kernel(notebook: NotebookPage, lab: Lab) -> None:
     assert notebook.run_cell(1)[0]["data"]["text/plain"] == "5"
 
 
-def test_what_goes_wrong_is_told(notebook: NotebookPage, lab: Lab) -> None:
+def test_errors_are_raised(notebook: NotebookPage, lab: Lab) -> None:
     lab.write("wrong.ipynb", ["def f():\n    1 / 0\nf()", "input()", "pass"])
     with pytest.raises(LabError, match=r"open\(path\)"):
         notebook.run_cell(0)
@@ -162,7 +162,7 @@ def test_what_goes_wrong_is_told(notebook: NotebookPage, lab: Lab) -> None:
         notebook.run_cell(9)
 
 
-def test_javascript_errors_are_kept(notebook: NotebookPage, lab: Lab) -> None:
+def test_javascript_errors_are_collected(notebook: NotebookPage, lab: Lab) -> None:
     lab.write("errors.ipynb", [])
     notebook.open("errors.ipynb")
     notebook.check()
@@ -183,7 +183,7 @@ def test_javascript_errors_are_kept(notebook: NotebookPage, lab: Lab) -> None:
     notebook.errors.clear()
 
 
-def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_server_that_cannot_start_raises_with_its_log(tmp_path: Path) -> None:
     lab = Lab(root=tmp_path, env={"PYTHONHOME": "/nowhere"})
     with pytest.raises(LabError, match="ended with 1 on start"):
         lab.start()
@@ -191,7 +191,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     assert tmp_path.exists()
 
 
-def test_a_server_leaves_nothing_behind() -> None:
+def test_a_server_cleans_up() -> None:
     with Lab(env={"MARK": "set", "PATH": None}) as lab:
         lab.write("a.ipynb", [])
         kernel = lab.request("POST", "api/kernels", {"name": "python3"})["id"]

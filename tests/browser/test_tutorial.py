@@ -1,4 +1,4 @@
-"""The first tutorial as its reader meets it: in a real JupyterLab, watched, stopped, reopened."""
+"""The first tutorial in a real JupyterLab: trained, stopped, saved and reopened."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def html(notebook: NotebookPage, i: int) -> str:
     )
 
 
-def test_train_watch_judge_save_and_reopen(tutorial: NotebookPage, lab: Lab) -> None:
+def test_train_evaluate_save_and_reopen(tutorial: NotebookPage, lab: Lab) -> None:
     fit = run_up_to(tutorial, FIT)
     tutorial.run_cell(fit, wait=False)
 
@@ -66,7 +66,7 @@ def test_train_watch_judge_save_and_reopen(tutorial: NotebookPage, lab: Lab) -> 
     assert tutorial.output(fit).get_by_role("progressbar").is_visible()
     tutorial.wait_cell(fit, timeout=120)
 
-    # At its end a picture has taken the widget's place.
+    # At the end the card replaces the widget.
     (output,) = tutorial.outputs(fit)
     assert set(output["data"]) == {"text/plain", "text/html"}
     assert "3 epochs" in "".join(output["data"]["text/plain"])
@@ -76,14 +76,14 @@ def test_train_watch_judge_save_and_reopen(tutorial: NotebookPage, lab: Lab) -> 
             tutorial.run_cell(i, timeout=180)
     tutorial.save()
 
-    # A colleague opens the file: no kernel, and no trust.
+    # Opened by someone else: no kernel and no trust.
     lab.copy_untrusted("tutorial.ipynb", "colleague.ipynb")
     tutorial.open("colleague.ipynb", kernel=False)
     assert not tutorial.has_kernel()
     assert not tutorial.is_trusted()
     _all_is_there(tutorial, fit)
 
-    # The author opens it again: still no kernel, but trusted.
+    # Opened by its author: no kernel, but trusted.
     lab.trust("tutorial.ipynb")
     tutorial.open("tutorial.ipynb", kernel=False)
     assert tutorial.is_trusted()
@@ -117,7 +117,7 @@ def _all_is_there(notebook: NotebookPage, fit: int) -> None:
     notebook.wait_until(f"{whole} >= 8", digits, what="the digits")
 
 
-def test_stop_ends_the_cell_and_keeps_what_was_learned(tutorial: NotebookPage) -> None:
+def test_stop_ends_the_cell_and_keeps_the_weights(tutorial: NotebookPage) -> None:
     fit = run_up_to(tutorial, FIT)
     tutorial.set_source(fit, LONG)
     tutorial.run_cell(fit, wait=False)
@@ -135,7 +135,7 @@ def test_stop_ends_the_cell_and_keeps_what_was_learned(tutorial: NotebookPage) -
     assert epochs >= 1
 
 
-def test_jupyters_own_interrupt_is_no_error(tutorial: NotebookPage) -> None:
+def test_an_interrupt_from_jupyter_is_not_an_error(tutorial: NotebookPage) -> None:
     fit = run_up_to(tutorial, FIT)
     tutorial.set_source(fit, LONG)
     tutorial.run_cell(fit, wait=False)
@@ -148,7 +148,7 @@ def test_jupyters_own_interrupt_is_no_error(tutorial: NotebookPage) -> None:
     tutorial.run_cell(again)
 
 
-def test_a_mistake_is_told_in_the_cells_own_lines(tutorial: NotebookPage) -> None:
+def test_an_error_shows_the_line_of_the_cell(tutorial: NotebookPage) -> None:
     model = run_up_to(tutorial, MODEL)
     tutorial.set_source(model, "%%keras_model cnn\ninput 28x28x1\nconv2d 32 3x3 rleu")
     (error,) = tutorial.run_cell(model, allow_errors=True, timeout=60)

@@ -1,4 +1,4 @@
-"""A training under the cell, for the tests of its live view."""
+"""A training for the tests of the live view."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EPOCH = r"Number((node(arg).innerText.match(/epoch ([\d,]+) of/) || [0, '0'])[1]
 
 
 def start(notebook: NotebookPage, lab: Lab, line: str = FIT) -> int:
-    """Start a training that would go on for long; return its cell when it has drawn curves."""
+    """Start a long training; return its cell once curves are drawn."""
     lab.write("live.ipynb", [SETUP, line, "run.status"])
     notebook.open("live.ipynb")
     notebook.run_cell(0, timeout=120)

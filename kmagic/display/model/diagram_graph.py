@@ -77,7 +77,7 @@ class DiagramGraph:
 
 
 def read_graph(model: Any, built: Any = None) -> DiagramGraph:
-    """A model's graph, from what it was built from (``models.build.origin_of``) if that is known."""
+    """A model's graph, from what it was built from (``models.build.origin_of``) if known."""
     if built is not None:
         return DiagramGraph(tuple(_nodes_of_steps(built.steps)))
     if getattr(model, "outputs", None) and hasattr(model, "operations"):

@@ -54,7 +54,7 @@ def test_the_matrix_is_signed():
                 assert ("0,114,178" if better else "213,94,0") in cell
 
 
-def test_words_and_samples_stand_beside_it():
+def test_texts_and_samples_are_beside_the_matrix():
     found = two()
     markup = html(found)
     assert "cnn against mlp" in markup
@@ -70,7 +70,7 @@ def test_words_and_samples_stand_beside_it():
     assert f'alt="sample {first}"' in slot
 
 
-def test_a_cell_opens_on_what_left_it_and_what_came():
+def test_a_cell_opens_on_samples_that_left_and_entered_it():
     markup = html(two())
     cell = re.search(r"<td[^>]*><details.*?</details></td>", markup)[0]
     assert re.search(r"\d+ no longer|\d+ new", cell)
@@ -78,7 +78,7 @@ def test_a_cell_opens_on_what_left_it_and_what_came():
     assert re.search(r"\d, was \d", cell)
 
 
-def test_of_many_classes_those_that_changed_most_are_shown():
+def test_of_many_classes_the_most_changed_are_shown():
     found = two(classes=200, samples=4000)
     markup = html(found)
     table = re.search(r'<table class="km-matrix.*?</table>', markup)[0]
@@ -118,7 +118,7 @@ def test_hostile_names_stay_text(kind):
     assert len(markup) < 150_000
 
 
-def test_every_label_has_its_row():
+def test_every_label_has_a_row():
     true = np.array([[1, 1, 0], [0, 1, 1], [0, 0, 0], [1, 0, 0]])
     odds = np.array([[0.9, 0.8, 0.1], [0.2, 0.6, 0.4], [0.1, 0.7, 0.3], [0.8, 0.1, 0.2]])
     found = confusion(

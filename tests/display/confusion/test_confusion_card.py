@@ -59,7 +59,7 @@ def strengths(markup, colour):
     return [float(alpha) for alpha in re.findall(rf"rgba\({colour},([\d.]+)\)", markup)]
 
 
-def test_the_table_is_a_table():
+def test_the_table_has_scopes_and_a_caption():
     tree = Tree(matrix(confusion(TRUE, PREDICTED, class_names=["ant", "bee", "cow"])))
     assert len(tree.all("table")) == len(tree.all("caption")) == 1
     scopes = [head.get("scope") for head in tree.all("th")]
@@ -81,7 +81,7 @@ def test_mistakes_are_coloured_up_to_the_worst_and_the_diagonal_is_only_tinted()
     assert matrix(found).count("km-marked") == 1
 
 
-def test_what_is_right_takes_part_in_the_colours_on_request():
+def test_the_diagonal_is_included_in_the_colours_on_request():
     found = confusion(TRUE, PREDICTED, diagonal=True)
     assert sorted(strengths(matrix(found), "0,114,178")) == [0.27, 0.51, 0.75]
     assert max(strengths(matrix(found), "213,94,0")) == 0.51
@@ -102,7 +102,7 @@ def test_colours_follow_the_normalization():
     assert "percent of its column" in html(confusion(true, predicted, normalize="pred"))
 
 
-def test_every_cell_holds_what_the_buttons_ask_for():
+def test_every_cell_contains_all_normalizations():
     true, predicted = [0] * 100 + [1] * 2, [0] * 90 + [1] * 10 + [0, 1]
     found = confusion(true, predicted, normalize="pred")
     cell = re.findall(r"<td title=.*?</td>", matrix(found))[0]
@@ -114,7 +114,7 @@ def test_every_cell_holds_what_the_buttons_ask_for():
     assert radios == {"counts": False, "true": False, "pred": True, "all": False}
 
 
-def test_a_rate_of_nothing_is_a_dash():
+def test_an_undefined_rate_is_a_dash():
     tree = Tree(matrix(confusion([0, 0, 1], [0, 0, 0], class_names=["a", "b", "never"])))
     assert tree.cells[3][-3:] == ["\N{EN DASH}", "0.0", "0"]
     assert tree.cells[-1][2:4] == ["\N{EN DASH}", "\N{EN DASH}"]
@@ -131,7 +131,7 @@ def nines():
     return confusion(true, odds, x=x, name="cnn", unit="test digits")
 
 
-def test_the_worst_pair_shows_its_pictures_the_most_confident_first():
+def test_the_worst_pair_shows_its_images_most_confident_first():
     markup = html(nines())
     slot = markup[markup.index('class="km-samples"') :]
     assert re.findall(r"km-muted\">(0\.\d\d)</div>", slot) == [
@@ -153,7 +153,7 @@ def test_a_cell_opens_without_a_kernel():
     assert "position:absolute" in cell
 
 
-def test_as_many_cells_open_as_fit():
+def test_the_number_of_cells_that_open_is_limited_by_size():
     rng = np.random.default_rng(0)
     true, predicted = rng.integers(0, 12, (2, 4000))
     small = html(confusion(true, predicted, x=np.zeros((4000, 28, 28), dtype="uint8")))
@@ -165,7 +165,7 @@ def test_as_many_cells_open_as_fit():
     assert len(html(large)) < 600_000
 
 
-def test_texts_and_rows_are_shown_as_such():
+def test_texts_and_rows_are_shown_as_text():
     texts = ["fine", "so <b>so</b>", "\u202ebad"]
     slot = html(confusion([0, 0, 0], [0, 1, 1], x=texts))
     assert "<bdi>so &lt;b&gt;so&lt;/b&gt;</bdi>" in slot
@@ -184,7 +184,7 @@ def test_the_worst_samples_are_shown_on_request():
     assert "sample 8: 4 taken for 9, loss 3.00" in text(shown)
 
 
-def test_all_figures_have_their_intervals():
+def test_all_metrics_have_intervals():
     found = nines()
     markup, words = html(found), text(found)
     for name, value in found.overall.items():
@@ -195,7 +195,7 @@ def test_all_figures_have_their_intervals():
     assert "Calibration: probabilities are off by" in markup
 
 
-def test_two_classes_have_their_curves_and_thresholds():
+def test_two_classes_have_curves_and_thresholds():
     rng = np.random.default_rng(0)
     true = rng.integers(0, 2, 200)
     odds = np.clip(0.3 * true + 0.7 * rng.random(200), 0, 1)
@@ -217,24 +217,24 @@ def test_two_classes_have_their_curves_and_thresholds():
     assert "Calibration" not in logits
 
 
-def test_without_probabilities_the_samples_are_numbered():
+def test_without_probabilities_captions_are_indices():
     x = np.zeros((3, 8, 8), dtype="uint8")
     assert "#2" in html(confusion([0, 0, 0], [0, 0, 1], x=x))
 
 
-def test_samples_that_are_no_pictures_are_not_drawn():
+def test_samples_that_are_not_images_are_not_drawn():
     for x in (np.zeros((3, 7)), ["a", "b", "c"], np.zeros((3, 8, 8, 7)), None):
         assert not Tree(html(confusion([0, 0, 0], [0, 0, 1], x=x))).all("img")
 
 
-def test_a_perfect_model_has_nothing_beside_it():
+def test_a_perfect_model_has_no_confused_pairs():
     found = confusion([0, 1], [0, 1])
     assert "none wrong" in html(found)
     assert "Most confused" not in html(found) + text(found)
 
 
 @pytest.mark.parametrize("classes", [31, 1000])
-def test_of_many_classes_the_worst_are_shown_and_the_rest_is_said(classes):
+def test_of_many_classes_the_worst_are_shown_and_the_others_mentioned(classes):
     rng = np.random.default_rng(0)
     true = rng.integers(0, classes, 20 * classes)
     predicted = np.where(rng.random(len(true)) < 0.9, true, (true + 1) % classes)
@@ -255,7 +255,7 @@ def test_of_many_classes_the_worst_are_shown_and_the_rest_is_said(classes):
     assert 0 < int(inside[1].replace(",", "")) < found.wrong
 
 
-def test_thirty_classes_are_shown_whole():
+def test_thirty_classes_are_shown_completely():
     labels = np.arange(30)
     tree = Tree(matrix(confusion(labels, labels)))
     assert len(tree.cells) == 32
@@ -263,7 +263,7 @@ def test_thirty_classes_are_shown_whole():
 
 
 @pytest.mark.parametrize("classes", [2, 13, 30, 1000])
-def test_without_pictures_a_card_has_at_most_200_kb(classes):
+def test_without_images_a_card_has_at_most_200_kb(classes):
     """Every cell full, names of sixty signs, weights, and samples in all cells that open."""
     rng = np.random.default_rng(0)
     cells = min(classes, 60) ** 2
@@ -280,7 +280,7 @@ def test_without_pictures_a_card_has_at_most_200_kb(classes):
     assert len(bare.encode()) + len(text(found).encode()) <= 200_000
 
 
-def test_the_same_in_plain_words():
+def test_the_plain_text():
     found = confusion(TRUE, PREDICTED, class_names=["ant", "bee", "cow"], name="cnn")
     assert text(found).splitlines()[:11] == [
         "cnn: 14 samples, 5 wrong, accuracy 0.6429.",

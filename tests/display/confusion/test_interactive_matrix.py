@@ -35,7 +35,7 @@ def request(found, kind, **message):
     return json.loads(json.dumps(reply, allow_nan=False)), parts
 
 
-def test_the_samples_of_a_cell_come_the_most_confident_first():
+def test_samples_of_a_cell_are_sent_most_confident_first():
     found = digits()
     (pair,) = found.pairs(1)
     cell = [pair.true, pair.predicted]
@@ -53,7 +53,7 @@ def test_the_samples_of_a_cell_come_the_most_confident_first():
     assert [sample["index"] for sample in page["samples"]] == expected[3:6].tolist()
 
 
-def test_several_cells_and_right_ones_have_samples_too():
+def test_several_cells_and_correct_ones_have_samples_too():
     found = digits()
     reply, _ = request(interactive(found), "samples", cells=[[0, 0], [1, 2]], count=48)
     assert reply["total"] == found.matrix[0, 0] + found.matrix[1, 2]
@@ -67,7 +67,7 @@ def test_the_number_of_samples_in_a_reply_is_limited():
     assert reply["total"] > len(parts)
 
 
-def test_a_selection_is_kept_in_python():
+def test_a_selection_is_stored_in_python():
     found = digits(classes=4, order="support")
     answer_request(interactive(found), {"request": "select", "cells": [[1, 2], [3, 0]]})
     assert found.selection == [(1, 2), (3, 0)]
@@ -111,7 +111,7 @@ def test_every_step_of_the_slider_has_its_matrix():
     assert reply["samples"][0]["index"] == moved.indices(true=1, pred=0)[0]
 
 
-def test_the_slider_of_logits_spans_them():
+def test_the_slider_of_logits_covers_their_range():
     found = confusion([0, 1, 1, 0], [-3.0, 2.0, 5.0, 0.5], threshold=0)
     thresholds = interactive(found).state()["threshold_steps"]["thresholds"]
     assert (thresholds[0], thresholds[-1]) == (-3.0, 5.0)
@@ -177,7 +177,7 @@ def test_the_oldest_widgets_are_closed(monkeypatch):
     assert [widget.state["key"] for widget in interactive_matrix._open_widgets] == keys[-2:]
 
 
-def test_static_cards_are_the_same_again(monkeypatch):
+def test_static_cards_are_reproducible(monkeypatch):
     monkeypatch.setenv("KMAGIC_DISPLAY", "static")
     once, again = (digits()._repr_mimebundle_() for _ in range(2))
     assert once == again

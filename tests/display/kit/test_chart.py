@@ -56,7 +56,7 @@ def corners(line: ET.Element) -> list[tuple[float, float]]:
 # --- the drawing ----------------------------------------------------------------------------------
 
 
-def test_the_curves_run_from_edge_to_edge() -> None:
+def test_curves_extend_from_edge_to_edge() -> None:
     picture = chart_svg(chart())
     (train,), (val,) = drawn(picture, "train"), drawn(picture, "val")
     assert [x for x, _ in corners(train)] == [LEFT, (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT]
@@ -67,7 +67,7 @@ def test_the_curves_run_from_edge_to_edge() -> None:
     assert [y for _, y in corners(train)] == sorted(y for _, y in corners(train))
 
 
-def test_the_words_in_the_picture() -> None:
+def test_texts_in_the_chart() -> None:
     said = texts(chart_svg(chart()))
     assert said[0] == "loss"
     assert {"1", "2", "3", "best 0.2500", "training", "validation", "0.20", "0.70"} <= set(said)
@@ -85,7 +85,7 @@ def test_labels_at_the_ends_do_not_overlap() -> None:
         assert WIDTH - RIGHT < float(each.get("x") or 0) < WIDTH - 6 * len(each.text or "")
 
 
-def test_validation_has_points_as_long_as_there_are_few() -> None:
+def test_short_validation_curves_have_dots() -> None:
     (dots,) = drawn(chart_svg(chart()), "val-dot")
     assert (dots.get("d") or "").count("M") == 3
     many = Curve("val", [(float(x), 1 / x) for x in range(1, MAX_DOTS + 2)], "validation")
@@ -105,7 +105,7 @@ def test_a_value_that_is_not_finite_is_a_gap() -> None:
     assert not drawn(nothing, "train")
 
 
-def test_the_scale_may_leave_out_what_is_cut_off() -> None:
+def test_the_scale_may_exclude_clipped_values() -> None:
     wild = Curve("batches", [(1.0, 50.0), (2.0, 0.5), (3.0, 0.4)])
     picture = chart_svg(chart(lines=[wild], scale=[0.5, 0.4]))
     assert "50" not in texts(picture)
@@ -121,7 +121,7 @@ def test_names_are_text() -> None:
     assert evil in (ET.fromstring(picture).get("aria-label") or "")  # noqa: S314 - our own text
 
 
-def test_a_picture_that_stands_alone_brings_its_colours() -> None:
+def test_a_standalone_chart_contains_its_colours() -> None:
     picture = standalone_chart_svg(chart(), width=400)
     root = ET.fromstring(picture)  # noqa: S314 - our own text
     style = root.findtext(f"{NS}style") or ""
@@ -132,7 +132,7 @@ def test_a_picture_that_stands_alone_brings_its_colours() -> None:
     assert "<style" not in chart_svg(chart())
 
 
-def test_the_words_of_a_picture() -> None:
+def test_the_description_of_a_chart() -> None:
     assert chart_to_text(chart()) == (
         "loss: training from 0.7000 to 0.2000, validation from 0.5000 to 0.3000, "
         "epoch 2: best 0.2500"
@@ -146,7 +146,7 @@ reals = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 @given(st.lists(reals, min_size=1, max_size=9))
-def test_ticks_hold_all_values_and_waste_little(values: list[float]) -> None:
+def test_ticks_include_all_values_tightly(values: list[float]) -> None:
     low, middle, high = axis_ticks(values)
     size = max(abs(low), abs(high))
     assert low < middle < high
@@ -159,26 +159,26 @@ def test_ticks_hold_all_values_and_waste_little(values: list[float]) -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
-def test_a_share_s_axis_ends_at_one(values: list[float]) -> None:
+def test_the_axis_of_shares_ends_at_one(values: list[float]) -> None:
     if max(values) - min(values) > 1e-6:
         assert axis_ticks(values)[2] <= 1 + 1e-9
 
 
-def test_ticks_of_nothing_and_of_a_level_line() -> None:
+def test_ticks_without_values_and_of_a_constant() -> None:
     assert axis_ticks([]) == (0.0, 0.5, 1.0)
     assert axis_ticks([math.nan, math.inf]) == (0.0, 0.5, 1.0)
     assert axis_ticks([2.0, 2.0])[1] == pytest.approx(2.0)
 
 
 @given(st.lists(reals, min_size=1, max_size=5))
-def test_neighbouring_ticks_read_differently(values: list[float]) -> None:
+def test_neighbouring_ticks_have_different_texts(values: list[float]) -> None:
     found = axis_ticks(values)
     if found[1] - found[0] > 1e-3 * max(map(abs, found)):
         assert len({format_tick(tick, found[1] - found[0]) for tick in found}) == 3
 
 
 @given(st.integers(0, 50), st.integers(1, 100_000), st.floats(1, 30))
-def test_epochs_on_the_axis_fit(start: int, length: int, room: float) -> None:
+def test_the_number_of_epoch_ticks_is_limited(start: int, length: int, room: float) -> None:
     found = epoch_ticks(start, start + length, room)
     assert len(found) <= room + 1
     assert all(start <= each <= start + length for each in found)
@@ -186,14 +186,14 @@ def test_epochs_on_the_axis_fit(start: int, length: int, room: float) -> None:
 
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.integers(0, 100))
-def test_the_axis_holds_what_is_done(asked: int, done: int, before: int) -> None:
+def test_the_axis_includes_finished_epochs(asked: int, done: int, before: int) -> None:
     done = min(done, asked)
     end = axis_end(before + done, before + asked, before)
     assert before + done <= end <= before + asked
 
 
 @given(st.lists(st.floats(0, 100), max_size=6))
-def test_spread_keeps_order_and_distance(heights: list[float]) -> None:
+def test_spread_labels_keep_order_and_distance(heights: list[float]) -> None:
     placed = spread_labels(heights, 10, 0, 100)
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     gaps = [placed[b] - placed[a] for a, b in itertools.pairwise(order)]

@@ -36,11 +36,11 @@ from kmagic.support.colour_scale import colour_values, difference_values
         (["\u05d0"], "\u2068\u05d0\u2069"),
     ],
 )
-def test_what_is_no_picture_is_said_in_a_line(x, said):
+def test_samples_that_are_not_images_as_text(x, said):
     assert sample_to_text(x, 0) == said
 
 
-def test_values_are_left_out_whole_and_so_are_words():
+def test_values_and_words_are_not_cut():
     row = np.array([[1.554, -0.4836, 1.028, 0.2355, 1.11, 2.2]])
     assert sample_to_text(row, 0, 24) == "1.554, -0.4836, 1.028 ..."
     assert sample_to_text(row, 0, 3) == "1…4 ..."  # one value that is too long
@@ -51,7 +51,7 @@ def test_values_are_left_out_whole_and_so_are_words():
     assert "…" in said
 
 
-def test_pictures_of_every_form_become_files():
+def test_images_of_every_shape_are_encoded():
     grey = np.zeros((2, 9, 7), dtype="uint8")
     for x in (
         grey,
@@ -65,7 +65,7 @@ def test_pictures_of_every_form_become_files():
     assert encode_samples(collect_samples(["a", "b"], [0, 1], ["", ""], ["", ""])) == [None, None]
 
 
-def test_a_strip_of_texts_is_a_list_and_of_pictures_is_not():
+def test_texts_are_a_list_and_images_are_thumbnails():
     assert samples_html(collect_samples(["<i>"], [0], ["0.50"], ["x"])).startswith("<ul")
     assert "#1,234 · 0.50" in samples_html(collect_samples(["a"] * 1235, [1234], ["0.50"], ["x"]))
     assert "#3</span>" in samples_html(collect_samples(None, [3], ["#3"], ["x"]))
@@ -84,7 +84,7 @@ def test_a_strip_of_texts_is_a_list_and_of_pictures_is_not():
     st.integers(1, 12),
 )
 @settings(max_examples=60, deadline=None)
-def test_no_cell_is_lost_when_a_matrix_is_made_smaller(values, most):
+def test_no_cell_is_lost_when_a_matrix_is_reduced(values, most):
     small = pool_strongest(values, most)
     assert len(small) <= max(most, 1)
     assert np.abs(small).max() == np.abs(values).max()
@@ -109,7 +109,7 @@ def test_a_single_mistake_among_a_million_cells_is_a_dot():
 # --- tones ----------------------------------------------------------------------------------------
 
 
-def test_tones():
+def test_colour_values():
     counts = np.array([[900, 1, 0], [10, 800, 100], [0, 0, 0]])
     assert colour_values(counts).round(3).tolist() == [
         [-0.15, 0.156, 0], [0.21, -0.15, 0.75], [0, 0, 0],
@@ -128,7 +128,7 @@ def test_tones():
 # --- charts of shares -----------------------------------------------------------------------------
 
 
-def test_a_chart_is_drawn_twice_and_says_what_it_shows():
+def test_a_rate_chart_is_drawn_twice_and_described():
     chart = RateChart("ROC <b>", "false", "found", [(0, 0), (0.2, 0.9), (1, 1)], mark=(0.2, 0.9))
     drawn = rate_chart_svg(chart)
     assert "ROC &lt;b&gt;" in drawn
@@ -141,7 +141,7 @@ def test_a_chart_is_drawn_twice_and_says_what_it_shows():
     assert both.count("<svg") == 1
 
 
-def test_points_that_do_not_exist_are_left_out():
+def test_undefined_points_are_left_out():
     drawn = rate_chart_svg(RateChart("x", "a", "b", [(0, np.nan), (0.5, 0.5)], mark=(np.nan, 1)))
     assert re.search(r'points="([^"]*)"', drawn)[1] == "119.0,97.0"
     assert 'class="km-threshold"' not in drawn

@@ -31,7 +31,7 @@ def test_each_line_has_its_shape_and_parameters(card):
     assert rows[2].split() == ["d", "=", "dense", "3", "8", "x", "8", "x", "3", "12"]
 
 
-def test_a_shape_is_one_word_however_narrow_the_card(card):
+def test_a_shape_is_never_wrapped(card):
     assert ">8\u00a0x\u00a08\u00a0x\u00a03</td>" in card["text/html"]
 
 
@@ -39,7 +39,7 @@ def test_a_layer_used_again_is_counted_once(card):
     assert card["text/plain"].splitlines()[3].endswith("shared")
 
 
-def test_a_block_is_one_line_that_unfolds():
+def test_a_block_is_one_row_that_opens():
     model = kmagic.build(NET.replace("reuse d <- d\n", ""))
     bundle = model_bundle(model, "net", origin_of(model))
     (line,) = (row for row in bundle["text/plain"].splitlines() if "pair" in row)
@@ -69,7 +69,7 @@ def test_a_model_without_an_input_says_so():
     assert "not built yet" in text
 
 
-def test_frozen_weights_are_told_apart():
+def test_frozen_weights_are_counted_separately():
     model = kmagic.build("input 4\ndense 3 !trainable\ndense 2")
     text = model_bundle(model, "net", origin_of(model))["text/plain"]
     assert "23 parameters · 15 not trainable" in text
@@ -82,7 +82,7 @@ def test_names_are_text():
     assert "<b>note" not in html
 
 
-def test_words():
+def test_shapes_and_sizes_as_text():
     sizes = [format_bytes(size) for size in (12, 2_500, 3e6, 4e9)]
     assert sizes == ["12 bytes", "2.5 kB", "3.0 MB", "4.0 GB"]
     assert format_output_shape({"a": (None, 2), "b": (None, None, 3)}) == "a: 2, b: ? x 3"
