@@ -94,7 +94,9 @@ def test_a_long_classification_shows_progress_and_can_be_interrupted(
 
 
 @pytest.mark.usefixtures("photos")
-def test_the_card_is_readable_at_every_width_and_theme(notebook: NotebookPage, lab: Lab, browser: Browser) -> None:
+def test_the_card_is_readable_at_every_width_and_theme(
+    notebook: NotebookPage, lab: Lab, browser: Browser
+) -> None:
     lab.write("b.ipynb", [NET, "%keras_classify net photos --class-names names --explain --top 4"])
     notebook.open("b.ipynb")
     notebook.run_cell(0, timeout=60)

@@ -442,7 +442,9 @@ def test_an_untrusted_notebook_keeps_the_image_and_its_description() -> None:
     markup = bundled(INCEPTION)["text/html"]
     stripped = re.sub(r"<style>.*?</style>|<svg.*?</svg>", "", markup, flags=re.DOTALL)
     assert '<img src="data:image/svg+xml;base64,' in stripped
-    assert 'alt="Diagram of net, from top to bottom: input 16x16x8 to 16 x 16 x 8; in 3 ' in stripped
+    assert (
+        'alt="Diagram of net, from top to bottom: input 16x16x8 to 16 x 16 x 8; in 3 ' in stripped
+    )
     assert "; in 3 parallel branches: conv2d 4 1x1" in stripped
 
 
