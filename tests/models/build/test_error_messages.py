@@ -1,9 +1,9 @@
-"""Every mistake of tests/mistakes is answered by the message that stands there.
+"""The error messages for the mistakes in tests/mistakes.
 
-A file holds a text, a line of four dashes, and what is shown for it. To write the messages anew
-and see what changes:
+A file there contains a text, a line of four dashes, and the message for it. To record the messages
+again and see what changes:
 
-    KMAGIC_MISTAKES=write pytest tests/test_mistakes.py -s
+    KMAGIC_MISTAKES=write pytest tests/models/build/test_error_messages.py -s
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import pytest
 from kmagic.api import build
 from kmagic.support.errors import DSLError
 
-HERE = Path(__file__).parent / "mistakes"
+HERE = Path(__file__).parents[2] / "mistakes"
 FILES = sorted(HERE.rglob("*.txt"))
 DASHES = "----\n"
 JARGON = re.compile(
     r"\b(?:ndim|NoneType|KerasTensor|deserializ\w+|Received|kwargs|input_layer\w*|\w+_\d+)\b|\(None"
 )
-"""Keras's own words, its numbered names among them."""
-MOST_WORDS = 30
+"""Internal terms of Keras, and its numbered names."""
+MAX_WORDS = 30
 
 
 @pytest.fixture(scope="module")
 def notebook():
-    """What the user's notebook defines when the mistakes are made."""
+    """The notebook variables that the texts use."""
     import keras
 
     class Twice(keras.layers.Layer):
@@ -44,7 +44,7 @@ def notebook():
         def call(self, inputs):
             return self.factor * inputs
 
-    picture = keras.Input((28, 28, 1))
+    image = keras.Input((28, 28, 1))
     return {
         "units": 64,
         "quit": None,
@@ -54,7 +54,7 @@ def notebook():
         "frame": pd.DataFrame({"review": ["a film"]}),
         "nothing": None,
         "Twice": Twice,
-        "backbone": keras.Model(picture, keras.layers.Conv2D(4, 3)(picture)),
+        "backbone": keras.Model(image, keras.layers.Conv2D(4, 3)(image)),
     }
 
 
@@ -92,7 +92,7 @@ def test_messages_are_short_and_without_jargon(file):
     assert not JARGON.search("\n".join(ours))
     for problem in re.split(r"^line \d+, column \d+$", expected, flags=re.MULTILINE)[1:]:
         caret = next(line for line in problem.splitlines() if "^" in line)
-        assert len(caret.split("^ ")[-1].split()) <= MOST_WORDS
+        assert len(caret.split("^ ")[-1].split()) <= MAX_WORDS
 
 
 def test_one_mistake_gives_one_problem():
