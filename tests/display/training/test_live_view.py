@@ -86,7 +86,7 @@ def add(run: TrainingRun, loss: float) -> None:
 
 
 class Page:
-    """A view as dashboard.js has it: a snapshot, and the news that follow without a gap."""
+    """A view as in live_view.js: a snapshot, and the updates that follow it without a gap."""
 
     def __init__(self, snapshot: Json) -> None:
         self.state = json.loads(json.dumps(snapshot, allow_nan=False))
