@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import warnings
 from keyword import iskeyword
 from typing import Any
 
@@ -17,10 +16,9 @@ from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import display_model
 from kmagic.support.display_mode import is_static
+from kmagic.support.process_patches import ignore_softmax_warning
 from kmagic.support.rendering import mark_displayed
 
-SOFTMAX_WARNING = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
-"""What Keras says at each training and prediction, after our advice has said it once."""
 TEXT_WIDTH = 88
 """Columns of a text that %keras_code and Keras write."""
 
@@ -216,5 +214,5 @@ def _advice(model: Any, first_line: int) -> tuple[str, ...]:
 
     advice = advise(model, origin_of(model))
     if any(item.code == "one-softmax" for item in advice):
-        warnings.filterwarnings("ignore", message=SOFTMAX_WARNING, category=UserWarning)
+        ignore_softmax_warning()
     return tuple(item.to_text(first_line=first_line) for item in advice)

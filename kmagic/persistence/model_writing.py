@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import shutil
 import warnings
@@ -32,6 +31,7 @@ from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
+from kmagic.support.process_patches import quiet_absl
 
 
 def write_model(
@@ -100,7 +100,7 @@ def _write(model: Any, part: Path, save_format: SaveFormat, metadata: ModelMetad
     elif save_format.format == "text":
         part.write_text(text_with_metadata(metadata), encoding="utf-8")
     else:
-        with warnings.catch_warnings(), _without_hdf5_warning():
+        with warnings.catch_warnings(), quiet_absl():
             warnings.simplefilter("ignore")  # a model without weights has a note in the result
             if save_format.format == "weights":
                 model.save_weights(str(part))
@@ -124,18 +124,6 @@ def _reject_operations(model: Any, name: ModelName) -> None:
                 f"{UNCHANGED} Save it as .keras.",
             )
         _reject_operations(operation, name)
-
-
-@contextmanager
-def _without_hdf5_warning() -> Iterator[None]:
-    """Silence Keras's warning about HDF5; the user chose the format."""
-    logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 @contextmanager

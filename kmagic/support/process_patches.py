@@ -9,6 +9,12 @@ filter of TensorFlow's logger     Keras traces one graph per model on         ne
                                   that the user has set is kept
 file descriptor 2                 TensorFlow's C++ libraries write start-up   after the import
                                   messages before any log level applies
+level of the absl logger          Keras warns that HDF5 is a legacy format,   after the file is
+                                  which the user has chosen                   written
+Keras's counters of layer names,  creating layers to compare configurations   after the
+state of ``random``               must not change later names and weights     comparison
+filter of warnings                kmagic has already reported a softmax over  never
+                                  one value; Keras repeats it in each epoch
 default timeout of sockets        Keras downloads without a time limit        after the download
 ``sys.stdout``                    Keras prints the progress of a download;    after the download
                                   it becomes a progress bar
@@ -31,6 +37,7 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import re
 import signal
 import socket
@@ -85,6 +92,47 @@ def quiet_import() -> Iterator[None]:
                 if not _START_UP_MESSAGE.search(line):
                     os.write(stderr, line)
             os.close(stderr)
+
+
+@contextmanager
+def quiet_absl() -> Iterator[None]:
+    """Silence Keras's warning that HDF5 is a legacy format."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+# --- Keras's global state -------------------------------------------------------------------------
+
+
+@contextmanager
+def isolated_keras() -> Iterator[None]:
+    """Restore Keras's counters of layer names and Python's random state afterwards."""
+    from keras.src.backend.common import global_state  # noqa: PLC0415 - Keras is loaded by now
+
+    counters = global_state.get_global_attribute("object_name_uids")
+    before = dict(counters) if counters is not None else {}
+    random_state = random.getstate()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(random_state)
+        counters = global_state.get_global_attribute("object_name_uids")
+        if counters is not None:
+            counters.clear()
+            counters.update(before)
+
+
+def ignore_softmax_warning() -> None:
+    """Ignore Keras's warning about a softmax over one value, which it repeats in each epoch."""
+    message = r"You are using a softmax over axis -1 of a tensor of shape \(\w+, 1\)"
+    warnings.filterwarnings("ignore", message=message, category=UserWarning)
 
 
 # --- downloads ------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +28,6 @@ from kmagic.models.decompile.config_values import (
 from kmagic.models.decompile.layer_writer import LayerWriter, own_name
 from kmagic.models.decompile.operations import ops_call
 from kmagic.models.decompile.plan import ModelPlan, ModelProgram, PlanStep
-from kmagic.models.decompile.shortest_arguments import isolated
 from kmagic.models.keras_history import (
     KerasCall,
     call_of,
@@ -48,6 +46,7 @@ from kmagic.models.keras_history import (
 )
 from kmagic.support.errors import DecompileError
 from kmagic.support.messages import Text
+from kmagic.support.process_patches import isolated_keras
 
 MIN_FROZEN_LAYERS = 3
 """Fewer frozen layers at the start of a model get no line of their own."""
@@ -64,8 +63,7 @@ def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> Mod
     Raises:
         DecompileError: A layer cannot be written as text; the message names it.
     """
-    with isolated(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with isolated_keras():
         return _ModelReader(exact=exact).program(model, compiled=compiled)
 
 

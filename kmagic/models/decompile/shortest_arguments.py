@@ -10,15 +10,12 @@ import copy
 import inspect
 import json
 import math
-import random
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
 
 from kmagic.language.spec import (
     NO_SPAN,
@@ -318,21 +315,3 @@ def _difference(remade: dict[str, Any] | None, target: dict[str, Any]) -> str:
         return "it cannot be made again from its own config"
     keys = " and ".join(sorted(_wrong_keys(remade, target)))
     return f"its {keys} cannot be set when it is created"
-
-
-@contextmanager
-def isolated() -> Iterator[None]:
-    """Restore Keras's counters of layer names and Python's random state afterwards."""
-    counters = global_state.get_global_attribute("object_name_uids")
-    before = dict(counters) if counters is not None else {}
-    random_state = random.getstate()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(random_state)
-        counters = global_state.get_global_attribute("object_name_uids")
-        if counters is not None:
-            counters.clear()
-            counters.update(before)
