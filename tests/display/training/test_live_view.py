@@ -61,7 +61,7 @@ def test_the_environment_variable_takes_precedence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("KMAGIC_DISPLAY", "fax")
     with pytest.raises(KmagicError, match="'fax'") as caught:
         display_mode()
-    assert "widget, html, log, text, static, none" in caught.value.remedy
+    assert "widget, html, log, text, static, none" in caught.value.message
 
 
 def test_every_mode_has_its_displays() -> None:
