@@ -62,7 +62,7 @@ _LONG = 3
 _LONG_REMEDY = (
     f"{_GENERAL_REMEDY} To get the text of an\nexisting model, run %keras_code MODEL --as dsl."
 )
-_R_NOTE = "\n\nTo run R code unchanged, use `%%keras_model NAME --from-r`."
+_R_NOTE = "\n\nTo use R code unchanged, write `%%keras_model NAME --from-r`."
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,13 +146,16 @@ def old_argument_remedy(name: str, params: Collection[str]) -> str:
 
     Example:
         >>> old_argument_remedy("p", ["rate", "seed"]), old_argument_remedy("p", ["units"])
-        ('It is called rate in Keras 3. As the first argument, it needs no name.', '')
+        ('It is called rate in Keras 3. As the first argument, it needs no name: dropout 0.5.', '')
     """
     new = RENAMED_ARGUMENTS.get(name)
     if new is None or new not in params:
         return REMOVED_ARGUMENTS.get(name, "")
-    first = " As the first argument, it needs no name." * (new == next(iter(params)))
-    return f"It is called {new} in Keras 3.{first}"
+    remedy = f"It is called {new} in Keras 3."
+    if new != next(iter(params)):
+        return remedy
+    example = {"learning_rate": ": adam(1e-3)", "rate": ": dropout 0.5"}.get(new, "")
+    return f"{remedy} As the first argument, it needs no name{example}."
 
 
 def snake_case(name: str) -> str:
