@@ -178,7 +178,9 @@ def test_the_overlay_is_orange_where_it_is_hot(shape):
 
 
 def test_an_empty_heatmap_tints_nothing():
-    drawn = overlay_heatmap(np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, inverted=False))
+    drawn = overlay_heatmap(
+        np.full((28, 28), 0.5), np.zeros((3, 3)), PixelRange(0, 1, inverted=False)
+    )
     assert (drawn == drawn[0, 0]).all()
 
 
