@@ -151,11 +151,20 @@ reused = st.builds(
     lists_of(targets),
     st.just(True),
 )
+
+
+def begins_with_a_name(entries: tuple[Arg, ...]) -> bool:
+    """Whether ``inputs`` accepts the entries: `inputs 8` is rejected, `input 8` is meant."""
+    value = entries[0].value
+    number = isinstance(value, LiteralValue) and isinstance(value.value, int | float)
+    return entries[0].name is not None or not (number or isinstance(value, Shape))
+
+
 directives = st.one_of(
     st.builds(CompileSpec, args),
     st.builds(FreezeSpec, args),
     st.builds(OutputSpec, tensors),
-    st.builds(InputsSpec, tensors),
+    st.builds(InputsSpec, tensors.filter(begins_with_a_name)),
     st.builds(HeadSpec, texts.filter(bool), kinds, args),
     st.builds(HeadSpec, st.just(""), st.sampled_from(["sequential", "functional"]), args),
 )

@@ -7,8 +7,10 @@ messages need the terms of this language.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal, TypeAlias, cast
 
 from kmagic.language.spec import Span
@@ -54,6 +56,7 @@ _PATTERNS = {
 }
 _TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
 _INVALID = re.compile(r"[\w.?]+|->|.")
+_BRACKET_OR_STRING = re.compile(_PATTERNS["string"] + r"|[\[\](){}\"']")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_UNCLOSED = 20
 """After this many errors, an unclosed bracket ends the scan, so that it stays linear."""
@@ -79,6 +82,8 @@ def tokenize(text: str) -> tuple[list[LogicalLine], list[Problem]]:
 class _Tokenizer:
     def __init__(self, text: str) -> None:
         self.rows = text.splitlines()
+        self._text = "\n".join(self.rows)
+        self._offsets = [0, *accumulate(len(row) + 1 for row in self.rows)]
         self.lines: list[LogicalLine] = []
         self.problems: list[Problem] = []
         self._row = 0
@@ -174,43 +179,30 @@ class _Tokenizer:
         self, row: str, number: int, column: int, *, spaced: bool
     ) -> tuple[str, int, int] | None:
         """Read up to the matching brace, over several rows if necessary."""
-        start, first, quote = column, number, ""
+        start = self._offsets[number - 1] + column
         opened: list[str] = []
-        text: list[str] = []
-        while True:
-            while column < len(row):
-                char = row[column]
-                text.append(char)
-                column += 1
-                if quote:
-                    if char == "\\":
-                        text.append(row[column : column + 1])
-                        column += 1
-                    elif char == quote:
-                        quote = ""
-                elif char in "\"'":
-                    quote = char
-                elif char in _CLOSING:
-                    opened.append(char)
-                elif char in ")]}":
-                    closing = _CLOSING[opened.pop()]
-                    if char != closing:
-                        self._problem(f"expected {closing}", Span(number, column))
-                        self._open.clear()
-                        return None
-                    if not opened:
-                        end = column if number == first else len(self.rows[first - 1])
-                        span = Span(first, start + 1, end - start)
-                        self.lines[-1].tokens.append(Token("brace", "".join(text), span, spaced))
-                        return row, number, column
-            if self._row >= len(self.rows) or quote:
-                self._unclosed("{", Span(first, start + 1, 1))
-                return None
-            text.append("\n")
-            row = self.rows[self._row]
-            self._row += 1
-            number += 1
-            column = 0
+        for part in _BRACKET_OR_STRING.finditer(self._text, start):
+            if part[0] in _CLOSING:
+                opened.append(part[0])
+            elif part[0] in ")]}":
+                self._row = bisect_right(self._offsets, part.start())
+                end = part.end() - self._offsets[self._row - 1]
+                closing = _CLOSING[opened.pop()]
+                if part[0] != closing:
+                    self._problem(f"expected {closing}", Span(self._row, end))
+                    self._open.clear()
+                    return None
+                if not opened:
+                    width = (end if self._row == number else len(row)) - column
+                    span = Span(number, column + 1, width)
+                    token = Token("brace", self._text[start : part.end()], span, spaced)
+                    self.lines[-1].tokens.append(token)
+                    return self.rows[self._row - 1], self._row, end
+            elif len(part[0]) == 1:  # a quote without its end
+                break
+        self._row = len(self.rows)
+        self._unclosed("{", Span(number, column + 1, 1))
+        return None
 
     def _unclosed(self, bracket: str, span: Span) -> None:
         """Note an unclosed bracket, and continue in the next row as if it were not there."""

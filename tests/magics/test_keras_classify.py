@@ -77,7 +77,7 @@ def test_the_frame_and_the_card(run, shell, folder):
     (card,) = run.cards
     assert "✗ not read" in card.data["text/html"]
     assert result.to_frame().equals(frame)
-    assert run("found = %keras_classify net photo.png -q") is None
+    assert run("result = %keras_classify net photo.png -q") is None
     assert run.cards == []
     assert len(shell.user_ns["found"]) == 1
 
