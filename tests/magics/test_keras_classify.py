@@ -79,7 +79,7 @@ def test_the_frame_and_the_card(run, shell, folder):
     assert result.to_frame().equals(frame)
     assert run("result = %keras_classify net photo.png -q") is None
     assert run.cards == []
-    assert len(shell.user_ns["found"]) == 1
+    assert len(shell.user_ns["result"]) == 1
 
 
 def test_explanations(run, folder):
