@@ -114,8 +114,9 @@ def explain_argument_error(
     ]
     name = max(mentioned, key=len, default="")
     argument = arguments.get(name)
-    is_shape = isinstance(argument, tuple) and all(type(size) is int for size in argument)
-    value = "x".join(map(str, argument)) if is_shape else python_value_text(argument)
+    value = python_value_text(argument)
+    if isinstance(argument, tuple) and all(type(size) is int for size in argument):
+        value = "x".join(map(str, argument))
     if re.search(r"between 0 and 1|range \[0, 1[\])]", message) and name:
         remedy = ""
         if isinstance(argument, int | float) and 1 < argument <= 100:  # noqa: PLR2004 - a percentage
