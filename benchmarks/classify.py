@@ -39,11 +39,14 @@ def make_photos(folder: Path, number: int) -> None:
         if photos:
             original = photos[k % len(photos)]
             size = [round(side * random.uniform(0.6, 1)) for side in original.size]
-            left, top = (random.integers(0, a - b + 1) for a, b in zip(original.size, size))  # noqa: B905 - two each
+            free = [a - b + 1 for a, b in zip(original.size, size, strict=True)]
+            left, top = (random.integers(0, limit) for limit in free)
             photo = original.crop((left, top, left + size[0], top + size[1]))
         else:
             photo = Image.fromarray(random.integers(0, 256, (60, 80, 3), dtype=np.uint8))
-        photo.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC).save(folder / f"{k}.jpg", quality=90)
+        photo.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC).save(
+            folder / f"{k}.jpg", quality=90
+        )
 
 
 class PeakMemory:

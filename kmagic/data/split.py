@@ -134,7 +134,7 @@ def check_test_classes(
             Text(
                 "Add training rows, leave these out, or pass ",
                 Option("split", 0.2),
-                " to split all rows anew.",
+                " to split all rows again.",
             ),
         )
     missing = np.flatnonzero(in_train & ~in_test)

@@ -1,1 +1,1 @@
-"""Results as text, HTML, pictures and widgets: one module each."""
+"""Results as text, HTML, images and widgets."""

@@ -111,10 +111,8 @@ class ConfusionHistory:
         correct, total = int(self.matrix.diagonal().sum()), int(self.matrix.sum())
         pairs = [f"{self.pair_text(t, p)}, {pluralize(n, 'time')}" for t, p, n in self.worst()]
         errors = f"; most confused: {'; '.join(pairs)}" if pairs else ""
-        return (
-            f"confusion after epoch {self.epoch:,}: {format_count(correct)} of {format_count(total)} "
-            f"correct{errors}"
-        )
+        counts = f"{format_count(correct)} of {format_count(total)} correct"
+        return f"confusion after epoch {self.epoch:,}: {counts}{errors}"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values for JSON; cells are (true, predicted, count) where not zero.
