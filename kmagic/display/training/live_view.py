@@ -16,6 +16,7 @@ from kmagic.display.kit.assets import js_module, read_static
 from kmagic.display.training.training_card import training_bundle
 from kmagic.display.training.widget_feed import WidgetFeed
 from kmagic.support.display_mode import running_kernel
+from kmagic.support.process_patches import handle_control_message
 from kmagic.support.rendering import mark_displayed
 from kmagic.training.run.training_run import Display
 
@@ -123,23 +124,11 @@ def display_in_cell(value: Any, **options: Any) -> Any:
 def _register_control_handlers() -> bool:
     """Let the kernel receive a page's messages while a cell runs; False if it cannot."""
     kernel = running_kernel()
-    handlers = getattr(kernel, "control_handlers", None)
-    if not isinstance(handlers, dict):
-        return False
-
-    def on_stop(stream: Any, ident: Any, message: Any) -> None:
-        is_known = stop_run(**message.get("content", {}))
-        reply = {"status": "ok", "stopping": is_known}
-        kernel.session.send(stream, f"{STOP_MESSAGE}_reply", reply, message, ident=ident)
-
-    def on_seen(stream: Any, ident: Any, message: Any) -> None:
-        is_known = mark_seen(**message.get("content", {}))
-        reply = {"status": "ok", "running": is_known}
-        kernel.session.send(stream, f"{SEEN_MESSAGE}_reply", reply, message, ident=ident)
-
-    handlers[STOP_MESSAGE] = on_stop
-    handlers[SEEN_MESSAGE] = on_seen
-    return True
+    return handle_control_message(
+        kernel, STOP_MESSAGE, lambda **content: {"stopping": stop_run(**content)}
+    ) and handle_control_message(
+        kernel, SEEN_MESSAGE, lambda **content: {"running": mark_seen(**content)}
+    )
 
 
 def mark_seen(run: str = "", **_: object) -> bool:
