@@ -88,7 +88,7 @@ def data(file: CachedFile) -> None:
 
 
 def weights(file: CachedFile) -> None:
-    with applications.load_pretrained("The weights"):
+    with applications.load_pretrained("the weights"):
         get(file)
 
 
@@ -185,7 +185,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
 def test_another_file_than_was_asked_for_is_told(room: Callable[[CachedFile], None]) -> None:
     with (
         serving(b"<html>") as address,
-        pytest.raises((EvaluationError, DataError), match=r"could not .*Incomplete or corrupted"),
+        pytest.raises((EvaluationError, DataError), match=r"(could not|Cannot) read .*Incomplete or corrupted"),
     ):
         room(weights_at(address, "0" * 64))
 
@@ -202,10 +202,10 @@ def test_weights_that_cannot_be_read_are_told_with_their_place() -> None:
         file = weights_at(address)
         # Only of a file that was fetched its name is known.
         for where in (path_of(file), path_of(file).parent):
-            said = f"The weights could not be read from {where}: "
+            said = f"Cannot read the weights from {where}: "
             with (
                 pytest.raises(EvaluationError, match=said),
-                applications.load_pretrained("The weights"),
+                applications.load_pretrained("the weights"),
             ):
                 read(file)
 

@@ -162,7 +162,7 @@ def test_what_a_layer_raised_is_kept_behind_the_message():
         def call(self, inputs):  # noqa: ARG002 - as Keras calls it
             raise ZeroDivisionError("a bug in this layer")
 
-    with pytest.raises(BuildError, match="Odd does not take 4: a bug in this layer") as caught:
+    with pytest.raises(BuildError, match="Odd does not accept 4: a bug in this layer") as caught:
         build_model("input 4\ndense 4\nOdd", {"Odd": Odd})
     assert caught.value.problems[0].line == 3
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
