@@ -196,12 +196,11 @@ def test_a_renderer_exists_at_its_address(name: str, address: str) -> None:
 # --- light start -------------------------------------------------------------------------------
 
 SHELL = """
-import sys, time
+import sys
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
-before, started = set(sys.modules), time.process_time()
+before = set(sys.modules)
 shell.run_line_magic("load_ext", "kmagic")
-took = time.process_time() - started
 assert "keras_fit" in shell.magics_manager.magics["line"], "the magics are not there"
 """
 
@@ -220,10 +219,6 @@ def test_import_kmagic_imports_nothing_heavy() -> None:
 
 
 def test_load_ext_imports_nothing_heavy() -> None:
+    # How long it takes is measured by benchmarks/load_ext.py; numpy and http.client take the most.
     loaded = _run(SHELL + "print(*set(sys.modules) - before)").split()
-    assert [each for each in HEAVY if each in loaded] == []
-
-
-def test_load_ext_is_quick() -> None:
-    times = [float(_run(SHELL + "print(took)")) for _ in range(3)]
-    assert min(times) <= 0.15, f"seconds of processor time: {times}"
+    assert [name for name in (*HEAVY, "numpy", "http.client", "PIL") if name in loaded] == []

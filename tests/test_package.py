@@ -72,7 +72,7 @@ def test_the_wheel_holds_the_whole_package(wheel: Path, root: Path) -> None:
     assert {name for name in names if name.startswith("kmagic/")} == source
     assert {
         "kmagic/py.typed",
-        "kmagic/static/card.css",
+        "kmagic/static/kit/card.css",
         "kmagic/data/samples/mnist_sample.npz",
         "kmagic/data/samples/LICENSE-mnist.txt",
     } <= names

@@ -9,7 +9,6 @@ from typing import Any
 
 from IPython.core.magic import magics_class
 
-from kmagic.data.paths import nearest_path
 from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support.model_registry import dataset_for
@@ -102,6 +101,8 @@ class ClassificationMagics(BaseMagics):
             return word
         value, known = line.try_value(word)
         if not known and word.isidentifier():
+            from kmagic.data.paths import nearest_path  # noqa: PLC0415 - imports the downloads
+
             file = nearest_path(Path(word))
             remedy = (
                 f"Did you mean {file}?" if file else "Write a file with its extension: photo.jpg."
