@@ -87,7 +87,7 @@ def test_a_long_classification_shows_progress_and_can_be_interrupted(
     assert bar.count() == 0
     shown = notebook.output(1).inner_text()
     assert "interrupted after" in shown
-    assert "of 195 pictures" in shown
+    assert "of 195 images" in shown
     (kept,) = notebook.run_cell(2)
     done, asked = eval(kept["data"]["text/plain"])  # noqa: S307 - our own cell
     assert 0 < done < asked == 195
@@ -107,7 +107,7 @@ def test_the_card_is_readable_at_every_width_and_theme(
     assert card.get_by_role("table").count() == 5
     assert card.get_by_role("rowheader").count() == 20
     assert card.get_by_role("img").count() == 10
-    assert "it looks at" in (card.get_by_role("img").nth(1).get_attribute("alt") or "")
+    assert "the model looks mainly" in (card.get_by_role("img").nth(1).get_attribute("alt") or "")
     assert "✗ not read" in card.inner_text()
     assert notebook.js("window.bad") is None
     assert notebook.js(BROKEN, 1) == 0

@@ -82,8 +82,8 @@ def test_a_second_view_shows_the_same(notebook: NotebookPage, lab: Lab) -> None:
     notebook.command("notebook:create-output-view")
     charts = "[...document.querySelectorAll('.jp-LinkedOutputView .km-chart')]"
     notebook.wait_until(f"{charts}.length === 2", what="the second view's charts")
-    label = "each => each.getAttribute('aria-label')"
-    assert all("training" in text for text in notebook.js(f"{charts}.map({label})"))
+    value = "each => each.getAttribute('aria-valuetext')"
+    assert all("training" in text for text in notebook.js(f"{charts}.map({value})"))
     stop(notebook, fit)
 
 

@@ -36,5 +36,5 @@ def stop(notebook: NotebookPage, cell: int) -> None:
     On a machine so busy that the kernel does not answer in time, the view interrupts it instead.
     """
     notebook.cell(cell).get_by_role("button", name="Stop").first.click()
-    ended = "/(stopped|interrupted) (in|after) /.test(node(arg).innerText)"
+    ended = "/(stopped|interrupted) (in|after|during) /.test(node(arg).innerText)"
     notebook.wait_until(ended, cell, timeout=30, what="the end of the training")
