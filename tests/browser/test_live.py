@@ -116,6 +116,6 @@ def test_reopened_without_a_kernel_it_shows_the_card(notebook: NotebookPage, lab
     notebook.save()
     notebook.open("live.ipynb", kernel=False)
     notebook.show(fit)
-    notebook.wait_until("/(stopped|interrupted) (in|after) /.test(node(arg).innerText)", fit)
+    notebook.wait_until("/(stopped|interrupted) (in|after|during) /.test(node(arg).innerText)", fit)
     seen = "[...node(arg).querySelectorAll('img, svg')].filter(each => each.clientWidth > 100)"
     notebook.wait_until(f"{seen}.length >= 2", fit, what="the curves")
