@@ -185,7 +185,9 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
 def test_another_file_than_was_asked_for_is_told(room: Callable[[CachedFile], None]) -> None:
     with (
         serving(b"<html>") as address,
-        pytest.raises((EvaluationError, DataError), match=r"(could not|Cannot) read .*Incomplete or corrupted"),
+        pytest.raises(
+            (EvaluationError, DataError), match=r"(could not|Cannot) read .*Incomplete or corrupted"
+        ),
     ):
         room(weights_at(address, "0" * 64))
 
