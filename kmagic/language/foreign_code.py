@@ -177,7 +177,7 @@ _INNER_LAYERS = frozenset({"lstm", "gru", "simple_rnn", "dense", "conv1d", "conv
 
 
 class _UntranslatableError(Exception):
-    """Something without a simple counterpart; then there is no translation at all."""
+    """Something without a simple counterpart, which prevents the translation."""
 
 
 def _translate(text: str) -> list[str]:

@@ -30,6 +30,7 @@ class ModelRecord:
             an only input.
         origin: The text that it was built from, with its steps.
         initial_weights: Hash of the weights that it was created with.
+        axes_seen: Numbers of axes of the data for which its functions were traced.
     """
 
     dataset: Any = None
@@ -38,6 +39,7 @@ class ModelRecord:
     spreads: dict[str, float] = field(default_factory=dict)
     origin: Any = None
     initial_weights: bytes | None = None
+    axes_seen: dict[str, Any] = field(default_factory=dict)
 
 
 _records: WeakKeyDictionary[Any, ModelRecord] = WeakKeyDictionary()

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kmagic.models.model_arrays import match_arrays
+from kmagic.support.model_registry import record_for
 
 OTHER_AXES = "the data has a different number of axes than before."
 REMEDY = "Run it again: Keras then traces the model again. Data with the same axes avoids this."
-_axes_seen: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 _RANK_ERROR = re.compile(r"unknown (rank|TensorShape)", re.IGNORECASE)
 
 
@@ -60,7 +59,7 @@ def retrace_for(model: Any, kind: str, data: Any) -> None:
     axes = _count_axes(data)
     if not axes:
         return
-    seen = _axes_seen.setdefault(model, {})
+    seen = record_for(model).axes_seen
     key = f"{kind}, {len(axes)} arrays"  # Keras traces it with and without weights anyway
     if seen.get(key, axes) != axes:
         setattr(model, f"{kind}_function", None)
@@ -69,7 +68,7 @@ def retrace_for(model: Any, kind: str, data: Any) -> None:
 
 def reset_functions(model: Any) -> None:
     """Drop a model's train and test function, because one of them is broken."""
-    _axes_seen.pop(model, None)
+    record_for(model).axes_seen.clear()
     model.train_function = model.test_function = None
 
 

@@ -364,7 +364,7 @@ def _known_classes(model: Any, y_pred: NDArray[Any]) -> Any:
 
 
 def _predict_stream(model: Any, batches: Any) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Labels and predictions in one pass: a stream may be shuffled anew in each."""
+    """Labels and predictions in one pass: a stream may be shuffled again in each."""
     y_true, y_pred = [], []
     if not isinstance(batches, Iterable):
         raise EvaluationError(

@@ -6,7 +6,6 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
@@ -15,6 +14,7 @@ from kmagic.language.portable_text import PortableText
 from kmagic.language.spec import ModelSpec
 from kmagic.models.build.assembly import BuiltStep
 from kmagic.models.keras_history import nested_layers
+from kmagic.support.model_registry import record_for
 
 _MAIN = -1
 """The index of the model itself; its nested models are counted from 0."""
@@ -39,17 +39,15 @@ class ModelOrigin:
     portable: PortableText = field(default_factory=lambda: PortableText(""))
 
 
-_origins: WeakKeyDictionary[Any, ModelOrigin] = WeakKeyDictionary()
-
-
 def origin_of(model: Any) -> ModelOrigin | None:
     """The text that a model was built from; None for any other model."""
-    return _origins.get(model)
+    origin: ModelOrigin | None = record_for(model).origin
+    return origin
 
 
 def set_origin(model: Any, origin: ModelOrigin) -> None:
     """Register the text that a model was built from."""
-    _origins[model] = origin
+    record_for(model).origin = origin
 
 
 def serialize_steps(model: Any) -> list[list[list[Any]]]:

@@ -141,7 +141,7 @@ _NO_EXAMPLES = {
     "multi_optimizer": "Created by Keras; a text names the optimizers inside it.",
     "optimizer_map": "Assigns optimizers to existing layers.",
 }
-"""Why there is no example of a word."""
+"""Why a word has no example."""
 
 _AS_ARGUMENT = {
     "activation": "dense 32 {word}",
