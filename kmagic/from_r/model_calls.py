@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kmagic.from_r import unsupported
-from kmagic.from_r.r_arguments import AlreadyReported, Note
+from kmagic.from_r.r_arguments import Note
 from kmagic.from_r.r_names import is_keras_name, is_layer_name, suggest_layer
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.from_r.r_values import (
     CallArg,
-    FailedValue,
     KerasObject,
     ModelInput,
     RLayerCall,
@@ -19,17 +18,20 @@ from kmagic.from_r.r_values import (
     RVector,
     UnknownValue,
     accepts_layer,
+    read_input,
     tensors,
 )
 
 _SEQUENTIAL = ("Sequential", "keras_model_sequential")
 _FUNCTIONAL = ("keras_model", "Model")
 _INPUTS = ("layer_input", "keras_input", "Input")
-_COMPILE = ("compile", "keras_compile")
+_METHODS = ("compile", "keras_compile", "freeze_weights", "pop_layer")
 _TENSOR_PARAMETERS = ("object", "inputs", "x")
 _ADD_A_LAYER = "Add a layer: mod$add(Dense(units = 50))."
-NOT_KERAS = object()
-"""What :meth:`ModelCalls.call` returns for functions that create nothing of Keras."""
+_INPUT_PARAMETERS = frozenset(
+    {"shape", "batch_shape", "batch_input_shape", "dtype", "batch_size", "name"}
+    | {"input_shape", "input_batch_shape", "input_dtype", "input_batch_size"}
+)
 
 
 class ModelCalls:
@@ -50,7 +52,7 @@ class ModelCalls:
         self.layer_calls = 0
 
     def call(self, name: str, args: list[CallArg], span: TextRange) -> Any:
-        """What a function returns; NOT_KERAS if it is none of Keras's."""
+        """What a function returns; None if it is none of Keras's."""
         first = args[0].value if args else None
         if name in _SEQUENTIAL:
             return self._sequential(args, span)
@@ -58,25 +60,20 @@ class ModelCalls:
             return self._functional(args, span)
         if name in _INPUTS:
             return RTensor(RLayerCall(self._input(args, span), span))
-        if name in _COMPILE and isinstance(first, FailedValue):
-            raise AlreadyReported
-        if isinstance(first, RModel) and name in (*_COMPILE, "freeze_weights", "pop_layer"):
-            return self.method(first, "compile" if name in _COMPILE else name, args[1:])
+        if isinstance(first, RModel) and name in _METHODS:
+            return self.method(first, name.removeprefix("keras_"), args[1:])
         if not is_keras_name(name):
-            return NOT_KERAS
+            return None
         if not is_layer_name(name):
             return KerasObject(name, args, span)
         return self._layer(name, args, span)
 
     def _layer(self, name: str, args: list[CallArg], span: TextRange) -> Any:
-        layer = KerasObject(name, [], span)
+        layer = KerasObject(name, args, span)
         target = next((arg for arg in args if arg.name in _TENSOR_PARAMETERS), None)
         if target is None and args and args[0].name is None:
             target = args[0]
-        if target is not None and isinstance(target.value, FailedValue):
-            raise AlreadyReported
         if target is None or not accepts_layer(target.value):
-            layer.args = args
             return layer
         rest = [arg for arg in args if arg is not target]
         if isinstance(target.value, RModel):
@@ -105,9 +102,7 @@ class ModelCalls:
             return model
         if name == "freeze_weights":
             return UnknownValue("", "Add a line `freeze` to the text: it freezes the layers above.")
-        if unsupported.is_unsupported(name):
-            return UnknownValue("", unsupported.replacement(name, args, self.model_name))
-        return UnknownValue()
+        return UnknownValue("", unsupported.replacement(name, args, self.model_name))
 
     def apply(self, layer: Any, args: list[CallArg], span: TextRange) -> Any:
         """A layer or model in a variable, applied: ``encoder(x)``, ``x %>% encoder``."""
@@ -143,8 +138,6 @@ class ModelCalls:
         ends: list[list[RTensor]] = []
         for name in ("inputs", "outputs"):
             arg = bound.get(name)
-            if arg is not None and isinstance(arg.value, FailedValue):
-                raise AlreadyReported
             ends.append(tensors(arg.value) if arg is not None else [])
             if not ends[-1]:
                 remedy = "Pass inputs from layer_input(), and outputs of layers applied to them."
@@ -154,31 +147,17 @@ class ModelCalls:
         return model
 
     def _input(self, args: list[CallArg], span: TextRange) -> ModelInput:
-        model_input = ModelInput(None, span)
+        known = [arg for arg in args if arg.name is None or arg.name in _INPUT_PARAMETERS]
         for arg in args:
-            match arg.name or "shape":
-                case "shape" | "input_shape":
-                    model_input.shape = arg.value
-                case "batch_shape" | "batch_input_shape" | "input_batch_shape":
-                    items = list(arg.value) if isinstance(arg.value, RVector) else [arg.value]
-                    model_input.batch = items[0]
-                    model_input.shape = RVector("c", [(None, item) for item in items[1:]])
-                case "dtype" | "input_dtype":
-                    model_input.dtype = arg.value
-                case "batch_size" | "input_batch_size":
-                    model_input.batch = arg.value
-                case "name":
-                    model_input.name = str(arg.value or "")
-                case name if arg.value is not None and arg.value is not False:
-                    self._note(f"{name} of an input is not supported; omitted", arg.range)
+            if arg not in known and arg.value is not None and arg.value is not False:
+                self._note(f"{arg.name} of an input is not supported; omitted", arg.range)
+        model_input = read_input(known, span)
         if model_input.shape is None:
             remedy = "Pass the shape without the batch size: shape = c(28, 28, 1)."
             raise RMistake("has no shape", span, remedy)
         return model_input
 
     def _add(self, model: RModel, layer: Any, span: TextRange) -> RModel:
-        if isinstance(layer, FailedValue):
-            raise AlreadyReported
         if isinstance(layer, RTensor) and isinstance(layer.call.layer, ModelInput):
             model.shape = layer.call.layer
             return model

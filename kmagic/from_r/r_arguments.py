@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from kmagic.from_r.r_names import (
@@ -19,7 +19,6 @@ from kmagic.from_r.r_names import (
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.from_r.r_values import (
     CallArg,
-    FailedValue,
     FunctionName,
     KerasObject,
     ModelInput,
@@ -28,6 +27,7 @@ from kmagic.from_r.r_values import (
     RTensor,
     RVector,
     UnknownValue,
+    read_input,
 )
 from kmagic.language.spec import (
     Arg,
@@ -61,22 +61,8 @@ _WITHOUT_EFFECT = frozenset(
 )
 _R_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
 """Arguments in R that no signature of Keras 3 has."""
-_SHAPES = (
-    "input_shape",
-    "batch_input_shape",
-    "input_dim",
-    "input_length",
-    "batch_shape",
-    "batch_size",
-)
-_STRING_ROLES: tuple[Role, ...] = (
-    "activation",
-    "loss",
-    "metric",
-    "optimizer",
-    "initializer",
-    "regularizer",
-    "constraint",
+_SHAPES = frozenset(
+    {"input_shape", "batch_input_shape", "input_dim", "input_length", "batch_shape", "batch_size"}
 )
 _OBJECT_ROLES: tuple[Role, ...] = (
     "initializer",
@@ -87,22 +73,9 @@ _OBJECT_ROLES: tuple[Role, ...] = (
     "loss",
     "metric",
 )
+_STRING_ROLES = frozenset[Role]({*_OBJECT_ROLES, "activation"} - {"schedule"})
 _KERASR_RATES = {"Adadelta": 1.0, "Adagrad": 0.01, "Adamax": 0.002, "Nadam": 0.002}
 """Default learning rates of kerasR that differ from Keras 3's."""
-
-
-class AlreadyReported(Exception):  # noqa: N818 - internal to this package
-    """A value depends on a statement whose mistake is reported already."""
-
-
-@dataclass(frozen=True, slots=True)
-class LayerLine:
-    """A layer in the language: its word, its arguments, the input shape it states, its name."""
-
-    word: Word
-    args: tuple[Arg, ...]
-    shape: ModelInput | None
-    name: str
 
 
 class ArgumentTranslator:
@@ -121,8 +94,8 @@ class ArgumentTranslator:
 
     # --- layers -------------------------------------------------------------------------------
 
-    def layer_line(self, layer: KerasObject) -> LayerLine:
-        """Translate a layer.
+    def layer_line(self, layer: KerasObject) -> tuple[Word, tuple[Arg, ...], str]:
+        """Translate a layer: its word, its arguments and its name, if it has a valid one.
 
         Raises:
             RMistake: Keras 3 does not have it, or not with these arguments.
@@ -132,53 +105,48 @@ class ArgumentTranslator:
         if cls is None:
             remedy = suggest_layer(layer.name) if is_layer_name(layer.name) else ""
             raise not_a_layer(layer.range, remedy)
-        names = {param.name for param in parameters(cls)}
-        shapes = [arg for arg in layer.args if arg.name in _SHAPES and arg.name not in names]
+        shapes = _shape_args(layer)
         args = [arg for arg in layer.args if arg not in shapes]
         name = next((arg.value for arg in args if arg.name == "name"), "")
-        is_name = isinstance(name, str) and re.fullmatch(r"[A-Za-z]\w*", name) is not None
-        args = [arg for arg in args if arg.name != "name" or not is_name]
+        if isinstance(name, str) and re.fullmatch(r"[A-Za-z]\w*", name):
+            args = [arg for arg in args if arg.name != "name"]
+        else:
+            name = ""
         word = word_for_callable(cls)
         is_recurrent = layer.name in ("GRU", "LSTM")
         if is_recurrent and all(arg.name != "recurrent_activation" for arg in args):
             self._note(
                 f"{word} uses recurrent_activation=sigmoid; kerasR used hard_sigmoid", layer.range
             )
-        shape = _input_of(layer, shapes, word)
-        return LayerLine(
-            Word(word), self.args(cls, args, layer=True), shape, name if is_name else ""
-        )
+        return Word(word), self.args(cls, args, layer=True), name
 
     def _current_layer(self, layer: KerasObject) -> KerasObject:
         """A layer that Keras 3 has removed as its successor."""
         word = normalize_word(to_word(layer.name))
         if word == "thresholdedrelu":
             args = [
-                CallArg(
-                    arg.value, "threshold" if arg.name in (None, "theta") else arg.name, arg.range
-                )
+                replace(arg, name="threshold") if arg.name in (None, "theta") else arg
                 for arg in layer.args
             ]
             if not any(arg.name == "threshold" for arg in args):
                 args.insert(0, CallArg(1, "threshold", layer.range))
             self._note("ThresholdedReLU is now relu with a threshold", layer.range)
-            return KerasObject("ReLU", args, layer.range, layer.variable)
+            return replace(layer, name="ReLU", args=args)
         if word in ("cudnnlstm", "cudnngru"):
             current = word.removeprefix("cudnn")
             self._note(
                 f"{layer.name} is now {current}, which uses the GPU automatically", layer.range
             )
-            return KerasObject(current.upper(), layer.args, layer.range, layer.variable)
+            return replace(layer, name=current.upper())
         if find_by_r_name(layer.name, "layer") is not None:
             return layer
-        if removed_layer_remedy(layer.name):
-            raise RMistake(
-                "does not exist in Keras 3", layer.range, removed_layer_remedy(layer.name)
-            )
+        remedy = removed_layer_remedy(layer.name)
+        if remedy:
+            raise RMistake("does not exist in Keras 3", layer.range, remedy)
         known = split_prefix(layer.name)
         if known and layer.name.startswith("layer_activation_"):
             function = CallArg(known[1], "activation", layer.range)
-            return KerasObject("Activation", [function, *layer.args], layer.range, layer.variable)
+            return replace(layer, name="Activation", args=[function, *layer.args])
         return layer
 
     # --- calls --------------------------------------------------------------------------------
@@ -404,11 +372,8 @@ def source_of(value: UnknownValue, span: TextRange) -> str:
     """The Python expression of a value that only R knows.
 
     Raises:
-        AlreadyReported: Its statement has a mistake.
         RMistake: There is none.
     """
-    if isinstance(value, FailedValue):
-        raise AlreadyReported
     if not value.python:
         remedy = "Write the number, or compute it in a Python cell and use its name here."
         raise RMistake("is a value that only R can compute", span, remedy)
@@ -451,19 +416,14 @@ def _with_article(role: str) -> str:
     return f"{'an' if role[0] in 'aio' else 'a'} {role}"
 
 
-def _input_of(layer: KerasObject, shapes: list[CallArg], word: str) -> ModelInput | None:
-    """The model's input that the first layer's arguments describe."""
-    bound = {arg.name: arg.value for arg in shapes if arg.value is not None}
-    model_input = ModelInput(None, layer.range, batch=bound.get("batch_size"))
-    if word == "embedding":
-        model_input.dtype = "int32"
-    whole = bound.get("batch_input_shape", bound.get("batch_shape"))
-    if isinstance(whole, RVector):
-        model_input.batch = next(iter(whole), None)
-        model_input.shape = RVector("c", whole.items[1:])
-    elif "input_shape" in bound:
-        model_input.shape = bound["input_shape"]
-    elif "input_dim" in bound or "input_length" in bound:
-        sides = [bound[name] for name in ("input_length", "input_dim") if name in bound]
-        model_input.shape = RVector("c", [(None, side) for side in sides])
+def stated_input(layer: KerasObject) -> ModelInput | None:
+    """The model's input that a layer's arguments describe."""
+    model_input = read_input(_shape_args(layer), layer.range)
     return model_input if model_input.shape is not None else None
+
+
+def _shape_args(layer: KerasObject) -> list[CallArg]:
+    """The arguments of a layer that describe its input, not the layer."""
+    cls = find_by_r_name(layer.name, "layer")
+    own = {param.name for param in parameters(cls)} if cls is not None else set()
+    return [arg for arg in layer.args if arg.name in _SHAPES - own]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic.from_r import unsupported
-from kmagic.from_r.model_calls import NOT_KERAS, ModelCalls
-from kmagic.from_r.r_arguments import AlreadyReported, not_a_layer
+from kmagic.from_r.model_calls import ModelCalls
+from kmagic.from_r.r_arguments import not_a_layer
 from kmagic.from_r.r_names import is_keras_name, is_layer_name, suggest_layer
 from kmagic.from_r.r_parser import (
     RArg,
@@ -23,7 +23,6 @@ from kmagic.from_r.r_parser import (
 from kmagic.from_r.r_values import (
     BASE_FUNCTIONS,
     CallArg,
-    FailedValue,
     FunctionName,
     KerasObject,
     RClosure,
@@ -40,23 +39,12 @@ from kmagic.from_r.r_values import (
 )
 
 _MAX_CALLS = 50
+_FAILED = object()
+"""The value of a variable whose statement contains a mistake."""
 
 
-@dataclass(frozen=True, slots=True)
-class OtherStatement:
-    """A statement that is not part of a model, and what to do about it here."""
-
-    range: TextRange
-    replacement: str
-
-
-@dataclass(slots=True)
-class ScriptResult:
-    """The models, other statements and mistakes of a script, each in its order."""
-
-    models: list[RModel] = field(default_factory=list)
-    others: list[OtherStatement] = field(default_factory=list)
-    mistakes: list[RMistake] = field(default_factory=list)
+class _AlreadyReported(Exception):  # noqa: N818 - ends a statement without a mistake of its own
+    pass
 
 
 class _Return(Exception):  # noqa: N818 - R's return() as control flow
@@ -66,33 +54,32 @@ class _Return(Exception):  # noqa: N818 - R's return() as control flow
 
 
 class Interpreter:
-    """Evaluates R code; what depends on data becomes an ``UnknownValue``."""
+    """Evaluates R code; what depends on data becomes an ``UnknownValue``.
+
+    Attributes:
+        others: The statements that are not part of a model, and what to do about them here.
+        mistakes: The mistakes of the statements.
+    """
 
     def __init__(self, calls: ModelCalls) -> None:
         self._calls = calls
         self._names: dict[str, Any] = {"T": True, "F": False, "pi": 3.141592653589793}
         self._depth = 0
+        self.others: list[tuple[TextRange, str]] = []
+        self.mistakes: list[RMistake] = []
 
-    def run(self, statements: tuple[RNode, ...]) -> ScriptResult:
+    def run(self, statements: Iterable[RNode]) -> None:
         """Run the statements; a mistake ends only its own statement."""
-        result = ScriptResult(models=self._calls.models)
         for statement in statements:
-            self._run(statement, result)
-        return result
-
-    def _run(self, statement: RNode, result: ScriptResult) -> None:
-        try:
-            nested = self._nested_statements(statement)
-            if nested is None:
-                self._collect_other(statement, self.value(statement), result)
-        except RMistake as mistake:
-            result.mistakes.append(mistake)
-            self._fail(statement)
-        except (AlreadyReported, _Return):
-            self._fail(statement)
-        else:
-            for inner in nested or ():
-                self._run(inner, result)
+            try:
+                nested = self._nested_statements(statement)
+                if nested is None:
+                    self._collect_other(statement, self.value(statement))
+            except (RMistake, _AlreadyReported, _Return) as end:
+                self.mistakes += [end] if isinstance(end, RMistake) else []
+                self._names[_assigned_name(statement)] = _FAILED
+            else:
+                self.run(nested or ())
 
     def _nested_statements(self, statement: RNode) -> list[RNode] | None:
         """The statements of a block, or of the branch of an ``if`` whose test is known."""
@@ -105,20 +92,14 @@ class Interpreter:
                 return body
         return None
 
-    def _fail(self, statement: RNode) -> None:
-        name = _assigned_name(statement)
-        if name:
-            self._bind(name, FailedValue())
-
-    @staticmethod
-    def _collect_other(statement: RNode, value: Any, result: ScriptResult) -> None:
+    def _collect_other(self, statement: RNode, value: Any) -> None:
         variable = python_name(_assigned_name(statement))
-        if isinstance(value, FailedValue) or isinstance(statement, RName | RConstant):
+        if isinstance(statement, RName | RConstant):
             return
         if isinstance(value, UnknownValue) or (value is None and not variable):
             known = value.replacement if isinstance(value, UnknownValue) else ""
             text = known or unsupported.other_replacement(variable)
-            result.others.append(OtherStatement(statement.range, text))
+            self.others.append((statement.range, text))
 
     # --- values -------------------------------------------------------------------------------
 
@@ -165,6 +146,8 @@ class Interpreter:
         return UnknownValue()
 
     def _named(self, node: RName) -> Any:
+        if self._names.get(node.text) is _FAILED:
+            raise _AlreadyReported
         if node.text in self._names:
             return self._names[node.text]
         if is_keras_name(node.text):
@@ -179,31 +162,21 @@ class Interpreter:
             return apply_operator("*", value, -1, span)
         if sign == "!" and isinstance(value, bool):
             return not value
-        return value if sign == "+" or isinstance(value, FailedValue) else UnknownValue()
+        return value if sign == "+" else UnknownValue()
 
     def _index(self, owner: Any, node: RCall) -> Any:
         args = node.args[1:]
         inside = [self.value(arg.value) for arg in args if arg.value is not None]
-        if isinstance(owner, RTensor) and len(inside) == 1:
-            if isinstance(inside[0], int):
-                return RTensor(owner.call, (*owner.path, inside[0] - 1))
-            if isinstance(inside[0], RVector):
-                parts = [RTensor(owner.call, (*owner.path, number - 1)) for number in inside[0]]
-                return RVector("list", [(None, part) for part in parts])
-        if len(inside) != 1 or len(args) != 1:
+        if len(inside) != 1 or (len(args) != 1 and not isinstance(owner, RTensor)):
             return UnknownValue()
         return get_item(owner, inside[0], node.range)
 
     @staticmethod
     def _member(owner: Any, name: str, span: TextRange) -> Any:
-        if isinstance(owner, RVector):
-            return get_item(owner, name, span)
-        if isinstance(owner, UnknownValue) and owner.python and name.isidentifier():
-            return UnknownValue(f"{owner.python}.{name}")
         if isinstance(owner, RModel) and name in ("output", "input") and not owner.is_stack:
             ends = owner.outputs if name == "output" else owner.inputs
             return ends[0] if ends else UnknownValue()
-        return UnknownValue()
+        return get_item(owner, name, span)
 
     def _if(self, test: RNode, branches: list[RNode]) -> Any:
         known = self.value(test)
@@ -238,35 +211,27 @@ class Interpreter:
 
     def _assign(self, name: str, value: Any) -> Any:
         if not name:
-            return value if isinstance(value, FailedValue) else UnknownValue()
-        is_unknown = isinstance(value, UnknownValue) and not isinstance(value, FailedValue)
-        self._bind(
-            name, UnknownValue(python_name(name), value.replacement) if is_unknown else value
-        )
-        return value
-
-    def _bind(self, name: str, value: Any) -> None:
-        self._names[name] = value
+            return UnknownValue()
         python = python_name(name)
-        if isinstance(value, RTensor) and not value.path and not value.call.variable:
-            value.call.variable = python
-        if isinstance(value, KerasObject | RModel | RClosure) and not value.variable:
-            value.variable = python
+        self._names[name] = value
+        match value:
+            case UnknownValue():
+                self._names[name] = UnknownValue(python, value.replacement)
+            case RTensor(path=(), call=named) | (KerasObject() | RModel() | RClosure() as named):
+                named.variable = named.variable or python
+        return value
 
     def _unpack(self, targets: Any, value: Any, span: TextRange) -> Any:
         """``c(a, b) %<-% x``, from the package zeallot."""
-        for index, arg in enumerate(targets.args if isinstance(targets, RCall) else ()):
+        has_items = isinstance(value, RVector | RTensor)
+        for number, arg in enumerate(targets.args if isinstance(targets, RCall) else (), 1):
             if isinstance(arg.value, RName):
-                part = None
-                if isinstance(value, RVector):
-                    part = get_item(value, index + 1, span)
-                if isinstance(value, RTensor):
-                    part = RTensor(value.call, (*value.path, index))
                 name = arg.value.text
+                part = get_item(value, number, span) if has_items else None
                 self._names[name] = part or UnknownValue(python_name(name))
             elif isinstance(arg.value, RCall):
                 self._unpack(arg.value, None, span)
-        if isinstance(value, RVector | RTensor):
+        if has_items:
             return value
         return UnknownValue("", value.replacement if isinstance(value, UnknownValue) else "")
 
@@ -277,15 +242,13 @@ class Interpreter:
         return self.value(node)
 
     def _pipe(self, node: RCall) -> Any:
-        steps: list[RNode] = []
-        first: Any = node
-        while first.syntax[:1] == ("%>%",):
-            _, first, step = first.syntax
-            steps.append(step)
-        span, value = first.range, self._model_value(first)
-        for step in reversed(steps):
-            value = self._piped(CallArg(value, None, span), step)
-            span = TextRange(span.start, step.range.end)
+        pipes: list[Any] = [node]
+        while pipes[-1].syntax[1].syntax[:1] == ("%>%",):
+            pipes.append(pipes[-1].syntax[1])
+        value = self._model_value(pipes[-1].syntax[1])
+        for pipe in reversed(pipes):
+            _, left, step = pipe.syntax
+            value = self._piped(CallArg(value, None, left.range), step)
         return value
 
     def _piped(self, left: CallArg, right: RNode) -> Any:
@@ -297,12 +260,7 @@ class Interpreter:
         if name or right.syntax[:1] == ("$",):
             return self._call(RCall(right, (), range=right.range), [left])
         if right.syntax[:1] == ("{",):  # magrittr's x %>% {f(a, .)}
-            outer = self._names
-            self._names = {**outer, ".": left.value}
-            try:
-                return self.value(right)
-            finally:
-                self._names = outer
+            return self._value_with({**self._names, ".": left.value}, right)
         if isinstance(right, RFunction) or isinstance(left.value, UnknownValue):
             return UnknownValue()
         raise RMistake("cannot follow a pipe", right.range)
@@ -310,7 +268,7 @@ class Interpreter:
     def _is_notebook_layer(self, name: str) -> bool:
         """Whether a name means nothing here, so that it must be a layer of the notebook."""
         is_known = name in self._names or name in BASE_FUNCTIONS or is_keras_name(name)
-        return not is_known and not unsupported.is_unsupported(name) and not suggest_layer(name)
+        return not (is_known or unsupported.replacement(name) or suggest_layer(name))
 
     def _call(self, node: RCall, piped: list[CallArg]) -> Any:
         function = node.function
@@ -318,40 +276,33 @@ class Interpreter:
         if function.syntax[:1] == ("$",):
             _, of, method = function.syntax
             owner = self._model_value(of)
-            args = [*piped, *self._args(node.args)]
-            if isinstance(owner, RModel):
-                return self._calls.method(owner, method.value, args)
-            return FailedValue() if isinstance(owner, FailedValue) else UnknownValue()
+            args = self._args(node.args, piped)
+            is_model = isinstance(owner, RModel)
+            return self._calls.method(owner, method.value, args) if is_model else UnknownValue()
         if isinstance(function, RName) and function.text not in self._names:
-            return self._named_call(function, node, piped, span)
-        called = self.value(function)
+            return self._named_call(function, self._args(node.args, piped), span)
+        called, args = self.value(function), self._args(node.args, piped)
         if isinstance(called, RClosure):
-            return self._call_closure(called, [*piped, *self._args(node.args)], span)
-        args = self._args_with_piped(node.args, piped)
+            return self._call_closure(called, args, span)
         is_applicable = isinstance(called, KerasObject | RModel | UnknownValue)
         if is_applicable and args and accepts_layer(args[0].value):
             return self._calls.apply(called, args, span)
-        return called if isinstance(called, FailedValue) else UnknownValue()
+        return UnknownValue()
 
-    def _named_call(
-        self, function: RName, node: RCall, piped: list[CallArg], span: TextRange
-    ) -> Any:
+    def _named_call(self, function: RName, args: list[CallArg], span: TextRange) -> Any:
         name = function.text
         if name == "return":
-            args = self._args(node.args)
             raise _Return(args[0].value if args else None)
         if name == "keras_available":
             return True
-        if unsupported.is_import(name):
-            return UnknownValue("", unsupported.replacement(name, [], self._calls.model_name))
-        args = self._args_with_piped(node.args, piped)
         if name in BASE_FUNCTIONS:
             return call_base_function(name, args, span)
         value = self._calls.call(name, args, span)
-        if value is not NOT_KERAS:
+        if value is not None:
             return value
-        if unsupported.is_unsupported(name):
-            return UnknownValue("", unsupported.replacement(name, args, self._calls.model_name))
+        replacement = unsupported.replacement(name, args, self._calls.model_name)
+        if replacement:
+            return UnknownValue("", replacement)
         if unsupported.is_callback(name):
             return KerasObject(name, args, span)
         if args and accepts_layer(args[0].value):
@@ -363,53 +314,49 @@ class Interpreter:
         if name.startswith("layer_"):
             raise not_a_layer(function.range, suggest_layer(name))
         values = [arg.value for arg in args]
-        if any(isinstance(value, FailedValue) for value in values):
-            return FailedValue()
         if any(isinstance(value, KerasObject) and is_layer_name(value.name) for value in values):
             remedy = f"In R, write {name.replace('.', '$')}(...)." if "." in name else ""
             raise RMistake("is not a function that accepts a layer", function.range, remedy)
         return UnknownValue("", "", name)
 
-    def _args_with_piped(self, args: tuple[RArg, ...], piped: list[CallArg]) -> list[CallArg]:
+    def _args(self, args: tuple[RArg, ...], piped: list[CallArg]) -> list[CallArg]:
         """The arguments, with the piped value first, or in place of a dot or ``_``."""
-        dots = [arg for arg in args if arg.value in (RName("."), RName("_"))]
-        if not piped or not dots:
-            return [*piped, *self._args(args)]
-        return [
-            CallArg(piped[0].value, arg.name, arg.range) if arg in dots else self._args((arg,))[0]
-            for arg in args
-            if arg.value is not None
-        ]
-
-    def _args(self, args: tuple[RArg, ...]) -> list[CallArg]:
-        return [
-            CallArg(self.value(arg.value), arg.name, arg.range)
-            for arg in args
-            if arg.value is not None
-        ]
+        given: list[CallArg] = []
+        before = piped
+        for arg in args:
+            if piped and arg.value in (RName("."), RName("_")):
+                given.append(CallArg(piped[0].value, arg.name, arg.range))
+                before = []
+            elif arg.value is not None:
+                given.append(CallArg(self.value(arg.value), arg.name, arg.range))
+        return [*before, *given]
 
     def _call_closure(self, closure: RClosure, args: list[CallArg], span: TextRange) -> Any:
         """Call a function that the script defines."""
-        self._depth += 1
-        if self._depth > _MAX_CALLS:
+        if self._depth == _MAX_CALLS:
             raise RMistake("calls itself without end", span)
-        outer, inner = self._names, dict(closure.names)
+        names = dict(closure.names)
         free = []
         for param in closure.node.params:
-            name = param.name or (param.value.text if isinstance(param.value, RName) else "")
+            free.append(param.name or _variable(param.value))
             if param.name is not None and param.value is not None:
-                inner[name] = self.value(param.value)
-            free.append(name)
+                names[param.name] = self.value(param.value)
         for arg in args:
             if arg.name in free:
                 free.remove(str(arg.name))
-                inner[str(arg.name)] = arg.value
-        positional = [arg.value for arg in args if arg.name is None]
-        self._names = inner | dict(zip(free, positional, strict=False))
+                names[str(arg.name)] = arg.value
+        names |= zip(free, (arg.value for arg in args if arg.name is None), strict=False)
         try:
-            return self.value(closure.node.body)
+            return self._value_with(names, closure.node.body)
         except _Return as result:
             return result.value
+
+    def _value_with(self, names: dict[str, Any], node: RNode) -> Any:
+        """The value of an expression with these variables."""
+        outer, self._names = self._names, names
+        self._depth += 1
+        try:
+            return self.value(node)
         finally:
             self._names = outer
             self._depth -= 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from typing import Literal as OneOf
 
+from kmagic.language.spec import Span
 from kmagic.support.errors import Problem
 
 # --- positions and errors ---------------------------------------------------------------------
@@ -20,20 +19,12 @@ class TextRange:
     start: int = 0
     end: int = 0
 
-    def line(self, text: str) -> int:
-        """The line on which it begins, from 1."""
-        return text.count("\n", 0, self.start) + 1
-
-    def column(self, text: str) -> int:
-        """The column at which it begins, from 1."""
+    def span(self, text: str) -> Span:
+        """Its line and column, and its width in that line, at least 1."""
         start = min(self.start, len(text))
-        return start - text.rfind("\n", 0, start)
-
-    def width(self, text: str) -> int:
-        """The number of characters in its first line, at least one."""
-        end = text.find("\n", self.start)
-        stop = min(self.end, len(text) if end < 0 else end)
-        return max(1, len(text[self.start : stop].rstrip()))
+        first_line, _, _ = text[start : self.end].partition("\n")
+        column = start - text.rfind("\n", 0, start)
+        return Span(text.count("\n", 0, start) + 1, column, max(1, len(first_line.rstrip())))
 
 
 class RMistake(Exception):  # noqa: N818 - internal to this package; users see RCodeError
@@ -51,10 +42,8 @@ class RMistake(Exception):  # noqa: N818 - internal to this package; users see R
 
     def problem(self, text: str) -> Problem:
         """The mistake with its line and column."""
-        mark = self.range
-        return Problem(
-            self.message, mark.line(text), mark.column(text), mark.width(text), self.remedy
-        )
+        span = self.range.span(text)
+        return Problem(self.message, span.line, span.column, span.width, self.remedy)
 
 
 # --- tree -------------------------------------------------------------------------------------
@@ -149,9 +138,12 @@ _TYPOGRAPHIC_QUOTES = "\u201c\u201d\u201e\u2018\u2019"
 
 @dataclass(frozen=True, slots=True)
 class RToken:
-    """A token; ``text`` is the value of a string, or a name without its backquotes."""
+    """A number, string, name, sign or newline, or the end.
 
-    kind: OneOf["number", "string", "name", "sign", "newline", "end"]
+    ``text`` is the value of a string, or a name without its backquotes.
+    """
+
+    kind: str
     text: str
     start: int
     end: int
@@ -172,28 +164,40 @@ def tokenize_r(text: str) -> list[RToken]:
         >>> [token.text for token in tokenize_r('mod$add(Dense(units = 50))  # one layer')]
         ['mod', '$', 'add', '(', 'Dense', '(', 'units', '=', '50', ')', ')', '']
     """
-    return [*_tokens(text), RToken("end", "", len(text), len(text))]
-
-
-def _tokens(text: str) -> Iterator[RToken]:
-    start = 0
-    while start < len(text):
-        match = _TOKEN.match(text, start)
+    tokens: list[RToken] = []
+    end = 0
+    while end < len(text):
+        match = _TOKEN.match(text, end)
         if match is None:
-            raise _invalid_character(text, start)
-        end = match.end()
-        if match["raw"] is not None:
-            yield RToken("string", match["inside"], start, end)
-        elif match["string"] is not None:
-            yield RToken("string", _ESCAPE.sub(_unescaped, match[0][1:-1]), start, end)
-        elif match["quoted"] is not None:
-            yield RToken("name", match[0][1:-1], start, end)
-        elif match["blank"] is None:
-            kinds: tuple[OneOf["number", "name", "newline", "sign"], ...]
-            kinds = ("number", "name", "newline", "sign")
-            kind = next(kind for kind in kinds if match[kind] is not None)
-            yield RToken(kind, match[0], start, end)
-        start = end
+            raise _invalid_character(text, end)
+        start, end = match.span()
+        kind, content = str(match.lastgroup), match[0]
+        if kind == "raw":
+            kind, content = "string", match["inside"]
+        elif kind == "string":
+            content = _ESCAPE.sub(_unescaped, content[1:-1])
+        elif kind == "quoted":
+            kind, content = "name", content[1:-1]
+        if kind != "blank":
+            tokens.append(RToken(kind, content, start, end))
+    return [*tokens, RToken("end", "", len(text), len(text))]
+
+
+def _without_line_breaks(tokens: list[RToken]) -> list[RToken]:
+    """The tokens without the line breaks that R ignores: within parentheses, before else."""
+    kept: list[RToken] = []
+    brackets = ""
+    for token in tokens:
+        if token.kind == "sign" and token.text in _CLOSING:
+            brackets += token.text
+        elif token.kind == "sign" and token.text in _CLOSING.values():
+            brackets = brackets[:-1]
+        elif token.kind == "name" and token.text == "else" and brackets:
+            while kept[-1].kind == "newline":
+                kept.pop()
+        if token.kind != "newline" or brackets[-1:] in ("", "{"):
+            kept.append(token)
+    return kept
 
 
 def _unescaped(match: re.Match[str]) -> str:
@@ -218,13 +222,11 @@ def _invalid_character(text: str, start: int) -> RMistake:
 def _number(token: RToken) -> int | float:
     """The value of a number: an int where it is whole and has no decimal point."""
     text = token.text
-    if text.endswith("i"):
-        raise RMistake("is a complex number", token.range, "Use a real number.")
     plain = text.removesuffix("L")
+    if text[-1] == "i":
+        raise RMistake("is a complex number", token.range, "Use a real number.")
     if plain[:2] in ("0x", "0X"):
         return int(plain, 16)
-    if plain.isdigit():
-        return int(plain)
     value = float(plain)
     return int(value) if value.is_integer() and (text[-1] == "L" or "." not in plain) else value
 
@@ -252,13 +254,16 @@ _INFIX: dict[str, tuple[int, int]] = {
     "|>": (25, 26),
     ":": (27, 28),
     "^": (32, 29),
+    **dict.fromkeys(("(", "[", "[[", "$", "@", "::", ":::"), (40, 40)),
 }
 """Sign -> how strongly it binds to its left and to its right."""
-_SPECIAL_INFIX = (25, 26)
+_SPECIAL_INFIX, _NOT_INFIX = (25, 26), (-1, -1)
 _PREFIX = {"~": 12, "!": 17, "-": 29, "+": 29, "?": 2}
 _LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, 5, 7, 40
 PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
-_SYNTAX = frozenset({*_INFIX, *_PREFIX, "[", "$", "{", "if", "for", "while"})
+_SAME_SIGN = {**dict.fromkeys(PIPES, "%>%"), **dict.fromkeys(("<<-", "=", ":="), "<-")}
+"""Sign -> the sign of the same meaning that the tree contains."""
+_SYNTAX = frozenset({*_INFIX, *_PREFIX, "{", "if", "for", "while"})
 """Names of calls that are written with an operator or a keyword, besides ``%operators%``."""
 _CONSTANTS: dict[str, float | bool | None] = {
     "TRUE": True,
@@ -294,21 +299,22 @@ def parse_r_value(text: str) -> RNode:
 
 class _RParser:
     def __init__(self, text: str) -> None:
-        self._tokens = tokenize_r(text)
+        self._tokens = _without_line_breaks(tokenize_r(text))
         self._next = 0
-        self._in_brackets: list[bool] = [False]
         self._depth = 0
 
     # --- tokens -------------------------------------------------------------------------------
 
     @property
     def _token(self) -> RToken:
-        if self._in_brackets[-1]:
-            self._skip_lines()
         return self._tokens[self._next]
 
+    @property
+    def _end(self) -> int:
+        return self._tokens[self._next - 1].end
+
     def _skip_lines(self) -> None:
-        while self._tokens[self._next].kind == "newline":
+        while self._token.kind == "newline":
             self._next += 1
 
     def _take(self) -> RToken:
@@ -316,13 +322,13 @@ class _RParser:
         self._next += token.kind != "end"
         return token
 
-    def _at(self, sign: str) -> bool:
-        return self._token.kind == "sign" and self._token.text == sign
+    def _at(self, *signs: str) -> bool:
+        return self._token.kind == "sign" and self._token.text in signs
 
-    def _open(self, sign: str) -> RToken:
+    def _open(self) -> RToken:
         token = self._take()
-        if token.text != sign:
-            raise RMistake("is unexpected here", token.range, f"Write {sign} here.")
+        if token.text != "(":
+            raise RMistake("is unexpected here", token.range, "Write ( here.")
         return token
 
     def _close(self, opened: RToken) -> None:
@@ -335,22 +341,17 @@ class _RParser:
             remedy = f"Write a comma or {sign} here." if sign in ")]" else f"Write {sign} here."
             raise RMistake("is unexpected here", token.range, remedy)
 
-    @property
-    def _end(self) -> int:
-        return self._tokens[self._next - 1].end
-
     # --- statements ---------------------------------------------------------------------------
 
     def statements(self, closing: str) -> tuple[RNode, ...]:
         statements: list[RNode] = []
         while True:
             self._skip_lines()
-            token = self._token
-            if token.kind == "end" or (token.kind == "sign" and token.text == closing):
+            if self._token.kind == "end" or self._at(closing):
                 return tuple(statements)
             statements.append(self.expression(_LOWEST))
             token = self._token
-            if token.kind not in ("newline", "end") and token.text != closing:
+            if token.kind not in ("newline", "end") and not self._at(closing):
                 raise RMistake("is unexpected here", token.range, _remedy(statements[-1], token))
 
     def expression(self, precedence: int) -> RNode:
@@ -359,47 +360,56 @@ class _RParser:
             raise RMistake("is nested too deeply", self._token.range)
         left = self._operand()
         while self._token.kind == "sign":
-            token = self._token
-            if token.text in ("(", "[", "[[", "$", "@", "::", ":::"):
-                if precedence > _POSTFIX:
-                    break
-                left = self._postfix(left)
-                continue
-            binds = _SPECIAL_INFIX if token.text.startswith("%") else _INFIX.get(token.text)
-            if binds is None or binds[0] < precedence:
+            sign = self._token.text
+            binds = _SPECIAL_INFIX if sign[0] == "%" else _INFIX.get(sign, _NOT_INFIX)
+            if binds[0] < precedence:
                 break
-            self._take()
-            self._skip_lines()
-            left = _binary(token.text, left, self.expression(binds[1]))
+            token = self._take()
+            if binds[0] == _POSTFIX:
+                left = self._postfix(left, token)
+            else:
+                left = _binary(sign, left, self.expression(binds[1]))
         self._depth -= 1
         return left
 
     def _operand(self) -> RNode:
+        self._skip_lines()
         token = self._take()
-        if token.kind == "number":
-            return RConstant(_number(token), range=token.range)
-        if token.kind == "string":
-            return RConstant(token.text, range=token.range)
-        if token.kind == "name":
-            return self._named(token)
-        if token.kind == "sign":
-            if token.text in _PREFIX:
-                operand = self.expression(_PREFIX[token.text])
-                return _operation(token.text, token.start, operand.range.end, operand)
-            if token.text == "(":
+        match token.kind, token.text:
+            case "number", _:
+                return RConstant(_number(token), range=token.range)
+            case "string", text:
+                return RConstant(text, range=token.range)
+            case ("name", "function") | ("sign", "\\"):
+                params = self._arguments(self._open())
+                body = self.expression(_BODY)
+                return RFunction(params, body, range=TextRange(token.start, self._end))
+            case "name", "if":
+                return self._if(token)
+            case "name", "for":
+                return self._for(token)
+            case "name", "while" | "repeat" as keyword:
+                if keyword == "while":
+                    self._within(self._open())
+                body = self.expression(_BODY)
+                return _operation("while", token.start, self._end, body)
+            case "name", text if text in _CONSTANTS:
+                return RConstant(_CONSTANTS[text], range=token.range)
+            case "name", text:
+                return RName(text, range=token.range)
+            case "sign", "(":
                 return self._within(token)
-            if token.text == "{":
-                return self._block(token)
-            if token.text == "\\":
-                return self._function(token)
-        if token.kind in ("end", "newline"):
-            before = [
-                known
-                for known in self._tokens[: self._next]
-                if known.kind not in ("newline", "end")
-            ]
-            last = before[-1] if before else token
-            raise RMistake("needs something after it", last.range, "Complete the expression.")
+            case "sign", "{":
+                body_statements = self.statements("}")
+                self._close(token)
+                return _operation("{", token.start, self._end, *body_statements)
+            case "sign", sign if sign in _PREFIX:
+                operand = self.expression(_PREFIX[sign])
+                return _operation(sign, token.start, operand.range.end, operand)
+            case "end", _:
+                before = reversed(self._tokens[: self._next])
+                last = next((known for known in before if known.kind != "newline"), token)
+                raise RMistake("needs something after it", last.range, "Complete the expression.")
         remedy = ""
         if token.text in ("%>%", "|>", "+"):
             remedy = (
@@ -408,77 +418,29 @@ class _RParser:
         raise RMistake("is unexpected here", token.range, remedy)
 
     def _within(self, opened: RToken) -> RNode:
-        self._in_brackets.append(True)
         inner = self.expression(_LOWEST)
         self._close(opened)
-        self._in_brackets.pop()
         return inner
 
-    def _block(self, opened: RToken) -> RNode:
-        self._in_brackets.append(False)
-        body = self.statements("}")
-        self._in_brackets.pop()
-        self._close(opened)
-        return _operation("{", opened.start, self._end, *body)
-
-    def _named(self, token: RToken) -> RNode:
-        match token.text:
-            case "function":
-                return self._function(token)
-            case "if":
-                return self._if(token)
-            case "for":
-                return self._for(token)
-            case "while" | "repeat":
-                if token.text == "while":
-                    self._within(self._open("("))
-                    self._skip_lines()
-                body = self.expression(_BODY)
-                return _operation("while", token.start, self._end, body)
-            case text if text in _CONSTANTS:
-                return RConstant(_CONSTANTS[text], range=token.range)
-        return RName(token.text, range=token.range)
-
-    def _function(self, token: RToken) -> RNode:
-        params = self._arguments(self._open("("))
-        self._skip_lines()
-        body = self.expression(_BODY)
-        return RFunction(params, body, range=TextRange(token.start, self._end))
-
     def _if(self, token: RToken) -> RNode:
-        test = self._within(self._open("("))
-        self._skip_lines()
-        then = self.expression(_BODY)
-        before = self._next
-        if len(self._in_brackets) > 1:
-            self._skip_lines()
-        branches = [then]
+        operands = [self._within(self._open()), self.expression(_BODY)]
         if self._token.kind == "name" and self._token.text == "else":
             self._take()
-            self._skip_lines()
-            branches.append(self.expression(_BODY))
-        else:
-            self._next = before
-        return _operation("if", token.start, self._end, test, *branches)
+            operands.append(self.expression(_BODY))
+        return _operation("if", token.start, self._end, *operands)
 
     def _for(self, token: RToken) -> RNode:
-        opened = self._open("(")
-        self._in_brackets.append(True)
+        opened = self._open()
         name, keyword = self._take(), self._take()
         if name.kind != "name" or keyword.text != "in":
             raise RMistake("is not a valid loop", token.range, "Write for (i in 1:3) ...")
-        values = self.expression(_LOWEST)
-        self._close(opened)
-        self._in_brackets.pop()
-        self._skip_lines()
-        body = self.expression(_BODY)
+        values, body = self._within(opened), self.expression(_BODY)
         variable = RName(name.text, range=name.range)
         return _operation("for", token.start, self._end, variable, values, body)
 
     # --- calls, indices and members -----------------------------------------------------------
 
-    def _postfix(self, left: RNode) -> RNode:
-        token = self._take()
+    def _postfix(self, left: RNode, token: RToken) -> RNode:
         start = left.range.start
         if token.text in _CLOSING:
             args = self._arguments(token)
@@ -490,15 +452,13 @@ class _RParser:
         name = self._take()
         if name.kind not in ("name", "string"):
             raise RMistake("is not a name", name.range, f"Write a name after {token.text}.")
-        span = TextRange(start, name.end)
         if token.text in ("::", ":::"):  # keras::layer_dense is layer_dense
-            return RName(name.text, range=span)
+            return RName(name.text, range=TextRange(start, name.end))
         member = RConstant(name.text, range=name.range)
         return _operation("$", start, name.end, left, member)
 
     def _arguments(self, opened: RToken) -> tuple[RArg, ...]:
         """Up to the closing bracket: ``(a, units = 50)``, ``[ , 1]``, ``[[1]]``."""
-        self._in_brackets.append(True)
         args: list[RArg] = []
         while not self._at(_CLOSING[opened.text]):
             if self._at(","):
@@ -511,16 +471,14 @@ class _RParser:
         self._close(opened)
         if opened.text == "[[":
             self._close(opened)
-        self._in_brackets.pop()
         return tuple(args)
 
     def _argument(self) -> RArg:
         token = self._token
         following = self._tokens[self._next + 1] if token.kind != "end" else token
         if token.kind in ("name", "string") and following.text == "=" and following.kind == "sign":
-            self._take()
-            self._take()
-            if self._at(",") or self._at(")"):  # a parameter that is passed as missing
+            self._next += 2
+            if self._at(",", ")"):  # a parameter that is passed as missing
                 return RArg(None, token.text, range=token.range)
             value = self.expression(_ARGUMENT)
             return RArg(value, token.text, range=TextRange(token.start, value.range.end))
@@ -530,15 +488,11 @@ class _RParser:
 
 def _binary(sign: str, left: RNode, right: RNode) -> RCall:
     start, end = left.range.start, right.range.end
-    if sign in ("<-", "<<-", "=", ":="):
-        return _operation("<-", start, end, left, right)
     if sign in ("->", "->>"):
-        return _operation("<-", start, end, right, left)
-    if sign in PIPES:
-        return _operation("%>%", start, end, left, right)
-    if sign == "%<>%":
-        return _operation("<-", start, end, left, _operation("%>%", start, end, left, right))
-    return _operation(sign, start, end, left, right)
+        sign, left, right = "<-", right, left
+    elif sign == "%<>%":
+        sign, right = "<-", _operation("%>%", start, end, left, right)
+    return _operation(_SAME_SIGN.get(sign, sign), start, end, left, right)
 
 
 def _remedy(before: RNode, token: RToken) -> str:

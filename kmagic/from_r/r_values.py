@@ -10,6 +10,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any
 from typing import Literal as OneOf
 
@@ -29,11 +30,6 @@ class UnknownValue:
     python: str = ""
     replacement: str = ""
     function: str = ""
-
-
-@dataclass(eq=False, slots=True)
-class FailedValue(UnknownValue):
-    """The result of a statement that contains a mistake."""
 
 
 @dataclass(eq=False, slots=True)
@@ -141,14 +137,35 @@ class FunctionName:
     name: str
 
 
-def tensors(value: Any) -> list[RTensor]:
-    """The tensors of a value that consists of nothing else, otherwise []."""
+def read_input(args: list[CallArg], span: TextRange) -> ModelInput:
+    """The input that arguments such as ``input_shape`` and ``batch_shape`` describe."""
+    given = {arg.name or "shape": arg.value for arg in args if arg.value is not None}
+
+    def find(*names: str) -> Any:
+        return next((given[name] for name in names if name in given), None)
+
+    shape, batch = find("shape", "input_shape"), find("batch_size", "input_batch_size")
+    whole = find("batch_shape", "batch_input_shape", "input_batch_shape")
+    if whole is not None:
+        batch = next((side for _, side in _items(whole)), None)
+        shape = RVector("c", _items(whole)[1:])
+    elif shape is None and given.keys() & {"input_length", "input_dim"}:
+        names = ("input_length", "input_dim")
+        shape = RVector("c", [(None, given[name]) for name in names if name in given])
+    return ModelInput(shape, span, find("dtype", "input_dtype"), batch, str(find("name") or ""))
+
+
+def tensors_in(value: Any) -> list[RTensor]:
+    """All tensors in a value."""
     if isinstance(value, RTensor):
         return [value]
-    if isinstance(value, RVector) and value.items:
-        parts = [tensors(item) for item in value]
-        return [tensor for part in parts for tensor in part] if all(parts) else []
-    return []
+    return [x for item in value for x in tensors_in(item)] if isinstance(value, RVector) else []
+
+
+def tensors(value: Any) -> list[RTensor]:
+    """The tensors of a value that consists of nothing else, otherwise []."""
+    is_whole = not isinstance(value, RVector) or all(map(tensors, value))
+    return tensors_in(value) if is_whole else []
 
 
 def accepts_layer(value: Any) -> bool:
@@ -193,12 +210,8 @@ _ELEMENTWISE: dict[str, Callable[[float], float]] = {
     "exp": math.exp,
     "log": math.log,
 }
-_REDUCTIONS: dict[str, Callable[[list[Any]], Any]] = {
-    "prod": math.prod,
-    "sum": sum,
-    "max": max,
-    "min": min,
-}
+_REDUCTIONS: dict[str, Callable[[list[Any]], Any]]
+_REDUCTIONS = {"prod": math.prod, "sum": sum, "max": max, "min": min}
 _IDENTITIES = frozenset({"invisible", "identity", "print", "suppressWarnings", "suppressMessages"})
 _LISTS: dict[str, OneOf["c", "list"]] = {"c": "c", "list": "list", "tuple": "list", "shape": "c"}
 _SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
@@ -214,19 +227,11 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
     Raises:
         RMistake: It cannot be computed.
     """
-    values = [arg.value for arg in args]
     if name in _LISTS:
         return _vector(_LISTS[name], args)
-    if any(isinstance(value, FailedValue) for value in values):
-        return FailedValue()
-    first = values[0] if values else None
-    if name in _IDENTITIES:
-        return first
-    if name == "is.null":
-        return UnknownValue() if isinstance(first, UnknownValue) else first is None
     try:
-        return _result(name, values, first)
-    except (ValueError, OverflowError, TypeError, ZeroDivisionError) as error:
+        return _result(name, [arg.value for arg in args])
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise RMistake(f"cannot be computed: {error}", span) from error
 
 
@@ -240,19 +245,22 @@ def _vector(kind: OneOf["c", "list"], args: list[CallArg]) -> RVector:
     return RVector(kind, items)
 
 
-def _result(name: str, values: list[Any], first: Any) -> Any:
+def _result(name: str, values: list[Any]) -> Any:
+    first = values[0] if values else None
+    if name in _IDENTITIES:
+        return first
+    if name == "is.null":
+        return UnknownValue() if isinstance(first, UnknownValue) else first is None
     if name in _ELEMENTWISE:
-        function = _ELEMENTWISE[name]
-        if isinstance(first, RVector):
-            return RVector("c", [(key, as_int(function(value))) for key, value in first.items])
-        return first if isinstance(first, UnknownValue) else as_int(function(first))
+        is_unknown = isinstance(first, UnknownValue)
+        return first if is_unknown else _elementwise(_ELEMENTWISE[name], first)
     if name in _REDUCTIONS:
         flat = [
             item for value in values for item in (value if isinstance(value, RVector) else [value])
         ]
         if any(isinstance(item, UnknownValue) for item in flat):
             return UnknownValue()
-        return as_int(_REDUCTIONS[name](flat))
+        return _as_int(_REDUCTIONS[name](flat))
     if name in _SHAPE_PARTS and isinstance(first, UnknownValue) and first.python:
         return UnknownValue(f"{first.python}.shape{_SHAPE_PARTS[name]}")
     if name in ("length", "seq_along") and isinstance(first, RVector):
@@ -262,8 +270,7 @@ def _result(name: str, values: list[Any], first: Any) -> Any:
     if name == "rev" and isinstance(first, RVector):
         return RVector(first.kind, first.items[::-1])
     if name == "rep" and len(values) > 1 and isinstance(values[1], int) and values[1] < _MAX_ITEMS:
-        once: list[tuple[str | None, Any]] = [(None, first)]
-        return RVector("c", (first.items if isinstance(first, RVector) else once) * values[1])
+        return RVector("c", _items(first) * values[1])
     if name in ("paste0", "paste") and all(isinstance(value, str | int) for value in values):
         return ("" if name == "paste0" else " ").join(map(str, values))
     return UnknownValue()
@@ -275,8 +282,6 @@ def apply_operator(sign: str, left: Any, right: Any, span: TextRange) -> Any:
     Raises:
         RMistake: It cannot be computed.
     """
-    if any(isinstance(value, FailedValue) for value in (left, right)):
-        return FailedValue()
     if sign == ":" and isinstance(left, int) and isinstance(right, int):
         return _sequence(left, right)
     if isinstance(left, bool) and isinstance(right, bool):
@@ -291,19 +296,23 @@ def apply_operator(sign: str, left: Any, right: Any, span: TextRange) -> Any:
         sides = [_operand_source(left), _operand_source(right)]
         return UnknownValue(f"{sides[0]} {python} {sides[1]}" if all(sides) else "")
     try:
-        if isinstance(left, RVector) or isinstance(right, RVector):
-            return _recycled(function, left, right)
-        return as_int(function(left, right))
-    except (TypeError, ValueError, ArithmeticError) as error:
+        return _elementwise(function, left, right)
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise RMistake(f"cannot be computed: {error}", span) from error
 
 
-def _recycled(function: Callable[[Any, Any], Any], left: Any, right: Any) -> RVector:
-    """Element by element; the shorter vector is repeated."""
-    count = max(len(value) for value in (left, right) if isinstance(value, RVector))
-    one, other = (list(value) if isinstance(value, RVector) else [value] for value in (left, right))
-    pairs = ((one[i % len(one)], other[i % len(other)]) for i in range(count))
-    return RVector("c", [(None, as_int(function(*pair))) for pair in pairs])
+def _elementwise(function: Callable[..., Any], *operands: Any) -> Any:
+    """The function of numbers, or of each element of vectors; the shorter one is repeated."""
+    if not any(isinstance(operand, RVector) for operand in operands):
+        return _as_int(function(*operands))
+    columns = list(map(_items, operands))
+    rows = islice(zip(*map(cycle, columns), strict=False), max(map(len, columns)))
+    values = ((row[0][0], function(*(value for _, value in row))) for row in rows)
+    return RVector("c", [(name, _as_int(value)) for name, value in values])
+
+
+def _items(value: Any) -> list[tuple[str | None, Any]]:
+    return value.items if isinstance(value, RVector) else [(None, value)]
 
 
 def get_item(owner: Any, index: Any, span: TextRange) -> Any:
@@ -312,27 +321,30 @@ def get_item(owner: Any, index: Any, span: TextRange) -> Any:
     Raises:
         RMistake: There is no such element.
     """
-    if isinstance(owner, FailedValue):
-        return owner
-    if isinstance(owner, RVector):
-        if isinstance(index, str):
+    match owner, index:
+        case RTensor(), int():
+            return RTensor(owner.call, (*owner.path, index - 1))
+        case RTensor(), RVector():
+            parts = [get_item(owner, number, span) for number in index]
+            return RVector("list", [(None, part) for part in parts])
+        case RVector(), str():
             return next((value for key, value in owner.items if key == index), None)
-        if isinstance(index, int) and 0 < abs(index) <= len(owner):
-            rest = owner.items[: -index - 1] + owner.items[-index:]
-            return owner.items[index - 1][1] if index > 0 else RVector(owner.kind, rest)
-        if isinstance(index, int):
+        case RVector(), int() if 0 < index <= len(owner):
+            return owner.items[index - 1][1]
+        case RVector(), int() if 0 < -index <= len(owner):
+            return RVector(owner.kind, owner.items[: -index - 1] + owner.items[-index:])
+        case RVector(), int():
             raise RMistake(f"has no element {index}: its length is {len(owner)}", span)
-    if isinstance(owner, UnknownValue) and owner.python:
-        if isinstance(index, int) and (index > 0 or index == -1):
-            return UnknownValue(f"{owner.python}[{index - 1 if index > 0 else '1:'}]")
-        if isinstance(index, str) and index.isidentifier():
-            return UnknownValue(f"{owner.python}.{index}")
+        case UnknownValue(python=str(python)), int() if python and (index > 0 or index == -1):
+            return UnknownValue(f"{python}[{index - 1 if index > 0 else '1:'}]")
+        case UnknownValue(python=str(python)), str() if python and index.isidentifier():
+            return UnknownValue(f"{python}.{index}")
     return UnknownValue()
 
 
-def as_int(value: Any) -> Any:
+def _as_int(value: Any) -> Any:
     """A number as R prints it: 32, not 32.0."""
-    is_whole = isinstance(value, float) and math.isfinite(value) and value.is_integer()
+    is_whole = isinstance(value, float) and value.is_integer()
     return int(value) if is_whole else value
 
 

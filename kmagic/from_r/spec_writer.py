@@ -6,11 +6,11 @@ import keyword
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from kmagic.from_r.r_arguments import AlreadyReported, ArgumentTranslator, Note, source_of
+from kmagic.from_r.r_arguments import ArgumentTranslator, Note, source_of, stated_input
+from kmagic.from_r.r_names import to_word
 from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.from_r.r_values import (
     CallArg,
-    FailedValue,
     KerasObject,
     ModelInput,
     RLayerCall,
@@ -18,6 +18,7 @@ from kmagic.from_r.r_values import (
     RTensor,
     RVector,
     UnknownValue,
+    tensors_in,
 )
 from kmagic.language.graph import Graph, Node
 from kmagic.language.graph_statements import GraphStatements
@@ -74,7 +75,7 @@ class SpecWriter:
         self._note, self._spans = note, spans
         self._translator = ArgumentTranslator(note, self._model_ref, axes_from_one=axes_from_one)
         self._models: list[Graph] = []
-        self._model_index: dict[int, int] = {}
+        self._model_index: dict[RModel, int] = {}
 
     def write(self, model: RModel, *, is_part: bool = False) -> tuple[Statement, ...]:
         """The statements of a model and its compilation; a part may have no layers."""
@@ -99,14 +100,14 @@ class SpecWriter:
             if call not in input_calls:
                 message = "is needed for the outputs, but is not among the inputs"
                 raise RMistake(message, call.range, "Add it to the model's inputs.")
-        index = {id(call): number for number, call in enumerate(calls)}
+        index = {call: number for number, call in enumerate(calls)}
         graph = Graph(name=model.variable or "part", models=self._models, span=span)
-        first_use: dict[int, int] = {}
-        for call in calls:
+        first_use: dict[KerasObject, int] = {}
+        for number, call in enumerate(calls):
             node = self._node(call, index)
             if isinstance(call.layer, KerasObject):
-                first = first_use.setdefault(id(call.layer), index[id(call)])
-                if first != index[id(call)]:
+                first = first_use.setdefault(call.layer, number)
+                if first != number:
                     graph.nodes[first].word = call.layer.variable or "shared"
                     node.callee, node.args, node.name = LayerRef(first), (), None
             if node.name:
@@ -118,7 +119,7 @@ class SpecWriter:
         graph.outputs = tuple(Arg(_output(tensor, index)) for tensor in outputs)
         return graph
 
-    def _node(self, call: RLayerCall, index: dict[int, int]) -> Node:
+    def _node(self, call: RLayerCall, index: dict[RLayerCall, int]) -> Node:
         layer = call.layer
         inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
         inputs += tuple(self._call_argument(arg, index) for arg in call.named)
@@ -132,28 +133,27 @@ class SpecWriter:
             case UnknownValue():
                 node.callee = NotebookValue(None, source_of(layer, call.range))
             case KerasObject():
-                line = self._translator.layer_line(layer)
-                node.callee, node.args, node.name = line.word, line.args, line.name or None
-                node.word = call.variable or f"{line.word.text}_out"
+                word, node.args, name = self._translator.layer_line(layer)
+                node.callee, node.name = word, name or None
+                node.word = call.variable or f"{word.text}_out"
         return node
 
     def _stack(self, model: RModel, *, is_nested: bool) -> tuple[list[RTensor], list[RTensor]]:
         """The ends of a row of layers, each applied to the one before."""
         if not model.layers:
             raise RMistake("has no layers", model.range, "Add one: mod$add(Dense(units = 50)).")
-        quiet = ArgumentTranslator(lambda *_: None, self._model_ref, axes_from_one=True)
         first, shape = model.layers[0], model.shape
         for layer in model.layers:
-            line = quiet.layer_line(layer) if isinstance(layer, KerasObject) else None
-            if line is not None and layer is first:
-                shape = shape or line.shape
-                if shape is not None and shape.dtype is None and line.word.text == "embedding":
-                    shape.dtype = "int32"
-            elif line is not None and line.shape is not None:
+            stated = stated_input(layer) if isinstance(layer, KerasObject) else None
+            if layer is first:
+                shape = shape or stated
+            elif stated is not None:
                 message = "input_shape applies to the first layer only; omitted"
-                self._note(message, line.shape.range)
+                self._note(message, stated.range)
         chain: list[RTensor] = []
         if shape is not None:
+            if isinstance(first, KerasObject) and to_word(first.name) == "embedding":
+                shape.dtype = shape.dtype or "int32"
             chain.append(RTensor(RLayerCall(shape, shape.range)))
         elif isinstance(first, KerasObject) and not is_nested:
             message = "no input_shape: the model is built when it first receives data"
@@ -163,28 +163,25 @@ class SpecWriter:
             chain.append(RTensor(RLayerCall(layer, span, chain[-1:])))
         return chain[: shape is not None], chain[-1:]
 
-    def _call_argument(self, arg: CallArg, index: dict[int, int]) -> Arg:
+    def _call_argument(self, arg: CallArg, index: dict[RLayerCall, int]) -> Arg:
+        items = tuple(_output(tensor, index) for tensor in tensors_in(arg.value))
         if isinstance(arg.value, RTensor):
-            return Arg(_output(arg.value, index), arg.name)
-        inner = _tensors_in(arg.value)
-        if inner:
-            items = tuple(_output(tensor, index) for tensor in inner)
+            return Arg(items[0], arg.name)
+        if items:
             return Arg(SequenceValue("list", items), arg.name)
         return Arg(self._translator.value(arg.value, "any", arg.range), arg.name)
 
     def _model_ref(self, model: RModel, span: TextRange) -> ModelRef:
         """A model inside this one, which is written above it."""
-        if id(model) not in self._model_index:
+        if model not in self._model_index:
             graph = self._graph(model, self._spans(span), is_nested=True)
             self._models.append(graph)
-            self._model_index[id(model)] = len(self._models) - 1
-        return ModelRef(self._model_index[id(model)])
+            self._model_index[model] = len(self._models) - 1
+        return ModelRef(self._model_index[model])
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
         import keras  # noqa: PLC0415 - takes seconds
 
-        if any(isinstance(arg.value, FailedValue) for arg in given):
-            raise AlreadyReported
         args = self._translator.args(keras.Model.compile, given)
         names = [param.name for param in parameters(keras.Model.compile)]
         args = tuple(Arg(arg.value) if arg.name == names[0] else arg for arg in args)
@@ -194,33 +191,22 @@ class SpecWriter:
 
 def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
     """The calls that lead to the outputs, each after those that it depends on."""
-    calls: list[RLayerCall] = []
-    seen: set[int] = set()
+    calls: dict[RLayerCall, None] = {}
 
-    def visit(tensor: RTensor) -> None:
-        if id(tensor.call) in seen:
-            return
-        seen.add(id(tensor.call))
-        named = [used for arg in tensor.call.named for used in _tensors_in(arg.value)]
-        for used in (*tensor.call.inputs, *named):
-            visit(used)
-        calls.append(tensor.call)
+    def visit(call: RLayerCall) -> None:
+        if call not in calls:
+            named = (tensor for arg in call.named for tensor in tensors_in(arg.value))
+            for tensor in (*call.inputs, *named):
+                visit(tensor.call)
+            calls[call] = None
 
     for output in outputs:
-        visit(output)
-    return calls
+        visit(output.call)
+    return list(calls)
 
 
-def _tensors_in(value: Any) -> list[RTensor]:
-    if isinstance(value, RTensor):
-        return [value]
-    if isinstance(value, RVector):
-        return [tensor for item in value for tensor in _tensors_in(item)]
-    return []
-
-
-def _output(tensor: RTensor, index: dict[int, int]) -> NodeOutput:
-    return NodeOutput(index[id(tensor.call)], tensor.path)
+def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> NodeOutput:
+    return NodeOutput(index[tensor.call], tensor.path)
 
 
 def _input_args(model_input: ModelInput) -> tuple[Arg, ...]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 from kmagic.from_r.model_calls import ModelCalls
-from kmagic.from_r.r_arguments import AlreadyReported, ArgumentTranslator
-from kmagic.from_r.r_interpreter import Interpreter, OtherStatement, ScriptResult
+from kmagic.from_r.r_arguments import ArgumentTranslator
+from kmagic.from_r.r_interpreter import Interpreter
 from kmagic.from_r.r_names import is_layer_name
 from kmagic.from_r.r_parser import (
     PIPES,
@@ -26,7 +26,6 @@ from kmagic.from_r.r_parser import (
 )
 from kmagic.from_r.r_values import (
     CallArg,
-    FailedValue,
     KerasObject,
     RModel,
     RTensor,
@@ -153,28 +152,34 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
     def note(message: str, span: TextRange) -> None:
         notes.setdefault((span.start, message), _remark(text, span, message))
 
-    def error(mistakes: Sequence[RMistake]) -> RCodeError:
-        ordered = sorted(mistakes, key=lambda mistake: mistake.range.start)
-        problems = dict.fromkeys(mistake.problem(text) for mistake in ordered)
-        return RCodeError(list(problems), text, where, first_line)
-
+    calls = ModelCalls(note, name)
+    interpreter = Interpreter(calls)
+    mistakes, others = interpreter.mistakes, interpreter.others
+    body: tuple[Statement, ...] = ()
     try:
-        statements = parse_r(text)
+        interpreter.run(parse_r(text))
+        named = [model for model in calls.models if model.variable == name]
+        compiled = [model for model in calls.models if model.compiled is not None]
+        candidates = named or compiled or calls.models
+        if not candidates and not mistakes:
+            end = len(text.splitlines()[0]) if text.strip() else 0
+            remedy = "Create one with Sequential() or keras_model_sequential()."
+            mistakes.append(RMistake("creates no model", TextRange(0, end), remedy))
+        chosen = candidates[-1] if candidates else RModel(TextRange())
+        axes_from_one = re.search(r"\bkeras3\b", text) is not None
+        writer = SpecWriter(note, lambda span: span.span(text), axes_from_one=axes_from_one)
+        # A model without layers lacks those of the lines with mistakes.
+        if chosen.layers or chosen.outputs or not mistakes:
+            body = writer.write(chosen)
+        message = "Another model: put it into a cell of its own."
+        used = _models_in(chosen)
+        others += [(model.range, message) for model in calls.models if model not in used]
     except RMistake as mistake:
-        raise error([mistake]) from None
-    result = Interpreter(ModelCalls(note, name)).run(statements)
-    named = [model for model in result.models if model.variable == name]
-    compiled = [model for model in result.models if model.compiled is not None]
-    candidates = named or compiled or result.models
-    axes_from_one = re.search(r"\bkeras3\b", text) is not None
-    writer = SpecWriter(note, lambda span: _span(span, text), axes_from_one=axes_from_one)
-    body = _write(writer, candidates[-1], result) if candidates else ()
-    if result.mistakes:
-        raise error(result.mistakes)
-    if not candidates:
-        end = len(text.splitlines()[0]) if text.strip() else 0
-        remedy = "Create one with Sequential() or keras_model_sequential()."
-        raise error([RMistake("creates no model", TextRange(0, end), remedy)])
+        mistakes.append(mistake)
+    if mistakes:
+        mistakes.sort(key=lambda mistake: mistake.range.start)
+        problems = dict.fromkeys(mistake.problem(text) for mistake in mistakes)
+        raise RCodeError(list(problems), text, where, first_line)
     spec = ModelSpec(body)
     return Translation(
         format_spec(spec),
@@ -183,45 +188,21 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         spec=spec,
         notes=tuple(sorted(notes.values(), key=lambda remark: remark.line)),
         left_out=tuple(
-            _remark(text, other.range, other.replacement)
-            for other in _left_out(result, candidates[-1])
+            _remark(text, *other) for other in sorted(others, key=lambda other: other[0].start)
         ),
         spans=tuple(_spans(body)),
     )
 
 
-def _write(writer: SpecWriter, model: RModel, result: ScriptResult) -> tuple[Statement, ...]:
-    try:
-        return writer.write(model)
-    except RMistake as mistake:
-        # A model without layers lacks the one whose line has a mistake of its own.
-        if model.layers or model.outputs or not result.mistakes:
-            result.mistakes.append(mistake)
-    except AlreadyReported:
-        pass
-    return ()
-
-
-def _left_out(result: ScriptResult, model: RModel) -> list[OtherStatement]:
-    used = {id(model), *_nested_models(model)}
-    text = "Another model: put it into a cell of its own."
-    others = [OtherStatement(other.range, text) for other in result.models if id(other) not in used]
-    return sorted([*result.others, *others], key=lambda other: other.range.start)
-
-
-def _nested_models(model: RModel) -> set[int]:
+def _models_in(model: RModel) -> set[RModel]:
+    """A model and those inside it."""
     layers = [*model.layers, *(call.layer for call in calls_before(model.outputs))]
-    models = [layer for layer in layers if isinstance(layer, RModel)]
-    return set(map(id, models)).union(*map(_nested_models, models))
+    return {model}.union(*(_models_in(layer) for layer in layers if isinstance(layer, RModel)))
 
 
 def _remark(text: str, span: TextRange, message: str) -> Remark:
-    line = span.line(text)
+    line = span.span(text).line
     return Remark(line, text.splitlines()[line - 1].strip(), message)
-
-
-def _span(span: TextRange, text: str) -> Span:
-    return Span(span.line(text), span.column(text), span.width(text))
 
 
 def _spans(statements: tuple[Statement, ...]) -> Iterator[Span]:
@@ -278,7 +259,7 @@ def layer_lines(text: str) -> list[str]:
             return []
         writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
         return format_spec(ModelSpec(writer.write(model, is_part=True))).splitlines()
-    except (RMistake, AlreadyReported):
+    except RMistake:
         return []
 
 
@@ -297,9 +278,7 @@ class _FragmentInterpreter(Interpreter):
             is_layer = isinstance(value, KerasObject) and is_layer_name(value.name)
             if is_layer and statement.syntax[:1] != ("<-",):
                 self._calls.method(self._implicit, "add", [CallArg(value, None, value.range)])
-            elif isinstance(value, FailedValue) or (
-                isinstance(value, UnknownValue) and not value.replacement
-            ):
+            elif isinstance(value, UnknownValue) and not value.replacement:
                 return None
         if self._calls.models:
             return self._calls.models[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kmagic.from_r.r_values import CallArg, KerasObject, RVector, UnknownValue
@@ -26,27 +26,10 @@ _FILES = {
     "load_weights": "model.weights.h5",
     "model_from_json": "model.json",
 }
-_SYNONYMS = {
-    "save_model": "save",
-    "save_model_hdf5": "save",
-    "save_model_tf": "save",
-    "save_model_weights": "save_weights",
-    "save_model_weights_hdf5": "save_weights",
-    "load_model": "load",
-    "load_model_hdf5": "load",
-    "load_model_tf": "load",
-    "load_model_weights": "load_weights",
-    "load_model_weights_hdf5": "load_weights",
-    "fit_generator": "fit",
-}
 _PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_proba": " --proba"}
-_IMPORTS = ("library", "require")
-_SETUP = (
-    *("use_condaenv", "use_virtualenv", "install_keras", "keras_init"),
-    "keras_available",
-)
+_SETUP = ("use_condaenv", "use_virtualenv", "install_keras", "keras_init", "keras_available")
 _REPLACEMENTS: dict[str, str] = {
-    **dict.fromkeys(_IMPORTS, "Not needed here: nothing to load."),
+    **dict.fromkeys(("library", "require"), "Not needed here: nothing to load."),
     **dict.fromkeys(_SETUP, "Not needed here: nothing to set up."),
     "source": "Copy the model code of that file into this cell.",
     "set.seed": "%keras_fit ... --seed 1",
@@ -67,46 +50,27 @@ _REPLACEMENTS: dict[str, str] = {
     "decode_predictions": "%keras_classify, which names the classes",
     "table": "%keras_confusion",
     "get_layer": "model.get_layer(name) in a Python cell",
+    "summary": "%keras_summary MODEL",
+    "plot": "%keras_plot MODEL",
+    "plot_model": "%keras_plot MODEL",
+    "unfreeze_weights": "MODEL.trainable = True in a Python cell",
 }
-_MODEL_REPLACEMENTS = {
-    "summary": "%keras_summary {}",
-    "plot": "%keras_plot {}",
-    "plot_model": "%keras_plot {}",
-    "unfreeze_weights": "{}.trainable = True in a Python cell",
-}
-"""Function -> its replacement, with the model's name in place of the braces."""
 
 
-def is_import(name: str) -> bool:
-    """Whether a function loads packages or files, so that its arguments are not values."""
-    return name in (*_IMPORTS, "source")
-
-
-def is_unsupported(name: str) -> bool:
-    """Whether something other than the model's text replaces a function."""
-    return (
-        name in _REPLACEMENTS
-        or name in _MODEL_REPLACEMENTS
-        or _plain(name) in {*_FILES, *_PREDICT_OPTIONS, "fit", "evaluate"}
-        or _dataset(name) != ""
-    )
-
-
-def replacement(name: str, args: list[CallArg], model: str) -> str:
-    """What to use here instead of a function of R, with the model's name."""
+def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> str:
+    """What to use here instead of a function of R; "" if nothing of kmagic replaces it."""
     if name in _REPLACEMENTS:
-        return _REPLACEMENTS[name]
-    if name in _MODEL_REPLACEMENTS:
-        return _MODEL_REPLACEMENTS[name].format(model)
-    dataset = _dataset(name)
-    if dataset:
+        return _REPLACEMENTS[name].replace("MODEL", model)
+    kind, _, dataset = name.partition("_")
+    if (kind == "dataset" and dataset) or (kind == "load" and dataset in _DATA):
         options = [
             f"--{arg.name.replace('_', '-')} {arg.value}"
             for arg in args
             if arg.name in ("num_words", "maxlen") and isinstance(arg.value, int)
         ]
         return " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
-    plain = _plain(name)
+    # keras_save, save_model_hdf5, save_model_tf: all are save
+    plain = re.sub("_model|_hdf5|_tf|(?<=^fit)_generator", "", name.removeprefix("keras_"))
     if plain in _FILES:
         magic = "%keras_load" if plain.startswith("load") or "from" in plain else "%keras_save"
         path = next((arg.value for arg in args if isinstance(arg.value, str)), _FILES[plain])
@@ -119,7 +83,9 @@ def replacement(name: str, args: list[CallArg], model: str) -> str:
         return " ".join(["%keras_fit", model, *(data[:2] or ["--data DATA"]), *_fit_options(args)])
     if plain == "evaluate":
         return " ".join(["%keras_evaluate", model, *data[:2]])
-    return " ".join(["%keras_predict", model, *data[:1]]) + _PREDICT_OPTIONS[plain]
+    if plain in _PREDICT_OPTIONS:
+        return " ".join(["%keras_predict", model, *data[:1]]) + _PREDICT_OPTIONS[plain]
+    return ""
 
 
 def other_replacement(variable: str) -> str:
@@ -134,16 +100,6 @@ def is_callback(name: str) -> bool:
     return _callback(name) in _CALLBACKS or name.startswith("callback_")
 
 
-def _plain(name: str) -> str:
-    name = name.removeprefix("keras_")
-    return _SYNONYMS.get(name, name)
-
-
-def _dataset(name: str) -> str:
-    match = re.fullmatch(r"(?:load|dataset)_(\w+)", name)
-    return match[1] if match and (match[1] in _DATA or name.startswith("dataset_")) else ""
-
-
 def _source(arg: CallArg) -> str:
     """The argument on a magic's line, or "" if it has no expression."""
     if isinstance(arg.value, RVector) and arg.value.items:
@@ -153,7 +109,7 @@ def _source(arg: CallArg) -> str:
     return python if not python or python.replace("_", "").isalnum() else "{" + python + "}"
 
 
-def _fit_options(args: list[CallArg]) -> list[str]:
+def _fit_options(args: Iterable[CallArg]) -> list[str]:
     bound = {arg.name: arg.value for arg in args if arg.name}
     bound.setdefault("epochs", 10)  # the default of R keras and kerasR
     options = []
