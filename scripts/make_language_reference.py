@@ -14,7 +14,6 @@ from kmagic.magics.completion.completion_words import words_to_store
 from kmagic.models.reference.language_words import LANGUAGE_WORDS
 from kmagic.models.reference.word_families import KINDS, ROLES, KerasWord, families, keras_words
 from kmagic.models.reference.word_help import ArgumentHelp, WordHelp, word_help
-from kmagic.models.reference.word_list import word_summary
 
 PAGE = Path(__file__).parents[1] / "docs" / "language.md"
 WORDS_FILE = Path(__file__).parents[1] / "kmagic/magics/completion/words.json"
@@ -48,12 +47,12 @@ def words_part() -> str:
         lines += [_layer(known) for known in members]
     for role in ROLES[1:]:
         lines += ["", f"## {KINDS[role].capitalize()}", ""]
-        plain = [known for known in keras_words(role) if not word_summary(known)]
+        plain = [known for known in keras_words(role) if not known.summary]
         if plain:
             lines += [", ".join(map(_names, plain)), ""]
         lines += ["| Word | |", "|---|---|"]
-        told = ((known, word_summary(known)) for known in keras_words(role))
-        lines += [f"| {_names(known)} | {_cell(said)} |" for known, said in told if said]
+        told = [known for known in keras_words(role) if known.summary]
+        lines += [f"| {_names(known)} | {_cell(known.summary)} |" for known in told]
     return "\n".join(lines) + "\n"
 
 

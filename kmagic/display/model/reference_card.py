@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from kmagic.display.kit.card import Bundle, card_html, escape_html, message_html, mime_bundle
 from kmagic.models.catalogue import plural_of
 from kmagic.models.reference.docstring import split_sentences
+from kmagic.models.reference.language_words import LanguageWord
+from kmagic.models.reference.word_families import KerasWord
 from kmagic.models.reference.word_help import ArgumentHelp, WordHelp
-from kmagic.models.reference.word_list import WordGroup, WordList, WordSummary
+from kmagic.models.reference.word_list import WordGroup, WordList
 
 _WIDTH = 96
 _MAX_SHOWN = 140
@@ -80,7 +82,7 @@ def _brief_row(group: WordGroup) -> str:
     return _row(escape_html(group.title), words, width=88, style=";line-height:1.7")
 
 
-def _long_rows(items: Iterable[WordSummary]) -> str:
+def _long_rows(items: Iterable[KerasWord | LanguageWord]) -> str:
     rows = []
     for item in items:
         aliases = escape_html(", ".join(item.aliases))

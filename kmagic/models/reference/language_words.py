@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class LanguageWord:
         setup: Python code that the example needs, or "".
     """
 
+    aliases: ClassVar[tuple[str, ...]] = ()
+    shown_alias: ClassVar[str] = ""
     word: str
     usage: str
     summary: str

@@ -11,6 +11,7 @@ from typing import Any
 from kmagic.language.vocabulary import ALIASES, snake_case
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
+from kmagic.models.reference.docstring import docstring
 
 ROLES: tuple[Role, ...] = (
     "layer",
@@ -70,6 +71,36 @@ class KerasWord:
     value: Any = None
     aliases: tuple[str, ...] = ()
 
+    @property
+    def summary(self) -> str:
+        """What it stands for, in one sentence."""
+        summary = docstring(self.value).summary if self.value is not None else ""
+        return summary or _UNDOCUMENTED.get(self.word, "")
+
+    @property
+    def shown_alias(self) -> str:
+        """The alias in a list of words alone: Keras's name of a short word, or a shorter word."""
+        own = snake_case(getattr(self.value, "__name__", ""))
+        shorter = (alias for alias in self.aliases if len(alias) < len(self.word))
+        return own if own in self.aliases else min(shorter, key=len, default="")
+
+
+_UNDOCUMENTED = {
+    "abs_max_quantizer": "Scales weights by the largest absolute value along an axis.",
+    "float_dtype_policy": "The dtypes of computations and weights, by name.",
+    "quantized_dtype_policy": "The policy of a layer with weights quantized to int8.",
+    "quantized_float8_dtype_policy": "The policy of a layer with weights quantized to float8.",
+    "input_layer": "The layer of an `input 28x28x1` line.",
+    "accuracy": "The share of correct predictions; the kind that fits the loss and the outputs.",
+    "acc": "The same as accuracy.",
+    "crossentropy": "The crossentropy that fits the loss and the outputs.",
+    "ce": "The same as crossentropy.",
+    "mixed_float16": "Computes in float16, stores weights in float32.",
+    "mixed_bfloat16": "Computes in bfloat16, stores weights in float32.",
+    "string": "Text, for preprocessing layers.",
+}
+"""Summaries of words that Keras does not document."""
+
 
 def family_of(cls: Any) -> str:
     """The family of a layer, from its folder in Keras.
@@ -97,7 +128,7 @@ def families() -> dict[str, list[KerasWord]]:
 def keras_words(role: Role) -> tuple[KerasWord, ...]:
     """All words of a role, in alphabetical order."""
     base = _base(role)
-    groups: dict[int, tuple[Any, list[str]]] = {}  # words with the same meaning
+    groups: dict[Any, list[str]] = {}  # words with the same meaning
     words = list(catalogue.words_for_role(role))
     if role == "layer":
         words += [snake_case(name) for name in catalogue.members("layer")]
@@ -105,13 +136,13 @@ def keras_words(role: Role) -> tuple[KerasWord, ...]:
         words += [catalogue.word_for(policy) for policy in catalogue.members(role).values()]
     for word in words:
         value = find_word(role, word)
-        if value is None and not catalogue.accepts_string(role, word):
-            continue
-        if value is None or value is not base:
-            key = hash(word) if value is None else id(value)
-            groups.setdefault(key, (value, []))[1].append(word)
+        if value is None and catalogue.accepts_string(role, word):
+            groups[word] = [word]
+        elif value is not None and value is not base:
+            groups.setdefault(value, []).append(word)
     entries = []
-    for value, same in groups.values():
+    for key, same in groups.items():
+        value = None if isinstance(key, str) else key
         first = _preferred(value, same)
         aliases = dict.fromkeys(word for word in same if _is_alias(word, first))
         entries.append(KerasWord(first, role, value, tuple(aliases)))

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmagic.models import catalogue
-from kmagic.models.catalogue import Role
+from kmagic.models.catalogue import Parameter, Role
 from kmagic.models.reference.docstring import Docstring, docstring, shape_from_text
 from kmagic.models.reference.language_words import LanguageWord
 from kmagic.models.reference.word_examples import WordExample, word_example
 from kmagic.models.reference.word_families import OTHER, KerasWord, family_of
-from kmagic.models.reference.word_list import word_summary
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.rendering import Renderable
@@ -113,7 +112,7 @@ def word_help(known: KerasWord, other_meanings: Sequence[str] = ()) -> WordHelp:
         word=known.word,
         name=_keras_name(known),
         usage=_usage(known, arguments),
-        summary=word_summary(known),
+        summary=known.summary,
         details=doc.details,
         aliases=known.aliases,
         other_meanings=tuple(other_meanings),
@@ -176,16 +175,16 @@ def _arguments(function: Any) -> tuple[ArgumentHelp, ...]:
         return ()
     descriptions = argument_descriptions(function)
     return tuple(
-        ArgumentHelp(
-            param.name,
-            None if param.required else catalogue.python_value_text(param.default),
-            param.role,
-            param.is_flag,
-            param.positional,
-            descriptions.get(param.name, ""),
-        )
+        _argument(param, descriptions.get(param.name, ""))
         for param in catalogue.parameters(function)
-        if param.name != "self" and (param.positional or param.name in descriptions)
+        if param.positional or param.name in descriptions
+    )
+
+
+def _argument(param: Parameter, description: str) -> ArgumentHelp:
+    default = None if param.required else catalogue.python_value_text(param.default)
+    return ArgumentHelp(
+        param.name, default, param.role, param.is_flag, param.positional, description
     )
 
 
@@ -215,25 +214,11 @@ def _call_arguments(known: KerasWord, doc: Docstring) -> tuple[ArgumentHelp, ...
     """The arguments of a layer's call, unless it only has its input."""
     descriptions = doc.arguments("Call arguments")
     descriptions.setdefault("sequences", descriptions.get("inputs", ""))
-    try:
-        signature = inspect.signature(known.value.call)
-    except (AttributeError, TypeError, ValueError):
-        return ()
-    arguments = []
-    for param in list(signature.parameters.values())[1:]:
-        if param.kind in (param.VAR_POSITIONAL, param.VAR_KEYWORD):
-            continue
-        required = param.default is param.empty
-        arguments.append(
-            ArgumentHelp(
-                param.name,
-                None if required else catalogue.python_value_text(param.default),
-                is_flag=isinstance(param.default, bool),
-                description=descriptions.get(param.name, "")
-                or _COMMON_CALL_ARGUMENTS.get(param.name, ""),
-            )
-        )
-    return tuple(arguments) if len(arguments) > 1 else ()
+    arguments = tuple(
+        _argument(param, descriptions.get(param.name) or _COMMON_CALL_ARGUMENTS.get(param.name, ""))
+        for param in catalogue.parameters(known.value.call)
+    )
+    return arguments if len(arguments) > 1 else ()
 
 
 _COMMON_CALL_ARGUMENTS = {

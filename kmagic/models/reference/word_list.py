@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmagic.language.vocabulary import snake_case
 from kmagic.models.catalogue import Role
-from kmagic.models.reference.docstring import docstring
-from kmagic.models.reference.language_words import LANGUAGE_WORDS
+from kmagic.models.reference.language_words import LANGUAGE_WORDS, LanguageWord
 from kmagic.models.reference.word_families import (
     KINDS,
     KerasWord,
@@ -23,29 +21,11 @@ from kmagic.support.rendering import Renderable
 
 
 @dataclass(frozen=True, slots=True)
-class WordSummary:
-    """A word in a list.
-
-    Attributes:
-        word: The word.
-        summary: What it is, in one sentence.
-        aliases: Other words for it.
-        shown_alias: The alias to show in a list of words alone: the Keras name of a short word, or
-            the short word for a long name.
-    """
-
-    word: str
-    summary: str = ""
-    aliases: tuple[str, ...] = ()
-    shown_alias: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class WordGroup:
     """Words under a common title."""
 
     title: str
-    items: tuple[WordSummary, ...]
+    items: tuple[KerasWord | LanguageWord, ...]
 
 
 @dataclass(frozen=True)
@@ -74,13 +54,11 @@ class WordList(Renderable):
 
 def all_words_list(names: Mapping[str, Any]) -> WordList:
     """All layers by family, and the language's own words."""
-    groups = [WordGroup(title, _summaries(known)) for title, known in families().items()]
     own = tuple(notebook_layers(names))
-    if own:
-        groups.insert(0, WordGroup("of this notebook", _summaries(own)))
+    groups = [WordGroup("of this notebook", own)] if own else []
+    groups += [WordGroup(title, tuple(known)) for title, known in families().items()]
     layers = sum(len(group.items) for group in groups)
-    language = tuple(WordSummary(known.word, known.summary) for known in LANGUAGE_WORDS)
-    groups.append(WordGroup("the language", language))
+    groups.append(WordGroup("the language", LANGUAGE_WORDS))
     kinds = ", ".join(plural for role, plural in KINDS.items() if role != "layer")
     return WordList(
         "Words",
@@ -94,7 +72,7 @@ def all_words_list(names: Mapping[str, Any]) -> WordList:
 def family_list(title: str, members: Sequence[KerasWord]) -> WordList:
     """The layers of one family."""
     facts = f"{pluralize(len(members), 'layer')} · help on one: %keras_layers {members[0].word}"
-    return WordList(title, facts, (WordGroup("", _summaries(members)),))
+    return WordList(title, facts, (WordGroup("", tuple(members)),))
 
 
 def role_list(role: Role) -> WordList:
@@ -103,8 +81,7 @@ def role_list(role: Role) -> WordList:
     facts = f"{len(known)}"
     if role != "dtype":
         facts += f" · help on one: %keras_layers {known[0].word}"
-    groups = (WordGroup("", _summaries(known)),)
-    return WordList(KINDS[role], facts, groups, foot=_USES.get(role, ""))
+    return WordList(KINDS[role], facts, (WordGroup("", known),), foot=_USES.get(role, ""))
 
 
 _USES: dict[Role, str] = {
@@ -127,48 +104,10 @@ def ops_list() -> WordList:
     import keras  # noqa: PLC0415 - takes seconds
 
     functions = tuple(
-        WordSummary(f"ops.{name}", docstring(value).summary)
+        KerasWord(f"ops.{name}", "any", value)
         for name, value in sorted(vars(keras.ops).items())
         if inspect.isfunction(value) and not name.startswith("_")
     )
     facts = f"{len(functions)} · help on one: %keras_layers {functions[0].word}"
     foot = "Applied like a layer: ops.maximum <- a, b   or   ops.expand_dims axis=1"
     return WordList("ops", facts, (WordGroup("", functions),), is_brief=True, foot=foot)
-
-
-def _summaries(words: Sequence[KerasWord]) -> tuple[WordSummary, ...]:
-    return tuple(
-        WordSummary(known.word, word_summary(known), known.aliases, _shown_alias(known))
-        for known in words
-    )
-
-
-def _shown_alias(known: KerasWord) -> str:
-    own = snake_case(getattr(known.value, "__name__", ""))
-    if own in known.aliases:
-        return own
-    shorter = (alias for alias in known.aliases if len(alias) < len(known.word))
-    return min(shorter, key=len, default="")
-
-
-def word_summary(known: KerasWord) -> str:
-    """What a word stands for, in one sentence."""
-    summary = docstring(known.value).summary if known.value is not None else ""
-    return summary or _UNDOCUMENTED.get(known.word, "")
-
-
-_UNDOCUMENTED = {
-    "abs_max_quantizer": "Scales weights by the largest absolute value along an axis.",
-    "float_dtype_policy": "The dtypes of computations and weights, by name.",
-    "quantized_dtype_policy": "The policy of a layer with weights quantized to int8.",
-    "quantized_float8_dtype_policy": "The policy of a layer with weights quantized to float8.",
-    "input_layer": "The layer of an `input 28x28x1` line.",
-    "accuracy": "The share of correct predictions; the kind that fits the loss and the outputs.",
-    "acc": "The same as accuracy.",
-    "crossentropy": "The crossentropy that fits the loss and the outputs.",
-    "ce": "The same as crossentropy.",
-    "mixed_float16": "Computes in float16, stores weights in float32.",
-    "mixed_bfloat16": "Computes in bfloat16, stores weights in float32.",
-    "string": "Text, for preprocessing layers.",
-}
-"""Summaries of words that Keras does not document."""

@@ -16,7 +16,6 @@ from kmagic.models.reference import WordHelp, WordList, language_words, referenc
 from kmagic.models.reference.docstring import docstring, parse_docstring, shape_from_text
 from kmagic.models.reference.word_families import FAMILIES, OTHER, ROLES, families, keras_words
 from kmagic.models.reference.word_help import argument_descriptions, word_help
-from kmagic.models.reference.word_list import word_summary
 from kmagic.support.errors import KmagicError, MagicError
 
 FOREIGN = {"flax_layer", "jax_layer", "tfsm_layer", "torch_module_wrapper"}
@@ -369,7 +368,7 @@ def test_every_docstring_of_keras_can_be_read() -> None:
         for known in keras_words(role):
             if known.value is not None:
                 result = docstring(known.value)
-                assert word_summary(known), f"{known.word}: add it to _UNDOCUMENTED"
+                assert known.summary, f"{known.word}: add it to _UNDOCUMENTED"
                 assert "```" not in " ".join([result.summary, *result.details]), known.word
                 assert "](" not in result.summary, known.word
 
