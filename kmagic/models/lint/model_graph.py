@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -199,13 +199,13 @@ def previous_call(call: LayerCall, *kinds: str) -> LayerCall | None:
     return None
 
 
-def ancestors(call: LayerCall) -> Iterator[LayerCall]:
+def ancestors(call: LayerCall) -> Iterable[LayerCall]:
     """A call and all calls that it depends on."""
-    seen: set[int] = set()
+    found: set[LayerCall] = set()
     pending = [call]
     while pending:
         current = pending.pop()
-        if id(current) not in seen:
-            seen.add(id(current))
-            yield current
+        if current not in found:
+            found.add(current)
             pending += current.parents
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kmagic.language.spec import Span
@@ -55,7 +55,9 @@ def output_advice(graph: ModelGraph, compile_span: Span) -> Iterator[Advice]:
         )
     losses = losses_of(model, len(graph.ends))
     for end, loss in zip(graph.ends, losses, strict=False):
-        yield from _loss_advice(end, loss, end.span if end.span.line else compile_span)
+        problem = _loss_problem(end, loss)
+        if problem:
+            yield Advice(*problem, end.span if end.span.line else compile_span, end.name)
     is_regression = losses and all(loss_name(loss) in REGRESSION for loss in losses)
     is_squashed = any(end.activation in _SQUASHING for end in graph.ends)
     if is_regression and not is_squashed and _has_accuracy(model):
@@ -100,75 +102,57 @@ def _has_accuracy(model: Any) -> bool:
     return any(metric in {"accuracy", "acc"} for metric in metrics if isinstance(metric, str))
 
 
-def _loss_advice(end: LayerCall, loss: Any, span: Span) -> Iterator[Advice]:
+def _loss_problem(end: LayerCall, loss: Any) -> tuple[str, str, str] | None:
+    """The code, message and remedy of what is wrong with an output and its loss."""
     name, activation = loss_name(loss), end.activation
-
-    def advice(code: str, message: str, remedy: str) -> Advice:
-        return Advice(code, message, remedy, span, end.name)
-
     if activation == "softmax" and end.units == 1:
         remedy = "Write `dense 1 sigmoid` with loss=binary_crossentropy."
         if name in REGRESSION:
             remedy = "To predict a number, write `dense 1`."
-        yield advice("one-softmax", "The output is always 1: softmax has a single unit.", remedy)
-    elif getattr(loss, "from_logits", False):
-        if activation in _SQUASHING:
-            yield advice(
-                "logits",
-                f"{activation.capitalize()} is applied twice: in the last layer, and again by "
-                "from_logits=true.",
-                f"Remove {activation}, or from_logits.",
-            )
-    elif name in CATEGORICAL:
-        yield from _categorical_advice(advice, end, name)
-    elif name in BINARY:
-        if activation == "softmax":
-            yield advice(
-                "binary-softmax",
-                f"{name} treats each unit as a separate decision, but softmax makes all units one "
-                "choice.",
-                "For one class of several, use a categorical loss; for several at once, sigmoid.",
-            )
-        elif activation not in _PROBABILITIES:
-            yield advice(
-                "no-sigmoid",
-                f"{name} expects probabilities, but the last layer ({activation}) returns any "
-                "number.",
-                "Add sigmoid there, or write loss=binary_crossentropy(from_logits=true).",
-            )
-    elif name in REGRESSION and activation == "softmax":
-        yield advice(
-            "regression-softmax",
-            f"The model will learn slowly, and its outputs sum to 1: {name} is used with softmax.",
-            "For classes: loss=categorical_crossentropy; for numbers: no activation.",
-        )
-    elif name in REGRESSION and activation == "relu" and end.rank < 4:  # noqa: PLR2004 - pixels are not negative
-        yield advice(
-            "relu-output",
-            "Outputs are never negative, and a unit at 0 stops learning: the last layer is relu.",
-            "Remove the activation, or use softplus for numbers above 0.",
-        )
-
-
-def _categorical_advice(
-    advice: Callable[[str, str, str], Advice], end: LayerCall, name: str
-) -> Iterator[Advice]:
-    if end.units == 1:
-        yield advice(
+        return "one-softmax", "The output is always 1: softmax has a single unit.", remedy
+    if getattr(loss, "from_logits", False):
+        if activation not in _SQUASHING:
+            return None
+        message = f"{activation.capitalize()} is applied twice: in the last layer, and again by "
+        return "logits", message + "from_logits=true.", f"Remove {activation}, or from_logits."
+    if name in CATEGORICAL and end.units == 1:
+        return (
             "one-class",
             f"{name} chooses between several units, but there is only one.",
             "Write `dense 1 sigmoid` with loss=binary_crossentropy.",
         )
-    elif end.activation == "sigmoid":
-        yield advice(
+    if name in CATEGORICAL and activation == "sigmoid":
+        return (
             "sigmoid-categorical",
             f"{name} expects probabilities that sum to 1, but sigmoid computes each unit alone.",
             "For one class of several, use softmax; for several at once, loss=binary_crossentropy.",
         )
-    elif end.activation not in _PROBABILITIES:
-        yield advice(
-            "no-softmax",
-            f"{name} expects probabilities, but the last layer ({end.activation}) returns any "
-            "number.",
-            f"Add softmax there, or write loss={name}(from_logits=true).",
+    if name in BINARY and activation == "softmax":
+        return (
+            "binary-softmax",
+            (
+                f"{name} treats each unit as a separate decision, but softmax makes all units one "
+                "choice."
+            ),
+            "For one class of several, use a categorical loss; for several at once, sigmoid.",
         )
+    if name in (*CATEGORICAL, *BINARY) and activation not in _PROBABILITIES:
+        usual, logits = ("softmax", name) if name in CATEGORICAL else ("sigmoid", BINARY[0])
+        return (
+            f"no-{usual}",
+            f"{name} expects probabilities, but the last layer ({activation}) returns any number.",
+            f"Add {usual} there, or write loss={logits}(from_logits=true).",
+        )
+    if name in REGRESSION and activation == "softmax":
+        return (
+            "regression-softmax",
+            f"The model will learn slowly, and its outputs sum to 1: {name} is used with softmax.",
+            "For classes: loss=categorical_crossentropy; for numbers: no activation.",
+        )
+    if name in REGRESSION and activation == "relu" and end.rank < 4:  # noqa: PLR2004 - pixels are not negative
+        return (
+            "relu-output",
+            "Outputs are never negative, and a unit at 0 stops learning: the last layer is relu.",
+            "Remove the activation, or use softplus for numbers above 0.",
+        )
+    return None

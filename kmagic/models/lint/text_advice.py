@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from kmagic.language import format_statement
-from kmagic.language.graph import Graph, Node
+from kmagic.language.graph import Graph
 from kmagic.language.spec import (
     BlockSpec,
     Index,
@@ -54,13 +54,18 @@ def text_advice(
 
 
 def _unused_lines(graph: Graph) -> Iterator[Advice]:
-    needed = _needed_nodes(graph)
+    sources = [
+        {output.node for output in find_parts(node.inputs, NodeOutput)} for node in graph.nodes
+    ]
+    needed = {output.node for output in find_parts(graph.outputs, NodeOutput)}
+    for index in reversed(range(len(graph.nodes))):  # a node's sources come before it
+        if index in needed:
+            needed |= sources[index]
     seen: set[int] = set()
-    for index, node in enumerate(graph.nodes):
-        if index in needed or node.is_input or node.span.line in seen or node.trail:
-            continue
-        # Only the end of an unused branch is reported.
-        if any(index in _sources(other) for other in graph.nodes[index + 1 :]):
+    # Only the end of an unused branch is reported.
+    for index in sorted(set(range(len(graph.nodes))) - needed.union(*sources)):
+        node = graph.nodes[index]
+        if node.is_input or node.span.line in seen or node.trail:
             continue
         seen.add(node.span.line)
         text = format_statement(node.spec) if node.spec is not None else "this line"
@@ -70,19 +75,3 @@ def _unused_lines(graph: Graph) -> Iterator[Advice]:
             "Connect it, name it in `output`, or remove it.",
             node.span,
         )
-
-
-def _needed_nodes(graph: Graph) -> set[int]:
-    """Indices of the nodes that the outputs depend on."""
-    pending = [output.node for output in find_parts(graph.outputs, NodeOutput)]
-    needed: set[int] = set()
-    while pending:
-        index = pending.pop()
-        if index not in needed:
-            needed.add(index)
-            pending += _sources(graph.nodes[index])
-    return needed
-
-
-def _sources(node: Node) -> list[int]:
-    return [output.node for output in find_parts(node.inputs, NodeOutput)]
