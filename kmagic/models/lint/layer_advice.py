@@ -33,10 +33,10 @@ _DECIMAL = ("BatchNormalization", "Conv", "Dense", "LayerNormalization", "Normal
 def layer_advice(graph: ModelGraph) -> Iterator[Advice]:
     """Advice on every layer of a model."""
     for call in graph.calls:
-        yield from _missing_activation(call)
-        yield from _hidden_softmax(call)
+        source = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
+        if source is not None:
+            yield from _advice_on_pair(source, call)
         yield from _broadcast(call)
-        yield from _embedding(call)
         yield from _useless_bias(call)
     for end in graph.ends:
         yield from _missing_flatten(end)
@@ -51,29 +51,26 @@ def _at(code: str, call: LayerCall, message: str, remedy: str, *, is_hint: bool 
     return Advice(code, message, remedy, call.span, call.name, is_hint)
 
 
-def _missing_activation(call: LayerCall) -> Iterator[Advice]:
-    if call.kind != "Dense":
-        return
-    first = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
-    if first is None or first.kind != "Dense" or first.activation != "linear":
-        return
-    if len(first.children) == 1 and first.rank == call.rank:
+def _advice_on_pair(first: LayerCall, call: LayerCall) -> Iterator[Advice]:
+    """Advice on a layer and the one before it, which may also have other uses."""
+    is_dense = call.kind == "Dense"
+    activation = first.activation if len(first.children) == 1 else ""
+    if is_dense and first.kind == "Dense" and activation == "linear" and first.rank == call.rank:
         message = "Two dense layers act as one when there is no activation between them."
         yield _at("no-activation", first, message, f"Add one: `dense {first.units} relu`.")
-
-
-def _hidden_softmax(call: LayerCall) -> Iterator[Advice]:
-    if call.kind != "Dense" and call.activation != "softmax":
-        return
-    first = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
-    if first is None or first.activation != "softmax" or len(first.children) > 1:
-        return
-    if call.activation == "softmax" and call.kind != "Dense":
+    elif activation == "softmax" and not is_dense and call.activation == "softmax":
         message = "All classes become nearly equal: softmax is applied twice in a row."
         yield _at("softmax-twice", call, message, "Remove one of the two.")
-    elif first.kind in ("Dense", "Activation", "Softmax") and call.kind == "Dense":
+    elif activation == "softmax" and is_dense and first.kind in ("Dense", "Activation", "Softmax"):
         message = "Little information reaches the next dense layer: softmax comes before it."
         yield _at("hidden-softmax", first, message, "Use relu, the usual activation there.")
+    elif call.kind == "Embedding" and first.is_any(*_DECIMAL):
+        yield _at(
+            "embedding-floats",
+            call,
+            f"Decimals are cut off: embedding takes integers, but gets decimals of {first.word}.",
+            "Put the embedding first, after `input 80 int32`.",
+        )
 
 
 def _broadcast(call: LayerCall) -> Iterator[Advice]:
@@ -87,19 +84,6 @@ def _broadcast(call: LayerCall) -> Iterator[Advice]:
             call,
             f"{call.word} repeats one input along the other: {shown} differ in shape.",
             "Give both the same shape; `concatenate` joins different shapes.",
-        )
-
-
-def _embedding(call: LayerCall) -> Iterator[Advice]:
-    if call.kind != "Embedding" or not call.parents:
-        return
-    source = previous_call(call, *TRAINING_ONLY, *TRANSPARENT)
-    if source is not None and source.is_any(*_DECIMAL):
-        yield _at(
-            "embedding-floats",
-            call,
-            f"Decimals are cut off: embedding takes integers, but gets decimals of {source.word}.",
-            "Put the embedding first, after `input 80 int32`.",
         )
 
 
