@@ -137,21 +137,14 @@ _TYPOGRAPHIC_QUOTES = "\u201c\u201d\u201e\u2018\u2019"
 
 
 @dataclass(frozen=True, slots=True)
-class RToken:
+class RToken(TextRange):
     """A number, string, name, sign or newline, or the end.
 
     ``text`` is the value of a string, or a name without its backquotes.
     """
 
-    kind: str
-    text: str
-    start: int
-    end: int
-
-    @property
-    def range(self) -> TextRange:
-        """Its range of the code."""
-        return TextRange(self.start, self.end)
+    kind: str = "end"
+    text: str = ""
 
 
 def tokenize_r(text: str) -> list[RToken]:
@@ -179,8 +172,8 @@ def tokenize_r(text: str) -> list[RToken]:
         elif kind == "quoted":
             kind, content = "name", content[1:-1]
         if kind != "blank":
-            tokens.append(RToken(kind, content, start, end))
-    return [*tokens, RToken("end", "", len(text), len(text))]
+            tokens.append(RToken(start, end, kind, content))
+    return [*tokens, RToken(len(text), len(text))]
 
 
 def _without_line_breaks(tokens: list[RToken]) -> list[RToken]:
@@ -224,7 +217,7 @@ def _number(token: RToken) -> int | float:
     text = token.text
     plain = text.removesuffix("L")
     if text[-1] == "i":
-        raise RMistake("is a complex number", token.range, "Use a real number.")
+        raise RMistake("is a complex number", token, "Use a real number.")
     if plain[:2] in ("0x", "0X"):
         return int(plain, 16)
     value = float(plain)
@@ -233,37 +226,22 @@ def _number(token: RToken) -> int | float:
 
 # --- grammar ----------------------------------------------------------------------------------
 
-_INFIX: dict[str, tuple[int, int]] = {
-    "?": (1, 2),
-    "=": (6, 5),
-    "<-": (8, 7),
-    "<<-": (8, 7),
-    ":=": (8, 7),
-    "->": (9, 10),
-    "->>": (9, 10),
-    "~": (11, 12),
-    "|": (13, 14),
-    "||": (13, 14),
-    "&": (15, 16),
-    "&&": (15, 16),
-    **dict.fromkeys(("==", "!=", "<", ">", "<=", ">="), (19, 20)),
-    "+": (21, 22),
-    "-": (21, 22),
-    "*": (23, 24),
-    "/": (23, 24),
-    "|>": (25, 26),
-    ":": (27, 28),
-    "^": (32, 29),
-    **dict.fromkeys(("(", "[", "[[", "$", "@", "::", ":::"), (40, 40)),
-}
-"""Sign -> how strongly it binds to its left and to its right."""
-_SPECIAL_INFIX, _NOT_INFIX = (25, 26), (-1, -1)
-_PREFIX = {"~": 12, "!": 17, "-": 29, "+": 29, "?": 2}
-_LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, 5, 7, 40
+_LEVELS = (
+    *("?", "=", "<- <<- :=", "-> ->>", "~", "| ||", "& &&", "(!)", "== != < > <= >="),
+    *("+ -", "* /", "%% |>", ":", "(-)", "^", "( [ [[ $ @ :: :::"),
+)
+"""The operators as in R's ``?Syntax``, the weakest first; ``%%`` stands for all ``%operators%``,
+and those in parentheses precede their operand."""
+_LEVEL = {sign: level for level, signs in enumerate(_LEVELS) for sign in signs.split()}
+_RIGHT_TO_LEFT = frozenset({"=", "<-", "<<-", ":=", "^"})
+_PREFIX = {"?": _LEVEL["="], "~": _LEVEL["|"], "!": _LEVEL["(!)"]}
+_PREFIX |= dict.fromkeys("-+", _LEVEL["(-)"])
+"""Sign before its operand -> the level of the weakest operator within the operand."""
+_LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, _LEVEL["="], _LEVEL["<-"], _LEVEL["$"]
 PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
 _SAME_SIGN = {**dict.fromkeys(PIPES, "%>%"), **dict.fromkeys(("<<-", "=", ":="), "<-")}
 """Sign -> the sign of the same meaning that the tree contains."""
-_SYNTAX = frozenset({*_INFIX, *_PREFIX, "{", "if", "for", "while"})
+_SYNTAX = frozenset({*_LEVEL, *_PREFIX, "{", "if", "for", "while"})
 """Names of calls that are written with an operator or a keyword, besides ``%operators%``."""
 _CONSTANTS: dict[str, float | bool | None] = {
     "TRUE": True,
@@ -328,7 +306,7 @@ class _RParser:
     def _open(self) -> RToken:
         token = self._take()
         if token.text != "(":
-            raise RMistake("is unexpected here", token.range, "Write ( here.")
+            raise RMistake("is unexpected here", token, "Write ( here.")
         return token
 
     def _close(self, opened: RToken) -> None:
@@ -336,10 +314,10 @@ class _RParser:
         if self._at(sign):
             self._take()
         elif token.kind == "end":
-            raise RMistake("is never closed", opened.range, f"Add the missing {sign}.")
+            raise RMistake("is never closed", opened, f"Add the missing {sign}.")
         else:
             remedy = f"Write a comma or {sign} here." if sign in ")]" else f"Write {sign} here."
-            raise RMistake("is unexpected here", token.range, remedy)
+            raise RMistake("is unexpected here", token, remedy)
 
     # --- statements ---------------------------------------------------------------------------
 
@@ -352,23 +330,25 @@ class _RParser:
             statements.append(self.expression(_LOWEST))
             token = self._token
             if token.kind not in ("newline", "end") and not self._at(closing):
-                raise RMistake("is unexpected here", token.range, _remedy(statements[-1], token))
+                raise RMistake("is unexpected here", token, _remedy(statements[-1], token))
 
-    def expression(self, precedence: int) -> RNode:
+    def expression(self, lowest: int) -> RNode:
+        """An operand, and the operators after it from a level on."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise RMistake("is nested too deeply", self._token.range)
+            raise RMistake("is nested too deeply", self._token)
         left = self._operand()
         while self._token.kind == "sign":
             sign = self._token.text
-            binds = _SPECIAL_INFIX if sign[0] == "%" else _INFIX.get(sign, _NOT_INFIX)
-            if binds[0] < precedence:
+            level = _LEVEL.get("%%" if sign[0] == "%" else sign, -1)
+            if level < lowest:
                 break
             token = self._take()
-            if binds[0] == _POSTFIX:
+            if level == _POSTFIX:
                 left = self._postfix(left, token)
             else:
-                left = _binary(sign, left, self.expression(binds[1]))
+                right = self.expression(level if sign in _RIGHT_TO_LEFT else level + 1)
+                left = _binary(sign, left, right)
         self._depth -= 1
         return left
 
@@ -377,9 +357,9 @@ class _RParser:
         token = self._take()
         match token.kind, token.text:
             case "number", _:
-                return RConstant(_number(token), range=token.range)
+                return RConstant(_number(token), range=token)
             case "string", text:
-                return RConstant(text, range=token.range)
+                return RConstant(text, range=token)
             case ("name", "function") | ("sign", "\\"):
                 params = self._arguments(self._open())
                 body = self.expression(_BODY)
@@ -394,9 +374,9 @@ class _RParser:
                 body = self.expression(_BODY)
                 return _operation("while", token.start, self._end, body)
             case "name", text if text in _CONSTANTS:
-                return RConstant(_CONSTANTS[text], range=token.range)
+                return RConstant(_CONSTANTS[text], range=token)
             case "name", text:
-                return RName(text, range=token.range)
+                return RName(text, range=token)
             case "sign", "(":
                 return self._within(token)
             case "sign", "{":
@@ -409,13 +389,13 @@ class _RParser:
             case "end", _:
                 before = reversed(self._tokens[: self._next])
                 last = next((known for known in before if known.kind != "newline"), token)
-                raise RMistake("needs something after it", last.range, "Complete the expression.")
+                raise RMistake("needs something after it", last, "Complete the expression.")
         remedy = ""
         if token.text in ("%>%", "|>", "+"):
             remedy = (
                 f"Move {token.text} to the end of the line above: a line break ends a statement."
             )
-        raise RMistake("is unexpected here", token.range, remedy)
+        raise RMistake("is unexpected here", token, remedy)
 
     def _within(self, opened: RToken) -> RNode:
         inner = self.expression(_LOWEST)
@@ -433,9 +413,9 @@ class _RParser:
         opened = self._open()
         name, keyword = self._take(), self._take()
         if name.kind != "name" or keyword.text != "in":
-            raise RMistake("is not a valid loop", token.range, "Write for (i in 1:3) ...")
+            raise RMistake("is not a valid loop", token, "Write for (i in 1:3) ...")
         values, body = self._within(opened), self.expression(_BODY)
-        variable = RName(name.text, range=name.range)
+        variable = RName(name.text, range=name)
         return _operation("for", token.start, self._end, variable, values, body)
 
     # --- calls, indices and members -----------------------------------------------------------
@@ -451,10 +431,10 @@ class _RParser:
         self._skip_lines()
         name = self._take()
         if name.kind not in ("name", "string"):
-            raise RMistake("is not a name", name.range, f"Write a name after {token.text}.")
+            raise RMistake("is not a name", name, f"Write a name after {token.text}.")
         if token.text in ("::", ":::"):  # keras::layer_dense is layer_dense
             return RName(name.text, range=TextRange(start, name.end))
-        member = RConstant(name.text, range=name.range)
+        member = RConstant(name.text, range=name)
         return _operation("$", start, name.end, left, member)
 
     def _arguments(self, opened: RToken) -> tuple[RArg, ...]:
@@ -462,7 +442,7 @@ class _RParser:
         args: list[RArg] = []
         while not self._at(_CLOSING[opened.text]):
             if self._at(","):
-                args.append(RArg(None, range=self._take().range))
+                args.append(RArg(None, range=self._take()))
                 continue
             args.append(self._argument())
             if not self._at(","):
@@ -479,7 +459,7 @@ class _RParser:
         if token.kind in ("name", "string") and following.text == "=" and following.kind == "sign":
             self._next += 2
             if self._at(",", ")"):  # a parameter that is passed as missing
-                return RArg(None, token.text, range=token.range)
+                return RArg(None, token.text, range=token)
             value = self.expression(_ARGUMENT)
             return RArg(value, token.text, range=TextRange(token.start, value.range.end))
         value = self.expression(_ARGUMENT)
