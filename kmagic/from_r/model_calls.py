@@ -18,6 +18,8 @@ from kmagic.from_r.r_values import (
     RVector,
     UnknownValue,
     accepts_layer,
+    bind_args,
+    models_in,
     read_input,
     tensors,
 )
@@ -36,10 +38,6 @@ _INPUT_PARAMETERS = frozenset(
 
 class ModelCalls:
     """Does what Keras's functions do in R.
-
-    Args:
-        note: Called with what the reader should know, and its range.
-        model_name: The name that the model will have here.
 
     Attributes:
         models: All models in the order of their creation.
@@ -132,16 +130,14 @@ class ModelCalls:
         return model
 
     def _functional(self, args: list[CallArg], span: TextRange) -> RModel:
-        bound = {arg.name: arg for arg in args if arg.name in ("inputs", "outputs")}
-        free = [name for name in ("inputs", "outputs") if name not in bound]
-        bound |= dict(zip(free, [arg for arg in args if arg.name is None], strict=False))
+        bound = bind_args(("inputs", "outputs"), args)
         ends: list[list[RTensor]] = []
         for name in ("inputs", "outputs"):
-            arg = bound.get(name)
-            ends.append(tensors(arg.value) if arg is not None else [])
+            arg = bound.get(name, CallArg(None, name, span))
+            ends.append(tensors(arg.value))
             if not ends[-1]:
                 remedy = "Pass inputs from layer_input(), and outputs of layers applied to them."
-                raise RMistake(f"has no {name}", arg.range if arg is not None else span, remedy)
+                raise RMistake(f"has no {name}", arg.range, remedy)
         model = RModel(span, inputs=ends[0], outputs=ends[1])
         self.models.append(model)
         return model
@@ -161,15 +157,13 @@ class ModelCalls:
         if isinstance(layer, RTensor) and isinstance(layer.call.layer, ModelInput):
             model.shape = layer.call.layer
             return model
-        is_variable = isinstance(layer, UnknownValue) and layer.python
-        if not isinstance(layer, KerasObject | RModel) and not is_variable:
-            called = layer.function if isinstance(layer, UnknownValue) else ""
-            raise RMistake(
-                "is not a layer", span, suggest_layer(called) if called else _ADD_A_LAYER
-            )
         if isinstance(layer, KerasObject) and not is_layer_name(layer.name):
             raise RMistake("is not a layer", layer.range, _ADD_A_LAYER)
-        if isinstance(layer, RModel) and _contains(layer, model):
+        if not isinstance(layer, KerasObject | RModel) and not getattr(layer, "python", ""):
+            called = getattr(layer, "function", "")
+            remedy = suggest_layer(called) if called else _ADD_A_LAYER
+            raise RMistake("is not a layer", span, remedy)
+        if isinstance(layer, RModel) and model in models_in(layer):
             raise RMistake("is added to itself", span)
         self.layer_calls += 1
         model.layers.append(layer)
@@ -180,12 +174,6 @@ class ModelCalls:
     ) -> RTensor:
         self.layer_calls += 1
         return RTensor(RLayerCall(layer, span, inputs, named))
-
-
-def _contains(model: RModel, other: RModel) -> bool:
-    """Whether a model is another one, or contains it."""
-    nested = (layer for layer in model.layers if isinstance(layer, RModel))
-    return model is other or any(_contains(layer, other) for layer in nested)
 
 
 def _is_shape(value: Any) -> bool:

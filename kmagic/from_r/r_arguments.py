@@ -53,6 +53,7 @@ from kmagic.models.catalogue import (
 from kmagic.support.suggestions import did_you_mean
 
 Note = Callable[[str, TextRange], None]
+"""Called with what the reader should know, and its range."""
 
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _CONSTANTS = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
@@ -82,7 +83,7 @@ class ArgumentTranslator:
     """Translates arguments and values.
 
     Args:
-        note: Called with what the reader should know, and its range.
+        note: See :data:`Note`.
         model_ref: Gives the reference to a model inside the model.
         axes_from_one: Whether axes are counted from 1, as in keras3.
     """
@@ -163,18 +164,15 @@ class ArgumentTranslator:
         """
         params = {param.name: param for param in parameters(function)}
         bound = self._bound(function, params, given)
-        order = [name for name in params if name in bound]
         values: list[Arg] = []
         words: list[Arg] = []
         named: list[Arg] = []
         is_leading = True
-        for index, name in enumerate(order):
-            param = params[name]
-            value = self._value_unless_default(param, bound[name])
+        for index, (name, param) in enumerate(params.items()):
+            value = self._value_unless_default(param, bound[name]) if name in bound else None
+            is_leading = is_leading and param.positional and value is not None
             if value is None:
-                is_leading = False
                 continue
-            is_leading = is_leading and param.positional and list(params)[index] == name
             is_word = isinstance(value, Word)
             is_flag = isinstance(value, LiteralValue) and type(value.value) is bool
             is_first = not index and name != "axis"
@@ -222,8 +220,7 @@ class ArgumentTranslator:
                 raise RMistake(f"passes {name} a second time", arg.range, "Keep one of the two.")
             if name:
                 bound[name] = arg
-        free = [param.name for param in params.values() if param.positional]
-        free = [name for name in free if name not in bound]
+        free = [name for name, param in params.items() if param.positional and name not in bound]
         for arg in positional:
             if not free:
                 word = word_for_callable(function)

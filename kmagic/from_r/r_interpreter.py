@@ -32,6 +32,7 @@ from kmagic.from_r.r_values import (
     UnknownValue,
     accepts_layer,
     apply_operator,
+    bind_args,
     call_base_function,
     get_item,
     python_name,
@@ -319,7 +320,7 @@ class Interpreter:
             raise RMistake("is not a function that accepts a layer", function.range, remedy)
         return UnknownValue("", "", name)
 
-    def _args(self, args: tuple[RArg, ...], piped: list[CallArg]) -> list[CallArg]:
+    def _args(self, args: Iterable[RArg], piped: list[CallArg]) -> list[CallArg]:
         """The arguments, with the piped value first, or in place of a dot or ``_``."""
         given: list[CallArg] = []
         before = piped
@@ -335,17 +336,10 @@ class Interpreter:
         """Call a function that the script defines."""
         if self._depth == _MAX_CALLS:
             raise RMistake("calls itself without end", span)
-        names = dict(closure.names)
-        free = []
-        for param in closure.node.params:
-            free.append(param.name or _variable(param.value))
-            if param.name is not None and param.value is not None:
-                names[param.name] = self.value(param.value)
-        for arg in args:
-            if arg.name in free:
-                free.remove(str(arg.name))
-                names[str(arg.name)] = arg.value
-        names |= zip(free, (arg.value for arg in args if arg.name is None), strict=False)
+        params = [param.name or _variable(param.value) for param in closure.node.params]
+        defaults = self._args([param for param in closure.node.params if param.name], [])
+        names = closure.names | {str(arg.name): arg.value for arg in defaults}
+        names |= {name: arg.value for name, arg in bind_args(params, args).items()}
         try:
             return self._value_with(names, closure.node.body)
         except _Return as result:

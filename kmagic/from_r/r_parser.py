@@ -246,12 +246,8 @@ _SYNTAX = frozenset({*_LEVEL, *_PREFIX, "{", "if", "for", "while"})
 _CONSTANTS: dict[str, float | bool | None] = {
     "TRUE": True,
     "FALSE": False,
-    "NULL": None,
-    "NA": None,
-    "NA_integer_": None,
-    "NA_real_": None,
-    "NA_character_": None,
     "Inf": float("inf"),
+    **dict.fromkeys(("NULL", "NA", "NA_integer_", "NA_real_", "NA_character_")),
 }
 _CLOSING = {"(": ")", "[": "]", "[[": "]", "{": "}"}
 _MAX_DEPTH = 200

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any
@@ -19,17 +19,14 @@ from kmagic.from_r.r_parser import RFunction, RMistake, TextRange
 
 @dataclass(eq=False, slots=True)
 class UnknownValue:
-    """Something that only R could compute: data, results.
-
-    Attributes:
-        python: A Python expression for it over the notebook's variables, or "".
-        replacement: What to use here instead of the function that returned it, or "".
-        function: The function that returned it, if it is unknown here.
-    """
+    """Something that only R could compute: data, results."""
 
     python: str = ""
+    """A Python expression for it over the notebook's variables."""
     replacement: str = ""
+    """What to use here instead of the function that returned it."""
     function: str = ""
+    """The function that returned it, if it is unknown here."""
 
 
 @dataclass(eq=False, slots=True)
@@ -166,6 +163,36 @@ def tensors(value: Any) -> list[RTensor]:
     """The tensors of a value that consists of nothing else, otherwise []."""
     is_whole = not isinstance(value, RVector) or all(map(tensors, value))
     return tensors_in(value) if is_whole else []
+
+
+def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
+    """The calls that lead to the outputs, each after those that it depends on."""
+    calls: dict[RLayerCall, None] = {}
+
+    def visit(call: RLayerCall) -> None:
+        if call not in calls:
+            named = (tensor for arg in call.named for tensor in tensors_in(arg.value))
+            for tensor in (*call.inputs, *named):
+                visit(tensor.call)
+            calls[call] = None
+
+    for output in outputs:
+        visit(output.call)
+    return list(calls)
+
+
+def models_in(model: RModel) -> set[RModel]:
+    """A model and all models inside it."""
+    layers = [*model.layers, *(call.layer for call in calls_before(model.outputs))]
+    return {model}.union(*(models_in(layer) for layer in layers if isinstance(layer, RModel)))
+
+
+def bind_args(names: Sequence[str], args: Iterable[CallArg]) -> dict[str, CallArg]:
+    """Arguments by parameter: first those with names, then the others in order."""
+    bound = {str(arg.name): arg for arg in args if arg.name in names}
+    free = (name for name in names if name not in bound)
+    positional = (arg for arg in args if arg.name is None)
+    return bound | dict(zip(free, positional, strict=False))
 
 
 def accepts_layer(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from kmagic.from_r.r_arguments import ArgumentTranslator, Note, source_of, stated_input
@@ -18,6 +18,7 @@ from kmagic.from_r.r_values import (
     RTensor,
     RVector,
     UnknownValue,
+    calls_before,
     tensors_in,
 )
 from kmagic.language.graph import Graph, Node
@@ -61,13 +62,7 @@ class RModelStatements(GraphStatements):
 
 
 class SpecWriter:
-    """Writes one model, and the models that it contains.
-
-    Args:
-        note: Called with what the reader should know, and its range.
-        spans: From a range of the R code to a span.
-        axes_from_one: Whether the code counts axes from 1.
-    """
+    """Writes one model, and the models that it contains."""
 
     def __init__(
         self, note: Note, spans: Callable[[TextRange], Span], *, axes_from_one: bool = False
@@ -187,22 +182,6 @@ class SpecWriter:
         args = tuple(Arg(arg.value) if arg.name == names[0] else arg for arg in args)
         ordered = sorted(args, key=lambda arg: -1 if arg.name is None else names.index(arg.name))
         return CompileSpec(tuple(ordered), span=self._spans(given[0].range if given else span))
-
-
-def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
-    """The calls that lead to the outputs, each after those that it depends on."""
-    calls: dict[RLayerCall, None] = {}
-
-    def visit(call: RLayerCall) -> None:
-        if call not in calls:
-            named = (tensor for arg in call.named for tensor in tensors_in(arg.value))
-            for tensor in (*call.inputs, *named):
-                visit(tensor.call)
-            calls[call] = None
-
-    for output in outputs:
-        visit(output.call)
-    return list(calls)
 
 
 def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> NodeOutput:

@@ -31,8 +31,10 @@ from kmagic.from_r.r_values import (
     RTensor,
     RVector,
     UnknownValue,
+    calls_before,
+    models_in,
 )
-from kmagic.from_r.spec_writer import SpecWriter, calls_before
+from kmagic.from_r.spec_writer import SpecWriter
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
 from kmagic.language.spec import NO_SPAN, LiteralValue, ModelSpec, Span, Statement
@@ -172,7 +174,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         if chosen.layers or chosen.outputs or not mistakes:
             body = writer.write(chosen)
         message = "Another model: put it into a cell of its own."
-        used = _models_in(chosen)
+        used = models_in(chosen)
         others += [(model.range, message) for model in calls.models if model not in used]
     except RMistake as mistake:
         mistakes.append(mistake)
@@ -192,12 +194,6 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         ),
         spans=tuple(_spans(body)),
     )
-
-
-def _models_in(model: RModel) -> set[RModel]:
-    """A model and those inside it."""
-    layers = [*model.layers, *(call.layer for call in calls_before(model.outputs))]
-    return {model}.union(*(_models_in(layer) for layer in layers if isinstance(layer, RModel)))
 
 
 def _remark(text: str, span: TextRange, message: str) -> Remark:
