@@ -28,31 +28,27 @@ _FILES = {
 }
 _PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_proba": " --proba"}
 _SETUP = ("use_condaenv", "use_virtualenv", "install_keras", "keras_init", "keras_available")
+_SEEDS = ("set.seed", "use_session_with_seed", "set_random_seed")
+_TOKENIZERS, _IMAGES = ("text_tokenizer", "Tokenizer"), ("image_load", "load_img", "img_to_array")
+_STANDARD = "%keras_data ... --scale standard"
 _REPLACEMENTS: dict[str, str] = {
     **dict.fromkeys(("library", "require"), "Not needed here: nothing to load."),
     **dict.fromkeys(_SETUP, "Not needed here: nothing to set up."),
     "source": "Copy the model code of that file into this cell.",
-    "set.seed": "%keras_fit ... --seed 1",
-    "use_session_with_seed": "%keras_fit ... --seed 1",
-    "set_random_seed": "%keras_fit ... --seed 1",
+    **dict.fromkeys(_SEEDS, "%keras_fit ... --seed 1"),
     "to_categorical": "%keras_data ... --onehot, or use the labels with a sparse loss",
     "pad_sequences": "%keras_data imdb --maxlen 100, or keras.utils.pad_sequences",
-    "normalize": "%keras_data ... --scale standard, fitted on the training data only",
-    "scale": "%keras_data ... --scale standard, fitted on the training data only",
+    **dict.fromkeys(("normalize", "scale"), f"{_STANDARD}, fitted on the training data only"),
     "array_reshape": "%keras_data ... --flatten, or x.reshape(...)",
     "array": "%keras_data ... --flatten or --channel, or x.reshape(...)",
     "expand_dims": "numpy.expand_dims(x, 0)",
-    "text_tokenizer": "text_vectorization adapt={texts}, as a line of the model",
-    "Tokenizer": "text_vectorization adapt={texts}, as a line of the model",
-    "image_load": "%keras_classify, which accepts the file",
-    "load_img": "%keras_classify, which accepts the file",
-    "img_to_array": "%keras_classify, which accepts the file",
+    **dict.fromkeys(_TOKENIZERS, "text_vectorization adapt={texts}, as a line of the model"),
+    **dict.fromkeys(_IMAGES, "%keras_classify, which accepts the file"),
     "decode_predictions": "%keras_classify, which names the classes",
     "table": "%keras_confusion",
     "get_layer": "model.get_layer(name) in a Python cell",
     "summary": "%keras_summary MODEL",
-    "plot": "%keras_plot MODEL",
-    "plot_model": "%keras_plot MODEL",
+    **dict.fromkeys(("plot", "plot_model"), "%keras_plot MODEL"),
     "unfreeze_weights": "MODEL.trainable = True in a Python cell",
 }
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-_SECTION = re.compile(r"([A-Z][A-Za-z]+(?: [a-z]+)?):")
-_ARGUMENT = re.compile(r"[`*]*(\w+)`?(?: \([^)]*\))?:(?:\s+(.*)|$)")
+_SECTION = re.compile(r"^([A-Z][A-Za-z]+(?: [a-z]+)?):[^\S\n]*$", re.MULTILINE)
+_ARGUMENT = re.compile(r"^[`*]*(\w+)`?(?: \([^)\n]*\))?:(?!\S)", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\(\s*[^)\s]*\s*\)")
 _SENTENCE = re.compile(r"(?<=[.!?])(?<!i\.e\.)(?<!e\.g\.)(?<!et al\.)\s+(?=[A-Z`\"'(\[])")
 _CODE = re.compile(r"^[ \t]*```.*?^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
@@ -39,8 +39,9 @@ class Docstring:
 
     def arguments(self, heading: str = "") -> dict[str, str]:
         """The explanation of each argument, of the section ``Args`` or another."""
-        sections = (self.sections.get(h, "") for h in ([heading] if heading else _ARGUMENTS))
-        return {name: text for section in sections for name, text in _arguments(section).items()}
+        texts = (self.sections.get(h, "") for h in ([heading] if heading else _ARGUMENTS))
+        sections = [_split(_ARGUMENT, text)[1] for text in texts]
+        return {name: _join_lines(text) for each in sections for name, text in each.items()}
 
     def shape(self, heading: str) -> str:
         """The section "Input shape" or "Output shape" in the form of the language."""
@@ -66,20 +67,21 @@ def parse_docstring(text: str) -> Docstring:
         ('Add two.', ('On and on.',), {'x': 'The first. See below.'})
     """
     text = inspect.cleandoc(_CODE.sub("", text))  # code may be indented less than the rest
-    head: list[str] = []
-    sections: dict[str, list[str]] = {}
-    current = head
-    for line in text.splitlines():
-        heading = _SECTION.fullmatch(line.rstrip())
-        if heading:
-            current = sections.setdefault(heading[1], [])
-        else:
-            current.append(line)
-    paragraphs = _prose("\n".join(head))
+    head, sections = _split(_SECTION, text)
+    paragraphs = _prose(head)
     first, *rest = split_sentences(paragraphs[0]) if paragraphs else [""]
     details = [" ".join(rest)] if rest else []
-    texts = {name: inspect.cleandoc("\n" + "\n".join(lines)) for name, lines in sections.items()}
+    texts = {name: inspect.cleandoc("\n" + section) for name, section in sections.items()}
     return Docstring(first, (*details, *paragraphs[1:]), texts)
+
+
+def _split(heading: re.Pattern[str], text: str) -> tuple[str, dict[str, str]]:
+    """The text before the first heading, and the text below each."""
+    head, *parts = heading.split(text)
+    sections: dict[str, str] = {}
+    for name, part in zip(parts[::2], parts[1::2], strict=True):
+        sections[name] = sections.get(name, "") + part
+    return head, sections
 
 
 def split_sentences(text: str) -> list[str]:
@@ -115,17 +117,6 @@ def _is_shape(first: str, dims: list[str]) -> bool:
     if (first.lower() not in _BATCH_NAMES and first != "...") or any("*" in dim for dim in dims):
         return False
     return bool(dims) and not any("channel" in dim or "filters" in dim for dim in dims[:-1])
-
-
-def _arguments(text: str) -> dict[str, str]:
-    explanations: dict[str, list[str]] = {}
-    current: list[str] = []
-    for line in text.splitlines():
-        start = _ARGUMENT.match(line)
-        if start:
-            current = explanations.setdefault(start[1], [])
-        current.append((start[2] or "") if start else line)
-    return {name: _join_lines(" ".join(lines)) for name, lines in explanations.items()}
 
 
 def _prose(text: str) -> list[str]:
