@@ -30,7 +30,6 @@ _PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_pro
 _SETUP = ("use_condaenv", "use_virtualenv", "install_keras", "keras_init", "keras_available")
 _SEEDS = ("set.seed", "use_session_with_seed", "set_random_seed")
 _TOKENIZERS, _IMAGES = ("text_tokenizer", "Tokenizer"), ("image_load", "load_img", "img_to_array")
-_STANDARD = "%keras_data ... --scale standard"
 _REPLACEMENTS: dict[str, str] = {
     **dict.fromkeys(("library", "require"), "Not needed here: nothing to load."),
     **dict.fromkeys(_SETUP, "Not needed here: nothing to set up."),
@@ -38,7 +37,8 @@ _REPLACEMENTS: dict[str, str] = {
     **dict.fromkeys(_SEEDS, "%keras_fit ... --seed 1"),
     "to_categorical": "%keras_data ... --onehot, or use the labels with a sparse loss",
     "pad_sequences": "%keras_data imdb --maxlen 100, or keras.utils.pad_sequences",
-    **dict.fromkeys(("normalize", "scale"), f"{_STANDARD}, fitted on the training data only"),
+    "normalize": "%keras_data ... --scale standard, fitted on the training data only",
+    "scale": "%keras_data ... --scale standard, fitted on the training data only",
     "array_reshape": "%keras_data ... --flatten, or x.reshape(...)",
     "array": "%keras_data ... --flatten or --channel, or x.reshape(...)",
     "expand_dims": "numpy.expand_dims(x, 0)",

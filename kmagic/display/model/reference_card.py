@@ -9,9 +9,8 @@ from kmagic.display.kit.card import Bundle, card_html, escape_html, message_html
 from kmagic.models.catalogue import plural_of
 from kmagic.models.reference.docstring import split_sentences
 from kmagic.models.reference.language_words import LanguageWord
-from kmagic.models.reference.word_families import KerasWord
+from kmagic.models.reference.word_families import KerasWord, WordGroup, WordList
 from kmagic.models.reference.word_help import ArgumentHelp, WordHelp
-from kmagic.models.reference.word_list import WordGroup, WordList
 
 _WIDTH = 96
 _MAX_SHOWN = 140

@@ -7,15 +7,18 @@ from typing import Any
 
 from kmagic.models import catalogue
 from kmagic.models.reference.language_words import LANGUAGE_WORDS_BY_NAME
-from kmagic.models.reference.word_families import BY_KIND, families, keras_words, word_meanings
-from kmagic.models.reference.word_help import WordHelp, language_word_help, ops_help, word_help
-from kmagic.models.reference.word_list import (
+from kmagic.models.reference.word_families import (
+    BY_KIND,
     WordList,
     all_words_list,
+    families,
     family_list,
+    keras_words,
     ops_list,
     role_list,
+    word_meanings,
 )
+from kmagic.models.reference.word_help import WordHelp, language_word_help, ops_help, word_help
 from kmagic.support.errors import KmagicError
 from kmagic.support.suggestions import did_you_mean
 
