@@ -42,14 +42,8 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
-from kmagic.models.catalogue import (
-    Parameter,
-    Role,
-    normalize_word,
-    parameters,
-    word_for,
-    words_for_role,
-)
+from kmagic.models import catalogue
+from kmagic.models.catalogue import Parameter, Role, parameters
 from kmagic.support.suggestions import did_you_mean
 
 Note = Callable[[str, TextRange], None]
@@ -123,7 +117,7 @@ class ArgumentTranslator:
 
     def _current_layer(self, layer: KerasObject) -> KerasObject:
         """A layer that Keras 3 has removed as its successor."""
-        word = normalize_word(to_word(layer.name))
+        word = catalogue.normalize_word(to_word(layer.name))
         if word == "thresholdedrelu":
             args = [
                 replace(arg, name="threshold") if arg.name in (None, "theta") else arg
@@ -296,7 +290,7 @@ class ArgumentTranslator:
         if found is None and role == "any":
             raise RMistake("cannot be used as an argument here", item.range)
         if found is None:
-            remedy = did_you_mean(to_word(item.name), words_for_role(role))
+            remedy = did_you_mean(to_word(item.name), catalogue.words_for_role(role))
             raise RMistake(f"is not {_with_article(role)}", item.range, remedy)
         word = Word(word_for_callable(found))
         if role == "layer":
@@ -339,7 +333,7 @@ class ArgumentTranslator:
         if role in _STRING_ROLES:
             word = string_word(text, role)
             if not word:
-                remedy = did_you_mean(text, words_for_role(role))
+                remedy = did_you_mean(text, catalogue.words_for_role(role))
                 raise RMistake(f"is not a Keras {role}", span, remedy)
             return Word(word)
         if param is not None and param.name == "padding":
@@ -384,7 +378,7 @@ def not_a_layer(span: TextRange, remedy: str = "") -> RMistake:
 
 def word_for_callable(function: Any) -> str:
     """The language's word for a Keras class or function."""
-    return word_for(function) if isinstance(function, type) else str(function.__name__)
+    return catalogue.word_for(function) if isinstance(function, type) else str(function.__name__)
 
 
 def _function_word(function: FunctionName, role: Role, span: TextRange) -> Value:

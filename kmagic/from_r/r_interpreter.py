@@ -95,12 +95,11 @@ class Interpreter:
 
     def _collect_other(self, statement: RNode, value: Any) -> None:
         variable = python_name(_assigned_name(statement))
-        if isinstance(statement, RName | RConstant):
-            return
-        if isinstance(value, UnknownValue) or (value is None and not variable):
-            known = value.replacement if isinstance(value, UnknownValue) else ""
-            text = known or unsupported.other_replacement(variable)
-            self.others.append((statement.range, text))
+        is_value = isinstance(statement, RName | RConstant) or (value is None and variable)
+        if isinstance(value, UnknownValue | None) and not is_value:
+            text = f"Create {variable} in a Python cell or with %keras_data."
+            text = text if variable else "Do this in a Python cell."
+            self.others.append((statement.range, getattr(value, "replacement", "") or text))
 
     # --- values -------------------------------------------------------------------------------
 
@@ -131,11 +130,12 @@ class Interpreter:
             case "[", owner, *_:
                 return self._index(self.value(owner), node)
             case "$", owner, RConstant(value=str(name)):
-                return self._member(self.value(owner), name, node.range)
-            case "{", *body:
-                return [None, *map(self.value, body)][-1]
-            case "if", test, *branches:
-                return self._if(test, branches)
+                return get_item(self.value(owner), name, node.range)
+            case "{" | "if", *operands:
+                nested = self._nested_statements(node)
+                if nested is None:
+                    return self._unknown_if(*operands)
+                return [None, *map(self.value, nested)][-1]
             case "for", RName(name), values, body:
                 return self._for(name, values, body)
             case "while", _:
@@ -172,17 +172,7 @@ class Interpreter:
             return UnknownValue()
         return get_item(owner, inside[0], node.range)
 
-    @staticmethod
-    def _member(owner: Any, name: str, span: TextRange) -> Any:
-        if isinstance(owner, RModel) and name in ("output", "input") and not owner.is_stack:
-            ends = owner.outputs if name == "output" else owner.inputs
-            return ends[0] if ends else UnknownValue()
-        return get_item(owner, name, span)
-
-    def _if(self, test: RNode, branches: list[RNode]) -> Any:
-        known = self.value(test)
-        if isinstance(known, bool):
-            return [None, *map(self.value, branches[:1] if known else branches[1:])][-1]
+    def _unknown_if(self, test: RNode, *branches: RNode) -> UnknownValue:
         before = self._calls.layer_calls
         for branch in branches:
             with suppress(_Return):

@@ -349,6 +349,8 @@ def get_item(owner: Any, index: Any, span: TextRange) -> Any:
         RMistake: There is no such element.
     """
     match owner, index:
+        case (RModel(inputs=[end, *_]), "input") | (RModel(outputs=[end, *_]), "output"):
+            return end
         case RTensor(), int():
             return RTensor(owner.call, (*owner.path, index - 1))
         case RTensor(), RVector():

@@ -40,7 +40,7 @@ from kmagic.language.spec import (
     Value,
     Word,
 )
-from kmagic.models.catalogue import find_object, parameters
+from kmagic.models.catalogue import find_object
 
 _WORDS = frozenset({"true", "false", "none", "inf", "nan", "ops", "sequential", "functional"})
 
@@ -178,10 +178,8 @@ class SpecWriter:
         import keras  # noqa: PLC0415 - takes seconds
 
         args = self._translator.args(keras.Model.compile, given)
-        names = [param.name for param in parameters(keras.Model.compile)]
-        args = tuple(Arg(arg.value) if arg.name == names[0] else arg for arg in args)
-        ordered = sorted(args, key=lambda arg: -1 if arg.name is None else names.index(arg.name))
-        return CompileSpec(tuple(ordered), span=self._spans(given[0].range if given else span))
+        args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
+        return CompileSpec(args, span=self._spans(given[0].range if given else span))
 
 
 def _output(tensor: RTensor, index: dict[RLayerCall, int]) -> NodeOutput:

@@ -84,13 +84,6 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> str
     return ""
 
 
-def other_replacement(variable: str) -> str:
-    """What to do about a statement of which nothing else is known."""
-    if variable:
-        return f"Create {variable} in a Python cell or with %keras_data."
-    return "Do this in a Python cell."
-
-
 def is_callback(name: str) -> bool:
     """Whether a name is that of a callback."""
     return _callback(name) in _CALLBACKS or name.startswith("callback_")

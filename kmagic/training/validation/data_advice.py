@@ -14,8 +14,8 @@ from kmagic.data.preparation.scale_drift import (
     scale_difference,
 )
 from kmagic.models.lint.advice import Advice
-from kmagic.models.lint.model_graph import TRAINING_ONLY, TRANSPARENT, LayerCall, ModelGraph
 from kmagic.models.lint.model_advice import BINARY, REGRESSION, loss_name, losses_of
+from kmagic.models.lint.model_graph import TRAINING_ONLY, TRANSPARENT, LayerCall, ModelGraph
 
 MAX_SAMPLES, MAX_LABELS = 10_000, 1_000_000
 """Samples of ``x`` and labels of ``y`` that are looked at; labels may be sorted."""

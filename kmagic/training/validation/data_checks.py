@@ -15,8 +15,8 @@ import numpy as np
 
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import filter_advice
-from kmagic.models.lint.model_graph import ModelGraph, read_model_graph
 from kmagic.models.lint.model_advice import loss_name, losses_of
+from kmagic.models.lint.model_graph import ModelGraph, read_model_graph
 from kmagic.models.model_arrays import (
     as_array,
     fits_shape,
