@@ -53,14 +53,7 @@ class Advice:
 def filter_advice(
     advice: Iterable[Advice], source: str, silent: Collection[str], *, hints: bool
 ) -> tuple[Advice, ...]:
-    """The advice to show, in the order of the text.
-
-    Args:
-        advice: All advice.
-        source: The model's text.
-        silent: Codes to leave out.
-        hints: Whether to include possible improvements.
-    """
+    """The advice to show, in the order of the text; ``silent`` are codes to leave out."""
     lines = source.splitlines()
     shown: dict[tuple[str, int, str], Advice] = {}
     for item in advice:

@@ -157,12 +157,7 @@ _SQUASHING = ("softmax", "sigmoid")
 
 
 def output_advice(graph: ModelGraph, compile_span: Span) -> Iterator[Advice]:
-    """Advice on every output and its loss.
-
-    Args:
-        graph: The model's graph.
-        compile_span: The position of the ``compile`` line.
-    """
+    """Advice on every output and its loss."""
     model = graph.model
     if not getattr(model, "compiled", False):
         return

@@ -123,12 +123,7 @@ class ModelGraph:
 
 
 def read_model_graph(model: Any, origin: ModelOrigin | None = None) -> ModelGraph:
-    """The calls of a model's layers.
-
-    Args:
-        model: A Keras model.
-        origin: The text that it was built from, if any: then the calls have lines.
-    """
+    """The calls of a model's layers, with their lines if the model was built from a text."""
     spans: dict[int, Span] = {}  # by the layer's id; a reused layer has its first line
     for step in (*origin.steps, *origin.nested) if origin is not None else ():
         spans.setdefault(id(operation_of(step.layer)), step.node.span)

@@ -22,13 +22,7 @@ from kmagic.models.lint.advice import Advice
 def text_advice(
     statements: Iterable[Statement], graph: Graph, *, is_built: bool
 ) -> Iterator[Advice]:
-    """Advice on unused lines, blocks and models, and on a missing input or layer.
-
-    Args:
-        statements: The text's.
-        graph: The nodes they expand to.
-        is_built: Whether the shapes of the model are known.
-    """
+    """Advice on unused lines, blocks and models, and on a missing input or layer."""
     yield from _unused_lines(graph)
     statements = tuple(statements)
     used = {word.text for word in find_parts(statements, Word)}

@@ -186,12 +186,7 @@ def find_word(role: Role, word: str) -> Any:
 
 
 def word_meanings(word: str, names: Mapping[str, Any]) -> list[KerasWord]:
-    """All meanings of a word, in the order of the roles.
-
-    Args:
-        word: The word.
-        names: The notebook's variables, for its own layer classes.
-    """
+    """All meanings of a word in Keras, in the order of the roles, or else in the notebook."""
     meanings = []
     for role in ROLES:
         value = find_word(role, word)

@@ -95,12 +95,7 @@ class WordHelp(Renderable):
 
 
 def word_help(known: KerasWord, other_meanings: Sequence[str] = ()) -> WordHelp:
-    """The help on a word of Keras's.
-
-    Args:
-        known: The word.
-        other_meanings: Queries for its other meanings.
-    """
+    """The help on a word of Keras's, with queries for its other meanings."""
     doc = docstring(known.value)
     is_layer = known.role == "layer"
     arguments = () if known.role == "activation" else _arguments(known.value)
