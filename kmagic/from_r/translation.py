@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
-from kmagic.from_r.model_calls import ModelCalls
 from kmagic.from_r.r_arguments import ArgumentTranslator
 from kmagic.from_r.r_interpreter import Interpreter
 from kmagic.from_r.r_names import is_layer_name
@@ -154,15 +153,14 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
     def note(message: str, span: TextRange) -> None:
         notes.setdefault((span.start, message), _remark(text, span, message))
 
-    calls = ModelCalls(note, name)
-    interpreter = Interpreter(calls)
-    mistakes, others = interpreter.mistakes, interpreter.others
+    interpreter = Interpreter(note, name)
+    models, mistakes = interpreter.models, interpreter.mistakes
     body: tuple[Statement, ...] = ()
     try:
         interpreter.run(parse_r(text))
-        named = [model for model in calls.models if model.variable == name]
-        compiled = [model for model in calls.models if model.compiled is not None]
-        candidates = named or compiled or calls.models
+        named = [model for model in models if model.variable == name]
+        compiled = [model for model in models if model.compiled is not None]
+        candidates = named or compiled or models
         if not candidates and not mistakes:
             end = len(text.splitlines()[0]) if text.strip() else 0
             remedy = "Create one with Sequential() or keras_model_sequential()."
@@ -174,8 +172,8 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         if chosen.layers or chosen.outputs or not mistakes:
             body = writer.write(chosen)
         message = "Another model: put it into a cell of its own."
-        used = models_in(chosen)
-        others += [(model.range, message) for model in calls.models if model not in used]
+        unused = (model for model in models if model not in models_in(chosen))
+        interpreter.others += [(model.range, message) for model in unused]
     except RMistake as mistake:
         mistakes.append(mistake)
     if mistakes:
@@ -190,7 +188,8 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         spec=spec,
         notes=tuple(sorted(notes.values(), key=lambda remark: remark.line)),
         left_out=tuple(
-            _remark(text, *other) for other in sorted(others, key=lambda other: other[0].start)
+            _remark(text, *other)
+            for other in sorted(interpreter.others, key=lambda other: other[0].start)
         ),
         spans=tuple(_spans(body)),
     )
@@ -263,7 +262,7 @@ class _FragmentInterpreter(Interpreter):
     """Runs part of a script; its layers are added to a model that the part does not create."""
 
     def __init__(self) -> None:
-        super().__init__(ModelCalls(_ignore_note, "model"))
+        super().__init__(_ignore_note, "model")
         self._implicit = RModel(TextRange())
 
     def model_of(self, statements: tuple[RNode, ...]) -> RModel | None:
@@ -276,8 +275,8 @@ class _FragmentInterpreter(Interpreter):
                 self._calls.method(self._implicit, "add", [CallArg(value, None, value.range)])
             elif isinstance(value, UnknownValue) and not value.replacement:
                 return None
-        if self._calls.models:
-            return self._calls.models[-1]
+        if self.models:
+            return self.models[-1]
         if isinstance(value, RTensor):
             inputs = [RTensor(call) for call in calls_before([value]) if not call.inputs]
             return RModel(TextRange(), inputs=inputs, outputs=[value])
@@ -295,7 +294,7 @@ def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
     translator = ArgumentTranslator(
         _ignore_note, lambda *_: LiteralValue(None), axes_from_one=False
     )
-    interpreter = Interpreter(ModelCalls(_ignore_note, "model"))
+    interpreter = Interpreter(_ignore_note, "model")
     line, end = "", 0
     for token, following in pairwise(tokens):
         if token.start < end or token.kind != "name" or following.text != "(":
