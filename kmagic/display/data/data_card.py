@@ -17,7 +17,7 @@ from kmagic.display.kit.card import (
     image_html,
     mime_bundle,
 )
-from kmagic.display.kit.thumbnail import pixel_range
+from kmagic.display.kit.samples import pixel_range
 from kmagic.support.formatting import format_value
 
 if TYPE_CHECKING:

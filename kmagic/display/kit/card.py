@@ -139,11 +139,7 @@ def drawing_html(inline: str, standalone: str, *, alt: str, width: int, height: 
 def with_drawings(body: str, css: str, *, kind: str = "", style: str = "") -> str:
     """An element whose drawings are inline where the notebook is trusted, and else images.
 
-    Args:
-        body: HTML that contains drawings of :func:`drawing_html`.
-        css: The style sheet of the inline drawings.
-        kind: A class of the element.
-        style: Its inline style.
+    The body contains drawings of :func:`drawing_html`; ``kind`` is a class of the element.
     """
     # The rules that replace image by drawing apply to this element alone: the same page may show
     # another card that is not trusted.

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from kmagic.display.kit.assets import minified_css
@@ -35,17 +36,13 @@ STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 class Curve:
     """One curve of a chart.
 
-    Attributes:
-        kind: "train" is dashed, "val" is solid with dots, "batches" (the values within an epoch)
-            is thin, "previous" is faint; "other-train" and "other-val" are those of another run,
-            in grey.
-        points: (x, y) in the order of x; a y that is not finite is a gap.
-        label: Text at the end of the curve.
+    "train" is dashed, "val" is solid with dots, "batches" (the values within an epoch) is thin,
+    "previous" is faint; "other-train" and "other-val" are those of another run, in grey.
     """
 
     kind: CurveKind
-    points: Sequence[Point]
-    label: str = ""
+    points: Sequence[Point]  # (x, y) in the order of x; a y that is not finite is a gap
+    label: str = ""  # at the end of the curve
 
     @property
     def visible(self) -> list[Point]:
@@ -55,46 +52,28 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Several curves over the same epochs.
+    """Several curves over the same epochs."""
 
-    Attributes:
-        title: What is measured.
-        lines: The curves, later ones on top.
-        start: Where the axis begins: the number of epochs before the first.
-        end: Where the axis ends, in epochs.
-        mark: The best epoch and its label, or None.
-        scale: Values that the vertical axis must include; by default those of all curves.
-        notes: Epochs of messages, drawn as short ticks on the axis.
-    """
-
-    title: str
-    lines: Sequence[Curve]
-    start: float
-    end: float
-    mark: tuple[float, str] | None = None
-    scale: Sequence[float] = ()
-    notes: Sequence[float] = ()
+    title: str  # what is measured
+    lines: Sequence[Curve]  # later ones on top
+    start: float  # where the axis begins: the number of epochs before the first
+    end: float  # where the axis ends, in epochs
+    mark: tuple[float, str] | None = None  # the best epoch and its label
+    scale: Sequence[float] = ()  # values that the vertical axis must include; default: all
+    notes: Sequence[float] = ()  # epochs of messages, drawn as short ticks on the axis
 
 
-def chart_svg(chart: Chart, *, width: int = WIDTH, height: int = HEIGHT, style: str = "") -> str:
+def chart_svg(chart: Chart, *, width: int = WIDTH, style: str = "") -> str:
     """The chart as SVG text; ``style`` is CSS to include, for an image that stands alone."""
-    plot = _Plot(chart, width, height)
-    parts = [
-        (
-            f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{width}" '
-            f'height="{height}" viewBox="0 0 {width} {height}" role="img" '
-            f'aria-label="{escape_html(chart_to_text(chart))}">'
-        ),
-        f"<style>{style}</style>" if style else "",
-        f'<text class="km-chart-title" x="0" y="13">{escape_html(chart.title)}</text>',
-        plot.axes(),
-        plot.notes(),
-        plot.mark(),
-        plot.curves(),
-        plot.labels(),
-        "</svg>",
-    ]
-    return "".join(parts)
+    plot = _Plot(chart, width)
+    return (
+        f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{width}" '
+        f'height="{HEIGHT}" viewBox="0 0 {width} {HEIGHT}" role="img" '
+        f'aria-label="{escape_html(chart_to_text(chart))}">'
+        f"{f'<style>{style}</style>' if style else ''}"
+        f'<text class="km-chart-title" x="0" y="13">{escape_html(chart.title)}</text>'
+        f"{plot.axes()}{plot.notes()}{plot.mark()}{plot.curves()}{plot.labels()}</svg>"
+    )
 
 
 def standalone_chart_svg(chart: Chart, *, width: int = WIDTH) -> str:
@@ -221,10 +200,7 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
     if placed:
         shift = max(0.0, low - placed[0]) - max(0.0, placed[-1] - high)
         placed = [height + shift for height in placed]
-    result = [0.0] * len(placed)
-    for rank, index in enumerate(order):
-        result[index] = placed[rank]
-    return result
+    return [height for _, height in sorted(zip(order, placed, strict=True))]
 
 
 # --- drawing ------------------------------------------------------------------------------------
@@ -233,10 +209,10 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
 class _Plot:
     """A chart's scales, and its parts drawn by them."""
 
-    def __init__(self, chart: Chart, width: int, height: int) -> None:
-        self.chart = chart
-        self.right, self.bottom = width - RIGHT, height - BOTTOM
-        self.width = width
+    bottom = HEIGHT - BOTTOM
+
+    def __init__(self, chart: Chart, width: int) -> None:
+        self.chart, self.width, self.right = chart, width, width - RIGHT
         self.ticks = axis_ticks(chart.scale or [y for line in chart.lines for _, y in line.points])
 
     def x(self, epoch: float) -> float:
@@ -304,15 +280,13 @@ class _Plot:
         return "".join(parts) + "</svg>"
 
     def labels(self) -> str:
-        ends = []
-        for line in self.chart.lines:
-            if line.label and (visible := line.visible):
-                x, y = visible[-1]
-                ends.append((self.y(y), self.x(x), line))
-        heights = spread_labels([y for y, _, _ in ends], LABEL_HEIGHT, TOP, self.bottom)
+        labelled = [line for line in self.chart.lines if line.label and line.visible]
+        ends = [(*line.visible[-1], line) for line in labelled]
+        heights = [self.y(y) for _, y, _ in ends]
+        heights = spread_labels(heights, LABEL_HEIGHT, TOP, self.bottom)
         parts = []
-        for height, (_, x, line) in zip(heights, ends, strict=True):
-            left = min(x + 7, self.width - len(line.label) * CHARACTER_WIDTH)
+        for height, (x, _, line) in zip(heights, ends, strict=True):
+            left = min(self.x(x) + 7, self.width - len(line.label) * CHARACTER_WIDTH)
             parts.append(
                 f'<text class="km-label-{line.kind}" x="{left:.1f}" y="{height + 4:.1f}">'
                 f"{escape_html(line.label)}</text>"
@@ -322,10 +296,6 @@ class _Plot:
 
 def _pieces(points: Iterable[Point]) -> list[list[Point]]:
     """The stretches of two and more points between gaps."""
-    pieces: list[list[Point]] = [[]]
-    for point in points:
-        if math.isfinite(point[1]):
-            pieces[-1].append(point)
-        elif pieces[-1]:
-            pieces.append([])
+    stretches = groupby(points, key=lambda point: math.isfinite(point[1]))
+    pieces = [list(piece) for is_drawn, piece in stretches if is_drawn]
     return [piece for piece in pieces if len(piece) > 1]

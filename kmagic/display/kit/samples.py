@@ -1,20 +1,14 @@
-"""Samples in a card: images as thumbnails, texts and rows as lines."""
+"""Samples in a card: texts and rows as lines, images as small PNG or JPEG files."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.kit.card import escape_html
-from kmagic.display.kit.thumbnail import (
-    EncodedImage,
-    are_images,
-    encode_image,
-    pixel_range,
-    thumbnail_html,
-)
+from kmagic.display.kit.card import escape_html, image_html
 from kmagic.support.formatting import (
     format_value,
     isolate_direction,
@@ -31,68 +25,56 @@ if TYPE_CHECKING:
 THUMBNAIL_SIZE = 56  # pixels
 TEXT_LENGTH = 160  # characters
 MAX_VALUES = 8  # of a row
-IMAGE_AXES = 2, 3
+CHANNELS = (1, 3, 4)
+IMAGE_AXES = 3  # number, height and width; channels are optional
+MIN_SIDE, MAX_SIDE = 4, 4096
+MAX_PIXELATED = 64  # images up to this side are enlarged with visible pixels
+MAX_BYTE = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sample as it is shown.
+    """One sample as it is shown."""
 
-    Attributes:
-        index: Its index in the data.
-        caption: A word or two about it, such as the probability of its class.
-        title: What it is, for a tooltip or a screen reader.
-        text: Its text or values, unless it is an image.
-        image: Its pixels, if it is an image.
-    """
-
-    index: int
-    caption: str
-    title: str
-    text: str = ""
-    image: NDArray[Any] | None = None
+    index: int  # in the data
+    caption: str  # a word or two about it, such as the probability of its class
+    title: str  # what it is, for a tooltip or a screen reader
+    text: str = ""  # its text or values, unless it is an image
+    image: NDArray[Any] | None = None  # shape (height, width) or (height, width, channels)
 
 
 def collect_samples(
     x: Any, indices: Iterable[int], captions: Sequence[str], titles: Sequence[str]
 ) -> list[Sample]:
     """Some samples of ``x``, ready to be shown; ``x`` is None if only indices are known."""
-    samples = []
     with_images = _contains_images(x)
-    for index, caption, title in zip(indices, captions, titles, strict=True):
-        if with_images:
-            image = np.asarray(_take(x, index))
-            samples.append(Sample(int(index), caption, title, image=image))
-        else:
-            text = "" if x is None else sample_to_text(x, index)
-            samples.append(Sample(int(index), caption, title, text=text))
+    samples = []
+    for index, caption, title in zip(map(int, indices), captions, titles, strict=True):
+        text = "" if x is None or with_images else sample_to_text(x, index)
+        image = np.asarray(_take(x, index)) if with_images else None
+        samples.append(Sample(index, caption, title, text, image))
     return samples
 
 
 def samples_html(samples: Sequence[Sample]) -> str:
     """Samples as HTML: thumbnails in rows, or a list of texts."""
-    images = [sample.image for sample in samples if sample.image is not None]
-    if not images:
+    if all(sample.image is None for sample in samples):
         lines = "".join(
             f'<li style="margin:2px 0"><span class="km-muted">{_caption(sample)}</span> '
             f"<bdi>{escape_html(sample.text)}</bdi></li>"
             for sample in samples
         )
         return f'<ul class="km-texts" style="margin:0;padding-left:16px">{lines}</ul>'
-    pixels = pixel_range(images)
-    thumbnails = []
-    for sample in samples:
-        if sample.image is None:
-            continue
-        alt = f"sample {sample.index:,}"
-        image = thumbnail_html(sample.image, pixels, box=THUMBNAIL_SIZE, alt=alt)
-        thumbnails.append(
-            f'<div class="km-thumb" title="#{sample.index:,}">{image}'
-            f'<div class="km-muted">{escape_html(sample.caption)}</div></div>'
-        )
+    thumbnails = "".join(
+        f'<div class="km-thumb" title="#{sample.index:,}">'
+        f"{image.to_html(f'sample {sample.index:,}')}"
+        f'<div class="km-muted">{escape_html(sample.caption)}</div></div>'
+        for sample, image in zip(samples, encode_samples(samples), strict=True)
+        if image is not None
+    )
     return (
         '<div class="km-thumbs" style="display:flex;flex-wrap:wrap;gap:6px;'
-        f'align-items:flex-end">{"".join(thumbnails)}</div>'
+        f'align-items:flex-end">{thumbnails}</div>'
     )
 
 
@@ -109,10 +91,7 @@ def encode_samples(samples: Sequence[Sample]) -> list[EncodedImage | None]:
 def sample_to_text(x: Any, index: int, most: int = TEXT_LENGTH) -> str:
     """A sample that is not an image, in a line: a text, or the first values of a row.
 
-    Args:
-        x: All samples.
-        index: The sample.
-        most: Maximum number of characters; words and values are not cut.
+    Of at most ``most`` characters, where words and values are not cut.
 
     Example:
         >>> sample_to_text(["It rains.", "It snows."], 1)
@@ -154,16 +133,107 @@ def _caption(sample: Sample) -> str:
 
 
 def _contains_images(x: Any) -> bool:
-    if x is None:
-        return False
     if hasattr(x, "shape"):
         return are_images(x)
     first = x[0] if isinstance(x, list | tuple) and x else None
     if first is None or isinstance(first, str | bytes):
         return False
     pixels = np.asarray(first)
-    return pixels.dtype.kind in "biuf" and pixels.ndim in IMAGE_AXES and are_images(pixels[None])
+    return pixels.dtype.kind in "biuf" and are_images(pixels[None])
 
 
 def _take(x: Any, index: int) -> Any:
     return x.iloc[int(index)] if hasattr(x, "iloc") else x[int(index)]
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRange:
+    """How the values of some images become bytes."""
+
+    low: float  # the value that becomes 0
+    high: float  # the value that becomes 255
+    inverted: bool  # small drawings such as digits are shown as ink on paper
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """A small image as a file; its size is that on the screen, in pixels."""
+
+    data: bytes
+    mime: str
+    width: int
+    height: int
+    pixelated: bool  # whether its pixels should be visible
+
+    def to_html(self, alt: str) -> str:
+        """The image as an ``<img>``; ``alt`` is what it shows."""
+        style = "image-rendering:pixelated" if self.pixelated else ""
+        size = {"width": self.width, "height": self.height}
+        return image_html(self.data, self.mime, alt=alt, **size, style=style)
+
+
+def are_images(x: Any) -> bool:
+    """Whether samples have the shape of images: (n, height, width[, 1, 3 or 4])."""
+    shape = tuple(getattr(x, "shape", ()))
+    if len(shape) == IMAGE_AXES + 1 and shape[-1] in CHANNELS:
+        shape = shape[:-1]
+    return len(shape) == IMAGE_AXES and all(MIN_SIDE <= side <= MAX_SIDE for side in shape[1:])
+
+
+def pixel_range(images: Sequence[NDArray[Any]]) -> PixelRange:
+    """The range of values that some images share."""
+    low = min((float(np.min(image)) for image in images), default=0.0)
+    high = max((float(np.max(image)) for image in images), default=1.0)
+    inverted = bool(images) and all(map(_is_drawing, images))
+    if all(image.dtype == np.uint8 for image in images) or (low >= 0 and 1 < high <= MAX_BYTE):
+        return PixelRange(0, MAX_BYTE, inverted)
+    if low >= -1 and high <= 1:
+        return PixelRange(-1 if low < 0 and not inverted else min(low, 0), 1, inverted)
+    return PixelRange(low, high, inverted)
+
+
+def thumbnail_html(image: NDArray[Any], pixels: PixelRange, *, box: int, alt: str) -> str:
+    """An image as an ``<img>`` in its own proportions, as :func:`encode_image` makes it."""
+    return encode_image(image, pixels, box=box).to_html(alt)
+
+
+def encode_image(image: NDArray[Any], pixels: PixelRange, *, box: int) -> EncodedImage:
+    """An image as a small file whose longest side on the screen is at most ``box`` pixels."""
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    small = Image.fromarray(to_uint8(image, pixels))
+    longest = max(small.size)
+    if longest <= MAX_PIXELATED:
+        factor = max(1, box // longest)
+        size = (small.width * factor, small.height * factor)
+        small = small.resize(size, Image.Resampling.NEAREST)
+    elif longest > 2 * box:
+        small.thumbnail((2 * box, 2 * box))
+    scale = min(1.0, box / max(small.size))
+    width, height = (max(1, round(side * scale)) for side in small.size)
+    is_photo = longest > MAX_PIXELATED and small.mode in ("L", "RGB")
+    kind, options = ("jpeg", {"quality": 82}) if is_photo else ("png", {"optimize": True})
+    file = io.BytesIO()
+    small.save(file, kind, **options)
+    pixelated = longest <= MAX_PIXELATED
+    return EncodedImage(file.getvalue(), f"image/{kind}", width, height, pixelated=pixelated)
+
+
+def to_uint8(image: NDArray[Any], pixels: PixelRange) -> NDArray[np.uint8]:
+    """An image's values as bytes; a single channel loses its axis."""
+    values = image[..., 0] if image.ndim == IMAGE_AXES and image.shape[-1] == 1 else image
+    values = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    shares = np.clip((values - pixels.low) / ((pixels.high - pixels.low) or 1.0), 0, 1)
+    if pixels.inverted:
+        shares = 1 - shares
+    return np.asarray(np.rint(shares * MAX_BYTE), dtype=np.uint8)
+
+
+def _is_drawing(image: NDArray[Any]) -> bool:
+    """Whether a small image has one channel, more than half of which is its lowest value."""
+    if (image.ndim == IMAGE_AXES and image.shape[-1] != 1) or max(image.shape) > MAX_PIXELATED:
+        return False
+    return float(np.mean(image <= np.min(image))) > 0.5  # noqa: PLR2004 - more than half

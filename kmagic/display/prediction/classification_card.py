@@ -22,7 +22,7 @@ from kmagic.display.kit.card import (
     name_html,
     tooltip_text,
 )
-from kmagic.display.kit.thumbnail import (
+from kmagic.display.kit.samples import (
     MAX_BYTE,
     MAX_PIXELATED,
     PixelRange,

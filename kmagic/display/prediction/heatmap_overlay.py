@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.kit.thumbnail import MAX_BYTE, MAX_PIXELATED, PixelRange, to_uint8
+from kmagic.display.kit.samples import MAX_BYTE, MAX_PIXELATED, PixelRange, to_uint8
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

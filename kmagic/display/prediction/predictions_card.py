@@ -20,8 +20,7 @@ from kmagic.display.kit.card import (
     name_html,
     tooltip_text,
 )
-from kmagic.display.kit.samples import sample_to_text
-from kmagic.display.kit.thumbnail import are_images, pixel_range, thumbnail_html
+from kmagic.display.kit.samples import are_images, pixel_range, sample_to_text, thumbnail_html
 from kmagic.support.formatting import (
     format_value,
     isolate_direction,

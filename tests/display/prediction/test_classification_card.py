@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.display.kit.thumbnail import PixelRange, are_images, pixel_range, thumbnail_html
+from kmagic.display.kit.samples import PixelRange, are_images, pixel_range, thumbnail_html
 from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
 from kmagic.evaluation.classification.classification import (
     ClassProbability,
