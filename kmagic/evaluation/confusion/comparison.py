@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from kmagic.evaluation.confusion.matrix_plot import plot_difference
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_count, isolate_direction, pluralize, shorten_name
-from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
@@ -60,15 +60,10 @@ class Comparison(Renderable):
         return change
 
     @cached_property
-    def _only_new(self) -> NDArray[np.bool_]:
-        """Which samples only the new model classifies correctly."""
-        new, old = self.new.predictions, self.old.predictions
-        return np.asarray((new.true == new.predicted) & (old.true != old.predicted))
-
-    @cached_property
-    def _only_old(self) -> NDArray[np.bool_]:
-        new, old = self.new.predictions, self.old.predictions
-        return np.asarray((new.true != new.predicted) & (old.true == old.predicted))
+    def _only_one_correct(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which samples only the new model classifies correctly, and which only the old one."""
+        new, old = self.new.predictions.correct, self.old.predictions.correct
+        return new & ~old, old & ~new
 
     def indices(
         self, *, fixed: bool = False, broken: bool = False, n: int | None = None
@@ -88,21 +83,18 @@ class Comparison(Renderable):
         """
         if fixed == broken:
             raise EvaluationError("Pass either fixed=True or broken=True.")
-        indices = np.flatnonzero(self._only_new if fixed else self._only_old)
-        confidence = (self.old if fixed else self.new).confidence
-        if confidence is not None:
-            indices = indices[np.argsort(-confidence[indices], kind="stable")]
-        return indices[:n]
+        mistaken = self.old if fixed else self.new
+        return mistaken.predictions.most_confident(self._only_one_correct[broken])[:n]
 
     @property
     def fixed(self) -> int:
         """Number of samples that only the new model classifies correctly."""
-        return int(self._only_new.sum())
+        return int(self._only_one_correct[0].sum())
 
     @property
     def broken(self) -> int:
         """Number of samples that only the old model classifies correctly."""
-        return int(self._only_old.sum())
+        return int(self._only_one_correct[1].sum())
 
     @cached_property
     def p_value(self) -> float:
@@ -122,13 +114,10 @@ class Comparison(Renderable):
         """Indices of the classes with a significantly lower recall, largest loss first."""
         return self._changed_classes(-1)
 
-    def _per_class(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def _per_class(self) -> list[NDArray[np.intp]]:
         """Numbers of fixed and of broken samples of each class."""
         true, classes = self.new.predictions.true, len(self.classes)
-        fixed, broken = (
-            np.bincount(true[only], minlength=classes) for only in (self._only_new, self._only_old)
-        )
-        return fixed, broken
+        return [np.bincount(true[only], minlength=classes) for only in self._only_one_correct]
 
     def _changed_classes(self, sign: int) -> list[int]:
         fixed, broken = self._per_class()
@@ -215,8 +204,6 @@ class Comparison(Renderable):
 
     def plot(self) -> Figure:
         """The signed matrix as a matplotlib figure."""
-        from kmagic.evaluation.confusion.matrix_plot import plot_difference  # noqa: PLC0415 - matplotlib
-
         return plot_difference(self)
 
     def _short_name(self, index: int) -> str:
@@ -232,34 +219,6 @@ class Comparison(Renderable):
 
     def __repr__(self) -> str:
         return f"<Comparison: {self.facts()}>"
-
-
-def compare(new: ConfusionMatrix, old: ConfusionMatrix) -> Comparison:
-    """Compare two models.
-
-    Example:
-        >>> from kmagic.evaluation.confusion.confusion import confusion
-        >>> result = compare(confusion([0, 1, 1], [0, 1, 1]), confusion([0, 1, 1], [0, 1, 0]))
-        >>> result.errors(), result.fixed, result.p_value
-        ('errors 1 -> 0', 1, 1.0)
-    """
-    if type(old) is not type(new):
-        raise EvaluationError(
-            "A matrix can only be compared with another confusion matrix of one class per sample; "
-            f"got {type(old).__name__}."
-        )
-    if new.classes != old.classes:
-        raise EvaluationError(
-            "Both models must have the same classes; "
-            f"got {len(new.classes):,} and {len(old.classes):,}.",
-            Text("Pass the same ", Option("class_names"), " for both."),
-        )
-    if not np.array_equal(new.predictions.true, old.predictions.true):
-        raise EvaluationError(
-            "Both models must be evaluated on the same samples; "
-            f"got {new.samples:,} and {old.samples:,}, and the true classes differ."
-        )
-    return Comparison(new, old)
 
 
 def mcnemar(fixed: int, broken: int) -> float:

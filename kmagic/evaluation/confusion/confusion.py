@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import count_confusions
-from kmagic.evaluation.confusion.class_order import Order, check_order
 from kmagic.evaluation.confusion.confusion_matrix import (
     ConfusionMatrix,
     Normalize,
+    Order,
     Scale,
+    check_choice,
     check_normalize,
 )
+from kmagic.evaluation.confusion.confusion_metrics import count_confusions
 from kmagic.evaluation.confusion.label_arrays import ClassNames, read_labels_and_predictions
 from kmagic.evaluation.confusion.multilabel import (
     MultilabelConfusion,
+    MultilabelPredictions,
     has_several_labels,
     read_multilabel,
 )
@@ -48,12 +49,8 @@ def _redirect_models(function: F) -> F:
         if hasattr(args[0] if args else keywords.get("y_true"), "predict_on_batch"):
             message = "confusion(model, x, y) is deprecated; use confusion_of(model, x, y) instead."
             warnings.warn(message, FutureWarning, stacklevel=3)  # renamed_parameters is between
-            if "x" in keywords:
-                keywords["samples"] = keywords.pop("x")
-            for old, new in (("y_true", "model"), ("y_pred", "x")):
-                if old in keywords:
-                    keywords[new] = keywords.pop(old)
-            return confusion_of(*args, **keywords)
+            renamed = {"y_true": "model", "y_pred": "x", "x": "samples"}
+            return confusion_of(*args, **{renamed.get(k, k): v for k, v in keywords.items()})
         if len(args) > 2:  # noqa: PLR2004 - labels and predictions
             raise EvaluationError(
                 f"confusion takes labels and predictions; got {len(args)} arrays.",
@@ -131,39 +128,34 @@ def confusion(
         )
     if normalize is not None:
         check_normalize(normalize)
-    check_order(order)
-    if scale not in get_args(Scale):
-        raise EvaluationError(option="scale", expected="'linear' or 'log'", actual=scale)
+    check_choice("order", order, Order)
+    check_choice("scale", scale, Scale, "'linear' or 'log'")
     if multilabel is None:
         multilabel = has_several_labels(y_true, y_pred)
-    if multilabel:
-        labels = read_multilabel(y_true, y_pred, class_names=class_names, threshold=threshold)
-        samples = len(labels.true)
-        return MultilabelConfusion(
-            predictions=labels,
-            sample_weight=_check_weights(sample_weight, samples),
-            x=_check_samples(x, samples),
-            order=order,
-            name=name,
-            unit=unit,
+    predictions = (
+        read_multilabel(y_true, y_pred, class_names=class_names, threshold=threshold)
+        if multilabel
+        else read_labels_and_predictions(
+            y_true, y_pred, class_names=class_names, threshold=_check_threshold(threshold)
         )
-    predictions = read_labels_and_predictions(
-        y_true, y_pred, class_names=class_names, threshold=_check_threshold(threshold)
     )
-    samples = len(predictions.true)
-    weights = _check_weights(sample_weight, samples)
+    shared: dict[str, Any] = {
+        "sample_weight": _check_weights(sample_weight, len(predictions.true)),
+        "x": _check_samples(x, len(predictions.true)),
+        "order": order,
+        "name": name,
+        "unit": unit,
+    }
+    if isinstance(predictions, MultilabelPredictions):
+        return MultilabelConfusion(predictions, **shared)
     matrix = ConfusionMatrix(
-        matrix=count_confusions(predictions, weights),
-        predictions=predictions,
-        sample_weight=weights,
-        x=_check_samples(x, samples),
+        count_confusions(predictions, shared["sample_weight"]),
+        predictions,
         normalize=normalize,
-        order=order,
         scale=scale,
         diagonal=diagonal,
         n_top_losses=top_losses,
-        name=name,
-        unit=unit,
+        **shared,
     )
     if top_losses:
         matrix.top_losses(1)  # an error here is better than one when the matrix is shown
@@ -227,17 +219,20 @@ def confusion_of(
         >>> confusion_of(Sign(), [[-1.0], [2.0], [3.0]], [0, 1, 0]).matrix.tolist()
         [[1, 1], [0, 1]]
     """
-    labeled = predict_with_labels(model, x, y, batch_size=batch_size)
+    is_data = y is None and hasattr(x, "x_test")
+    y_true, y_pred, shown = _predict_with_labels(model, x, y, batch_size)
+    if class_names is None:
+        class_names = x.classes if is_data else _known_classes(model, y_pred)
     return confusion(
-        labeled.y_true,
-        labeled.y_pred,
-        class_names=labeled.class_names if class_names is None else class_names,
+        y_true,
+        y_pred,
+        class_names=class_names,
         normalize=normalize,
         threshold=threshold,
         sample_weight=sample_weight,
-        x=labeled.samples if samples is None else samples,
+        x=shown if samples is None else samples,
         name=name or str(getattr(model, "name", "")),
-        unit=unit or labeled.unit,
+        unit=unit or ("test samples" if is_data else "samples"),
         order=order,
         scale=scale,
         diagonal=diagonal,
@@ -304,36 +299,15 @@ def _check_weights(value: ArrayLike | None, samples: int) -> NDArray[np.float64]
 # --- predictions of a model ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class ModelPredictions:
-    """The predictions of a model for samples with known classes.
-
-    Attributes:
-        y_true: The true classes.
-        y_pred: The output of the model.
-        samples: The samples to show; None for a stream.
-        class_names: Names of the classes, if the data or the model's training tells them.
-        unit: What a sample is, in the plural.
-    """
-
-    y_true: Any
-    y_pred: NDArray[Any]
-    samples: Any
-    class_names: Any
-    unit: str
-
-
-def predict_with_labels(
-    model: Any, x: Any, y: Any = None, *, batch_size: int | None = None
-) -> ModelPredictions:
-    """Predict samples whose true classes are known; arguments as in :func:`confusion_of`."""
-    if hasattr(x, "x_test") and y is None:
+def _predict_with_labels(
+    model: Any, x: Any, y: Any, batch_size: int | None
+) -> tuple[Any, NDArray[Any], Any]:
+    """The true classes, the predictions, and the samples to show; None for a stream."""
+    if y is None and hasattr(x, "x_test"):
         y_pred = PREDICTION_CACHE.predict(model, x.x_test, batch_size=batch_size)
-        shown = decode_samples(x, x.x_test)
-        return ModelPredictions(x.y_test, y_pred, shown, x.classes, "test samples")
+        return x.y_test, y_pred, decode_samples(x, x.x_test)
     if y is None and to_arrays(model, x) is None:
-        y_true, y_pred = _predict_stream(model, x)
-        return ModelPredictions(y_true, y_pred, None, _known_classes(model, y_pred), "samples")
+        return *_predict_stream(model, x), None
     if y is None:
         raise EvaluationError(
             "The true classes are missing.",
@@ -342,8 +316,7 @@ def predict_with_labels(
     inputs = model_inputs_for(model, x)
     array = read_images(model, inputs) if inputs.x is None else inputs.x
     y_pred = PREDICTION_CACHE.predict(model, array, batch_size=batch_size)
-    shown = array if inputs.x is None else inputs.samples
-    return ModelPredictions(y, y_pred, shown, _known_classes(model, y_pred), "samples")
+    return y, y_pred, array if inputs.x is None else inputs.samples
 
 
 def reshape_samples_for(model: Any, x: Any) -> Any:

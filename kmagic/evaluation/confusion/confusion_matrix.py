@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import (
+from kmagic.evaluation.confusion.comparison import Comparison
+from kmagic.evaluation.confusion.confusion_metrics import (
+    LEVEL,
+    RESAMPLES,
+    Calibration,
     ClassMetrics,
-    ClassSums,
-    class_metrics,
+    Intervals,
+    ThresholdCurve,
+    bootstrap,
+    calibrate,
     classification_report_frame,
     count_confusions,
-    overall_metrics,
+    divide,
 )
-from kmagic.evaluation.confusion.class_order import Order, order_classes
-from kmagic.evaluation.confusion.intervals import LEVEL, RESAMPLES, Intervals, bootstrap
 from kmagic.evaluation.confusion.label_arrays import Label, LabeledPredictions
-from kmagic.evaluation.confusion.threshold_curves import Calibration, ThresholdCurve, calibrate
+from kmagic.evaluation.confusion.matrix_plot import plot_matrix
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_count, isolate_direction, list_names, shorten_name
 from kmagic.support.messages import Option, Text
@@ -32,14 +37,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from kmagic.evaluation.confusion.comparison import Comparison
-
+Order: TypeAlias = Literal["given", "name", "support", "error", "similarity"]
 Normalize: TypeAlias = Literal["true", "pred", "all"]
 Scale: TypeAlias = Literal["linear", "log"]
 
 TOP_K = 5
 EPSILON = float(np.finfo(np.float64).eps)  # scikit-learn's log_loss clips probabilities to it
 MAX_NAME = 40  # characters of a class name in a sentence
+MAX_OPTIMAL = 300  # classes up to which the order within the clusters is optimized too
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,6 +81,7 @@ class ConfusionMatrix(Renderable):
     name: str = ""
     unit: str = "samples"
     selection: list[tuple[Label, Label]] = field(default_factory=list)
+    _intervals: dict[tuple[float, int, int], Intervals] = field(default_factory=dict, init=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -92,10 +98,10 @@ class ConfusionMatrix(Renderable):
         """Number of samples."""
         return len(self.predictions.true)
 
-    @cached_property
+    @property
     def wrong(self) -> int:
         """Number of misclassified samples."""
-        return int((self.predictions.true != self.predictions.predicted).sum())
+        return self.samples - int(self.predictions.correct.sum())
 
     @property
     def confidence(self) -> NDArray[np.float64] | None:
@@ -113,10 +119,7 @@ class ConfusionMatrix(Renderable):
         """
         check_normalize(over)
         axis = {"true": 1, "pred": 0, "all": None}[over]
-        total = self.matrix.sum(axis=axis, keepdims=True)
-        shares = np.zeros(self.matrix.shape)
-        np.divide(self.matrix, total, out=shares, where=total != 0)
-        return shares
+        return divide(self.matrix, self.matrix.sum(axis=axis, keepdims=True))
 
     def ordered(self, by: Order | None = None) -> NDArray[np.intp]:
         """Indices of the classes, sorted.
@@ -129,19 +132,14 @@ class ConfusionMatrix(Renderable):
     # --- metrics ------------------------------------------------------------------------------
 
     @cached_property
-    def class_sums(self) -> ClassSums:
-        """Sums of rows, of columns and of the diagonal."""
-        return ClassSums.of(self.matrix)
-
-    @cached_property
     def per_class(self) -> ClassMetrics:
         """Precision, recall, F1 and support of each class."""
-        return class_metrics(self.class_sums)
+        return ClassMetrics.of(self.matrix)
 
     @cached_property
     def overall(self) -> dict[str, float]:
         """Accuracy, balanced accuracy, kappa, MCC, macro and weighted means, top-k, by name."""
-        metrics = {name: float(value) for name, value in overall_metrics(self.class_sums).items()}
+        metrics = {name: float(value) for name, value in self.per_class.overall().items()}
         for name, hits in self._top_k_hits().items():
             metrics[name] = float(np.average(hits, weights=self.sample_weight))
         return metrics
@@ -149,7 +147,7 @@ class ConfusionMatrix(Renderable):
     @property
     def accuracy(self) -> float:
         """Share of correctly classified samples, from 0 to 1."""
-        return float(self.class_sums.correct.sum() / self.class_sums.true.sum())
+        return float(self.per_class.correct.sum() / self.per_class.support.sum())
 
     @property
     def balanced_accuracy(self) -> float:
@@ -191,27 +189,24 @@ class ConfusionMatrix(Renderable):
     def intervals(
         self, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
     ) -> Intervals:
-        """Bootstrap intervals of all metrics; the default ones are computed once.
+        """Bootstrap intervals of all metrics, which are kept for the next call.
 
         Args:
             level: Coverage probability of an interval.
             resamples: Number of resamples.
             seed: The same seed gives the same intervals.
         """
-        if (level, resamples, seed) == (LEVEL, RESAMPLES, 0):
-            return self._intervals
-        return bootstrap(
-            self.predictions,
-            self.sample_weight,
-            hits=self._top_k_hits(),
-            level=level,
-            resamples=resamples,
-            seed=seed,
-        )
-
-    @cached_property
-    def _intervals(self) -> Intervals:
-        return bootstrap(self.predictions, self.sample_weight, hits=self._top_k_hits())
+        key = (level, resamples, seed)
+        if key not in self._intervals:
+            self._intervals[key] = bootstrap(
+                self.predictions,
+                self.sample_weight,
+                hits=self._top_k_hits(),
+                level=level,
+                resamples=resamples,
+                seed=seed,
+            )
+        return self._intervals[key]
 
     def summary(self) -> pd.DataFrame:
         """The overall metrics with their intervals: columns value, low, high."""
@@ -330,10 +325,7 @@ class ConfusionMatrix(Renderable):
         for label, classes in ((true, self.predictions.true), (pred, self.predictions.predicted)):
             if label is not None:
                 matches &= classes == self.class_index(label)
-        indices = np.flatnonzero(matches)
-        if self.confidence is not None:
-            indices = indices[np.argsort(-self.confidence[indices], kind="stable")]
-        return indices[:n]
+        return self.predictions.most_confident(matches)[:n]
 
     def selected(self) -> NDArray[np.intp]:
         """The indices of the samples in the cells that are selected in the notebook."""
@@ -355,18 +347,12 @@ class ConfusionMatrix(Renderable):
         mistakes = np.array(self.matrix)
         np.fill_diagonal(mistakes, 0)
         rows, columns = np.nonzero(mistakes)
-        counts, support = mistakes[rows, columns], self.matrix.sum(axis=1)
-        order = np.lexsort((columns, rows, -counts / support[rows], -counts))[:n]
+        counts, support = mistakes[rows, columns], self.matrix.sum(axis=1)[rows]
+        order = np.lexsort((-counts / support, -counts))[:n]
+        pairs = (values[order].tolist() for values in (rows, columns, counts, support))
         return [
-            ConfusedPair(
-                row,
-                column,
-                self.classes[row],
-                self.classes[column],
-                mistakes[row, column].item(),
-                support[row].item(),
-            )
-            for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True)
+            ConfusedPair(true, predicted, self.classes[true], self.classes[predicted], count, of)
+            for true, predicted, count, of in zip(*pairs, strict=True)
         ]
 
     def class_index(self, label: object) -> int:
@@ -407,10 +393,30 @@ class ConfusionMatrix(Renderable):
 
         Raises:
             EvaluationError: The samples are not the same.
-        """
-        from kmagic.evaluation.confusion.comparison import compare  # noqa: PLC0415 - it imports this file
 
-        return compare(self, other)
+        Example:
+            >>> from kmagic.evaluation.confusion.confusion import confusion
+            >>> result = confusion([0, 1, 1], [0, 1, 1]).versus(confusion([0, 1, 1], [0, 1, 0]))
+            >>> result.errors(), result.fixed, result.p_value
+            ('errors 1 -> 0', 1, 1.0)
+        """
+        if type(other) is not type(self):
+            raise EvaluationError(
+                "A matrix can only be compared with another confusion matrix of one class per "
+                f"sample; got {type(other).__name__}."
+            )
+        if self.classes != other.classes:
+            raise EvaluationError(
+                "Both models must have the same classes; "
+                f"got {len(self.classes):,} and {len(other.classes):,}.",
+                Text("Pass the same ", Option("class_names"), " for both."),
+            )
+        if not np.array_equal(self.predictions.true, other.predictions.true):
+            raise EvaluationError(
+                "Both models must be evaluated on the same samples; "
+                f"got {self.samples:,} and {other.samples:,}, and the true classes differ."
+            )
+        return Comparison(self, other)
 
     # --- text and figure ----------------------------------------------------------------------
 
@@ -434,8 +440,6 @@ class ConfusionMatrix(Renderable):
 
         It is independent of pyplot: ``confusion(...).plot().savefig("confusion.pdf")``.
         """
-        from kmagic.evaluation.confusion.matrix_plot import plot_matrix  # noqa: PLC0415 - matplotlib
-
         return plot_matrix(self)
 
     def __repr__(self) -> str:
@@ -483,11 +487,81 @@ def find_label(label: object, ids: Sequence[Label], names: Sequence[str], plural
     return known.index(label)
 
 
+def check_choice(option: str, value: str, choices: Any, expected: str = "") -> None:
+    """Reject a value that is not among the choices of a literal type."""
+    names = get_args(choices)
+    if value not in names:
+        expected = expected or f"one of {', '.join(names)}"
+        raise EvaluationError(option=option, expected=expected, actual=value)
+
+
 def check_normalize(over: str) -> None:
     """Reject an unknown way to normalize."""
-    if over not in get_args(Normalize):
-        raise EvaluationError(
-            option="normalize",
-            expected="'true' (per row), 'pred' (per column) or 'all'",
-            actual=over,
+    expected = "'true' (per row), 'pred' (per column) or 'all'"
+    check_choice("normalize", over, Normalize, expected)
+
+
+# --- the order of the classes ---------------------------------------------------------------------
+
+
+def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDArray[np.intp]:
+    """Indices of the classes in an order.
+
+    "name" sorts numbers in names by their value, "support" the largest class first, "error" the
+    lowest recall first, "similarity" often confused classes next to each other.
+
+    Example:
+        >>> counts = np.array([[5, 0, 4], [0, 9, 0], [4, 0, 5]])
+        >>> order_classes(counts, ["b", "a", "c"], "similarity").tolist()
+        [0, 2, 1]
+    """
+    check_choice("order", by, Order)
+    support = matrix.sum(axis=1)
+    match by:
+        case "name":
+            return natural_order(names)
+        case "support":
+            return np.argsort(-support, kind="stable")
+        case "error":
+            error_rate = divide(support - np.diagonal(matrix), support)
+            return np.lexsort((-support, -error_rate))
+        case "similarity":
+            return _cluster(matrix)
+        case "given":
+            return np.arange(len(names))
+
+
+def natural_order(names: Sequence[str]) -> NDArray[np.intp]:
+    """Indices that sort names alphabetically, with numbers in them by their value."""
+    return np.array(
+        sorted(range(len(names)), key=lambda index: _natural_key(names[index])), np.intp
+    )
+
+
+def _natural_key(name: str) -> list[tuple[int, int, str]]:
+    """A name's parts, so that "class 10" comes after "class 2"."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p.casefold()) for p in parts]
+
+
+def _cluster(matrix: NDArray[Any]) -> NDArray[np.intp]:
+    """Average-linkage clusters, where classes are close that are often confused."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # noqa: PLC0415 - slow to import
+    from scipy.spatial.distance import squareform  # noqa: PLC0415 - as above
+
+    shares = divide(matrix, matrix.sum(axis=1, keepdims=True))
+    confused = shares + shares.T
+    np.fill_diagonal(confused, 0)
+    is_confused = confused.any(axis=1)
+    among, rest = np.flatnonzero(is_confused), np.flatnonzero(~is_confused)
+    if len(among) > 2:  # noqa: PLR2004 - two have only one order
+        near = confused[np.ix_(among, among)]
+        distance = 1 - near / near.max()
+        np.fill_diagonal(distance, 0)
+        tree = linkage(
+            squareform(distance, checks=False),
+            method="average",
+            optimal_ordering=len(among) <= MAX_OPTIMAL,
         )
+        among = among[leaves_list(tree)]
+    return np.concatenate([among, rest]).astype(np.intp)

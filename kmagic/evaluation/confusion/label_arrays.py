@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy.special import expit, softmax
 
+from kmagic.evaluation.confusion.confusion_metrics import divide
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Function, Option, Text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ClassNames: TypeAlias = Sequence[object] | Mapping[int, object]
 Label: TypeAlias = int | str
 
+DEFAULT_THRESHOLD = 0.5
 MAX_SPREAD = 4  # ids within this many times the number of samples are looked up in a table
 CHUNK_VALUES = 4_000_000  # scores processed at a time, which avoids a second copy of all
 ROUNDING = 1e-6  # how far a probability may exceed 1
@@ -29,41 +31,21 @@ ROUNDING = 1e-6  # how far a probability may exceed 1
 
 @dataclass(frozen=True, eq=False)
 class ClassScores:
-    """The raw output of a model.
+    """The raw output of a model: probabilities if all values are between 0 and 1, else logits."""
 
-    Attributes:
-        given: A score for each class, shape (n, classes), or for two classes the score of the
-            second one, shape (n,). Values between 0 and 1 are probabilities, others logits.
-    """
-
-    given: NDArray[Any]
+    given: NDArray[Any]  # of each class, shape (n, classes), or of the second of two, shape (n,)
 
     @cached_property
     def are_probabilities(self) -> bool:
         """Whether all values are between 0 and 1."""
-        return bool(self.given.min(initial=0) >= 0 and self.given.max(initial=0) <= 1 + ROUNDING)
-
-    @cached_property
-    def sum_to_one(self) -> bool:
-        """Whether each row of probabilities sums to 1."""
-        if self.given.ndim == 1 or not self.are_probabilities:
-            return True
-        return all(
-            np.allclose(self.given[chunk].sum(axis=1, dtype=np.float64), 1, atol=1e-3)
-            for chunk in self._chunks()
-        )
+        return _are_probabilities(self.given)
 
     def of(self, classes: NDArray[np.intp]) -> NDArray[np.float64] | None:
-        """The probability of one class per sample.
-
-        Returns:
-            Shape (n,); None for logits of a single output, whose scale is unknown.
-        """
+        """The probability of one class per sample; None for logits of a single output."""
         if self.given.ndim == 1:
             if not self.are_probabilities:
                 return None
-            second = self.given.astype(np.float64)
-            return np.asarray(np.where(classes == 1, second, 1.0 - second))
+            return np.asarray(np.where(classes == 1, self.second(), 1.0 - self.second()))
         probabilities = np.empty(len(classes))
         for chunk in self._chunks():
             rows = to_probabilities(self.given[chunk], known=self.are_probabilities)
@@ -92,12 +74,10 @@ class ClassScores:
         if self.given.ndim == 1:
             return self.given.astype(np.float64)
         rows = to_probabilities(self.given, known=self.are_probabilities)
-        if self.sum_to_one:
-            return rows[:, 1]
         total = rows.sum(axis=1)
-        shares = np.full(len(rows), 0.5)
-        np.divide(rows[:, 1], total, out=shares, where=total > 0)
-        return shares
+        if np.allclose(total, 1, atol=1e-3):
+            return rows[:, 1]
+        return divide(rows[:, 1], total, undefined=0.5)
 
     def _chunks(self) -> Iterator[slice]:
         step = max(1, CHUNK_VALUES // max(1, self.given.shape[-1]))
@@ -127,11 +107,15 @@ def to_probabilities(scores: NDArray[Any], *, known: bool | None = None) -> NDAr
         )
     values = np.asarray(scores, dtype=np.float64)
     if known is None:
-        known = bool(values.min(initial=0) >= 0 and values.max(initial=0) <= 1 + ROUNDING)
+        known = _are_probabilities(values)
     if values.ndim == 1 or values.shape[1] == 1:
         second = np.minimum(values, 1) if known else expit(values)
         return np.stack([1 - second.reshape(-1), second.reshape(-1)], axis=1)
     return np.minimum(values, 1) if known else np.asarray(softmax(values, axis=1))
+
+
+def _are_probabilities(values: NDArray[Any]) -> bool:
+    return bool(values.min(initial=0) >= 0 and values.max(initial=0) <= 1 + ROUNDING)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,27 +136,34 @@ class LabeledPredictions:
     true: NDArray[np.intp]
     predicted: NDArray[np.intp]
     scores: ClassScores | None = None
-    threshold: float = 0.5
+    threshold: float = DEFAULT_THRESHOLD
+
+    @cached_property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each prediction is correct, shape (n,)."""
+        return np.asarray(self.true == self.predicted)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64] | None:
         """Probability of the predicted class, shape (n,); None if unknown."""
         return None if self.scores is None else self.scores.of(self.predicted)
 
+    def most_confident(self, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        """Indices of the chosen samples; the most confident first if probabilities are known."""
+        indices = np.flatnonzero(chosen)
+        if self.confidence is None:
+            return indices
+        return indices[np.argsort(-self.confidence[indices], kind="stable")]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Labels:
-    """One of the two arrays: labels to look up, or class indices with the number of classes."""
+    """One of the two arrays."""
 
     argument: str
-    labels: NDArray[Any] | None = None
-    indices: NDArray[np.intp] | None = None
-    width: int | None = None
-    scores: ClassScores | None = None
-
-    @property
-    def are_strings(self) -> bool:
-        return self.labels is not None and self.labels.dtype.kind == "U"
+    values: NDArray[Any]  # labels to look up; class indices if the number of classes is known
+    width: int | None = None  # number of classes, if the array has a column for each
+    scores: ClassScores | None = None  # what the predicted classes follow from
 
 
 def read_labels_and_predictions(
@@ -198,17 +189,16 @@ def read_labels_and_predictions(
         raise EvaluationError("Labels and predictions are empty: nothing to compare.")
     sides = _read_labels(true_labels, "y_true"), _read_predictions(predicted_labels, threshold)
     ids, names = _list_classes(class_names, sides)
-    true, predicted = (_to_indices(side, ids, names) for side in sides)
-    above = 0.5 if threshold is None else threshold
-    return LabeledPredictions(ids, names, true, predicted, sides[1].scores, above)
+    true, predicted = (
+        label_indices(side.values, ids, names, side.argument) if side.width is None else side.values
+        for side in sides
+    )
+    used_threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    return LabeledPredictions(ids, names, true, predicted, sides[1].scores, used_threshold)
 
 
 def as_label_array(value: object, argument: str) -> NDArray[Any]:
-    """Labels or scores as an array of shape (n,) or (n, k) of numbers or strings.
-
-    Returns:
-        The array; a last axis of length 1 is dropped.
-    """
+    """Labels or scores as an array of numbers or strings, of shape (n,) or (n, k) with k > 1."""
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -244,13 +234,13 @@ def as_label_array(value: object, argument: str) -> NDArray[Any]:
 
 
 def parse_class_names(
-    class_names: ClassNames,
-) -> tuple[tuple[Label, ...] | None, tuple[str, ...]]:
-    """The ids (None: 0, 1, 2 ...) and the names that ``class_names`` stands for."""
-    ids: tuple[Label, ...] | None
+    class_names: ClassNames, width: int | None = None
+) -> tuple[tuple[Label, ...], tuple[str, ...]]:
+    """The ids and the names that ``class_names`` stands for, ``width`` of them if that is known."""
+    ids: tuple[Label, ...]
     if isinstance(class_names, Mapping):
-        ids = tuple(sorted(int(key) for key in class_names))
-        names = tuple(str(class_names[key]) for key in ids)
+        numbers = sorted(int(key) for key in class_names)
+        ids, names = tuple(numbers), tuple(str(class_names[key]) for key in numbers)
     elif isinstance(class_names, str) or not isinstance(class_names, Iterable):
         raise EvaluationError(
             option="class_names",
@@ -260,8 +250,8 @@ def parse_class_names(
     else:
         listed = list(class_names)
         numbers = [int(item) for item in listed if isinstance(item, int | np.integer)]
-        ids = tuple(numbers) if len(numbers) == len(listed) else None
-        names = tuple(str(item) for item in listed)
+        ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
+        names = tuple(map(str, listed))
     if not names:
         raise EvaluationError(
             Text(Option("class_names"), " is empty: it must name at least one class.")
@@ -270,6 +260,12 @@ def parse_class_names(
     if repeated:
         raise EvaluationError(
             Text("Class names must be unique; ", list_names(repeated), " occurs more than once.")
+        )
+    if width not in (None, len(names)):
+        raise EvaluationError(
+            option="class_names",
+            expected=f"{width} names, one per column",
+            actual=Text(f"{len(names)}"),
         )
     return ids, names
 
@@ -335,9 +331,9 @@ def _read_labels(array: NDArray[Any], argument: str) -> _Labels:
                 "With several labels per sample there is one matrix per label: "
                 "confusion(y_true[:, i], y_pred[:, i]).",
             )
-        return _Labels(argument, indices=array.argmax(axis=1), width=array.shape[1])
+        return _Labels(argument, array.argmax(axis=1), array.shape[1])
     if array.dtype.kind == "U":
-        return _Labels(argument, labels=array)
+        return _Labels(argument, array)
     if array.dtype.kind == "f" and (array % 1 != 0).any():
         first = int(np.flatnonzero(array % 1 != 0)[0])
         raise EvaluationError(
@@ -347,67 +343,49 @@ def _read_labels(array: NDArray[Any], argument: str) -> _Labels:
             ),
             Text("For regression, use ", Function("evaluate"), " to compute the metrics."),
         )
-    return _Labels(argument, labels=array.astype(np.int64, copy=False))
+    return _Labels(argument, array.astype(np.int64, copy=False))
 
 
 def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Labels:
-    are_scores = array.dtype.kind == "f"
-    if array.ndim == 2 and (are_scores or threshold is not None):  # noqa: PLR2004 - rows and columns
-        scores = ClassScores(array)
-        if threshold is None:
-            return _Labels("y_pred", None, array.argmax(axis=1), array.shape[1], scores)
-        if array.shape[1] != 2:  # noqa: PLR2004 - two classes
-            columns = f" needs two classes; the predictions have {array.shape[1]} columns."
-            raise EvaluationError(Text(Option("threshold"), columns))
-        return _apply_threshold(scores, threshold)
-    fractions = are_scores and (array % 1 != 0).any()
-    if array.ndim == 1 and array.dtype.kind != "U" and (fractions or threshold is not None):
-        if threshold is None and (array.min() < 0 or array.max() > 1):
-            raise EvaluationError(
-                Text(
-                    Option("y_pred"),
-                    " with one value per sample must contain class ids or probabilities between "
-                    f"0 and 1; got {array.min():g} to {array.max():g}.",
-                ),
-                Text("For logits of a model with one output, pass ", Option("threshold", 0), "."),
-            )
-        return _apply_threshold(ClassScores(array), 0.5 if threshold is None else threshold)
-    return _read_labels(array, "y_pred")
-
-
-def _apply_threshold(scores: ClassScores, threshold: float) -> _Labels:
-    second = scores.second() > threshold
-    return _Labels("y_pred", indices=second.astype(np.intp), width=2, scores=scores)
+    is_table = array.ndim == 2  # noqa: PLR2004 - rows and columns
+    are_scores = array.dtype.kind == "f" and (is_table or (array % 1 != 0).any())
+    if array.dtype.kind == "U" or not (are_scores or threshold is not None):
+        return _read_labels(array, "y_pred")
+    scores = ClassScores(array)
+    if is_table and threshold is None:
+        return _Labels("y_pred", array.argmax(axis=1), array.shape[1], scores)
+    if is_table and array.shape[1] != 2:  # noqa: PLR2004 - two classes
+        columns = f" needs two classes; the predictions have {array.shape[1]} columns."
+        raise EvaluationError(Text(Option("threshold"), columns))
+    if threshold is None and (array.min() < 0 or array.max() > 1):
+        raise EvaluationError(
+            Text(
+                Option("y_pred"),
+                " with one value per sample must contain class ids or probabilities between "
+                f"0 and 1; got {array.min():g} to {array.max():g}.",
+            ),
+            Text("For logits of a model with one output, pass ", Option("threshold", 0), "."),
+        )
+    above = scores.second() > (DEFAULT_THRESHOLD if threshold is None else threshold)
+    return _Labels("y_pred", above.astype(np.intp), 2, scores)
 
 
 def _list_classes(
     class_names: ClassNames | None, sides: tuple[_Labels, _Labels]
 ) -> tuple[tuple[Label, ...], tuple[str, ...]]:
-    widths = {side.argument: side.width for side in sides if side.width is not None}
-    if len(set(widths.values())) > 1:
-        true, predicted = widths.values()
+    """The ids and names of all classes: those given, a class per column, or those that occur."""
+    widths = [side.width for side in sides if side.width is not None]
+    if len(set(widths)) > 1:
+        true, predicted = widths
         raise EvaluationError(
             "Labels and predictions must have one column per class; "
             f"got {true} columns of labels and {predicted} of predictions."
         )
-    width = next(iter(widths.values()), None)
-    if class_names is None:
-        return _occurring_classes(width, sides)
-    ids, names = parse_class_names(class_names)
-    if width is not None and width != len(names):
-        raise EvaluationError(
-            option="class_names",
-            expected=f"{width} names, one per column",
-            actual=Text(f"{len(names)}"),
-        )
-    return ids if ids is not None else tuple(range(len(names))), names
-
-
-def _occurring_classes(
-    width: int | None, sides: tuple[_Labels, _Labels]
-) -> tuple[tuple[Label, ...], tuple[str, ...]]:
-    strings = [side.argument for side in sides if side.are_strings]
-    if strings and len(strings) < len(sides):
+    width = widths[0] if widths else None
+    if class_names is not None:
+        return parse_class_names(class_names, width)
+    strings = [side.argument for side in sides if side.values.dtype.kind == "U"]
+    if len(strings) == 1:
         raise EvaluationError(
             Text(
                 Option(strings[0]),
@@ -416,12 +394,8 @@ def _occurring_classes(
             ),
             Text("Pass the names in the order of the ids: ", Option("class_names"), "."),
         )
-    ids: tuple[Label, ...]
-    if width is not None:
-        ids = tuple(range(width))
-    else:
-        ids = _distinct([side.labels for side in sides if side.labels is not None])
-    return ids, tuple(str(label) for label in ids)
+    ids = _distinct([side.values for side in sides]) if width is None else tuple(range(width))
+    return ids, tuple(map(str, ids))
 
 
 def _distinct(arrays: list[NDArray[Any]]) -> tuple[Label, ...]:
@@ -435,10 +409,3 @@ def _distinct(arrays: list[NDArray[Any]]) -> tuple[Label, ...]:
                 occurs[array - low] = True
             return tuple((np.flatnonzero(occurs) + low).tolist())
     return tuple(np.unique(np.concatenate(arrays)).tolist())
-
-
-def _to_indices(side: _Labels, ids: tuple[Label, ...], names: tuple[str, ...]) -> NDArray[np.intp]:
-    if side.indices is not None:
-        return side.indices
-    assert side.labels is not None  # noqa: S101 - one of the two is always there
-    return label_indices(side.labels, ids, names, side.argument)

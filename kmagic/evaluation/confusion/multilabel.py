@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import ClassMetrics, classification_report_frame
-from kmagic.evaluation.confusion.class_order import Order, natural_order
-from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix, find_label
+from kmagic.evaluation.confusion.confusion_matrix import (
+    ConfusionMatrix,
+    Order,
+    find_label,
+    natural_order,
+)
+from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics, classification_report_frame
 from kmagic.evaluation.confusion.label_arrays import (
     ClassNames,
     ClassScores,
@@ -20,6 +24,7 @@ from kmagic.evaluation.confusion.label_arrays import (
     as_label_array,
     parse_class_names,
 )
+from kmagic.evaluation.confusion.matrix_plot import plot_labels
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import isolate_direction, shorten_name
 from kmagic.support.messages import Option, Text
@@ -63,15 +68,15 @@ def has_several_labels(y_true: object, y_pred: object) -> bool:
         true_labels, predicted_labels = np.asarray(y_true), np.asarray(y_pred)
     except ValueError:
         return False
-    if true_labels.ndim != TABLE or true_labels.shape[1] < TABLE:
-        return False
-    if (
-        true_labels.dtype.kind not in "biuf"
-        or not len(true_labels)
-        or true_labels.shape != predicted_labels.shape
-    ):
-        return False
-    return bool(np.isin(true_labels, (0, 1)).all() and (true_labels.sum(axis=1) != 1).any())
+    return bool(
+        true_labels.ndim == TABLE
+        and true_labels.shape[1] > 1
+        and true_labels.dtype.kind in "biuf"
+        and len(true_labels)
+        and true_labels.shape == predicted_labels.shape
+        and np.isin(true_labels, (0, 1)).all()
+        and (true_labels.sum(axis=1) != 1).any()
+    )
 
 
 def _is_table(value: Any) -> bool:
@@ -85,10 +90,8 @@ def read_multilabel(
     y_true: object, y_pred: object, *, class_names: ClassNames | None = None, threshold: Any = None
 ) -> MultilabelPredictions:
     """Convert the labels of both sides."""
-    true_labels, predicted_labels = (
-        as_label_array(y_true, "y_true"),
-        as_label_array(y_pred, "y_pred"),
-    )
+    true_labels = as_label_array(y_true, "y_true")
+    predicted_labels = as_label_array(y_pred, "y_pred")
     if true_labels.ndim != TABLE or true_labels.shape != predicted_labels.shape:
         raise EvaluationError(
             "With several labels per sample, labels and predictions must have the same shape "
@@ -99,21 +102,9 @@ def read_multilabel(
     if true_labels.dtype.kind == "U" or not np.isin(true_labels, (0, 1)).all():
         raise EvaluationError("With several labels per sample, labels must be only 0 and 1.")
     labels = true_labels.shape[1]
-    ids: tuple[Label, ...] | None = None
-    names = tuple(map(str, range(labels)))
-    if class_names is not None:
-        ids, names = parse_class_names(class_names)
-        if len(names) != labels:
-            raise EvaluationError(
-                option="class_names",
-                expected=f"{labels} names, one per column",
-                actual=Text(f"{len(names)}"),
-            )
-    scores = (
-        predicted_labels
-        if predicted_labels.dtype.kind == "f" and not np.isin(predicted_labels, (0, 1)).all()
-        else None
-    )
+    ids, names = parse_class_names(range(labels) if class_names is None else class_names, labels)
+    are_scores = predicted_labels.dtype.kind == "f" and not np.isin(predicted_labels, (0, 1)).all()
+    scores = predicted_labels if are_scores else None
     thresholds = _broadcast_threshold(threshold, labels)
     if scores is not None and threshold is None and not ClassScores(scores).are_probabilities:
         raise EvaluationError(
@@ -123,12 +114,7 @@ def read_multilabel(
             remedy=Text("For logits, pass ", Option("threshold", 0), "."),
         )
     return MultilabelPredictions(
-        ids if ids is not None else tuple(range(labels)),
-        names,
-        true_labels == 1,
-        predicted_labels > thresholds,
-        scores,
-        thresholds,
+        ids, names, true_labels == 1, predicted_labels > thresholds, scores, thresholds
     )
 
 
@@ -189,16 +175,8 @@ class MultilabelConfusion(Renderable):
     @cached_property
     def per_class(self) -> ClassMetrics:
         """Precision, recall, F1 and support of each label."""
-        from sklearn.metrics import precision_recall_fscore_support  # noqa: PLC0415 - as above
-
-        return ClassMetrics(
-            *precision_recall_fscore_support(
-                self.predictions.true,
-                self.predictions.predicted,
-                sample_weight=self.sample_weight,
-                zero_division=0,
-            )
-        )
+        counts = self.matrices
+        return ClassMetrics(counts[:, 1, 1], counts[:, 1].sum(axis=1), counts[:, :, 1].sum(axis=1))
 
     @cached_property
     def overall(self) -> dict[str, float]:
@@ -271,14 +249,15 @@ class MultilabelConfusion(Renderable):
 
     def ordered(self) -> NDArray[np.intp]:
         """Indices of the labels as they are shown; "similarity" keeps the given order."""
-        indices = np.arange(len(self))
-        if self.order == "name":
-            return natural_order(self.classes)
-        if self.order == "support":
-            return np.lexsort((indices, -self.per_class.support))
-        if self.order == "error":
-            return np.lexsort((indices, self.per_class.f1))
-        return indices
+        match self.order:
+            case "name":
+                return natural_order(self.classes)
+            case "support":
+                return np.argsort(-self.per_class.support, kind="stable")
+            case "error":
+                return np.argsort(self.per_class.f1, kind="stable")
+            case _:
+                return np.arange(len(self))
 
     def report(self) -> pd.DataFrame:
         """scikit-learn's classification report as a data frame.
@@ -312,8 +291,6 @@ class MultilabelConfusion(Renderable):
 
     def plot(self) -> Figure:
         """The matrices as a matplotlib figure."""
-        from kmagic.evaluation.confusion.matrix_plot import plot_labels  # noqa: PLC0415 - matplotlib
-
         return plot_labels(self)
 
     def class_index(self, label: object) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.evaluation.confusion.class_metrics import count_confusions
+from kmagic.evaluation.confusion.confusion_metrics import count_confusions
 from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 from kmagic.evaluation.prediction.batch_prediction import predict_batch, to_classes
 from kmagic.models.model_arrays import sample_shape
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MAX_SAMPLES, MAX_BYTES = 256, 8_000_000
-"""Of one batch: samples, and bytes of input."""
+MAX_SAMPLES, MAX_BYTES = 256, 8_000_000  # of one batch: samples, and bytes of input
 TWO = 2  # classes of one unit, axes of a table, parts of a batch
 
 

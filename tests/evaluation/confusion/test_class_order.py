@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmagic.evaluation.confusion.class_order import order_classes
 from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.evaluation.confusion.confusion_matrix import order_classes
 from kmagic.support.errors import EvaluationError
 
 ORDERS = ("given", "name", "support", "error", "similarity")

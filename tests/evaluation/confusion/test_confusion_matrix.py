@@ -12,8 +12,8 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from kmagic.evaluation.confusion.confusion import confusion
+from kmagic.evaluation.confusion.confusion_metrics import ThresholdCurve, calibrate
 from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
-from kmagic.evaluation.confusion.threshold_curves import ThresholdCurve, calibrate
 from kmagic.support.errors import EvaluationError
 
 FEW = st.integers(2, 6)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kmagic.evaluation.confusion import intervals
+from kmagic.evaluation.confusion import confusion_metrics
 from kmagic.evaluation.confusion.confusion import confusion
 
 
@@ -86,5 +86,5 @@ def test_an_undefined_metric_has_no_interval():
 def test_many_resamples_are_drawn_in_chunks(monkeypatch):
     result = confusion(*labels_and_predictions())
     whole = result.intervals(seed=5).overall["accuracy"]
-    monkeypatch.setattr(intervals, "CHUNK_VALUES", 100)
+    monkeypatch.setattr(confusion_metrics, "CHUNK_VALUES", 100)
     assert result.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)
