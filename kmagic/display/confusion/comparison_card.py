@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.display.confusion.cell_samples import (
+from kmagic.display.confusion.interactive_matrix import InteractiveComparison, attach_widget
+from kmagic.display.confusion.matrix_image import large_matrix_html
+from kmagic.display.confusion.matrix_table import (
+    COLUMN_NAME,
+    EMPTY_CELL,
+    MAX_COMPLETE,
     SAMPLES_SHOWN,
     build_popups,
+    cell_html,
+    cell_title,
+    choose_classes,
     comparison_samples,
+    layout_html,
     moved_samples,
     openable_html,
-    subtitle_html,
-)
-from kmagic.display.confusion.interactive_matrix import InteractiveComparison, attach_widget
-from kmagic.display.confusion.matrix_image import heatmap_html
-from kmagic.display.confusion.matrix_table import (
-    BLUE,
-    COLUMN_NAME,
-    MAX_COMPLETE,
-    MAX_PAIR_CLASSES,
-    ORANGE,
-    ROW_NAME,
-    cell_title,
-    classes_of_pairs,
-    format_opacity,
-    layout_html,
+    pairs_html,
+    row_html,
     table_frame,
+    titled_samples_html,
 )
 from kmagic.display.confusion.metrics_table import format_score
 from kmagic.display.kit.card import (
@@ -38,15 +35,10 @@ from kmagic.display.kit.card import (
     mime_bundle,
     name_html,
     table_html,
+    tooltip_text,
 )
-from kmagic.display.kit.samples import samples_html
 from kmagic.support.colour_scale import difference_values
-from kmagic.support.formatting import (
-    format_count,
-    isolate_direction,
-    shorten_name,
-    strip_control_characters,
-)
+from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,36 +47,41 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.confusion.comparison import Comparison
 
-POPUPS = 16
-"""Cells that open without a kernel, besides those of the diagonal."""
+POPUPS = 16  # cells that open without a kernel, besides those of the diagonal
 
 
 def comparison_bundle(comparison: Comparison) -> Bundle:
     """The card of two models, as text and as HTML."""
-    key = attach_widget(InteractiveComparison(comparison, shown_classes(comparison)))
-    return mime_bundle(comparison_to_text(comparison), comparison_html(comparison, key))
+    order: list[int] = comparison.new.ordered().tolist()
+    shown = choose_classes(order, comparison.changed_cells(), fill=False)
+    key = attach_widget(InteractiveComparison(comparison, shown))
+    return mime_bundle(_to_text(comparison), _to_html(comparison, shown, key))
 
 
-def comparison_to_text(comparison: Comparison) -> str:
-    """The comparison as plain text."""
+def _to_text(comparison: Comparison) -> str:
     lines = [comparison.describe()]
     if changes := comparison.changed_cells_text():
         lines += ["", "Changed most:", *(f"  {line}" for line in changes)]
     return "\n".join(lines)
 
 
-def comparison_html(comparison: Comparison, key: str = "") -> str:
-    """The card as HTML, with the key of its widget, if any."""
-    shown = shown_classes(comparison)
+def _to_html(comparison: Comparison, shown: Sequence[int], key: str) -> str:
     total = len(comparison.classes)
-    complete = len(shown) == total
+    order = comparison.new.ordered()
+    colours = difference_values(comparison.difference)
+    is_complete = len(shown) == total
     verdict = comparison.class_changes()
     body = layout_html(
-        _table(comparison, shown),
+        _table(comparison, shown, colours),
         shown=len(shown),
         samples=_fixed_and_broken(comparison),
-        large_matrix="" if complete else _large_matrix(comparison),
-        pairs=_changes(comparison),
+        large_matrix=""
+        if is_complete
+        else large_matrix_html(colours[np.ix_(order, order)], is_difference=True),
+        pairs=pairs_html(
+            "Changed most",
+            (f"<li>{escape_html(line)}</li>" for line in comparison.changed_cells_text()),
+        ),
         above=f'<div class="km-summary"><b>{escape_html(verdict[:1].upper() + verdict[1:])}.</b> '
         f"{escape_html(comparison.significance())}</div>",
         below=details_html("All metrics of both", _metrics(comparison))
@@ -94,72 +91,50 @@ def comparison_html(comparison: Comparison, key: str = "") -> str:
         ),
         key=key,
     )
-    foot = ""
-    if not complete:
-        foot = (
-            f"The table shows the {len(shown)} classes that changed most, of {total:,}. "
-            "For all classes use .to_frame() or .difference."
-        )
+    foot = (
+        ""
+        if is_complete
+        else f"The table shows the {len(shown)} classes that changed most, of {total:,}. "
+        "For all classes use .to_frame() or .difference."
+    )
     new, old = comparison.names
     return card_html(f"{new} against {old}", comparison.facts(), body, foot=foot)
-
-
-def shown_classes(comparison: Comparison) -> list[int]:
-    """Positions of the classes in the table, in order: all, or the most changed ones."""
-    order: list[int] = comparison.new.ordered().tolist()
-    if len(order) <= MAX_COMPLETE:
-        return order
-    changed = set(classes_of_pairs(comparison.changed_cells()))
-    return [k for k in order if k in changed] or order[:MAX_PAIR_CLASSES]
-
-
-def _short_names(comparison: Comparison) -> tuple[str, str]:
-    new, old = (
-        escape_html(isolate_direction(shorten_name(strip_control_characters(name), COLUMN_NAME)))
-        for name in comparison.names
-    )
-    return new, old
 
 
 # --- the matrix -----------------------------------------------------------------------------------
 
 
-def _table(comparison: Comparison, shown: Sequence[int]) -> str:
-    colours = difference_values(comparison.difference)
+def _table(comparison: Comparison, shown: Sequence[int], colours: NDArray[Any]) -> str:
+    names, figures = comparison.classes, comparison.new.per_class
     popups = _popups(comparison, shown)
-    change = 100 * (comparison.new.per_class.recall - comparison.old.per_class.recall)
-    rows = []
-    for row in shown:
-        cells = "".join(
-            _cell(comparison, colours, (row, k), popups.get((row, k), "")) for k in shown
+    change = 100 * (figures.recall - comparison.old.per_class.recall)
+
+    def one_cell(cell: tuple[int, int]) -> str:
+        if not comparison.difference[cell]:
+            return EMPTY_CELL
+        tooltip = ""
+        if len(names) <= MAX_COMPLETE:
+            before, now = (
+                format_count(each.matrix[cell]) for each in (comparison.old, comparison.new)
+            )
+            tooltip = f' title="{cell_title(names, cell)}: {before} -&gt; {now}"'
+        count = f"<b>{_signed(comparison.difference[cell])}</b>"
+        return cell_html(openable_html(count, popups.get(cell, "")), colours[cell], tooltip)
+
+    rows = [
+        row_html(
+            names[row],
+            (one_cell((row, k)) for k in shown),
+            (_signed(change[row], 1), format_count(figures.support[row])),
         )
-        rows.append(
-            f'<tr><th scope="row">{name_html(comparison.classes[row], ROW_NAME)}</th>{cells}'
-            f'<td class="km-metric">{_signed(change[row], 1)}</td>'
-            f'<td class="km-metric">{format_count(comparison.new.per_class.support[row])}</td></tr>'
-        )
-    new, old = _short_names(comparison)
+        for row in shown
+    ]
+    new, old = (tooltip_text(name, COLUMN_NAME) for name in comparison.names)
     return table_frame(
-        [comparison.classes[k] for k in shown],
+        [names[k] for k in shown],
         f"Rows: true class. Columns: predicted class. Counts of {new} minus those of {old}.",
         ("recall&nbsp;%", "support"),
         f"<tbody>{''.join(rows)}</tbody>",
-    )
-
-
-def _cell(comparison: Comparison, colours: NDArray[Any], cell: tuple[int, int], popup: str) -> str:
-    change = comparison.difference[cell]
-    if not change:
-        return '<td class="km-empty">·</td>'
-    colour = BLUE if colours[cell] < 0 else ORANGE
-    tooltip = ""
-    if len(comparison.classes) <= MAX_COMPLETE:
-        before = format_count(comparison.old.matrix[cell])
-        now = format_count(comparison.new.matrix[cell])
-        tooltip = f' title="{cell_title(comparison.classes, cell)}: {before} -&gt; {now}"'
-    return (
-        f'<td{tooltip} style="background-color:rgba({colour},{format_opacity(colours[cell])})">'
-        f"{openable_html(f'<b>{_signed(change)}</b>', popup)}</td>"
     )
 
 
@@ -171,18 +146,20 @@ def _popups(comparison: Comparison, shown: Sequence[int]) -> dict[tuple[int, int
     cells = [*comparison.changed_cells(POPUPS), *diagonal]
     return build_popups(
         [cell for cell in cells if set(cell) <= set(shown)],
-        lambda cell: _cell_samples(comparison, *cell),
+        lambda cell: _cell_samples(comparison, cell),
     )
 
 
-def _cell_samples(comparison: Comparison, row: int, column: int) -> str:
-    true, predicted = (name_html(comparison.classes[k]) for k in (row, column))
-    title = f"{true} correct" if row == column else f"{true} taken for {predicted}"
-    left, entered = moved_samples(comparison, row, column)
+def _cell_samples(comparison: Comparison, cell: tuple[int, int]) -> str:
+    true, predicted = (name_html(comparison.classes[k]) for k in cell)
+    title = f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"
     return "".join(
-        subtitle_html(title, f"{len(indices):,} {what}")
-        + samples_html(comparison_samples(comparison, indices[:SAMPLES_SHOWN].tolist()))
-        for indices, what in ((left, "no longer"), (entered, "new"))
+        titled_samples_html(
+            title,
+            comparison_samples(comparison, indices[:SAMPLES_SHOWN].tolist()),
+            f"{len(indices):,} {what}",
+        )
+        for indices, what in zip(moved_samples(comparison, cell), ("no longer", "new"), strict=True)
         if len(indices)
     )
 
@@ -194,37 +171,16 @@ def _fixed_and_broken(comparison: Comparison) -> str:
     """Samples that only one of the two models predicts correctly."""
     if comparison.new.x is None:
         return ""
-    new, old = _short_names(comparison)
     parts = []
-    for name, option, count in (
-        (new, "fixed", comparison.fixed),
-        (old, "broken", comparison.broken),
-    ):
-        if not count:
+    for name, option in zip(comparison.names, ("fixed", "broken"), strict=True):
+        indices = comparison.indices(**{option: True})
+        if not len(indices):
             continue
-        indices = comparison.indices(**{option: True}, n=SAMPLES_SHOWN).tolist()
-        call = f".indices({option}=True)" if count > SAMPLES_SHOWN else ""
-        parts.append(subtitle_html(f"Only {name} is correct", f"{count:,} {call}"))
-        parts.append(samples_html(comparison_samples(comparison, indices)))
+        title = f"Only {tooltip_text(name, COLUMN_NAME)} is correct"
+        call = f".indices({option}=True)" if len(indices) > SAMPLES_SHOWN else ""
+        samples = comparison_samples(comparison, indices[:SAMPLES_SHOWN].tolist())
+        parts.append(titled_samples_html(title, samples, f"{len(indices):,} {call}"))
     return "".join(parts)
-
-
-def _changes(comparison: Comparison) -> str:
-    items = "".join(f"<li>{escape_html(line)}</li>" for line in comparison.changed_cells_text())
-    if not items:
-        return ""
-    return f'<div class="km-pairs">{subtitle_html("Changed most")}<ol>{items}</ol></div>'
-
-
-def _large_matrix(comparison: Comparison) -> str:
-    order = comparison.new.ordered()
-    colours = difference_values(comparison.difference[np.ix_(order, order)])
-    classes = f"all {len(order):,} classes"
-    return (
-        f'<div class="km-large-matrix">{heatmap_html(colours, f"signed heatmap of {classes}")}'
-        f'<div class="km-muted km-readout" style="font-size:11px">Heatmap of {classes}; '
-        "rows: true, columns: predicted; blue: better</div></div>"
-    )
 
 
 def _metrics(comparison: Comparison) -> str:

@@ -10,34 +10,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.confusion.cell_samples import (
+from kmagic.display.confusion.interactive_matrix import InteractiveConfusion, attach_widget
+from kmagic.display.confusion.matrix_image import large_matrix_html
+from kmagic.display.confusion.matrix_table import (
+    ROW_NAME,
     SAMPLES_SHOWN,
     build_popups,
+    choose_classes,
     confusion_samples,
-    popup_content,
-    subtitle_html,
-    titles,
-)
-from kmagic.display.confusion.interactive_matrix import InteractiveConfusion, attach_widget
-from kmagic.display.confusion.matrix_image import heatmap_html
-from kmagic.display.confusion.matrix_table import (
-    MAX_COMPLETE,
-    MAX_PAIR_CLASSES,
-    ROW_NAME,
-    classes_of_pairs,
     layout_html,
     matrix_table_html,
     normalization_buttons,
+    pairs_html,
+    titled_samples_html,
+    titles,
 )
 from kmagic.display.confusion.metrics_table import (
     all_metrics_html,
     curves_html,
     headline_html,
     metrics_to_text,
+    rates_to_text,
     text_table,
 )
 from kmagic.display.kit.card import Bundle, card_html, escape_html, mime_bundle, name_html
-from kmagic.display.kit.samples import Sample, collect_samples, samples_html
+from kmagic.display.kit.samples import Sample, collect_samples
 from kmagic.support.colour_scale import colour_values
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
@@ -46,118 +43,97 @@ if TYPE_CHECKING:
 
     from kmagic.evaluation.confusion.confusion_matrix import ConfusedPair, ConfusionMatrix
 
-MAX_TEXT_CLASSES = 16
-"""With more classes, the plain text has no matrix."""
+MAX_TEXT_CLASSES = 16  # with more classes, the plain text has no matrix
 PAIRS, PAIRS_OF_LARGE = 6, 12
 POPUPS, POPUPS_OF_MANY, MANY = 24, 16, 20
 """Cells that open without a kernel: normally, and of more classes than MANY."""
-CAPTION_NAME, CALL_NAME = 10, 30
-"""Characters of a class name."""
+CAPTION_NAME, CALL_NAME = 10, 30  # characters of a class name
 
 
 def confusion_bundle(matrix: ConfusionMatrix) -> Bundle:
     """The card of a matrix, as text and as HTML."""
-    shown = shown_classes(matrix, matrix.pairs(None))
-    key = attach_widget(InteractiveConfusion(matrix, shown))
-    return mime_bundle(confusion_to_text(matrix), confusion_html(matrix, key))
+    card = _ConfusionCard(matrix)
+    key = attach_widget(InteractiveConfusion(matrix, card.shown))
+    return mime_bundle(card.to_text(), card.to_html(key))
 
 
-def confusion_html(matrix: ConfusionMatrix, key: str = "") -> str:
-    """The card as HTML, with the key of its widget, if any."""
-    pairs = matrix.pairs(None)
-    shown = shown_classes(matrix, pairs)
-    popups = _popups(matrix, shown, pairs)
-    worst = (pairs[0].true, pairs[0].predicted) if pairs else None
-    marked = worst if worst in popups else None
-    complete = len(shown) == len(matrix.classes)
-    body = layout_html(
-        matrix_table_html(matrix, shown, marked=marked, popups=popups),
-        shown=len(shown),
-        samples=popup_content(popups[marked]) if marked else "",
-        large_matrix="" if complete else _large_matrix(matrix),
-        pairs=_pairs(pairs[: PAIRS if complete else PAIRS_OF_LARGE]),
-        below=_worst_html(matrix)
-        + headline_html(matrix)
-        + curves_html(matrix)
-        + all_metrics_html(matrix),
-        key=key,
-    )
-    return card_html(
-        matrix.name or "confusion matrix",
-        _facts(matrix),
-        body,
-        foot=_omitted(matrix, shown, pairs),
-        aside=normalization_buttons(matrix.normalize),
-    )
+class _ConfusionCard:
+    """The classes and pairs of a matrix that its card shows.
+
+    Attributes:
+        pairs: All confused pairs, the worst first.
+        shown: Positions of the classes in the table, in order.
+        inside: The pairs whose classes are both in the table.
+        omitted: What the table does not show, in a sentence.
+    """
+
+    def __init__(self, matrix: ConfusionMatrix) -> None:
+        self.matrix, self.pairs = matrix, matrix.pairs(None)
+        worst = ((pair.true, pair.predicted) for pair in self.pairs)
+        self.shown = choose_classes(matrix.ordered().tolist(), worst, fill=True)
+        shown = set(self.shown)
+        self.inside = [pair for pair in self.pairs if {pair.true, pair.predicted} <= shown]
+        self.is_complete = len(shown) == len(matrix.classes)
+        included, total = (sum(p.count for p in each) for each in (self.inside, self.pairs))
+        self.omitted = (
+            ""
+            if self.is_complete
+            else f"The table shows the {len(shown)} classes of the most confused pairs, of "
+            f"{len(matrix.classes):,}. It contains {format_count(included)} of "
+            f"{format_count(total)} mistakes. For all classes use .report(), .matrix or .pairs()."
+        )
+
+    def to_html(self, key: str) -> str:
+        """The card as HTML, with the key of its widget, if any."""
+        matrix = self.matrix
+        popups = self._popups()
+        worst = (self.pairs[0].true, self.pairs[0].predicted) if self.pairs else None
+        marked = worst if worst in popups else None
+        body = layout_html(
+            matrix_table_html(matrix, self.shown, marked, popups),
+            shown=len(self.shown),
+            samples=popups[marked] if marked else "",
+            large_matrix="" if self.is_complete else _large_matrix(matrix),
+            pairs=_pairs(self.pairs[: PAIRS if self.is_complete else PAIRS_OF_LARGE]),
+            below=_worst_html(matrix)
+            + headline_html(matrix)
+            + curves_html(matrix)
+            + all_metrics_html(matrix),
+            key=key,
+        )
+        facts = matrix.facts()
+        if matrix.threshold_curve is not None:
+            name = isolate_direction(shorten_name(matrix.classes[1], ROW_NAME))
+            facts += f" · {name} above {matrix.predictions.threshold:g}"
+        buttons = normalization_buttons(matrix.normalize)
+        title = matrix.name or "confusion matrix"
+        return card_html(title, facts, body, foot=self.omitted, aside=buttons)
+
+    def to_text(self) -> str:
+        """The matrix as plain text: the metrics of each class, and the most confused pairs."""
+        matrix = self.matrix
+        first_line, *_ = matrix.describe().splitlines()
+        lines = [first_line, "", *text_table(_text_rows(matrix, self.shown))]
+        if self.pairs:
+            lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in self.pairs[:PAIRS])]
+        if matrix.n_top_losses:
+            lines += ["", "Worst samples:"]
+            lines += [f"  sample {each.index:,}: {each.title}" for each in _worst_samples(matrix)]
+        lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_to_text(matrix))]
+        if self.omitted:
+            lines += ["", self.omitted]
+        return "\n".join(lines)
+
+    def _popups(self) -> dict[tuple[int, int], str]:
+        """What opens within the cells of the worst pairs."""
+        if self.matrix.x is None:
+            return {}
+        limit = POPUPS if len(self.shown) <= MANY else POPUPS_OF_MANY
+        opening = {(pair.true, pair.predicted): pair for pair in self.inside[:limit]}
+        return build_popups(list(opening), lambda cell: _pair_samples(self.matrix, opening[cell]))
 
 
-def confusion_to_text(matrix: ConfusionMatrix) -> str:
-    """The matrix as plain text: the metrics of each class, and the most confused pairs."""
-    pairs = matrix.pairs(None)
-    shown = shown_classes(matrix, pairs)
-    first_line, *_ = matrix.describe().splitlines()
-    lines = [first_line, "", *text_table(_text_rows(matrix, shown))]
-    if pairs:
-        lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in pairs[:PAIRS])]
-    if matrix.n_top_losses:
-        lines += ["", "Worst samples:"]
-        lines += [f"  sample {sample.index:,}: {sample.title}" for sample in _worst_samples(matrix)]
-    lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_to_text(matrix))]
-    if omitted := _omitted(matrix, shown, pairs):
-        lines += ["", omitted]
-    return "\n".join(lines)
-
-
-def shown_classes(matrix: ConfusionMatrix, pairs: Sequence[ConfusedPair]) -> list[int]:
-    """Positions of the classes in the table, in order: all, or those of the worst pairs."""
-    order: list[int] = matrix.ordered().tolist()
-    if len(order) <= MAX_COMPLETE:
-        return order
-    worst = classes_of_pairs((pair.true, pair.predicted) for pair in pairs)
-    others = [k for k in order if k not in worst]
-    chosen = {*worst, *others[: MAX_PAIR_CLASSES - len(worst)]}
-    return [k for k in order if k in chosen]
-
-
-def _facts(matrix: ConfusionMatrix) -> str:
-    """The summary of the matrix, with the threshold of two classes."""
-    if matrix.threshold_curve is None:
-        return matrix.facts()
-    name = isolate_direction(shorten_name(matrix.classes[1], ROW_NAME))
-    return f"{matrix.facts()} · {name} above {matrix.predictions.threshold:g}"
-
-
-def _omitted(matrix: ConfusionMatrix, shown: Sequence[int], pairs: Sequence[ConfusedPair]) -> str:
-    """What the table does not show, in a sentence."""
-    if len(shown) == len(matrix.classes):
-        return ""
-    classes = set(shown)
-    included = sum(pair.count for pair in pairs if {pair.true, pair.predicted} <= classes)
-    return (
-        f"The table shows the {len(shown)} classes of the most confused pairs, of "
-        f"{len(matrix.classes):,}. It contains {format_count(included)} of "
-        f"{format_count(sum(pair.count for pair in pairs))} mistakes. "
-        "For all classes use .report(), .matrix or .pairs()."
-    )
-
-
-# --- samples --------------------------------------------------------------------------------------
-
-
-def _popups(
-    matrix: ConfusionMatrix, shown: Sequence[int], pairs: Sequence[ConfusedPair]
-) -> dict[tuple[int, int], str]:
-    """What opens within the cells of the worst pairs."""
-    if matrix.x is None:
-        return {}
-    classes = set(shown)
-    limit = POPUPS if len(shown) <= MANY else POPUPS_OF_MANY
-    inside = {
-        (pair.true, pair.predicted): pair
-        for pair in pairs
-        if {pair.true, pair.predicted} <= classes
-    }
-    return build_popups(list(inside)[:limit], lambda cell: _pair_samples(matrix, inside[cell]))
+# --- its parts ------------------------------------------------------------------------------------
 
 
 def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
@@ -168,8 +144,8 @@ def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
         call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
         more = f'<div class="km-muted km-more">{len(indices) - SAMPLES_SHOWN:,} more: {call}</div>'
     title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
-    samples = samples_html(confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist()))
-    return f"{subtitle_html(title)}{samples}{more}"
+    samples = confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist())
+    return titled_samples_html(title, samples) + more
 
 
 def _argument(label: int | str) -> str:
@@ -177,15 +153,15 @@ def _argument(label: int | str) -> str:
 
 
 def _pairs(pairs: Sequence[ConfusedPair]) -> str:
-    if not pairs:
-        return ""
-    items = "".join(
-        f'<li value="{rank}">{name_html(pair.true_name)} taken for '
-        f'{name_html(pair.predicted_name)}<span class="km-muted">: '
-        f"{format_count(pair.count)} of {format_count(pair.support)}</span></li>"
-        for rank, pair in enumerate(pairs, start=1)
+    return pairs_html(
+        "Most confused",
+        (
+            f'<li value="{rank}">{name_html(pair.true_name)} taken for '
+            f'{name_html(pair.predicted_name)}<span class="km-muted">: '
+            f"{format_count(pair.count)} of {format_count(pair.support)}</span></li>"
+            for rank, pair in enumerate(pairs, start=1)
+        ),
     )
-    return f'<div class="km-pairs">{subtitle_html("Most confused")}<ol>{items}</ol></div>'
 
 
 def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
@@ -195,9 +171,7 @@ def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
         for side in ("true", "predicted")
     ]
     captions = [
-        f"{true} as {predicted}, {probability:.2f}"
-        if true != predicted
-        else f"{true}, {probability:.2f}"
+        f"{true if true == predicted else f'{true} as {predicted}'}, {probability:.2f}"
         for true, predicted, probability in zip(*names, table["probability"], strict=True)
     ]
     described = [
@@ -210,37 +184,24 @@ def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
 def _worst_html(matrix: ConfusionMatrix) -> str:
     if not matrix.n_top_losses:
         return ""
-    title = subtitle_html("Worst samples", "by their loss")
-    samples = samples_html(_worst_samples(matrix))
-    return f'<div class="km-worst" style="margin-top:12px">{title}{samples}</div>'
-
-
-# --- the rest -------------------------------------------------------------------------------------
+    inside = titled_samples_html("Worst samples", _worst_samples(matrix), "by their loss")
+    return f'<div class="km-worst" style="margin-top:12px">{inside}</div>'
 
 
 def _large_matrix(matrix: ConfusionMatrix) -> str:
     order = matrix.ordered()
     values = matrix.matrix if matrix.normalize is None else matrix.normalized(matrix.normalize)
-    colours = colour_values(
-        values[np.ix_(order, order)], log=matrix.scale == "log", diagonal=matrix.diagonal
-    )
-    classes = f"all {len(order):,} classes"
-    image = heatmap_html(colours, f"heatmap of {classes}; rows: true, columns: predicted")
-    return (
-        f'<div class="km-large-matrix">{image}'
-        f'<div class="km-muted km-readout" style="font-size:11px">Heatmap of {classes}; '
-        "rows: true, columns: predicted</div></div>"
-    )
+    colours = colour_values(values, log=matrix.scale == "log", diagonal=matrix.diagonal)
+    return large_matrix_html(colours[np.ix_(order, order)])
 
 
 def _text_rows(matrix: ConfusionMatrix, shown: Sequence[int]) -> list[list[str]]:
-    figures = matrix.per_class
     with_matrix = len(shown) <= MAX_TEXT_CLASSES
     names = [isolate_direction(shorten_name(matrix.classes[k], ROW_NAME)) for k in shown]
     heads = ["true \\ predicted", *names] if with_matrix else ["class"]
     rows = [[*heads, "precision", "recall", "F1", "support"]]
     for name, k in zip(names, shown, strict=True):
         counts = [format_count(matrix.matrix[k, column]) for column in shown if with_matrix]
-        metrics = [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
-        rows.append([name, *counts, *metrics, format_count(figures.support[k])])
+        support = format_count(matrix.per_class.support[k])
+        rows.append([name, *counts, *rates_to_text(matrix.per_class, k), support])
     return rows

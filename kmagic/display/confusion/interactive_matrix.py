@@ -10,13 +10,13 @@ was before.
 from __future__ import annotations
 
 import uuid
-from collections import OrderedDict, deque
-from functools import cache
+from collections import deque
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kmagic.display.confusion.cell_samples import (
+from kmagic.display.confusion.matrix_table import (
     comparison_samples,
     confusion_samples,
     moved_samples,
@@ -35,52 +35,58 @@ from kmagic.support.formatting import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from kmagic.display.kit.samples import Sample
     from kmagic.evaluation.confusion.comparison import Comparison
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 
-MAX_WIDGETS = 16
-"""Cards that are interactive at a time; older ones become static."""
-MAX_SAMPLES = 48
-"""Samples in a reply."""
-MAX_SENT_CLASSES = 30
-"""With more classes, the matrix is sent on request."""
+MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
+MAX_SAMPLES = 48  # samples in a reply
+MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
 NAME_LENGTH = 60
 WORST_CELLS = 200
 THRESHOLD_STEPS = 200
 CACHED_THRESHOLDS = 8
 
 Cell: TypeAlias = tuple[int, int]
-Interactive: TypeAlias = "InteractiveConfusion | InteractiveComparison"
 
 _open_widgets: deque[Any] = deque()
 
 
 class InteractiveConfusion:
-    """Answers requests about one matrix; ``shown`` are the classes in the card's table."""
+    """Answers requests about one matrix; ``shown`` are the classes in the card's table.
+
+    Attributes:
+        counts: What the cells of the card show.
+    """
 
     def __init__(self, matrix: ConfusionMatrix, shown: Sequence[int]) -> None:
         self._matrix, self._shown = matrix, list(shown)
-        self._at_threshold: OrderedDict[float, ConfusionMatrix] = OrderedDict()
+        self._matrix_at = lru_cache(CACHED_THRESHOLDS)(matrix.at)
+        self.counts = matrix.matrix
 
     def state(self) -> dict[str, Any]:
         """What the page needs from the beginning, as JSON."""
         matrix = self._matrix
+        names = [isolate_direction(shorten_name(name, NAME_LENGTH)) for name in matrix.classes]
         return {
-            **_common_state(matrix, self._shown),
+            "names": names,
+            "labels": list(matrix.labels),
+            "shown": self._shown,
+            "order": matrix.order,
+            "ordered": matrix.ordered().tolist(),
+            "matrix": self.counts.tolist() if len(names) <= MAX_SENT_CLASSES else None,
+            **self._own_state(),
+        }
+
+    def _own_state(self) -> dict[str, Any]:
+        matrix = self._matrix
+        return {
             "kind": "matrix",
-            "matrix": _small(matrix.matrix),
             "scale": matrix.scale,
             "diagonal": matrix.diagonal,
             "worst_cells": [[pair.true, pair.predicted] for pair in matrix.pairs(WORST_CELLS)],
             "threshold_steps": self._threshold_steps(),
         }
-
-    def counts(self) -> NDArray[Any]:
-        """The matrix."""
-        return self._matrix.matrix
 
     def ordered(self, by: str) -> Sequence[int]:
         """The classes, sorted."""
@@ -101,27 +107,23 @@ class InteractiveConfusion:
         return confusion_samples(self._at(threshold), indices)
 
     def select(self, cells: Sequence[Cell]) -> None:
-        """Store the user's selection in the matrix."""
+        """Store the user's selection in the matrix, of two models in that of the new one."""
         labels = self._matrix.labels
         self._matrix.selection[:] = [(labels[row], labels[column]) for row, column in cells]
 
     def _at(self, threshold: float | None) -> ConfusionMatrix:
         if threshold is None or threshold == self._matrix.predictions.threshold:
             return self._matrix
-        if threshold not in self._at_threshold:
-            self._at_threshold[threshold] = self._matrix.at(threshold)
-            while len(self._at_threshold) > CACHED_THRESHOLDS:
-                self._at_threshold.popitem(last=False)
-        return self._at_threshold[threshold]
+        return self._matrix_at(threshold)
 
     def _threshold_steps(self) -> dict[str, Any] | None:
         """The matrix at every step of the threshold slider; None without one."""
-        sweep, scores = self._matrix.threshold_curve, self._matrix.predictions.scores
-        if sweep is None or scores is None:
+        sweep = self._matrix.threshold_curve
+        if sweep is None:
             return None
         current = self._matrix.predictions.threshold
         low, high = 0.0, 1.0
-        if scores.given.ndim == 1 and not scores.are_probabilities:
+        if self._matrix.confidence is None:  # the scores are logits
             low, high = float(sweep.thresholds[-1]), float(sweep.thresholds[0])
         # Rounded, since they are shown: 0.7, not 0.7000000000000001.
         steps = np.linspace(low, high, THRESHOLD_STEPS + 1).round(6)
@@ -135,72 +137,42 @@ class InteractiveConfusion:
         }
 
 
-class InteractiveComparison:
+class InteractiveComparison(InteractiveConfusion):
     """Answers requests about two matrices; ``shown`` are the classes in the card's table."""
 
     def __init__(self, comparison: Comparison, shown: Sequence[int]) -> None:
-        self._comparison, self._shown = comparison, list(shown)
+        super().__init__(comparison.new, shown)
+        self._comparison, self.counts = comparison, comparison.difference
 
-    def state(self) -> dict[str, Any]:
-        """What the page needs from the beginning, as JSON."""
+    def _own_state(self) -> dict[str, Any]:
         return {
-            **_common_state(self._comparison.new, self._shown),
             "kind": "difference",
-            "matrix": _small(self._comparison.difference),
             "scale": "linear",
             "diagonal": True,
             "worst_cells": self._comparison.changed_cells(WORST_CELLS),
             "threshold_steps": None,
         }
 
-    def counts(self) -> NDArray[Any]:
-        """The difference of the matrices."""
-        return self._comparison.difference
-
-    def ordered(self, by: str) -> Sequence[int]:
-        """The classes, sorted as in the new model's matrix."""
-        return [int(k) for k in self._comparison.new.ordered(by)]  # type: ignore[arg-type] # checked there
-
-    def find(self, cells: Sequence[Cell], _threshold: float | None) -> tuple[Sequence[int], str]:
+    def find(self, cells: Sequence[Cell], threshold: float | None) -> tuple[Sequence[int], str]:  # noqa: ARG002 - two matrices have no threshold
         """The samples that left some cells, then those that entered them; and how many."""
-        moved = [moved_samples(self._comparison, row, column) for row, column in cells]
+        moved = [moved_samples(self._comparison, cell) for cell in cells]
         left, entered = (sum(len(pair[side]) for pair in moved) for side in (0, 1))
         indices = [int(k) for side in (0, 1) for pair in moved for k in pair[side]]
         return indices, f"{left:,} no longer, {entered:,} new"
 
-    def samples(self, indices: Sequence[int], _threshold: float | None) -> Sequence[Sample]:
+    def samples(self, indices: Sequence[int], threshold: float | None) -> Sequence[Sample]:  # noqa: ARG002 - as above
         """Samples as the card shows them."""
         return comparison_samples(self._comparison, indices)
-
-    def select(self, cells: Sequence[Cell]) -> None:
-        """Store the user's selection in the new model's matrix."""
-        labels = self._comparison.new.labels
-        selection = [(labels[row], labels[column]) for row, column in cells]
-        self._comparison.new.selection[:] = selection
-
-
-def _common_state(matrix: ConfusionMatrix, shown: list[int]) -> dict[str, Any]:
-    return {
-        "names": [isolate_direction(shorten_name(name, NAME_LENGTH)) for name in matrix.classes],
-        "labels": list(matrix.labels),
-        "shown": shown,
-        "order": matrix.order,
-        "ordered": matrix.ordered().tolist(),
-    }
-
-
-def _small(counts: NDArray[Any]) -> list[list[float]] | None:
-    return counts.tolist() if len(counts) <= MAX_SENT_CLASSES else None
 
 
 # --- the widget -----------------------------------------------------------------------------------
 
 
-def attach_widget(interactive: Interactive) -> str:
+def attach_widget(interactive: InteractiveConfusion) -> str:
     """Open a widget for a card that is about to be shown.
 
     Returns:
-        The key that the card's element must have as ``data-km``; "" if widgets are not available.
+        What the card's element must have as ``data-km``; "" if widgets are not available.
     """
     if display_mode() != "widget":
         return ""
@@ -214,7 +186,7 @@ def attach_widget(interactive: Interactive) -> str:
 
 
 def answer_request(
-    interactive: Interactive, message: dict[str, Any]
+    interactive: InteractiveConfusion, message: dict[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
     """The reply to a request of the page.
 
@@ -231,7 +203,7 @@ def answer_request(
         case "samples":
             return _samples_reply(interactive, cells, message)
         case "matrix":
-            flat = interactive.counts().ravel()
+            flat = interactive.counts.ravel()
             positions = np.flatnonzero(flat)
             counts = flat[positions]
             return {}, [positions.astype("<u4").tobytes(), counts.astype("<f8").tobytes()]
@@ -244,7 +216,7 @@ def answer_request(
             return {"error": f"Unknown request: {unknown!r}"}, []
 
 
-def _reply(widget: Any, interactive: Interactive, message: dict[str, Any]) -> None:
+def _reply(widget: Any, interactive: InteractiveConfusion, message: dict[str, Any]) -> None:
     try:
         reply, buffers = answer_request(interactive, message)
     except KmagicError as error:
@@ -253,7 +225,7 @@ def _reply(widget: Any, interactive: Interactive, message: dict[str, Any]) -> No
 
 
 def _samples_reply(
-    interactive: Interactive, cells: Sequence[Cell], message: dict[str, Any]
+    interactive: InteractiveConfusion, cells: Sequence[Cell], message: dict[str, Any]
 ) -> tuple[dict[str, Any], list[bytes]]:
     threshold = message.get("threshold")
     indices, summary = interactive.find(cells, threshold)
@@ -262,18 +234,10 @@ def _samples_reply(
     samples = interactive.samples([int(k) for k in indices[first : first + count]], threshold)
     items, buffers = [], []
     for sample, image in zip(samples, encode_samples(samples), strict=True):
-        item: dict[str, Any] = {
-            "index": sample.index,
-            "caption": sample.caption,
-            "title": sample.title,
-            "text": sample.text,
-        }
+        item = {name: getattr(sample, name) for name in ("index", "caption", "title", "text")}
         if image is not None:
             item |= {
-                "mime": image.mime,
-                "width": image.width,
-                "height": image.height,
-                "pixelated": image.pixelated,
+                name: getattr(image, name) for name in ("mime", "width", "height", "pixelated")
             }
             buffers.append(image.data)
         items.append(item)
@@ -287,7 +251,7 @@ def widget_class() -> Any:
     import traitlets  # noqa: PLC0415 - see above
 
     class MatrixWidget(anywidget.AnyWidget):
-        """The kernel's end of a card; ``state`` is that of :data:`Interactive`."""
+        """The kernel's end of a card; ``state`` is that of :class:`InteractiveConfusion`."""
 
         _esm = js_module("confusion/interactive_matrix.js")
         _css = read_static("confusion/interactive_matrix.css")

@@ -27,23 +27,27 @@ EXTRA_OPACITY = 0.25  # of dots, which have no number in them to be read
 
 SIDE, TOP, HEIGHT, WIDTH = 138, 2, 152, 190
 """Pixels of an epoch's image: matrix, margin above, whole height; and of the text below it."""
-MAX_CELLS = 20
-"""Cells along a side; of more classes, neighbours share a cell."""
+MAX_CELLS = 20  # cells along a side; of more classes, neighbours share a cell
 MAX_NAMED = 12
 NAME_LENGTH, CHARACTER_WIDTH = 9, 5.8
 SHORT_NAME = 2
 LEVELS = 8
-MID_ORANGE, MID_BLUE, MID_GREY = "#d9660f", "#1f83c6", "#7b828a"
-"""Visible on white and on black."""
+MID_ORANGE, MID_BLUE, MID_GREY = "#d9660f", "#1f83c6", "#7b828a"  # visible on white and on black
+
+
+def large_matrix_html(values: NDArray[np.float64], *, is_difference: bool = False) -> str:
+    """The heatmap of all classes, with a line below it."""
+    what, axes = f"heatmap of all {len(values):,} classes", "rows: true, columns: predicted"
+    image = heatmap_html(values, f"signed {what}" if is_difference else f"{what}; {axes}")
+    note = f"{what.capitalize()}; {axes}{'; blue: better' if is_difference else ''}"
+    return (
+        f'<div class="km-large-matrix">{image}'
+        f'<div class="km-muted km-readout" style="font-size:11px">{note}</div></div>'
+    )
 
 
 def heatmap_html(values: NDArray[np.float64], alt: str) -> str:
-    """Signed opacities as a PNG with a transparent background.
-
-    Args:
-        values: From -1 (blue) to 1 (orange), 0 for nothing; shape (classes, classes).
-        alt: What the image shows.
-    """
+    """Opacities from -1 (blue) to 1 (orange) as a PNG with a transparent background."""
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     pooled = pool_strongest(values, HEATMAP_SIDE)
@@ -117,11 +121,7 @@ def epoch_confusion_state(history: ConfusionHistory | None) -> dict[str, Any] | 
 
 
 def epoch_confusion_svg(history: ConfusionHistory) -> tuple[str, int, int]:
-    """The last epoch's matrix, which must exist, as an SVG document.
-
-    Returns:
-        The document, its width, and the matrix's distance from its left edge.
-    """
+    """The last epoch's matrix as SVG, its width, and the matrix's distance from its left edge."""
     assert history.matrix is not None  # noqa: S101 - required above
     values = pool_strongest(colour_values(history.matrix), MAX_CELLS)
     size = len(values)

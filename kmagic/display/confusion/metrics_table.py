@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from kmagic.display.confusion.matrix_table import UNDEFINED
-from kmagic.display.confusion.rate_charts import RateChart, rate_charts_html
-from kmagic.display.kit.card import details_html, name_html, table_html
+from kmagic.display.kit.assets import minified_css
+from kmagic.display.kit.card import (
+    MIDTONES,
+    details_html,
+    drawing_html,
+    escape_html,
+    name_html,
+    table_html,
+    with_drawings,
+)
+from kmagic.support.downsampling import Point
 from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+    from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
 
 HEADLINE = ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted F1")
-MAX_CLASSES = 30
-"""With more classes, only those with the lowest F1 have a row."""
+MAX_CLASSES = 30  # with more classes, only those with the lowest F1 have a row
 CURVE_POINTS = 120
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
-AXIS_NAME = 12
-"""Characters of a class name at an axis."""
+AXIS_NAME = 12  # characters of a class name at an axis
+WIDTH, HEIGHT = 214, 206
+LEFT, RIGHT, TOP, BOTTOM = 34, 10, 22, 34
+TICKS = (0.0, 0.5, 1.0)
+MAX_RADIUS, MIN_RADIUS = 5.0, 2.0
+CSS = (
+    ".km-chart .km-threshold{fill:none;stroke:var(--km-fg);stroke-width:2}"
+    ".km-chart .km-dot{fill:var(--km-orange)}"
+)
 
 
 def headline_html(matrix: ConfusionMatrix) -> str:
@@ -63,6 +79,11 @@ def metrics_to_text(matrix: ConfusionMatrix) -> list[str]:
         f"{name} {format_score(value)} ({' to '.join(map(format_score, intervals[name]))})"
         for name, value in matrix.overall.items()
     ]
+
+
+def rates_to_text(figures: ClassMetrics, k: int) -> list[str]:
+    """Precision, recall and F1 of a class as plain text."""
+    return [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -106,19 +127,16 @@ def _class_metrics(matrix: ConfusionMatrix) -> str:
     order = matrix.ordered()
     if len(order) > MAX_CLASSES:
         order = np.argsort(figures.f1, kind="stable")[:MAX_CLASSES]
-    predicted = matrix.matrix.sum(axis=0)
     rows = []
     for k in order:
+        predicted, support = figures.predicted[k], figures.support[k]
+        weights = {"precision": predicted, "recall": support, "f1": predicted + support}
         cells = []
-        for name, weight in (
-            ("precision", predicted[k]),
-            ("recall", figures.support[k]),
-            ("f1", predicted[k] + figures.support[k]),
-        ):
+        for name, weight in weights.items():
             value, (low, high) = getattr(figures, name)[k], getattr(intervals, name)[:, k]
             interval = f'<br><small class="km-muted">{low:.3f} to {high:.3f}</small>'
             cells.append(f"{value:.3f}{interval}" if weight else UNDEFINED)
-        rows.append([name_html(matrix.classes[k]), *cells, format_count(figures.support[k])])
+        rows.append([name_html(matrix.classes[k]), *cells, format_count(support)])
     return table_html(("", "precision", "recall", "F1", "support"), rows)
 
 
@@ -149,7 +167,7 @@ def _threshold_curves(matrix: ConfusionMatrix) -> list[RateChart]:
     points = sweep.sample_indices(CURVE_POINTS)
     roc = [(sweep.false_positive_rate[k + 1], sweep.true_positive_rate[k + 1]) for k in points]
     precision_recall = [(sweep.true_positive_rate[k + 1], sweep.precision[k]) for k in points]
-    _, false_positives, _, true_positives = sweep.counts(matrix.predictions.threshold or 0.0)
+    _, false_positives, _, true_positives = sweep.counts(matrix.predictions.threshold)
     predicted = true_positives + false_positives
     false_positive_rate = _ratio(false_positives, sweep.negatives)
     recall = _ratio(true_positives, sweep.positives)
@@ -176,19 +194,12 @@ def _calibration_curve(matrix: ConfusionMatrix) -> list[RateChart]:
     calibration = matrix.calibration
     if calibration is None:
         return []
-    points = list(
-        zip(
-            calibration.mean_probability.tolist(),
-            calibration.observed_frequency.tolist(),
-            strict=True,
-        )
-    )
     return [
         RateChart(
             f"Calibration, error {calibration.error:.3f}",
             "predicted probability",
             "observed frequency",
-            points,
+            list(zip(calibration.mean_probability, calibration.observed_frequency, strict=True)),
             weights=calibration.samples.tolist(),
         )
     ]
@@ -196,8 +207,8 @@ def _calibration_curve(matrix: ConfusionMatrix) -> list[RateChart]:
 
 def _other_thresholds(matrix: ConfusionMatrix) -> str:
     """The metrics at a few thresholds, for a reader without the slider."""
-    sweep, scores = matrix.threshold_curve, matrix.predictions.scores
-    if sweep is None or scores is None or (scores.given.ndim == 1 and not scores.are_probabilities):
+    sweep = matrix.threshold_curve
+    if sweep is None or matrix.confidence is None:
         return ""
     rows = []
     for threshold in THRESHOLDS:
@@ -221,3 +232,99 @@ def _ratio(part: float, whole: float) -> float:
 def format_score(value: float) -> str:
     """A metric with four decimals; a dash if it is undefined."""
     return UNDEFINED if math.isnan(value) else f"{value:.4f}"
+
+
+# --- drawing --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RateChart:
+    """One square chart; both axes go from 0 to 1."""
+
+    title: str  # what is drawn, and its summary: "ROC curve, AUC 0.985"
+    across: str  # title of the horizontal axis
+    up: str  # title of the vertical axis
+    points: Sequence[Point]
+    diagonal: bool = True  # chance, or a perfect calibration
+    mark: Point | None = None  # the point of the threshold in use
+    weights: Sequence[float] = ()  # of each point, which is then a dot of that area
+
+    def to_text(self) -> str:
+        """What the chart shows, in a sentence."""
+        text = f"{self.title}: {self.up} against {self.across}"
+        if self.mark is not None:
+            text += f"; at the threshold {self.mark[1]:.3f} against {self.mark[0]:.3f}"
+        return text
+
+
+def rate_charts_html(charts: Sequence[RateChart]) -> str:
+    """Charts in a row: inline drawings in a trusted notebook, else images."""
+    css = minified_css("kit/chart.css") + CSS
+    parts = []
+    for chart in charts:
+        alone = rate_chart_svg(chart, style=f".km-chart{{{MIDTONES}}}{css}")
+        drawing = drawing_html(
+            rate_chart_svg(chart), alone, alt=chart.to_text(), width=WIDTH, height=HEIGHT
+        )
+        parts.append(f'<div style="flex:0 0 {WIDTH}px;max-width:100%">{drawing}</div>')
+    row = "display:flex;flex-wrap:wrap;gap:6px 18px"
+    return with_drawings("".join(parts), css, kind="km-rate-charts", style=row)
+
+
+def rate_chart_svg(chart: RateChart, *, style: str = "") -> str:
+    """The chart as SVG text; ``style`` is CSS to include, for an image that stands alone."""
+    middle, right = (LEFT + WIDTH - RIGHT) / 2, WIDTH - RIGHT
+    # The title of the vertical axis goes where there is no curve.
+    x, anchor = (right - 4, "end") if chart.diagonal else (LEFT + 5, "start")
+    diagonal = f'<line class="km-dashed" x1="{LEFT}" y1="{_y(0)}" x2="{right}" y2="{_y(1)}"/>'
+    return (
+        f'<svg class="km-chart" xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" '
+        f'height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape_html(chart.to_text())}">'
+        f"{f'<style>{style}</style>' if style else ''}"
+        f"{''.join(map(_tick, TICKS))}{diagonal if chart.diagonal else ''}{_curve(chart)}"
+        f"{_dot(*chart.mark, radius=4.5, kind='km-threshold') if chart.mark else ''}"
+        f'<text class="km-chart-title" x="0" y="13">{escape_html(chart.title)}</text>'
+        f'<text x="{middle:.0f}" y="{HEIGHT - 3}" text-anchor="middle">'
+        f"{escape_html(chart.across)}</text>"
+        f'<text x="{x}" y="{_y(0) - 6}" text-anchor="{anchor}">'
+        f"\N{UPWARDS ARROW} {escape_html(chart.up)}</text></svg>"
+    )
+
+
+def _curve(chart: RateChart) -> str:
+    points = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in chart.points if _is_finite(x, y))
+    largest = max(chart.weights, default=1.0)
+    dots = "".join(
+        _dot(x, y, radius=max(MIN_RADIUS, MAX_RADIUS * math.sqrt(weight / largest)), kind="km-dot")
+        for (x, y), weight in zip(chart.points, chart.weights, strict=False)
+    )
+    return (f'<polyline class="km-val" points="{points}"/>' if points else "") + dots
+
+
+def _dot(x: float, y: float, *, radius: float, kind: str) -> str:
+    if not _is_finite(x, y):
+        return ""
+    return f'<circle class="{kind}" cx="{_x(x):.1f}" cy="{_y(y):.1f}" r="{radius:.1f}"/>'
+
+
+def _is_finite(x: float, y: float) -> bool:
+    return math.isfinite(x) and math.isfinite(y)
+
+
+def _tick(tick: float) -> str:
+    x, y, right = _x(tick), _y(tick), WIDTH - RIGHT
+    return (
+        f'<line class="km-grid" x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<line class="km-grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{_y(0)}"/>'
+        f'<text x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{tick:g}</text>'
+        f'<text x="{x:.1f}" y="{_y(0) + 14}" text-anchor="middle">{tick:g}</text>'
+    )
+
+
+def _x(share: float) -> float:
+    return LEFT + share * (WIDTH - RIGHT - LEFT)
+
+
+def _y(share: float) -> float:
+    return HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.confusion.cell_samples import (
+from kmagic.display.confusion.matrix_table import (
+    EMPTY_CELL,
     SAMPLES_SHOWN,
     build_popups,
     captions,
-    openable_html,
-    popup_content,
-    subtitle_html,
-)
-from kmagic.display.confusion.matrix_table import (
-    BLUE,
-    ORANGE,
-    UNDEFINED,
-    format_opacity,
-    format_percent,
+    cell_html,
+    format_rate,
     layout_html,
+    openable_html,
+    row_html,
+    titled_samples_html,
 )
-from kmagic.display.confusion.metrics_table import metrics_html, text_table
+from kmagic.display.confusion.metrics_table import metrics_html, rates_to_text, text_table
 from kmagic.display.kit.card import (
     Bundle,
     bar_html,
@@ -33,7 +28,7 @@ from kmagic.display.kit.card import (
     name_html,
     table_html,
 )
-from kmagic.display.kit.samples import collect_samples, samples_html
+from kmagic.display.kit.samples import collect_samples
 from kmagic.support.colour_scale import DIAGONAL_TINT, MAX_OPACITY, MIN_OPACITY
 from kmagic.support.formatting import format_count, isolate_direction, shorten_name
 
@@ -56,13 +51,11 @@ def multilabel_bundle(confusion: MultilabelConfusion) -> Bundle:
 def multilabel_to_text(confusion: MultilabelConfusion) -> str:
     """The labels as plain text."""
     first_line, *_ = confusion.describe().splitlines()
-    figures = confusion.per_class
     rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
     for k in _shown_labels(confusion):
         counts = [format_count(confusion.matrices[k][cell]) for cell in ((1, 1), (1, 0), (0, 1))]
-        metrics = [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
         name = isolate_direction(shorten_name(confusion.classes[k], NAME_LENGTH))
-        rows.append([name, *counts, *metrics])
+        rows.append([name, *counts, *rates_to_text(confusion.per_class, k)])
     overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
     return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
 
@@ -84,15 +77,15 @@ def multilabel_html(confusion: MultilabelConfusion) -> str:
     body = layout_html(
         table,
         shown=0,
-        samples=popup_content(next(iter(popups.values()), "")),
+        samples=next(iter(popups.values()), ""),
         below=metrics_html(confusion.overall) + details_html("Averages", _averages(confusion)),
     )
-    foot = ""
-    if len(shown) < len(confusion):
-        foot = (
-            f"The table shows the {len(shown)} labels with the lowest F1, of {len(confusion):,}. "
-            "For all labels use .report() or .matrices."
-        )
+    foot = (
+        f"The table shows the {len(shown)} labels with the lowest F1, of {len(confusion):,}. "
+        "For all labels use .report() or .matrices."
+        if len(shown) < len(confusion)
+        else ""
+    )
     return card_html(confusion.name or "labels", confusion.facts(), body, foot=foot)
 
 
@@ -111,30 +104,26 @@ def _row(
     popups: dict[tuple[int, int, int], str],
 ) -> str:
     counts, figures = confusion.matrices[k], confusion.per_class
-    cells = [_cell(counts[1, 1], BLUE, DIAGONAL_TINT)]
+    cells = [_cell(counts[1, 1], -DIAGONAL_TINT)]
     for cell, _ in MISTAKES:
         share = float(counts[cell]) / largest if largest else 0.0
         opacity = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * share
-        cells.append(_cell(counts[cell], ORANGE, opacity, popups.get((k, *cell), "")))
-    predicted, support = counts[:, 1].sum(), counts[1].sum()
-    f1 = _rate(figures.f1[k], predicted + support)
+        cells.append(_cell(counts[cell], opacity, popups.get((k, *cell), "")))
+    predicted, support = figures.predicted[k], figures.support[k]
+    f1 = format_rate(figures.f1[k], predicted + support)
     metrics = (
         format_count(counts[0, 0]),
-        _rate(figures.precision[k], predicted),
-        _rate(figures.recall[k], support),
+        format_rate(figures.precision[k], predicted),
+        format_rate(figures.recall[k], support),
         f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>',
         format_count(support),
     )
-    cells += [f'<td class="km-metric">{text}</td>' for text in metrics]
-    name = name_html(confusion.classes[k], NAME_LENGTH)
-    return f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>'
+    return row_html(confusion.classes[k], cells, metrics, NAME_LENGTH)
 
 
-def _cell(count: float, colour: str, opacity: float, popup: str = "") -> str:
-    if not count:
-        return '<td class="km-empty">·</td>'
+def _cell(count: float, colour: float, popup: str = "") -> str:
     content = openable_html(f"<b>{format_count(count)}</b>", popup)
-    return f'<td style="background-color:rgba({colour},{format_opacity(opacity)})">{content}</td>'
+    return cell_html(content, colour) if count else EMPTY_CELL
 
 
 def _popups(
@@ -156,8 +145,8 @@ def _cell_samples(confusion: MultilabelConfusion, k: int, row: int, column: int)
     name = isolate_direction(shorten_name(confusion.classes[k], NAME_LENGTH))
     described = [f"{name}, {what.removesuffix('s')}"] * len(first)
     samples = collect_samples(confusion.x, first, captions(label, first), described)
-    title = subtitle_html(f"{name_html(confusion.classes[k])}: {what}", f"{len(indices):,}")
-    return title + samples_html(samples)
+    title = f"{name_html(confusion.classes[k])}: {what}"
+    return titled_samples_html(title, samples, f"{len(indices):,}")
 
 
 def _averages(confusion: MultilabelConfusion) -> str:
@@ -167,7 +156,3 @@ def _averages(confusion: MultilabelConfusion) -> str:
         for name, row in zip(averages.index, averages.to_numpy(), strict=True)
     )
     return table_html(("", "precision", "recall", "F1"), rows)
-
-
-def _rate(value: float, weight: float) -> str:
-    return format_percent(value) if weight and not math.isnan(value) else UNDEFINED

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from kmagic.display.confusion.matrix_image import heatmap_html, pool_strongest
-from kmagic.display.confusion.rate_charts import RateChart, rate_chart_svg, rate_charts_html
+from kmagic.display.confusion.metrics_table import RateChart, rate_chart_svg, rate_charts_html
 from kmagic.display.kit.samples import collect_samples, encode_samples, sample_to_text, samples_html
 from kmagic.support.colour_scale import colour_values, difference_values
 
