@@ -41,6 +41,7 @@ from kmagic.language.spec import (
     Span,
     Statement,
     Word,
+    find_parts,
     plain_value,
 )
 from kmagic.support.formatting import pluralize
@@ -151,7 +152,7 @@ class _Expander(NameResolver):
                 iteration = (len(self.scope.trail), f"repetition {number} of {times}")
                 self.scope.iterations = (*outer, iteration)
             inputs = spec.inputs
-            if number > 1 and inputs is not None and not _mentions_current(inputs):
+            if number > 1 and inputs is not None and not mentions("_", inputs):
                 inputs = (Arg(Word("_", span=spec.span)),)
             targets = spec.targets if number == times else ()
             once = replace(spec, inputs=inputs, times=None, targets=targets)
@@ -209,7 +210,6 @@ class _Expander(NameResolver):
             name=spec.targets[0] if names_layer else None,
             span=spec.span,
             trail=self.scope.trail,
-            explicit=spec.inputs is not None,
             spec=spec,
             params=self.scope.params,
             iterations=self.scope.iterations,
@@ -224,15 +224,13 @@ class _Expander(NameResolver):
     def _bind(self, targets: tuple[str, ...], outputs: tuple[NodeOutput, ...], span: Span) -> None:
         """Give outputs and their layers the names in front of a step."""
         for target, output in zip(targets, outputs, strict=False):
-            if target == "_":
-                continue
             known = self.scope.outputs_by_name.get(target)
             if known and self.scope.names_layers:
                 line = self.line_number(known[1].line)
                 remedy = "Two layers cannot have the same name. Choose another name."
                 self.fail(f"the name {target} is already used in line {line}", span, remedy)
-            self.scope.outputs_by_name[target] = (output, span)
-        for target, output in zip(targets, outputs, strict=False):
+            if target != "_":
+                self.scope.outputs_by_name[target] = (output, span)
             self.scope.layers[target] = output.node
 
     # --- blocks and nested models -------------------------------------------------------------
@@ -309,15 +307,19 @@ class _Expander(NameResolver):
 
     def _nested(self, spec: NestedSpec) -> None:
         self._check_new(spec.name, spec.span)
+        outer = self.graph, self.scope, self.owner
         graph = Graph(name=spec.name, kind=spec.kind, span=spec.span)
         graph.args, graph.models = self.args(spec.args), self.graph.models
-        inner = _Expander(graph, self.scope.names, self.text, self.first_line)
-        inner.problems, inner.lost_names = self.problems, self.lost_names
-        inner.failures, inner.owner = self.failures, spec.name
-        inner.scope.blocks, inner.scope.models = dict(self.scope.blocks), dict(self.scope.models)
-        inner.scope.params, inner.scope.trail = self.scope.params, self.scope.trail
-        inner.model(spec.body)
-        self.failures = inner.failures
+        self.graph, self.owner = graph, spec.name
+        self.scope = Scope(
+            self.scope.names,
+            dict(self.scope.blocks),
+            dict(self.scope.models),
+            trail=self.scope.trail,
+            params=self.scope.params,
+        )
+        self.model(spec.body)
+        self.graph, self.scope, self.owner = outer
         self.graph.models.append(graph)
         self.scope.models[spec.name] = ModelRef(len(self.graph.models) - 1)
 
@@ -364,8 +366,8 @@ class _Expander(NameResolver):
         before = self._need_current(spec.span)
         self._with_entry(spec.body, before)
         if self.scope.current != before:
-            add = LayerSpec(Word("add", span=spec.span), span=spec.span)
-            self._join(add, (*before, *self.scope.current))
+            self.scope.current = (*before, *self.scope.current)
+            self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span), named=False)
             self.graph.nodes[-1].word = "residual"
 
     def _merge(self, spec: MergeSpec) -> None:
@@ -375,13 +377,8 @@ class _Expander(NameResolver):
             self.scope.current = before
             self._with_entry(branch.body, before)
             outputs += self.scope.current
-        step = LayerSpec(spec.callee, spec.args, span=spec.callee.span)
-        self._join(step, tuple(outputs))
-
-    def _join(self, spec: LayerSpec, outputs: tuple[NodeOutput, ...]) -> None:
-        self.scope.current = outputs
-        self._apply(spec, named=False)
-        self.graph.nodes[-1].explicit = True
+        self.scope.current = tuple(outputs)
+        self._apply(LayerSpec(spec.callee, spec.args, span=spec.callee.span), named=False)
 
     def _with_entry(self, body: tuple[Statement, ...], entry: tuple[NodeOutput, ...]) -> None:
         """Expand a body in which ``_in`` stands for some outputs."""
@@ -420,11 +417,14 @@ class _Expander(NameResolver):
             self.fail(f"{statement} must be outside blocks", span, "Move it out of the block.")
 
 
-def _mentions_current(args: tuple[Arg, ...]) -> bool:
-    """Whether a step's inputs mention the previous output, ``_``."""
+def mentions(name: str, part: Any) -> bool:
+    """Whether an output's name, ``_`` or ``_in`` is in a part of a text.
+
+    Example:
+        >>> mentions("_", (Arg(Word("h")), Arg(Index("_", (0,)))))
+        True
+    """
     return any(
-        (isinstance(arg.value, Word) and arg.value.text == "_")
-        or (isinstance(arg.value, Index) and arg.value.name == "_")
-        or (isinstance(arg.value, SequenceValue) and "_" in str(arg.value.items))
-        for arg in args
+        (found.text if isinstance(found, Word) else found.name) == name
+        for found in find_parts(part, Word, Index)
     )

@@ -47,7 +47,6 @@ class Node:
         name: The layer's name, if the text gives one.
         span: Position of the step.
         trail: The blocks around it, each with the position of its use.
-        explicit: Whether the text names the inputs.
         spec: The step as it is written, with its expressions.
         params: Names of the block parameters and loop variables that are visible here.
         iterations: The iterations of the loops around it.
@@ -60,7 +59,6 @@ class Node:
     name: str | None
     span: Span
     trail: BlockTrail = ()
-    explicit: bool = False
     spec: LayerSpec | None = None
     params: frozenset[str] = frozenset()
     iterations: Iterations = ()

@@ -7,7 +7,7 @@ than values, a layer of a block that is used outside it.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic.language import expressions
@@ -38,7 +38,7 @@ class FlatStep(LayerSpec):
 class FlatModel(NestedSpec):
     """A nested model, with its graph."""
 
-    graph: Graph | None = None
+    graph: Graph = field(default_factory=Graph)
 
 
 class FlatStatements(GraphStatements):

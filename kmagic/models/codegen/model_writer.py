@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from itertools import groupby
+from typing import Any, ClassVar, TypeAlias
+from typing import Literal as OneOf
 
-from kmagic.language.graph import BlockUse
+from kmagic.language.expand import mentions
+from kmagic.language.graph import BlockUse, Graph
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
-    CompileSpec,
     Expr,
     ForSpec,
     FreezeSpec,
-    HeadSpec,
     Index,
     InnerLayer,
     InputsSpec,
     LayerSpec,
+    LiteralValue,
     MappingValue,
     MergeSpec,
     NestedSpec,
@@ -37,10 +38,11 @@ from kmagic.language.spec import (
     plain_value,
 )
 from kmagic.models.codegen import spec_survey
-from kmagic.models.codegen.flat_spec import FlatStep
+from kmagic.models.codegen.flat_spec import FlatModel, FlatStep
 from kmagic.models.codegen.program_state import (
     CodeFrame,
     CodeScope,
+    Placeholder,
     ProgramState,
     RepeatCount,
     StepCode,
@@ -48,31 +50,74 @@ from kmagic.models.codegen.program_state import (
     Unstructured,
     python_name,
 )
-from kmagic.models.codegen.source_tree import (
-    Assign,
-    Atom,
-    Call,
-    Code,
-    CodeLine,
-    Collection,
-    Comprehension,
-    ForLoop,
-    FunctionDef,
-    Item,
-    Join,
+from kmagic.models.codegen.source_layout import (
+    Compound,
     SourceStatement,
     call,
-    entry,
-    list_of,
+    dictionary,
     literal,
-    one_line,
+    sequence_of,
 )
 
-T = TypeVar("T")
+_BlockArguments: TypeAlias = dict[str, tuple[Any, OneOf["positional", "named", "default"]]]
+"""The value of each parameter of a block, and how it is given."""
 
 
-class CodeWriter:
+def write_model(
+    state: ProgramState,
+    statements: tuple[Statement, ...],
+    graph: Graph,
+    variable: str,
+    prefix: str = "",
+) -> None:
+    """Write a model into the body of the state's scope, as a stack if it is one.
+
+    Args:
+        state: Its scope is the model's own.
+        statements: The model's text.
+        graph: What the text stands for.
+        variable: The variable that will hold the model.
+        prefix: Of the names of inputs and outputs, in a nested model.
+    """
+    if _is_sequential(graph, state):
+        SequentialWriter(state).write_model(statements, graph, variable)
+    else:
+        FunctionalWriter(state).write_model(statements, graph, variable, prefix)
+
+
+def _is_sequential(graph: Graph, state: ProgramState) -> bool:
+    """Whether a graph is built as a ``keras.Sequential``."""
+    if graph.kind == "functional" or not graph.is_stack:
+        if graph.kind == "sequential":
+            state.refuse("a sequential model must be a plain stack of layers", graph.span)
+        return False
+    shared = []
+    for node in graph.nodes:
+        if isinstance(node.callee, Word | NotebookValue) and state.applies_function(
+            node.callee, node.args
+        ):
+            return False
+        if isinstance(node.callee, NotebookValue) and not node.args:
+            value = node.callee.value
+            shared.append(node.callee.source if isinstance(value, Placeholder) else id(value))
+    return len(set(shared)) == len(shared)
+
+
+def _model_arguments(state: ProgramState, graph: Graph) -> list[str]:
+    """The arguments of a model itself: its name, and those of its head line."""
+    import keras  # noqa: PLC0415 - takes seconds
+
+    args = graph.args
+    if graph.name and not any(arg.name == "name" for arg in args):
+        args = (Arg(LiteralValue(graph.name), "name"), *args)
+    bound = state.bind(keras.Sequential, "model", args, graph.span)
+    return [f"{key}={code}" for key, code in bound.kwargs.items()]
+
+
+class ModelWriter:
     """One way to write a model's statements; all writers of a program share its state."""
+
+    loop: ClassVar[type[Compound]] = Compound
 
     def __init__(self, state: ProgramState) -> None:
         self.state, self.context = state, state.context
@@ -82,190 +127,239 @@ class CodeWriter:
         """The scope that is being written."""
         return self.state.scope
 
+    def write(self, statements: Iterable[Statement]) -> None:
+        """Write statements into the body of the scope."""
+        for statement in statements:
+            self._write(statement)
+
+    def _write(self, statement: Statement) -> None:
+        match statement:
+            case LayerSpec():
+                self._step(statement)
+            case BlockSpec():
+                self.scope.blocks[statement.name] = (statement, self.scope)
+            case NestedSpec():
+                self._nested(statement)
+            case RepeatSpec():
+                count = self.state.count(statement.times)
+                self._repeat(count, lambda: self.write(statement.body))
+            case ForSpec():
+                self._for(statement)
+            case FreezeSpec(args=()):
+                raise Unstructured  # in a block, it freezes the layers outside the block, too
+            case FreezeSpec():
+                for arg in statement.args:
+                    value = arg.value
+                    name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
+                    self.scope.body.append(f"{self.scope.layer(name).code}.trainable = False")
+            case OutputSpec():
+                self.scope.outputs = statement.entries
+            case InputsSpec():
+                self.scope.inputs = statement.entries
+
+    # --- what depends on the kind of model ----------------------------------------------------
+
+    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
+        """Write a step that applies a layer or a function."""
+        raise NotImplementedError
+
+    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:
+        """Write a use of a block: the call of its function, and what that returns."""
+        raise NotImplementedError
+
+    def _write_block(
+        self, block: BlockSpec, inputs: int
+    ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
+        """A block's function: its parameters for tensors, its body, and what it returns."""
+        raise NotImplementedError
+
+    def _prepare_loop(self, write: Callable[[], None]) -> Callable[[], None]:
+        """Write what a loop needs before it; returns what writes its body."""
+        raise NotImplementedError
+
     # --- tensors ------------------------------------------------------------------------------
 
-    def current_tensors(self, value: Value) -> tuple[TensorCode, ...] | None:
+    def _implicit(self, value: Value) -> tuple[TensorCode, ...] | None:
         """What ``_`` or ``_in`` stands for, or None if the value is neither."""
         if isinstance(value, Word) and value.text in ("_", "_in"):
             return self.scope.current if value.text == "_" else self.scope.entry
         return None
 
-    def call_inputs(self, args: tuple[Arg, ...]) -> tuple[list[Code], list[Item]]:
+    def _call_inputs(self, args: tuple[Arg, ...] | None) -> tuple[list[str], list[str]]:
         """What is right of an arrow: the tensors, and the arguments by name."""
-        positional: list[Code] = []
+        if args is None:
+            return _codes(self.scope.current), []
+        positional: list[str] = []
         for arg in args:
             if arg.name is None:
-                several = self.current_tensors(arg.value)
-                positional += (
-                    [self.tensor(arg.value)]
-                    if several is None
-                    else [output.code for output in several]
-                )
-        named = [
-            Item(self.tensor(arg.value), f"{arg.name}=") for arg in args if arg.name is not None
-        ]
+                several = self._implicit(arg.value)
+                positional += [self._tensor(arg.value)] if several is None else _codes(several)
+        named = [f"{arg.name}={self._tensor(arg.value)}" for arg in args if arg.name is not None]
         return positional, named
 
-    def ends(self, entries: tuple[Arg, ...]) -> Code | None:
-        """The structure of a model's inputs or outputs by its line, or None without one."""
-        if not entries:
-            return None
-        named = [(arg.name, arg.value) for arg in entries if arg.name is not None]
-        return self._dictionary(named) if named else one_or_list(self.call_inputs(entries)[0])
+    def _ends(self, entries: tuple[Arg, ...]) -> str:
+        """The structure of a model's inputs or outputs by its line, or "" without one."""
+        named = [arg for arg in entries if arg.name is not None]
+        if named:
+            return dictionary((literal(arg.name), self._tensor(arg.value)) for arg in named)
+        return _one_or_list(self._call_inputs(entries)[0]) if entries else ""
 
-    def tensor(self, value: Value) -> Code:
+    def _tensor(self, value: Value) -> str:
         """A tensor, a structure of tensors, or a plain value."""
         match value:
             case Word(text="_" | "_in"):
-                return one_or_list([output.code for output in self.current_tensors(value) or ()])
+                return _one_or_list(_codes(self._implicit(value) or ()))
             case Word():
                 return self.scope.tensors[value.text].code
             case Index():
                 return self._indexed(value)
             case SequenceValue():
-                items = tuple(Item(self.tensor(item)) for item in value.items)
-                return Collection("[]" if value.kind == "list" else "()", items)
+                return sequence_of(value.kind, map(self._tensor, value.items))
             case MappingValue():
-                return self._dictionary(
-                    (key.text if isinstance(key, Word) else getattr(key, "value", ""), item)
-                    for key, item in value.entries
+                return dictionary(
+                    (literal(plain_value(key)), self._tensor(item)) for key, item in value.entries
                 )
             case _:
                 return self.state.value_code(self.scope.value(value))
 
-    def _dictionary(self, entries: Iterable[tuple[Any, Value]]) -> Code:
-        return Collection("{}", tuple(entry(key, self.tensor(item)) for key, item in entries))
-
-    def _indexed(self, value: Index) -> Code:
+    def _indexed(self, value: Index) -> str:
         path = value.path
         if value.name not in ("_", "_in"):
-            return part_of(self.scope.tensors[value.name], path)
+            return _part_of(self.scope.tensors[value.name], path)
         several = self.scope.current if value.name == "_" else self.scope.entry
         base = several[0]
         if len(several) > 1 and isinstance(path[0], int) and path[0] < len(several):
             base, path = several[path[0]], path[1:]
-        return part_of(base, path)
+        return _part_of(base, path)
 
     # --- steps --------------------------------------------------------------------------------
 
-    def step_code(self, spec: LayerSpec, *, is_named: bool = True) -> StepCode:
-        """What a step of Keras or of the notebook applies; ``...`` after a mistake."""
+    def _step(self, spec: LayerSpec) -> None:
+        if spec.times is None:
+            self._apply(spec)
+            return
+        count = self.state.count(spec.times)
+        if count.known == 1:
+            self._apply(spec)
+        elif spec.inputs is None or mentions("_", spec.inputs):
+            self._repeat(count, lambda: self._apply(spec))
+        elif count.known != 0:
+            self._repeat(RepeatCount("1", 1), lambda: self._apply(spec))
+            again = replace(spec, inputs=None)
+            self._repeat(self.state.count(spec.times, less=1), lambda: self._apply(again))
+
+    def _apply(self, spec: LayerSpec) -> None:
+        scope, callee = self.scope, spec.callee
+        word = callee.text if isinstance(callee, Word) else ""
+        if not spec.reuse and word in scope.blocks:
+            self._add_block(spec, *self._block_call(*scope.blocks[word], spec))
+        else:
+            is_known = spec.reuse or word in scope.models
+            self._add_step(spec, scope.layer(word) if is_known else self._step_code(spec))
+
+    def _step_code(self, spec: LayerSpec) -> StepCode:
         scope, name = self.scope, None
         if isinstance(spec, FlatStep) and spec.node is not None:
             self.context.enter(spec.node)
             name = spec.node.name
-        elif is_named and scope.names_layers and len(spec.targets) == 1:
+        elif scope.names_layers and len(spec.targets) == 1:
             name = spec.targets[0]
         callee = scope.value(spec.callee) if isinstance(spec.callee, Expr) else spec.callee
-        step = self.state.step(callee, scope.args(spec.args), name, spec.span)
-        return step or StepCode(Atom("..."))
+        return self.state.step(callee, scope.args(spec.args), name, spec.span)
 
-    def keep_layer(self, spec: LayerSpec, step: StepCode) -> tuple[StepCode, list[SourceStatement]]:
-        """A layer in its own variable if it is used again, and the lines for that."""
+    def _keep_layer(self, spec: LayerSpec, step: StepCode) -> StepCode:
+        """Put a layer into its own variable if it is used again."""
         scope = self.scope
-        lines: list[SourceStatement] = []
         reused = [target for target in spec.targets if target in scope.layer_variables]
         if step.is_new and (reused or step.adapt is not None):
             variable = (
                 scope.layer_variables[reused[0]] if reused else scope.frame.new_name(step.base_name)
             )
-            lines.append(Assign(variable, step.code))
+            scope.body.append(f"{variable} = {step.code}")
             if step.adapt is not None:
-                lines.append(CodeLine("", call(f"{variable}.adapt", step.adapt)))
-            step = replace(step, code=Atom(variable), is_new=False)
+                scope.body.append(call(f"{variable}.adapt", step.adapt))
+            step = replace(step, code=variable, is_new=False)
         if not step.is_function:
             scope.layers |= dict.fromkeys(reused, step)
-        return step, lines
+        return step
 
-    def freeze_by_name(self, spec: FreezeSpec) -> list[SourceStatement]:
-        """The lines that freeze the layers and models that a ``freeze`` line names."""
-        lines: list[SourceStatement] = []
-        for arg in spec.args:
-            value = arg.value
-            name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
-            lines.append(CodeLine("", self.scope.layer(name).code, ".trainable = False"))
-        return lines
+    # --- blocks and nested models -------------------------------------------------------------
 
-    # --- blocks -------------------------------------------------------------------------------
+    def _nested(self, spec: NestedSpec) -> None:
+        """Write a ``model`` statement, and make its name known."""
+        state, outer = self.state, self.scope
+        graph = spec.graph if isinstance(spec, FlatModel) else state.graphs[spec.span]
+        scope = outer.inner(outer.frame)
+        variable = python_name(spec.name)
+        scope.declare(spec.body)
+        used = _codes((*outer.current, *outer.entry, *outer.tensors.values()))
+        if outer.current and outer.flow in used:
+            scope.choose_flow(f"{variable}_")
+        else:
+            scope.flow = outer.flow
+        state.scope = scope
+        write_model(state, spec.body, graph, variable, f"{variable}_")
+        state.scope = outer
+        outer.body += [*scope.body, ""]
+        keys = tuple(sorted(arg.name for arg in graph.outputs if arg.name))
+        outer.models[spec.name] = StepCode(variable, base_name=variable, keys=keys)
 
-    def block_call(
-        self, block: BlockSpec, home: CodeScope, spec: LayerSpec, inputs: list[Code]
-    ) -> tuple[Code, list[TensorCode]]:
+    def _block_call(
+        self, block: BlockSpec, home: CodeScope, spec: LayerSpec
+    ) -> tuple[str, list[TensorCode]]:
         """A use of a block: the call of its function, and what it returns."""
+        outer, (args, _) = self.scope, self._call_inputs(spec.inputs)
         given = self._block_arguments(block, spec)
-        values = {name: plain_value(value) for name, value, _ in given}
-        outer = self.scope
-        scope = self._block_scope(block, home, values, spec)
-        self.state.scope = scope
-        self.context.trail = scope.trail
+        scope = self._block_scope(block, home, given, spec)
+        self.state.scope, self.context.trail = scope, scope.trail
         try:
-            params, body, outs = self.block_body(block, scope, len(inputs))
+            params, body, outs = self._write_block(block, len(args))
         finally:
-            self.state.scope = outer
-            self.context.trail = outer.trail
+            self.state.scope, self.context.trail = outer, outer.trail
         defaults = self._defaults(block, {*home.renames, *scope.renames})
         for param in block.params:
-            name = scope.renames[param.name]
             default = defaults.get(param.name)
-            params.append(Item(Atom(name)) if default is None else Item(default, f"{name}="))
-        function = home.frame.define(FunctionDef(block.name, tuple(params), tuple(body)))
-        args = [*map(Item, inputs)]
+            params.append(scope.renames[param.name] + (f"={default}" if default else ""))
+        function = home.frame.define(block.name, params, body)
         is_positional = True
-        for name, value, by_name in given:
-            if by_name is None and name in defaults:
-                is_positional = False
-                continue
-            is_positional = is_positional and by_name is False
-            code = self.state.value_code(value, self.state.roles.get(id(value), "any"))
-            args.append(Item(code, "" if is_positional else f"{scope.renames[name]}="))
-        return Call(Atom(function), tuple(args)), outs
+        for name, (value, how) in given.items():
+            is_positional = is_positional and how == "positional"
+            if how != "default" or name not in defaults:
+                code = self.state.value_code(value, self.state.roles.get(id(value), "any"))
+                args.append(code if is_positional else f"{scope.renames[name]}={code}")
+        return call(function, *args), outs
 
-    def block_body(
-        self, block: BlockSpec, scope: CodeScope, inputs: int
-    ) -> tuple[list[Item], list[SourceStatement], list[TensorCode]]:
-        """A block's function: its parameters for tensors, its body, and what it returns."""
-        raise NotImplementedError
-
-    def _block_arguments(
-        self, block: BlockSpec, spec: LayerSpec
-    ) -> list[tuple[str, Any, bool | None]]:
-        """Parameter, value, and whether it is passed by name; None for a default."""
-        given: dict[str, tuple[Any, bool | None]] = {}
-        names = iter([param.name for param in block.params])
+    def _block_arguments(self, block: BlockSpec, spec: LayerSpec) -> _BlockArguments:
+        given: _BlockArguments = {}
+        names = [param.name for param in block.params]
         for arg in spec.args:
             name = arg.name or next(name for name in names if name not in given)
-            given[name] = self.scope.value(arg.value), arg.name is not None
+            given[name] = self.scope.value(arg.value), "named" if arg.name else "positional"
         for param in block.params:
             if param.name not in given and param.default is not None:
-                given[param.name] = self.scope.value(param.default), None
-        return [(param.name, *given[param.name]) for param in block.params]
+                given[param.name] = self.scope.value(param.default), "default"
+        return {name: given[name] for name in names}
 
     def _block_scope(
-        self, block: BlockSpec, home: CodeScope, values: dict[str, Any], spec: LayerSpec
+        self, block: BlockSpec, home: CodeScope, given: _BlockArguments, spec: LayerSpec
     ) -> CodeScope:
-        own_names = {param.name for param in block.params}
-        outside = {own for name, own in home.renames.items() if name not in own_names}
+        outside = {own for name, own in home.renames.items() if name not in given}
         frame = CodeFrame(home.frame.common | outside)
-        scope = CodeScope(
-            frame,
-            {**home.env, **values},
-            renames=dict(home.renames),
-            blocks=dict(home.blocks),
-            models=dict(home.models),
-            trail=(*self.scope.trail, BlockUse(block.name, spec.span, spec)),
-            names_layers=False,
-            in_model=False,
+        values = {name: plain_value(value) for name, (value, _) in given.items()}
+        trail = (*self.scope.trail, BlockUse(block.name, spec.span, spec))
+        scope = home.inner(
+            frame, env={**home.env, **values}, trail=trail, names_layers=False, in_model=False
         )
-        for param in block.params:
-            own = python_name(param.name)
-            scope.renames[param.name] = frame.new_name(own if own not in frame.taken else f"{own}_")
+        for name in given:
+            own = python_name(name)
+            scope.renames[name] = frame.new_name(own if own not in frame.taken else f"{own}_")
         scope.declare(block.body)
         scope.choose_flow()
         return scope
 
-    def _defaults(self, block: BlockSpec, bound: set[str]) -> dict[str, Code]:
+    def _defaults(self, block: BlockSpec, bound: set[str]) -> dict[str, str]:
         """The defaults that a Python function can have: those that do not depend on its use."""
-        defaults: dict[str, Code] = {}
+        defaults: dict[str, str] = {}
         for param in block.params:
             value = param.default
             if value is None:
@@ -278,68 +372,62 @@ class CodeWriter:
 
     # --- loops --------------------------------------------------------------------------------
 
-    def loop_values(self, spec: ForSpec) -> tuple[Code, list[Any]]:
-        """What a ``for`` line runs over as source, and its values."""
-        values = [self.scope.value(value) for value in spec.values]
-        first = values[0]
-        if (
-            len(values) == 1
-            and isinstance(first, NotebookValue)
-            and not isinstance(first.value, str)
-        ):
-            with suppress(TypeError):  # a single value, which cannot be iterated
-                return self.state.value_code(first), [*first.value]
-        return list_of(map(self.state.value_code, values)), list(map(plain_value, values))
+    def _repeat(self, count: RepeatCount, write: Callable[[], None]) -> None:
+        if count.known == 1:
+            scope = self.scope
+            outer, scope.names_layers = scope.names_layers, False
+            write()
+            scope.names_layers = outer
+        elif count.known != 0:
+            self._loop("_", call("range", count.code), [self.scope.env], write)
 
-    @contextmanager
-    def loop_variable(self, name: str) -> Iterator[str]:
-        """The variable of a ``for`` line while its body is written."""
+    def _for(self, spec: ForSpec) -> None:
         scope = self.scope
         env, renames = scope.env, scope.renames
-        own = python_name(name)
-        if renames.get(name) != own:
-            own = scope.frame.new_name(own)
-        scope.renames = {**renames, name: own}
-        yield own
+        iterable, values = self._loop_values(spec)
+        variable = python_name(spec.name)
+        if renames.get(spec.name) != variable:
+            variable = scope.frame.new_name(variable)
+        scope.renames = {**renames, spec.name: variable}
+        envs = [{**env, spec.name: value} for value in values]
+        self._loop(variable, iterable, envs, lambda: self.write(spec.body))
         scope.env, scope.renames = env, renames
 
-    def loop_body(
-        self, name: str | None, values: list[Any], write: Callable[[], tuple[T, ...]]
-    ) -> tuple[T, ...]:
-        """A loop's body; it must be the same for each of the loop's values."""
+    def _loop_values(self, spec: ForSpec) -> tuple[str, list[Any]]:
+        """What a ``for`` line runs over as source, and its values."""
+        values = [self.scope.value(value) for value in spec.values]
+        match values:
+            case [NotebookValue(value=only)] if not isinstance(only, str):
+                with suppress(TypeError):  # a single value, which cannot be iterated
+                    return self.state.value_code(values[0]), [*only]
+        codes = map(self.state.value_code, values)
+        return sequence_of("list", codes), list(map(plain_value, values))
+
+    def _loop(
+        self, variable: str, iterable: str, envs: list[Any], write: Callable[[], None]
+    ) -> None:
+        """Write a loop, whose body must be the same for the names of each iteration."""
         scope = self.scope
         outer, scope.names_layers = scope.names_layers, False
-        bodies = []
-        before = self._saved()
-        after = before
-        for value in values if name else [None]:
-            self._restore(before)
-            if name:
-                scope.env = {**scope.env, name: value}
-            bodies.append(write())
-            after = self._saved() if len(bodies) == 1 else after
-        self._restore(after)
+        write_body = self._prepare_loop(write)
+        bodies: list[tuple[Any, ...]] = []
+        before = after = scope.saved()
+        for env in envs:
+            scope.restore(before)
+            scope.env = env
+            with self._separate_body() as body:
+                write_body()
+            bodies.append(tuple(body))
+            after = after if bodies[1:] else scope.saved()
+        scope.restore(after)
         scope.names_layers = outer
-        if any(body != bodies[0] for body in bodies[1:]):
+        if any(body != bodies[0] for body in bodies):
             raise Unstructured
-        return bodies[0] if bodies else ()
-
-    def _saved(self) -> tuple[CodeScope, set[str]]:
-        """A copy of the scope, and the variables that are taken."""
-        scope = copy(self.scope)
-        scope.tensors, scope.layers = dict(scope.tensors), dict(scope.layers)
-        scope.models, scope.blocks = dict(scope.models), dict(scope.blocks)
-        return scope, set(scope.frame.taken)
-
-    def _restore(self, state: tuple[CodeScope, set[str]]) -> None:
-        saved, taken = state
-        self.scope.tensors, self.scope.layers = dict(saved.tensors), dict(saved.layers)
-        self.scope.models, self.scope.blocks = dict(saved.models), dict(saved.blocks)
-        self.scope.current, self.scope.entry = saved.current, saved.entry
-        self.scope.frame.taken = set(taken)
+        if bodies and bodies[0]:
+            scope.body.append(self.loop(f"for {variable} in {iterable}:", bodies[0]))
 
     @contextmanager
-    def separate_body(self) -> Iterator[list[SourceStatement]]:
+    def _separate_body(self) -> Iterator[list[Any]]:
         """Statements written meanwhile go to a list of their own."""
         scope = self.scope
         outer, scope.body = scope.body, []
@@ -347,39 +435,24 @@ class CodeWriter:
         scope.body = outer
 
 
-def part_of(tensor: TensorCode, path: tuple[int | str, ...]) -> Code:
-    """One of several outputs."""
-    code = tensor.code
-    for depth, key in enumerate(path):
-        own = tensor.keys[key] if not depth and tensor.keys and isinstance(key, int) else key
-        code = Join((code, Atom(f"[{one_line(literal(own))}]")))
-    return code
-
-
-def one_or_list(codes: list[Code]) -> Code:
-    """A list, or its only element."""
-    return codes[0] if len(codes) == 1 else list_of(codes)
-
+# --- stacks -----------------------------------------------------------------------------------
 
 _MAX_ON_ONE_LINE = 2
 """With more layers, each is on its own line."""
 
 
 @dataclass(frozen=True, slots=True)
-class RepeatedLayers:
-    """Layers in a loop."""
+class StackLayer:
+    """A layer of a stack, or several in a list after ``*``."""
 
-    name: str
-    iterable: Code
-    inner: tuple[Piece, ...]
+    code: str
 
-    @property
-    def comprehension(self) -> Comprehension | None:
-        """The loop as a list comprehension, if it contains a single layer."""
-        match self.inner:
-            case (Item(value=code, prefix=""),):
-                return Comprehension(code, self.name, self.iterable)
-        return None
+
+class StackLoop(Compound):
+    """A loop that creates layers of a stack."""
+
+    __slots__ = ()
+    body: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,236 +462,185 @@ class FreezePoint:
     count: int
 
 
-Piece: TypeAlias = Item | SourceStatement | RepeatedLayers | FreezePoint
-"""A layer, a list of layers (with ``*``), or a line that is needed before the next layers."""
+def _element(piece: Any) -> str:
+    """A layer or a loop as an element of a list, "" if it cannot be one."""
+    match piece:
+        case StackLayer(code):
+            return code
+        case StackLoop(head, (StackLayer(code),)) if code[0] != "*":
+            return f"*[{code} {head[:-1]}]"
+    return ""
 
 
-class SequentialWriter(CodeWriter):
-    """Collects the layers of statements in order."""
-
-    def pieces(self, statements: tuple[Statement, ...]) -> list[Piece]:
-        """The layers of statements, and the lines that they need."""
-        return [piece for statement in statements for piece in self._pieces(statement)]
-
-    def _pieces(self, statement: Statement) -> list[Piece]:
-        match statement:
-            case LayerSpec():
-                return self._step(statement)
-            case BlockSpec():
-                self.scope.blocks[statement.name] = (statement, self.scope)
-                return []
-            case NestedSpec():
-                with self.separate_body() as lines:
-                    self.state.write_nested(self.state, statement)
-                return [*lines]
-            case RepeatSpec():
-                return self._repeat(self.state.count(statement.times), statement.body)
-            case ForSpec():
-                iterable, values = self.loop_values(statement)
-                with self.loop_variable(statement.name) as name:
-                    inner = self.loop_body(
-                        statement.name, values, lambda: tuple(self.pieces(statement.body))
-                    )
-                return [RepeatedLayers(name, iterable, inner)] if inner else []
-            case ResidualSpec():
-                return self.pieces(statement.body)
-            case MergeSpec():
-                bodies = [inner for branch in statement.branches for inner in branch.body]
-                last = LayerSpec(statement.callee, statement.args, span=statement.callee.span)
-                return self.pieces((*bodies, last))
-            case FreezeSpec(args=()) if not self.scope.in_model:
-                raise Unstructured  # it freezes the layers outside the block, too
-            case FreezeSpec(args=()):
-                return [FreezePoint(self.state.frozen[statement.span])]
-            case FreezeSpec():
-                return [*self.freeze_by_name(statement)]
-            case _:
-                return []
-
-    def _repeat(self, count: RepeatCount, body: tuple[Statement, ...]) -> list[Piece]:
-        if count.known == 0:
-            return []
-        inner = self.loop_body(None, [None], lambda: tuple(self.pieces(body)))
-        if count.known == 1:
-            return [*inner]
-        return [RepeatedLayers("_", call("range", count.code), inner)] if inner else []
-
-    def _step(self, spec: LayerSpec) -> list[Piece]:
-        if spec.times is not None:
-            count = self.state.count(spec.times)
-            if count.known != 1:
-                return self._repeat(count, (replace(spec, times=None),))
-        scope, callee = self.scope, spec.callee
-        word = callee.text if isinstance(callee, Word) else ""
-        if word in scope.blocks:
-            block, home = scope.blocks[word]
-            code, _ = self.block_call(block, home, spec, [])
-            return [Item(code, "*")]
-        is_known = spec.reuse or word in scope.models
-        made = scope.layer(word) if is_known else self.step_code(spec)
-        step, lines = self.keep_layer(spec, made)
-        return [*lines, Item(step.code)]
-
-    # --- layout -------------------------------------------------------------------------------
-
-    def block_body(
-        self,
-        block: BlockSpec,
-        scope: CodeScope,
-        inputs: int,  # noqa: ARG002 - a list of layers has none
-    ) -> tuple[list[Item], list[SourceStatement], list[TensorCode]]:
-        """A function that returns a list of layers."""
-        lines, layers = self.laid_out(self.pieces(block.body))
-        return [], [*scope.frame.functions, *lines, CodeLine("return ", layers)], []
-
-    def laid_out(self, pieces: list[Piece]) -> tuple[list[SourceStatement], Code]:
-        """The lines that create a stack's list, and the list."""
-        layers = [piece for piece in pieces if isinstance(piece, Item)]
-        if all(not isinstance(piece, RepeatedLayers) or piece.comprehension for piece in pieces):
-            kinds = Item | RepeatedLayers | FreezePoint
-            lines = [piece for piece in pieces if not isinstance(piece, kinds)]
-            is_call = len(pieces) - len(lines) == 1 and layers and layers[0].prefix
-            return lines, layers[0].value if is_call else _list(pieces)
-        variable = self.scope.frame.new_name("stack")
-        first = layers[0].value if layers else None
-        has_input = isinstance(first, Call) and first.function == Atom("keras.Input")
-        lines = _ListLines(variable, has_input=has_input).write(pieces)
-        self.scope.frame.release(variable)
-        return lines, Atom(variable)
+def _list(pieces: Iterable[Any]) -> str:
+    elements = [element for element in map(_element, pieces) if element]
+    if len(elements) == 1 and elements[0].startswith("*["):
+        return elements[0][1:]
+    comma = "," * (len(elements) > _MAX_ON_ONE_LINE)
+    return f"[{', '.join(elements)}{comma}]"
 
 
-def _list(pieces: list[Piece]) -> Code:
-    items: list[Item] = []
-    for piece in pieces:
-        if isinstance(piece, Item):
-            items.append(piece)
-        elif isinstance(piece, RepeatedLayers) and piece.comprehension:
-            items.append(Item(piece.comprehension, "*"))
-    if len(items) == 1 and isinstance(items[0].value, Comprehension):
-        return items[0].value
-    return Collection("[]", tuple(items), tall=len(items) > _MAX_ON_ONE_LINE)
+class SequentialWriter(ModelWriter):
+    """Collects the layers of a stack, and the lines that they need, in the body of the scope."""
 
-
-class _ListLines:
-    """The lines of a list that grows step by step, because loops create some of its layers."""
-
-    def __init__(self, variable: str, *, has_input: bool = False, exists: bool = False) -> None:
-        self.variable, self.has_input, self.exists = variable, has_input, exists
-        self.lines: list[SourceStatement] = []
-        self.chunk: list[Piece] = []
-
-    def write(self, pieces: list[Piece]) -> list[SourceStatement]:
-        for piece in pieces:
-            match piece:
-                case RepeatedLayers(comprehension=None):
-                    self._flush()
-                    inner = _ListLines(self.variable, exists=True).write([*piece.inner])
-                    self.lines.append(ForLoop(piece.name, piece.iterable, tuple(inner)))
-                case FreezePoint():
-                    self._flush()
-                    layers = f"{self.variable}[1:]" if self.has_input else self.variable
-                    self.lines.append(freeze_loop(Atom(layers)))
-                case Item() | RepeatedLayers():
-                    self.chunk.append(piece)
-                case _:
-                    if self.chunk:
-                        self._flush()
-                    self.lines.append(piece)
-        if self.chunk or not self.exists:
-            self._flush()
-        return self.lines
-
-    def _flush(self) -> None:
-        match self.chunk:
-            case _ if not self.exists:
-                self.lines.append(Assign(self.variable, _list(self.chunk)))
-            case []:
-                pass
-            case [Item(value=code, prefix="")]:
-                self.lines.append(CodeLine("", call(f"{self.variable}.append", code)))
-            case [Item(value=code)]:
-                self.lines.append(CodeLine(f"{self.variable} += ", code))
-            case _:
-                self.lines.append(CodeLine(f"{self.variable} += ", _list(self.chunk)))
-        self.exists = True
-        self.chunk = []
-
-
-def freeze_loop(layers: Code) -> ForLoop:
-    """The loop that freezes layers."""
-    return ForLoop("layer", layers, (CodeLine("layer.trainable = False"),))
-
-
-class FunctionalWriter(CodeWriter):
-    """Writes statements into the body of the scope."""
-
-    def write_all(self, statements: tuple[Statement, ...]) -> None:
-        """Write statements."""
-        for statement in statements:
-            self._write(statement)
+    loop = StackLoop
 
     def _write(self, statement: Statement) -> None:
         match statement:
-            case LayerSpec():
-                self._step(statement)
-            case BlockSpec():
-                self.scope.blocks[statement.name] = (statement, self.scope)
-            case NestedSpec():
-                self.state.write_nested(self.state, statement)
-            case RepeatSpec():
-                self._repeat(
-                    self.state.count(statement.times), lambda: self.write_all(statement.body)
-                )
-            case ForSpec():
-                iterable, values = self.loop_values(statement)
-                self._loop(statement.name, iterable, values, lambda: self.write_all(statement.body))
+            case ResidualSpec():
+                self.write(statement.body)  # which has no layers
+            case MergeSpec():
+                for branch in statement.branches:  # only one has layers
+                    self.write(branch.body)
+                self._apply(_merge_step(statement))
+            case FreezeSpec(args=()) if self.scope.in_model:
+                self.scope.body.append(FreezePoint(self.state.frozen[statement.span]))
+            case _:
+                super()._write(statement)
+
+    def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
+        """Write a stack."""
+        self.write(statements)
+        pieces = self.scope.body
+        lines, layers = self._laid_out(pieces)
+        model = call("keras.Sequential", layers, *_model_arguments(self.state, graph))
+        self.scope.body = [*lines, f"{variable} = {model}"]
+        if layers.isidentifier():
+            return  # the list was built line by line, and its layers are frozen there
+        total = sum(not node.is_input for node in graph.nodes)
+        for piece in pieces:
+            if isinstance(piece, FreezePoint) and piece.count:
+                some = "" if piece.count == total else f"[:{piece.count}]"
+                self.scope.body.append(_freeze_loop(f"{variable}.layers{some}"))
+
+    def _step(self, spec: LayerSpec) -> None:
+        super()._step(replace(spec, inputs=None))  # it is the layer before
+
+    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
+        self.scope.body.append(StackLayer(self._keep_layer(spec, step).code))
+
+    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
+        self.scope.body.append(StackLayer(f"*{code}"))
+
+    def _prepare_loop(self, write: Callable[[], None]) -> Callable[[], None]:
+        return write
+
+    def _write_block(
+        self,
+        block: BlockSpec,
+        inputs: int,  # noqa: ARG002 - a list of layers has none
+    ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
+        """A function that returns a list of layers."""
+        self.write(block.body)
+        lines, layers = self._laid_out(self.scope.body)
+        return [], self.scope.frame.with_functions([*lines, f"return {layers}"]), []
+
+    def _laid_out(self, pieces: list[Any]) -> tuple[list[SourceStatement], str]:
+        """The lines that create a stack's list, and the list."""
+        layers = [piece.code for piece in pieces if isinstance(piece, StackLayer)]
+        first = layers[0] if layers else ""
+        if all(_element(piece) for piece in pieces if isinstance(piece, StackLoop)):
+            kinds = StackLayer | StackLoop | FreezePoint
+            lines = [piece for piece in pieces if not isinstance(piece, kinds)]
+            is_call = len(pieces) - len(lines) == 1 and first.startswith("*")
+            return lines, first[1:] if is_call else _list(pieces)
+        variable = self.scope.frame.new_name("stack")
+        own_layers = f"{variable}[1:]" if first.startswith("keras.Input(") else variable
+        lines = _list_lines(pieces, variable, own_layers)
+        self.scope.frame.release(variable)
+        return lines, variable
+
+
+def _list_lines(
+    pieces: Iterable[Any], variable: str, own_layers: str, *, exists: bool = False
+) -> list[SourceStatement]:
+    """The lines of a list that grows step by step, because loops create some of its layers."""
+    lines: list[SourceStatement] = []
+    for is_element, group in groupby(pieces, lambda piece: bool(_element(piece))):
+        if is_element:
+            lines.append(_list_line([*group], variable, exists=exists))
+            exists = True
+            continue
+        for piece in group:
+            if not exists and isinstance(piece, StackLoop | FreezePoint):
+                lines.append(f"{variable} = []")
+                exists = True
+            match piece:
+                case StackLoop(head, body):
+                    inner = _list_lines(body, variable, own_layers, exists=True)
+                    lines.append(Compound(head, tuple(inner)))
+                case FreezePoint():
+                    lines.append(_freeze_loop(own_layers))
+                case _:
+                    lines.append(piece)
+    return lines
+
+
+def _list_line(pieces: list[Any], variable: str, *, exists: bool) -> str:
+    match pieces:
+        case _ if not exists:
+            return f"{variable} = {_list(pieces)}"
+        case [StackLayer(code)] if code.startswith("*"):
+            return f"{variable} += {code[1:]}"
+        case [StackLayer(code)]:
+            return call(f"{variable}.append", code)
+    return f"{variable} += {_list(pieces)}"
+
+
+def _freeze_loop(layers: str) -> Compound:
+    return Compound(f"for layer in {layers}:", ("layer.trainable = False",))
+
+
+# --- functional models ------------------------------------------------------------------------
+
+
+class FunctionalWriter(ModelWriter):
+    """Writes each step as the call of a layer on tensors."""
+
+    def write_model(
+        self, statements: tuple[Statement, ...], graph: Graph, variable: str, prefix: str
+    ) -> None:
+        """Write a model with its inputs and outputs."""
+        scope, body = self.scope, self.scope.body
+        self.input_base = f"{prefix}inputs"
+        if not any(node.is_input for node in graph.nodes):
+            remedy = "Start with an input line: `input 28x28x1`."
+            self.state.refuse("the model has no input", graph.nodes[0].span, remedy)
+        self.write(statements)
+        inputs = self._ends(scope.inputs) or _one_or_list(_codes(scope.model_inputs))
+        outputs = self._ends(scope.outputs)
+        if not outputs:
+            outputs = _one_or_list(_codes(scope.current))
+            name = f"{prefix}outputs"
+            value = _assigned(body, scope.flow)
+            if value and outputs == scope.flow and name not in scope.frame.taken:
+                body[-1] = f"{name} = {value}"
+                outputs = name
+        model = call("keras.Model", inputs, outputs, *_model_arguments(self.state, graph))
+        body.append(f"{variable} = {model}")
+
+    def _write(self, statement: Statement) -> None:
+        match statement:
             case ResidualSpec():
                 self._residual(statement)
             case MergeSpec():
                 self._merge(statement)
-            case FreezeSpec():
-                self._freeze(statement)
-            case OutputSpec():
-                self.scope.outputs = statement.entries
-            case InputsSpec():
-                self.scope.inputs = statement.entries
-            case CompileSpec() | HeadSpec():
-                pass  # taken from the graph
+            case FreezeSpec(args=()) if self.scope.in_model:
+                self._freeze_all()
+            case _:
+                super()._write(statement)
 
-    def _add(self, statement: SourceStatement) -> None:
-        self.scope.body.append(statement)
+    def _add(self, line: str) -> None:
+        self.scope.body.append(line)
 
     # --- steps --------------------------------------------------------------------------------
 
-    def _step(self, spec: LayerSpec) -> None:
-        count = None if spec.times is None else self.state.count(spec.times)
-        if count is None or count.known == 1:
-            self._apply(spec)
-        elif spec.inputs is None or spec_survey.mentions("_", spec.inputs):
-            self._repeat(count, lambda: self._apply(spec, is_named=False))
-        elif count.known != 0:
-            self._apply(spec, is_named=False)
-            again = replace(spec, inputs=None)
-            self._repeat(count.minus_one(), lambda: self._apply(again, is_named=False))
-
-    def _apply(self, spec: LayerSpec, *, is_named: bool = True) -> None:
-        scope, callee = self.scope, spec.callee
-        inputs, named = [tensor.code for tensor in scope.current], list[Item]()
-        if spec.inputs is not None:
-            inputs, named = self.call_inputs(spec.inputs)
-        word = callee.text if isinstance(callee, Word) else ""
-        if not spec.reuse and word in scope.blocks:
-            block, home = scope.blocks[word]
-            code, outs = self.block_call(block, home, spec, inputs)
-            self._bind_block(spec, code, outs)
-            return
-        is_known = spec.reuse or word in scope.models
-        step = scope.layer(word) if is_known else self.step_code(spec, is_named=is_named)
-        if word == "input":
+    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
+        if spec.callee == Word("input"):
             self._input(spec, step)
             return
-        step, lines = self.keep_layer(spec, step)
-        scope.body += lines
+        inputs, named = self._call_inputs(spec.inputs)
+        step = self._keep_layer(spec, step)
         self._assign(spec.targets, step.applied(inputs, named), step)
 
     def _input(self, spec: LayerSpec, step: StepCode) -> None:
@@ -626,66 +648,55 @@ class FunctionalWriter(CodeWriter):
         if not scope.in_model or not scope.names_layers:
             raise Unstructured  # keras.Model needs each input in a variable
         target = spec.targets[0] if spec.targets else ""
-        variable = scope.variables.get(target) or scope.frame.new_name(scope.input_base)
-        self._add(Assign(variable, step.code))
-        tensor = TensorCode(Atom(variable))
-        scope.model_inputs.append(tensor)
-        if target:
-            scope.tensors[target] = tensor
-        scope.current = (tensor,)
+        variable = scope.variables.get(target) or scope.frame.new_name(self.input_base)
+        scope.current = self._bind([variable], step.code, spec.targets[:1])
+        scope.model_inputs += scope.current
 
-    def _assign(self, targets: tuple[str, ...], code: Code, step: StepCode) -> None:
+    def _bind(
+        self,
+        variables: list[str],
+        code: str,
+        targets: tuple[str, ...],
+        keys: Iterable[tuple[str, ...]] = (),
+    ) -> tuple[TensorCode, ...]:
+        """Assign outputs to variables, and give them the names of the text."""
+        self._add(f"{', '.join(variables)} = {code}")
+        all_keys = [*keys, *[()] * len(variables)]
+        tensors = tuple(map(TensorCode, variables, all_keys))
+        named = zip(targets, tensors, strict=False)
+        self.scope.tensors |= {target: tensor for target, tensor in named if target != "_"}
+        return tensors
+
+    def _assign(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
         scope = self.scope
         if len(targets) <= 1:
-            target = targets[0] if targets and targets[0] != "_" else ""
-            variable = scope.variables[target] if target else scope.flow
-            self._add(Assign(variable, code))
-            tensor = TensorCode(Atom(variable), step.keys)
-            if target:
-                scope.tensors[target] = tensor
-            scope.current = (tensor,)
-            return
-        if step.keys:
+            variable = scope.variables.get(targets[0] if targets else "", scope.flow)
+            scope.current = self._bind([variable], code, targets, [step.keys])
+        elif step.keys:
             self._assign_parts(targets, code, step)
-            return
-        names = [scope.variables.get(target, "_") for target in targets]
-        names += ["_"] * (step.outputs - len(names))
-        self._add(Assign(", ".join(names), code))
-        outs = [TensorCode(Atom(name)) for name in names]
-        scope.tensors |= {t: out for t, out in zip(targets, outs, strict=False) if t != "_"}
-        scope.current = (outs[0],)
+        else:
+            variables = [scope.variables.get(target, "_") for target in targets]
+            variables += ["_"] * (step.outputs - len(variables))
+            scope.current = self._bind(variables, code, targets)[:1]
 
-    def _assign_parts(self, targets: tuple[str, ...], code: Code, step: StepCode) -> None:
+    def _assign_parts(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
         """Several names for the parts of a dictionary."""
         scope = self.scope
-        whole = scope.frame.new_name("outs")
-        self._add(Assign(whole, code))
+        (whole,) = self._bind([scope.frame.new_name("outs")], code, (), [step.keys])
         for index, target in enumerate(targets):
             if target != "_":
-                variable = scope.variables[target]
-                part = part_of(TensorCode(Atom(whole), step.keys), (index,))
-                self._add(Assign(variable, part))
-                scope.tensors[target] = TensorCode(Atom(variable))
+                self._bind([scope.variables[target]], _part_of(whole, (index,)), (target,))
         scope.current = (scope.tensors[targets[0]],)
 
-    def _bind_block(self, spec: LayerSpec, code: Code, outs: list[TensorCode]) -> None:
-        scope = self.scope
-        if len(spec.targets) <= 1 and len(outs) == 1:
-            self._assign(spec.targets, code, StepCode(code, keys=outs[0].keys))
-            return
-        names = [
-            scope.variables.get(target, flow)
-            for target, flow in zip(
-                (*spec.targets, *[""] * len(outs)), self._flow_variables(len(outs)), strict=False
-            )
+    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:
+        flow = self._flow_variables(len(outs))
+        targets = (*spec.targets, *[""] * len(outs))
+        variables = [
+            self.scope.variables.get(target, variable)
+            for target, variable in zip(targets, flow, strict=False)
         ]
-        self._add(Assign(", ".join(names), code))
-        scope.current = tuple(
-            TensorCode(Atom(name), out.keys) for name, out in zip(names, outs, strict=True)
-        )
-        for target, tensor in zip(spec.targets, scope.current, strict=False):
-            if target != "_":
-                scope.tensors[target] = tensor
+        keys = [out.keys for out in outs]
+        self.scope.current = self._bind(variables, code, spec.targets, keys)
 
     def _flow_variables(self, count: int) -> list[str]:
         flow = self.scope.flow
@@ -693,49 +704,28 @@ class FunctionalWriter(CodeWriter):
 
     # --- loops --------------------------------------------------------------------------------
 
-    def _repeat(self, count: RepeatCount, write: Callable[[], None]) -> None:
-        if count.known == 1:
-            scope = self.scope
-            outer, scope.names_layers = scope.names_layers, False
-            write()
-            scope.names_layers = outer
-        elif count.known != 0:
-            self._loop("_", call("range", count.code), [None], write)
-
-    def _loop(
-        self, name: str, iterable: Code, values: list[object], write: Callable[[], None]
-    ) -> None:
-        scope = self.scope
-        if not scope.current:
+    def _prepare_loop(self, write: Callable[[], None]) -> Callable[[], None]:
+        if not self.scope.current:
             raise Unstructured
-        flow = self._flow_variables(len(scope.current))
+        flow = self._flow_variables(len(self.scope.current))
         self._move_current(flow)
 
-        def body() -> tuple[SourceStatement, ...]:
-            with self.separate_body() as lines:
-                write()
-                if len(scope.current) != len(flow):
-                    raise Unstructured
-                self._move_current(flow)
-            return tuple(lines)
+        def write_body() -> None:
+            write()
+            if len(self.scope.current) != len(flow):
+                raise Unstructured
+            self._move_current(flow)
 
-        if name == "_":
-            variable, inner = "_", self.loop_body(None, values, body)
-        else:
-            with self.loop_variable(name) as variable:
-                inner = self.loop_body(name, values, body)
-        if inner:
-            self._add(ForLoop(variable, iterable, inner))
+        return write_body
 
-    def _move_current(self, flow: list[str]) -> None:
-        """Put the current tensors into the variables that a loop changes."""
-        scope = self.scope
-        before = [one_line(tensor.code) for tensor in scope.current]
-        if before != flow:
-            self._add(CodeLine(f"{', '.join(flow)} = {', '.join(before)}"))
-        scope.current = tuple(
-            TensorCode(Atom(variable), tensor.keys)
-            for variable, tensor in zip(flow, scope.current, strict=True)
+    def _move_current(self, variables: list[str]) -> None:
+        current = self.scope.current
+        before = _codes(current)
+        if before != variables:
+            self._add(f"{', '.join(variables)} = {', '.join(before)}")
+        self.scope.current = tuple(
+            replace(tensor, code=variable)
+            for variable, tensor in zip(variables, current, strict=True)
         )
 
     # --- residuals and merges -----------------------------------------------------------------
@@ -747,10 +737,9 @@ class FunctionalWriter(CodeWriter):
         kept: list[TensorCode] = []
         new: list[str] = []
         for tensor in tensors:
-            if one_line(tensor.code).split("[", maxsplit=1)[0] in changed:
+            if tensor.code.split("[", maxsplit=1)[0] in changed:
                 new.append(self.scope.frame.new_name(base))
-                self._add(Assign(new[-1], tensor.code))
-                kept.append(TensorCode(Atom(new[-1]), tensor.keys))
+                kept += self._bind(new[-1:], tensor.code, (), [tensor.keys])
             else:
                 kept.append(tensor)
         return tuple(kept), new
@@ -769,8 +758,8 @@ class FunctionalWriter(CodeWriter):
         if scope.current is before:
             del scope.body[index : index + len(new)]
         else:
-            add = LayerSpec(Word("add", span=spec.span), span=spec.span)
-            self._join(add, (*kept, *scope.current))
+            scope.current = (*kept, *scope.current)
+            self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span))
         scope.frame.release(*new)
 
     def _write_body(
@@ -781,7 +770,7 @@ class FunctionalWriter(CodeWriter):
     ) -> None:
         scope = self.scope
         outer, scope.entry, scope.current = scope.entry, entry, current
-        self.write_all(body)
+        self.write(body)
         scope.entry = outer
 
     def _merge(self, spec: MergeSpec) -> None:
@@ -789,7 +778,7 @@ class FunctionalWriter(CodeWriter):
         flow, before = scope.flow, scope.current
         changed = self._changed(spec.branches)
         new: list[str] = []
-        if {one_line(tensor.code) for tensor in before} & changed:
+        if changed.intersection(_codes(before)):
             changed |= {flow, *self._flow_variables(len(before))}
             before, new = self._kept(before, changed, "entry")
         prefix = flow if flow.startswith("branch") else "branch"
@@ -802,55 +791,73 @@ class FunctionalWriter(CodeWriter):
             ends, more = self._kept(scope.current, later, f"{scope.flow}_end")
             new += more
             outs += ends
-        scope.flow = flow
-        self._join(LayerSpec(spec.callee, spec.args, span=spec.callee.span), tuple(outs))
+        scope.flow, scope.current = flow, tuple(outs)
+        self._apply(_merge_step(spec))
         scope.frame.release(*new)
-
-    def _join(self, spec: LayerSpec, outs: tuple[TensorCode, ...]) -> None:
-        self.scope.current = outs
-        self._apply(spec, is_named=False)
 
     # --- freezing and blocks ------------------------------------------------------------------
 
-    def _freeze(self, spec: FreezeSpec) -> None:
-        """Freeze layers by name, or all so far."""
+    def _freeze_all(self) -> None:
+        """Freeze all layers between the inputs and the tensors so far."""
         scope = self.scope
-        if spec.args:
-            scope.body += self.freeze_by_name(spec)
-            return
-        if not scope.in_model:
-            raise Unstructured  # it freezes the layers outside the block, too
-        known = [*scope.current, *scope.tensors.values()]
-        inputs = [tensor.code for tensor in scope.model_inputs]
-        ends = list(dict.fromkeys(tensor.code for tensor in known if tensor.code not in inputs))
+        inputs = _codes(scope.model_inputs)
+        known = dict.fromkeys(_codes((*scope.current, *scope.tensors.values())))
+        ends = [code for code in known if code not in inputs]
         if ends:
-            model = call("keras.Model", one_or_list(inputs), one_or_list(ends))
-            self._add(CodeLine("", model, ".trainable = False"))
+            model = call("keras.Model", _one_or_list(inputs), _one_or_list(ends))
+            self._add(f"{model}.trainable = False")
 
-    def block_body(
-        self, block: BlockSpec, scope: CodeScope, inputs: int
-    ) -> tuple[list[Item], list[SourceStatement], list[TensorCode]]:
+    def _write_block(
+        self, block: BlockSpec, inputs: int
+    ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
         """A function that takes tensors first and returns tensors."""
+        scope = self.scope
         base = scope.flow
         if spec_survey.uses_entry(block.body):
             base = "inputs" if "inputs" not in scope.frame.taken else "entry"
             base = scope.frame.new_name(base)
         names = [base] if inputs == 1 else [f"{base}_{number + 1}" for number in range(inputs)]
-        scope.current = scope.entry = tuple(TensorCode(Atom(name)) for name in names)
-        self.write_all(block.body)
+        scope.current = scope.entry = tuple(map(TensorCode, names))
+        self.write(block.body)
         outs = list(scope.current)
         if scope.outputs:
             outs = [
                 tensor
                 for arg in scope.outputs
-                for tensor in self.current_tensors(arg.value)
-                or (TensorCode(self.tensor(arg.value)),)
+                for tensor in self._implicit(arg.value) or (TensorCode(self._tensor(arg.value)),)
             ]
-        body = [*scope.frame.functions, *scope.body]
-        last = body[-1] if body else None
-        codes = [tensor.code for tensor in outs]
-        if isinstance(last, Assign) and codes == [Atom(last.targets)]:
-            body[-1] = CodeLine("return ", last.value)
-        else:
-            body.append(CodeLine(f"return {', '.join(map(one_line, codes))}"))
-        return [Item(Atom(name)) for name in names], body, outs
+        codes = _codes(outs)
+        body = scope.frame.with_functions(scope.body)
+        value = _assigned(body, codes[0]) if len(codes) == 1 else ""
+        if value:
+            body.pop()
+        return names, [*body, f"return {value or ', '.join(codes)}"], outs
+
+
+def _merge_step(spec: MergeSpec) -> LayerSpec:
+    return LayerSpec(spec.callee, spec.args, span=spec.callee.span)
+
+
+def _assigned(body: list[SourceStatement], variable: str) -> str:
+    """What the last line of a body assigns to a variable, or ""."""
+    match body[-1:]:
+        case [str(last)] if last.startswith(f"{variable} = "):
+            return last.removeprefix(f"{variable} = ")
+    return ""
+
+
+def _part_of(tensor: TensorCode, path: tuple[int | str, ...]) -> str:
+    """One of several outputs."""
+    keys = [*path]
+    if tensor.keys and keys and isinstance(keys[0], int):
+        keys[0] = tensor.keys[keys[0]]
+    return tensor.code + "".join(f"[{literal(key)}]" for key in keys)
+
+
+def _codes(tensors: Iterable[TensorCode]) -> list[str]:
+    return [tensor.code for tensor in tensors]
+
+
+def _one_or_list(codes: list[str]) -> str:
+    """A list, or its only element."""
+    return codes[0] if len(codes) == 1 else sequence_of("list", codes)

@@ -1,11 +1,13 @@
-"""What is known of a program while it is written: its names, and values and steps as source."""
+"""The state of a program while it is written: its names, and values and steps as source."""
 
 from __future__ import annotations
 
 import inspect
 import keyword
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, Self
 
@@ -13,7 +15,6 @@ from kmagic.language import expressions
 from kmagic.language.graph import BlockTrail, Graph
 from kmagic.language.graph_statements import unused_name
 from kmagic.language.spec import (
-    NO_SPAN,
     Arg,
     BlockSpec,
     Expr,
@@ -21,7 +22,6 @@ from kmagic.language.spec import (
     LayerRef,
     LiteralValue,
     MappingValue,
-    NestedSpec,
     NotebookValue,
     Object,
     Ref,
@@ -42,20 +42,13 @@ from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, fi
 from kmagic.models.catalogue import Parameter, Role, takes_input_list
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.expression_source import expression_code
-from kmagic.models.codegen.source_tree import (
-    Atom,
-    Call,
-    Code,
-    Collection,
-    FunctionDef,
-    Item,
-    Join,
+from kmagic.models.codegen.source_layout import (
+    Compound,
     SourceStatement,
     call,
-    list_of,
+    dictionary,
     literal,
-    one_line,
-    string_literal,
+    sequence_of,
 )
 
 RESERVED = frozenset({"input", "keras", "layers", "np", "ops", "range", "slice"})
@@ -103,10 +96,7 @@ def _operation(_: object, __: object = None) -> Placeholder:
     return Placeholder()
 
 
-for _name in _OPERATIONS:
-    setattr(Placeholder, f"__{_name}__", _operation)
-    setattr(Placeholder, f"__r{_name}__", _operation)
-for _name in ("neg", "pos", "invert"):
+for _name in (*_OPERATIONS, *(f"r{name}" for name in _OPERATIONS), "neg", "pos", "invert"):
     setattr(Placeholder, f"__{_name}__", _operation)
 
 
@@ -115,25 +105,11 @@ def python_name(text: str) -> str:
     return f"{text}_" if keyword.iskeyword(text) else text
 
 
-@dataclass(frozen=True, slots=True)
-class SourceValue:
-    """A value whose source is known already."""
-
-    code: Code
-    span: Span = field(default=NO_SPAN, compare=False)
-
-
-class ParameterValue(NotebookValue):
-    """A Keras object that was passed through a block's parameter."""
-
-    __slots__ = ()
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class TensorCode:
     """An output: how the program reads it, and the names of its parts if it is a dictionary."""
 
-    code: Code
+    code: str
     keys: tuple[str, ...] = ()
 
 
@@ -153,25 +129,25 @@ class StepCode:
         keys: The names of its outputs, if it returns a dictionary.
     """
 
-    code: Code
+    code: str
     is_new: bool = False
     base_name: str = "layer"
     is_function: bool = False
-    args: tuple[Item, ...] = ()
+    args: tuple[str, ...] = ()
     signature: Callable[..., Any] | None = None
-    adapt: Code | None = None
+    adapt: str | None = None
     outputs: int = 0
     keys: tuple[str, ...] = ()
 
-    def applied(self, inputs: Sequence[Code], named: Sequence[Item]) -> Code:
+    def applied(self, inputs: Sequence[str], named: Sequence[str]) -> str:
         """The call on its inputs."""
         as_list = len(inputs) > 1 and (
             not self.is_function
             if self.signature is None
             else takes_input_list(self.signature, len(inputs))
         )
-        positional = [Item(list_of(inputs))] if as_list else [*map(Item, inputs)]
-        return Call(self.code, (*positional, *self.args, *named))
+        positional = [sequence_of("list", inputs)] if as_list else inputs
+        return call(self.code, *positional, *self.args, *named)
 
 
 @dataclass(slots=True)
@@ -181,12 +157,12 @@ class CodeFrame:
     Attributes:
         common: Names that mean the same in every function: the notebook's, blocks, models.
         taken: All names that no new variable may have.
-        functions: Functions to be defined at its start.
+        functions: Functions to be defined at its start: parameters and bodies.
     """
 
     common: frozenset[str]
     taken: set[str] = field(default_factory=set)
-    functions: list[FunctionDef] = field(default_factory=list)
+    functions: dict[str, tuple[list[str], list[SourceStatement]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.taken |= self.common
@@ -201,17 +177,24 @@ class CodeFrame:
         """Make names available again."""
         self.taken.difference_update(names)
 
-    def define(self, function: FunctionDef) -> str:
+    def define(self, name: str, params: list[str], body: list[SourceStatement]) -> str:
         """Define a function unless an equal one exists; returns its name."""
-        for known in self.functions:
-            if replace(known, name=function.name) == function:
-                return known.name
-        base = python_name(function.name)
-        base = f"{base}_block" if base in RESERVED else base
-        name = unused_name(base, {known.name for known in self.functions})
-        self.taken.add(name)
-        self.functions.append(replace(function, name=name))
-        return name
+        for known, function in self.functions.items():
+            if function == (params, body):
+                return known
+        base = python_name(name)
+        own = unused_name(f"{base}_block" if base in RESERVED else base, {*self.functions})
+        self.taken.add(own)
+        self.functions[own] = params, body
+        return own
+
+    def with_functions(self, body: list[SourceStatement]) -> list[SourceStatement]:
+        """A body with the functions before it."""
+        functions = (
+            Compound(f"def {call(name, *params)}:", tuple(lines))
+            for name, (params, lines) in self.functions.items()
+        )
+        return [*functions, *body]
 
 
 @dataclass(slots=True)
@@ -229,10 +212,9 @@ class CodeScope:
         layers: Layers that are used again, by the names of their outputs.
         current: The previous step's outputs.
         entry: What entered the body.
-        body: The statements written so far.
+        body: The statements written so far, and the layers of a stack.
         names_layers: Whether a step's name is also its layer's.
         in_model: Whether this is a model's own scope, not a block's.
-        input_base: The name of inputs that have none.
     """
 
     frame: CodeFrame
@@ -247,14 +229,19 @@ class CodeScope:
     layers: dict[str, StepCode] = field(default_factory=dict)
     current: tuple[TensorCode, ...] = ()
     entry: tuple[TensorCode, ...] = ()
-    body: list[SourceStatement] = field(default_factory=list)
+    body: list[Any] = field(default_factory=list)
     outputs: tuple[Arg, ...] = ()
     inputs: tuple[Arg, ...] = ()
     model_inputs: list[TensorCode] = field(default_factory=list)
     trail: BlockTrail = ()
     names_layers: bool = True
     in_model: bool = True
-    input_base: str = "inputs"
+
+    def inner(self, frame: CodeFrame, **own: Any) -> CodeScope:
+        """A scope in this one, which sees its names, blocks and models."""
+        seen: dict[str, Any] = {"env": self.env, "trail": self.trail}
+        seen |= {name: dict(getattr(self, name)) for name in ("renames", "blocks", "models")}
+        return CodeScope(frame, **(seen | own))
 
     def declare(self, statements: tuple[Statement, ...]) -> None:
         """Give the names of the scope's own statements unique variables."""
@@ -267,8 +254,18 @@ class CodeScope:
 
     def choose_flow(self, prefix: str = "") -> None:
         """Choose the variable that holds the current tensor."""
-        names = [name for name in _VARIABLES if name not in self.frame.taken]
-        self.flow = self.frame.new_name(f"{prefix}{names[0] if names else _VARIABLES[0]}")
+        unused = (name for name in _VARIABLES if name not in self.frame.taken)
+        self.flow = self.frame.new_name(f"{prefix}{next(unused, _VARIABLES[0])}")
+
+    def saved(self) -> dict[str, Any]:
+        """What a loop's body may change."""
+        names = ("tensors", "layers", "models", "blocks", "current", "entry")
+        return {name: copy(getattr(self, name)) for name in names} | {"taken": {*self.frame.taken}}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Return to a saved state."""
+        for name, value in saved.items():
+            setattr(self.frame if name == "taken" else self, name, copy(value))
 
     def layer(self, name: str) -> StepCode:
         """The layer or model of that name."""
@@ -287,18 +284,10 @@ class CodeScope:
         return map_args(args, self._evaluated)
 
     def _evaluated(self, value: Value) -> Any:
-        match value:
-            case Expr(source):
-                known = self.env.get(source)
-                if isinstance(known, Object | InnerLayer):
-                    return ParameterValue(known, source, span=value.span)
-                return NotebookValue(
-                    expressions.evaluate(source, self.env), source, span=value.span
-                )
-            case Ref(name):
-                return SourceValue(self.layer(name).code, value.span)
-            case _:
-                return value
+        if not isinstance(value, Expr):
+            return value
+        result = expressions.evaluate(value.source, self.env)
+        return NotebookValue(result, value.source, span=value.span)
 
 
 _POSITIONAL = frozenset(
@@ -311,30 +300,24 @@ _MAX_POSITIONAL = 2
 _SHAPE_NAMES = ("shape", "size", "dims")
 _STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "ConvLSTM1D": 2, "ConvLSTM2D": 2, "ConvLSTM3D": 2}
 """Recurrent layer -> the number of states it returns with ``return_state``."""
+_VALUE_PATHS = {"array": "np.array", "tensor": "keras.ops.convert_to_tensor"}
 
 
 @dataclass(frozen=True, slots=True)
 class RepeatCount:
     """How often something is repeated, and the number if it is known."""
 
-    code: Code
+    code: str
     known: int | None
-
-    def minus_one(self) -> RepeatCount:
-        """One time less."""
-        if self.known is not None:
-            return RepeatCount(literal(self.known - 1), self.known - 1)
-        return RepeatCount(Join((self.code, Atom(" - 1"))), None)
 
 
 class ProgramState:
-    """What is known of a program while it is written; turns values and steps into source.
+    """The state of a program while it is written; turns values and steps into source.
 
     Args:
         context: Collects mistakes.
         graphs: The graph of each nested model, by the span of its line.
         scope: The scope to begin with.
-        write_nested: Writes a nested model into the scope's body.
 
     Attributes:
         frozen: How many layers each ``freeze`` line freezes, by its span.
@@ -344,14 +327,9 @@ class ProgramState:
     """
 
     def __init__(
-        self,
-        context: BuildContext,
-        graphs: Mapping[Span, Graph],
-        scope: CodeScope,
-        write_nested: Callable[[ProgramState, NestedSpec], None],
+        self, context: BuildContext, graphs: Mapping[Span, Graph], scope: CodeScope
     ) -> None:
         self.context, self.graphs, self.scope = context, graphs, scope
-        self.write_nested = write_nested
         frozen = {
             (ref.span, ref.node)
             for graph in graphs.values()
@@ -371,48 +349,52 @@ class ProgramState:
 
     # --- values -------------------------------------------------------------------------------
 
-    def expression(self, given: NotebookValue, *, is_operand: bool = False) -> Code:
+    def expression(self, given: NotebookValue, *, is_operand: bool = False) -> str:
         """An expression in braces, with the program's names."""
         return expression_code(given.source, self._rename, is_operand=is_operand)
 
     def _rename(self, name: str) -> str:
-        return self.scope.renames.get(name) or self.notebook_variable(name).text
+        return self.scope.renames.get(name) or self._notebook_variable(name)
 
-    def notebook_variable(self, name: str) -> Atom:
+    def _notebook_variable(self, name: str) -> str:
         """A name of the notebook, which the program's first line will list."""
         self.needs.add(name.split(".", maxsplit=1)[0])
-        return Atom(name)
+        return name
 
-    def count(self, value: Value) -> RepeatCount:
-        """How often something is repeated."""
+    def count(self, value: Value, *, less: int = 0) -> RepeatCount:
+        """How often something is repeated, or that less a number."""
         evaluated = self.scope.value(value)
         number = plain_value(evaluated)
-        known = None if isinstance(number, Placeholder) else int(number)
-        return RepeatCount(self.value_code(evaluated), known)
+        if isinstance(number, Placeholder):
+            source = f"({evaluated.source}) - {less}" if less else evaluated.source
+            return RepeatCount(self.expression(replace(evaluated, source=source)), None)
+        known = int(number) - less
+        return RepeatCount(str(known) if less else self.value_code(evaluated), known)
 
-    def value_code(self, value: Any, role: Role = "any") -> Code:
+    def value_code(self, value: Any, role: Role = "any") -> str:
         """The source of a value; ``...`` after a mistake."""
         code = self.resolve(value, role, self.context)
-        return Atom("...") if code is UNRESOLVED else code
+        return "..." if code is UNRESOLVED else code
 
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
         """The source of a value, or UNRESOLVED after a mistake, which is reported."""
         match value:
-            case SourceValue():
-                return value.code
-            case ParameterValue():
+            case Ref():
+                return self.scope.layer(value.name).code
+            case NotebookValue(value=Object() | InnerLayer()):
                 if role == "layer":
                     raise Unstructured  # each use creates its own layer
                 self.roles[id(value.value)] = role
                 return self.expression(value)
             case NotebookValue():
                 code = self.expression(value)
-                return _one_dimension(code) if role == "shape" and _is_number(value) else code
+                is_dimension = role == "shape" and _is_number(value)
+                return sequence_of("tuple", [code]) if is_dimension else code
             case LiteralValue():
-                code = literal(value.value)
-                return _one_dimension(code) if role == "shape" and _is_int(value.value) else code
+                is_dimension = role == "shape" and _is_int(value.value)
+                return literal((value.value,) if is_dimension else value.value)
             case Shape(dims=(None,)) if role != "shape":
-                return literal(None)
+                return "None"
             case Shape():
                 return literal(value.dims)
             case Word():
@@ -420,9 +402,17 @@ class ProgramState:
             case Object() | InnerLayer():
                 return self._object(value, role)
             case SequenceValue():
-                return self._sequence(value, role, context)
+                inner: Role = "any" if role == "shape" else role
+                codes = [self.resolve(item, inner, context) for item in value.items]
+                return UNRESOLVED if UNRESOLVED in codes else sequence_of(value.kind, codes)
             case MappingValue():
-                return self._mapping(value, role, context)
+                keys = [
+                    literal(key.text) if isinstance(key, Word) else self.value_code(key)
+                    for key, _ in value.entries
+                ]
+                codes = [self.resolve(item, role, context) for _, item in value.entries]
+                is_valid = UNRESOLVED not in codes
+                return dictionary(zip(keys, codes, strict=True)) if is_valid else UNRESOLVED
             case _:
                 context.report("is not supported here", value.span)
                 return UNRESOLVED
@@ -430,55 +420,37 @@ class ProgramState:
     def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
         match word_kind(word, role, context):
             case "text":
-                return string_literal(word.text)
+                return literal(word.text)
             case "name":
-                return self.notebook_variable(word.text)
+                return self._notebook_variable(word.text)
             case "object":
                 return self._object(Object(word, span=word.span), role)
             case _:
                 return UNRESOLVED
 
-    def _sequence(self, value: SequenceValue, role: Role, context: BuildContext) -> Any:
-        inner: Role = "any" if role == "shape" else role
-        codes = [self.resolve(item, inner, context) for item in value.items]
-        if any(code is UNRESOLVED for code in codes):
-            return UNRESOLVED
-        return Collection("[]" if value.kind == "list" else "()", tuple(map(Item, codes)))
-
-    def _mapping(self, value: MappingValue, role: Role, context: BuildContext) -> Any:
-        items = []
-        for key, item in value.entries:
-            name = string_literal(key.text) if isinstance(key, Word) else self.value_code(key)
-            code = self.resolve(item, role, context)
-            if code is UNRESOLVED:
-                return UNRESOLVED
-            items.append(Item(code, f"{one_line(name)}: "))
-        return Collection("{}", tuple(items))
-
     def _object(self, value: Object | InnerLayer, role: Role) -> Any:
         """The call that creates a Keras object."""
         callee: Any = value.callee
-        if isinstance(callee, NotebookValue) and isinstance(callee.value, Placeholder):
-            return Call(self.expression(callee, is_operand=True), self.arguments(value.args))
+        is_given = isinstance(callee, NotebookValue)
+        if is_given and isinstance(callee.value, Placeholder):
+            return call(self.expression(callee, is_operand=True), *self._arguments(value.args))
         function, word = find_callable(value, role, self.context)
         if function is None:
             return UNRESOLVED
         bound = self.bind(function, word, value.args, value.span)
         if not bound.valid:
             return UNRESOLVED
+        if is_given:
+            return call(self.expression(callee, is_operand=True), *argument_items(function, bound))
         if VALUE_FUNCTIONS.get(word) is not function:
-            path = (
-                self.expression(callee, is_operand=True)
-                if isinstance(callee, NotebookValue)
-                else self.path(function, word)
-            )
-            return Call(path, argument_items(function, bound))
-        if word == "array":
-            return Call(Atom("np.array"), argument_items(function, bound))
-        codes = [bound.kwargs.get(param.name) for param in catalogue.parameters(function)]
-        while codes and codes[-1] is None:
+            return call(self._path(function, word), *argument_items(function, bound))
+        if word in _VALUE_PATHS:
+            return call(_VALUE_PATHS[word], *argument_items(function, bound))
+        params = catalogue.parameters(function)
+        codes = [bound.kwargs.get(param.name, "None") for param in params]
+        while len(codes) > _MAX_POSITIONAL and codes[-1] == "None":
             codes.pop()
-        return call(word, *(literal(None) if code is None else code for code in codes))
+        return call(word, *codes)
 
     def bind(self, function: Any, word: str, args: tuple[Arg, ...], span: Span) -> BoundArguments:
         """The parameters that a step's arguments mean, with their source."""
@@ -487,40 +459,61 @@ class ProgramState:
         guessed = tuple(_by_own_name(arg, params) for arg in args)
         return bind_arguments(function, word, guessed, span, self.context, self.resolve)
 
-    def arguments(self, args: Iterable[Arg]) -> tuple[Item, ...]:
-        """Arguments as they stand, for a function whose signature is unknown."""
-        return tuple(
-            Item(self.value_code(arg.value))
-            if arg.name is None
-            else Item(self.value_code(arg.value, catalogue.role_of(arg.name)), f"{arg.name}=")
-            for arg in args
-        )
+    def _arguments(self, args: tuple[Arg, ...], *, has_roles: bool = True) -> list[str]:
+        """Arguments as they stand; with roles, the name of an argument tells what it may be."""
+        positional, named = list[str](), list[str]()
+        for arg in args:
+            if arg.name is None:
+                positional.append(self.value_code(arg.value))
+            else:
+                role = catalogue.role_of(arg.name) if has_roles else "any"
+                named.append(f"{arg.name}={self.value_code(arg.value, role)}")
+        return [*positional, *named]
 
-    def path(self, function: Any, word: str) -> Code:
+    def _path(self, function: Any, word: str) -> str:
         """Where the program finds a class or function: in Keras, or in the notebook."""
         path = public_path(function)
         if path:
-            return Atom(path)
+            return path
         if self.context.names.get(word) is function:
-            return self.notebook_variable(word)
+            return self._notebook_variable(word)
         # Some layers of keras.applications have no public name.
-        self.imports[function.__name__] = function.__module__
-        return Atom(function.__name__)
+        name: str = function.__name__
+        self.imports[name] = function.__module__
+        return name
 
     # --- steps --------------------------------------------------------------------------------
 
+    def target(self, callee: Word | NotebookValue) -> tuple[Any, str]:
+        """What a step's callee stands for, or UNRESOLVED after a mistake; and its word."""
+        if isinstance(callee, NotebookValue):
+            return callee.value, callee.source
+        return find_layer(callee, self.context), callee.text
+
+    def applies_function(self, callee: Word | NotebookValue, args: tuple[Arg, ...]) -> bool:
+        """Whether a step applies a function, which no ``keras.Sequential`` can hold."""
+        target, word = self.target(callee)
+        if isinstance(target, Placeholder):
+            return bool(args) and not _looks_like_class(word)
+        is_layer = isinstance(target, (type, catalogue.layer_class())) or target is UNRESOLVED
+        if is_layer or word == "input":
+            return False
+        is_activation = catalogue.accepts_string("activation", word)
+        return bool(args) or word.startswith("ops.") or not is_activation
+
     def step(
         self, callee: Word | NotebookValue, args: tuple[Arg, ...], name: str | None, span: Span
-    ) -> StepCode | None:
-        """What a step applies, or None after a mistake, which is reported."""
+    ) -> StepCode:
+        """What a step applies; ``...`` after a mistake, which is reported."""
+        target, word = self.target(callee)
+        if target is UNRESOLVED:
+            return StepCode("...")
         if isinstance(callee, NotebookValue):
-            word, target = callee.source, callee.value
             path = self.expression(callee, is_operand=True)
+        elif word == "input":
+            path = "keras.Input"
         else:
-            word, target = callee.text, find_layer(callee, self.context)
-            if target is UNRESOLVED:
-                return None
-            path = self._step_path(word, target)
+            path = word if word.startswith("ops.") else self._path(target, word)
         if isinstance(target, Placeholder):
             return self._unknown_step(path, word, args, name)
         if inspect.isclass(target) or word == "input":
@@ -529,70 +522,60 @@ class ProgramState:
             if args:
                 message = f"{word} is already a layer and takes no arguments"
                 self.context.report(message, args[0].span)
-            is_mapping = hasattr(target, "layers") and isinstance(
-                getattr(target, "output", None), dict
-            )
-            keys = tuple(sorted(target.output)) if is_mapping else ()
+            output = getattr(target, "output", None) if hasattr(target, "layers") else None
+            keys = tuple(sorted(output)) if isinstance(output, dict) else ()
             return StepCode(path, signature=target.call, keys=keys)
         if callable(target):
-            is_word = isinstance(callee, Word)
-            return self._function_step(target, path, word, args, is_word=is_word)
+            return self._function_step(target, path, callee, args)
         self.context.report("is neither a layer, a model nor a function", callee.span)
-        return None
-
-    def _step_path(self, word: str, target: Any) -> Code:
-        if word == "input":
-            return Atom("keras.Input")
-        return Atom(word) if word.startswith("ops.") else self.path(target, word)
+        return StepCode("...")
 
     def _class_step(  # noqa: PLR0917 - all are always given
-        self, cls: Any, path: Code, word: str, args: tuple[Arg, ...], name: str | None, span: Span
-    ) -> StepCode | None:
+        self, cls: Any, path: str, word: str, args: tuple[Arg, ...], name: str | None, span: Span
+    ) -> StepCode:
         if name and not any(arg.name == "name" for arg in args) and _takes_name(cls):
             args = (*args, Arg(LiteralValue(name, span=span), "name", span=span))
         bound = self.bind(cls, word, args, span)
         if not bound.valid:
-            return None
-        adapt, bound.adapt = bound.adapt, None
+            return StepCode("...")
         return StepCode(
-            Call(path, argument_items(cls, bound)),
+            call(path, *argument_items(cls, bound)),
             is_new=True,
             base_name=snake_case(getattr(cls, "__name__", word)),
             signature=getattr(cls, "call", None),
-            adapt=adapt,
+            adapt=bound.adapt,
             outputs=_number_of_outputs(cls, bound.kwargs),
         )
 
     def _function_step(
-        self, function: Any, path: Code, word: str, args: tuple[Arg, ...], *, is_word: bool
+        self, function: Any, path: str, callee: Word | NotebookValue, args: tuple[Arg, ...]
     ) -> StepCode:
         import keras  # noqa: PLC0415 - takes seconds
 
-        is_activation = is_word and catalogue.accepts_string("activation", word)
+        word = callee.text if isinstance(callee, Word) else callee.source
+        is_activation = isinstance(callee, Word) and catalogue.accepts_string("activation", word)
         if is_activation and not args and function is keras.activations.get(word):
             layer = keras.layers.Activation
-            code = call("layers.Activation", string_literal(word))
+            code = call("layers.Activation", literal(word))
             return StepCode(code, is_new=True, base_name="activation", signature=layer.call)
-        items = [
-            Item(self.value_code(arg.value), "" if arg.name is None else f"{arg.name}=")
-            for arg in args
-        ]
-        items.sort(key=lambda item: bool(item.prefix))
-        return StepCode(
-            path, base_name=word, is_function=True, args=tuple(items), signature=function
-        )
+        items = tuple(self._arguments(args, has_roles=False))
+        return StepCode(path, base_name=word, is_function=True, args=items, signature=function)
 
     def _unknown_step(
-        self, path: Code, word: str, args: tuple[Arg, ...], name: str | None
+        self, path: str, word: str, args: tuple[Arg, ...], name: str | None
     ) -> StepCode:
         """A notebook variable without a value: its name shows whether it is a class."""
-        leaf = word.rpartition(".")[2]
-        items = self.arguments(args)
-        if leaf[:1].isupper():
-            if name and not any(item.prefix == "name=" for item in items):
-                items = (*items, Item(string_literal(name), "name="))
-            return StepCode(Call(path, items), is_new=True, base_name=snake_case(leaf))
-        return StepCode(path, is_function=bool(args), args=items)
+        items = self._arguments(args)
+        if not _looks_like_class(word):
+            return StepCode(path, is_function=bool(args), args=tuple(items))
+        if name and not any(arg.name == "name" for arg in args):
+            items.append(f"name={literal(name)}")
+        base_name = snake_case(word.rpartition(".")[2])
+        return StepCode(call(path, *items), is_new=True, base_name=base_name)
+
+
+def _looks_like_class(word: str) -> bool:
+    return word.rpartition(".")[2][:1].isupper()
 
 
 def public_path(function: Any) -> str:
@@ -613,19 +596,18 @@ def public_path(function: Any) -> str:
     return ""
 
 
-def argument_items(function: Any, bound: BoundArguments) -> tuple[Item, ...]:
-    """BoundArguments arguments as a Keras user would write them: the obvious ones without names."""
+def argument_items(function: Any, bound: BoundArguments) -> list[str]:
+    """Bound arguments as a Keras user would write them: the obvious ones without names."""
+    given: dict[str, str] = dict(bound.kwargs)
     params = catalogue.parameters(function)
-    positional: list[Item] = []
     required = sum(param.required for param in params)
+    positional: list[str] = []
     for param in params[:_MAX_POSITIONAL]:
         is_only = len(params) == 1
-        if param.name not in bound.kwargs or not _is_positional(param, required, is_only=is_only):
+        if param.name not in given or not _is_positional(param, required, is_only=is_only):
             break
-        positional.append(Item(bound.kwargs[param.name]))
-    written = {param.name for param in params[: len(positional)]}
-    named = [Item(code, f"{key}=") for key, code in bound.kwargs.items() if key not in written]
-    return (*positional, *named)
+        positional.append(given.pop(param.name))
+    return [*positional, *(f"{key}={code}" for key, code in given.items())]
 
 
 def _is_positional(param: Parameter, required: int, *, is_only: bool) -> bool:
@@ -636,42 +618,22 @@ def _is_positional(param: Parameter, required: int, *, is_only: bool) -> bool:
     return is_only or param.name in _POSITIONAL
 
 
-def is_function_step(target: Any, word: str, *, has_args: bool) -> bool:
-    """Whether a step's callee is a function, which no ``keras.Sequential`` can hold.
-
-    Args:
-        target: What it stands for.
-        word: What the text calls it.
-        has_args: Whether it has arguments.
-    """
-    if isinstance(target, Placeholder):
-        return has_args and not word.rpartition(".")[2][:1].isupper()
-    if inspect.isclass(target) or isinstance(target, catalogue.layer_class()) or word == "input":
-        return False
-    return has_args or word.startswith("ops.") or not catalogue.accepts_string("activation", word)
-
-
 def _takes_name(cls: Any) -> bool:
     return any(param.name == "name" for param in catalogue.parameters(cls)) or (
         catalogue.takes_any_keyword(cls)
     )
 
 
-def _number_of_outputs(cls: Any, kwargs: dict[str, Code]) -> int:
+def _number_of_outputs(cls: Any, kwargs: dict[str, str]) -> int:
     """The number of outputs of a recurrent layer; 0 if that is unknown."""
     own = getattr(cls, "__name__", "")
     if own in _STATES:
-        return 1 + _STATES[own] * (kwargs.get("return_state") == Atom("True"))
-    inner = kwargs.get("layer")
-    if own == "Bidirectional" and isinstance(inner, Call):
-        word = one_line(inner.function).removeprefix("layers.")
-        returns_state = Item(Atom("True"), "return_state=") in inner.args
-        return 1 + 2 * _STATES[word] if word in _STATES and returns_state else 0
+        return 1 + _STATES[own] * (kwargs.get("return_state") == "True")
+    if own == "Bidirectional":
+        inner, _, args = kwargs.get("layer", "").removeprefix("layers.").partition("(")
+        returns_state = re.search(r"\breturn_state=True\b", args)
+        return 1 + 2 * _STATES[inner] if inner in _STATES and returns_state else 0
     return 0
-
-
-def _one_dimension(code: Code) -> Code:
-    return Collection("()", (Item(code),))
 
 
 def _is_int(value: object) -> bool:
@@ -687,14 +649,10 @@ def _is_number(given: NotebookValue) -> bool:
 
 def _by_own_name(arg: Arg, params: set[str]) -> Arg:
     """An unknown value with a parameter's name is meant for it: ``dense 4 {activation}``."""
-    value = arg.value
-    if (
-        arg.name is None
-        and isinstance(value, NotebookValue)
-        and isinstance(value.value, Placeholder)
-    ):
-        name = value.source.rpartition(".")[2]
-        name = "activation" if name.startswith("act") else name
-        if name in params and name != "name":
-            return Arg(value, name, span=arg.span)
+    match arg:
+        case Arg(NotebookValue(Placeholder(), source), None):
+            name = source.rpartition(".")[2]
+            name = "activation" if name.startswith("act") else name
+            if name in params and name != "name":
+                return Arg(arg.value, name, span=arg.span)
     return arg

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 
 from kmagic.models.codegen.expression_source import expression_code
-from kmagic.models.codegen.source_tree import one_line
 
 from ...ruff_format import ruff_formatted
 
@@ -43,7 +42,7 @@ a @ b
 
 
 def test_expression_keeps_its_meaning_and_is_formatted() -> None:
-    printed = [one_line(expression_code(expression, str)) for expression in EXPRESSIONS]
+    printed = [expression_code(expression, str) for expression in EXPRESSIONS]
     for before, after in zip(EXPRESSIONS, printed, strict=True):
         assert ast.dump(ast.parse(before)) == ast.dump(ast.parse(after))
     source = "".join(f"x = {expression}\n" for expression in printed)
@@ -52,6 +51,5 @@ def test_expression_keeps_its_meaning_and_is_formatted() -> None:
 
 def test_names_are_renamed_as_in_the_program() -> None:
     assert (
-        one_line(expression_code("layers * n", {"layers": "layers_", "n": "n"}.__getitem__))
-        == "layers_ * n"
+        expression_code("layers * n", {"layers": "layers_", "n": "n"}.__getitem__) == "layers_ * n"
     )

@@ -1,4 +1,4 @@
-"""Source is printed as ruff formats it, whatever the tree."""
+"""Source is laid out as ruff formats it, whatever it contains."""
 
 from __future__ import annotations
 
@@ -6,73 +6,69 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kmagic.models.codegen.source_tree import (
-    Assign,
-    Atom,
-    BlankLine,
-    Call,
-    Code,
-    CodeLine,
-    Collection,
-    Comprehension,
-    ForLoop,
-    FunctionDef,
-    Item,
+from kmagic.models.codegen.source_layout import (
+    Compound,
     SourceStatement,
     call,
-    list_of,
+    dictionary,
     literal,
-    one_line,
     render_source,
+    sequence_of,
 )
 
 from ...ruff_format import ruff_formatted
 
 NAMES = ("x", "a1", "filters", "layers.Dense", "keras.layers.Conv2D", "very_long_variable_name")
 TEXTS = ("relu", "same", "sparse_categorical_crossentropy", "it's", 'say "so"')
+PREFIXES = ("x = ", "a_longer_target = ", "a, b = ", "return ", "", "stack += ")
 NUMBERS = (1e-4, 0.5, 1e6, -3, 5000, None, True)
 
 
-names = st.sampled_from(NAMES).map(Atom)
+names = st.sampled_from(NAMES)
 atoms = st.one_of(names, st.sampled_from((*TEXTS, *NUMBERS)).map(literal))
 
 
-def _items(codes: st.SearchStrategy[Code], *prefixes: str) -> st.SearchStrategy[tuple[Item, ...]]:
+def _items(codes: st.SearchStrategy[str], *prefixes: str) -> st.SearchStrategy[list[str]]:
     """Arguments, those with a name after those without."""
-    pairs = st.lists(st.tuples(codes, st.sampled_from(("", "", *prefixes))), max_size=6)
-    ordered = pairs.map(lambda pairs: sorted(pairs, key=lambda pair: bool(pair[1])))
-    return ordered.map(lambda items: tuple(Item(code, prefix) for code, prefix in items))
+    pairs = st.lists(st.tuples(st.sampled_from(("", "", *prefixes)), codes), max_size=6)
+    ordered = pairs.map(lambda pairs: sorted(pairs, key=lambda pair: bool(pair[0])))
+    return ordered.map(lambda items: ["".join(item) for item in items])
 
 
-def _larger(codes: st.SearchStrategy[Code]) -> st.SearchStrategy[Code]:
-    calls = st.builds(Call, names, _items(codes, "name=", "kernel_initializer="))
-    entries = st.lists(st.tuples(codes, st.sampled_from(('"a": ', '"long_key": '))), max_size=4)
+def _larger(codes: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    calls = st.builds(
+        lambda name, items: call(name, *items),
+        names,
+        _items(codes, "name=", "kernel_initializer="),
+    )
+    entries = st.lists(st.tuples(st.sampled_from(('"a"', '"long_key"')), codes), max_size=4)
     return st.one_of(
         calls,
-        st.builds(Call, calls, _items(st.one_of(names, codes), "mask=")),
-        st.lists(codes, max_size=5).map(list_of),
-        st.lists(codes, max_size=5).map(lambda items: Collection("()", tuple(map(Item, items)))),
-        entries.map(lambda items: Collection("{}", tuple(Item(*entry) for entry in items))),
-        codes.map(lambda code: Comprehension(code, "_", call("range", literal(3)))),
+        st.builds(
+            lambda function, items: call(function, *items),
+            calls,
+            _items(st.one_of(names, codes), "mask="),
+        ),
+        st.builds(sequence_of, st.sampled_from(("list", "tuple")), st.lists(codes, max_size=5)),
+        entries.map(dictionary),
+        codes.map(lambda code: f"[{code} for _ in range(3)]"),
     )
 
 
 larger = _larger(st.recursive(atoms, _larger, max_leaves=12))
-lines: st.SearchStrategy[SourceStatement] = st.one_of(
-    st.builds(Assign, st.sampled_from(("x", "a_longer_target", "a, b")), larger),
-    st.builds(CodeLine, st.sampled_from(("return ", "", "stack += ")), larger),
+lines: st.SearchStrategy[SourceStatement] = st.builds(
+    "{}{}".format, st.sampled_from(PREFIXES), larger
 )
+bodies = st.lists(lines, min_size=1, max_size=3).map(tuple)
 loops: st.SearchStrategy[SourceStatement] = st.builds(
-    ForLoop,
-    st.just("f"),
-    st.lists(atoms, min_size=1, max_size=9).map(list_of),
-    st.lists(lines, min_size=1, max_size=3).map(tuple),
+    lambda items, body: Compound(f"for f in {sequence_of('list', items)}:", body),
+    st.lists(atoms, min_size=1, max_size=9),
+    bodies,
 )
 params = st.lists(st.sampled_from(("x", "filters", "strides", "activation")), unique=True)
 functions: st.SearchStrategy[SourceStatement] = st.builds(
-    FunctionDef,
-    st.just("block_with_a_long_name_" * 2),
-    params.map(lambda names: tuple(Item(Atom(name)) for name in names)),
+    lambda params, body: Compound(f"def {call('block_with_a_long_name_' * 2, *params)}:", body),
+    params,
     st.lists(st.one_of(lines, loops), min_size=1, max_size=3).map(tuple),
 )
 
@@ -85,8 +81,7 @@ def test_ruff_format_changes_nothing(statements: list[SourceStatement]) -> None:
 
 
 def test_blank_line_is_kept_between_statements() -> None:
-    parts = [Assign("x", literal(1)), BlankLine(), Assign("y", literal(2))]
-    assert render_source(parts) == "x = 1\n\ny = 2\n"
+    assert render_source(["x = 1", "", "y = 2"]) == "x = 1\n\ny = 2\n"
 
 
 @pytest.mark.parametrize(
@@ -114,4 +109,4 @@ def test_blank_line_is_kept_between_statements() -> None:
     ],
 )
 def test_literal_is_python_source(value: object, text: str) -> None:
-    assert one_line(literal(value)) == text
+    assert literal(value) == text
