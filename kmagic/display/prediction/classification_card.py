@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import binary_erosion
 
+from kmagic.data.images.image_reader import convert_mode
 from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import (
     BLUE,
@@ -28,12 +29,14 @@ from kmagic.display.kit.samples import (
     PixelRange,
     pixel_range,
     thumbnail_html,
+    to_uint8,
 )
-from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
 from kmagic.evaluation.classification.image_preprocessor import MAX_THUMBNAILS
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from kmagic.evaluation.classification.classification import (
         Classification,
         ClassProbability,
@@ -91,7 +94,8 @@ def _foot_sentences(classification: Classification) -> list[str]:
 def _image_html(
     image: ImagePrediction, common_range: PixelRange | None, box: int, *, narrow: bool
 ) -> str:
-    name = "" if image.name.isdigit() else _base_name(image.name)
+    last_part = image.name.rstrip("/").rpartition("/")[2]  # of a path or a URL
+    name = "" if image.name.isdigit() else last_part or image.name
     tooltip = tooltip_text(image.name)
     title = f'<div class="km-file" title="{tooltip}">{name_html(name, MAX_NAME)}</div>'
     if image.error:
@@ -102,19 +106,18 @@ def _image_html(
         )
     rows = "".join(_class_row(top, image.true_class, narrow=narrow) for top in image.top_classes)
     caption = tooltip_text(name or f"image {image.name}")
+    explanation = ""
+    if image.explanation is not None:
+        text = _breakable(escape_html(_clean(image.explanation.to_text())))
+        explanation = f'<div class="km-muted km-explanation">{text}</div>'
     return (
         '<div class="km-image" role="listitem" style="display:flex;flex-wrap:wrap;gap:6px 10px">'
         f"{_thumbnails(image, common_range, box)}"
         f'<div class="km-summary" style="flex:1 1 {120 if narrow else 180}px;min-width:0">'
         f"{title if name else ''}"
         f'<table class="km-probabilities" aria-label="{caption}"><tbody>{rows}</tbody></table>'
-        f"{_true_class_html(image)}{_explanation_html(image)}</div></div>"
+        f"{_true_class_html(image)}{explanation}</div></div>"
     )
-
-
-def _base_name(name: str) -> str:
-    """The last part of a path or a URL."""
-    return os.path.basename(name.rstrip("/")) or name  # noqa: PTH119 - text of any system, not a path to be opened
 
 
 def _thumbnails(image: ImagePrediction, common_range: PixelRange | None, box: int) -> str:
@@ -143,13 +146,6 @@ def _clean(text: str) -> str:
 def _breakable(markup: str) -> str:
     """Allow line breaks after underscores, also if no style sheet allows them anywhere."""
     return _UNDERSCORE.sub("_<wbr>", markup)
-
-
-def _explanation_html(image: ImagePrediction) -> str:
-    if image.explanation is None:
-        return ""
-    text = escape_html(_clean(image.explanation.to_text()))
-    return f'<div class="km-muted km-explanation">{_breakable(text)}</div>'
 
 
 def _class_row(top: ClassProbability, true_class: TrueClass | None, *, narrow: bool) -> str:
@@ -187,3 +183,45 @@ def _ordinal(number: int) -> str:
     last_two = number % 100
     teen = 10 < last_two < 14  # noqa: PLR2004 - 11th, 12th and 13th
     return f"{number:,}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
+
+
+# --- heatmaps -------------------------------------------------------------------------------------
+
+SIDE = 168  # pixels of the longer side: two for each on the screen
+TINT = (232, 110, 16)  # the orange of the cards, a little lighter
+OUTLINE_COLOUR = (20, 20, 20)
+LIGHTEN, CONTRAST = 60, 0.7  # of the grey image
+MIDDLE_GREY = 128.0  # becomes the tint itself; darker greys darken it, lighter ones lighten it
+MAX_TINT = 0.9  # opacity of the tint at the maximum
+OUTLINE_LEVEL = 0.5  # of the maximum
+
+
+def overlay_heatmap(
+    image: NDArray[Any], heatmap: NDArray[Any], pixel_range: PixelRange
+) -> NDArray[np.uint8]:
+    """The image in grey, tinted by the heatmap, with an outline at half of the maximum.
+
+    The outline shows the region also without colours.
+
+    Returns:
+        Shape (height, width, 3), the longer side about 168 pixels.
+    """
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    background = convert_mode(Image.fromarray(to_uint8(image, pixel_range)), "L")
+    scale = SIDE / max(background.size)
+    size = [max(1, round(side * scale)) for side in background.size]
+    is_small = max(background.size) <= MAX_PIXELATED
+    method = Image.Resampling.NEAREST if is_small else Image.Resampling.BICUBIC
+    grey = LIGHTEN + CONTRAST * np.asarray(background.resize(size, method), np.float64)
+    # Greys become colours from black over the tint to nearly white, so details remain visible.
+    greys = 0, MIDDLE_GREY, MAX_BYTE
+    tones = ((0, tint, tint + 0.6 * (MAX_BYTE - tint)) for tint in TINT)
+    tinted = np.stack([np.interp(grey, greys, tone) for tone in tones], axis=-1)
+    values = np.nan_to_num(np.asarray(heatmap, np.float32)).clip(0, 1)
+    heat = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    opacity = MAX_TINT * heat[..., None]
+    pixels = grey[..., None] * (1 - opacity) + tinted * opacity
+    region = heat >= OUTLINE_LEVEL
+    pixels[region & ~binary_erosion(region, border_value=1)] = OUTLINE_COLOUR
+    return np.asarray(np.rint(pixels).clip(0, MAX_BYTE), dtype=np.uint8)

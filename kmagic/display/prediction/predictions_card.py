@@ -1,9 +1,8 @@
-"""Predictions as a card: the first samples and their predicted classes or values."""
+"""Predictions as a card, the first samples with their classes or values; and metrics as a card."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from kmagic.display.kit.card import (
 )
 from kmagic.display.kit.samples import are_images, pixel_range, sample_to_text, thumbnail_html
 from kmagic.support.formatting import (
+    format_metric,
     format_value,
     isolate_direction,
     pluralize,
@@ -29,8 +29,9 @@ from kmagic.support.formatting import (
 )
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterator
 
+    from kmagic.evaluation.prediction.evaluate import Evaluation
     from kmagic.evaluation.prediction.predictions import (
         MultiOutputPredictions,
         PredictionInfo,
@@ -45,10 +46,24 @@ _LEFT = "text-align:left"  # inline: an untrusted notebook has no classes
 _WRAP = f'style="{_LEFT};white-space:normal;overflow-wrap:anywhere"'
 
 
+def evaluation_bundle(evaluation: Evaluation) -> Bundle:
+    """The card of an evaluation, and its text."""
+    metrics = "".join(
+        '<div style="flex:0 1 auto;min-width:0">'
+        f'<div class="km-muted">{name_html(name, 40)}</div>'
+        '<div style="font-size:20px;line-height:1.3;font-variant-numeric:tabular-nums">'
+        f"{format_metric(value)}</div></div>"
+        for name, value in evaluation.items()
+    )
+    body = f'<div style="display:flex;flex-wrap:wrap;gap:8px 30px">{metrics}</div>'
+    title = evaluation.name or "evaluation"
+    return mime_bundle(evaluation.describe(), card_html(title, evaluation.facts(), body))
+
+
 def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
     """The card of predictions, and its text."""
     info = predictions.info
-    rows = [_Row(predictions, index) for index in range(min(len(predictions), ROWS))]
+    rows = list(_rows(predictions))
     facts = f"{pluralize(len(predictions), 'prediction')} · {_content(predictions)}"
     foot = " ".join(filter(None, [info.note, _array_sentence(predictions), note]))
     title = strip_control_characters(info.name) or "predictions"
@@ -92,91 +107,30 @@ def _array_sentence(predictions: Predictions) -> str:
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class _Row:
     """One sample and its prediction."""
 
-    predictions: Predictions
     index: int
-
-    @property
-    def info(self) -> PredictionInfo:
-        return self.predictions.info
-
-    @property
-    def name(self) -> str:
-        names = self.info.sample_names
-        return str(names[self.index]) if self.index < len(names) else str(self.index)
-
-    @cached_property
-    def prediction(self) -> NDArray[Any]:
-        return np.atleast_1d(self.predictions.array[self.index])
-
-    @cached_property
-    def probabilities(self) -> NDArray[Any] | None:
-        probabilities = self.predictions.probabilities
-        return None if probabilities is None else np.asarray(probabilities[self.index])
-
-    @cached_property
-    def best(self) -> list[int]:
-        """Indices of the two most likely classes."""
-        if self.probabilities is None or self.info.output_kind.kind != "classes":
-            return []
-        order = np.argsort(-self.probabilities, kind="stable")
-        return [int(index) for index in order[:2]]
-
-    @property
-    def values(self) -> str:
-        flat = self.prediction.reshape(-1)
-        shown = ", ".join(_format(value) for value in flat[:MAX_VALUES].tolist())
-        return f"{shown} ..." if flat.size > MAX_VALUES else shown
-
-    @property
-    def labels(self) -> list[str]:
-        """The predicted labels, if a sample may have several."""
-        values = self.prediction if self.probabilities is None else self.probabilities
-        predicted = np.flatnonzero(values.reshape(-1) > 0.5)  # noqa: PLR2004 - one half
-        return [self.class_name(index) for index in predicted]
-
-    @cached_property
-    def true(self) -> str | None:
-        """The true class or value, if it is known."""
-        info = self.info
-        if info.y_true is None or info.output_kind.kind == "labels":
-            return None
-        true = np.asarray(info.y_true[self.index])
-        if info.output_kind.kind == "values":
-            return _format(true.reshape(-1)[0].item()) if true.size == 1 else None
-        if true.size > 1:
-            return self.class_name(true.argmax())
-        value = true.reshape(-1)[0].item()
-        return self.class_name(value) if isinstance(value, int | float) else str(value)
-
-    @property
-    def right(self) -> bool | None:
-        """Whether the most likely class is the true one."""
-        if not self.best or self.true is None:
-            return None
-        return self.true in (self.class_name(self.best[0]), str(self.best[0]))
-
-    def class_name(self, index: Any) -> str:
-        return self.info.output_kind.class_name(int(index))
+    name: str
+    best: list[tuple[str, float]]  # the two most likely classes, if it has one
+    labels: list[str] | None  # if it may have several
+    values: str
+    true: str | None
+    right: bool | None  # whether the most likely class is the true one
+    samples: Any  # all of them, to be shown as texts
 
     def sample_text(self, limit: int = MAX_TOOLTIP) -> str:
-        """The sample as text; "" for an image, or if it is unknown."""
-        samples = self.info.samples
-        if samples is None or _are_images(samples) or self.index >= len(samples):
+        if self.samples is None or self.index >= len(self.samples):
             return ""
-        return sample_to_text(samples, self.index, limit)
+        return sample_to_text(self.samples, self.index, limit)
 
     def to_text(self) -> str:
         """The sample and its prediction in a line."""
-        if self.best and self.probabilities is not None:
-            text = ", ".join(
-                f"{isolate_direction(self.class_name(index))} {self.probabilities[index]:.1%}"
-                for index in self.best
-            )
-        elif self.info.output_kind.kind == "labels":
+        if self.best:
+            shares = (f"{isolate_direction(name)} {share:.1%}" for name, share in self.best)
+            text = ", ".join(shares)
+        elif self.labels is not None:
             text = ", ".join(map(isolate_direction, self.labels)) or "none"
         else:
             text = self.values
@@ -187,6 +141,42 @@ class _Row:
         sample = self.sample_text(MAX_TEXT)
         shown = f" [{sample}]" if sample else ""
         return f"  {isolate_direction(self.name)}{shown}: {text}"
+
+
+def _rows(predictions: Predictions) -> Iterator[_Row]:
+    """The first samples."""
+    info, kind = predictions.info, predictions.info.output_kind
+    samples = None if info.samples is None or _are_images(info.samples) else info.samples
+    probabilities = predictions.probabilities
+    for index, prediction in enumerate(predictions.array[:ROWS]):
+        scores = prediction if probabilities is None else probabilities[index]
+        flat = np.reshape(scores, -1)
+        true, right = _true(info, index), None
+        best: list[tuple[str, float]] = []
+        if kind.kind == "classes" and probabilities is not None:
+            order = np.argsort(-flat, kind="stable")[:2].tolist()
+            best = [(kind.class_name(number), float(flat[number])) for number in order]
+            right = None if true is None else true in (best[0][0], str(order[0]))
+        labels = None
+        if kind.kind == "labels":
+            labels = [kind.class_name(int(number)) for number in np.flatnonzero(flat > 0.5)]  # noqa: PLR2004 - one half
+        values = np.reshape(prediction, -1)
+        shown = ", ".join(_format(value) for value in values[:MAX_VALUES].tolist())
+        shown += " ..." if values.size > MAX_VALUES else ""
+        name = str(info.sample_names[index] if index < len(info.sample_names) else index)
+        yield _Row(index, name, best, labels, shown, true, right, samples)
+
+
+def _true(info: PredictionInfo, index: int) -> str | None:
+    """The true class or value, if it is known."""
+    kind = info.output_kind
+    if info.y_true is None or kind.kind == "labels":
+        return None
+    true = np.asarray(info.y_true[index])
+    if kind.kind == "values":
+        return _format(true.item()) if true.size == 1 else None
+    value = true.item() if true.size == 1 else int(true.argmax())
+    return kind.class_name(int(value)) if isinstance(value, int | float) else str(value)
 
 
 def _are_images(samples: Any) -> bool:
@@ -233,25 +223,22 @@ def _row_html(row: _Row, thumbnails: list[str], *, named: bool) -> str:
 
 
 def _prediction_html(row: _Row, bar_width: str) -> str:
-    if row.best and row.probabilities is not None:
-        probability = float(row.probabilities[row.best[0]])
+    if row.best:
+        (name, share), *others = row.best
         colour, sign = BLUE, ""
         if row.right is not None:
             colour = GREEN if row.right else ORANGE
             sign = " ✓" if row.right else f" ✗ {escape_html(row.true)}"
-        second = ""
-        if len(row.best) > 1:
-            other = row.best[1]
-            second = f"{name_html(row.class_name(other))} {row.probabilities[other]:.1%}"
-        bar = bar_html(probability, colour=colour, label=f"{probability:.1%}")
+        second = "".join(f"{name_html(other)} {probability:.1%}" for other, probability in others)
+        bar = bar_html(share, colour=colour, label=f"{share:.1%}")
         return (
-            f'<td class="km-left" style="{_LEFT}"><b>{name_html(row.class_name(row.best[0]))}</b>'
+            f'<td class="km-left" style="{_LEFT}"><b>{name_html(name)}</b>'
             f'<span style="color:{colour}">{sign}</span></td>'
             f'<td style="min-width:70px;width:{bar_width}">{bar}</td>'
-            f'<td class="km-number">{probability:.1%}</td>'
+            f'<td class="km-number">{share:.1%}</td>'
             f'<td class="km-left km-muted" style="{_LEFT}">{second}</td>'
         )
-    if row.info.output_kind.kind == "labels":
+    if row.labels is not None:
         labels = ", ".join(map(name_html, row.labels)) or '<span class="km-muted">none</span>'
         return f'<td class="km-left" style="{_LEFT}">{labels}</td>'
     true = f'<td class="km-number km-muted">true {escape_html(row.true)}</td>' if row.true else ""

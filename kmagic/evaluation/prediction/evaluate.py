@@ -14,6 +14,7 @@ from kmagic.evaluation.prediction.batch_prediction import (
     check_sample_shape,
     input_arrays,
     model_phrase,
+    option_error,
     shape_tuple,
     to_arrays,
 )
@@ -48,7 +49,7 @@ class Evaluation(Renderable, dict[str, float]):
         unit: What a sample is, in the plural.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.prediction.evaluation_card:evaluation_bundle"
+    renderer: ClassVar[str] = "kmagic.display.prediction.predictions_card:evaluation_bundle"
 
     def __init__(
         self,
@@ -192,12 +193,8 @@ def _encode_targets(y: Any, names: Any) -> Any:
     ids = {name: index for index, name in enumerate(names)}
     unknown = sorted({str(label) for label in y} - set(ids))
     if unknown:
-        raise EvaluationError(
-            Text(
-                Option("y"),
-                f" contains {list_names(unknown, 5)}; the classes are {list_names(names)}.",
-            )
-        )
+        message = f"contains {list_names(unknown, 5)}; the classes are {list_names(names)}."
+        raise option_error("y", message)
     return np.array([ids[str(label)] for label in y])
 
 
@@ -207,33 +204,23 @@ def _count(arrays: Any) -> int:
 
 def _check_targets(samples: int, y: Any) -> None:
     if y is None:
-        raise EvaluationError(
-            Text(Option("y"), " is missing: an evaluation needs the targets."),
+        raise option_error(
+            "y",
+            "is missing: an evaluation needs the targets.",
             Text("For predictions alone, use ", Function("predict"), "."),
         )
     if not samples:
-        raise EvaluationError(Text(Option("x"), " is empty: nothing to evaluate."))
+        raise option_error("x", "is empty: nothing to evaluate.")
     shape = getattr(y, "shape", None)
-    if isinstance(y, dict | list | tuple) and shape is None:
-        return
     if shape and shape[0] != samples:
-        raise EvaluationError(
-            Text(
-                Option("x"),
-                " and ",
-                Option("y"),
-                f" must have the same number of samples; got {samples:,} and {shape[0]:,}.",
-            )
-        )
+        counts = f" must have the same number of samples; got {samples:,} and {shape[0]:,}."
+        raise EvaluationError(Text(Option("x"), " and ", Option("y"), counts))
 
 
 def _keras_message(model: Any, y: Any, error: Exception) -> Text:
     output, shape = getattr(model, "output_shape", None), getattr(y, "shape", None)
-    shapes: str | Text = ""
+    message = Text(model_phrase(model), " does not fit the data: ")
     if isinstance(output, tuple) and shape is not None:
-        shapes = Text(
-            f"its output has shape {shape_tuple(output)}, ",
-            Option("y"),
-            f" has shape {tuple(shape)}. ",
-        )
-    return Text(model_phrase(model), " does not fit the data: ", shapes, main_sentence(error))
+        message += f"its output has shape {shape_tuple(output)}, "
+        message = Text(message, Option("y"), f" has shape {tuple(shape)}. ")
+    return message + main_sentence(error)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from kmagic.display.kit.samples import PixelRange, are_images, pixel_range, thumbnail_html
-from kmagic.display.prediction.heatmap_overlay import overlay_heatmap
+from kmagic.display.prediction.classification_card import overlay_heatmap
 from kmagic.evaluation.classification.classification import (
     ClassProbability,
     ImagePrediction,
