@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from kmagic.evaluation.classification.classify import classify
-from kmagic.evaluation.classification.explain import Explanation, occlusion
-from kmagic.evaluation.classification.gradcam import grad_cam
+from kmagic.evaluation.classification.explain import Explanation, grad_cam, occlusion
 from kmagic.evaluation.classification.image_preprocessor import ImageSize
 from kmagic.support.errors import EvaluationError
 
