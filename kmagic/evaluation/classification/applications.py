@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from kmagic.evaluation.prediction.batch_prediction import option_error
 from kmagic.support.downloads import (
     UNREADABLE_REMEDY,
     CachedFile,
@@ -122,8 +123,9 @@ def _function_by_name(name: str) -> Callable[..., Any]:
     by_key = {_normalize(known): known for known in names}
     if _normalize(name) not in by_key:
         near = nearest(name, names, count=3)
-        raise EvaluationError(
-            Text(Option("app"), f" must be a model of keras.applications; got {name!r}."),
+        raise option_error(
+            "app",
+            f"must be a model of keras.applications; got {name!r}.",
             f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(names)}.",
         )
     make: Callable[..., Any] = getattr(keras.applications, by_key[_normalize(name)])

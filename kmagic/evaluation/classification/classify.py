@@ -37,7 +37,7 @@ from kmagic.evaluation.confusion.label_arrays import (
     parse_class_names,
     to_probabilities,
 )
-from kmagic.evaluation.prediction.batch_prediction import predict_batch
+from kmagic.evaluation.prediction.batch_prediction import option_error, predict_batch
 from kmagic.evaluation.prediction.model_inputs import reject_images
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
@@ -227,31 +227,24 @@ class _ClassificationJob:
             predictions.update(self._predict_size(group))
         return [predictions[index] for index in sorted(predictions)]
 
-    def _predict_size(
-        self, images: dict[int, LoadedImage]
-    ) -> Iterator[tuple[int, ImagePrediction]]:
+    def _predict_size(self, images: dict[int, LoadedImage]) -> dict[int, ImagePrediction]:
         array = self.preprocessor.to_batch(list(images.values()))
         self.note = self.note or self.preprocessor.note(self.sources, array)
-        labeled = list(self.labeler.label(self._predict(array), images))
-        shown = [row for row, index in enumerate(images) if index < MAX_THUMBNAILS]
-        explanations: dict[int, Explanation] = {}
-        if self.explain and shown:
-            best = [labeled[row][0][0].index for row in shown]
-            explanations = dict(zip(shown, self._explain(array[shown], best), strict=True))
-        for row, (index, image) in enumerate(images.items()):
-            top_classes, true_class = labeled[row]
+        labels = self.labeler.label(self._predict(array), images)
+        predictions = {}
+        for (index, image), (top_classes, true_class) in zip(images.items(), labels, strict=True):
             source = self.sources[index]
-            yield (
-                index,
-                ImagePrediction(
-                    source.name,
-                    top_classes,
-                    true_class,
-                    image.thumbnail,
-                    explanation=explanations.get(row),
-                    reload=None if index < MAX_THUMBNAILS else partial(self._reload, source),
-                ),
+            reload = None if index < MAX_THUMBNAILS else partial(self._reload, source)
+            predictions[index] = ImagePrediction(
+                source.name, top_classes, true_class, image.thumbnail, reload=reload
             )
+        shown = [index for index in images if index < MAX_THUMBNAILS]
+        if self.explain and shown:
+            best = [predictions[index].top_classes[0].index for index in shown]
+            explanations = self._explain(array[: len(shown)], best)
+            for index, explanation in zip(shown, explanations, strict=True):
+                predictions[index] = replace(predictions[index], explanation=explanation)
+        return predictions
 
     def _predict(self, array: NDArray[Any]) -> NDArray[Any]:
         """The output of the model; a last, smaller batch is padded, or Keras traces again."""
@@ -261,7 +254,7 @@ class _ClassificationJob:
             array = np.concatenate([array, padding])
         elif not missing:
             self._traced.add(array.shape[1:])
-        return predict_batch(self.model, array, self.preprocessor.shape)[:count]
+        return predict_batch(self.model, array)[:count]
 
     def _reload(self, source: ImageSource, image: ImagePrediction) -> ImagePrediction:
         """An image with its thumbnail and explanation, if it can still be read."""
@@ -284,15 +277,9 @@ class _ClassificationJob:
             which, index = self.explain, self.labeler.class_index(self.explain)
             classes = [index] * len(best)
             probabilities = to_probabilities(self._predict(array))[:, index].tolist()
-        heatmaps, method = explain_images(
-            self.model,
-            array,
-            classes,
-            size=self.preprocessor.size,
-            shape=self.preprocessor.shape,
-        )
+        heatmaps, method = explain_images(self.model, array, classes, self.preprocessor.size)
         self.legend = f"{which}, by {method}"
-        names = self.labeler.names or ()
+        names = self.labeler.names
         return [
             Explanation(names[index], heatmap, method, probability)
             for index, heatmap, probability in zip(classes, heatmaps, probabilities, strict=True)
@@ -320,71 +307,68 @@ class PredictionLabeler:
         top: int,
     ) -> None:
         self.ids: tuple[Label, ...] | None = None
-        self.names: tuple[str, ...] | None = None
-        self.known_names, self.folders, self.top = known_names, folders, top
+        self.names: tuple[str, ...] = ()
         if class_names is not None:
             self.ids, self.names = parse_class_names(class_names)
+        self.known_names, self.folders, self.top = known_names, folders, top
         self.y_true = None if y_true is None else as_label_array(np.atleast_1d(y_true), "y_true")
         self.by_folder = False
         self.width = 0
         self._true: NDArray[np.intp] | None = None
         if self.y_true is not None and len(self.y_true) != len(folders):
-            raise EvaluationError(
-                Text(
-                    Option("y_true"),
-                    f" must have one label per image; got {len(self.y_true):,} labels for "
-                    f"{len(folders):,} images.",
-                )
-            )
+            counts = f"{len(self.y_true):,} labels for {len(folders):,} images"
+            raise option_error("y_true", f"must have one label per image; got {counts}.")
 
     def label(
         self, output: NDArray[Any], indices: Iterable[int]
     ) -> Iterator[tuple[tuple[ClassProbability, ...], TrueClass | None]]:
         """The most probable classes and the true class of each image of a batch."""
         probabilities = to_probabilities(output)
-        names = self._class_names(probabilities.shape[1])
+        if not self.width:
+            self._set_width(probabilities.shape[1])
+        names = self.names
         for index, row in zip(indices, probabilities, strict=True):
             order = np.argsort(-row, kind="stable")
             best = order[: self.top]
             top_classes = tuple(ClassProbability(names[k], float(row[k]), int(k)) for k in best)
-            yield top_classes, self._true_class(index, row, order, names)
+            true_class = None
+            if self._true is not None and self._true[index] >= 0:
+                label = names[self._true[index]]
+                rank = next(rank for rank, k in enumerate(order, start=1) if names[k] == label)
+                true_class = TrueClass(label, float(row[order[rank - 1]]), rank)
+            yield top_classes, true_class
 
     def class_index(self, label: str) -> int:
         """The index of a class in the output of the model."""
-        names = self.names or ()
-        if label not in names:
+        if label not in self.names:
             message = f"{label!r} is not one of the model's classes."
-            raise EvaluationError(message, did_you_mean(label, names))
-        return names.index(label)
+            raise EvaluationError(message, did_you_mean(label, self.names))
+        return self.names.index(label)
 
-    def _class_names(self, width: int) -> tuple[str, ...]:
-        if not self.width:
-            self.width = width
-            known = (tuple(map(str, names)) for names in self.known_names if len(names) == width)
-            self.names = self.names or next(known, None) or tuple(map(str, range(width)))
-            if len(self.names) != width:
-                raise EvaluationError(
-                    Text(
-                        Option("class_names"),
-                        f" must name {width:,} classes, as many as the model has; "
-                        f"got {len(self.names):,}.",
-                    )
-                )
-            self._true = self._true_indices(self.names)
-        assert self.names is not None  # noqa: S101 - set above
-        return self.names
+    def _set_width(self, width: int) -> None:
+        """Choose the class names for an output of this width, and find the true classes."""
+        self.width = width
+        known = (tuple(map(str, names)) for names in self.known_names if len(names) == width)
+        self.names = self.names or next(known, ()) or tuple(map(str, range(width)))
+        if len(self.names) != width:
+            raise option_error(
+                "class_names",
+                f"must name {width:,} classes, as many as the model has; got {len(self.names):,}.",
+            )
+        self._true = self._true_indices(self.names)
 
     def _true_indices(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
         y = self.y_true
         if y is None:
-            return self._indices_by_folder(names)
+            by_folder = {_folder_key(name): index for index, name in enumerate(names)}
+            indices = np.array([by_folder.get(_folder_key(name), -1) for name in self.folders])
+            self.by_folder = bool((indices >= 0).all())
+            return indices if self.by_folder else None
         if y.ndim == 2:  # noqa: PLR2004 - one-hot rows
             if y.shape[1] != len(names):
-                raise EvaluationError(
-                    Text(
-                        Option("y_true"),
-                        f" with one-hot rows must have {len(names):,} columns; got {y.shape[1]:,}.",
-                    )
+                raise option_error(
+                    "y_true",
+                    f"with one-hot rows must have {len(names):,} columns; got {y.shape[1]:,}.",
                 )
             return np.asarray(y.argmax(axis=1))
         are_names = y.dtype.kind == "U"
@@ -394,21 +378,6 @@ class PredictionLabeler:
         ids = self.ids or tuple(range(len(names)))
         indices[known] = label_indices(values, ids, names, "y_true")
         return indices
-
-    def _indices_by_folder(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
-        by_folder = {_folder_key(name): index for index, name in enumerate(names)}
-        indices = [by_folder.get(_folder_key(folder), -1) for folder in self.folders]
-        self.by_folder = min(indices, default=-1) >= 0
-        return np.asarray(indices, dtype=np.intp) if self.by_folder else None
-
-    def _true_class(
-        self, index: int, row: NDArray[Any], order: NDArray[np.intp], names: tuple[str, ...]
-    ) -> TrueClass | None:
-        if self._true is None or self._true[index] < 0:
-            return None
-        label = names[self._true[index]]
-        rank = next(rank for rank, k in enumerate(order, start=1) if names[k] == label)
-        return TrueClass(label, float(row[order[rank - 1]]), rank)
 
 
 def _folder_key(name: str) -> str:

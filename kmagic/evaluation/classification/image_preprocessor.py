@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmagic.data.images.image_reader import MAX_8_BIT, MAX_16_BIT, convert_mode, read_image
-from kmagic.evaluation.prediction.batch_prediction import model_phrase, shape_tuple
+from kmagic.evaluation.prediction.batch_prediction import match_axes, model_phrase, shape_tuple
+from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
@@ -147,19 +148,17 @@ class ImagePreprocessor:
             loaded = self._load_array(np.asarray(image), keep=keep)
         else:
             loaded = fit_image(read_image(image, source.name), self.size, keep=keep)
-        if self.shape is None or loaded.pixels.ndim == len(self.shape):
+        if self.shape is None:
             return loaded
-        add_axis = loaded.pixels.ndim < len(self.shape)
-        pixels = loaded.pixels[..., None] if add_axis else loaded.pixels[..., 0]
-        return replace(loaded, pixels=pixels)
+        return replace(loaded, pixels=match_axes(loaded.pixels, len(self.shape)))
 
     def to_batch(self, images: Sequence[LoadedImage]) -> NDArray[Any]:
         """Images of the same shape as a batch that the model takes."""
-        raw = [index for index, image in enumerate(images) if image.raw]
+        raw = np.array([image.raw for image in images])
         batch = np.stack([image.pixels for image in images]).astype(np.float32)
-        if not raw or self.scale is None:
+        if self.scale is None or not raw.any():
             return batch
-        if len(raw) == len(images):
+        if raw.all():
             return np.asarray(self.scale(batch))
         batch[raw] = self.scale(batch[raw])
         return batch
@@ -188,12 +187,7 @@ class ImagePreprocessor:
         if kind in "iu" and array.size and 1 < array.max() <= MAX_8_BIT and array.min() >= 0:
             raw = True
         if raw:
-            image = to_pillow(unflatten(to_bytes(array), self.size), self.size)
-            return fit_image(image, self.size, keep=keep)
-        return self._load_input(array, keep=keep)
-
-    def _load_input(self, array: NDArray[Any], *, keep: bool) -> LoadedImage:
-        """An array that is the model's own input."""
+            return fit_image(to_pillow(to_bytes(array), self.size), self.size, keep=keep)
         if self.shape is not None and not fits_shape(array.shape, self.shape):
             raise EvaluationError(
                 f"The model expects images of shape {shape_tuple(self.shape)}; "
@@ -207,11 +201,10 @@ class ImagePreprocessor:
         return LoadedImage(array, self._thumbnail(array) if keep else None, raw=False)
 
     def _thumbnail(self, array: NDArray[Any]) -> NDArray[Any]:
-        shown = array
         if self.inverse is not None:
             raw = np.asarray(self.inverse(array[None]))[0]
-            shown = np.rint(raw).clip(0, MAX_8_BIT).astype(np.uint8)
-        shown = unflatten(shown, self.size)
+            array = np.rint(raw).clip(0, MAX_8_BIT).astype(np.uint8)
+        shown = unflatten(array, self.size)
         step = -(-max(shown.shape) // (2 * THUMBNAIL_SIDE))
         return shown[::step, ::step] if shown.ndim > 1 else shown
 
@@ -250,12 +243,10 @@ def _scaling_functions(
     scaling: Any,
 ) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
     """The functions that scale a batch, and back."""
-    if scaling is None:
-        return None, None
     apply, inverse = getattr(scaling, "apply", None), getattr(scaling, "inverse", None)
     if callable(apply):
         return apply, inverse if callable(inverse) else None
-    if callable(scaling):
+    if scaling is None or callable(scaling):
         return scaling, None
     if isinstance(scaling, int | float) and scaling:
         return (lambda pixels: pixels / scaling), (lambda pixels: pixels * scaling)
@@ -267,10 +258,8 @@ def _scaling_functions(
 
 
 def _has_scaling_layer(model: Any) -> bool:
-    layers = getattr(model, "layers", None) or ()
-    return any(
-        kind.__name__ in SCALING_LAYERS for layer in layers for kind in type(layer).__mro__
-    ) or any(_has_scaling_layer(layer) for layer in layers if hasattr(layer, "layers"))
+    layers = [*nested_layers(model)]
+    return any(kind.__name__ in SCALING_LAYERS for layer in layers for kind in type(layer).__mro__)
 
 
 # --- sizes and pixels ---------------------------------------------------------------------------
@@ -315,17 +304,12 @@ def fit_image(image: Image, size: ImageSize, *, keep: bool = True) -> LoadedImag
     pixels = np.asarray(fitted)
     if size.channels == 1:
         pixels = pixels[..., None]
-    thumbnail = to_thumbnail(converted) if keep else None
+    thumbnail = None
+    if keep:
+        small = converted.copy()
+        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=3.0)
+        thumbnail = np.array(small)
     return LoadedImage(pixels.reshape(-1) if size.flat else pixels, thumbnail, raw=True)
-
-
-def to_thumbnail(image: Image) -> NDArray[Any]:
-    """A copy of at most ``THUMBNAIL_SIDE`` pixels in width and height."""
-    scale = min(1.0, THUMBNAIL_SIDE / max(image.size))
-    if scale == 1.0:
-        return np.array(image)
-    width, height = (max(1, round(side * scale)) for side in image.size)
-    return np.asarray(image.resize((width, height), reducing_gap=3.0))
 
 
 def to_pillow(array: NDArray[Any], size: ImageSize) -> Image:
@@ -333,7 +317,7 @@ def to_pillow(array: NDArray[Any], size: ImageSize) -> Image:
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     array = unflatten(array, size)
-    if array.ndim > 2 and array.shape[-1] == 1:  # noqa: PLR2004 - height, width
+    if array.shape[2:] == (1,):
         array = array[..., 0]
     if not array.size or array.shape[2:] not in ((), (3,), (4,)) or array.ndim < 2:  # noqa: PLR2004 - as above
         raise EvaluationError(

@@ -19,10 +19,11 @@ from kmagic.data.images.image_paths import (
 )
 from kmagic.data.paths import nearest_path
 from kmagic.evaluation.classification.image_preprocessor import MODES
+from kmagic.evaluation.prediction.batch_prediction import option_error
 from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
 from kmagic.models.model_arrays import fits_shape
 from kmagic.support.errors import EvaluationError
-from kmagic.support.messages import Option, Text
+from kmagic.support.messages import Text
 
 if TYPE_CHECKING:
     from kmagic.models.model_arrays import Shape
@@ -57,7 +58,7 @@ def list_images(images: Any, shape: Shape | None) -> list[ImageSource]:
         for index, source in enumerate(_expand(images, shape))
     ]
     if not sources:
-        raise EvaluationError(Text(Option("images"), " is empty: nothing to classify."))
+        raise option_error("images", "is empty: nothing to classify.")
     return sources
 
 
@@ -120,35 +121,22 @@ def _from_path(text: str | bytes) -> Iterator[ImageSource]:
         is_folder, exists = path.is_dir(), path.exists()
     except (OSError, ValueError):  # it cannot be a file name
         is_folder, exists = False, True
-    if is_folder:
-        yield from _from_folder(path, name)
-    elif exists or not glob.has_magic(name):
+    if not is_folder and (exists or not glob.has_magic(name)):
         yield ImageSource(name, path)
+        return
+    if is_folder:
+        found = [Path(folder, file) for folder, _, files in os.walk(path) for file in files]
+        missing = f"The folder {name} contains no images."
     else:
-        yield from _from_pattern(path, name)
-
-
-def _from_folder(path: Path, name: str) -> Iterator[ImageSource]:
-    files = [
-        Path(folder, file)
-        for folder, _, files in os.walk(path)
-        for file in files
-        if is_image_file(Path(file))
-    ]
+        found = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        found = [file for file in found if file.is_file()]
+        missing = f"No file matches {name}."
+    images = [file for file in found if is_image_file(file)]
+    files = images if images or is_folder else found
     if not files:
-        yield ImageSource(name, EvaluationError(f"The folder {name} contains no images."))
+        yield ImageSource(name, EvaluationError(missing))
     for file in sorted(files, key=natural_sort_key):
         yield ImageSource(str(file), file, "" if file.parent == path else file.parent.name)
-
-
-def _from_pattern(path: Path, name: str) -> Iterator[ImageSource]:
-    files = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
-    files = [file for file in files if file.is_file()]
-    files = [file for file in files if is_image_file(file)] or files
-    if not files:
-        yield ImageSource(name, EvaluationError(f"No file matches {name}."))
-    for file in sorted(files, key=natural_sort_key):
-        yield ImageSource(str(file), file, file.parent.name)
 
 
 # --- arrays -------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ import hashlib
 import math
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -28,26 +27,19 @@ MAX_CACHED_BYTES = 500_000_000
 HASH_CHUNK_BYTES = 64_000_000  # of a file on the disk that are in memory at once
 
 
-@dataclass(slots=True)
-class PartialPredictions:
-    """Predictions that an interrupted call has computed so far.
-
-    Attributes:
-        rows: One row per sample, of which the first ``done`` are filled; None at the start.
-        done: Number of predicted samples.
-    """
-
-    rows: NDArray[Any] | None = None
-    done: int = 0
-
-
 def predict_in_batches(
-    model: Any, x: Any, *, batch_size: int | None = None, partial: PartialPredictions | None = None
+    model: Any, x: Any, *, batch_size: int | None = None, done: list[NDArray[Any]] | None = None
 ) -> NDArray[Any]:
     """The result of ``model.predict(x)``, without its overhead and without copying ``x``.
 
     Batches are sliced from ``x`` one at a time, so a memory-mapped array stays on the disk. After
     a second a progress bar appears; an interrupt takes effect after the current batch.
+
+    Args:
+        model: A Keras model, or anything with ``predict_on_batch``.
+        x: Samples along the first axis, or a stream.
+        batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
+        done: Predictions of an interrupted call, which this one continues and adds to.
 
     Returns:
         One row per sample, in the shape of the model's output.
@@ -69,21 +61,17 @@ def predict_in_batches(
     if step < 1:
         raise EvaluationError(option="batch_size", expected="at least 1", actual=batch_size)
     if not samples:
-        raise EvaluationError(Text(Option("x"), " is empty: nothing to predict."))
-    result = partial or PartialPredictions()
+        raise option_error("x", "is empty: nothing to predict.")
+    batches: list[NDArray[Any]] = [] if done is None else done
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
     with Progress(samples, "samples predicted") as progress:
-        progress.advance(result.done)
-        for start in range(result.done, samples, step):
-            stop = min(start + step, samples)
-            rows = predict_batch(model, _slice(arrays, start, stop), shape)
-            if result.rows is None:
-                result.rows = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
-            result.rows[start:stop] = rows
-            result.done = stop
-            progress.advance(stop - start)
-    assert result.rows is not None  # noqa: S101 - there was at least one batch
-    return result.rows
+        progress.advance(sum(map(len, batches)))
+        for start in range(progress.done, samples, step):
+            batches.append(predict_batch(model, _slice(arrays, start, start + step), shape))
+            progress.advance(len(batches[-1]))
+    if len(batches) > 1:
+        batches[:] = [np.concatenate(batches)]
+    return batches[0]
 
 
 def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
@@ -105,9 +93,16 @@ def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.in
 
 def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray[Any]:
     """The output of the model for one batch."""
-    if shape is not None and batch.ndim != len(shape) + 1:
-        batch = batch[..., None] if batch.ndim == len(shape) else batch[..., 0]
+    if shape is not None:
+        batch = match_axes(batch, len(shape) + 1)
     return _only_output(model.predict_on_batch(batch))
+
+
+def match_axes(array: Any, axes: int) -> Any:
+    """An array with a last axis of size one added or dropped, if the model needs that."""
+    if array.ndim == axes:
+        return array
+    return array[..., None] if array.ndim < axes else array[..., 0]
 
 
 def to_arrays(model: Any, x: Any) -> Any:
@@ -161,6 +156,11 @@ def shape_tuple(shape: Shape) -> str:
     return f"({sides},)" if len(shape) == 1 else f"({sides})"
 
 
+def option_error(option: str, text: str, remedy: str | Text = "") -> EvaluationError:
+    """The error for a parameter; the message begins with its name."""
+    return EvaluationError(Text(Option(option), " ", text), remedy)
+
+
 def model_phrase(model: Any) -> Text:
     """The subject of a sentence on a model: "The model 'cnn'"."""
     name = str(getattr(model, "name", ""))
@@ -176,8 +176,8 @@ def _to_array(value: Any) -> Any:
     try:
         array = value if hasattr(value, "shape") else np.asarray(value)
     except ValueError as error:
-        message = Text(Option("x"), f" must contain samples of the same shape; {error}.")
-        raise EvaluationError(message) from error
+        message = f"must contain samples of the same shape; {error}."
+        raise option_error("x", message) from error
     if not array.shape:
         raise EvaluationError(
             option="x",
@@ -185,8 +185,9 @@ def _to_array(value: Any) -> Any:
             actual=Text(type(value).__name__),
         )
     if getattr(array, "dtype", None) == np.dtype(object):
-        raise EvaluationError(
-            Text(Option("x"), " must be numbers or strings in one array; got objects."),
+        raise option_error(
+            "x",
+            "must be numbers or strings in one array; got objects.",
             "Pad samples of different lengths first: keras.utils.pad_sequences.",
         )
     return array
@@ -244,7 +245,7 @@ class PredictionCache:
 
     def __init__(self, max_entries: int = MAX_CACHED, max_bytes: int = MAX_CACHED_BYTES) -> None:
         self._max_entries, self._max_bytes = max_entries, max_bytes
-        self._entries: OrderedDict[Key, tuple[weakref.ref[Any], PartialPredictions]] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[weakref.ref[Any], list[NDArray[Any]]]] = OrderedDict()
 
     def predict(self, model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
         """Predict, or return cached predictions; an interrupted call is continued.
@@ -260,20 +261,15 @@ class PredictionCache:
         arrays = to_arrays(model, x)
         if arrays is None:
             return predict_in_batches(model, x, batch_size=batch_size)
-        partial = self._entry((id(model), _fingerprint(model, arrays)), model)
-        rows = predict_in_batches(model, arrays, batch_size=batch_size, partial=partial)
+        key = id(model), _fingerprint(model, arrays)
+        cached_for, done = self._entries.pop(key, (None, []))
+        if cached_for is None or cached_for() is not model:  # of a deleted model
+            done = []
+        self._entries[key] = weakref.ref(model), done
+        rows = predict_in_batches(model, arrays, batch_size=batch_size, done=done)
         self._evict()
         rows.flags.writeable = False
         return rows
-
-    def _entry(self, key: Key, model: Any) -> PartialPredictions:
-        """The entry of a key, moved to the end; a new one if it belongs to a deleted model."""
-        entry = self._entries.pop(key, None)
-        partial = entry[1] if entry is not None and entry[0]() is model else PartialPredictions()
-        if partial.rows is not None and partial.done < len(partial.rows):
-            partial.rows.flags.writeable = True
-        self._entries[key] = weakref.ref(model), partial
-        return partial
 
     def _evict(self) -> None:
         for key in [key for key, (model, _) in self._entries.items() if model() is None]:
@@ -284,7 +280,7 @@ class PredictionCache:
             self._entries.popitem(last=False)
 
     def _size(self) -> int:
-        return sum(0 if p.rows is None else p.rows.nbytes for _, p in self._entries.values())
+        return sum(rows.nbytes for _, done in self._entries.values() for rows in done)
 
 
 PREDICTION_CACHE = PredictionCache()

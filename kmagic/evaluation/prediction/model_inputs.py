@@ -171,7 +171,7 @@ def _convert_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInpu
     _reject_sentences(model, data, sentences)
     if data is not None:
         return ModelInputs(data.prepare(sentences), samples=sentences)
-    if _takes_strings(model):
+    if "string" in _input_dtypes(model):
         texts = np.array(sentences, dtype=object)
         return ModelInputs(texts, samples=texts)
     raise EvaluationError(
@@ -291,23 +291,21 @@ def _are_image_bytes(data: Any, x: Any) -> bool:
     return scaled and are_bytes and getattr(data, "image_shape", None) is not None
 
 
+def _input_dtypes(model: Any) -> list[str]:
+    return [str(getattr(tensor, "dtype", "")) for tensor in getattr(model, "inputs", None) or ()]
+
+
 def _has_several_inputs(model: Any) -> bool:
-    return len(getattr(model, "inputs", None) or ()) > 1
-
-
-def _takes_strings(model: Any) -> bool:
-    inputs = getattr(model, "inputs", None) or ()
-    return any(str(getattr(tensor, "dtype", "")) == "string" for tensor in inputs)
+    return len(_input_dtypes(model)) > 1
 
 
 def _takes_text(model: Any, data: Any) -> bool:
-    return _takes_strings(model) or getattr(data, "encoding", None) is not None
+    return "string" in _input_dtypes(model) or getattr(data, "encoding", None) is not None
 
 
 def _takes_word_ids(model: Any) -> bool:
     """Whether an input is of integers, or an embedding looks them up."""
-    inputs = getattr(model, "inputs", None) or ()
     layers = getattr(model, "layers", None) or ()
-    return any(str(getattr(tensor, "dtype", "")).startswith("int") for tensor in inputs) or any(
+    return any(dtype.startswith("int") for dtype in _input_dtypes(model)) or any(
         kind.__name__ == "Embedding" for layer in layers for kind in type(layer).__mro__
     )

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from kmagic.evaluation.classification.image_preprocessor import LoadedImage
-    from kmagic.evaluation.classification.image_sources import ImageSource
 
 IMAGE_BATCH = 32
 INSPECTED = 10_000  # rows of the output from which its kind is inferred
@@ -253,9 +252,10 @@ def _predict_outputs(
     arrays = {}
     for key, output in outputs.items():
         kind = output_kind_of(None, output)
-        info = PredictionInfo(f"{name}, {key}", kind, inputs.samples, inputs.sample_names)
-        if key == list(outputs)[-1]:  # once for all, below the last
-            info = replace(info, note=_note(model))
+        note = _note(model) if key == list(outputs)[-1] else ""  # once for all, below the last
+        info = PredictionInfo(
+            f"{name}, {key}", kind, inputs.samples, inputs.sample_names, note=note
+        )
         arrays[key] = Predictions(output, info)
     return MultiOutputPredictions(arrays, name)
 
@@ -265,7 +265,7 @@ class _JoinedOutputs:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._outputs: list[tuple[str, tuple[int, ...], Any]] = []
+        self._last: dict[str, NDArray[Any]] = {}  # outputs for the last batch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -274,22 +274,21 @@ class _JoinedOutputs:
         outputs = self._model.predict_on_batch(batch)
         if not isinstance(outputs, dict):
             outputs = dict(zip(map(str, self._model.output_names), outputs, strict=True))
-        arrays = {key: np.asarray(value) for key, value in outputs.items()}
-        self._outputs = [(key, array.shape[1:], array.dtype) for key, array in arrays.items()]
-        flat = [array.reshape(len(array), -1) for array in arrays.values()]
-        return np.concatenate(flat, axis=1)
+        self._last = {key: np.asarray(value) for key, value in outputs.items()}
+        return np.concatenate([rows.reshape(len(rows), -1) for rows in self._last.values()], axis=1)
 
     def predict(self, stream: Any, **_: Any) -> NDArray[Any]:
         batches = (batch[0] if isinstance(batch, tuple) else batch for batch in stream)
         return np.concatenate([self.predict_on_batch(batch) for batch in batches])
 
     def split(self, rows: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        outputs, start = {}, 0
-        for key, shape, dtype in self._outputs:
-            stop = start + int(np.prod(shape))
-            outputs[key] = rows[:, start:stop].reshape(len(rows), *shape).astype(dtype)
-            start = stop
-        return outputs
+        ends = np.cumsum([output[0].size for output in self._last.values()])
+        return {
+            key: part.reshape(len(rows), *output.shape[1:]).astype(output.dtype)
+            for (key, output), part in zip(
+                self._last.items(), np.split(rows, ends[:-1], axis=1), strict=True
+            )
+        }
 
 
 # --- images -------------------------------------------------------------------------------------
@@ -297,21 +296,19 @@ class _JoinedOutputs:
 
 def read_images(model: Any, inputs: ModelInputs) -> NDArray[Any]:
     """All images as one array that the model takes."""
-    preprocessor = _preprocessor(model, inputs)
-    sources = list_images(inputs.images, preprocessor.shape)
-    batches = _loaded_batches(sources, preprocessor, IMAGE_BATCH)
-    return np.concatenate([preprocessor.to_batch(images) for images in batches])
+    return np.concatenate([array for array, *_ in _image_batches(model, inputs, IMAGE_BATCH)])
 
 
-def _preprocessor(model: Any, inputs: ModelInputs) -> ImagePreprocessor:
+def _image_batches(
+    model: Any, inputs: ModelInputs, batch_size: int
+) -> Iterator[tuple[NDArray[Any], list[LoadedImage], list[str]]]:
+    """Batches of images with their names, which threads read while the caller works.
+
+    The first image that cannot be read is an error.
+    """
     application = recognize_application(model) if inputs.data is None else None
-    return ImagePreprocessor.for_model(model, application, inputs.data, None, "nearest")
-
-
-def _loaded_batches(
-    sources: list[ImageSource], preprocessor: ImagePreprocessor, batch_size: int
-) -> Iterator[list[LoadedImage]]:
-    """Batches of images; the first one that cannot be read is an error."""
+    preprocessor = ImagePreprocessor.for_model(model, application, inputs.data, None, "nearest")
+    sources = list_images(inputs.images, preprocessor.shape)
     batches = load_batches(sources, preprocessor, batch_size)
     with Progress(len(sources), "images") as progress, suppress_pillow_warnings():
         for batch in batches:
@@ -320,8 +317,9 @@ def _loaded_batches(
                 if isinstance(image, EvaluationError):
                     raise image
                 images.append(image)
-            yield images
-            progress.advance(len(images))
+            names = [source.name for source in sources[progress.done :][: len(batch)]]
+            yield preprocessor.to_batch(images), images, names
+            progress.advance(len(batch))
 
 
 def _predict_images(
@@ -331,17 +329,12 @@ def _predict_images(
     name: str,
     class_names: tuple[str, ...] | None,
 ) -> Predictions:
-    """Predict files and images, which threads read while the model computes."""
-    preprocessor = _preprocessor(model, inputs)
-    sources = list_images(inputs.images, preprocessor.shape)
     rows: list[NDArray[Any]] = []
     thumbnails: list[Any] = []
-    for images in _loaded_batches(sources, preprocessor, batch_size or IMAGE_BATCH):
-        rows.append(predict_batch(model, preprocessor.to_batch(images), preprocessor.shape))
+    names: list[str] = []
+    for array, images, batch_names in _image_batches(model, inputs, batch_size or IMAGE_BATCH):
+        rows.append(predict_batch(model, array))
         thumbnails += [image.thumbnail for image in images]
-    shown = replace(
-        inputs,
-        samples=thumbnails[:MAX_THUMBNAILS],
-        sample_names=[source.name for source in sources],
-    )
+        names += batch_names
+    shown = replace(inputs, samples=thumbnails[:MAX_THUMBNAILS], sample_names=names)
     return _with_info(model, np.concatenate(rows), shown, name, class_names)
