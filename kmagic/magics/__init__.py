@@ -4,34 +4,21 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial, update_wrapper
 from typing import Any
 
+from kmagic.magics import keras_classify as keras_classify
+from kmagic.magics import keras_confusion as keras_confusion
+from kmagic.magics import keras_data as keras_data
+from kmagic.magics import keras_evaluate as keras_evaluate
+from kmagic.magics import keras_fit as keras_fit
+from kmagic.magics import keras_model as keras_model
+from kmagic.magics import keras_save as keras_save
 from kmagic.magics.completion import completer
-from kmagic.magics.keras_classify import ClassificationMagics
-from kmagic.magics.keras_confusion import ConfusionMagics
-from kmagic.magics.keras_data import DataMagics
-from kmagic.magics.keras_evaluate import EvaluationMagics
-from kmagic.magics.keras_fit import TrainingMagics
-from kmagic.magics.keras_history_magic import HistoryMagics
-from kmagic.magics.keras_layers import LanguageMagics
-from kmagic.magics.keras_model import ModelMagics
-from kmagic.magics.keras_save import PersistenceMagics
-from kmagic.magics.session import Session
+from kmagic.magics.session import MAGICS, Session
 from kmagic.support import keras_import
 from kmagic.support.process_patches import install_display_hook, remove_display_hook
 from kmagic.support.rendering import forget_displayed
-
-MAGIC_CLASSES = (
-    ModelMagics,
-    LanguageMagics,
-    DataMagics,
-    TrainingMagics,
-    HistoryMagics,
-    EvaluationMagics,
-    ConfusionMagics,
-    ClassificationMagics,
-    PersistenceMagics,
-)
 
 
 def register(shell: Any) -> None:
@@ -40,8 +27,9 @@ def register(shell: Any) -> None:
     ``KMAGIC_WARM=0`` in the environment omits the import.
     """
     session = Session(shell)
-    for magics in MAGIC_CLASSES:
-        shell.register_magics(magics(shell, session))
+    for name, (parser, function) in MAGICS.items():
+        bound = update_wrapper(partial(function, session), function)
+        shell.register_magic_function(bound, parser.kind, name)
     completer.register(shell, session)
     install_display_hook(shell)
     shell.events.register("pre_run_cell", forget_displayed)
@@ -55,7 +43,5 @@ def unregister(shell: Any) -> None:
         shell.events.unregister("pre_run_cell", forget_displayed)
     completer.unregister(shell)
     remove_display_hook(shell)
-    for magics in MAGIC_CLASSES:
-        for kind, names in magics.magics.items():
-            for name in names:
-                shell.magics_manager.magics[kind].pop(name, None)
+    for name, (parser, _) in MAGICS.items():
+        shell.magics_manager.magics[parser.kind].pop(name, None)

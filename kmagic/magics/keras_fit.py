@@ -1,17 +1,17 @@
-"""``%keras_fit``: training with a live view."""
+"""``%keras_fit`` and ``%keras_history``: training with a live view, and the runs so far."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
-from IPython.core.magic import magics_class
-
-from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
+from kmagic.magics.session import Session, magic
 from kmagic.support.errors import TrainingError
 from kmagic.support.model_registry import run_for
 from kmagic.support.rendering import mark_displayed
+from kmagic.support.suggestions import did_you_mean
 
 FIT = LineParser(
     "%keras_fit",
@@ -19,133 +19,102 @@ FIT = LineParser(
     "%keras_fit cnn --data digits -e 3 -b 64 --val 0.1 -o run\n"
     "%keras_fit cnn x_train y_train -e 30 --val 0.1 --patience 3 --restore-best\n"
     "%keras_fit cnn --data digits -e 10 --val 0.1 --watch confusion",
-    {
-        "validation_split": "--val",
-        "validation_data": "--val",
-    },
+    {"validation_split": "--val", "validation_data": "--val"},
 )
-FIT.option("words", nargs="*", metavar="[MODEL] [X Y]", help="default: the last model")
-FIT.option("--data", metavar="D", help="a data set of %%keras_data: its training part")
+FIT.argument("[MODEL] [X Y]", "default: the last model")
+FIT.option("--data D", "a data set of %%keras_data: its training part")
 FIT.option(
-    "-e",
-    "--epochs",
-    metavar="N",
-    help="epochs (default: 1; with --resume those of the interrupted run)",
+    "-e --epochs N", "epochs (default: 1; with --resume those of the interrupted run)", minimum=1
 )
-FIT.option("-b", "--batch-size", metavar="N", default="32", help="samples per batch (default: 32)")
+FIT.option("-b --batch-size N", "samples per batch (default: 32)", minimum=1, default="32")
+FIT.option("--val V", "validation data: a fraction such as 0.1, a pair Xv,Yv, or a data set")
 FIT.option(
-    "--val",
-    metavar="V",
-    help="validation data: a fraction such as 0.1, a pair Xv,Yv, or a data set",
-)
-FIT.option(
-    "--patience",
-    metavar="N",
-    help="stop when the loss has not improved for N epochs: the validation loss with --val, "
+    "--patience N",
+    "stop when the loss has not improved for N epochs: the validation loss with --val, "
     "otherwise the training loss",
+    minimum=0,
 )
 FIT.option(
-    "--reduce-lr",
-    metavar="N",
+    "--reduce-lr N",
+    "lower the learning rate after N such epochs (default: 5)",
+    minimum=1,
     nargs="?",
     const="5",
-    help="lower the learning rate after N such epochs (default: 5)",
 )
-FIT.option("--restore-best", action="store_true", help="restore the weights of the best epoch")
-FIT.option("--budget", metavar="T", help="time limit, e.g. 90s, 2m, 1h30m")
-FIT.option("--checkpoint", metavar="DIR", help="folder to save the run in after each epoch")
+FIT.option("--restore-best", "restore the weights of the best epoch")
+FIT.option("--budget T", "time limit, e.g. 90s, 2m, 1h30m", read="value or text")
+FIT.option("--checkpoint DIR", "folder to save the run in after each epoch", read="text")
 FIT.option(
-    "--resume",
-    action="store_true",
-    help="continue the model's last run, or the one in the checkpoint, up to -e epochs",
+    "--resume", "continue the model's last run, or the one in the checkpoint, up to -e epochs"
 )
-FIT.option(
-    "--watch",
-    choices=("confusion",),
-    help="confusion matrix of the validation data after each epoch",
-)
-FIT.option("--csv", metavar="FILE", help="file to write each epoch's values to")
-FIT.option("--tensorboard", metavar="DIR", help="folder for a TensorBoard log")
-FIT.option("--callbacks", metavar="C", help="a Keras callback or a list of them")
-FIT.option("--class-weight", metavar="W", help="a dictionary: class -> weight")
-FIT.option("--sample-weight", metavar="W", help="an array: one weight per sample")
-FIT.option("--no-shuffle", action="store_true", help="keep the samples in their order")
-FIT.option("--seed", metavar="N", help="random seed, for a reproducible run")
-FIT.option("--plain", action="store_true", help="use plain Keras fit")
-FIT.option("--no-checks", action="store_true", help="do not check the data before the training")
+FIT.option("--watch {confusion}", "confusion matrix of the validation data after each epoch")
+FIT.option("--csv FILE", "file to write each epoch's values to", read="text")
+FIT.option("--tensorboard DIR", "folder for a TensorBoard log", read="text")
+FIT.option("--callbacks C", "a Keras callback or a list of them", read="value")
+FIT.option("--class-weight W", "a dictionary: class -> weight", read="value")
+FIT.option("--sample-weight W", "an array: one weight per sample", read="value")
+FIT.option("--no-shuffle", "keep the samples in their order")
+FIT.option("--seed N", "random seed, for a reproducible run", minimum=0)
+FIT.option("--plain", "use plain Keras fit")
+FIT.option("--no-checks", "do not check the data before the training")
 FIT.result_options()
 
+HISTORY = LineParser(
+    "%keras_history",
+    "Show all training runs of this notebook, one of them, or two compared.",
+    "%keras_history\n%keras_history run\n%keras_history #1 #2 -o comparison",
+)
+HISTORY.argument("RUN", "a variable set by %%keras_fit -o RUN, or a number of the table: #2")
+HISTORY.result_options()
+MAX_RUNS = 2
 
-@magics_class
-class TrainingMagics(BaseMagics):
-    """The magic for training."""
 
-    @magic(FIT, interruptible=True)
-    def keras_fit(self, line: ParsedLine) -> Any:
-        """Train a model; ``%keras_fit -h`` shows the options."""
-        from kmagic.api import fit  # noqa: PLC0415 - not before a fit
+@magic(FIT, interruptible=True)
+def keras_fit(session: Session, line: ParsedLine) -> Any:
+    """Train a model; ``%keras_fit -h`` shows the options."""
+    from kmagic.api import fit  # noqa: PLC0415 - not before a fit
 
-        words = list(line.words)
-        name, model = self.take_model(line, words)
-        x, y, _ = self.take_data(line, words, test=False)
-        options = _fit_options(line, model)
-        previous, run = run_for(model), None
-        try:
-            run = fit(
-                model,
-                x,
-                y,
-                name=name,
-                displays=[] if line.quiet else None,
-                earlier=self.session.runs,
-                **options,
-            )
-        except TrainingError as error:
-            word = getattr(line, error.option, None) if error.option else None
-            if not isinstance(word, str):
-                raise
-            error.spelling = line.spelling
-            line.fail(error.message, word, error.remedy)
-        finally:
-            # The record of a run that ended with an error is kept, too.
-            last = run_for(model) if run is None else run
-            if last is not previous:
-                self.session.runs.append(last)
-                if line.out:
-                    self.session.names[line.out] = last
-        mark_displayed(run)
-        return run
+    name, model = session.take_model(line)
+    x, y, _ = session.take_data(line, test=False)
+    options = _fit_options(line, model)
+    previous, run = run_for(model), None
+    displays: list[Any] | None = [] if line.quiet else None
+    try:
+        run = fit(model, x, y, name=name, displays=displays, earlier=session.runs, **options)
+    except TrainingError as error:
+        word = getattr(line.options, error.option, None) if error.option else None
+        if not isinstance(word, str):
+            raise
+        error.spelling = line.spelling
+        line.fail(error.message, word, error.remedy)
+    finally:
+        # The record of a run that ended with an error is kept, too.
+        last = run_for(model) if run is None else run
+        if last is not previous:
+            session.runs.append(last)
+            if line.out:
+                session.names[line.out] = last
+    mark_displayed(run)
+    return run
 
 
 def _fit_options(line: ParsedLine, model: Any) -> dict[str, Any]:
     """The options as keywords of :func:`kmagic.fit`; options that are not given are left out."""
-    options: dict[str, Any] = {
-        "epochs": _epochs(line, model),
-        "batch_size": line.number("batch_size", minimum=1),
-        "shuffle": not line.no_shuffle,
-        **_validation(line),
-    }
-    for name, minimum in (("seed", 0), ("patience", 0), ("reduce_lr", 1)):
-        options[name] = line.number(name, minimum=minimum)
-    for name in ("csv", "tensorboard", "checkpoint"):
-        options[name] = line.text_or_value(getattr(line, name))
-    for name in ("class_weight", "sample_weight"):
-        text = getattr(line, name)
-        options[name] = line.value(text) if text else None
-    if line.budget is not None:
-        value, known = line.try_value(line.budget)
-        options["budget"] = value if known else line.budget
+    options = line.keywords(
+        *("batch_size", "seed", "patience", "reduce_lr", "csv", "tensorboard", "checkpoint"),
+        *("class_weight", "sample_weight", "budget", "watch"),
+    )
+    options |= {"epochs": _epochs(line, model), "shuffle": not line.no_shuffle}
+    options |= _validation(line)
     for name in ("restore_best", "resume", "plain"):
         options[name] = getattr(line, name) or None
-    if line.watch is not None:
-        if not line.val:
-            remedy = "Use a part of the data for it: `--val 0.1`."
-            line.fail("needs validation data", "--watch", remedy)
-        options["watch"] = line.watch
+    if line.watch is not None and not line.val:
+        remedy = "Use a part of the data for it: `--val 0.1`."
+        line.fail("needs validation data", "--watch", remedy)
     if line.no_checks:
         options["checks"] = False
-    if line.callbacks:
-        callbacks = line.value(line.callbacks)
+    callbacks = line.callbacks
+    if callbacks is not None:
         options["callbacks"] = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
     return {name: value for name, value in options.items() if value is not None}
 
@@ -153,13 +122,13 @@ def _fit_options(line: ParsedLine, model: Any) -> dict[str, Any]:
 def _epochs(line: ParsedLine, model: Any) -> Any:
     """The epochs asked for; with ``--resume`` those of the checkpoint's or the model's run."""
     if line.epochs is not None:
-        return line.number("epochs", minimum=1)
+        return line.epochs
     if not line.resume:
         return 1
     if line.checkpoint is not None:
         from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
 
-        folder = line.text_or_value(line.checkpoint)
+        folder = line.checkpoint
         checkpoint = Checkpoint(folder if isinstance(folder, str | Path) else "")
         if checkpoint.exists:
             return checkpoint.epochs or 1
@@ -190,3 +159,43 @@ def _validation(line: ParsedLine) -> dict[str, Any]:
     if hasattr(value, "x_test"):
         value = (value.x_test, value.y_test)
     return {"validation_data": value}
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+@magic(HISTORY)
+def keras_history(session: Session, line: ParsedLine) -> Any:
+    """Show training runs; ``%keras_history -h`` shows the options."""
+    from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs  # noqa: PLC0415 - not before it is needed
+
+    known, words = name_runs(session.runs, session.names), line.arguments
+    if len(words) > MAX_RUNS:
+        line.fail("unexpected: only two runs can be compared", words[MAX_RUNS])
+    if not words and not known:
+        line.fail("this notebook has no run yet", "", "Train a model: `%keras_fit`.")
+    runs = [_run(session, line, word, known) for word in words]
+    result: Any = RunHistory(known)
+    if len(runs) == 1:
+        result = runs[0]
+    elif runs:
+        result = RunComparison(*runs, names=(words[0], words[1]))
+    return session.deliver(result, out=line.out, quiet=line.quiet)
+
+
+def _run(session: Session, line: ParsedLine, word: str, known: dict[str, Any]) -> Any:
+    """A run by its number in the table, or by its variable."""
+    runs = session.runs
+    number = re.fullmatch(r"#?(\d+)", word)
+    if number:
+        if not 1 <= int(number[1]) <= len(runs):
+            remedy = f"There are {len(runs)}: see `%keras_history`."
+            line.fail("there is no run with this number", word, remedy)
+        return runs[int(number[1]) - 1]
+    value, is_known = line.try_value(word)
+    if not is_known:
+        remedy = "Name a run when you train: `%keras_fit ... -o run`."
+        line.fail("is not a run of this notebook", word, did_you_mean(word, known) or remedy)
+    if not hasattr(value, "history") or not hasattr(value, "log"):
+        line.fail("is not a training run", word, "`%keras_fit ... -o run` creates one.")
+    return value

@@ -1,6 +1,7 @@
-"""The magics that build a model and show it.
+"""The magics that build a model and show it, and the help on the language.
 
-``%%keras_model``, ``%keras_compile``, ``%keras_summary``, ``%keras_code``, ``%keras_plot``.
+``%%keras_model``, ``%keras_compile``, ``%keras_summary``, ``%keras_code``, ``%keras_plot``,
+``%keras_layers``.
 """
 
 from __future__ import annotations
@@ -8,14 +9,13 @@ from __future__ import annotations
 from keyword import iskeyword
 from typing import Any
 
-from IPython.core.magic import magics_class
 from IPython.display import display
 from IPython.utils.capture import capture_output
 
-from kmagic.magics.base import BaseMagics, magic
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.magics.session import display_model
+from kmagic.magics.session import Session, display_model, magic
 from kmagic.support.display_mode import is_static
+from kmagic.support.errors import DSLError, KmagicError
 from kmagic.support.process_patches import ignore_softmax_warning
 from kmagic.support.rendering import mark_displayed
 
@@ -28,162 +28,181 @@ MODEL = LineParser(
     "%%keras_model cnn\ninput 28x28x1\nconv2d 32 3x3 relu / maxpool 2x2\nflatten / dense 10 softmax"
     "\ncompile adam loss=sparse_categorical_crossentropy metrics=accuracy",
 )
-MODEL.option("name", nargs="?", default="model", help="the model's variable (default: model)")
-MODEL.option("--seed", metavar="N", help="random seed, for the same initial weights each time")
-MODEL.option("--from-r", action="store_true", help="the cell is R code: kerasR or R keras")
-MODEL.option("--no-checks", action="store_true", help="give no advice on the model")
-MODEL.option("-q", "--quiet", action="store_true", help="show nothing")
+MODEL.argument(
+    "name", "the model's variable (default: model)", name="name", nargs="?", default="model"
+)
+MODEL.option("--seed N", "random seed, for the same initial weights each time", minimum=0)
+MODEL.option("--from-r", "the cell is R code: kerasR or R keras")
+MODEL.option("--no-checks", "give no advice on the model")
+MODEL.option("-q --quiet", "show nothing")
 
 COMPILE = LineParser(
     "%keras_compile",
     "Compile a model: optimizer, loss and metrics, in the layer language.",
     "%keras_compile cnn adam loss=mse\n%keras_compile adam(1e-4) loss=mse metrics=mae",
 )
-COMPILE.option("words", nargs="*", metavar="[MODEL] OPTIMIZER", help="as in a `compile` line")
-COMPILE.option("--loss", metavar="L", help="the loss")
-COMPILE.option("--metrics", metavar="A,B", help="metrics, separated by commas")
-COMPILE.option("-q", "--quiet", action="store_true", help="show nothing")
+COMPILE.argument("[MODEL] OPTIMIZER", "as in a `compile` line")
+COMPILE.option("--loss L", "the loss")
+COMPILE.option("--metrics A,B", "metrics, separated by commas")
+COMPILE.option("-q --quiet", "show nothing")
 
 SUMMARY = LineParser("%keras_summary", "Show a model: its text, shapes and parameters.")
-SUMMARY.option("words", nargs="*", metavar="[MODEL]", help="default: the last model")
-SUMMARY.option("--keras", action="store_true", help="print Keras's own summary")
-
+SUMMARY.argument("[MODEL]", "default: the last model")
+SUMMARY.option("--keras", "print Keras's own summary")
 
 CODE = LineParser(
     "%keras_code",
     "Show the Keras program for a model, or its text in the layer language.",
     "%keras_code cnn\n%keras_code cnn --as dsl\n%keras_code cnn --cell",
 )
-CODE.option("words", nargs="*", metavar="[MODEL]", help="default: the last model")
+CODE.argument("[MODEL]", "default: the last model")
 CODE.option(
-    "--as",
-    dest="language",
-    choices=("python", "dsl"),
-    default="python",
-    help="Python (default) or the layer language",
+    "--as {python,dsl}", "Python (default) or the layer language", dest="language", default="python"
 )
-CODE.option("--cell", action="store_true", help="put it into a new cell below")
+CODE.option("--cell", "put it into a new cell below")
 CODE.result_options()
 
 PLOT = LineParser("%keras_plot", "Show a model as a diagram, with shapes and parameters.")
-PLOT.option("words", nargs="*", metavar="[MODEL]", help="default: the last model")
+PLOT.argument("[MODEL]", "default: the last model")
+
+LAYERS = LineParser(
+    "%keras_layers",
+    "List the words of the layer language: all layers, the words of one kind, or the arguments of"
+    "\none word.",
+    "%keras_layers\n%keras_layers activations\n%keras_layers conv2d\n%keras_layers metric hinge",
+)
+LAYERS.argument(
+    "WORD",
+    "a layer, a family such as pooling, a kind such as activations, initializers, losses, "
+    "metrics, optimizers; or a word of one of these kinds",
+)
 
 
-@magics_class
-class ModelMagics(BaseMagics):
-    """The magics that build a model and show it."""
+@magic(MODEL)
+def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
+    """Build a Keras model; ``%%keras_model -h`` shows the options."""
+    from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
+    from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
 
-    @magic(MODEL, cell=True)
-    def keras_model(self, line: ParsedLine, cell: str) -> Any:
-        """Build a Keras model; ``%%keras_model -h`` shows the options."""
-        from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
-        from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
+    name, names = line.name, session.names
+    check_variable(line, name)
+    if line.seed is not None:
+        import keras  # noqa: PLC0415 - not before a model is built
 
-        name, names = line.name, self.session.names
-        check_variable(line, name)
-        seed = line.number("seed")
-        if seed is not None:
-            import keras  # noqa: PLC0415 - not before a model is built
-
-            keras.utils.set_random_seed(seed)
-        where = f"%%keras_model {name}"
-        if line.from_r:
-            model = self._from_r(cell, name, where, quiet=line.quiet)
-        else:
-            with translate_pasted_r():
-                model = build_model(cell, names, where=where, first_line=2, name=name)
-        names[name] = model
-        self.session.last_model = name
-        advice: tuple[str, ...] = ()
-        if not (line.quiet or line.no_checks):
-            # The advice on R code counts the lines of its translation, not those of the cell.
-            advice = _advice(model, first_line=1 if line.from_r else 2)
-        return self._show(name, model, quiet=line.quiet, advice=advice)
-
-    @magic(COMPILE)
-    def keras_compile(self, line: ParsedLine) -> Any:
-        """Compile a model; ``%keras_compile -h`` shows the options."""
-        from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
-        from kmagic.models.build import compile_text  # noqa: PLC0415 - not before a model is built
-
-        words = list(line.words)
-        name, model = self.take_model(line, words)
-        text = " ".join(["compile", *words])
-        text += f" loss={line.loss}" if line.loss else ""
-        text += f" metrics=[{line.metrics}]" if line.metrics else ""
+        keras.utils.set_random_seed(line.seed)
+    where = f"%%keras_model {name}"
+    if line.from_r:
+        model = _from_r(session, cell, name, where, quiet=line.quiet)
+    else:
         with translate_pasted_r():
-            compile_text(model, text, self.session.names, where="%keras_compile")
-        advice = () if line.quiet else _advice(model, first_line=2)
-        return self._show(name, model, quiet=line.quiet, advice=advice)
+            model = build_model(cell, names, where=where, first_line=2, name=name)
+    names[name] = model
+    session.last_model = name
+    advice: tuple[str, ...] = ()
+    if not (line.quiet or line.no_checks):
+        # The advice on R code counts the lines of its translation, not those of the cell.
+        advice = _advice(model, first_line=1 if line.from_r else 2)
+    return _show(session, name, model, quiet=line.quiet, advice=advice)
 
-    @magic(SUMMARY)
-    def keras_summary(self, line: ParsedLine) -> Any:
-        """Show a model; ``%keras_summary -h`` shows the options."""
-        name, model = self._only_model(line)
-        if line.keras:
-            _print_keras_summary(model)
-            return None
-        return self._show(name, model, advice=_advice(model, first_line=2))
 
-    @magic(CODE)
-    def keras_code(self, line: ParsedLine) -> Any:
-        """Show the Keras program for a model; ``%keras_code -h`` shows the options."""
-        from kmagic.models.export import Code, to_dsl, to_python  # noqa: PLC0415 - not before it is needed
+@magic(COMPILE)
+def keras_compile(session: Session, line: ParsedLine) -> Any:
+    """Compile a model; ``%keras_compile -h`` shows the options."""
+    from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
+    from kmagic.models.build import compile_text  # noqa: PLC0415 - not before a model is built
 
-        name, model = self._only_model(line)
-        if line.language == "dsl":
-            text = to_dsl(model, width=TEXT_WIDTH)
-            cell = f"%%keras_model {name}\n{text}"
-        else:
-            cell = text = to_python(model, name=name, names=self.session.names)
-        if line.cell:
-            self.shell.set_next_input(cell)
-        code = Code(text, name, line.language)
-        return self.session.deliver(code, out=line.out, quiet=line.quiet or line.cell)
+    name, model = session.take_model(line)
+    text = " ".join(["compile", *line.arguments])
+    text += f" loss={line.loss}" if line.loss else ""
+    text += f" metrics=[{line.metrics}]" if line.metrics else ""
+    with translate_pasted_r():
+        compile_text(model, text, session.names, where="%keras_compile")
+    advice = () if line.quiet else _advice(model)
+    return _show(session, name, model, quiet=line.quiet, advice=advice)
 
-    @magic(PLOT)
-    def keras_plot(self, line: ParsedLine) -> Any:
-        """Show a model as a diagram; ``%keras_plot -h`` shows the options."""
-        from kmagic.display.model.diagram import diagram_bundle  # noqa: PLC0415 - as below
-        from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is built
 
-        name, model = self._only_model(line)
-        self.session.show_models_at_end()
-        display(diagram_bundle(model, origin_of(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
-        mark_displayed(model)
-        return model
+@magic(SUMMARY)
+def keras_summary(session: Session, line: ParsedLine) -> Any:
+    """Show a model; ``%keras_summary -h`` shows the options."""
+    name, model = _only_model(session, line)
+    if line.keras:
+        _print_keras_summary(model)
+        return None
+    return _show(session, name, model, advice=_advice(model))
 
-    def _only_model(self, line: ParsedLine) -> tuple[str, Any]:
-        """The model of a line that names nothing else."""
-        words = list(line.words)
-        name, model = self.take_model(line, words)
-        if words:
-            line.fail_unexpected(words[0])
-        return name, model
 
-    def _from_r(self, cell: str, name: str, where: str, *, quiet: bool) -> Any:
-        """Build the model of an R cell, and show its text and its Python."""
-        from kmagic.from_r import from_r  # noqa: PLC0415 - not before there is R code
-        from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
-        from kmagic.support.errors import DSLError  # noqa: PLC0415 - as above
+@magic(CODE)
+def keras_code(session: Session, line: ParsedLine) -> Any:
+    """Show the Keras program for a model; ``%keras_code -h`` shows the options."""
+    from kmagic.models.export import Code, to_dsl, to_python  # noqa: PLC0415 - not before it is needed
 
-        text = from_r(cell, name=name, where=where, first_line=2)
-        try:
-            model = build_model(str(text), self.session.names, where=where, name=name)
-        except DSLError as error:
-            raise text.error_in_r(error, where=where, first_line=2) from None
-        self.session.deliver(text, out=None, quiet=quiet)
-        return model
+    name, model = _only_model(session, line)
+    if line.language == "dsl":
+        text = to_dsl(model, width=TEXT_WIDTH)
+        cell = f"%%keras_model {name}\n{text}"
+    else:
+        cell = text = to_python(model, name=name, names=session.names)
+    if line.cell:
+        session.shell.set_next_input(cell)
+    code = Code(text, name, line.language)
+    return session.deliver(code, out=line.out, quiet=line.quiet or line.cell)
 
-    def _show(
-        self, name: str, model: Any, *, quiet: bool = False, advice: tuple[str, ...] = ()
-    ) -> Any:
-        """Show a model's card in the cell, with advice below; return the model marked as shown."""
-        self.session.show_models_at_end()
-        if not quiet:
-            display_model(name, model, advice)
-        mark_displayed(model)
-        return model
+
+@magic(PLOT)
+def keras_plot(session: Session, line: ParsedLine) -> Any:
+    """Show a model as a diagram; ``%keras_plot -h`` shows the options."""
+    from kmagic.display.model.diagram import diagram_bundle  # noqa: PLC0415 - as below
+    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is built
+
+    name, model = _only_model(session, line)
+    session.show_models_at_end()
+    display(diagram_bundle(model, origin_of(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
+    mark_displayed(model)
+    return model
+
+
+@magic(LAYERS)
+def keras_layers(session: Session, line: ParsedLine) -> Any:
+    """List the words of the layer language; ``%keras_layers -h`` shows the options."""
+    from kmagic.models.reference import reference  # noqa: PLC0415 - asks Keras for all its words
+
+    try:
+        return session.deliver(reference(" ".join(line.arguments), session.names))
+    except KmagicError as error:
+        line.fail(error.message, line.arguments[-1], error.remedy)
+
+
+def _only_model(session: Session, line: ParsedLine) -> tuple[str, Any]:
+    """The model of a line that names nothing else."""
+    name, model = session.take_model(line)
+    if line.arguments:
+        line.fail_unexpected(line.arguments[0])
+    return name, model
+
+
+def _from_r(session: Session, cell: str, name: str, where: str, *, quiet: bool) -> Any:
+    """Build the model of an R cell, and show its text and its Python."""
+    from kmagic.from_r import from_r  # noqa: PLC0415 - not before there is R code
+    from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
+
+    text = from_r(cell, name=name, where=where, first_line=2)
+    try:
+        model = build_model(str(text), session.names, where=where, name=name)
+    except DSLError as error:
+        raise text.error_in_r(error, where=where, first_line=2) from None
+    session.deliver(text, quiet=quiet)
+    return model
+
+
+def _show(
+    session: Session, name: str, model: Any, *, quiet: bool = False, advice: tuple[str, ...] = ()
+) -> Any:
+    """Show a model's card in the cell, with advice below; return the model marked as shown."""
+    session.show_models_at_end()
+    if not quiet:
+        display_model(name, model, advice)
+    mark_displayed(model)
+    return model
 
 
 def check_variable(line: ParsedLine, name: str) -> None:
@@ -207,7 +226,7 @@ def _print_keras_summary(model: Any) -> None:
     print("\n".join(lines))  # noqa: T201 - as Keras does
 
 
-def _advice(model: Any, first_line: int) -> tuple[str, ...]:
+def _advice(model: Any, first_line: int = 2) -> tuple[str, ...]:
     """Warnings about mistakes that Keras accepts silently, with lines as the cell counts them."""
     from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a model is built
     from kmagic.models.lint import advise  # noqa: PLC0415 - as above

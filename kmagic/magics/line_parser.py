@@ -13,13 +13,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from keyword import iskeyword
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.tokens import has_colon, top_level
 from kmagic.support.errors import MagicError, Problem
 from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
+
+Reading: TypeAlias = Literal[
+    "text",  # it may be quoted, or an expression
+    "value",  # of the notebook
+    "value or text",
+    "class names",
+]
 
 _VARIABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
 _FLAG = re.compile(r"--?[a-zA-Z]")
@@ -51,12 +58,7 @@ class _UsageError(Exception):
     """argparse rejected the line: a required argument is missing."""
 
 
-class _ArgumentParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise _UsageError(message)
-
-
-class LineParser:
+class LineParser(argparse.ArgumentParser):
     """The options of one magic.
 
     Args:
@@ -76,9 +78,10 @@ class LineParser:
     ) -> None:
         self.name = name
         self.option_names = option_names or {}
-        self._deprecated: dict[str, str] = {}
+        self.readings: dict[str, Reading | float | None] = {}
+        self._old_spellings: dict[str, str] = {}
         shown = "examples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
-        self._parser = _ArgumentParser(
+        super().__init__(
             prog=name,
             description=about,
             epilog=shown if examples else None,
@@ -86,39 +89,73 @@ class LineParser:
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        self.option("-h", "--help", action="store_true", help="show this help")
+        self.option("-h --help", "show this help")
 
-    def option(self, *flags: str, deprecated: str = "", **settings: Any) -> LineParser:
-        """Add an option, as ``argparse.ArgumentParser.add_argument`` does.
+    @property
+    def kind(self) -> str:
+        """What IPython calls the kind of magic: "line" or "cell"."""
+        return "cell" if self.name.startswith("%%") else "line"
+
+    def argument(
+        self,
+        metavar: str,
+        about: str,
+        *,
+        name: str = "arguments",
+        nargs: str | None = "*",
+        default: str | None = None,
+    ) -> None:
+        """Add what is written without an option; by default all of it."""
+        self.add_argument(name, metavar=metavar, help=about, nargs=nargs, default=default)
+
+    def option(
+        self,
+        usage: str,
+        about: str = "",
+        *,
+        read: Reading | None = None,
+        minimum: float | None = None,
+        deprecated: str = "",
+        **settings: Any,
+    ) -> LineParser:
+        """Add an option.
 
         Args:
-            flags: Its spellings.
+            usage: As the help shows it: "-o --out NAME", "--scale {linear,log}", or without a
+                value for a flag.
+            about: What it does.
+            read: How its text is read; None leaves it as it is.
+            minimum: The smallest value of a number; if it is an ``int``, the number must be, too.
             deprecated: An old spelling, which works with a warning and is not in the help.
-            settings: For argparse.
+            settings: For ``argparse.ArgumentParser.add_argument``.
         """
-        self._parser.add_argument(*flags, **settings)
+        *flags, last = usage.split()
+        if last.startswith("-"):
+            flags.append(last)
+            settings["action"] = "store_true"
+        elif last.startswith("{"):
+            settings["choices"] = tuple(last.strip("{}").split(","))
+        else:
+            settings["metavar"] = last
+        action = self.add_argument(*flags, help=about, **settings)
+        self.readings[action.dest] = minimum if read is None else read
         if deprecated:
-            self._deprecated[deprecated] = flags[-1]
+            self._old_spellings[deprecated] = flags[-1]
         return self
 
     def result_options(self) -> LineParser:
         """Add ``-o`` and ``-q``, which every magic with a result has."""
-        self.option("-o", "--out", metavar="NAME", help="also assign the result to this variable")
-        return self.option("-q", "--quiet", action="store_true", help="show nothing")
-
-    @property
-    def help(self) -> str:
-        """The help, as ``-h`` prints it."""
-        return self._parser.format_help()
+        self.option("-o --out NAME", "also assign the result to this variable")
+        return self.option("-q --quiet", "show nothing")
 
     @property
     def options(self) -> dict[str, argparse.Action]:
         """The options by their flags."""
-        return {flag: action for action in self._actions for flag in action.option_strings}
+        return self._option_string_actions
 
-    @property
-    def _actions(self) -> list[argparse.Action]:
-        return self._parser._actions  # noqa: SLF001 - argparse has no public list
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse."""
+        raise _UsageError(message)
 
     def parse(self, line: str, names: Mapping[str, Any]) -> ParsedLine:
         """Parse a line.
@@ -141,13 +178,14 @@ class LineParser:
             previous = word.text
         texts = self._checked(parsed)
         try:
-            parsed.options, extra = self._parser.parse_known_args(texts)
+            parsed.options, extra = self.parse_known_args(texts)
         except _UsageError:
             required = (action for action in self._actions if action.required)
             missing = " ".join(str(action.metavar) for action in required)
             parsed.fail(f"expected {missing}", "", f"Help: {self.name} -h")
         if extra:
             parsed.fail_unexpected(extra[0])
+        parsed.arguments = list(getattr(parsed.options, "arguments", ()))
         out = getattr(parsed.options, "out", None)
         if out is not None and (not out.isidentifier() or iskeyword(out)):
             remedy = "Use letters, digits and _, such as `-o result`."
@@ -161,8 +199,8 @@ class LineParser:
             flag, equals, value = text.partition("=")
             if not _FLAG.match(flag) or "{" in flag:
                 continue
-            if flag in self._deprecated:
-                current = self._deprecated[flag]
+            if flag in self._old_spellings:
+                current = self._old_spellings[flag]
                 print(f"{flag} is deprecated; use {current}.")  # noqa: T201 - for the user
                 texts[index], flag = current + equals + value, current
             if flag not in options:
@@ -177,10 +215,10 @@ class LineParser:
             given = [value] if equals else texts[index + 1 : index + 2]
             if action.nargs == "?" and (not given or given[0].startswith("-")):
                 continue
-            self._check_value(parsed, flag, given, action)
+            self._check_option(parsed, flag, given, action)
         return texts
 
-    def _check_value(
+    def _check_option(
         self, parsed: ParsedLine, flag: str, given: list[str], action: argparse.Action
     ) -> None:
         remedy = f"Help: {self.name} -h"
@@ -198,8 +236,11 @@ class LineParser:
 class ParsedLine:
     """A magic's line, parsed.
 
+    Each option is an attribute, with its text converted as the parser declares.
+
     Attributes:
         options: By name, as argparse gives them: strings, or whether a flag is set.
+        arguments: The words without an option that no one has taken yet.
         model_variable: The notebook variable of the model that the line means.
     """
 
@@ -208,10 +249,28 @@ class ParsedLine:
         self.magic = parser.name
         self.all_words = split_line(text)
         self.options = argparse.Namespace()
+        self.arguments: list[str] = []
         self.model_variable = ""
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.options, name)
+        text = getattr(self.options, name)
+        match None if text is None else self.parser.readings.get(name):
+            case "text":
+                return self.text_or_value(text)
+            case "value":
+                return self.value(text) if text else None
+            case "value or text":
+                value, known = self.try_value(text)
+                return value if known else text
+            case "class names":
+                return self._class_names(text) if text else None
+            case int() | float() as minimum:
+                return self._number(text, f"--{name.replace('_', '-')}", minimum)
+        return text
+
+    def keywords(self, *names: str) -> dict[str, Any]:
+        """Some options as keyword arguments."""
+        return {name: getattr(self, name) for name in names}
 
     @property
     def spelling(self) -> MagicSpelling:
@@ -237,9 +296,8 @@ class ParsedLine:
     def try_value(self, text: str) -> tuple[Any, bool]:
         """Like :meth:`value`, and whether the word has a value."""
         if text.startswith("{") and text.endswith("}"):
-            if has_colon(text[1:-1]):  # a dictionary
-                return self._expression(text, text, 0), True
-            return self._expression(text[1:-1], text, 1), True
+            inset = 0 if has_colon(text[1:-1]) else 1  # the braces of a dictionary belong to it
+            return self._expression(text[inset : len(text) - inset], text, inset), True
         variable = _VARIABLE.fullmatch(text)
         if variable and re.split(r"[.\[]", text)[0] in self.names:
             return self._expression(text, text, 0), True
@@ -255,8 +313,8 @@ class ParsedLine:
             inset += error.column
             self.fail(error.message, text, error.remedy, inset=inset, width=error.width)
 
-    def text_or_value(self, text: str | None) -> Any:
-        """A word as it is written; the value of a quoted string or ``{expr}``; None for None."""
+    def text_or_value(self, text: str) -> Any:
+        """A word as it is written; the value of a quoted string or ``{expr}``."""
         if not text or text[0] not in "{\"'":
             return text
         if text[0] == "{":
@@ -266,32 +324,22 @@ class ParsedLine:
         except (SyntaxError, ValueError):  # such as a Windows path with its backslashes
             return text.strip("\"'")
 
-    def number(self, option: str, *, minimum: float = 0, whole: bool = True) -> Any:
-        """The number of an option, literal or from the notebook; None if it is not given.
-
-        Args:
-            option: Its name: "batch_size".
-            minimum: The smallest valid number.
-            whole: Whether it must be an integer.
-        """
-        text = getattr(self, option)
-        if text is None:
-            return None
+    def _number(self, text: str, flag: str, minimum: float) -> Any:
+        """A number, literal or from the notebook."""
         value, known = self.try_value(text)
         value = value if known else text
-        kind = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kind) or value < minimum:
+        whole = isinstance(minimum, int)
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int if whole else int | float)
+            or value < minimum
+        ):
             wanted = "a whole number" if whole else "a number"
-            flag = f"--{option.replace('_', '-')}"
-            message = f"{flag} must be {wanted} of at least {minimum:g}; got {value!r}"
-            self.fail(message, text)
+            self.fail(f"{flag} must be {wanted} of at least {minimum:g}; got {value!r}", text)
         return value
 
-    def parse_class_names(self) -> Any:
-        """What ``--class-names`` gives: a variable, a value, or words with commas; or None."""
-        text = self.options.class_names
-        if not text:
-            return None
+    def _class_names(self, text: str) -> Any:
+        """A variable, a value, or words with commas."""
         value, known = self.try_value(text)
         if not known and "," in text:
             return [name.strip("'\" ") for name in text.split(",")]

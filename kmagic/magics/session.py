@@ -1,13 +1,65 @@
-"""The state that the magics of one notebook share, and how their results are shown."""
+"""What the magics of one notebook share: how they are declared, its models, data and results."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import wraps
+from pathlib import Path
 from typing import Any
 
-from kmagic.support.process_patches import show_models_with
+from IPython.core.magic import no_var_expand
+
+from kmagic.magics.line_parser import LineParser, ParsedLine
+from kmagic.support import keras_import
+from kmagic.support.errors import KmagicError
+from kmagic.support.process_patches import show_models_with, warnings_as_text
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
+from kmagic.support.suggestions import did_you_mean
+
+BUILD_ONE = "Build one: `%%keras_model cnn`, followed by one layer per line."
+MAX_ARRAYS = 2  # inputs and targets
+MAGICS: dict[str, tuple[LineParser, Callable[..., Any]]] = {}
+"""Name of each magic, without percent signs -> its parser and its function."""
+
+
+def magic(
+    parser: LineParser, *, interruptible: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a function as a magic; it receives the session, the parsed line, and a cell's text.
+
+    ``-h`` prints the help, and errors write options, functions and the model as the line does.
+
+    Args:
+        parser: The name and the options of the magic.
+        interruptible: Whether an interrupt ends it quietly, so that the notebook continues.
+    """
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def run(session: Session, line: str, *texts: str) -> Any:
+            if set(line.split()) & {"-h", "--help"}:
+                print(parser.format_help())  # noqa: T201 - help is text for the reader
+                return None
+            keras_import.load_keras()
+            parsed = parser.parse(line, session.names)
+            try:
+                return function(session, parsed, *texts)
+            except KmagicError as error:
+                error.spelling = parsed.spelling
+                raise
+            except KeyboardInterrupt:
+                if not interruptible:
+                    raise
+                print("Interrupted.")  # noqa: T201 - one word for the reader
+                return None
+
+        no_var_expand(run)
+        MAGICS[parser.name.lstrip("%")] = parser, run
+        return run
+
+    return declare
 
 
 class Session:
@@ -67,7 +119,116 @@ class Session:
             names = (name for name, value in self.models().items() if value is model)
             display_model(next(names, model.name), model)
 
-    def deliver(self, value: Any, *, out: str | None, quiet: bool) -> Any:
+    # --- what a line means ------------------------------------------------------------------------
+
+    def take_model(
+        self, line: ParsedLine, words: list[str] | None = None, *, or_file: bool = False
+    ) -> tuple[str, Any]:
+        """The model that a line means: its first word, if that names one, or the last model.
+
+        Args:
+            line: The line.
+            words: The words that may name it, instead of those of the line; its own is removed.
+            or_file: Whether the first word may be a file, which belongs to the last model.
+
+        Raises:
+            MagicError: There is no model.
+        """
+        words = line.arguments if words is None else words
+        is_file = or_file and bool(words) and self.is_file(words[0])
+        line.model_variable, model = self._find_model(line, [] if is_file else words)
+        return line.model_variable, model
+
+    def _find_model(self, line: ParsedLine, words: list[str]) -> tuple[str, Any]:
+        if words:
+            value, known = line.try_value(words[0])
+            if known and is_model(value):
+                name = words.pop(0)
+                if name.isidentifier():
+                    self.last_model = name
+                return name.strip("{}"), value
+            if not known and words[0].isidentifier():
+                remedy = did_you_mean(words[0], self.models()) or self._list_models()
+                line.fail("is not a model of this notebook", words[0], remedy)
+        current = self.current_model()
+        if current is None:
+            message = "this notebook has no model yet"
+            line.fail(message, words[0] if words else "", BUILD_ONE)
+        return current
+
+    def _list_models(self) -> str:
+        names = ", ".join(self.models())
+        return f"Available: {names}." if names else BUILD_ONE
+
+    def take_data(self, line: ParsedLine, *, test: bool) -> tuple[Any, Any, Any]:
+        """Inputs and targets that a line names, by ``--data D`` or as two words.
+
+        Args:
+            line: The line, with an option ``data``, without the word of the model.
+            test: Whether a data set stands for its test part.
+
+        Returns:
+            Inputs, targets or None, and the data set or None.
+
+        Raises:
+            MagicError: No data are named, or there are too many words.
+        """
+        words = line.arguments
+        if line.data:
+            if words:
+                line.fail("unexpected: --data already names the data", words[0])
+            data = self._dataset(line)
+            return (data.x_test, data.y_test, data) if test else (data.x_train, data.y_train, data)
+        if not words:
+            arrays = "x_test y_test" if test else "x_train y_train"
+            remedy = f"Name a data set, `--data digits`, or arrays, `{arrays}`."
+            line.fail("expected data", "", remedy)
+        if len(words) > MAX_ARRAYS:
+            if len(line.options.arguments) == MAX_ARRAYS + 1:
+                line.fail("is not a model", words[0], self._list_models())
+            line.fail("unexpected argument", words[MAX_ARRAYS], "Expected: MODEL X Y.")
+        x, *targets = (line.value(word) for word in words)
+        if test and not targets and hasattr(x, "x_test"):
+            return x.x_test, x.y_test, x
+        return x, targets[0] if targets else None, None
+
+    def _dataset(self, line: ParsedLine) -> Any:
+        """The data set that ``--data`` names."""
+        data, known = line.try_value(line.data)
+        if not known:
+            datasets = [name for name, value in self.names.items() if hasattr(value, "x_train")]
+            name = line.data if line.data.isidentifier() else "NAME"
+            remedy = f"Load it first: `%keras_data ... -o {name}`."
+            remedy = did_you_mean(line.data, datasets) or remedy
+            line.fail("is not a data set of this notebook", line.data, remedy)
+        if not hasattr(data, "x_train"):
+            message = f"must be a data set with x_train, y_train ...; got {type(data).__name__}"
+            remedy = "Load one: `%keras_data mnist -o digits`. Write arrays as two words: X Y."
+            line.fail(message, line.data, remedy)
+        return data
+
+    def is_file(self, word: str) -> bool:
+        """Whether a word names a file or a folder; a variable of this name takes precedence."""
+        if word in self.names or word.startswith("{"):
+            return False
+        try:
+            return Path(word).expanduser().exists()
+        except (OSError, ValueError):  # not a possible file name
+            return False
+
+    def file_or_value(self, line: ParsedLine, word: str) -> tuple[Any, bool]:
+        """A file's name, or the value of a word, or the word itself; and whether it is known.
+
+        A file comes before an expression: photo.jpg is no attribute.
+        """
+        if self.is_file(word):
+            return word, True
+        value, known = line.try_value(word)
+        return (value if known else word), known
+
+    # --- results --------------------------------------------------------------------------------
+
+    def deliver(self, value: Any, *, out: str | None = None, quiet: bool = False) -> Any:
         """Show a magic's result and assign it to a variable; return it marked as shown."""
         if out:
             self.names[out] = value
@@ -93,3 +254,14 @@ def is_model(value: Any) -> bool:
     keras = sys.modules.get("keras")
     model = getattr(keras, "Model", None)
     return model is not None and isinstance(value, model)
+
+
+def scale_warnings_as_text(line: ParsedLine) -> AbstractContextManager[None]:
+    """Print the warning that samples are scaled unlike the training data as a sentence.
+
+    Args:
+        line: The line, with the options ``quiet`` and ``no_checks``, which suppress it.
+    """
+    from kmagic.data.preparation.scale_drift import ScaleWarning  # noqa: PLC0415 - not before it is needed
+
+    return warnings_as_text(ScaleWarning, show=not (line.quiet or line.no_checks))

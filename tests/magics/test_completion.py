@@ -18,8 +18,9 @@ from kmagic.api import build
 from kmagic.magics.completion import completer as magic_completion
 from kmagic.magics.completion import completion_words
 from kmagic.magics.completion.candidates import complete
-from kmagic.magics.completion.completer import complete_line, match
+from kmagic.magics.completion.completer import match
 from kmagic.magics.completion.cursor_position import locate, scope_at
+from kmagic.magics.completion.line_candidates import complete_line
 from kmagic.magics.session import Session
 from kmagic.models import catalogue
 from kmagic.support import keras_import
@@ -196,11 +197,11 @@ def test_every_bare_word_completion_builds() -> None:
 
 
 def test_every_layer_offers_all_its_arguments() -> None:
-    for known in completion_words.words_of("layer"):
-        made = catalogue.find_object("layer", known.text)
-        shown = {each for each in texts(f"{known.text} |") if each.endswith("=")}
+    for word in completion_words.words_of("layer"):
+        made = catalogue.find_object("layer", word)
+        shown = {each for each in texts(f"{word} |") if each.endswith("=")}
         missing = {f"{each.name}=" for each in completion_words.text_parameters(made)} - shown
-        assert not missing, known.text
+        assert not missing, word
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "}", "))", "dense 3 <-", "[", "{{", "a,b=", "'"])

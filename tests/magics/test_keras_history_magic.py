@@ -16,7 +16,7 @@ from kmagic.display.training.runs_card import (
     comparison_charts,
     history_bundle,
 )
-from kmagic.magics import HistoryMagics
+from kmagic.magics.keras_fit import keras_history
 from kmagic.magics.session import Session
 from kmagic.support.errors import KmagicError
 from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs
@@ -170,32 +170,32 @@ def test_runs_with_different_metrics_are_compared() -> None:
 
 
 @pytest.fixture
-def history(plain_shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> HistoryMagics:
+def session(plain_shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr("kmagic.support.keras_import.load_keras", lambda: None)
     session = Session(plain_shell)
     session.runs += [trained(), trained(losses=(0.1,))]
     session.names["good"] = session.runs[1]
-    return HistoryMagics(plain_shell, session)
+    return session
 
 
-def run_magic(history: HistoryMagics, line: str) -> tuple[Any, str]:
+def run_magic(session: Session, line: str) -> tuple[Any, str]:
     with capture_output() as captured:
-        result = history.keras_history(line)
+        result = keras_history(session, line)
     return result, "".join(each.data["text/html"] for each in captured.outputs)
 
 
-def test_the_magic_shows_all_runs_one_or_two(history: HistoryMagics) -> None:
-    result, shown = run_magic(history, "")
+def test_the_magic_shows_all_runs_one_or_two(session: Session) -> None:
+    result, shown = run_magic(session, "")
     assert list(result.runs) == ["#1", "good"]
     assert "2 runs" in shown
-    result, shown = run_magic(history, "#1")
-    assert result is history.session.runs[0]
+    result, shown = run_magic(session, "#1")
+    assert result is session.runs[0]
     assert "3 epochs" in shown
-    result, shown = run_magic(history, "1 good -o both")
-    assert result.second is history.session.runs[1]
-    assert history.session.names["both"] is result
+    result, shown = run_magic(session, "1 good -o both")
+    assert result.second is session.runs[1]
+    assert session.names["both"] is result
     assert "compared with 1" in words(shown)
-    assert run_magic(history, "good -q")[1] == ""
+    assert run_magic(session, "good -q")[1] == ""
 
 
 @pytest.mark.parametrize(
@@ -207,9 +207,9 @@ def test_the_magic_shows_all_runs_one_or_two(history: HistoryMagics) -> None:
         ("3.5", "is not a training run"),
     ],
 )
-def test_mistakes(history: HistoryMagics, line: str, message: str) -> None:
+def test_mistakes(session: Session, line: str, message: str) -> None:
     with pytest.raises(KmagicError, match=message):
-        run_magic(history, line)
-    history.session.runs.clear()
+        run_magic(session, line)
+    session.runs.clear()
     with pytest.raises(KmagicError, match="this notebook has no run yet"):
-        run_magic(history, "")
+        run_magic(session, "")

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from kmagic.magics.line_parser import LineParser, split_line
 from kmagic.support.errors import MagicError
 
-FIT = LineParser("%fit", "Train.").option("words", nargs="*").option("-e", "--epochs", default="1")
-FIT.option("--normalize", choices=("true", "pred"))
+FIT = LineParser("%fit", "Train.").option("-e --epochs N", minimum=1, default="1")
+FIT.option("--normalize {true,pred}")
+FIT.argument("WORD", "A word.")
 
 
 def rejected(line, names=None, read=lambda line: line):
@@ -42,7 +43,7 @@ def test_an_unknown_option_suggests_the_nearest():
 
 def test_braces_may_contain_a_dictionary():
     read = FIT.parse("{0: 1.5, 1: n} {x[1:]}", {"n": 2, "x": "abc"})
-    assert [read.value(word) for word in read.words] == [{0: 1.5, 1: 2}, "bc"]
+    assert [read.value(word) for word in read.arguments] == [{0: 1.5, 1: 2}, "bc"]
 
 
 def test_an_unclosed_brace():
@@ -80,15 +81,15 @@ def test_a_result_needs_a_valid_variable_name(name):
 
 
 def test_a_pair_with_a_space_is_reported():
-    pair = LineParser("%fit", "Train.").option("--val")
+    pair = LineParser("%fit", "Train.").option("--val V")
     with pytest.raises(MagicError, match="without a space: X,Y"):
         pair.parse("--val a, b", {})
 
 
 def test_a_comment_is_reported():
     assert "^ comments are not allowed on the line of a magic" in rejected("cnn # quick")
-    assert FIT.parse("cnn -e #", {}).epochs == "#"  # a value, as of --sep
-    assert FIT.parse("#3", {}).words == ["#3"]  # a run, as of %keras_history
+    assert FIT.parse("cnn -e #", {}).options.epochs == "#"  # a value, as of --sep
+    assert FIT.parse("#3", {}).arguments == ["#3"]  # a run, as of %keras_history
 
 
 def test_an_invalid_choice_lists_the_valid_ones():
@@ -126,21 +127,22 @@ def test_calls_are_rejected_in_braces():
 
 @pytest.mark.parametrize("text", ["two", "0", "1.5", "True"])
 def test_a_count_is_a_whole_number(text):
-    message = rejected(f"-e {text}", {}, lambda line: line.number("epochs", minimum=1))
+    message = rejected(f"-e {text}", {}, lambda line: line.epochs)
     assert "--epochs must be a whole number of at least 1; got" in message
 
 
 def test_every_option_is_in_the_help():
-    assert "--epochs" in FIT.help
-    assert "--normalize" in FIT.help
+    assert "--epochs" in FIT.format_help()
+    assert "--normalize" in FIT.format_help()
 
 
 def test_a_deprecated_option_works_with_a_message(capsys):
-    parser = LineParser("%fit", "Train.").option("--class-names", deprecated="--labels")
+    parser = LineParser("%fit", "Train.")
+    parser.option("--class-names L", read="class names", deprecated="--labels")
     for line in ("--labels a,b", "--labels=a,b"):
-        assert parser.parse(line, {}).parse_class_names() == ["a", "b"]
+        assert parser.parse(line, {}).class_names == ["a", "b"]
         assert capsys.readouterr().out == "--labels is deprecated; use --class-names.\n"
-    assert "--labels" not in parser.help
+    assert "--labels" not in parser.format_help()
 
 
 def test_a_flag_takes_no_value():

@@ -10,7 +10,13 @@ from typing import Any
 
 from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.parser import COMPOUND, SIMPLE
-from kmagic.magics.completion import completion_words
+from kmagic.magics.completion.completion_words import (
+    call_parameters,
+    find_function,
+    string_choices,
+    text_parameters,
+    words_of,
+)
 from kmagic.magics.completion.cursor_position import CursorPosition, CursorScope, locate, scope_at
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role
@@ -95,24 +101,14 @@ class _Candidates:
 
     def all(self) -> Iterator[Completion]:
         match self.position.kind:
-            case "start":
-                return self._start()
-            case "argument":
-                return self._argument()
-            case "value":
-                return self._value()
-            case "tensor":
-                return self._tensor()
-            case "call":
-                return self._call()
             case "layer":
                 return completions("instance", (*self.scope.outputs, *self.scope.models))
-            case "braces":
-                return self._braces()
             case "kind":
                 return completions("keyword", ("sequential", "functional"))
             case "nothing":
                 return iter(())
+        found: Iterator[Completion] = getattr(self, f"_{self.position.kind}")()
+        return found
 
     # --- a step -------------------------------------------------------------------------------
 
@@ -143,9 +139,9 @@ class _Candidates:
 
     def _words(self, role: Role) -> Iterator[Completion]:
         """Words of a role; alternative spellings only once something is written."""
-        for word in completion_words.words_of(role):
-            if word.preferred or self.position.fragment:
-                yield Completion(word.text, _KINDS.get(role, "class"))
+        for word, preferred in words_of(role).items():
+            if preferred or self.position.fragment:
+                yield Completion(word, _KINDS.get(role, "class"))
 
     # --- arguments ----------------------------------------------------------------------------
 
@@ -153,15 +149,11 @@ class _Candidates:
         position = self.position
         block = self.scope.blocks.get(position.callee)
         if block is not None:
-            free = (f"{name}=" for name in block if name not in position.given)
+            free = [f"{name}=" for name in block if name not in position.given]
             yield from completions("param", free)
             return
         function = self._function()
-        params = [
-            param
-            for param in completion_words.text_parameters(function)
-            if param.name not in position.given
-        ]
+        params = [p for p in text_parameters(function) if p.name not in position.given]
         if position.fragment.startswith("!"):
             yield from completions("param", (f"!{param.name}" for param in params if param.is_flag))
             return
@@ -181,9 +173,7 @@ class _Candidates:
         if _is_layer_class(self.names.get(callee)):
             return self.names[callee]
         role: Role = catalogue.role_of(owner) if owner else "layer"
-        return completion_words.find_function(callee, role) or completion_words.find_function(
-            callee, "any"
-        )
+        return find_function(callee, role) or find_function(callee, "any")
 
     def _positional(self, params: list[Parameter]) -> Iterator[Completion]:
         """Values for the parameter that the next value without a name goes to."""
@@ -203,12 +193,10 @@ class _Candidates:
         names = {param.name for param in params}
         given = set(self.position.given)
         if "padding" in names and not given & set(catalogue.PADDINGS):
-            known = completion_words.string_choices(function, "padding")
-            yield from completions(
-                "keyword", (word for word in catalogue.PADDINGS if word in known)
-            )
-        activations = {word.text for word in completion_words.words_of("activation")}
-        if "activation" in names and not given & activations:
+            known = string_choices(function, "padding")
+            paddings = [word for word in catalogue.PADDINGS if word in known]
+            yield from completions("keyword", paddings)
+        if "activation" in names and not given & words_of("activation").keys():
             yield from self._words("activation")
         for param in params:
             if param.is_flag and param.name not in _COMMON:
@@ -226,7 +214,7 @@ class _Candidates:
             yield from completions("keyword", texts)
             return
         if function is not None and role == "any":
-            yield from completions("keyword", completion_words.string_choices(function, name))
+            yield from completions("keyword", string_choices(function, name))
         yield from self._words(role)
         if param is not None and param.default is None:
             yield Completion("none", "keyword")
@@ -238,8 +226,8 @@ class _Candidates:
         if self.scope.has_entry:
             yield Completion("_in", "instance")
         callee = self.position.callee
-        layer = completion_words.find_function(callee, "layer") if callee else None
-        for name in completion_words.call_parameters(layer):
+        layer = find_function(callee, "layer") if callee else None
+        for name in call_parameters(layer):
             if name not in self.position.given:
                 yield Completion(f"{name}=", "param")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,34 +23,27 @@ _NO_CHOICES = {"None", "True", "False", "int", "float", "str", "tf_idf"}
 _STRING_TYPES = ("string", "str", "either", "one of", "optional string")
 
 
-@dataclass(frozen=True, slots=True)
-class CompletionWord:
-    """A word; ``preferred`` is false for an alternative spelling."""
-
-    text: str
-    preferred: bool = True
-
-
-def words_of(role: Role) -> Iterable[CompletionWord]:
-    """The words of a role."""
+def words_of(role: Role) -> Mapping[str, bool]:
+    """The words of a role; False for an alternative spelling."""
     if role not in ROLES:
-        return ()
+        return {}
     if not keras_import.is_loaded():
-        return (CompletionWord(word) for word in stored_words().get(role, ()))
+        return dict.fromkeys(stored_words().get(role, ()), True)
     return _keras_words(role)
 
 
 @cache
-def _keras_words(role: Role) -> tuple[CompletionWord, ...]:
+def _keras_words(role: Role) -> dict[str, bool]:
     known = list(keras_words(role))
     if role == "layer":  # the common ones first: dense before activation
         known = [word for members in families().values() for word in members]
     if role == "dtype":  # plain dtypes before policies
         known.sort(key=lambda word: word.value is not None)
-    words = [CompletionWord(word.word) for word in known]
+    words = {word.word: True for word in known}
     for word in known:
-        words += [CompletionWord(alias, preferred=alias in ALIASES) for alias in word.aliases]
-    return tuple(words)
+        for alias in word.aliases:
+            words.setdefault(alias, alias in ALIASES)
+    return words
 
 
 @cache
@@ -64,7 +56,10 @@ def stored_words() -> dict[str, list[str]]:
 
 def words_to_store() -> dict[str, list[str]]:
     """The words of each role in the installed Keras."""
-    return {role: [word.text for word in _keras_words(role) if word.preferred] for role in ROLES}
+    return {
+        role: [word for word, preferred in _keras_words(role).items() if preferred]
+        for role in ROLES
+    }
 
 
 def find_function(word: str, role: Role) -> Any:

@@ -1,7 +1,7 @@
 """What is being written at the cursor in a model's text, and which names it can use.
 
-The text is unfinished by nature, so it is not parsed: the characters before the cursor are
-followed one by one, and what is open tells what can follow.
+The text is unfinished by nature, so it is not parsed: what is open before the cursor tells what
+can follow.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ _NAME = r"[^\W\d]\w*"
 _TARGETS = re.compile(rf"\s*(?:{_NAME}\s*,\s*)*{_NAME}\s*=(?!=)")
 _CALLEE = re.compile(r"[^\W\d][\w.]*$")
 _KEYWORD = re.compile(rf"({_NAME})=")
+_PIECE = re.compile(
+    r"#[^\n]*|(?P<quote>[\"'])(?:\\.?|(?!(?P=quote))[^\\\n])*(?P<closed>(?P=quote))?|[()\[\]{}\n/:]",
+    re.DOTALL,
+)
+"""A comment, a string, a bracket, or the end of a step."""
 _TENSOR_LINES = ("output", "inputs")
 _NEW_NAMES = ("for", "repeat", "block", "residual", "branch")
 
@@ -83,29 +88,18 @@ def locate(text: str, cursor: int) -> CursorPosition:
 def _open_brackets(before: str) -> tuple[int, list[int], bool]:
     """Start of the step, offsets of the open brackets, and whether a string or comment is open."""
     opened: list[int] = []
-    start, index, quote, comment = 0, 0, "", False
-    while index < len(before):
-        char = before[index]
-        if comment or quote:
-            if char == "\n":
-                comment, quote = False, ""
-                start = start if opened else index + 1
-            elif quote and char == "\\":
-                index += 1
-            elif char == quote:
-                quote = ""
-        elif char in "\"'":
-            quote = char
-        elif char == "#":
-            comment = True
-        elif char in "([{":
-            opened.append(index)
+    start, in_text = 0, False
+    for piece in _PIECE.finditer(before):
+        char = piece[0][0]
+        if char in "([{":
+            opened.append(piece.start())
         elif char in ")]}":
             opened = opened[:-1]
-        elif not opened and char in "\n/:":
-            start = index + 1
-        index += 1
-    return start, opened, bool(quote or comment)
+        elif char in "\"'#":
+            in_text = piece.end() == len(before) and not piece["closed"]
+        elif not opened:
+            start = piece.end()
+    return start, opened, in_text
 
 
 def _in_bracket(outer: CursorPosition, before: str, bracket: int, inner: str) -> CursorPosition:
@@ -147,12 +141,9 @@ def _bracket_argument(position: CursorPosition, text: str) -> CursorPosition:
     if keyword:
         position = replace(position, kind="value", name=keyword[1])
         text = text[keyword.end() :]
-    words = _words(text)
-    if len(words) > 1:
-        return _arguments(words[0], words[1:])
-    if text.startswith("&"):
+    if text.startswith("&") and len(_words(text)) == 1:
         return CursorPosition("layer", text[1:])
-    return replace(position, fragment=words[0])
+    return _element(position, text)
 
 
 def _in_step(text: str) -> CursorPosition:
@@ -201,16 +192,10 @@ def _tensors(callee: str, text: str) -> CursorPosition:
 def _arguments(callee: str, words: list[str]) -> CursorPosition:
     """The last of the words is being written; those before are finished."""
     *done, fragment = words
-    given = []
-    index = 0
-    for word in done:
-        keyword = _KEYWORD.match(word)
-        if keyword or word.startswith("!"):
-            given.append(keyword[1] if keyword else word[1:])
-        else:
-            index += 1
-            given.append(word)
-    position = CursorPosition("argument", fragment, callee, given=tuple(given), index=index)
+    named = [(_KEYWORD.match(word), word) for word in done]
+    given = tuple(keyword[1] if keyword else word.removeprefix("!") for keyword, word in named)
+    index = sum(not keyword and word[0] != "!" for keyword, word in named)
+    position = CursorPosition("argument", fragment, callee, given=given, index=index)
     keyword = _KEYWORD.match(fragment)
     if keyword:
         value = _split(fragment[keyword.end() :], ",")[-1]
@@ -268,17 +253,8 @@ class CursorScope:
     has_entry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _TextRow:
-    """A line of text, and the heads of the bodies around it, each with its line number."""
-
-    text: str
-    heads: tuple[tuple[int, str], ...]
-
-    @property
-    def namespace(self) -> tuple[int, ...]:
-        """The blocks and models around it: names are local to them."""
-        return tuple(number for number, text in self.heads if text.startswith(("block", "model")))
+_Heads: TypeAlias = tuple[tuple[int, str], ...]
+"""The heads of the bodies around a line, each with its line number."""
 
 
 def scope_at(text: str, cursor: int) -> CursorScope:
@@ -290,27 +266,34 @@ def scope_at(text: str, cursor: int) -> CursorScope:
         >>> scope.blocks, scope.values, scope.has_entry
         ({'res': {'f': None, 's': '1'}}, ['f', 's'], True)
     """
-    *above, here = _rows(text[:cursor])
+    rows = list(_rows(text[:cursor]))
+    *_, (_, heads) = rows
     scope = CursorScope()
-    for row in (*above, here):
-        block, model = _BLOCK.match(row.text), _MODEL.match(row.text)
+    for number, (row, around) in enumerate(rows, start=1):
+        block, model = _BLOCK.match(row), _MODEL.match(row)
         if block:
             scope.blocks[block[1]] = _parameters(block[2] or "")
         elif model:
             scope.models.append(model[1])
-        elif row is not here and row.namespace == here.namespace:
-            for step in re.split(r"\s/\s|:\s", row.text):
+        elif number < len(rows) and _namespace(around) == _namespace(heads):
+            for step in re.split(r"\s/\s|:\s", row):
                 targets = _STEP_TARGETS.match(step.strip())
                 names = targets[1].replace(" ", "").split(",") if targets else []
                 scope.outputs = [*names, *(name for name in scope.outputs if name not in names)]
-    for _, head in here.heads:
+    for _, head in heads:
         block, loop = _BLOCK.match(head), _FOR.match(head)
         scope.values += _parameters(block[2] or "") if block else [loop[1]] if loop else []
         scope.has_entry |= head.startswith(("block", "residual", "branch"))
     return scope
 
 
-def _rows(text: str) -> Iterator[_TextRow]:
+def _namespace(heads: _Heads) -> list[int]:
+    """The blocks and models among the heads: names are local to them."""
+    return [number for number, text in heads if text.startswith(("block", "model"))]
+
+
+def _rows(text: str) -> Iterator[tuple[str, _Heads]]:
+    """The lines of a text; what follows a head on its own line is in its body already."""
     heads: list[tuple[int, int, str]] = []
     for number, line in enumerate(text.split("\n")):
         body = line.lstrip()
@@ -319,13 +302,12 @@ def _rows(text: str) -> Iterator[_TextRow]:
             heads = [head for head in heads if head[0] < indent]
         around = tuple((line_number, head) for _, line_number, head in heads)
         if _HEAD.match(body) and ":" in body:
-            # What follows a head on its own line is in its body already.
-            head_only, _, rest = body.partition(":")
-            yield _TextRow(head_only + ":", around)
-            yield _TextRow(rest.strip(), (*around, (number, body)))
+            head_only, _, body_text = body.partition(":")
+            yield head_only + ":", around
+            around = (*around, (number, body))
             heads.append((indent, number, body))
-        else:
-            yield _TextRow(body, around)
+            body = body_text.strip()
+        yield body, around
 
 
 def _parameters(text: str) -> dict[str, str | None]:
