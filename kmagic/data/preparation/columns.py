@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +55,18 @@ class TableColumn:
             return self._encode_numbers(cells, empty)
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        words = [
-            str(self.fill) if is_empty else category_name(cell)
-            for cell, is_empty in zip(cells.tolist(), empty.tolist(), strict=True)
-        ]
-        categories = pd.Index(list(self.categories), dtype=object)
-        codes = categories.get_indexer(pd.Index(words, dtype=object))
-        known = codes >= 0  # a word that the training data did not have becomes zeros
-        encoded = np.zeros((len(words), len(self.categories)), dtype=np.float32)
-        encoded[np.flatnonzero(known), codes[known]] = 1
-        return encoded
+        words = pd.Series([category_name(cell) for cell in cells.tolist()], dtype=object)
+        categories = pd.Index(self.categories, dtype=object)
+        codes = categories.get_indexer(pd.Index(words.mask(empty, self.fill), dtype=object))
+        # A word that the training data did not have has the code -1, and becomes zeros.
+        return np.equal.outer(codes, np.arange(len(categories))).astype(np.float32)
+
+    def restore(self, values: NDArray[Any]) -> float | str:
+        """The cell that these numbers stand for; "" for an unknown word."""
+        if self.kind == "number":
+            return float(values[0])
+        is_known = len(values) and values.max() > 0.5  # noqa: PLR2004 - zero or one, after rounding
+        return self.categories[int(values.argmax())] if is_known else ""
 
     def _encode_numbers(self, cells: Any, empty: NDArray[np.bool_]) -> NDArray[np.float32]:
         import pandas as pd  # noqa: PLC0415 - half a second to import
@@ -88,11 +88,7 @@ class TableColumn:
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """How the columns of a table become numbers.
-
-    Attributes:
-        columns: The columns, in the order in which a model takes them.
-    """
+    """How the columns of a table become numbers, in the order in which a model takes them."""
 
     columns: tuple[TableColumn, ...]
 
@@ -147,35 +143,24 @@ class Columns:
         )
 
     def restore(self, x: NDArray[Any]) -> list[list[float | str]]:
-        """Restore the cells of the table, one list per row; "" stands for an unknown word.
-
-        Args:
-            x: What :meth:`apply` returned, not scaled.
+        """Restore the cells of the table from what :meth:`apply` returned, one list per row.
 
         Example:
             >>> few = Columns((TableColumn("town", "category", ("Bonn", "Ulm")),))
             >>> few.restore(few.apply([["Bonn"], ["Rome"]]))
             [['Bonn'], ['']]
         """
-        rows: list[list[float | str]] = [[] for _ in range(len(x))]
-        start = 0
-        for column in self.columns:
-            part = x[:, start : start + len(column.names)]
-            start += len(column.names)
-            for row, cells in zip(rows, part, strict=True):
-                if column.kind == "number":
-                    row.append(float(cells[0]))
-                else:
-                    row.append(column.categories[cells.argmax()] if cells.max() > 0.5 else "")  # noqa: PLR2004 - zero or one, after rounding
-        return rows
+        columns = [map(column.restore, values) for column, values in self.split(x)]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def split(self, x: NDArray[Any]) -> list[tuple[TableColumn, NDArray[Any]]]:
+        """The columns, each with its numbers in what :meth:`apply` returned."""
+        ends = np.cumsum([len(column.names) for column in self.columns])
+        return list(zip(self.columns, np.split(x, ends[:-1], axis=1), strict=True))
 
     def get_config(self) -> dict[str, Any]:
         """Return plain values for JSON, which :meth:`from_config` takes."""
-        return {
-            "columns": [
-                {**asdict(column), "categories": list(column.categories)} for column in self.columns
-            ]
-        }
+        return {"columns": [asdict(column) for column in self.columns]}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Columns:
@@ -186,12 +171,9 @@ class Columns:
             >>> Columns.from_config(few.get_config()).columns
             (TableColumn(name='size', kind='number', categories=(), fill=50.0),)
         """
-        columns = config["columns"]
+        columns = [TableColumn(**column) for column in config["columns"]]
         return cls(
-            tuple(
-                TableColumn(**{**column, "categories": tuple(column["categories"])})
-                for column in columns
-            )
+            tuple(replace(column, categories=tuple(column.categories)) for column in columns)
         )
 
     def _to_frame(self, raw: Any) -> Any:
@@ -223,11 +205,9 @@ class Columns:
 
 
 def learn_columns(frame: Any, *, fill: bool = False) -> Columns:
-    """Learn columns from the training part of a table.
+    """Learn columns of numbers, booleans or words from the training part of a table.
 
-    Args:
-        frame: A pandas data frame with columns of numbers, of booleans, or of words.
-        fill: Whether empty cells are filled from now on: with the mean, or the most frequent word.
+    With ``fill``, empty cells are filled from now on: by the mean, or the most frequent word.
 
     Example:
         >>> import pandas as pd

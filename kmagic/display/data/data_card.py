@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data.preparation.columns import TableColumn
+from kmagic.data.dataset import Dataset
+from kmagic.data.preparation.columns import Columns, TableColumn
 from kmagic.display.kit.card import (
     BLUE,
     Bundle,
@@ -19,13 +21,6 @@ from kmagic.display.kit.card import (
 )
 from kmagic.display.kit.samples import pixel_range
 from kmagic.support.formatting import format_value
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    from numpy.typing import NDArray
-
-    from kmagic.data.dataset import Dataset
 
 MAX_EXAMPLES = 8  # of each class
 MAX_CLASSES = 12
@@ -173,7 +168,6 @@ def _encode_image(image: NDArray[np.uint8], *, as_drawing: bool) -> tuple[bytes,
 
 
 def _save(image: Any, form: str) -> tuple[bytes, str]:
-    """A Pillow image as a file, and its MIME type."""
     stream = io.BytesIO()
     image.save(stream, form, optimize=True, quality=90)
     return stream.getvalue(), f"image/{form.lower()}"
@@ -186,13 +180,13 @@ def _column_table(data: Dataset) -> str:
     """One row per column with the distribution of its raw values; the target last."""
     raw = data.scaling.inverse(data.x_train)
     rows = [_row(["column", "", "min", "median", "max"], "th")]
-    columns = _columns_with_start(data, raw.shape[1])
+    columns = _columns_of(data).split(raw)
     limit = MAX_UNNAMED_COLUMNS if data.columns is None else MAX_COLUMNS
-    for column, start in columns[:limit]:
+    for column, values in columns[:limit]:
         if column.kind == "category":
-            rows.append(_category_row(column, raw[:, start : start + len(column.categories)]))
+            rows.append(_category_row(column, values))
         else:
-            rows.append(_number_row(column.name, raw[:, start]))
+            rows.append(_number_row(column.name, values[:, 0]))
     if data.classes is None:
         rows += _target_rows(data)
     rest = len(columns) - limit
@@ -207,26 +201,21 @@ def _column_table(data: Dataset) -> str:
 def _first_rows(data: Dataset) -> str:
     """The first training rows as they were, and the first one as the model sees it."""
     raw = data.scaling.inverse(data.x_train[:PREVIEW_ROWS])
-    columns = _columns_with_start(data, raw.shape[1])[:MAX_PREVIEW_COLUMNS]
+    columns = _columns_of(data)
+    shown = columns.split(raw)[:MAX_PREVIEW_COLUMNS]
     if not len(raw) or (data.y_train.ndim > 1 and data.classes is None):
         return ""
-    is_cut = data.x_train.shape[1] > columns[-1][1] + len(columns[-1][0].names)
-    dots = ["..."] if is_cut else []
-    names = [escape_html(column.name) for column, _ in columns]
+    dots = ["..."] if len(columns.columns) > len(shown) else []
+    names = [escape_html(column.name) for column, _ in shown]
     header = _cells([*names, *dots, f"<b>{escape_html(_target_name(data))}</b>"], "th")
     rows = []
-    for index, values in enumerate(raw):
-        cells = [
-            _raw_cell(column, values[start : start + len(column.names)])
-            for column, start in columns
-        ]
-        rows.append(_cells([*cells, *dots, f"<b>{_target_cell(data, index)}</b>"]))
+    for row in range(len(raw)):
+        cells = [_raw_cell(column, values[row]) for column, values in shown]
+        rows.append(_cells([*cells, *dots, f"<b>{_target_cell(data, row)}</b>"]))
     caption = "The first training rows."
-    if data.scaling.kind != "none" or any(column.kind == "category" for column, _ in columns):
-        prepared = [
-            _prepared_cell(data.x_train[0, start : start + len(column.names)])
-            for column, start in columns
-        ]
+    if data.scaling.kind != "none" or any(column.kind == "category" for column, _ in shown):
+        first = columns.split(data.x_train[:1])[:MAX_PREVIEW_COLUMNS]
+        prepared = [_prepared_cell(values[0]) for _, values in first]
         target = _prepared_cell(np.ravel(data.y_train[0]))
         rows.append(_cells([*prepared, *dots, target], mute=True))
         caption = "The first training rows; below, the first of them as the model sees it."
@@ -246,15 +235,12 @@ def _value_table(data: Dataset) -> str:
     return _table([*rows, *_target_rows(data)], DISTRIBUTION) + _caption(f"{DISTRIBUTION}.")
 
 
-def _columns_with_start(data: Dataset, width: int) -> list[tuple[TableColumn, int]]:
-    """The columns, each with the index of its first number."""
+def _columns_of(data: Dataset) -> Columns:
+    width = data.x_train.shape[1]
     if data.features is not None and len(data.features.names) == width:
-        columns = data.features.columns
-    else:
-        names = data.columns or tuple(f"column {index}" for index in range(width))
-        columns = tuple(map(TableColumn, names))
-    starts = np.cumsum([0, *(len(column.names) for column in columns)])
-    return list(zip(columns, starts.tolist(), strict=False))
+        return data.features
+    names = data.columns or (f"column {index}" for index in range(width))
+    return Columns(tuple(map(TableColumn, names)))
 
 
 def _number_row(name: str, values: NDArray[Any]) -> str:
@@ -318,14 +304,11 @@ def _bar_chart(counts: NDArray[Any], description: str) -> str:
 
 
 def _raw_cell(column: TableColumn, values: NDArray[Any]) -> str:
-    if column.kind != "category":
-        return format_value(values[0])
-    is_known = len(values) and values.max() > 0.5  # noqa: PLR2004 - zero or one, after rounding
-    return escape_html(column.categories[int(values.argmax())]) if is_known else ""
+    value = column.restore(values)
+    return escape_html(value) if isinstance(value, str) else format_value(value)
 
 
 def _prepared_cell(values: NDArray[Any]) -> str:
-    """The numbers of a cell as the model sees them."""
     if len(values) > PREVIEW_ROWS:
         return f"{len(values):,} numbers"
     return " ".join(map(format_value, values))
