@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kmagic.data.assemble import stratified_sample
 from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.data.split import stratified_sample
 
 SIZES = {"train": 5_000, "test": 1_000}
 SEED = 1998

@@ -85,7 +85,7 @@ def _imports(name: str) -> set[str]:
         else:
             continue
         for each in wanted:
-            # `from kmagic.data import cache` names a module, `... import load_data` does not.
+            # `from kmagic.data import arrays` names a module, `... import load_data` does not.
             known = each if each in MODULES else each.rpartition(".")[0]
             if known in MODULES and known != name:
                 found.add(known)
@@ -96,10 +96,9 @@ IMPORTS = {name: _imports(name) for name in MODULES}
 
 
 def test_the_check_sees_imports() -> None:
-    assert "kmagic.support.errors" in IMPORTS["kmagic.data.dataset_cache"]
-    assert (
-        "kmagic.data.dataset_cache" in IMPORTS["kmagic.data.keras_datasets"]
-    )  # from kmagic.data import cache
+    assert "kmagic.support.errors" in IMPORTS["kmagic.data.keras_datasets"]
+    # load_options says: from kmagic.data.preparation import scaling
+    assert "kmagic.data.preparation.scaling" in IMPORTS["kmagic.data.load_options"]
     assert "kmagic.magics" in IMPORTS["kmagic"]  # within a function
     assert "kmagic.data" not in IMPORTS["kmagic"]  # for types only
 

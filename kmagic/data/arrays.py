@@ -1,37 +1,47 @@
-"""Arrays as a data set: x and y, or four parts, from the notebook or from an ``.npz`` file."""
+"""Arrays as a data set: from the notebook, an ``.npz`` file or a ``tf.data.Dataset``."""
 
 from __future__ import annotations
 
+import math
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data.assemble import apply_options, pad_rows
+from kmagic.data.assemble import (
+    Split,
+    apply_options,
+    join_notes,
+    split_parts,
+    to_object_array,
+    to_text_array,
+)
 from kmagic.data.dataset import Dataset
-from kmagic.data.load_options import OPTIONS_OF_KIND, DataKind, check_applies, leave_out
-from kmagic.data.memory import require_memory
+from kmagic.data.keras_datasets import create_encoding
+from kmagic.data.load_options import (
+    OPTIONS_OF_KIND,
+    DataKind,
+    LoadOptions,
+    check_applies,
+    inapplicable,
+)
+from kmagic.data.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
-from kmagic.data.split import check_test_classes, split_rows
+from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.target_kind import decide_target
-from kmagic.data.texts import contains_sentences, encode_texts, to_text_array
-from kmagic.data.word_index import create_encoding
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_shape, list_names
+from kmagic.support.formatting import format_bytes, format_shape, list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from kmagic.data.load_options import LoadOptions
-    from kmagic.data.preparation.text_encoding import TextEncoding
+from kmagic.support.progress import Progress
+from kmagic.support.sentences import as_sentences
 
 PART_NAMES = ("x_train", "y_train", "x_test", "y_test")
 DESCRIPTIONS: dict[DataKind, str] = {
@@ -42,7 +52,9 @@ DESCRIPTIONS: dict[DataKind, str] = {
 }
 CHANNELS = (1, 3, 4)
 MAX_BYTE = 255
+DEFAULT_LIMIT = 4_000_000_000  # bytes that are read where the available memory is unknown
 _FRAME_REMEDY = "Pass a table of words and numbers as a pandas data frame."
+_READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,47 +69,38 @@ class ArrayParts:
 
 def load_arrays(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load arrays, or lists of numbers, of texts or of word indices."""
+    x, y = [_to_input_array(parts.x, "x")], parts.y
     has_parts = parts.x_test is not None
-    x, y, x_test = _to_input_array(parts.x, "x"), parts.y, None
-    check_lengths(x, y, *(("x_train", "y_train") if has_parts else ("x", "y")))
+    check_lengths(x[0], y, *(("x_train", "y_train") if has_parts else ("x", "y")))
     if has_parts:
         x_test = _to_input_array(parts.x_test, "x_test")
         check_lengths(x_test, parts.y_test, "x_test", "y_test")
         y = concatenate_targets(y, parts.y_test)
-        x, x_test = _match_inputs(x, x_test)
-    kind = "text" if options.words is not None and x.dtype.kind in "iu" else _kind_of(x)
+        x = _match_inputs(x[0], x_test)
+    first = x[0]
+    kind = "text" if options.words is not None and first.dtype.kind in "iu" else _kind_of(first)
     check_applies(options, kind, name, DESCRIPTIONS[kind])
-    _reject_file_options(options, name, DESCRIPTIONS[kind])
-    target = decide_target(y, options, images=kind == "images")
-    notes: list[str | Text] = [target.note]
-    is_scaled = kind == "images" and x.dtype.kind == "f" and x.min() >= 0 and x.max() <= 1
-    if is_scaled:
-        notes.append("The image values are 0 to 1 and were taken as divided by 255.")
-    if x_test is not None and options.split is None:
-        x_train, y_train, y_test = x, target.y[: len(x)], target.y[len(x) :]
-        if target.labels is not None and target.classes is not None:
-            labels = target.labels
-            notes.append(
-                check_test_classes(labels[: len(x)], labels[len(x) :], target.classes, name)
-            )
-    else:
-        x = x if x_test is None else np.concatenate([x, x_test])
-        train, test = split_rows(len(x), options, name, target.labels, target.classes)
-        x_train, y_train, x_test, y_test = x[train], target.y[train], x[test], target.y[test]
+    _reject_file_options(options, f"{name} {DESCRIPTIONS[kind]}")
+    are_images = kind == "images"
+    target = decide_target(y, options, images=are_images)
+    is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
+    split, class_note = split_parts(x, target, options, name)
     encoding, encoding_problem = None, Text()
-    if kind == "text":
-        x_train, x_test, encoding, encoding_problem = _encode(x_train, x_test, options, name)
+    if kind == "text" and as_sentences(split.x_train[:1]) is not None:
+        if options.words is not None:
+            raise inapplicable("words", f"word indices; {name} contains texts")
+        split = split.convert(to_text_array)
+    elif kind == "text":
+        split, encoding, encoding_problem = _encode_indices(split, options, name)
+    scaled_note = "The image values are 0 to 1 and were taken as divided by 255."
     data = Dataset(
-        name=name,
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_test,
-        y_test=y_test,
-        classes=target.classes,
+        name,
+        *split,
+        target.classes,
         scaling=Scaling("255") if is_scaled else Scaling(),
-        note_text=Text.join(" ", filter(None, notes)),
+        note_text=join_notes(target.note, scaled_note if is_scaled else "", class_note),
         source=source,
-        image_shape=x_train.shape[1:] if kind == "images" else None,
+        image_shape=split.x_train.shape[1:] if are_images else None,
         encoding=encoding,
         encoding_problem=encoding_problem,
     )
@@ -105,12 +108,7 @@ def load_arrays(parts: ArrayParts, options: LoadOptions, name: str, source: str)
 
 
 def load_npz(path: Path, options: LoadOptions) -> Dataset:
-    """Load a NumPy archive with the names that Keras's own have.
-
-    Args:
-        path: The file: x_train, y_train, x_test, y_test; or x_train, y_train; or x, y.
-        options: The options of ``load_data``.
-    """
+    """Load a NumPy archive of x_train, y_train, x_test, y_test; of x_train, y_train; or of x, y."""
     file_name = show_path(path)
     with explain_read_errors(path):
         if not path.stat().st_size:
@@ -145,12 +143,7 @@ def load_npz(path: Path, options: LoadOptions) -> Dataset:
 
 
 def parse_parts(source: Any) -> ArrayParts | None:
-    """Recognize the parts of arrays; None if it is nothing of that kind.
-
-    Args:
-        source: (x, y), (x_train, y_train, x_test, y_test), ((x_train, y_train), (x_test, y_test))
-            as Keras's loaders return them, or a dictionary with these names.
-    """
+    """Recognize (x, y), four arrays, Keras's pairs of pairs, or a dictionary; else None."""
     if isinstance(source, Mapping):
         return _parts_by_name(source, "The dictionary")
     if not isinstance(source, tuple | list):
@@ -189,18 +182,21 @@ def concatenate_targets(y: Any, y_test: Any) -> NDArray[Any]:
     return np.concatenate([part.reshape(len(part), *shapes[0]) for part in parts])
 
 
-def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _match_inputs(x: NDArray[Any], x_test: NDArray[Any]) -> list[NDArray[Any]]:
     """Check that the rows of both parts have the same shape and type."""
     if x.dtype != x_test.dtype and {x.ndim, x_test.ndim} == {1, 2}:
         # Word indices: the rows of only one part have the same length.
-        x, x_test = _to_lists(x), _to_lists(x_test)
+        x, x_test = (
+            to_object_array(part.tolist()) if part.dtype.kind in "iu" else part
+            for part in (x, x_test)
+        )
     are_words = [part.dtype.kind in "OUST" for part in (x, x_test)]
     if x.shape[1:] != x_test.shape[1:] or are_words[0] != are_words[1]:
         train, test = (format_shape(part.shape[1:]) or str(part.dtype) for part in (x, x_test))
         raise DataError(
             f"The rows of x_train and x_test must have the same shape; got {train} and {test}."
         )
-    return x, x_test
+    return [x, x_test]
 
 
 def _to_input_array(x: Any, name: str) -> NDArray[Any]:
@@ -212,8 +208,7 @@ def _to_input_array(x: Any, name: str) -> NDArray[Any]:
     try:
         array = np.asarray(x)
     except ValueError:  # rows of different lengths
-        array = np.empty(len(x), dtype=object)
-        array[:] = list(x)
+        array = to_object_array(list(x))
     if array.ndim == 0 or not len(array):
         raise DataError(f"{name} is empty." if array.ndim else f"{name} has no rows.")
     if array.dtype.kind == "O":
@@ -258,32 +253,22 @@ def _fail_type(name: str, actual: str) -> NoReturn:
     raise DataError(f"{name} must contain numbers or texts; got {actual}.", _FRAME_REMEDY)
 
 
-def _to_lists(x: NDArray[Any]) -> NDArray[Any]:
-    """Rows of word indices as lists, whose lengths may differ."""
-    if x.dtype.kind not in "iu":
-        return x
-    rows = np.empty(len(x), dtype=object)
-    rows[:] = x.tolist()
-    return rows
-
-
-def _reject_file_options(options: LoadOptions, name: str, description: str) -> None:
+def _reject_file_options(options: LoadOptions, actual: str) -> None:
     """Reject options of named columns and of image files, which arrays do not have."""
-    for applies_to, listed, remedy in (
+    alternatives = (
         (
-            "tables with named columns",
             OPTIONS_OF_KIND["table"],
+            "tables with named columns",
             " Or pass a data frame: pandas.DataFrame(x, columns=[...]).",
         ),
-        ("files, not to arrays", ("size", "gray"), " keras.ops.image resizes arrays."),
-    ):
+        (("size", "gray"), "files, not to arrays", " keras.ops.image resizes arrays."),
+    )
+    for listed, applies_to, alternative in alternatives:
         for option in filter(options.is_set, listed):
-            message = f" only applies to {applies_to}; {name} {description}."
-            raise DataError(Text(Option(option), message), leave_out(option) + remedy)
+            raise inapplicable(option, f"{applies_to}; {actual}", alternative=alternative)
 
 
 def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> ArrayParts:
-    """The parts by their names."""
     for names in (PART_NAMES, PART_NAMES[:2], ("x", "y"), ("X", "y")):
         if all(name in arrays for name in names):
             return ArrayParts(*(arrays[name] for name in names))
@@ -323,25 +308,13 @@ def _kind_of(x: NDArray[Any]) -> DataKind:
     return "table" if axes == 1 else "array"
 
 
-def _encode(
-    x_train: NDArray[Any], x_test: NDArray[Any], options: LoadOptions, name: str
-) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None, Text]:
-    """Encode texts if requested; pad lists of word indices if a length is requested.
-
-    Returns:
-        Both parts, their encoding, and why the words are unknown, if they are.
-    """
-    if contains_sentences(x_train):
-        if options.words is not None:
-            raise DataError(
-                Text(Option("words"), f" only applies to word indices; {name} contains texts."),
-                leave_out("words"),
-            )
-        texts = to_text_array(x_train), to_text_array(x_test)
-        return *encode_texts(*texts, options), Text()
+def _encode_indices(
+    split: Split, options: LoadOptions, name: str
+) -> tuple[Split, TextEncoding | None, Text]:
+    """Both parts, padded if requested; their encoding, or why the words are unknown."""
     if options.words is not None:
-        encoding = create_encoding(options.words, options, x_train)
-        return encoding.limit(x_train), encoding.limit(x_test), encoding, Text()
+        encoding = create_encoding(options.words, options, split.x_train)
+        return split.convert(encoding.limit), encoding, Text()
     if options.num_words is not None:
         raise DataError(
             Text(Option("num_words"), f" requires texts; {name} contains word indices."),
@@ -353,9 +326,94 @@ def _encode(
                 ".",
             ),
         )
-    problem = Text(
-        f"The words for the indices in {name} are unknown: load the data with ",
-        Option("words"),
-        ".",
+    unknown = f"The words for the indices in {name} are unknown: load the data with "
+    return split.convert(options.pad), None, Text(unknown, Option("words"), ".")
+
+
+# --- streams --------------------------------------------------------------------------------------
+
+
+def is_stream(value: Any) -> bool:
+    """Whether it is a ``tf.data.Dataset``, without importing TensorFlow."""
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and isinstance(value, tensorflow.data.Dataset)
+
+
+def stream_class_names(stream: Any) -> tuple[str, ...] | None:
+    """The class names that Keras's ``image_dataset_from_directory`` attaches to a stream."""
+    names = getattr(stream, "class_names", None)
+    return tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
+
+
+def read_stream(stream: Any, name: str) -> ArrayParts:
+    """Read a stream into arrays."""
+    import tensorflow as tf  # noqa: PLC0415 - imported already, if there is a stream
+
+    x_spec, y_spec = _check_pairs(stream.element_spec, name, tf)
+    length = int(stream.cardinality().numpy())
+    if length == tf.data.INFINITE_CARDINALITY:
+        raise DataError(f"{name} is endless: it repeats itself.", _READ_LESS)
+    is_batched = bool(x_spec.shape.rank and y_spec.shape.rank) and bool(
+        x_spec.shape[0] == y_spec.shape[0]
     )
-    return pad_rows(x_train, options), pad_rows(x_test, options), None, problem
+    available = available_memory()
+    # Half of it, because the elements are concatenated then.
+    limit = DEFAULT_LIMIT if available is None else int(MAX_SHARE * available / 2)
+    element_size = _size_of(x_spec) + _size_of(y_spec)
+    if length > 0 and element_size and length * element_size > limit:
+        raise _too_large(name, length * element_size, limit)
+    x, y, size = [], [], 0
+    with Progress(max(length, 0), "batches" if is_batched else "samples") as progress:
+        for inputs, targets in stream:
+            x.append(inputs.numpy())
+            y.append(targets.numpy())
+            size += getattr(x[-1], "nbytes", 0) + getattr(y[-1], "nbytes", 0)
+            if size > limit:
+                raise _too_large(name, size, limit)
+            if length > 0:
+                progress.advance()
+    if not x:
+        raise DataError(f"The stream {name} is empty.")
+    return ArrayParts(*(_concatenate_elements(part, is_batched=is_batched) for part in (x, y)))
+
+
+def _check_pairs(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:
+    if not isinstance(spec, tuple) or len(spec) != 2:  # noqa: PLR2004 - x and y
+        actual = f"{len(spec)} parts" if isinstance(spec, tuple) else type(spec).__name__
+        raise DataError(
+            f"The elements of {name} must be pairs of x and y; got {actual}.",
+            "Make pairs: stream.map(lambda ...: (x, y)).",
+        )
+    for part, part_name in zip(spec, "xy", strict=True):
+        if not isinstance(part, tf.TensorSpec):
+            raise DataError(
+                f"{part_name} of {name} must be one dense tensor; got {type(part).__name__}.",
+                "Select one with stream.map, or fit the model on the stream itself.",
+            )
+    return spec[0], spec[1]
+
+
+def _size_of(spec: Any) -> int:
+    """Bytes of one element; 0 if its shape does not tell."""
+    if not spec.shape.is_fully_defined() or not hasattr(spec.dtype, "size"):
+        return 0
+    return int(math.prod(spec.shape.as_list()) * spec.dtype.size)
+
+
+def _concatenate_elements(elements: list[Any], *, is_batched: bool) -> NDArray[Any]:
+    shapes = {np.shape(element)[is_batched:] for element in elements}
+    if len(shapes) > 1:
+        sizes = list_names(sorted(format_shape(shape) or "one value" for shape in shapes), 5)
+        raise DataError(
+            f"The samples of the stream have {len(shapes):,} sizes: {sizes}.",
+            "Bring them to one size first, with stream.map or padded_batch.",
+        )
+    return np.concatenate(elements) if is_batched else np.stack(elements)
+
+
+def _too_large(name: str, size: int, limit: int) -> DataError:
+    return DataError(
+        f"{name} takes {format_bytes(size)} of memory or more, but only {format_bytes(limit)} can "
+        "be used.",
+        _READ_LESS,
+    )

@@ -1,44 +1,192 @@
-"""The last step of loading: scale and reshape the inputs, and encode the labels."""
+"""The common steps of all loaders: split the samples, then scale, reshape and encode them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from operator import getitem
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data.load_options import leave_out
+from kmagic.data.dataset import Dataset
+from kmagic.data.load_options import DEFAULT_SPLIT, LoadOptions, inapplicable, leave_out
 from kmagic.data.memory import require_memory
 from kmagic.data.preparation.scaling import learn_scaling
+from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
+from kmagic.data.target_kind import Target
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_shape
-from kmagic.support.messages import Option, Text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from kmagic.data.dataset import Dataset
-    from kmagic.data.load_options import LoadOptions
+from kmagic.support.formatting import format_shape, list_names, pluralize
+from kmagic.support.messages import Option, Part, Text
+from kmagic.support.sentences import as_sentences
 
 GREY_AXES = 3  # of grey images: samples, height, width
 
 
+# --- split ----------------------------------------------------------------------------------------
+
+
+def stratified_sample(labels: NDArray[Any], count: int, seed: int) -> NDArray[np.intp]:
+    """Choose ``count`` rows, sorted, so that each class keeps its proportion.
+
+    Example:
+        >>> import numpy as np
+        >>> labels = np.array([0] * 8 + [1] * 4)
+        >>> labels[stratified_sample(labels, 3, seed=0)].tolist()
+        [0, 0, 1]
+    """
+    rng = np.random.default_rng(seed)
+    classes, class_indices = np.unique(labels, return_inverse=True)
+    sizes = _proportional(np.bincount(class_indices, minlength=len(classes)), count)
+    chosen = [
+        rng.permutation(np.flatnonzero(class_indices == index))[:size]
+        for index, size in enumerate(sizes)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _proportional(counts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
+    """Integers in proportion to ``counts`` that add up to ``total``, by largest remainders."""
+    exact = counts * total / counts.sum()
+    sizes = np.floor(exact).astype(np.intp)
+    by_remainder = np.argsort(sizes - exact, kind="stable")
+    sizes[by_remainder[: total - sizes.sum()]] += 1
+    minimum = (counts > 1).astype(np.intp)
+    clipped: NDArray[np.intp] = np.clip(sizes, minimum, np.maximum(counts - 1, minimum))
+    return clipped
+
+
+def train_test_indices(
+    rows: int, fraction: float, seed: int, labels: NDArray[Any] | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Split rows into a training and a test part, both shuffled.
+
+    Unlike scikit-learn's stratified split this one has every class of two rows or more in both
+    parts, and takes classes of one row and test parts smaller than the number of classes.
+
+    Example:
+        >>> train, test = train_test_indices(10, 0.3, seed=1)
+        >>> len(train), len(test)
+        (7, 3)
+    """
+    rng = np.random.default_rng(seed)
+    count = min(max(round(rows * fraction), 1), rows - 1)
+    chosen = (
+        rng.permutation(rows)[:count]
+        if labels is None
+        else rng.permutation(stratified_sample(labels, count, seed))
+    )
+    is_train = np.ones(rows, dtype=bool)
+    is_train[chosen] = False
+    return rng.permutation(np.flatnonzero(is_train)), chosen
+
+
+class Split(NamedTuple):
+    """Inputs and targets of the training and of the test part, in the order of a data set."""
+
+    x_train: Any
+    y_train: NDArray[Any]
+    x_test: Any
+    y_test: NDArray[Any]
+
+    def convert(self, function: Callable[[Any], Any]) -> Split:
+        """Convert the inputs of both parts."""
+        return Split(function(self.x_train), self.y_train, function(self.x_test), self.y_test)
+
+
+def split_parts(
+    parts: Sequence[Any],
+    target: Target,
+    options: LoadOptions,
+    name: str,
+    *,
+    join: Callable[[Sequence[Any]], Any] = np.concatenate,
+    take: Callable[[Any, NDArray[np.intp]], Any] = getitem,
+) -> tuple[Split, str]:
+    """Keep the parts that samples have, or split them as the options say.
+
+    Args:
+        parts: The inputs: all of them, or the training and the test part.
+        target: The targets of all.
+        options: The options of ``load_data``.
+        name: Name of the data in messages.
+        join: Concatenates the inputs of both parts.
+        take: Selects rows of the inputs.
+
+    Returns:
+        Both parts, and a note on classes without test rows.
+    """
+    y, labels, classes = target.y, target.labels, target.classes or ()
+    rows = len(y)
+    if len(parts) > 1 and options.split is None:
+        start, note = len(parts[0]), ""
+        if labels is not None:
+            note = check_test_classes(labels[:start], labels[start:], classes, name)
+        return Split(parts[0], y[:start], parts[1], y[start:]), note
+    if rows < 2:  # noqa: PLR2004 - one for each part
+        raise DataError(
+            f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
+        )
+    if labels is not None:
+        single = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 1)
+        if single.size:
+            has = "has one row" if single.size == 1 else "have one row each"
+            raise DataError(
+                f"{_class_list(single, classes)} of {name} {has}; at least 2 are needed, one for "
+                "each part.",
+                "Add rows, merge these classes into another one, or leave them out; or pass the "
+                "training and the test part yourself.",
+            )
+    x = join(parts) if len(parts) > 1 else parts[0]
+    train, test = train_test_indices(rows, options.split or DEFAULT_SPLIT, options.seed, labels)
+    return Split(take(x, train), y[train], take(x, test), y[test]), ""
+
+
+def check_test_classes(
+    train: NDArray[Any], test: NDArray[Any], classes: Sequence[str], name: str
+) -> str:
+    """Reject classes without training rows, and note those without test rows."""
+    in_train, in_test = (np.bincount(part, minlength=len(classes)) > 0 for part in (train, test))
+    unseen = np.flatnonzero(in_test & ~in_train)
+    if unseen.size:
+        is_in = "is" if unseen.size == 1 else "are"
+        raise DataError(
+            f"{_class_list(unseen, classes)} of {name} {is_in} in the test part, but not in the "
+            "training part: a model cannot learn a class without training rows.",
+            Text(
+                "Add training rows, leave these out, or pass ",
+                Option("split", 0.2),
+                " to split all rows again.",
+            ),
+        )
+    missing = np.flatnonzero(in_train & ~in_test)
+    if not missing.size:
+        return ""
+    has = "has" if missing.size == 1 else "have"
+    return f"{_class_list(missing, classes)} {has} no rows in the test part."
+
+
+def _class_list(indices: NDArray[np.intp], classes: Sequence[str]) -> str:
+    names = [classes[index] for index in indices.tolist()]
+    return f"{'Class' if len(names) == 1 else 'Classes'} {list_names(names, 5)}"
+
+
+# --- scale, reshape, encode -----------------------------------------------------------------------
+
+
 def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
-    """Scale, reshape and one-hot encode data that were read and split."""
+    """Encode, scale and reshape data that were read and split."""
     if options.onehot and data.classes is None:
         raise onehot_error(data.name)
     if options.channel and data.x_train.ndim != GREY_AXES:
-        raise DataError(
-            Text(
-                Option("channel", True),
-                f" only applies to grey images; those of {data.name} have channels: "
-                f"{format_shape(data.x_train.shape[1:])}.",
-            ),
-            leave_out("channel"),
-        )
-    x_train, x_test, learned = data.x_train, data.x_test, data.scaling
-    y_train, y_test = data.y_train, data.y_test
+        shape = format_shape(data.x_train.shape[1:])
+        reason = f"grey images; those of {data.name} have channels: {shape}"
+        raise inapplicable("channel", reason, value=True)
+    x_train, x_test, encoding = data.x_train, data.x_test, data.encoding
+    y_train, y_test, learned = data.y_train, data.y_test, data.scaling
+    if data.is_text:
+        x_train, x_test, encoding = encode_texts(x_train, x_test, options)
     if options.scale != "none":
         if learned.kind != "none":
             raise DataError(
@@ -64,29 +212,52 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
     elif options.channel:
         x_train, x_test = x_train[..., np.newaxis], x_test[..., np.newaxis]
     return replace(
-        data, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test, scaling=learned
+        data,
+        x_train=x_train,
+        y_train=y_train,
+        x_test=x_test,
+        y_test=y_test,
+        scaling=learned,
+        encoding=encoding,
     )
 
 
 def onehot_error(name: str) -> DataError:
     """The error for one-hot labels of data without classes."""
-    return DataError(
-        Text(
-            Option("onehot", True),
-            f" only applies to classes, but {name} has numbers to predict.",
-        ),
-        leave_out("onehot"),
-    )
+    return inapplicable("onehot", f"classes, but {name} has numbers to predict", value=True)
 
 
-def pad_rows(rows: NDArray[Any], options: LoadOptions) -> NDArray[Any]:
-    """Pad and cut rows of word indices with Keras's ``pad_sequences``, if ``maxlen`` is set."""
-    if options.maxlen is None:
-        return rows
-    padded: NDArray[np.int32] = import_module("keras.utils").pad_sequences(
-        rows,
-        maxlen=options.maxlen,
-        padding=options.padding or "pre",
-        truncating=options.truncating or "pre",
-    )
-    return padded
+def encode_texts(
+    x_train: NDArray[Any], x_test: NDArray[Any], options: LoadOptions
+) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None]:
+    """Encode sentences by a vocabulary of the training part, if the options request it.
+
+    Example:
+        >>> from kmagic.data.load_options import LoadOptions
+        >>> train, test = np.array(["a film", "a book"]), np.array(["a new film"])
+        >>> options = LoadOptions(num_words=5, maxlen=3)
+        >>> rows, test_rows, encoding = encode_texts(train, test, options)
+        >>> rows.tolist(), encoding.decode(test_rows)
+        ([[0, 2, 3], [0, 2, 4]], ['a [UNK] film'])
+    """
+    if options.num_words is None and options.maxlen is None:
+        return x_train, x_test, None
+    encoding = learn_text(x_train, **options.encoding)
+    return encoding.encode(x_train), encoding.encode(x_test), encoding
+
+
+def join_notes(*notes: Part) -> Text:
+    """The notes that are not empty, as one text."""
+    return Text.join(" ", filter(None, notes))
+
+
+def to_text_array(x: Any) -> NDArray[Any]:
+    """Sentences as an array of strings."""
+    return to_object_array(as_sentences(x) or list(x))
+
+
+def to_object_array(items: Sequence[Any]) -> NDArray[Any]:
+    """Items as an array with one axis, whatever they contain."""
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array

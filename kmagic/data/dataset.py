@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from kmagic.data.preparation.columns import Columns
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
-from kmagic.support.formatting import format_shape, format_value
+from kmagic.support.formatting import format_shape, format_value, pluralize
 from kmagic.support.messages import PYTHON, Spelling, Text, render
 from kmagic.support.rendering import Renderable
 from kmagic.support.sentences import as_sentences
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 MAX_CLASSES_LISTED = 10
 
@@ -142,10 +140,9 @@ class Dataset(Renderable):
         shape = self.x_train.shape[1:]
         if len(shape) != 1:
             return f"{format_shape(shape)} {self.x_train.dtype}"
-        unit = "values" if self.image_shape else "word indices" if self.encoding else "columns"
-        if shape == (1,):
-            unit = {"values": "value", "word indices": "word index", "columns": "column"}[unit]
-        return f"{shape[0]:,} {unit}, {self.x_train.dtype}"
+        many = "word indices" if self.encoding else ""
+        unit = "word index" if self.encoding else "value" if self.image_shape else "column"
+        return f"{pluralize(shape[0], unit, many)}, {self.x_train.dtype}"
 
     def describe_targets(self) -> str:
         """Describe the targets and the distribution of the classes in the training part."""

@@ -1,29 +1,32 @@
-"""Folders as data sets: one subfolder per class, possibly below train/ and test/, as in Keras."""
+"""Folders as data sets: one subfolder per class, possibly below train/ and test/, as in Keras.
+
+Here their files are found and split, and texts are read.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data.images.image_paths import is_image_file
+from kmagic.data.assemble import Split, apply_options, join_notes, split_parts, to_object_array
+from kmagic.data.dataset import Dataset
+from kmagic.data.images.image_reader import is_image_file
+from kmagic.data.load_options import LoadOptions, check_applies
+from kmagic.data.memory import require_memory
 from kmagic.data.paths import explain_read_errors
-from kmagic.data.split import check_test_classes, split_rows
+from kmagic.data.target_kind import Target
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from kmagic.data.load_options import LoadOptions
+from kmagic.support.progress import Progress
 
 FolderKind: TypeAlias = Literal["images", "text", "table"]
 
@@ -36,18 +39,6 @@ _IGNORED_FOLDERS = ("__MACOSX", "__pycache__")
 _ONE_FOLDER_PER_CLASS = "Make one subfolder per class: cats/ and dogs/."
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class LabeledFiles:
-    """Files with their targets: class indices, or values to predict."""
-
-    files: list[Path]
-    y: NDArray[Any]
-
-    def take(self, indices: NDArray[Any]) -> LabeledFiles:
-        """The files at some indices, in that order."""
-        return LabeledFiles([self.files[index] for index in indices], self.y[indices])
-
-
 @dataclass(frozen=True, slots=True)
 class DataFolder:
     """The contents of a folder.
@@ -55,17 +46,17 @@ class DataFolder:
     Attributes:
         path: The folder.
         kind: What its files are.
-        classes: Names of the subfolders, sorted; a label is an index into it.
-        train: Files of the training part, or all files.
-        test: Files of the test part; None where the folder has no parts.
+        parts: All files, or those of the training and of the test part.
+        y: Labels of all files, indices of ``classes``; empty for tables.
+        classes: Names of the subfolders, sorted.
         note: What was ignored, in sentences.
     """
 
     path: Path
     kind: FolderKind
-    classes: tuple[str, ...]
-    train: LabeledFiles
-    test: LabeledFiles | None
+    parts: list[NDArray[Any]]
+    y: NDArray[np.int64]
+    classes: tuple[str, ...] = ()
     note: str = ""
 
 
@@ -83,27 +74,53 @@ def scan_folder(path: Path) -> DataFolder:
             )
         if not folders:
             return _scan_tables(path, files)
-        parts = [folder for folder in (train, test) if folder is not None] or [path]
-        files_by_class = [_files_by_class(part) for part in parts]
-    notes = [f"{ignored.name}/ was ignored: the test part is {parts[1].name}/."] if ignored else []
-    return _label_files(path, files_by_class, notes)
+        roots = [folder for folder in (train, test) if folder is not None] or [path]
+        files_by_class = {
+            (part, folder.name): _files_below(folder)
+            for part, root in enumerate(roots)
+            for folder in _class_folders(root)
+        }
+    everything = [file for files in files_by_class.values() for file in files]
+    kind = _most_frequent_kind(path, everything)
+    is_usable = is_image_file if kind == "images" else _is_text_file
+    usable = [
+        (part, name, file)
+        for (part, name), files in files_by_class.items()
+        for file in filter(is_usable, files)
+    ]
+    classes, y = np.unique([name for _, name, _ in usable], return_inverse=True)
+    if len(classes) < 2:  # noqa: PLR2004 - a classifier needs two
+        raise DataError(
+            f"{show_path(path)} contains only one class: {', '.join(classes)}.",
+            _ONE_FOLDER_PER_CLASS,
+        )
+    notes = [f"{ignored.name}/ was ignored: the test part is {roots[1].name}/."] if ignored else []
+    empty = files_by_class.keys() - {(part, name) for part, name, _ in usable}
+    if empty:
+        notes.append(f"Without readable files: {', '.join(sorted({name for _, name in empty}))}.")
+    if len(usable) < len(everything):
+        notes.append(f"{pluralize(len(everything) - len(usable), 'other file')} ignored.")
+    parts = [
+        to_object_array([file for part, _, file in usable if part == index])
+        for index in range(len(roots))
+    ]
+    return DataFolder(path, kind, parts, y, tuple(classes.tolist()), " ".join(notes))
 
 
 def split_files(
     folder: DataFolder, options: LoadOptions, name: str
-) -> tuple[list[LabeledFiles], tuple[str, ...], str]:
+) -> tuple[Split, str, tuple[str, ...]]:
     """Split the files of a folder, shuffled, before any of them is read.
 
     Returns:
-        Files of the training and of the test part, names of the classes, and a note.
+        Both parts, a note, and the names of the classes.
     """
     if options.task == "regression":
         raise DataError(
             f"{name} is a folder of classes, but regression predicts numbers.",
             Text("Leave out ", Option("task"), ", or pass arrays: (x, y)."),
         )
-    parts = [folder.train] + ([folder.test] if folder.test else [])
-    classes = folder.classes
+    y, classes = folder.y, folder.classes
     if options.class_names is not None:
         if sorted(options.class_names) != sorted(classes):
             raise DataError(
@@ -112,47 +129,62 @@ def split_files(
                 actual=Text(", ".join(options.class_names)),
                 remedy="Name all folders, in the order of their labels.",
             )
-        new_labels = np.array([options.class_names.index(name) for name in classes])
-        parts = [LabeledFiles(part.files, new_labels[part.y]) for part in parts]
+        y = np.array([options.class_names.index(each) for each in classes])[y]
         classes = options.class_names
-    if len(parts) > 1 and options.split is None:
-        note = check_test_classes(parts[0].y, parts[1].y, classes, name)
+    split, note = split_parts(folder.parts, Target(y, classes), options, name)
+    if len(folder.parts) > 1 and options.split is None:  # these are in the order of the classes
         rng = np.random.default_rng(options.seed)
-        return [part.take(rng.permutation(len(part.files))) for part in parts], classes, note
-    files = [file for part in parts for file in part.files]
-    all_files = LabeledFiles(files, np.concatenate([part.y for part in parts]))
-    train, test = split_rows(len(files), options, name, all_files.y, classes)
-    return [all_files.take(train), all_files.take(test)], classes, ""
+        train, test = rng.permutation(len(split.x_train)), rng.permutation(len(split.x_test))
+        rows = (train, train, test, test)
+        split = Split(*(part[order] for part, order in zip(split, rows, strict=True)))
+    return split, note, classes
 
 
-def _label_files(
-    path: Path, files_by_class: list[dict[str, list[Path]]], notes: list[str]
-) -> DataFolder:
-    kind = _most_frequent_kind(path, files_by_class)
-    is_usable = is_image_file if kind == "images" else _is_text_file
-    usable = [
-        {name: [file for file in files if is_usable(file)] for name, files in part.items()}
-        for part in files_by_class
-    ]
-    empty = sorted({name for part in usable for name, files in part.items() if not files})
-    classes = sorted({name for part in usable for name, files in part.items() if files})
-    if empty:
-        notes.append(f"Without readable files: {', '.join(empty)}.")
-    ignored = len(_all_files(files_by_class)) - len(_all_files(usable))
-    if ignored:
-        notes.append(f"{pluralize(ignored, 'other file')} ignored.")
-    if len(classes) < 2:  # noqa: PLR2004 - a classifier needs two
-        raise DataError(
-            f"{show_path(path)} contains only one class: {', '.join(classes)}.",
-            _ONE_FOLDER_PER_CLASS,
-        )
-    parts = []
-    for part in usable:
-        files = [file for name in classes for file in part.get(name, ())]
-        sizes = [len(part.get(name, ())) for name in classes]
-        parts.append(LabeledFiles(files, np.repeat(np.arange(len(classes), dtype=np.int64), sizes)))
-    test = parts[1] if len(parts) > 1 else None
-    return DataFolder(path, kind, tuple(classes), parts[0], test, " ".join(notes))
+def load_text_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
+    """Load a folder of texts, one per file."""
+    name = options.name or folder.path.resolve().name
+    check_applies(options, "text", name, "contains text")
+    split, note, classes = split_files(folder, options, name)
+    files = [*split.x_train, *split.x_test]
+    with explain_read_errors(folder.path):
+        size = sum(file.stat().st_size for file in files)
+    require_memory(
+        2 * size,
+        f"{len(files):,} texts",
+        "Leave them on disk: keras.utils.text_dataset_from_directory.",
+    )
+    data = Dataset(
+        name,
+        *split.convert(read_texts),
+        classes,
+        source=show_path(folder.path),
+        note_text=join_notes(folder.note, note),
+    )
+    return apply_options(data, options)
+
+
+def read_texts(files: Sequence[Path]) -> NDArray[Any]:
+    """Read files in UTF-8, each as one string."""
+    texts = np.empty(len(files), dtype=object)
+    with Progress(len(files), "texts") as progress:
+        for index, file in enumerate(files):
+            with explain_read_errors(file):
+                raw = file.read_bytes()
+            try:
+                texts[index] = raw.decode("utf-8-sig")
+            except UnicodeDecodeError as error:
+                line = raw.count(b"\n", 0, error.start) + 1
+                raise DataError(
+                    f"{show_path(file)} is not UTF-8: byte {raw[error.start]:#04x} in line "
+                    f"{line:,}.",
+                    "Save it as UTF-8, or move it out of the folder if it is not a text: "
+                    f"iconv -f latin1 -t utf-8 {file.name} converts it to UTF-8.",
+                ) from error
+            progress.advance()
+    return texts
+
+
+# --- scan -----------------------------------------------------------------------------------------
 
 
 def _innermost(path: Path) -> Path:
@@ -186,12 +218,11 @@ def _find_parts(folders: list[Path]) -> tuple[Path | None, Path | None, Path | N
     return train, test or validation, validation if test else None
 
 
-def _files_by_class(path: Path) -> dict[str, list[Path]]:
-    """All files below each subfolder."""
+def _class_folders(path: Path) -> list[Path]:
     folders, _ = _list_folder(path)
     if not folders:
         raise DataError(f"{show_path(path)} contains no folders.", _ONE_FOLDER_PER_CLASS)
-    return {folder.name: _files_below(folder) for folder in folders}
+    return folders
 
 
 def _files_below(folder: Path) -> list[Path]:
@@ -205,18 +236,11 @@ def _files_below(folder: Path) -> list[Path]:
     return found
 
 
-def _all_files(parts: Sequence[dict[str, list[Path]]]) -> list[Path]:
-    return [file for part in parts for files in part.values() for file in files]
-
-
 def _is_text_file(file: Path) -> bool:
     return file.suffix.lower() in TEXT_SUFFIXES and not file.name.startswith(".")
 
 
-def _most_frequent_kind(
-    path: Path, files_by_class: list[dict[str, list[Path]]]
-) -> Literal["images", "text"]:
-    files = _all_files(files_by_class)
+def _most_frequent_kind(path: Path, files: list[Path]) -> Literal["images", "text"]:
     images, texts = sum(map(is_image_file, files)), sum(map(_is_text_file, files))
     if not images and not texts:
         suffixes = Counter(file.suffix.lower() or "no suffix" for file in files).most_common()
@@ -231,19 +255,13 @@ def _most_frequent_kind(
 
 def _scan_tables(path: Path, files: list[Path]) -> DataFolder:
     """A folder without subfolders: tables named train and test, or a mistake."""
-
-    def table_folder(train: list[Path], test: list[Path] | None = None) -> DataFolder:
-        no_labels = np.empty(0, dtype=np.int64)
-        test_files = LabeledFiles(test, no_labels) if test else None
-        return DataFolder(path, "table", (), LabeledFiles(train, no_labels), test_files)
-
     tables = [file for file in files if file.suffix.lower() in TABLE_SUFFIXES]
     train = [file for file in tables if file.stem.lower() in TRAIN_NAMES]
     test = [file for file in tables if file.stem.lower() in (*TEST_NAMES, *VALIDATION_NAMES)]
-    if len(train) == 1 and len(test) <= 1:
-        return table_folder(train, test)
-    if len(tables) == 1:
-        return table_folder(tables)
+    parts = [train, test] if len(train) == 1 and len(test) <= 1 else [tables]
+    if len(parts[0]) == 1:
+        arrays = [to_object_array(part) for part in parts if part]
+        return DataFolder(path, "table", arrays, np.empty(0, dtype=np.int64))
     if tables:
         raise DataError(
             f"{show_path(path)} contains {len(tables):,} tables: "

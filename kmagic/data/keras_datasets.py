@@ -1,44 +1,58 @@
-"""Keras's data sets by name: its own loaders, or a bundled sample where there is no network."""
+"""Keras's data sets by name, or a bundled sample where there is no network; word indices."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data import dataset_cache
-from kmagic.data.assemble import apply_options, onehot_error, pad_rows
+from kmagic.data.assemble import apply_options, join_notes, onehot_error, train_test_indices
 from kmagic.data.dataset import Dataset
-from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.data.load_options import check_applies
+from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset, keras_file
+from kmagic.data.load_options import LoadOptions, check_applies
+from kmagic.data.paths import existing_path
 from kmagic.data.preparation.columns import Columns, TableColumn
-from kmagic.data.split import train_test_indices
-from kmagic.data.word_index import load_keras_encoding
-from kmagic.support.downloads import download_remedy, path_of, short_download_remedy
+from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
+from kmagic.support.downloads import (
+    UNREADABLE_REMEDY,
+    CachedFile,
+    DownloadError,
+    check_reachable,
+    download_remedy,
+    missing_files_message,
+    path_of,
+    quick_failure,
+    short_download_remedy,
+)
 from kmagic.support.errors import DataError
-from kmagic.support.keras_cache import show_path
+from kmagic.support.keras_cache import backup_file, sha256_of, show_path
 from kmagic.support.keras_import import load_keras
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from kmagic.data.known_datasets import KnownDataset
-    from kmagic.data.load_options import LoadOptions
-
+T = TypeVar("T")
+_Part: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # x and y
 _DESCRIPTIONS = {
     "images": "contains images",
     "table": "is a table of numbers",
     "text": "contains text",
 }
+WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("imdb", "reuters")}
+
+
+class NotCachedError(Exception):
+    """A data set is not in the cache and cannot be downloaded now; the message says why."""
 
 
 class SampleDataWarning(UserWarning):
@@ -51,57 +65,48 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
     check_applies(options, known.kind, name, _DESCRIPTIONS[known.kind], own_data=False)
     if options.onehot and known.classes is None:
         raise onehot_error(name)
-    selected = _select_columns(known, options)  # which may fail, before anything is loaded
-    parts, source, notes = _load_parts(known, options)
-    x_train, x_test = parts[0], parts[2]
-    y_train, y_test = np.ravel(parts[1]), np.ravel(parts[3])
-    encoding, encoding_problem, columns = None, "", known.columns
+    columns = _select_columns(known, options)  # which may fail, before anything is loaded
+    (x_train, y_train), (x_test, y_test), source, note = _load_parts(known, options)
+    y_train, y_test = np.ravel(y_train), np.ravel(y_test)
+    encoding, encoding_problem = None, ""
     if known.kind == "text":
-        x_train, x_test = pad_rows(x_train, options), pad_rows(x_test, options)
+        x_train, x_test = options.pad(x_train), options.pad(x_test)
         encoding, encoding_problem = load_keras_encoding(name, options)
-    if selected is not None and columns is not None:
+    if known.columns is not None and columns != known.columns:
+        selected = [known.columns.index(column) for column in columns]
         x_train, x_test = x_train[:, selected], x_test[:, selected]
-        columns = tuple(columns[index] for index in selected)
     if options.split is not None:
         x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
         labels = None if known.classes is None else y
         train, test = train_test_indices(len(x), options.split, options.seed, labels)
         x_train, y_train, x_test, y_test = x[train], y[train], x[test], y[test]
-    if known.remark_column is None or known.remark_column in (columns or ()):
-        notes.append(known.remark)
+    has_remark = known.remark_column is None or known.remark_column in columns
+    length_note = Text()
     if options.maxlen is not None:
-        notes.append(
-            Text(f"Texts of {options.maxlen:,} words or more are left out (", _MAXLEN, ").")
-        )
+        long_texts = f"Texts of {options.maxlen:,} words or more are left out ("
+        length_note = Text(long_texts, Option("maxlen"), ").")
     data = Dataset(
-        name=name,
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_test,
-        y_test=y_test,
-        classes=known.classes,
-        note_text=Text.join(" ", filter(None, notes)),
+        name,
+        x_train,
+        y_train,
+        x_test,
+        y_test,
+        known.classes,
+        note_text=join_notes(note, known.remark if has_remark else "", length_note),
         source=source,
         title=known.title,
-        columns=columns,
+        columns=columns or None,
         target=known.target,
         image_shape=x_train.shape[1:] if known.kind == "images" else None,
         encoding=encoding,
-        features=None if columns is None else Columns(tuple(map(TableColumn, columns))),
+        features=Columns(tuple(map(TableColumn, columns))) if columns else None,
         encoding_problem=encoding_problem,
     )
     return apply_options(data, options)
 
 
-_MAXLEN = Option("maxlen")
-
-
-def _select_columns(known: KnownDataset, options: LoadOptions) -> list[int] | None:
-    """Indices of the selected columns; None for all."""
-    listed = options.features or options.drop
-    if listed is None:
-        return None
-    columns = known.columns or ()
+def _select_columns(known: KnownDataset, options: LoadOptions) -> tuple[str, ...]:
+    columns, listed = known.columns or (), options.features or options.drop or ()
     unknown = [str(name) for name in listed if name not in columns]
     if unknown:
         available = f"Available: {', '.join(columns)}."
@@ -109,18 +114,14 @@ def _select_columns(known: KnownDataset, options: LoadOptions) -> list[int] | No
             f"{known.name} has no column {unknown[0]}.",
             f"{did_you_mean(unknown[0], columns)} {available}".strip(),
         )
-    if options.features:
-        return [columns.index(name) for name in listed]
-    selected = [index for index, name in enumerate(columns) if name not in listed]
-    if not selected:
+    selected = options.features or tuple(name for name in columns if name not in listed)
+    if columns and not selected:
         raise DataError(Text(Option("drop"), f" leaves no column of {known.name}."))
     return selected
 
 
-def _load_parts(
-    known: KnownDataset, options: LoadOptions
-) -> tuple[Sequence[NDArray[Any]], str, list[str | Text]]:
-    """x_train, y_train, x_test and y_test, where they are from, and notes."""
+def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[_Part, _Part, str, str]:
+    """The training part, the test part, where they are from, and a note."""
     if known.bundled:
         _copy_to_cache(known)
 
@@ -132,15 +133,14 @@ def _load_parts(
         return module.load_data()
 
     try:
-        (x_train, y_train), (x_test, y_test) = dataset_cache.load_through_keras(known.files, load)
-    except dataset_cache.NotCachedError as error:
+        train, test = load_through_keras(known.files, load)
+    except NotCachedError as error:
         if known.sample:
             return _load_sample(known, str(error))
         raise DataError(
             f"{known.name} cannot be loaded: {error}.", download_remedy(known.files)
         ) from error
-    source = f"Keras's cache, {show_path(path_of(known.files[0]).parent)}"
-    return (x_train, y_train, x_test, y_test), source, []
+    return train, test, f"Keras's cache, {show_path(path_of(known.files[0]).parent)}", ""
 
 
 def _copy_to_cache(known: KnownDataset) -> None:
@@ -159,15 +159,127 @@ def _copy_to_cache(known: KnownDataset) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _load_sample(
-    known: KnownDataset, reason: str
-) -> tuple[Sequence[NDArray[Any]], str, list[str | Text]]:
+def _load_sample(known: KnownDataset, reason: str) -> tuple[_Part, _Part, str, str]:
     with (
         as_file(files("kmagic.data").joinpath("samples", known.sample)) as path,
         np.load(path, allow_pickle=False) as sample,
     ):
-        parts = [sample[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-    rows = len(parts[0]) + len(parts[2])
+        train, test = ((sample[f"x_{part}"], sample[f"y_{part}"]) for part in ("train", "test"))
+    rows = len(train[0]) + len(test[0])
     note = f"Only a sample of {rows:,} real rows: {reason}. {short_download_remedy(known.files)}"
     warnings.warn(f"{known.name}: {note}", SampleDataWarning, stacklevel=5)
-    return parts, "the sample bundled with kmagic", [note]
+    return train, test, "the sample bundled with kmagic", note
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def load_keras_encoding(name: str, options: LoadOptions) -> tuple[TextEncoding | None, str]:
+    """The encoding of IMDB or Reuters; or None, why the words are unknown, and what to do."""
+    try:
+        ranks = _keras_word_index(name)
+    except (NotCachedError, DataError) as error:
+        return None, f"The words of {name} are unknown: {error}"
+    return from_word_index(ranks, **options.encoding), ""
+
+
+def create_encoding(words: Any, options: LoadOptions, rows: NDArray[Any]) -> TextEncoding:
+    """Create the encoding of word indices of the user.
+
+    If all rows have the same length, later ones are padded to it.
+    """
+    if isinstance(words, Mapping):
+        ranks = _checked_ranks(words, Text(Option("words")))
+    elif isinstance(words, str) and words in WORD_INDEX_FILES:
+        try:
+            ranks = _keras_word_index(words)
+        except NotCachedError as error:
+            raise DataError(f"The words of {words} are unknown: {error}") from error
+    elif isinstance(words, str | os.PathLike):
+        ranks = _read_word_index(existing_path(os.fspath(words)))
+    else:
+        raise DataError(
+            option="words",
+            expected="imdb, reuters, the path of a word index, or a dictionary of words and ranks",
+            actual=words,
+        )
+    if options.maxlen is None and rows.ndim > 1:
+        options = replace(options, maxlen=rows.shape[1])
+    return from_word_index(ranks, **options.encoding)
+
+
+def _keras_word_index(name: str) -> Mapping[str, int]:
+    """Word and rank, from Keras's cache; Keras downloads the file if it is missing."""
+    file = WORD_INDEX_FILES[name]
+    path = path_of(file)
+    if path.exists():  # read here, since Keras deletes a file that is not the expected one
+        return _read_word_index(path, "Move it away, and Keras downloads it again.")
+
+    def load() -> Mapping[str, int]:
+        load_keras()
+        ranks: Mapping[str, int] = import_module(f"keras.datasets.{name}").get_word_index()
+        return ranks
+
+    try:
+        return load_through_keras([file], load)
+    except NotCachedError as error:
+        message = f"{error}. {short_download_remedy([file])}"
+        raise NotCachedError(message) from error
+
+
+def _read_word_index(path: Path, remedy: str = "") -> Mapping[str, int]:
+    try:
+        return _checked_ranks(json.loads(path.read_bytes()), show_path(path), remedy)
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{show_path(path)} cannot be read as a word index: {error}.", remedy
+        ) from error
+
+
+def _checked_ranks(ranks: Any, name: str | Text, remedy: str = "") -> Mapping[str, int]:
+    items = ranks.items() if isinstance(ranks, Mapping) else ()
+    if not items or not all(
+        isinstance(word, str) and type(rank) is int and rank > 0 for word, rank in items
+    ):
+        raise DataError(
+            Text(name, " is not a word index: it must map words to their ranks, counted from 1."),
+            remedy,
+        )
+    return dict(items)
+
+
+# --- cache ----------------------------------------------------------------------------------------
+
+# Keras itself deletes a file of its cache whose hash is wrong: here no file is lost.
+
+
+def state_of(file: CachedFile) -> Literal["missing", "right", "wrong", "unchecked"]:
+    """Whether the file exists, and is the one that Keras expects."""
+    path = path_of(file)
+    if not path.exists():
+        return "missing"
+    if not file.sha256:
+        return "unchecked"
+    return "right" if sha256_of(path) == file.sha256 else "wrong"
+
+
+def load_through_keras(files: Sequence[CachedFile], load: Callable[[], T]) -> T:
+    """Run one of Keras's loaders; without a network it is not called where files are missing."""
+    try:
+        states = {file: state_of(file) for file in files}
+        wrong = [file for file, state in states.items() if state == "wrong"]
+        missing = [file for file, state in states.items() if state == "missing"]
+        if wrong or missing:
+            check_reachable((wrong + missing)[0].url)
+        with ExitStack() as backups, quick_failure():
+            for file in wrong:
+                backups.enter_context(backup_file(path_of(file)))
+            return load()
+    except DownloadError as error:
+        raise NotCachedError(missing_files_message(wrong, missing, str(error))) from error
+    except DataError:
+        raise
+    except Exception as error:
+        paths = ", ".join(show_path(path_of(file)) for file in files)
+        reason = str(error).strip() or type(error).__name__
+        raise DataError(f"Keras could not read {paths}: {reason}", UNREADABLE_REMEDY) from error

@@ -12,7 +12,16 @@ from typing import Literal
 from kmagic.support.downloads import CachedFile
 from kmagic.support.messages import Option, Text
 
-_TORONTO = "https://www.cs.toronto.edu/~kriz/"
+_HASHES = {
+    "boston_housing.npz": "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5",
+    "california_housing.npz": "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
+    "cifar-10-python.tar.gz": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    "cifar-100-python.tar.gz": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    "imdb.npz": "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f",
+    "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+    "reuters.npz": "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916",
+}
+"""SHA-256 of each file, where Keras checks it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,17 +29,13 @@ class KnownDataset:
     """A data set that ``keras.datasets.NAME`` loads.
 
     Attributes:
-        name: Its name in Keras.
-        kind: What a sample is.
         files: The files that its loader reads.
         classes: Names of the classes in the order of the labels; None for regression.
-        columns: Names of the columns of a table.
         target: What is predicted, for regression.
         remark: What its users should know.
         remark_column: The column that the remark is about, if it is about one.
         bundled: File in ``samples/`` that is identical to the one that Keras downloads.
         sample: File in ``samples/`` that replaces the data set where it is not available.
-        title: What it is, in a few words.
     """
 
     name: str
@@ -46,10 +51,14 @@ class KnownDataset:
     sample: str = ""
 
 
-def keras_file(name: str, sha256: str = "", folder: str = "datasets") -> CachedFile:
+def keras_file(name: str, folder: str = "datasets") -> CachedFile:
     """A file that Keras downloads from its own server."""
     base = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
-    return CachedFile(name, base + name, sha256, folder)
+    return CachedFile(name, base + name, _HASHES.get(name, ""), folder)
+
+
+def _cifar_file(name: str, download: str) -> CachedFile:
+    return CachedFile(name, f"https://www.cs.toronto.edu/~kriz/{download}", _HASHES[download])
 
 
 _FASHION_FILES = tuple(
@@ -110,12 +119,7 @@ KNOWN_DATASETS = {
         KnownDataset(
             name="boston_housing",
             kind="table",
-            files=(
-                keras_file(
-                    "boston_housing.npz",
-                    "f553886a1f8d56431e820c5b82552d9d95cfcb96d1e678153f8839538947dff5",
-                ),
-            ),
+            files=(keras_file("boston_housing.npz"),),
             title="houses around Boston, 1978",
             columns=_BOSTON_COLUMNS,
             target="median house price in 1,000 $",
@@ -131,12 +135,7 @@ KNOWN_DATASETS = {
         KnownDataset(
             name="california_housing",
             kind="table",
-            files=(
-                keras_file(
-                    "california_housing.npz",
-                    "1a2e3a52e0398de6463aebe6f4a8da34fb21fbb6b934cf88c3425e766f2a1a6f",
-                ),
-            ),
+            files=(keras_file("california_housing.npz"),),
             title="districts of California, 1990",
             columns=_CALIFORNIA_COLUMNS,
             target="median house price in $",
@@ -144,11 +143,7 @@ KNOWN_DATASETS = {
         KnownDataset(
             name="mnist",
             kind="images",
-            files=(
-                keras_file(
-                    "mnist.npz", "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
-                ),
-            ),
+            files=(keras_file("mnist.npz"),),
             title="handwritten digits",
             classes=tuple("0123456789"),
             sample="mnist_sample.npz",
@@ -163,49 +158,28 @@ KNOWN_DATASETS = {
         KnownDataset(
             name="cifar10",
             kind="images",
-            files=(
-                CachedFile(
-                    "cifar-10-batches-py-target_archive",
-                    _TORONTO + "cifar-10-python.tar.gz",
-                    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-                ),
-            ),
+            files=(_cifar_file("cifar-10-batches-py-target_archive", "cifar-10-python.tar.gz"),),
             title="small colour photos",
             classes=_CIFAR10_CLASSES,
         ),
         KnownDataset(
             name="cifar100",
             kind="images",
-            files=(
-                CachedFile(
-                    "cifar-100-python-target_archive",
-                    _TORONTO + "cifar-100-python.tar.gz",
-                    "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
-                ),
-            ),
+            files=(_cifar_file("cifar-100-python-target_archive", "cifar-100-python.tar.gz"),),
             title="small colour photos",
             classes=_CIFAR100_CLASSES,
         ),
         KnownDataset(
             name="imdb",
             kind="text",
-            files=(
-                keras_file(
-                    "imdb.npz", "69664113be75683a8fe16e3ed0ab59fda8886cb3cd7ada244f7d9544e4676b9f"
-                ),
-            ),
+            files=(keras_file("imdb.npz"),),
             title="film reviews as word indices",
             classes=("negative", "positive"),
         ),
         KnownDataset(
             name="reuters",
             kind="text",
-            files=(
-                keras_file(
-                    "reuters.npz",
-                    "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916",
-                ),
-            ),
+            files=(keras_file("reuters.npz"),),
             title="newswires as word indices",
             classes=_REUTERS_CLASSES,
         ),

@@ -7,8 +7,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from numpy.typing import NDArray
+
 from kmagic.data.preparation import scaling
-from kmagic.data.preparation.text_encoding import DEFAULT_STANDARDIZE, Side, check_encoding_options
+from kmagic.data.preparation.text_encoding import (
+    DEFAULT_STANDARDIZE,
+    Side,
+    check_encoding_options,
+    pad_rows,
+)
 from kmagic.support.errors import DataError
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
@@ -23,6 +30,7 @@ OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
     "table": ("target", "features", "drop", "missing", "sep"),
 }
 """Options that apply to one kind of data only."""
+_REGRESSION = Option("task", "regression")
 ONLY_FOR_OWN_DATA = (
     "size",
     "gray",
@@ -67,15 +75,20 @@ class LoadOptions:
     @property
     def encoding(self) -> dict[str, Any]:
         """How texts are encoded: the arguments of ``learn_text``, with their defaults."""
+        standardize = self.standardize or DEFAULT_STANDARDIZE
         return {
             "num_words": self.num_words,
             "maxlen": self.maxlen,
             "padding": self.padding or "pre",
             "truncating": self.truncating or "pre",
-            "standardize": None
-            if self.standardize == "none"
-            else self.standardize or DEFAULT_STANDARDIZE,
+            "standardize": None if standardize == "none" else standardize,
         }
+
+    def pad(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Pad and cut rows of word indices, if ``maxlen`` is set."""
+        if self.maxlen is None:
+            return rows
+        return pad_rows(rows, self.maxlen, self.padding or "pre", self.truncating or "pre")
 
     def is_set(self, option: str) -> bool:
         """Whether the caller set an option."""
@@ -113,9 +126,6 @@ def validate_options(**values: Any) -> LoadOptions:
     return options
 
 
-_REGRESSION = Option("task", "regression")
-
-
 def check_applies(
     options: LoadOptions,
     kind: DataKind,
@@ -125,30 +135,15 @@ def check_applies(
     own_data: bool = True,
     except_for: Collection[str] = (),
 ) -> None:
-    """Reject options that do not apply to this kind of data.
-
-    Args:
-        options: The options.
-        kind: Kind of the data.
-        name: Name of the data in messages.
-        description: What they are, in messages: "contains images", "is a table".
-        own_data: Whether they are the user's own, not one of Keras's data sets.
-        except_for: Options that are not checked.
-    """
-
-    def reject(option: str, reason: str) -> DataError:
-        return DataError(Text(Option(option), f" {reason}"), leave_out(option))
-
+    """Reject options that do not apply to this kind of data, which NAME DESCRIPTION names."""
     for applies_to, listed in OPTIONS_OF_KIND.items():
         for option in listed if applies_to != kind else ():
             if option not in except_for and options.is_set(option):
                 noun = "tables" if applies_to == "table" else applies_to
-                raise reject(option, f"only applies to {noun}; {name} {description}.")
+                raise inapplicable(option, f"{noun}; {name} {description}")
     for option in () if own_data else ONLY_FOR_OWN_DATA:
         if options.is_set(option):
-            raise reject(
-                option, f"only applies to your own data; {name} is one of Keras's data sets."
-            )
+            raise inapplicable(option, f"your own data; {name} is one of Keras's data sets")
     if options.scale != "none" and kind == "text":
         raise DataError(
             f"{name} {description}: word indices stand for words and cannot be scaled.",
@@ -159,6 +154,14 @@ def check_applies(
             Text(Option("scale", 255), f" only applies to pixel values; {name} {description}."),
             Text("Use ", Option("scale", "standard"), "."),
         )
+
+
+def inapplicable(
+    option: str, applies_to: str, *, value: object = None, alternative: str = ""
+) -> DataError:
+    """The error for an option that only applies to something else."""
+    message = Text(Option(option, value), f" only applies to {applies_to}.")
+    return DataError(message, leave_out(option) + alternative)
 
 
 def leave_out(option: str) -> Text:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kmagic.data.images.image_paths import is_image_file
+from kmagic.data import arrays
+from kmagic.data.dataset import Dataset
+from kmagic.data.folders import load_text_folder, scan_folder
+from kmagic.data.images.image_folder import load_image_folder, load_image_list
+from kmagic.data.images.image_reader import is_image_file
+from kmagic.data.keras_datasets import load_keras_dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import LoadOptions, validate_options
 from kmagic.data.paths import existing_path, unknown_dataset
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kmagic.data.dataset import Dataset
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 _TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".pq")
@@ -118,10 +120,7 @@ def load_data(
     """
     arguments = {option: value for option, value in locals().items() if option != "source"}
     options = validate_options(**arguments)
-    # The loaders are imported where they are needed: they import NumPy, pandas or Pillow.
     if isinstance(source, str) and source.strip().lower() in KNOWN_DATASETS:
-        from kmagic.data.keras_datasets import load_keras_dataset  # noqa: PLC0415 - see above
-
         return load_keras_dataset(source.strip().lower(), options)
     if isinstance(source, str | os.PathLike):
         return _load_path(source, options)
@@ -152,13 +151,11 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
         return _load_folder(path, options)
     suffix = path.suffix.lower()
     if suffix in _TABLE_SUFFIXES:
-        from kmagic.data.tables import load_tables  # noqa: PLC0415 - see load_data
+        from kmagic.data.tables import load_tables  # noqa: PLC0415 - imports pandas
 
-        return load_tables([path], options)
+        return load_tables([path], options=options)
     if suffix == ".npz":
-        from kmagic.data.arrays import load_npz  # noqa: PLC0415 - see load_data
-
-        return load_npz(path, options)
+        return arrays.load_npz(path, options)
     if "".join(path.suffixes[-2:]).lower().endswith(_ARCHIVE_SUFFIXES):
         raise DataError(
             f"{show_path(path)} is an archive.",
@@ -172,44 +169,37 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
 
 
 def _load_folder(path: Path, options: LoadOptions) -> Dataset:
-    from kmagic.data.folders import scan_folder  # noqa: PLC0415 - see load_data
-
     folder = scan_folder(path)
     if folder.kind == "table":
-        from kmagic.data.tables import load_tables  # noqa: PLC0415 - see load_data
+        from kmagic.data.tables import load_tables  # noqa: PLC0415 - imports pandas
 
-        return load_tables(
-            folder.train.files, options, test=folder.test.files if folder.test else ()
-        )
-    if folder.kind == "images":
-        from kmagic.data.images.image_folder import load_image_folder  # noqa: PLC0415 - as above
-
-        return load_image_folder(folder, options)
-    from kmagic.data.texts import load_text_folder  # noqa: PLC0415 - see load_data
-
-    return load_text_folder(folder, options)
+        return load_tables(*folder.parts, options=options)
+    load = load_image_folder if folder.kind == "images" else load_text_folder
+    return load(folder, options)
 
 
 def _load_values(source: Any, options: LoadOptions) -> Dataset:
-    """Load values of the notebook."""
-    from kmagic.data import arrays, streams, tables  # noqa: PLC0415 - see load_data
-
     origin = "the notebook"
     name = options.name or "data"
-    if streams.is_stream(source):
+    if arrays.is_stream(source):
         if options.class_names is None and options.task is None:
-            options = replace(options, class_names=streams.stream_class_names(source))
-        return arrays.load_arrays(streams.read_stream(source, name), options, name, "tf.data")
-    if tables.is_frame(source):
-        return tables.load_frames([source], options, name, origin)
-    items = list(source) if isinstance(source, list | tuple) else []
-    if items and all(map(tables.is_frame, items)):
+            options = replace(options, class_names=arrays.stream_class_names(source))
+        return arrays.load_arrays(arrays.read_stream(source, name), options, name, "tf.data")
+    items = list(source) if isinstance(source, list | tuple) else [source]
+    are_frames = bool(items) and all(map(_is_frame, items))
+    are_paths = bool(items) and all(isinstance(item, str | os.PathLike) for item in items)
+    parts = None if are_frames or are_paths else arrays.parse_parts(source)
+    if are_frames or are_paths or (parts is not None and _is_frame(parts.x)):
+        from kmagic.data import tables  # noqa: PLC0415 - imports pandas
+
+        if parts is not None:
+            return tables.load_frame_pairs(parts, options, name, origin)
+        if are_paths:
+            paths = [existing_path(os.fspath(item)) for item in items]
+            return tables.load_tables(paths, options=options)
         if len(items) == 2 and len(items[1].columns) == 1 and len(items[0]) == len(items[1]):  # noqa: PLR2004 - x and y
             return tables.load_frame_pairs(arrays.ArrayParts(*items), options, name, origin)
         return tables.load_frames(items, options, name, origin)
-    if items and all(isinstance(item, str | os.PathLike) for item in items):
-        return tables.load_tables([existing_path(os.fspath(item)) for item in items], options)
-    parts = arrays.parse_parts(source)
     if parts is None:
         raise DataError(
             subject="The source",
@@ -217,13 +207,15 @@ def _load_values(source: Any, options: LoadOptions) -> Dataset:
             "y_train, x_test, y_test)",
             actual=Text(_describe(source)),
         )
-    if tables.is_frame(parts.x):
-        return tables.load_frame_pairs(parts, options, name, origin)
     if _are_image_paths(parts.x):
-        from kmagic.data.images.image_folder import load_image_list  # noqa: PLC0415 - as above
-
         return load_image_list(parts, options, name, origin)
     return arrays.load_arrays(parts, options, name, origin)
+
+
+def _is_frame(value: Any) -> bool:
+    """Whether it is a pandas data frame, without importing pandas."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
 def _are_image_paths(x: Any) -> bool:

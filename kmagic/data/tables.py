@@ -4,34 +4,28 @@ from __future__ import annotations
 
 import csv
 import re
-import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
 
-from kmagic.data.arrays import check_lengths
-from kmagic.data.assemble import apply_options
+from kmagic.data.arrays import ArrayParts, check_lengths
+from kmagic.data.assemble import apply_options, join_notes, split_parts, to_text_array
 from kmagic.data.dataset import Dataset
-from kmagic.data.load_options import OPTIONS_OF_KIND, check_applies, leave_out
+from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, inapplicable
 from kmagic.data.memory import require_memory
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.columns import category_name, is_numeric, learn_columns
-from kmagic.data.split import check_test_classes, split_rows
 from kmagic.data.target_kind import decide_target
-from kmagic.data.texts import encode_texts, to_text_array
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    from kmagic.data.arrays import ArrayParts
-    from kmagic.data.load_options import LoadOptions
-    from kmagic.data.target_kind import Target
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 TAB_SUFFIXES = (".tsv", ".tab")
@@ -48,28 +42,25 @@ _DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
 # --- files ----------------------------------------------------------------------------------------
 
 
-def load_tables(
-    files: Sequence[Path], options: LoadOptions, *, test: Sequence[Path] = ()
-) -> Dataset:
-    """Load tables from files."""
-    import pandas as pd  # noqa: PLC0415 - half a second to import
-
-    parts = []
-    for group in filter(None, (files, test)):
-        frames = [read_table(path, options) for path in group]
-        for path, frame in zip(group, frames, strict=True):
-            differing = set(frame.columns) ^ set(frames[0].columns)
+def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> Dataset:
+    """Load tables from files: the files of each part are concatenated."""
+    frames = []
+    for files in parts:
+        tables = [read_table(path, options) for path in files]
+        for path, table in zip(files, tables, strict=True):
+            differing = set(table.columns) ^ set(tables[0].columns)
             if differing:
                 raise DataError(
-                    f"{show_path(path)} and {show_path(group[0])} have different columns: "
+                    f"{show_path(path)} and {show_path(files[0])} have different columns: "
                     f"{list_names(sorted(map(str, differing)), 5)}.",
                     "Tables can only be concatenated if they have the same columns.",
                 )
-        parts.append(pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0])
-    is_single = len(files) == 1 and not test
-    source = files[0] if is_single else files[0].parent
-    name = options.name or (source.stem if is_single else source.resolve().name)
-    return load_frames(parts, options, name, show_path(source))
+        frames.append(pd.concat(tables, ignore_index=True))
+    first = parts[0][0]
+    if len(parts) == len(parts[0]) == 1:
+        return load_frames(frames, options, options.name or first.stem, show_path(first))
+    folder = first.parent
+    return load_frames(frames, options, options.name or folder.resolve().name, show_path(folder))
 
 
 def read_table(path: Path, options: LoadOptions) -> Any:
@@ -92,8 +83,6 @@ def read_table(path: Path, options: LoadOptions) -> Any:
 
 
 def _read_parquet(path: Path) -> Any:
-    import pandas as pd  # noqa: PLC0415 - half a second to import
-
     marker = b"PAR1"  # at the beginning and at the end
     content = path.read_bytes()
     if not (content[:4] == content[-4:] == marker) or len(content) <= 2 * len(marker):
@@ -114,8 +103,6 @@ def _read_parquet(path: Path) -> Any:
 
 
 def _read_csv(path: Path, sep: str) -> Any:
-    import pandas as pd  # noqa: PLC0415 - half a second to import
-
     file_name = show_path(path)
     try:
         with explain_read_errors(path):
@@ -197,12 +184,6 @@ def _check_unique(names: list[str], table: str) -> None:
 # --- data frames ----------------------------------------------------------------------------------
 
 
-def is_frame(value: Any) -> bool:
-    """Whether it is a pandas data frame, without importing pandas."""
-    pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(value, pandas.DataFrame)
-
-
 def load_frames(frames: Sequence[Any], options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a table, or its training and its test part."""
     frames = [_with_text_names(frame, name) for frame in frames]
@@ -227,10 +208,7 @@ def load_frames(frames: Sequence[Any], options: LoadOptions, name: str, source: 
 def load_frame_pairs(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a data frame of features with its targets, or a training and a test part of them."""
     if options.target is not None:
-        raise DataError(
-            Text(Option("target"), " only applies to a table that contains it, but y was passed."),
-            leave_out("target"),
-        )
+        raise inapplicable("target", "a table that contains it, but y was passed")
     pairs = [(parts.x, parts.y)]
     if parts.x_test is not None:
         pairs.append((parts.x_test, parts.y_test))
@@ -243,7 +221,7 @@ def load_frame_pairs(parts: ArrayParts, options: LoadOptions, name: str, source:
                 f"y must have one column; got {np.shape(y)[1]}.",
                 "To predict several values, pass x as an array, too: x.to_numpy().",
             )
-        column = y.columns[0] if is_frame(y) else getattr(y, "name", None)
+        column = y.columns[0] if isinstance(y, pd.DataFrame) else getattr(y, "name", None)
         target = str(column) if column is not None else "y"
         if target in frame.columns:
             raise DataError(
@@ -255,12 +233,10 @@ def load_frame_pairs(parts: ArrayParts, options: LoadOptions, name: str, source:
 
 
 def _load(frames: list[Any], target: str, options: LoadOptions, name: str, source: str) -> Dataset:
-    import pandas as pd  # noqa: PLC0415 - imported already, if there is a frame
-
     frames, index_note = _drop_row_numbers(frames)
     features = _select_features(frames[0], target, options, name)
     frames = [frame[[*features, target]] for frame in frames]
-    frames, missing_note = _handle_missing(frames, features, target, options, name)
+    frames, missing_note = _handle_missing(frames, options, name)
     text_column = _only_text_column(frames[0], features)
     if text_column is None:
         check_applies(options, "table", name, "is a table")
@@ -270,48 +246,26 @@ def _load(frames: list[Any], target: str, options: LoadOptions, name: str, sourc
     values = pd.concat([frame[target] for frame in frames])
     cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
     decided = decide_target(cells, options, target)
-    train, test, y_train, y_test, split_note = _split(frames, decided, options, name)
-    encoding, columns = None, None
+    split, class_note = split_parts(
+        frames, decided, options, name, join=pd.concat, take=lambda frame, rows: frame.iloc[rows]
+    )
+    columns = None
     if text_column is not None:
-        texts = to_text_array(train[text_column]), to_text_array(test[text_column])
-        x_train, x_test, encoding = encode_texts(*texts, options)
+        split = split.convert(lambda part: to_text_array(part[text_column]))
     else:
-        columns = learn_columns(train[features], fill=options.missing == "mean")
-        x_train, x_test = columns.apply(train), columns.apply(test)
+        columns = learn_columns(split.x_train[features], fill=options.missing == "mean")
+        split = split.convert(columns.apply)
     data = Dataset(
-        name=name,
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_test,
-        y_test=y_test,
-        classes=decided.classes,
+        name,
+        *split,
+        decided.classes,
         source=source,
         target=target,
-        note_text=Text.join(
-            " ", filter(None, [index_note, missing_note, decided.note, split_note])
-        ),
+        note_text=join_notes(index_note, missing_note, decided.note, class_note),
         columns=None if columns is None else columns.names,
         features=columns,
-        encoding=encoding,
     )
     return apply_options(data, options)
-
-
-def _split(
-    frames: list[Any], target: Target, options: LoadOptions, name: str
-) -> tuple[Any, Any, Any, Any, str]:
-    """The training and the test rows, their targets, and a note."""
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    y, labels = target.y, target.labels
-    if len(frames) == 1 or options.split is not None:
-        whole = pd.concat(frames)
-        train, test = split_rows(len(whole), options, name, labels, target.classes)
-        return whole.iloc[train], whole.iloc[test], y[train], y[test], ""
-    rows, note = len(frames[0]), ""
-    if labels is not None:
-        note = check_test_classes(labels[:rows], labels[rows:], target.classes or (), name)
-    return frames[0], frames[1], y[:rows], y[rows:], note
 
 
 def _with_text_names(frame: Any, name: str) -> Any:
@@ -381,10 +335,9 @@ def _drop_row_numbers(frames: list[Any]) -> tuple[list[Any], str]:
     return [frame.drop(columns=first) for frame in frames], note
 
 
-def _handle_missing(
-    frames: list[Any], features: list[str], target: str, options: LoadOptions, name: str
-) -> tuple[list[Any], str]:
+def _handle_missing(frames: list[Any], options: LoadOptions, name: str) -> tuple[list[Any], str]:
     """Drop rows with empty cells if requested, reject those that remain, and note what was done."""
+    *features, target = frames[0].columns
     empty = sum(frame.isna().sum() for frame in frames)
     counts = list_names((f"{column} in {count:,}" for column, count in empty.items() if count), 8)
     rows = sum(map(len, frames))
@@ -441,53 +394,39 @@ def _are_texts(cells: list[Any]) -> bool:
 
 def _check_columns(frames: list[Any], features: list[str], name: str) -> None:
     """Reject columns that are neither numbers nor categories, all of them at once."""
-    import pandas as pd  # noqa: PLC0415 - as above
-
-    reasons, remedies, rejected = [], [], []
-    texts = []
+    problems, texts = {}, []
     for column in features:
         cells = pd.concat([frame[column] for frame in frames]).dropna()
-        reason, remedy = _why_not_numbers(cells)
-        if reason:
-            rejected.append(column)
-            reasons.append(f"{column} {reason}")
-            remedies.append(remedy)
-            if _are_texts(cells.tolist()):
-                texts.append(column)
-    if not rejected:
+        problem = _why_not_numbers(cells)
+        if problem is not None:
+            problems[column] = problem
+            texts += [column] if _are_texts(cells.tolist()) else []
+    if not problems:
         return
-    parts: list[str | Text] = [*dict.fromkeys(remedies)]
-    parts.append(Text("Or leave out: ", Option("drop", ",".join(rejected)), "."))
-    parts += [
+    reasons = "; ".join(f"{column} {reason}" for column, (reason, _) in problems.items())
+    remedies: list[str | Text] = [*dict.fromkeys(remedy for _, remedy in problems.values())]
+    remedies.append(Text("Or leave out: ", Option("drop", ",".join(problems)), "."))
+    remedies += [
         Text(f"{column} looks like text: ", Option("features", column), " trains on it alone.")
         for column in texts
     ]
     raise DataError(
-        f"{name} has columns that cannot become numbers: {'; '.join(reasons)}.",
-        Text.join(" ", parts),
+        f"{name} has columns that cannot become numbers: {reasons}.", Text.join(" ", remedies)
     )
 
 
-def _why_not_numbers(cells: Any) -> tuple[str, str]:
-    """Why a column cannot become numbers, and what to do; "" if it can."""
-    from pandas.api import types  # noqa: PLC0415 - as above
-
+def _why_not_numbers(cells: Any) -> tuple[str, str] | None:
+    """Why a column cannot become numbers, and what to do; None if it can."""
     convert_dates = "Convert dates first, e.g. frame[column].dt.year or (date - start).dt.days."
     if is_numeric(cells):
         infinite = np.isinf(cells.to_numpy(dtype=np.float64)).sum()
-        return (
-            (f"has infinity in {infinite:,} rows", "Correct these values.")
-            if infinite
-            else ("", "")
-        )
+        return (f"has infinity in {infinite:,} rows", "Correct these values.") if infinite else None
     if types.is_datetime64_any_dtype(cells) or types.is_timedelta64_dtype(cells):
         return "contains dates or times", convert_dates
     values = cells.tolist()
-    other_types = _type_names(
-        value for value in values if not isinstance(value, str | bool | int | float)
-    )
-    if other_types:
-        return f"contains {other_types}", "Pass numbers or words."
+    other = {type(value).__name__ for value in values if not isinstance(value, str | int | float)}
+    if other:
+        return f"contains {', '.join(sorted(other))}", "Pass numbers or words."
     words = [category_name(value) for value in values]
     if all(_DATE.fullmatch(word.strip()) for word in words):
         return f"contains dates such as {words[0]}", convert_dates
@@ -502,8 +441,4 @@ def _why_not_numbers(cells: Any) -> tuple[str, str]:
             f"contains {distinct:,} different words in {len(words):,} rows, e.g. {words[0][:30]!r}",
             "Each word of a category becomes a column, so names or texts cannot be categories.",
         )
-    return "", ""
-
-
-def _type_names(values: Iterable[Any]) -> str:
-    return ", ".join(sorted({type(value).__name__ for value in values}))
+    return None

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kmagic.data.load_options import LoadOptions
 from kmagic.data.preparation.columns import category_name
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape
 from kmagic.support.messages import Option, Text
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from kmagic.data.load_options import LoadOptions
 
 MAX_CLASSES = 20  # different integers up to which they are classes rather than numbers
 ROWS_PER_CLASS = 3  # on average, for integers to be classes

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from kmagic.data import Dataset, load_data, memory, streams
+from kmagic.data import Dataset, arrays, load_data, memory
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError
@@ -306,7 +306,7 @@ def test_streams_that_are_rejected(
     ):
         with pytest.raises(DataError, match=message):
             load_data(wrong)
-    monkeypatch.setattr(streams, "available_memory", lambda: 2000)
+    monkeypatch.setattr(arrays, "available_memory", lambda: 2000)
     for large in (stream, stream.filter(lambda _x, _y: True)):
         with pytest.raises(
             DataError, match=r"data takes .* or more, but only 800 bytes can be used"

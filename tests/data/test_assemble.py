@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.data.split import stratified_sample, train_test_indices
+from kmagic.data.assemble import stratified_sample, train_test_indices
 
 labels = st.lists(st.integers(0, 4), min_size=2, max_size=60).map(np.array)
 fractions = st.floats(0.05, 0.95)

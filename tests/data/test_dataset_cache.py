@@ -14,7 +14,7 @@ from urllib.error import URLError
 
 import pytest
 
-from kmagic.data import dataset_cache, load_data
+from kmagic.data import keras_datasets, load_data
 from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset
 from kmagic.support import downloads
 from kmagic.support.downloads import path_of
@@ -46,7 +46,7 @@ def fetching(monkeypatch: pytest.MonkeyPatch, fetch: Any) -> None:
 
 
 def loaded() -> Any:
-    return dataset_cache.load_through_keras(
+    return keras_datasets.load_through_keras(
         BOSTON.files, import_module("keras.datasets.boston_housing").load_data
     )
 
@@ -163,7 +163,7 @@ def test_the_file_is_restored_when_the_download_fails(
 
     fetching(monkeypatch, fetch)
     before = refused.read_bytes()
-    with pytest.raises(dataset_cache.NotCachedError, match="the download failed"):
+    with pytest.raises(keras_datasets.NotCachedError, match="the download failed"):
         loaded()
     assert seen == [str(refused)]
     assert refused.read_bytes() == before
@@ -182,7 +182,7 @@ def test_the_file_is_restored_after_any_error(
 
     fetching(monkeypatch, fetch)
     before = refused.read_bytes()
-    with pytest.raises((KeyboardInterrupt, dataset_cache.NotCachedError, DataError)):
+    with pytest.raises((KeyboardInterrupt, keras_datasets.NotCachedError, DataError)):
         loaded()
     assert refused.read_bytes() == before
     assert list(refused.parent.iterdir()) == [refused]
@@ -214,7 +214,7 @@ def test_keras_is_not_called_without_space_for_a_backup(
     monkeypatch.setattr(shutil, "copy2", full)
     called = []
     with pytest.raises(DataError, match="No space left on device"):
-        dataset_cache.load_through_keras(BOSTON.files, lambda: called.append(1))
+        keras_datasets.load_through_keras(BOSTON.files, lambda: called.append(1))
     assert not called
     assert refused.exists()
 
@@ -226,7 +226,7 @@ def test_a_file_without_read_permission(keras_home: Path, monkeypatch: pytest.Mo
     def denied(_path: Path) -> str:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
-    monkeypatch.setattr(dataset_cache, "sha256_of", denied)
+    monkeypatch.setattr(keras_datasets, "sha256_of", denied)
     with pytest.raises(DataError, match=r"could not read .*Permission denied"):
         load_data("boston_housing")
 

@@ -388,5 +388,5 @@ def test_scan_folder(reviews: Path) -> None:
     found = scan_folder(reviews)
     assert found.kind == "text"
     assert found.classes == ("bad", "good")
-    assert found.train.y.tolist() == [0] * 6 + [1] * 6
-    assert found.test is None
+    assert found.y.tolist() == [0] * 6 + [1] * 6
+    assert [len(part) for part in found.parts] == [12]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kmagic.data import Dataset, SampleDataWarning, dataset_cache, load_data
+from kmagic.data import Dataset, SampleDataWarning, keras_datasets, load_data
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.support.downloads import path_of
 from kmagic.support.errors import DataError
@@ -37,7 +37,7 @@ def standing_in(monkeypatch: pytest.MonkeyPatch, name: str, parts: Any) -> dict[
         called.update(keywords)
         return parts
 
-    monkeypatch.setattr(dataset_cache, "state_of", lambda _file: "right")
+    monkeypatch.setattr(keras_datasets, "state_of", lambda _file: "right")
     monkeypatch.setattr(import_module(f"keras.datasets.{name}"), "load_data", load)
     return called
 
@@ -326,7 +326,7 @@ def test_invalid_options_are_rejected(
     name: str, options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        dataset_cache, "load_through_keras", lambda *_: pytest.fail("loaded all the same")
+        keras_datasets, "load_through_keras", lambda *_: pytest.fail("loaded all the same")
     )
     with pytest.raises(DataError) as caught:
         load_data(name, **options)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data import dataset_cache, load_data
+from kmagic.data import keras_datasets, load_data
 from kmagic.support.errors import DataError
 
 GOOD = ["A great film!", "great, great actors", "What a great story"]
@@ -237,10 +237,10 @@ def imdb(monkeypatch: pytest.MonkeyPatch, keras_home: Path) -> Path:
     np.savez(path, x_train=raw, y_train=y, x_test=raw, y_test=y, allow_pickle=True)
     loader = import_module("keras.src.datasets.imdb")
     monkeypatch.setattr(loader, "get_file", lambda **_: str(path))
-    state_of = dataset_cache.state_of
+    state_of = keras_datasets.state_of
     right = {"imdb.npz": "right"}
     monkeypatch.setattr(
-        dataset_cache, "state_of", lambda file: right.get(file.name) or state_of(file)
+        keras_datasets, "state_of", lambda file: right.get(file.name) or state_of(file)
     )
     return path
 

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kmagic.data.assemble import encode_texts, to_text_array
+from kmagic.data.folders import read_texts
+from kmagic.data.keras_datasets import WORD_INDEX_FILES, load_keras_encoding
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.loading import load_data
-from kmagic.data.texts import contains_sentences, encode_texts, read_texts, to_text_array
-from kmagic.data.word_index import WORD_INDEX_FILES, load_keras_encoding
 from kmagic.support import downloads
 from kmagic.support.errors import DataError
 
@@ -61,29 +62,26 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         (np.array(["a", "b"]), True),
         (np.array(["a", "b"], dtype=object), True),
         (pd.Series(["a", "b"], index=[7, 8]), True),
-        ("a", False),
-        ([[1, 2]], False),
+        ([[1, 2], [3, 4]], False),
         (np.array([[1, 2], [3]], dtype=object), False),
         (np.zeros((2, 3)), False),
-        (pd.DataFrame({"a": ["x"], "b": ["y"]}), False),
-        ([], False),
     ],
 )
-def test_contains_sentences(x: Any, are: bool) -> None:
-    assert contains_sentences(x) is are
+def test_texts_are_recognized(x: Any, are: bool) -> None:
+    assert load_data((x, [0.5, 1.5])).is_text is are
 
 
 def test_sentences_become_an_array() -> None:
     for x in (["a", "bc"], np.array(["a", "bc"]), pd.Series(["a", "bc"], index=[3, 1])):
-        found = to_text_array(x)
-        assert found.dtype == object
-        assert found.tolist() == ["a", "bc"]
+        data = load_data((x, [0.5, 1.5]))
+        assert data.x_train.dtype == data.x_test.dtype == object
+        assert sorted([*data.x_train, *data.x_test]) == ["a", "bc"]
     with pytest.raises(DataError, match="row at index 1"):
         to_text_array(["a", None])
 
 
 def test_the_vocabulary_is_learned_from_the_training_part() -> None:
-    train, test = to_text_array(["a film", "a book"]), to_text_array(["a new film"])
+    train, test = np.array(["a film", "a book"]), np.array(["a new film"])
     rows, more, encoding = encode_texts(train, test, LoadOptions(maxlen=4, padding="post"))
     assert encoding is not None
     assert "new" not in encoding.vocabulary
@@ -93,7 +91,7 @@ def test_the_vocabulary_is_learned_from_the_training_part() -> None:
 
 
 def test_sentences_are_not_encoded_by_default() -> None:
-    train = to_text_array(["a film"])
+    train = np.array(["a film"])
     assert encode_texts(train, train, LoadOptions())[0] is train
     assert encode_texts(train, train, LoadOptions())[2] is None
 

@@ -17,7 +17,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 import kmagic
-from kmagic.data import dataset_cache
+from kmagic.data import keras_datasets
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.models.catalogue import OBJECT_ROLES, find_object
 from kmagic.support.errors import TrainingError
@@ -92,9 +92,9 @@ def loaders(monkeypatch: pytest.MonkeyPatch, keras_home: Path) -> None:
         "reuters": (texts, 46),
     }
     known = {file.name for name in parts for file in KNOWN_DATASETS[name].files}
-    state_of = dataset_cache.state_of
+    state_of = keras_datasets.state_of
     monkeypatch.setattr(
-        dataset_cache, "state_of", lambda file: "right" if file.name in known else state_of(file)
+        keras_datasets, "state_of", lambda file: "right" if file.name in known else state_of(file)
     )
     for name, (x, classes) in parts.items():
         y = np.arange(12) % classes

@@ -18,7 +18,7 @@ from urllib.error import URLError
 import h5py
 import pytest
 
-from kmagic.data import dataset_cache
+from kmagic.data import keras_datasets
 from kmagic.evaluation.classification import applications
 from kmagic.support import downloads
 from kmagic.support.downloads import CachedFile, ProgressReader, path_of, show_download_progress
@@ -84,7 +84,7 @@ def test_nothing_that_keras_prints_reaches_the_notebook() -> None:
 
 
 def data(file: CachedFile) -> None:
-    dataset_cache.load_through_keras([file], lambda: get(file))
+    keras_datasets.load_through_keras([file], lambda: get(file))
 
 
 def weights(file: CachedFile) -> None:
@@ -145,7 +145,7 @@ def test_a_download_that_breaks_midway_leaves_nothing_behind(
 ) -> None:
     with serving(BODY, missing=1_000_000) as address:
         file = weights_at(address)
-        with pytest.raises((EvaluationError, dataset_cache.NotCachedError)) as caught:
+        with pytest.raises((EvaluationError, keras_datasets.NotCachedError)) as caught:
             room(file)
     said = str(caught.value)
     assert (
@@ -163,7 +163,7 @@ def test_what_the_server_answers_is_told(room: Callable[[CachedFile], None]) -> 
     with (
         serving(status=404) as address,
         pytest.raises(
-            (EvaluationError, dataset_cache.NotCachedError), match=r"failed \(Not Found\)"
+            (EvaluationError, keras_datasets.NotCachedError), match=r"failed \(Not Found\)"
         ),
     ):
         room(weights_at(address))
@@ -175,7 +175,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
     with no_server() as address:
         host = address.removeprefix("http://")
         with pytest.raises(
-            (EvaluationError, dataset_cache.NotCachedError), match=f"{host} does not respon"
+            (EvaluationError, keras_datasets.NotCachedError), match=f"{host} does not respon"
         ):
             room(weights_at(address))
     assert views == []

@@ -1,1 +1,1 @@
-"""Image files: which ones there are, and how they are read."""
+"""Image files: how they are read, and folders of them."""

@@ -1,28 +1,30 @@
-"""Read a file, a URL or bytes as an upright image, and convert its colours."""
+"""Recognize images by their names, read them from files, URLs or bytes, convert their colours."""
 
 from __future__ import annotations
 
 import io
+import re
 import threading
 import urllib.request
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data.images.image_paths import NON_IMAGE_FORMATS, is_pillow_image, is_url
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_cache import is_offline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
     from PIL.Image import Image
 
+NON_IMAGE_FORMATS = {"EPS", "FITS", "GRIB", "HDF5", "MPEG", "PDF", "WMF"}
+"""Formats that Pillow opens but that contain no pixels, or run a program."""
 TIMEOUT = 20.0  # seconds that a server may take to answer
 MAX_DOWNLOAD = 100_000_000  # bytes of one image
 MAX_8_BIT, MAX_16_BIT = 255, 65535
@@ -30,6 +32,56 @@ ORIENTATION_TAG = 274  # of EXIF
 ROTATED_BY_90 = (5, 6, 7, 8)  # its values for which height and width are exchanged
 
 _lock = threading.Lock()
+
+
+def is_url(text: object) -> bool:
+    """Whether it is an http or https address.
+
+    Example:
+        >>> is_url("https://example.org/cat.jpg"), is_url("cat.jpg")
+        (True, False)
+    """
+    return isinstance(text, str) and re.match("https?://", text, re.IGNORECASE) is not None
+
+
+def is_pillow_image(value: object) -> bool:
+    """Whether it is a Pillow image, without importing Pillow."""
+    return hasattr(value, "convert") and hasattr(value, "getexif")
+
+
+def is_image_file(file: Path) -> bool:
+    """Whether the name of a file is that of an image; hidden files are none.
+
+    Example:
+        >>> [is_image_file(Path(name)) for name in ("cat.JPG", "cat.txt", "._cat.jpg")]
+        [True, False, False]
+    """
+    return file.suffix.lower() in _image_suffixes() and not file.name.startswith(".")
+
+
+def natural_sort_key(path: Path) -> list[tuple[bool, int, str]]:
+    """A key that sorts 2 before 10.
+
+    Example:
+        >>> [str(path) for path in sorted(map(Path, ["b10", "b9"]), key=natural_sort_key)]
+        ['b9', 'b10']
+    """
+    parts = re.split(r"(\d+)", str(path).casefold())
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
+
+
+@cache
+def _image_suffixes() -> frozenset[str]:
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    return frozenset(
+        suffix
+        for suffix, kind in Image.registered_extensions().items()
+        if kind in Image.OPEN and kind not in NON_IMAGE_FORMATS
+    )
+
+
+# --- reading --------------------------------------------------------------------------------------
 
 
 def read_image(source: Any, name: str, *, min_size: int | None = None) -> Image:
@@ -119,13 +171,24 @@ def _open(source: Any, name: str) -> Iterator[Image]:
     from PIL import Image as PillowImage  # noqa: PLC0415 - 0.1 s to import
 
     with _explain_errors(name):
-        if isinstance(source, Path):
-            _check_file(source, name)
+        # Reject what is not a regular file before it is opened: reading a pipe would never end.
+        if isinstance(source, Path) and source.exists():
+            if source.is_dir():
+                raise EvaluationError(f"{name} is a folder.")
+            if not source.is_file():
+                raise EvaluationError(f"{name} is not a regular file.")
+            if not source.stat().st_size:
+                raise EvaluationError(f"{name} is empty.")
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         PillowImage.init()
         formats = [kind for kind in PillowImage.ID if kind not in NON_IMAGE_FORMATS]
         with PillowImage.open(stream, formats=formats) as image:
-            _check_size(image, name, PillowImage.MAX_IMAGE_PIXELS)
+            limit = PillowImage.MAX_IMAGE_PIXELS
+            if limit is not None and image.width * image.height > limit:  # it would fill the memory
+                raise EvaluationError(
+                    f"{name} was rejected: {image.width:,} x {image.height:,} pixels are more than "
+                    f"{limit:,}, which may be an attack. PIL.Image.MAX_IMAGE_PIXELS is the limit."
+                )
             yield image
 
 
@@ -146,25 +209,6 @@ def _explain_errors(name: str) -> Iterator[None]:
         raise EvaluationError(f"{name} was rejected: {_first_line(error)}") from error
     except Exception as error:  # a damaged file can make its decoder fail anywhere
         raise EvaluationError(f"{name} cannot be read: {_first_line(error)}") from error
-
-
-def _check_file(path: Path, name: str) -> None:
-    """Reject what is not a regular file before it is opened: reading a pipe would never end."""
-    if path.is_dir():
-        raise EvaluationError(f"{name} is a folder.")
-    if path.exists() and not path.is_file():
-        raise EvaluationError(f"{name} is not a regular file.")
-    if path.is_file() and not path.stat().st_size:
-        raise EvaluationError(f"{name} is empty.")
-
-
-def _check_size(image: Image, name: str, limit: int | None) -> None:
-    """Reject an image that would fill the memory, before it is decoded."""
-    if limit is not None and image.width * image.height > limit:
-        raise EvaluationError(
-            f"{name} was rejected: {image.width:,} x {image.height:,} pixels are more than "
-            f"{limit:,}, which may be an attack. PIL.Image.MAX_IMAGE_PIXELS is the limit."
-        )
 
 
 def _upright(image: Image) -> Image:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.data.preparation.columns import Columns
 from kmagic.data.preparation.scaling import Scaling
@@ -15,9 +16,6 @@ from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape
 from kmagic.support.messages import Text, render
 from kmagic.support.sentences import as_sentences
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _FORMER_KEYS = {"picture_shape": "image_shape", "lacking": "encoding_problem"}
 """Keys in files of earlier versions -> attribute."""
@@ -139,9 +137,6 @@ class Preparation:
         for name in ("scaling", "encoding", "columns"):
             if config[name] is not None:
                 config[name] = config[name].get_config()
-        for name in ("classes", "image_shape", "sample_shape"):
-            if config[name] is not None:
-                config[name] = list(config[name])
         return {**config, "encoding_problem": render(self.encoding_problem)}
 
     @classmethod

@@ -26,9 +26,6 @@ class ScaleWarning(UserWarning):
 def value_spread(x: Any) -> float | None:
     """Standard deviation of the values of samples; None where they are not an array of numbers.
 
-    Args:
-        x: Two or more samples, along the first axis.
-
     Example:
         >>> import numpy as np
         >>> value_spread(np.array([[0, 255], [0, 255]])), value_spread("a text")
@@ -54,11 +51,6 @@ def input_spreads(model: Any, x: Any) -> dict[str, float]:
 
 def scale_difference(part: str, spreads: Mapping[str, float], training: Mapping[str, float]) -> str:
     """Describe data that are scaled differently from the training data; "" if they are not.
-
-    Args:
-        part: Which part of the data: "validation".
-        spreads: Its standard deviation per input.
-        training: That of the training data.
 
     Example:
         >>> scale_difference("test", {"a": 79.2, "b": 1.0}, {"a": 0.31, "b": 1.1})[:46]

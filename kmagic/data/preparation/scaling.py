@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from kmagic.support.errors import DataError
 from kmagic.support.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 ScalingKind: TypeAlias = Literal["none", "255", "standard"]
 KINDS: tuple[ScalingKind, ...] = ("none", "255", "standard")
@@ -187,9 +185,7 @@ def _as_float32(operation: np.ufunc, x: NDArray[Any], y: Any) -> NDArray[np.floa
     return result
 
 
-def _mean_and_deviation(
-    columns: NDArray[Any],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _mean_and_deviation(columns: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation in float64, without a float64 copy of all data."""
     rows = max(1, _CHUNK_BYTES // (8 * columns.shape[1]))
     chunks = [columns[start : start + rows] for start in range(0, len(columns), rows)]

@@ -6,16 +6,14 @@ import string
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.support.errors import DataError
 from kmagic.support.keras_import import load_keras
 from kmagic.support.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Side: TypeAlias = Literal["pre", "post"]
 SIDES: tuple[Side, ...] = ("pre", "post")
@@ -133,17 +131,11 @@ class TextEncoding:
             array([[2, 0],
                    [1, 1]], dtype=int32)
         """
-        if self.maxlen is None:
-            ragged = np.empty(len(rows), dtype=object)
-            ragged[:] = [list(row) for row in rows]
-            return ragged
-        padded = np.zeros((len(rows), self.maxlen), dtype=np.int32)
-        for index, row in enumerate(rows):
-            cut = row[-self.maxlen :] if self.truncating == "pre" else row[: self.maxlen]
-            if len(cut):
-                filled = slice(-len(cut), None) if self.padding == "pre" else slice(len(cut))
-                padded[index, filled] = cut
-        return padded
+        if self.maxlen is not None:
+            return pad_rows(rows, self.maxlen, self.padding, self.truncating)
+        ragged = np.empty(len(rows), dtype=object)
+        ragged[:] = [list(row) for row in rows]
+        return ragged
 
     def limit(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
         """Replace indices beyond the vocabulary by ``unknown``, and pad.
@@ -224,10 +216,6 @@ class TextEncoding:
 class DecodedTexts(Sequence[str]):
     """Rows of word indices as sentences, each decoded when it is accessed.
 
-    Args:
-        rows: The rows.
-        encoding: Their encoding.
-
     Example:
         >>> films = TextEncoding(("", "[UNK]", "a", "film"), maxlen=3)
         >>> texts = DecodedTexts(films.encode(["a film", "film"]), films)
@@ -251,6 +239,19 @@ class DecodedTexts(Sequence[str]):
         if isinstance(index, slice):
             return self.encoding.decode(self.rows[index])
         return self.encoding.decode([self.rows[index]])[0]
+
+
+def pad_rows(
+    rows: Sequence[Sequence[int]] | NDArray[Any], maxlen: int, padding: Side, truncating: Side
+) -> NDArray[np.int32]:
+    """Pad and cut rows of word indices, as Keras's ``pad_sequences`` does."""
+    padded = np.zeros((len(rows), maxlen), dtype=np.int32)
+    for index, row in enumerate(rows):
+        cut = row[-maxlen:] if truncating == "pre" else row[:maxlen]
+        if len(cut):
+            filled = slice(-len(cut), None) if padding == "pre" else slice(len(cut))
+            padded[index, filled] = cut
+    return padded
 
 
 def check_encoding_options(
@@ -325,24 +326,16 @@ def learn_text(
     vocabulary = tuple(map(str, layer.get_vocabulary()))
     if len(vocabulary) < MIN_VOCABULARY:
         raise DataError(f"The {len(texts):,} texts contain no word.")
-    return TextEncoding(
-        vocabulary,
-        maxlen=maxlen,
-        padding=padding,
-        truncating=truncating,
-        standardize=standardize,
-    )
+    return TextEncoding(vocabulary, maxlen, padding, truncating, standardize=standardize)
 
 
 def from_word_index(
-    ranks: Mapping[str, int],
-    *,
-    num_words: int | None = None,
-    maxlen: int | None = None,
-    padding: Side = "pre",
-    truncating: Side = "pre",
+    ranks: Mapping[str, int], *, num_words: int | None = None, **options: Any
 ) -> TextEncoding:
     """Create the encoding of IMDB or Reuters: 1 is the start, 2 unknown, words begin at 4.
+
+    Further options are those of :class:`TextEncoding`; ``standardize`` is always that of Keras's
+    former ``text_to_word_sequence``.
 
     Example:
         >>> films = from_word_index({"the": 1, "film": 2}, maxlen=4)
@@ -356,12 +349,5 @@ def from_word_index(
     for index, word in {**words, start: START_WORD, unknown: UNKNOWN_WORD}.items():
         if index < len(vocabulary):
             vocabulary[index] = word
-    return TextEncoding(
-        tuple(vocabulary),
-        maxlen=maxlen,
-        padding=padding,
-        truncating=truncating,
-        start=start,
-        unknown=unknown,
-        standardize=WORD_SEQUENCE,
-    )
+    options |= {"start": start, "unknown": unknown, "standardize": WORD_SEQUENCE}
+    return TextEncoding(tuple(vocabulary), **options)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.image_paths import (
+from kmagic.data.images.image_reader import (
     is_image_file,
     is_pillow_image,
     is_url,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmagic.data.images.image_paths import is_image_file, is_pillow_image, is_url
+from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
