@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from kmagic.persistence.file_errors import file_missing, not_read
+from kmagic.persistence.file_system import file_missing, not_read
 from kmagic.support.errors import PersistenceError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.suggestions import nearest
@@ -21,13 +21,7 @@ FileFormat: TypeAlias = Literal["keras", "h5", "weights", "legacy weights", "jso
 
 @dataclass(frozen=True, slots=True)
 class SaveFormat:
-    """A format to save a model in.
-
-    Attributes:
-        format: The format.
-        suffix: How the file's name ends.
-        contents: What the file contains, in words.
-    """
+    """A format to save a model in, and the suffix of its files."""
 
     format: FileFormat
     suffix: str
@@ -50,9 +44,6 @@ SAVE_FORMATS = (
 
 def to_path(path: str | os.PathLike[str]) -> Path:
     """A path that the user gave, with the home folder in place of ``~``.
-
-    Raises:
-        PersistenceError: It is not a path.
 
     Example:
         >>> to_path("models/cnn.keras").name
@@ -96,14 +87,7 @@ def save_format_of(path: Path) -> SaveFormat | None:
 def save_target(
     path: str | os.PathLike[str], only: FileFormat | None = None
 ) -> tuple[Path, SaveFormat]:
-    """The file to write, and its format.
-
-    Args:
-        path: The path that the user gave.
-        only: The format, if the user named it: its suffix is added to a name without one.
-
-    Raises:
-        PersistenceError: The name has no known suffix, or one of another format than ``only``.
+    """The file to write, and its format; the suffix of ``only`` is added to a name without one.
 
     Example:
         >>> path, save_format = save_target("models/cnn", "weights")
@@ -112,17 +96,15 @@ def save_target(
     """
     target = to_path(path)
     by_name = save_format_of(target)
-    if only is None:
-        if by_name is None:
-            raise PersistenceError(
-                f"{target.name or target} does not end in a suffix of a model file.",
-                _available_suffixes(target),
-            )
-        return target, by_name
-    wanted = next(known for known in SAVE_FORMATS if known.format == only)
+    wanted = next((known for known in SAVE_FORMATS if known.format == only), by_name)
+    if wanted is None:
+        raise PersistenceError(
+            f"{target.name or target} does not end in a suffix of a model file.",
+            _available_suffixes(target),
+        )
     if by_name is None:
         return target.with_name(target.name + wanted.suffix), wanted
-    if by_name.format != only:
+    if by_name.format != wanted.format:
         stem = target.name.removesuffix(by_name.suffix)
         raise PersistenceError(
             f"{target.name} would contain {by_name.contents}, not {wanted.contents}.",
@@ -137,8 +119,7 @@ def _available_suffixes(path: Path) -> str:
         for known in SAVE_FORMATS
         if known.contents != "the same"
     )
-    suffixes = [known.suffix for known in SAVE_FORMATS]
-    near = nearest(path.suffix, suffixes) if path.suffix else []
+    near = nearest(path.suffix, (known.suffix for known in SAVE_FORMATS)) if path.suffix else []
     question = f"Did you mean {path.stem}{near[0]}? " if near else ""
     return f"{question}Use one of:\n{lines}"
 
@@ -147,16 +128,17 @@ def _available_suffixes(path: Path) -> str:
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK"
-_WEB_PAGE = "a web page: the download probably returned one instead of the file"
 _OTHER_FILES = (
     (b"version https://git-lfs", "a Git LFS pointer, not the model itself", "git lfs pull"),
-    (b"<!DOCTYPE", _WEB_PAGE, ""),
-    (b"<html", _WEB_PAGE, ""),
+    (
+        (b"<!DOCTYPE", b"<html"),
+        "a web page: the download probably returned one instead of the file",
+        "",
+    ),
     (b"\x1f\x8b", "compressed with gzip", "gunzip"),
     (b"BZh", "compressed with bzip2", "bunzip2"),
     (b"\xfd7zXZ", "compressed with xz", "unxz"),
-    (b"\x89PNG", "an image", ""),
-    (b"\xff\xd8\xff", "an image", ""),
+    ((b"\x89PNG", b"\xff\xd8\xff"), "an image", ""),
     (b"%PDF", "a PDF", ""),
     (b"\x93NUMPY", "a NumPy array", ""),
 )
@@ -173,12 +155,7 @@ def is_weights_file(path: Path) -> bool:
 
 
 def detect_format(path: Path) -> FileFormat:
-    """The format of a file, whatever its name.
-
-    Raises:
-        PersistenceError: The file does not exist, cannot be opened, is empty or incomplete, or
-            contains no model.
-    """
+    """The format of a file, whatever its name."""
     if not path.exists():
         raise file_missing(path)
     if path.is_dir():

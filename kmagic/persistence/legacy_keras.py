@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
 
-from kmagic.persistence.file_errors import first_line
+from kmagic.persistence.file_system import first_line
 from kmagic.support.errors import PersistenceError
 
 # Values that Keras 3 does not need to be told.
@@ -82,10 +83,6 @@ def is_legacy_config(config: Any) -> bool:
 
 def updated_config(config: dict[str, Any], file_name: str) -> tuple[dict[str, Any], list[str]]:
     """A model's configuration as Keras 3 reads it, and what was changed.
-
-    Args:
-        config: The configuration in the file; it is not modified.
-        file_name: The file's name for messages.
 
     Raises:
         PersistenceError: Something in it has no equivalent in Keras 3.
@@ -178,30 +175,16 @@ def _update_functional(config: dict[str, Any]) -> None:
         # Otherwise the model would return a list of one tensor.
         if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
             config[key] = ends[0]
-    _update_calls(config)
-
-
-def _update_lambda(config: dict[str, Any]) -> None:
-    for key in ("module", "function_type", "output_shape_type", "output_shape_module"):
-        config.pop(key, None)
-    for key in ("function", "output_shape"):
-        code = config.get(key)
-        if isinstance(code, list) and code and isinstance(code[0], str):
-            inner = dict(zip(("code", "defaults", "closure"), code, strict=False))
-            config[key] = {"class_name": "__lambda__", "config": inner}
-
-
-def _update_calls(functional: dict[str, Any]) -> None:
-    """Write tensors among the keyword arguments of calls as Keras 3 does, not as plain lists."""
-    layers = [layer for layer in functional.get("layers") or () if isinstance(layer, dict)]
+    # Keras 3 writes tensors among the keyword arguments of calls as objects, not as plain lists.
+    layers = [layer for layer in config.get("layers") or () if isinstance(layer, dict)]
     names = {layer.get("name") for layer in layers}
 
     def with_tensors(value: Any) -> Any:
         match value:
             case [str(name), int(), int()] if name in names:
                 # Keras finds the tensor by its history and ignores shape and dtype.
-                config = {"shape": [], "dtype": "float32", "keras_history": value}
-                return {"class_name": "__keras_tensor__", "config": config}
+                tensor = {"shape": [], "dtype": "float32", "keras_history": value}
+                return {"class_name": "__keras_tensor__", "config": tensor}
             case list():
                 return [with_tensors(item) for item in value]
         return value
@@ -219,6 +202,16 @@ def _update_calls(functional: dict[str, Any]) -> None:
     for layer in layers:
         if isinstance(layer.get("inbound_nodes"), list):
             layer["inbound_nodes"] = list(map(updated_call, layer["inbound_nodes"]))
+
+
+def _update_lambda(config: dict[str, Any]) -> None:
+    for key in ("module", "function_type", "output_shape_type", "output_shape_module"):
+        config.pop(key, None)
+    for key in ("function", "output_shape"):
+        code = config.get(key)
+        if isinstance(code, list) and code and isinstance(code[0], str):
+            inner = dict(zip(("code", "defaults", "closure"), code, strict=False))
+            config[key] = {"class_name": "__lambda__", "config": inner}
 
 
 def _update_module(part: dict[str, Any], kind: str) -> None:
@@ -257,7 +250,6 @@ def _add_input_layer(sequential: dict[str, Any]) -> None:
 
 
 def _arguments_of(cls: type) -> set[str]:
-    """The arguments of a layer's class and its bases."""
     names = {"name", "dtype", "trainable", "autocast", "activity_regularizer", "batch_shape"}
     for base in cls.__mro__[:-1]:
         if "__init__" in vars(base):
@@ -267,7 +259,6 @@ def _arguments_of(cls: type) -> set[str]:
 
 # --- compiling ------------------------------------------------------------------------------------
 
-_METRIC_LISTS = ("metrics", "weighted_metrics")
 _OMITTED = ("decay", "jit_compile", "is_legacy_optimizer", "momentum")
 """Arguments of optimizers in Keras 2 that change nothing when they are left out."""
 _METRIC_NAMES = ("accuracy", "acc", "crossentropy", "ce")
@@ -280,12 +271,7 @@ class _MissingObjectError(Exception):
 def compile_as_saved(
     model: Any, config: Mapping[str, Any] | None, objects: Mapping[str, Any]
 ) -> list[str]:
-    """Compile a model as its file says.
-
-    Args:
-        model: The model, not compiled.
-        config: The file's ``training_config`` or ``compile_config``, or None.
-        objects: Classes and functions by name.
+    """Compile a model as its file's ``training_config`` or ``compile_config`` says.
 
     Returns:
         What differs from the file. If something is missing, the model is not compiled, and the
@@ -300,10 +286,10 @@ def compile_as_saved(
                 "optimizer": _optimizer(
                     config.get("optimizer_config", config.get("optimizer")), notes
                 ),
-                "loss": _mapped(config.get("loss"), _loss),
+                "loss": _mapped(config.get("loss"), partial(_loss_or_metric, keras.losses, "loss")),
                 "loss_weights": config.get("loss_weights") or None,
             }
-            for key in _METRIC_LISTS:
+            for key in ("metrics", "weighted_metrics"):
                 metrics = _mapped(config.get(key), _metric)
                 # Keras 2 nests the metrics of a model with one output in a second list.
                 match metrics:
@@ -330,14 +316,9 @@ def _optimizer(config: Any, notes: list[str]) -> Any:
     name = str(config.get("class_name", ""))
     if keras.saving.get_registered_object(name) is None:
         name = name.removeprefix("Custom>")  # some releases of Keras 2 wrote their own like this
-    by_lower_name = {
-        known.lower(): getattr(keras.optimizers, known) for known in dir(keras.optimizers)
-    }
-    cls = (
-        keras.saving.get_registered_object(name)
-        or getattr(keras.optimizers, name, None)
-        or by_lower_name.get(name.lower())
-    )
+    by_lower_name = {known.lower(): value for known, value in vars(keras.optimizers).items()}
+    by_name = getattr(keras.optimizers, name, None) or by_lower_name.get(name.lower())
+    cls = keras.saving.get_registered_object(name) or by_name
     if not isinstance(cls, type):
         raise _MissingObjectError(f"the optimizer {name} is not defined")
     if "lr" in given:
@@ -378,10 +359,6 @@ def _mapped(config: Any, read: Callable[[Any], Any]) -> Any:
     return [_mapped(value, read) for value in config]
 
 
-def _loss(config: Any) -> Any:
-    return _loss_or_metric(config, keras.losses, "loss")
-
-
 def _metric(config: Any) -> Any:
     if config in _METRIC_NAMES:
         return config
@@ -390,10 +367,10 @@ def _metric(config: Any) -> Any:
         if inner.get("name") in _METRIC_NAMES:  # Keras chooses the accuracy by the outputs
             return inner["name"]
         config = inner.get("fn")
-    return _loss_or_metric(config, keras.metrics, "metric")
+    return _loss_or_metric(keras.metrics, "metric", config)
 
 
-def _loss_or_metric(config: Any, module: Any, what: str) -> Any:
+def _loss_or_metric(module: Any, what: str, config: Any) -> Any:
     if isinstance(config, str):
         registered = keras.saving.get_registered_object(config)
         if registered is not None:

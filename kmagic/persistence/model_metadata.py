@@ -26,6 +26,7 @@ MAX_EPOCHS = 1000
 """The longest history that is kept; of a longer one only every n-th epoch."""
 KEY = "kmagic"
 KERAS_METADATA = "metadata.json"
+"""The member of a ``.keras`` file in which Keras notes its version and the time."""
 _COMMENT = "#: "
 _TYPES: dict[str, type] = {
     "values": dict,
@@ -44,7 +45,6 @@ class ModelMetadata:
     """What a file contains in addition to what Keras writes: plain values, for JSON.
 
     Attributes:
-        name: The model's name in the notebook.
         text: The model in the layer language; "" if no text can express it.
         values: The values of the names in the text's braces, as Python literals.
         steps: The layer of each step of the text (:func:`kmagic.models.build.serialize_steps`).
@@ -54,7 +54,6 @@ class ModelMetadata:
         history: The metrics of the last training run, one value per epoch.
         epochs: How many epochs it had.
         saved: When, in ISO format.
-        versions: The versions of kmagic, Keras and others, by name.
     """
 
     name: str = ""
@@ -100,7 +99,7 @@ class ModelMetadata:
         classes, scaling = config.get("classes"), config.get("scaling")
         encoding = config.get("encoding")
         parts = ["text"] if self.text else []
-        if isinstance(classes, list) and classes:
+        if isinstance(classes, list | tuple) and classes:
             parts.append(pluralize(len(classes), "class name"))
         if isinstance(scaling, dict) and scaling.get("kind", "none") != "none":
             parts.append("scaling")
@@ -184,11 +183,11 @@ def read_metadata(path: Path, file_format: FileFormat) -> ModelMetadata | None:
     """The metadata of a file; None if it has none, or none that can be read."""
     try:
         if file_format == "keras":
-            content = json.loads(keras_metadata(path)).get(KEY)
+            content = json.loads(read_member(path, KERAS_METADATA)).get(KEY)
         elif file_format in ("h5", "weights", "legacy weights"):
             content = _from_hdf5(path)
         elif file_format == "json":
-            content = json.loads(path.read_text(encoding="utf-8")).get(KEY)
+            content = json.loads(path.read_bytes()).get(KEY)
         else:
             lines = path.read_text(encoding="utf-8").splitlines()
             packed = (line.removeprefix(_COMMENT) for line in lines if line.startswith(_COMMENT))
@@ -208,12 +207,12 @@ def read_text(path: Path) -> tuple[str, int]:
     return "\n".join(lines[start:]), start + 1
 
 
-def keras_metadata(path: Path) -> str:
-    """What Keras notes in a ``.keras`` file or folder: its version and the time."""
+def read_member(path: Path, name: str) -> bytes:
+    """A part of a ``.keras`` file or folder."""
     if path.is_dir():
-        return (path / KERAS_METADATA).read_text(encoding="utf-8")
+        return (path / name).read_bytes()
     with zipfile.ZipFile(path) as archive:
-        return archive.read(KERAS_METADATA).decode()
+        return archive.read(name)
 
 
 def _from_hdf5(path: Path) -> Any:
@@ -243,11 +242,7 @@ def layer_vocabularies(model: Any) -> list[list[Any]]:
 
 
 def restore_vocabularies(model: Any, vocabularies: Sequence[Sequence[Any]]) -> list[str]:
-    """Give a model's layers their vocabularies.
-
-    Returns:
-        What could not be restored, one sentence each.
-    """
+    """Give a model's layers their vocabularies, and note what could not be restored."""
     layers = list(vocabulary_layers(model))
     if len(layers) != len(vocabularies):
         count = pluralize(len(vocabularies), "vocabulary", "vocabularies")

@@ -1,48 +1,53 @@
-"""Loading a model from a file: the file is inspected and checked before the model is created."""
+"""Loading a model, or weights into a model, from a file.
+
+A file is inspected and checked before a model is created from it. Weights are loaded completely or
+not at all.
+"""
 
 from __future__ import annotations
 
+import io
 import json
+import math
+import re
 import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import h5py
 import keras
 import numpy as np
 
-from kmagic.persistence.file_errors import first_line, not_read
+from kmagic.persistence.file_system import first_line, not_read
 from kmagic.persistence.formats import FileFormat, detect_format, file_damaged, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
 from kmagic.persistence.model_metadata import (
+    KERAS_METADATA,
     KEY,
     ModelMetadata,
-    keras_metadata,
+    read_member,
     read_metadata,
-    read_text,
 )
 from kmagic.persistence.safety import find_objects, needed_objects, reject_code
-from kmagic.persistence.weights import (
-    KERAS_SUFFIX,
-    OTHER_LAYOUT,
-    STATE_NOT_RESTORED,
-    UNTRAINED_VARIABLES,
-    decoded,
-    load_notes,
-    load_weights,
-    name_list,
-    with_suffix,
-)
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
 
+KERAS_SUFFIX = {"weights": ".weights.h5", "legacy weights": ".h5", "h5": ".h5", "keras": ".keras"}
+"""The suffix that Keras expects for each format."""
+UNTRAINED_VARIABLES = 2
+"""The variables of an optimizer that has not been used: its step count and learning rate."""
+STATE_NOT_RESTORED = "The state of the optimizer was not restored"
 LEGACY_STATE = f"{STATE_NOT_RESTORED}: Keras 2 stored it differently."
+OTHER_LAYOUT = f"{STATE_NOT_RESTORED}: its layout differs."
+_SKIPPED_STATE = "variable loading for optimizer"
+_IRRELEVANT_WARNING = re.compile("input_shape|legacy.*HDF5|HDF5.*legacy|is deprecated|__array__")
 
 
 @dataclass(slots=True)
@@ -50,11 +55,7 @@ class OpenedFile:
     """What was read from a file.
 
     Attributes:
-        path: The file.
-        format: Its format.
         model: The model; None if the file has only a text, or weights without a model.
-        text: The text of a ``.kmagic`` file.
-        first_line: The number of the text's first line in the file.
         metadata: What kmagic saved with the model; None for other files.
         notes: What differs from the saved model.
         keras_version: The version of Keras that wrote it, if known.
@@ -64,8 +65,6 @@ class OpenedFile:
     path: Path
     format: FileFormat
     model: Any = None
-    text: str = ""
-    first_line: int = 1
     metadata: ModelMetadata | None = None
     notes: list[str] = field(default_factory=list)
     keras_version: str = ""
@@ -79,13 +78,7 @@ class OpenedFile:
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """What a file may use.
-
-    Attributes:
-        safe_mode: Whether code in the file is rejected.
-        given: Classes and functions that the user passed, by name.
-        notebook: The notebook's variables.
-    """
+    """What a file may use: code, what the user passed by name, variables of the notebook."""
 
     safe_mode: bool = True
     given: Mapping[str, Any] = field(default_factory=dict)
@@ -93,38 +86,24 @@ class TrustSettings:
 
 
 def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> OpenedFile:
-    """Read a file.
-
-    Args:
-        path: The file.
-        trust: What it may use.
-        into: A model to load the file's weights into; default: create a new model.
-
-    Raises:
-        PersistenceError: It cannot be read, contains no model, or is not to be trusted.
-    """
+    """Create the model of a file, or load the file's weights into a given model."""
     file_format = detect_format(path)
     opened = OpenedFile(path, file_format, metadata=read_metadata(path, file_format))
     if file_format == "text":
-        opened.text, opened.first_line = read_text(path)
         return opened
+    opened.keras_version = _keras_version(path, file_format)
     if into is not None:
         if file_format == "json":
+            contents = f"{opened.name} contains an architecture, not weights to load into "
             raise PersistenceError(
-                Text(
-                    f"{opened.name} contains an architecture, not weights to load into ",
-                    ModelName(into.name),
-                    ".",
-                ),
+                Text(contents, ModelName(into.name), "."),
                 "Load it without a model, or load a file of weights.",
             )
-        opened.keras_version = _keras_version(path, file_format)
         opened.notes += load_weights(into, path, file_format)
         opened.model = into
         return opened
     if file_format in ("weights", "legacy weights"):
         return opened
-    opened.keras_version = _keras_version(path, file_format)
     read = {"keras": _read_keras, "h5": _read_hdf5, "json": _read_json}[file_format]
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -149,14 +128,10 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> OpenedFi
 
 def _read_keras(opened: OpenedFile, trust: TrustSettings) -> None:
     path = opened.path
-    if path.is_dir():
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    else:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-        if opened.keras_version.startswith("2."):
-            _read_legacy_keras(opened, config, trust)
-            return
+    config = json.loads(read_member(path, "config.json"))
+    if opened.keras_version.startswith("2.") and not path.is_dir():
+        _read_legacy_keras(opened, config, trust)
+        return
     objects = _checked_objects(opened, config, trust)
     with with_suffix(path, "" if path.is_dir() else KERAS_SUFFIX["keras"]) as file:
         try:
@@ -273,10 +248,9 @@ def _keras_version(path: Path, file_format: FileFormat) -> str:
     """The version of Keras that wrote a file; "" if unknown."""
     try:
         if file_format == "keras":
-            return str(json.loads(keras_metadata(path)).get("keras_version", ""))
+            return str(json.loads(read_member(path, KERAS_METADATA)).get("keras_version", ""))
         if file_format == "json":
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return str(content.get("keras_version", ""))
+            return str(json.loads(path.read_bytes()).get("keras_version", ""))
         with h5py.File(path, "r") as file:
             group = file.get("model_weights", file)
             version = file.attrs.get("keras_version", group.attrs.get("keras_version", ""))
@@ -323,11 +297,239 @@ def _reason(error: BaseException) -> str:
     while "could not be deserialized properly" in str(error) and error.__cause__ is not None:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
-    inner = [line for line in lines if line.startswith("Exception encountered:")]
-    others = [
-        line for line in lines if not line.startswith(("Error when deserializing", "config="))
-    ]
-    reason = (
-        inner[-1].removeprefix("Exception encountered:") if inner else "\n".join(others)
-    ).strip()
-    return first_line(reason or error)
+    mark, noise = "Exception encountered:", ("Error when deserializing", "config=")
+    inner = [line.removeprefix(mark).strip() for line in lines if line.startswith(mark)]
+    others = [line for line in lines if not line.startswith(noise)]
+    return first_line("\n".join(inner[-1:] or others).strip() or error)
+
+
+# --- weights --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def with_suffix(path: Path, suffix: str) -> Iterator[Path]:
+    """A path to the same file with the suffix that Keras expects."""
+    is_weights = suffix == ".h5" and path.name.endswith(".weights.h5")
+    if path.name.endswith(suffix) and not is_weights:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
+        link = Path(folder) / f"model{suffix}"
+        link.symlink_to(path.resolve())
+        yield link
+
+
+def load_weights(model: Any, path: Path, file_format: FileFormat) -> list[str]:
+    """Load a file's weights into a model; if they do not fit, the model is unchanged.
+
+    Returns:
+        Notes for the user, one sentence each.
+    """
+    name = ModelName(model.name)
+    if not model.built:
+        raise PersistenceError(
+            Text(name, f" has no weights yet, so {show_path(path)} cannot be loaded."),
+            "Start it with the shape of its input, such as `input 28x28x1`, or call it once.",
+        )
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is not None and not optimizer.built and _has_state(path, file_format):
+        optimizer.build(model.trainable_variables)
+    before = [(variable, np.array(variable)) for variable in all_variables(model)]
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with with_suffix(path, KERAS_SUFFIX[file_format]) as file:
+                model.load_weights(str(file))
+        if file_format == "weights" and _has_more(path, model):
+            raise ValueError("the file has more weights")  # noqa: TRY301 - Keras ignores them
+    except BaseException as error:
+        for variable, value in before:
+            variable.assign(value)
+        if not isinstance(error, Exception):
+            raise
+        raise _misfit(error, model, path, file_format) from error
+    return load_notes(caught)
+
+
+def load_notes(caught: Iterable[warnings.WarningMessage]) -> list[str]:
+    """Notes for the user from the warnings of Keras while it loads, each once."""
+    notes: dict[str, None] = {}
+    for warning in caught:
+        message = warning.message
+        line = first_line(message)
+        is_relevant = isinstance(message, UserWarning) and str(message).strip()
+        if not is_relevant or _IRRELEVANT_WARNING.search(line):
+            continue
+        if _SKIPPED_STATE not in line:
+            notes[line] = None
+        elif not re.search(r"saved optimizer has [012] variables", line):  # it was trained
+            notes[OTHER_LAYOUT] = None
+    return list(notes)
+
+
+def all_variables(model: Any) -> list[Any]:
+    """The variables of a model and of its optimizer."""
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.variables, *(optimizer.variables if optimizer is not None else ())]
+
+
+def is_optimizer_used(model: Any) -> bool:
+    """Whether a model's optimizer has trained it."""
+    optimizer = getattr(model, "optimizer", None)
+    return optimizer is not None and int(optimizer.iterations) > 0
+
+
+def _has_state(path: Path, file_format: FileFormat) -> bool:
+    if file_format != "weights":
+        return False
+    try:
+        with h5py.File(path, "r") as file:
+            return len(file.get("optimizer/vars", ())) > UNTRAINED_VARIABLES
+    except (OSError, RuntimeError, TypeError):
+        return False  # loading it will fail with the reason
+
+
+def _has_more(path: Path, model: Any) -> bool:
+    """Whether the file has weights that the model does not use."""
+    layers = _file_layout(path, "weights").values()
+    count: int = sum(math.prod(shape) for layer in layers for shape in layer.shapes)
+    return bool(count > sum(math.prod(variable.shape) for variable in model.variables))
+
+
+# --- weights that do not fit ----------------------------------------------------------------------
+
+
+class LayerWeights(NamedTuple):
+    """The name of a layer and the shapes of its weights."""
+
+    name: str
+    shapes: tuple[tuple[int, ...], ...]
+
+
+Layout: TypeAlias = dict[str, LayerWeights]
+"""Layers by their position in the model."""
+
+
+def _misfit(error: Exception, model: Any, path: Path, file_format: FileFormat) -> PersistenceError:
+    if isinstance(error, PermissionError):
+        return not_read(error, path) or file_truncated(path)
+    try:
+        file_layers = _file_layout(path, file_format)
+        model_layers = _model_layout(model, file_format)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the file
+        return file_truncated(path)
+    difference = _difference(file_layers, model_layers) or f"Keras reports: {first_line(error)}"
+    name = ModelName(model.name)
+    return PersistenceError(
+        Text("The weights in ", show_path(path), " do not fit ", name, f": {difference}."),
+        Text(name, " is unchanged. Build the model as it was when the weights were saved."),
+    )
+
+
+def _difference(file_layers: Layout, model_layers: Layout) -> str:
+    for position, layer in model_layers.items():
+        other = file_layers.get(position)
+        if other is not None and other.shapes != layer.shapes:
+            also = "" if other.name in ("", layer.name) else f" ({other.name} in the file)"
+            return (
+                f"layer {layer.name}{also} has shapes {_shapes(layer.shapes)} in the model, but "
+                f"{_shapes(other.shapes)} in the file"
+            )
+    missing = [layer.name for key, layer in model_layers.items() if key not in file_layers]
+    extra = [layer.name for key, layer in file_layers.items() if key not in model_layers]
+    parts = []
+    if missing:
+        parts.append(f"the file has no weights for {_names(missing)}")
+    if extra:
+        parts.append(f"the file has weights for {_names(extra)}, which the model does not have")
+    return ", and ".join(parts)
+
+
+def _names(names: list[str]) -> str:
+    limit = 4
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
+    texts = ("(" + ", ".join(map(str, shape)) + ")" for shape in shapes)
+    return " and ".join(texts) or "none"
+
+
+def _file_layout(path: Path, file_format: FileFormat) -> Layout:
+    if file_format == "keras":
+        with zipfile.ZipFile(path) as archive:
+            content = io.BytesIO(archive.read("model.weights.h5"))
+        with h5py.File(content, "r") as file:
+            return _layout(file)
+    with h5py.File(path, "r") as file:
+        if file_format == "weights":
+            return _layout(file)
+        return _legacy_layout(file.get("model_weights", file))
+
+
+def _layout(file: Any) -> Layout:
+    shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+    names: dict[str, str] = {}
+
+    def visit(key: str, node: Any) -> None:
+        key = key.replace("_layer_checkpoint_dependencies", "layers")  # Keras 2.12
+        first = key.partition("/")[0]
+        if first.startswith(("_", "optimizer")) or "metric" in first or "loss" in first:
+            return
+        owner, _, number = key.rpartition("/vars/")
+        if isinstance(node, h5py.Dataset) and owner:
+            shapes.setdefault(owner, {})[number] = tuple(node.shape)
+        elif key.endswith("/vars"):
+            names[key.removesuffix("/vars")] = str(node.attrs.get("name", ""))
+
+    file.visititems(visit)
+    return {
+        key: LayerWeights(
+            names.get(key, "") or key.rpartition("/")[2],
+            tuple(own[number] for number in sorted(own, key=lambda text: (len(text), text))),
+        )
+        for key, own in shapes.items()
+    }
+
+
+def _legacy_layout(group: Any) -> Layout:
+    layers = {name: group[name] for name in name_list(group, "layer_names")}
+    return _numbered(
+        (name, [layer[weight] for weight in name_list(layer, "weight_names")])
+        for name, layer in layers.items()
+    )
+
+
+def _model_layout(model: Any, file_format: FileFormat) -> Layout:
+    if file_format in ("h5", "legacy weights"):
+        return _numbered(
+            (layer.name, [*layer.trainable_weights, *layer.non_trainable_weights])
+            for layer in model.layers
+        )
+    with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
+        file = Path(folder) / "model.weights.h5"
+        model.save_weights(str(file))
+        return _file_layout(file, "weights")
+
+
+def _numbered(layers: Iterable[tuple[str, Sequence[Any]]]) -> Layout:
+    """The layers that have weights, numbered in order."""
+    with_weights = ((name, weights) for name, weights in layers if weights)
+    return {
+        str(index): LayerWeights(name, tuple(tuple(weight.shape) for weight in weights))
+        for index, (name, weights) in enumerate(with_weights)
+    }
+
+
+def name_list(group: Any, attribute: str) -> list[str]:
+    """A list of names in an HDF5 attribute; long ones are split into several attributes."""
+    pieces = [group.attrs[attribute]] if attribute in group.attrs else []
+    while f"{attribute}{len(pieces)}" in group.attrs:
+        pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
+    return [decoded(name) for piece in pieces for name in piece]
+
+
+def decoded(value: Any) -> str:
+    """A string in an HDF5 attribute."""
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

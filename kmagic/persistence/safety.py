@@ -36,13 +36,10 @@ _LOOKUP_LAYERS = ("StringLookup", "IntegerLookup", "TextVectorization")
 
 @dataclass(frozen=True, slots=True)
 class NeededObject:
-    """A class or function that is not part of Keras.
+    """A class or function that is not part of Keras, and the layer that needs it.
 
     Attributes:
-        name: Its name.
         registered_name: Its name in Keras's registry, "package>name"; else its name.
-        layer: The layer that needs it, or "model".
-        is_function: Whether it is a function.
     """
 
     name: str
@@ -52,11 +49,7 @@ class NeededObject:
 
 
 def reject_code(config: Any, file_name: str) -> None:
-    """Reject a configuration that contains code or reads other files.
-
-    Raises:
-        PersistenceError: It does; the message names the layer.
-    """
+    """Reject a configuration that contains code or reads other files."""
     for part, layer in _objects_in(config):
         kind, inner = part.get("class_name"), part.get("config")
         vocabulary = inner.get("vocabulary") if isinstance(inner, dict) else None
@@ -116,14 +109,8 @@ def find_objects(
 ) -> dict[str, Any]:
     """The needed classes and functions, by every name that Keras may look for.
 
-    Args:
-        needed: From :func:`needed_objects`.
-        given: Objects that the user passed, by name; any are accepted.
-        notebook: Notebook variables; only Keras classes and the user's own functions are accepted.
-        file_name: The file's name for the message.
-
-    Raises:
-        PersistenceError: One is missing.
+    Any object that the user passed is accepted; of the notebook's variables only Keras classes and
+    the user's own functions.
     """
     registered = keras.saving.get_custom_objects()
     objects = dict(given)

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shutil
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
 
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.models.build import build_model, origin_of, restore_origin, serialize_steps
 from kmagic.models.decompile import to_dsl, with_current_compile
-from kmagic.persistence.formats import FileFormat, save_target, to_path
+from kmagic.models.keras_history import nested_layers
+from kmagic.persistence.file_system import UNCHANGED, atomic_write, error_number, first_line
+from kmagic.persistence.formats import FileFormat, SaveFormat, save_target, to_path
 from kmagic.persistence.model_metadata import (
     ModelMetadata,
+    add_to_hdf5,
+    add_to_zip,
+    json_with_metadata,
     layer_vocabularies,
+    read_text,
     restore_vocabularies,
     sampled_history,
+    text_with_metadata,
+    vocabulary_layers,
 )
-from kmagic.persistence.model_reading import OpenedFile, TrustSettings, open_file
-from kmagic.persistence.model_writing import write_model
-from kmagic.persistence.results import LoadResult, SaveResult
+from kmagic.persistence.model_reading import (
+    OpenedFile,
+    TrustSettings,
+    all_variables,
+    is_optimizer_used,
+    load_weights,
+    open_file,
+)
 from kmagic.persistence.safety import is_usable
-from kmagic.persistence.weights import is_optimizer_used, load_weights
+from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
-from kmagic.support.messages import Text
+from kmagic.support.formatting import format_bytes
+from kmagic.support.keras_cache import show_path
+from kmagic.support.messages import ModelName, Text
 from kmagic.support.model_registry import (
     dataset_for,
     is_untrained,
@@ -33,10 +55,104 @@ from kmagic.support.model_registry import (
     run_for,
     set_dataset,
 )
+from kmagic.support.process_patches import quiet_absl
+from kmagic.support.rendering import Renderable
 from kmagic.training.run.provenance import library_versions
 
 MAX_LAYERS = 64
 """A larger model that kmagic did not build is saved without a text."""
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class SaveResult(Renderable):
+    """A file that was written.
+
+    Attributes:
+        name: The model's name.
+        path: The file.
+        size: Its size in bytes.
+        parts: What it contains, in words.
+        notes: What to know when it is loaded.
+
+    Example:
+        >>> SaveResult("cnn", Path("models/cnn.keras"), 1_200_000, ["weights", "10 class names"])
+        cnn saved as models/cnn.keras, 1.2 MB: weights, 10 class names
+    """
+
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:save_bundle"
+
+    name: str
+    path: Path
+    size: int
+    parts: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def location(self) -> str:
+        """The path and size of the file; in static display no size, which may vary."""
+        size = "" if is_static() else f", {format_bytes(self.size)}"
+        return f"saved as {show_path(self.path)}{size}"
+
+    def __repr__(self) -> str:
+        parts = f": {', '.join(self.parts)}" if self.parts else ""
+        return "\n".join([f"{self.name} {self.location()}{parts}", *self.notes])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class LoadResult(Renderable):
+    """A model that was loaded from a file.
+
+    Attributes:
+        model: The model.
+        name: Its name when it was saved.
+        path: The file.
+        size: The file's size in bytes.
+        origin: Its text and steps (:func:`kmagic.models.build.origin_of`), or None.
+        metadata: What kmagic saved with it; None for other files.
+        notes: What differs from the saved model.
+        keras_version: The version of Keras that wrote the file, if known.
+        parts: What was loaded, in words.
+    """
+
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:load_bundle"
+
+    model: Any
+    name: str
+    path: Path
+    size: int
+    origin: Any = None
+    metadata: ModelMetadata | None = None
+    notes: Sequence[str] = ()
+    keras_version: str = ""
+    parts: Sequence[str] = ()
+
+    def with_name(self, name: str) -> Self:
+        """The same result, with the model's name in the notebook."""
+        return replace(self, name=name)
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The metrics of the training run before the model was saved."""
+        history = self.metadata.history if self.metadata is not None else {}
+        return {name: list(values) for name, values in history.items()}
+
+    def description(self) -> str:
+        """Where it was loaded from and what was loaded, in one sentence."""
+        parts = f": {', '.join(self.parts)}" if self.parts else ""
+        if is_static():
+            return f"from {show_path(self.path)}{parts}"
+        size = f", {format_bytes(self.size)}" if self.size else ""
+        version = f", written by Keras {self.keras_version}" if self.keras_version else ""
+        date = self.metadata.saved[:10] if self.metadata is not None else ""
+        on_date = f" on {date}" if date else ""
+        return f"from {show_path(self.path)}{size}{version}{on_date}{parts}"
+
+    def lines(self) -> list[str]:
+        """The description and the notes, as sentences."""
+        description = self.description()
+        return [f"{description[0].upper()}{description[1:]}", *self.notes]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.name} {self.description()}", *self.notes])
 
 
 class LoadWarning(UserWarning):
@@ -104,7 +220,22 @@ def save(
         saved=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=library_versions(),
     )
-    return write_model(model, target, save_format, metadata, force=force)
+    _check_savable(model, save_format, metadata)
+    with atomic_write(target, save_format.suffix, force=force) as part:
+        if save_format.format in ("weights", "keras", "h5"):
+            _check_free_space(model, target, part.parent)
+        try:
+            _write(model, part, save_format, metadata)
+        except KmagicError:
+            raise
+        except Exception as error:
+            if error_number(error) is not None:
+                raise  # atomic_write explains it
+            raise _not_serialized(error, model, save_format) from error
+        size = part.stat().st_size
+    parts = {"json": ["architecture"], "text": []}.get(save_format.format, _weight_parts(model))
+    parts += metadata.describe()
+    return SaveResult(metadata.name or model.name, target, size, parts, _notes(model, save_format))
 
 
 def load(
@@ -147,14 +278,9 @@ def load_with_details(
     custom_objects: Mapping[str, Any] | None = None,
     notebook: Mapping[str, Any] | None = None,
 ) -> LoadResult:
-    """Load a model with everything that was saved with it; arguments and errors as for `load`.
+    """Load a model, or weights ``into`` one, with everything that was saved with it.
 
-    Args:
-        path: The file.
-        into: A model to load the file's weights into.
-        safe_mode: Reject Python code in the file.
-        custom_objects: Classes and functions that are not part of Keras, by name.
-        notebook: The notebook's variables, for other classes and functions.
+    Arguments and errors are those of :func:`load`; the ``notebook``'s variables may also be used.
     """
     file = to_path(path)
     trust = TrustSettings(safe_mode, custom_objects or {}, notebook or {})
@@ -194,12 +320,11 @@ def load_with_details(
     )
 
 
-def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
-    """The model's own text and its values, compiled as it is now; else one written for it.
+# --- saving ---------------------------------------------------------------------------------------
 
-    Raises:
-        DecompileError: No text can express the model, and one is required.
-    """
+
+def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
+    """The model's own text and its values, compiled as it is now; else one written for it."""
     origin = origin_of(model)
     if origin is not None and origin.portable.text:
         return with_current_compile(origin.portable.text, model), dict(origin.portable.values)
@@ -213,10 +338,132 @@ def _text_of(model: Any, *, is_required: bool) -> tuple[str, dict[str, str]]:
     return "", {}
 
 
+def _check_savable(model: Any, save_format: SaveFormat, metadata: ModelMetadata) -> None:
+    name = ModelName(model.name)
+    if save_format.format == "text" and not metadata.text:
+        raise PersistenceError(
+            Text(name, " cannot be written as text."),
+            "Save the whole model, in a file that ends in .keras.",
+        )
+    if save_format.format == "weights" and not model.built:
+        raise PersistenceError(
+            Text(name, " has no weights yet: the shape of its input is unknown."),
+            "Start it with the shape of its input, such as `input 28x28x1`, or call it once.",
+        )
+    if save_format.format == "h5":
+        _reject_operations(model, name)
+
+
+def _write(model: Any, part: Path, save_format: SaveFormat, metadata: ModelMetadata) -> None:
+    if save_format.format == "json":
+        part.write_text(json_with_metadata(model.to_json(), metadata), encoding="utf-8")
+    elif save_format.format == "text":
+        part.write_text(text_with_metadata(metadata), encoding="utf-8")
+    else:
+        with warnings.catch_warnings(), quiet_absl():
+            warnings.simplefilter("ignore")  # a model without weights has a note in the result
+            if save_format.format == "weights":
+                model.save_weights(str(part))
+            else:
+                with _compile_config_kept(model):
+                    model.save(str(part))
+        add = add_to_zip if save_format.format == "keras" else add_to_hdf5
+        add(part, metadata)
+
+
+def _reject_operations(model: Any, name: ModelName) -> None:
+    """Reject what Keras writes to an ``.h5`` but cannot read from it."""
+    for operation in getattr(model, "operations", ()):
+        if not isinstance(operation, keras.layers.Layer):
+            raise PersistenceError(
+                Text(
+                    name,
+                    f" cannot be written as .h5: its step {operation.name} is an operation of "
+                    "keras.ops, which Keras cannot read from an .h5.",
+                ),
+                f"{UNCHANGED} Save it as .keras.",
+            )
+        _reject_operations(operation, name)
+
+
+@contextmanager
+def _compile_config_kept(model: Any) -> Iterator[None]:
+    """Keep how a model was compiled: Keras removes the optimizer from it to write an ``.h5``."""
+    config = getattr(getattr(model, "_compile_config", None), "config", None)
+    config = config if isinstance(config, dict) else {}
+    if getattr(model, "optimizer", None) is not None:
+        config.setdefault("optimizer", model.optimizer)  # an earlier model.save removed it
+    before = dict(config)
+    try:
+        yield
+    finally:
+        config.update(before)
+
+
+def _not_serialized(error: Exception, model: Any, save_format: SaveFormat) -> PersistenceError:
+    name, reason = ModelName(model.name), first_line(error)
+    if isinstance(error, NotImplementedError) or "get_config" in str(error):
+        return PersistenceError(
+            Text(
+                name,
+                f" cannot be written as {save_format.suffix}: a class in it has no `get_config`. "
+                f"Keras reports: {reason}",
+            ),
+            f"{UNCHANGED} Add a `get_config` to the class, or save the weights alone in a file "
+            "that ends in .weights.h5.",
+        )
+    return PersistenceError(
+        Text(name, f" cannot be written as {save_format.suffix}. Keras reports: {reason}"),
+        f"{UNCHANGED} Save it as .keras." if save_format.format == "h5" else UNCHANGED,
+    )
+
+
+def _check_free_space(model: Any, path: Path, folder: Path) -> None:
+    needed = sum(
+        math.prod(variable.shape) * np.dtype(variable.dtype).itemsize
+        for variable in all_variables(model)
+    )
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise PersistenceError(
+            f"{show_path(path)} was not written: it needs {format_bytes(needed)}, and the disk has "
+            f"{format_bytes(free)} left.",
+            f"{UNCHANGED} Free some space, or choose a path on another disk.",
+        )
+
+
+def _notes(model: Any, save_format: SaveFormat) -> list[str]:
+    notes = []
+    if save_format.format in ("keras", "h5") and not model.built:
+        notes.append("It has no weights yet: the shape of its input is unknown.")
+    if save_format.format not in ("keras", "text"):
+        notes += [
+            f"The vocabulary of layer {layer.name} is saved for kmagic; Keras itself reads it from "
+            ".keras files only."
+            for layer in vocabulary_layers(model)
+        ]
+    if save_format.format in ("weights", "text"):
+        return notes
+    for layer in nested_layers(model):
+        function = getattr(layer, "function", None)
+        if type(layer).__name__ == "Lambda" and getattr(function, "__name__", "") == "<lambda>":
+            notes.append(
+                f"Layer {layer.name} is a Lambda whose Python code is in the file: load it with "
+                "--unsafe (in Python safe_mode=False). An operation of keras.ops needs no code."
+            )
+    return notes
+
+
+# --- loading --------------------------------------------------------------------------------------
+
+
 def _build_from_text(opened: OpenedFile, trust: TrustSettings) -> None:
     """Build the model of a text, or of the text that was saved with weights."""
     metadata = opened.metadata
-    text = opened.text or (metadata.text if metadata is not None else "")
+    if opened.format == "text":
+        text, first_line = read_text(opened.path)
+    else:
+        text, first_line = metadata.text if metadata is not None else "", 1
     if not text:
         raise PersistenceError(
             f"{opened.name} contains weights, but no model to load them into.",
@@ -227,10 +474,10 @@ def _build_from_text(opened: OpenedFile, trust: TrustSettings) -> None:
         text,
         _names_for(metadata, trust),
         where=opened.path.name,
-        first_line=opened.first_line,
+        first_line=first_line,
         name=name if name.isidentifier() else "",
     )
-    if not opened.text:
+    if opened.format != "text":
         opened.notes += load_weights(opened.model, opened.path, opened.format)
 
 
@@ -250,11 +497,13 @@ def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> dict[str
 
 
 def _loaded_parts(opened: OpenedFile, metadata: ModelMetadata) -> tuple[str, ...]:
-    """What was loaded, in words."""
     model = opened.model
     if opened.format in ("json", "text"):
         is_new = not model.built or is_untrained(model)
         known = replace(metadata, history={}).describe()
         return (*(["new, untrained weights"] if is_new else []), *known)
-    optimizer = ["optimizer"] if is_optimizer_used(model) else []
-    return ("weights", *optimizer, *metadata.describe())
+    return (*_weight_parts(model), *metadata.describe())
+
+
+def _weight_parts(model: Any) -> list[str]:
+    return ["weights", "optimizer"] if is_optimizer_used(model) else ["weights"]

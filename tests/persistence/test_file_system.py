@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kmagic.persistence import atomic
-from kmagic.persistence.atomic import atomic_write
+from kmagic.persistence import file_system
+from kmagic.persistence.file_system import atomic_write
 from kmagic.persistence.formats import save_target, to_path
 from kmagic.support.errors import PersistenceError
 
@@ -166,7 +166,7 @@ def test_errors_of_the_file_system(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from kmagic.persistence.atomic import atomic_write
+from kmagic.persistence.file_system import atomic_write
 with atomic_write(Path(sys.argv[1]), ".keras", force=True) as part:
     part.write_text("half of the ne")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -202,7 +202,7 @@ def test_parts_of_running_processes_and_other_hosts_stay(
         assert mine.exists()
         mine.write_text(NEW)
     run(KILLED, existing)
-    monkeypatch.setattr(atomic, "_host_id", lambda: "elsewhere")
+    monkeypatch.setattr(file_system, "_host_id", lambda: "elsewhere")
     with atomic_write(existing, ".keras", force=True) as part:
         part.write_text(NEW)
     assert len(hidden_files(existing.parent)) == 1
@@ -212,12 +212,12 @@ KILLED_SAVE = """
 import os, signal, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import keras, kmagic
-from kmagic.persistence import model_writing
+from kmagic.persistence import save_load
 model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5)], name="net")
 def kill(part, metadata):
     assert os.path.getsize(part) > 1000, "Keras has written its part"
     os.kill(os.getpid(), signal.SIGKILL)
-model_writing.add_to_zip = kill
+save_load.add_to_zip = kill
 kmagic.save(model, sys.argv[1], force=True)
 """
 

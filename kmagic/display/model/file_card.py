@@ -8,7 +8,7 @@ from kmagic.display.kit.card import Bundle, card_html, escape_html, mime_bundle
 from kmagic.display.model.model_card import model_bundle
 
 if TYPE_CHECKING:
-    from kmagic.persistence.results import LoadResult, SaveResult
+    from kmagic.persistence.save_load import LoadResult, SaveResult
 
 
 def save_bundle(saved: SaveResult) -> Bundle:
