@@ -170,10 +170,11 @@ def check_lengths(x: Any, y: Any, x_name: str, y_name: str) -> None:
 
 def concatenate_targets(y: Any, y_test: Any) -> NDArray[Any]:
     """Concatenate the targets of both parts."""
-    parts = [
-        np.asarray(targets, dtype=object if _is_ragged(targets) else None)
-        for targets in (y, y_test)
-    ]
+    parts = []
+    for targets in (y, y_test):
+        rows = targets if isinstance(targets, list | tuple) else ()
+        lengths = {len(r) if hasattr(r, "__len__") else -1 for r in rows if not isinstance(r, str)}
+        parts.append(np.asarray(targets, dtype=object if len(lengths) > 1 else None))
     shapes = [part.shape[1:] if part.size != len(part) else () for part in parts]
     are_words = [part.dtype.kind in "OUST" for part in parts]
     if shapes[0] != shapes[1] or are_words[0] != are_words[1]:
@@ -278,14 +279,6 @@ def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> ArrayParts:
         f"got {actual}.",
         'Pass the arrays themselves: (file["images"], file["labels"]).',
     )
-
-
-def _is_ragged(y: Any) -> bool:
-    """Whether the rows of a list have different lengths."""
-    if not isinstance(y, list | tuple):
-        return False
-    rows = (row for row in y if not isinstance(row, str))
-    return len({len(row) if hasattr(row, "__len__") else -1 for row in rows}) > 1
 
 
 def _is_column(value: Any) -> bool:

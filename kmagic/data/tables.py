@@ -237,8 +237,9 @@ def _load(frames: list[Any], target: str, options: LoadOptions, name: str, sourc
     features = _select_features(frames[0], target, options, name)
     frames = [frame[[*features, target]] for frame in frames]
     frames, missing_note = _handle_missing(frames, options, name)
-    text_column = _only_text_column(frames[0], features)
-    if text_column is None:
+    first = frames[0][features[0]]
+    is_text = len(features) == 1 and not is_numeric(first) and _are_texts(first.tolist())
+    if not is_text:
         check_applies(options, "table", name, "is a table")
         _check_columns(frames, features, name)
     else:  # the options of tables have selected that column
@@ -250,8 +251,8 @@ def _load(frames: list[Any], target: str, options: LoadOptions, name: str, sourc
         frames, decided, options, name, join=pd.concat, take=lambda frame, rows: frame.iloc[rows]
     )
     columns = None
-    if text_column is not None:
-        split = split.convert(lambda part: to_text_array(part[text_column]))
+    if is_text:
+        split = split.convert(lambda part: to_text_array(part[features[0]]))
     else:
         columns = learn_columns(split.x_train[features], fill=options.missing == "mean")
         split = split.convert(columns.apply)
@@ -377,13 +378,6 @@ def _handle_missing(frames: list[Any], options: LoadOptions, name: str) -> tuple
             ),
         )
     return frames, f"Empty cells were filled: {counts} rows." if counts else ""
-
-
-def _only_text_column(frame: Any, features: list[str]) -> str | None:
-    """The only feature, if it contains texts and is not a category."""
-    if len(features) != 1 or is_numeric(frame[features[0]]):
-        return None
-    return features[0] if _are_texts(frame[features[0]].tolist()) else None
 
 
 def _are_texts(cells: list[Any]) -> bool:

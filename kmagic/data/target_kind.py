@@ -71,23 +71,7 @@ def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool
             f"{values[values != np.rint(values)][0]:g}.",
             Text("Use ", _REGRESSION, ", or pass integers or words."),
         )
-    distinct = np.unique(values)
-    span = f"{distinct[0]:g} to {distinct[-1]:g}"
-    are_labels = bool(
-        distinct[0] == 0 and distinct[-1] == len(distinct) - 1 and values.dtype.kind != "f"
-    )
-    few = len(distinct) <= MAX_CLASSES and len(values) >= ROWS_PER_CLASS * len(distinct)
-    many = images and are_labels and len(distinct) <= MAX_IMAGE_CLASSES
-    if task is None and not (few or many or len(distinct) <= 2):  # noqa: PLR2004 - no and yes
-        if len(distinct) > 5 * MAX_CLASSES:
-            return Target(values, None)
-        note = Text(
-            f"{name} has {len(distinct):,} different integers, {span}, taken as numbers; ",
-            _CLASSIFICATION,
-            " takes them as classes.",
-        )
-        return Target(values, None, note)
-    return _from_integers(values, distinct, options, name, are_labels=are_labels)
+    return _from_integers(values, options, name, images=images)
 
 
 def _to_target_array(y: Any, name: str) -> NDArray[Any]:
@@ -163,7 +147,10 @@ def _from_words(values: NDArray[Any], options: LoadOptions, name: str) -> Target
             Text(_REGRESSION, f" needs numbers, but {name} contains words, e.g. {words[0]!r}."),
             Text("Leave out ", Option("task"), ", or choose another target."),
         )
-    distinct = _sort_words(set(words))
+    try:
+        distinct = sorted(set(words), key=float)
+    except ValueError:  # not all are numbers
+        distinct = sorted(set(words))
     names = options.class_names or tuple(distinct)
     is_boolean = set(distinct) == {"False", "True"}
     if is_boolean and len(names) == 2 and set(names) != set(distinct):  # noqa: PLR2004 - no and yes
@@ -187,37 +174,28 @@ def _from_words(values: NDArray[Any], options: LoadOptions, name: str) -> Target
     return Target(np.array([label_of[word] for word in words], dtype=np.int64), tuple(names))
 
 
-def _sort_words(words: set[str]) -> list[str]:
-    """Words in alphabetical order; numbers by their value."""
-    try:
-        return sorted(words, key=float)
-    except ValueError:
-        return sorted(words)
-
-
 def _from_integers(
-    values: NDArray[Any],
-    distinct: NDArray[Any],
-    options: LoadOptions,
-    name: str,
-    *,
-    are_labels: bool,
+    values: NDArray[Any], options: LoadOptions, name: str, *, images: bool
 ) -> Target:
-    """Integers as classes: unchanged if they are labels from 0, else numbered by their order."""
-    names = options.class_names
-    if names is not None and distinct[0] >= 0 and distinct[-1] < len(names):
+    """Numbers; or classes: unchanged if they are labels from 0, else numbered by their order."""
+    names, distinct = options.class_names, np.unique(values)
+    first, last, count = distinct[0], distinct[-1], len(distinct)
+    are_labels = bool(first == 0 and last == count - 1 and values.dtype.kind != "f")
+    few = count <= MAX_CLASSES and len(values) >= ROWS_PER_CLASS * count
+    many = images and are_labels and count <= MAX_IMAGE_CLASSES
+    integers = f"{name} has {count:,} different integers, {first:g} to {last:g}, taken as "
+    is_decided = names is not None or options.task is not None
+    if not (is_decided or few or many or count <= 2):  # noqa: PLR2004 - no and yes
+        note = Text(integers, "numbers; ", _CLASSIFICATION, " takes them as classes.")
+        return Target(values, None, note if count <= 5 * MAX_CLASSES else "")
+    if names is not None and first >= 0 and last < len(names):
         return Target(values if values.dtype.kind != "f" else values.astype(np.int64), names)
-    span = f"{distinct[0]:g} to {distinct[-1]:g}"
-    if names is not None and len(names) != len(distinct):
-        count = f"{name} has {len(distinct):,} different values, {span}"
-        raise _name_count_error(names, len(distinct), count)
-    note: str | Text = ""
-    if not options.task and not names and distinct[0] != 0:
-        decision = (
-            f"{name} is {distinct[0]:g} in all rows"
-            if len(distinct) == 1
-            else f"{name} has {len(distinct):,} different integers, {span}, taken as classes"
-        )
+    if names is not None and len(names) != count:
+        reason = f"{name} has {count:,} different values, {first:g} to {last:g}"
+        raise _name_count_error(names, count, reason)
+    note = Text()
+    if not is_decided and first != 0:
+        decision = f"{name} is {first:g} in all rows" if count == 1 else f"{integers}classes"
         note = Text(f"{decision}; ", _REGRESSION, " takes them as numbers.")
     shown = names or tuple(category_name(float(value)) for value in distinct)
     labels = values if are_labels else np.searchsorted(distinct, values).astype(np.int64)

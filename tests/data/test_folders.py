@@ -201,6 +201,14 @@ def test_files_with_their_labels(photos: Path) -> None:
         load_data((files, labels[1:]))
 
 
+def test_a_file_that_is_listed_twice_is_read_twice(photos: Path) -> None:
+    files = sorted(photos.rglob("*.png")) * 2
+    pets = load_data((files, [file.parent.name for file in files]))
+    assert len(pets.x_train) + len(pets.x_test) == 40
+    for x, y in ((pets.x_train, pets.y_train), (pets.x_test, pets.y_test)):
+        np.testing.assert_array_equal(x[:, 0, 0], np.array([RED, BLUE])[y])
+
+
 def test_later_files_are_resized_like_the_images_of_the_folder(tmp_path: Path) -> None:
     import kmagic
     from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor

@@ -215,17 +215,20 @@ def learn_columns(frame: Any, *, fill: bool = False) -> Columns:
         >>> learn_columns(frame).names
         ('size', 'town=Bonn', 'town=Ulm')
     """
-    return Columns(tuple(_learn_column(str(name), frame[name], fill) for name in frame.columns))
-
-
-def _learn_column(name: str, cells: Any, fill: bool) -> TableColumn:
-    values = cells.dropna()
-    if is_numeric(cells):
-        mean = float(np.mean(values.to_numpy(dtype=np.float64))) if fill and len(values) else None
-        return TableColumn(name, fill=mean)
-    words, counts = np.unique([category_name(cell) for cell in values.tolist()], return_counts=True)
-    most_frequent = str(words[counts.argmax()]) if fill and len(words) else None
-    return TableColumn(name, "category", tuple(words.tolist()), most_frequent)
+    columns = []
+    for name in frame.columns:
+        values = frame[name].dropna()
+        can_fill = fill and len(values) > 0
+        if is_numeric(values):
+            mean = float(np.mean(values.to_numpy(dtype=np.float64))) if can_fill else None
+            columns.append(TableColumn(str(name), fill=mean))
+        else:
+            cells = [category_name(cell) for cell in values.tolist()]
+            words, counts = np.unique(cells, return_counts=True)
+            most_frequent = str(words[counts.argmax()]) if can_fill else None
+            categories = tuple(words.tolist())
+            columns.append(TableColumn(str(name), "category", categories, most_frequent))
+    return Columns(tuple(columns))
 
 
 def is_numeric(cells: Any) -> bool:

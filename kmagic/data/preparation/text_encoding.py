@@ -76,17 +76,13 @@ class TextEncoding:
     def numbers(self) -> dict[str, int]:
         """Index of each word, without the markers."""
         markers = {0, self.start, self.unknown}
-        return {
-            word: index
-            for index, word in enumerate(self.vocabulary)
-            if word and index not in markers
-        }
+        words = enumerate(self.vocabulary)
+        return {word: index for index, word in words if word and index not in markers}
 
     @cached_property
     def _index_by_bytes(self) -> dict[bytes, int]:
-        return {
-            word.encode("utf-8", _LONE_SURROGATES): index for word, index in self.numbers.items()
-        }
+        numbers = self.numbers.items()
+        return {word.encode("utf-8", _LONE_SURROGATES): index for word, index in numbers}
 
     def words(self, text: str) -> list[str]:
         """Split a text into words as the vocabulary has them.
@@ -114,14 +110,11 @@ class TextEncoding:
             array([[0, 2, 1, 3],
                    [0, 0, 0, 3]], dtype=int32)
         """
+        texts = [texts] if isinstance(texts, str) else texts
         prefix = [] if self.start is None else [self.start]
         index_of, unknown = self._index_by_bytes.get, self.unknown
-        return self.pad(
-            [
-                prefix + [index_of(word, unknown) for word in self._split(text)]
-                for text in ([texts] if isinstance(texts, str) else texts)
-            ]
-        )
+        rows = [prefix + [index_of(word, unknown) for word in self._split(text)] for text in texts]
+        return self.pad(rows)
 
     def pad(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
         """Pad and cut rows of word indices to ``maxlen``, as Keras's ``pad_sequences`` does.
@@ -147,9 +140,8 @@ class TextEncoding:
                    [0, 0, 3]], dtype=int32)
         """
         size, unknown = len(self.vocabulary), self.unknown
-        return self.pad(
-            [[index if index < size else unknown for index in map(int, row)] for row in rows]
-        )
+        limited = [[each if each < size else unknown for each in map(int, row)] for row in rows]
+        return self.pad(limited)
 
     def decode(self, rows: Iterable[Iterable[int]]) -> list[str]:
         """Decode rows of word indices to sentences, without padding and start.

@@ -44,7 +44,12 @@ def dataset_bundle(data: Dataset) -> Bundle:
     """The card of a data set, and its description as plain text."""
     sizes = f"{len(data.x_train):,} training · {len(data.x_test):,} test samples"
     facts = f"{data.title} · {sizes}" if data.title else sizes
-    description = f"x: {data.describe_inputs()} · y: {_describe_target_type(data)}"
+    if data.classes is None:
+        target = data.target if data.target not in ("", "y") else "values to predict"
+    else:
+        form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
+        target = f"{form} of {len(data.classes)} classes"
+    description = f"x: {data.describe_inputs()} · y: {target}, {data.y_train.dtype}"
     parts = [f'<div class="km-muted" style="margin-bottom:6px">{escape_html(description)}</div>']
     if data.classes is not None:
         parts.append(_class_table(data))
@@ -59,14 +64,6 @@ def dataset_bundle(data: Dataset) -> Bundle:
 def _is_table(data: Dataset) -> bool:
     is_numeric = data.x_train.dtype.kind in "biuf" and data.x_train.ndim == 2  # noqa: PLR2004 - rows, columns
     return is_numeric and data.image_shape is None and data.encoding is None
-
-
-def _describe_target_type(data: Dataset) -> str:
-    if data.classes is None:
-        is_named = data.target not in ("", "y")
-        return f"{data.target if is_named else 'values to predict'}, {data.y_train.dtype}"
-    form = "one-hot rows" if data.y_train.ndim > 1 else "labels"
-    return f"{form} of {len(data.classes)} classes, {data.y_train.dtype}"
 
 
 # --- classes and samples --------------------------------------------------------------------------
