@@ -191,7 +191,7 @@ class ArgumentTranslator:
     def _axes(self, value: Any, span: TextRange) -> Any:
         """Axes as Keras counts them: from 0, the batch."""
         if isinstance(value, RVector):
-            return RVector(value.kind, [(key, self._axes(item, span)) for key, item in value.items])
+            return RVector([(key, self._axes(item, span)) for key, item in value.items])
         if not isinstance(value, int) or value <= 0:
             return value
         if self._axes_from_one:

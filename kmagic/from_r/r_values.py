@@ -10,9 +10,8 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle, islice
+from itertools import chain, cycle, islice
 from typing import Any
-from typing import Literal as OneOf
 
 from kmagic.from_r.r_parser import RFunction, RMistake, TextRange
 
@@ -33,7 +32,6 @@ class UnknownValue:
 class RVector:
     """``c(3, 3)`` or ``list(a = x)``: values with or without names."""
 
-    kind: OneOf["c", "list"]
     items: list[tuple[str | None, Any]]
 
     def __iter__(self) -> Iterator[Any]:
@@ -145,10 +143,10 @@ def read_input(args: list[CallArg], span: TextRange) -> ModelInput:
     whole = find("batch_shape", "batch_input_shape", "input_batch_shape")
     if whole is not None:
         batch = next((side for _, side in _items(whole)), None)
-        shape = RVector("c", _items(whole)[1:])
+        shape = RVector(_items(whole)[1:])
     elif shape is None and given.keys() & {"input_length", "input_dim"}:
         names = ("input_length", "input_dim")
-        shape = RVector("c", [(None, given[name]) for name in names if name in given])
+        shape = RVector([(None, given[name]) for name in names if name in given])
     return ModelInput(shape, span, find("dtype", "input_dtype"), batch, str(find("name") or ""))
 
 
@@ -240,7 +238,7 @@ _ELEMENTWISE: dict[str, Callable[[float], float]] = {
 _REDUCTIONS: dict[str, Callable[[list[Any]], Any]]
 _REDUCTIONS = {"prod": math.prod, "sum": sum, "max": max, "min": min}
 _IDENTITIES = frozenset({"invisible", "identity", "print", "suppressWarnings", "suppressMessages"})
-_LISTS: dict[str, OneOf["c", "list"]] = {"c": "c", "list": "list", "tuple": "list", "shape": "c"}
+_LISTS = frozenset({"c", "list", "tuple", "shape"})
 _SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
 BASE_FUNCTIONS = frozenset(
     {*_ELEMENTWISE, *_REDUCTIONS, *_IDENTITIES, *_LISTS, *_SHAPE_PARTS, "length", "rev", "rep"}
@@ -255,21 +253,16 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
         RMistake: It cannot be computed.
     """
     if name in _LISTS:
-        return _vector(_LISTS[name], args)
+        is_flat = name in ("c", "shape")  # c(c(1, 2), 3) has three values
+        parts = (
+            _items(arg.value) if is_flat and arg.name is None else [(arg.name, arg.value)]
+            for arg in args
+        )
+        return RVector(list(chain.from_iterable(parts)))
     try:
         return _result(name, [arg.value for arg in args])
     except (ArithmeticError, TypeError, ValueError) as error:
         raise RMistake(f"cannot be computed: {error}", span) from error
-
-
-def _vector(kind: OneOf["c", "list"], args: list[CallArg]) -> RVector:
-    items: list[tuple[str | None, Any]] = []
-    for arg in args:
-        if kind == "c" and isinstance(arg.value, RVector) and arg.name is None:
-            items += arg.value.items  # c(c(1, 2), 3) is flat
-        else:
-            items.append((arg.name, arg.value))
-    return RVector(kind, items)
 
 
 def _result(name: str, values: list[Any]) -> Any:
@@ -282,9 +275,7 @@ def _result(name: str, values: list[Any]) -> Any:
         is_unknown = isinstance(first, UnknownValue)
         return first if is_unknown else _elementwise(_ELEMENTWISE[name], first)
     if name in _REDUCTIONS:
-        flat = [
-            item for value in values for item in (value if isinstance(value, RVector) else [value])
-        ]
+        flat = [item for value in values for _, item in _items(value)]
         if any(isinstance(item, UnknownValue) for item in flat):
             return UnknownValue()
         return _as_int(_REDUCTIONS[name](flat))
@@ -295,9 +286,9 @@ def _result(name: str, values: list[Any]) -> Any:
     if name == "seq_len" and isinstance(first, int):
         return _sequence(1, first)
     if name == "rev" and isinstance(first, RVector):
-        return RVector(first.kind, first.items[::-1])
+        return RVector(first.items[::-1])
     if name == "rep" and len(values) > 1 and isinstance(values[1], int) and values[1] < _MAX_ITEMS:
-        return RVector("c", _items(first) * values[1])
+        return RVector(_items(first) * values[1])
     if name in ("paste0", "paste") and all(isinstance(value, str | int) for value in values):
         return ("" if name == "paste0" else " ").join(map(str, values))
     return UnknownValue()
@@ -335,7 +326,7 @@ def _elementwise(function: Callable[..., Any], *operands: Any) -> Any:
     columns = list(map(_items, operands))
     rows = islice(zip(*map(cycle, columns), strict=False), max(map(len, columns)))
     values = ((row[0][0], function(*(value for _, value in row))) for row in rows)
-    return RVector("c", [(name, _as_int(value)) for name, value in values])
+    return RVector([(name, _as_int(value)) for name, value in values])
 
 
 def _items(value: Any) -> list[tuple[str | None, Any]]:
@@ -355,13 +346,13 @@ def get_item(owner: Any, index: Any, span: TextRange) -> Any:
             return RTensor(owner.call, (*owner.path, index - 1))
         case RTensor(), RVector():
             parts = [get_item(owner, number, span) for number in index]
-            return RVector("list", [(None, part) for part in parts])
+            return RVector([(None, part) for part in parts])
         case RVector(), str():
             return next((value for key, value in owner.items if key == index), None)
         case RVector(), int() if 0 < index <= len(owner):
             return owner.items[index - 1][1]
         case RVector(), int() if 0 < -index <= len(owner):
-            return RVector(owner.kind, owner.items[: -index - 1] + owner.items[-index:])
+            return RVector(owner.items[: -index - 1] + owner.items[-index:])
         case RVector(), int():
             raise RMistake(f"has no element {index}: its length is {len(owner)}", span)
         case UnknownValue(python=str(python)), int() if python and (index > 0 or index == -1):
@@ -380,8 +371,8 @@ def _as_int(value: Any) -> Any:
 def _sequence(first: int, last: int) -> RVector:
     step = 1 if last >= first else -1
     if abs(last - first) > _MAX_ITEMS:
-        return RVector("c", [])
-    return RVector("c", [(None, number) for number in range(first, last + step, step)])
+        return RVector([])
+    return RVector([(None, number) for number in range(first, last + step, step)])
 
 
 def _operand_source(value: Any) -> str:
