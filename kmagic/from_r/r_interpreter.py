@@ -415,7 +415,7 @@ class ModelCalls:
             return layer
         rest = [arg for arg in args if arg is not target]
         if isinstance(target.value, RModel):
-            if not target.value.is_stack:
+            if target.value.inputs is not None:
                 remedy = "Apply the layer to its output: model$output %>% ..."
                 raise RMistake("cannot be added to a functional model", span, remedy)
             layer.args = rest

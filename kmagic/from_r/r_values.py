@@ -110,11 +110,6 @@ class RModel:
     compiled: list[CallArg] | None = None
     variable: str = ""
 
-    @property
-    def is_stack(self) -> bool:
-        """Whether it is a row of layers."""
-        return self.inputs is None
-
 
 @dataclass(eq=False, slots=True)
 class RClosure:

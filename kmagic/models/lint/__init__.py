@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import NO_SPAN
 from kmagic.models.lint.advice import Advice, filter_advice
-from kmagic.models.lint.model_advice import layer_advice, output_advice
+from kmagic.models.lint.model_advice import layer_advice, output_advice, text_advice
 from kmagic.models.lint.model_graph import read_model_graph
-from kmagic.models.lint.text_advice import text_advice
 
 if TYPE_CHECKING:
     from kmagic.models.build import ModelOrigin

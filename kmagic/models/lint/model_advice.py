@@ -1,11 +1,23 @@
-"""Advice on layers and their neighbours, and on the outputs with their losses and metrics."""
+"""Advice on a model's layers, on its outputs with their losses, and on the rest of its text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kmagic.language.spec import Span
+from kmagic.language import format_statement
+from kmagic.language.graph import Graph
+from kmagic.language.spec import (
+    BlockSpec,
+    Index,
+    NestedSpec,
+    NodeOutput,
+    Ref,
+    Span,
+    Statement,
+    Word,
+    find_parts,
+)
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice
 from kmagic.models.lint.model_graph import (
@@ -271,3 +283,58 @@ def _loss_problem(end: LayerCall, loss: Any) -> tuple[str, str, str] | None:
             "Remove the activation, or use softplus for numbers above 0.",
         )
     return None
+
+
+# --- what does not belong to the model --------------------------------------------------------
+
+
+def text_advice(
+    statements: Iterable[Statement], graph: Graph, *, is_built: bool
+) -> Iterator[Advice]:
+    """Advice on unused lines, blocks and models, and on a missing input or layer."""
+    yield from _unused_lines(graph)
+    statements = tuple(statements)
+    used = {word.text for word in find_parts(statements, Word)}
+    used |= {reference.name for reference in find_parts(statements, Ref, Index)}
+    for statement in statements:
+        if isinstance(statement, BlockSpec | NestedSpec) and statement.name not in used:
+            kind = "block" if isinstance(statement, BlockSpec) else "model"
+            yield Advice(
+                f"unused-{kind}",
+                f"The {kind} {statement.name} was not checked: it is never used.",
+                f"Write `{statement.name}` in a line, or remove it.",
+                statement.span,
+            )
+    if is_built or not graph.nodes:
+        return
+    if all(node.is_input for node in graph.nodes):
+        message = "The model cannot learn anything: it has only an input."
+        code, remedy = "no-layer", "Add a layer: `dense 10 softmax`."
+    else:
+        message = "Shapes and parameters are unknown until the first training: there is no input."
+        code, remedy = "no-input", "Start with an input line: `input 28x28x1`."
+    yield Advice(code, message, remedy, graph.nodes[0].span)
+
+
+def _unused_lines(graph: Graph) -> Iterator[Advice]:
+    sources = [
+        {output.node for output in find_parts(node.inputs, NodeOutput)} for node in graph.nodes
+    ]
+    needed = {output.node for output in find_parts(graph.outputs, NodeOutput)}
+    for index in reversed(range(len(graph.nodes))):  # a node's sources come before it
+        if index in needed:
+            needed |= sources[index]
+    seen: set[int] = set()
+    # Only the end of an unused branch is reported.
+    for index in sorted(set(range(len(graph.nodes))) - needed.union(*sources)):
+        node = graph.nodes[index]
+        if node.is_input or node.span.line in seen or node.trail:
+            continue
+        seen.add(node.span.line)
+        text = format_statement(node.spec) if node.spec is not None else "this line"
+        yield Advice(
+            "unused-line",
+            f"The model does not contain `{text}`: no output depends on it.",
+            "Connect it, name it in `output`, or remove it.",
+            node.span,
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import NO_SPAN, Span
-from kmagic.language.vocabulary import snake_case
+from kmagic.language.vocabulary import PREFERRED, snake_case
 from kmagic.models.keras_history import (
     KerasCall,
     calls_before,
@@ -19,16 +19,9 @@ from kmagic.models.keras_history import (
 if TYPE_CHECKING:
     from kmagic.models.build import ModelOrigin
 
-_ACTIVATION_LAYERS = {
-    "ELU": "elu",
-    "LeakyReLU": "leaky_relu",
-    "PReLU": "prelu",
-    "ReLU": "relu",
-    "Relu": "relu",
-    "Sigmoid": "sigmoid",
-    "Softmax": "softmax",
-    "Tanh": "tanh",
-}
+_ACTIVATION_LAYERS = frozenset(
+    {"ELU", "LeakyReLU", "PReLU", "ReLU", "Relu", "Sigmoid", "Softmax", "Tanh"}
+)
 TRANSPARENT = ("Flatten", "Identity", "Permute", "Reshape")
 """Layers that only rearrange values."""
 TRAINING_ONLY = ("AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout")
@@ -94,7 +87,7 @@ class LayerCall:
 
 def _activation(layer: Any, kind: str) -> str:
     if kind in _ACTIVATION_LAYERS:
-        return _ACTIVATION_LAYERS[kind]
+        return PREFERRED.get(kind) or snake_case(kind)
     if kind == "TimeDistributed":
         return _activation(layer.layer, type(layer.layer).__name__)
     if kind.startswith(_RECURRENT) or not hasattr(layer, "activation"):
