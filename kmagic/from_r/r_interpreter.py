@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from kmagic.from_r import unsupported
-from kmagic.from_r.r_arguments import Note, not_a_layer
-from kmagic.from_r.r_names import is_keras_name, is_layer_name, suggest_layer
+from kmagic.from_r.r_names import is_keras_name, is_layer_name, not_a_layer, suggest_layer
 from kmagic.from_r.r_parser import (
+    Note,
     RArg,
     RCall,
     RConstant,
@@ -413,18 +414,12 @@ class ModelCalls:
             target = args[0]
         if target is None or not accepts_layer(target.value):
             return layer
-        rest = [arg for arg in args if arg is not target]
-        if isinstance(target.value, RModel):
-            if target.value.inputs is not None:
-                remedy = "Apply the layer to its output: model$output %>% ..."
-                raise RMistake("cannot be added to a functional model", span, remedy)
-            layer.args = rest
-            return self._add(target.value, layer, span)
-        more = [arg for arg in rest if arg.name is None and tensors(arg.value)]
-        named = [arg for arg in rest if arg.name and tensors(arg.value)]
-        layer.args = [arg for arg in rest if arg not in more and arg not in named]
-        inputs = [tensor for arg in (target, *more) for tensor in tensors(arg.value)]
-        return self._applied(layer, inputs, named, span)
+        if isinstance(target.value, RModel) and target.value.inputs is not None:
+            remedy = "Apply the layer to its output: model$output %>% ..."
+            raise RMistake("cannot be added to a functional model", span, remedy)
+        given = [arg for arg in args if arg is not target and tensors(arg.value)]
+        layer.args = [arg for arg in args if arg is not target and arg not in given]
+        return self.apply(layer, [replace(target, name=None), *given], span)
 
     def method(self, model: RModel, name: str, args: list[CallArg]) -> Any:
         """``mod$add(...)`` and the like."""
@@ -447,8 +442,9 @@ class ModelCalls:
         first = args[0].value
         if isinstance(first, RModel):
             return self._add(first, layer, span)
+        self.layer_calls += 1
         inputs = [tensor for arg in args if arg.name is None for tensor in tensors(arg.value)]
-        return self._applied(layer, inputs, [arg for arg in args if arg.name], span)
+        return RTensor(RLayerCall(layer, span, inputs, [arg for arg in args if arg.name]))
 
     # --- models -------------------------------------------------------------------------------
 
@@ -508,12 +504,6 @@ class ModelCalls:
         self.layer_calls += 1
         model.layers.append(layer)
         return model
-
-    def _applied(
-        self, layer: Any, inputs: list[RTensor], named: list[CallArg], span: TextRange
-    ) -> RTensor:
-        self.layer_calls += 1
-        return RTensor(RLayerCall(layer, span, inputs, named))
 
 
 def _is_shape(value: Any) -> bool:

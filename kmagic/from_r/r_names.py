@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kmagic.from_r.r_parser import RMistake, TextRange
 from kmagic.language.vocabulary import REMOVED_LAYERS, snake_case
 from kmagic.models.catalogue import (
     OBJECT_ROLES,
@@ -103,3 +104,8 @@ def string_word(text: str, role: Role) -> str:
     """A string in this role as a word that Keras accepts, or "" if it accepts none."""
     word = _RENAMED.get(text, text)
     return word if find_object(role, word) is not None or accepts_string(role, word) else ""
+
+
+def not_a_layer(span: TextRange, remedy: str = "") -> RMistake:
+    """The mistake of something that is not a layer."""
+    return RMistake("is not a Keras layer", span, remedy or "List all layers with %keras_layers.")

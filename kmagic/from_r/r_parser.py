@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,10 @@ class RMistake(Exception):  # noqa: N818 - internal to this package; users see R
         """The mistake with its line and column."""
         span = self.range.span(text)
         return Problem(self.message, span.line, span.column, span.width, self.remedy)
+
+
+Note = Callable[[str, TextRange], None]
+"""Called with what the reader should know, and its range."""
 
 
 # --- tree -------------------------------------------------------------------------------------

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from kmagic.from_r.r_arguments import ArgumentTranslator, Note, source_of, stated_input
-from kmagic.from_r.r_names import to_word
-from kmagic.from_r.r_parser import RMistake, TextRange
+from kmagic.from_r.r_names import (
+    find_by_r_name,
+    is_layer_name,
+    not_a_layer,
+    removed_layer_remedy,
+    split_prefix,
+    string_word,
+    suggest_layer,
+    to_word,
+)
+from kmagic.from_r.r_parser import Note, RMistake, TextRange
 from kmagic.from_r.r_values import (
     CallArg,
+    FunctionName,
     KerasObject,
     ModelInput,
+    RClosure,
     RLayerCall,
     RModel,
     RTensor,
     RVector,
     UnknownValue,
     calls_before,
+    read_input,
     tensors_in,
 )
 from kmagic.language.graph import Graph, Node
@@ -28,11 +41,14 @@ from kmagic.language.spec import (
     Arg,
     CompileSpec,
     Expr,
+    InnerLayer,
     LayerRef,
     LiteralValue,
+    MappingValue,
     ModelRef,
     NodeOutput,
     NotebookValue,
+    Object,
     SequenceValue,
     Shape,
     Span,
@@ -40,7 +56,376 @@ from kmagic.language.spec import (
     Value,
     Word,
 )
-from kmagic.models.catalogue import find_object
+from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
+from kmagic.models import catalogue
+from kmagic.models.catalogue import Parameter, Role, find_object, parameters
+from kmagic.support.suggestions import did_you_mean
+
+# --- layers, arguments and values ---------------------------------------------------------------
+
+_PLAIN = re.compile(r"[^\W\d]\w*")
+_CONSTANTS = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
+_WITHOUT_EFFECT = frozenset(
+    {"implementation", "sample_weight_mode", "schedule_decay", "input_length"}
+)
+_R_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
+"""Arguments in R that no signature of Keras 3 has."""
+_SHAPES = frozenset(
+    {"input_shape", "batch_input_shape", "input_dim", "input_length", "batch_shape", "batch_size"}
+)
+_OBJECT_ROLES: tuple[Role, ...] = (
+    "initializer",
+    "regularizer",
+    "constraint",
+    "schedule",
+    "optimizer",
+    "loss",
+    "metric",
+)
+_STRING_ROLES = frozenset[Role]({*_OBJECT_ROLES, "activation"} - {"schedule"})
+_KERASR_RATES = {"Adadelta": 1.0, "Adagrad": 0.01, "Adamax": 0.002, "Nadam": 0.002}
+"""Default learning rates of kerasR that differ from Keras 3's."""
+
+
+class ArgumentTranslator:
+    """Translates arguments and values; in keras3, axes are counted from 1."""
+
+    def __init__(self, note: Note, *, axes_from_one: bool = False) -> None:
+        self._note, self._axes_from_one = note, axes_from_one
+
+    def model_ref(self, model: RModel, span: TextRange) -> Value:  # noqa: ARG002 - see SpecWriter
+        """The reference to a model inside the one that is written."""
+        raise RMistake("is a model outside of any model", span)
+
+    # --- layers -------------------------------------------------------------------------------
+
+    def layer_line(self, layer: KerasObject) -> tuple[Word, tuple[Arg, ...], str]:
+        """Translate a layer: its word, its arguments and its name, if it has a valid one.
+
+        Raises:
+            RMistake: Keras 3 does not have it, or not with these arguments.
+        """
+        layer = self._current_layer(layer)
+        cls = find_by_r_name(layer.name, "layer")
+        if cls is None:
+            remedy = suggest_layer(layer.name) if is_layer_name(layer.name) else ""
+            raise not_a_layer(layer.range, remedy)
+        shapes = _shape_args(layer)
+        args = [arg for arg in layer.args if arg not in shapes]
+        name = next((arg.value for arg in args if arg.name == "name"), "")
+        if isinstance(name, str) and re.fullmatch(r"[A-Za-z]\w*", name):
+            args = [arg for arg in args if arg.name != "name"]
+        else:
+            name = ""
+        word = _word_for_callable(cls)
+        is_recurrent = layer.name in ("GRU", "LSTM")
+        if is_recurrent and all(arg.name != "recurrent_activation" for arg in args):
+            self._note(
+                f"{word} uses recurrent_activation=sigmoid; kerasR used hard_sigmoid", layer.range
+            )
+        return Word(word), self.args(cls, args, layer=True), name
+
+    def _current_layer(self, layer: KerasObject) -> KerasObject:
+        """A layer that Keras 3 has removed as its successor."""
+        word = catalogue.normalize_word(to_word(layer.name))
+        if word == "thresholdedrelu":
+            args = [
+                replace(arg, name="threshold") if arg.name in (None, "theta") else arg
+                for arg in layer.args
+            ]
+            if not any(arg.name == "threshold" for arg in args):
+                args.insert(0, CallArg(1, "threshold", layer.range))
+            self._note("ThresholdedReLU is now relu with a threshold", layer.range)
+            return replace(layer, name="ReLU", args=args)
+        if word in ("cudnnlstm", "cudnngru"):
+            current = word.removeprefix("cudnn")
+            self._note(
+                f"{layer.name} is now {current}, which uses the GPU automatically", layer.range
+            )
+            return replace(layer, name=current.upper())
+        if find_by_r_name(layer.name, "layer") is not None:
+            return layer
+        remedy = removed_layer_remedy(layer.name)
+        if remedy:
+            raise RMistake("does not exist in Keras 3", layer.range, remedy)
+        known = split_prefix(layer.name)
+        if known and layer.name.startswith("layer_activation_"):
+            function = CallArg(known[1], "activation", layer.range)
+            return replace(layer, name="Activation", args=[function, *layer.args])
+        return layer
+
+    # --- calls --------------------------------------------------------------------------------
+
+    def args(
+        self, function: Any, given: Iterable[CallArg], *, layer: bool = False
+    ) -> tuple[Arg, ...]:
+        """The arguments of a Keras class or function: values, then words, then those with names.
+
+        Args:
+            function: The class or function.
+            given: Its arguments in R.
+            layer: Whether words alone may stand for activation, padding and flags.
+        """
+        params = {param.name: param for param in parameters(function)}
+        bound = self._bound(function, params, given)
+        values: list[Arg] = []
+        words: list[Arg] = []
+        named: list[Arg] = []
+        is_leading = True
+        for index, (name, param) in enumerate(params.items()):
+            value = self._value_unless_default(param, bound[name]) if name in bound else None
+            is_leading = is_leading and param.positional and value is not None
+            if value is None:
+                continue
+            is_word = isinstance(value, Word)
+            is_flag = isinstance(value, LiteralValue) and type(value.value) is bool
+            is_first = not index and name != "axis"
+            if is_leading and not is_word and not is_flag and (param.required or is_first):
+                values.append(Arg(value))
+            elif layer and _is_bare(param, value):
+                words.append(Arg(value if is_word else Word(name)))
+            elif is_leading and param.required and is_word:
+                words.append(Arg(value))
+            else:
+                named.append(Arg(value, name))
+        return (*values, *words, *named)
+
+    def _value_unless_default(self, param: Parameter, arg: CallArg) -> Value | None:
+        if arg.value is None:  # R's NULL: Keras's default
+            return LiteralValue(None) if param.required else None
+        value = arg.value
+        if param.name in ("axis", "axes"):
+            value = self._axes(value, arg.range)
+        return self.value(value, param.role, arg.range, param)
+
+    def _axes(self, value: Any, span: TextRange) -> Any:
+        """Axes as Keras counts them: from 0, the batch."""
+        if isinstance(value, RVector):
+            return RVector([(key, self._axes(item, span)) for key, item in value.items])
+        if not isinstance(value, int) or value <= 0:
+            return value
+        if self._axes_from_one:
+            self._note("axis converted: keras3 counts from 1, Keras from 0", span)
+            return value - 1
+        self._note("axis unchanged: Keras counts from 0, the batch axis", span)
+        return value
+
+    def _bound(
+        self, function: Any, params: dict[str, Parameter], given: Iterable[CallArg]
+    ) -> dict[str, CallArg]:
+        bound: dict[str, CallArg] = {}
+        positional: list[CallArg] = []
+        for arg in given:
+            if arg.name is None:
+                positional.append(arg)
+                continue
+            name = self._parameter_name(function, params, arg)
+            if name in bound:
+                raise RMistake(f"passes {name} a second time", arg.range, "Keep one of the two.")
+            if name:
+                bound[name] = arg
+        free = [name for name, param in params.items() if param.positional and name not in bound]
+        for arg in positional:
+            if not free:
+                word = _word_for_callable(function)
+                raise RMistake(f"is one argument too many for {word}", arg.range)
+            bound[free.pop(0)] = arg
+        return bound
+
+    def _parameter_name(self, function: Any, params: dict[str, Parameter], arg: CallArg) -> str:
+        """The parameter that R's name means; "" where Keras 3 has none and needs none."""
+        name = str(arg.name)
+        if name in params:
+            return name
+        if RENAMED_ARGUMENTS.get(name) in params:
+            return RENAMED_ARGUMENTS[name]
+        if name == "l" and params:  # kerasR's l1(l = 0.01)
+            return next(iter(params))
+        if name in _WITHOUT_EFFECT:
+            if arg.value is not None:
+                self._note(f"{name} has no effect in Keras 3; omitted", arg.range)
+            return ""
+        completions = [param for param in params if param.startswith(name)]
+        if len(completions) == 1:  # R completes the names of arguments
+            return completions[0]
+        word = _word_for_callable(function)
+        remedy = did_you_mean(name, [*params, *_R_ARGUMENTS]) or old_argument_remedy(name, params)
+        some = ", ".join(list(params)[:12])
+        raise RMistake(
+            f"is not an argument of {word}", arg.range, remedy or f"Arguments of {word}: {some} ..."
+        )
+
+    # --- values -------------------------------------------------------------------------------
+
+    def value(
+        self, value: Any, role: Role, span: TextRange, param: Parameter | None = None
+    ) -> Value:
+        """A value in this role.
+
+        Raises:
+            RMistake: It has no equivalent.
+        """
+        match value:
+            case None | bool() | int() | float():
+                return LiteralValue(value)
+            case str():
+                return self._string(value, role, span, param)
+            case FunctionName():
+                return _function_word(value, role, span)
+            case RVector():
+                return self._vector(value, role, span, param)
+            case KerasObject():
+                return self.keras_object(value, role)
+            case UnknownValue():
+                return Expr(_source_of(value, span))
+            case RModel() if role in _STRING_ROLES:
+                raise RMistake(f"is a model, not {_with_article(role)}", span)
+            case RModel():
+                return self.model_ref(value, span)
+            case RClosure(variable=name) if name:
+                self._note(f"{name} is an R function: define it in a Python cell", span)
+                return Expr(name)
+            case RClosure():
+                remedy = "Define it in a Python cell, and use its name here without quotes."
+                raise RMistake("is an R function, which Keras cannot call", span, remedy)
+            case RTensor():
+                raise RMistake("is the output of a layer; a layer's argument must be a value", span)
+            case _:
+                raise RMistake("has no equivalent in the layer language", span)
+
+    def keras_object(self, item: KerasObject, role: Role) -> Value:
+        """``l2(0.01)``, or a layer inside a layer."""
+        roles = _OBJECT_ROLES if role == "any" else (role,)
+        found = next(filter(None, (find_by_r_name(item.name, name) for name in roles)), None)
+        if found is None and role == "any":
+            raise RMistake("cannot be used as an argument here", item.range)
+        if found is None:
+            remedy = did_you_mean(to_word(item.name), catalogue.words_for_role(role))
+            raise RMistake(f"is not {_with_article(role)}", item.range, remedy)
+        word = Word(_word_for_callable(found))
+        if role == "layer":
+            return InnerLayer(word, self.args(found, item.args, layer=True))
+        given = self._optimizer_args(found, item) if role == "optimizer" else item.args
+        args = self.args(found, given)
+        return Object(word, args) if args else word
+
+    def _optimizer_args(self, cls: Any, optimizer: KerasObject) -> list[CallArg]:
+        """An optimizer's arguments in Keras 3: no ``lr``, ``decay`` or ``clipnorm = -1``."""
+        named = {arg.name: arg for arg in optimizer.args if arg.name is not None}
+        positional = [arg for arg in optimizer.args if arg.name is None]
+        for clip in ("clipnorm", "clipvalue"):
+            given = named.get(clip)
+            if given is not None and isinstance(given.value, int | float) and given.value <= 0:
+                del named[clip]  # kerasR's way to disable it
+        old = named.pop("lr", named.pop("learning_rate", None))
+        rate = positional.pop(0) if positional else old
+        decay = named.pop("decay", None)
+        span = rate.range if rate is not None else optimizer.range
+        value = rate.value if rate is not None else _KERASR_RATES.get(optimizer.name)
+        default = next(param.default for param in parameters(cls) if param.name == "learning_rate")
+        if rate is None and value is not None:
+            self._note(
+                f"learning rate {value:g}: the default of {optimizer.name}() in kerasR; "
+                f"Keras 3 uses {default:g}",
+                span,
+            )
+        if decay is not None and decay.value not in (0, None):
+            initial = default if value is None else value
+            args = [CallArg(number, None, decay.range) for number in (initial, 1, decay.value)]
+            value = KerasObject("inverse_time_decay", args, decay.range)
+            self._note(
+                "decay is now a schedule, inverse_time_decay, with the same rates", decay.range
+            )
+        first = [] if value is None else [CallArg(value, "learning_rate", span)]
+        return [*first, *positional, *named.values()]
+
+    def _string(self, text: str, role: Role, span: TextRange, param: Parameter | None) -> Value:
+        if role in _STRING_ROLES:
+            word = string_word(text, role)
+            if not word:
+                remedy = did_you_mean(text, catalogue.words_for_role(role))
+                raise RMistake(f"is not a Keras {role}", span, remedy)
+            return Word(word)
+        if param is not None and param.name == "padding":
+            text = text.lower()
+        is_name = param is not None and param.name == "name"
+        return LiteralValue(text) if is_name else _word_or_literal(text)
+
+    def _vector(
+        self, vector: RVector, role: Role, span: TextRange, param: Parameter | None
+    ) -> Value:
+        items = list(vector)
+        if vector.named:
+            entries = (
+                (_word_or_literal(str(name)), self.value(item, role, span))
+                for name, item in vector.items
+            )
+            return MappingValue(tuple(entries))
+        if items and all(item is None or (type(item) is int and item >= 0) for item in items):
+            is_single = len(items) == 1 and items[0] is not None
+            return LiteralValue(items[0]) if is_single else Shape(tuple(items))
+        if len(items) == 1 and role in ("metric", "loss"):
+            return self.value(items[0], role, span, param)
+        return SequenceValue("list", tuple(self.value(item, role, span) for item in items))
+
+
+def _source_of(value: UnknownValue, span: TextRange) -> str:
+    """The Python expression of a value that only R knows.
+
+    Raises:
+        RMistake: There is none.
+    """
+    if not value.python:
+        remedy = "Write the number, or compute it in a Python cell and use its name here."
+        raise RMistake("is a value that only R can compute", span, remedy)
+    return value.python
+
+
+def _word_for_callable(function: Any) -> str:
+    """The language's word for a Keras class or function."""
+    return catalogue.word_for(function) if isinstance(function, type) else str(function.__name__)
+
+
+def _function_word(function: FunctionName, role: Role, span: TextRange) -> Value:
+    found = find_by_r_name(function.name, role) if role != "any" else None
+    if found is not None:
+        return Word(_word_for_callable(found))
+    word = string_word(to_word(function.name), role) if role in _STRING_ROLES else ""
+    if not word:
+        what = _with_article(role) if role != "any" else "a value"
+        raise RMistake(f"is not {what}", span)
+    return Word(word)
+
+
+def _is_bare(param: Parameter, value: Value) -> bool:
+    if param.is_flag:
+        return isinstance(value, LiteralValue) and value.value is True
+    return isinstance(value, Word) and param.name in ("activation", "padding")
+
+
+def _word_or_literal(text: str) -> Value:
+    is_word = _PLAIN.fullmatch(text) and text not in _CONSTANTS
+    return Word(text) if is_word else LiteralValue(text)
+
+
+def _with_article(role: str) -> str:
+    return f"{'an' if role[0] in 'aio' else 'a'} {role}"
+
+
+def _stated_input(layer: KerasObject) -> ModelInput | None:
+    """The model's input that a layer's arguments describe."""
+    model_input = read_input(_shape_args(layer), layer.range)
+    return model_input if model_input.shape is not None else None
+
+
+def _shape_args(layer: KerasObject) -> list[CallArg]:
+    """The arguments of a layer that describe its input, not the layer."""
+    cls = find_by_r_name(layer.name, "layer")
+    own = {param.name for param in parameters(cls)} if cls is not None else set()
+    return [arg for arg in layer.args if arg.name in _SHAPES - own]
+
+
+# --- models ---------------------------------------------------------------------------------------
 
 _WORDS = frozenset({"true", "false", "none", "inf", "nan", "ops", "sequential", "functional"})
 
@@ -61,14 +446,14 @@ class RModelStatements(GraphStatements):
         return unused
 
 
-class SpecWriter:
+class SpecWriter(ArgumentTranslator):
     """Writes one model, and the models that it contains."""
 
     def __init__(
         self, note: Note, spans: Callable[[TextRange], Span], *, axes_from_one: bool = False
     ) -> None:
-        self._note, self._spans = note, spans
-        self._translator = ArgumentTranslator(note, self._model_ref, axes_from_one=axes_from_one)
+        super().__init__(note, axes_from_one=axes_from_one)
+        self._spans = spans
         self._models: list[Graph] = []
         self._model_index: dict[RModel, int] = {}
 
@@ -124,11 +509,11 @@ class SpecWriter:
             case ModelInput():
                 node.args, node.name = _input_args(layer), layer.name or None
             case RModel():
-                node.callee = self._model_ref(layer, call.range)
+                node.callee = self.model_ref(layer, call.range)
             case UnknownValue():
-                node.callee = NotebookValue(None, source_of(layer, call.range))
+                node.callee = NotebookValue(None, _source_of(layer, call.range))
             case KerasObject():
-                word, node.args, name = self._translator.layer_line(layer)
+                word, node.args, name = self.layer_line(layer)
                 node.callee, node.name = word, name or None
                 node.word = call.variable or f"{word.text}_out"
         return node
@@ -139,7 +524,7 @@ class SpecWriter:
             raise RMistake("has no layers", model.range, "Add one: mod$add(Dense(units = 50)).")
         first, shape = model.layers[0], model.shape
         for layer in model.layers:
-            stated = stated_input(layer) if isinstance(layer, KerasObject) else None
+            stated = _stated_input(layer) if isinstance(layer, KerasObject) else None
             if layer is first:
                 shape = shape or stated
             elif stated is not None:
@@ -164,9 +549,9 @@ class SpecWriter:
             return Arg(items[0], arg.name)
         if items:
             return Arg(SequenceValue("list", items), arg.name)
-        return Arg(self._translator.value(arg.value, "any", arg.range), arg.name)
+        return Arg(self.value(arg.value, "any", arg.range), arg.name)
 
-    def _model_ref(self, model: RModel, span: TextRange) -> ModelRef:
+    def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
         """A model inside this one, which is written above it."""
         if model not in self._model_index:
             graph = self._graph(model, self._spans(span), is_nested=True)
@@ -177,7 +562,7 @@ class SpecWriter:
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
         import keras  # noqa: PLC0415 - takes seconds
 
-        args = self._translator.args(keras.Model.compile, given)
+        args = self.args(keras.Model.compile, given)
         args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
         return CompileSpec(args, span=self._spans(given[0].range if given else span))
 
@@ -203,10 +588,10 @@ def _shape(value: Any, span: TextRange) -> Value:
     if is_missing or not all(side is None or _is_dimension(side) for side in known):
         raise RMistake("is not a shape", span, "Write a shape as c(28, 28, 1) or 13.")
     if len(sides) == 1 and sides[0] is not None:
-        return Expr(source_of(sides[0], span)) if unknown else LiteralValue(sides[0])
+        return Expr(_source_of(sides[0], span)) if unknown else LiteralValue(sides[0])
     if not unknown:
         return Shape(tuple(sides))
-    words = [source_of(side, span) if side in unknown else str(side) for side in sides]
+    words = [_source_of(side, span) if side in unknown else str(side) for side in sides]
     return Expr(f"({', '.join(words)})")
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
-from kmagic.from_r.r_arguments import ArgumentTranslator
 from kmagic.from_r.r_interpreter import Interpreter
 from kmagic.from_r.r_names import is_layer_name
 from kmagic.from_r.r_parser import (
@@ -33,10 +32,10 @@ from kmagic.from_r.r_values import (
     calls_before,
     models_in,
 )
-from kmagic.from_r.spec_writer import SpecWriter
+from kmagic.from_r.spec_writer import ArgumentTranslator, SpecWriter
 from kmagic.language import format_spec, format_value
 from kmagic.language.foreign_code import PastedR, translation_remedy
-from kmagic.language.spec import NO_SPAN, LiteralValue, ModelSpec, Span, Statement
+from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement
 from kmagic.support.errors import DSLError, MarkedError, Problem, RCodeError
 from kmagic.support.rendering import Renderable
 
@@ -291,9 +290,7 @@ class _FragmentInterpreter(Interpreter):
 
 def _line_with_r_values(text: str, tokens: list[RToken]) -> list[str]:
     """A line of the layer language, its calls of R functions replaced by their values."""
-    translator = ArgumentTranslator(
-        _ignore_note, lambda *_: LiteralValue(None), axes_from_one=False
-    )
+    translator = ArgumentTranslator(_ignore_note)
     interpreter = Interpreter(_ignore_note, "model")
     line, end = "", 0
     for token, following in pairwise(tokens):
