@@ -582,18 +582,12 @@ def _input_args(model_input: ModelInput) -> tuple[Arg, ...]:
 
 def _shape(value: Any, span: TextRange) -> Value:
     sides = list(value) if isinstance(value, RVector) else [value]
-    unknown = [side for side in sides if isinstance(side, UnknownValue)]
     known = [side for side in sides if not isinstance(side, UnknownValue)]
-    is_missing = value is None or not sides
-    if is_missing or not all(side is None or _is_dimension(side) for side in known):
+    is_shape = all(side is None or (type(side) is int and side > 0) for side in known)
+    if value is None or not sides or not is_shape:
         raise RMistake("is not a shape", span, "Write a shape as c(28, 28, 1) or 13.")
-    if len(sides) == 1 and sides[0] is not None:
-        return Expr(_source_of(sides[0], span)) if unknown else LiteralValue(sides[0])
-    if not unknown:
-        return Shape(tuple(sides))
-    words = [_source_of(side, span) if side in unknown else str(side) for side in sides]
-    return Expr(f"({', '.join(words)})")
-
-
-def _is_dimension(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if len(known) == len(sides):
+        is_number = len(sides) == 1 and sides[0] is not None
+        return LiteralValue(sides[0]) if is_number else Shape(tuple(sides))
+    words = [str(side) if side in known else _source_of(side, span) for side in sides]
+    return Expr(words[0] if len(words) == 1 else f"({', '.join(words)})")

@@ -18,14 +18,8 @@ _DATA = {
     "reuters": "reuters",
 }
 _FIT_OPTIONS = {"epochs": "--epochs", "batch_size": "--batch-size", "validation_split": "--val"}
-_FILES = {
-    "save": "model.keras",
-    "save_weights": "model.weights.h5",
-    "model_to_json": "model.json",
-    "load": "model.keras",
-    "load_weights": "model.weights.h5",
-    "model_from_json": "model.json",
-}
+_SAVED = ("save", "save_weights", "model_to_json")
+_LOADED = ("load", "load_weights", "model_from_json")
 _PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_proba": " --proba"}
 _SETUP = ("use_condaenv", "use_virtualenv", "install_keras", "keras_init", "keras_available")
 _SEEDS = ("set.seed", "use_session_with_seed", "set_random_seed")
@@ -67,9 +61,10 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> str
         return " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
     # keras_save, save_model_hdf5, save_model_tf: all are save
     plain = re.sub("_model|_hdf5|_tf|(?<=^fit)_generator", "", name.removeprefix("keras_"))
-    if plain in _FILES:
-        magic = "%keras_load" if plain.startswith("load") or "from" in plain else "%keras_save"
-        path = next((arg.value for arg in args if isinstance(arg.value, str)), _FILES[plain])
+    if plain in (*_SAVED, *_LOADED):
+        magic = "%keras_load" if plain in _LOADED else "%keras_save"
+        default = "model.json" if "json" in plain else "model.keras"
+        path = next((arg.value for arg in args if isinstance(arg.value, str)), default)
         if "weights" in plain and not path.endswith(".weights.h5"):
             path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
         return f"{magic} {model} {path}"

@@ -25,13 +25,7 @@ _MAX_SHAPE_TEXT = 100
 
 @dataclass(frozen=True, slots=True)
 class Docstring:
-    """The parts of a docstring.
-
-    Attributes:
-        summary: Its first sentence.
-        details: The paragraphs up to the first section.
-        sections: The text of each section by its heading: "Input shape", "Raises" ...
-    """
+    """A docstring: its first sentence, its further paragraphs, its sections by their headings."""
 
     summary: str = ""
     details: tuple[str, ...] = ()

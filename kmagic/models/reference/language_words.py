@@ -8,14 +8,9 @@ from typing import ClassVar
 
 @dataclass(frozen=True, slots=True)
 class LanguageWord:
-    """A word of the language itself.
+    """A word of the language itself; in its usage, CAPITALS are placeholders.
 
-    Attributes:
-        word: The word.
-        usage: How a line with it looks; CAPITALS are placeholders.
-        summary: What it does, in a sentence or two.
-        example: A text that builds.
-        setup: Python code that the example needs, or "".
+    Its example is a text that builds, after the Python code of ``setup``.
     """
 
     aliases: ClassVar[tuple[str, ...]] = ()

@@ -60,14 +60,7 @@ BY_KIND: dict[str, Role] = {
 
 @dataclass(frozen=True, slots=True)
 class KerasWord:
-    """A word and what it means in Keras.
-
-    Attributes:
-        word: The word.
-        role: Its role.
-        value: The class or function; None for a string that only Keras interprets.
-        aliases: Other words for it.
-    """
+    """A word and the class or function that it means; None if only Keras interprets it."""
 
     word: str
     role: Role
