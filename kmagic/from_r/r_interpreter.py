@@ -52,7 +52,9 @@ class _AlreadyReported(Exception):  # noqa: N818 - ends a statement without a mi
     pass
 
 
-class _Return(Exception):  # noqa: N818 - R's return() as control flow
+class ReturnedValue(Exception):  # noqa: N818 - control flow
+    """R's ``return()``."""
+
     def __init__(self, value: Any) -> None:
         super().__init__()
         self.value = value
@@ -82,7 +84,7 @@ class Interpreter:
                 nested = self._nested_statements(statement)
                 if nested is None:
                     self._collect_other(statement, self.value(statement))
-            except (RMistake, _AlreadyReported, _Return) as end:
+            except (RMistake, _AlreadyReported, ReturnedValue) as end:
                 self.mistakes += [end] if isinstance(end, RMistake) else []
                 self._names[_assigned_name(statement)] = _FAILED
             else:
@@ -181,7 +183,7 @@ class Interpreter:
     def _unknown_if(self, test: RNode, *branches: RNode) -> UnknownValue:
         before = self._calls.layer_calls
         for branch in branches:
-            with suppress(_Return):
+            with suppress(ReturnedValue):
                 self.value(branch)
         if self._calls.layer_calls != before:
             message = "is a condition that only R can evaluate, and the model depends on it"
@@ -289,7 +291,7 @@ class Interpreter:
     def _named_call(self, function: RName, args: list[CallArg], span: TextRange) -> Any:
         name = function.text
         if name == "return":
-            raise _Return(args[0].value if args else None)
+            raise ReturnedValue(args[0].value if args else None)
         if name == "keras_available":
             return True
         if name in BASE_FUNCTIONS:
@@ -338,7 +340,7 @@ class Interpreter:
         names |= {name: arg.value for name, arg in bind_args(params, args).items()}
         try:
             return self._value_with(names, closure.node.body)
-        except _Return as result:
+        except ReturnedValue as result:
             return result.value
 
     def _value_with(self, names: dict[str, Any], node: RNode) -> Any:

@@ -65,23 +65,15 @@ from kmagic.support.suggestions import did_you_mean
 
 _PLAIN = re.compile(r"[^\W\d]\w*")
 _CONSTANTS = frozenset({"true", "false", "none", "inf", "nan", "_", "_in"})
-_WITHOUT_EFFECT = frozenset(
-    {"implementation", "sample_weight_mode", "schedule_decay", "input_length"}
-)
+_WITHOUT_EFFECT = ("implementation", "sample_weight_mode", "schedule_decay", "input_length")
 _R_ARGUMENTS = ("input_shape", "batch_input_shape", "lr", "decay")
 """Arguments in R that no signature of Keras 3 has."""
 _SHAPES = frozenset(
     {"input_shape", "batch_input_shape", "input_dim", "input_length", "batch_shape", "batch_size"}
 )
-_OBJECT_ROLES: tuple[Role, ...] = (
-    "initializer",
-    "regularizer",
-    "constraint",
-    "schedule",
-    "optimizer",
-    "loss",
-    "metric",
-)
+_NO_OBJECTS = ("layer", "activation", "dtype", "quantizer", "seed")
+_OBJECT_ROLES = tuple(role for role in catalogue.OBJECT_ROLES if role not in _NO_OBJECTS)
+"""Roles in which ``l2(0.01)`` may stand in an argument without a role."""
 _STRING_ROLES = frozenset[Role]({*_OBJECT_ROLES, "activation"} - {"schedule"})
 _KERASR_RATES = {"Adadelta": 1.0, "Adagrad": 0.01, "Adamax": 0.002, "Nadam": 0.002}
 """Default learning rates of kerasR that differ from Keras 3's."""
@@ -117,7 +109,7 @@ class ArgumentTranslator:
             args = [arg for arg in args if arg.name != "name"]
         else:
             name = ""
-        word = _word_for_callable(cls)
+        word = catalogue.word_for(cls)
         is_recurrent = layer.name in ("GRU", "LSTM")
         if is_recurrent and all(arg.name != "recurrent_activation" for arg in args):
             self._note(
@@ -227,7 +219,7 @@ class ArgumentTranslator:
         free = [name for name, param in params.items() if param.positional and name not in bound]
         for arg in positional:
             if not free:
-                word = _word_for_callable(function)
+                word = catalogue.word_for(function)
                 raise RMistake(f"is one argument too many for {word}", arg.range)
             bound[free.pop(0)] = arg
         return bound
@@ -248,7 +240,7 @@ class ArgumentTranslator:
         completions = [param for param in params if param.startswith(name)]
         if len(completions) == 1:  # R completes the names of arguments
             return completions[0]
-        word = _word_for_callable(function)
+        word = catalogue.word_for(function)
         remedy = did_you_mean(name, [*params, *_R_ARGUMENTS]) or old_argument_remedy(name, params)
         some = ", ".join(list(params)[:12])
         raise RMistake(
@@ -302,7 +294,7 @@ class ArgumentTranslator:
         if found is None:
             remedy = did_you_mean(to_word(item.name), catalogue.words_for_role(role))
             raise RMistake(f"is not {_with_article(role)}", item.range, remedy)
-        word = Word(_word_for_callable(found))
+        word = Word(catalogue.word_for(found))
         if role == "layer":
             return InnerLayer(word, self.args(found, item.args, layer=True))
         given = self._optimizer_args(found, item) if role == "optimizer" else item.args
@@ -381,15 +373,10 @@ def _source_of(value: UnknownValue, span: TextRange) -> str:
     return value.python
 
 
-def _word_for_callable(function: Any) -> str:
-    """The language's word for a Keras class or function."""
-    return catalogue.word_for(function) if isinstance(function, type) else str(function.__name__)
-
-
 def _function_word(function: FunctionName, role: Role, span: TextRange) -> Value:
     found = find_by_r_name(function.name, role) if role != "any" else None
     if found is not None:
-        return Word(_word_for_callable(found))
+        return Word(catalogue.word_for(found))
     word = string_word(to_word(function.name), role) if role in _STRING_ROLES else ""
     if not word:
         what = _with_article(role) if role != "any" else "a value"
@@ -545,11 +532,10 @@ class SpecWriter(ArgumentTranslator):
 
     def _call_argument(self, arg: CallArg, index: dict[RLayerCall, int]) -> Arg:
         items = tuple(_output(tensor, index) for tensor in tensors_in(arg.value))
-        if isinstance(arg.value, RTensor):
-            return Arg(items[0], arg.name)
-        if items:
-            return Arg(SequenceValue("list", items), arg.name)
-        return Arg(self.value(arg.value, "any", arg.range), arg.name)
+        if not items:
+            return Arg(self.value(arg.value, "any", arg.range), arg.name)
+        is_one = isinstance(arg.value, RTensor)
+        return Arg(items[0] if is_one else SequenceValue("list", items), arg.name)
 
     def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
         """A model inside this one, which is written above it."""

@@ -245,6 +245,7 @@ def test_sizes_are_taken_from_notebook_variables(shell) -> None:
         ("library(keras)\nlayer_dense(units = n * 2)", ["dense {n * 2}"]),
         ("x <- read.csv('a.csv')\nlayer_dense(3)", []),
         ("layer_dense(", []),
+        ("return(layer_dense(3))", []),
         ("model <- keras_model_sequential()", []),
     ],
 )

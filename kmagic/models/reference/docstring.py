@@ -31,18 +31,15 @@ class Docstring:
     details: tuple[str, ...] = ()
     sections: dict[str, str] = field(default_factory=dict)
 
-    def arguments(self, heading: str = "") -> dict[str, str]:
-        """The explanation of each argument, of the section ``Args`` or another."""
-        texts = (self.sections.get(h, "") for h in ([heading] if heading else _ARGUMENTS))
+    def arguments(self, *headings: str) -> dict[str, str]:
+        """The explanation of each argument, of the section ``Args`` or others."""
+        texts = (self.sections.get(each, "") for each in headings or ("Args", "Arguments"))
         sections = [_split(_ARGUMENT, text)[1] for text in texts]
         return {name: _join_lines(text) for each in sections for name, text in each.items()}
 
     def shape(self, heading: str) -> str:
         """The section "Input shape" or "Output shape" in the form of the language."""
         return shape_from_text(self.sections.get(heading, ""))
-
-
-_ARGUMENTS = ("Args", "Arguments")
 
 
 @cache
