@@ -10,7 +10,7 @@ from pathlib import Path
 
 import keras
 
-from kmagic.magics.completion.completion_words import words_to_store
+from kmagic.magics.completion.candidates import words_to_store
 from kmagic.models.reference.language_words import LANGUAGE_WORDS
 from kmagic.models.reference.word_families import KINDS, ROLES, KerasWord, families, keras_words
 from kmagic.models.reference.word_help import ArgumentHelp, WordHelp, word_help

@@ -158,15 +158,7 @@ class LineParser(argparse.ArgumentParser):
         raise _UsageError(message)
 
     def parse(self, line: str, names: Mapping[str, Any]) -> ParsedLine:
-        """Parse a line.
-
-        Args:
-            line: What follows the magic's name.
-            names: The notebook's variables, for values.
-
-        Raises:
-            MagicError: An unknown option, a missing or an invalid value.
-        """
+        """Parse what follows the magic's name; ``names`` are the notebook's variables."""
         parsed = ParsedLine(self, line, names)
         previous = ""
         for word in parsed.all_words:

@@ -126,13 +126,8 @@ class Session:
     ) -> tuple[str, Any]:
         """The model that a line means: its first word, if that names one, or the last model.
 
-        Args:
-            line: The line.
-            words: The words that may name it, instead of those of the line; its own is removed.
-            or_file: Whether the first word may be a file, which belongs to the last model.
-
-        Raises:
-            MagicError: There is no model.
+        The word is removed from ``words``, by default the arguments of the line. With ``or_file``
+        it may be a file, which belongs to the last model.
         """
         words = line.arguments if words is None else words
         is_file = or_file and bool(words) and self.is_file(words[0])
@@ -169,9 +164,6 @@ class Session:
 
         Returns:
             Inputs, targets or None, and the data set or None.
-
-        Raises:
-            MagicError: No data are named, or there are too many words.
         """
         words = line.arguments
         if line.data:
@@ -257,11 +249,7 @@ def is_model(value: Any) -> bool:
 
 
 def scale_warnings_as_text(line: ParsedLine) -> AbstractContextManager[None]:
-    """Print the warning that samples are scaled unlike the training data as a sentence.
-
-    Args:
-        line: The line, with the options ``quiet`` and ``no_checks``, which suppress it.
-    """
+    """Print, unless ``-q`` or ``--no-checks`` is set, that samples are scaled differently."""
     from kmagic.data.preparation.scale_drift import ScaleWarning  # noqa: PLC0415 - not before it is needed
 
     return warnings_as_text(ScaleWarning, show=not (line.quiet or line.no_checks))

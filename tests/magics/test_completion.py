@@ -15,8 +15,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from jupyter_client.manager import start_new_kernel
 
 from kmagic.api import build
+from kmagic.magics.completion import candidates
 from kmagic.magics.completion import completer as magic_completion
-from kmagic.magics.completion import completion_words
 from kmagic.magics.completion.candidates import complete
 from kmagic.magics.completion.completer import match
 from kmagic.magics.completion.cursor_position import locate, scope_at
@@ -197,10 +197,10 @@ def test_every_bare_word_completion_builds() -> None:
 
 
 def test_every_layer_offers_all_its_arguments() -> None:
-    for word in completion_words.words_of("layer"):
+    for word in candidates.words_of("layer"):
         made = catalogue.find_object("layer", word)
         shown = {each for each in texts(f"{word} |") if each.endswith("=")}
-        missing = {f"{each.name}=" for each in completion_words.text_parameters(made)} - shown
+        missing = {f"{each.name}=" for each in candidates.text_parameters(made)} - shown
         assert not missing, word
 
 
@@ -261,8 +261,8 @@ def test_completing_does_not_start_keras() -> None:
 
 
 def test_stored_words_match_the_installed_keras() -> None:
-    stored = completion_words.stored_words()
-    if stored == completion_words.words_to_store():
+    stored = candidates.stored_words()
+    if stored == candidates.words_to_store():
         return
     page = (Path(__file__).parents[2] / "docs" / "language.md").read_text(encoding="utf-8")
     assert f"As Keras {keras.__version__} " not in page, "run scripts/make_language_reference.py"

@@ -44,14 +44,7 @@ def unregister(shell: Any) -> None:
 
 
 def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
-    """The answer to IPython, for a cell's text and the cursor in it.
-
-    Args:
-        text: The whole cell.
-        row: The cursor's line, from 0.
-        column: The cursor's column, from 0.
-        session: The state of the notebook.
-    """
+    """The answer to IPython, for a cell's text and the cursor's row and column in it, from 0."""
     from kmagic.magics.completion.candidates import complete  # noqa: PLC0415 - not before the first Tab
     from kmagic.magics.completion.line_candidates import complete_line  # noqa: PLC0415 - as above
 
@@ -61,20 +54,18 @@ def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
     if in_cell and "--from-r" in lines[first].split():
         return _no_completions()
     if in_cell:
-        body = lines[first + 1 :]
-        cursor = sum(len(line) + 1 for line in lines[first + 1 : row]) + column
-        found = complete("\n".join(body), cursor, session.names)
-        written = cursor - found[0].start if found else 0
+        end = sum(len(line) + 1 for line in lines[first + 1 : row]) + column
+        found = complete("\n".join(lines[first + 1 :]), end, session.names)
     else:
         line = _LINE.fullmatch(lines[row][:column] if row < len(lines) else "")
         if line is None:
             return _completions([], "")
+        end = len(line[2])
         found = complete_line(line[1], line[2], session)
-        written = len(line[2]) - found[0].start if found else 0
         in_cell = line[1] == CELL.lstrip("%")
-    if in_cell and not found:
-        return _no_completions()
-    return _completions(found, lines[row][column - written : column])
+    if not found:
+        return _no_completions() if in_cell else _completions([], "")
+    return _completions(found, lines[row][column - end + found[0].start : column])
 
 
 def _no_completions() -> dict[str, Any]:

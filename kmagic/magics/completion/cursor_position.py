@@ -41,28 +41,16 @@ _NEW_NAMES = ("for", "repeat", "block", "residual", "branch")
 
 @dataclass(frozen=True, slots=True)
 class CursorPosition:
-    """What the cursor's position asks for.
-
-    Attributes:
-        kind: What can be written here.
-        fragment: The part of it that is written already.
-        callee: The word whose arguments these are, or "".
-        name: The argument whose value this is, or "".
-        given: Arguments of the callee that are given already.
-        index: The number of positional values before.
-        spaced: Whether arguments are separated by spaces, not in brackets.
-        owner: The argument that the callee is a value of: ``kernel_regularizer`` in
-            ``kernel_regularizer=l2(``.
-    """
+    """What the cursor's position asks for."""
 
     kind: PositionKind
-    fragment: str = ""
-    callee: str = ""
-    name: str = ""
-    given: tuple[str, ...] = ()
-    index: int = 0
-    spaced: bool = True
-    owner: str = ""
+    fragment: str = ""  # what is written already
+    callee: str = ""  # the word whose arguments these are
+    name: str = ""  # the argument whose value this is
+    given: tuple[str, ...] = ()  # arguments of the callee that are given already
+    index: int = 0  # number of positional values before
+    spaced: bool = True  # arguments are separated by spaces, not in brackets
+    owner: str = ""  # of which the callee is a value: kernel_regularizer of kernel_regularizer=l2(
 
 
 def locate(text: str, cursor: int) -> CursorPosition:
@@ -236,21 +224,13 @@ _PARAMETER = re.compile(rf"({_NAME})\s*(?:=\s*([^,]+))?")
 
 @dataclass(slots=True)
 class CursorScope:
-    """What can be named at the cursor.
+    """What can be named at the cursor."""
 
-    Attributes:
-        outputs: Names of outputs, and of the layers they come from; the nearest first.
-        blocks: Parameters of each block, with their defaults or None.
-        models: Nested models.
-        values: Parameters of the blocks around the cursor, and names of loops.
-        has_entry: Whether ``_in`` is defined: the cursor is in a body that has an input.
-    """
-
-    outputs: list[str] = field(default_factory=list)
-    blocks: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    outputs: list[str] = field(default_factory=list)  # and their layers, the nearest first
+    blocks: dict[str, dict[str, str | None]] = field(default_factory=dict)  # parameters, defaults
     models: list[str] = field(default_factory=list)
-    values: list[str] = field(default_factory=list)
-    has_entry: bool = False
+    values: list[str] = field(default_factory=list)  # parameters of blocks, names of loops
+    has_entry: bool = False  # the cursor is in a body that has an input, _in
 
 
 _Heads: TypeAlias = tuple[tuple[int, str], ...]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import sys
+from argparse import Action
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.magics.completion.candidates import Completion, complete, completions, matching
-from kmagic.magics.completion.completion_words import words_of
+from kmagic.magics.completion.candidates import (
+    Completion,
+    complete,
+    completions,
+    matching,
+    words_of,
+)
 from kmagic.magics.line_parser import LineParser, split_line
 from kmagic.magics.session import MAGICS, Session, is_model
 from kmagic.models.reference import language_words, word_families
@@ -21,37 +27,28 @@ MAX_FILES = 200  # files of a folder that are listed
 SEPARATORS = {".tsv": "\t", ".tab": "\t"}
 _COLUMN_OPTIONS = frozenset({"--target", "--features", "--drop"})
 _FIXED_VALUES = {"--scale": ("standard", "255", "none")}
-_VARIABLE_OPTIONS = frozenset(
-    {
-        "--val",
-        "--callbacks",
-        "--class-weight",
-        "--sample-weight",
-        "--true",
-        "--pred",
-        "--class-names",
-    }
-)
+_VARIABLE_OPTIONS = frozenset({"--val", "--class-names"})
+"""Options that can be a variable, besides those that are declared as a value."""
 _PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def complete_line(magic: str, before: str, session: Session) -> list[Completion]:
-    """What can be written at the end of a magic's line.
-
-    Args:
-        magic: The magic's name without its percent signs.
-        before: The text between the name and the cursor.
-        session: The state of the notebook.
-    """
+    """What can be written at the end of the line of a magic, given what follows its name."""
     words = [word.text for word in split_line(before)]
     fragment = "" if not before or before[-1].isspace() else words.pop()
     if magic not in MAGICS:
         return []
     parser, _ = MAGICS[magic]
-    if magic == "keras_compile" and not fragment.startswith("-"):
+    option = parser.options.get(words[-1]) if words else None
+    if fragment.startswith("-"):
+        # Only long options: a short one is typed faster than chosen.
+        found = completions("param", (flag for flag in parser.options if flag.startswith("--")))
+    elif magic == "keras_compile":
         found = _compile_candidates(words, fragment, session)
+    elif option is not None and option.nargs != 0:
+        found = _option_values(parser, option, words, fragment, session.names)
     else:
-        found = _LineCandidates(magic, words, fragment, session).all(parser)
+        found = _argument_words(magic, words, fragment, session)
     return matching(found, fragment, len(before) - len(fragment))
 
 
@@ -69,65 +66,52 @@ def _compile_candidates(words: list[str], fragment: str, session: Session) -> It
             yield Completion(fragment[: len(fragment) - written] + item.text, item.kind)
 
 
-class _LineCandidates:
-    """What can be written at the end of a line, before what is written already counts."""
-
-    def __init__(self, magic: str, words: list[str], fragment: str, session: Session) -> None:
-        self.magic, self.words, self.fragment, self.session = magic, words, fragment, session
-
-    def all(self, parser: LineParser) -> Iterator[Completion]:
-        if self.fragment.startswith("-"):
-            # Only long options: a short one is typed faster than chosen.
-            flags = (flag for flag in parser.options if flag.startswith("--"))
-            return completions("param", flags)
-        option = parser.options.get(self.words[-1]) if self.words else None
-        if option is not None and option.nargs != 0:
-            return self._option_values(self.words[-1], tuple(option.choices or ()))
-        return self._words()
-
-    def _option_values(self, flag: str, choices: tuple[str, ...]) -> Iterator[Completion]:
-        names = self.session.names
-        yield from completions("keyword", choices or _FIXED_VALUES.get(flag, ()))
-        if flag in {"--data", "--val"}:
-            datasets = [name for name, value in names.items() if hasattr(value, "x_train")]
-            yield from completions("instance", (name for name in datasets if name[0] != "_"))
-        if flag in _VARIABLE_OPTIONS:
-            yield from completions("instance", _data_variables(names))
-        if flag in _COLUMN_OPTIONS and self.magic == "keras_data":
-            yield from completions("keyword", self._columns())
-
-    def _words(self) -> Iterator[Completion]:
-        models, names, words = self.session.models(), self.session.names, self.words
-        match self.magic:
-            case "keras_model":
-                yield from completions("instance", models)
-            case "keras_data":
-                yield from completions("keyword", KNOWN_DATASETS)
-                yield from completions("instance", _frames(names))
-                if self.fragment:
-                    yield from completions("instance", _data_variables(names))
-                yield from completions("path", complete_path(self.fragment, TABLE_FILES))
-            case "keras_save" | "keras_load":
-                if bool(words) == (self.magic == "keras_load"):
-                    yield from completions("instance", models)
-                if self.magic == "keras_save" or not words:
-                    yield from completions("path", complete_path(self.fragment, MODEL_FILES))
-            case "keras_layers":
-                yield from _reference_words()
-            case _:
-                yield from completions("instance", models)
-                if self.fragment or models.keys() & set(words):
-                    yield from completions("instance", _data_variables(names))
-                    yield from completions("instance", _frames(names))
-
-    def _columns(self) -> Iterator[str]:
-        """Columns of the table that a line of ``%keras_data`` begins with, several with commas."""
-        words = self.words
-        written, comma, _ = self.fragment.rpartition(",")
+def _option_values(
+    parser: LineParser, option: Action, words: list[str], fragment: str, names: Mapping[str, Any]
+) -> Iterator[Completion]:
+    flag = words[-1]
+    yield from completions("keyword", option.choices or _FIXED_VALUES.get(flag) or ())
+    if flag in {"--data", "--val"}:
+        datasets = [name for name, value in names.items() if hasattr(value, "x_train")]
+        yield from completions("instance", (name for name in datasets if name[0] != "_"))
+    if parser.readings[option.dest] in ("value", "class names") or flag in _VARIABLE_OPTIONS:
+        yield from completions("instance", _data_variables(names))
+    if flag in _COLUMN_OPTIONS and parser.name == "%keras_data":
+        # Of the table that the line begins with, several with commas.
+        written, comma, _ = fragment.rpartition(",")
         sep = words[words.index("--sep") + 1].strip("\"'") if "--sep" in words[:-1] else None
-        for column in table_columns(words[0], self.session.names, sep):
+        for column in table_columns(words[0], names, sep):
             if column not in written.split(","):
-                yield f"{written}{comma}{column}" if " " not in column else f"'{column}'"
+                text = f"{written}{comma}{column}" if " " not in column else f"'{column}'"
+                yield Completion(text, "keyword")
+
+
+def _argument_words(
+    magic: str, words: list[str], fragment: str, session: Session
+) -> Iterator[Completion]:
+    """What can be written where no option is being written."""
+    models, names = session.models(), session.names
+    match magic:
+        case "keras_model":
+            yield from completions("instance", models)
+        case "keras_data":
+            yield from completions("keyword", KNOWN_DATASETS)
+            yield from completions("instance", _frames(names))
+            if fragment:
+                yield from completions("instance", _data_variables(names))
+            yield from completions("path", complete_path(fragment, TABLE_FILES))
+        case "keras_save" | "keras_load":
+            if bool(words) == (magic == "keras_load"):
+                yield from completions("instance", models)
+            if magic == "keras_save" or not words:
+                yield from completions("path", complete_path(fragment, MODEL_FILES))
+        case "keras_layers":
+            yield from _reference_words()
+        case _:
+            yield from completions("instance", models)
+            if fragment or models.keys() & set(words):
+                yield from completions("instance", _data_variables(names))
+                yield from completions("instance", _frames(names))
 
 
 def _reference_words() -> Iterator[Completion]:
