@@ -211,8 +211,7 @@ def test_a_file_that_is_listed_twice_is_read_twice(photos: Path) -> None:
 
 def test_later_files_are_resized_like_the_images_of_the_folder(tmp_path: Path) -> None:
     import kmagic
-    from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor
-    from kmagic.evaluation.classification.image_sources import list_images
+    from kmagic.evaluation.classification.image_inputs import ImagePreprocessor, list_images
     from kmagic.support import model_registry
 
     rng = np.random.default_rng(0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
 
 from kmagic.data.images.image_reader import convert_mode
@@ -31,18 +32,14 @@ from kmagic.display.kit.samples import (
     thumbnail_html,
     to_uint8,
 )
-from kmagic.evaluation.classification.image_preprocessor import MAX_THUMBNAILS
+from kmagic.evaluation.classification.classification import (
+    Classification,
+    ClassProbability,
+    ImagePrediction,
+    TrueClass,
+)
+from kmagic.evaluation.classification.image_inputs import MAX_THUMBNAILS
 from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from kmagic.evaluation.classification.classification import (
-        Classification,
-        ClassProbability,
-        ImagePrediction,
-        TrueClass,
-    )
 
 SMALL_BOX, LARGE_BOX = 84, 120  # pixels of a thumbnail; large with explanations or few images
 FEW = 4  # images for which there is room for large thumbnails

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,12 @@ from kmagic.display.kit.card import (
     tooltip_text,
 )
 from kmagic.display.kit.samples import are_images, pixel_range, sample_to_text, thumbnail_html
+from kmagic.evaluation.prediction.evaluate import Evaluation
+from kmagic.evaluation.prediction.predictions import (
+    MultiOutputPredictions,
+    PredictionInfo,
+    Predictions,
+)
 from kmagic.support.formatting import (
     format_metric,
     format_value,
@@ -27,16 +34,6 @@ from kmagic.support.formatting import (
     pluralize,
     strip_control_characters,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from kmagic.evaluation.prediction.evaluate import Evaluation
-    from kmagic.evaluation.prediction.predictions import (
-        MultiOutputPredictions,
-        PredictionInfo,
-        Predictions,
-    )
 
 ROWS = 10
 BOX = 40  # pixels of a thumbnail

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -30,10 +31,6 @@ from kmagic.support.keras_cache import backup_file, keras_home, show_path
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.suggestions import nearest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
 IMAGENET_CLASSES = 1000
 DEFAULT_SIDE = 224  # pixels: training size of the networks that take any size (MobileNetV3)
 MAX_LOADED = 2  # models kept in memory, for comparing two
@@ -42,21 +39,13 @@ CACHE_FOLDER = "models"  # of Keras
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Application:
-    """One pretrained model.
+    """One pretrained model."""
 
-    Attributes:
-        name: Its name in ``keras.applications``: "MobileNetV2".
-        make: The function that creates the model with its weights.
-        preprocess: From images of values 0 to 255 to the model's input.
-        decode: From its output to class names, as Keras's ``decode_predictions``.
-        side: Height and width of an image if the model takes any.
-    """
-
-    name: str
-    make: Callable[..., Any]
-    preprocess: Callable[[Any], Any]
-    decode: Callable[..., Any]
-    side: int = DEFAULT_SIDE
+    name: str  # in keras.applications: "MobileNetV2"
+    make: Callable[..., Any]  # creates the model with its weights
+    preprocess: Callable[[Any], Any]  # from values 0 to 255 to the model's input
+    decode: Callable[..., Any]  # from its output to class names, as Keras's decode_predictions
+    side: int = DEFAULT_SIDE  # height and width of an image if the model takes any
 
     def model(self) -> Any:
         """The model with ImageNet's weights, which Keras downloads once."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
-from kmagic.evaluation.classification.image_preprocessor import MAX_THUMBNAILS
+from numpy.typing import NDArray
+
+from kmagic.evaluation.classification.explain import Explanation
+from kmagic.evaluation.classification.image_inputs import MAX_THUMBNAILS
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import (
     isolate_direction,
@@ -18,12 +22,7 @@ from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     import pandas as pd
-    from numpy.typing import NDArray
-
-    from kmagic.evaluation.classification.explain import Explanation
 
 MAX_SUMMARIZED = 5  # classes in the summary of many images
 MAX_FILE_NAME, MAX_ERROR, MAX_CLASS_NAME = 200, 400, 60  # characters in a line

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
-from kmagic.evaluation.classification.applications import (
-    find_application,
-    recognize_application,
-)
+from kmagic.evaluation.classification.applications import find_application, recognize_application
 from kmagic.evaluation.classification.classification import (
     Classification,
     ClassProbability,
@@ -22,13 +20,16 @@ from kmagic.evaluation.classification.classification import (
     TrueClass,
 )
 from kmagic.evaluation.classification.explain import Explanation, explain_images
-from kmagic.evaluation.classification.image_preprocessor import (
+from kmagic.evaluation.classification.image_inputs import (
     MAX_THUMBNAILS,
     NO_IMAGES_REMEDY,
     ImagePreprocessor,
+    ImageSource,
+    LoadedImage,
+    list_images,
     load_batches,
+    suggest_files,
 )
-from kmagic.evaluation.classification.image_sources import ImageSource, list_images, suggest_files
 from kmagic.evaluation.confusion.label_arrays import (
     ClassNames,
     Label,
@@ -45,13 +46,6 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, dataset_for, is_untrained
 from kmagic.support.progress import Progress
 from kmagic.support.suggestions import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
-
-    from kmagic.evaluation.classification.image_preprocessor import LoadedImage
 
 BATCH_SIZE = 32
 MAX_ERRORS = 5  # errors listed in one message

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.evaluation.classification.image_preprocessor import ImageSize, unflatten
+from kmagic.evaluation.classification.image_inputs import ImageSize, unflatten
 from kmagic.evaluation.confusion.label_arrays import to_probabilities
 from kmagic.evaluation.prediction.batch_prediction import predict_batch
 from kmagic.models.keras_history import flat_layers
 from kmagic.support.formatting import isolate_direction, shorten_name
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from numpy.typing import NDArray
-
 
 STRONG = 0.5  # of the maximum: what counts as supporting the class
 MIN_EFFECT = 0.005  # probability that occlusion must change

@@ -6,18 +6,16 @@ import hashlib
 import math
 import weakref
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import ModelName, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Key: TypeAlias = tuple[int, bytes]
 
@@ -224,23 +222,7 @@ class PredictionCache:
     """The last predictions of some models.
 
     The key is the content of weights and samples: further training invalidates a prediction, a
-    copy of the samples does not.
-
-    Args:
-        max_entries: Number of predictions that are kept.
-        max_bytes: Their total size; the newest is kept whatever its size.
-
-    Example:
-        >>> class Twice:
-        ...     calls = 0
-        ...     def predict_on_batch(self, x):
-        ...         self.calls += 1
-        ...         return 2 * x
-        >>> model, cache = Twice(), PredictionCache()
-        >>> cache.predict(model, [[1.0], [2.0]]).ravel().tolist()
-        [2.0, 4.0]
-        >>> cache.predict(model, np.array([[1.0], [2.0]])).ravel().tolist(), model.calls
-        ([2.0, 4.0], 1)
+    copy of the samples does not. The newest is kept whatever its size.
     """
 
     def __init__(self, max_entries: int = MAX_CACHED, max_bytes: int = MAX_CACHED_BYTES) -> None:
@@ -250,13 +232,7 @@ class PredictionCache:
     def predict(self, model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
         """Predict, or return cached predictions; an interrupted call is continued.
 
-        Args:
-            model: As in :func:`predict_in_batches`.
-            x: As in :func:`predict_in_batches`; predictions of a stream are not cached.
-            batch_size: As in :func:`predict_in_batches`.
-
-        Returns:
-            A read-only array, since later calls return it again.
+        Predictions of a stream are not cached. The array is read-only, since it is returned again.
         """
         arrays = to_arrays(model, x)
         if arrays is None:

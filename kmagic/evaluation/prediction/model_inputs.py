@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,32 +22,20 @@ from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.sentences import as_sentences
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 MIN_PIXELS = 16  # a row of fewer values is not an image
 USE_PREDICT = Text("Use ", Function("predict"), " for sentences.")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ModelInputs:
-    """Samples as a model takes them, and as they are shown.
+    """Samples as a model takes them, and as they are shown."""
 
-    Attributes:
-        x: For the model; None if they are images that are still to be read.
-        images: The images, if ``x`` is None: files, Pillow images ...
-        samples: One entry per sample, as it is shown; None if there is nothing to show.
-        sample_names: Names of the samples: files, or the index of a data frame.
-        y_true: The labels, if a data set brings them.
-        data: The data set of the samples, or that the model was trained on, if known.
-    """
-
-    x: Any = None
-    images: Any = None
-    samples: Any = None
-    sample_names: Sequence[str] = ()
-    y_true: Any = None
-    data: Any = None
+    x: Any = None  # for the model; None if they are images that are still to be read
+    images: Any = None  # those, if x is None: files, Pillow images ...
+    samples: Any = None  # as they are shown; None if there is nothing to show
+    sample_names: Sequence[str] = ()  # files, or the index of a data frame
+    y_true: Any = None  # if a data set brings them
+    data: Any = None  # the data set of the samples, or that the model was trained on
 
 
 def model_inputs_for(model: Any, x: Any) -> ModelInputs:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
 from kmagic.evaluation.classification.applications import recognize_application
-from kmagic.evaluation.classification.image_preprocessor import (
+from kmagic.evaluation.classification.image_inputs import (
     MAX_THUMBNAILS,
     ImagePreprocessor,
+    LoadedImage,
+    list_images,
     load_batches,
 )
-from kmagic.evaluation.classification.image_sources import list_images
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
     PREDICTION_CACHE,
@@ -35,13 +37,6 @@ from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import UNTRAINED_WARNING, is_untrained
 from kmagic.support.progress import Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from kmagic.evaluation.classification.image_preprocessor import LoadedImage
 
 IMAGE_BATCH = 32
 INSPECTED = 10_000  # rows of the output from which its kind is inferred

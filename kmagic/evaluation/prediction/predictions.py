@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from kmagic.evaluation.confusion.label_arrays import to_probabilities
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
     from pandas import DataFrame
 
 Kind: TypeAlias = Literal["classes", "labels", "values"]
@@ -27,18 +26,11 @@ TOLERANCE = 1e-3  # of a sum of probabilities
 
 @dataclass(frozen=True, slots=True)
 class OutputKind:
-    """How the output of a model is interpreted.
+    """How the output of a model is interpreted."""
 
-    Attributes:
-        kind: "classes" if each sample has one class, "labels" if it may have several, "values"
-            for everything else.
-        logits: Whether the values become probabilities by softmax or sigmoid.
-        classes: Names of the classes, if they are known.
-    """
-
-    kind: Kind
-    logits: bool = False
-    classes: tuple[str, ...] | None = None
+    kind: Kind  # "classes": each sample has one, "labels": it may have several, or else "values"
+    logits: bool = False  # the values become probabilities by softmax or sigmoid
+    classes: tuple[str, ...] | None = None  # their names, if they are known
 
     def probabilities(self, output: NDArray[Any]) -> NDArray[Any]:
         """One probability per class, of shape (n, classes); two for a single unit."""

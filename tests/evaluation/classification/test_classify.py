@@ -13,7 +13,7 @@ import kmagic
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.evaluation.classification.classification import ImagePrediction
 from kmagic.evaluation.classification.classify import classify
-from kmagic.evaluation.classification.image_preprocessor import ImagePreprocessor
+from kmagic.evaluation.classification.image_inputs import ImagePreprocessor
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset
 from kmagic.support.progress import Progress

@@ -5,7 +5,7 @@ import pytest
 
 from kmagic.evaluation.classification.classify import classify
 from kmagic.evaluation.classification.explain import Explanation, grad_cam, occlusion
-from kmagic.evaluation.classification.image_preprocessor import ImageSize
+from kmagic.evaluation.classification.image_inputs import ImageSize
 from kmagic.support.errors import EvaluationError
 
 

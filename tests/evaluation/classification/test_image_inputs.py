@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.evaluation.classification.image_sources import list_images
+from kmagic.evaluation.classification.image_inputs import list_images
 from kmagic.support.errors import EvaluationError
 
 

@@ -1,31 +1,46 @@
-"""Images as a model takes them: in its size, its colours and its scale."""
+"""Images as a model takes them: found, read, and in its size, its colours and its scale."""
 
 from __future__ import annotations
 
+import glob
+import os
 from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
-from os import cpu_count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kmagic.data.images.image_reader import MAX_8_BIT, MAX_16_BIT, convert_mode, read_image
-from kmagic.evaluation.prediction.batch_prediction import match_axes, model_phrase, shape_tuple
+from kmagic.data.images.image_reader import (
+    MAX_8_BIT,
+    MAX_16_BIT,
+    convert_mode,
+    is_image_file,
+    is_pillow_image,
+    is_url,
+    natural_sort_key,
+    read_image,
+)
+from kmagic.data.paths import nearest_path
+from kmagic.evaluation.classification.applications import Application
+from kmagic.evaluation.prediction.batch_prediction import (
+    match_axes,
+    model_phrase,
+    option_error,
+    shape_tuple,
+)
+from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
 from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Option, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-
-    from numpy.typing import NDArray
     from PIL.Image import Image
-
-    from kmagic.evaluation.classification.applications import Application
-    from kmagic.evaluation.classification.image_sources import ImageSource
 
 THREADS = 4  # that read images while the model computes
 BATCHES_AHEAD = 2  # loaded while one is predicted
@@ -34,6 +49,7 @@ SCALING_LAYERS = ("Rescaling", "Normalization")
 MAX_SCALED = 1.0  # maximum of images divided by 255
 THUMBNAIL_SIDE = 168  # pixels of the longer side
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
+MAX_SUGGESTED = 3  # missing files for which similar names are suggested
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # channels -> mode of Pillow
 UNSCALED_NOTE = Text(
     "The model received pixel values from 0 to 255. If it was trained on scaled values, pass ",
@@ -45,61 +61,45 @@ NO_IMAGES_REMEDY = Text(
 )
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class ImageSource:
+    """One image, not read yet."""
+
+    name: str  # the file, the URL, or the index within the list of images
+    image: Any  # a path, a URL, bytes, an open file, a Pillow image, an array; or its error
+    folder: str = ""  # in which a folder or a pattern found it
+
+
 @dataclass(frozen=True, slots=True)
 class ImageSize:
-    """The image size of a model; None where it takes any.
-
-    Attributes:
-        height: Pixels.
-        width: Pixels.
-        channels: 1 grey, 3 colours, 4 with transparency.
-        flat: The model takes all pixels in one row.
-        interpolation: How images of another size are resized, by the names of Keras's
-            ``load_img``.
-    """
+    """The image size of a model in pixels; None where it takes any."""
 
     height: int | None
     width: int | None
-    channels: int
-    flat: bool = False
-    interpolation: str = "nearest"
+    channels: int  # 1 grey, 3 colours, 4 with transparency
+    flat: bool = False  # the model takes all pixels in one row
+    interpolation: str = "nearest"  # by the names of Keras's load_img
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LoadedImage:
-    """An image that was read.
+    """An image that was read."""
 
-    Attributes:
-        pixels: What the model takes, shape (height, width, channels), or flat.
-        thumbnail: A small copy, shape (height, width) or (height, width, channels), or None.
-        raw: The values are 0 to 255 and not scaled yet.
-    """
-
-    pixels: NDArray[Any]
-    thumbnail: NDArray[Any] | None
-    raw: bool
+    pixels: NDArray[Any]  # what the model takes, shape (height, width, channels), or flat
+    thumbnail: NDArray[Any] | None  # shape (height, width) or (height, width, channels)
+    raw: bool  # the values are 0 to 255 and not scaled yet
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class ImagePreprocessor:
-    """The preprocessing of images for one model.
+    """The preprocessing of images for one model."""
 
-    Attributes:
-        shape: Shape of the model's samples; None if it takes any.
-        size: The image size that follows from it.
-        scale: From values 0 to 255 to the scale of the training data, a batch at a time; None
-            leaves them unchanged.
-        application: The pretrained model, if it is one.
-        inverse: Back to values 0 to 255, if known.
-        scaling_note: A warning if the scale of the training data is unknown.
-    """
-
-    shape: Shape | None
+    shape: Shape | None  # of the model's samples; None if it takes any
     size: ImageSize
-    scale: Callable[[NDArray[Any]], Any] | None = None
+    scale: Callable[[NDArray[Any]], Any] | None = None  # a batch from 0 to 255 to that of training
     application: Application | None = None
-    inverse: Callable[[NDArray[Any]], Any] | None = None
-    scaling_note: str | Text = ""
+    inverse: Callable[[NDArray[Any]], Any] | None = None  # back to 0 to 255, if known
+    scaling_note: str | Text = ""  # a warning if the scale of the training data is unknown
 
     @classmethod
     def for_model(
@@ -224,7 +224,7 @@ def load_batches(
         except EvaluationError as error:
             return error
 
-    pool = ThreadPoolExecutor(min(THREADS, cpu_count() or 1), "kmagic-read")
+    pool = ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1), "kmagic-read")
     indices = iter(range(len(sources)))
     pending: deque[Future[LoadedImage | EvaluationError]] = deque()
     try:
@@ -353,4 +353,142 @@ def unflatten(array: NDArray[Any], size: ImageSize) -> NDArray[Any]:
     height, width = size.height or 0, size.width or 0
     if array.ndim == 1 and size.flat and array.size == height * width * size.channels:
         return array.reshape(height, width, size.channels)
+    return array
+
+
+# --- finding images ----------------------------------------------------------------------------
+
+
+def list_images(images: Any, shape: Shape | None) -> list[ImageSource]:
+    """Each image with its name; folders and patterns become the image files in them."""
+    sources = [
+        replace(source, name=source.name or str(index))
+        for index, source in enumerate(_expand(images, shape))
+    ]
+    if not sources:
+        raise option_error("images", "is empty: nothing to classify.")
+    return sources
+
+
+def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
+    if is_url(images):
+        yield ImageSource(images, images)
+    elif isinstance(images, str | os.PathLike):
+        yield from _from_path(os.fspath(images))
+    elif isinstance(images, bytes | bytearray | memoryview):
+        yield ImageSource("", bytes(images))
+    elif is_pillow_image(images) or hasattr(images, "read"):
+        name = getattr(images, "filename", "") or getattr(images, "name", "")
+        yield ImageSource(os.fspath(name) if isinstance(name, str | os.PathLike) else "", images)
+    elif hasattr(images, "shape"):
+        yield from _from_array(images, shape)
+    elif _are_numbers(images):
+        yield from _from_array(np.asarray(images), shape)
+    elif isinstance(images, Iterable) and not isinstance(images, dict):
+        for image in images:
+            yield from _expand(image, shape)
+    else:
+        raise EvaluationError(
+            option="images",
+            expected="paths, folders, patterns, URLs, bytes, arrays or Pillow images, or a list of "
+            "them",
+            actual=Text(type(images).__name__),
+            remedy="Pass some images of the data set: `{digits.x_test[:8]}`."
+            if hasattr(images, "x_test")
+            else "",
+        )
+
+
+def suggest_files(sources: Sequence[ImageSource]) -> str | Text:
+    """A remedy for missing files: files with similar names, or another function for sentences."""
+    names = [source.name for source in sources if _is_missing(source)]
+    if any(" " in name and not is_image_file(Path(name)) for name in names):
+        return USE_PREDICT
+    paths = [nearest_path(Path(name).expanduser()) for name in names[:MAX_SUGGESTED]]
+    similar = " or ".join(dict.fromkeys(str(path) for path in paths if path))
+    return f"Did you mean {similar}?" if similar else ""
+
+
+def _is_missing(source: ImageSource) -> bool:
+    image = source.image
+    try:
+        return isinstance(image, EvaluationError) or (
+            isinstance(image, Path) and not image.exists()
+        )
+    except (OSError, ValueError):  # it cannot be a file name
+        return True
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def _from_path(text: str | bytes) -> Iterator[ImageSource]:
+    name = os.fsdecode(text)
+    path = Path(name).expanduser()
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+    except (OSError, ValueError):  # it cannot be a file name
+        is_folder, exists = False, True
+    if not is_folder and (exists or not glob.has_magic(name)):
+        yield ImageSource(name, path)
+        return
+    if is_folder:
+        found = [Path(folder, file) for folder, _, files in os.walk(path) for file in files]
+        missing = f"The folder {name} contains no images."
+    else:
+        found = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
+        found = [file for file in found if file.is_file()]
+        missing = f"No file matches {name}."
+    images = [file for file in found if is_image_file(file)]
+    files = images if images or is_folder else found
+    if not files:
+        yield ImageSource(name, EvaluationError(missing))
+    for file in sorted(files, key=natural_sort_key):
+        yield ImageSource(str(file), file, "" if file.parent == path else file.parent.name)
+
+
+# --- arrays -------------------------------------------------------------------------------------
+
+
+def _are_numbers(images: Any) -> bool:
+    """Whether images are written as nested lists of numbers."""
+    first = images
+    while isinstance(first, list | tuple) and first:
+        first = first[0]
+    return first is not images and isinstance(first, int | float | np.number)
+
+
+def _from_array(array: Any, shape: Shape | None) -> Iterator[ImageSource]:
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    if kind in "OUS" and kind:  # a column of paths, or images of several sizes
+        for item in np.asarray(array).tolist() if kind != "O" else np.asarray(array).ravel():
+            yield from _expand(item, shape)
+        return
+    for image in _split_array(array, shape):
+        yield ImageSource("", image)
+
+
+def _split_array(array: Any, shape: Shape | None) -> Any:
+    """An array as a sequence of images, whether it contains one or many."""
+    if shape is not None:
+        if fits_shape(array.shape, shape):
+            return array[None]
+        if fits_shape(array.shape[1:], shape):
+            return array
+    match tuple(array.shape):
+        case ():
+            raise EvaluationError(
+                option="images", expected="images", actual=Text("a single number")
+            )
+        case (length,):
+            raise EvaluationError(
+                option="images",
+                expected="images",
+                actual=Text(f"{length:,} numbers"),
+                remedy="An image has shape (height, width) or (height, width, channels).",
+            )
+        case (_, _):
+            return array[None]
+        case (height, width, channels) if channels in MODES and min(height, width) > max(MODES):
+            return array[None]
     return array
