@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, dataclass_transform
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,84 +26,89 @@ class Span:
 NO_SPAN = Span()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Positioned:
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+class _Frozen:
+    """Makes its subclasses frozen dataclasses."""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
+
+
+class Positioned(_Frozen):
     """Something in the text, with its position."""
 
-    span: Span = field(default=NO_SPAN, compare=False, repr=False)
+    span: Span = field(default=NO_SPAN, compare=False, repr=False, kw_only=True)
+
+
+class Value(Positioned):
+    """A value of an argument."""
+
+
+class Statement(Positioned):
+    """A line of the text, with its body if it has one."""
 
 
 # --- values -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LiteralValue(_Positioned):
+class LiteralValue(Value):
     """A number, a quoted string, ``true``, ``false``, ``none``, ``inf``, ``nan`` or ``...``."""
 
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class Word(_Positioned):
+class Word(Value):
     """A bare name, perhaps dotted; its meaning depends on its position."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shape(_Positioned):
+class Shape(Value):
     """``28x28x1`` or ``?x64``; an unknown dimension is None."""
 
     dims: tuple[int | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Expr(_Positioned):
+class Expr(Value):
     """``{units // 2}``: a Python expression over notebook variables and block parameters."""
 
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Object(_Positioned):
+class Object(Value):
     """``l2(1e-4)``: a class or function with arguments; the argument it is for tells which."""
 
     callee: Word | Expr | NotebookValue
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InnerLayer(_Positioned):
+class InnerLayer(Value):
     """``lstm 32 return_sequences`` as an argument: a layer within a layer."""
 
     callee: Word | Expr | NotebookValue
     args: tuple[Arg, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceValue(_Positioned):
+class SequenceValue(Value):
     """``[a, b]`` or ``(a, b)``."""
 
     kind: Literal["list", "tuple"]
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MappingValue(_Positioned):
+class MappingValue(Value):
     """``{cls: crossentropy, box: mse}``."""
 
     entries: tuple[tuple[Value, Value], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ref(_Positioned):
+class Ref(Value):
     """``&name``: the layer or model itself, not its output."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Index(_Positioned):
+class Index(Value):
     """``h[0]``: one of several outputs, after an arrow."""
 
     name: str
@@ -113,56 +118,33 @@ class Index(_Positioned):
 # Values that are not written in a text: a graph has them in place of names and expressions.
 
 
-@dataclass(frozen=True, slots=True)
-class NotebookValue(_Positioned):
+class NotebookValue(Value):
     """A value from the notebook, and its expression."""
 
     value: Any
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeOutput(_Positioned):
+class NodeOutput(Value):
     """The output of a node of a graph; a path selects one of several."""
 
     node: int
     path: tuple[int | str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRef(_Positioned):
+class LayerRef(Value):
     """The layer of a node, not its output."""
 
     node: int
 
 
-@dataclass(frozen=True, slots=True)
-class ModelRef(_Positioned):
+class ModelRef(Value):
     """A nested model itself."""
 
     model: int
 
 
-Value: TypeAlias = (
-    LiteralValue
-    | Word
-    | Shape
-    | Expr
-    | Object
-    | InnerLayer
-    | SequenceValue
-    | MappingValue
-    | Ref
-    | Index
-    | NotebookValue
-    | NodeOutput
-    | LayerRef
-    | ModelRef
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Arg(_Positioned):
+class Arg(Positioned):
     """One argument; without a name it is positional. ``!flag`` is ``flag=false``."""
 
     value: Value
@@ -172,8 +154,7 @@ class Arg(_Positioned):
 # --- statements -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class LayerSpec(_Positioned):
+class LayerSpec(Statement):
     """One layer applied to one or more values: ``h = conv2d 32 3x3 relu <- x``.
 
     Attributes:
@@ -193,29 +174,25 @@ class LayerSpec(_Positioned):
     times: Value | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CompileSpec(_Positioned):
+class CompileSpec(Statement):
     """``compile adam loss=mse``: arguments of ``Model.compile``."""
 
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FreezeSpec(_Positioned):
+class FreezeSpec(Statement):
     """``freeze`` everything so far, or ``freeze backbone`` by name."""
 
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class OutputSpec(_Positioned):
+class OutputSpec(Statement):
     """``output a, b`` or ``output cls=a, box=b``."""
 
     entries: tuple[Arg, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class InputsSpec(_Positioned):
+class InputsSpec(Statement):
     """``inputs b, a``: order or structure of the model's inputs, if not that of the text."""
 
     entries: tuple[Arg, ...]
@@ -224,8 +201,7 @@ class InputsSpec(_Positioned):
 ModelKind: TypeAlias = Literal["", "sequential", "functional"]
 
 
-@dataclass(frozen=True, slots=True)
-class HeadSpec(_Positioned):
+class HeadSpec(Statement):
     """``model resnet functional`` without a body: name and kind of the whole model."""
 
     name: str
@@ -233,8 +209,7 @@ class HeadSpec(_Positioned):
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class NestedSpec(_Positioned):
+class NestedSpec(Statement):
     """``model encoder:`` and its body: a nested model, whose weights all its uses share."""
 
     name: str
@@ -243,16 +218,14 @@ class NestedSpec(_Positioned):
     args: tuple[Arg, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Param(_Positioned):
+class Param(Positioned):
     """A parameter of a block, with its default if it has one."""
 
     name: str
     default: Value | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BlockSpec(_Positioned):
+class BlockSpec(Statement):
     """``block res(f, s=1):`` and its body: a template; each use creates new layers."""
 
     name: str
@@ -260,16 +233,14 @@ class BlockSpec(_Positioned):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RepeatSpec(_Positioned):
+class RepeatSpec(Statement):
     """``repeat 3:`` and its body."""
 
     times: Value
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ForSpec(_Positioned):
+class ForSpec(Statement):
     """``for f in 32 64:`` and its body."""
 
     name: str
@@ -277,44 +248,24 @@ class ForSpec(_Positioned):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ResidualSpec(_Positioned):
+class ResidualSpec(Statement):
     """``residual:`` adds the input of its body to the output."""
 
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class BranchSpec(_Positioned):
+class BranchSpec(Statement):
     """``branch:`` and its body: one input of a merge."""
 
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class MergeSpec(_Positioned):
+class MergeSpec(Statement):
     """``merge add:`` and its branches, which take the same value and are merged by a layer."""
 
     callee: Word | Expr
     args: tuple[Arg, ...]
     branches: tuple[BranchSpec, ...]
-
-
-Statement: TypeAlias = (
-    LayerSpec
-    | CompileSpec
-    | FreezeSpec
-    | OutputSpec
-    | InputsSpec
-    | HeadSpec
-    | NestedSpec
-    | BlockSpec
-    | RepeatSpec
-    | ForSpec
-    | ResidualSpec
-    | BranchSpec
-    | MergeSpec
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,35 +313,35 @@ def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
             yield from find_parts(getattr(part, item.name), *kinds)
 
 
+_INNER_PARTS: dict[type, tuple[str, ...]] = {
+    Arg: ("value",),
+    Object: ("callee", "args"),
+    InnerLayer: ("callee", "args"),
+    SequenceValue: ("items",),
+    MappingValue: ("entries",),
+}
+
+
 def map_value(value: Any, replace_leaf: Callable[[Any], Any]) -> Any:
-    """A value with its innermost parts replaced; objects, sequences and mappings are rebuilt.
+    """A value, an argument, or a tuple of these, with its innermost values replaced.
 
     Example:
         >>> pair = SequenceValue("list", (Word("a"), Word("b")))
         >>> map_value(pair, lambda word: Word(word.text.upper())).items
         (Word(text='A'), Word(text='B'))
     """
-    match value:
-        case Object() | InnerLayer():
-            args = map_args(value.args, replace_leaf)
-            return replace(value, callee=replace_leaf(value.callee), args=args)
-        case SequenceValue():
-            return replace(
-                value, items=tuple(map_value(item, replace_leaf) for item in value.items)
-            )
-        case MappingValue():
-            entries = (
-                (map_value(key, replace_leaf), map_value(item, replace_leaf))
-                for key, item in value.entries
-            )
-            return replace(value, entries=tuple(entries))
-        case _:
-            return replace_leaf(value)
+    if isinstance(value, tuple):
+        return tuple(map_value(item, replace_leaf) for item in value)
+    names = _INNER_PARTS.get(type(value))
+    if names is None:
+        return replace_leaf(value)
+    parts = {name: map_value(getattr(value, name), replace_leaf) for name in names}
+    return replace(value, **parts)
 
 
 def map_args(args: tuple[Arg, ...], replace_leaf: Callable[[Any], Any]) -> tuple[Arg, ...]:
     """Arguments with the innermost parts of their values replaced."""
-    return tuple(replace(arg, value=map_value(arg.value, replace_leaf)) for arg in args)
+    return tuple(map_value(arg, replace_leaf) for arg in args)
 
 
 def plain_value(value: Any) -> Any:
