@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
 from kmagic.language.vocabulary import ALIASES, PREFERRED, snake_case
+from kmagic.support.keras_import import keras
 
 Role: TypeAlias = OneOf[
     "initializer",
@@ -99,8 +100,6 @@ def plural_of(role: Role) -> str:
 @cache
 def keras_module(role: Role) -> Any:
     """Keras's module of a role."""
-    import keras  # noqa: PLC0415 - takes seconds, so only when a model is built
-
     module: Any = keras
     for part in _MODULES[role].split("."):
         module = getattr(module, part)
@@ -109,8 +108,6 @@ def keras_module(role: Role) -> Any:
 
 def layer_class() -> Any:
     """Keras's Layer."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     return keras.layers.Layer
 
 

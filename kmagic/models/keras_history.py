@@ -9,6 +9,8 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from kmagic.support.keras_import import keras
+
 
 class KerasCall(NamedTuple):
     """One call of a layer or operation.
@@ -163,8 +165,6 @@ def nested_layers(model: Any) -> Iterator[Any]:
 
 def functional_of(model: Any) -> Any:
     """The functional model that a model is, or that a built sequential one has; else None."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     if isinstance(model, keras.Sequential):
         return getattr(model, "_functional", None) if model.built else None
     is_functional = (
@@ -177,22 +177,16 @@ def functional_of(model: Any) -> Any:
 
 def is_model(value: Any) -> bool:
     """Whether a layer is a model."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     return isinstance(value, keras.Model)
 
 
 def is_layer(value: Any) -> bool:
     """Whether an operation is a layer, not a function of ``keras.ops``."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     return isinstance(value, keras.layers.Layer)
 
 
 def is_input_layer(value: Any) -> bool:
     """Whether a layer is a model's input."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     return isinstance(value, keras.layers.InputLayer)
 
 

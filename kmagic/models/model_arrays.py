@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from kmagic.support.keras_import import keras
+
 Side: TypeAlias = Literal["inputs", "outputs"]
 Shape: TypeAlias = tuple[int | None, ...]
 
@@ -130,8 +132,6 @@ CUSTOM_STEPS = ("train_step", "compute_loss")
 
 def has_custom_step(model: Any) -> bool:
     """Whether a model computes its loss by itself, so that it is unknown what data it needs."""
-    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
-
     return any(
         getattr(type(model), name, None) is not getattr(keras.Model, name) for name in CUSTOM_STEPS
     )

@@ -1,4 +1,4 @@
-"""Import Keras early, in the background, and without its log output.
+"""Import Keras late, or early in the background, and without its log output.
 
 ``import tensorflow`` takes about eight seconds. The import runs in a thread while the user types.
 """
@@ -9,10 +9,25 @@ import sys
 import threading
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 from kmagic.support.process_patches import drop_retracing_warning, quiet_import
 
 _lock = threading.Lock()
+
+
+class _LateModule:
+    """A module that is imported when one of its attributes is first used."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(import_module(self._name), attribute)
+
+
+keras: Any = _LateModule("keras")
+"""Keras, for modules that ``%load_ext kmagic`` imports: it takes seconds."""
 
 
 def load_keras() -> None:

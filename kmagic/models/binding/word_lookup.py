@@ -13,6 +13,7 @@ from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.catalogue import OBJECT_ROLES, Role
+from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
@@ -51,8 +52,6 @@ def make_array(values: Any, dtype: str | None = None) -> Any:
 
 def make_tensor(values: Any, dtype: str | None = None) -> Any:
     """``tensor([0.5, 1.5])``: a tensor of Keras's backend."""
-    import keras  # noqa: PLC0415 - takes seconds, so only when a model is built
-
     return keras.ops.convert_to_tensor(values, dtype)
 
 
@@ -189,8 +188,6 @@ def find_layer(word: Word, context: BuildContext) -> Any:
     Returns:
         ``keras.Input`` for ``input``; UNRESOLVED after a mistake, which is reported.
     """
-    import keras  # noqa: PLC0415 - takes seconds
-
     text = word.text
     if text == "input":
         return keras.Input

@@ -39,6 +39,7 @@ from kmagic.models.build.keras_errors import (
 from kmagic.models.build.object_values import ValueResolver, create_object
 from kmagic.models.keras_history import is_connected
 from kmagic.support.errors import DSLError
+from kmagic.support.keras_import import keras
 from kmagic.support.sentences import as_sentences
 
 _DEEP = 400
@@ -296,8 +297,6 @@ class _Assembly:
         return False
 
     def _function(self, function: Any, word: str, node: Node) -> Any:
-        import keras  # noqa: PLC0415 - takes seconds
-
         is_activation = isinstance(node.callee, Word) and catalogue.accepts_string(
             "activation", word
         )
@@ -365,8 +364,6 @@ class _Assembly:
         self.context.raise_problems()
 
     def _stack(self) -> tuple[Any, list[Any]]:
-        import keras  # noqa: PLC0415 - takes seconds
-
         try:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
         except Exception as error:
@@ -387,8 +384,6 @@ class _Assembly:
     # --- a functional model -------------------------------------------------------------------
 
     def _connect(self) -> tuple[Any, list[Any]]:
-        import keras  # noqa: PLC0415 - takes seconds
-
         nodes, context = self.graph.nodes, self.context
         outputs: list[Any] = []
         for node, layer in zip(nodes, self.layers, strict=True):
@@ -444,8 +439,6 @@ class _Assembly:
         names = node.spec.targets if node.spec is not None else ()
         if len(names) < 2:  # noqa: PLR2004 - a single name takes any structure
             return True
-        import keras  # noqa: PLC0415 - takes seconds
-
         count = len(keras.tree.flatten(output))
         if count < len(names):
             has = "one output" if count == 1 else f"{count} outputs"
@@ -492,8 +485,6 @@ class _Assembly:
 
     def _output(self, reference: NodeOutput, outputs: list[Any]) -> Any:
         """One of a layer's outputs; an index counts through nested structures."""
-        import keras  # noqa: PLC0415 - takes seconds
-
         output = outputs[reference.node]
         for key in reference.path:
             if output is UNRESOLVED:
@@ -523,8 +514,6 @@ class _Assembly:
         return tensors[0] if len(tensors) == 1 else tensors
 
     def _model_arguments(self) -> Mapping[str, Any]:
-        import keras  # noqa: PLC0415 - takes seconds
-
         args = self.graph.args
         if self.graph.name and not any(arg.name == "name" for arg in args):
             args = (*args, Arg(LiteralValue(self.graph.name), "name"))
@@ -559,8 +548,6 @@ def _word_of(node: Node) -> str:
 
 def _is_incomplete(structure: Any) -> bool:
     """Whether a tensor is missing, after a problem that is reported already."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     return any(tensor is UNRESOLVED for tensor in keras.tree.flatten(structure))
 
 

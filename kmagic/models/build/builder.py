@@ -19,6 +19,7 @@ from kmagic.models.build.assembly import assemble, has_new_weights, report_mista
 from kmagic.models.build.keras_errors import clean_message, error_summary
 from kmagic.models.build.model_origin import ModelOrigin, set_origin
 from kmagic.models.build.object_values import ValueResolver
+from kmagic.support.keras_import import keras
 from kmagic.support.model_registry import mark_untrained
 from kmagic.support.suggestions import did_you_mean
 
@@ -119,8 +120,6 @@ def _expand(parsed: ParseResult, context: BuildContext) -> Graph:
 
 def _compile_arguments(args: tuple[Arg, ...], span: Span, context: BuildContext) -> dict[str, Any]:
     """The arguments for ``Model.compile``; mistakes are reported."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     resolve = ValueResolver(_no_layers).resolve
     bound = bind_arguments(keras.Model.compile, "compile", args, span, context, resolve)
     for name in ("metrics", "weighted_metrics"):
