@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from kmagic.models.catalogue import python_value_text
@@ -107,11 +108,11 @@ def explain_argument_error(
     if unknown:
         remedy = did_you_mean(unknown[1], known)
         return KerasProblem(f"{word} has no argument {unknown[1]}", remedy, unknown[1])
-    mentioned = [
+    mentioned = (
         name
         for name in arguments
         if re.search(rf"\b{re.escape(name)}\b", message) or name.replace("_", " ") in message
-    ]
+    )
     name = max(mentioned, key=len, default="")
     argument = arguments.get(name)
     value = python_value_text(argument)
@@ -181,7 +182,9 @@ _DIMENSIONS = {
     5: "four dimensions (depth x height x width x channels)",
 }
 """The meaning of the dimensions, by their number including the batch."""
-_MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_MERGES = frozenset(
+    {"Add", "Average", "Concatenate", "Dot", "Maximum", "Minimum", "Multiply", "Subtract"}
+)
 _REDUCING = ("Flatten", "Global")
 
 
@@ -189,7 +192,6 @@ _REDUCING = ("Flatten", "Global")
 class _Failure:
     """A failed call of a layer."""
 
-    error: BaseException
     message: str
     word: str
     layer: Any
@@ -206,18 +208,15 @@ class _Failure:
         return _join(shapes, "and")
 
     @property
-    def has_one_input(self) -> bool:
-        """Whether the layer got a single tensor."""
-        return len(self.inputs) == 1 and not isinstance(self.inputs[0].shape, list | dict)
+    def only_shape(self) -> Any:
+        """The shape of the input if it is a single tensor, else None."""
+        shape = self.inputs[0].shape if len(self.inputs) == 1 else None
+        return None if isinstance(shape, list | dict) else shape
 
     @property
     def kind(self) -> str:
         """Name of the layer's class."""
         return type(self.layer).__name__
-
-    def mentions(self, *texts: str) -> bool:
-        """Whether Keras's message contains one of these."""
-        return any(text in self.message for text in texts)
 
 
 def explain_layer_error(
@@ -231,13 +230,10 @@ def explain_layer_error(
         layer: The layer, or a function that is applied like one.
         inputs: What the layer got.
     """
-    failure = _Failure(error, error_summary(error), word, layer, inputs)
-    for rule in _RULES:
-        problem = rule(failure)
-        if problem is not None:
-            return problem
+    failure = _Failure(error_summary(error), word, layer, inputs)
     reason = clean_message(failure.message)
-    return KerasProblem(f"{word} does not accept {failure.shapes or 'its input'}: {reason}")
+    general = KerasProblem(f"{word} does not accept {failure.shapes or 'its input'}: {reason}")
+    return next(chain(_call_problems(failure), _shape_problems(failure)), general)
 
 
 def explain_model_error(error: BaseException) -> str:
@@ -249,13 +245,30 @@ def explain_model_error(error: BaseException) -> str:
     return f"these layers do not form a model: {clean_message(message)}"
 
 
-def _call_argument(failure: _Failure) -> KerasProblem | None:
-    match = re.search(r"got an unexpected keyword argument '(\w+)'", failure.message)
-    if not match:
-        return None
-    known = _call_arguments(failure.layer)
-    remedy = did_you_mean(match[1], known) or f"Available: {', '.join(known) or 'none'}."
-    return KerasProblem(f"{failure.word} has no call argument {match[1]}", remedy, match[1])
+def _call_problems(failure: _Failure) -> Iterator[KerasProblem]:
+    """What is wrong with the number and names of the inputs; the first explanation is the best."""
+    word, message = failure.word, failure.message
+    unknown = re.search(r"got an unexpected keyword argument '(\w+)'", message)
+    if unknown:
+        known = _call_arguments(failure.layer)
+        remedy = did_you_mean(unknown[1], known) or f"Available: {', '.join(known) or 'none'}."
+        yield KerasProblem(f"{word} has no call argument {unknown[1]}", remedy, unknown[1])
+    missing = re.search(
+        r"must be called on a list of inputs, namely \[query, (value)\]"
+        r"|missing (?:a|\d+) required (?:positional )?arguments?: (.*)",
+        message,
+    )
+    if missing:
+        name = missing[1] or missing[2].replace("'", "")
+        remedy = f"Name the inputs after an arrow: `{word} ... <- a, b`."
+        if name == "value":
+            remedy = f"For self-attention, write `{word} ... <- _, _`."
+        yield KerasProblem(f"{word} needs another input: {name} is missing", remedy)
+    if failure.kind in _MERGES:
+        yield _merge_problem(failure)
+    if "expects 1 input(s)" in message:
+        remedy = f"Join them first: `concatenate <- a, b / {word} ...`."
+        yield KerasProblem(f"{word} takes one input; got {failure.shapes}", remedy)
 
 
 def _call_arguments(layer: Any) -> list[str]:
@@ -267,25 +280,9 @@ def _call_arguments(layer: Any) -> list[str]:
     return [param.name for param in params[1:] if param.kind is not param.VAR_KEYWORD]
 
 
-def _attention(failure: _Failure) -> KerasProblem | None:
-    missing = re.search(
-        r"missing (?:a|\d+) required (?:positional )?arguments?: (.*)", failure.message
-    )
-    pair = failure.mentions("must be called on a list of inputs, namely [query, value]")
-    if not pair and not missing:
-        return None
-    name = "value" if pair or missing is None else missing[1].replace("'", "")
-    remedy = f"For self-attention, write `{failure.word} ... <- _, _`."
-    if name != "value":
-        remedy = f"Name the inputs after an arrow: `{failure.word} ... <- a, b`."
-    return KerasProblem(f"{failure.word} needs another input: {name} is missing", remedy)
-
-
-def _merge(failure: _Failure) -> KerasProblem | None:
-    word, inputs = failure.word, failure.inputs
-    if failure.kind not in (*_MERGES, "Concatenate", "Dot"):
-        return None
-    if failure.has_one_input:
+def _merge_problem(failure: _Failure) -> KerasProblem:
+    word, shapes, inputs = failure.word, failure.shapes, failure.inputs
+    if len(inputs) == 1 and not isinstance(inputs[0].shape, list | dict):
         remedy = f"Name them after an arrow: `{word} <- a, b`."
         return KerasProblem(f"{word} needs several inputs; got one", remedy)
     if failure.kind == "Subtract" and len(inputs) != 2:  # noqa: PLR2004 - one from another
@@ -293,67 +290,82 @@ def _merge(failure: _Failure) -> KerasProblem | None:
     if word == "residual":
         entry, output = (_format_shape(value.shape) for value in inputs)
         message = f"cannot add the output of its body, {output}, to its input, {entry}"
-        remedy = "Let the body end in the shape of the input."
-        return KerasProblem(message, remedy)
+        return KerasProblem(message, "Let the body end in the shape of the input.")
     if failure.kind == "Dot":
         remedy = "Choose axes of equal size. Axis 0 is the batch."
-        return KerasProblem(
-            f"{word} needs equal sizes along its axes; got {failure.shapes}", remedy
-        )
+        return KerasProblem(f"{word} needs equal sizes along its axes; got {shapes}", remedy)
     if failure.kind == "Concatenate":
         remedy = "All sizes must be equal, except along the joined axis (the last, or axis=...)."
-        return KerasProblem(f"{word} cannot join {failure.shapes}", remedy)
+        return KerasProblem(f"{word} cannot join {shapes}", remedy)
     remedy = "Give them the same shape first; `concatenate` joins outputs of different sizes."
-    return KerasProblem(f"{word} needs inputs of the same shape; got {failure.shapes}", remedy)
+    return KerasProblem(f"{word} needs inputs of the same shape; got {shapes}", remedy)
 
 
-def _single_input(failure: _Failure) -> KerasProblem | None:
-    if not failure.mentions("expects 1 input(s)"):
-        return None
-    remedy = f"Join them first: `concatenate <- a, b / {failure.word} ...`."
-    return KerasProblem(f"{failure.word} takes one input; got {failure.shapes}", remedy)
-
-
-def _nested_model(failure: _Failure) -> KerasProblem | None:
-    is_model = hasattr(failure.layer, "layers")
-    expected = getattr(failure.layer, "input_shape", None) if is_model else None
-    if not isinstance(expected, tuple) or not failure.has_one_input:
-        return None
-    actual = failure.inputs[0].shape
-    if actual is None or (
-        len(expected) == len(actual)
-        and all(
-            first is None or second is None or first == second
-            for first, second in zip(expected, actual, strict=True)
-        )
+def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
+    """What is wrong with the shapes of the inputs; the first explanation is the best."""
+    word, message, layer, shapes = failure.word, failure.message, failure.layer, failure.shapes
+    shape = failure.only_shape
+    expected = getattr(layer, "input_shape", None) if hasattr(layer, "layers") else None
+    if isinstance(expected, tuple) and shape is not None and not _agree(expected, shape):
+        yield KerasProblem(f"{word} expects {_format_shape(expected)}; got {shapes}")
+    ndim = _expected_ndim(message)
+    if ndim and shape is not None and failure.kind == "Permute":
+        remedy = "List each dimension once, counting from 1."
+        yield KerasProblem(f"{word} lists {ndim - 1} dimensions; got {shapes}", remedy)
+    elif ndim and shape is not None:
+        dimensions = _DIMENSIONS.get(ndim, f"{ndim - 1} dimensions")
+        remedy = _rank_remedy(failure, ndim, len(shape))
+        yield KerasProblem(f"{word} expects {dimensions}; got {shapes}", remedy)
+    if any(None in tuple(value.shape)[1:] for value in failure.inputs if value.shape):
+        remedy = "Give the input a number for this dimension."
+        if re.search(r"must be fully-defined|fully defined|should be defined", message):
+            what = "the size of the last dimension"
+            yield KerasProblem(f"{word} needs {what}; got {shapes}", remedy)
+        elif "for %" in message and "NoneType" in message:
+            yield KerasProblem(f"{word} needs the number of channels; got {shapes}", remedy)
+    if "tuple index out of range" in message:
+        problem = f"{word} uses axis {getattr(layer, 'axis', None)}, which an input of {shapes} "
+        remedy = "Axis 0 is the batch, and axis -1 the last dimension."
+        yield KerasProblem(f"{problem}does not have", remedy)
+    if re.search(r"output size would be zero or negative|should be smaller than", message):
+        remedy = "Use a smaller window, fewer such layers, or padding `same`."
+        remedy = "Crop less." if "cropping" in message else remedy
+        yield KerasProblem(f"{word} would leave nothing of {shapes}", remedy)
+    built = re.search(r"expected axis (-?\d+) of input shape to have value (\d+)", message)
+    if built:
+        where = "the last dimension" if built[1] == "-1" else f"dimension {built[1]}"
+        problem = f"{word} was built for size {built[2]} in {where}; got {shapes}"
+        yield KerasProblem(problem, "A reused layer has the weights of its first use.")
+    target = getattr(layer, "target_shape", None)
+    if failure.kind == "Reshape" and target and shape is not None:
+        wanted = " x ".join("?" if size in (-1, None) else str(size) for size in target)
+        problem = f"{word} cannot convert {shapes} to {wanted}"
+        if all(isinstance(size, int) and size > 0 for size in (*target, *shape[1:])):
+            needed, actual = math.prod(target), math.prod(shape[1:])
+            problem = f"{word} to {wanted} needs {needed:,} values; got {actual:,}"
+        yield KerasProblem(problem)
+    if re.search(
+        r"Cannot broadcast|cannot be broadcasted|ncompatible shapes|Inner dimensions", message
     ):
-        return None
-    return KerasProblem(f"{failure.word} expects {_format_shape(expected)}; got {failure.shapes}")
+        yield KerasProblem(f"{word} cannot combine these shapes: {shapes}")
 
 
-def _rank(failure: _Failure) -> KerasProblem | None:
-    ndim = re.search(r"expected (min_|max_)?ndim=(\d+), found ndim=(\d+)", failure.message)
-    kernel = re.search(
-        r"Kernel shape must have the same length.* kernel of shape \((.*?)\)", failure.message
+def _agree(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether two shapes may be the same."""
+    return len(one) == len(other) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True)
     )
-    if not failure.has_one_input:
-        return None
-    if ndim:
-        expected = int(ndim[2])
-    elif kernel:
-        expected = len(kernel[1].split(","))
-    elif failure.mentions("at least 3 dimensions"):  # TimeDistributed
-        expected = 3
-    else:
-        return None
-    if failure.kind == "Permute":
-        message = f"{failure.word} lists {expected - 1} dimensions; got {failure.shapes}"
-        return KerasProblem(message, "List each dimension once, counting from 1.")
-    dimensions = _DIMENSIONS.get(expected, f"{expected - 1} dimensions")
-    return KerasProblem(
-        f"{failure.word} expects {dimensions}; got {failure.shapes}",
-        _rank_remedy(failure, expected, len(failure.inputs[0].shape)),
-    )
+
+
+def _expected_ndim(message: str) -> int:
+    """The number of dimensions that a layer expects; 0 if its number is not at fault."""
+    if ndim := re.search(r"expected (?:min_|max_)?ndim=(\d+), found ndim=\d+", message):
+        return int(ndim[1])
+    if kernel := re.search(
+        r"Kernel shape must have the same length.* kernel of shape \((.*?)\)", message
+    ):
+        return len(kernel[1].split(","))
+    return 3 if "at least 3 dimensions" in message else 0  # TimeDistributed
 
 
 def _rank_remedy(failure: _Failure, expected: int, actual: int) -> str:
@@ -365,10 +377,8 @@ def _rank_remedy(failure: _Failure, expected: int, actual: int) -> str:
     if expected < actual:
         return "Add `flatten` or a global pooling layer before this line."
     if getattr(source.layer, "return_sequences", None) is False:
-        return (
-            f"{source.word} in line {source.line} returns only its last step: "
-            f"add return_sequences there."
-        )
+        where = f"{source.word} in line {source.line}"
+        return f"{where} returns only its last step: add return_sequences there."
     if type(source.layer).__name__.startswith(_REDUCING):
         return f"{source.word} in line {source.line} removes dimensions: move it after this line."
     dims = [str(dim) if dim else "?" for dim in source.shape[1:]]
@@ -380,82 +390,3 @@ def _rank_remedy(failure: _Failure, expected: int, actual: int) -> str:
         integers = "" if before else " Pass integers, such as word indices, to `embedding` first."
         return f"For steps with one feature: `{change} {dims[0]}x1`{before}.{integers}"
     return "Add a `reshape` before this line."
-
-
-def _unknown_size(failure: _Failure) -> KerasProblem | None:
-    if not any(None in tuple(value.shape)[1:] for value in failure.inputs if value.shape):
-        return None
-    if failure.mentions("must be fully-defined", "fully defined", "should be defined"):
-        what = "the size of the last dimension"
-    elif "for %" in failure.message and "NoneType" in failure.message:
-        what = "the number of channels"
-    else:
-        return None
-    remedy = "Give the input a number for this dimension."
-    return KerasProblem(f"{failure.word} needs {what}; got {failure.shapes}", remedy)
-
-
-def _missing_axis(failure: _Failure) -> KerasProblem | None:
-    if not isinstance(failure.error, IndexError) or not failure.mentions(
-        "tuple index out of range"
-    ):
-        return None
-    axis = getattr(failure.layer, "axis", None)
-    remedy = "Axis 0 is the batch, and axis -1 the last dimension."
-    message = f"{failure.word} uses axis {axis}, which an input of {failure.shapes} does not have"
-    return KerasProblem(message, remedy)
-
-
-def _empty_output(failure: _Failure) -> KerasProblem | None:
-    if not failure.mentions("output size would be zero or negative", "should be smaller than"):
-        return None
-    remedy = "Use a smaller window, fewer such layers, or padding `same`."
-    if "cropping" in failure.message:
-        remedy = "Crop less."
-    return KerasProblem(f"{failure.word} would leave nothing of {failure.shapes}", remedy)
-
-
-def _reuse(failure: _Failure) -> KerasProblem | None:
-    match = re.search(r"expected axis (-?\d+) of input shape to have value (\d+)", failure.message)
-    if not match:
-        return None
-    where = "the last dimension" if match[1] == "-1" else f"dimension {match[1]}"
-    message = f"{failure.word} was built for size {match[2]} in {where}; got {failure.shapes}"
-    return KerasProblem(message, "A reused layer has the weights of its first use.")
-
-
-def _reshape(failure: _Failure) -> KerasProblem | None:
-    target = getattr(failure.layer, "target_shape", None)
-    if failure.kind != "Reshape" or not target or not failure.has_one_input:
-        return None
-    actual = failure.inputs[0].shape[1:]
-    wanted = " x ".join("?" if size in (-1, None) else str(size) for size in target)
-    if not all(isinstance(size, int) and size > 0 for size in (*target, *actual)):
-        return KerasProblem(f"{failure.word} cannot convert {failure.shapes} to {wanted}")
-    counts = f"{math.prod(target):,} values; got {math.prod(actual):,}"
-    return KerasProblem(f"{failure.word} to {wanted} needs {counts}")
-
-
-def _broadcast(failure: _Failure) -> KerasProblem | None:
-    if not failure.mentions(
-        "Cannot broadcast", "cannot be broadcasted", "ncompatible shapes", "Inner dimensions"
-    ):
-        return None
-    return KerasProblem(f"{failure.word} cannot combine these shapes: {failure.shapes}")
-
-
-_RULES: tuple[Callable[[_Failure], KerasProblem | None], ...] = (
-    _call_argument,
-    _attention,
-    _merge,
-    _single_input,
-    _nested_model,
-    _rank,
-    _unknown_size,
-    _missing_axis,
-    _empty_output,
-    _reuse,
-    _reshape,
-    _broadcast,
-)
-"""Tried in this order."""
