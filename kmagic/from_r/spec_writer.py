@@ -43,6 +43,7 @@ from kmagic.language.spec import (
     Expr,
     InnerLayer,
     LayerRef,
+    LayerSpec,
     LiteralValue,
     MappingValue,
     ModelRef,
@@ -490,7 +491,8 @@ class SpecWriter(ArgumentTranslator):
         layer = call.layer
         inputs = tuple(Arg(_output(tensor, index)) for tensor in call.inputs)
         inputs += tuple(self._call_argument(arg, index) for arg in call.named)
-        node = Node(Word("input"), (), inputs, None, self._spans(call.range))
+        word = Word("input")
+        node = Node(word, (), inputs, None, self._spans(call.range), LayerSpec(word))
         node.word = call.variable or "x"
         match layer:
             case ModelInput():

@@ -46,8 +46,8 @@ class Node:
         inputs: Arguments of the call; values are :class:`NodeOutput` or structures of them.
         name: The layer's name, if the text gives one.
         span: Position of the step.
-        trail: The blocks around it, each with the position of its use.
         spec: The step as it is written, with its expressions.
+        trail: The blocks around it, each with the position of its use.
         params: Names of the block parameters and loop variables that are visible here.
         iterations: The iterations of the loops around it.
         word: What the text calls it, if that is not the callee: "residual".
@@ -58,8 +58,8 @@ class Node:
     inputs: tuple[Arg, ...]
     name: str | None
     span: Span
+    spec: LayerSpec
     trail: BlockTrail = ()
-    spec: LayerSpec | None = None
     params: frozenset[str] = frozenset()
     iterations: Iterations = ()
     word: str = ""

@@ -141,18 +141,16 @@ def _node_of_steps(
     last = steps[-1]
     shape = format_output_shape(last.shape)
     if len(last.node.trail) < depth:
-        label = _step_label(last.node.spec, last.node.args, last.layer)
+        label = _step_label(last.node.spec, last.node.args)
         return DiagramNode(label, shape, new, sources, shared)
     use = last.node.trail[depth - 1]
     inside = tuple(layer_label(step.layer) for step in steps)
-    label = _step_label(use.spec, use.args, None)
+    label = _step_label(use.spec, use.args)
     return DiagramNode(label, shape, new, sources, inside=inside, layers=len(steps))
 
 
-def _step_label(spec: LayerSpec | None, args: tuple[Arg, ...], layer: Any) -> str:
+def _step_label(spec: LayerSpec, args: tuple[Arg, ...]) -> str:
     """A step with its values, without what the diagram's edges show."""
-    if spec is None:
-        return layer_label(layer)
     written = tuple(replace(arg, value=_writable(arg.value)) for arg in args)
     return format_statement(replace(spec, args=written, inputs=None, times=None))
 

@@ -129,7 +129,7 @@ def _step_rows(steps: Sequence[Any], depth: int, seen: set[int]) -> list[ModelRo
 
 
 def _step_row(step: Any, seen: set[int]) -> ModelRow:
-    text = format_statement(step.node.spec) if step.node.spec is not None else "?"
+    text = format_statement(step.node.spec)
     parameters = parameter_count(step.layer)
     shared = id(step.layer) in seen and parameters > 0
     seen.add(id(step.layer))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,9 @@ from kmagic.language.spec import (
     Arg,
     LayerRef,
     LiteralValue,
-    MappingValue,
     ModelRef,
     NodeOutput,
     NotebookValue,
-    SequenceValue,
     Shape,
     Span,
     Word,
@@ -56,44 +54,31 @@ class BuiltStep:
     shape: Any = None
 
 
-@dataclass(slots=True)
-class AssembledModel:
-    """A model, its steps, and the steps of its nested models, in the order of the text."""
-
-    model: Any
-    steps: list[BuiltStep] = field(default_factory=list)
-    nested: list[BuiltStep] = field(default_factory=list)
-
-
 def report_mistakes(graph: Graph, context: BuildContext) -> None:
     """Report the mistakes in a graph that cannot be built."""
     for part in (graph, *graph.models):
         part.nodes = [node for node in part.nodes if isinstance(node.callee, Word | NotebookValue)]
-        assembly = _Assembly(part, context, [], {})
+        assembly = Assembly(part, context, [], {})
         assembly.values = ValueResolver(lambda _: UNRESOLVED)
         assembly.create_layers()
 
 
-def assemble(graph: Graph, context: BuildContext) -> AssembledModel:
+def assemble(graph: Graph, context: BuildContext) -> Assembly:
     """Create the model of a graph.
 
     Raises:
         DSLError: Words or arguments are wrong; with all of these mistakes.
         BuildError: A layer does not accept its input.
     """
-    with _recursion_limit(len(graph.nodes)):
-        return _Assembly(graph, context, graph.models, {}).run()
-
-
-@contextmanager
-def _recursion_limit(nodes: int) -> Iterator[None]:
     limit = sys.getrecursionlimit()
-    if nodes > _DEEP:
-        sys.setrecursionlimit(max(limit, 1000 + 20 * nodes))
+    if len(graph.nodes) > _DEEP:
+        sys.setrecursionlimit(max(limit, 1000 + 20 * len(graph.nodes)))
+    assembly = Assembly(graph, context, graph.models, {})
     try:
-        yield
+        assembly.run()
     finally:
         sys.setrecursionlimit(limit)
+    return assembly
 
 
 def has_new_weights(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str, Any]) -> bool:
@@ -145,37 +130,29 @@ class FunctionLayer:
         return getattr(self.function, "__name__", "function")
 
 
-def _accepts(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> bool:
-    """Whether a function of one input accepts these further arguments."""
-    try:
-        inspect.signature(function).bind(None, *args, **kwargs)
-    except TypeError:
-        return False
-    return True
-
-
 def _call_layer(layer: Any, inputs: list[Any], kwargs: dict[str, Any]) -> Any:
-    if isinstance(layer, FunctionLayer):
-        together = len(inputs) > 1 and catalogue.takes_input_list(layer.function, len(inputs))
-        args = [inputs] if together else inputs
-        return layer.function(*args, *layer.args, **layer.kwargs, **kwargs)
-    if len(inputs) > 1 and catalogue.takes_input_list(layer.call, len(inputs)):
-        return layer(inputs, **kwargs)
-    return layer(*inputs, **kwargs)
+    is_function = isinstance(layer, FunctionLayer)
+    function = layer.function if is_function else layer.call
+    together = len(inputs) > 1 and catalogue.takes_input_list(function, len(inputs))
+    args = [inputs] if together else inputs
+    if is_function:
+        return function(*args, *layer.args, **layer.kwargs, **kwargs)
+    return layer(*args, **kwargs)
 
 
 def _adapt(layer: Any, word: str, data: Any, span: Span, context: BuildContext) -> None:
     """Adapt a preprocessing layer to the notebook's data; report what it cannot adapt to."""
+    is_frame = hasattr(data, "iloc")
     message, remedy = _adapt_problem(data)
     if not message:
         try:
             # Keras would take each text of a column as a batch: a hundred times as slow.
-            texts = as_sentences(data) if hasattr(data, "iloc") else None
+            texts = as_sentences(data) if is_frame else None
             layer.adapt(data if texts is None else texts)
         except Exception as error:  # noqa: BLE001 - the data is the user's
             message = f"this data: {error_summary(error)}"
             remedy = "Pass an array or a list of what the layer will get in training."
-            if hasattr(data, "iloc"):
+            if is_frame:
                 remedy = "Pass the values of the column: {frame.column.values}."
     if message:
         context.report(f"{word} cannot adapt to {message}", span, remedy)
@@ -207,32 +184,38 @@ def _adapt_problem(data: Any) -> tuple[str, str]:
 # --- one model --------------------------------------------------------------------------------
 
 
-class _Assembly:
-    """The assembly of one model; each nested model has its own."""
+class Assembly:
+    """The assembly of one model; each nested model has its own.
+
+    Attributes:
+        model: The model, after :meth:`run`.
+        steps: Its steps, in the order of the text.
+        nested: The steps of its nested models.
+    """
 
     def __init__(
         self, graph: Graph, context: BuildContext, models: list[Graph], built: dict[int, Any]
     ) -> None:
         self.graph, self.context, self.models, self.built = graph, context, models, built
         self.layers: list[Any] = []
+        self.outputs: list[Any] = []
         self.named: dict[str, Node] = {}
+        self.model: Any = None
+        self.steps: list[BuiltStep] = []
         self.nested: list[BuiltStep] = []
-        self.values = ValueResolver(self._layer_for)
+        self.values = ValueResolver(self._referenced)
 
-    def run(self) -> AssembledModel:
+    def run(self) -> None:
+        """Create the layers and the model."""
         self.create_layers()
         if self.context.problems:
             self._connect()  # reports shape errors of the layers without mistakes
         for reference in self.graph.frozen:
-            layer = self._layer_for(reference)
+            layer = self._referenced(reference)
             if isinstance(layer, catalogue.layer_class()):
                 layer.trainable = False
-        model, shapes = self._stack() if self._is_stack() else self._connect()
-        steps = [
-            BuiltStep(node, layer, shape)
-            for node, layer, shape in zip(self.graph.nodes, self.layers, shapes, strict=True)
-        ]
-        return AssembledModel(model, steps, self.nested)
+        self.model, shapes = self._stack() if self._is_stack() else self._connect()
+        self.steps = list(map(BuiltStep, self.graph.nodes, self.layers, shapes))
 
     def create_layers(self) -> None:
         """Create the layers, and report mistakes in words and arguments."""
@@ -244,7 +227,7 @@ class _Assembly:
     def _create(self, node: Node) -> Any:
         match node.callee:
             case LayerRef() | ModelRef():
-                return self._layer_for(node.callee)
+                return self._referenced(node.callee)
             case NotebookValue():
                 word, callee = node.callee.source, node.callee.value
             case Word():
@@ -302,35 +285,44 @@ class _Assembly:
         )
         if is_activation and not node.args and function is keras.activations.get(word):
             return keras.layers.Activation(word)
-        args: list[Any] = []
-        kwargs: dict[str, Any] = {}
-        for arg in node.args:
-            value = self.values.resolve(arg.value, "any", self.context)
-            if arg.name is None:
-                args.append(value)
-            else:
-                kwargs[arg.name] = value
-        if is_activation and not _accepts(function, args, kwargs):
-            units = format_value(node.args[0].value)
-            remedy = f"For a layer with {units} units, write `dense {units}`." * units.isdigit()
-            message = f"{word} is an activation and takes no such value"
-            self.context.report(message, node.args[0].span, remedy)
-            return UNRESOLVED
+        args, kwargs = self._resolved(node.args)
+        if is_activation:
+            try:
+                inspect.signature(function).bind(None, *args, **kwargs)
+            except TypeError:
+                units = format_value(node.args[0].value)
+                remedy = f"For a layer with {units} units, write `dense {units}`."
+                message = f"{word} is an activation and takes no such value"
+                self.context.report(message, node.args[0].span, remedy * units.isdigit())
+                return UNRESOLVED
         return FunctionLayer(function, tuple(args), kwargs)
 
-    def _layer_for(self, reference: LayerRef | ModelRef) -> Any:
+    def _resolved(self, args: tuple[Arg, ...]) -> tuple[list[Any], dict[str, Any]]:
+        """The values of arguments without a name, and of those with one."""
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for arg in args:
+            value = self.values.resolve(arg.value, "any", self.context)
+            if arg.name is None:
+                positional.append(value)
+            else:
+                named[arg.name] = value
+        return positional, named
+
+    def _referenced(self, reference: LayerRef | ModelRef | NodeOutput) -> Any:
+        """The layer, the nested model, or the output that a reference stands for."""
+        if isinstance(reference, NodeOutput):
+            return self._output(reference)
         if isinstance(reference, LayerRef):
             return self.layers[reference.node]
         if reference.model not in self.built:
-            inner = _Assembly(self.models[reference.model], self.context, self.models, self.built)
             context = self.context
+            inner = Assembly(self.models[reference.model], context, self.models, self.built)
             outer = context.trail, context.iterations, context.params
-            try:
-                assembled = inner.run()
-                self.built[reference.model] = assembled.model
-                self.nested += [*assembled.steps, *assembled.nested]
-            except DSLError:  # its problems are raised with all others
-                self.built[reference.model] = UNRESOLVED
+            with suppress(DSLError):  # its problems are raised with all others
+                inner.run()
+                self.nested += [*inner.steps, *inner.nested]
+            self.built[reference.model] = UNRESOLVED if inner.model is None else inner.model
             context.trail, context.iterations, context.params = outer
         return self.built[reference.model]
 
@@ -368,7 +360,7 @@ class _Assembly:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
         except Exception as error:
             # With new layers, since a layer that failed once may succeed the second time.
-            again = _Assembly(self.graph, self.context, self.models, {})
+            again = Assembly(self.graph, self.context, self.models, {})
             again.create_layers()
             again._connect()  # reports the line, if one is at fault
             self._report_model_error(error)
@@ -385,44 +377,39 @@ class _Assembly:
 
     def _connect(self) -> tuple[Any, list[Any]]:
         nodes, context = self.graph.nodes, self.context
-        outputs: list[Any] = []
+        self.outputs = []
         for node, layer in zip(nodes, self.layers, strict=True):
             context.enter(node)
-            outputs.append(layer if node.is_input else self._apply(node, layer, outputs))
+            self.outputs.append(layer if node.is_input else self._apply(node, layer))
         context.leave()
         context.raise_problems()
-        inputs = [out for node, out in zip(nodes, outputs, strict=True) if node.is_input]
+        inputs = [out for node, out in zip(nodes, self.outputs, strict=True) if node.is_input]
         if not self.graph.outputs or not inputs:
             span = nodes[0].span if nodes else self.graph.span
             context.report_rejection("the model has no input", span, _INPUT_REMEDY)
         context.raise_problems()
         model_inputs = inputs[0] if len(inputs) == 1 else inputs
         if self.graph.inputs is not None:
-            model_inputs = self._endpoints(self.graph.inputs, outputs)
-        model_outputs = self._endpoints(self.graph.outputs, outputs)
+            model_inputs = self._endpoints(self.graph.inputs)
+        model_outputs = self._endpoints(self.graph.outputs)
         context.raise_problems()
         try:
             model = keras.Model(model_inputs, model_outputs, **self._model_arguments())
         except Exception as error:
             self._report_model_error(error)
             raise
-        return model, [_shape_of(out) for out in outputs]
+        return model, [_shape_of(out) for out in self.outputs]
 
-    def _apply(self, node: Node, layer: Any, outputs: list[Any]) -> Any:
+    def _apply(self, node: Node, layer: Any) -> Any:
         """The output of a node's layer; UNRESOLVED after a problem, which is reported."""
         if layer is UNRESOLVED:
             return UNRESOLVED
-        word = _word_of(node) or layer.name
+        word = _word_of(node)
         if not node.inputs:
             self.context.report_rejection(f"{word} has no input", node.span, _INPUT_REMEDY)
             return UNRESOLVED
-        args = [self._tensors(arg.value, outputs) for arg in node.inputs if arg.name is None]
-        kwargs = {
-            arg.name: self._tensors(arg.value, outputs)
-            for arg in node.inputs
-            if arg.name is not None
-        }
-        if self.context.problems and _is_incomplete([args, kwargs]):
+        args, kwargs = self._resolved(node.inputs)
+        if any(value is UNRESOLVED for value in (*args, *kwargs.values())):
             return UNRESOLVED
         try:
             output = _call_layer(layer, args, kwargs)
@@ -432,19 +419,14 @@ class _Assembly:
             span = spans.get(problem.argument, node.span)
             self.context.report_rejection(problem.message, span, problem.remedy, error)
             return UNRESOLVED
-        return output if self._check_output_count(node, word, output) else UNRESOLVED
-
-    def _check_output_count(self, node: Node, word: str, output: Any) -> bool:
-        """Whether a layer has an output for each of the names before it; if not, report it."""
-        names = node.spec.targets if node.spec is not None else ()
-        if len(names) < 2:  # noqa: PLR2004 - a single name takes any structure
-            return True
-        count = len(keras.tree.flatten(output))
+        names = node.spec.targets
+        count = len(keras.tree.flatten(output)) if len(names) > 1 else len(names)
         if count < len(names):
             has = "one output" if count == 1 else f"{count} outputs"
             message = f"{len(names)} names, but {word} has only {has}"
             self.context.report_rejection(message, node.span)
-        return count >= len(names)
+            return UNRESOLVED
+        return output
 
     def _report_model_error(self, error: Exception) -> None:
         span = self.graph.nodes[-1].span
@@ -462,30 +444,14 @@ class _Assembly:
                 continue
             source = self.graph.nodes[arg.value.node]
             word, line = _word_of(source), self.context.editor_line(source.span.line)
-            targets = source.spec.targets if source.spec is not None else ()
+            targets = source.spec.targets
             label = targets[0] if len(targets) == 1 else f"{word} in line {line}"
             inputs.append(LayerInput(shape, label, word, line, self.layers[arg.value.node]))
         return inputs
 
-    def _tensors(self, value: Any, outputs: list[Any]) -> Any:
-        """A value among a layer's inputs, with outputs of other layers as tensors."""
-        match value:
-            case NodeOutput():
-                return self._output(value, outputs)
-            case SequenceValue():
-                items = [self._tensors(item, outputs) for item in value.items]
-                return items if value.kind == "list" else tuple(items)
-            case MappingValue():
-                return {
-                    self.values.key(key, self.context): self._tensors(item, outputs)
-                    for key, item in value.entries
-                }
-            case _:
-                return self.values.resolve(value, "any", self.context)
-
-    def _output(self, reference: NodeOutput, outputs: list[Any]) -> Any:
+    def _output(self, reference: NodeOutput) -> Any:
         """One of a layer's outputs; an index counts through nested structures."""
-        output = outputs[reference.node]
+        output = self.outputs[reference.node]
         for key in reference.path:
             if output is UNRESOLVED:
                 return UNRESOLVED
@@ -503,15 +469,10 @@ class _Assembly:
             output = flat[key]
         return output
 
-    def _endpoints(self, entries: tuple[Arg, ...], outputs: list[Any]) -> Any:
+    def _endpoints(self, entries: tuple[Arg, ...]) -> Any:
         """The inputs or outputs that the text gives to the model."""
-        named = {
-            arg.name: self._tensors(arg.value, outputs) for arg in entries if arg.name is not None
-        }
-        if named:
-            return named
-        tensors = [self._tensors(arg.value, outputs) for arg in entries]
-        return tensors[0] if len(tensors) == 1 else tensors
+        tensors, named = self._resolved(entries)
+        return named or (tensors[0] if len(tensors) == 1 else tensors)
 
     def _model_arguments(self) -> Mapping[str, Any]:
         args = self.graph.args
@@ -535,20 +496,7 @@ def _shape_of(output: Any) -> Any:
 
 def _word_of(node: Node) -> str:
     """The word of a step's layer in the text."""
-    if node.word:
-        return node.word
-    match node.callee:
-        case Word(text=text):
-            return text
-        case NotebookValue(source=source):
-            return f"{{{source}}}"
-        case _:
-            return format_value(node.spec.callee) if node.spec is not None else ""
-
-
-def _is_incomplete(structure: Any) -> bool:
-    """Whether a tensor is missing, after a problem that is reported already."""
-    return any(tensor is UNRESOLVED for tensor in keras.tree.flatten(structure))
+    return node.word or format_value(node.spec.callee)
 
 
 def _check_input_shape(node: Node, context: BuildContext) -> bool:

@@ -58,11 +58,11 @@ def build_model(
     arguments: dict[str, Any] = {}
     if compile_spec is not None:
         arguments = _compile_arguments(compile_spec.args, compile_spec.span, context)
-    assembled = assemble(graph, context)
-    model = assembled.model
+    assembly = assemble(graph, context)
+    model = assembly.model
     if compile_spec is not None:
         _compile(model, arguments, compile_spec.span, context)
-    steps, nested = tuple(assembled.steps), tuple(assembled.nested)
+    steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(parsed.spec, names)
     set_origin(model, ModelOrigin(parsed.spec, graph, steps, nested, portable))
     if has_new_weights(graph, [*steps, *nested], names):

@@ -331,7 +331,7 @@ def _unused_lines(graph: Graph) -> Iterator[Advice]:
         if node.is_input or node.span.line in seen or node.trail:
             continue
         seen.add(node.span.line)
-        text = format_statement(node.spec) if node.spec is not None else "this line"
+        text = format_statement(node.spec)
         yield Advice(
             "unused-line",
             f"The model does not contain `{text}`: no output depends on it.",
