@@ -6,7 +6,6 @@ reported together. Lines and their values are parsed by :mod:`kmagic.language.st
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from kmagic.language.foreign_code import merge_foreign_problems
@@ -30,8 +29,8 @@ from kmagic.language.spec import (
     Statement,
     Value,
 )
-from kmagic.language.step_parser import NOT_ALLOWED, Cursor, ParseError
-from kmagic.language.tokens import LogicalLine, problem_at, tokenize
+from kmagic.language.step_parser import NOT_ALLOWED, Cursor, string_of
+from kmagic.language.tokens import LogicalLine, ParseError, fail_at, problem_at, tokenize
 from kmagic.support.errors import DSLError, Problem
 
 COMPOUND = ("model", "block", "repeat", "for", "residual", "merge", "branch")
@@ -93,9 +92,8 @@ def parse_partial(text: str) -> ParseResult:
     lines, token_problems = tokenize(text)
     parser = _Parser(lines, has_tabs="\t" in text)
     statements = parser.block(at_top=True)
-    problems = sorted(
-        {*token_problems, *parser.problems}, key=lambda problem: (problem.line, problem.column)
-    )
+    found = dict.fromkeys([*token_problems, *parser.problems])
+    problems = sorted(found, key=lambda problem: (problem.line, problem.column))
     spec = ModelSpec(statements, source=text)
     return ParseResult(spec, tuple(problems), frozenset(parser.lost_names))
 
@@ -164,18 +162,32 @@ class _Parser:
 
     def _compound(self, cursor: Cursor, line: LogicalLine) -> Statement:
         keyword = cursor.take()
-        parsers: dict[str, Callable[[Cursor, LogicalLine, Span], Statement]] = {
-            "model": self._nested_model,
-            "block": self._block_definition,
-            "repeat": self._repeat,
-            "for": self._for,
-            "residual": lambda cursor, line, span: ResidualSpec(
-                self._body(cursor, line), span=span
-            ),
-            "branch": lambda cursor, line, span: BranchSpec(self._body(cursor, line), span=span),
-            "merge": self._merge,
-        }
-        return parsers[keyword.text](cursor, line, keyword.span)
+        span = keyword.span
+        match keyword.text:
+            case "model":
+                name, kind = _new_name(cursor, "a name for the model"), _model_kind(cursor)
+                args = cursor.args(until=":")
+                return NestedSpec(name, self._body(cursor, line), kind, args, span=span)
+            case "block":
+                name, params = _new_name(cursor, "a name for the block"), _parameters(cursor)
+                return BlockSpec(name, params, self._body(cursor, line), span=span)
+            case "repeat":
+                if cursor.next_is(":"):
+                    cursor.fail("expected the number of repetitions, as in `repeat 3:`")
+                return RepeatSpec(cursor.value(), self._body(cursor, line), span=span)
+            case "for":
+                name = _new_name(cursor, "a name, as in `for f in 32 64:`")
+                values = _loop_values(cursor)
+                return ForSpec(name, values, self._body(cursor, line), span=span)
+            case "residual":
+                return ResidualSpec(self._body(cursor, line), span=span)
+            case "branch":
+                return BranchSpec(self._body(cursor, line), span=span)
+            case _:
+                callee = cursor.callee("a layer that merges, as in `merge add:`")
+                args = cursor.args(until=":")
+                branches = _branches(self._body(cursor, line), span)
+                return MergeSpec(callee, args, branches, span=span)
 
     def _body(self, cursor: Cursor, line: LogicalLine) -> tuple[Statement, ...]:
         """The indented lines below, or the rest of the same line."""
@@ -185,63 +197,8 @@ class _Parser:
             return tuple(self._statements(inline))
         if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
             remedy = "Indent the lines that belong to it."
-            cursor.fail_at(colon.span, "expected an indented body below this line", remedy)
+            fail_at(colon.span, "expected an indented body below this line", remedy)
         return self.block()
-
-    def _nested_model(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
-        name = _new_name(cursor, "a name for the model")
-        kind = _model_kind(cursor)
-        args = cursor.args(until=":")
-        return NestedSpec(name, self._body(cursor, line), kind, args, span=span)
-
-    def _block_definition(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
-        name = _new_name(cursor, "a name for the block")
-        params: list[Param] = []
-        if not cursor.done and cursor.peek.kind == "name":
-            cursor.fail("expected ( or :", "Put parameters in brackets: `block res(f, s=1):`")
-        if cursor.accept("("):
-            while not cursor.accept(")"):
-                token = cursor.name("the name of a parameter")
-                default: Value | None = cursor.nested_value() if cursor.accept("=") else None
-                if default is None and params and params[-1].default is not None:
-                    message = "a parameter without a default must come before those with one"
-                    cursor.fail_at(token.span, message)
-                if any(param.name == token.text for param in params):
-                    cursor.fail_at(token.span, f"duplicate parameter {token.text}")
-                params.append(Param(token.text, default, span=token.span))
-                if not cursor.next_is(")"):
-                    cursor.expect(",", "expected , or )")
-        return BlockSpec(name, tuple(params), self._body(cursor, line), span=span)
-
-    def _repeat(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
-        if cursor.next_is(":"):
-            cursor.fail("expected the number of repetitions, as in `repeat 3:`")
-        return RepeatSpec(cursor.value(), self._body(cursor, line), span=span)
-
-    def _for(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
-        name = _new_name(cursor, "a name, as in `for f in 32 64:`")
-        if not cursor.accept_name("in"):
-            cursor.fail("expected `in`, as in `for f in 32 64:`")
-        values: list[Value] = []
-        while not cursor.done and not cursor.next_is(":"):
-            values.append(cursor.value())
-            cursor.accept(",")
-        if not values:
-            cursor.fail("expected values, as in `for f in 32 64:`")
-        return ForSpec(name, tuple(values), self._body(cursor, line), span=span)
-
-    def _merge(self, cursor: Cursor, line: LogicalLine, span: Span) -> Statement:
-        callee = cursor.callee("a layer that merges, as in `merge add:`")
-        args = cursor.args(until=":")
-        branches: list[BranchSpec] = []
-        for statement in self._body(cursor, line):
-            if not isinstance(statement, BranchSpec):
-                remedy = "Each input of the merge is a `branch:` with its own body."
-                cursor.fail_at(statement.span, "only `branch:` is allowed in a merge", remedy)
-            branches.append(statement)
-        if not branches:
-            cursor.fail_at(span, "expected at least one `branch:` below")
-        return MergeSpec(callee, args, tuple(branches), span=span)
 
     # --- statements of one line ---------------------------------------------------------------
 
@@ -271,7 +228,7 @@ class _Parser:
             example = _EXAMPLES.get(token.text, f"{token.text}:")
             remedy = "To merge outputs by a layer, write `add <- a, b`." * (token.text == "merge")
             message = f"needs a body; its line must end in `:`, as in `{example}`"
-            cursor.fail_at(token.span, message, remedy)
+            fail_at(token.span, message, remedy)
         return cursor.step()
 
 
@@ -305,10 +262,55 @@ def _names_defined(line: LogicalLine) -> set[str]:
     return set()
 
 
+def _parameters(cursor: Cursor) -> tuple[Param, ...]:
+    """A block's parameters, in brackets."""
+    if not cursor.done and cursor.peek.kind == "name":
+        cursor.fail("expected ( or :", "Put parameters in brackets: `block res(f, s=1):`")
+    params: list[Param] = []
+    if not cursor.accept("("):
+        return ()
+    while not cursor.accept(")"):
+        token = cursor.name("the name of a parameter")
+        default = cursor.nested_value() if cursor.accept("=") else None
+        if default is None and params and params[-1].default is not None:
+            message = "a parameter without a default must come before those with one"
+            fail_at(token.span, message)
+        if any(param.name == token.text for param in params):
+            fail_at(token.span, f"duplicate parameter {token.text}")
+        params.append(Param(token.text, default, span=token.span))
+        if not cursor.next_is(")"):
+            cursor.expect(",", "expected , or )")
+    return tuple(params)
+
+
+def _loop_values(cursor: Cursor) -> tuple[Value, ...]:
+    if not cursor.accept("in", "name"):
+        cursor.fail("expected `in`, as in `for f in 32 64:`")
+    values: list[Value] = []
+    while not cursor.done and not cursor.next_is(":"):
+        values.append(cursor.value())
+        cursor.accept(",")
+    if not values:
+        cursor.fail("expected values, as in `for f in 32 64:`")
+    return tuple(values)
+
+
+def _branches(body: tuple[Statement, ...], span: Span) -> tuple[BranchSpec, ...]:
+    branches: list[BranchSpec] = []
+    for statement in body:
+        if not isinstance(statement, BranchSpec):
+            remedy = "Each input of the merge is a `branch:` with its own body."
+            fail_at(statement.span, "only `branch:` is allowed in a merge", remedy)
+        branches.append(statement)
+    if not branches:
+        fail_at(span, "expected at least one `branch:` below")
+    return tuple(branches)
+
+
 def _model_kind(cursor: Cursor) -> ModelKind:
-    if cursor.accept_name("sequential"):
+    if cursor.accept("sequential", "name"):
         return "sequential"
-    return "functional" if cursor.accept_name("functional") else ""
+    return "functional" if cursor.accept("functional", "name") else ""
 
 
 def _is_nameless(cursor: Cursor) -> bool:
@@ -322,14 +324,14 @@ def _is_nameless(cursor: Cursor) -> bool:
 
 def _model_name(cursor: Cursor) -> str:
     if not cursor.done and cursor.peek.kind == "string":
-        return cursor.string_value()
+        return string_of(cursor.take())
     return _new_name(cursor, "a name for the model")
 
 
 def _new_name(cursor: Cursor, wanted: str) -> str:
     token = cursor.name(wanted)
     if "." in token.text:
-        cursor.fail_at(token.span, "a name must not contain dots")
+        fail_at(token.span, "a name must not contain dots")
     if token.text in RESERVED:
-        cursor.fail_at(token.span, f"{token.text} is a reserved word; choose another name")
+        fail_at(token.span, f"{token.text} is a reserved word; choose another name")
     return token.text

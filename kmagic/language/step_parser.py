@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-import math
-from typing import NoReturn
+from dataclasses import replace
+from typing import Literal, NoReturn
 
 from kmagic.language.expressions import ExpressionError, parse_expression
 from kmagic.language.spec import (
@@ -24,14 +24,15 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.language.tokens import (
+    ParseError,
     Token,
+    TokenKind,
+    fail_at,
     has_colon,
     layer_hint,
-    problem_at,
     tokenize,
     value_hint,
 )
-from kmagic.support.errors import Problem
 
 CONSTANTS: dict[str, object] = {
     "true": True,
@@ -40,22 +41,9 @@ CONSTANTS: dict[str, object] = {
     "True": True,
     "False": False,
     "None": None,
-    "inf": math.inf,
-    "nan": math.nan,
-    "-inf": -math.inf,
-    "+inf": math.inf,
-    "-nan": math.nan,
-    "+nan": math.nan,
+    **{text: float(text) for text in ("inf", "+inf", "-inf", "nan", "+nan", "-nan")},
 }
 NOT_ALLOWED = "is not allowed here"
-
-
-class ParseError(Exception):
-    """A line cannot be parsed; the parser notes the problem and continues with the next line."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
 
 
 class Cursor:
@@ -96,21 +84,14 @@ class Cursor:
         index = self._index + offset
         return self.tokens[index] if index < len(self.tokens) else None
 
-    def next_is(self, *signs: str, offset: int = 0) -> bool:
-        """Whether the token at an offset is one of these signs."""
+    def next_is(self, *texts: str, kind: TokenKind = "op", offset: int = 0) -> bool:
+        """Whether the token at an offset is one of these signs, or names."""
         token = self.ahead(offset)
-        return token is not None and token.kind == "op" and token.text in signs
+        return token is not None and token.kind == kind and token.text in texts
 
-    def accept(self, sign: str) -> bool:
-        """Read this sign if it is next."""
-        accepted = self.next_is(sign)
-        self._index += accepted
-        return accepted
-
-    def accept_name(self, text: str) -> bool:
-        """Read this name if it is next."""
-        token = self.ahead(0)
-        accepted = token is not None and token.kind == "name" and token.text == text
+    def accept(self, text: str, kind: TokenKind = "op") -> bool:
+        """Read this sign or name if it is next."""
+        accepted = self.next_is(text, kind=kind)
         self._index += accepted
         return accepted
 
@@ -129,65 +110,52 @@ class Cursor:
     def fail(self, message: str, remedy: str = "") -> NoReturn:
         """Report a mistake at the next token, or just after the last one."""
         if not self.done:
-            self.fail_at(self.tokens[self._index].span, message, remedy)
+            fail_at(self.peek.span, message, remedy)
         last = self.tokens[-1].span
-        self.fail_at(Span(last.line, last.column + last.width), message, remedy)
-
-    def fail_at(self, span: Span, message: str, remedy: str = "") -> NoReturn:
-        """Report a mistake at a span."""
-        raise ParseError(problem_at(span, message, remedy))
+        fail_at(Span(last.line, last.column + last.width), message, remedy)
 
     # --- values -------------------------------------------------------------------------------
 
     def value(self) -> Value:
         """A number, shape, string, name, object, expression, list, tuple or mapping."""
-        token = self.peek
+        token = self.take()
+        span = token.span
         match token.kind:
             case "number":
-                self.take()
-                return LiteralValue(_number(token.text), span=token.span)
+                return LiteralValue(_number(token.text), span=span)
             case "shape":
-                self.take()
                 dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
-                return Shape(dims, span=token.span)
+                return Shape(dims, span=span)
             case "string":
-                return LiteralValue(self.string_value(), span=token.span)
+                return LiteralValue(string_of(token), span=span)
             case "brace":
-                self.take()
-                return self._maybe_object(_brace(token), token)
+                return self._maybe_object(_brace(token))
+            case "name" if token.text in CONSTANTS:
+                return LiteralValue(CONSTANTS[token.text], span=span)
+            case "name" if self._opens("["):
+                return self._indexed(token)
             case "name":
-                self.take()
-                if token.text in CONSTANTS:
-                    return LiteralValue(CONSTANTS[token.text], span=token.span)
-                if self._opens("["):
-                    return self._indexed(token)
-                return self._maybe_object(Word(token.text, span=token.span), token)
-        if token.text in ("[", "("):
-            return self._sequence()
-        if token.text == "...":
-            self.take()
-            return LiteralValue(..., span=token.span)
-        if token.text == "&":
-            self.take()
-            name = self.name("the name of a layer or model after &")
-            return Ref(name.text, span=token.span)
-        return self.fail(NOT_ALLOWED, value_hint(token.text))
-
-    def string_value(self) -> str:
-        """A quoted string, with Python's escapes."""
-        token = self.take()
-        try:
-            return str(ast.literal_eval(token.text))
-        except (SyntaxError, ValueError) as error:
-            self.fail_at(token.span, f"is not a valid string: {error}")
+                return self._maybe_object(Word(token.text, span=span))
+        match token.text:
+            case "[":
+                return self._sequence("list", "]", span)
+            case "(":
+                return self._sequence("tuple", ")", span)
+            case "...":
+                return LiteralValue(..., span=span)
+            case "&":
+                name = self.name("the name of a layer or model after &")
+                return Ref(name.text, span=span)
+            case _:
+                return fail_at(span, NOT_ALLOWED, value_hint(token.text))
 
     def _opens(self, bracket: str) -> bool:
         """Whether this bracket is next, without white space before it."""
         return self.next_is(bracket) and not self.peek.spaced
 
-    def _maybe_object(self, value: Value, token: Token) -> Value:
+    def _maybe_object(self, value: Value) -> Value:
         if isinstance(value, Word | Expr) and self._opens("("):
-            return Object(value, self._call_args(), span=token.span)
+            return Object(value, self._call_args(), span=value.span)
         return value
 
     def _indexed(self, name: Token) -> Value:
@@ -196,14 +164,12 @@ class Cursor:
             self.take()
             key = self.value()
             if not isinstance(key, LiteralValue) or not isinstance(key.value, int | str):
-                self.fail_at(key.span, "expected a number or a quoted name")
+                fail_at(key.span, "expected a number or a quoted name")
             path.append(key.value)
             self.expect("]", "expected ]")
         return Index(name.text, tuple(path), span=name.span)
 
-    def _sequence(self) -> Value:
-        opening = self.take()
-        closing = "]" if opening.text == "[" else ")"
+    def _sequence(self, kind: Literal["list", "tuple"], closing: str, span: Span) -> Value:
         items: list[Value] = []
         comma = False
         while not self.accept(closing):
@@ -211,9 +177,9 @@ class Cursor:
             comma = self.accept(",")
             if not comma and not self.next_is(closing):
                 self.fail(f"expected , or {closing}")
-        if closing == ")" and len(items) == 1 and not comma:
+        if kind == "tuple" and len(items) == 1 and not comma:
             return items[0]
-        return SequenceValue("list" if closing == "]" else "tuple", tuple(items), span=opening.span)
+        return SequenceValue(kind, tuple(items), span=span)
 
     def nested_value(self) -> Value:
         """A value, or a layer with its arguments: ``lstm 32 return_sequences``."""
@@ -243,28 +209,23 @@ class Cursor:
         return Arg(value(), span=token.span)
 
     def args(self, *, until: str = "", commas_make_lists: bool = False) -> tuple[Arg, ...]:
-        """Arguments up to the end of the step, or up to a sign."""
+        """Arguments up to the end of the step, or up to a sign.
+
+        Args:
+            until: The sign.
+            commas_make_lists: Whether ``metrics=mae, mse`` is a list without brackets.
+        """
         args: list[Arg] = []
         while not self._step_ends() and not (until and self.next_is(until)):
             arg = self._arg()
-            if (
-                commas_make_lists
-                and arg.name
-                and self.next_is(",")
-                and not self.next_is("=", offset=2)
-            ):
-                arg = self._comma_list(arg)
+            is_list = commas_make_lists and arg.name and not self.next_is("=", offset=2)
+            if is_list and self.next_is(","):
+                items = [arg.value]
+                while self.accept(","):
+                    items.append(self.value())
+                arg = replace(arg, value=SequenceValue("list", tuple(items), span=arg.span))
             args.append(arg)
         return tuple(args)
-
-    def _comma_list(self, first: Arg) -> Arg:
-        """``metrics=mae, mse``: a list without brackets."""
-        items = [first.value]
-        while self.accept(","):
-            items.append(self.value())
-        return Arg(
-            SequenceValue("list", tuple(items), span=first.span), first.name, span=first.span
-        )
 
     def _call_args(self) -> tuple[Arg, ...]:
         """``(a, name=b, lstm 32)`` with its brackets."""
@@ -292,11 +253,8 @@ class Cursor:
             self.fail(f"expected {wanted}")
         token = self.peek
         if token.kind == "brace":
-            self.take()
-            value = _brace(token)
-            if isinstance(value, Expr):
-                return value
-            self.fail_at(token.span, f"expected {wanted}")
+            value = _brace(self.take())
+            return value if isinstance(value, Expr) else fail_at(token.span, f"expected {wanted}")
         if token.kind != "name":
             self.fail(f"expected {wanted}", layer_hint(token) if wanted == "a layer" else "")
         self.take()
@@ -312,7 +270,7 @@ class Cursor:
         """``h = conv2d 32 3x3 relu <- x * 2``."""
         start = self.peek.span
         targets = self._targets()
-        reuse = self.accept_name("reuse")
+        reuse = self.accept("reuse", "name")
         callee = self.callee("a layer")
         args = self._call_args() if self._opens("(") else ()
         if self.next_is(":"):
@@ -351,7 +309,7 @@ class Cursor:
             names.append(token)
             if self.next_is("=", offset=offset + 1):
                 for name in names:
-                    self._check_target(name)
+                    _check_target(name)
                 self._index += offset + 2
                 return tuple(name.text for name in names)
             if not self.next_is(",", offset=offset + 1):
@@ -359,34 +317,37 @@ class Cursor:
             offset += 2
         return ()
 
-    def _check_target(self, token: Token) -> None:
-        if "." in token.text:
-            self.fail_at(token.span, "a name must not contain dots")
-        if token.text in CONSTANTS or token.text == "_in":
-            self.fail_at(token.span, f"{token.text} cannot be used as a name")
+
+def _check_target(token: Token) -> None:
+    if "." in token.text:
+        fail_at(token.span, "a name must not contain dots")
+    if token.text in CONSTANTS or token.text == "_in":
+        fail_at(token.span, f"{token.text} cannot be used as a name")
+
+
+def string_of(token: Token) -> str:
+    """The text of a quoted string, with Python's escapes."""
+    try:
+        return str(ast.literal_eval(token.text))
+    except (SyntaxError, ValueError) as error:
+        return fail_at(token.span, f"is not a valid string: {error}")
 
 
 def _brace(token: Token) -> Value:
     """``{expr}`` is an expression, ``{key: value}`` a mapping."""
-    inner = token.text[1:-1]
+    inner, start = token.text[1:-1], token.span
     if inner.strip() and not has_colon(inner):
-        _check_expression(inner, token)
-        return Expr(inner.strip(), span=token.span)
-
-    def in_line(span: Span) -> Span:
-        return Span(token.span.line, token.span.column + span.column - 1, span.width)
-
-    lines, problems = tokenize(" " + inner.replace("\n", " ") + " ")
-    for problem in problems:
-        span = in_line(Span(1, problem.column, problem.width))
-        raise ParseError(problem_at(span, problem.message, problem.remedy))
-    cursor = Cursor(
-        [
-            Token(inside.kind, inside.text, in_line(inside.span), inside.spaced)
-            for line in lines
-            for inside in line.tokens
-        ]
-    )
+        try:
+            parse_expression(inner)
+        except ExpressionError as error:
+            span = Span(start.line, start.column + 1 + error.column, error.width)
+            fail_at(span, error.message, error.remedy)
+        return Expr(inner.strip(), span=start)
+    before = "\n" * (start.line - 1) + " " * start.column  # for the positions of the tokens
+    lines, problems = tokenize(before + inner.replace("\n", " ") + " ")
+    if problems:
+        raise ParseError(problems[0])
+    cursor = Cursor([inside for line in lines for inside in line.tokens])
     entries: list[tuple[Value, Value]] = []
     while not cursor.done:
         key = cursor.value()
@@ -394,19 +355,12 @@ def _brace(token: Token) -> Value:
         entries.append((key, cursor.nested_value()))
         if not cursor.done:
             cursor.expect(",", "expected , or }")
-    return MappingValue(tuple(entries), span=token.span)
-
-
-def _check_expression(inner: str, token: Token) -> None:
-    try:
-        parse_expression(inner)
-    except ExpressionError as error:
-        span = Span(token.span.line, token.span.column + 1 + error.column, error.width)
-        raise ParseError(problem_at(span, error.message, error.remedy)) from None
+    return MappingValue(tuple(entries), span=start)
 
 
 def _number(text: str) -> int | float:
-    if text in CONSTANTS:
-        return float(text)
     plain = text.replace("_", "")
-    return float(plain) if any(sign in plain for sign in ".eE") else int(plain)
+    try:
+        return int(plain)
+    except ValueError:
+        return float(plain)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Literal, TypeAlias, cast
+from typing import Literal, NoReturn, TypeAlias, cast
 
 from kmagic.language.spec import Span
 from kmagic.support.errors import Problem
@@ -60,11 +60,26 @@ _BRACKET_OR_STRING = re.compile(_PATTERNS["string"] + r"|[\[\](){}\"']")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_UNCLOSED = 20
 """After this many errors, an unclosed bracket ends the scan, so that it stays linear."""
+_TAB = "lines must be indented with spaces; got a tab"
+_MAGIC = "a magic is not allowed in a model's text"
+
+
+class ParseError(Exception):
+    """A line cannot be parsed; the problem is noted, and parsing continues with the next line."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
 
 
 def problem_at(span: Span, message: str, remedy: str = "") -> Problem:
     """A problem that marks a span."""
     return Problem(message, span.line, span.column, span.width, remedy)
+
+
+def fail_at(span: Span, message: str, remedy: str = "") -> NoReturn:
+    """Leave a line out because of a mistake at a span."""
+    raise ParseError(problem_at(span, message, remedy))
 
 
 def tokenize(text: str) -> tuple[list[LogicalLine], list[Problem]]:
@@ -81,155 +96,122 @@ def tokenize(text: str) -> tuple[list[LogicalLine], list[Problem]]:
 
 class _Tokenizer:
     def __init__(self, text: str) -> None:
-        self.rows = text.splitlines()
-        self._text = "\n".join(self.rows)
-        self._offsets = [0, *accumulate(len(row) + 1 for row in self.rows)]
+        self._rows = text.splitlines()
+        self._text = "\n".join(self._rows)
+        self._starts = [0, *accumulate(len(row) + 1 for row in self._rows)]
+        self._end = len(self._rows)
+        self._open: list[Token] = []
         self.lines: list[LogicalLine] = []
         self.problems: list[Problem] = []
-        self._row = 0
-        self._open: list[Token] = []
 
     def run(self) -> None:
-        while self._row < len(self.rows):
-            self._read_row()
-            if self._open and self._row == len(self.rows):
-                self._unclosed(self._open[0].text, self._open[0].span)
+        row = 0
+        while row < self._end:
+            try:
+                row = self._read_row(row)
+                if self._open and row >= self._end:
+                    self._fail_unclosed(self._open[0].text, self._open[0].span)
+            except ParseError as error:
+                self._note(error.problem)
+                self._open.clear()
+                row = error.problem.line
 
-    def _read_row(self) -> None:
-        row = self.rows[self._row]
-        self._row += 1
-        number = self._row
-        body = row.lstrip(" \t")
+    def _note(self, problem: Problem) -> None:
+        """Note a problem of the current line; tabs and magics are reported once."""
+        self.lines[-1].broken = True
+        if problem.message not in {_TAB, _MAGIC} & {other.message for other in self.problems}:
+            self.problems.append(problem)
+
+    def _span(self, start: int, end: int) -> Span:
+        """The position of a part of the text, as far as it is in one row."""
+        line = bisect_right(self._starts, start)
+        width = min(end, self._starts[line] - 1) - start
+        return Span(line, start - self._starts[line - 1] + 1, width)
+
+    def _read_row(self, row: int) -> int:
+        """Read the tokens of a row, and of the rows that braces join to it; returns the next."""
+        body = self._rows[row].lstrip(" \t")
+        indent = len(self._rows[row]) - len(body)
         if not body or body.startswith("#"):
-            return
-        column = len(row) - len(body)
+            return row + 1
         if not self._open:
-            self.lines.append(LogicalLine(column, number))
-            if "\t" in row[:column]:
-                self._tab(Span(number, 1, column))
-        self._read_tokens(row, number, column)
+            self.lines.append(LogicalLine(indent, row + 1))
+            if "\t" in self._rows[row][:indent]:
+                remedy = "Use the same number of spaces for all lines of a body."
+                self._note(problem_at(Span(row + 1, 1, indent), _TAB, remedy))
+        text, position, spaced = self._text, self._starts[row] + indent, True
+        while position < len(text) and text[position] not in "#\n":
+            match = _TOKEN.match(text, position)
+            if match is not None:
+                kind, end = match.lastgroup, match.end()
+            elif text[position] == "{":
+                kind, end = "brace", self._end_of_brace(position)
+            else:
+                self._fail_invalid(position)
+            if kind != "space":
+                span = self._span(position, end)
+                token = Token(cast("TokenKind", kind), text[position:end], span, spaced)
+                if kind == "op":
+                    self._match_brackets(token)
+                self.lines[-1].tokens.append(token)
+            spaced, position = kind == "space", end
         if not self.lines[-1].tokens and not self.lines[-1].broken:
             self.lines.pop()
+        return bisect_right(self._starts, position)
 
-    def _read_tokens(self, row: str, number: int, column: int) -> None:
-        spaced = True
-        while column < len(row):
-            match = _TOKEN.match(row, column)
-            if match is None:
-                if row[column] == "#":
-                    return
-                if row[column] != "{":
-                    self._invalid(row, number, column)
-                    self._open.clear()
-                    return
-                end = self._read_brace(row, number, column, spaced=spaced)
-                if end is None:
-                    return
-                row, number, column = end
-                spaced = False
-                continue
-            kind, text = match.lastgroup, match.group()
-            if kind != "space":
-                span = Span(number, column + 1, len(text))
-                token = Token(cast("TokenKind", kind), text, span, spaced)
-                if kind == "op" and not self._match_brackets(token):
-                    self._open.clear()
-                    return
-                self.lines[-1].tokens.append(token)
-            spaced = kind == "space"
-            column = match.end()
+    def _fail_invalid(self, position: int) -> NoReturn:
+        """Report that no token begins here."""
+        bad = next(_INVALID.finditer(self._text, position))[0]
+        span = self._span(position, position + len(bad))
+        row = self._rows[span.line - 1]
+        before, after = row[: span.column - 1], row[span.column :]
+        if bad == "%" and not before.strip():
+            remedy = "Move it, and everything after it, to a cell below."
+            fail_at(replace(span, width=len(row.rstrip()) - len(before)), _MAGIC, remedy)
+        if bad in {'"', "'"}:
+            fail_at(self._span(position, len(self._text)), "this string is never closed")
+        if bad[0].isdigit():
+            fail_at(span, "is not a valid number or shape", _number_hint(bad))
+        if bad == "}":
+            fail_at(span, "unmatched closing brace")
+        fail_at(span, "unexpected symbol", _symbol_hint(bad, before, after))
 
-    def _invalid(self, row: str, number: int, column: int) -> None:
-        """Note that no token begins here."""
-        match = _INVALID.match(row, column)
-        bad = match.group() if match else row[column]
-        span = Span(number, column + 1, len(bad))
-        if bad[0] == "%" and not row[:column].strip():
-            self._magic(Span(number, column + 1, len(row.rstrip()) - column))
-        elif bad[0] in "\"'":
-            self._problem(
-                "this string is never closed", Span(number, column + 1, len(row) - column)
-            )
-        elif bad[0].isdigit():
-            self._problem("is not a valid number or shape", span, _number_hint(bad))
-        elif bad[0] == "}":
-            self._problem("unmatched closing brace", span)
-        else:
-            self._problem("unexpected symbol", span, _symbol_hint(bad, row, column))
-
-    def _match_brackets(self, token: Token) -> bool:
-        """Track an opening or closing bracket; False, with a problem noted, for a wrong one."""
+    def _match_brackets(self, token: Token) -> None:
+        """Track an opening or closing bracket; fails for a wrong one."""
         if token.text in "([":
             self._open.append(token)
         elif token.text in ")]":
             if not self._open:
-                self._problem("unmatched closing bracket", token.span)
-                return False
+                fail_at(token.span, "unmatched closing bracket")
             opened = self._open.pop()
             closing = _CLOSING[opened.text]
             if token.text != closing:
-                message = (
-                    f"expected {closing} to close the {opened.text} in column {opened.span.column}"
-                )
-                self._problem(message, token.span)
-                return False
-        return True
+                where = f"the {opened.text} in column {opened.span.column}"
+                fail_at(token.span, f"expected {closing} to close {where}")
 
-    def _read_brace(
-        self, row: str, number: int, column: int, *, spaced: bool
-    ) -> tuple[str, int, int] | None:
-        """Read up to the matching brace, over several rows if necessary."""
-        start = self._offsets[number - 1] + column
+    def _end_of_brace(self, start: int) -> int:
+        """The end of an expression in braces, perhaps in a later row."""
         opened: list[str] = []
         for part in _BRACKET_OR_STRING.finditer(self._text, start):
             if part[0] in _CLOSING:
                 opened.append(part[0])
             elif part[0] in ")]}":
-                self._row = bisect_right(self._offsets, part.start())
-                end = part.end() - self._offsets[self._row - 1]
                 closing = _CLOSING[opened.pop()]
                 if part[0] != closing:
-                    self._problem(f"expected {closing}", Span(self._row, end))
-                    self._open.clear()
-                    return None
+                    fail_at(self._span(*part.span()), f"expected {closing}")
                 if not opened:
-                    width = (end if self._row == number else len(row)) - column
-                    span = Span(number, column + 1, width)
-                    token = Token("brace", self._text[start : part.end()], span, spaced)
-                    self.lines[-1].tokens.append(token)
-                    return self.rows[self._row - 1], self._row, end
+                    return part.end()
             elif len(part[0]) == 1:  # a quote without its end
                 break
-        self._row = len(self.rows)
-        self._unclosed("{", Span(number, column + 1, 1))
-        return None
+        return self._fail_unclosed("{", self._span(start, start + 1))
 
-    def _unclosed(self, bracket: str, span: Span) -> None:
-        """Note an unclosed bracket, and continue in the next row as if it were not there."""
-        self._problem(f"{bracket} is never closed", span)
-        self._open.clear()
+    def _fail_unclosed(self, bracket: str, span: Span) -> NoReturn:
+        """Report an unclosed bracket; the next row is read as if it were not there."""
         line = self.lines[-1]
         line.tokens = [token for token in line.tokens if token.span.line <= span.line]
-        if len(self.problems) < _MAX_UNCLOSED:
-            self._row = span.line
-
-    def _tab(self, span: Span) -> None:
-        remedy = "Use the same number of spaces for all lines of a body."
-        self._problem_once("lines must be indented with spaces; got a tab", span, remedy)
-
-    def _magic(self, span: Span) -> None:
-        remedy = "Move it, and everything after it, to a cell below."
-        self._problem_once("a magic is not allowed in a model's text", span, remedy)
-
-    def _problem_once(self, message: str, span: Span, remedy: str) -> None:
-        """Note a problem that one message explains for all lines."""
-        self.lines[-1].broken = True
-        if not any(problem.message == message for problem in self.problems):
-            self._problem(message, span, remedy)
-
-    def _problem(self, message: str, span: Span, remedy: str = "") -> None:
-        self.problems.append(problem_at(span, message, remedy))
-        self.lines[-1].broken = True
+        if len(self.problems) + 1 >= _MAX_UNCLOSED:
+            self._end = 0
+        fail_at(span, f"{bracket} is never closed")
 
 
 def top_level(text: str, *, escapes: bool = True) -> Iterator[tuple[int, str]]:
@@ -243,21 +225,16 @@ def top_level(text: str, *, escapes: bool = True) -> Iterator[tuple[int, str]]:
         >>> "".join(char for _, char in top_level("a: f(b: 1) 'c:'"))
         'a: f '
     """
-    depth, quote, escaped = 0, "", False
-    for index, char in enumerate(text):
-        if escaped:
-            escaped = False
-        elif quote:
-            escaped = escapes and char == "\\"
-            quote = "" if char == quote else quote
-        elif char in "\"'":
-            quote = char
-        elif char in "([{":
+    escaped = r"\\.|" if escapes else ""
+    quoted = rf"([\"'])(?:{escaped}(?!\1).)*(?:\1|\Z)"
+    depth = 0
+    for part in re.finditer(f"{quoted}|.", text, re.DOTALL):
+        if part[0] in "([{":
             depth += 1
-        elif char in ")]}":
+        elif part[0] in ")]}":
             depth = max(0, depth - 1)
-        elif depth == 0:
-            yield index, char
+        elif depth == 0 and part[1] is None:
+            yield part.start(), part[0]
 
 
 def has_colon(text: str) -> bool:
@@ -297,9 +274,8 @@ def _number_hint(bad: str) -> str:
     return "Write a number as 32, 0.5 or 1e-3 and a shape as 28x28x1; a name begins with a letter."
 
 
-def _symbol_hint(bad: str, row: str, column: int) -> str:
+def _symbol_hint(bad: str, before: str, after: str) -> str:
     """For a symbol that is not part of the language."""
-    before, after = row[:column], row[column + 1 :]
     if bad in ("-", "*") and not before.strip():
         return _LINE_FORM
     if bad == "-" and before.endswith("<-"):
