@@ -373,7 +373,7 @@ class _Expander(NameResolver):
     def _merge(self, spec: MergeSpec) -> None:
         before = self._need_current(spec.span)
         outputs: list[NodeOutput] = []
-        for branch in spec.branches:
+        for branch in spec.body:
             self.scope.current = before
             self._with_entry(branch.body, before)
             outputs += self.scope.current

@@ -64,7 +64,40 @@ def format_spec(spec: ModelSpec, *, width: int = 0) -> str:
 
 def format_statement(statement: Statement) -> str:
     """One statement without its body."""
-    return _statement(statement)[0]
+    match statement:
+        case LayerSpec():
+            return _step(statement)
+        case CompileSpec():
+            return _join("compile", *map(format_arg, statement.args))
+        case FreezeSpec():
+            return _join("freeze", *map(format_arg, statement.args))
+        case OutputSpec():
+            return f"output {_tensors(statement.entries)}"
+        case InputsSpec():
+            return f"inputs {_tensors(statement.entries)}"
+        case HeadSpec(name=name):
+            args = map(format_arg, statement.args)
+            return _join("model", _head_name(name), statement.kind, *args)
+        case NestedSpec():
+            args = map(format_arg, statement.args)
+            return _join("model", statement.name, statement.kind, *args) + ":"
+        case BlockSpec():
+            params = ", ".join(map(format_param, statement.params))
+            return f"block {statement.name}{f'({params})' if params else ''}:"
+        case RepeatSpec():
+            return f"repeat {format_value(statement.times)}:"
+        case ForSpec():
+            values = " ".join(map(format_value, statement.values))
+            return f"for {statement.name} in {values}:"
+        case ResidualSpec():
+            return "residual:"
+        case BranchSpec():
+            return "branch:"
+        case MergeSpec():
+            args = map(format_arg, statement.args)
+            return _join("merge", format_value(statement.callee), *args) + ":"
+        case _:
+            raise TypeError(f"{type(statement).__name__} has no text")
 
 
 def format_value(value: Value) -> str:
@@ -180,61 +213,22 @@ def _join(*parts: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _statement(statement: Statement) -> tuple[str, tuple[Statement, ...] | None]:
-    """The statement's own line, and its body if it has one."""
-    match statement:
-        case LayerSpec():
-            return _step(statement), None
-        case CompileSpec():
-            return _join("compile", *map(format_arg, statement.args)), None
-        case FreezeSpec():
-            return _join("freeze", *map(format_arg, statement.args)), None
-        case OutputSpec():
-            return f"output {_tensors(statement.entries)}", None
-        case InputsSpec():
-            return f"inputs {_tensors(statement.entries)}", None
-        case HeadSpec(name=name):
-            args = map(format_arg, statement.args)
-            return _join("model", _head_name(name), statement.kind, *args), None
-        case NestedSpec():
-            args = map(format_arg, statement.args)
-            return _join("model", statement.name, statement.kind, *args) + ":", statement.body
-        case BlockSpec():
-            params = ", ".join(map(format_param, statement.params))
-            return f"block {statement.name}{f'({params})' if params else ''}:", statement.body
-        case RepeatSpec():
-            return f"repeat {format_value(statement.times)}:", statement.body
-        case ForSpec():
-            values = " ".join(map(format_value, statement.values))
-            return f"for {statement.name} in {values}:", statement.body
-        case ResidualSpec():
-            return "residual:", statement.body
-        case BranchSpec():
-            return "branch:", statement.body
-        case MergeSpec():
-            args = map(format_arg, statement.args)
-            return _join("merge", format_value(statement.callee), *args) + ":", statement.branches
-
-
 def _lines(statements: Iterable[Statement], indent: str, width: int) -> Iterator[str]:
     row = ""
     for statement in statements:
-        text, body = _statement(statement)
+        text = format_statement(statement)
         joins = isinstance(statement, LayerSpec) and not statement.targets
         if row and joins and width and len(indent) + len(row) + 3 + len(text) <= width:
             row += f" / {text}"
             continue
         if row:
             yield indent + row
-        row = ""
-        inline = _inline_branch(statement, indent)
-        if inline:
+        row = text if isinstance(statement, LayerSpec) else ""  # the next step may share its line
+        if inline := _inline_branch(statement, indent):
             yield indent + inline
-        elif isinstance(statement, LayerSpec):
-            row = text  # the next step may share its line
-        else:
+        elif not row:
             yield indent + text
-            yield from _lines(body or (), indent + "  ", width)
+            yield from _lines(getattr(statement, "body", ()), indent + "  ", width)
     if row:
         yield indent + row
 

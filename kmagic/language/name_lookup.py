@@ -300,7 +300,6 @@ def _output_names(
             yield from ((name, statement.span.line, owner) for name in statement.targets)
         inside = statement.name if isinstance(statement, BlockSpec | NestedSpec) else owner
         yield from _output_names(getattr(statement, "body", ()), inside)
-        yield from _output_names(getattr(statement, "branches", ()), owner)
 
 
 def definition_lines(statements: Iterable[Statement]) -> dict[str, int]:

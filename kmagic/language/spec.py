@@ -265,7 +265,7 @@ class MergeSpec(Statement):
 
     callee: Word | Expr
     args: tuple[Arg, ...]
-    branches: tuple[BranchSpec, ...]
+    body: tuple[BranchSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)

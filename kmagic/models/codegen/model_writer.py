@@ -490,7 +490,7 @@ class SequentialWriter(ModelWriter):
             case ResidualSpec():
                 self.write(statement.body)  # which has no layers
             case MergeSpec():
-                for branch in statement.branches:  # only one has layers
+                for branch in statement.body:  # only one has layers
                     self.write(branch.body)
                 self._apply(_merge_step(statement))
             case FreezeSpec(args=()) if self.scope.in_model:
@@ -776,18 +776,18 @@ class FunctionalWriter(ModelWriter):
     def _merge(self, spec: MergeSpec) -> None:
         scope = self.scope
         flow, before = scope.flow, scope.current
-        changed = self._changed(spec.branches)
+        changed = self._changed(spec.body)
         new: list[str] = []
         if changed.intersection(_codes(before)):
             changed |= {flow, *self._flow_variables(len(before))}
             before, new = self._kept(before, changed, "entry")
         prefix = flow if flow.startswith("branch") else "branch"
         outs: list[TensorCode] = []
-        for index, branch in enumerate(spec.branches):
+        for index, branch in enumerate(spec.body):
             scope.flow = scope.frame.new_name(f"{prefix}_{index + 1}")
             new.append(scope.flow)
             self._write_body(branch.body, before, before)
-            later = self._changed(spec.branches[index + 1 :])
+            later = self._changed(spec.body[index + 1 :])
             ends, more = self._kept(scope.current, later, f"{scope.flow}_end")
             new += more
             outs += ends

@@ -49,7 +49,7 @@ def statements_in(statements: Iterable[Statement], *, inner: bool = False) -> It
     for statement in statements:
         yield statement
         if inner or not isinstance(statement, BlockSpec | NestedSpec):
-            nested = getattr(statement, "body", getattr(statement, "branches", ()))
+            nested = getattr(statement, "body", ())
             yield from statements_in(nested, inner=inner)
 
 
