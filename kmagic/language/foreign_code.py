@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from kmagic.language.vocabulary import PREFERRED, snake_case
@@ -109,14 +110,9 @@ def merge_foreign_problems(
     if 2 * len(lines) > len(filled):
         return [_foreign_problem(lines, text)]
     # Most of the text is the layer language: report only foreign lines that cannot be parsed.
-    groups: list[list[_ForeignLine]] = []
-    for line in lines:
-        if line.number not in wrong:
-            continue
-        if groups and groups[-1][-1].number == line.number - 1:
-            groups[-1].append(line)
-        else:
-            groups.append([line])
+    numbered = enumerate(line for line in lines if line.number in wrong)
+    runs = groupby(numbered, lambda item: item[1].number - item[0])  # of consecutive lines
+    groups = [[line for _, line in run] for _, run in runs]
     foreign = {line.number for group in groups for line in group}
     merged = [problem for problem in problems if problem.line not in foreign]
     merged += [_foreign_problem(group, "\n".join(line.text for line in group)) for group in groups]
@@ -242,12 +238,12 @@ def _call_lines(node: ast.Call) -> list[str]:
 
 class _NamesAsStrings(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.copy_location(ast.Constant(node.id), node)
+        return ast.Constant(node.id)
 
     def visit_Call(self, node: ast.Call) -> ast.Call:
-        node.args = [self.visit(item) for item in node.args]
-        for item in node.keywords:
-            item.value = self.visit(item.value)
+        function = node.func
+        self.generic_visit(node)
+        node.func = function
         return node
 
 
@@ -298,9 +294,8 @@ def _value(node: ast.expr) -> str:
             return f"[{', '.join(values)}]"
         case ast.Call() if not isinstance(node.func, ast.Call):
             name, args = _word(node.func), _arguments(node, _LEADING)
-            return (
-                " ".join([name, *args]) if name in _INNER_LAYERS else f"{name}({', '.join(args)})"
-            )
+            is_layer = name in _INNER_LAYERS
+            return " ".join([name, *args]) if is_layer else f"{name}({', '.join(args)})"
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant()):
             return ast.unparse(node)
         case ast.Name() | ast.Attribute() | ast.BinOp() | ast.Subscript():

@@ -151,8 +151,6 @@ def _literal(value: object) -> str:
             return str(value).lower()
         case str():
             return '"' + "".join(map(_character, value)) + '"'
-        case float() if math.isnan(value):
-            return "nan"
         case float():
             return _float(value) if math.isfinite(value) else str(value)
         case _:

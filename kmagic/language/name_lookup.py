@@ -39,6 +39,8 @@ from kmagic.support.errors import Problem
 from kmagic.support.suggestions import did_you_mean
 
 MAX_REPETITIONS = 100_000
+_IMPLICIT = ("_", "_in")
+"""Names of the previous output, and of the input of a block or body."""
 
 
 class StatementError(Exception):
@@ -145,9 +147,9 @@ class NameResolver:
         """What follows an arrow: names are outputs, and ``_`` may stand for several."""
         resolved: list[Arg] = []
         for arg in args:
-            implicit = self._implicit(arg.value) if arg.name is None else None
-            if implicit is not None:
-                resolved += [Arg(output, span=arg.span) for output in implicit]
+            if arg.name is None and isinstance(arg.value, Word) and arg.value.text in _IMPLICIT:
+                outputs = self._implicit(arg.value.text, arg.value.span)
+                resolved += [Arg(output, span=arg.span) for output in outputs]
             else:
                 resolved.append(replace(arg, value=self._tensor(arg.value)))
         return tuple(resolved)
@@ -156,17 +158,11 @@ class NameResolver:
         """What an ``output`` or ``inputs`` line names."""
         return tuple(replace(arg, value=self._tensor(arg.value)) for arg in args)
 
-    def _implicit(self, value: Value) -> tuple[NodeOutput, ...] | None:
-        """The outputs that ``_`` or ``_in`` stands for; None for any other value."""
-        if isinstance(value, Word) and value.text in ("_", "_in"):
-            outputs = self._outputs_of(value.text, value.span)
-            return tuple(replace(output, span=value.span) for output in outputs)
-        return None
-
-    def _outputs_of(self, sign: str, span: Span) -> tuple[NodeOutput, ...]:
+    def _implicit(self, sign: str, span: Span) -> tuple[NodeOutput, ...]:
+        """The outputs that ``_`` or ``_in`` stands for."""
         outputs = self.scope.current if sign == "_" else self.scope.entry
         if outputs:
-            return outputs
+            return tuple(replace(output, span=span) for output in outputs)
         if self.failures:
             raise StatementError(None)
         if sign == "_in":
@@ -177,10 +173,9 @@ class NameResolver:
     def _tensor(self, value: Value) -> Any:
         match value:
             case Word(text="_" | "_in"):
-                outputs = self._implicit(value) or ()
-                if len(outputs) == 1:
-                    return outputs[0]
-                return SequenceValue("list", outputs, span=value.span)
+                outputs = self._implicit(value.text, value.span)
+                several = SequenceValue("list", outputs, span=value.span)
+                return outputs[0] if len(outputs) == 1 else several
             case Word():
                 return replace(self._named_output(value.text, value.span), span=value.span)
             case Index():
@@ -194,30 +189,31 @@ class NameResolver:
                 return self.value(value)
 
     def _indexed(self, value: Index) -> NodeOutput:
-        if value.name not in ("_", "_in"):
+        path = value.path
+        if value.name in _IMPLICIT:
+            outputs = self._implicit(value.name, value.span)
+            output, first = outputs[0], path[0]
+            if len(outputs) > 1 and isinstance(first, int) and first < len(outputs):
+                output, path = outputs[first], path[1:]
+        else:
             output = self._named_output(value.name, value.span)
-            return replace(output, path=output.path + value.path, span=value.span)
-        outputs, (first, *rest) = self._outputs_of(value.name, value.span), value.path
-        if len(outputs) > 1 and isinstance(first, int) and first < len(outputs):
-            chosen = outputs[first]
-            return replace(chosen, path=(*chosen.path, *rest), span=value.span)
-        return replace(outputs[0], path=outputs[0].path + value.path, span=value.span)
+        return replace(output, path=output.path + path, span=value.span)
 
     def _named_output(self, name: str, span: Span) -> NodeOutput:
         if name in self.scope.outputs_by_name:
             return self.scope.outputs_by_name[name][0]
         self.skip_if_lost(name)
         here = self.scope.trail[-1].name if self.scope.trail else self.owner
-        definitions = list(_output_names(self.text))
-        for other, line, owner in definitions:
-            if other == name and owner == here and line > span.line:
+        elsewhere: list[str] = []
+        for other, line, owner in _output_names(self.text):
+            if other == name and owner != here:
+                elsewhere.append(owner)
+            elif other == name and line > span.line:
                 remedy = "Lines are read from top to bottom: move that line up."
                 message = f"{name} is defined further down, in line {self.line_number(line)}"
                 self.fail(message, span, remedy)
         remedy = did_you_mean(name, self.scope.outputs_by_name)
-        elsewhere = [owner for other, _, owner in definitions if other == name and owner != here]
-        if any(elsewhere):
-            inside = next(filter(None, elsewhere))
+        if inside := next(filter(None, elsewhere), ""):
             remedy = f"{name} is defined inside {inside}; to use it here, end {inside} in "
             remedy += f"`output {name}`."
         elif elsewhere:
@@ -262,11 +258,8 @@ class NameResolver:
     def repetitions(self, value: Value) -> int:
         """A whole number of repetitions."""
         count = plain_value(self.value(value))
-        if (
-            isinstance(count, bool)
-            or not isinstance(count, int)
-            or not 0 <= count <= MAX_REPETITIONS
-        ):
+        is_number = isinstance(count, int) and not isinstance(count, bool)
+        if not is_number or not 0 <= count <= MAX_REPETITIONS:
             message = f"expected a whole number of repetitions; got {format_value(value)}"
             is_name = isinstance(count, str) and count in self.scope.names
             remedy = f"To use the notebook's {count}, write {{{count}}}." if is_name else ""
