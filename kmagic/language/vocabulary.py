@@ -10,60 +10,46 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+_POOLING = {
+    "avgpool": "AveragePooling",
+    "gap": "GlobalAveragePooling",
+    "gmp": "GlobalMaxPooling",
+    "maxpool": "MaxPooling",
+}
+"""Words that stand for the class for images, and with 1d, 2d or 3d for one of the three."""
+
 ALIASES: dict[str, str] = {
-    "avgpool": "AveragePooling2D",
-    "avgpool1d": "AveragePooling1D",
-    "avgpool2d": "AveragePooling2D",
-    "avgpool3d": "AveragePooling3D",
     "batch_norm": "BatchNormalization",
     "batchnorm": "BatchNormalization",
     "bn": "BatchNormalization",
     "concat": "Concatenate",
     "dwconv2d": "DepthwiseConv2D",
-    "gap": "GlobalAveragePooling2D",
-    "gap1d": "GlobalAveragePooling1D",
-    "gap2d": "GlobalAveragePooling2D",
-    "gap3d": "GlobalAveragePooling3D",
-    "gmp": "GlobalMaxPooling2D",
-    "gmp1d": "GlobalMaxPooling1D",
-    "gmp2d": "GlobalMaxPooling2D",
-    "gmp3d": "GlobalMaxPooling3D",
     "layer_norm": "LayerNormalization",
     "layernorm": "LayerNormalization",
     "leaky_relu": "LeakyReLU",
     "ln": "LayerNormalization",
-    "maxpool": "MaxPooling2D",
-    "maxpool1d": "MaxPooling1D",
-    "maxpool2d": "MaxPooling2D",
-    "maxpool3d": "MaxPooling3D",
     "mha": "MultiHeadAttention",
     "prelu": "PReLU",
     "relu": "ReLU",
     "sepconv2d": "SeparableConv2D",
-    "upsample": "UpSampling2D",
-    "upsample1d": "UpSampling1D",
-    "upsample2d": "UpSampling2D",
-    "upsample3d": "UpSampling3D",
+    **{
+        f"{word}{rank}": f"{name}{rank.upper() or '2D'}"
+        for word, name in {**_POOLING, "upsample": "UpSampling"}.items()
+        for rank in ("", "1d", "2d", "3d")
+    },
 }
 
 PREFERRED: dict[str, str] = {
     "AdamW": "adamw",
-    "AveragePooling1D": "avgpool1d",
-    "AveragePooling2D": "avgpool",
-    "AveragePooling3D": "avgpool3d",
-    "GlobalAveragePooling1D": "gap1d",
-    "GlobalAveragePooling2D": "gap",
-    "GlobalAveragePooling3D": "gap3d",
-    "GlobalMaxPooling1D": "gmp1d",
-    "GlobalMaxPooling2D": "gmp",
-    "GlobalMaxPooling3D": "gmp3d",
     "LeakyReLU": "leaky_relu",
-    "MaxPooling1D": "maxpool1d",
-    "MaxPooling2D": "maxpool",
-    "MaxPooling3D": "maxpool3d",
     "PReLU": "prelu",
     "RMSprop": "rmsprop",
     "ReLU": "relu",
+    **{
+        f"{name}{rank.upper() or '2D'}": f"{word}{rank}"
+        for word, name in _POOLING.items()
+        for rank in ("1d", "", "3d")
+    },
 }
 """The word that is written for a class, where it is not the class's own in snake_case."""
 
