@@ -53,6 +53,8 @@ _MODULES: dict[Role, str] = {
 }
 OBJECT_ROLES: tuple[Role, ...] = tuple(_MODULES)
 """In this order, an object such as ``l2(1e-4)`` is looked up in an argument without a role."""
+WEIGHT_ROLES: tuple[Role, ...] = ("initializer", "regularizer", "constraint")
+"""Keras accepts their objects in place of each other, since all are called with weights."""
 
 _INTEGERS = (f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 DTYPES = frozenset(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 from kmagic.language import format_value
@@ -24,16 +23,14 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import BuildContext
-from kmagic.models.catalogue import Parameter, Role
+from kmagic.models.catalogue import WEIGHT_ROLES, Parameter, Role, accepts_string, find_object
 from kmagic.support.suggestions import did_you_mean, nearest
 
 Resolve = Callable[[Any, Role, BuildContext], Any]
-_OBJECT_ONLY_ROLES = ("activation", "initializer", "regularizer", "constraint")
-_WEIGHT_ROLES: tuple[Role, ...] = ("initializer", "regularizer", "constraint")
+_OBJECT_ONLY_ROLES = ("activation", *WEIGHT_ROLES)
 _OPTIMIZER_ARGUMENTS = frozenset(
     {"lr", "learning_rate", "momentum", "decay", "weight_decay", "clipnorm", "beta_1", "rho"}
 )
-_BARE_IN_COMPILE = ("optimizer", "loss")
 _PYTHON_DTYPES = {"double": "float64", "float": "float32", "int": "int32", "str": "string"}
 _MAX_SHOWN = 6
 """A remedy lists at most this many parameters."""
@@ -91,28 +88,20 @@ def _is_only_string_dtype(args: tuple[Arg, ...]) -> bool:
     return bool(strings) and not others & {None, "shape", "batch_shape", "tensor"}
 
 
-@cache
-def _parameters_by_name(function: Callable[..., Any]) -> Mapping[str, Parameter]:
-    return {param.name: param for param in catalogue.parameters(function)}
-
-
+@dataclass(slots=True)
 class _ArgumentBinder:
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        word: str,
-        span: Span,
-        context: BuildContext,
-        resolve: Resolve,
-    ) -> None:
-        self.function, self.word, self.span = function, word, span
-        self.context, self.resolve = context, resolve
-        self.params = _parameters_by_name(function)
-        self.bound = BoundArguments()
-        self.named: set[str] = set()
-        self.is_full = False
+    function: Callable[..., Any]
+    word: str
+    span: Span
+    context: BuildContext
+    resolve: Resolve
+    bound: BoundArguments = field(default_factory=BoundArguments)
+    params: dict[str, Parameter] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
+    is_full: bool = False
 
     def bind(self, args: tuple[Arg, ...]) -> BoundArguments:
+        self.params = {param.name: param for param in catalogue.parameters(self.function)}
         self.named = {arg.name for arg in args if arg.name}
         for index, arg in enumerate(args):
             following = args[index + 1 :]
@@ -140,7 +129,7 @@ class _ArgumentBinder:
     def _bind_keyword(self, name: str, arg: Arg) -> None:
         param = self.params.get(name)
         if name == "adapt" and hasattr(self.function, "adapt"):
-            self.bound.spans[name] = _span_of(arg)
+            self.bound.spans[name] = arg.value.span
             self.bound.adapt = self.resolve(arg.value, "any", self.context)
         elif param is not None:
             self._set(param, arg)
@@ -164,11 +153,8 @@ class _ArgumentBinder:
         if not isinstance(arg.value, Word) or all(other.name for other in following):
             return False
         param = self._next_parameter()
-        return (
-            param is not None
-            and param.role == "layer"
-            and catalogue.find_object("layer", arg.value.text) is not None
-        )
+        is_for_layer = param is not None and param.role == "layer"
+        return is_for_layer and find_object("layer", arg.value.text) is not None
 
     def _is_keyword_without_sign(self, arg: Arg, following: tuple[Arg, ...]) -> bool:
         """Whether a parameter's name comes before its value without ``=``; if so, report it."""
@@ -177,12 +163,9 @@ class _ArgumentBinder:
             name, following = arg.value.callee, arg.value.args[:1]
         if not isinstance(name, Word) or name.text not in self.params or not following:
             return False
-        if (
-            self.params[name.text].is_flag
-            or following[0].name
-            or self._parameter_by_meaning(name.text) is not None
-            or name.text in self.context.names
-        ):
+        has_meaning = self._parameter_by_meaning(name.text) is not None
+        is_flag = self.params[name.text].is_flag
+        if is_flag or following[0].name or has_meaning or name.text in self.context.names:
             return False
         remedy = f"Write its value after `=`: {name.text}={format_value(following[0].value)}."
         self._report("is the name of an argument", name.span, remedy)
@@ -198,18 +181,17 @@ class _ArgumentBinder:
             return
         param = param or self._next_parameter()
         is_literal = isinstance(arg.value, LiteralValue) and word is None
+        is_compile = self.word == "compile"
         if param is None:
             self.is_full = True
             if word is not None:
                 self._report_word(word, arg.span)
             else:
                 self._report(f"too many values for {self.word}", arg.span, self._signature())
-        elif self.word == "compile" and is_literal:
+        elif is_compile and is_literal:
             remedy = f"Pass a learning rate to the optimizer: adam({format_value(arg.value)})."
             self._report("unexpected value", arg.span, remedy)
-        elif (
-            self.word == "compile" and word is not None and param.name not in {"optimizer", "loss"}
-        ):
+        elif is_compile and word is not None and param.name not in {"optimizer", "loss"}:
             self._report_word(word, arg.span)
         elif param.name in self.named:
             self._report_repetition(param.name, arg.span)
@@ -232,7 +214,7 @@ class _ArgumentBinder:
             return flag
         if word in catalogue.PADDINGS and self._is_free("padding"):
             return self.params["padding"]
-        if self._is_free("activation") and catalogue.accepts_string("activation", word):
+        if self._is_free("activation") and accepts_string("activation", word):
             return self.params["activation"]
         if word in catalogue.DTYPES and self._is_free("dtype"):
             return self.params["dtype"]
@@ -242,12 +224,11 @@ class _ArgumentBinder:
         return name in self.params and name not in self.bound.spans and name not in self.named
 
     def _next_parameter(self) -> Parameter | None:
-        free = (
-            param
-            for param in self.params.values()
-            if param.positional and param.name not in self.bound.spans
-        )
-        return next((p for p in free if self._is_free(p.name) or p.role == "any"), None)
+        for param in self.params.values():
+            is_candidate = param.positional and param.name not in self.bound.spans
+            if is_candidate and (param.name not in self.named or param.role == "any"):
+                return param
+        return None
 
     def _is_stray_word(self, param: Parameter, word: str) -> bool:
         """Whether a bare word cannot be a value of the next parameter in order."""
@@ -257,7 +238,7 @@ class _ArgumentBinder:
             return True
         if param.role != "activation":
             return False  # resolving it gives a more precise message
-        return not catalogue.find_object(param.role, word) and word not in self.context.names
+        return not find_object(param.role, word) and word not in self.context.names
 
     @staticmethod
     def _is_stray_object(param: Parameter, value: Object) -> bool:
@@ -267,10 +248,10 @@ class _ArgumentBinder:
         if param.role not in catalogue.OBJECT_ROLES and not param.is_flag:
             return False
         word = value.callee.text
-        if param.role == "activation" and catalogue.find_object("layer", word):
+        if param.role == "activation" and find_object("layer", word):
             return False
-        fits = not param.is_flag and catalogue.find_object(param.role, word)
-        return not fits and any(catalogue.find_object(role, word) for role in _WEIGHT_ROLES)
+        fits = not param.is_flag and find_object(param.role, word)
+        return not fits and any(find_object(role, word) for role in WEIGHT_ROLES)
 
     def _set(self, param: Parameter, arg: Arg) -> None:
         if param.name in self.bound.spans:
@@ -278,7 +259,7 @@ class _ArgumentBinder:
             return
         if not self._check_boolean(param, arg):
             return
-        self.bound.spans[param.name] = _span_of(arg)
+        self.bound.spans[param.name] = arg.value.span
         value = self.resolve(arg.value, param.role, self.context)
         if value is UNRESOLVED:
             self.bound.valid = False
@@ -289,7 +270,7 @@ class _ArgumentBinder:
         """Whether a boolean parameter, and no other, gets true or false; if not, report it."""
         if param.is_flag and _cannot_be_boolean(arg.value):
             value = format_value(arg.value)
-            self._report(f"{param.name} must be true or false; got {value}", _span_of(arg))
+            self._report(f"{param.name} must be true or false; got {value}", arg.value.span)
             return False
         if param.is_flag or not isinstance(arg.value, LiteralValue) or not _is_keras(self.function):
             return True
@@ -297,7 +278,7 @@ class _ArgumentBinder:
         wants_number = param.required or isinstance(param.default, int | float)
         if isinstance(arg.value.value, bool) and (wants_object or wants_number):
             remedy = f"For none, write {param.name}=none." * (param.default is None)
-            self._report(f"{param.name} must not be true or false", _span_of(arg), remedy)
+            self._report(f"{param.name} must not be true or false", arg.value.span, remedy)
             return False
         return True
 
@@ -320,7 +301,7 @@ class _ArgumentBinder:
             self._report_repetition("padding", span)
             return
         has_activation = "activation" in self.params
-        if catalogue.accepts_string("activation", word):
+        if accepts_string("activation", word):
             has = "already has an activation" if has_activation else "has no activation"
             remedy = f"Write the activation as a layer of its own: `/ {word}`."
             self._report(f"{self.word} {has}", span, remedy)
@@ -329,31 +310,22 @@ class _ArgumentBinder:
         if has_activation:
             message = f"is neither an activation nor a parameter of {self.word}"
         param = self._next_parameter()
-        is_size = param is not None and isinstance(param.default, int | float | tuple)
-        if (
-            param is not None
-            and param.role == "any"
-            and (param.required or (not has_activation and is_size and not param.is_flag))
-        ):
-            message = f"is neither a value for {param.name} nor a known word"
+        if param is not None and param.role == "any":
+            is_size = isinstance(param.default, int | float | tuple) and not param.is_flag
+            if param.required or (is_size and not has_activation):
+                message = f"is neither a value for {param.name} nor a known word"
         remedy = self._word_remedy(word)
-        if not remedy and self._is_layer(word):
+        is_layer = find_object("layer", word) is not None and word != "layer"
+        if not remedy and is_layer and self.word != "compile":
             remedy = f"Write a layer on a new line, or after ` / `: `/ {word}`."
             self.is_full = True  # what follows belongs to that layer
         if not remedy and has_activation:
             remedy = "List all activations: %keras_layers activations"
         self._report(message, span, remedy or self._signature())
 
-    def _is_layer(self, word: str) -> bool:
-        return (
-            self.word != "compile"
-            and word != "layer"
-            and catalogue.find_object("layer", word) is not None
-        )
-
     def _word_remedy(self, word: str) -> str:
         """What to write instead of a word that fits no parameter; "" if nothing is similar."""
-        roles: tuple[Role, ...] = (*_WEIGHT_ROLES, "metric")
+        roles: tuple[Role, ...] = (*WEIGHT_ROLES, "metric")
         for role in roles:
             takers = [param.name for param in self.params.values() if param.role == role]
             if takers and _has_role(word.split("(", maxsplit=1)[0], role):
@@ -388,9 +360,7 @@ class _ArgumentBinder:
 
     def _signature(self) -> str:
         shown = [
-            param.name
-            if param.required
-            else f"{param.name}={catalogue.python_value_text(param.default)}"
+            param.name + f"={catalogue.python_value_text(param.default)}" * (not param.required)
             for param in self.params.values()
             if param.positional
         ]
@@ -399,20 +369,13 @@ class _ArgumentBinder:
 
 
 def _has_role(word: str, role: Role) -> bool:
-    return bool(catalogue.find_object(role, word)) or (
-        role == "metric" and catalogue.accepts_string(role, word)
-    )
+    return bool(find_object(role, word)) or (role == "metric" and accepts_string(role, word))
 
 
 def _cannot_be_boolean(value: Value) -> bool:
     if isinstance(value, LiteralValue):
         return value.value not in (True, False, None)  # 0 and 1 are as good
     return isinstance(value, Word | Object | Shape)
-
-
-def _span_of(arg: Arg) -> Span:
-    span: Span = getattr(arg.value, "span", arg.span)
-    return span
 
 
 def _word_of(arg: Arg) -> str | None:

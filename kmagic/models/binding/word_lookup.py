@@ -12,14 +12,12 @@ from kmagic.language.vocabulary import OTHER_LAYER_NAMES, OTHER_LOSS_NAMES, REMO
 from kmagic.models import catalogue
 from kmagic.models.binding.argument_binding import UNRESOLVED
 from kmagic.models.binding.build_context import BuildContext
-from kmagic.models.catalogue import OBJECT_ROLES, Role
+from kmagic.models.catalogue import OBJECT_ROLES, WEIGHT_ROLES, Role, accepts_string, find_object
 from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
-_WEIGHT_ROLES: tuple[Role, ...] = ("initializer", "regularizer", "constraint")
-"""Keras accepts their objects in place of each other, since all are called with weights."""
-_NAMED_ROLES = (*_WEIGHT_ROLES, "activation", "loss", "metric", "optimizer", "dtype")
+_NAMED_ROLES = (*WEIGHT_ROLES, "activation", "loss", "metric", "optimizer", "dtype")
 """Roles in which a string is a name of Keras's."""
 _MAX_LISTED = 8
 """A remedy lists the words of a role if there are at most this many."""
@@ -80,11 +78,11 @@ def word_kind(word: Word, role: Role, context: BuildContext) -> OneOf["text", "n
     if role == "shape":
         context.report("is not a shape", word.span, "Write a shape as 28x28x1.")
         return ""
-    if role != "schedule" and catalogue.accepts_string(role, text):
+    if role != "schedule" and accepts_string(role, text):
         return "text"
     if text in context.names:
         return "name"
-    if role != "activation" and catalogue.find_object(role, text) is not None:
+    if role != "activation" and find_object(role, text) is not None:
         return "object"
     _report_unknown(text, role, word.span, context)
     return ""
@@ -100,7 +98,7 @@ def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> 
     if role not in _NAMED_ROLES or value is None:
         return True
     text = value if isinstance(value, str) else catalogue.python_value_text(value)
-    if isinstance(value, str) and catalogue.accepts_string(role, value):
+    if isinstance(value, str) and accepts_string(role, value):
         return True
     _report_unknown(text, role, span, context)
     return False
@@ -132,8 +130,8 @@ def _all_words_remedy(role: Role) -> str:
 
 def _other_role(text: str, role: Role) -> str:
     """What a word is, if it is not of this role."""
-    others: tuple[Role, ...] = (*_WEIGHT_ROLES, "loss", "optimizer")
-    roles = (other for other in others if other != role and catalogue.find_object(other, text))
+    others: tuple[Role, ...] = (*WEIGHT_ROLES, "loss", "optimizer")
+    roles = (other for other in others if other != role and find_object(other, text))
     return next(roles, "")
 
 
@@ -157,11 +155,11 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     if word in VALUE_FUNCTIONS:
         return VALUE_FUNCTIONS[word], word
     other = _other_role(word, role)
-    if role in _WEIGHT_ROLES and other in _WEIGHT_ROLES and not catalogue.find_object(role, word):
+    if role in WEIGHT_ROLES and other in WEIGHT_ROLES and not find_object(role, word):
         context.report(f"is {_a(other)}, not {_a(role)}", value.span)
         return None, ""
     roles = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
-    matches = [match for match in (catalogue.find_object(other, word) for other in roles) if match]
+    matches = [match for match in (find_object(other, word) for other in roles) if match]
     # A function with arguments (an activation) cannot be created; the class of its name can.
     for match in matches:
         if inspect.isclass(match):
@@ -202,12 +200,12 @@ def find_layer(word: Word, context: BuildContext) -> Any:
         return UNRESOLVED
     if text in context.names and not text.islower():
         return context.names[text]
-    layer = catalogue.find_object("layer", text)
+    layer = find_object("layer", text)
     if layer is not None and text == text.lower():
         return layer
     if text in context.names:
         return context.names[text]
-    if catalogue.accepts_string("activation", text):
+    if accepts_string("activation", text):
         return keras.activations.get(text)
     _report_unknown_layer(text, word.span, layer, context)
     return UNRESOLVED
@@ -244,7 +242,7 @@ def _unknown_layer_remedy(text: str, context: BuildContext) -> str:
     known = [*catalogue.words_for_role("layer"), *_STATEMENTS, *context.definitions, *own]
     if similar := did_you_mean(text, known):
         return similar
-    if catalogue.find_object("optimizer", text) or catalogue.find_object("loss", text):
+    if find_object("optimizer", text) or find_object("loss", text):
         return "Write optimizer and loss on a separate line: `compile adam loss=mse`."
     if text in ("fit", "train", "evaluate", "predict"):
         magic = "fit" if text == "train" else text
