@@ -161,11 +161,9 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     roles = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
     matches = [match for match in (find_object(other, word) for other in roles) if match]
     # A function with arguments (an activation) cannot be created; the class of its name can.
-    for match in matches:
-        if inspect.isclass(match):
-            return match, word
-    if callable(context.names.get(word)):
-        return context.names[word], word
+    found = next(filter(inspect.isclass, matches), context.names.get(word))
+    if callable(found):
+        return found, word
     if matches:
         context.report(f"{word} takes no arguments here", value.span, f"Write {word}.")
     elif role in OBJECT_ROLES:
@@ -198,13 +196,12 @@ def find_layer(word: Word, context: BuildContext) -> Any:
         known = (f"ops.{name}" for name in dir(keras.ops) if not name.startswith("_"))
         context.report("is not in keras.ops", word.span, did_you_mean(text, known))
         return UNRESOLVED
-    if text in context.names and not text.islower():
-        return context.names[text]
     layer = find_object("layer", text)
-    if layer is not None and text == text.lower():
-        return layer
-    if text in context.names:
+    is_layer = layer is not None and text == text.lower()
+    if text in context.names and not (is_layer and text.islower()):
         return context.names[text]
+    if is_layer:
+        return layer
     if accepts_string("activation", text):
         return keras.activations.get(text)
     _report_unknown_layer(text, word.span, layer, context)
@@ -219,21 +216,18 @@ def _report_unknown_layer(text: str, span: Span, layer: Any, context: BuildConte
         remedy = "Define a block or model before its first use."
         context.report(f"is defined later, in line {line}", span, remedy)
     elif layer is not None:
-        context.report(
-            "is the name of the Keras class", span, f"Write {catalogue.word_for(layer)}."
-        )
+        remedy = f"Write {catalogue.word_for(layer)}."
+        context.report("is the name of the Keras class", span, remedy)
     else:
         context.report("is not a layer", span, _unknown_layer_remedy(text, context))
 
 
 def _unknown_layer_remedy(text: str, context: BuildContext) -> str:
     word = catalogue.normalize_word(text.rsplit(".", maxsplit=1)[-1])
-    for name, remedy in REMOVED_LAYERS.items():
+    called = {name: f"Here it is called {here}." for name, here in OTHER_LAYER_NAMES.items()}
+    for name, remedy in {**REMOVED_LAYERS, **called}.items():
         if catalogue.normalize_word(name) == word:
             return remedy
-    for name, here in OTHER_LAYER_NAMES.items():
-        if catalogue.normalize_word(name) == word:
-            return f"Here it is called {here}."
     own = [
         name
         for name, value in context.names.items()

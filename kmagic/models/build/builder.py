@@ -12,7 +12,7 @@ from kmagic.language.graph import Graph
 from kmagic.language.name_lookup import ExpansionError, definition_lines
 from kmagic.language.parser import ParseResult, parse_partial
 from kmagic.language.portable_text import make_portable
-from kmagic.language.spec import Arg, LayerRef, ModelRef, ModelSpec, Span
+from kmagic.language.spec import CompileSpec, LayerRef, ModelRef, ModelSpec, Span
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.assembly import assemble, has_new_weights, report_mistakes
@@ -54,14 +54,10 @@ def build_model(
         context.report("the text has no layers", Span(1, 1), remedy)
         context.raise_problems()
     graph.name = graph.name or name
-    compile_spec = graph.compile
-    arguments: dict[str, Any] = {}
-    if compile_spec is not None:
-        arguments = _compile_arguments(compile_spec.args, compile_spec.span, context)
+    arguments = _compile_arguments(graph.compile, context)
     assembly = assemble(graph, context)
     model = assembly.model
-    if compile_spec is not None:
-        _compile(model, arguments, compile_spec.span, context)
+    _compile(model, arguments, graph.compile, context)
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(parsed.spec, names)
     set_origin(model, ModelOrigin(parsed.spec, graph, steps, nested, portable))
@@ -90,9 +86,7 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
     """
     context = BuildContext(text, where, 1, names)
     graph = _expand(parse_partial(text), context)
-    if graph.compile is not None:
-        arguments = _compile_arguments(graph.compile.args, graph.compile.span, context)
-        _compile(model, arguments, graph.compile.span, context)
+    _compile(model, _compile_arguments(graph.compile, context), graph.compile, context)
 
 
 def _expand(parsed: ParseResult, context: BuildContext) -> Graph:
@@ -109,8 +103,7 @@ def _expand(parsed: ParseResult, context: BuildContext) -> Graph:
     except ExpansionError as error:
         graph = context.report_expansion(error)
     report_mistakes(graph, context)
-    if graph.compile is not None:
-        _compile_arguments(graph.compile.args, graph.compile.span, context)
+    _compile_arguments(graph.compile, context)
     context.raise_problems()
     return graph
 
@@ -118,44 +111,43 @@ def _expand(parsed: ParseResult, context: BuildContext) -> Graph:
 # --- compile ----------------------------------------------------------------------------------
 
 
-def _compile_arguments(args: tuple[Arg, ...], span: Span, context: BuildContext) -> dict[str, Any]:
+def _compile_arguments(spec: CompileSpec | None, context: BuildContext) -> dict[str, Any]:
     """The arguments for ``Model.compile``; mistakes are reported."""
+    if spec is None:
+        return {}
     resolve = ValueResolver(_no_layers).resolve
-    bound = bind_arguments(keras.Model.compile, "compile", args, span, context, resolve)
+    args = bind_arguments(keras.Model.compile, "compile", spec.args, spec.span, context, resolve)
     for name in ("metrics", "weighted_metrics"):
-        if name in bound.kwargs and not isinstance(bound.kwargs[name], list | tuple | dict):
-            bound.kwargs[name] = [bound.kwargs[name]]
-    return bound.kwargs
+        if name in args.kwargs and not isinstance(args.kwargs[name], list | tuple | dict):
+            args.kwargs[name] = [args.kwargs[name]]
+    return args.kwargs
 
 
 def _no_layers(reference: LayerRef | ModelRef) -> Any:
     raise TypeError(f"a compile line has no layers: {reference}")
 
 
-def _compile(model: Any, arguments: Mapping[str, Any], span: Span, context: BuildContext) -> None:
-    context.raise_problems()
-    _check_output_names(model, arguments, span, context)
-    context.raise_problems()
-    try:
-        model.compile(**arguments)
-    except Exception as error:
-        context.report_rejection(clean_message(error_summary(error)), span, cause=error)
-        context.raise_problems()
-        raise
-
-
-def _check_output_names(
-    model: Any, arguments: Mapping[str, Any], span: Span, context: BuildContext
+def _compile(
+    model: Any, arguments: Mapping[str, Any], spec: CompileSpec | None, context: BuildContext
 ) -> None:
-    """Report a loss or metrics for an output that the model does not have."""
+    context.raise_problems()
+    if spec is None:
+        return
     known = _output_names(model)
     for name in _BY_OUTPUT if known else ():
         value = arguments.get(name)
         for key in value if isinstance(value, Mapping) else ():
             if key not in known:
                 remedy = did_you_mean(str(key), known) or f"Available outputs: {', '.join(known)}."
-                key_span = _key_span(str(key), name, span, context)
-                context.report_rejection(f"the model has no output {key}", key_span, remedy)
+                span = _key_span(str(key), name, spec.span, context)
+                context.report_rejection(f"the model has no output {key}", span, remedy)
+    context.raise_problems()
+    try:
+        model.compile(**arguments)
+    except Exception as error:
+        context.report_rejection(clean_message(error_summary(error)), spec.span, cause=error)
+        context.raise_problems()
+        raise
 
 
 def _output_names(model: Any) -> list[str]:

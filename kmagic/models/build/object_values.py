@@ -11,6 +11,7 @@ from kmagic.language.spec import (
     LiteralValue,
     MappingValue,
     ModelRef,
+    NodeOutput,
     NotebookValue,
     Object,
     SequenceValue,
@@ -30,11 +31,11 @@ class ValueResolver:
     """Converts values, with the layers that the text has created so far.
 
     Args:
-        layer_for: Returns the layer of a reference such as ``&name``.
+        referenced: Returns the layer of a reference such as ``&name``, or the output of a layer.
     """
 
-    def __init__(self, layer_for: Callable[[LayerRef | ModelRef], Any]) -> None:
-        self._layer_for = layer_for
+    def __init__(self, referenced: Callable[[Any], Any]) -> None:
+        self._referenced = referenced
 
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
         """Convert a value of the text; UNRESOLVED after a mistake, which is reported."""
@@ -69,8 +70,8 @@ class ValueResolver:
                     for key, item in value.entries
                 }
                 return UNRESOLVED if any(v is UNRESOLVED for v in entries.values()) else entries
-            case LayerRef() | ModelRef():
-                return self._layer_for(value)
+            case LayerRef() | ModelRef() | NodeOutput():
+                return self._referenced(value)
             case _:
                 context.report("is not expected here", value.span)
                 return UNRESOLVED
