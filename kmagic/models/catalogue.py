@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
+from operator import attrgetter
 from typing import Any, TypeAlias
 from typing import Literal as OneOf
 
@@ -99,13 +101,9 @@ def plural_of(role: Role) -> str:
     return "losses" if role == "loss" else f"{role}s"
 
 
-@cache
 def keras_module(role: Role) -> Any:
     """Keras's module of a role."""
-    module: Any = keras
-    for part in _MODULES[role].split("."):
-        module = getattr(module, part)
-    return module
+    return attrgetter(_MODULES[role])(keras)
 
 
 def layer_class() -> Any:
@@ -186,9 +184,7 @@ def word_for(cls: Any) -> str:
 
 def accepts_string(role: Role, word: str) -> bool:
     """Whether Keras accepts this string in an argument of this role."""
-    if (role, word) in _accepted:
-        return True
-    accepted = _accepts_string(role, word)
+    accepted = (role, word) in _accepted or _accepts_string(role, word)
     if accepted:  # a rejection is not stored: the word may be registered later
         _accepted.add((role, word))
     return accepted
@@ -223,14 +219,13 @@ def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     for signature in _signatures(function):
         is_own = not by_name
         for param in signature.parameters.values():
-            if param.kind in (param.VAR_POSITIONAL, param.VAR_KEYWORD) or param.name == "self":
+            if param.kind in _VARIADIC or param.name == "self":
                 continue
-            if not is_own and (param.default is param.empty or param.name in by_name):
-                continue
-            positional = is_own and param.kind is not param.KEYWORD_ONLY
-            role = role_of(param.name, function)
-            by_name[param.name] = Parameter(param.name, role, param.default, positional)
-        if not any(param.kind is param.VAR_KEYWORD for param in signature.parameters.values()):
+            if is_own or (param.default is not param.empty and param.name not in by_name):
+                positional = is_own and param.kind is not param.KEYWORD_ONLY
+                role = role_of(param.name, function)
+                by_name[param.name] = Parameter(param.name, role, param.default, positional)
+        if not _ends_in_kwargs(signature):
             break
     for name, default in _unlisted_parameters(function):
         role = role_of(name, function)
@@ -238,6 +233,7 @@ def parameters(function: Callable[..., Any]) -> tuple[Parameter, ...]:
     return tuple(by_name.values())
 
 
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _POPPED = re.compile(r"""kwargs\.pop\(\s*["'](\w+)["'],\s*(True|False|\d+)\s*\)""")
 
 
@@ -261,10 +257,11 @@ def _signatures(function: Callable[..., Any]) -> Iterator[inspect.Signature]:
 
 def takes_any_keyword(function: Callable[..., Any]) -> bool:
     """Whether the signature of a class or function ends in ``**kwargs``."""
-    own = next(_signatures(function), None)
-    return own is not None and any(
-        param.kind is param.VAR_KEYWORD for param in own.parameters.values()
-    )
+    return any(map(_ends_in_kwargs, islice(_signatures(function), 1)))
+
+
+def _ends_in_kwargs(signature: inspect.Signature) -> bool:
+    return any(param.kind is param.VAR_KEYWORD for param in signature.parameters.values())
 
 
 _LIST_NAMES = frozenset({"inputs", "xs", "arrays", "tensors", "values"})
@@ -287,7 +284,7 @@ def takes_input_list(function: Callable[..., Any], count: int) -> bool:
     inputs = [
         param
         for param in params
-        if param.kind in (param.POSITIONAL_ONLY, param.POSITIONAL_OR_KEYWORD)
+        if param.kind not in (param.KEYWORD_ONLY, param.VAR_KEYWORD)
         and param.name not in {"self", "training", "mask"}
     ]
     if not inputs:

@@ -63,13 +63,8 @@ class KerasCall(NamedTuple):
                 if name not in added or not _identical(added[name], value)
             }
             return args, given
-        is_plain = (
-            len(args) == 1
-            and is_keras_tensor(args[0])
-            and args[0].dtype == layer.input_dtype
-            and _identical(added, kwargs)
-        )
-        return args, {} if is_plain else kwargs
+        is_plain = len(args) == 1 and is_keras_tensor(args[0]) and _identical(added, kwargs)
+        return args, {} if is_plain and args[0].dtype == layer.input_dtype else kwargs
 
 
 def call_of(tensor: Any) -> KerasCall:
@@ -167,12 +162,8 @@ def functional_of(model: Any) -> Any:
     """The functional model that a model is, or that a built sequential one has; else None."""
     if isinstance(model, keras.Sequential):
         return getattr(model, "_functional", None) if model.built else None
-    is_functional = (
-        isinstance(model, keras.Model)
-        and getattr(model, "_nodes", None)
-        and getattr(model, "outputs", None)
-    )
-    return model if is_functional else None
+    has_graph = getattr(model, "_nodes", None) and getattr(model, "outputs", None)
+    return model if has_graph and is_model(model) else None
 
 
 def is_model(value: Any) -> bool:
@@ -203,11 +194,7 @@ def _added_by_keras(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
         for name in layer._call_context_args
         if name in params and params[name].default not in (None, inspect.Parameter.empty)
     }
-    given = {
-        name: value
-        for name, value in kwargs.items()
-        if name != "mask" and not name.endswith("_mask")
-    }
+    given = {name: value for name, value in kwargs.items() if not f"_{name}".endswith("_mask")}
     try:
         bound = layer._call_signature.bind(*args, **given)
     except TypeError:
@@ -216,20 +203,13 @@ def _added_by_keras(layer: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     if len(inputs) == 1 and "mask" in params:
         added["mask"] = _masks(next(iter(inputs.values())))
     elif len(inputs) > 1:
-        added |= {
-            f"{name}_mask": _masks(value)
-            for name, value in inputs.items()
-            if f"{name}_mask" in params
-        }
+        masks = {f"{name}_mask": _masks(value) for name, value in inputs.items()}
+        added |= {name: mask for name, mask in masks.items() if name in params}
     return added
 
 
 def _masks(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _masks(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_masks(item) for item in value)
-    return getattr(value, "_keras_mask", None)
+    return keras.tree.map_structure(lambda tensor: getattr(tensor, "_keras_mask", None), value)
 
 
 def _identical(first: Any, second: Any) -> bool:

@@ -132,9 +132,8 @@ CUSTOM_STEPS = ("train_step", "compute_loss")
 
 def has_custom_step(model: Any) -> bool:
     """Whether a model computes its loss by itself, so that it is unknown what data it needs."""
-    return any(
-        getattr(type(model), name, None) is not getattr(keras.Model, name) for name in CUSTOM_STEPS
-    )
+    own = type(model)
+    return any(getattr(own, name, None) is not getattr(keras.Model, name) for name in CUSTOM_STEPS)
 
 
 def structure_errors(model: Any, x: Any, y: Any) -> Iterator[tuple[str, str]]:
