@@ -1,36 +1,61 @@
 """Text to spec: which statements a model's text contains, and how they nest.
 
 A line with a mistake is left out and parsing continues, so that all mistakes of a cell are
-reported together. Lines and their values are parsed by :mod:`kmagic.language.step_parser`.
+reported together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import ast
+from dataclasses import dataclass, replace
+from typing import Literal, NoReturn
 
+from kmagic.language.expressions import ExpressionError, parse_expression
 from kmagic.language.foreign_code import merge_foreign_problems
 from kmagic.language.spec import (
+    Arg,
     BlockSpec,
     BranchSpec,
     CompileSpec,
+    Expr,
     ForSpec,
     FreezeSpec,
     HeadSpec,
+    Index,
+    InnerLayer,
     InputsSpec,
+    LayerSpec,
+    LiteralValue,
+    MappingValue,
     MergeSpec,
     ModelKind,
     ModelSpec,
     NestedSpec,
+    Object,
     OutputSpec,
     Param,
+    Ref,
     RepeatSpec,
     ResidualSpec,
+    SequenceValue,
+    Shape,
     Span,
     Statement,
     Value,
+    Word,
 )
-from kmagic.language.step_parser import NOT_ALLOWED, Cursor, string_of
-from kmagic.language.tokens import LogicalLine, ParseError, fail_at, problem_at, tokenize
+from kmagic.language.tokens import (
+    LogicalLine,
+    ParseError,
+    Token,
+    TokenKind,
+    fail_at,
+    has_colon,
+    layer_hint,
+    problem_at,
+    tokenize,
+    value_hint,
+)
 from kmagic.support.errors import DSLError, Problem
 
 COMPOUND = ("model", "block", "repeat", "for", "residual", "merge", "branch")
@@ -38,6 +63,16 @@ COMPOUND = ("model", "block", "repeat", "for", "residual", "merge", "branch")
 SIMPLE = ("compile", "freeze", "output", "inputs")
 """Keywords of statements without one."""
 RESERVED = frozenset({*COMPOUND, *SIMPLE, "reuse", "input", "_", "_in"})
+CONSTANTS: dict[str, object] = {
+    "true": True,
+    "false": False,
+    "none": None,
+    "True": True,
+    "False": False,
+    "None": None,
+    **{text: float(text) for text in ("inf", "+inf", "-inf", "nan", "+nan", "-nan")},
+}
+NOT_ALLOWED = "is not allowed here"
 _EXAMPLES = {
     "block": "block res(f):",
     "for": "for f in 32 64:",
@@ -335,3 +370,326 @@ def _new_name(cursor: Cursor, wanted: str) -> str:
     if token.text in RESERVED:
         fail_at(token.span, f"{token.text} is a reserved word; choose another name")
     return token.text
+
+
+# --- one line --------------------------------------------------------------------------------
+
+
+class Cursor:
+    """A position in a line's tokens, with the parsers of values, arguments and steps."""
+
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+        self._index = 0
+
+    # --- moving -------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """Whether all tokens are read."""
+        return self._index >= len(self.tokens)
+
+    @property
+    def peek(self) -> Token:
+        """The next token; fails at the end of the line."""
+        if self.done:
+            self.fail("unexpected end of the line")
+        return self.tokens[self._index]
+
+    def take(self) -> Token:
+        """Read one token."""
+        token = self.peek
+        self._index += 1
+        return token
+
+    def rest(self) -> list[Token]:
+        """Read all remaining tokens."""
+        rest = self.tokens[self._index :]
+        self._index = len(self.tokens)
+        return rest
+
+    def ahead(self, offset: int) -> Token | None:
+        """The token at an offset from the next one, without reading it; None after the end."""
+        index = self._index + offset
+        return self.tokens[index] if index < len(self.tokens) else None
+
+    def next_is(self, *texts: str, kind: TokenKind = "op", offset: int = 0) -> bool:
+        """Whether the token at an offset is one of these signs, or names."""
+        token = self.ahead(offset)
+        return token is not None and token.kind == kind and token.text in texts
+
+    def accept(self, text: str, kind: TokenKind = "op") -> bool:
+        """Read this sign or name if it is next."""
+        accepted = self.next_is(text, kind=kind)
+        self._index += accepted
+        return accepted
+
+    def expect(self, sign: str, message: str) -> Token:
+        """Read this sign, or fail."""
+        if not self.next_is(sign):
+            self.fail(message)
+        return self.take()
+
+    def name(self, wanted: str) -> Token:
+        """Read a name, or fail."""
+        if self.done or self.peek.kind != "name":
+            self.fail(f"expected {wanted}")
+        return self.take()
+
+    def fail(self, message: str, remedy: str = "") -> NoReturn:
+        """Report a mistake at the next token, or just after the last one."""
+        if not self.done:
+            fail_at(self.peek.span, message, remedy)
+        last = self.tokens[-1].span
+        fail_at(Span(last.line, last.column + last.width), message, remedy)
+
+    # --- values -------------------------------------------------------------------------------
+
+    def value(self) -> Value:
+        """A number, shape, string, name, object, expression, list, tuple or mapping."""
+        token = self.take()
+        span = token.span
+        match token.kind:
+            case "number":
+                return LiteralValue(_number(token.text), span=span)
+            case "shape":
+                dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
+                return Shape(dims, span=span)
+            case "string":
+                return LiteralValue(string_of(token), span=span)
+            case "brace":
+                return self._maybe_object(_brace(token))
+            case "name" if token.text in CONSTANTS:
+                return LiteralValue(CONSTANTS[token.text], span=span)
+            case "name" if self._opens("["):
+                return self._indexed(token)
+            case "name":
+                return self._maybe_object(Word(token.text, span=span))
+        match token.text:
+            case "[":
+                return self._sequence("list", "]", span)
+            case "(":
+                return self._sequence("tuple", ")", span)
+            case "...":
+                return LiteralValue(..., span=span)
+            case "&":
+                name = self.name("the name of a layer or model after &")
+                return Ref(name.text, span=span)
+            case _:
+                return fail_at(span, NOT_ALLOWED, value_hint(token.text))
+
+    def _opens(self, bracket: str) -> bool:
+        """Whether this bracket is next, without white space before it."""
+        return self.next_is(bracket) and not self.peek.spaced
+
+    def _maybe_object(self, value: Value) -> Value:
+        if isinstance(value, Word | Expr) and self._opens("("):
+            return Object(value, self._call_args(), span=value.span)
+        return value
+
+    def _indexed(self, name: Token) -> Value:
+        path: list[int | str] = []
+        while self._opens("["):
+            self.take()
+            key = self.value()
+            if not isinstance(key, LiteralValue) or not isinstance(key.value, int | str):
+                fail_at(key.span, "expected a number or a quoted name")
+            path.append(key.value)
+            self.expect("]", "expected ]")
+        return Index(name.text, tuple(path), span=name.span)
+
+    def _sequence(self, kind: Literal["list", "tuple"], closing: str, span: Span) -> Value:
+        items: list[Value] = []
+        comma = False
+        while not self.accept(closing):
+            items.append(self.nested_value())
+            comma = self.accept(",")
+            if not comma and not self.next_is(closing):
+                self.fail(f"expected , or {closing}")
+        if kind == "tuple" and len(items) == 1 and not comma:
+            return items[0]
+        return SequenceValue(kind, tuple(items), span=span)
+
+    def nested_value(self) -> Value:
+        """A value, or a layer with its arguments: ``lstm 32 return_sequences``."""
+        first = self.value()
+        if not isinstance(first, Word | Expr):
+            return first
+        args: list[Arg] = []
+        while not self.done and not self.next_is(",", ")", "]", "=", ":"):
+            args.append(self._arg())
+        return InnerLayer(first, tuple(args), span=first.span) if args else first
+
+    # --- arguments ----------------------------------------------------------------------------
+
+    def _arg(self, *, nested: bool = False) -> Arg:
+        """``value``, ``name=value`` or ``!flag``; within brackets a value may be a layer."""
+        token = self.peek
+        value = self.nested_value if nested else self.value
+        if self.accept("!"):
+            flag = self.name("the name of a true-or-false argument after !")
+            return Arg(LiteralValue(False, span=flag.span), flag.text, span=flag.span)
+        if token.kind == "name" and self.next_is("=", offset=1):
+            self.take()
+            self.take()
+            if self.done or self.next_is("/", ","):
+                self.fail(f"expected a value for {token.text}")
+            return Arg(value(), token.text, span=token.span)
+        return Arg(value(), span=token.span)
+
+    def args(self, *, until: str = "", commas_make_lists: bool = False) -> tuple[Arg, ...]:
+        """Arguments up to the end of the step, or up to a sign.
+
+        Args:
+            until: The sign.
+            commas_make_lists: Whether ``metrics=mae, mse`` is a list without brackets.
+        """
+        args: list[Arg] = []
+        while not self._step_ends() and not (until and self.next_is(until)):
+            arg = self._arg()
+            is_list = commas_make_lists and arg.name and not self.next_is("=", offset=2)
+            if is_list and self.next_is(","):
+                items = [arg.value]
+                while self.accept(","):
+                    items.append(self.value())
+                arg = replace(arg, value=SequenceValue("list", tuple(items), span=arg.span))
+            args.append(arg)
+        return tuple(args)
+
+    def _call_args(self) -> tuple[Arg, ...]:
+        """``(a, name=b, lstm 32)`` with its brackets."""
+        self.expect("(", "expected (")
+        args: list[Arg] = []
+        while not self.accept(")"):
+            args.append(self._arg(nested=True))
+            if not self.accept(",") and not self.next_is(")"):
+                self.fail("expected , or )")
+        return tuple(args)
+
+    def tensors(self) -> tuple[Arg, ...]:
+        """What follows an arrow: ``a, b, mask=m``."""
+        args: list[Arg] = []
+        while True:
+            if self._step_ends():
+                self.fail("expected the name of an output, or _ for the previous output")
+            args.append(self._arg())
+            if not self.accept(","):
+                return tuple(args)
+
+    def callee(self, wanted: str) -> Word | Expr:
+        """A layer's name or an expression."""
+        if self.done:
+            self.fail(f"expected {wanted}")
+        token = self.peek
+        if token.kind == "brace":
+            value = _brace(self.take())
+            return value if isinstance(value, Expr) else fail_at(token.span, f"expected {wanted}")
+        if token.kind != "name":
+            self.fail(f"expected {wanted}", layer_hint(token) if wanted == "a layer" else "")
+        self.take()
+        return Word(token.text, span=token.span)
+
+    def _step_ends(self) -> bool:
+        """Whether the step ends here: at the end of the line, ``/``, an arrow or a repetition."""
+        return self.done or self.next_is("/", "<-", "*")
+
+    # --- steps --------------------------------------------------------------------------------
+
+    def step(self) -> LayerSpec:
+        """``h = conv2d 32 3x3 relu <- x * 2``."""
+        start = self.peek.span
+        targets = self._targets()
+        reuse = self.accept("reuse", "name")
+        callee = self.callee("a layer")
+        args = self._call_args() if self._opens("(") else ()
+        if self.next_is(":"):
+            example = f"{callee.text} ..." if isinstance(callee, Word) else "dense 32 relu"
+            self.fail(NOT_ALLOWED, f"Write the arguments without a colon: `{example}`.")
+        args += self.args()
+        self._check_star()
+        inputs = self.tensors() if self.accept("<-") else None
+        if inputs is not None and not self.done and self.peek.kind in ("name", "brace"):
+            self.fail(NOT_ALLOWED, "Separate inputs by commas: `add <- a, b`.")
+        times = self.value() if self.accept("*") else None
+        if not self.done and not self.next_is("/"):
+            self.fail(NOT_ALLOWED, value_hint(self.peek.text))
+        return LayerSpec(callee, args, inputs, targets, reuse, times, span=start)
+
+    def _check_star(self) -> None:
+        """Refuse ``3*3``: a shape is meant, and a repetition would be read."""
+        offset = -1
+        dims: list[str] = []
+        while (token := self.ahead(offset)) and token.kind == "number":
+            dims.append(token.text)
+            star, after = self.ahead(offset + 1), self.ahead(offset + 2)
+            if star is None or star.text != "*" or star.spaced or after is None or after.spaced:
+                break
+            offset += 2
+        if len(dims) > 1:
+            shape = "x".join(dims)
+            remedy = f"Write a shape with the letter x: {shape}; a repetition is ` * 3`."
+            self.fail(NOT_ALLOWED, remedy)
+
+    def _targets(self) -> tuple[str, ...]:
+        """``a, b =`` before a step, if it is there."""
+        offset = 0
+        names: list[Token] = []
+        while (token := self.ahead(offset)) and token.kind == "name":
+            names.append(token)
+            if self.next_is("=", offset=offset + 1):
+                for name in names:
+                    _check_target(name)
+                self._index += offset + 2
+                return tuple(name.text for name in names)
+            if not self.next_is(",", offset=offset + 1):
+                break
+            offset += 2
+        return ()
+
+
+def _check_target(token: Token) -> None:
+    if "." in token.text:
+        fail_at(token.span, "a name must not contain dots")
+    if token.text in CONSTANTS or token.text == "_in":
+        fail_at(token.span, f"{token.text} cannot be used as a name")
+
+
+def string_of(token: Token) -> str:
+    """The text of a quoted string, with Python's escapes."""
+    try:
+        return str(ast.literal_eval(token.text))
+    except (SyntaxError, ValueError) as error:
+        return fail_at(token.span, f"is not a valid string: {error}")
+
+
+def _brace(token: Token) -> Value:
+    """``{expr}`` is an expression, ``{key: value}`` a mapping."""
+    inner, start = token.text[1:-1], token.span
+    if inner.strip() and not has_colon(inner):
+        try:
+            parse_expression(inner)
+        except ExpressionError as error:
+            span = Span(start.line, start.column + 1 + error.column, error.width)
+            fail_at(span, error.message, error.remedy)
+        return Expr(inner.strip(), span=start)
+    before = "\n" * (start.line - 1) + " " * start.column  # for the positions of the tokens
+    lines, problems = tokenize(before + inner.replace("\n", " ") + " ")
+    if problems:
+        raise ParseError(problems[0])
+    cursor = Cursor([inside for line in lines for inside in line.tokens])
+    entries: list[tuple[Value, Value]] = []
+    while not cursor.done:
+        key = cursor.value()
+        cursor.expect(":", "expected : and a value")
+        entries.append((key, cursor.nested_value()))
+        if not cursor.done:
+            cursor.expect(",", "expected , or }")
+    return MappingValue(tuple(entries), span=start)
+
+
+def _number(text: str) -> int | float:
+    plain = text.replace("_", "")
+    try:
+        return int(plain)
+    except ValueError:
+        return float(plain)

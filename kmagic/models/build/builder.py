@@ -15,10 +15,14 @@ from kmagic.language.portable_text import make_portable
 from kmagic.language.spec import CompileSpec, LayerRef, ModelRef, ModelSpec, Span
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
-from kmagic.models.build.assembly import assemble, has_new_weights, report_mistakes
+from kmagic.models.build.assembly import (
+    ValueResolver,
+    assemble,
+    has_new_weights,
+    report_mistakes,
+)
 from kmagic.models.build.keras_errors import clean_message, error_summary
 from kmagic.models.build.model_origin import ModelOrigin, set_origin
-from kmagic.models.build.object_values import ValueResolver
 from kmagic.support.keras_import import keras
 from kmagic.support.model_registry import mark_untrained
 from kmagic.support.suggestions import did_you_mean

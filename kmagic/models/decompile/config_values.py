@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from kmagic.language.parser import CONSTANTS
 from kmagic.language.spec import (
     Arg,
     Expr,
@@ -25,7 +26,6 @@ from kmagic.language.spec import (
     Value,
     Word,
 )
-from kmagic.language.step_parser import CONSTANTS
 from kmagic.models import catalogue
 from kmagic.models.catalogue import OBJECT_ROLES, Role
 from kmagic.models.keras_history import is_keras_tensor

@@ -13,7 +13,7 @@ from kmagic.language import parse
 from kmagic.language.expand import expand
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext
-from kmagic.models.build.object_values import ValueResolver
+from kmagic.models.build.assembly import ValueResolver
 from kmagic.models.decompile.config_values import comparable, same
 from kmagic.support.errors import DSLError
 
