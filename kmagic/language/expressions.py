@@ -13,7 +13,7 @@ from typing import Any
 
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
-_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -27,14 +27,10 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.BitXor: operator.xor,
     ast.LShift: operator.lshift,
     ast.RShift: operator.rshift,
-}
-_UNARY: dict[type[ast.unaryop], Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
     ast.USub: operator.neg,
     ast.Not: operator.not_,
     ast.Invert: operator.invert,
-}
-_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -116,9 +112,9 @@ class _Evaluator:
             raise self._error(message, node, _COMPUTE_ABOVE)
         return visit(node)
 
-    def _try(self, node: ast.AST, compute: Callable[[], Any]) -> Any:
+    def _compute(self, node: ast.AST, function: Callable[..., Any], *operands: Any) -> Any:
         try:
-            return compute()
+            return function(*operands)
         except Exception as error:
             raise self._error(f"raised {type(error).__name__}: {error}", node) from error
 
@@ -143,7 +139,7 @@ class _Evaluator:
 
     def _Subscript(self, node: ast.Subscript) -> Any:
         owner, key = self.value(node.value), self.value(node.slice)
-        return self._try(node, lambda: owner[key])
+        return self._compute(node, operator.getitem, owner, key)
 
     def _Slice(self, node: ast.Slice) -> Any:
         bounds = (node.lower, node.upper, node.step)
@@ -151,11 +147,10 @@ class _Evaluator:
 
     def _BinOp(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
-        return self._try(node, lambda: _BINARY[type(node.op)](left, right))
+        return self._compute(node, _OPERATORS[type(node.op)], left, right)
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
-        operand = self.value(node.operand)
-        return self._try(node, lambda: _UNARY[type(node.op)](operand))
+        return self._compute(node, _OPERATORS[type(node.op)], self.value(node.operand))
 
     def _BoolOp(self, node: ast.BoolOp) -> Any:
         stops_at = isinstance(node.op, ast.Or)
@@ -171,8 +166,7 @@ class _Evaluator:
         result: Any = True
         for operator_node, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator)
-            compare = _COMPARE[type(operator_node)]
-            result = self._try(node, lambda a=left, b=right, c=compare: c(a, b))  # type: ignore[misc]  # bound early
+            result = self._compute(node, _OPERATORS[type(operator_node)], left, right)
             if len(node.ops) > 1 and not result:
                 break
             left = right
