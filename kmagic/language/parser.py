@@ -7,7 +7,7 @@ reported together.
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, NoReturn
 
 from kmagic.language.expressions import ExpressionError, parse_expression
@@ -100,37 +100,21 @@ def parse(text: str, *, where: str = "", first_line: int = 1) -> ModelSpec:
         >>> [statement.callee.text for statement in spec]
         ['input', 'dense']
     """
-    result = parse_partial(text)
-    if result.problems:
-        problems = merge_foreign_problems(result.problems, text)
+    spec = parse_partial(text)
+    if spec.problems:
+        problems = merge_foreign_problems(spec.problems, text)
         raise DSLError(problems, text, where, first_line)
-    return result.spec
+    return spec
 
 
-@dataclass(frozen=True, slots=True)
-class ParseResult:
-    """What could be parsed of a text.
-
-    Attributes:
-        spec: The lines without mistakes.
-        problems: The mistakes, in the order of the text.
-        lost_names: Names that the lines with mistakes may have defined.
-    """
-
-    spec: ModelSpec
-    problems: tuple[Problem, ...] = ()
-    lost_names: frozenset[str] = frozenset()
-
-
-def parse_partial(text: str) -> ParseResult:
+def parse_partial(text: str) -> ModelSpec:
     """Parse as much of a model's text as possible; like :func:`parse`, but raises nothing."""
     lines, token_problems = tokenize(text)
     parser = _Parser(lines, has_tabs="\t" in text)
     statements = parser.block(at_top=True)
     found = dict.fromkeys([*token_problems, *parser.problems])
     problems = sorted(found, key=lambda problem: (problem.line, problem.column))
-    spec = ModelSpec(statements, source=text)
-    return ParseResult(spec, tuple(problems), frozenset(parser.lost_names))
+    return ModelSpec(statements, text, tuple(problems), frozenset(parser.lost_names))
 
 
 class _Parser:

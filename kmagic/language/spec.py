@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal, TypeAlias, dataclass_transform
 
+from kmagic.support.errors import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -273,12 +275,16 @@ class ModelSpec:
     """A whole model's text.
 
     Attributes:
-        statements: In the order of the text.
-        source: The text itself, for messages; it does not count in comparisons.
+        statements: In the order of the text; lines with mistakes are left out.
+        source: The text itself, for messages.
+        problems: The mistakes, in the order of the text.
+        lost_names: Names that the lines with mistakes may have defined.
     """
 
     statements: tuple[Statement, ...]
     source: str = field(default="", compare=False, repr=False)
+    problems: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
+    lost_names: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Statement]:
         return iter(self.statements)

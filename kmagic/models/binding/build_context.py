@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kmagic.language.expand import expand
 from kmagic.language.foreign_code import merge_foreign_problems
 from kmagic.language.graph import BlockTrail, Graph, Iterations, Node
-from kmagic.language.spec import Span
+from kmagic.language.name_lookup import ExpansionError, definition_lines
+from kmagic.language.spec import ModelSpec, Span
 from kmagic.support.errors import BuildError, DSLError, Problem
-
-if TYPE_CHECKING:
-    from kmagic.language.name_lookup import ExpansionError
 
 
 @dataclass(slots=True)
@@ -30,7 +29,7 @@ class BuildContext:
         iterations: The iterations of the loops around it.
         params: The parameters of its blocks.
         definitions: The text's blocks and nested models, each with the line that defines it.
-        broken_names: Names that lines with mistakes would have defined.
+        lost_names: Names that lines with mistakes would have defined.
         cause: The first exception of Keras, or of a layer of the user's.
     """
 
@@ -44,7 +43,7 @@ class BuildContext:
     iterations: Iterations = ()
     params: frozenset[str] = frozenset()
     definitions: Mapping[str, int] = field(default_factory=dict)
-    broken_names: frozenset[str] = frozenset()
+    lost_names: frozenset[str] = frozenset()
     cause: BaseException | None = None
 
     def enter(self, node: Node) -> None:
@@ -63,14 +62,19 @@ class BuildContext:
         """Add a problem; one in a block or loop is added once."""
         self._add(message, span, remedy, self._uses(self.trail))
 
-    def report_expansion(self, error: ExpansionError) -> Graph:
-        """Add what could not be expanded, and return the graph of the rest."""
-        for problem, trail in error.problems:
-            self.trail = trail
-            span = Span(problem.line, problem.column, problem.width)
-            self.report(problem.message, span, problem.remedy)
-        self.leave()
-        return error.graph
+    def expand(self, spec: ModelSpec) -> Graph:
+        """The graph of the text; mistakes are added, and what contains them is left out."""
+        self.definitions = definition_lines(spec.statements)
+        self.lost_names = spec.lost_names
+        try:
+            return expand(spec, self.names, first_line=self.first_line, lost_names=self.lost_names)
+        except ExpansionError as error:
+            for problem, trail in error.problems:
+                self.trail = trail
+                span = Span(problem.line, problem.column, problem.width)
+                self.report(problem.message, span, problem.remedy)
+            self.leave()
+            return error.graph
 
     def report_rejection(
         self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None

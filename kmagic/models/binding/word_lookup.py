@@ -209,7 +209,7 @@ def find_layer(word: Word, context: BuildContext) -> Any:
 
 
 def _report_unknown_layer(text: str, span: Span, layer: Any, context: BuildContext) -> None:
-    if text in context.broken_names:  # the line that defines it is reported
+    if text in context.lost_names:  # the line that defines it is reported
         return
     if text in context.definitions:
         line = context.editor_line(context.definitions[text])

@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.language import format_spec
-from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
-from kmagic.language.name_lookup import ExpansionError, definition_lines
-from kmagic.language.parser import ParseResult, parse_partial
+from kmagic.language.parser import parse_partial
 from kmagic.language.portable_text import make_portable
 from kmagic.language.spec import CompileSpec, LayerRef, ModelRef, ModelSpec, Span
 from kmagic.models.binding.argument_binding import bind_arguments
@@ -48,11 +46,11 @@ def build_model(
         name: The model's name in Keras, unless the text gives one.
     """
     if isinstance(text, ModelSpec) and text.source:
-        parsed = ParseResult(text)
+        spec = text
     else:
-        parsed = parse_partial(text if isinstance(text, str) else format_spec(text))
-    context = BuildContext(parsed.spec.source, where, first_line, names)
-    graph = _expand(parsed, context)
+        spec = parse_partial(text if isinstance(text, str) else format_spec(text))
+    context = BuildContext(spec.source, where, first_line, names)
+    graph = _expand(spec, context)
     if not graph.nodes:
         remedy = "Start with an input line: `input 28x28x1`."
         context.report("the text has no layers", Span(1, 1), remedy)
@@ -63,8 +61,8 @@ def build_model(
     model = assembly.model
     _compile(model, arguments, graph.compile, context)
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
-    portable = make_portable(parsed.spec, names)
-    set_origin(model, ModelOrigin(parsed.spec, graph, steps, nested, portable))
+    portable = make_portable(spec, names)
+    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable))
     if has_new_weights(graph, [*steps, *nested], names):
         mark_untrained(model)
     return model
@@ -93,22 +91,14 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
     _compile(model, _compile_arguments(graph.compile, context), graph.compile, context)
 
 
-def _expand(parsed: ParseResult, context: BuildContext) -> Graph:
+def _expand(spec: ModelSpec, context: BuildContext) -> Graph:
     """The graph of a text; raises all mistakes that can be found, if there is one."""
-    context.definitions = definition_lines(parsed.spec.statements)
-    context.broken_names = parsed.lost_names
-    context.problems += parsed.problems
-    try:
-        graph = expand(
-            parsed.spec, context.names, first_line=context.first_line, lost_names=parsed.lost_names
-        )
-        if not context.problems:
-            return graph
-    except ExpansionError as error:
-        graph = context.report_expansion(error)
-    report_mistakes(graph, context)
-    _compile_arguments(graph.compile, context)
-    context.raise_problems()
+    context.problems += spec.problems
+    graph = context.expand(spec)
+    if context.problems:
+        report_mistakes(graph, context)
+        _compile_arguments(graph.compile, context)
+        context.raise_problems()
     return graph
 
 

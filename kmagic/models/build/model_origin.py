@@ -94,7 +94,7 @@ def restore_origin(
         Whether the text belongs to the model; if not, the model gets no origin.
     """
     try:
-        spec = parse_partial(text).spec
+        spec = parse_partial(text)
         graph = expand(spec, names)
         layers = list(nested_layers(model))
         steps, nested = (tuple(_restore_steps(graph, rows, layers)) for rows in serialized)

@@ -8,9 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.language import format_spec, parse
-from kmagic.language.expand import expand
 from kmagic.language.graph import Graph
-from kmagic.language.name_lookup import ExpansionError, definition_lines
 from kmagic.language.spec import (
     BlockSpec,
     Expr,
@@ -83,7 +81,6 @@ def keras_program(
         free |= _classes(spec.statements)
     known = {**dict.fromkeys(free, Placeholder()), **(names or {})}
     context = BuildContext(spec.source, names=known)
-    context.definitions = definition_lines(spec.statements)
     graph = _expanded(spec, context)
     common = {*RESERVED, *free, name}
     try:
@@ -110,10 +107,7 @@ def _classes(statements: tuple[Statement, ...]) -> set[str]:
 
 
 def _expanded(spec: ModelSpec, context: BuildContext) -> Graph:
-    try:
-        graph = expand(spec, context.names)
-    except ExpansionError as error:
-        graph = context.report_expansion(error)
+    graph = context.expand(spec)
     if not graph.nodes:
         remedy = "Start with an input line: `input 28x28x1`."
         context.report("the text has no layers", Span(1, 1), remedy)
