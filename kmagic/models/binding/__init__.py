@@ -3,7 +3,7 @@
 A model and its Python program look up names and bind arguments in the same way.
 """
 
-from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
-from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.argument_binding import BoundArguments, bind_arguments
+from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 
 __all__ = ["UNRESOLVED", "BoundArguments", "BuildContext", "bind_arguments"]

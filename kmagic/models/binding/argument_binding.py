@@ -22,7 +22,7 @@ from kmagic.language.spec import (
 )
 from kmagic.language.vocabulary import old_argument_remedy
 from kmagic.models import catalogue
-from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 from kmagic.models.catalogue import WEIGHT_ROLES, Parameter, Role, accepts_string, find_object
 from kmagic.support.suggestions import did_you_mean, nearest
 
@@ -34,8 +34,6 @@ _OPTIMIZER_ARGUMENTS = frozenset(
 _PYTHON_DTYPES = {"double": "float64", "float": "float32", "int": "int32", "str": "string"}
 _MAX_SHOWN = 6
 """A remedy lists at most this many parameters."""
-UNRESOLVED = object()
-"""Stands for a value with a mistake that is reported already."""
 
 
 @dataclass(slots=True)

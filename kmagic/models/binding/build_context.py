@@ -13,6 +13,9 @@ from kmagic.language.name_lookup import ExpansionError, definition_lines
 from kmagic.language.spec import ModelSpec, Span
 from kmagic.support.errors import BuildError, DSLError, Problem
 
+UNRESOLVED: Any = object()
+"""Stands for a value with a mistake that is reported already."""
+
 
 @dataclass(slots=True)
 class BuildContext:
@@ -58,9 +61,10 @@ class BuildContext:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
 
-    def report(self, message: str, span: Span, remedy: str = "") -> None:
-        """Add a problem; one in a block or loop is added once."""
+    def report(self, message: str, span: Span, remedy: str = "") -> Any:
+        """Add a problem; one in a block or loop is added once. Returns UNRESOLVED."""
         self._add(message, span, remedy, self._uses(self.trail))
+        return UNRESOLVED
 
     def expand(self, spec: ModelSpec) -> Graph:
         """The graph of the text; mistakes are added, and what contains them is left out."""
@@ -78,14 +82,15 @@ class BuildContext:
 
     def report_rejection(
         self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None
-    ) -> None:
-        """Add a problem that Keras found, with the blocks and loop iterations that led to it."""
+    ) -> Any:
+        """Add a problem that Keras found, with the blocks and loops around it, as in `report`."""
         self.cause = self.cause or cause
         steps: list[str] = []
         for depth in range(len(self.trail) + 1):
             steps += [text for blocks, text in self.iterations if blocks == depth]
             steps += self._uses(self.trail[depth : depth + 1])
         self.rejected.add(self._add(message, span, remedy, tuple(steps)))
+        return UNRESOLVED
 
     def _uses(self, trail: BlockTrail) -> tuple[str, ...]:
         return tuple(

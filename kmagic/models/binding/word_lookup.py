@@ -10,8 +10,7 @@ from typing import Literal as OneOf
 from kmagic.language.spec import InnerLayer, NotebookValue, Object, Span, Word
 from kmagic.language.vocabulary import OTHER_LAYER_NAMES, OTHER_LOSS_NAMES, REMOVED_LAYERS
 from kmagic.models import catalogue
-from kmagic.models.binding.argument_binding import UNRESOLVED
-from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 from kmagic.models.catalogue import OBJECT_ROLES, WEIGHT_ROLES, Role, accepts_string, find_object
 from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
@@ -194,8 +193,7 @@ def find_layer(word: Word, context: BuildContext) -> Any:
         if callable(function):
             return function
         known = (f"ops.{name}" for name in dir(keras.ops) if not name.startswith("_"))
-        context.report("is not in keras.ops", word.span, did_you_mean(text, known))
-        return UNRESOLVED
+        return context.report("is not in keras.ops", word.span, did_you_mean(text, known))
     layer = find_object("layer", text)
     is_layer = layer is not None and text == text.lower()
     if text in context.names and not (is_layer and text.islower()):

@@ -29,8 +29,8 @@ from kmagic.language.spec import (
     find_parts,
 )
 from kmagic.models import catalogue
-from kmagic.models.binding.argument_binding import UNRESOLVED, BoundArguments, bind_arguments
-from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.binding.argument_binding import BoundArguments, bind_arguments
+from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 from kmagic.models.binding.word_lookup import check_literal, find_callable, find_layer, word_kind
 from kmagic.models.build.keras_errors import (
     LayerInput,
@@ -167,8 +167,7 @@ class ValueResolver:
             case LayerRef() | ModelRef() | NodeOutput():
                 return self._referenced(value)
             case _:
-                context.report("is not expected here", value.span)
-                return UNRESOLVED
+                return context.report("is not expected here", value.span)
 
     def key(self, key: Any, context: BuildContext) -> Any:
         """Convert a key of a dictionary; a bare word is a string."""
@@ -204,8 +203,7 @@ def create_object(
         names = [param.name for param in catalogue.parameters(function)]
         problem = explain_argument_error(error, word, bound.kwargs, names)
         span = bound.spans.get(problem.argument, span)
-        context.report(problem.message, span, problem.remedy)
-        return UNRESOLVED
+        return context.report(problem.message, span, problem.remedy)
 
 
 # --- layers and functions ---------------------------------------------------------------------
@@ -338,8 +336,7 @@ class Assembly:
             return callee
         if callable(callee):
             return self._function(callee, word, node)
-        self.context.report("is neither a layer, a model nor a function", node.callee.span)
-        return UNRESOLVED
+        return self.context.report("is neither a layer, a model nor a function", node.callee.span)
 
     def _instance(self, cls: Any, word: str, node: Node) -> Any:
         args = node.args
@@ -388,8 +385,7 @@ class Assembly:
                 units = format_value(node.args[0].value)
                 remedy = f"For a layer with {units} units, write `dense {units}`."
                 message = f"{word} is an activation and takes no such value"
-                self.context.report(message, node.args[0].span, remedy * units.isdigit())
-                return UNRESOLVED
+                return self.context.report(message, node.args[0].span, remedy * units.isdigit())
         return FunctionLayer(function, tuple(args), kwargs)
 
     def _resolved(self, args: tuple[Arg, ...]) -> tuple[list[Any], dict[str, Any]]:
@@ -501,8 +497,7 @@ class Assembly:
             return UNRESOLVED
         word = _word_of(node)
         if not node.inputs:
-            self.context.report_rejection(f"{word} has no input", node.span, _INPUT_REMEDY)
-            return UNRESOLVED
+            return self.context.report_rejection(f"{word} has no input", node.span, _INPUT_REMEDY)
         args, kwargs = self._resolved(node.inputs)
         if any(value is UNRESOLVED for value in (*args, *kwargs.values())):
             return UNRESOLVED
@@ -512,15 +507,13 @@ class Assembly:
             problem = explain_layer_error(error, word, layer, self._layer_inputs(node, args))
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
             span = spans.get(problem.argument, node.span)
-            self.context.report_rejection(problem.message, span, problem.remedy, error)
-            return UNRESOLVED
+            return self.context.report_rejection(problem.message, span, problem.remedy, error)
         names = node.spec.targets
         count = len(keras.tree.flatten(output)) if len(names) > 1 else len(names)
         if count < len(names):
             has = "one output" if count == 1 else f"{count} outputs"
             message = f"{len(names)} names, but {word} has only {has}"
-            self.context.report_rejection(message, node.span)
-            return UNRESOLVED
+            return self.context.report_rejection(message, node.span)
         return output
 
     def _report_model_error(self, error: Exception) -> None:
@@ -559,8 +552,7 @@ class Assembly:
                 if len(flat) > 1:
                     remedy = f"It has {len(flat)} outputs; the first has index 0."
                 message = f"there is no output {format_value(LiteralValue(key))}"
-                self.context.report_rejection(message, reference.span, remedy)
-                return UNRESOLVED
+                return self.context.report_rejection(message, reference.span, remedy)
             output = flat[key]
         return output
 
