@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kmagic.from_r import from_r as from_r
     from kmagic.language import format_spec as format_spec
     from kmagic.language import parse as parse
-    from kmagic.models.export import to_dsl as to_dsl
+    from kmagic.models.decompile import to_dsl as to_dsl
     from kmagic.models.export import to_python as to_python
     from kmagic.persistence.save_load import load as load
     from kmagic.persistence.save_load import save as save
@@ -59,7 +59,7 @@ _MODULES = {
     "predict_classes": "evaluation.prediction.predict",
     "predict_proba": "evaluation.prediction.predict",
     "save": "persistence.save_load",
-    "to_dsl": "models.export",
+    "to_dsl": "models.decompile",
     "to_python": "models.export",
 }
 """Public name -> its module, which is imported when the name is first used."""

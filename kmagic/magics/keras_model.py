@@ -134,7 +134,8 @@ def keras_summary(session: Session, line: ParsedLine) -> Any:
 @magic(CODE)
 def keras_code(session: Session, line: ParsedLine) -> Any:
     """Show the Keras program for a model; ``%keras_code -h`` shows the options."""
-    from kmagic.models.export import Code, to_dsl, to_python  # noqa: PLC0415 - not before it is needed
+    from kmagic.models.decompile import to_dsl  # noqa: PLC0415 - not before it is needed
+    from kmagic.models.export import Code, to_python  # noqa: PLC0415 - not before it is needed
 
     name, model = _only_model(session, line)
     if line.language == "dsl":

@@ -1,11 +1,15 @@
-"""Writes a model as a text of the layer language, and a text or model as Keras code."""
+"""Writes a text or a model as Keras code; code of both kinds is shown as a card."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from kmagic.language import format_spec, parse
 from kmagic.language.spec import ModelSpec
+from kmagic.models.build import origin_of
+from kmagic.models.codegen import keras_program
+from kmagic.models.decompile import to_spec, with_current_compile
 from kmagic.support.rendering import Renderable
 
 
@@ -26,34 +30,6 @@ class Code(Renderable, str):  # noqa: SLOT000 - it has two attributes
         code = super().__new__(cls, text)
         code.name, code.language = name, language
         return code
-
-
-def to_dsl(model: Any, *, width: int = 0, exact: bool = False) -> str:
-    """Write a model as a text of the layer language.
-
-    Args:
-        model: A ``keras.Sequential`` or a functional ``keras.Model``.
-        width: Put consecutive layers on one line, separated by `` / ``, up to this many columns.
-        exact: Write one line per layer, and the name of every layer.
-
-    Returns:
-        A text from which :func:`kmagic.build` builds an equal model: the same configuration
-        (except generated names), weight shapes, and outputs for the same weights.
-
-    Raises:
-        DecompileError: The model contains something that a text cannot express: a class with its
-            own code, a function without a name. The message names the layer.
-
-    Example:
-        >>> import keras
-        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
-        >>> print(to_dsl(model))
-        input 4
-        dense 2 softmax
-    """
-    from kmagic.models import decompile  # noqa: PLC0415 - not before a model is written
-
-    return decompile.to_dsl(model, width=width, exact=exact)
 
 
 def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | None = None) -> str:
@@ -81,18 +57,12 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
             [keras.Input(shape=(4,)), layers.Dense(2, activation="softmax")]
         )
     """
-    from kmagic.models.codegen import keras_program  # noqa: PLC0415 - not before a program is written
-
     spec = model if isinstance(model, str | ModelSpec) else _spec_of(model)
     return keras_program(spec, names, name=name)
 
 
 def _spec_of(model: Any) -> ModelSpec:
     """A model's own text with its current compilation, or a text made from the model."""
-    from kmagic.language import format_spec, parse  # noqa: PLC0415 - as above
-    from kmagic.models.build import origin_of  # noqa: PLC0415 - not before a program is written
-    from kmagic.models.decompile import to_spec, with_current_compile  # noqa: PLC0415 - as above
-
     origin = origin_of(model)
     if origin is None:
         return to_spec(model)
