@@ -7,7 +7,7 @@ than values, a layer of a block that is used outside it.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from kmagic.language import expressions
@@ -27,14 +27,12 @@ from kmagic.models.codegen.program_state import Placeholder
 _PLAIN = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
 class FlatStep(LayerSpec):
     """A step that applies a node's layer; its target is a variable, not always the layer's name."""
 
     node: Node | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class FlatModel(NestedSpec):
     """A nested model, with its graph."""
 
