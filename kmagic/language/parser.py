@@ -7,6 +7,7 @@ reported together.
 from __future__ import annotations
 
 import ast
+import math
 from dataclasses import replace
 from typing import Literal, NoReturn
 
@@ -70,7 +71,9 @@ CONSTANTS: dict[str, object] = {
     "True": True,
     "False": False,
     "None": None,
-    **{text: float(text) for text in ("inf", "+inf", "-inf", "nan", "+nan", "-nan")},
+    **dict.fromkeys(("inf", "+inf"), math.inf),
+    **dict.fromkeys(("nan", "+nan", "-nan"), math.nan),
+    "-inf": -math.inf,
 }
 NOT_ALLOWED = "is not allowed here"
 _EXAMPLES = {
