@@ -59,7 +59,7 @@ def is_image_file(file: Path) -> bool:
     return file.suffix.lower() in _image_suffixes() and not file.name.startswith(".")
 
 
-def natural_sort_key(path: Path) -> list[tuple[bool, int, str]]:
+def natural_sort_key(path: Path | str) -> list[tuple[bool, int, str]]:
     """A key that sorts 2 before 10.
 
     Example:

@@ -25,7 +25,7 @@ from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
-    from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
+    from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics, ThresholdCurve
 
 HEADLINE = ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted F1")
 MAX_CLASSES = 30  # with more classes, only those with the lowest F1 have a row
@@ -145,12 +145,24 @@ def _class_metrics(matrix: ConfusionMatrix) -> str:
 
 def curves_html(matrix: ConfusionMatrix) -> str:
     """ROC, precision-recall and calibration curves, as far as there are scores."""
-    charts = [*_threshold_curves(matrix), *_calibration_curve(matrix)]
+    sweep, calibration = matrix.threshold_curve, matrix.calibration
+    charts = [] if sweep is None else _threshold_curves(matrix, sweep)
+    if calibration is not None:
+        points = zip(calibration.mean_probability, calibration.observed_frequency, strict=True)
+        charts.append(
+            RateChart(
+                f"Calibration, error {calibration.error:.3f}",
+                "predicted probability",
+                "observed frequency",
+                list(points),
+                weights=calibration.samples.tolist(),
+            )
+        )
     if not charts:
         return ""
     drawn = rate_charts_html(charts)
-    if matrix.threshold_curve is None and matrix.calibration is not None:
-        error = f"{100 * matrix.calibration.error:.1f}"
+    if sweep is None and calibration is not None:
+        error = f"{100 * calibration.error:.1f}"
         title = f"Calibration: probabilities are off by {error} % on average"
         return details_html(title, drawn)
     return (
@@ -158,10 +170,7 @@ def curves_html(matrix: ConfusionMatrix) -> str:
     )
 
 
-def _threshold_curves(matrix: ConfusionMatrix) -> list[RateChart]:
-    sweep = matrix.threshold_curve
-    if sweep is None:
-        return []
+def _threshold_curves(matrix: ConfusionMatrix, sweep: ThresholdCurve) -> list[RateChart]:
     name = matrix.classes[1]
     of = f" of {name}" if len(name) <= AXIS_NAME else ""
     points = sweep.sample_indices(CURVE_POINTS)
@@ -169,7 +178,6 @@ def _threshold_curves(matrix: ConfusionMatrix) -> list[RateChart]:
     precision_recall = [(sweep.true_positive_rate[k + 1], sweep.precision[k]) for k in points]
     _, false_positives, _, true_positives = sweep.counts(matrix.predictions.threshold)
     predicted = true_positives + false_positives
-    false_positive_rate = _ratio(false_positives, sweep.negatives)
     recall = _ratio(true_positives, sweep.positives)
     return [
         RateChart(
@@ -177,7 +185,7 @@ def _threshold_curves(matrix: ConfusionMatrix) -> list[RateChart]:
             "false positive rate",
             f"recall{of}",
             [(0.0, 0.0), *roc],
-            mark=(false_positive_rate, recall),
+            mark=(_ratio(false_positives, sweep.negatives), recall),
         ),
         RateChart(
             f"Average precision {format_score(sweep.average_precision)}",
@@ -187,21 +195,6 @@ def _threshold_curves(matrix: ConfusionMatrix) -> list[RateChart]:
             diagonal=False,
             mark=(recall, _ratio(true_positives, predicted)) if predicted else None,
         ),
-    ]
-
-
-def _calibration_curve(matrix: ConfusionMatrix) -> list[RateChart]:
-    calibration = matrix.calibration
-    if calibration is None:
-        return []
-    return [
-        RateChart(
-            f"Calibration, error {calibration.error:.3f}",
-            "predicted probability",
-            "observed frequency",
-            list(zip(calibration.mean_probability, calibration.observed_frequency, strict=True)),
-            weights=calibration.samples.tolist(),
-        )
     ]
 
 

@@ -63,16 +63,40 @@ def multilabel_to_text(confusion: MultilabelConfusion) -> str:
 def multilabel_html(confusion: MultilabelConfusion) -> str:
     """The card as HTML."""
     shown = _shown_labels(confusion)
+    counts, figures = confusion.matrices, confusion.per_class
     popups = _popups(confusion, shown)
-    largest = max((float(confusion.matrices[k][c]) for k in shown for c, _ in MISTAKES), default=1)
-    rows = "".join(_row(confusion, k, largest, popups) for k in shown)
+    largest = max((float(counts[k][cell]) for k in shown for cell, _ in MISTAKES), default=1)
+
+    def one_cell(k: int, cell: tuple[int, int]) -> str:
+        count = counts[k][cell]
+        if not count:
+            return EMPTY_CELL
+        content = openable_html(f"<b>{format_count(count)}</b>", popups.get((k, *cell), ""))
+        if cell == (1, 1):
+            return cell_html(content, -DIAGONAL_TINT)
+        share = float(count) / largest
+        return cell_html(content, MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * share)
+
+    rows = []
+    for k in shown:
+        predicted, support = figures.predicted[k], figures.support[k]
+        f1 = format_rate(figures.f1[k], predicted + support)
+        metrics = (
+            format_count(counts[k][0, 0]),
+            format_rate(figures.precision[k], predicted),
+            format_rate(figures.recall[k], support),
+            f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>',
+            format_count(support),
+        )
+        cells = [one_cell(k, cell) for cell in ((1, 1), (1, 0), (0, 1))]
+        rows.append(row_html(confusion.classes[k], cells, metrics, NAME_LENGTH))
     names = ("true positives", "false negatives", "false positives", "true negatives")
     heads = (*names, "precision", "recall", "F1", "support")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     table = (
         '<table class="km-matrix km-labels"><caption>A row for each label: how many samples are '
         f'predicted correctly and wrongly.</caption><thead><tr><th class="km-corner">label</th>'
-        f"{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
     body = layout_html(
         table,
@@ -95,35 +119,6 @@ def _shown_labels(confusion: MultilabelConfusion) -> list[int]:
         return order
     worst = set(np.argsort(confusion.per_class.f1, kind="stable")[:MAX_LABELS].tolist())
     return [k for k in order if k in worst]
-
-
-def _row(
-    confusion: MultilabelConfusion,
-    k: int,
-    largest: float,
-    popups: dict[tuple[int, int, int], str],
-) -> str:
-    counts, figures = confusion.matrices[k], confusion.per_class
-    cells = [_cell(counts[1, 1], -DIAGONAL_TINT)]
-    for cell, _ in MISTAKES:
-        share = float(counts[cell]) / largest if largest else 0.0
-        opacity = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * share
-        cells.append(_cell(counts[cell], opacity, popups.get((k, *cell), "")))
-    predicted, support = figures.predicted[k], figures.support[k]
-    f1 = format_rate(figures.f1[k], predicted + support)
-    metrics = (
-        format_count(counts[0, 0]),
-        format_rate(figures.precision[k], predicted),
-        format_rate(figures.recall[k], support),
-        f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>',
-        format_count(support),
-    )
-    return row_html(confusion.classes[k], cells, metrics, NAME_LENGTH)
-
-
-def _cell(count: float, colour: float, popup: str = "") -> str:
-    content = openable_html(f"<b>{format_count(count)}</b>", popup)
-    return cell_html(content, colour) if count else EMPTY_CELL
 
 
 def _popups(

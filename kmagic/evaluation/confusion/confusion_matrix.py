@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from kmagic.data.images.image_reader import natural_sort_key
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.confusion_metrics import (
     LEVEL,
@@ -533,15 +533,7 @@ def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDAr
 
 def natural_order(names: Sequence[str]) -> NDArray[np.intp]:
     """Indices that sort names alphabetically, with numbers in them by their value."""
-    return np.array(
-        sorted(range(len(names)), key=lambda index: _natural_key(names[index])), np.intp
-    )
-
-
-def _natural_key(name: str) -> list[tuple[int, int, str]]:
-    """A name's parts, so that "class 10" comes after "class 2"."""
-    parts = re.findall(r"\d+|\D+", name)
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p.casefold()) for p in parts]
+    return np.array(sorted(range(len(names)), key=lambda k: natural_sort_key(names[k])), np.intp)
 
 
 def _cluster(matrix: NDArray[Any]) -> NDArray[np.intp]:
