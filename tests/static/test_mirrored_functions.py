@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from kmagic.display.confusion.matrix_table import cell_title, format_percent
+from kmagic.display.confusion.matrix_cards import cell_title, format_percent
 from kmagic.display.kit.chart import axis_ticks, epoch_ticks, format_tick, spread_labels
 from kmagic.display.training.training_card import previous_scale_values
 from kmagic.evaluation.confusion.confusion import confusion

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kmagic.display.confusion.matrix_table import (
+from kmagic.display.confusion.cell_samples import (
     comparison_samples,
     confusion_samples,
     moved_samples,

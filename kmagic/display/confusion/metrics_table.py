@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmagic.display.confusion.matrix_table import UNDEFINED
 from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import (
     MIDTONES,
@@ -25,8 +24,9 @@ from kmagic.support.formatting import format_count
 
 if TYPE_CHECKING:
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
-    from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics, ThresholdCurve
+    from kmagic.evaluation.confusion.confusion_metrics import ThresholdCurve
 
+UNDEFINED = "\N{EN DASH}"
 HEADLINE = ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted F1")
 MAX_CLASSES = 30  # with more classes, only those with the lowest F1 have a row
 CURVE_POINTS = 120
@@ -79,11 +79,6 @@ def metrics_to_text(matrix: ConfusionMatrix) -> list[str]:
         f"{name} {format_score(value)} ({' to '.join(map(format_score, intervals[name]))})"
         for name, value in matrix.overall.items()
     ]
-
-
-def rates_to_text(figures: ClassMetrics, k: int) -> list[str]:
-    """Precision, recall and F1 of a class as plain text."""
-    return [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
 
 
 def text_table(rows: Sequence[Sequence[str]]) -> list[str]:

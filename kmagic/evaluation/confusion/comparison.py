@@ -37,7 +37,7 @@ class Comparison(Renderable):
         old: The matrix of the other model.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.confusion.comparison_card:comparison_bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.matrix_cards:comparison_bundle"
 
     new: ConfusionMatrix
     old: ConfusionMatrix

@@ -67,7 +67,7 @@ class ConfusionMatrix(Renderable):
         selection: Cells selected in the notebook, as (true, predicted) labels.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.confusion.confusion_card:confusion_bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.matrix_cards:confusion_bundle"
 
     matrix: NDArray[Any]
     predictions: LabeledPredictions

@@ -143,7 +143,7 @@ class MultilabelConfusion(Renderable):
         unit: What a sample is, in the plural.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.confusion.multilabel_card:multilabel_bundle"
+    renderer: ClassVar[str] = "kmagic.display.confusion.matrix_cards:multilabel_bundle"
 
     predictions: MultilabelPredictions
     sample_weight: NDArray[np.float64] | None = None

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.display.confusion.matrix_table import HIDDEN
+from kmagic.display.confusion.matrix_cards import HIDDEN
 from kmagic.evaluation.confusion.confusion import confusion
 
 from ...cards import HOSTILE, html, text

@@ -1,0 +1,755 @@
+"""The cards of a confusion matrix, of the comparison of two models, and of several labels.
+
+A card is complete HTML: cells open without scripts, so they open in a saved notebook too.
+:mod:`kmagic.display.confusion.interactive_matrix` adds to it while the kernel runs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from kmagic.display.confusion.cell_samples import (
+    captions,
+    comparison_samples,
+    confusion_samples,
+    moved_samples,
+    titles,
+)
+from kmagic.display.confusion.interactive_matrix import (
+    InteractiveComparison,
+    InteractiveConfusion,
+    attach_widget,
+)
+from kmagic.display.confusion.matrix_image import large_matrix_html
+from kmagic.display.confusion.metrics_table import (
+    UNDEFINED,
+    all_metrics_html,
+    curves_html,
+    format_score,
+    headline_html,
+    metrics_html,
+    metrics_to_text,
+    text_table,
+)
+from kmagic.display.kit.assets import minified_css
+from kmagic.display.kit.card import (
+    Bundle,
+    bar_html,
+    card_html,
+    details_html,
+    escape_html,
+    mime_bundle,
+    name_html,
+    table_html,
+    tooltip_text,
+)
+from kmagic.display.kit.samples import Sample, collect_samples, samples_html
+from kmagic.support.colour_scale import (
+    DIAGONAL_TINT,
+    MAX_OPACITY,
+    MIN_OPACITY,
+    colour_values,
+    difference_values,
+)
+from kmagic.support.formatting import format_count, isolate_direction, shorten_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from kmagic.evaluation.confusion.comparison import Comparison
+    from kmagic.evaluation.confusion.confusion_matrix import ConfusedPair, ConfusionMatrix
+    from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
+    from kmagic.evaluation.confusion.multilabel import MultilabelConfusion
+
+C = TypeVar("C", bound=tuple[int, ...])
+
+# With more classes ...
+MAX_COMPLETE = 30  # ... the table shows only those of the worst pairs,
+MAX_TOOLTIPS = 20  # ... cells have no tooltips,
+MAX_TEXT_CLASSES = 16  # ... the plain text has no matrix,
+MAX_BESIDE = 15  # ... samples and pairs are below the table,
+MAX_ROOMY = 12  # ... cells are compact.
+MAX_PAIR_CLASSES = 15
+MAX_LABELS = 30
+HORIZONTAL_NAME = 4  # longer names of columns are written vertically
+CAPTION_NAME, COLUMN_NAME, ROW_NAME, LABEL_NAME, CALL_NAME, TOOLTIP_NAME = 10, 14, 18, 24, 30, 40
+"""Characters of a class name."""
+SAMPLES_SHOWN = 6
+MAX_SAMPLE_BYTES = 250_000  # size of the samples in all cells of a saved card
+PAIRS, PAIRS_OF_LARGE = 6, 12
+POPUPS, POPUPS_OF_MANY, MANY = 24, 16, 20
+"""Cells that open without a kernel: normally, and of more classes than MANY."""
+CHANGED_POPUPS = 16  # those of a comparison, besides the diagonal
+ORANGE, BLUE = "213,94,0", "0,114,178"
+EMPTY_CELL = '<td class="km-empty">·</td>'
+HIDDEN, HIDDEN_BRIEFLY = " style=display:none", " hidden"
+"""An untrusted notebook keeps only the first; the second keeps the card of many classes small."""
+NORMALIZATIONS = {"counts": "counts", "true": "of row", "pred": "of column", "all": "of all"}
+MISTAKES = {(1, 0): "false negatives", (0, 1): "false positives"}
+
+
+def confusion_bundle(matrix: ConfusionMatrix) -> Bundle:
+    """The card of a matrix, as text and as HTML."""
+    card = _ConfusionCard(matrix)
+    key = attach_widget(InteractiveConfusion(matrix, card.shown))
+    return mime_bundle(card.to_text(), card.to_html(key))
+
+
+def comparison_bundle(comparison: Comparison) -> Bundle:
+    """The card of two models, as text and as HTML."""
+    card = _ComparisonCard(comparison)
+    key = attach_widget(InteractiveComparison(comparison, card.shown))
+    return mime_bundle(card.to_text(), card.to_html(key))
+
+
+def multilabel_bundle(confusion: MultilabelConfusion) -> Bundle:
+    """The card of several labels, as text and as HTML."""
+    card = _MultilabelCard(confusion)
+    return mime_bundle(card.to_text(), card.to_html())
+
+
+class _MatrixCard(ABC):
+    """The card of a matrix of classes.
+
+    Attributes:
+        matrix: The matrix; of two models that of the new one.
+        colours: Signed opacity of each cell, negative for blue.
+        shown: Positions of the classes in the table, in order.
+    """
+
+    def __init__(
+        self,
+        matrix: ConfusionMatrix,
+        colours: NDArray[np.float64],
+        pairs: Iterable[tuple[int, int]],
+        *,
+        fill: bool,
+    ) -> None:
+        self.matrix, self.colours = matrix, colours
+        self.shown = _choose_classes(matrix.ordered().tolist(), pairs, fill=fill)
+        self.is_complete = len(self.shown) == len(matrix.classes)
+
+    def _table(self, caption: str, heads: Sequence[str], foot: str = "") -> str:
+        names = [self.matrix.classes[k] for k in self.shown]
+        compact = " km-compact" if len(names) > MAX_ROOMY else ""
+        vertical = "km-vertical-names" if max(map(len, names)) > HORIZONTAL_NAME else ""
+        columns = [f'<th scope="col"><span>{name_html(n, COLUMN_NAME)}</span></th>' for n in names]
+        columns += [f'<th scope="col" class="km-metric">{head}</th>' for head in heads]
+        rows = (
+            _row_html(name, [self._cell((row, k)) for k in self.shown], self._row_metrics(row))
+            for name, row in zip(names, self.shown, strict=True)
+        )
+        return (
+            f'<table class="km-matrix{compact}"><caption>Rows: true class. Columns: predicted '
+            f'class. {caption}</caption><thead class="{vertical}"><tr>'
+            f'<th class="km-corner">true \\ predicted</th>{"".join(columns)}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody>{foot}</table>"
+        )
+
+    def _heatmap(self, *, is_difference: bool = False) -> str:
+        """All classes, if the table does not show them."""
+        if self.is_complete:
+            return ""
+        order = self.matrix.ordered()
+        return large_matrix_html(self.colours[np.ix_(order, order)], is_difference=is_difference)
+
+    @abstractmethod
+    def _cell(self, cell: tuple[int, int]) -> str: ...
+
+    @abstractmethod
+    def _row_metrics(self, k: int) -> Iterable[str]: ...
+
+
+# --- one matrix -----------------------------------------------------------------------------------
+
+
+class _ConfusionCard(_MatrixCard):
+    """The card of one matrix.
+
+    Every cell contains its count and three percentages, and its colours for each. The style sheet
+    and the buttons above the table choose what is visible; in an untrusted notebook it is what the
+    matrix was created with.
+
+    Attributes:
+        pairs: All confused pairs, the worst first.
+        inside: Those whose classes are both in the table.
+        omitted: What the table does not show, in a sentence.
+    """
+
+    def __init__(self, matrix: ConfusionMatrix) -> None:
+        self.pairs = matrix.pairs(None)
+        self._shares = [matrix.normalized(over) for over in ("true", "pred", "all")]
+        self._scales = [
+            colour_values(values, log=matrix.scale == "log", diagonal=matrix.diagonal)
+            for values in (matrix.matrix, *self._shares[:2])
+        ]
+        colours = self._scales[{"true": 1, "pred": 2}.get(matrix.normalize or "", 0)]
+        self._visible = {"pred": 1, "all": 2}.get(matrix.normalize or "", 0)
+        worst = [(pair.true, pair.predicted) for pair in self.pairs]
+        super().__init__(matrix, colours, worst, fill=True)
+        shown = set(self.shown)
+        self.inside = [pair for pair in self.pairs if {pair.true, pair.predicted} <= shown]
+        included, total = (sum(p.count for p in each) for each in (self.inside, self.pairs))
+        self.omitted = (
+            ""
+            if self.is_complete
+            else f"The table shows the {len(shown)} classes of the most confused pairs, of "
+            f"{len(matrix.classes):,}. It contains {format_count(included)} of "
+            f"{format_count(total)} mistakes. For all classes use .report(), .matrix or .pairs()."
+        )
+        self._popups = self._build_popups()
+        self._marked = worst[0] if worst and worst[0] in self._popups else None
+
+    def to_html(self, key: str) -> str:
+        """The card as HTML, with the key of its widget, if any."""
+        matrix, figures = self.matrix, self.matrix.per_class
+        precision = "".join(
+            f"<td>{_format_rate(figures.precision[k], figures.predicted[k])}</td>"
+            for k in self.shown
+        )
+        foot = (
+            f'<tfoot><tr><th scope="row">precision %</th>{precision}<td class="km-metric" '
+            f'colspan="3">accuracy {format_percent(matrix.accuracy, 2)}</td></tr></tfoot>'
+        )
+        of = ("its row", "its column", "all")[self._visible]
+        heads = ("recall&nbsp;%", "F1&nbsp;%", "support")
+        body = _layout_html(
+            self._table(f"Small: percent of {of}.", heads, foot),
+            shown=len(self.shown),
+            samples=self._popups[self._marked] if self._marked else "",
+            large_matrix=self._heatmap(),
+            pairs=_pairs(self.pairs[: PAIRS if self.is_complete else PAIRS_OF_LARGE]),
+            below=_worst_html(matrix)
+            + headline_html(matrix)
+            + curves_html(matrix)
+            + all_metrics_html(matrix),
+            key=key,
+        )
+        facts = matrix.facts()
+        if matrix.threshold_curve is not None:
+            name = isolate_direction(shorten_name(matrix.classes[1], ROW_NAME))
+            facts += f" · {name} above {matrix.predictions.threshold:g}"
+        buttons = _normalization_buttons(matrix.normalize)
+        title = matrix.name or "confusion matrix"
+        return card_html(title, facts, body, foot=self.omitted, aside=buttons)
+
+    def to_text(self) -> str:
+        """The matrix as plain text: the metrics of each class, and the most confused pairs."""
+        matrix = self.matrix
+        first_line, *_ = matrix.describe().splitlines()
+        lines = [first_line, "", *text_table(self._text_rows())]
+        if self.pairs:
+            lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in self.pairs[:PAIRS])]
+        if matrix.n_top_losses:
+            lines += ["", "Worst samples:"]
+            lines += [f"  sample {each.index:,}: {each.title}" for each in _worst_samples(matrix)]
+        lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_to_text(matrix))]
+        if self.omitted:
+            lines += ["", self.omitted]
+        return "\n".join(lines)
+
+    def _text_rows(self) -> list[list[str]]:
+        matrix, with_matrix = self.matrix, len(self.shown) <= MAX_TEXT_CLASSES
+        names = [isolate_direction(shorten_name(matrix.classes[k], ROW_NAME)) for k in self.shown]
+        heads = ["true \\ predicted", *names] if with_matrix else ["class"]
+        rows = [[*heads, "precision", "recall", "F1", "support"]]
+        for name, k in zip(names, self.shown, strict=True):
+            counts = [format_count(matrix.matrix[k, other]) for other in self.shown if with_matrix]
+            support = format_count(matrix.per_class.support[k])
+            rows.append([name, *counts, *_rates_to_text(matrix.per_class, k), support])
+        return rows
+
+    def _cell(self, cell: tuple[int, int]) -> str:
+        count, names = self.matrix.matrix[cell], self.matrix.classes
+        if not count:
+            return EMPTY_CELL
+        classes = ["km-correct"] if cell[0] == cell[1] else []
+        classes += ["km-marked"] if cell == self._marked else []
+        attributes = f' class="{" ".join(classes)}"' if classes else ""
+        if len(names) <= MAX_TOOLTIPS:
+            attributes += f' title="{cell_title(names, cell)}: {format_count(count)}"'
+        by_count, by_row, by_column = (_format_opacity(values[cell]) for values in self._scales)
+        variables = f";--t:{by_row};--p:{by_column}"
+        if _format_opacity(self.colours[cell]) != by_count:
+            variables += f";--c:{by_count}"
+        hidden = HIDDEN if len(names) <= MAX_ROOMY else HIDDEN_BRIEFLY
+        percentages = "".join(
+            f"<i{'' if index == self._visible else hidden}>{format_percent(share[cell])}</i>"
+            for index, share in enumerate(self._shares)
+        )
+        content = f"<b>{_format_cell_count(count)}</b> {percentages}"
+        popup = self._popups.get(cell, "")
+        return _cell_html(content, popup, self.colours[cell], attributes, variables)
+
+    def _row_metrics(self, k: int) -> Iterable[str]:
+        figures = self.matrix.per_class
+        recall = _format_rate(figures.recall[k], figures.support[k])
+        yield f'<div class="km-recall">{bar_html(figures.recall[k])}<span>{recall}</span></div>'
+        yield format_percent(figures.f1[k])
+        yield format_count(figures.support[k])
+
+    def _build_popups(self) -> dict[tuple[int, int], str]:
+        """What opens within the cells of the worst pairs."""
+        if self.matrix.x is None:
+            return {}
+        limit = POPUPS if len(self.shown) <= MANY else POPUPS_OF_MANY
+        opening = {(pair.true, pair.predicted): pair for pair in self.inside[:limit]}
+        return _build_popups(list(opening), lambda cell: _pair_samples(self.matrix, opening[cell]))
+
+
+def _pair_samples(matrix: ConfusionMatrix, pair: ConfusedPair) -> str:
+    true, predicted = matrix.labels[pair.true], matrix.labels[pair.predicted]
+    indices = matrix.indices(true=true, pred=predicted)
+    more = ""
+    if len(indices) > SAMPLES_SHOWN:
+        call = escape_html(f".indices(true={_argument(true)}, pred={_argument(predicted)})")
+        more = f'<div class="km-muted km-more">{len(indices) - SAMPLES_SHOWN:,} more: {call}</div>'
+    title = f"{name_html(pair.true_name)} taken for {name_html(pair.predicted_name)}"
+    samples = confusion_samples(matrix, indices[:SAMPLES_SHOWN].tolist())
+    return _samples_html(title, samples) + more
+
+
+def _argument(label: int | str) -> str:
+    return repr(shorten_name(label, CALL_NAME)) if isinstance(label, str) else str(label)
+
+
+def _pairs(pairs: Sequence[ConfusedPair]) -> str:
+    return _pairs_html(
+        "Most confused",
+        (
+            f'<li value="{rank}">{name_html(pair.true_name)} taken for '
+            f'{name_html(pair.predicted_name)}<span class="km-muted">: '
+            f"{format_count(pair.count)} of {format_count(pair.support)}</span></li>"
+            for rank, pair in enumerate(pairs, start=1)
+        ),
+    )
+
+
+def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
+    table = matrix.top_losses(matrix.n_top_losses)
+    names = [
+        [isolate_direction(shorten_name(name, CAPTION_NAME)) for name in table[side]]
+        for side in ("true", "predicted")
+    ]
+    below = [
+        f"{true if true == predicted else f'{true} as {predicted}'}, {probability:.2f}"
+        for true, predicted, probability in zip(*names, table["probability"], strict=True)
+    ]
+    described = [
+        f"{title}, loss {loss:.2f}"
+        for title, loss in zip(titles(matrix, table.index), table["loss"], strict=True)
+    ]
+    return collect_samples(matrix.x, table.index, below, described)
+
+
+def _worst_html(matrix: ConfusionMatrix) -> str:
+    if not matrix.n_top_losses:
+        return ""
+    inside = _samples_html("Worst samples", _worst_samples(matrix), "by their loss")
+    return f'<div class="km-worst" style="margin-top:12px">{inside}</div>'
+
+
+def _normalization_buttons(normalize: str | None) -> str:
+    """The buttons that choose what percentages and colours are relative to."""
+    checked = normalize or "counts"
+    buttons = "".join(
+        f'<label><input type="radio" name="km-normalize" value="{value}"'
+        f"{' checked' if value == checked else ''}><span>{text}</span></label>"
+        for value, text in NORMALIZATIONS.items()
+    )
+    return (
+        '<form class="km-normalize" role="radiogroup" aria-label="normalization" '
+        f'style="display:none">{buttons}</form>'
+    )
+
+
+def _format_cell_count(count: float) -> str:
+    """A count, or a sum of weights with as many digits as fit into a cell."""
+    if float(count).is_integer():
+        return f"{int(count):,}"
+    return f"{count:,.0f}" if abs(count) >= 100 else f"{count:.3g}"  # noqa: PLR2004 - three digits
+
+
+# --- two models -----------------------------------------------------------------------------------
+
+
+class _ComparisonCard(_MatrixCard):
+    """The comparison of two models: improvements in blue, deteriorations in orange."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        colours = difference_values(comparison.difference)
+        super().__init__(comparison.new, colours, comparison.changed_cells(), fill=False)
+        self.comparison = comparison
+        self._popups = self._build_popups()
+        self._gain = 100 * (comparison.new.per_class.recall - comparison.old.per_class.recall)
+
+    def to_text(self) -> str:
+        """The comparison as plain text."""
+        lines = [self.comparison.describe()]
+        if changes := self.comparison.changed_cells_text():
+            lines += ["", "Changed most:", *(f"  {line}" for line in changes)]
+        return "\n".join(lines)
+
+    def to_html(self, key: str) -> str:
+        """The card as HTML, with the key of its widget, if any."""
+        comparison, total = self.comparison, len(self.matrix.classes)
+        verdict = comparison.class_changes()
+        changes = (f"<li>{escape_html(line)}</li>" for line in comparison.changed_cells_text())
+        new, old = (tooltip_text(name, COLUMN_NAME) for name in comparison.names)
+        caption = f"Counts of {new} minus those of {old}."
+        body = _layout_html(
+            self._table(caption, ("recall&nbsp;%", "support")),
+            shown=len(self.shown),
+            samples=self._fixed_and_broken(),
+            large_matrix=self._heatmap(is_difference=True),
+            pairs=_pairs_html("Changed most", changes),
+            above=f'<div class="km-summary"><b>{escape_html(verdict[:1].upper() + verdict[1:])}.'
+            f"</b> {escape_html(comparison.significance())}</div>",
+            below=details_html("All metrics of both", _metrics_of_both(comparison))
+            + details_html(
+                "Each class"
+                if total <= MAX_COMPLETE
+                else f"The {MAX_COMPLETE} most changed classes",
+                _class_metrics_of_both(comparison),
+            ),
+            key=key,
+        )
+        foot = (
+            ""
+            if self.is_complete
+            else f"The table shows the {len(self.shown)} classes that changed most, of {total:,}. "
+            "For all classes use .to_frame() or .difference."
+        )
+        title = " against ".join(comparison.names)
+        return card_html(title, comparison.facts(), body, foot=foot)
+
+    def _cell(self, cell: tuple[int, int]) -> str:
+        comparison, names = self.comparison, self.matrix.classes
+        change = comparison.difference[cell]
+        if not change:
+            return EMPTY_CELL
+        tooltip = ""
+        if len(names) <= MAX_COMPLETE:
+            before, now = (
+                format_count(each.matrix[cell]) for each in (comparison.old, comparison.new)
+            )
+            tooltip = f' title="{cell_title(names, cell)}: {before} -&gt; {now}"'
+        content, popup = f"<b>{_signed(change)}</b>", self._popups.get(cell, "")
+        return _cell_html(content, popup, self.colours[cell], tooltip)
+
+    def _row_metrics(self, k: int) -> Iterable[str]:
+        return _signed(self._gain[k], 1), format_count(self.matrix.per_class.support[k])
+
+    def _build_popups(self) -> dict[tuple[int, int], str]:
+        """What opens within the cells that changed most, and within the diagonal."""
+        if self.matrix.x is None:
+            return {}
+        shown, changed = set(self.shown), self.comparison.changed_cells(CHANGED_POPUPS)
+        diagonal = [(k, k) for k in sorted(shown) if self.comparison.difference[k, k]]
+        cells = [cell for cell in (*changed, *diagonal) if set(cell) <= shown]
+        return _build_popups(cells, self._cell_samples)
+
+    def _cell_samples(self, cell: tuple[int, int]) -> str:
+        true, predicted = (name_html(self.matrix.classes[k]) for k in cell)
+        title = f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"
+        moved = zip(moved_samples(self.comparison, cell), ("no longer", "new"), strict=True)
+        return "".join(
+            self._titled_samples(title, indices, f"{len(indices):,} {what}")
+            for indices, what in moved
+            if len(indices)
+        )
+
+    def _fixed_and_broken(self) -> str:
+        """Samples that only one of the two models predicts correctly."""
+        if self.matrix.x is None:
+            return ""
+        parts = []
+        for name, option in zip(self.comparison.names, ("fixed", "broken"), strict=True):
+            indices = self.comparison.indices(**{option: True})
+            if len(indices):
+                title = f"Only {tooltip_text(name, COLUMN_NAME)} is correct"
+                call = f".indices({option}=True)" if len(indices) > SAMPLES_SHOWN else ""
+                parts.append(self._titled_samples(title, indices, f"{len(indices):,} {call}"))
+        return "".join(parts)
+
+    def _titled_samples(self, title: str, indices: NDArray[np.intp], note: str) -> str:
+        first = indices[:SAMPLES_SHOWN].tolist()
+        return _samples_html(title, comparison_samples(self.comparison, first), note)
+
+
+def _metrics_of_both(comparison: Comparison) -> str:
+    new, old = comparison.new.overall, comparison.old.overall
+    rows = (
+        [name, format_score(old[name]), format_score(value), _signed(value - old[name], 4)]
+        for name, value in new.items()
+        if name in old
+    )
+    names = [name_html(name) for name in reversed(comparison.names)]
+    return table_html(("", *names, "change"), rows)
+
+
+def _class_metrics_of_both(comparison: Comparison) -> str:
+    frame = comparison.to_frame()
+    order = comparison.new.ordered()
+    if len(order) > MAX_COMPLETE:
+        change = np.abs(frame["fixed"].to_numpy() - frame["broken"].to_numpy())
+        order = np.argsort(-change, kind="stable")[:MAX_COMPLETE]
+    rows = (
+        [
+            name_html(comparison.classes[k]),
+            f"{row.recall_before:.3f} → {row.recall:.3f}",
+            f"{row.precision_before:.3f} → {row.precision:.3f}",
+            f"{row.fixed:,}",
+            f"{row.broken:,}",
+        ]
+        for k, row in zip(order, frame.iloc[order].itertuples(), strict=True)
+    )
+    new, old = (name_html(name, COLUMN_NAME) for name in comparison.names)
+    heads = ("", "recall", "precision", f"only {new} correct", f"only {old} correct")
+    return table_html(heads, rows)
+
+
+def _signed(value: float, digits: int = 0) -> str:
+    """A change with its sign; one that rounds to zero has none."""
+    text = f"{abs(value):.{digits}f}" if digits else format_count(abs(value))
+    if not float(text.replace(",", "")):
+        return text
+    return f"{'+' if value > 0 else chr(0x2212)}{text}"
+
+
+# --- several labels -------------------------------------------------------------------------------
+
+
+class _MultilabelCard:
+    """The confusion of several labels per sample, with a row for each label."""
+
+    def __init__(self, confusion: MultilabelConfusion) -> None:
+        self.confusion, self.counts = confusion, confusion.matrices
+        self.shown: list[int] = confusion.ordered().tolist()
+        if len(self.shown) > MAX_LABELS:
+            worst = np.argsort(confusion.per_class.f1, kind="stable")[:MAX_LABELS].tolist()
+            self.shown = [k for k in self.shown if k in worst]
+        self._popups = self._build_popups()
+        mistakes = (float(self.counts[k][cell]) for k in self.shown for cell in MISTAKES)
+        self._largest = max(mistakes, default=1)
+
+    def to_text(self) -> str:
+        """The labels as plain text."""
+        confusion = self.confusion
+        first_line, *_ = confusion.describe().splitlines()
+        rows = [["label", "TP", "FN", "FP", "precision", "recall", "F1"]]
+        for k in self.shown:
+            counts = [format_count(self.counts[k][cell]) for cell in ((1, 1), *MISTAKES)]
+            name = isolate_direction(shorten_name(confusion.classes[k], LABEL_NAME))
+            rows.append([name, *counts, *_rates_to_text(confusion.per_class, k)])
+        overall = [f"  {name} {value:.4f}" for name, value in confusion.overall.items()]
+        return "\n".join([first_line, "", *text_table(rows), "", "All labels:", *overall])
+
+    def to_html(self) -> str:
+        """The card as HTML."""
+        confusion = self.confusion
+        names = ("true positives", "false negatives", "false positives", "true negatives")
+        heads = (*names, "precision", "recall", "F1", "support")
+        head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+        table = (
+            '<table class="km-matrix km-labels"><caption>A row for each label: how many samples '
+            'are predicted correctly and wrongly.</caption><thead><tr><th class="km-corner">label'
+            f"</th>{head}</tr></thead><tbody>{''.join(map(self._row, self.shown))}</tbody></table>"
+        )
+        body = _layout_html(
+            table,
+            shown=0,
+            samples=next(iter(self._popups.values()), ""),
+            below=metrics_html(confusion.overall) + details_html("Averages", self._averages()),
+        )
+        foot = (
+            f"The table shows the {len(self.shown)} labels with the lowest F1, of "
+            f"{len(confusion):,}. For all labels use .report() or .matrices."
+            if len(self.shown) < len(confusion)
+            else ""
+        )
+        return card_html(confusion.name or "labels", confusion.facts(), body, foot=foot)
+
+    def _row(self, k: int) -> str:
+        figures = self.confusion.per_class
+        predicted, support = figures.predicted[k], figures.support[k]
+        f1 = _format_rate(figures.f1[k], predicted + support)
+        metrics = (
+            format_count(self.counts[k][0, 0]),
+            _format_rate(figures.precision[k], predicted),
+            _format_rate(figures.recall[k], support),
+            f'<div class="km-recall">{bar_html(figures.f1[k])}<span>{f1}</span></div>',
+            format_count(support),
+        )
+        cells = [self._cell(k, cell) for cell in ((1, 1), *MISTAKES)]
+        return _row_html(self.confusion.classes[k], cells, metrics, LABEL_NAME)
+
+    def _cell(self, k: int, cell: tuple[int, int]) -> str:
+        count, popup = self.counts[k][cell], self._popups.get((k, *cell), "")
+        if not count:
+            return EMPTY_CELL
+        if cell == (1, 1):
+            colour = -DIAGONAL_TINT
+        else:
+            colour = MIN_OPACITY + (MAX_OPACITY - MIN_OPACITY) * float(count) / self._largest
+        return _cell_html(f"<b>{format_count(count)}</b>", popup, colour)
+
+    def _build_popups(self) -> dict[tuple[int, int, int], str]:
+        """The samples of the largest cells of mistakes, by label, row and column."""
+        if self.confusion.x is None:
+            return {}
+        cells = [(k, *cell) for k in self.shown for cell in MISTAKES if self.counts[k][cell]]
+        cells.sort(key=lambda cell: -self.counts[cell])
+        return _build_popups(cells[: 2 * MAX_LABELS], self._cell_samples)
+
+    def _cell_samples(self, cell: tuple[int, int, int]) -> str:
+        k, row, column = cell
+        whole_name, what = self.confusion.classes[k], MISTAKES[row, column]
+        label = self.confusion[whole_name]
+        indices = label.indices(true=row, pred=column)
+        first = indices[:SAMPLES_SHOWN].tolist()
+        name = isolate_direction(shorten_name(whole_name, LABEL_NAME))
+        described = [f"{name}, {what.removesuffix('s')}"] * len(first)
+        samples = collect_samples(self.confusion.x, first, captions(label, first), described)
+        return _samples_html(f"{name_html(whole_name)}: {what}", samples, f"{len(indices):,}")
+
+    def _averages(self) -> str:
+        averages = self.confusion.report().iloc[len(self.confusion) :]
+        rows = (
+            [name, *(f"{value:.4f}" for value in row[:3])]
+            for name, row in zip(averages.index, averages.to_numpy(), strict=True)
+        )
+        return table_html(("", "precision", "recall", "F1"), rows)
+
+
+# --- what the cards share -------------------------------------------------------------------------
+
+
+def _choose_classes(
+    order: Sequence[int], pairs: Iterable[tuple[int, int]], *, fill: bool
+) -> list[int]:
+    """The classes in the table, in their order: all, or of a large matrix those of the first pairs.
+
+    Other classes fill the table up, or are there only where no pair is.
+    """
+    if len(order) <= MAX_COMPLETE:
+        return list(order)
+    chosen: set[int] = set()
+    for pair in pairs:
+        if len(chosen | set(pair)) > MAX_PAIR_CLASSES:
+            break
+        chosen.update(pair)
+    if fill or not chosen:
+        others = [k for k in order if k not in chosen]
+        chosen.update(others[: MAX_PAIR_CLASSES - len(chosen)])
+    return [k for k in order if k in chosen]
+
+
+def _build_popups(cells: Sequence[C], samples: Callable[[C], str]) -> dict[C, str]:
+    """What cells show when they open, as far as the size of a card allows."""
+    size = 0
+    popups: dict[C, str] = {}
+    for cell in cells:
+        if size > MAX_SAMPLE_BYTES:
+            break
+        popups[cell] = samples(cell)
+        size += len(popups[cell])
+    return popups
+
+
+def _layout_html(
+    table: str,
+    *,
+    shown: int,
+    samples: str = "",
+    large_matrix: str = "",
+    pairs: str = "",
+    above: str = "",
+    below: str = "",
+    key: str = "",
+) -> str:
+    """The body of a card; all parts are HTML.
+
+    ``shown`` is the number of classes in the table, and ``key`` that of the card's widget.
+    """
+    place = "map" if large_matrix else "beside" if shown <= MAX_BESIDE else "below"
+    return (
+        f"<style>{minified_css('confusion/confusion.css')}</style>"
+        f'<div class="km-confusion"{f" data-km={key!r}" if key else ""}>{above}'
+        f'<div class="km-layout km-layout-{place}" '
+        'style="display:flex;flex-wrap:wrap;gap:12px 16px;align-items:flex-start">'
+        f'{large_matrix}<div class="km-scroll" style="overflow-x:auto;max-width:100%">{table}</div>'
+        f'<div class="km-samples">{samples}</div>{pairs}</div>{below}</div>'
+    )
+
+
+def _row_html(
+    name: str, cells: Iterable[str], metrics: Iterable[str], length: int = ROW_NAME
+) -> str:
+    ends = "".join(f'<td class="km-metric">{metric}</td>' for metric in metrics)
+    return f'<tr><th scope="row">{name_html(name, length)}</th>{"".join(cells)}{ends}</tr>'
+
+
+def _cell_html(
+    content: str, popup: str, colour: float, attributes: str = "", variables: str = ""
+) -> str:
+    """A cell whose signed opacity is negative for blue, and that opens a popup if there is one.
+
+    Without the style sheet, a popup is laid over the table.
+    """
+    if popup:
+        content = (
+            '<details class="km-cell" name="km-cell"><summary style="list-style:none;'
+            f'cursor:pointer">{content}</summary><div class="km-popup" '
+            'style="position:absolute;z-index:2;max-width:300px;padding:8px;border:1px solid #999;'
+            'background-color:#fff;color:#222;text-align:left;white-space:normal">'
+            f"{popup}</div></details>"
+        )
+    rgba = f"rgba({BLUE if colour < 0 else ORANGE},{_format_opacity(colour)})"
+    return f'<td{attributes} style="background-color:{rgba}{variables}">{content}</td>'
+
+
+def cell_title(classes: Sequence[str], cell: tuple[int, int]) -> str:
+    """What a cell counts, as the value of an attribute."""
+    true, predicted = (tooltip_text(classes[k], TOOLTIP_NAME) for k in cell)
+    return f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"
+
+
+def _pairs_html(title: str, items: Iterable[str]) -> str:
+    listed = "".join(items)
+    if not listed:
+        return ""
+    return f'<div class="km-pairs">{_subtitle_html(title)}<ol>{listed}</ol></div>'
+
+
+def _samples_html(title: str, samples: Sequence[Sample], note: str = "") -> str:
+    return _subtitle_html(title, note) + samples_html(samples)
+
+
+def _subtitle_html(title: str, note: str = "") -> str:
+    muted = f' <span class="km-muted">{note}</span>' if note else ""
+    return f'<div class="km-subtitle"><b>{title}</b>{muted}</div>'
+
+
+def _rates_to_text(figures: ClassMetrics, k: int) -> list[str]:
+    return [f"{values[k]:.3f}" for values in (figures.precision, figures.recall, figures.f1)]
+
+
+def _format_opacity(value: float) -> str:
+    """A cell's opacity, as short as CSS allows."""
+    return f"{abs(value):.2f}".removeprefix("0")
+
+
+def format_percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage, without the sign."""
+    return f"{100 * share:.{digits}f}"
+
+
+def _format_rate(share: float, weight: float) -> str:
+    """A class's metric as a percentage; a dash if no sample or prediction defines it."""
+    return format_percent(share) if weight else UNDEFINED
