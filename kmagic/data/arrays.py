@@ -79,8 +79,9 @@ def load_arrays(parts: ArrayParts, options: LoadOptions, name: str, source: str)
         x = _match_inputs(x[0], x_test)
     first = x[0]
     kind = "text" if options.words is not None and first.dtype.kind in "iu" else _kind_of(first)
-    check_applies(options, kind, name, DESCRIPTIONS[kind])
-    _reject_file_options(options, f"{name} {DESCRIPTIONS[kind]}")
+    subject = f"{name} {DESCRIPTIONS[kind]}"
+    check_applies(options, kind, subject)
+    _reject_file_options(options, subject)
     are_images = kind == "images"
     target = decide_target(y, options, images=are_images)
     is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
@@ -254,7 +255,7 @@ def _fail_type(name: str, actual: str) -> NoReturn:
     raise DataError(f"{name} must contain numbers or texts; got {actual}.", _FRAME_REMEDY)
 
 
-def _reject_file_options(options: LoadOptions, actual: str) -> None:
+def _reject_file_options(options: LoadOptions, subject: str) -> None:
     """Reject options of named columns and of image files, which arrays do not have."""
     alternatives = (
         (
@@ -266,7 +267,7 @@ def _reject_file_options(options: LoadOptions, actual: str) -> None:
     )
     for listed, applies_to, alternative in alternatives:
         for option in filter(options.is_set, listed):
-            raise inapplicable(option, f"{applies_to}; {actual}", alternative=alternative)
+            raise inapplicable(option, f"{applies_to}; {subject}", alternative=alternative)
 
 
 def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> ArrayParts:
@@ -346,9 +347,8 @@ def read_stream(stream: Any, name: str) -> ArrayParts:
     length = int(stream.cardinality().numpy())
     if length == tf.data.INFINITE_CARDINALITY:
         raise DataError(f"{name} is endless: it repeats itself.", _READ_LESS)
-    is_batched = bool(x_spec.shape.rank and y_spec.shape.rank) and bool(
-        x_spec.shape[0] == y_spec.shape[0]
-    )
+    x_shape, y_shape = x_spec.shape, y_spec.shape
+    is_batched = bool(x_shape.rank and y_shape.rank and x_shape[0] == y_shape[0])
     available = available_memory()
     # Half of it, because the elements are concatenated then.
     limit = DEFAULT_LIMIT if available is None else int(MAX_SHARE * available / 2)

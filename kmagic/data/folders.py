@@ -143,7 +143,7 @@ def split_files(
 def load_text_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     """Load a folder of texts, one per file."""
     name = options.name or folder.path.resolve().name
-    check_applies(options, "text", name, "contains text")
+    check_applies(options, "text", f"{name} contains text")
     split, note, classes = split_files(folder, options, name)
     files = [*split.x_train, *split.x_test]
     with explain_read_errors(folder.path):
@@ -191,9 +191,8 @@ def _innermost(path: Path) -> Path:
     """The folder, or the only subfolder in it that contains everything, as archives unpack."""
     while True:
         folders, files = _list_folder(path)
-        if len(folders) != 1 or files or folders[0].name.lower() in TRAIN_NAMES:
-            return path
-        if not _list_folder(folders[0])[0]:
+        is_outer = len(folders) == 1 and not files and folders[0].name.lower() not in TRAIN_NAMES
+        if not is_outer or not _list_folder(folders[0])[0]:
             return path
         path = folders[0]
 

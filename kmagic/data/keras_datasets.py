@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from kmagic.data.assemble import apply_options, join_notes, onehot_error, train_test_indices
 from kmagic.data.dataset import Dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset, keras_file
-from kmagic.data.load_options import LoadOptions, check_applies
+from kmagic.data.load_options import ONLY_FOR_OWN_DATA, LoadOptions, check_applies, inapplicable
 from kmagic.data.paths import existing_path
 from kmagic.data.preparation.columns import Columns, TableColumn
 from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
@@ -43,11 +43,6 @@ from kmagic.support.suggestions import did_you_mean
 
 T = TypeVar("T")
 _Part: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # x and y
-_DESCRIPTIONS = {
-    "images": "contains images",
-    "table": "is a table of numbers",
-    "text": "contains text",
-}
 WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("imdb", "reuters")}
 
 
@@ -62,7 +57,10 @@ class SampleDataWarning(UserWarning):
 def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
     """Load one of Keras's data sets."""
     known = KNOWN_DATASETS[name]
-    check_applies(options, known.kind, name, _DESCRIPTIONS[known.kind], own_data=False)
+    contents = "is a table of numbers" if known.kind == "table" else f"contains {known.kind}"
+    check_applies(options, known.kind, f"{name} {contents}")
+    for option in filter(options.is_set, ONLY_FOR_OWN_DATA):
+        raise inapplicable(option, f"your own data; {name} is one of Keras's data sets")
     if options.onehot and known.classes is None:
         raise onehot_error(name)
     columns = _select_columns(known, options)  # which may fail, before anything is loaded

@@ -13,12 +13,12 @@ from kmagic.data.preparation import scaling
 from kmagic.data.preparation.text_encoding import (
     DEFAULT_STANDARDIZE,
     Side,
-    check_encoding_options,
-    pad_rows,
+    TextEncoding,
+    check_choice,
+    check_count,
 )
 from kmagic.support.errors import DataError
 from kmagic.support.messages import Option, Text
-from kmagic.support.suggestions import did_you_mean
 
 DataKind: TypeAlias = Literal["images", "table", "text", "array"]
 Task: TypeAlias = Literal["classification", "regression"]
@@ -30,6 +30,7 @@ OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
     "table": ("target", "features", "drop", "missing", "sep"),
 }
 """Options that apply to one kind of data only."""
+_CHOICES = {"missing": ("mean", "drop"), "task": ("classification", "regression")}
 _REGRESSION = Option("task", "regression")
 ONLY_FOR_OWN_DATA = (
     "size",
@@ -88,7 +89,8 @@ class LoadOptions:
         """Pad and cut rows of word indices, if ``maxlen`` is set."""
         if self.maxlen is None:
             return rows
-        return pad_rows(rows, self.maxlen, self.padding or "pre", self.truncating or "pre")
+        sides = self.padding or "pre", self.truncating or "pre"
+        return TextEncoding((), self.maxlen, *sides).pad(rows)
 
     def is_set(self, option: str) -> bool:
         """Whether the caller set an option."""
@@ -112,8 +114,9 @@ def validate_options(**values: Any) -> LoadOptions:
     if values["features"] and values["drop"]:
         raise _contradiction("features", "drop", "to select columns", "to leave some out")
     values["class_names"] = _parse_names(values["class_names"], "class_names", as_text=True)
-    _check_choice("missing", values["missing"], ("mean", "drop"))
-    _check_choice("task", values["task"], ("classification", "regression"))
+    for option, choices in _CHOICES.items():
+        if values[option] is not None:
+            check_choice(option, values[option], choices, " or ".join(choices))
     if values["task"] == "regression" and (values["class_names"] or values["onehot"]):
         option = "class_names" if values["class_names"] else "onehot"
         raise DataError(
@@ -122,36 +125,32 @@ def validate_options(**values: Any) -> LoadOptions:
         )
     values["name"] = values["name"] or ""
     options = LoadOptions(**values)
-    check_encoding_options(**options.encoding)
+    encoding = options.encoding
+    check_count("num_words", encoding.pop("num_words"))
+    TextEncoding((), **encoding)  # checks its options
     return options
 
 
 def check_applies(
-    options: LoadOptions,
-    kind: DataKind,
-    name: str,
-    description: str,
-    *,
-    own_data: bool = True,
-    except_for: Collection[str] = (),
+    options: LoadOptions, kind: DataKind, subject: str, *, except_for: Collection[str] = ()
 ) -> None:
-    """Reject options that do not apply to this kind of data, which NAME DESCRIPTION names."""
+    """Reject options that do not apply to this kind of data.
+
+    The subject says what the data are: "photos contains images".
+    """
     for applies_to, listed in OPTIONS_OF_KIND.items():
         for option in listed if applies_to != kind else ():
             if option not in except_for and options.is_set(option):
                 noun = "tables" if applies_to == "table" else applies_to
-                raise inapplicable(option, f"{noun}; {name} {description}")
-    for option in () if own_data else ONLY_FOR_OWN_DATA:
-        if options.is_set(option):
-            raise inapplicable(option, f"your own data; {name} is one of Keras's data sets")
+                raise inapplicable(option, f"{noun}; {subject}")
     if options.scale != "none" and kind == "text":
         raise DataError(
-            f"{name} {description}: word indices stand for words and cannot be scaled.",
+            f"{subject}: word indices stand for words and cannot be scaled.",
             Text("Leave out ", Option("scale"), "; an embedding layer takes word indices."),
         )
     if options.scale == "255" and kind != "images":
         raise DataError(
-            Text(Option("scale", 255), f" only applies to pixel values; {name} {description}."),
+            Text(Option("scale", 255), f" only applies to pixel values; {subject}."),
             Text("Use ", Option("scale", "standard"), "."),
         )
 
@@ -216,13 +215,3 @@ def _parse_names(value: Any, option: str, *, as_text: bool = False) -> tuple[Any
     if repeated:
         raise DataError(Text(Option(option), f" lists {', '.join(repeated)} twice."))
     return tuple(names)
-
-
-def _check_choice(option: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value is not None and value not in choices:
-        raise DataError(
-            option=option,
-            expected=" or ".join(choices),
-            actual=value,
-            remedy=did_you_mean(str(value), choices),
-        )

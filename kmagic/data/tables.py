@@ -240,10 +240,11 @@ def _load(frames: list[Any], target: str, options: LoadOptions, name: str, sourc
     first = frames[0][features[0]]
     is_text = len(features) == 1 and not is_numeric(first) and _are_texts(first.tolist())
     if not is_text:
-        check_applies(options, "table", name, "is a table")
+        check_applies(options, "table", f"{name} is a table")
         _check_columns(frames, features, name)
     else:  # the options of tables have selected that column
-        check_applies(options, "text", name, "contains text", except_for=OPTIONS_OF_KIND["table"])
+        subject, selecting = f"{name} contains text", OPTIONS_OF_KIND["table"]
+        check_applies(options, "text", subject, except_for=selecting)
     values = pd.concat([frame[target] for frame in frames])
     cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
     decided = decide_target(cells, options, target)

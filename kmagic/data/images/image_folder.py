@@ -50,7 +50,7 @@ MAX_LISTED = 3
 def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     """Load a folder of images."""
     name = options.name or folder.path.resolve().name
-    check_applies(options, "images", name, "contains images")
+    check_applies(options, "images", f"{name} contains images")
     split, _, classes = split_files(folder, options, name)
     reader = _FileReader(name, options, folder.path)
     return _load(reader, split, classes, folder.note, show_path(folder.path))
@@ -58,7 +58,7 @@ def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
 
 def load_image_list(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load image files given as x, with their labels or numbers to predict as y."""
-    check_applies(options, "images", name, "contains images")
+    check_applies(options, "images", f"{name} contains images")
     check_lengths(parts.x, parts.y, "x", "y")
     lists, y = [parts.x], parts.y
     if parts.x_test is not None:

@@ -8,7 +8,7 @@ import threading
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ ORIENTATION_TAG = 274  # of EXIF
 ROTATED_BY_90 = (5, 6, 7, 8)  # its values for which height and width are exchanged
 
 _lock = threading.Lock()
+"""Held while an open file or a Pillow image is read: two threads may have got the same object."""
 
 
 def is_url(text: object) -> bool:
@@ -96,10 +97,16 @@ def read_image(source: Any, name: str, *, min_size: int | None = None) -> Image:
     Raises:
         EvaluationError: It is missing, damaged, too large, or not an image.
     """
-    if is_pillow_image(source) or hasattr(source, "read"):
-        with _lock:  # two threads may have got the same object
-            return _read(source, name, min_size)
-    return _read(_download(source) if is_url(source) else source, name, min_size)
+    if is_pillow_image(source):
+        with _lock, _explain_errors(name):
+            source.load()
+            return _upright(source)
+    stream = _download(source) if is_url(source) else source
+    with _lock if hasattr(source, "read") else nullcontext(), _open(stream, name) as image:
+        if min_size is not None:
+            image.draft(None, (min_size, min_size))
+        image.load()
+        return _upright(image)
 
 
 def image_size(path: Path, name: str) -> tuple[int, int]:
@@ -151,18 +158,6 @@ def _to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     usual = MAX_16_BIT if values.dtype.kind in "iu" else 1 if maximum <= 1 else MAX_8_BIT
     scaled = MAX_8_BIT * numbers / max(usual, maximum)
     return np.asarray(scaled.clip(0, MAX_8_BIT).astype(np.uint8))
-
-
-def _read(source: Any, name: str, min_size: int | None) -> Image:
-    if is_pillow_image(source):
-        with _explain_errors(name):
-            source.load()
-            return _upright(source)
-    with _open(source, name) as image:
-        if min_size is not None:
-            image.draft(None, (min_size, min_size))
-        image.load()
-        return _upright(image)
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, overload
 
@@ -70,7 +70,13 @@ class TextEncoding:
     standardize: str | None = DEFAULT_STANDARDIZE
 
     def __post_init__(self) -> None:
-        check_encoding_options(self.maxlen, self.padding, self.truncating, self.standardize)
+        check_count("maxlen", self.maxlen)
+        check_choice("padding", self.padding, SIDES, '"pre" or "post"')
+        check_choice("truncating", self.truncating, SIDES, '"pre" or "post"')
+        if self.standardize is not None:
+            names = tuple(filter(None, STANDARDIZE))
+            expected = f"one of {', '.join(names)} or none"
+            check_choice("standardize", self.standardize, names, expected)
 
     @cached_property
     def numbers(self) -> dict[str, int]:
@@ -124,11 +130,17 @@ class TextEncoding:
             array([[2, 0],
                    [1, 1]], dtype=int32)
         """
-        if self.maxlen is not None:
-            return pad_rows(rows, self.maxlen, self.padding, self.truncating)
-        ragged = np.empty(len(rows), dtype=object)
-        ragged[:] = [list(row) for row in rows]
-        return ragged
+        if self.maxlen is None:
+            ragged = np.empty(len(rows), dtype=object)
+            ragged[:] = [list(row) for row in rows]
+            return ragged
+        padded = np.zeros((len(rows), self.maxlen), dtype=np.int32)
+        for index, row in enumerate(rows):
+            cut = row[-self.maxlen :] if self.truncating == "pre" else row[: self.maxlen]
+            if len(cut):
+                filled = slice(-len(cut), None) if self.padding == "pre" else slice(len(cut))
+                padded[index, filled] = cut
+        return padded
 
     def limit(self, rows: Sequence[Sequence[int]] | NDArray[Any]) -> NDArray[Any]:
         """Replace indices beyond the vocabulary by ``unknown``, and pad.
@@ -233,41 +245,17 @@ class DecodedTexts(Sequence[str]):
         return self.encoding.decode([self.rows[index]])[0]
 
 
-def pad_rows(
-    rows: Sequence[Sequence[int]] | NDArray[Any], maxlen: int, padding: Side, truncating: Side
-) -> NDArray[np.int32]:
-    """Pad and cut rows of word indices, as Keras's ``pad_sequences`` does."""
-    padded = np.zeros((len(rows), maxlen), dtype=np.int32)
-    for index, row in enumerate(rows):
-        cut = row[-maxlen:] if truncating == "pre" else row[:maxlen]
-        if len(cut):
-            filled = slice(-len(cut), None) if padding == "pre" else slice(len(cut))
-            padded[index, filled] = cut
-    return padded
+def check_count(option: str, number: Any) -> None:
+    """Check that an option is a positive integer, if it is set."""
+    if number is not None and (type(number) is not int or number < 1):
+        raise DataError(option=option, expected="a positive integer", actual=number)
 
 
-def check_encoding_options(
-    maxlen: int | None,
-    padding: str,
-    truncating: str,
-    standardize: str | None,
-    num_words: int | None = None,
-) -> None:
-    """Check the options of an encoding."""
-    for option, number in (("num_words", num_words), ("maxlen", maxlen)):
-        if number is not None and (type(number) is not int or number < 1):
-            raise DataError(option=option, expected="a positive integer", actual=number)
-    for option, side in (("padding", padding), ("truncating", truncating)):
-        if side not in SIDES:
-            remedy = did_you_mean(str(side), SIDES)
-            raise DataError(option=option, expected='"pre" or "post"', actual=side, remedy=remedy)
-    if standardize not in STANDARDIZE:
-        raise DataError(
-            option="standardize",
-            expected=f"one of {', '.join(filter(None, STANDARDIZE))} or none",
-            actual=standardize,
-            remedy=did_you_mean(str(standardize), filter(None, STANDARDIZE)),
-        )
+def check_choice(option: str, value: Any, choices: Collection[str], expected: str) -> None:
+    """Check that the value of an option is one of its choices."""
+    if value not in choices:
+        remedy = did_you_mean(str(value), choices)
+        raise DataError(option=option, expected=expected, actual=value, remedy=remedy)
 
 
 def learn_text(
@@ -298,7 +286,8 @@ def learn_text(
         >>> learn_text(["a film", "a bad film", "a book"], num_words=4).vocabulary
         ('', '[UNK]', 'a', 'film')
     """
-    check_encoding_options(maxlen, padding, truncating, standardize, num_words)
+    check_count("num_words", num_words)
+    empty = TextEncoding((), maxlen, padding, truncating, standardize=standardize)
     if num_words is not None and num_words < MIN_VOCABULARY:
         raise DataError(
             option="num_words",
@@ -306,8 +295,7 @@ def learn_text(
             actual=num_words,
         )
     if standardize == WORD_SEQUENCE:  # which TextVectorization does not offer
-        splitter = TextEncoding((), standardize=standardize)
-        texts = [" ".join(splitter.words(text)) for text in texts]
+        texts = [" ".join(empty.words(text)) for text in texts]
     load_keras()
     from keras.layers import TextVectorization  # noqa: PLC0415 - only where texts are encoded
 
@@ -318,7 +306,7 @@ def learn_text(
     vocabulary = tuple(map(str, layer.get_vocabulary()))
     if len(vocabulary) < MIN_VOCABULARY:
         raise DataError(f"The {len(texts):,} texts contain no word.")
-    return TextEncoding(vocabulary, maxlen, padding, truncating, standardize=standardize)
+    return replace(empty, vocabulary=vocabulary)
 
 
 def from_word_index(

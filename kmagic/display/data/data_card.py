@@ -216,11 +216,8 @@ def _first_rows(data: Dataset) -> str:
         target = _prepared_cell(np.ravel(data.y_train[0]))
         rows.append(_cells([*prepared, *dots, target], mute=True))
         caption = "The first training rows; below, the first of them as the model sees it."
-    return (
-        '<div class="km-table-scroll" style="overflow-x:auto;margin-top:10px">'
-        '<table class="km-table" aria-label="The first training rows">'
-        f"<thead>{header}</thead><tbody>{''.join(rows)}</tbody></table></div>{_caption(caption)}"
-    )
+    style = ' style="overflow-x:auto;margin-top:10px"'
+    return _table([header, *rows], "The first training rows", style) + _caption(caption)
 
 
 def _value_table(data: Dataset) -> str:
@@ -320,11 +317,12 @@ def _target_cell(data: Dataset, row: int) -> str:
 # --- HTML -----------------------------------------------------------------------------------------
 
 
-def _table(rows: list[str], label: str) -> str:
+def _table(rows: list[str], label: str, style: str = "") -> str:
     """A table whose first row is its header."""
     header, *body = rows
     return (
-        f'<div class="km-table-scroll"><table class="km-table" aria-label="{escape_html(label)}">'
+        f'<div class="km-table-scroll"{style}>'
+        f'<table class="km-table" aria-label="{escape_html(label)}">'
         f"<thead>{header}</thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
