@@ -16,9 +16,9 @@ import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 
 import h5py
 import keras
@@ -35,9 +35,12 @@ from kmagic.persistence.model_metadata import (
     read_metadata,
 )
 from kmagic.persistence.safety import find_objects, needed_objects, reject_code
+from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
+from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
+from kmagic.support.rendering import Renderable
 
 KERAS_SUFFIX = {"weights": ".weights.h5", "legacy weights": ".h5", "h5": ".h5", "keras": ".keras"}
 """The suffix that Keras expects for each format."""
@@ -50,30 +53,78 @@ _SKIPPED_STATE = "variable loading for optimizer"
 _IRRELEVANT_WARNING = re.compile("input_shape|legacy.*HDF5|HDF5.*legacy|is deprecated|__array__")
 
 
-@dataclass(slots=True)
-class OpenedFile:
-    """What was read from a file.
+@dataclass(repr=False, eq=False)
+class LoadResult(Renderable):
+    """A model that was loaded from a file.
 
     Attributes:
+        path: The file.
+        format: Its format.
         model: The model; None if the file has only a text, or weights without a model.
-        metadata: What kmagic saved with the model; None for other files.
+        name: Its name when it was saved.
+        origin: Its text and steps (:func:`kmagic.models.build.origin_of`), or None.
+        metadata: What kmagic saved with it; None for other files.
         notes: What differs from the saved model.
-        keras_version: The version of Keras that wrote it, if known.
+        keras_version: The version of Keras that wrote the file, if known.
+        parts: What was loaded, in words.
         error: Why Keras cannot create the model, if its text may still build it.
+        size: The file's size in bytes.
     """
+
+    renderer: ClassVar[str] = "kmagic.display.model.file_card:load_bundle"
 
     path: Path
     format: FileFormat
     model: Any = None
+    name: str = ""
+    origin: Any = None
     metadata: ModelMetadata | None = None
-    notes: list[str] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
     keras_version: str = ""
+    parts: Sequence[str] = ()
     error: PersistenceError | None = None
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = self.path.stat().st_size if self.path.is_file() else 0
 
     @property
-    def name(self) -> str:
+    def file_name(self) -> str:
         """The path for messages."""
         return show_path(self.path)
+
+    def add_notes(self, *notes: str) -> None:
+        """Add what differs from the saved model."""
+        self.notes += notes
+
+    def with_name(self, name: str) -> Self:
+        """The same result, with the model's name in the notebook."""
+        return replace(self, name=name)
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The metrics of the training run before the model was saved."""
+        history = self.metadata.history if self.metadata is not None else {}
+        return {name: list(values) for name, values in history.items()}
+
+    def description(self) -> str:
+        """Where it was loaded from and what was loaded, in one sentence."""
+        parts = f": {', '.join(self.parts)}" if self.parts else ""
+        if is_static():
+            return f"from {self.file_name}{parts}"
+        size = f", {format_bytes(self.size)}" if self.size else ""
+        version = f", written by Keras {self.keras_version}" if self.keras_version else ""
+        date = self.metadata.saved[:10] if self.metadata is not None else ""
+        on_date = f" on {date}" if date else ""
+        return f"from {self.file_name}{size}{version}{on_date}{parts}"
+
+    def lines(self) -> list[str]:
+        """The description and the notes, as sentences."""
+        description = self.description()
+        return [f"{description[0].upper()}{description[1:]}", *self.notes]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.name} {self.description()}", *self.notes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,129 +136,130 @@ class TrustSettings:
     notebook: Mapping[str, Any] = field(default_factory=dict)
 
 
-def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> OpenedFile:
+def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResult:
     """Create the model of a file, or load the file's weights into a given model."""
     file_format = detect_format(path)
-    opened = OpenedFile(path, file_format, metadata=read_metadata(path, file_format))
+    loaded = LoadResult(path, file_format, metadata=read_metadata(path, file_format))
     if file_format == "text":
-        return opened
-    opened.keras_version = _keras_version(path, file_format)
+        return loaded
+    loaded.keras_version = _keras_version(path, file_format)
     if into is not None:
         if file_format == "json":
-            contents = f"{opened.name} contains an architecture, not weights to load into "
+            contents = f"{loaded.file_name} contains an architecture, not weights to load into "
             raise PersistenceError(
                 Text(contents, ModelName(into.name), "."),
                 "Load it without a model, or load a file of weights.",
             )
-        opened.notes += load_weights(into, path, file_format)
-        opened.model = into
-        return opened
+        loaded.add_notes(*load_weights(into, path, file_format))
+        loaded.model = into
+        return loaded
     if file_format in ("weights", "legacy weights"):
-        return opened
+        return loaded
     read = {"keras": _read_keras, "h5": _read_hdf5, "json": _read_json}[file_format]
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            read(opened, trust)
+            read(loaded, trust)
     except KmagicError:
         raise
     except (zipfile.BadZipFile, EOFError) as error:
         raise (file_damaged if "CRC" in str(error) else file_truncated)(path) from error
     except Exception as error:
-        reason = _load_error(error, opened)
-        if file_format != "keras" or opened.metadata is None or not opened.metadata.text:
+        reason = _load_error(error, loaded)
+        if file_format != "keras" or loaded.metadata is None or not loaded.metadata.text:
             raise reason from error
-        opened.error = reason
-        return opened
-    opened.notes += load_notes(caught)
-    return opened
+        loaded.error = reason
+        return loaded
+    loaded.add_notes(*load_notes(caught))
+    return loaded
 
 
 # --- formats --------------------------------------------------------------------------------------
 
 
-def _read_keras(opened: OpenedFile, trust: TrustSettings) -> None:
-    path = opened.path
+def _read_keras(loaded: LoadResult, trust: TrustSettings) -> None:
+    path = loaded.path
     config = json.loads(read_member(path, "config.json"))
-    if opened.keras_version.startswith("2.") and not path.is_dir():
-        _read_legacy_keras(opened, config, trust)
+    if loaded.keras_version.startswith("2.") and not path.is_dir():
+        _read_legacy_keras(loaded, config, trust)
         return
-    objects = _checked_objects(opened, config, trust)
+    objects = _checked_objects(loaded, config, trust)
     with with_suffix(path, "" if path.is_dir() else KERAS_SUFFIX["keras"]) as file:
         try:
-            opened.model = _load_model(file, objects, trust, compiled=True)
+            loaded.model = _load_model(file, objects, trust, compiled=True)
         except (zipfile.BadZipFile, EOFError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - raised again if compiling is not the reason
             try:
-                opened.model = _load_model(file, objects, trust)
+                loaded.model = _load_model(file, objects, trust)
             except Exception:  # noqa: BLE001 - the first error names the reason
                 raise error from None
-            opened.notes.append(f"Not compiled: Keras reports: {_reason(error)}")
+            loaded.add_notes(f"Not compiled: Keras reports: {_reason(error)}")
 
 
-def _read_legacy_keras(opened: OpenedFile, config: dict[str, Any], trust: TrustSettings) -> None:
+def _read_legacy_keras(loaded: LoadResult, config: dict[str, Any], trust: TrustSettings) -> None:
     """A ``.keras`` file of Keras 2.12 or later: the same zip with an older configuration."""
     compile_config = config.pop("compile_config", None)
-    updated, notes = updated_config(config, opened.name)
-    objects = _checked_objects(opened, [updated, compile_config], trust)
-    opened.notes += notes
+    updated, notes = updated_config(config, loaded.file_name)
+    objects = _checked_objects(loaded, [updated, compile_config], trust)
+    loaded.add_notes(*notes)
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
         copy = Path(folder) / "model.keras"
-        with zipfile.ZipFile(opened.path) as old, zipfile.ZipFile(copy, "w") as new:
+        with zipfile.ZipFile(loaded.path) as old, zipfile.ZipFile(copy, "w") as new:
             for member in old.namelist():
                 with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
                     if member == "config.json":
                         target.write(json.dumps(updated).encode())
                     else:
                         shutil.copyfileobj(source, target)
-        opened.model = _load_model(copy, objects, trust)
-    opened.notes += compile_as_saved(opened.model, compile_config, objects)
-    if opened.model.compiled:
-        opened.notes.append(LEGACY_STATE)
+        loaded.model = _load_model(copy, objects, trust)
+    loaded.add_notes(*compile_as_saved(loaded.model, compile_config, objects))
+    if loaded.model.compiled:
+        loaded.add_notes(LEGACY_STATE)
 
 
-def _read_hdf5(opened: OpenedFile, trust: TrustSettings) -> None:
-    with h5py.File(opened.path, "r") as file:
+def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
+    with h5py.File(loaded.path, "r") as file:
         config = json.loads(decoded(file.attrs["model_config"]))
         training = file.attrs.get("training_config")
         compile_config = None if training is None else json.loads(decoded(training))
         has_state = "optimizer_weights" in file
-    if opened.keras_version.startswith(("0", "1.")):
+    version = loaded.keras_version
+    if version.startswith(("0", "1.")):
         raise PersistenceError(
-            f"{opened.name} was not loaded: it was written by Keras {opened.keras_version}, whose "
-            "layers have other arguments.",
+            f"{loaded.file_name} was not loaded: it was written by Keras {version}, whose layers "
+            "have other arguments.",
             "Load it with Keras 2.2, which reads both versions, and save it there.",
         )
-    is_legacy = not opened.keras_version.startswith("3")
-    updated, notes = updated_config(config, opened.name) if is_legacy else (config, [])
-    objects = _checked_objects(opened, updated, trust)
-    opened.notes += notes
+    is_legacy = not version.startswith("3")
+    updated, notes = updated_config(config, loaded.file_name) if is_legacy else (config, [])
+    objects = _checked_objects(loaded, updated, trust)
+    loaded.add_notes(*notes)
     if updated == config:
-        with with_suffix(opened.path, KERAS_SUFFIX["h5"]) as path:
-            opened.model = _load_model(path, objects, trust)
+        with with_suffix(loaded.path, KERAS_SUFFIX["h5"]) as path:
+            loaded.model = _load_model(path, objects, trust)
     else:
         with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
             copy = Path(folder) / "model.h5"
-            shutil.copyfile(opened.path, copy)
+            shutil.copyfile(loaded.path, copy)
             with h5py.File(copy, "r+") as file:
                 file.attrs["model_config"] = json.dumps(updated)
-            opened.model = _load_model(copy, objects, trust)
-    opened.notes += compile_as_saved(opened.model, compile_config, objects)
-    if has_state and opened.model.compiled:
-        note = LEGACY_STATE if is_legacy else _restore_optimizer(opened)
-        opened.notes += [note] if note else []
+            loaded.model = _load_model(copy, objects, trust)
+    loaded.add_notes(*compile_as_saved(loaded.model, compile_config, objects))
+    if has_state and loaded.model.compiled:
+        note = LEGACY_STATE if is_legacy else _restore_optimizer(loaded)
+        loaded.add_notes(*filter(None, [note]))
 
 
-def _restore_optimizer(opened: OpenedFile) -> str:
+def _restore_optimizer(loaded: LoadResult) -> str:
     """Restore the optimizer's state from an HDF5 file; if it does not fit, a note says so."""
-    optimizer = opened.model.optimizer
-    with h5py.File(opened.path, "r") as file:
+    optimizer = loaded.model.optimizer
+    with h5py.File(loaded.path, "r") as file:
         group = file["optimizer_weights"]
         values = [np.asarray(group[name]) for name in name_list(group, "weight_names")]
     if len(values) <= UNTRAINED_VARIABLES:
         return ""
-    optimizer.build(opened.model.trainable_variables)
+    optimizer.build(loaded.model.trainable_variables)
     if [value.shape for value in values] != [tuple(own.shape) for own in optimizer.variables]:
         return OTHER_LAYOUT
     for variable, value in zip(optimizer.variables, values, strict=True):
@@ -215,16 +267,16 @@ def _restore_optimizer(opened: OpenedFile) -> str:
     return ""
 
 
-def _read_json(opened: OpenedFile, trust: TrustSettings) -> None:
-    config = json.loads(opened.path.read_text(encoding="utf-8"))
+def _read_json(loaded: LoadResult, trust: TrustSettings) -> None:
+    config = json.loads(loaded.path.read_text(encoding="utf-8"))
     config.pop(KEY, None)
-    if is_legacy_config(config) or opened.keras_version.startswith("2."):
-        config, notes = updated_config(config, opened.name)
-        opened.notes += notes
+    if is_legacy_config(config) or loaded.keras_version.startswith("2."):
+        config, notes = updated_config(config, loaded.file_name)
+        loaded.add_notes(*notes)
         is_functional = config["class_name"] == "Functional"
         config["module"] = "keras.src.models.functional" if is_functional else "keras"
-    objects = _checked_objects(opened, config, trust)
-    opened.model = keras.saving.deserialize_keras_object(
+    objects = _checked_objects(loaded, config, trust)
+    loaded.model = keras.saving.deserialize_keras_object(
         config, custom_objects=objects, safe_mode=trust.safe_mode
     )
 
@@ -237,11 +289,11 @@ def _load_model(
     )
 
 
-def _checked_objects(opened: OpenedFile, config: Any, trust: TrustSettings) -> dict[str, Any]:
+def _checked_objects(loaded: LoadResult, config: Any, trust: TrustSettings) -> dict[str, Any]:
     """The classes and functions that a configuration needs, after rejecting what is unsafe."""
     if trust.safe_mode:
-        reject_code(config, opened.name)
-    return find_objects(needed_objects(config), trust.given, trust.notebook, opened.name)
+        reject_code(config, loaded.file_name)
+    return find_objects(needed_objects(config), trust.given, trust.notebook, loaded.file_name)
 
 
 def _keras_version(path: Path, file_format: FileFormat) -> str:
@@ -262,11 +314,11 @@ def _keras_version(path: Path, file_format: FileFormat) -> str:
 # --- errors ---------------------------------------------------------------------------------------
 
 
-def _load_error(error: Exception, opened: OpenedFile) -> PersistenceError:
+def _load_error(error: Exception, loaded: LoadResult) -> PersistenceError:
     if isinstance(error, OSError):
-        return not_read(error, opened.path) or file_truncated(opened.path)
-    reason, version = _reason(error), opened.keras_version
-    failed = f"{opened.name} was not loaded"
+        return not_read(error, loaded.path) or file_truncated(loaded.path)
+    reason, version = _reason(error), loaded.keras_version
+    failed = f"{loaded.file_name} was not loaded"
     if _version_numbers(version) > _version_numbers(keras.__version__):
         return PersistenceError(
             f"{failed}: it was written by Keras {version}, and this is Keras {keras.__version__}, "
@@ -274,7 +326,7 @@ def _load_error(error: Exception, opened: OpenedFile) -> PersistenceError:
             "Run `pip install --upgrade keras` and restart the kernel.",
         )
     if any(text in reason for text in ("truncated", "bad object header", "Unable to")):
-        return file_truncated(opened.path)
+        return file_truncated(loaded.path)
     if "marshal" in reason:
         return PersistenceError(
             f"{failed}: the Python code in it was written by another version of Python, and this "
@@ -457,15 +509,17 @@ def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:
 
 
 def _file_layout(path: Path, file_format: FileFormat) -> Layout:
-    if file_format == "keras":
-        with zipfile.ZipFile(path) as archive:
-            content = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(content, "r") as file:
+    is_zip = file_format == "keras"
+    content = io.BytesIO(read_member(path, "model.weights.h5")) if is_zip else path
+    with h5py.File(content, "r") as file:
+        if file_format in ("keras", "weights"):
             return _layout(file)
-    with h5py.File(path, "r") as file:
-        if file_format == "weights":
-            return _layout(file)
-        return _legacy_layout(file.get("model_weights", file))
+        group = file.get("model_weights", file)
+        layers = {name: group[name] for name in name_list(group, "layer_names")}
+        return _numbered(
+            (name, [layer[weight] for weight in name_list(layer, "weight_names")])
+            for name, layer in layers.items()
+        )
 
 
 def _layout(file: Any) -> Layout:
@@ -491,14 +545,6 @@ def _layout(file: Any) -> Layout:
         )
         for key, own in shapes.items()
     }
-
-
-def _legacy_layout(group: Any) -> Layout:
-    layers = {name: group[name] for name in name_list(group, "layer_names")}
-    return _numbered(
-        (name, [layer[weight] for weight in name_list(layer, "weight_names")])
-        for name, layer in layers.items()
-    )
 
 
 def _model_layout(model: Any, file_format: FileFormat) -> Layout:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ from kmagic.persistence.model_metadata import (
     vocabulary_layers,
 )
 from kmagic.persistence.model_reading import (
-    OpenedFile,
+    LoadResult,
     TrustSettings,
     all_variables,
     is_optimizer_used,
@@ -95,64 +95,6 @@ class SaveResult(Renderable):
     def __repr__(self) -> str:
         parts = f": {', '.join(self.parts)}" if self.parts else ""
         return "\n".join([f"{self.name} {self.location()}{parts}", *self.notes])
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class LoadResult(Renderable):
-    """A model that was loaded from a file.
-
-    Attributes:
-        model: The model.
-        name: Its name when it was saved.
-        path: The file.
-        size: The file's size in bytes.
-        origin: Its text and steps (:func:`kmagic.models.build.origin_of`), or None.
-        metadata: What kmagic saved with it; None for other files.
-        notes: What differs from the saved model.
-        keras_version: The version of Keras that wrote the file, if known.
-        parts: What was loaded, in words.
-    """
-
-    renderer: ClassVar[str] = "kmagic.display.model.file_card:load_bundle"
-
-    model: Any
-    name: str
-    path: Path
-    size: int
-    origin: Any = None
-    metadata: ModelMetadata | None = None
-    notes: Sequence[str] = ()
-    keras_version: str = ""
-    parts: Sequence[str] = ()
-
-    def with_name(self, name: str) -> Self:
-        """The same result, with the model's name in the notebook."""
-        return replace(self, name=name)
-
-    @property
-    def history(self) -> dict[str, list[float]]:
-        """The metrics of the training run before the model was saved."""
-        history = self.metadata.history if self.metadata is not None else {}
-        return {name: list(values) for name, values in history.items()}
-
-    def description(self) -> str:
-        """Where it was loaded from and what was loaded, in one sentence."""
-        parts = f": {', '.join(self.parts)}" if self.parts else ""
-        if is_static():
-            return f"from {show_path(self.path)}{parts}"
-        size = f", {format_bytes(self.size)}" if self.size else ""
-        version = f", written by Keras {self.keras_version}" if self.keras_version else ""
-        date = self.metadata.saved[:10] if self.metadata is not None else ""
-        on_date = f" on {date}" if date else ""
-        return f"from {show_path(self.path)}{size}{version}{on_date}{parts}"
-
-    def lines(self) -> list[str]:
-        """The description and the notes, as sentences."""
-        description = self.description()
-        return [f"{description[0].upper()}{description[1:]}", *self.notes]
-
-    def __repr__(self) -> str:
-        return "\n".join([f"{self.name} {self.description()}", *self.notes])
 
 
 class LoadWarning(UserWarning):
@@ -282,42 +224,34 @@ def load_with_details(
 
     Arguments and errors are those of :func:`load`; the ``notebook``'s variables may also be used.
     """
-    file = to_path(path)
     trust = TrustSettings(safe_mode, custom_objects or {}, notebook or {})
-    opened = open_file(file, trust, into=into)
-    if opened.model is None:
+    loaded = open_file(to_path(path), trust, into=into)
+    if loaded.model is None:
         try:
-            _build_from_text(opened, trust)
+            _build_from_text(loaded, trust)
         except KmagicError:
-            if opened.error is not None:
-                raise opened.error from None
+            if loaded.error is not None:
+                raise loaded.error from None
             raise
-    model, metadata = opened.model, opened.metadata
-    if opened.format == "json":
+    model, metadata = loaded.model, loaded.metadata
+    if loaded.format == "json":
         mark_untrained(model)
     if metadata is not None:
         if into is None and origin_of(model) is None and metadata.text and metadata.steps:
             names = _names_for(metadata, trust)
             restore_origin(model, metadata.text, names, metadata.steps, metadata.portable)
         if metadata.words:
-            opened.notes += restore_vocabularies(model, metadata.words)
+            loaded.add_notes(*restore_vocabularies(model, metadata.words))
         if metadata.preparation:
             try:
                 set_dataset(model, Preparation.from_config(dict(metadata.preparation)))
             except (KmagicError, KeyError, TypeError, ValueError, AttributeError) as error:
-                opened.notes.append(f"The preparation of its data cannot be read: {error}")
+                loaded.add_notes(f"The preparation of its data cannot be read: {error}")
     known = metadata or ModelMetadata()
-    return LoadResult(
-        model,
-        known.name or model.name,
-        file,
-        file.stat().st_size if file.is_file() else 0,
-        origin_of(model),
-        metadata,
-        tuple(opened.notes),
-        opened.keras_version or known.versions.get("keras", ""),
-        _loaded_parts(opened, known),
-    )
+    loaded.name, loaded.origin = known.name or model.name, origin_of(model)
+    loaded.keras_version = loaded.keras_version or known.versions.get("keras", "")
+    loaded.parts = _loaded_parts(loaded, known)
+    return loaded
 
 
 # --- saving ---------------------------------------------------------------------------------------
@@ -457,28 +391,28 @@ def _notes(model: Any, save_format: SaveFormat) -> list[str]:
 # --- loading --------------------------------------------------------------------------------------
 
 
-def _build_from_text(opened: OpenedFile, trust: TrustSettings) -> None:
+def _build_from_text(loaded: LoadResult, trust: TrustSettings) -> None:
     """Build the model of a text, or of the text that was saved with weights."""
-    metadata = opened.metadata
-    if opened.format == "text":
-        text, first_line = read_text(opened.path)
+    metadata = loaded.metadata
+    if loaded.format == "text":
+        text, first_line = read_text(loaded.path)
     else:
         text, first_line = metadata.text if metadata is not None else "", 1
     if not text:
         raise PersistenceError(
-            f"{opened.name} contains weights, but no model to load them into.",
+            f"{loaded.file_name} contains weights, but no model to load them into.",
             "Name the model: `%keras_load PATH MODEL`, or kmagic.load(path, model=model).",
         )
-    name = metadata.name if metadata is not None else opened.path.name.partition(".")[0]
-    opened.model = build_model(
+    name = metadata.name if metadata is not None else loaded.path.name.partition(".")[0]
+    loaded.model = build_model(
         text,
         _names_for(metadata, trust),
-        where=opened.path.name,
+        where=loaded.path.name,
         first_line=first_line,
         name=name if name.isidentifier() else "",
     )
-    if opened.format != "text":
-        opened.notes += load_weights(opened.model, opened.path, opened.format)
+    if loaded.format != "text":
+        loaded.add_notes(*load_weights(loaded.model, loaded.path, loaded.format))
 
 
 def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> dict[str, Any]:
@@ -496,9 +430,9 @@ def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> dict[str
     return {**variables, **trust.given, **own}
 
 
-def _loaded_parts(opened: OpenedFile, metadata: ModelMetadata) -> tuple[str, ...]:
-    model = opened.model
-    if opened.format in ("json", "text"):
+def _loaded_parts(loaded: LoadResult, metadata: ModelMetadata) -> tuple[str, ...]:
+    model = loaded.model
+    if loaded.format in ("json", "text"):
         is_new = not model.built or is_untrained(model)
         known = replace(metadata, history={}).describe()
         return (*(["new, untrained weights"] if is_new else []), *known)

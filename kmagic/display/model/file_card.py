@@ -8,7 +8,8 @@ from kmagic.display.kit.card import Bundle, card_html, escape_html, mime_bundle
 from kmagic.display.model.model_card import model_bundle
 
 if TYPE_CHECKING:
-    from kmagic.persistence.save_load import LoadResult, SaveResult
+    from kmagic.persistence.model_reading import LoadResult
+    from kmagic.persistence.save_load import SaveResult
 
 
 def save_bundle(saved: SaveResult) -> Bundle:
