@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
@@ -14,12 +14,12 @@ from kmagic.language.graph import BlockUse, Graph
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
-    Expr,
     ForSpec,
     FreezeSpec,
     Index,
     InnerLayer,
     InputsSpec,
+    LayerRef,
     LayerSpec,
     LiteralValue,
     MappingValue,
@@ -32,6 +32,7 @@ from kmagic.language.spec import (
     RepeatSpec,
     ResidualSpec,
     SequenceValue,
+    Span,
     Statement,
     Value,
     Word,
@@ -70,7 +71,7 @@ def write_model(
     variable: str,
     prefix: str = "",
 ) -> None:
-    """Write a model into the body of the state's scope, as a stack if it is one.
+    """Write a model into the body of its scope, as a stack if it is one.
 
     Args:
         state: Its scope is the model's own.
@@ -179,21 +180,24 @@ class ModelWriter:
 
     # --- tensors ------------------------------------------------------------------------------
 
-    def _implicit(self, value: Value) -> tuple[TensorCode, ...] | None:
-        """What ``_`` or ``_in`` stands for, or None if the value is neither."""
-        if isinstance(value, Word) and value.text in ("_", "_in"):
-            return self.scope.current if value.text == "_" else self.scope.entry
-        return None
+    def _tensors(self, value: Value) -> tuple[TensorCode, ...]:
+        """What a value after an arrow stands for; ``_`` and ``_in`` may be several outputs."""
+        match value:
+            case Word("_"):
+                return self.scope.current
+            case Word("_in"):
+                return self.scope.entry
+            case Word(name):
+                return (self.scope.tensors[name],)
+        return (TensorCode(self._tensor(value)),)
 
     def _call_inputs(self, args: tuple[Arg, ...] | None) -> tuple[list[str], list[str]]:
         """What is right of an arrow: the tensors, and the arguments by name."""
         if args is None:
-            return _codes(self.scope.current), []
+            return [*self.scope.current], []
         positional: list[str] = []
         for arg in args:
-            if arg.name is None:
-                several = self._implicit(arg.value)
-                positional += [self._tensor(arg.value)] if several is None else _codes(several)
+            positional += self._tensors(arg.value) if arg.name is None else ()
         named = [f"{arg.name}={self._tensor(arg.value)}" for arg in args if arg.name is not None]
         return positional, named
 
@@ -207,10 +211,8 @@ class ModelWriter:
     def _tensor(self, value: Value) -> str:
         """A tensor, a structure of tensors, or a plain value."""
         match value:
-            case Word(text="_" | "_in"):
-                return _one_or_list(_codes(self._implicit(value) or ()))
             case Word():
-                return self.scope.tensors[value.text].code
+                return _one_or_list(self._tensors(value))
             case Index():
                 return self._indexed(value)
             case SequenceValue():
@@ -223,14 +225,10 @@ class ModelWriter:
                 return self.state.value_code(self.scope.value(value))
 
     def _indexed(self, value: Index) -> str:
-        path = value.path
-        if value.name not in ("_", "_in"):
-            return _part_of(self.scope.tensors[value.name], path)
-        several = self.scope.current if value.name == "_" else self.scope.entry
-        base = several[0]
-        if len(several) > 1 and isinstance(path[0], int) and path[0] < len(several):
-            base, path = several[path[0]], path[1:]
-        return _part_of(base, path)
+        outputs, path = self._tensors(Word(value.name)), value.path
+        if len(outputs) > 1 and isinstance(path[0], int) and path[0] < len(outputs):
+            return _part_of(outputs[path[0]], path[1:])
+        return _part_of(outputs[0], path)
 
     # --- steps --------------------------------------------------------------------------------
 
@@ -264,8 +262,7 @@ class ModelWriter:
             name = spec.node.name
         elif scope.names_layers and len(spec.targets) == 1:
             name = spec.targets[0]
-        callee = scope.value(spec.callee) if isinstance(spec.callee, Expr) else spec.callee
-        return self.state.step(callee, scope.args(spec.args), name, spec.span)
+        return self.state.step(scope.value(spec.callee), scope.args(spec.args), name, spec.span)
 
     def _keep_layer(self, spec: LayerSpec, step: StepCode) -> StepCode:
         """Put a layer into its own variable if it is used again."""
@@ -292,7 +289,7 @@ class ModelWriter:
         scope = outer.inner(outer.frame)
         variable = python_name(spec.name)
         scope.declare(spec.body)
-        used = _codes((*outer.current, *outer.entry, *outer.tensors.values()))
+        used = (*outer.current, *outer.entry, *outer.tensors.values())
         if outer.current and outer.flow in used:
             scope.choose_flow(f"{variable}_")
         else:
@@ -415,9 +412,10 @@ class ModelWriter:
         for env in envs:
             scope.restore(before)
             scope.env = env
-            with self._separate_body() as body:
-                write_body()
-            bodies.append(tuple(body))
+            outer_body, scope.body = scope.body, []
+            write_body()
+            bodies.append(tuple(scope.body))
+            scope.body = outer_body
             after = after if bodies[1:] else scope.saved()
         scope.restore(after)
         scope.names_layers = outer
@@ -425,14 +423,6 @@ class ModelWriter:
             raise Unstructured
         if bodies and bodies[0]:
             scope.body.append(self.loop(f"for {variable} in {iterable}:", bodies[0]))
-
-    @contextmanager
-    def _separate_body(self) -> Iterator[list[Any]]:
-        """Statements written meanwhile go to a list of their own."""
-        scope = self.scope
-        outer, scope.body = scope.body, []
-        yield scope.body
-        scope.body = outer
 
 
 # --- stacks -----------------------------------------------------------------------------------
@@ -457,9 +447,9 @@ class StackLoop(Compound):
 
 @dataclass(frozen=True, slots=True)
 class FreezePoint:
-    """All layers so far are frozen: this many."""
+    """A ``freeze`` line: all layers so far are frozen."""
 
-    count: int
+    span: Span
 
 
 def _element(piece: Any) -> str:
@@ -494,7 +484,7 @@ class SequentialWriter(ModelWriter):
                     self.write(branch.body)
                 self._apply(_merge_step(statement))
             case FreezeSpec(args=()) if self.scope.in_model:
-                self.scope.body.append(FreezePoint(self.state.frozen[statement.span]))
+                self.scope.body.append(FreezePoint(statement.span))
             case _:
                 super()._write(statement)
 
@@ -507,11 +497,14 @@ class SequentialWriter(ModelWriter):
         self.scope.body = [*lines, f"{variable} = {model}"]
         if layers.isidentifier():
             return  # the list was built line by line, and its layers are frozen there
-        total = sum(not node.is_input for node in graph.nodes)
+        layers_only = {n for n, node in enumerate(graph.nodes) if not node.is_input}
         for piece in pieces:
-            if isinstance(piece, FreezePoint) and piece.count:
-                some = "" if piece.count == total else f"[:{piece.count}]"
-                self.scope.body.append(_freeze_loop(f"{variable}.layers{some}"))
+            if isinstance(piece, FreezePoint):
+                refs = [ref for ref in graph.frozen if isinstance(ref, LayerRef)]
+                frozen = {ref.node for ref in refs if ref.span == piece.span} & layers_only
+                some = "" if frozen == layers_only else f"[:{len(frozen)}]"
+                if frozen:
+                    self.scope.body.append(_freeze_loop(f"{variable}.layers{some}"))
 
     def _step(self, spec: LayerSpec) -> None:
         super()._step(replace(spec, inputs=None))  # it is the layer before
@@ -547,7 +540,7 @@ class SequentialWriter(ModelWriter):
         variable = self.scope.frame.new_name("stack")
         own_layers = f"{variable}[1:]" if first.startswith("keras.Input(") else variable
         lines = _list_lines(pieces, variable, own_layers)
-        self.scope.frame.release(variable)
+        self.scope.frame.taken.remove(variable)
         return lines, variable
 
 
@@ -607,10 +600,10 @@ class FunctionalWriter(ModelWriter):
             remedy = "Start with an input line: `input 28x28x1`."
             self.state.refuse("the model has no input", graph.nodes[0].span, remedy)
         self.write(statements)
-        inputs = self._ends(scope.inputs) or _one_or_list(_codes(scope.model_inputs))
+        inputs = self._ends(scope.inputs) or _one_or_list(scope.model_inputs)
         outputs = self._ends(scope.outputs)
         if not outputs:
-            outputs = _one_or_list(_codes(scope.current))
+            outputs = _one_or_list(scope.current)
             name = f"{prefix}outputs"
             value = _assigned(body, scope.flow)
             if value and outputs == scope.flow and name not in scope.frame.taken:
@@ -720,13 +713,10 @@ class FunctionalWriter(ModelWriter):
 
     def _move_current(self, variables: list[str]) -> None:
         current = self.scope.current
-        before = _codes(current)
-        if before != variables:
-            self._add(f"{', '.join(variables)} = {', '.join(before)}")
-        self.scope.current = tuple(
-            replace(tensor, code=variable)
-            for variable, tensor in zip(variables, current, strict=True)
-        )
+        if [*current] != variables:
+            self._add(f"{', '.join(variables)} = {', '.join(current)}")
+        keys = [tensor.keys for tensor in current]
+        self.scope.current = tuple(map(TensorCode, variables, keys))
 
     # --- residuals and merges -----------------------------------------------------------------
 
@@ -737,9 +727,9 @@ class FunctionalWriter(ModelWriter):
         kept: list[TensorCode] = []
         new: list[str] = []
         for tensor in tensors:
-            if tensor.code.split("[", maxsplit=1)[0] in changed:
+            if tensor.split("[", maxsplit=1)[0] in changed:
                 new.append(self.scope.frame.new_name(base))
-                kept += self._bind(new[-1:], tensor.code, (), [tensor.keys])
+                kept += self._bind(new[-1:], tensor, (), [tensor.keys])
             else:
                 kept.append(tensor)
         return tuple(kept), new
@@ -760,7 +750,7 @@ class FunctionalWriter(ModelWriter):
         else:
             scope.current = (*kept, *scope.current)
             self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span))
-        scope.frame.release(*new)
+        scope.frame.taken.difference_update(new)
 
     def _write_body(
         self,
@@ -778,7 +768,7 @@ class FunctionalWriter(ModelWriter):
         flow, before = scope.flow, scope.current
         changed = self._changed(spec.body)
         new: list[str] = []
-        if changed.intersection(_codes(before)):
+        if changed.intersection(before):
             changed |= {flow, *self._flow_variables(len(before))}
             before, new = self._kept(before, changed, "entry")
         prefix = flow if flow.startswith("branch") else "branch"
@@ -793,18 +783,17 @@ class FunctionalWriter(ModelWriter):
             outs += ends
         scope.flow, scope.current = flow, tuple(outs)
         self._apply(_merge_step(spec))
-        scope.frame.release(*new)
+        scope.frame.taken.difference_update(new)
 
     # --- freezing and blocks ------------------------------------------------------------------
 
     def _freeze_all(self) -> None:
         """Freeze all layers between the inputs and the tensors so far."""
         scope = self.scope
-        inputs = _codes(scope.model_inputs)
-        known = dict.fromkeys(_codes((*scope.current, *scope.tensors.values())))
-        ends = [code for code in known if code not in inputs]
+        known = dict.fromkeys((*scope.current, *scope.tensors.values()))
+        ends = [tensor for tensor in known if tensor not in scope.model_inputs]
         if ends:
-            model = call("keras.Model", _one_or_list(inputs), _one_or_list(ends))
+            model = call("keras.Model", _one_or_list(scope.model_inputs), _one_or_list(ends))
             self._add(f"{model}.trainable = False")
 
     def _write_block(
@@ -819,19 +808,13 @@ class FunctionalWriter(ModelWriter):
         names = [base] if inputs == 1 else [f"{base}_{number + 1}" for number in range(inputs)]
         scope.current = scope.entry = tuple(map(TensorCode, names))
         self.write(block.body)
-        outs = list(scope.current)
-        if scope.outputs:
-            outs = [
-                tensor
-                for arg in scope.outputs
-                for tensor in self._implicit(arg.value) or (TensorCode(self._tensor(arg.value)),)
-            ]
-        codes = _codes(outs)
+        ends = scope.outputs or (Arg(Word("_")),)
+        outs = [tensor for arg in ends for tensor in self._tensors(arg.value)]
         body = scope.frame.with_functions(scope.body)
-        value = _assigned(body, codes[0]) if len(codes) == 1 else ""
+        value = _assigned(body, outs[0]) if len(outs) == 1 else ""
         if value:
             body.pop()
-        return names, [*body, f"return {value or ', '.join(codes)}"], outs
+        return names, [*body, f"return {value or ', '.join(outs)}"], outs
 
 
 def _merge_step(spec: MergeSpec) -> LayerSpec:
@@ -851,13 +834,9 @@ def _part_of(tensor: TensorCode, path: tuple[int | str, ...]) -> str:
     keys = [*path]
     if tensor.keys and keys and isinstance(keys[0], int):
         keys[0] = tensor.keys[keys[0]]
-    return tensor.code + "".join(f"[{literal(key)}]" for key in keys)
+    return tensor + "".join(f"[{literal(key)}]" for key in keys)
 
 
-def _codes(tensors: Iterable[TensorCode]) -> list[str]:
-    return [tensor.code for tensor in tensors]
-
-
-def _one_or_list(codes: list[str]) -> str:
+def _one_or_list(codes: Sequence[str]) -> str:
     """A list, or its only element."""
     return codes[0] if len(codes) == 1 else sequence_of("list", codes)

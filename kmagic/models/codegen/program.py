@@ -139,8 +139,7 @@ def _new_state(
     scope = CodeScope(CodeFrame(frozenset(common | own)), context.names)
     scope.declare(statements)
     scope.choose_flow()
-    graphs = {model.span: model for model in graph.models} | {Span(): graph}
-    return ProgramState(context, graphs, scope)
+    return ProgramState(context, {model.span: model for model in graph.models}, scope)
 
 
 def _write_compile(state: ProgramState, graph: Graph, name: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import keyword
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -19,7 +18,6 @@ from kmagic.language.spec import (
     BlockSpec,
     Expr,
     InnerLayer,
-    LayerRef,
     LiteralValue,
     MappingValue,
     NotebookValue,
@@ -105,12 +103,20 @@ def python_name(text: str) -> str:
     return f"{text}_" if keyword.iskeyword(text) else text
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class TensorCode:
-    """An output: how the program reads it, and the names of its parts if it is a dictionary."""
+class TensorCode(str):
+    """How the program reads an output.
 
-    code: str
-    keys: tuple[str, ...] = ()
+    Attributes:
+        keys: The names of its parts if it is a dictionary.
+    """
+
+    __slots__ = ("keys",)
+    keys: tuple[str, ...]
+
+    def __new__(cls, code: str, keys: tuple[str, ...] = ()) -> Self:  # noqa: D102 - see above
+        tensor = super().__new__(cls, code)
+        tensor.keys = keys
+        return tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +178,6 @@ class CodeFrame:
         name = unused_name(python_name(base), self.taken)
         self.taken.add(name)
         return name
-
-    def release(self, *names: str) -> None:
-        """Make names available again."""
-        self.taken.difference_update(names)
 
     def define(self, name: str, params: list[str], body: list[SourceStatement]) -> str:
         """Define a function unless an equal one exists; returns its name."""
@@ -269,11 +271,10 @@ class CodeScope:
 
     def layer(self, name: str) -> StepCode:
         """The layer or model of that name."""
-        if name in self.models:
-            return self.models[name]
-        if name not in self.layers:
+        found = self.models.get(name) or self.layers.get(name)
+        if found is None:
             raise Unstructured  # it is local to a block's function
-        return self.layers[name]
+        return found
 
     def value(self, value: Value) -> Any:
         """A value with its expressions evaluated."""
@@ -300,7 +301,11 @@ _MAX_POSITIONAL = 2
 _SHAPE_NAMES = ("shape", "size", "dims")
 _STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "ConvLSTM1D": 2, "ConvLSTM2D": 2, "ConvLSTM3D": 2}
 """Recurrent layer -> the number of states it returns with ``return_state``."""
-_VALUE_PATHS = {"array": "np.array", "tensor": "keras.ops.convert_to_tensor"}
+_PATHS = {
+    "array": "np.array",
+    "input": "keras.Input",
+    "tensor": "keras.ops.convert_to_tensor",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,10 +322,9 @@ class ProgramState:
     Args:
         context: Collects mistakes.
         graphs: The graph of each nested model, by the span of its line.
-        scope: The scope to begin with.
+        scope: The scope to begin with; the writers replace it.
 
     Attributes:
-        frozen: How many layers each ``freeze`` line freezes, by its span.
         needs: Notebook variables that the source uses.
         imports: Names that the source imports, and their modules.
         roles: What the objects passed through a block's parameter are used as.
@@ -330,13 +334,6 @@ class ProgramState:
         self, context: BuildContext, graphs: Mapping[Span, Graph], scope: CodeScope
     ) -> None:
         self.context, self.graphs, self.scope = context, graphs, scope
-        frozen = {
-            (ref.span, ref.node)
-            for graph in graphs.values()
-            for ref in graph.frozen
-            if isinstance(ref, LayerRef) and not graph.nodes[ref.node].is_input
-        }
-        self.frozen = Counter(span for span, _ in frozen)
         self.needs: set[str] = set()
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
@@ -431,8 +428,7 @@ class ProgramState:
     def _object(self, value: Object | InnerLayer, role: Role) -> Any:
         """The call that creates a Keras object."""
         callee: Any = value.callee
-        is_given = isinstance(callee, NotebookValue)
-        if is_given and isinstance(callee.value, Placeholder):
+        if isinstance(callee, NotebookValue) and isinstance(callee.value, Placeholder):
             return call(self.expression(callee, is_operand=True), *self._arguments(value.args))
         function, word = find_callable(value, role, self.context)
         if function is None:
@@ -440,17 +436,10 @@ class ProgramState:
         bound = self.bind(function, word, value.args, value.span)
         if not bound.valid:
             return UNRESOLVED
-        if is_given:
-            return call(self.expression(callee, is_operand=True), *argument_items(function, bound))
-        if VALUE_FUNCTIONS.get(word) is not function:
-            return call(self._path(function, word), *argument_items(function, bound))
-        if word in _VALUE_PATHS:
-            return call(_VALUE_PATHS[word], *argument_items(function, bound))
-        params = catalogue.parameters(function)
-        codes = [bound.kwargs.get(param.name, "None") for param in params]
-        while len(codes) > _MAX_POSITIONAL and codes[-1] == "None":
-            codes.pop()
-        return call(word, *codes)
+        if function is not VALUE_FUNCTIONS["slice"]:
+            return call(self._path(callee, function, word), *argument_items(function, bound))
+        codes = [bound.kwargs.get(name, "None") for name in ("start", "stop", "step")]
+        return call("slice", *(codes[:-1] if codes[-1] == "None" else codes))
 
     def bind(self, function: Any, word: str, args: tuple[Arg, ...], span: Span) -> BoundArguments:
         """The parameters that a step's arguments mean, with their source."""
@@ -470,8 +459,14 @@ class ProgramState:
                 named.append(f"{arg.name}={self.value_code(arg.value, role)}")
         return [*positional, *named]
 
-    def _path(self, function: Any, word: str) -> str:
-        """Where the program finds a class or function: in Keras, or in the notebook."""
+    def _path(self, callee: Word | NotebookValue, function: Any, word: str) -> str:
+        """Where the program finds a callee: in Keras, or in the notebook."""
+        if isinstance(callee, NotebookValue):
+            return self.expression(callee, is_operand=True)
+        if word.startswith("ops."):
+            return word
+        if word == "input" or VALUE_FUNCTIONS.get(word) is function:
+            return _PATHS[word]
         path = public_path(function)
         if path:
             return path
@@ -508,12 +503,7 @@ class ProgramState:
         target, word = self.target(callee)
         if target is UNRESOLVED:
             return StepCode("...")
-        if isinstance(callee, NotebookValue):
-            path = self.expression(callee, is_operand=True)
-        elif word == "input":
-            path = "keras.Input"
-        else:
-            path = word if word.startswith("ops.") else self._path(target, word)
+        path = self._path(callee, target, word)
         if isinstance(target, Placeholder):
             return self._unknown_step(path, word, args, name)
         if inspect.isclass(target) or word == "input":
