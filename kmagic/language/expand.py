@@ -40,6 +40,7 @@ from kmagic.language.spec import (
     SequenceValue,
     Span,
     Statement,
+    Value,
     Word,
     find_parts,
     plain_value,
@@ -327,25 +328,20 @@ class _Expander(NameResolver):
 
     def _for(self, spec: ForSpec) -> None:
         names, params = self.scope.names, self.scope.params
-        values = [plain_value(value) for value in self._loop_values(spec)]
+        values = self._loop_values(spec)
         self.scope.params = params | {spec.name}
         self._loop([{**names, spec.name: value} for value in values], spec)
         self.scope.names, self.scope.params = names, params
 
     def _loop_values(self, spec: ForSpec) -> list[Any]:
-        items = spec.values
-        if len(items) == 1 and isinstance(items[0], SequenceValue):
-            items = items[0].items  # a list, as in Python
+        items = loop_items(spec)
         for item in items:
             if isinstance(item, Object) and item.callee == Word("range"):
                 remedy = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
                 self.fail("range is Python and not available here", item.span, remedy)
         values = [self.value(item) for item in items]
-        only = values[0] if len(values) == 1 else None
-        if isinstance(only, NotebookValue) and not isinstance(only.value, str):
-            with suppress(TypeError):  # a single value, not a series
-                return [NotebookValue(value, spec.name, span=spec.span) for value in only.value]
-        return values
+        series = series_of(values)
+        return list(map(plain_value, values)) if series is None else series
 
     def _loop(self, iterations: list[Any], spec: ForSpec | RepeatSpec) -> None:
         outer, before = (self.scope.names_layers, self.scope.iterations), self.failures
@@ -415,6 +411,23 @@ class _Expander(NameResolver):
     def _check_top_level(self, span: Span, statement: str) -> None:
         if self.scope.trail:
             self.fail(f"{statement} must be outside blocks", span, "Move it out of the block.")
+
+
+def loop_items(spec: ForSpec) -> tuple[Value, ...]:
+    """The values of a ``for`` line: those of a single list, as in Python."""
+    match spec.values:
+        case (SequenceValue(items=items),):
+            return items
+    return spec.values
+
+
+def series_of(values: list[Any]) -> list[Any] | None:
+    """The values of a series of the notebook, if it is all that a loop runs over."""
+    match values:
+        case [NotebookValue(only)] if not isinstance(only, str):
+            with suppress(TypeError):  # a single value, not a series
+                return [*only]
+    return None
 
 
 def mentions(name: str, part: Any) -> bool:

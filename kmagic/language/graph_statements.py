@@ -38,7 +38,10 @@ class GraphStatements:
     uses_underscore = True
 
     def write(self, graph: Graph) -> tuple[Statement, ...]:
-        """The statements of a graph: its nested models, its steps, its inputs and outputs."""
+        """The statements of a graph: its nested models, its steps, its inputs and outputs.
+
+        There is one step for each node, in the order of ``graph.models``, then the graph.
+        """
         nodes = [node for model in (graph, *graph.models) for node in model.nodes]
         taken = {node.callee.text for node in nodes if isinstance(node.callee, Word)}
         self._model_names: list[str] = []
@@ -47,7 +50,7 @@ class GraphStatements:
             self._model_names.append(self.new_name(base, taken))
             taken.add(self._model_names[-1])
         nested = [
-            self.make_nested(name, self._body(model), model)
+            NestedSpec(name, self._body(model), span=model.span)
             for name, model in zip(self._model_names, graph.models, strict=True)
         ]
         return (*nested, *self._body(graph))
@@ -55,14 +58,6 @@ class GraphStatements:
     def new_name(self, base: str, taken: set[str]) -> str:
         """A name for an output or a model."""
         return unused_name(base, taken)
-
-    def make_step(self, node: Node, **parts: Any) -> LayerSpec:
-        """The step of a node."""
-        return LayerSpec(**parts, span=node.span)
-
-    def make_nested(self, name: str, body: tuple[Statement, ...], graph: Graph) -> NestedSpec:
-        """The statement of a nested model."""
-        return NestedSpec(name, body, span=graph.span)
 
     def expression(self, value: NotebookValue) -> Value:
         """A value of the notebook."""
@@ -143,14 +138,16 @@ class GraphStatements:
         callee: Any = node.callee
         if isinstance(callee, LayerRef | ModelRef):
             callee = Word(self._name_of(callee))
+        elif isinstance(callee, NotebookValue):
+            callee = self.expression(callee)
         is_default = not node.inputs or node.inputs == (Arg(NodeOutput(index - 1)),)
-        return self.make_step(
-            node,
-            callee=self.expression(callee) if isinstance(callee, NotebookValue) else callee,
-            args=self._args(node.args),
-            inputs=None if is_default else self._args(node.inputs),
-            targets=(self._targets[index],) if self._targets[index] else (),
+        return LayerSpec(
+            callee,
+            self._args(node.args),
+            None if is_default else self._args(node.inputs),
+            (self._targets[index],) if self._targets[index] else (),
             reuse=isinstance(node.callee, LayerRef),
+            span=node.span,
         )
 
     def _name_of(self, ref: LayerRef | ModelRef) -> str:

@@ -96,6 +96,7 @@ def test_a_repeated_line_takes_its_own_output():
         ("add", [1, 0]),
         ("add", [2, 0]),
     ]
+    assert edges("a_1 = input 4\nadd <- [a_1, a_1] * 2")[2:] == [("add", [1])]
 
 
 def test_a_loop_runs_over_its_values():

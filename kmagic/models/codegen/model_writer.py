@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, ClassVar, TypeAlias
 from typing import Literal as OneOf
 
-from kmagic.language.expand import mentions
+from kmagic.language.expand import loop_items, mentions, series_of
 from kmagic.language.graph import BlockUse, Graph
 from kmagic.language.spec import (
     Arg,
@@ -39,7 +38,6 @@ from kmagic.language.spec import (
     plain_value,
 )
 from kmagic.models.codegen import spec_survey
-from kmagic.models.codegen.flat_spec import FlatModel, FlatStep
 from kmagic.models.codegen.program_state import (
     CodeFrame,
     CodeScope,
@@ -248,21 +246,19 @@ class ModelWriter:
 
     def _apply(self, spec: LayerSpec) -> None:
         scope, callee = self.scope, spec.callee
+        node = next(self.state.flat_nodes, None)
         word = callee.text if isinstance(callee, Word) else ""
         if not spec.reuse and word in scope.blocks:
             self._add_block(spec, *self._block_call(*scope.blocks[word], spec))
+        elif spec.reuse or word in scope.models:
+            self._add_step(spec, scope.layer(word))
         else:
-            is_known = spec.reuse or word in scope.models
-            self._add_step(spec, scope.layer(word) if is_known else self._step_code(spec))
-
-    def _step_code(self, spec: LayerSpec) -> StepCode:
-        scope, name = self.scope, None
-        if isinstance(spec, FlatStep) and spec.node is not None:
-            self.context.enter(spec.node)
-            name = spec.node.name
-        elif scope.names_layers and len(spec.targets) == 1:
-            name = spec.targets[0]
-        return self.state.step(scope.value(spec.callee), scope.args(spec.args), name, spec.span)
+            name = spec.targets[0] if scope.names_layers and len(spec.targets) == 1 else None
+            if node is not None:  # its target is a variable, not always the layer's name
+                self.context.enter(node)
+                name = node.name
+            args = scope.args(spec.args)
+            self._add_step(spec, self.state.step(scope.value(callee), args, name, spec.span))
 
     def _keep_layer(self, spec: LayerSpec, step: StepCode) -> StepCode:
         """Put a layer into its own variable if it is used again."""
@@ -285,12 +281,12 @@ class ModelWriter:
     def _nested(self, spec: NestedSpec) -> None:
         """Write a ``model`` statement, and make its name known."""
         state, outer = self.state, self.scope
-        graph = spec.graph if isinstance(spec, FlatModel) else state.graphs[spec.span]
+        graph = next(state.flat_models, None) or state.graphs[spec.span]
         scope = outer.inner(outer.frame)
         variable = python_name(spec.name)
         scope.declare(spec.body)
         used = (*outer.current, *outer.entry, *outer.tensors.values())
-        if outer.current and outer.flow in used:
+        if outer.flow in used:
             scope.choose_flow(f"{variable}_")
         else:
             scope.flow = outer.flow
@@ -309,10 +305,8 @@ class ModelWriter:
         given = self._block_arguments(block, spec)
         scope = self._block_scope(block, home, given, spec)
         self.state.scope, self.context.trail = scope, scope.trail
-        try:
-            params, body, outs = self._write_block(block, len(args))
-        finally:
-            self.state.scope, self.context.trail = outer, outer.trail
+        params, body, outs = self._write_block(block, len(args))
+        self.state.scope, self.context.trail = outer, outer.trail
         defaults = self._defaults(block, {*home.renames, *scope.renames})
         for param in block.params:
             default = defaults.get(param.name)
@@ -392,11 +386,10 @@ class ModelWriter:
 
     def _loop_values(self, spec: ForSpec) -> tuple[str, list[Any]]:
         """What a ``for`` line runs over as source, and its values."""
-        values = [self.scope.value(value) for value in spec.values]
-        match values:
-            case [NotebookValue(value=only)] if not isinstance(only, str):
-                with suppress(TypeError):  # a single value, which cannot be iterated
-                    return self.state.value_code(values[0]), [*only]
+        values = [self.scope.value(value) for value in loop_items(spec)]
+        series = series_of(values)
+        if series is not None:
+            return self.state.value_code(values[0]), series
         codes = map(self.state.value_code, values)
         return sequence_of("list", codes), list(map(plain_value, values))
 
@@ -722,17 +715,16 @@ class FunctionalWriter(ModelWriter):
 
     def _kept(
         self, tensors: tuple[TensorCode, ...], changed: set[str], base: str
-    ) -> tuple[tuple[TensorCode, ...], list[str]]:
-        """The tensors in variables that will not change, and the new ones of these variables."""
+    ) -> tuple[TensorCode, ...]:
+        """The tensors in variables that will not change, some of them new."""
         kept: list[TensorCode] = []
-        new: list[str] = []
         for tensor in tensors:
             if tensor.split("[", maxsplit=1)[0] in changed:
-                new.append(self.scope.frame.new_name(base))
-                kept += self._bind(new[-1:], tensor, (), [tensor.keys])
+                variable = self.scope.frame.new_name(base)
+                kept += self._bind([variable], tensor, (), [tensor.keys])
             else:
                 kept.append(tensor)
-        return tuple(kept), new
+        return tuple(kept)
 
     def _changed(self, statements: tuple[Statement, ...]) -> set[str]:
         """The variables of named outputs that statements assign."""
@@ -743,14 +735,15 @@ class FunctionalWriter(ModelWriter):
         before = scope.current
         index = len(scope.body)
         changed = self._changed(spec.body) | {scope.flow, *self._flow_variables(len(before))}
-        kept, new = self._kept(before, changed, "shortcut")
+        kept = self._kept(before, changed, "shortcut")
+        new = {*kept} - {*before}
         self._write_body(spec.body, kept, before)
         if scope.current is before:
             del scope.body[index : index + len(new)]
         else:
             scope.current = (*kept, *scope.current)
             self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span))
-        scope.frame.taken.difference_update(new)
+        scope.frame.taken -= new
 
     def _write_body(
         self,
@@ -767,23 +760,23 @@ class FunctionalWriter(ModelWriter):
         scope = self.scope
         flow, before = scope.flow, scope.current
         changed = self._changed(spec.body)
-        new: list[str] = []
+        new: set[str] = set()
         if changed.intersection(before):
             changed |= {flow, *self._flow_variables(len(before))}
-            before, new = self._kept(before, changed, "entry")
+            before = self._kept(before, changed, "entry")
+            new |= {*before} - {*scope.current}
         prefix = flow if flow.startswith("branch") else "branch"
         outs: list[TensorCode] = []
         for index, branch in enumerate(spec.body):
             scope.flow = scope.frame.new_name(f"{prefix}_{index + 1}")
-            new.append(scope.flow)
             self._write_body(branch.body, before, before)
             later = self._changed(spec.body[index + 1 :])
-            ends, more = self._kept(scope.current, later, f"{scope.flow}_end")
-            new += more
+            ends = self._kept(scope.current, later, f"{scope.flow}_end")
+            new |= {scope.flow} | ({*ends} - {*scope.current})
             outs += ends
         scope.flow, scope.current = flow, tuple(outs)
         self._apply(_merge_step(spec))
-        scope.frame.taken.difference_update(new)
+        scope.frame.taken -= new
 
     # --- freezing and blocks ------------------------------------------------------------------
 

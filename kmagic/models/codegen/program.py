@@ -5,13 +5,16 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from kmagic.language import format_spec, parse
+from kmagic.language import expressions, format_spec, parse
 from kmagic.language.graph import Graph
+from kmagic.language.graph_statements import GraphStatements
 from kmagic.language.spec import (
     BlockSpec,
     Expr,
+    LiteralValue,
     ModelSpec,
     NestedSpec,
     NotebookValue,
@@ -21,7 +24,6 @@ from kmagic.language.spec import (
 )
 from kmagic.models.binding import BuildContext
 from kmagic.models.catalogue import find_object
-from kmagic.models.codegen.flat_spec import FlatStatements
 from kmagic.models.codegen.model_writer import write_model
 from kmagic.models.codegen.program_state import (
     RESERVED,
@@ -35,6 +37,7 @@ from kmagic.models.codegen.source_layout import call, render_source
 from kmagic.models.codegen.spec_survey import free_names, statements_in
 
 _LIST_ARGUMENTS = ("metrics", "weighted_metrics")
+_PLAIN = str | int | float | bool | None
 
 
 def keras_program(
@@ -82,16 +85,14 @@ def keras_program(
     known = {**dict.fromkeys(free, Placeholder()), **(names or {})}
     context = BuildContext(spec.source, names=known)
     graph = _expanded(spec, context)
-    common = {*RESERVED, *free, name}
     try:
-        state = _new_state(spec.statements, graph, context, common)
-        write_model(state, spec.statements, graph, name)
+        state = _written(spec.statements, graph, context, free, name)
     except Unstructured:
+        context.leave()
         context.problems.clear()
         _check_loop_values(spec, context)
         statements = FlatStatements(context).write(graph)
-        state = _new_state(statements, graph, context, common)
-        write_model(state, statements, graph, name)
+        state = _written(statements, graph, context, free, name, is_flat=True)
         context.leave()
     context.raise_problems()
     _write_compile(state, graph, name)
@@ -128,18 +129,27 @@ def _check_loop_values(spec: ModelSpec, context: BuildContext) -> None:
     context.raise_problems()
 
 
-def _new_state(
-    statements: tuple[Statement, ...], graph: Graph, context: BuildContext, common: set[str]
+def _written(
+    statements: tuple[Statement, ...],
+    graph: Graph,
+    context: BuildContext,
+    free: set[str],
+    name: str,
+    *,
+    is_flat: bool = False,
 ) -> ProgramState:
+    """The state of a program once its model is written."""
     own = {
         statement.name
         for statement in statements_in(statements, inner=True)
         if isinstance(statement, BlockSpec | NestedSpec)
     }
-    scope = CodeScope(CodeFrame(frozenset(common | own)), context.names)
+    scope = CodeScope(CodeFrame(RESERVED | free | own | {name}), context.names)
     scope.declare(statements)
     scope.choose_flow()
-    return ProgramState(context, {model.span: model for model in graph.models}, scope)
+    state = ProgramState(context, graph, scope, is_flat=is_flat)
+    write_model(state, statements, graph, name)
+    return state
 
 
 def _write_compile(state: ProgramState, graph: Graph, name: str) -> None:
@@ -181,3 +191,34 @@ def _program_text(state: ProgramState) -> str:
     head += [f"from {module} import {name}" for module, name in imports]
     gap = "\n\n" if state.scope.frame.functions else "\n"
     return "\n".join(head) + "\n" + gap + text
+
+
+class FlatStatements(GraphStatements):
+    """Statements without loops and blocks, for programs that cannot keep them.
+
+    Python has no equivalent for some texts: an input in a loop, a loop whose iterations differ in
+    more than values, a layer of a block that is used outside it.
+
+    Args:
+        context: Knows the notebook's variables, and collects mistakes.
+    """
+
+    def __init__(self, context: BuildContext) -> None:
+        self.context = context
+
+    def expression(self, value: NotebookValue) -> Expr | LiteralValue:
+        """An expression, or its value where its names mean something else outside its block."""
+        names, given = self.context.names, value.value
+        with suppress(expressions.ExpressionError):
+            outside = expressions.evaluate(value.source, names)
+            is_equal = type(outside) is type(given) and isinstance(given, _PLAIN)
+            if outside is given or (is_equal and outside == given):
+                return Expr(value.source, span=value.span)
+        for name, known in names.items():
+            if known is given and not isinstance(known, _PLAIN):
+                return Expr(name, span=value.span)
+        if not isinstance(given, _PLAIN | tuple | list) or isinstance(given, Placeholder):
+            message = f"has no expression outside its block: {{{value.source}}}"
+            self.context.report_rejection(message, value.span, "Assign it to a variable first.")
+            self.context.raise_problems()
+        return LiteralValue(given, span=value.span)

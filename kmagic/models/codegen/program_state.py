@@ -321,19 +321,27 @@ class ProgramState:
 
     Args:
         context: Collects mistakes.
-        graphs: The graph of each nested model, by the span of its line.
+        graph: What the text stands for.
         scope: The scope to begin with; the writers replace it.
+        is_flat: Whether the statements are those of the graph, one for each node.
 
     Attributes:
+        graphs: The graph of each nested model, by the span of its line.
+        flat_nodes: The nodes of the steps to come, if the statements are flat.
+        flat_models: The graphs of the nested models to come, if the statements are flat.
         needs: Notebook variables that the source uses.
         imports: Names that the source imports, and their modules.
         roles: What the objects passed through a block's parameter are used as.
     """
 
     def __init__(
-        self, context: BuildContext, graphs: Mapping[Span, Graph], scope: CodeScope
+        self, context: BuildContext, graph: Graph, scope: CodeScope, *, is_flat: bool
     ) -> None:
-        self.context, self.graphs, self.scope = context, graphs, scope
+        self.context, self.scope = context, scope
+        self.graphs = {model.span: model for model in graph.models}
+        parts = (*graph.models, graph) if is_flat else ()
+        self.flat_nodes = iter([node for part in parts for node in part.nodes])
+        self.flat_models = iter(parts)
         self.needs: set[str] = set()
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
@@ -523,7 +531,9 @@ class ProgramState:
     def _class_step(  # noqa: PLR0917 - all are always given
         self, cls: Any, path: str, word: str, args: tuple[Arg, ...], name: str | None, span: Span
     ) -> StepCode:
-        if name and not any(arg.name == "name" for arg in args) and _takes_name(cls):
+        params = {param.name for param in catalogue.parameters(cls)}
+        takes_name = "name" in params or catalogue.takes_any_keyword(cls)
+        if name and takes_name and not any(arg.name == "name" for arg in args):
             args = (*args, Arg(LiteralValue(name, span=span), "name", span=span))
         bound = self.bind(cls, word, args, span)
         if not bound.valid:
@@ -606,12 +616,6 @@ def _is_positional(param: Parameter, required: int, *, is_only: bool) -> bool:
     if param.required:
         return required <= _MAX_POSITIONAL
     return is_only or param.name in _POSITIONAL
-
-
-def _takes_name(cls: Any) -> bool:
-    return any(param.name == "name" for param in catalogue.parameters(cls)) or (
-        catalogue.takes_any_keyword(cls)
-    )
 
 
 def _number_of_outputs(cls: Any, kwargs: dict[str, str]) -> int:
