@@ -85,7 +85,8 @@ class Interpreter:
                 if nested is None:
                     self._collect_other(statement, self.value(statement))
             except (RMistake, _AlreadyReported, ReturnedValue) as end:
-                self.mistakes += [end] if isinstance(end, RMistake) else []
+                if isinstance(end, RMistake):
+                    self.mistakes.append(end)
                 self._names[_assigned_name(statement)] = _FAILED
             else:
                 self.run(nested or ())
@@ -103,10 +104,11 @@ class Interpreter:
 
     def _collect_other(self, statement: RNode, value: Any) -> None:
         variable = python_name(_assigned_name(statement))
-        is_value = isinstance(statement, RName | RConstant) or (value is None and variable)
-        if isinstance(value, UnknownValue | None) and not is_value:
-            text = f"Create {variable} in a Python cell or with %keras_data."
-            text = text if variable else "Do this in a Python cell."
+        if isinstance(statement, RName | RConstant) or (value is None and variable):
+            return
+        if isinstance(value, UnknownValue | None):
+            create = f"Create {variable} in a Python cell or with %keras_data."
+            text = create if variable else "Do this in a Python cell."
             self.others.append((statement.range, getattr(value, "replacement", "") or text))
 
     # --- values -------------------------------------------------------------------------------
@@ -486,7 +488,7 @@ class ModelCalls:
             if arg not in known and arg.value is not None and arg.value is not False:
                 self._note(f"{arg.name} of an input is not supported; omitted", arg.range)
         model_input = read_input(known, span)
-        if model_input.shape is None:
+        if model_input is None:
             remedy = "Pass the shape without the batch size: shape = c(28, 28, 1)."
             raise RMistake("has no shape", span, remedy)
         return model_input

@@ -127,8 +127,8 @@ class FunctionName:
     name: str
 
 
-def read_input(args: list[CallArg], span: TextRange) -> ModelInput:
-    """The input that arguments such as ``input_shape`` and ``batch_shape`` describe."""
+def read_input(args: list[CallArg], span: TextRange) -> ModelInput | None:
+    """The input that arguments such as ``batch_shape`` describe; None if they state no shape."""
     given = {arg.name or "shape": arg.value for arg in args if arg.value is not None}
 
     def find(*names: str) -> Any:
@@ -142,6 +142,8 @@ def read_input(args: list[CallArg], span: TextRange) -> ModelInput:
     elif shape is None and given.keys() & {"input_length", "input_dim"}:
         names = ("input_length", "input_dim")
         shape = RVector([(None, given[name]) for name in names if name in given])
+    if shape is None:
+        return None
     return ModelInput(shape, span, find("dtype", "input_dtype"), batch, str(find("name") or ""))
 
 
@@ -149,7 +151,8 @@ def tensors_in(value: Any) -> list[RTensor]:
     """All tensors in a value."""
     if isinstance(value, RTensor):
         return [value]
-    return [x for item in value for x in tensors_in(item)] if isinstance(value, RVector) else []
+    items = value if isinstance(value, RVector) else ()
+    return [tensor for item in items for tensor in tensors_in(item)]
 
 
 def tensors(value: Any) -> list[RTensor]:

@@ -400,14 +400,8 @@ def _with_article(role: str) -> str:
     return f"{'an' if role[0] in 'aio' else 'a'} {role}"
 
 
-def _stated_input(layer: KerasObject) -> ModelInput | None:
-    """The model's input that a layer's arguments describe."""
-    model_input = read_input(_shape_args(layer), layer.range)
-    return model_input if model_input.shape is not None else None
-
-
 def _shape_args(layer: KerasObject) -> list[CallArg]:
-    """The arguments of a layer that describe its input, not the layer."""
+    """The arguments of a layer that describe the model's input, not the layer."""
     cls = find_by_r_name(layer.name, "layer")
     own = {param.name for param in parameters(cls)} if cls is not None else set()
     return [arg for arg in layer.args if arg.name in _SHAPES - own]
@@ -443,7 +437,7 @@ class SpecWriter(ArgumentTranslator):
         super().__init__(note, axes_from_one=axes_from_one)
         self._spans = spans
         self._models: list[Graph] = []
-        self._model_index: dict[RModel, int] = {}
+        self._parts: list[RModel] = []
 
     def write(self, model: RModel, *, is_part: bool = False) -> tuple[Statement, ...]:
         """The statements of a model and its compilation; a part may have no layers."""
@@ -513,7 +507,9 @@ class SpecWriter(ArgumentTranslator):
             raise RMistake("has no layers", model.range, "Add one: mod$add(Dense(units = 50)).")
         first, shape = model.layers[0], model.shape
         for layer in model.layers:
-            stated = _stated_input(layer) if isinstance(layer, KerasObject) else None
+            stated = None
+            if isinstance(layer, KerasObject):
+                stated = read_input(_shape_args(layer), layer.range)
             if layer is first:
                 shape = shape or stated
             elif stated is not None:
@@ -541,11 +537,10 @@ class SpecWriter(ArgumentTranslator):
 
     def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
         """A model inside this one, which is written above it."""
-        if model not in self._model_index:
-            graph = self._graph(model, self._spans(span), is_nested=True)
-            self._models.append(graph)
-            self._model_index[model] = len(self._models) - 1
-        return ModelRef(self._model_index[model])
+        if model not in self._parts:
+            self._models.append(self._graph(model, self._spans(span), is_nested=True))
+            self._parts.append(model)
+        return ModelRef(self._parts.index(model))
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
         import keras  # noqa: PLC0415 - takes seconds
