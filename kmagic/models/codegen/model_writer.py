@@ -57,6 +57,7 @@ from kmagic.models.codegen.source_layout import (
     literal,
     sequence_of,
 )
+from kmagic.support.keras_import import keras
 
 _BlockArguments: TypeAlias = dict[str, tuple[Any, OneOf["positional", "named", "default"]]]
 """The value of each parameter of a block, and how it is given."""
@@ -78,10 +79,8 @@ def write_model(
         variable: The variable that will hold the model.
         prefix: Of the names of inputs and outputs, in a nested model.
     """
-    if _is_sequential(graph, state):
-        SequentialWriter(state).write_model(statements, graph, variable)
-    else:
-        FunctionalWriter(state).write_model(statements, graph, variable, prefix)
+    writer = StackWriter if _is_sequential(graph, state) else ModelWriter
+    writer(state, prefix).write_model(statements, graph, variable)
 
 
 def _is_sequential(graph: Graph, state: ProgramState) -> bool:
@@ -104,8 +103,6 @@ def _is_sequential(graph: Graph, state: ProgramState) -> bool:
 
 def _model_arguments(state: ProgramState, graph: Graph) -> list[str]:
     """The arguments of a model itself: its name, and those of its head line."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     args = graph.args
     if graph.name and not any(arg.name == "name" for arg in args):
         args = (Arg(LiteralValue(graph.name), "name"), *args)
@@ -114,17 +111,41 @@ def _model_arguments(state: ProgramState, graph: Graph) -> list[str]:
 
 
 class ModelWriter:
-    """One way to write a model's statements; all writers of a program share its state."""
+    """Writes a model's statements as functional code.
+
+    Args:
+        state: The program's; its scope is the model's own.
+        prefix: Of the names of inputs and outputs, in a nested model.
+    """
 
     loop: ClassVar[type[Compound]] = Compound
 
-    def __init__(self, state: ProgramState) -> None:
-        self.state, self.context = state, state.context
+    def __init__(self, state: ProgramState, prefix: str) -> None:
+        self.state, self.context, self.prefix = state, state.context, prefix
 
     @property
     def scope(self) -> CodeScope:
         """The scope that is being written."""
         return self.state.scope
+
+    def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
+        """Write a model with its inputs and outputs."""
+        scope, body = self.scope, self.scope.body
+        if not any(node.is_input for node in graph.nodes):
+            remedy = "Start with an input line: `input 28x28x1`."
+            self.state.refuse("the model has no input", graph.nodes[0].span, remedy)
+        self.write(statements)
+        inputs = self._ends(scope.inputs) or _one_or_list(scope.model_inputs)
+        outputs = self._ends(scope.outputs)
+        if not outputs:
+            outputs = _one_or_list(scope.current)
+            name = f"{self.prefix}outputs"
+            value = _assigned(body, scope.flow)
+            if value and outputs == scope.flow and name not in scope.frame.taken:
+                body[-1] = f"{name} = {value}"
+                outputs = name
+        model = call("keras.Model", inputs, outputs, *_model_arguments(self.state, graph))
+        body.append(f"{variable} = {model}")
 
     def write(self, statements: Iterable[Statement]) -> None:
         """Write statements into the body of the scope."""
@@ -144,37 +165,26 @@ class ModelWriter:
                 self._repeat(count, lambda: self.write(statement.body))
             case ForSpec():
                 self._for(statement)
+            case ResidualSpec():
+                self._residual(statement)
+            case MergeSpec():
+                self._merge(statement)
             case FreezeSpec(args=()):
-                raise Unstructured  # in a block, it freezes the layers outside the block, too
+                if not self.scope.in_model:
+                    raise Unstructured  # it freezes the layers outside the block, too
+                self._freeze_all(statement)
             case FreezeSpec():
                 for arg in statement.args:
                     value = arg.value
                     name = value.name if isinstance(value, Ref) else getattr(value, "text", "")
-                    self.scope.body.append(f"{self.scope.layer(name).code}.trainable = False")
+                    self._add(f"{self.scope.layer(name).code}.trainable = False")
             case OutputSpec():
                 self.scope.outputs = statement.entries
             case InputsSpec():
                 self.scope.inputs = statement.entries
 
-    # --- what depends on the kind of model ----------------------------------------------------
-
-    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
-        """Write a step that applies a layer or a function."""
-        raise NotImplementedError
-
-    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:
-        """Write a use of a block: the call of its function, and what that returns."""
-        raise NotImplementedError
-
-    def _write_block(
-        self, block: BlockSpec, inputs: int
-    ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
-        """A block's function: its parameters for tensors, its body, and what it returns."""
-        raise NotImplementedError
-
-    def _prepare_loop(self, write: Callable[[], None]) -> Callable[[], None]:
-        """Write what a loop needs before it; returns what writes its body."""
-        raise NotImplementedError
+    def _add(self, piece: SourceStatement | StackLayer | FreezePoint) -> None:
+        self.scope.body.append(piece)
 
     # --- tensors ------------------------------------------------------------------------------
 
@@ -228,6 +238,32 @@ class ModelWriter:
             return _part_of(outputs[path[0]], path[1:])
         return _part_of(outputs[0], path)
 
+    def _bind(
+        self,
+        variables: list[str],
+        code: str,
+        targets: tuple[str, ...],
+        keys: Iterable[tuple[str, ...]] = (),
+    ) -> tuple[TensorCode, ...]:
+        """Assign outputs to variables, and give them the names of the text."""
+        self._add(f"{', '.join(variables)} = {code}")
+        all_keys = [*keys, *[()] * len(variables)]
+        tensors = tuple(map(TensorCode, variables, all_keys))
+        named = zip(targets, tensors, strict=False)
+        self.scope.tensors |= {target: tensor for target, tensor in named if target != "_"}
+        return tensors
+
+    def _flow_variables(self, count: int) -> list[str]:
+        flow = self.scope.flow
+        return [flow] if count == 1 else [f"{flow}_{number + 1}" for number in range(count)]
+
+    def _move_current(self, variables: list[str]) -> None:
+        current = self.scope.current
+        if [*current] != variables:
+            self._add(f"{', '.join(variables)} = {', '.join(current)}")
+        keys = [tensor.keys for tensor in current]
+        self.scope.current = tuple(map(TensorCode, variables, keys))
+
     # --- steps --------------------------------------------------------------------------------
 
     def _step(self, spec: LayerSpec) -> None:
@@ -257,8 +293,46 @@ class ModelWriter:
             if node is not None:  # its target is a variable, not always the layer's name
                 self.context.enter(node)
                 name = node.name
-            args = scope.args(spec.args)
-            self._add_step(spec, self.state.step(scope.value(callee), args, name, spec.span))
+            target, args = scope.value(callee), scope.value(spec.args)
+            self._add_step(spec, self.state.step(target, args, name, spec.span))
+
+    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
+        if spec.callee == Word("input"):
+            self._input(spec, step)
+            return
+        inputs, named = self._call_inputs(spec.inputs)
+        step = self._keep_layer(spec, step)
+        self._assign(spec.targets, step.applied(inputs, named), step)
+
+    def _input(self, spec: LayerSpec, step: StepCode) -> None:
+        scope = self.scope
+        if not scope.names_layers:
+            raise Unstructured  # keras.Model needs each input in a variable
+        target = spec.targets[0] if spec.targets else ""
+        variable = scope.variables.get(target) or scope.frame.new_name(f"{self.prefix}inputs")
+        scope.current = self._bind([variable], step.code, spec.targets[:1])
+        scope.model_inputs += scope.current
+
+    def _assign(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
+        scope = self.scope
+        if len(targets) <= 1:
+            variable = scope.variables.get(targets[0] if targets else "", scope.flow)
+            scope.current = self._bind([variable], code, targets, [step.keys])
+        elif step.keys:
+            self._assign_parts(targets, code, step)
+        else:
+            variables = [scope.variables.get(target, "_") for target in targets]
+            variables += ["_"] * (step.outputs - len(variables))
+            scope.current = self._bind(variables, code, targets)[:1]
+
+    def _assign_parts(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
+        """Several names for the parts of a dictionary."""
+        scope = self.scope
+        (whole,) = self._bind([scope.frame.new_name("outs")], code, (), [step.keys])
+        for index, target in enumerate(targets):
+            if target != "_":
+                self._bind([scope.variables[target]], _part_of(whole, (index,)), (target,))
+        scope.current = (scope.tensors[targets[0]],)
 
     def _keep_layer(self, spec: LayerSpec, step: StepCode) -> StepCode:
         """Put a layer into its own variable if it is used again."""
@@ -268,13 +342,22 @@ class ModelWriter:
             variable = (
                 scope.layer_variables[reused[0]] if reused else scope.frame.new_name(step.base_name)
             )
-            scope.body.append(f"{variable} = {step.code}")
+            self._add(f"{variable} = {step.code}")
             if step.adapt is not None:
-                scope.body.append(call(f"{variable}.adapt", step.adapt))
+                self._add(call(f"{variable}.adapt", step.adapt))
             step = replace(step, code=variable, is_new=False)
         if not step.is_function:
             scope.layers |= dict.fromkeys(reused, step)
         return step
+
+    def _freeze_all(self, spec: FreezeSpec) -> None:  # noqa: ARG002 - it has no arguments
+        """Freeze all layers between the inputs and the tensors so far."""
+        scope = self.scope
+        known = dict.fromkeys((*scope.current, *scope.tensors.values()))
+        ends = [tensor for tensor in known if tensor not in scope.model_inputs]
+        if ends:
+            model = call("keras.Model", _one_or_list(scope.model_inputs), _one_or_list(ends))
+            self._add(f"{model}.trainable = False")
 
     # --- blocks and nested models -------------------------------------------------------------
 
@@ -361,6 +444,36 @@ class ModelWriter:
             defaults[param.name] = self.state.value_code(self.scope.value(value))
         return defaults
 
+    def _write_block(
+        self, block: BlockSpec, inputs: int
+    ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
+        """A function that takes tensors first and returns tensors."""
+        scope = self.scope
+        base = scope.flow
+        if spec_survey.uses_entry(block.body):
+            base = "inputs" if "inputs" not in scope.frame.taken else "entry"
+            base = scope.frame.new_name(base)
+        names = [base] if inputs == 1 else [f"{base}_{number + 1}" for number in range(inputs)]
+        scope.current = scope.entry = tuple(map(TensorCode, names))
+        self.write(block.body)
+        ends = scope.outputs or (Arg(Word("_")),)
+        outs = [tensor for arg in ends for tensor in self._tensors(arg.value)]
+        body = scope.frame.with_functions(scope.body)
+        value = _assigned(body, outs[0]) if len(outs) == 1 else ""
+        if value:
+            body.pop()
+        return names, [*body, f"return {value or ', '.join(outs)}"], outs
+
+    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:
+        flow = self._flow_variables(len(outs))
+        targets = (*spec.targets, *[""] * len(outs))
+        variables = [
+            self.scope.variables.get(target, variable)
+            for target, variable in zip(targets, flow, strict=False)
+        ]
+        keys = [out.keys for out in outs]
+        self.scope.current = self._bind(variables, code, spec.targets, keys)
+
     # --- loops --------------------------------------------------------------------------------
 
     def _repeat(self, count: RepeatCount, write: Callable[[], None]) -> None:
@@ -399,14 +512,18 @@ class ModelWriter:
         """Write a loop, whose body must be the same for the names of each iteration."""
         scope = self.scope
         outer, scope.names_layers = scope.names_layers, False
-        write_body = self._prepare_loop(write)
+        flow = self._flow_variables(len(scope.current))
+        self._move_current(flow)
         bodies: list[tuple[Any, ...]] = []
         before = after = scope.saved()
         for env in envs:
             scope.restore(before)
             scope.env = env
             outer_body, scope.body = scope.body, []
-            write_body()
+            write()
+            if len(scope.current) != len(flow):
+                raise Unstructured
+            self._move_current(flow)
             bodies.append(tuple(scope.body))
             scope.body = outer_body
             after = after if bodies[1:] else scope.saved()
@@ -415,7 +532,99 @@ class ModelWriter:
         if any(body != bodies[0] for body in bodies):
             raise Unstructured
         if bodies and bodies[0]:
-            scope.body.append(self.loop(f"for {variable} in {iterable}:", bodies[0]))
+            self._add(self.loop(f"for {variable} in {iterable}:", bodies[0]))
+
+    # --- residuals and merges -----------------------------------------------------------------
+
+    def _residual(self, spec: ResidualSpec) -> None:
+        scope = self.scope
+        before = scope.current
+        index = len(scope.body)
+        changed = self._changed(spec.body) | {scope.flow, *self._flow_variables(len(before))}
+        kept = self._kept(before, changed, "shortcut")
+        new = {*kept} - {*before}
+        self._write_body(spec.body, kept, before)
+        if scope.current is before:
+            del scope.body[index : index + len(new)]
+        else:
+            scope.current = (*kept, *scope.current)
+            self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span))
+        scope.frame.taken -= new
+
+    def _merge(self, spec: MergeSpec) -> None:
+        scope = self.scope
+        flow, before = scope.flow, scope.current
+        changed = self._changed(spec.body)
+        new: set[str] = set()
+        if changed.intersection(before):
+            changed |= {flow, *self._flow_variables(len(before))}
+            before = self._kept(before, changed, "entry")
+            new |= {*before} - {*scope.current}
+        prefix = flow if flow.startswith("branch") else "branch"
+        outs: list[TensorCode] = []
+        for index, branch in enumerate(spec.body):
+            scope.flow = scope.frame.new_name(f"{prefix}_{index + 1}")
+            self._write_body(branch.body, before, before)
+            later = self._changed(spec.body[index + 1 :])
+            ends = self._kept(scope.current, later, f"{scope.flow}_end")
+            new |= {scope.flow} | ({*ends} - {*scope.current})
+            outs += ends
+        scope.flow, scope.current = flow, tuple(outs)
+        self._apply(_merge_step(spec))
+        scope.frame.taken -= new
+
+    def _write_body(
+        self,
+        body: tuple[Statement, ...],
+        entry: tuple[TensorCode, ...],
+        current: tuple[TensorCode, ...],
+    ) -> None:
+        scope = self.scope
+        outer, scope.entry, scope.current = scope.entry, entry, current
+        self.write(body)
+        scope.entry = outer
+
+    def _changed(self, statements: tuple[Statement, ...]) -> set[str]:
+        """The variables of named outputs that statements assign."""
+        return {self.scope.variables[name] for name in spec_survey.output_names(statements)}
+
+    def _kept(
+        self, tensors: tuple[TensorCode, ...], changed: set[str], base: str
+    ) -> tuple[TensorCode, ...]:
+        """The tensors in variables that will not change, some of them new."""
+        kept: list[TensorCode] = []
+        for tensor in tensors:
+            if tensor.split("[", maxsplit=1)[0] in changed:
+                variable = self.scope.frame.new_name(base)
+                kept += self._bind([variable], tensor, (), [tensor.keys])
+            else:
+                kept.append(tensor)
+        return tuple(kept)
+
+
+def _merge_step(spec: MergeSpec) -> LayerSpec:
+    return LayerSpec(spec.callee, spec.args, span=spec.callee.span)
+
+
+def _assigned(body: list[SourceStatement], variable: str) -> str:
+    """What the last line of a body assigns to a variable, or ""."""
+    match body[-1:]:
+        case [str(last)] if last.startswith(f"{variable} = "):
+            return last.removeprefix(f"{variable} = ")
+    return ""
+
+
+def _part_of(tensor: TensorCode, path: tuple[int | str, ...]) -> str:
+    """One of several outputs."""
+    keys = [*path]
+    if tensor.keys and keys and isinstance(keys[0], int):
+        keys[0] = tensor.keys[keys[0]]
+    return tensor + "".join(f"[{literal(key)}]" for key in keys)
+
+
+def _one_or_list(codes: Sequence[str]) -> str:
+    """A list, or its only element."""
+    return codes[0] if len(codes) == 1 else sequence_of("list", codes)
 
 
 # --- stacks -----------------------------------------------------------------------------------
@@ -463,23 +672,21 @@ def _list(pieces: Iterable[Any]) -> str:
     return f"[{', '.join(elements)}{comma}]"
 
 
-class SequentialWriter(ModelWriter):
+class StackWriter(ModelWriter):
     """Collects the layers of a stack, and the lines that they need, in the body of the scope."""
 
     loop = StackLoop
 
-    def _write(self, statement: Statement) -> None:
-        match statement:
-            case ResidualSpec():
-                self.write(statement.body)  # which has no layers
-            case MergeSpec():
-                for branch in statement.body:  # only one has layers
-                    self.write(branch.body)
-                self._apply(_merge_step(statement))
-            case FreezeSpec(args=()) if self.scope.in_model:
-                self.scope.body.append(FreezePoint(statement.span))
-            case _:
-                super()._write(statement)
+    def _residual(self, spec: ResidualSpec) -> None:
+        self.write(spec.body)  # which has no layers
+
+    def _merge(self, spec: MergeSpec) -> None:
+        for branch in spec.body:  # only one has layers
+            self.write(branch.body)
+        self._apply(_merge_step(spec))
+
+    def _freeze_all(self, spec: FreezeSpec) -> None:
+        self._add(FreezePoint(spec.span))
 
     def write_model(self, statements: tuple[Statement, ...], graph: Graph, variable: str) -> None:
         """Write a stack."""
@@ -497,19 +704,16 @@ class SequentialWriter(ModelWriter):
                 frozen = {ref.node for ref in refs if ref.span == piece.span} & layers_only
                 some = "" if frozen == layers_only else f"[:{len(frozen)}]"
                 if frozen:
-                    self.scope.body.append(_freeze_loop(f"{variable}.layers{some}"))
+                    self._add(_freeze_loop(f"{variable}.layers{some}"))
 
     def _step(self, spec: LayerSpec) -> None:
         super()._step(replace(spec, inputs=None))  # it is the layer before
 
     def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
-        self.scope.body.append(StackLayer(self._keep_layer(spec, step).code))
+        self._add(StackLayer(self._keep_layer(spec, step).code))
 
     def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
-        self.scope.body.append(StackLayer(f"*{code}"))
-
-    def _prepare_loop(self, write: Callable[[], None]) -> Callable[[], None]:
-        return write
+        self._add(StackLayer(f"*{code}"))
 
     def _write_block(
         self,
@@ -575,261 +779,3 @@ def _list_line(pieces: list[Any], variable: str, *, exists: bool) -> str:
 
 def _freeze_loop(layers: str) -> Compound:
     return Compound(f"for layer in {layers}:", ("layer.trainable = False",))
-
-
-# --- functional models ------------------------------------------------------------------------
-
-
-class FunctionalWriter(ModelWriter):
-    """Writes each step as the call of a layer on tensors."""
-
-    def write_model(
-        self, statements: tuple[Statement, ...], graph: Graph, variable: str, prefix: str
-    ) -> None:
-        """Write a model with its inputs and outputs."""
-        scope, body = self.scope, self.scope.body
-        self.input_base = f"{prefix}inputs"
-        if not any(node.is_input for node in graph.nodes):
-            remedy = "Start with an input line: `input 28x28x1`."
-            self.state.refuse("the model has no input", graph.nodes[0].span, remedy)
-        self.write(statements)
-        inputs = self._ends(scope.inputs) or _one_or_list(scope.model_inputs)
-        outputs = self._ends(scope.outputs)
-        if not outputs:
-            outputs = _one_or_list(scope.current)
-            name = f"{prefix}outputs"
-            value = _assigned(body, scope.flow)
-            if value and outputs == scope.flow and name not in scope.frame.taken:
-                body[-1] = f"{name} = {value}"
-                outputs = name
-        model = call("keras.Model", inputs, outputs, *_model_arguments(self.state, graph))
-        body.append(f"{variable} = {model}")
-
-    def _write(self, statement: Statement) -> None:
-        match statement:
-            case ResidualSpec():
-                self._residual(statement)
-            case MergeSpec():
-                self._merge(statement)
-            case FreezeSpec(args=()) if self.scope.in_model:
-                self._freeze_all()
-            case _:
-                super()._write(statement)
-
-    def _add(self, line: str) -> None:
-        self.scope.body.append(line)
-
-    # --- steps --------------------------------------------------------------------------------
-
-    def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
-        if spec.callee == Word("input"):
-            self._input(spec, step)
-            return
-        inputs, named = self._call_inputs(spec.inputs)
-        step = self._keep_layer(spec, step)
-        self._assign(spec.targets, step.applied(inputs, named), step)
-
-    def _input(self, spec: LayerSpec, step: StepCode) -> None:
-        scope = self.scope
-        if not scope.in_model or not scope.names_layers:
-            raise Unstructured  # keras.Model needs each input in a variable
-        target = spec.targets[0] if spec.targets else ""
-        variable = scope.variables.get(target) or scope.frame.new_name(self.input_base)
-        scope.current = self._bind([variable], step.code, spec.targets[:1])
-        scope.model_inputs += scope.current
-
-    def _bind(
-        self,
-        variables: list[str],
-        code: str,
-        targets: tuple[str, ...],
-        keys: Iterable[tuple[str, ...]] = (),
-    ) -> tuple[TensorCode, ...]:
-        """Assign outputs to variables, and give them the names of the text."""
-        self._add(f"{', '.join(variables)} = {code}")
-        all_keys = [*keys, *[()] * len(variables)]
-        tensors = tuple(map(TensorCode, variables, all_keys))
-        named = zip(targets, tensors, strict=False)
-        self.scope.tensors |= {target: tensor for target, tensor in named if target != "_"}
-        return tensors
-
-    def _assign(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
-        scope = self.scope
-        if len(targets) <= 1:
-            variable = scope.variables.get(targets[0] if targets else "", scope.flow)
-            scope.current = self._bind([variable], code, targets, [step.keys])
-        elif step.keys:
-            self._assign_parts(targets, code, step)
-        else:
-            variables = [scope.variables.get(target, "_") for target in targets]
-            variables += ["_"] * (step.outputs - len(variables))
-            scope.current = self._bind(variables, code, targets)[:1]
-
-    def _assign_parts(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
-        """Several names for the parts of a dictionary."""
-        scope = self.scope
-        (whole,) = self._bind([scope.frame.new_name("outs")], code, (), [step.keys])
-        for index, target in enumerate(targets):
-            if target != "_":
-                self._bind([scope.variables[target]], _part_of(whole, (index,)), (target,))
-        scope.current = (scope.tensors[targets[0]],)
-
-    def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:
-        flow = self._flow_variables(len(outs))
-        targets = (*spec.targets, *[""] * len(outs))
-        variables = [
-            self.scope.variables.get(target, variable)
-            for target, variable in zip(targets, flow, strict=False)
-        ]
-        keys = [out.keys for out in outs]
-        self.scope.current = self._bind(variables, code, spec.targets, keys)
-
-    def _flow_variables(self, count: int) -> list[str]:
-        flow = self.scope.flow
-        return [flow] if count == 1 else [f"{flow}_{number + 1}" for number in range(count)]
-
-    # --- loops --------------------------------------------------------------------------------
-
-    def _prepare_loop(self, write: Callable[[], None]) -> Callable[[], None]:
-        if not self.scope.current:
-            raise Unstructured
-        flow = self._flow_variables(len(self.scope.current))
-        self._move_current(flow)
-
-        def write_body() -> None:
-            write()
-            if len(self.scope.current) != len(flow):
-                raise Unstructured
-            self._move_current(flow)
-
-        return write_body
-
-    def _move_current(self, variables: list[str]) -> None:
-        current = self.scope.current
-        if [*current] != variables:
-            self._add(f"{', '.join(variables)} = {', '.join(current)}")
-        keys = [tensor.keys for tensor in current]
-        self.scope.current = tuple(map(TensorCode, variables, keys))
-
-    # --- residuals and merges -----------------------------------------------------------------
-
-    def _kept(
-        self, tensors: tuple[TensorCode, ...], changed: set[str], base: str
-    ) -> tuple[TensorCode, ...]:
-        """The tensors in variables that will not change, some of them new."""
-        kept: list[TensorCode] = []
-        for tensor in tensors:
-            if tensor.split("[", maxsplit=1)[0] in changed:
-                variable = self.scope.frame.new_name(base)
-                kept += self._bind([variable], tensor, (), [tensor.keys])
-            else:
-                kept.append(tensor)
-        return tuple(kept)
-
-    def _changed(self, statements: tuple[Statement, ...]) -> set[str]:
-        """The variables of named outputs that statements assign."""
-        return {self.scope.variables[name] for name in spec_survey.output_names(statements)}
-
-    def _residual(self, spec: ResidualSpec) -> None:
-        scope = self.scope
-        before = scope.current
-        index = len(scope.body)
-        changed = self._changed(spec.body) | {scope.flow, *self._flow_variables(len(before))}
-        kept = self._kept(before, changed, "shortcut")
-        new = {*kept} - {*before}
-        self._write_body(spec.body, kept, before)
-        if scope.current is before:
-            del scope.body[index : index + len(new)]
-        else:
-            scope.current = (*kept, *scope.current)
-            self._apply(LayerSpec(Word("add", span=spec.span), span=spec.span))
-        scope.frame.taken -= new
-
-    def _write_body(
-        self,
-        body: tuple[Statement, ...],
-        entry: tuple[TensorCode, ...],
-        current: tuple[TensorCode, ...],
-    ) -> None:
-        scope = self.scope
-        outer, scope.entry, scope.current = scope.entry, entry, current
-        self.write(body)
-        scope.entry = outer
-
-    def _merge(self, spec: MergeSpec) -> None:
-        scope = self.scope
-        flow, before = scope.flow, scope.current
-        changed = self._changed(spec.body)
-        new: set[str] = set()
-        if changed.intersection(before):
-            changed |= {flow, *self._flow_variables(len(before))}
-            before = self._kept(before, changed, "entry")
-            new |= {*before} - {*scope.current}
-        prefix = flow if flow.startswith("branch") else "branch"
-        outs: list[TensorCode] = []
-        for index, branch in enumerate(spec.body):
-            scope.flow = scope.frame.new_name(f"{prefix}_{index + 1}")
-            self._write_body(branch.body, before, before)
-            later = self._changed(spec.body[index + 1 :])
-            ends = self._kept(scope.current, later, f"{scope.flow}_end")
-            new |= {scope.flow} | ({*ends} - {*scope.current})
-            outs += ends
-        scope.flow, scope.current = flow, tuple(outs)
-        self._apply(_merge_step(spec))
-        scope.frame.taken -= new
-
-    # --- freezing and blocks ------------------------------------------------------------------
-
-    def _freeze_all(self) -> None:
-        """Freeze all layers between the inputs and the tensors so far."""
-        scope = self.scope
-        known = dict.fromkeys((*scope.current, *scope.tensors.values()))
-        ends = [tensor for tensor in known if tensor not in scope.model_inputs]
-        if ends:
-            model = call("keras.Model", _one_or_list(scope.model_inputs), _one_or_list(ends))
-            self._add(f"{model}.trainable = False")
-
-    def _write_block(
-        self, block: BlockSpec, inputs: int
-    ) -> tuple[list[str], list[SourceStatement], list[TensorCode]]:
-        """A function that takes tensors first and returns tensors."""
-        scope = self.scope
-        base = scope.flow
-        if spec_survey.uses_entry(block.body):
-            base = "inputs" if "inputs" not in scope.frame.taken else "entry"
-            base = scope.frame.new_name(base)
-        names = [base] if inputs == 1 else [f"{base}_{number + 1}" for number in range(inputs)]
-        scope.current = scope.entry = tuple(map(TensorCode, names))
-        self.write(block.body)
-        ends = scope.outputs or (Arg(Word("_")),)
-        outs = [tensor for arg in ends for tensor in self._tensors(arg.value)]
-        body = scope.frame.with_functions(scope.body)
-        value = _assigned(body, outs[0]) if len(outs) == 1 else ""
-        if value:
-            body.pop()
-        return names, [*body, f"return {value or ', '.join(outs)}"], outs
-
-
-def _merge_step(spec: MergeSpec) -> LayerSpec:
-    return LayerSpec(spec.callee, spec.args, span=spec.callee.span)
-
-
-def _assigned(body: list[SourceStatement], variable: str) -> str:
-    """What the last line of a body assigns to a variable, or ""."""
-    match body[-1:]:
-        case [str(last)] if last.startswith(f"{variable} = "):
-            return last.removeprefix(f"{variable} = ")
-    return ""
-
-
-def _part_of(tensor: TensorCode, path: tuple[int | str, ...]) -> str:
-    """One of several outputs."""
-    keys = [*path]
-    if tensor.keys and keys and isinstance(keys[0], int):
-        keys[0] = tensor.keys[keys[0]]
-    return tensor + "".join(f"[{literal(key)}]" for key in keys)
-
-
-def _one_or_list(codes: Sequence[str]) -> str:
-    """A list, or its only element."""
-    return codes[0] if len(codes) == 1 else sequence_of("list", codes)

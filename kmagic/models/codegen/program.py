@@ -35,6 +35,7 @@ from kmagic.models.codegen.program_state import (
 )
 from kmagic.models.codegen.source_layout import call, render_source
 from kmagic.models.codegen.spec_survey import free_names, statements_in
+from kmagic.support.keras_import import keras
 
 _LIST_ARGUMENTS = ("metrics", "weighted_metrics")
 _PLAIN = str | int | float | bool | None
@@ -155,8 +156,6 @@ def _written(
 def _write_compile(state: ProgramState, graph: Graph, name: str) -> None:
     if graph.compile is None:
         return
-    import keras  # noqa: PLC0415 - takes seconds
-
     spec = graph.compile
     bound = state.bind(keras.Model.compile, "compile", spec.args, spec.span)
     given = {arg.name: arg.value for arg in spec.args}

@@ -29,7 +29,6 @@ from kmagic.language.spec import (
     Statement,
     Value,
     Word,
-    map_args,
     map_value,
     plain_value,
 )
@@ -48,6 +47,7 @@ from kmagic.models.codegen.source_layout import (
     literal,
     sequence_of,
 )
+from kmagic.support.keras_import import keras
 
 RESERVED = frozenset({"input", "keras", "layers", "np", "ops", "range", "slice"})
 _VARIABLES = ("x", "y", "z", "out", "flow")
@@ -276,13 +276,9 @@ class CodeScope:
             raise Unstructured  # it is local to a block's function
         return found
 
-    def value(self, value: Value) -> Any:
-        """A value with its expressions evaluated."""
+    def value(self, value: Value | tuple[Arg, ...]) -> Any:
+        """A value or arguments with their expressions evaluated."""
         return map_value(value, self._evaluated)
-
-    def args(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
-        """Arguments with their expressions evaluated."""
-        return map_args(args, self._evaluated)
 
     def _evaluated(self, value: Value) -> Any:
         if not isinstance(value, Expr):
@@ -550,8 +546,6 @@ class ProgramState:
     def _function_step(
         self, function: Any, path: str, callee: Word | NotebookValue, args: tuple[Arg, ...]
     ) -> StepCode:
-        import keras  # noqa: PLC0415 - takes seconds
-
         word = callee.text if isinstance(callee, Word) else callee.source
         is_activation = isinstance(callee, Word) and catalogue.accepts_string("activation", word)
         if is_activation and not args and function is keras.activations.get(word):
