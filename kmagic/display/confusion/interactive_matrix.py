@@ -1,4 +1,4 @@
-"""What the card of a matrix can do while its kernel runs.
+"""What the card of a matrix can do while its kernel runs, and the samples of its cells.
 
 The card is complete HTML and is saved as such. Beside it the kernel opens a widget without a view
 of its own: its module (``static/confusion/interactive_matrix.js``) finds the card in the page,
@@ -16,13 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from kmagic.display.confusion.cell_samples import (
-    comparison_samples,
-    confusion_samples,
-    moved_samples,
-)
 from kmagic.display.kit.assets import js_module, read_static
-from kmagic.display.kit.samples import encode_samples
+from kmagic.display.kit.samples import Sample, collect_samples, encode_samples
 from kmagic.support.display_mode import display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import (
@@ -33,16 +28,17 @@ from kmagic.support.formatting import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from kmagic.display.kit.samples import Sample
+    from numpy.typing import NDArray
+
     from kmagic.evaluation.confusion.comparison import Comparison
     from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
 
 MAX_WIDGETS = 16  # cards that are interactive at a time; older ones become static
 MAX_SAMPLES = 48  # samples in a reply
 MAX_SENT_CLASSES = 30  # with more classes, the matrix is sent on request
-NAME_LENGTH = 60
+NAME_LENGTH, CAPTION_NAME = 60, 12  # characters of a class name
 WORST_CELLS = 200
 THRESHOLD_STEPS = 200
 CACHED_THRESHOLDS = 8
@@ -50,6 +46,58 @@ CACHED_THRESHOLDS = 8
 Cell: TypeAlias = tuple[int, int]
 
 _open_widgets: deque[Any] = deque()
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+def captions(matrix: ConfusionMatrix, indices: Sequence[int]) -> list[str]:
+    """The probability of each sample's predicted class, or its index if that is unknown."""
+    confidence = matrix.confidence
+    return [f"#{k:,}" if confidence is None else f"{confidence[k]:.2f}" for k in indices]
+
+
+def titles(matrix: ConfusionMatrix, indices: Iterable[int]) -> list[str]:
+    """Each sample's true and predicted class, in words."""
+    texts = []
+    for index in indices:
+        true, predicted = (
+            isolate_direction(shorten_name(matrix.classes[classes[index]], NAME_LENGTH))
+            for classes in (matrix.predictions.true, matrix.predictions.predicted)
+        )
+        texts.append(f"{true} taken for {predicted}" if true != predicted else f"{true}, correct")
+    return texts
+
+
+def confusion_samples(matrix: ConfusionMatrix, indices: Sequence[int]) -> list[Sample]:
+    """Samples of a matrix as the card shows them."""
+    return collect_samples(matrix.x, indices, captions(matrix, indices), titles(matrix, indices))
+
+
+def comparison_samples(comparison: Comparison, indices: Sequence[int]) -> list[Sample]:
+    """Samples with the predictions of both models: "8, was 3"."""
+    new, old = comparison.new.predictions, comparison.old.predictions
+    below, described = [], []
+    for index in indices:
+        true, now, before = (
+            isolate_direction(shorten_name(comparison.classes[classes[index]], CAPTION_NAME))
+            for classes in (new.true, new.predicted, old.predicted)
+        )
+        below.append(f"{now}, was {before}")
+        described.append(f"{true}: taken for {now}, before for {before}")
+    return collect_samples(comparison.new.x, indices, below, described)
+
+
+def moved_samples(comparison: Comparison, cell: Cell) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The samples that have left a cell, and those that have entered it."""
+    before, now = (
+        (model.predictions.true == cell[0]) & (model.predictions.predicted == cell[1])
+        for model in (comparison.old, comparison.new)
+    )
+    return np.flatnonzero(before & ~now), np.flatnonzero(now & ~before)
+
+
+# --- answers --------------------------------------------------------------------------------------
 
 
 class InteractiveConfusion:

@@ -7,21 +7,19 @@ A card is complete HTML: cells open without scripts, so they open in a saved not
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from kmagic.display.confusion.cell_samples import (
+from kmagic.display.confusion.interactive_matrix import (
+    InteractiveComparison,
+    InteractiveConfusion,
+    attach_widget,
     captions,
     comparison_samples,
     confusion_samples,
     moved_samples,
     titles,
-)
-from kmagic.display.confusion.interactive_matrix import (
-    InteractiveComparison,
-    InteractiveConfusion,
-    attach_widget,
 )
 from kmagic.display.confusion.matrix_image import large_matrix_html
 from kmagic.display.confusion.metrics_table import (
@@ -61,6 +59,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from kmagic.display.confusion.interactive_matrix import Cell
     from kmagic.evaluation.confusion.comparison import Comparison
     from kmagic.evaluation.confusion.confusion_matrix import ConfusedPair, ConfusionMatrix
     from kmagic.evaluation.confusion.confusion_metrics import ClassMetrics
@@ -123,12 +122,7 @@ class _MatrixCard(ABC):
     """
 
     def __init__(
-        self,
-        matrix: ConfusionMatrix,
-        colours: NDArray[np.float64],
-        pairs: Iterable[tuple[int, int]],
-        *,
-        fill: bool,
+        self, matrix: ConfusionMatrix, colours: NDArray[Any], pairs: Iterable[Cell], *, fill: bool
     ) -> None:
         self.matrix, self.colours = matrix, colours
         self.shown = _choose_classes(matrix.ordered().tolist(), pairs, fill=fill)
@@ -159,7 +153,7 @@ class _MatrixCard(ABC):
         return large_matrix_html(self.colours[np.ix_(order, order)], is_difference=is_difference)
 
     @abstractmethod
-    def _cell(self, cell: tuple[int, int]) -> str: ...
+    def _cell(self, cell: Cell) -> str: ...
 
     @abstractmethod
     def _row_metrics(self, k: int) -> Iterable[str]: ...
@@ -264,7 +258,7 @@ class _ConfusionCard(_MatrixCard):
             rows.append([name, *counts, *_rates_to_text(matrix.per_class, k), support])
         return rows
 
-    def _cell(self, cell: tuple[int, int]) -> str:
+    def _cell(self, cell: Cell) -> str:
         count, names = self.matrix.matrix[cell], self.matrix.classes
         if not count:
             return EMPTY_CELL
@@ -293,7 +287,7 @@ class _ConfusionCard(_MatrixCard):
         yield format_percent(figures.f1[k])
         yield format_count(figures.support[k])
 
-    def _build_popups(self) -> dict[tuple[int, int], str]:
+    def _build_popups(self) -> dict[Cell, str]:
         """What opens within the cells of the worst pairs."""
         if self.matrix.x is None:
             return {}
@@ -428,7 +422,7 @@ class _ComparisonCard(_MatrixCard):
         title = " against ".join(comparison.names)
         return card_html(title, comparison.facts(), body, foot=foot)
 
-    def _cell(self, cell: tuple[int, int]) -> str:
+    def _cell(self, cell: Cell) -> str:
         comparison, names = self.comparison, self.matrix.classes
         change = comparison.difference[cell]
         if not change:
@@ -445,7 +439,7 @@ class _ComparisonCard(_MatrixCard):
     def _row_metrics(self, k: int) -> Iterable[str]:
         return _signed(self._gain[k], 1), format_count(self.matrix.per_class.support[k])
 
-    def _build_popups(self) -> dict[tuple[int, int], str]:
+    def _build_popups(self) -> dict[Cell, str]:
         """What opens within the cells that changed most, and within the diagonal."""
         if self.matrix.x is None:
             return {}
@@ -454,7 +448,7 @@ class _ComparisonCard(_MatrixCard):
         cells = [cell for cell in (*changed, *diagonal) if set(cell) <= shown]
         return _build_popups(cells, self._cell_samples)
 
-    def _cell_samples(self, cell: tuple[int, int]) -> str:
+    def _cell_samples(self, cell: Cell) -> str:
         true, predicted = (name_html(self.matrix.classes[k]) for k in cell)
         title = f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"
         moved = zip(moved_samples(self.comparison, cell), ("no longer", "new"), strict=True)
@@ -589,7 +583,7 @@ class _MultilabelCard:
         cells = [self._cell(k, cell) for cell in ((1, 1), *MISTAKES)]
         return _row_html(self.confusion.classes[k], cells, metrics, LABEL_NAME)
 
-    def _cell(self, k: int, cell: tuple[int, int]) -> str:
+    def _cell(self, k: int, cell: Cell) -> str:
         count, popup = self.counts[k][cell], self._popups.get((k, *cell), "")
         if not count:
             return EMPTY_CELL
@@ -630,9 +624,7 @@ class _MultilabelCard:
 # --- what the cards share -------------------------------------------------------------------------
 
 
-def _choose_classes(
-    order: Sequence[int], pairs: Iterable[tuple[int, int]], *, fill: bool
-) -> list[int]:
+def _choose_classes(order: Sequence[int], pairs: Iterable[Cell], *, fill: bool) -> list[int]:
     """The classes in the table, in their order: all, or of a large matrix those of the first pairs.
 
     Other classes fill the table up, or are there only where no pair is.
@@ -714,7 +706,7 @@ def _cell_html(
     return f'<td{attributes} style="background-color:{rgba}{variables}">{content}</td>'
 
 
-def cell_title(classes: Sequence[str], cell: tuple[int, int]) -> str:
+def cell_title(classes: Sequence[str], cell: Cell) -> str:
     """What a cell counts, as the value of an attribute."""
     true, predicted = (tooltip_text(classes[k], TOOLTIP_NAME) for k in cell)
     return f"{true} correct" if cell[0] == cell[1] else f"{true} taken for {predicted}"

@@ -130,30 +130,26 @@ def epoch_confusion_svg(history: ConfusionHistory) -> tuple[str, int, int]:
     left = round(6 + CHARACTER_WIDTH * max(map(len, names))) if names else 0
     width = left + SIDE + 2
     step = SIDE / size
-    parts = [
-        (
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" '
-            f'viewBox="0 0 {width} {HEIGHT}" font-family="system-ui,sans-serif" font-size="9" '
-            f'fill="{MID_GREY}">'
-        )
-    ]
-    parts += (
+    beside = "".join(
         f'<text x="{left - 4}" y="{TOP + (row + 0.5) * step + 3:.0f}" text-anchor="end">'
         f"{escape_html(name)}</text>"
         for row, name in enumerate(names)
     )
-    if names and max(map(len, classes)) <= SHORT_NAME:
-        parts += (
-            f'<text x="{left + (column + 0.5) * step:.0f}" y="{TOP + SIDE + 10}" '
-            f'text-anchor="middle">{escape_html(name)}</text>'
-            for column, name in enumerate(names)
-        )
-    parts.append(
+    below = "".join(
+        f'<text x="{left + (column + 0.5) * step:.0f}" y="{TOP + SIDE + 10}" '
+        f'text-anchor="middle">{escape_html(name)}</text>'
+        for column, name in enumerate(names)
+        if max(map(len, classes)) <= SHORT_NAME
+    )
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" '
+        f'viewBox="0 0 {width} {HEIGHT}" font-family="system-ui,sans-serif" font-size="9" '
+        f'fill="{MID_GREY}">{beside}{below}'
         f'<g transform="translate({left},{TOP})scale({step:.4g})">'
         f'<path opacity=".1" d="M0 0h{size}v{size}H0z"/>'
         f'<g transform="translate(0,.47)" stroke-width=".94">{_cells(values)}</g></g></svg>'
     )
-    return "".join(parts), width, left
+    return svg, width, left
 
 
 def _cells(values: NDArray[Any]) -> str:

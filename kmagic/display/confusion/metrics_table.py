@@ -281,7 +281,8 @@ def rate_chart_svg(chart: RateChart, *, style: str = "") -> str:
 
 
 def _curve(chart: RateChart) -> str:
-    points = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in chart.points if _is_finite(x, y))
+    finite = [point for point in chart.points if np.isfinite(point).all()]
+    points = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in finite)
     largest = max(chart.weights, default=1.0)
     dots = "".join(
         _dot(x, y, radius=max(MIN_RADIUS, MAX_RADIUS * math.sqrt(weight / largest)), kind="km-dot")
@@ -291,13 +292,9 @@ def _curve(chart: RateChart) -> str:
 
 
 def _dot(x: float, y: float, *, radius: float, kind: str) -> str:
-    if not _is_finite(x, y):
+    if not np.isfinite((x, y)).all():
         return ""
     return f'<circle class="{kind}" cx="{_x(x):.1f}" cy="{_y(y):.1f}" r="{radius:.1f}"/>'
-
-
-def _is_finite(x: float, y: float) -> bool:
-    return math.isfinite(x) and math.isfinite(y)
 
 
 def _tick(tick: float) -> str:

@@ -266,9 +266,11 @@ class _Plot:
         box = f'x="{x}" y="{y}" width="{width}" height="{height}"'
         parts = [f'<svg {box} viewBox="{x} {y} {width} {height}">']
         for line in self.chart.lines:
-            for piece in _pieces(line.points):
-                path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in piece)
-                parts.append(f'<polyline class="km-{line.kind}" points="{path}"/>')
+            # Between gaps, stretches of two and more points are drawn.
+            for is_drawn, group in groupby(line.points, lambda point: math.isfinite(point[1])):
+                if is_drawn and len(points := list(group)) > 1:
+                    path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+                    parts.append(f'<polyline class="km-{line.kind}" points="{path}"/>')
             dots = line.visible
             if line.kind != "val" and (len(dots) > 1 or line.kind == "batches"):
                 dots = []
@@ -292,10 +294,3 @@ class _Plot:
                 f"{escape_html(line.label)}</text>"
             )
         return "".join(parts)
-
-
-def _pieces(points: Iterable[Point]) -> list[list[Point]]:
-    """The stretches of two and more points between gaps."""
-    stretches = groupby(points, key=lambda point: math.isfinite(point[1]))
-    pieces = [list(piece) for is_drawn, piece in stretches if is_drawn]
-    return [piece for piece in pieces if len(piece) > 1]

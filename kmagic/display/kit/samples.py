@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,20 +106,15 @@ def sample_to_text(x: Any, index: int, most: int = TEXT_LENGTH) -> str:
     if isinstance(sample, str):
         return isolate_direction(shorten_name(sample.strip(), most))
     if hasattr(sample, "items"):  # a row of a data frame
-        items = list(sample.items())
-        values = [f"{key} {_value(value)}" for key, value in items[:MAX_VALUES]]
-        return _row(values, most, more=len(items) > MAX_VALUES)
-    array = np.asarray(sample)
-    if array.ndim > 1:
-        return f"array of shape {array.shape}"
-    row = array.reshape(-1)
-    values = [_value(value) for value in row[:MAX_VALUES].tolist()]
-    return _row(values, most, more=len(row) > MAX_VALUES)
-
-
-def _row(values: Sequence[str], most: int, *, more: bool) -> str:
-    shortened = [shorten_name(value, most) for value in values]
-    return isolate_direction(join_names(shortened, most, more=more))
+        size, texts = len(sample), (f"{key} {_value(value)}" for key, value in sample.items())
+    else:
+        array = np.asarray(sample)
+        if array.ndim > 1:
+            return f"array of shape {array.shape}"
+        row = array.reshape(-1)
+        size, texts = row.size, (_value(value) for value in row[:MAX_VALUES].tolist())
+    shortened = [shorten_name(text, most) for text in islice(texts, MAX_VALUES)]
+    return isolate_direction(join_names(shortened, most, more=size > MAX_VALUES))
 
 
 def _value(value: Any) -> str:

@@ -125,9 +125,30 @@ class ConfusionMatrix(Renderable):
         """Indices of the classes, sorted.
 
         Args:
-            by: "given", "name", "support", "error" or "similarity"; default: ``self.order``.
+            by: "given"; "name", where numbers in names count by their value; "support", the largest
+                class first; "error", the lowest recall first; "similarity", often confused classes
+                next to each other. Default: ``self.order``.
+
+        Example:
+            >>> from kmagic.evaluation.confusion.confusion import confusion
+            >>> confusion(["b", "a", "c"], ["c", "a", "b"]).ordered("similarity").tolist()
+            [1, 2, 0]
         """
-        return order_classes(self.matrix, self.classes, by or self.order)
+        by = by or self.order
+        check_choice("order", by, Order)
+        support = self.per_class.support
+        match by:
+            case "name":
+                return natural_order(self.classes)
+            case "support":
+                return np.argsort(-support, kind="stable")
+            case "error":
+                error_rate = divide(support - self.per_class.correct, support)
+                return np.lexsort((-support, -error_rate))
+            case "similarity":
+                return _cluster(self.matrix)
+            case "given":
+                return np.arange(len(support))
 
     # --- metrics ------------------------------------------------------------------------------
 
@@ -499,36 +520,6 @@ def check_normalize(over: str) -> None:
     """Reject an unknown way to normalize."""
     expected = "'true' (per row), 'pred' (per column) or 'all'"
     check_choice("normalize", over, Normalize, expected)
-
-
-# --- the order of the classes ---------------------------------------------------------------------
-
-
-def order_classes(matrix: NDArray[Any], names: Sequence[str], by: Order) -> NDArray[np.intp]:
-    """Indices of the classes in an order.
-
-    "name" sorts numbers in names by their value, "support" the largest class first, "error" the
-    lowest recall first, "similarity" often confused classes next to each other.
-
-    Example:
-        >>> counts = np.array([[5, 0, 4], [0, 9, 0], [4, 0, 5]])
-        >>> order_classes(counts, ["b", "a", "c"], "similarity").tolist()
-        [0, 2, 1]
-    """
-    check_choice("order", by, Order)
-    support = matrix.sum(axis=1)
-    match by:
-        case "name":
-            return natural_order(names)
-        case "support":
-            return np.argsort(-support, kind="stable")
-        case "error":
-            error_rate = divide(support - np.diagonal(matrix), support)
-            return np.lexsort((-support, -error_rate))
-        case "similarity":
-            return _cluster(matrix)
-        case "given":
-            return np.arange(len(names))
 
 
 def natural_order(names: Sequence[str]) -> NDArray[np.intp]:

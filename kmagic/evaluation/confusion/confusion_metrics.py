@@ -398,10 +398,7 @@ class Calibration:
 
 
 def calibrate(
-    predictions: LabeledPredictions,
-    weights: NDArray[np.float64] | None = None,
-    *,
-    bins: int = BINS,
+    predictions: LabeledPredictions, weights: NDArray[np.float64] | None = None
 ) -> Calibration | None:
     """The calibration curve, as scikit-learn's ``calibration_curve`` but with weights.
 
@@ -411,16 +408,16 @@ def calibrate(
         None if no probabilities are known.
     """
     scores = predictions.scores
-    if scores is None or not scores.given.size or predictions.confidence is None:
+    if scores is None or predictions.confidence is None:
         return None
     if len(predictions.class_names) == 2:  # noqa: PLR2004 - two classes
         probability, is_true = scores.second(), predictions.true == 1
     else:
         probability, is_true = predictions.confidence, predictions.correct
     weight = np.ones(len(probability)) if weights is None else weights
-    bin_index = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], probability)
+    bin_index = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], probability)
     samples, sums, hits = (
-        np.bincount(bin_index, weight * values, minlength=bins)
+        np.bincount(bin_index, weight * values, minlength=BINS)
         for values in (np.ones(1), probability, is_true)
     )
     filled = samples > 0

@@ -7,10 +7,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kmagic.evaluation.confusion.confusion import confusion
-from kmagic.evaluation.confusion.confusion_matrix import order_classes
+from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 from kmagic.support.errors import EvaluationError
 
 ORDERS = ("given", "name", "support", "error", "similarity")
+NO_SAMPLES = np.zeros(0, dtype=np.intp)
+
+
+def order_classes(matrix, names, by):
+    classes = LabeledPredictions(tuple(range(len(names))), tuple(names), NO_SAMPLES, NO_SAMPLES)
+    return ConfusionMatrix(matrix, classes).ordered(by)
 
 
 @given(
