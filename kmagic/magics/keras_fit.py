@@ -126,7 +126,7 @@ def _epochs(line: ParsedLine, model: Any) -> Any:
     if not line.resume:
         return 1
     if line.checkpoint is not None:
-        from kmagic.training.callbacks.checkpoint import Checkpoint  # noqa: PLC0415 - needs Keras
+        from kmagic.training.callbacks.resuming import Checkpoint  # noqa: PLC0415 - needs Keras
 
         folder = line.checkpoint
         checkpoint = Checkpoint(folder if isinstance(folder, str | Path) else "")

@@ -13,15 +13,11 @@ from kmagic.models.build import origin_of
 from kmagic.models.decompile import to_dsl
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.model_registry import set_best, set_dataset, set_run, set_spreads
-from kmagic.training.callbacks.callback_set import (
-    CallbackSet,
-    best_before,
-    monitor_of,
-    open_checkpoint,
-)
+from kmagic.training.callbacks.callback_set import CallbackSet
 from kmagic.training.callbacks.confusion_callback import ConfusionCallback, confusion_data
 from kmagic.training.callbacks.nan_guard import NotFiniteError
-from kmagic.training.callbacks.recording_callback import StopTraining
+from kmagic.training.callbacks.recording_callbacks import StopTraining
+from kmagic.training.callbacks.resuming import open_checkpoint
 from kmagic.training.fit_inputs import convert_arguments, split_index
 from kmagic.training.fit_options import FitOptions, check_learning_rate
 from kmagic.training.pipeline.pipeline_choice import (
@@ -100,7 +96,7 @@ def train(
         run.add_message(message)
     checkpoint = open_checkpoint(run, model, options)
     run.earlier = previous_curves(run, earlier)
-    if note := options.monitor_note(monitor_of(run)):
+    if note := options.monitor_note(run.monitor):
         run.add_message(note)
     if run.log:
         arguments["initial_epoch"] = run.log[-1].number
@@ -111,14 +107,8 @@ def train(
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
-    callbacks = CallbackSet(
-        run,
-        displays,
-        options,
-        checkpoint,
-        before=[] if confusion is None else [ConfusionCallback(run, confusion, validation)],
-        best_known=best_before(run, model, checkpoint) if options.restore_best else None,
-    )
+    before = [] if confusion is None else [ConfusionCallback(run, confusion, validation)]
+    callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     _run_fit(model, pipeline, run, callbacks, arguments["x"])
     set_run(model, run)
     set_best(model, callbacks.best)
@@ -152,24 +142,24 @@ def _run_fit(
     recorder = callbacks.recorder
     try:
         with callbacks.interrupts, pipeline:
-            callbacks.set_exact(stops_at_nan=pipeline.stops_at_nan)
+            callbacks.guard.is_exact = pipeline.stops_at_nan
             keras_callbacks = pipeline.callbacks(callbacks.callbacks)
             run.pipeline = pipeline.description
             model.fit(callbacks=keras_callbacks, **pipeline.arguments)
         recorder.end("done", callbacks.early_end())
     except StopTraining:
         try:
-            callbacks.finish(model)
+            callbacks.finish()
         finally:
             recorder.end("stopped")
     except NotFiniteError as error:
-        reason = callbacks.recover(model, error, x)
+        reason = callbacks.recover(error, x)
         try:
-            callbacks.finish(model, average=False)
+            callbacks.finish(average=False)
         finally:
             recorder.end("failed", reason)
     except KeyboardInterrupt:
-        callbacks.restore_best(model)
+        callbacks.restore_best()
         callbacks.close_files()
         recorder.end("interrupted")
     except Exception as error:

@@ -10,7 +10,7 @@ from IPython.utils.capture import capture_output
 
 import kmagic
 from kmagic.support.errors import KmagicError, TrainingError
-from kmagic.training.callbacks.event_callbacks import Budget
+from kmagic.training.callbacks.recording_callbacks import Budget
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import TrainingRun

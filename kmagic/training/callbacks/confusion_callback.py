@@ -58,8 +58,6 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
 class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
     """Adds each epoch's confusion matrix to the record; it precedes the recorder's callback."""
 
-    every_batch = False
-
     def __init__(self, run: TrainingRun, confusion: ValidationConfusion, validation: Any) -> None:
         super().__init__()
         self._run = run
@@ -68,7 +66,6 @@ class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """The epoch is validated; a stop or an interrupt skips the matrix and nothing else."""
-        del logs
         if self._validation is None:
             return
         try:

@@ -24,10 +24,6 @@ class NotFiniteError(BaseException):
     Like ``StopTraining`` it is no Exception, so that code on its way does not handle it.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
 
 class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
     """Checks the loss of each batch, and keeps a copy of the weights at the start of each epoch.
@@ -51,7 +47,6 @@ class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyp
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         """Copy the weights if they are finite and copying is cheap."""
-        del logs
         self._batch = 0
         began = self._clock()
         if self._weights and self._copying > MAX_COPY_SHARE * (began - self._start):
@@ -73,7 +68,6 @@ class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyp
 
     def on_train_end(self, logs: object = None) -> None:
         """Check the weights: a relu turns nan into 0, so the loss may be finite without them."""
-        del logs
         _check_weights(self.model.get_weights(), "in the last epoch")
 
     def restore(self) -> bool:
@@ -91,11 +85,8 @@ class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyp
 class NanGate(keras.callbacks.Callback):  # type: ignore[misc] # as above
     """Precedes callbacks that save weights, so that they never save nan."""
 
-    every_batch = False
-
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """The last batch may have broken the weights without showing it in its loss."""
-        del logs
         _check_weights(self.model.get_weights(), f"in epoch {epoch + 1:,}")
 
 

@@ -268,6 +268,11 @@ class TrainingRun(Renderable):
         return self._lowest.get(monitors[0]) or self._lowest.get(monitors[1])
 
     @property
+    def monitor(self) -> str:
+        """What measures progress: the validation loss, or the loss without validation."""
+        return "loss" if self.validation_samples == 0 else VALIDATION + "loss"
+
+    @property
     def epoch_times(self) -> list[float]:
         """The duration of each finished epoch in seconds."""
         return [epoch.seconds for epoch in self.log]

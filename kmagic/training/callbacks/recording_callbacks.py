@@ -1,26 +1,105 @@
-"""Callbacks that report what other callbacks did, and that keep the time limit."""
+"""Keras's callbacks as events of a run: progress, messages, the time limit, a stop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 
 from kmagic.support.formatting import format_elapsed, format_metric, format_seconds, pluralize
-from kmagic.training.callbacks.recording_callback import learning_rate
+from kmagic.support.process_patches import InterruptGuard
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import Message, TrainingRun
 
 BATCHES_BEFORE_ESTIMATE = 3
 
 
-class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
+class StopTraining(BaseException):
+    """The user asked the training to stop.
+
+    Like KeyboardInterrupt it is no Exception, so that code on its way does not handle it as an
+    error.
+    """
+
+
+def stop_if_requested(run: TrainingRun) -> None:
+    """Raise StopTraining if someone called ``run.stop()``."""
+    if run.stopping:
+        raise StopTraining
+
+
+class RecordingCallback(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
+    """Passes Keras's events to a recorder, and stops the training if the run asks for it.
+
+    It follows the user's callbacks: they have seen each event before the training ends, and what
+    they add to the logs is recorded.
+    """
+
+    every_batch = False
+
+    def __init__(self, recorder: Recorder, interrupts: InterruptGuard) -> None:
+        super().__init__()
+        self._interrupts = interrupts
+        self._recorder = recorder
+        self._run = recorder.run
+
+    def on_train_begin(self, logs: object = None) -> None:
+        """Keras has accepted the data."""
+        self._recorder.begin(self.params.get("steps"))
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        """An epoch begins; Keras counts from 0."""
+        self._recorder.begin_epoch(epoch + 1, learning_rate(self.model))
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """A batch is done, or the last batch of an execution."""
+        self._recorder.end_batches(batch + 1, logs or {})
+        self._interrupts.release()
+        stop_if_requested(self._run)
+
+    def on_test_begin(self, logs: object = None) -> None:
+        """Validation begins."""
+        self._recorder.begin_validation()
+
+    def on_test_batch_end(self, batch: int, logs: object = None) -> None:
+        """A validation batch is done."""
+        self._recorder.update_validation()
+        stop_if_requested(self._run)
+
+    def on_test_end(self, logs: object = None) -> None:
+        """Validation is over."""
+        self._recorder.end_validation()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """An epoch is over; one that a callback ended halfway is incomplete."""
+        steps = self._run.steps
+        cut = bool(self.model.stop_training and steps and self._run.now.batch < steps)
+        self._recorder.end_epoch(logs or {}, complete=not cut)
+
+
+def stop_between_epochs(run: TrainingRun) -> keras.callbacks.Callback:
+    """A callback that stops between two epochs, after all other callbacks have seen the first."""
+
+    def stop(epoch: int, _: object) -> None:
+        if epoch + 1 < run.epochs:
+            stop_if_requested(run)
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=stop)
+
+
+def learning_rate(model: keras.Model) -> float | None:
+    """The optimizer's current learning rate; None if it has none."""
+    rate = getattr(model.optimizer, "learning_rate", None)
+    if rate is None:
+        return None
+    return float(f"{float(keras.ops.convert_to_numpy(rate)):.7g}")  # a float32 has no more digits
+
+
+class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # as above
     """Adds messages about other callbacks: an early stop, a lower learning rate, a checkpoint.
 
     It follows them.
     """
-
-    every_batch = False
 
     def __init__(self, run: TrainingRun, others: Sequence[keras.callbacks.Callback]) -> None:
         super().__init__()
@@ -31,7 +110,6 @@ class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # Keras is 
 
     def on_train_begin(self, logs: object = None) -> None:
         """The other callbacks are set up."""
-        del logs
         self._best = {id(callback): getattr(callback, "best", None) for callback in self._others}
         for callback in self._others:
             if lost := getattr(callback, "lost_epoch", 0):
@@ -40,16 +118,14 @@ class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # Keras is 
                     "epoch is chosen from the epochs from here on."
                 )
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """The other callbacks have seen the epoch."""
-        del logs
-        rate = learning_rate(self.model)
+        rate, before = learning_rate(self.model), self._run.now.learning_rate
         for callback in self._others:
             if isinstance(callback, keras.callbacks.EarlyStopping):
                 if callback.stopped_epoch == epoch and epoch:
                     self._run.add_message(f"Stopped early: {_no_progress(callback)}.")
             elif isinstance(callback, keras.callbacks.ReduceLROnPlateau):
-                before = self._run.now.learning_rate
                 if rate is not None and before is not None and rate < before:
                     self._run.add_message(
                         f"Lowered the learning rate to {rate:g}: {_no_progress(callback)}."
@@ -61,14 +137,10 @@ class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # Keras is 
 
     def on_train_end(self, logs: object = None) -> None:
         """The weights are final."""
-        del logs
         for callback in self._others:
             is_early_stopping = isinstance(callback, keras.callbacks.EarlyStopping)
-            if (
-                is_early_stopping
-                and callback.restore_best_weights
-                and callback.best_weights is not None
-            ):
+            restores = is_early_stopping and callback.restore_best_weights
+            if restores and callback.best_weights is not None:
                 self._run.add_message(restored_message(callback.best_epoch + 1))
 
     def _report_best(self, checkpoint: keras.callbacks.ModelCheckpoint) -> None:
@@ -97,23 +169,19 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
 
     every_batch = False
 
-    def __init__(
-        self, recorder: Recorder, seconds: float, *, clock: Callable[[], float] | None = None
-    ) -> None:
+    def __init__(self, recorder: Recorder, seconds: float) -> None:
         super().__init__()
         self._recorder = recorder
         self._seconds = seconds
-        self._clock = clock or recorder.clock
-        self._start = self._clock()
+        self._start = recorder.clock()
         self._is_estimated = False
         self.used_up = False
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
         """Estimate after a few batches how many epochs fit."""
-        del logs
         if self._is_estimated or batch + 1 < BATCHES_BEFORE_ESTIMATE:
             return
-        at = self._clock()
+        at = self._recorder.clock()
         eta, run = self._recorder.eta, self._recorder.run
         current, epoch = eta.epoch_left(at), eta.epoch_seconds()
         if current is None or not epoch:
@@ -127,9 +195,8 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """End the training if the next epoch would not end in time."""
-        del logs
         run = self._recorder.run
-        elapsed = self._clock() - self._start
+        elapsed = self._recorder.clock() - self._start
         following = self._recorder.eta.epoch_seconds() or 0.0
         if epoch + 1 < run.epochs and elapsed + following > self._seconds:
             self.used_up = self.model.stop_training = True
