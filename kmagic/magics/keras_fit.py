@@ -9,7 +9,7 @@ from typing import Any
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
 from kmagic.support.errors import TrainingError
-from kmagic.support.model_registry import run_for
+from kmagic.support.model_registry import record_for
 from kmagic.support.rendering import mark_displayed
 from kmagic.support.suggestions import did_you_mean
 
@@ -77,7 +77,7 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     name, model = session.take_model(line)
     x, y, _ = session.take_data(line, test=False)
     options = _fit_options(line, model)
-    previous, run = run_for(model), None
+    previous, run = record_for(model).run, None
     displays: list[Any] | None = [] if line.quiet else None
     try:
         run = fit(model, x, y, name=name, displays=displays, earlier=session.runs, **options)
@@ -89,7 +89,7 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
         line.fail(error.message, word, error.remedy)
     finally:
         # The record of a run that ended with an error is kept, too.
-        last = run_for(model) if run is None else run
+        last = record_for(model).run if run is None else run
         if last is not previous:
             session.runs.append(last)
             if line.out:
@@ -132,7 +132,7 @@ def _epochs(line: ParsedLine, model: Any) -> Any:
         checkpoint = Checkpoint(folder if isinstance(folder, str | Path) else "")
         if checkpoint.exists:
             return checkpoint.epochs or 1
-    run = run_for(model)
+    run = record_for(model).run
     return 1 if run is None else run.epochs
 
 

@@ -52,7 +52,7 @@ from kmagic.support.model_registry import (
     dataset_for,
     is_untrained,
     mark_untrained,
-    run_for,
+    record_for,
     set_dataset,
 )
 from kmagic.support.process_patches import quiet_absl
@@ -148,7 +148,7 @@ def save(
         )
     target, save_format = save_target(path, only)
     text, values = _text_of(model, is_required=save_format.format == "text")
-    run = run_for(model)
+    run = record_for(model).run
     preparation = getattr(dataset_for(model), "preparation", None)
     metadata = ModelMetadata(
         name=name or model.name,

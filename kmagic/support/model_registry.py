@@ -74,36 +74,6 @@ def dataset_for(model: Any) -> Any:
     return record_for(model).dataset
 
 
-def set_run(model: Any, run: Any) -> None:
-    """Register the last training run of a model."""
-    record_for(model).run = run
-
-
-def run_for(model: Any) -> Any:
-    """The last training run of a model, or None."""
-    return record_for(model).run
-
-
-def set_best(model: Any, best: Any) -> None:
-    """Register the best epoch of the last run with its weights; None forgets it."""
-    record_for(model).best = best
-
-
-def best_for(model: Any) -> Any:
-    """The best epoch of the last run with its weights, or None if they were not kept."""
-    return record_for(model).best
-
-
-def set_spreads(model: Any, spreads: dict[str, float]) -> None:
-    """Register the standard deviation of each input's training data."""
-    record_for(model).spreads = spreads
-
-
-def spreads_for(model: Any) -> dict[str, float]:
-    """The standard deviation of each input's training data; empty if unknown."""
-    return record_for(model).spreads
-
-
 def mark_untrained(model: Any) -> None:
     """Register that the weights of a Keras model are those that it was created with."""
     if getattr(model, "built", False) and model.trainable_variables:

@@ -12,7 +12,7 @@ from kmagic.language import format_spec
 from kmagic.models.build import origin_of
 from kmagic.models.decompile import to_dsl
 from kmagic.support.errors import KmagicError, TrainingError
-from kmagic.support.model_registry import set_best, set_dataset, set_run, set_spreads
+from kmagic.support.model_registry import record_for
 from kmagic.training.callbacks.callback_set import CallbackSet
 from kmagic.training.callbacks.confusion_callback import ConfusionCallback, confusion_data
 from kmagic.training.callbacks.nan_guard import NotFiniteError
@@ -84,7 +84,20 @@ def train(
         )
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     check_fit_arguments(model, name, arguments | {"callbacks": options.callbacks})
-    review = _review(model, name, arguments, dataset) if options.checks else DataReview()
+    review = DataReview()
+    if options.checks:
+        columns = getattr(dataset, "columns", None)
+        review = review_data(
+            model,
+            arguments["x"],
+            arguments["y"],
+            built=origin_of(model),
+            validation=arguments["validation_data"],
+            test=getattr(dataset, "x_test", None),
+            name=name,
+            columns=columns if isinstance(columns, tuple) else (),
+            class_weight=arguments.get("class_weight"),
+        )
     validation = None if confusion is None else confusion_data(arguments, confusion)
     if review.compile_choice is not None:
         review.compile_choice.apply(model)
@@ -102,37 +115,22 @@ def train(
         arguments["initial_epoch"] = run.log[-1].number
     if options.seed is not None:
         set_seed(model, options.seed + run.resumed)
-    retrace_for(model, "train", [arguments["x"], arguments["y"], arguments.get("sample_weight")])
-    retrace_for(model, "test", _validated_data(arguments))
+    training = [arguments["x"], arguments["y"], arguments.get("sample_weight")]
+    validates_split = arguments["validation_data"] is None and arguments["validation_split"]
+    retrace_for(model, "train", training)
+    retrace_for(model, "test", training if validates_split else arguments["validation_data"])
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
     before = [] if confusion is None else [ConfusionCallback(run, confusion, validation)]
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     _run_fit(model, pipeline, run, callbacks, arguments["x"])
-    set_run(model, run)
-    set_best(model, callbacks.best)
+    record = record_for(model)
+    record.run, record.best = run, callbacks.best
     if dataset is not None:
-        set_dataset(model, dataset)
-    set_spreads(model, input_spreads(model, arguments["x"]))
+        record.dataset = dataset
+    record.spreads = input_spreads(model, arguments["x"])
     return run
-
-
-def _review(
-    model: keras.Model, name: str, arguments: Mapping[str, Any], dataset: Dataset | None
-) -> DataReview:
-    columns = getattr(dataset, "columns", None)
-    return review_data(
-        model,
-        arguments["x"],
-        arguments["y"],
-        built=origin_of(model),
-        validation=arguments["validation_data"],
-        test=getattr(dataset, "x_test", None),
-        name=name,
-        columns=columns if isinstance(columns, tuple) else (),
-        class_weight=arguments.get("class_weight"),
-    )
 
 
 def _run_fit(
@@ -166,7 +164,7 @@ def _run_fit(
         callbacks.close_files()
         recorder.end("failed", main_sentence(error))
         if run.log:  # keep what is trained, so that a run can continue it
-            set_run(model, run)
+            record_for(model).run = run
         if is_rank_error(error):
             reset_functions(model)
         clear_error = training_error(run, error)
@@ -210,14 +208,6 @@ def _model_text(model: keras.Model) -> str:
         return to_dsl(model)
     except (KmagicError, ValueError):  # a class of the user, or not built yet
         return ""
-
-
-def _validated_data(arguments: Mapping[str, Any]) -> Any:
-    """Data with the axes of the validation data."""
-    validation = arguments["validation_data"]
-    if validation is None and arguments["validation_split"]:
-        return [arguments["x"], arguments["y"], arguments.get("sample_weight")]
-    return validation
 
 
 def _count_samples(x: Any, split: float, validation_data: Any) -> tuple[int | None, int | None]:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
+from inspect import signature
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import format_elapsed, parse_duration
+from kmagic.support.formatting import parse_duration
 from kmagic.support.messages import Function, Option, Text
 from kmagic.training.run.training_run import TrainingRun
 
@@ -25,23 +26,8 @@ DEFAULT_PLATEAU = 5
 MAX_SEED = 2**32 - 1
 """NumPy's."""
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".kmagic", ".json")
-KERAS_OPTIONS = (
-    "epochs",
-    "batch_size",
-    "validation_split",
-    "validation_data",
-    "class_weight",
-    "sample_weight",
-    "shuffle",
-    "verbose",
-    "initial_epoch",
-    "steps_per_epoch",
-    "validation_steps",
-    "validation_batch_size",
-    "validation_freq",
-)
-"""Options that are passed on to ``model.fit``."""
 ALWAYS_PASSED = ("epochs", "batch_size", "validation_split", "validation_data", "verbose")
+"""Options that are passed on to ``model.fit`` even if they have their default."""
 NOT_RECORDED = ("checks", "name", "resume")
 INTEGER_MINIMUMS = {
     "epochs": 0,
@@ -108,11 +94,6 @@ class FitOptions:
         return seconds
 
     @property
-    def budget_text(self) -> str:
-        """The time limit as text."""
-        return format_elapsed(self.budget_seconds or 0.0)
-
-    @property
     def plateau(self) -> int | None:
         """Epochs without progress before the learning rate falls; None if it never does."""
         if self.reduce_lr is None or self.reduce_lr is False:
@@ -137,15 +118,9 @@ class FitOptions:
             expected = "'confusion' or None"
             raise TrainingError(option="watch", expected=expected, actual=self.watch)
         if not isinstance(self.resume, TrainingRun | bool | None):
+            both = Text(Option("checkpoint"), " and ", Option("resume", True))
             raise TrainingError(
-                "",
-                Text(
-                    "To continue from a folder, pass ",
-                    Option("checkpoint"),
-                    " and ",
-                    Option("resume", True),
-                    ".",
-                ),
+                remedy=Text("To continue from a folder, pass ", both, "."),
                 option="resume",
                 expected="a run, True or False",
                 actual=self.resume,
@@ -159,10 +134,12 @@ class FitOptions:
                 _check_path(name, value, is_folder=name != "csv")
 
     def keras_arguments(self) -> dict[str, Any]:
-        """The arguments for ``model.fit`` by name, without those that have their default."""
-        changed = self._changed()
-        passed = [name for name in KERAS_OPTIONS if name in changed or name in ALWAYS_PASSED]
-        return {name: getattr(self, name) for name in passed} | dict(self.others)
+        """The data and numbers for ``model.fit`` by name, without those that have their default."""
+        import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
+
+        passed = {*ALWAYS_PASSED, *self._changed()} - {"callbacks"}
+        names = [name for name in signature(keras.Model.fit).parameters if name in passed]
+        return {name: getattr(self, name) for name in names} | dict(self.others)
 
     def recorded(self) -> dict[str, Any]:
         """The options for the run's record: plain values that differ from their defaults."""
@@ -221,16 +198,6 @@ def check_learning_rate(model: keras.Model, options: FitOptions) -> None:
         )
 
 
-def looks_like_model_file(path: Path) -> bool:
-    """Whether a folder that does not exist has the name of a model file.
-
-    Example:
-        >>> looks_like_model_file(Path("models/a.keras")), looks_like_model_file(Path("models/a"))
-        (True, False)
-    """
-    return path.suffix.lower() in MODEL_SUFFIXES and not path.exists()
-
-
 def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
     def error(message: str, remedy: str | Text = "Use another path.") -> TrainingError:
         return TrainingError(Text(Option(name), message), remedy, option=name)
@@ -240,7 +207,7 @@ def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
     path = Path(value)
     if is_folder and path.exists() and not path.is_dir():
         raise error(f" must be a folder; {path} is a file.")
-    if is_folder and looks_like_model_file(path):
+    if is_folder and path.suffix.lower() in MODEL_SUFFIXES and not path.exists():
         remedy = Text(f"Use {path.with_suffix('')}. ", Function("save"), " writes model files.")
         raise error(f" must be a folder; {path} is the name of a model file.", remedy)
     if not is_folder and path.is_dir():

@@ -30,7 +30,7 @@ from kmagic.persistence.model_metadata import (
 )
 from kmagic.persistence.save_load import LoadWarning, load_with_details
 from kmagic.support.errors import PersistenceError
-from kmagic.support.model_registry import dataset_for, set_dataset, set_run
+from kmagic.support.model_registry import dataset_for, record_for, set_dataset
 from kmagic.training.run.training_run import Epoch, TrainingRun
 
 TEXT = """\
@@ -67,7 +67,7 @@ def cnn(trained: keras.Model) -> keras.Model:
     run = TrainingRun("cnn", epochs=2)
     run.add(Epoch(1, {"loss": 2.5, "accuracy": 0.1}, seconds=1.0))
     run.add(Epoch(2, {"loss": 2.0, "accuracy": 0.3}, seconds=1.0))
-    set_run(trained, run)
+    record_for(trained).run = run
     return trained
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.models.model_arrays import match_arrays
-from kmagic.support.model_registry import spreads_for
+from kmagic.support.model_registry import record_for
 
 MAX_VALUES = 2**20
 """About this many values are used, evenly spread over the samples."""
@@ -74,7 +74,7 @@ def scale_difference(part: str, spreads: Mapping[str, float], training: Mapping[
 
 def scale_drift_message(model: Any, x: Any) -> str:
     """Describe samples that are scaled differently from the model's training data, or return ""."""
-    training = spreads_for(model)
+    training = record_for(model).spreads
     message = scale_difference("test", input_spreads(model, x), training) if training else ""
     return f"{message} {SCALE_DRIFT_REMEDY}" if message else ""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kmagic.support.formatting import format_elapsed
 from kmagic.support.process_patches import InterruptGuard
 from kmagic.training.callbacks.nan_guard import (
     NanGate,
@@ -103,7 +104,7 @@ class CallbackSet:
         if len(run.log) >= run.epochs - run.initial_epoch:
             return ""
         if self._budget is not None and self._budget.used_up:
-            return f"time limit of {self._options.budget_text}"
+            return f"time limit of {format_elapsed(self._budget.seconds)}"
         return "stopped early"
 
     @property

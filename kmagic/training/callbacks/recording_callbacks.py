@@ -172,7 +172,7 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
     def __init__(self, recorder: Recorder, seconds: float) -> None:
         super().__init__()
         self._recorder = recorder
-        self._seconds = seconds
+        self.seconds = seconds
         self._start = recorder.clock()
         self._is_estimated = False
         self.used_up = False
@@ -187,10 +187,10 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         if current is None or not epoch:
             return
         self._is_estimated = True
-        more = max(0, int((self._seconds - (at - self._start) - current) / epoch))
+        more = max(0, int((self.seconds - (at - self._start) - current) / epoch))
         fitting = run.now.epoch + more
         if fitting < run.epochs:
-            limit = format_elapsed(self._seconds)
+            limit = format_elapsed(self.seconds)
             run.add_message(f"About {fitting:,} of {run.epochs:,} epochs fit into {limit}.")
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
@@ -198,10 +198,10 @@ class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
         run = self._recorder.run
         elapsed = self._recorder.clock() - self._start
         following = self._recorder.eta.epoch_seconds() or 0.0
-        if epoch + 1 < run.epochs and elapsed + following > self._seconds:
+        if epoch + 1 < run.epochs and elapsed + following > self.seconds:
             self.used_up = self.model.stop_training = True
-            left = format_seconds(max(0.0, self._seconds - elapsed))
+            left = format_seconds(max(0.0, self.seconds - elapsed))
             run.add_message(
-                f"Reached the time limit of {format_elapsed(self._seconds)}: another epoch takes "
+                f"Reached the time limit of {format_elapsed(self.seconds)}: another epoch takes "
                 f"about {format_seconds(following)}, but only {left} are left."
             )
