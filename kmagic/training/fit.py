@@ -181,20 +181,19 @@ def _new_run(
     )
     if options.steps_per_epoch:
         samples = None
-    run = TrainingRun(
+    return TrainingRun(
         name,
         epochs=options.epochs,
         batch_size=(options.batch_size or DEFAULT_BATCH_SIZE) if samples is not None else None,
         samples=samples,
         validation_samples=validation_samples,
         initial_epoch=options.initial_epoch,
+        options=options.recorded(),
+        seed=options.seed,
+        versions=library_versions(),
+        fingerprint=fingerprint(arguments["x"], arguments["y"]),
+        text=_model_text(model),
     )
-    run.options = options.recorded()
-    run.seed = options.seed
-    run.versions = library_versions()
-    run.fingerprint = fingerprint(arguments["x"], arguments["y"])
-    run.text = _model_text(model)
-    return run
 
 
 def _model_text(model: keras.Model) -> str:

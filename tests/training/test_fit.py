@@ -12,10 +12,10 @@ import pytest
 import tensorflow as tf
 
 from kmagic.support.errors import TrainingError
-from kmagic.training.run.training_run import RecordingDisplay, TrainingRun
+from kmagic.training.run.training_run import TrainingRun
 from kmagic.training.validation.fit_errors import is_data_error, main_sentence
 
-from .fitting import fit
+from .fitting import RecordingDisplay, fit
 
 ROWS, WIDTH, CLASSES = 96, 4, 3
 BATCH = 16

@@ -12,7 +12,7 @@ import threading
 import uuid
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 from kmagic.support.display_mode import is_static
@@ -111,6 +111,7 @@ class RunState:
     rate: float | None = None
 
 
+@dataclass(eq=False, repr=False)
 class TrainingRun(Renderable):
     """The record of one fit: it grows during training and stays afterwards.
 
@@ -160,42 +161,34 @@ class TrainingRun(Renderable):
 
     renderer: ClassVar[str] = "kmagic.display.training.training_card:training_bundle"
 
-    def __init__(
-        self,
-        model_name: str = "model",
-        *,
-        epochs: int = 1,
-        steps: int | None = None,
-        batch_size: int | None = None,
-        samples: int | None = None,
-        validation_samples: int | None = None,
-        initial_epoch: int = 0,
-    ) -> None:
+    model_name: str = "model"
+    _: KW_ONLY
+    epochs: int = 1
+    steps: int | None = None
+    batch_size: int | None = None
+    samples: int | None = None
+    validation_samples: int | None = None
+    initial_epoch: int = 0
+    status: Status = "running"
+    note: str = ""
+    pipeline: str = ""
+    partial: PartialEpoch | None = None
+    messages: list[Message] = field(default_factory=list)
+    resumed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    text: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    fingerprint: str = ""
+    log: list[Epoch] = field(default_factory=list)
+    now: RunState = field(default_factory=RunState)
+    earlier: list[dict[str, list[Point]]] = field(default_factory=list)
+    confusion: ConfusionHistory | None = None
+    first_epoch_curves: dict[str, list[Point]] = field(default_factory=dict)
+    epoch_curves: dict[str, BoundedSeries] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         self.id = uuid.uuid4().hex[:12]
-        self.model_name = model_name
-        self.epochs = epochs
-        self.steps = steps
-        self.batch_size = batch_size
-        self.samples = samples
-        self.validation_samples = validation_samples
-        self.initial_epoch = initial_epoch
-        self.status: Status = "running"
-        self.note = ""
-        self.pipeline = ""
-        self.partial: PartialEpoch | None = None
-        self.messages: list[Message] = []
-        self.resumed = 0
-        self.options: dict[str, Any] = {}
-        self.seed: int | None = None
-        self.text = ""
-        self.versions: dict[str, str] = {}
-        self.fingerprint = ""
-        self.log: list[Epoch] = []
-        self.now = RunState()
-        self.earlier: list[dict[str, list[Point]]] = []
-        self.confusion: ConfusionHistory | None = None
-        self.first_epoch_curves: dict[str, list[Point]] = {}
-        self.epoch_curves: dict[str, BoundedSeries] = {}
         self._stop = threading.Event()
         self._thread = threading.get_ident()
         self._lowest: dict[str, BestEpoch] = {}
@@ -424,37 +417,3 @@ class Display:
 
     def end(self, run: TrainingRun) -> None:
         """The training is over, however it ended."""
-
-
-class RecordingDisplay(Display):
-    """A display for tests that records its calls.
-
-    Attributes:
-        calls: The method's name and the run's position or outcome, as text.
-
-    Example:
-        >>> display = RecordingDisplay()
-        >>> display.begin(TrainingRun("cnn", epochs=2))
-        >>> display.calls
-        [('begin', 'starting')]
-    """
-
-    def __init__(self, interval: float = 0.0) -> None:
-        self.interval = interval
-        self.calls: list[tuple[str, str]] = []
-
-    def begin(self, run: TrainingRun) -> None:
-        """Record the start."""
-        self.calls.append(("begin", run.where()))
-
-    def update(self, run: TrainingRun) -> None:
-        """Record an update."""
-        self.calls.append(("update", run.where()))
-
-    def epoch(self, run: TrainingRun) -> None:
-        """Record an epoch."""
-        self.calls.append(("epoch", run.where()))
-
-    def end(self, run: TrainingRun) -> None:
-        """Record the end."""
-        self.calls.append(("end", run.describe(times=False)))

@@ -20,7 +20,9 @@ from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
 from kmagic.support.errors import EvaluationError, MagicError, TrainingError
 from kmagic.training.run.confusion_history import ConfusionHistory
 from kmagic.training.run.run_history import downsampled_curves
-from kmagic.training.run.training_run import Epoch, RecordingDisplay, TrainingRun
+from kmagic.training.run.training_run import Epoch, TrainingRun
+
+from ..fitting import RecordingDisplay
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4)).astype("float32")

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from kmagic.training.callbacks.nan_guard import NanGuard
-from kmagic.training.run.training_run import RecordingDisplay
 
-from ..fitting import fit
+from ..fitting import RecordingDisplay, fit
 
 BATCH = 8
 

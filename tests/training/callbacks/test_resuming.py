@@ -12,9 +12,8 @@ import pytest
 
 from kmagic.data.dataset import Dataset
 from kmagic.support.errors import TrainingError
-from kmagic.training.run.training_run import RecordingDisplay
 
-from ..fitting import fit
+from ..fitting import RecordingDisplay, fit
 
 ROWS, BATCH = 48, 16
 HOW = {"batch_size": BATCH, "shuffle": False, "validation_split": 1 / 3}

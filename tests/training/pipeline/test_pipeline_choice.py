@@ -17,9 +17,8 @@ from kmagic.support.errors import TrainingError
 from kmagic.training.pipeline import pipeline_choice
 from kmagic.training.pipeline.dense_arrays import UnsuitedError
 from kmagic.training.pipeline.executions import BatchesPerCall, StepFunction
-from kmagic.training.run.training_run import RecordingDisplay
 
-from ..fitting import fit
+from ..fitting import RecordingDisplay, fit
 
 ROWS, WIDTH, CLASSES, BATCH = 96, 4, 3, 16
 rng = np.random.default_rng(0)

@@ -8,9 +8,10 @@ import pytest
 
 from kmagic.training.run.eta import EtaEstimator
 from kmagic.training.run.recorder import Recorder
-from kmagic.training.run.training_run import RecordingDisplay, TrainingRun
+from kmagic.training.run.training_run import TrainingRun
 
 from ...clocks import Clock
+from ..fitting import RecordingDisplay
 
 
 def recorded(

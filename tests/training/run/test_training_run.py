@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from kmagic.support.downsampling import BoundedSeries, downsample
 from kmagic.support.formatting import format_approximate_duration, format_metric, format_seconds
-from kmagic.training.run.training_run import Epoch, PartialEpoch, RecordingDisplay, TrainingRun
+from kmagic.training.run.training_run import Epoch, PartialEpoch, TrainingRun
+
+from ..fitting import RecordingDisplay
 
 
 def trained(*logs: dict[str, float], epochs: int = 0, **keywords: object) -> TrainingRun:
