@@ -48,9 +48,8 @@ class BatchesPerCall:
         8
     """
 
-    def __init__(self, limit: int | None = None, *, max_seconds: float = MAX_SECONDS) -> None:
+    def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._max_seconds = max_seconds
         self.batch_seconds: float | None = None
         self._last = 0
 
@@ -63,7 +62,7 @@ class BatchesPerCall:
         """
         if self.batch_seconds is None:
             return 1
-        fitting = int(self._max_seconds / self.batch_seconds) if self.batch_seconds > 0 else left
+        fitting = int(MAX_SECONDS / self.batch_seconds) if self.batch_seconds > 0 else left
         most = max(1, min(fitting, MAX_GROWTH * self._last, self._limit or left))
         return math.ceil(left / math.ceil(left / most))
 
@@ -154,7 +153,7 @@ class BatchLoop:
 
         An execution ends with its first batch, as Keras counts: the others have run by then.
         """
-        if self._expected is not None:  # a callback replaced our function
+        if self._expected is not None:  # the model's function is Keras's, or a callback replaced it
             self._expected, self._first, self._done = None, batch, batch + 1
         return self._done - 1 if batch == self._first else None
 
@@ -245,7 +244,7 @@ class ExecutionCallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
         callbacks: Sequence[keras.callbacks.Callback],
         *,
         training: BatchLoop,
-        validation: BatchLoop | None,
+        validation: BatchLoop,
         **keywords: Any,
     ) -> None:
         self._training = training
@@ -266,13 +265,12 @@ class ExecutionCallbackList(keras.callbacks.CallbackList):  # type: ignore[misc]
 
     def on_test_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keras is about to validate a batch."""
-        if self._validation is None or self._validation.begins_execution(batch):
+        if self._validation.begins_execution(batch):
             super().on_test_batch_begin(batch, logs)
-        if self._validation is not None:
-            self._validation.expect(batch)
+        self._validation.expect(batch)
 
     def on_test_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keras has validated a batch."""
-        last = batch if self._validation is None else self._validation.end_batch(batch)
+        last = self._validation.end_batch(batch)
         if last is not None:
             super().on_test_batch_end(last, logs)
