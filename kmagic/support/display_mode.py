@@ -7,6 +7,7 @@ import sys
 from typing import Any, Literal, TypeAlias, get_args
 
 from kmagic.support.errors import KmagicError
+from kmagic.support.rendering import running_shell
 
 VARIABLE = "KMAGIC_DISPLAY"
 STATIC = "static"
@@ -67,9 +68,7 @@ def _detect_mode() -> DisplayMode:
 
 def running_kernel() -> Any:
     """The Jupyter kernel that runs this process, or None."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return getattr(shell, "kernel", None)
+    return getattr(running_shell(), "kernel", None)
 
 
 def _has_frontend(kernel: Any) -> bool:

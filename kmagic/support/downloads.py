@@ -9,7 +9,7 @@ import io
 import re
 import sys
 import threading
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING
@@ -97,17 +97,14 @@ MEGABYTE, SMALL = 1_000_000, 100_000
 
 
 class ProgressReader(io.TextIOBase):
-    """A stream that reads the download progress from what is written to it, and drops the rest.
-
-    Args:
-        new_progress: Creates the progress for a number of megabytes.
-    """
+    """A stream that reads the download progress from what is written to it, and drops the rest."""
 
     def __init__(self, new_progress: Callable[[int, str], Progress] = Progress) -> None:
         super().__init__()
         self._new_progress = new_progress
         self._stdout = sys.stdout
-        self._progress: Progress | None = None
+        self._bar = ExitStack()
+        self._progress: Progress
         self._total = 0
 
     def write(self, text: str) -> int:
@@ -117,32 +114,27 @@ class ProgressReader(io.TextIOBase):
                 self._show(int(done), int(total))
         return len(text)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """Close the progress bar."""
-        if self._progress is not None:
-            self._progress.__exit__(None, None, None)
-            self._progress = None
+        self._bar.close()
+        super().close()
 
     def _show(self, done: int, total: int) -> None:
         # A view may print to standard output itself: to the original one.
         with redirect_stdout(self._stdout):
             if total != self._total:
-                self.finish()
+                self._bar.close()
                 self._total = total
-                self._progress = self._new_progress(max(1, round(total / MEGABYTE)), "MB")
-            if self._progress is not None:
-                self._progress.advance(done // MEGABYTE - self._progress.done)
+                progress = self._new_progress(max(1, round(total / MEGABYTE)), "MB")
+                self._progress = self._bar.enter_context(progress)
+            self._progress.advance(done // MEGABYTE - self._progress.done)
 
 
 @contextmanager
 def show_download_progress() -> Iterator[None]:
     """Replace the progress that a download prints by a progress bar."""
-    stream = ProgressReader()
-    try:
-        with redirect_stdout(stream):
-            yield
-    finally:
-        stream.finish()
+    with ProgressReader() as stream, redirect_stdout(stream):
+        yield
 
 
 UNREADABLE_REMEDY = (

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 
 from kmagic.support.display_mode import is_static
@@ -63,9 +64,6 @@ def backup_file(path: Path) -> Iterator[None]:
     Afterwards the file is restored, unless Keras has replaced it; then the original remains as a
     copy, and a :class:`CacheWarning` names its path.
 
-    Args:
-        path: The file.
-
     Raises:
         DataError: The copy cannot be written.
     """
@@ -97,10 +95,9 @@ def backup_file(path: Path) -> Iterator[None]:
 
 
 def _free_name(path: Path) -> Path:
-    copy, number = path.with_name(f"{path.name}.kept"), 2
-    while copy.exists():
-        copy, number = path.with_name(f"{path.name}.kept-{number}"), number + 1
-    return copy
+    endings = chain(["kept"], (f"kept-{number}" for number in count(2)))
+    copies = (path.with_name(f"{path.name}.{ending}") for ending in endings)
+    return next(copy for copy in copies if not copy.exists())
 
 
 def sha256_of(path: Path) -> str:

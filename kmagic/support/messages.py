@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +43,8 @@ class ModelName:
 Part: TypeAlias = "str | Option | Function | ModelName | Text"
 
 
-class Spelling(Protocol):
-    """How the references in a message are written."""
-
-    def option(self, option: Option) -> str:
-        """Write a parameter, with its value if it has one."""
-
-    def function(self, function: Function) -> str:
-        """Write the name of a function."""
-
-    def model(self, model: ModelName) -> str:
-        """Write the name of a model, quoted."""
-
-
-class PythonSpelling:
-    """The spelling of Python: ``target="price"``, ``load_data``.
+class Spelling:
+    """How the references in a message are written: as in Python, ``target="price"``, ``load_data``.
 
     Example:
         >>> PYTHON.option(Option("target", "price")), PYTHON.option(Option("drop"))
@@ -65,7 +52,7 @@ class PythonSpelling:
     """
 
     def option(self, option: Option) -> str:
-        """Write a parameter as in a call."""
+        """Write a parameter, with its value if it has one."""
         return f"{option.name}=" + ("" if option.value is None else repr(option.value))
 
     def function(self, function: Function) -> str:
@@ -73,12 +60,12 @@ class PythonSpelling:
         return function.name
 
     def model(self, model: ModelName) -> str:
-        """Write the name that Keras knows the model by."""
+        """Write the name of a model, quoted."""
         return repr(model.name)
 
 
 @dataclass(frozen=True)
-class MagicSpelling:
+class MagicSpelling(Spelling):
     """The spelling of a magic's line: ``--target price``, ``%keras_data``.
 
     Args:
@@ -145,7 +132,7 @@ MAGIC_FLAGS = {
 }
 """A parameter with its value -> the option of another name that sets it."""
 
-PYTHON = PythonSpelling()
+PYTHON = Spelling()
 
 
 class Text:
@@ -177,7 +164,7 @@ class Text:
 
     def render(self, spelling: Spelling = PYTHON) -> str:
         """Write the message out in a spelling."""
-        return "".join(_render(part, spelling) for part in self.parts)
+        return render(self, spelling)
 
     def __str__(self) -> str:
         return self.render()
@@ -201,17 +188,13 @@ class Text:
         return hash(str(self))
 
 
-def render(text: str | Text, spelling: Spelling = PYTHON) -> str:
-    """Write out a message that may or may not have parts."""
-    return text.render(spelling) if isinstance(text, Text) else text
-
-
-def _render(part: Part, spelling: Spelling) -> str:
+def render(part: Part, spelling: Spelling = PYTHON) -> str:
+    """Write out a message, or a part of one."""
     match part:
         case str():
             return part
         case Text():
-            return part.render(spelling)
+            return "".join(render(each, spelling) for each in part.parts)
         case Option():
             return spelling.option(part)
         case Function():

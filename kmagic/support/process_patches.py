@@ -154,12 +154,7 @@ def socket_timeout(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def warnings_as_text(category: type[Warning], *, show: bool) -> Iterator[None]:
-    """Print warnings of a category as sentences, or drop them; others are shown as usual.
-
-    Args:
-        category: The class of the warnings.
-        show: Print them; otherwise they are dropped.
-    """
+    """Print warnings of a category as sentences, or drop them; others are shown as usual."""
     show_as_usual = warnings.showwarning
 
     def show_warning(message: Any, kind: type[Warning], *rest: Any, **options: Any) -> None:
@@ -205,12 +200,7 @@ def remove_display_hook(shell: Any) -> None:
 
 
 def show_models_with(shell: Any, show: Callable[[Any], None]) -> None:
-    """Show a model at the end of a cell by calling ``show``.
-
-    Args:
-        shell: The InteractiveShell.
-        show: Displays a model.
-    """
+    """Show a model at the end of a cell by calling ``show``."""
     import keras  # noqa: PLC0415 - there is a model, so Keras is loaded
 
     shell.display_formatter.ipython_display_formatter.for_type(keras.Model, show)
@@ -287,13 +277,8 @@ def handle_control_message(
 ) -> bool:
     """Answer a type of message on the control channel, which is served while a cell runs.
 
-    Args:
-        kernel: The running kernel, or None.
-        message_type: Type of the message; the reply has the type ``<message_type>_reply``.
-        answer: Called with the content of the message as keyword arguments; returns the reply.
-
-    Returns:
-        False if the kernel has no control handlers.
+    ``answer`` gets the content of the message as keyword arguments and returns the reply. The
+    result is False if the kernel has no control handlers.
     """
     handlers = getattr(kernel, "control_handlers", None)
     if not isinstance(handlers, dict):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, Self
 
 from kmagic.support.formatting import format_approximate_duration, format_duration
+from kmagic.support.rendering import import_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,5 @@ class Progress:
 
 
 def _default_view() -> ProgressView | None:
-    module, _, name = VIEW_FACTORY.partition(":")
-    view: ProgressView | None = getattr(import_module(module), name)()
+    view: ProgressView | None = import_address(VIEW_FACTORY)()
     return view

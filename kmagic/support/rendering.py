@@ -11,19 +11,23 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 
+def import_address(address: str) -> Any:
+    """Import the object at an address, "package.module:name"."""
+    module, _, name = address.partition(":")
+    return getattr(import_module(module), name)
+
+
 class Renderable:
     """Base of all results that a notebook shows as a card.
 
     Attributes:
-        renderer: Address of a function from the result to its MIME bundle,
-            "package.module:function".
+        renderer: Address of a function from the result to its MIME bundle.
     """
 
     renderer: ClassVar[str]
 
     def _bundle(self) -> dict[str, str]:
-        module, _, name = self.renderer.partition(":")
-        bundle: dict[str, str] = getattr(import_module(module), name)(self)
+        bundle: dict[str, str] = import_address(self.renderer)(self)
         return bundle
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
