@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -40,14 +41,9 @@ def check_fit_arguments(model: keras.Model, name: str, arguments: Mapping[str, A
         _check_arrays(model, name, x, y)
         samples = _lengths(x)[0]
         if split and split_index(samples, split) < 1:
-            _reject(
-                name,
-                Text(
-                    Option("validation_split", split),
-                    f" leaves none of {samples:,} samples for training.",
-                ),
-                "Use a smaller fraction, such as 0.1.",
-            )
+            reason = f" leaves none of {samples:,} samples for training."
+            remedy = "Use a smaller fraction, such as 0.1."
+            _reject(name, Text(Option("validation_split", split), reason), remedy)
     _check_validation(model, name, validation)
     _check_weights(name, arguments)
     _check_callbacks(arguments.get("callbacks"))
@@ -102,11 +98,8 @@ def _check_not_arrays(name: str, x: Any) -> None:
         _reject(name, f"x must be samples; got {x!r}.", remedy)
     if isinstance(x, list | tuple) and x and isinstance(x[0], list | tuple):
         if len({len(row) for row in x if isinstance(row, list | tuple)}) > 1:
-            _reject(
-                name,
-                "the rows of x have different lengths.",
-                "Pad them: keras.utils.pad_sequences(x).",
-            )
+            remedy = "Pad them: keras.utils.pad_sequences(x)."
+            _reject(name, "the rows of x have different lengths.", remedy)
     elif isinstance(x, list | tuple | dict) and not x:
         _reject(name, "x is empty.", "Pass at least one sample.")
 
@@ -114,12 +107,11 @@ def _check_not_arrays(name: str, x: Any) -> None:
 def _check_arrays(model: keras.Model, name: str, x: Any, y: Any) -> None:
     if max(_lengths(x)) == 0:
         _reject(name, "x is empty.", "Pass at least one sample.")
-    columns = _text_columns(x)
-    if columns:
+    if columns := _text_columns(x):
+        noun, verb = ("columns", "contain") if len(columns) > 1 else ("column", "contains")
         _reject(
             name,
-            f"the {'columns' if len(columns) > 1 else 'column'} {list_names(columns)} "
-            f"{'contain' if len(columns) > 1 else 'contains'} text, but a model expects numbers.",
+            f"the {noun} {list_names(columns)} {verb} text, but a model expects numbers.",
             Text("Read the frame with ", Function("load_data"), ", or use pandas.get_dummies."),
         )
     if isinstance(y, str):
@@ -135,12 +127,12 @@ def _text_columns(x: Any) -> list[str]:
     """Names of a data frame's columns that do not contain numbers."""
     if not hasattr(x, "columns") or not hasattr(x, "iloc"):
         return []
-    names = []
-    for column in x.columns:
-        kind = getattr(getattr(x[column], "dtype", None), "kind", "b")
-        if kind in "OUST" and not all(isinstance(value, numbers.Number) for value in x[column]):
-            names.append(str(column))
-    return names
+    return [
+        str(column)
+        for column in x.columns
+        if getattr(getattr(x[column], "dtype", None), "kind", "b") in "OUST"
+        and not all(isinstance(value, numbers.Number) for value in x[column])
+    ]
 
 
 def _check_validation(model: keras.Model, name: str, validation: Any) -> None:
@@ -155,11 +147,9 @@ def _check_validation(model: keras.Model, name: str, validation: Any) -> None:
         if hasattr(validation, "shape") and _needs_targets(model):
             raise TrainingError(Text(option, " has no targets."), PAIR_REMEDY)
         return  # some other source of batches, which Keras may know
-    most = 3
-    if not validation or len(validation) > most:
-        raise TrainingError(
-            Text(option, f" must be a pair or a triple; got {len(validation)} parts."), PAIR_REMEDY
-        )
+    if len(validation) not in {1, 2, 3}:
+        message = f" must be a pair or a triple; got {len(validation)} parts."
+        raise TrainingError(Text(option, message), PAIR_REMEDY)
     if len(validation) == 1 or validation[1] is None:
         raise TrainingError(Text(option, " has no targets."), PAIR_REMEDY)
     parts = [_lengths(part) for part in validation if part is not None]
@@ -181,13 +171,9 @@ def _check_callbacks(callbacks: Any) -> None:
                 Text(Option("callbacks"), f" must be objects; {callback.__name__} is a class."),
                 f"Create one in a cell above: {callback.__name__}().",
             )
-        raise TrainingError(
-            "",
-            "Pass one such as keras.callbacks.TerminateOnNaN(), or a list of them.",
-            option="callbacks",
-            expected="Keras callbacks",
-            actual=callback,
-        )
+        remedy = "Pass one such as keras.callbacks.TerminateOnNaN(), or a list of them."
+        expected = "Keras callbacks"
+        raise TrainingError("", remedy, option="callbacks", expected=expected, actual=callback)
 
 
 # --- weights ------------------------------------------------------------------------------------
@@ -208,29 +194,15 @@ def _check_weights(name: str, arguments: Mapping[str, Any]) -> None:
 
 def _check_class_weight(weights: Any) -> None:
     option = Option("class_weight")
+    error = partial(TrainingError, remedy=CLASS_WEIGHT_REMEDY, option="class_weight")
     if not isinstance(weights, Mapping):
-        raise TrainingError(
-            "",
-            CLASS_WEIGHT_REMEDY,
-            option="class_weight",
-            expected="a dictionary",
-            actual=weights,
-        )
+        raise error(expected="a dictionary", actual=weights)
     for index, weight in weights.items():
         if not isinstance(index, numbers.Integral):
-            raise TrainingError(
-                Text(option, f": keys must be class indices; got {index!r}."),
-                CLASS_WEIGHT_REMEDY,
-                option="class_weight",
-            )
+            raise error(Text(option, f": keys must be class indices; got {index!r}."))
         if not isinstance(weight, numbers.Real) or not math.isfinite(weight):
-            raise TrainingError(
-                Text(
-                    option, f": weights must be finite numbers; got {weight!r} for class {index}."
-                ),
-                CLASS_WEIGHT_REMEDY,
-                option="class_weight",
-            )
+            actual = f"{weight!r} for class {index}"
+            raise error(Text(option, f": weights must be finite numbers; got {actual}."))
 
 
 def _check_sample_weight(name: str, weights: Any, x: Any) -> None:
@@ -243,14 +215,8 @@ def _check_sample_weight(name: str, weights: Any, x: Any) -> None:
             continue
         if array.dtype.kind not in "biuf" or not array.ndim:
             actual = array.reshape(-1)[0] if array.ndim and array.size else part
-            raise TrainingError(
-                Text(option, f" must be an array of numbers; got {actual!r}."),
-                SAMPLE_WEIGHT_REMEDY,
-                option="sample_weight",
-            )
+            message = Text(option, f" must be an array of numbers; got {actual!r}.")
+            raise TrainingError(message, SAMPLE_WEIGHT_REMEDY, option="sample_weight")
         if shapes and shapes[0] and len(array) != shapes[0][0]:
-            _reject(
-                name,
-                Text(f"x has {shapes[0][0]:,} samples but ", option, f" has {len(array):,}."),
-                SAMPLE_WEIGHT_REMEDY,
-            )
+            samples = f"x has {shapes[0][0]:,} samples but "
+            _reject(name, Text(samples, option, f" has {len(array):,}."), SAMPLE_WEIGHT_REMEDY)

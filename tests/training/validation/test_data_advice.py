@@ -6,7 +6,7 @@ import pytest
 import kmagic
 from kmagic.models.build import origin_of
 from kmagic.models.lint.model_graph import read_model_graph
-from kmagic.training.validation.data_advice import data_advice
+from kmagic.training.validation.data_checks import data_advice
 
 LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categorical_crossentropy"}
 
