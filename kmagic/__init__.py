@@ -37,32 +37,25 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "Dataset": "data",
-    "KmagicError": "support.errors",
-    "Preparation": "data.preparation.preparation",
-    "TextEncoding": "data.preparation.text_encoding",
-    "TrainingRun": "training.run.training_run",
-    "build": "api",
-    "classify": "evaluation.classification.classify",
-    "confusion": "evaluation.confusion.confusion",
-    "confusion_of": "evaluation.confusion.confusion",
-    "evaluate": "evaluation.prediction.evaluate",
-    "fit": "api",
-    "format_spec": "language",
-    "from_r": "from_r",
-    "learn_text": "data.preparation.text_encoding",
-    "load": "persistence.save_load",
-    "load_data": "data",
-    "parse": "language",
-    "predict": "evaluation.prediction.predict",
-    "predict_classes": "evaluation.prediction.predict",
-    "predict_proba": "evaluation.prediction.predict",
-    "save": "persistence.save_load",
-    "to_dsl": "models.decompile",
-    "to_python": "models.export",
+_PUBLIC = {
+    "api": ("build", "fit"),
+    "data": ("Dataset", "load_data"),
+    "data.preparation.preparation": ("Preparation",),
+    "data.preparation.text_encoding": ("TextEncoding", "learn_text"),
+    "evaluation.classification.classify": ("classify",),
+    "evaluation.confusion.confusion": ("confusion", "confusion_of"),
+    "evaluation.prediction.evaluate": ("evaluate",),
+    "evaluation.prediction.predict": ("predict", "predict_classes", "predict_proba"),
+    "from_r": ("from_r",),
+    "language": ("format_spec", "parse"),
+    "models.decompile": ("to_dsl",),
+    "models.export": ("to_python",),
+    "persistence.save_load": ("load", "save"),
+    "support.errors": ("KmagicError",),
+    "training.run.training_run": ("TrainingRun",),
 }
-"""Public name -> its module, which is imported when the name is first used."""
+"""Module -> its public names; it is imported when one of them is first used."""
+_MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 MIN_OPACITY, MAX_OPACITY = 0.15, 0.75  # text on the darkest cell stays legible
 DIAGONAL_TINT = 0.15

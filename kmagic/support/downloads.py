@@ -9,10 +9,11 @@ import io
 import re
 import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import TYPE_CHECKING
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -20,10 +21,6 @@ from urllib.request import Request, urlopen
 from kmagic.support.keras_cache import is_offline, keras_home, sha256_of, show_path
 from kmagic.support.process_patches import socket_timeout
 from kmagic.support.progress import Progress
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 CONNECT_TIMEOUT = 8.0
 STALL_TIMEOUT = 30.0

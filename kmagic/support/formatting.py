@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+from typing import Any
 
 MINUTE, HOUR = 60, 3600
 UNITS = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3))

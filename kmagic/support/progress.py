@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Protocol, Self
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
 
 from kmagic.support.formatting import format_approximate_duration, format_duration
 from kmagic.support.rendering import import_address
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
 
 VIEW_FACTORY = "kmagic.display.kit.progress_bar:progress_view"
 """Address of a function that creates a view for this environment, or returns None."""

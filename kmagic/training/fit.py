@@ -14,9 +14,12 @@ from kmagic.models.decompile import to_dsl
 from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.model_registry import record_for
 from kmagic.training.callbacks.callback_set import CallbackSet
-from kmagic.training.callbacks.confusion_callback import ConfusionCallback, confusion_data
 from kmagic.training.callbacks.nan_guard import NotFiniteError
-from kmagic.training.callbacks.recording_callbacks import StopTraining
+from kmagic.training.callbacks.recording_callbacks import (
+    ConfusionCallback,
+    StopTraining,
+    confusion_data,
+)
 from kmagic.training.callbacks.resuming import open_checkpoint
 from kmagic.training.fit_inputs import convert_arguments, split_index
 from kmagic.training.fit_options import FitOptions, check_learning_rate

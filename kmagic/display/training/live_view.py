@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kmagic.display.kit.assets import js_module, read_static
 from kmagic.display.training.training_card import training_bundle
@@ -18,10 +18,7 @@ from kmagic.display.training.widget_feed import WidgetFeed
 from kmagic.support.display_mode import running_kernel
 from kmagic.support.process_patches import handle_control_message
 from kmagic.support.rendering import mark_displayed
-from kmagic.training.run.training_run import Display
-
-if TYPE_CHECKING:
-    from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.training_run import Display, TrainingRun
 
 STOP_MESSAGE = "kmagic_stop"
 SEEN_MESSAGE = "kmagic_seen"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from shutil import get_terminal_size
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from kmagic.display.training.live_view import LiveView, display_in_cell
 from kmagic.display.training.training_card import (
@@ -14,13 +14,9 @@ from kmagic.display.training.training_card import (
     summary_line,
     training_bundle,
 )
-from kmagic.support.display_mode import display_mode
+from kmagic.support.display_mode import DisplayMode, display_mode
 from kmagic.support.rendering import display_bundle, mark_displayed
-from kmagic.training.run.training_run import Display
-
-if TYPE_CHECKING:
-    from kmagic.support.display_mode import DisplayMode
-    from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.training_run import Display, TrainingRun
 
 MAX_LOGGED_EPOCHS = 200
 LOG_INTERVAL = 1.0

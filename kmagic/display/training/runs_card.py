@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from kmagic.display.kit.card import (
     MIDTONES,
@@ -13,20 +13,19 @@ from kmagic.display.kit.card import (
     image_html,
     mime_bundle,
 )
-from kmagic.display.kit.chart import Chart, Curve, chart_to_text
+from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text
 from kmagic.display.training.training_card import charts_html
 from kmagic.support.display_mode import is_static
-from kmagic.support.downsampling import downsample
+from kmagic.support.downsampling import Point, downsample
 from kmagic.support.formatting import format_duration, pluralize
-from kmagic.training.run.run_history import metric_text, metrics_at_best, outcome_text
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from kmagic.display.kit.chart import CurveKind
-    from kmagic.support.downsampling import Point
-    from kmagic.training.run.run_history import RunComparison, RunHistory
-    from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.run_history import (
+    RunComparison,
+    RunHistory,
+    metric_text,
+    metrics_at_best,
+    outcome_text,
+)
+from kmagic.training.run.training_run import TrainingRun
 
 MAX_ROWS, MAX_METRICS = 24, 4
 MAX_CHARTS, MAX_POINTS = 4, 60

@@ -8,7 +8,7 @@ image. The image's colours are readable on white and on black.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from kmagic.display.confusion.matrix_image import epoch_confusion_html
 from kmagic.display.kit.assets import minified_css
@@ -31,7 +31,7 @@ from kmagic.display.kit.chart import (
     standalone_chart_svg,
 )
 from kmagic.support.display_mode import is_static
-from kmagic.support.downsampling import downsample
+from kmagic.support.downsampling import Point, downsample
 from kmagic.support.formatting import (
     format_approximate_duration,
     format_duration,
@@ -40,12 +40,7 @@ from kmagic.support.formatting import (
     pluralize,
 )
 from kmagic.training.run.run_history import metrics_at_best
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from kmagic.support.downsampling import Point
-    from kmagic.training.run.training_run import Epoch, TrainingRun
+from kmagic.training.run.training_run import Epoch, TrainingRun
 
 MAX_METRICS = 6
 MAX_MESSAGES = 6

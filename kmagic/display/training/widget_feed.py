@@ -7,7 +7,8 @@ Values are plain JSON. A number that is not finite is null, and none has more di
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
 from kmagic.display.confusion.matrix_image import epoch_confusion_state
 from kmagic.display.training.training_card import (
@@ -19,11 +20,7 @@ from kmagic.display.training.training_card import (
     table_rows,
 )
 from kmagic.support.downsampling import BoundedSeries, Point
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from kmagic.training.run.training_run import TrainingRun
+from kmagic.training.run.training_run import TrainingRun
 
 Json: TypeAlias = dict[str, Any]
 

@@ -6,14 +6,11 @@ import math
 import time
 import traceback
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from kmagic.support.downsampling import BoundedSeries
 from kmagic.training.run.eta import EtaEstimator
 from kmagic.training.run.training_run import Display, Epoch, PartialEpoch, Status, TrainingRun
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 CURVE_POINTS = 64
 
