@@ -15,11 +15,6 @@ ENDLESS = 2**62
 PREFETCHED_BATCHES = 4
 
 
-def batches_per_epoch(samples: int, batch_size: int) -> int:
-    """The number of batches, including the last incomplete one."""
-    return -(-samples // batch_size)
-
-
 def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
     """Endless batches: every sample once per epoch, in a new order each time.
 

@@ -54,13 +54,14 @@ class DenseArrays:
         if not 0 < index < self.samples:
             raise UnsuitedError("the validation split leaves one side empty")
         parts = (self.x, self.y, self.sample_weight)
-        head, tail = (
-            DenseArrays(
-                *(None if part is None else keras.tree.map_structure(cut, part) for part in parts)
-            )
-            for cut in (lambda array: array[:index], lambda array: array[index:])
-        )
-        return head, tail
+
+        def cut(side: slice) -> DenseArrays:
+            def take(array: Any) -> Any:
+                return None if array is None else array[side]
+
+            return DenseArrays(*keras.tree.map_structure(take, parts))
+
+        return cut(slice(index)), cut(slice(index, None))
 
     def weighted(self, class_weight: Any) -> DenseArrays:
         """The same with a weight per sample by its class; None changes nothing."""
@@ -184,16 +185,14 @@ def _type_name(value: Any) -> str:
 
 def _weight_per_output(weights: Any, targets: Any) -> Any:
     """Weights in the structure of the targets: a single array applies to every output."""
-    if not keras.tree.is_nested(targets):
-        if targets is None or keras.tree.is_nested(weights):
-            raise UnsuitedError("sample_weight has a different structure than y")
-        return weights
-    if keras.tree.is_nested(weights):
-        try:
-            keras.tree.assert_same_structure(targets, weights)
-        except ValueError:
-            raise UnsuitedError("sample_weight has a different structure than y") from None
-        return weights
-    if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] != 1):  # noqa: PLR2004 - columns
-        raise UnsuitedError("sample_weight is not one number per sample")
-    return keras.tree.map_structure(lambda _: weights, targets)
+    if keras.tree.is_nested(targets) and not keras.tree.is_nested(weights):
+        if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] != 1):  # noqa: PLR2004 - columns
+            raise UnsuitedError("sample_weight is not one number per sample")
+        return keras.tree.map_structure(lambda _: weights, targets)
+    try:
+        keras.tree.assert_same_structure(targets, weights)
+    except ValueError:
+        targets = None
+    if targets is None:
+        raise UnsuitedError("sample_weight has a different structure than y")
+    return weights

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
-from kmagic.training.pipeline.batch_stream import batches_per_epoch, ordered, shuffled
-from kmagic.training.pipeline.dense_arrays import (
-    DenseArrays,
-    UnsuitedError,
-    dense_arrays,
-    dense_validation,
-)
+from kmagic.training.pipeline.batch_stream import ordered, shuffled
+from kmagic.training.pipeline.dense_arrays import UnsuitedError, dense_arrays, dense_validation
 from kmagic.training.pipeline.executions import (
     BatchesPerCall,
     BatchLoop,
@@ -76,48 +72,54 @@ class FastPipeline(KerasPipeline):
 
     Args:
         model: The model.
-        training: The training data.
-        validation: The validation data, if it is arrays too.
-        arguments: The arguments of ``model.fit``; changed to those that it is called with.
+        arguments: The arguments of ``model.fit``, without callbacks.
         repeatable: Whether results must not depend on the machine's speed, not even in the last
             bit.
+
+    Raises:
+        UnsuitedError: It cannot be used for this data.
     """
 
     def __init__(
-        self,
-        model: keras.Model,
-        training: DenseArrays,
-        validation: DenseArrays | None,
-        arguments: dict[str, Any],
-        *,
-        repeatable: bool,
+        self, model: keras.Model, arguments: Mapping[str, Any], *, repeatable: bool
     ) -> None:
+        given = dict(arguments)
+        for name in ("steps_per_epoch", "validation_steps"):
+            if given.get(name) is not None:
+                raise UnsuitedError(f"{name} is given")
+        shuffle, fraction = given.pop("shuffle", True), given.pop("validation_split", None)
+        if not isinstance(shuffle, bool):
+            raise UnsuitedError(f"shuffle is {shuffle!r}")
+        training = dense_arrays(*(given.pop(name, None) for name in ("x", "y", "sample_weight")))
+        validation = None
+        if given.get("validation_data") is not None:
+            validation = dense_validation(given["validation_data"])
+        elif fraction:
+            training, validation = training.split(fraction)
+        training = training.weighted(given.pop("class_weight", None))
         self._model = model
         self._functions: list[StepFunction] = []
         self.description = "fast"
         self.stops_at_nan = True
-        batch_size = arguments.pop("batch_size", None) or DEFAULT_BATCH_SIZE
-        validation_size = arguments.pop("validation_batch_size", None) or batch_size
-        stream = shuffled if arguments.pop("shuffle", True) else ordered
-        for name in ("y", "sample_weight", "class_weight", "validation_split"):
-            arguments.pop(name, None)
-        self._steps = batches_per_epoch(training.samples, batch_size)
-        self._batch_size = batch_size
-        self._has_short_batch = bool(training.samples % batch_size)
-        self._repeatable = repeatable or stream is ordered
+        self._batch_size = given.pop("batch_size", None) or DEFAULT_BATCH_SIZE
+        validation_size = given.pop("validation_batch_size", None) or self._batch_size
+        stream = shuffled if shuffle else ordered
+        self._steps = math.ceil(training.samples / self._batch_size)
+        self._has_short_batch = bool(training.samples % self._batch_size)
+        self._repeatable = repeatable or not shuffle
         self._validation_steps = 0
-        self.arguments = arguments | {
-            "x": stream(training.packed, training.samples, batch_size),
+        self.arguments = given | {
+            "x": stream(training.packed, training.samples, self._batch_size),
             "steps_per_epoch": self._steps,
             "shuffle": False,
         }
         if validation is not None:
-            self._validation_steps = batches_per_epoch(validation.samples, validation_size)
+            self._validation_steps = math.ceil(validation.samples / validation_size)
             self.arguments |= {
                 "validation_data": ordered(validation.packed, validation.samples, validation_size),
                 "validation_steps": self._validation_steps,
             }
-        elif arguments.get("validation_data") is not None:
+        elif given.get("validation_data") is not None:
             self.arguments["validation_batch_size"] = validation_size
 
     def callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
@@ -140,10 +142,9 @@ class FastPipeline(KerasPipeline):
             full_batch=self._batch_size if known_size else None,
         )
         self._functions = [StepFunction.install(self._model, "train", training)]
-        validation = None
+        limit = 1 if batch_callbacks(strict, VALIDATION_METHODS) else None
+        validation = BatchLoop(self._validation_steps, BatchesPerCall(limit))
         if self._validation_steps:
-            limit = 1 if batch_callbacks(strict, VALIDATION_METHODS) else None
-            validation = BatchLoop(self._validation_steps, BatchesPerCall(limit))
             self._functions.append(StepFunction.install(self._model, "test", validation))
         verbose = self.arguments.get("verbose", "auto")
         return ExecutionCallbackList(
@@ -164,16 +165,12 @@ class FastPipeline(KerasPipeline):
 
 
 def choose_pipeline(
-    model: keras.Model,
-    arguments: Mapping[str, Any],
-    *,
-    plain: bool = False,
-    repeatable: bool = False,
+    model: keras.Model, arguments: Mapping[str, Any], *, plain: bool, repeatable: bool
 ) -> KerasPipeline:
-    """Choose how to run a fit.
+    """Choose how to run the fit of a compiled model.
 
     Args:
-        model: A compiled model.
+        model: The model.
         arguments: The arguments of ``model.fit`` by name, without callbacks.
         plain: Whether the user wants plain Keras.
         repeatable: Whether each run must give the same results to the last bit. Without
@@ -187,28 +184,9 @@ def choose_pipeline(
         if plain:
             raise UnsuitedError("requested")  # noqa: TRY301 - the only way out
         check_model(model)
-        return _fast_pipeline(model, dict(arguments), repeatable=repeatable)
+        return FastPipeline(model, arguments, repeatable=repeatable)
     except UnsuitedError as reason:
         return KerasPipeline(str(reason), dict(arguments))
-
-
-def _fast_pipeline(
-    model: keras.Model, arguments: dict[str, Any], *, repeatable: bool
-) -> FastPipeline:
-    """The fast pipeline; raises UnsuitedError if it cannot be used."""
-    for name in ("steps_per_epoch", "validation_steps"):
-        if arguments.get(name) is not None:
-            raise UnsuitedError(f"{name} is given")
-    if not isinstance(arguments.get("shuffle", True), bool):
-        raise UnsuitedError(f"shuffle is {arguments['shuffle']!r}")
-    training = dense_arrays(*(arguments.get(name) for name in ("x", "y", "sample_weight")))
-    validation = None
-    if arguments.get("validation_data") is not None:
-        validation = dense_validation(arguments["validation_data"])
-    elif arguments.get("validation_split"):
-        training, validation = training.split(arguments["validation_split"])
-    training = training.weighted(arguments.get("class_weight"))
-    return FastPipeline(model, training, validation, arguments, repeatable=repeatable)
 
 
 def check_model(model: keras.Model) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import Any
 
@@ -8,14 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmagic.training.pipeline.batch_stream import batches_per_epoch, ordered, shuffled
+from kmagic.training.pipeline.batch_stream import ordered, shuffled
 
 SIZES = [(12, 4), (13, 4), (3, 4), (4, 4), (1, 1), (7, 1)]
 
 
 def epochs(stream: tf.data.Dataset, samples: int, batch: int, count: int) -> list[list[Any]]:
     batches = stream.as_numpy_iterator()
-    return [list(islice(batches, batches_per_epoch(samples, batch))) for _ in range(count)]
+    return [list(islice(batches, math.ceil(samples / batch))) for _ in range(count)]
 
 
 @pytest.mark.parametrize(("samples", "batch"), SIZES)
