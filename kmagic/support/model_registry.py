@@ -7,6 +7,7 @@ the text that it was built from. The record disappears with the model.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -100,9 +101,7 @@ def _hash_weights(model: Any) -> bytes:
 
     digest = hashlib.blake2b(digest_size=16)
     for weight in model.trainable_variables:
-        size = 1
-        for length in weight.shape:
-            size *= length
-        part = weight if size <= MAX_HASHED_VALUES else weight[weight.shape[0] // 2]
+        is_small = math.prod(weight.shape) <= MAX_HASHED_VALUES
+        part = weight if is_small else weight[weight.shape[0] // 2]
         digest.update(np.asarray(part).tobytes())
     return digest.digest()

@@ -24,6 +24,7 @@ from kmagic.training.run.run_history import (
     metric_text,
     metrics_at_best,
     outcome_text,
+    shorten,
 )
 from kmagic.training.run.training_run import TrainingRun
 
@@ -145,7 +146,7 @@ def comparison_charts(comparison: RunComparison) -> list[Chart]:
     names = (names or second.metrics)[:MAX_CHARTS]
     end = max([epoch.number for run in (first, second) for epoch in run.log[-1:]], default=1)
     start = min(first.initial_epoch, second.initial_epoch) + (1 if end > 1 else 0)
-    labels = [_shorten(name) for name in comparison.names]
+    labels = [shorten(name, MAX_LABEL) for name in comparison.names]
     charts = []
     for name in names:
         curves = []
@@ -159,10 +160,6 @@ def comparison_charts(comparison: RunComparison) -> list[Chart]:
                 curves.append(Curve(kind, downsample(validation, MAX_POINTS), label))
         charts.append(Chart(name, curves, start, max(end, start + 1e-9)))
     return charts
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= MAX_LABEL else f"{name[: MAX_LABEL - 3]}..."
 
 
 def _metrics_html(comparison: RunComparison) -> str:

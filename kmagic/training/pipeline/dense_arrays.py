@@ -185,6 +185,9 @@ def _type_name(value: Any) -> str:
 
 def _weight_per_output(weights: Any, targets: Any) -> Any:
     """Weights in the structure of the targets: a single array applies to every output."""
+    mismatch = UnsuitedError("sample_weight has a different structure than y")
+    if targets is None:
+        raise mismatch
     if keras.tree.is_nested(targets) and not keras.tree.is_nested(weights):
         if weights.ndim > 2 or (weights.ndim == 2 and weights.shape[1] != 1):  # noqa: PLR2004 - columns
             raise UnsuitedError("sample_weight is not one number per sample")
@@ -192,7 +195,5 @@ def _weight_per_output(weights: Any, targets: Any) -> Any:
     try:
         keras.tree.assert_same_structure(targets, weights)
     except ValueError:
-        targets = None
-    if targets is None:
-        raise UnsuitedError("sample_weight has a different structure than y")
+        raise mismatch from None
     return weights

@@ -8,16 +8,6 @@ MEMORY_SECONDS = 10.0
 MIN_WEIGHT, MAX_WEIGHT = 0.02, 0.5
 
 
-class _RecentMean:
-    """An exponential moving average: a machine's speed changes."""
-
-    def __init__(self) -> None:
-        self.value: float | None = None
-
-    def add(self, value: float, weight: float) -> None:
-        self.value = value if self.value is None else self.value + weight * (value - self.value)
-
-
 class EtaEstimator:
     """Measures the time per batch, per validation and per epoch overhead.
 
@@ -43,13 +33,14 @@ class EtaEstimator:
         self._validated = 0.0
         self._work_end: float | None = None
         self._weight = MAX_WEIGHT
-        self._batch_mean, self._validation_mean = _RecentMean(), _RecentMean()
-        self._overhead_mean = _RecentMean()
+        self._batch_mean: float | None = None
+        self._validation_mean: float | None = None
+        self._overhead_mean: float | None = None
 
     def begin_epoch(self, at: float) -> None:
         """An epoch begins."""
         if self._work_end is not None:  # callbacks, and what Keras does between two epochs
-            self._overhead_mean.add(max(0.0, at - self._work_end), self._weight)
+            self._overhead_mean = self._mix(self._overhead_mean, max(0.0, at - self._work_end))
         self._epoch_start = self._last_batch = at
         self._batches = 0
         self._validated, self._validation_start = 0.0, None
@@ -77,22 +68,24 @@ class EtaEstimator:
         batch = self.batch_seconds()
         self._weight = min(max((at - self._epoch_start) / MEMORY_SECONDS, MIN_WEIGHT), MAX_WEIGHT)
         if batch is not None:
-            self._batch_mean.add(batch, self._weight)
+            self._batch_mean = self._mix(self._batch_mean, batch)
         if self._validated:
-            self._validation_mean.add(self._validated, self._weight)
+            self._validation_mean = self._mix(self._validation_mean, self._validated)
         self._work_end = self._last_batch + self._validated
         self._epochs_done += 1
         self._first = None
         self._batches, self._last_batch = 0, at
 
+    def _mix(self, mean: float | None, value: float) -> float:
+        """An exponential moving average: a machine's speed changes."""
+        return value if mean is None else mean + self._weight * (value - mean)
+
     def batch_seconds(self) -> float | None:
         """Time per batch: this epoch's, mixed with earlier epochs' near its start."""
-        before = self._batch_mean.value
-        if self._first is None:
+        before = self._batch_mean
+        if self._first is None or self._batches <= self._first[0]:
             return before
         batches = self._batches - self._first[0]
-        if batches < 1:
-            return before
         current = (self._last_batch - self._first[1]) / batches
         if before is None or not self.steps:
             return current
@@ -105,7 +98,7 @@ class EtaEstimator:
         if batch is None or not self.steps:
             return None
         training = batch * self.steps
-        return training + self._validation_seconds(training) + (self._overhead_mean.value or 0.0)
+        return training + self._validation_seconds(training) + (self._overhead_mean or 0.0)
 
     def epoch_left(self, at: float) -> float | None:
         """Time to the end of the current epoch; None if unknown."""
@@ -113,7 +106,7 @@ class EtaEstimator:
         if batch is None or not self.steps:
             return None
         validation = self._validation_seconds(batch * self.steps)
-        overhead = self._overhead_mean.value or 0.0
+        overhead = self._overhead_mean or 0.0
         if self._validation_start is not None:
             return max(0.0, validation - (at - self._validation_start)) + overhead
         since_batch = min(at - self._last_batch, batch)
@@ -128,6 +121,6 @@ class EtaEstimator:
         return current + max(0, self._epochs - self._epochs_done - 1) * epoch
 
     def _validation_seconds(self, training: float) -> float:
-        if self._validation_mean.value is not None:
-            return self._validation_mean.value
+        if self._validation_mean is not None:
+            return self._validation_mean
         return VALIDATION_COST * training * (self._validation or 0.0)

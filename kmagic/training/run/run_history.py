@@ -164,21 +164,22 @@ def metric_text(value: float | None) -> str:
 
 def _settings(run: TrainingRun) -> dict[str, str]:
     """Everything that a run was configured with, as short text."""
-    settings = {key: _shorten(value) for key, value in run.options.items() if value is not None}
+    settings = {key: shorten(value) for key, value in run.options.items() if value is not None}
     settings.setdefault("epochs", f"{run.epochs:,}")
     for key in ("samples", "batch_size", "seed"):
         value = getattr(run, key)
         if value is not None:
             settings.setdefault(key, f"{value:,}")
     if run.fingerprint:
-        settings["data"] = _shorten(run.fingerprint)
+        settings["data"] = shorten(run.fingerprint)
     settings |= {f"{library} version": version for library, version in run.versions.items()}
     if rates := [rate for rate in run.learning_rates if rate is not None]:
         settings["learning rate"] = f"{rates[0]:.4g}"
     return {"model": run.model_name, **settings, "epochs trained": f"{len(run.log):,}"}
 
 
-def _shorten(value: Any, limit: int = 60) -> str:
+def shorten(value: object, limit: int = 60) -> str:
+    """A value as text of at most ``limit`` characters."""
     text = f"{value:,}" if type(value) is int else str(value)
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
@@ -191,7 +192,7 @@ def name_runs(runs: Sequence[TrainingRun], variables: Mapping[str, Any]) -> dict
 
 def outcome_text(run: TrainingRun) -> str:
     """How a run ended, for a table cell: "done", "stopped early", "interrupted"."""
-    return _shorten(run.note or run.status, 36)
+    return shorten(run.note or run.status, 36)
 
 
 def previous_curves(
