@@ -38,13 +38,9 @@ def colour_values(
 
 
 def difference_values(change: NDArray[Any]) -> NDArray[np.float64]:
-    """The signed opacity of each cell of a difference: improvements are negative.
+    """The signed opacity of each cell of new counts minus old counts, from -0.75 to 0.75.
 
-    Args:
-        change: New counts minus old counts, shape (classes, classes).
-
-    Returns:
-        Values from -0.75 to 0.75. Fewer errors and more correct predictions are improvements.
+    Improvements are negative: fewer errors and more correct predictions.
     """
     values = np.array(change, dtype=np.float64)
     correct = np.eye(len(values), dtype=bool)

@@ -143,18 +143,11 @@ UNREADABLE_REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
-    """A file in Keras's cache.
-
-    Attributes:
-        name: Its name in the cache.
-        url: Where Keras downloads it from.
-        sha256: The hash that Keras checks; empty if it checks none, or none is known.
-        folder: Folder below Keras's home.
-    """
+    """A file that Keras downloads into a folder below its home."""
 
     name: str
     url: str
-    sha256: str = ""
+    sha256: str = ""  # that Keras checks; empty if it checks none, or none is known
     folder: str = "datasets"
 
 
@@ -168,10 +161,7 @@ def missing_files_message(
 ) -> str:
     """Explain why files are not available, as the end of a sentence.
 
-    Args:
-        wrong: Files that exist and that Keras rejects.
-        missing: Files that do not exist.
-        reason: Why they cannot be downloaded now.
+    Keras rejects the ``wrong`` files; ``reason`` says why files cannot be downloaded now.
 
     Example:
         >>> file = CachedFile("a.npz", "https://example.org/a.npz")

@@ -99,41 +99,25 @@ class KmagicError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a text, and its location.
+    """One mistake in a text, and its location: line and column are counted from 1."""
 
-    Attributes:
-        message: Continues the line of the caret: "is not an activation".
-        line: Line within the text, from 1.
-        column: Column of the first marked character, from 1.
-        width: Number of marked characters.
-        remedy: What to do about it.
-        trail: The blocks that lead here, outermost first: "block res, used in line 7".
-    """
-
-    message: str
+    message: str  # continues the line of the caret: "is not an activation"
     line: int
     column: int
-    width: int = 1
+    width: int = 1  # number of marked characters
     remedy: str = ""
-    trail: tuple[str, ...] = ()
+    trail: tuple[str, ...] = ()  # what leads here, outermost first: "block res, used in line 7"
 
 
 class MarkedError(KmagicError):
-    """A mistake in a text of the user, shown as its line with a caret below.
+    """One or more mistakes in a text of the user, each shown as its line with a caret below.
 
-    Args:
-        problems: One or more mistakes, in the order of the text.
-        source: The text that contains them.
-        where: What the text is: "%%keras_model cnn".
-        first_line: Number of the first line in the editor of the user.
+    ``where`` is what the text is, such as "%%keras_model cnn", and ``first_line`` the number of
+    its first line in the editor of the user.
     """
 
     def __init__(
-        self,
-        problems: Sequence[Problem],
-        source: str,
-        where: str = "",
-        first_line: int = 1,
+        self, problems: Sequence[Problem], source: str, where: str = "", first_line: int = 1
     ) -> None:
         self.problems = tuple(problems)
         self.source = source
@@ -143,8 +127,7 @@ class MarkedError(KmagicError):
 
     def render(self, *, colour: bool) -> str:
         """Every mistake with its line, a caret under it, and what to do."""
-        parts = [self._mark(problem, colour=colour) for problem in self.problems]
-        return "\n\n".join(parts)
+        return "\n\n".join(self._mark(problem, colour=colour) for problem in self.problems)
 
     def _mark(self, problem: Problem, *, colour: bool) -> str:
         lines = self.source.splitlines() or [""]

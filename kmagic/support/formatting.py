@@ -148,13 +148,12 @@ def parse_duration(text: str) -> float | None:
         >>> [parse_duration(text) for text in ("2m", "1h30m", "0.5s", "soon")]
         [120.0, 5400.0, 0.5, None]
     """
-    parts = re.fullmatch(r"(?:([\d.]+)h)?(?:([\d.]+)m(?:in)?)?(?:([\d.]+)s?)?", text.strip())
+    number = r"(\d+\.?\d*|\.\d+)"
+    pattern = rf"(?:{number}h)?(?:{number}m(?:in)?)?(?:{number}s?)?"
+    parts = re.fullmatch(pattern, text.strip())
     if parts is None or not any(parts.groups()):
         return None
-    try:
-        hours, minutes, rest = (float(part or 0) for part in parts.groups())
-    except ValueError:  # more than one decimal point
-        return None
+    hours, minutes, rest = (float(part or 0) for part in parts.groups())
     return hours * HOUR + minutes * MINUTE + rest
 
 
@@ -217,12 +216,9 @@ def _cut(part: str, boundary: int) -> int:
 
 
 def join_names(values: Sequence[str], limit: int, *, more: bool = False) -> str:
-    """Join values by commas to about ``limit`` characters; no value is cut.
+    """Join values by commas to about ``limit`` characters; no value is cut, the last are left out.
 
-    Args:
-        values: The values; the last ones are left out if there are too many.
-        limit: Maximum number of characters, unless the first value alone is longer.
-        more: Whether there are further values, not given here.
+    ``more`` tells that there are further values, not given here.
 
     Example:
         >>> join_names(["1.554", "-0.4836", "1.028"], 15), join_names(["1", "2"], 15, more=True)

@@ -15,12 +15,7 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A parameter of the function that was called.
-
-    Attributes:
-        name: Its Python name.
-        value: A value to show with it; None shows the name alone.
-    """
+    """A parameter of the function that was called, with the value to show, if any."""
 
     name: str
     value: Any = None

@@ -21,26 +21,19 @@ MAX_HASHED_VALUES = 2**16
 class ModelRecord:
     """What is known about one model.
 
-    Attributes:
-        dataset: The data set of its last training, or the ``Preparation`` that a file kept of it.
-            Both have ``classes``, ``scaling``, ``labels_of(x)``, ``prepare(raw)`` and
-            ``preparation``.
-        run: Its last :class:`~kmagic.training.run.training_run.TrainingRun`.
-        best: Epoch, value and weights of the best epoch of that run, if they were kept.
-        spreads: Standard deviation of the training data, one entry per input; "" is the name of
-            an only input.
-        origin: The text that it was built from, with its steps.
-        initial_weights: Hash of the weights that it was created with.
-        axes_seen: Numbers of axes of the data for which its functions were traced.
+    ``dataset`` is the data set of its last training, or the ``Preparation`` that a file kept of
+    it. Both have ``classes``, ``scaling``, ``labels_of(x)``, ``prepare(raw)`` and ``preparation``.
+    ``spreads`` is the standard deviation of the training data, one entry per input; "" is the name
+    of an only input.
     """
 
     dataset: Any = None
-    run: Any = None
-    best: Any = None
+    run: Any = None  # its last TrainingRun
+    best: Any = None  # epoch, value and weights of that run's best epoch, if they were kept
     spreads: dict[str, float] = field(default_factory=dict)
-    origin: Any = None
-    initial_weights: bytes | None = None
-    axes_seen: dict[str, Any] = field(default_factory=dict)
+    origin: Any = None  # the text that it was built from, with its steps
+    initial_weights: bytes | None = None  # hash of the weights that it was created with
+    axes_seen: dict[str, Any] = field(default_factory=dict)  # for which its functions were traced
 
 
 _records: WeakKeyDictionary[Any, ModelRecord] = WeakKeyDictionary()

@@ -34,24 +34,18 @@ def as_sentences(raw: Any) -> list[str] | None:
         if len(raw.columns) != 1:
             return None
         raw = raw.iloc[:, 0]
-    if not isinstance(raw, list | tuple | np.ndarray):
-        if not hasattr(raw, "__array__") or _kind(raw) in NUMERIC_KINDS:
+    if not isinstance(raw, list | tuple):
+        # The type is asked first, so that an array of numbers is not loaded.
+        kind = getattr(getattr(raw, "dtype", None), "kind", "")
+        if not hasattr(raw, "__array__") or kind in NUMERIC_KINDS:
             return None
         raw = np.asarray(raw)
-    if isinstance(raw, np.ndarray):
-        if raw.dtype.kind in NUMERIC_KINDS:
-            return None
-        if raw.size != (len(raw) if raw.ndim else 1):
+        if raw.dtype.kind in NUMERIC_KINDS or raw.size != (len(raw) if raw.ndim else 1):
             return None
         raw = raw.reshape(-1).tolist()
     if not raw or not any(isinstance(value, str | bytes) for value in raw):
         return None
     return [_text(value, index) for index, value in enumerate(raw)]
-
-
-def _kind(raw: Any) -> str:
-    """NumPy's letter for an array's data type, without loading the array."""
-    return str(getattr(getattr(raw, "dtype", None), "kind", ""))
 
 
 def _text(value: Any, index: int) -> str:
