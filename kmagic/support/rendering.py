@@ -73,10 +73,15 @@ def display_bundle(bundle: dict[str, str]) -> None:
     """Show a MIME bundle in the running cell; without IPython, print its plain text."""
     if running_shell() is None:
         print(bundle["text/plain"])  # noqa: T201 - as IPython does, but without the HTML
-        return
+    else:
+        display_in_cell(bundle, raw=True)
+
+
+def display_in_cell(value: Any, **options: Any) -> Any:
+    """Show a value in the running cell; with ``display_id`` returns a handle to replace it."""
     from IPython.display import display  # noqa: PLC0415 - not needed outside a notebook
 
-    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython has no types for it
+    return display(value, **options)  # type: ignore[no-untyped-call] # IPython is untyped
 
 
 def running_shell() -> Any:

@@ -66,15 +66,8 @@ def train(
     record its finished epochs, and the function returns as if the run had been planned to end
     there.
 
-    Args:
-        model: A Keras model; compiled if it is not.
-        x: Inputs: anything that ``model.fit`` accepts, or lists of numbers or texts.
-        y: Targets, if ``x`` does not contain them.
-        options: The options of the fit.
-        dataset: The dataset that the data is from, if known.
-        displays: Views of the run.
-        earlier: Previous runs to compare with.
-        confusion: Computes the confusion matrix after each epoch.
+    The arguments are those of :func:`kmagic.fit`; ``dataset`` is where the data is from, if it is
+    known, and ``confusion`` computes the confusion matrix after each epoch.
 
     Raises:
         TrainingError: The model does not fit the data, or there is nothing to continue.

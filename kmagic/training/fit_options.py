@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from inspect import signature
+from itertools import compress
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,9 +45,6 @@ class FitOptions:
     """The options of :func:`kmagic.fit`, which documents them.
 
     Values that are wrong whatever the model and the data are raise TrainingError.
-
-    Attributes:
-        others: Arguments of a model's own ``fit`` that Keras's does not have.
     """
 
     epochs: int = 1
@@ -76,7 +74,7 @@ class FitOptions:
     validation_batch_size: int | None = None
     validation_freq: int = 1
     verbose: int | str = 0
-    others: Mapping[str, Any] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)  # for a model with its own fit
 
     @property
     def budget_seconds(self) -> float | None:
@@ -88,9 +86,7 @@ class FitOptions:
         if self.budget is None:
             return None
         seconds = parse_duration(str(self.budget))
-        if not seconds:
-            expected = "a duration such as 90 (seconds), '2m' or '1h30m'"
-            raise TrainingError(option="budget", expected=expected, actual=self.budget)
+        self._require("budget", seconds, "a duration such as 90 (seconds), '2m' or '1h30m'")
         return seconds
 
     @property
@@ -100,31 +96,27 @@ class FitOptions:
             return None
         return DEFAULT_PLATEAU if self.reduce_lr is True else self.reduce_lr
 
+    def _require(self, name: str, is_right: object, expected: str, remedy: str | Text = "") -> None:
+        if not is_right:
+            actual = getattr(self, name)
+            raise TrainingError("", remedy, option=name, expected=expected, actual=actual)
+
     def __post_init__(self) -> None:
         for name, least in INTEGER_MINIMUMS.items():
             value = getattr(self, name)
-            if value is None or (name == "reduce_lr" and isinstance(value, bool)):
-                continue
-            if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+            if value is not None and not (name == "reduce_lr" and isinstance(value, bool)):
+                is_integer = isinstance(value, Integral) and not isinstance(value, bool)
                 expected = f"an integer of at least {least}"
-                raise TrainingError(option=name, expected=expected, actual=value)
-        if self.seed is not None and self.seed > MAX_SEED:
-            raise TrainingError(option="seed", expected=f"at most {MAX_SEED:,}", actual=self.seed)
+                self._require(name, is_integer and int(value) >= least, expected)
+        self._require("seed", (self.seed or 0) <= MAX_SEED, f"at most {MAX_SEED:,}")
         split = self.validation_split
-        if not isinstance(split, float | int) or not 0 <= split < 1:
-            expected = "a number from 0 to below 1"
-            raise TrainingError(option="validation_split", expected=expected, actual=split)
-        if self.watch not in (None, "confusion"):
-            expected = "'confusion' or None"
-            raise TrainingError(option="watch", expected=expected, actual=self.watch)
-        if not isinstance(self.resume, TrainingRun | bool | None):
-            both = Text(Option("checkpoint"), " and ", Option("resume", True))
-            raise TrainingError(
-                remedy=Text("To continue from a folder, pass ", both, "."),
-                option="resume",
-                expected="a run, True or False",
-                actual=self.resume,
-            )
+        is_fraction = isinstance(split, float | int) and 0 <= split < 1
+        self._require("validation_split", is_fraction, "a number from 0 to below 1")
+        self._require("watch", self.watch in (None, "confusion"), "'confusion' or None")
+        both = Text(Option("checkpoint"), " and ", Option("resume", True))
+        remedy = Text("To continue from a folder, pass ", both, ".")
+        is_run = isinstance(self.resume, TrainingRun | bool | None)
+        self._require("resume", is_run, "a run, True or False", remedy)
         _ = self.budget_seconds
         if self.tensorboard is not None and find_spec("tensorboard") is None:
             raise TrainingError("TensorBoard is not installed.", "Run `pip install tensorboard`.")
@@ -171,12 +163,8 @@ class FitOptions:
             >>> FitOptions(patience=3, restore_best=True).monitor_note("loss")
             'There is no validation data: patience and restore_best use the training loss.'
         """
-        given = {
-            "patience": self.patience is not None,
-            "reduce_lr": self.plateau is not None,
-            "restore_best": self.restore_best,
-        }
-        names = [name for name, is_given in given.items() if is_given]
+        given = (self.patience is not None, self.plateau is not None, self.restore_best)
+        names = list(compress(("patience", "reduce_lr", "restore_best"), given))
         if monitor != "loss" or not names:
             return ""
         verb = "uses" if len(names) == 1 else "use"

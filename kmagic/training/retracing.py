@@ -22,10 +22,6 @@ _RANK_ERROR = re.compile(r"unknown (rank|TensorShape)", re.IGNORECASE)
 def with_axes_of(model: Any, x: Any) -> Any:
     """Inputs with the axes of the model's inputs; anything but arrays is unchanged.
 
-    Args:
-        model: A Keras model.
-        x: An array of shape (samples, ...), or a list or dictionary of arrays.
-
     Example:
         >>> import keras, numpy
         >>> model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten()])

@@ -17,7 +17,7 @@ from kmagic.display.training.training_card import training_bundle
 from kmagic.display.training.widget_feed import WidgetFeed
 from kmagic.support.display_mode import running_kernel
 from kmagic.support.process_patches import handle_control_message
-from kmagic.support.rendering import mark_displayed
+from kmagic.support.rendering import display_in_cell, mark_displayed
 from kmagic.training.run.training_run import Display, TrainingRun
 
 STOP_MESSAGE = "kmagic_stop"
@@ -106,13 +106,6 @@ def dashboard_class() -> Any:
             return "Live view of a kmagic training (needs its kernel)"
 
     return Dashboard
-
-
-def display_in_cell(value: Any, **options: Any) -> Any:
-    """Show a value in the running cell; with ``display_id`` returns a handle to replace it."""
-    from IPython.display import display  # noqa: PLC0415 - only a notebook has it
-
-    return display(value, **options)  # type: ignore[no-untyped-call] # IPython is untyped
 
 
 # --- the control channel ------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 from shutil import get_terminal_size
 from typing import Any, TextIO
 
-from kmagic.display.training.live_view import LiveView, display_in_cell
+from kmagic.display.training.live_view import LiveView
 from kmagic.display.training.training_card import (
     epoch_line,
     heading_line,
@@ -15,7 +15,7 @@ from kmagic.display.training.training_card import (
     training_bundle,
 )
 from kmagic.support.display_mode import DisplayMode, display_mode
-from kmagic.support.rendering import display_bundle, mark_displayed
+from kmagic.support.rendering import display_bundle, display_in_cell, mark_displayed
 from kmagic.training.run.training_run import Display, TrainingRun
 
 MAX_LOGGED_EPOCHS = 200
@@ -100,11 +100,7 @@ class LogLines(Display):
         """Update the moving line on a terminal."""
         if not self._stream.isatty():
             return
-        text = progress_line(run)[: get_terminal_size().columns - 1]
-        blank = " " * max(0, len(self._moving_line) - len(text))
-        self._stream.write(f"\r{text}{blank}")
-        self._stream.flush()
-        self._moving_line = text
+        self._write(progress_line(run)[: get_terminal_size().columns - 1], end="")
 
     def epoch(self, run: TrainingRun) -> None:
         """Write the epoch's line."""
@@ -132,8 +128,9 @@ class LogLines(Display):
         for message in new:
             self._write(f"  {message.text}")
 
-    def _write(self, text: str) -> None:
-        blank = " " * max(0, len(self._moving_line) - len(text))
-        self._stream.write(f"\r{text}{blank}\n" if self._moving_line else f"{text}\n")
+    def _write(self, text: str, end: str = "\n") -> None:
+        start = "\r" if self._moving_line or not end else ""
+        blank = " " * (len(self._moving_line) - len(text))
+        self._stream.write(f"{start}{text}{blank}{end}")
         self._stream.flush()
-        self._moving_line = ""
+        self._moving_line = "" if end else text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from kmagic.display.confusion.matrix_image import epoch_confusion_html
 from kmagic.display.kit.assets import minified_css
@@ -59,10 +60,8 @@ CHART_WIDTHS = {1: 600, 2: 400, 3: 300, 4: 400}
 def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
     """The current state of a run as text and as a card of at most 40 KB, however long it is.
 
-    Args:
-        run: The record.
-        times: False omits durations, which differ between repeated runs;
-            ``KMAGIC_DISPLAY=static`` always omits them.
+    ``times=False`` omits durations, which differ between repeated runs; ``KMAGIC_DISPLAY=static``
+    always omits them.
     """
     times = times and not is_static()
     is_running = run.status == "running"
@@ -197,14 +196,12 @@ def table_rows(
     if best := run.best:
         indices.add(best.epoch - log[0].number)
     rows: list[Epoch | None] = []
-    before = min(indices, default=0) - 1
-    for index in sorted(indices):
+    for before, index in pairwise([min(indices, default=0) - 1, *sorted(indices)]):
         if index == before + 2:
             rows.append(log[index - 1])
         elif index > before + 1:
             rows.append(None)
         rows.append(log[index])
-        before = index
     return rows
 
 
@@ -319,10 +316,7 @@ def previous_scale_values(
 ) -> list[float]:
     """Values for the scale, so that previous curves are visible and never flatten the new ones.
 
-    Args:
-        values: The scale's values without them.
-        curves: The previous curves.
-        end: The end of the axis; later points do not count.
+    ``values`` are those of the new curves; points after the axis's ``end`` do not count.
 
     Example:
         >>> previous_scale_values([0.2, 0.3], [[(1, 0.25), (2, 9.0)]], 10)

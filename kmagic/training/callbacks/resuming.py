@@ -258,13 +258,7 @@ class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras i
 
 
 class BestWeights(NamedTuple):
-    """The weights of the best epoch.
-
-    Attributes:
-        epoch: From 1.
-        value: The monitored metric.
-        weights: As returned by ``model.get_weights()``.
-    """
+    """The best epoch, counted from 1, with the monitored metric and the model's weights."""
 
     epoch: int
     value: float
@@ -272,13 +266,7 @@ class BestWeights(NamedTuple):
 
 
 class EpochCount(NamedTuple):
-    """The state of a callback after a number of epochs.
-
-    Attributes:
-        best: The lowest value of the metric; None if there is none.
-        epoch: Its epoch, from 1.
-        wait: Epochs since then, or since the count was reset.
-    """
+    """The lowest value of a metric, its epoch, and the epochs since then or since a reset."""
 
     best: float | None
     epoch: int
@@ -288,14 +276,9 @@ class EpochCount(NamedTuple):
 def count_epochs(
     log: Sequence[Epoch], monitor: str, *, min_delta: float = 0.0, rate: float | None = None
 ) -> EpochCount:
-    """Count epochs without progress, as Keras's callbacks do.
+    """Count epochs without progress, as Keras's callbacks do: progress is more than ``min_delta``.
 
-    Args:
-        log: Finished epochs.
-        monitor: The metric that measures progress; lower is better.
-        min_delta: Progress is more than this.
-        rate: The learning rate after the last epoch: the count is reset where the rate fell. None
-            ignores learning rates.
+    With ``rate``, the learning rate after the last epoch, the count is reset where the rate fell.
 
     Example:
         >>> log = [Epoch(n, {"loss": loss}, 1.0) for n, loss in enumerate([3.0, 2.0, 2.5], 1)]

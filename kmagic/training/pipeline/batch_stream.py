@@ -7,6 +7,7 @@ all epochs.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import tensorflow as tf
@@ -16,15 +17,9 @@ PREFETCHED_BATCHES = 4
 
 
 def shuffled(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
-    """Endless batches: every sample once per epoch, in a new order each time.
+    """Endless batches of arrays: every sample once per epoch, in a new order each time.
 
-    Args:
-        arrays: A structure of NumPy arrays, each of shape (samples, ...).
-        samples: Number of samples.
-        batch_size: Samples per batch; an epoch's last batch holds the remainder.
-
-    Returns:
-        A dataset of that structure, each tensor of shape (batch, ...).
+    An epoch's last batch holds the remainder.
 
     Example:
         >>> import numpy as np
@@ -62,14 +57,6 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
 
     It contains no functions, so making its iterator takes no time: each validation needs one.
 
-    Args:
-        arrays: A structure of NumPy arrays, each of shape (samples, ...).
-        samples: Number of samples.
-        batch_size: Samples per batch; the last batch of a pass holds the remainder.
-
-    Returns:
-        A dataset of that structure, each tensor of shape (batch, ...).
-
     Example:
         >>> import numpy as np
         >>> stream = ordered(np.arange(3), 3, 2).as_numpy_iterator()
@@ -89,8 +76,7 @@ def ordered(arrays: Any, samples: int, batch_size: int) -> tf.data.Dataset:
         parts.append(tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(head, arrays)))
     if rest:
         parts.append(tf.data.Dataset.from_tensors(tf.nest.map_structure(tail, arrays)))
-    batches = parts[0].concatenate(parts[1]) if len(parts) > 1 else parts[0]
-    return _untuned(batches.repeat())
+    return _untuned(reduce(tf.data.Dataset.concatenate, parts).repeat())
 
 
 def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -26,13 +26,7 @@ class UnsuitedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DenseArrays:
-    """Inputs and, if given, targets and weights, as arrays of one length.
-
-    Attributes:
-        x: An array or a structure of arrays (dictionaries, tuples), each of shape (samples, ...).
-        y: The same, or None.
-        sample_weight: In the structure of ``y``, or None.
-    """
+    """Inputs and perhaps targets and weights: arrays of one length, or structures of them."""
 
     x: Any
     y: Any = None
@@ -112,14 +106,7 @@ def dense_validation(validation_data: Any) -> DenseArrays | None:
 
 
 def weights_by_class(y: np.ndarray, class_weight: Mapping[int, float]) -> np.ndarray:
-    """The weight of each sample, by its class.
-
-    Args:
-        y: Class indices of shape (samples,) or (samples, 1), or one-hot rows.
-        class_weight: Weight by class index; missing classes weigh 1.
-
-    Returns:
-        Shape (samples,), in ``keras.config.floatx()``.
+    """The weight of each sample by its class index or one-hot row; missing classes weigh 1.
 
     Example:
         >>> weights_by_class(np.array([0, 2, 2]), {2: 0.5})

@@ -54,11 +54,9 @@ class BatchesPerCall:
         self._last = 0
 
     def next(self, left: int) -> int:
-        """The number of batches of the next execution.
+        """The number of batches of the next execution, of those that are left in the epoch.
 
-        Args:
-            left: Batches to the end of the epoch, 1 or more; they are distributed evenly, so that
-                no short execution remains.
+        They are distributed evenly, so that no short execution remains.
         """
         if self.batch_seconds is None:
             return 1
@@ -78,13 +76,8 @@ class BatchesPerCall:
 class BatchLoop:
     """Keras's position in an epoch or validation, and how far the model is ahead of it.
 
-    Args:
-        batches: Batches per epoch.
-        size: Chooses the number of batches per execution.
-        epochs: Number of epochs.
-        full_batch: Samples per full batch, if the epoch's last batch is smaller and the model
-            gains by a known batch size; else None.
-        clock: Seconds.
+    ``full_batch`` is the number of samples per full batch, if the epoch's last batch is smaller
+    and the model gains by a known batch size.
     """
 
     def __init__(
@@ -135,9 +128,8 @@ class BatchLoop:
     def run(self, execute: Callable[[int], tuple[Any, int, bool]]) -> Any:
         """Run the expected batch and those after it, unless it has already run.
 
-        Args:
-            execute: Runs up to a number of batches; returns the metrics, the number that ran, and
-                whether a graph was traced, so that the time is not representative.
+        ``execute`` runs up to a number of batches; it returns the metrics, the number that ran, and
+        whether a graph was traced, so that the time is not representative.
         """
         batch, self._expected = self._expected, None
         if batch == self._done:

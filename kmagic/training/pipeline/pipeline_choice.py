@@ -70,12 +70,6 @@ class FastPipeline(KerasPipeline):
 
     Within its context the model's train and test function are replaced.
 
-    Args:
-        model: The model.
-        arguments: The arguments of ``model.fit``, without callbacks.
-        repeatable: Whether results must not depend on the machine's speed, not even in the last
-            bit.
-
     Raises:
         UnsuitedError: It cannot be used for this data.
     """
@@ -173,8 +167,8 @@ def choose_pipeline(
         model: The model.
         arguments: The arguments of ``model.fit`` by name, without callbacks.
         plain: Whether the user wants plain Keras.
-        repeatable: Whether each run must give the same results to the last bit. Without
-            ``shuffle`` they do anyway.
+        repeatable: Whether results must not depend on the machine's speed, not even in the last
+            bit. Without ``shuffle`` they never do.
 
     Returns:
         A context manager. Within it train by ``model.fit(**pipeline.arguments,

@@ -12,12 +12,8 @@ class EtaEstimator:
     """Measures the time per batch, per validation and per epoch overhead.
 
     All times are in seconds. The very first batch does not count, because it includes tracing. The
-    longer an epoch, the more it counts: about the last ten seconds matter.
-
-    Args:
-        epochs: Number of epochs in the run.
-        steps: Batches per epoch, if known.
-        validation: Validation batches per training batch, if known; 0 without validation.
+    longer an epoch, the more it counts: about the last ten seconds matter. ``validation`` is the
+    number of validation batches per training batch, if known; 0 without validation.
     """
 
     def __init__(self, epochs: int, steps: int | None, validation: float | None) -> None:

@@ -200,9 +200,7 @@ def previous_curves(
 ) -> list[dict[str, list[Point]]]:
     """The downsampled curves of the last three earlier runs of the same model, oldest first.
 
-    Args:
-        run: The new run; an earlier run that it continues is left out.
-        earlier: Runs, oldest first.
+    A run that the new one continues is left out.
     """
     previous = [
         other

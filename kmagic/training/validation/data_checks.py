@@ -70,17 +70,11 @@ SKIP_CHECKS = Text("To train anyway, pass ", Option("checks", False), ".")
 
 @dataclass(frozen=True, slots=True)
 class CompileChoice:
-    """The loss and metric that suit a model's output and its targets.
-
-    Attributes:
-        loss: The loss's name.
-        metric: The metric's name.
-        from_logits: Whether the model's last layer has no activation.
-    """
+    """The loss and metric that suit a model's output and its targets."""
 
     loss: str
     metric: str
-    from_logits: bool = False
+    from_logits: bool = False  # the model's last layer has no activation
 
     def apply(self, model: keras.Model) -> None:
         """Compile a model."""
@@ -103,12 +97,7 @@ class DataProblem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DataReview:
-    """The result of :func:`review_data`.
-
-    Attributes:
-        messages: Advice, one or two sentences each.
-        compile_choice: How to compile the model; None if it is compiled.
-    """
+    """The result of :func:`review_data`: advice, and how to compile an uncompiled model."""
 
     messages: Sequence[str] = ()
     compile_choice: CompileChoice | None = None
