@@ -46,18 +46,11 @@ def display_mode() -> DisplayMode:
     Raises:
         KmagicError: The variable has an unknown value.
     """
-    requested = requested_display()
-    if not requested:
-        return _detect_mode()
-    for mode in get_args(DisplayMode):
-        if requested == mode:
-            return mode  # type: ignore[no-any-return] # one of the literals above
-    raise KmagicError(
-        f"{VARIABLE} must be one of {', '.join(get_args(DisplayMode))}; got {requested!r}."
-    )
-
-
-def _detect_mode() -> DisplayMode:
+    requested, modes = requested_display(), get_args(DisplayMode)
+    if requested in modes:
+        return modes[modes.index(requested)]  # type: ignore[no-any-return] # one of the literals
+    if requested:
+        raise KmagicError(f"{VARIABLE} must be one of {', '.join(modes)}; got {requested!r}.")
     kernel = running_kernel()
     if kernel is None:
         return "text"

@@ -44,6 +44,7 @@ import socket
 import tempfile
 import threading
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -114,19 +115,16 @@ def isolated_keras() -> Iterator[None]:
     """Restore Keras's counters of layer names and Python's random state afterwards."""
     from keras.src.backend.common import global_state  # noqa: PLC0415 - Keras is loaded by now
 
-    counters = global_state.get_global_attribute("object_name_uids")
-    before = dict(counters) if counters is not None else {}
-    random_state = random.getstate()
+    counters = global_state.get_global_attribute("object_name_uids", defaultdict(int), True)
+    before, random_state = dict(counters), random.getstate()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         random.setstate(random_state)
-        counters = global_state.get_global_attribute("object_name_uids")
-        if counters is not None:
-            counters.clear()
-            counters.update(before)
+        counters.clear()
+        counters.update(before)
 
 
 def ignore_softmax_warning() -> None:

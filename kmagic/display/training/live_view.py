@@ -81,10 +81,6 @@ class LiveView(Display):
         while len(_ended) > MAX_OPEN_WIDGETS:
             _ended.popleft().close()
 
-    def confirm_stop(self) -> None:
-        """Tell every page that the training is stopping; called in the control thread."""
-        self.widget.send({"stopping": True})
-
 
 @cache
 def dashboard_class() -> Any:
@@ -139,7 +135,7 @@ def stop_run(run: str = "", *, now: bool = False, **_: object) -> bool:
     if view is None or view.run.status != "running":
         return False
     view.run.stop()
-    view.confirm_stop()
+    view.widget.send({"stopping": True})  # to every page
     if now:
         view.run.interrupt()
     return True

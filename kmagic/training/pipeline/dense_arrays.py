@@ -147,7 +147,8 @@ def _convert_leaf(value: Any, label: str) -> np.ndarray:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError):
         raise UnsuitedError(f"{label} is a {_type_name(value)}") from None
-    if label == "x" and array.dtype.kind == "O" and array.size and _all_texts(array):
+    may_be_text = label == "x" and array.dtype.kind == "O" and array.size > 0
+    if may_be_text and all(isinstance(value, str | bytes) for value in array.flat):
         return array
     if array.dtype.kind not in NUMBERS:
         raise UnsuitedError(f"{label} holds values of type {array.dtype}, not numbers")
@@ -157,10 +158,6 @@ def _convert_leaf(value: Any, label: str) -> np.ndarray:
         array = array.astype(keras.config.floatx())
     is_column = array.ndim == 1 and _type_name(value) == "Series"
     return array[:, None] if is_column else array
-
-
-def _all_texts(array: np.ndarray) -> bool:
-    return all(isinstance(value, str | bytes) for value in array.flat)
 
 
 def _type_name(value: Any) -> str:

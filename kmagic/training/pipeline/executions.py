@@ -93,15 +93,10 @@ class BatchLoop:
         self.full_batch = full_batch
         self._size = size
         self._clock = clock
-        self._expected: int | None = None
+        self.expected: int | None = None  # the batch that Keras is about to run
         self._first = self._done = 0
         self._epochs_after = epochs
         self._logs: Any = None
-
-    @property
-    def expects_call(self) -> bool:
-        """Whether Keras is about to run a batch of this loop; other calls are not ours."""
-        return self._expected is not None
 
     @property
     def left(self) -> int:
@@ -123,7 +118,7 @@ class BatchLoop:
 
     def expect(self, batch: int) -> None:
         """Keras will call the train or test function for this batch next."""
-        self._expected = batch
+        self.expected = batch
 
     def run(self, execute: Callable[[int], tuple[Any, int, bool]]) -> Any:
         """Run the expected batch and those after it, unless it has already run.
@@ -131,7 +126,7 @@ class BatchLoop:
         ``execute`` runs up to a number of batches; it returns the metrics, the number that ran, and
         whether a graph was traced, so that the time is not representative.
         """
-        batch, self._expected = self._expected, None
+        batch, self.expected = self.expected, None
         if batch == self._done:
             batches = self._size.next(self.left)
             start = self._clock()
@@ -145,8 +140,8 @@ class BatchLoop:
 
         An execution ends with its first batch, as Keras counts: the others have run by then.
         """
-        if self._expected is not None:  # the model's function is Keras's, or a callback replaced it
-            self._expected, self._first, self._done = None, batch, batch + 1
+        if self.expected is not None:  # the model's function is Keras's, or a callback replaced it
+            self.expected, self._first, self._done = None, batch, batch + 1
         return self._done - 1 if batch == self._first else None
 
 
@@ -181,7 +176,7 @@ class StepFunction:
 
     def __call__(self, iterator: Any) -> Any:
         """Run what Keras calls once per batch; returns the metrics so far."""
-        if self.loop is not None and self.loop.expects_call:
+        if self.loop is not None and self.loop.expected is not None:
             loop = self.loop
             return loop.run(lambda batches: self._execute(loop, iterator, batches))
         if self._keras_function is None:
