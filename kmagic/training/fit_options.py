@@ -178,11 +178,10 @@ def check_learning_rate(model: keras.Model, options: FitOptions) -> None:
 
     rate = getattr(model.optimizer, "learning_rate", None)
     if options.plateau is not None and not isinstance(rate, keras.Variable):
+        option = Option("reduce_lr")
         raise TrainingError(
-            Text(Option("reduce_lr"), " cannot lower a learning rate that follows a schedule."),
-            Text(
-                "Compile with a number as the learning rate, or remove ", Option("reduce_lr"), "."
-            ),
+            Text(option, " cannot lower a learning rate that follows a schedule."),
+            Text("Compile with a number as the learning rate, or remove ", option, "."),
         )
 
 

@@ -230,10 +230,8 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
         start = split_index(samples, split)
         validation = keras.tree.map_structure(lambda array: array[start:], pair)
     if validation is None:
-        raise TrainingError(
-            Text(watch, " needs validation data."),
-            Text("Keep some of the data for it: ", Option("validation_split", 0.1), "."),
-        )
+        remedy = Text("Keep some of the data for it: ", Option("validation_split", 0.1), ".")
+        raise TrainingError(Text(watch, " needs validation data."), remedy)
     if isinstance(validation, tuple | list):
         try:
             confusion.check(validation[1])
@@ -241,14 +239,8 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
             raise TrainingError(error.message_text, error.remedy_text) from error
         return validation
     if hasattr(validation, "__next__"):
-        raise TrainingError(
-            Text(
-                watch,
-                " reads the validation data after each epoch, but a generator can be read only "
-                "once.",
-            ),
-            "Pass arrays or a tf.data.Dataset.",
-        )
+        why = " reads the validation data after each epoch, but a generator can be read only once."
+        raise TrainingError(Text(watch, why), "Pass arrays or a tf.data.Dataset.")
     steps = arguments.get("validation_steps")
     return validation.take(steps) if steps and hasattr(validation, "take") else validation
 

@@ -79,13 +79,8 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
     elif checkpoint is None:
         raise TrainingError(
             f"{run.model_name} has no earlier run to continue.",
-            Text(
-                "Train it without ",
-                Option("resume"),
-                " first; to continue in another process, use ",
-                Option("checkpoint"),
-                ".",
-            ),
+            Text("Train it without ", Option("resume"), " first; ")
+            + Text("to continue in another process, use ", Option("checkpoint"), "."),
         )
     return checkpoint
 

@@ -77,8 +77,7 @@ class Recorder:
                     curves[key] = BoundedSeries(CURVE_POINTS)
                 curves[key].append(x, value)
         self.eta.end_batches(done, at)
-        if at >= self._due:
-            self._refresh(at)
+        self._refresh(at)
 
     def begin_validation(self) -> None:
         """The epoch's batches are trained; its validation begins."""
@@ -89,9 +88,7 @@ class Recorder:
 
     def update_validation(self) -> None:
         """A validation batch is done."""
-        at = self.clock()
-        if at >= self._due:
-            self._refresh(at)
+        self._refresh(self.clock())
 
     def end_validation(self) -> None:
         """The epoch's validation is over."""

@@ -71,13 +71,10 @@ def _reject(name: str, reason: str | Text, remedy: str | Text) -> None:
 
 def _check_stream(model: keras.Model, name: str, x: Any, split: float) -> None:
     if split:
+        example = ", for example data.take(20), and train on data.skip(20)."
         raise TrainingError(
             Text(Option("validation_split"), " divides arrays, but x is a stream of batches."),
-            Text(
-                "Pass a second dataset as ",
-                Option("validation_data"),
-                ", for example data.take(20), and train on data.skip(20).",
-            ),
+            Text("Pass a second dataset as ", Option("validation_data"), example),
         )
     spec = getattr(x, "element_spec", None)
     expected = getattr(model, "input_shape", None)
@@ -136,9 +133,8 @@ def _text_columns(x: Any) -> list[str]:
 
 
 def _check_validation(model: keras.Model, name: str, validation: Any) -> None:
-    if validation is None or is_stream(validation):
-        return
-    if isinstance(validation, keras.utils.PyDataset):
+    is_batches = is_stream(validation) or isinstance(validation, keras.utils.PyDataset)
+    if validation is None or is_batches:
         return
     option = Option("validation_data")
     if not isinstance(validation, tuple | list):
