@@ -14,8 +14,8 @@ from kmagic.training.callbacks.nan_guard import (
     NanGate,
     NanGuard,
     NotFiniteError,
-    nan_origin,
-    weight_layers,
+    nan_source,
+    nan_weights,
 )
 from kmagic.training.callbacks.recording_callbacks import (
     Budget,
@@ -142,9 +142,9 @@ class CallbackSet:
         Returns:
             What happened, as a phrase.
         """
-        broken, names = self._model.get_weights(), weight_layers(self._model)
+        broken = nan_weights(self._model)
         restored = self.guard.restore()
-        origin = nan_origin(self._model, x, broken, names)
+        origin = nan_source(self._model, x) or broken
         reason = f"{error}; first in {origin}" if origin else str(error)
         weights = (
             f"Restored the weights from the start of epoch {self.guard.epoch:,}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -95,31 +95,24 @@ def _check_weights(weights: list[Any], when: str) -> None:
         raise NotFiniteError(f"the weights became nan {when}, but the loss did not")
 
 
-def nan_origin(model: keras.Model, x: Any, broken: Sequence[Any], names: Sequence[str]) -> str:
-    """Where nan first appears: in the data, or in a layer's output or weights.
+def nan_weights(model: keras.Model) -> str:
+    """The first weights that are not finite, as a phrase, or ""."""
+    for weight in model.weights:
+        if not _is_finite(weight):
+            layer = weight.path.rpartition("/")[0].rpartition("/")[2]
+            return f"the weights of layer {layer or weight.name}"
+    return ""
 
-    Returns:
-        A phrase, or "" if it is unknown.
-    """
+
+def nan_source(model: keras.Model, x: Any) -> str:
+    """Where nan comes from, with good weights: the data or a layer's output, as a phrase, or ""."""
     arrays = [leaf for leaf in keras.tree.flatten(x) if isinstance(leaf, np.ndarray)]
     for array in arrays:
         if not _is_finite(array):
             row = int(np.argmin(np.isfinite(array.reshape(len(array), -1)).all(axis=1)))
             return f"the data: sample {row:,} contains nan or inf"
     layer = _first_nan_output(model, x) if arrays else ""
-    if layer:
-        return f"the output of layer {layer}"
-    for values, name in zip(broken, names, strict=True):
-        if not _is_finite(values):
-            return f"the weights of layer {name}"
-    return ""
-
-
-def weight_layers(model: keras.Model) -> list[str]:
-    """The layer of each array of ``model.get_weights()``."""
-    return [
-        weight.path.rpartition("/")[0].rpartition("/")[2] or weight.name for weight in model.weights
-    ]
+    return f"the output of layer {layer}" if layer else ""
 
 
 def _first_nan_output(model: keras.Model, x: Any) -> str:

@@ -321,12 +321,10 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[mis
         if before.best is None:
             return
         self.best, self.wait = before.best, before.wait if before.wait < self.patience else 0
-        if not self.restore_best_weights:
-            return
-        if self._best_known is not None:
+        if self.restore_best_weights and self._best_known is not None:
             self.best, self.best_epoch = self._best_known.value, self._best_known.epoch - 1
             self.best_weights = self._best_known.weights
-        else:
+        elif self.restore_best_weights:
             self.best, self.lost_epoch = None, before.epoch
 
     @property
