@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,12 +98,10 @@ def dense_arrays(x: Any, y: Any = None, sample_weight: Any = None) -> DenseArray
 
 def dense_validation(validation_data: Any) -> DenseArrays | None:
     """Convert validation data; None if it is a dataset or otherwise unsuited."""
-    if not isinstance(validation_data, tuple | list) or not 1 <= len(validation_data) <= 3:  # noqa: PLR2004 - x, y, weights
-        return None
-    try:
-        return dense_arrays(*validation_data)
-    except UnsuitedError:
-        return None
+    if isinstance(validation_data, tuple | list) and len(validation_data) in {1, 2, 3}:
+        with suppress(UnsuitedError):
+            return dense_arrays(*validation_data)
+    return None
 
 
 def weights_by_class(y: np.ndarray, class_weight: Mapping[int, float]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Self
 
 import keras
@@ -226,12 +227,11 @@ def batch_callbacks(
 
 
 def _needs_every_batch(callback: keras.callbacks.Callback, methods: Sequence[str]) -> bool:
-    for name in methods:
-        method = getattr(callback, name)
-        module = getattr(getattr(method, "__func__", method), "__module__", None) or ""
-        if not module.startswith("keras."):
-            return True
-    frequencies = ("save_freq", "update_freq")
-    return getattr(callback, "write_steps_per_second", False) or any(
-        getattr(callback, name, "epoch") != "epoch" for name in frequencies
+    functions = (getattr(method, "__func__", method) for method in attrgetter(*methods)(callback))
+    modules = [getattr(function, "__module__", None) or "" for function in functions]
+    frequencies = [getattr(callback, name, "epoch") for name in ("save_freq", "update_freq")]
+    return (
+        not all(module.startswith("keras.") for module in modules)
+        or getattr(callback, "write_steps_per_second", False)
+        or frequencies != ["epoch", "epoch"]
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,10 +20,8 @@ def library_versions() -> dict[str, str]:
     """The versions of Python and the libraries, by name."""
     versions = {"python": platform.python_version(), "keras": keras.__version__}
     for name in ("kmagic", keras.config.backend(), "numpy"):
-        try:
+        with suppress(PackageNotFoundError):  # installed under another name, or not at all
             versions[name] = version(name)
-        except PackageNotFoundError:  # installed under another name, or not at all
-            continue
     return versions
 
 

@@ -31,14 +31,11 @@ def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
         return _file_error(run, error)
     if not is_data_error(error):
         return None
+    reason = main_sentence(error)
+    remedy = "Check the shapes of x and y, the model's outputs and its loss."
     if is_rank_error(error):
-        return TrainingError(
-            f"{run.model_name} cannot be trained on this data: {OTHER_AXES}", REMEDY
-        )
-    return TrainingError(
-        f"{run.model_name} cannot be trained on this data: {main_sentence(error)}",
-        "Check the shapes of x and y, the model's outputs and its loss.",
-    )
+        reason, remedy = OTHER_AXES, REMEDY
+    return TrainingError(f"{run.model_name} cannot be trained on this data: {reason}", remedy)
 
 
 def is_data_error(error: Exception) -> bool:
