@@ -100,9 +100,8 @@ class WidgetFeed:
         new = self._run.log[self._epochs_sent :]
         for epoch in new:
             for key, value in epoch.logs.items():
-                self._curves.setdefault(key, BoundedSeries(CURVE_POINTS)).append(
-                    epoch.number, value
-                )
+                curve = self._curves.setdefault(key, BoundedSeries(CURVE_POINTS))
+                curve.append(epoch.number, value)
                 new_points.setdefault(key, []).extend(_flat([(epoch.number, value)]))
         self._epochs_sent += len(new)
         return new_points

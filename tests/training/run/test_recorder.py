@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from kmagic.training.run.eta import EtaEstimator
-from kmagic.training.run.recorder import Recorder
+from kmagic.training.run.recorder import EtaEstimator, Recorder
 from kmagic.training.run.training_run import TrainingRun
 
 from ...clocks import Clock
