@@ -48,7 +48,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 from kmagic.support.rendering import running_shell, was_just_displayed
@@ -261,9 +261,7 @@ class InterruptGuard:
             if self._pending:
                 raise KeyboardInterrupt
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.release()
         elif self._active:
