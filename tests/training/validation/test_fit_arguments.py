@@ -285,13 +285,13 @@ def test_the_magic_keeps_the_record_of_a_failed_run(shell):
 
 
 def test_a_full_disk_ends_the_training_without_loss(tmp_path, monkeypatch):
-    from kmagic.training.callbacks import checkpoint
+    from kmagic.training.callbacks import resuming
 
     refuses = partial(os.open, tmp_path / "none" / "run.json", os.O_RDONLY)  # as a full disk does
     net = make()
     how = {"epochs": 4, "displays": [], "checkpoint": tmp_path / "run"}
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint.os, "fsync", refuses)
+        patch.setattr(resuming.os, "fsync", refuses)
         with pytest.raises(TrainingError) as refused:
             kmagic.fit(net, X, Y, **how)
     assert "run.json: No such file or directory. 1 epoch was kept" in refused.value.message
