@@ -14,6 +14,7 @@ from typing import Literal, NoReturn
 from kmagic.language.expressions import ExpressionError, parse_expression
 from kmagic.language.foreign_code import merge_foreign_problems
 from kmagic.language.spec import (
+    NO_SPAN,
     Arg,
     BlockSpec,
     BranchSpec,
@@ -234,12 +235,11 @@ class _Parser:
             return (CompileSpec if token.text == "compile" else FreezeSpec)(args, span=token.span)
         if token.text in ("output", "inputs"):
             cursor.take()
-            after = cursor.ahead(0)
-            if token.text == "inputs" and after and after.kind in ("number", "shape"):
-                remedy = f"An input layer is written `input {after.text}`."
+            if token.text == "inputs" and cursor.peek.kind in ("number", "shape"):
+                remedy = f"An input layer is written `input {cursor.peek.text}`."
                 cursor.fail("is not the name of an input", remedy)
             entries = cursor.tensors()
-            if not cursor.done and cursor.peek.kind == "name":
+            if cursor.peek.kind == "name":
                 cursor.fail(NOT_ALLOWED, f"Separate names by commas: `{token.text} a, b`.")
             return (OutputSpec if token.text == "output" else InputsSpec)(entries, span=token.span)
         if token.text == "model":
@@ -286,7 +286,7 @@ def _names_defined(line: LogicalLine) -> set[str]:
 
 def _parameters(cursor: Cursor) -> tuple[Param, ...]:
     """A block's parameters, in brackets."""
-    if not cursor.done and cursor.peek.kind == "name":
+    if cursor.peek.kind == "name":
         cursor.fail("expected ( or :", "Put parameters in brackets: `block res(f, s=1):`")
     params: list[Param] = []
     if not cursor.accept("("):
@@ -337,15 +337,13 @@ def _model_kind(cursor: Cursor) -> ModelKind:
 
 def _is_nameless(cursor: Cursor) -> bool:
     """Whether a head has only a kind or arguments: ``model functional``."""
-    first, second = cursor.ahead(0), cursor.ahead(1)
-    if first is None or cursor.next_is("!"):
-        return first is not None
     kinds = ("sequential", "functional")
-    return first.text in kinds and not (second is not None and second.text in kinds)
+    is_kind = cursor.peek.text in kinds and cursor.ahead(1).text not in kinds
+    return is_kind or cursor.next_is("!")
 
 
 def _model_name(cursor: Cursor) -> str:
-    if not cursor.done and cursor.peek.kind == "string":
+    if cursor.peek.kind == "string":
         return string_of(cursor.take())
     return _new_name(cursor, "a name for the model")
 
@@ -366,44 +364,43 @@ class Cursor:
     """A position in a line's tokens, with the parsers of values, arguments and steps."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self.tokens = tokens
+        last = tokens[-1].span if tokens else NO_SPAN
+        end = Token("end", "", Span(last.line, last.column + last.width), spaced=True)
+        self.tokens = [*tokens, end]
         self._index = 0
 
     # --- moving -------------------------------------------------------------------------------
 
     @property
-    def done(self) -> bool:
-        """Whether all tokens are read."""
-        return self._index >= len(self.tokens)
+    def peek(self) -> Token:
+        """The next token; after the last one, a token of the kind "end"."""
+        return self.tokens[self._index]
 
     @property
-    def peek(self) -> Token:
-        """The next token; fails at the end of the line."""
-        if self.done:
-            self.fail("unexpected end of the line")
-        return self.tokens[self._index]
+    def done(self) -> bool:
+        """Whether all tokens are read."""
+        return self.peek.kind == "end"
 
     def take(self) -> Token:
         """Read one token."""
         token = self.peek
+        if self.done:
+            self.fail("unexpected end of the line")
         self._index += 1
         return token
 
     def rest(self) -> list[Token]:
-        """Read all remaining tokens."""
-        rest = self.tokens[self._index :]
-        self._index = len(self.tokens)
-        return rest
+        """All tokens that are not read yet."""
+        return self.tokens[self._index : -1]
 
-    def ahead(self, offset: int) -> Token | None:
-        """The token at an offset from the next one, without reading it; None after the end."""
-        index = self._index + offset
-        return self.tokens[index] if index < len(self.tokens) else None
+    def ahead(self, offset: int) -> Token:
+        """The token at an offset from the next one, without reading it."""
+        return self.tokens[min(self._index + offset, len(self.tokens) - 1)]
 
     def next_is(self, *texts: str, kind: TokenKind = "op", offset: int = 0) -> bool:
         """Whether the token at an offset is one of these signs, or names."""
         token = self.ahead(offset)
-        return token is not None and token.kind == kind and token.text in texts
+        return token.kind == kind and token.text in texts
 
     def accept(self, text: str, kind: TokenKind = "op") -> bool:
         """Read this sign or name if it is next."""
@@ -413,22 +410,15 @@ class Cursor:
 
     def expect(self, sign: str, message: str) -> Token:
         """Read this sign, or fail."""
-        if not self.next_is(sign):
-            self.fail(message)
-        return self.take()
+        return self.take() if self.next_is(sign) else self.fail(message)
 
     def name(self, wanted: str) -> Token:
         """Read a name, or fail."""
-        if self.done or self.peek.kind != "name":
-            self.fail(f"expected {wanted}")
-        return self.take()
+        return self.take() if self.peek.kind == "name" else self.fail(f"expected {wanted}")
 
     def fail(self, message: str, remedy: str = "") -> NoReturn:
         """Report a mistake at the next token, or just after the last one."""
-        if not self.done:
-            fail_at(self.peek.span, message, remedy)
-        last = self.tokens[-1].span
-        fail_at(Span(last.line, last.column + last.width), message, remedy)
+        fail_at(self.peek.span, message, remedy)
 
     # --- values -------------------------------------------------------------------------------
 
@@ -565,14 +555,13 @@ class Cursor:
 
     def callee(self, wanted: str) -> Word | Expr:
         """A layer's name or an expression."""
-        if self.done:
-            self.fail(f"expected {wanted}")
         token = self.peek
         if token.kind == "brace":
             value = _brace(self.take())
             return value if isinstance(value, Expr) else fail_at(token.span, f"expected {wanted}")
         if token.kind != "name":
-            self.fail(f"expected {wanted}", layer_hint(token) if wanted == "a layer" else "")
+            has_hint = wanted == "a layer" and not self.done
+            self.fail(f"expected {wanted}", layer_hint(token) if has_hint else "")
         self.take()
         return Word(token.text, span=token.span)
 
@@ -595,7 +584,7 @@ class Cursor:
         args += self.args()
         self._check_star()
         inputs = self.tensors() if self.accept("<-") else None
-        if inputs is not None and not self.done and self.peek.kind in ("name", "brace"):
+        if inputs is not None and self.peek.kind in ("name", "brace"):
             self.fail(NOT_ALLOWED, "Separate inputs by commas: `add <- a, b`.")
         times = self.value() if self.accept("*") else None
         if not self.done and not self.next_is("/"):
@@ -606,10 +595,10 @@ class Cursor:
         """Refuse ``3*3``: a shape is meant, and a repetition would be read."""
         offset = -1
         dims: list[str] = []
-        while (token := self.ahead(offset)) and token.kind == "number":
+        while (token := self.ahead(offset)).kind == "number":
             dims.append(token.text)
             star, after = self.ahead(offset + 1), self.ahead(offset + 2)
-            if star is None or star.text != "*" or star.spaced or after is None or after.spaced:
+            if star.text != "*" or star.spaced or after.spaced:
                 break
             offset += 2
         if len(dims) > 1:
@@ -621,7 +610,7 @@ class Cursor:
         """``a, b =`` before a step, if it is there."""
         offset = 0
         names: list[Token] = []
-        while (token := self.ahead(offset)) and token.kind == "name":
+        while (token := self.ahead(offset)).kind == "name":
             names.append(token)
             if self.next_is("=", offset=offset + 1):
                 for name in names:

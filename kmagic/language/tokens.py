@@ -16,7 +16,7 @@ from typing import Literal, NoReturn, TypeAlias, cast
 from kmagic.language.spec import Span
 from kmagic.support.errors import Problem
 
-TokenKind: TypeAlias = Literal["name", "number", "shape", "string", "brace", "op"]
+TokenKind: TypeAlias = Literal["name", "number", "shape", "string", "brace", "op", "end"]
 
 
 @dataclass(frozen=True, slots=True)

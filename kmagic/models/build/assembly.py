@@ -125,10 +125,11 @@ class ValueResolver:
     """Converts values, with the layers that the text has created so far.
 
     Args:
-        referenced: Returns the layer of a reference such as ``&name``, or the output of a layer.
+        referenced: Returns the layer of a reference such as ``&name``, or the output of a layer;
+            without it, references are reported.
     """
 
-    def __init__(self, referenced: Callable[[Any], Any]) -> None:
+    def __init__(self, referenced: Callable[[Any], Any] | None = None) -> None:
         self._referenced = referenced
 
     def resolve(self, value: Any, role: Role, context: BuildContext) -> Any:
@@ -164,7 +165,7 @@ class ValueResolver:
                     for key, item in value.entries
                 }
                 return UNRESOLVED if any(v is UNRESOLVED for v in entries.values()) else entries
-            case LayerRef() | ModelRef() | NodeOutput():
+            case LayerRef() | ModelRef() | NodeOutput() if self._referenced is not None:
                 return self._referenced(value)
             case _:
                 return context.report("is not expected here", value.span)

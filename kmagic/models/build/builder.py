@@ -10,7 +10,7 @@ from kmagic.language import format_spec
 from kmagic.language.graph import Graph
 from kmagic.language.parser import parse_partial
 from kmagic.language.portable_text import make_portable
-from kmagic.language.spec import CompileSpec, LayerRef, ModelRef, ModelSpec, Span
+from kmagic.language.spec import CompileSpec, ModelSpec, Span
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.assembly import (
@@ -109,16 +109,12 @@ def _compile_arguments(spec: CompileSpec | None, context: BuildContext) -> dict[
     """The arguments for ``Model.compile``; mistakes are reported."""
     if spec is None:
         return {}
-    resolve = ValueResolver(_no_layers).resolve
+    resolve = ValueResolver().resolve
     args = bind_arguments(keras.Model.compile, "compile", spec.args, spec.span, context, resolve)
     for name in ("metrics", "weighted_metrics"):
         if name in args.kwargs and not isinstance(args.kwargs[name], list | tuple | dict):
             args.kwargs[name] = [args.kwargs[name]]
     return args.kwargs
-
-
-def _no_layers(reference: LayerRef | ModelRef) -> Any:
-    raise TypeError(f"a compile line has no layers: {reference}")
 
 
 def _compile(
