@@ -305,11 +305,8 @@ def _value(node: ast.expr) -> str:
 
 
 def _shape(node: ast.expr) -> str:
-    match node:
-        case ast.Tuple(elts=items) | ast.List(elts=items):
-            return _dimensions(items) or _value(node)
-        case _:
-            return _value(node)
+    shape = _dimensions(node.elts) if isinstance(node, ast.Tuple | ast.List) else ""
+    return shape or _value(node)
 
 
 def _dimensions(items: list[ast.expr]) -> str:

@@ -290,7 +290,6 @@ class _ArgumentBinder:
         self._report(f"{self.word} already has {name}", span, "Remove one of the two.")
 
     def _report_word(self, word: str, span: Span) -> None:
-        """Report a word that fits no parameter."""
         if re.fullmatch(r"[xX]\d*", word):
             remedy = "Write a shape without spaces, `28x28x1`; to repeat a line, add ` * 3`."
             self._report("unexpected word", span, remedy)

@@ -104,7 +104,6 @@ def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> 
 
 
 def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) -> None:
-    """Report a word that is nothing of this role."""
     remedy = ""
     if role == "loss":
         remedy = OTHER_LOSS_NAMES.get(catalogue.normalize_word(text), "")

@@ -29,8 +29,7 @@ from kmagic.language.spec import (
     find_parts,
 )
 from kmagic.models import catalogue
-from kmagic.models.binding.argument_binding import BoundArguments, bind_arguments
-from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
+from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.word_lookup import check_literal, find_callable, find_layer, word_kind
 from kmagic.models.build.keras_errors import (
     LayerInput,
@@ -97,25 +96,18 @@ def has_new_weights(graph: Graph, steps: Sequence[BuiltStep], names: Mapping[str
         steps: Its steps, including those of nested models.
         names: Values of the names in braces.
     """
+    for step in steps:
+        owner = getattr(step.layer, "function", type(step.layer))  # a step may be of keras.ops
+        if not str(getattr(owner, "__module__", "")).startswith("keras."):
+            return False
     nodes = [node for part in (graph, *graph.models) for node in part.nodes]
-    return all(_is_of_keras(step.layer) for step in steps) and not any(
-        _is_from_notebook(part, names)
-        for node in nodes
-        for value in (node.callee, *(arg for arg in node.args if arg.name != "adapt"))
-        for part in find_parts(value, NotebookValue, Word)
+    args = [arg for node in nodes for arg in node.args if arg.name != "adapt"]
+    parts = find_parts((*(node.callee for node in nodes), *args), NotebookValue, Word)
+    values = (
+        part.value if isinstance(part, NotebookValue) else names.get(part.text) for part in parts
     )
-
-
-def _is_of_keras(layer: Any) -> bool:
-    owner = getattr(layer, "function", type(layer))  # a function of keras.ops is a step too
-    return str(getattr(owner, "__module__", "")).startswith("keras.")
-
-
-def _is_from_notebook(part: NotebookValue | Word, names: Mapping[str, Any]) -> bool:
-    """Whether a value is more than a number, a text, or a collection of these."""
-    if isinstance(part, NotebookValue):
-        return literal_text(part.value) is None
-    return part.text in names and literal_text(names[part.text]) is None
+    # A value of the notebook may have weights unless it is a number, a text, or made of these.
+    return all(literal_text(value) is not None for value in values)
 
 
 # --- values and objects -----------------------------------------------------------------------
@@ -583,7 +575,6 @@ def _shape_of(output: Any) -> Any:
 
 
 def _word_of(node: Node) -> str:
-    """The word of a step's layer in the text."""
     return node.word or format_value(node.spec.callee)
 
 

@@ -111,8 +111,8 @@ def _restore_steps(
         layer = None if index is None else layers[index]
         if layer is not None and _name(layer) != name:
             raise ValueError(f"expected the layer {name}, got {_name(layer)}")
-        nodes = graph.nodes if number == _MAIN else graph.models[number].nodes
-        yield BuiltStep(nodes[node], layer, ast.literal_eval(shape))
+        part = graph if number == _MAIN else graph.models[number]
+        yield BuiltStep(part.nodes[node], layer, ast.literal_eval(shape))
 
 
 def _name(layer: Any) -> str:
