@@ -207,17 +207,6 @@ class _Failure:
         ]
         return _join(shapes, "and")
 
-    @property
-    def only_shape(self) -> Any:
-        """The shape of the input if it is a single tensor, else None."""
-        shape = self.inputs[0].shape if len(self.inputs) == 1 else None
-        return None if isinstance(shape, list | dict) else shape
-
-    @property
-    def kind(self) -> str:
-        """Name of the layer's class."""
-        return type(self.layer).__name__
-
 
 def explain_layer_error(
     error: BaseException, word: str, layer: Any, inputs: Sequence[LayerInput]
@@ -264,7 +253,7 @@ def _call_problems(failure: _Failure) -> Iterator[KerasProblem]:
         if name == "value":
             remedy = f"For self-attention, write `{word} ... <- _, _`."
         yield KerasProblem(f"{word} needs another input: {name} is missing", remedy)
-    if failure.kind in _MERGES:
+    if type(failure.layer).__name__ in _MERGES:
         yield _merge_problem(failure)
     if "expects 1 input(s)" in message:
         remedy = f"Join them first: `concatenate <- a, b / {word} ...`."
@@ -282,19 +271,20 @@ def _call_arguments(layer: Any) -> list[str]:
 
 def _merge_problem(failure: _Failure) -> KerasProblem:
     word, shapes, inputs = failure.word, failure.shapes, failure.inputs
+    kind = type(failure.layer).__name__
     if len(inputs) == 1 and not isinstance(inputs[0].shape, list | dict):
         remedy = f"Name them after an arrow: `{word} <- a, b`."
         return KerasProblem(f"{word} needs several inputs; got one", remedy)
-    if failure.kind == "Subtract" and len(inputs) != 2:  # noqa: PLR2004 - one from another
+    if kind == "Subtract" and len(inputs) != 2:  # noqa: PLR2004 - one from another
         return KerasProblem(f"{word} needs two inputs; got {len(inputs)}")
     if word == "residual":
         entry, output = (_format_shape(value.shape) for value in inputs)
         message = f"cannot add the output of its body, {output}, to its input, {entry}"
         return KerasProblem(message, "Let the body end in the shape of the input.")
-    if failure.kind == "Dot":
+    if kind == "Dot":
         remedy = "Choose axes of equal size. Axis 0 is the batch."
         return KerasProblem(f"{word} needs equal sizes along its axes; got {shapes}", remedy)
-    if failure.kind == "Concatenate":
+    if kind == "Concatenate":
         remedy = "All sizes must be equal, except along the joined axis (the last, or axis=...)."
         return KerasProblem(f"{word} cannot join {shapes}", remedy)
     remedy = "Give them the same shape first; `concatenate` joins outputs of different sizes."
@@ -304,12 +294,14 @@ def _merge_problem(failure: _Failure) -> KerasProblem:
 def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
     """What is wrong with the shapes of the inputs; the first explanation is the best."""
     word, message, layer, shapes = failure.word, failure.message, failure.layer, failure.shapes
-    shape = failure.only_shape
+    shape = failure.inputs[0].shape if len(failure.inputs) == 1 else None
+    shape = None if isinstance(shape, list | dict) else shape
+    kind = type(layer).__name__
     expected = getattr(layer, "input_shape", None) if hasattr(layer, "layers") else None
     if isinstance(expected, tuple) and shape is not None and not _agree(expected, shape):
         yield KerasProblem(f"{word} expects {_format_shape(expected)}; got {shapes}")
     ndim = _expected_ndim(message)
-    if ndim and shape is not None and failure.kind == "Permute":
+    if ndim and shape is not None and kind == "Permute":
         remedy = "List each dimension once, counting from 1."
         yield KerasProblem(f"{word} lists {ndim - 1} dimensions; got {shapes}", remedy)
     elif ndim and shape is not None:
@@ -337,7 +329,7 @@ def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
         problem = f"{word} was built for size {built[2]} in {where}; got {shapes}"
         yield KerasProblem(problem, "A reused layer has the weights of its first use.")
     target = getattr(layer, "target_shape", None)
-    if failure.kind == "Reshape" and target and shape is not None:
+    if kind == "Reshape" and target and shape is not None:
         wanted = " x ".join("?" if size in (-1, None) else str(size) for size in target)
         problem = f"{word} cannot convert {shapes} to {wanted}"
         if all(isinstance(size, int) and size > 0 for size in (*target, *shape[1:])):
