@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from kmagic.language.expand import expand
 from kmagic.language.foreign_code import merge_foreign_problems
@@ -27,13 +27,13 @@ class BuildContext:
         first_line: Number of its first line in the user's editor.
         names: The notebook's variables.
         problems: Mistakes found so far; all are shown together.
-        rejected: Those of them that Keras found when it connected the layers.
+        rejected: Those of them that Keras found when it connected the layers, each with the
+            exception of Keras, or of a layer of the user's.
         trail: The blocks around the current step.
         iterations: The iterations of the loops around it.
         params: The parameters of its blocks.
         definitions: The text's blocks and nested models, each with the line that defines it.
         lost_names: Names that lines with mistakes would have defined.
-        cause: The first exception of Keras, or of a layer of the user's.
     """
 
     source: str
@@ -41,13 +41,12 @@ class BuildContext:
     first_line: int = 1
     names: Mapping[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-    rejected: set[Problem] = field(default_factory=set)
+    rejected: dict[Problem, BaseException | None] = field(default_factory=dict)
     trail: BlockTrail = ()
     iterations: Iterations = ()
     params: frozenset[str] = frozenset()
     definitions: Mapping[str, int] = field(default_factory=dict)
     lost_names: frozenset[str] = frozenset()
-    cause: BaseException | None = None
 
     def enter(self, node: Node) -> None:
         """From here on, problems belong to this step."""
@@ -84,12 +83,11 @@ class BuildContext:
         self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None
     ) -> Any:
         """Add a problem that Keras found, with the blocks and loops around it, as in `report`."""
-        self.cause = self.cause or cause
         steps: list[str] = []
         for depth in range(len(self.trail) + 1):
             steps += [text for blocks, text in self.iterations if blocks == depth]
             steps += self._uses(self.trail[depth : depth + 1])
-        self.rejected.add(self._add(message, span, remedy, tuple(steps)))
+        self.rejected.setdefault(self._add(message, span, remedy, tuple(steps)), cause)
         return UNRESOLVED
 
     def _uses(self, trail: BlockTrail) -> tuple[str, ...]:
@@ -105,15 +103,25 @@ class BuildContext:
             self.problems.append(problem)
         return problem
 
+    def reject(
+        self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None
+    ) -> NoReturn:
+        """Add a problem that Keras found, and raise all problems."""
+        self.report_rejection(message, span, remedy, cause)
+        self._raise()
+
     def raise_problems(self) -> None:
         """Raise the problems, if there are any.
 
         Raises:
             DSLError: With all of them; a BuildError if Keras found them all.
         """
-        if not self.problems:
-            return
-        kind = BuildError if self.rejected.issuperset(self.problems) else DSLError
+        if self.problems:
+            self._raise()
+
+    def _raise(self) -> NoReturn:
+        kind = BuildError if self.rejected.keys() >= set(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
         problems = merge_foreign_problems(ordered, self.source, self.names)
-        raise kind(problems, self.source, self.where, self.first_line) from self.cause
+        cause = next(filter(None, self.rejected.values()), None)
+        raise kind(problems, self.source, self.where, self.first_line) from cause

@@ -6,8 +6,8 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 from kmagic.language import format_value
 from kmagic.language.graph import Graph, Node
@@ -38,7 +38,7 @@ from kmagic.models.build.keras_errors import (
     explain_layer_error,
     explain_model_error,
 )
-from kmagic.models.catalogue import Role
+from kmagic.models.catalogue import Role, accepts_string
 from kmagic.models.keras_history import is_connected
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
@@ -365,9 +365,7 @@ class Assembly:
         return False
 
     def _function(self, function: Any, word: str, node: Node) -> Any:
-        is_activation = isinstance(node.callee, Word) and catalogue.accepts_string(
-            "activation", word
-        )
+        is_activation = isinstance(node.callee, Word) and accepts_string("activation", word)
         if is_activation and not node.args and function is keras.activations.get(word):
             return keras.layers.Activation(word)
         args, kwargs = self._resolved(node.args)
@@ -400,14 +398,12 @@ class Assembly:
         if isinstance(reference, LayerRef):
             return self.layers[reference.node]
         if reference.model not in self.built:
-            context = self.context
+            context = replace(self.context)  # with the same problems
             inner = Assembly(self.models[reference.model], context, self.models, self.built)
-            outer = context.trail, context.iterations, context.params
             with suppress(DSLError):  # its problems are raised with all others
                 inner.run()
                 self.nested += [*inner.steps, *inner.nested]
             self.built[reference.model] = UNRESOLVED if inner.model is None else inner.model
-            context.trail, context.iterations, context.params = outer
         return self.built[reference.model]
 
     # --- a sequential model -------------------------------------------------------------------
@@ -415,7 +411,7 @@ class Assembly:
     def _is_stack(self) -> bool:
         if self.graph.kind == "functional" or not self.graph.is_stack:
             if self.graph.kind == "sequential":
-                self._report_not_sequential()
+                self._reject_sequential()
             return False
         start = bool(self.graph.nodes) and self.graph.nodes[0].is_input
         is_layer = [isinstance(layer, catalogue.layer_class()) for layer in self.layers[start:]]
@@ -424,7 +420,7 @@ class Assembly:
             or len({id(layer) for layer in self.layers}) == len(self.layers)
         )
 
-    def _report_not_sequential(self) -> None:
+    def _reject_sequential(self) -> NoReturn:
         """Report the first line that does not belong to a stack."""
         line = self.context.editor_line(self.graph.span.line)
         for index, node in enumerate(self.graph.nodes):
@@ -432,23 +428,19 @@ class Assembly:
             if node.inputs != before or isinstance(node.callee, LayerRef):
                 message = "in a sequential model, each layer must take the output of the line above"
                 remedy = f"Remove `sequential` in line {line}."
-                self.context.report_rejection(message, node.span, remedy)
-                break
-        else:
-            message = "a sequential model must be a plain stack of layers"
-            self.context.report_rejection(message, self.graph.span)
-        self.context.raise_problems()
+                self.context.reject(message, node.span, remedy)
+        message = "a sequential model must be a plain stack of layers"
+        self.context.reject(message, self.graph.span)
 
     def _stack(self) -> tuple[Any, list[Any]]:
         try:
             model = keras.Sequential(list(self.layers), **self._model_arguments())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever Keras raises, the text is at fault
             # With new layers, since a layer that failed once may succeed the second time.
             again = Assembly(self.graph, self.context, self.models, {})
             again.create_layers()
             again._connect()  # reports the line, if one is at fault
-            self._report_model_error(error)
-            raise
+            self._reject_model(error)
         return model, [self._output_shape(layer, model) for layer in self.layers]
 
     @staticmethod
@@ -470,8 +462,7 @@ class Assembly:
         inputs = [out for node, out in zip(nodes, self.outputs, strict=True) if node.is_input]
         if not self.graph.outputs or not inputs:
             span = nodes[0].span if nodes else self.graph.span
-            context.report_rejection("the model has no input", span, _INPUT_REMEDY)
-        context.raise_problems()
+            context.reject("the model has no input", span, _INPUT_REMEDY)
         model_inputs = inputs[0] if len(inputs) == 1 else inputs
         if self.graph.inputs is not None:
             model_inputs = self._endpoints(self.graph.inputs)
@@ -479,9 +470,8 @@ class Assembly:
         context.raise_problems()
         try:
             model = keras.Model(model_inputs, model_outputs, **self._model_arguments())
-        except Exception as error:
-            self._report_model_error(error)
-            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            self._reject_model(error)
         return model, [_shape_of(out) for out in self.outputs]
 
     def _apply(self, node: Node, layer: Any) -> Any:
@@ -509,10 +499,9 @@ class Assembly:
             return self.context.report_rejection(message, node.span)
         return output
 
-    def _report_model_error(self, error: Exception) -> None:
+    def _reject_model(self, error: Exception) -> NoReturn:
         span = self.graph.nodes[-1].span
-        self.context.report_rejection(explain_model_error(error), span, cause=error)
-        self.context.raise_problems()
+        self.context.reject(explain_model_error(error), span, cause=error)
 
     def _layer_inputs(self, node: Node, tensors: list[Any]) -> list[LayerInput]:
         """What a layer gets, for the message of an error."""

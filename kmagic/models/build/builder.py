@@ -134,10 +134,8 @@ def _compile(
     context.raise_problems()
     try:
         model.compile(**arguments)
-    except Exception as error:
-        context.report_rejection(clean_message(error_summary(error)), spec.span, cause=error)
-        context.raise_problems()
-        raise
+    except Exception as error:  # noqa: BLE001 - whatever Keras raises, the line is at fault
+        context.reject(clean_message(error_summary(error)), spec.span, cause=error)
 
 
 def _output_names(model: Any) -> list[str]:
