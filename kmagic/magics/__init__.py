@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial, update_wrapper
 from typing import Any
 
-from kmagic.magics import keras_classify as keras_classify
 from kmagic.magics import keras_confusion as keras_confusion
 from kmagic.magics import keras_data as keras_data
 from kmagic.magics import keras_evaluate as keras_evaluate
@@ -29,7 +28,8 @@ def register(shell: Any) -> None:
     session = Session(shell)
     for name, (parser, function) in MAGICS.items():
         bound = update_wrapper(partial(function, session), function)
-        shell.register_magic_function(bound, parser.kind, name)
+        kind = "cell" if parser.name.startswith("%%") else "line"
+        shell.register_magic_function(bound, kind, name)
     completer.register(shell, session)
     install_display_hook(shell)
     shell.events.register("pre_run_cell", forget_displayed)
@@ -43,5 +43,6 @@ def unregister(shell: Any) -> None:
         shell.events.unregister("pre_run_cell", forget_displayed)
     completer.unregister(shell)
     remove_display_hook(shell)
-    for name, (parser, _) in MAGICS.items():
-        shell.magics_manager.magics[parser.kind].pop(name, None)
+    for magics in shell.magics_manager.magics.values():
+        for name in MAGICS:
+            magics.pop(name, None)

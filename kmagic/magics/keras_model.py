@@ -207,11 +207,7 @@ def _show(
 
 
 def check_variable(line: ParsedLine, name: str) -> None:
-    """Check that a model can be assigned to a variable.
-
-    Raises:
-        MagicError: The name is not a valid variable.
-    """
+    """Check that a model can be assigned to a variable."""
     if not name.isidentifier() or iskeyword(name):
         line.fail("is not a valid variable name", name, "Use letters, digits and _, as in Python.")
 

@@ -54,10 +54,6 @@ def split_line(line: str) -> list[LineWord]:
     return [LineWord(line[a + 1 : b], a + 1) for a, b in bounds if b > a + 1]
 
 
-class _UsageError(Exception):
-    """argparse rejected the line: a required argument is missing."""
-
-
 class LineParser(argparse.ArgumentParser):
     """The options of one magic.
 
@@ -90,11 +86,6 @@ class LineParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.option("-h --help", "show this help")
-
-    @property
-    def kind(self) -> str:
-        """What IPython calls the kind of magic: "line" or "cell"."""
-        return "cell" if self.name.startswith("%%") else "line"
 
     def argument(
         self,
@@ -155,7 +146,7 @@ class LineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse."""
-        raise _UsageError(message)
+        raise argparse.ArgumentError(None, message)
 
     def parse(self, line: str, names: Mapping[str, Any]) -> ParsedLine:
         """Parse what follows the magic's name; ``names`` are the notebook's variables."""
@@ -171,7 +162,7 @@ class LineParser(argparse.ArgumentParser):
         texts = self._checked(parsed)
         try:
             parsed.options, extra = self.parse_known_args(texts)
-        except _UsageError:
+        except argparse.ArgumentError:  # a required argument is missing
             required = (action for action in self._actions if action.required)
             missing = " ".join(str(action.metavar) for action in required)
             parsed.fail(f"expected {missing}", "", f"Help: {self.name} -h")
@@ -226,23 +217,15 @@ class LineParser(argparse.ArgumentParser):
 
 
 class ParsedLine:
-    """A magic's line, parsed.
-
-    Each option is an attribute, with its text converted as the parser declares.
-
-    Attributes:
-        options: By name, as argparse gives them: strings, or whether a flag is set.
-        arguments: The words without an option that no one has taken yet.
-        model_variable: The notebook variable of the model that the line means.
-    """
+    """A magic's line, parsed; options are attributes, converted as the parser declares."""
 
     def __init__(self, parser: LineParser, text: str, names: Mapping[str, Any]) -> None:
         self.parser, self.text, self.names = parser, text, names
         self.magic = parser.name
         self.all_words = split_line(text)
-        self.options = argparse.Namespace()
-        self.arguments: list[str] = []
-        self.model_variable = ""
+        self.options = argparse.Namespace()  # as argparse gives them: strings, or flags
+        self.arguments: list[str] = []  # words without an option that no one has taken yet
+        self.model_variable = ""  # the notebook variable of the model that the line means
 
     def __getattr__(self, name: str) -> Any:
         text = getattr(self.options, name)
@@ -252,8 +235,7 @@ class ParsedLine:
             case "value":
                 return self.value(text) if text else None
             case "value or text":
-                value, known = self.try_value(text)
-                return value if known else text
+                return self.value_or_text(text)
             case "class names":
                 return self._class_names(text) if text else None
             case int() | float() as minimum:
@@ -272,11 +254,7 @@ class ParsedLine:
     # --- values -------------------------------------------------------------------------------
 
     def value(self, text: str) -> Any:
-        """The value of a word: a number, a quoted string, a variable or ``{expr}``.
-
-        Raises:
-            MagicError: It is none of them, or an undefined name.
-        """
+        """The value of a word: a number, a quoted string, a variable or ``{expr}``."""
         value, known = self.try_value(text)
         if not known:
             names = [name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES]
@@ -298,6 +276,11 @@ class ParsedLine:
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             return None, False
 
+    def value_or_text(self, text: str) -> Any:
+        """The value of a word, or the word itself if it has none."""
+        value, known = self.try_value(text)
+        return value if known else text
+
     def _expression(self, source: str, text: str, inset: int) -> Any:
         try:
             return evaluate(source, self.names)
@@ -318,14 +301,9 @@ class ParsedLine:
 
     def _number(self, text: str, flag: str, minimum: float) -> Any:
         """A number, literal or from the notebook."""
-        value, known = self.try_value(text)
-        value = value if known else text
-        whole = isinstance(minimum, int)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int if whole else int | float)
-            or value < minimum
-        ):
+        value, whole = self.value_or_text(text), isinstance(minimum, int)
+        kinds = (int,) if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or value < minimum:
             wanted = "a whole number" if whole else "a number"
             self.fail(f"{flag} must be {wanted} of at least {minimum:g}; got {value!r}", text)
         return value
@@ -342,11 +320,7 @@ class ParsedLine:
     def fail(
         self, message: str, text: str, remedy: str = "", *, inset: int = 0, width: int = 0
     ) -> NoReturn:
-        """Show the line with a caret under one of its words, or at its end.
-
-        Raises:
-            MagicError: Always.
-        """
+        """Raise an error that shows the line with a caret under one of its words, or at its end."""
         column = len(self.magic) + 1 + self._column(text) + inset + 1
         source = f"{self.magic} {self.text}".rstrip()
         width = width or max(len(text) - inset, 1)

@@ -29,11 +29,8 @@ def magic(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a function as a magic; it receives the session, the parsed line, and a cell's text.
 
-    ``-h`` prints the help, and errors write options, functions and the model as the line does.
-
-    Args:
-        parser: The name and the options of the magic.
-        interruptible: Whether an interrupt ends it quietly, so that the notebook continues.
+    ``-h`` prints the help, and errors write options, functions and the model as the line does. An
+    interrupt ends an interruptible magic quietly, so that the notebook continues.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,19 +64,12 @@ class Session:
 
     The user's objects are the notebook's variables; the session only knows which model was used
     last, and the runs.
-
-    Args:
-        shell: The InteractiveShell.
-
-    Attributes:
-        last_model: Variable of the model that was built or used last, or "".
-        runs: The training runs of this session, oldest first.
     """
 
     def __init__(self, shell: Any) -> None:
-        self.shell = shell
-        self.last_model = ""
-        self.runs: list[Any] = []
+        self.shell = shell  # the InteractiveShell
+        self.last_model = ""  # variable of the model that was built or used last
+        self.runs: list[Any] = []  # of this session, oldest first
 
     @property
     def names(self) -> dict[str, Any]:
@@ -208,15 +198,17 @@ class Session:
         except (OSError, ValueError):  # not a possible file name
             return False
 
-    def file_or_value(self, line: ParsedLine, word: str) -> tuple[Any, bool]:
-        """A file's name, or the value of a word, or the word itself; and whether it is known.
+    def file_or_value(self, line: ParsedLine, word: str, remedy: Callable[[str], str]) -> Any:
+        """A file, the value of a word, or the word itself, unless it looks like a variable.
 
         A file comes before an expression: photo.jpg is no attribute.
         """
         if self.is_file(word):
-            return word, True
+            return word
         value, known = line.try_value(word)
-        return (value if known else word), known
+        if not known and word.isidentifier():
+            line.fail("no such variable or file", word, remedy(word))
+        return value if known else word
 
     # --- results --------------------------------------------------------------------------------
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kmagic.magics.session import Session
-
-if TYPE_CHECKING:
-    from kmagic.magics.completion.candidates import Completion
 
 CELL = "%%keras_model"
 
@@ -73,7 +70,7 @@ def _no_completions() -> dict[str, Any]:
     return {"completions": _NoCompletions(), "matched_fragment": "", "suppress": True}
 
 
-def _completions(found: list[Completion], fragment: str) -> dict[str, Any]:
+def _completions(found: list[Any], fragment: str) -> dict[str, Any]:
     from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - not before the first Tab
 
     return {
