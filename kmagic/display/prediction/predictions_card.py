@@ -65,7 +65,10 @@ def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
     foot = " ".join(filter(None, [info.note, _array_sentence(predictions), note]))
     title = strip_control_characters(info.name) or "predictions"
     lines = [f"{isolate_direction(title)}: {facts}", *(row.to_text() for row in rows), foot]
-    markup = card_html(title, facts, _table(info, rows), foot=foot)
+    thumbnails, named = _thumbnails(info.samples, len(rows)), len(info.sample_names) > 0
+    body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
+    table = f'<table class="km-table"><tbody>{body}</tbody></table>'
+    markup = card_html(title, facts, f'<div class="km-table-scroll">{table}</div>', foot=foot)
     return mime_bundle("\n".join(lines), markup)
 
 
@@ -180,15 +183,6 @@ def _are_images(samples: Any) -> bool:
     if isinstance(samples, list) and samples and hasattr(samples[0], "shape"):
         return all(sample is not None and sample.ndim > 1 for sample in samples)
     return hasattr(samples, "shape") and not hasattr(samples, "iloc") and are_images(samples)
-
-
-def _table(info: PredictionInfo, rows: list[_Row]) -> str:
-    thumbnails = _thumbnails(info.samples, len(rows))
-    named = len(info.sample_names) > 0
-    body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
-    return (
-        f'<div class="km-table-scroll"><table class="km-table"><tbody>{body}</tbody></table></div>'
-    )
 
 
 def _thumbnails(samples: Any, rows: int) -> list[str]:

@@ -45,7 +45,6 @@ class Application:
     make: Callable[..., Any]  # creates the model with its weights
     preprocess: Callable[[Any], Any]  # from values 0 to 255 to the model's input
     decode: Callable[..., Any]  # from its output to class names, as Keras's decode_predictions
-    side: int = DEFAULT_SIDE  # height and width of an image if the model takes any
 
     def model(self) -> Any:
         """The model with ImageNet's weights, which Keras downloads once."""
@@ -64,18 +63,10 @@ def find_application(app: str | Callable[..., Any]) -> Application:
     preprocess = getattr(module, "preprocess_input", None)
     decode = getattr(module, "decode_predictions", None)
     if not callable(make) or preprocess is None or decode is None:
-        raise EvaluationError(
-            option="app",
-            expected="a function of keras.applications or its name",
-            actual=app,
-            remedy=Text(
-                "For your own model, leave out ",
-                Option("app"),
-                ": ",
-                Function("classify"),
-                "(images, model, class_names=...).",
-            ),
-        )
+        expected = "a function of keras.applications or its name"
+        own_model = Text("For your own model, leave out ", Option("app"), ": ")
+        remedy = Text(own_model, Function("classify"), "(images, model, class_names=...).")
+        raise EvaluationError(option="app", expected=expected, actual=app, remedy=remedy)
     return Application(getattr(make, "__name__", str(app)), make, preprocess, decode)
 
 
@@ -96,29 +87,27 @@ def recognize_application(model: Any) -> Application | None:
 
 def application_names() -> list[str]:
     """The names in ``keras.applications`` of the installed Keras."""
+    return list(_functions())
+
+
+def _functions() -> dict[str, Callable[..., Any]]:
     import keras  # noqa: PLC0415 - eight seconds to import
 
-    return sorted(
-        name
-        for name, value in vars(keras.applications).items()
-        if callable(value) and name[:1].isupper()
-    )
+    known = sorted(vars(keras.applications).items())
+    return {name: value for name, value in known if callable(value) and name[:1].isupper()}
 
 
 def _function_by_name(name: str) -> Callable[..., Any]:
-    import keras  # noqa: PLC0415 - eight seconds to import
-
-    names = application_names()
-    by_key = {_normalize(known): known for known in names}
+    by_key = {_normalize(known): function for known, function in _functions().items()}
     if _normalize(name) not in by_key:
+        names = application_names()
         near = nearest(name, names, count=3)
         raise option_error(
             "app",
             f"must be a model of keras.applications; got {name!r}.",
             f"Did you mean {' or '.join(near)}?" if near else f"Available: {', '.join(names)}.",
         )
-    make: Callable[..., Any] = getattr(keras.applications, by_key[_normalize(name)])
-    return make
+    return by_key[_normalize(name)]
 
 
 def _normalize(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -140,22 +140,21 @@ def classify(
         reject_images(model, data, NO_IMAGES_REMEDY)
     if y_true is None and hasattr(images, "shape") and hasattr(data, "labels_of"):
         y_true = data.labels_of(images)
-    known_names = [data.classes] if data is not None and data.classes else []
+    known_names = getattr(data, "classes", None) or ()
     if application is not None and class_names is None and not known_names:
-        known_names = [application.classes()]
-    folders = [source.folder for source in sources]
-    labeler = PredictionLabeler(class_names, known_names, y_true, folders, top)
-    job = _ClassificationJob(model, preprocessor, labeler, sources, batch_size, explain)
+        known_names = application.classes()
+    job = _ClassificationJob(model, preprocessor, sources, known_names, top, batch_size, explain)
+    job.set_labels(class_names, y_true)
     predictions = job.run((progress or partial(Progress, unit="images"))(len(sources)))
     _check_any_read(predictions, sources)
     if not name:
         name = application.name if application and app else getattr(model, "name", "")
-    if labeler.by_folder:
+    if job.by_folder:
         note = f"{note} The true classes are the names of the folders.".strip()
     warning = UNTRAINED_WARNING if is_untrained(model) else ""
     return Classification(
         tuple(predictions),
-        min(top, labeler.width),
+        min(top, len(job.names)),
         name,
         Text.join(" ", [part for part in (warning, note, job.note) if part]),
         job.legend,
@@ -184,13 +183,20 @@ class _ClassificationJob:
 
     model: Any
     preprocessor: ImagePreprocessor
-    labeler: PredictionLabeler
     sources: Sequence[ImageSource]
+    known_names: Sequence[str]  # class names that are used if the model has as many classes
+    top: int
     batch_size: int
     explain: bool | str
+    names: tuple[str, ...] = ()
+    ids: tuple[Label, ...] | None = None
+    y_true: NDArray[Any] | None = None
+    true: NDArray[np.intp] | None = None  # index of the true class of each image, or -1
+    by_folder: bool = False  # the folders are the true classes
     note: str | Text = ""
     legend: str = ""
     _traced: set[tuple[int, ...]] = field(default_factory=set)  # shapes predicted in full batches
+    _has_names: bool = False
 
     def run(self, progress: Progress) -> list[ImagePrediction]:
         """Predict all images; after an interrupt, return those that are done."""
@@ -224,9 +230,12 @@ class _ClassificationJob:
     def _predict_size(self, images: dict[int, LoadedImage]) -> dict[int, ImagePrediction]:
         array = self.preprocessor.to_batch(list(images.values()))
         self.note = self.note or self.preprocessor.note(self.sources, array)
-        labels = self.labeler.label(self._predict(array), images)
+        probabilities = to_probabilities(self._predict(array))
+        if not self._has_names:
+            self._choose_names(probabilities.shape[1])
         predictions = {}
-        for (index, image), (top_classes, true_class) in zip(images.items(), labels, strict=True):
+        for (index, image), row in zip(images.items(), probabilities, strict=True):
+            top_classes, true_class = self._label(index, row)
             source = self.sources[index]
             reload = None if index < MAX_THUMBNAILS else partial(self._reload, source)
             predictions[index] = ImagePrediction(
@@ -268,94 +277,65 @@ class _ClassificationJob:
         classes, which = best, "the most probable class"
         probabilities: Sequence[float | None] = [None] * len(best)
         if isinstance(self.explain, str):
-            which, index = self.explain, self.labeler.class_index(self.explain)
+            if self.explain not in self.names:
+                message = f"{self.explain!r} is not one of the model's classes."
+                raise EvaluationError(message, did_you_mean(self.explain, self.names))
+            which, index = self.explain, self.names.index(self.explain)
             classes = [index] * len(best)
             probabilities = to_probabilities(self._predict(array))[:, index].tolist()
         heatmaps, method = explain_images(self.model, array, classes, self.preprocessor.size)
         self.legend = f"{which}, by {method}"
-        names = self.labeler.names
         return [
-            Explanation(names[index], heatmap, method, probability)
+            Explanation(self.names[index], heatmap, method, probability)
             for index, heatmap, probability in zip(classes, heatmaps, probabilities, strict=True)
         ]
 
+    # --- labels -------------------------------------------------------------------------------
 
-class PredictionLabeler:
-    """Adds class names and true classes to the output of a model.
-
-    Args:
-        class_names: The class names that the user passed, or None.
-        known_names: Class names to choose from otherwise: the first list whose length is that of
-            the output. Without any, the indices are used.
-        y_true: The true classes that the user passed, or None.
-        folders: The folder of each image, or ""; the true classes, if all are class names.
-        top: Number of classes per image.
-    """
-
-    def __init__(
-        self,
-        class_names: ClassNames | None,
-        known_names: Sequence[Sequence[str]],
-        y_true: Any,
-        folders: Sequence[str],
-        top: int,
-    ) -> None:
-        self.ids: tuple[Label, ...] | None = None
-        self.names: tuple[str, ...] = ()
+    def set_labels(self, class_names: ClassNames | None, y_true: Any) -> None:
+        """Set the class names and the true classes that the user passed, or None."""
         if class_names is not None:
             self.ids, self.names = parse_class_names(class_names)
-        self.known_names, self.folders, self.top = known_names, folders, top
-        self.y_true = None if y_true is None else as_label_array(np.atleast_1d(y_true), "y_true")
-        self.by_folder = False
-        self.width = 0
-        self._true: NDArray[np.intp] | None = None
-        if self.y_true is not None and len(self.y_true) != len(folders):
-            counts = f"{len(self.y_true):,} labels for {len(folders):,} images"
+        if y_true is None:
+            return
+        self.y_true = as_label_array(np.atleast_1d(y_true), "y_true")
+        if len(self.y_true) != len(self.sources):
+            counts = f"{len(self.y_true):,} labels for {len(self.sources):,} images"
             raise option_error("y_true", f"must have one label per image; got {counts}.")
 
-    def label(
-        self, output: NDArray[Any], indices: Iterable[int]
-    ) -> Iterator[tuple[tuple[ClassProbability, ...], TrueClass | None]]:
-        """The most probable classes and the true class of each image of a batch."""
-        probabilities = to_probabilities(output)
-        if not self.width:
-            self._set_width(probabilities.shape[1])
-        names = self.names
-        for index, row in zip(indices, probabilities, strict=True):
-            order = np.argsort(-row, kind="stable")
-            best = order[: self.top]
-            top_classes = tuple(ClassProbability(names[k], float(row[k]), int(k)) for k in best)
-            true_class = None
-            if self._true is not None and self._true[index] >= 0:
-                label = names[self._true[index]]
-                rank = next(rank for rank, k in enumerate(order, start=1) if names[k] == label)
-                true_class = TrueClass(label, float(row[order[rank - 1]]), rank)
-            yield top_classes, true_class
-
-    def class_index(self, label: str) -> int:
-        """The index of a class in the output of the model."""
-        if label not in self.names:
-            message = f"{label!r} is not one of the model's classes."
-            raise EvaluationError(message, did_you_mean(label, self.names))
-        return self.names.index(label)
-
-    def _set_width(self, width: int) -> None:
-        """Choose the class names for an output of this width, and find the true classes."""
-        self.width = width
-        known = (tuple(map(str, names)) for names in self.known_names if len(names) == width)
-        self.names = self.names or next(known, ()) or tuple(map(str, range(width)))
+    def _choose_names(self, width: int) -> None:
+        """The class names for an output of this width, and the true classes."""
+        known = self.known_names if len(self.known_names) == width else range(width)
+        self.names = self.names or tuple(map(str, known))
         if len(self.names) != width:
             raise option_error(
                 "class_names",
                 f"must name {width:,} classes, as many as the model has; got {len(self.names):,}.",
             )
-        self._true = self._true_indices(self.names)
+        self.true = self._true_indices(self.names)
+        self._has_names = True
+
+    def _label(
+        self, index: int, probabilities: NDArray[Any]
+    ) -> tuple[tuple[ClassProbability, ...], TrueClass | None]:
+        """The most probable classes and the true class of an image."""
+        order = np.argsort(-probabilities, kind="stable")
+        best = order[: self.top]
+        top_classes = tuple(
+            ClassProbability(self.names[k], float(probabilities[k]), int(k)) for k in best
+        )
+        if self.true is None or self.true[index] < 0:
+            return top_classes, None
+        label = self.names[self.true[index]]
+        rank = next(rank for rank, k in enumerate(order, start=1) if self.names[k] == label)
+        return top_classes, TrueClass(label, float(probabilities[order[rank - 1]]), rank)
 
     def _true_indices(self, names: tuple[str, ...]) -> NDArray[np.intp] | None:
         y = self.y_true
         if y is None:
             by_folder = {_folder_key(name): index for index, name in enumerate(names)}
-            indices = np.array([by_folder.get(_folder_key(name), -1) for name in self.folders])
+            folders = (_folder_key(source.folder) for source in self.sources)
+            indices = np.array([by_folder.get(folder, -1) for folder in folders])
             self.by_folder = bool((indices >= 0).all())
             return indices if self.by_folder else None
         if y.ndim == 2:  # noqa: PLR2004 - one-hot rows

@@ -26,7 +26,7 @@ from kmagic.data.images.image_reader import (
     read_image,
 )
 from kmagic.data.paths import nearest_path
-from kmagic.evaluation.classification.applications import Application
+from kmagic.evaluation.classification.applications import DEFAULT_SIDE, Application
 from kmagic.evaluation.prediction.batch_prediction import (
     match_axes,
     model_phrase,
@@ -126,7 +126,7 @@ class ImagePreprocessor:
             size = size_of(model, shape, getattr(data, "image_shape", None))
         size = replace(size, interpolation=interpolation)
         if application is not None and size.height is None:
-            size = replace(size, height=application.side, width=application.side)
+            size = replace(size, height=DEFAULT_SIDE, width=DEFAULT_SIDE)
         if scaling is None and application is not None:
             return cls(shape, size, application.preprocess, application)
         if scaling is None and data is not None:
@@ -388,15 +388,11 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
         for image in images:
             yield from _expand(image, shape)
     else:
-        raise EvaluationError(
-            option="images",
-            expected="paths, folders, patterns, URLs, bytes, arrays or Pillow images, or a list of "
-            "them",
-            actual=Text(type(images).__name__),
-            remedy="Pass some images of the data set: `{digits.x_test[:8]}`."
-            if hasattr(images, "x_test")
-            else "",
-        )
+        kinds = "paths, folders, patterns, URLs, bytes, arrays or Pillow images, or a list of them"
+        example = "Pass some images of the data set: `{digits.x_test[:8]}`."
+        remedy = example if hasattr(images, "x_test") else ""
+        received = Text(type(images).__name__)
+        raise EvaluationError(option="images", expected=kinds, actual=received, remedy=remedy)
 
 
 def suggest_files(sources: Sequence[ImageSource]) -> str | Text:
@@ -477,16 +473,10 @@ def _split_array(array: Any, shape: Shape | None) -> Any:
             return array
     match tuple(array.shape):
         case ():
-            raise EvaluationError(
-                option="images", expected="images", actual=Text("a single number")
-            )
+            raise option_error("images", "must be images; got a single number.")
         case (length,):
-            raise EvaluationError(
-                option="images",
-                expected="images",
-                actual=Text(f"{length:,} numbers"),
-                remedy="An image has shape (height, width) or (height, width, channels).",
-            )
+            remedy = "An image has shape (height, width) or (height, width, channels)."
+            raise option_error("images", f"must be images; got {length:,} numbers.", remedy)
         case (_, _):
             return array[None]
         case (height, width, channels) if channels in MODES and min(height, width) > max(MODES):

@@ -31,13 +31,8 @@ def predict_in_batches(
     """The result of ``model.predict(x)``, without its overhead and without copying ``x``.
 
     Batches are sliced from ``x`` one at a time, so a memory-mapped array stays on the disk. After
-    a second a progress bar appears; an interrupt takes effect after the current batch.
-
-    Args:
-        model: A Keras model, or anything with ``predict_on_batch``.
-        x: Samples along the first axis, or a stream.
-        batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.
-        done: Predictions of an interrupted call, which this one continues and adds to.
+    a second a progress bar appears; an interrupt takes effect after the current batch. ``done`` has
+    the predictions of an interrupted call, which this one continues and adds to.
 
     Returns:
         One row per sample, in the shape of the model's output.
@@ -150,13 +145,12 @@ def check_sample_shape(model: Any, arrays: Any) -> None:
 
 def shape_tuple(shape: Shape) -> str:
     """A shape as Python writes it, with "?" for an unknown side: "(28, ?, 1)"."""
-    sides = ", ".join("?" if n is None else str(n) for n in shape)
-    return f"({sides},)" if len(shape) == 1 else f"({sides})"
+    return str(tuple(shape)).replace("None", "?")
 
 
 def option_error(option: str, text: str, remedy: str | Text = "") -> EvaluationError:
     """The error for a parameter; the message begins with its name."""
-    return EvaluationError(Text(Option(option), " ", text), remedy)
+    return EvaluationError(Text(Option(option), " ", text), remedy, option=option)
 
 
 def model_phrase(model: Any) -> Text:

@@ -95,9 +95,8 @@ def reject_images(
         raise EvaluationError(model_phrase(model) + " expects text, not images.", USE_PREDICT)
     if data is not None or (shape[0] or 0) < MIN_PIXELS or _takes_word_ids(model):
         width = f"{shape[0]} numbers" if shape[0] else "numbers"
-        raise EvaluationError(
-            model_phrase(model) + f" expects rows of {width}, not images.", remedy
-        )
+        message = f" expects rows of {width}, not images."
+        raise EvaluationError(model_phrase(model) + message, remedy)
 
 
 def is_raw(model: Any, x: Any) -> bool:
@@ -162,18 +161,14 @@ def _convert_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInpu
     if "string" in _input_dtypes(model):
         texts = np.array(sentences, dtype=object)
         return ModelInputs(texts, samples=texts)
-    raise EvaluationError(
-        Text(
-            model_phrase(model),
-            f" expects numbers, and no encoding for {sentences[0][:40]!r} is known.",
-        ),
-        Text(
-            "If it is a file name, check that the file exists. For sentences, train the model on "
-            "data of ",
-            Function("load_data"),
-            ", or add a line `text_vectorization` to it.",
-        ),
+    message = f" expects numbers, and no encoding for {sentences[0][:40]!r} is known."
+    remedy = Text(
+        "If it is a file name, check that the file exists. For sentences, train the model on data "
+        "of ",
+        Function("load_data"),
+        ", or add a line `text_vectorization` to it.",
     )
+    raise EvaluationError(model_phrase(model) + message, remedy)
 
 
 def _reject_sentences(model: Any, data: Any, sentences: list[str]) -> None:
@@ -188,12 +183,10 @@ def _reject_sentences(model: Any, data: Any, sentences: list[str]) -> None:
     if Path(first).suffix and not first.endswith(".") and " " not in first:
         raise EvaluationError(f"There is no file {first}.")
     trained_on = "images" if images else f"rows of {len(columns)} columns"
-    raise EvaluationError(
-        Text(model_phrase(model), f" was trained on {trained_on}; got the text {first[:40]!r}."),
-        "Pass arrays or image files."
-        if images
-        else "Pass a data frame, or dictionaries with the names of the columns.",
-    )
+    message = f" was trained on {trained_on}; got the text {first[:40]!r}."
+    table = "Pass a data frame, or dictionaries with the names of the columns."
+    remedy = "Pass arrays or image files." if images else table
+    raise EvaluationError(model_phrase(model) + message, remedy)
 
 
 def _text_files(x: Any) -> list[Path]:

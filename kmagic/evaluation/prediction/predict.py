@@ -85,12 +85,25 @@ def predict(
     name = name or str(getattr(model, "name", ""))
     inputs = model_inputs_for(model, x)
     names = None if class_names is None else parse_class_names(class_names)[1]
-    if inputs.x is None:
-        return _predict_images(model, inputs, batch_size, name, names)
-    if len(getattr(model, "outputs", None) or ()) > 1:
+    if len(getattr(model, "outputs", None) or ()) > 1 and inputs.x is not None:
         return _predict_outputs(model, inputs, batch_size, name)
-    rows = PREDICTION_CACHE.predict(model, inputs.x, batch_size=batch_size)
-    return _with_info(model, rows, inputs, name, names)
+    if inputs.x is None:
+        rows, inputs = _predict_images(model, inputs, batch_size or IMAGE_BATCH)
+    else:
+        rows = PREDICTION_CACHE.predict(model, inputs.x, batch_size=batch_size)
+    if names is None and inputs.data is None and rows.ndim == TABLE:
+        application = recognize_application(model)
+        names = application.classes() if application is not None else None
+    info = PredictionInfo(
+        name,
+        output_kind_of(model, rows[:INSPECTED], inputs.data, names),
+        inputs.samples,
+        inputs.sample_names,
+        inputs.y_true,
+        str(getattr(inputs.data, "target", "")),
+        note=_note(model),
+    )
+    return Predictions(rows, info)
 
 
 @renamed_parameters(classes="class_names", labels="class_names")
@@ -196,41 +209,13 @@ def _probabilities(output: Predictions) -> NDArray[Any]:
     info = output.info
     if info.output_kind.kind == "values":
         name = f" {info.name!r}" if info.name else ""
-        raise EvaluationError(
-            f"The model{name} returns values of shape {output.shape}, not probabilities of "
-            "classes.",
-            Text(
-                "Use ",
-                Function("predict"),
-                " for the values. A model of classes ends in softmax or sigmoid.",
-            ),
-        )
+        message = f"The model{name} returns values of shape {output.shape}, not probabilities of"
+        advice = " for the values. A model of classes ends in softmax or sigmoid."
+        raise EvaluationError(f"{message} classes.", Text("Use ", Function("predict"), advice))
     return info.output_kind.probabilities(output.array)
 
 
-# --- arrays -------------------------------------------------------------------------------------
-
-
-def _with_info(
-    model: Any,
-    rows: NDArray[Any],
-    inputs: ModelInputs,
-    name: str,
-    class_names: tuple[str, ...] | None,
-) -> Predictions:
-    if class_names is None and inputs.data is None and rows.ndim == TABLE:
-        application = recognize_application(model)
-        class_names = application.classes() if application is not None else None
-    info = PredictionInfo(
-        name,
-        output_kind_of(model, rows[:INSPECTED], inputs.data, class_names),
-        inputs.samples,
-        inputs.sample_names,
-        inputs.y_true,
-        str(getattr(inputs.data, "target", "")),
-        note=_note(model),
-    )
-    return Predictions(rows, info)
+# --- several outputs ----------------------------------------------------------------------------
 
 
 def _note(model: Any) -> str:
@@ -318,18 +303,15 @@ def _image_batches(
 
 
 def _predict_images(
-    model: Any,
-    inputs: ModelInputs,
-    batch_size: int | None,
-    name: str,
-    class_names: tuple[str, ...] | None,
-) -> Predictions:
+    model: Any, inputs: ModelInputs, batch_size: int
+) -> tuple[NDArray[Any], ModelInputs]:
+    """The output for some images, and the inputs with the images to show."""
     rows: list[NDArray[Any]] = []
     thumbnails: list[Any] = []
     names: list[str] = []
-    for array, images, batch_names in _image_batches(model, inputs, batch_size or IMAGE_BATCH):
+    for array, images, batch_names in _image_batches(model, inputs, batch_size):
         rows.append(predict_batch(model, array))
         thumbnails += [image.thumbnail for image in images]
         names += batch_names
     shown = replace(inputs, samples=thumbnails[:MAX_THUMBNAILS], sample_names=names)
-    return _with_info(model, np.concatenate(rows), shown, name, class_names)
+    return np.concatenate(rows), shown

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from kmagic.evaluation.confusion.label_arrays import to_probabilities
+from kmagic.models.keras_history import nested_layers
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
@@ -92,15 +93,12 @@ def _infer_kind(model: Any, output: NDArray[Any], width: int, *, named: bool) ->
 
 
 def _last_activation(model: Any) -> str:
-    layers = getattr(model, "layers", None) or ()
+    layers = list(nested_layers(model))
     if not layers:
         return ""
-    last = layers[-1]
-    if hasattr(last, "layers"):  # a model within the model
-        return _last_activation(last)
-    if type(last).__name__ == "Softmax":
+    if type(layers[-1]).__name__ == "Softmax":
         return "softmax"
-    return str(getattr(getattr(last, "activation", None), "__name__", ""))
+    return str(getattr(getattr(layers[-1], "activation", None), "__name__", ""))
 
 
 def _loss(model: Any) -> tuple[str, bool]:
@@ -113,29 +111,17 @@ def _loss(model: Any) -> tuple[str, bool]:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PredictionInfo:
-    """What is known about predictions.
+    """What is known about predictions."""
 
-    Attributes:
-        name: Name of the model.
-        output_kind: How its output is interpreted.
-        samples: The samples to show, or None.
-        sample_names: Names of the samples, such as files, if they have any.
-        y_true: The labels or values, if they are known.
-        target: What is predicted, for regression.
-        form: Whether the array contains the model's output, class indices or probabilities.
-        probabilities: The probabilities that class indices were derived from.
-        note: A sentence for the card.
-    """
-
-    name: str
+    name: str  # of the model
     output_kind: OutputKind
-    samples: Any = None
-    sample_names: Any = ()
-    y_true: Any = None
-    target: str = ""
-    form: Form = "output"
-    probabilities: Any = None
-    note: str = ""
+    samples: Any = None  # to be shown
+    sample_names: Any = ()  # such as files, if they have any
+    y_true: Any = None  # the labels or values, if they are known
+    target: str = ""  # what is predicted, for regression
+    form: Form = "output"  # what the array contains
+    probabilities: Any = None  # from which class indices were derived
+    note: str = ""  # a sentence for the card
 
 
 class Predictions(Renderable, np.ndarray):
