@@ -272,17 +272,16 @@ class Interpreter:
         return not (is_known or unsupported.replacement(name) or suggest_layer(name))
 
     def _call(self, node: RCall, piped: list[CallArg]) -> Any:
-        function = node.function
+        function, args = node.function, self._args(node.args, piped)
         span = TextRange(function.range.start, node.range.end)
         if function.syntax[:1] == ("$",):
             _, of, method = function.syntax
             owner = self._model_value(of)
-            args = self._args(node.args, piped)
             is_model = isinstance(owner, RModel)
             return self._calls.method(owner, method.value, args) if is_model else UnknownValue()
         if isinstance(function, RName) and function.text not in self._names:
-            return self._named_call(function, self._args(node.args, piped), span)
-        called, args = self.value(function), self._args(node.args, piped)
+            return self._named_call(function, args, span)
+        called = self.value(function)
         if isinstance(called, RClosure):
             return self._call_closure(called, args, span)
         is_applicable = isinstance(called, KerasObject | RModel | UnknownValue)

@@ -391,11 +391,8 @@ class _RParser:
                 before = reversed(self._tokens[: self._next])
                 last = next((known for known in before if known.kind != "newline"), token)
                 raise RMistake("needs something after it", last, "Complete the expression.")
-        remedy = ""
-        if token.text in ("%>%", "|>", "+"):
-            remedy = (
-                f"Move {token.text} to the end of the line above: a line break ends a statement."
-            )
+        move = f"Move {token.text} to the end of the line above: a line break ends a statement."
+        remedy = move if token.text in ("%>%", "|>", "+") else ""
         raise RMistake("is unexpected here", token, remedy)
 
     def _within(self, opened: RToken) -> RNode:

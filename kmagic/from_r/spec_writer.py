@@ -113,9 +113,8 @@ class ArgumentTranslator:
         word = catalogue.word_for(cls)
         is_recurrent = layer.name in ("GRU", "LSTM")
         if is_recurrent and all(arg.name != "recurrent_activation" for arg in args):
-            self._note(
-                f"{word} uses recurrent_activation=sigmoid; kerasR used hard_sigmoid", layer.range
-            )
+            message = f"{word} uses recurrent_activation=sigmoid; kerasR used hard_sigmoid"
+            self._note(message, layer.range)
         return Word(word), self.args(cls, args, layer=True), name
 
     def _current_layer(self, layer: KerasObject) -> KerasObject:
@@ -132,9 +131,8 @@ class ArgumentTranslator:
             return replace(layer, name="ReLU", args=args)
         if word in ("cudnnlstm", "cudnngru"):
             current = word.removeprefix("cudnn")
-            self._note(
-                f"{layer.name} is now {current}, which uses the GPU automatically", layer.range
-            )
+            message = f"{layer.name} is now {current}, which uses the GPU automatically"
+            self._note(message, layer.range)
             return replace(layer, name=current.upper())
         if find_by_r_name(layer.name, "layer") is not None:
             return layer
@@ -326,9 +324,8 @@ class ArgumentTranslator:
             initial = default if value is None else value
             args = [CallArg(number, None, decay.range) for number in (initial, 1, decay.value)]
             value = KerasObject("inverse_time_decay", args, decay.range)
-            self._note(
-                "decay is now a schedule, inverse_time_decay, with the same rates", decay.range
-            )
+            message = "decay is now a schedule, inverse_time_decay, with the same rates"
+            self._note(message, decay.range)
         first = [] if value is None else [CallArg(value, "learning_rate", span)]
         return [*first, *positional, *named.values()]
 

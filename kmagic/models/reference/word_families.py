@@ -146,10 +146,8 @@ def keras_words(role: Role) -> tuple[KerasWord, ...]:
 
 
 def _preferred(value: Any, same: list[str]) -> str:
-    word = catalogue.word_for(value) if inspect.isclass(value) else ""
-    return (
-        word if word in same else next((other for other in same if other not in ALIASES), same[0])
-    )
+    own = catalogue.word_for(value) if inspect.isclass(value) else ""
+    return min(same, key=lambda word: (word != own, word in ALIASES))
 
 
 def _is_alias(word: str, preferred: str) -> bool:
