@@ -178,72 +178,56 @@ def _class_list(indices: NDArray[np.intp], classes: Sequence[str]) -> str:
 def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
     """Encode, scale and reshape data that were read and split."""
     if options.onehot and data.classes is None:
-        raise onehot_error(data.name)
+        reason = f"classes, but {data.name} has numbers to predict"
+        raise inapplicable("onehot", reason, value=True)
     if options.channel and data.x_train.ndim != GREY_AXES:
         shape = format_shape(data.x_train.shape[1:])
         reason = f"grey images; those of {data.name} have channels: {shape}"
         raise inapplicable("channel", reason, value=True)
-    x_train, x_test, encoding = data.x_train, data.x_test, data.encoding
-    y_train, y_test, learned = data.y_train, data.y_test, data.scaling
+    split = Split(data.x_train, data.y_train, data.x_test, data.y_test)
+    learned, encoding = data.scaling, data.encoding
     if data.is_text:
-        x_train, x_test, encoding = encode_texts(x_train, x_test, options)
+        split, encoding = encode_texts(split, options)
     if options.scale != "none":
         if learned.kind != "none":
             raise DataError(
                 f"The images of {data.name} are divided by 255 already: their values are 0 to 1.",
                 leave_out("scale"),
             )
+        rescaling = " and put a rescaling layer into the model: `rescaling {1 / 255}`."
         require_memory(
-            4 * (x_train.size + x_test.size),
+            4 * (split.x_train.size + split.x_test.size),
             f"{data.name}, scaled to float32,",
-            Text(
-                "Leave out ",
-                Option("scale"),
-                " and put a rescaling layer into the model: `rescaling {1 / 255}`.",
-            ),
+            Text("Leave out ", Option("scale"), rescaling),
         )
-        learned = learn_scaling(options.scale, x_train, images=data.image_shape is not None)
-        x_train, x_test = learned.apply(x_train), learned.apply(x_test)
-    if options.onehot and y_train.ndim == 1:
-        identity = np.eye(len(data.classes or ()), dtype=np.float32)
-        y_train, y_test = identity[y_train], identity[y_test]
+        are_images = data.image_shape is not None
+        learned = learn_scaling(options.scale, split.x_train, images=are_images)
+        split = split.convert(learned.apply)
+    if options.onehot and split.y_train.ndim == 1:
+        rows = np.eye(len(data.classes or ()), dtype=np.float32)
+        split = split._replace(y_train=rows[split.y_train], y_test=rows[split.y_test])
     if options.flatten:
-        x_train, x_test = x_train.reshape(len(x_train), -1), x_test.reshape(len(x_test), -1)
+        split = split.convert(lambda x: x.reshape(len(x), -1))
     elif options.channel:
-        x_train, x_test = x_train[..., np.newaxis], x_test[..., np.newaxis]
-    return replace(
-        data,
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_test,
-        y_test=y_test,
-        scaling=learned,
-        encoding=encoding,
-    )
+        split = split.convert(lambda x: x[..., np.newaxis])
+    return replace(data, scaling=learned, encoding=encoding, **split._asdict())
 
 
-def onehot_error(name: str) -> DataError:
-    """The error for one-hot labels of data without classes."""
-    return inapplicable("onehot", f"classes, but {name} has numbers to predict", value=True)
-
-
-def encode_texts(
-    x_train: NDArray[Any], x_test: NDArray[Any], options: LoadOptions
-) -> tuple[NDArray[Any], NDArray[Any], TextEncoding | None]:
+def encode_texts(split: Split, options: LoadOptions) -> tuple[Split, TextEncoding | None]:
     """Encode sentences by a vocabulary of the training part, if the options request it.
 
     Example:
         >>> from kmagic.data.load_options import LoadOptions
-        >>> train, test = np.array(["a film", "a book"]), np.array(["a new film"])
-        >>> options = LoadOptions(num_words=5, maxlen=3)
-        >>> rows, test_rows, encoding = encode_texts(train, test, options)
-        >>> rows.tolist(), encoding.decode(test_rows)
+        >>> texts = np.array(["a film", "a book"]), np.array(["a new film"])
+        >>> split = Split(texts[0], np.array([0, 1]), texts[1], np.array([0]))
+        >>> encoded, encoding = encode_texts(split, LoadOptions(num_words=5, maxlen=3))
+        >>> encoded.x_train.tolist(), encoding.decode(encoded.x_test)
         ([[0, 2, 3], [0, 2, 4]], ['a [UNK] film'])
     """
     if options.num_words is None and options.maxlen is None:
-        return x_train, x_test, None
-    encoding = learn_text(x_train, **options.encoding)
-    return encoding.encode(x_train), encoding.encode(x_test), encoding
+        return split, None
+    encoding = learn_text(split.x_train, **options.encoding)
+    return split.convert(encoding.encode), encoding
 
 
 def join_notes(*notes: Part) -> Text:

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.assemble import apply_options, join_notes, onehot_error, train_test_indices
+from kmagic.data.assemble import apply_options, join_notes, train_test_indices
 from kmagic.data.dataset import Dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset, keras_file
 from kmagic.data.load_options import ONLY_FOR_OWN_DATA, LoadOptions, check_applies, inapplicable
@@ -62,7 +62,8 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
     for option in filter(options.is_set, ONLY_FOR_OWN_DATA):
         raise inapplicable(option, f"your own data; {name} is one of Keras's data sets")
     if options.onehot and known.classes is None:
-        raise onehot_error(name)
+        reason = f"classes, but {name} has numbers to predict"
+        raise inapplicable("onehot", reason, value=True)
     columns = _select_columns(known, options)  # which may fail, before anything is loaded
     (x_train, y_train), (x_test, y_test), source, note = _load_parts(known, options)
     y_train, y_test = np.ravel(y_train), np.ravel(y_test)

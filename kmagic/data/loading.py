@@ -147,13 +147,16 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
     if is_word and not Path(text).exists():
         raise unknown_dataset(text)
     path = existing_path(text)
-    if path.is_dir():
-        return _load_folder(path, options)
     suffix = path.suffix.lower()
-    if suffix in _TABLE_SUFFIXES:
+    folder = scan_folder(path) if path.is_dir() else None
+    if folder is not None and folder.kind != "table":
+        load = load_image_folder if folder.kind == "images" else load_text_folder
+        return load(folder, options)
+    if folder is not None or suffix in _TABLE_SUFFIXES:
         from kmagic.data.tables import load_tables  # noqa: PLC0415 - imports pandas
 
-        return load_tables([path], options=options)
+        files: list[Any] = [[path]] if folder is None else folder.parts
+        return load_tables(*files, options=options)
     if suffix == ".npz":
         return arrays.load_npz(path, options)
     if "".join(path.suffixes[-2:]).lower().endswith(_ARCHIVE_SUFFIXES):
@@ -166,16 +169,6 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
         "Pass a folder, .csv, .tsv, .parquet or .npz. Read other files, e.g. Excel or JSON, with "
         "pandas or numpy, and pass the result: pandas.read_excel(path).",
     )
-
-
-def _load_folder(path: Path, options: LoadOptions) -> Dataset:
-    folder = scan_folder(path)
-    if folder.kind == "table":
-        from kmagic.data.tables import load_tables  # noqa: PLC0415 - imports pandas
-
-        return load_tables(*folder.parts, options=options)
-    load = load_image_folder if folder.kind == "images" else load_text_folder
-    return load(folder, options)
 
 
 def _load_values(source: Any, options: LoadOptions) -> Dataset:

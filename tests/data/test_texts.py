@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data.assemble import encode_texts, to_text_array
+from kmagic.data.assemble import Split, encode_texts, to_text_array
 from kmagic.data.folders import read_texts
 from kmagic.data.keras_datasets import WORD_INDEX_FILES, load_keras_encoding
 from kmagic.data.load_options import LoadOptions
@@ -80,20 +80,25 @@ def test_sentences_become_an_array() -> None:
         to_text_array(["a", None])
 
 
+def _split(train: list[str], test: list[str]) -> Split:
+    return Split(np.array(train), np.zeros(len(train)), np.array(test), np.zeros(len(test)))
+
+
 def test_the_vocabulary_is_learned_from_the_training_part() -> None:
-    train, test = np.array(["a film", "a book"]), np.array(["a new film"])
-    rows, more, encoding = encode_texts(train, test, LoadOptions(maxlen=4, padding="post"))
+    split = _split(["a film", "a book"], ["a new film"])
+    encoded, encoding = encode_texts(split, LoadOptions(maxlen=4, padding="post"))
     assert encoding is not None
     assert "new" not in encoding.vocabulary
-    assert encoding.decode(more) == ["a [UNK] film"]
-    assert rows[0].tolist() == [*encoding.encode("a film")[0]]
-    assert rows[0, 2:].tolist() == [0, 0]
+    assert encoding.decode(encoded.x_test) == ["a [UNK] film"]
+    assert encoded.x_train[0].tolist() == [*encoding.encode("a film")[0]]
+    assert encoded.x_train[0, 2:].tolist() == [0, 0]
 
 
 def test_sentences_are_not_encoded_by_default() -> None:
-    train = np.array(["a film"])
-    assert encode_texts(train, train, LoadOptions())[0] is train
-    assert encode_texts(train, train, LoadOptions())[2] is None
+    split = _split(["a film"], ["a film"])
+    encoded, encoding = encode_texts(split, LoadOptions())
+    assert encoded.x_train is split.x_train
+    assert encoding is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
@@ -57,7 +56,11 @@ def is_image_file(file: Path) -> bool:
         >>> [is_image_file(Path(name)) for name in ("cat.JPG", "cat.txt", "._cat.jpg")]
         [True, False, False]
     """
-    return file.suffix.lower() in _image_suffixes() and not file.name.startswith(".")
+    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
+
+    kind = Image.registered_extensions().get(file.suffix.lower())
+    is_format = kind in Image.OPEN and kind not in NON_IMAGE_FORMATS
+    return is_format and not file.name.startswith(".")
 
 
 def natural_sort_key(path: Path | str) -> list[tuple[bool, int, str]]:
@@ -69,17 +72,6 @@ def natural_sort_key(path: Path | str) -> list[tuple[bool, int, str]]:
     """
     parts = re.split(r"(\d+)", str(path).casefold())
     return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
-
-
-@cache
-def _image_suffixes() -> frozenset[str]:
-    from PIL import Image  # noqa: PLC0415 - 0.1 s to import
-
-    return frozenset(
-        suffix
-        for suffix, kind in Image.registered_extensions().items()
-        if kind in Image.OPEN and kind not in NON_IMAGE_FORMATS
-    )
 
 
 # --- reading --------------------------------------------------------------------------------------
