@@ -7,7 +7,6 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.assemble import (
-    Split,
+    Parts,
     apply_options,
     join_notes,
     split_parts,
@@ -43,7 +42,6 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
 
-PART_NAMES = ("x_train", "y_train", "x_test", "y_test")
 DESCRIPTIONS: dict[DataKind, str] = {
     "images": "contains images",
     "table": "contains rows of numbers",
@@ -57,19 +55,9 @@ _FRAME_REMEDY = "Pass a table of words and numbers as a pandas data frame."
 _READ_LESS = "Take a part, stream.take(n), or fit the model on the stream itself."
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayParts:
-    """Inputs and targets, in two parts or all in the first."""
-
-    x: Any
-    y: Any
-    x_test: Any = None
-    y_test: Any = None
-
-
-def load_arrays(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
+def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load arrays, or lists of numbers, of texts or of word indices."""
-    x, y = [_to_input_array(parts.x, "x")], parts.y
+    x, y = [_to_input_array(parts.x_train, "x")], parts.y_train
     has_parts = parts.x_test is not None
     check_lengths(x[0], y, *(("x_train", "y_train") if has_parts else ("x", "y")))
     if has_parts:
@@ -143,7 +131,7 @@ def load_npz(path: Path, options: LoadOptions) -> Dataset:
     return load_arrays(parts, options, options.name or path.stem, file_name)
 
 
-def parse_parts(source: Any) -> ArrayParts | None:
+def parse_parts(source: Any) -> Parts | None:
     """Recognize (x, y), four arrays, Keras's pairs of pairs, or a dictionary; else None."""
     if isinstance(source, Mapping):
         return _parts_by_name(source, "The dictionary")
@@ -151,9 +139,9 @@ def parse_parts(source: Any) -> ArrayParts | None:
         return None
     pairs = [item for item in source if isinstance(item, tuple) and len(item) == 2]  # noqa: PLR2004 - x and y
     if len(source) == len(pairs) == 2:  # noqa: PLR2004 - the two parts
-        return ArrayParts(*pairs[0], *pairs[1])
+        return Parts(*pairs[0], *pairs[1])
     if len(source) in (2, 4) and all(_is_column(item) for item in source):
-        return ArrayParts(*source)
+        return Parts(*source)
     return None
 
 
@@ -270,10 +258,10 @@ def _reject_file_options(options: LoadOptions, subject: str) -> None:
             raise inapplicable(option, f"{applies_to}; {subject}", alternative=alternative)
 
 
-def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> ArrayParts:
-    for names in (PART_NAMES, PART_NAMES[:2], ("x", "y"), ("X", "y")):
+def _parts_by_name(arrays: Mapping[str, Any], subject: str) -> Parts:
+    for names in (Parts._fields, Parts._fields[:2], ("x", "y"), ("X", "y")):
         if all(name in arrays for name in names):
-            return ArrayParts(*(arrays[name] for name in names))
+            return Parts(*(arrays[name] for name in names))
     actual = ", ".join(map(str, arrays)) or "nothing"
     raise DataError(
         f"{subject} must contain x_train, y_train, x_test, y_test; or x_train, y_train; or x, y; "
@@ -303,8 +291,8 @@ def _kind_of(x: NDArray[Any]) -> DataKind:
 
 
 def _encode_indices(
-    split: Split, options: LoadOptions, name: str
-) -> tuple[Split, TextEncoding | None, Text]:
+    split: Parts, options: LoadOptions, name: str
+) -> tuple[Parts, TextEncoding | None, Text]:
     """Both parts, padded if requested; their encoding, or why the words are unknown."""
     if options.words is not None:
         encoding = create_encoding(options.words, options, split.x_train)
@@ -339,7 +327,7 @@ def stream_class_names(stream: Any) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if isinstance(names, list | tuple) and names else None
 
 
-def read_stream(stream: Any, name: str) -> ArrayParts:
+def read_stream(stream: Any, name: str) -> Parts:
     """Read a stream into arrays."""
     import tensorflow as tf  # noqa: PLC0415 - imported already, if there is a stream
 
@@ -367,7 +355,7 @@ def read_stream(stream: Any, name: str) -> ArrayParts:
                 progress.advance()
     if not x:
         raise DataError(f"The stream {name} is empty.")
-    return ArrayParts(*(_concatenate_elements(part, is_batched=is_batched) for part in (x, y)))
+    return Parts(*(_concatenate_elements(part, is_batched=is_batched) for part in (x, y)))
 
 
 def _check_pairs(spec: Any, name: str, tf: Any) -> tuple[Any, Any]:

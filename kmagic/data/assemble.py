@@ -82,17 +82,17 @@ def train_test_indices(
     return rng.permutation(np.flatnonzero(is_train)), chosen
 
 
-class Split(NamedTuple):
-    """Inputs and targets of the training and of the test part, in the order of a data set."""
+class Parts(NamedTuple):
+    """Inputs and targets of the training and of the test part; before a split all in the first."""
 
     x_train: Any
-    y_train: NDArray[Any]
-    x_test: Any
-    y_test: NDArray[Any]
+    y_train: Any
+    x_test: Any = None
+    y_test: Any = None
 
-    def convert(self, function: Callable[[Any], Any]) -> Split:
+    def convert(self, function: Callable[[Any], Any]) -> Parts:
         """Convert the inputs of both parts."""
-        return Split(function(self.x_train), self.y_train, function(self.x_test), self.y_test)
+        return Parts(function(self.x_train), self.y_train, function(self.x_test), self.y_test)
 
 
 def split_parts(
@@ -103,7 +103,7 @@ def split_parts(
     *,
     join: Callable[[Sequence[Any]], Any] = np.concatenate,
     take: Callable[[Any, NDArray[np.intp]], Any] = getitem,
-) -> tuple[Split, str]:
+) -> tuple[Parts, str]:
     """Keep the parts that samples have, or split them as the options say.
 
     Args:
@@ -123,7 +123,7 @@ def split_parts(
         start, note = len(parts[0]), ""
         if labels is not None:
             note = check_test_classes(labels[:start], labels[start:], classes, name)
-        return Split(parts[0], y[:start], parts[1], y[start:]), note
+        return Parts(parts[0], y[:start], parts[1], y[start:]), note
     if rows < 2:  # noqa: PLR2004 - one for each part
         raise DataError(
             f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
@@ -140,7 +140,7 @@ def split_parts(
             )
     x = join(parts) if len(parts) > 1 else parts[0]
     train, test = train_test_indices(rows, options.split or DEFAULT_SPLIT, options.seed, labels)
-    return Split(take(x, train), y[train], take(x, test), y[test]), ""
+    return Parts(take(x, train), y[train], take(x, test), y[test]), ""
 
 
 def check_test_classes(
@@ -184,7 +184,7 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
         shape = format_shape(data.x_train.shape[1:])
         reason = f"grey images; those of {data.name} have channels: {shape}"
         raise inapplicable("channel", reason, value=True)
-    split = Split(data.x_train, data.y_train, data.x_test, data.y_test)
+    split = Parts(data.x_train, data.y_train, data.x_test, data.y_test)
     learned, encoding = data.scaling, data.encoding
     if data.is_text:
         split, encoding = encode_texts(split, options)
@@ -213,13 +213,13 @@ def apply_options(data: Dataset, options: LoadOptions) -> Dataset:
     return replace(data, scaling=learned, encoding=encoding, **split._asdict())
 
 
-def encode_texts(split: Split, options: LoadOptions) -> tuple[Split, TextEncoding | None]:
+def encode_texts(split: Parts, options: LoadOptions) -> tuple[Parts, TextEncoding | None]:
     """Encode sentences by a vocabulary of the training part, if the options request it.
 
     Example:
         >>> from kmagic.data.load_options import LoadOptions
         >>> texts = np.array(["a film", "a book"]), np.array(["a new film"])
-        >>> split = Split(texts[0], np.array([0, 1]), texts[1], np.array([0]))
+        >>> split = Parts(texts[0], np.array([0, 1]), texts[1], np.array([0]))
         >>> encoded, encoding = encode_texts(split, LoadOptions(num_words=5, maxlen=3))
         >>> encoded.x_train.tolist(), encoding.decode(encoded.x_test)
         ([[0, 2, 3], [0, 2, 4]], ['a [UNK] film'])

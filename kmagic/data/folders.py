@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.assemble import Split, apply_options, join_notes, split_parts, to_object_array
+from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, to_object_array
 from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_reader import is_image_file
 from kmagic.data.load_options import LoadOptions, check_applies
@@ -109,7 +109,7 @@ def scan_folder(path: Path) -> DataFolder:
 
 def split_files(
     folder: DataFolder, options: LoadOptions, name: str
-) -> tuple[Split, str, tuple[str, ...]]:
+) -> tuple[Parts, str, tuple[str, ...]]:
     """Split the files of a folder, shuffled, before any of them is read.
 
     Returns:
@@ -136,7 +136,7 @@ def split_files(
         rng = np.random.default_rng(options.seed)
         train, test = rng.permutation(len(split.x_train)), rng.permutation(len(split.x_test))
         rows = (train, train, test, test)
-        split = Split(*(part[order] for part, order in zip(split, rows, strict=True)))
+        split = Parts(*(part[order] for part, order in zip(split, rows, strict=True)))
     return split, note, classes
 
 

@@ -12,12 +12,12 @@ from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.assemble import apply_options, join_notes, train_test_indices
+from kmagic.data.assemble import Parts, apply_options, join_notes, train_test_indices
 from kmagic.data.dataset import Dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset, keras_file
 from kmagic.data.load_options import ONLY_FOR_OWN_DATA, LoadOptions, check_applies, inapplicable
@@ -42,7 +42,6 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
 T = TypeVar("T")
-_Part: TypeAlias = tuple[NDArray[Any], NDArray[Any]]  # x and y
 WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("imdb", "reuters")}
 
 
@@ -65,20 +64,20 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
         reason = f"classes, but {name} has numbers to predict"
         raise inapplicable("onehot", reason, value=True)
     columns = _select_columns(known, options)  # which may fail, before anything is loaded
-    (x_train, y_train), (x_test, y_test), source, note = _load_parts(known, options)
-    y_train, y_test = np.ravel(y_train), np.ravel(y_test)
+    split, source, note = _load_parts(known, options)
     encoding, encoding_problem = None, ""
     if known.kind == "text":
-        x_train, x_test = options.pad(x_train), options.pad(x_test)
+        split = split.convert(options.pad)
         encoding, encoding_problem = load_keras_encoding(name, options)
     if known.columns is not None and columns != known.columns:
         selected = [known.columns.index(column) for column in columns]
-        x_train, x_test = x_train[:, selected], x_test[:, selected]
+        split = split.convert(lambda x: x[:, selected])
     if options.split is not None:
-        x, y = np.concatenate([x_train, x_test]), np.concatenate([y_train, y_test])
+        x = np.concatenate([split.x_train, split.x_test])
+        y = np.concatenate([split.y_train, split.y_test])
         labels = None if known.classes is None else y
         train, test = train_test_indices(len(x), options.split, options.seed, labels)
-        x_train, y_train, x_test, y_test = x[train], y[train], x[test], y[test]
+        split = Parts(x[train], y[train], x[test], y[test])
     has_remark = known.remark_column is None or known.remark_column in columns
     length_note = Text()
     if options.maxlen is not None:
@@ -86,17 +85,14 @@ def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
         length_note = Text(long_texts, Option("maxlen"), ").")
     data = Dataset(
         name,
-        x_train,
-        y_train,
-        x_test,
-        y_test,
+        *split,
         known.classes,
         note_text=join_notes(note, known.remark if has_remark else "", length_note),
         source=source,
         title=known.title,
         columns=columns or None,
         target=known.target,
-        image_shape=x_train.shape[1:] if known.kind == "images" else None,
+        image_shape=split.x_train.shape[1:] if known.kind == "images" else None,
         encoding=encoding,
         features=Columns(tuple(map(TableColumn, columns))) if columns else None,
         encoding_problem=encoding_problem,
@@ -119,8 +115,8 @@ def _select_columns(known: KnownDataset, options: LoadOptions) -> tuple[str, ...
     return selected
 
 
-def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[_Part, _Part, str, str]:
-    """The training part, the test part, where they are from, and a note."""
+def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[Parts, str, str]:
+    """Both parts, where they are from, and a note."""
     if known.bundled:
         _copy_to_cache(known)
 
@@ -132,14 +128,15 @@ def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[_Part, _Part
         return module.load_data()
 
     try:
-        train, test = load_through_keras(known.files, load)
+        (x_train, y_train), (x_test, y_test) = load_through_keras(known.files, load)
     except NotCachedError as error:
         if known.sample:
             return _load_sample(known, str(error))
         raise DataError(
             f"{known.name} cannot be loaded: {error}.", download_remedy(known.files)
         ) from error
-    return train, test, f"Keras's cache, {show_path(path_of(known.files[0]).parent)}", ""
+    split = Parts(x_train, np.ravel(y_train), x_test, np.ravel(y_test))
+    return split, f"Keras's cache, {show_path(path_of(known.files[0]).parent)}", ""
 
 
 def _copy_to_cache(known: KnownDataset) -> None:
@@ -158,16 +155,16 @@ def _copy_to_cache(known: KnownDataset) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _load_sample(known: KnownDataset, reason: str) -> tuple[_Part, _Part, str, str]:
+def _load_sample(known: KnownDataset, reason: str) -> tuple[Parts, str, str]:
     with (
         as_file(files("kmagic.data").joinpath("samples", known.sample)) as path,
         np.load(path, allow_pickle=False) as sample,
     ):
-        train, test = ((sample[f"x_{part}"], sample[f"y_{part}"]) for part in ("train", "test"))
-    rows = len(train[0]) + len(test[0])
+        split = Parts(*(sample[name] for name in Parts._fields))
+    rows = len(split.x_train) + len(split.x_test)
     note = f"Only a sample of {rows:,} real rows: {reason}. {short_download_remedy(known.files)}"
     warnings.warn(f"{known.name}: {note}", SampleDataWarning, stacklevel=5)
-    return train, test, "the sample bundled with kmagic", note
+    return split, "the sample bundled with kmagic", note
 
 
 # --- words ----------------------------------------------------------------------------------------

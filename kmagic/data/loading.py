@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kmagic.data import arrays
+from kmagic.data.assemble import Parts
 from kmagic.data.dataset import Dataset
 from kmagic.data.folders import load_text_folder, scan_folder
 from kmagic.data.images.image_folder import load_image_folder, load_image_list
@@ -182,7 +183,7 @@ def _load_values(source: Any, options: LoadOptions) -> Dataset:
     are_frames = bool(items) and all(map(_is_frame, items))
     are_paths = bool(items) and all(isinstance(item, str | os.PathLike) for item in items)
     parts = None if are_frames or are_paths else arrays.parse_parts(source)
-    if are_frames or are_paths or (parts is not None and _is_frame(parts.x)):
+    if are_frames or are_paths or (parts is not None and _is_frame(parts.x_train)):
         from kmagic.data import tables  # noqa: PLC0415 - imports pandas
 
         if parts is not None:
@@ -191,7 +192,7 @@ def _load_values(source: Any, options: LoadOptions) -> Dataset:
             paths = [existing_path(os.fspath(item)) for item in items]
             return tables.load_tables(paths, options=options)
         if len(items) == 2 and len(items[1].columns) == 1 and len(items[0]) == len(items[1]):  # noqa: PLR2004 - x and y
-            return tables.load_frame_pairs(arrays.ArrayParts(*items), options, name, origin)
+            return tables.load_frame_pairs(Parts(*items), options, name, origin)
         return tables.load_frames(items, options, name, origin)
     if parts is None:
         raise DataError(
@@ -200,7 +201,7 @@ def _load_values(source: Any, options: LoadOptions) -> Dataset:
             "y_train, x_test, y_test)",
             actual=Text(_describe(source)),
         )
-    if _are_image_paths(parts.x):
+    if _are_image_paths(parts.x_train):
         return load_image_list(parts, options, name, origin)
     return arrays.load_arrays(parts, options, name, origin)
 

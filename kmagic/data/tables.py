@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from kmagic.data.arrays import ArrayParts, check_lengths
-from kmagic.data.assemble import apply_options, join_notes, split_parts, to_text_array
+from kmagic.data.arrays import check_lengths
+from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, to_text_array
 from kmagic.data.dataset import Dataset
 from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, inapplicable
 from kmagic.data.memory import require_memory
@@ -205,11 +205,11 @@ def load_frames(frames: Sequence[Any], options: LoadOptions, name: str, source: 
     return _load(frames, target, options, name, source)
 
 
-def load_frame_pairs(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
+def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a data frame of features with its targets, or a training and a test part of them."""
     if options.target is not None:
         raise inapplicable("target", "a table that contains it, but y was passed")
-    pairs = [(parts.x, parts.y)]
+    pairs = [(parts.x_train, parts.y_train)]
     if parts.x_test is not None:
         pairs.append((parts.x_test, parts.y_test))
     frames, target = [], "y"

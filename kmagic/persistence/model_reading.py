@@ -37,7 +37,7 @@ from kmagic.persistence.model_metadata import (
 from kmagic.persistence.safety import find_objects, needed_objects, reject_code
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
-from kmagic.support.formatting import format_bytes
+from kmagic.support.formatting import format_bytes, list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
 from kmagic.support.rendering import Renderable
@@ -491,16 +491,12 @@ def _difference(file_layers: Layout, model_layers: Layout) -> str:
     extra = [layer.name for key, layer in file_layers.items() if key not in model_layers]
     parts = []
     if missing:
-        parts.append(f"the file has no weights for {_names(missing)}")
+        parts.append(f"the file has no weights for {list_names(missing, 4)}")
     if extra:
-        parts.append(f"the file has weights for {_names(extra)}, which the model does not have")
+        parts.append(
+            f"the file has weights for {list_names(extra, 4)}, which the model does not have"
+        )
     return ", and ".join(parts)
-
-
-def _names(names: list[str]) -> str:
-    limit = 4
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def _shapes(shapes: tuple[tuple[int, ...], ...]) -> str:

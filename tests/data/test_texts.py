@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data.assemble import Split, encode_texts, to_text_array
+from kmagic.data.assemble import Parts, encode_texts, to_text_array
 from kmagic.data.folders import read_texts
 from kmagic.data.keras_datasets import WORD_INDEX_FILES, load_keras_encoding
 from kmagic.data.load_options import LoadOptions
@@ -80,8 +80,8 @@ def test_sentences_become_an_array() -> None:
         to_text_array(["a", None])
 
 
-def _split(train: list[str], test: list[str]) -> Split:
-    return Split(np.array(train), np.zeros(len(train)), np.array(test), np.zeros(len(test)))
+def _split(train: list[str], test: list[str]) -> Parts:
+    return Parts(np.array(train), np.zeros(len(train)), np.array(test), np.zeros(len(test)))
 
 
 def test_the_vocabulary_is_learned_from_the_training_part() -> None:

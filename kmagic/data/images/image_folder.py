@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.arrays import ArrayParts, check_lengths, concatenate_targets
+from kmagic.data.arrays import check_lengths, concatenate_targets
 from kmagic.data.assemble import (
-    Split,
+    Parts,
     apply_options,
     check_test_classes,
     join_notes,
@@ -56,11 +56,11 @@ def load_image_folder(folder: DataFolder, options: LoadOptions) -> Dataset:
     return _load(reader, split, classes, folder.note, show_path(folder.path))
 
 
-def load_image_list(parts: ArrayParts, options: LoadOptions, name: str, source: str) -> Dataset:
+def load_image_list(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load image files given as x, with their labels or numbers to predict as y."""
     check_applies(options, "images", f"{name} contains images")
-    check_lengths(parts.x, parts.y, "x", "y")
-    lists, y = [parts.x], parts.y
+    check_lengths(parts.x_train, parts.y_train, "x", "y")
+    lists, y = [parts.x_train], parts.y_train
     if parts.x_test is not None:
         check_lengths(parts.x_test, parts.y_test, "x_test", "y_test")
         lists.append(parts.x_test)
@@ -73,7 +73,7 @@ def load_image_list(parts: ArrayParts, options: LoadOptions, name: str, source: 
 
 def _load(
     reader: _FileReader,
-    split: Split,
+    split: Parts,
     classes: tuple[str, ...] | None,
     note: str | Text,
     source: str,
@@ -105,7 +105,7 @@ def _load(
         )
     if not len(x_train) or not len(x_test):
         raise reader.unreadable()
-    split = Split(x_train, y[0][train_rows], x_test, y[1][test_rows])
+    split = Parts(x_train, y[0][train_rows], x_test, y[1][test_rows])
     errors, class_note, grey_note, error_note = reader.errors, "", Text(), ""
     if errors:
         more = f" And {len(errors) - MAX_LISTED:,} more." if len(errors) > MAX_LISTED else ""
