@@ -219,8 +219,7 @@ class InteractiveComparison(InteractiveConfusion):
 def attach_widget(interactive: InteractiveConfusion) -> str:
     """Open a widget for a card that is about to be shown.
 
-    Returns:
-        What the card's element must have as ``data-km``; "" if widgets are not available.
+    The result is the card's key, or "" if widgets are not available.
     """
     if display_mode() != "widget":
         return ""

@@ -196,6 +196,7 @@ class _ConfusionCard(_MatrixCard):
             f"{len(matrix.classes):,}. It contains {format_count(included)} of "
             f"{format_count(total)} mistakes. For all classes use .report(), .matrix or .pairs()."
         )
+        self._worst = _worst_samples(matrix) if matrix.n_top_losses else []
         self._popups = self._build_popups()
         self._marked = worst[0] if worst and worst[0] in self._popups else None
 
@@ -210,6 +211,10 @@ class _ConfusionCard(_MatrixCard):
             f'<tfoot><tr><th scope="row">precision %</th>{precision}<td class="km-metric" '
             f'colspan="3">accuracy {format_percent(matrix.accuracy, 2)}</td></tr></tfoot>'
         )
+        worst = ""
+        if self._worst:
+            inside = _samples_html("Worst samples", self._worst, "by their loss")
+            worst = f'<div class="km-worst" style="margin-top:12px">{inside}</div>'
         of = ("its row", "its column", "all")[self._visible]
         heads = ("recall&nbsp;%", "F1&nbsp;%", "support")
         body = _layout_html(
@@ -218,10 +223,7 @@ class _ConfusionCard(_MatrixCard):
             samples=self._popups[self._marked] if self._marked else "",
             large_matrix=self._heatmap(),
             pairs=_pairs(self.pairs[: PAIRS if self.is_complete else PAIRS_OF_LARGE]),
-            below=_worst_html(matrix)
-            + headline_html(matrix)
-            + curves_html(matrix)
-            + all_metrics_html(matrix),
+            below=worst + headline_html(matrix) + curves_html(matrix) + all_metrics_html(matrix),
             key=key,
         )
         facts = matrix.facts()
@@ -239,9 +241,9 @@ class _ConfusionCard(_MatrixCard):
         lines = [first_line, "", *text_table(self._text_rows())]
         if self.pairs:
             lines += ["", "Most confused:", *(f"  {pair.to_text()}" for pair in self.pairs[:PAIRS])]
-        if matrix.n_top_losses:
+        if self._worst:
             lines += ["", "Worst samples:"]
-            lines += [f"  sample {each.index:,}: {each.title}" for each in _worst_samples(matrix)]
+            lines += [f"  sample {each.index:,}: {each.title}" for each in self._worst]
         lines += ["", "With 95 % intervals:", *(f"  {line}" for line in metrics_to_text(matrix))]
         if self.omitted:
             lines += ["", self.omitted]
@@ -339,13 +341,6 @@ def _worst_samples(matrix: ConfusionMatrix) -> list[Sample]:
         for title, loss in zip(titles(matrix, table.index), table["loss"], strict=True)
     ]
     return collect_samples(matrix.x, table.index, below, described)
-
-
-def _worst_html(matrix: ConfusionMatrix) -> str:
-    if not matrix.n_top_losses:
-        return ""
-    inside = _samples_html("Worst samples", _worst_samples(matrix), "by their loss")
-    return f'<div class="km-worst" style="margin-top:12px">{inside}</div>'
 
 
 def _normalization_buttons(normalize: str | None) -> str:

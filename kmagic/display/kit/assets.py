@@ -34,10 +34,8 @@ def minified_css(path: str) -> str:
 def js_module(path: str) -> str:
     """An ES module joined with all modules that it imports, since a widget has only one file.
 
-    The joined modules share one scope, so no two of them may declare the same name.
-
-    Args:
-        path: Path within ``kmagic/static``; the module's default export stays exported.
+    The joined modules share one scope, so no two of them may declare the same name. The module's
+    default export stays exported.
 
     Example:
         >>> joined = js_module("training/live_view.js")

@@ -60,11 +60,7 @@ class ProgressBar:
 
 
 class ProgressLine:
-    """A line on a terminal, which is overwritten.
-
-    Args:
-        stream: The terminal.
-    """
+    """A line on a terminal, which is overwritten."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -56,8 +56,7 @@ class Comparison(Renderable):
     @cached_property
     def difference(self) -> NDArray[Any]:
         """The model's matrix minus the other's; off the diagonal, negative is better."""
-        change: NDArray[Any] = self.new.matrix - self.old.matrix
-        return change
+        return np.asarray(self.new.matrix - self.old.matrix)
 
     @cached_property
     def _only_one_correct(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -262,14 +262,9 @@ def _check_samples(x: Any, samples: int) -> Any:
     shape = getattr(x, "shape", None)
     length = int(shape[0]) if shape else len(x)
     if length != samples:
-        raise EvaluationError(
-            Text(
-                Option("x"),
-                " must have as many samples as ",
-                Option("y_true"),
-                f", {samples:,}; got {length:,}.",
-            )
-        )
+        counts = f", {samples:,}; got {length:,}."
+        message = Text(Option("x"), " must have as many samples as ", Option("y_true"), counts)
+        raise EvaluationError(message)
     return x
 
 

@@ -196,13 +196,10 @@ class ConfusionMatrix(Renderable):
         """
         scores = self.predictions.scores
         if scores is None or scores.given.ndim == 1:
+            advice = "Pass the output of model.predict(x), shape (n, classes), as "
             raise EvaluationError(
                 "Top-k accuracy needs a score for each class.",
-                Text(
-                    "Pass the output of model.predict(x), shape (n, classes), as ",
-                    Option("y_pred"),
-                    ".",
-                ),
+                Text(advice, Option("y_pred"), "."),
             )
         hits = scores.ranks(self.predictions.true) < k
         return float(np.average(hits, weights=self.sample_weight))

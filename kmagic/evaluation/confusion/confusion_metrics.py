@@ -101,10 +101,8 @@ def count_confusions(
 ) -> NDArray[np.generic]:
     """The confusion matrix: rows are true classes, columns predicted ones.
 
-    Four times as fast as scikit-learn's ``confusion_matrix``, since the labels are indices.
-
-    Returns:
-        Shape (classes, classes): integers without weights, floats with them.
+    Four times as fast as scikit-learn's ``confusion_matrix``, since the labels are indices. Without
+    weights the counts are integers.
     """
     classes = len(predictions.class_names)
     cells = predictions.true * classes
@@ -403,9 +401,7 @@ def calibrate(
     """The calibration curve, as scikit-learn's ``calibration_curve`` but with weights.
 
     Of two classes the probability of the second is compared, of more that of the predicted class.
-
-    Returns:
-        None if no probabilities are known.
+    None if no probabilities are known.
     """
     scores = predictions.scores
     if scores is None or predictions.confidence is None:

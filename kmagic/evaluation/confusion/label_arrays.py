@@ -86,13 +86,10 @@ class ClassScores:
 
 
 def to_probabilities(scores: NDArray[Any], *, known: bool | None = None) -> NDArray[np.float64]:
-    """Convert the output of a model to one probability per class.
+    """Convert the output of a model to one probability per class, shape (n, classes).
 
     Unless ``known`` tells, values are probabilities if all are between 0 and 1. Others are logits,
     to which sigmoid or softmax is applied.
-
-    Returns:
-        Shape (n, classes).
 
     Example:
         >>> to_probabilities(np.array([[0.25], [0.75]])).tolist()
@@ -253,9 +250,8 @@ def parse_class_names(
         ids = tuple(numbers if len(numbers) == len(listed) else range(len(listed)))
         names = tuple(map(str, listed))
     if not names:
-        raise EvaluationError(
-            Text(Option("class_names"), " is empty: it must name at least one class.")
-        )
+        message = Text(Option("class_names"), " is empty: it must name at least one class.")
+        raise EvaluationError(message)
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
         raise EvaluationError(
@@ -287,16 +283,12 @@ def label_indices(
     if is_unknown.any():
         first = int(is_unknown.argmax())
         mapping = Option("class_names", {1: "one", 2: "two"})
-        raise EvaluationError(
-            Text(
-                Option(argument),
-                f" contains {values[first].item()!r} (sample {first:,}), which is not one of the "
-                f"{len(wanted):,} classes: {list_names(wanted)}.",
-            ),
-            ""
-            if are_names
-            else Text("If the ids do not start at 0, use a mapping: ", mapping, "."),
+        advice = Text("If the ids do not start at 0, use a mapping: ", mapping, ".")
+        problem = (
+            f" contains {values[first].item()!r} (sample {first:,}), which is not one of the "
+            f"{len(wanted):,} classes: {list_names(wanted)}."
         )
+        raise EvaluationError(Text(Option(argument), problem), "" if are_names else advice)
     return indices
 
 

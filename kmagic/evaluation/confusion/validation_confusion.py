@@ -30,9 +30,6 @@ class ValidationConfusion:
         classes: Names of the classes; if their number is not that of the model, the class
             indices are shown.
 
-    Attributes:
-        classes: The names.
-
     Raises:
         EvaluationError: The model has no classes.
     """
@@ -82,7 +79,6 @@ class ValidationConfusion:
         return counts
 
     def _class_indices(self, y: Any, units: int) -> NDArray[np.intp]:
-        """Targets as class indices."""
         values = np.asarray(y)
         if values.dtype.kind not in "biuf":
             raise _not_available("the targets of the validation data are not numbers")
