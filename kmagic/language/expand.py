@@ -245,7 +245,7 @@ class _Expander(NameResolver):
         if spec.inputs is not None:
             inputs = tuple(self._block_input(arg) for arg in self.call_args(spec.inputs))
         outer = self.scope
-        self.scope = Scope(
+        self.scope = inner = Scope(
             {**home.names, **values},
             dict(home.blocks),
             dict(home.models),
@@ -258,7 +258,6 @@ class _Expander(NameResolver):
         )
         try:
             self._body(block.body)
-            inner = self.scope
         finally:
             self.scope = outer
         outputs = inner.current

@@ -103,9 +103,6 @@ class Graph:
         )
         if shared and self.kind != "sequential":
             return False
-        for index, node in enumerate(self.nodes):
-            if node.is_input and index:
-                return False
-            if node.inputs != ((Arg(NodeOutput(index - 1)),) if index else ()):
-                return False
-        return self.outputs == (Arg(NodeOutput(len(self.nodes) - 1)),) and self.inputs is None
+        chain = [(), *((Arg(NodeOutput(index)),) for index in range(len(self.nodes)))]
+        edges = [*(node.inputs for node in self.nodes), self.outputs]
+        return edges == chain and self.nodes != [] and self.inputs is None

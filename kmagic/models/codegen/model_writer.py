@@ -221,8 +221,11 @@ class ModelWriter:
         match value:
             case Word():
                 return _one_or_list(self._tensors(value))
-            case Index():
-                return self._indexed(value)
+            case Index(name, path):
+                outputs = self._tensors(Word(name))
+                if len(outputs) > 1 and isinstance(path[0], int) and path[0] < len(outputs):
+                    return _part_of(outputs[path[0]], path[1:])
+                return _part_of(outputs[0], path)
             case SequenceValue():
                 return sequence_of(value.kind, map(self._tensor, value.items))
             case MappingValue():
@@ -231,12 +234,6 @@ class ModelWriter:
                 )
             case _:
                 return self.state.value_code(self.scope.value(value))
-
-    def _indexed(self, value: Index) -> str:
-        outputs, path = self._tensors(Word(value.name)), value.path
-        if len(outputs) > 1 and isinstance(path[0], int) and path[0] < len(outputs):
-            return _part_of(outputs[path[0]], path[1:])
-        return _part_of(outputs[0], path)
 
     def _bind(
         self,

@@ -127,10 +127,8 @@ class StepCode:
         code: The call that creates the layer, the variable that holds it, or the function.
         is_new: Whether the layer is created here.
         base_name: What it is, for the name of a variable.
-        is_function: Whether this is a function, not a layer.
         args: A function's own arguments, which follow the tensors.
         signature: What tells how several inputs are passed; None if that is unknown.
-        adapt: The data that the layer is adapted to.
         outputs: The number of outputs if that is known, else 0.
         keys: The names of its outputs, if it returns a dictionary.
     """
@@ -204,15 +202,11 @@ class CodeScope:
     """One for the text, one more for each nested model and each use of a block.
 
     Attributes:
-        frame: The Python function that is being written.
         env: What the names in braces stand for.
         flow: The variable that holds the current tensor.
         renames: Names of parameters and loop variables in the program.
         variables: Variables of the scope's own outputs.
         layer_variables: Variables of layers that are used again, by the names of their outputs.
-        tensors: Named outputs so far.
-        layers: Layers that are used again, by the names of their outputs.
-        current: The previous step's outputs.
         entry: What entered the body.
         body: The statements written so far, and the layers of a stack.
         names_layers: Whether a step's name is also its layer's.

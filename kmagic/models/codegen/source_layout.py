@@ -165,10 +165,6 @@ def _add_text(parts: _Parts, text: str) -> None:
         parts.append(text)
 
 
-def _flat(parts: _Parts) -> str:
-    return "".join(part if isinstance(part, str) else part.text for part in parts)
-
-
 def _layout(parts: _Parts, indent: int, tail: int = 0) -> str:
     """Lay parts out from the column ``indent``; ``tail`` characters follow on their last line."""
     text = ""
@@ -202,7 +198,7 @@ def _width_before_break(parts: _Parts, tail: int) -> int:
 
 def _leaves_little(group: _Group, rest: _Parts, column: int, tail: int) -> bool:
     """Whether keeping the group on this line would break only the few characters after it."""
-    after = _flat(rest)
+    after = "".join(part if isinstance(part, str) else part.text for part in rest)
     width = column + len(group.text) + len(after) + tail
     can_break = any(isinstance(part, _Group) for part in rest)
     return can_break and width > WIDTH and len(after) <= _SHORT and len(group.items) > 1
