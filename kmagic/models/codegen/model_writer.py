@@ -661,8 +661,7 @@ def _element(piece: Any) -> str:
     return ""
 
 
-def _list(pieces: Iterable[Any]) -> str:
-    elements = [element for element in map(_element, pieces) if element]
+def _list(elements: list[str]) -> str:
     if len(elements) == 1 and elements[0].startswith("*["):
         return elements[0][1:]
     comma = "," * (len(elements) > _MAX_ON_ONE_LINE)
@@ -724,13 +723,13 @@ class StackWriter(ModelWriter):
 
     def _laid_out(self, pieces: list[Any]) -> tuple[list[SourceStatement], str]:
         """The lines that create a stack's list, and the list."""
-        layers = [piece.code for piece in pieces if isinstance(piece, StackLayer)]
-        first = layers[0] if layers else ""
+        elements = [element for element in map(_element, pieces) if element]
+        first = elements[0] if elements else ""
         if all(_element(piece) for piece in pieces if isinstance(piece, StackLoop)):
             kinds = StackLayer | StackLoop | FreezePoint
             lines = [piece for piece in pieces if not isinstance(piece, kinds)]
             is_call = len(pieces) - len(lines) == 1 and first.startswith("*")
-            return lines, first[1:] if is_call else _list(pieces)
+            return lines, first[1:] if is_call else _list(elements)
         variable = self.scope.frame.new_name("stack")
         own_layers = f"{variable}[1:]" if first.startswith("keras.Input(") else variable
         lines = _list_lines(pieces, variable, own_layers)
@@ -745,7 +744,7 @@ def _list_lines(
     lines: list[SourceStatement] = []
     for is_element, group in groupby(pieces, lambda piece: bool(_element(piece))):
         if is_element:
-            lines.append(_list_line([*group], variable, exists=exists))
+            lines.append(_list_line([*map(_element, group)], variable, exists=exists))
             exists = True
             continue
         for piece in group:
@@ -763,15 +762,12 @@ def _list_lines(
     return lines
 
 
-def _list_line(pieces: list[Any], variable: str, *, exists: bool) -> str:
-    match pieces:
-        case _ if not exists:
-            return f"{variable} = {_list(pieces)}"
-        case [StackLayer(code)] if code.startswith("*"):
-            return f"{variable} += {code[1:]}"
-        case [StackLayer(code)]:
-            return call(f"{variable}.append", code)
-    return f"{variable} += {_list(pieces)}"
+def _list_line(elements: list[str], variable: str, *, exists: bool) -> str:
+    only = elements[0] if len(elements) == 1 else ""
+    if exists and only:
+        is_list = only.startswith("*")
+        return f"{variable} += {only[1:]}" if is_list else call(f"{variable}.append", only)
+    return f"{variable} {'+=' if exists else '='} {_list(elements)}"
 
 
 def _freeze_loop(layers: str) -> Compound:

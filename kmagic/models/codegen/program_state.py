@@ -291,11 +291,7 @@ _MAX_POSITIONAL = 2
 _SHAPE_NAMES = ("shape", "size", "dims")
 _STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1, "ConvLSTM1D": 2, "ConvLSTM2D": 2, "ConvLSTM3D": 2}
 """Recurrent layer -> the number of states it returns with ``return_state``."""
-_PATHS = {
-    "array": "np.array",
-    "input": "keras.Input",
-    "tensor": "keras.ops.convert_to_tensor",
-}
+_PATHS = {"array": "np.array", "input": "keras.Input", "tensor": "keras.ops.convert_to_tensor"}
 
 
 @dataclass(frozen=True, slots=True)
