@@ -129,7 +129,7 @@ def _shortest_spec(program: ModelProgram, *, exact: bool) -> ModelSpec:
 
 def _statements(program: ModelProgram, names: TextNames, *, folded: bool) -> Iterator[Statement]:
     def body(plan: ModelPlan) -> tuple[Statement, ...]:
-        return statements_of(plan, fold(plan, names.taken, blocks=folded), names)
+        return statements_of(plan, *fold(plan, names.taken, blocks=folded), names)
 
     plan = program.plan
     kind = _explicit_kind(plan)
@@ -153,11 +153,11 @@ def _explicit_kind(plan: ModelPlan) -> ModelKind:
     has_reuse = len(set(models)) < len(models) or any(step.kind == "reuse" for step in plan.steps)
     if plan.kind == "sequential":
         return "sequential" if has_reuse else ""
-    is_stack = all(
-        step.inputs == ((Arg(NodeOutput(index - 1)),) if index else ())
-        and step.kind != "function"
-        and (not index or step.kind != "input")
-        for index, step in enumerate(plan.steps)
+    chained = [(), *((Arg(NodeOutput(index)),) for index in range(len(plan.steps)))]
+    is_stack = (
+        [*(step.inputs for step in plan.steps), plan.outputs] == chained
+        and plan.inputs is None
+        and not any(step.kind == "function" for step in plan.steps)
+        and not any(step.kind == "input" for step in plan.steps[1:])
     )
-    ends_last = plan.outputs == (Arg(NodeOutput(len(plan.steps) - 1)),) and plan.inputs is None
-    return "functional" if is_stack and ends_last and not has_reuse else ""
+    return "functional" if is_stack and not has_reuse else ""

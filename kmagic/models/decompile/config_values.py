@@ -1,53 +1,53 @@
-"""Parts of Keras's configs: compared with each other, and written as values of the language."""
+"""Values of Keras's configs: how they are compared, and how they are written as arguments."""
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
 from kmagic.language.parser import CONSTANTS
 from kmagic.language.spec import (
+    NO_SPAN,
     Arg,
     Expr,
-    InnerLayer,
     LiteralValue,
-    MappingValue,
     Object,
-    Ref,
     SequenceValue,
     Shape,
     Value,
     Word,
 )
 from kmagic.models import catalogue
-from kmagic.models.catalogue import OBJECT_ROLES, Role
+from kmagic.models.binding import BuildContext, bind_arguments
+from kmagic.models.catalogue import OBJECT_ROLES, Parameter, Role
 from kmagic.models.keras_history import is_keras_tensor
 
-MAX_ARRAY_SIZE = 10_000
-"""Larger arrays are not written into a text."""
-LOST_ARGUMENTS = "lost_arguments"
-"""Key that adds to a serialized object the arguments that its own config leaves out."""
-_LAMBDA = "it contains a lambda; use a named function instead"
 _WORD = re.compile(r"[^\W\d]\w*")
 _WRAPPED = re.compile(r"(?:forward_|backward_)+")
 _TENSOR_NAME = re.compile(r"keras_tensor(?:_\d+)?(?:CLONE|_clone)*")
 _CLASS_NAMES = {"GroupQueryAttention": "GroupedQueryAttention"}
 """Public names of classes whose own name differs."""
 _IRRELEVANT = frozenset({"registered_name", "build_config", "compile_config", "shared_object_id"})
+IGNORED = frozenset({"name", "vocabulary_size"})
+"""Keys of configs that are not compared."""
+_UNIFORM = frozenset({"cropping", "dilation_rate", "output_padding", "padding", "size", "strides"})
+"""Parameters whose equal numbers are written once: ``strides=2``."""
+_ALWAYS_NAMED = frozenset({"axis", "data_format", "name"})
+"""First parameters that are clearer with their name."""
+_SECOND = frozenset({"offset"})
+"""Second parameters that need no name although they have a default."""
+_AFTER_TENSORS = frozenset({"x2", "key", "newshape", "shape", "dtype"})
+"""Parameters of functions of ``keras.ops`` that need no name after the tensors."""
+_SINGLE_PRECISION_DIGITS = 12
 
 
 class UnwritableError(Exception):
     """Something in a model cannot be written as text; the message says what and why."""
-
-
-# --- comparing ------------------------------------------------------------------------------------
 
 
 def is_default_name(name: str, class_name: str) -> bool:
@@ -71,253 +71,52 @@ def is_serialized(value: Any) -> bool:
     return isinstance(value, dict) and "class_name" in value and "config" in value
 
 
+def own_name(layer: Any) -> str:
+    """A layer's name, or "" if Keras generated it."""
+    return "" if is_default_name(layer.name, type(layer).__name__) else str(layer.name)
+
+
 def comparable(value: Any, class_name: str = "") -> Any:
-    """A config without generated names and build information."""
+    """A config without generated names and build information, to be compared with ``==``.
+
+    NaN equals NaN, and 1 equals neither 1.0 nor True.
+    """
     if isinstance(value, dict):
-        inner = str(value.get("class_name", "")) if is_serialized(value) else ""
+        inner = str(value["class_name"]) if is_serialized(value) else ""
+        is_unnamed = class_name and is_default_name(str(value.get("name")), class_name)
         return {
-            key: comparable(item, inner if inner and key == "config" else "")
+            key: comparable(item, inner if key == "config" else "")
             for key, item in value.items()
-            if key not in _IRRELEVANT
-            and not (
-                key == "name"
-                and class_name
-                and isinstance(item, str)
-                and is_default_name(item, class_name)
-            )
+            if key not in _IRRELEVANT and not (key == "name" and is_unnamed)
         }
     if isinstance(value, list | tuple):
         return type(value)(comparable(item) for item in value)
     if hasattr(value, "get_config") and not isinstance(value, type):
         kind = type(value).__name__
         return {"class_name": kind, "config": comparable(value.get_config(), kind)}
-    return _python_number(value)
+    value = python_number(value)
+    if isinstance(value, int | float):
+        return (type(value).__name__, repr(value))
+    if is_keras_tensor(value):
+        return ("tensor", id(value))
+    if hasattr(value, "__array__"):
+        array = np.asarray(value)
+        numbers = array.tolist() if array.dtype.hasobject else array.tobytes()
+        return (type(value).__name__, array.dtype.str, array.shape, numbers)
+    return value
 
 
-def same(first: Any, second: Any) -> bool:
-    """Whether two comparable configs are equal; NaN equals NaN, 1 does not equal 1.0 or True."""
-    if is_keras_tensor(first) or is_keras_tensor(second):
-        return first is second
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
-    if isinstance(first, list | tuple) and type(first) is type(second):
-        return len(first) == len(second) and all(map(same, first, second))
-    if isinstance(first, float) and isinstance(second, float) and math.isnan(first):
-        return math.isnan(second)
-    if hasattr(first, "__array__") or hasattr(second, "__array__"):
-        return type(first) is type(second) and _same_arrays(first, second)
-    if isinstance(first, int | float) and type(first) is not type(second):
-        return False
-    return bool(first == second)
+def comparable_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without what does not matter when it is compared with another one."""
+    return {key: comparable(value) for key, value in config.items() if key not in IGNORED}
 
 
-def _same_arrays(first: Any, second: Any) -> bool:
-    one, other = np.asarray(first), np.asarray(second)
-    return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind in "fc")
-
-
-def _python_number(value: Any) -> Any:
+def python_number(value: Any) -> Any:
     """A NumPy number as a Python number; anything else unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-# --- writing --------------------------------------------------------------------------------------
-
-
-class ValueWriter:
-    """Writes parts of configs as values.
-
-    Attributes:
-        needed: The classes and functions that the text takes from the notebook, by name.
-        known: The model's own classes and functions, by name: Keras's configs give only names.
-        model_names: What the text calls each nested model, by its Keras name.
-    """
-
-    def __init__(self) -> None:
-        self.needed: dict[str, Any] = {}
-        self.known: dict[str, Any] = {}
-        self.model_names: dict[str, str] = {}
-
-    def arguments_of(self, cls: Any, config: Mapping[str, Any]) -> tuple[Arg, ...]:
-        """The arguments that make an object with this config."""
-        raise NotImplementedError
-
-    def value(self, value: Any, role: Role = "any") -> Value:
-        """The value for a part of a config.
-
-        Raises:
-            UnwritableError: No text can express it.
-        """
-        value = _python_number(value)
-        if value is None or value is ... or isinstance(value, bool | int | float):
-            return LiteralValue(value)
-        if isinstance(value, str):
-            return text_value(value, role)
-        if isinstance(value, slice):
-            return self._slice(value.start, value.stop, value.step)
-        if isinstance(value, list | tuple):
-            return self._sequence(value, role)
-        if is_serialized(value):
-            return self._object(value, role)
-        if isinstance(value, Mapping):
-            if role == "activation":
-                raise UnwritableError(_LAMBDA)
-            entries = ((_key(key), self.value(item, role)) for key, item in value.items())
-            return MappingValue(tuple(entries))
-        if hasattr(value, "__array__") and hasattr(value, "dtype") and hasattr(value, "shape"):
-            return self._array(value, word="array" if isinstance(value, np.ndarray) else "tensor")
-        if inspect.isfunction(value) or inspect.isclass(value) or inspect.isbuiltin(value):
-            return self._notebook_name(value)
-        if hasattr(value, "get_config"):
-            return self._object(keras.saving.serialize_keras_object(value), role)
-        raise UnwritableError(f"{value!r} ({type(value).__name__}) cannot be written in a text")
-
-    def _sequence(self, value: list[Any] | tuple[Any, ...], role: Role) -> Value:
-        if isinstance(value, tuple) and len(value) > 1 and all(map(_is_dimension, value)):
-            return Shape(value)
-        items = tuple(
-            LiteralValue(item)
-            if isinstance(item, str) and role == "any"
-            else self.value(item, role)
-            for item in value
-        )
-        return SequenceValue("list" if isinstance(value, list) else "tuple", items)
-
-    def _slice(self, *bounds: Any) -> Object:
-        given = [_python_number(bound) for bound in bounds]
-        while given and given[-1] is None:
-            given.pop()
-        return Object(Word("slice"), tuple(Arg(self.value(bound)) for bound in given))
-
-    def _array(self, value: Any, dtype: str = "", word: str = "array") -> Value:
-        array = np.asarray(value, dtype or None)
-        if array.size > MAX_ARRAY_SIZE:
-            raise UnwritableError(
-                f"it has an array of {array.size:,} numbers, too long for a text"
-                f" (at most {MAX_ARRAY_SIZE:,})"
-            )
-        args = [
-            Arg(self._sequence(array.tolist(), "any") if array.ndim else LiteralValue(array.item()))
-        ]
-        default = str(np.asarray(array.tolist()).dtype)
-        if word == "tensor":
-            default = {"float64": "float32", "int64": "int32"}.get(default, default)
-        if str(array.dtype) != default:
-            args.append(Arg(text_value(str(array.dtype), "any")))
-        return Object(Word(word), tuple(args))
-
-    def _notebook_name(self, value: Any) -> Expr:
-        """A function or class of the user by its name."""
-        name = getattr(value, "__name__", "")
-        if name == "<lambda>":
-            raise UnwritableError(_LAMBDA)
-        if not name.isidentifier():
-            raise UnwritableError(f"{name} is not a valid Python name")
-        stem, number = name, 1
-        while name in self.needed and self.needed[name] is not value:
-            number += 1
-            name = f"{stem}_{number}"
-        self.needed[name] = value
-        return Expr(name)
-
-    def callee(self, value: Any, role: Role) -> Word | Expr:
-        """How a class or function is called: by its word, or by its name in the notebook."""
-        word = catalogue.word_for(value)
-        if (value.__module__ or "").split(".")[0] == "keras":
-            roles = (role, *OBJECT_ROLES) if role in OBJECT_ROLES else OBJECT_ROLES
-            matches = [
-                match for match in (catalogue.find_object(other, word) for other in roles) if match
-            ]
-            classes = [match for match in matches if inspect.isclass(match)]
-            if (classes or matches)[:1] == [value]:
-                return Word(word)
-        name = value.__name__
-        expr = self._notebook_name(value)
-        is_ambiguous = any(catalogue.find_object(other, name) for other in OBJECT_ROLES)
-        return (
-            Word(name) if expr.source == name and not name.islower() and not is_ambiguous else expr
-        )
-
-    def _object(self, config: Mapping[str, Any], role: Role) -> Value:
-        """The value for a serialized object: ``l2(1e-4)``, ``mixed_float16``, ``lstm 4``."""
-        kind, inner = config["class_name"], config["config"]
-        match kind:
-            case "DTypePolicy":
-                name = str(inner["name"])
-                policy = Object(Word("dtype_policy"), (Arg(LiteralValue(name)),))
-                return text_value(name, "dtype") if role == "dtype" else policy
-            case "__numpy__":
-                return self._array(inner["value"], inner["dtype"])
-            case "__tensor__":
-                return self._array(inner["value"], inner["dtype"], "tensor")
-            case "__slice__":
-                return self._slice(inner["start"], inner["stop"], inner["step"])
-            case "__ellipsis__":
-                return LiteralValue(...)
-            case "__lambda__":
-                raise UnwritableError(_LAMBDA)
-            case "Functional" | "Sequential" if inner.get("name") in self.model_names:
-                return Ref(self.model_names[inner["name"]])
-        if kind.startswith("__"):
-            raise UnwritableError(f"values of type {kind} cannot be written in a text")
-        value = self._resolve(config)
-        if kind == "function" or not inspect.isclass(value):
-            word = getattr(value, "__name__", "")
-            if (
-                catalogue.accepts_string(role, word)
-                and catalogue.keras_module(role).get(word) is value
-            ):
-                return Word(word)
-            return self._notebook_name(value)
-        return self._instance(value, inner or {}, role, config.get(LOST_ARGUMENTS, {}))
-
-    def _instance(
-        self, cls: Any, config: Mapping[str, Any], role: Role, lost: Mapping[str, Any]
-    ) -> Value:
-        params = {param.name: param for param in catalogue.parameters(cls)}
-        args = list(self.arguments_of(cls, config))
-        name = config.get("name")
-        if (
-            role in ("layer", "loss", "metric")
-            and isinstance(name, str)
-            and "name" in params
-            and name != params["name"].default
-            and not is_default_name(name, cls.__name__)
-        ):
-            args.append(Arg(text_value(name, "any"), "name"))
-        args += [
-            Arg(self.value(value, params[name].role), name)
-            for name, value in lost.items()
-            if name in params and name not in config and params[name].default != value
-        ]
-        callee = self.callee(cls, role)
-        if role == "layer":
-            return _layer_value(callee, tuple(args))
-        if not args and isinstance(callee, Word) and role in OBJECT_ROLES:
-            return callee if catalogue.find_object(role, callee.text) is cls else Object(callee)
-        return Object(callee, tuple(args))
-
-    def _resolve(self, config: Mapping[str, Any]) -> Any:
-        """The class or function of a serialized object."""
-        kind = config["class_name"]
-        name = config["config"] if kind == "function" else kind
-        for known in filter(None, (config.get("registered_name"), name)):
-            value = keras.saving.get_registered_object(known)
-            if value is not None:
-                return value
-        module = config.get("module")
-        if module and module != "builtins":
-            try:
-                value = getattr(importlib.import_module(module), str(name).split(">")[-1], None)
-            except ImportError:
-                value = None
-            if value is not None:
-                return value
-        if str(name) in self.known:
-            return self.known[str(name)]
-        raise UnwritableError(
-            f"{name} cannot be found; register it with keras.saving.register_keras_serializable"
-        )
+# --- how values and arguments are written ---------------------------------------------------------
 
 
 def is_plain_word(text: str) -> bool:
@@ -331,20 +130,91 @@ def text_value(text: str, role: Role) -> Value:
     return Word(text) if is_bare and is_plain_word(text) else LiteralValue(text)
 
 
-def _key(key: Any) -> Value:
-    if isinstance(key, str):
-        return Word(key) if is_plain_word(key) else LiteralValue(key)
-    if key is None or isinstance(key, bool | int | float):
-        return LiteralValue(key)
-    raise UnwritableError(f"the dictionary key {key!r} cannot be written in a text")
+def written_arguments(cls: Any, values: Mapping[str, Value]) -> tuple[Arg, ...]:
+    """Arguments as a text has them: leading ones and unmistakable words without names."""
+    params = catalogue.parameters(cls)
+    leading: list[Arg] = []
+    rest = dict(values)
+    for index, param in enumerate(params):
+        if param.name not in rest or not param.positional:
+            break
+        value = _positional_value(param, rest[param.name], index)
+        if value is None:
+            break
+        leading.append(Arg(value))
+        del rest[param.name]
+    by_name = {param.name: param for param in params}
+    words: list[Arg] = []
+    named: list[Arg] = []
+    for name, value in rest.items():
+        word = _bare_word(cls, by_name.get(name), value)
+        (words if word else named).append(Arg(word) if word else Arg(value, name))
+    short = (*leading, *words, *named)
+    context = BuildContext("")
+    bound = bind_arguments(cls, "", short, NO_SPAN, context, lambda value, _role, _context: value)
+    if not context.problems and bound.kwargs == dict(values):
+        return short
+    return tuple(Arg(value, name) for name, value in values.items())
 
 
-def _layer_value(callee: Word | Expr, args: tuple[Arg, ...]) -> Value:
-    if not args:
-        return callee if isinstance(callee, Word) else Object(callee)
-    is_nested = any(isinstance(arg.value, InnerLayer) for arg in args)
-    return Object(callee, args) if is_nested else InnerLayer(callee, args)
+def function_arguments(
+    function: Callable[..., Any], values: Mapping[str, Value], inputs: int
+) -> tuple[Arg, ...]:
+    """Arguments of a function of ``keras.ops``; some need no name after the tensors."""
+    leading: list[Arg] = []
+    for param in catalogue.parameters(function)[inputs:]:
+        if param.name not in values or param.name not in _AFTER_TENSORS:
+            break
+        leading.append(Arg(values[param.name]))
+    named = [Arg(value, name) for name, value in values.items()]
+    return (*leading, *named[len(leading) :])
 
 
-def _is_dimension(value: Any) -> bool:
-    return value is None or (type(value) is int and value > 0)
+def _positional_value(param: Parameter, value: Value, index: int) -> Value | None:
+    """The value as a leading argument; None if it needs its name."""
+    if isinstance(value, Word) and param.role == "any" and not isinstance(param.default, str):
+        return LiteralValue(value.text) if param.required else None
+    if param.required:
+        return value
+    if param.name in _ALWAYS_NAMED or (index and param.name not in _SECOND) or param.is_flag:
+        return None
+    if isinstance(value, LiteralValue):
+        number = value.value
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            return None
+        return value if math.isfinite(number) else None
+    return value if isinstance(value, Shape | SequenceValue | Word | Object | Expr) else None
+
+
+def _bare_word(owner: Any, param: Parameter | None, value: Value) -> Word | None:
+    """The bare word that sets a parameter, if there is one."""
+    if param is None:
+        return None
+    if param.is_flag:
+        return Word(param.name) if value == LiteralValue(True) else None
+    if not isinstance(value, Word):
+        return None
+    if param.name == "dtype":
+        return None if inspect.isclass(owner) else value  # of an input
+    if param.name == "padding":
+        return value if value.text in catalogue.PADDINGS else None
+    is_activation = param.name == "activation" and catalogue.accepts_string(
+        "activation", value.text
+    )
+    return value if is_activation else None
+
+
+def shorter(name: str, value: Any) -> Any:
+    """Equal numbers as one number, where Keras repeats a single number."""
+    if name in _UNIFORM and isinstance(value, tuple):
+        if value and all(isinstance(item, tuple) for item in value):
+            value = tuple(shorter(name, item) for item in value)
+        if len(set(map(repr, value))) == 1:
+            return value[0]
+    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], int):
+        return value[0]
+    if name.endswith("factor") and isinstance(value, tuple) and value[:1] == (-value[-1],):
+        return value[-1]  # a range around zero
+    if isinstance(value, float) and len(repr(value)) > _SINGLE_PRECISION_DIGITS:
+        return float(str(np.float32(value)))
+    return value

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from itertools import repeat
 from typing import Any
 
 import keras
 
+from kmagic.language.graph_statements import unused_name
 from kmagic.language.parser import RESERVED
 from kmagic.language.spec import (
     Arg,
@@ -19,14 +22,15 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.models.catalogue import takes_input_list
-from kmagic.models.decompile.blocks import free_name
 from kmagic.models.decompile.config_values import (
     UnwritableError,
+    comparable,
+    comparable_settings,
     is_default_name,
     is_plain_word,
+    own_name,
 )
-from kmagic.models.decompile.layer_writer import LayerWriter, own_name
-from kmagic.models.decompile.operations import ops_call
+from kmagic.models.decompile.layer_writer import LayerWriter
 from kmagic.models.decompile.plan import ModelPlan, ModelProgram, PlanStep
 from kmagic.models.keras_history import (
     KerasCall,
@@ -50,6 +54,12 @@ from kmagic.support.process_patches import isolated_keras
 
 MIN_FROZEN_LAYERS = 3
 """Fewer frozen layers at the start of a model get no line of their own."""
+_MODULES = ("", "nn", "numpy", "image", "linalg", "math")
+_FUNCTION_NAMES = {
+    "BatchNorm": "batch_normalization",
+    "LayerNorm": "layer_normalization",
+    "RMSNorm": "rms_normalization",
+}
 
 
 def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> ModelProgram:
@@ -63,8 +73,20 @@ def read_model(model: Any, *, compiled: bool = True, exact: bool = False) -> Mod
     Raises:
         DecompileError: A layer cannot be written as text; the message names it.
     """
+    reader = _ModelReader(exact=exact)
     with isolated_keras():
-        return _ModelReader(exact=exact).program(model, compiled=compiled)
+        plan = reader.plan(model)
+        if not model.trainable:
+            plan.args = (Arg(LiteralValue(False), "trainable"),)
+            if plan.is_frozen:  # the model's own flag does not cover its layers
+                plan.frozen_steps = len(plan.steps)
+        program = ModelProgram(plan, reader.nested, needed=reader.writer.needed)
+        if compiled:
+            try:
+                program.compile = reader.writer.compile_line(model)
+            except UnwritableError as error:
+                program.notes.append(f"The compile line is missing: {error}")
+    return program
 
 
 class _ModelReader:
@@ -77,20 +99,6 @@ class _ModelReader:
         self.nested_indices: dict[int, int] = {}
         self.owners: dict[int, Any] = {}
 
-    def program(self, model: Any, *, compiled: bool) -> ModelProgram:
-        plan = self.plan(model)
-        if not model.trainable:
-            plan.args = (Arg(LiteralValue(False), "trainable"),)
-            if plan.is_frozen:  # the model's own flag does not cover its layers
-                plan.frozen_steps = len(plan.steps)
-        program = ModelProgram(plan, self.nested, needed=self.writer.needed)
-        if compiled:
-            try:
-                program.compile = self.writer.compile_line(model)
-            except UnwritableError as error:
-                program.notes.append(f"The compile line is missing: {error}")
-        return program
-
     # --- models -----------------------------------------------------------------------------------
 
     def plan(self, model: Any) -> ModelPlan:
@@ -99,30 +107,14 @@ class _ModelReader:
         plan.is_frozen = is_frozen(model)
         if isinstance(model, keras.Sequential):
             plan.kind = "sequential"
-            self._read_sequential(model, plan)
+            _PlanReader(self, model, plan).read_sequential()
         else:
             plan.kind = "functional"
-            _FunctionalReader(self, model, plan).read()
+            _PlanReader(self, model, plan).read_functional()
         if not model.trainable and not plan.is_frozen:
             plan.args = (Arg(LiteralValue(False), "trainable"),)
         self._freeze(plan)
         return plan
-
-    def _read_sequential(self, model: Any, plan: ModelPlan) -> None:
-        layers = sublayers(model)
-        if not layers:
-            raise _unwritable(model, "it has no layers")
-        first_use: dict[int, int] = {}
-        for index, layer in enumerate(layers):
-            if id(layer) in first_use and not is_model(layer):
-                step = PlanStep("reuse", target=first_use[id(layer)])
-            else:
-                step = self.step(layer, model)
-                first_use[id(layer)] = index
-            if index:
-                step.inputs = (Arg(NodeOutput(index - 1)),)
-            plan.steps.append(step)
-        plan.outputs = (Arg(NodeOutput(len(layers) - 1)),)
 
     def _freeze(self, plan: ModelPlan) -> None:
         """Replace ``trainable=false`` by one ``freeze`` line: for all layers, or the first ones."""
@@ -163,29 +155,34 @@ class _ModelReader:
                 index = self.nested_index(inner)
                 self.writer.model_names[inner.name] = list(self.nested)[index]
         try:
-            written = self.writer.layer(layer)
+            step = self.writer.step(layer)
         except UnwritableError as error:
             raise _unwritable(layer, str(error)) from None
-        is_input = is_input_layer(layer)
-        return PlanStep(
-            "input" if is_input else "layer",
-            written.callee,
-            written.owner,
-            written.values,
-            name=str(layer.name) if self.exact else written.name,
-            is_frozen=not is_input and is_frozen(layer),
-        )
+        step.is_frozen = step.kind == "layer" and is_frozen(layer)
+        if self.exact:
+            step.name = str(layer.name)
+        return step
 
 
-class _FunctionalReader:
-    """Reads one functional model."""
+class _PlanReader:
+    """Reads one model."""
 
     def __init__(self, reader: _ModelReader, model: Any, plan: ModelPlan) -> None:
         self.reader, self.model, self.plan = reader, model, plan
         self.indices: dict[KerasCall, int] = {}
         self.first_use: dict[int, int] = {}
 
-    def read(self) -> None:
+    def read_sequential(self) -> None:
+        layers = sublayers(self.model)
+        if not layers:
+            raise _unwritable(self.model, "it has no layers")
+        for index, layer in enumerate(layers):
+            step = self._layer_step(layer)
+            step.inputs = (Arg(NodeOutput(index - 1)),) if index else ()
+            self.plan.steps.append(step)
+        self.plan.outputs = (Arg(NodeOutput(len(layers) - 1)),)
+
+    def read_functional(self) -> None:
         for call in (
             *calls_of(self.model.inputs),
             *calls_before(self.model.outputs, self._sources),
@@ -203,56 +200,46 @@ class _FunctionalReader:
         return [*call.previous_in(self.model), *calls_of(keras_tensors(call.arguments()))]
 
     def _add(self, call: KerasCall) -> None:
+        layer = call.operation
         try:
-            step = self._step(call)
+            if is_layer(layer):
+                step = self._layer_step(layer)
+                step.inputs = self._call_inputs(call)
+            else:
+                step = self._function_step(call)
         except UnwritableError as error:
-            raise _unwritable(call.operation, str(error)) from None
+            raise _unwritable(layer, str(error)) from None
         step.output_count = len(call.outputs)
         self.indices[call] = len(self.plan.steps)
         self.plan.steps.append(step)
 
-    def _step(self, call: KerasCall) -> PlanStep:
-        layer = call.operation
-        if not is_layer(layer):
-            return self._function_step(call)
+    def _layer_step(self, layer: Any) -> PlanStep:
         if id(layer) in self.first_use and not is_model(layer):
-            step = PlanStep("reuse", target=self.first_use[id(layer)])
-        else:
-            step = self.reader.step(layer, self.model)
-            self.first_use[id(layer)] = len(self.plan.steps)
-        step.inputs = self._call_inputs(call)
-        return step
+            return PlanStep("reuse", target=self.first_use[id(layer)])
+        self.first_use[id(layer)] = len(self.plan.steps)
+        return self.reader.step(layer, self.model)
 
     def _function_step(self, call: KerasCall) -> PlanStep:
-        made_by = ops_call(call)
-        inputs = made_by.inputs
-        tensors = inputs[0] if len(inputs) == 1 and isinstance(inputs[0], list) else []
-        if len(tensors) > 1 and takes_input_list(made_by.function, len(tensors)):
-            inputs = tuple(tensors)
-        args = [Arg(self._value(value)) for value in inputs]
-        values = {}
-        for name, value in made_by.kwargs.items():
-            if keras_tensors(value):
-                args.append(Arg(self._value(value), name))
-            else:
-                values[name] = self._value(value)
-        return PlanStep("function", Word(made_by.word), made_by.function, values, tuple(args))
+        word, function, inputs, kwargs = _ops_call(call)
+        args = [Arg(self._value(value)) for value in _one_by_one(function, inputs)]
+        args += [
+            Arg(self._value(value), name) for name, value in kwargs.items() if keras_tensors(value)
+        ]
+        values = {
+            name: self._value(value) for name, value in kwargs.items() if not keras_tensors(value)
+        }
+        return PlanStep("function", Word(word), function, values, tuple(args))
 
     def _call_inputs(self, call: KerasCall) -> tuple[Arg, ...]:
         args, kwargs = call.arguments()
         function = call.operation.call
-        positional: list[tuple[str | None, Any]]
-        first = args[0] if args else None
-        tensors = first if isinstance(first, list) and len(first) > 1 else []
-        if len(args) == 1 and tensors and takes_input_list(function, len(tensors)):
-            positional = [(None, tensor) for tensor in tensors]
-        elif len(args) > 1 and takes_input_list(function, len(args)):
+        inputs = _one_by_one(function, args)
+        names: Iterable[str | None] = repeat(None)
+        if len(args) > 1 and takes_input_list(function, len(args)):
             names = (None, *list(inspect.signature(function).parameters)[1:])
-            positional = list(zip(names, args, strict=False))
-        else:
-            positional = [(None, value) for value in args]
         return tuple(
-            Arg(self._value(value), name) for name, value in (*positional, *kwargs.items())
+            Arg(self._value(value), name)
+            for name, value in (*zip(names, inputs, strict=False), *kwargs.items())
         )
 
     def _value(self, value: Any) -> Value:
@@ -264,11 +251,10 @@ class _FunctionalReader:
         if not keras_tensors(value):
             return self.reader.writer.value(value)
         if isinstance(value, Mapping):
-            entries = (
-                (Word(key) if is_plain_word(str(key)) else LiteralValue(key), self._value(item))
-                for key, item in value.items()
+            write = self.reader.writer.value
+            return MappingValue(
+                tuple((write(key), self._value(item)) for key, item in value.items())
             )
-            return MappingValue(tuple(entries))
         items = tuple(self._value(item) for item in value)
         return SequenceValue("list" if isinstance(value, list) else "tuple", items)
 
@@ -280,17 +266,23 @@ class _FunctionalReader:
         return (Arg(self._value(structure)),)
 
 
+def _one_by_one(function: Callable[..., Any], args: Sequence[Any]) -> Sequence[Any]:
+    """The arguments of a call; where a list of tensors is the only one, the text has no list."""
+    tensors = args[0] if len(args) == 1 and isinstance(args[0], list) else []
+    is_list = len(tensors) > 1 and takes_input_list(function, len(tensors))
+    return tensors if is_list else args
+
+
 def is_frozen(layer: Any) -> bool:
     """Whether neither a layer nor anything in it is trainable."""
     return not any(part.trainable for part in flat_layers(layer) if not is_input_layer(part))
 
 
 def _model_name(name: str, taken: Mapping[str, Any]) -> str:
-    """A name for a nested model in the text."""
     if not is_plain_word(name) or name in RESERVED:
         stem = "".join(char if char.isalnum() else "_" for char in name).strip("_")
         name = stem if is_plain_word(stem) and stem not in RESERVED else f"model_{stem}"
-    return free_name(name, taken, "_")
+    return unused_name(name, {*taken})
 
 
 def _is_keras_model(model: Any) -> bool:
@@ -320,3 +312,104 @@ def _unwritable(layer: Any, reason: str) -> DecompileError:
     name = "" if is_unnamed else f" {layer.name}"
     what = "model" if is_model(layer) else "layer"
     return DecompileError(f"The {what}{name} ({kind}) cannot be written as text: {reason}.")
+
+
+# --- functions of keras.ops ----------------------------------------------------------------------
+
+
+def _ops_call(call: KerasCall) -> tuple[str, Callable[..., Any], list[Any], dict[str, Any]]:
+    """The function of ``keras.ops`` that makes a call's operation: its word, it, its arguments."""
+    name = type(call.operation).__name__
+    key = _FUNCTION_NAMES.get(name, name).replace("_", "").lower()
+    for word, function in _functions().get(key, ()):
+        arguments = _arranged(function, call)
+        if arguments is not None and _makes(function, *arguments, call):
+            return word, function, *arguments
+    raise UnwritableError(f"no function of keras.ops makes the operation {name}")
+
+
+@cache
+def _functions() -> dict[str, list[tuple[str, Callable[..., Any]]]]:
+    """Words and functions of ``keras.ops`` by name without underscores, the shortest word first."""
+    functions: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
+    for module in _MODULES:
+        namespace = getattr(keras.ops, module, None) if module else keras.ops
+        for name, value in vars(namespace).items() if namespace else ():
+            if not name.startswith("_") and inspect.isfunction(value):
+                word = ".".join(filter(None, ("ops", module, name)))
+                functions.setdefault(name.replace("_", ""), []).append((word, value))
+    return functions
+
+
+def _arranged(
+    function: Callable[..., Any], call: KerasCall
+) -> tuple[list[Any], dict[str, Any]] | None:
+    """The call's arguments and the operation's config in the order of a function's parameters."""
+    arguments = call.node.arguments
+    try:
+        bound = inspect.signature(call.operation.call).bind(*arguments.args, **arguments.kwargs)
+        given = dict(call.operation.get_config())
+    except (TypeError, NotImplementedError):
+        return None
+    given.pop("name", None)
+    variadic: tuple[Any, ...] = ()
+    for name, value in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            variadic = value
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            given |= value
+        else:
+            given[name] = value
+    inputs: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    params = list(inspect.signature(function).parameters.values())
+    last_tensor = max(
+        (index for index, param in enumerate(params) if keras_tensors(given.get(param.name))),
+        default=-1,
+    )
+    for index, param in enumerate(params):
+        if param.kind is param.VAR_POSITIONAL:
+            inputs += variadic
+            last_tensor = index
+        elif param.name in given:
+            value = given[param.name]
+            is_early = param.kind is not param.KEYWORD_ONLY and (index <= last_tensor or variadic)
+            if is_early and len(inputs) == index:
+                inputs.append(value)
+            elif is_early or comparable(value) != comparable(param.default):
+                kwargs[param.name] = value
+    return inputs, kwargs
+
+
+def _makes(
+    function: Callable[..., Any], inputs: list[Any], kwargs: dict[str, Any], call: KerasCall
+) -> bool:
+    """Whether calling the function gives the same operation with the same arguments."""
+    stand_ins: dict[int, Any] = {}
+    try:
+        result = function(*_with_stand_ins(inputs, stand_ins), **_with_stand_ins(kwargs, stand_ins))
+        other = call_of(keras.tree.flatten(result)[0])
+    except Exception:  # noqa: BLE001 - whatever it raises, it is not the function
+        return False
+    expected, actual = call.node.arguments, other.node.arguments
+    return (
+        type(other.operation) is type(call.operation)
+        and comparable(_with_stand_ins([expected.args, expected.kwargs], stand_ins))
+        == comparable([actual.args, actual.kwargs])
+        and comparable_settings(other.operation.get_config())
+        == comparable_settings(call.operation.get_config())
+    )
+
+
+def _with_stand_ins(value: Any, stand_ins: dict[int, Any]) -> Any:
+    """A value with new tensors instead of the model's, which must not gain calls."""
+
+    def replaced(leaf: Any) -> Any:
+        if not is_keras_tensor(leaf):
+            return leaf
+        if id(leaf) not in stand_ins:
+            stand_ins[id(leaf)] = keras.KerasTensor(leaf.shape, leaf.dtype)
+        return stand_ins[id(leaf)]
+
+    return keras.tree.map_structure(replaced, value)

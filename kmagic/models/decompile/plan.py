@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 from typing import Literal as OneOf
 
 from kmagic.language import format_value
+from kmagic.language.formatter import format_arg
 from kmagic.language.spec import (
     Arg,
     CompileSpec,
     Expr,
+    ForSpec,
     LiteralValue,
-    MappingValue,
+    MergeSpec,
     ModelKind,
     NodeOutput,
+    RepeatSpec,
+    ResidualSpec,
     SequenceValue,
     Shape,
     Value,
     Word,
     find_parts,
+    map_args,
 )
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Role
+from kmagic.models.decompile.config_values import (
+    function_arguments,
+    is_plain_word,
+    written_arguments,
+)
 
 StepKind: TypeAlias = OneOf["input", "layer", "function", "reuse", "model"]
 
@@ -55,11 +65,6 @@ class PlanStep:
     target: int = -1
     output_count: int = 1
     is_frozen: bool = False
-
-    @property
-    def sources(self) -> list[NodeOutput]:
-        """The outputs that it takes, in order."""
-        return list(find_parts(self.inputs, NodeOutput))
 
 
 @dataclass(slots=True)
@@ -108,75 +113,112 @@ class ModelProgram:
 
 # --- folded items ---------------------------------------------------------------------------------
 
-ValueKey: TypeAlias = tuple[Any, ...]
-"""A value's position in an item: ("argument", parameter), ("name",), ("body", index, *key) ..."""
+TIMES = "*"
+"""The key of an item's value that tells how often it is repeated, each time on its own output."""
 
 
 @dataclass(frozen=True, eq=False)
-class StepItem:
-    """One step.
+class Item:
+    """A part of a text that has one output.
 
     Attributes:
-        index: Its index in the plan; outputs refer to it.
-        step: The step.
-        values: Its arguments, which may have become parameters of a block.
-        name: The layer's own name, or None.
+        inputs: The outputs of other items that it takes.
+        output: The index of the step whose output it returns.
+        values: Its arguments, a layer's own name, and :data:`TIMES`; all may have become
+            parameters of a block.
     """
 
-    index: int
-    step: PlanStep
+    inputs: tuple[NodeOutput, ...]
+    output: int
     values: Mapping[str, Value]
-    name: Value | None
-
-    @cached_property
-    def inputs(self) -> tuple[NodeOutput, ...]:
-        """The outputs of other items that it takes."""
-        return tuple(self.step.sources)
-
-    @property
-    def outputs(self) -> tuple[int, ...]:
-        """The indices of the steps whose outputs are visible outside."""
-        return (self.index,)
 
     @cached_property
     def pattern(self) -> tuple[Any, ...]:
-        """What two steps must have in common to be written by one block."""
+        """What two items must have in common to be written by one block."""
+        return (id(self),)
+
+    @cached_property
+    def free_values(self) -> dict[str, Value]:
+        """All values that may differ between two uses of a block."""
+        return {}
+
+    def with_values(self, values: Mapping[str, Value]) -> Self:
+        """A copy with other values."""
+        return replace(self, values={**self.values, **values})
+
+    @property
+    def arguments(self) -> dict[str, Value]:
+        """The values without name and repetition."""
+        return {key: value for key, value in self.values.items() if key not in ("name", TIMES)}
+
+
+@dataclass(frozen=True, eq=False)
+class StepItem(Item):
+    """One step."""
+
+    step: PlanStep
+
+    @classmethod
+    def of(cls, step: PlanStep, index: int) -> StepItem:
+        """The item for one step of a plan."""
+        sources = tuple(find_parts(step.inputs, NodeOutput))
+        name = {"name": Word(step.name)} if step.name else {}
+        return cls(sources, index, {**step.values, **name}, step)
+
+    @property
+    def args(self) -> tuple[Arg, ...]:
+        """Its arguments as the text has them, without the name."""
         step = self.step
-        fixed = tuple(
-            (name, format_value(value))
-            for name, value in sorted(self.values.items())
-            if not self.may_vary(name, value)
-        )
+        if step.kind == "function":
+            return function_arguments(step.owner, self.arguments, len(step.inputs))
+        return written_arguments(step.owner, self.arguments)
+
+    @property
+    def name_args(self) -> tuple[Arg, ...]:
+        """The layer's own name as an argument, if it has one."""
+        name = self.values.get("name")
+        if isinstance(name, Word) and not is_plain_word(name.text):
+            name = LiteralValue(name.text)
+        return () if name is None else (Arg(name, "name"),)
+
+    @property
+    def is_merge(self) -> bool:
+        """Whether it may merge branches: it takes several outputs and nothing else."""
+        step = self.step
+        merged = tuple(Arg(out) for out in self.inputs if not out.path)
+        is_call = step.kind in ("layer", "function") and step.output_count == 1
+        return is_call and len(merged) > 1 and step.inputs == merged
+
+    @cached_property
+    def pattern(self) -> tuple[Any, ...]:  # noqa: D102 - as above
+        step = self.step
+
+        def without_source(value: Any) -> Any:
+            return Word("<>") if isinstance(value, NodeOutput) else value
+
         return (
             step.kind,
             format_value(step.callee) if step.callee is not None else "",
             step.target if step.kind == "model" else None,
-            self.name is None,
+            "name" in self.values,
+            TIMES in self.values,
             step.is_frozen,
             step.output_count,
-            fixed,
-            tuple((arg.name, _skeleton(arg.value)) for arg in step.inputs),
+            tuple(
+                (key, format_value(value))
+                for key, value in sorted(self.values.items())
+                if key not in self.free_values
+            ),
+            tuple(map(format_arg, map_args(step.inputs, without_source))),
         )
 
-    def free_values(self) -> dict[ValueKey, Value]:
-        """All values that may differ between two uses of a block."""
-        values: dict[ValueKey, Value] = {
-            ("argument", name): value
-            for name, value in self.values.items()
-            if self.may_vary(name, value)
+    @cached_property
+    def free_values(self) -> dict[str, Value]:  # noqa: D102 - as above
+        return {
+            key: value
+            for key, value in self.values.items()
+            if key in ("name", TIMES) or _may_vary(value, catalogue.role_of(key, self.step.owner))
         }
-        if self.name is not None:
-            values["name",] = self.name
-        return values
-
-    def may_vary(self, name: str, value: Value) -> bool:
-        """Whether an argument may become a block's parameter."""
-        return _may_vary(value, catalogue.role_of(name, self.step.owner))
-
-    def with_values(self, values: Mapping[ValueKey, Value]) -> StepItem:
-        """A copy with other values."""
-        own = {key[1]: value for key, value in values.items() if key[0] == "argument"}
-        return replace(self, values={**self.values, **own}, name=values.get(("name",), self.name))
 
 
 @dataclass(eq=False)
@@ -184,202 +226,99 @@ class FoldedBlock:
     """A block of the text.
 
     Attributes:
-        name: Its name in the text.
         params: Its parameters, each with its default or None.
         body: The items of its first use, with parameters for what varies.
         inputs: The outputs that its first use takes, in the order of the body.
         name_params: The parameters that are parts of layers' names.
+        name: Its name in the text.
     """
 
-    name: str
     params: dict[str, Value | None]
-    body: tuple[Part, ...]
+    body: tuple[Item, ...]
     inputs: tuple[NodeOutput, ...]
-    name_params: frozenset[str] = frozenset()
+    name_params: set[str]
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
-class UseItem:
-    """One use of a block, with its own inputs and outputs."""
+class UseItem(Item):
+    """One use of a block, with its own inputs and output."""
 
     block: FoldedBlock
-    args: Mapping[str, Value]
-    inputs: tuple[NodeOutput, ...]
-    outputs: tuple[int, ...]
-
-    @property
-    def pattern(self) -> tuple[Any, ...]:
-        """What two uses must have in common to be written by one block."""
-        return ("use", id(self.block), len(self.inputs))
-
-    def free_values(self) -> dict[ValueKey, Value]:
-        """Its arguments."""
-        return {("block_argument", name): value for name, value in self.args.items()}
-
-    def with_values(self, values: Mapping[ValueKey, Value]) -> UseItem:
-        """A copy with other arguments."""
-        own = {key[1]: value for key, value in values.items() if key[0] == "block_argument"}
-        args = {**self.args, **own}
-        return replace(self, args={name: args[name] for name in self.block.params if name in args})
-
-
-@dataclass(frozen=True, eq=False)
-class LoopItem:
-    """Items that are repeated, each time on the output of the time before.
-
-    Attributes:
-        body: The items of the first repetition.
-        times: How often, for ``repeat``; None for ``for``.
-        inputs: What the first repetition takes.
-        outputs: What the last one returns.
-        variable: The name that ``for`` binds.
-        series: The values it is bound to.
-    """
-
-    body: tuple[Part, ...]
-    times: Value | None
-    inputs: tuple[NodeOutput, ...]
-    outputs: tuple[int, ...]
-    variable: str = ""
-    series: tuple[Value, ...] = ()
 
     @cached_property
-    def pattern(self) -> tuple[Any, ...]:
-        """What two loops must have in common to be written by one block."""
-        return ("loop", self.variable, self.series, pattern_of(self.items), len(self.inputs))
+    def pattern(self) -> tuple[Any, ...]:  # noqa: D102 - as above
+        return ("use", id(self.block), len(self.inputs), TIMES in self.values)
 
-    @property
-    def items(self) -> tuple[Item, ...]:
-        """Its body; branches are found after folding."""
-        return tuple(part for part in self.body if not isinstance(part, BranchItem))
-
-    def free_values(self) -> dict[ValueKey, Value]:
-        """The number of repetitions, and all free values of the body."""
-        values: dict[ValueKey, Value] = {} if self.times is None else {("times",): self.times}
-        for index, item in enumerate(self.items):
-            values |= {("body", index, *key): value for key, value in item.free_values().items()}
-        return values
-
-    def with_values(self, values: Mapping[ValueKey, Value]) -> LoopItem:
-        """A copy with other values."""
-        body = tuple(
-            item.with_values(
-                {key[2:]: value for key, value in values.items() if key[:2] == ("body", index)}
-            )
-            for index, item in enumerate(self.items)
-        )
-        return replace(self, body=body, times=values.get(("times",), self.times))
+    @cached_property
+    def free_values(self) -> dict[str, Value]:  # noqa: D102 - as above
+        return {key: self.values[key] for key in (TIMES, *self.block.params) if key in self.values}
 
 
 @dataclass(frozen=True, eq=False)
-class BranchItem:
-    """Several branches from one output that one layer merges.
+class CompoundItem(Item):
+    """Items within a statement: a loop, or the branches that one layer merges.
 
     Attributes:
-        merge: The layer that merges them.
-        branches: The items of each branch.
-        inputs: The output they all start from.
-        outputs: What the layer returns.
-        is_residual: Whether it adds one branch to the output itself.
+        head: The statement without its body.
+        bodies: The items of the body, or of each branch.
     """
 
-    merge: StepItem
-    branches: tuple[tuple[Part, ...], ...]
-    inputs: tuple[NodeOutput, ...]
-    outputs: tuple[int, ...]
-    is_residual: bool
-
-
-Item: TypeAlias = StepItem | UseItem | LoopItem
-Part: TypeAlias = Item | BranchItem
+    head: RepeatSpec | ForSpec | ResidualSpec | MergeSpec
+    bodies: tuple[tuple[Item, ...], ...]
 
 
 class Links:
-    """Which parts of one indentation use the outputs of which.
-
-    Args:
-        parts: The parts, in order.
-        ends: The outputs that are used after them.
+    """Which items of one indentation use the outputs of which; ``ends`` are used after them.
 
     Attributes:
-        users: Step index -> the positions of the parts that take its output; the position after
-            the last part stands for what follows.
-        reusers: Step index -> the positions of the parts that apply its layer again.
+        users: Step index -> the positions of the items that take its output; the position after
+            the last item stands for what follows.
+        reusers: Step index -> the positions of the items that apply its layer again.
     """
 
-    def __init__(self, parts: Sequence[Part], ends: Iterable[NodeOutput]) -> None:
-        self.parts = parts
+    def __init__(self, items: Sequence[Item], ends: Iterable[NodeOutput]) -> None:
+        self.items = items
         self.users: dict[int, list[int]] = defaultdict(list)
         self.reusers: dict[int, list[int]] = defaultdict(list)
-        for position, part in enumerate(parts):
-            for out in part.inputs:
+        for position, item in enumerate(items):
+            for out in item.inputs:
                 self.users[out.node].append(position)
-            for item in step_items(part):
-                if item.step.kind == "reuse":
-                    self.reusers[item.step.target].append(position)
+            reused = reused_step(item)
+            if reused is not None:
+                self.reusers[reused].append(position)
         for out in ends:
-            self.users[out.node].append(len(parts))
+            self.users[out.node].append(len(items))
 
     def feeds_next_only(self, position: int) -> bool:
-        """Whether only the next part takes a part's outputs, so that they need no name."""
-        return all(
-            set(self.users[index]) <= {position + 1} for index in self.parts[position].outputs
-        )
+        """Whether only the next item takes an item's output, so that it needs no name."""
+        return set(self.users[self.items[position].output]) <= {position + 1}
 
     def is_closed(self, start: int, length: int) -> bool:
-        """Whether only the one output of a stretch's last part is used outside the stretch."""
-        stretch = self.parts[start : start + length]
-        if not has_one_output(stretch[-1]):
-            return False
-        inside = range(start, start + length)
-        for part in stretch:
-            users = [user for item in step_items(part) for user in self.reusers[item.index]]
-            if part is not stretch[-1]:
-                users += [user for index in part.outputs for user in self.users[index]]
-            if any(user not in inside for user in users):
-                return False
-        return True
+        """Whether only the output of a stretch's last item, a single tensor, is used outside it."""
+        *others, last = self.items[start : start + length]
+        users = [user for item in others for user in self.users[item.output]]
+        users += [user for item in (*others, last) for user in self.reusers[item.output]]
+        is_single = not isinstance(last, StepItem) or last.step.output_count == 1
+        return is_single and all(start <= user < start + length for user in users)
 
 
-def has_one_output(part: Part) -> bool:
-    """Whether a part returns a single tensor."""
-    is_split = isinstance(part, StepItem) and part.step.output_count != 1
-    return len(part.outputs) == 1 and not is_split
-
-
-def outside_inputs(parts: Sequence[Part]) -> tuple[NodeOutput, ...]:
+def outside_inputs(items: Sequence[Item]) -> tuple[NodeOutput, ...]:
     """The outputs that a stretch takes from before it, without duplicates."""
-    inside = {index for part in parts for index in part.outputs}
+    inside = {item.output for item in items}
     return tuple(
-        dict.fromkeys(out for part in parts for out in part.inputs if out.node not in inside)
+        dict.fromkeys(out for item in items for out in item.inputs if out.node not in inside)
     )
 
 
-def reused_step(part: Part) -> int | None:
-    """The index of the step whose layer a part applies again, if it does."""
-    return part.step.target if isinstance(part, StepItem) and part.step.kind == "reuse" else None
-
-
-def step_items(part: Part, *, in_blocks: bool = False) -> Iterator[StepItem]:
-    """All steps of a part; if asked, also those of the blocks that it uses."""
-    inner: Iterable[Part] = ()
-    match part:
-        case StepItem():
-            yield part
-        case UseItem() if in_blocks:
-            inner = part.block.body
-        case LoopItem():
-            inner = part.body
-        case BranchItem():
-            yield part.merge
-            inner = (item for branch in part.branches for item in branch)
-    for item in inner:
-        yield from step_items(item, in_blocks=in_blocks)
+def reused_step(item: Item) -> int | None:
+    """The index of the step whose layer an item applies again, if it does."""
+    return item.step.target if isinstance(item, StepItem) and item.step.kind == "reuse" else None
 
 
 def pattern_of(items: Sequence[Item]) -> tuple[Any, ...]:
     """A stretch's pattern: each item's own, and what it takes, independent of step indices."""
-    known: dict[int, tuple[int, int]] = {}
+    known: dict[int, int] = {}
     outside: dict[NodeOutput, int] = {}
     return tuple(
         (item.pattern, references(item, index, known, outside)) for index, item in enumerate(items)
@@ -387,21 +326,21 @@ def pattern_of(items: Sequence[Item]) -> tuple[Any, ...]:
 
 
 def references(
-    item: Item, index: int, known: dict[int, tuple[int, int]], outside: dict[NodeOutput, int]
+    item: Item, index: int, known: dict[int, int], outside: dict[NodeOutput, int]
 ) -> tuple[Any, ...]:
     """What an item takes, as positions within a stretch.
 
-    ``known`` maps the steps before it to item and output, ``outside`` numbers the outputs from
-    before the stretch; both are extended by what the item adds.
+    ``known`` maps the steps before it to their items, ``outside`` numbers the outputs from before
+    the stretch; both are extended by what the item adds.
     """
     taken = tuple(
-        ("in", *known[out.node], out.path)
+        ("in", known[out.node], out.path)
         if out.node in known
         else ("out", outside.setdefault(out, len(outside)))
         for out in item.inputs
     )
     reused = reused_step(item)
-    known |= {step: (index, output) for output, step in enumerate(item.outputs)}
+    known[item.output] = index
     return (*taken, None if reused is None else known.get(reused))
 
 
@@ -418,16 +357,3 @@ def _may_vary(value: Value, role: Role) -> bool:
             return role != "layer" and all(_may_vary(item, role) for item in value.items)
         case _:
             return False
-
-
-def _skeleton(value: Any) -> Any:
-    """An argument of a call with a mark for each output in it."""
-    match value:
-        case NodeOutput():
-            return "<>"
-        case SequenceValue() if any(find_parts(value, NodeOutput)):
-            return (value.kind, tuple(map(_skeleton, value.items)))
-        case MappingValue() if any(find_parts(value, NodeOutput)):
-            return ("map", tuple((format_value(key), _skeleton(v)) for key, v in value.entries))
-        case _:
-            return format_value(value)

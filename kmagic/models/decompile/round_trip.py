@@ -17,18 +17,18 @@ from kmagic.language.spec import (
     MappingValue,
     ModelRef,
     ModelSpec,
-    NodeOutput,
     NotebookValue,
     Object,
     Ref,
     SequenceValue,
     Shape,
     Word,
+    plain_value,
 )
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext, bind_arguments
+from kmagic.models.decompile.config_values import comparable, function_arguments, shorter
 from kmagic.models.decompile.plan import ModelPlan, ModelProgram, PlanStep
-from kmagic.models.decompile.shortest_arguments import function_arguments, shorter
 
 
 def stands_for(spec: ModelSpec, program: ModelProgram) -> bool:
@@ -37,27 +37,23 @@ def stands_for(spec: ModelSpec, program: ModelProgram) -> bool:
         graph = expand(spec, program.needed)
     except ExpansionError:
         return False
-    return _Comparison(program).equals(graph)
+    compared = _Comparison(program)
+    nested = list(program.nested.values())
+    frozen = frozenset(ModelRef(index) for index, plan in enumerate(nested) if plan.is_frozen)
+    return (
+        len(graph.models) == len(nested)
+        and compared.same_model(graph, program.plan, frozen)
+        and all(map(compared.same_model, graph.models, nested))
+    )
 
 
 class _Comparison:
     def __init__(self, program: ModelProgram) -> None:
         self.program = program
-        self.model_indices = {name: index for index, name in enumerate(program.nested)}
 
-    def equals(self, graph: Graph) -> bool:
-        nested = list(self.program.nested.values())
-        frozen = {ModelRef(index) for index, plan in enumerate(nested) if plan.is_frozen}
-        return (
-            len(graph.models) == len(nested)
-            and self._same_model(graph, self.program.plan, frozen)
-            and all(
-                self._same_model(inner, plan, set())
-                for inner, plan in zip(graph.models, nested, strict=True)
-            )
-        )
-
-    def _same_model(self, graph: Graph, plan: ModelPlan, frozen: set[ModelRef]) -> bool:
+    def same_model(
+        self, graph: Graph, plan: ModelPlan, frozen: frozenset[ModelRef] = frozenset()
+    ) -> bool:
         return (
             len(graph.nodes) == len(plan.steps)
             and set(graph.frozen) == {*frozen, *map(LayerRef, range(plan.frozen_steps))}
@@ -85,7 +81,7 @@ class _Comparison:
 
     def _same_arguments(self, node: Node, step: PlanStep) -> bool:
         defaults = {
-            param.name: _typed(shorter(param.name, param.default))
+            param.name: comparable(shorter(param.name, param.default))
             for param in catalogue.parameters(step.owner)
             if not param.required
         }
@@ -98,7 +94,7 @@ class _Comparison:
         return (
             bound.valid
             and {**defaults, **bound.kwargs} == {**defaults, **expected}
-            and (not step.name or name in (step.name, _typed(step.name)))
+            and (not step.name or name == step.name)
         )
 
     def _plain_args(self, args: tuple[Arg, ...]) -> tuple[Any, ...]:
@@ -107,35 +103,18 @@ class _Comparison:
     def _plain(self, value: Any) -> Any:
         """A value as the layer sees it: words equal strings, and ``{f}`` equals its value."""
         match value:
-            case LiteralValue() | NotebookValue():
-                return _typed(value.value)
-            case Word():
-                return _typed(value.text)
-            case Shape():
-                return _typed(value.dims)
+            case LiteralValue() | NotebookValue() | Word() | Shape():
+                return comparable(plain_value(value))
             case SequenceValue():
-                return (value.kind, *map(self._plain, value.items))
+                items = map(self._plain, value.items)
+                return list(items) if value.kind == "list" else tuple(items)
             case MappingValue():
-                return ("map", *((self._plain(key), self._plain(it)) for key, it in value.entries))
+                return tuple((self._plain(key), self._plain(item)) for key, item in value.entries)
             case Object() | InnerLayer():
-                return ("object", self._plain(value.callee), self._plain_args(value.args))
-            case NodeOutput():
-                return ("out", value.node, value.path)
+                return (self._plain(value.callee), self._plain_args(value.args))
             case Expr():
-                return ("given", value.source)
+                return self.program.needed.get(value.source)
             case Ref():
-                return ("model", self.model_indices.get(value.name))
-            case ModelRef():
-                return ("model", value.model)
+                return ModelRef(list(self.program.nested).index(value.name))
             case _:
                 return value
-
-
-def _typed(value: Any) -> Any:
-    """A value with its type: for Python 1, 1.0 and True are equal, for a layer they are not."""
-    if isinstance(value, list | tuple):
-        kind = "list" if isinstance(value, list) else "tuple"
-        return (kind, *map(_typed, value))
-    if callable(value):
-        return ("given", getattr(value, "__name__", ""))
-    return (type(value).__name__, repr(value))

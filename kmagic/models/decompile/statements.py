@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from kmagic.language.parser import RESERVED
 from kmagic.language.spec import (
@@ -13,37 +12,32 @@ from kmagic.language.spec import (
     BlockSpec,
     BranchSpec,
     Expr,
-    ForSpec,
     FreezeSpec,
     Index,
     InputsSpec,
     LayerSpec,
-    LiteralValue,
-    MappingValue,
     MergeSpec,
     NodeOutput,
     OutputSpec,
     Param,
-    RepeatSpec,
     ResidualSpec,
-    SequenceValue,
     Statement,
     Value,
     Word,
     find_parts,
+    map_args,
 )
 from kmagic.models.decompile.config_values import is_plain_word
-from kmagic.models.decompile.folding import FoldedPlan
 from kmagic.models.decompile.plan import (
-    BranchItem,
-    LoopItem,
+    TIMES,
+    CompoundItem,
+    FoldedBlock,
+    Item,
     ModelPlan,
-    Part,
     StepItem,
     UseItem,
     reused_step,
 )
-from kmagic.models.decompile.shortest_arguments import function_arguments, written_arguments
 
 _LETTERS = {
     "input": "in",
@@ -59,12 +53,7 @@ _LETTERS = {
 
 @dataclass(slots=True)
 class TextNames:
-    """The names in a text, so that each is used once.
-
-    Attributes:
-        models: The names of nested models, by index.
-        taken: All names that are taken anywhere.
-    """
+    """The names in a text, each used once: of nested models by index, and of everything else."""
 
     models: Sequence[str]
     taken: set[str] = field(default_factory=set)
@@ -78,20 +67,22 @@ class TextNames:
         return f"{stem}{number}"
 
 
-def statements_of(plan: ModelPlan, folded: FoldedPlan, names: TextNames) -> tuple[Statement, ...]:
-    """The statements of one model, its blocks first."""
+def statements_of(
+    plan: ModelPlan, items: Sequence[Item], blocks: Sequence[FoldedBlock], names: TextNames
+) -> tuple[Statement, ...]:
+    """The statements of one model from its folded items, the blocks first."""
     statements: list[Statement] = []
-    for block in folded.blocks:
+    for block in blocks:
         params = tuple(Param(name, default) for name, default in block.params.items())
         body = _Body(block.body, block.inputs, (), names).statements()
-        statements.append(BlockSpec(block.name, params, tuple(body)))
+        statements.append(BlockSpec(block.name, params, body))
     ends = (*plan.outputs, *(plan.inputs or ()))
-    top = _Body(folded.parts, (), ends, names, is_top=True)
+    top = _Body(items, (), ends, names, is_top=True)
     statements += top.statements(plan.frozen_steps)
     if plan.inputs is not None:
-        statements.append(InputsSpec(tuple(map(top.argument, plan.inputs))))
+        statements.append(InputsSpec(top.with_names(plan.inputs)))
     if plan.outputs != tuple(map(Arg, top.current)):
-        statements.append(OutputSpec(tuple(map(top.argument, plan.outputs))))
+        statements.append(OutputSpec(top.with_names(plan.outputs)))
     return tuple(statements)
 
 
@@ -100,7 +91,7 @@ class _Body:
 
     def __init__(
         self,
-        items: Sequence[Part],
+        items: Sequence[Item],
         inputs: tuple[NodeOutput, ...],
         ends: Sequence[Arg],
         names: TextNames,
@@ -129,7 +120,7 @@ class _Body:
             reused = reused_step(item)
             if reused is not None:
                 named.add(reused)
-            current = (NodeOutput(item.outputs[-1]),)
+            current = (NodeOutput(item.output),)
         for arg in self.ends:
             for out in find_parts(arg, NodeOutput):
                 used[out.node].update(map(int, out.path))
@@ -139,119 +130,99 @@ class _Body:
 
     # --- statements -------------------------------------------------------------------------------
 
-    def statements(self, frozen_steps: int = 0) -> list[Statement]:
+    def statements(self, frozen_steps: int = 0) -> tuple[Statement, ...]:
         """The body's statements, with a ``freeze`` line after that many steps if not 0."""
         statements: list[Statement] = []
         for item in self.items:
-            if 0 < frozen_steps <= item.outputs[-1]:
+            if 0 < frozen_steps <= item.output:
                 statements.append(FreezeSpec())
                 frozen_steps = 0
             match item:
                 case StepItem():
                     statements.append(self._step(item))
                 case UseItem():
-                    inputs = self._inputs(tuple(map(Arg, item.inputs)))
-                    targets = self._leave(item.outputs)
-                    callee = Word(item.block.name)
-                    statements.append(LayerSpec(callee, _block_arguments(item), inputs, targets))
-                case LoopItem():
-                    statements.append(self._loop(item))
-                case BranchItem():
-                    statements.append(self._branches(item))
-        return [*statements, FreezeSpec()] if frozen_steps else statements
+                    statements.append(self._use(item))
+                case CompoundItem():
+                    statements.append(self._compound(item))
+        return (*statements, FreezeSpec()) if frozen_steps else tuple(statements)
 
     def _step(self, item: StepItem) -> LayerSpec:
         step = item.step
         inputs = self._inputs(step.inputs)
-        name, args = self._name(item)
+        name = self._target_name(item)
+        args = () if name else item.name_args
         if step.kind == "reuse":
             callee: Word | Expr = Word(str(self.targets[step.target]))
         elif step.kind == "model":
             callee = Word(self.names.models[step.target])
         else:
             callee = step.callee or Word("")
-            args = (*_arguments(item), *args)
+            args = (*item.args, *args)
         targets = self._step_targets(item, name)
-        self.current = (NodeOutput(item.index),)
+        self.current = (NodeOutput(item.output),)
         if step.output_count > 1 and len(targets) > 1:
-            self.current = (NodeOutput(item.index, (0,)),)
-        return LayerSpec(callee, args, inputs, targets, step.kind == "reuse")
+            self.current = (NodeOutput(item.output, (0,)),)
+        is_reuse = step.kind == "reuse"
+        return LayerSpec(callee, args, inputs, targets, is_reuse, item.values.get(TIMES))
 
-    def _name(self, item: StepItem) -> tuple[str, tuple[Arg, ...]]:
-        """The layer's name as the target, or as an argument where it cannot be the target."""
-        if item.name is None:
-            return "", ()
-        name = item.name.text if isinstance(item.name, Word) else ""
-        is_target = (
-            self.is_top
-            and is_plain_word(name)
-            and name not in RESERVED
-            and name not in self.names.models
-            and name not in self.targets.values()
-            and item.step.output_count == 1
+    def _use(self, item: UseItem) -> LayerSpec:
+        inputs = self._inputs(tuple(map(Arg, item.inputs)))
+        args = tuple(  # in the order of the parameters; those with a default by name
+            Arg(item.values[name], None if default is None else name)
+            for name, default in item.block.params.items()
+            if name in item.values
         )
-        return (name, ()) if is_target else ("", (_name_argument(item.name),))
+        targets: tuple[str, ...] = ()
+        if item.output in self.named:
+            targets = (self.names.new("x", self.local),)
+            self.targets[item.output] = targets[0]
+        self.current = (NodeOutput(item.output),)
+        return LayerSpec(Word(item.block.name), args, inputs, targets, times=item.values.get(TIMES))
+
+    def _compound(self, item: CompoundItem) -> Statement:
+        head = item.head
+        is_top = self.is_top and isinstance(head, ResidualSpec | MergeSpec)
+        bodies = [
+            _Body(body, item.inputs, (), self.names, is_top=is_top, local=self.local).statements()
+            for body in item.bodies
+        ]
+        self.current = (NodeOutput(item.output),)
+        if isinstance(head, MergeSpec):
+            return replace(head, body=tuple(map(BranchSpec, bodies)))
+        return replace(head, body=bodies[0])
+
+    def _target_name(self, item: StepItem) -> str:
+        """The layer's name, if it can be the target."""
+        value = item.values.get("name")
+        name = value.text if isinstance(value, Word) else ""
+        is_possible = self.is_top and is_plain_word(name) and item.step.output_count == 1
+        is_taken = name in RESERVED or name in (*self.names.models, *self.targets.values())
+        return name if is_possible and not is_taken else ""
 
     def _step_targets(self, item: StepItem, name: str) -> tuple[str, ...]:
         if name:
-            self.targets[item.index] = name
+            self.targets[item.output] = name
             return (name,)
-        if item.index not in self.named:
+        if item.output not in self.named:
             return ()
-        used = self.named[item.index]
+        used = self.named[item.output]
         if item.step.output_count > 1 and used:
             targets = {index: self._new_name(item) for index in sorted(used)}
-            self.targets[item.index] = targets
+            self.targets[item.output] = targets
             return tuple(targets.get(index, "_") for index in range(max(1, *used) + 1))
-        target = self.targets[item.index] = self._new_name(item)
+        target = self.targets[item.output] = self._new_name(item)
         return (target,)
 
     def _new_name(self, item: StepItem) -> str:
         callee = item.step.callee
-        word = callee.text if isinstance(callee, Word) else "x"
-        word = word.removeprefix("ops.").rpartition(".")[2]
-        letter = _LETTERS.get(word, word[:1].lower() or "x")
-        return self.names.new("y" if item.step.kind == "model" else letter, self.local)
-
-    def _loop(self, loop: LoopItem) -> Statement:
-        inputs = self._inputs(tuple(map(Arg, loop.inputs)))
-        body = self._inner(loop.body, loop.inputs)
-        if loop.times is not None:
-            match body:
-                case (LayerSpec(times=None) as step,):
-                    own_inputs = step.inputs if inputs is None else inputs
-                    targets = self._leave(loop.outputs)
-                    return replace(step, inputs=own_inputs, times=loop.times, targets=targets)
-        self.current = tuple(map(NodeOutput, loop.outputs))
-        if loop.times is not None:
-            return RepeatSpec(loop.times, body)
-        return ForSpec(loop.variable, loop.series, body)
-
-    def _branches(self, item: BranchItem) -> Statement:
-        bodies = [self._inner(branch, item.inputs, is_top=self.is_top) for branch in item.branches]
-        self.current = tuple(map(NodeOutput, item.outputs))
-        if item.is_residual:
-            return ResidualSpec(bodies[0])
-        merge = item.merge
-        name = () if merge.name is None else (_name_argument(merge.name),)
-        args = (*_arguments(merge), *name)
-        return MergeSpec(merge.step.callee or Word(""), args, tuple(map(BranchSpec, bodies)))
-
-    def _inner(
-        self, items: Sequence[Part], inputs: tuple[NodeOutput, ...], *, is_top: bool = False
-    ) -> tuple[Statement, ...]:
-        """The statements of a body inside this one."""
-        body = _Body(items, inputs, (), self.names, is_top=is_top, local=self.local)
-        return tuple(body.statements())
-
-    def _leave(self, outputs: tuple[int, ...]) -> tuple[str, ...]:
-        """Targets for the outputs of a block or repetition, if they need names."""
-        self.current = tuple(map(NodeOutput, outputs))
-        if not any(index in self.named for index in outputs):
-            return ()
-        targets = {index: self.names.new("x", self.local) for index in outputs}
-        self.targets |= targets
-        return tuple(targets.values())
+        if item.step.kind == "model":
+            letter = "y"
+        elif TIMES in item.values or not isinstance(callee, Word):
+            letter = "x"
+        else:
+            word = callee.text.removeprefix("ops.").rpartition(".")[2]
+            letter = _LETTERS.get(word, word[:1].lower() or "x")
+        return self.names.new(letter, self.local)
 
     # --- inputs -----------------------------------------------------------------------------------
 
@@ -259,24 +230,13 @@ class _Body:
         """What follows the arrow; None if it is just the output before."""
         if inputs == tuple(map(Arg, self.current)) or not inputs:
             return None
-        return tuple(map(self.argument, inputs))
+        return self.with_names(inputs)
 
-    def argument(self, arg: Arg) -> Arg:
-        """An argument of a call, with names in place of outputs."""
-        return replace(arg, value=self._with_names(arg.value))
-
-    def _with_names(self, value: Any) -> Value:
-        match value:
-            case NodeOutput():
-                return self._output_name(value)
-            case SequenceValue():
-                return replace(value, items=tuple(map(self._with_names, value.items)))
-            case MappingValue():
-                entries = tuple((key, self._with_names(item)) for key, item in value.entries)
-                return replace(value, entries=entries)
-            case _:
-                unchanged: Value = value
-                return unchanged
+    def with_names(self, args: tuple[Arg, ...]) -> tuple[Arg, ...]:
+        """Arguments of a call, with names in place of outputs."""
+        return map_args(
+            args, lambda value: self._output_name(value) if isinstance(value, NodeOutput) else value
+        )
 
     def _output_name(self, out: NodeOutput) -> Value:
         if self.current == (out,):
@@ -292,25 +252,3 @@ class _Body:
         if not out.path or out.node != self.current[0].node:
             raise KeyError(f"the output of step {out.node} has no name")
         return Index("_", out.path)
-
-
-def _arguments(item: StepItem) -> tuple[Arg, ...]:
-    step = item.step
-    if step.kind == "function":
-        return function_arguments(step.owner, item.values, len(step.inputs))
-    return written_arguments(step.owner, item.values)
-
-
-def _name_argument(name: Value) -> Arg:
-    if isinstance(name, Word) and not is_plain_word(name.text):
-        return Arg(LiteralValue(name.text), "name")
-    return Arg(name, "name")
-
-
-def _block_arguments(use: UseItem) -> tuple[Arg, ...]:
-    """In the order of the parameters; those with a default by name."""
-    return tuple(
-        Arg(use.args[name], None if default is None else name)
-        for name, default in use.block.params.items()
-        if name in use.args
-    )

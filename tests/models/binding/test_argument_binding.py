@@ -14,7 +14,7 @@ from kmagic.language.expand import expand
 from kmagic.models import catalogue
 from kmagic.models.binding import BuildContext
 from kmagic.models.build.assembly import ValueResolver
-from kmagic.models.decompile.config_values import comparable, same
+from kmagic.models.decompile.config_values import comparable
 from kmagic.support.errors import DSLError
 
 from ... import layer_samples, object_samples
@@ -84,7 +84,7 @@ def test_an_argument_reaches_its_layer(cls: Any, param: catalogue.Parameter) -> 
         arrived += 1
         found = build(text, **NAMES).layers[0]
         assert type(found) is cls
-        assert same(config(found), config(wanted)), text
+        assert config(found) == config(wanted), text
         assert found.autocast == wanted.autocast
     assert bool(arrived) is ((cls.__name__, param.name) not in layer_samples.REFUSED)
 
@@ -121,7 +121,7 @@ def test_arguments_reach_their_object(role: catalogue.Role, cls: Any) -> None:
             arrived += 1
             found = value_of(text, role, names)
             assert type(found) is cls
-            assert same(comparable(found), comparable(wanted)), text
+            assert comparable(found) == comparable(wanted), text
         known = (cls.__name__, param.name) not in object_samples.REFUSED
         assert bool(arrived) is known, f"{cls.__name__}.{param.name}"
 
@@ -133,7 +133,7 @@ def test_arguments_reach_their_object(role: catalogue.Role, cls: Any) -> None:
 def test_a_line_creates_the_same_layer_as_python(text: str, wanted: Any) -> None:
     found = build(text, **NAMES).layers[0]
     assert type(found) is type(wanted)
-    assert same(config(found), config(wanted)), (found.get_config(), wanted.get_config())
+    assert config(found) == config(wanted), (found.get_config(), wanted.get_config())
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_line_creates_the_same_layer_as_python(text: str, wanted: Any) -> None
 def test_an_input_takes_whatever_keras_takes(text: str, given: dict[str, Any]) -> None:
     found = build(f"model functional\ninput {text}\nidentity").layers[0]
     wanted = keras.Input(**given)._keras_history.operation
-    assert same(config(found), config(wanted))
+    assert config(found) == config(wanted)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from keras import layers as L  # noqa: N812 - as short as the lines that are tes
 from kmagic.api import build
 from kmagic.models import catalogue
 from kmagic.models.decompile import needed_names, to_dsl
-from kmagic.models.decompile.config_values import comparable, same
+from kmagic.models.decompile.config_values import comparable
 from kmagic.support.errors import DecompileError
 
 from ... import layer_samples
@@ -39,7 +39,7 @@ def test_a_layer_with_any_argument_is_restored(cls: Any, param: catalogue.Parame
         text = to_dsl(model)
         names = needed_names(model) if text.startswith("#") else {}
         found = build(text, **names).layers[0]
-        assert same(config(found), wanted), text
+        assert config(found) == wanted, text
         assert found.autocast == layer.autocast
 
 
@@ -48,7 +48,7 @@ def test_a_common_layer_is_restored(wanted: Any) -> None:
     model = keras.Sequential([wanted])
     names = needed_names(model)
     found = build(to_dsl(model), **names).layers[0]
-    assert same(config(found), config(wanted)), to_dsl(model)
+    assert config(found) == config(wanted), to_dsl(model)
 
 
 # --- texts --------------------------------------------------------------------------------------
