@@ -71,7 +71,7 @@ class LoadResult(Renderable):
         size: The file's size in bytes.
     """
 
-    renderer: ClassVar[str] = "kmagic.display.model.file_card:load_bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.model_card:load_bundle"
 
     path: Path
     format: FileFormat

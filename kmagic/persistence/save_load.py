@@ -79,7 +79,7 @@ class SaveResult(Renderable):
         cnn saved as models/cnn.keras, 1.2 MB: weights, 10 class names
     """
 
-    renderer: ClassVar[str] = "kmagic.display.model.file_card:save_bundle"
+    renderer: ClassVar[str] = "kmagic.display.model.model_card:save_bundle"
 
     name: str
     path: Path

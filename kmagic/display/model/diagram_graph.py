@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from kmagic.display.model.model_card import parameter_count
+from kmagic.display.model.model_card import count_parameters
 from kmagic.language import format_statement
 from kmagic.language.spec import (
     Arg,
     Expr,
-    InnerLayer,
     LayerRef,
     LayerSpec,
     LiteralValue,
-    MappingValue,
     ModelRef,
     NodeOutput,
     NotebookValue,
-    Object,
-    SequenceValue,
     Word,
     find_parts,
+    map_args,
 )
 from kmagic.models import catalogue
 from kmagic.models.keras_history import calls_before
@@ -65,12 +63,7 @@ class DiagramNode:
 
 @dataclass(frozen=True, slots=True)
 class DiagramGraph:
-    """A model's nodes, each after all of its sources.
-
-    Attributes:
-        nodes: The nodes.
-        is_connected: False if the edges are unknown, as in a subclassed model.
-    """
+    """A model's nodes, each after its sources; a subclassed model has no known connections."""
 
     nodes: tuple[DiagramNode, ...]
     is_connected: bool = True
@@ -85,7 +78,7 @@ def read_graph(model: Any, built: Any = None) -> DiagramGraph:
     import keras  # noqa: PLC0415 - loaded, since there is a model
 
     nodes = [
-        replace(_node_of_layer(layer), sources=(index - 1,) if index else ())
+        _node_of_layer(layer, set(), (index - 1,) if index else ())
         for index, layer in enumerate(model.layers)
     ]
     return DiagramGraph(tuple(nodes), is_connected=isinstance(model, keras.Sequential))
@@ -115,43 +108,36 @@ def _fold_blocks(steps: Sequence[Any], depth: int) -> list[DiagramNode]:
     node_of_step: dict[int, int] = {}
     seen: set[int] = set()
     for _, numbered in groupby(enumerate(steps), key=node_key):
-        members = list(numbered)
-        sources: list[int] = []
-        for number, step in members:
-            inputs = [
-                out.node for arg in step.node.inputs for out in find_parts(arg.value, NodeOutput)
-            ]
-            used = (node_of_step[source] for source in inputs if source in node_of_step)
-            sources += [node for node in used if node != len(nodes)]
-            node_of_step[number] = len(nodes)
-        unique = tuple(dict.fromkeys(sources))
-        nodes.append(_node_of_steps([step for _, step in members], depth, unique, seen))
+        members = dict(numbered)
+        node_of_step |= dict.fromkeys(members, len(nodes))
+        sources = dict.fromkeys(
+            node_of_step[out.node]
+            for step in members.values()
+            for out in find_parts(step.node.inputs, NodeOutput)
+        )
+        sources.pop(len(nodes), None)
+        nodes.append(_node_of_steps(list(members.values()), depth, tuple(sources), seen))
     return nodes
 
 
 def _node_of_steps(
     steps: Sequence[Any], depth: int, sources: tuple[int, ...], seen: set[int]
 ) -> DiagramNode:
-    new, shared = 0, False
-    for step in steps:
-        parameters = parameter_count(step.layer)
-        shared = id(step.layer) in seen and parameters > 0
-        new += 0 if id(step.layer) in seen else parameters
-        seen.add(id(step.layer))
-    last = steps[-1]
+    counts = [count_parameters(step.layer, seen) for step in steps]
+    parameters, last = sum(count for count, _ in counts), steps[-1]
     shape = format_output_shape(last.shape)
     if len(last.node.trail) < depth:
         label = _step_label(last.node.spec, last.node.args)
-        return DiagramNode(label, shape, new, sources, shared)
+        return DiagramNode(label, shape, parameters, sources, counts[-1][1])
     use = last.node.trail[depth - 1]
     inside = tuple(layer_label(step.layer) for step in steps)
     label = _step_label(use.spec, use.args)
-    return DiagramNode(label, shape, new, sources, inside=inside, layers=len(steps))
+    return DiagramNode(label, shape, parameters, sources, inside=inside, layers=len(steps))
 
 
 def _step_label(spec: LayerSpec, args: tuple[Arg, ...]) -> str:
     """A step with its values, without what the diagram's edges show."""
-    written = tuple(replace(arg, value=_writable(arg.value)) for arg in args)
+    written = map_args(args, _writable)
     return format_statement(replace(spec, args=written, inputs=None, times=None))
 
 
@@ -161,17 +147,6 @@ def _writable(value: Any) -> Any:
         case NotebookValue():
             is_plain = isinstance(value.value, bool | int | float | str | None)
             return LiteralValue(value.value) if is_plain else Expr(value.source)
-        case SequenceValue():
-            return replace(value, items=tuple(map(_writable, value.items)))
-        case MappingValue():
-            entries = tuple((key, _writable(item)) for key, item in value.entries)
-            return replace(value, entries=entries)
-        case Object() | InnerLayer():
-            args = tuple(replace(arg, value=_writable(arg.value)) for arg in value.args)
-            callee = value.callee
-            if isinstance(callee, NotebookValue):
-                callee = Expr(callee.source)
-            return replace(value, callee=callee, args=args)
         case LayerRef() | ModelRef():
             return Word("...")
         case _:
@@ -187,29 +162,21 @@ def _nodes_of_calls(model: Any) -> Iterator[DiagramNode]:
     index = {call: number for number, call in enumerate(calls)}
     seen: set[int] = set()
     for call in calls:
-        operation = call.operation
-        is_known = id(operation) in seen
-        seen.add(id(operation))
-        node = _node_of_layer(operation, [tensor.shape for tensor in call.outputs])
-        yield replace(
-            node,
-            sources=tuple(dict.fromkeys(index[source] for source in call.sources)),
-            parameters=0 if is_known else node.parameters,
-            shared=is_known and node.parameters > 0,
-        )
+        sources = tuple(dict.fromkeys(index[source] for source in call.sources))
+        shapes = [tensor.shape for tensor in call.outputs]
+        yield _node_of_layer(call.operation, seen, sources, shapes)
 
 
-def _node_of_layer(layer: Any, shapes: Sequence[Any] = ()) -> DiagramNode:
+def _node_of_layer(
+    layer: Any, seen: set[int], sources: tuple[int, ...], shapes: Sequence[Any] = ()
+) -> DiagramNode:
     shape: Any = list(shapes) if len(shapes) > 1 else shapes[0] if shapes else None
     inner = getattr(layer, "layers", None)
     inside = tuple(map(layer_label, inner)) if isinstance(inner, list) else ()
-    return DiagramNode(
-        layer_label(layer),
-        format_output_shape(shape),
-        parameter_count(layer),
-        inside=inside,
-        layers=max(1, len(inside)),
-    )
+    label, (parameters, shared) = layer_label(layer), count_parameters(layer, seen)
+    shape = format_output_shape(shape)
+    layers = max(1, len(inside))
+    return DiagramNode(label, shape, parameters, sources, shared, inside, layers)
 
 
 def layer_label(layer: Any) -> str:
@@ -220,7 +187,7 @@ def layer_label(layer: Any) -> str:
         >>> layer_label(keras.layers.Conv2D(32, 3, activation="relu", padding="same"))
         'conv2d 32 3x3 relu'
     """
-    cls = type(layer)
+    cls: Any = type(layer)
     if hasattr(layer, "function") and not isinstance(layer, catalogue.layer_class()):
         return str(getattr(layer.function, "__name__", "function"))
     if hasattr(layer, "layers") and hasattr(layer, "outputs"):
@@ -229,8 +196,11 @@ def layer_label(layer: Any) -> str:
         dims = "x".join("?" if dim is None else str(dim) for dim in layer.batch_shape[1:])
         dtype = "" if layer.dtype == "float32" else f" {layer.dtype}"
         return f"input {dims or '()'}{dtype}"
+    params: tuple[catalogue.Parameter, ...] = ()
+    with suppress(TypeError, ValueError):
+        params = catalogue.parameters(cls)
     parts = [catalogue.word_for(cls)]
-    for name in _main_parameters(cls):
+    for name in _main_parameters([param for param in params if param.positional]):
         value = getattr(layer, name, None) or getattr(layer, f"forward_{name}", None)
         parts += filter(None, [_value(value)])
     strides = _value(getattr(layer, "strides", None))
@@ -238,24 +208,15 @@ def layer_label(layer: Any) -> str:
         parts.append(f"strides={strides}")
     activation = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", "") or getattr(activation, "name", "")
-    if name and name not in ("linear", _default_activation(cls)):
+    default = next((param.default for param in params if param.name == "activation"), None)
+    if name and name not in ("linear", default):
         parts.append(name)
     return " ".join(parts)
 
 
-def _default_activation(cls: Any) -> Any:
-    parameters = catalogue.parameters(cls)
-    return next((param.default for param in parameters if param.name == "activation"), None)
-
-
-def _main_parameters(cls: Any) -> list[str]:
-    """The parameters that a layer's label needs."""
-    try:
-        parameters = [param for param in catalogue.parameters(cls) if param.positional]
-    except (TypeError, ValueError):
-        return []
-    required = [p.name for p in parameters if p.required and p.name != "activation"]
-    return required or [p.name for p in parameters[:1] if p.name == "pool_size"]
+def _main_parameters(params: Sequence[catalogue.Parameter]) -> list[str]:
+    names = [param.name for param in params if param.required and param.name != "activation"]
+    return names or [param.name for param in params[:1] if param.name == "pool_size"]
 
 
 def _value(value: Any) -> str:

@@ -7,12 +7,13 @@ what lies between parallel branches and their merge, then long chains.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from itertools import chain, groupby
+from typing import NamedTuple, TypeAlias
 
 from kmagic.display.model.diagram_graph import DiagramGraph, DiagramNode
-from kmagic.display.model.series_parallel import GAP, Series, decompose
 from kmagic.language.vocabulary import ALIASES, PREFERRED, snake_case
 
 MAX_ROWS = 36
@@ -54,6 +55,23 @@ class DiagramRow:
     def folded(self) -> bool:
         """Whether it stands for several layers."""
         return bool(self.node.inside)
+
+    @property
+    def title(self) -> str:
+        """Its label, and how often it is repeated."""
+        return f"{self.node.label} \u00d7 {self.times}" if self.times > 1 else self.node.label
+
+    @property
+    def parameter_text(self) -> str:
+        """Its number of parameters."""
+        if self.node.shared:
+            return "shared"
+        return f"{self.node.parameters:,}" if self.node.parameters else ""
+
+    @property
+    def contents(self) -> str:
+        """The layers folded into it, abbreviated."""
+        return abbreviate_labels(self.node.inside)
 
 
 @dataclass(slots=True, eq=False)
@@ -104,25 +122,23 @@ def plan_rows(graph: DiagramGraph, limit: int = MAX_ROWS) -> list[Item]:
 
 
 def _to_items(series: Series, rows: Sequence[DiagramRow]) -> list[Item]:
-    items: list[Item] = []
-    for item in series:
-        if isinstance(item, int):
-            items.append(Gap() if item == GAP else rows[item])
-        else:
-            items.append(Parallel([_to_items(branch, rows) for branch in item.branches]))
-    return items
+    return [
+        Parallel([_to_items(branch, rows) for branch in item.branches])
+        if isinstance(item, Branches)
+        else Gap()
+        if item == GAP
+        else rows[item]
+        for item in series
+    ]
 
 
 def _shrink(items: list[Item], limit: int) -> list[Item]:
     for item in items:
         if isinstance(item, Parallel):
             item.branches = [_shrink(branch, limit) for branch in item.branches]
-    if row_count(items) > limit:
-        items = _fold_repetitions(items)
-    if row_count(items) > limit:
-        items = _fold_repetitions(_fold_spans(items))
-    if row_count(items) > limit:
-        items = _fold_repetitions(_fold_chains(items))
+    for fold_parts in (list, _fold_spans, _fold_chains):
+        if row_count(items) > limit:
+            items = _fold_repetitions(fold_parts(items))
     return items
 
 
@@ -131,32 +147,27 @@ def _shrink(items: list[Item], limit: int) -> list[Item]:
 
 def _fold_repetitions(items: list[Item], *, only_blocks: bool = False) -> list[Item]:
     """Each stretch that repeats as one row."""
-    keys = [_key(item, items) for item in items]
-    result: list[Item] = []
+    keys = _keys(items)
     index = 0
     while index < len(items):
         length, times = _longest_repetition(items, keys, index, only_blocks=only_blocks)
         if times > 1:
             end = index + length * times
-            _replace(items, index, end, _folded_row(items[index:end], length, times))
+            _fold(items, index, end, times)
             keys[index:end] = [keys[index]]
-        result.append(items[index])
         index += 1
-    return result
+    return items
 
 
 def _longest_repetition(
     items: list[Item], keys: Sequence[object], start: int, *, only_blocks: bool
 ) -> tuple[int, int]:
     """Length and number of the repetitions from an index on that save most rows."""
-    best = (1, 1)
-    saved = MIN_CHAIN - 2
+    best, saved, longest = (1, 1), MIN_CHAIN - 2, MAX_PERIOD
     if only_blocks:
         item = items[start]
-        if not isinstance(item, DiagramRow) or not item.folded:
-            return best
-        saved = 0
-    for length in range(1, 2 if only_blocks else MAX_PERIOD + 1):
+        saved, longest = 0, int(isinstance(item, DiagramRow) and item.folded)
+    for length in range(1, longest + 1):
         period = keys[start : start + length]
         times = 1
         while keys[start + length * times : start + length * (times + 1)] == period:
@@ -168,18 +179,23 @@ def _longest_repetition(
     return best
 
 
-def _key(item: Item, items: Sequence[Item]) -> object:
-    """What two items must have in common to be repetitions of each other."""
-    if isinstance(item, Parallel):
-        branches = item.branches
-        return tuple(sorted(str([_key(each, branch) for each in branch]) for branch in branches))
-    if isinstance(item, Gap):
-        return "gap"
-    indices = {id(each): index for index, each in enumerate(items)}
-    index = indices[id(item)]
-    arcs = tuple(index - indices[id(row)] if id(row) in indices else id(row) for row in item.arcs)
-    name, named, layer = item.node.label.partition(" = ")
-    return (layer if named else name, item.times, item.node.inside, item.node.shared, arcs)
+def _keys(items: Sequence[Item]) -> list[object]:
+    """What two items must have in common to be repetitions of each other, for each item."""
+    indices = {id(item): index for index, item in enumerate(items)}
+    keys: list[object] = []
+    for index, item in enumerate(items):
+        if isinstance(item, Parallel):
+            keys.append(tuple(sorted(str(_keys(branch)) for branch in item.branches)))
+        elif isinstance(item, Gap):
+            keys.append("gap")
+        else:
+            arcs = tuple(
+                index - indices[id(row)] if id(row) in indices else id(row) for row in item.arcs
+            )
+            name, named, layer = item.node.label.partition(" = ")
+            node = item.node
+            keys.append((layer if named else name, item.times, node.inside, node.shared, arcs))
+    return keys
 
 
 def _is_closed(items: Sequence[Item], begin: int, end: int) -> bool:
@@ -213,7 +229,7 @@ def _fold_spans(items: list[Item]) -> list[Item]:
     ]
     for begin, end in reversed(_merge_overlapping(spans)):
         if end - begin > 1 and _is_closed(items, begin, end):
-            _replace(items, begin, end, _folded_row(items[begin:end], end - begin, 1))
+            _fold(items, begin, end)
     return items
 
 
@@ -229,56 +245,53 @@ def _merge_overlapping(spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]
 
 def _fold_chains(items: list[Item]) -> list[Item]:
     """Long chains of single layers, as one row each; those at both ends stay."""
-    single = [isinstance(item, DiagramRow) and not item.folded for item in items]
-    end = len(items)
-    while end > 0:
-        begin = end
-        while begin > 0 and single[begin - 1]:
-            begin -= 1
-        first, last = max(begin, KEPT_ENDS), min(end, len(items) - KEPT_ENDS)
+    runs = [
+        [index for index, _ in run]
+        for is_single, run in groupby(enumerate(items), key=lambda each: _is_single(each[1]))
+        if is_single
+    ]
+    for run in reversed(runs):
+        first, last = max(run[0], KEPT_ENDS), min(run[-1] + 1, len(items) - KEPT_ENDS)
         while last - first >= MIN_CHAIN and not _is_closed(items, first, last):
             last -= 1
         if last - first >= MIN_CHAIN:
-            _replace(items, first, last, _folded_row(items[first:last], last - first, 1))
-        end = min(begin, end - 1)
+            _fold(items, first, last)
     return items
+
+
+def _is_single(item: Item) -> bool:
+    return isinstance(item, DiagramRow) and not item.folded
 
 
 # --- folding --------------------------------------------------------------------------------------
 
 
-def _replace(items: list[Item], begin: int, end: int, folded: DiagramRow) -> None:
+def _fold(items: list[Item], begin: int, end: int, times: int = 1) -> None:
     """Replace a closed stretch by a row, and redirect its skip connections."""
+    stretch = items[begin : begin + (end - begin) // times]
     rows = list(all_rows(items[begin:end]))
-    inside = {id(row) for row in rows}
-    last = rows[-1]
-    folded.targets = [row for row in last.targets if id(row) not in inside]
-    for row in folded.targets:
-        row.arcs = [folded if source is last else source for source in row.arcs]
-    for row in rows:
-        for source in row.arcs:
-            source.targets = [target for target in source.targets if id(target) not in inside]
-    items[begin:end] = [folded]
-
-
-def _folded_row(stretch: Sequence[Item], length: int, times: int) -> DiagramRow:
-    rows = list(all_rows(stretch))
-    first, last = rows[0].node, rows[-1].node
-    if length == 1 and isinstance(stretch[0], DiagramRow):
-        label, inside = first.label, first.inside
-        times *= rows[0].times
+    first, last = rows[0], rows[-1]
+    if len(stretch) == 1 and isinstance(stretch[0], DiagramRow):
+        label, inside = first.node.label, first.node.inside
+        times *= first.times
     else:
-        label = _folded_label(stretch[:length])
-        inside = tuple(_labels(stretch[:length]))
+        label, inside = _folded_label(stretch), tuple(_labels(stretch))
+    ids = {id(row) for row in rows}
     node = DiagramNode(
         label,
-        last.shape,
+        last.node.shape,
         sum(row.node.parameters for row in rows),
         shared=all(row.node.shared for row in rows),
         inside=inside,
         layers=sum(row.node.layers for row in rows),
     )
-    return DiagramRow(node, times)
+    folded = DiagramRow(node, times, targets=[row for row in last.targets if id(row) not in ids])
+    for row in folded.targets:
+        row.arcs = [folded if source is last else source for source in row.arcs]
+    for row in rows:
+        for source in row.arcs:
+            source.targets = [target for target in source.targets if id(target) not in ids]
+    items[begin:end] = [folded]
 
 
 def _labels(items: Sequence[Item]) -> Iterator[str]:
@@ -311,13 +324,163 @@ def abbreviate_labels(labels: Sequence[str]) -> str:
         >>> abbreviate_labels(["conv2d 8 3x3", "batch_normalization", "relu", "relu"])
         'conv2d 8 3x3, bn, relu x 2'
     """
-    parts: list[tuple[str, int]] = []
+    parts = []
     for label in labels:
         word, space, values = label.split(" = ")[-1].partition(" ")
-        short = f"{min(word, _SHORT_NAMES.get(word, word), key=len)}{space}{values}"
-        if parts and parts[-1][0] == short:
-            parts[-1] = (short, parts[-1][1] + 1)
-        else:
-            parts.append((short, 1))
-    text = ", ".join(f"{short} x {times}" if times > 1 else short for short, times in parts)
+        parts.append(f"{min(word, _SHORT_NAMES.get(word, word), key=len)}{space}{values}")
+    counts = ((short, len(list(equal))) for short, equal in groupby(parts))
+    text = ", ".join(f"{short} x {times}" if times > 1 else short for short, times in counts)
     return text.replace(f", {BRANCH_SEPARATOR},", f" {BRANCH_SEPARATOR}")
+
+
+# --- structure ------------------------------------------------------------------------------------
+# The graph is split at the nodes that every path passes. Between two of them there are either no
+# nodes or parallel branches, which are split in turn. An edge past other nodes is an arc. If a part
+# cannot be split, its longest edges become arcs until it can; as a last resort all edges except
+# those between neighbours do.
+
+START, END, GAP = -1, -2, -3
+"""Before and after all nodes; in a series: what follows is not connected with what is before."""
+SeriesItem: TypeAlias = "int | Branches"
+Series: TypeAlias = list[SeriesItem]
+Edges: TypeAlias = dict[int, set[int]]
+Arcs: TypeAlias = list[tuple[int, int]]
+
+
+@dataclass(slots=True)
+class Branches:
+    """Parallel branches, each a series of its own."""
+
+    branches: list[Series]
+
+
+class Decomposition(NamedTuple):
+    """The nodes of a graph from top to bottom, and the edges that pass other nodes."""
+
+    series: Series
+    arcs: Arcs
+
+
+def decompose(sources: Iterable[Iterable[int]]) -> Decomposition:
+    """Find the structure of a graph.
+
+    Args:
+        sources: For each node the nodes that it takes its inputs from, all before it.
+
+    Example:
+        >>> decompose([[], [0], [1], [0, 2]])  # a skip connection past 1 and 2
+        Decomposition(series=[0, 1, 2, 3], arcs=[(0, 3)])
+        >>> decompose([[], [0], [0], [1, 2]]).series  # two branches from 0 to 3
+        [0, Branches(branches=[[1], [2]]), 3]
+    """
+    edges: Edges = defaultdict(set)
+    count = 0
+    for node, inputs in enumerate(map(tuple, sources)):
+        for source in inputs or (START,):
+            edges[source].add(node)
+        count += 1
+    nodes = list(range(count))
+    edges |= {node: {END} for node in nodes if node not in edges}
+    arcs: Arcs = []
+    series = _between(START, nodes, END, edges, arcs)
+    return Decomposition(series, sorted(arcs))
+
+
+def _between(first: int, nodes: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """The nodes between two others as a series; ``nodes`` are in the order of the graph."""
+    series: Series = []
+    begin, inner = first, list[int]()
+    cuts = {*_cuts(first, nodes, last, edges), last}
+    for node in (*nodes, last):
+        if node not in cuts:
+            inner.append(node)
+            continue
+        if inner:
+            series += _branches(begin, inner, node, edges, arcs)
+        series.append(node)
+        begin, inner = node, []
+    return series[:-1]  # the last node belongs to the next part
+
+
+def _cuts(first: int, nodes: list[int], last: int, edges: Edges) -> list[int]:
+    """The nodes that no edge passes."""
+    order = {node: index for index, node in enumerate((first, *nodes, last))}
+    furthest = 0
+    cuts = []
+    for node in (first, *nodes):
+        if node != first and furthest <= order[node]:
+            cuts.append(node)
+        targets = [order[target] for target in edges.get(node, ()) if target in order]
+        furthest = max([furthest, *targets])
+    return cuts
+
+
+def _branches(first: int, inner: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """What lies between two cuts."""
+    if last in edges.get(first, ()) and first != START and last != END:
+        arcs.append((first, last))
+    branches = [
+        _between(first, part, last, edges, arcs)
+        if _cuts(first, part, last, edges)
+        else _loosened(first, part, last, edges, arcs)
+        for part in _components(inner, edges)
+    ]
+    return branches[0] if len(branches) == 1 else [Branches(branches)]
+
+
+def _components(inner: list[int], edges: Edges) -> list[list[int]]:
+    """The connected parts between two cuts."""
+    parts = {node: [node] for node in inner}
+    for node in inner:
+        for target in edges[node] & parts.keys():
+            part, other = parts[node], parts[target]
+            if part is not other:
+                part += other
+                parts |= dict.fromkeys(other, part)
+    return [sorted(part) for part in {id(part): part for part in parts.values()}.values()]
+
+
+def _loosened(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """A part that cannot be split: make its longest edge an arc, and try again."""
+    order = {node: index for index, node in enumerate((first, *part, last))}
+    own = {node: edges.get(node, set()) & order.keys() - {first} for node in (first, *part)}
+    own[first].discard(last)
+    inputs = Counter(chain.from_iterable(own.values()))
+    while True:
+        spare = [
+            (order[target] - order[node], node, target)
+            for node, targets in own.items()
+            for target in targets
+            if len(targets) > 1 and inputs[target] > 1
+        ]
+        if not spare:
+            return _in_order(first, part, last, own, arcs)
+        _, node, target = max(spare)
+        if node != START and target != END:
+            arcs.append((node, target))
+        own[node].discard(target)
+        inputs[target] -= 1
+        if len(_components(part, own)) > 1 or _cuts(first, part, last, own):
+            return _branches(first, part, last, {**edges, **own}, arcs)
+
+
+def _in_order(first: int, part: list[int], last: int, edges: Edges, arcs: Arcs) -> Series:
+    """The nodes one after the other, with arcs for all other edges."""
+    series: Series = []
+    previous = first
+    shown = set()
+    for node in (*part, last):
+        if node in edges.get(previous, ()):
+            shown.add((previous, node))
+        elif series or first != START:
+            series.append(GAP)
+        series.append(node)
+        previous = node
+    series.pop()  # the last node belongs to the next part
+    arcs += [
+        (node, target)
+        for node, targets in edges.items()
+        for target in targets
+        if (node, target) not in shown and node != START and target != END
+    ]
+    return series

@@ -1,4 +1,7 @@
-"""A model as a card: the lines of its text, each with its output shape and its parameters."""
+"""A model as a card: the lines of its text, each with its output shape and its parameters.
+
+A file that a model was saved in or loaded from is shown here too.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kmagic.display.kit.card import (
     Bundle,
@@ -20,6 +23,10 @@ from kmagic.display.kit.card import (
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
 from kmagic.support.formatting import format_bytes, format_output_shape, pluralize
+
+if TYPE_CHECKING:
+    from kmagic.persistence.model_reading import LoadResult
+    from kmagic.persistence.save_load import SaveResult
 
 DTYPE_BYTES = {"64": 8, "32": 4, "16": 2, "t8": 1}
 
@@ -56,28 +63,45 @@ def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -
     return mime_bundle("\n".join([f"{name}: {facts}", *_text_lines(rows), *notes]), markup)
 
 
+def save_bundle(saved: SaveResult) -> Bundle:
+    """A saved file as text and as a card of one line."""
+    parts = escape_html(", ".join(saved.parts))
+    body = f'<div class="km-muted">{parts}</div>' if parts else ""
+    notes = "".join(f'<div class="km-footer">{escape_html(note)}</div>' for note in saved.notes)
+    return mime_bundle(repr(saved), card_html(saved.name, saved.location(), body + notes))
+
+
+def load_bundle(loaded: LoadResult) -> Bundle:
+    """A loaded model as its own card, with its file in the footer."""
+    return model_bundle(loaded.model, loaded.name, loaded.origin, loaded.lines())
+
+
 def model_summary(model: Any) -> str:
     """A model's size and how it is compiled."""
     facts = ["not built yet: its input shape is unknown"]
     if model.built:
-        facts = [pluralize(model.count_params(), "parameter"), format_bytes(_size(model))]
+        size: Any = sum(
+            math.prod(weight.shape) * DTYPE_BYTES.get(str(weight.dtype)[-2:], 4)
+            for weight in model.weights
+        )
+        facts = [pluralize(model.count_params(), "parameter"), format_bytes(size)]
         if frozen := sum(math.prod(weight.shape) for weight in model.non_trainable_weights):
             facts.insert(1, f"{frozen:,} not trainable")
     return " · ".join([*facts, _compiled(model)])
 
 
-def parameter_count(layer: Any) -> int:
-    """The number of a layer's parameters; 0 before it is built."""
-    count = getattr(layer, "count_params", None)
-    return int(count()) if getattr(layer, "built", False) and inspect.ismethod(count) else 0
+def count_parameters(layer: Any, seen: set[int]) -> tuple[int, bool]:
+    """A layer's parameters that were not counted before, and whether they were.
 
-
-def _size(model: Any) -> Any:
-    """The size of a model's weights, in bytes."""
-    return sum(
-        math.prod(weight.shape) * DTYPE_BYTES.get(str(weight.dtype)[-2:], 4)
-        for weight in model.weights
-    )
+    Args:
+        layer: A layer; before it is built, it has no parameters.
+        seen: The ids of the layers that were counted; this one is added.
+    """
+    method = getattr(layer, "count_params", None)
+    count = int(method()) if getattr(layer, "built", False) and inspect.ismethod(method) else 0
+    is_known = id(layer) in seen
+    seen.add(id(layer))
+    return (0, count > 0) if is_known else (count, False)
 
 
 def _compiled(model: Any) -> str:
@@ -130,11 +154,7 @@ def _step_rows(steps: Sequence[Any], depth: int, seen: set[int]) -> list[ModelRo
 
 def _step_row(step: Any, seen: set[int]) -> ModelRow:
     text = format_statement(step.node.spec)
-    parameters = parameter_count(step.layer)
-    shared = id(step.layer) in seen and parameters > 0
-    seen.add(id(step.layer))
-    shape = format_output_shape(step.shape)
-    return ModelRow(text, shape, 0 if shared else parameters, shared)
+    return ModelRow(text, format_output_shape(step.shape), *count_parameters(step.layer, seen))
 
 
 def _layer_rows(model: Any) -> list[ModelRow]:
@@ -142,7 +162,7 @@ def _layer_rows(model: Any) -> list[ModelRow]:
     for layer in model.layers:
         shape = getattr(getattr(layer, "output", None), "shape", None) if layer.built else None
         text = f"{layer.name} ({type(layer).__name__})"
-        rows.append(ModelRow(text, format_output_shape(shape), parameter_count(layer)))
+        rows.append(ModelRow(text, format_output_shape(shape), *count_parameters(layer, set())))
     return rows
 
 
@@ -183,7 +203,6 @@ def _table_row(row: ModelRow, largest: int) -> str:
 
 
 def _inside(row: ModelRow, depth: int = 1) -> Iterator[str]:
-    """The lines inside a block's row."""
     for inner in row.inside:
         parameters = f"  {inner.parameters:,}" if inner.parameters else ""
         indent = "\u00a0\u00a0" * depth

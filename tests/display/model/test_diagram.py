@@ -13,21 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmagic.api import build
-from kmagic.display.model.diagram import diagram_bundle
+from kmagic.display.model.diagram import DiagramLayout, diagram_bundle, lay_out
 from kmagic.display.model.diagram_graph import DiagramGraph, DiagramNode, layer_label, read_graph
-from kmagic.display.model.diagram_layout import DiagramLayout, lay_out
 from kmagic.display.model.diagram_rows import (
+    GAP,
     MAX_ROWS,
     DiagramRow,
     Gap,
     Item,
     Parallel,
+    Series,
     abbreviate_labels,
     all_rows,
+    decompose,
     plan_rows,
     row_count,
 )
-from kmagic.display.model.series_parallel import GAP, Series, decompose
 from kmagic.models.build import origin_of
 
 UNET = """
