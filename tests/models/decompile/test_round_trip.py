@@ -89,6 +89,25 @@ def test_an_application_as_a_program(name: str) -> None:
     assert_same(model, names["model"], outputs=False)
 
 
+def test_a_layer_that_merges_branches_and_is_applied_again() -> None:
+    x = keras.Input((4,))
+    h, add = L.Dense(4)(x), L.Add()
+    y = L.Dense(4)(add([L.Dense(4, "relu")(h), L.Dense(4, "tanh")(h)]))
+    round_trip(keras.Model(x, L.Dense(1)(add([L.Dense(4)(y), y]))))
+
+
+def test_two_functions_of_the_same_name() -> None:
+    def times(factor: float) -> Any:
+        def scaled(x: Any) -> Any:
+            return x * factor
+
+        return scaled
+
+    layers = [keras.Input((4,)), L.Dense(2, times(2)), L.Dense(2, times(3))]
+    text = round_trip(keras.Sequential(layers))
+    assert text.startswith("# needs from the notebook: scaled, scaled_2")
+
+
 # --- random graphs ------------------------------------------------------------------------------
 
 
