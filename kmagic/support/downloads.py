@@ -35,11 +35,7 @@ class DownloadError(Exception):
 
 @contextmanager
 def quick_failure() -> Iterator[None]:
-    """Let Keras download files with kmagic's progress bar, and fail if the transfer stalls.
-
-    Raises:
-        DownloadError: The download failed or was interrupted.
-    """
+    """Let Keras download files with kmagic's progress bar; raise DownloadError if that fails."""
     try:
         with socket_timeout(STALL_TIMEOUT), show_download_progress():
             yield
@@ -55,11 +51,7 @@ def quick_failure() -> Iterator[None]:
 
 
 def check_reachable(url: str) -> None:
-    """Check that downloads are allowed and that the server of ``url`` responds.
-
-    Raises:
-        DownloadError: They are not, or it does not.
-    """
+    """Raise DownloadError unless downloads are allowed and the server of ``url`` responds."""
     if is_offline():
         raise DownloadError("KMAGIC_OFFLINE is set")
     if not is_reachable(url):

@@ -11,11 +11,9 @@ Point: TypeAlias = tuple[float, float]
 class BoundedSeries:
     """A growing series of points in bounded memory.
 
-    Above ``limit`` points, only the lowest and the highest point of each interval are kept. All
-    intervals have the same length, which doubles whenever the series is full, so no peak is lost.
-
-    Args:
-        limit: Maximum number of points, not counting the newest interval.
+    Above ``limit`` points, not counting the newest interval, only the lowest and the highest point
+    of each interval are kept. All intervals have the same length, which doubles whenever the series
+    is full, so no peak is lost.
 
     Example:
         >>> series = BoundedSeries(limit=4)

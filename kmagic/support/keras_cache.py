@@ -62,10 +62,7 @@ def backup_file(path: Path) -> Iterator[None]:
     """Protect a file of the cache that Keras may overwrite or delete.
 
     Afterwards the file is restored, unless Keras has replaced it; then the original remains as a
-    copy, and a :class:`CacheWarning` names its path.
-
-    Raises:
-        DataError: The copy cannot be written.
+    copy, and a :class:`CacheWarning` names its path. Raises DataError if it cannot be written.
     """
     copy = _free_name(path)
     try:

@@ -63,9 +63,8 @@ class Spelling:
 class MagicSpelling(Spelling):
     """The spelling of a magic's line: ``--target price``, ``%keras_data``.
 
-    Args:
-        model_variable: The notebook variable of the model, if the line names one.
-        options: Options whose name is not the parameter's with dashes.
+    ``model_variable`` is the notebook variable of the model, if the line names one; ``options`` are
+    those whose name is not the parameter's with dashes.
 
     Example:
         >>> line = MagicSpelling("cnn")
@@ -131,10 +130,7 @@ PYTHON = Spelling()
 
 
 class Text:
-    """A message made of parts.
-
-    Args:
-        parts: Strings, references and other texts, in order.
+    """A message made of parts: strings, references and other texts, in order.
 
     Example:
         >>> text = Text("Name the column: ", Option("target", "price"), ".")

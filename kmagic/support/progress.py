@@ -31,15 +31,7 @@ class Progress:
     """Progress of an operation with a known number of steps.
 
     As a context manager it shows a view while the operation runs, if that takes more than a second.
-
-    Args:
-        total: Number of steps.
-        unit: Name of the steps, in the plural.
-        clock: Returns the time in seconds.
-        open_view: Creates the view; by default one that suits the environment.
-
-    Attributes:
-        done: Number of finished steps.
+    ``open_view`` creates it; by default one that suits the environment.
 
     Example:
         >>> ticks = iter([0.0, 2.0, 3.0])

@@ -18,13 +18,10 @@ def import_address(address: str) -> Any:
 
 
 class Renderable:
-    """Base of all results that a notebook shows as a card.
-
-    Attributes:
-        renderer: Address of a function from the result to its MIME bundle.
-    """
+    """Base of all results that a notebook shows as a card."""
 
     renderer: ClassVar[str]
+    """Address of a function from the result to its MIME bundle."""
 
     def _bundle(self) -> dict[str, str]:
         bundle: dict[str, str] = import_address(self.renderer)(self)

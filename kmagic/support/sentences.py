@@ -15,9 +15,8 @@ NUMERIC_KINDS = frozenset("biufcmMV")
 def as_sentences(raw: Any) -> list[str] | None:
     """The sentences in ``raw``, or None if it contains something else.
 
-    Args:
-        raw: A sentence; or a list, array, tensor or column of them, or a data frame with one
-            column, of shape (n,) or (n, 1). Bytes are decoded as UTF-8.
+    It is a sentence; or a list, array, tensor or column of them, or a data frame with one column,
+    of shape (n,) or (n, 1). Bytes are decoded as UTF-8.
 
     Raises:
         DataError: Some values are text and some are not, or bytes are not UTF-8.

@@ -78,11 +78,7 @@ class FitOptions:
 
     @property
     def budget_seconds(self) -> float | None:
-        """The time limit in seconds.
-
-        Raises:
-            TrainingError: It is not a duration.
-        """
+        """The time limit in seconds; raises TrainingError if it is not a duration."""
         if self.budget is None:
             return None
         seconds = parse_duration(str(self.budget))
@@ -209,11 +205,7 @@ def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
 
 
 def create_folder(option: str, folder: Path) -> None:
-    """Create the folder that an option names.
-
-    Raises:
-        TrainingError: It cannot be created.
-    """
+    """Create the folder that an option names, or raise TrainingError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -126,11 +126,7 @@ def mark_seen(run: str = "", **_: object) -> bool:
 
 
 def stop_run(run: str = "", *, now: bool = False, **_: object) -> bool:
-    """Stop a run after its batch, or immediately with ``now``.
-
-    Returns:
-        Whether that run is running.
-    """
+    """Stop a run after its batch, or immediately with ``now``; returns whether it is running."""
     view = _running.get(run)
     if view is None or view.run.status != "running":
         return False

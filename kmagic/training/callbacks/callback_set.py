@@ -137,11 +137,7 @@ class CallbackSet:
             callback.on_train_end(dict(log[-1].logs) if log else {})
 
     def recover(self, error: NotFiniteError, x: Any) -> str:
-        """After a loss that is nan or infinite: restore good weights.
-
-        Returns:
-            What happened, as a phrase.
-        """
+        """After a loss that is nan or infinite: restore good weights; returns what happened."""
         broken = nan_weights(self._model)
         restored = self.guard.restore()
         origin = nan_source(self._model, x) or broken

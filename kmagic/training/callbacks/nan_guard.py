@@ -26,12 +26,7 @@ class NotFiniteError(BaseException):
 
 
 class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
-    """Checks the loss of each batch, and keeps a copy of the weights at the start of each epoch.
-
-    Attributes:
-        epoch: The epoch of the copy, from 1.
-        is_exact: Whether an execution of several batches ends with the one that became nan.
-    """
+    """Checks the loss of each batch, and keeps a copy of the weights at the start of each epoch."""
 
     every_batch = False
 
@@ -42,8 +37,8 @@ class NanGuard(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyp
         self._copying = 0.0
         self._weights: list[Any] = []
         self._batch = 0
-        self.epoch = 0
-        self.is_exact = False
+        self.epoch = 0  # that of the copy, from 1
+        self.is_exact = False  # whether an execution ends with the batch that became nan
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         """Copy the weights if they are finite and copying is cheap."""

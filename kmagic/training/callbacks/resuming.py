@@ -300,9 +300,6 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[mis
 
     If the earlier epochs used up the patience, it starts again in full. If the best epoch's
     weights are to be restored but nobody kept them, the best epoch is chosen from the new ones.
-
-    Attributes:
-        lost_epoch: The best earlier epoch if its weights are not known; else 0.
     """
 
     def __init__(
@@ -312,7 +309,7 @@ class ResumableEarlyStopping(keras.callbacks.EarlyStopping):  # type: ignore[mis
         self._log = tuple(log)
         self._best_known = best_known
         self.best: float | None = None
-        self.lost_epoch = 0
+        self.lost_epoch = 0  # the best earlier epoch if its weights are not known
 
     def on_train_begin(self, logs: object = None) -> None:
         """Continue counting."""

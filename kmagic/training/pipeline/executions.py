@@ -35,9 +35,6 @@ class BatchesPerCall:
     The first execution is a single batch and is not measured, because it includes tracing; the
     second is a single batch as well.
 
-    Attributes:
-        batch_seconds: Time per batch; None until measured.
-
     Example:
         >>> size = BatchesPerCall()
         >>> size.next(1000)
@@ -50,7 +47,7 @@ class BatchesPerCall:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self.batch_seconds: float | None = None
+        self.batch_seconds: float | None = None  # until measured
         self._last = 0
 
     def next(self, left: int) -> int:

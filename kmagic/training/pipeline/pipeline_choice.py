@@ -43,17 +43,12 @@ VALIDATION_METHODS = ("on_test_batch_begin", "on_test_batch_end")
 
 
 class KerasPipeline:
-    """Plain Keras: a context manager that changes nothing.
-
-    Attributes:
-        description: For the run's record.
-        stops_at_nan: Whether an execution ends with the batch in which the loss becomes nan.
-    """
+    """Plain Keras: a context manager that changes nothing."""
 
     def __init__(self, reason: str, arguments: dict[str, Any]) -> None:
         self.arguments = arguments
-        self.description = f"plain: {reason}"
-        self.stops_at_nan = False
+        self.description = f"plain: {reason}"  # for the run's record
+        self.stops_at_nan = False  # whether an execution ends with the batch that becomes nan
 
     def callbacks(self, callbacks: Sequence[keras.callbacks.Callback]) -> Any:
         """The callbacks as an argument of ``model.fit``."""
@@ -162,18 +157,11 @@ class FastPipeline(KerasPipeline):
 def choose_pipeline(
     model: keras.Model, arguments: Mapping[str, Any], *, plain: bool, repeatable: bool
 ) -> KerasPipeline:
-    """Choose how to run the fit of a compiled model.
+    """Choose how to run the fit of a compiled model, ``plain`` if the user wants plain Keras.
 
-    Args:
-        model: The model.
-        arguments: The arguments of ``model.fit`` by name, without callbacks.
-        plain: Whether the user wants plain Keras.
-        repeatable: Whether results must not depend on the machine's speed, not even in the last
-            bit. Without ``shuffle`` they never do.
-
-    Returns:
-        A context manager. Within it train by ``model.fit(**pipeline.arguments,
-        callbacks=pipeline.callbacks(...))``.
+    With ``repeatable``, results must not depend on the machine's speed, not even in the last bit;
+    without ``shuffle`` they never do. The result is a context manager. Within it train by
+    ``model.fit(**pipeline.arguments, callbacks=pipeline.callbacks(...))``.
     """
     try:
         if plain:

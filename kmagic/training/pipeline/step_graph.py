@@ -25,17 +25,12 @@ that the results are equal to the last bit."""
 
 
 class StepGraph:
-    """Several steps of a model as one graph; their number is an argument of the graph.
-
-    Attributes:
-        traced: Whether the graph exists and has run.
-        seconds: Time of tracing, including the first run.
-    """
+    """Several steps of a model as one graph; their number is an argument of the graph."""
 
     def __init__(self, model: keras.Model, kind: StepKind, batch_size: int | None = None) -> None:
         self.batch_size = batch_size
-        self.traced = False
-        self.seconds = 0.0
+        self.traced = False  # whether the graph exists and has run
+        self.seconds = 0.0  # of tracing, including the first run
         self._iterator: Any = None
         self._graph: Any = None
         step = getattr(model, f"{kind}_step")
@@ -70,12 +65,7 @@ class StepGraph:
             self._iterator = iterator
 
     def run(self, iterator: Any, batches: int) -> tuple[Any, int]:
-        """Run a number of batches.
-
-        Returns:
-            The metrics and the number of batches that ran: fewer if the loss became nan or
-            infinite.
-        """
+        """Run batches until the loss is nan or infinite; returns the metrics and their number."""
         start = time.perf_counter()
         self.trace(iterator)
         logs, done = self._graph(iterator, tf.constant(batches))
