@@ -136,11 +136,8 @@ class Recorder:
                 view.call("begin", run)
             view.call("end", run)
             if view.error:
-                warnings.warn(
-                    f"A display failed. Training was not affected.\n\n{view.error}",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                message = f"A display failed. Training was not affected.\n\n{view.error}"
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def _set_partial(self, logs: Mapping[str, float]) -> None:
         now = self.run.now
