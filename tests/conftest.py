@@ -55,9 +55,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests that take minutes")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run fast tests first, then notebooks, then the browser; skip slow tests by default."""
+    """Run fast tests first, then notebooks, then the browser; skip slow tests by default.
+
+    With several processes (``-n 2``), a file's tests run in one of them, and so do all browser
+    tests: two JupyterLabs at a time would only slow each other down.
+    """
     items.sort(key=_stage)
+    for item in items:
+        group = "browser" if _stage(item) == 2 else str(item.path.relative_to(ROOT))
+        item.add_marker(pytest.mark.xdist_group(group))
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):
