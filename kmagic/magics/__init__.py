@@ -7,10 +7,13 @@ from contextlib import suppress
 from functools import partial, update_wrapper
 from typing import Any
 
+from kmagic.magics import keras_classify as keras_classify
 from kmagic.magics import keras_confusion as keras_confusion
 from kmagic.magics import keras_data as keras_data
 from kmagic.magics import keras_evaluate as keras_evaluate
 from kmagic.magics import keras_fit as keras_fit
+from kmagic.magics import keras_history_magic as keras_history_magic
+from kmagic.magics import keras_layers as keras_layers
 from kmagic.magics import keras_model as keras_model
 from kmagic.magics import keras_save as keras_save
 from kmagic.magics.completion import completer

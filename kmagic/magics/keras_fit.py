@@ -1,8 +1,7 @@
-"""``%keras_fit`` and ``%keras_history``: training with a live view, and the runs so far."""
+"""``%keras_fit``: training with a live view."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from kmagic.magics.session import Session, magic
 from kmagic.support.errors import TrainingError
 from kmagic.support.model_registry import record_for
 from kmagic.support.rendering import mark_displayed
-from kmagic.support.suggestions import did_you_mean
 
 FIT = LineParser(
     "%keras_fit",
@@ -58,15 +56,6 @@ FIT.option("--seed N", "random seed, for a reproducible run", minimum=0)
 FIT.option("--plain", "use plain Keras fit")
 FIT.option("--no-checks", "do not check the data before the training")
 FIT.result_options()
-
-HISTORY = LineParser(
-    "%keras_history",
-    "Show all training runs of this notebook, one of them, or two compared.",
-    "%keras_history\n%keras_history run\n%keras_history #1 #2 -o comparison",
-)
-HISTORY.argument("RUN", "a variable set by %%keras_fit -o RUN, or a number of the table: #2")
-HISTORY.result_options()
-MAX_RUNS = 2
 
 
 @magic(FIT, interruptible=True)
@@ -159,43 +148,3 @@ def _validation(line: ParsedLine) -> dict[str, Any]:
     if hasattr(value, "x_test"):
         value = (value.x_test, value.y_test)
     return {"validation_data": value}
-
-
-# --- runs ---------------------------------------------------------------------------------------
-
-
-@magic(HISTORY)
-def keras_history(session: Session, line: ParsedLine) -> Any:
-    """Show training runs; ``%keras_history -h`` shows the options."""
-    from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs  # noqa: PLC0415 - not before it is needed
-
-    known, words = name_runs(session.runs, session.names), line.arguments
-    if len(words) > MAX_RUNS:
-        line.fail("unexpected: only two runs can be compared", words[MAX_RUNS])
-    if not words and not known:
-        line.fail("this notebook has no run yet", "", "Train a model: `%keras_fit`.")
-    runs = [_run(session, line, word, known) for word in words]
-    result: Any = RunHistory(known)
-    if len(runs) == 1:
-        result = runs[0]
-    elif runs:
-        result = RunComparison(*runs, names=(words[0], words[1]))
-    return session.deliver(result, out=line.out, quiet=line.quiet)
-
-
-def _run(session: Session, line: ParsedLine, word: str, known: dict[str, Any]) -> Any:
-    """A run by its number in the table, or by its variable."""
-    runs = session.runs
-    number = re.fullmatch(r"#?(\d+)", word)
-    if number:
-        if not 1 <= int(number[1]) <= len(runs):
-            remedy = f"There are {len(runs)}: see `%keras_history`."
-            line.fail("there is no run with this number", word, remedy)
-        return runs[int(number[1]) - 1]
-    value, is_known = line.try_value(word)
-    if not is_known:
-        remedy = "Name a run when you train: `%keras_fit ... -o run`."
-        line.fail("is not a run of this notebook", word, did_you_mean(word, known) or remedy)
-    if not hasattr(value, "history") or not hasattr(value, "log"):
-        line.fail("is not a training run", word, "`%keras_fit ... -o run` creates one.")
-    return value

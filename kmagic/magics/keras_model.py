@@ -1,7 +1,6 @@
-"""The magics that build a model and show it, and the help on the language.
+"""The magics that build a model and show it.
 
-``%%keras_model``, ``%keras_compile``, ``%keras_summary``, ``%keras_code``, ``%keras_plot``,
-``%keras_layers``.
+``%%keras_model``, ``%keras_compile``, ``%keras_summary``, ``%keras_code``, ``%keras_plot``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from IPython.utils.capture import capture_output
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, display_model, magic
 from kmagic.support.display_mode import is_static
-from kmagic.support.errors import DSLError, KmagicError
+from kmagic.support.errors import DSLError
 from kmagic.support.process_patches import ignore_softmax_warning
 from kmagic.support.rendering import mark_displayed
 
@@ -64,18 +63,6 @@ CODE.result_options()
 
 PLOT = LineParser("%keras_plot", "Show a model as a diagram, with shapes and parameters.")
 PLOT.argument("[MODEL]", "default: the last model")
-
-LAYERS = LineParser(
-    "%keras_layers",
-    "List the words of the layer language: all layers, the words of one kind, or the arguments of"
-    "\none word.",
-    "%keras_layers\n%keras_layers activations\n%keras_layers conv2d\n%keras_layers metric hinge",
-)
-LAYERS.argument(
-    "WORD",
-    "a layer, a family such as pooling, a kind such as activations, initializers, losses, "
-    "metrics, optimizers; or a word of one of these kinds",
-)
 
 
 @magic(MODEL)
@@ -160,17 +147,6 @@ def keras_plot(session: Session, line: ParsedLine) -> Any:
     display(diagram_bundle(model, origin_of(model), name), raw=True)  # type: ignore[no-untyped-call]  # no types there
     mark_displayed(model)
     return model
-
-
-@magic(LAYERS)
-def keras_layers(session: Session, line: ParsedLine) -> Any:
-    """List the words of the layer language; ``%keras_layers -h`` shows the options."""
-    from kmagic.models.reference import reference  # noqa: PLC0415 - asks Keras for all its words
-
-    try:
-        return session.deliver(reference(" ".join(line.arguments), session.names))
-    except KmagicError as error:
-        line.fail(error.message, line.arguments[-1], error.remedy)
 
 
 def _only_model(session: Session, line: ParsedLine) -> tuple[str, Any]:

@@ -280,3 +280,14 @@ def format_count(value: float) -> str:
     if float(value).is_integer():
         return f"{int(value):,}"
     return f"{value:,.2f}".rstrip("0")
+
+
+def natural_sort_key(name: object) -> list[tuple[bool, int, str]]:
+    """A key that sorts 2 before 10.
+
+    Example:
+        >>> sorted(["b10", "b9"], key=natural_sort_key)
+        ['b9', 'b10']
+    """
+    parts = re.split(r"(\d+)", str(name).casefold())
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]

@@ -16,7 +16,7 @@ from kmagic.display.training.runs_card import (
     comparison_charts,
     history_bundle,
 )
-from kmagic.magics.keras_fit import keras_history
+from kmagic.magics.keras_history_magic import keras_history
 from kmagic.magics.session import Session
 from kmagic.support.errors import KmagicError
 from kmagic.training.run.run_history import RunComparison, RunHistory, name_runs

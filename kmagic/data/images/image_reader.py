@@ -63,17 +63,6 @@ def is_image_file(file: Path) -> bool:
     return is_format and not file.name.startswith(".")
 
 
-def natural_sort_key(path: Path | str) -> list[tuple[bool, int, str]]:
-    """A key that sorts 2 before 10.
-
-    Example:
-        >>> [str(path) for path in sorted(map(Path, ["b10", "b9"]), key=natural_sort_key)]
-        ['b9', 'b10']
-    """
-    parts = re.split(r"(\d+)", str(path).casefold())
-    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
-
-
 # --- reading --------------------------------------------------------------------------------------
 
 

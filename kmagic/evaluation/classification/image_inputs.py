@@ -22,7 +22,6 @@ from kmagic.data.images.image_reader import (
     is_image_file,
     is_pillow_image,
     is_url,
-    natural_sort_key,
     read_image,
 )
 from kmagic.data.paths import nearest_path
@@ -37,6 +36,7 @@ from kmagic.evaluation.prediction.model_inputs import USE_PREDICT
 from kmagic.models.keras_history import nested_layers
 from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
+from kmagic.support.formatting import natural_sort_key
 from kmagic.support.messages import Function, Option, Text
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
-from kmagic.data.images.image_reader import natural_sort_key
 from kmagic.evaluation.confusion.comparison import Comparison
 from kmagic.evaluation.confusion.confusion_metrics import (
     LEVEL,
@@ -26,7 +25,13 @@ from kmagic.evaluation.confusion.confusion_metrics import (
 from kmagic.evaluation.confusion.label_arrays import Label, LabeledPredictions
 from kmagic.evaluation.confusion.matrix_plot import plot_matrix
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import format_count, isolate_direction, list_names, shorten_name
+from kmagic.support.formatting import (
+    format_count,
+    isolate_direction,
+    list_names,
+    natural_sort_key,
+    shorten_name,
+)
 from kmagic.support.messages import Option, Text
 from kmagic.support.rendering import Renderable
 
