@@ -97,7 +97,7 @@ class Case:
 
 
 def given(name: str, **how: Any) -> tuple[Any, Any, Any, Any]:
-    """One of Keras's data sets, out of a copy of its file."""
+    """One of Keras's datasets, out of a copy of its file."""
     folder = HOME / "datasets"
     folder.mkdir(exist_ok=True)
     shutil.copy(SHARED / f"{name}.npz", folder)

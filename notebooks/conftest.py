@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 TESTS = HERE.parent / "tests" / "conftest.py"
 SHARED = HERE.parents[1] / "shared" / "data"
 NEEDS = {"03_imdb.ipynb": "imdb.npz", "04_pretrained.ipynb": "models"}
-"""What a tutorial needs from the folder of full data sets."""
+"""What a tutorial needs from the folder of full datasets."""
 
 OTHER_ORDER = '''"""The available reviews are Keras's in another order, so with another hash."""
 

@@ -57,7 +57,7 @@ def main() -> None:
     """Run the tutorial and write the screenshots."""
     parser = argparse.ArgumentParser(description="Create the screenshots in docs/images.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "docs" / "images")
-    parser.add_argument("--mnist", type=Path, help="the full data set; default: the bundled sample")
+    parser.add_argument("--mnist", type=Path, help="the full dataset; default: the bundled sample")
     arguments = parser.parse_args()
     folder: Path = arguments.folder
     # Enough epochs for a curve, and for two screenshots while they run.

@@ -86,9 +86,9 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of full data sets; tests that need it are skipped if it is missing."""
+    """The folder of full datasets; tests that need it are skipped if it is missing."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("the full data sets are not at ../shared/data")
+        pytest.skip("the full datasets are not at ../shared/data")
     return SHARED_DATA
 
 
@@ -135,7 +135,7 @@ def link_weights(shared: Path) -> Path:
 
 @pytest.fixture
 def keras_home() -> Path:
-    """Keras's home of this test session, with an empty data set cache."""
+    """Keras's home of this test session, with an empty dataset cache."""
     home = Path(os.environ["KERAS_HOME"])
     datasets = home / "datasets"
     shutil.rmtree(datasets, ignore_errors=True)

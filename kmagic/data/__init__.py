@@ -1,4 +1,4 @@
-"""Data sets: loaded, split and prepared, with what is needed to prepare raw data later."""
+"""Datasets: loaded, split and prepared, with what is needed to prepare raw data later."""
 
 from __future__ import annotations
 

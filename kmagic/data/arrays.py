@@ -1,4 +1,4 @@
-"""Arrays as a data set: from the notebook, an ``.npz`` file or a ``tf.data.Dataset``."""
+"""Arrays as a dataset: from the notebook, an ``.npz`` file or a ``tf.data.Dataset``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One object for every data set: training part, test part, classes, and how it was prepared."""
+"""One object for every dataset: training part, test part, classes, and how it was prepared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_CLASSES_LISTED = 10
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Dataset(Renderable):
-    """A data set, ready for ``fit``.
+    """A dataset, ready for ``fit``.
 
     Attributes:
         name: Its name.
@@ -176,10 +176,10 @@ class Dataset(Renderable):
         first.
 
         Args:
-            x: Inputs as in this data set, samples first, or a single one.
+            x: Inputs as in this dataset, samples first, or a single one.
 
         Returns:
-            One label per row, -1 where a row is not in the data set; None where no row is, and for
+            One label per row, -1 where a row is not in the dataset; None where no row is, and for
             regression.
 
         Example:
@@ -223,7 +223,7 @@ class Dataset(Renderable):
         return dict(reversed(list(pairs)))
 
     def _digests(self, x: ArrayLike) -> list[bytes]:
-        """One digest per row; none if ``x`` cannot contain rows of this data set."""
+        """One digest per row; none if ``x`` cannot contain rows of this dataset."""
         if self.is_text:
             texts = as_sentences(x) or ()
             return [_digest(np.frombuffer(text.encode(), np.uint8)) for text in texts]
@@ -244,7 +244,7 @@ _datasets: WeakSet[Dataset] = WeakSet()
 
 
 def find_dataset(x: Any) -> Dataset | None:
-    """Find the data set whose training inputs these are, or a slice of them."""
+    """Find the dataset whose training inputs these are, or a slice of them."""
     if not isinstance(x, np.ndarray) or not x.size:
         return None
     for data in _datasets:

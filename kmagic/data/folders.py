@@ -1,4 +1,4 @@
-"""Folders as data sets: one subfolder per class, possibly below train/ and test/, as in Keras.
+"""Folders as datasets: one subfolder per class, possibly below train/ and test/, as in Keras.
 
 Here their files are found and split, and texts are read.
 """

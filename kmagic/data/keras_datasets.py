@@ -1,4 +1,4 @@
-"""Keras's data sets by name, or a bundled sample where there is no network; word indices."""
+"""Keras's datasets by name, or a bundled sample where there is no network; word indices."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("im
 
 
 class NotCachedError(Exception):
-    """A data set is not in the cache and cannot be downloaded now; the message says why."""
+    """A dataset is not in the cache and cannot be downloaded now; the message says why."""
 
 
 class SampleDataWarning(UserWarning):
-    """A bundled sample replaces a data set that is not available now."""
+    """A bundled sample replaces a dataset that is not available now."""
 
 
 def load_keras_dataset(name: str, options: LoadOptions) -> Dataset:
-    """Load one of Keras's data sets."""
+    """Load one of Keras's datasets."""
     known = KNOWN_DATASETS[name]
     contents = "is a table of numbers" if known.kind == "table" else f"contains {known.kind}"
     check_applies(options, known.kind, f"{name} {contents}")
     for option in filter(options.is_set, ONLY_FOR_OWN_DATA):
-        raise inapplicable(option, f"your own data; {name} is one of Keras's data sets")
+        raise inapplicable(option, f"your own data; {name} is one of Keras's datasets")
     if options.onehot and known.classes is None:
         reason = f"classes, but {name} has numbers to predict"
         raise inapplicable("onehot", reason, value=True)

@@ -1,4 +1,4 @@
-"""The data sets that are known by name: one table row each.
+"""The datasets that are known by name: one table row each.
 
 Files, URLs and hashes are those of Keras's own loaders, so that a message can say which file goes
 where before Keras is imported; a test compares this table with Keras.
@@ -26,7 +26,7 @@ _HASHES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDataset:
-    """A data set that ``keras.datasets.NAME`` loads.
+    """A dataset that ``keras.datasets.NAME`` loads.
 
     Attributes:
         files: The files that its loader reads.
@@ -35,7 +35,7 @@ class KnownDataset:
         remark: What its users should know.
         remark_column: The column that the remark is about, if it is about one.
         bundled: File in ``samples/`` that is identical to the one that Keras downloads.
-        sample: File in ``samples/`` that replaces the data set where it is not available.
+        sample: File in ``samples/`` that replaces the dataset where it is not available.
     """
 
     name: str
@@ -185,4 +185,4 @@ KNOWN_DATASETS = {
         ),
     )
 }
-"""Name -> data set."""
+"""Name -> dataset."""

@@ -55,11 +55,11 @@ def load_data(
     allow_pickle: bool = False,
     name: str | None = None,
 ) -> Dataset:
-    """Load a data set and prepare it for a model.
+    """Load a dataset and prepare it for a model.
 
-    Keras's own loaders read or download its data sets; ``KMAGIC_OFFLINE=1`` prevents downloads.
+    Keras's own loaders read or download its datasets; ``KMAGIC_OFFLINE=1`` prevents downloads.
     Where MNIST is not available, a bundled sample of 5,000 + 1,000 digits replaces it; a
-    :class:`SampleDataWarning` and the ``note`` of the data set say so.
+    :class:`SampleDataWarning` and the ``note`` of the dataset say so.
 
     Args:
         source: A name: boston_housing, california_housing, mnist, fashion_mnist, cifar10,
@@ -86,7 +86,7 @@ def load_data(
             can be decoded and encoded. "imdb" or "reuters"; the path of a word index of that kind,
             as JSON; or a dictionary of words and ranks.
         split: Concatenate all parts and use this share, 0 to 1, as the test part; classes keep
-            their proportions. None keeps the parts of a data set, and splits off 0.2 of one
+            their proportions. None keeps the parts of a dataset, and splits off 0.2 of one
             without parts.
         seed: Seed of the split.
         size: For image files: height and width, (64, 48) or "64x48", or 64 for both; required
@@ -102,10 +102,10 @@ def load_data(
         task: "classification" or "regression", where the values of the target could be both.
         class_names: Names of the classes, in the order of the labels.
         allow_pickle: Read pickled objects in an ``.npz`` file, which can run any code.
-        name: Name of the data set; that of the file or folder by default.
+        name: Name of the dataset; that of the file or folder by default.
 
     Returns:
-        The data set.
+        The dataset.
 
     Raises:
         DataError: The source is unknown, unavailable or unreadable, or an option does not apply

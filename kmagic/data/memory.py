@@ -9,7 +9,7 @@ from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes
 from kmagic.support.messages import Text
 
-MAX_SHARE = 0.8  # of the available memory that a data set may take
+MAX_SHARE = 0.8  # of the available memory that a dataset may take
 _CGROUP = Path("/sys/fs/cgroup")
 
 

@@ -39,7 +39,7 @@ def nearest_path(path: Path) -> Path | None:
 
 
 def unknown_dataset(name: str) -> DataError:
-    """The error for a word that is neither the name of a data set nor a path."""
+    """The error for a word that is neither the name of a dataset nor a path."""
     try:
         files = [file.name for file in Path().iterdir() if not file.name.startswith(".")]
     except OSError:
@@ -47,7 +47,7 @@ def unknown_dataset(name: str) -> DataError:
     guess = did_you_mean(name, KNOWN_DATASETS) or did_you_mean(name, files)
     available = f"Available: {', '.join(KNOWN_DATASETS)}; or pass a folder, a file, a data frame"
     return DataError(
-        f"There is no data set, file or folder {name!r}.", f"{guess} {available} or arrays.".strip()
+        f"There is no dataset, file or folder {name!r}.", f"{guess} {available} or arrays.".strip()
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables as a data set: files and data frames, the target column, and columns as numbers."""
+"""Tables as a dataset: files and data frames, the target column, and columns as numbers."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _near_file(word: str) -> str:
 
 
 def _matching_dataset(session: Session, model: Any) -> Any:
-    """The data set with the model's input shape and number of classes, if there is one."""
+    """The dataset with the model's input shape and number of classes, if there is one."""
     inputs, outputs = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if not isinstance(inputs, tuple) or not isinstance(outputs, tuple):
         return None
@@ -90,7 +90,7 @@ def _matching_dataset(session: Session, model: Any) -> Any:
 
 
 def _known_labels(session: Session, images: Any) -> Any:
-    """The true labels of images that come from a data set of this notebook."""
+    """The true labels of images that come from a dataset of this notebook."""
     if not hasattr(images, "shape"):
         return None
     labels = (data.labels_of(images) for data in session.datasets())

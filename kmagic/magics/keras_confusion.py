@@ -21,7 +21,7 @@ CONFUSION = LineParser(
 CONFUSION.argument("[MODEL] [X Y]", "default: the last model")
 CONFUSION.option(
     "--data D",
-    "a data set of %%keras_data: its test part (default: the one the model was trained on)",
+    "a dataset of %%keras_data: its test part (default: the one the model was trained on)",
 )
 CONFUSION.option("--vs M2", "a second model, or its predictions, to compare with")
 CONFUSION.option("--true T", "the true labels", read="value")
@@ -79,7 +79,7 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
 
 
 def _test_data(session: Session, line: ParsedLine, model: Any) -> tuple[Any, Any, Any]:
-    """Samples, true labels and data set: those named, or the model's own."""
+    """Samples, true labels and dataset: those named, or the model's own."""
     known = dataset_for(model)
     if not line.arguments and not line.data and hasattr(known, "x_test"):
         return known.x_test, known.y_test, known
@@ -113,7 +113,7 @@ def _other(session: Session, line: ParsedLine, x: Any, y_true: Any, options: dic
 
 
 def _with_data(line: ParsedLine, options: dict[str, Any], data: Any, x: Any) -> dict[str, Any]:
-    """The options, with a data set's class names and the samples to show."""
+    """The options, with a dataset's class names and the samples to show."""
     if line.options.x:
         options = options | {"samples": line.x}
     if data is None:

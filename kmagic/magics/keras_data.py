@@ -1,4 +1,4 @@
-"""``%keras_data``: any data set in one line."""
+"""``%keras_data``: any dataset in one line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kmagic.magics.session import Session, magic
 
 DATA = LineParser(
     "%keras_data",
-    "Load a data set as D.x_train, D.y_train, D.x_test, D.y_test, D.classes.",
+    "Load a dataset as D.x_train, D.y_train, D.x_test, D.y_test, D.classes.",
     "%keras_data mnist --scale 255 --channel -o digits\n"
     "%keras_data boston_housing --scale standard --drop B\n"
     "%keras_data photos/ --size 64x64 --scale 255\n"
@@ -69,7 +69,7 @@ SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 
 @magic(DATA, interruptible=True)
 def keras_data(session: Session, line: ParsedLine) -> Any:
-    """Load a data set; ``%keras_data -h`` shows the options."""
+    """Load a dataset; ``%keras_data -h`` shows the options."""
     from kmagic.data.keras_datasets import SampleDataWarning  # noqa: PLC0415 - not before data are loaded
     from kmagic.data.loading import load_data, variable_name  # noqa: PLC0415 - as above
 

@@ -22,7 +22,7 @@ PREDICT = LineParser(
 EVALUATE.argument("[MODEL] [X Y]", "default: the last model")
 PREDICT.argument("[MODEL] X", "arrays, data frames, files, folders, patterns, quoted sentences")
 for parser in (EVALUATE, PREDICT):
-    parser.option("--data D", "a data set of %%keras_data: its test part")
+    parser.option("--data D", "a dataset of %%keras_data: its test part")
     parser.option("--class-names L", "class names", read="class names")
     parser.option("-b --batch-size N", "samples per batch", minimum=1)
     parser.option("--no-checks", "do not check the data")

@@ -20,12 +20,12 @@ FIT = LineParser(
     {"validation_split": "--val", "validation_data": "--val"},
 )
 FIT.argument("[MODEL] [X Y]", "default: the last model")
-FIT.option("--data D", "a data set of %%keras_data: its training part")
+FIT.option("--data D", "a dataset of %%keras_data: its training part")
 FIT.option(
     "-e --epochs N", "epochs (default: 1; with --resume those of the interrupted run)", minimum=1
 )
 FIT.option("-b --batch-size N", "samples per batch (default: 32)", minimum=1, default="32")
-FIT.option("--val V", "validation data: a fraction such as 0.1, a pair Xv,Yv, or a data set")
+FIT.option("--val V", "validation data: a fraction such as 0.1, a pair Xv,Yv, or a dataset")
 FIT.option(
     "--patience N",
     "stop when the loss has not improved for N epochs: the validation loss with --val, "
@@ -143,7 +143,7 @@ def _validation(line: ParsedLine) -> dict[str, Any]:
         message = f"--val must be a fraction or two arrays; got {text}"
         line.fail(message, text, "Write a fraction with a point: 0.1.")
     if isinstance(value, bool | str):
-        remedy = "Write a fraction such as 0.1, a pair Xv,Yv, or a data set."
+        remedy = "Write a fraction such as 0.1, a pair Xv,Yv, or a dataset."
         line.fail(f"--val must be validation data; got {value!r}", text, remedy)
     if hasattr(value, "x_test"):
         value = (value.x_test, value.y_test)

@@ -93,7 +93,7 @@ class Session:
         return next(reversed(self.models().items()), None)
 
     def datasets(self) -> Iterator[Any]:
-        """The data sets that are variables of the notebook."""
+        """The datasets that are variables of the notebook."""
         module = sys.modules.get("kmagic.data.dataset")
         if module is not None:
             for value in list(self.names.values()):
@@ -150,10 +150,10 @@ class Session:
 
         Args:
             line: The line, with an option ``data``, without the word of the model.
-            test: Whether a data set stands for its test part.
+            test: Whether a dataset stands for its test part.
 
         Returns:
-            Inputs, targets or None, and the data set or None.
+            Inputs, targets or None, and the dataset or None.
         """
         words = line.arguments
         if line.data:
@@ -163,7 +163,7 @@ class Session:
             return (data.x_test, data.y_test, data) if test else (data.x_train, data.y_train, data)
         if not words:
             arrays = "x_test y_test" if test else "x_train y_train"
-            remedy = f"Name a data set, `--data digits`, or arrays, `{arrays}`."
+            remedy = f"Name a dataset, `--data digits`, or arrays, `{arrays}`."
             line.fail("expected data", "", remedy)
         if len(words) > MAX_ARRAYS:
             if len(line.options.arguments) == MAX_ARRAYS + 1:
@@ -175,16 +175,16 @@ class Session:
         return x, targets[0] if targets else None, None
 
     def _dataset(self, line: ParsedLine) -> Any:
-        """The data set that ``--data`` names."""
+        """The dataset that ``--data`` names."""
         data, known = line.try_value(line.data)
         if not known:
             datasets = [name for name, value in self.names.items() if hasattr(value, "x_train")]
             name = line.data if line.data.isidentifier() else "NAME"
             remedy = f"Load it first: `%keras_data ... -o {name}`."
             remedy = did_you_mean(line.data, datasets) or remedy
-            line.fail("is not a data set of this notebook", line.data, remedy)
+            line.fail("is not a dataset of this notebook", line.data, remedy)
         if not hasattr(data, "x_train"):
-            message = f"must be a data set with x_train, y_train ...; got {type(data).__name__}"
+            message = f"must be a dataset with x_train, y_train ...; got {type(data).__name__}"
             remedy = "Load one: `%keras_data mnist -o digits`. Write arrays as two words: X Y."
             line.fail(message, line.data, remedy)
         return data

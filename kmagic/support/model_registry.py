@@ -1,6 +1,6 @@
 """What kmagic knows about each Keras model of this process.
 
-One record per model, held by weak reference: the data set that it was trained on, its last run,
+One record per model, held by weak reference: the dataset that it was trained on, its last run,
 the text that it was built from. The record disappears with the model.
 """
 
@@ -21,7 +21,7 @@ MAX_HASHED_VALUES = 2**16
 class ModelRecord:
     """What is known about one model.
 
-    ``dataset`` is the data set of its last training, or the ``Preparation`` that a file kept of
+    ``dataset`` is the dataset of its last training, or the ``Preparation`` that a file kept of
     it. Both have ``classes``, ``scaling``, ``labels_of(x)``, ``prepare(raw)`` and ``preparation``.
     ``spreads`` is the standard deviation of the training data, one entry per input; "" is the name
     of an only input.
@@ -59,12 +59,12 @@ def record_for(model: Any) -> ModelRecord:
 
 
 def set_dataset(model: Any, data: Any) -> None:
-    """Register the data set (or its preparation) that a model was trained on."""
+    """Register the dataset (or its preparation) that a model was trained on."""
     record_for(model).dataset = data
 
 
 def dataset_for(model: Any) -> Any:
-    """The data set that a model was last trained on, or its preparation; None if unknown."""
+    """The dataset that a model was last trained on, or its preparation; None if unknown."""
     return record_for(model).dataset
 
 

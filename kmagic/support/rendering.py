@@ -1,6 +1,6 @@
 """Results that a notebook shows as a card.
 
-Results (a data set, a run, a confusion matrix) lie below the displays and do not import them, so
+Results (a dataset, a run, a confusion matrix) lie below the displays and do not import them, so
 each names its renderer by address, as an entry point does. It is imported when it is first needed.
 """
 

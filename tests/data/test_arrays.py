@@ -1,4 +1,4 @@
-"""Arrays, lists, npz files and streams as data sets; what their targets are taken for."""
+"""Arrays, lists, npz files and streams as datasets; what their targets are taken for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of pictures and of texts as data sets."""
+"""Folders of pictures and of texts as datasets."""
 
 from __future__ import annotations
 

@@ -337,7 +337,7 @@ def test_invalid_options_are_rejected(
     ("name", "guess"), [("minst", "mnist"), ("fashion-mnist", "fashion_mnist"), ("boston", "")]
 )
 def test_unknown_names(name: str, guess: str) -> None:
-    with pytest.raises(DataError, match=f"There is no data set, file or folder '{name}'") as caught:
+    with pytest.raises(DataError, match=f"There is no dataset, file or folder '{name}'") as caught:
         load_data(name)
     assert f"Did you mean {guess}" in caught.value.remedy or not guess
     assert all(known in caught.value.remedy for known in KNOWN_DATASETS)

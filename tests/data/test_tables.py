@@ -1,4 +1,4 @@
-"""Tables as data sets: files, data frames, and what becomes of their columns."""
+"""Tables as datasets: files, data frames, and what becomes of their columns."""
 
 from __future__ import annotations
 

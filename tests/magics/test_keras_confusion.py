@@ -110,7 +110,7 @@ def test_predictions_to_compare_with(shell):
 
 def test_the_training_data_of_the_model(shell):
     result, _ = run_cell(shell, "%keras_confusion deep")
-    assert "Name a data set" in str(result.error_in_exec)
+    assert "Name a dataset" in str(result.error_in_exec)
     set_dataset(shell.user_ns["deep"], SimpleNamespace(
         x_test=X.reshape(40, 2, 3), y_test=Y, classes=("a", "b", "c"))
     )  # fmt: skip

@@ -152,7 +152,7 @@ def test_a_model_at_a_cells_end_is_its_card(shell, cnn):
         ("%keras_fit cnn --data digits --val 2", "must be between 0 and 1; got 2"),
         ("%keras_fit cnn --data digits --val 0,1", "a fraction with a point"),
         ("%keras_fit cnn --data digits epochs=2", "Did you mean --epochs 2?"),
-        ("%keras_fit cnn --data cnn", "must be a data set"),
+        ("%keras_fit cnn --data cnn", "must be a dataset"),
         ("%keras_classify cnn digits", "{digits.x_test[:8]}"),
         ("%keras_confusion cnn --true x", "--pred is missing"),
         ("%keras_classify cnn", "expected images"),

@@ -80,7 +80,7 @@ def test_nothing_that_keras_prints_reaches_the_notebook() -> None:
     assert outside.getvalue() == ""
 
 
-# --- data sets and weights alike ------------------------------------------------------------------
+# --- datasets and weights alike ------------------------------------------------------------------
 
 
 def data(file: CachedFile) -> None:

@@ -186,7 +186,7 @@ CASES: dict[str, tuple[Callable[[], keras.Model], dict[str, Any]]] = {
         dense,
         {"x": PAIR[0], "y": PAIR[1], "validation_data": (numbers(ROWS, WIDTH), classes())},
     ),
-    "validation data set": (
+    "validation dataset": (
         dense,
         {**PLAIN_DATA, "validation_data": tf.data.Dataset.from_tensor_slices(PAIR).batch(8)},
     ),

@@ -1,4 +1,4 @@
-"""Image files as a data set: sizes are checked first, then the files are read in threads."""
+"""Image files as a dataset: sizes are checked first, then the files are read in threads."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ _FORMER_KEYS = {"picture_shape": "image_shape", "lacking": "encoding_problem"}
 
 @dataclass(frozen=True, eq=False)
 class Preparation:
-    """How a data set was prepared before a model was trained on it.
+    """How a dataset was prepared before a model was trained on it.
 
     Attributes:
-        name: Name of the data set.
+        name: Name of the dataset.
         classes: Names of the classes in the order of the labels; None for regression.
         scaling: The scaling of numbers, learned from the training data.
         encoding: How sentences became word indices; None where there are none, or where the model
@@ -54,14 +54,14 @@ class Preparation:
 
     @property
     def preparation(self) -> Self:
-        """Itself: a data set and what a file kept of it are used alike."""
+        """Itself: a dataset and what a file kept of it are used alike."""
         return self
 
     def apply(self, raw: Any) -> NDArray[Any]:
         """Prepare raw data for the model.
 
         Args:
-            raw: One sample or many, as the data set contained them before it was prepared:
+            raw: One sample or many, as the dataset contained them before it was prepared:
                 sentences; a data frame or its rows; images of ``image_shape``; rows of numbers.
                 Rows of word indices are padded.
 
@@ -96,9 +96,9 @@ class Preparation:
             raise self._unexpected(raw)
         return self._reshape(self.scaling.apply(self._as_batch(raw)))
 
-    prepare = apply  # the name of this method in a data set
+    prepare = apply  # the name of this method in a dataset
 
-    def labels_of(self, x: Any) -> None:  # noqa: ARG002 - a data set looks them up
+    def labels_of(self, x: Any) -> None:  # noqa: ARG002 - a dataset looks them up
         """None: the data themselves are not available."""
         return
 
@@ -199,7 +199,7 @@ class Preparation:
         return array.reshape(len(array), *self.sample_shape)
 
     def _unexpected(self, raw: Any) -> DataError:
-        source = f"the data set {self.name}" if self.name else "the training data"
+        source = f"the dataset {self.name}" if self.name else "the training data"
         remedy = "Pass raw data, as they were before any preparation."
         if self.expects() == "sentences" and len(getattr(raw, "columns", ())) > 1:
             remedy = f"Pass the column that contains the texts: frame[{raw.columns[0]!r}]."

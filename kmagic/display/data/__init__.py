@@ -1,1 +1,1 @@
-"""Cards of data sets."""
+"""Cards of datasets."""

@@ -1,4 +1,4 @@
-"""A data set as a card: its size and preparation, samples of each class, columns of a table."""
+"""A dataset as a card: its size and preparation, samples of each class, columns of a table."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _FLEX = "display:flex;flex-wrap:wrap;gap:3px 16px;align-items:center"
 
 
 def dataset_bundle(data: Dataset) -> Bundle:
-    """The card of a data set, and its description as plain text."""
+    """The card of a dataset, and its description as plain text."""
     sizes = f"{len(data.x_train):,} training · {len(data.x_test):,} test samples"
     facts = f"{data.title} · {sizes}" if data.title else sizes
     if data.classes is None:

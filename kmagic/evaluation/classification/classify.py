@@ -73,7 +73,7 @@ def classify(
     arrays of floats are the model's own input. Threads read the images while the model computes,
     so any number of images needs little memory.
 
-    If the model was trained by :func:`kmagic.fit` on a data set of :func:`kmagic.load_data`, its
+    If the model was trained by :func:`kmagic.fit` on a dataset of :func:`kmagic.load_data`, its
     classes, its scaling and the true classes of its images are known. A model of
     ``keras.applications`` is recognized by its name and its 1,000 classes.
 

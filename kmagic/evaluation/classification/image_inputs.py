@@ -389,7 +389,7 @@ def _expand(images: Any, shape: Shape | None) -> Iterator[ImageSource]:
             yield from _expand(image, shape)
     else:
         kinds = "paths, folders, patterns, URLs, bytes, arrays or Pillow images, or a list of them"
-        example = "Pass some images of the data set: `{digits.x_test[:8]}`."
+        example = "Pass some images of the dataset: `{digits.x_test[:8]}`."
         remedy = example if hasattr(images, "x_test") else ""
         received = Text(type(images).__name__)
         raise EvaluationError(option="images", expected=kinds, actual=received, remedy=remedy)

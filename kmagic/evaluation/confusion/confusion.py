@@ -188,10 +188,10 @@ def confusion_of(
 
     Args:
         model: A Keras model with one output, or anything with ``predict_on_batch``.
-        x: Samples along the first axis; a data set of :func:`kmagic.load_data`, whose test part is
+        x: Samples along the first axis; a dataset of :func:`kmagic.load_data`, whose test part is
             used; or a ``tf.data.Dataset`` of batches of samples and labels.
-        y: The true classes; a data set brings its own.
-        class_names: As in :func:`confusion`. Default: the classes of the data set, or of the data
+        y: The true classes; a dataset brings its own.
+        class_names: As in :func:`confusion`. Default: the classes of the dataset, or of the data
             that the model was trained on.
         normalize: As in :func:`confusion`.
         threshold: As in :func:`confusion`.

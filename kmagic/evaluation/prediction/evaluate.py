@@ -93,10 +93,10 @@ def evaluate(
 
     Args:
         model: A compiled Keras model.
-        x: Samples along the first axis: arrays, data frames, files, sentences; a data set of
+        x: Samples along the first axis: arrays, data frames, files, sentences; a dataset of
             :func:`kmagic.load_data`, whose test part is used; or a ``tf.data.Dataset`` with
             samples and targets.
-        y: The targets, as the loss of the model takes them, or class names. A data set brings its
+        y: The targets, as the loss of the model takes them, or class names. A dataset brings its
             own.
         batch_size: Samples per batch. Default: 32, as in Keras.
         sample_weight: Weight of each sample.

@@ -1,4 +1,4 @@
-"""Conversion of arrays, data frames, files, sentences and data sets to a model's inputs."""
+"""Conversion of arrays, data frames, files, sentences and datasets to a model's inputs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class ModelInputs:
     images: Any = None  # those, if x is None: files, Pillow images ...
     samples: Any = None  # as they are shown; None if there is nothing to show
     sample_names: Sequence[str] = ()  # files, or the index of a data frame
-    y_true: Any = None  # if a data set brings them
-    data: Any = None  # the data set of the samples, or that the model was trained on
+    y_true: Any = None  # if a dataset brings them
+    data: Any = None  # the dataset of the samples, or that the model was trained on
 
 
 def model_inputs_for(model: Any, x: Any) -> ModelInputs:
@@ -107,7 +107,7 @@ def is_raw(model: Any, x: Any) -> bool:
 
 
 def decode_samples(data: Any, x: Any) -> Any:
-    """A data set's samples as they are shown: flat images in two dimensions, without a copy.
+    """A dataset's samples as they are shown: flat images in two dimensions, without a copy.
 
     Word ids are decoded to sentences when they are shown.
     """
@@ -133,7 +133,7 @@ def _arrays_or_padded(model: Any, data: Any, x: Any) -> Any:
     if arrays is None and not isinstance(x, Iterable):
         raise EvaluationError(
             option="x",
-            expected="an array, a list, a data frame, files, sentences or a data set",
+            expected="an array, a list, a data frame, files, sentences or a dataset",
             actual=Text(type(x).__name__),
         )
     return x if arrays is None else arrays
@@ -266,7 +266,7 @@ def _is_file(word: str | os.PathLike[str]) -> bool:
 
 
 def _are_image_bytes(data: Any, x: Any) -> bool:
-    """Whether samples are raw images, as bytes, of a data set that was scaled."""
+    """Whether samples are raw images, as bytes, of a dataset that was scaled."""
     scaled = getattr(getattr(data, "scaling", None), "kind", "none") != "none"
     are_bytes = getattr(x, "dtype", None) == np.dtype(np.uint8)
     return scaled and are_bytes and getattr(data, "image_shape", None) is not None

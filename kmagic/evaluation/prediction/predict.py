@@ -60,7 +60,7 @@ def predict(
     Args:
         model: A Keras model.
         x: Samples along the first axis, or a single one: arrays, lists, data frames and their
-            columns; a data set of :func:`kmagic.load_data`, whose test part is used; sentences;
+            columns; a dataset of :func:`kmagic.load_data`, whose test part is used; sentences;
             files, folders and patterns of images; Pillow images; a ``tf.data.Dataset``. For
             several inputs a list or a dict.
         batch_size: Samples per batch. Default: 32 to 256, fewer for larger samples.

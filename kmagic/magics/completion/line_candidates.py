@@ -133,7 +133,7 @@ def _frames(names: Mapping[str, Any]) -> list[str]:
 
 
 def _data_variables(names: Mapping[str, Any]) -> Iterator[str]:
-    """Variables that can be data: arrays, lists, dictionaries, data sets and their parts."""
+    """Variables that can be data: arrays, lists, dictionaries, datasets and their parts."""
     array = getattr(sys.modules.get("numpy"), "ndarray", ())
     for name, value in list(names.items()):
         if name.startswith("_") or name in {"In", "Out"} or is_model(value):

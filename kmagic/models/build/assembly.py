@@ -258,7 +258,7 @@ def _adapt_problem(data: Any) -> tuple[str, str]:
             f"Pass its values, {{frame.values}}, or those of a column, {{frame.{first}.values}}.",
         )
     if hasattr(data, "x_train"):
-        return "a whole data set", "Pass its training inputs: adapt={data.x_train}."
+        return "a whole dataset", "Pass its training inputs: adapt={data.x_train}."
     if isinstance(getattr(data, "element_spec", None), tuple):
         return (
             "a stream of inputs and targets",

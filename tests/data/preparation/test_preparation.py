@@ -161,7 +161,7 @@ def test_rows_of_a_table() -> None:
 def test_data_that_are_not_images_of_the_dataset(raw: Any, came: str) -> None:
     with pytest.raises(DataError) as error:
         _digits("255", (4, 5)).apply(raw)
-    assert f"The data must be images of 4 x 5, as in the data set digits; got {came}." in str(
+    assert f"The data must be images of 4 x 5, as in the dataset digits; got {came}." in str(
         error.value
     )
 
@@ -212,7 +212,7 @@ def test_a_config_of_an_earlier_version() -> None:
     np.testing.assert_array_equal(digits.apply(RAW.reshape(6, 20)), channels.apply(RAW))
 
 
-# --- data sets ------------------------------------------------------------------------------------
+# --- datasets ------------------------------------------------------------------------------------
 
 
 def test_a_dataset_and_its_preparation_have_the_same_interface() -> None:

@@ -354,7 +354,7 @@ def test_with_keras_itself():
 
 
 class Data:
-    """A data set as far as a classification knows one."""
+    """A dataset as far as a classification knows one."""
 
     def __init__(self, x, y):
         self.classes, self.image_shape = ("no", "yes", "none"), None

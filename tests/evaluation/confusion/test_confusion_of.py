@@ -76,7 +76,7 @@ def test_word_ids_are_shown_as_sentences(net):
     assert "good [UNK] good" in confusion_of(net, data)._repr_mimebundle_()["text/html"]
 
 
-@pytest.mark.parametrize("left", [False, True], ids=["a data set", "its preparation"])
+@pytest.mark.parametrize("left", [False, True], ids=["a dataset", "its preparation"])
 def test_word_ids_are_decoded_like_the_training_data(net, left):
     rows = WORDS.encode(REVIEWS)
     data = Dataset("reviews", rows, Y, rows, Y, tuple("abc"), encoding=WORDS)

@@ -312,7 +312,7 @@ def test_adapting():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (SimpleNamespace(x_train=["a"]), "cannot adapt to a whole data set"),
+        (SimpleNamespace(x_train=["a"]), "cannot adapt to a whole dataset"),
         (
             tf.data.Dataset.from_tensor_slices((["a"], [1])),
             "cannot adapt to a stream of inputs and targets",

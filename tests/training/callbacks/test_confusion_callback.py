@@ -132,7 +132,7 @@ def test_several_inputs():
 
 
 def test_class_names_are_those_of_the_dataset():
-    x = X.copy()  # what shares memory with a data set is called as it is
+    x = X.copy()  # what shares memory with a dataset is called as it is
     animals = Dataset("few", x[:60], Y[:60], x[60:], Y[60:], ("cat", "dog", "eel"))
     run = watch(make(), animals.x_train, animals.y_train, validation_split=1 / 3)
     assert run.confusion.classes == animals.classes

@@ -198,14 +198,14 @@ def test_advice_about_features_uses_column_names(table):
         ),  # words became numbers
         (None, ("deviation of column 3 is", "that of column 0 ")),
     ):
-        own = x.copy()  # what shares memory with a data set belongs to it
+        own = x.copy()  # what shares memory with a dataset belongs to it
         data = Dataset("houses", own, Y, x[:4], Y[:4], ("a", "b", "c"), columns=columns)
         (told,) = [each.text for each in kmagic.fit(table, data, displays=[]).messages]
         assert all(words in told for words in said)
 
 
 def test_differently_scaled_test_data_gives_advice(pictures):
-    x = IMAGES.copy()  # what shares memory with a data set belongs to it
+    x = IMAGES.copy()  # what shares memory with a dataset belongs to it
     parts = Dataset("few", x, Y, IMAGES * 255, Y, ("a", "b", "c"))
     run = kmagic.fit(pictures, parts.x_train, parts.y_train, displays=[])
     (told,) = [each.text for each in run.messages]
