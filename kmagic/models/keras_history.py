@@ -44,10 +44,11 @@ class KerasCall(NamedTuple):
         return calls_of(self.inputs)
 
     def previous_in(self, model: Any) -> list[KerasCall]:
-        """The call of the same operation before this one, if it belongs to a functional model."""
-        index = self.call_index - 1
-        is_own = index >= 0 and f"{id(self.operation)}_ib-{index}" in model._nodes
-        return [KerasCall(self.operation, index)] if is_own else []
+        """The last call of the same operation before this one that belongs to a functional model."""
+        for index in reversed(range(self.call_index)):
+            if f"{id(self.operation)}_ib-{index}" in model._nodes:
+                return [KerasCall(self.operation, index)]
+        return []
 
     def arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Its arguments, without those that Keras adds to every call."""

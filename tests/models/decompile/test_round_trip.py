@@ -96,6 +96,13 @@ def test_a_layer_that_merges_branches_and_is_applied_again() -> None:
     round_trip(keras.Model(x, L.Dense(1)(add([L.Dense(4)(y), y]))))
 
 
+def test_calls_keep_their_order_around_a_call_of_another_model() -> None:
+    x = keras.Input((4,))
+    dense = L.Dense(4)
+    first, _, last = dense(x), dense(x), dense(x)  # the second belongs to no model
+    round_trip(keras.Model(x, [last, first, L.Dense(4)(first)]))
+
+
 def test_two_functions_of_the_same_name() -> None:
     def times(factor: float) -> Any:
         def scaled(x: Any) -> Any:
