@@ -60,6 +60,7 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import RENAMED_ARGUMENTS, old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.catalogue import Parameter, Role, find_object, parameters
+from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import did_you_mean
 
 # --- layers, arguments and values ---------------------------------------------------------------
@@ -540,8 +541,6 @@ class SpecWriter(ArgumentTranslator):
         return ModelRef(self._parts.index(model))
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:
-        import keras  # noqa: PLC0415 - takes seconds
-
         args = self.args(keras.Model.compile, given)
         args = tuple(Arg(arg.value) if arg.name == "optimizer" else arg for arg in args)
         return CompileSpec(args, span=self._spans(given[0].range if given else span))

@@ -15,6 +15,7 @@ from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, display_model, magic
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import DSLError
+from kmagic.support.keras_import import keras
 from kmagic.support.process_patches import ignore_softmax_warning
 from kmagic.support.rendering import mark_displayed
 
@@ -74,8 +75,6 @@ def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
     name, names = line.name, session.names
     check_variable(line, name)
     if line.seed is not None:
-        import keras  # noqa: PLC0415 - not before a model is built
-
         keras.utils.set_random_seed(line.seed)
     where = f"%%keras_model {name}"
     if line.from_r:

@@ -44,7 +44,7 @@ class KerasCall(NamedTuple):
         return calls_of(self.inputs)
 
     def previous_in(self, model: Any) -> list[KerasCall]:
-        """The last call of the same operation before this one that belongs to a functional model."""
+        """The last call of the same operation before this one within a functional model."""
         for index in reversed(range(self.call_index)):
             if f"{id(self.operation)}_ib-{index}" in model._nodes:
                 return [KerasCall(self.operation, index)]

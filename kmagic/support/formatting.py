@@ -242,6 +242,16 @@ def list_names(names: Iterable[object], limit: int = 8) -> str:
     return ", ".join(texts[:limit]) + rest
 
 
+def join_with_and(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    Example:
+        >>> join_with_and(["a", "b", "c"])
+        'a, b and c'
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
 def format_shape(shape: Iterable[int | None]) -> str:
     """Write a shape as people do; an unknown side is a question mark.
 

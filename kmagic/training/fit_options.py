@@ -6,19 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from inspect import signature
 from itertools import compress
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import parse_duration
+from kmagic.support.formatting import join_with_and, parse_duration
+from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
 from kmagic.training.run.training_run import TrainingRun
-
-if TYPE_CHECKING:
-    import keras
 
 PLAIN_VALUES = (bool, int, float, str)
 """Types of options that a run records; all others are data or objects."""
@@ -29,6 +26,12 @@ MAX_SEED = 2**32 - 1
 MODEL_SUFFIXES = (".keras", ".h5", ".hdf5", ".kmagic", ".json")
 ALWAYS_PASSED = ("epochs", "batch_size", "validation_split", "validation_data", "verbose")
 """Options that are passed on to ``model.fit`` even if they have their default."""
+PASSED = (
+    *ALWAYS_PASSED,
+    *("class_weight", "sample_weight", "shuffle", "initial_epoch", "steps_per_epoch"),
+    *("validation_steps", "validation_batch_size", "validation_freq"),
+)
+"""All options that are passed on; the signature of a ``fit`` that a logger wraps hides them."""
 NOT_RECORDED = ("checks", "name", "resume")
 INTEGER_MINIMUMS = {
     "epochs": 0,
@@ -123,11 +126,9 @@ class FitOptions:
 
     def keras_arguments(self) -> dict[str, Any]:
         """The data and numbers for ``model.fit`` by name, without those that have their default."""
-        import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
-
-        passed = {*ALWAYS_PASSED, *self._changed()} - {"callbacks"}
-        names = [name for name in signature(keras.Model.fit).parameters if name in passed]
-        return {name: getattr(self, name) for name in names} | dict(self.others)
+        changed = self._changed()
+        passed = [name for name in PASSED if name in changed or name in ALWAYS_PASSED]
+        return {name: getattr(self, name) for name in passed} | dict(self.others)
 
     def recorded(self) -> dict[str, Any]:
         """The options for the run's record: plain values that differ from their defaults."""
@@ -164,14 +165,12 @@ class FitOptions:
         if monitor != "loss" or not names:
             return ""
         verb = "uses" if len(names) == 1 else "use"
-        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        listed = join_with_and(names)
         return f"There is no validation data: {listed} {verb} the training loss."
 
 
-def check_learning_rate(model: keras.Model, options: FitOptions) -> None:
+def check_learning_rate(model: Any, options: FitOptions) -> None:
     """Raise TrainingError if ``reduce_lr`` cannot lower the model's learning rate."""
-    import keras  # noqa: PLC0415 - there is a model, so it is loaded
-
     rate = getattr(model.optimizer, "learning_rate", None)
     if options.plateau is not None and not isinstance(rate, keras.Variable):
         option = Option("reduce_lr")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.models.model_arrays import match_arrays
+from kmagic.support.keras_import import keras
 from kmagic.support.model_registry import record_for
 
 OTHER_AXES = "the data has a different number of axes than before."
@@ -70,8 +71,6 @@ def reset_functions(model: Any) -> None:
 
 def _count_axes(data: Any) -> tuple[int, ...] | None:
     """The number of axes of each array; None if it is unknown."""
-    import keras  # noqa: PLC0415 - takes seconds; there is a model, so it is loaded
-
     if hasattr(data, "element_spec"):
         return _count_axes(data.element_spec)
     if isinstance(data, tuple | list) and data and hasattr(data[0], "element_spec"):

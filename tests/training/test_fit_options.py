@@ -329,3 +329,17 @@ def test_an_interrupt_before_training_ends_quietly(shell, monkeypatch):
     assert (result, output.stdout) == (None, "Interrupted.\n")
     with capture_output():
         assert shell.run_line_magic("keras_fit", "net X Y -q").status == "done"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_fit_that_a_logger_wraps_gets_all_options(monkeypatch, plain):
+    fit, calls = keras.Model.fit, []
+
+    def logged(self, *args, **kwargs):  # hides the signature
+        calls.append(kwargs)
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Model, "fit", logged)
+    run = kmagic.fit(make(), X, Y, epochs=3, plain=plain, displays=[])
+    assert len(run.log) == 3
+    assert [call["epochs"] for call in calls] == [3]

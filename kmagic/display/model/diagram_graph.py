@@ -26,6 +26,7 @@ from kmagic.language.spec import (
 from kmagic.models import catalogue
 from kmagic.models.keras_history import calls_before
 from kmagic.support.formatting import format_output_shape
+from kmagic.support.keras_import import keras
 
 MIN_NODES = 3
 """A diagram with no more nodes shows the inside of its blocks."""
@@ -75,8 +76,6 @@ def read_graph(model: Any, built: Any = None) -> DiagramGraph:
         return DiagramGraph(tuple(_nodes_of_steps(built.steps)))
     if getattr(model, "outputs", None) and hasattr(model, "operations"):
         return DiagramGraph(tuple(_nodes_of_calls(model)))
-    import keras  # noqa: PLC0415 - loaded, since there is a model
-
     nodes = [
         _node_of_layer(layer, set(), (index - 1,) if index else ())
         for index, layer in enumerate(model.layers)

@@ -28,6 +28,7 @@ from kmagic.support.downloads import (
 )
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_cache import backup_file, keras_home, show_path
+from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
 from kmagic.support.suggestions import nearest
 
@@ -91,8 +92,6 @@ def application_names() -> list[str]:
 
 
 def _functions() -> dict[str, Callable[..., Any]]:
-    import keras  # noqa: PLC0415 - eight seconds to import
-
     known = sorted(vars(keras.applications).items())
     return {name: value for name, value in known if callable(value) and name[:1].isupper()}
 

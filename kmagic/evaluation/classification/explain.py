@@ -15,6 +15,7 @@ from kmagic.evaluation.confusion.label_arrays import to_probabilities
 from kmagic.evaluation.prediction.batch_prediction import predict_batch
 from kmagic.models.keras_history import flat_layers
 from kmagic.support.formatting import isolate_direction, shorten_name
+from kmagic.support.keras_import import keras
 
 STRONG = 0.5  # of the maximum: what counts as supporting the class
 MIN_EFFECT = 0.005  # probability that occlusion must change
@@ -170,8 +171,6 @@ def grad_cam(
         A heatmap per image in the size of the feature map, from 0 to 1, all 0 if no region supports
         the class; and the layer in words. None for a model without a feature map.
     """
-    import keras  # noqa: PLC0415 - takes seconds
-
     if not isinstance(model, keras.Model) or keras.backend.backend() != "tensorflow":
         return None
     if not model.built:

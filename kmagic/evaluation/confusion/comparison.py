@@ -10,7 +10,13 @@ import numpy as np
 
 from kmagic.evaluation.confusion.matrix_plot import plot_difference
 from kmagic.support.errors import EvaluationError
-from kmagic.support.formatting import format_count, isolate_direction, pluralize, shorten_name
+from kmagic.support.formatting import (
+    format_count,
+    isolate_direction,
+    join_with_and,
+    pluralize,
+    shorten_name,
+)
 from kmagic.support.rendering import Renderable
 
 if TYPE_CHECKING:
@@ -214,7 +220,7 @@ class Comparison(Renderable):
         names = [self._short_name(index) for index in indices[:limit]]
         if len(indices) > limit:
             return f"{', '.join(names)} and {len(indices) - limit:,} more"
-        return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return join_with_and(names)
 
     def __repr__(self) -> str:
         return f"<Comparison: {self.facts()}>"

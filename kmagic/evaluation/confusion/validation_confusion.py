@@ -11,6 +11,7 @@ from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 from kmagic.evaluation.prediction.batch_prediction import predict_batch, to_classes
 from kmagic.models.model_arrays import sample_shape
 from kmagic.support.errors import EvaluationError
+from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
 
 if TYPE_CHECKING:
@@ -109,8 +110,6 @@ def _not_available(reason: str, remedy: str | Text = "") -> EvaluationError:
 
 def _batches(validation_data: Any) -> Iterator[tuple[Any, Any]]:
     """Batches of samples and classes; arrays are divided here, a stream has its own batches."""
-    import keras  # noqa: PLC0415 - there is a model, so it is loaded
-
     if isinstance(validation_data, keras.utils.PyDataset):  # only num_batches tells its end
         if validation_data.num_batches is None:
             raise _not_available("the validation data are endless")

@@ -25,6 +25,7 @@ from kmagic.models.reference.docstring import docstring
 from kmagic.models.reference.word_families import ROLES, families, find_word, keras_words
 from kmagic.models.reference.word_help import argument_descriptions
 from kmagic.support import keras_import
+from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES
 
 KEYWORDS = ("input", *SIMPLE, "reuse", *COMPOUND)
@@ -312,8 +313,6 @@ def find_function(word: str, role: Role) -> Any:
     """The class or function that a word stands for; None if it is unknown or Keras not loaded."""
     if not keras_import.is_loaded():
         return None
-    import keras  # noqa: PLC0415 - it is loaded
-
     if word == "compile":
         return keras.Model.compile
     if word == "input":

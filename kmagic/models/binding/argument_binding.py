@@ -24,6 +24,7 @@ from kmagic.language.vocabulary import old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 from kmagic.models.catalogue import WEIGHT_ROLES, Parameter, Role, accepts_string, find_object
+from kmagic.support.formatting import join_with_and
 from kmagic.support.suggestions import did_you_mean, nearest
 
 Resolve = Callable[[Any, Role, BuildContext], Any]
@@ -118,7 +119,7 @@ class _ArgumentBinder:
             if param.required and param.name not in self.bound.spans
         ]
         if missing and self.bound.valid:
-            needed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1]]))
+            needed = join_with_and(missing)
             self._report(f"{self.word} needs {needed}", self.span, self._signature())
         return self.bound
 

@@ -14,6 +14,7 @@ from kmagic.models.catalogue import Role
 from kmagic.models.reference.docstring import docstring
 from kmagic.models.reference.language_words import LANGUAGE_WORDS, LanguageWord
 from kmagic.support.formatting import pluralize
+from kmagic.support.keras_import import keras
 from kmagic.support.rendering import Renderable
 
 ROLES: tuple[Role, ...] = (
@@ -286,8 +287,6 @@ _USES: dict[Role, str] = {
 
 def ops_list() -> WordList:
     """The functions of keras.ops."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     functions = tuple(
         KerasWord(f"ops.{name}", "any", value)
         for name, value in sorted(vars(keras.ops).items())

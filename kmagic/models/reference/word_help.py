@@ -15,6 +15,7 @@ from kmagic.models.reference.language_words import LanguageWord
 from kmagic.models.reference.word_families import OTHER, KerasWord, family_of
 from kmagic.support.errors import KmagicError
 from kmagic.support.formatting import format_output_shape
+from kmagic.support.keras_import import keras
 from kmagic.support.rendering import Renderable
 from kmagic.support.suggestions import did_you_mean
 
@@ -122,8 +123,6 @@ def word_help(known: KerasWord, other_meanings: Sequence[str] = ()) -> WordHelp:
 
 def language_word_help(known: LanguageWord) -> WordHelp:
     """The help on one of the language's own words."""
-    import keras  # noqa: PLC0415 - takes seconds
-
     functions = {"input": keras.Input, "compile": keras.Model.compile}
     return WordHelp(
         word=known.word,
@@ -142,8 +141,6 @@ def ops_help(name: str) -> WordHelp:
     Raises:
         KmagicError: There is no such function.
     """
-    import keras  # noqa: PLC0415 - takes seconds
-
     function = getattr(keras.ops, name, None)
     if not inspect.isfunction(function):
         known = (f"ops.{other}" for other in vars(keras.ops) if not other.startswith("_"))
