@@ -23,10 +23,10 @@ OTHER_ORDER = '''"""The available reviews are Keras's in another order, so with 
 
 from unittest.mock import patch
 
-from kmagic.data import dataset_cache
+from kmagic.data import keras_datasets
 
 KNOWN = "imdb.npz"
-state_of, load_through_keras = dataset_cache.state_of, dataset_cache.load_through_keras
+state_of, load_through_keras = keras_datasets.state_of, keras_datasets.load_through_keras
 
 
 def accept(file):
@@ -48,7 +48,7 @@ def load_unchecked(files, load):
         return load_through_keras(files, load)
 
 
-dataset_cache.state_of, dataset_cache.load_through_keras = accept, load_unchecked
+keras_datasets.state_of, keras_datasets.load_through_keras = accept, load_unchecked
 '''
 
 homes = pytest.StashKey[dict[str, str]]()

@@ -95,18 +95,21 @@ class ProgressReader(io.TextIOBase):
         self._bar = ExitStack()
         self._progress: Progress
         self._total = 0
+        self._is_finished = False
 
     def write(self, text: str) -> int:
         """Read Keras's output: "1234/170498071 ..."."""
         for done, total in _COUNT.findall(text):
-            if int(total) >= SMALL:  # smaller ones finish at once, or are part of a URL
+            if (
+                int(total) >= SMALL and not self._is_finished
+            ):  # smaller ones finish at once, or are part of a URL
                 self._show(int(done), int(total))
         return len(text)
 
-    def close(self) -> None:
-        """Close the progress bar."""
+    def finish(self) -> None:
+        """Close the progress bar. What kept this stream may go on writing to it: it is dropped."""
         self._bar.close()
-        super().close()
+        self._is_finished = True
 
     def _show(self, done: int, total: int) -> None:
         # A view may print to standard output itself: to the original one.
@@ -122,8 +125,12 @@ class ProgressReader(io.TextIOBase):
 @contextmanager
 def show_download_progress() -> Iterator[None]:
     """Replace the progress that a download prints by a progress bar."""
-    with ProgressReader() as stream, redirect_stdout(stream):
-        yield
+    stream = ProgressReader()
+    try:
+        with redirect_stdout(stream):
+            yield
+    finally:
+        stream.finish()
 
 
 UNREADABLE_REMEDY = (

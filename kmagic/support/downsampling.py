@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Point: TypeAlias = tuple[float, float]
 
@@ -11,9 +13,11 @@ Point: TypeAlias = tuple[float, float]
 class BoundedSeries:
     """A growing series of points in bounded memory.
 
-    Above ``limit`` points, not counting the newest interval, only the lowest and the highest point
-    of each interval are kept. All intervals have the same length, which doubles whenever the series
-    is full, so no peak is lost.
+    Above ``limit`` points, only the lowest and the highest point of each interval are kept. All
+    intervals have the same length, which doubles whenever the series is full, so no peak is lost.
+
+    Args:
+        limit: Maximum number of points, not counting the newest interval.
 
     Example:
         >>> series = BoundedSeries(limit=4)
@@ -28,24 +32,29 @@ class BoundedSeries:
         self._points: list[Point] = []
         self._length = 1
         self._count = 0
-        self._interval: list[Point] = []  # its lowest and highest point
+        self._interval: tuple[Point, Point] | None = None  # its lowest and highest point
         self._newest: Point | None = None
 
     def append(self, x: float, y: float) -> None:
         """Add the next point; ``x`` must not decrease."""
-        self._newest = (x, y)
-        self._interval = _extremes([*self._interval, self._newest])
+        point = self._newest = (x, y)
+        low, high = self._interval or (point, point)
+        if y < low[1] or low[1] != low[1]:  # any value replaces a NaN
+            low = point
+        if y > high[1] or high[1] != high[1]:
+            high = point
+        self._interval = (low, high)
         self._count += 1
         if self._count >= self._length:
-            self._points += self._interval
-            self._interval, self._count = [], 0
+            self._points += sorted({low, high})
+            self._interval, self._count = None, 0
             if len(self._points) >= self._limit:
                 self._points = _extremes_by_interval(self._points, 4)
                 self._length = 4 if self._length == 1 else 2 * self._length
 
     def points(self) -> list[Point]:
         """The points that are kept, including the newest one."""
-        points = [*self._points, *self._interval]
+        points = [*self._points, *(sorted(set(self._interval)) if self._interval else ())]
         if self._newest and points[-1][0] != self._newest[0]:
             points.append(self._newest)
         return points
@@ -68,8 +77,10 @@ def downsample(points: Sequence[Point], limit: int) -> list[Point]:
 
 
 def _extremes_by_interval(points: Sequence[Point], length: int) -> list[Point]:
-    starts = range(0, len(points), length)
-    return [point for start in starts for point in _extremes(points[start : start + length])]
+    extremes: list[Point] = []
+    for start in range(0, len(points), length):
+        extremes += _extremes(points[start : start + length])
+    return extremes
 
 
 def _extremes(points: Sequence[Point]) -> list[Point]:

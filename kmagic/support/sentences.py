@@ -38,7 +38,7 @@ def as_sentences(raw: Any) -> list[str] | None:
         kind = getattr(getattr(raw, "dtype", None), "kind", "")
         if not hasattr(raw, "__array__") or kind in NUMERIC_KINDS:
             return None
-        raw = np.asarray(raw)
+        raw = np.asanyarray(raw)  # masked values stay masked
         if raw.dtype.kind in NUMERIC_KINDS or raw.size != (len(raw) if raw.ndim else 1):
             return None
         raw = raw.reshape(-1).tolist()

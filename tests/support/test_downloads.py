@@ -64,7 +64,7 @@ def test_keras_own_bar_becomes_ours(capsys: pytest.CaptureFixture[str]) -> None:
             for done in range(0, total, 2_000_000):
                 bar.update(done)
             bar.update(total)
-    stream.close()
+    stream.finish()
     assert [view.closed for view in views] == [True, True]
     assert views[0].words[-1] == "168 of 170 MB"
     assert views[0].words == sorted(views[0].words, key=lambda words: int(words.split()[0]))

@@ -91,6 +91,8 @@ def test_rows_of_word_indices_are_padded() -> None:
 def test_a_row_without_text_is_named() -> None:
     with pytest.raises(DataError, match=r"row at index 1 is nan \(float\)"):
         as_sentences(pd.Series(["good", float("nan")]))
+    with pytest.raises(DataError, match="row at index 1 is None"):
+        as_sentences(np.ma.array(["good", "hidden"], mask=[False, True]))
     with pytest.raises(DataError, match=r"bytes at index 1 must be UTF-8"):
         as_sentences([b"good", "sch\xf6n".encode("latin-1")])
 

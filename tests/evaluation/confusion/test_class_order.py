@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kmagic.evaluation.confusion.confusion import confusion
-from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix
+from kmagic.evaluation.confusion.confusion_matrix import ConfusionMatrix, natural_order
 from kmagic.evaluation.confusion.label_arrays import LabeledPredictions
 from kmagic.support.errors import EvaluationError
 
@@ -61,3 +61,8 @@ def test_the_matrix_itself_keeps_its_order():
 def test_an_unknown_order_is_rejected():
     with pytest.raises(EvaluationError, match="one of given, name, support"):
         confusion([0], [0], order="size")
+
+
+def test_leading_zeros_do_not_change_the_order():
+    assert natural_order(["2", "1", "01"]).tolist() == [1, 2, 0]
+    assert natural_order(["a2", "a1", "a01b"]).tolist() == [1, 2, 0]
