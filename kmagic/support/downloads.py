@@ -100,9 +100,8 @@ class ProgressReader(io.TextIOBase):
     def write(self, text: str) -> int:
         """Read Keras's output: "1234/170498071 ..."."""
         for done, total in _COUNT.findall(text):
-            if (
-                int(total) >= SMALL and not self._is_finished
-            ):  # smaller ones finish at once, or are part of a URL
+            # Smaller ones finish at once, or are part of a URL.
+            if int(total) >= SMALL and not self._is_finished:
                 self._show(int(done), int(total))
         return len(text)
 
