@@ -55,7 +55,7 @@ def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> 
                     f"{list_names(sorted(map(str, differing)), 5)}.",
                     "Tables can only be concatenated if they have the same columns.",
                 )
-        frames.append(pd.concat(tables, ignore_index=True))
+        frames.append(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
     first = parts[0][0]
     if len(parts) == len(parts[0]) == 1:
         return load_frames(frames, options, options.name or first.stem, show_path(first))

@@ -74,7 +74,8 @@ def keras_data(session: Session, line: ParsedLine) -> Any:
     from kmagic.data.loading import load_data, variable_name  # noqa: PLC0415 - as above
 
     source, name = _source(session, line)
-    options = line.keywords(*vars(line.options).keys() - {"help", "arguments", "out", "quiet"})
+    other = ("help", "arguments", "out", "quiet")
+    options = line.keywords(*(name for name in vars(line.options) if name not in other))
     options["sep"] = SEPARATORS.get(options["sep"], options["sep"])
     options["name"] = name and (line.out or name)
     with warnings.catch_warnings():

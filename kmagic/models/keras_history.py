@@ -154,7 +154,8 @@ def flat_layers(layer: Any) -> list[Any]:
 
 def nested_layers(model: Any) -> Iterator[Any]:
     """A model's layers; those of a nested model follow it."""
-    for layer in getattr(model, "layers", ()):
+    layers = getattr(model, "layers", ())
+    for layer in layers if isinstance(layers, list | tuple) else ():  # a user's own may be a number
         yield layer
         yield from nested_layers(layer)
 

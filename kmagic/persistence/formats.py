@@ -96,7 +96,12 @@ def save_target(
     """
     target = to_path(path)
     by_name = save_format_of(target)
-    wanted = next((known for known in SAVE_FORMATS if known.format == only), by_name)
+    wanted = next((known for known in SAVE_FORMATS if known.format == only), None)
+    if only is None:
+        wanted = by_name
+    elif wanted is None:
+        expected = "'weights', 'json', 'text' or None"
+        raise PersistenceError(option="only", expected=expected, actual=only)
     if wanted is None:
         raise PersistenceError(
             f"{target.name or target} does not end in a suffix of a model file.",

@@ -175,7 +175,8 @@ def save(
                 raise  # atomic_write explains it
             raise _not_serialized(error, model, save_format) from error
         size = part.stat().st_size
-    parts = {"json": ["architecture"], "text": []}.get(save_format.format, _weight_parts(model))
+    described = {"json": ["architecture"], "text": []}.get(save_format.format)
+    parts = _weight_parts(model) if described is None else described
     parts += metadata.describe()
     return SaveResult(metadata.name or model.name, target, size, parts, _notes(model, save_format))
 

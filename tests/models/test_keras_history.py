@@ -69,3 +69,15 @@ def test_the_input_layer_of_an_input() -> None:
     x = keras.Input((4,), name="pixels")
     assert operation_of(x).name == "pixels"
     assert operation_of(3) == 3
+
+
+@pytest.mark.parametrize("own", [3, None, "three"])
+def test_layers_of_the_user_may_have_an_attribute_of_that_name(own: object) -> None:
+    class Blocks(layers.Layer):
+        layers = own
+
+        def call(self, x: object) -> object:
+            return x
+
+    model = keras.Sequential([keras.Input((4,)), Blocks(name="mine")])
+    assert [layer.name for layer in nested_layers(model)] == ["mine"]

@@ -315,3 +315,9 @@ def test_invalid_suffixes(call: Callable[[], Any], message: str) -> None:
 )
 def test_a_suffix_is_added(given: str, only: Any, name: str) -> None:
     assert save_target(given, only)[0].name == name
+
+
+@pytest.mark.parametrize("only", ["wieghts", "", "keras weights"])
+def test_only_one_of_the_known_parts_can_be_saved(only: Any) -> None:
+    with pytest.raises(PersistenceError, match="only= must be 'weights', 'json', 'text' or None"):
+        save_target("cnn.keras", only)

@@ -67,7 +67,11 @@ def load_image_list(parts: Parts, options: LoadOptions, name: str, source: str) 
         y = concatenate_targets(y, parts.y_test)
     files = [to_object_array([Path(path).expanduser() for path in paths]) for paths in lists]
     target = decide_target(y, options, images=True)
-    split, _ = split_parts(files, target, options, name)
+    if len(files) > 1 and options.split is None:  # the classes are checked after reading
+        rows = len(files[0])
+        split = Parts(files[0], target.y[:rows], files[1], target.y[rows:])
+    else:
+        split, _ = split_parts(files, target, options, name)
     return _load(_FileReader(name, options), split, target.classes, target.note, source)
 
 

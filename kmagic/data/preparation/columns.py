@@ -58,8 +58,10 @@ class TableColumn:
         words = pd.Series([category_name(cell) for cell in cells.tolist()], dtype=object)
         categories = pd.Index(self.categories, dtype=object)
         codes = categories.get_indexer(pd.Index(words.mask(empty, self.fill), dtype=object))
-        # A word that the training data did not have has the code -1, and becomes zeros.
-        return np.equal.outer(codes, np.arange(len(categories))).astype(np.float32)
+        known = codes >= 0  # a word that the training data did not have becomes zeros
+        encoded = np.zeros((len(words), len(categories)), dtype=np.float32)
+        encoded[np.flatnonzero(known), codes[known]] = 1
+        return encoded
 
     def restore(self, values: NDArray[Any]) -> float | str:
         """The cell that these numbers stand for; "" for an unknown word."""
@@ -160,7 +162,8 @@ class Columns:
 
     def get_config(self) -> dict[str, Any]:
         """Return plain values for JSON, which :meth:`from_config` takes."""
-        return {"columns": [asdict(column) for column in self.columns]}
+        columns = [asdict(column) for column in self.columns]
+        return {"columns": [{**c, "categories": list(c["categories"])} for c in columns]}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Columns:

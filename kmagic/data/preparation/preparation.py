@@ -133,7 +133,10 @@ class Preparation:
 
     def get_config(self) -> dict[str, Any]:
         """Return plain values for JSON, which :meth:`from_config` takes."""
-        config: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = ((item.name, getattr(self, item.name)) for item in fields(self))
+        config: dict[str, Any] = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in values
+        }
         for name in ("scaling", "encoding", "columns"):
             if config[name] is not None:
                 config[name] = config[name].get_config()

@@ -28,6 +28,7 @@ CONVOLUTION = "Conv"  # in the class name of every convolution layer of Keras
 ATTENTION = "Attention"  # in the class name of every layer that mixes positions
 # Layers after a map that only reduce it; the map before them has more detail.
 REDUCING = ("Pool", "Dropout", "Flatten", "Reshape", "Identity", "Padding")
+SATURATING = ("softmax", "sigmoid")  # activations whose gradient vanishes at confident predictions
 SMOOTHING = 3  # positions per side averaged if gradients are at single ones, as after max pooling
 
 
@@ -181,7 +182,7 @@ def grad_cam(
     target = _find_feature_map(calls)
     if target is None:
         return None
-    heatmaps = _heatmaps(model, batch, classes, target)
+    heatmaps = _heatmaps(model, batch, classes, target, calls[-1].layer)
     if heatmaps is None:
         return None
     rows, columns = target.outputs.shape[1:3]
@@ -215,7 +216,7 @@ def _find_feature_map(calls: Sequence[RecordedCall]) -> RecordedCall | None:
 
 
 def _heatmaps(
-    model: Any, batch: NDArray[Any], classes: Sequence[int], target: RecordedCall
+    model: Any, batch: NDArray[Any], classes: Sequence[int], target: RecordedCall, last: Any
 ) -> list[NDArray[np.float32]] | None:
     import tensorflow as tf  # noqa: PLC0415 - takes seconds
 
@@ -227,13 +228,16 @@ def _heatmaps(
                 tape.watch(call.outputs)
                 maps.append(call.outputs)
 
-        with _recording([target.layer], watch):
+        is_saturating = _activation_name(last) in SATURATING
+        with ExitStack() as stack:
+            stack.enter_context(_recording([target.layer], watch))
+            if is_saturating:
+                stack.enter_context(_replaced(last, "activation", lambda values: values))
             output = model(tf.convert_to_tensor(batch), training=False)
-        # Of a softmax or sigmoid, whose gradient vanishes at confident predictions, Keras keeps
-        # the input.
+        # Of a softmax or sigmoid that is a layer or an operation, Keras keeps the input.
         logits = getattr(output, "_keras_logits", None)
         scores = tf.cast(output if logits is None else logits, tf.float32)
-        score = _score(scores, classes, may_be_probabilities=logits is None)
+        score = _score(scores, classes, may_be_probabilities=logits is None and not is_saturating)
     gradients = tape.gradient(score, maps[-1]) if maps else None
     if gradients is None:
         return None
@@ -283,16 +287,28 @@ def _leaf_layers(model: Any) -> Iterator[Any]:
 
 @contextmanager
 def _recording(layers: Sequence[Any], record: Callable[[RecordedCall], None]) -> Iterator[None]:
-    """Record every call of some layers; Keras does not track what is set in their ``__dict__``."""
+    """Record every call of some layers."""
     with ExitStack() as stack:
         for layer in layers:
-            attributes = vars(layer)
-            if "call" in attributes:
-                stack.callback(attributes.update, call=attributes["call"])
-            else:
-                stack.callback(attributes.pop, "call")
-            attributes["call"] = _recorded_call(layer, record)
+            stack.enter_context(_replaced(layer, "call", _recorded_call(layer, record)))
         yield
+
+
+@contextmanager
+def _replaced(layer: Any, name: str, value: Any) -> Iterator[None]:
+    """An attribute of a layer replaced; Keras does not track what is set in its ``__dict__``."""
+    attributes, before = vars(layer), dict(vars(layer))
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        del attributes[name]
+        if name in before:
+            attributes[name] = before[name]
+
+
+def _activation_name(layer: Any) -> str:
+    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 
 def _recorded_call(layer: Any, record: Callable[[RecordedCall], None]) -> Callable[..., Any]:

@@ -306,8 +306,9 @@ def fit_image(image: Image, size: ImageSize, *, keep: bool = True) -> LoadedImag
         pixels = pixels[..., None]
     thumbnail = None
     if keep:
-        small = converted.copy()
-        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=3.0)
+        scale = min(1.0, THUMBNAIL_SIDE / max(converted.size))
+        sides = [max(1, round(side * scale)) for side in converted.size]
+        small = converted if scale == 1 else converted.resize(sides, reducing_gap=3.0)
         thumbnail = np.array(small)
     return LoadedImage(pixels.reshape(-1) if size.flat else pixels, thumbnail, raw=True)
 
@@ -317,7 +318,7 @@ def to_pillow(array: NDArray[Any], size: ImageSize) -> Image:
     from PIL import Image  # noqa: PLC0415 - 0.1 s to import
 
     array = unflatten(array, size)
-    if array.shape[2:] == (1,):
+    if array.ndim > 2 and array.shape[-1] == 1:  # noqa: PLR2004 - rows and columns
         array = array[..., 0]
     if not array.size or array.shape[2:] not in ((), (3,), (4,)) or array.ndim < 2:  # noqa: PLR2004 - as above
         raise EvaluationError(

@@ -6,6 +6,7 @@ import hashlib
 import math
 import weakref
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -25,14 +26,22 @@ MAX_CACHED_BYTES = 500_000_000
 HASH_CHUNK_BYTES = 64_000_000  # of a file on the disk that are in memory at once
 
 
+@dataclass(slots=True)
+class PartialPredictions:
+    """Predictions that an interrupted call has computed so far."""
+
+    rows: NDArray[Any] | None = None  # one for each sample, of which the first are filled
+    done: int = 0  # number of predicted samples
+
+
 def predict_in_batches(
-    model: Any, x: Any, *, batch_size: int | None = None, done: list[NDArray[Any]] | None = None
+    model: Any, x: Any, *, batch_size: int | None = None, partial: PartialPredictions | None = None
 ) -> NDArray[Any]:
     """The result of ``model.predict(x)``, without its overhead and without copying ``x``.
 
     Batches are sliced from ``x`` one at a time, so a memory-mapped array stays on the disk. After
-    a second a progress bar appears; an interrupt takes effect after the current batch. ``done`` has
-    the predictions of an interrupted call, which this one continues and adds to.
+    a second a progress bar appears; an interrupt takes effect after the current batch.
+    ``partial`` has the predictions of an interrupted call, which this one continues.
 
     Returns:
         One row per sample, in the shape of the model's output.
@@ -55,16 +64,25 @@ def predict_in_batches(
         raise EvaluationError(option="batch_size", expected="at least 1", actual=batch_size)
     if not samples:
         raise option_error("x", "is empty: nothing to predict.")
-    batches: list[NDArray[Any]] = [] if done is None else done
+    result = partial or PartialPredictions()
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
     with Progress(samples, "samples predicted") as progress:
-        progress.advance(sum(map(len, batches)))
-        for start in range(progress.done, samples, step):
-            batches.append(predict_batch(model, _slice(arrays, start, start + step), shape))
-            progress.advance(len(batches[-1]))
-    if len(batches) > 1:
-        batches[:] = [np.concatenate(batches)]
-    return batches[0]
+        progress.advance(result.done)
+        for start in range(result.done, samples, step):
+            stop = min(start + step, samples)
+            rows = predict_batch(model, _slice(arrays, start, stop), shape)
+            if rows.shape[:1] != (stop - start,):
+                raise EvaluationError(
+                    f"The model must return one row for each of {stop - start:,} samples; got an "
+                    f"array of shape {shape_tuple(rows.shape)}."
+                )
+            if result.rows is None:
+                result.rows = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
+            result.rows[start:stop] = rows
+            result.done = stop
+            progress.advance(stop - start)
+    assert result.rows is not None  # noqa: S101 - there was at least one batch
+    return result.rows
 
 
 def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
@@ -221,7 +239,7 @@ class PredictionCache:
 
     def __init__(self, max_entries: int = MAX_CACHED, max_bytes: int = MAX_CACHED_BYTES) -> None:
         self._max_entries, self._max_bytes = max_entries, max_bytes
-        self._entries: OrderedDict[Key, tuple[weakref.ref[Any], list[NDArray[Any]]]] = OrderedDict()
+        self._entries: OrderedDict[Key, tuple[weakref.ref[Any], PartialPredictions]] = OrderedDict()
 
     def predict(self, model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
         """Predict, or return cached predictions; an interrupted call is continued.
@@ -232,11 +250,11 @@ class PredictionCache:
         if arrays is None:
             return predict_in_batches(model, x, batch_size=batch_size)
         key = id(model), _fingerprint(model, arrays)
-        cached_for, done = self._entries.pop(key, (None, []))
-        if cached_for is None or cached_for() is not model:  # of a deleted model
-            done = []
-        self._entries[key] = weakref.ref(model), done
-        rows = predict_in_batches(model, arrays, batch_size=batch_size, done=done)
+        cached_for, partial = self._entries.pop(key, (None, PartialPredictions()))
+        if cached_for is not None and cached_for() is not model:  # of a deleted model
+            partial = PartialPredictions()
+        self._entries[key] = weakref.ref(model), partial
+        rows = predict_in_batches(model, arrays, batch_size=batch_size, partial=partial)
         self._evict()
         rows.flags.writeable = False
         return rows
@@ -250,7 +268,7 @@ class PredictionCache:
             self._entries.popitem(last=False)
 
     def _size(self) -> int:
-        return sum(rows.nbytes for _, done in self._entries.values() for rows in done)
+        return sum(0 if p.rows is None else p.rows.nbytes for _, p in self._entries.values())
 
 
 PREDICTION_CACHE = PredictionCache()

@@ -297,7 +297,7 @@ def _image_batches(
                 if isinstance(image, EvaluationError):
                     raise image
                 images.append(image)
-            names = [source.name for source in sources[progress.done :][: len(batch)]]
+            names = [source.name for source in sources[progress.done : progress.done + len(batch)]]
             yield preprocessor.to_batch(images), images, names
             progress.advance(len(batch))
 

@@ -258,3 +258,13 @@ def test_locations_in_words(rows, columns, message):
     heat = np.zeros((8, 8), np.float32)
     heat[rows, columns] = 1
     assert Explanation("cat", heat, "").location() == message
+
+
+def test_an_activation_that_keras_does_not_know(keras):
+    def softmax(values):
+        return keras.ops.softmax(values)
+
+    model, picture = bright(keras, activation=softmax), 100 * blob(1, 8)
+    heat, _ = heat_of(model, picture, 1)
+    assert heat.max() == 1, "a confident model still has a gradient"
+    assert model.get_layer("say").activation is softmax

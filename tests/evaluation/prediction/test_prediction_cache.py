@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kmagic.evaluation.prediction.batch_prediction import PredictionCache
+from kmagic.support.errors import EvaluationError
 
 
 class Sums:
@@ -125,3 +126,28 @@ def test_a_large_file_is_hashed_in_chunks(monkeypatch, tmp_path):
     kept.predict(model, file)
     file[9, 2] = 0
     assert kept.predict(model, file)[9, 0] == X[9, :2].sum()
+
+
+def test_a_model_may_reuse_the_array_that_it_returns():
+    class Reusing:
+        def __init__(self):
+            self.output = np.zeros((2, 1))
+
+        def predict_on_batch(self, x):
+            self.output[: len(x)] = 2 * x
+            return self.output[: len(x)]
+
+    x = np.arange(5.0)[:, None]
+    model, cache = Reusing(), PredictionCache()
+    np.testing.assert_array_equal(cache.predict(model, x, batch_size=2), 2 * x)
+    assert model.output.flags.writeable
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (8, 1), ()])
+def test_a_model_must_return_one_row_per_sample(shape):
+    class Other:
+        def predict_on_batch(self, x):
+            return np.zeros(shape)
+
+    with pytest.raises(EvaluationError, match="one row for each of 4 samples"):
+        PredictionCache().predict(Other(), np.ones((4, 1)))
