@@ -739,4 +739,5 @@ def format_percent(share: float, digits: int = 1) -> str:
 
 def _format_rate(share: float, weight: float) -> str:
     """A class's metric as a percentage; a dash if no sample or prediction defines it."""
-    return format_percent(share) if weight else UNDEFINED
+    # Weighted matrices have rounding errors, which may be below 0.
+    return format_percent(share) if weight > 0 else UNDEFINED

@@ -89,7 +89,7 @@ class Comparison(Renderable):
         if fixed == broken:
             raise EvaluationError("Pass either fixed=True or broken=True.")
         mistaken = self.old if fixed else self.new
-        return mistaken.predictions.most_confident(self._only_one_correct[broken])[:n]
+        return mistaken.predictions.most_confident(self._only_one_correct[0 if fixed else 1])[:n]
 
     @property
     def fixed(self) -> int:

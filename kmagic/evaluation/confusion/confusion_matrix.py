@@ -86,7 +86,6 @@ class ConfusionMatrix(Renderable):
     name: str = ""
     unit: str = "samples"
     selection: list[tuple[Label, Label]] = field(default_factory=list)
-    _intervals: dict[tuple[float, int, int], Intervals] = field(default_factory=dict, init=False)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -212,24 +211,27 @@ class ConfusionMatrix(Renderable):
     def intervals(
         self, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
     ) -> Intervals:
-        """Bootstrap intervals of all metrics, which are kept for the next call.
+        """Bootstrap intervals of all metrics; the default ones are computed once.
 
         Args:
             level: Coverage probability of an interval.
             resamples: Number of resamples.
             seed: The same seed gives the same intervals.
         """
-        key = (level, resamples, seed)
-        if key not in self._intervals:
-            self._intervals[key] = bootstrap(
-                self.predictions,
-                self.sample_weight,
-                hits=self._top_k_hits(),
-                level=level,
-                resamples=resamples,
-                seed=seed,
-            )
-        return self._intervals[key]
+        if (level, resamples, seed) == (LEVEL, RESAMPLES, 0):
+            return self._intervals
+        return bootstrap(
+            self.predictions,
+            self.sample_weight,
+            hits=self._top_k_hits(),
+            level=level,
+            resamples=resamples,
+            seed=seed,
+        )
+
+    @cached_property
+    def _intervals(self) -> Intervals:
+        return bootstrap(self.predictions, self.sample_weight, hits=self._top_k_hits())
 
     def summary(self) -> pd.DataFrame:
         """The overall metrics with their intervals: columns value, low, high."""
@@ -403,7 +405,7 @@ class ConfusionMatrix(Renderable):
         scores = self.predictions.scores
         if self.threshold_curve is None or scores is None:
             raise EvaluationError("A threshold needs two classes and the scores of the second.")
-        predicted = (scores.second() > threshold).astype(np.intp)
+        predicted = (scores.second > threshold).astype(np.intp)
         predictions = replace(self.predictions, predicted=predicted, threshold=threshold)
         matrix = count_confusions(predictions, self.sample_weight)
         return replace(self, matrix=matrix, predictions=predictions, selection=[])

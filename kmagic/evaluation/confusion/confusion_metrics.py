@@ -276,7 +276,7 @@ class ThresholdCurve:
         """The curve of two classes; None for more classes or without scores."""
         if predictions.scores is None or len(predictions.class_names) != 2:  # noqa: PLR2004
             return None
-        scores = predictions.scores.second()
+        scores = predictions.scores.second
         order = np.argsort(-scores, kind="stable")
         sorted_scores = scores[order]
         last = np.r_[np.flatnonzero(np.diff(sorted_scores)), len(sorted_scores) - 1]
@@ -407,7 +407,7 @@ def calibrate(
     if scores is None or predictions.confidence is None:
         return None
     if len(predictions.class_names) == 2:  # noqa: PLR2004 - two classes
-        probability, is_true = scores.second(), predictions.true == 1
+        probability, is_true = scores.second, predictions.true == 1
     else:
         probability, is_true = predictions.confidence, predictions.correct
     weight = np.ones(len(probability)) if weights is None else weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,7 +46,7 @@ class ClassScores:
         if self.given.ndim == 1:
             if not self.are_probabilities:
                 return None
-            return np.asarray(np.where(classes == 1, self.second(), 1.0 - self.second()))
+            return np.asarray(np.where(classes == 1, self.second, 1.0 - self.second))
         probabilities = np.empty(len(classes))
         for chunk in self._chunks():
             rows = to_probabilities(self.given[chunk], known=self.are_probabilities)
@@ -66,6 +67,7 @@ class ClassScores:
             ranks[chunk] = ahead.sum(axis=1)
         return ranks
 
+    @cached_property
     def second(self) -> NDArray[np.float64]:
         """The score of the second of two classes, shape (n,).
 
@@ -252,7 +254,7 @@ def parse_class_names(
     if not names:
         message = Text(Option("class_names"), " is empty: it must name at least one class.")
         raise EvaluationError(message)
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
         raise EvaluationError(
             Text("Class names must be unique; ", list_names(repeated), " occurs more than once.")
@@ -358,7 +360,7 @@ def _read_predictions(array: NDArray[Any], threshold: float | None) -> _Labels:
             ),
             Text("For logits of a model with one output, pass ", Option("threshold", 0), "."),
         )
-    above = scores.second() > (DEFAULT_THRESHOLD if threshold is None else threshold)
+    above = scores.second > (DEFAULT_THRESHOLD if threshold is None else threshold)
     return _Labels("y_pred", above.astype(np.intp), 2, scores)
 
 

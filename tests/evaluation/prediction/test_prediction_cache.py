@@ -146,7 +146,7 @@ def test_a_model_may_reuse_the_array_that_it_returns():
 @pytest.mark.parametrize("shape", [(1, 1), (8, 1), ()])
 def test_a_model_must_return_one_row_per_sample(shape):
     class Other:
-        def predict_on_batch(self, x):
+        def predict_on_batch(self, _x):
             return np.zeros(shape)
 
     with pytest.raises(EvaluationError, match="one row for each of 4 samples"):
