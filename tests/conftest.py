@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -55,21 +56,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run tests that take minutes")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run fast tests first, then notebooks, then the browser; skip slow tests by default.
-
-    With several processes (``-n 2``), a file's tests run in one of them, and so do all browser
-    tests: two JupyterLabs at a time would only slow each other down.
-    """
+    """Run fast tests first, then notebooks, then the browser; skip slow tests by default."""
     items.sort(key=_stage)
-    for item in items:
-        group = "browser" if _stage(item) == 2 else str(item.path.relative_to(ROOT))
-        item.add_marker(pytest.mark.xdist_group(group))
     if not config.getoption("--slow"):
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="takes minutes: pytest --slow"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With several processes (``-n 2``), run a file in one of them, and all browser tests in one.
+
+    Two JupyterLabs at a time would only slow each other down.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "browser" if file.startswith("tests/browser/") else file
+
+    return Scheduling(config, log)
 
 
 def _stage(item: pytest.Item) -> int:

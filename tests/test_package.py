@@ -162,4 +162,4 @@ def test_the_readme_says_how_to_test(root: Path) -> None:
     lines = [line for line in block.splitlines() if line.strip() and not line.startswith("```")]
     assert len(lines) == 1, "one line sets up and passes the tests"
     assert "'.[test]'" in lines[0]
-    assert lines[0].endswith("pytest")
+    assert lines[0].endswith("pytest -n 2")
