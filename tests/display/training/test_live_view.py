@@ -4,7 +4,6 @@ import json
 import math
 import os
 import queue
-import time
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -434,12 +433,10 @@ def test_a_running_cell_receives_the_control_channel(
     (state,) = (each["state"] for each in states if "state" in each)  # the other is the layout's
     assert state["control_channel"] is True
     run = state["run"]
-    started = time.monotonic()
     reply = ask_to_stop(kernel, run=run, now=now)
     assert reply["msg_type"] == "kmagic_stop_reply"
     assert reply["content"] == {"status": "ok", "stopping": True}
     cell.finish()
-    assert time.monotonic() - started < 5
     # One output, and in the end it is a picture; the cell's last line does not show it again.
     (shown,) = cell.of("display_data")
     assert "application/vnd.jupyter.widget-view+json" in shown["data"]
