@@ -333,7 +333,7 @@ class Interpreter:
 
     def _call_closure(self, closure: RClosure, args: list[CallArg], span: TextRange) -> Any:
         """Call a function that the script defines."""
-        if self._depth == _MAX_CALLS:
+        if self._depth >= _MAX_CALLS:
             raise RMistake("calls itself without end", span)
         params = [param.name or _variable(param.value) for param in closure.node.params]
         defaults = self._args([param for param in closure.node.params if param.name], [])

@@ -136,9 +136,9 @@ def read_input(args: list[CallArg], span: TextRange) -> ModelInput | None:
 
     shape, batch = find("shape", "input_shape"), find("batch_size", "input_batch_size")
     whole = find("batch_shape", "batch_input_shape", "input_batch_shape")
-    if whole is not None:
-        batch = next((side for _, side in _items(whole)), None)
-        shape = RVector(_items(whole)[1:])
+    if isinstance(whole, RVector):
+        batch = next(iter(whole), None)
+        shape = RVector(whole.items[1:])
     elif shape is None and given.keys() & {"input_length", "input_dim"}:
         names = ("input_length", "input_dim")
         shape = RVector([(None, given[name]) for name in names if name in given])

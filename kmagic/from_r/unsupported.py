@@ -60,7 +60,10 @@ def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> str
         ]
         return " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
     # keras_save, save_model_hdf5, save_model_tf: all are save
-    plain = re.sub("_model|_hdf5|_tf|(?<=^fit)_generator", "", name.removeprefix("keras_"))
+    plain = re.sub(
+        r"^(save|load)_model(_weights)?(_hdf5|_tf)?$", r"\1\2", name.removeprefix("keras_")
+    )
+    plain = "fit" if plain == "fit_generator" else plain
     if plain in (*_SAVED, *_LOADED):
         magic = "%keras_load" if plain in _LOADED else "%keras_save"
         default = "model.json" if "json" in plain else "model.keras"

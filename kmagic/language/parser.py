@@ -648,11 +648,12 @@ def _brace(token: Token) -> Value:
             span = Span(start.line, start.column + 1 + error.column, error.width)
             fail_at(span, error.message, error.remedy)
         return Expr(inner.strip(), span=start)
-    before = "\n" * (start.line - 1) + " " * start.column  # for the positions of the tokens
-    lines, problems = tokenize(before + inner.replace("\n", " ") + " ")
+    # With spaces before it, so that the columns are right; the line is that of the brace.
+    lines, problems = tokenize(" " * start.column + inner.replace("\n", " ") + " ")
     if problems:
-        raise ParseError(problems[0])
-    cursor = Cursor([inside for line in lines for inside in line.tokens])
+        raise ParseError(replace(problems[0], line=start.line))
+    tokens = [inside for line in lines for inside in line.tokens]
+    cursor = Cursor([replace(part, span=replace(part.span, line=start.line)) for part in tokens])
     entries: list[tuple[Value, Value]] = []
     while not cursor.done:
         key = cursor.value()

@@ -23,6 +23,8 @@ class _LateModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_") and attribute != "__version__":  # copy and inspect ask for it
+            raise AttributeError(attribute)
         return getattr(import_module(self._name), attribute)
 
 

@@ -19,6 +19,7 @@ import kmagic
 from kmagic.from_r import Translation, from_r
 from kmagic.from_r.r_parser import tokenize_r
 from kmagic.from_r.translation import layer_lines
+from kmagic.from_r.unsupported import replacement
 from kmagic.language import parse
 from kmagic.models.build import build_model
 from kmagic.support.errors import DSLError, MarkedError, RCodeError
@@ -259,3 +260,19 @@ def test_magic_shows_pasted_r_in_the_layer_language(shell) -> None:
         shell.run_cell_magic("keras_model", "net", text)
     assert "    input 13\n    dense 50" in str(caught.value)
     assert "--from-r" in str(caught.value)
+
+
+def test_calls_without_end_through_blocks_are_reported() -> None:
+    code = "f <- function(x) { x %>% { f(.) } }\n5 %>% { f(.) }\nkeras_model_sequential()"
+    with pytest.raises(RCodeError, match="calls itself without end"):
+        from_r(code)
+
+
+def test_a_shape_that_only_r_knows_is_left_to_the_data() -> None:
+    code = "m <- keras_model_sequential()\nm %>% layer_dense(units = 1, batch_input_shape = dim(x))"
+    assert "dense 1" in str(from_r(code))
+
+
+@pytest.mark.parametrize("name", ["fit_model", "predict_model", "load_tf"])
+def test_a_function_of_the_user_with_a_similar_name_is_not_replaced(name: str) -> None:
+    assert replacement(name, [], "model") == ""

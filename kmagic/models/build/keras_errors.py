@@ -315,8 +315,9 @@ def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
             yield KerasProblem(f"{word} needs {what}; got {shapes}", remedy)
         elif "for %" in message and "NoneType" in message:
             yield KerasProblem(f"{word} needs the number of channels; got {shapes}", remedy)
-    if "tuple index out of range" in message:
-        problem = f"{word} uses axis {getattr(layer, 'axis', None)}, which an input of {shapes} "
+    axis = getattr(layer, "axis", None)
+    if axis is not None and "tuple index out of range" in message:
+        problem = f"{word} uses axis {axis}, which an input of {shapes} "
         remedy = "Axis 0 is the batch, and axis -1 the last dimension."
         yield KerasProblem(f"{problem}does not have", remedy)
     if re.search(r"output size would be zero or negative|should be smaller than", message):

@@ -150,7 +150,7 @@ class _LineReader:
             _add_text(parts, "(")
             parts += items[0]
             _add_text(parts, ")")
-        elif str(items[-1][:1]).startswith("['for "):
+        elif items[-1] and str(items[-1][0]).startswith("for "):  # only clauses begin so
             parts.append(_Group(text, items, "clauses"))
         else:
             items = items if items[-1] else items[:-1]

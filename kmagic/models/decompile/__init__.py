@@ -44,7 +44,9 @@ def to_dsl(model: Any, *, exact: bool = False, compiled: bool = True, width: int
             columns.
 
     Returns:
-        The text, without a newline at its end.
+        A text, without a newline at its end, from which :func:`kmagic.build` builds an equal model:
+        the same configuration (except generated names), weight shapes, and outputs for the same
+        weights.
 
     Raises:
         DecompileError: Something in the model cannot be written as text: a class with code of its

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, count, takewhile
 from typing import Any, TypeAlias
@@ -29,7 +30,7 @@ from kmagic.language.spec import (
     find_parts,
 )
 from kmagic.models import catalogue
-from kmagic.models.decompile.config_values import shorter, text_value
+from kmagic.models.decompile.config_values import UnwritableError, shorter, text_value
 from kmagic.models.decompile.layer_writer import LayerWriter
 from kmagic.models.decompile.plan import (
     TIMES,
@@ -354,7 +355,8 @@ def _default_value(item: Item, key: str) -> Value | None:
             if param.name == key and not param.required:
                 default = shorter(param.name, param.default)
                 is_plain = isinstance(default, bool | int | float | str | tuple | None)
-                return LayerWriter().value(default) if is_plain else None
+                with suppress(UnwritableError):  # such as a tuple of a user's objects
+                    return LayerWriter().value(default) if is_plain else None
     return None
 
 

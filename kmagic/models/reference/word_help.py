@@ -205,9 +205,13 @@ def _call_arguments(known: KerasWord, doc: Docstring) -> tuple[ArgumentHelp, ...
     """The arguments of a layer's call, unless it only has its input."""
     descriptions = doc.arguments("Call arguments")
     descriptions.setdefault("sequences", descriptions.get("inputs", ""))
+    try:
+        params = catalogue.parameters(known.value.call)
+    except (AttributeError, TypeError, ValueError):  # a call without a signature
+        return ()
     arguments = tuple(
         _argument(param, descriptions.get(param.name) or _COMMON_CALL_ARGUMENTS.get(param.name, ""))
-        for param in catalogue.parameters(known.value.call)
+        for param in params
     )
     return arguments if len(arguments) > 1 else ()
 

@@ -115,6 +115,25 @@ def test_two_functions_of_the_same_name() -> None:
     assert text.startswith("# needs from the notebook: scaled, scaled_2")
 
 
+def test_a_default_that_no_text_can_express_is_no_parameter_of_a_block() -> None:
+    @keras.saving.register_keras_serializable("tests")
+    class Modes(L.Layer):
+        def __init__(self, units: int = 3, modes: Any = (frozenset("a"),), **options: Any) -> None:
+            super().__init__(**options)
+            self.units, self.modes = units, modes
+
+        def get_config(self) -> Any:
+            return super().get_config() | {"units": self.units, "modes": self.modes}
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    stack = [keras.Input((4,))]
+    for modes in [(1, 2), None, (1, 2), None]:
+        stack += [L.Dense(4, "relu"), Modes(5, modes) if modes else Modes(5), L.Dropout(0.1)]
+    assert to_dsl(keras.Sequential(stack))
+
+
 # --- random graphs ------------------------------------------------------------------------------
 
 
