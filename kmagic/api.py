@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +146,6 @@ def fit(
         >>> run.status
         'done'
     """
-    given = dict(locals())
     _check_call(model, others)
     from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.training.run_displays import displays_for  # noqa: PLC0415 - as above
@@ -157,8 +155,37 @@ def fit(
     if hasattr(x, "x_train") and y is None:
         x, y = x.x_train, x.y_train
     if hasattr(validation_data, "x_test"):
-        given["validation_data"] = (validation_data.x_test, validation_data.y_test)
-    options = FitOptions(**{option.name: given[option.name] for option in fields(FitOptions)})
+        validation_data = (validation_data.x_test, validation_data.y_test)
+    options = FitOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        validation_split=validation_split,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        class_weight=class_weight,
+        sample_weight=sample_weight,
+        shuffle=shuffle,
+        seed=seed,
+        patience=patience,
+        reduce_lr=reduce_lr,
+        restore_best=restore_best,
+        csv=csv,
+        tensorboard=tensorboard,
+        budget=budget,
+        checkpoint=checkpoint,
+        resume=resume,
+        plain=plain,
+        watch=watch,
+        checks=checks,
+        name=name,
+        initial_epoch=initial_epoch,
+        steps_per_epoch=steps_per_epoch,
+        validation_steps=validation_steps,
+        validation_batch_size=validation_batch_size,
+        validation_freq=validation_freq,
+        verbose=verbose,
+        others=others,
+    )
     dataset = find_dataset(x)
     return train(
         model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from kmagic.support.errors import KmagicError
 from kmagic.support.rendering import running_shell
@@ -48,7 +48,7 @@ def display_mode() -> DisplayMode:
     """
     requested, modes = requested_display(), get_args(DisplayMode)
     if requested in modes:
-        return modes[modes.index(requested)]  # type: ignore[no-any-return] # one of the literals
+        return cast("DisplayMode", requested)
     if requested:
         raise KmagicError(f"{VARIABLE} must be one of {', '.join(modes)}; got {requested!r}.")
     kernel = running_kernel()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any, Self
 
 import keras
@@ -133,6 +132,7 @@ class FastPipeline(KerasPipeline):
         )
         self._functions = [StepFunction.install(self._model, "train", training)]
         limit = 1 if batch_callbacks(strict, VALIDATION_METHODS) else None
+        # Of no steps if Keras validates: its batches are then notified one by one.
         validation = BatchLoop(self._validation_steps, BatchesPerCall(limit))
         if self._validation_steps:
             self._functions.append(StepFunction.install(self._model, "test", validation))
@@ -215,7 +215,8 @@ def batch_callbacks(
 
 
 def _needs_every_batch(callback: keras.callbacks.Callback, methods: Sequence[str]) -> bool:
-    functions = (getattr(method, "__func__", method) for method in attrgetter(*methods)(callback))
+    bound = [getattr(callback, name) for name in methods]
+    functions = (getattr(method, "__func__", method) for method in bound)
     modules = [getattr(function, "__module__", None) or "" for function in functions]
     frequencies = [getattr(callback, name, "epoch") for name in ("save_freq", "update_freq")]
     return (
