@@ -26,7 +26,11 @@ from kmagic.evaluation.confusion.multilabel import (
     has_several_labels,
     read_multilabel,
 )
-from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, predict_batch, to_arrays
+from kmagic.evaluation.prediction.batch_prediction import (
+    predict_batch,
+    predict_in_batches,
+    to_arrays,
+)
 from kmagic.evaluation.prediction.model_inputs import decode_samples, model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
 from kmagic.models.model_arrays import sample_shape
@@ -184,8 +188,6 @@ def confusion_of(
 ) -> Any:
     """Compare the predictions of a model with the true classes.
 
-    Predictions are cached: another matrix of the same model and samples needs no new ones.
-
     Args:
         model: A Keras model with one output, or anything with ``predict_on_batch``.
         x: Samples along the first axis; a dataset of :func:`kmagic.load_data`, whose test part is
@@ -299,7 +301,7 @@ def _predict_with_labels(
 ) -> tuple[Any, NDArray[Any], Any]:
     """The true classes, the predictions, and the samples to show; None for a stream."""
     if y is None and hasattr(x, "x_test"):
-        y_pred = PREDICTION_CACHE.predict(model, x.x_test, batch_size=batch_size)
+        y_pred = predict_in_batches(model, x.x_test, batch_size=batch_size)
         return x.y_test, y_pred, decode_samples(x, x.x_test)
     if y is None and to_arrays(model, x) is None:
         return *_predict_stream(model, x), None
@@ -310,7 +312,7 @@ def _predict_with_labels(
         )
     inputs = model_inputs_for(model, x)
     array = read_images(model, inputs) if inputs.x is None else inputs.x
-    y_pred = PREDICTION_CACHE.predict(model, array, batch_size=batch_size)
+    y_pred = predict_in_batches(model, array, batch_size=batch_size)
     return y, y_pred, array if inputs.x is None else inputs.samples
 
 

@@ -1,13 +1,9 @@
-"""Predictions in batches, with progress, and a cache of the last ones."""
+"""Predictions in batches, with progress."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import weakref
-from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,30 +14,17 @@ from kmagic.support.messages import ModelName, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
 
-Key: TypeAlias = tuple[int, bytes]
-
 MIN_BATCH, MAX_BATCH, BATCH_BYTES = 32, 256, 8_000_000  # samples, samples and input bytes
-MAX_CACHED = 8  # pairs of a model and samples
-MAX_CACHED_BYTES = 500_000_000
-HASH_CHUNK_BYTES = 64_000_000  # of a file on the disk that are in memory at once
 
 
-@dataclass(slots=True)
-class PartialPredictions:
-    """Predictions that an interrupted call has computed so far."""
-
-    rows: NDArray[Any] | None = None  # one for each sample, of which the first are filled
-    done: int = 0  # number of predicted samples
-
-
-def predict_in_batches(
-    model: Any, x: Any, *, batch_size: int | None = None, partial: PartialPredictions | None = None
-) -> NDArray[Any]:
+def predict_in_batches(model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
     """The result of ``model.predict(x)``, without its overhead and without copying ``x``.
 
     Batches are sliced from ``x`` one at a time, so a memory-mapped array stays on the disk. After
     a second a progress bar appears; an interrupt takes effect after the current batch.
-    ``partial`` has the predictions of an interrupted call, which this one continues.
+
+    Nothing is remembered between calls: a stateful layer, a seed generator, a layer that is random
+    at inference or a function that reads a variable can return something else the next time.
 
     Returns:
         One row per sample, in the shape of the model's output.
@@ -64,11 +47,10 @@ def predict_in_batches(
         raise EvaluationError(option="batch_size", expected="at least 1", actual=batch_size)
     if not samples:
         raise option_error("x", "is empty: nothing to predict.")
-    result = partial or PartialPredictions()
+    result: NDArray[Any] | None = None
     shape = None if isinstance(arrays, dict | list) else sample_shape(model)
     with Progress(samples, "samples predicted") as progress:
-        progress.advance(result.done)
-        for start in range(result.done, samples, step):
+        for start in range(0, samples, step):
             stop = min(start + step, samples)
             rows = predict_batch(model, _slice(arrays, start, stop), shape)
             if rows.shape[:1] != (stop - start,):
@@ -76,13 +58,12 @@ def predict_in_batches(
                     f"The model must return one row for each of {stop - start:,} samples; got an "
                     f"array of shape {shape_tuple(rows.shape)}."
                 )
-            if result.rows is None:
-                result.rows = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
-            result.rows[start:stop] = rows
-            result.done = stop
+            if result is None:
+                result = np.empty((samples, *rows.shape[1:]), dtype=rows.dtype)
+            result[start:stop] = rows
             progress.advance(stop - start)
-    assert result.rows is not None  # noqa: S101 - there was at least one batch
-    return result.rows
+    assert result is not None  # noqa: S101 - there was at least one batch
+    return result
 
 
 def to_classes(output: NDArray[Any], *, threshold: float = 0.5) -> NDArray[np.intp]:
@@ -225,77 +206,3 @@ def _only_output(output: Any) -> NDArray[Any]:
             "Choose one: keras.Model(model.inputs, model.outputs[0]).",
         )
     return np.asarray(output)
-
-
-# --- cache --------------------------------------------------------------------------------------
-
-
-class PredictionCache:
-    """The last predictions of some models.
-
-    The key is the content of weights and samples: further training invalidates a prediction, a
-    copy of the samples does not. The newest is kept whatever its size.
-    """
-
-    def __init__(self, max_entries: int = MAX_CACHED, max_bytes: int = MAX_CACHED_BYTES) -> None:
-        self._max_entries, self._max_bytes = max_entries, max_bytes
-        self._entries: OrderedDict[Key, tuple[weakref.ref[Any], PartialPredictions]] = OrderedDict()
-
-    def predict(self, model: Any, x: Any, *, batch_size: int | None = None) -> NDArray[Any]:
-        """Predict, or return cached predictions; an interrupted call is continued.
-
-        Predictions of a stream are not cached. The array is read-only, since it is returned again.
-        """
-        arrays = to_arrays(model, x)
-        if arrays is None:
-            return predict_in_batches(model, x, batch_size=batch_size)
-        key = id(model), _fingerprint(model, arrays)
-        cached_for, partial = self._entries.pop(key, (None, PartialPredictions()))
-        if cached_for is not None and cached_for() is not model:  # of a deleted model
-            partial = PartialPredictions()
-        self._entries[key] = weakref.ref(model), partial
-        rows = predict_in_batches(model, arrays, batch_size=batch_size, partial=partial)
-        self._evict()
-        rows.flags.writeable = False
-        return rows
-
-    def _evict(self) -> None:
-        for key in [key for key, (model, _) in self._entries.items() if model() is None]:
-            del self._entries[key]
-        while len(self._entries) > 1 and (
-            len(self._entries) > self._max_entries or self._size() > self._max_bytes
-        ):
-            self._entries.popitem(last=False)
-
-    def _size(self) -> int:
-        return sum(0 if p.rows is None else p.rows.nbytes for _, p in self._entries.values())
-
-
-PREDICTION_CACHE = PredictionCache()
-
-
-def _fingerprint(model: Any, arrays: Any) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for weight in getattr(model, "weights", ()):
-        _hash_array(digest, weight.numpy() if hasattr(weight, "numpy") else np.asarray(weight))
-    if isinstance(arrays, dict):
-        digest.update(repr(list(arrays)).encode())
-    for part in input_arrays(arrays):
-        _hash_array(digest, part)
-    return digest.digest()
-
-
-def _hash_array(digest: Any, array: Any) -> None:
-    """Hash an array chunk by chunk: it may be larger than the memory."""
-    digest.update(f"{array.shape}{array.dtype}".encode())
-    rows = len(array) if array.shape else 0
-    step = max(1, HASH_CHUNK_BYTES * rows // max(1, int(getattr(array, "nbytes", 0))))
-    for start in range(0, rows, step):
-        chunk = np.ascontiguousarray(np.asarray(array[start : start + step]))
-        if chunk.dtype == object:  # texts; their lengths distinguish ["a", "bc"] from ["ab", "c"]
-            for text in chunk.flat:
-                digest.update(f"{len(text)} {text}".encode())
-        else:
-            digest.update(chunk.reshape(-1).view(np.uint8))
-    if not array.shape:
-        digest.update(np.asarray(array).tobytes())

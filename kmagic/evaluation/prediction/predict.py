@@ -20,7 +20,6 @@ from kmagic.evaluation.classification.image_inputs import (
 )
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
-    PREDICTION_CACHE,
     predict_batch,
     predict_in_batches,
 )
@@ -54,8 +53,8 @@ def predict(
     """Predict from raw arrays, data frames, images or text.
 
     Raw data are prepared like the training data of the model, if it was trained by
-    :func:`kmagic.fit`, or loaded from a file of :func:`kmagic.save`. Predictions are cached; a
-    long call shows a progress bar, and the next call continues an interrupted one.
+    :func:`kmagic.fit`, or loaded from a file of :func:`kmagic.save`. A long
+    call shows a progress bar.
 
     Args:
         model: A Keras model.
@@ -90,7 +89,7 @@ def predict(
     if inputs.x is None:
         rows, inputs = _predict_images(model, inputs, batch_size or IMAGE_BATCH)
     else:
-        rows = PREDICTION_CACHE.predict(model, inputs.x, batch_size=batch_size)
+        rows = predict_in_batches(model, inputs.x, batch_size=batch_size)
     if names is None and inputs.data is None and rows.ndim == TABLE:
         application = recognize_application(model)
         names = application.classes() if application is not None else None

@@ -16,7 +16,7 @@ from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.display.kit.samples import sample_to_text
 from kmagic.evaluation.confusion.confusion import confusion, confusion_of, reshape_samples_for
-from kmagic.evaluation.prediction.batch_prediction import PREDICTION_CACHE, PredictionCache
+from kmagic.evaluation.prediction.batch_prediction import predict_in_batches
 from kmagic.support.errors import EvaluationError
 from kmagic.support.model_registry import set_dataset
 
@@ -96,21 +96,7 @@ def test_texts_that_a_model_takes_as_they_are():
     assert result.x.tolist() == REVIEWS
     expected = model.predict(texts, verbose=0)
     for given in (REVIEWS, np.array(REVIEWS), pd.Series(REVIEWS), texts[:, None]):
-        np.testing.assert_allclose(PREDICTION_CACHE.predict(model, given), expected, rtol=1e-6)
-
-
-def test_texts_are_cached_by_content():
-    class Longest:
-        asked = 0
-
-        def predict_on_batch(self, x):
-            self.asked += 1
-            return np.array([[len(text)] for text in x.ravel()])
-
-    model, kept = Longest(), PredictionCache()
-    for texts in (["a", "bc"], np.array(["a", "bc"], dtype=object), ["ab", "c"], ["a", "bc"]):
-        assert kept.predict(model, texts).ravel().tolist() == [len(text) for text in texts]
-    assert model.asked == 2
+        np.testing.assert_allclose(predict_in_batches(model, given), expected, rtol=1e-6)
 
 
 def test_a_stream_is_read_once(net):
