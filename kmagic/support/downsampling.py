@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import groupby
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -60,20 +62,54 @@ class BoundedSeries:
         return points
 
 
-def downsample(points: Sequence[Point], limit: int) -> list[Point]:
-    """Reduce a finished curve to about ``limit`` points: both ends and each interval's extremes.
+def limit_per_column(points: Sequence[Point], columns: int) -> list[Point]:
+    """Reduce a curve to what can be seen when its x axis is divided into equal columns.
+
+    Of each column the lowest and the highest point are kept, and both ends of the curve, so a
+    drawing with a column per pixel differs by a pixel at most. A gap (y is not finite) remains a
+    gap. A curve of up to two points per column is unchanged.
 
     Example:
         >>> curve = [(float(x), 1.0 if x == 70 else 0.0) for x in range(100)]
-        >>> few = downsample(curve, 10)
+        >>> few = limit_per_column(curve, 5)
         >>> len(few) <= 12, (70.0, 1.0) in few, few[0], few[-1]
         (True, True, (0.0, 0.0), (99.0, 0.0))
     """
-    if len(points) <= limit:
+    if len(points) <= 2 * columns:
         return list(points)
-    length = -(-2 * len(points) // max(limit, 4))
-    inner = _extremes_by_interval(points[1:-1], length)
-    return [points[0], *inner, points[-1]]
+    start, span = points[0][0], points[-1][0] - points[0][0]
+
+    def place(point: Point) -> tuple[bool, int]:
+        share = (point[0] - start) / span if span else 0.0
+        return math.isfinite(point[1]), min(int(share * columns), columns - 1)
+
+    few = [points[0]]
+    for _, column in groupby(points[1:-1], place):
+        few += _extremes(list(column))
+    return [*few, points[-1]]
+
+
+def drop_collinear(points: Sequence[Point], tolerance: float) -> list[Point]:
+    """Leave out points that are at most ``tolerance`` above or below the line without them.
+
+    Example:
+        >>> drop_collinear([(0, 0), (1, 1.1), (2, 2), (3, 0)], 0.2)
+        [(0, 0), (2, 2), (3, 0)]
+    """
+    kept = list(points[:1])
+    low, high = -math.inf, math.inf  # slopes from the last kept point that pass all since
+    previous = None
+    for x, y in points[1:]:
+        if previous is not None:
+            slope = (y - kept[-1][1]) / (x - kept[-1][0]) if x > kept[-1][0] else math.nan
+            if not low <= slope <= high:
+                kept.append(previous)
+                low, high = -math.inf, math.inf
+        if (width := x - kept[-1][0]) > 0:
+            low = max(low, (y - tolerance - kept[-1][1]) / width)
+            high = min(high, (y + tolerance - kept[-1][1]) / width)
+        previous = (x, y)
+    return kept if previous is None else [*kept, previous]
 
 
 def _extremes_by_interval(points: Sequence[Point], length: int) -> list[Point]:

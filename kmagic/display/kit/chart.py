@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from kmagic.display.kit.assets import minified_css
 from kmagic.display.kit.card import MIDTONES, escape_html
-from kmagic.support.downsampling import Point
+from kmagic.support.downsampling import Point, drop_collinear, limit_per_column
 from kmagic.support.formatting import format_metric, format_power
 
 CurveKind: TypeAlias = Literal["train", "val", "batches", "previous", "other-train", "other-val"]
@@ -26,7 +26,8 @@ LABEL_HEIGHT = 13
 CHARACTER_WIDTH = 6.2
 PADDING = 4
 EPSILON, TINY = 1e-9, 1e-300
-MAX_DOTS = 40
+MAX_DOTS = 40  # with more epochs than this, only the last one gets a dot
+TOLERANCE = 0.4  # pixels that a curve may be off where points are left out
 MAX_DECIMALS = 4
 PASSES = 40
 STEPS = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
@@ -206,6 +207,17 @@ def spread_labels(heights: Sequence[float], gap: float, low: float, high: float)
 # --- drawing ------------------------------------------------------------------------------------
 
 
+def visible_points(pixels: Sequence[Point]) -> list[Point]:
+    """A curve in pixels without the points that make no difference of a pixel.
+
+    Example:
+        >>> visible_points([(0.0, 0.0), (0.5, 0.6), (1.0, 1.0), (2.0, 0.0)])
+        [(0.0, 0.0), (1.0, 1.0), (2.0, 0.0)]
+    """
+    columns = math.ceil(pixels[-1][0] - pixels[0][0]) if pixels else 0
+    return drop_collinear(limit_per_column(pixels, max(1, columns)), TOLERANCE)
+
+
 class _Plot:
     """A chart's scales, and its parts drawn by them."""
 
@@ -269,7 +281,9 @@ class _Plot:
             # Between gaps, stretches of two and more points are drawn.
             for is_drawn, group in groupby(line.points, lambda point: math.isfinite(point[1])):
                 if is_drawn and len(points := list(group)) > 1:
-                    path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+                    pixels = visible_points([(self.x(x), self.y(y)) for x, y in points])
+                    places = 0 if len(pixels) > self.right - LEFT else 1
+                    path = " ".join(f"{x:.1f},{y:.{places}f}" for x, y in pixels)
                     parts.append(f'<polyline class="km-{line.kind}" points="{path}"/>')
             dots = line.visible
             if line.kind != "val" and (len(dots) > 1 or line.kind == "batches"):

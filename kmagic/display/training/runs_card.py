@@ -13,10 +13,10 @@ from kmagic.display.kit.card import (
     image_html,
     mime_bundle,
 )
-from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text
+from kmagic.display.kit.chart import Chart, Curve, CurveKind, chart_to_text, visible_points
 from kmagic.display.training.training_card import charts_html
 from kmagic.support.display_mode import is_static
-from kmagic.support.downsampling import Point, downsample
+from kmagic.support.downsampling import Point
 from kmagic.support.formatting import format_duration, pluralize
 from kmagic.training.run.run_history import (
     RunComparison,
@@ -29,10 +29,9 @@ from kmagic.training.run.run_history import (
 from kmagic.training.run.training_run import TrainingRun
 
 MAX_ROWS, MAX_METRICS = 24, 4
-MAX_CHARTS, MAX_POINTS = 4, 60
+MAX_CHARTS = 4
 MAX_LABEL = 11
 SPARKLINE_SIZE = (96, 24)
-SPARKLINE_POINTS = 24
 LEFT = ' class="km-left" style="text-align:left"'
 
 
@@ -90,10 +89,10 @@ def _sparkline(run: TrainingRun) -> str:
     left, right = min(x for x, _ in finite), max(x for x, _ in finite)
     low, high = min(y for _, y in finite), max(y for _, y in finite)
 
-    def position(point: Point) -> str:
+    def pixel(point: Point) -> Point:
         x = 3 + (point[0] - left) / ((right - left) or 1) * (width - 6)
         y = height - 3 - (point[1] - low) / ((high - low) or 1) * (height - 6)
-        return f"{x:.0f},{y:.1f}"
+        return x, y
 
     colours = dict(pair.split(":") for pair in MIDTONES.split(";") if pair)
     lines = ""
@@ -101,10 +100,10 @@ def _sparkline(run: TrainingRun) -> str:
         (training, "--km-blue", ' stroke-dasharray="4 2"'),
         (validation, "--km-orange", ""),
     ):
-        points = [point for point in downsample(curve, SPARKLINE_POINTS) if math.isfinite(point[1])]
+        points = visible_points([pixel(point) for point in curve if math.isfinite(point[1])])
         if points:
             # A single point is drawn as a line of no length.
-            path = " ".join(map(position, points if len(points) > 1 else points * 2))
+            path = " ".join(f"{x:.0f},{y:.1f}" for x, y in points * (2 if len(points) == 1 else 1))
             lines += (
                 f'<polyline points="{path}" fill="none" stroke="{colours[colour]}" '
                 f'stroke-width="1.6" stroke-linecap="round"{dash}/>'
@@ -154,10 +153,10 @@ def comparison_charts(comparison: RunComparison) -> list[Chart]:
             training, validation = run.curve(name), run.curve(f"val_{name}")
             kind: CurveKind = "other-train" if is_grey else "train"
             training_label = "" if validation else label
-            curves.append(Curve(kind, downsample(training, MAX_POINTS), training_label))
+            curves.append(Curve(kind, training, training_label))
             if validation:
                 kind = "other-val" if is_grey else "val"
-                curves.append(Curve(kind, downsample(validation, MAX_POINTS), label))
+                curves.append(Curve(kind, validation, label))
         charts.append(Chart(name, curves, start, max(end, start + 1e-9)))
     return charts
 

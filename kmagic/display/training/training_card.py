@@ -32,7 +32,7 @@ from kmagic.display.kit.chart import (
     standalone_chart_svg,
 )
 from kmagic.support.display_mode import is_static
-from kmagic.support.downsampling import Point, downsample
+from kmagic.support.downsampling import Point
 from kmagic.support.formatting import (
     format_approximate_duration,
     format_duration,
@@ -46,19 +46,19 @@ from kmagic.training.run.training_run import Epoch, TrainingRun
 MAX_METRICS = 6
 MAX_MESSAGES = 6
 MAX_MARKED_MESSAGES = 8
-MAX_POINTS, MAX_POINTS_BESIDE_MATRIX, MIN_POINTS = 224, 96, 12
-"""Points of all curves together, without and with a confusion matrix; points of each curve."""
 MAX_NARROW_COLUMNS = 6
 """With more columns a table's rows may wrap on a narrow page."""
 FIRST_ROWS, LAST_ROWS = 2, 5
-EPOCH_POINTS = 48
 NOISY_PART, UNSCALED_PART = 0.03, 0.1
 """The first part of an epoch's curve, whose means are of few batches: not drawn, not scaled by."""
 CHART_WIDTHS = {1: 600, 2: 400, 3: 300, 4: 400}
 
 
 def training_bundle(run: TrainingRun, *, times: bool = True) -> Bundle:
-    """The current state of a run as text and as a card of at most 40 KB, however long it is.
+    """The current state of a run as text and as a card.
+
+    The size of the card does not depend on the number of epochs: about 40 KB if the curves are
+    smooth, up to 250 KB for noise and three previous runs in four charts.
 
     ``times=False`` omits durations, which differ between repeated runs; ``KMAGIC_DISPLAY=static``
     always omits them.
@@ -242,13 +242,11 @@ def epoch_cells(epoch: Epoch, columns: Sequence[str]) -> list[str]:
 
 
 def run_charts(run: TrainingRun) -> list[Chart]:
-    """A chart for the loss and one for each of the first metrics, with few points each."""
+    """A chart for the loss and one for each of the first metrics."""
     names = run.metrics[: len(CHART_WIDTHS)]
     if not names or not (run.log or run.epoch_curves):
         return []
-    limit = MAX_POINTS if run.confusion is None else MAX_POINTS_BESIDE_MATRIX
-    points = max(MIN_POINTS, limit // (2 * len(names)))
-    return [_metric_chart(run, name, points) for name in names]
+    return [_metric_chart(run, name) for name in names]
 
 
 def epoch_axis(run: TrainingRun) -> tuple[int, float]:
@@ -268,7 +266,7 @@ def _inner_curves(run: TrainingRun) -> dict[str, list[Point]]:
     return {key: series.points() for key, series in run.epoch_curves.items()}
 
 
-def _metric_chart(run: TrainingRun, name: str, max_points: int) -> Chart:
+def _metric_chart(run: TrainingRun, name: str) -> Chart:
     start, end = epoch_axis(run)
     training, validation = run.curve(name), run.curve(f"val_{name}")
     first = _steady(run.first_epoch_curves.get(name, [])) if len(run.log) == 1 else []
@@ -283,18 +281,15 @@ def _metric_chart(run: TrainingRun, name: str, max_points: int) -> Chart:
     notes = sorted({epoch for epoch, _ in run.messages[-MAX_MARKED_MESSAGES:]})
     previous = previous_metric_curves(run, name)
     scale += previous_scale_values(scale, previous, end)
-    course = downsample([*first[:-1], *training[-1:], *current], EPOCH_POINTS)
+    course = [*first[:-1], *training[-1:], *current]
     label = "training" if validation else ""
     curves = [
-        *(
-            Curve("previous", downsample(points, max_points // (3 * len(previous))))
-            for points in previous
-        ),
+        *(Curve("previous", points) for points in previous),
         Curve("batches", course, label if current else ""),
-        Curve("train", downsample(training, max_points), "" if current else label),
+        Curve("train", training, "" if current else label),
     ]
     if validation:
-        curves.append(Curve("val", downsample(validation, max_points), "validation"))
+        curves.append(Curve("val", validation, "validation"))
     return Chart(name, curves, start, end, best_mark(run, name), scale, notes)
 
 

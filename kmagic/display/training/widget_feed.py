@@ -19,12 +19,12 @@ from kmagic.display.training.training_card import (
     metric_columns,
     table_rows,
 )
-from kmagic.support.downsampling import BoundedSeries, Point
+from kmagic.support.downsampling import Point, limit_per_column
 from kmagic.training.run.training_run import TrainingRun
 
 Json: TypeAlias = dict[str, Any]
 
-CURVE_POINTS = 200
+CURVE_COLUMNS = 600  # about as many as a chart has pixels
 MAX_MESSAGES = 24
 MAX_CHARTS = 6
 MATRIX_INTERVAL = 0.5
@@ -42,7 +42,7 @@ class WidgetFeed:
         self._sent_heading: object = None
         self._sent_messages: object = None
         self._matrix_epoch, self._matrix_time = 0, -math.inf
-        self._curves: dict[str, BoundedSeries] = {}
+        self._curves: dict[str, list[Point]] = {}
 
     def previous_runs(self) -> list[dict[str, list[float | None]]]:
         """The curves of previous runs, which do not change."""
@@ -67,7 +67,10 @@ class WidgetFeed:
             "table": _table(run),
             **_messages(run),
             "confusion": epoch_confusion_state(run.confusion),
-            "curves": {key: _flat(series.points()) for key, series in self._curves.items()},
+            "curves": {
+                key: _flat(limit_per_column(points, CURVE_COLUMNS))
+                for key, points in self._curves.items()
+            },
             "first_epoch": {key: _flat(points) for key, points in run.first_epoch_curves.items()},
             "current_epoch": {
                 key: _flat(series.points()) for key, series in run.epoch_curves.items()
@@ -100,8 +103,7 @@ class WidgetFeed:
         new = self._run.log[self._epochs_sent :]
         for epoch in new:
             for key, value in epoch.logs.items():
-                curve = self._curves.setdefault(key, BoundedSeries(CURVE_POINTS))
-                curve.append(epoch.number, value)
+                self._curves.setdefault(key, []).append((epoch.number, value))
                 new_points.setdefault(key, []).extend(_flat([(epoch.number, value)]))
         self._epochs_sent += len(new)
         return new_points

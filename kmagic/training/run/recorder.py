@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from kmagic.support.downsampling import BoundedSeries
 from kmagic.training.run.training_run import Display, Epoch, PartialEpoch, Status, TrainingRun
 
-CURVE_POINTS = 64
+CURVE_POINTS = 256  # within an epoch
 VALIDATION_COST = 0.4
 """Time of a validation batch, in training batches, before it is measured."""
 MEMORY_SECONDS = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kmagic.support.downsampling import downsample
+from kmagic.support.downsampling import limit_per_column
 from kmagic.support.formatting import format_metric, pluralize
 from kmagic.support.rendering import Renderable
 from kmagic.training.run.training_run import VALIDATION
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from kmagic.support.downsampling import Point
     from kmagic.training.run.training_run import TrainingRun
 
-MAX_PREVIOUS_RUNS, MAX_PREVIOUS_CURVES, MAX_PREVIOUS_POINTS = 3, 12, 24
+MAX_PREVIOUS_RUNS, MAX_PREVIOUS_CURVES = 3, 12
+PREVIOUS_COLUMNS = 300  # about as many as a chart has pixels
 
 
 class RunHistory(Renderable):
@@ -212,9 +213,10 @@ def previous_curves(
 
 
 def downsampled_curves(run: TrainingRun) -> dict[str, list[Point]]:
-    """A run's curves with few points each, their extremes kept."""
+    """A run's curves as far as a chart can show them."""
     keys = [key for name in run.metrics for key in (VALIDATION + name, name)]
     curves = [(key, points) for key in keys if (points := run.curve(key))]
     return {
-        key: downsample(points, MAX_PREVIOUS_POINTS) for key, points in curves[:MAX_PREVIOUS_CURVES]
+        key: limit_per_column(points, PREVIOUS_COLUMNS)
+        for key, points in curves[:MAX_PREVIOUS_CURVES]
     }

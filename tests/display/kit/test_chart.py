@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import xml.etree.ElementTree as ET
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,8 @@ from kmagic.display.kit.chart import (
     WIDTH,
     Chart,
     Curve,
+    CurveKind,
+    _Plot,
     axis_end,
     axis_ticks,
     chart_svg,
@@ -198,3 +203,65 @@ def test_spread_labels_keep_order_and_distance(heights: list[float]) -> None:
     order = sorted(range(len(heights)), key=lambda index: heights[index])
     gaps = [placed[b] - placed[a] for a, b in itertools.pairwise(order)]
     assert all(gap >= 9 for gap in gaps)
+
+
+# --- what is drawn of many epochs -----------------------------------------------------------------
+
+
+def _drawn(curve: list[tuple[float, float]], kind: CurveKind = "val") -> tuple[Any, Any, str]:
+    """The x and y of the drawn line in pixels, and its dots."""
+    svg = chart_svg(Chart("loss", [Curve(kind, curve)], 1, curve[-1][0]), width=600)
+    line = re.findall(r'<polyline class="km-\w+" points="([^"]*)"', svg)
+    pixels = [tuple(map(float, pair.split(","))) for pair in " ".join(line).split()]
+    dots = re.findall(r'class="km-val-dot" d="([^"]*)"', svg)
+    return *np.array(pixels).T, dots[0] if dots else ""
+
+
+@pytest.mark.parametrize("shape", ["decay", "cliff", "noise", "peak", "steps"])
+@pytest.mark.parametrize("epochs", [41, 200, 450, 900])
+def test_a_drawn_curve_is_within_a_pixel_of_all_epochs(shape: str, epochs: int) -> None:
+    x = np.arange(1, epochs + 1)
+    noise = np.random.default_rng(1).normal(size=epochs)
+    y = {
+        "decay": np.exp(-x / 30) + 0.1,
+        "cliff": np.where(x < epochs // 3, 1.0, 0.1) + x / 1e4,
+        "noise": noise,
+        "peak": np.where(x == epochs - 2, 9.0, 0.5),
+        "steps": np.floor(x / 17) + noise / 50,
+    }[shape]
+    drawn_x, drawn_y, _ = _drawn(list(zip(x.tolist(), y.tolist(), strict=True)))
+    plot = _Plot(Chart("loss", [Curve("val", list(zip(x, y, strict=True)))], 1, epochs), 600)
+    wanted_x, wanted_y = np.array(
+        [(plot.x(n), plot.y(value)) for n, value in zip(x, y, strict=True)]
+    ).T
+    rounding = np.linspace(-0.1, 0.1, 81)[:, None]  # coordinates are written in tenths
+    assert np.abs(np.interp(wanted_x + rounding, drawn_x, drawn_y) - wanted_y).min(0).max() < 1
+
+
+def test_thousands_of_epochs_look_the_same_in_each_column_of_pixels() -> None:
+    y = np.random.default_rng(1).normal(size=20_000)
+    y[7_000] = 50
+    drawn_x, drawn_y, _ = _drawn([(n + 1, float(value)) for n, value in enumerate(y)])
+    assert len(drawn_x) < 2 * 600
+    plot = _Plot(Chart("loss", [Curve("val", [*enumerate(y, 1)])], 1, 20_000), 600)
+    all_x = np.array([plot.x(n + 1) for n in range(len(y))])
+    all_y = np.array([plot.y(value) for value in y])
+    for left in range(45, 520, 60):
+        inside = all_y[(all_x >= left) & (all_x < left + 3)]
+        drawn = drawn_y[(drawn_x > left - 1) & (drawn_x < left + 4)]
+        assert drawn.min() <= inside.min() + 1
+        assert drawn.max() >= inside.max() - 1
+    assert drawn_y.min() == pytest.approx(all_y.min(), abs=0.1)
+
+
+def test_each_dot_is_an_epoch_and_each_epoch_a_dot_or_none_is() -> None:
+    for epochs in (8, 40):
+        assert _drawn([(n, 1 / n) for n in range(1, epochs + 1)])[2].count("M") == epochs
+    for epochs in (41, 52, 200, 2000):  # the last one marks the end
+        assert _drawn([(n, 1 / n) for n in range(1, epochs + 1)])[2].count("M") == 1
+
+
+def test_gaps_of_a_long_curve_stay_open() -> None:
+    curve = [(n, math.nan if 500 <= n < 600 else 1.0) for n in range(1, 3001)]
+    svg = chart_svg(Chart("loss", [Curve("train", curve)], 1, 3000))
+    assert svg.count("<polyline") == 2

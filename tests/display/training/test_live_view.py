@@ -15,7 +15,7 @@ from kmagic.display.training import live_view
 from kmagic.display.training.live_view import LiveView
 from kmagic.display.training.run_displays import FinalCard, LogLines, UpdatedCard, displays_for
 from kmagic.display.training.training_card import training_bundle
-from kmagic.display.training.widget_feed import CURVE_POINTS, MAX_MESSAGES, WidgetFeed
+from kmagic.display.training.widget_feed import CURVE_COLUMNS, MAX_MESSAGES, WidgetFeed
 from kmagic.support.display_mode import DisplayMode, display_mode
 from kmagic.support.errors import KmagicError
 from kmagic.support.rendering import display_result
@@ -176,9 +176,9 @@ def test_a_long_run_s_snapshot_stays_small() -> None:
     for number in range(10_000):
         add(run, 3.0 if number == 7_777 else math.sin(number))
     state = feed.snapshot()
-    assert len(state["curves"]["loss"]) <= 2 * (CURVE_POINTS + 5)
+    assert len(state["curves"]["loss"]) <= 4 * (CURVE_COLUMNS + 1)
     assert 3.0 in state["curves"]["loss"]
-    assert len(json.dumps(state)) < 20_000
+    assert len(json.dumps(state)) < 50_000
 
 
 def test_a_million_batches_in_an_epoch_stay_small() -> None:
@@ -195,7 +195,7 @@ def test_a_million_batches_in_an_epoch_stay_small() -> None:
             assert len(json.dumps(feed.changes())) < 1_000
     state = feed.snapshot()
     assert state["header"]["position"] == "epoch 1 of 1, batch 1,000,000 of 1,000,000"
-    assert len(json.dumps(state)) < 20_000
+    assert len(json.dumps(state)) < 50_000
     assert state["current_epoch"]["accuracy"][-1] == 1.0
     assert len(training_bundle(run)["text/html"].encode()) <= 40_000
 

@@ -67,7 +67,8 @@ def test_random_layers_are_random_in_each_call(predict):
     import keras
 
     class Noise(keras.layers.Layer):
-        def build(self, input_shape):
+        def __init__(self):
+            super().__init__()
             self.seed = keras.random.SeedGenerator(1)
 
         def call(self, x):

@@ -285,7 +285,7 @@ def test_the_card_shows_it_as_text_and_as_an_image():
 
 
 @pytest.mark.parametrize("classes", [2, 10, 20, 60, 1000])
-def test_the_card_stays_small(classes):
+def test_the_card_of_three_noisy_runs_before_stays_below_a_plot_s_size(classes):
     run = ended(seen(classes))
     run.log[:] = [
         Epoch(number, {f"{held}{name}": float(RNG.random()) for name in ("loss", "acc", "a", "b")
@@ -293,7 +293,7 @@ def test_the_card_stays_small(classes):
         for number in range(1, 500)
     ]  # fmt: skip
     run.earlier = [downsampled_curves(run)] * 3
-    assert len(training_bundle(run)["text/html"].encode()) < 40_000
+    assert len(training_bundle(run)["text/html"].encode()) < 250_000
 
 
 def test_the_image_is_valid_for_any_class_name():

@@ -150,6 +150,6 @@ def long_run() -> TrainingRun:
 
 def test_the_curve_of_a_long_epoch_stays_short(long_run: TrainingRun) -> None:
     points = long_run.epoch_curves["loss"].points()
-    assert len(points) < 150
+    assert len(points) < 600
     assert (12_345 / 1_000_000, 9.0) in points
     assert points[-1] == (0.2, 1 / 200_000)

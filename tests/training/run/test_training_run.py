@@ -5,11 +5,12 @@ import pickle
 import threading
 from base64 import b64decode
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmagic.support.downsampling import BoundedSeries, downsample
+from kmagic.support.downsampling import BoundedSeries, drop_collinear, limit_per_column
 from kmagic.support.formatting import format_approximate_duration, format_metric, format_seconds
 from kmagic.training.run.training_run import Epoch, PartialEpoch, TrainingRun
 
@@ -272,19 +273,31 @@ def test_a_bounded_series_is_short_and_keeps_both_extremes(ys: list[float], limi
     assert [x for x, _ in points[-1:]] == [*range(len(ys))][-1:]
 
 
-@given(values, st.integers(4, 64))
-def test_downsampling_keeps_ends_and_extremes(ys: list[float], limit: int) -> None:
+@given(values, st.integers(1, 64))
+def test_each_column_keeps_its_ends_and_extremes(ys: list[float], columns: int) -> None:
     points = [(float(x), y) for x, y in enumerate(ys)]
-    few = downsample(points, limit)
-    assert len(few) <= max(limit, 4) + 4
-    assert few[:1] == points[:1]
-    assert few[-1:] == points[-1:]
-    real = [y for y in ys if not math.isnan(y)]
-    kept = [y for _, y in few if not math.isnan(y)]
-    assert (min(kept, default=0), max(kept, default=0)) == (
-        min(real, default=0),
-        max(real, default=0),
-    )
+    few = limit_per_column(points, columns)
+    assert set(map(repr, few)) <= set(map(repr, points))
+    assert [x for x, _ in few] == sorted({x for x, _ in few})
+    finite, kept = ([y for _, y in part if math.isfinite(y)] for part in (points, few))
+    assert (finite[:1], finite[-1:]) == (kept[:1], kept[-1:])
+    assert {*finite[:0], *(f(finite) for f in (min, max) if finite)} <= set(kept)
+    if len(finite) == len(points):
+        assert len(few) <= 2 * columns + 2
+
+
+def test_a_gap_survives() -> None:
+    curve = [(float(x), math.nan if x == 500 else 1.0) for x in range(1000)]
+    assert [math.isnan(y) for _, y in limit_per_column(curve, 10)].count(True) == 1
+
+
+@given(values.map(lambda ys: [y for y in ys if abs(y) < 1e6]))
+def test_no_point_that_is_left_out_is_off_the_line(ys: list[float]) -> None:
+    kept = drop_collinear(list(enumerate(ys)), 0.4)
+    assert set(kept) <= {*enumerate(ys)}
+    if ys:
+        drawn = np.interp(range(len(ys)), *zip(*kept, strict=True))
+        assert np.abs(drawn - ys).max() <= 0.4 + 1e-6
 
 
 def test_the_newest_point_is_always_there() -> None:
