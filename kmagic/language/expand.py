@@ -45,6 +45,7 @@ from kmagic.language.spec import (
     find_parts,
     plain_value,
 )
+from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.support.formatting import pluralize
 from kmagic.support.suggestions import did_you_mean
 
@@ -191,7 +192,8 @@ class _Expander(NameResolver):
         *,
         named: bool,
     ) -> None:
-        is_input = isinstance(callee, Word) and callee.text == "input"
+        word = callee.text if isinstance(callee, Word) else ""
+        is_input = word == "input"
         inputs: tuple[Arg, ...] = ()
         if spec.inputs is not None:
             if is_input:
@@ -200,7 +202,7 @@ class _Expander(NameResolver):
                 )
                 self.fail("an input layer has no inputs", spec.inputs[0].span, remedy)
             inputs = self.call_args(spec.inputs)
-        elif not is_input:
+        elif not is_input and word not in CONSTANT_FUNCTIONS:
             inputs = tuple(Arg(output) for output in self.scope.current)
         names_layer = named and self.scope.names_layers and len(spec.targets) == 1
         number = len(self.graph.nodes)
@@ -295,7 +297,11 @@ class _Expander(NameResolver):
 
     def _block_input(self, arg: Arg) -> NodeOutput:
         if arg.name is not None or not isinstance(arg.value, NodeOutput):
-            self.fail("the inputs of a block must be names of outputs", arg.span)
+            source = getattr(arg.value, "source", "positions")
+            remedy = f"Make it an output first: `h = identity <- {{{source}}}`."
+            if arg.name is not None:
+                remedy = "Pass it as an argument of the block, before the arrow."
+            self.fail("the inputs of a block must be names of outputs", arg.span, remedy)
         return arg.value
 
     def _body(self, body: tuple[Statement, ...]) -> None:

@@ -26,7 +26,7 @@ _PYTHON = re.compile(
     | (?<![\w.])[A-Z]\w*\(
     | \)\(
     | ^\s*(?:print|compile)\(
-    | ^\s*\w+\s*=\s*(?:[-\d"'\[({]|True|False|None)
+    | ^\s*\w+\s*=\s*(?:[-\d"'\[(]|\{(?!\s*[\w.\[\]]+\s*\})|True|False|None)
     | ^\s*[)\]}]+,?\s*$
     """,
     re.VERBOSE,

@@ -112,6 +112,11 @@ OTHER_LOSS_NAMES: dict[str, str] = {
 }
 """Names of losses elsewhere, without underscores, and what to write here."""
 
+CONSTANT_FUNCTIONS = frozenset(
+    f"ops.{name}" for name in ("arange", "empty", "eye", "full", "identity", "ones", "tri", "zeros")
+)
+"""Functions that make an array from numbers: such a line does not take the output above."""
+
 REMOVED_LAYERS: dict[str, str] = {
     "cudnn_gru": "Use gru, which uses the GPU automatically.",
     "cudnn_lstm": "Use lstm, which uses the GPU automatically.",

@@ -255,6 +255,11 @@ def _signatures(function: Callable[..., Any]) -> Iterator[inspect.Signature]:
             yield inspect.signature(vars(cls)["__init__"])
 
 
+def is_of_keras(function: Callable[..., Any]) -> bool:
+    """Whether a class or function is Keras's own."""
+    return (getattr(function, "__module__", "") or "").split(".")[0] == "keras"
+
+
 def takes_any_keyword(function: Callable[..., Any]) -> bool:
     """Whether the signature of a class or function ends in ``**kwargs``."""
     return any(map(_ends_in_kwargs, islice(_signatures(function), 1)))

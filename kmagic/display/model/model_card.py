@@ -22,6 +22,7 @@ from kmagic.display.kit.card import (
 )
 from kmagic.language import format_statement
 from kmagic.models.catalogue import word_for
+from kmagic.models.keras_history import flat_layers
 from kmagic.support.formatting import format_bytes, format_output_shape, pluralize
 
 if TYPE_CHECKING:
@@ -40,11 +41,14 @@ class ModelRow:
     parameters: int = 0
     shared: bool = False
     inside: list[ModelRow] = field(default_factory=list)
+    unused: bool = False
 
     @property
     def parameter_text(self) -> str:
-        """The number of parameters, "shared" if they were counted before."""
-        return "shared" if self.shared else f"{self.parameters:,}" if self.parameters else ""
+        """The number of parameters; "shared" if they were counted before, "not used"."""
+        if self.shared or self.unused:
+            return "shared" if self.shared else "not used"
+        return f"{self.parameters:,}" if self.parameters else ""
 
 
 def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -> Bundle:
@@ -56,7 +60,7 @@ def model_bundle(model: Any, name: str, built: Any, notes: Sequence[str] = ()) -
         built: What it was built from (``kmagic.models.build.origin_of``), or None.
         notes: Advice below the table.
     """
-    rows = _step_rows(built.steps, 0, set()) if built is not None else _layer_rows(model)
+    rows = _step_rows(built.steps, 0, _Counted(model)) if built else _layer_rows(model)
     facts = model_summary(model)
     footers = "".join(f'<div class="km-footer">{message_html(note)}</div>' for note in notes)
     markup = card_html(name, facts, _table(rows) + footers)
@@ -123,7 +127,15 @@ def _loss_text(loss: Any) -> str:
 # --- rows -----------------------------------------------------------------------------------------
 
 
-def _step_rows(steps: Sequence[Any], depth: int, seen: set[int]) -> list[ModelRow]:
+class _Counted:
+    """The layers of a model, and which of them were counted."""
+
+    def __init__(self, model: Any) -> None:
+        self.layers = {id(layer) for layer in flat_layers(model)}
+        self.seen: set[int] = set()
+
+
+def _step_rows(steps: Sequence[Any], depth: int, counted: _Counted) -> list[ModelRow]:
     """The rows of one level of blocks; the steps of one use of a block are one row."""
 
     def block_use(step: Any) -> Any:
@@ -133,14 +145,13 @@ def _step_rows(steps: Sequence[Any], depth: int, seen: set[int]) -> list[ModelRo
     for use, members in groupby(steps, key=block_use):
         group = list(members)
         if use is None:
-            rows += (_step_row(step, seen) for step in group)
+            rows += (_step_row(step, counted) for step in group)
             continue
-        first = group[0].node.span
-        times = sum(step.node.span == first for step in group)
-        times = times if len(group) % times == 0 else 1
-        length = len(group) // times
-        inside = _step_rows(group[:length], depth + 1, seen)
-        repeated = _step_rows(group[length:], depth + 1, seen)
+        # Each use has a trail of its own, equal to that of the use before it.
+        uses = [id(step.node.trail[depth]) for step in group]
+        times, length = len(set(uses)), uses.count(uses[0])
+        inside = _step_rows(group[:length], depth + 1, counted)
+        repeated = _step_rows(group[length:], depth + 1, counted)
         rows.append(
             ModelRow(
                 format_statement(use.spec) + (f" * {times}" if times > 1 else ""),
@@ -152,9 +163,13 @@ def _step_rows(steps: Sequence[Any], depth: int, seen: set[int]) -> list[ModelRo
     return rows
 
 
-def _step_row(step: Any, seen: set[int]) -> ModelRow:
-    text = format_statement(step.node.spec)
-    return ModelRow(text, format_output_shape(step.shape), *count_parameters(step.layer, seen))
+def _step_row(step: Any, counted: _Counted) -> ModelRow:
+    text, layer = format_statement(step.node.spec), step.layer
+    count, shared = count_parameters(layer, counted.seen)
+    unused = count > 0 and id(layer) not in counted.layers
+    row = ModelRow(text, format_output_shape(step.shape), 0 if unused else count, shared)
+    row.unused = unused
+    return row
 
 
 def _layer_rows(model: Any) -> list[ModelRow]:

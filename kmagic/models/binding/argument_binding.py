@@ -23,7 +23,14 @@ from kmagic.language.spec import (
 from kmagic.language.vocabulary import old_argument_remedy
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
-from kmagic.models.catalogue import WEIGHT_ROLES, Parameter, Role, accepts_string, find_object
+from kmagic.models.catalogue import (
+    WEIGHT_ROLES,
+    Parameter,
+    Role,
+    accepts_string,
+    find_object,
+    is_of_keras,
+)
 from kmagic.support.formatting import join_with_and
 from kmagic.support.suggestions import did_you_mean, nearest
 
@@ -132,7 +139,7 @@ class _ArgumentBinder:
             self.bound.adapt = self.resolve(arg.value, "any", self.context)
         elif param is not None:
             self._set(param, arg)
-        elif catalogue.takes_any_keyword(self.function) and not _is_keras(self.function):
+        elif catalogue.takes_any_keyword(self.function) and not is_of_keras(self.function):
             self._set(Parameter(name, catalogue.role_of(name)), arg)
         else:
             remedy = self._keyword_remedy(name, arg.value)
@@ -271,7 +278,11 @@ class _ArgumentBinder:
             value = format_value(arg.value)
             self._report(f"{param.name} must be true or false; got {value}", arg.value.span)
             return False
-        if param.is_flag or not isinstance(arg.value, LiteralValue) or not _is_keras(self.function):
+        if (
+            param.is_flag
+            or not isinstance(arg.value, LiteralValue)
+            or not is_of_keras(self.function)
+        ):
             return True
         wants_object = param.role in catalogue.OBJECT_ROLES
         wants_number = param.required or isinstance(param.default, int | float)
@@ -382,7 +393,3 @@ def _word_of(arg: Arg) -> str | None:
     if isinstance(arg.value, NotebookValue) and isinstance(arg.value.value, str):
         return arg.value.value
     return None
-
-
-def _is_keras(function: Callable[..., Any]) -> bool:
-    return (getattr(function, "__module__", "") or "").split(".")[0] == "keras"

@@ -28,9 +28,16 @@ from kmagic.language.spec import (
     Word,
     find_parts,
 )
+from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.word_lookup import check_literal, find_callable, find_layer, word_kind
+from kmagic.models.build.constant_inputs import (
+    ConstantError,
+    check_constant,
+    is_constant,
+    repeat_for_batch,
+)
 from kmagic.models.build.keras_errors import (
     LayerInput,
     error_summary,
@@ -38,8 +45,8 @@ from kmagic.models.build.keras_errors import (
     explain_layer_error,
     explain_model_error,
 )
-from kmagic.models.catalogue import Role, accepts_string
-from kmagic.models.keras_history import is_connected
+from kmagic.models.catalogue import Role, accepts_string, is_of_keras
+from kmagic.models.keras_history import is_connected, keras_tensors
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
 from kmagic.support.sentences import as_sentences
@@ -286,6 +293,7 @@ class Assembly:
         self.layers: list[Any] = []
         self.outputs: list[Any] = []
         self.named: dict[str, Node] = {}
+        self.read_variables: list[tuple[Node, Any]] = []
         self.model: Any = None
         self.steps: list[BuiltStep] = []
         self.nested: list[BuiltStep] = []
@@ -433,8 +441,9 @@ class Assembly:
         self.context.reject(message, self.graph.span)
 
     def _stack(self) -> tuple[Any, list[Any]]:
+        arguments = self._model_arguments()
         try:
-            model = keras.Sequential(list(self.layers), **self._model_arguments())
+            model = keras.Sequential(list(self.layers), **arguments)
         except Exception as error:  # noqa: BLE001 - whatever Keras raises, the text is at fault
             # With new layers, since a layer that failed once may succeed the second time.
             again = Assembly(self.graph, self.context, self.models, {})
@@ -468,10 +477,12 @@ class Assembly:
             model_inputs = self._endpoints(self.graph.inputs)
         model_outputs = self._endpoints(self.graph.outputs)
         context.raise_problems()
+        arguments = self._model_arguments()
         try:
-            model = keras.Model(model_inputs, model_outputs, **self._model_arguments())
+            model = keras.Model(model_inputs, model_outputs, **arguments)
         except Exception as error:  # noqa: BLE001 - as above
             self._reject_model(error)
+        self._check_variables(model)
         return model, [_shape_of(out) for out in self.outputs]
 
     def _apply(self, node: Node, layer: Any) -> Any:
@@ -479,13 +490,20 @@ class Assembly:
         if layer is UNRESOLVED:
             return UNRESOLVED
         word = _word_of(node)
-        if not node.inputs:
+        if not node.inputs and word not in CONSTANT_FUNCTIONS:
             return self.context.report_rejection(f"{word} has no input", node.span, _INPUT_REMEDY)
         args, kwargs = self._resolved(node.inputs)
         if any(value is UNRESOLVED for value in (*args, *kwargs.values())):
             return UNRESOLVED
+        if not isinstance(layer, FunctionLayer):
+            try:
+                args, kwargs = self._with_constants(layer, args, kwargs)
+            except ConstantError as error:
+                constants = (a for a in node.inputs if not isinstance(a.value, NodeOutput))
+                span = next((arg.value.span for arg in constants), node.span)
+                return self.context.report_rejection(error.message, span, error.remedy)
         try:
-            output = _call_layer(layer, args, kwargs)
+            output = self._call(node, layer, args, kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
             problem = explain_layer_error(error, word, layer, self._layer_inputs(node, args))
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
@@ -498,6 +516,60 @@ class Assembly:
             message = f"{len(names)} names, but {word} has only {has}"
             return self.context.report_rejection(message, node.span)
         return output
+
+    def _call(self, node: Node, layer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call a layer or function; note the variables that the notebook's functions read."""
+        if not isinstance(layer, FunctionLayer) or is_of_keras(layer.function):
+            return _call_layer(layer, args, kwargs)
+        import tensorflow as tf  # noqa: PLC0415 - Keras has imported it
+
+        with tf.GradientTape() as tape:
+            output = _call_layer(layer, args, kwargs)
+        self.read_variables += [(node, variable) for variable in tape.watched_variables()]
+        return output
+
+    def _check_variables(self, model: Any) -> None:
+        """Reject a function that computed with weights which are not part of the model."""
+        known = {id(variable.value) for variable in model.trainable_variables}
+        for node, variable in self.read_variables:
+            if id(variable) not in known:
+                message = "uses weights with constants only, so they would not be in the model"
+                remedy = "Write the layer as a line: `embedding 200 8 <- {positions}`."
+                self.context.reject(message, node.span, remedy)
+
+    def _with_constants(
+        self, layer: Any, args: list[Any], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments of a layer's call, with its constants repeated for each sample.
+
+        A layer of the notebook that also has an input gets its constants as they are, as in Keras.
+        """
+        tensors = keras_tensors([args, kwargs])
+        if tensors and not is_of_keras(type(layer)):
+            return args, kwargs
+        ndim = min((len(tensor.shape) for tensor in keras_tensors(args)), default=None)
+
+        def repeated(value: Any, *, is_named: bool) -> Any:
+            if isinstance(value, list | tuple) and not is_constant(value):
+                return type(value)(repeated(item, is_named=is_named) for item in value)
+            is_setting = is_named and not hasattr(value, "shape")
+            if is_setting or not is_constant(value):
+                return value
+            check_constant(value, None if is_named else ndim)
+            return repeat_for_batch(value, self._batch())
+
+        return [repeated(value, is_named=False) for value in args], {
+            name: repeated(value, is_named=True) for name, value in kwargs.items()
+        }
+
+    def _batch(self) -> Any:
+        """The input whose batch a constant is repeated for: the model's first one above."""
+        pairs = zip(self.graph.nodes, self.outputs, strict=False)
+        first = next((out for node, out in pairs if node.is_input), None)
+        if first is None:
+            remedy = "Move this line below the `input` line."
+            raise ConstantError("no input above has the samples it is repeated for", remedy)
+        return first
 
     def _reject_model(self, error: Exception) -> NoReturn:
         span = self.graph.nodes[-1].span
@@ -541,7 +613,18 @@ class Assembly:
     def _endpoints(self, entries: tuple[Arg, ...]) -> Any:
         """The inputs or outputs that the text gives to the model."""
         tensors, named = self._resolved(entries)
+        for arg, value in zip(entries, [*tensors, *named.values()], strict=True):
+            if is_constant(value):
+                output = format_value(self._written(arg.value))
+                remedy = f"Make it an output of a layer: `h = identity <- {output}`."
+                message = "an input or output of the model must not be a constant"
+                self.context.report_rejection(message, arg.span, remedy)
         return named or (tensors[0] if len(tensors) == 1 else tensors)
+
+    def _written(self, value: Any) -> Any:
+        """How the text names an output."""
+        targets = self.graph.nodes[value.node].spec.targets if hasattr(value, "node") else ()
+        return Word(targets[0] if targets else "_") if hasattr(value, "node") else value
 
     def _model_arguments(self) -> Mapping[str, Any]:
         args = self.graph.args

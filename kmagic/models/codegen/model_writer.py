@@ -37,6 +37,9 @@ from kmagic.language.spec import (
     Word,
     plain_value,
 )
+from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
+from kmagic.models.build.constant_inputs import is_constant
+from kmagic.models.catalogue import is_of_keras
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.program_state import (
     CodeFrame,
@@ -197,17 +200,51 @@ class ModelWriter:
                 return self.scope.entry
             case Word(name):
                 return (self.scope.tensors[name],)
-        return (TensorCode(self._tensor(value)),)
+        is_constant = self.state.is_constant(self.scope.value(value))
+        return (TensorCode(self._tensor(value), is_constant=is_constant),)
 
-    def _call_inputs(self, args: tuple[Arg, ...] | None) -> tuple[list[str], list[str]]:
+    def _call_inputs(self, args: tuple[Arg, ...] | None) -> tuple[list[TensorCode], list[str]]:
         """What is right of an arrow: the tensors, and the arguments by name."""
         if args is None:
             return [*self.scope.current], []
-        positional: list[str] = []
+        positional: list[TensorCode] = []
         for arg in args:
             positional += self._tensors(arg.value) if arg.name is None else ()
         named = [f"{arg.name}={self._tensor(arg.value)}" for arg in args if arg.name is not None]
         return positional, named
+
+    def _layer_inputs(
+        self, args: tuple[Arg, ...] | None, step: StepCode
+    ) -> tuple[list[TensorCode], list[str]]:
+        """The same for a layer, with its constants repeated for each sample."""
+        inputs, named = self._call_inputs(args)
+        is_keras = step.signature is not None and is_of_keras(step.signature)
+        if not is_keras and not all(tensor.is_constant for tensor in inputs):
+            return inputs, named
+        repeated = [
+            TensorCode(self.state.repeated(tensor)) if tensor.is_constant else tensor
+            for tensor in inputs
+        ]
+        given = [arg for arg in args or () if arg.name is not None]
+        return repeated, [f"{arg.name}={self._named_input(arg.value)}" for arg in given]
+
+    def _named_input(self, value: Value) -> str:
+        """An argument of a layer's call; an array in it is repeated, a number is a setting."""
+        given = self.scope.value(value)
+        match given:
+            case SequenceValue() if not self.state.is_constant(given):
+                items = getattr(value, "items", ())
+                return sequence_of(given.kind, map(self._named_input, items))
+            case NotebookValue(Placeholder()):
+                pass
+            case NotebookValue(array) if hasattr(array, "shape") and is_constant(array):
+                return self.state.repeated(self._tensor(value))
+            case Object() if self.state.is_constant(given):
+                return self.state.repeated(self._tensor(value))
+        if isinstance(value, Word | Index):
+            tensors = self._tensors(value)
+            return _one_or_list([self.state.repeated(t) if t.is_constant else t for t in tensors])
+        return self._tensor(value)
 
     def _ends(self, entries: tuple[Arg, ...]) -> str:
         """The structure of a model's inputs or outputs by its line, or "" without one."""
@@ -241,11 +278,16 @@ class ModelWriter:
         code: str,
         targets: tuple[str, ...],
         keys: Iterable[tuple[str, ...]] = (),
+        *,
+        is_constant: bool = False,
     ) -> tuple[TensorCode, ...]:
         """Assign outputs to variables, and give them the names of the text."""
         self._add(f"{', '.join(variables)} = {code}")
         all_keys = [*keys, *[()] * len(variables)]
-        tensors = tuple(map(TensorCode, variables, all_keys))
+        tensors = tuple(
+            TensorCode(variable, key, is_constant=is_constant)
+            for variable, key in zip(variables, all_keys, strict=False)
+        )
         named = zip(targets, tensors, strict=False)
         self.scope.tensors |= {target: tensor for target, tensor in named if target != "_"}
         return tensors
@@ -258,8 +300,10 @@ class ModelWriter:
         current = self.scope.current
         if [*current] != variables:
             self._add(f"{', '.join(variables)} = {', '.join(current)}")
-        keys = [tensor.keys for tensor in current]
-        self.scope.current = tuple(map(TensorCode, variables, keys))
+        self.scope.current = tuple(
+            TensorCode(variable, tensor.keys, is_constant=tensor.is_constant)
+            for variable, tensor in zip(variables, current, strict=True)
+        )
 
     # --- steps --------------------------------------------------------------------------------
 
@@ -297,9 +341,16 @@ class ModelWriter:
         if spec.callee == Word("input"):
             self._input(spec, step)
             return
-        inputs, named = self._call_inputs(spec.inputs)
         step = self._keep_layer(spec, step)
-        self._assign(spec.targets, step.applied(inputs, named), step)
+        if not step.is_function:
+            inputs, named = self._layer_inputs(spec.inputs, step)
+        elif spec.inputs is None and getattr(spec.callee, "text", "") in CONSTANT_FUNCTIONS:
+            inputs, named = [], []
+        else:
+            inputs, named = self._call_inputs(spec.inputs)
+        is_constant = step.is_function and all(tensor.is_constant for tensor in inputs)
+        code = step.applied(inputs, named)
+        self._assign(spec.targets, code, step, is_constant=is_constant)
 
     def _input(self, spec: LayerSpec, step: StepCode) -> None:
         scope = self.scope
@@ -310,17 +361,21 @@ class ModelWriter:
         scope.current = self._bind([variable], step.code, spec.targets[:1])
         scope.model_inputs += scope.current
 
-    def _assign(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
+    def _assign(
+        self, targets: tuple[str, ...], code: str, step: StepCode, *, is_constant: bool
+    ) -> None:
         scope = self.scope
         if len(targets) <= 1:
             variable = scope.variables.get(targets[0] if targets else "", scope.flow)
-            scope.current = self._bind([variable], code, targets, [step.keys])
+            scope.current = self._bind(
+                [variable], code, targets, [step.keys], is_constant=is_constant
+            )
         elif step.keys:
             self._assign_parts(targets, code, step)
         else:
             variables = [scope.variables.get(target, "_") for target in targets]
             variables += ["_"] * (step.outputs - len(variables))
-            scope.current = self._bind(variables, code, targets)[:1]
+            scope.current = self._bind(variables, code, targets, is_constant=is_constant)[:1]
 
     def _assign_parts(self, targets: tuple[str, ...], code: str, step: StepCode) -> None:
         """Several names for the parts of a dictionary."""
@@ -375,13 +430,17 @@ class ModelWriter:
         state.scope = outer
         outer.body += [*scope.body, ""]
         keys = tuple(sorted(arg.name for arg in graph.outputs if arg.name))
-        outer.models[spec.name] = StepCode(variable, base_name=variable, keys=keys)
+        outer.models[spec.name] = StepCode(
+            variable, base_name=variable, signature=keras.Model.call, keys=keys
+        )
 
     def _block_call(
         self, block: BlockSpec, home: CodeScope, spec: LayerSpec
     ) -> tuple[str, list[TensorCode]]:
         """A use of a block: the call of its function, and what it returns."""
         outer, (args, _) = self.scope, self._call_inputs(spec.inputs)
+        if any(tensor.is_constant for tensor in args):
+            raise Unstructured  # a block's function does not know the model's input
         given = self._block_arguments(block, spec)
         scope = self._block_scope(block, home, given, spec)
         self.state.scope, self.context.trail = scope, scope.trail
@@ -397,7 +456,7 @@ class ModelWriter:
             is_positional = is_positional and how == "positional"
             if how != "default" or name not in defaults:
                 code = self.state.value_code(value, self.state.roles.get(id(value), "any"))
-                args.append(code if is_positional else f"{scope.renames[name]}={code}")
+                args.append(TensorCode(code if is_positional else f"{scope.renames[name]}={code}"))
         return call(function, *args), outs
 
     def _block_arguments(self, block: BlockSpec, spec: LayerSpec) -> _BlockArguments:
@@ -593,7 +652,9 @@ class ModelWriter:
         for tensor in tensors:
             if tensor.split("[", maxsplit=1)[0] in changed:
                 variable = self.scope.frame.new_name(base)
-                kept += self._bind([variable], tensor, (), [tensor.keys])
+                kept += self._bind(
+                    [variable], tensor, (), [tensor.keys], is_constant=tensor.is_constant
+                )
             else:
                 kept.append(tensor)
         return tuple(kept)

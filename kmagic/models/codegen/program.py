@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -23,6 +24,7 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.models.binding import BuildContext
+from kmagic.models.build.constant_inputs import repeat_for_batch
 from kmagic.models.catalogue import find_object
 from kmagic.models.codegen.model_writer import write_model
 from kmagic.models.codegen.program_state import (
@@ -178,6 +180,8 @@ def _holds_several(value: Any) -> bool:
 
 def _program_text(state: ProgramState) -> str:
     text = render_source(state.scope.frame.with_functions(state.scope.body))
+    if state.repeats_constants:
+        text = f"{inspect.getsource(repeat_for_batch)}\n\n{text}"
     needs = sorted(state.needs)
     head = [f"# From the notebook: {', '.join(needs)}"] if needs else []
     head.append("import keras")
@@ -188,7 +192,7 @@ def _program_text(state: ProgramState) -> str:
         head.append(f"from keras import {', '.join(used)}")
     imports = sorted((module, name) for name, module in state.imports.items())
     head += [f"from {module} import {name}" for module, name in imports]
-    gap = "\n\n" if state.scope.frame.functions else "\n"
+    gap = "\n\n" if state.scope.frame.functions or state.repeats_constants else "\n"
     return "\n".join(head) + "\n" + gap + text
 
 

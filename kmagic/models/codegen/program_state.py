@@ -36,6 +36,7 @@ from kmagic.language.vocabulary import snake_case
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, find_layer, word_kind
+from kmagic.models.build.constant_inputs import is_constant, repeat_for_batch
 from kmagic.models.catalogue import Parameter, Role, takes_input_list
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.expression_source import expression_code
@@ -49,7 +50,9 @@ from kmagic.models.codegen.source_layout import (
 )
 from kmagic.support.keras_import import keras
 
-RESERVED = frozenset({"input", "keras", "layers", "np", "ops", "range", "slice"})
+RESERVED = frozenset(
+    {"input", "keras", "layers", "np", "ops", "range", "slice", repeat_for_batch.__name__}
+)
 _VARIABLES = ("x", "y", "z", "out", "flow")
 _OPERATIONS = (
     *("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"),
@@ -108,14 +111,18 @@ class TensorCode(str):
 
     Attributes:
         keys: The names of its parts if it is a dictionary.
+        is_constant: Whether it does not depend on the model's inputs.
     """
 
-    __slots__ = ("keys",)
+    __slots__ = ("is_constant", "keys")
     keys: tuple[str, ...]
+    is_constant: bool
 
-    def __new__(cls, code: str, keys: tuple[str, ...] = ()) -> Self:  # noqa: D102 - see above
+    def __new__(  # noqa: D102 - see above
+        cls, code: str, keys: tuple[str, ...] = (), *, is_constant: bool = False
+    ) -> Self:
         tensor = super().__new__(cls, code)
-        tensor.keys = keys
+        tensor.keys, tensor.is_constant = keys, is_constant
         return tensor
 
 
@@ -318,6 +325,7 @@ class ProgramState:
         needs: Notebook variables that the source uses.
         imports: Names that the source imports, and their modules.
         roles: What the objects passed through a block's parameter are used as.
+        repeats_constants: Whether the program calls :func:`repeat_for_batch`.
     """
 
     def __init__(
@@ -331,6 +339,7 @@ class ProgramState:
         self.needs: set[str] = set()
         self.imports: dict[str, str] = {}
         self.roles: dict[int, Role] = {}
+        self.repeats_constants = False
 
     def refuse(self, message: str, span: Span, remedy: str = "") -> NoReturn:
         """Raise the error: there is no program for this text."""
@@ -356,11 +365,13 @@ class ProgramState:
         """How often something is repeated, or that less a number."""
         evaluated = self.scope.value(value)
         number = plain_value(evaluated)
-        if isinstance(number, Placeholder):
-            source = f"({evaluated.source}) - {less}" if less else evaluated.source
-            return RepeatCount(self.expression(replace(evaluated, source=source)), None)
-        known = int(number) - less
-        return RepeatCount(str(known) if less else self.value_code(evaluated), known)
+        if not isinstance(evaluated, NotebookValue):
+            known = int(number) - less
+            return RepeatCount(str(known) if less else self.value_code(evaluated), known)
+        source = f"({evaluated.source}) - {less}" if less else evaluated.source
+        is_unknown = isinstance(number, Placeholder)
+        code = self.expression(replace(evaluated, source=source))
+        return RepeatCount(code, None if is_unknown else int(number) - less)
 
     def value_code(self, value: Any, role: Role = "any") -> str:
         """The source of a value; ``...`` after a mistake."""
@@ -407,6 +418,28 @@ class ProgramState:
             case _:
                 context.report("is not supported here", value.span)
                 return UNRESOLVED
+
+    def is_constant(self, value: Any) -> bool:
+        """Whether a value after an arrow is a constant; an unknown one of the notebook is."""
+        match value:
+            case NotebookValue():
+                return isinstance(value.value, Placeholder) or is_constant(value.value)
+            case LiteralValue():
+                return is_constant(value.value)
+            case Object(callee=Word(word)):
+                return word in ("array", "tensor")
+            case SequenceValue(items=items):
+                numbers = all(isinstance(item, LiteralValue | SequenceValue) for item in items)
+                return numbers and all(map(self.is_constant, items))
+        return False
+
+    def repeated(self, code: str) -> str:
+        """A constant as an input of a layer: repeated for each sample."""
+        if not self.scope.in_model:
+            raise Unstructured  # a block's function does not know the model's input
+        self.repeats_constants = True
+        inputs = self.scope.model_inputs
+        return call(repeat_for_batch.__name__, code, inputs[0] if inputs else "...")
 
     def _word(self, word: Word, role: Role, context: BuildContext) -> Any:
         match word_kind(word, role, context):

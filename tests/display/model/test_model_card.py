@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import kmagic
-from kmagic.display.model.model_card import _step_rows, model_bundle
+from kmagic.display.model.model_card import _Counted, _step_rows, model_bundle
 from kmagic.models.build import origin_of
 from kmagic.support.formatting import format_bytes, format_output_shape
 
@@ -51,9 +51,32 @@ def test_a_block_is_one_row_that_opens():
 def test_the_parameters_of_the_rows_are_those_of_the_model():
     model = kmagic.build(NET.replace("reuse d <- d\n", ""))
     assert (
-        sum(row.parameters for row in _step_rows(origin_of(model).steps, 0, set()))
+        sum(row.parameters for row in _step_rows(origin_of(model).steps, 0, _Counted(model)))
         == model.count_params()
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("block b:\n  dense 4 * 2\ninput 4\nb", "b 4 40"),
+        ("block b:\n  dense 4 * 2\ninput 4\nb * 3", "b * 3 4 120"),
+        ("block b:\n  dense 4 / dense 4 * 2\ninput 4\nrepeat 2: b", "b * 2 4 120"),
+        ("block b(n):\n  dense 4 * {n}\ninput 4\nfor n in 1 2: b {n}", "b {n} * 2 4 60"),
+        ("block b:\n  dense 4\nblock c:\n  b * 2\ninput 4\nc", "c 4 40"),
+    ],
+)
+def test_a_block_shows_how_often_it_is_used_not_how_often_its_lines_are(text, row):
+    model = kmagic.build(text)
+    lines = model_bundle(model, "net", origin_of(model))["text/plain"].splitlines()
+    assert row.split() in [line.split() for line in lines]
+
+
+def test_a_layer_that_is_not_in_the_model_is_not_counted():
+    model = kmagic.build("x = input 4\nh = dense 9\ndense 2 <- x")
+    lines = model_bundle(model, "net", origin_of(model))["text/plain"].splitlines()
+    assert "10 parameters" in lines[0]
+    assert lines[2].split() == ["h", "=", "dense", "9", "9", "not", "used"]
 
 
 def test_a_model_made_without_kmagic_has_a_card_too():

@@ -235,6 +235,11 @@ model = keras.Model(inputs, outputs)
     assert check(text, {"classes": 5, "depth": 2}) == expected
 
 
+def test_constants_in_a_block_are_written_layer_by_layer() -> None:
+    text = "block p(c):\n  dense 2 <- {c}\n  add <- _in, _\ninput 2x2\np {data}\np {data}"
+    assert check(text, notebook()).count("(repeat_for_batch(data, inputs))") == 2
+
+
 def test_transformer_encoder() -> None:
     source = check(
         """\
