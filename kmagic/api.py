@@ -49,35 +49,35 @@ def fit(
     x: Any = None,
     y: Any = None,
     *,
-    epochs: int = 1,
+    epochs: int | None = None,
     batch_size: int | None = None,
-    validation_split: float = 0.0,
+    validation_split: float | None = None,
     validation_data: Any = None,
     callbacks: Any = None,
     class_weight: Mapping[int, float] | None = None,
     sample_weight: Any = None,
-    shuffle: bool | str = True,
+    shuffle: bool | str | None = None,
     seed: int | None = None,
     patience: int | None = None,
     reduce_lr: int | bool | None = None,
-    restore_best: bool = False,
+    restore_best: bool | None = None,
     csv: str | Path | None = None,
     tensorboard: str | Path | None = None,
     budget: float | str | None = None,
     checkpoint: str | Path | None = None,
     resume: TrainingRun | bool | None = None,
-    plain: bool = False,
+    plain: bool | None = None,
     watch: str | None = None,
-    checks: bool = True,
+    checks: bool | None = None,
     displays: Iterable[Display] | None = None,
     earlier: Iterable[TrainingRun] = (),
     name: str | None = None,
-    initial_epoch: int = 0,
+    initial_epoch: int | None = None,
     steps_per_epoch: int | None = None,
     validation_steps: int | None = None,
     validation_batch_size: int | None = None,
-    validation_freq: int = 1,
-    verbose: int | str = 0,
+    validation_freq: int | None = None,
+    verbose: int | str | None = None,
     **others: Any,
 ) -> TrainingRun:
     """Train a model with a live view.
@@ -91,15 +91,15 @@ def fit(
         x: Inputs: anything that ``model.fit`` accepts, lists of numbers or texts, or a dataset of
             :func:`kmagic.load_data`, whose training part is used.
         y: Targets, if ``x`` does not contain them.
-        epochs: Number of epochs.
+        epochs: Number of epochs; 1 by default.
         batch_size: Samples per batch; Keras's default is 32.
-        validation_split: Fraction at the end of ``x`` that is kept for validation.
+        validation_split: Fraction at the end of ``x`` that is kept for validation; 0 by default.
         validation_data: A pair (x, y), a triple with sample weights, or a dataset, whose test part
             is used.
         callbacks: Keras callbacks, one or several.
         class_weight: Weight by class index.
         sample_weight: One weight per sample.
-        shuffle: Whether to shuffle the samples in each epoch.
+        shuffle: Whether to shuffle the samples in each epoch; True by default.
         seed: Makes the run repeatable, including layers with random state.
         patience: Stop after this many epochs in which the validation loss (without validation the
             loss) did not improve.
@@ -113,12 +113,14 @@ def fit(
             ``run.json``). An earlier run there is moved to its folder ``before/``.
         resume: Continue the run in ``checkpoint``, or else the model's last one, up to ``epochs``:
             history, epoch numbers, optimizer, ``patience`` and ``reduce_lr`` continue as if there
-            had been no break. An unfinished epoch is trained again from its start.
+            had been no break. An unfinished epoch is trained again from its start. Every argument
+            that is not given is that of the earlier run, and in the same process so are ``x`` and
+            ``y``. Rows that the earlier run held out are not trained on, unless ``checks=False``.
         plain: Use plain Keras without kmagic's pipeline.
         watch: "confusion": compute the confusion matrix of the validation data after each epoch,
             for the view and ``run.confusion``.
         checks: Check the data before training: unsuitable data raises an error, advice goes to
-            ``run.messages``.
+            ``run.messages``; True by default.
         displays: Views to use instead of the default: a widget in a notebook, one line per epoch
             in a terminal, or as ``KMAGIC_DISPLAY`` says. An empty list shows nothing.
         earlier: Previous runs: the last three of the same model are drawn in grey.
@@ -149,6 +151,7 @@ def fit(
     _check_call(model, others)
     from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
     from kmagic.display.training.run_displays import displays_for  # noqa: PLC0415 - as above
+    from kmagic.training.continuation import continue_run  # noqa: PLC0415 - imports Keras
     from kmagic.training.fit import train  # noqa: PLC0415 - imports Keras
     from kmagic.training.fit_options import FitOptions  # noqa: PLC0415 - as above
 
@@ -156,36 +159,41 @@ def fit(
         x, y = x.x_train, x.y_train
     if hasattr(validation_data, "x_test"):
         validation_data = (validation_data.x_test, validation_data.y_test)
-    options = FitOptions(
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_split=validation_split,
-        validation_data=validation_data,
-        callbacks=callbacks,
-        class_weight=class_weight,
-        sample_weight=sample_weight,
-        shuffle=shuffle,
-        seed=seed,
-        patience=patience,
-        reduce_lr=reduce_lr,
-        restore_best=restore_best,
-        csv=csv,
-        tensorboard=tensorboard,
-        budget=budget,
-        checkpoint=checkpoint,
-        resume=resume,
-        plain=plain,
-        watch=watch,
-        checks=checks,
-        name=name,
-        initial_epoch=initial_epoch,
-        steps_per_epoch=steps_per_epoch,
-        validation_steps=validation_steps,
-        validation_batch_size=validation_batch_size,
-        validation_freq=validation_freq,
-        verbose=verbose,
-        others=others,
-    )
+    arguments = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "validation_split": validation_split,
+        "validation_data": validation_data,
+        "callbacks": callbacks,
+        "class_weight": class_weight,
+        "sample_weight": sample_weight,
+        "shuffle": shuffle,
+        "seed": seed,
+        "patience": patience,
+        "reduce_lr": reduce_lr,
+        "restore_best": restore_best,
+        "csv": csv,
+        "tensorboard": tensorboard,
+        "budget": budget,
+        "checkpoint": checkpoint,
+        "resume": resume,
+        "plain": plain,
+        "watch": watch,
+        "checks": checks,
+        "name": name,
+        "initial_epoch": initial_epoch,
+        "steps_per_epoch": steps_per_epoch,
+        "validation_steps": validation_steps,
+        "validation_batch_size": validation_batch_size,
+        "validation_freq": validation_freq,
+        "verbose": verbose,
+    }
+    given = {key: value for key, value in arguments.items() if value is not None}
+    continuation = continue_run(model, x, y, given, others) if resume else None
+    if continuation is None:
+        options = FitOptions(**given, others=others)
+    else:
+        x, y, options = continuation.x, continuation.y, continuation.options
     dataset = find_dataset(x)
     return train(
         model,
@@ -195,7 +203,8 @@ def fit(
         dataset=dataset,
         displays=list(displays_for() if displays is None else displays),
         earlier=earlier,
-        confusion=None if watch is None else _validation_confusion(model, dataset),
+        confusion=None if options.watch is None else _validation_confusion(model, dataset),
+        continuation=continuation,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
@@ -21,10 +20,8 @@ FIT = LineParser(
 )
 FIT.argument("[MODEL] [X Y]", "default: the last model")
 FIT.option("--data D", "a dataset of %%keras_data: its training part")
-FIT.option(
-    "-e --epochs N", "epochs (default: 1; with --resume those of the interrupted run)", minimum=1
-)
-FIT.option("-b --batch-size N", "samples per batch (default: 32)", minimum=1, default="32")
+FIT.option("-e --epochs N", "epochs (default: 1)", minimum=1)
+FIT.option("-b --batch-size N", "samples per batch (default: 32)", minimum=1)
 FIT.option("--val V", "validation data: a fraction such as 0.1, a pair Xv,Yv, or a dataset")
 FIT.option(
     "--patience N",
@@ -43,7 +40,9 @@ FIT.option("--restore-best", "restore the weights of the best epoch")
 FIT.option("--budget T", "time limit, e.g. 90s, 2m, 1h30m", read="value or text")
 FIT.option("--checkpoint DIR", "folder to save the run in after each epoch", read="text")
 FIT.option(
-    "--resume", "continue the model's last run, or the one in the checkpoint, up to -e epochs"
+    "--resume",
+    "continue the model's last run, or the one in the checkpoint, up to -e epochs, with its data "
+    "and options where no others are given",
 )
 FIT.option("--watch {confusion}", "confusion matrix of the validation data after each epoch")
 FIT.option("--csv FILE", "file to write each epoch's values to", read="text")
@@ -64,8 +63,10 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     from kmagic.api import fit  # noqa: PLC0415 - not before a fit
 
     name, model = session.take_model(line)
-    x, y, _ = session.take_data(line, test=False)
-    options = _fit_options(line, model)
+    x = y = None
+    if line.arguments or line.data or not line.resume:
+        x, y, _ = session.take_data(line, test=False)
+    options = _fit_options(line)
     previous, run = record_for(model).run, None
     displays: list[Any] | None = [] if line.quiet else None
     try:
@@ -87,17 +88,18 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     return run
 
 
-def _fit_options(line: ParsedLine, model: Any) -> dict[str, Any]:
+def _fit_options(line: ParsedLine) -> dict[str, Any]:
     """The options as keywords of :func:`kmagic.fit`; options that are not given are left out."""
     options = line.keywords(
-        *("batch_size", "seed", "patience", "reduce_lr", "csv", "tensorboard", "checkpoint"),
-        *("class_weight", "sample_weight", "budget", "watch"),
+        *("epochs", "batch_size", "seed", "patience", "reduce_lr", "csv", "tensorboard"),
+        *("checkpoint", "class_weight", "sample_weight", "budget", "watch"),
     )
-    options |= {"epochs": _epochs(line, model), "shuffle": not line.no_shuffle}
     options |= _validation(line)
+    if line.no_shuffle:
+        options["shuffle"] = False
     for name in ("restore_best", "resume", "plain"):
         options[name] = getattr(line, name) or None
-    if line.watch is not None and not line.val:
+    if line.watch is not None and not (line.val or line.resume):
         remedy = "Use a part of the data for it: `--val 0.1`."
         line.fail("needs validation data", "--watch", remedy)
     if line.no_checks:
@@ -106,23 +108,6 @@ def _fit_options(line: ParsedLine, model: Any) -> dict[str, Any]:
     if callbacks is not None:
         options["callbacks"] = callbacks if isinstance(callbacks, list | tuple) else [callbacks]
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _epochs(line: ParsedLine, model: Any) -> Any:
-    """The epochs asked for; with ``--resume`` those of the checkpoint's or the model's run."""
-    if line.epochs is not None:
-        return line.epochs
-    if not line.resume:
-        return 1
-    if line.checkpoint is not None:
-        from kmagic.training.callbacks.resuming import Checkpoint  # noqa: PLC0415 - needs Keras
-
-        folder = line.checkpoint
-        checkpoint = Checkpoint(folder if isinstance(folder, str | Path) else "")
-        if checkpoint.exists:
-            return checkpoint.epochs or 1
-    run = record_for(model).run
-    return 1 if run is None else run.epochs
 
 
 def _validation(line: ParsedLine) -> dict[str, Any]:
@@ -136,7 +121,7 @@ def _validation(line: ParsedLine) -> dict[str, Any]:
     if not known:
         value = line.value(text)
     if isinstance(value, float | int) and not isinstance(value, bool):
-        if not 0 < value < 1:
+        if not (0 < value < 1 or (value == 0 and line.resume)):
             line.fail(f"--val must be between 0 and 1; got {value}", text)
         return {"validation_split": float(value)}
     if isinstance(value, tuple) and all(isinstance(item, int | float) for item in value):

@@ -29,6 +29,7 @@ class ModelRecord:
 
     dataset: Any = None
     run: Any = None  # its last TrainingRun
+    fit: Any = None  # the FitCall of that run
     best: Any = None  # epoch, value and weights of that run's best epoch, if they were kept
     spreads: dict[str, float] = field(default_factory=dict)
     origin: Any = None  # the text that it was built from, with its steps

@@ -21,6 +21,7 @@ from kmagic.training.callbacks.recording_callbacks import (
     confusion_data,
 )
 from kmagic.training.callbacks.resuming import open_checkpoint
+from kmagic.training.continuation import Continuation, FitCall, RowSample
 from kmagic.training.fit_inputs import convert_arguments, split_index
 from kmagic.training.fit_options import FitOptions, check_learning_rate
 from kmagic.training.pipeline.pipeline_choice import (
@@ -54,6 +55,7 @@ def train(
     displays: Sequence[Display] = (),
     earlier: Iterable[TrainingRun] = (),
     confusion: ValidationConfusion | None = None,
+    continuation: Continuation | None = None,
 ) -> TrainingRun:
     """Train a model in place and return the record of the run.
 
@@ -67,7 +69,8 @@ def train(
     there.
 
     The arguments are those of :func:`kmagic.fit`; ``dataset`` is where the data is from, if it is
-    known, and ``confusion`` computes the confusion matrix after each epoch.
+    known, ``confusion`` computes the confusion matrix after each epoch, and ``continuation`` is the
+    run to continue.
 
     Raises:
         TrainingError: The model does not fit the data, or there is nothing to continue.
@@ -103,6 +106,11 @@ def train(
     run = _new_run(model, name, arguments, options)
     for message in review.messages:
         run.add_message(message)
+    if continuation is not None:
+        continuation.check_split(run, arguments)
+    if options.checkpoint is not None and (rows := RowSample.of(arguments)) is not None:
+        run.rows = rows.to_dict()
+    call = FitCall(run, options, x, y, dict(arguments))
     checkpoint = open_checkpoint(run, model, options)
     run.earlier = previous_curves(run, earlier)
     if note := options.monitor_note(run.monitor):
@@ -120,9 +128,12 @@ def train(
     )
     before = [] if confusion is None else [ConfusionCallback(run, confusion, validation)]
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
-    _run_fit(model, pipeline, run, callbacks, arguments["x"])
     record = record_for(model)
-    record.run, record.best = run, callbacks.best
+    try:
+        _run_fit(model, pipeline, run, callbacks, arguments["x"])
+    finally:
+        if run.log or run.status != "failed":  # keep what is trained, so that a run can continue it
+            record.run, record.best, record.fit = run, callbacks.best, call
     if dataset is not None:
         record.dataset = dataset
     record.spreads = input_spreads(model, arguments["x"])
@@ -159,8 +170,6 @@ def _run_fit(
     except Exception as error:
         callbacks.close_files()
         recorder.end("failed", main_sentence(error))
-        if run.log:  # keep what is trained, so that a run can continue it
-            record_for(model).run = run
         if is_rank_error(error):
             reset_functions(model)
         clear_error = training_error(run, error)
@@ -185,6 +194,7 @@ def _new_run(
         validation_samples=validation_samples,
         initial_epoch=options.initial_epoch,
         options=options.recorded(),
+        described=options.described(),
         seed=options.seed,
         versions=library_versions(),
         fingerprint=fingerprint(arguments["x"], arguments["y"]),

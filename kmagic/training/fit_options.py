@@ -32,7 +32,9 @@ PASSED = (
     *("validation_steps", "validation_batch_size", "validation_freq"),
 )
 """All options that are passed on; the signature of a ``fit`` that a logger wraps hides them."""
-NOT_RECORDED = ("checks", "name", "resume")
+NOT_RECORDED = ("name", "resume")
+OBJECTS = ("validation_data", "sample_weight", "callbacks")
+"""Options that a record cannot keep."""
 INTEGER_MINIMUMS = {
     "epochs": 0,
     "batch_size": 1,
@@ -126,7 +128,7 @@ class FitOptions:
 
     def keras_arguments(self) -> dict[str, Any]:
         """The data and numbers for ``model.fit`` by name, without those that have their default."""
-        changed = self._changed()
+        changed = self.changed()
         passed = [name for name in PASSED if name in changed or name in ALWAYS_PASSED]
         return {name: getattr(self, name) for name in passed} | dict(self.others)
 
@@ -134,15 +136,30 @@ class FitOptions:
         """The options for the run's record: plain values that differ from their defaults."""
         values = {
             name: str(value) if isinstance(value, Path) else value
-            for name, value in ({"epochs": self.epochs} | self._changed()).items()
-            if (name not in NOT_RECORDED and value is not False) or name == "shuffle"
+            for name, value in ({"epochs": self.epochs} | self.changed()).items()
+            if (name not in NOT_RECORDED and value is not False) or name in ("shuffle", "checks")
         }
         values |= self.others
         if self.budget is not None:
             values["budget"] = self.budget_seconds
-        return {key: value for key, value in values.items() if isinstance(value, PLAIN_VALUES)}
+        recorded: dict[str, Any] = {
+            key: value for key, value in values.items() if isinstance(value, PLAIN_VALUES)
+        }
+        if isinstance(self.class_weight, Mapping):
+            recorded["class_weight"] = {int(k): float(v) for k, v in self.class_weight.items()}
+        return recorded
 
-    def _changed(self) -> dict[str, Any]:
+    def described(self) -> dict[str, str]:
+        """The options whose values are objects or arrays, which a record only describes."""
+        texts = {}
+        for name in OBJECTS:
+            parts = [part for part in keras.tree.flatten(getattr(self, name)) if part is not None]
+            if parts:
+                texts[name] = ", ".join(map(_description, parts))
+        return texts
+
+    def changed(self) -> dict[str, Any]:
+        """The options that differ from their defaults, by name."""
         changed = {}
         for option in fields(self):
             value = getattr(self, option.name)
@@ -178,6 +195,13 @@ def check_learning_rate(model: Any, options: FitOptions) -> None:
             Text(option, " cannot lower a learning rate that follows a schedule."),
             Text("Compile with a number as the learning rate, or remove ", option, "."),
         )
+
+
+def _description(value: Any) -> str:
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is None or dtype is None:
+        return type(value).__name__
+    return f"{'x'.join(map(str, shape))} {dtype}"
 
 
 def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:

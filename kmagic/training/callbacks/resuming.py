@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 import keras
 
 from kmagic.support.errors import TrainingError
-from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import record_for
 from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.fit_options import FitOptions, create_folder
@@ -42,6 +41,8 @@ RECORDED = (
     "batch_size",
     "seed",
     "options",
+    "described",
+    "rows",
     "text",
     "versions",
     "fingerprint",
@@ -54,7 +55,7 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
     """Add the epochs of the run to continue to a new record, and open the checkpoint folder.
 
     Raises:
-        TrainingError: There is no run to continue, or it is another model's.
+        TrainingError: The run to continue is another model's.
     """
     resume = options.resume
     checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint)
@@ -74,14 +75,6 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
         run.initial_epoch = earlier.initial_epoch
         run.confusion = deepcopy(earlier.confusion)  # the earlier run's must not change
         _continue_log(run, earlier.log)
-        if earlier.fingerprint != run.fingerprint:
-            run.add_message("The data differs from that of the earlier epochs.")
-    elif checkpoint is None:
-        raise TrainingError(
-            f"{run.model_name} has no earlier run to continue.",
-            Text("Train it without ", Option("resume"), " first; ")
-            + Text("to continue in another process, use ", Option("checkpoint"), "."),
-        )
     return checkpoint
 
 
@@ -127,18 +120,17 @@ class Checkpoint:
         """Whether it contains a run."""
         return self._record_path.exists()
 
-    def _record(self) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self._record_path.read_text(encoding="utf-8"))
-        return record
-
     @property
-    def epochs(self) -> int | None:
-        """The requested number of epochs of its run; None if it cannot be read."""
+    def record(self) -> dict[str, Any]:
+        """The record of its run; empty if it cannot be read, which :meth:`restore` reports."""
         try:
-            epochs = self._record()["epochs"]
-        except (OSError, ValueError, KeyError, TypeError):  # continuing the run reports the error
-            return None
-        return epochs if isinstance(epochs, int) and epochs > 0 else None
+            record = self._read_record()
+        except (OSError, ValueError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def _read_record(self) -> Any:
+        return json.loads(self._record_path.read_text(encoding="utf-8"))
 
     def move_to_before(self) -> bool:
         """Make room for another run; returns whether there was one."""
@@ -160,7 +152,7 @@ class Checkpoint:
         """
         state = self.folder / STATE
         try:
-            log = [Epoch(**values) for values in self._record()["log"]]
+            log = [Epoch(**values) for values in self._read_record()["log"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self._record_path} cannot be read: {error}", "Use another checkpoint folder."
@@ -184,7 +176,7 @@ class Checkpoint:
     def confusion(self, last_epoch: int) -> ConfusionHistory | None:
         """The confusion matrices of its run up to an epoch; None if there are none."""
         try:
-            record = self._record()
+            record = self._read_record()
             values = record.get("confusion", record.get("watched"))  # its name before 0.2
             return ConfusionHistory.from_dict(values, last_epoch=last_epoch) if values else None
         except (OSError, ValueError, KeyError, TypeError, IndexError):

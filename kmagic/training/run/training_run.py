@@ -137,6 +137,8 @@ class TrainingRun(Renderable):
             a lower learning rate, a checkpoint.
         resumed: How many of the finished epochs are from an earlier run that this one continued.
         options: The options that differ from their defaults, by their names in :func:`kmagic.fit`.
+        described: Options whose values are objects or arrays, as text: "callbacks" ...
+        rows: Digests of some rows "trained" on and "held_out"; None without a checkpoint.
         seed: The seed, or None.
         text: The model in the layer language; "" if it cannot be expressed.
         versions: Versions of Python and the libraries, by name.
@@ -176,6 +178,8 @@ class TrainingRun(Renderable):
     messages: list[Message] = field(default_factory=list)
     resumed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    described: dict[str, str] = field(default_factory=dict)
+    rows: dict[str, list[str]] | None = None
     seed: int | None = None
     text: str = ""
     versions: dict[str, str] = field(default_factory=dict)
