@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ast
 import numbers
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic.language.expressions import ExpressionError, evaluate, names_in_expression
 from kmagic.language.formatter import format_spec
-from kmagic.language.spec import Expr, ModelSpec, find_parts
+from kmagic.language.spec import Expr, ForSpec, ModelSpec, Param, find_parts
 
 ADAPT = "adapt="
 MAX_CHARACTERS = 10_000
 """A longer value is data and not part of a text."""
 MAX_DEPTH = 8
 MAX_ITEMS = 2000
+_SETTING = bool | numbers.Real | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,46 @@ def make_portable(spec: ModelSpec, names: Mapping[str, Any]) -> PortableText:
         if value is not None and spec.source:
             lines[line] = f"{lines[line][:start]}{{{value}}}{lines[line][end:]}"
     return PortableText("\n".join(lines), values)
+
+
+def setting_values(source: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers, texts and truth values that an expression uses, or else its own value.
+
+    Example:
+        >>> class config:
+        ...     rate = 0.1
+        >>> setting_values("2 * units", {"units": 8})
+        {'units': 8}
+        >>> setting_values("config.rate", {"config": config})
+        {'config.rate': 0.1}
+    """
+    try:
+        used = names_in_expression(source)
+        if not used or not used <= names.keys():  # a constant, or a block's parameter
+            return {}
+        values = {name: names[name] for name in sorted(used)}
+        if not all(isinstance(value, _SETTING) for value in values.values()):
+            values = {source.strip(): evaluate(source, names)}
+    except ExpressionError:
+        return {}
+    return {name: value for name, value in values.items() if isinstance(value, _SETTING)}
+
+
+def settings_of(part: Any, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of all expressions in a part of a spec, without those of blocks and loops."""
+    inner = {found.name for found in find_parts(part, Param)}
+    inner |= {found.name for found in _loops(part)}
+    names = {name: value for name, value in names.items() if name not in inner}
+    values: dict[str, Any] = {}
+    for expr in find_parts(part, Expr):
+        values |= setting_values(expr.source, names)
+    return values
+
+
+def _loops(part: Any) -> Iterator[ForSpec]:
+    for loop in find_parts(part, ForSpec):
+        yield loop
+        yield from _loops(loop.body)
 
 
 def literal_text(value: Any) -> str | None:

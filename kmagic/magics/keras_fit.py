@@ -7,7 +7,6 @@ from typing import Any
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
 from kmagic.support.errors import TrainingError
-from kmagic.support.model_registry import record_for
 from kmagic.support.rendering import mark_displayed
 
 FIT = LineParser(
@@ -67,7 +66,7 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
     if line.arguments or line.data or not line.resume:
         x, y, _ = session.take_data(line, test=False)
     options = _fit_options(line)
-    previous, run = record_for(model).run, None
+    count = len(session.runs)
     displays: list[Any] | None = [] if line.quiet else None
     try:
         run = fit(model, x, y, name=name, displays=displays, earlier=session.runs, **options)
@@ -78,12 +77,10 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
         error.spelling = line.spelling
         line.fail(error.message, word, error.remedy)
     finally:
-        # The record of a run that ended with an error is kept, too.
-        last = record_for(model).run if run is None else run
-        if last is not previous:
-            session.runs.append(last)
+        if len(session.runs) > count:  # also if it ended with an error
+            session.runs[-1].variables |= line.settings
             if line.out:
-                session.names[line.out] = last
+                session.names[line.out] = session.runs[-1]
     mark_displayed(run)
     return run
 

@@ -16,6 +16,7 @@ from keyword import iskeyword
 from typing import Any, Literal, NoReturn, TypeAlias
 
 from kmagic.language.expressions import ExpressionError, evaluate
+from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
 from kmagic.support.errors import MagicError, Problem
 from kmagic.support.messages import MagicSpelling
@@ -225,6 +226,7 @@ class ParsedLine:
         self.all_words = split_line(text)
         self.options = argparse.Namespace()  # as argparse gives them: strings, or flags
         self.arguments: list[str] = []  # words without an option that no one has taken yet
+        self.settings: dict[str, Any] = {}  # values of the expressions that were read
         self.model_variable = ""  # the notebook variable of the model that the line means
 
     def __getattr__(self, name: str) -> Any:
@@ -283,10 +285,12 @@ class ParsedLine:
 
     def _expression(self, source: str, text: str, inset: int) -> Any:
         try:
-            return evaluate(source, self.names)
+            value = evaluate(source, self.names)
         except ExpressionError as error:
             inset += error.column
             self.fail(error.message, text, error.remedy, inset=inset, width=error.width)
+        self.settings |= setting_values(source, self.names)
+        return value
 
     def text_or_value(self, text: str) -> Any:
         """A word as it is written; the value of a quoted string or ``{expr}``."""

@@ -17,6 +17,7 @@ from kmagic.support.errors import KmagicError
 from kmagic.support.process_patches import show_models_with, warnings_as_text
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
 from kmagic.support.suggestions import did_you_mean
+from kmagic.training.run.run_list import RunList
 
 BUILD_ONE = "Build one: `%%keras_model cnn`, followed by one layer per line."
 MAX_ARRAYS = 2  # inputs and targets
@@ -69,7 +70,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self.shell = shell  # the InteractiveShell
         self.last_model = ""  # variable of the model that was built or used last
-        self.runs: list[Any] = []  # of this session, oldest first
+        self.runs = RunList()  # of this session, oldest first
 
     @property
     def names(self) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class ModelRecord:
     spreads: dict[str, float] = field(default_factory=dict)
     origin: Any = None  # the text that it was built from, with its steps
     initial_weights: bytes | None = None  # hash of the weights that it was created with
+    values: dict[str, Any] = field(default_factory=dict)  # in braces of its text
+    compile_values: tuple[Any, dict[str, Any]] = (None, {})  # an optimizer, and those of its line
     axes_seen: dict[str, Any] = field(default_factory=dict)  # for which its functions were traced
 
 

@@ -32,6 +32,7 @@ from kmagic.training.pipeline.pipeline_choice import (
 from kmagic.training.retracing import is_rank_error, reset_functions, retrace_for
 from kmagic.training.run.provenance import fingerprint, library_versions, set_seed
 from kmagic.training.run.run_history import previous_curves
+from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import Display, TrainingRun
 from kmagic.training.validation.data_checks import DataReview, review_data
 from kmagic.training.validation.fit_arguments import check_fit_arguments, is_stream
@@ -129,6 +130,7 @@ def train(
     before = [] if confusion is None else [ConfusionCallback(run, confusion, validation)]
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     record = record_for(model)
+    list_run(run)
     try:
         _run_fit(model, pipeline, run, callbacks, arguments["x"])
     finally:
@@ -195,11 +197,19 @@ def _new_run(
         initial_epoch=options.initial_epoch,
         options=options.recorded(),
         described=options.described(),
+        variables=_variables(model),
         seed=options.seed,
         versions=library_versions(),
         fingerprint=fingerprint(arguments["x"], arguments["y"]),
         text=_model_text(model),
     )
+
+
+def _variables(model: keras.Model) -> dict[str, Any]:
+    """Those of the model's text, and of the line that compiled it last."""
+    record = record_for(model)
+    optimizer, values = record.compile_values
+    return record.values | (values if optimizer is model.optimizer else {})
 
 
 def _model_text(model: keras.Model) -> str:

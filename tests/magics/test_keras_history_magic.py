@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
+from keras.callbacks import LambdaCallback
 
+import kmagic
 from kmagic.display.kit.card import escape_html
 from kmagic.display.training.runs_card import (
     MAX_ROWS,
@@ -16,6 +19,8 @@ from kmagic.display.training.runs_card import (
     comparison_charts,
     history_bundle,
 )
+from kmagic.language import parse
+from kmagic.language.portable_text import settings_of
 from kmagic.magics.keras_history_magic import keras_history
 from kmagic.magics.session import Session
 from kmagic.support.errors import KmagicError
@@ -51,7 +56,7 @@ def test_one_row_per_run_with_its_best_epoch() -> None:
     assert frame.loc["b", "val_loss"] == 0.9
     assert list(frame.columns) == [
         *("model", "status", "epochs", "best_epoch"),
-        *("loss", "val_loss", "accuracy", "val_accuracy", "seconds"),
+        *("loss", "val_loss", "accuracy", "val_accuracy", "seconds", "note"),
     ]
     assert RunHistory({}).to_frame().empty
 
@@ -166,6 +171,26 @@ def test_runs_with_different_metrics_are_compared() -> None:
     assert "<img" not in comparison_bundle(RunComparison(empty, empty))["text/html"]
 
 
+def test_variables_are_columns_and_those_that_differ_come_first() -> None:
+    one, other, third = trained(), trained(), trained()
+    one.variables = {"batch": 32, "units": 8, "epochs": 3}
+    other.variables = {"batch": 32, "units": 16, "epochs": 3}
+    frame = RunHistory({"a": one, "b": other}).to_frame()
+    assert list(frame.columns[2:5]) == ["units", "batch", "{epochs}"]
+    assert list(frame["units"]) == [8, 16]
+    assert RunHistory({"a": one, "c": third}).to_frame()["units"].isna().tolist() == [False, True]
+    shown = words(history_bundle(RunHistory({"a": one, "b": other}))["text/html"])
+    assert re.search(r"model\s+units\s+batch\s+{epochs}\s+loss curve", shown)
+    assert RunComparison(one, other).differences["units"] == ("8", "16")
+
+
+def test_a_failed_run_shows_its_error() -> None:
+    run = TrainingRun("cnn", status="failed", note="division by <zero>")
+    shown = history_bundle(RunHistory({"#1": run}))["text/html"]
+    assert "failed: division by &lt;zero&gt;" in shown
+    assert RunHistory({"#1": run}).to_frame().loc["#1", "note"] == "division by <zero>"
+
+
 # --- the magic ------------------------------------------------------------------------------------
 
 
@@ -213,3 +238,43 @@ def test_mistakes(session: Session, line: str, message: str) -> None:
     session.runs.clear()
     with pytest.raises(KmagicError, match="this notebook has no run yet"):
         run_magic(session, "")
+
+
+NET = "input 4\ndense {units} relu\ndense 2 softmax\n"
+
+
+def test_every_run_is_listed_with_the_variables_it_used(shell: InteractiveShell) -> None:
+    names = shell.user_ns
+    names |= {"x": np.ones((20, 4), "float32"), "y": np.arange(20) % 2, "rate": 0.1}
+    names |= {
+        "units": 3,
+        "passes": 2,
+        "n": 1,
+        "fail": LambdaCallback(on_epoch_end=lambda *_: 1 / 0),
+    }
+    loss = "loss=sparse_categorical_crossentropy"
+    shell.run_cell_magic("keras_model", "net -q", f"{NET}compile adam({{rate}}) {loss}")
+    shell.run_line_magic("keras_fit", "net x y -e {passes} -b 10 -q")
+    names["rate"] = 0.2
+    shell.run_line_magic("keras_compile", f"net sgd({{rate}}) {loss} -q")
+    with pytest.raises(ZeroDivisionError):
+        shell.run_line_magic("keras_fit", "net x y --callbacks fail -o broken -q")
+    kmagic.fit(names["net"], names["x"], names["y"], displays=[])
+    names["net"].compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(KmagicError):
+        shell.run_line_magic("keras_fit", "net x y --no-checks --sample-weight {x} -q")
+    history = shell.run_line_magic("keras_history", "-q")
+    assert [run.status for run in history.runs.values()] == ["done", "failed", "done", "failed"]
+    assert [run.variables for run in history.runs.values()] == [
+        {"units": 3, "rate": 0.1, "passes": 2},
+        *[{"units": 3, "rate": 0.2}] * 2,
+        {"units": 3},
+    ]
+    assert history.runs["broken"].note == "division by zero"
+
+
+def test_parameters_of_blocks_and_loops_are_no_variables() -> None:
+    text = "input 4\nblock wide(n):\n  dense {n}\nfor k in 2 3:\n  wide {k * factor}\ndense {n}\n"
+    names = {"n": 5, "k": 7, "factor": 2}
+    assert settings_of(parse(text).statements, names) == {}
+    assert settings_of(parse("dense {2 * n} / dense {other.size}").statements, names) == {"n": 5}

@@ -88,6 +88,18 @@ def test_fit_assigns_the_run_and_returns_it(shell, cnn):
     assert len(captured.outputs) == 1
 
 
+def test_a_bare_resume_repeats_data_and_options(shell, cnn, digits):
+    digits.x_train[:] = np.random.default_rng(1).random(digits.x_train.shape)
+    run_cell(shell, "%keras_fit cnn --data digits -e 2 -b 20 --val 0.1 -q")
+    result, _ = run_cell(shell, "%keras_fit cnn --resume -e 3 -q")
+    run = result.result
+    assert (len(run.log), run.steps, run.validation_samples) == (3, 4, 8)
+    result, _ = run_cell(shell, "%keras_fit cnn --data digits --resume -e 4 --val 0 -q")
+    assert "pass --no-checks to train on them" in str(result.error_in_exec.remedy)
+    result, _ = run_cell(shell, "%keras_fit cnn --resume -e 4 --val 0 --no-checks -q")
+    assert result.result.samples == 80
+
+
 def test_a_result_at_a_cells_end_is_shown_once(shell, cnn):
     _, captured = run_cell(shell, "%keras_evaluate cnn --data digits")
     assert len(captured.outputs) == 1

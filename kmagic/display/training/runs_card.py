@@ -29,6 +29,7 @@ from kmagic.training.run.run_history import (
 from kmagic.training.run.training_run import TrainingRun
 
 MAX_ROWS, MAX_METRICS = 24, 4
+MAX_VARIABLES, MAX_VALUE = 6, 24
 MAX_CHARTS = 4
 MAX_LABEL = 11
 SPARKLINE_SIZE = (96, 24)
@@ -45,7 +46,8 @@ def history_bundle(history: RunHistory) -> Bundle:
     keys = keys[:MAX_METRICS]
     best = history.best()
     times = [] if is_static() else ["time"]
-    heads = ["run", "model", "loss curve", "epochs", *keys, *times, "outcome"]
+    variables = dict(list(RunHistory(newest).variable_heads().items())[:MAX_VARIABLES])
+    heads = ["run", "model", *variables.values(), "loss curve", "epochs", *keys, *times, "outcome"]
     left = {"run", "model", "loss curve", "outcome"}
     head = "".join(
         f'<th scope="col"{LEFT if name in left else ""}>{escape_html(name)}</th>' for name in heads
@@ -57,6 +59,7 @@ def history_bundle(history: RunHistory) -> Bundle:
         cells = [
             f'<th scope="row"{LEFT}>{escape_html(name)}</th>',
             f"<td{LEFT}>{escape_html(run.model_name)}</td>",
+            *(f"<td>{_variable_html(run, variable)}</td>" for variable in variables),
             f"<td{LEFT}>{_sparkline(run)}</td>",
             f"<td>{len(run.log):,}</td>",
             *(f"<td{bold}>{_cell(metrics.get(key))}</td>" for key in keys),
@@ -73,6 +76,11 @@ def history_bundle(history: RunHistory) -> Bundle:
     table = _table_html(head, "".join(rows))
     card = card_html("Runs", pluralize(len(history.runs), "run"), table, foot=" · ".join(foot))
     return mime_bundle(repr(history), card)
+
+
+def _variable_html(run: TrainingRun, name: str) -> str:
+    value = run.variables.get(name)
+    return "" if value is None else escape_html(shorten(value, MAX_VALUE))
 
 
 def _cell(value: float | None) -> str:

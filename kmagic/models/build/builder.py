@@ -9,7 +9,7 @@ from typing import Any
 from kmagic.language import format_spec
 from kmagic.language.graph import Graph
 from kmagic.language.parser import parse_partial
-from kmagic.language.portable_text import make_portable
+from kmagic.language.portable_text import make_portable, settings_of
 from kmagic.language.spec import CompileSpec, ModelSpec, Span
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
@@ -22,7 +22,7 @@ from kmagic.models.build.assembly import (
 from kmagic.models.build.keras_errors import clean_message, error_summary
 from kmagic.models.build.model_origin import ModelOrigin, set_origin
 from kmagic.support.keras_import import keras
-from kmagic.support.model_registry import mark_untrained
+from kmagic.support.model_registry import mark_untrained, record_for
 from kmagic.support.suggestions import did_you_mean
 
 _BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -63,6 +63,10 @@ def build_model(
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(spec, names)
     set_origin(model, ModelOrigin(spec, graph, steps, nested, portable))
+    record = record_for(model)
+    statements = tuple(part for part in spec.statements if not isinstance(part, CompileSpec))
+    record.values = settings_of(statements, names)
+    record.compile_values = (getattr(model, "optimizer", None), settings_of(spec.compile, names))
     if has_new_weights(graph, [*steps, *nested], names):
         mark_untrained(model)
     return model
@@ -87,8 +91,10 @@ def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str 
         'mse'
     """
     context = BuildContext(text, where, 1, names)
-    graph = _expand(parse_partial(text), context)
+    spec = parse_partial(text)
+    graph = _expand(spec, context)
     _compile(model, _compile_arguments(graph.compile, context), graph.compile, context)
+    record_for(model).compile_values = (model.optimizer, settings_of(spec, names))
 
 
 def _expand(spec: ModelSpec, context: BuildContext) -> Graph:

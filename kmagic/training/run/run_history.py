@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MAX_PREVIOUS_RUNS, MAX_PREVIOUS_CURVES = 3, 12
 PREVIOUS_COLUMNS = 300  # about as many as a chart has pixels
+MAX_ERROR = 120
+"""Characters of an error in a table cell."""
 
 
 class RunHistory(Renderable):
@@ -54,24 +56,42 @@ class RunHistory(Renderable):
     def to_frame(self) -> pd.DataFrame:
         """One row per run, indexed by its name.
 
-        Columns are ``model``, ``status``, ``epochs``, ``best_epoch``, the metrics at the best
-        epoch, and ``seconds``.
+        Columns are ``model``, ``status``, the notebook variables that a run used, ``epochs``,
+        ``best_epoch``, the metrics at the best epoch, ``seconds``, and ``note``: why a run ended
+        early. A variable named like another column is in braces: ``{epochs}``.
         """
         import pandas as pd  # noqa: PLC0415 - takes half a second
 
+        heads = self.variable_heads()
         rows = [
             {
                 "model": run.model_name,
                 "status": run.status,
+                **{heads[name]: run.variables.get(name) for name in heads},
                 "epochs": len(run.log),
                 "best_epoch": run.best.epoch if run.best else None,
                 **metrics_at_best(run),
                 "seconds": run.seconds,
+                "note": run.note,
             }
             for run in self.runs.values()
         ]
         frame = pd.DataFrame(rows, index=pd.Index(self.runs, name="run"))
-        return frame[[*frame.columns.drop("seconds"), "seconds"]] if rows else frame
+        last = ["seconds", "note"]
+        return frame[[*frame.columns.drop(last), *last]] if rows else frame
+
+    def variable_heads(self) -> dict[str, str]:
+        """The column of each variable; those whose values differ come first."""
+        values: dict[str, list[Any]] = {}
+        for run in self.runs.values():
+            for name in run.variables:
+                values.setdefault(name, [])
+        for name, column in values.items():
+            column += [run.variables.get(name) for run in self.runs.values()]
+        names = sorted(values, key=lambda name: len(set(map(repr, values[name]))) == 1)
+        taken = {"run", "model", "status", "epochs", "best_epoch", "seconds", "note"}
+        taken |= {key for run in self.runs.values() for key in metrics_at_best(run)}
+        return {name: f"{{{name}}}" if name in taken else name for name in names}
 
     def __repr__(self) -> str:
         width = max(map(len, self.runs), default=0)
@@ -171,6 +191,8 @@ def _settings(run: TrainingRun) -> dict[str, str]:
         value = getattr(run, key)
         if value is not None:
             settings.setdefault(key, f"{value:,}")
+    settings = {name: shorten(value) for name, value in run.variables.items()} | settings
+    settings |= run.described
     if run.fingerprint:
         settings["data"] = shorten(run.fingerprint)
     settings |= {f"{library} version": version for library, version in run.versions.items()}
@@ -192,7 +214,9 @@ def name_runs(runs: Sequence[TrainingRun], variables: Mapping[str, Any]) -> dict
 
 
 def outcome_text(run: TrainingRun) -> str:
-    """How a run ended, for a table cell: "done", "stopped early", "interrupted"."""
+    """How a run ended, for a table cell: "done", "stopped early", "failed: out of memory"."""
+    if run.status == "failed":
+        return shorten(f"failed: {run.note}" if run.note else "failed", MAX_ERROR)
     return shorten(run.note or run.status, 36)
 
 

@@ -139,6 +139,7 @@ class TrainingRun(Renderable):
         options: The options that differ from their defaults, by their names in :func:`kmagic.fit`.
         described: Options whose values are objects or arrays, as text: "callbacks" ...
         rows: Digests of some rows "trained" on and "held_out"; None without a checkpoint.
+        variables: Values of the notebook variables that the magic's line and the model's text use.
         seed: The seed, or None.
         text: The model in the layer language; "" if it cannot be expressed.
         versions: Versions of Python and the libraries, by name.
@@ -180,6 +181,7 @@ class TrainingRun(Renderable):
     options: dict[str, Any] = field(default_factory=dict)
     described: dict[str, str] = field(default_factory=dict)
     rows: dict[str, list[str]] | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     text: str = ""
     versions: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,26 @@
+"""Lists of all runs of this process, such as the one that ``%keras_history`` shows."""
+
+from __future__ import annotations
+
+from weakref import WeakSet
+
+from kmagic.training.run.training_run import TrainingRun
+
+
+class RunList(list[TrainingRun]):
+    """The runs that began since it was made, oldest first, however they were started or ended."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment] # told apart by its identity
+
+    def __init__(self) -> None:
+        super().__init__()
+        _lists.add(self)
+
+
+_lists: WeakSet[RunList] = WeakSet()
+
+
+def list_run(run: TrainingRun) -> None:
+    """Add a run that begins to all lists."""
+    for runs in list(_lists):
+        runs.append(run)
