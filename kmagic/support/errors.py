@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kmagic.support.formatting import escape_control_characters
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 
 BOLD, ORANGE, MUTED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
@@ -131,26 +132,32 @@ class MarkedError(KmagicError):
 
     def _mark(self, problem: Problem, *, colour: bool) -> str:
         lines = self.source.splitlines() or [""]
-        text = lines[min(problem.line, len(lines)) - 1].replace("\t", " ")
+        line = lines[min(problem.line, len(lines)) - 1].replace("\t", " ")
+        start = problem.column - 1
+        text, before, marked = (
+            escape_control_characters(part, "")
+            for part in (line, line[:start].ljust(start), line[start : start + problem.width])
+        )
         number = problem.line + self.first_line - 1
         gutter = f"{number:>3} | "
         blank = " " * (len(gutter) - 2) + "| "
-        caret = "^" * max(1, min(problem.width, len(text) - problem.column + 1))
+        caret = "^" * max(1, len(marked))
         if colour:
             caret = f"{ORANGE}{caret}{RESET}"
-        message = problem.message.replace("\n", "\n" + blank + " " * problem.column)
+        indent = "\n" + blank + " " * (len(before) + 1)
+        message = escape_control_characters(problem.message).replace("\n", indent)
         shown = [
             f"line {number}, column {problem.column}",
             f"{gutter}{text}",
-            f"{blank}{' ' * (problem.column - 1)}{caret} {message}",
+            f"{blank}{' ' * len(before)}{caret} {message}",
         ]
-        shown += [f"    in {step}" for step in problem.trail]
+        shown += [f"    in {escape_control_characters(step)}" for step in problem.trail]
         if problem.remedy:
-            shown += ["", problem.remedy]
+            shown += ["", escape_control_characters(problem.remedy)]
         return "\n".join(shown)
 
     def _render_traceback_(self) -> list[str]:
-        place = f" in {self.where}" if self.where else ""
+        place = f" in {escape_control_characters(self.where)}" if self.where else ""
         heading = f"{BOLD}{type(self).__name__}{RESET}{place}"
         return [heading, "", *self.render(colour=True).splitlines()]
 

@@ -159,32 +159,62 @@ def parse_duration(text: str) -> float | None:
 
 FIRST_STRONG_ISOLATE, POP_ISOLATE = "\u2068", "\u2069"
 
-_DIRECTION_CONTROLS = {"RLE", "RLO", "LRE", "LRO", "PDF", "RLI", "LRI", "FSI", "PDI"}
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
+_INVISIBLE_BUT_NEEDED = frozenset(
+    "\u200c\u200d"  # join or separate letters and emoji
+    "\u200e\u200f\u061c"  # marks of direction, which affect no other text
+    f"{FIRST_STRONG_ISOLATE}{POP_ISOLATE}"  # of isolate_direction
+)
+_TAGS = range(0xE0000, 0xE0080)  # within emoji of flags
 
 
-def strip_control_characters(name: str) -> str:
-    r"""Remove characters that affect the surrounding line: line breaks, text direction, bells.
+def escape_control_characters(text: str, keep: str = "\n\t") -> str:
+    r"""Write invisible characters that can change a terminal or the surrounding text as escapes.
+
+    These are control characters such as ESC, overrides of the text direction, spaces without
+    width, line separators and lone surrogates. Escaping an escaped text changes nothing.
+
+    Args:
+        text: Text that may contain names of the user or of a file.
+        keep: Control characters to keep; "" for a name, which is on one line.
 
     Example:
-        >>> strip_control_characters("a\nb"), strip_control_characters("\u202ecat")
-        ('a b', 'cat')
+        >>> print(escape_control_characters("\x1b[31mred\u202e"))
+        \x1b[31mred\u202e
+        >>> escape_control_characters("caf\u00e9 \u732b") == "caf\u00e9 \u732b"
+        True
     """
-    return "".join(
-        " " if unicodedata.category(character) == "Cc" else character
-        for character in name
-        if unicodedata.bidirectional(character) not in _DIRECTION_CONTROLS
-    )
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(character) if character not in keep else character for character in text)
+
+
+def _escape(character: str) -> str:
+    is_control = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    if not is_control or character in _INVISIBLE_BUT_NEEDED or ord(character) in _TAGS:
+        return character
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def to_single_line(text: str) -> str:
+    r"""A text of several lines on one line, its other control characters escaped.
+
+    Example:
+        >>> to_single_line("a\nb\tc")
+        'a b c'
+    """
+    return escape_control_characters("".join(" " if c in "\n\r\t\v\f" else c for c in text), "")
 
 
 def isolate_direction(name: str) -> str:
-    """Isolate a right-to-left name, so that it cannot reorder the surrounding text.
+    """A name within a text: escaped, and isolated if it is written from right to left.
 
     Example:
         >>> isolate_direction("cat"), isolate_direction("\u05d0") == "\u2068\u05d0\u2069"
         ('cat', True)
     """
-    bare = strip_control_characters(name)
+    bare = "".join(c for c in name if c not in (FIRST_STRONG_ISOLATE, POP_ISOLATE))
+    bare = escape_control_characters(bare, "")
     if any(unicodedata.bidirectional(character) in _RIGHT_TO_LEFT for character in bare):
         return f"{FIRST_STRONG_ISOLATE}{bare}{POP_ISOLATE}"
     return bare

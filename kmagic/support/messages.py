@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from kmagic.support.formatting import escape_control_characters
+
 
 @dataclass(frozen=True, slots=True)
 class Option:
@@ -90,7 +92,7 @@ class MagicSpelling(Spelling):
         name = self.options.get(option.name) or f"--{dashed}"
         if option.value is None or option.value is True:
             return name
-        text = str(option.value)
+        text = escape_control_characters(str(option.value))
         bare = text and not set(text) & set(" \t\n;|\\'\"")
         return f"{name} {text if bare else repr(text)}"
 
@@ -180,10 +182,10 @@ class Text:
 
 
 def render(part: Part, spelling: Spelling = PYTHON) -> str:
-    """Write out a message, or a part of one."""
+    """Write out a message, or a part of one, its control characters escaped."""
     match part:
         case str():
-            return part
+            return escape_control_characters(part)
         case Text():
             return "".join(render(each, spelling) for each in part.parts)
         case Option():

@@ -7,8 +7,11 @@ each names its renderer by address, as an entry point does. It is imported when 
 from __future__ import annotations
 
 import sys
+from functools import wraps
 from importlib import import_module
 from typing import Any, ClassVar
+
+from kmagic.support.formatting import escape_control_characters
 
 
 def import_address(address: str) -> Any:
@@ -22,6 +25,13 @@ class Renderable:
 
     renderer: ClassVar[str]
     """Address of a function from the result to its MIME bundle."""
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        # The text of a result contains names from data and files: of classes, columns, models.
+        super().__init_subclass__(**keywords)
+        own = cls.__dict__.get("__repr__")
+        if own is not None:
+            cls.__repr__ = wraps(own)(lambda self: escape_control_characters(own(self)))  # type: ignore[method-assign]
 
     def _bundle(self) -> dict[str, str]:
         bundle: dict[str, str] = import_address(self.renderer)(self)

@@ -24,7 +24,7 @@ from kmagic.support.formatting import (
     format_count,
     isolate_direction,
     shorten_name,
-    strip_control_characters,
+    to_single_line,
 )
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class InteractiveConfusion:
             "counts": [sweep.counts(threshold) for threshold in thresholds],
             "current": current,
             "samples": self._matrix.samples,
-            "unit": strip_control_characters(self._matrix.unit),
+            "unit": to_single_line(self._matrix.unit),
         }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from kmagic.display.kit.assets import minified_css
-from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
+from kmagic.support.formatting import escape_control_characters, isolate_direction, shorten_name
 
 Bundle: TypeAlias = dict[str, str]
 
@@ -28,7 +28,7 @@ TOOLTIP_LENGTH = 200
 
 def mime_bundle(text: str, markup: str) -> Bundle:
     """Plain text and HTML, as IPython's ``display(..., raw=True)`` takes them."""
-    return {"text/plain": text, "text/html": markup}
+    return {"text/plain": escape_control_characters(text), "text/html": markup}
 
 
 def card_html(title: str, facts: str, body: str, *, foot: str = "", aside: str = "") -> str:
@@ -50,7 +50,7 @@ def card_html(title: str, facts: str, body: str, *, foot: str = "", aside: str =
 
 def escape_html(value: object) -> str:
     """A value as HTML text, so that nothing a user or a file contains becomes markup."""
-    return html.escape(str(value), quote=True)
+    return html.escape(escape_control_characters(str(value)), quote=True)
 
 
 def message_html(text: str) -> str:
@@ -66,7 +66,7 @@ def message_html(text: str) -> str:
 
 def name_html(name: str, most: int = 24) -> str:
     """A user's name for something: escaped, isolated, and shortened with the whole as tooltip."""
-    whole = strip_control_characters(name)
+    whole = escape_control_characters(name, "")
     short = shorten_name(whole, most)
     tooltip = f' title="{tooltip_text(name)}"' if short != whole else ""
     return f"<bdi{tooltip}>{escape_html(short)}</bdi>"
@@ -74,7 +74,7 @@ def name_html(name: str, most: int = 24) -> str:
 
 def tooltip_text(name: str, most: int = TOOLTIP_LENGTH) -> str:
     """A name as the value of an attribute, shortened to ``most`` characters."""
-    return escape_html(isolate_direction(shorten_name(strip_control_characters(name), most)))
+    return escape_html(isolate_direction(shorten_name(name, most)))
 
 
 # --- building blocks ----------------------------------------------------------------------------

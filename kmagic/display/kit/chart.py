@@ -147,7 +147,7 @@ def format_tick(value: float, step: float) -> str:
         decimals = math.floor(math.log10(abs(value)) + EPSILON) - size + extra
         return format_power(value, min(max(1, decimals), MAX_DECIMALS))
     decimals = max(0, -math.floor(math.log10(step) + EPSILON))
-    if abs(step - round(step, decimals)) > EPSILON * step:
+    if max(abs(part - round(part, decimals)) for part in (step, value)) > EPSILON * step:
         decimals += 1
     return f"{value:,.{decimals}f}"
 

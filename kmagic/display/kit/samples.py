@@ -15,7 +15,7 @@ from kmagic.support.formatting import (
     isolate_direction,
     join_names,
     shorten_name,
-    strip_control_characters,
+    to_single_line,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def sample_to_text(x: Any, index: int, most: int = TEXT_LENGTH) -> str:
     if isinstance(sample, bytes):
         sample = sample.decode("utf-8", "replace")
     if isinstance(sample, str):
-        return isolate_direction(shorten_name(sample.strip(), most))
+        return isolate_direction(shorten_name(to_single_line(sample.strip()), most))
     if hasattr(sample, "items"):  # a row of a data frame
         size, texts = len(sample), (f"{key} {_value(value)}" for key, value in sample.items())
     else:
@@ -118,7 +118,7 @@ def sample_to_text(x: Any, index: int, most: int = TEXT_LENGTH) -> str:
 
 
 def _value(value: Any) -> str:
-    return format_value(value) if isinstance(value, float) else strip_control_characters(str(value))
+    return format_value(value) if isinstance(value, float) else to_single_line(str(value))
 
 
 def _caption(sample: Sample) -> str:

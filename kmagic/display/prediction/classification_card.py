@@ -39,7 +39,7 @@ from kmagic.evaluation.classification.classification import (
     TrueClass,
 )
 from kmagic.evaluation.classification.image_inputs import MAX_THUMBNAILS
-from kmagic.support.formatting import isolate_direction, shorten_name, strip_control_characters
+from kmagic.support.formatting import isolate_direction, shorten_name, to_single_line
 
 SMALL_BOX, LARGE_BOX = 84, 120  # pixels of a thumbnail; large with explanations or few images
 FEW = 4  # images for which there is room for large thumbnails
@@ -137,7 +137,7 @@ def _thumbnails(image: ImagePrediction, common_range: PixelRange | None, box: in
 
 
 def _clean(text: str) -> str:
-    return isolate_direction(shorten_name(strip_control_characters(text), 200))
+    return isolate_direction(shorten_name(to_single_line(text), 200))
 
 
 def _breakable(markup: str) -> str:

@@ -32,7 +32,7 @@ from kmagic.support.formatting import (
     format_value,
     isolate_direction,
     pluralize,
-    strip_control_characters,
+    to_single_line,
 )
 
 ROWS = 10
@@ -63,7 +63,7 @@ def predictions_bundle(predictions: Predictions, note: str = "") -> Bundle:
     rows = list(_rows(predictions))
     facts = f"{pluralize(len(predictions), 'prediction')} · {_content(predictions)}"
     foot = " ".join(filter(None, [info.note, _array_sentence(predictions), note]))
-    title = strip_control_characters(info.name) or "predictions"
+    title = to_single_line(info.name) or "predictions"
     lines = [f"{isolate_direction(title)}: {facts}", *(row.to_text() for row in rows), foot]
     thumbnails, named = _thumbnails(info.samples, len(rows)), len(info.sample_names) > 0
     body = "".join(_row_html(row, thumbnails, named=named) for row in rows)
@@ -204,8 +204,8 @@ def _row_html(row: _Row, thumbnails: list[str], *, named: bool) -> str:
         style = f"{_LEFT};width:{BOX}px"
         cells.append(f'<td class="km-left" style="{style}">{thumbnails[row.index]}</td>')
     elif sample := row.sample_text():
-        short = strip_control_characters(row.sample_text(MAX_CELL))
-        is_cut = short != strip_control_characters(sample)
+        short = to_single_line(row.sample_text(MAX_CELL))
+        is_cut = short != to_single_line(sample)
         tooltip = f' title="{tooltip_text(sample)}"' if is_cut else ""
         cells.append(f'<td class="km-left" {_WRAP}><bdi{tooltip}>{escape_html(short)}</bdi></td>')
     # A sample as text needs the room that a thumbnail leaves to the bar.
@@ -239,4 +239,4 @@ def _prediction_html(row: _Row, bar_width: str) -> str:
 def _format(value: Any) -> str:
     if isinstance(value, float):
         return format_value(value)
-    return strip_control_characters(str(value))
+    return to_single_line(str(value))

@@ -15,6 +15,7 @@ from kmagic.display.training.training_card import (
     training_bundle,
 )
 from kmagic.support.display_mode import DisplayMode, display_mode
+from kmagic.support.formatting import escape_control_characters
 from kmagic.support.rendering import display_bundle, display_in_cell, mark_displayed
 from kmagic.training.run.training_run import Display, TrainingRun
 
@@ -129,6 +130,7 @@ class LogLines(Display):
             self._write(f"  {message.text}")
 
     def _write(self, text: str, end: str = "\n") -> None:
+        text = escape_control_characters(text)
         start = "\r" if self._moving_line or not end else ""
         blank = " " * (len(self._moving_line) - len(text))
         self._stream.write(f"{start}{text}{blank}{end}")

@@ -20,6 +20,7 @@ from kmagic.display.training.training_card import (
     table_rows,
 )
 from kmagic.support.downsampling import Point, limit_per_column
+from kmagic.support.formatting import isolate_direction
 from kmagic.training.run.training_run import TrainingRun
 
 Json: TypeAlias = dict[str, Any]
@@ -58,7 +59,7 @@ class WidgetFeed:
         return {
             "seq": self._sequence,
             "run": run.id,
-            "name": run.model_name,
+            "name": isolate_direction(run.model_name),
             "epochs": run.epochs,
             "initial_epoch": run.initial_epoch,
             "control_channel": self._answers,

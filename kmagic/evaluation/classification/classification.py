@@ -16,7 +16,7 @@ from kmagic.support.formatting import (
     isolate_direction,
     pluralize,
     shorten_name,
-    strip_control_characters,
+    to_single_line,
 )
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 from kmagic.support.rendering import Renderable
@@ -85,7 +85,7 @@ class ImagePrediction:
         """The image in a line: "3: 2 58.6%, 4 34.8%, 6 6.2% (wrong, actually 4)"."""
         name = isolate_direction(shorten_name(self.name, MAX_FILE_NAME))
         if self.error:
-            error = strip_control_characters(shorten_name(self.error, MAX_ERROR))
+            error = to_single_line(shorten_name(self.error, MAX_ERROR))
             return error if name in error else f"{name}: {error}"
         text = ", ".join(f"{_short(c.label)} {c.probability:.1%}" for c in self.top_classes)
         if self.true_class is not None:

@@ -93,7 +93,8 @@ export function formatTick(value, step) {
     return value.toExponential(Math.min(Math.max(1, decimals), MAX_DECIMALS)).replace("+", "");
   }
   let decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-  if (Math.abs(step - Number(step.toFixed(decimals))) > 1e-9 * step) decimals += 1;
+  const isRounded = (/** @type {number} */ part) => Math.abs(part - Number(part.toFixed(decimals))) > 1e-9 * step;
+  if (isRounded(step) || isRounded(value)) decimals += 1;
   return value.toLocaleString("en", {
     minimumFractionDigits: decimals,
     maximumFractionDigits: decimals,
