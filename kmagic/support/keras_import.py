@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from kmagic.support.background_import import BackgroundImport
 from kmagic.support.process_patches import drop_retracing_warning, quiet_import
 
 _lock = threading.Lock()
@@ -32,28 +32,35 @@ keras: Any = _LateModule("keras")
 """Keras, for modules that ``%load_ext kmagic`` imports: it takes seconds."""
 
 
+_background: BackgroundImport | None = None
+_PACKAGES = ("keras", "tensorflow", "tensorboard", "tf_keras")
+"""Packages that import each other, and those whose names start with these."""
+
+
 def load_keras() -> None:
     """Import Keras and TensorFlow without log output; returns at once if they are imported."""
-    with _lock:
-        drop_retracing_warning()
-        if "keras" in sys.modules and "tensorflow" in sys.modules:
-            return
-        with quiet_import():
-            import_module("keras")
+    drop_retracing_warning()
+    if _background is not None and _background.is_running:
+        import_module("keras")  # waits for it, and can be interrupted
+    elif "keras" not in sys.modules or "tensorflow" not in sys.modules:
+        _load_quietly()
 
 
 def is_loaded() -> bool:
     """Whether Keras is imported; does not wait for a running import."""
-    return not _lock.locked() and "keras" in sys.modules and "tensorflow" in sys.modules
+    is_importing = _lock.locked() or (_background is not None and _background.is_running)
+    return not is_importing and "keras" in sys.modules and "tensorflow" in sys.modules
 
 
 def preload() -> threading.Thread:
-    """Import Keras in a background thread."""
-    thread = threading.Thread(target=_try_load, name="kmagic-preload", daemon=True)
-    thread.start()
-    return thread
+    """Import Keras in a background thread; a running import is not started again."""
+    global _background  # noqa: PLW0603 - Keras is imported once per process
+    if _background is not None and _background.is_running:
+        return _background.thread
+    _background = BackgroundImport(_load_quietly, _PACKAGES)
+    return _background.start()
 
 
-def _try_load() -> None:
-    with suppress(Exception):  # the first magic that needs Keras meets the error and shows it
-        load_keras()
+def _load_quietly() -> None:
+    with _lock, quiet_import():
+        import_module("keras")

@@ -24,10 +24,14 @@ class of IPython's display hook   a terminal shows an empty ``Out[3]:``       ``
                                   after a magic has shown its result
 IPython's formatters              a model at the end of a cell is shown as    never
                                   its card, a figure as an image
+importlib's ``_find_and_load``,   other threads wait while Keras is imported  after the import
+``_lock_unlock_module``           in the background
 handler of SIGINT                 an interrupt while Keras creates weights    after the first batch
                                   leaves a model that cannot be trained
 control handlers of the kernel    Stop reaches the kernel while a cell runs   never
 ================================  ==========================================  ===================
+
+The functions of importlib are replaced by :mod:`kmagic.support.background_import`.
 
 The train and test functions that the fast pipeline sets belong to one model, not to the process
 (:mod:`kmagic.training.pipeline.executions`).

@@ -4,7 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from kmagic.support.process_patches import _START_UP_MESSAGE
+
+from .kernel_imports import LAST, PROGRAMS, run_kernel
 
 NOISE = """WARNING: All log messages before absl::InitializeLog() is called are written to STDERR
 I0000 00:00:1795504096.278530    8120 port.cc:153] oneDNN is on. Set TF_ENABLE_ONEDNN_OPTS=0.
@@ -54,3 +58,17 @@ def test_the_retracing_warning_is_dropped():
         "    kmagic.build('input 4 / dense 2').predict(numpy.ones((1, 4)), verbose=0)"
     )
     assert "retracing" not in run(code).stderr
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["data science", "from tensorflow import keras"], ["package of tensorflow", "tf.keras"]],
+)
+def test_keras_can_be_imported_in_the_cell_that_loads_kmagic(names, tmp_path):
+    cell = "\n".join(["%load_ext kmagic", *(PROGRAMS[name] for name in names)])
+    assert "built 10" in run_kernel([cell, LAST], tmp_path)
+
+
+def test_an_import_that_waits_can_be_interrupted_and_repeated(tmp_path):
+    cells = ["%load_ext kmagic", PROGRAMS["import tensorflow"], LAST]
+    assert "built 10" in run_kernel(cells, tmp_path, interrupt=0.3)
