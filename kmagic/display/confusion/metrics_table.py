@@ -33,6 +33,10 @@ CURVE_POINTS = 120
 THRESHOLDS = (0.1, 0.25, 0.5, 0.75, 0.9)
 AXIS_NAME = 12  # characters of a class name at an axis
 WIDTH, HEIGHT = 214, 206
+METHOD = (
+    "Intervals: Wilson's for shares; averages over classes combine those of the classes; kappa, "
+    "MCC and averages of precision and F1 by resampling."
+)
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 22, 34
 TICKS = (0.0, 0.5, 1.0)
 MAX_RADIUS, MIN_RADIUS = 5.0, 2.0
@@ -112,7 +116,8 @@ def all_metrics_html(matrix: ConfusionMatrix) -> str:
         else f"The {MAX_CLASSES} classes with the lowest F1, of {classes:,}"
     )
     table = table_html(("", "value", "from", "to"), rows)
-    return details_html("All metrics, with 95 % intervals", table) + details_html(
+    note = f'<div class="km-muted" style="font-size:11px">{escape_html(METHOD)}</div>'
+    return details_html("All metrics, with 95 % intervals", table + note) + details_html(
         title, _class_metrics(matrix)
     )
 

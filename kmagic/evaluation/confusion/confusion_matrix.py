@@ -16,11 +16,11 @@ from kmagic.evaluation.confusion.confusion_metrics import (
     ClassMetrics,
     Intervals,
     ThresholdCurve,
-    bootstrap,
     calibrate,
     classification_report_frame,
     count_confusions,
     divide,
+    metric_intervals,
 )
 from kmagic.evaluation.confusion.label_arrays import Label, LabeledPredictions
 from kmagic.evaluation.confusion.matrix_plot import plot_matrix
@@ -211,16 +211,16 @@ class ConfusionMatrix(Renderable):
     def intervals(
         self, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
     ) -> Intervals:
-        """Bootstrap intervals of all metrics; the default ones are computed once.
+        """Intervals of all metrics (``metric_intervals``); the default ones are computed once.
 
         Args:
             level: Coverage probability of an interval.
-            resamples: Number of resamples.
+            resamples: Number of resamples, for the metrics that are resampled.
             seed: The same seed gives the same intervals.
         """
         if (level, resamples, seed) == (LEVEL, RESAMPLES, 0):
             return self._intervals
-        return bootstrap(
+        return metric_intervals(
             self.predictions,
             self.sample_weight,
             hits=self._top_k_hits(),
@@ -231,7 +231,7 @@ class ConfusionMatrix(Renderable):
 
     @cached_property
     def _intervals(self) -> Intervals:
-        return bootstrap(self.predictions, self.sample_weight, hits=self._top_k_hits())
+        return metric_intervals(self.predictions, self.sample_weight, hits=self._top_k_hits())
 
     def summary(self) -> pd.DataFrame:
         """The overall metrics with their intervals: columns value, low, high."""

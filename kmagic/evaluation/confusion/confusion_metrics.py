@@ -1,13 +1,12 @@
 """Metrics of a confusion matrix, as scikit-learn defines them, and the effects of a threshold.
 
 The metrics of classes follow from three sums per class. They are computed from these sums for any
-number of matrices at once, which the bootstrap needs and scikit-learn does not offer. The tests
+number of matrices at once, which resampling needs and scikit-learn does not offer. The tests
 compare every metric with scikit-learn.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,7 @@ RESAMPLES = 1000
 GROUPS = 1000  # units that are drawn, which bounds the time
 CHUNK_VALUES = 2_000_000  # class sums held in memory at once
 BINS = 10  # of the calibration
-RATES = ("precision", "recall", "f1")
+RESAMPLED = (*("kappa", "MCC", "macro precision", "macro F1", "weighted precision", "weighted F1"),)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +173,7 @@ class Intervals:
     f1: NDArray[np.float64]
 
 
-def bootstrap(
+def metric_intervals(
     predictions: LabeledPredictions,
     weights: NDArray[np.float64] | None = None,
     *,
@@ -183,25 +182,135 @@ def bootstrap(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Intervals:
-    """Percentile intervals of all metrics, and of further ones that are shares of ``hits``.
+    """Intervals of all metrics, and of further ones that are shares of ``hits``.
+
+    Shares (accuracy, precision, recall) have Wilson's score interval, which is valid for few
+    samples and for 0 or 100 percent. F1 increases with the share of true positives among the
+    samples that are of the class or predicted as it, so it has the interval of that share. Averages
+    over classes combine the intervals of the classes (MOVER, Zou and Donner 2008); those of
+    precision and F1 also include the interval by resampling. Kappa and MCC are resampled; where all
+    resamples agree, as without any mistake, kappa follows from the interval of the accuracy, and
+    MCC, which is then nearly the same, has the interval of kappa. With weights the effective number
+    of samples counts (Kish 1965).
+
+    Example:
+        >>> from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
+        >>> labeled = read_labels_and_predictions([0, 1] * 60, [0, 1] * 60)
+        >>> [round(bound, 3) for bound in metric_intervals(labeled).overall["accuracy"]]
+        [0.969, 1.0]
+    """
+    true, predicted, classes = predictions.true, predictions.predicted, len(predictions.class_names)
+    weight = np.ones(len(true)) if weights is None else weights
+    correct = true == predicted
+
+    def sums(index: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.bincount(index, values, minlength=classes), dtype=np.float64)
+
+    def sizes(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        rows, columns = sums(true, values), sums(predicted, values)
+        return rows, columns, rows + columns - sums(true, values * correct)
+
+    metrics = ClassMetrics(
+        sums(true, weight * correct), sums(true, weight), sums(predicted, weight)
+    )
+    support, of_predicted, of_either = (
+        divide(total**2, squares)
+        for total, squares in zip(sizes(weight), sizes(weight**2), strict=True)
+    )
+    size = float(weight.sum() ** 2 / (weight**2).sum())
+    share = divide(metrics.f1, 2 - metrics.f1)  # f1 = 2 share / (1 + share)
+    share = wilson_interval(share, of_either, level)
+    limits = {
+        "precision": wilson_interval(metrics.precision, of_predicted, level),
+        "recall": wilson_interval(metrics.recall, support, level),
+        "F1": 2 * share / (1 + share),
+    }
+    values = metrics.overall()
+    overall = {"accuracy": _pair(wilson_interval(values["accuracy"], size, level))}
+    occurs = metrics.support > 0
+    means = {
+        "macro": np.full(classes, 1 / classes),
+        "weighted": metrics.support / metrics.support.sum(),
+    }
+    overall["balanced accuracy"] = _mean_interval(
+        metrics.recall, limits["recall"], occurs / occurs.sum()
+    )
+    resampled = _resampled_intervals(predictions, weights, level, resamples, seed)
+    overall |= {name: resampled[name] for name in ("kappa", "MCC")}
+    if overall["kappa"][0] == overall["kappa"][1]:
+        chance = 1 - divide(1 - values["accuracy"], 1 - values["kappa"], undefined=np.nan)
+        if not np.isfinite(chance):  # no mistake
+            chance = (metrics.support * metrics.predicted).sum() / metrics.support.sum() ** 2
+        overall["kappa"] = _pair((np.array(overall["accuracy"]) - chance) / (1 - chance))
+    if overall["MCC"][0] == overall["MCC"][1] and values["MCC"]:
+        overall["MCC"] = overall["kappa"]
+    for mean, shares in means.items():
+        for name, rates in (
+            ("precision", metrics.precision), ("recall", metrics.recall), ("F1", metrics.f1)
+        ):  # fmt: skip
+            limits_of_mean = _mean_interval(rates, limits[name], shares)
+            # A mistake counts for two classes in precision and F1, so those are resampled as well.
+            others = resampled.get(f"{mean} {name}", limits_of_mean)
+            pairs = zip((min, max), limits_of_mean, others, strict=True)
+            low, high = (choose(one, other) for choose, one, other in pairs)
+            overall[f"{mean} {name}"] = low, high
+    overall["weighted recall"] = overall["accuracy"]
+    for name, hit in (hits or {}).items():
+        rate = np.average(hit, weights=weights)
+        overall[name] = _pair(wilson_interval(rate, size, level))
+    ordered = {name: overall[name] for name in (*values, *(hits or {}))}
+    return Intervals(level, ordered, *limits.values())
+
+
+def wilson_interval(share: Any, samples: Any, level: float = LEVEL) -> NDArray[np.float64]:
+    """Wilson's score interval of a share of some samples; NaN without any.
+
+    Returns:
+        Low and high, shape (2, ...).
+
+    Example:
+        >>> wilson_interval(1.0, 120).round(3).tolist()
+        [0.969, 1.0]
+    """
+    from scipy.special import ndtri  # noqa: PLC0415 - not before it is needed
+
+    share, samples = np.asarray(share, dtype=float), np.asarray(samples, dtype=float)
+    z2 = ndtri((1 + level) / 2) ** 2
+    centre = (share * samples + z2 / 2) / (samples + z2)
+    half = np.sqrt(z2 * (samples * share * (1 - share) + z2 / 4)) / (samples + z2)
+    return np.where(samples > 0, np.clip([centre - half, centre + half], 0, 1), np.nan)
+
+
+def _mean_interval(
+    rates: NDArray[np.float64], limits: NDArray[np.float64], shares: NDArray[np.float64]
+) -> tuple[float, float]:
+    """The interval of a weighted mean of rates, from the intervals of those that are defined."""
+    mean = (shares * rates).sum()
+    low, high = np.sqrt(np.nansum((shares * (limits - rates)) ** 2, axis=1))
+    return float(max(mean - low, 0.0)), float(min(mean + high, 1.0))
+
+
+def _pair(limits: NDArray[np.float64]) -> tuple[float, float]:
+    return float(limits[0]), float(limits[1])
+
+
+def _resampled_intervals(
+    predictions: LabeledPredictions,
+    weights: NDArray[np.float64] | None,
+    level: float,
+    resamples: int,
+    seed: int,
+) -> dict[str, tuple[float, float]]:
+    """Percentile intervals of metrics whose terms depend on each other.
 
     ``scipy.stats.bootstrap`` would draw every sample of every resample. Samples in the same cell of
     the matrix are interchangeable, so counts of cells are drawn instead. With weights, or with more
     than 1,000 different cells, the samples are divided at random into 1,000 groups of equal size,
     and whole groups are drawn.
-
-    Example:
-        >>> from kmagic.evaluation.confusion.label_arrays import read_labels_and_predictions
-        >>> labeled = read_labels_and_predictions([0, 1] * 50, [0, 1] * 45 + [1, 0] * 5)
-        >>> [round(bound, 1) for bound in bootstrap(labeled).overall["accuracy"]]
-        [0.8, 0.9]
     """
     samples, classes = len(predictions.true), len(predictions.class_names)
-    hits = hits or {}
     rng = np.random.default_rng(seed)
     cell = predictions.true * classes + predictions.predicted
-    for hit in hits.values():
-        cell = 2 * cell + hit
     _, rows, counts = np.unique(cell, return_index=True, return_counts=True)
     if weights is None and len(rows) <= GROUPS:
         unit, units, draws, shares = np.arange(len(rows)), len(rows), samples, counts / samples
@@ -220,24 +329,16 @@ def bootstrap(
         unit_sums(true, weight),
         unit_sums(predicted, weight),
     )
-    hits_per_unit = {
-        name: np.bincount(unit, weight * hit[rows], minlength=units) for name, hit in hits.items()
-    }
-    drawn: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    drawn: dict[str, list[NDArray[np.float64]]] = {name: [] for name in RESAMPLED}
     step = max(1, CHUNK_VALUES // (3 * classes))
     for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        times = rng.multinomial(draws, shares, size=size).astype(np.float32)
-        each = ClassMetrics(*((times @ part).astype(np.float64) for part in per_unit))
-        metrics = {name: getattr(each, name) for name in RATES} | each.overall()
-        for name, in_unit in hits_per_unit.items():
-            metrics[name] = times @ in_unit / each.support.sum(axis=-1)
-        for name, values in metrics.items():
-            drawn[name].append(values)
+        times = rng.multinomial(draws, shares, size=min(step, resamples - start))
+        times = times.astype(np.float32)
+        metrics = ClassMetrics(*((times @ part).astype(np.float64) for part in per_unit)).overall()
+        for name in RESAMPLED:
+            drawn[name].append(metrics[name])
     edges = np.array([(1 - level) / 2, (1 + level) / 2])
-    rates = [np.quantile(np.concatenate(drawn.pop(name)), edges, axis=0) for name in RATES]
-    overall = {name: _quantiles(np.concatenate(chunks), edges) for name, chunks in drawn.items()}
-    return Intervals(level, overall, *rates)
+    return {name: _quantiles(np.concatenate(chunks), edges) for name, chunks in drawn.items()}
 
 
 def _quantiles(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple[float, float]:
@@ -245,8 +346,7 @@ def _quantiles(values: NDArray[np.float64], edges: NDArray[np.float64]) -> tuple
     defined = values[np.isfinite(values)]
     if len(defined) < 2:  # noqa: PLR2004 - one value has no spread
         return float("nan"), float("nan")
-    low, high = np.quantile(defined, edges)
-    return float(low), float(high)
+    return _pair(np.quantile(defined, edges))
 
 
 # --- thresholds and probabilities ----------------------------------------------------------------

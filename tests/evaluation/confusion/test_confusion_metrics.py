@@ -42,7 +42,7 @@ def test_intervals_are_those_of_resampling_the_samples():
     result = confusion(true, predicted).intervals().overall
     for name in ("accuracy", "balanced accuracy", "kappa", "MCC", "macro F1", "weighted precision"):
         theirs = np.quantile([one[name] for one in drawn], [0.025, 0.975])
-        np.testing.assert_allclose(result[name], theirs, atol=0.012)
+        np.testing.assert_allclose(result[name], theirs, atol=0.015)
 
 
 def test_groups_of_samples_give_the_same_intervals_as_cells():
@@ -78,13 +78,65 @@ def test_an_undefined_metric_has_no_interval():
     result = confusion([0, 0, 0], [0, 0, 0], class_names=["a", "b"])
     assert np.isnan(result.kappa)
     assert np.isnan(result.intervals().overall["kappa"]).all()
-    assert result.intervals().overall["accuracy"] == (1.0, 1.0)
+    assert np.isnan(result.intervals().recall[:, 1]).all()
     frame = result.summary()
-    assert frame.loc["accuracy"].tolist() == [1, 1, 1]
+    assert frame.loc["accuracy"].round(2).tolist() == [1, 0.44, 1]
+
+
+@pytest.mark.parametrize(("right", "samples"), [(120, 120), (119, 120), (0, 8), (1, 1), (57, 90)])
+def test_shares_have_wilson_s_interval(right, samples):
+    from scipy.stats import binomtest
+
+    true = np.arange(samples) % 2
+    result = confusion(
+        true, np.where(np.arange(samples) < right, true, 1 - true), class_names=list("ab")
+    )
+    expected = binomtest(right, samples).proportion_ci(method="wilson")
+    for name in ("accuracy", "weighted recall"):
+        assert result.intervals().overall[name] == pytest.approx(expected)
+    hits = result.predictions.correct[true == 1]
+    if len(hits):
+        expected = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+        assert result.intervals().recall[:, 1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_interval_of_a_perfect_or_a_useless_model_is_a_point(classes, weighted):
+    true = np.arange(120) % classes
+    weights = np.linspace(1, 2, 120) if weighted else None
+    perfect = confusion(true, true, sample_weight=weights)
+    useless = confusion(true, (true + 1) % classes, sample_weight=weights)
+    for name, (low, high) in perfect.intervals().overall.items():
+        assert 0.6 < low < 0.995, name
+        assert high == pytest.approx(1), name
+    for name, (low, high) in useless.intervals().overall.items():
+        assert low < high, name
+    figures = perfect.intervals()
+    for low, high in (figures.precision, figures.recall, figures.f1):
+        assert ((low < 0.99) & (high == pytest.approx(1))).all()
+
+
+@pytest.mark.parametrize("share", [0.8, 0.97])
+def test_intervals_of_few_samples_contain_the_expected_value_as_often_as_they_should(share):
+    rng, true = np.random.default_rng(0), np.repeat([0, 1, 2], 20)
+    inside = dict.fromkeys(("accuracy", "balanced accuracy", "macro F1", "kappa"), 0)
+    wrong = (1 - share) / 2
+    expected = {"accuracy": share, "balanced accuracy": share, "macro F1": share}
+    expected["kappa"] = (share - 1 / 3) / (2 / 3)
+    for _ in range(150):
+        moved = rng.choice(3, 60, p=[share, wrong, wrong])
+        result = confusion(true, (true + moved) % 3, class_names=list("abc"))
+        found = result.intervals(resamples=200)
+        for name, value in expected.items():
+            low, high = found.overall[name]
+            inside[name] += low <= value <= high
+    rates = {name: count / 150 for name, count in inside.items()}
+    assert min(rates.values()) >= 0.9, rates
 
 
 def test_many_resamples_are_drawn_in_chunks(monkeypatch):
     result = confusion(*labels_and_predictions())
-    whole = result.intervals(seed=5).overall["accuracy"]
+    whole = result.intervals(seed=5).overall["MCC"]
     monkeypatch.setattr(confusion_metrics, "CHUNK_VALUES", 100)
-    assert result.intervals(seed=5).overall["accuracy"] == pytest.approx(whole, abs=0.01)
+    assert result.intervals(seed=5).overall["MCC"] == pytest.approx(whole, abs=0.01)
