@@ -35,7 +35,7 @@ TEST_NAMES = ("test", "testing")
 VALIDATION_NAMES = ("validation", "val", "valid")
 TEXT_SUFFIXES = (".txt", ".text")
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
-_IGNORED_FOLDERS = ("__MACOSX", "__pycache__")
+_IGNORED_NAMES = ("__MACOSX", "__pycache__", "@eaDir", "$RECYCLE.BIN", "Thumbs.db", "desktop.ini")
 _ONE_FOLDER_PER_CLASS = "Make one subfolder per class: cats/ and dogs/."
 
 
@@ -76,7 +76,7 @@ def scan_folder(path: Path) -> DataFolder:
             return _scan_tables(path, files)
         roots = [folder for folder in (train, test) if folder is not None] or [path]
         files_by_class = {
-            (part, folder.name): _files_below(folder)
+            (part, folder.name): files_below(folder, path)
             for part, root in enumerate(roots)
             for folder in _class_folders(root)
         }
@@ -199,9 +199,8 @@ def _innermost(path: Path) -> Path:
 
 def _list_folder(path: Path) -> tuple[list[Path], list[Path]]:
     """Folders and files, sorted by name, without hidden ones."""
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in entries if entry.is_dir() and entry.name not in _IGNORED_FOLDERS]
-    return folders, [entry for entry in entries if entry.is_file()]
+    entries = sorted(entry for entry in path.iterdir() if not is_ignored(entry.name))
+    return [entry for entry in entries if entry.is_dir()], [e for e in entries if e.is_file()]
 
 
 def _find_parts(folders: list[Path]) -> tuple[Path | None, Path | None, Path | None]:
@@ -224,14 +223,41 @@ def _class_folders(path: Path) -> list[Path]:
     return folders
 
 
-def _files_below(folder: Path) -> list[Path]:
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder of this name was made by a program, not by the user.
+
+    Example:
+        >>> [is_ignored(name) for name in (".ipynb_checkpoints", "__MACOSX", "Thumbs.db", "cats")]
+        [True, True, True, False]
+    """
+    return name.startswith(".") or name in _IGNORED_NAMES
+
+
+def files_below(folder: Path, whole: Path | None = None) -> list[Path]:
+    """All files in a folder and its subfolders, sorted by name, without those of programs.
+
+    Links to other folders are followed; links within the folder, or to what contains it, are not.
+    If it is a part of a folder that is read, ``whole`` is that folder.
+    """
+    root = (whole or folder).resolve()
+    linked: set[Path] = set()
+
+    def is_entered(path: Path) -> bool:
+        if not path.is_symlink():
+            return True
+        target = path.resolve()
+        is_known = target in linked or target.is_relative_to(root) or root.is_relative_to(target)
+        linked.add(target)
+        return not is_known
+
     def fail(error: OSError) -> None:
         raise error
 
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=fail):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(parent, file) for file in sorted(files) if not file.startswith(".")]
+    for parent, folders, files in os.walk(folder, onerror=fail, followlinks=True):
+        names = sorted(name for name in folders if not is_ignored(name))
+        folders[:] = [name for name in names if is_entered(Path(parent, name))]
+        found += [Path(parent, file) for file in sorted(files) if not is_ignored(file)]
     return found
 
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from kmagic.data import load_data, memory
-from kmagic.data.folders import scan_folder
+from kmagic.data.folders import is_ignored, scan_folder
 from kmagic.data.images import image_folder
+from kmagic.evaluation.classification.image_inputs import list_images
 from kmagic.support.errors import DataError
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
@@ -397,3 +398,56 @@ def test_scan_folder(reviews: Path) -> None:
     assert found.classes == ("bad", "good")
     assert found.y.tolist() == [0] * 6 + [1] * 6
     assert [len(part) for part in found.parts] == [12]
+
+
+# --- which files count ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pets(tmp_path):
+    """Two classes, and files that programs left there."""
+    folder = tmp_path / "pets"
+    names = (
+        *("cats/a.jpg", "cats/B.JPG", "dogs/c.jpeg", "dogs/deep/d.Png"),
+        *(".ipynb_checkpoints/a-checkpoint.jpg", "cats/.ipynb_checkpoints/a-checkpoint.jpg"),
+        *("__MACOSX/cats/a.jpg", "cats/._a.jpg", ".DS_Store", "cats/.DS_Store", "cats/Thumbs.db"),
+        *("dogs/desktop.ini", "dogs/notes.txt", "dogs/@eaDir/c.jpg", ".git/x.png"),
+    )
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / name, "PNG")
+    (folder / "cats" / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "cats" / "dogs_again").symlink_to(folder / "dogs", target_is_directory=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Image.new("RGB", (8, 8)).save(elsewhere / "e.jpg", "PNG")
+    (elsewhere / "itself").symlink_to(elsewhere, target_is_directory=True)
+    (folder / "dogs" / "linked").symlink_to(elsewhere, target_is_directory=True)
+    return folder
+
+
+IMAGES = {"a.jpg", "B.JPG", "c.jpeg", "d.Png", "e.jpg"}
+
+
+def test_data_and_classify_count_the_same_files(pets, monkeypatch) -> None:
+    data = scan_folder(pets)
+    assert sorted(file.name for file in data.parts[0]) == sorted(IMAGES)
+    assert data.classes == ("cats", "dogs")
+    monkeypatch.chdir(pets.parent)
+    for place in (pets, "pets", "./pets", pets / "../pets"):
+        assert sorted(Path(s.name).name for s in list_images(place, None)) == sorted(IMAGES)
+
+
+@pytest.mark.parametrize("pattern", ["*/*", "**/*", "*/*.[jJ]*", "cats/**", "c*/a.jpg"])
+def test_patterns_leave_out_the_files_of_programs(pets, pattern) -> None:
+    found = {Path(source.name) for source in list_images(str(pets / pattern), None)}
+    assert found
+    below = [path.relative_to(pets).parts for path in found]
+    assert not any(is_ignored(part) for parts in below for part in parts)
+
+
+def test_a_file_or_folder_that_is_named_counts(pets) -> None:
+    hidden = pets / ".ipynb_checkpoints"
+    assert len(list_images(hidden, None)) == 1
+    assert len(list_images(str(hidden / "*.jpg"), None)) == 1
+    assert len(list_images(pets / "cats/._a.jpg", None)) == 1

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.data.folders import files_below, is_ignored
 from kmagic.data.images.image_reader import (
     MAX_8_BIT,
     MAX_16_BIT,
@@ -24,7 +25,7 @@ from kmagic.data.images.image_reader import (
     is_url,
     read_image,
 )
-from kmagic.data.paths import nearest_path
+from kmagic.data.paths import explain_read_errors, nearest_path
 from kmagic.evaluation.classification.applications import DEFAULT_SIDE, Application
 from kmagic.evaluation.prediction.batch_prediction import (
     match_axes,
@@ -430,11 +431,17 @@ def _from_path(text: str | bytes) -> Iterator[ImageSource]:
         yield ImageSource(name, path)
         return
     if is_folder:
-        found = [Path(folder, file) for folder, _, files in os.walk(path) for file in files]
+        with explain_read_errors(path):
+            found = files_below(path)
         missing = f"The folder {name} contains no images."
     else:
-        found = [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - Path.glob takes no absolute pattern
-        found = [file for file in found if file.is_file()]
+        depth = next(i for i, part in enumerate(path.parts) if glob.has_magic(part))
+        matches = map(Path, glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        found = [
+            file
+            for file in matches
+            if file.is_file() and not any(map(is_ignored, file.parts[depth:]))
+        ]
         missing = f"No file matches {name}."
     images = [file for file in found if is_image_file(file)]
     files = images if images or is_folder else found

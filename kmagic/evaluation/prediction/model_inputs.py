@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from kmagic.data.folders import files_below
 from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
@@ -199,7 +200,7 @@ def _text_files(x: Any) -> list[Path]:
     path = Path(x).expanduser()
     try:
         if path.is_dir():
-            return sorted(path.rglob("*.txt"))
+            return [file for file in files_below(path) if file.suffix.lower() == ".txt"]
         if path.is_file() or not isinstance(x, str):
             return [path]
         pattern = path.name if glob.has_magic(path.name) and path.parent.is_dir() else ""
