@@ -126,8 +126,9 @@ def fit(
         earlier: Previous runs: the last three of the same model are drawn in grey.
         name: The model's name in the record.
         initial_epoch: As in ``model.fit``.
-        steps_per_epoch: As in ``model.fit``.
-        validation_steps: As in ``model.fit``.
+        steps_per_epoch: Batches per epoch. Required for data without a known end: a dataset with
+            ``repeat()``, or a generator that does not end soon.
+        validation_steps: Batches of the validation data, likewise.
         validation_batch_size: As in ``model.fit``.
         validation_freq: As in ``model.fit``.
         verbose: As in ``model.fit``, but 0 by default.

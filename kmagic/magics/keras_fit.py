@@ -22,6 +22,8 @@ FIT.option("--data D", "a dataset of %%keras_data: its training part")
 FIT.option("-e --epochs N", "epochs (default: 1)", minimum=1)
 FIT.option("-b --batch-size N", "samples per batch (default: 32)", minimum=1)
 FIT.option("--val V", "validation data: a fraction such as 0.1, a pair Xv,Yv, or a dataset")
+FIT.option("--steps-per-epoch N", "batches per epoch, for data without a known end", minimum=1)
+FIT.option("--validation-steps N", "batches of validation data, likewise", minimum=1)
 FIT.option(
     "--patience N",
     "stop when the loss has not improved for N epochs: the validation loss with --val, "
@@ -90,6 +92,7 @@ def _fit_options(line: ParsedLine) -> dict[str, Any]:
     options = line.keywords(
         *("epochs", "batch_size", "seed", "patience", "reduce_lr", "csv", "tensorboard"),
         *("checkpoint", "class_weight", "sample_weight", "budget", "watch"),
+        *("steps_per_epoch", "validation_steps"),
     )
     options |= _validation(line)
     if line.no_shuffle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any, Literal, TypeAlias
 
 from kmagic.support.keras_import import keras
@@ -87,7 +88,16 @@ def match_arrays(model: Any, values: Any, side: Side = "inputs") -> list[ModelAr
 
 
 def as_array(values: Any) -> Any:
-    """An array or a list of numbers as a NumPy array; None if it is empty or anything else."""
+    """An array, a data frame or a list of numbers as a NumPy array; None if it is empty, or else.
+
+    Python's numbers in an array of objects, and the columns of pandas' nullable and Arrow types,
+    become numbers of NumPy; a missing one becomes nan.
+
+    Example:
+        >>> import numpy as np
+        >>> as_array(np.array([1.5, None], dtype=object)), as_array([[1], [2, 3]])
+        (array([1.5, nan]), None)
+    """
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for it
 
     if isinstance(values, list):
@@ -97,8 +107,37 @@ def as_array(values: Any) -> Any:
             return None
     if not hasattr(values, "__array__") or not hasattr(values, "shape"):
         return None
-    array = np.asarray(values)
-    return array if array.ndim and array.size else None
+    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    if not array.ndim or not array.size:
+        return None
+    return _objects_as_numbers(array) if array.dtype.kind == "O" else array
+
+
+def _objects_as_numbers(array: Any) -> Any:
+    """An array of Python's numbers, or of equal arrays, as one of numbers; others are unchanged."""
+    import numpy as np  # noqa: PLC0415 - as above
+
+    cells = array.reshape(-1).tolist()
+    if isinstance(cells[0], np.ndarray):
+        return np.stack(cells) if len({cell.shape for cell in cells}) == array.ndim == 1 else array
+    if not all(map(is_number_or_missing, cells)) or all(map(is_missing, cells)):
+        return array
+    try:
+        numbers = np.array([float("nan") if is_missing(cell) else cell for cell in cells])
+        numbers = numbers if numbers.dtype.kind in "biuf" else numbers.astype("float64")
+    except (TypeError, ValueError, OverflowError):  # a complex number
+        return array
+    return numbers.reshape(array.shape)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value is None, pandas' NA or NaT."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def is_number_or_missing(value: Any) -> bool:
+    """Whether a value of an array of objects is a number, or a missing one."""
+    return isinstance(value, Number) or type(value).__name__ == "bool" or is_missing(value)
 
 
 def sample_shape(model: Any) -> Shape | None:

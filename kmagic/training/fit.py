@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from kmagic.data.inspection import PART_COUNTS, Inspection, inspect_data, stream_kind
 from kmagic.data.preparation.scale_drift import input_spreads
 from kmagic.language import format_spec
 from kmagic.models.build import origin_of
@@ -35,7 +36,11 @@ from kmagic.training.run.run_history import previous_curves
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import Display, TrainingRun
 from kmagic.training.validation.data_checks import DataReview, review_data
-from kmagic.training.validation.fit_arguments import check_fit_arguments, is_stream
+from kmagic.training.validation.fit_arguments import (
+    check_fit_arguments,
+    class_weight_by_index,
+    complete_class_weight,
+)
 from kmagic.training.validation.fit_errors import main_sentence, training_error
 
 if TYPE_CHECKING:
@@ -83,27 +88,11 @@ def train(
             'Compile it first, for example model.compile("adam", loss="mse").',
         )
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
-    check_fit_arguments(model, name, arguments | {"callbacks": options.callbacks})
-    review = DataReview()
-    if options.checks:
-        columns = getattr(dataset, "columns", None)
-        review = review_data(
-            model,
-            arguments["x"],
-            arguments["y"],
-            built=origin_of(model),
-            validation=arguments["validation_data"],
-            test=getattr(dataset, "x_test", None),
-            name=name,
-            columns=columns if isinstance(columns, tuple) else (),
-            class_weight=arguments.get("class_weight"),
-        )
-    validation = None if confusion is None else confusion_data(arguments, confusion)
+    training, review = _check(model, name, arguments, options, dataset)
+    watched = None if confusion is None else confusion_data(arguments, confusion)
     if review.compile_choice is not None:
         review.compile_choice.apply(model)
     check_learning_rate(model, options)
-    if is_stream(arguments["x"]):
-        arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn
     run = _new_run(model, name, arguments, options)
     for message in review.messages:
         run.add_message(message)
@@ -120,14 +109,14 @@ def train(
         arguments["initial_epoch"] = run.log[-1].number
     if options.seed is not None:
         set_seed(model, options.seed + run.resumed)
-    training = [arguments["x"], arguments["y"], arguments.get("sample_weight")]
+    arrays = [arguments["x"], arguments["y"], arguments.get("sample_weight")]
     validates_split = arguments["validation_data"] is None and arguments["validation_split"]
-    retrace_for(model, "train", training)
-    retrace_for(model, "test", training if validates_split else arguments["validation_data"])
+    retrace_for(model, "train", arrays)
+    retrace_for(model, "test", arrays if validates_split else arguments["validation_data"])
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
-    before = [] if confusion is None else [ConfusionCallback(run, confusion, validation)]
+    before = [] if confusion is None else [ConfusionCallback(run, confusion, watched)]
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     record = record_for(model)
     list_run(run)
@@ -138,8 +127,51 @@ def train(
             record.run, record.best, record.fit = run, callbacks.best, call
     if dataset is not None:
         record.dataset = dataset
-    record.spreads = input_spreads(model, arguments["x"])
+    record.spreads = input_spreads(model, training.x)
     return run
+
+
+def _check(
+    model: keras.Model,
+    name: str,
+    arguments: dict[str, Any],
+    options: FitOptions,
+    dataset: Dataset | None,
+) -> tuple[Inspection, DataReview]:
+    """Inspect and check the data; in the arguments, generators are replaced, as they were read."""
+    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
+    if weights is not None:
+        arguments["class_weight"] = weights
+    given, validation = arguments["x"], None
+    parts = (given, arguments["y"], arguments.get("sample_weight"))
+    training = inspect_data(*parts, steps=options.steps_per_epoch)
+    if isinstance(options.validation_data, tuple | list):
+        validation = inspect_data(*arguments["validation_data"][: max(PART_COUNTS)])
+    elif options.validation_data is not None:
+        validation = inspect_data(options.validation_data, steps=options.validation_steps)
+        arguments["validation_data"] = validation.data
+    arguments["x"] = training.data
+    checked = arguments | {"callbacks": options.callbacks}
+    check_fit_arguments(model, name, checked, training, validation)
+    if training.is_stream and weights is not None:
+        arguments["class_weight"] = complete_class_weight(model, weights)
+    if stream_kind(given) not in ("", "PyDataset") or training.is_endless:
+        arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn
+    if not options.checks:
+        return training, DataReview()
+    columns = getattr(dataset, "columns", None)
+    review = review_data(
+        model,
+        training,
+        built=origin_of(model),
+        validation=validation,
+        validation_split=options.validation_split,
+        test=getattr(dataset, "x_test", None),
+        name=name,
+        columns=columns if isinstance(columns, tuple) else (),
+        class_weight=weights,
+    )
+    return training, review
 
 
 def _run_fit(

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kmagic.models.model_arrays import model_tensors
+from kmagic.models.model_arrays import as_array, model_tensors
 from kmagic.support.sentences import as_sentences
 from kmagic.training.retracing import with_axes_of
 
@@ -77,8 +77,12 @@ def convert_list(value: Any, tensors: Any = None) -> Any:
         >>> convert_list([[1, 2], [3, 4]]).shape
         (2, 2)
     """
-    if hasattr(value, "columns") and hasattr(value, "iloc"):
-        return _convert_frame(value)
+    if _may_hold_objects(value):
+        return _convert_objects(value)
+    if isinstance(value, Mapping) and any(map(_may_hold_objects, value.values())):
+        return {name: convert_list(part) for name, part in value.items()}
+    if isinstance(value, list) and any(map(_may_hold_objects, value)):
+        value = [convert_list(part) for part in value]
     if not isinstance(value, list | tuple) or not value:
         return value
     leaves = keras.tree.flatten(value)
@@ -98,14 +102,21 @@ def convert_list(value: Any, tensors: Any = None) -> Any:
     return value
 
 
-def _convert_frame(frame: Any) -> Any:
-    """A data frame of numbers in columns of type bool or object, as floats."""
-    array = frame.to_numpy()
-    if array.dtype.kind != "O" or not all(
-        isinstance(value, numbers.Number) for value in array.flat
-    ):
-        return frame
-    return array.astype(keras.config.floatx())
+def _may_hold_objects(value: Any) -> bool:
+    return hasattr(value, "iloc") or getattr(value, "dtype", None) == np.dtype(object)
+
+
+def _convert_objects(value: Any) -> Any:
+    """A frame, column or array of Python's numbers or nullable types as an array of numbers."""
+    dtypes: Any = value.dtypes if hasattr(value, "dtypes") else value.dtype
+    if all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in np.atleast_1d(dtypes)):
+        is_mixed = hasattr(value, "columns") and value.to_numpy().dtype.kind == "O"
+        if not is_mixed:
+            return value
+    array = as_array(value)
+    if array is None or array.dtype.kind not in "biuf":
+        return value
+    return array.astype(keras.config.floatx()) if array.dtype.kind == "f" else array
 
 
 def _convert_texts(value: Any) -> Any:

@@ -38,6 +38,8 @@ OBJECTS = ("validation_data", "sample_weight", "callbacks")
 INTEGER_MINIMUMS = {
     "epochs": 0,
     "batch_size": 1,
+    "steps_per_epoch": 1,
+    "validation_steps": 1,
     "validation_batch_size": 1,
     "seed": 0,
     "patience": 0,

@@ -6,7 +6,7 @@ unclearly. They take well under a fifth of a second: only a part of large data i
 
 from __future__ import annotations
 
-import numbers
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
+from kmagic.data.inspection import Inspection, inspect_data
 from kmagic.data.preparation.scale_drift import (
     SCALE_DRIFT_REMEDY,
     input_spreads,
@@ -22,7 +23,6 @@ from kmagic.data.preparation.scale_drift import (
 )
 from kmagic.language.vocabulary import snake_case
 from kmagic.models.lint.advice import Advice, filter_advice
-from kmagic.models.lint.model_advice import BINARY, REGRESSION, loss_name, losses_of
 from kmagic.models.lint.model_graph import (
     TRAINING_ONLY,
     TRANSPARENT,
@@ -31,20 +31,25 @@ from kmagic.models.lint.model_graph import (
     read_model_graph,
 )
 from kmagic.models.model_arrays import (
-    as_array,
+    Side,
     fits_shape,
     has_custom_step,
     match_arrays,
     structure_errors,
 )
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import format_shape, pluralize
+from kmagic.support.formatting import format_shape, join_with_and, pluralize
 from kmagic.support.messages import Option, Text
+from kmagic.training.validation.label_checks import FATAL as TARGET_ERRORS
+from kmagic.training.validation.label_checks import (
+    MAX_VALUES,
+    class_weight_advice,
+    split_advice,
+    target_advice,
+)
 
-MAX_SAMPLES, MAX_LABELS = 10_000, 1_000_000
-"""Samples of ``x`` and labels of ``y`` that are looked at; labels may be sorted."""
-MAX_VALUES = 2**23
-"""Values of an array that are looked at, evenly spread over the samples."""
+MAX_SAMPLES = 10_000
+"""Samples of ``x`` whose range is looked at."""
 SCALING_LAYERS = (
     "BatchNormalization",
     "Embedding",
@@ -60,11 +65,9 @@ for images as rows."""
 MAX_SCALED = 16
 """Values of scaled images stay below this."""
 MAX_SPREAD_RATIO = 1000.0
-MAX_CLASSES_SHOWN = 5
-KNOWN_LOSSES = ("sparse_categorical_crossentropy", *BINARY, *REGRESSION)
-"""Losses whose targets are known."""
-FATAL = ("embedding-index", "label-range", "numbers-categorical", "one-hot-sparse", "target-rank")
+FATAL = ("embedding-index", *TARGET_ERRORS)
 """Codes of advice about data that Keras cannot train on, or only to nan."""
+VALIDATION = " of the validation data"
 SKIP_CHECKS = Text("To train anyway, pass ", Option("checks", False), ".")
 
 
@@ -110,6 +113,7 @@ def review_data(
     *,
     built: Any = None,
     validation: Any = None,
+    validation_split: float = 0.0,
     test: Any = None,
     name: str = "",
     columns: Sequence[str] = (),
@@ -117,8 +121,9 @@ def review_data(
 ) -> DataReview:
     """Check a model and its data before training; neither is changed.
 
-    ``built`` is what the model was built from, ``test`` inputs that it will be evaluated on, and
-    ``columns`` the names of the inputs' columns, if they are known.
+    ``x`` may be an :class:`Inspection` of the training data, and ``validation`` one of the
+    validation data. ``built`` is what the model was built from, ``test`` inputs that it will be
+    evaluated on, and ``columns`` the names of the inputs' columns, if they are known.
 
     Raises:
         TrainingError: The data cannot be trained on.
@@ -129,34 +134,35 @@ def review_data(
         ['line was not compiled. It is now compiled with adam, loss=mse, metrics=mae.']
     """
     name = name or model.name
-    parts = {
-        part.label: array
-        for part in (*match_arrays(model, x), *match_arrays(model, y, "outputs"))
-        if (array := part.array) is not None
-    }
-    inputs, targets = parts.get("x"), parts.get("y")
-    errors = [*structure_errors(model, x, y), *_length_errors(parts), *_shape_errors(model, x)]
-    if isinstance(validation, tuple | list) and validation:
-        errors += _shape_errors(model, validation[0], "the validation data")
-    errors += _text_label_errors(y)
-    for label, array in parts.items():
-        errors += _nan_errors(label, array)
-    _raise_for(name, errors)
+    training = x if isinstance(x, Inspection) else inspect_data(x, y)
+    if isinstance(validation, tuple | list):
+        validation = inspect_data(*validation)
     graph = read_model_graph(model, built)
+    parts = [(training, "")] if validation is None else [(training, ""), (validation, VALIDATION)]
+    _raise_for(name, [error for part in parts for error in _array_errors(model, *part)])
+    targets = _only_array(model, training.y, "outputs")
     choice = None if model.compiled else choose_compile(graph, name, targets)
     loss = choice.loss if choice else ""
-    advice = list(data_advice(graph, x, y, loss=loss))
-    fatal = [(item.message, item.remedy) for item in advice if item.code in FATAL]
-    _raise_for(name, [*fatal, *_fraction_errors(graph, targets, loss)])
-    advice += feature_scale_advice(graph, inputs, columns)
-    advice += scale_drift_advice(model, x, validation, test)
-    advice += class_weight_advice(class_weight, targets)
+    advice = list(data_advice(graph, training, loss=loss))
+    advice += target_advice(graph, validation, loss=loss, where=VALIDATION) if validation else ()
+    _raise_for(name, [(item.message, item.remedy) for item in advice if item.code in FATAL])
+    advice += feature_scale_advice(graph, _only_array(model, training.x), columns)
+    advice += scale_drift_advice(model, training.x, getattr(validation, "x", None), test)
+    advice += split_advice(graph, training, validation, validation_split)
+    if training.is_complete:
+        advice += class_weight_advice(class_weight, targets)
     source = built.spec.source if built is not None else ""
     messages = [f"{name} was not compiled. It is now compiled with {choice}."] if choice else []
     messages += [
         f"{item.message} {item.remedy}" for item in filter_advice(advice, source, (), hints=False)
     ]
     return DataReview(messages, choice)
+
+
+def _only_array(model: Any, values: Any, side: Side = "inputs") -> Any:
+    """The array of a model with one input or output; None if there are several."""
+    parts = match_arrays(model, values, side)
+    return parts[0].array if len(parts) == 1 else None
 
 
 def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
@@ -170,33 +176,56 @@ def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
     )
 
 
-# --- lengths and shapes -------------------------------------------------------------------------
+# --- arrays -------------------------------------------------------------------------------------
 
 
-def _length_errors(parts: Mapping[str, Any]) -> Iterator[DataProblem]:
-    first = next(iter(parts), "")
-    for label, array in parts.items():
-        if len(array) != len(parts[first]):
+def _array_errors(model: Any, data: Inspection, where: str) -> Iterator[DataProblem]:
+    """What is wrong with the arrays of x, y and weights, whatever the loss; ``where`` they are."""
+    arrays = {}
+    for side, values in (("inputs", data.x), ("outputs", data.y), ("weights", data.sample_weight)):
+        if values is None:
+            continue
+        for part in match_arrays(model, values, "inputs" if side == "inputs" else "outputs"):
+            label = part.label if side != "weights" else part.label.replace("y", "sample_weight", 1)
+            if (array := part.array) is not None:
+                arrays[label, side] = array
+    yield from itertools.starmap(DataProblem, structure_errors(model, data.x, data.y))
+    yield from _length_errors(data, {label: array for (label, _), array in arrays.items()}, where)
+    yield from _shape_errors(model, data.x, where)
+    for (label, side), array in arrays.items():
+        yield from _type_errors(model, label + where, array, is_input=side == "inputs")
+        yield from _nan_errors(label + where, array, is_stream=data.is_stream)
+
+
+def _length_errors(
+    data: Inspection, arrays: Mapping[str, Any], where: str
+) -> Iterator[DataProblem]:
+    lengths = {label: len(array) for label, array in arrays.items()}
+    if not data.is_stream and not data.is_complete and lengths:  # the head of a sparse matrix
+        lengths[next(iter(lengths))] = data.samples or 0
+    first = next(iter(lengths), "")
+    for label, length in lengths.items():
+        if length != lengths[first]:
             yield DataProblem(
-                f"{first} has {len(parts[first]):,} samples but {label} has {len(array):,}.",
+                f"{first}{where} has {lengths[first]:,} samples but {label} has {length:,}.",
                 "Pass one entry per sample in both, in the same order.",
             )
             return
 
 
-def _shape_errors(model: Any, x: Any, subject: str = "") -> Iterator[DataProblem]:
+def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
     for part in match_arrays(model, x):
         array = part.array
         expected = getattr(part.tensor, "shape", None)
         if array is None:
             continue
         if not isinstance(expected, tuple):
-            yield from _rank_errors(model, array, subject or part.label)
+            yield from _rank_errors(model, array, part.label + where)
         elif not fits_shape(array.shape[1:], expected[1:]):
             input_name = f"input {part.name}" if part.name else "input"
             yield DataProblem(
                 f"its {input_name} expects {_shape_text(expected[1:])} per sample, but "
-                f"{subject or part.label} has {_shape_text(array.shape[1:])}.",
+                f"{part.label}{where} has {_shape_text(array.shape[1:])}.",
                 _reshape_remedy(array.shape[1:], expected[1:]),
             )
 
@@ -241,69 +270,74 @@ def _shape_text(shape: Sequence[int | None]) -> str:
     return f"shape {format_shape(shape)}" if len(shape) else "a single number"
 
 
-# --- values -------------------------------------------------------------------------------------
-
-
-def _text_label_errors(y: Any) -> Iterator[DataProblem]:
-    array = as_array(y)
-    if array is None or array.dtype.kind not in "OUS":
+def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[DataProblem]:
+    """Values that are not numbers."""
+    if array.dtype.kind in "biufc":
         return
     first = array.reshape(-1)[0]
-    if isinstance(first, str | bytes):
+    if array.dtype.kind in "Mm":
+        yield DataProblem(
+            f"{label} contains dates, but a model expects numbers.",
+            "Convert them, for example to days: (dates - dates.min()) / numpy.timedelta64(1, 'D').",
+        )
+    elif isinstance(first, str | bytes) and not is_input:
         yield DataProblem(
             f"the labels are texts such as {str(first)!r}, but a loss expects numbers.",
             "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
         )
+    elif isinstance(first, str | bytes):
+        tensors = getattr(model, "inputs", None) or ()
+        if tensors and all(tensor.dtype != "string" for tensor in tensors):
+            yield DataProblem(
+                f"{label} contains texts such as {str(first)[:40]!r}, but the model expects "
+                "numbers.",
+                "Encode them: start the model with a text_vectorization layer, or load them with "
+                "kmagic.load_data.",
+            )
+    elif array.dtype.kind == "O":
+        kinds = sorted({type(cell).__name__ for cell in array.reshape(-1)[:MAX_SAMPLES].tolist()})
+        remedy = "Convert it to one array of numbers with numpy.asarray(values, dtype='float32')."
+        if kinds in (["list"], ["ndarray"]):
+            remedy = "Give all samples one length: keras.utils.pad_sequences(values)."
+        yield DataProblem(
+            f"{label} is an array of objects (type {join_with_and(kinds)}), but a model expects "
+            "numbers.",
+            remedy,
+        )
 
 
-def _nan_errors(label: str, array: Any) -> Iterator[DataProblem]:
+def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProblem]:
     """Whether there are nan or inf; a sum finds them, because it is nan or inf as well."""
     if array.dtype.kind not in "fc":
         return
     sample = array[:: sample_step(array)]
     with np.errstate(all="ignore"):
-        if np.isfinite(sample.sum(dtype="float64")):
+        if np.isfinite(sample.sum(dtype="complex128" if array.dtype.kind == "c" else "float64")):
             return
     finite = np.isfinite(sample.reshape(len(sample), -1)).all(axis=1)
     if finite.all():
         return
     row = int(np.argmin(finite)) * sample_step(array)
+    use = f"use numpy.nan_to_num({label.partition(' ')[0]})"
     yield DataProblem(
         f"{label} contains nan or inf, first in sample {row:,}, so the loss would be nan as well.",
-        f"Remove those samples, or use numpy.nan_to_num({label}).",
+        f"Remove those samples{' from the stream' if is_stream else ''}, or {use}.",
     )
 
 
-def _fraction_errors(graph: ModelGraph, y: Any, loss: str) -> Iterator[DataProblem]:
-    if y is None or y.dtype.kind != "f" or len(graph.ends) != 1:
-        return
-    sample = y[:: sample_step(y)]
-    loss = loss or loss_name(losses_of(graph.model, 1)[0])
-    fractions = sample[sample != np.floor(sample)]
-    if loss == "sparse_categorical_crossentropy" and fractions.size:
-        yield DataProblem(
-            f"{loss} expects class indices, but y contains fractions such as "
-            f"{float(fractions.flat[0]):g}.",
-            "To predict numbers, write `dense 1` and loss=mse. For classes, use integers from 0.",
-        )
-
-
-def data_advice(graph: ModelGraph, x: Any, y: Any, *, loss: str = "") -> Iterator[Advice]:
-    """Advice about single arrays of inputs and targets."""
-    inputs, targets = _first_samples(x, MAX_SAMPLES), _first_samples(y, MAX_LABELS)
+def data_advice(graph: ModelGraph, data: Inspection, *, loss: str = "") -> Iterator[Advice]:
+    """Advice about inputs that are a single array, and about targets."""
+    inputs = _first_samples(data.x)
     if inputs is not None:
         yield from _unscaled_images(graph, inputs)
         yield from _embedding_range(graph, inputs)
-    if targets is not None and len(graph.ends) == 1:
-        if getattr(graph.model, "compiled", False):
-            loss = loss_name(losses_of(graph.model, 1)[0])
-        yield from _target_advice(graph.ends[0], loss, targets)
+    yield from target_advice(graph, data, loss=loss)
 
 
-def _first_samples(values: Any, limit: int) -> Any:
-    if not hasattr(values, "shape") or not hasattr(values, "__getitem__"):
+def _first_samples(values: Any) -> Any:
+    if not isinstance(values, np.ndarray):
         return None
-    array = np.asarray(values[:limit])
+    array = values[:MAX_SAMPLES]
     return array if array.size and array.dtype.kind in "biuf" else None
 
 
@@ -351,7 +385,7 @@ def _embedding_range(graph: ModelGraph, x: Any) -> Iterator[Advice]:
                 "embedding-index",
                 f"embedding accepts indices below {call.layer.input_dim:,}, but the data goes up "
                 f"to {x.max():,}.",
-                f"Write `embedding {x.max() + 1}`, or use a smaller vocabulary.",
+                f"Write `embedding {int(x.max()) + 1}`, or use a smaller vocabulary.",
                 call.span,
                 call.name,
             )
@@ -368,7 +402,7 @@ def feature_scale_advice(graph: ModelGraph, x: Any, names: Sequence[str]) -> Ite
     sample = x[:: sample_step(x)]
     if x.shape[1] >= PIXEL_COLUMNS and sample.min() >= 0 and sample.max() <= 1:
         return  # pixels in a row: one that is rarely lit has no other scale
-    spread = sample.std(axis=0)
+    spread = sample.std(axis=0, dtype="float64")
     columns = np.flatnonzero(spread > 0)
     if len(columns) < table:
         return
@@ -387,135 +421,11 @@ def feature_scale_advice(graph: ModelGraph, x: Any, names: Sequence[str]) -> Ite
 
 def scale_drift_advice(model: Any, x: Any, validation: Any, test: Any) -> Iterator[Advice]:
     """Advice about validation and test data scaled differently than the training data."""
-    is_pair = isinstance(validation, tuple | list) and len(validation) > 1
     training = input_spreads(model, x)
-    for part, values in (("validation", validation[0] if is_pair else None), ("test", test)):
+    for part, values in (("validation", validation), ("test", test)):
         message = scale_difference(part, input_spreads(model, values), training)
         if message:
             yield Advice(f"{part}-scale", message, SCALE_DRIFT_REMEDY)
-
-
-# --- advice about targets ------------------------------------------------------------------------
-
-
-def _target_advice(end: LayerCall, loss: str, y: Any) -> Iterator[Advice]:
-    units, shape = end.units, tuple(y.shape)
-
-    def advice(code: str, message: str, remedy: str) -> Advice:
-        return Advice(code, message, remedy, end.span, end.name)
-
-    is_one_hot = units > 1 and shape[-1] == units and len(shape) == end.rank
-    if loss in KNOWN_LOSSES and _has_excess_outputs(end, loss, shape):
-        output = "x".join("any" if size is None else str(size) for size in end.shape[1:])
-        yield advice(
-            "target-rank",
-            f"A target is one number, but {loss} compares it with an output of {output}.",
-            _fewer_outputs_remedy(end, loss),
-        )
-    elif loss == "sparse_categorical_crossentropy":
-        if is_one_hot:
-            yield advice(
-                "one-hot-sparse",
-                "The targets are one-hot, but sparse_categorical_crossentropy expects class "
-                "indices.",
-                "Write loss=categorical_crossentropy.",
-            )
-        elif units > 1 and (y.max() >= units or y.min() < 0):
-            yield advice(
-                "label-range",
-                f"Labels run from {y.min():g} to {y.max():g}, but the last layer has {units} "
-                f"units, for labels 0 to {units - 1}.",
-                _label_range_remedy(y, units),
-            )
-    elif loss == "categorical_crossentropy" and units > 1 and not is_one_hot:
-        yield advice(
-            "numbers-categorical",
-            f"The targets are class indices, but {loss} expects one-hot rows ({units} values per "
-            "sample).",
-            "Write loss=sparse_categorical_crossentropy.",
-        )
-    elif loss in BINARY and (y.max() > 1 or y.min() < 0):
-        yield advice(
-            "binary-range",
-            f"{loss} expects targets from 0 to 1, but these run from {y.min():g} to {y.max():g}.",
-            "Scale them, or use softmax and a categorical loss for several classes.",
-        )
-    elif (
-        loss in REGRESSION
-        and end.rank == len(shape) == 2  # noqa: PLR2004 - one row per sample
-        and shape[-1] != units
-        and 1 in (shape[-1], units)
-    ):
-        yield advice(
-            "target-shape",
-            f"There are {shape[-1]} targets and {units} outputs per sample: each is compared with "
-            "all others.",
-            f"Use {shape[-1]} units in the last layer.",
-        )
-
-
-def _label_range_remedy(y: Any, units: int) -> str:
-    has_fractions = y.dtype.kind == "f" and (y % 1).any()
-    if has_fractions or (y.min() >= 1 and y.max() - y.min() < units):
-        return "Number the labels from 0."
-    return f"Write {y.max() + 1:g} units, or number the labels from 0."
-
-
-def _has_excess_outputs(end: LayerCall, loss: str, shape: tuple[int, ...]) -> bool:
-    """Whether samples have one target each, but more outputs than the loss compares it with."""
-    if end.rank < 2 or shape[1:] not in ((), (1,)):  # noqa: PLR2004 - one row per sample
-        return False
-    if loss == "sparse_categorical_crossentropy":
-        return end.rank > 2  # noqa: PLR2004 - as above
-    return not shape[1:] and (end.rank > 2 or end.units > 1)  # noqa: PLR2004 - as above
-
-
-def _fewer_outputs_remedy(end: LayerCall, loss: str) -> str:
-    if end.rank > 2:  # noqa: PLR2004 - one row per sample
-        return f"Write `flatten` before `{end.word}`, or a pooling layer such as `gap`."
-    if loss in BINARY:
-        return (
-            "Use softmax and loss=sparse_categorical_crossentropy for classes; one unit for two "
-            "classes."
-        )
-    return "To predict a number, write `dense 1` without softmax."
-
-
-def class_weight_advice(weights: Any, y: Any) -> Iterator[Advice]:
-    """Advice about class weights that do not match the labels."""
-    if not isinstance(weights, Mapping) or y is None or y.dtype.kind not in "biuf" or y.ndim > 2:  # noqa: PLR2004 - rows
-        return
-    if not all(isinstance(item, numbers.Real) for pair in weights.items() for item in pair):
-        return  # rejected elsewhere
-    labels = y.argmax(axis=1) if y.ndim > 1 and y.shape[1] > 1 else y.reshape(-1)
-    classes = {int(label) for label in np.unique(labels)}
-    unknown, missing = sorted(set(weights) - classes), sorted(classes - set(weights))
-    remedy = "A class that class_weight does not name has weight 1."
-    if unknown:
-        yield Advice(
-            "class-weight",
-            f"class_weight has {_first_few(unknown)}, but y has {_first_few(sorted(classes))}.",
-            remedy,
-        )
-    elif missing:
-        noun = "class" if len(missing) == 1 else "classes"
-        yield Advice(
-            "class-weight", f"class_weight does not name {noun} {_first_few(missing)}.", remedy
-        )
-    negative = sorted(index for index, weight in weights.items() if weight < 0)
-    if negative:
-        yield Advice(
-            "negative-weight",
-            f"The model learns to be wrong for class {_first_few(negative)}: its class_weight is "
-            "negative.",
-            "Use weights of at least 0.",
-        )
-
-
-def _first_few(classes: list[int]) -> str:
-    shown = ", ".join(map(str, classes[:MAX_CLASSES_SHOWN]))
-    more = len(classes) - MAX_CLASSES_SHOWN
-    return shown if more <= 0 else f"{shown} and {more} more"
 
 
 # --- an uncompiled model ------------------------------------------------------------------------

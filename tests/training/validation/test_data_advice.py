@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import kmagic
+from kmagic.data.inspection import inspect_data
 from kmagic.models.build import origin_of
 from kmagic.models.lint.model_graph import read_model_graph
 from kmagic.training.validation.data_checks import data_advice
@@ -13,7 +14,7 @@ LOSSES = {"SPARSE": "sparse_categorical_crossentropy", "CATEGORICAL": "categoric
 
 def advise(model, x=None, y=None):
     graph = read_model_graph(model, origin_of(model))
-    return [(advice.code, advice.span.line) for advice in data_advice(graph, x, y)]
+    return [(advice.code, advice.span.line) for advice in data_advice(graph, inspect_data(x, y))]
 
 
 def advice_for(text, **data):

@@ -119,7 +119,7 @@ def test_the_remedy_for_labels_out_of_range(table, y, remedy):
 
 def test_validation_data_of_another_shape_is_rejected(table):
     with pytest.raises(
-        TrainingError, match="expects shape 4 per sample, but the validation data has shape 3"
+        TrainingError, match="expects shape 4 per sample, but x of the validation data has shape 3"
     ):
         kmagic.fit(table, X, Y, validation_data=(X[:, :3], Y), displays=[])
 
@@ -230,14 +230,14 @@ def test_the_magics_give_the_same_advice(pictures, shell, magic):
     assert said == [False, False, False, True]
 
 
-def test_an_untrained_model_gives_no_advice(pictures):
+def test_the_scale_is_known_after_training_also_on_a_generator(pictures):
     assert scale_drift_message(pictures, IMAGES * 255) == ""
     kmagic.fit(pictures, IMAGES, Y, displays=[])
     assert scale_drift_message(pictures, ["a", "b"]) == ""
     assert scale_drift_message(pictures, IMAGES[:1] * 255) == ""
     batches = (each for each in [(IMAGES, Y)])
     kmagic.fit(pictures, batches, displays=[], steps_per_epoch=1, shuffle=False)
-    assert scale_drift_message(pictures, IMAGES * 255) == ""
+    assert "scaled differently" in scale_drift_message(pictures, IMAGES * 255)
 
 
 @pytest.mark.parametrize(

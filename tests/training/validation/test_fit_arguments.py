@@ -106,7 +106,7 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         (
             {"class_weight": [1, 2]},
             "class_weight= must be a dictionary; got [1, 2]",
-            "Example: {0: 1.0",
+            "dict(enumerate(weights))",
         ),
         (
             {"class_weight": {"a": 2.0}},

@@ -1,0 +1,363 @@
+"""What data is before a model reads it: its kind and length, and its first samples as arrays.
+
+Every check of data, before training, evaluation or prediction, reads an :class:`Inspection`, so
+that arrays and streams of batches are checked alike. An inspection reads one or two batches of a
+stream. Batches of a generator, which yields each only once, are kept and yielded again.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kmagic.models.model_arrays import as_array
+from kmagic.support.keras_import import keras
+
+MAX_FIRST_BATCHES, MAX_SECONDS = 4, 0.3
+"""Batches of a stream that are read, at least one, and the time after which no further one is."""
+MAX_BATCHES_AHEAD, MAX_BYTES_AHEAD, MAX_SECONDS_AHEAD = 200, 64_000_000, 2.0
+"""How much of a generator is read to find out whether it ends, and kept."""
+SPARSE_ROWS = 1000
+"""Rows of a sparse matrix that are looked at."""
+PART_COUNTS = (1, 2, 3)
+"""A batch is x; x and y; or x, y and weights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inspection:
+    """What data is, and its first samples.
+
+    Attributes:
+        kind: "arrays", "tf.data.Dataset", "PyDataset", "DataLoader", "generator" or, for anything
+            that Keras does not read, the name of its class.
+        data: The data itself, to be used from now on: for a generator, one that also yields the
+            batches that were read. Keras reads it as ``x``.
+        x: Inputs, a structure of arrays: all of them, or the first batches of a stream.
+        y: Targets, likewise; None if there are none.
+        sample_weight: Weights, likewise; None if there are none.
+        samples: Number of samples; None if it is unknown.
+        batches: Number of batches of a stream; None if it is unknown, or for arrays.
+        is_endless: Whether it is known that the stream never ends.
+        is_complete: Whether ``x`` and ``y`` are all of the data.
+        parts: Number of parts of a batch, 2 for inputs and targets; 0 for arrays or no batch.
+
+    Example:
+        >>> batches = iter([(np.zeros((2, 3)), np.zeros(2))] * 2)
+        >>> inspection = inspect_data(batches)
+        >>> inspection.kind, inspection.batches, inspection.x.shape
+        ('PyDataset', 2, (4, 3))
+    """
+
+    kind: str
+    data: Any
+    x: Any = None
+    y: Any = None
+    sample_weight: Any = None
+    samples: int | None = None
+    batches: int | None = None
+    is_endless: bool = False
+    is_complete: bool = True
+    parts: int = 0
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether it yields batches that Keras reads."""
+        return self.kind in STREAMS
+
+    @property
+    def is_one_shot(self) -> bool:
+        """Whether each batch can be read only once, and their number is unknown."""
+        return self.kind == "generator"
+
+
+STREAMS = ("tf.data.Dataset", "PyDataset", "DataLoader", "generator")
+
+
+def inspect_data(
+    x: Any, y: Any = None, sample_weight: Any = None, *, steps: int | None = None
+) -> Inspection:
+    """Inspect arrays, or a stream of batches.
+
+    Args:
+        x: Inputs: arrays, lists, data frames, sparse matrices or dictionaries of them; a dataset of
+            :func:`kmagic.load_data`, whose training part is inspected; or a stream of batches: a
+            ``tf.data.Dataset``, a ``keras.utils.PyDataset``, a ``DataLoader``, a generator or any
+            other iterator.
+        y: Targets of arrays.
+        sample_weight: Weights of arrays.
+        steps: Number of batches that will be read, if it is given. Without it, a generator is read
+            ahead: if it ends soon, its batches become a PyDataset, which can be read again.
+
+    Example:
+        >>> inspection = inspect_data({"a": np.zeros((4, 3))}, [0, 1, 0, 1])
+        >>> inspection.kind, inspection.samples, inspection.y
+        ('arrays', 4, array([0, 1, 0, 1]))
+    """
+    if hasattr(x, "x_train"):
+        x, y = x.x_train, x.y_train if y is None else y
+    kind = stream_kind(x)
+    if not kind:
+        return _inspect_arrays(x, y, sample_weight)
+    if kind == "generator":
+        return _inspect_iterator(x, steps)
+    batches = _count_batches(x)
+    is_endless = batches is not None and batches < 0
+    with _random_state_kept():
+        first = list(_first_batches(x, kind, batches))
+    return _inspect_batches(
+        kind,
+        x,
+        first,
+        batches=None if is_endless else batches,
+        is_endless=is_endless,
+        is_complete=batches == len(first),
+    )
+
+
+def stream_kind(x: Any) -> str:
+    """The kind of a stream of batches, by class; "" for anything else.
+
+    Example:
+        >>> stream_kind(iter([])), stream_kind([1, 2])
+        ('generator', '')
+    """
+    for parent in type(x).__mro__:
+        library = parent.__module__.partition(".")[0]
+        if library == "tensorflow" and parent.__name__ in ("DatasetV2", "DistributedDataset"):
+            return "tf.data.Dataset"
+        if library == "keras" and parent.__name__ == "PyDataset":
+            return "PyDataset"
+        if library in ("torch", "grain") and parent.__name__ in (
+            "DataLoader",
+            "IterDataset",
+            "MapDataset",
+        ):
+            return "DataLoader"
+    return "generator" if isinstance(x, Iterator) else ""
+
+
+# --- arrays -------------------------------------------------------------------------------------
+
+
+def _inspect_arrays(x: Any, y: Any, sample_weight: Any) -> Inspection:
+    arrays = [_to_arrays(part) for part in (x, y, sample_weight)]
+    is_known = bool(_shape_of(x)) or isinstance(x, list | tuple | Mapping) or x is None
+    counts = [count for part in (x, arrays[0]) if (count := sample_count(part)) is not None]
+    return Inspection(
+        "arrays" if is_known else type(x).__name__,
+        x,
+        x=arrays[0],
+        y=arrays[1],
+        sample_weight=arrays[2],
+        samples=counts[0] if counts else None,
+        is_complete=not any(map(_is_sparse, _parts(x))),
+    )
+
+
+def sample_count(values: Any) -> int | None:
+    """The number of samples in a structure of arrays; None if it is unknown.
+
+    Example:
+        >>> sample_count({"a": np.zeros((4, 3))}), sample_count("text")
+        (4, None)
+    """
+    return next((shape[0] for part in _parts(values) if (shape := _shape_of(part))), None)
+
+
+def _parts(values: Any) -> list[Any]:
+    """The arrays of a structure, without looking into lists of numbers."""
+    if isinstance(values, Mapping):
+        return list(values.values())
+    return list(values) if _is_list_of_arrays(values) else [values]
+
+
+def _is_list_of_arrays(values: Any) -> bool:
+    return isinstance(values, list | tuple) and any(map(_shape_of, values[:2]))
+
+
+def _is_sparse(values: Any) -> bool:
+    return hasattr(values, "tocsr")
+
+
+def _shape_of(part: Any) -> tuple[int, ...]:
+    shape = getattr(part, "shape", ())
+    return tuple(shape) if getattr(shape, "rank", 0) is not None else ()
+
+
+def _to_arrays(values: Any) -> Any:
+    """A structure with NumPy arrays as leaves; leaves that are not arrays are unchanged."""
+    if isinstance(values, Mapping):
+        return {name: _to_arrays(part) for name, part in values.items()}
+    if _is_list_of_arrays(values):
+        return [_to_arrays(part) for part in values]
+    if _is_sparse(values):
+        return values.tocsr()[:SPARSE_ROWS].toarray()
+    array = as_array(values)
+    return values if array is None else array
+
+
+# --- streams ------------------------------------------------------------------------------------
+
+
+def _count_batches(stream: Any) -> int | None:
+    """The number of batches; -1 if there is no end, None if it is unknown."""
+    if hasattr(stream, "cardinality"):
+        count = int(stream.cardinality())
+        return None if count < -1 else count
+    try:
+        count = stream.num_batches if hasattr(stream, "on_epoch_end") else len(stream)
+    except (NotImplementedError, TypeError):  # a PyDataset or DataLoader without a length
+        return None
+    return -1 if count is None else int(count)
+
+
+def _first_batches(stream: Any, kind: str, batches: int | None) -> Iterator[Any]:
+    """The first batches, as many as can be read quickly."""
+    began = time.monotonic()
+    if kind == "PyDataset":  # indexed, because an iterator would call the hooks of an epoch
+        limit = MAX_FIRST_BATCHES if batches is None or batches < 0 else batches
+        iterator: Iterator[Any] = map(stream.__getitem__, range(min(limit, MAX_FIRST_BATCHES)))
+    else:
+        iterator = iter(stream)
+    for batch in islice(iterator, MAX_FIRST_BATCHES):
+        yield batch
+        if time.monotonic() - began > MAX_SECONDS:
+            return
+
+
+@contextmanager
+def _random_state_kept() -> Iterator[None]:
+    """Restore the random states of Python, NumPy and PyTorch, which a ``__getitem__`` may use."""
+    torch = sys.modules.get("torch")
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global state is meant
+    torch_state = torch.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002 - as above
+        if torch is not None:
+            torch.set_rng_state(torch_state)
+
+
+def _inspect_batches(kind: str, data: Any, first: list[Any], **known: Any) -> Inspection:
+    """What a stream's first batches tell about it."""
+    rows = [_split_batch(batch) for batch in first]
+    counts = {len(row) for row in rows}
+    if len(counts) != 1 or not counts <= set(PART_COUNTS):
+        return Inspection(kind, data, **known, parts=max(counts, default=0))
+    sides = zip(*rows, strict=True)
+    parts = [_join([_to_arrays(_leaves_to_numpy(part)) for part in side]) for side in sides]
+    names = ("x", "y", "sample_weight")
+    samples = sample_count(parts[0]) if known["is_complete"] else None
+    arrays = dict(zip(names, parts, strict=False))
+    return Inspection(kind, data, samples=samples, parts=len(parts), **arrays, **known)
+
+
+def _split_batch(batch: Any) -> tuple[Any, ...]:
+    """A batch as Keras divides it: a tuple of x, y and weights; anything else is x."""
+    return tuple(batch) if isinstance(batch, tuple | list) else (batch,)
+
+
+def _leaves_to_numpy(part: Any) -> Any:
+    """Tensors of TensorFlow and PyTorch as arrays; ragged and sparse ones are unchanged."""
+
+    def convert(leaf: Any) -> Any:
+        leaf = leaf.detach().cpu() if hasattr(leaf, "detach") else leaf
+        return np.asarray(leaf) if hasattr(leaf, "__array__") else leaf
+
+    return keras.tree.map_structure(convert, part)
+
+
+def _join(batches: list[Any]) -> Any:
+    """The same part of several batches as one; only the first, if they differ in shape."""
+    try:
+        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
+    except (TypeError, ValueError):
+        return batches[0]
+
+
+# --- iterators ----------------------------------------------------------------------------------
+
+_read_ahead: WeakKeyDictionary[Any, deque[Any]] = WeakKeyDictionary()
+"""Batches of generators that were read, and not yet yielded again."""
+
+
+def _inspect_iterator(iterator: Iterator[Any], steps: int | None) -> Inspection:
+    pending = _pending(iterator)
+    ended = _read(iterator, pending, steps)
+    first = list(islice(pending, MAX_FIRST_BATCHES))
+    if ended and steps is None:
+        batches = list(pending)
+        data = batch_list(batches)
+        return _inspect_batches(
+            "PyDataset",
+            data,
+            first,
+            batches=len(batches),
+            is_complete=len(first) == len(batches),
+        )
+    return _inspect_batches("generator", _continued(iterator, pending), first, is_complete=False)
+
+
+def _pending(iterator: Iterator[Any]) -> deque[Any]:
+    try:
+        return _read_ahead.setdefault(iterator, deque())
+    except TypeError:  # zip, map and iterators of lists have no weak references
+        return deque()
+
+
+def _read(iterator: Iterator[Any], pending: deque[Any], steps: int | None) -> bool:
+    """Read batches ahead; returns whether the iterator has ended."""
+    limit = MAX_BATCHES_AHEAD if steps is None else min(steps, 2)
+    size, began = 0, time.monotonic()
+    while len(pending) < limit:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return True
+        pending.append(batch)
+        size += sum(getattr(leaf, "nbytes", 0) for leaf in keras.tree.flatten(batch))
+        if size > MAX_BYTES_AHEAD or time.monotonic() - began > MAX_SECONDS_AHEAD:
+            return False
+    return False
+
+
+def _continued(iterator: Iterator[Any], pending: deque[Any]) -> Iterator[Any]:
+    """All batches of an iterator, beginning with those that were read; as a tuple each."""
+    while True:
+        while pending:
+            yield _as_tuple(pending.popleft())
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        yield _as_tuple(batch)
+
+
+def _as_tuple(batch: Any) -> Any:
+    return batch if isinstance(batch, tuple) else _split_batch(batch)
+
+
+def batch_list(batches: Iterable[Any]) -> Any:
+    """Batches in memory as a ``keras.utils.PyDataset``, which can be read any number of times."""
+
+    class BatchList(keras.utils.PyDataset):  # type: ignore[misc] # Keras is untyped
+        def __len__(self) -> int:
+            return len(stored)
+
+        def __getitem__(self, index: int) -> Any:
+            return stored[index]
+
+    stored = [_as_tuple(batch) for batch in batches]
+    return BatchList()
