@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from kmagic.from_r.r_parser import (
 )
 from kmagic.from_r.r_values import (
     BASE_FUNCTIONS,
+    MAX_DEPTH,
     CallArg,
     FunctionName,
     KerasObject,
@@ -41,9 +41,15 @@ from kmagic.from_r.r_values import (
     python_name,
     read_input,
     tensors,
+    used_by,
+    vector,
 )
 
-_MAX_CALLS = 50
+_MAX_DEPTH = 140
+"""How deeply expressions and calls of the script's functions may be nested."""
+_MAX_STEPS = 100_000
+_MAX_ITERATIONS = 2_000
+_MAX_LAYERS = 10_000
 _FAILED = object()
 """The value of a variable whose statement contains a mistake."""
 
@@ -60,6 +66,14 @@ class ReturnedValue(Exception):  # noqa: N818 - control flow
         self.value = value
 
 
+class LoopControl(Exception):  # noqa: N818 - control flow
+    """R's ``break`` and ``next``."""
+
+    def __init__(self, keyword: str) -> None:
+        super().__init__()
+        self.is_break = keyword == "break"
+
+
 class Interpreter:
     """Evaluates R code; what depends on data becomes an ``UnknownValue``.
 
@@ -73,9 +87,32 @@ class Interpreter:
         self._calls = ModelCalls(note, model_name)
         self.models = self._calls.models
         self._names: dict[str, Any] = {"T": True, "F": False, "pi": 3.141592653589793}
-        self._depth = 0
-        self.others: list[tuple[TextRange, str]] = []
+        self._depth = self._steps = 0
+        self._exit: tuple[TextRange, int] | None = None
+        self._closures: list[RClosure] = []
+        self._used: list[Any] = []
+        self._others: dict[TextRange, str] = {}
         self.mistakes: list[RMistake] = []
+
+    @property
+    def others(self) -> list[tuple[TextRange, str]]:
+        """What is not part of a model: statements, arguments, unused layers and functions."""
+        others = list(self._others.items())
+        used = used_by([*self.models, *self._used])
+        for item in (*self._calls.created, *self._closures):
+            is_used = item in used or (isinstance(item, RClosure) and item.is_used)
+            span = item.node.range if isinstance(item, RClosure) else item.range
+            inside = any(other.start <= span.start and span.end <= other.end for other, _ in others)
+            if is_used or inside:
+                continue
+            if isinstance(item, RClosure):
+                text = "Not called. Define it in a Python cell if you need it."
+            elif isinstance(item, RLayerCall):
+                text = "Not connected to an output of a model."
+            else:
+                text = "Not used by a model."
+            others.append((span, text))
+        return others
 
     def run(self, statements: Iterable[RNode]) -> None:
         """Run the statements; a mistake ends only its own statement."""
@@ -84,7 +121,8 @@ class Interpreter:
                 nested = self._nested_statements(statement)
                 if nested is None:
                     self._collect_other(statement, self.value(statement))
-            except (RMistake, _AlreadyReported, ReturnedValue) as end:
+                self._check_exit(None)
+            except (RMistake, _AlreadyReported, ReturnedValue, LoopControl) as end:
                 if isinstance(end, RMistake):
                     self.mistakes.append(end)
                 self._names[_assigned_name(statement)] = _FAILED
@@ -95,33 +133,61 @@ class Interpreter:
         """The statements of a block, or of the branch of an ``if`` whose test is known."""
         match statement.syntax:
             case "if", test, *branches:
-                known = self.value(test)
+                known = self._truth(self.value(test))
                 chosen = branches[:1] if known else branches[1:]
-                return chosen if isinstance(known, bool) else None
+                return chosen if known is not None else None
             case "{", *body:
                 return body
         return None
 
+    @staticmethod
+    def _truth(value: Any) -> bool | None:
+        """Whether a condition is true; None if only R knows."""
+        return bool(value) if isinstance(value, int | float) else None
+
     def _collect_other(self, statement: RNode, value: Any) -> None:
+        """List a statement whose value nothing uses, and that does nothing for a model."""
+        while statement.syntax[:1] == ("{",) and len(statement.syntax) > 1:
+            statement = statement.syntax[-1]
         variable = python_name(_assigned_name(statement))
-        if isinstance(statement, RName | RConstant) or (value is None and variable):
+        is_if = statement.syntax[:1] == ("if",)
+        if isinstance(statement, RName | RConstant) or (value is None and (variable or is_if)):
             return
         if isinstance(value, UnknownValue | None):
             create = f"Create {variable} in a Python cell or with %keras_data."
             text = create if variable else "Do this in a Python cell."
-            self.others.append((statement.range, getattr(value, "replacement", "") or text))
+            self._list(statement.range, getattr(value, "replacement", "") or text)
+
+    def _list(self, span: TextRange, text: str) -> None:
+        self._others.setdefault(span, text)
 
     # --- values -------------------------------------------------------------------------------
 
     def value(self, node: RNode | None) -> Any:
         """The value of an expression."""
+        self._depth += 1
+        try:
+            if isinstance(node, RCall) and self._depth > _MAX_DEPTH:
+                raise RMistake("is nested too deeply, or calls itself without end", node.range)
+            value = self._value(node)
+        finally:
+            self._depth -= 1
+        self._steps += 1 + (value.size if isinstance(value, RVector) else 0) // 10
+        if node is not None and self._steps > _MAX_STEPS:
+            remedy = f"Simplify the code: the limit is {_MAX_STEPS:,} steps."
+            raise RMistake("takes too many steps to follow", node.range, remedy)
+        return value
+
+    def _value(self, node: RNode | None) -> Any:
         match node:
             case RConstant():
                 return node.value
             case RName():
                 return self._named(node)
             case RFunction():
-                return RClosure(node, self._names)
+                closure = RClosure(node, self._names)
+                self._closures.append(closure)
+                return closure
             case RCall() if node.syntax:
                 return self._syntax(node)
             case RCall():
@@ -131,30 +197,52 @@ class Interpreter:
     def _syntax(self, node: RCall) -> Any:
         """The value of an operator or of control flow."""
         match node.syntax:
-            case "%>%", _, _:
-                return self._pipe(node)
             case "<-", target, value:
-                return self._assign(_variable(target), self.value(value))
+                return self._assign(target, self.value(value))
             case "%<-%", targets, value:
                 return self._unpack(targets, self.value(value), node.range)
-            case "[", owner, *_:
-                return self._index(self.value(owner), node)
-            case "$", owner, RConstant(value=str(name)):
-                return get_item(self.value(owner), name, node.range)
             case "{" | "if", *operands:
                 nested = self._nested_statements(node)
-                if nested is None:
-                    return self._unknown_if(*operands)
-                return [None, *map(self.value, nested)][-1]
+                return self._unknown_if(*operands) if nested is None else self._block(nested)
             case "for", RName(name), values, body:
                 return self._for(name, values, body)
-            case "while", _:
-                return UnknownValue()
-            case sign, operand:
+            case "while", test, body:
+                return self._while(test, body)
+            case ("break" | "next") as keyword, *_:
+                raise LoopControl(keyword)
+            case sign, operand if sign != "[":
                 return self._prefix(sign, self.value(operand), node.range)
-            case sign, left, right:
-                return apply_operator(sign, self.value(left), self.value(right), node.range)
-        return UnknownValue()
+        return self._operators(node)
+
+    def _operators(self, node: RCall) -> Any:
+        """The value of an operator and of those in its left operand, however many they are."""
+        operators = [node]
+        while isinstance(left := operators[-1].syntax[1], RCall) and _is_operator(left):
+            operators.append(left)
+        is_pipe = operators[-1].syntax[0] == "%>%"
+        value = self._model_value(left) if is_pipe else self.value(left)
+        for operator in reversed(operators):
+            match operator.syntax:
+                case "%>%", left, step:
+                    value = self._piped(CallArg(value, None, left.range), step)
+                case "[", *_:
+                    value = self._index(value, operator)
+                case "$", _, RConstant(value=str(name)):
+                    value = get_item(value, name, operator.range)
+                case sign, _, right:
+                    value = apply_operator(sign, value, self.value(right), operator.range)
+                case _:
+                    value = UnknownValue()
+        return value
+
+    def _block(self, statements: list[RNode]) -> Any:
+        """Run the statements of a block or branch; the last one's value."""
+        value: Any = None
+        for number, statement in enumerate(statements, 1):
+            value = self.value(statement)
+            if number < len(statements):
+                self._collect_other(statement, value)
+        return value
 
     def _named(self, node: RName) -> Any:
         if self._names.get(node.text) is _FAILED:
@@ -183,55 +271,131 @@ class Interpreter:
         return get_item(owner, inside[0], node.range)
 
     def _unknown_if(self, test: RNode, *branches: RNode) -> UnknownValue:
-        before = self._calls.layer_calls
+        mistake = RMistake(_UNKNOWN_TEST, test.range, _KEEP_LINES)
         for branch in branches:
-            with suppress(ReturnedValue):
-                self.value(branch)
-        if self._calls.layer_calls != before:
-            message = "is a condition that only R can evaluate, and the model depends on it"
-            raise RMistake(message, test.range, "Keep only the lines that apply.")
+            before = self._state()
+            try:
+                self._collect_other(branch, self.value(branch))
+            except (ReturnedValue, LoopControl):
+                self._exit = self._exit or (test.range, self._calls.layer_calls)
+            self._forget_since(before, mistake)
         return UnknownValue()
+
+    def _state(self) -> tuple[int, dict[str, Any]]:
+        return self._calls.layer_calls, dict(self._names)
+
+    def _forget_since(self, state: tuple[int, dict[str, Any]], mistake: RMistake) -> None:
+        """What was run since a state may run in R or not: the variables changed are unknown.
+
+        Raises:
+            RMistake: The given one, if layers were added.
+        """
+        layer_calls, names = state
+        if self._calls.layer_calls != layer_calls:
+            raise mistake
+        for name, value in self._names.items():
+            if name not in names or names[name] is not value:
+                self._names[name] = UnknownValue(python_name(name))
+
+    def _check_exit(self, outer: tuple[TextRange, int] | None) -> bool:
+        """Whether an ``if`` that only R can evaluate ends what has just been run.
+
+        Raises:
+            RMistake: Layers were added after it.
+        """
+        left, self._exit = self._exit, outer
+        if left is not None and left[1] != self._calls.layer_calls:
+            raise RMistake(_UNKNOWN_TEST, left[0], _KEEP_LINES)
+        return left is not None
 
     def _for(self, name: str, values: RNode, body: RNode) -> Any:
         known = self.value(values)
-        if isinstance(known, RVector):
-            for value in known:
+        before, exit_before = self._state(), self._exit
+        if isinstance(known, RVector | int | float | str):
+            for value in known if isinstance(known, RVector) else [known]:
                 self._names[name] = value
-                self.value(body)
-            return True
-        before = self._calls.layer_calls
-        self._names[name] = 1  # to see whether the body adds layers
-        self.value(body)
-        if self._calls.layer_calls != before:
-            message = "is known only to R, and the loop adds layers"
+                if not self._run_body(body):
+                    return True
+                if self._exit is not exit_before:
+                    break
+            else:
+                return True
+            mistake = RMistake(_UNKNOWN_TEST, self._exit[0] if self._exit else values.range)
+        else:
+            reason = getattr(known, "reason", "is not a vector")
             remedy = "Write the values out: for (units in c(64, 32))."
-            raise RMistake(message, values.range, remedy)
+            mistake = RMistake(f"{reason}, and the loop adds layers", values.range, remedy)
+            self._names[name] = UnknownValue(python_name(name))
+            self._run_body(body)
+        self._forget_since(before, mistake)
         return UnknownValue()
+
+    def _while(self, test: RNode, body: RNode) -> Any:
+        before, exit_before = self._state(), self._exit
+        for _ in range(_MAX_ITERATIONS):
+            known = self._truth(self.value(test))
+            if known is False or not self._run_body(body):
+                return True
+            if known is None or self._exit is not exit_before:
+                mistake = RMistake(_UNKNOWN_TEST, test.range, _KEEP_LINES)
+                break
+        else:
+            remedy = f"The limit is {_MAX_ITERATIONS:,} passes."
+            mistake = RMistake("does not end the loop, which adds layers", test.range, remedy)
+        self._forget_since(before, mistake)
+        return UnknownValue()
+
+    def _run_body(self, body: RNode) -> bool:
+        """Run the body of a loop once; whether the loop goes on."""
+        try:
+            self._collect_other(body, self.value(body))
+        except LoopControl as end:
+            return not end.is_break
+        return True
 
     # --- names --------------------------------------------------------------------------------
 
-    def _assign(self, name: str, value: Any) -> Any:
+    def _assign(self, target: RNode, value: Any) -> Any:
+        name = _variable(target)
         if not name:
-            return UnknownValue()
+            return self._assign_part(target, value)
         python = python_name(name)
         self._names[name] = value
         match value:
             case UnknownValue():
-                self._names[name] = UnknownValue(python, value.replacement)
+                self._names[name] = UnknownValue(python, value.replacement, reason=value.reason)
             case RTensor(path=(), call=named) | (KerasObject() | RModel() | RClosure() as named):
                 named.variable = named.variable or python
         return value
+
+    def _assign_part(self, target: RNode, value: Any) -> Any:
+        """``units[2] <- 64``; what else is changed in part is unknown from then on."""
+        self._used.append(value)
+        root = target
+        while root.syntax:
+            root = root.syntax[1]
+        name = _variable(root)
+        match target.syntax, self._names.get(name):
+            case ("[", RName(), index), RVector(items):
+                number = self.value(index)
+                if type(number) is int and 0 < number <= len(items):
+                    changed = [*items[: number - 1], (items[number - 1][0], value), *items[number:]]
+                    return self._assign(root, vector(changed))
+        if isinstance(self._names.get(name), RVector | int | float | str):
+            self._names[name] = UnknownValue(python_name(name))
+        return UnknownValue()
 
     def _unpack(self, targets: Any, value: Any, span: TextRange) -> Any:
         """``c(a, b) %<-% x``, from the package zeallot."""
         has_items = isinstance(value, RVector | RTensor)
         for number, arg in enumerate(targets.args if isinstance(targets, RCall) else (), 1):
             if isinstance(arg.value, RName):
-                name = arg.value.text
-                part = get_item(value, number, span) if has_items else None
-                self._names[name] = part or UnknownValue(python_name(name))
+                unknown = UnknownValue(python_name(arg.value.text))
+                part = get_item(value, number, span) if has_items else unknown
+                self._names[arg.value.text] = part
             elif isinstance(arg.value, RCall):
-                self._unpack(arg.value, None, span)
+                part = get_item(value, number, span) if has_items else None
+                self._unpack(arg.value, part, span)
         if has_items:
             return value
         return UnknownValue("", value.replacement if isinstance(value, UnknownValue) else "")
@@ -241,16 +405,6 @@ class Interpreter:
     def _model_value(self, node: RNode | None) -> Any:
         """The value of a pipe's beginning, or of a method's owner."""
         return self.value(node)
-
-    def _pipe(self, node: RCall) -> Any:
-        pipes: list[Any] = [node]
-        while pipes[-1].syntax[1].syntax[:1] == ("%>%",):
-            pipes.append(pipes[-1].syntax[1])
-        value = self._model_value(pipes[-1].syntax[1])
-        for pipe in reversed(pipes):
-            _, left, step = pipe.syntax
-            value = self._piped(CallArg(value, None, left.range), step)
-        return value
 
     def _piped(self, left: CallArg, right: RNode) -> Any:
         if isinstance(right, RCall) and not right.syntax:
@@ -269,21 +423,32 @@ class Interpreter:
     def _is_notebook_layer(self, name: str) -> bool:
         """Whether a name means nothing here, so that it must be a layer of the notebook."""
         is_known = name in self._names or name in BASE_FUNCTIONS or is_keras_name(name)
-        return not (is_known or unsupported.replacement(name) or suggest_layer(name))
+        return not (is_known or unsupported.replacement(name).text or suggest_layer(name))
 
     def _call(self, node: RCall, piped: list[CallArg]) -> Any:
-        function, args = node.function, self._args(node.args, piped)
+        self._steps += 10
+        args = self._args(node.args, piped)
+        value = self._result(node, args)
+        if isinstance(value, UnknownValue):
+            self._used += (arg.value for arg in args)  # what is said of the call is said of these
+        return value
+
+    def _result(self, node: RCall, args: list[CallArg]) -> Any:
+        function = node.function
         span = TextRange(function.range.start, node.range.end)
         if function.syntax[:1] == ("$",):
             _, of, method = function.syntax
             owner = self._model_value(of)
             is_model = isinstance(owner, RModel)
-            return self._calls.method(owner, method.value, args) if is_model else UnknownValue()
+            if not is_model:
+                return UnknownValue()
+            value = self._calls.method(owner, method.value, args, span)
+            return self._replaced(method.value, args) if value is None else value
         if isinstance(function, RName) and function.text not in self._names:
             return self._named_call(function, args, span)
         called = self.value(function)
         if isinstance(called, RClosure):
-            return self._call_closure(called, args, span)
+            return self._call_closure(called, args)
         is_applicable = isinstance(called, KerasObject | RModel | UnknownValue)
         if is_applicable and args and accepts_layer(args[0].value):
             return self._calls.apply(called, args, span)
@@ -300,11 +465,11 @@ class Interpreter:
         value = self._calls.call(name, args, span)
         if value is not None:
             return value
-        replacement = unsupported.replacement(name, args, self._calls.model_name)
-        if replacement:
-            return UnknownValue("", replacement)
+        replaced = self._replaced(name, args)
+        if replaced.replacement:
+            return replaced
         if unsupported.is_callback(name):
-            return KerasObject(name, args, span)
+            return self._calls.keras_object(name, args, span)
         if args and accepts_layer(args[0].value):
             nearest = suggest_layer(name)
             if nearest or tensors(args[0].value):
@@ -319,6 +484,13 @@ class Interpreter:
             raise RMistake("is not a function that accepts a layer", function.range, remedy)
         return UnknownValue("", "", name)
 
+    def _replaced(self, name: str, args: list[CallArg]) -> UnknownValue:
+        """The result of a call that something of kmagic replaces."""
+        replacement = unsupported.replacement(name, args, self._calls.model_name)
+        for span, text in replacement.lost:
+            self._list(span, text)
+        return UnknownValue("", replacement.text)
+
     def _args(self, args: Iterable[RArg], piped: list[CallArg]) -> list[CallArg]:
         """The arguments, with the piped value first, or in place of a dot or ``_``."""
         given: list[CallArg] = []
@@ -327,32 +499,51 @@ class Interpreter:
             if piped and arg.value in (RName("."), RName("_")):
                 given.append(CallArg(piped[0].value, arg.name, arg.range))
                 before = []
+            elif arg.value == _DOTS and isinstance(self._names.get("..."), RVector):
+                given += (CallArg(item, name, arg.range) for name, item in self._names["..."].items)
             elif arg.value is not None:
                 given.append(CallArg(self.value(arg.value), arg.name, arg.range))
         return [*before, *given]
 
-    def _call_closure(self, closure: RClosure, args: list[CallArg], span: TextRange) -> Any:
+    def _call_closure(self, closure: RClosure, args: list[CallArg]) -> Any:
         """Call a function that the script defines."""
-        if self._depth >= _MAX_CALLS:
-            raise RMistake("calls itself without end", span)
+        closure.is_used = True
         params = [param.name or _variable(param.value) for param in closure.node.params]
+        bound = bind_args([param for param in params if param != "..."], args)
+        more = [arg for arg in args if arg not in bound.values()]
+        if more and "..." not in params:
+            remedy = f"Its parameters are: {', '.join(params)}." if params else "It has none."
+            raise RMistake("is an argument that the function does not have", more[0].range, remedy)
         defaults = self._args([param for param in closure.node.params if param.name], [])
         names = closure.names | {str(arg.name): arg.value for arg in defaults}
-        names |= {name: arg.value for name, arg in bind_args(params, args).items()}
+        names |= {name: arg.value for name, arg in bound.items()}
+        names["..."] = RVector([(arg.name, arg.value) for arg in more])
+        outer, self._exit = self._exit, None
         try:
-            return self._value_with(names, closure.node.body)
+            value = self._value_with(names, closure.node.body)
         except ReturnedValue as result:
-            return result.value
+            value = result.value
+        return UnknownValue() if self._check_exit(outer) else value
 
     def _value_with(self, names: dict[str, Any], node: RNode) -> Any:
         """The value of an expression with these variables."""
         outer, self._names = self._names, names
-        self._depth += 1
         try:
             return self.value(node)
         finally:
             self._names = outer
-            self._depth -= 1
+
+
+_DOTS = RName("...")
+_UNKNOWN_TEST = "is a condition that only R can evaluate, and the model depends on it"
+_KEEP_LINES = "Keep only the lines that apply."
+_CONTROL = frozenset({"<-", "%<-%", "{", "if", "for", "while", "break", "next"})
+
+
+def _is_operator(node: RCall) -> bool:
+    """Whether a call is an operator after its first operand."""
+    sign, *operands = node.syntax or ("",)
+    return sign == "[" or (len(operands) > 1 and sign not in _CONTROL)
 
 
 def _assigned_name(statement: RNode) -> str:
@@ -392,6 +583,7 @@ class ModelCalls:
         self._note, self.model_name = note, model_name
         self.models: list[RModel] = []
         self.layer_calls = 0
+        self.created: list[KerasObject | RLayerCall] = []
 
     def call(self, name: str, args: list[CallArg], span: TextRange) -> Any:
         """What a function returns; None if it is none of Keras's."""
@@ -403,60 +595,82 @@ class ModelCalls:
         if name in _INPUTS:
             return RTensor(RLayerCall(self._input(args, span), span))
         if isinstance(first, RModel) and name in _METHODS:
-            return self.method(first, name.removeprefix("keras_"), args[1:])
+            return self.method(first, name.removeprefix("keras_"), args[1:], span)
         if not is_keras_name(name):
             return None
         if not is_layer_name(name):
-            return KerasObject(name, args, span)
+            return self.keras_object(name, args, span)
         return self._layer(name, args, span)
 
+    def keras_object(self, name: str, args: list[CallArg], span: TextRange) -> KerasObject:
+        """A layer, optimizer, callback ..."""
+        created = KerasObject(name, args, span)
+        if created.depth > MAX_DEPTH:
+            raise RMistake("is nested too deeply", span, f"The limit is {MAX_DEPTH} levels.")
+        self.created.append(created)
+        return created
+
     def _layer(self, name: str, args: list[CallArg], span: TextRange) -> Any:
-        layer = KerasObject(name, args, span)
+        layer = self.keras_object(name, args, span)
         target = next((arg for arg in args if arg.name in _TENSOR_PARAMETERS), None)
         if target is None and args and args[0].name is None:
             target = args[0]
         if target is None or not accepts_layer(target.value):
             return layer
-        if isinstance(target.value, RModel) and target.value.inputs is not None:
-            remedy = "Apply the layer to its output: model$output %>% ..."
-            raise RMistake("cannot be added to a functional model", span, remedy)
         given = [arg for arg in args if arg is not target and tensors(arg.value)]
         layer.args = [arg for arg in args if arg is not target and arg not in given]
         return self.apply(layer, [replace(target, name=None), *given], span)
 
-    def method(self, model: RModel, name: str, args: list[CallArg]) -> Any:
-        """``mod$add(...)`` and the like."""
-        if name == "add":
-            for arg in args[:1]:
-                self._add(model, arg.value, arg.range)
-            return model
+    def method(self, model: RModel, name: str, args: list[CallArg], span: TextRange) -> Any:
+        """``mod$add(...)`` and the like; None for what is not part of a model."""
         if name == "compile":
             model.compiled = args
             return model
-        if name in ("pop", "pop_layer") and model.layers:
+        if name == "add" and args:
+            self._add(model, args[0].value, args[0].range)
+        elif name in ("pop", "pop_layer") and model.layers:
             model.layers.pop()
-            return model
-        if name == "freeze_weights":
-            return UnknownValue("", "Add a line `freeze` to the text: it freezes the layers above.")
-        return UnknownValue("", unsupported.replacement(name, args, self.model_name))
+            self.layer_calls += 1
+        elif name == "freeze_weights":
+            self._note("add a line `freeze` to the text: it freezes the layers above", span)
+        else:
+            return None
+        for arg in args[1:] if name == "add" else args:
+            if not isinstance(arg.value, RModel):
+                self._note(f"{arg.name or 'an argument'} of {name} is not translated", arg.range)
+        return model
 
     def apply(self, layer: Any, args: list[CallArg], span: TextRange) -> Any:
         """A layer or model in a variable, applied: ``encoder(x)``, ``x %>% encoder``."""
         first = args[0].value
         if isinstance(first, RModel):
             return self._add(first, layer, span)
-        self.layer_calls += 1
+        self._count_layer(span)
         inputs = [tensor for arg in args if arg.name is None for tensor in tensors(arg.value)]
-        return RTensor(RLayerCall(layer, span, inputs, [arg for arg in args if arg.name]))
+        for arg in args:
+            if arg.name is None and arg.value is not None and not tensors(arg.value):
+                remedy = "Pass it by name: layer(x, training = TRUE)."
+                raise RMistake("is not the output of a layer", arg.range, remedy)
+        call = RLayerCall(layer, span, inputs, [arg for arg in args if arg.name])
+        self.created.append(call)
+        return RTensor(call)
+
+    def _count_layer(self, span: TextRange) -> None:
+        self.layer_calls += 1
+        if self.layer_calls > _MAX_LAYERS:
+            raise RMistake(f"is more than {_MAX_LAYERS:,} layers", span, "Use fewer layers.")
 
     # --- models -------------------------------------------------------------------------------
 
     def _sequential(self, args: list[CallArg], span: TextRange) -> RModel:
         model = RModel(span)
         self.models.append(model)
-        shapes = [arg for arg in args if arg.name and arg.name not in ("layers", "name")]
+        shapes = [arg for arg in args if arg.name in _INPUT_PARAMETERS - {"name"}]
         for arg in args:
-            if arg in shapes or arg.name == "name":
+            if arg in shapes:
+                continue
+            if arg.name not in (None, "layers"):
+                self._note(f"{arg.name} of a model is not translated", arg.range)
                 continue
             value = arg.value
             if isinstance(value, RVector | KerasObject | RModel) and not _is_shape(value):
@@ -477,6 +691,9 @@ class ModelCalls:
             if not ends[-1]:
                 remedy = "Pass inputs from layer_input(), and outputs of layers applied to them."
                 raise RMistake(f"has no {name}", arg.range, remedy)
+        for arg in args:
+            if arg not in bound.values():
+                self._note(f"{arg.name or 'an argument'} of a model is not translated", arg.range)
         model = RModel(span, inputs=ends[0], outputs=ends[1])
         self.models.append(model)
         return model
@@ -493,6 +710,9 @@ class ModelCalls:
         return model_input
 
     def _add(self, model: RModel, layer: Any, span: TextRange) -> RModel:
+        if model.inputs is not None:
+            remedy = "Apply the layer to its output: model$output %>% ..."
+            raise RMistake("cannot be added to a functional model", span, remedy)
         if isinstance(layer, RTensor) and isinstance(layer.call.layer, ModelInput):
             model.shape = layer.call.layer
             return model
@@ -504,7 +724,7 @@ class ModelCalls:
             raise RMistake("is not a layer", span, remedy)
         if isinstance(layer, RModel) and model in models_in(layer):
             raise RMistake("is added to itself", span)
-        self.layer_calls += 1
+        self._count_layer(span)
         model.layers.append(layer)
         return model
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from kmagic.from_r.r_parser import RMistake, TextRange
@@ -68,6 +69,7 @@ def find_by_r_name(name: str, role: Role) -> Any | None:
     return find_object(role, known[1]) if known[0] == role or role == "any" else None
 
 
+@lru_cache(1000)
 def is_keras_name(name: str) -> bool:
     """Whether a function's name is one of Keras's, in the spelling of R keras or kerasR."""
     return (
@@ -91,6 +93,7 @@ def removed_layer_remedy(name: str) -> str:
     return next((text for old, text in REMOVED_LAYERS.items() if normalize_word(old) == word), "")
 
 
+@lru_cache(1000)
 def suggest_layer(name: str) -> str:
     """The question "Did you mean ...?" with the nearest layer, in the same spelling."""
     layers = members("layer")

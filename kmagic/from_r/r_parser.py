@@ -137,6 +137,8 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\(?:u\{?([0-9a-fA-F]{1,4})\}?|x([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+EXACT = 2**53
+"""R's numbers are floats: whole numbers are exact up to here."""
 _SPECIAL = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 _TYPOGRAPHIC_QUOTES = "\u201c\u201d\u201e\u2018\u2019"
 
@@ -184,16 +186,16 @@ def tokenize_r(text: str) -> list[RToken]:
 def _without_line_breaks(tokens: list[RToken]) -> list[RToken]:
     """The tokens without the line breaks that R ignores: within parentheses, before else."""
     kept: list[RToken] = []
-    brackets = ""
+    brackets: list[str] = []
     for token in tokens:
         if token.kind == "sign" and token.text in _CLOSING:
-            brackets += token.text
+            brackets.append(token.text)
         elif token.kind == "sign" and token.text in _CLOSING.values():
-            brackets = brackets[:-1]
+            del brackets[-1:]
         elif token.kind == "name" and token.text == "else" and brackets:
             while kept[-1].kind == "newline":
                 kept.pop()
-        if token.kind != "newline" or brackets[-1:] in ("", "{"):
+        if token.kind != "newline" or brackets[-1:] in ([], ["{"]):
             kept.append(token)
     return kept
 
@@ -224,9 +226,11 @@ def _number(token: RToken) -> int | float:
     if text[-1] == "i":
         raise RMistake("is a complex number", token, "Use a real number.")
     if plain[:2] in ("0x", "0X"):
-        return int(plain, 16)
+        number = int(plain, 16)
+        return number if number <= EXACT else float(min(number, 1 << 1000))
     value = float(plain)
-    return int(value) if value.is_integer() and (text[-1] == "L" or "." not in plain) else value
+    is_whole = value.is_integer() and value <= EXACT and (text[-1] == "L" or "." not in plain)
+    return int(value) if is_whole else value
 
 
 # --- grammar ----------------------------------------------------------------------------------
@@ -246,7 +250,7 @@ _LOWEST, _BODY, _ARGUMENT, _POSTFIX = 0, _LEVEL["="], _LEVEL["<-"], _LEVEL["$"]
 PIPES = frozenset({"%>%", "|>", "%T>%", "%$%"})
 _SAME_SIGN = {**dict.fromkeys(PIPES, "%>%"), **dict.fromkeys(("<<-", "=", ":="), "<-")}
 """Sign -> the sign of the same meaning that the tree contains."""
-_SYNTAX = frozenset({*_LEVEL, *_PREFIX, "{", "if", "for", "while"})
+_SYNTAX = frozenset({*_LEVEL, *_PREFIX, "{", "if", "for", "while", "break", "next"})
 """Names of calls that are written with an operator or a keyword, besides ``%operators%``."""
 _CONSTANTS: dict[str, float | bool | None] = {
     "TRUE": True,
@@ -255,7 +259,8 @@ _CONSTANTS: dict[str, float | bool | None] = {
     **dict.fromkeys(("NULL", "NA", "NA_integer_", "NA_real_", "NA_character_")),
 }
 _CLOSING = {"(": ")", "[": "]", "[[": "]", "{": "}"}
-_MAX_DEPTH = 200
+_MAX_DEPTH = 120
+_TOO_DEEP = f"Give parts of it names: the limit is {_MAX_DEPTH} levels."
 
 
 def parse_r(text: str) -> tuple[RNode, ...]:
@@ -337,8 +342,9 @@ class _RParser:
         """An operand, and the operators after it from a level on."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
-            raise RMistake("is nested too deeply", self._token)
+            raise RMistake("is nested too deeply", self._token, _TOO_DEEP)
         left = self._operand()
+        calls = 0
         while self._token.kind == "sign":
             sign = self._token.text
             level = _LEVEL.get("%%" if sign[0] == "%" else sign, -1)
@@ -346,6 +352,9 @@ class _RParser:
                 break
             token = self._take()
             if level == _POSTFIX:
+                calls += 1
+                if self._depth + calls > _MAX_DEPTH:
+                    raise RMistake("is nested too deeply", token, _TOO_DEEP)
                 left = self._postfix(left, token)
             else:
                 right = self.expression(level if sign in _RIGHT_TO_LEFT else level + 1)
@@ -370,10 +379,12 @@ class _RParser:
             case "name", "for":
                 return self._for(token)
             case "name", "while" | "repeat" as keyword:
-                if keyword == "while":
-                    self._within(self._open())
+                always = RConstant(value=True, range=token)
+                test = self._within(self._open()) if keyword == "while" else always
                 body = self.expression(_BODY)
-                return _operation("while", token.start, self._end, body)
+                return _operation("while", token.start, self._end, test, body)
+            case "name", "break" | "next" as keyword:
+                return _operation(keyword, token.start, token.end)
             case "name", text if text in _CONSTANTS:
                 return RConstant(_CONSTANTS[text], range=token)
             case "name", text:

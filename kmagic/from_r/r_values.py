@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from itertools import chain, cycle, islice
 from typing import Any
 
-from kmagic.from_r.r_parser import RFunction, RMistake, TextRange
+from kmagic.from_r.r_parser import EXACT, RFunction, RMistake, TextRange
 
 
 @dataclass(eq=False, slots=True)
 class UnknownValue:
-    """Something that only R could compute: data, results."""
+    """Something that only R could compute: data, results, vectors too large for a model."""
 
     python: str = ""
     """A Python expression for it over the notebook's variables."""
@@ -26,6 +26,10 @@ class UnknownValue:
     """What to use here instead of the function that returned it."""
     function: str = ""
     """The function that returned it, if it is unknown here."""
+    reason: str = "is known only to R"
+
+    def __post_init__(self) -> None:
+        self.python = self.python if is_short(self.python) else ""
 
 
 @dataclass(eq=False, slots=True)
@@ -33,6 +37,8 @@ class RVector:
     """``c(3, 3)`` or ``list(a = x)``: values with or without names."""
 
     items: list[tuple[str | None, Any]]
+    size: int = 0
+    """Number of values in it, those of inner vectors included."""
 
     def __iter__(self) -> Iterator[Any]:
         return (value for _, value in self.items)
@@ -66,6 +72,11 @@ class KerasObject:
     args: list[CallArg]
     range: TextRange
     variable: str = ""
+    depth: int = field(init=False)
+    """How deeply its arguments are nested."""
+
+    def __post_init__(self) -> None:
+        self.depth = 1 + max((depth_of(arg.value) for arg in self.args), default=0)
 
 
 @dataclass(eq=False, slots=True)
@@ -118,6 +129,7 @@ class RClosure:
     node: RFunction
     names: dict[str, Any]
     variable: str = ""
+    is_used: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +150,32 @@ def read_input(args: list[CallArg], span: TextRange) -> ModelInput | None:
     whole = find("batch_shape", "batch_input_shape", "input_batch_shape")
     if isinstance(whole, RVector):
         batch = next(iter(whole), None)
-        shape = RVector(whole.items[1:])
+        shape = vector(whole.items[1:])
     elif shape is None and given.keys() & {"input_length", "input_dim"}:
         names = ("input_length", "input_dim")
-        shape = RVector([(None, given[name]) for name in names if name in given])
+        shape = vector((None, given[name]) for name in names if name in given)
     if shape is None:
         return None
     return ModelInput(shape, span, find("dtype", "input_dtype"), batch, str(find("name") or ""))
+
+
+def vector(items: Iterable[tuple[str | None, Any]]) -> RVector | UnknownValue:
+    """A vector; an ``UnknownValue`` if it is larger than anything that describes a model."""
+    known = list(islice(items, MAX_ITEMS + 1))
+    size = sum(max(1, value.size) if isinstance(value, RVector) else 1 for _, value in known)
+    if size > MAX_ITEMS or max((depth_of(value) for _, value in known), default=0) >= MAX_DEPTH:
+        return UnknownValue(reason=f"has more than {MAX_ITEMS:,} values")
+    return RVector(known, size)
+
+
+def depth_of(value: Any) -> int:
+    """How deeply vectors and Keras objects are nested in a value."""
+    match value:
+        case KerasObject():
+            return value.depth
+        case RVector():
+            return 1 + max(map(depth_of, value), default=0)
+    return 0
 
 
 def tensors_in(value: Any) -> list[RTensor]:
@@ -157,30 +188,62 @@ def tensors_in(value: Any) -> list[RTensor]:
 
 def tensors(value: Any) -> list[RTensor]:
     """The tensors of a value that consists of nothing else, otherwise []."""
-    is_whole = not isinstance(value, RVector) or all(map(tensors, value))
-    return tensors_in(value) if is_whole else []
+
+    def is_whole(value: Any) -> bool:
+        if isinstance(value, RVector):
+            return bool(value.items) and all(map(is_whole, value))
+        return isinstance(value, RTensor)
+
+    return tensors_in(value) if is_whole(value) else []
 
 
 def calls_before(outputs: Iterable[RTensor]) -> list[RLayerCall]:
     """The calls that lead to the outputs, each after those that it depends on."""
     calls: dict[RLayerCall, None] = {}
-
-    def visit(call: RLayerCall) -> None:
-        if call not in calls:
-            named = (tensor for arg in call.named for tensor in tensors_in(arg.value))
-            for tensor in (*call.inputs, *named):
-                visit(tensor.call)
-            calls[call] = None
-
-    for output in outputs:
-        visit(output.call)
+    pending = [output.call for output in outputs][::-1]
+    while pending:
+        call = pending[-1]
+        named = (tensor for arg in call.named for tensor in tensors_in(arg.value))
+        before = [tensor.call for tensor in (*call.inputs, *named) if tensor.call not in calls]
+        if before and call not in calls:
+            pending += before[::-1]
+        else:
+            calls[pending.pop()] = None
     return list(calls)
 
 
 def models_in(model: RModel) -> set[RModel]:
     """A model and all models inside it."""
-    layers = [*model.layers, *(call.layer for call in calls_before(model.outputs))]
-    return {model}.union(*(models_in(layer) for layer in layers if isinstance(layer, RModel)))
+    models: set[RModel] = set()
+    pending: list[Any] = [model]
+    while pending:
+        layer = pending.pop()
+        if isinstance(layer, RModel) and layer not in models:
+            models.add(layer)
+            pending += [*layer.layers, *(call.layer for call in calls_before(layer.outputs))]
+    return models
+
+
+def used_by(roots: Iterable[Any]) -> set[Any]:
+    """The layers, calls, models, functions and other Keras objects that values consist of."""
+    used: set[Any] = set()
+    pending = list(roots)
+    while pending:
+        value = pending.pop()
+        if isinstance(value, RVector | RTensor):
+            pending += value if isinstance(value, RVector) else (value.call,)
+        elif isinstance(value, KerasObject | RLayerCall | RModel | RClosure) and value not in used:
+            used.add(value)
+            match value:
+                case KerasObject():
+                    pending += (arg.value for arg in value.args)
+                case RLayerCall():
+                    pending += (value.layer, *value.inputs, *(arg.value for arg in value.named))
+                case RModel():
+                    compiled = value.compiled or ()
+                    pending += (*value.layers, *(value.inputs or ()), *value.outputs)
+                    pending += (arg.value for arg in compiled)
+    return used
 
 
 def bind_args(names: Sequence[str], args: Iterable[CallArg]) -> dict[str, CallArg]:
@@ -204,13 +267,30 @@ def python_name(name: str) -> str:
 
 # --- R's own functions ------------------------------------------------------------------------
 
-_MAX_ITEMS = 10_000
+
+def _power(base: float, exponent: float) -> float:
+    try:
+        return math.pow(base, exponent)
+    except OverflowError:
+        return math.inf
+
+
+def _as_number(value: Any) -> Any:
+    if isinstance(value, str):
+        value = float(value)
+    return value
+
+
+MAX_ITEMS = 10_000
+MAX_DEPTH = 50
+"""How deeply vectors and layers may be nested."""
+_MAX_CHARACTERS = 2_000
 _OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "+": (operator.add, "+"),
     "-": (operator.sub, "-"),
     "*": (operator.mul, "*"),
     "/": (operator.truediv, "/"),
-    "^": (operator.pow, "**"),
+    "^": (_power, "**"),
     "%%": (operator.mod, "%"),
     "%/%": (operator.floordiv, "//"),
     "==": (operator.eq, "=="),
@@ -221,10 +301,11 @@ _OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     ">=": (operator.ge, ">="),
 }
 """Sign -> its function, and how Python writes it."""
-_ELEMENTWISE: dict[str, Callable[[float], float]] = {
-    "as.integer": int,
-    "as.numeric": lambda value: value,
-    "as.double": lambda value: value,
+_COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
+_ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "as.integer": lambda value: math.trunc(_as_number(value)),
+    "as.numeric": _as_number,
+    "as.double": _as_number,
     "round": round,
     "floor": math.floor,
     "ceiling": math.ceil,
@@ -232,15 +313,31 @@ _ELEMENTWISE: dict[str, Callable[[float], float]] = {
     "sqrt": math.sqrt,
     "exp": math.exp,
     "log": math.log,
+    "log2": math.log2,
+    "log10": math.log10,
 }
 _REDUCTIONS: dict[str, Callable[[list[Any]], Any]]
 _REDUCTIONS = {"prod": math.prod, "sum": sum, "max": max, "min": min}
 _IDENTITIES = frozenset({"invisible", "identity", "print", "suppressWarnings", "suppressMessages"})
 _LISTS = frozenset({"c", "list", "tuple", "shape"})
 _SHAPE_PARTS = {"dim": "", "nrow": "[0]", "ncol": "[1]"}
+_PARAMETERS: dict[str, tuple[str, ...]] = {
+    "round": ("x", "digits"),
+    "log": ("x", "base"),
+    "rep": ("x", "times"),
+    "seq_len": ("length.out",),
+    "seq_along": ("along.with",),
+}
+"""Parameters of functions; of others, ``x``. More arguments make the result unknown."""
+_VARIADIC = {
+    **dict.fromkeys(_REDUCTIONS, ()),
+    "paste": ("sep", "collapse"),
+    "paste0": ("collapse",),
+}
+"""Functions of any number of values -> their parameters, which must be named."""
 BASE_FUNCTIONS = frozenset(
-    {*_ELEMENTWISE, *_REDUCTIONS, *_IDENTITIES, *_LISTS, *_SHAPE_PARTS, "length", "rev", "rep"}
-    | {"seq_len", "seq_along", "paste0", "paste", "is.null"}
+    {*_ELEMENTWISE, *_VARIADIC, *_IDENTITIES, *_LISTS, *_SHAPE_PARTS, "length", "rev", "rep"}
+    | {"seq_len", "seq_along", "is.null"}
 )
 
 
@@ -256,40 +353,73 @@ def call_base_function(name: str, args: list[CallArg], span: TextRange) -> Any:
             _items(arg.value) if is_flat and arg.name is None else [(arg.name, arg.value)]
             for arg in args
         )
-        return RVector(list(chain.from_iterable(parts)))
+        return vector(chain.from_iterable(parts))
+    named: dict[str, Any] = {}
+    if name not in _IDENTITIES:
+        accepted = _VARIADIC.get(name, _PARAMETERS.get(name, ("x",)))
+        if name not in _VARIADIC:
+            bound = bind_args(accepted, args)
+            if len(bound) < len(args):
+                return UnknownValue()
+            args = [bound[param] for param in accepted if param in bound]
+        else:
+            named = {arg.name: arg.value for arg in args if arg.name is not None}
+            args = [arg for arg in args if arg.name is None]
+            if not named.keys() <= set(accepted):
+                return UnknownValue()
     try:
-        return _result(name, [arg.value for arg in args])
+        return _result(name, [arg.value for arg in args], **named)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise RMistake(f"cannot be computed: {error}", span) from error
 
 
-def _result(name: str, values: list[Any]) -> Any:
+def _result(name: str, values: list[Any], sep: Any = " ", collapse: Any = None) -> Any:
     first = values[0] if values else None
     if name in _IDENTITIES:
         return first
+    if any(isinstance(value, UnknownValue) for value in values[1:]):
+        return UnknownValue()
     if name == "is.null":
         return UnknownValue() if isinstance(first, UnknownValue) else first is None
     if name in _ELEMENTWISE:
         is_unknown = isinstance(first, UnknownValue)
-        return first if is_unknown else _elementwise(_ELEMENTWISE[name], first)
+        return first if is_unknown else _elementwise(_ELEMENTWISE[name], *values)
     if name in _REDUCTIONS:
         flat = [item for value in values for _, item in _items(value)]
         if any(isinstance(item, UnknownValue) for item in flat):
             return UnknownValue()
+        _check_numbers(flat)
         return _as_int(_REDUCTIONS[name](flat))
     if name in _SHAPE_PARTS and isinstance(first, UnknownValue) and first.python:
         return UnknownValue(f"{first.python}.shape{_SHAPE_PARTS[name]}")
     if name in ("length", "seq_along") and isinstance(first, RVector):
         return len(first) if name == "length" else _sequence(1, len(first))
     if name == "seq_len" and isinstance(first, int):
-        return _sequence(1, first)
+        return _sequence(1, first) if first else RVector([])
     if name == "rev" and isinstance(first, RVector):
-        return RVector(first.items[::-1])
-    if name == "rep" and len(values) > 1 and isinstance(values[1], int) and values[1] < _MAX_ITEMS:
-        return RVector(_items(first) * values[1])
-    if name in ("paste0", "paste") and all(isinstance(value, str | int) for value in values):
-        return ("" if name == "paste0" else " ").join(map(str, values))
+        return RVector(first.items[::-1], first.size)
+    if name == "rep" and len(values) > 1 and type(values[1]) is int and values[1] >= 0:
+        items = _items(first)
+        return vector(islice(cycle(items), min(len(items) * values[1], MAX_ITEMS + 1)))
+    if name in ("paste0", "paste") and collapse is None:
+        words = [
+            value
+            for value in values
+            if isinstance(value, str | int) and not isinstance(value, bool)
+        ]
+        text = ("" if name == "paste0" else str(sep)).join(map(str, words))
+        return text if len(words) == len(values) and is_short(text) else UnknownValue()
     return UnknownValue()
+
+
+def is_short(text: str) -> bool:
+    """Whether a text is short enough to be part of a model."""
+    return len(text) <= _MAX_CHARACTERS
+
+
+def _check_numbers(values: Iterable[Any]) -> None:
+    if not all(isinstance(value, int | float) for value in values):
+        raise TypeError("an operand is not a number")
 
 
 def apply_operator(sign: str, left: Any, right: Any, span: TextRange) -> Any:
@@ -310,8 +440,11 @@ def apply_operator(sign: str, left: Any, right: Any, span: TextRange) -> Any:
     function, python = _OPERATORS[sign]
     if isinstance(left, UnknownValue) or isinstance(right, UnknownValue):
         sides = [_operand_source(left), _operand_source(right)]
-        return UnknownValue(f"{sides[0]} {python} {sides[1]}" if all(sides) else "")
+        source = f"{sides[0]} {python} {sides[1]}"
+        return UnknownValue(source if all(sides) else "")
     try:
+        if sign not in _COMPARISONS:
+            _check_numbers(value for side in (left, right) for _, value in _items(side))
         return _elementwise(function, left, right)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise RMistake(f"cannot be computed: {error}", span) from error
@@ -322,9 +455,11 @@ def _elementwise(function: Callable[..., Any], *operands: Any) -> Any:
     if not any(isinstance(operand, RVector) for operand in operands):
         return _as_int(function(*operands))
     columns = list(map(_items, operands))
+    if not all(columns):
+        return RVector([])
     rows = islice(zip(*map(cycle, columns), strict=False), max(map(len, columns)))
     values = ((row[0][0], function(*(value for _, value in row))) for row in rows)
-    return RVector([(name, _as_int(value)) for name, value in values])
+    return vector((name, _as_int(value)) for name, value in values)
 
 
 def _items(value: Any) -> list[tuple[str | None, Any]]:
@@ -343,14 +478,13 @@ def get_item(owner: Any, index: Any, span: TextRange) -> Any:
         case RTensor(), int():
             return RTensor(owner.call, (*owner.path, index - 1))
         case RTensor(), RVector():
-            parts = [get_item(owner, number, span) for number in index]
-            return RVector([(None, part) for part in parts])
+            return vector((None, get_item(owner, number, span)) for number in index)
         case RVector(), str():
             return next((value for key, value in owner.items if key == index), None)
         case RVector(), int() if 0 < index <= len(owner):
             return owner.items[index - 1][1]
         case RVector(), int() if 0 < -index <= len(owner):
-            return RVector(owner.items[: -index - 1] + owner.items[-index:])
+            return vector(owner.items[: -index - 1] + owner.items[-index:])
         case RVector(), int():
             raise RMistake(f"has no element {index}: its length is {len(owner)}", span)
         case UnknownValue(python=str(python)), int() if python and (index > 0 or index == -1):
@@ -362,15 +496,16 @@ def get_item(owner: Any, index: Any, span: TextRange) -> Any:
 
 def _as_int(value: Any) -> Any:
     """A number as R prints it: 32, not 32.0."""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return int(value) if is_whole else value
+    if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT:
+        return int(value)
+    if isinstance(value, int) and abs(value) > EXACT:
+        return float(value)
+    return value
 
 
-def _sequence(first: int, last: int) -> RVector:
+def _sequence(first: int, last: int) -> RVector | UnknownValue:
     step = 1 if last >= first else -1
-    if abs(last - first) > _MAX_ITEMS:
-        return RVector([])
-    return RVector([(None, number) for number in range(first, last + step, step)])
+    return vector((None, number) for number in range(first, last + step, step))
 
 
 def _operand_source(value: Any) -> str:

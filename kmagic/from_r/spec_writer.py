@@ -20,6 +20,7 @@ from kmagic.from_r.r_names import (
 )
 from kmagic.from_r.r_parser import Note, RMistake, TextRange
 from kmagic.from_r.r_values import (
+    MAX_DEPTH,
     CallArg,
     FunctionName,
     KerasObject,
@@ -33,6 +34,7 @@ from kmagic.from_r.r_values import (
     calls_before,
     read_input,
     tensors_in,
+    vector,
 )
 from kmagic.language.graph import Graph, Node
 from kmagic.language.graph_statements import GraphStatements
@@ -193,7 +195,7 @@ class ArgumentTranslator:
     def _axes(self, value: Any, span: TextRange) -> Any:
         """Axes as Keras counts them: from 0, the batch."""
         if isinstance(value, RVector):
-            return RVector([(key, self._axes(item, span)) for key, item in value.items])
+            return vector((key, self._axes(item, span)) for key, item in value.items)
         if not isinstance(value, int) or value <= 0:
             return value
         if self._axes_from_one:
@@ -436,6 +438,7 @@ class SpecWriter(ArgumentTranslator):
         self._spans = spans
         self._models: list[Graph] = []
         self._parts: list[RModel] = []
+        self._depth = 0
 
     def write(self, model: RModel, *, is_part: bool = False) -> tuple[Statement, ...]:
         """The statements of a model and its compilation; a part may have no layers."""
@@ -536,8 +539,12 @@ class SpecWriter(ArgumentTranslator):
     def model_ref(self, model: RModel, span: TextRange) -> ModelRef:
         """A model inside this one, which is written above it."""
         if model not in self._parts:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                raise RMistake("is nested too deeply", span, f"The limit is {MAX_DEPTH} models.")
             self._models.append(self._graph(model, self._spans(span), is_nested=True))
             self._parts.append(model)
+            self._depth -= 1
         return ModelRef(self._parts.index(model))
 
     def _compile(self, given: list[CallArg], span: TextRange) -> Statement:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Self
 
-from kmagic.from_r.r_interpreter import Interpreter, ReturnedValue
+from kmagic.from_r.r_interpreter import Interpreter, LoopControl, ReturnedValue
 from kmagic.from_r.r_names import is_layer_name
 from kmagic.from_r.r_parser import (
     PIPES,
@@ -155,6 +155,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
     interpreter = Interpreter(note, name)
     models, mistakes = interpreter.models, interpreter.mistakes
     body: tuple[Statement, ...] = ()
+    others: list[tuple[TextRange, str]] = []
     try:
         interpreter.run(parse_r(text))
         named = [model for model in models if model.variable == name]
@@ -172,7 +173,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
             body = writer.write(chosen)
         message = "Another model: put it into a cell of its own."
         unused = (model for model in models if model not in models_in(chosen))
-        interpreter.others += [(model.range, message) for model in unused]
+        others = [*interpreter.others, *((model.range, message) for model in unused)]
     except RMistake as mistake:
         mistakes.append(mistake)
     if mistakes:
@@ -187,8 +188,7 @@ def from_r(text: str, *, name: str = "model", where: str = "", first_line: int =
         spec=spec,
         notes=tuple(sorted(notes.values(), key=lambda remark: remark.line)),
         left_out=tuple(
-            _remark(text, *other)
-            for other in sorted(interpreter.others, key=lambda other: other[0].start)
+            _remark(text, *other) for other in sorted(others, key=lambda other: other[0].start)
         ),
         spans=tuple(_spans(body)),
     )
@@ -253,7 +253,7 @@ def layer_lines(text: str) -> list[str]:
             return []
         writer = SpecWriter(_ignore_note, lambda _: NO_SPAN)
         return format_spec(ModelSpec(writer.write(model, is_part=True))).splitlines()
-    except (RMistake, ReturnedValue):
+    except (RMistake, ReturnedValue, LoopControl):
         return []
 
 
@@ -271,7 +271,8 @@ class _FragmentInterpreter(Interpreter):
             value = self.value(statement)
             is_layer = isinstance(value, KerasObject) and is_layer_name(value.name)
             if is_layer and statement.syntax[:1] != ("<-",):
-                self._calls.method(self._implicit, "add", [CallArg(value, None, value.range)])
+                added = [CallArg(value, None, value.range)]
+                self._calls.method(self._implicit, "add", added, value.range)
             elif isinstance(value, UnknownValue) and not value.replacement:
                 return None
         if self.models:

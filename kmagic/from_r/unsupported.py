@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from kmagic.from_r.r_values import CallArg, KerasObject, RVector, UnknownValue
+from kmagic.from_r.r_parser import TextRange
+from kmagic.from_r.r_values import (
+    CallArg,
+    KerasObject,
+    RModel,
+    RVector,
+    UnknownValue,
+    bind_args,
+)
 
 _DATA = {
     "boston_housing": "boston_housing --scale standard",
@@ -17,7 +26,6 @@ _DATA = {
     "cifar100": "cifar100 --scale 255",
     "reuters": "reuters",
 }
-_FIT_OPTIONS = {"epochs": "--epochs", "batch_size": "--batch-size", "validation_split": "--val"}
 _SAVED = ("save", "save_weights", "model_to_json")
 _LOADED = ("load", "load_weights", "model_from_json")
 _PREDICT_OPTIONS = {"predict": "", "predict_classes": " --classes", "predict_proba": " --proba"}
@@ -47,39 +55,97 @@ _REPLACEMENTS: dict[str, str] = {
 }
 
 
-def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> str:
-    """What to use here instead of a function of R; "" if nothing of kmagic replaces it."""
+@dataclass(slots=True)
+class Replacement:
+    """What to use here instead of a call in R.
+
+    Attributes:
+        text: A magic or an instruction; "" if nothing of kmagic replaces the call.
+        lost: Arguments and callbacks that it does not contain, and what is to be said of them.
+    """
+
+    text: str = ""
+    lost: list[tuple[TextRange, str]] = field(default_factory=list)
+
+
+class _Arguments:
+    """The arguments of a call by parameter; those that nothing takes are lost."""
+
+    def __init__(self, function: str, params: Sequence[str], args: Iterable[CallArg]) -> None:
+        self._function = function
+        self._bound = bind_args(params, args)
+        self._left = list(args)
+
+    def take(self, name: str) -> CallArg | None:
+        """An argument, which counts as translated; None without it, or if it is NULL."""
+        arg = self._bound.get(name)
+        if arg in self._left:
+            self._left.remove(arg)
+        return None if arg is None or arg.value is None else arg
+
+    def take_value(self, name: str, *types: type) -> Any:
+        """The value of an argument if it is of one of these types; otherwise None."""
+        arg = self._bound.get(name)
+        is_known = arg is not None and isinstance(arg.value, types)
+        return getattr(self.take(name), "value", None) if is_known else None
+
+    def drop_if(self, name: str, *defaults: Any) -> None:
+        """Leave an argument out where its value is what the replacement does anyway."""
+        arg = self._bound.get(name)
+        if arg is not None and (arg.value is None or arg.value in defaults):
+            self.take(name)
+
+    def lost(self) -> Iterator[tuple[TextRange, str]]:
+        """The arguments that nothing took."""
+        for arg in self._left:
+            name = next((key for key, value in self._bound.items() if value is arg), arg.name)
+            if isinstance(arg.value, RModel) or arg.value is None:
+                continue
+            if name in _DISPLAY:
+                yield arg.range, f"Not needed here: {name}, because the view is live."
+            else:
+                what = f"{name} of {self._function}" if name else f"an argument of {self._function}"
+                yield arg.range, f"Not translated: {what}."
+
+
+def replacement(name: str, args: Sequence[CallArg] = (), model: str = "") -> Replacement:
+    """What to use here instead of a function of R."""
     if name in _REPLACEMENTS:
-        return _REPLACEMENTS[name].replace("MODEL", model)
+        return Replacement(_REPLACEMENTS[name].replace("MODEL", model))
     kind, _, dataset = name.partition("_")
     if (kind == "dataset" and dataset) or (kind == "load" and dataset in _DATA):
-        options = [
-            f"--{arg.name.replace('_', '-')} {arg.value}"
-            for arg in args
-            if arg.name in ("num_words", "maxlen") and isinstance(arg.value, int)
-        ]
-        return " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
+        given = _Arguments(name, ("path", "num_words", "maxlen"), args)
+        values = {option: given.take_value(option, int) for option in ("num_words", "maxlen")}
+        options = [f"--{key.replace('_', '-')} {value}" for key, value in values.items() if value]
+        text = " ".join(["%keras_data", _DATA.get(dataset, dataset), *options])
+        return Replacement(text, list(given.lost()))
     # keras_save, save_model_hdf5, save_model_tf: all are save
     plain = re.sub(
         r"^(save|load)_model(_weights)?(_hdf5|_tf)?$", r"\1\2", name.removeprefix("keras_")
     )
     plain = "fit" if plain == "fit_generator" else plain
+    args = [arg for arg in args if not isinstance(arg.value, RModel)]
     if plain in (*_SAVED, *_LOADED):
+        given = _Arguments(name, ("filepath", "path", "overwrite"), args)
         magic = "%keras_load" if plain in _LOADED else "%keras_save"
         default = "model.json" if "json" in plain else "model.keras"
-        path = next((arg.value for arg in args if isinstance(arg.value, str)), default)
+        path = given.take_value("filepath", str) or given.take_value("path", str) or default
         if "weights" in plain and not path.endswith(".weights.h5"):
             path = re.sub(r"\.\w+$", "", path) + ".weights.h5"
-        return f"{magic} {model} {path}"
-    sources = [_source(arg) for arg in args if arg.name in (None, "x", "y", "object", "model")]
-    data = list(filter(None, sources))
+        force = " --force" if given.take_value("overwrite", bool) else ""
+        return Replacement(f"{magic} {model} {path}{force}", list(given.lost()))
     if plain == "fit":
-        return " ".join(["%keras_fit", model, *(data[:2] or ["--data DATA"]), *_fit_options(args)])
-    if plain == "evaluate":
-        return " ".join(["%keras_evaluate", model, *data[:2]])
-    if plain in _PREDICT_OPTIONS:
-        return " ".join(["%keras_predict", model, *data[:1]]) + _PREDICT_OPTIONS[plain]
-    return ""
+        return _fit(name, args, model)
+    if plain == "evaluate" or plain in _PREDICT_OPTIONS:
+        takes = ("x", "y", "batch_size") if plain == "evaluate" else ("x", "batch_size")
+        given = _Arguments(name, takes, args)
+        words = [_source(given.take(param)) for param in takes[:-1]]
+        size = given.take_value("batch_size", int)
+        words += [f"--batch-size {size}"] if size else []
+        magic = "%keras_evaluate" if plain == "evaluate" else "%keras_predict"
+        text = " ".join(filter(None, [magic, model, *words])) + _PREDICT_OPTIONS.get(plain, "")
+        return Replacement(text, list(given.lost()))
+    return Replacement()
 
 
 def is_callback(name: str) -> bool:
@@ -87,47 +153,105 @@ def is_callback(name: str) -> bool:
     return _callback(name) in _CALLBACKS or name.startswith("callback_")
 
 
-def _source(arg: CallArg) -> str:
+def _source(arg: CallArg | None) -> str:
     """The argument on a magic's line, or "" if it has no expression."""
-    if isinstance(arg.value, RVector) and arg.value.items:
-        parts = [item.python if isinstance(item, UnknownValue) else "" for item in arg.value]
+    value = arg.value if arg is not None else None
+    if isinstance(value, RVector) and value.items:
+        parts = [item.python if isinstance(item, UnknownValue) else "" for item in value]
         return "{[" + ", ".join(parts) + "]}" if all(parts) else ""
-    python = arg.value.python if isinstance(arg.value, UnknownValue) else ""
+    python = value.python if isinstance(value, UnknownValue) else ""
     return python if not python or python.replace("_", "").isalnum() else "{" + python + "}"
 
 
-def _fit_options(args: Iterable[CallArg]) -> list[str]:
-    bound = {arg.name: arg.value for arg in args if arg.name}
-    bound.setdefault("epochs", 10)  # the default of R keras and kerasR
-    options = []
-    for name, option in _FIT_OPTIONS.items():
-        value = bound.get(name)
-        if isinstance(value, int | float) and value:
-            options.append(f"{option} {value}")
-    validation = bound.get("validation_data")
-    if isinstance(validation, RVector):
-        pair = [item.python for item in validation if isinstance(item, UnknownValue)]
-        options.append(f"--val {','.join(pair)}" if all(pair) and pair else "--val xv,yv")
-    return [*options, *_callback_options(bound.get("callbacks"))]
+# --- training -------------------------------------------------------------------------------------
 
-
-def _callback_options(value: Any) -> Iterable[str]:
-    for item in value if isinstance(value, RVector) else [value]:
-        if isinstance(item, KerasObject) and _callback(item.name) in _CALLBACKS:
-            option, parameter, default = _CALLBACKS[_callback(item.name)]
-            args = {arg.name: arg.value for arg in item.args}
-            given = args.get(parameter) or (args.get(None) if parameter == "filename" else None)
-            yield f"{option} {given or default}".rstrip()
-
-
-_CALLBACKS = {
-    "earlystopping": ("--patience", "patience", "1"),
-    "reducelronplateau": ("--reduce-lr", "", ""),
-    "modelcheckpoint": ("--checkpoint", "", "DIR"),
-    "csvlogger": ("--csv", "filename", "log.csv"),
-    "tensorboard": ("--tensorboard", "log_dir", "logs"),
+_DISPLAY = ("verbose", "view_metrics")
+_FIT = (
+    *("x", "y", "batch_size", "epochs", "verbose", "callbacks", "view_metrics"),
+    *("validation_split", "validation_data", "shuffle", "class_weight", "sample_weight"),
+)
+"""The parameters of R's ``fit`` in their order."""
+_STOPPING = ("monitor", "min_delta", "patience", "verbose", "mode", "baseline")
+_PLATEAU = ("monitor", "factor", "patience", "verbose", "mode", "min_delta", "cooldown", "min_lr")
+_CALLBACKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "earlystopping": ("--patience", (*_STOPPING, "restore_best_weights")),
+    "reducelronplateau": ("--reduce-lr", _PLATEAU),
+    "modelcheckpoint": ("--checkpoint", ("filepath", "monitor", "verbose", "save_best_only")),
+    "csvlogger": ("--csv", ("filename", "separator", "append")),
+    "tensorboard": ("--tensorboard", ("log_dir",)),
 }
-"""Callback -> the option that replaces it, the parameter with its value, and a default."""
+"""Callback -> the option that replaces it, and the callback's parameters in their order."""
+_SAME = {"min_delta": 0, "mode": "min", "baseline": None, "separator": ",", "append": False}
+_SAME |= {"cooldown": 0, "min_lr": 0, "factor": 0.1}
+"""Arguments of callbacks with the values that the options have."""
+
+
+def _fit(name: str, args: Sequence[CallArg], model: str) -> Replacement:
+    given = _Arguments(name, _FIT, args)
+    data = list(filter(None, (_source(given.take(param)) for param in ("x", "y"))))
+    epochs = given.take_value("epochs", int, float) or 10  # the default of R keras and kerasR
+    words = ["%keras_fit", model, *(data or ["--data DATA"]), f"--epochs {epochs}"]
+    for param, option in (("batch_size", "--batch-size"), ("validation_split", "--val")):
+        value = given.take_value(param, int, float)
+        words += [f"{option} {value}"] if value else []
+    has_validation = any(word.startswith("--val ") for word in words)
+    validation = given.take("validation_data")
+    if validation is not None:
+        sources = [_source(CallArg(item, None, validation.range)) for item in _items(validation)]
+        has_sources = all(sources) and sources
+        words.append(f"--val {','.join(sources)}" if has_sources else "--val xv,yv")
+        has_validation = True
+    given.drop_if("shuffle", True)
+    words += ["--no-shuffle"] if given.take_value("shuffle", bool) is False else []
+    weights = given.take_value("class_weight", RVector)
+    if weights is not None:
+        pairs = ", ".join(f"{key}: {value}" for key, value in weights.items)
+        words.append(f"--class-weight {{{{{pairs}}}}}")
+    sample_weight = _source(given.take("sample_weight"))
+    words += [f"--sample-weight {sample_weight}"] if sample_weight else []
+    lost: list[tuple[TextRange, str]] = []
+    callbacks = given.take("callbacks") or CallArg(RVector([]), None, TextRange())
+    for callback in _items(callbacks):
+        span = callback.range if isinstance(callback, KerasObject) else callbacks.range
+        options = _callback_options(callback, lost, has_validation=has_validation)
+        if options and options[0].split()[0] not in {word.split()[0] for word in words}:
+            words += options
+        else:
+            lost.append((span, "Not translated: pass Keras callbacks with --callbacks."))
+    return Replacement(" ".join(words), [*given.lost(), *lost])
+
+
+def _items(arg: CallArg) -> list[Any]:
+    return list(arg.value) if isinstance(arg.value, RVector) else [arg.value]
+
+
+def _callback_options(
+    callback: Any, lost: list[tuple[TextRange, str]], *, has_validation: bool
+) -> list[str]:
+    """The options that replace a callback; [] if there are none."""
+    name = _callback(callback.name) if isinstance(callback, KerasObject) else ""
+    if name not in _CALLBACKS:
+        return []
+    option, params = _CALLBACKS[name]
+    given = _Arguments(callback.name, params, callback.args)
+    given.drop_if("monitor", "val_loss" if has_validation else "loss", "val_loss")
+    given.drop_if("mode", "auto")
+    for param, value in _SAME.items():
+        given.drop_if(param, value)
+    match name:
+        case "earlystopping":
+            options = [f"{option} {given.take_value('patience', int) or 1}"]
+            options += ["--restore-best"] if given.take_value("restore_best_weights", bool) else []
+        case "reducelronplateau":
+            options = [f"{option} {given.take_value('patience', int) or 10}"]
+        case "csvlogger":
+            options = [f"{option} {given.take_value('filename', str) or 'log.csv'}"]
+        case "tensorboard":
+            options = [f"{option} {given.take_value('log_dir', str) or 'logs'}"]
+        case _:
+            options = [f"{option} DIR"]
+    lost += given.lost()
+    return options
 
 
 def _callback(name: str) -> str:

@@ -262,6 +262,141 @@ def test_magic_shows_pasted_r_in_the_layer_language(shell) -> None:
     assert "--from-r" in str(caught.value)
 
 
+def left_out(code: str) -> list[str]:
+    return [remark.text for remark in from_r(MODEL + code).left_out]
+
+
+MODEL = "mod <- Sequential()\nmod$add(Dense(3, input_shape = 4))\n"
+
+
+def test_arguments_of_callbacks_are_translated_or_listed() -> None:
+    stop = "callback_early_stopping(patience = 5, restore_best_weights = TRUE)"
+    plateau = "callback_reduce_lr_on_plateau(factor = 0.5, patience = 2)"
+    custom = "callback_lambda(on_epoch_end = f)"
+    code = f"es <- {stop}\nmod %>% fit(x, y, callbacks = list(es, {plateau}, {custom}))"
+    options = "--epochs 10 --patience 5 --restore-best --reduce-lr 2"
+    assert left_out(code) == [
+        f"%keras_fit model x y {options}",
+        "Not translated: factor of callback_reduce_lr_on_plateau.",
+        "Not translated: pass Keras callbacks with --callbacks.",
+    ]
+
+
+def test_arguments_of_fit_by_position_and_name() -> None:
+    code = "mod$fit(x, y, 64, 5, shuffle = FALSE, class_weight = list('0' = 1, '1' = 2), steps = 3)"
+    expected = "--epochs 5 --batch-size 64 --no-shuffle --class-weight {{0: 1, 1: 2}}"
+    assert left_out(code) == [f"%keras_fit model x y {expected}", "Not translated: steps of fit."]
+
+
+@pytest.mark.parametrize(
+    ("call", "argument"),
+    [
+        ("mod %>% evaluate(x, y, sample_weight = w)", "sample_weight of evaluate"),
+        ("dataset_imdb(num_words = 100, skip_top = 5)", "skip_top of dataset_imdb"),
+        ("save_model_hdf5(mod, 'a.h5', include_optimizer = FALSE)", "include_optimizer of "),
+    ],
+)
+def test_arguments_without_an_option_are_listed(call: str, argument: str) -> None:
+    assert f"Not translated: {argument}" in left_out(call)[-1]
+
+
+def test_statements_in_functions_loops_and_branches_are_listed() -> None:
+    code = "train <- function(m) { m %>% fit(x, y); m }\ntrain(mod)\nfor (i in 1:2) plot(mod)\n"
+    code += "if (TRUE) { summary(mod); n <- 3 }\nf <- function() 3\nlayer_dense(4)"
+    assert left_out(code) == [
+        "%keras_fit model x y --epochs 10",
+        "%keras_plot model",
+        "%keras_summary model",
+        "Not called. Define it in a Python cell if you need it.",
+        "Not used by a model.",
+    ]
+
+
+def test_loops_are_followed() -> None:
+    code = "n <- 32\nwhile (n > 4) { mod$add(Dense(n)); n <- n / 2 }\n"
+    code += "for (i in 1:5) { if (i == 2) next; if (i == 4) break; mod$add(Dense(i)) }"
+    lines = str(from_r(MODEL + code)).splitlines()
+    assert lines[2:] == ["dense 32", "dense 16", "dense 8", "dense 1", "dense 3"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "n <- 3\nif (unknown) n <- 64\nmod$add(Dense(n))",
+        "n <- 3\nfor (i in unknown) n <- n + 1\nmod$add(Dense(n))",
+        "n <- 3\nwhile (TRUE) n <- n + 1\nmod$add(Dense(n))",
+        "n <- 3\nn$x <- 4\nmod$add(Dense(n))",
+    ],
+)
+def test_a_value_that_depends_on_what_only_r_knows_is_unknown(code: str) -> None:
+    assert str(from_r(MODEL + code)).endswith("dense {n}")
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("c(a, b) %<-% list(0, 1)\nmod$add(Dropout(a))", "dropout 0"),
+        ("v <- c(1, 2)\nv[2] <- 64\nmod$add(Dense(v[2]))", "dense 64"),
+        ("mod$add(Dropout(round(0.123, 1)))", "dropout 0.1"),
+        ("mod$add(Dense(log(8, base = 2)))", "dense 3"),
+        ("mod$add(Dense(3, name = paste('a', 1, sep = '_')))", "a_1 = dense 3"),
+        ("f <- function(m, ...) m %>% layer_dense(...)\nf(mod, units = 5)", "dense 5"),
+        ("mod$add(Dense(" + " + ".join(["1"] * 10_000) + "))", "dense 10000"),
+    ],
+)
+def test_values_are_those_of_r(code: str, line: str) -> None:
+    assert str(from_r(MODEL + code)).splitlines()[-1] == line
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("mod$add(Dense(sum(c(1, 2), na.rm = TRUE)))", "only R can compute"),
+        ("f <- function() { if (unknown) return(32); 64 }\nmod$add(Dense(f()))", "only R can"),
+        ("f <- function(a) a\nmod$add(Dense(f(3, 4)))", "the function does not have"),
+        ("x <- 'a' * 10", "not a number"),
+        ("for (i in 1:5) { if (unknown) break; mod$add(Dense(i)) }", "only R can evaluate"),
+        ("for (i in 1:60000) mod$add(Dense(3))", "more than 10,000 values"),
+        ("x <- layer_input(3)\nm <- keras_model(x, x)\nm$add(Dense(3))", "functional model"),
+        ("l <- layer_dense(units = 4)\ny <- l(layer_input(3), TRUE)", "Pass it by name"),
+        ("f <- function(n) f(n - 1) + f(n - 2)\nf(10)", "calls itself without end"),
+        ("for (i in 1:200) { m <- Sequential(); m$add(mod); mod <- m }", "nested too deeply"),
+        ("l <- LSTM(3)\nfor (i in 1:200) l <- Bidirectional(l)\nmod$add(l)", "nested too deeply"),
+        ("f <- function(n) if (n < 2) n else f(n - 1) + f(n - 2)\nf(24)", "too many steps"),
+        ("x <- " + "(" * 5000 + "1" + ")" * 5000, "nested too deeply"),
+        ("x <- " + "-" * 5000 + "1", "nested too deeply"),
+        ("x <- f" + "(1)" * 3000, "nested too deeply"),
+    ],
+    ids=range(15),
+)
+def test_what_cannot_be_followed_is_refused(code: str, message: str) -> None:
+    with pytest.raises(RCodeError, match=message) as caught:
+        from_r(MODEL + code)
+    assert caught.value.problems[0].line > 2
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x <- 9^9^9",
+        "x <- rep(0, 1e12)",
+        "x <- 'ab'\nfor (i in 1:60) x <- paste0(x, x)",
+        "x <- 1\nfor (i in 1:60) x <- c(x, x)",
+        "x <- 1\nfor (i in 1:60) x <- list(x, x)",
+        "x <- unknown\nfor (i in 1:60) x <- x + x",
+        "x <- 2\nfor (i in 1:60) x <- x * x",
+        "x <- 1:1e9",
+    ],
+)
+def test_values_stay_small(code: str) -> None:
+    assert str(from_r(f"{MODEL}{code}\nmod$add(Dense(4))")).endswith("dense 4")
+
+
+def test_models_of_many_layers() -> None:
+    code = "x <- layer_input(3)\ny <- x\nfor (i in 1:2000) y <- layer_dense(y, 2)\n"
+    assert len(from_r(code + "keras_model(x, y)").splitlines()) == 2001
+
+
 def test_calls_without_end_through_blocks_are_reported() -> None:
     code = "f <- function(x) { x %>% { f(.) } }\n5 %>% { f(.) }\nkeras_model_sequential()"
     with pytest.raises(RCodeError, match="calls itself without end"):
@@ -275,4 +410,4 @@ def test_a_shape_that_only_r_knows_is_left_to_the_data() -> None:
 
 @pytest.mark.parametrize("name", ["fit_model", "predict_model", "load_tf"])
 def test_a_function_of_the_user_with_a_similar_name_is_not_replaced(name: str) -> None:
-    assert replacement(name, [], "model") == ""
+    assert replacement(name, [], "model").text == ""
