@@ -298,6 +298,22 @@ def takes_input_list(function: Callable[..., Any], count: int) -> bool:
     return (inputs[0].name in _LIST_NAMES and only_first_required) or len(inputs) < count
 
 
+_LEADING_NAMES = frozenset({"f", "function", "pred", "pyfunc", "subscripts"})
+"""Keras's names of a first parameter that takes no tensor."""
+
+
+def has_leading_value(function: Callable[..., Any]) -> bool:
+    """Whether a function of ``keras.ops`` takes a value before its inputs, as ``einsum`` does.
+
+    Example:
+        >>> has_leading_value(keras.ops.einsum), has_leading_value(keras.ops.matmul)
+        (True, False)
+    """
+    if not is_of_keras(function):
+        return False
+    return next(iter(inspect.signature(function).parameters), "") in _LEADING_NAMES
+
+
 _ROLES: dict[str, Role] = {
     "activation": "activation",
     "backward_layer": "layer",
@@ -305,6 +321,8 @@ _ROLES: dict[str, Role] = {
     "cells": "layer",
     "dims": "shape",
     "dtype": "dtype",
+    "end_learning_rate": "schedule",
+    "initial_learning_rate": "schedule",
     "inner_optimizer": "optimizer",
     "layer": "layer",
     "layers": "layer",
@@ -316,6 +334,7 @@ _ROLES: dict[str, Role] = {
     "seed": "seed",
     "shape": "shape",
     "target_shape": "shape",
+    "warmup_target": "schedule",
     "weighted_metrics": "metric",
 }
 
@@ -324,6 +343,8 @@ def role_of(name: str, owner: Any = None) -> Role:
     """The role of an argument, from its name."""
     if name in _ROLES:
         return _ROLES[name]
+    if name == "values" and getattr(owner, "__name__", "") == "PiecewiseConstantDecay":
+        return "schedule"
     if name == "fn" and inspect.isclass(owner):
         return "loss" if "Loss" in owner.__name__ else "metric"
     for role in ("initializer", "regularizer", "constraint", "activation", "dtype"):

@@ -37,7 +37,7 @@ from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.word_lookup import VALUE_FUNCTIONS, find_callable, find_layer, word_kind
 from kmagic.models.build.constant_inputs import is_constant, repeat_for_batch
-from kmagic.models.catalogue import Parameter, Role, takes_input_list
+from kmagic.models.catalogue import Parameter, Role, has_leading_value, takes_input_list
 from kmagic.models.codegen import spec_survey
 from kmagic.models.codegen.expression_source import expression_code
 from kmagic.models.codegen.source_layout import (
@@ -158,7 +158,10 @@ class StepCode:
             else takes_input_list(self.signature, len(inputs))
         )
         positional = [sequence_of("list", inputs)] if as_list else inputs
-        return call(self.code, *positional, *self.args, *named)
+        values = [*positional, *self.args]
+        if self.args and self.signature is not None and has_leading_value(self.signature):
+            values = [self.args[0], *positional, *self.args[1:]]
+        return call(self.code, *values, *named)
 
 
 @dataclass(slots=True)
@@ -390,11 +393,15 @@ class ProgramState:
                 return self.expression(value)
             case NotebookValue():
                 code = self.expression(value)
+                if role == "schedule" and _is_int(value.value) and not _is_unknown(value):
+                    return call("float", code)
                 is_dimension = role == "shape" and _is_number(value)
                 return sequence_of("tuple", [code]) if is_dimension else code
             case LiteralValue():
-                is_dimension = role == "shape" and _is_int(value.value)
-                return literal((value.value,) if is_dimension else value.value)
+                given: Any = value.value
+                if role == "schedule" and _is_int(given):
+                    given = float(given)
+                return literal((given,) if role == "shape" and _is_int(given) else given)
             case Shape(dims=(None,)) if role != "shape":
                 return "None"
             case Shape():
@@ -649,6 +656,10 @@ def _number_of_outputs(cls: Any, kwargs: dict[str, str]) -> int:
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_unknown(given: NotebookValue) -> bool:
+    return isinstance(given.value, Placeholder)
 
 
 def _is_number(given: NotebookValue) -> bool:

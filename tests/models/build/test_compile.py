@@ -131,3 +131,32 @@ def test_a_mistake_leaves_the_model_as_it_was():
         compile_text(model, "compile adan loss=mae", {}, where="%keras_compile")
     assert model.optimizer is optimizer
     assert model.loss == "mse"
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        ("sgd(10)", 10.0),
+        ("adam(1, beta_1=0)", 1.0),
+        ("adam({whole})", 2.0),
+        ("adam({single})", 0.5),
+        ("sgd(1, 0)", 1.0),
+        ("exponential_decay(1, 10, 0.5)", 0.5),
+        ("cosine_decay(0, 10, warmup_target=2, warmup_steps=10)", 2.0),
+        ("polynomial_decay(1, 10, 0)", 0.0),
+        ("piecewise_constant_decay([5, 20], [3, 2, 1])", 2.0),
+        ("piecewise_constant_decay([5, 20], {rates})", 2.0),
+    ],
+)
+def test_whole_numbers_are_learning_rates(optimizer, expected):
+    optimizer = optimizer if "decay" not in optimizer else f"sgd({optimizer})"
+    names = {"whole": 2, "single": np.float32(0.5), "rates": [3, 2, 1]}
+    model = build(f"input 4 / dense 2 / compile {optimizer} loss=mse", **names)
+    model.optimizer.iterations.assign(10)
+    assert float(model.optimizer.learning_rate) == expected
+
+
+def test_a_learning_rate_of_another_type_is_refused_in_a_whole_sentence():
+    with pytest.raises(DSLError, match="learning_rate must be a number or a schedule; got a") as e:
+        build("input 4 / dense 2 / compile sgd({what}) loss=mse", what=object())
+    assert "adam(1e-3)" in e.value.remedy
