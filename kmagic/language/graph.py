@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from typing import TypeAlias
 
+from kmagic.language.formatter import format_statement
 from kmagic.language.spec import (
     NO_SPAN,
     Arg,
@@ -68,6 +71,49 @@ class Node:
     def is_input(self) -> bool:
         """Whether this is an ``input`` line."""
         return isinstance(self.callee, Word) and self.callee.text == "input"
+
+
+def named_end(nodes: Sequence[Node], index: int) -> str:
+    """A line of several layers with the name of one of them moved to its end; "" if there is none.
+
+    In ``h = conv2d 8 3x3 / flatten``, h names the output of conv2d; often that of the whole line
+    is meant.
+
+    Args:
+        nodes: Those of a graph.
+        index: A node with a name.
+    """
+    first, line = nodes[index], rest_of_line(nodes, index)
+    if len(line) == 1 or not first.spec.targets or line[-1].spec.targets:
+        return ""
+    if any(node.spec.inputs is not None for node in line[1:]):
+        return ""
+    specs = [replace(first.spec, targets=()), *(node.spec for node in line[1:])]
+    specs[-1] = replace(specs[-1], targets=first.spec.targets)
+    return " / ".join(map(format_statement, specs))
+
+
+def arrow_first(nodes: Sequence[Node], index: int) -> str:
+    """A line of several layers with the arrow of its last one after the first, else "".
+
+    In ``conv2d 8 3x3 / maxpool 2x2 <- image``, the arrow belongs to maxpool alone.
+    """
+    line = rest_of_line(nodes, index)
+    arrows = [node.spec.inputs is not None for node in line]
+    if not arrows[1:] or arrows[-1] != any(arrows) or any(arrows[:-1]):
+        return ""
+    specs = [node.spec for node in line]
+    specs[0] = replace(specs[0], inputs=specs[-1].inputs)
+    specs[-1] = replace(specs[-1], inputs=None)
+    return " / ".join(map(format_statement, specs))
+
+
+def rest_of_line(nodes: Sequence[Node], index: int) -> list[Node]:
+    """A node and those after it on the same line, without those of blocks and loops."""
+    line = list(takewhile(lambda node: node.span.line == nodes[index].span.line, nodes[index:]))
+    is_plain = all(not node.trail and node.spec.times is None for node in line)
+    columns = [node.span.column for node in line]
+    return line if is_plain and columns == sorted(set(columns)) else line[:1]
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ from kmagic.language.spec import (
     plain_value,
 )
 from kmagic.language.tokens import problem_at
+from kmagic.language.vocabulary import CALL_ARGUMENTS
 from kmagic.support.errors import Problem
 from kmagic.support.suggestions import did_you_mean
 
@@ -219,6 +220,8 @@ class NameResolver:
         elif elsewhere:
             remedy = f"A block sees only its own inputs: write `{here} <- _, {name}`, and `_in[1]` "
             remedy += "inside."
+        if name in CALL_ARGUMENTS:
+            remedy = f"A call argument has a value: `{name}={CALL_ARGUMENTS[name]}`."
         if name == "input":
             remedy = "Name the input, `img = input 8`, and write that name after the arrow."
         remedy = remedy or f"Name an output above: `{name} = dense 4`; _ is the previous output."

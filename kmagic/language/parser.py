@@ -424,6 +424,15 @@ class Cursor:
 
     def value(self) -> Value:
         """A number, shape, string, name, object, expression, list, tuple or mapping."""
+        first = self._simple_value()
+        sizes = _sizes(first)
+        if not self.next_is("x") or self.peek.spaced:
+            return first
+        while self.accept("x"):
+            sizes += _sizes(self._simple_value())
+        return SequenceValue("tuple", tuple(sizes), span=first.span)
+
+    def _simple_value(self) -> Value:
         token = self.take()
         span = token.span
         match token.kind:
@@ -662,6 +671,13 @@ def _brace(token: Token) -> Value:
         if not cursor.done:
             cursor.expect(",", "expected , or }")
     return MappingValue(tuple(entries), span=start)
+
+
+def _sizes(value: Value) -> list[Value]:
+    """The sizes of a part of a shape such as ``{n}x3x3``."""
+    if isinstance(value, Shape):
+        return [LiteralValue(size, span=value.span) for size in value.dims]
+    return [value]
 
 
 def _number(text: str) -> int | float:

@@ -319,6 +319,38 @@ def find_parts(part: Any, *kinds: type) -> Iterator[Any]:
             yield from find_parts(getattr(part, item.name), *kinds)
 
 
+def replace_part(part: Any, old: Positioned, new: Any) -> Any:
+    """A part of a spec with a statement or value in it replaced, which is found by its position.
+
+    Args:
+        part: The part.
+        old: The statement or value.
+        new: Statements in place of a statement, a value in place of a value.
+
+    Example:
+        >>> word = Word("rleu", span=Span(1, 9, 4))
+        >>> replace_part((Arg(word),), word, Word("relu"))
+        (Arg(value=Word(text='relu'), name=None),)
+    """
+    if isinstance(part, tuple):
+        items: list[Any] = []
+        for item in part:
+            changed = replace_part(item, old, new)
+            items += changed if isinstance(changed, tuple) and item is not changed else [changed]
+        return tuple(items)
+    if not is_dataclass(part) or isinstance(part, type | Span):
+        return part
+    if isinstance(part, type(old)) and getattr(part, "span", None) == old.span:
+        return new
+    values = {item.name: getattr(part, item.name) for item in fields(part)}
+    changes = {
+        name: replace_part(value, old, new)
+        for name, value in values.items()
+        if isinstance(value, tuple) or is_dataclass(value)
+    }
+    return replace(part, **changes)
+
+
 _INNER_PARTS: dict[type, tuple[str, ...]] = {
     Arg: ("value",),
     Object: ("callee", "args"),

@@ -55,6 +55,8 @@ _PATTERNS = {
     "space": "[ \\t\u00a0]+",
 }
 _TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()))
+_COMPUTED_SIZE = re.compile(r"(?:\d+|\?)(?=(?:x(?:\d+|\?))*x\{)|(?<=[\d?}])x(?=[\d?{])")
+"""A size or an ``x`` of a shape such as ``3x{n}``, whose sizes are separate tokens."""
 _INVALID = re.compile(r"[\w.?]+|->|.")
 _BRACKET_OR_STRING = re.compile(_PATTERNS["string"] + r"|[\[\](){}\"']")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
@@ -141,8 +143,13 @@ class _Tokenizer:
                 self._note(problem_at(Span(row + 1, 1, indent), _TAB, remedy))
         text, position, spaced = self._text, self._starts[row] + indent, True
         while position < len(text) and text[position] not in "#\n":
+            computed = None if spaced and text[position] == "x" else _COMPUTED_SIZE
+            part = computed.match(text, position) if computed else None
             match = _TOKEN.match(text, position)
-            if match is not None:
+            kind: str | None
+            if part is not None:
+                kind, end = {"x": "op", "?": "shape"}.get(part[0], "number"), part.end()
+            elif match is not None:
                 kind, end = match.lastgroup, match.end()
             elif text[position] == "{":
                 kind, end = "brace", self._end_of_brace(position)

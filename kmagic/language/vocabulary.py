@@ -80,6 +80,13 @@ REMOVED_ARGUMENTS: dict[str, str] = {
 }
 """Arguments of Keras 1 and 2 that Keras 3 does not have, and what to write instead."""
 
+CALL_ARGUMENTS: dict[str, str] = {
+    **dict.fromkeys(("training", "use_causal_mask", "return_attention_scores"), "true"),
+    **dict.fromkeys(("mask", "attention_mask", "query_mask", "value_mask", "key_mask"), "m"),
+    "initial_state": "[h, c]",
+}
+"""Arguments of the calls of Keras's layers, each with an example of its value."""
+
 OTHER_LAYER_NAMES: dict[str, str] = {
     "avg": "avgpool",
     "batch": "bn",

@@ -115,6 +115,11 @@ def operation_of(value: Any) -> Any:
     return value if history is None else history.operation
 
 
+def call_inputs(layer: Any) -> list[Any]:
+    """The tensors that a layer has been called on."""
+    return [tensor for node in layer._inbound_nodes for tensor in node.input_tensors]
+
+
 def is_connected(layer: Any) -> bool:
     """Whether a layer has been called on a symbolic tensor."""
     return bool(layer._inbound_nodes)

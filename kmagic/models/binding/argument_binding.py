@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kmagic.language import format_value
@@ -197,12 +197,10 @@ class _ArgumentBinder:
         elif is_compile and is_literal:
             remedy = f"Pass a learning rate to the optimizer: adam({format_value(arg.value)})."
             self._report("unexpected value", arg.span, remedy)
-        elif is_compile and word is not None and param.name not in {"optimizer", "loss"}:
+        elif word is not None and self._is_stray_word(param, word):
             self._report_word(word, arg.span)
         elif param.name in self.named:
             self._report_repetition(param.name, arg.span)
-        elif word is not None and self._is_stray_word(param, word):
-            self._report_word(word, arg.span)
         elif param.role in _OBJECT_ONLY_ROLES and is_literal:
             remedy = self._signature()
             if before is not None and isinstance(before.value, Word):
@@ -238,13 +236,20 @@ class _ArgumentBinder:
 
     def _is_stray_word(self, param: Parameter, word: str) -> bool:
         """Whether a bare word cannot be a value of the next parameter in order."""
+        if self.word == "compile" and param.name not in {"optimizer", "loss"}:
+            return True
         if isinstance(param.default, str) and param.role == "any":
-            return False
+            is_padding = param.name == "padding" and is_of_keras(self.function)
+            return is_padding and word not in catalogue.PADDINGS
         if param.role in ("any", "shape"):
             return True
-        if param.role != "activation":
-            return False  # resolving it gives a more precise message
-        return not find_object(param.role, word) and word not in self.context.names
+        if find_object(param.role, word) or word in self.context.names:
+            return False
+        if param.role == "activation":
+            return True
+        # Else resolving it gives a more precise message.
+        is_flag = bool(nearest(word, self._bare_words())) and not accepts_string(param.role, word)
+        return is_flag and not nearest(word, catalogue.words_for_role(param.role))
 
     @staticmethod
     def _is_stray_object(param: Parameter, value: Object) -> bool:
@@ -266,11 +271,20 @@ class _ArgumentBinder:
         if not self._check_boolean(param, arg):
             return
         self.bound.spans[param.name] = arg.value.span
-        value = self.resolve(arg.value, param.role, self.context)
+        value = self.resolve(self._as_float(arg.value, param), param.role, self.context)
         if value is UNRESOLVED:
             self.bound.valid = False
         else:
             self.bound.kwargs[param.name] = value
+
+    def _as_float(self, value: Value, param: Parameter) -> Value:
+        """A whole number as the float that Keras's optimizers insist on."""
+        module = getattr(self.function, "__module__", "")
+        if not module.startswith("keras.src.optimizers") or not isinstance(param.default, float):
+            return value
+        if isinstance(value, LiteralValue | NotebookValue) and type(value.value) is int:
+            return replace(value, value=float(value.value))
+        return value
 
     def _check_boolean(self, param: Parameter, arg: Arg) -> bool:
         """Whether a boolean parameter, and no other, gets true or false; if not, report it."""
@@ -344,26 +358,34 @@ class _ArgumentBinder:
                 return f"{word} is {article} {role}: write {takers[0]}={word}."
         if word in self.context.params:
             return f"For the value of {word}, write {{{word}}}."
-        if word in self.context.names:
+        param = self._next_parameter()
+        if word in self.context.names and param is not None and param.name not in self.named:
             return f"For the notebook variable {word}, write {{{word}}}."
         if "dtype" in self.params and word in _PYTHON_DTYPES:
             return f"Write {_PYTHON_DTYPES[word]}."
         similar = nearest(word, self._bare_words())
-        if similar and similar[0] in catalogue.words_for_role("activation"):
+        is_activation = bool(similar) and similar[0] in catalogue.words_for_role("activation")
+        if is_activation and not self._is_free("activation"):
+            return (
+                f"Did you mean {similar[0]}? {self.word} already has an activation: write it as "
+                f"a layer of its own, `/ {similar[0]}`."
+            )
+        if is_activation:
             return f"Did you mean {similar[0]}? All activations: %keras_layers activations"
         if similar:
             return f"Did you mean {similar[0]}?"
-        names = nearest(word, self.params)
+        names = nearest(word, filter(self._is_free, self.params))
         return f"Did you mean {names[0]}=...?" if names else ""
 
     def _bare_words(self) -> set[str]:
-        """The words that need no parameter's name."""
-        words = {param.name for param in self.params.values() if param.is_flag}
+        """The words that need no parameter's name, and whose parameter has no value yet."""
+        flags = {param.name for param in self.params.values() if param.is_flag}
+        words = set(filter(self._is_free, flags))
         if "activation" in self.params:
             words |= set(catalogue.words_for_role("activation"))
-        if "padding" in self.params:
+        if self._is_free("padding"):
             words |= set(catalogue.PADDINGS)
-        if "dtype" in self.params:
+        if self._is_free("dtype"):
             words |= catalogue.DTYPES
         return words
 

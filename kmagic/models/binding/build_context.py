@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from kmagic.language.expand import expand
 from kmagic.language.foreign_code import merge_foreign_problems
 from kmagic.language.graph import BlockTrail, Graph, Iterations, Node
 from kmagic.language.name_lookup import ExpansionError, definition_lines
-from kmagic.language.spec import ModelSpec, Span
+from kmagic.language.spec import ModelSpec, Span, Statement, Value, replace_part
 from kmagic.support.errors import BuildError, DSLError, Problem
 
 UNRESOLVED: Any = object()
 """Stands for a value with a mistake that is reported already."""
+_MAX_VERIFIED = 3
+"""Each verified remedy builds the model once; further problems keep their general remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change of the text that a remedy suggests; it is shown only if the changed text works.
+
+    Attributes:
+        remedy: The remedy.
+        changes: Statements or values to replace, which are found by their positions, each with
+            what to put there: statements for a statement, a value for a value.
+    """
+
+    remedy: str
+    changes: tuple[tuple[Statement | Value, tuple[Statement, ...] | Value], ...]
 
 
 @dataclass(slots=True)
@@ -34,6 +50,10 @@ class BuildContext:
         params: The parameters of its blocks.
         definitions: The text's blocks and nested models, each with the line that defines it.
         lost_names: Names that lines with mistakes would have defined.
+        spec: The text as it was parsed.
+        fixes: Changes of the text that may remove a problem, best first.
+        try_spec: Builds a changed text and returns its problems; None if remedies stay as they are.
+        is_trial: Whether a changed text is built only to see whether it works.
     """
 
     source: str
@@ -47,6 +67,10 @@ class BuildContext:
     params: frozenset[str] = frozenset()
     definitions: Mapping[str, int] = field(default_factory=dict)
     lost_names: frozenset[str] = frozenset()
+    spec: ModelSpec | None = None
+    fixes: dict[Problem, Sequence[Fix]] = field(default_factory=dict)
+    try_spec: Callable[[ModelSpec], Sequence[Problem]] | None = None
+    is_trial: bool = False
 
     def enter(self, node: Node) -> None:
         """From here on, problems belong to this step."""
@@ -60,15 +84,20 @@ class BuildContext:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
 
-    def report(self, message: str, span: Span, remedy: str = "") -> Any:
-        """Add a problem; one in a block or loop is added once. Returns UNRESOLVED."""
-        self._add(message, span, remedy, self._uses(self.trail))
+    def report(
+        self, message: str, span: Span, remedy: str = "", *, fixes: Sequence[Fix] = ()
+    ) -> Any:
+        """Add a problem; one in a block or loop is added once. Returns UNRESOLVED.
+
+        The remedy of the first fix that works replaces ``remedy``.
+        """
+        self.fixes[self._add(message, span, remedy, self._uses(self.trail))] = fixes
         return UNRESOLVED
 
     def expand(self, spec: ModelSpec) -> Graph:
         """The graph of the text; mistakes are added, and what contains them is left out."""
         self.definitions = definition_lines(spec.statements)
-        self.lost_names = spec.lost_names
+        self.lost_names, self.spec = spec.lost_names, spec
         try:
             return expand(spec, self.names, first_line=self.first_line, lost_names=self.lost_names)
         except ExpansionError as error:
@@ -80,14 +109,22 @@ class BuildContext:
             return error.graph
 
     def report_rejection(
-        self, message: str, span: Span, remedy: str = "", cause: BaseException | None = None
+        self,
+        message: str,
+        span: Span,
+        remedy: str = "",
+        cause: BaseException | None = None,
+        *,
+        fixes: Sequence[Fix] = (),
     ) -> Any:
         """Add a problem that Keras found, with the blocks and loops around it, as in `report`."""
         steps: list[str] = []
         for depth in range(len(self.trail) + 1):
             steps += [text for blocks, text in self.iterations if blocks == depth]
             steps += self._uses(self.trail[depth : depth + 1])
-        self.rejected.setdefault(self._add(message, span, remedy, tuple(steps)), cause)
+        problem = self._add(message, span, remedy, tuple(steps))
+        self.rejected.setdefault(problem, cause)
+        self.fixes[problem] = fixes
         return UNRESOLVED
 
     def _uses(self, trail: BlockTrail) -> tuple[str, ...]:
@@ -122,6 +159,31 @@ class BuildContext:
     def _raise(self) -> NoReturn:
         kind = BuildError if self.rejected.keys() >= set(self.problems) else DSLError
         ordered = sorted(self.problems, key=lambda problem: (problem.line, problem.column))
+        ordered = list(map(self._with_verified_remedy, ordered))
         problems = merge_foreign_problems(ordered, self.source, self.names)
         cause = next(filter(None, self.rejected.values()), None)
         raise kind(problems, self.source, self.where, self.first_line) from cause
+
+    def _with_verified_remedy(self, problem: Problem) -> Problem:
+        """The problem with the remedy of the first fix that works, if there is one.
+
+        Best is a fix without a new problem elsewhere, which may have been hidden by this one.
+        """
+        fixes = self.fixes.get(problem, ())
+        tried = [other for other in self.problems if self.fixes.get(other)][:_MAX_VERIFIED]
+        if self.try_spec is None or self.spec is None or problem not in tried:
+            return problem
+        known = {other.message for other in self.problems}
+        second = problem
+        for fix in fixes:
+            changed = self.spec
+            for part, replacement in fix.changes:
+                changed = replace_part(changed, part, replacement)
+            left = self.try_spec(changed)
+            if any((other.line, other.column) == (problem.line, problem.column) for other in left):
+                continue
+            if all(other.message in known for other in left):
+                return replace(problem, remedy=fix.remedy)
+            if second is problem:
+                second = replace(problem, remedy=fix.remedy)
+        return second

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import numbers
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from kmagic.language import format_value
-from kmagic.language.graph import Graph, Node
+from kmagic.language.graph import Graph, Node, named_end, rest_of_line
 from kmagic.language.portable_text import literal_text
 from kmagic.language.spec import (
     Arg,
@@ -25,13 +26,16 @@ from kmagic.language.spec import (
     SequenceValue,
     Shape,
     Span,
+    Value,
     Word,
     find_parts,
 )
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
+from kmagic.models.binding.build_context import Fix
 from kmagic.models.binding.word_lookup import check_literal, find_callable, find_layer, word_kind
+from kmagic.models.build.adaptation import adapt, check_adapted_shape
 from kmagic.models.build.constant_inputs import (
     ConstantError,
     check_constant,
@@ -40,7 +44,6 @@ from kmagic.models.build.constant_inputs import (
 )
 from kmagic.models.build.keras_errors import (
     LayerInput,
-    error_summary,
     explain_argument_error,
     explain_layer_error,
     explain_model_error,
@@ -49,7 +52,6 @@ from kmagic.models.catalogue import Role, accepts_string, is_of_keras
 from kmagic.models.keras_history import is_connected, keras_tensors
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
-from kmagic.support.sentences import as_sentences
 
 _DEEP = 400
 """From this many nodes on, Keras's recursions exceed Python's usual limit."""
@@ -135,11 +137,11 @@ class ValueResolver:
         """Convert a value of the text; UNRESOLVED after a mistake, which is reported."""
         match value:
             case NotebookValue():
-                return _as_shape(value.value, role)
+                return _converted(value.value, role)
             case LiteralValue():
                 if not check_literal(value.value, role, value.span, context):
                     return UNRESOLVED
-                return _as_shape(value.value, role)
+                return _converted(value.value, role)
             case Shape(dims=(None,)) if role != "shape":
                 return None
             case Shape():
@@ -183,10 +185,15 @@ class ValueResolver:
         return create_object(function, word, bound, value.span, context)
 
 
-def _as_shape(value: Any, role: Role) -> Any:
-    if role == "shape" and isinstance(value, int) and not isinstance(value, bool):
+def _converted(value: Any, role: Role) -> Any:
+    """A number as Keras takes it: one dimension as a shape, a whole learning rate as a float."""
+    if isinstance(value, bool):
+        return value
+    if role == "shape" and isinstance(value, int):
         return (value,)
-    return value
+    if role == "schedule" and isinstance(value, list | tuple):
+        return type(value)(_converted(item, role) for item in value)
+    return float(value) if role == "schedule" and isinstance(value, numbers.Real) else value
 
 
 def create_object(
@@ -229,49 +236,10 @@ def _call_layer(layer: Any, inputs: list[Any], kwargs: dict[str, Any]) -> Any:
     together = len(inputs) > 1 and catalogue.takes_input_list(function, len(inputs))
     args = [inputs] if together else inputs
     if is_function:
-        return function(*args, *layer.args, **layer.kwargs, **kwargs)
+        first = bool(layer.args) and catalogue.has_leading_value(function)
+        values = [*layer.args[:first], *args, *layer.args[first:]]
+        return function(*values, **layer.kwargs, **kwargs)
     return layer(*args, **kwargs)
-
-
-def _adapt(layer: Any, word: str, data: Any, span: Span, context: BuildContext) -> None:
-    """Adapt a preprocessing layer to the notebook's data; report what it cannot adapt to."""
-    is_frame = hasattr(data, "iloc")
-    message, remedy = _adapt_problem(data)
-    if not message:
-        try:
-            # Keras would take each text of a column as a batch: a hundred times as slow.
-            texts = as_sentences(data) if is_frame else None
-            layer.adapt(data if texts is None else texts)
-        except Exception as error:  # noqa: BLE001 - the data is the user's
-            message = f"this data: {error_summary(error)}"
-            remedy = "Pass an array or a list of what the layer will get in training."
-            if is_frame:
-                remedy = "Pass the values of the column: {frame.column.values}."
-    if message:
-        context.report(f"{word} cannot adapt to {message}", span, remedy)
-
-
-def _adapt_problem(data: Any) -> tuple[str, str]:
-    """What is wrong with data that Keras would misunderstand, and what to do."""
-    if data is None:
-        return "None", "Pass the training data: adapt={x_train}."
-    if isinstance(data, str | bytes):
-        return "a single text", "Pass a list or an array of texts."
-    if hasattr(data, "columns") and hasattr(data, "iloc"):
-        names = (str(name) for name in data.columns)
-        first = next((name for name in names if name.isidentifier()), "text")
-        return (
-            "a data frame: Keras would read the names of its columns",
-            f"Pass its values, {{frame.values}}, or those of a column, {{frame.{first}.values}}.",
-        )
-    if hasattr(data, "x_train"):
-        return "a whole dataset", "Pass its training inputs: adapt={data.x_train}."
-    if isinstance(getattr(data, "element_spec", None), tuple):
-        return (
-            "a stream of inputs and targets",
-            "Pass only the inputs: `texts = stream.map(lambda x, y: x)`, then adapt={texts}.",
-        )
-    return "", ""
 
 
 # --- one model --------------------------------------------------------------------------------
@@ -293,6 +261,7 @@ class Assembly:
         self.layers: list[Any] = []
         self.outputs: list[Any] = []
         self.named: dict[str, Node] = {}
+        self.adapted: list[tuple[Node, Any, Value]] = []
         self.read_variables: list[tuple[Node, Any]] = []
         self.model: Any = None
         self.steps: list[BuiltStep] = []
@@ -309,6 +278,11 @@ class Assembly:
             if isinstance(layer, catalogue.layer_class()):
                 layer.trainable = False
         self.model, shapes = self._stack() if self._is_stack() else self._connect()
+        for node, layer, data in self.adapted:
+            self.context.enter(node)
+            check_adapted_shape(layer, _word_of(node), data, self.context)
+        self.context.leave()
+        self.context.raise_problems()
         self.steps = list(map(BuiltStep, self.graph.nodes, self.layers, shapes))
 
     def create_layers(self) -> None:
@@ -352,8 +326,11 @@ class Assembly:
         if not bound.valid or not self._check_name(bound, node):
             return UNRESOLVED
         layer = create_object(cls, word, bound, span, self.context)
-        if "adapt" in bound.spans and bound.adapt is not UNRESOLVED and layer is not UNRESOLVED:
-            _adapt(layer, word, bound.adapt, bound.spans["adapt"], self.context)
+        has_data = "adapt" in bound.spans and bound.adapt is not UNRESOLVED
+        if has_data and layer is not UNRESOLVED and not self.context.is_trial:
+            argument = next(arg.value for arg in args if arg.name == "adapt")
+            adapt(layer, word, bound.adapt, argument, self.context)
+            self.adapted.append((node, layer, argument))
         return layer
 
     def _check_name(self, bound: BoundArguments, node: Node) -> bool:
@@ -505,10 +482,14 @@ class Assembly:
         try:
             output = self._call(node, layer, args, kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
-            problem = explain_layer_error(error, word, layer, self._layer_inputs(node, args))
+            inputs = self._layer_inputs(node, args)
+            problem = explain_layer_error(error, word, layer, inputs, node.spec)
             spans = {arg.name: arg.span for arg in node.inputs if arg.name is not None}
             span = spans.get(problem.argument, node.span)
-            return self.context.report_rejection(problem.message, span, problem.remedy, error)
+            fixes = [*self._name_fixes(node), *problem.fixes]
+            return self.context.report_rejection(
+                problem.message, span, problem.remedy, error, fixes=fixes
+            )
         names = node.spec.targets
         count = len(keras.tree.flatten(output)) if len(names) > 1 else len(names)
         if count < len(names):
@@ -516,6 +497,19 @@ class Assembly:
             message = f"{len(names)} names, but {word} has only {has}"
             return self.context.report_rejection(message, node.span)
         return output
+
+    def _name_fixes(self, node: Node) -> Iterator[Fix]:
+        """For an input that names a layer within a line: the end of the line instead."""
+        nodes = self.graph.nodes
+        for output in find_parts(node.inputs, NodeOutput):
+            first = nodes[output.node]
+            if line := named_end(nodes, output.node):
+                last = rest_of_line(nodes, output.node)[-1]
+                name, word = first.spec.targets[0], _word_of(first)
+                remedy = f"{name} is the output of {word}. For the end of the line, write `{line}`."
+                unnamed = replace(first.spec, targets=())
+                named = replace(last.spec, targets=first.spec.targets)
+                yield Fix(remedy, ((first.spec, (unnamed,)), (last.spec, (named,))))
 
     def _call(self, node: Node, layer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a layer or function; note the variables that the notebook's functions read."""
@@ -588,7 +582,8 @@ class Assembly:
             word, line = _word_of(source), self.context.editor_line(source.span.line)
             targets = source.spec.targets
             label = targets[0] if len(targets) == 1 else f"{word} in line {line}"
-            inputs.append(LayerInput(shape, label, word, line, self.layers[arg.value.node]))
+            layer = self.layers[arg.value.node]
+            inputs.append(LayerInput(shape, label, word, line, layer, source.spec))
         return inputs
 
     def _output(self, reference: NodeOutput) -> Any:

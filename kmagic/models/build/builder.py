@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from kmagic.language import format_spec
@@ -14,6 +15,7 @@ from kmagic.language.spec import CompileSpec, ModelSpec, Span
 from kmagic.models.binding.argument_binding import bind_arguments
 from kmagic.models.binding.build_context import BuildContext
 from kmagic.models.build.assembly import (
+    Assembly,
     ValueResolver,
     assemble,
     has_new_weights,
@@ -21,8 +23,10 @@ from kmagic.models.build.assembly import (
 )
 from kmagic.models.build.keras_errors import clean_message, error_summary
 from kmagic.models.build.model_origin import ModelOrigin, set_origin
+from kmagic.support.errors import DSLError, Problem
 from kmagic.support.keras_import import keras
 from kmagic.support.model_registry import mark_untrained, record_for
+from kmagic.support.process_patches import isolated_keras
 from kmagic.support.suggestions import did_you_mean
 
 _BY_OUTPUT = ("loss", "loss_weights", "metrics", "weighted_metrics")
@@ -50,16 +54,9 @@ def build_model(
     else:
         spec = parse_partial(text if isinstance(text, str) else format_spec(text))
     context = BuildContext(spec.source, where, first_line, names)
-    graph = _expand(spec, context)
-    if not graph.nodes:
-        remedy = "Start with an input line: `input 28x28x1`."
-        context.report("the text has no layers", Span(1, 1), remedy)
-        context.raise_problems()
-    graph.name = graph.name or name
-    arguments = _compile_arguments(graph.compile, context)
-    assembly = assemble(graph, context)
+    context.try_spec = partial(_problems_of, names=names)
+    assembly, graph = _assembled(spec, context, name)
     model = assembly.model
-    _compile(model, arguments, graph.compile, context)
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(spec, names)
     set_origin(model, ModelOrigin(spec, graph, steps, nested, portable))
@@ -70,6 +67,30 @@ def build_model(
     if has_new_weights(graph, [*steps, *nested], names):
         mark_untrained(model)
     return model
+
+
+def _assembled(spec: ModelSpec, context: BuildContext, name: str = "") -> tuple[Assembly, Graph]:
+    """A model with its steps, compiled, and its graph."""
+    graph = _expand(spec, context)
+    if not graph.nodes:
+        remedy = "Start with an input line: `input 28x28x1`."
+        context.report("the text has no layers", Span(1, 1), remedy)
+        context.raise_problems()
+    graph.name = graph.name or name
+    arguments = _compile_arguments(graph.compile, context)
+    assembly = assemble(graph, context)
+    _compile(assembly.model, arguments, graph.compile, context)
+    return assembly, graph
+
+
+def _problems_of(spec: ModelSpec, names: Mapping[str, Any]) -> Sequence[Problem]:
+    """The problems of a changed text, of which nothing is kept; no layer adapts to data."""
+    try:
+        with isolated_keras():
+            _assembled(spec, BuildContext(spec.source, names=names, is_trial=True))
+    except DSLError as error:
+        return error.problems
+    return ()
 
 
 def compile_text(model: Any, text: str, names: Mapping[str, Any], *, where: str = "") -> None:

@@ -10,10 +10,13 @@ import inspect
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
+from kmagic.language import parse
+from kmagic.language.spec import Arg, LayerSpec, LiteralValue, Shape, Word
+from kmagic.models.binding.build_context import Fix
 from kmagic.models.catalogue import python_value_text
 from kmagic.support.formatting import format_output_shape
 from kmagic.support.suggestions import did_you_mean
@@ -21,7 +24,7 @@ from kmagic.support.suggestions import did_you_mean
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _CALLING = re.compile(r"Exception encountered when calling .*?\n+", re.DOTALL)
 _RECEIVED = re.compile(
-    r"\W*\b(?:Full (?:input )?shapes?|Received|Inputs received|Arguments)\b.*", re.DOTALL
+    r"[^\w)\]'\"`]*\b(?:Full (?:input )?shapes?|Received|Inputs received|Arguments)\b.*", re.DOTALL
 )
 _SHAPE = re.compile(r"\(None(?:, (?:None|\d+))*,?\)")
 
@@ -34,11 +37,13 @@ class KerasProblem:
         message: What was expected, and what it got.
         remedy: What to do.
         argument: Name of the argument at fault, if there is one.
+        fixes: Changes of the text that may help.
     """
 
     message: str
     remedy: str = ""
     argument: str = ""
+    fixes: tuple[Fix, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class LayerInput:
         word: The word of the layer that it comes from.
         line: That layer's line in the user's editor.
         layer: That layer.
+        spec: Its step in the text.
     """
 
     shape: Any
@@ -58,6 +64,7 @@ class LayerInput:
     word: str = ""
     line: int = 0
     layer: Any = None
+    spec: LayerSpec | None = None
 
 
 def error_summary(error: BaseException) -> str:
@@ -148,6 +155,11 @@ _ARGUMENT_RULES = (
         "strides and dilation_rate cannot both be greater than 1",
         "Remove one of the two.",
     ),
+    (
+        r"should be float, or an instance of LearningRateSchedule",
+        "{name} must be a number or a schedule; got {value}",
+        "Example: adam(1e-3).",
+    ),
     (r"Negative dimensions are not allowed", "sizes in a shape must not be negative", ""),
     (r"You must pass a `?shape`? argument", "input needs a shape", "Example: `input 28x28x1`."),
     (r"Invalid dtype: (?P<what>.*)", "{what} is not a dtype", "Example: `input 80 int32`."),
@@ -196,6 +208,7 @@ class _Failure:
     word: str
     layer: Any
     inputs: Sequence[LayerInput]
+    spec: LayerSpec
 
     @property
     def shapes(self) -> str:
@@ -209,7 +222,7 @@ class _Failure:
 
 
 def explain_layer_error(
-    error: BaseException, word: str, layer: Any, inputs: Sequence[LayerInput]
+    error: BaseException, word: str, layer: Any, inputs: Sequence[LayerInput], spec: LayerSpec
 ) -> KerasProblem:
     """Why a layer did not accept its inputs.
 
@@ -218,8 +231,9 @@ def explain_layer_error(
         word: The word of the layer in the text.
         layer: The layer, or a function that is applied like one.
         inputs: What the layer got.
+        spec: Its step in the text.
     """
-    failure = _Failure(error_summary(error), word, layer, inputs)
+    failure = _Failure(error_summary(error), word, layer, inputs, spec)
     reason = clean_message(failure.message)
     general = KerasProblem(f"{word} does not accept {failure.shapes or 'its input'}: {reason}")
     return next(chain(_call_problems(failure), _shape_problems(failure)), general)
@@ -306,8 +320,8 @@ def _shape_problems(failure: _Failure) -> Iterator[KerasProblem]:
         yield KerasProblem(f"{word} lists {ndim - 1} dimensions; got {shapes}", remedy)
     elif ndim and shape is not None:
         dimensions = _DIMENSIONS.get(ndim, f"{ndim - 1} dimensions")
-        remedy = _rank_remedy(failure, ndim, len(shape))
-        yield KerasProblem(f"{word} expects {dimensions}; got {shapes}", remedy)
+        fixes = tuple(_rank_fixes(failure, ndim, len(shape)))
+        yield KerasProblem(f"{word} expects {dimensions}; got {shapes}", fixes=fixes)
     if any(None in tuple(value.shape)[1:] for value in failure.inputs if value.shape):
         remedy = "Give the input a number for this dimension."
         if re.search(r"must be fully-defined|fully defined|should be defined", message):
@@ -361,25 +375,61 @@ def _expected_ndim(message: str) -> int:
     return 3 if "at least 3 dimensions" in message else 0  # TimeDistributed
 
 
-def _rank_remedy(failure: _Failure, expected: int, actual: int) -> str:
-    source = failure.inputs[0]
-    if (expected, actual) == (3, 4) and "1d" in failure.word:
-        return f"For images, use `{failure.word.replace('1d', '2d')}`."
-    if (expected, actual) == (3, 4):
-        return "To make each row a step, add `time_distributed(flatten)` before this line."
-    if expected < actual:
-        return "Add `flatten` or a global pooling layer before this line."
-    if getattr(source.layer, "return_sequences", None) is False:
+def _rank_fixes(failure: _Failure, expected: int, actual: int) -> Iterator[Fix]:
+    """Changes that may give the input of a layer another number of dimensions, best first."""
+    source, spec = failure.inputs[0], failure.spec
+    if getattr(source.layer, "return_sequences", None) is False and source.spec is not None:
         where = f"{source.word} in line {source.line}"
-        return f"{where} returns only its last step: add return_sequences there."
-    if type(source.layer).__name__.startswith(_REDUCING):
-        return f"{source.word} in line {source.line} removes dimensions: move it after this line."
-    dims = [str(dim) if dim else "?" for dim in source.shape[1:]]
-    change = "input" if source.word == "input" else "reshape"
-    before = "" if source.word == "input" else " before this line"
-    if (expected, actual) == (4, 3):
-        return f"A grayscale image has one channel: `{change} {'x'.join(dims)}x1`{before}."
-    if (expected, actual) == (3, 2):
-        integers = "" if before else " Pass integers, such as word indices, to `embedding` first."
-        return f"For steps with one feature: `{change} {dims[0]}x1`{before}.{integers}"
-    return "Add a `reshape` before this line."
+        flag = Arg(LiteralValue(True), "return_sequences")
+        longer = replace(source.spec, args=(*source.spec.args, flag))
+        remedy = f"{where} returns only its last step: add return_sequences there."
+        yield Fix(remedy, ((source.spec, (longer,)),))
+    if type(source.layer).__name__.startswith(_REDUCING) and source.spec is not None:
+        where = f"{source.word} in line {source.line}"
+        remedy = f"{where} removes dimensions: move it after this line, or remove it."
+        nothing = replace(source.spec, callee=Word("identity"), args=())
+        yield Fix(remedy, ((source.spec, (nothing,)),))
+    dims = ["?" if dim is None else str(dim) for dim in source.shape[1:]]
+    larger = "x".join([*dims, "1"])
+    if expected == actual + 1:
+        is_image = expected == 4  # noqa: PLR2004 - batch, height, width, channels
+        kind = "A grayscale image has one channel" if is_image else "For steps with one feature"
+        if source.word == "input" and source.spec is not None:
+            shape = Arg(Shape((*source.shape[1:], 1)))
+            others = [arg for arg in source.spec.args if not _is_shape(arg)]
+            longer = replace(source.spec, args=(shape, *others))
+            integers = ""
+            if expected == 3:  # noqa: PLR2004 - steps, features, batch
+                integers = " Pass integers, such as word indices, to `embedding` first."
+            yield Fix(f"{kind}: `input {larger}`.{integers}", ((source.spec, (longer,)),))
+        line = f"reshape {larger}"
+        yield _before(failure, f"{kind}: add `{line}` before this line.", line)
+    elif expected > actual and None not in source.shape[1:]:
+        size = math.prod(source.shape[1:])
+        side = math.isqrt(size)
+        sides = [side, side] if side * side == size else [size, *[1] * (expected - 3)]
+        line = "reshape " + "x".join(map(str, [*sides, 1][: expected - 1]))
+        remedy = f"Give its input such a shape: add `{line}`, for example, before this line."
+        yield _before(failure, remedy, line)
+    if (expected, actual) == (3, 4):
+        if "1d" in failure.word:
+            word = failure.word.replace("1d", "2d")
+            remedy = f"For images, use `{word}`."
+            yield Fix(remedy, ((spec, (replace(spec, callee=Word(word)),)),))
+        line = "time_distributed(flatten)"
+        yield _before(failure, f"To make each row a step, add `{line}` before this line.", line)
+    if expected < actual:
+        remedy = "Add `flatten` or a global pooling layer before this line."
+        yield _before(failure, remedy, "flatten" if expected == 2 else "identity")  # noqa: PLR2004 - features and batch
+
+
+def _before(failure: _Failure, remedy: str, line: str) -> Fix:
+    """Another step before the one that failed."""
+    (step,) = parse(line).statements
+    first = replace(cast("LayerSpec", step), inputs=failure.spec.inputs, span=failure.spec.span)
+    return Fix(remedy, ((failure.spec, (first, replace(failure.spec, inputs=None))),))
+
+
+def _is_shape(arg: Arg) -> bool:
+    """Whether an argument of an input line is its shape."""
+    return arg.name == "shape" or (arg.name is None and not isinstance(arg.value, Word))

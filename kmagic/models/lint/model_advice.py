@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from kmagic.language import format_statement
-from kmagic.language.graph import Graph
+from kmagic.language import format_statement, format_value
+from kmagic.language.graph import Graph, arrow_first, named_end
 from kmagic.language.spec import (
     BlockSpec,
     Index,
@@ -335,6 +335,20 @@ def _unused_lines(graph: Graph) -> Iterator[Advice]:
         yield Advice(
             "unused-line",
             f"The model does not contain `{text}`: no output depends on it.",
-            "Connect it, name it in `output`, or remove it.",
+            _connect_remedy(graph, index),
             node.span,
         )
+
+
+def _connect_remedy(graph: Graph, index: int) -> str:
+    """How to connect an unused line; a name or an arrow may belong to another layer of it."""
+    nodes = graph.nodes
+    if line := arrow_first(nodes, index):
+        return f"An arrow belongs to the layer before it: write `{line}`."
+    for first in reversed(range(index)):
+        if nodes[first].span.line != nodes[index].span.line:
+            break
+        if line := named_end(nodes, first):
+            name, word = nodes[first].spec.targets[0], format_value(nodes[first].spec.callee)
+            return f"{name} is the output of {word}. For the end of the line, write `{line}`."
+    return "Connect it, name it in `output`, or remove it."

@@ -317,13 +317,59 @@ def test_adapting():
             tf.data.Dataset.from_tensor_slices((["a"], [1])),
             "cannot adapt to a stream of inputs and targets",
         ),
-        (pd.Series([1.5]), "{frame.column.values}"),
+        (pd.Series([1.5]), "numbers: it takes texts"),
+        (pd.DataFrame({"n": [1], "t": ["a"], "u": ["b"]}), 'Pass one column: {data["t"]}'),
         (None, "cannot adapt to None"),
     ],
 )
 def test_data_that_no_layer_adapts_to(data, message):
     with pytest.raises(DSLError, match=re.escape(message)):
         build("input string\ntext_vectorization adapt={data}", data=data)
+
+
+AGES = pd.DataFrame({"age": [1.0, 3.0], "size": [2, 2], "name": ["a", "b"]})
+
+
+@pytest.mark.parametrize(
+    ("shape", "data", "mean"),
+    [
+        ("1", '{ages[["age"]]}', [2]),
+        ("2", '{ages[["age", "size"]]}', [2, 2]),
+        ("1", "{rows}", [2]),
+        ("1", "{stream}", [1]),
+        ("5x1", '{ages[["age"]].values}', [2]),
+    ],
+)
+def test_normalization_adapts_to_rows_of_features(shape, data, mean):
+    stream = tf.data.Dataset.from_tensor_slices(np.ones((4, 1)))
+    text = f"input {shape}\nnormalization adapt={data}"
+    layer = last(text, ages=AGES, rows=[[1], [3]], stream=stream)
+    np.testing.assert_allclose(np.ravel(layer.mean), mean)
+
+
+@pytest.mark.parametrize(
+    ("data", "better"),
+    [
+        ('{ages["age"]}', '{ages[["age"]].values}'),
+        ("{ages.age}", '{ages[["age"]].values}'),
+        ('{ages["age"].values}', '{ages[["age"]].values}'),
+        ("{ages}", '{ages[["age"]]}'),
+        ("{column}", "{column[:, None]}"),
+    ],
+)
+def test_the_hint_for_other_data_gives_a_working_model(data, better):
+    ages = AGES if data != "{ages}" else AGES.drop(columns="size")
+    names = {"ages": ages, "column": np.array([1.0, 3.0])}
+    text = "input 1\nnormalization adapt="
+    with pytest.raises(DSLError, match="normalization cannot adapt") as caught:
+        build(text + data, **names)
+    assert better in caught.value.remedy
+    assert float(np.ravel(last(text + better, **names).mean)[0]) == 2
+
+
+def test_normalization_is_adapted_to_the_features_of_its_input():
+    with pytest.raises(DSLError, match="adapted to 2, but its input is 1"):
+        build('input 1\nnormalization adapt={ages[["age", "size"]]}', ages=AGES)
 
 
 # --- spec, origin, depth ----------------------------------------------------------------------

@@ -53,6 +53,7 @@ def notebook():
         "sizes": [8, 16],
         "frame": pd.DataFrame({"review": ["a film"]}),
         "nothing": None,
+        "people": pd.DataFrame({"age": [31.5], "name": ["a"]}),
         "Twice": Twice,
         "backbone": keras.Model(image, keras.layers.Conv2D(4, 3)(image)),
     }
@@ -103,3 +104,27 @@ def test_one_mistake_gives_one_problem():
         and len(re.findall(r"^line \d+", split(file)[1], re.MULTILINE)) > 1
     ]
     assert not several
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("input 28x28 / conv2d 8 3x3", "`input 28x28x1`"),
+        ("input 28x28 float32 / conv2d 8 3x3", "`input 28x28x1`"),
+        ("input 2x2 / conv2d 8 3x3", ""),
+        ("input 28x28 / dense 4 / conv2d 8 3x3", "`reshape 28x4x1`"),
+        ("input 10x4 / lstm 8 / lstm 8", "add return_sequences there"),
+        ("input 10x4 / gap1d / lstm 8", "remove it"),
+        ("input 28x28x1 / conv1d 4 3", "`conv2d`"),
+        ("input 9x9x1 / conv2d 2 3x3 / lstm 4", "`time_distributed(flatten)`"),
+        ("block b:\n  conv2d 8 3x3\ninput 28x28\nb", "`input 28x28x1`"),
+        ("a = input 10\nlstm 4 <- a", "`input 10x1`"),
+        ("i = input 8x8x1\nh = conv2d 8 3x3 / flatten\nconcatenate <- h, i", ""),
+    ],
+)
+def test_a_remedy_is_shown_if_the_changed_text_works(text, remedy):
+    with pytest.raises(DSLError) as caught:
+        build(text)
+    (problem,) = caught.value.problems
+    assert remedy in problem.remedy
+    assert bool(remedy) or "write" not in problem.remedy

@@ -241,3 +241,17 @@ def test_the_text_has_position_remedy_and_how_to_hide_it():
 def test_the_remedy_for_a_single_softmax_depends_on_the_loss(loss, remedy):
     (advice,) = advise(build(f"input 4\ndense 1 softmax\ncompile adam loss={loss}"))
     assert remedy in advice.to_text()
+
+
+def test_an_unused_layer_of_a_line_tells_what_a_name_or_an_arrow_belongs_to():
+    def remedy(text):
+        model = build(text)
+        advice = advise(model, origin_of(model))
+        return next(each.remedy for each in advice if each.code == "unused-line")
+
+    text = "i = input 8x8x1\nconv2d 8 3x3 / maxpool 2x2 <- i\nflatten"
+    assert "`conv2d 8 3x3 <- i / maxpool 2x2`" in remedy(text)
+    text = "i = input 8x8x1\nh = conv2d 8 3x3 / flatten\ndense 3 <- h"
+    assert "`conv2d 8 3x3 / h = flatten`" in remedy(text)
+    text = "i = input 8x8x1\nh = flatten\ndense 3\ndense 2 <- h"
+    assert remedy(text) == "Connect it, name it in `output`, or remove it."

@@ -1,0 +1,130 @@
+"""Adapts preprocessing layers to data of the notebook, before their model is built."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from kmagic.language.spec import NotebookValue, Value
+from kmagic.models.binding.build_context import BuildContext
+from kmagic.models.build.keras_errors import error_summary
+from kmagic.models.keras_history import call_inputs
+from kmagic.support.formatting import format_output_shape, join_with_and, pluralize
+from kmagic.support.keras_import import keras
+from kmagic.support.sentences import NUMERIC_KINDS, as_sentences
+
+_COLUMN = re.compile(r"""(.+?)(?:\[\s*(["'])(.+?)\2\s*\]|\.(\w+))(?:\.values)?""")
+"""A column of a data frame: ``df["age"]``, ``df.age``."""
+
+
+def adapt(layer: Any, word: str, data: Any, argument: Value, context: BuildContext) -> None:
+    """Adapt a layer to data; what it cannot adapt to is reported.
+
+    Args:
+        layer: A layer with a method ``adapt``.
+        word: Its word in the text.
+        data: The data. Columns of a data frame are rows of features, or texts.
+        argument: The argument ``adapt`` in the text, for messages.
+        context: Receives the problems.
+    """
+    source = argument.source if isinstance(argument, NotebookValue) else "data"
+    takes_text = isinstance(layer, (keras.layers.TextVectorization, keras.layers.StringLookup))
+    given = data
+    message, remedy = _unsuitable(data, source, takes_text=takes_text)
+    if not message:
+        data = _as_array(data)
+        kind = getattr(getattr(data, "dtype", None), "kind", "")
+        if takes_text and kind in NUMERIC_KINDS and kind:
+            message = "numbers: it takes texts"
+            remedy = "Pass texts, or convert the numbers in a cell above."
+        elif isinstance(layer, keras.layers.Normalization):
+            message, remedy = _not_rows(layer, data, source)
+            if isinstance(given, list | tuple):
+                remedy = "Pass an array of rows: `rows = np.array(values)[:, None]`."
+    if not message:
+        try:
+            layer.adapt(data)
+        except Exception as error:  # noqa: BLE001 - the data is the user's
+            message = f"this data: {error_summary(error)}"
+            remedy = "Pass an array or a list of what the layer will get in training."
+    if message:
+        context.report(f"{word} cannot adapt to {message}", argument.span, remedy)
+
+
+def check_adapted_shape(layer: Any, word: str, argument: Value, context: BuildContext) -> None:
+    """Report an adapted normalization whose input has other features than the data."""
+    mean = getattr(layer, "mean", None)
+    if not isinstance(layer, keras.layers.Normalization) or mean is None:
+        return
+    features = {axis % len(mean.shape) - len(mean.shape) for axis in layer.axis}
+    for tensor in call_inputs(layer):
+        shape = tensor.shape
+        if any(-axis > len(shape) or shape[axis] != mean.shape[axis] for axis in features):
+            adapted = format_output_shape((None, *mean.shape[1:]))
+            expected = format_output_shape(shape)
+            message = f"{word} was adapted to {adapted}, but its input is {expected}"
+            context.report(message, argument.span, "Pass data with the features of its input.")
+            return
+
+
+def _unsuitable(data: Any, source: str, *, takes_text: bool) -> tuple[str, str]:
+    """What is wrong with data that Keras would misunderstand, and what to do."""
+    if data is None:
+        return "None", "Pass the training data: adapt={x_train}."
+    if isinstance(data, str | bytes):
+        return "a single text", "Pass a list or an array of texts."
+    if hasattr(data, "x_train"):
+        return "a whole dataset", f"Pass its training inputs: adapt={{{source}.x_train}}."
+    if isinstance(getattr(data, "element_spec", None), tuple):
+        return (
+            "a stream of inputs and targets",
+            "Pass only the inputs: `texts = stream.map(lambda x, y: x)`, then adapt={texts}.",
+        )
+    if not hasattr(data, "columns") or not hasattr(data, "iloc") or _texts(data) is not None:
+        return "", ""
+    numbers = [name for name in data.columns if data[name].dtype.kind in "biuf"]
+    others = [name for name in data.columns if name not in numbers]
+    if takes_text and others:
+        return "several columns", f"Pass one column: {{{source}[{_key(others[0])}]}}."
+    if not others:
+        return "", ""
+    chosen = ", ".join(map(_key, numbers))
+    remedy = f"Pass the columns with numbers: {{{source}[[{chosen}]]}}." if numbers else ""
+    shown = join_with_and(list(map(str, others)))
+    return f"the column{'s' * (len(others) > 1)} {shown}: not numbers", remedy
+
+
+def _key(name: Any) -> str:
+    return f'"{name}"' if isinstance(name, str) and '"' not in name else repr(name)
+
+
+def _texts(data: Any) -> list[str] | None:
+    """The texts of a series, or of a data frame with one column; None if they are none."""
+    return as_sentences(data) if hasattr(data, "iloc") else None
+
+
+def _as_array(data: Any) -> Any:
+    """Pandas objects and lists as Keras takes them, and quickly: texts in a list, else arrays."""
+    texts = _texts(data)
+    if texts is not None:
+        return texts
+    if hasattr(data, "to_numpy"):
+        return data.to_numpy()
+    is_list = isinstance(data, list | tuple) and not hasattr(next(iter(data), None), "shape")
+    if is_list and not any(isinstance(item, str | bytes) for item in data):
+        return np.array(data)
+    return data
+
+
+def _not_rows(layer: Any, data: Any, source: str) -> tuple[str, str]:
+    """What is wrong with data whose only axis Keras would take for the features."""
+    if layer.axis == () or len(getattr(data, "shape", ()) or ()) != 1:
+        return "", ""
+    column = _COLUMN.fullmatch(source)
+    remedy = f"For one feature: adapt={{{source}[:, None]}}."
+    if column is not None:
+        name = column[3] or column[4]
+        remedy = f'For one feature: adapt={{{column[1]}[["{name}"]].values}}.'
+    return f"{pluralize(len(data), 'number')}: it takes rows of features", remedy
