@@ -35,6 +35,7 @@ from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
 from kmagic.data.target_kind import decide_target
+from kmagic.data.time_order import find_overlap
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, format_shape, list_names
 from kmagic.support.keras_cache import show_path
@@ -73,7 +74,8 @@ def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> D
     are_images = kind == "images"
     target = decide_target(y, options, images=are_images)
     is_scaled = are_images and first.dtype.kind == "f" and first.min() >= 0 and first.max() <= 1
-    split, class_note = split_parts(x, target, options, name)
+    order, gap, order_note = _window_order(x, kind, options, name)
+    split, class_note = split_parts(x, target, options, name, order=order, gap=gap)
     encoding, encoding_problem = None, Text()
     if kind == "text" and as_sentences(split.x_train[:1]) is not None:
         if options.words is not None:
@@ -87,13 +89,43 @@ def load_arrays(parts: Parts, options: LoadOptions, name: str, source: str) -> D
         *split,
         target.classes,
         scaling=Scaling("255") if is_scaled else Scaling(),
-        note_text=join_notes(target.note, scaled_note if is_scaled else "", class_note),
+        note_text=join_notes(target.note, scaled_note if is_scaled else "", order_note, class_note),
         source=source,
         image_shape=split.x_train.shape[1:] if are_images else None,
         encoding=encoding,
         encoding_problem=encoding_problem,
     )
     return apply_options(data, options)
+
+
+def _window_order(
+    x: list[NDArray[Any]], kind: DataKind, options: LoadOptions, name: str
+) -> tuple[NDArray[np.intp] | None, int, str]:
+    """The order in which samples are split, a gap between the parts, and a note.
+
+    Windows of a time series that overlap are never split at random: the test part would contain
+    steps of the training part.
+    """
+    if len(x) > 1 and options.split is None:
+        return None, 0, ""
+    samples = np.concatenate(x) if len(x) > 1 else x[0]
+    overlap = find_overlap(samples) if kind in ("table", "array") else None
+    order = np.arange(len(samples))
+    if overlap is None:
+        note = "The test part contains the last rows in their order."
+        return (order, 0, note) if options.chronological else (None, 0, "")
+    if not overlap.in_order:
+        raise DataError(
+            f"{name} contains windows of a time series that overlap and are shuffled: a test part "
+            "of them would contain steps of the training part.",
+            "Keep them in the order of time, e.g. timeseries_dataset_from_array(..., "
+            "shuffle=False), or pass a training and a test part: x_train y_train x_test y_test.",
+        )
+    note = (
+        f"The windows overlap, so the split is chronological: the last ones are the test part, and "
+        f"the {overlap.gap:,} before them, which overlap with it, are left out."
+    )
+    return order, overlap.gap, note
 
 
 def load_npz(path: Path, options: LoadOptions) -> Dataset:

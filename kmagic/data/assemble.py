@@ -16,6 +16,7 @@ from kmagic.data.memory import require_memory
 from kmagic.data.preparation.scaling import learn_scaling
 from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
 from kmagic.data.target_kind import Target
+from kmagic.data.time_order import chronological_indices
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape, list_names, pluralize
 from kmagic.support.messages import Option, Part, Text
@@ -103,6 +104,8 @@ def split_parts(
     *,
     join: Callable[[Sequence[Any]], Any] = np.concatenate,
     take: Callable[[Any, NDArray[np.intp]], Any] = getitem,
+    order: NDArray[np.intp] | None = None,
+    gap: int = 0,
 ) -> tuple[Parts, str]:
     """Keep the parts that samples have, or split them as the options say.
 
@@ -113,6 +116,9 @@ def split_parts(
         name: Name of the data in messages.
         join: Concatenates the inputs of both parts.
         take: Selects rows of the inputs.
+        order: The rows in the order of time; the last ones are the test part. None splits at
+            random.
+        gap: Rows that are left out between the parts, if there is an order.
 
     Returns:
         Both parts, and a note on classes without test rows.
@@ -128,7 +134,7 @@ def split_parts(
         raise DataError(
             f"{name} has {pluralize(rows, 'row')}, too few for a training and a test part."
         )
-    if labels is not None:
+    if labels is not None and order is None:
         single = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 1)
         if single.size:
             has = "has one row" if single.size == 1 else "have one row each"
@@ -139,6 +145,13 @@ def split_parts(
                 "training and the test part yourself.",
             )
     x = join(parts) if len(parts) > 1 else parts[0]
+    if order is not None:
+        share = options.split or DEFAULT_SPLIT
+        train, test = chronological_indices(order, share, gap, name)
+        note = (
+            "" if labels is None else check_test_classes(labels[train], labels[test], classes, name)
+        )
+        return Parts(take(x, train), y[train], take(x, test), y[test]), note
     train, test = train_test_indices(rows, options.split or DEFAULT_SPLIT, options.seed, labels)
     return Parts(take(x, train), y[train], take(x, test), y[test]), ""
 
@@ -226,7 +239,7 @@ def encode_texts(split: Parts, options: LoadOptions) -> tuple[Parts, TextEncodin
     """
     if options.num_words is None and options.maxlen is None:
         return split, None
-    encoding = learn_text(split.x_train, **options.encoding)
+    encoding = learn_text(split.x_train, **options.text_encoding)
     return split.convert(encoding.encode), encoding
 
 

@@ -37,6 +37,7 @@ class Dataset(Renderable):
         scaling: The scaling of the inputs, learned from the training part.
         note_text: What the user should know, e.g. that this is only a sample; see ``note``.
         source: Where the data came from.
+        reading: How the cells of a table were read: delimiter, decimal sign, missing values.
         title: What the data are, in a few words.
         columns: Names of the columns of a table, if they are known.
         target: What is predicted, for regression.
@@ -59,6 +60,7 @@ class Dataset(Renderable):
     scaling: Scaling = field(default_factory=Scaling)
     note_text: str | Text = ""
     source: str = ""
+    reading: str = ""
     title: str = ""
     columns: tuple[str, ...] | None = None
     target: str = ""
@@ -82,6 +84,8 @@ class Dataset(Renderable):
         ]
         if self.source:
             sentences.append(f"Source: {self.source}")
+        if self.reading:
+            sentences.append(f"Read as: {self.reading}")
         if self.note:
             sentences.append(self.note.removesuffix("."))
         return ". ".join(sentences) + "."

@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib import import_module
 from importlib.resources import as_file, files
@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from kmagic.data.assemble import Parts, apply_options, join_notes, train_test_indices
 from kmagic.data.dataset import Dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS, KnownDataset, keras_file
-from kmagic.data.load_options import ONLY_FOR_OWN_DATA, LoadOptions, check_applies, inapplicable
+from kmagic.data.load_options import (
+    DEFAULT_SPLIT,
+    ONLY_FOR_OWN_DATA,
+    LoadOptions,
+    check_applies,
+    inapplicable,
+)
 from kmagic.data.paths import existing_path
 from kmagic.data.preparation.columns import Columns, TableColumn
 from kmagic.data.preparation.text_encoding import TextEncoding, from_word_index
@@ -42,6 +48,7 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
 T = TypeVar("T")
+KERAS_SPLIT_SEED = 113  # of its loader of Boston housing
 WORD_INDEX_FILES = {name: keras_file(f"{name}_word_index.json") for name in ("imdb", "reuters")}
 
 
@@ -119,6 +126,9 @@ def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[Parts, str, 
     """Both parts, where they are from, and a note."""
     if known.bundled:
         _copy_to_cache(known)
+        note = _unusable_cache(known.files[0])
+        if note is not None:
+            return _load_bundled(known), "the copy bundled with kmagic", note
 
     def load() -> Any:
         load_keras()
@@ -140,19 +150,46 @@ def _load_parts(known: KnownDataset, options: LoadOptions) -> tuple[Parts, str, 
 
 
 def _copy_to_cache(known: KnownDataset) -> None:
-    """Put the bundled file where Keras would download it to."""
-    path = path_of(known.files[0])
-    if path.exists():
-        return
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Put the bundled file where Keras would download it to, if that is possible."""
+    partial = None
     try:
+        path = path_of(known.files[0])
+        if path.exists():
+            return
+        partial = path.with_name(f"{path.name}.{os.getpid()}.part")
         path.parent.mkdir(parents=True, exist_ok=True)
         with as_file(files("kmagic.data").joinpath("samples", known.bundled)) as bundled:
             shutil.copyfile(bundled, partial)
         partial.replace(path)
     except OSError:
-        # Keras then downloads it itself, or says what is wrong with the folder.
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            if partial is not None:
+                partial.unlink(missing_ok=True)
+
+
+def _unusable_cache(file: CachedFile) -> str | None:
+    """None if Keras can read a file from its cache; otherwise a note, or ""."""
+    try:
+        state, path = state_of(file), path_of(file)
+        if state == "right" and os.access(path.parent, os.W_OK):
+            return None
+    except OSError:
+        return ""
+    is_other = f"{show_path(path)} is not the file that Keras expects and was not used."
+    return is_other if state == "wrong" else ""
+
+
+def _load_bundled(known: KnownDataset) -> Parts:
+    """A bundled file, split as Keras's loader splits it."""
+    with (
+        as_file(files("kmagic.data").joinpath("samples", known.bundled)) as path,
+        np.load(path, allow_pickle=False) as arrays,
+    ):
+        x, y = arrays["x"], arrays["y"]
+    order = np.arange(len(x))
+    np.random.RandomState(KERAS_SPLIT_SEED).shuffle(order)
+    train, test = np.split(order, [int(len(x) * (1 - DEFAULT_SPLIT))])
+    return Parts(x[train], y[train], x[test], y[test])
 
 
 def _load_sample(known: KnownDataset, reason: str) -> tuple[Parts, str, str]:
@@ -176,7 +213,7 @@ def load_keras_encoding(name: str, options: LoadOptions) -> tuple[TextEncoding |
         ranks = _keras_word_index(name)
     except (NotCachedError, DataError) as error:
         return None, f"The words of {name} are unknown: {error}"
-    return from_word_index(ranks, **options.encoding), ""
+    return from_word_index(ranks, **options.text_encoding), ""
 
 
 def create_encoding(words: Any, options: LoadOptions, rows: NDArray[Any]) -> TextEncoding:
@@ -201,7 +238,7 @@ def create_encoding(words: Any, options: LoadOptions, rows: NDArray[Any]) -> Tex
         )
     if options.maxlen is None and rows.ndim > 1:
         options = replace(options, maxlen=rows.shape[1])
-    return from_word_index(ranks, **options.encoding)
+    return from_word_index(ranks, **options.text_encoding)
 
 
 def _keras_word_index(name: str) -> Mapping[str, int]:

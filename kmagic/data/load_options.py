@@ -24,20 +24,28 @@ DataKind: TypeAlias = Literal["images", "table", "text", "array"]
 Task: TypeAlias = Literal["classification", "regression"]
 
 DEFAULT_SPLIT = 0.2  # share of the test part, of data without parts of its own
+READING_OPTIONS = ("delimiter", "decimal", "thousands", "na_values", "header", "encoding")
+"""Options that say how the cells of a table are written."""
 OPTIONS_OF_KIND: dict[DataKind, tuple[str, ...]] = {
     "images": ("flatten", "channel", "size", "gray"),
     "text": ("num_words", "maxlen", "padding", "truncating", "standardize", "words"),
-    "table": ("target", "features", "drop", "missing", "sep"),
+    "table": ("target", "features", "drop", "missing", *READING_OPTIONS),
 }
 """Options that apply to one kind of data only."""
-_CHOICES = {"missing": ("mean", "drop"), "task": ("classification", "regression")}
+_CHOICES = {
+    "decimal": (".", ","),
+    "missing": ("mean", "drop"),
+    "task": ("classification", "regression"),
+}
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " ", "\\s+": " "}
 _REGRESSION = Option("task", "regression")
 ONLY_FOR_OWN_DATA = (
     "size",
     "gray",
     "target",
     "missing",
-    "sep",
+    *READING_OPTIONS,
+    "chronological",
     "task",
     "class_names",
     "standardize",
@@ -67,14 +75,20 @@ class LoadOptions:
     features: tuple[Any, ...] | None = None
     drop: tuple[Any, ...] | None = None
     missing: Literal["mean", "drop"] | None = None
-    sep: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    na_values: tuple[Any, ...] | None = None
+    header: bool | None = None
+    encoding: str | None = None
+    chronological: bool = False
     task: Task | None = None
     class_names: tuple[str, ...] | None = None
     allow_pickle: bool = False
     name: str = ""
 
     @property
-    def encoding(self) -> dict[str, Any]:
+    def text_encoding(self) -> dict[str, Any]:
         """How texts are encoded: the arguments of ``learn_text``, with their defaults."""
         standardize = self.standardize or DEFAULT_STANDARDIZE
         return {
@@ -95,7 +109,7 @@ class LoadOptions:
     def is_set(self, option: str) -> bool:
         """Whether the caller set an option."""
         value = getattr(self, option)
-        return value is not None and value is not False
+        return value is not None and (value is not False or option == "header")
 
 
 def validate_options(**values: Any) -> LoadOptions:
@@ -107,6 +121,9 @@ def validate_options(**values: Any) -> LoadOptions:
         raise _contradiction(
             "flatten", "channel", "for dense layers", "for convolutions on grey images"
         )
+    sep = values.pop("sep")
+    values["delimiter"] = sep if values["delimiter"] is None else values["delimiter"]
+    _check_reading(values)
     values["scale"] = scaling.parse_scaling(values["scale"])
     values["size"] = _parse_size(values["size"])
     for option in ("features", "drop"):
@@ -125,10 +142,59 @@ def validate_options(**values: Any) -> LoadOptions:
         )
     values["name"] = values["name"] or ""
     options = LoadOptions(**values)
-    encoding = options.encoding
+    encoding = options.text_encoding
     check_count("num_words", encoding.pop("num_words"))
     TextEncoding((), **encoding)  # checks its options
     return options
+
+
+def read_delimiter(text: str) -> str:
+    r"""The character that a user means by "tab", "\\t" or ";"."""
+    return _DELIMITERS.get(text.lower(), text)
+
+
+def _check_reading(values: dict[str, Any]) -> None:
+    """Check the options that say how the cells of a table are written."""
+    for option, examples in (("delimiter", (";", "tab")), ("thousands", (".", "'"))):
+        value = values[option]
+        if value is None:
+            continue
+        if option == "delimiter" and isinstance(value, str):
+            value = values[option] = read_delimiter(value)
+        if not isinstance(value, str) or len(value) != 1 or value in '\r\n"' or value.isalnum():
+            raise DataError(
+                option=option,
+                expected="one character",
+                actual=value,
+                remedy=Text(
+                    "Use for example ",
+                    Text.join(" or ", [Option(option, example) for example in examples]),
+                    ".",
+                ),
+            )
+    if values["thousands"] is not None and values["thousands"] == (values["decimal"] or "."):
+        if values["decimal"] is not None or values["thousands"] != ".":
+            raise DataError(
+                Text(Option("thousands"), " and ", Option("decimal"), " must differ."),
+                Text("Use ", Option("decimal", ","), " with ", Option("thousands", "."), "."),
+            )
+        values["decimal"] = ","
+    words = values["na_values"]
+    if words is not None:
+        words = words.split(",") if isinstance(words, str) else words
+        listed = words if isinstance(words, list | tuple | set | frozenset) else [words]
+        values["na_values"] = tuple(
+            word.strip() if isinstance(word, str) else word for word in listed
+        )
+    encoding, header = values["encoding"], values["header"]
+    if encoding is not None and (not isinstance(encoding, str) or not encoding.strip()):
+        raise DataError(option="encoding", expected="a name such as utf-8", actual=encoding)
+    if header is not None and not isinstance(header, bool):
+        raise DataError(
+            option="header",
+            expected="True if the first line names the columns, or False",
+            actual=header,
+        )
 
 
 def check_applies(

@@ -15,17 +15,15 @@ from kmagic.data.assemble import Parts
 from kmagic.data.dataset import Dataset
 from kmagic.data.folders import load_text_folder, scan_folder
 from kmagic.data.images.image_folder import load_image_folder, load_image_list
-from kmagic.data.images.image_reader import is_image_file
 from kmagic.data.keras_datasets import load_keras_dataset
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.data.load_options import LoadOptions, validate_options
-from kmagic.data.paths import existing_path, unknown_dataset
+from kmagic.data.paths import existing_path, is_table_name, looks_like_files, unknown_dataset
 from kmagic.support.errors import DataError
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Text
 
 _ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
-_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".parquet", ".pq")
 
 
 def load_data(
@@ -49,7 +47,14 @@ def load_data(
     features: str | Sequence[Any] | None = None,
     drop: str | Sequence[Any] | None = None,
     missing: str | None = None,
+    delimiter: str | None = None,
     sep: str | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    na_values: Any = None,
+    header: bool | None = None,
+    encoding: str | None = None,
+    chronological: bool = False,
     task: str | None = None,
     class_names: str | Sequence[str] | None = None,
     allow_pickle: bool = False,
@@ -98,7 +103,20 @@ def load_data(
         drop: For tables: columns to leave out.
         missing: For tables: "mean" fills empty cells with the mean, or the most frequent word, of
             the training part; "drop" leaves such rows out. By default they are an error.
-        sep: For tables in text files: the separator of the cells, e.g. ";".
+        delimiter: For tables in text files: the character between the cells, e.g. ";" or "tab".
+            This and the following options are found out by default, and shown on the card.
+        sep: Another name for ``delimiter``.
+        decimal: For tables: the decimal sign of numbers in text, "." or ",".
+        thousands: For tables: the character between groups of three digits, e.g. ".".
+        na_values: For tables: words or numbers that stand for no value, as a list or separated by
+            commas, besides empty cells, "NA" and the like and, between numbers, "?" or "unknown".
+            "none" keeps words such as "NA" in columns of words.
+        header: For tables in files: whether the first line names the columns; if not, they are
+            numbered from 0.
+        encoding: For tables in text files: e.g. "utf-16" or "cp1252".
+        chronological: Test on the last samples instead of random ones; a table is sorted by its
+            column of dates. Windows of a time series that overlap are always split in this way,
+            without those that overlap with the test part.
         task: "classification" or "regression", where the values of the target could be both.
         class_names: Names of the classes, in the order of the labels.
         allow_pickle: Read pickled objects in an ``.npz`` file, which can run any code.
@@ -153,7 +171,7 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
     if folder is not None and folder.kind != "table":
         load = load_image_folder if folder.kind == "images" else load_text_folder
         return load(folder, options)
-    if folder is not None or suffix in _TABLE_SUFFIXES:
+    if folder is not None or is_table_name(path):
         from kmagic.data.tables import load_tables  # noqa: PLC0415 - imports pandas
 
         files: list[Any] = [[path]] if folder is None else folder.parts
@@ -167,8 +185,8 @@ def _load_path(source: str | os.PathLike[str], options: LoadOptions) -> Dataset:
         )
     raise DataError(
         f"{show_path(path)} is not a kind of file that can be loaded.",
-        "Pass a folder, .csv, .tsv, .parquet or .npz. Read other files, e.g. Excel or JSON, with "
-        "pandas or numpy, and pass the result: pandas.read_excel(path).",
+        "Pass a folder, .csv, .tsv, .parquet, .xlsx or .npz. Read other files, e.g. JSON, with "
+        "pandas or numpy, and pass the result: pandas.read_json(path).",
     )
 
 
@@ -201,7 +219,7 @@ def _load_values(source: Any, options: LoadOptions) -> Dataset:
             "y_train, x_test, y_test)",
             actual=Text(_describe(source)),
         )
-    if _are_image_paths(parts.x_train):
+    if _are_files(parts.x_train):
         return load_image_list(parts, options, name, origin)
     return arrays.load_arrays(parts, options, name, origin)
 
@@ -212,14 +230,11 @@ def _is_frame(value: Any) -> bool:
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
-def _are_image_paths(x: Any) -> bool:
+def _are_files(x: Any) -> bool:
+    """Whether these are names of files rather than texts."""
     if getattr(x, "ndim", 1) != 1 or not hasattr(x, "__iter__") or isinstance(x, str | bytes):
         return False
-    first = next(iter(x), None)
-    if not isinstance(first, str | os.PathLike) or not is_image_file(Path(first)):
-        return False
-    paths = (Path(path) for path in x if isinstance(path, str | os.PathLike))
-    return Path(first).expanduser().is_file() and all(map(is_image_file, paths))
+    return looks_like_files(list(x))
 
 
 def _describe(source: Any) -> str:

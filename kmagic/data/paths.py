@@ -3,13 +3,125 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from pathlib import Path
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
 
+from kmagic.data.images.image_reader import is_image_file, is_url
 from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.support.errors import DataError
+from kmagic.support.formatting import list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.suggestions import did_you_mean, nearest
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
+EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
+TEXT_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data")
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz")
+MAX_FILE_NAME = 300  # characters of a path
+MAX_NAME_WORDS = 5  # of a file name with spaces, which is not a sentence
+_FILE = re.compile(r"\S*[/\\]\S*\.([A-Za-z][A-Za-z0-9]{0,4})")
+
+
+def table_suffix(path: Path) -> str:
+    """The suffix of a file in lower case, without that of a compression.
+
+    Example:
+        >>> table_suffix(Path("a.CSV")), table_suffix(Path("a.tsv.gz"))
+        ('.csv', '.tsv')
+    """
+    suffix = path.suffix.lower()
+    return Path(path.stem).suffix.lower() if suffix in COMPRESSED_SUFFIXES else suffix
+
+
+def is_table_name(path: Path) -> bool:
+    """Whether the name of a file is that of a table, possibly compressed.
+
+    Example:
+        >>> [is_table_name(Path(name)) for name in ("a.CSV", "a.tsv.gz", "a.tar.gz")]
+        [True, True, False]
+    """
+    if path.suffix.lower() in COMPRESSED_SUFFIXES:
+        return table_suffix(path) in TEXT_TABLE_SUFFIXES
+    return table_suffix(path) in (*TEXT_TABLE_SUFFIXES, *PARQUET_SUFFIXES, *EXCEL_SUFFIXES)
+
+
+def looks_like_files(values: Sequence[Any]) -> bool:
+    """Whether values are names of files, existing or not, rather than texts.
+
+    Example:
+        >>> looks_like_files(["trian/a.jpg", "trian/b.jpg"]), looks_like_files(["and/or", "n/a"])
+        (True, False)
+    """
+    names = [value for value in values if isinstance(value, str | os.PathLike)]
+    if not names or len(names) < len(values) / 2:
+        return False
+    images = [os.fspath(name) for name in names if _is_image_name(name)]
+    certain = [name for name in images if not re.search(r"\s", name) or re.search(r"[/\\]", name)]
+    if 2 * len(certain) >= len(names) or len(images) == len(names):
+        return True
+    suffixes = Counter(
+        match[1].lower()
+        for name in names
+        if not is_url(name) and (match := _FILE.fullmatch(os.fspath(name)))
+    )
+    return bool(suffixes) and suffixes.most_common(1)[0][1] == len(names)
+
+
+def _is_image_name(name: str | os.PathLike[str]) -> bool:
+    text = os.fspath(name)
+    is_short = len(text) <= MAX_FILE_NAME and len(text.split()) <= MAX_NAME_WORDS
+    return is_short and "\n" not in text and is_image_file(Path(text))
+
+
+def existing_files(names: Sequence[Any], label: str) -> list[Path]:
+    """The files of these names; an error names those that do not exist."""
+    urls = [name for name in names if is_url(name)]
+    if urls:
+        raise DataError(
+            f"{label} contains addresses such as {urls[0]}, which are not downloaded.",
+            "Download them first, e.g. keras.utils.get_file(origin=url), and pass their paths.",
+        )
+    files = [_local_path(name) for name in names]
+    are_there = [file is not None and _is_file(file) for file in files]
+    if not all(are_there):
+        missing = [index for index, is_there in enumerate(are_there) if not is_there]
+        first = files[missing[0]]
+        near = nearest_path(first) if first is not None else None
+        remedy = "Pass paths of existing files, absolute or relative to the working folder."
+        raise DataError(
+            f"{len(missing):,} of {len(files):,} files in {label} do not exist: "
+            f"{list_names((names[index] for index in missing), 3)} (relative to "
+            f"{show_path(Path.cwd())}).",
+            remedy if near is None else f"Did you mean {show_path(near)}?",
+        )
+    others = [file for file in files if file is not None and not is_image_file(file)]
+    if others:
+        raise DataError(
+            f"{label} contains names of files that are not images, e.g. {others[0]}.",
+            "Pass image files, or read others first, e.g. [open(path).read() for path in paths].",
+        )
+    return [file for file in files if file is not None]
+
+
+def _local_path(name: Any) -> Path | None:
+    """A path as this system writes it; None if it cannot be one."""
+    if not isinstance(name, str | os.PathLike):
+        return None
+    path = Path(name).expanduser()
+    if "\\" in os.fspath(name) and not _is_file(path):
+        return Path(PureWindowsPath(name).as_posix()).expanduser()
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # such as a name that is too long
+        return False
 
 
 def existing_path(text: str | Path) -> Path:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import re
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,31 @@ from pandas.api import types
 
 from kmagic.data.arrays import check_lengths
 from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, to_text_array
+from kmagic.data.column_types import (
+    ALWAYS_CATEGORIES,
+    ColumnTypes,
+    are_texts,
+    find_identifiers,
+    like_identifier,
+    type_columns,
+)
 from kmagic.data.dataset import Dataset
+from kmagic.data.images.image_folder import load_image_list
 from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, inapplicable
-from kmagic.data.memory import require_memory
-from kmagic.data.paths import explain_read_errors
-from kmagic.data.preparation.columns import category_name, is_numeric, learn_columns
+from kmagic.data.paths import looks_like_files
+from kmagic.data.preparation.cell_format import category_name, check_encodable, is_numeric
+from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
+from kmagic.data.table_file import TableFile, check_unique, clean_name, read_table
 from kmagic.data.target_kind import decide_target
+from kmagic.data.time_order import time_order
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
-from kmagic.support.messages import Option, Text
+from kmagic.support.messages import Option, Part, Text
 from kmagic.support.suggestions import did_you_mean
 
-PARQUET_SUFFIXES = (".parquet", ".pq")
-TAB_SUFFIXES = (".tsv", ".tab")
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ",": "commas"}
-MEMORY_FACTOR = 3  # how much more memory than disk space a table takes, roughly
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
 MAX_CATEGORIES = 1000
-ALWAYS_CATEGORIES = 20  # different words up to which a column is always a category
-WORDS_PER_TEXT = 3  # on average, for cells to be texts
-_DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}([ T].*)?|\d{1,2}[./]\d{1,2}[./]\d{2,4}( .*)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -44,150 +47,49 @@ _DECIMAL_COMMA = re.compile(r"[+-]?[\d.]*\d,\d+")
 
 def load_tables(*parts: Sequence[Path] | NDArray[Any], options: LoadOptions) -> Dataset:
     """Load tables from files: the files of each part are concatenated."""
-    frames = []
+    frames, read = [], []
     for files in parts:
         tables = [read_table(path, options) for path in files]
+        read += tables
         for path, table in zip(files, tables, strict=True):
-            differing = set(table.columns) ^ set(tables[0].columns)
+            differing = set(table.frame.columns) ^ set(tables[0].frame.columns)
             if differing:
                 raise DataError(
                     f"{show_path(path)} and {show_path(files[0])} have different columns: "
                     f"{list_names(sorted(map(str, differing)), 5)}.",
                     "Tables can only be concatenated if they have the same columns.",
                 )
-        frames.append(pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0])
+        joined = [table.frame for table in tables]
+        frames.append(pd.concat(joined, ignore_index=True) if len(joined) > 1 else joined[0])
     first = parts[0][0]
-    if len(parts) == len(parts[0]) == 1:
-        return load_frames(frames, options, options.name or first.stem, show_path(first))
+    is_single = len(parts) == len(parts[0]) == 1
     folder = first.parent
-    return load_frames(frames, options, options.name or folder.resolve().name, show_path(folder))
+    name = options.name or (_stem(first) if is_single else folder.resolve().name)
+    notes = dict.fromkeys(table.note for table in read)
+    file = replace(read[0], note=join_notes(*notes))
+    return load_frames(frames, options, name, show_path(first if is_single else folder), file)
 
 
-def read_table(path: Path, options: LoadOptions) -> Any:
-    """Read a file as a data frame."""
-    with explain_read_errors(path):
-        if path.is_dir():
-            raise DataError(f"{show_path(path)} is a folder.")
-        size = path.stat().st_size
-        if not size:
-            raise DataError(f"{show_path(path)} is empty.")
-    require_memory(
-        MEMORY_FACTOR * size,
-        show_path(path),
-        "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data.",
-    )
-    suffix = path.suffix.lower()
-    if suffix in PARQUET_SUFFIXES:
-        return _read_parquet(path)
-    return _read_csv(path, options.sep or ("\t" if suffix in TAB_SUFFIXES else ","))
-
-
-def _read_parquet(path: Path) -> Any:
-    marker = b"PAR1"  # at the beginning and at the end
-    content = path.read_bytes()
-    if not (content[:4] == content[-4:] == marker) or len(content) <= 2 * len(marker):
-        raise DataError(
-            f"{show_path(path)} is not a parquet file, or is incomplete.",
-            "Download or write it again.",
-        )
-    try:
-        return pd.read_parquet(path)
-    except ImportError as error:
-        raise DataError(
-            f"{show_path(path)} cannot be read: pandas needs pyarrow for parquet files.",
-            "Install it: %pip install 'kmagic[data]', or %pip install pyarrow",
-        ) from error
-    except Exception as error:  # a damaged file can make its reader fail anywhere
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{show_path(path)} cannot be read as parquet: {reason}.") from error
-
-
-def _read_csv(path: Path, sep: str) -> Any:
-    file_name = show_path(path)
-    try:
-        with explain_read_errors(path):
-            stream = path.open(encoding="utf-8-sig", newline="")
-        with stream:
-            header = next(csv.reader(stream, delimiter=sep), [])
-        _check_header(header, file_name, sep)
-        return pd.read_csv(path, sep=sep, encoding="utf-8-sig", low_memory=False)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file_name} is not a text in UTF-8.",
-            'Read it with its own encoding: pandas.read_csv(path, encoding="latin-1").',
-        ) from error
-    except TypeError as error:
-        raise DataError(
-            option="sep",
-            expected="one character",
-            actual=sep,
-            remedy=Text("Use for example ", Option("sep", ";"), " or ", Option("sep", "\t"), "."),
-        ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip().rstrip(".")
-        raise DataError(
-            f"{file_name} cannot be read as a table: {reason}.",
-            Text(
-                f"Each line must have the same number of cells, separated by {_separator(sep)}; ",
-                Option("sep"),
-                " sets another separator.",
-            ),
-        ) from error
-
-
-def _separator(sep: str) -> str:
-    return SEPARATORS.get(sep, repr(sep))
-
-
-def _check_header(header: list[str], file_name: str, sep: str) -> None:
-    """Reject a first line that does not name the columns."""
-    if len(header) == 1:
-        line = header[0]
-        other = max(SEPARATORS, key=line.count)
-        if other != sep and other in line:
-            raise DataError(
-                f"{file_name} has only one column, {line[:60]!r}: its cells seem to be separated "
-                f"by {_separator(other)}, not {_separator(sep)}.",
-                Text("Use ", Option("sep", other), "."),
-            )
-        raise DataError(
-            f"{file_name} has only one column, {line[:60]!r}, but needs a target and at least one "
-            "feature.",
-            Text("If its cells have another separator, set ", Option("sep"), "."),
-        )
-    _check_unique(header, file_name)
-    if header and all(map(_is_number, header)):
-        raise DataError(
-            f"The first line of {file_name} must name the columns; got numbers, "
-            f"{', '.join(header[:4])} ...",
-            "Name them: pandas.read_csv(path, header=None, names=[...]).",
-        )
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_unique(names: list[str], table: str) -> None:
-    repeated = sorted({name for name in names if names.count(name) > 1 and name})
-    if repeated:
-        raise DataError(
-            f"{table} has more than one column named {list_names(repeated)}.",
-            "Give each column its own name.",
-        )
+def _stem(path: Path) -> str:
+    """The name of a file without its suffixes: data.csv.gz is data."""
+    return path.stem.removesuffix(".csv").removesuffix(".tsv") if path.suffix else path.name
 
 
 # --- data frames ----------------------------------------------------------------------------------
 
 
-def load_frames(frames: Sequence[Any], options: LoadOptions, name: str, source: str) -> Dataset:
-    """Load a table, or its training and its test part."""
+def load_frames(
+    frames: Sequence[Any],
+    options: LoadOptions,
+    name: str,
+    source: str,
+    file: TableFile | None = None,
+) -> Dataset:
+    """Load a table, or its training and its test part; ``file`` says how it was read."""
+    if file is None:
+        _reject_file_options(options, name)
     frames = [_with_text_names(frame, name) for frame in frames]
-    target = _find_target(frames[0], options, name)
+    target = _find_target(frames[0], options, name, file)
     for frame in frames[1:]:
         missing = [column for column in frames[0].columns if column not in frame.columns]
         if missing:
@@ -202,11 +104,17 @@ def load_frames(frames: Sequence[Any], options: LoadOptions, name: str, source: 
             f"Expected one data frame, or a training and a test part; got {len(frames)}.",
             "Concatenate them: pandas.concat([first, second]).",
         )
-    return _load(frames, target, options, name, source)
+    return _load(frames, target, options, name, source=source, file=file)
+
+
+def _reject_file_options(options: LoadOptions, name: str) -> None:
+    for option in filter(options.is_set, ("delimiter", "header", "encoding")):
+        raise inapplicable(option, f"files; {name} is a data frame")
 
 
 def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str) -> Dataset:
     """Load a data frame of features with its targets, or a training and a test part of them."""
+    _reject_file_options(options, name)
     if options.target is not None:
         raise inapplicable("target", "a table that contains it, but y was passed")
     pairs = [(parts.x_train, parts.y_train)]
@@ -222,52 +130,116 @@ def load_frame_pairs(parts: Parts, options: LoadOptions, name: str, source: str)
                 "To predict several values, pass x as an array, too: x.to_numpy().",
             )
         column = y.columns[0] if isinstance(y, pd.DataFrame) else getattr(y, "name", None)
-        target = str(column) if column is not None else "y"
+        target = clean_name(column) if column is not None else "y"
         if target in frame.columns:
             raise DataError(
                 f"{target} is both in x and y: a model would learn to copy it.",
                 f"Leave it out of x: x.drop(columns={target!r}).",
             )
         frames.append(frame.assign(**{target: np.asarray(y).reshape(-1)}))
-    return _load(frames, target, options, name, source)
+    return _load(frames, target, options, name, source=source)
 
 
-def _load(frames: list[Any], target: str, options: LoadOptions, name: str, source: str) -> Dataset:
-    frames, index_note = _drop_row_numbers(frames)
-    features = _select_features(frames[0], target, options, name)
-    frames = [frame[[*features, target]] for frame in frames]
-    frames, missing_note = _handle_missing(frames, options, name)
+def _load(
+    frames: list[Any],
+    target: str,
+    options: LoadOptions,
+    name: str,
+    *,
+    source: str,
+    file: TableFile | None = None,
+) -> Dataset:
+    table = type_columns(frames, options, file.delimiter if file else "")
+    if target in table.dates:
+        raise DataError(
+            f"The target {target} contains dates.",
+            f"Choose another target, or convert it, e.g. frame[{target!r}].dt.year.",
+        )
+    features, selection_note = _select_features(table, target, options, name)
+    dates = _usable_dates(table, target, options)
+    is_sorted = options.chronological and (len(frames) == 1 or options.split is not None)
+    kept = [*features, *(dates if is_sorted else []), target]
+    frames, missing_note = _handle_missing([f[kept] for f in table.frames], table, options, name)
+    order_note: Part = ""
+    order = None
+    if is_sorted:
+        order, sorted_by = time_order(frames, dates)
+        order_note = f"The test part contains the last rows {sorted_by}."
+    elif dates and (len(frames) == 1 or options.split is not None):
+        text = f"{list_names(dates)} contains dates, but the rows are split at random; "
+        order_note = Text(text, Option("chronological", True), " tests on the latest rows.")
     first = frames[0][features[0]]
-    is_text = len(features) == 1 and not is_numeric(first) and _are_texts(first.tolist())
+    if len(features) == 1 and looks_like_files(first.tolist()):
+        return _load_files(frames[0].columns, frames, options, name, source)
+    is_text = len(features) == 1 and not is_numeric(first) and are_texts(first.tolist())
     if not is_text:
         check_applies(options, "table", f"{name} is a table")
-        _check_columns(frames, features, name)
+        _check_columns(frames, features, table, name)
     else:  # the options of tables have selected that column
         subject, selecting = f"{name} contains text", OPTIONS_OF_KIND["table"]
         check_applies(options, "text", subject, except_for=selecting)
     values = pd.concat([frame[target] for frame in frames])
+    if target in table.problems:
+        reason, remedy = table.problems[target]
+        raise DataError(f"The target {target} {reason}.", remedy)
     cells = values.to_numpy() if is_numeric(values) else values.astype(object).to_numpy()
     decided = decide_target(cells, options, target)
     split, class_note = split_parts(
-        frames, decided, options, name, join=pd.concat, take=lambda frame, rows: frame.iloc[rows]
+        [frame[features] for frame in frames],
+        decided,
+        options,
+        name,
+        join=pd.concat,
+        take=lambda frame, rows: frame.iloc[rows],
+        order=order,
     )
     columns = None
+    unknown_notes: list[str] = []
     if is_text:
         split = split.convert(lambda part: to_text_array(part[features[0]]))
     else:
-        columns = learn_columns(split.x_train[features], fill=options.missing == "mean")
-        split = split.convert(columns.apply)
+        fill = options.missing == "mean"
+        columns = learn_columns(split.x_train, fill=fill, formats=table.formats)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UnknownCategoryWarning)
+            split = split.convert(columns.apply)
+        unknown_notes = [str(warning.message) for warning in caught]
+    read_columns = [*features, target]
+    cells_read = "" if is_text else table.describe(read_columns, always=file is not None)
     data = Dataset(
         name,
         *split,
         decided.classes,
         source=source,
         target=target,
-        note_text=join_notes(index_note, missing_note, decided.note, class_note),
+        note_text=join_notes(
+            *([file.note] if file else []),
+            selection_note,
+            *table.notes_on(read_columns),
+            missing_note,
+            decided.note,
+            order_note,
+            class_note,
+            *unknown_notes,
+        ),
+        reading="; ".join(filter(None, [file.layout if file else "", cells_read])),
         columns=None if columns is None else columns.names,
         features=columns,
     )
     return apply_options(data, options)
+
+
+def _load_files(
+    columns: Sequence[str], frames: list[Any], options: LoadOptions, name: str, source: str
+) -> Dataset:
+    """Load a table of image files, in its first column, and their labels, in its last one."""
+    values = [
+        value
+        for frame in frames
+        for value in (frame[columns[0]].tolist(), frame[columns[-1]].to_numpy())
+    ]
+    used: dict[str, Any] = dict.fromkeys(OPTIONS_OF_KIND["table"])
+    return load_image_list(Parts(*values), replace(options, **used), name, source)
 
 
 def _with_text_names(frame: Any, name: str) -> Any:
@@ -277,44 +249,92 @@ def _with_text_names(frame: Any, name: str) -> Any:
     if frame.columns.nlevels > 1:
         raise DataError(
             f"The columns of {name} have {frame.columns.nlevels} levels.",
-            'Give each column one name: frame.columns = frame.columns.map("_".join).',
+            "Give each column one name: frame.columns = "
+            'frame.columns.map(lambda names: "_".join(map(str, names))).',
         )
-    names = [str(column) for column in frame.columns]
-    _check_unique(names, name)
+    names = [clean_name(column) for column in frame.columns]
+    if len(set(names)) < len(names):
+        names = [str(column) for column in frame.columns]
+    check_unique(names, name)
+    for column in names:
+        check_encodable(column, f"The name of a column of {name}")
     return frame.set_axis(names, axis=1)
 
 
-def _find_target(frame: Any, options: LoadOptions, name: str) -> str:
+def _find_target(frame: Any, options: LoadOptions, name: str, file: TableFile | None = None) -> str:
     columns = list(frame.columns)
     if options.target is not None:
-        if str(options.target) not in columns:
-            raise _unknown_column(str(options.target), columns, name)
-        return str(options.target)
+        return _find_column(options.target, columns, name)
     usual = [column for column in columns if column.lower() in TARGET_NAMES]
     if len(usual) == 1:
         return str(usual[0])
     raise DataError(
         f"Which column of {name} is the target? It has {list_names(columns)}.",
-        Text("Name it: ", Option("target", columns[-1]), "."),
+        join_notes(
+            Text("Name it: ", Option("target", columns[-1]), "."), file.note if file else ""
+        ),
     )
 
 
-def _select_features(frame: Any, target: str, options: LoadOptions, name: str) -> list[str]:
-    columns = [column for column in frame.columns if column != target]
-    listed = [str(column) for column in options.features or options.drop or ()]
-    for column in listed:
-        if column == target:
+def _find_column(name: Any, columns: Sequence[str], table: str) -> str:
+    """The column that a user means, without regard to spaces around its name."""
+    for spelling in (str(name), clean_name(name)):
+        if spelling in columns:
+            return spelling
+    raise _unknown_column(str(name), columns, table)
+
+
+def _select_features(
+    table: ColumnTypes, target: str, options: LoadOptions, name: str
+) -> tuple[list[str], str | Text]:
+    """The columns to learn from, and which ones were left out without being asked."""
+    frames = table.frames
+    columns = [column for column in frames[0].columns if column != target]
+    listed = []
+    for column in options.features or options.drop or ():
+        if clean_name(column) == target:
             raise DataError(
                 f"{target} is the target, so it is never a feature.", "Leave it out of the list."
             )
-        if column not in columns:
-            raise _unknown_column(column, columns, name)
+        listed.append(_find_column(column, columns, name))
     if options.features:
-        return listed
+        return listed, ""
     selected = [column for column in columns if column not in listed]
+    reasons = {
+        column: "has no name and no values"
+        for column in selected
+        if column.startswith("Unnamed: ") and all(f[column].isin(["", None]).all() for f in frames)
+    }
+    reasons.update(dict.fromkeys((c for c in table.dates if c in selected), "contains dates"))
+    others = [column for column in selected if column not in reasons]
+    reasons.update(find_identifiers(frames, [c for c in others if c not in table.problems]))
+    learned = [column for column in selected if column not in reasons]
     if not selected:
         raise DataError(f"{name} has no feature column left.")
-    return selected
+    if not learned and not table.dates:  # then it is what there is to learn from
+        return selected, ""
+    if not learned:
+        shown = list_names(f"{column} {reason}" for column, reason in reasons.items())
+        raise DataError(
+            f"{name} has no column to learn from: {shown}.",
+            "Convert dates to numbers first, e.g. frame[column].dt.dayofyear.",
+        )
+    notes: list[Part] = []
+    if reasons:
+        left_out = [f"{column} {reason}" for column, reason in reasons.items()]
+        text = f"Left out: {list_names(left_out)}; "
+        notes.append(Text(text, Option("features"), " selects columns."))
+    notes += [
+        Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
+        for column in (learned if len(learned) > 1 else ())
+        if (like := like_identifier(frames, column))
+    ]
+    return learned, join_notes(*notes)
+
+
+def _usable_dates(table: ColumnTypes, target: str, options: LoadOptions) -> list[str]:
+    dropped = [clean_name(column) for column in options.drop or ()]
+    return [column for column in table.dates if column not in (target, *dropped)]
 
 
 def _unknown_column(column: str, columns: Sequence[str], name: str) -> DataError:
@@ -324,24 +344,18 @@ def _unknown_column(column: str, columns: Sequence[str], name: str) -> DataError
     )
 
 
-def _drop_row_numbers(frames: list[Any]) -> tuple[list[Any], str]:
-    """The frames without the row numbers that pandas has written into a file."""
-
-    def counts_rows(cells: Any) -> bool:
-        return is_numeric(cells) and bool((np.diff(cells.to_numpy(dtype=np.float64)) == 1).all())
-
-    first = frames[0].columns[0]
-    if not first.startswith("Unnamed:") or not all(counts_rows(frame[first]) for frame in frames):
-        return frames, ""
-    note = "The first column has no name and only counts the rows; it is left out."
-    return [frame.drop(columns=first) for frame in frames], note
-
-
-def _handle_missing(frames: list[Any], options: LoadOptions, name: str) -> tuple[list[Any], str]:
+def _handle_missing(
+    frames: list[Any], table: ColumnTypes, options: LoadOptions, name: str
+) -> tuple[list[Any], str]:
     """Drop rows with empty cells if requested, reject those that remain, and note what was done."""
     *features, target = frames[0].columns
     empty = sum(frame.isna().sum() for frame in frames)
-    counts = list_names((f"{column} in {count:,}" for column, count in empty.items() if count), 8)
+    with_words = (
+        f"{column} in {count:,}{table.missing_words(column)}"
+        for column, count in empty.items()
+        if count
+    )
+    counts = list_names(with_words, 8)
     rows = sum(map(len, frames))
     drop_rows, fill = Option("missing", "drop"), Option("missing", "mean")
     if options.missing == "drop":
@@ -352,11 +366,15 @@ def _handle_missing(frames: list[Any], options: LoadOptions, name: str) -> tuple
                 Text("Leave out a column that is mostly empty: ", Option("drop"), "."),
             )
         dropped = rows - sum(map(len, complete))
-        note = f"{pluralize(dropped, 'row')} with empty cells left out." if dropped else ""
-        return complete, note
+        note = f"{pluralize(dropped, 'row')} with empty cells left out: {counts}."
+        return complete, note if dropped else ""
     if empty[target]:
+        missing = np.flatnonzero(pd.concat([frame[target] for frame in frames]).isna())
+        where = list_names(missing.tolist(), 5)
         raise DataError(
-            f"The target {target} has no value in {empty[target]:,} of {rows:,} rows.",
+            f"The target {target} has no value in {empty[target]:,} of {rows:,} rows"
+            f"{table.missing_words(target)}: {'row' if missing.size == 1 else 'rows'} {where} "
+            "(counted from 0).",
             Text("Leave these rows out: ", drop_rows, "."),
         )
     without_values = [column for column in features if empty[column] == rows]
@@ -378,24 +396,21 @@ def _handle_missing(frames: list[Any], options: LoadOptions, name: str) -> tuple
                 " leaves out a column.",
             ),
         )
-    return frames, f"Empty cells were filled: {counts} rows." if counts else ""
+    filled = "the mean or the most frequent word of the training part"
+    return frames, f"Empty cells were filled with {filled}: {counts} rows." if counts else ""
 
 
-def _are_texts(cells: list[Any]) -> bool:
-    if not all(isinstance(cell, str) for cell in cells):
-        return False
-    return sum(len(cell.split()) for cell in cells) >= WORDS_PER_TEXT * len(cells)
-
-
-def _check_columns(frames: list[Any], features: list[str], name: str) -> None:
+def _check_columns(frames: list[Any], features: list[str], table: ColumnTypes, name: str) -> None:
     """Reject columns that are neither numbers nor categories, all of them at once."""
-    problems, texts = {}, []
+    problems: dict[str, tuple[str, str | Text]] = {}
+    texts = []
     for column in features:
         cells = pd.concat([frame[column] for frame in frames]).dropna()
-        problem = _why_not_numbers(cells)
+        problem = table.problems.get(column) or _why_not_numbers(cells, column in table.dates)
         if problem is not None:
             problems[column] = problem
-            texts += [column] if _are_texts(cells.tolist()) else []
+            words = cells.tolist()
+            texts += [column] if are_texts(words) or looks_like_files(words) else []
     if not problems:
         return
     reasons = "; ".join(f"{column} {reason}" for column, (reason, _) in problems.items())
@@ -403,6 +418,8 @@ def _check_columns(frames: list[Any], features: list[str], name: str) -> None:
     remedies.append(Text("Or leave out: ", Option("drop", ",".join(problems)), "."))
     remedies += [
         Text(f"{column} looks like text: ", Option("features", column), " trains on it alone.")
+        if not looks_like_files(pd.concat([frame[column] for frame in frames]).dropna().tolist())
+        else Text(f"{column} names files: ", Option("features", column), " trains on the images.")
         for column in texts
     ]
     raise DataError(
@@ -410,30 +427,32 @@ def _check_columns(frames: list[Any], features: list[str], name: str) -> None:
     )
 
 
-def _why_not_numbers(cells: Any) -> tuple[str, str] | None:
+def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
     """Why a column cannot become numbers, and what to do; None if it can."""
-    convert_dates = "Convert dates first, e.g. frame[column].dt.year or (date - start).dt.days."
+    if are_dates:
+        convert = "Convert dates first, e.g. frame[column].dt.year or (date - start).dt.days."
+        example = (
+            f" such as {cells.iloc[0]}" if len(cells) and isinstance(cells.iloc[0], str) else ""
+        )
+        return f"contains dates{example}", convert
     if is_numeric(cells):
         infinite = np.isinf(cells.to_numpy(dtype=np.float64)).sum()
         return (f"has infinity in {infinite:,} rows", "Correct these values.") if infinite else None
-    if types.is_datetime64_any_dtype(cells) or types.is_timedelta64_dtype(cells):
-        return "contains dates or times", convert_dates
+    if types.is_timedelta64_dtype(cells):
+        return "contains durations", "Convert them first, e.g. frame[column].dt.total_seconds()."
     values = cells.tolist()
     other = {type(value).__name__ for value in values if not isinstance(value, str | int | float)}
     if other:
         return f"contains {', '.join(sorted(other))}", "Pass numbers or words."
+    if looks_like_files(values):
+        return f"names files such as {values[0]}", "Images are read from one column of their names."
     words = [category_name(value) for value in values]
-    if all(_DATE.fullmatch(word.strip()) for word in words):
-        return f"contains dates such as {words[0]}", convert_dates
-    if all(_DECIMAL_COMMA.fullmatch(word.strip()) for word in words):
-        return (
-            f"contains numbers with a comma such as {words[0]}",
-            'Read them with pandas.read_csv(path, decimal=",") or thousands=",".',
-        )
     distinct = len(set(words))
     if distinct > MAX_CATEGORIES or (distinct > ALWAYS_CATEGORIES and distinct > len(words) / 2):
         return (
             f"contains {distinct:,} different words in {len(words):,} rows, e.g. {words[0][:30]!r}",
             "Each word of a category becomes a column, so names or texts cannot be categories.",
         )
+    for word in set(words):
+        check_encodable(word, f"A cell of {cells.name}")
     return None

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.load_options import LoadOptions
-from kmagic.data.preparation.columns import category_name
+from kmagic.data.preparation.cell_format import category_name, check_encodable, split_unit
 from kmagic.support.errors import DataError
-from kmagic.support.formatting import format_shape
+from kmagic.support.formatting import format_shape, list_names
 from kmagic.support.messages import Option, Text
 
 MAX_CLASSES = 20  # different integers up to which they are classes rather than numbers
@@ -51,6 +51,9 @@ def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool
     values = _to_target_array(y, name)
     if values.ndim > 1:
         return _from_rows(values, options, name)
+    note = Text()
+    if values.dtype.kind in "OUST":
+        values, note = _read_numbers(values, options, name)
     if values.dtype.kind in "OUSTb":
         return _from_words(values, options, name)
     if values.dtype.kind not in "iuf":
@@ -64,7 +67,7 @@ def decide_target(y: Any, options: LoadOptions, name: str = "y", *, images: bool
     are_integers = values.dtype.kind != "f" or bool((values == np.rint(values)).all())
     task = "classification" if options.class_names else options.task
     if task == "regression" or (task is None and not are_integers):
-        return Target(values, None)
+        return Target(values, None, note)
     if not are_integers:
         raise DataError(
             f"The classes in {name} must be integers or words; got "
@@ -109,6 +112,39 @@ def _convert_objects(values: NDArray[Any], name: str) -> NDArray[Any]:
     if not all(isinstance(cell, str | bytes | int | float | np.generic) for cell in cells):
         raise _type_error(name, ", ".join(sorted({type(cell).__name__ for cell in cells})))
     return values
+
+
+def _read_numbers(
+    values: NDArray[Any], options: LoadOptions, name: str
+) -> tuple[NDArray[Any], Text]:
+    """Words that are numbers in text, such as "1.200,50", as numbers; others as they are.
+
+    Few different integers stay words, which are classes.
+    """
+    words = values.reshape(-1).tolist()
+    if not any(isinstance(word, str) and split_unit(word) for word in words):
+        return values, Text()
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    from kmagic.data.column_types import type_columns  # noqa: PLC0415 - imports pandas
+
+    table = type_columns([pd.DataFrame({name: pd.Series(words, dtype=object)})], options)
+    cells = table.frames[0][name]
+    if name in table.problems:
+        reason, remedy = table.problems[name]
+        raise DataError(f"{name} {reason}.", remedy)
+    if cells.dtype.kind not in "if":
+        return values, Text()
+    missing = np.flatnonzero(cells.isna())
+    if missing.size:
+        raise DataError(
+            f"{name} has no value in {missing.size:,} of {len(cells):,} rows"
+            f"{table.missing_words(name)}: row {list_names(missing.tolist(), 5)} (counted from 0).",
+            "Leave these rows out: every target must be known.",
+        )
+    if cells.dtype.kind == "i" and options.task != "regression" and cells.nunique() <= MAX_CLASSES:
+        return values, Text()
+    return cells.to_numpy(), Text.join(" ", table.notes_on([name]))
 
 
 def _type_error(name: str, actual: str) -> DataError:
@@ -170,8 +206,11 @@ def _from_words(values: NDArray[Any], options: LoadOptions, name: str) -> Target
             "for classes.",
             "Choose another target.",
         )
+    for word in distinct:
+        check_encodable(word, f"A class in {name}")
+    note = f"{name} is {distinct[0]} in all rows." if len(distinct) == 1 else ""
     label_of = {word: label for label, word in enumerate(names)}
-    return Target(np.array([label_of[word] for word in words], dtype=np.int64), tuple(names))
+    return Target(np.array([label_of[word] for word in words], dtype=np.int64), tuple(names), note)
 
 
 def _from_integers(

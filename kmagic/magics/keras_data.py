@@ -25,7 +25,7 @@ DATA = LineParser(
 DATA.argument(
     "SOURCE",
     "mnist, fashion_mnist, cifar10, cifar100, imdb, reuters, boston_housing, "
-    "california_housing; a folder; a .csv, .tsv, .parquet or .npz file; a data frame, a "
+    "california_housing; a folder; a .csv, .tsv, .parquet, .xlsx or .npz file; a data frame, a "
     "tf.data.Dataset, x y, or x_train y_train x_test y_test",
     nargs="+",
 )
@@ -60,11 +60,16 @@ DATA.option("--target COLUMN", "tables: the column to predict", read="text")
 DATA.option("--features A,B", "tables: the columns to learn from", read="text")
 DATA.option("--drop A,B", "tables: columns to leave out", read="text")
 DATA.option("--missing {mean,drop}", "tables: fill missing values, or drop their rows")
-DATA.option("--sep CHAR", "tables: the separator, such as ';' or tab", read="text")
+DATA.option("--delimiter --sep CHAR", "tables: between the cells, such as ';' or tab", read="text")
+DATA.option("--decimal CHAR", "tables: decimal sign, . or ,")
+DATA.option("--thousands CHAR", "tables: between groups of digits, such as .", read="text")
+DATA.option("--na-values A,B", "tables: words or numbers for missing values", read="text")
+DATA.option("--header", "tables: the first line names the columns")
+DATA.option("--no-header", "tables: no line does; the columns are numbered from 0")
+DATA.option("--encoding NAME", "tables: such as utf-16 or cp1252", read="text")
+DATA.option("--chronological", "test on the last samples, not on random ones")
 DATA.option("--allow-pickle", ".npz: load pickled objects (runs code)")
 DATA.result_options()
-
-SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 
 
 @magic(DATA, interruptible=True)
@@ -74,9 +79,11 @@ def keras_data(session: Session, line: ParsedLine) -> Any:
     from kmagic.data.loading import load_data, variable_name  # noqa: PLC0415 - as above
 
     source, name = _source(session, line)
-    other = ("help", "arguments", "out", "quiet")
+    other = ("help", "arguments", "out", "quiet", "header", "no_header")
     options = line.keywords(*(name for name in vars(line.options) if name not in other))
-    options["sep"] = SEPARATORS.get(options["sep"], options["sep"])
+    if line.header and line.no_header:
+        line.fail("--header and --no-header contradict each other", "--no-header")
+    options["header"] = True if line.header else False if line.no_header else None
     options["name"] = name and (line.out or name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SampleDataWarning)  # the card says it

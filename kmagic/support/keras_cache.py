@@ -28,7 +28,10 @@ def keras_home() -> Path:
     if setting:
         home = Path(setting).expanduser()
     else:
-        user = Path.home()
+        try:
+            user = Path.home()
+        except RuntimeError:  # no HOME, and no such user
+            user = Path("~")
         home = (user if os.access(user, os.W_OK) else Path("/tmp")) / ".keras"  # noqa: S108 - Keras's own choice
     if home.exists() and not os.access(home, os.W_OK):
         shared = Path("/tmp")  # noqa: S108 - Keras's own choice

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 
 from kmagic.data import keras_datasets, load_data
@@ -140,13 +141,13 @@ def test_paths_are_shown_from_home() -> None:
 
 def test_a_wrong_file_is_not_changed_offline(refused: Path) -> None:
     before, stamp = refused.read_bytes(), refused.stat().st_mtime_ns
-    with pytest.raises(DataError) as caught:
-        load_data("boston_housing")
+    with pytest.raises(keras_datasets.NotCachedError) as caught:
+        loaded()
     assert (refused.read_bytes(), refused.stat().st_mtime_ns) == (before, stamp)
     message = str(caught.value)
     assert str(refused) in message
     assert hashlib.sha256(before).hexdigest()[:16] in message
-    assert BOSTON.files[0].sha256 in message
+    assert BOSTON.files[0].sha256[:16] in message
     assert "was not changed" in message
 
 
@@ -228,7 +229,51 @@ def test_a_file_without_read_permission(keras_home: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(keras_datasets, "sha256_of", denied)
     with pytest.raises(DataError, match=r"could not read .*Permission denied"):
-        load_data("boston_housing")
+        loaded()
+    assert "bundled with kmagic" in load_data("boston_housing").source
+
+
+# --- Boston housing is bundled --------------------------------------------------------------------
+
+
+def no_network(*_: Any) -> Any:
+    raise AssertionError("the network was used")
+
+
+def test_a_wrong_file_in_the_cache_is_replaced_by_the_bundled_one(
+    refused: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = refused.read_bytes()
+    monkeypatch.setattr(downloads, "is_reachable", no_network)
+    data = load_data("boston_housing")
+    assert data.x_train.shape == (404, 13)
+    assert "boston_housing.npz is not the file that Keras expects and was not used" in data.note
+    assert refused.read_bytes() == before
+
+
+@pytest.mark.parametrize("failure", ["copy", "folder", "no access"])
+def test_boston_housing_needs_neither_a_cache_nor_a_network(
+    keras_home: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    expected = load_data("boston_housing")  # through Keras
+    assert "Keras's cache" in expected.source
+    path = keras_home / "datasets" / "boston_housing.npz"
+    path.unlink()
+    monkeypatch.setattr(downloads, "is_reachable", no_network)
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    if failure == "copy":
+        monkeypatch.setattr(shutil, "copyfile", refuse)
+    elif failure == "folder":
+        monkeypatch.setattr(Path, "mkdir", refuse)
+    else:
+        monkeypatch.setattr(Path, "exists", refuse)
+    data = load_data("boston_housing")
+    assert "bundled with kmagic" in data.source
+    for part in ("x_train", "y_train", "x_test", "y_test"):
+        np.testing.assert_array_equal(getattr(data, part), getattr(expected, part), strict=True)
 
 
 # --- the network ------------------------------------------------------------------------------

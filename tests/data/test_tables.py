@@ -78,8 +78,9 @@ def test_a_raw_frame_is_prepared_like_the_training_part(houses: pd.DataFrame) ->
 def test_separators(houses: pd.DataFrame, tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"houses.{ending}"
     houses.to_csv(path, index=False, sep="\t" if ending == "tsv" else ";")
-    options = {} if ending == "tsv" else {"sep": ";"}
-    assert rows(load_data(path, target="price", **options)) == ROWS
+    assert rows(load_data(path, target="price")) == ROWS
+    if ending == "csv":
+        assert rows(load_data(path, target="price", sep=";")) == ROWS
 
 
 def test_a_file_with_a_byte_order_mark(houses: pd.DataFrame, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_row_numbers_are_not_a_feature(houses: pd.DataFrame, tmp_path: Path) -> 
     houses.to_csv(tmp_path / "indexed.csv")
     data = load_data(tmp_path / "indexed.csv", target="price", drop="town")
     assert data.columns == ("size", "garden", "rooms")
-    assert "only counts the rows; it is left out" in data.note
+    assert "Unnamed: 0 only counts the rows" in data.note
 
 
 def test_columns_of_keras_tables_can_be_left_out(keras_home: Path) -> None:
@@ -247,24 +248,20 @@ def test_invalid_options_are_rejected(
 
 def test_columns_that_cannot_become_numbers_are_reported_together(houses: pd.DataFrame) -> None:
     odd = houses.assign(
-        sold=pd.date_range("2020-01-01", periods=ROWS),
-        built=[f"{each % 28 + 1:02d}.01.1990" for each in range(ROWS)],
-        owner=[f"person {each}" for each in range(ROWS)],
-        area=[f"{each},5" for each in range(ROWS)],
+        owner=[f"person {each % 50}" for each in range(ROWS)],
+        area=[f"{each},5" if each % 2 else f"{each}.5" for each in range(ROWS)],
         plan=[[1, 2]] * ROWS,
     )
     with pytest.raises(DataError) as caught:
         load_data(odd, target="price")
     for said in (
-        "sold contains dates or times",
-        "built contains dates such as 01.01.1990",
-        "owner contains 60 different words in 60 rows",
-        "area contains numbers with a comma such as 0,5",
+        "owner contains 50 different words in 60 rows",
+        "area mixes decimal points and decimal commas",
         "plan contains list",
     ):
         assert said in caught.value.message
-    assert "drop='sold,built,owner,area,plan'" in caught.value.remedy
-    assert rows(load_data(odd, target="price", drop="sold,built,owner,area,plan")) == ROWS
+    assert "drop='owner,area,plan'" in caught.value.remedy
+    assert rows(load_data(odd, target="price", drop="owner,area,plan")) == ROWS
 
 
 def test_infinity_and_a_column_without_values(houses: pd.DataFrame) -> None:
@@ -288,24 +285,20 @@ def test_a_target_with_empty_cells(houses: pd.DataFrame) -> None:
     [
         ("empty.csv", "", "empty.csv is empty", ""),
         ("head.csv", "a,b,y\n", "head has no rows", ""),
-        ("semi.csv", "a;b;y\n1;2;3\n", "separated by semicolons, not commas", "sep=';'"),
-        ("tabs.csv", "a\tb\ty\n1\t2\t3\n", "separated by tabs", r"sep='\t'"),
-        ("one.csv", "a\n1\n2\n", "has only one column, 'a'", "sep="),
+        ("one.csv", "a\n1\n2\n", "has only one column, 'a'", "delimiter="),
         ("twice.csv", "a,b,a,y\n1,2,3,4\n", "more than one column named a", "its own name"),
-        (
-            "bare.csv",
-            "1,2,0\n3,4,1\n",
-            "The first line of .* must name the columns; got numbers",
-            "header=None",
-        ),
-        ("ragged.csv", "a,y\n1,2\n1,2,3\n", "Expected 2 fields in line 3, saw 3", "sep="),
-        ("bytes.csv", b"caf\xe9,y\n1,2\n", "is not a text in UTF-8", "encoding="),
-        ("late.csv", b"a,y\n1,2\ncaf\xe9,3\n", "is not a text in UTF-8", "encoding="),
-        ("quote.csv", 'a,y\n"1,2\n3,4\n', "cannot be read as a table", ""),
+        ("bare.csv", "1,2,0\n3,4,1\n", "Which column of bare is the target", "no header line"),
+        ("ragged.csv", "a,y\n1,2\n1,2,3\n", "line 3 has 3 cells, most lines have 2", "delimiter="),
+        ("bytes.csv", b"caf\x81,y\n1,2\n", "is not a text in UTF-8 or cp1252", "encoding="),
+        ("random.csv", bytes(range(128)), "is not a text file: line 1 contains", "encoding="),
+        ("quote.csv", 'a,y\n1,2\n"3,4\n', "cannot be read as a table", ""),
+        ("huge.csv", f"a,y\n{'x' * 200_000},1\n", "field larger than field limit", "quotation"),
+        ("blank.csv", "\n\n", "has no lines with text", ""),
+        ("cut.csv.gz", b"\x1f\x8b\x08\x00", "is damaged or incomplete", "again"),
         ("no.parquet", b"not parquet at all", "is not a parquet file, or is incomplete", ""),
         ("cut.parquet", b"PAR1" + bytes(30), "is not a parquet file, or is incomplete", ""),
         ("photos.tar.gz", b"", "is an archive", "unpack_archive"),
-        ("book.xlsx", b"PK", "is not a kind of file that can be loaded", "read_excel"),
+        ("list.json", b"[]", "is not a kind of file that can be loaded", "read_json"),
     ],
 )
 def test_files_that_are_not_tables(

@@ -87,7 +87,7 @@ def test_several_tables_are_combined(shell, names, frame) -> None:
         ("frame", "Name it: --target price"),
         ("frame --target price --drop twon", "has no column twon"),
         ("boston_housing --size 8", "--size only applies to images; boston_housing is a table"),
-        ("houses.csv --target price", r"--sep ';'"),
+        ("houses.csv --target price --delimiter ,", r"--delimiter ';'"),
         ("mnst", "Did you mean mnist"),
         ("hose.csv", "Did you mean houses.csv"),
     ],

@@ -32,6 +32,7 @@ from kmagic.data.images.image_reader import (
 )
 from kmagic.data.load_options import LoadOptions, check_applies
 from kmagic.data.memory import require_memory
+from kmagic.data.paths import existing_files
 from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.formatting import pluralize
@@ -65,7 +66,10 @@ def load_image_list(parts: Parts, options: LoadOptions, name: str, source: str) 
         check_lengths(parts.x_test, parts.y_test, "x_test", "y_test")
         lists.append(parts.x_test)
         y = concatenate_targets(y, parts.y_test)
-    files = [to_object_array([Path(path).expanduser() for path in paths]) for paths in lists]
+    files = [
+        to_object_array(existing_files(list(paths), label))
+        for paths, label in zip(lists, ("x", "x_test"), strict=False)
+    ]
     target = decide_target(y, options, images=True)
     if len(files) > 1 and options.split is None:  # the classes are checked after reading
         rows = len(files[0])

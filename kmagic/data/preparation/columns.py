@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kmagic.data.preparation.cell_format import CellFormat, is_numeric, read_booleans
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
+
+
+class UnknownCategoryWarning(UserWarning):
+    """A category has words that the training data did not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +31,14 @@ class TableColumn:
         kind: "number" (True and False are 1 and 0) or "category".
         categories: The words of a category, sorted; each becomes a column of its own.
         fill: Value for an empty cell: the mean, or the most frequent word; None rejects one.
+        format: How the cells were written in the training data.
     """
 
     name: str
     kind: Literal["number", "category"] = "number"
     categories: tuple[str, ...] = ()
     fill: float | str | None = None
+    format: CellFormat = CellFormat()  # noqa: RUF009 - it is immutable
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -40,25 +48,30 @@ class TableColumn:
         return tuple(f"{self.name}={category}" for category in self.categories)
 
     def encode(self, cells: Any) -> NDArray[np.float32]:
-        """Encode the cells of a pandas Series as numbers, (rows, len(names))."""
-        empty = cells.isna().to_numpy(dtype=bool)
-        if empty.any() and self.fill is None:
-            raise DataError(
-                f"Column {self.name} has no value in {empty.sum():,} of {len(cells):,} rows.",
-                Text(
-                    "Fill these cells, or load the training data with ",
-                    Option("missing", "mean"),
-                    ", which fills them as in training.",
-                ),
-            )
+        """Encode the cells of a pandas Series as numbers, (rows, len(names)).
+
+        Warns:
+            UnknownCategoryWarning: A word was not in the training data.
+        """
         if self.kind == "number":
-            return self._encode_numbers(cells, empty)
+            return self._encode_numbers(cells)
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        words = pd.Series([category_name(cell) for cell in cells.tolist()], dtype=object)
+        words = self.format.read_words(cells)
+        self._check_filled(np.array([word is None for word in words], dtype=bool))
         categories = pd.Index(self.categories, dtype=object)
-        codes = categories.get_indexer(pd.Index(words.mask(empty, self.fill), dtype=object))
-        known = codes >= 0  # a word that the training data did not have becomes zeros
+        filled = [self.fill if word is None else word for word in words]
+        codes = categories.get_indexer(pd.Index(filled, dtype=object))
+        unknown = sorted({str(filled[row]) for row in np.flatnonzero(codes < 0)})
+        if unknown:
+            warnings.warn(
+                f"Column {self.name} has {list_names(map(repr, unknown), 3)}, which the training "
+                f"data did not have: all columns {self.name}=... are 0 in {sum(codes < 0):,} of "
+                f"{len(codes):,} rows.",
+                UnknownCategoryWarning,
+                stacklevel=2,
+            )
+        known = codes >= 0
         encoded = np.zeros((len(words), len(categories)), dtype=np.float32)
         encoded[np.flatnonzero(known), codes[known]] = 1
         return encoded
@@ -70,19 +83,30 @@ class TableColumn:
         is_known = len(values) and values.max() > 0.5  # noqa: PLR2004 - zero or one, after rounding
         return self.categories[int(values.argmax())] if is_known else ""
 
-    def _encode_numbers(self, cells: Any, empty: NDArray[np.bool_]) -> NDArray[np.float32]:
-        import pandas as pd  # noqa: PLC0415 - half a second to import
-
-        numbers = pd.to_numeric(cells, errors="coerce")
-        values = np.array(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
-        wrong = np.flatnonzero(np.isnan(values) & ~empty)
-        if wrong.size:
+    def _check_filled(self, empty: NDArray[np.bool_]) -> None:
+        if empty.any() and self.fill is None:
             raise DataError(
-                subject=f"Column {self.name}, row {wrong[0]:,} (counted from 0),",
+                f"Column {self.name} has no value in {empty.sum():,} of {len(empty):,} rows.",
+                Text(
+                    "Fill these cells, or load the training data with ",
+                    Option("missing", "mean"),
+                    ", which fills them as in training.",
+                ),
+            )
+
+    def _encode_numbers(self, cells: Any) -> NDArray[np.float32]:
+        booleans = read_booleans(cells)
+        values, wrong = self.format.read_numbers(cells if booleans is None else booleans)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise DataError(
+                subject=f"Column {self.name}, row {row:,} (counted from 0),",
                 expected="a number",
-                actual=cells.iloc[int(wrong[0])],
+                actual=cells.iloc[row],
                 remedy="Correct the value, or leave out the row.",
             )
+        empty = np.isnan(values)
+        self._check_filled(empty)
         if self.fill is not None:
             values[empty] = self.fill
         return values.astype(np.float32)[:, np.newaxis]
@@ -163,7 +187,10 @@ class Columns:
     def get_config(self) -> dict[str, Any]:
         """Return plain values for JSON, which :meth:`from_config` takes."""
         columns = [asdict(column) for column in self.columns]
-        return {"columns": [{**c, "categories": list(c["categories"])} for c in columns]}
+        for column in columns:
+            column["categories"] = list(column["categories"])
+            column["format"]["missing"] = list(column["format"]["missing"])
+        return {"columns": columns}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Columns:
@@ -174,10 +201,14 @@ class Columns:
             >>> Columns.from_config(few.get_config()).columns
             (TableColumn(name='size', kind='number', categories=(), fill=50.0),)
         """
-        columns = [TableColumn(**column) for column in config["columns"]]
-        return cls(
-            tuple(replace(column, categories=tuple(column.categories)) for column in columns)
-        )
+        columns = []
+        for column in config["columns"]:
+            values = {**column, "categories": tuple(column.get("categories", ()))}
+            if "format" in column:  # not in files of earlier versions
+                missing = tuple(column["format"].get("missing", ()))
+                values["format"] = CellFormat(**{**column["format"], "missing": missing})
+            columns.append(TableColumn(**values))
+        return cls(tuple(columns))
 
     def _to_frame(self, raw: Any) -> Any:
         """Anything that holds rows, as a data frame with column names."""
@@ -207,10 +238,13 @@ class Columns:
         return pd.DataFrame([list(row) for row in raw], columns=list(self.wanted))
 
 
-def learn_columns(frame: Any, *, fill: bool = False) -> Columns:
+def learn_columns(
+    frame: Any, *, fill: bool = False, formats: Mapping[str, CellFormat] | None = None
+) -> Columns:
     """Learn columns of numbers, booleans or words from the training part of a table.
 
     With ``fill``, empty cells are filled from now on: by the mean, or the most frequent word.
+    ``formats`` says how the cells of columns were written, if not as plain numbers and words.
 
     Example:
         >>> import pandas as pd
@@ -220,34 +254,17 @@ def learn_columns(frame: Any, *, fill: bool = False) -> Columns:
     """
     columns = []
     for name in frame.columns:
+        form = (formats or {}).get(name, CellFormat())
         values = frame[name].dropna()
         can_fill = fill and len(values) > 0
         if is_numeric(values):
             mean = float(np.mean(values.to_numpy(dtype=np.float64))) if can_fill else None
-            columns.append(TableColumn(str(name), fill=mean))
+            columns.append(TableColumn(str(name), fill=mean, format=form))
         else:
-            cells = [category_name(cell) for cell in values.tolist()]
-            words, counts = np.unique(cells, return_counts=True)
+            words, counts = np.unique(
+                [word for word in form.read_words(values) if word is not None], return_counts=True
+            )
             most_frequent = str(words[counts.argmax()]) if can_fill else None
             categories = tuple(words.tolist())
-            columns.append(TableColumn(str(name), "category", categories, most_frequent))
+            columns.append(TableColumn(str(name), "category", categories, most_frequent, form))
     return Columns(tuple(columns))
-
-
-def is_numeric(cells: Any) -> bool:
-    """Whether a pandas Series holds real numbers or booleans."""
-    from pandas.api import types  # noqa: PLC0415 - half a second to import
-
-    return bool(types.is_numeric_dtype(cells) and not types.is_complex_dtype(cells))
-
-
-def category_name(cell: Any) -> str:
-    """The word of a category in a cell; 1.0 is the same as 1.
-
-    Example:
-        >>> category_name("a "), category_name(2.0), category_name(True)
-        ('a ', '2', 'True')
-    """
-    if isinstance(cell, float | np.floating) and float(cell).is_integer():
-        return str(int(cell))
-    return str(cell)

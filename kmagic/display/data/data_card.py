@@ -58,7 +58,9 @@ def dataset_bundle(data: Dataset) -> Bundle:
     elif data.classes is None:
         parts += [_samples(data, np.arange(min(MAX_EXAMPLES, len(data.x_train))), data.name)]
         parts.append(_value_table(data))
-    return mime_bundle(repr(data), card_html(data.name, facts, "".join(parts), foot=data.note))
+    reading = f"Read as: {data.reading}." if data.reading else ""
+    foot = " ".join(filter(None, (data.note, reading)))
+    return mime_bundle(repr(data), card_html(data.name, facts, "".join(parts), foot=foot))
 
 
 def _is_table(data: Dataset) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from argparse import Action
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,11 @@ from kmagic.magics.completion.candidates import (
 from kmagic.magics.line_parser import LineParser, split_line
 from kmagic.magics.session import MAGICS, Session, is_model
 from kmagic.models.reference import language_words, word_families
+from kmagic.support.errors import KmagicError
 
 TABLE_FILES = (".csv", ".tsv", ".tab", ".parquet", ".pq", ".npz")
 MODEL_FILES = (".keras", ".h5", ".hdf5", ".json", ".kmagic")
 MAX_FILES = 200  # files of a folder that are listed
-SEPARATORS = {".tsv": "\t", ".tab": "\t"}
 _COLUMN_OPTIONS = frozenset({"--target", "--features", "--drop"})
 _FIXED_VALUES = {"--scale": ("standard", "255", "none")}
 _VARIABLE_OPTIONS = frozenset({"--val", "--class-names"})
@@ -79,8 +79,9 @@ def _option_values(
     if flag in _COLUMN_OPTIONS and parser.name == "%keras_data":
         # Of the table that the line begins with, several with commas.
         written, comma, _ = fragment.rpartition(",")
-        sep = words[words.index("--sep") + 1].strip("\"'") if "--sep" in words[:-1] else None
-        for column in table_columns(words[0], names, sep):
+        given = dict(pairwise(words))
+        delimiter = given.get("--delimiter") or given.get("--sep") or ""
+        for column in table_columns(words[0], names, delimiter.strip("\"'")):
             if column not in written.split(","):
                 text = f"{written}{comma}{column}" if " " not in column else f"'{column}'"
                 yield Completion(text, "keyword")
@@ -168,15 +169,14 @@ def complete_path(fragment: str, extensions: tuple[str, ...]) -> Iterator[str]:
             yield f"{before}{file.name}"
 
 
-def table_columns(source: str, names: Mapping[str, Any], separator: str | None = None) -> list[str]:
+def table_columns(source: str, names: Mapping[str, Any], delimiter: str = "") -> list[str]:
     """The column names of a table: of a text file, or of a data frame of the notebook."""
     frame = names.get(source)
     if frame is not None and hasattr(frame, "columns") and hasattr(frame, "iloc"):
         return [str(column) for column in frame.columns]
-    path = Path(source.strip("\"'"))
-    delimiter = separator or SEPARATORS.get(path.suffix.lower(), ",")
+    from kmagic.data.table_file import header_names  # noqa: PLC0415 - imports NumPy
+
     try:
-        with path.expanduser().open(encoding="utf-8-sig", newline="") as stream:
-            return next(csv.reader(stream, delimiter=delimiter), [])
-    except (OSError, ValueError, csv.Error, RuntimeError, TypeError):
+        return header_names(Path(source.strip("\"'")).expanduser(), delimiter)
+    except (KmagicError, OSError, RuntimeError):
         return []

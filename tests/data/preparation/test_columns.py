@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data.preparation.columns import Columns, learn_columns
+from kmagic.data.preparation.columns import Columns, UnknownCategoryWarning, learn_columns
 from kmagic.support.errors import DataError
 
 
@@ -53,7 +53,8 @@ def test_the_same_row_in_any_container(frame: pd.DataFrame) -> None:
 
 
 def test_an_unknown_word_becomes_zeros(frame: pd.DataFrame) -> None:
-    x = learn_columns(frame).apply([[30, "Rome", False, 3]])
+    with pytest.warns(UnknownCategoryWarning, match="Column (town has 'Rome'|floor has '3')"):
+        x = learn_columns(frame).apply([[30, "Rome", False, 3]])
     assert x.tolist() == [[30, 0, 0, 0, 0, 0]]
 
 

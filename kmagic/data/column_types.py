@@ -1,0 +1,445 @@
+"""What the columns of a table contain: numbers, words, dates, identifiers or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from kmagic.data.load_options import LoadOptions
+from kmagic.data.paths import looks_like_files
+from kmagic.data.preparation.cell_format import (
+    MISSING_WORDS,
+    CellFormat,
+    DecimalEvidence,
+    decimal_evidence,
+    is_numeric,
+    read_booleans,
+    split_unit,
+)
+from kmagic.data.time_order import looks_like_date
+from kmagic.support.formatting import list_names, pluralize
+from kmagic.support.messages import Option, Part, Text
+
+ALWAYS_CATEGORIES = 20  # different words up to which a column is always a category
+MIN_SHARE = 0.8  # of numbers in a column, for a few unknown words to stand for no value
+MAX_EVIDENCE = 2000  # words that show the decimal sign
+WORDS_PER_TEXT = 3  # on average, for cells to be texts
+_OTHER = {".": ",", ",": "."}
+_SIGN_NAMES = {".": "point", ",": "comma"}
+_IDENTIFIER = re.compile(
+    r"(?:.*[\W_])?(?:id|ids|uuid|guid|key|nr|no|num|number|nummer|index|idx|row|rows|row_?names?"
+    r"|row_?num(?:ber)?|case|record|serial|sn|pk|code|[a-z]*(?:kunden|kunde)_?nr)[\W_]*",
+    re.IGNORECASE,
+)
+_CAMEL_IDENTIFIER = re.compile(r".*[a-z](?:Id|ID|No|Nr|Key|Index|Number|Code)")
+_SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0)
+
+
+@dataclass
+class ColumnTypes:
+    """The columns of a table with their types, and what was guessed about them.
+
+    Attributes:
+        frames: The table, or its parts: numbers, words (None where there is no value) and dates.
+        formats: How the cells of each column are written.
+        decimals: The decimal sign of columns of text that have one, or thousands separators.
+        dates: Columns of dates.
+        problems: Columns that are neither numbers nor words, and why; with a remedy.
+        missing: For each column, the words that stand for no value, with their number.
+        notes: For each column, what the user should know.
+    """
+
+    frames: list[Any]
+    formats: dict[str, CellFormat] = field(default_factory=dict)
+    decimals: dict[str, str] = field(default_factory=dict)
+    dates: list[str] = field(default_factory=list)
+    problems: dict[str, tuple[str, str | Text]] = field(default_factory=dict)
+    missing: dict[str, Counter[str]] = field(default_factory=dict)
+    notes: dict[str, list[Part]] = field(default_factory=dict)
+
+    def describe(self, columns: Sequence[str], *, always: bool) -> str:
+        """How the cells of some columns were read: the decimal sign and the missing values.
+
+        Unless ``always``, nothing is said about columns that were numbers before.
+        """
+        if not always and not any(c in self.decimals or self.missing.get(c) for c in columns):
+            return ""
+        decimals = {self.decimals[name] for name in columns if name in self.decimals} or {"."}
+        words = dict.fromkeys(word for name in columns for word in self.missing.get(name, ()))
+        signs = " and ".join(f"decimal {_SIGN_NAMES[sign]}" for sign in sorted(decimals)[::-1])
+        shown = [repr(word) for word in words if word]
+        no_value = list_names((["empty cells"] if "" in words or not shown else []) + shown, 6)
+        return f"{signs}, missing values: {no_value}"
+
+    def missing_words(self, column: str) -> str:
+        """The words that stand for no value in a column, in parentheses; "" for empty cells."""
+        words = [repr(word) for word in self.missing.get(column, ()) if word]
+        return f" ({list_names(words, 4)})" if words else ""
+
+    def notes_on(self, columns: Iterable[str]) -> list[Part]:
+        """The notes on some columns."""
+        return [note for name in columns for note in self.notes.get(name, ())]
+
+
+def type_columns(frames: Sequence[Any], options: LoadOptions, delimiter: str = "") -> ColumnTypes:
+    """Find the types of all columns; text is read as numbers where all or nearly all cells are.
+
+    Args:
+        frames: A table, or its parts.
+        options: Those of ``load_data``: ``decimal``, ``thousands`` and ``na_values``.
+        delimiter: What separates the cells of its file.
+    """
+    table = ColumnTypes([frame.copy(deep=False) for frame in frames])
+    words_of: dict[str, Any] = {}
+    for name in frames[0].columns:
+        cells = pd.concat([frame[name] for frame in frames], ignore_index=True)
+        if not is_numeric(cells) and not types.is_datetime64_any_dtype(cells):
+            words_of[name] = cells
+    evidence = {name: decimal_evidence(_written(cells)) for name, cells in words_of.items()}
+    usual = _usual_decimal(evidence.values())
+    for name in frames[0].columns:
+        column = _Column(name, table, options)
+        if name in words_of:
+            column.read_text(words_of[name], evidence[name], usual, delimiter)
+        else:
+            column.read_numbers()
+    return table
+
+
+def _written(cells: Any) -> list[str]:
+    """The words of a column; of a long one, those that are not written as in Python, and some."""
+    words = cells[[isinstance(cell, str) for cell in cells.tolist()]].drop_duplicates()
+    if len(words) > MAX_EVIDENCE:
+        is_other = pd.to_numeric(words, errors="coerce").isna()
+        words = pd.concat([words[is_other][:MAX_EVIDENCE], words[~is_other][:MAX_EVIDENCE]])
+    return sorted(words.tolist())
+
+
+def _usual_decimal(columns: Iterable[DecimalEvidence]) -> str:
+    """The decimal sign that most columns show; "" if none does."""
+    signs = Counter(
+        sign
+        for column in columns
+        for sign, seen in ((".", column.point), (",", column.comma))
+        if seen
+    )
+    return signs.most_common(1)[0][0] if signs else ""
+
+
+class _Column:
+    """One column while its type is found."""
+
+    def __init__(self, name: str, table: ColumnTypes, options: LoadOptions) -> None:
+        self.name = name
+        self.table = table
+        self.options = options
+        given = options.na_values or ()
+        keeps = given == ("none",)
+        self.format = CellFormat(
+            thousands=options.thousands or "",
+            missing=() if keeps else tuple(map(str, given)),
+            keep_words=keeps,
+        )
+
+    def read_numbers(self) -> None:
+        """A column whose type is known: only numbers that stand for no value are to be found."""
+        self.table.formats[self.name] = self.format
+        is_float = is_numeric(self.table.frames[0][self.name]) and not types.is_bool_dtype(
+            self.table.frames[0][self.name]
+        )
+        if is_float and self.format.missing:
+            self._convert(lambda cells: self.format.read_numbers(cells)[0])
+        if types.is_datetime64_any_dtype(self.table.frames[0][self.name]):
+            self.table.dates.append(self.name)
+        else:
+            self._note_sentinel()
+
+    def read_text(self, cells: Any, evidence: DecimalEvidence, usual: str, delimiter: str) -> None:
+        """A column of text, or of objects: numbers, booleans, dates or words."""
+        self.table.formats[self.name] = self.format
+        scalars = [cell for cell in cells.tolist() if not isinstance(cell, str)]
+        if not all(cell is None or isinstance(cell, _SCALARS) or cell != cell for cell in scalars):  # noqa: PLR0124 - nan is not itself
+            if all(hasattr(cell, "isoformat") for cell in scalars if not _is_nothing(cell)):
+                self.table.dates.append(self.name)
+            return
+        words = self.format.read_words(cells)
+        filled = pd.Series([word for word in words if word is not None], dtype=object)
+        if isinstance(cells.dtype, pd.CategoricalDtype):
+            self._read_words(cells, filled)
+            return
+        if (booleans := read_booleans(filled)) is not None and len(filled) == len(cells):
+            self._convert(read_booleans)
+            return
+        if booleans is None and len(filled) and self._is_date(filled):
+            self.table.dates.append(self.name)
+            self._count_missing(cells, self.format.is_missing)
+            self._convert(self._without_missing)
+            return
+        decimal = self.options.decimal or self._decimal(evidence, usual, delimiter)
+        unit = self._unit(filled)
+        thousands = self.options.thousands or _OTHER[decimal]
+        number = replace(self.format, decimal=decimal, thousands=thousands, unit=unit)
+        values, wrong = number.read_numbers(cells)
+        numbers = int(np.isfinite(values).sum())
+        others = Counter(str(cells.iloc[row]).strip() for row in np.flatnonzero(wrong))
+        if len(others) and self._are_missing(others, numbers):
+            number = replace(number, missing=(*number.missing, *others))
+            values, wrong = number.read_numbers(cells)
+            shown = list_names(map(repr, others), 3)
+            note = f"{self.name} contains numbers, except for {shown} in {_rows(others)}"
+            self._note(Text(note, ", taken as missing values."))
+        if numbers and not wrong.any():
+            self.format = self.table.formats[self.name] = number
+            if any((evidence.point, evidence.comma, evidence.either_point, evidence.either_comma)):
+                self.table.decimals[self.name] = decimal
+            self._count_missing(cells, number.is_missing)
+            self._note_format(filled, number, evidence, usual, delimiter)
+            self._convert(lambda part: _to_integers(number.read_numbers(part)[0]))
+            self._note_sentinel()
+            return
+        if numbers:
+            self._note_mixture(others, numbers, len(set(filled)), unit)
+        self._read_words(cells, filled)
+
+    def _convert(self, read: Any) -> None:
+        for index, frame in enumerate(self.table.frames):
+            values = read(frame[self.name])
+            self.table.frames[index] = frame.assign(
+                **{
+                    self.name: values
+                    if hasattr(values, "index")
+                    else pd.Series(values, frame.index)
+                }
+            )
+
+    def _without_missing(self, cells: Any) -> Any:
+        words = self.format.read_words(cells)
+        known = [None if word is None or self.format.is_missing(word) else word for word in words]
+        return pd.Series(known, cells.index, dtype=object)
+
+    def _note(self, note: Part) -> None:
+        self.table.notes.setdefault(self.name, []).append(note)
+
+    def _count_missing(self, cells: Any, is_missing: Any) -> None:
+        words = (
+            str(cell).strip() if isinstance(cell, str) else ""
+            for cell in cells.tolist()
+            if isinstance(cell, str) or _is_nothing(cell)
+        )
+        self.table.missing[self.name] = Counter(filter(is_missing, words))
+
+    def _is_date(self, filled: Any) -> bool:
+        known = [word for word in filled.unique() if word.casefold() not in MISSING_WORDS]
+        return bool(known) and all(map(looks_like_date, known))
+
+    def _decimal(self, evidence: DecimalEvidence, usual: str, delimiter: str) -> str:
+        """The decimal sign of a column: as its cells show, or those of the other columns."""
+        if evidence.point or evidence.comma:
+            return "." if evidence.point else ","
+        if usual:
+            return usual
+        return "," if evidence.either_comma and delimiter == ";" else "."
+
+    def _unit(self, filled: Any) -> str:
+        """The unit that most numbers of the column have."""
+        parts = [parts for word in filled.unique() if (parts := split_unit(word)) is not None]
+        units = Counter(unit for _, _, unit in parts if unit)
+        return units.most_common(1)[0][0] if units else ""
+
+    def _are_missing(self, others: Counter[str], numbers: int) -> bool:
+        """Whether a few words between numbers stand for no value."""
+        return (
+            len(others) <= 3  # noqa: PLR2004 - such as "missing" in several spellings
+            and numbers >= MIN_SHARE * (numbers + others.total())
+            and not any(re.search(r"\d", word) for word in others)
+        )
+
+    def _note_format(
+        self, filled: Any, number: CellFormat, evidence: DecimalEvidence, usual: str, delimiter: str
+    ) -> None:
+        """Show how a cell was read, where it could be read in another way."""
+        other = Option("decimal", _OTHER[number.decimal])
+        doubtful = evidence.either_comma or evidence.either_point
+        if evidence.point and evidence.comma:
+            return
+        is_known = evidence.point or evidence.comma or (usual and not evidence.either_comma)
+        if evidence.either_point and number.decimal == "." and not usual and delimiter != ";":
+            is_known = "."  # as everywhere in Python
+        special = (
+            max((w for w in filled.unique() if _is_special(w)), key=len, default="")
+            if is_known
+            else doubtful
+        )
+        if not special:
+            return
+        value = number.parse(special)
+        if value is None or value != value:  # noqa: PLR0124 - not nan
+            return
+        text = f"{self.name}: {special!r} was read as {_plain(value)}"
+        self._note(
+            Text(text, ".")
+            if is_known or self.options.decimal
+            else Text(text, "; ", other, " reads it with the other decimal sign.")
+        )
+
+    def _note_sentinel(self) -> None:
+        cells = pd.concat([frame[self.name] for frame in self.table.frames]).dropna()
+        if not len(cells) or types.is_bool_dtype(cells) or not is_numeric(cells):
+            return
+        values = cells.to_numpy(dtype=np.float64)
+        lowest = float(values.min())
+        others = values[values != lowest]
+        if lowest not in _SENTINELS or not len(others) or others.min() < 0:
+            return
+        count = int((values == lowest).sum())
+        text = (
+            f"{self.name} is {lowest:g} in {pluralize(count, 'row')} and never negative otherwise"
+        )
+        option = Option("na_values", f"{lowest:g}")
+        self._note(Text(text, "; ", option, " reads it as a missing value."))
+
+    def _note_mixture(self, others: Counter[str], numbers: int, distinct: int, unit: str) -> None:
+        """A column of numbers and words: a category if there are few, otherwise a problem."""
+        first = next(iter(others))
+        parts = split_unit(first)
+        if numbers < others.total() and parts is None:
+            return
+        shown = list_names(map(repr, others), 3)
+        if distinct <= ALWAYS_CATEGORIES and parts is None:
+            text = f"{self.name} mixes numbers and words ({shown}) and was taken as a category"
+            self._note(Text(text, "; ", Option("na_values", first), " reads a word as missing."))
+            return
+        remedy: str | Text = Text(
+            f"Correct the cells of {self.name}, or read them as missing values: ",
+            Option("na_values", ",".join(list(others)[:3])),
+            ".",
+        )
+        reason = f"contains numbers, but also {shown} in {_rows(others)}"
+        if parts is not None and parts[2] not in ("", unit):
+            reason = f"mixes the units {unit or 'none'} and {parts[2]}, as in {first!r}"
+            remedy = f"Convert {self.name} to one unit."
+        elif parts is not None:
+            reason = f"mixes decimal points and decimal commas, or groups of digits: {shown}"
+            remedy = Text(
+                f"Write the numbers of {self.name} in one way, or set ", Option("decimal"), "."
+            )
+        self.table.problems[self.name] = (reason, remedy)
+
+    def _read_words(self, cells: Any, filled: Any) -> None:
+        self._count_missing(cells, self.format.is_empty)
+        if any(not isinstance(cell, str) for cell in cells.tolist()) and not len(filled):
+            return
+        self._convert(
+            lambda part: pd.Series(self.format.read_words(part), part.index, dtype=object)
+        )
+        counts = Counter(filled.tolist())
+        marks = [word for word in counts if word.casefold() in MISSING_WORDS - {"x", "*"}]
+        if marks and len(counts) <= 10 * ALWAYS_CATEGORIES:
+            rows = pluralize(sum(counts[word] for word in marks), "row")
+            text = (
+                f"{self.name} has {list_names(map(repr, marks), 3)} in {rows}, taken as a category"
+            )
+            self._note(Text(text, "; ", Option("na_values", marks[0]), " reads it as missing."))
+        spellings = Counter(word.casefold() for word in counts)
+        variants = [word for word in counts if spellings[word.casefold()] > 1]
+        if variants and len(counts) <= 10 * ALWAYS_CATEGORIES:
+            shown = list_names(map(repr, sorted(variants, key=str.casefold)), 4)
+            self._note(f"{self.name} has words that differ only in case: {shown}.")
+
+
+_SCALARS = (str, int, float, Decimal, np.number, np.bool_)
+
+
+def _is_nothing(cell: Any) -> bool:
+    return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell  # noqa: PLR0124 - nan is not itself
+
+
+def _is_special(word: str) -> bool:
+    """Whether a number is written in another way than Python writes it."""
+    return split_unit(word) is not None and not re.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?", word)
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)  # noqa: PLR2004 - exact integers
+
+
+def _rows(words: Counter[str]) -> str:
+    return pluralize(words.total(), "row")
+
+
+def _to_integers(values: Any) -> Any:
+    """Integers, if all values are."""
+    is_integer = np.isfinite(values).all() and (values == np.rint(values)).all()
+    return values.astype(np.int64) if is_integer and np.abs(values).max() < 2**53 else values
+
+
+# --- identifiers ----------------------------------------------------------------------------------
+
+
+def find_identifiers(frames: Sequence[Any], columns: Sequence[str]) -> dict[str, str]:
+    """Columns that number or name the rows, and how: a model would learn them by heart.
+
+    Example:
+        >>> frame = pd.DataFrame({"customer_no": [12, 7, 9], "age": [31, 40, 25]})
+        >>> find_identifiers([frame], frame.columns)
+        {'customer_no': 'has a different value in each row'}
+    """
+    found = {}
+    for name in columns:
+        parts = [frame[name].dropna() for frame in frames]
+        if any(len(part) < 0.9 * len(frame) for part, frame in zip(parts, frames, strict=True)):
+            continue
+        if not all(len(part) > 1 and _are_labels(part) and part.is_unique for part in parts):
+            continue
+        counts = all(map(_counts_rows, parts))
+        if name.startswith("Unnamed: ") or _is_identifier_name(name):
+            found[name] = "only counts the rows" if counts else "has a different value in each row"
+        elif sum(map(len, parts)) > ALWAYS_CATEGORIES and not any(map(is_numeric, parts)):
+            found[name] = "has a different word in each row"
+    return found
+
+
+def like_identifier(frames: Sequence[Any], column: str) -> str:
+    """How a column resembles an identifier, though its name says nothing; "" if it does not."""
+    parts = [frame[column] for frame in frames]
+    if not all(is_numeric(part) and _are_labels(part) and part.is_unique for part in parts):
+        return ""
+    if all(part.iloc[0] in (0, 1) and _counts_rows(part) for part in parts):
+        return "only counts the rows"
+    is_unnamed = column.isdecimal() and min(map(len, parts)) > ALWAYS_CATEGORIES
+    return "has a different integer in each row" if is_unnamed else ""
+
+
+def _is_identifier_name(name: str) -> bool:
+    return bool(_IDENTIFIER.fullmatch(name) or _CAMEL_IDENTIFIER.fullmatch(name))
+
+
+def _are_labels(cells: Any) -> bool:
+    """Whether cells are integers or short words, not measurements or texts."""
+    if is_numeric(cells):
+        values = cells.to_numpy(dtype=np.float64)
+        return not types.is_bool_dtype(cells) and bool((values == np.rint(values)).all())
+    words = cells.tolist()
+    are_words = all(isinstance(word, str) for word in words)
+    return are_words and not are_texts(words) and not looks_like_files(words)
+
+
+def _counts_rows(cells: Any) -> bool:
+    if not is_numeric(cells) or types.is_bool_dtype(cells):
+        return False
+    return bool((np.diff(cells.to_numpy(dtype=np.float64)) == 1).all())
+
+
+def are_texts(cells: list[Any]) -> bool:
+    """Whether cells are sentences rather than words."""
+    if not cells or not all(isinstance(cell, str) for cell in cells):
+        return False
+    return sum(len(cell.split()) for cell in cells) >= WORDS_PER_TEXT * len(cells)

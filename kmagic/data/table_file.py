@@ -1,0 +1,640 @@
+"""Files of tables: encoding, delimiter, header and the lines around the table; every cell is text.
+
+What the cells mean is decided later, by :mod:`kmagic.data.column_types`, as for a data frame.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+from kmagic.data.load_options import LoadOptions, read_delimiter
+from kmagic.data.memory import MAX_SHARE, available_memory, require_memory
+from kmagic.data.paths import (
+    EXCEL_SUFFIXES,
+    PARQUET_SUFFIXES,
+    explain_read_errors,
+    table_suffix,
+)
+from kmagic.data.preparation.cell_format import MISSING_WORDS, split_unit
+from kmagic.data.time_order import looks_like_date
+from kmagic.support.errors import DataError
+from kmagic.support.formatting import list_names, pluralize
+from kmagic.support.keras_cache import show_path
+from kmagic.support.messages import Option, Text
+
+_MODULES = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
+DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars", ",": "commas", " ": "spaces"}
+MEMORY_FACTOR = 5  # how much more memory than disk space a table takes, roughly
+SAMPLE_ROWS = 200  # that show the delimiter and the header
+MAX_BEGINNING = 100_000  # bytes that show the names of the columns
+MAX_FOOTER = 10  # lines after a table
+_EXCEL_LINE = re.compile(r'"?sep=(.)"?;*[\r\n]+', re.IGNORECASE)
+_NOT_TEXT = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
+_TOTAL = re.compile(r"(grand |sub)?totals?|sums?|summe|gesamt(summe)?|average|mean", re.IGNORECASE)
+_CONSISTENT = 0.9  # share of the lines that have the same number of cells
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A table as it was read.
+
+    Attributes:
+        frame: Its cells as text, with the names of its columns.
+        layout: How it was read, as a part of a sentence.
+        note: What was guessed or left out, in sentences.
+        delimiter: What separates its cells; "" if no character does.
+    """
+
+    frame: Any
+    layout: str
+    note: str | Text = ""
+    delimiter: str = ""
+
+
+def read_table(path: Path, options: LoadOptions) -> TableFile:
+    """Read a file as a table."""
+    with explain_read_errors(path):
+        if path.is_dir():
+            raise DataError(f"{show_path(path)} is a folder.")
+        if not path.is_file():
+            raise DataError(f"{show_path(path)} is not a regular file.")
+        size = path.stat().st_size
+        if not size:
+            raise DataError(f"{show_path(path)} is empty.")
+    remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
+    require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
+    suffix = path.suffix.lower()
+    if suffix in PARQUET_SUFFIXES:
+        _reject_text_options(options, "a parquet file")
+        return TableFile(_read_parquet(path), "parquet")
+    if suffix in EXCEL_SUFFIXES:
+        _reject_text_options(options, "an Excel file")
+        return _read_excel(path, options)
+    return _read_text_table(path, options)
+
+
+def _reject_text_options(options: LoadOptions, kind: str) -> None:
+    for option in filter(options.is_set, ("delimiter", "encoding")):
+        message = Text(Option(option), f" only applies to text files, such as .csv, not to {kind}.")
+        raise DataError(message, Text("Leave out ", Option(option), "."))
+
+
+def _read_parquet(path: Path) -> Any:
+    marker = b"PAR1"  # at the beginning and at the end
+    content = path.read_bytes()
+    if not (content[:4] == content[-4:] == marker) or len(content) <= 2 * len(marker):
+        raise DataError(
+            f"{show_path(path)} is not a parquet file, or is incomplete.",
+            "Download or write it again.",
+        )
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    try:
+        return pd.read_parquet(path)
+    except ImportError as error:
+        raise DataError(
+            f"{show_path(path)} cannot be read: pandas needs pyarrow for parquet files.",
+            "Install it: %pip install 'kmagic[data]', or %pip install pyarrow",
+        ) from error
+    except Exception as error:  # a damaged file can make its reader fail anywhere
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{show_path(path)} cannot be read as parquet: {reason}.") from error
+
+
+def _read_excel(path: Path, options: LoadOptions) -> TableFile:
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    file_name = show_path(path)
+    try:
+        sheets = pd.read_excel(path, sheet_name=None, header=None, dtype=object)
+    except ImportError as error:
+        package = getattr(error, "name", None) or "openpyxl"
+        raise DataError(
+            f"{file_name} cannot be read: pandas needs {package} for this file.",
+            f"Install it: %pip install {package}. Or save the sheet as .csv.",
+        ) from error
+    except Exception as error:  # a damaged file can make its reader fail anywhere
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{file_name} cannot be read as an Excel file: {reason}.") from error
+    filled = {str(name): sheet for name, sheet in sheets.items() if sheet.notna().any(axis=None)}
+    if not filled:
+        raise DataError(f"{file_name} has no sheet with a table.")
+    name, sheet = next(iter(filled.items()))
+    sheet = sheet.dropna(axis=1, how="all")
+    rows = [["" if _is_empty(cell) else cell for cell in row] for row in sheet.to_numpy().tolist()]
+    rows = [row for row in rows if any(cell != "" for cell in row)]
+    words = [[str(cell).strip() for cell in row] for row in rows]
+    start, footer = _leading_lines(words, len(words[0])), _trailing_lines(words, len(words[0]))
+    header = _Header(words[start : start + SAMPLE_ROWS], options)
+    body = rows[start + header.lines : len(rows) - footer]
+    frame = pd.DataFrame(body, columns=header.names(len(words[0]), file_name), dtype=object)
+    notes: list[Any] = [_left_out(words[:start], words[len(words) - footer :]), header.note]
+    if len(filled) > 1:
+        notes.append(f"Only the sheet {name!r} was read, of {list_names(filled)}.")
+    layout = f"sheet {name!r}, {header.describe(start)}"
+    return TableFile(frame.infer_objects(), layout, Text.join(" ", filter(None, notes)))
+
+
+def _is_empty(cell: Any) -> bool:
+    return cell is None or cell != cell  # noqa: PLR0124 - nan is not itself
+
+
+# --- text -----------------------------------------------------------------------------------------
+
+
+def header_names(path: Path, delimiter: str = "") -> list[str]:
+    """The names of the columns of a text file, by its beginning; for completion.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    with explain_read_errors(path), path.open("rb") as stream:
+        content = stream.read(MAX_BEGINNING)
+    content = content[: content.rfind(b"\n") + 1] or content
+    file_name, options = show_path(path), LoadOptions(delimiter=read_delimiter(delimiter) or None)
+    text, _ = _decode(content, file_name, options)
+    text, delimiter, _ = _split_preamble(text, path, options)
+    rows = _count_rows(text, delimiter, file_name)
+    return _Header(rows.sample, options).names(rows.longest, file_name) if rows.sample else []
+
+
+def _split_preamble(text: str, path: Path, options: LoadOptions) -> tuple[str, str, int]:
+    """The text of a table without the lines before it, its delimiter, and their number."""
+    excel = _EXCEL_LINE.match(text)
+    given = options.delimiter or (excel[1] if excel else "")
+    text, comments = _without_comments(text[excel.end() :] if excel else text)
+    usual = "\t" if table_suffix(path) in (".tsv", ".tab") else ","
+    return text, given or _find_delimiter(text, usual), comments + bool(excel)
+
+
+def _read_text_table(path: Path, options: LoadOptions) -> TableFile:
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    file_name = show_path(path)
+    text, encoding = _decode(_read_bytes(path), file_name, options)
+    text, delimiter, skipped = _split_preamble(text, path, options)
+    rows = _count_rows(text, delimiter, file_name)
+    if rows.width < 2:  # noqa: PLR2004 - a target and a feature
+        raise _single_column_error(text, rows, delimiter, file_name)
+    rows.check_lengths(file_name, skipped)
+    header = _Header(rows.sample, options)
+    stream = io.StringIO(text, newline="")
+    for _ in range(rows.line_of(rows.start + header.lines)):
+        stream.readline()
+    try:
+        frame = pd.read_csv(
+            stream,
+            sep=r"\s+" if delimiter == " " else delimiter,
+            header=None,
+            names=range(rows.longest),
+            index_col=False,
+            nrows=rows.count - header.lines,
+            dtype=str,
+            na_filter=False,
+            skipinitialspace=True,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip().rstrip(".")
+        raise DataError(
+            f"{file_name} cannot be read as a table: {reason}.",
+            "Check it for a quotation mark that is never closed.",
+        ) from error
+    frame = frame.set_axis(header.names(rows.longest, file_name), axis=1)
+    frame = frame[(frame != "").any(axis=1)].reset_index(drop=True)
+    notes: list[Any] = [header.note, _left_out(rows.leading, rows.trailing)]
+    if skipped:
+        notes.append(f"{pluralize(skipped, 'line')} before the table left out.")
+    if encoding == "cp1252" and not options.encoding:
+        guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
+        notes.append(Text(guess, Option("encoding"), " sets another encoding."))
+    separated = DELIMITERS.get(delimiter, repr(delimiter))
+    layout = f"{encoding} text separated by {separated}, "
+    layout += header.describe(rows.line_of(rows.start) + skipped)
+    return TableFile(frame, layout, Text.join(" ", filter(None, notes)), delimiter)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The content of a file, decompressed if its name says so."""
+    module: Any = _MODULES.get(path.suffix.lower())
+    available = available_memory()
+    limit = -1 if available is None else int(MAX_SHARE * available / MEMORY_FACTOR)
+    with explain_read_errors(path):
+        if module is None:
+            with path.open("rb") as stream:
+                return stream.read()
+        try:
+            with module.open(path) as stream:
+                content: bytes = stream.read(limit)
+                is_cut = bool(stream.read(1))
+        except (EOFError, zlib.error, lzma.LZMAError) as error:
+            raise DataError(
+                f"{show_path(path)} is damaged or incomplete: {error}.",
+                "Download or write it again.",
+            ) from error
+    if is_cut:
+        require_memory(MEMORY_FACTOR * (limit + 1) * 2, show_path(path), "Read a part of it.")
+    return content
+
+
+def _decode(content: bytes, file_name: str, options: LoadOptions) -> tuple[str, str]:
+    """The text of a file, and the encoding."""
+    encoding = options.encoding or _guess_encoding(content)
+    try:
+        text = content.decode(encoding)
+    except LookupError as error:
+        raise DataError(
+            option="encoding",
+            expected="an encoding of Python, e.g. utf-8, utf-16, cp1252 or shift_jis",
+            actual=encoding,
+        ) from error
+    except (UnicodeError, ValueError) as error:
+        raise DataError(
+            f"{file_name} is not a text in {options.encoding or 'UTF-8 or cp1252'}.",
+            Text("Set its encoding, e.g. ", Option("encoding", "latin-1"), "."),
+        ) from error
+    text = text.removeprefix("\ufeff")
+    control = _NOT_TEXT.search(text)
+    if control:
+        line = text.count("\n", 0, control.start()) + 1
+        raise DataError(
+            f"{file_name} is not a text file: line {line:,} contains the character {control[0]!r}.",
+            Text("If it is a text in another encoding, use ", Option("encoding"), "."),
+        )
+    return text, encoding.lower().replace("utf-8-sig", "UTF-8").replace("utf-", "UTF-")
+
+
+def _guess_encoding(content: bytes) -> str:
+    marks = (
+        (codecs.BOM_UTF8, "utf-8-sig"),
+        (codecs.BOM_UTF32_LE, "utf-32"),
+        (codecs.BOM_UTF32_BE, "utf-32"),
+        (codecs.BOM_UTF16_LE, "utf-16"),
+        (codecs.BOM_UTF16_BE, "utf-16"),
+    )
+    for mark, encoding in marks:
+        if content.startswith(mark):
+            return encoding
+    sample = content[:1000]
+    if sample[1::2].count(0) > len(sample) / 4 and not sample[::2].count(0):
+        return "utf-16-le"
+    if sample[::2].count(0) > len(sample) / 4 and not sample[1::2].count(0):
+        return "utf-16-be"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "cp1252"
+    return "utf-8"
+
+
+def _without_comments(text: str) -> tuple[str, int]:
+    """The text without comment lines at its beginning, and their number.
+
+    The last one stays, without its "#", if it names the columns, as ``numpy.savetxt`` writes it.
+    """
+    lines, length = [], 0
+    for line in io.StringIO(text, newline=""):
+        if not line.startswith(("#", "%")) and line.strip():
+            break
+        lines.append(line)
+        length += len(line)
+    else:
+        return text, 0
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        return text[length:], 0
+    last, first = lines[-1].lstrip("#% "), text[length:].partition("\n")[0]
+    cells = {len(_cells(row, _find_delimiter(first, ","))) for row in (last.strip(), first.strip())}
+    if len(cells) == 1 and cells != {1}:
+        return last + text[length:], len(lines) - 1
+    return text[length:], len(lines)
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    return next(_parse(line, delimiter), [])
+
+
+def _parse(text: str, delimiter: str) -> Any:
+    """Rows of cells; runs of spaces and tabs are one delimiter if it is a space."""
+    lines: Any = io.StringIO(text, newline="")
+    if delimiter == " ":
+        lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+
+
+def _find_delimiter(text: str, default: str) -> str:
+    """The delimiter by which most lines have the same number of cells."""
+    scores = {}
+    for delimiter in DELIMITERS:
+        try:
+            rows = [row for row in islice(_parse(text, delimiter), SAMPLE_ROWS) if row]
+        except csv.Error:
+            continue
+        counts = Counter(map(len, rows))
+        width = max(counts, key=lambda count: (counts[count] if count > 1 else 0, count), default=1)
+        if width > 1:
+            scores[delimiter] = counts[width] / len(rows), width, rows
+    share = max((score for d, (score, *_) in scores.items() if d != " "), default=0.0)
+    if " " in scores and _are_spaced_numbers(*scores.pop(" "), share, scores):
+        return " "
+    if not scores or share < 0.5:  # noqa: PLR2004 - half of the lines
+        return default
+    # A comma is often part of a number, so the other characters come first.
+    return next(d for d in DELIMITERS if d in scores and scores[d][0] >= min(share, _CONSISTENT))
+
+
+def _are_spaced_numbers(
+    share: float, width: int, rows: list[list[str]], other: float, scores: dict[str, Any]
+) -> bool:
+    """Whether spaces separate numbers, rather than the words of a cell."""
+    cells = [cell for row in rows for cell in row]
+    numbers = sum(split_unit(cell) is not None or cell in MISSING_WORDS for cell in cells)
+    best = max((scores[d][1] for d in scores if scores[d][0] >= _CONSISTENT), default=1)
+    is_wider = width > best or other < _CONSISTENT
+    return share >= _CONSISTENT and is_wider and numbers > len(cells) / 2
+
+
+class _CountedRows:
+    """The rows of a text: how many cells they have, and where the table begins and ends."""
+
+    def __init__(self, text: str, delimiter: str) -> None:
+        reader = _parse(text, delimiter)
+        self.lengths: list[int] = []
+        self._lines = [0]  # number of text lines before each row
+        self.overlong: list[tuple[int, list[str]]] = []
+        first: list[list[str]] = []
+        last: deque[list[str]] = deque(maxlen=MAX_FOOTER)
+        for row in reader:
+            if not row:
+                if not self.lengths:
+                    self._lines[0] = reader.line_num
+                continue
+            if len(first) < SAMPLE_ROWS + MAX_FOOTER:
+                first.append([cell.strip() for cell in row])
+            last.append([cell.strip(" ") for cell in row])
+            self.lengths.append(len(row))
+            self._lines.append(reader.line_num)
+        self.width = max((counts := Counter(self.lengths)), key=lambda n: (counts[n], n), default=0)
+        self.start = _leading_lines(first, self.width)
+        tail = list(last)[-max(len(self.lengths) - self.start - 1, 0) :] if self.lengths else []
+        footer = _trailing_lines(tail, self.width)
+        self.count = len(self.lengths) - self.start - footer
+        self.leading, self.trailing = first[: self.start], tail[len(tail) - footer :]
+        self.sample = first[self.start : self.start + min(self.count, SAMPLE_ROWS)]
+        self.longest = max(self.lengths[self.start : self.start + self.count], default=0)
+        self._text, self._delimiter = text, delimiter
+
+    def line_of(self, row: int) -> int:
+        """Number of text lines before a row."""
+        return self._lines[row]
+
+    def check_lengths(self, file_name: str, skipped: int) -> None:
+        """Reject rows with more or fewer cells than the others, except for a trailing delimiter."""
+        allowed = {self.width, self.longest}
+        first = self.lengths[self.start]
+        if first == self.width - 1:  # R writes no name above the names of the rows
+            allowed.add(first)
+        body = range(self.start, self.start + self.count)
+        if self.longest == self.width + 1 and not self._is_trailing():
+            allowed.discard(self.longest)
+        elif self.longest > self.width + 1:
+            allowed = {self.width}
+        wrong = [row for row in body if self.lengths[row] not in allowed]
+        if not wrong:
+            return
+        line = self._lines[wrong[0]] + 1 + skipped
+        more = f"; and {len(wrong) - 1:,} more lines" if len(wrong) > 1 else ""
+        separated = DELIMITERS.get(self._delimiter, repr(self._delimiter))
+        raise DataError(
+            f"{file_name} cannot be read as a table: line {line:,} has "
+            f"{pluralize(self.lengths[wrong[0]], 'cell')}, most lines have {self.width:,}{more}.",
+            Text(
+                f"Correct the file: its cells are separated by {separated}, and a cell that "
+                "contains the separator is quoted. ",
+                Option("delimiter"),
+                " sets another separator.",
+            ),
+        )
+
+    def _is_trailing(self) -> bool:
+        """Whether all cells after the last named column are empty."""
+        rows = islice(filter(None, _parse(self._text, self._delimiter)), self.start, None)
+        return not any(row[self.width :] and row[self.width].strip() for row in rows)
+
+
+def _count_rows(text: str, delimiter: str, file_name: str) -> _CountedRows:
+    try:
+        return _CountedRows(text, delimiter)
+    except csv.Error as error:
+        raise DataError(
+            f"{file_name} cannot be read as a table: {error}.",
+            "Check it for a quotation mark that is never closed.",
+        ) from error
+
+
+def _single_column_error(
+    text: str, rows: _CountedRows, delimiter: str, file_name: str
+) -> DataError:
+    if not rows.count:
+        return DataError(f"{file_name} has no lines with text.")
+    line = rows.sample[0][0]
+    other = _find_delimiter(text, delimiter)
+    if other != delimiter and len(_cells(line, other)) > 1:
+        return DataError(
+            f"{file_name} has only one column, {line[:60]!r}: its cells seem to be separated by "
+            f"{DELIMITERS[other]}, not {DELIMITERS.get(delimiter, repr(delimiter))}.",
+            Text("Use ", Option("delimiter", other), "."),
+        )
+    return DataError(
+        f"{file_name} has only one column, {line[:60]!r}, but needs a target and at least one "
+        "feature.",
+        Text("If its cells have another separator, set ", Option("delimiter"), "."),
+    )
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(cell != "" for cell in row)
+
+
+def _leading_lines(rows: Sequence[Sequence[str]], width: int) -> int:
+    """Number of rows before a table: titles and remarks, which fill fewer cells."""
+    few = 1 if width > 2 else 0  # noqa: PLR2004 - of two columns, one may be empty
+    for index, row in enumerate(rows[:-1]):
+        is_short = len(row) < width - 1 or (len(row) < width and not _names_rows(rows, index))
+        if not is_short and _filled(row) > few:
+            return index
+    return 0
+
+
+def _names_rows(rows: Sequence[Sequence[str]], index: int) -> bool:
+    """Whether it is a header of R, which writes no name above the names of the rows."""
+    row = rows[index]
+    return len(rows[index + 1]) == len(row) + 1 and all(row) and len(set(row)) == len(row)
+
+
+def _trailing_lines(rows: Sequence[Sequence[str]], width: int) -> int:
+    """Number of rows after a table: remarks, which fill fewer cells, and totals."""
+    few, footer = (1 if width > 2 else 0), 0  # noqa: PLR2004 - of two columns, one may be empty
+    for row in rows[::-1]:
+        first = next(filter(None, row), "")
+        if any("\n" in cell for cell in row):  # after a quotation mark that is never closed
+            break
+        is_short = len(row) < width and _filled(row) <= max(few, 1)
+        if not (is_short or _filled(row) <= few or _TOTAL.fullmatch(first.strip(" :"))):
+            break
+        footer += 1
+    return footer if footer < len(rows) else 0
+
+
+def _left_out(leading: Sequence[Sequence[str]], trailing: Sequence[Sequence[str]]) -> str:
+    notes = []
+    for rows, place in ((leading, "before"), (trailing, "after")):
+        shown = [" ".join(filter(None, row))[:40] for row in rows if any(row)]
+        if shown:
+            listed = list_names(map(repr, shown), 2)
+            notes.append(f"{pluralize(len(shown), 'line')} {place} the table left out: {listed}.")
+    return " ".join(notes)
+
+
+# --- header ---------------------------------------------------------------------------------------
+
+
+class _Header:
+    """Whether the first rows of a table name its columns.
+
+    Attributes:
+        lines: How many rows belong to the header: 0, 1, or 2 if units follow the names.
+        note: What was guessed.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[str]], options: LoadOptions) -> None:
+        self._first, self._second = list(rows[0]), list(rows[1]) if len(rows) > 1 else []
+        self._below = rows[1:]
+        self.note: str | Text = ""
+        shown = f"{list_names(self._first, 4)}"
+        if options.header is not None:
+            self.lines = int(options.header)
+        elif _is_data(rows):
+            self.lines = 0
+            self.note = Text(
+                f"There is no header line: the first line ({shown}) looks like the others, so it "
+                f"is data and the columns are numbered from 0. ",
+                Option("header", True),
+                " takes it as names.",
+            )
+        else:
+            self.lines = 1
+            if any(map(_is_value, self._first)):
+                text = f"The first line ({shown}) was taken as names of columns; "
+                self.note = Text(text, Option("header", False), " takes it as data.")
+            if len(rows) > 3 and _is_second_line(rows):  # noqa: PLR2004 - two rows of data at least
+                self.lines = 2
+                second = list_names(filter(None, self._second), 4)
+                text = f"The second line ({second}) was taken as a part of the header; "
+                self.note = Text(text, Option("header", True), " takes it as data.")
+
+    def describe(self, lines_before: int) -> str:
+        """Where the header is."""
+        return f"header in line {lines_before + 1:,}" if self.lines else "no header"
+
+    def names(self, width: int, file_name: str) -> list[str]:
+        """The names of the columns."""
+        if not self.lines:
+            return [str(index) for index in range(width)]
+        first = [clean_name(name) for name in self._first]
+        is_trailing = all(len(row) < width or not row[-1] for row in self._below)
+        if len(first) == width - 1 and all(first) and not is_trailing:
+            first = ["", *first]  # R: the names of the rows have no name
+        first += [""] * (width - len(first))
+        if self.lines > 1 and ("" in first[: len(self._second)] or len(set(first)) < len(first)):
+            group, pairs = "", zip_longest(first, self._second, fillvalue="")
+            first = [clean_name(f"{(group := name or group)} {unit}") for name, unit in pairs]
+        check_unique(first, file_name)
+        return [name or f"Unnamed: {index}" for index, name in enumerate(first)]
+
+
+def clean_name(name: object) -> str:
+    r"""The name of a column without line breaks and outer spaces.
+
+    Example:
+        >>> clean_name(" price\n(EUR)"), clean_name(3)
+        ('price (EUR)', '3')
+    """
+    return " ".join(str(name).replace("\ufeff", "").split())
+
+
+def check_unique(names: Sequence[str], table: str) -> None:
+    """Reject a name that two columns have."""
+    repeated = sorted({name for name in names if names.count(name) > 1 and name})
+    if repeated:
+        raise DataError(
+            f"{table} has more than one column named {list_names(repeated)}.",
+            "Give each column its own name.",
+        )
+
+
+def _is_value(word: str) -> bool:
+    """Whether a cell is a number or a date, rather than a name."""
+    return split_unit(word) is not None or looks_like_date(word)
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, list[str]]]:
+    """First cell and other cells of each column, without missing values."""
+    for index, first in enumerate(rows[0]):
+        cells = [row[index] for row in rows[1:] if index < len(row)]
+        filled = [cell for cell in cells if cell.casefold() not in MISSING_WORDS and cell]
+        if first and filled:
+            yield first, filled
+
+
+def _is_data(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row looks like the others."""
+    for_header = for_data = repeated = texts = 0
+    for first, cells in _columns(rows):
+        if sum(map(_is_value, cells)) >= _CONSISTENT * len(cells):
+            is_missing = first.casefold() in MISSING_WORDS
+            for_data += _is_value(first)
+            for_header += not _is_value(first) and not is_missing
+        else:
+            texts += 1
+            repeated += first in cells
+    if for_header or for_data:
+        is_like_the_others = for_data + repeated > for_header
+    else:
+        is_like_the_others = 2 * repeated > texts
+    return is_like_the_others and not _counts(rows)
+
+
+def _counts(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the numbers in the first row count upwards, as years do, but not in the others."""
+    return _is_range(rows[0]) and not any(map(_is_range, rows[1:6]))
+
+
+def _is_range(row: Sequence[str]) -> bool:
+    numbers = [int(cell) for cell in row if re.fullmatch(r"\d{1,4}", cell)]
+    return len(numbers) > 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def _is_second_line(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second row names units, or more of the columns, above columns of numbers."""
+    second = rows[1]
+    below = list(_columns([second, *rows[2:]]))
+    numeric = [first for first, cells in below if all(map(_is_value, cells))]
+    is_named = not any(map(_is_value, rows[0])) and not any(map(_is_value, second))
+    is_like_the_others = any(
+        first in cells or first.casefold() in MISSING_WORDS for first, cells in below
+    )
+    return bool(numeric) and is_named and not is_like_the_others

@@ -1,0 +1,211 @@
+"""Samples in the order of time: dates, windows that overlap, and a split that respects both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmagic.support.errors import DataError
+from kmagic.support.messages import Option, Text
+
+_TIME = r"(?:[ T]\d{1,2}:\d{2}.*)?"
+_MONTH = r"(?:jan|feb|mar|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]*\.?"
+_DATE = re.compile(
+    rf"\d{{4}}[-/.]\d{{1,2}}(?:[-/.]\d{{1,2}}{_TIME})?|\d{{1,2}}([./-])\d{{1,2}}\1(?:\d{{4}}|\d{{2}}){_TIME}"
+    rf"|\d{{1,2}}[. -]+{_MONTH}[ -]*(?:\d{{4}}|\d{{2}}){_TIME}|{_MONTH} \d{{1,2}},? \d{{4}}{_TIME}",
+    re.IGNORECASE,
+)
+_DAY_OR_MONTH = re.compile(r"(\d{1,2})([./-])(\d{1,2})\2")
+ANCHORS = 8  # windows that are searched for in the others
+MIN_WINDOWS = 4
+MAX_DISTANCE = 32  # rows between two windows of which one continues the other
+MAX_VALUES = 2**23  # that are searched
+_MOST = 0.9  # share of the windows, where several series follow one another
+_CHANCE = 0.01  # probability that equal steps are a coincidence
+
+
+def looks_like_date(word: str) -> bool:
+    """Whether a cell is a date, perhaps with a time.
+
+    Example:
+        >>> words = ("2020-01-31", "31.1.2020 10:15", "5-Jan-20", "Jan 5, 2020", "1.5", "2020")
+        >>> [looks_like_date(word) for word in words]
+        [True, True, True, True, False, False]
+    """
+    if re.fullmatch(r"\d{4}\.\d{1,2}", word):  # a decimal number
+        return False
+    return _DATE.fullmatch(word.strip()) is not None
+
+
+def parse_dates(cells: Any, column: str) -> Any:
+    """The cells of a pandas Series as dates, NaT where one is empty.
+
+    Whether "1/2/2020" is in January or February follows from the other dates, or from their order;
+    otherwise the column is rejected.
+    """
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    if not (pd.api.types.is_object_dtype(cells) or pd.api.types.is_string_dtype(cells)):
+        return pd.to_datetime(cells)
+    words = cells.dropna().astype(str).str.strip()
+    pairs = [match for word in words.unique() if (match := _DAY_OR_MONTH.match(word))]
+    separators = {match[2] for match in pairs}
+    can_be = {  # day first or not
+        True: all(int(match[3]) <= 12 for match in pairs),  # noqa: PLR2004 - months
+        False: all(int(match[1]) <= 12 for match in pairs),  # noqa: PLR2004 - months
+    }
+    if separators == {"."}:
+        can_be[False] = False
+    readings = {}
+    for day_first in (True, False):
+        if can_be[day_first]:
+            dates = pd.to_datetime(words, dayfirst=day_first, format="mixed", errors="coerce")
+            if not dates.isna().any():
+                readings[day_first] = dates.reindex(cells.index)
+    sorted_ones = [dates for dates in readings.values() if dates.dropna().is_monotonic_increasing]
+    if not pairs or len(readings) == 1:
+        options = list(readings.values())[:1]
+    else:
+        options = sorted_ones if len(sorted_ones) == 1 else []
+    if options:
+        return options[0]
+    example = words.iloc[0] if len(words) else ""
+    reason = "can be day/month or month/day" if readings else "are not all dates"
+    raise DataError(
+        f"The dates of {column} {reason}, e.g. {example!r}.",
+        f'Convert them first: frame["{column}"] = pandas.to_datetime(frame["{column}"], '
+        "dayfirst=True).",
+    )
+
+
+# --- windows --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """How the windows of a time series overlap.
+
+    Attributes:
+        gap: Number of windows after one that have steps in common with it; 0 if not in order.
+        in_order: Whether each window begins after the one before it.
+    """
+
+    gap: int
+    in_order: bool
+
+
+def find_overlap(x: NDArray[Any]) -> Overlap | None:
+    """Find out whether samples are windows of a series, and share steps with each other.
+
+    Args:
+        x: Windows, (samples, steps[, features]).
+
+    Returns:
+        How they overlap; None if they do not.
+
+    Example:
+        >>> import numpy as np
+        >>> series = np.random.default_rng(0).random(100)
+        >>> find_overlap(np.lib.stride_tricks.sliding_window_view(series, 10))
+        Overlap(gap=9, in_order=True)
+        >>> find_overlap(series.reshape(10, 10)) is None
+        True
+    """
+    if x.ndim not in (2, 3) or len(x) < MIN_WINDOWS or x.shape[1] < 3 or x.dtype.kind not in "iuf":  # noqa: PLR2004 - axes, steps
+        return None
+    windows = x[: MAX_VALUES // x[0].size or 1]
+    windows = windows[..., np.newaxis] if x.ndim == 2 else windows  # noqa: PLR2004 - axes
+    steps = x.shape[1]
+    for distance in range(1, min(len(windows) // 2, MAX_DISTANCE) + 1):
+        earlier, later = windows[:-distance], windows[distance:]
+        for shift in range(1, steps - 1):
+            if _continues(earlier[:ANCHORS], later[:ANCHORS], shift) and _continues(
+                earlier, later, shift
+            ):
+                return Overlap(-(-steps * distance // shift) - 1, in_order=True)
+    windows = windows[: max(MAX_VALUES // 8 // windows[0].size, MIN_WINDOWS)]
+    anchors = np.unique(np.linspace(0, len(windows) - 1, ANCHORS).astype(int)).tolist()
+    found = sum(_has_continuation(windows, row) for row in anchors)
+    return Overlap(0, in_order=False) if 2 * found >= len(anchors) else None
+
+
+def _continues(earlier: NDArray[Any], later: NDArray[Any], shift: int) -> bool:
+    """Whether nearly all windows begin ``shift`` steps after another one."""
+    shared = earlier[:, shift:]
+    if (later[:, :1] == shared[:, :1]).all(axis=(1, 2)).mean() < _MOST:
+        return False
+    is_varied = (shared != shared[:, :1]).any(axis=(1, 2))
+    is_same = (later[:, :-shift] == shared).all(axis=(1, 2))
+    return bool(is_same.mean() >= _MOST and is_varied.mean() >= 1 / 2)
+
+
+def _has_continuation(windows: NDArray[Any], row: int) -> bool:
+    """Whether another window has the last steps of this one, more of them than chance explains."""
+    window, steps = windows[row], windows.shape[1]
+    matches = (windows == window[-1]).all(axis=2)
+    matches[row] = False
+    chance: list[float] = []  # logarithms of how frequent the last steps are
+    for step in range(steps - 1):
+        frequency = (windows[:, -1] == window[steps - 1 - step]).all(axis=1).mean()
+        chance.append(float(np.log(max(frequency, 1 / len(windows)))))
+    limit = np.log(_CHANCE / windows[..., 0].size)
+    for step in np.flatnonzero(np.cumsum(chance) < limit).tolist():
+        rows, shared = np.flatnonzero(matches[:, step]), window[steps - 1 - step :]
+        for part in (slice(0, 1), slice(step // 2, step), slice(0, step)):  # cheap ones first
+            rows = rows[(windows[rows, part] == shared[part]).all(axis=(1, 2))]
+        if rows.size:
+            return True
+    return False
+
+
+# --- split ----------------------------------------------------------------------------------------
+
+
+def chronological_indices(
+    order: NDArray[np.intp], fraction: float, gap: int, name: str
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows before and after a point in time, without the ``gap`` rows before it.
+
+    Example:
+        >>> train, test = chronological_indices(np.arange(10), 0.3, 2, "sales")
+        >>> train.tolist(), test.tolist()
+        ([0, 1, 2, 3, 4], [7, 8, 9])
+    """
+    rows = len(order)
+    count = min(max(round(rows * fraction), 1), rows - 1)
+    if rows - count - gap < 1:
+        raise DataError(
+            f"{name} has {rows:,} windows, too few for a chronological split: {count:,} for the "
+            f"test part leave none before the gap of {gap:,} that overlap with it.",
+            Text("Use a smaller ", Option("split"), ", or shorter windows."),
+        )
+    return order[: rows - count - gap], order[rows - count :]
+
+
+def time_order(frames: Sequence[Any], dates: Sequence[str]) -> tuple[NDArray[np.intp], str]:
+    """The order of the rows by their date, and what it is taken from, as the end of a sentence."""
+    import pandas as pd  # noqa: PLC0415 - half a second to import
+
+    frame = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
+    if not dates:
+        return np.arange(len(frame)), "in the order of the rows; there is no column of dates"
+    if len(dates) > 1:
+        raise DataError(
+            f"More than one column contains dates: {', '.join(dates)}.",
+            Text("Leave out all but one: ", Option("drop", ",".join(dates[1:])), "."),
+        )
+    values = parse_dates(frame[dates[0]].reset_index(drop=True), dates[0])
+    missing = np.flatnonzero(values.isna())
+    if missing.size:
+        raise DataError(
+            f"Column {dates[0]} has no date in {missing.size:,} rows, first in row {missing[0]:,} "
+            "(counted from 0).",
+            Text("Leave these rows out: ", Option("missing", "drop"), "."),
+        )
+    order = np.argsort(values.to_numpy(), kind="stable").astype(np.intp)
+    return order, f"by the dates in {dates[0]}"

@@ -1,0 +1,300 @@
+"""How the text of a file becomes a table: encoding, delimiter, header, lines around the table."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kmagic.data import load_data
+from kmagic.data.load_options import LoadOptions
+from kmagic.data.table_file import header_names, read_table
+from kmagic.support.errors import DataError
+
+ROWS = 24
+HEADER = "size,weight,y"
+
+
+def lines(row: str = "{x},{z},{y}", count: int = ROWS) -> str:
+    numbers = range(count)
+    return "".join(f"{row.format(x=n * 1.5 + 4, z=n * n + 2, y=n % 2, n=n)}\n" for n in numbers)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    def write_file(text: str, name: str = "table.csv", encoding: str = "utf-8") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text.encode(encoding))
+        return path
+
+    return write_file
+
+
+def read(path: Path, **options: Any) -> Any:
+    return read_table(path, LoadOptions(**options))
+
+
+# --- header ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        lines(),
+        lines("{x},{z},Iris-{y}"),
+        lines("{z},M{y},{x}"),
+        lines("2020-01-{z},{x},a{y}"),
+        "red,round,a\nblue,flat,b\n" * 12,
+        "?," + lines()[4:],
+        "1,2,3\n5,6,7\n8,9,10\n" * 8,
+    ],
+)
+def test_a_first_line_like_the_others_is_data(write: Any, text: str) -> None:
+    table = read(write(text))
+    assert list(table.frame.columns) == ["0", "1", "2"]
+    assert len(table.frame) == ROWS
+    assert "no header" in table.layout
+    assert "header=True takes it as names" in str(table.note)
+    assert len(read(write(text), header=True).frame) == ROWS - 1
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        (HEADER, "{x},{z},{y}"),
+        ("country,2001,2002", "c{z},{x},{z}"),
+        ("0,1,2", "{x},{z},{y}"),
+        ("2001,2002,2003", "{x},{z},{y}"),
+        ("colour,shape,label", "red{y},round,a{y}"),
+        ('"a ""b""",c,d', "{x},{z},{y}"),
+    ],
+)
+def test_a_first_line_of_names_is_a_header(write: Any, header: str, row: str) -> None:
+    table = read(write(f"{header}\n{lines(row)}"))
+    assert len(table.frame) == ROWS
+    assert "header in line 1" in table.layout
+    assert list(read(write(f"{header}\n{lines(row)}"), header=False).frame.columns) == list("012")
+
+
+def test_a_header_of_numbers_is_reported(write: Any) -> None:
+    note = str(read(write("2001,2002,2003\n" + lines())).note)
+    assert "The first line (2001, 2002, 2003) was taken as names" in note
+    assert "header=False takes it as data" in note
+
+
+def test_the_target_of_a_table_without_names(write: Any) -> None:
+    path = write(lines("{x},{z},Iris-{y}"))
+    with pytest.raises(DataError, match="It has 0, 1, 2") as caught:
+        load_data(path)
+    assert caught.value.remedy.startswith("Name it: target='2'. There is no header line")
+    data = load_data(path, target=2)
+    assert data.classes == ("Iris-0", "Iris-1")
+    assert len(data.x_train) + len(data.x_test) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("second", "names"),
+    [("m2,kg,", ["size", "weight", "y"]), ("[m2],[kg],-", ["size", "weight", "y"])],
+)
+def test_units_below_the_names_are_no_data(write: Any, second: str, names: list[str]) -> None:
+    table = read(write(f"{HEADER}\n{second}\n{lines()}"))
+    if "-" not in second:
+        assert len(table.frame) == ROWS
+        assert "taken as a part of the header" in str(table.note)
+    assert list(table.frame.columns) == names
+
+
+def test_two_lines_of_names_are_joined(write: Any) -> None:
+    table = read(write(f"body,,y\nsize,weight,class\n{lines()}"))
+    assert list(table.frame.columns) == ["body size", "body weight", "y class"]
+
+
+# --- delimiter ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", " "])
+@pytest.mark.parametrize("name", ["table.csv", "table.txt"])
+def test_the_delimiter_is_found(write: Any, delimiter: str, name: str) -> None:
+    text = f"{HEADER}\n{lines()}".replace(",", delimiter)
+    table = read(write(text, name))
+    assert list(table.frame.columns) == ["size", "weight", "y"]
+    assert table.delimiter == delimiter
+
+
+def test_decimal_commas_do_not_separate_cells(write: Any) -> None:
+    text = f"{HEADER}\n{lines()}".replace(",", ";").replace(".", ",")
+    assert read(write(text)).delimiter == ";"
+    without_names = lines().replace(",", ";").replace(".", ",")
+    assert list(read(write(without_names)).frame.columns) == ["0", "1", "2"]
+
+
+def test_columns_aligned_with_spaces_and_tabs(write: Any) -> None:
+    text = "".join(f'{n * 1.5:<8}{n * n:>6}   {n % 2}\t"ford {n}"\n' for n in range(ROWS))
+    table = read(write(text, "auto-mpg.data"))
+    assert table.frame.shape == (ROWS, 4)
+    assert table.frame.iloc[3].tolist() == ["4.5", "9", "1", "ford 3"]
+
+
+def test_words_with_spaces_are_one_cell(write: Any) -> None:
+    table = read(write("town,size,y\n" + lines("New York,{x},{y}")))
+    assert table.frame["town"].tolist() == ["New York"] * ROWS
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_of_excel_that_names_the_delimiter(write: Any, first: str) -> None:
+    text = f"{first}\r\nsep=;size;y\r\n" + "".join(f"{n};{n},5;{n % 2}\r\n" for n in range(9))
+    table = read(write(text, encoding="utf-8-sig"))
+    assert list(table.frame.columns) == ["sep=", "size", "y"]
+    assert "header in line 2" in table.layout
+
+
+def test_given_delimiters(write: Any) -> None:
+    path = write(f"{HEADER}\n{lines()}".replace(",", "~"))
+    for option in ({"delimiter": "~"}, {"sep": "~"}):
+        assert load_data(path, target="y", **option).columns == ("size", "weight")
+    with pytest.raises(DataError, match="has only one column"):
+        load_data(path, target="y")
+    with pytest.raises(DataError, match="delimiter= must be one character; got '~~'"):
+        load_data(path, target="y", delimiter="~~")
+    with pytest.raises(DataError, match="seem to be separated by commas, not semicolons") as caught:
+        load_data(write(f"{HEADER}\n{lines()}"), delimiter=";")
+    assert caught.value.remedy == "Use delimiter=','."
+
+
+# --- encoding -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
+def test_the_encoding_is_found(write: Any, encoding: str) -> None:
+    table = read(write(f"größe,weight,y\n{lines()}", encoding=encoding))
+    assert list(table.frame.columns) == ["größe", "weight", "y"]
+    guessed = "was read as cp1252" in str(table.note)
+    assert guessed == (encoding == "cp1252")
+
+
+def test_a_given_encoding(write: Any) -> None:
+    path = write(f"размер,вес,y\n{lines()}", encoding="cp1251")
+    assert list(read(path, encoding="cp1251").frame.columns) == ["размер", "вес", "y"]
+    with pytest.raises(DataError, match="encoding= must be an encoding of Python.*'klingon'"):
+        read(path, encoding="klingon")
+    with pytest.raises(DataError, match="is not a text in utf-8"):
+        read(path, encoding="utf-8")
+
+
+def test_random_bytes_are_rejected(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(50):
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(rng.bytes(int(rng.integers(1, 400))))
+        with pytest.raises(DataError):
+            load_data(path)
+
+
+# --- around the table -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Report 2020\n\n", "Total,9999,\nSource: me\n"),
+        ("Report,,\n,,\n", ",,\n"),
+        ("# made by hand\n# in 2020\n", ""),
+        ("\n\n", "\n\n"),
+        ("", "Summe,8,1\n"),
+    ],
+)
+def test_lines_around_the_table_are_left_out(write: Any, before: str, after: str) -> None:
+    table = read(write(f"{before}{HEADER}\n{lines()}{after}"))
+    assert list(table.frame.columns) == ["size", "weight", "y"]
+    assert table.frame["y"].tolist() == ["0", "1"] * (ROWS // 2)
+    if before.strip(",\n") or after.strip(",\n"):
+        assert "the table left out" in str(table.note)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "columns"),
+    [
+        (f"{HEADER},", "{x},{z},{y},", 4),  # a delimiter at the end of each line
+        (HEADER, "{x},{z},{y},", 4),
+        (f",{HEADER}", "{n},{x},{z},{y}", 4),  # the index that pandas writes
+        (f",{HEADER}", "{z},{x},{z},{y}", 4),  # of rows that are shuffled
+        ('"size","weight","y"', '"{n}",{x},{z},{y}', 4),  # and R
+        (f"# {HEADER}", "{x},{z},{y}", 3),  # numpy.savetxt
+        ("size, weight, y", '{x}, {z}, "{y}"', 3),
+    ],
+)
+def test_how_programs_write_tables(write: Any, header: str, row: str, columns: int) -> None:
+    table = read(write(f"{header}\n{lines(row)}"))
+    assert table.frame.shape == (ROWS, columns)
+    assert table.frame["y"].tolist() == ["0", "1"] * (ROWS // 2)
+    data = load_data(write(f"{header}\n{lines(row)}"), target="y")
+    assert data.columns == ("size", "weight")
+
+
+def test_quoted_line_breaks(write: Any) -> None:
+    table = read(write("size,note,y\n" + lines('{x},"two\nlines",{y}')))
+    assert len(table.frame) == ROWS
+    assert table.frame["note"].tolist() == ["two\nlines"] * ROWS
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,2\n", "line 3 has 2 cells"),
+        ("1,2,3,4\n", "line 3 has 4"),
+        ('1,"2,0\n', "cannot be read"),
+    ],
+)
+def test_rows_of_another_length_are_rejected(write: Any, row: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(write(f"{HEADER}\n1,2,0\n{row}{lines()}"))
+
+
+# --- other files ----------------------------------------------------------------------------------
+
+
+def test_compressed_files(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv.gz"
+    path.write_bytes(gzip.compress(f"{HEADER}\n{lines()}".encode()))
+    data = load_data(path)
+    assert data.name == "table"
+    assert data.columns == ("size", "weight")
+
+
+def test_excel_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(b"PK")
+    body = [[n * 1.5, n * n, n % 2] for n in range(ROWS)]
+    rows = [["Report", None, None], ["size", "weight", "y"], *body, ["Total", 9, None]]
+    sheets = {"empty": pd.DataFrame(), "Data": pd.DataFrame(rows), "More": pd.DataFrame(rows)}
+    monkeypatch.setattr(pd, "read_excel", lambda *_, **__: sheets)
+    data = load_data(path)
+    assert data.columns == ("size", "weight")
+    assert "sheet 'Data', header in line 2" in data.reading
+    assert "Only the sheet 'Data' was read, of Data, More." in data.note
+    with pytest.raises(DataError, match="encoding= only applies to text files"):
+        load_data(path, encoding="utf-8")
+
+    def without(*_: Any, **__: Any) -> Any:
+        raise ImportError("Missing optional dependency 'openpyxl'.", name="openpyxl")
+
+    monkeypatch.setattr(pd, "read_excel", without)
+    with pytest.raises(DataError, match="pandas needs openpyxl for this file") as caught:
+        load_data(path)
+    assert "%pip install openpyxl" in caught.value.remedy
+
+
+def test_names_for_completion(write: Any) -> None:
+    assert header_names(write("sep=;\nsize;price (€);y\n1,5;2;3\n")) == ["size", "price (€)", "y"]
+    assert header_names(write(lines())) == ["0", "1", "2"]
+    assert header_names(write(HEADER)) == ["size", "weight", "y"]
+    assert header_names(write("a~b\n1~2\n"), "~") == ["a", "b"]
+    with pytest.raises(DataError):
+        header_names(write("\x00\x01\x02"))
