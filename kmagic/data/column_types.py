@@ -274,7 +274,11 @@ class _Column:
         if evidence.either_point and number.decimal == "." and not usual and delimiter != ";":
             is_known = "."  # as everywhere in Python
         special = (
-            max((w for w in filled.unique() if _is_special(w)), key=len, default="")
+            max(
+                (word for word in filled.unique() if _is_special(word, number.decimal)),
+                key=len,
+                default="",
+            )
             if is_known
             else doubtful
         )
@@ -362,9 +366,10 @@ def _is_nothing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell  # noqa: PLR0124 - nan is not itself
 
 
-def _is_special(word: str) -> bool:
+def _is_special(word: str, decimal: str) -> bool:
     """Whether a number is written in another way than Python writes it."""
-    return split_unit(word) is not None and not re.fullmatch(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?", word)
+    plain = r"[+-]?[\d.]+(?:[eE][+-]?\d+)?" if decimal == "." else r"[+-]?\d+"
+    return split_unit(word) is not None and not re.fullmatch(plain, word)
 
 
 def _plain(value: float) -> str:

@@ -28,7 +28,7 @@ from kmagic.data.paths import (
     explain_read_errors,
     table_suffix,
 )
-from kmagic.data.preparation.cell_format import MISSING_WORDS, split_unit
+from kmagic.data.preparation.cell_format import MISSING_WORDS, clean_name, split_unit
 from kmagic.data.time_order import looks_like_date
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
@@ -564,16 +564,6 @@ class _Header:
             first = [clean_name(f"{(group := name or group)} {unit}") for name, unit in pairs]
         check_unique(first, file_name)
         return [name or f"Unnamed: {index}" for index, name in enumerate(first)]
-
-
-def clean_name(name: object) -> str:
-    r"""The name of a column without line breaks and outer spaces.
-
-    Example:
-        >>> clean_name(" price\n(EUR)"), clean_name(3)
-        ('price (EUR)', '3')
-    """
-    return " ".join(str(name).replace("\ufeff", "").split())
 
 
 def check_unique(names: Sequence[str], table: str) -> None:

@@ -27,9 +27,14 @@ from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_folder import load_image_list
 from kmagic.data.load_options import OPTIONS_OF_KIND, LoadOptions, check_applies, inapplicable
 from kmagic.data.paths import looks_like_files
-from kmagic.data.preparation.cell_format import category_name, check_encodable, is_numeric
+from kmagic.data.preparation.cell_format import (
+    category_name,
+    check_encodable,
+    clean_name,
+    is_numeric,
+)
 from kmagic.data.preparation.columns import UnknownCategoryWarning, learn_columns
-from kmagic.data.table_file import TableFile, check_unique, clean_name, read_table
+from kmagic.data.table_file import TableFile, check_unique, read_table
 from kmagic.data.target_kind import decide_target
 from kmagic.data.time_order import time_order
 from kmagic.support.errors import DataError

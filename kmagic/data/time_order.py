@@ -54,17 +54,20 @@ def parse_dates(cells: Any, column: str) -> Any:
         return pd.to_datetime(cells)
     words = cells.dropna().astype(str).str.strip()
     pairs = [match for word in words.unique() if (match := _DAY_OR_MONTH.match(word))]
-    separators = {match[2] for match in pairs}
     can_be = {  # day first or not
         True: all(int(match[3]) <= 12 for match in pairs),  # noqa: PLR2004 - months
         False: all(int(match[1]) <= 12 for match in pairs),  # noqa: PLR2004 - months
     }
-    if separators == {"."}:
+    if not pairs or len(pairs) < words.nunique():  # day and month are known by their form
+        can_be = {False: not pairs}
+    elif {match[2] for match in pairs} == {"."}:
         can_be[False] = False
     readings = {}
-    for day_first in (True, False):
-        if can_be[day_first]:
-            dates = pd.to_datetime(words, dayfirst=day_first, format="mixed", errors="coerce")
+    for day_first, is_possible in can_be.items():
+        if is_possible:
+            # pandas ignores dayfirst where points separate the numbers
+            slashed = words.str.replace(_DAY_OR_MONTH, r"\1/\3/", regex=True)
+            dates = pd.to_datetime(slashed, dayfirst=day_first, format="mixed", errors="coerce")
             if not dates.isna().any():
                 readings[day_first] = dates.reindex(cells.index)
     sorted_ones = [dates for dates in readings.values() if dates.dropna().is_monotonic_increasing]
@@ -75,7 +78,7 @@ def parse_dates(cells: Any, column: str) -> Any:
     if options:
         return options[0]
     example = words.iloc[0] if len(words) else ""
-    reason = "can be day/month or month/day" if readings else "are not all dates"
+    reason = "can be day/month or month/day" if readings else "are not all written in one way"
     raise DataError(
         f"The dates of {column} {reason}, e.g. {example!r}.",
         f'Convert them first: frame["{column}"] = pandas.to_datetime(frame["{column}"], '
@@ -123,7 +126,7 @@ def find_overlap(x: NDArray[Any]) -> Overlap | None:
     steps = x.shape[1]
     for distance in range(1, min(len(windows) // 2, MAX_DISTANCE) + 1):
         earlier, later = windows[:-distance], windows[distance:]
-        for shift in range(1, steps - 1):
+        for shift in range(1, steps if x.ndim > 2 else steps - 1):  # noqa: PLR2004 - features
             if _continues(earlier[:ANCHORS], later[:ANCHORS], shift) and _continues(
                 earlier, later, shift
             ):
@@ -139,9 +142,13 @@ def _continues(earlier: NDArray[Any], later: NDArray[Any], shift: int) -> bool:
     shared = earlier[:, shift:]
     if (later[:, :1] == shared[:, :1]).all(axis=(1, 2)).mean() < _MOST:
         return False
-    is_varied = (shared != shared[:, :1]).any(axis=(1, 2))
     is_same = (later[:, :-shift] == shared).all(axis=(1, 2))
-    return bool(is_same.mean() >= _MOST and is_varied.mean() >= 1 / 2)
+    if is_same.mean() < _MOST:
+        return False
+    if shared.shape[1] > 1:
+        return bool((shared != shared[:, :1]).any(axis=(1, 2)).mean() >= 1 / 2)
+    _, counts = np.unique(shared[:, 0], axis=0, return_counts=True)
+    return bool(counts.max() <= len(shared) / 2)
 
 
 def _has_continuation(windows: NDArray[Any], row: int) -> bool:

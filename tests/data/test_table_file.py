@@ -182,7 +182,7 @@ def test_the_encoding_is_found(write: Any, encoding: str) -> None:
 def test_a_given_encoding(write: Any) -> None:
     path = write(f"размер,вес,y\n{lines()}", encoding="cp1251")
     assert list(read(path, encoding="cp1251").frame.columns) == ["размер", "вес", "y"]
-    with pytest.raises(DataError, match="encoding= must be an encoding of Python.*'klingon'"):
+    with pytest.raises(DataError, match=r"encoding= must be an encoding of Python.*'klingon'"):
         read(path, encoding="klingon")
     with pytest.raises(DataError, match="is not a text in utf-8"):
         read(path, encoding="utf-8")

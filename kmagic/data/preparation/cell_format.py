@@ -243,6 +243,16 @@ def category_name(cell: Any) -> str:
     return str(cell)
 
 
+def clean_name(name: object) -> str:
+    r"""The name of a column without line breaks and outer spaces.
+
+    Example:
+        >>> clean_name(" price\n(EUR)"), clean_name(3)
+        ('price (EUR)', '3')
+    """
+    return " ".join(str(name).replace("\ufeff", "").split())
+
+
 def check_encodable(text: str, subject: str) -> None:
     """Reject half a character (a lone surrogate), which no file and no display can contain."""
     try:

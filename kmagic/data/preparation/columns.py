@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.data.preparation.cell_format import CellFormat, is_numeric, read_booleans
+from kmagic.data.preparation.cell_format import CellFormat, clean_name, is_numeric, read_booleans
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
@@ -152,7 +152,10 @@ class Columns:
             [[30.0, 1.0, 0.0], [50.0, 0.0, 0.0]]
         """
         frame = self._to_frame(frame_or_rows)
-        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+        names = [str(name) for name in frame.columns]
+        if not set(self.wanted) <= set(names):  # with line breaks or outer spaces
+            names = [clean_name(name) for name in names]
+        frame = frame.set_axis(names, axis=1)
         missing = [name for name in self.wanted if name not in frame.columns]
         if missing:
             noun = "column" if len(missing) == 1 else "columns"
