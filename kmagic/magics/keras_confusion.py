@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.magics.session import Session, is_model, magic, scale_warnings_as_text
+from kmagic.magics.session import Session, input_warnings_as_text, is_model, magic
 from kmagic.support.model_registry import dataset_for
 from kmagic.support.suggestions import did_you_mean
 
@@ -67,7 +67,7 @@ def keras_confusion(session: Session, line: ParsedLine) -> Any:
         name, model = session.take_model(line)
         x, y_true, data = _test_data(session, line, model)
         options = _with_data(line, options, data, x)
-        with scale_warnings_as_text(line):
+        with input_warnings_as_text(line):
             result = confusion_of(
                 model, x, y_true, name=name, batch_size=line.batch_size, **options
             )

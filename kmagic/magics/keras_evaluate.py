@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
-from kmagic.magics.session import MAX_ARRAYS, Session, magic, scale_warnings_as_text
+from kmagic.magics.session import MAX_ARRAYS, Session, input_warnings_as_text, magic
 
 EVALUATE = LineParser(
     "%keras_evaluate",
@@ -45,7 +45,7 @@ def keras_evaluate(session: Session, line: ParsedLine) -> Any:
         x, y, data = session.take_data(line, test=True)
     unit = "samples" if data is None else "test samples"
     options = line.keywords("batch_size", "class_names")
-    with scale_warnings_as_text(line):
+    with input_warnings_as_text(line):
         result = evaluate(model, x, y, name=name, unit=unit, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)
 
@@ -61,7 +61,7 @@ def keras_predict(session: Session, line: ParsedLine) -> Any:
     function = predict_classes if line.classes else predict_proba if line.proba else predict
     x = _samples(session, line)
     options = line.keywords("batch_size", "class_names")
-    with scale_warnings_as_text(line):
+    with input_warnings_as_text(line):
         result = function(model, x, name=name, **options)
     return session.deliver(result, out=line.out, quiet=line.quiet)
 

@@ -13,7 +13,7 @@ from IPython.core.magic import no_var_expand
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support import keras_import
-from kmagic.support.errors import KmagicError
+from kmagic.support.errors import InputWarning, KmagicError
 from kmagic.support.process_patches import show_models_with, warnings_as_text
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
 from kmagic.support.suggestions import did_you_mean
@@ -241,8 +241,6 @@ def is_model(value: Any) -> bool:
     return model is not None and isinstance(value, model)
 
 
-def scale_warnings_as_text(line: ParsedLine) -> AbstractContextManager[None]:
-    """Print, unless ``-q`` or ``--no-checks`` is set, that samples are scaled differently."""
-    from kmagic.data.preparation.scale_drift import ScaleWarning  # noqa: PLC0415 - not before it is needed
-
-    return warnings_as_text(ScaleWarning, show=not (line.quiet or line.no_checks))
+def input_warnings_as_text(line: ParsedLine) -> AbstractContextManager[None]:
+    """Print, unless ``-q`` or ``--no-checks`` is set, that samples are unlike the training data."""
+    return warnings_as_text(InputWarning, show=not (line.quiet or line.no_checks))

@@ -98,6 +98,10 @@ class KmagicError(Exception):
         return f"{name}: {self.render(colour=True)}".splitlines()
 
 
+class InputWarning(UserWarning):
+    """The inputs of a model are unlike the data that it was trained on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake in a text, and its location: line and column are counted from 1."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.preparation.cell_format import CellFormat, clean_name, is_numeric, read_booleans
-from kmagic.support.errors import DataError
+from kmagic.support.errors import DataError, InputWarning
 from kmagic.support.formatting import list_names
 from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean
 
 
-class UnknownCategoryWarning(UserWarning):
+class UnknownCategoryWarning(InputWarning):
     """A category has words that the training data did not have."""
 
 
@@ -38,7 +38,7 @@ class TableColumn:
     kind: Literal["number", "category"] = "number"
     categories: tuple[str, ...] = ()
     fill: float | str | None = None
-    format: CellFormat = CellFormat()  # noqa: RUF009 - it is immutable
+    format: CellFormat = field(default=CellFormat(), repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -143,13 +143,16 @@ class Columns:
         Raises:
             DataError: A column is missing, or a cell is empty or not a number.
 
+        Warns:
+            UnknownCategoryWarning: A category has a word that the training data did not have.
+
         Example:
             >>> town = TableColumn("town", "category", ("Bonn", "Ulm"))
             >>> few = Columns((TableColumn("size"), town))
             >>> few.apply({"size": 70, "town": "Ulm"})
             array([[70.,  0.,  1.]], dtype=float32)
-            >>> few.apply([[30, "Bonn"], [50, "Rome"]]).tolist()
-            [[30.0, 1.0, 0.0], [50.0, 0.0, 0.0]]
+            >>> few.apply([[30, "Bonn"], ["50", "Ulm"]]).tolist()
+            [[30.0, 1.0, 0.0], [50.0, 0.0, 1.0]]
         """
         frame = self._to_frame(frame_or_rows)
         names = [str(name) for name in frame.columns]
@@ -176,8 +179,8 @@ class Columns:
 
         Example:
             >>> few = Columns((TableColumn("town", "category", ("Bonn", "Ulm")),))
-            >>> few.restore(few.apply([["Bonn"], ["Rome"]]))
-            [['Bonn'], ['']]
+            >>> few.restore(few.apply([["Bonn"], ["Ulm"]]))
+            [['Bonn'], ['Ulm']]
         """
         columns = [map(column.restore, values) for column, values in self.split(x)]
         return [list(row) for row in zip(*columns, strict=True)]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kmagic.models.model_arrays import match_arrays
+from kmagic.support.errors import InputWarning
 from kmagic.support.model_registry import record_for
 
 MAX_VALUES = 2**20
@@ -19,7 +20,7 @@ PACKAGE = __name__.partition(".")[0]
 SCALE_DRIFT_REMEDY = "Prepare both alike: `digits.scaling.apply(x)`, or divide both by 255."
 
 
-class ScaleWarning(UserWarning):
+class ScaleWarning(InputWarning):
     """Data were scaled differently from the data that the model was trained on."""
 
 
