@@ -151,6 +151,7 @@ def fit(
     """
     _check_call(model, others)
     from kmagic.data.dataset import find_dataset  # noqa: PLC0415 - not needed before a fit
+    from kmagic.data.preparation.raw_detection import prepare_if_raw  # noqa: PLC0415 - as above
     from kmagic.display.training.run_displays import displays_for  # noqa: PLC0415 - as above
     from kmagic.training.continuation import continue_run  # noqa: PLC0415 - imports Keras
     from kmagic.training.fit import train  # noqa: PLC0415 - imports Keras
@@ -160,6 +161,9 @@ def fit(
         x, y = x.x_train, x.y_train
     if hasattr(validation_data, "x_test"):
         validation_data = (validation_data.x_test, validation_data.y_test)
+    if isinstance(validation_data, tuple | list) and len(validation_data) > 1:
+        held_out = prepare_if_raw(find_dataset(x), validation_data[0])
+        validation_data = (held_out, *validation_data[1:])
     arguments = {
         "epochs": epochs,
         "batch_size": batch_size,

@@ -78,7 +78,7 @@ class Preparation:
             array([[0. , 0.2, 0.4, 1. ]], dtype=float32)
         """
         if self.columns is not None:
-            return self._reshape(self.scaling.apply(self.columns.apply(raw)))
+            return self.reshape(self.scaling.apply(self.columns.apply(raw)))
         sentences = as_sentences(raw)
         if sentences is not None:
             if self.encoding is not None:
@@ -94,7 +94,7 @@ class Preparation:
             return self._pad_rows(raw, self.encoding)
         if self.sample_shape == ():
             raise self._unexpected(raw)
-        return self._reshape(self.scaling.apply(self._as_batch(raw)))
+        return self.reshape(self.scaling.apply(self._as_batch(raw)))
 
     prepare = apply  # the name of this method in a dataset
 
@@ -196,7 +196,8 @@ class Preparation:
             raise self._unexpected(raw)
         return array.reshape(len(array), *shape)
 
-    def _reshape(self, array: NDArray[Any]) -> NDArray[Any]:
+    def reshape(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Prepared samples in the shape that the model takes."""
         if self.sample_shape is None or math.prod(array.shape[1:]) != math.prod(self.sample_shape):
             return array
         return array.reshape(len(array), *self.sample_shape)

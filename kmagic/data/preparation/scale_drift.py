@@ -83,8 +83,12 @@ def scale_drift_message(model: Any, x: Any) -> str:
 def warn_of_scale_drift(model: Any, x: Any) -> None:
     """Warn of samples as :func:`scale_drift_message` describes them, at the caller of kmagic."""
     message = scale_drift_message(model, x)
-    if not message:
-        return
+    if message:
+        warn_of_scale(message)
+
+
+def warn_of_scale(message: str) -> None:
+    """Warn at the caller of kmagic."""
     level, frame = 1, inspect.currentframe()
     while frame and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
         level, frame = level + 1, frame.f_back

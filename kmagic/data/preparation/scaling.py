@@ -55,7 +55,7 @@ class Scaling:
             return array
         if self.kind == "255":
             return _as_float32(np.divide, array, np.float32(255))
-        mean, deviation = self._for_last_axis(array)
+        mean, deviation = self.statistics_for(array)
         scaled = _as_float32(np.subtract, array, mean)
         scaled /= deviation
         return scaled
@@ -72,7 +72,7 @@ class Scaling:
             return array
         if self.kind == "255":
             return _as_float32(np.multiply, array, np.float32(255))
-        mean, deviation = self._for_last_axis(array)
+        mean, deviation = self.statistics_for(array)
         raw = _as_float32(np.multiply, array, deviation)
         raw += mean
         return raw
@@ -115,10 +115,10 @@ class Scaling:
         images = bool(config.get("images", config.get("pictures", False)))
         return cls(parse_scaling(config["kind"]), **learned, images=images)
 
-    def _for_last_axis(
+    def statistics_for(
         self, array: NDArray[Any]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and deviation, repeated for flattened images."""
+        """Mean and deviation for the last axis of some inputs, repeated for flattened images."""
         if self.mean is None or self.deviation is None:
             raise DataError(
                 "This standard scaling was not fitted to training data.",

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmagic.data.images.image_reader import suppress_pillow_warnings
+from kmagic.data.preparation.raw_detection import detect_raw
 from kmagic.evaluation.classification.applications import find_application, recognize_application
 from kmagic.evaluation.classification.classification import (
     Classification,
@@ -29,6 +30,7 @@ from kmagic.evaluation.classification.image_inputs import (
     list_images,
     load_batches,
     suggest_files,
+    to_bytes,
 )
 from kmagic.evaluation.confusion.label_arrays import (
     ClassNames,
@@ -135,6 +137,8 @@ def classify(
         application = recognize_application(model)
         note = f"Preprocessed for {application.name} of keras.applications." if application else ""
     preprocessor = ImagePreprocessor.for_model(model, application, data, scaling, interpolation)
+    if scaling is None and detect_raw(data, images) == "raw":
+        images = to_bytes(images)
     sources = list_images(images, preprocessor.shape)
     if application is None and not all(hasattr(source.image, "shape") for source in sources):
         reject_images(model, data, NO_IMAGES_REMEDY)

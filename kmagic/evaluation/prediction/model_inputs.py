@@ -14,6 +14,7 @@ import numpy as np
 
 from kmagic.data.folders import files_below
 from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
+from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw, prepare_table_rows
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
@@ -49,19 +50,23 @@ def model_inputs_for(model: Any, x: Any) -> ModelInputs:
     Warns:
         ScaleWarning: They are scaled differently from the training data.
     """
-    samples = getattr(x, "x_test", x)
-    if not is_raw(model, samples):
-        warn_of_scale_drift(model, samples)
     if hasattr(x, "x_test"):
+        warn_of_scale_drift(model, x.x_test)
         shown = decode_samples(x, x.x_test)
         return ModelInputs(x.x_test, samples=shown, y_true=x.y_test, data=x)
     data = dataset_for(model)
-    return replace(_convert(model, data, x), data=data)
+    inputs = replace(_convert(model, data, x), data=data)
+    if _has_several_inputs(model) or inputs.x is x or inputs.x is inputs.samples:
+        warn_of_scale_drift(model, inputs.x)  # else it was prepared like the training data
+    return inputs
 
 
 def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
     if _are_table_rows(model, data, x):
         return ModelInputs(data.prepare(x))
+    rows = prepare_table_rows(data, x)
+    if rows is not x:
+        return ModelInputs(rows)
     if isinstance(x, dict) or _has_several_inputs(model):
         return ModelInputs(x)
     if _are_images(model, data, x):
@@ -76,11 +81,11 @@ def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
     if sentences is not None:
         return _convert_sentences(model, data, sentences)
     samples = _arrays_or_padded(model, data, x)
+    samples = _as_batch(model, samples)
     if data is not None and _are_image_bytes(data, samples):
         return ModelInputs(data.prepare(samples), samples=samples)
-    samples = _as_batch(model, samples)
     shown = decode_samples(data, samples) if hasattr(samples, "shape") else None
-    return ModelInputs(samples, samples=shown)
+    return ModelInputs(prepare_if_raw(data, samples), samples=shown)
 
 
 def reject_images(
@@ -98,13 +103,6 @@ def reject_images(
         width = f"{shape[0]} numbers" if shape[0] else "numbers"
         message = f" expects rows of {width}, not images."
         raise EvaluationError(model_phrase(model) + message, remedy)
-
-
-def is_raw(model: Any, x: Any) -> bool:
-    """Whether samples are prepared before the model sees them, so their scale may differ."""
-    if _has_several_inputs(model):
-        return False
-    return not isinstance(x, np.ndarray) or _are_image_bytes(dataset_for(model), x)
 
 
 def decode_samples(data: Any, x: Any) -> Any:
@@ -152,7 +150,7 @@ def _convert_frame(model: Any, data: Any, frame: Any) -> ModelInputs:
     columns = getattr(data, "columns", None)
     is_known = isinstance(columns, tuple) and set(columns) <= set(frame.columns)
     raw = frame[list(columns)] if is_known else frame  # type: ignore[arg-type]  # a tuple then
-    return ModelInputs(data.prepare(raw), samples=frame, sample_names=names)
+    return ModelInputs(prepare_frame(data, raw), samples=frame, sample_names=names)
 
 
 def _convert_sentences(model: Any, data: Any, sentences: list[str]) -> ModelInputs:
