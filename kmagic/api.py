@@ -107,8 +107,8 @@ def fit(
         restore_best: Restore the best epoch's weights at the end.
         csv: File for each epoch's metrics.
         tensorboard: Folder for TensorBoard logs.
-        budget: Time limit in seconds, or as text such as "2m": no epoch is started that would not
-            end in time.
+        budget: Time limit in seconds, or as text such as "2m". No epoch is started that would not
+            end in time; one that takes longer is ended, and ``run.note`` says where.
         checkpoint: Folder that keeps the run after each epoch (``state/``, ``best.weights.h5``,
             ``run.json``). An earlier run there is moved to its folder ``before/``.
         resume: Continue the run in ``checkpoint``, or else the model's last one, up to ``epochs``:

@@ -116,7 +116,11 @@ def train(
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
-    before = [] if confusion is None else [ConfusionCallback(run, confusion, watched)]
+    before = (
+        []
+        if confusion is None
+        else [ConfusionCallback(run, confusion, watched, options.budget_seconds)]
+    )
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     record = record_for(model)
     list_run(run)
@@ -190,7 +194,7 @@ def _run_fit(
         try:
             callbacks.finish()
         finally:
-            recorder.end("stopped")
+            recorder.end("stopped", "" if run.stopping else callbacks.early_end())
     except NotFiniteError as error:
         reason = callbacks.recover(error, x)
         try:

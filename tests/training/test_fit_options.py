@@ -6,11 +6,13 @@ import csv
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from IPython.utils.capture import capture_output
 
 import kmagic
+from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
 from kmagic.support.errors import KmagicError, TrainingError
-from kmagic.training.callbacks.recording_callbacks import Budget
+from kmagic.training.callbacks.recording_callbacks import Budget, ConfusionCallback, StopTraining
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.recorder import Recorder
 from kmagic.training.run.training_run import TrainingRun
@@ -183,12 +185,73 @@ def test_a_budget_estimates_the_epochs_and_starts_none_that_does_not_fit():
     assert "another epoch takes about 10.0 s, but only 5.0 s are left" in run.messages[1].text
 
 
-def test_a_budget_ends_a_fit_after_a_complete_epoch():
-    run = fit(make(), X, Y, epochs=10_000, batch_size=BATCH, budget="0.5s")
-    assert run.status == "done"
-    assert run.note == "time limit of 0.5 s"
-    assert 0 < len(run.log) < 10_000
-    assert run.partial is None
+def budget_of(seconds, *, samples=10, validation_samples=0, batch_size=1):
+    run = TrainingRun("net", epochs=9, samples=samples, batch_size=batch_size)
+    run.steps, run.validation_samples = -(-samples // batch_size), validation_samples
+    clock = Clock()
+    recorder = Recorder(run, clock=clock)
+    recorder.begin(run.steps)
+    recorder.begin_epoch(1)
+    return Budget(recorder, seconds), recorder, clock
+
+
+def test_a_budget_ends_a_first_epoch_that_is_longer():
+    budget, recorder, clock = budget_of(6.5)
+    for batch in range(7):
+        clock.now += 1.0
+        recorder.end_batches(batch + 1, {"loss": 1.0})
+        with contextlib.nullcontext() if batch < 6 else pytest.raises(StopTraining):
+            budget.on_train_batch_end(batch)
+    assert budget.where == "after 7 of 10 batches of epoch 1"
+    assert [text for _, text in recorder.run.messages] == [
+        "The time limit of 0:06 is shorter than the first epoch.",
+        "Reached the time limit of 0:06 after 7 of 10 batches of epoch 1.",
+    ]
+
+
+def test_a_budget_keeps_an_epoch_that_is_complete():
+    budget, recorder, clock = budget_of(5.0)
+    clock.now = 6.0
+    recorder.end_batches(10, {"loss": 1.0})
+    budget.on_train_batch_end(9)
+    assert not budget.used_up
+
+
+def test_a_budget_ends_a_validation_unless_it_is_complete():
+    budget, recorder, clock = budget_of(5.0, validation_samples=7, batch_size=2)
+    recorder.end_batches(5, {"loss": 1.0})
+    clock.now = 6.0
+    budget.on_test_batch_end(3)
+    with pytest.raises(StopTraining):
+        budget.on_test_batch_end(2)
+    assert budget.where == "in the validation of epoch 1"
+
+
+@pytest.mark.parametrize("options", [{}, {"plain": True}, {"validation_split": 0.5}])
+def test_a_budget_shorter_than_tracing_ends_after_one_execution(options):
+    run = fit(make(), X, Y, epochs=3, batch_size=BATCH, budget="0.001s", **options)
+    assert (run.status, run.log, run.now.batch) == ("stopped", [], 1)
+    assert run.note.startswith("time limit of 1 ms after 1 of ")
+    assert "stopped in epoch 1 of 3 at" in run.describe()
+
+
+def test_a_budget_ends_a_stream():
+    endless = tf.data.Dataset.from_tensors((X, Y)).repeat()
+    run = fit(make(), endless, epochs=3, steps_per_epoch=10**6, budget="0.001s")
+    assert (run.status, run.now.batch) == ("stopped", 1)
+
+
+def test_without_time_left_the_confusion_matrix_is_skipped():
+    labels = np.arange(48) % 2
+    confusion = ValidationConfusion(
+        net := keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    )
+    net.compile("sgd", "mse")
+    run = TrainingRun("net")
+    ConfusionCallback(run, confusion, (X, labels), time_limit=0.0).on_epoch_end(0)
+    assert run.confusion is None
+    ConfusionCallback(run, confusion, (X, labels), time_limit=60.0).on_epoch_end(0)
+    assert run.confusion is not None
 
 
 def test_the_best_epoch_is_saved_and_reported_once(tmp_path):

@@ -72,7 +72,8 @@ class CallbackSet:
             self.others.append(best_saver)
         self._budget = None
         if options.budget_seconds is not None:
-            self._budget = Budget(self.recorder, options.budget_seconds)
+            size = options.validation_batch_size
+            self._budget = Budget(self.recorder, options.budget_seconds, size)
             after.append(self._budget)
         self.others.append(EventMessages(run, self.others))
         saves_weights = checkpoint is not None or options.restore_best
@@ -100,11 +101,13 @@ class CallbackSet:
 
     def early_end(self) -> str:
         """Why the training ended before the requested epochs; "" if it did not."""
-        run = self._run
+        run, budget = self._run, self._budget
+        if budget is not None and budget.where:
+            return f"time limit of {format_elapsed(budget.seconds)} {budget.where}"
         if len(run.log) >= run.epochs - run.initial_epoch:
             return ""
-        if self._budget is not None and self._budget.used_up:
-            return f"time limit of {format_elapsed(self._budget.seconds)}"
+        if budget is not None and budget.used_up:
+            return f"time limit of {format_elapsed(budget.seconds)}"
         return "stopped early"
 
     @property

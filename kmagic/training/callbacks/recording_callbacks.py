@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -170,36 +172,70 @@ def _no_progress(callback: keras.callbacks.Callback) -> str:
 
 
 class Budget(keras.callbacks.Callback):  # type: ignore[misc] # as above
-    """Starts no epoch that would not end within the time limit, and estimates how many will.
+    """Ends the training at the time limit, and estimates how many epochs fit.
 
-    It follows the recorder's callback. The first epoch is always trained.
+    No epoch is started that would not end in time. An epoch that takes longer than expected, or
+    the first one, ends with the execution that reaches the limit. It follows the recorder's
+    callback.
     """
 
     every_batch = False
 
-    def __init__(self, recorder: Recorder, seconds: float) -> None:
+    def __init__(
+        self, recorder: Recorder, seconds: float, validation_batch_size: int | None = None
+    ) -> None:
         super().__init__()
         self._recorder = recorder
+        self._validation_batch_size = validation_batch_size or recorder.run.batch_size
         self.seconds = seconds
         self._start = recorder.clock()
         self._is_estimated = False
         self.used_up = False
+        self.where = ""  # in an epoch that it ended
+
+    @property
+    def _is_reached(self) -> bool:
+        return self._recorder.clock() - self._start >= self.seconds
 
     def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-        """Estimate after a few batches how many epochs fit."""
+        """End the training at the limit; after a few batches estimate how many epochs fit."""
+        run = self._recorder.run
+        if self._is_reached and not (run.validation_samples == 0 and run.steps == run.now.batch):
+            of = f" of {run.steps:,}" if run.steps else ""
+            batches = pluralize(run.now.batch, "batch", "batches")
+            done = f"{run.now.batch:,}{of} batches" if of else batches
+            self._end_within(f"after {done} of epoch {run.now.epoch:,}")
         if self._is_estimated or batch + 1 < BATCHES_BEFORE_ESTIMATE:
             return
         at = self._recorder.clock()
-        eta, run = self._recorder.eta, self._recorder.run
+        eta = self._recorder.eta
         current, epoch = eta.epoch_left(at), eta.epoch_seconds()
         if current is None or not epoch:
             return
         self._is_estimated = True
-        more = max(0, int((self.seconds - (at - self._start) - current) / epoch))
-        fitting = run.now.epoch + more
-        if fitting < run.epochs:
-            limit = format_elapsed(self.seconds)
+        left = self.seconds - (at - self._start) - current
+        fitting = run.now.epoch + int(left / epoch) if left >= 0 else run.now.epoch - 1
+        limit = format_elapsed(self.seconds)
+        if not fitting:
+            run.add_message(f"The time limit of {limit} is shorter than the first epoch.")
+        elif fitting < run.epochs:
             run.add_message(f"About {fitting:,} of {run.epochs:,} epochs fit into {limit}.")
+
+    def on_test_batch_end(self, batch: int, logs: object = None) -> None:
+        """End the training at the limit, unless the epoch is complete."""
+        run = self._recorder.run
+        if not self._is_reached:
+            return
+        size, samples = self._validation_batch_size, run.validation_samples
+        if not (size and samples) or (batch + 1) * size < samples:
+            self._end_within(f"in the validation of epoch {run.now.epoch:,}")
+
+    def _end_within(self, where: str) -> None:
+        """End the training within an epoch."""
+        self.used_up, self.where = True, where
+        limit = format_elapsed(self.seconds)
+        self._recorder.run.add_message(f"Reached the time limit of {limit} {where}.")
+        raise StopTraining
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
         """End the training if the next epoch would not end in time."""
@@ -248,18 +284,25 @@ def confusion_data(arguments: Mapping[str, Any], confusion: ValidationConfusion)
 class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # as above
     """Adds each epoch's confusion matrix to the record; it precedes the recorder's callback."""
 
-    def __init__(self, run: TrainingRun, confusion: ValidationConfusion, validation: Any) -> None:
+    def __init__(
+        self,
+        run: TrainingRun,
+        confusion: ValidationConfusion,
+        validation: Any,
+        time_limit: float | None = None,
+    ) -> None:
         super().__init__()
         self._run = run
+        self._end = math.inf if time_limit is None else time.monotonic() + time_limit
         self._confusion = confusion
         self._validation = validation
 
     def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        """The epoch is validated; a stop or an interrupt skips the matrix and nothing else."""
+        """The epoch is validated; a stop, an interrupt or the time limit skips only the matrix."""
         if self._validation is None:
             return
         try:
-            matrix = self._confusion(self._validation, lambda: self._run.stopping)
+            matrix = self._confusion(self._validation, self._is_ending)
         except KmagicError as error:
             self._validation = None
             self._run.add_message(error.message)
@@ -273,3 +316,6 @@ class ConfusionCallback(keras.callbacks.Callback):  # type: ignore[misc] # as ab
         if self._run.confusion is None or self._run.confusion.classes != classes:
             self._run.confusion = ConfusionHistory(classes)
         self._run.confusion.add(epoch + 1, matrix)
+
+    def _is_ending(self) -> bool:
+        return self._run.stopping or time.monotonic() >= self._end
