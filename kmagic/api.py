@@ -66,6 +66,7 @@ def fit(
     budget: float | str | None = None,
     checkpoint: str | Path | None = None,
     resume: TrainingRun | bool | None = None,
+    fresh: bool | None = None,
     plain: bool | None = None,
     watch: str | None = None,
     checks: bool | None = None,
@@ -116,6 +117,11 @@ def fit(
             had been no break. An unfinished epoch is trained again from its start. Every argument
             that is not given is that of the earlier run, and in the same process so are ``x`` and
             ``y``. Rows that the earlier run held out are not trained on, unless ``checks=False``.
+        fresh: Start with new weights and a new state of the optimizer, for example for each fold of
+            a cross-validation. Weights that kmagic did not see created, such as pre-trained ones,
+            get the values that they had before the model's first run; layers that were adapted to
+            data keep what they learned. Without it, a model that was trained before continues from
+            its weights, and ``run.messages`` says so.
         plain: Use plain Keras without kmagic's pipeline.
         watch: "confusion": compute the confusion matrix of the validation data after each epoch,
             for the view and ``run.confusion``.
@@ -182,6 +188,7 @@ def fit(
         "budget": budget,
         "checkpoint": checkpoint,
         "resume": resume,
+        "fresh": fresh,
         "plain": plain,
         "watch": watch,
         "checks": checks,

@@ -45,6 +45,7 @@ FIT.option(
     "continue the model's last run, or the one in the checkpoint, up to -e epochs, with its data "
     "and options where no others are given",
 )
+FIT.option("--fresh", "start with new weights, also if the model was trained before")
 FIT.option("--watch {confusion}", "confusion matrix of the validation data after each epoch")
 FIT.option("--csv FILE", "file to write each epoch's values to", read="text")
 FIT.option("--tensorboard DIR", "folder for a TensorBoard log", read="text")
@@ -97,7 +98,7 @@ def _fit_options(line: ParsedLine) -> dict[str, Any]:
     options |= _validation(line)
     if line.no_shuffle:
         options["shuffle"] = False
-    for name in ("restore_best", "resume", "plain"):
+    for name in ("restore_best", "resume", "fresh", "plain"):
         options[name] = getattr(line, name) or None
     if line.watch is not None and not (line.val or line.resume):
         remedy = "Use a part of the data for it: `--val 0.1`."

@@ -140,16 +140,17 @@ def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResu
     """Create the model of a file, or load the file's weights into a given model."""
     file_format = detect_format(path)
     loaded = LoadResult(path, file_format, metadata=read_metadata(path, file_format))
+    if into is not None and file_format in ("json", "text"):
+        contents = "an architecture" if file_format == "json" else "the text of a model"
+        raise PersistenceError(
+            Text(f"{loaded.file_name} contains {contents}, not weights to load into ")
+            + Text(ModelName(into.name), "."),
+            "Load it without a model, or load a file of weights.",
+        )
     if file_format == "text":
         return loaded
     loaded.keras_version = _keras_version(path, file_format)
     if into is not None:
-        if file_format == "json":
-            contents = f"{loaded.file_name} contains an architecture, not weights to load into "
-            raise PersistenceError(
-                Text(contents, ModelName(into.name), "."),
-                "Load it without a model, or load a file of weights.",
-            )
         loaded.add_notes(*load_weights(into, path, file_format))
         loaded.model = into
         return loaded

@@ -235,12 +235,17 @@ def load_with_details(
                 raise loaded.error from None
             raise
     model, metadata = loaded.model, loaded.metadata
+    record = record_for(model)
+    record.is_loaded = loaded.format not in ("json", "text")
+    if into is not None:  # its weights are not new any more
+        record.initial_weights = record.start = None
     if loaded.format == "json":
         mark_untrained(model)
     if metadata is not None:
         if into is None and origin_of(model) is None and metadata.text and metadata.steps:
             names = _names_for(metadata, trust)
             restore_origin(model, metadata.text, names, metadata.steps, metadata.portable)
+        record.loaded_epochs = metadata.epochs if record.is_loaded else 0
         if metadata.words:
             loaded.add_notes(*restore_vocabularies(model, metadata.words))
         if metadata.preparation:

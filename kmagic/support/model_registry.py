@@ -34,6 +34,9 @@ class ModelRecord:
     spreads: dict[str, float] = field(default_factory=dict)
     origin: Any = None  # the text that it was built from, with its steps
     initial_weights: bytes | None = None  # hash of the weights that it was created with
+    start: Any = None  # the StartingPoint of its first run
+    is_loaded: bool = False  # whether its weights are from a file
+    loaded_epochs: int = 0  # that they had been trained for
     values: dict[str, Any] = field(default_factory=dict)  # in braces of its text
     compile_values: tuple[Any, dict[str, Any]] = (None, {})  # an optimizer, and those of its line
     axes_seen: dict[str, Any] = field(default_factory=dict)  # for which its functions were traced
@@ -74,7 +77,7 @@ def dataset_for(model: Any) -> Any:
 def mark_untrained(model: Any) -> None:
     """Register that the weights of a Keras model are those that it was created with."""
     if getattr(model, "built", False) and model.trainable_variables:
-        record_for(model).initial_weights = _hash_weights(model)
+        record_for(model).initial_weights = hash_weights(model)
 
 
 def is_untrained(model: Any) -> bool:
@@ -89,10 +92,11 @@ def is_untrained(model: Any) -> bool:
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and int(optimizer.iterations) > 0:
         return False
-    return record.initial_weights == _hash_weights(model)
+    return record.initial_weights == hash_weights(model)
 
 
-def _hash_weights(model: Any) -> bytes:
+def hash_weights(model: Any) -> bytes:
+    """A hash of a model's trainable weights."""
     import numpy as np  # noqa: PLC0415 - %load_ext must not wait for NumPy
 
     digest = hashlib.blake2b(digest_size=16)

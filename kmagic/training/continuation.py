@@ -24,7 +24,12 @@ MAX_SAMPLED_ROWS = 256
 MAX_VALUES = 1024
 """Values per row that a digest covers, evenly spread."""
 CHUNK_ROWS = 4096
-SETTINGS = frozenset(option.name for option in fields(FitOptions)) - {"name", "resume", "others"}
+SETTINGS = frozenset(option.name for option in fields(FitOptions)) - {
+    "name",
+    "resume",
+    "fresh",
+    "others",
+}
 VALIDATION_OPTIONS = frozenset({"validation_data", "validation_split"})
 
 
@@ -184,7 +189,10 @@ def _continue_record(
     described: Mapping[str, str] = record.get("described") or {}
     known = {name: value for name, value in kept.items() if name in SETTINGS}
     if isinstance(known.get("class_weight"), Mapping):
-        known["class_weight"] = {int(key): value for key, value in known["class_weight"].items()}
+        known["class_weight"] = {  # JSON has only texts as keys
+            int(key) if str(key).isdecimal() else key: value
+            for key, value in known["class_weight"].items()
+        }
     others = {name: value for name, value in kept.items() if name not in SETTINGS}
     earlier = FitOptions(**{"epochs": record.get("epochs", 1), **known}, others=others)
     if x is None:

@@ -34,7 +34,8 @@ from kmagic.training.retracing import is_rank_error, reset_functions, retrace_fo
 from kmagic.training.run.provenance import fingerprint, library_versions, set_seed
 from kmagic.training.run.run_history import previous_curves
 from kmagic.training.run.run_list import list_run
-from kmagic.training.run.training_run import Display, TrainingRun
+from kmagic.training.run.training_run import Display, Message, TrainingRun
+from kmagic.training.starting_weights import count_run, start_again, trained_note
 from kmagic.training.validation.data_checks import DataReview, review_data
 from kmagic.training.validation.fit_arguments import (
     check_fit_arguments,
@@ -94,13 +95,11 @@ def train(
         review.compile_choice.apply(model)
     check_learning_rate(model, options)
     run = _new_run(model, name, arguments, options)
-    for message in review.messages:
-        run.add_message(message)
+    run.messages += [Message(0, text) for text in review.messages]
     if continuation is not None:
         continuation.check_split(run, arguments)
-    if options.checkpoint is not None and (rows := RowSample.of(arguments)) is not None:
-        run.rows = rows.to_dict()
     call = FitCall(run, options, x, y, dict(arguments))
+    _prepare_weights(model, run, options)
     checkpoint = open_checkpoint(run, model, options)
     run.earlier = previous_curves(run, earlier)
     if note := options.monitor_note(run.monitor):
@@ -129,6 +128,7 @@ def train(
     finally:
         if run.log or run.status != "failed":  # keep what is trained, so that a run can continue it
             record.run, record.best, record.fit = run, callbacks.best, call
+        count_run(model, run)
     if dataset is not None:
         record.dataset = dataset
     record.spreads = input_spreads(model, training.x)
@@ -178,6 +178,18 @@ def _check(
     return training, review
 
 
+def _prepare_weights(model: keras.Model, run: TrainingRun, options: FitOptions) -> None:
+    """Give the model new weights if requested; otherwise report trained ones."""
+    if options.fresh:
+        if options.seed is not None:
+            keras.utils.set_random_seed(options.seed)
+        message = start_again(model)
+    else:
+        message = trained_note(model)
+    if message and not options.resume:
+        run.add_message(message)
+
+
 def _run_fit(
     model: keras.Model, pipeline: KerasPipeline, run: TrainingRun, callbacks: CallbackSet, x: Any
 ) -> None:
@@ -224,6 +236,7 @@ def _new_run(
     )
     if options.steps_per_epoch:
         samples = None
+    rows = None if options.checkpoint is None else RowSample.of(arguments)
     return TrainingRun(
         name,
         epochs=options.epochs,
@@ -233,6 +246,7 @@ def _new_run(
         initial_epoch=options.initial_epoch,
         options=options.recorded(),
         described=options.described(),
+        rows=None if rows is None else rows.to_dict(),
         variables=_variables(model),
         seed=options.seed,
         versions=library_versions(),

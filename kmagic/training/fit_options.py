@@ -32,7 +32,7 @@ PASSED = (
     *("validation_steps", "validation_batch_size", "validation_freq"),
 )
 """All options that are passed on; the signature of a ``fit`` that a logger wraps hides them."""
-NOT_RECORDED = ("name", "resume")
+NOT_RECORDED = ("name", "resume", "fresh")
 OBJECTS = ("validation_data", "sample_weight", "callbacks")
 """Options that a record cannot keep."""
 INTEGER_MINIMUMS = {
@@ -71,6 +71,7 @@ class FitOptions:
     budget: float | str | None = None
     checkpoint: str | Path | None = None
     resume: TrainingRun | bool | None = None
+    fresh: bool = False
     plain: bool = False
     watch: str | None = None
     checks: bool = True
@@ -120,6 +121,11 @@ class FitOptions:
         remedy = Text("To continue from a folder, pass ", both, ".")
         is_run = isinstance(self.resume, TrainingRun | bool | None)
         self._require("resume", is_run, "a run, True or False", remedy)
+        if self.fresh and self.resume:
+            raise TrainingError(
+                Text(Option("fresh"), " and ", Option("resume"), " contradict each other."),
+                Text("Remove ", Option("resume"), " to start with new weights."),
+            )
         _ = self.budget_seconds
         if self.tensorboard is not None and find_spec("tensorboard") is None:
             raise TrainingError("TensorBoard is not installed.", "Run `pip install tensorboard`.")
@@ -148,7 +154,10 @@ class FitOptions:
             key: value for key, value in values.items() if isinstance(value, PLAIN_VALUES)
         }
         if isinstance(self.class_weight, Mapping):
-            recorded["class_weight"] = {int(k): float(v) for k, v in self.class_weight.items()}
+            recorded["class_weight"] = {
+                key if isinstance(key, str) else int(key): float(weight)
+                for key, weight in self.class_weight.items()
+            }
         return recorded
 
     def described(self) -> dict[str, str]:

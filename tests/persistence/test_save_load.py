@@ -681,3 +681,12 @@ def test_a_new_process_classifies_raw_images(tmp_path: Path, cnn: keras.Model) -
     assert done.stdout.splitlines() == ["3 # my own net"] * 3
     for path in paths:
         np.testing.assert_allclose(np.load(f"{path}.npy"), predictions(cnn), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", ["kmagic", "json"])
+def test_a_file_without_weights_is_not_loaded_into_a_model(tmp_path, suffix):
+    net = kmagic.build("input 4 / dense 2")
+    path = kmagic.save(net, tmp_path / f"net.{suffix}").path
+    with pytest.raises(PersistenceError, match="not weights to load into 'net'"):
+        kmagic.load(path, model=kmagic.build("model net\ninput 4 / dense 2"))
+    assert kmagic.load(path).output_shape == (None, 2)
