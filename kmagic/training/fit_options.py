@@ -153,10 +153,11 @@ class FitOptions:
         recorded: dict[str, Any] = {
             key: value for key, value in values.items() if isinstance(value, PLAIN_VALUES)
         }
-        if isinstance(self.class_weight, Mapping):
+        weights: Any = self.class_weight
+        if isinstance(weights, Mapping):
             recorded["class_weight"] = {
                 key if isinstance(key, str) else int(key): float(weight)
-                for key, weight in self.class_weight.items()
+                for key, weight in weights.items()
             }
         return recorded
 
