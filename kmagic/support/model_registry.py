@@ -39,6 +39,7 @@ class ModelRecord:
     loaded_epochs: int = 0  # that they had been trained for
     values: dict[str, Any] = field(default_factory=dict)  # in braces of its text
     compile_values: tuple[Any, dict[str, Any]] = (None, {})  # an optimizer, and those of its line
+    traced: Any = None  # its training function, and the attributes that it was traced for
     axes_seen: dict[str, Any] = field(default_factory=dict)  # for which its functions were traced
 
 

@@ -22,6 +22,7 @@ from kmagic.training.callbacks.recording_callbacks import (
     confusion_data,
 )
 from kmagic.training.callbacks.resuming import open_checkpoint
+from kmagic.training.compiled_state import remember_state, stale_notes, traceable_state
 from kmagic.training.continuation import Continuation, FitCall, RowSample
 from kmagic.training.fit_inputs import convert_arguments, split_index
 from kmagic.training.fit_options import FitOptions, check_learning_rate
@@ -112,6 +113,7 @@ def train(
     validates_split = arguments["validation_data"] is None and arguments["validation_split"]
     retrace_for(model, "train", arrays)
     retrace_for(model, "test", arrays if validates_split else arguments["validation_data"])
+    run.messages += [Message(0, text) for text in stale_notes(model)]
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
@@ -123,12 +125,18 @@ def train(
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     record = record_for(model)
     list_run(run)
+    state = traceable_state(model)
     try:
         _run_fit(model, pipeline, run, callbacks, arguments["x"])
     finally:
         if run.log or run.status != "failed":  # keep what is trained, so that a run can continue it
             record.run, record.best, record.fit = run, callbacks.best, call
         count_run(model, run)
+        remember_state(model, state)
+    known = {text for _, text in run.messages}
+    for note in stale_notes(model):  # a callback may have changed something
+        if note not in known:
+            run.add_message(note)
     if dataset is not None:
         record.dataset = dataset
     record.spreads = input_spreads(model, training.x)

@@ -20,6 +20,7 @@ BOILERPLATE = (
     "Detected at node",
     "File ",
 )
+OTHER_WEIGHTS = "This optimizer can only be called for the variables it was originally built with"
 MAX_LENGTH = 300
 
 
@@ -31,6 +32,12 @@ def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
         return _file_error(run, error)
     if not is_data_error(error):
         return None
+    if OTHER_WEIGHTS in str(error):
+        return TrainingError(
+            f"{run.model_name} cannot be trained: its optimizer was used before for other weights. "
+            "A layer was unfrozen or added since then.",
+            'Compile the model with a new optimizer, for example "adam".',
+        )
     reason = main_sentence(error)
     remedy = "Check the shapes of x and y, the model's outputs and its loss."
     if is_rank_error(error):

@@ -1,0 +1,135 @@
+"""What changed since a model's training function was traced, and has no effect until it compiles.
+
+Keras builds the optimizer for the weights that are trainable then, and traces one graph: a layer
+that is unfrozen or frozen later, another dropout rate or another loss changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+
+from kmagic.models.keras_history import flat_layers, is_model
+from kmagic.models.model_arrays import has_custom_step
+from kmagic.support.formatting import list_names
+from kmagic.support.model_registry import record_for
+
+COMPILE_AGAIN = "Compile the model again."
+PLAIN = (bool, int, float, str, type(None))
+CHANGING = frozenset({"built", "supports_masking", "name"})
+"""Attributes that Keras itself sets later."""
+
+
+def stale_notes(model: keras.Model) -> list[str]:
+    """Messages about changes that a training ignores."""
+    if model.train_function is None or model.run_eagerly:
+        return []
+    untrained, trained = _weights_at_compile(model)
+    notes = []
+    if untrained:
+        verb = "is" if len(untrained) == 1 else "are"
+        notes.append(
+            f"{list_names(untrained)} {verb} not trained: unfrozen or added after the model was "
+            f"compiled. {COMPILE_AGAIN}"
+        )
+    if trained:
+        verb = "is" if len(trained) == 1 else "are"
+        notes.append(
+            f"{list_names(trained)} {verb} still trained: frozen after the model was compiled. "
+            f"{COMPILE_AGAIN}"
+        )
+    if changes := list(_changed_attributes(model)):
+        notes.append(
+            f"The change of {list_names(changes)} has no effect, because the training function was "
+            f"traced before. {COMPILE_AGAIN}"
+        )
+    return notes
+
+
+def traceable_state(model: keras.Model) -> dict[str, Any]:
+    """The attributes for which a training function is about to be traced, if it is.
+
+    Layers of the user may change their own while they are called; they are not included.
+    """
+    if model.train_function is not None or not model.built:
+        return {}
+    return _attributes(model, keras_only=True)
+
+
+def remember_state(model: keras.Model, before: Mapping[str, Any]) -> None:
+    """Remember the attributes for which a model's training function was traced."""
+    record, function = record_for(model), model.train_function
+    if function is not None and (record.traced is None or record.traced[0] is not function):
+        record.traced = (function, {**_attributes(model), **before})
+
+
+def _weights_at_compile(model: keras.Model) -> tuple[list[str], list[str]]:
+    """Layers that are not trained although they are trainable, and the reverse."""
+    optimizer = model.optimizer
+    is_known = isinstance(optimizer, keras.optimizers.Optimizer) and optimizer.built
+    if not is_known or has_custom_step(model):
+        return [], []
+    # For a LossScaleOptimizer they are those of the optimizer in it.
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    optimized = {id(variable) for variable in inner._trainable_variables}  # noqa: SLF001 - not public
+    untrained, trained = [], []
+    for layer in _top_layers(model):
+        trainable = {id(variable) for variable in layer.trainable_variables}
+        own = {id(variable) for variable in layer.variables}
+        if trainable - optimized:
+            untrained.append(layer.name)
+        if (own & optimized) - trainable:
+            trained.append(layer.name)
+    return untrained, trained
+
+
+def _top_layers(model: keras.Model) -> Iterator[Any]:
+    """The layers of a model; those of a nested model if only some of them differ from it."""
+    for layer in model.layers:
+        if is_model(layer) and len({inner.trainable for inner in layer.layers}) > 1:
+            yield from _top_layers(layer)
+        else:
+            yield layer
+
+
+def _attributes(model: keras.Model, *, keras_only: bool = False) -> dict[str, Any]:
+    """The settings of layers, optimizer and loss, by name."""
+    layers = [layer for layer in flat_layers(model) if layer is not model]
+    if keras_only:
+        layers = [layer for layer in layers if type(layer).__module__.startswith("keras.")]
+    optimizer = model.optimizer
+    attributes = {
+        f"{getattr(owner, 'name', 'layer')}.{name}": value
+        for owner in [*layers, *filter(None, [optimizer])]
+        for name, value in vars(owner).items()
+        if name[0] != "_" and name not in CHANGING and _is_setting(value)
+    }
+    attributes |= {f"{layer.name}.dtype_policy": layer.dtype_policy.name for layer in layers}
+    rate = getattr(optimizer, "_learning_rate", None)
+    schedule = rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+    return attributes | {"loss": model.loss, "the learning rate schedule": schedule}
+
+
+def _is_setting(value: Any) -> bool:
+    is_tensor = hasattr(value, "dtype") and not isinstance(value, keras.Variable)
+    return isinstance(value, PLAIN) or is_tensor or (callable(value) and not hasattr(value, "name"))
+
+
+def _changed_attributes(model: keras.Model) -> Iterator[str]:
+    known = record_for(model).traced
+    if known is None or known[0] is not model.train_function:
+        return
+    before = known[1]
+    for name, value in _attributes(model).items():
+        if name in before and not _is_equal(before[name], value):
+            shown = isinstance(value, PLAIN) and isinstance(before[name], PLAIN)
+            yield f"{name} from {before[name]} to {value}" if shown else name
+
+
+def _is_equal(first: Any, second: Any) -> bool:
+    if first is second:
+        return True
+    # Keras makes new methods and functions at each access, which are equal.
+    return not hasattr(first, "dtype") and type(first) is type(second) and bool(first == second)
