@@ -7,6 +7,7 @@ from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from kmagic.language.spec import ModelSpec
+from kmagic.support.caller_names import caller_names
 from kmagic.support.errors import EvaluationError, TrainingError
 from kmagic.support.suggestions import did_you_mean
 
@@ -22,7 +23,8 @@ def build(text: str | ModelSpec, /, **values: Any) -> Any:
 
     Args:
         text: The text, or the spec that :func:`kmagic.parse` returns for it.
-        values: Values of the names in braces.
+        values: Values of names in the text. All other names are variables of the calling code,
+            local ones first.
 
     Returns:
         A ``keras.Sequential`` for a plain stack, otherwise a functional ``keras.Model``; compiled
@@ -41,7 +43,7 @@ def build(text: str | ModelSpec, /, **values: Any) -> Any:
     from kmagic.models.build import build_model  # noqa: PLC0415 - as above
 
     with translate_pasted_r():
-        return build_model(text, values)
+        return build_model(text, {**caller_names(), **values})
 
 
 def fit(

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kmagic.support.caller_names import what_to_do, why_hidden
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -43,6 +44,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.NotIn: lambda left, right: left not in right,
 }
 _COMPUTE_ABOVE = "Compute it in a cell above and use the name of the result here."
+_OTHER_NAME = "Braces contain values. Give the notebook's value another name in a cell above."
 _CALL_ABOVE = "Call it in a cell above and use the name of the result here."
 
 
@@ -61,8 +63,15 @@ class ExpressionError(Exception):
         self.message, self.column, self.width, self.remedy = message, column, width, remedy
 
 
-def evaluate(source: str, names: Mapping[str, Any]) -> Any:
+def evaluate(
+    source: str, names: Mapping[str, Any], refuse: Callable[[str], str] | None = None
+) -> Any:
     """The value of an expression, given without its braces.
+
+    Args:
+        source: The expression.
+        names: Values of the names in it.
+        refuse: Why a name has no value, although it may be in ``names``; "" if it has one.
 
     Raises:
         ExpressionError: It is not an expression, contains a call, or fails.
@@ -71,7 +80,7 @@ def evaluate(source: str, names: Mapping[str, Any]) -> Any:
         >>> evaluate("dim // heads", {"dim": 64, "heads": 4})
         16
     """
-    return _Evaluator(source, names).value(parse_expression(source))
+    return _Evaluator(source, names, refuse).value(parse_expression(source))
 
 
 def names_in_expression(source: str) -> set[str]:
@@ -102,8 +111,10 @@ def parse_expression(source: str) -> ast.expr:
 
 
 class _Evaluator:
-    def __init__(self, source: str, names: Mapping[str, Any]) -> None:
-        self.source, self.names = source, names
+    def __init__(
+        self, source: str, names: Mapping[str, Any], refuse: Callable[[str], str] | None
+    ) -> None:
+        self.source, self.names, self.refuse = source, names, refuse
 
     def value(self, node: ast.expr) -> Any:
         visit = getattr(self, f"_{type(node).__name__}", None)
@@ -122,7 +133,11 @@ class _Evaluator:
         return node.value
 
     def _Name(self, node: ast.Name) -> Any:
+        if self.refuse is not None and (reason := self.refuse(node.id)):
+            raise self._error(reason, node, _OTHER_NAME)
         if node.id not in self.names:
+            if reason := why_hidden(node.id, self.names):
+                raise self._error(reason, node, what_to_do(node.id, self.names))
             own = (name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES)
             remedy = did_you_mean(node.id, own) or "Define it in a cell above."
             raise self._error("is not defined in the notebook", node, remedy)

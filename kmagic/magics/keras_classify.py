@@ -64,7 +64,7 @@ def keras_classify(session: Session, line: ParsedLine) -> Any:
     )
     result = replace(result, spelling=line.spelling)
     if line.out:
-        session.names[line.out] = result.to_frame()
+        session.notebook[line.out] = result.to_frame()
     return session.deliver(result, quiet=line.quiet)
 
 

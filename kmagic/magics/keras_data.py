@@ -10,6 +10,7 @@ from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
+from kmagic.support.caller_names import CallerNames
 
 DATA = LineParser(
     "%keras_data",
@@ -124,8 +125,11 @@ def _value(session: Session, line: ParsedLine, word: str) -> Any:
 
 
 def _free_variable(session: Session, name: str) -> str:
-    """The name, unless the notebook has another value in that variable."""
-    value = session.names.get(name)
+    """The name, unless another value, or the calling function, has that variable."""
+    names = session.names
+    value = names.get(name)
+    if isinstance(names, CallerNames) and names.is_assigned_here(name):
+        return f"{name}_set"
     return name if value is None or hasattr(value, "x_train") else f"{name}_set"
 
 

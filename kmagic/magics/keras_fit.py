@@ -83,7 +83,7 @@ def keras_fit(session: Session, line: ParsedLine) -> Any:
         if len(session.runs) > count:  # also if it ended with an error
             session.runs[-1].variables |= line.settings
             if line.out:
-                session.names[line.out] = session.runs[-1]
+                session.notebook[line.out] = session.runs[-1]
     mark_displayed(run)
     return run
 

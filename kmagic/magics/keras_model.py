@@ -72,8 +72,8 @@ def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
     from kmagic.from_r.translation import translate_pasted_r  # noqa: PLC0415 - loads the parser
     from kmagic.models.build import build_model  # noqa: PLC0415 - not before a model is built
 
-    name, names = line.name, session.names
-    check_variable(line, name)
+    name = line.name
+    check_variable(session, line, name)
     if line.seed is not None:
         keras.utils.set_random_seed(line.seed)
     where = f"%%keras_model {name}"
@@ -81,9 +81,9 @@ def keras_model(session: Session, line: ParsedLine, cell: str) -> Any:
         model = _from_r(session, cell, name, where, quiet=line.quiet)
     else:
         with translate_pasted_r():
-            model = build_model(cell, names, where=where, first_line=2, name=name)
-    names[name] = model
-    session.last_model = name
+            model = build_model(cell, session.names, where=where, first_line=2, name=name)
+    session.notebook[name] = model
+    session.set_current_model(name)
     advice: tuple[str, ...] = ()
     if not (line.quiet or line.no_checks):
         # The advice on R code counts the lines of its translation, not those of the cell.
@@ -181,10 +181,11 @@ def _show(
     return model
 
 
-def check_variable(line: ParsedLine, name: str) -> None:
+def check_variable(session: Session, line: ParsedLine, name: str) -> None:
     """Check that a model can be assigned to a variable."""
     if not name.isidentifier() or iskeyword(name):
         line.fail("is not a valid variable name", name, "Use letters, digits and _, as in Python.")
+    session.check_result_name(line, name)
 
 
 def _print_keras_summary(model: Any) -> None:

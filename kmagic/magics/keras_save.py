@@ -35,7 +35,8 @@ LOAD = LineParser(
 )
 LOAD.argument("PATH", "the file", name="path", nargs=None)
 LOAD.argument("NAME", "variable (default: the name it was saved by)", name="name", nargs="?")
-LOAD.option("--unsafe", "run Python code in a file that you trust")
+LOAD.option("--custom-objects A,B", "notebook variables that the file may use: classes, functions")
+LOAD.option("--unsafe", "load a file that you trust although it has code or reads other files")
 LOAD.result_options()
 
 
@@ -70,18 +71,37 @@ def keras_load(session: Session, line: ParsedLine) -> Any:
     if is_weights_file(path) and (name or session.current_model()):
         name, into = session.take_model(line, [name] if name else [])
     elif name:
-        check_variable(line, name)
-    loaded = load_with_details(path, into=into, safe_mode=not line.unsafe, notebook=session.names)
+        check_variable(session, line, name)
+    loaded = load_with_details(
+        path,
+        into=into,
+        safe_mode=not line.unsafe,
+        custom_objects=_custom_objects(line),
+        notebook=session.names,
+    )
     name = name or _variable(loaded.name)
     loaded = loaded.with_name(name)
     if into is None:
-        session.names[name] = loaded.model
-    session.last_model = name
+        session.notebook[name] = loaded.model
+    session.set_current_model(name)
     if not line.quiet:
         display_result(loaded)
     session.show_models_at_end()
     mark_displayed(loaded.model)
     return loaded.model
+
+
+def _custom_objects(line: ParsedLine) -> dict[str, Any]:
+    """The notebook variables that the file may use: names, or a dictionary."""
+    text = line.custom_objects
+    if not text:
+        return {}
+    if text.startswith("{") or isinstance(line.try_value(text)[0], dict):
+        value = line.value(text)
+        if not isinstance(value, dict):
+            line.fail(f"--custom-objects must be names or a dictionary; got {value!r}", text)
+        return value
+    return {name: line.value(name) for name in text.split(",") if name}
 
 
 def _variable(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
+from kmagic.support.caller_names import what_to_do, why_hidden
 from kmagic.support.errors import MagicError, Problem
 from kmagic.support.messages import MagicSpelling
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
@@ -259,9 +260,10 @@ class ParsedLine:
         """The value of a word: a number, a quoted string, a variable or ``{expr}``."""
         value, known = self.try_value(text)
         if not known:
+            variable = re.split(r"[.\[]", text)[0]
             names = [name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES]
             remedy = "Write a number, a quoted string, a variable, or an expression in braces."
-            remedy = did_you_mean(re.split(r"[.\[]", text)[0], names) or remedy
+            remedy = did_you_mean(variable, names) or remedy
             self.fail("is neither a value nor a variable of this notebook", text, remedy)
         return value
 
@@ -270,8 +272,10 @@ class ParsedLine:
         if text.startswith("{") and text.endswith("}"):
             inset = 0 if has_colon(text[1:-1]) else 1  # the braces of a dictionary belong to it
             return self._expression(text[inset : len(text) - inset], text, inset), True
-        variable = _VARIABLE.fullmatch(text)
-        if variable and re.split(r"[.\[]", text)[0] in self.names:
+        name = re.split(r"[.\[]", text)[0]
+        if reason := why_hidden(name, self.names):
+            self.fail(reason, text, what_to_do(name, self.names))
+        if _VARIABLE.fullmatch(text) and name in self.names:
             return self._expression(text, text, 0), True
         try:
             return ast.literal_eval(text), True

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from IPython.core.magic import no_var_expand
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.support import keras_import
+from kmagic.support.caller_names import CallerNames, caller_names
 from kmagic.support.errors import InputWarning, KmagicError
 from kmagic.support.process_patches import show_models_with, warnings_as_text
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
@@ -23,6 +26,8 @@ BUILD_ONE = "Build one: `%%keras_model cnn`, followed by one layer per line."
 MAX_ARRAYS = 2  # inputs and targets
 MAGICS: dict[str, tuple[LineParser, Callable[..., Any]]] = {}
 """Name of each magic, without percent signs -> its parser and its function."""
+_CALLER: ContextVar[Mapping[str, Any] | None] = ContextVar("_CALLER", default=None)
+"""The variables of the code that runs a magic, while it runs."""
 
 
 def magic(
@@ -41,23 +46,35 @@ def magic(
                 print(parser.format_help())  # noqa: T201 - help is text for the reader
                 return None
             keras_import.load_keras()
-            parsed = parser.parse(line, session.names)
-            try:
-                return function(session, parsed, *texts)
-            except KmagicError as error:
-                error.spelling = parsed.spelling
-                raise
-            except KeyboardInterrupt:
-                if not interruptible:
+            with names_of_caller(caller_names(session.notebook)):
+                parsed = parser.parse(line, session.names)
+                try:
+                    session.check_result_name(parsed, parsed.options.__dict__.get("out"))
+                    return function(session, parsed, *texts)
+                except KmagicError as error:
+                    error.spelling = parsed.spelling
                     raise
-                print("Interrupted.")  # noqa: T201 - one word for the reader
-                return None
+                except KeyboardInterrupt:
+                    if not interruptible:
+                        raise
+                    print("Interrupted.")  # noqa: T201 - one word for the reader
+                    return None
 
         no_var_expand(run)
         MAGICS[parser.name.lstrip("%")] = parser, run
         return run
 
     return declare
+
+
+@contextmanager
+def names_of_caller(names: Mapping[str, Any]) -> Iterator[None]:
+    """Look up names among these in the magic that runs."""
+    token = _CALLER.set(names)
+    try:
+        yield
+    finally:
+        _CALLER.reset(token)
 
 
 class Session:
@@ -69,17 +86,24 @@ class Session:
 
     def __init__(self, shell: Any) -> None:
         self.shell = shell  # the InteractiveShell
-        self.last_model = ""  # variable of the model that was built or used last
+        self.last_model = ""  # notebook variable of the model that was built or used last
         self.runs = RunList()  # of this session, oldest first
+        self._last_local: tuple[CodeType, str] | None = None  # as last_model, in a function
 
     @property
-    def names(self) -> dict[str, Any]:
-        """The notebook's variables."""
+    def notebook(self) -> dict[str, Any]:
+        """The notebook's variables; results are assigned here."""
         names: dict[str, Any] = self.shell.user_ns
         return names
 
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """All variables that can be used: those of the code that runs the magic come first."""
+        names = _CALLER.get()
+        return self.notebook if names is None else names
+
     def models(self) -> dict[str, Any]:
-        """All models that are variables of the notebook."""
+        """All models that are variables."""
         return {
             name: value
             for name, value in self.names.items()
@@ -87,11 +111,41 @@ class Session:
         }
 
     def current_model(self) -> tuple[str, Any] | None:
-        """The model that was built or used last, if it still exists, with its variable."""
-        model = self.names.get(self.last_model)
-        if is_model(model):
-            return self.last_model, model
-        return next(reversed(self.models().items()), None)
+        """The model that was built or used last, if it still exists, with its variable.
+
+        In a function with models of its own it is one of these; None if that is ambiguous.
+        """
+        names, models = self.names, self.models()
+        if isinstance(names, CallerNames):
+            own = [name for name in models if name in names.local]
+            code, last = self._last_local or (None, "")
+            if code is names.code and last in own:
+                return last, models[last]
+            if own:
+                return (own[0], models[own[0]]) if len(own) == 1 else None
+        if self.last_model in models:
+            return self.last_model, models[self.last_model]
+        return next(reversed(models.items()), None)
+
+    def set_current_model(self, name: str) -> None:
+        """Note that the model of a variable was used last."""
+        names = self.names
+        if isinstance(names, CallerNames) and name in names.local:
+            self._last_local = names.code, name
+        else:
+            self.last_model = name
+
+    def check_result_name(self, line: ParsedLine, name: str | None) -> None:
+        """Refuse to assign to a variable of the notebook that the calling code would not see."""
+        names = self.names
+        if not name or not isinstance(names, CallerNames) or not names.is_in_notebook:
+            return
+        if names.is_assigned_here(name):
+            message = f"assigns a notebook variable, but {name} is a variable of {names.where}"
+            remedy = "Choose another name."
+            if not line.magic.startswith("%%"):
+                remedy = f"Write `{name} = {line.magic} ...`, or choose another name."
+            line.fail(message, name, remedy)
 
     def datasets(self) -> Iterator[Any]:
         """The datasets that are variables of the notebook."""
@@ -131,12 +185,15 @@ class Session:
             if known and is_model(value):
                 name = words.pop(0)
                 if name.isidentifier():
-                    self.last_model = name
+                    self.set_current_model(name)
                 return name.strip("{}"), value
             if not known and words[0].isidentifier():
                 remedy = did_you_mean(words[0], self.models()) or self._list_models()
                 line.fail("is not a model of this notebook", words[0], remedy)
         current = self.current_model()
+        if current is None and (models := self.models()):
+            message = f"several models can be meant here: {', '.join(models)}"
+            line.fail(message, words[0] if words else "", "Name the model first.")
         if current is None:
             message = "this notebook has no model yet"
             line.fail(message, words[0] if words else "", BUILD_ONE)
@@ -216,7 +273,7 @@ class Session:
     def deliver(self, value: Any, *, out: str | None = None, quiet: bool = False) -> Any:
         """Show a magic's result and assign it to a variable; return it marked as shown."""
         if out:
-            self.names[out] = value
+            self.notebook[out] = value
         if isinstance(value, Renderable):
             if not quiet:
                 display_result(value)

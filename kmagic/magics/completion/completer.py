@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from kmagic.magics.session import Session
+from kmagic.magics.session import Session, names_of_caller
 
 CELL = "%%keras_model"
 
@@ -26,7 +26,8 @@ def register(shell: Any, session: Session) -> None:
 
     @context_matcher()  # type: ignore[untyped-decorator]  # IPython ships no types
     def kmagic_matcher(context: Any) -> dict[str, Any]:
-        return match(context.full_text, context.cursor_line, context.cursor_position, session)
+        with names_of_caller(_visible_names(completer, session)):
+            return match(context.full_text, context.cursor_line, context.cursor_position, session)
 
     completer.custom_matchers.insert(0, kmagic_matcher)
 
@@ -38,6 +39,13 @@ def unregister(shell: Any) -> None:
         completer.custom_matchers[:] = [
             matcher for matcher in completer.custom_matchers if matcher.__name__ != "kmagic_matcher"
         ]
+
+
+def _visible_names(completer: Any, session: Session) -> dict[str, Any]:
+    """The names that IPython completes: in a debugger and an embedded shell those of a function."""
+    names, own = session.notebook, completer.namespace
+    is_notebook = own is names
+    return names if is_notebook else {**names, **completer.global_namespace, **own}
 
 
 def match(text: str, row: int, column: int, session: Session) -> dict[str, Any]:
