@@ -141,6 +141,9 @@ class _Expander(NameResolver):
     # --- steps --------------------------------------------------------------------------------
 
     def _step(self, spec: LayerSpec) -> None:
+        if spec.callee in (Word("_"), Word("_in")):
+            self._name_outputs(spec, spec.callee)
+            return
         if spec.times is None:
             self._apply(spec, named=True)
             return
@@ -160,6 +163,19 @@ class _Expander(NameResolver):
             once = replace(spec, inputs=inputs, times=None, targets=targets)
             self._apply(once, named=times == 1)
         self.scope.iterations = outer
+
+    def _name_outputs(self, spec: LayerSpec, sign: Word) -> None:
+        """``h = _``: another name for what is there."""
+        remedy = f"To name it, write `h = {sign.text}`; to use it, `dense 4 <- {sign.text}`."
+        if not spec.targets or spec.args or spec.inputs is not None or spec.times or spec.reuse:
+            self.fail(f"{sign.text} is an output, not a layer", sign.span, remedy)
+        outputs = self._implicit(sign.text, sign.span)
+        if len(spec.targets) != len(outputs):
+            message = f"{pluralize(len(spec.targets), 'name')} for {len(outputs)} outputs"
+            remedy = f"For one of them, write `h = identity <- {sign.text}[0]`."
+            self.fail(message, sign.span, remedy)
+        self._bind(spec.targets, outputs, spec.span)
+        self.scope.current = outputs
 
     def _apply(self, spec: LayerSpec, *, named: bool) -> None:
         callee = spec.callee
@@ -215,6 +231,7 @@ class _Expander(NameResolver):
             trail=self.scope.trail,
             spec=spec,
             params=self.scope.params,
+            named_outputs=self.scope.outputs_by_name,
             iterations=self.scope.iterations,
         )
         self.graph.nodes.append(node)

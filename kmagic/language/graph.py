@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import TypeAlias
@@ -38,6 +38,8 @@ BlockTrail: TypeAlias = tuple[BlockUse, ...]
 Iterations: TypeAlias = tuple[tuple[int, str], ...]
 """Iterations of the loops around a step, as text, each with the number of blocks around it."""
 
+NamedOutputs: TypeAlias = Mapping[str, tuple[NodeOutput, Span]]
+
 
 @dataclass(slots=True)
 class Node:
@@ -52,6 +54,8 @@ class Node:
         spec: The step as it is written, with its expressions.
         trail: The blocks around it, each with the position of its use.
         params: Names of the block parameters and loop variables that are visible here.
+        named_outputs: The named outputs of the model or block around it, each with the position of
+            its name; also those further down.
         iterations: The iterations of the loops around it.
         word: What the text calls it, if that is not the callee: "residual".
     """
@@ -64,6 +68,7 @@ class Node:
     spec: LayerSpec
     trail: BlockTrail = ()
     params: frozenset[str] = frozenset()
+    named_outputs: NamedOutputs = field(default_factory=dict, compare=False, repr=False)
     iterations: Iterations = ()
     word: str = ""
 

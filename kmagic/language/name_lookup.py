@@ -40,7 +40,7 @@ from kmagic.support.errors import Problem
 from kmagic.support.suggestions import did_you_mean
 
 MAX_REPETITIONS = 100_000
-_IMPLICIT = ("_", "_in")
+IMPLICIT = ("_", "_in")
 """Names of the previous output, and of the input of a block or body."""
 
 
@@ -148,7 +148,7 @@ class NameResolver:
         """What follows an arrow: names are outputs, and ``_`` may stand for several."""
         resolved: list[Arg] = []
         for arg in args:
-            if arg.name is None and isinstance(arg.value, Word) and arg.value.text in _IMPLICIT:
+            if arg.name is None and isinstance(arg.value, Word) and arg.value.text in IMPLICIT:
                 outputs = self._implicit(arg.value.text, arg.value.span)
                 resolved += [Arg(output, span=arg.span) for output in outputs]
             else:
@@ -191,7 +191,7 @@ class NameResolver:
 
     def _indexed(self, value: Index) -> NodeOutput:
         path = value.path
-        if value.name in _IMPLICIT:
+        if value.name in IMPLICIT:
             outputs = self._implicit(value.name, value.span)
             output, first = outputs[0], path[0]
             if len(outputs) > 1 and isinstance(first, int) and first < len(outputs):
@@ -252,11 +252,21 @@ class NameResolver:
         if isinstance(known, Object | InnerLayer):
             return known
         try:
-            result = evaluate(expr.source, self.scope.names)
+            result = evaluate(expr.source, self.scope.names, self._why_no_value)
         except ExpressionError as error:
             span = Span(expr.span.line, expr.span.column + 1 + error.column, error.width)
             self.fail(error.message, span, error.remedy)
         return NotebookValue(result, expr.source, span=expr.span)
+
+    def _why_no_value(self, name: str) -> str:
+        """Why a name in braces is not one of the notebook; "" if it is."""
+        scope = self.scope
+        if name in scope.params:
+            return ""
+        if name in IMPLICIT or name in scope.outputs_by_name:
+            return f"{name} is an output here, not a notebook variable"
+        is_defined = name in scope.blocks or name in scope.models
+        return f"{name} is defined in this text, not in the notebook" if is_defined else ""
 
     def repetitions(self, value: Value) -> int:
         """A whole number of repetitions."""

@@ -171,7 +171,7 @@ class _ArgumentBinder:
             return False
         has_meaning = self._parameter_by_meaning(name.text) is not None
         is_flag = self.params[name.text].is_flag
-        if is_flag or following[0].name or has_meaning or name.text in self.context.names:
+        if is_flag or following[0].name or has_meaning or self.context.is_variable(name.text):
             return False
         remedy = f"Write its value after `=`: {name.text}={format_value(following[0].value)}."
         self._report("is the name of an argument", name.span, remedy)
@@ -243,7 +243,7 @@ class _ArgumentBinder:
             return is_padding and word not in catalogue.PADDINGS
         if param.role in ("any", "shape"):
             return True
-        if find_object(param.role, word) or word in self.context.names:
+        if find_object(param.role, word) or self.context.is_variable(word):
             return False
         if param.role == "activation":
             return True
@@ -358,8 +358,8 @@ class _ArgumentBinder:
                 return f"{word} is {article} {role}: write {takers[0]}={word}."
         if word in self.context.params:
             return f"For the value of {word}, write {{{word}}}."
-        param = self._next_parameter()
-        if word in self.context.names and param is not None and param.name not in self.named:
+        param, is_variable = self._next_parameter(), self.context.is_variable(word)
+        if is_variable and param is not None and param.name not in self.named:
             return f"For the notebook variable {word}, write {{{word}}}."
         if "dtype" in self.params and word in _PYTHON_DTYPES:
             return f"Write {_PYTHON_DTYPES[word]}."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from kmagic.language.expand import expand
 from kmagic.language.foreign_code import merge_foreign_problems
-from kmagic.language.graph import BlockTrail, Graph, Iterations, Node
-from kmagic.language.name_lookup import ExpansionError, definition_lines
-from kmagic.language.spec import ModelSpec, Span, Statement, Value, replace_part
+from kmagic.language.graph import BlockTrail, Graph, Iterations, NamedOutputs, Node
+from kmagic.language.name_lookup import IMPLICIT, ExpansionError, definition_lines
+from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement, Value, replace_part
 from kmagic.support.errors import BuildError, DSLError, Problem
 
+END = Span(sys.maxsize, 1)
+"""The position after all lines."""
 UNRESOLVED: Any = object()
 """Stands for a value with a mistake that is reported already."""
 _MAX_VERIFIED = 3
@@ -48,12 +51,15 @@ class BuildContext:
         trail: The blocks around the current step.
         iterations: The iterations of the loops around it.
         params: The parameters of its blocks.
+        named_outputs: The named outputs around it, also those further down.
+        position: Where it stands.
         definitions: The text's blocks and nested models, each with the line that defines it.
         lost_names: Names that lines with mistakes would have defined.
         spec: The text as it was parsed.
         fixes: Changes of the text that may remove a problem, best first.
         try_spec: Builds a changed text and returns its problems; None if remedies stay as they are.
         is_trial: Whether a changed text is built only to see whether it works.
+        safe_mode: Whether the text is from a file, and must not run code or read other files.
     """
 
     source: str
@@ -65,20 +71,45 @@ class BuildContext:
     trail: BlockTrail = ()
     iterations: Iterations = ()
     params: frozenset[str] = frozenset()
+    named_outputs: NamedOutputs = field(default_factory=dict)
+    position: Span = NO_SPAN
     definitions: Mapping[str, int] = field(default_factory=dict)
     lost_names: frozenset[str] = frozenset()
     spec: ModelSpec | None = None
     fixes: dict[Problem, Sequence[Fix]] = field(default_factory=dict)
     try_spec: Callable[[ModelSpec], Sequence[Problem]] | None = None
     is_trial: bool = False
+    safe_mode: bool = False
+    _model_outputs: NamedOutputs = field(default_factory=dict)
 
     def enter(self, node: Node) -> None:
         """From here on, problems belong to this step."""
         self.trail, self.iterations, self.params = node.trail, node.iterations, node.params
+        self.named_outputs, self.position = node.named_outputs, node.span
 
     def leave(self) -> None:
         """From here on, problems belong to the whole text."""
         self.trail, self.iterations, self.params = (), (), frozenset()
+        self.named_outputs, self.position = self._model_outputs, END
+
+    def is_variable(self, name: str) -> bool:
+        """Whether a name is a variable of the notebook, and none of the text's own names."""
+        return name in self.names and not self.own_meaning(name)
+
+    def own_meaning(self, name: str) -> str:
+        """What a name is in the text itself, for a message; "" if the text does not define it."""
+        if name in IMPLICIT:
+            return "is an output"
+        if name in self.params:
+            return "is a parameter or loop variable"
+        if name in self.definitions:
+            return f"is defined in line {self.editor_line(self.definitions[name])}"
+        _, span = self.named_outputs.get(name, (None, NO_SPAN))
+        is_above = span != NO_SPAN and (span.line, span.column) < (
+            self.position.line,
+            self.position.column,
+        )
+        return f"is the output named in line {self.editor_line(span.line)}" if is_above else ""
 
     def editor_line(self, line: int) -> int:
         """A line's number in the user's editor."""
@@ -99,14 +130,17 @@ class BuildContext:
         self.definitions = definition_lines(spec.statements)
         self.lost_names, self.spec = spec.lost_names, spec
         try:
-            return expand(spec, self.names, first_line=self.first_line, lost_names=self.lost_names)
+            graph = expand(spec, self.names, first_line=self.first_line, lost_names=self.lost_names)
         except ExpansionError as error:
             for problem, trail in error.problems:
                 self.trail = trail
                 span = Span(problem.line, problem.column, problem.width)
                 self.report(problem.message, span, problem.remedy)
-            self.leave()
-            return error.graph
+            graph = error.graph
+        outer = (node.named_outputs for node in graph.nodes if not node.trail)
+        self._model_outputs = next(outer, {})
+        self.leave()
+        return graph
 
     def report_rejection(
         self,

@@ -323,6 +323,9 @@ class ModelWriter:
 
     def _apply(self, spec: LayerSpec) -> None:
         scope, callee = self.scope, spec.callee
+        if callee in (Word("_"), Word("_in")):
+            self._name_outputs(spec)
+            return
         node = next(self.state.flat_nodes, None)
         word = callee.text if isinstance(callee, Word) else ""
         if not spec.reuse and word in scope.blocks:
@@ -336,6 +339,15 @@ class ModelWriter:
                 name = node.name
             target, args = scope.value(callee), scope.value(spec.args)
             self._add_step(spec, self.state.step(target, args, name, spec.span))
+
+    def _name_outputs(self, spec: LayerSpec) -> None:
+        """``h = _``: another variable for what is there."""
+        scope, outputs = self.scope, self._tensors(spec.callee)
+        if scope.layer_variables.keys() & set(spec.targets):
+            raise Unstructured  # its layer has no variable
+        variables = [scope.variables.get(target, scope.flow) for target in spec.targets]
+        keys = [tensor.keys for tensor in outputs]
+        scope.current = self._bind(variables, ", ".join(outputs), spec.targets, keys)
 
     def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
         if spec.callee == Word("input"):
@@ -768,6 +780,10 @@ class StackWriter(ModelWriter):
 
     def _add_step(self, spec: LayerSpec, step: StepCode) -> None:
         self._add(StackLayer(self._keep_layer(spec, step).code))
+
+    def _name_outputs(self, spec: LayerSpec) -> None:
+        if self.scope.layer_variables.keys() & set(spec.targets):
+            raise Unstructured
 
     def _add_block(self, spec: LayerSpec, code: str, outs: list[TensorCode]) -> None:  # noqa: ARG002
         self._add(StackLayer(f"*{code}"))

@@ -135,13 +135,13 @@ LANGUAGE_WORDS: tuple[LanguageWord, ...] = (
     ),
     LanguageWord(
         "_",
-        "_",
-        "Right of an arrow: the output of the line above.",
+        "_   or   NAME = _",
+        "Right of an arrow: the output of the line above. `NAME = _` gives it another name.",
         "input 20x8\nmulti_head_attention 2 4 <- _, _",
     ),
     LanguageWord(
         "_in",
-        "_in",
+        "_in   or   NAME = _in",
         "Right of an arrow in a block or branch: the input of the block or branch.",
         "block gated(n):\n  dense {n} sigmoid\n  multiply <- _in, _\ninput 16\ngated 16",
     ),

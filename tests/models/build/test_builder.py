@@ -429,3 +429,91 @@ def test_shape_errors_alone_are_a_build_error(text, kind):
     with pytest.raises(DSLError) as caught:
         build(text)
     assert type(caught.value) is kind
+
+
+# --- names of the text ----------------------------------------------------------------------------
+
+OTHER = {
+    name: keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    for name in ("_", "_in", "h", "inner", "f", "n")
+}
+RENAMED = {
+    "input 3 / dense 3 / h = _ / dense 3 / add <- h, _": 24,
+    "input 3 / dense 3 / h = _ / dense 3": 24,
+    "h = input 3 / g = _ / dense 3 / add <- g, h, _": 12,
+    "input 3\nresidual:\n  dense 3\n  h = _\n  dense 3\nadd <- h, _": 24,
+    "block f(n):\n  s = _in\n  dense {n}\n  e = _\n  add <- s, e\ninput 3 / f 3 / f 3": 24,
+    "input 3\nmerge add:\n  branch: dense 3\n  branch:\n    h = _in\n    dense 3 / add <- h, _": 24,
+    "input 3\nfor n in 3 3:\n  h = _\n  dense {n}\n  add <- h, _": 24,
+    "input 3 / d = dense 3 / h = _ / reuse h": 12,
+    "input 3 / dense 3\nh = _\nfreeze h\ndense 3": 24,
+    "model inner:\n  input 3\n  h = _\n  dense 3 / add <- h, _\ninput 3 / inner": 12,
+    "block f:\n  a = dense 3\n  b = dense 3\n  output a, b\ninput 3 / f\nc, d = _\nadd <- c, d": 24,
+}
+
+
+@pytest.mark.parametrize("text", RENAMED)
+def test_another_name_for_the_output_above(text):
+    model = build_model(text, OTHER)
+    assert model.count_params() == RENAMED[text]
+    assert not any(layer in OTHER.values() for layer in model.layers)
+    scope = {}
+    exec(kmagic.to_python(model), scope)  # noqa: S102 - our own program
+    assert scope["model"].count_params() == RENAMED[text]
+    assert [w.shape for w in scope["model"].weights] == [w.shape for w in model.weights]
+
+
+NOT_OF_THE_NOTEBOOK = """
+_
+input 3 / _
+input 3 / _ 4
+input 3 / h = _ 4
+input 3 / h = _ <- _
+input 3 / h = _ * 3
+input 3 / h = _in
+h = _
+input 3 / {_}
+input 3 / dense {_}
+input 3 / dense {_.units}
+input 3 / dense 3 <- _, {_}
+input 3 / dense 3 activation=_
+input 3 / dense 3 activation={_}
+input 3 / dense {_in}
+input 3 / h = dense 3 / h
+input 3 / h = dense 3 / {h}
+input 3 / h = dense 3 / dense {h}
+input 3 / h = dense 3 / dense 3 activation=h
+input 3 / h = dense 3 / repeat {h}: / dense 3
+input 3 / h = dense 3 / compile sgd loss=h
+input 3 / dense 3 activation=h / compile loss=_
+input 3 / add <- _, f
+input 3 / freeze n
+input 3 / reuse n
+input 3 / output n
+input 3 / time_distributed(_)
+input 3 / h = dense 3 / time_distributed(h)
+for n in relu elu: / dense 3 activation=n
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("text", NOT_OF_THE_NOTEBOOK)
+def test_names_of_the_language_are_never_looked_up_in_the_notebook(text):
+    text = text.replace(" / ", "\n").replace(":\n", ":\n  ")
+    with pytest.raises(kmagic.KmagicError):
+        build_model(text, OTHER)
+
+
+def test_the_parameters_of_a_block_are_never_looked_up_in_the_notebook():
+    text = "block f(act):\n  dense 3 activation=act\ninput 3 / f relu"
+    with pytest.raises(kmagic.KmagicError, match="parameter or loop variable") as caught:
+        build_model(text, {"act": keras.activations.elu})
+    assert "write {act}" in str(caught.value)
+    model = build_model(text.replace("=act", "={act}"), {"act": keras.activations.elu})
+    assert model.layers[0].activation is keras.activations.relu
+
+
+def test_a_name_means_the_notebooks_above_the_line_that_defines_it():
+    names = {"h": 5, "act": keras.activations.elu}
+    model = build_model("input 3 / dense {h} activation=act / h = dense 2 / act = dense 1", names)
+    assert model.layers[0].units == 5
+    assert model.layers[0].activation is keras.activations.elu
