@@ -129,7 +129,7 @@ class LoadResult(Renderable):
 
 @dataclass(frozen=True, slots=True)
 class TrustSettings:
-    """What a file may use: code, what the user passed by name, variables of the notebook."""
+    """What a file may use: code, and what the user passed by name; messages know the notebook's."""
 
     safe_mode: bool = True
     given: Mapping[str, Any] = field(default_factory=dict)

@@ -1,25 +1,24 @@
 """What a model's configuration asks for, checked before the model is created.
 
-Code in the file is rejected in safe mode, whatever the installed Keras allows. Missing classes and
-functions are taken from the notebook by name; those that are not there are named.
+Code in the file is rejected in safe mode, whatever the installed Keras allows. Classes and
+functions that are not part of Keras must be registered with it or passed by the user; missing ones
+are named.
 """
 
 from __future__ import annotations
 
-import sys
-import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from types import FunctionType
+from operator import attrgetter
 from typing import Any
 
 import keras
 
+from kmagic.models.trust import is_code, objects_in, unsafe_part
 from kmagic.support.errors import PersistenceError
 from kmagic.support.messages import Option, Text
-from kmagic.support.suggestions import did_you_mean
+from kmagic.support.suggestions import nearest
 
 ALLOW_CODE = Text(
     "To load it anyway, use ", Option("safe_mode", value=False), ", for your own files only."
@@ -31,7 +30,13 @@ _INTERNAL_CLASSES = frozenset(
 _KERAS_PACKAGES = frozenset(
     {"keras", "keras_hub", "keras_cv", "keras_nlp", "builtins", "tf_keras", "tensorflow"}
 )
-_LOOKUP_LAYERS = ("StringLookup", "IntegerLookup", "TextVectorization")
+_FUNCTION_MODULES = ("activations", "losses", "metrics", "ops", "initializers", "random")
+_CLASS_MODULES = (
+    *("layers", "initializers", "regularizers", "constraints", "optimizers", "dtype_policies"),
+    *("optimizers.schedules", "quantizers"),
+)
+_CONVERSIONS = ("get", "serialize", "deserialize")
+"""Functions that create other objects from their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +55,30 @@ class NeededObject:
 
 def reject_code(config: Any, file_name: str) -> None:
     """Reject a configuration that contains code or reads other files."""
-    for part, layer in _objects_in(config):
-        kind, inner = part.get("class_name"), part.get("config")
-        vocabulary = inner.get("vocabulary") if isinstance(inner, dict) else None
-        reason, remedy = "", ALLOW_CODE
-        if kind == "__lambda__" or (kind == "Lambda" and _has_code(inner)):
-            reason = "is a Lambda whose Python code is in the file and would run here"
+    for part, layer in objects_in(config):
+        names = (part.get("class_name"), part.get("registered_name"))
+        reason = unsafe_part(names, part.get("config"))
+        if not reason:
+            continue
+        remedy = ALLOW_CODE
+        if is_code(reason):
             remedy = Text(
                 "None of it has run. Use a layer of keras.ops instead, or a named function that "
-                "the notebook defines. ",
+                "you pass. ",
                 ALLOW_CODE,
             )
-        elif kind == "TFSMLayer":
-            reason = (
-                "runs a TensorFlow SavedModel from another file, which can read and write files"
-            )
-        elif kind in _LOOKUP_LAYERS and isinstance(vocabulary, str) and vocabulary:
-            reason = f"reads its vocabulary from another file, {vocabulary}"
-        if reason:
-            raise PersistenceError(
-                f"{file_name} was not loaded: its layer {layer} {reason}.", remedy
-            )
+        raise PersistenceError(f"{file_name} was not loaded: its layer {layer} {reason}.", remedy)
 
 
 def needed_objects(config: Any) -> list[NeededObject]:
     """The classes and functions of a configuration that are not part of Keras, each once."""
     needed: dict[str, NeededObject] = {}
-    for part, layer in _objects_in(config):
+    for part, layer in objects_in(config):
         inner = part.get("config")
         for key in ("activation", "recurrent_activation", "function"):
             # Older files name a function without its module.
             name = inner.get(key) if isinstance(inner, dict) else None
-            if isinstance(name, str) and name not in _keras_names():
+            if isinstance(name, str) and name not in _keras_functions():
                 needed.setdefault(name, NeededObject(name, name, layer, is_function=True))
         kind = part.get("class_name")
         if not isinstance(kind, str) or kind in _INTERNAL_CLASSES or "__lambda__" in kind:
@@ -109,8 +106,8 @@ def find_objects(
 ) -> dict[str, Any]:
     """The needed classes and functions, by every name that Keras may look for.
 
-    Any object that the user passed is accepted; of the notebook's variables only Keras classes and
-    the user's own functions.
+    They must be registered with Keras, or passed by the user. Those of the notebook are only
+    suggested.
     """
     registered = keras.saving.get_custom_objects()
     objects = dict(given)
@@ -118,8 +115,6 @@ def find_objects(
     for need in needed:
         name, registered_name = need.name, need.registered_name
         value = given.get(registered_name, given.get(name, registered.get(registered_name)))
-        if value is None and is_usable(notebook.get(name)):
-            value = notebook[name]
         if value is None:
             missing.append(need)
         else:
@@ -127,6 +122,18 @@ def find_objects(
     if missing:
         raise _missing_error(missing, {**notebook, **given}, file_name)
     return objects
+
+
+class _ByName(tuple[str, ...]):
+    """Names of objects: written as a list for a magic, and as a dictionary in Python."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{name!r}: {name}' for name in self)}}}"
 
 
 def _missing_error(
@@ -140,85 +147,47 @@ def _missing_error(
         user = "its model" if first.layer == "model" else f"its layer {first.layer}"
     others = ", ".join(need.name for need in missing[1:])
     also = f" (also missing: {others})" if others else ""
-    call = f"kmagic.load(path, custom_objects={{{name!r}: {name}}})"
-    if variables.get(name) is not None:
-        remedy = f"{name} in the notebook comes from a library. Pass it explicitly: {call}."
+    option = Option("custom_objects", _ByName(need.name for need in missing))
+    if all(variables.get(need.name) is not None for need in missing):
+        remedy = Text("To use the notebook's, name them: ", option, ".")
     else:
-        usable = [variable for variable in variables if is_usable(variables[variable])]
-        near = did_you_mean(name, usable)
-        define = f"Define or import {name} and load the file again, or pass it: {call}."
-        remedy = f"{near} {define}" if near else define
+        remedy = Text("Define or import what is missing, and name it: ", option, ".")
+    near = nearest(name, (own for own, value in variables.items() if callable(value)))
+    if near and name not in variables:
+        remedy = Text(f"Did you mean {near[0]}? ", remedy)
     return PersistenceError(
         f"{file_name} was not loaded: {user} needs the {what} {name}, which is not defined{also}.",
         remedy,
     )
 
 
-def is_usable(value: Any) -> bool:
-    """Whether a file may use a notebook variable by name: a Keras class or the user's function.
-
-    Older files call functions with arguments of their own, and ``rmtree`` must not be among them.
-    """
-    if isinstance(value, type):
-        return hasattr(value, "from_config") and hasattr(value, "get_config")
-    if not isinstance(value, FunctionType):
-        return False
-    if value.__module__ == "__main__":
-        return True
-    source = getattr(sys.modules.get(value.__module__), "__file__", None)
-    libraries = [
-        sysconfig.get_paths()[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")
-    ]
-    return source is not None and not any(
-        Path(source).is_relative_to(folder) for folder in libraries
-    )
-
-
-def _has_code(config: Any) -> bool:
-    """Whether a Lambda contains code, which Keras 2 writes as a list."""
-    for key in ("function", "output_shape", "mask") if isinstance(config, dict) else ():
-        value = config.get(key)
-        if config.get(f"{key}_type") == "lambda":
-            return True
-        if isinstance(value, list):
-            has_text = any(isinstance(item, str) for item in value)
-            if key == "function" or has_text:
-                return True
-    return False
-
-
 def _is_from_keras(name: str, registered_name: str, module: Any, *, is_function: bool) -> bool:
     if isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES:
         # Functions must be ones that compute: keras.utils has some that download and write files.
-        return not is_function or name in _keras_names()
+        return name in _keras_functions() if is_function else True
     return module is None and registered_name == name and name in _keras_names()
 
 
 @cache
 def _keras_names() -> frozenset[str]:
     """The names of everything that a configuration may contain, and of its classes."""
-    modules = (
-        *("layers", "models", "activations", "initializers", "regularizers", "constraints"),
-        *("losses", "metrics", "optimizers", "ops", "dtype_policies", "random", "quantizers"),
-    )
-    namespaces = [getattr(keras, name) for name in modules if hasattr(keras, name)]
-    names = {"Functional"}
-    for namespace in (*namespaces, keras.optimizers.schedules):
-        names |= set(dir(namespace))
+    names = {"Functional", "Model", "Sequential"}
+    for namespace in _namespaces(*_CLASS_MODULES, *_FUNCTION_MODULES):
+        names |= {name for name in dir(namespace) if not name.startswith("_")}
         names |= {value.__name__ for value in vars(namespace).values() if isinstance(value, type)}
     return frozenset(names)
 
 
-def _objects_in(config: Any, layer: str = "") -> Iterator[tuple[dict[str, Any], str]]:
-    """Every object in a configuration, with the name of its layer."""
-    if isinstance(config, dict):
-        if "class_name" in config:
-            inner = config.get("config")
-            name = inner.get("name") if isinstance(inner, dict) else None
-            layer = name if isinstance(name, str) else layer or "model"
-            yield config, layer
-        for value in config.values():
-            yield from _objects_in(value, layer)
-    elif isinstance(config, list | tuple):
-        for value in config:
-            yield from _objects_in(value, layer)
+@cache
+def _keras_functions() -> frozenset[str]:
+    """The names of Keras's functions that compute."""
+    return frozenset(
+        name
+        for namespace in _namespaces(*_FUNCTION_MODULES)
+        for name, value in vars(namespace).items()
+        if callable(value) and not isinstance(value, type) and name not in _CONVERSIONS
+    )
+
+
+def _namespaces(*modules: str) -> list[Any]:
+    return [attrgetter(name)(keras) for name in modules if hasattr(keras, name.split(".")[0])]

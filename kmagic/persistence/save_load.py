@@ -42,7 +42,7 @@ from kmagic.persistence.model_reading import (
     load_weights,
     open_file,
 )
-from kmagic.persistence.safety import is_usable
+from kmagic.support.caller_names import LimitedNames
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.formatting import format_bytes
@@ -193,8 +193,9 @@ def load(
     Args:
         path: The file; its format is detected from its content.
         model: A model to load the file's weights into; it is unchanged if they do not fit.
-        safe_mode: Reject Python code in the file. Use False only for your own files.
-        custom_objects: Classes and functions that are not part of Keras, by name.
+        safe_mode: Reject files that contain Python code or read other files. Use False only for
+            your own files.
+        custom_objects: Classes, functions and values that the file may use, by name.
 
     Returns:
         The model. If kmagic saved it, kmagic knows its class names, its text and how its data was
@@ -223,7 +224,8 @@ def load_with_details(
 ) -> LoadResult:
     """Load a model, or weights ``into`` one, with everything that was saved with it.
 
-    Arguments and errors are those of :func:`load`; the ``notebook``'s variables may also be used.
+    Arguments and errors are those of :func:`load`. The file cannot use the variables of the
+    ``notebook``; messages say how to pass them.
     """
     trust = TrustSettings(safe_mode, custom_objects or {}, notebook or {})
     loaded = open_file(to_path(path), trust, into=into)
@@ -416,24 +418,28 @@ def _build_from_text(loaded: LoadResult, trust: TrustSettings) -> None:
         where=loaded.path.name,
         first_line=first_line,
         name=name if name.isidentifier() else "",
+        safe_mode=trust.safe_mode,
     )
     if loaded.format != "text":
         loaded.add_notes(*load_weights(loaded.model, loaded.path, loaded.format))
 
 
-def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> dict[str, Any]:
-    """What a file's text may use: its own values, and safe variables of the notebook."""
-    variables = {
-        name: value
-        for name, value in trust.notebook.items()
-        if not name.startswith("_")
-        and (isinstance(value, bool | int | float | str | tuple) or is_usable(value))
-    }
+def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> LimitedNames:
+    """What a file's text may use: its own values, and what the user passed by name."""
     try:
         own = metadata.portable.names() if metadata is not None else {}
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         own = {}
-    return {**variables, **trust.given, **own}
+    known = {**own, **trust.given}
+    hidden = {name: _not_allowed(name) for name in trust.notebook if name not in known}
+    return LimitedNames(known, hidden)
+
+
+def _not_allowed(name: str) -> tuple[str, str]:
+    """Why a file cannot use a notebook variable, and how it can."""
+    how = f"--custom-objects {name} (in Python custom_objects={{{name!r}: {name}}})"
+    reason = f"{name} is a notebook variable, which the file may not use unless you name it"
+    return reason, f"If you trust the file, write {how}."
 
 
 def _loaded_parts(loaded: LoadResult, metadata: ModelMetadata) -> tuple[str, ...]:

@@ -158,7 +158,7 @@ def test_weights_create_their_model_if_there_is_none(here: InteractiveShell) -> 
     np.testing.assert_array_equal(np.asarray(model.weights[0]), np.asarray(before.weights[0]))
 
 
-def test_a_class_of_the_notebook_is_used(here: InteractiveShell) -> None:
+def test_a_class_of_the_notebook_is_used_if_it_is_named(here: InteractiveShell) -> None:
     run(
         here,
         "import keras\n"
@@ -169,8 +169,12 @@ def test_a_class_of_the_notebook_is_used(here: InteractiveShell) -> None:
     here.run_cell_magic("keras_model", "net -q", "input 4 / Twice")
     for name in ("net.keras", "net.h5", "net.json", "net.kmagic"):
         run(here, f"%keras_save net {name} -q")
-        model, _ = run(here, f"%keras_load {name} again -q")
-        assert type(model.layers[-1]) is here.user_ns["Twice"]
+        words = rejected(here, "keras_load", f"{name} again")
+        assert "--custom-objects Twice" in words, words
+        for objects in ("Twice", "{'Twice':Twice}", "own"):
+            here.user_ns["own"] = {"Twice": here.user_ns["Twice"]}
+            model, _ = run(here, f"%keras_load {name} again -q --custom-objects {objects}")
+            assert type(model.layers[-1]) is here.user_ns["Twice"]
     twice = here.user_ns.pop("Twice")
     for name in ("net.keras", "net.h5", "net.json", "net.kmagic"):
         words = rejected(here, "keras_load", f"{name} again")

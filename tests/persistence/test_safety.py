@@ -1,4 +1,4 @@
-"""Files run no code, and use only safe classes and functions of the notebook."""
+"""Files run no code, and use only what the user passes by name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import pytest
 from keras import layers
 
 import kmagic
-from kmagic.persistence.safety import find_objects, is_usable, needed_objects, reject_code
+from kmagic.persistence.safety import find_objects, needed_objects, reject_code
 from kmagic.persistence.save_load import load_with_details
 from kmagic.support.errors import PersistenceError
+from kmagic.support.messages import MagicSpelling
 
 from .. import old_files as old
 
@@ -168,8 +169,12 @@ def test_a_class_of_the_notebook(tmp_path: Path, suffix: str) -> None:
         load_with_details(path, notebook={"Scales": Scale})
     missing = "its layer times needs the class Scale, which is not defined."
     assert caught.value.message == f"{path} was not loaded: {missing}"
-    assert caught.value.remedy.startswith("Did you mean Scales? Define or import Scale")
-    loaded = load_with_details(path, notebook={"Scale": Scale})
+    assert caught.value.remedy.startswith("Did you mean Scales? Define or import what is missing")
+    with pytest.raises(PersistenceError) as caught:
+        load_with_details(path, notebook={"Scale": Scale})
+    assert "name them: custom_objects={'Scale': Scale}." in caught.value.remedy
+    assert "--custom-objects Scale." in caught.value.remedy_text.render(MagicSpelling())
+    loaded = load_with_details(path, custom_objects={"Scale": Scale})
     np.testing.assert_array_equal(np.asarray(loaded.model(X)), 3 * X)
     assert kmagic.load(path, custom_objects={"Scale": Scale}).layers[-1].factor == 3
 
@@ -190,7 +195,9 @@ def test_a_lambda_with_a_named_function_is_safe(tmp_path: Path) -> None:
         assert kmagic.save(model, path).notes == []
         with pytest.raises(PersistenceError, match="its layer half needs the function soft"):
             kmagic.load(path)
-        loaded = load_with_details(path, notebook={"soft": soft})
+        with pytest.raises(PersistenceError, match="its layer half needs the function soft"):
+            load_with_details(path, notebook={"soft": soft})
+        loaded = load_with_details(path, custom_objects={"soft": soft})
         np.testing.assert_array_equal(np.asarray(loaded.model(X)), X * 0.5)
 
 
@@ -203,24 +210,8 @@ def test_a_subclassed_model(tmp_path: Path) -> None:
         PersistenceError, match="its layer own needs the class Bare, which is not defined"
     ):
         kmagic.load(path)
-    loaded = load_with_details(path, notebook={"Bare": Bare})
+    loaded = load_with_details(path, custom_objects={"Bare": Bare})
     np.testing.assert_allclose(np.asarray(loaded.model(X)), before)
-
-
-def test_library_functions_are_not_used_by_name(tmp_path: Path) -> None:
-    import shutil
-    import subprocess
-
-    assert not is_usable(shutil.rmtree)
-    assert not is_usable(subprocess.Popen)
-    assert not is_usable(np)
-    assert is_usable(Scale)
-    assert is_usable(soft)
-    path = tmp_path / "net.keras"
-    kmagic.save(stack(layers.Dense(2, soft)), path)
-    with pytest.raises(PersistenceError) as caught:
-        load_with_details(path, notebook={"soft": shutil.rmtree})
-    assert "comes from a library. Pass it explicitly" in caught.value.remedy
 
 
 def test_a_text_cannot_call_library_functions(tmp_path: Path) -> None:

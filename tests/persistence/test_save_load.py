@@ -226,10 +226,13 @@ def test_a_mistake_is_reported_at_its_line_in_the_file(tmp_path: Path, cnn: kera
     assert str(caught.value).startswith(f"line {number}, column ")
 
 
-def test_a_text_uses_plain_variables_of_the_notebook(tmp_path: Path) -> None:
+def test_a_text_uses_variables_of_the_notebook_that_are_passed(tmp_path: Path) -> None:
     path = tmp_path / "mine.kmagic"
     path.write_text("input 4 / dense {units}")
-    assert load_with_details(path, notebook={"units": 3}).model.count_params() == 15
+    with pytest.raises(kmagic.KmagicError, match="--custom-objects units"):
+        load_with_details(path, notebook={"units": 3})
+    loaded = load_with_details(path, custom_objects={"units": 3}, notebook={"units": 5})
+    assert loaded.model.count_params() == 15
 
 
 def test_values_in_braces_are_saved(tmp_path: Path) -> None:

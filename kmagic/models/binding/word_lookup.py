@@ -12,6 +12,8 @@ from kmagic.language.vocabulary import OTHER_LAYER_NAMES, OTHER_LOSS_NAMES, REMO
 from kmagic.models import catalogue
 from kmagic.models.binding.build_context import UNRESOLVED, BuildContext
 from kmagic.models.catalogue import OBJECT_ROLES, WEIGHT_ROLES, Role, accepts_string, find_object
+from kmagic.models.trust import BASES, can_compute, can_create
+from kmagic.support.caller_names import what_to_do, why_hidden
 from kmagic.support.keras_import import keras
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
@@ -79,12 +81,33 @@ def word_kind(word: Word, role: Role, context: BuildContext) -> OneOf["text", "n
         return ""
     if role != "schedule" and accepts_string(role, text):
         return "text"
-    if text in context.names:
-        return "name"
+    if context.is_variable(text):
+        return "name" if check_value(context.names[text], role, word.span, context) else ""
     if role != "activation" and find_object(role, text) is not None:
         return "object"
     _report_unknown(text, role, word.span, context)
     return ""
+
+
+def check_value(value: Any, role: Role, span: Span, context: BuildContext) -> bool:
+    """Whether a value of the notebook is possible in an argument of this role; if not, report it.
+
+    Keras creates an object of a class, and calls a function.
+    """
+    if role not in OBJECT_ROLES or not callable(value):
+        return True
+    is_class = inspect.isclass(value)
+    if is_class and role == "activation":  # Keras would create it with a tensor
+        message = f"{value.__name__} is a class, not an activation"
+        context.report(message, span, f"Create an object of it: {value.__name__}().")
+        return False
+    if can_create(value if is_class else type(value), role):
+        return True
+    if not is_class and can_compute(value):
+        return True
+    name = getattr(value, "__name__", type(value).__name__)
+    context.report(f"{name} is not {_a(role)}", span, _create_remedy(role))
+    return False
 
 
 def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> bool:
@@ -104,6 +127,8 @@ def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> 
 
 
 def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) -> None:
+    if _report_own_name(text, span, context):
+        return
     remedy = ""
     if role == "loss":
         remedy = OTHER_LOSS_NAMES.get(catalogue.normalize_word(text), "")
@@ -116,6 +141,29 @@ def _report_unknown(text: str, role: Role, span: Span, context: BuildContext) ->
     other = _other_role(text, role)
     message = f"is {_a(other)}, not {_a(role)}" if other else f"is not {_a(role)}"
     context.report(message, span, remedy or _all_words_remedy(role))
+
+
+def _report_own_name(text: str, span: Span, context: BuildContext) -> bool:
+    """Report a name that the text defines, or that its file may not use; whether it is one."""
+    meaning, remedy = context.own_meaning(text), ""
+    if text in context.params:
+        remedy = f"For its value, write {{{text}}}."
+    elif meaning and text in context.names:
+        remedy = "To use the notebook variable of this name, give one of the two another name."
+    elif not meaning:
+        meaning, remedy = why_hidden(text, context.names), what_to_do(text, context.names)
+    if meaning:
+        context.report(meaning, span, remedy)
+    return bool(meaning)
+
+
+def _create_remedy(role: Role) -> str:
+    """How to use an object that a text cannot create."""
+    base = "keras." + BASES[role] if role in BASES else "Keras's classes"
+    return (
+        f"A text creates only objects of Keras and of subclasses of {base}. Create others in a "
+        "cell above, and write the name of the result in braces."
+    )
 
 
 def _all_words_remedy(role: Role) -> str:
@@ -145,10 +193,11 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     """
     callee: Any = value.callee
     if isinstance(callee, NotebookValue):
-        if not callable(callee.value):
-            context.report(f"{{{callee.source}}} cannot be called", callee.span)
-            return None, ""
-        return callee.value, callee.source
+        if can_create(callee.value, role):
+            return callee.value, callee.source
+        message = f"{{{callee.source}}} cannot be created here"
+        context.report(message, callee.span, _create_remedy(role))
+        return None, ""
     word = callee.text
     if word in VALUE_FUNCTIONS:
         return VALUE_FUNCTIONS[word], word
@@ -159,14 +208,24 @@ def find_callable(value: Object | InnerLayer, role: Role, context: BuildContext)
     roles = [role, *OBJECT_ROLES] if role in OBJECT_ROLES else [*OBJECT_ROLES]
     matches = [match for match in (find_object(other, word) for other in roles) if match]
     # A function with arguments (an activation) cannot be created; the class of its name can.
-    found = next(filter(inspect.isclass, matches), context.names.get(word))
-    if callable(found):
+    found = next(filter(inspect.isclass, matches), None)
+    if context.is_variable(word) and (found is None or not word.islower()):
+        found = context.names[word]
+        if not can_create(found, role):
+            message = f"{word} is not a class: a text does not call functions of the notebook"
+            if inspect.isclass(found):
+                message = (
+                    f"{word} is not a class for {_a(role) if role in BASES else 'an argument'}"
+                )
+            context.report(message, value.span, _create_remedy(role))
+            return None, ""
+    if found is not None:
         return found, word
     if matches:
         context.report(f"{word} takes no arguments here", value.span, f"Write {word}.")
     elif role in OBJECT_ROLES:
         _report_unknown(word, role, value.span, context)
-    else:
+    elif not _report_own_name(word, value.span, context):
         words = [known for other in OBJECT_ROLES for known in catalogue.words_for_role(other)]
         remedy = did_you_mean(word, words) or "An object is written as a call: `l2(1e-4)`."
         context.report("is not a known object", value.span, remedy)
@@ -188,15 +247,15 @@ def find_layer(word: Word, context: BuildContext) -> Any:
     if text.startswith("ops."):
         function = keras.ops
         for name in text.split(".")[1:]:
-            function = getattr(function, name, None)
-        if callable(function):
+            function = None if name.startswith("_") else getattr(function, name, None)
+        if inspect.isfunction(function):
             return function
         known = (f"ops.{name}" for name in dir(keras.ops) if not name.startswith("_"))
         return context.report("is not in keras.ops", word.span, did_you_mean(text, known))
     layer = find_object("layer", text)
     is_layer = layer is not None and text == text.lower()
-    if text in context.names and not (is_layer and text.islower()):
-        return context.names[text]
+    if context.is_variable(text) and not (is_layer and text.islower()):
+        return check_step(context.names[text], word.span, context)
     if is_layer:
         return layer
     if accepts_string("activation", text):
@@ -205,10 +264,30 @@ def find_layer(word: Word, context: BuildContext) -> Any:
     return UNRESOLVED
 
 
+def check_step(value: Any, span: Span, context: BuildContext) -> Any:
+    """A value of the notebook that a step applies; UNRESOLVED if that is not possible.
+
+    A class must be one of layers, a function one that computes.
+    """
+    if isinstance(value, catalogue.layer_class()) or not callable(value):
+        return value  # what is not callable is reported where it is applied
+    if can_create(value, "layer") if inspect.isclass(value) else can_compute(value):
+        return value
+    name = getattr(value, "__name__", type(value).__name__)
+    remedy = "A line applies a layer, a model or a function of tensors."
+    return context.report(f"{name} is not a layer, nor a function of tensors", span, remedy)
+
+
 def _report_unknown_layer(text: str, span: Span, layer: Any, context: BuildContext) -> None:
     if text in context.lost_names:  # the line that defines it is reported
         return
-    if text in context.definitions:
+    is_output = context.own_meaning(text) and text not in context.definitions
+    if is_output and layer is None and text not in context.params:
+        remedy = f"To continue from it, write an arrow: `dense 4 <- {text}`; to apply its layer "
+        context.report(context.own_meaning(text), span, remedy + f"again, `reuse {text}`.")
+    elif why_hidden(text, context.names):
+        _report_own_name(text, span, context)
+    elif text in context.definitions:
         line = context.editor_line(context.definitions[text])
         remedy = "Define a block or model before its first use."
         context.report(f"is defined later, in line {line}", span, remedy)

@@ -34,7 +34,14 @@ from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.build_context import Fix
-from kmagic.models.binding.word_lookup import check_literal, find_callable, find_layer, word_kind
+from kmagic.models.binding.word_lookup import (
+    check_literal,
+    check_step,
+    check_value,
+    find_callable,
+    find_layer,
+    word_kind,
+)
 from kmagic.models.build.adaptation import adapt, check_adapted_shape
 from kmagic.models.build.constant_inputs import (
     ConstantError,
@@ -50,11 +57,13 @@ from kmagic.models.build.keras_errors import (
 )
 from kmagic.models.catalogue import Role, accepts_string, is_of_keras
 from kmagic.models.keras_history import is_connected, keras_tensors
+from kmagic.models.trust import objects_in, unsafe_part
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
 
 _DEEP = 400
 """From this many nodes on, Keras's recursions exceed Python's usual limit."""
+ALLOW_CODE = "To load it anyway, use --unsafe (in Python safe_mode=False), for your own files only."
 _INPUT_REMEDY = "Start with an input line: `input 28x28x1`."
 
 
@@ -137,6 +146,10 @@ class ValueResolver:
         """Convert a value of the text; UNRESOLVED after a mistake, which is reported."""
         match value:
             case NotebookValue():
+                if not check_value(value.value, role, value.span, context):
+                    return UNRESOLVED
+                if not _check_configuration(value.value, value.span, context):
+                    return UNRESOLVED
                 return _converted(value.value, role)
             case LiteralValue():
                 if not check_literal(value.value, role, value.span, context):
@@ -165,7 +178,9 @@ class ValueResolver:
                     self.key(key, context): self.resolve(item, role, context)
                     for key, item in value.entries
                 }
-                return UNRESOLVED if any(v is UNRESOLVED for v in entries.values()) else entries
+                if any(v is UNRESOLVED for v in entries.values()):
+                    return UNRESOLVED
+                return entries if _check_configuration(entries, value.span, context) else UNRESOLVED
             case LayerRef() | ModelRef() | NodeOutput() if self._referenced is not None:
                 return self._referenced(value)
             case _:
@@ -183,6 +198,15 @@ class ValueResolver:
         if not bound.valid:
             return UNRESOLVED
         return create_object(function, word, bound, value.span, context)
+
+
+def _check_configuration(value: Any, span: Span, context: BuildContext) -> bool:
+    """Whether a value is no configuration of Keras in the text of a file; if it is, report it."""
+    if not context.safe_mode or next(objects_in(value), None) is None:
+        return True
+    message = "the text of a file must not contain a configuration of Keras"
+    context.report(message, span, f"Write the object itself. {ALLOW_CODE}")
+    return False
 
 
 def _converted(value: Any, role: Role) -> Any:
@@ -204,6 +228,10 @@ def create_object(
     context: BuildContext,
 ) -> Any:
     """Call a class with bound arguments; an error is reported at the argument that it names."""
+    if context.safe_mode:
+        names = [cls.__name__ for cls in getattr(function, "__mro__", ())]
+        if reason := unsafe_part(names, bound.kwargs):
+            return context.report(f"{word} {reason}", span, ALLOW_CODE)
     try:
         return function(**bound.kwargs)
     except Exception as error:  # noqa: BLE001 - whatever Keras or the user's class raises, the line is at fault
@@ -297,7 +325,8 @@ class Assembly:
             case LayerRef() | ModelRef():
                 return self._referenced(node.callee)
             case NotebookValue():
-                word, callee = node.callee.source, node.callee.value
+                word = node.callee.source
+                callee = check_step(node.callee.value, node.callee.span, self.context)
             case Word():
                 word, callee = node.callee.text, find_layer(node.callee, self.context)
         if callee is UNRESOLVED:
@@ -472,7 +501,12 @@ class Assembly:
         args, kwargs = self._resolved(node.inputs)
         if any(value is UNRESOLVED for value in (*args, *kwargs.values())):
             return UNRESOLVED
-        if not isinstance(layer, FunctionLayer):
+        if isinstance(layer, FunctionLayer):
+            has_tensor = any(hasattr(value, "shape") for value in keras.tree.flatten(args))
+            if not has_tensor and not is_of_keras(layer.function):
+                message, remedy = f"{word} has no input", "Name an output after the arrow: `_`."
+                return self.context.report_rejection(message, node.span, remedy)
+        else:
             try:
                 args, kwargs = self._with_constants(layer, args, kwargs)
             except ConstantError as error:

@@ -39,6 +39,7 @@ def build_model(
     where: str = "",
     first_line: int = 1,
     name: str = "",
+    safe_mode: bool = False,
 ) -> Any:
     """Build a model like :func:`kmagic.build`, with the location of the text for messages.
 
@@ -48,13 +49,14 @@ def build_model(
         where: What the text is, for messages: "%%keras_model cnn".
         first_line: Number of its first line in the user's editor.
         name: The model's name in Keras, unless the text gives one.
+        safe_mode: Reject what runs code or reads other files: the text is from a file.
     """
     if isinstance(text, ModelSpec) and text.source:
         spec = text
     else:
         spec = parse_partial(text if isinstance(text, str) else format_spec(text))
-    context = BuildContext(spec.source, where, first_line, names)
-    context.try_spec = partial(_problems_of, names=names)
+    context = BuildContext(spec.source, where, first_line, names, safe_mode=safe_mode)
+    context.try_spec = partial(_problems_of, names=names, safe_mode=safe_mode)
     assembly, graph = _assembled(spec, context, name)
     model = assembly.model
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
@@ -83,11 +85,14 @@ def _assembled(spec: ModelSpec, context: BuildContext, name: str = "") -> tuple[
     return assembly, graph
 
 
-def _problems_of(spec: ModelSpec, names: Mapping[str, Any]) -> Sequence[Problem]:
+def _problems_of(
+    spec: ModelSpec, names: Mapping[str, Any], *, safe_mode: bool
+) -> Sequence[Problem]:
     """The problems of a changed text, of which nothing is kept; no layer adapts to data."""
     try:
         with isolated_keras():
-            _assembled(spec, BuildContext(spec.source, names=names, is_trial=True))
+            context = BuildContext(spec.source, names=names, is_trial=True, safe_mode=safe_mode)
+            _assembled(spec, context)
     except DSLError as error:
         return error.problems
     return ()
