@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 from kmagic.language import format_spec, parse
 from kmagic.language.spec import ModelSpec
 from kmagic.models.build import origin_of
+from kmagic.models.build.model_origin import ModelOrigin
 from kmagic.models.codegen import keras_program
 from kmagic.models.decompile import to_spec, with_current_compile
 from kmagic.support.rendering import Renderable
@@ -38,7 +39,8 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
     Args:
         model: A Keras model, a text, or a spec.
         name: The variable of the model.
-        names: Values of the names in braces, as far as they are known.
+        names: Values of the names in braces, as far as they are known. A model built by kmagic
+            has its own.
 
     Returns:
         Source code, formatted like ``ruff format``, that builds an equal model. A model built by
@@ -57,15 +59,17 @@ def to_python(model: Any, *, name: str = "model", names: Mapping[str, Any] | Non
             [keras.Input(shape=(4,)), layers.Dense(2, activation="softmax")]
         )
     """
-    spec = model if isinstance(model, str | ModelSpec) else _spec_of(model)
-    return keras_program(spec, names, name=name)
-
-
-def _spec_of(model: Any) -> ModelSpec:
-    """A model's own text with its current compilation, or a text made from the model."""
+    if isinstance(model, str | ModelSpec):
+        return keras_program(model, names, name=name)
     origin = origin_of(model)
     if origin is None:
-        return to_spec(model)
+        return keras_program(to_spec(model), names, name=name)
+    known = {**(names or {}), **origin.names()}
+    return keras_program(_current_spec(model, origin), known or None, name=name)
+
+
+def _current_spec(model: Any, origin: ModelOrigin) -> ModelSpec:
+    """A model's own text with its current compilation."""
     text = origin.spec.source or format_spec(origin.spec)
     current = with_current_compile(text, model)
     return origin.spec if current == text else parse(current)

@@ -1,5 +1,11 @@
 """A model as text, and a model as a program."""
 
+import functools
+import gc
+import weakref
+from types import SimpleNamespace
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -93,3 +99,102 @@ def test_long_code_lines_break_between_words():
     # Jupyter breaks what stands in <pre> anywhere, unless the element itself says otherwise
     markup = Code("dense 1", "net", "dsl")._repr_mimebundle_()["text/html"]
     assert "word-break:normal" in markup
+
+
+TWO_INPUTS = "x = input 4 / y = input 4\n"
+
+
+def own_objects() -> dict[str, Any]:
+    """Classes and functions as a notebook defines them."""
+    layers = keras.layers
+
+    class Gate(layers.Layer):
+        def call(self, a, b):
+            return a * b
+
+    class Scale(layers.Layer):
+        def __init__(self, factor=1.0, **keywords):
+            super().__init__(**keywords)
+            self.factor = factor
+
+        def call(self, x, training=False):
+            return x * (self.factor if training else 1)
+
+    @keras.saving.register_keras_serializable("tests")
+    class Registered(layers.Layer):
+        def call(self, x):
+            return x + 1.0
+
+    factor = 5.0
+
+    def double(x):
+        return x * 2.0
+
+    def total(a, b):
+        return a + b
+
+    return {
+        "Gate": Gate,
+        "Scale": Scale,
+        "Registered": Registered,
+        "double": double,
+        "total": total,
+        "closure": lambda x: x * factor,
+        "partly": functools.partial(keras.ops.multiply, x2=3.0),
+        "own": layers.Dense(4),
+        "cfg": SimpleNamespace(act=double, units=4),
+        "data": np.ones((3, 4), "float32"),
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = input 4 / b = input 4 / Gate <- a, b / dense 2",
+        "a = input 4 / b = input 4 / Gate <- a, b=b",
+        "a = input 4 / b = input 4 / total <- a, b",
+        "model m:\n  input 4\n  double\n  dense 3\ninput 4\nm\ndense 2",
+        f"model m:\n  a = input 4 / b = input 4\n  Gate <- a, b\n{TWO_INPUTS}m <- x, y",
+        f"model m:\n  a = input 4 / b = input 4\n  add <- a, b\n{TWO_INPUTS}m <- x, y",
+        "model m:\n  input 4\n  model n:\n    input 4\n    Scale 2\n  n\n  double\ninput 4\nm",
+        "input 4 / double / closure / partly / dense 2",
+        "input 4 / {double} / dense {cfg.units} / {cfg.act}",
+        "input 4 / s = own / own / dense 2",
+        "input 4 / Scale 3 / Scale factor=2 <- _, training=true / Registered",
+        "input 4\nrepeat 2:\n  Registered\n  dense 4",
+        "input 4\nresidual:\n  Scale 2\n  closure",
+        "block b(f):\n  {f}\n  dense 4\ninput 4\nb {double}\nb {closure}",
+        "input 4 / dense 3 activation={double} / activation {closure}",
+        "input {data.shape[1]} / normalization adapt={data} / double",
+        "input 4 / dense 1\ncompile sgd loss={total}",
+    ],
+)
+def test_program_of_a_model_with_own_objects_creates_an_equal_model(text: str) -> None:
+    names = own_objects()
+    model = kmagic.build(text, **names)
+    source = kmagic.to_python(model)
+    assert source == kmagic.to_python(text, names=names)
+    again = run(source, **names)
+    assert [weight.shape for weight in again.weights] == [weight.shape for weight in model.weights]
+    again.set_weights(model.get_weights())
+    inputs = np.random.default_rng(0).normal(size=(2, 4))
+    inputs = (
+        inputs if isinstance(model, keras.Sequential) or len(model.inputs) == 1 else [inputs] * 2
+    )
+    np.testing.assert_allclose(model(inputs), again(inputs), rtol=1e-5)
+
+
+def test_program_uses_the_objects_of_the_time_when_the_model_was_built() -> None:
+    names = own_objects()
+    model = kmagic.build("input 4 / double / dense 2", **names)
+    assert kmagic.to_python(model, names={"double": 3}) == kmagic.to_python(model)
+
+
+def test_a_model_does_not_keep_large_data_of_its_text() -> None:
+    data = np.ones((3, 4), "float32")
+    reference = weakref.ref(data)
+    model = kmagic.build("input {data.shape[1]} / dense 2", data=data)
+    del data
+    gc.collect()
+    assert reference() is None
+    assert "data.shape[1]" in kmagic.to_python(model)

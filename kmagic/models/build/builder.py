@@ -22,7 +22,7 @@ from kmagic.models.build.assembly import (
     report_mistakes,
 )
 from kmagic.models.build.keras_errors import clean_message, error_summary
-from kmagic.models.build.model_origin import ModelOrigin, set_origin
+from kmagic.models.build.model_origin import ModelOrigin, mentioned_variables, set_origin
 from kmagic.support.errors import DSLError, Problem
 from kmagic.support.keras_import import keras
 from kmagic.support.model_registry import mark_untrained, record_for
@@ -61,7 +61,8 @@ def build_model(
     model = assembly.model
     steps, nested = tuple(assembly.steps), tuple(assembly.nested)
     portable = make_portable(spec, names)
-    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable))
+    variables = mentioned_variables(spec, names)
+    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable, variables))
     record = record_for(model)
     statements = tuple(part for part in spec.statements if not isinstance(part, CompileSpec))
     record.values = settings_of(statements, names)

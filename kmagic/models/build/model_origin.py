@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from kmagic.language.expand import expand
+from kmagic.language.formatter import format_spec
 from kmagic.language.graph import Graph
 from kmagic.language.parser import parse_partial
 from kmagic.language.portable_text import PortableText
@@ -30,6 +34,7 @@ class ModelOrigin:
         steps: Each node with its layer and the shape of its output.
         nested: Those of the nested models.
         portable: The text with the values of its expressions, as a file stores them.
+        variables: The notebook's variables that it mentions.
     """
 
     spec: ModelSpec
@@ -37,6 +42,15 @@ class ModelOrigin:
     steps: tuple[BuiltStep, ...]
     nested: tuple[BuiltStep, ...] = ()
     portable: PortableText = field(default_factory=lambda: PortableText(""))
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def names(self) -> dict[str, Any]:
+        """Values of the variables; without arrays that nothing else holds any more."""
+        values = {
+            name: value() if isinstance(value, weakref.ref) else value
+            for name, value in self.variables.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def origin_of(model: Any) -> ModelOrigin | None:
@@ -48,6 +62,19 @@ def origin_of(model: Any) -> ModelOrigin | None:
 def set_origin(model: Any, origin: ModelOrigin) -> None:
     """Register the text that a model was built from."""
     record_for(model).origin = origin
+
+
+def mentioned_variables(spec: ModelSpec, names: Mapping[str, Any]) -> dict[str, Any]:
+    """The notebook's variables that a text mentions; arrays and tables as weak references."""
+    words = set(re.findall(r"[^\W\d]\w*", spec.source or format_spec(spec)))
+    variables: dict[str, Any] = {}
+    for name in sorted(words):
+        if name in names and names[name] is not None:
+            value = variables[name] = names[name]
+            if hasattr(value, "shape") and not callable(value):
+                with suppress(TypeError):
+                    variables[name] = weakref.ref(value)
+    return variables
 
 
 def serialize_steps(model: Any) -> list[list[list[Any]]]:
@@ -100,7 +127,8 @@ def restore_origin(
         steps, nested = (tuple(_restore_steps(graph, rows, layers)) for rows in serialized)
     except Exception:  # noqa: BLE001 - the file may be damaged; the model works without its text
         return False
-    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable))
+    variables = mentioned_variables(spec, names)
+    set_origin(model, ModelOrigin(spec, graph, steps, nested, portable, variables))
     return True
 
 

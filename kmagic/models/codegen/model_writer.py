@@ -443,7 +443,7 @@ class ModelWriter:
         outer.body += [*scope.body, ""]
         keys = tuple(sorted(arg.name for arg in graph.outputs if arg.name))
         outer.models[spec.name] = StepCode(
-            variable, base_name=variable, signature=keras.Model.call, keys=keys
+            variable, base_name=variable, signature=keras.Sequential.call, keys=keys
         )
 
     def _block_call(
