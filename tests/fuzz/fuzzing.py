@@ -190,7 +190,11 @@ def _work(kind: Kind, seed: int, numbers: range, results: connection.Connection,
         faulthandler.enable(stacks)
         # Dumps the stack, and the signal's default action ends the process.
         faulthandler.register(signal.SIGPROF, stacks, all_threads=False, chain=True)
-        kind.set_up()
+        try:
+            kind.set_up()
+        except BaseException:
+            traceback.print_exc(file=stacks)
+            raise
         results.send(None)
         for number in numbers:
             signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS + 1)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
 import kmagic
@@ -123,7 +124,7 @@ class Notebook:
         error = result.error_in_exec
         if isinstance(error, KeyboardInterrupt) and "keras_fit" in cell:
             error = None
-        if error is not None:
+        if error is not None and not isinstance(error, UsageError):  # IPython's, of an empty cell
             raise error
         shown = captured.stdout + captured.stderr
         if result.error_before_exec is None and "Traceback (most recent call last)" in shown:
