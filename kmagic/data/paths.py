@@ -96,7 +96,7 @@ def existing_files(names: Sequence[Any], label: str) -> list[Path]:
             f"{len(missing):,} of {len(files):,} files in {label} do not exist: "
             f"{list_names((names[index] for index in missing), 3)} (relative to "
             f"{show_path(Path.cwd())}).",
-            remedy if near is None else f"Did you mean {show_path(near)}?",
+            remedy if near is None else f"Did you mean {quote_path(near)}?",
         )
     others = [file for file in files if file is not None and not is_image_file(file)]
     if others:
@@ -132,11 +132,17 @@ def existing_path(text: str | Path) -> Path:
             return path
     near = nearest_path(path)
     if near is not None:
-        remedy = f"Did you mean {show_path(near)}?"
+        remedy = f"Did you mean {quote_path(near)}?"
     else:
         missing = _first_missing(path)
         remedy = f"{show_path(missing.parent.resolve())} exists, but contains no {missing.name}."
     raise DataError(f"There is no file or folder {show_path(path)}.", remedy)
+
+
+def quote_path(path: Path) -> str:
+    """A path as a reader can copy it: in quotation marks if it contains spaces."""
+    shown = show_path(path)
+    return repr(shown) if re.search(r"\s", shown) else shown
 
 
 def nearest_path(path: Path) -> Path | None:

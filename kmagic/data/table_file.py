@@ -86,6 +86,15 @@ def read_table(path: Path, options: LoadOptions) -> TableFile:
     return _read_text_table(path, options)
 
 
+def read_rows(path: Path, columns: Sequence[str]) -> Any:
+    """Read a file with these columns, as those of a table that was read before."""
+    are_numbered = all(name.isdecimal() for name in columns)
+    frame = read_table(path, LoadOptions(header=None if are_numbered else True)).frame
+    if are_numbered and not set(columns) <= set(frame.columns):
+        frame = read_table(path, LoadOptions(header=False)).frame
+    return frame
+
+
 def _reject_text_options(options: LoadOptions, kind: str) -> None:
     for option in filter(options.is_set, ("delimiter", "encoding")):
         message = Text(Option(option), f" only applies to text files, such as .csv, not to {kind}.")

@@ -10,6 +10,7 @@ import pytest
 from IPython.utils.capture import capture_output
 from PIL import Image
 
+from kmagic.display.data.data_card import dataset_bundle
 from kmagic.magics.keras_data import DATA
 from kmagic.support.errors import DataError, MagicError
 
@@ -115,6 +116,46 @@ def test_names_of_the_user_are_not_rewritten(shell, names, frame) -> None:
     names["frame"] = frame.rename(columns={"size": "gray=True", "price": "drop=x"})
     with pytest.raises(DataError, match=r"It has gray=True, my town, drop=x\."):
         load(shell, "frame")
+
+
+def test_files_and_columns_named_like_options(shell, names, frame, tmp_path) -> None:
+    folder = tmp_path / "data" / "split= train"
+    folder.mkdir(parents=True)
+    text = "sep=;\nsep=;gray=True;y\n" + "".join(f"{n},5;{n * n};{n % 2}\n" for n in range(20))
+    (folder / "x.csv").write_text(text)
+    (tmp_path / "sep=1.csv").write_text(text)
+    data = load(shell, "'data/split= train/x.csv'")
+    assert data.source == "data/split= train/x.csv" or data.source.endswith("split= train/x.csv")
+    assert data.columns == ("sep=", "gray=True")
+    assert load(shell, "sep=1.csv --drop sep=").columns == ("gray=True",)
+    with pytest.raises(DataError, match=r"no file or folder data/split=\.") as caught:
+        load(shell, "data/split= train/x.csv")
+    assert caught.value.remedy == "Did you mean 'data/split= train'?"
+    (tmp_path / "z.csv").write_text(text.replace(";y", ";z"))
+    with pytest.raises(DataError, match=r"It has sep=, gray=True, z\."):
+        load(shell, "z.csv")
+    with pytest.raises(DataError, match=r"no column split=; it has sep=, gray=True, y\."):
+        load(shell, "sep=1.csv --target split=")
+
+
+def test_how_a_table_is_read(shell, names, tmp_path) -> None:
+    text = "".join(f"{n},5;1.{200 + n};{n % 2}\n" for n in range(20))
+    (tmp_path / "bare.csv").write_text(text, encoding="utf-16")
+    data = load(shell, "bare.csv --target 2")
+    assert data.columns == ("0", "1")
+    for guess in ("UTF-16 text separated by semicolons", "no header", "decimal comma"):
+        assert guess in data.reading
+    assert "--header takes it as names" in data.note
+    card = dataset_bundle(data)["text/html"]
+    assert "Read as: UTF-16 text separated by semicolons, no header; decimal comma" in card
+    given = "--no-header --delimiter ; --decimal , --thousands . --encoding utf-16 --na-values 3,5"
+    told = load(shell, f"bare.csv --target 2 {given} --missing drop --chronological")
+    assert told.columns == ("0", "1")
+    assert told.note.startswith("0: '10,5' was read as 10.5")
+    with pytest.raises(MagicError, match="--header and --no-header contradict each other"):
+        load(shell, "bare.csv --header --no-header")
+    with pytest.raises(DataError, match=r"--decimal must be \. or ,; got 'x'"):
+        load(shell, "bare.csv --decimal x")
 
 
 @pytest.mark.parametrize(

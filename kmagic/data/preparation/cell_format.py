@@ -93,6 +93,12 @@ class CellFormat:
             body = body.replace(char, "")
         return sign * float(body.replace(self.decimal, "."))
 
+    def describe(self) -> str:
+        """What is special about numbers in this format, after "a number"."""
+        sign = " with a decimal comma" if self.decimal == "," else ""
+        unit = f"{' and' if sign else ' with'} {self.unit} or no unit" if self.unit else ""
+        return f"{sign}{unit}, as in the training data" if sign or unit else ""
+
     def is_missing(self, word: str) -> bool:
         """Whether a cell of a column of numbers stands for no value."""
         return word in EMPTY_WORDS or word in self.missing or word.casefold() in MISSING_WORDS

@@ -101,7 +101,7 @@ class TableColumn:
             row = int(np.flatnonzero(wrong)[0])
             raise DataError(
                 subject=f"Column {self.name}, row {row:,} (counted from 0),",
-                expected="a number",
+                expected="a number" + self.format.describe(),
                 actual=cells.iloc[row],
                 remedy="Correct the value, or leave out the row.",
             )

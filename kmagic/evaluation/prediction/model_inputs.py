@@ -14,9 +14,11 @@ import numpy as np
 
 from kmagic.data.folders import files_below
 from kmagic.data.images.image_reader import is_image_file, is_pillow_image, is_url
+from kmagic.data.paths import is_table_name
 from kmagic.data.preparation.raw_detection import prepare_frame, prepare_if_raw, prepare_table_rows
 from kmagic.data.preparation.scale_drift import warn_of_scale_drift
 from kmagic.data.preparation.text_encoding import DecodedTexts
+from kmagic.data.table_file import read_rows
 from kmagic.evaluation.prediction.batch_prediction import model_phrase, to_arrays
 from kmagic.models.model_arrays import sample_shape
 from kmagic.support.errors import EvaluationError
@@ -67,6 +69,8 @@ def _convert(model: Any, data: Any, x: Any) -> ModelInputs:
     rows = prepare_table_rows(data, x)
     if rows is not x:
         return ModelInputs(rows)
+    if (columns := _table_columns(data)) is not None and _is_table_file(x):
+        return _convert_frame(model, data, read_rows(Path(x).expanduser(), columns.wanted))
     if isinstance(x, dict) or _has_several_inputs(model):
         return ModelInputs(x)
     if _are_images(model, data, x):
@@ -235,11 +239,24 @@ def _as_batch(model: Any, x: Any) -> Any:
 
 def _are_table_rows(model: Any, data: Any, x: Any) -> bool:
     """Whether these are rows of the table that the model was trained on, as dictionaries."""
-    if getattr(getattr(data, "preparation", None), "columns", None) is None:
+    if _table_columns(data) is None:
         return False
     rows = x if isinstance(x, list | tuple) else [x]
     are_rows = bool(rows) and all(isinstance(row, dict) for row in rows)
     return are_rows and not _has_several_inputs(model)
+
+
+def _table_columns(data: Any) -> Any:
+    """The columns of the table that the model was trained on, if it was one."""
+    return getattr(getattr(data, "preparation", None), "columns", None)
+
+
+def _is_table_file(x: Any) -> bool:
+    return (
+        isinstance(x, str | os.PathLike)
+        and is_table_name(Path(x))
+        and Path(x).expanduser().is_file()
+    )
 
 
 def _are_images(model: Any, data: Any, x: Any) -> bool:

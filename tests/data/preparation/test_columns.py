@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -112,6 +113,26 @@ def test_a_model_predicts_from_rows_with_names(frame: pd.DataFrame) -> None:
     np.testing.assert_allclose(kmagic.predict(model, row), expected[:1], rtol=1e-5, atol=1e-6)
     rows = frame.to_dict("records")
     np.testing.assert_allclose(kmagic.predict(model, rows), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_model_predicts_from_a_file(tmp_path: Path) -> None:
+    import kmagic
+    from kmagic.support import model_registry
+
+    text = "".join(f"{n},5;1.{200 + n} €;{n % 3}\n" for n in range(20))
+    (tmp_path / "train.csv").write_text("a;b;y\n" + text)
+    (tmp_path / "new.csv").write_text('b,y,a\n1203,0,"3,5"\n')
+    (tmp_path / "bare.csv").write_text(text)
+    (tmp_path / "one.csv").write_text('"3,5";1.203;0\n')
+    model = kmagic.build("input 2 / dense 1")
+    for train, new in (("train.csv", "new.csv"), ("bare.csv", "one.csv")):
+        data = kmagic.load_data(tmp_path / train, target="y" if train == "train.csv" else 2)
+        model_registry.set_dataset(model, data.preparation)
+        expected = np.asarray(kmagic.predict(model, data.prepare([[3.5, 1203]])))
+        np.testing.assert_allclose(kmagic.predict(model, tmp_path / new), expected, rtol=1e-5)
+        np.testing.assert_allclose(kmagic.predict(model, str(tmp_path / new)), expected, rtol=1e-5)
+    with pytest.raises(DataError, match="must be a number with a decimal comma, as in"):
+        kmagic.predict(model, {"0": "3.5", "1": "1.203 €"})
 
 
 def test_a_config_is_plain_json(frame: pd.DataFrame) -> None:
