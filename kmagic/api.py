@@ -113,7 +113,9 @@ def fit(
         budget: Time limit in seconds, or as text such as "2m". No epoch is started that would not
             end in time; one that takes longer is ended, and ``run.note`` says where.
         checkpoint: Folder that keeps the run after each epoch (``state/``, ``best.weights.h5``,
-            ``run.json``). An earlier run there is moved to its folder ``before/``.
+            ``run.json``). An earlier run there is moved to its folder ``before/``. A process may
+            end while it writes, or a file be damaged: at most one epoch is lost. The folder is
+            locked for other processes.
         resume: Continue the run in ``checkpoint``, or else the model's last one, up to ``epochs``:
             history, epoch numbers, optimizer, ``patience`` and ``reduce_lr`` continue as if there
             had been no break. An unfinished epoch is trained again from its start. Every argument

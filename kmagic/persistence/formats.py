@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from kmagic.persistence.file_system import file_missing, not_read
 from kmagic.support.errors import PersistenceError
+from kmagic.support.file_system import file_missing, not_read
 from kmagic.support.keras_cache import show_path
 from kmagic.support.suggestions import nearest
 

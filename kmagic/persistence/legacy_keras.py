@@ -14,8 +14,8 @@ from typing import Any
 
 import keras
 
-from kmagic.persistence.file_system import first_line
 from kmagic.support.errors import PersistenceError
+from kmagic.support.file_system import first_line
 
 # Values that Keras 3 does not need to be told.
 _DEFAULTS: dict[str, tuple[Any, ...]] = {

@@ -24,7 +24,7 @@ import h5py
 import keras
 import numpy as np
 
-from kmagic.persistence.file_system import first_line, not_read
+from kmagic.models.model_variables import unchanged_after_error
 from kmagic.persistence.formats import FileFormat, detect_format, file_damaged, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
 from kmagic.persistence.model_metadata import (
@@ -37,6 +37,7 @@ from kmagic.persistence.model_metadata import (
 from kmagic.persistence.safety import find_objects, needed_objects, reject_code
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
+from kmagic.support.file_system import first_line, not_read
 from kmagic.support.formatting import format_bytes, list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
@@ -387,19 +388,14 @@ def load_weights(model: Any, path: Path, file_format: FileFormat) -> list[str]:
     optimizer = getattr(model, "optimizer", None)
     if optimizer is not None and not optimizer.built and _has_state(path, file_format):
         optimizer.build(model.trainable_variables)
-    before = [(variable, np.array(variable)) for variable in all_variables(model)]
     try:
-        with warnings.catch_warnings(record=True) as caught:
+        with unchanged_after_error(model), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             with with_suffix(path, KERAS_SUFFIX[file_format]) as file:
                 model.load_weights(str(file))
-        if file_format == "weights" and _has_more(path, model):
-            raise ValueError("the file has more weights")  # noqa: TRY301 - Keras ignores them
-    except BaseException as error:
-        for variable, value in before:
-            variable.assign(value)
-        if not isinstance(error, Exception):
-            raise
+            if file_format == "weights" and _has_more(path, model):
+                raise ValueError("the file has more weights")  # noqa: TRY301 - Keras ignores them
+    except Exception as error:
         raise _misfit(error, model, path, file_format) from error
     return load_notes(caught)
 
@@ -418,12 +414,6 @@ def load_notes(caught: Iterable[warnings.WarningMessage]) -> list[str]:
         elif not re.search(r"saved optimizer has [012] variables", line):  # it was trained
             notes[OTHER_LAYOUT] = None
     return list(notes)
-
-
-def all_variables(model: Any) -> list[Any]:
-    """The variables of a model and of its optimizer."""
-    optimizer = getattr(model, "optimizer", None)
-    return [*model.variables, *(optimizer.variables if optimizer is not None else ())]
 
 
 def is_optimizer_used(model: Any) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import shutil
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,13 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 
 from kmagic.data.preparation.preparation import Preparation
 from kmagic.models.build import build_model, origin_of, restore_origin, serialize_steps
 from kmagic.models.decompile import to_dsl, with_current_compile
 from kmagic.models.keras_history import nested_layers
-from kmagic.persistence.file_system import UNCHANGED, atomic_write, error_number, first_line
+from kmagic.models.model_variables import stored_size
 from kmagic.persistence.formats import FileFormat, SaveFormat, save_target, to_path
 from kmagic.persistence.model_metadata import (
     ModelMetadata,
@@ -37,7 +34,6 @@ from kmagic.persistence.model_metadata import (
 from kmagic.persistence.model_reading import (
     LoadResult,
     TrustSettings,
-    all_variables,
     is_optimizer_used,
     load_weights,
     open_file,
@@ -45,6 +41,13 @@ from kmagic.persistence.model_reading import (
 from kmagic.support.caller_names import LimitedNames
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
+from kmagic.support.file_system import (
+    UNCHANGED,
+    atomic_write,
+    check_free_space,
+    error_number,
+    first_line,
+)
 from kmagic.support.formatting import format_bytes
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import ModelName, Text
@@ -165,7 +168,7 @@ def save(
     _check_savable(model, save_format, metadata)
     with atomic_write(target, save_format.suffix, force=force) as part:
         if save_format.format in ("weights", "keras", "h5"):
-            _check_free_space(model, target, part.parent)
+            check_free_space(target, *stored_size(model))
         try:
             _write(model, part, save_format, metadata)
         except KmagicError:
@@ -358,20 +361,6 @@ def _not_serialized(error: Exception, model: Any, save_format: SaveFormat) -> Pe
         Text(name, f" cannot be written as {save_format.suffix}. Keras reports: {reason}"),
         f"{UNCHANGED} Save it as .keras." if save_format.format == "h5" else UNCHANGED,
     )
-
-
-def _check_free_space(model: Any, path: Path, folder: Path) -> None:
-    needed = sum(
-        math.prod(variable.shape) * np.dtype(variable.dtype).itemsize
-        for variable in all_variables(model)
-    )
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise PersistenceError(
-            f"{show_path(path)} was not written: it needs {format_bytes(needed)}, and the disk has "
-            f"{format_bytes(free)} left.",
-            f"{UNCHANGED} Free some space, or choose a path on another disk.",
-        )
 
 
 def _notes(model: Any, save_format: SaveFormat) -> list[str]:

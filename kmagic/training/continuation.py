@@ -14,7 +14,7 @@ import numpy as np
 from kmagic.support.errors import TrainingError
 from kmagic.support.messages import Option, Text
 from kmagic.support.model_registry import record_for
-from kmagic.training.callbacks.resuming import Checkpoint
+from kmagic.training.callbacks.checkpoint import Checkpoint
 from kmagic.training.fit_inputs import split_index
 from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.training_run import TrainingRun

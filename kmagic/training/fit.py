@@ -234,6 +234,8 @@ def _run_fit(
         if clear_error is not None:
             raise clear_error from error
         raise
+    finally:
+        callbacks.release_checkpoint()
 
 
 def _new_run(

@@ -355,9 +355,10 @@ def test_a_resumed_checkpoint_has_its_original_number_of_epochs(shell, tmp_path)
     assert (run.resumed, run.epochs, len(run.log)) == (2, 4, 4)
     run = value_of(shell, f"%keras_fit alive X Y -e 6 --resume {kept}")[0]
     assert (run.resumed, run.epochs, len(run.log)) == (4, 6, 6)
-    (tmp_path / "run" / "run.json").write_text("[]")
+    for name in ("run.json", "run.previous.json"):
+        (tmp_path / "run" / name).write_text("[]")
     error = run_cell(shell, f"%keras_fit alive X Y --resume {kept}")[0].error_in_exec
-    assert "run.json cannot be read" in str(error)
+    assert "run.json is not the complete record of a run" in str(error)
 
 
 @pytest.mark.parametrize(

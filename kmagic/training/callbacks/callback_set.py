@@ -10,6 +10,7 @@ import keras
 
 from kmagic.support.formatting import format_elapsed
 from kmagic.support.process_patches import InterruptGuard
+from kmagic.training.callbacks.checkpoint import Checkpoint, CheckpointSaver
 from kmagic.training.callbacks.nan_guard import (
     NanGate,
     NanGuard,
@@ -26,7 +27,6 @@ from kmagic.training.callbacks.recording_callbacks import (
 )
 from kmagic.training.callbacks.resuming import (
     BestWeights,
-    Checkpoint,
     ResumableCSVLogger,
     ResumableEarlyStopping,
     ResumableReduceLROnPlateau,
@@ -60,6 +60,7 @@ class CallbackSet:
         self.interrupts = InterruptGuard()
         self.guard = NanGuard()
         self._model, self._run, self._options = model, run, options
+        self._checkpoint = checkpoint
         others = keras.tree.flatten(options.callbacks) if options.callbacks else []
         if not any(isinstance(callback, keras.callbacks.History) for callback in others):
             others.append(keras.callbacks.History())
@@ -68,8 +69,7 @@ class CallbackSet:
         self.others = [*others, *self._own]
         after: list[Any] = []
         if checkpoint is not None:
-            best_saver, after = checkpoint.callbacks(run)
-            self.others.append(best_saver)
+            after.append(CheckpointSaver(checkpoint, run))
         self._budget = None
         if options.budget_seconds is not None:
             size = options.validation_batch_size
@@ -130,6 +130,11 @@ class CallbackSet:
         for callback in self._own:
             if getattr(callback, "best_weights", None) is None:
                 callback.on_train_end()
+
+    def release_checkpoint(self) -> None:
+        """At the end: let others train in the checkpoint folder."""
+        if self._checkpoint is not None:
+            self._checkpoint.release()
 
     def finish(self, *, average: bool = True) -> None:
         """After a stop: do what Keras does at the end of a fit."""

@@ -142,7 +142,13 @@ class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # as above
                     )
             elif isinstance(callback, keras.callbacks.ModelCheckpoint) and callback.save_best_only:
                 if callback.best != self._best.get(id(callback)):
-                    self._report_best(callback)
+                    self._saved = report_best(
+                        self._run,
+                        self._saved,
+                        callback.monitor,
+                        float(callback.best),
+                        str(callback.filepath),
+                    )
                 self._best[id(callback)] = callback.best
 
     def on_train_end(self, logs: object = None) -> None:
@@ -153,13 +159,14 @@ class EventMessages(keras.callbacks.Callback):  # type: ignore[misc] # as above
             if restores and callback.best_weights is not None:
                 self._run.add_message(restored_message(callback.best_epoch + 1))
 
-    def _report_best(self, checkpoint: keras.callbacks.ModelCheckpoint) -> None:
-        if self._saved in self._run.messages:  # only the last one is of interest
-            self._run.messages.remove(self._saved)
-        value = f"{checkpoint.monitor} {format_metric(float(checkpoint.best))}"
-        self._saved = self._run.add_message(
-            f"Best so far: {value}; saved in {checkpoint.filepath}."
-        )
+
+def report_best(
+    run: TrainingRun, earlier: Message | None, monitor: str, value: float, path: str
+) -> Message:
+    """Add a message that the best weights are saved; it replaces the earlier one."""
+    if earlier in run.messages:
+        run.messages.remove(earlier)
+    return run.add_message(f"Best so far: {monitor} {format_metric(value)}; saved in {path}.")
 
 
 def restored_message(epoch: int) -> str:

@@ -1,8 +1,4 @@
-"""Continuing an earlier run: the folder that keeps it, and callbacks that continue its count.
-
-In the folder Keras's BackupAndRestore saves the state of model and optimizer after each epoch, its
-ModelCheckpoint the best weights; the record is saved beside them as JSON. The record is written
-first: if the process dies in between, it has one epoch too many, which is cut off.
+"""Continuing an earlier run, and callbacks that continue its count.
 
 Keras's callbacks start counting epochs with each fit. In a resumed run the count follows from the
 record of the earlier epochs; only the best epoch's weights have to be kept.
@@ -11,44 +7,18 @@ record of the earlier epochs; only the best epoch's weights have to be kept.
 from __future__ import annotations
 
 import csv
-import json
-import os
-import shutil
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 
-from kmagic.support.errors import TrainingError
 from kmagic.support.model_registry import record_for
+from kmagic.training.callbacks.checkpoint import Checkpoint
 from kmagic.training.callbacks.recording_callbacks import learning_rate
-from kmagic.training.fit_options import FitOptions, create_folder
-from kmagic.training.run.confusion_history import ConfusionHistory
+from kmagic.training.fit_options import FitOptions
 from kmagic.training.run.training_run import Epoch, TrainingRun
-from kmagic.training.validation.fit_errors import main_sentence
-
-RECORD = "run.json"
-STATE = "state"
-BEST_WEIGHTS = "best.weights.h5"
-BEFORE = "before"
-"""The subfolder that keeps the previous run when another one begins in the folder."""
-RECORDED = (
-    "model_name",
-    "epochs",
-    "batch_size",
-    "seed",
-    "options",
-    "described",
-    "rows",
-    "text",
-    "versions",
-    "fingerprint",
-    "messages",
-)
-"""Attributes of the run that are written as they are."""
 
 
 def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -> Checkpoint | None:
@@ -57,8 +27,21 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
     Raises:
         TrainingError: The run to continue is another model's.
     """
-    resume = options.resume
     checkpoint = None if options.checkpoint is None else Checkpoint(options.checkpoint)
+    if checkpoint is not None:
+        checkpoint.lock()
+    try:
+        _continue(run, model, checkpoint, options.resume)
+    except BaseException:
+        if checkpoint is not None:
+            checkpoint.release()
+        raise
+    return checkpoint
+
+
+def _continue(
+    run: TrainingRun, model: keras.Model, checkpoint: Checkpoint | None, resume: Any
+) -> None:
     earlier = record_for(model).run if resume is True else resume or None
     if not resume:
         if checkpoint is not None and checkpoint.move_to_before():
@@ -68,6 +51,8 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
             )
     elif checkpoint is not None and checkpoint.exists:
         log = checkpoint.restore(model)
+        for note in checkpoint.notes:
+            run.add_message(note)
         run.confusion = checkpoint.confusion(log[-1].number) if log else None
         _continue_log(run, log)
     elif isinstance(earlier, TrainingRun):
@@ -75,7 +60,6 @@ def open_checkpoint(run: TrainingRun, model: keras.Model, options: FitOptions) -
         run.initial_epoch = earlier.initial_epoch
         run.confusion = deepcopy(earlier.confusion)  # the earlier run's must not change
         _continue_log(run, earlier.log)
-    return checkpoint
 
 
 def _continue_log(run: TrainingRun, log: Sequence[Epoch]) -> None:
@@ -103,142 +87,6 @@ def best_before(
     if weights is None or before.best is None:
         return None
     return BestWeights(before.epoch, before.best, weights)
-
-
-# --- the folder ---------------------------------------------------------------------------------
-
-
-class Checkpoint:
-    """The folder of one run."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.folder = Path(path)
-        self._record_path = self.folder / RECORD
-
-    @property
-    def exists(self) -> bool:
-        """Whether it contains a run."""
-        return self._record_path.exists()
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """The record of its run; empty if it cannot be read, which :meth:`restore` reports."""
-        try:
-            record = self._read_record()
-        except (OSError, ValueError):
-            return {}
-        return record if isinstance(record, dict) else {}
-
-    def _read_record(self) -> Any:
-        return json.loads(self._record_path.read_text(encoding="utf-8"))
-
-    def move_to_before(self) -> bool:
-        """Make room for another run; returns whether there was one."""
-        if not self.exists:
-            return False
-        before = self.folder / BEFORE
-        shutil.rmtree(before, ignore_errors=True)
-        before.mkdir()
-        for name in (RECORD, STATE, BEST_WEIGHTS):
-            if (self.folder / name).exists():
-                (self.folder / name).rename(before / name)
-        return True
-
-    def restore(self, model: keras.Model) -> list[Epoch]:
-        """Restore the state of a model and its optimizer; returns the epochs up to there.
-
-        Raises:
-            TrainingError: The folder is of another model, or cannot be read.
-        """
-        state = self.folder / STATE
-        try:
-            log = [Epoch(**values) for values in self._read_record()["log"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(
-                f"{self._record_path} cannot be read: {error}", "Use another checkpoint folder."
-            ) from error
-        if not state.exists():
-            return []
-        if not model.built:
-            raise TrainingError(
-                "The weights of the checkpoint cannot be loaded: the model has no weights yet.",
-                "Start it with its input shape, such as `input 28x28x1`, or call it once.",
-            )
-        try:
-            epochs = _Backup(state).restore(model)
-        except (ValueError, OSError, KeyError) as error:
-            raise TrainingError(
-                f"{self.folder} belongs to another model than {model.name}: {main_sentence(error)}",
-                "Build the model as it was, or use another checkpoint folder.",
-            ) from error
-        return [epoch for epoch in log if epoch.number <= epochs]
-
-    def confusion(self, last_epoch: int) -> ConfusionHistory | None:
-        """The confusion matrices of its run up to an epoch; None if there are none."""
-        try:
-            record = self._read_record()
-            values = record.get("confusion", record.get("watched"))  # its name before 0.2
-            return ConfusionHistory.from_dict(values, last_epoch=last_epoch) if values else None
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            return None
-
-    def best_weights(self, model: keras.Model) -> list[Any] | None:
-        """The saved best weights; None if there are none for this model."""
-        path = self.folder / BEST_WEIGHTS
-        if not path.exists() or not model.built:
-            return None
-        current = model.get_weights()
-        try:
-            model.load_weights(str(path))
-            return list(model.get_weights())
-        except (ValueError, OSError, KeyError):  # of another model
-            return None
-        finally:
-            model.set_weights(current)
-
-    def callbacks(self, run: TrainingRun) -> tuple[Any, list[Any]]:
-        """The callback for the best weights, and those for record and state after the recorder."""
-        create_folder("checkpoint", self.folder)
-        best = run.best if run.log else None
-        best_saver = keras.callbacks.ModelCheckpoint(
-            str(self.folder / BEST_WEIGHTS),
-            monitor=run.monitor,
-            save_best_only=True,
-            save_weights_only=True,
-            initial_value_threshold=best.value if best and best.monitor == run.monitor else None,
-        )
-        record_saver = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: self._write(run))
-        return best_saver, [record_saver, _Backup(self.folder / STATE)]
-
-    def _write(self, run: TrainingRun) -> None:
-        """Write the record atomically; the recorder has added the epoch."""
-        record = {name: getattr(run, name) for name in RECORDED}
-        record["log"] = [asdict(epoch) for epoch in run.log]
-        record["confusion"] = None if run.confusion is None else run.confusion.to_dict()
-        temporary = self._record_path.with_suffix(".json.part")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(record, default=str))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._record_path)
-
-
-class _Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc] # Keras is untyped
-    """Keras's callback, which restores on request and not whenever a training begins."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder), double_checkpoint=True, delete_checkpoint=False)
-
-    def on_train_begin(self, logs: object = None) -> None:
-        """Do not restore."""
-
-    def restore(self, model: keras.Model) -> int:
-        """Restore the state; returns the number of epochs trained."""
-        self.set_model(model)
-        super().on_train_begin()
-        # Keras stores the number here, for the fit that it expects to run in.
-        epochs, model._initial_epoch = getattr(model, "_initial_epoch", None), None  # noqa: SLF001
-        return int(epochs or 0)
 
 
 # --- counting epochs ----------------------------------------------------------------------------

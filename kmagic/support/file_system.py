@@ -27,6 +27,9 @@ from kmagic.support.messages import Option, Text
 from kmagic.support.suggestions import did_you_mean, nearest
 
 UNCHANGED = "Nothing was changed."
+_BYTES_PER_VARIABLE = 4096
+_CONTAINER_BYTES = 2**20
+"""For the rest of a file: the configuration, the metadata, HDF5's own tables."""
 _PART_NAME = re.compile(r"\.kmagic-(\w+)-(\d+)-\w+\.part\.")
 
 
@@ -101,12 +104,13 @@ def _remove_stale_parts(folder: Path) -> None:
     """Remove what processes of this machine left that no longer run."""
     for path in folder.glob(".kmagic-*.part.*"):
         match = _PART_NAME.match(path.name)
-        if match and match[1] == _host_id() and not _is_running(int(match[2])):
+        if match and match[1] == _host_id() and not is_process_running(int(match[2])):
             with suppress(OSError):
                 path.unlink()
 
 
-def _is_running(process_id: int) -> bool:
+def is_process_running(process_id: int) -> bool:
+    """Whether a process of this machine runs, as far as the system says."""
     try:
         os.kill(process_id, 0)
     except (OSError, OverflowError) as error:  # of another user, or unknown: it may run
@@ -120,6 +124,26 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_free_space(path: Path, size: int, variables: int) -> None:
+    """Raise PersistenceError if the disk has not enough room for a file of a model.
+
+    HDF5 does not survive a full disk: the process may end while it closes the file.
+
+    Args:
+        path: The file, in a folder that exists.
+        size: Bytes of the values.
+        variables: Their number; each needs a header in the file.
+    """
+    needed = size + size // 50 + variables * _BYTES_PER_VARIABLE + _CONTAINER_BYTES
+    free = _free_space(path.parent)
+    if free is not None and needed > free:
+        raise PersistenceError(
+            f"{show_path(path)} was not written: it needs {format_bytes(needed)}, and the disk has "
+            f"{format_bytes(free)} left.",
+            f"{UNCHANGED} Free some space, or choose a path on another disk.",
+        )
 
 
 # --- errors ---------------------------------------------------------------------------------------

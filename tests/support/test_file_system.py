@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from kmagic.persistence import file_system
-from kmagic.persistence.file_system import atomic_write
 from kmagic.persistence.formats import save_target, to_path
+from kmagic.support import file_system
 from kmagic.support.errors import PersistenceError
+from kmagic.support.file_system import atomic_write
 
 OLD, NEW = "the old file", "the new file"
 
@@ -166,7 +166,7 @@ def test_errors_of_the_file_system(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from kmagic.persistence.file_system import atomic_write
+from kmagic.support.file_system import atomic_write
 with atomic_write(Path(sys.argv[1]), ".keras", force=True) as part:
     part.write_text("half of the ne")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,249 @@
+"""Whatever ends a process or damages a file, the run continues; one process at a time trains."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import keras
+import numpy as np
+import pytest
+
+from kmagic.support.errors import TrainingError
+from kmagic.training.callbacks.checkpoint import Checkpoint
+
+from ..fitting import fit
+from .checkpoint_kills import broken_off, check, damaged, make, save_epochs
+
+X, Y = np.ones((8, 4), "float32"), np.ones((8, 2), "float32")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make()
+
+
+def texts(run):
+    return [text for _, text in run.messages]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_process_that_is_ended_while_it_saves_loses_no_saved_epoch(model, number):
+    rng = random.Random(1)  # noqa: S311 - not for security
+    results = dict(broken_off(model, 5, number, rng))
+    assert not {name: problem for name, problem in results.items() if problem}
+
+
+def test_a_damaged_file_costs_at_most_one_epoch(model):
+    results = dict(damaged(model, 2))
+    assert len(results) > 20
+    assert not {name: problem for name, problem in results.items() if problem}
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.previous.json", "best.weights.h5", "state"])
+def test_a_missing_file_costs_at_most_one_epoch(model, tmp_path, name):
+    save_epochs(model, tmp_path, 4)
+    path = tmp_path / name
+    if name == "state":
+        path = path / "epoch-0004.weights.h5"
+    path.unlink()
+    assert check(model, tmp_path, 4, lost=1) == ""
+
+
+def test_damage_is_reported_as_damage(tmp_path):
+    fit(make(), X, Y, epochs=3, checkpoint=tmp_path)
+    state = tmp_path / "state" / "epoch-0003.weights.h5"
+    state.write_bytes(state.read_bytes()[:-5000] + bytes(5000))
+    run = fit(make(), X, Y, epochs=4, checkpoint=tmp_path, resume=True)
+    assert (run.resumed, len(run.log)) == (2, 4)
+    assert texts(run)[0] == (
+        f"The checkpoint is damaged: the checksum of {state} is wrong. Continued from the state "
+        "after epoch 2."
+    )
+    (tmp_path / "run.json").write_bytes(b"{")
+    run = fit(make(), X, Y, epochs=5, checkpoint=tmp_path, resume=True)
+    assert run.resumed == 3
+    assert "run.json is not the complete record of a run" in texts(run)[0]
+
+
+def test_damaged_best_weights_are_restored_from_their_copy(tmp_path):
+    fit(make(), X, Y, epochs=3, checkpoint=tmp_path)
+    best = tmp_path / "best.weights.h5"
+    intact = best.read_bytes()
+    best.write_bytes(intact[:100])
+    run = fit(make(), X, Y, epochs=3, checkpoint=tmp_path, resume=True)
+    assert "100 bytes instead of" in texts(run)[0]
+    assert texts(run)[0].endswith("it was restored from its copy.")
+    assert best.read_bytes() == intact
+
+
+def test_without_the_best_weights_the_best_of_the_new_epochs_are_saved(model, tmp_path):
+    save_epochs(model, tmp_path, 5)  # the fifth is the best
+    save_epochs(model, tmp_path / "six", 6)  # and not the last
+    folder = tmp_path / "six"
+    for path in (folder / "best.weights.h5", folder / "state" / "epoch-0005.weights.h5"):
+        path.write_bytes(b"")
+    run = fit(make(), X, Y, epochs=8, checkpoint=folder, resume=True)
+    assert "The best weights, of epoch 5, are lost" in " ".join(texts(run))
+    assert Checkpoint(folder).record["best"][0] > 6
+    make().load_weights(folder / "best.weights.h5")
+
+
+def test_a_folder_without_an_intact_state_is_refused_with_what_is_left(model, tmp_path):
+    save_epochs(model, tmp_path, 6)  # the fifth is the best
+    for number in (5, 6):
+        (tmp_path / "state" / f"epoch-000{number}.weights.h5").write_bytes(b"")
+    with pytest.raises(TrainingError) as caught:
+        fit(make(), X, Y, epochs=7, checkpoint=tmp_path, resume=True)
+    assert "epoch-0006.weights.h5 has 0 bytes instead of" in caught.value.message
+    assert "Its best weights are intact" in caught.value.remedy
+    net = make()
+    net.load_weights(tmp_path / "best.weights.h5")
+    assert (net.get_weights()[0] == 5).all()
+
+
+def test_only_the_states_that_a_record_names_are_kept(model, tmp_path):
+    save_epochs(model, tmp_path, 9)  # the eighth is the best
+    names = sorted(path.name for path in (tmp_path / "state").iterdir())
+    assert names == ["epoch-0008.weights.h5", "epoch-0009.weights.h5"]
+    save_epochs(model, tmp_path / "two", 7)  # the seventh; before it, it was the fifth
+    assert len(list((tmp_path / "two" / "state").iterdir())) == 3
+
+
+def test_another_model_is_refused_and_keeps_its_weights(model, tmp_path):
+    save_epochs(model, tmp_path, 2)
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8), keras.layers.Dense(3)])
+    other.compile("adam", "mse")
+    before = other.get_weights()
+    with pytest.raises(TrainingError, match="belongs to another model"):
+        fit(other, X, Y[:, :1], checkpoint=tmp_path, resume=True)
+    assert all(map(np.array_equal, before, other.get_weights()))
+
+
+def test_a_full_disk_is_reported_and_the_training_goes_on(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    free = [10**9, 1000, 10**9]
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: usage._replace(free=free.pop(0) if free else 10**9)
+    )
+    run = fit(make(), X, Y, epochs=3, checkpoint=tmp_path)
+    (message,) = [text for text in texts(run) if "not in the checkpoint" in text]
+    assert message.startswith("Epoch 2 is not in the checkpoint: ")
+    assert "the disk has 1.0 kB left" in message
+    assert Checkpoint(tmp_path).record["state"][0] == 3
+
+
+def test_moving_a_run_away_keeps_it_complete_at_any_moment(model, tmp_path, monkeypatch):
+    intact = tmp_path / "intact"
+    save_epochs(model, intact, 3)
+
+    class Killed(BaseException):
+        pass
+
+    for count in range(12):
+        folder = tmp_path / str(count)
+        shutil.copytree(intact, folder)
+        left = [count]
+
+        def counted(function, left=left):
+            def call(*arguments, **options):
+                if not left[0]:
+                    raise Killed
+                left[0] -= 1
+                return function(*arguments, **options)
+
+            return call
+
+        with monkeypatch.context() as patch:
+            for module, name in [(os, "link"), (os, "replace"), (os, "unlink"), (shutil, "rmtree")]:
+                patch.setattr(module, name, counted(getattr(module, name)))
+            with suppress(Killed):
+                Checkpoint(folder).move_to_before()
+        places = [place for place in (folder, folder / "before") if Checkpoint(place).exists]
+        assert any(check(model, place, 3) == "" for place in places), count
+
+
+# --- one process at a time ------------------------------------------------------------------------
+
+HOLD = """
+import sys
+from pathlib import Path
+from kmagic.support.folder_lock import FolderLock
+lock = FolderLock(Path(sys.argv[1]))
+print(lock.acquire() or "locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "locked\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_that_another_process_uses_is_refused(holder, tmp_path, resume):
+    with pytest.raises(TrainingError) as caught:
+        fit(make(), X, Y, checkpoint=tmp_path, resume=resume)
+    assert f"{tmp_path} is in use by process {holder.pid}, since 20" in str(caught.value)
+    assert "Use another folder, or wait" in caught.value.remedy
+    (tmp_path / ".lock").unlink()  # as the remedy says
+    assert fit(make(), X, Y, checkpoint=tmp_path).status == "done"
+
+
+def test_a_killed_process_does_not_keep_its_folder(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    assert json.loads((tmp_path / ".lock").read_text())["process"] == holder.pid
+    assert fit(make(), X, Y, checkpoint=tmp_path).status == "done"
+
+
+def test_the_folder_is_free_after_each_end_of_a_training(tmp_path):
+    def fail(*_):
+        raise errors.pop()
+
+    errors = [RuntimeError("mine"), KeyboardInterrupt()]
+    failing = keras.callbacks.LambdaCallback(on_epoch_end=fail)
+    while errors:
+        with suppress(RuntimeError):
+            fit(make(), X, Y, checkpoint=tmp_path, callbacks=failing)
+        assert (tmp_path / ".lock").read_text() == ""
+    save_epochs(make(), tmp_path, 1)
+    unbuilt = keras.Sequential([keras.layers.Dense(2)])
+    unbuilt.compile("adam", "mse")
+    with pytest.raises(TrainingError, match="has no weights yet"):
+        fit(unbuilt, X, Y, checkpoint=tmp_path, resume=True)
+    assert (tmp_path / ".lock").read_text() == ""
+
+
+def test_another_thread_of_the_process_is_refused(tmp_path):
+    results = []
+
+    def lock():
+        try:
+            Checkpoint(tmp_path).lock()
+        except TrainingError as error:
+            results.append(str(error))
+
+    def lock_in_thread(*_):
+        thread = threading.Thread(target=lock)
+        thread.start()
+        thread.join()
+
+    second = keras.callbacks.LambdaCallback(on_epoch_end=lock_in_thread)
+    fit(make(), X, Y, checkpoint=tmp_path, callbacks=second)
+    assert "is in use by another thread of this process" in results[0]
