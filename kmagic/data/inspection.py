@@ -49,7 +49,8 @@ class Inspection:
         batches: Number of batches of a stream; None if it is unknown, or for arrays.
         is_endless: Whether it is known that the stream never ends.
         is_complete: Whether ``x`` and ``y`` are all of the data.
-        parts: Number of parts of a batch, 2 for inputs and targets; 0 for arrays or no batch.
+        part_counts: The numbers of parts of the batches that were read, {2} for inputs and targets;
+            empty for arrays, and if there is no batch.
 
     Example:
         >>> batches = iter([(np.zeros((2, 3)), np.zeros(2))] * 2)
@@ -67,7 +68,12 @@ class Inspection:
     batches: int | None = None
     is_endless: bool = False
     is_complete: bool = True
-    parts: int = 0
+    part_counts: frozenset[int] = frozenset()
+
+    @property
+    def parts(self) -> int:
+        """The number of parts of a batch, 2 for inputs and targets; 0 if none was read."""
+        return max(self.part_counts, default=0)
 
     @property
     def is_stream(self) -> bool:
@@ -253,15 +259,17 @@ def _random_state_kept() -> Iterator[None]:
 def _inspect_batches(kind: str, data: Any, first: list[Any], **known: Any) -> Inspection:
     """What a stream's first batches tell about it."""
     rows = [_split_batch(batch) for batch in first]
-    counts = {len(row) for row in rows}
+    counts = frozenset(map(len, rows))
     if len(counts) != 1 or not counts <= set(PART_COUNTS):
-        return Inspection(kind, data, **known, parts=max(counts, default=0))
-    sides = zip(*rows, strict=True)
-    parts = [_join([_to_arrays(_leaves_to_numpy(part)) for part in side]) for side in sides]
-    names = ("x", "y", "sample_weight")
+        return Inspection(kind, data, part_counts=counts, **known)
+    batches = [[_to_arrays(_leaves_to_numpy(part)) for part in row] for row in rows]
+    try:
+        parts = keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
+    except (TypeError, ValueError):  # their shapes differ, or they are no arrays
+        parts, known["is_complete"] = batches[0], len(batches) == 1 and known["is_complete"]
     samples = sample_count(parts[0]) if known["is_complete"] else None
-    arrays = dict(zip(names, parts, strict=False))
-    return Inspection(kind, data, samples=samples, parts=len(parts), **arrays, **known)
+    arrays = dict(zip(("x", "y", "sample_weight"), parts, strict=False))
+    return Inspection(kind, data, samples=samples, part_counts=counts, **arrays, **known)
 
 
 def _split_batch(batch: Any) -> tuple[Any, ...]:
@@ -277,14 +285,6 @@ def _leaves_to_numpy(part: Any) -> Any:
         return np.asarray(leaf) if hasattr(leaf, "__array__") else leaf
 
     return keras.tree.map_structure(convert, part)
-
-
-def _join(batches: list[Any]) -> Any:
-    """The same part of several batches as one; only the first, if they differ in shape."""
-    try:
-        return keras.tree.map_structure(lambda *arrays: np.concatenate(arrays), *batches)
-    except (TypeError, ValueError):
-        return batches[0]
 
 
 # --- iterators ----------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -89,6 +90,8 @@ def train(
             f"{name} is not compiled: it has no loss and no optimizer yet.",
             'Compile it first, for example model.compile("adam", loss="mse").',
         )
+    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
+    options = replace(options, class_weight=weights)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     training, review = _check(model, name, arguments, options, dataset)
     watched = None if confusion is None else confusion_data(arguments, confusion)
@@ -151,9 +154,6 @@ def _check(
     dataset: Dataset | None,
 ) -> tuple[Inspection, DataReview]:
     """Inspect and check the data; in the arguments, generators are replaced, as they were read."""
-    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
-    if weights is not None:
-        arguments["class_weight"] = weights
     given, validation = arguments["x"], None
     parts = (given, arguments["y"], arguments.get("sample_weight"))
     training = inspect_data(*parts, steps=options.steps_per_epoch)
@@ -165,8 +165,8 @@ def _check(
     arguments["x"] = training.data
     checked = arguments | {"callbacks": options.callbacks}
     check_fit_arguments(model, name, checked, training, validation)
-    if training.is_stream and weights is not None:
-        arguments["class_weight"] = complete_class_weight(model, weights)
+    if training.is_stream and options.class_weight is not None:
+        arguments["class_weight"] = complete_class_weight(model, options.class_weight)
     if stream_kind(given) not in ("", "PyDataset") or training.is_endless:
         arguments["shuffle"] = False  # it is not shuffled anyway, and Keras would warn
     if not options.checks:
@@ -181,7 +181,7 @@ def _check(
         test=getattr(dataset, "x_test", None),
         name=name,
         columns=columns if isinstance(columns, tuple) else (),
-        class_weight=weights,
+        class_weight=options.class_weight,
     )
     return training, review
 

@@ -38,7 +38,7 @@ from kmagic.models.model_arrays import (
     structure_errors,
 )
 from kmagic.support.errors import TrainingError
-from kmagic.support.formatting import format_shape, join_with_and, pluralize
+from kmagic.support.formatting import format_shape, join_with_and, pluralize, shorten_name
 from kmagic.support.messages import Option, Text
 from kmagic.training.validation.label_checks import FATAL as TARGET_ERRORS
 from kmagic.training.validation.label_checks import (
@@ -217,7 +217,7 @@ def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
     for part in match_arrays(model, x):
         array = part.array
         expected = getattr(part.tensor, "shape", None)
-        if array is None:
+        if array is None or array.dtype.kind not in "biufc":
             continue
         if not isinstance(expected, tuple):
             yield from _rank_errors(model, array, part.label + where)
@@ -271,10 +271,17 @@ def _shape_text(shape: Sequence[int | None]) -> str:
 
 
 def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Iterator[DataProblem]:
-    """Values that are not numbers."""
-    if array.dtype.kind in "biufc":
+    """Values that are not real numbers."""
+    if array.dtype.kind in "biuf":
         return
     first = array.reshape(-1)[0]
+    if array.dtype.kind == "c":
+        tensors = getattr(model, "inputs", None) or ()
+        if not any(tensor.dtype.startswith("complex") for tensor in tensors):
+            yield DataProblem(
+                f"{label} contains complex numbers, of which Keras drops the imaginary part.",
+                f"Pass the real part, {label.partition(' ')[0]}.real, or both parts as features.",
+            )
     if array.dtype.kind in "Mm":
         yield DataProblem(
             f"{label} contains dates, but a model expects numbers.",
@@ -282,15 +289,14 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
         )
     elif isinstance(first, str | bytes) and not is_input:
         yield DataProblem(
-            f"the labels are texts such as {str(first)!r}, but a loss expects numbers.",
+            f"the labels are texts such as {_shown(first)}, but a loss expects numbers.",
             "Number them: `classes, y = numpy.unique(y, return_inverse=True)`.",
         )
     elif isinstance(first, str | bytes):
         tensors = getattr(model, "inputs", None) or ()
         if tensors and all(tensor.dtype != "string" for tensor in tensors):
             yield DataProblem(
-                f"{label} contains texts such as {str(first)[:40]!r}, but the model expects "
-                "numbers.",
+                f"{label} contains texts such as {_shown(first)}, but the model expects numbers.",
                 "Encode them: start the model with a text_vectorization layer, or load them with "
                 "kmagic.load_data.",
             )
@@ -304,6 +310,11 @@ def _type_errors(model: Any, label: str, array: Any, *, is_input: bool) -> Itera
             "numbers.",
             remedy,
         )
+
+
+def _shown(text: Any) -> str:
+    text = text.decode(errors="replace") if isinstance(text, bytes) else str(text)
+    return repr(shorten_name(text, 40))
 
 
 def _nan_errors(label: str, array: Any, *, is_stream: bool) -> Iterator[DataProblem]:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from kmagic.data.inspection import PART_COUNTS, Inspection, sample_count
+from kmagic.language.vocabulary import snake_case
 from kmagic.models.model_arrays import fits_shape, has_custom_step
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import format_shape, join_with_and, list_names
@@ -22,6 +23,8 @@ from kmagic.training.fit_options import PLAIN_VALUES
 
 PAIR_REMEDY = "Pass a pair (x, y) or a dataset."
 CLASS_WEIGHT_REMEDY = "Example: {0: 1.0, 1: 2.5}, class index to weight."
+METRIC_NAMES = ("acc", "accuracy")
+"""Names of metrics that Keras chooses by the shapes of labels and outputs."""
 BALANCED_REMEDY = (
     "Compute it: weights = sklearn.utils.class_weight.compute_class_weight('balanced', "
     "classes=numpy.unique(y), y=y), then dict(zip(numpy.unique(y), weights))."
@@ -42,6 +45,8 @@ def check_fit_arguments(
     Raises:
         TrainingError: The model cannot be trained on this data.
     """
+    if model.compiled:
+        check_compiled_names(model)
     x, y = arguments.get("x"), arguments.get("y")
     split = arguments.get("validation_split") or 0.0 if validation is None else 0.0
     if training.is_stream:
@@ -87,8 +92,32 @@ def check_length(
             reason = " is a generator that did not end soon: its number of batches is unknown."
         example = Text("Pass the number of batches, for example ", Option(option, 100))
         raise TrainingError(Text(subject, reason), example + f"{alternative}.")
-    if inspection.parts == 0:
+    if not inspection.part_counts:
         raise TrainingError(Text(subject, " is empty: it yields no batch."), "Pass at least one.")
+
+
+def check_compiled_names(model: keras.Model) -> None:
+    """Check the names of losses and metrics, which Keras looks up only when it trains.
+
+    Raises:
+        TrainingError: Keras has no loss or metric of that name.
+    """
+    settings = getattr(getattr(model, "_compile_config", None), "config", {})
+    for kind, names in (
+        ("loss", [settings.get("loss")]),
+        ("metric", [settings.get("metrics"), settings.get("weighted_metrics")]),
+    ):
+        module = keras.losses if kind == "loss" else keras.metrics
+        for name in keras.tree.flatten(names):
+            if not isinstance(name, str) or name in METRIC_NAMES:
+                continue
+            try:
+                module.get(name)
+            except ValueError:
+                known = {snake_case(word) for word in dir(module) if word[0].isupper()}
+                known = known - {kind} | {"mae", "mse"}
+                remedy = did_you_mean(name, known) or f"Available: {list_names(known, 100)}."
+                raise TrainingError(f"Keras has no {kind} named {name!r}.", remedy) from None
 
 
 def needs_targets(model: keras.Model) -> bool:
@@ -136,11 +165,14 @@ def check_batches(model: keras.Model, stream: Inspection, subject: str | Option)
     Raises:
         TrainingError: They are no tuples of x, y and perhaps weights.
     """
-    if stream.parts > max(PART_COUNTS):
+    counts = sorted(stream.part_counts)
+    if len(counts) > 1 or not set(counts) <= set(PART_COUNTS):
         remedy = "Several inputs form one part: yield ((a, b), y), or a dictionary of inputs."
-        expected = " must yield (x, y) or (x, y, sample_weight)"
-        raise TrainingError(Text(subject, expected, f"; got {stream.parts} parts."), remedy)
-    if stream.parts == 1 and needs_targets(model):
+        actual = f"; got {join_with_and(list(map(str, counts)))} parts."
+        raise TrainingError(
+            Text(subject, " must yield (x, y) or (x, y, sample_weight)", actual), remedy
+        )
+    if stream.y is None and counts and needs_targets(model):
         raise TrainingError(
             Text(subject, " yields inputs without targets."), "Yield pairs (x, y) of a batch each."
         )
@@ -168,13 +200,15 @@ def _check_not_arrays(name: str, x: Any) -> None:
 def _check_arrays(model: keras.Model, name: str, x: Any, y: Any, samples: int) -> None:
     if samples == 0:
         _reject(name, "x is empty.", "Pass at least one sample.")
-    if columns := _text_columns(x):
-        noun, verb = ("columns", "contain") if len(columns) > 1 else ("column", "contains")
-        _reject(
-            name,
-            f"the {noun} {list_names(columns)} {verb} text, but a model expects numbers.",
-            Text("Read the frame with ", Function("load_data"), ", or use pandas.get_dummies."),
-        )
+    remedies: dict[str, str | Text] = {
+        "text": Text("Read the frame with ", Function("load_data"), ", or use pandas.get_dummies."),
+        "dates": "Convert them to numbers first, for example (date - date.min()).dt.days.",
+    }
+    for what, columns in (("text", _text_columns(x)), ("dates", _date_columns(x))):
+        if columns:
+            noun, verb = ("columns", "contain") if len(columns) > 1 else ("column", "contains")
+            reason = f"the {noun} {list_names(columns)} {verb} {what}, but a model expects numbers."
+            _reject(name, reason, remedies[what])
     if isinstance(y, str):
         _reject(name, f"y must be targets; got the text {y!r}.", TARGETS_REMEDY)
     if y is not None and not isinstance(y, list | tuple | dict) and not hasattr(y, "shape"):
@@ -194,6 +228,12 @@ def _text_columns(x: Any) -> list[str]:
         if getattr(getattr(x[column], "dtype", None), "kind", "b") in "OUST"
         and not all(isinstance(value, numbers.Number) for value in x[column])
     ]
+
+
+def _date_columns(x: Any) -> list[str]:
+    if not hasattr(x, "columns") or not hasattr(x, "iloc"):
+        return []
+    return [str(name) for name, dtype in x.dtypes.items() if getattr(dtype, "kind", "") in "Mm"]
 
 
 def _check_validation(
@@ -287,18 +327,28 @@ def log_names(model: keras.Model) -> list[str]:
         ['loss', 'mae']
     """
     settings = getattr(getattr(model, "_compile_config", None), "config", {})
-    given = [settings.get("metrics"), settings.get("weighted_metrics"), model.metrics]
-    metrics = [metric for metric in keras.tree.flatten(given) if metric is not None]
-    names = [metric if isinstance(metric, str) else object_name(metric) for metric in metrics]
     outputs = list(getattr(model, "output_names", None) or ())
-    own = [f"{output}_{name}" for output in outputs[1:] and outputs for name in ("loss", *names)]
-    known = dict.fromkeys(["loss", *names, *own])
-    return [name for name in known if not name.endswith("compile_metrics")]
+    names = ["loss", *_object_names(model.metrics)]
+    names += [f"{output}_loss" for output in outputs[1:] and outputs]
+    for given in (settings.get("metrics"), settings.get("weighted_metrics")):
+        if len(outputs) < 2:  # noqa: PLR2004 - several
+            names += _object_names(given)
+            continue
+        by_output = dict.fromkeys(outputs, given)
+        if isinstance(given, Mapping):
+            by_output = dict(given)
+        elif isinstance(given, list | tuple) and len(given) == len(outputs):
+            by_output = dict(zip(outputs, given, strict=True))
+        for output, metrics in by_output.items():
+            names += [f"{output}_{name}" for name in _object_names(metrics)]
+    return [name for name in dict.fromkeys(names) if name != "compile_metrics"]
 
 
-def object_name(item: Any) -> str:
-    """The name of a metric or loss given as an object or a function."""
-    return str(getattr(item, "name", "") or getattr(item, "__name__", type(item).__name__))
+def _object_names(items: Any) -> list[str]:
+    """The names of metrics: strings, functions and objects."""
+    flat = [item for item in keras.tree.flatten(items) if item is not None]
+    named = [getattr(item, "name", "") or getattr(item, "__name__", "") for item in flat]
+    return [item if isinstance(item, str) else name for item, name in zip(flat, named, strict=True)]
 
 
 # --- weights ------------------------------------------------------------------------------------
@@ -308,7 +358,7 @@ def _check_weights(
     model: keras.Model, name: str, arguments: Mapping[str, Any], training: Inspection
 ) -> None:
     class_weight, sample_weight = arguments.get("class_weight"), arguments.get("sample_weight")
-    has_third = training.parts == max(PART_COUNTS)
+    has_third = max(PART_COUNTS) in training.part_counts
     if class_weight is not None and (sample_weight is not None or has_third):
         third = " (the third part of each batch)" if has_third else ""
         both = Text(Option("class_weight"), " and ", Option("sample_weight"), third)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from types import TracebackType
+from typing import NamedTuple
 
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
@@ -22,6 +23,23 @@ BOILERPLATE = (
 )
 OTHER_WEIGHTS = "This optimizer can only be called for the variables it was originally built with"
 MAX_LENGTH = 300
+_LABEL = re.compile(r"label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)")
+_INDEX = re.compile(r"= (-?\d+) is not in \[0, (\d+)\)")
+_EMBEDDING = re.compile(r"/(\w*embedding\w*)[_/]", re.IGNORECASE)
+_MONITOR = re.compile(r"(\w+) callback received monitor=(\w+), but Keras isn't able")
+_BATCH = re.compile(r"arity mismatch|[Gg]enerator.{0,9} yielded an element")
+_BATCH_VALUES = re.compile(r"; tuple: .*", re.DOTALL)
+_SHAPE = re.compile(
+    r"\b(shapes?|ranks?|ndim|dims?|dimensions?|ax[ie]s|cardinality|incompatible)\b", re.IGNORECASE
+)
+
+
+class ErrorCause(NamedTuple):
+    """What an error of Keras or TensorFlow means."""
+
+    reason: str
+    remedy: str = ""
+    is_about_data: bool = True
 
 
 def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
@@ -32,22 +50,80 @@ def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
         return _file_error(run, error)
     if not is_data_error(error):
         return None
-    if OTHER_WEIGHTS in str(error):
-        return TrainingError(
-            f"{run.model_name} cannot be trained: its optimizer was used before for other weights. "
-            "A layer was unfrozen or added since then.",
-            'Compile the model with a new optimizer, for example "adam".',
-        )
-    reason = main_sentence(error)
-    remedy = "Check the shapes of x and y, the model's outputs and its loss."
-    if is_rank_error(error):
-        reason, remedy = OTHER_AXES, REMEDY
-    return TrainingError(f"{run.model_name} cannot be trained on this data: {reason}", remedy)
+    reason, remedy, is_about_data = explain_error(error)
+    subject = f"{run.model_name} cannot be trained on this data: "
+    if not is_about_data:
+        subject = f"The training of {run.model_name} failed: "
+    return TrainingError(subject + reason, remedy)
 
 
 def is_data_error(error: Exception) -> bool:
-    """Whether an error of Keras or TensorFlow is about the data."""
-    return isinstance(error, ValueError) or type(error).__name__ == "InvalidArgumentError"
+    """Whether an error of Keras or TensorFlow is about the data, or the memory that it takes."""
+    tensorflow_errors = ("InvalidArgumentError", "ResourceExhaustedError")
+    return isinstance(error, ValueError) or type(error).__name__ in tensorflow_errors
+
+
+def explain_error(error: Exception) -> ErrorCause:
+    """Explain an error by what it says; shapes are mentioned only if it is about shapes.
+
+    Example:
+        >>> explain_error(ValueError("Two is odd.")).reason
+        'Two is odd.'
+        >>> explain_error(ValueError("Incompatible shapes: [2,3] vs. [2,4]")).remedy
+        "Check the shapes of x and y, the model's outputs and its loss."
+    """
+    if is_rank_error(error):
+        return ErrorCause(OTHER_AXES, REMEDY)
+    text, sentence = str(error), main_sentence(error)
+    if OTHER_WEIGHTS in text:
+        return ErrorCause(
+            "its optimizer was used before for other weights. A layer was unfrozen or added since "
+            "then.",
+            'Compile the model with a new optimizer, for example "adam".',
+            is_about_data=False,
+        )
+    if label := _LABEL.search(text):
+        value, units = map(int, label.groups())
+        fewer = f"number the labels from 0 to {units - 1}"
+        return ErrorCause(
+            f"a label is {value}, but the last layer has {units} units, for labels 0 to "
+            f"{units - 1}.",
+            f"Write {value + 1} units, or {fewer}."
+            if value >= units
+            else f"{fewer[0].upper()}{fewer[1:]}.",
+        )
+    if index := _INDEX.search(text):
+        value, size = map(int, index.groups())
+        layer = _EMBEDDING.search(text)
+        taker = f"layer {layer[1]} accepts" if layer else "the model accepts"
+        remedy = f"Write `embedding {value + 1}`, or use a smaller vocabulary." if layer else ""
+        return ErrorCause(
+            f"the data contains the index {value:,}, but {taker} indices from 0 to {size - 1:,}.",
+            remedy if value >= size else "Number the indices from 0.",
+        )
+    if monitor := _MONITOR.search(text):
+        callback, name = monitor.groups()
+        return ErrorCause(
+            f"{callback} does not know whether {name!r} should be high or low.",
+            f"Pass mode='max' or mode='min' to {callback}.",
+            is_about_data=False,
+        )
+    if type(error).__name__ == "ResourceExhaustedError":
+        remedy = "Use smaller batches, or a smaller model."
+        return ErrorCause("the memory is not enough.", remedy, is_about_data=False)
+    if _BATCH.search(text):
+        sentence = _BATCH_VALUES.sub("", sentence)
+        return ErrorCause(
+            f"the batches of x differ in form: {sentence}",
+            "Yield the same number of parts, (x, y), and the same shapes in each batch.",
+        )
+    if "ragged" in sentence:
+        return ErrorCause(sentence, "Pad the rows of x to one length: x.to_tensor().")
+    if _SHAPE.search(sentence):
+        return ErrorCause(
+            sentence, "Check the shapes of x and y, the model's outputs and its loss."
+        )
+    return ErrorCause(sentence, is_about_data=False)
 
 
 def main_sentence(error: Exception) -> str:

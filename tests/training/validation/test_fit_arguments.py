@@ -2,6 +2,7 @@
 
 import os
 from functools import partial
+from itertools import cycle
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ import tensorflow as tf
 import kmagic
 from kmagic.data.dataset import Dataset
 from kmagic.support.errors import TrainingError
+from kmagic.training.validation.fit_arguments import log_names
 
 from ..fitting import fit
 
@@ -124,6 +126,50 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
             "per sample",
         ),
         ({"seed": 2**32}, "seed= must be at most 4,294,967,295", ""),
+        (
+            {"class_weight": "balanced"},
+            "must be a dictionary; got 'balanced'",
+            "compute_class_weight",
+        ),
+        (
+            {"y": 1 - np.eye(3)[Y], "class_weight": {0: 1.0}},
+            "the 3 labels of a sample do not sum to 1",
+            "Weight the samples: sample_weight=",
+        ),
+        ({"y": PRICE, "class_weight": {0: 1.0}}, "y contains fractions", "sample_weight=weights"),
+        ({"y": {"a": Y, "b": Y}, "class_weight": {0: 1.0}}, "y has 2 parts", "sample_weight="),
+        (
+            {"y": np.zeros((ROWS, 5, 5), "uint8"), "class_weight": {0: 1.0}},
+            "each has labels of shape 5 x 5",
+            "sample_weight=weights[y]",
+        ),
+        (
+            {"y": np.zeros((ROWS, 5, 5, 1), "uint8"), "class_weight": {0: 1.0}},
+            "each has labels of shape 5 x 5",
+            "sample_weight=weights[y[..., 0]]",
+        ),
+        ({"sample_weight": np.ones((ROWS, 3))}, "has shape 3 per sample, but the loss has one", ""),
+        ({"validation_steps": 3}, "validation_steps= needs validation data", "a pair"),
+        ({"steps_per_epoch": 0}, "steps_per_epoch= must be an integer of at least 1", ""),
+        ({"x": stream(X, Y).batch(8)}, "y= must be left out: x is a tf.data.Dataset", "x alone"),
+        (
+            {"x": stream(X, Y).batch(8), "y": None, "sample_weight": PRICE},
+            "sample_weight= must be left out",
+            "third part of each batch",
+        ),
+        ({"x": stream(X).batch(8), "y": None}, "inputs without targets", "(x, y)"),
+        ({"x": stream(X, Y, Y, Y).batch(8), "y": None}, "got 4 parts", "one part"),
+        ({"x": stream(X, Y).batch(8).take(0), "y": None}, "x is empty: it yields no batch", ""),
+        (
+            {"x": stream(X, Y, PRICE).batch(8), "y": None, "class_weight": {0: 1.0}},
+            "class_weight= and sample_weight= (the third part of each batch) are both given",
+            "Multiply them",
+        ),
+        (
+            {"x": FRAME.assign(c=pd.Timestamp("2020-01-01"))},
+            "the column c contains dates",
+            "Convert them",
+        ),
     ],
 )
 def test_wrong_arguments_are_rejected_with_a_remedy(arguments, words, remedy):
@@ -318,3 +364,176 @@ def test_a_path_without_write_permission_is_rejected(tmp_path, monkeypatch):
         fit(make(), X, Y, csv=tmp_path / "log.csv")
     with pytest.raises(TrainingError, match="no write permission"):
         fit(make(), X, Y, checkpoint=tmp_path / "a" / "b")
+
+
+# --- streams without a known end ----------------------------------------------------------------
+
+
+def endless():
+    while True:
+        yield X[:8], Y[:8]
+
+
+class Endless(keras.utils.PyDataset):
+    num_batches = None
+
+    def __getitem__(self, index):
+        del index
+        return X[:8], Y[:8]
+
+
+class WithoutLength(keras.utils.PyDataset):
+    __getitem__ = Endless.__getitem__
+
+
+STREAMS = [stream(X, Y).batch(8).repeat, endless, Endless, lambda: cycle([(X, Y)])]
+
+
+@pytest.mark.parametrize("create", STREAMS)
+def test_data_without_a_known_end_needs_the_number_of_batches(create):
+    net = make()
+    with pytest.raises(TrainingError, match=r"x (never ends|is a generator that)") as refused:
+        fit(net, create())
+    assert "steps_per_epoch=100" in refused.value.remedy
+    with pytest.raises(
+        TrainingError, match=r"validation_data= (never ends|is a generator)"
+    ) as refused:
+        fit(net, X, Y, validation_data=create())
+    assert "validation_steps=100" in refused.value.remedy
+    run = fit(net, create(), steps_per_epoch=2, validation_data=create(), validation_steps=1)
+    assert (run.status, run.steps, len(run.history["val_loss"])) == ("done", 2, 1)
+
+
+def test_a_pydataset_without_a_length_needs_one():
+    with pytest.raises(TrainingError, match="x is a WithoutLength without a length") as refused:
+        fit(make(), WithoutLength())
+    assert "__len__" in refused.value.remedy
+
+
+def test_a_generator_that_ends_trains_all_epochs_on_all_batches():
+    def batches():
+        return ((X[i : i + 8], Y[i : i + 8]) for i in range(0, ROWS, 8))
+
+    arrays, generated = make(), make()
+    generated.set_weights(arrays.get_weights())
+    how = {"epochs": 3, "batch_size": 8, "shuffle": False}
+    expected = fit(arrays, X, Y, validation_data=(X, Y), **how)
+    run = fit(generated, batches(), validation_data=batches(), epochs=3)
+    assert run.history["loss"] == pytest.approx(expected.history["loss"])
+    assert run.history["val_loss"] == pytest.approx(expected.history["val_loss"], rel=1e-5)
+
+
+def test_iterable_objects_that_keras_does_not_read_are_named():
+    class Loader:
+        def __iter__(self):
+            return iter([(X, Y)])
+
+    with pytest.raises(TrainingError, match="must be arrays or batches; got Loader") as refused:
+        fit(make(), Loader())
+    assert "iter(x)" in refused.value.remedy
+    assert fit(make(), iter(Loader())).status == "done"
+
+
+def test_class_weights_of_a_stream_need_not_name_all_classes():
+    arrays, streamed = make(), make()
+    streamed.set_weights(arrays.get_weights())
+    how = {"class_weight": {0: 1, np.int64(1): 2.5}, "shuffle": False}
+    expected = fit(arrays, X, Y, batch_size=8, **how)
+    run = fit(streamed, stream(X, Y).batch(8), **how)
+    assert run.history["loss"] == pytest.approx(expected.history["loss"])
+
+
+def test_class_weights_by_name():
+    data = kmagic.load_data((X, np.array(["cat", "dog", "owl"])[Y]))
+    assert fit(make(), data, class_weight={"cat": 1.0, "owl": 2.0}).status == "done"
+    with pytest.raises(TrainingError, match="must be classes of the data; got 'dogg'") as refused:
+        fit(make(), data, class_weight={"dogg": 1.0})
+    assert refused.value.remedy == "Did you mean dog?"
+
+
+# --- monitors and names of losses ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("callback", "words", "remedy"),
+    [
+        (keras.callbacks.EarlyStopping("val_acc"), "monitors 'val_acc'", "mean val_accuracy?"),
+        (keras.callbacks.EarlyStopping("val_los"), "monitors 'val_los'", "mean val_loss?"),
+        (
+            keras.callbacks.ReduceLROnPlateau("f1"),
+            "monitors 'f1'",
+            "Available: loss, accuracy",
+        ),
+        (
+            keras.callbacks.ModelCheckpoint("a.keras", "val_auc", save_best_only=True),
+            "monitors 'val_auc'",
+            "",
+        ),
+        (keras.callbacks.EarlyStopping("val_accuracy"), "", ""),
+        (keras.callbacks.ModelCheckpoint("a.keras", "val_auc"), "", ""),
+    ],
+)
+def test_a_callback_must_monitor_what_is_computed(callback, words, remedy):
+    net = make()
+    net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    how = {"callbacks": [callback], "validation_split": 0.5, "epochs": 0}
+    if not words:
+        fit(net, X, Y, **how)
+        return
+    with pytest.raises(TrainingError, match=words) as refused:
+        fit(net, X, Y, **how)
+    assert remedy in refused.value.remedy
+
+
+def test_monitoring_validation_needs_validation_data():
+    with pytest.raises(TrainingError, match="'val_loss', but there is no validation") as refused:
+        fit(make(), X, Y, callbacks=keras.callbacks.EarlyStopping())
+    assert "validation_split=0.1, or monitor='loss'" in refused.value.remedy
+
+
+def test_metrics_of_several_outputs_have_their_names():
+    net = two(dict)
+    net.compile(
+        "sgd",
+        {"kind": "sparse_categorical_crossentropy", "price": "mse"},
+        metrics={"kind": ["accuracy"], "price": [keras.metrics.MeanAbsoluteError(name="error")]},
+    )
+    y = {"kind": Y, "price": PRICE}
+    run = fit(net, {"a": X, "b": X}, y)
+    assert set(run.history) == set(log_names(net))
+
+
+@pytest.mark.parametrize(
+    ("compiled", "words", "remedy"),
+    [
+        ({"loss": "msee"}, "no loss named 'msee'", "Did you mean mse?"),
+        ({"loss": "categorical_crossentropi"}, "no loss named", "mean categorical_crossentropy?"),
+        ({"loss": "mse", "metrics": ["acuracy"]}, "no metric named 'acuracy'", "mean accuracy?"),
+    ],
+)
+def test_unknown_names_of_losses_and_metrics(compiled, words, remedy):
+    net = make()
+    net.compile("sgd", **compiled)
+    with pytest.raises(TrainingError, match=words) as refused:
+        fit(net, X, Y)
+    assert remedy in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [
+        (X.astype(object), Y.astype(object)),
+        (pd.DataFrame(X).convert_dtypes(), pd.Series(Y).convert_dtypes()),
+        (
+            pd.DataFrame(X).convert_dtypes(dtype_backend="pyarrow"),
+            pd.Series(Y).astype("int64[pyarrow]"),
+        ),
+        (pd.DataFrame(X), pd.Series(Y, dtype="category")),
+    ],
+)
+def test_numbers_in_objects_and_nullable_columns_are_trained_on(x, y):
+    plain, other = make(), make()
+    other.set_weights(plain.get_weights())
+    expected = fit(plain, X, Y, validation_data=(X, Y), shuffle=False)
+    run = fit(other, x, y, validation_data=(x, y), shuffle=False)
+    assert run.history == expected.history
