@@ -90,8 +90,7 @@ def train(
             f"{name} is not compiled: it has no loss and no optimizer yet.",
             'Compile it first, for example model.compile("adam", loss="mse").',
         )
-    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
-    options = replace(options, class_weight=weights)
+    options = _with_class_indices(options, dataset)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     training, review = _check(model, name, arguments, options, dataset)
     watched = None if confusion is None else confusion_data(arguments, confusion)
@@ -144,6 +143,12 @@ def train(
         record.dataset = dataset
     record.spreads = input_spreads(model, training.x)
     return run
+
+
+def _with_class_indices(options: FitOptions, dataset: Dataset | None) -> FitOptions:
+    """The options with class weights by index instead of by the names of the data's classes."""
+    weights = class_weight_by_index(options.class_weight, getattr(dataset, "classes", None))
+    return replace(options, class_weight=weights)
 
 
 def _check(
