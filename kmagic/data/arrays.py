@@ -30,7 +30,6 @@ from kmagic.data.load_options import (
     check_applies,
     inapplicable,
 )
-from kmagic.data.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.preparation.scaling import Scaling
 from kmagic.data.preparation.text_encoding import TextEncoding
@@ -39,6 +38,7 @@ from kmagic.data.time_order import find_overlap
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_bytes, format_shape, list_names
 from kmagic.support.keras_cache import show_path
+from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from kmagic.data.dataset import Dataset
 from kmagic.data.load_options import DEFAULT_SPLIT, LoadOptions, inapplicable, leave_out
-from kmagic.data.memory import require_memory
 from kmagic.data.preparation.scaling import learn_scaling
 from kmagic.data.preparation.text_encoding import TextEncoding, learn_text
 from kmagic.data.target_kind import Target
 from kmagic.data.time_order import chronological_indices
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import format_shape, list_names, pluralize
+from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Part, Text
 from kmagic.support.sentences import as_sentences
 

@@ -19,12 +19,12 @@ from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, 
 from kmagic.data.dataset import Dataset
 from kmagic.data.images.image_reader import is_image_file
 from kmagic.data.load_options import LoadOptions, check_applies
-from kmagic.data.memory import require_memory
 from kmagic.data.paths import explain_read_errors
 from kmagic.data.target_kind import Target
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
+from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kmagic.data.load_options import LoadOptions, read_delimiter
-from kmagic.data.memory import MAX_SHARE, available_memory, require_memory
+from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.data.paths import (
     EXCEL_SUFFIXES,
     PARQUET_SUFFIXES,

@@ -5,14 +5,24 @@ Nothing here asks Keras: an unknown layer is reported later, an unknown name her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from kmagic.language.formatter import format_param
 from kmagic.language.graph import BlockUse, Graph, Node
-from kmagic.language.name_lookup import ExpansionError, NameResolver, Scope, StatementError
+from kmagic.language.name_lookup import (
+    MAX_LAYERS,
+    MAX_MODEL_DEPTH,
+    MAX_REPETITIONS,
+    MAX_STEPS,
+    ExpansionError,
+    NameResolver,
+    Scope,
+    StatementError,
+)
 from kmagic.language.spec import (
     Arg,
     BlockSpec,
@@ -45,6 +55,7 @@ from kmagic.language.spec import (
     find_parts,
     plain_value,
 )
+from kmagic.language.tokens import MAX_NESTING
 from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.support.formatting import pluralize
 from kmagic.support.suggestions import did_you_mean
@@ -76,6 +87,9 @@ def expand(
     """
     expander = _Expander(Graph(), names, spec.statements, first_line, lost_names)
     graph = expander.model(spec.statements)
+    if expander.is_exhausted:  # the graph so far is too large to look for other mistakes
+        graph.nodes.clear()
+        graph.outputs, graph.frozen = (), []
     if expander.problems:
         raise ExpansionError(expander.problems.items(), graph)
     return graph
@@ -94,6 +108,8 @@ class _Expander(NameResolver):
 
     def _all(self, statements: Iterable[Statement]) -> None:
         for statement in statements:
+            if self.is_exhausted:
+                return
             try:
                 self._one(statement)
             except StatementError as error:
@@ -104,6 +120,10 @@ class _Expander(NameResolver):
                     self.lost_names |= set(statement.targets) - self.scope.outputs_by_name.keys()
 
     def _one(self, statement: Statement) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            message = f"the text expands to more than {MAX_STEPS:,} steps"
+            self.stop(message, statement.span, "Repeat it less often.")
         match statement:
             case LayerSpec():
                 self._step(statement)
@@ -222,6 +242,9 @@ class _Expander(NameResolver):
             inputs = tuple(Arg(output) for output in self.scope.current)
         names_layer = named and self.scope.names_layers and len(spec.targets) == 1
         number = len(self.graph.nodes)
+        if number >= MAX_LAYERS:
+            message = f"the model has more than {MAX_LAYERS:,} layers"
+            self.stop(message, spec.span, "Repeat it less often.")
         node = Node(
             callee,
             self.args(spec.args),
@@ -259,6 +282,9 @@ class _Expander(NameResolver):
         if any(use.name == block.name for use in self.scope.trail):
             remedy = "To repeat its lines, write `repeat 3:` inside it, or `* 3` where it is used."
             self.fail(f"block {block.name} uses itself", spec.span, remedy)
+        if len(self.scope.trail) >= MAX_NESTING:
+            message = f"blocks use each other more than {MAX_NESTING} levels deep"
+            self.stop(message, spec.span, "Write some of them into the blocks that use them.")
         values = self._block_arguments(block, spec)
         inputs = self.scope.current
         if spec.inputs is not None:
@@ -343,6 +369,12 @@ class _Expander(NameResolver):
         )
         self.model(spec.body)
         self.graph, self.scope, self.owner = outer
+        used = (n.callee.model for n in graph.nodes if isinstance(n.callee, ModelRef))
+        depth = 1 + max((self.model_depths[model] for model in used), default=0)
+        if depth > MAX_MODEL_DEPTH:
+            message = f"models contain each other more than {MAX_MODEL_DEPTH} levels deep"
+            self.stop(message, spec.span, "Use blocks, or fewer nested models.")
+        self.model_depths.append(depth)
         self.graph.models.append(graph)
         self.scope.models[spec.name] = ModelRef(len(self.graph.models) - 1)
 
@@ -362,6 +394,10 @@ class _Expander(NameResolver):
                 remedy = "Write `repeat 3:`, or the values themselves: `for f in 32 64:`."
                 self.fail("range is Python and not available here", item.span, remedy)
         values = [self.value(item) for item in items]
+        size = len(values) if len(values) != 1 else _length(plain_value(values[0]))
+        if size > MAX_REPETITIONS:
+            message = f"a loop must not have more than {MAX_REPETITIONS:,} iterations"
+            self.fail(message, spec.span)
         series = series_of(values)
         return list(map(plain_value, values)) if series is None else series
 
@@ -408,8 +444,13 @@ class _Expander(NameResolver):
 
     def _freeze(self, spec: FreezeSpec) -> None:
         if not spec.args:
-            numbers = range(len(self.graph.nodes))
-            self.graph.frozen += [LayerRef(number, span=spec.span) for number in numbers]
+            # A second line without names freezes only what the first has not.
+            frozen = self.graph.frozen
+            before = frozen[-1] if frozen and frozen[0] == LayerRef(0) else None
+            is_first = not isinstance(before, LayerRef) or before != LayerRef(len(frozen) - 1)
+            start, span = (0, spec.span) if is_first else (len(frozen), frozen[0].span)
+            numbers = range(start, len(self.graph.nodes))
+            self.graph.frozen += [LayerRef(number, span=span) for number in numbers]
         for arg in spec.args:
             if arg.name is not None or not isinstance(arg.value, Word | Ref):
                 self.fail("expected the name of a layer or model", arg.span)
@@ -441,6 +482,16 @@ def loop_items(spec: ForSpec) -> tuple[Value, ...]:
         case (SequenceValue(items=items),):
             return items
     return spec.values
+
+
+def _length(value: Any) -> float:
+    """The number of items of a series; infinite if it is unknown, 1 for a single value."""
+    if isinstance(value, range):  # its len() must fit into a machine word
+        return abs((value.stop - value.start) // value.step) + 1
+    try:
+        return len(value)
+    except (TypeError, OverflowError):
+        return math.inf if isinstance(value, Iterator) else 1
 
 
 def series_of(values: list[Any]) -> list[Any] | None:

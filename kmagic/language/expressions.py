@@ -7,8 +7,10 @@ sending a model's text around never runs anything that its reader does not see.
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from kmagic.support.caller_names import what_to_do, why_hidden
@@ -43,8 +45,17 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
+MAX_DEPTH = 100
+"""Expressions are not nested more deeply: Python's recursion ends at about ten times as much."""
+MAX_BITS = 10_000
+"""Of a whole number; 3,000 digits."""
+MAX_ITEMS = 1_000_000
+"""Of a list or text that an operator makes."""
+MAX_ELEMENTS = 100_000_000
+"""Of an array that an operator makes: 800 MB."""
 _COMPUTE_ABOVE = "Compute it in a cell above and use the name of the result here."
 _OTHER_NAME = "Braces contain values. Give the notebook's value another name in a cell above."
+_COMPARE_ABOVE = "An array is neither true nor false: decide in a cell above, and use that name."
 _CALL_ABOVE = "Call it in a cell above and use the name of the result here."
 
 
@@ -80,7 +91,15 @@ def evaluate(
         >>> evaluate("dim // heads", {"dim": 64, "heads": 4})
         16
     """
-    return _Evaluator(source, names, refuse).value(parse_expression(source))
+    value = _Evaluator(source, names, refuse).value(parse_expression(source))
+    problem = ""
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        problem = f"has more than {MAX_BITS * 3 // 10:,} digits"
+    elif isinstance(value, str) and any("\ud800" <= char <= "\udfff" for char in value):
+        problem = "is not valid text: it contains half of a surrogate pair"
+    if problem:
+        raise ExpressionError(problem, 0, len(source))
+    return value
 
 
 def names_in_expression(source: str) -> set[str]:
@@ -102,12 +121,61 @@ def parse_expression(source: str) -> ast.expr:
     if not source.strip():
         raise ExpressionError("is not an expression: it is empty")
     try:
-        return ast.parse(f"({source}\n)", mode="eval").body
-    except (SyntaxError, ValueError, RecursionError) as error:
+        tree = ast.parse(f"({source}\n)", mode="eval").body
+    except (RecursionError, MemoryError):
+        raise _too_deep(0, len(source)) from None
+    except UnicodeEncodeError:
+        message = "is not valid text: it contains half of a surrogate pair"
+        raise ExpressionError(message, 0, len(source)) from None
+    except (SyntaxError, ValueError) as error:
         column = max((getattr(error, "offset", None) or 2) - 2, 0)
         reason = getattr(error, "msg", None) or str(error)
         message = f"is not an expression: {reason}"
         raise ExpressionError(message, min(column, len(source))) from None
+    nodes: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+    if nodes:
+        raise _too_deep(0, len(source))
+    return tree
+
+
+def _too_deep(column: int, width: int) -> ExpressionError:
+    message = f"is nested more than {MAX_DEPTH} levels deep"
+    return ExpressionError(message, column, width, _COMPUTE_ABOVE)
+
+
+def _size_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
+    """Why a result would take too much time or memory; "" if it does not."""
+    if isinstance(left, str | bytes) and operator_ is ast.Mod:
+        return "formats text, which is not allowed in braces"
+    if isinstance(left, int) and isinstance(right, int):
+        bits_of: dict[type[ast.AST], int] = {
+            ast.Mult: left.bit_length() + right.bit_length(),
+            ast.Pow: left.bit_length() * max(right, 0) if abs(left) > 1 else 0,
+            ast.LShift: left.bit_length() + max(right, 0),
+        }
+        bits = bits_of.get(operator_, 0)
+        return f"has more than {MAX_BITS * 3 // 10:,} digits" if bits > MAX_BITS else ""
+    if operator_ is ast.Mult and (isinstance(left, int) or isinstance(right, int)):
+        count, items = (left, right) if isinstance(left, int) else (right, left)
+        if isinstance(items, str | bytes | list | tuple) and len(items) * count > MAX_ITEMS:
+            return f"has more than {MAX_ITEMS:,} items"
+    return _array_problem(operator_, left, right)
+
+
+def _array_problem(operator_: type[ast.AST], left: Any, right: Any) -> str:
+    shapes = [tuple(getattr(value, "shape", None) or ()) for value in (left, right)]
+    if not all(all(isinstance(size, int) for size in shape) for shape in shapes):
+        return ""
+    if operator_ is ast.MatMult:
+        sizes = [*shapes[0][:-1], *shapes[1][-1:]]
+    else:
+        padded = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+        sizes = [max(pair) for pair in padded]
+    if math.prod(sizes) > max(MAX_ELEMENTS, *map(math.prod, shapes)):
+        return f"is an array of more than {MAX_ELEMENTS:,} elements"
+    return ""
 
 
 class _Evaluator:
@@ -127,7 +195,9 @@ class _Evaluator:
         try:
             return function(*operands)
         except Exception as error:
-            raise self._error(f"raised {type(error).__name__}: {error}", node) from error
+            message = f"raised {type(error).__name__}: {error}"
+            remedy = _COMPARE_ABOVE if function in (bool, operator.not_) else ""
+            raise self._error(message, node, remedy) from error
 
     def _Constant(self, node: ast.Constant) -> Any:
         return node.value
@@ -147,10 +217,15 @@ class _Evaluator:
         owner = self.value(node.value)
         if node.attr.startswith("_"):
             raise self._error(f"{node.attr} is private", node, _COMPUTE_ABOVE)
-        if not hasattr(owner, node.attr):
+        try:
+            return getattr(owner, node.attr)
+        except AttributeError:
             remedy = did_you_mean(node.attr, (name for name in dir(owner) if name[0] != "_"))
-            raise self._error(f"{type(owner).__name__} has no attribute {node.attr}", node, remedy)
-        return getattr(owner, node.attr)
+            message = f"{type(owner).__name__} has no attribute {node.attr}"
+            raise self._error(message, node, remedy) from None
+        except Exception as error:
+            message = f"{node.attr} raised {type(error).__name__}: {error}"
+            raise self._error(message, node) from error
 
     def _Subscript(self, node: ast.Subscript) -> Any:
         owner, key = self.value(node.value), self.value(node.slice)
@@ -162,6 +237,8 @@ class _Evaluator:
 
     def _BinOp(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
+        if problem := _size_problem(type(node.op), left, right):
+            raise self._error(problem, node, _COMPUTE_ABOVE)
         return self._compute(node, _OPERATORS[type(node.op)], left, right)
 
     def _UnaryOp(self, node: ast.UnaryOp) -> Any:
@@ -172,7 +249,7 @@ class _Evaluator:
         result: Any = None
         for operand in node.values:
             result = self.value(operand)
-            if bool(result) == stops_at:
+            if self._compute(operand, bool, result) == stops_at:
                 break
         return result
 
@@ -182,13 +259,14 @@ class _Evaluator:
         for operator_node, comparator in zip(node.ops, node.comparators, strict=True):
             right = self.value(comparator)
             result = self._compute(node, _OPERATORS[type(operator_node)], left, right)
-            if len(node.ops) > 1 and not result:
+            if len(node.ops) > 1 and not self._compute(node, bool, result):
                 break
             left = right
         return result
 
     def _IfExp(self, node: ast.IfExp) -> Any:
-        return self.value(node.body if self.value(node.test) else node.orelse)
+        is_true = self._compute(node.test, bool, self.value(node.test))
+        return self.value(node.body if is_true else node.orelse)
 
     def _Tuple(self, node: ast.Tuple) -> Any:
         return tuple(self.value(item) for item in node.elts)
@@ -200,7 +278,8 @@ class _Evaluator:
         if None in node.keys:
             raise self._error("** is not allowed in braces", node)
         keys = [self.value(key) for key in node.keys if key is not None]
-        return dict(zip(keys, (self.value(item) for item in node.values), strict=True))
+        values = [self.value(item) for item in node.values]
+        return self._compute(node, lambda: dict(zip(keys, values, strict=True)))
 
     def _Call(self, node: ast.Call) -> Any:
         raise self._error("calls are not allowed in braces", node, _CALL_ABOVE)

@@ -40,6 +40,10 @@ from kmagic.support.errors import Problem
 from kmagic.support.suggestions import did_you_mean
 
 MAX_REPETITIONS = 100_000
+MAX_LAYERS = 20_000
+MAX_MODEL_DEPTH = 10
+MAX_STEPS = 200_000
+"""Statements that a text expands to, with those that create no layer."""
 IMPLICIT = ("_", "_in")
 """Names of the previous output, and of the input of a block or body."""
 
@@ -129,6 +133,9 @@ class NameResolver:
         self.problems: dict[Problem, BlockTrail] = {}
         self.failures = int(bool(self.lost_names))
         self.owner = ""
+        self.steps = 0
+        self.model_depths: list[int] = []
+        self.is_exhausted = False
 
     # --- layers and outputs -------------------------------------------------------------------
 
@@ -284,6 +291,11 @@ class NameResolver:
     def line_number(self, line: int) -> int:
         """A line's number in the user's editor."""
         return line + self.first_line - 1
+
+    def stop(self, message: str, span: Span, remedy: str) -> NoReturn:
+        """Leave the rest of the text out, because it expands to too much."""
+        self.is_exhausted = True
+        self.fail(message, span, remedy)
 
     def skip_if_lost(self, name: str) -> None:
         """Leave the statement out silently if only a line with a mistake could define a name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from dataclasses import replace
 from typing import Literal, NoReturn
 
@@ -47,6 +48,7 @@ from kmagic.language.spec import (
     Word,
 )
 from kmagic.language.tokens import (
+    MAX_NESTING,
     LogicalLine,
     ParseError,
     Token,
@@ -76,6 +78,7 @@ CONSTANTS: dict[str, object] = {
     **dict.fromkeys(("nan", "+nan", "-nan"), math.nan),
     "-inf": -math.inf,
 }
+MAX_DIGITS = 100
 NOT_ALLOWED = "is not allowed here"
 _EXAMPLES = {
     "block": "block res(f):",
@@ -130,9 +133,17 @@ class _Parser:
         self.problems: list[Problem] = []
         self.lost_names: set[str] = set()
         self._next = 0
+        self._depth = 0
 
     def block(self, *, at_top: bool = False) -> tuple[Statement, ...]:
         """All lines with the next line's indentation."""
+        self._depth += 1
+        try:
+            return self._lines(at_top=at_top or self._depth > MAX_NESTING)
+        finally:
+            self._depth -= 1
+
+    def _lines(self, *, at_top: bool) -> tuple[Statement, ...]:
         statements: list[Statement] = []
         indent = self.lines[self._next].indent if self._next < len(self.lines) else 0
         while self._next < len(self.lines):
@@ -140,6 +151,8 @@ class _Parser:
             if line.indent < indent:
                 if not at_top:
                     break
+                indent = line.indent
+            if line.indent > indent and self._depth > MAX_NESTING:
                 indent = line.indent
             if line.indent > indent:
                 if not self._has_tabs:
@@ -176,7 +189,10 @@ class _Parser:
     def _skip(self, line: LogicalLine) -> None:
         """Leave a line out, with its body; uses of the names they define are not reported."""
         first = self._next
-        if first < len(self.lines) and self.lines[first].indent > line.indent:
+        if self._depth > MAX_NESTING:
+            while self._next < len(self.lines) and self.lines[self._next].indent > line.indent:
+                self._next += 1
+        elif first < len(self.lines) and self.lines[first].indent > line.indent:
             self.block()
         for skipped in (line, *self.lines[first : self._next]):
             self.lost_names |= _names_defined(skipped)
@@ -186,6 +202,9 @@ class _Parser:
     def _compound(self, cursor: Cursor, line: LogicalLine) -> Statement:
         keyword = cursor.take()
         span = keyword.span
+        if self._depth > MAX_NESTING:
+            message = f"bodies are nested more than {MAX_NESTING} levels deep"
+            fail_at(span, message, "Put the inner lines into blocks: `block part:`.")
         match keyword.text:
             case "model":
                 name, kind = _new_name(cursor, "a name for the model"), _model_kind(cursor)
@@ -217,7 +236,11 @@ class _Parser:
         colon = cursor.expect(":", "expected `:` here, and an indented body below")
         if not cursor.done:
             inline = LogicalLine(line.indent, line.number, cursor.rest())
-            return tuple(self._statements(inline))
+            self._depth += 1
+            try:
+                return tuple(self._statements(inline))
+            finally:
+                self._depth -= 1
         if self._next >= len(self.lines) or self.lines[self._next].indent <= line.indent:
             remedy = "Indent the lines that belong to it."
             fail_at(colon.span, "expected an indented body below this line", remedy)
@@ -437,8 +460,10 @@ class Cursor:
         span = token.span
         match token.kind:
             case "number":
+                _check_digits(token)
                 return LiteralValue(_number(token.text), span=span)
             case "shape":
+                _check_digits(token)
                 dims = tuple(None if dim == "?" else int(dim) for dim in token.text.split("x"))
                 return Shape(dims, span=span)
             case "string":
@@ -642,9 +667,13 @@ def _check_target(token: Token) -> None:
 def string_of(token: Token) -> str:
     """The text of a quoted string, with Python's escapes."""
     try:
-        return str(ast.literal_eval(token.text))
+        text = str(ast.literal_eval(token.text))
+        text.encode()
+    except UnicodeEncodeError:
+        fail_at(token.span, "is not valid text: it contains half of a surrogate pair")
     except (SyntaxError, ValueError) as error:
-        return fail_at(token.span, f"is not a valid string: {error}")
+        fail_at(token.span, f"is not a valid string: {error}")
+    return text
 
 
 def _brace(token: Token) -> Value:
@@ -680,9 +709,12 @@ def _sizes(value: Value) -> list[Value]:
     return [value]
 
 
+def _check_digits(token: Token) -> None:
+    """Refuse a number with more digits than any size, seed or rate has."""
+    if len(max(re.findall(r"\d+", token.text), key=len, default="")) > MAX_DIGITS:
+        fail_at(token.span, f"a number must not have more than {MAX_DIGITS} digits")
+
+
 def _number(text: str) -> int | float:
     plain = text.replace("_", "")
-    try:
-        return int(plain)
-    except ValueError:
-        return float(plain)
+    return int(plain) if plain.lstrip("+-").isdecimal() else float(plain)

@@ -60,6 +60,8 @@ _COMPUTED_SIZE = re.compile(r"(?:\d+|\?)(?=(?:x(?:\d+|\?))*x\{)|(?<=[\d?}])x(?=[
 _INVALID = re.compile(r"[\w.?]+|->|.")
 _BRACKET_OR_STRING = re.compile(_PATTERNS["string"] + r"|[\[\](){}\"']")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+MAX_NESTING = 40
+"""Brackets, bodies and blocks are not nested more deeply, so that no recursion is too deep."""
 _MAX_UNCLOSED = 20
 """After this many errors, an unclosed bracket ends the scan, so that it stays linear."""
 _TAB = "lines must be indented with spaces; got a tab"
@@ -187,6 +189,7 @@ class _Tokenizer:
         """Track an opening or closing bracket; fails for a wrong one."""
         if token.text in "([":
             self._open.append(token)
+            self._check_depth(len(self._open), token.span)
         elif token.text in ")]":
             if not self._open:
                 fail_at(token.span, "unmatched closing bracket")
@@ -202,6 +205,7 @@ class _Tokenizer:
         for part in _BRACKET_OR_STRING.finditer(self._text, start):
             if part[0] in _CLOSING:
                 opened.append(part[0])
+                self._check_depth(len(opened), self._span(*part.span()))
             elif part[0] in ")]}":
                 closing = _CLOSING[opened.pop()]
                 if part[0] != closing:
@@ -211,6 +215,13 @@ class _Tokenizer:
             elif len(part[0]) == 1:  # a quote without its end
                 break
         return self._fail_unclosed("{", self._span(start, start + 1))
+
+    def _check_depth(self, depth: int, span: Span) -> None:
+        if depth > MAX_NESTING:
+            if len(self.problems) + 1 >= _MAX_UNCLOSED:
+                self._end = 0
+            message = f"brackets are nested more than {MAX_NESTING} levels deep"
+            fail_at(span, message, "Compute the value in a cell above, and write its name here.")
 
     def _fail_unclosed(self, bracket: str, span: Span) -> NoReturn:
         """Report an unclosed bracket; the next row is read as if it were not there."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from kmagic.support.formatting import escape_control_characters
 from kmagic.support.messages import PYTHON, Option, Spelling, Text, render
 
+MAX_SHOWN = 200
+"""Characters of a line in a message."""
 BOLD, ORANGE, MUTED, RESET = "\x1b[1m", "\x1b[33m", "\x1b[2m", "\x1b[0m"
 
 
@@ -137,7 +139,7 @@ class MarkedError(KmagicError):
     def _mark(self, problem: Problem, *, colour: bool) -> str:
         lines = self.source.splitlines() or [""]
         line = lines[min(problem.line, len(lines)) - 1].replace("\t", " ")
-        start = problem.column - 1
+        line, start = _excerpt(line, problem.column - 1)
         text, before, marked = (
             escape_control_characters(part, "")
             for part in (line, line[:start].ljust(start), line[start : start + problem.width])
@@ -164,6 +166,15 @@ class MarkedError(KmagicError):
         place = f" in {escape_control_characters(self.where)}" if self.where else ""
         heading = f"{BOLD}{type(self).__name__}{RESET}{place}"
         return [heading, "", *self.render(colour=True).splitlines()]
+
+
+def _excerpt(line: str, start: int) -> tuple[str, int]:
+    """A long line cut around the start of a mark, and the start within it."""
+    first = max(0, min(start - MAX_SHOWN // 2, len(line) - MAX_SHOWN))
+    if len(line) <= MAX_SHOWN:
+        return line, start
+    before, after = "..." * (first > 0), "..." * (first + MAX_SHOWN < len(line))
+    return before + line[first : first + MAX_SHOWN] + after, start - first + len(before)
 
 
 class DSLError(MarkedError):

@@ -13,6 +13,8 @@ level of the absl logger          Keras warns that HDF5 is a legacy format,   af
                                   which the user has chosen                   written
 Keras's counters of layer names,  creating layers to compare configurations   after the
 state of ``random``               must not change later names and weights     comparison
+creation of Keras's variables     a model that does not fit into memory is    once the model is
+                                  rejected before its weights are created     built
 filter of warnings                kmagic has already reported a softmax over  never
                                   one value; Keras repeats it in each epoch
 default timeout of sockets        Keras downloads without a time limit        after the download
@@ -129,6 +131,25 @@ def isolated_keras() -> Iterator[None]:
         random.setstate(random_state)
         counters.clear()
         counters.update(before)
+
+
+@contextmanager
+def checked_weights(check: Callable[[Any], None]) -> Iterator[None]:
+    """Call a function with each variable before Keras creates its value."""
+    from keras.src.backend import Variable  # noqa: PLC0415 - Keras is loaded by now
+
+    name = "_initialize_with_initializer"
+    original = getattr(Variable, name)
+
+    def initialize(self: Any, initializer: Any) -> None:
+        check(self)
+        original(self, initializer)
+
+    setattr(Variable, name, initialize)
+    try:
+        yield
+    finally:
+        setattr(Variable, name, original)
 
 
 def ignore_softmax_warning() -> None:

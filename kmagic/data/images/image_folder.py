@@ -31,12 +31,12 @@ from kmagic.data.images.image_reader import (
     suppress_pillow_warnings,
 )
 from kmagic.data.load_options import LoadOptions, check_applies
-from kmagic.data.memory import require_memory
 from kmagic.data.paths import existing_files
 from kmagic.data.target_kind import decide_target
 from kmagic.support.errors import DataError, EvaluationError
 from kmagic.support.formatting import pluralize
 from kmagic.support.keras_cache import show_path
+from kmagic.support.memory import require_memory
 from kmagic.support.messages import Option, Text
 from kmagic.support.progress import Progress
 

@@ -12,6 +12,7 @@ from kmagic.language.foreign_code import merge_foreign_problems
 from kmagic.language.graph import BlockTrail, Graph, Iterations, NamedOutputs, Node
 from kmagic.language.name_lookup import IMPLICIT, ExpansionError, definition_lines
 from kmagic.language.spec import NO_SPAN, ModelSpec, Span, Statement, Value, replace_part
+from kmagic.models.binding.memory_limit import WeightCounter
 from kmagic.support.errors import BuildError, DSLError, Problem
 
 END = Span(sys.maxsize, 1)
@@ -58,6 +59,7 @@ class BuildContext:
         spec: The text as it was parsed.
         fixes: Changes of the text that may remove a problem, best first.
         try_spec: Builds a changed text and returns its problems; None if remedies stay as they are.
+        weights: Counts the weights of the model.
         is_trial: Whether a changed text is built only to see whether it works.
         safe_mode: Whether the text is from a file, and must not run code or read other files.
     """
@@ -78,6 +80,7 @@ class BuildContext:
     spec: ModelSpec | None = None
     fixes: dict[Problem, Sequence[Fix]] = field(default_factory=dict)
     try_spec: Callable[[ModelSpec], Sequence[Problem]] | None = None
+    weights: WeightCounter = field(default_factory=WeightCounter)
     is_trial: bool = False
     safe_mode: bool = False
     _model_outputs: NamedOutputs = field(default_factory=dict)

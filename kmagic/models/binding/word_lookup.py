@@ -20,6 +20,7 @@ from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 _STATEMENTS = ("input", "compile", "output", "freeze", "residual", "repeat", "block", "merge")
 _NAMED_ROLES = (*WEIGHT_ROLES, "activation", "loss", "metric", "optimizer", "dtype")
 """Roles in which a string is a name of Keras's."""
+_MAX_SEED = 2**32
 _MAX_LISTED = 8
 """A remedy lists the words of a role if there are at most this many."""
 
@@ -117,6 +118,9 @@ def check_literal(value: Any, role: Role, span: Span, context: BuildContext) -> 
             context.report(f"a learning rate must not be negative; got {value}", span)
             return False
         return True
+    if role == "seed" and isinstance(value, int) and value >= _MAX_SEED:
+        context.report(f"seed must be less than {_MAX_SEED:,}; got {value}", span)
+        return False
     if role not in _NAMED_ROLES or value is None:
         return True
     text = value if isinstance(value, str) else catalogue.python_value_text(value)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NoReturn
 
 from kmagic.language import format_value
@@ -34,6 +35,7 @@ from kmagic.language.vocabulary import CONSTANT_FUNCTIONS
 from kmagic.models import catalogue
 from kmagic.models.binding import UNRESOLVED, BoundArguments, BuildContext, bind_arguments
 from kmagic.models.binding.build_context import Fix
+from kmagic.models.binding.memory_limit import MemoryLimitError, check_array
 from kmagic.models.binding.word_lookup import (
     check_literal,
     check_step,
@@ -60,6 +62,7 @@ from kmagic.models.keras_history import is_connected, keras_tensors
 from kmagic.models.trust import objects_in, unsafe_part
 from kmagic.support.errors import DSLError
 from kmagic.support.keras_import import keras
+from kmagic.support.process_patches import checked_weights
 
 _DEEP = 400
 """From this many nodes on, Keras's recursions exceed Python's usual limit."""
@@ -97,7 +100,8 @@ def assemble(graph: Graph, context: BuildContext) -> Assembly:
         sys.setrecursionlimit(max(limit, 1000 + 20 * len(graph.nodes)))
     assembly = Assembly(graph, context, graph.models, {})
     try:
-        assembly.run()
+        with checked_weights(context.weights.add):
+            assembly.run()
     finally:
         sys.setrecursionlimit(limit)
     return assembly
@@ -452,6 +456,7 @@ class Assembly:
             model = keras.Sequential(list(self.layers), **arguments)
         except Exception as error:  # noqa: BLE001 - whatever Keras raises, the text is at fault
             # With new layers, since a layer that failed once may succeed the second time.
+            self.context.weights.size = 0
             again = Assembly(self.graph, self.context, self.models, {})
             again.create_layers()
             again._connect()  # reports the line, if one is at fault
@@ -509,12 +514,18 @@ class Assembly:
         else:
             try:
                 args, kwargs = self._with_constants(layer, args, kwargs)
+            except (MemoryLimitError, MemoryError) as error:
+                message = f"a constant of {word} {error}"
+                return self.context.report_rejection(message, node.span, "Pass a smaller array.")
             except ConstantError as error:
                 constants = (a for a in node.inputs if not isinstance(a.value, NodeOutput))
                 span = next((arg.value.span for arg in constants), node.span)
                 return self.context.report_rejection(error.message, span, error.remedy)
         try:
             output = self._call(node, layer, args, kwargs)
+        except MemoryLimitError as error:
+            remedy = "Use smaller sizes."
+            return self.context.report_rejection(f"{word} {error}", node.span, remedy)
         except Exception as error:  # noqa: BLE001 - whatever a layer raises, its line is at fault
             inputs = self._layer_inputs(node, args)
             problem = explain_layer_error(error, word, layer, inputs, node.spec)
@@ -547,6 +558,10 @@ class Assembly:
 
     def _call(self, node: Node, layer: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Call a layer or function; note the variables that the notebook's functions read."""
+        if not args and isinstance(layer, FunctionLayer):
+            function = partial(_call_layer, layer, args, kwargs)
+            spec = keras.src.backend.compute_output_spec(function)
+            check_array(spec.shape, spec.dtype)
         if not isinstance(layer, FunctionLayer) or is_of_keras(layer.function):
             return _call_layer(layer, args, kwargs)
         import tensorflow as tf  # noqa: PLC0415 - Keras has imported it
@@ -583,6 +598,7 @@ class Assembly:
             is_setting = is_named and not hasattr(value, "shape")
             if is_setting or not is_constant(value):
                 return value
+            check_array(getattr(value, "shape", ()), getattr(value, "dtype", "float32"))
             check_constant(value, None if is_named else ndim)
             return repeat_for_batch(value, self._batch())
 

@@ -372,6 +372,35 @@ def test_normalization_is_adapted_to_the_features_of_its_input():
         build('input 1\nnormalization adapt={ages[["age", "size"]]}', ages=AGES)
 
 
+# --- memory -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "input 4 / dense {10**12}",
+        "input 4 / dense {10**12} / compile adam loss=mse",
+        "input 4 int32 / embedding 99999999 99999 / gap1d",
+        "input 8x8x512 / conv2d 999999 999x999 same",
+        "input 4x4 / bidirectional(lstm 9999999)",
+        "input 4x4 / mha 99999 99999 <- _, _",
+        "input 99999999999x9 / flatten / dense 9",
+        "x = input 4 / ops.zeros (999999, 999999) / add <- _, x",
+        "input 4 / add <- _, {constant}",
+    ],
+)
+def test_a_model_that_does_not_fit_into_memory_is_refused_before_it_is_built(text):
+    constant = np.broadcast_to(np.float32(1), (1, 10**12))
+    with pytest.raises(BuildError, match="GB, more than a quarter of the available memory"):
+        build(text, constant=constant)
+    assert build("input 4 / dense 2").count_params() == 10
+
+
+def test_seeds_and_memory_are_refused_at_their_position():
+    with pytest.raises(DSLError, match=r"seed must be less than 4,294,967,296"):
+        build("input 4 / dropout 0.5 seed=99999999999999999999")
+
+
 # --- spec, origin, depth ----------------------------------------------------------------------
 
 
