@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from kmagic.data.load_options import LoadOptions, read_delimiter
-from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.data.paths import (
     EXCEL_SUFFIXES,
     PARQUET_SUFFIXES,
@@ -33,6 +32,7 @@ from kmagic.data.time_order import looks_like_date
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
+from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.support.messages import Option, Text
 
 _MODULES = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
