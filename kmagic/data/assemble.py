@@ -125,6 +125,8 @@ def split_parts(
     """
     y, labels, classes = target.y, target.labels, target.classes or ()
     rows = len(y)
+    if options.chronological and order is None:
+        raise inapplicable("chronological", f"tables and arrays without a test part, not to {name}")
     if len(parts) > 1 and options.split is None:
         start, note = len(parts[0]), ""
         if labels is not None:

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pandas.api import types
 
 from kmagic.data.load_options import LoadOptions
@@ -40,6 +41,9 @@ _IDENTIFIER = re.compile(
     re.IGNORECASE,
 )
 _CAMEL_IDENTIFIER = re.compile(r".*[a-z](?:Id|ID|No|Nr|Key|Index|Number|Code)")
+_MEASUREMENT = re.compile(r"[+-]?\d[\d.,]*\s*[^\W\d_]{1,3}\.?|\d{1,2}:\d{2}(:\d{2})?.{0,3}")
+_DATE_NAME = re.compile(r"date|datum|day|time|stamp|epoch", re.IGNORECASE)
+_YEARS = (1900, 2100)  # of dates that are written as integers
 _SENTINELS = (-9.0, -99.0, -999.0, -9999.0, -99999.0)
 
 
@@ -160,7 +164,7 @@ class _Column:
         if types.is_datetime64_any_dtype(self.table.frames[0][self.name]):
             self.table.dates.append(self.name)
         else:
-            self._note_sentinel()
+            self._note_numbers()
 
     def read_text(self, cells: Any, evidence: DecimalEvidence, usual: str, delimiter: str) -> None:
         """A column of text, or of objects: numbers, booleans, dates or words."""
@@ -203,7 +207,7 @@ class _Column:
             self._count_missing(cells, number.is_missing)
             self._note_format(filled, number, evidence, usual, delimiter)
             self._convert(lambda part: _to_integers(number.read_numbers(part)[0]))
-            self._note_sentinel()
+            self._note_numbers()
             return
         if numbers:
             self._note_mixture(others, numbers, len(set(filled)), unit)
@@ -273,32 +277,32 @@ class _Column:
         is_known = evidence.point or evidence.comma or (usual and not evidence.either_comma)
         if evidence.either_point and number.decimal == "." and not usual and delimiter != ";":
             is_known = "."  # as everywhere in Python
-        special = (
-            max(
-                (word for word in filled.unique() if _is_special(word, number.decimal)),
-                key=len,
-                default="",
-            )
-            if is_known
-            else doubtful
-        )
+        special = doubtful
+        if is_known or not doubtful:
+            words = (word for word in filled.unique() if _is_special(word, number.decimal))
+            special = max(words, key=len, default="")
         if not special:
             return
         value = number.parse(special)
         if value is None or value != value:  # noqa: PLR0124 - not nan
             return
         text = f"{self.name}: {special!r} was read as {_plain(value)}"
-        self._note(
-            Text(text, ".")
-            if is_known or self.options.decimal
-            else Text(text, "; ", other, " reads it with the other decimal sign.")
-        )
+        if is_known or not doubtful or self.options.decimal:
+            self._note(Text(text, "."))
+        else:
+            self._note(Text(text, "; ", other, " reads it with the other decimal sign."))
 
-    def _note_sentinel(self) -> None:
+    def _note_numbers(self) -> None:
+        """Find dates that are written as integers, and a number that stands for no value."""
         cells = pd.concat([frame[self.name] for frame in self.table.frames]).dropna()
         if not len(cells) or types.is_bool_dtype(cells) or not is_numeric(cells):
             return
         values = cells.to_numpy(dtype=np.float64)
+        unit = _date_unit(values) if _DATE_NAME.search(self.name) else None
+        if unit is not None:
+            self.table.dates.append(self.name)
+            self._convert(lambda part: _to_dates(part, unit))
+            return
         lowest = float(values.min())
         others = values[values != lowest]
         if lowest not in _SENTINELS or not len(others) or others.min() < 0:
@@ -338,6 +342,11 @@ class _Column:
         self.table.problems[self.name] = (reason, remedy)
 
     def _read_words(self, cells: Any, filled: Any) -> None:
+        marks = MISSING_WORDS - {"x", "*"}
+        if len(filled) and all(word.casefold() in marks for word in filled.unique()):
+            self._count_missing(cells, self.format.is_missing)
+            self._convert(self._without_missing)
+            return
         self._count_missing(cells, self.format.is_empty)
         if any(not isinstance(cell, str) for cell in cells.tolist()) and not len(filled):
             return
@@ -345,13 +354,13 @@ class _Column:
             lambda part: pd.Series(self.format.read_words(part), part.index, dtype=object)
         )
         counts = Counter(filled.tolist())
-        marks = [word for word in counts if word.casefold() in MISSING_WORDS - {"x", "*"}]
-        if marks and len(counts) <= 10 * ALWAYS_CATEGORIES:
-            rows = pluralize(sum(counts[word] for word in marks), "row")
+        found = [word for word in counts if word.casefold() in marks]
+        if found and len(counts) <= 10 * ALWAYS_CATEGORIES:
+            rows = pluralize(sum(counts[word] for word in found), "row")
             text = (
-                f"{self.name} has {list_names(map(repr, marks), 3)} in {rows}, taken as a category"
+                f"{self.name} has {list_names(map(repr, found), 3)} in {rows}, taken as a category"
             )
-            self._note(Text(text, "; ", Option("na_values", marks[0]), " reads it as missing."))
+            self._note(Text(text, "; ", Option("na_values", found[0]), " reads it as missing."))
         spellings = Counter(word.casefold() for word in counts)
         variants = [word for word in counts if spellings[word.casefold()] > 1]
         if variants and len(counts) <= 10 * ALWAYS_CATEGORIES:
@@ -368,7 +377,8 @@ def _is_nothing(cell: Any) -> bool:
 
 def _is_special(word: str, decimal: str) -> bool:
     """Whether a number is written in another way than Python writes it."""
-    plain = r"[+-]?[\d.]+(?:[eE][+-]?\d+)?" if decimal == "." else r"[+-]?\d+"
+    digits = r"(?!0\d)[\d.]+(?:[eE][+-]?\d+)?" if decimal == "." else r"(?!0\d)\d+"
+    plain = rf"[+-]?{digits}"
     return split_unit(word) is not None and not re.fullmatch(plain, word)
 
 
@@ -378,6 +388,25 @@ def _plain(value: float) -> str:
 
 def _rows(words: Counter[str]) -> str:
     return pluralize(words.total(), "row")
+
+
+def _date_unit(values: NDArray[np.float64]) -> Literal["", "s", "ms"] | None:
+    """Integers as dates: "" for 20200131, else their unit since 1970; None if they are none."""
+    if not (np.isfinite(values).all() and (values == np.rint(values)).all()):
+        return None
+    low, high = (year * 10_000 for year in _YEARS)
+    if ((values > low) & (values < high)).all():
+        return None if _to_dates(pd.Series(values), "").isna().any() else ""
+    if ((values > 3e8) & (values < 4.1e9)).all():  # noqa: PLR2004 - 1979 to 2099
+        return "s"
+    return "ms" if ((values > 3e11) & (values < 4.1e12)).all() else None  # noqa: PLR2004 - as above
+
+
+def _to_dates(cells: Any, unit: Literal["", "s", "ms"]) -> Any:
+    if unit:
+        return pd.to_datetime(cells, unit=unit)
+    words = cells.astype("Int64").astype(str)
+    return pd.to_datetime(words, format="%Y%m%d", errors="coerce")
 
 
 def _to_integers(values: Any) -> Any:
@@ -434,13 +463,19 @@ def _are_labels(cells: Any) -> bool:
         return not types.is_bool_dtype(cells) and bool((values == np.rint(values)).all())
     words = cells.tolist()
     are_words = all(isinstance(word, str) for word in words)
-    return are_words and not are_texts(words) and not looks_like_files(words)
+    is_other = are_texts(words) or looks_like_files(words) or are_measurements(words)
+    return are_words and not is_other
 
 
 def _counts_rows(cells: Any) -> bool:
     if not is_numeric(cells) or types.is_bool_dtype(cells):
         return False
     return bool((np.diff(cells.to_numpy(dtype=np.float64)) == 1).all())
+
+
+def are_measurements(cells: Sequence[Any]) -> bool:
+    """Whether cells are numbers followed by a unit, or times of the day."""
+    return all(isinstance(cell, str) and _MEASUREMENT.fullmatch(cell) for cell in cells)
 
 
 def are_texts(cells: list[Any]) -> bool:

@@ -222,10 +222,14 @@ def _read_text_table(path: Path, options: LoadOptions) -> TableFile:
             "Check it for a quotation mark that is never closed.",
         ) from error
     frame = frame.set_axis(header.names(rows.longest, file_name), axis=1)
-    frame = frame[(frame != "").any(axis=1)].reset_index(drop=True)
+    is_header = (frame == frame.columns).all(axis=1)  # again, where files were joined
+    is_header &= options.header is None
+    frame = frame[(frame != "").any(axis=1) & ~is_header].reset_index(drop=True)
     notes: list[Any] = [header.note, _left_out(rows.leading, rows.trailing)]
     if skipped:
         notes.append(f"{pluralize(skipped, 'line')} before the table left out.")
+    if is_header.any():
+        notes.append(f"The header is repeated in {pluralize(is_header.sum(), 'line')}, left out.")
     if encoding == "cp1252" and not options.encoding:
         guess = "The file is not UTF-8 and was read as cp1252 (Western European); "
         notes.append(Text(guess, Option("encoding"), " sets another encoding."))
@@ -608,8 +612,9 @@ def _is_data(rows: Sequence[Sequence[str]]) -> bool:
             for_data += _is_value(first)
             for_header += not _is_value(first) and not is_missing
         else:
-            texts += 1
             repeated += first in cells
+            is_informative = len(set(cells)) <= len(cells) / 2
+            texts += is_informative
     if for_header or for_data:
         is_like_the_others = for_data + repeated > for_header
     else:

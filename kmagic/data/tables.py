@@ -18,6 +18,7 @@ from kmagic.data.assemble import Parts, apply_options, join_notes, split_parts, 
 from kmagic.data.column_types import (
     ALWAYS_CATEGORIES,
     ColumnTypes,
+    are_measurements,
     are_texts,
     find_identifiers,
     like_identifier,
@@ -45,6 +46,7 @@ from kmagic.support.suggestions import did_you_mean
 
 TARGET_NAMES = ("target", "label", "labels", "class", "y")
 MAX_CATEGORIES = 1000
+MAX_RESEMBLING = 3  # columns that may identify the rows
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -329,11 +331,12 @@ def _select_features(
         left_out = [f"{column} {reason}" for column, reason in reasons.items()]
         text = f"Left out: {list_names(left_out)}; "
         notes.append(Text(text, Option("features"), " selects columns."))
-    notes += [
-        Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
-        for column in (learned if len(learned) > 1 else ())
-        if (like := like_identifier(frames, column))
-    ]
+    resembling = {column: like for column in learned if (like := like_identifier(frames, column))}
+    if len(resembling) < min(len(learned), MAX_RESEMBLING):  # otherwise they are measurements
+        notes += [
+            Text(f"{column} {like}; ", Option("drop", column), " leaves it out.")
+            for column, like in resembling.items()
+        ]
     return learned, join_notes(*notes)
 
 
@@ -442,7 +445,9 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
         return f"contains dates{example}", convert
     if is_numeric(cells):
         infinite = np.isinf(cells.to_numpy(dtype=np.float64)).sum()
-        return (f"has infinity in {infinite:,} rows", "Correct these values.") if infinite else None
+        if infinite:
+            return f"has infinity in {pluralize(infinite, 'row')}", "Correct these values."
+        return None
     if types.is_timedelta64_dtype(cells):
         return "contains durations", "Convert them first, e.g. frame[column].dt.total_seconds()."
     values = cells.tolist()
@@ -453,6 +458,11 @@ def _why_not_numbers(cells: Any, are_dates: bool) -> tuple[str, str] | None:
         return f"names files such as {values[0]}", "Images are read from one column of their names."
     words = [category_name(value) for value in values]
     distinct = len(set(words))
+    if distinct > ALWAYS_CATEGORIES and are_measurements(words):
+        return (
+            f"contains numbers with units, or times, such as {words[0]!r}",
+            "Convert them first, e.g. frame[column].str.removesuffix(...).astype(float).",
+        )
     if distinct > MAX_CATEGORIES or (distinct > ALWAYS_CATEGORIES and distinct > len(words) / 2):
         return (
             f"contains {distinct:,} different words in {len(words):,} rows, e.g. {words[0][:30]!r}",

@@ -129,6 +129,8 @@ def test_a_target_without_a_value_names_its_rows(load: Any) -> None:
         (lambda row: f"1\u00a0{200 + row}.50", "was read as 1200.5"),
         (lambda row: f"{1200 + row},50", "'1200,50' was read as 1200.5"),
         (lambda row: f"{1200 + row}.5%", "'1200.5%' was read as 1200.5"),
+        (lambda row: f"{1200 + row}.5 kg", "'1200.5 kg' was read as 1200.5"),
+        (lambda row: f"0{1200 + row}.5", "'01200.5' was read as 1200.5"),
     ],
 )
 def test_number_formats(load: Any, write: Callable[[int], str], example: str) -> None:
@@ -253,19 +255,34 @@ def test_a_column_that_counts_the_rows_is_reported(load: Any) -> None:
         lambda row: f"{row % 28 + 1}.{row % 12 + 1}.2020",
         lambda row: f"{row % 12 + 1}/{row % 28 + 1}/2020 10:15",
         lambda row: f"{row % 28 + 1}-Jan-20",
+        lambda row: 20200101 + row % 28,
+        lambda row: 1_600_000_000 + 3600 * row,
+        lambda row: 1_600_000_000_000 + 3600 * row,
         lambda row: "?" if row == 3 else f"2020-01-{row % 28 + 1:02d}T10:00:00Z",
     ],
 )
 def test_dates_are_reported_and_not_learned(load: Any, write: Callable[[int], str]) -> None:
-    frame = table(write, "sold")
+    frame = table(write, "date sold")
     data = load(frame, target="y")
     assert data.columns == ("size",)
-    assert "Left out: sold contains dates" in data.note
+    assert "Left out: date sold contains dates" in data.note
     assert "split at random; chronological=True tests on the latest rows" in data.note
     with pytest.raises(DataError, match="sold contains dates"):
-        load(frame.dropna(), target="y", features="sold,size", missing="drop")
-    with pytest.raises(DataError, match="The target sold contains dates"):
-        load(frame, target="sold")
+        load(frame.dropna(), target="y", features="date sold,size", missing="drop")
+    with pytest.raises(DataError, match="The target date sold contains dates"):
+        load(frame, target="date sold")
+
+
+@pytest.mark.parametrize("write", ["{}.5K", "{} N", "{:02d}:30", "{:02d}:30:15 pm"])
+def test_measurements_in_an_unknown_notation_are_rejected(load: Any, write: str) -> None:
+    with pytest.raises(DataError, match="a contains numbers with units, or times, such as"):
+        load(table(write.format), target="y")
+
+
+def test_a_column_of_marks_has_no_values(load: Any) -> None:
+    for word in ("?", "unknown"):
+        with pytest.raises(DataError, match=r"Column a of .* has no values"):
+            load(table(str).assign(a=word), **KEEP)
 
 
 def test_free_text_is_learned_alone(load: Any) -> None:

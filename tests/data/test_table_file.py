@@ -52,6 +52,7 @@ def read(path: Path, **options: Any) -> Any:
         "red,round,a\nblue,flat,b\n" * 12,
         "?," + lines()[4:],
         "1,2,3\n5,6,7\n8,9,10\n" * 8,
+        lines("ham,7,a long text {x}"),
     ],
 )
 def test_a_first_line_like_the_others_is_data(write: Any, text: str) -> None:
@@ -236,6 +237,12 @@ def test_how_programs_write_tables(write: Any, header: str, row: str, columns: i
     assert table.frame["y"].tolist() == ["0", "1"] * (ROWS // 2)
     data = load_data(write(f"{header}\n{lines(row)}"), target="y")
     assert data.columns == ("size", "weight")
+
+
+def test_a_header_that_is_repeated_where_files_were_joined(write: Any) -> None:
+    table = read(write(f"{HEADER}\n{lines()}{HEADER}\n{lines()}"))
+    assert len(table.frame) == 2 * ROWS
+    assert "The header is repeated in 1 line, left out" in str(table.note)
 
 
 def test_quoted_line_breaks(write: Any) -> None:

@@ -138,6 +138,15 @@ def test_rows_of_arrays_in_their_order() -> None:
     np.testing.assert_array_equal(data.y_test, NEXT[16:20])
 
 
+def test_samples_that_have_no_order_or_a_test_part() -> None:
+    frame = pd.DataFrame({"size": np.arange(20) * 1.5, "y": np.arange(20) % 2})
+    for source in ((frame, frame), (SERIES[:9], NEXT[:9], SERIES[:9], NEXT[:9])):
+        with pytest.raises(DataError, match="chronological= only applies to tables and arrays"):
+            load_data(source, chronological=True)
+    both = load_data((frame, frame), chronological=True, split=0.5)
+    assert both.x_test[:, 0].tolist() == frame["size"].tolist()
+
+
 def test_day_and_month() -> None:
     read = {
         "13/2/2020 1/2/2020": "2020-02-13",

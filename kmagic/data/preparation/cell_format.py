@@ -40,7 +40,8 @@ _PLAIN = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _MINUS = str.maketrans("\u2212\u2013", "--")
 _CODES = (
     "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF INR JPY KRW MXN NOK NZD PLN RUB SEK SGD TRY USD "
-    "ZAR Fr Fr. Rs Rs. kr zł R$ US$"
+    "ZAR Fr Fr. Rs Rs. kr zł R$ US$ kg g mg lb lbs oz km m cm mm mi ft l ml h hrs hours min sec ms "
+    "days years yrs °C °F kWh kW W V A m² m2 km² m³ km/h mph GB MB kB px"
 )
 _UNIT = "|".join(map(re.escape, [*sorted(_CODES.split(), key=len, reverse=True), "%", "‰"]))
 _AROUND = re.compile(
@@ -57,7 +58,7 @@ class CellFormat:
     Attributes:
         decimal: The decimal sign of numbers, "." or ",".
         thousands: The character between groups of three digits; spaces and apostrophes always are.
-        unit: The currency or percent sign that numbers may have; it is dropped.
+        unit: The currency, percent sign or other unit that numbers may have; it is dropped.
         missing: Words that stand for no value, besides those of pandas and, in a column of numbers,
             "?", "unknown" and the like; numbers, too, such as "-999".
         keep_words: Words such as "NA" are words in a column of words.
