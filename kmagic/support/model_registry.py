@@ -90,10 +90,18 @@ def is_untrained(model: Any) -> bool:
     record = record_for(model)
     if record.initial_weights is None or record.run is not None:
         return False
+    return not steps_trained(model) and record.initial_weights == hash_weights(model)
+
+
+def steps_trained(model: Any) -> int:
+    """The steps of a model's optimizer so far."""
     optimizer = getattr(model, "optimizer", None)
-    if optimizer is not None and int(optimizer.iterations) > 0:
-        return False
-    return record.initial_weights == hash_weights(model)
+    if optimizer is None:
+        return 0
+    import keras  # noqa: PLC0415 - there is a model, so Keras is loaded
+
+    # A variable of several replicas is no number for int().
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 
 def hash_weights(model: Any) -> bytes:

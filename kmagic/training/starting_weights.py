@@ -17,7 +17,7 @@ import keras
 from kmagic.models.keras_history import flat_layers, is_model
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
-from kmagic.support.model_registry import hash_weights, is_untrained, record_for
+from kmagic.support.model_registry import hash_weights, is_untrained, record_for, steps_trained
 from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.pipeline.dense_arrays import machine_memory
 from kmagic.training.run.training_run import TrainingRun
@@ -60,7 +60,7 @@ def starting_point(model: keras.Model) -> StartingPoint | None:
     """The starting point of a model, registered if this is its first run; None if not built."""
     record = record_for(model)
     if record.start is None and model.built:
-        steps = _steps(model)
+        steps = steps_trained(model)
         is_new = is_untrained(model) or (record.initial_weights is not None and steps > 0)
         size = FLOAT_BYTES * sum(math.prod(weight.shape) for weight in model.weights)
         is_small = size <= machine_memory() * MAX_MEMORY_SHARE
@@ -85,7 +85,7 @@ def trained_note(model: keras.Model) -> str:
 
     It is also about an optimizer that was used before, while the weights are the original ones.
     """
-    start, steps = starting_point(model), _steps(model)
+    start, steps = starting_point(model), steps_trained(model)
     if start is None:
         return ""
     is_moved = start.digest != hash_weights(model)
@@ -207,8 +207,3 @@ def _leaf_layers(model: Any) -> Iterator[Any]:
             yield from _leaf_layers(layer)
         else:
             yield layer
-
-
-def _steps(model: keras.Model) -> int:
-    optimizer = getattr(model, "optimizer", None)
-    return 0 if optimizer is None else int(optimizer.iterations)

@@ -136,7 +136,7 @@ def clock_text(run: TrainingRun) -> str:
 
 
 def foot_text(run: TrainingRun, *, times: bool = True) -> str:
-    """What changes rarely: the number of samples, the learning rate, the speed."""
+    """What changes rarely: the number of samples, the learning rate, the speed, why plain Keras."""
     parts = []
     if run.samples:
         batch = f", batch size {run.batch_size:,}" if run.batch_size else ""
@@ -150,6 +150,10 @@ def foot_text(run: TrainingRun, *, times: bool = True) -> str:
         is_counted = run.batch_size is not None
         speed = run.now.rate * (run.batch_size or 1)
         parts.append(f"{speed:,.0f} samples/s" if is_counted else f"{speed:,.1f} batches/s")
+    if ": " in run.pipeline:
+        parts.append(f"plain Keras: {run.pipeline.partition(': ')[2]}")
+    elif ", " in run.pipeline:
+        parts.append(run.pipeline.partition(", ")[2])
     hidden = len(run.metrics) - MAX_METRICS
     if hidden > 0:
         parts.append(f"{pluralize(hidden, 'more metric')} in run.history")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
+from kmagic.support.keras_import import keras
 from kmagic.support.messages import ModelName, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.sentences import as_sentences
@@ -87,7 +88,20 @@ def predict_batch(model: Any, batch: Any, shape: Shape | None = None) -> NDArray
     """The output of the model for one batch."""
     if shape is not None:
         batch = match_axes(batch, len(shape) + 1)
-    return _only_output(model.predict_on_batch(batch))
+    return _only_output(outputs_of_batch(model, batch))
+
+
+def outputs_of_batch(model: Any, batch: Any) -> Any:
+    """All outputs of the model for one batch, as Keras structures them.
+
+    With a distribution strategy every replica predicts the whole batch; only one of them is kept.
+    """
+    outputs = model.predict_on_batch(batch)
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return outputs
+    samples = len(keras.tree.flatten(batch)[0])
+    return keras.tree.map_structure(lambda output: output[:samples], outputs)
 
 
 def match_axes(array: Any, axes: int) -> Any:

@@ -20,6 +20,7 @@ from kmagic.evaluation.classification.image_inputs import (
 )
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
+    outputs_of_batch,
     predict_batch,
     predict_in_batches,
 )
@@ -250,7 +251,7 @@ class _JoinedOutputs:
         return getattr(self._model, name)
 
     def predict_on_batch(self, batch: Any) -> NDArray[Any]:
-        outputs = self._model.predict_on_batch(batch)
+        outputs = outputs_of_batch(self._model, batch)
         if not isinstance(outputs, dict):
             outputs = dict(zip(map(str, self._model.output_names), outputs, strict=True))
         self._last = {key: np.asarray(value) for key, value in outputs.items()}

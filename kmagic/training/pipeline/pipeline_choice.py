@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any, Self
 
 import keras
 import tensorflow as tf
 
+from kmagic.support.errors import TrainingError
 from kmagic.training.pipeline.batch_stream import ordered, shuffled
 from kmagic.training.pipeline.dense_arrays import UnsuitedError, dense_arrays, dense_validation
 from kmagic.training.pipeline.executions import (
@@ -32,6 +35,15 @@ KERAS_METHODS = (
     "make_test_function",
 )
 """Methods that must be Keras's own: only then it is known what a training step does."""
+UNUSED = {
+    "epochs": 1,
+    "validation_split": 0,
+    "verbose": 0,
+    "shuffle": True,
+    "initial_epoch": 0,
+    "validation_freq": 1,
+}
+"""Values of arguments that a model's own ``fit`` need not take."""
 TRAINING_METHODS = (
     "on_batch_begin",
     "on_batch_end",
@@ -169,7 +181,7 @@ def choose_pipeline(
         check_model(model)
         return FastPipeline(model, arguments, repeatable=repeatable)
     except UnsuitedError as reason:
-        return KerasPipeline(str(reason), dict(arguments))
+        return KerasPipeline(str(reason), own_arguments(model, arguments))
 
 
 def check_model(model: keras.Model) -> None:
@@ -180,6 +192,9 @@ def check_model(model: keras.Model) -> None:
         method = getattr(model, name)
         if getattr(method, "__func__", None) is not getattr(keras.Model, name):
             raise UnsuitedError(f"the model has its own {name}")
+    for name in ("fit", "evaluate"):
+        if wrapper := wrapper_of(getattr(keras.Model, name)):
+            raise UnsuitedError(f"Model.{name} is wrapped by {wrapper}")
     for name in ("train_function", "test_function"):
         module = getattr(getattr(model, name), "__module__", "keras.")
         if not module.startswith(("keras.", "kmagic.")):
@@ -200,6 +215,44 @@ def check_model(model: keras.Model) -> None:
         raise UnsuitedError("Keras is configured to limit epochs or steps")
     if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
         raise UnsuitedError("there is a device other than the CPU")
+
+
+def wrapper_of(method: Any) -> str:
+    """What has replaced a method of Keras's, such as a logger; "" if nothing has.
+
+    A wrapper sees what the user has passed, so it gets the arguments as they are.
+    """
+    code = getattr(method, "__code__", None)
+    if code is not None and Path(code.co_filename).is_relative_to(Path(keras.__file__).parent):
+        return ""
+    module = str(getattr(method, "__globals__", {}).get("__name__", type(method).__module__))
+    return "a function of the notebook" if module == "__main__" else module.partition(".")[0]
+
+
+def own_arguments(model: keras.Model, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a model's own ``fit`` takes.
+
+    Raises:
+        TrainingError: It lacks one that is needed.
+    """
+    parameters = signature(model.fit).parameters
+    if any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return dict(arguments)
+    missing = [
+        name
+        for name, value in arguments.items()
+        if name not in parameters
+        and value is not None
+        and not (isinstance(value, int | float) and value == UNUSED.get(name))
+    ]
+    if "callbacks" not in parameters:
+        missing.insert(0, "callbacks")
+    if missing:
+        raise TrainingError(
+            f"The model's own fit has no argument {missing[0]}.",
+            f"Add {missing[0]} to its parameters and pass it to super().fit().",
+        )
+    return {name: value for name, value in arguments.items() if name in parameters}
 
 
 def batch_callbacks(
