@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from kmagic.data.dataset import Dataset
     from kmagic.evaluation.confusion.validation_confusion import ValidationConfusion
 
+SEED_OF_FIRST_BATCHES = 2**31
+"""Combined with the seed of a run for the batches of a generator that are read before it."""
 MAX_DECOMPILED_LAYERS = 64
 """A model that kmagic has not built is recorded as text only up to this size."""
 
@@ -160,6 +162,8 @@ def _check(
 ) -> tuple[Inspection, DataReview]:
     """Inspect and check the data; in the arguments, generators are replaced, as they were read."""
     given, validation = arguments["x"], None
+    if options.seed is not None and stream_kind(given) == "generator":
+        keras.utils.set_random_seed(options.seed ^ SEED_OF_FIRST_BATCHES)
     parts = (given, arguments["y"], arguments.get("sample_weight"))
     training = inspect_data(*parts, steps=options.steps_per_epoch)
     if isinstance(options.validation_data, tuple | list):

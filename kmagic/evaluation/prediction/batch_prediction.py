@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmagic.models.model_arrays import Shape, fits_shape, sample_shape
+from kmagic.models.model_arrays import Shape, as_array, fits_shape, sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import ModelName, Option, Text
@@ -190,6 +190,9 @@ def _to_array(value: Any) -> Any:
             actual=Text(type(value).__name__),
         )
     if getattr(array, "dtype", None) == np.dtype(object):
+        numbers = as_array(array)
+        if numbers is not None and numbers.dtype.kind in "biuf":
+            return numbers
         raise option_error(
             "x",
             "must be numbers or strings in one array; got objects.",

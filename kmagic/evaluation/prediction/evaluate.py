@@ -9,17 +9,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from kmagic.data.inspection import Inspection, inspect_data
 from kmagic.evaluation.confusion.label_arrays import ClassNames, parse_class_names
 from kmagic.evaluation.prediction.batch_prediction import (
     check_sample_shape,
     input_arrays,
     model_phrase,
     option_error,
-    shape_tuple,
     to_arrays,
 )
 from kmagic.evaluation.prediction.model_inputs import model_inputs_for
 from kmagic.evaluation.prediction.predict import read_images
+from kmagic.models.model_arrays import as_array
 from kmagic.support.deprecation import renamed_parameters
 from kmagic.support.errors import EvaluationError
 from kmagic.support.formatting import format_metric, isolate_direction, list_names
@@ -27,14 +28,13 @@ from kmagic.support.messages import Function, Option, Text
 from kmagic.support.progress import Progress
 from kmagic.support.rendering import Renderable
 from kmagic.training.retracing import (
-    OTHER_AXES,
-    REMEDY,
     is_rank_error,
     reset_functions,
     retrace_for,
     with_axes_of,
 )
-from kmagic.training.validation.fit_errors import is_data_error, main_sentence
+from kmagic.training.validation.data_checks import data_errors, join_errors
+from kmagic.training.validation.fit_errors import explain_error, is_data_error
 
 KERAS_BATCH = 32  # samples, Keras's default
 
@@ -138,6 +138,7 @@ def evaluate(
         if isinstance(y, list | tuple) and len(getattr(model, "outputs", None) or ()) < 2:  # noqa: PLR2004 - for several outputs a list has one part for each
             y = np.asarray(y)
         _check_targets(_count(arrays), y)
+        check_data(model, inspect_data(arrays, y, sample_weight))
     data = x if arrays is None else arrays
     retrace_for(model, "test", [data, y, sample_weight])
     try:
@@ -156,9 +157,9 @@ def evaluate(
             raise
         if is_rank_error(error):
             reset_functions(model)
-            message = model_phrase(model) + f" failed: {OTHER_AXES}"
-            raise EvaluationError(message, REMEDY) from error
-        raise EvaluationError(_keras_message(model, y, error)) from error
+        cause = explain_error(error)
+        verb = " cannot be evaluated on this data: " if cause.is_about_data else " failed: "
+        raise EvaluationError(model_phrase(model) + verb + cause.reason, cause.remedy) from error
     metrics = {str(key): float(np.mean(value)) for key, value in logs.items()}
     if "loss" in metrics:
         metrics["loss"] = metrics.pop("loss")
@@ -187,6 +188,8 @@ def _encode_targets(y: Any, names: Any) -> Any:
     """Targets as the loss takes them: a column as an array, class names as ids."""
     if hasattr(y, "iloc"):
         y = y.to_numpy()
+    if getattr(y, "dtype", None) == np.dtype(object) and (numbers := as_array(y)) is not None:
+        y = numbers
     first = y[0] if isinstance(y, list | tuple | np.ndarray) and len(y) else None
     if names is None or not isinstance(first, str):
         return y
@@ -217,10 +220,11 @@ def _check_targets(samples: int, y: Any) -> None:
         raise EvaluationError(Text(Option("x"), " and ", Option("y"), counts))
 
 
-def _keras_message(model: Any, y: Any, error: Exception) -> Text:
-    output, shape = getattr(model, "output_shape", None), getattr(y, "shape", None)
-    message = Text(model_phrase(model), " does not fit the data: ")
-    if isinstance(output, tuple) and shape is not None:
-        message += f"its output has shape {shape_tuple(output)}, "
-        message = Text(message, Option("y"), f" has shape {tuple(shape)}. ")
-    return message + main_sentence(error)
+def check_data(model: Any, data: Inspection) -> None:
+    """Reject data that a compiled model cannot be evaluated on, or only on something else."""
+    keras = sys.modules.get("keras")
+    errors = data_errors(model, data) if keras and isinstance(model, keras.Model) else []
+    if errors:
+        message, remedy = join_errors(errors)
+        verb = " cannot be evaluated on this data:"
+        raise EvaluationError(model_phrase(model) + f"{verb}{message}", remedy)

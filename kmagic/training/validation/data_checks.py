@@ -165,15 +165,32 @@ def _only_array(model: Any, values: Any, side: Side = "inputs") -> Any:
     return parts[0].array if len(parts) == 1 else None
 
 
-def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
-    if not errors:
-        return
+def data_errors(model: Any, data: Inspection) -> list[tuple[str, str]]:
+    """What is wrong with the data for a compiled model, and what to do; neither is changed.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile(loss="mse")
+        >>> data_errors(model, inspect_data(np.ones((8, 2)), np.ones(7)))[0][0]
+        'x has 8 samples but y has 7.'
+    """
+    errors: list[tuple[str, str]] = list(_array_errors(model, data, ""))
+    advice = target_advice(read_model_graph(model), data)
+    return errors or [(item.message, item.remedy) for item in advice if item.code in FATAL]
+
+
+def join_errors(errors: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """All messages as one text, and all remedies as one."""
     messages, remedies = zip(*errors, strict=True)
     text = " " + messages[0] if len(errors) == 1 else "".join(f"\n  - {text}" for text in messages)
-    raise TrainingError(
-        f"{name} cannot be trained on this data:{text}",
-        Text(" ".join(dict.fromkeys(remedies)), "\n", SKIP_CHECKS),
-    )
+    return text, " ".join(dict.fromkeys(remedies))
+
+
+def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
+    if errors:
+        text, remedy = join_errors(errors)
+        message = f"{name} cannot be trained on this data:{text}"
+        raise TrainingError(message, Text(remedy, "\n", SKIP_CHECKS))
 
 
 # --- arrays -------------------------------------------------------------------------------------

@@ -200,7 +200,7 @@ def test_advice_about_features_uses_column_names(table):
     ):
         own = x.copy()  # what shares memory with a dataset belongs to it
         data = Dataset("houses", own, Y, x[:4], Y[:4], ("a", "b", "c"), columns=columns)
-        (told,) = [each.text for each in kmagic.fit(table, data, displays=[]).messages]
+        told = kmagic.fit(table, data, displays=[]).messages[0].text
         assert all(words in told for words in said)
 
 
@@ -210,7 +210,8 @@ def test_differently_scaled_test_data_gives_advice(pictures):
     run = kmagic.fit(pictures, parts.x_train, parts.y_train, displays=[])
     (told,) = [each.text for each in run.messages]
     assert told.startswith("The test data are scaled differently: their standard deviation is 74")
-    assert kmagic.fit(pictures, x, Y, displays=[], checks=False).messages == []
+    unchecked = kmagic.fit(pictures, x, Y, displays=[], checks=False).messages
+    assert not any("scaled" in message.text for message in unchecked)
 
 
 @pytest.mark.parametrize("magic", ["keras_evaluate", "keras_confusion"])
