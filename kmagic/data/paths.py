@@ -15,6 +15,7 @@ from kmagic.data.known_datasets import KNOWN_DATASETS
 from kmagic.support.errors import DataError
 from kmagic.support.formatting import list_names
 from kmagic.support.keras_cache import show_path
+from kmagic.support.regular_files import file_problem
 from kmagic.support.suggestions import did_you_mean, nearest
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -129,6 +130,9 @@ def existing_path(text: str | Path) -> Path:
     path = Path(text).expanduser()
     with explain_read_errors(path):
         if path.exists():
+            problem = "" if path.is_dir() else file_problem(path)
+            if "regular" in problem:
+                raise DataError(f"{show_path(path)} {problem}.")
             return path
     near = nearest_path(path)
     if near is not None:

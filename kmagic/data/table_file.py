@@ -34,6 +34,7 @@ from kmagic.support.formatting import list_names, pluralize
 from kmagic.support.keras_cache import show_path
 from kmagic.support.memory import MAX_SHARE, available_memory, require_memory
 from kmagic.support.messages import Option, Text
+from kmagic.support.regular_files import file_problem
 
 _MODULES = {".gz": gzip, ".bz2": bz2, ".xz": lzma}
 DELIMITERS = {"\t": "tabs", ";": "semicolons", "|": "vertical bars", ",": "commas", " ": "spaces"}
@@ -67,13 +68,9 @@ class TableFile:
 def read_table(path: Path, options: LoadOptions) -> TableFile:
     """Read a file as a table."""
     with explain_read_errors(path):
-        if path.is_dir():
-            raise DataError(f"{show_path(path)} is a folder.")
-        if not path.is_file():
-            raise DataError(f"{show_path(path)} is not a regular file.")
+        if problem := file_problem(path):
+            raise DataError(f"{show_path(path)} {problem}.")
         size = path.stat().st_size
-        if not size:
-            raise DataError(f"{show_path(path)} is empty.")
     remedy = "Read a part of it with pandas (nrows=, usecols=), or feed the model with tf.data."
     require_memory(MEMORY_FACTOR * size, show_path(path), remedy)
     suffix = path.suffix.lower()
@@ -170,8 +167,11 @@ def header_names(path: Path, delimiter: str = "") -> list[str]:
     Raises:
         DataError: It cannot be read.
     """
-    with explain_read_errors(path), path.open("rb") as stream:
-        content = stream.read(MAX_BEGINNING)
+    with explain_read_errors(path):
+        if problem := file_problem(path):
+            raise DataError(f"{show_path(path)} {problem}.")
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BEGINNING)
     content = content[: content.rfind(b"\n") + 1] or content
     file_name, options = show_path(path), LoadOptions(delimiter=read_delimiter(delimiter) or None)
     text, _ = _decode(content, file_name, options)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from kmagic.support.errors import PersistenceError
 from kmagic.support.file_system import file_missing, not_read
 from kmagic.support.keras_cache import show_path
+from kmagic.support.regular_files import file_problem
 from kmagic.support.suggestions import nearest
 
 FileFormat: TypeAlias = Literal["keras", "h5", "weights", "legacy weights", "json", "text"]
@@ -165,12 +166,17 @@ def detect_format(path: Path) -> FileFormat:
         raise file_missing(path)
     if path.is_dir():
         return _folder_format(path)
+    name = show_path(path)
     try:
-        with path.open("rb") as file:
-            start = file.read(4096)
+        problem = file_problem(path)
+        if "regular" in problem:
+            raise PersistenceError(f"{name} {problem}.", "Copy it to a file first.")
+        start = b""
+        if not problem:
+            with path.open("rb") as file:
+                start = file.read(4096)
     except OSError as error:
         raise not_read(error, path) or error from error
-    name = show_path(path)
     if not start.strip(b"\0 \r\n\t"):
         state = "contains only zeros" if start else "is empty"
         raise PersistenceError(

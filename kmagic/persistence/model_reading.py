@@ -25,6 +25,7 @@ import keras
 import numpy as np
 
 from kmagic.models.model_variables import unchanged_after_error
+from kmagic.persistence.container_checks import check_container
 from kmagic.persistence.formats import FileFormat, detect_format, file_damaged, file_truncated
 from kmagic.persistence.legacy_keras import compile_as_saved, is_legacy_config, updated_config
 from kmagic.persistence.model_metadata import (
@@ -140,6 +141,8 @@ class TrustSettings:
 def open_file(path: Path, trust: TrustSettings, *, into: Any = None) -> LoadResult:
     """Create the model of a file, or load the file's weights into a given model."""
     file_format = detect_format(path)
+    if trust.safe_mode:
+        check_container(path, file_format)
     loaded = LoadResult(path, file_format, metadata=read_metadata(path, file_format))
     if into is not None and file_format in ("json", "text"):
         contents = "an architecture" if file_format == "json" else "the text of a model"

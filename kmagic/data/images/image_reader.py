@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from kmagic.support.errors import EvaluationError
 from kmagic.support.keras_cache import is_offline
+from kmagic.support.regular_files import file_problem
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -147,14 +148,8 @@ def _open(source: Any, name: str) -> Iterator[Image]:
     from PIL import Image as PillowImage  # noqa: PLC0415 - 0.1 s to import
 
     with _explain_errors(name):
-        # Reject what is not a regular file before it is opened: reading a pipe would never end.
-        if isinstance(source, Path) and source.exists():
-            if source.is_dir():
-                raise EvaluationError(f"{name} is a folder.")
-            if not source.is_file():
-                raise EvaluationError(f"{name} is not a regular file.")
-            if not source.stat().st_size:
-                raise EvaluationError(f"{name} is empty.")
+        if isinstance(source, Path) and source.exists() and (problem := file_problem(source)):
+            raise EvaluationError(f"{name} {problem}.")
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
         PillowImage.init()
         formats = [kind for kind in PillowImage.ID if kind not in NON_IMAGE_FORMATS]

@@ -24,6 +24,7 @@ from kmagic.models.model_arrays import sample_shape
 from kmagic.support.errors import EvaluationError
 from kmagic.support.messages import Function, Text
 from kmagic.support.model_registry import dataset_for
+from kmagic.support.regular_files import EMPTY, file_problem
 from kmagic.support.sentences import as_sentences
 
 MIN_PIXELS = 16  # a row of fewer values is not an image
@@ -213,7 +214,10 @@ def _text_files(x: Any) -> list[Path]:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        problem = file_problem(path)
+        if problem not in ("", EMPTY):
+            raise EvaluationError(f"Cannot read {path}: it {problem}.")
+        return "" if problem else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise EvaluationError(f"Cannot read {path}: {reason}.") from error

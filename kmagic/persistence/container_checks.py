@@ -1,0 +1,114 @@
+"""A model's container, checked before it is opened: it must not lead to other files or grow.
+
+HDF5 files can link to other files, and declare arrays that are not stored; archives can contain
+paths outside themselves, and a thousand times their size.
+"""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import h5py
+
+from kmagic.persistence.formats import FileFormat
+from kmagic.persistence.safety import ALLOW_CODE
+from kmagic.support.errors import PersistenceError
+from kmagic.support.formatting import format_bytes
+from kmagic.support.keras_cache import show_path
+
+MAX_RATIO = 100
+"""Contents may be at most this many times the size of the file ..."""
+FREE_SIZE = 2**28
+"""... or this many bytes."""
+_WEIGHTS = "model.weights.h5"
+
+
+def check_container(path: Path, file_format: FileFormat) -> None:
+    """Reject a file that refers to other files, or that expands to a multiple of its size.
+
+    Raises:
+        PersistenceError: With the part that is not allowed.
+    """
+    try:
+        problem = next(_problems(path, file_format), "")
+    except (OSError, RuntimeError, KeyError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return  # it is damaged, which loading it reports
+    if problem:
+        raise PersistenceError(f"{show_path(path)} was not loaded: {problem}.", ALLOW_CODE)
+
+
+def _problems(path: Path, file_format: FileFormat) -> Iterator[str]:
+    if path.is_dir():
+        yield from _problems_of_folder(path)
+    elif file_format == "keras":
+        yield from _problems_of_zip(path)
+    elif file_format in ("h5", "weights", "legacy weights"):
+        yield from _problems_of_hdf5(path, path.stat().st_size)
+
+
+def _problems_of_folder(folder: Path) -> Iterator[str]:
+    inside = folder.resolve()
+    for file in folder.rglob("*"):
+        name = file.relative_to(folder)
+        if not file.resolve().is_relative_to(inside):
+            yield f"{name} in it links to a file outside"
+        elif not file.is_dir() and not file.is_file():
+            yield f"{name} in it is not a regular file"
+    if (folder / _WEIGHTS).is_file():
+        yield from _problems_of_hdf5(folder / _WEIGHTS, (folder / _WEIGHTS).stat().st_size)
+
+
+def _problems_of_zip(path: Path) -> Iterator[str]:
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        yield from _growth(sum(member.file_size for member in members), size)
+        for member in members:
+            name = PurePosixPath(member.filename.replace("\\", "/"))
+            if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+                yield f"{member.filename} in it would be written outside its folder"
+            if stat.S_ISLNK(member.external_attr >> 16):
+                yield f"{member.filename} in it is a link"
+        if _WEIGHTS in archive.namelist():
+            with archive.open(_WEIGHTS) as stream:
+                is_stored = archive.getinfo(_WEIGHTS).compress_type == zipfile.ZIP_STORED
+                # Seeking in a compressed member would decompress it again and again.
+                source: Any = stream if is_stored else io.BytesIO(stream.read())
+                yield from _problems_of_hdf5(source, size)
+
+
+def _problems_of_hdf5(source: Any, size: int) -> Iterator[str]:
+    total = 0
+    with h5py.File(source, "r") as file:
+        pending, known = [file], set()
+        while pending:
+            group = pending.pop()
+            for key in group:
+                link = group.get(key, getlink=True)
+                part = f"{group.name.rstrip('/')}/{key}"
+                if isinstance(link, h5py.ExternalLink):
+                    yield f"{part} in it is in another file, {link.filename}"
+                if not isinstance(link, h5py.HardLink):
+                    continue
+                item = group[key]
+                address = h5py.h5o.get_info(item.id).addr
+                if address in known:
+                    continue
+                known.add(address)
+                if isinstance(item, h5py.Group):
+                    pending.append(item)
+                elif isinstance(item, h5py.Dataset):
+                    if item.is_virtual or item.external:
+                        yield f"the values of {part} in it are in other files"
+                    total += item.nbytes
+    yield from _growth(total, size)
+
+
+def _growth(total: int, size: int) -> Iterator[str]:
+    if total > max(FREE_SIZE, MAX_RATIO * size):
+        yield f"it has {format_bytes(size)}, and its contents would have {format_bytes(total)}"
