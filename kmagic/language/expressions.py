@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any
 
-from kmagic.support.caller_names import what_to_do, why_hidden
+from kmagic.support.caller_names import LimitedNames, what_to_do, why_hidden
 from kmagic.support.suggestions import IPYTHON_NAMES, did_you_mean
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
@@ -209,7 +209,8 @@ class _Evaluator:
             if reason := why_hidden(node.id, self.names):
                 raise self._error(reason, node, what_to_do(node.id, self.names))
             own = (name for name in self.names if name[0] != "_" and name not in IPYTHON_NAMES)
-            remedy = did_you_mean(node.id, own) or "Define it in a cell above."
+            if_missing = getattr(self.names, "if_missing", LimitedNames.if_missing)
+            remedy = did_you_mean(node.id, own) or if_missing
             raise self._error("is not defined in the notebook", node, remedy)
         return self.names[node.id]
 

@@ -35,6 +35,8 @@ _CLASS_MODULES = (
     *("layers", "initializers", "regularizers", "constraints", "optimizers", "dtype_policies"),
     *("optimizers.schedules", "quantizers"),
 )
+_OTHER_MODULES = frozenset({"callbacks", "datasets", "distribution", "export", "saving", "utils"})
+"""Modules of Keras without classes of a model; some read and write files."""
 _CONVERSIONS = ("get", "serialize", "deserialize")
 """Functions that create other objects from their names."""
 
@@ -164,7 +166,9 @@ def _missing_error(
 def _is_from_keras(name: str, registered_name: str, module: Any, *, is_function: bool) -> bool:
     if isinstance(module, str) and module.partition(".")[0] in _KERAS_PACKAGES:
         # Functions must be ones that compute: keras.utils has some that download and write files.
-        return name in _keras_functions() if is_function else True
+        if is_function:
+            return name in _keras_functions()
+        return not _OTHER_MODULES & set(f"{module}.{name}".split("."))
     return module is None and registered_name == name and name in _keras_names()
 
 

@@ -421,7 +421,11 @@ def _names_for(metadata: ModelMetadata | None, trust: TrustSettings) -> LimitedN
         own = {}
     known = {**own, **trust.given}
     hidden = {name: _not_allowed(name) for name in trust.notebook if name not in known}
-    return LimitedNames(known, hidden)
+    names = LimitedNames(known, hidden)
+    names.if_missing = (
+        "Pass its value to the file: --custom-objects NAME (in Python custom_objects={...})."
+    )
+    return names
 
 
 def _not_allowed(name: str) -> tuple[str, str]:

@@ -19,7 +19,10 @@ class LimitedNames(dict[str, Any]):
 
     Attributes:
         hidden: Why a variable of the notebook cannot be used, and what to do, by its name.
+        if_missing: What to do about a name that is not defined at all.
     """
+
+    if_missing = "Define it in a cell above."
 
     def __init__(self, names: Mapping[str, Any], hidden: Mapping[str, tuple[str, str]]) -> None:
         super().__init__(names)

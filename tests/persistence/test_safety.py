@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -255,3 +256,133 @@ def test_a_pickle_is_rejected_without_opening_it(tmp_path: Path) -> None:
     with pytest.raises(PersistenceError, match="is a PyTorch model"):
         kmagic.load(tmp_path / "net.pt")
     assert not (tmp_path / "trace").exists()
+
+
+# --- crafted files ----------------------------------------------------------------------------
+
+
+def crafted(path: Path, layer: dict[str, Any] | None = None, text: str = "") -> Path:
+    """A file of a model with another last layer, and another text in its metadata."""
+    kmagic.save(stack(layers.Dense(2, name="dense")), path, force=True)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config, metadata = (json.loads(members[name]) for name in ("config.json", "metadata.json"))
+    if layer is not None:
+        config["config"]["layers"][-1] = layer
+    if text:
+        metadata["kmagic"] |= {"text": text, "steps": []}
+    members |= {
+        "config.json": json.dumps(config).encode(),
+        "metadata.json": json.dumps(metadata).encode(),
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def crafted_layer(module: str, name: str, /, **config: Any) -> dict[str, Any]:
+    return {"module": module, "class_name": name, "config": {"name": "evil", **config}}
+
+
+def named(module: str, name: str) -> dict[str, Any]:
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+CRAFTED = {
+    "dotted class": crafted_layer("keras", "layers.TFSMLayer", filepath="DIR"),
+    "private module": crafted_layer("keras.src.export.tfsm_layer", "TFSMLayer", filepath="DIR"),
+    "other name": {**crafted_layer("keras.layers", "Dense"), "registered_name": "TFSMLayer"},
+    "vocabulary": crafted_layer("keras", "layers.StringLookup", vocabulary="/etc/passwd"),
+    "module of Python": crafted_layer("os", "system", command="exit 1"),
+    "callback": crafted_layer("keras.callbacks", "CSVLogger", filename="evil.csv"),
+    "download": crafted_layer("keras.utils", "get_file", origin="http://localhost/"),
+    "PyTorch": crafted_layer("keras.layers", "TorchModuleWrapper", module="gASV"),
+    "initializer": crafted_layer(
+        "keras.layers",
+        "Dense",
+        units=2,
+        kernel_initializer=crafted_layer("keras.layers", "TFSMLayer", filepath="DIR"),
+    ),
+    "load_model": crafted_layer(
+        "keras.layers", "Lambda", function=named("keras.models", "load_model")
+    ),
+    "deserialize": crafted_layer(
+        "keras.layers", "Lambda", function=named("builtins", "deserialize")
+    ),
+    "eval": crafted_layer("keras.layers", "Activation", activation=named("builtins", "eval")),
+    "string": crafted_layer("keras.layers", "Lambda", function="os.system"),
+}
+
+
+@pytest.mark.parametrize("layer", CRAFTED.values(), ids=CRAFTED)
+def test_a_crafted_configuration_is_rejected(
+    layer: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PersistenceError, match="its layer evil"):
+        kmagic.load(crafted(tmp_path / "net.keras", layer))
+    assert not (tmp_path / "evil.csv").exists()
+
+
+def run(*_args: Any) -> None:
+    """A function of the notebook that no file may call."""
+    pytest.fail("a function of the notebook was called")
+
+
+CRAFTED_TEXTS = """
+input 2 / tfsm_layer "DIR" call_endpoint="serving_default"
+input 1 string / string_lookup vocabulary="/etc/passwd"
+input 2 / dense 1 kernel_initializer=run("x")
+input 2 / dense 1 kernel_initializer=run
+input 2 / dense 1 kernel_initializer={run}
+input 2 / run
+input 2 / run "x"
+input 2 / run <- "x"
+input 2 / {run} <- _
+input 2 / Scale 3
+input 2 / dense {secret}
+input 2 / dense 1 name={secret}
+input 2 / dense {os.getpid}
+input 2 / dense 1 / compile sgd loss=run
+input 2 / dense 1 activation=soft
+for n in {secret}: / dense 1
+""".strip().splitlines()
+NOTEBOOK = {"run": run, "Scale": Scale, "secret": "key", "soft": soft, "os": __import__("os")}
+
+
+@pytest.mark.parametrize("text", CRAFTED_TEXTS)
+@pytest.mark.parametrize("kind", ["text", "weights", "metadata"])
+def test_a_text_from_a_file_uses_nothing_of_the_notebook(
+    text: str, kind: str, tmp_path: Path
+) -> None:
+    text = text.replace(": / ", ":\n  ")
+    if kind == "text":
+        path = tmp_path / "net.kmagic"
+        path.write_text(text)
+    elif kind == "metadata":
+        broken = crafted_layer("keras.layers", "Dense", units="?")
+        path = crafted(tmp_path / "net.keras", broken, text)
+    else:
+        path = tmp_path / "net.weights.h5"
+        kmagic.save(stack(layers.Dense(2)), path)
+        with h5py.File(path, "r+") as file:
+            metadata = json.loads(bytes(file["kmagic"][()])) | {"text": text}
+            del file["kmagic"]
+            file["kmagic"] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    with pytest.raises(kmagic.KmagicError):
+        load_with_details(path, notebook=NOTEBOOK)
+
+
+def test_what_is_passed_by_name_is_used(tmp_path: Path) -> None:
+    path = tmp_path / "net.kmagic"
+    path.write_text("input 2 / Scale 3 / dense {units} activation=soft")
+    given = {"Scale": Scale, "soft": soft, "units": 5}
+    assert kmagic.load(path, custom_objects=given).output_shape == (None, 5)
+
+
+def test_registered_classes_are_used(tmp_path: Path) -> None:
+    registered = keras.saving.register_keras_serializable("tests")(type("Registered", (Scale,), {}))
+    path = tmp_path / "net.keras"
+    kmagic.save(stack(registered(3.0)), path)
+    assert type(kmagic.load(path).layers[-1]) is registered
