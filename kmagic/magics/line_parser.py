@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from keyword import iskeyword
-from typing import Any, Literal, NoReturn, TypeAlias
+from typing import Any, ClassVar, Literal, NoReturn, TypeAlias
 
 from kmagic.language.expressions import ExpressionError, evaluate
 from kmagic.language.portable_text import setting_values
 from kmagic.language.tokens import has_colon, top_level
+from kmagic.magics.option_hints import OptionHints
 from kmagic.support.caller_names import what_to_do, why_hidden
 from kmagic.support.errors import MagicError, Problem
 from kmagic.support.messages import MagicSpelling
@@ -30,6 +31,8 @@ Reading: TypeAlias = Literal[
     "class names",
 ]
 
+MAX_NUMBER = 2**32 - 1
+"""Of an option: no training, batch or seed is larger, and Keras's counters end there."""
 _VARIABLE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*|\[[^\]]*\])*")
 _FLAG = re.compile(r"--?[a-zA-Z]")
 _NEGATIVE = re.compile(r"-|-\d+|-\d*\.\d+")
@@ -67,6 +70,8 @@ class LineParser(argparse.ArgumentParser):
             option's name with underscores.
     """
 
+    all_parsers: ClassVar[list[LineParser]] = []
+
     def __init__(
         self,
         name: str,
@@ -88,6 +93,7 @@ class LineParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.option("-h --help", "show this help")
+        self.all_parsers.append(self)
 
     def argument(
         self,
@@ -189,8 +195,8 @@ class LineParser(argparse.ArgumentParser):
                 print(f"{flag} is deprecated; use {current}.")  # noqa: T201 - for the user
                 texts[index], flag = current + equals + value, current
             if flag not in options:
-                known = [name for name in options if name.startswith("--")]
-                remedy = did_you_mean(flag, options) or f"Available options: {', '.join(known)}."
+                following = "".join(texts[index + 1 : index + 2])
+                remedy = self._option_remedy(parsed, flag, value if equals else following)
                 parsed.fail(f"{self.name} has no option {flag}", text, remedy)
             action = options[flag]
             if action.nargs == 0:
@@ -202,6 +208,15 @@ class LineParser(argparse.ArgumentParser):
                 continue
             self._check_option(parsed, flag, given, action)
         return texts
+
+    def _option_remedy(self, parsed: ParsedLine, flag: str, value: str) -> str:
+        words = [word.text for word in parsed.all_words[:1]]
+        models = [word for word in words if hasattr(parsed.names.get(word), "compile")]
+        model = (models[0], parsed.names[models[0]]) if models else ("MODEL", None)
+        others = {parser.name: parser.options for parser in LineParser.all_parsers}
+        usages = {name: _value_text(action) for name, action in self.options.items()}
+        hints = OptionHints(self.name, usages, others, *model)
+        return hints.remedy(flag, value)
 
     def _check_option(
         self, parsed: ParsedLine, flag: str, given: list[str], action: argparse.Action
@@ -216,6 +231,13 @@ class LineParser(argparse.ArgumentParser):
             choices = ", ".join(map(str, action.choices))
             message = f"{flag} must be one of {choices}; got {value}"
             parsed.fail(message, value, did_you_mean(value, action.choices))
+
+
+def _value_text(action: argparse.Action) -> str:
+    """An option's value as the help shows it; "" for a flag."""
+    if action.nargs == 0:
+        return ""
+    return "|".join(map(str, action.choices)) if action.choices else str(action.metavar or "")
 
 
 class ParsedLine:
@@ -314,6 +336,8 @@ class ParsedLine:
         if isinstance(value, bool) or not isinstance(value, kinds) or value < minimum:
             wanted = "a whole number" if whole else "a number"
             self.fail(f"{flag} must be {wanted} of at least {minimum:g}; got {value!r}", text)
+        if value > MAX_NUMBER:
+            self.fail(f"{flag} must be at most {MAX_NUMBER:,}; got {value!r}", text)
         return value
 
     def _class_names(self, text: str) -> Any:
