@@ -12,11 +12,12 @@ from typing import Any
 
 from kmagic.data.images.image_reader import is_image_file, is_url
 from kmagic.data.known_datasets import KNOWN_DATASETS
-from kmagic.support.errors import DataError
+from kmagic.support.errors import DataError, KmagicError
 from kmagic.support.formatting import list_names
 from kmagic.support.keras_cache import show_path
 from kmagic.support.regular_files import file_problem
 from kmagic.support.suggestions import did_you_mean, nearest
+from kmagic.support.user_path import user_path
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
@@ -112,9 +113,12 @@ def _local_path(name: Any) -> Path | None:
     """A path as this system writes it; None if it cannot be one."""
     if not isinstance(name, str | os.PathLike):
         return None
-    path = Path(name).expanduser()
-    if "\\" in os.fspath(name) and not _is_file(path):
-        return Path(PureWindowsPath(name).as_posix()).expanduser()
+    try:
+        path = user_path(name)
+        if "\\" in os.fspath(name) and not _is_file(path):
+            return user_path(PureWindowsPath(name).as_posix())
+    except KmagicError:
+        return None
     return path
 
 
@@ -127,7 +131,10 @@ def _is_file(path: Path) -> bool:
 
 def existing_path(text: str | Path) -> Path:
     """Return the file or folder of this name, which may begin with "~"."""
-    path = Path(text).expanduser()
+    try:
+        path = user_path(text)
+    except KmagicError as error:
+        raise DataError(error.message, error.remedy) from None
     with explain_read_errors(path):
         if path.exists():
             problem = "" if path.is_dir() else file_problem(path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
@@ -114,7 +113,7 @@ def _value(session: Session, line: ParsedLine, word: str) -> Any:
 
     if word[0] in "{\"'":
         return line.text_or_value(word)
-    if word.lower() in KNOWN_DATASETS or Path(word).is_file():
+    if word.lower() in KNOWN_DATASETS or session.is_file(word):
         return word
     names = word.split(".")
     if all(name.isidentifier() for name in names) and names[0] in session.names:

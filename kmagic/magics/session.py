@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -20,6 +19,7 @@ from kmagic.support.errors import InputWarning, KmagicError
 from kmagic.support.process_patches import show_models_with, warnings_as_text
 from kmagic.support.rendering import Renderable, display_result, mark_displayed, was_just_displayed
 from kmagic.support.suggestions import did_you_mean
+from kmagic.support.user_path import user_path
 from kmagic.training.run.run_list import RunList
 
 BUILD_ONE = "Build one: `%%keras_model cnn`, followed by one layer per line."
@@ -252,8 +252,8 @@ class Session:
         if word in self.names or word.startswith("{"):
             return False
         try:
-            return Path(word).expanduser().exists()
-        except (OSError, ValueError):  # not a possible file name
+            return user_path(word).exists()
+        except (KmagicError, OSError):  # not a possible file name, or not a readable folder
             return False
 
     def file_or_value(self, line: ParsedLine, word: str, remedy: Callable[[str], str]) -> Any:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from kmagic.support.errors import PersistenceError
+from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.file_system import file_missing, not_read
 from kmagic.support.keras_cache import show_path
 from kmagic.support.regular_files import file_problem
 from kmagic.support.suggestions import nearest
+from kmagic.support.user_path import user_path
 
 FileFormat: TypeAlias = Literal["keras", "h5", "weights", "legacy weights", "json", "text"]
 """A Keras zip, HDF5 with a model or with weights (of Keras 3 or earlier), JSON, a model's text."""
@@ -67,12 +68,9 @@ def to_path(path: str | os.PathLike[str]) -> Path:
             "Download it first: keras.utils.get_file(origin=url) returns the path.",
         )
     try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise PersistenceError(
-            f"{text} is in the home folder of an unknown user.",
-            "Check the user's name, or write the whole path.",
-        ) from error
+        return user_path(text)
+    except KmagicError as error:
+        raise PersistenceError(error.message, error.remedy) from None
 
 
 def save_format_of(path: Path) -> SaveFormat | None:

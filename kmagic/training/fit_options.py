@@ -11,10 +11,11 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from kmagic.support.errors import TrainingError
+from kmagic.support.errors import KmagicError, TrainingError
 from kmagic.support.formatting import join_with_and, parse_duration
 from kmagic.support.keras_import import keras
 from kmagic.support.messages import Function, Option, Text
+from kmagic.support.user_path import user_path
 from kmagic.training.run.training_run import TrainingRun
 
 PLAIN_VALUES = (bool, int, float, str)
@@ -222,7 +223,10 @@ def _check_path(name: str, value: str | Path, *, is_folder: bool) -> None:
 
     if not isinstance(value, str | Path) or not str(value):
         raise TrainingError(option=name, expected="a path", actual=value)
-    path = Path(value)
+    try:
+        path = user_path(value)
+    except KmagicError as problem:
+        raise error(f": {problem.message}", problem.remedy) from None
     if is_folder and path.exists() and not path.is_dir():
         raise error(f" must be a folder; {path} is a file.")
     if is_folder and path.suffix.lower() in MODEL_SUFFIXES and not path.exists():
