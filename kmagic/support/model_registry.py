@@ -29,7 +29,6 @@ class ModelRecord:
 
     dataset: Any = None
     run: Any = None  # its last TrainingRun
-    fit: Any = None  # the FitCall of that run
     best: Any = None  # epoch, value and weights of that run's best epoch, if they were kept
     spreads: dict[str, float] = field(default_factory=dict)
     origin: Any = None  # the text that it was built from, with its steps
@@ -43,6 +42,7 @@ class ModelRecord:
     axes_seen: dict[str, Any] = field(default_factory=dict)  # for which its functions were traced
 
 
+_CALL = "_kmagic_last_call"
 _records: WeakKeyDictionary[Any, ModelRecord] = WeakKeyDictionary()
 
 
@@ -63,6 +63,20 @@ def record_for(model: Any) -> ModelRecord:
         return _records.setdefault(model, ModelRecord())
     except TypeError:
         return ModelRecord()
+
+
+def set_last_call(model: Any, call: Any) -> None:
+    """Keep the FitCall of a model's last run.
+
+    Callbacks refer to their model, so a record would keep it alive; in the model it is a cycle.
+    """
+    if hasattr(model, "__dict__"):
+        model.__dict__[_CALL] = call
+
+
+def last_call(model: Any) -> Any:
+    """The FitCall of a model's last run; None if there was none."""
+    return getattr(model, "__dict__", {}).get(_CALL)
 
 
 def set_dataset(model: Any, data: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from weakref import ref
 
 import keras
 
@@ -60,9 +61,15 @@ def traceable_state(model: keras.Model) -> dict[str, Any]:
 
 def remember_state(model: keras.Model, before: Mapping[str, Any]) -> None:
     """Remember the attributes for which a model's training function was traced."""
-    record, function = record_for(model), model.train_function
-    if function is not None and (record.traced is None or record.traced[0] is not function):
-        record.traced = (function, {**_attributes(model), **before})
+    function = model.train_function
+    if function is not None and _traced(model) is None:
+        record_for(model).traced = (ref(function), {**_attributes(model), **before})
+
+
+def _traced(model: keras.Model) -> dict[str, Any] | None:
+    """The attributes for which the present training function was traced, if they are known."""
+    known = record_for(model).traced
+    return known[1] if known is not None and known[0]() is model.train_function else None
 
 
 def _weights_at_compile(model: keras.Model) -> tuple[list[str], list[str]]:
@@ -101,35 +108,41 @@ def _attributes(model: keras.Model, *, keras_only: bool = False) -> dict[str, An
         layers = [layer for layer in layers if type(layer).__module__.startswith("keras.")]
     optimizer = model.optimizer
     attributes = {
-        f"{getattr(owner, 'name', 'layer')}.{name}": value
+        f"{getattr(owner, 'name', 'layer')}.{name}": _kept(value)
         for owner in [*layers, *filter(None, [optimizer])]
         for name, value in vars(owner).items()
-        if name[0] != "_" and name not in CHANGING and _is_setting(value)
+        if name[0] != "_" and name not in CHANGING and _is_setting(owner, name, value)
     }
     attributes |= {f"{layer.name}.dtype_policy": layer.dtype_policy.name for layer in layers}
     rate = getattr(optimizer, "_learning_rate", None)
     schedule = rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
-    return attributes | {"loss": model.loss, "the learning rate schedule": schedule}
+    attributes |= {"loss": model.loss} if isinstance(model.loss, PLAIN) else {}
+    return attributes | {"the learning rate schedule": _kept(schedule)}
 
 
-def _is_setting(value: Any) -> bool:
-    is_tensor = hasattr(value, "dtype") and not isinstance(value, keras.Variable)
-    return isinstance(value, PLAIN) or is_tensor or (callable(value) and not hasattr(value, "name"))
+def _is_setting(owner: Any, name: str, value: Any) -> bool:
+    if isinstance(value, PLAIN):
+        return True
+    if callable(value):
+        return not hasattr(value, "name") and not hasattr(type(owner), name)
+    return bool(keras.ops.is_tensor(value))
 
 
-def _changed_attributes(model: keras.Model) -> Iterator[str]:
-    known = record_for(model).traced
-    if known is None or known[0] is not model.train_function:
-        return
-    before = known[1]
-    for name, value in _attributes(model).items():
-        if name in before and not _is_equal(before[name], value):
-            shown = isinstance(value, PLAIN) and isinstance(before[name], PLAIN)
-            yield f"{name} from {before[name]} to {value}" if shown else name
+def _kept(value: Any) -> Any:
+    """A value to compare with later; an object is not kept alive, as it may refer to the model."""
+    return value if isinstance(value, PLAIN) else ref(value)
 
 
 def _is_equal(first: Any, second: Any) -> bool:
-    if first is second:
-        return True
-    # Keras makes new methods and functions at each access, which are equal.
-    return not hasattr(first, "dtype") and type(first) is type(second) and bool(first == second)
+    if isinstance(first, ref) and isinstance(second, ref):
+        return bool(first() is second() is not None)
+    return type(first) is type(second) and bool(first == second)
+
+
+def _changed_attributes(model: keras.Model) -> Iterator[str]:
+    before = _traced(model)
+    for name, value in _attributes(model).items() if before is not None else ():
+        if before is None or name not in before or _is_equal(before[name], value):
+            continue
+        shown = isinstance(value, PLAIN) and isinstance(before[name], PLAIN)
+        yield f"{name} from {before[name]} to {value}" if shown else name

@@ -13,7 +13,7 @@ import numpy as np
 
 from kmagic.support.errors import TrainingError
 from kmagic.support.messages import Option, Text
-from kmagic.support.model_registry import record_for
+from kmagic.support.model_registry import last_call, record_for
 from kmagic.training.callbacks.checkpoint import Checkpoint
 from kmagic.training.fit_inputs import split_index
 from kmagic.training.fit_options import FitOptions
@@ -133,7 +133,7 @@ def continue_run(
         TrainingError: There is no earlier run, or something that it used has to be passed again.
     """
     options = FitOptions(**given, others=others)
-    last: FitCall | None = record_for(model).fit
+    last: FitCall | None = last_call(model)
     wanted = options.resume if isinstance(options.resume, TrainingRun) else None
     folder = None if options.checkpoint is None else Checkpoint(options.checkpoint)
     if last is not None and wanted not in (None, last.run):

@@ -14,7 +14,7 @@ from kmagic.language import format_spec
 from kmagic.models.build import origin_of
 from kmagic.models.decompile import to_dsl
 from kmagic.support.errors import KmagicError, TrainingError
-from kmagic.support.model_registry import record_for
+from kmagic.support.model_registry import record_for, set_last_call
 from kmagic.training.callbacks.callback_set import CallbackSet
 from kmagic.training.callbacks.nan_guard import NotFiniteError
 from kmagic.training.callbacks.recording_callbacks import (
@@ -117,7 +117,7 @@ def train(
     validates_split = arguments["validation_data"] is None and arguments["validation_split"]
     retrace_for(model, "train", arrays)
     retrace_for(model, "test", arrays if validates_split else arguments["validation_data"])
-    run.messages += [Message(0, text) for text in stale_notes(model)]
+    _report_changes(model, run)
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
@@ -134,13 +134,11 @@ def train(
         _run_fit(model, pipeline, run, callbacks, arguments["x"])
     finally:
         if run.log or run.status != "failed":  # keep what is trained, so that a run can continue it
-            record.run, record.best, record.fit = run, callbacks.best, call
+            record.run, record.best = run, callbacks.best
+            set_last_call(model, call)
         count_run(model, run)
         remember_state(model, state)
-    known = {text for _, text in run.messages}
-    for note in stale_notes(model):  # a callback may have changed something
-        if note not in known:
-            run.add_message(note)
+    _report_changes(model, run)  # a callback may have made some
     if dataset is not None:
         record.dataset = dataset
     record.spreads = input_spreads(model, training.x)
@@ -193,6 +191,14 @@ def _check(
         class_weight=options.class_weight,
     )
     return training, review
+
+
+def _report_changes(model: keras.Model, run: TrainingRun) -> None:
+    """Add new messages about changes of the model that Keras ignores."""
+    known = {text for _, text in run.messages}
+    for note in stale_notes(model):
+        if note not in known:
+            run.add_message(note)
 
 
 def _prepare_weights(model: keras.Model, run: TrainingRun, options: FitOptions) -> None:

@@ -17,7 +17,13 @@ import keras
 from kmagic.models.keras_history import flat_layers, is_model
 from kmagic.support.errors import TrainingError
 from kmagic.support.formatting import pluralize
-from kmagic.support.model_registry import hash_weights, is_untrained, record_for, steps_trained
+from kmagic.support.model_registry import (
+    hash_weights,
+    is_untrained,
+    record_for,
+    set_last_call,
+    steps_trained,
+)
 from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.pipeline.dense_arrays import machine_memory
 from kmagic.training.run.training_run import TrainingRun
@@ -151,7 +157,8 @@ def start_again(model: keras.Model) -> str:
         model.optimizer.learning_rate = rate  # a callback had lowered it
     start.epochs, start.rates = 0, (None, None)
     start.digest = hash_weights(model)
-    record.run = record.best = record.fit = None
+    record.run = record.best = None
+    set_last_call(model, None)
     record.loaded_epochs = 0
     return message
 
