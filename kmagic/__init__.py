@@ -57,6 +57,10 @@ _PUBLIC = {
 """Module -> its public names; it is imported when one of them is first used."""
 _MODULES = {name: module for module, names in _PUBLIC.items() for name in names}
 
+_WITH_KERAS = frozenset(
+    {"build", "classify", "confusion_of", "evaluate", "fit", "load", "predict", "predict_classes"}
+    | {"predict_proba", "save", "to_dsl", "to_python"}
+)
 __all__ = ["__version__", "load_ipython_extension", *sorted(_MODULES)]  # noqa: PLE0604 - names only
 
 
@@ -77,7 +81,12 @@ sys.modules[__name__].__class__ = _Package
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
     if name in _MODULES:
-        return getattr(import_module(f"kmagic.{_MODULES[name]}"), name)
+        if name in _WITH_KERAS:
+            from kmagic.support.keras_import import check_installation_once  # noqa: PLC0415 - late
+
+            check_installation_once()
+        module = import_module(f"kmagic.{_MODULES[name]}")
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

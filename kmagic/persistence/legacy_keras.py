@@ -302,7 +302,9 @@ def compile_as_saved(
                 )
             model.compile(**{key: value for key, value in arguments.items() if value is not None})
     except _MissingObjectError as error:
-        return [f"Not compiled: {error}. Use %keras_compile or model.compile."]
+        remedy = "name it in --custom-objects (custom_objects=), or compile it with %keras_compile."
+        start = f"Not compiled: {error}. Predictions do not need it."
+        return [f"{start} To evaluate or train the model, {remedy}"]
     except Exception as error:  # noqa: BLE001 - whatever is in an old file: the model is loaded
         return [f"Not compiled: Keras 3 rejects the file's settings: {first_line(error, 160)}"]
     return notes

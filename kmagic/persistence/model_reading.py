@@ -35,7 +35,13 @@ from kmagic.persistence.model_metadata import (
     read_member,
     read_metadata,
 )
-from kmagic.persistence.safety import find_objects, needed_objects, reject_code
+from kmagic.persistence.safety import (
+    MissingObjectsError,
+    find_objects,
+    needed_objects,
+    not_compiled_note,
+    reject_code,
+)
 from kmagic.support.display_mode import is_static
 from kmagic.support.errors import KmagicError, PersistenceError
 from kmagic.support.file_system import first_line, not_read
@@ -188,8 +194,17 @@ def _read_keras(loaded: LoadResult, trust: TrustSettings) -> None:
     if loaded.keras_version.startswith("2.") and not path.is_dir():
         _read_legacy_keras(loaded, config, trust)
         return
+    compile_configs = _pop_compile_configs(config)
     objects = _checked_objects(loaded, config, trust)
+    compile_objects = _compile_objects(loaded, compile_configs, trust)
+    if compile_objects is None and not path.is_dir():
+        loaded.model = _load_with_config(path, config, objects, trust)
+        return
+    objects |= compile_objects or {}
     with with_suffix(path, "" if path.is_dir() else KERAS_SUFFIX["keras"]) as file:
+        if compile_objects is None:
+            loaded.model = _load_model(file, objects, trust)
+            return
         try:
             loaded.model = _load_model(file, objects, trust, compiled=True)
         except (zipfile.BadZipFile, EOFError, OSError):
@@ -206,21 +221,28 @@ def _read_legacy_keras(loaded: LoadResult, config: dict[str, Any], trust: TrustS
     """A ``.keras`` file of Keras 2.12 or later: the same zip with an older configuration."""
     compile_config = config.pop("compile_config", None)
     updated, notes = updated_config(config, loaded.file_name)
-    objects = _checked_objects(loaded, [updated, compile_config], trust)
+    objects = _checked_objects(loaded, updated, trust)
     loaded.add_notes(*notes)
+    loaded.model = _load_with_config(loaded.path, updated, objects, trust)
+    _compile(loaded, compile_config, objects, trust)
+    if loaded.model.compiled:
+        loaded.add_notes(LEGACY_STATE)
+
+
+def _load_with_config(
+    path: Path, config: Any, objects: Mapping[str, Any], trust: TrustSettings
+) -> Any:
+    """Load a ``.keras`` file with another configuration, and do not compile the model."""
     with tempfile.TemporaryDirectory(prefix="kmagic-") as folder:
         copy = Path(folder) / "model.keras"
-        with zipfile.ZipFile(loaded.path) as old, zipfile.ZipFile(copy, "w") as new:
+        with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
             for member in old.namelist():
                 with old.open(member) as source, new.open(member, "w", force_zip64=True) as target:
                     if member == "config.json":
-                        target.write(json.dumps(updated).encode())
+                        target.write(json.dumps(config).encode())
                     else:
                         shutil.copyfileobj(source, target)
-        loaded.model = _load_model(copy, objects, trust)
-    loaded.add_notes(*compile_as_saved(loaded.model, compile_config, objects))
-    if loaded.model.compiled:
-        loaded.add_notes(LEGACY_STATE)
+        return _load_model(copy, objects, trust)
 
 
 def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
@@ -250,7 +272,7 @@ def _read_hdf5(loaded: LoadResult, trust: TrustSettings) -> None:
             with h5py.File(copy, "r+") as file:
                 file.attrs["model_config"] = json.dumps(updated)
             loaded.model = _load_model(copy, objects, trust)
-    loaded.add_notes(*compile_as_saved(loaded.model, compile_config, objects))
+    _compile(loaded, compile_config, objects, trust)
     if has_state and loaded.model.compiled:
         note = LEGACY_STATE if is_legacy else _restore_optimizer(loaded)
         loaded.add_notes(*filter(None, [note]))
@@ -299,6 +321,41 @@ def _checked_objects(loaded: LoadResult, config: Any, trust: TrustSettings) -> d
     if trust.safe_mode:
         reject_code(config, loaded.file_name)
     return find_objects(needed_objects(config), trust.given, trust.notebook, loaded.file_name)
+
+
+def _pop_compile_configs(config: Any) -> list[Any]:
+    """Remove how a model and the models in it were compiled from a configuration."""
+    found = []
+    if isinstance(config, dict):
+        found = [config.pop("compile_config")] if "compile_config" in config else []
+        config = list(config.values())
+    for value in config if isinstance(config, list) else ():
+        found += _pop_compile_configs(value)
+    return found
+
+
+def _compile_objects(
+    loaded: LoadResult, config: Any, trust: TrustSettings
+) -> dict[str, Any] | None:
+    """What a model was compiled with; None, and a note, if it cannot be compiled like that."""
+    try:
+        return _checked_objects(loaded, config, trust)
+    except MissingObjectsError as error:
+        loaded.add_notes(not_compiled_note(error.names))
+    except PersistenceError:
+        loaded.add_notes(
+            "Not compiled: its loss, a metric or the optimizer is Python code in the file, which "
+            "has not run. Predictions do not need it. Compile the model with %keras_compile."
+        )
+    return None
+
+
+def _compile(
+    loaded: LoadResult, config: Any, objects: Mapping[str, Any], trust: TrustSettings
+) -> None:
+    compile_objects = _compile_objects(loaded, config, trust)
+    if compile_objects is not None:
+        loaded.add_notes(*compile_as_saved(loaded.model, config, {**objects, **compile_objects}))
 
 
 def _keras_version(path: Path, file_format: FileFormat) -> str:

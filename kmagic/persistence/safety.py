@@ -7,7 +7,7 @@ are named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from operator import attrgetter
@@ -53,6 +53,28 @@ class NeededObject:
     registered_name: str
     layer: str
     is_function: bool = False
+
+
+class MissingObjectsError(PersistenceError):
+    """A file needs classes or functions that are not defined; ``names`` lists them."""
+
+    names: tuple[str, ...] = ()
+
+
+def not_compiled_note(names: Sequence[str]) -> str:
+    """The note for a model that was compiled with something that is not defined.
+
+    Example:
+        >>> print(not_compiled_note(["f1"])[:70])
+        Not compiled: f1 is not defined. Predictions do not need it. To evalua
+    """
+    listed = ", ".join(names)
+    verb, them = ("is", "it") if len(names) == 1 else ("are", "them")
+    return (
+        f"Not compiled: {listed} {verb} not defined. Predictions do not need {them}. To evaluate "
+        f"or train the model, define {them} and load the file with --custom-objects "
+        f"{','.join(names)} (custom_objects={_ByName(names)!r}), or compile it with %keras_compile."
+    )
 
 
 def reject_code(config: Any, file_name: str) -> None:
@@ -157,10 +179,12 @@ def _missing_error(
     near = nearest(name, (own for own, value in variables.items() if callable(value)))
     if near and name not in variables:
         remedy = Text(f"Did you mean {near[0]}? ", remedy)
-    return PersistenceError(
+    error = MissingObjectsError(
         f"{file_name} was not loaded: {user} needs the {what} {name}, which is not defined{also}.",
         remedy,
     )
+    error.names = tuple(need.name for need in missing)
+    return error
 
 
 def _is_from_keras(name: str, registered_name: str, module: Any, *, is_function: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias, cast, get_args
 
 from kmagic.support.errors import KmagicError
@@ -34,7 +35,8 @@ def display_mode() -> DisplayMode:
     """How to display something that changes while it is shown.
 
     - "widget": a live widget, replaced by a static card at the end.
-    - "html": a card that is updated, where a notebook does not support third-party widgets.
+    - "html": a card that is updated, where a notebook does not support third-party widgets, or
+      anywidget is not installed.
     - "log": lines of text, then a static card, for a notebook that nobody watches, such as under
       nbclient, papermill and ``jupyter execute``.
     - "text": lines of text, as in a terminal.
@@ -48,6 +50,8 @@ def display_mode() -> DisplayMode:
     """
     requested, modes = requested_display(), get_args(DisplayMode)
     if requested in modes:
+        if requested == "widget" and not has_widgets():
+            return "html"
         return cast("DisplayMode", requested)
     if requested:
         raise KmagicError(f"{VARIABLE} must be one of {', '.join(modes)}; got {requested!r}.")
@@ -56,7 +60,14 @@ def display_mode() -> DisplayMode:
         return "text"
     if "google.colab" in sys.modules:
         return "html"
-    return "widget" if _has_frontend(kernel) else "log"
+    if not _has_frontend(kernel):
+        return "log"
+    return "widget" if has_widgets() else "html"
+
+
+def has_widgets() -> bool:
+    """Whether the packages for widgets are installed."""
+    return find_spec("anywidget") is not None and find_spec("ipywidgets") is not None
 
 
 def running_kernel() -> Any:

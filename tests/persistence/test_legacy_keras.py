@@ -372,9 +372,8 @@ def test_a_missing_loss_leaves_the_model_uncompiled(tmp_path: Path) -> None:
     loaded = load_with_details(path)
     np.testing.assert_allclose(predictions(loaded.model), expected(), rtol=1e-5)
     assert not loaded.model.compiled
-    assert loaded.notes == (
-        "Not compiled: the loss my_loss is not defined. Use %keras_compile or model.compile.",
-    )
+    (note,) = loaded.notes
+    assert note.startswith("Not compiled: the loss my_loss is not defined. Predictions do not need")
 
     def my_loss(true: Any, predicted: Any) -> Any:
         return (true - predicted) ** 2

@@ -693,3 +693,81 @@ def test_a_file_without_weights_is_not_loaded_into_a_model(tmp_path, suffix):
     with pytest.raises(PersistenceError, match="not weights to load into 'net'"):
         kmagic.load(path, model=kmagic.build("model net\ninput 4 / dense 2"))
     assert kmagic.load(path).output_shape == (None, 2)
+
+
+# --- what a model was compiled with ---------------------------------------------------------------
+
+
+def own_loss(true: Any, predicted: Any) -> Any:
+    return keras.ops.mean(keras.ops.square(true - predicted))
+
+
+class OwnMetric(keras.metrics.Mean):
+    pass
+
+
+class OwnOptimizer(keras.optimizers.SGD):
+    pass
+
+
+class OwnSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    def __call__(self, _: Any) -> float:
+        return 0.1
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "loss": {"loss": own_loss},
+    "metric": {"loss": "mse", "metrics": ["mae", OwnMetric()]},
+    "weighted": {"loss": "mse", "weighted_metrics": [own_loss]},
+    "optimizer": {"loss": "mse", "optimizer": OwnOptimizer()},
+    "schedule": {"loss": "mse", "optimizer": keras.optimizers.SGD(OwnSchedule())},
+    "lambda": {"loss": lambda true, predicted: keras.ops.mean(true - predicted)},
+}
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("what", OWN)
+def test_what_is_not_defined_leaves_a_model_uncompiled(
+    tmp_path: Path, what: str, suffix: str
+) -> None:
+    net, path = stack(3), tmp_path / f"m{suffix}"
+    net.compile(**OWN[what])
+    kmagic.save(net, path)
+    loaded = load_with_details(path)
+    assert not loaded.model.compiled
+    (note,) = loaded.notes
+    assert note.startswith("Not compiled: ")
+    assert "%keras_compile" in note
+    assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
+    own = {value.__name__: value for value in (own_loss, OwnMetric, OwnOptimizer, OwnSchedule)}
+    given = load_with_details(path, custom_objects=own)
+    assert given.model.compiled == (what != "lambda")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_nested_model_may_be_compiled_with_what_is_not_defined(
+    tmp_path: Path, suffix: str
+) -> None:
+    inner = stack(3)
+    inner.compile("sgd", own_loss)
+    net = keras.Sequential([keras.Input(inner.input_shape[1:]), inner, layers.Dense(2)])
+    net.compile("sgd", "mse")
+    kmagic.save(net, tmp_path / f"m{suffix}")
+    loaded = load_with_details(tmp_path / f"m{suffix}")
+    assert all(map(np.array_equal, net.get_weights(), loaded.model.get_weights()))
+
+
+def test_free_space_for_the_container_is_checked_too(
+    tmp_path: Path, cnn: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import shutil
+
+    size = sum(weight.nbytes for weight in cnn.get_weights())
+    usage = type(shutil.disk_usage(tmp_path))(10**9, 0, 3 * size + 4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    for name in ("m.h5", "m.keras", "m.weights.h5"):
+        with pytest.raises(PersistenceError, match="it needs"):
+            kmagic.save(cnn, tmp_path / name)

@@ -194,3 +194,13 @@ def test_folders_are_told_as_everywhere(monkeypatch, tmp_path) -> None:
     assert show_path(tmp_path / "lesson" / "a.csv") == "lesson/a.csv"
     assert show_path(Path("lesson/a.csv")) == "lesson/a.csv"
     assert show_path(Path("/elsewhere/a.csv")) == "a.csv"
+
+
+@pytest.mark.parametrize("missing", ["anywidget", "ipywidgets"])
+def test_without_the_packages_for_widgets_results_are_cards(monkeypatch, missing):
+    from kmagic.support import display_mode
+
+    monkeypatch.setenv("KMAGIC_DISPLAY", "widget")
+    assert display_mode.display_mode() == "widget"
+    monkeypatch.setattr(display_mode, "find_spec", lambda name: None if name == missing else name)
+    assert display_mode.display_mode() == "html"

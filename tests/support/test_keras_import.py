@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from kmagic.support import keras_import
+from kmagic.support.errors import KmagicError
 from kmagic.support.process_patches import _START_UP_MESSAGE
 
 from .kernel_imports import LAST, PROGRAMS, run_kernel
@@ -72,3 +74,72 @@ def test_keras_can_be_imported_in_the_cell_that_loads_kmagic(names, tmp_path):
 def test_an_import_that_waits_can_be_interrupted_and_repeated(tmp_path):
     cells = ["%load_ext kmagic", PROGRAMS["import tensorflow"], LAST]
     assert "built 10" in run_kernel(cells, tmp_path, interrupt=0.3)
+
+
+# --- what is not as kmagic needs it ---------------------------------------------------------------
+
+
+@pytest.fixture
+def not_imported(monkeypatch, tmp_path):
+    """As before Keras is imported; its settings are in a folder."""
+    for name in ("keras", "tensorflow", "keras.src.backend.config"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("not_imported")
+def test_an_installation_as_required_is_accepted():
+    keras_import.check_installation()
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch", "numpy", "openvino"])
+def test_another_backend_is_refused_with_the_setting(not_imported, monkeypatch, backend):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    with pytest.raises(KmagicError) as caught:
+        keras_import.check_installation()
+    assert caught.value.message.endswith(f"got the backend {backend}.")
+    assert caught.value.remedy.startswith("Set it: `%env KERAS_BACKEND=tensorflow`")
+    monkeypatch.delenv("KERAS_BACKEND")
+    (not_imported / "keras.json").write_text(f'{{"backend": "{backend}"}}')
+    with pytest.raises(KmagicError, match=backend):
+        keras_import.check_installation()
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")  # as the remedy says
+    keras_import.check_installation()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"floatx": "float32"}'])
+def test_settings_without_a_backend_are_accepted(not_imported, content):
+    (not_imported / "keras.json").write_text(content)
+    keras_import.check_installation()
+
+
+@pytest.mark.usefixtures("not_imported")
+@pytest.mark.parametrize("missing", ["tensorflow", "keras"])
+def test_a_missing_package_is_reported_with_its_installation(monkeypatch, missing):
+    monkeypatch.setattr(keras_import, "find_spec", lambda name: None if name == missing else name)
+    with pytest.raises(KmagicError, match="is not installed for ") as caught:
+        keras_import.check_installation()
+    assert caught.value.remedy == f"Run `%pip install {missing}` and restart the kernel."
+
+
+@pytest.mark.usefixtures("not_imported")
+@pytest.mark.parametrize(
+    ("package", "installed"), [("keras", "2.15.0"), ("keras", "3.5.0"), ("tensorflow", "2.15.1")]
+)
+def test_an_old_version_is_reported_with_the_one_needed(monkeypatch, package, installed):
+    versions = {"keras": "3.15.1", "tensorflow": "2.20.0", package: installed}
+    monkeypatch.setattr(keras_import, "version", versions.__getitem__)
+    with pytest.raises(KmagicError, match=f"this is {installed}"):
+        keras_import.check_installation()
+
+
+@pytest.mark.usefixtures("not_imported")
+def test_a_broken_installation_is_reported_with_its_first_line(monkeypatch):
+    def fail():
+        raise ImportError("libcudart.so.12: cannot open shared object file\nmore")
+
+    monkeypatch.setattr(keras_import, "_load_quietly", fail)
+    with pytest.raises(KmagicError, match="cannot be imported: libcudart"):
+        keras_import.load_keras()

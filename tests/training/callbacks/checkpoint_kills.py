@@ -183,6 +183,8 @@ def main() -> int:
             counts[bool(problem)] += 1
             if problem:
                 print(f"{description}: {problem}", flush=True)
+            if not counts.total() % 100:
+                print(f"{counts.total()} {name} ...", flush=True)
         failures += counts[True]
         took = time.monotonic() - started
         print(f"{counts.total()} {name}, {counts[True]} failures, {took:.0f} s", flush=True)
