@@ -38,13 +38,17 @@ from kmagic.training.run.run_history import previous_curves
 from kmagic.training.run.run_list import list_run
 from kmagic.training.run.training_run import Display, Message, TrainingRun
 from kmagic.training.starting_weights import count_run, start_again, trained_note
-from kmagic.training.validation.data_checks import DataReview, review_data
+from kmagic.training.validation.data_checks import BuiltModelCheck, DataReview, review_data
 from kmagic.training.validation.fit_arguments import (
     check_fit_arguments,
     class_weight_by_index,
     complete_class_weight,
 )
-from kmagic.training.validation.fit_errors import main_sentence, training_error
+from kmagic.training.validation.fit_errors import (
+    explain_stream_errors,
+    main_sentence,
+    training_error,
+)
 
 if TYPE_CHECKING:
     from kmagic.data.dataset import Dataset
@@ -87,11 +91,6 @@ def train(
         TrainingError: The model does not fit the data, or there is nothing to continue.
     """
     name = options.name or model.name
-    if not model.compiled and not options.checks:
-        raise TrainingError(
-            f"{name} is not compiled: it has no loss and no optimizer yet.",
-            'Compile it first, for example model.compile("adam", loss="mse").',
-        )
     options = _with_class_indices(options, dataset)
     arguments = convert_arguments(model, {"x": x, "y": y, **options.keras_arguments()})
     training, review = _check(model, name, arguments, options, dataset)
@@ -121,11 +120,9 @@ def train(
     pipeline = choose_pipeline(
         model, arguments, plain=options.plain, repeatable=options.seed is not None
     )
-    before = (
-        []
-        if confusion is None
-        else [ConfusionCallback(run, confusion, watched, options.budget_seconds)]
-    )
+    before = [BuiltModelCheck(name, training)] if options.checks and not model.built else []
+    if confusion is not None:
+        before.append(ConfusionCallback(run, confusion, watched, options.budget_seconds))
     callbacks = CallbackSet(model, run, displays, options, checkpoint, before=before)
     record = record_for(model)
     list_run(run)
@@ -159,16 +156,22 @@ def _check(
     dataset: Dataset | None,
 ) -> tuple[Inspection, DataReview]:
     """Inspect and check the data; in the arguments, generators are replaced, as they were read."""
+    if not model.compiled and not options.checks:
+        raise TrainingError(
+            f"{name} is not compiled: it has no loss and no optimizer yet.",
+            'Compile it first, for example model.compile("adam", loss="mse").',
+        )
     given, validation = arguments["x"], None
     if options.seed is not None and stream_kind(given) == "generator":
         keras.utils.set_random_seed(options.seed ^ SEED_OF_FIRST_BATCHES)
     parts = (given, arguments["y"], arguments.get("sample_weight"))
-    training = inspect_data(*parts, steps=options.steps_per_epoch)
-    if isinstance(options.validation_data, tuple | list):
-        validation = inspect_data(*arguments["validation_data"][: max(PART_COUNTS)])
-    elif options.validation_data is not None:
-        validation = inspect_data(options.validation_data, steps=options.validation_steps)
-        arguments["validation_data"] = validation.data
+    with explain_stream_errors(name):
+        training = inspect_data(*parts, steps=options.steps_per_epoch)
+        if isinstance(options.validation_data, tuple | list):
+            validation = inspect_data(*arguments["validation_data"][: max(PART_COUNTS)])
+        elif options.validation_data is not None:
+            validation = inspect_data(options.validation_data, steps=options.validation_steps)
+            arguments["validation_data"] = validation.data
     arguments["x"] = training.data
     checked = arguments | {"callbacks": options.callbacks}
     check_fit_arguments(model, name, checked, training, validation)

@@ -88,6 +88,22 @@ def test_fit_assigns_the_run_and_returns_it(shell, cnn):
     assert len(captured.outputs) == 1
 
 
+def test_data_without_an_end_needs_numbers_of_batches(shell, cnn, digits):
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices((digits.x_train, digits.y_train)).batch(10)
+    shell.user_ns["endless"] = batches.repeat()
+    result, _ = run_cell(shell, "%keras_fit cnn endless -q")
+    assert "for example --steps-per-epoch 100, or leave out .repeat()" in str(
+        result.error_in_exec.remedy
+    )
+    line = "%keras_fit cnn endless --steps-per-epoch 3 --val endless -q"
+    result, _ = run_cell(shell, line)
+    assert "--validation-steps 100" in str(result.error_in_exec.remedy)
+    result, _ = run_cell(shell, f"{line} --validation-steps 2")
+    assert (result.result.status, result.result.steps) == ("done", 3)
+
+
 def test_a_bare_resume_repeats_data_and_options(shell, cnn, digits):
     digits.x_train[:] = np.random.default_rng(1).random(digits.x_train.shape)
     run_cell(shell, "%keras_fit cnn --data digits -e 2 -b 20 --val 0.1 -q")

@@ -186,6 +186,29 @@ def join_errors(errors: Sequence[tuple[str, str]]) -> tuple[str, str]:
     return text, " ".join(dict.fromkeys(remedies))
 
 
+class BuiltModelCheck(keras.callbacks.Callback):  # type: ignore[misc] # Keras is untyped
+    """Checks the targets of a model after the first batch, with which Keras builds it.
+
+    Before, the outputs of a subclass are unknown.
+    """
+
+    every_batch = False
+
+    def __init__(self, name: str, data: Inspection) -> None:
+        super().__init__()
+        self._name = name
+        self._data: Inspection | None = data
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        """The model is built; raises TrainingError if the targets do not suit its outputs."""
+        del batch, logs
+        data, self._data = self._data, None
+        if data is not None:
+            advice = target_advice(read_model_graph(self.model), data)
+            errors = [(item.message, item.remedy) for item in advice if item.code in FATAL]
+            _raise_for(self._name, errors)
+
+
 def _raise_for(name: str, errors: Sequence[tuple[str, str]]) -> None:
     if errors:
         text, remedy = join_errors(errors)

@@ -141,12 +141,12 @@ def _check_stream(
         )
     for option in ("y", "sample_weight"):
         if arguments.get(option) is not None:
-            reason = f" must be left out: x is a {stream.kind}, whose batches contain the targets."
-            remedy = "Pass x alone, or arrays as x and y."
-            if option == "sample_weight":
-                reason = f" must be left out: x is a {stream.kind}."
-                remedy = "Yield the weights as the third part of each batch: (x, y, weights)."
-            raise TrainingError(Text(Option(option), reason), remedy, option=option)
+            reason = f"y must be left out: x is a {stream.kind}, whose batches contain the targets."
+            if option == "y":
+                raise TrainingError(reason, "Pass x alone, or arrays as x and y.")
+            remedy = "Yield the weights as the third part of each batch: (x, y, weights)."
+            reasons = Text(Option(option), f" must be left out: x is a {stream.kind}.")
+            raise TrainingError(reasons, remedy, option=option)
     check_batches(model, stream, "x")
     spec = getattr(stream.data, "element_spec", None)
     expected = getattr(model, "input_shape", None)

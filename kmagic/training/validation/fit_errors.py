@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import NamedTuple
 
@@ -23,6 +25,7 @@ BOILERPLATE = (
 )
 OTHER_WEIGHTS = "This optimizer can only be called for the variables it was originally built with"
 MAX_LENGTH = 300
+_NODE, _OPERATION = re.compile(r"\{\{\w+ [^}]*\}\} ?"), re.compile(r" ?\[Op:\w+\].*", re.DOTALL)
 _LABEL = re.compile(r"label value of (-?\d+) which is outside the valid range of \[0, (\d+)\)")
 _INDEX = re.compile(r"= (-?\d+) is not in \[0, (\d+)\)")
 _EMBEDDING = re.compile(r"/(\w*embedding\w*)[_/]", re.IGNORECASE)
@@ -55,6 +58,18 @@ def training_error(run: TrainingRun, error: Exception) -> TrainingError | None:
     if not is_about_data:
         subject = f"The training of {run.model_name} failed: "
     return TrainingError(subject + reason, remedy)
+
+
+@contextmanager
+def explain_stream_errors(name: str) -> Iterator[None]:
+    """Raise a TrainingError for what TensorFlow raises when it reads the first batches."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("tensorflow."):
+            raise
+        sentence = _OPERATION.sub("", _NODE.sub("", main_sentence(error)))
+        raise TrainingError(f"The data for {name} could not be read: {sentence}") from error
 
 
 def is_data_error(error: Exception) -> bool:

@@ -127,14 +127,19 @@ def _targets(graph: ModelGraph, data: Inspection, loss: Any, where: str) -> Iter
 
 
 def _ends(graph: ModelGraph, x: Any) -> list[LayerCall]:
-    """The calls that compute the outputs, also for a stack that is not built yet."""
+    """The calls that compute the outputs, also of a stack without input and of a subclass."""
     model, array = graph.model, as_array(x)
-    if graph.ends or not isinstance(model, keras.Sequential) or not model.layers or array is None:
+    is_stack = isinstance(model, keras.Sequential) and bool(model.layers)
+    if graph.ends or array is None or not (is_stack or model.built):
         return graph.ends
-    layer = model.layers[-1]
+    layer = model.layers[-1] if is_stack else model
     try:
-        shape = model.compute_output_shape((None, *array.shape[1:]))
-    except (NotImplementedError, TypeError, ValueError):  # the data does not fit, or is unknown
+        if is_stack:
+            shape = model.compute_output_shape((None, *array.shape[1:]))
+        else:
+            inputs = keras.KerasTensor((None, *array.shape[1:]), str(array.dtype))
+            shape = getattr(model(inputs), "shape", None)
+    except Exception:  # noqa: BLE001 - the data does not fit, or only the user's code knows
         return []
     return [LayerCall(layer, type(layer).__name__, shape)]
 

@@ -151,7 +151,7 @@ FRAME = pd.DataFrame({"a": X[:, 0], "b": range(ROWS), "c": X[:, 1] > 0, "d": X[:
         ({"sample_weight": np.ones((ROWS, 3))}, "has shape 3 per sample, but the loss has one", ""),
         ({"validation_steps": 3}, "validation_steps= needs validation data", "a pair"),
         ({"steps_per_epoch": 0}, "steps_per_epoch= must be an integer of at least 1", ""),
-        ({"x": stream(X, Y).batch(8)}, "y= must be left out: x is a tf.data.Dataset", "x alone"),
+        ({"x": stream(X, Y).batch(8)}, "y must be left out: x is a tf.data.Dataset", "x alone"),
         (
             {"x": stream(X, Y).batch(8), "y": None, "sample_weight": PRICE},
             "sample_weight= must be left out",

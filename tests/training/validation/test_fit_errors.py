@@ -71,3 +71,11 @@ def test_what_is_not_about_the_data_does_not_blame_it():
     with pytest.raises(TrainingError) as caught:
         kmagic.fit(net, np.zeros((8, 4)), np.zeros(8), callbacks=[stop], displays=[])
     assert caught.value.message.startswith(f"The training of {net.name} failed: EarlyStopping")
+
+
+def test_data_that_cannot_be_read_is_named():
+    net = kmagic.build("input 4\ndense 1\ncompile sgd loss=mse")
+    files = tf.data.Dataset.from_tensor_slices(["/none.png"] * 4)
+    data = files.map(lambda path: (tf.io.read_file(path), 0)).batch(2)
+    with pytest.raises(TrainingError, match=r"could not be read: /none.png; No such file or direc"):
+        kmagic.fit(net, data, displays=[])

@@ -108,6 +108,23 @@ def test_a_stack_that_is_not_built_yet_is_compared_too():
     assert not net.built
 
 
+def test_the_outputs_of_a_subclass_are_compared_once_they_are_known():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    net = Own()
+    net.compile("sgd", "mse")
+    for _ in range(2):  # after the first batch, and before
+        with pytest.raises(TrainingError, match="y has shape 1 per sample, but the model's output"):
+            kmagic.fit(net, X, np.zeros((ROWS, 1)), displays=[])
+    assert kmagic.fit(net, X, np.zeros((ROWS, 3)), displays=[]).status == "done"
+
+
 @pytest.mark.parametrize("form", ["arrays", "tf.data", "generator"])
 def test_validation_data_is_checked_like_training_data(form):
     net, y = model("input 4\ndense 3", "mse"), np.zeros((ROWS, 3))
