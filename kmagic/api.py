@@ -100,7 +100,8 @@ def fit(
         validation_data: A pair (x, y), a triple with sample weights, or a dataset, whose test part
             is used.
         callbacks: Keras callbacks, one or several.
-        class_weight: Weight by class index.
+        class_weight: Weight by class index, or by class name for a dataset of
+            :func:`kmagic.load_data`; one class per sample is needed.
         sample_weight: One weight per sample.
         shuffle: Whether to shuffle the samples in each epoch; True by default.
         seed: Makes the run repeatable, including layers with random state.
