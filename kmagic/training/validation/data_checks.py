@@ -22,6 +22,7 @@ from kmagic.data.preparation.scale_drift import (
     scale_difference,
 )
 from kmagic.language.vocabulary import snake_case
+from kmagic.models.input_trial import accepts_input_shape
 from kmagic.models.lint.advice import Advice, filter_advice
 from kmagic.models.lint.model_graph import (
     TRAINING_ONLY,
@@ -266,7 +267,7 @@ def _shape_errors(model: Any, x: Any, where: str) -> Iterator[DataProblem]:
             yield DataProblem(
                 f"its {input_name} expects {_shape_text(expected[1:])} per sample, but "
                 f"{part.label}{where} has {_shape_text(array.shape[1:])}.",
-                _reshape_remedy(array.shape[1:], expected[1:]),
+                _reshape_remedy(model, part.tensor, array.shape[1:]),
             )
 
 
@@ -289,17 +290,26 @@ def _rank_errors(model: Any, array: Any, subject: str) -> Iterator[DataProblem]:
     )
 
 
-def _reshape_remedy(received: Sequence[int], expected: Sequence[int | None]) -> str:
-    if received and len(received) + 1 == len(expected) and tuple(expected[:-1]) == tuple(received):
-        return (
-            f"The channel axis is missing: write `input {_code_shape((*received, 1))}`, or give x "
-            f"{expected[-1]} channels."
-        )
+def _reshape_remedy(model: Any, tensor: Any, received: tuple[int, ...]) -> str:
+    """How to make a model and its data fit; the layers accept each input that is suggested."""
+    expected = tensor.shape[1:]
+    as_it_is = f"`input {_code_shape(received)}`" * accepts_input_shape(model, tensor, received)
+    image = (*received, 1)
+    as_image = "" if as_it_is or not received else f"`input {_code_shape(image)}`"
+    as_image *= bool(as_image) and accepts_input_shape(model, tensor, image)
+    if received and len(received) + 1 == len(expected) and expected[:-1] == received:
+        remedy = f"write {as_image} and pass x[..., None], or give" if as_image else "give"
+        return f"The channel axis is missing: {remedy} x {expected[-1]} channels."
     sizes = [size for size in expected if size is not None]
     if len(sizes) == len(expected) and prod(sizes) == prod(received):
         new_shape = ", ".join(map(str, sizes))
-        return f"Write x.reshape(-1, {new_shape}), or `input {_code_shape(received)}`."
-    return f"Write `input {_code_shape(received)}`, or reshape x to the shape of the input."
+        return f"Write x.reshape(-1, {new_shape})" + f", or {as_it_is}" * bool(as_it_is) + "."
+    wanted = f"give x the shape {_shape_text(expected).removeprefix('shape ')} per sample"
+    if as_it_is:
+        return f"Write {as_it_is}, or {wanted}."
+    if as_image:
+        return f"Write {as_image} and pass x[..., None], or {wanted}."
+    return f"{wanted[0].upper()}{wanted[1:]}."
 
 
 def _code_shape(shape: Sequence[int]) -> str:

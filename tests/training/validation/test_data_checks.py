@@ -133,6 +133,28 @@ def test_a_missing_channel_axis_is_named():
     assert "channel axis is missing" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "shape", "remedy"),
+    [
+        ("input 32x32x3\nconv2d 2 3x3\nflatten", (28, 28), "Write `input 28x28x1` and pass x["),
+        ("input 32x32x3\nconv2d 2 9x9\nflatten", (6, 6), "Give x the shape 32 x 32 x 3 per"),
+        ("input 32x32x3\nflatten", (28, 28), "Write `input 28x28`, or give x the shape"),
+        ("input 8\ndense 4", (5,), "Write `input 5`, or give x the shape 8 per sample."),
+        ("input 8x8x1\nconv2d 2 3x3\nflatten", (64,), "Write x.reshape(-1, 8, 8, 1)."),
+        ("input 64\ndense 4", (8, 8), "Write x.reshape(-1, 64), or `input 8x8`."),
+        ("input 8x8x3\nconv2d 2 3x3\nflatten", (8, 8), "write `input 8x8x1` and pass x["),
+        ("input 8x8x3\nreshape 64x3\nflatten", (8, 8), "missing: give x 3 channels."),
+        ("a = input 4\nb = input 8\nconcatenate <- a, b", (5,), "Write `input 5`"),
+    ],
+)
+def test_another_input_is_suggested_only_if_the_layers_accept_it(text, shape, remedy):
+    model = net(f"{text}\ndense 3 softmax\ncompile adam{SPARSE}")
+    x = np.zeros((30, *shape), "float32")
+    with pytest.raises(TrainingError) as caught:
+        review_data(model, [x, np.zeros((30, 8))] if len(model.inputs) > 1 else x, Y)
+    assert remedy in caught.value.remedy
+
+
 def test_flat_images_get_a_reshape_remedy(pictures):
     with pytest.raises(TrainingError) as caught:
         review_data(pictures, IMAGES.reshape(30, 64), Y)
