@@ -9,7 +9,6 @@ from typing import Any
 
 from kmagic.magics.line_parser import LineParser, ParsedLine
 from kmagic.magics.session import Session, magic
-from kmagic.support.caller_names import CallerNames
 
 DATA = LineParser(
     "%keras_data",
@@ -89,7 +88,8 @@ def keras_data(session: Session, line: ParsedLine) -> Any:
         warnings.simplefilter("ignore", SampleDataWarning)  # the card says it
         data = replace(load_data(source, **options), spelling=line.spelling)
     out = line.out or _free_variable(session, "data" if name else variable_name(data.name))
-    return session.deliver(data, out=out, quiet=line.quiet)
+    is_assigned = line.out or not session.is_callers(out)
+    return session.deliver(data, out=out if is_assigned else None, quiet=line.quiet)
 
 
 def _source(session: Session, line: ParsedLine) -> tuple[Any, str]:
@@ -124,11 +124,8 @@ def _value(session: Session, line: ParsedLine, word: str) -> Any:
 
 
 def _free_variable(session: Session, name: str) -> str:
-    """The name, unless another value, or the calling function, has that variable."""
-    names = session.names
-    value = names.get(name)
-    if isinstance(names, CallerNames) and names.is_assigned_here(name):
-        return f"{name}_set"
+    """The name, unless the notebook has another value in that variable."""
+    value = session.notebook.get(name)
     return name if value is None or hasattr(value, "x_train") else f"{name}_set"
 
 

@@ -79,11 +79,11 @@ def keras_load(session: Session, line: ParsedLine) -> Any:
         custom_objects=_custom_objects(line),
         notebook=session.names,
     )
-    name = name or _variable(loaded.name)
+    is_named, name = bool(name), name or _variable(loaded.name)
     loaded = loaded.with_name(name)
-    if into is None:
+    if into is None and (is_named or not session.is_callers(name)):
         session.notebook[name] = loaded.model
-    session.set_current_model(name)
+        session.set_current_model(name)
     if not line.quiet:
         display_result(loaded)
     session.show_models_at_end()

@@ -135,13 +135,18 @@ class Session:
         else:
             self.last_model = name
 
+    def is_callers(self, name: str) -> bool:
+        """Whether a function of the notebook that runs the magic has a variable of this name."""
+        names = self.names
+        if not isinstance(names, CallerNames) or not names.is_in_notebook:
+            return False
+        return names.is_assigned_here(name)
+
     def check_result_name(self, line: ParsedLine, name: str | None) -> None:
         """Refuse to assign to a variable of the notebook that the calling code would not see."""
-        names = self.names
-        if not name or not isinstance(names, CallerNames) or not names.is_in_notebook:
-            return
-        if names.is_assigned_here(name):
-            message = f"assigns a notebook variable, but {name} is a variable of {names.where}"
+        if name and self.is_callers(name):
+            where = getattr(self.names, "where", "")
+            message = f"assigns a notebook variable, but {name} is a variable of {where}"
             remedy = "Choose another name."
             if not line.magic.startswith("%%"):
                 remedy = f"Write `{name} = {line.magic} ...`, or choose another name."

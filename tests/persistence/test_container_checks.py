@@ -1,5 +1,6 @@
 """A file of a model leads to no other file, waits for nothing, and does not grow."""
 
+import contextlib
 import json
 import os
 import socket
@@ -75,6 +76,20 @@ def test_a_file_of_the_system_without_a_size_is_not_read():
 
 def test_a_folder_is_not_a_file(tmp_path):
     refused(tmp_path, "is a folder")
+
+
+@pytest.mark.parametrize("name", ["run.json", "state/epoch-0001.weights.h5"])
+def test_a_checkpoint_is_read_from_regular_files(name, net, tmp_path):
+    net.compile("sgd", "mse")
+    x, y = np.ones((4, 2)), np.ones((4, 3))
+    kmagic.fit(net, x, y, checkpoint=tmp_path, displays=[])
+    for file in (tmp_path / "state").iterdir():
+        if name.startswith("state"):
+            name = f"state/{file.name}"
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with contextlib.suppress(KmagicError):  # it may find an earlier state
+        kmagic.fit(net, x, y, epochs=2, checkpoint=tmp_path, resume=True, displays=[])
 
 
 # --- HDF5 -----------------------------------------------------------------------------------------

@@ -221,3 +221,40 @@ def test_explicit_values_come_before_the_callers_variables():
     units = 3
     assert kmagic.build("input 2 / dense {units}", units=4).output_shape == (None, 4)
     assert kmagic.build("input 2 / dense {units}").output_shape == (None, units)
+
+
+def test_a_default_variable_is_not_assigned_behind_a_local_one(notebook, tmp_path):
+    notebook.user_ns["PATH"] = str(tmp_path / "net.keras")
+    before = notebook.user_ns["net"]
+    code = """
+def f():
+    %keras_save net {PATH} -q
+def g():
+    net = %keras_load {PATH} -q
+    data = %keras_data {X} {y} -q
+    return net, data
+f()
+loaded, rows = g()
+"""
+    run(notebook, code)
+    assert notebook.user_ns["net"] is before
+    assert notebook.user_ns["loaded"] is not before
+    assert notebook.user_ns["rows"].x_train.shape[1:] == (2,)
+    assert "data" not in notebook.user_ns
+
+
+def test_coroutines_and_threads_see_their_own_variables(notebook):
+    code = """
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+async def f(n):
+    return get_ipython().run_cell_magic('keras_model', 'made -q', 'input 2 / dense {n}')
+def g(n):
+    return kmagic.build('input 2 / dense {n}').output_shape
+first = await f(4)
+with ThreadPoolExecutor() as pool:
+    others = list(pool.map(g, [2, 3]))
+"""
+    run(notebook, code)
+    assert notebook.user_ns["first"].output_shape == (None, 4)
+    assert notebook.user_ns["others"] == [(None, 2), (None, 3)]

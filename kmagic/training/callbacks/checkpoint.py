@@ -15,6 +15,7 @@ may be damaged: the run continues with the last epoch whose files are as they we
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -34,6 +35,7 @@ from kmagic.support.folder_lock import FolderLock
 from kmagic.support.keras_cache import show_path
 from kmagic.support.messages import Option, Text
 from kmagic.support.process_patches import InterruptGuard
+from kmagic.support.regular_files import file_problem
 from kmagic.training.callbacks.recording_callbacks import report_best
 from kmagic.training.fit_options import create_folder
 from kmagic.training.run.confusion_history import ConfusionHistory
@@ -121,7 +123,10 @@ class Checkpoint:
 
     def _read(self, name: str) -> tuple[dict[str, Any], list[Epoch], StateFile]:
         """A record, its epochs, and the state after the last of them."""
-        record = json.loads((self.folder / name).read_text(encoding="utf-8"))
+        path = self.folder / name
+        if problem := file_problem(path):
+            raise ValueError(f"{path} {problem}")
+        record = json.loads(path.read_text(encoding="utf-8"))
         state = StateFile(*record["state"])
         log = [Epoch(**values) for values in record["log"]]
         return record, [epoch for epoch in log if epoch.number <= state.epoch], state
@@ -397,6 +402,8 @@ def _states_of(record: dict[str, Any]) -> set[str]:
 
 
 def _checksum(path: Path) -> str:
+    if problem := file_problem(path):
+        raise OSError(errno.EINVAL, f"it {problem}")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import keras
 
 from kmagic.support.model_registry import record_for
+from kmagic.support.regular_files import file_problem
 from kmagic.training.callbacks.checkpoint import Checkpoint
 from kmagic.training.callbacks.recording_callbacks import learning_rate
 from kmagic.training.fit_options import FitOptions
@@ -203,6 +204,8 @@ class ResumableCSVLogger(keras.callbacks.CSVLogger):  # type: ignore[misc] # as 
 
 def _metric_columns(file: Path) -> list[str] | None:
     try:
+        if file_problem(file):
+            return None
         with file.open(encoding="utf-8", newline="") as lines:
             names = next(csv.reader(lines), [])
     except (OSError, ValueError):  # writing to it reports the error
