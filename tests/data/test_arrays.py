@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from kmagic.data import Dataset, arrays, load_data, memory
+from kmagic.data import Dataset, arrays, load_data
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.target_kind import decide_target
+from kmagic.support import memory
 from kmagic.support.errors import DataError
 
 ROWS = 40

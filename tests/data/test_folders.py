@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmagic.data import load_data, memory
+from kmagic.data import load_data
 from kmagic.data.folders import is_ignored, scan_folder
 from kmagic.data.images import image_folder
 from kmagic.evaluation.classification.image_inputs import list_images
+from kmagic.support import memory
 from kmagic.support.errors import DataError
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)

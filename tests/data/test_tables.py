@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kmagic.data import load_data, memory, tables
+from kmagic.data import load_data, tables
 from kmagic.data.load_options import LoadOptions
 from kmagic.data.preparation.preparation import Preparation
+from kmagic.support import memory
 from kmagic.support.errors import DataError
 
 ROWS = 60
