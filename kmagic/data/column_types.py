@@ -174,6 +174,12 @@ class _Column:
             if all(hasattr(cell, "isoformat") for cell in scalars if not _is_nothing(cell)):
                 self.table.dates.append(self.name)
             return
+        is_usual = usual != "," and delimiter != ";" and not self.options.decimal
+        if is_usual and _are_plain(cells):
+            self._count_missing(cells, self.format.is_missing)
+            self._convert(lambda part: _to_integers(self.format.read_numbers(part)[0]))
+            self._note_numbers()
+            return
         words = self.format.read_words(cells)
         filled = pd.Series([word for word in words if word is not None], dtype=object)
         if isinstance(cells.dtype, pd.CategoricalDtype):
@@ -233,12 +239,12 @@ class _Column:
         self.table.notes.setdefault(self.name, []).append(note)
 
     def _count_missing(self, cells: Any, is_missing: Any) -> None:
-        words = (
-            str(cell).strip() if isinstance(cell, str) else ""
-            for cell in cells.tolist()
-            if isinstance(cell, str) or _is_nothing(cell)
-        )
-        self.table.missing[self.name] = Counter(filter(is_missing, words))
+        missing = self.table.missing[self.name] = Counter[str]()
+        if empty := int(cells.isna().sum()):
+            missing[""] = empty
+        for cell, count in cells.value_counts().items():
+            if isinstance(cell, str) and is_missing(cell.strip()):
+                missing[cell.strip()] += int(count)
 
     def _is_date(self, filled: Any) -> bool:
         known = [word for word in filled.unique() if word.casefold() not in MISSING_WORDS]
@@ -373,6 +379,19 @@ _SCALARS = (str, int, float, Decimal, np.number, np.bool_)
 
 def _is_nothing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ in ("NAType", "NaTType") or cell != cell  # noqa: PLR0124 - nan is not itself
+
+
+def _are_plain(cells: Any) -> bool:
+    """Whether all cells are empty, or numbers as Python writes them."""
+    if not pd.api.types.is_string_dtype(cells) or cells.isna().all():
+        return False
+    numbers = pd.to_numeric(cells, errors="coerce")
+    is_text = numbers.isna() & cells.notna() & (cells != "")
+    return not is_text.any() and bool(numbers.notna().any()) and not _has_leading_zeros(cells)
+
+
+def _has_leading_zeros(cells: Any) -> bool:
+    return bool(cells.str.match(r"\s*[+-]?0\d", na=False).any())
 
 
 def _is_special(word: str, decimal: str) -> bool:

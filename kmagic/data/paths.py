@@ -24,6 +24,7 @@ EXCEL_SUFFIXES = (".xlsx", ".xlsm", ".xls", ".ods")
 TEXT_TABLE_SUFFIXES = (".csv", ".tsv", ".tab", ".psv", ".txt", ".dat", ".data")
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz")
 MAX_FILE_NAME = 300  # characters of a path
+MAX_NAMES = 500  # values that show whether all are names
 MAX_NAME_WORDS = 5  # of a file name with spaces, which is not a sentence
 _FILE = re.compile(r"\S*[/\\]\S*\.([A-Za-z][A-Za-z0-9]{0,4})")
 
@@ -58,6 +59,7 @@ def looks_like_files(values: Sequence[Any]) -> bool:
         >>> looks_like_files(["trian/a.jpg", "trian/b.jpg"]), looks_like_files(["and/or", "n/a"])
         (True, False)
     """
+    values = values[:: max(1, len(values) // MAX_NAMES)]
     names = [value for value in values if isinstance(value, str | os.PathLike)]
     if not names or len(names) < len(values) / 2:
         return False

@@ -138,12 +138,22 @@ class CellFormat:
         """The words of a pandas Series, without outer spaces; None for no value."""
         import pandas as pd  # noqa: PLC0415 - half a second to import
 
-        words: list[str | None] = []
-        for cell in cells.tolist():
-            word = category_name(cell).strip() if pd.api.types.is_scalar(cell) else str(cell)
-            is_empty = self.is_empty(word) if _is_text(cell) else cell is None or cell != cell  # noqa: PLR0124 - nan is not itself
-            words.append(None if is_empty else word)
-        return words
+        listed = cells.tolist()
+        words = {cell: self._read_word(cell) for cell in set(filter(_is_text, listed))}
+        is_scalar = pd.api.types.is_scalar
+        return [
+            words[cell]
+            if isinstance(cell, str)
+            else self._read_word(cell)
+            if is_scalar(cell)
+            else str(cell)
+            for cell in listed
+        ]
+
+    def _read_word(self, cell: Any) -> str | None:
+        word = category_name(cell).strip()
+        is_empty = self.is_empty(word) if _is_text(cell) else math.isnan(_to_float(cell) or 0)
+        return None if is_empty else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +234,15 @@ def read_booleans(cells: Any) -> Any | None:
         >>> read_booleans(pd.Series(["true", "FALSE"])).tolist()
         [True, False]
     """
-    known = {"true": True, "false": False}
-    words = {cell: known.get(str(cell).strip().casefold()) for cell in cells.unique()}
-    if not words or None in words.values() or is_numeric(cells):
+    if is_numeric(cells) or not len(cells):
         return None
+    known = {"true": True, "false": False}
+    words: dict[Any, bool] = {}
+    for cell in cells.unique():
+        value = known.get(str(cell).strip().casefold())
+        if value is None:
+            return None
+        words[cell] = value
     return cells.map(words).astype(bool)
 
 
