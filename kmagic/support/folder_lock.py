@@ -71,6 +71,9 @@ class FolderLock:
                 os.close(descriptor)
         return ""
 
+    def __del__(self) -> None:
+        self.release()
+
     @property
     def is_held_by_another_thread(self) -> bool:
         """Whether another thread of this process has locked the folder."""

@@ -64,3 +64,10 @@ def test_without_system_locks_another_host_holds_its_file(tmp_path):
 def test_without_system_locks_an_ended_process_or_a_reused_number_holds_nothing(tmp_path, about):
     write(tmp_path, host=platform.node(), **about)
     assert FolderLock(tmp_path).acquire() == ""
+
+
+def test_a_lock_that_nobody_has_any_more_is_released(tmp_path):
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    del lock
+    assert (tmp_path / ".lock").read_text() == ""

@@ -321,7 +321,6 @@ class Checkpoint:
         epoch = run.log[-1].number
         is_best = self._is_best(run)
         path = self.folder / STATE / StateFile(epoch, 0, "").name
-        path.parent.mkdir(exist_ok=True)
         size, count = stored_size(model)
         check_free_space(path, size * (1 + is_best), count)
         with atomic_write(path, ".weights.h5", force=True) as part:
@@ -363,7 +362,8 @@ class Checkpoint:
             part.write_text(json.dumps(record, default=str), encoding="utf-8")
         for state in self._states():
             if state.name not in needed:
-                state.unlink(missing_ok=True)
+                with suppress(OSError):  # the next epoch tries it again
+                    state.unlink()
 
     def _copy_record(self, name: str, target: str) -> None:
         with atomic_write(self.folder / target, ".json", force=True) as part:

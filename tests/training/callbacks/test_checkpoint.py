@@ -139,6 +139,13 @@ def test_a_full_disk_is_reported_and_the_training_goes_on(tmp_path, monkeypatch)
     assert Checkpoint(tmp_path).record["state"][0] == 3
 
 
+def test_a_folder_that_is_deleted_meanwhile_is_created_again(tmp_path):
+    folder = tmp_path / "run"
+    delete = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: shutil.rmtree(folder))
+    assert fit(make(), X, Y, epochs=2, checkpoint=folder, callbacks=delete).status == "done"
+    assert Checkpoint(folder).record["state"][0] == 2
+
+
 def test_moving_a_run_away_keeps_it_complete_at_any_moment(model, tmp_path, monkeypatch):
     intact = tmp_path / "intact"
     save_epochs(model, intact, 3)
